@@ -1,0 +1,72 @@
+"""Logs of LLM chat completions as dataframes: right to the token, nothing lost.
+
+``load`` reads logs into Arrow tables, ``export`` keeps them as Parquet, ``metrics`` and
+``charts`` answer what was used by whom and when.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toolkit import charts, errors, expressions, metrics, schema, testing
+    from toolkit.checking import check
+    from toolkit.expressions import responses
+    from toolkit.export import export
+    from toolkit.loading import Loaded, batches, ledger, load, rejects, scan
+    from toolkit.report import plot
+    from toolkit.validation import validate
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Loaded",
+    "batches",
+    "charts",
+    "check",
+    "errors",
+    "export",
+    "expressions",
+    "ledger",
+    "load",
+    "metrics",
+    "plot",
+    "rejects",
+    "responses",
+    "scan",
+    "schema",
+    "testing",
+    "validate",
+]
+
+# Where each public name lives; a module is imported when its name is first touched.
+_HOMES = {
+    "Loaded": "loading",
+    "batches": "loading",
+    "check": "checking",
+    "export": "export",
+    "ledger": "loading",
+    "load": "loading",
+    "plot": "report",
+    "rejects": "loading",
+    "responses": "expressions",
+    "scan": "loading",
+    "validate": "validation",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for on its first use, to keep the start quick."""
+    if name not in __all__:
+        message = f"module 'toolkit' has no attribute {name!r}"
+        raise AttributeError(message)
+    home = import_module(f"toolkit.{_HOMES.get(name, name)}")
+    value = getattr(home, name) if name in _HOMES else home
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted([*__all__, "__version__"])

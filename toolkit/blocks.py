@@ -1,0 +1,100 @@
+"""What passes between reading, decoding and loading: `Plan`, `Block`, `Decoded`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+from toolkit.errors import OptionError
+from toolkit.schema import Table, choices_table, parse_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+MAX_LINE_BYTES = 64 * 1024 * 1024
+
+Content = Literal["keep", "drop"]
+CreatedUnit = Literal["s", "ms", "us", "ns"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a decoder reads, and how."""
+
+    table: Table
+    content: Content = "keep"
+    response_path: tuple[str, ...] | None = None
+    created_unit: CreatedUnit = "s"
+    max_line_bytes: int = MAX_LINE_BYTES
+    # An unfinished last line of a plain file is left for a later run, not rejected.
+    leave_pending: bool = False
+
+
+def make_plan(
+    *,
+    content: Content = "keep",
+    tags: Mapping[str, str] | None = None,
+    response_path: str | None = None,
+    created_unit: CreatedUnit = "s",
+    max_line_bytes: int = MAX_LINE_BYTES,
+    leave_pending: bool = False,
+) -> Plan:
+    """Check the options that shape rows and make a plan of them."""
+    check_word("content", content, get_args(Content))
+    check_word("created_unit", created_unit, get_args(CreatedUnit))
+    if max_line_bytes < 1:
+        raise OptionError("max_line_bytes", max_line_bytes, wanted="at least 1")
+    return Plan(
+        choices_table(tags),
+        content,
+        parse_path(response_path) if response_path is not None else None,
+        created_unit,
+        max_line_bytes,
+        leave_pending,
+    )
+
+
+def check_word(name: str, value: object, words: tuple[str, ...]) -> None:
+    """Refuse a value that is none of the words."""
+    if value not in words:
+        raise OptionError(name, value, wanted=" or ".join(repr(word) for word in words))
+
+
+class Block(NamedTuple):
+    """Whole lines of one log, each with its line feed.
+
+    Only the last block of a log may end without one (`tail`). A line that is too long
+    to be held comes as a block of its own, without data, with its length in `skipped`.
+    """
+
+    log_id: int
+    source: str
+    data: bytes
+    line: int  # number of the first line, from 1
+    offset: int  # of the first byte, in the decompressed log
+    bytes: int  # of the decompressed log that this block accounts for
+    position: int  # bytes of the file that were read so far
+    tail: bool = False
+    growing: bool = False  # a plain file: what lacks its end may still get it
+    skipped: int | None = None
+
+
+class Decoded(NamedTuple):
+    """What became of one block: rows, rejects, and the counts of the ledger.
+
+    `choices` and `rejects` have the schemas of `toolkit.schema`; `duplicates` counts
+    the lines whose rows were left out because the response was seen before.
+    """
+
+    log_id: int
+    source: str
+    choices: pa.RecordBatch
+    rejects: pa.RecordBatch
+    bytes: int
+    position: int
+    lines: int
+    blank: int
+    pending: int = 0  # bytes of an unfinished last line that was left for later
+    duplicates: int = 0

@@ -1,0 +1,217 @@
+"""polars expressions with a name, and the way from choices to responses.
+
+Usage belongs to the response and stands on its first choice: pick choices with
+`any_choice`, count calls with `responses`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, overload
+
+import polars as pl
+
+from toolkit.errors import (
+    MissingColumnsError,
+    OptionError,
+    PartialResponsesWarning,
+    near_miss,
+    plural,
+)
+from toolkit.schema import CHOICES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RESPONSE_KEY = ("log_id", "line")
+
+
+def first_choice() -> pl.Expr:
+    """Say whether a row is the first of its response: the one that bears its usage.
+
+    Examples
+    --------
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices({"choice_position": 0}, {"choice_position": 1})
+    >>> choices.filter(first_choice()).height
+    1
+    """
+    return (pl.col("choice_position") == 0).alias("first_choice")
+
+
+def any_choice(condition: pl.Expr) -> pl.Expr:
+    """Say of every row whether the condition holds for any choice of its response.
+
+    Filter with it to pick whole responses, so that their usage stays in the frame.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices(
+    ...     {"choice_position": 0, "finish_reason": "stop", "choice_count": 2},
+    ...     {"choice_position": 1, "finish_reason": "length", "choice_count": 2},
+    ... )
+    >>> choices.filter(any_choice(pl.col("finish_reason") == "length")).height
+    2
+    """
+    return condition.any().over(*RESPONSE_KEY)
+
+
+def reports_usage() -> pl.Expr:
+    """Say whether a response reports any of the three token counts."""
+    counts = pl.col("prompt_tokens", "completion_tokens", "total_tokens")
+    return pl.any_horizontal(counts.is_not_null()).alias("reports_usage")
+
+
+def check_period(every: str) -> str:
+    """Return a length of period that polars accepts, or raise `OptionError`."""
+    moment = pl.Series([0]).cast(pl.Datetime("us", "UTC"))
+    try:
+        moment.dt.truncate(every)
+    except (pl.exceptions.PolarsError, TypeError, OverflowError):
+        wanted = 'a period such as "1h", "1d", "1w" or "1mo"'
+        raise OptionError("every", every, wanted=wanted) from None
+    return every
+
+
+def check_zone(tz: str) -> str:
+    """Return the name of a time zone that exists, or raise `OptionError`."""
+    # Imported here: reading the list of zones is needed only for a wrong name.
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+    try:
+        ZoneInfo(tz)
+    except (ZoneInfoNotFoundError, ValueError, OSError, TypeError):
+        hint = near_miss(str(tz), available_timezones())
+        wanted = f'a time zone such as "UTC" or "Europe/Berlin"{hint}'
+        raise OptionError("tz", tz, wanted=wanted) from None
+    return tz
+
+
+def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:
+    """Start of the calendar period in which a response was made.
+
+    A day begins at midnight of the zone, a week on Monday; days of 23 and 25 hours are
+    one day. Null for an undated response.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from toolkit.testing import make_choices
+    >>> make_choices({}).select(period("1mo", tz="Asia/Tokyo")).item().isoformat()
+    '2026-01-01T00:00:00+09:00'
+    """
+    local = pl.col("created").dt.convert_time_zone(check_zone(tz))
+    return local.dt.truncate(check_period(every)).alias("period")
+
+
+def period_end(every: str = "1d") -> pl.Expr:
+    """End of the period that starts at the column `period`; it is not part of it.
+
+    A period of some hours may be longer or shorter where the clocks change.
+    """
+    start = pl.col("period")
+    end = start.dt.offset_by(every)
+    # In the night of the longer day six hours on is still within the same period.
+    later = end.dt.offset_by("2h")
+    inside = end.dt.truncate(every) == start
+    return (
+        pl.when(inside).then(later).otherwise(end).dt.truncate(every).alias("period_end")
+    )
+
+
+def check_columns(frame: pl.DataFrame | pl.LazyFrame, needed: Sequence[str]) -> None:
+    """Raise `MissingColumnsError` if a frame lacks a column, before it is collected."""
+    available = frame.collect_schema().names()
+    missing = [name for name in needed if name not in available]
+    if missing:
+        raise MissingColumnsError(missing, available)
+
+
+@overload
+def responses(choices: pl.DataFrame) -> pl.DataFrame: ...
+@overload
+def responses(choices: pl.LazyFrame) -> pl.LazyFrame: ...
+def responses(choices: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
+    """Turn choices into responses: one row each.
+
+    Parameters
+    ----------
+    choices
+        One row per choice; see `toolkit.schema.CHOICES`. Tags and the caller's own
+        columns are kept with the value of the first row.
+
+    Returns
+    -------
+    pl.DataFrame or pl.LazyFrame
+        As given, in the same order. The columns of a response (R and U) keep their
+        names; `finish_reasons` lists the `finish_reason` of each choice, null where
+        a choice has none, empty for a response without choices. The other columns of
+        a choice are not kept.
+
+    Raises
+    ------
+    MissingColumnsError
+        If a column of the key, `choice_count` or `finish_reason` is missing.
+
+    Warns
+    -----
+    PartialResponsesWarning
+        Of an eager frame, if rows of a response are missing: its usage may be too.
+
+    Examples
+    --------
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices(
+    ...     {"choice_position": 0, "finish_reason": "stop", "choice_count": 2},
+    ...     {"choice_position": 1, "finish_reason": "length", "choice_count": 2},
+    ... )
+    >>> responses(choices)["finish_reasons"].to_list()
+    [['stop', 'length']]
+    """
+    check_columns(choices, (*CHOICES.key, "choice_count", "finish_reason"))
+    if isinstance(choices, pl.DataFrame):
+        warn_of_picked_choices(choices)
+    names = choices.collect_schema().names()
+    grains = {name: CHOICES[name].grain if name in CHOICES else "R" for name in names}
+    facts = [
+        # The one row that bears usage may stand anywhere among the response's rows.
+        pl.col(name).max() if grain == "U" else pl.col(name).first()
+        for name, grain in grains.items()
+        if grain != "C" and name not in RESPONSE_KEY
+    ]
+    reasons = pl.col("finish_reason").sort_by("choice_position")
+    one_row_each = (
+        choices.lazy()
+        .group_by(*RESPONSE_KEY, maintain_order=True)
+        .agg(
+            *facts,
+            reasons.filter(pl.col("choice_count") > 0).alias("finish_reasons"),
+        )
+        .select(*[name for name in names if grains[name] != "C"], "finish_reasons")
+    )
+    return one_row_each.collect() if isinstance(choices, pl.DataFrame) else one_row_each
+
+
+def count_picked(choices: pl.DataFrame | pl.LazyFrame) -> int:
+    """Count the responses of which some choices are not in the frame."""
+    rows = choices.lazy().group_by(*RESPONSE_KEY).agg(
+        pl.len().alias("present"),
+        pl.max_horizontal(pl.col("choice_count").first(), pl.lit(1)).alias("wanted"),
+    )
+    return int(
+        rows.filter(pl.col("present") < pl.col("wanted")).select(pl.len()).collect().item()
+    )
+
+
+def warn_of_picked_choices(choices: pl.DataFrame) -> None:
+    """Warn once if choices were picked out of responses."""
+    picked = count_picked(choices)
+    if picked:
+        warnings.warn(
+            f"{plural(picked, 'response')} lack choices: usage stands on the first "
+            "choice and may be missing; pick with toolkit.expressions.any_choice()",
+            PartialResponsesWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,604 @@
+"""Logs in, tables out: `load`, `batches`, and the `Loaded` that says what became of all.
+
+Nothing is dropped in silence: what is not a row is a reject, a duplicate or a blank
+line, and the ledger counts each.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from toolkit import expressions
+from toolkit.blocks import (
+    MAX_LINE_BYTES,
+    Block,
+    Content,
+    CreatedUnit,
+    Decoded,
+    check_word,
+    make_plan,
+)
+from toolkit.decoding import DECODER, make_decoder
+from toolkit.errors import (
+    NotEnoughMemoryError,
+    OptionError,
+    RejectedLineError,
+    RejectsWarning,
+    plural,
+)
+from toolkit.schema import LEDGER, REJECTS, choices_table
+from toolkit.sources import STDIN, Source, Sources, blocks, find_logs, is_export
+from toolkit.state import CHOICES_DIR, REJECTS_DIR, read_state
+from toolkit.validation import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from toolkit.blocks import Plan
+
+Duplicates = Literal["drop", "keep"]
+OnReject = Literal["collect", "raise"]
+
+
+# Bytes of memory for each byte of a log, as measured on the sample: the table keeps the
+# text, or only the small columns; a compressed log holds several times its size.
+TABLE_BYTES = {"keep": 1.2, "drop": 0.5}
+INFLATION = 4
+
+
+class Ledger:
+    """Adds up what became of the lines of each log."""
+
+    SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+    def __init__(self, logs: Sequence[Source]) -> None:
+        self.logs = logs
+        self.counts: list[Counter[str]] = [Counter() for _ in logs]
+
+    def add(self, decoded: Decoded) -> None:
+        """Count one block."""
+        counts = self.counts[decoded.log_id]
+        rejected = len(decoded.rejects)
+        errors = count_equal(decoded.rejects.column("code"), "error_response")
+        counts.update(
+            bytes=decoded.bytes,
+            lines=decoded.lines,
+            blank=decoded.blank,
+            responses=count_equal(decoded.choices.column("choice_position"), 0),
+            duplicates=decoded.duplicates,
+            pending_bytes=decoded.pending,
+            errors=errors,
+            rejected=rejected - errors,
+            choices=len(decoded.choices),
+        )
+        for name in self.SUMS:
+            counts[name] += pc.sum(decoded.choices.column(name), min_count=0).as_py()
+
+    def frame(self) -> pl.DataFrame:
+        """Return the ledger: one row a log."""
+        rows = [
+            {
+                "log_id": log_id,
+                "source": log.name,
+                "decoder": DECODER,
+                **{name: self.counts[log_id][name] for name in self.totals()},
+            }
+            for log_id, log in enumerate(self.logs)
+        ]
+        return pl.DataFrame(rows, schema=LEDGER.polars, orient="row")
+
+    @staticmethod
+    def totals() -> list[str]:
+        """Return the names of the columns that are counts or sums."""
+        return [column.name for column in LEDGER.columns if column.type == pa.int64()]
+
+
+def count_equal(column: pa.Array, value: object) -> int:
+    """Count the cells that equal a value."""
+    return int(pc.sum(pc.equal(column, value), min_count=0).as_py())
+
+
+class Seen:
+    """The responses that were read, to find the ones that were logged twice.
+
+    Two lines are one response when both its bytes (by their hash) and its id are the
+    same. A response without an id is never a duplicate: two short answers may be equal.
+    """
+
+    def __init__(self) -> None:
+        self.keys: set[int] = set()
+
+    def without_repeats(self, decoded: Decoded) -> Decoded:
+        """Leave out the rows of responses that were seen before."""
+        choices = decoded.choices
+        starts = pc.equal(choices.column("choice_position"), 0)
+        hashes = choices.column("response_hash").filter(starts).to_pylist()
+        ids = choices.column("response_id").filter(starts).to_pylist()
+        repeated = [
+            place
+            for place, (digest, name) in enumerate(zip(hashes, ids, strict=True))
+            if name is not None and not self.is_new(digest, name)
+        ]
+        if not repeated:
+            return decoded
+        # The number of the response that each row belongs to, from 0.
+        response = pc.subtract(pc.cumulative_sum(starts.cast(pa.int64())), 1)
+        repeats = pc.is_in(response, value_set=pa.array(repeated, pa.int64()))
+        return decoded._replace(
+            choices=choices.filter(pc.invert(repeats)), duplicates=len(repeated)
+        )
+
+    def is_new(self, digest: int, name: str) -> bool:
+        """Note a response; False if it was noted before."""
+        key = digest << 64 | xxhash.xxh3_64_intdigest(name.encode())
+        before = len(self.keys)
+        self.keys.add(key)
+        return len(self.keys) > before
+
+
+def batches(
+    sources: Sources,
+    *,
+    content: Content = "keep",
+    duplicates: Duplicates = "drop",
+    tags: Mapping[str, str] | None = None,
+    response_path: str | None = None,
+    created_unit: CreatedUnit = "s",
+    max_lines: int | None = None,
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> Iterator[Decoded]:
+    """Read logs block by block, in order, in constant memory.
+
+    Parameters are those of `load`.
+
+    Yields
+    ------
+    Decoded
+        `choices` and `rejects` as Arrow record batches, the counts of the block, and
+        the log that it is from. Rows come as they are read: of a compressed log that
+        turns out to be damaged the first ones have been yielded when the error comes.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> sum(batch.choices.num_rows for batch in toolkit.batches("data/sample"))
+    4357
+    """
+    check_word("duplicates", duplicates, get_args(Duplicates))
+    check_max_lines(max_lines)
+    plan = make_plan(
+        content=content,
+        tags=tags,
+        response_path=response_path,
+        created_unit=created_unit,
+        max_line_bytes=max_line_bytes,
+    )
+    logs = find_logs(sources).logs
+    return decoded_blocks(logs, plan, duplicates, max_lines)
+
+
+def decoded_blocks(
+    logs: Sequence[Source], plan: Plan, duplicates: Duplicates, max_lines: int | None
+) -> Iterator[Decoded]:
+    """Yield the blocks of the logs, decoded, without repeats if that is wanted."""
+    decoder = make_decoder(plan)
+    seen = Seen() if duplicates == "drop" else None
+    for block in first_lines(all_blocks(logs, plan), max_lines):
+        decoded = decoder.decode(block)
+        yield decoded if seen is None else seen.without_repeats(decoded)
+
+
+def all_blocks(logs: Sequence[Source], plan: Plan) -> Iterator[Block]:
+    """Yield the blocks of log after log."""
+    for log_id, log in enumerate(logs):
+        yield from blocks(log, log_id, max_line_bytes=plan.max_line_bytes)
+
+
+def first_lines(stream: Iterator[Block], max_lines: int | None) -> Iterator[Block]:
+    """Yield blocks up to a number of lines in all."""
+    left = max_lines
+    for block in stream:
+        if left is None:
+            yield block
+            continue
+        lines = block.data.count(b"\n") + int(block.skipped is not None)
+        if lines >= left:
+            if left:
+                yield cut_block(block, left)
+            return
+        yield block
+        left -= lines
+
+
+def cut_block(block: Block, lines: int) -> Block:
+    """Keep the first lines of a block."""
+    if block.skipped is not None:
+        return block
+    end = -1
+    for _ in range(lines):
+        end = block.data.index(b"\n", end + 1)
+    data = block.data[: end + 1]
+    left_out = len(block.data) - len(data)
+    return block._replace(data=data, bytes=block.bytes - left_out, tail=False)
+
+
+def check_max_lines(max_lines: int | None) -> None:
+    """Refuse a number of lines below zero."""
+    if max_lines is not None and max_lines < 0:
+        raise OptionError("max_lines", max_lines, wanted="0 or more, or None")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Loaded:
+    """Logs as tables: what was read, what was refused, and the account of both.
+
+    Attributes
+    ----------
+    choices
+        One row per choice; see `toolkit.schema.CHOICES`.
+    rejects
+        One row per refused line, with its bytes; see `toolkit.schema.REJECTS`.
+    ledger
+        One row per log; see `toolkit.schema.LEDGER`.
+    passed_over
+        Files that a walk over a directory did not read, counted by ending.
+    """
+
+    choices: pa.Table
+    rejects: pa.Table
+    ledger: pl.DataFrame
+    passed_over: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """The choices as a polars frame, passed by `toolkit.validate`."""
+        return validate(pl.DataFrame(self.choices))
+
+    @cached_property
+    def responses(self) -> pl.DataFrame:
+        """One row per response; see `toolkit.responses`."""
+        return expressions.responses(self.frame)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Hand the choices to any library that speaks Arrow."""
+        return self.choices.__arrow_c_stream__(requested_schema)
+
+    def __len__(self) -> int:
+        """Return the number of rows of the choices."""
+        return int(self.choices.num_rows)
+
+    def __repr__(self) -> str:
+        """Say in five lines what was read and what was not."""
+        return "\n".join(f"{label:<11}{text}" for label, text in self.summary())
+
+    def _repr_html_(self) -> str:
+        """Say the same as a table."""
+        rows = "".join(
+            f'<tr><th style="text-align:left">{html.escape(label)}</th>'
+            f'<td style="text-align:left">{html.escape(text)}</td></tr>'
+            for label, text in self.summary()
+        )
+        return f"<table>{rows}</table>"
+
+    def summary(self) -> list[tuple[str, str]]:
+        """Return five labels, each with its sentence."""
+        totals = self.ledger.sum().row(0, named=True)
+        return [
+            ("logs", self._logs(totals["bytes"] or 0)),
+            ("lines", self._lines(totals)),
+            ("tokens", self._tokens(totals)),
+            ("set aside", self._set_aside(totals)),
+            ("created", self._created()),
+        ]
+
+    def _logs(self, size: int) -> str:
+        text = f"{plural(len(self.ledger), 'log')}, {size:,} bytes, decoder {DECODER}"
+        if self.passed_over:
+            text += f"; {passed_over_words(self.passed_over)}"
+        return text
+
+    @staticmethod
+    def _lines(totals: dict[str, int]) -> str:
+        return (
+            f"{totals['lines']:,} lines -> {totals['responses']:,} responses -> "
+            f"{totals['choices']:,} choices; {totals['blank']:,} blank"
+        )
+
+    def _tokens(self, totals: dict[str, int]) -> str:
+        usage = pl.DataFrame(self.choices.select(["choice_position", "total_tokens"]))
+        silent = usage.filter(
+            (pl.col("choice_position") == 0) & pl.col("total_tokens").is_null()
+        ).height
+        return (
+            f"{totals['total_tokens']:,} total, {totals['prompt_tokens']:,} prompt, "
+            f"{totals['completion_tokens']:,} completion, as reported; "
+            f"{plural(silent, 'response')} without usage"
+        )
+
+    def _set_aside(self, totals: dict[str, int]) -> str:
+        text = (
+            f"{plural(totals['duplicates'], 'duplicate')}, "
+            f"{plural(totals['errors'], 'error')}, {totals['rejected']:,} rejected"
+        )
+        codes = reject_counts(self.rejects)
+        listed = [f"{count:,} {code} ({place})" for code, count, place in codes]
+        return f"{text}: {', '.join(listed)}" if listed else text
+
+    def _created(self) -> str:
+        created = self.choices.column("created")
+        first = pc.equal(self.choices.column("choice_position"), 0)
+        undated = pc.sum(pc.and_(first, pc.is_null(created)), min_count=0).as_py()
+        ends = pc.min_max(created).as_py()
+        span = "no dates"
+        if ends["min"] is not None:
+            span = f"{ends['min']:%Y-%m-%d %H:%M} to {ends['max']:%Y-%m-%d %H:%M} UTC"
+        return f"{span}; {undated:,} undated"
+
+
+def passed_over_words(passed_over: Mapping[str, int]) -> str:
+    """Say how many files a walk did not read, by ending."""
+    kinds = [f"{count:,} {kind}" for kind, count in passed_over.items()]
+    return f"not read: {', '.join(kinds)}"
+
+
+def reject_counts(rejects: pa.Table) -> list[tuple[str, int, str]]:
+    """Return each code with its count and its first ``source:line``, most first."""
+    frame = pl.DataFrame(rejects.select(["log_id", "source", "line", "code"]))
+    first = pl.format("{}:{}", pl.col("source").first(), pl.col("line").first())
+    counts = (
+        frame.sort("log_id", "line")
+        .group_by("code", maintain_order=True)
+        .agg(pl.len().alias("count"), first.alias("first"))
+        .sort("count", "code", descending=[True, False])
+    )
+    return [(code, count, place) for code, count, place in counts.rows()]
+
+
+def load(
+    sources: Sources,
+    *,
+    content: Content = "keep",
+    duplicates: Duplicates = "drop",
+    tags: Mapping[str, str] | None = None,
+    response_path: str | None = None,
+    created_unit: CreatedUnit = "s",
+    on_reject: OnReject = "collect",
+    max_lines: int | None = None,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    progress: Callable[[int], None] | None = None,
+) -> Loaded:
+    """Read logs into memory: a table of choices, one of rejects, and a ledger.
+
+    Parameters
+    ----------
+    sources
+        A path, a directory, a glob, ``-`` for standard input, or a sequence of them.
+        Plain, gzip and zstd are told apart by their first bytes.
+    content
+        ``"drop"`` leaves the text of messages null; `content_chars` is kept.
+    duplicates
+        ``"drop"`` keeps the first of two lines with the same response bytes and the
+        same id; the ledger counts the rest. ``"keep"`` keeps all.
+    tags
+        Name to path of a value in the line, ``{"team": "metadata.team"}``; each gives
+        a nullable string column, ``tag_team``.
+    response_path
+        Where the response stands in a line, if not in one of the usual envelopes.
+    created_unit
+        Unit of `created` in the log: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``.
+    on_reject
+        ``"collect"`` puts bad lines into `rejects` and warns once; ``"raise"`` stops
+        at the first with `RejectedLineError`.
+    max_lines
+        Read at most so many lines in all.
+    max_line_bytes
+        A longer line is rejected without being held in memory.
+    progress
+        Called with the number of file bytes that were newly read.
+
+    Returns
+    -------
+    Loaded
+        Rows in source order. A response without choices has one row, so that its
+        usage is not lost.
+
+    Raises
+    ------
+    SourceError
+        If a log is missing, unreadable or damaged.
+    NotEnoughMemoryError
+        Before reading, if the table would be larger than free memory.
+
+    Warns
+    -----
+    RejectsWarning
+        Once, if lines were rejected.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> log = toolkit.load("data/sample/chat.jsonl", max_lines=100)
+    >>> log.choices.num_rows >= 90
+    True
+    """
+    check_word("duplicates", duplicates, get_args(Duplicates))
+    check_word("on_reject", on_reject, get_args(OnReject))
+    check_max_lines(max_lines)
+    plan = make_plan(
+        content=content,
+        tags=tags,
+        response_path=response_path,
+        created_unit=created_unit,
+        max_line_bytes=max_line_bytes,
+    )
+    found = find_logs(sources)
+    if max_lines is None:
+        check_memory(found.logs, content)
+    ledger = Ledger(found.logs)
+    choices, rejects = [], []
+    read = with_progress(
+        decoded_blocks(found.logs, plan, duplicates, max_lines), progress
+    )
+    for decoded in read:
+        if on_reject == "raise" and len(decoded.rejects):
+            raise first_reject(decoded)
+        ledger.add(decoded)
+        choices.append(decoded.choices)
+        rejects.append(decoded.rejects)
+    loaded = Loaded(
+        pa.Table.from_batches(choices, plan.table.arrow),
+        pa.Table.from_batches(rejects, REJECTS.arrow),
+        ledger.frame(),
+        found.passed_over,
+    )
+    warn_of_rejects(loaded)
+    return loaded
+
+
+def with_progress(
+    stream: Iterator[Decoded], progress: Callable[[int], None] | None
+) -> Iterator[Decoded]:
+    """Tell how many bytes of the files were read with each block."""
+    log_id, position = -1, 0
+    for decoded in stream:
+        if decoded.log_id != log_id:
+            log_id, position = decoded.log_id, 0
+        if progress is not None:
+            progress(decoded.position - position)
+        position = decoded.position
+        yield decoded
+
+
+def first_reject(decoded: Decoded) -> RejectedLineError:
+    """Make an error of the first reject of a block."""
+    row = decoded.rejects.slice(0, 1).to_pylist()[0]
+    return RejectedLineError(
+        **{key: row[key] for key in ("source", "line", "code", "reason", "json_path")}
+    )
+
+
+def warn_of_rejects(loaded: Loaded) -> None:
+    """Say once, in one line and without content, that lines were rejected."""
+    if not loaded.rejects.num_rows:
+        return
+    codes = [f"{count:,} {code}" for code, count, _ in reject_counts(loaded.rejects)]
+    place = reject_counts(loaded.rejects)[0][2]
+    lines = plural(loaded.rejects.num_rows, "line")
+    warnings.warn(
+        f"{lines} became no rows: {', '.join(codes)} (the first: {place}); see .rejects",
+        RejectsWarning,
+        stacklevel=3,
+    )
+
+
+def check_memory(logs: Sequence[Source], content: Content) -> None:
+    """Refuse logs whose table would be larger than free memory."""
+    free = free_memory()
+    needed = sum(table_bytes(log, content) for log in logs)
+    if free is not None and needed > free:
+        raise NotEnoughMemoryError(needed=needed, free=free)
+
+
+def table_bytes(log: Source, content: Content) -> int:
+    """Estimate how much memory the table of a log takes."""
+    if log.name == STDIN or log.size is None:
+        return 0
+    packed = log.name.endswith((".gz", ".zst"))
+    return int(log.size * TABLE_BYTES[content] * (INFLATION if packed else 1))
+
+
+def free_memory() -> int | None:
+    """Return the bytes that can be had without swapping, None where unknown."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return total_memory()
+    for line in lines:
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return total_memory()
+
+
+def total_memory() -> int | None:
+    """Return the size of the machine's memory, None where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+# What an export holds.
+
+
+def scan(directory: str | os.PathLike[str]) -> pl.LazyFrame:
+    """Read the choices of an export, lazily.
+
+    Parameters
+    ----------
+    directory
+        What `toolkit.export` has written.
+
+    Returns
+    -------
+    pl.LazyFrame
+        One row per choice with the dtypes of `toolkit.schema.CHOICES`, and the tags
+        that it was exported with.
+
+    Raises
+    ------
+    NotAnExportError
+        If no export was committed there.
+
+    Examples
+    --------
+    >>> import tempfile, toolkit
+    >>> to = tempfile.mkdtemp()
+    >>> done = toolkit.export("data/sample/chat.jsonl", to=to)
+    >>> toolkit.scan(to).select("model").unique().collect().height
+    13
+    """
+    table = choices_table(read_state(directory).tags)
+    parts = Path(directory) / CHOICES_DIR
+    if not any(parts.glob("*/*.parquet")):
+        return table.empty().lazy()
+    return pl.scan_parquet(
+        parts / "*" / "*.parquet", hive_partitioning=False, schema=dict(table.polars)
+    )
+
+
+def ledger(directory: str | os.PathLike[str]) -> pl.DataFrame:
+    """Return the ledger of an export: one row per log; see `toolkit.schema.LEDGER`."""
+    return read_state(directory).ledger
+
+
+def rejects(directory: str | os.PathLike[str]) -> pl.DataFrame:
+    """Return the rejects of an export: one row per line; see `toolkit.schema.REJECTS`.
+
+    They hold the bytes of the lines, which may be private.
+    """
+    read_state(directory)
+    parts = sorted((Path(directory) / REJECTS_DIR).glob("*.parquet"))
+    if not parts:
+        return REJECTS.empty()
+    return pl.read_parquet(parts).sort("log_id", "line")
+
+
+def open_choices(
+    sources: Sources, progress: Callable[[int], None] | None = None
+) -> pl.LazyFrame:
+    """Return the choices of an export, or of logs without their text, as a LazyFrame."""
+    if isinstance(sources, str | os.PathLike) and is_export(Path(sources)):
+        return scan(sources)
+    return load(sources, content="drop", progress=progress).frame.lazy()

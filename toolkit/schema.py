@@ -1,0 +1,650 @@
+"""The one definition of each table: choices, rejects, ledger.
+
+A `Column` says what a column is and where its value stands in a line. From these
+declarations follow the Arrow schema and its metadata, the polars dtypes, the pandera
+schema (`toolkit.validation`), the data dictionary in the README, and what the decoders
+read (`toolkit.reference`). Adding a column is one entry here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+import pyarrow as pa
+
+from toolkit.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA_VERSION = 1
+
+# Larger counts than any real response; keeps 9 million of them inside an int64 sum.
+LARGEST_COUNT = 10**12
+LARGEST_INT32 = 2**31 - 1
+
+Grain = Literal["R", "C", "U"]
+Root = Literal["response", "choice", "envelope", "line"]
+Kind = Literal[
+    "given",  # not in the line: filled by the reader of the log, found by its name
+    "position",
+    "choice_count",
+    "hash",
+    "string",  # "" is null
+    "label",  # a string, or a number or boolean by its JSON text; "" is null
+    "text",  # "" stays ""
+    "content",  # a string, the text parts of a list, or an object by its JSON text
+    "characters",
+    "tool_calls",
+    "items",
+    "logprob_sum",
+    "count",
+    "number",
+    "timestamp",
+]
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one column is, and where its value stands in a line.
+
+    Parameters
+    ----------
+    name, type, description, unit
+        As users see them; the type is Arrow's.
+    grain
+        R: a fact of the response, the same on each of its rows. C: a fact of the
+        choice. U: a fact of the response that is summed; it stands on the row with
+        `choice_position` 0 and is null on the others.
+    kind
+        How the value is read from JSON.
+    paths
+        Where it stands; the first that is present (not null) is read. ``a.b[]`` is a
+        list, ``a.b[].k`` its items of type ``k``.
+    root
+        Where the paths start: the response, the choice, the line, or the envelope
+        (the line, but null where the line itself is the response).
+    nullable, minimum, maximum
+        What validation allows.
+    private
+        Holds text of a message: ``content="drop"`` leaves it null.
+    """
+
+    name: str
+    type: pa.DataType
+    grain: Grain
+    kind: Kind
+    description: str
+    unit: str = ""
+    paths: tuple[str, ...] = ()
+    root: Root = "response"
+    nullable: bool = True
+    minimum: int | None = None
+    maximum: int | None = None
+    private: bool = False
+
+    @property
+    def arrow(self) -> pa.Field:
+        """The Arrow field, with description, unit, grain and paths as metadata."""
+        metadata = {
+            "description": self.description,
+            "unit": self.unit,
+            "grain": self.grain,
+            "paths": json.dumps([self.written(path) for path in self.paths]),
+        }
+        return pa.field(self.name, self.type, self.nullable, metadata)
+
+    @property
+    def dtype(self) -> pl.DataType:
+        """The polars dtype."""
+        return pl.Schema(pa.schema([self.arrow]))[self.name]
+
+    def written(self, path: str) -> str:
+        """Write a path as the dictionary shows it: from the line unless in a choice."""
+        where = {"choice": "choices[].", "envelope": "(line).", "line": "(line)."}
+        return where.get(self.root, "") + path
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What must hold in every row, beyond the type of a column."""
+
+    name: str
+    description: str
+    holds: pl.Expr
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns in order, the key that is unique among them, and rules over rows."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    def __getitem__(self, name: str) -> Column:
+        """Return the column of that name."""
+        return self.by_name[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Say whether a column has that name."""
+        return name in self.by_name
+
+    @cached_property
+    def by_name(self) -> dict[str, Column]:
+        """The columns by their names."""
+        return {column.name: column for column in self.columns}
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns, in order."""
+        return list(self.by_name)
+
+    @cached_property
+    def arrow(self) -> pa.Schema:
+        """The Arrow schema; field metadata travels into Parquet."""
+        metadata = {"toolkit.table": self.name, "toolkit.schema": str(SCHEMA_VERSION)}
+        return pa.schema([column.arrow for column in self.columns], metadata)
+
+    @cached_property
+    def polars(self) -> pl.Schema:
+        """The polars dtypes."""
+        return pl.Schema(self.arrow)
+
+    def empty(self) -> pl.DataFrame:
+        """Return the table without rows."""
+        return pl.DataFrame(schema=self.polars)
+
+
+TOOL_CALL = pa.struct(
+    [(name, pa.string()) for name in ("id", "type", "name", "arguments")]
+)
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+# `created` outside these is a unit mistaken for another (milliseconds for seconds).
+EARLIEST_CREATED = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST_CREATED = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _string(name: str, grain: Grain, description: str, *paths: str) -> Column:
+    root: Root = "choice" if grain == "C" else "response"
+    return Column(
+        name, pa.string(), grain, "string", description, paths=paths, root=root
+    )
+
+
+def _tokens(name: str, description: str, *paths: str) -> Column:
+    return Column(
+        name,
+        pa.int64(),
+        "U",
+        "count",
+        description,
+        "tokens",
+        tuple(f"usage.{path}" for path in paths),
+        minimum=0,
+        maximum=LARGEST_COUNT,
+    )
+
+
+def _text(name: str, kind: Kind, description: str, *paths: str) -> Column:
+    return Column(
+        name,
+        pa.large_string(),
+        "C",
+        kind,
+        description,
+        paths=paths,
+        root="choice",
+        private=True,
+    )
+
+
+_LOG_COLUMNS = (
+    Column(
+        "log_id",
+        pa.int32(),
+        "R",
+        "given",
+        "number of the log: its place among the sources, or the export's number for it",
+        nullable=False,
+        minimum=0,
+    ),
+    Column(
+        "source",
+        pa.string(),
+        "R",
+        "given",
+        "path of the log as it was found",
+        nullable=False,
+    ),
+    Column(
+        "line",
+        pa.int64(),
+        "R",
+        "given",
+        "physical line number, from 1",
+        nullable=False,
+        minimum=1,
+    ),
+)
+
+CHOICES = Table(
+    "choices",
+    (
+        *_LOG_COLUMNS,
+        Column(
+            "choice_position",
+            pa.int32(),
+            "C",
+            "position",
+            "place in `choices`, from 0: ours, always there",
+            nullable=False,
+            minimum=0,
+        ),
+        Column(
+            "choice_index",
+            pa.int32(),
+            "C",
+            "count",
+            "the provider's number of the choice",
+            paths=("index",),
+            root="choice",
+            minimum=0,
+            maximum=LARGEST_INT32,
+        ),
+        Column(
+            "choice_count",
+            pa.int32(),
+            "R",
+            "choice_count",
+            "length of `choices`; 0 stands on the one row of a response without any",
+            "choices",
+            nullable=False,
+            minimum=0,
+        ),
+        Column(
+            "response_hash",
+            pa.uint64(),
+            "R",
+            "hash",
+            "xxh3-64 of the bytes of the response object as written",
+            nullable=False,
+        ),
+        _string("response_id", "R", "the provider's id; not unique with some", "id"),
+        Column(
+            "created",
+            TIMESTAMP,
+            "R",
+            "timestamp",
+            "when the response was made; null where missing or 0",
+            "UTC",
+            ("created",),
+        ),
+        _string("model", "R", "the model that answered", "model"),
+        replace(
+            _string(
+                "requested_model",
+                "R",
+                "the model that was asked for, where the line says it",
+                "request.body.model",
+                "request.model",
+                "model",
+            ),
+            root="envelope",
+        ),
+        replace(
+            _string("custom_id", "R", "the caller's id in a batch", "custom_id"),
+            kind="label",
+            root="envelope",
+        ),
+        _string("provider", "R", "the provider that a router chose", "provider"),
+        _string(
+            "service_tier", "R", "tier", "service_tier", "usage.service_tier"
+        ),
+        _string("system_fingerprint", "R", "backend version", "system_fingerprint"),
+        _string("finish_reason", "C", "why the choice ended", "finish_reason"),
+        _string(
+            "native_finish_reason",
+            "C",
+            "the same in the provider's own word",
+            "native_finish_reason",
+        ),
+        _string("role", "C", "author of the message", "message.role"),
+        _text("content", "content", "text of the message", "message.content"),
+        _text(
+            "reasoning_content",
+            "text",
+            "text of the model's thinking",
+            "message.reasoning_content",
+            "message.reasoning",
+            "message.content[].thinking",
+        ),
+        _text("refusal", "text", "text of a refusal", "message.refusal"),
+        Column(
+            "tool_calls",
+            pa.list_(TOOL_CALL),
+            "C",
+            "tool_calls",
+            "calls that the model asks for",
+            paths=("message.tool_calls[]", "message.function_call"),
+            root="choice",
+            private=True,
+        ),
+        Column(
+            "content_chars",
+            pa.int64(),
+            "C",
+            "characters",
+            "length of content; kept when content is dropped",
+            "code points",
+            ("message.content",),
+            root="choice",
+            minimum=0,
+        ),
+        Column(
+            "logprob_tokens",
+            pa.int64(),
+            "C",
+            "items",
+            "tokens with a logprob",
+            "tokens",
+            ("logprobs.content",),
+            root="choice",
+            minimum=0,
+        ),
+        Column(
+            "logprob_sum",
+            pa.float64(),
+            "C",
+            "logprob_sum",
+            "sum of their logprobs",
+            "nats",
+            ("logprobs.content",),
+            root="choice",
+        ),
+        _tokens("prompt_tokens", "prompt, cached ones included", "prompt_tokens"),
+        _tokens(
+            "completion_tokens", "completion, over all choices", "completion_tokens"
+        ),
+        _tokens("total_tokens", "total as reported, never recomputed", "total_tokens"),
+        _tokens(
+            "cached_tokens",
+            "prompt tokens read from a cache",
+            "prompt_tokens_details.cached_tokens",
+            "prompt_cache_hit_tokens",
+            "cached_tokens",
+            "num_cached_tokens",
+            "cache_read_input_tokens",
+        ),
+        _tokens(
+            "cache_write_tokens",
+            "prompt tokens written to a cache",
+            "prompt_tokens_details.cache_write_tokens",
+            "cache_creation_input_tokens",
+        ),
+        _tokens(
+            "reasoning_tokens",
+            "tokens spent on thinking",
+            "completion_tokens_details.reasoning_tokens",
+            "reasoning_tokens",
+        ),
+        _tokens(
+            "prompt_audio_tokens",
+            "audio in the prompt",
+            "prompt_tokens_details.audio_tokens",
+        ),
+        _tokens(
+            "completion_audio_tokens",
+            "audio in the completion",
+            "completion_tokens_details.audio_tokens",
+        ),
+        _tokens(
+            "accepted_prediction_tokens",
+            "predicted tokens that were used",
+            "completion_tokens_details.accepted_prediction_tokens",
+        ),
+        _tokens(
+            "rejected_prediction_tokens",
+            "predicted tokens that were not",
+            "completion_tokens_details.rejected_prediction_tokens",
+        ),
+        Column(
+            "reported_cost",
+            pa.float64(),
+            "U",
+            "number",
+            "cost as the provider reports it",
+            "USD",
+            ("usage.cost", "usage.cost.total_cost"),
+        ),
+    ),
+    key=("log_id", "line", "choice_position"),
+)
+
+USAGE_COLUMNS = tuple(
+    column.name for column in CHOICES.columns if column.grain == "U"
+)
+
+CHOICES = replace(
+    CHOICES,
+    rules=(
+        Rule(
+            "position_within_count",
+            "choice_position is below choice_count, or 0 where there is no choice",
+            pl.col("choice_position") < pl.max_horizontal("choice_count", pl.lit(1)),
+        ),
+        Rule(
+            "usage_on_first_choice",
+            "usage stands on the row with choice_position 0 and nowhere else",
+            (pl.col("choice_position") == 0)
+            | pl.all_horizontal(pl.col(*USAGE_COLUMNS).is_null()),
+        ),
+        Rule(
+            "created_in_range",
+            "created lies from 1970 to before 2200",
+            pl.col("created").is_null()
+            | pl.col("created").is_between(
+                EARLIEST_CREATED, LATEST_CREATED, closed="left"
+            ),
+        ),
+    ),
+)
+
+REJECT_CODES = {
+    "line_too_long": "longer than max_line_bytes",
+    "invalid_utf8": "not UTF-8",
+    "too_deep": "nested deeper than 512 levels",
+    "invalid_json": "not JSON (RFC 8259)",
+    "truncated": "the last line ends in its middle",
+    "stream_chunk": "a chunk of a streamed response, not a whole one",
+    "error_response": "the provider answered with an error",
+    "not_a_response": "JSON, but no chat completion response",
+    "wrong_type": "a field has a type that it cannot have",
+    "out_of_range": "a number outside what the field can hold",
+}
+
+REJECTS = Table(
+    "rejects",
+    (
+        *_LOG_COLUMNS,
+        Column(
+            "offset",
+            pa.int64(),
+            "R",
+            "given",
+            "where the line begins in the decompressed log",
+            "bytes",
+            nullable=False,
+            minimum=0,
+        ),
+        Column(
+            "length",
+            pa.int64(),
+            "R",
+            "given",
+            "length of the line without its end",
+            "bytes",
+            nullable=False,
+            minimum=0,
+        ),
+        Column(
+            "code",
+            pa.string(),
+            "R",
+            "given",
+            "which check failed: " + ", ".join(REJECT_CODES),
+            nullable=False,
+        ),
+        Column(
+            "json_path", pa.string(), "R", "given", "the field at fault, from the line"
+        ),
+        Column(
+            "reason",
+            pa.string(),
+            "R",
+            "given",
+            "what was wanted and what was found; never content",
+            nullable=False,
+        ),
+        Column(
+            "raw",
+            pa.large_binary(),
+            "R",
+            "given",
+            "the bytes of the line; null for line_too_long",
+        ),
+    ),
+    key=("log_id", "line"),
+)
+
+
+def _total(name: str, description: str, unit: str) -> Column:
+    return Column(
+        name, pa.int64(), "R", "given", description, unit, nullable=False, minimum=0
+    )
+
+
+LEDGER = Table(
+    "ledger",
+    (
+        *_LOG_COLUMNS[:2],
+        _total("bytes", "size of the log, decompressed", "bytes"),
+        _total("lines", "physical lines", "lines"),
+        _total("blank", "lines of white space only", "lines"),
+        _total("responses", "lines that became rows", "lines"),
+        _total("duplicates", "lines that repeat a response seen before", "lines"),
+        _total("errors", "lines in which a provider reports an error", "lines"),
+        _total("rejected", "lines refused for any other reason", "lines"),
+        _total("choices", "rows of the choices table", "rows"),
+        _total("pending_bytes", "unfinished last line, left for later", "bytes"),
+        _total("prompt_tokens", "sum over the rows", "tokens"),
+        _total("completion_tokens", "sum over the rows", "tokens"),
+        _total("total_tokens", "sum over the rows", "tokens"),
+        Column(
+            "decoder", pa.string(), "R", "given", "kernel or reference", nullable=False
+        ),
+        Column(
+            "error", pa.string(), "R", "given", "what was wrong with the compression"
+        ),
+    ),
+    key=("log_id",),
+)
+
+TABLES = (CHOICES, REJECTS, LEDGER)
+
+_STEP = re.compile(
+    r"""(?:^|\.)(?P<name>[A-Za-z_][A-Za-z0-9_]*)|\[(?P<quoted>"(?:[^"\\]|\\.)*")\]"""
+)
+
+
+def parse_path(path: str) -> tuple[str, ...]:
+    """Split a path into its keys: ``a.b``, or ``a["b.c"]`` for any other key.
+
+    Examples
+    --------
+    >>> parse_path('metadata["cost.center"].team')
+    ('metadata', 'cost.center', 'team')
+    """
+    keys: list[str] = []
+    at = 0
+    while at < len(path):
+        step = _STEP.match(path, at)
+        if step is None:
+            wanted = 'a path such as metadata.team or metadata["cost center"]'
+            raise OptionError("path", path, wanted=wanted)
+        keys.append(step["name"] or json.loads(step["quoted"]))
+        at = step.end()
+    if not keys:
+        raise OptionError("path", path, wanted="at least one key")
+    return tuple(keys)
+
+
+def write_path(keys: tuple[str | int, ...]) -> str:
+    """Write keys and places as the rejects table shows them.
+
+    Examples
+    --------
+    >>> write_path(("response", "choices", 1, "cost center"))
+    'response.choices[1]["cost center"]'
+    """
+    text = ""
+    for key in keys:
+        if isinstance(key, int):
+            text += f"[{key}]"
+        elif re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+            text += f".{key}" if text else key
+        else:
+            text += f"[{json.dumps(key)}]"
+    return text
+
+
+def choices_table(tags: Mapping[str, str] | None = None) -> Table:
+    """Return the choices table, with a column ``tag_<name>`` for each tag.
+
+    Parameters
+    ----------
+    tags
+        Name of a tag to the path of its value, from the root of the line.
+
+    Examples
+    --------
+    >>> choices_table({"team": "metadata.team"}).names[-1]
+    'tag_team'
+    """
+    columns = [_tag(name, path) for name, path in (tags or {}).items()]
+    return replace(CHOICES, columns=(*CHOICES.columns, *columns))
+
+
+def _tag(name: str, path: str) -> Column:
+    if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+        raise OptionError("tags", name, wanted="names of letters, digits and _")
+    parse_path(path)
+    return Column(
+        f"tag_{name}",
+        pa.string(),
+        "R",
+        "label",
+        "a tag of the caller's",
+        paths=(path,),
+        root="line",
+    )
+
+
+def dictionary(table: Table = CHOICES) -> str:
+    """Write the data dictionary of a table as Markdown."""
+    rows = ["| column | type | grain | unit | what, and where from |", "|---|---|---|---|---|"]
+    for column in table.columns:
+        paths = ", ".join(f"`{column.written(path)}`" for path in column.paths)
+        what = f"{column.description}; {paths}" if paths else column.description
+        kind = str(column.type).replace("|", "\\|")
+        rows.append(
+            f"| {column.name} | {kind} | {column.grain} | {column.unit} | {what} |"
+        )
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,524 @@
+"""From what the user named to blocks of whole lines: paths, globs, decompression.
+
+The only module that opens a log. Compression is known by its first bytes, never by a
+name; every gzip member's CRC and every zstd checksum is verified.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+import sys
+from collections import Counter
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, TypeAlias
+
+import zstandard
+from isal import isal_zlib
+
+from toolkit.blocks import Block
+from toolkit.errors import (
+    DamagedLogError,
+    ExportGivenError,
+    NoLogsError,
+    SourceNotFoundError,
+    UnreadableSourceError,
+    UnsupportedSourceError,
+    near_miss,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+Sources: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
+
+BLOCK_BYTES = 8 * 1024 * 1024
+READ_BYTES = 1024 * 1024
+# zstd stores a run of 128 KiB in 4 bytes: fed 4 KiB at a time, no step of a bomb
+# gives more than 128 MiB.
+ZSTD_READ_BYTES = 4 * 1024
+
+STDIN = "-"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+# app.jsonl, app.ndjson.gz, app.jsonl.1, app.jsonl-20261122.zst, app.jsonl.2026-11-22
+LOG_NAME = re.compile(
+    r"\.(jsonl|ndjson)([.-][0-9][0-9T_:.-]*)?(\.(gz|zst))?\Z", re.IGNORECASE
+)
+
+
+class Source(NamedTuple):
+    """One log: its name as it was found, and its size if it is a regular file."""
+
+    name: str
+    size: int | None
+
+
+class Found(NamedTuple):
+    """The logs that were found, and what a walk passed over, counted by ending."""
+
+    logs: list[Source]
+    passed_over: dict[str, int]
+
+
+def find_logs(sources: Sources) -> Found:
+    """Expand paths, directories and globs into logs.
+
+    Parameters
+    ----------
+    sources
+        A path, a directory, a glob, ``-`` for standard input, or a sequence of them.
+        A directory is walked for ``*.jsonl`` and ``*.ndjson``, also with ``.gz`` or
+        ``.zst`` and with a rotation suffix; hidden names are skipped. A file that is
+        named by itself is read whatever its name is.
+
+    Returns
+    -------
+    Found
+        In the order of the arguments, sorted within each; a file that is found twice
+        (also by a link) stands once.
+    """
+    named = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    passed_over: Counter[str] = Counter()
+    logs: list[Source] = []
+    seen: set[tuple[int, int]] = set()
+    for name in (os.fspath(source) for source in named):
+        for log, identity in expand(name, passed_over):
+            if identity not in seen:
+                seen.add(identity)
+                logs.append(log)
+    if not logs:
+        raise SourceNotFoundError("no log was named")
+    return Found(logs, dict(passed_over.most_common()))
+
+
+Identity: TypeAlias = tuple[int, int]
+
+
+def expand(name: str, passed_over: Counter[str]) -> Iterator[tuple[Source, Identity]]:
+    """Yield the logs of one argument, each with what tells it from another file."""
+    if name == STDIN:
+        yield Source(STDIN, None), (-1, -1)
+    elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
+        raise UnsupportedSourceError(name)
+    elif os.path.lexists(name):
+        yield from expand_path(name, passed_over)
+    elif glob.has_magic(name):
+        yield from expand_glob(name, passed_over)
+    else:
+        raise SourceNotFoundError(name, hint=missing_hint(name))
+
+
+def expand_path(
+    name: str, passed_over: Counter[str]
+) -> Iterator[tuple[Source, Identity]]:
+    """Yield a file, or the logs below a directory."""
+    status = status_of(name)
+    if not stat.S_ISDIR(status.st_mode):
+        yield as_source(name, status)
+        return
+    if is_export(Path(name)):
+        raise ExportGivenError(name)
+    passed_here: Counter[str] = Counter()
+    found = list(walk(name, passed_here, set()))
+    if not found:
+        raise NoLogsError(name, passed_over=dict(passed_here.most_common(3)))
+    passed_over.update(passed_here)
+    yield from found
+
+
+def expand_glob(
+    pattern: str, passed_over: Counter[str]
+) -> Iterator[tuple[Source, Identity]]:
+    """Yield what a pattern matches; a matched directory without logs is passed over."""
+    matches = sorted(glob.glob(pattern, recursive=True))
+    if not matches:
+        raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
+    for match in matches:
+        try:
+            yield from expand_path(match, passed_over)
+        except NoLogsError as error:
+            passed_over.update(error.passed_over)
+
+
+def as_source(name: str, status: os.stat_result) -> tuple[Source, Identity]:
+    """Describe a file that may be read."""
+    size = status.st_size if stat.S_ISREG(status.st_mode) else None
+    return Source(name, size), (status.st_dev, status.st_ino)
+
+
+def status_of(name: str) -> os.stat_result:
+    """Return what a name leads to."""
+    try:
+        return os.stat(name)  # noqa: PTH116 - the name is kept as it was given
+    except FileNotFoundError:
+        raise SourceNotFoundError(name, hint=" (a link that leads nowhere)") from None
+    except OSError as error:
+        raise UnreadableSourceError(name, cause=error) from error
+
+
+def is_export(directory: Path) -> bool:
+    """Say whether a directory was written by `toolkit.export`."""
+    return (directory / "state.json").is_file() and (directory / "choices").is_dir()
+
+
+def walk(
+    directory: str, passed_over: Counter[str], above: set[Identity]
+) -> Iterator[tuple[Source, Identity]]:
+    """Yield the logs below a directory in sorted order; links are followed once."""
+    status = status_of(directory)
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    try:
+        names = sorted(os.listdir(directory))  # noqa: PTH208 - names, not paths
+    except OSError as error:
+        raise UnreadableSourceError(directory, cause=error) from error
+    for name in names:
+        if name.startswith("."):
+            continue
+        path = os.path.join(directory, name)  # noqa: PTH118 - "a//b" stays as given
+        try:
+            status = os.stat(path)  # noqa: PTH116 - the name is kept as it was found
+        except OSError:
+            passed_over[f"{name} (a link that leads nowhere)"] += 1
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            yield from walk(path, passed_over, above | {here})
+        elif stat.S_ISREG(status.st_mode) and LOG_NAME.search(name):
+            yield as_source(path, status)
+        else:
+            passed_over[ending(name)] += 1
+
+
+def ending(name: str) -> str:
+    """Write the ending of a name as a pattern: ``*.json.gz``."""
+    suffixes = "".join(Path(name).suffixes[-2:])
+    return f"*{suffixes}" if suffixes else name
+
+
+def missing_hint(name: str) -> str:
+    """Say what stands nearest to a path that does not exist."""
+    path = Path(name)
+    missing = path
+    while not missing.parent.is_dir() and missing != missing.parent:
+        missing = missing.parent
+    try:
+        names = os.listdir(missing.parent)  # noqa: PTH208 - names, not paths
+    except OSError:
+        return ""
+    close = get_close_matches(missing.name, names, n=1)
+    if missing != path and not close:
+        return f"; there is no directory {missing}"
+    return near_miss(str(missing), [str(missing.parent / close[0])]) if close else ""
+
+
+# Bytes of a log.
+
+
+class Feed:
+    """The bytes of a file, with the position, and a place to put back what is over."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self.file = file
+        self.name = name
+        self.position = 0
+        self.over = b""
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        if self.over:
+            data, self.over = self.over[:size], self.over[size:]
+        else:
+            try:
+                data = self.file.read(size)
+            except OSError as error:
+                raise UnreadableSourceError(self.name, cause=error) from error
+        self.position += len(data)
+        return data
+
+    def put_back(self, data: bytes) -> None:
+        """Take back bytes that were read too far."""
+        self.over = data + self.over
+        self.position -= len(data)
+
+    def peek(self, size: int) -> bytes:
+        """Return the next bytes without reading past them."""
+        data = b""
+        while len(data) < size and (more := self.read(size - len(data))):
+            data += more
+        self.put_back(data)
+        return data
+
+
+class Inflater(Protocol):
+    """What gzip and zstd decompressors have in common."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the member is complete."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was read past the end of the member."""
+
+
+class Codec(NamedTuple):
+    """One kind of compression."""
+
+    name: str
+    magic: re.Pattern[bytes]
+    member: Callable[[Feed], Iterator[bytes]]
+
+
+class EndOfFile(Exception):  # noqa: N818 - caught in this module
+    """A member that the file ends in."""
+
+
+def gzip_member(feed: Feed) -> Iterator[bytes]:
+    """Inflate one gzip member; its CRC and length are checked at its end."""
+    inflater = isal_zlib.decompressobj(wbits=31)
+    while not inflater.eof:
+        data = inflater.unconsumed_tail or feed.read(READ_BYTES)
+        inflated = inflater.decompress(data, READ_BYTES)
+        if inflated:
+            yield inflated
+        elif not data:
+            raise EndOfFile
+    feed.put_back(inflater.unused_data)
+
+
+def zstd_frame(feed: Feed) -> Iterator[bytes]:
+    """Inflate one zstd frame; its checksum is checked at its end if it has one."""
+    inflater = zstandard.ZstdDecompressor().decompressobj()
+    while not inflater.eof:
+        data = feed.read(ZSTD_READ_BYTES)
+        if not data:
+            raise EndOfFile
+        inflated = inflater.decompress(data)
+        if inflated:
+            yield inflated
+    feed.put_back(inflater.unused_data)
+
+
+GZIP = Codec("gzip", re.compile(rb"\x1f\x8b"), gzip_member)
+# The second form is a frame to skip: pzstd and other tools write it.
+ZSTD = Codec("zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), zstd_frame)
+
+
+def chunks(feed: Feed) -> Iterator[bytes]:
+    """Yield the decompressed bytes of a log."""
+    codec = codec_of(feed)
+    if codec is not None:
+        yield from inflate(feed, codec)
+        return
+    while data := feed.read(READ_BYTES):
+        yield data
+
+
+def codec_of(feed: Feed) -> Codec | None:
+    """Tell the compression by the first bytes; None is plain."""
+    head = feed.peek(4)
+    return next((codec for codec in (GZIP, ZSTD) if codec.magic.match(head)), None)
+
+
+def inflate(feed: Feed, codec: Codec) -> Iterator[bytes]:
+    """Yield the decompressed bytes of every member, or raise where one is damaged."""
+    verified = 0
+    while head := feed.peek(4):
+        start, size, lines = feed.position, 0, 0
+        fault = ""
+        if codec.magic.match(head):
+            try:
+                for data in codec.member(feed):
+                    size += len(data)
+                    lines += data.count(b"\n")
+                    yield data
+            except EndOfFile:
+                fault = "is cut off by the end of the file"
+            except (isal_zlib.error, zstandard.ZstdError) as error:
+                fault = f"is corrupt ({codec.name}: {error})"
+        elif is_padding(feed, head):
+            return
+        else:
+            fault = f"is not {codec.name}: other bytes follow the compressed ones"
+        if fault:
+            raise DamagedLogError(
+                feed.name, byte=start, verified=verified, lines=lines, fault=fault
+            )
+        verified += size
+
+
+def is_padding(feed: Feed, head: bytes) -> bool:
+    """Say whether only zeros follow, as tapes and block devices leave them."""
+    if head.strip(b"\0"):
+        return False
+    while data := feed.read(READ_BYTES):
+        if data.strip(b"\0"):
+            return False
+    return True
+
+
+def open_log(source: Source) -> BinaryIO:
+    """Open a log for reading, unbuffered."""
+    if source.name == STDIN:
+        return sys.stdin.buffer
+    try:
+        return Path(source.name).open("rb", buffering=0)
+    except OSError as error:
+        raise UnreadableSourceError(source.name, cause=error) from error
+
+
+def blocks(
+    source: Source,
+    log_id: int,
+    *,
+    max_line_bytes: int,
+    block_bytes: int = BLOCK_BYTES,
+) -> Iterator[Block]:
+    """Yield a log as blocks of whole lines, in order, with line numbers and offsets."""
+    file = open_log(source)
+    try:
+        feed = Feed(file, source.name)
+        framer = Framer(log_id, source.name, max_line_bytes, block_bytes)
+        framer.growing = source.size is not None and codec_of(feed) is None
+        yield from framer.frame(chunks(feed), lambda: feed.position)
+    finally:
+        if source.name != STDIN:
+            file.close()
+
+
+class Framer:
+    """Cuts a stream of bytes into blocks of whole lines.
+
+    Holds at most a block and an unfinished line; of a line that grows past the limit
+    only the length is kept.
+    """
+
+    def __init__(
+        self, log_id: int, name: str, max_line_bytes: int, block_bytes: int
+    ) -> None:
+        self.log_id = log_id
+        self.name = name
+        self.longest = max_line_bytes
+        self.block_bytes = block_bytes
+        self.pieces: list[bytes] = []
+        self.held = 0  # bytes in pieces
+        self.whole = 0  # of them up to the last line feed
+        self.line = 1
+        self.offset = 0  # of the first byte in pieces
+        self.unsaid = 0  # bytes before it that no block has accounted for
+        self.skipped = 0  # bytes of a line that is too long, already dropped
+        self.ends_in_cr = False
+        self.growing = False
+        self.position: Callable[[], int] = int
+
+    def frame(
+        self, stream: Iterable[bytes], position: Callable[[], int]
+    ) -> Iterator[Block]:
+        """Yield the blocks of a stream."""
+        self.position = position
+        for chunk in without_mark(stream):
+            if chunk is BYTE_ORDER_MARK:
+                self.offset = self.unsaid = len(chunk)
+                continue
+            yield from self.add(chunk)
+        if self.skipped:
+            yield self.skip_block(b"", tail=True)
+        elif self.held or self.unsaid:
+            yield self.block(b"".join(self.pieces), tail=True)
+
+    def add(self, chunk: bytes) -> Iterator[Block]:
+        """Take more bytes; yield what has become whole blocks."""
+        if self.skipped:
+            end = chunk.find(b"\n")
+            if end < 0:
+                self.skip(chunk)
+                return
+            yield self.skip_block(chunk[: end + 1])
+            chunk = chunk[end + 1 :]
+        if not chunk:
+            return
+        cut = chunk.rfind(b"\n") + 1
+        if cut:
+            self.whole = self.held + cut
+        self.pieces.append(chunk)
+        self.held += len(chunk)
+        if self.whole >= self.block_bytes:
+            yield self.cut()
+        # One byte more than the limit may be the CR of a line end.
+        if self.held - self.whole > self.longest + 1:
+            if self.whole:
+                yield self.cut()
+            line, self.pieces = self.pieces, []
+            self.held = 0
+            for piece in line:
+                self.skip(piece)
+
+    def cut(self) -> Block:
+        """Return the whole lines held, and keep the unfinished one."""
+        data = b"".join(self.pieces)
+        rest = data[self.whole :]
+        block = self.block(data[: self.whole])
+        self.pieces = [rest] if rest else []
+        self.held, self.whole = len(rest), 0
+        return block
+
+    def block(
+        self, data: bytes, *, tail: bool = False, skipped: int | None = None
+    ) -> Block:
+        """Make a block, and move line and offset past it."""
+        size = len(data) if skipped is None else self.skipped
+        block = Block(
+            self.log_id,
+            self.name,
+            data if skipped is None else b"",
+            self.line,
+            self.offset,
+            size + self.unsaid,
+            self.position(),
+            tail,
+            self.growing,
+            skipped,
+        )
+        self.line += data.count(b"\n")
+        self.offset += size
+        self.unsaid = 0
+        return block
+
+    def skip(self, data: bytes) -> None:
+        """Drop bytes of a line that is too long."""
+        self.skipped += len(data)
+        self.ends_in_cr = data.endswith(b"\r")
+
+    def skip_block(self, end: bytes, *, tail: bool = False) -> Block:
+        """Return the block of a line that was dropped; `end` is its last bytes."""
+        content = end.removesuffix(b"\n")
+        if content:
+            self.ends_in_cr = content.endswith(b"\r")
+        self.skipped += len(end)
+        dropped = len(end) - len(content)
+        carriage = int(self.ends_in_cr and bool(dropped))
+        length = self.skipped - dropped - carriage
+        block = self.block(end, tail=tail, skipped=length)
+        self.skipped = 0
+        return block
+
+
+def without_mark(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """Set a byte-order mark at the start apart from the bytes behind it."""
+    head = b""
+    pieces = iter(stream)
+    for piece in pieces:
+        head += piece
+        if len(head) >= len(BYTE_ORDER_MARK):
+            break
+    if head.startswith(BYTE_ORDER_MARK):
+        yield BYTE_ORDER_MARK
+        head = head[len(BYTE_ORDER_MARK) :]
+    if head:
+        yield head
+    yield from pieces
