@@ -21,6 +21,7 @@ from toolkit.errors import (
 )
 from toolkit.expressions import (
     check_columns,
+    check_period,
     check_zone,
     first_choice,
     period,
@@ -170,6 +171,15 @@ def token_usage(
         pl.col("responses", "responses_without_usage").cast(pl.UInt32),
         *TOKENS,
     )
+
+
+def check_options(
+    *, every: str = "1d", tz: str = "UTC", since: Moment = None, until: Moment = None
+) -> None:
+    """Refuse options that mean nothing, before a log is read for them."""
+    check_period(every)
+    check_zone(tz)
+    created_range(since, until, tz)
 
 
 def as_lazy(choices: Choices) -> pl.LazyFrame:

@@ -59,8 +59,8 @@ SENTENCES = (
     "Das Büro schließt heute früher, die Schlüssel liegen am Empfang.",
     FOREIGN,
 )
-# Log-normal factors of median 1. Neither `math.exp` nor `sum`: the one may differ in its
-# last bit between machines, the other between versions of Python.
+# Log-normal factors of median 1. `math.exp` may differ by a bit between machines, and
+# `sum` between versions of Python; these do not.
 UNIFORM = Random(1024).random  # noqa: S311  (a sample, no secret)
 NORMAL = [math.fsum(UNIFORM() for _ in range(12)) - 6 for _ in range(1024)]
 SPREAD = [float(Decimal(0.8 * z).exp(Context(prec=17))) for z in NORMAL]
@@ -344,7 +344,7 @@ class Quirk(NamedTuple):
     model: Model | None = None  # None, here and below: as it comes
     wrap: Wrap | None = None
     pen: Pen | None = None
-    damage: Damage = lambda line, _dice: line
+    damage: Damage | None = None
 
 
 FINISH = ("choices", 0, "finish_reason")
@@ -474,7 +474,8 @@ def compose(quirk: Quirk, dice: Dice) -> bytes:
     response = respond(dice.model, dice)
     quirk.change(response, dice)
     wrap, write = quirk.wrap or dice.pick(WRAPS), quirk.pen or dice.pick(PENS)
-    return quirk.damage(write(wrap(response, dice)).encode(), dice)
+    line = write(wrap(response, dice)).encode()
+    return quirk.damage(line, dice) if quirk.damage else line
 
 
 def roll(lines: int, dice: Dice, start: datetime, days: int) -> Iterator[bytes]:
