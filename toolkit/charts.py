@@ -46,7 +46,7 @@ FIGURE_SIZE = (9.0, 4.2)  # inches; all other lengths are points on paper
 RIM = 12.0  # free on every side of a figure
 TICK_ROOM = 34.0  # for the widest number on the y axis
 DATE_ROOM = 38.0  # for two lines under the x axis
-DATE_WIDTH = 60.0  # of a label on the x axis, with the space around it
+DATE_WIDTH = 52.0  # of a label on the x axis, with the space around it
 NAME_WIDTH = 150.0  # of the name of a series, at most
 GAP = 8.0
 LEADING = 1.25  # from line to line, of the size of the text
@@ -359,6 +359,7 @@ TICK_STEPS = (
     *(Length(number, "d") for number in (1, 2, 4)),
     *(Length(number, "w") for number in (1, 2)),
     *(Length(number, "mo") for number in (1, 3, 6, 12, 24, 60, 120)),
+    *(Length(number, "w") for number in (4, 8, 13, 26, 52)),  # of weeks only
 )
 
 

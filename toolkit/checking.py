@@ -29,7 +29,7 @@ class Finding(NamedTuple):
 
     code: str
     words: str
-    count: int
+    responses: int
     first: str
 
 
@@ -37,7 +37,7 @@ class RejectCount(NamedTuple):
     """A reject code, how many lines it has, and where the first one stands."""
 
     code: str
-    count: int
+    lines: int
     first: str
 
 
@@ -168,7 +168,7 @@ def findings(choices: pl.LazyFrame) -> list[Finding]:
     ]
     found.append(repeated_ids(rows))
     found.append(equal_without_id(rows))
-    return [finding for finding in found if finding.count]
+    return [finding for finding in found if finding.responses]
 
 
 def repeated_ids(rows: pl.LazyFrame) -> Finding:

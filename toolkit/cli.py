@@ -79,7 +79,7 @@ Examples
 class Screen(TyperGroup):
     """The commands, with a help that fits one screen."""
 
-    def get_help(self, ctx: typer.Context) -> str:  # noqa: ARG002 - typer's signature
+    def get_help(self, ctx: Any) -> str:  # noqa: ANN401, ARG002 - typer's private type
         """Return the screen above."""
         return HELP.rstrip()
 
@@ -241,7 +241,9 @@ def plot(
 ) -> None:
     """Save the chart of a metric."""
     if to.suffix not in {".png", ".svg", ".pdf"}:
-        raise OptionError("to", str(to), wanted="a file that ends in .png, .svg or .pdf")
+        raise OptionError(
+            "to", str(to), wanted="a file that ends in .png, .svg or .pdf"
+        )
     # A script has no screen: matplotlib must not look for one.
     os.environ.setdefault("MPLBACKEND", "agg")
     with progress_of("reading") as progress:
@@ -433,17 +435,14 @@ def print_check(checked: Checked) -> None:
     )
     print_pairs(
         "Rejects",
-        [
-            (row.code, f"{row.count:,}", f"first {row.first}")
-            for row in checked.rejects
-        ],
+        [(row.code, f"{row.lines:,}", f"first {row.first}") for row in checked.rejects],
     )
     verdict = checked.failures or ["every row passed"]
     print_pairs("Schema", [("pandera", "", sentence) for sentence in verdict])
     print_pairs(
         "Findings",
         [
-            (row.code, f"{row.count:,}", f"{row.words}; first {row.first}")
+            (row.code, f"{row.responses:,}", f"{row.words}; first {row.first}")
             for row in checked.findings
         ],
     )
@@ -542,7 +541,7 @@ def exit_code(error: ToolkitError) -> int:
     return USAGE if isinstance(error, wrong_usage) else FAILURE
 
 
-def flush(code: object) -> object:
+def flush(code: str | int | None) -> str | int | None:
     """Write out what is left; a reader that has gone makes no noise."""
     try:
         sys.stdout.flush()

@@ -7,8 +7,8 @@
     │   ├── SourceNotFoundError        (FileNotFoundError) no such file, empty glob
     │   ├── NoLogsError                (FileNotFoundError) a directory without logs
     │   ├── ExportGivenError           (ValueError) an export where logs are wanted
-    │   ├── UnsupportedSourceError     (ValueError) an address of a kind not read here
-    │   ├── UnreadableSourceError      (OSError) the system refuses to open or read it
+    │   ├── UnsupportedSourceError     (ValueError) an address not read here
+    │   ├── UnreadableSourceError      (OSError) the system refuses to read it
     │   └── DamagedLogError            (ValueError) truncated or corrupt compression
     ├── RejectedLineError              (ValueError) one bad line, on_reject="raise"
     ├── NotEnoughMemoryError           (MemoryError) the log is larger than free memory
@@ -192,9 +192,7 @@ class ValidationError(ToolkitError, ValueError):
     def __init__(
         self, failures: Sequence[str], *, failure_cases: pl.DataFrame | None = None
     ) -> None:
-        super().__init__(
-            f"{plural(len(failures), 'failure')}: " + "; ".join(failures)
-        )
+        super().__init__(f"{plural(len(failures), 'failure')}: " + "; ".join(failures))
         self.failures = list(failures)
         self.failure_cases = failure_cases
 

@@ -255,28 +255,30 @@ class Parts:
             return
         validate(pl.DataFrame(rows), table=self.table)
         rows = rows.sort_by([("created", "ascending", "at_start")])
-        for date, part in split_by_date(rows):
-            self.by_date.setdefault(date, []).append(part)
+        for day, part in split_by_date(rows):
+            self.by_date.setdefault(day, []).append(part)
         self.held += rows.nbytes
         if self.held >= HELD_BYTES:
             self.write_dates()
 
     def write_dates(self) -> None:
         """Write what is held of each date as a row group."""
-        for date, tables in sorted(self.by_date.items()):
-            rows = pa.concat_tables(tables).sort_by([("created", "ascending", "at_start")])
-            self.writer(date).write_table(rows)
+        for day, tables in sorted(self.by_date.items()):
+            rows = pa.concat_tables(tables).sort_by(
+                [("created", "ascending", "at_start")]
+            )
+            self.writer(day).write_table(rows)
         self.by_date, self.held = {}, 0
 
-    def writer(self, date: str) -> PartWriter:
+    def writer(self, day: str) -> PartWriter:
         """Return the open part of a date; the one unused for longest makes room."""
-        writer = self.writers.pop(date, None)
+        writer = self.writers.pop(day, None)
         if writer is None:
             if len(self.writers) >= OPEN_PARTS:
                 self.close_part(next(iter(self.writers)))
-            path = Path(CHOICES_DIR) / f"date={date}" / self.part_name()
+            path = Path(CHOICES_DIR) / f"date={day}" / self.part_name()
             writer = self.open_part(path, self.table.arrow, mode=0o666)
-        self.writers[date] = writer
+        self.writers[day] = writer
         return writer
 
     def write_rejects(self) -> None:
@@ -301,9 +303,9 @@ class Parts:
         self.made.append(path)
         return PartWriter(handle, schema)
 
-    def close_part(self, date: str) -> None:
+    def close_part(self, day: str) -> None:
         """Finish the open part of a date."""
-        self.writers.pop(date).close()
+        self.writers.pop(day).close()
 
     def close(self) -> None:
         """Write all that waits and finish every part."""
@@ -311,8 +313,8 @@ class Parts:
         self.write_dates()
         if self.rejects:
             self.write_rejects()
-        for date in list(self.writers):
-            self.close_part(date)
+        for day in list(self.writers):
+            self.close_part(day)
         if self.rejects_writer is not None:
             self.rejects_writer.close()
 

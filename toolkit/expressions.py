@@ -117,7 +117,11 @@ def period_end(every: str = "1d") -> pl.Expr:
     later = end.dt.offset_by("2h")
     inside = end.dt.truncate(every) == start
     return (
-        pl.when(inside).then(later).otherwise(end).dt.truncate(every).alias("period_end")
+        pl.when(inside)
+        .then(later)
+        .otherwise(end)
+        .dt.truncate(every)
+        .alias("period_end")
     )
 
 
@@ -196,12 +200,21 @@ def responses(choices: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFra
 
 def count_picked(choices: pl.DataFrame | pl.LazyFrame) -> int:
     """Count the responses of which some choices are not in the frame."""
-    rows = choices.lazy().group_by(*RESPONSE_KEY).agg(
-        pl.len().alias("present"),
-        pl.max_horizontal(pl.col("choice_count").first(), pl.lit(1)).alias("wanted"),
+    rows = (
+        choices.lazy()
+        .group_by(*RESPONSE_KEY)
+        .agg(
+            pl.len().alias("present"),
+            pl.max_horizontal(pl.col("choice_count").first(), pl.lit(1)).alias(
+                "wanted"
+            ),
+        )
     )
     return int(
-        rows.filter(pl.col("present") < pl.col("wanted")).select(pl.len()).collect().item()
+        rows.filter(pl.col("present") < pl.col("wanted"))
+        .select(pl.len())
+        .collect()
+        .item()
     )
 
 

@@ -1,4 +1,4 @@
-"""Logs in, tables out: `load`, `batches`, and the `Loaded` that says what became of all.
+"""Logs in, tables out: `load`, `batches`, and the `Loaded` that accounts for all.
 
 Nothing is dropped in silence: what is not a row is a reject, a duplicate or a blank
 line, and the ledger counts each.
@@ -174,7 +174,7 @@ def batches(
     --------
     >>> import toolkit
     >>> sum(batch.choices.num_rows for batch in toolkit.batches("data/sample"))
-    4357
+    3039
     """
     check_word("duplicates", duplicates, get_args(Duplicates))
     check_max_lines(max_lines)
@@ -497,7 +497,7 @@ def warn_of_rejects(loaded: Loaded) -> None:
     place = reject_counts(loaded.rejects)[0][2]
     lines = plural(loaded.rejects.num_rows, "line")
     warnings.warn(
-        f"{lines} became no rows: {', '.join(codes)} (the first: {place}); see .rejects",
+        f"{lines} became no rows: {', '.join(codes)} (first: {place}); see .rejects",
         RejectsWarning,
         stacklevel=3,
     )
@@ -584,7 +584,7 @@ def ledger(directory: str | os.PathLike[str]) -> pl.DataFrame:
 
 
 def rejects(directory: str | os.PathLike[str]) -> pl.DataFrame:
-    """Return the rejects of an export: one row per line; see `toolkit.schema.REJECTS`.
+    """Return the rejects of an export, one row per line: `toolkit.schema.REJECTS`.
 
     They hold the bytes of the lines, which may be private.
     """

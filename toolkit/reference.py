@@ -141,11 +141,12 @@ class Node:
 
     def find(self, keys: Sequence[str]) -> bytes | None:
         """Return the raw JSON at the end of a path."""
-        node: Node | None = self
+        node = self
         for key in keys[:-1]:
-            node = node.child(key)
-            if node is None:
+            below = node.child(key)
+            if below is None:
                 return None
+            node = below
         return node.get(keys[-1])
 
 
@@ -224,7 +225,7 @@ def read_characters(raw: bytes) -> int | None:
     return None if text is None else len(text)
 
 
-def read_count(raw: bytes, low: int, high: int) -> int:
+def read_count(raw: bytes, low: int | None, high: int | None) -> int:
     """Read a whole number; 5.0 is 5, read as an IEEE double."""
     if json_type(raw) != "a number":
         raise wrong_type(WANTED["count"], raw)
@@ -242,7 +243,7 @@ def read_count(raw: bytes, low: int, high: int) -> int:
             reason = "wanted a whole number, found a fraction"
             raise Fault("wrong_type", reason)
         value = int(number)
-    if not low <= value <= high:
+    if (low is not None and value < low) or (high is not None and value > high):
         raise too_large
     return value
 
@@ -315,8 +316,10 @@ def read_logprob_sum(raw: bytes) -> float | None:
     return total if math.isfinite(total) else None
 
 
-def read_tool_calls(raw: bytes) -> list[dict[str, str | None]]:
-    """Read a list of tool calls: functions, or custom tools."""
+def read_tool_calls(raw: bytes) -> list[dict[str, str | None]] | None:
+    """Read a list of tool calls: functions, or custom tools; {} is nothing."""
+    if raw[0] == ord("{") and not Node(raw).fields:
+        return None
     if raw[0] != ord("["):
         raise wrong_type("a list", raw)
     calls = []
@@ -377,6 +380,7 @@ class Route(NamedTuple):
     keys: tuple[str, ...]
     read: Callable[[bytes], Cell]
     passes_objects: bool  # a later path goes deeper: an object here is only a container
+    takes_any_shape: bool  # what is not as declared is null, not an error
 
 
 def routes(column: Column, plan: Plan) -> list[Route]:
@@ -386,7 +390,8 @@ def routes(column: Column, plan: Plan) -> list[Route]:
         plain, _, part = path.partition("[]")
         later = any(other.startswith(f"{plain}.") for other in column.paths[place:])
         read = reader(column, plan, path.endswith("[]"), part.removeprefix("."))
-        found.append(Route(parse_path(plain), read, later))
+        lenient = column.kind in ("items", "logprob_sum")
+        found.append(Route(parse_path(plain), read, later, lenient))
     return found
 
 
@@ -417,7 +422,12 @@ def reader(
 def read_cell(node: Node, ways: Sequence[Route]) -> Cell:
     """Read the first value that is present on the ways to a column."""
     for way in ways:
-        raw = node.find(way.keys)
+        try:
+            raw = node.find(way.keys)
+        except Fault:
+            if way.takes_any_shape:
+                continue
+            raise
         if raw is None or (way.passes_objects and raw[0] == ord("{")):
             continue
         try:
@@ -692,6 +702,7 @@ def batch(columns: Sequence[Sequence[Cell]], schema: pa.Schema) -> pa.RecordBatc
     """Make an Arrow batch of columns of cells; without columns it is empty."""
     cells = columns or [[] for _ in schema]
     arrays = [
-        pa.array(column, field.type) for column, field in zip(cells, schema, strict=True)
+        pa.array(column, field.type)
+        for column, field in zip(cells, schema, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -305,9 +305,7 @@ CHOICES = Table(
             root="envelope",
         ),
         _string("provider", "R", "the provider that a router chose", "provider"),
-        _string(
-            "service_tier", "R", "tier", "service_tier", "usage.service_tier"
-        ),
+        _string("service_tier", "R", "tier", "service_tier", "usage.service_tier"),
         _string("system_fingerprint", "R", "backend version", "system_fingerprint"),
         _string("finish_reason", "C", "why the choice ended", "finish_reason"),
         _string(
@@ -428,9 +426,7 @@ CHOICES = Table(
     key=("log_id", "line", "choice_position"),
 )
 
-USAGE_COLUMNS = tuple(
-    column.name for column in CHOICES.columns if column.grain == "U"
-)
+USAGE_COLUMNS = tuple(column.name for column in CHOICES.columns if column.grain == "U")
 
 CHOICES = replace(
     CHOICES,
@@ -639,7 +635,10 @@ def _tag(name: str, path: str) -> Column:
 
 def dictionary(table: Table = CHOICES) -> str:
     """Write the data dictionary of a table as Markdown."""
-    rows = ["| column | type | grain | unit | what, and where from |", "|---|---|---|---|---|"]
+    rows = [
+        "| column | type | grain | unit | what, and where from |",
+        "|---|---|---|---|---|",
+    ]
     for column in table.columns:
         paths = ", ".join(f"`{column.written(path)}`" for path in column.paths)
         what = f"{column.description}; {paths}" if paths else column.description

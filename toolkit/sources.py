@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, TypeAlias
 
 import zstandard
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
 from toolkit.blocks import Block
 from toolkit.errors import (
     DamagedLogError,
     ExportGivenError,
     NoLogsError,
+    OptionError,
     SourceNotFoundError,
     UnreadableSourceError,
     UnsupportedSourceError,
@@ -91,7 +93,7 @@ def find_logs(sources: Sources) -> Found:
                 seen.add(identity)
                 logs.append(log)
     if not logs:
-        raise SourceNotFoundError("no log was named")
+        raise OptionError("sources", sources, wanted="at least one log")
     return Found(logs, dict(passed_over.most_common()))
 
 
@@ -134,7 +136,7 @@ def expand_glob(
     pattern: str, passed_over: Counter[str]
 ) -> Iterator[tuple[Source, Identity]]:
     """Yield what a pattern matches; a matched directory without logs is passed over."""
-    matches = sorted(glob.glob(pattern, recursive=True))
+    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - names, not paths
     if not matches:
         raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
     for match in matches:
@@ -306,7 +308,9 @@ def zstd_frame(feed: Feed) -> Iterator[bytes]:
 
 GZIP = Codec("gzip", re.compile(rb"\x1f\x8b"), gzip_member)
 # The second form is a frame to skip: pzstd and other tools write it.
-ZSTD = Codec("zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), zstd_frame)
+ZSTD = Codec(
+    "zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), zstd_frame
+)
 
 
 def chunks(feed: Feed) -> Iterator[bytes]:
@@ -339,7 +343,7 @@ def inflate(feed: Feed, codec: Codec) -> Iterator[bytes]:
                     yield data
             except EndOfFile:
                 fault = "is cut off by the end of the file"
-            except (isal_zlib.error, zstandard.ZstdError) as error:
+            except (IsalError, zstandard.ZstdError) as error:
                 fault = f"is corrupt ({codec.name}: {error})"
         elif is_padding(feed, head):
             return

@@ -28,7 +28,8 @@ def make_choices(*rows: Mapping[str, object]) -> pl.DataFrame:
 
     Examples
     --------
-    >>> make_choices({"model": "gpt-a"}, {"model": "gpt-b"}).select("line", "model").rows()
+    >>> choices = make_choices({"model": "gpt-a"}, {"model": "gpt-b"})
+    >>> choices.select("line", "model").rows()
     [(1, 'gpt-a'), (2, 'gpt-b')]
     """
     line = 0
