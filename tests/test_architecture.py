@@ -113,12 +113,11 @@ def test_the_decoder_names_no_column_that_it_reads() -> None:
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    # Words of the format that are also names of columns: forms of a line, kinds.
-    words_of_the_format = {"content", "tool_calls", "choice_count"}
-
     read = {column.name for column in CHOICES.columns if column.kind != "given"}
 
-    assert texts & read == words_of_the_format
+    # Some kinds of values are called like the column that they were made for.
+    kinds = {column.kind for column in CHOICES.columns}
+    assert (texts & read) <= kinds
 
 
 @pytest.mark.parametrize("heavy", ["matplotlib", "pandera", "polars", "pyarrow"])

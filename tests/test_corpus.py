@@ -22,6 +22,11 @@ def recorded(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def is_joined_wrongly(response: dict[str, Any]) -> bool:
+    """Tell a response whose client put a whole choice into finish_reason."""
+    return any(isinstance(c.get("finish_reason"), dict) for c in response["choices"])
+
+
 def test_every_recorded_response_is_a_row_or_a_reject_that_the_contract_demands(
     corpus: Path,
 ) -> None:
@@ -30,7 +35,7 @@ def test_every_recorded_response_is_a_row_or_a_reject_that_the_contract_demands(
     bad = [
         number
         for number, response in enumerate(recorded(path), start=1)
-        if any(isinstance(c.get("finish_reason"), dict) for c in response["choices"])
+        if is_joined_wrongly(response)
     ]
 
     log = toolkit.load(path)
@@ -49,7 +54,7 @@ def test_token_sums_equal_an_independent_count(corpus: Path) -> None:
     good = [
         response
         for response in recorded(path)
-        if not any(isinstance(c.get("finish_reason"), dict) for c in response["choices"])
+        if not is_joined_wrongly(response)
     ]
     wanted = {
         name: sum((response.get("usage") or {}).get(name) or 0 for response in good)
@@ -68,7 +73,8 @@ def test_choices_and_texts_equal_an_independent_reading(corpus: Path) -> None:
     path = corpus / "responses.jsonl"
 
     log = toolkit.load(path)
-    rows = log.choices.select(["line", "choice_position", "model", "content"]).to_pylist()
+    names = ["line", "choice_position", "model", "content"]
+    rows = log.choices.select(names).to_pylist()
 
     by_line = dict(enumerate(recorded(path), start=1))
     for row in rows:

@@ -487,3 +487,304 @@ def test_a_container_is_null_or_an_object_and_logprobs_may_be_anything(
     else:
         prefix = "choices[0]." if column.root == "choice" else ""
         assert fault(line, tags=tags) == ("wrong_type", prefix + container)
+
+
+# --- Single columns ------------------------------------------------------------------
+
+
+def at(**since_new_year: int) -> datetime:
+    return NEW_YEAR + timedelta(**since_new_year)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("1767225600", NEW_YEAR),
+        ('"1767225600"', NEW_YEAR),
+        ("1767225600.25", at(microseconds=250_000)),
+        ('"1767225600.25"', at(microseconds=250_000)),
+        ("1.7672256e9", NEW_YEAR),
+        # 1/128 s is 7812.5 us and 3/128 s is 23437.5 us: halves go to the even one
+        ("1767225600.0078125", at(microseconds=7812)),
+        ('"1767225600.0078125"', at(microseconds=7812)),
+        ("1767225600.0234375", at(microseconds=23438)),
+        ('"1767225600.0234375"', at(microseconds=23438)),
+        ('"1767225600.00000050000000000001"', at(microseconds=1)),
+        ('"0000001767225600"', NEW_YEAR),
+        *((zero, None) for zero in ("0", "-0", "0.0", "0e9", '"0"', '"0.0"')),
+        *((tiny, None) for tiny in ("0.0000001", '"0.0000005"', "1e-400")),
+        ('"0.0000015"', EPOCH + timedelta(microseconds=2)),
+        ("7258118399.5", datetime(2199, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC)),
+        ('"7258118399.999999"', datetime(2199, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+    ],
+)
+def test_created_is_seconds_rounded_half_to_even(text: str, wanted: object) -> None:
+    assert rows(line_with(CHOICES["created"], "created", text))[0]["created"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        *((late, "out_of_range") for late in ("7258118400", '"7258118400"')),
+        # 7258118399999999.5 us go to the even one, which is 2200-01-01
+        ('"7258118399.9999995"', "out_of_range"),
+        *((low, "out_of_range") for low in ("-1", "-0.001", "-1e400", "1767225600000")),
+        ("9" * 5000, "out_of_range"),
+        ('"' + "9" * 5000 + '"', "out_of_range"),
+        *(
+            (f'"{word}"', "wrong_type")
+            for word in ("-1", "+1", "1e3", "1.2.3", ".", " 1", "1 ", "1_0", "0x1")
+        ),
+        *((f'"{word}"', "wrong_type") for word in ("٣", "²", "５", "inf", "nan")),
+        ('"2026-01-01T00:00:00Z"', "wrong_type"),
+    ],
+)
+def test_created_that_is_no_time_before_2200_is_a_fault(text: str, code: str) -> None:
+    assert fault(line_with(CHOICES["created"], "created", text)) == (code, "created")
+
+
+@pytest.mark.parametrize(
+    ("unit", "created", "microseconds"),
+    [
+        ("ms", "1767225600123", 123_000),
+        ("ms", '"1767225600123.5"', 123_500),
+        ("us", "1767225600000007", 7),
+        ("us", '"1767225600000007.5"', 8),
+        ("ns", "1767225600000001000", 1),
+        ("ns", "1767225600000000500", 0),  # 0.5 us
+        ("ns", "1767225600000001500", 2),
+        ("ns", "1767225600000000501", 1),
+    ],
+)
+def test_created_unit_is_applied_before_the_range(
+    unit: str, created: str, microseconds: int
+) -> None:
+    line = line_with(CHOICES["created"], "created", created)
+
+    assert rows(line, created_unit=unit)[0]["created"] == at(microseconds=microseconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        *(("-0", 0), ("-0.0", 0), ("0e5", 0), ("1e-400", 0), ("5e0", 5), ("1E3", 1000)),
+        *(("5.00000000000000000001", 5), ("50000e-4", 5), ("1e12", 10**12)),
+        *(("1000000000000.00000001", 10**12), ("1000000000000.5", WRONG)),
+        *(("0.5", WRONG), ("-0.5", WRONG), ("-1", RANGE), ("-1.0", RANGE)),
+        *(("1e13", RANGE), ("1e400", RANGE), ("-1e400", RANGE), ("9" * 5000, RANGE)),
+        *(("18446744073709551616", RANGE), ("18446744073709551621", RANGE)),
+    ],
+)
+def test_a_count_is_an_integral_double_from_0_to_10_to_the_12th(
+    text: str, wanted: object
+) -> None:
+    line = line_with(CHOICES["total_tokens"], "usage.total_tokens", text)
+
+    if isinstance(wanted, tuple):
+        assert fault(line) == (wanted[0], "usage.total_tokens")
+    else:
+        assert rows(line)[0]["total_tokens"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "ok"), [("2147483647", True), ("2147483648", False), ("-1", False)]
+)
+def test_choice_index_is_an_int32_from_0(text: str, ok: bool) -> None:
+    line = line_with(CHOICES["choice_index"], "index", text)
+
+    if ok:
+        assert rows(line)[0]["choice_index"] == int(text)
+    else:
+        assert fault(line) == ("out_of_range", "choices[0].index")
+
+
+def test_later_paths_are_read_where_the_first_is_not_present_and_else_unread() -> None:
+    cached = {"prompt_tokens_details": {"cached_tokens": 0}, "cached_tokens": "bad"}
+    later = {"prompt_tokens_details": {"cached_tokens": None}, "cached_tokens": 3}
+    tier = {"usage": {"service_tier": "flex"}}
+
+    assert rows({**BARE, "usage": cached})[0]["cached_tokens"] == 0
+    assert rows({**BARE, "usage": later})[0]["cached_tokens"] == 3
+    assert rows({**BARE, **tier, "service_tier": ""})[0]["service_tier"] == "flex"
+    assert rows(message(reasoning_content="", reasoning=5))[0]["reasoning_content"] == ""
+    asked = {"request": {"model": "a"}, "model": 5, "response": BARE}
+    assert rows(asked)[0]["requested_model"] == "a"
+
+
+def part(kind: str, value: object) -> dict[str, object]:
+    return {"type": kind, kind: value}
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "thinking"),
+    [
+        ([part("text", "a"), part("text", "é😀")], "aé😀", None),
+        ([part("thinking", "why"), part("text", "a")], "a", "why"),
+        ([part("thinking", [part("text", "w"), part("text", "hy")])], None, "why"),
+        ([part("text", "")], "", None),
+        ([part("image_url", {"url": "u"}), part("text", "a")], "a", None),
+        ([part("reference_ids", [1])], None, None),
+    ],
+)
+def test_the_text_parts_of_a_list_are_the_content_and_thinking_parts_the_reasoning(
+    content: object, text: str | None, thinking: str | None
+) -> None:
+    (row,) = rows(message(content=content))
+
+    assert (row["content"], row["reasoning_content"]) == (text, thinking)
+    assert row["content_chars"] == (None if text is None else len(text))
+
+
+@pytest.mark.parametrize("value", [5, True, [], {"a": 1}])
+def test_a_text_part_whose_text_is_no_string_is_of_the_wrong_type(value: object) -> None:
+    content = [part("text", "a"), part("text", value)]
+
+    path = "choices[0].message.content[1].text"
+    assert fault(message(content=content)) == ("wrong_type", path)
+
+
+def test_a_named_reasoning_goes_before_the_thinking_parts() -> None:
+    content = [part("thinking", "parts"), part("text", "a")]
+
+    (row,) = rows(message(content=content, reasoning="named"))
+
+    assert row["reasoning_content"] == "named"
+
+
+def test_content_that_is_an_object_is_its_json_text_as_written() -> None:
+    text = '{ "b" : 1.50,\t"a":"\\u00e9é" , "a":2 }'
+    (row,) = rows('{"choices":[{"message":{"content": ' + text + " }}]}")
+
+    assert row["content"] == text
+    assert row["content_chars"] == len(text)
+
+
+def test_content_chars_counts_code_points() -> None:
+    line = '{"choices":[{"message":{"content":"e\\u0301\\ud83d\\ude00\\u0000"}}]}'
+
+    assert rows(line)[0]["content"] == "e\u0301😀\0"
+    assert rows(line)[0]["content_chars"] == 4
+
+
+ARGUMENTS = '{"city": "Oslo",  "n": 1.0}'
+ODD_CALLS = (
+    '{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}},'
+    '{"id":"c2","type":"custom","custom":{"name":"g","input":"free text"}},'
+    '{"id":"c3","function":{"name":"h","arguments":' + ARGUMENTS + "}}"
+)
+
+
+def test_tool_calls_are_functions_or_custom_and_objects_stay_as_written() -> None:
+    line = '{"choices":[{"message":{"tool_calls":[' + ODD_CALLS + "]}}]}"
+    keys = ("id", "type", "name", "arguments")
+    wanted = [
+        ("c1", "function", "f", "{}"),
+        ("c2", "custom", "g", "free text"),
+        ("c3", None, "h", ARGUMENTS),
+    ]
+
+    calls = rows(line)[0]["tool_calls"]
+    dropped = rows(line, content="drop")[0]["tool_calls"]
+
+    assert [tuple(call[key] for key in keys) for call in calls] == wanted
+    names = [(*call[:3], None) for call in wanted]
+    assert [tuple(call[key] for key in keys) for call in dropped] == names
+
+
+def test_a_function_call_is_one_tool_call_unless_it_is_empty() -> None:
+    (row,) = rows(message(function_call={"name": "f", "arguments": "{}"}))
+    (call,) = row["tool_calls"]
+
+    assert (call["id"], call["name"], call["arguments"]) == (None, "f", "{}")
+    empty: dict[str, object] = {"name": None, "arguments": None}
+    assert rows(message(function_call=empty))[0]["tool_calls"] is None
+    empty = {"name": "", "arguments": ""}  # Snowflake's word for no call
+    assert rows(message(function_call=empty))[0]["tool_calls"] is None
+
+
+@pytest.mark.parametrize(
+    ("call", "path"),
+    [
+        ({"id": 5}, ".id"),
+        ({"type": []}, ".type"),
+        ({"function": "f"}, ".function"),
+        ({"function": {"name": 5}}, ".function.name"),
+        ({"function": {"name": "f", "arguments": 5}}, ".function.arguments"),
+        ({"custom": {"name": "f", "input": True}}, ".custom.input"),
+        (None, ""),
+    ],
+)
+def test_a_fault_in_a_tool_call_is_named_by_its_path(call: object, path: str) -> None:
+    calls = [{"function": {"name": "f"}}, call]
+
+    wanted = f"choices[0].message.tool_calls[1]{path}"
+    assert fault(message(tool_calls=calls)) == ("wrong_type", wanted)
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "total"),
+    [
+        ("[0.1,0.2,0.3]", 0.6000000000000001),  # (0.1 + 0.2) + 0.3 in doubles
+        ("[1e16,1,-1e16]", 0.0),  # 1e16 + 1 is 1e16: added left to right
+        ("[0,-9999.0]", -9999.0),
+        ("[-0.5,null]", None),
+        ('[-0.5,"-1"]', None),
+        ("[-0.5,true]", None),
+        ("[-0.5,-1e400]", None),
+        ("[1e308,1e308]", None),
+    ],
+)
+def test_logprobs_are_counted_and_summed_left_to_right(
+    logprobs: str, total: float | None
+) -> None:
+    items = ",".join('{"logprob":' + n + "}" for n in logprobs[1:-1].split(","))
+    line = '{"choices":[{"message":{},"logprobs":{"content":[' + items + "]}}]}"
+
+    (row,) = rows(line)
+
+    assert row["logprob_tokens"] == logprobs.count(",") + 1
+    assert row["logprob_sum"] == total
+
+
+def test_custom_id_and_requested_model_are_null_on_a_bare_response() -> None:
+    (bare,) = rows({**GOOD, "custom_id": "c", "request": {"model": "asked"}})
+    (pair,) = rows({"response": GOOD, "custom_id": 7, "request": {"model": "asked"}})
+    (beside,) = rows({"response": GOOD, "custom_id": "", "model": "asked"})
+
+    assert (bare["custom_id"], bare["requested_model"]) == (None, None)
+    assert (pair["custom_id"], pair["requested_model"]) == ("7", "asked")
+    assert (beside["custom_id"], beside["requested_model"]) == (None, "asked")
+    assert bare["model"] == pair["model"] == beside["model"] == "gpt-a"
+
+
+@pytest.mark.parametrize("number", ["1.50", "-0", "1E+2", "9" * 5000, "1e400"])
+def test_a_label_that_is_a_number_is_its_json_text(number: str) -> None:
+    line = '{"custom_id":' + number + ',"response":' + dump(GOOD) + "}"
+
+    (row,) = rows(line, tags={"t": "custom_id"})
+
+    assert (row["custom_id"], row["tag_t"]) == (number, number)
+
+
+def test_tags_are_read_from_the_root_of_the_whole_line() -> None:
+    tags = {"team": "metadata.team", "cost": '["cost center"]["a.b"]'}
+    facts = {"metadata": {"team": "red"}, "cost center": {"a.b": False}}
+
+    for line in ({**GOOD, **facts}, {"response": {"body": GOOD}, **facts}):
+        (row,) = rows(line, tags=tags)
+        assert (row["tag_team"], row["tag_cost"]) == ("red", "false")
+    wrong = {"response": GOOD, "cost center": {"a.b": []}}
+    assert fault(wrong, tags=tags) == ("wrong_type", '["cost center"]["a.b"]')
+    wrong = {"response": GOOD, "cost center": 5}
+    assert fault(wrong, tags=tags) == ("wrong_type", '["cost center"]')
+
+
+def test_content_drop_leaves_texts_null_and_keeps_their_length() -> None:
+    line = message(content="Hello.", reasoning="why", refusal="no", role="assistant")
+
+    (row,) = rows(line, content="drop")
+
+    dropped = [row[name] for name in ("content", "reasoning_content", "refusal")]
+    assert dropped == [None, None, None]
+    assert (row["content_chars"], row["role"]) == (6, "assistant")
+    assert row["response_hash"] == rows(line)[0]["response_hash"]

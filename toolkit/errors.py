@@ -11,7 +11,7 @@
     │   ├── UnreadableSourceError      (OSError) the system refuses to read it
     │   └── DamagedLogError            (ValueError) truncated or corrupt compression
     ├── RejectedLineError              (ValueError) one bad line, on_reject="raise"
-    ├── NotEnoughMemoryError           (MemoryError) the log is larger than free memory
+    ├── NotEnoughMemoryError           (MemoryError) a log larger than free memory
     ├── ValidationError                (ValueError) a frame breaks the schema
     ├── MissingColumnsError            (ValueError) a frame lacks a column
     ├── UnsuitableColumnError          (ValueError) a column that this cannot use

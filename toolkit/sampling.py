@@ -256,7 +256,7 @@ def pair_text(response: Json, dice: Dice) -> Json:
 
 ESCAPED = json.JSONEncoder(separators=(",", ":")).encode
 RAW = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-PENS = (RAW, RAW, ESCAPED, json.dumps)
+PENS: tuple[Pen, ...] = (RAW, RAW, ESCAPED, json.dumps)
 WRAPS = (*[bare] * 42, *[tagged] * 3, *[pair] * 3, *[batch] * 2)
 
 

@@ -1,0 +1,59 @@
+"""Findings, each with its count and its first place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import toolkit
+from toolkit.testing import make_response
+
+
+def test_each_oddity_is_counted_once_and_its_first_place_named(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 5}
+    odd = [
+        make_response(),
+        make_response(id="u", created=0),
+        make_response(id="v", usage=None),
+        make_response(id=""),
+        make_response(id=""),
+        make_response(id="w", model=None),
+        make_response(id="x", choices=[]),
+        make_response(id="y", usage={**usage, "total_tokens": 16}),
+        make_response(id="z", usage={**usage, "cached_tokens": 11, "total_tokens": 15}),
+        make_response(id="r", usage={**usage, "reasoning_tokens": 6, "total_tokens": 15}),
+        make_response(id="x", model="other"),
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(map(json.dumps, odd)), encoding="utf-8")
+
+    checked = toolkit.check(path)
+
+    found = {
+        finding.code: (finding.responses, int(finding.first.rpartition(":")[2]))
+        for finding in checked.findings
+    }
+    assert found == {
+        "undated": (1, 2),
+        "without_usage": (1, 3),
+        "without_id": (2, 4),
+        "without_model": (1, 6),
+        "without_choices": (1, 7),
+        "total_differs": (1, 8),
+        "cached_exceeds_prompt": (1, 9),
+        "reasoning_exceeds_completion": (1, 10),
+        "repeated_id": (2, 7),
+        "equal_without_id": (2, 4),
+    }
+    assert checked.failures == []
+
+
+def test_an_export_gives_the_account_that_its_logs_give(tmp_path: Path) -> None:
+    toolkit.export("data/sample", to=tmp_path / "out")
+
+    of_logs, of_export = toolkit.check("data/sample"), toolkit.check(tmp_path / "out")
+
+    assert of_export.findings == of_logs.findings
+    assert of_export.rejects == of_logs.rejects
+    assert of_export.failures == []
+    assert of_export.ledger.equals(of_logs.ledger)

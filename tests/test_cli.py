@@ -1,0 +1,270 @@
+"""The command: what it prints, where, and its exit codes."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import toolkit
+from toolkit.testing import make_response, write_sample
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would, without a terminal."""
+    done = subprocess.run(
+        [sys.executable, "-m", "toolkit", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Write a log with two good lines and a bad one."""
+    path = tmp_path / "a.jsonl"
+    lines = [make_response(), make_response(id="b", model="=1+1"), {}]
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",)])
+def test_the_help_fits_one_screen(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert [line for line in lines if line in ("Look", "Keep", "Tell", "Help")] == [
+        "Look", "Keep", "Tell", "Help",
+    ]  # fmt: skip
+    assert sum(line.startswith("  toolkit ") for line in lines) == 3
+
+
+def test_every_command_of_the_help_exists_and_has_its_own() -> None:
+    for command in ("tokens", "check", "export", "plot", "schema", "sample"):
+        done = run(command, "--help")
+        assert done.returncode == 0
+        assert "Usage:" in done.stdout
+        assert command in run().stdout
+
+
+def test_version_says_which_decoder_runs() -> None:
+    assert f"completion-toolkit {toolkit.__version__} (decoder" in run("--version").stdout
+
+
+def test_tokens_prints_a_table_with_its_sum(log: Path) -> None:
+    done = run("tokens", log)
+
+    assert done.returncode == 0
+    assert [line.split() for line in done.stdout.splitlines() if "gpt-a" in line] == [
+        ["2026-01-01", "gpt-a", "1", "0", "10", "5", "15"]
+    ]
+    assert done.stdout.splitlines()[-2].split() == ["all", "2", "0", "20", "10", "30"]
+    assert "1 line became no rows: 1 not_a_response" in done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_tokens_as_json_and_csv_are_the_same_numbers(log: Path) -> None:
+    as_json = json.loads(run("tokens", log, "--json").stdout)
+    as_csv = list(csv.DictReader(io.StringIO(run("tokens", log, "--csv").stdout)))
+
+    assert [row["total_tokens"] for row in as_json] == [15, 15]
+    assert [row["total_tokens"] for row in as_csv] == ["15", "15"]
+    # A spreadsheet would take the name for a formula.
+    assert {row["model"] for row in as_csv} == {"gpt-a", "'=1+1"}
+    assert as_json[0]["period"] == as_csv[0]["period"] == "2026-01-01T00:00:00+00:00"
+
+
+def test_a_log_may_come_through_a_pipe(log: Path) -> None:
+    done = run("tokens", "-", "--json", stdin=gzip.compress(log.read_bytes()))
+
+    assert len(json.loads(done.stdout)) == 2
+
+
+def test_export_closes_with_one_line_on_stderr(log: Path, tmp_path: Path) -> None:
+    done = run("export", log, "--to", tmp_path / "out")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("2 new responses, 1 rejected, 1 log, ")
+    assert len(done.stderr.splitlines()) == 1
+    again = run("export", log, "--to", tmp_path / "out")
+    assert again.returncode == 1
+    assert "is not empty" in again.stderr
+
+
+def test_export_takes_the_options_that_shape_rows(log: Path, tmp_path: Path) -> None:
+    run("export", log, "--to", tmp_path / "out", "--content", "drop", "--tag", "m=model")
+
+    frame = toolkit.scan(tmp_path / "out").collect()
+    assert frame["content"].null_count() == 2
+    assert frame["tag_m"].to_list() == ["gpt-a", "=1+1"]
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_plot_writes_a_picture(log: Path, tmp_path: Path, ending: str) -> None:
+    done = run("plot", "token_usage", log, "--to", tmp_path / f"x.{ending}")
+
+    head = (tmp_path / f"x.{ending}").read_bytes()[:5]
+    assert done.returncode == 0
+    assert head == {"png": b"\x89PNG\r", "svg": b"<?xml", "pdf": b"%PDF-"}[ending]
+
+
+def test_check_tells_ledger_codes_verdict_and_findings(log: Path) -> None:
+    done = run("check", log)
+
+    for part in ("Ledger", "Rejects", "not_a_response", "every row passed", "Findings"):
+        assert part in done.stdout
+    assert f"{log}:3" in "".join(done.stdout.split())
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    data = json.loads(run("check", log, "--json").stdout)
+    assert data["ledger"][0]["lines"] == 3
+    assert data["rejects"] == [
+        {"code": "not_a_response", "lines": 1, "first": f"{log}:3"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"), [("0", 4), ("1", 0), ("33%", 4), ("34%", 0), ("many", 2)]
+)
+def test_max_rejects_is_a_gate(log: Path, limit: str, code: int) -> None:
+    # One line of three is rejected: 33.3 %.
+    assert run("check", log, "--max-rejects", limit).returncode == code
+
+
+def test_provider_errors_do_not_count_for_the_gate(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"error": "busy"}\n', encoding="utf-8")
+
+    assert run("check", path, "--max-rejects", "0").returncode == 0
+
+
+def test_every_command_takes_an_export(log: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    toolkit.export(log, to=out)
+
+    assert run("tokens", out, "--json").stdout == run("tokens", log, "--json").stdout
+    assert run("check", out).returncode == 0
+    picture = run("plot", "token_usage", out, "--to", tmp_path / "x.png")
+    assert picture.returncode == 0
+
+
+def test_schema_prints_every_column() -> None:
+    text = run("schema").stdout
+    data = json.loads(run("schema", "--json").stdout)
+
+    assert "reported_cost" in text
+    assert [column["name"] for column in data["choices"]] == toolkit.schema.CHOICES.names
+
+
+def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:
+    write_sample(tmp_path / "a.jsonl", 20, seed=4)
+
+    piped = run("sample", "--lines", 20, "--seed", 4).stdout
+    run("sample", "--lines", 20, "--seed", 4, "--to", tmp_path / "b.jsonl")
+
+    assert piped.encode() == (tmp_path / "a.jsonl").read_bytes()
+    assert (tmp_path / "b.jsonl").read_bytes() == (tmp_path / "a.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["tokens", "data/sampel"], 1, "did you mean 'data/sample'"),
+        (["tokens", "data/*.none"], 1, "matches nothing"),
+        (["tokens", "data/sample", "--every", "1x"], 2, "wanted a period"),
+        (["tokens", "data/sample", "--by", "modle"], 2, "did you mean 'model'"),
+        (["tokens", "data/sample", "--tz", "Mars"], 2, "wanted a time zone"),
+        (["tokens"], 2, "Missing argument"),
+        (["frobnicate"], 2, "No such command"),
+        (["plot", "usage", "data/sample", "--to", "x.png"], 2, "token_usage"),
+        (["plot", "token_usage", "data/sample", "--to", "x.gif"], 2, ".png"),
+        (["plot", "token_usage", "data/sample", "--to", "none/x.png"], 1, "none/x.png"),
+        (["export", "data/sample", "--to", "x", "--tag", "a"], 2, "NAME=PATH"),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_what_and_where(
+    arguments: list[str], code: int, said: str
+) -> None:
+    done = run(*arguments)
+
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_damaged_log_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b"{}\n" * 1000)[:-9])
+
+    done = run("check", path)
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "byte 0" in done.stderr
+
+
+def test_no_control_character_of_a_log_reaches_the_screen(tmp_path: Path) -> None:
+    path = tmp_path / "a\x1b[31m.jsonl"
+    line = json.dumps(make_response(model="\x1b]0;owned\x07\u202e[bold]x"))
+    path.write_text(f"{line}\n{{}}\n", encoding="utf-8")
+
+    for command in ("tokens", "check"):
+        done = run(command, path)
+        for text in (done.stdout, done.stderr):
+            assert not {"\x1b", "\x07", "\u202e"} & set(text)
+    assert "[bold]" in "".join(run("tokens", path).stdout.split())
+
+
+def test_a_reader_that_goes_away_makes_no_noise() -> None:
+    command = f"{sys.executable} -m toolkit sample --lines 50000 | head -n 1"
+
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, check=False, cwd=ROOT
+    )
+
+    assert done.stdout.count(b"\n") == 1
+    assert done.stderr == b""
+
+
+def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    write_sample(path, 60_000)
+    command = [sys.executable, "-m", "toolkit", "export", path, "--to", tmp_path / "o"]
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        wait_for(tmp_path / "o" / ".staging")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+    assert not (tmp_path / "o" / ".staging").exists()
+
+
+def wait_for(path: Path) -> None:
+    """Wait until a path is there, a minute at most."""
+    for _ in range(600):
+        if path.exists():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{path} did not appear")

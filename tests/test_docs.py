@@ -1,0 +1,103 @@
+"""What the docs say is what happens."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toolkit.schema import LEDGER, REJECTS, dictionary
+from toolkit.testing import write_sample
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def examples(language: str) -> list[tuple[str, str]]:
+    """Return each example of the README with the output that it shows."""
+    pattern = rf"```{language}\n(.*?)```\n\n```text\n(.*?)```"
+    return re.findall(pattern, README, re.DOTALL)
+
+
+def squeezed(text: str) -> list[str]:
+    """Return the words of each line; spaces at line ends do not matter."""
+    return [line.rstrip() for line in text.strip().splitlines()]
+
+
+@pytest.mark.parametrize(("code", "output"), examples("python"))
+def test_the_python_example_prints_what_the_readme_shows(
+    code: str, output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    printed = io.StringIO()
+
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "README", "exec"), {})
+
+    assert squeezed(printed.getvalue()) == squeezed(output)
+
+
+@pytest.mark.parametrize(("code", "output"), examples("bash"))
+def test_the_command_example_prints_what_the_readme_shows(
+    code: str, output: str, tmp_path: Path
+) -> None:
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    command = code.replace("toolkit ", f"{sys.executable} -m toolkit ")
+    done = subprocess.run(
+        ["bash", "-ec", command],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "COLUMNS": "80"},
+    )
+
+    # The last line of an export tells how long it took.
+    shown = re.sub(r"[\d.]+ s$", "N s", done.stdout + done.stderr, flags=re.MULTILINE)
+    wanted = re.sub(r"[\d.]+ s$", "N s", output, flags=re.MULTILINE)
+    assert sorted(squeezed(shown)) == sorted(squeezed(wanted))
+
+
+def test_there_are_examples() -> None:
+    assert examples("python")
+    assert examples("bash")
+
+
+def test_the_data_dictionary_is_the_schemas() -> None:
+    assert dictionary() in README
+    assert dictionary(REJECTS) in README
+    assert dictionary(LEDGER) in README
+
+
+def test_the_sample_is_what_its_readme_says(tmp_path: Path) -> None:
+    write_sample(tmp_path / "chat.jsonl", 2000, seed=7)
+    write_sample(tmp_path / "batch.jsonl", 1000, seed=8)
+    import gzip
+
+    sample = ROOT / "data" / "sample"
+    chat = (sample / "chat.jsonl").read_bytes()
+    batch = gzip.decompress((sample / "batch.jsonl.gz").read_bytes())
+    assert chat == (tmp_path / "chat.jsonl").read_bytes()
+    assert batch == (tmp_path / "batch.jsonl").read_bytes()
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], capture_output=True, text=True, check=False, cwd=ROOT
+    ).stdout.split()
+    # Written apart, so that this file does not hold them.
+    forbidden = ["py" + "thonhosted", "py" + "pi.org", "/ro" + "ot/", "index" + "-url"]
+    for name in listed:
+        raw = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
+        assert not [word for word in forbidden if word.encode() in raw], name

@@ -1,0 +1,246 @@
+"""The export directory: what lies in it, who can open it, what a fault leaves."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+import toolkit
+from toolkit.errors import (
+    BusyError,
+    DamagedExportError,
+    DamagedLogError,
+    NotAnExportError,
+    NotEmptyError,
+    WriteError,
+)
+from toolkit.schema import CHOICES, REJECTS
+from toolkit.testing import write_sample
+
+KEY = list(CHOICES.key)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Write a sample log."""
+    path = tmp_path / "log.jsonl"
+    write_sample(path, 1500, seed=3)
+    return path
+
+
+def test_an_export_holds_the_rows_that_load_gives(log: Path, tmp_path: Path) -> None:
+    done = toolkit.export(log, to=tmp_path / "out")
+    loaded = toolkit.load(log)
+
+    back = toolkit.scan(tmp_path / "out").sort(KEY).collect()
+    assert back.equals(loaded.frame.sort(KEY))
+    assert toolkit.ledger(tmp_path / "out").equals(done.ledger)
+    assert done.ledger.equals(loaded.ledger)
+    assert toolkit.rejects(tmp_path / "out").equals(pl.DataFrame(loaded.rejects))
+
+
+def test_every_part_has_the_schema_with_its_metadata_and_only_rows_of_its_date(
+    log: Path, tmp_path: Path
+) -> None:
+    toolkit.export(log, to=tmp_path / "out")
+
+    parts = sorted((tmp_path / "out" / "choices").rglob("*.parquet"))
+    assert len(parts) > 40
+    for part in parts:
+        table = pq.ParquetFile(part).read()
+        assert table.schema.equals(CHOICES.arrow, check_metadata=True)
+        date = part.parent.name.removeprefix("date=")
+        created = table.column("created")
+        dates = {
+            value.date().isoformat() if value else "1970-01-01"
+            for value in created.to_pylist()
+        }
+        assert dates == {date}
+        assert pc.is_in(created, created.sort()).to_pylist()
+        assert created.drop_null().to_pylist() == sorted(created.drop_null().to_pylist())
+
+
+def test_a_large_export_counts_the_same_in_four_engines(tmp_path: Path) -> None:
+    path, out = tmp_path / "log.jsonl.zst", tmp_path / "out"
+    lines = int(os.environ.get("TOOLKIT_EXPORT_LINES", "200000"))
+    write_sample(path, lines, seed=5)
+
+    done = toolkit.export(path, to=out, content="drop")
+
+    rows = done.ledger["choices"].sum()
+    tokens = done.ledger["total_tokens"].sum()
+    choices = f"{out}/choices"
+    frame = pl.read_parquet(choices)
+    assert (frame.height, frame["total_tokens"].sum()) == (rows, tokens)
+    table = pq.read_table(choices)
+    assert (len(table), pc.sum(table["total_tokens"]).as_py()) == (rows, tokens)
+    table = ds.dataset(choices, partitioning="hive").to_table()
+    assert (len(table), pc.sum(table["total_tokens"]).as_py()) == (rows, tokens)
+    data = pd.read_parquet(choices)
+    assert (len(data), int(data["total_tokens"].sum())) == (rows, tokens)
+    query = f"select count(*), sum(total_tokens) from '{choices}/**/*.parquet'"
+    assert duckdb.sql(query).fetchone() == (rows, tokens)
+    undated = frame.filter(pl.col("created").is_null())
+    assert undated.height > 0
+    assert (out / "choices" / "date=1970-01-01").is_dir()
+    assert frame["total_tokens"].null_count() == data["total_tokens"].isna().sum()
+
+
+def test_a_dictionary_of_tags_comes_back(log: Path, tmp_path: Path) -> None:
+    toolkit.export(log, to=tmp_path / "out", tags={"team": "metadata.team"})
+
+    teams = toolkit.scan(tmp_path / "out").select("tag_team").collect()["tag_team"]
+    assert "search" in teams.unique().to_list()
+
+
+def test_only_whole_parquet_files_and_our_own_names_lie_in_an_export(
+    log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    toolkit.export(log, to=out)
+
+    assert {path.name for path in out.iterdir()} == {
+        ".lock", "README.txt", "choices", "rejects", "state.json",
+    }  # fmt: skip
+    files = [path for name in ("choices", "rejects") for path in (out / name).rglob("*")]
+    assert {path.suffix for path in files if path.is_file()} == {".parquet"}
+    assert str(out) in (out / "README.txt").read_text(encoding="utf-8")
+
+
+def test_nobody_else_may_read_the_rejects(log: Path, tmp_path: Path) -> None:
+    toolkit.export(log, to=tmp_path / "out")
+
+    (part,) = (tmp_path / "out" / "rejects").iterdir()
+    assert stat.S_IMODE(part.stat().st_mode) == 0o600
+
+
+def test_an_unfinished_last_line_of_a_plain_log_is_left_for_later(
+    tmp_path: Path,
+) -> None:
+    plain, packed = tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz"
+    for path in (plain, packed):
+        write_sample(path, 20, torn=True)
+    tail = len(plain.read_bytes().split(b"\n")[-1])
+
+    toolkit.export([plain, packed], to=tmp_path / "out", duplicates="keep")
+
+    ledger = toolkit.ledger(tmp_path / "out")
+    assert ledger["pending_bytes"].to_list() == [tail, 0]
+    assert ledger["lines"].to_list() == [19, 20]
+    assert toolkit.rejects(tmp_path / "out")["code"].to_list() == ["truncated"]
+    kinds = ledger.select("blank", "responses", "duplicates", "errors", "rejected")
+    assert kinds.sum_horizontal().to_list() == ledger["lines"].to_list()
+
+
+def test_a_log_without_rows_is_an_export_without_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n")
+
+    toolkit.export(path, to=tmp_path / "out")
+
+    assert toolkit.scan(tmp_path / "out").collect().schema == CHOICES.polars
+    assert toolkit.rejects(tmp_path / "out").schema == REJECTS.polars
+
+
+def test_a_directory_that_holds_something_is_refused(log: Path, tmp_path: Path) -> None:
+    toolkit.export(log, to=tmp_path / "out")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("x", encoding="utf-8")
+
+    for target in ("out", "other", "log.jsonl"):
+        with pytest.raises(NotEmptyError, match="is not empty"):
+            toolkit.export(log, to=tmp_path / target)
+    assert (tmp_path / "other" / "mine.txt").exists()
+
+
+def test_what_a_killed_run_left_is_cleared_away(log: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "choices" / "date=2026-10-01").mkdir(parents=True)
+    (out / "choices" / "date=2026-10-01" / "1-0.parquet").write_bytes(b"stump")
+    (out / ".staging").mkdir()
+    (out / ".lock").write_text("1\n", encoding="ascii")
+
+    done = toolkit.export(log, to=out)
+
+    assert toolkit.scan(out).collect().height == done.ledger["choices"].item()
+
+
+def test_a_second_writer_is_told_who_holds_the_directory(
+    log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    code = (
+        "import fcntl, os, sys\n"
+        f"lock = open({str(out / '.lock')!r}, 'a+')\n"
+        "fcntl.flock(lock, fcntl.LOCK_EX)\n"
+        "lock.write(str(os.getpid())); lock.flush()\n"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(BusyError, match=f"process {holder.pid}"):
+            toolkit.export(log, to=out)
+
+
+def test_a_damaged_log_commits_nothing(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.jsonl.gz", tmp_path / "out"
+    write_sample(path, 500)
+    path.write_bytes(path.read_bytes()[:-20])
+
+    with pytest.raises(DamagedLogError):
+        toolkit.export(path, to=out)
+
+    assert not (out / "state.json").exists()
+    assert not list(out.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename", "replace"])
+def test_a_refusal_of_the_system_names_the_path_and_commits_nothing(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(os if call == "fsync" else Path, call, refuse)
+        with pytest.raises(WriteError, match="No space left on device") as caught:
+            toolkit.export(log, to=out)
+
+    assert caught.value.errno == errno.ENOSPC
+    assert not (out / "state.json").exists()
+    assert not (out / ".staging").exists()
+    done = toolkit.export(log, to=out)
+    assert toolkit.scan(out).collect().height == done.ledger["choices"].item()
+
+
+def test_what_is_no_export_is_said(tmp_path: Path) -> None:
+    for read in (toolkit.scan, toolkit.ledger, toolkit.rejects):
+        with pytest.raises(NotAnExportError, match=r"state\.json"):
+            read(tmp_path)
+    (tmp_path / "state.json").write_text("{", encoding="utf-8")
+    with pytest.raises(DamagedExportError, match=r"state\.json"):
+        toolkit.scan(tmp_path)
+
+
+def test_a_log_that_cannot_be_found_makes_no_directory(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        toolkit.export(tmp_path / "none.jsonl", to=tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()

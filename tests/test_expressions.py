@@ -1,0 +1,63 @@
+"""From choices to responses."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+import toolkit
+from toolkit.errors import MissingColumnsError, PartialResponsesWarning
+from toolkit.expressions import any_choice, first_choice, reports_usage
+from toolkit.testing import make_choices
+
+TWO = make_choices(
+    {"choice_position": 0, "choice_count": 2, "finish_reason": "stop",
+     "total_tokens": 9, "mine": "x"},
+    {"choice_position": 1, "choice_count": 2, "finish_reason": None, "mine": "x"},
+    {"choice_count": 0, "finish_reason": None, "mine": "y"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_responses_are_one_row_each_with_all_reasons_and_their_usage(
+    shuffled: bool,
+) -> None:
+    frame = TWO.reverse() if shuffled else TWO
+
+    rows = toolkit.responses(frame).sort("line")
+
+    assert rows["finish_reasons"].to_list() == [["stop", None], []]
+    assert rows["total_tokens"].to_list() == [9, None]
+    assert rows["mine"].to_list() == ["x", "y"]
+    assert "finish_reason" not in rows.columns
+    assert "choice_position" not in rows.columns
+
+
+def test_responses_of_a_lazy_frame_are_lazy_and_the_same() -> None:
+    lazy = toolkit.responses(TWO.lazy())
+
+    assert isinstance(lazy, pl.LazyFrame)
+    assert lazy.collect().equals(toolkit.responses(TWO))
+
+
+def test_any_choice_picks_whole_responses_and_keeps_their_usage() -> None:
+    picked = TWO.filter(any_choice(pl.col("finish_reason") == "stop"))
+
+    assert picked["choice_position"].to_list() == [0, 1]
+
+
+def test_responses_warns_of_picked_choices() -> None:
+    with pytest.warns(PartialResponsesWarning, match="1 response"):
+        toolkit.responses(TWO.filter(pl.col("choice_position") == 1))
+
+
+def test_responses_names_the_columns_that_it_lacks() -> None:
+    with pytest.raises(MissingColumnsError, match="'line'"):
+        toolkit.responses(TWO.drop("line"))
+
+
+def test_named_conditions_say_what_their_names_say() -> None:
+    rows = TWO.select(first_choice(), reports_usage())
+
+    assert rows["first_choice"].to_list() == [True, False, True]
+    assert rows["reports_usage"].to_list() == [True, False, False]

@@ -1,0 +1,52 @@
+"""One definition of each table."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from toolkit.errors import OptionError
+from toolkit.schema import CHOICES, TABLES, choices_table, parse_path, write_path
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_the_frames_of_arrow_and_polars_agree(table: object) -> None:
+    assert isinstance(table, type(CHOICES))
+
+    assert pl.DataFrame(table.arrow.empty_table()).schema == table.polars
+    assert len(set(table.names)) == len(table.names)
+
+
+def test_every_field_carries_its_declaration() -> None:
+    field = CHOICES.arrow.field("cached_tokens")
+
+    assert field.type == pa.int64()
+    assert field.metadata[b"unit"] == b"tokens"
+    assert field.metadata[b"grain"] == b"U"
+    assert json.loads(field.metadata[b"paths"])[0] == (
+        "usage.prompt_tokens_details.cached_tokens"
+    )
+    assert all(column.description for table in TABLES for column in table.columns)
+
+
+def test_paths_are_read_and_written_alike() -> None:
+    keys = ("a", "b c", "d.e", 'f"g')
+
+    assert parse_path(write_path(keys)) == keys
+    assert write_path(("choices", 1, "message")) == "choices[1].message"
+
+
+@pytest.mark.parametrize("path", ["", ".", "a.", "a..b", "a[0]", "a b", '["a"'])
+def test_what_is_no_path_is_refused(path: str) -> None:
+    with pytest.raises(OptionError):
+        parse_path(path)
+
+
+def test_tags_stand_behind_the_contracts_columns() -> None:
+    table = choices_table({"team": "metadata.team"})
+
+    assert table.names == [*CHOICES.names, "tag_team"]
+    assert choices_table().names == CHOICES.names
