@@ -91,7 +91,7 @@ def test_a_large_export_counts_the_same_in_four_engines(tmp_path: Path) -> None:
     data = pd.read_parquet(choices)
     assert (len(data), int(data["total_tokens"].sum())) == (rows, tokens)
     query = f"select count(*), sum(total_tokens) from '{choices}/**/*.parquet'"
-    assert duckdb.sql(query).fetchone() == (rows, tokens)
+    assert duckdb.sql(query).fetchall() == [(rows, tokens)]
     undated = frame.filter(pl.col("created").is_null())
     assert undated.height > 0
     assert (out / "choices" / "date=1970-01-01").is_dir()

@@ -197,8 +197,8 @@ def test_whatever_has_choices_in_it_gives_the_same() -> None:
 
     assert token_usage(choices.lazy()).equals(usage)
     assert token_usage(choices.to_arrow()).equals(usage)
-    table = choices.to_arrow()  # noqa: F841 - DuckDB finds it by its name
-    assert token_usage(duckdb.sql("select * from table")).equals(usage)
+    relation = duckdb.from_arrow(choices.to_arrow())
+    assert token_usage(relation).equals(usage)
     with pytest.raises(TypeError, match="got list"):
         token_usage([1])  # type: ignore[arg-type]
 

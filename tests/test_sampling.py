@@ -240,7 +240,7 @@ QUIRKS: dict[str, Callable[[Sample], bool]] = {
         made["id"] for made in {
             json.dumps(made): made for made in s.responses if made.get("id")}.values()),
     "line logged twice": lambda s: repeats(
-        line for line in s.lines if parse(line) and b'chatcmpl-' in line),
+        line for line in s.lines if (response_of(parse(line) or {}) or {}).get("id")),
     "equal responses without id": lambda s: repeats(
         json.dumps(made) for made in s.responses if not made.get("id")),
     "total does not add up": lambda s: not all(map(sums_up, s.usages)),

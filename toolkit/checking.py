@@ -158,7 +158,10 @@ def findings(choices: pl.LazyFrame) -> list[Finding]:
     counts = rows.select(
         *[is_odd.sum().alias(code) for code, _, is_odd in ODDITIES],
         *[
-            PLACE.filter(is_odd).first().alias(f"{code} first")
+            PLACE.filter(is_odd)
+            .sort_by(*[pl.col(name).filter(is_odd) for name in ("log_id", "line")])
+            .first()
+            .alias(f"{code} first")
             for code, _, is_odd in ODDITIES
         ],
     ).collect()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, get_args
@@ -150,13 +150,13 @@ def export(
     with held_directory(directory), saying_what_failed(directory):
         staging = fresh_staging(directory)
         ledger = Ledger(found.logs)
-        parts = Parts(staging, generation=1, table=plan.table)
-        for decoded in with_progress(
-            decoded_blocks(found.logs, plan, duplicates, None), progress
-        ):
-            ledger.add(decoded)
-            parts.add(decoded.choices, decoded.rejects)
-        parts.close()
+        with Parts(staging, generation=1, table=plan.table) as parts:
+            for decoded in with_progress(
+                decoded_blocks(found.logs, plan, duplicates, None), progress
+            ):
+                ledger.add(decoded)
+                parts.add(decoded.choices, decoded.rejects)
+            parts.finish()
         parts.publish(directory)
         write_synced(directory / README_FILE, README.format(directory=directory))
         frame = ledger.frame()
@@ -237,6 +237,16 @@ class Parts:
         self.rejects_writer: PartWriter | None = None
         self.made: list[Path] = []
 
+    def __enter__(self) -> Parts:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Let go of the files that a fault has left open."""
+        for writer in (*self.writers.values(), self.rejects_writer):
+            if writer is not None:
+                writer.abandon()
+
     def add(self, choices: pa.RecordBatch, rejects: pa.RecordBatch) -> None:
         """Take the rows of a block."""
         self.waiting.append(choices)
@@ -307,7 +317,7 @@ class Parts:
         """Finish the open part of a date."""
         self.writers.pop(day).close()
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Write all that waits and finish every part."""
         self.pass_gate()
         self.write_dates()
@@ -317,6 +327,7 @@ class Parts:
             self.close_part(day)
         if self.rejects_writer is not None:
             self.rejects_writer.close()
+            self.rejects_writer = None
 
     def publish(self, directory: Path) -> None:
         """Rename the parts into place and sync the directories."""
@@ -351,6 +362,14 @@ class PartWriter:
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.close()
+
+
+    def abandon(self) -> None:
+        """Close the file as it is; it is about to be removed."""
+        with suppress(OSError, ValueError, pa.ArrowException):
+            self.parquet.close()
+        with suppress(OSError):
+            self.file.close()
 
 
 def is_enough(batches: list[pa.RecordBatch]) -> bool:

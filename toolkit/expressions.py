@@ -66,9 +66,10 @@ def reports_usage() -> pl.Expr:
 
 def check_period(every: str) -> str:
     """Return a length of period that polars accepts, or raise `OptionError`."""
-    moment = pl.Series([0]).cast(pl.Datetime("us", "UTC"))
+    # Two rows: polars does not look at a period that it is to apply to one.
+    moments = pl.Series([0, 1]).cast(pl.Datetime("us", "UTC"))
     try:
-        moment.dt.truncate(every)
+        moments.dt.truncate(every)
     except (pl.exceptions.PolarsError, TypeError, OverflowError):
         wanted = 'a period such as "1h", "1d", "1w" or "1mo"'
         raise OptionError("every", every, wanted=wanted) from None

@@ -166,6 +166,8 @@ class Table:
 TOOL_CALL = pa.struct(
     [(name, pa.string()) for name in ("id", "type", "name", "arguments")]
 )
+# Parquet calls the items of a list "element"; any other name would not come back.
+TOOL_CALLS = pa.list_(pa.field("element", TOOL_CALL))
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 # `created` outside these is a unit mistaken for another (milliseconds for seconds).
 EARLIEST_CREATED = datetime(1970, 1, 1, tzinfo=UTC)
@@ -327,7 +329,7 @@ CHOICES = Table(
         _text("refusal", "text", "text of a refusal", "message.refusal"),
         Column(
             "tool_calls",
-            pa.list_(TOOL_CALL),
+            TOOL_CALLS,
             "C",
             "tool_calls",
             "calls that the model asks for",

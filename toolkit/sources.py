@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
 
 import zstandard
 from isal import isal_zlib
@@ -276,6 +276,12 @@ class Codec(NamedTuple):
     member: Callable[[Feed], Iterator[bytes]]
 
 
+# isal declares its error as an instance.
+INFLATE_ERRORS = cast(
+    "tuple[type[Exception], ...]", (IsalError, zstandard.ZstdError)
+)
+
+
 class EndOfFile(Exception):  # noqa: N818 - caught in this module
     """A member that the file ends in."""
 
@@ -343,7 +349,7 @@ def inflate(feed: Feed, codec: Codec) -> Iterator[bytes]:
                     yield data
             except EndOfFile:
                 fault = "is cut off by the end of the file"
-            except (IsalError, zstandard.ZstdError) as error:
+            except INFLATE_ERRORS as error:
                 fault = f"is corrupt ({codec.name}: {error})"
         elif is_padding(feed, head):
             return
