@@ -21,7 +21,9 @@ def test_each_oddity_is_counted_once_and_its_first_place_named(tmp_path: Path) -
         make_response(id="x", choices=[]),
         make_response(id="y", usage={**usage, "total_tokens": 16}),
         make_response(id="z", usage={**usage, "cached_tokens": 11, "total_tokens": 15}),
-        make_response(id="r", usage={**usage, "reasoning_tokens": 6, "total_tokens": 15}),
+        make_response(
+            id="r", usage={**usage, "reasoning_tokens": 6, "total_tokens": 15}
+        ),
         make_response(id="x", model="other"),
     ]
     path = tmp_path / "a.jsonl"

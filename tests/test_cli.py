@@ -21,7 +21,9 @@ from toolkit.testing import make_response, write_sample
 ROOT = Path(__file__).parents[1]
 
 
-def run(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: object, stdin: bytes | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would, without a terminal."""
     done = subprocess.run(
         [sys.executable, "-m", "toolkit", *map(str, arguments)],
@@ -68,7 +70,9 @@ def test_every_command_of_the_help_exists_and_has_its_own() -> None:
 
 
 def test_version_says_which_decoder_runs() -> None:
-    assert f"completion-toolkit {toolkit.__version__} (decoder" in run("--version").stdout
+    assert (
+        f"completion-toolkit {toolkit.__version__} (decoder" in run("--version").stdout
+    )
 
 
 def test_tokens_prints_a_table_with_its_sum(log: Path) -> None:
@@ -112,7 +116,9 @@ def test_export_closes_with_one_line_on_stderr(log: Path, tmp_path: Path) -> Non
 
 
 def test_export_takes_the_options_that_shape_rows(log: Path, tmp_path: Path) -> None:
-    run("export", log, "--to", tmp_path / "out", "--content", "drop", "--tag", "m=model")
+    run(
+        "export", log, "--to", tmp_path / "out", "--content", "drop", "--tag", "m=model"
+    )
 
     frame = toolkit.scan(tmp_path / "out").collect()
     assert frame["content"].null_count() == 2
@@ -172,7 +178,9 @@ def test_schema_prints_every_column() -> None:
     data = json.loads(run("schema", "--json").stdout)
 
     assert "reported_cost" in text
-    assert [column["name"] for column in data["choices"]] == toolkit.schema.CHOICES.names
+    assert [
+        column["name"] for column in data["choices"]
+    ] == toolkit.schema.CHOICES.names
 
 
 def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:

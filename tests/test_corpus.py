@@ -51,11 +51,7 @@ def test_every_recorded_response_is_a_row_or_a_reject_that_the_contract_demands(
 
 def test_token_sums_equal_an_independent_count(corpus: Path) -> None:
     path = corpus / "responses.jsonl"
-    good = [
-        response
-        for response in recorded(path)
-        if not is_joined_wrongly(response)
-    ]
+    good = [response for response in recorded(path) if not is_joined_wrongly(response)]
     wanted = {
         name: sum((response.get("usage") or {}).get(name) or 0 for response in good)
         for name in COUNTS

@@ -69,7 +69,9 @@ def test_every_part_has_the_schema_with_its_metadata_and_only_rows_of_its_date(
         }
         assert dates == {date}
         assert pc.is_in(created, created.sort()).to_pylist()
-        assert created.drop_null().to_pylist() == sorted(created.drop_null().to_pylist())
+        assert created.drop_null().to_pylist() == sorted(
+            created.drop_null().to_pylist()
+        )
 
 
 def test_a_large_export_counts_the_same_in_four_engines(tmp_path: Path) -> None:
@@ -114,7 +116,9 @@ def test_only_whole_parquet_files_and_our_own_names_lie_in_an_export(
     assert {path.name for path in out.iterdir()} == {
         ".lock", "README.txt", "choices", "rejects", "state.json",
     }  # fmt: skip
-    files = [path for name in ("choices", "rejects") for path in (out / name).rglob("*")]
+    files = [
+        path for name in ("choices", "rejects") for path in (out / name).rglob("*")
+    ]
     assert {path.suffix for path in files if path.is_file()} == {".parquet"}
     assert str(out) in (out / "README.txt").read_text(encoding="utf-8")
 

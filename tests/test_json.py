@@ -391,8 +391,24 @@ def test_what_the_suite_leaves_open_is_taken_or_rejected(path: Path) -> None:
 # --- Laws over any bytes -------------------------------------------------------------
 
 KEYS = st.sampled_from(
-    ["choices", "message", "usage", "content", "id", "created", "model", "index"]
-    + ["response", "body", "error", "delta", "object", "logprobs", "tool_calls", ""]
+    [
+        "choices",
+        "message",
+        "usage",
+        "content",
+        "id",
+        "created",
+        "model",
+        "index",
+        "response",
+        "body",
+        "error",
+        "delta",
+        "object",
+        "logprobs",
+        "tool_calls",
+        "",
+    ]
 )
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 VALUES = st.recursive(

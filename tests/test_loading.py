@@ -163,9 +163,7 @@ def test_a_clean_log_is_not_warned_of(tmp_path: Path) -> None:
 
 def test_on_reject_raise_names_the_first_bad_line(tmp_path: Path) -> None:
     choice = {"message": {"role": 5}}
-    path = write(
-        tmp_path / "a.jsonl", make_response(), make_response(choices=[choice])
-    )
+    path = write(tmp_path / "a.jsonl", make_response(), make_response(choices=[choice]))
 
     with pytest.raises(RejectedLineError) as caught:
         toolkit.load(path, on_reject="raise")

@@ -82,7 +82,9 @@ def test_undated_responses_stand_in_rows_with_a_null_period_at_the_end() -> None
 
 
 def test_a_null_series_is_kept() -> None:
-    usage = token_usage(make_choices({"model": None, "total_tokens": 1}, {"model": "a"}))
+    usage = token_usage(
+        make_choices({"model": None, "total_tokens": 1}, {"model": "a"})
+    )
 
     assert usage["model"].to_list() == ["a", None]
 
@@ -214,7 +216,9 @@ def test_an_empty_frame_gives_an_empty_one_with_the_same_dtypes() -> None:
 def test_a_wrong_column_names_the_near_miss_before_anything_is_collected() -> None:
     never = make_choices({}).lazy().map_batches(lambda _: pytest.fail("collected"))
 
-    with pytest.raises(MissingColumnsError, match=r"'modle' \(did you mean 'model'\?\)"):
+    with pytest.raises(
+        MissingColumnsError, match=r"'modle' \(did you mean 'model'\?\)"
+    ):
         token_usage(never, by="modle")
 
 
@@ -229,6 +233,8 @@ def test_a_column_that_cannot_name_a_series_is_refused(name: str) -> None:
     [
         ("every", "1x"),
         ("every", "0d"),
+        ("every", "1mo2d"),
+        ("every", "-1d"),
         ("every", ""),
         ("tz", "Europe/Berln"),
         ("since", "yesterday"),

@@ -459,7 +459,7 @@ def test_a_value_at_a_declared_path_fills_that_cell_and_no_other(
     (row,) = rows(line_with(column, place, text), tags=tags)
 
     assert row[column.name] == wanted or column.kind == "tool_calls"
-    assert not column.kind == "tool_calls" or row["tool_calls"][0]["name"] == "f"
+    assert column.kind != "tool_calls" or row["tool_calls"][0]["name"] == "f"
     changed = {c.name for c in TAGGED.columns if row[c.name] != empty[c.name]}
     same = {c.name for c, p in READ if (p, c.root) == (path, column.root)}
     assert changed - {"response_hash"} == same

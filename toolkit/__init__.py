@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from toolkit import charts, errors, expressions, metrics, schema, testing
     from toolkit.checking import check
-    from toolkit.expressions import responses
     from toolkit.export import export
+    from toolkit.expressions import responses
     from toolkit.loading import Loaded, batches, ledger, load, rejects, scan
     from toolkit.report import plot
     from toolkit.validation import validate

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Literal, TypeAlias
 
     from matplotlib.axes import Axes
+    from matplotlib.gridspec import SubplotSpec
     from matplotlib.text import Annotation
     from numpy.typing import NDArray
 
@@ -46,7 +47,7 @@ FIGURE_SIZE = (9.0, 4.2)  # inches; all other lengths are points on paper
 RIM = 12.0  # free on every side of a figure
 TICK_ROOM = 34.0  # for the widest number on the y axis
 DATE_ROOM = 38.0  # for two lines under the x axis
-DATE_WIDTH = 52.0  # of a label on the x axis, with the space around it
+DATE_WIDTH = 48.0  # of a label on the x axis, with the space around it
 NAME_WIDTH = 150.0  # of the name of a series, at most
 GAP = 8.0
 LEADING = 1.25  # from line to line, of the size of the text
@@ -393,7 +394,7 @@ def period_length(periods: pl.DataFrame) -> Length:
     return Length(seconds // SECONDS[unit], unit)
 
 
-def tick_step(length: Length, span: float, most: int) -> Length:
+def tick_step(length: Length, span: float, most: float) -> Length:
     """Choose the finest step that lies on starts of periods and gives few ticks."""
     for step in TICK_STEPS:
         on_starts = step.seconds % length.seconds == 0 or (
@@ -447,7 +448,7 @@ def time_axis(ax: Axes, pile: Stack, width: float) -> None:
     span = pile.ends[-1] - pile.starts[0]
     rim = max(0.004 * span, (BARS_AT_LEAST * usual - span) / 2)
     ax.set_xlim(pile.starts[0] - rim, pile.ends[-1] + rim)
-    most = max(1, int(width / DATE_WIDTH))
+    most = max(1, width / DATE_WIDTH)
     step = tick_step(length, (span + 2 * rim) * DAY, most)
     moments = tick_moments(pile.periods, step)
     at = elapsed_days(moments)
@@ -500,34 +501,39 @@ class Room(NamedTuple):
     place given, and labels apart, at any size and resolution and in any layout.
     """
 
+    ax: Axes
     right: float
     bottom: float
     top: float
     labels: Sequence[Annotation] = ()
     heights: Sequence[float] = ()
 
-    def inside(self, ax: Axes) -> Bbox:
+    def inside(self) -> Bbox:
         """Return what the words leave to the axes, a tenth at least, in points."""
-        low, high = paper(ax).get_points()
-        least = low + 0.1 * (high - low)
-        high = np.maximum(high - (self.right, self.top), least)
-        low[1] = min(low[1] + self.bottom, high[1] - (least - low)[1])
+        low, high = paper(self.ax).get_points()
+        least = 0.1 * (high - low)
+        high = np.maximum(high - (self.right, self.top), low + least)
+        low[1] = min(low[1] + self.bottom, high[1] - least[1])
         return Bbox([low, high])
 
-    def __call__(self, ax: Axes, _renderer: object = None) -> Bbox:
+    def __call__(self, _ax: object = None, _renderer: object = None) -> Bbox:
         """Set the labels apart; return the place of the axes in their figure."""
-        box = self.inside(ax)
-        shares = (ax.transScale + ax.transLimits).transform
+        box = self.inside()
+        shares = (self.ax.transScale + self.ax.transLimits).transform
         wanted = [shares((0, height))[1] * box.height for height in self.heights]
         places = spread(np.array(wanted), 1.3 * NAMES.size, box.height)
         for label, place in zip(self.labels, places, strict=True):
             label.xy = (1, place / box.height)
-        return Bbox(box.get_points() / size_of(ax))
+        return Bbox(box.get_points() / size_of(self.ax))
 
-    def keep(self, ax: Axes) -> None:
+    def get_subplotspec(self) -> SubplotSpec | None:
+        """Tell ``figure.tight_layout()``, which asks this of locators, of our cell."""
+        return self.ax.get_subplotspec()
+
+    def keep(self) -> None:
         """Keep this room from now on."""
-        ax.set_axes_locator(self)  # type: ignore[arg-type] # stubs: not only of Axes
-        ax.apply_aspect(self(ax))
+        self.ax.set_axes_locator(self)
+        self.ax.apply_aspect(self())
 
 
 def new_axes() -> Axes:
@@ -567,6 +573,7 @@ def write_words(ax: Axes, title: str, subtitle: str, note: Sequence[str]) -> Roo
     heading.set(fontproperties=TITLE.font, color=TITLE.color, linespacing=LEADING)
     heading.set(parse_math=False, usetex=False)
     return Room(
+        ax=ax,
         right=DATE_WIDTH / 2,
         bottom=DATE_ROOM + height_of(note_lines, NOTE),
         top=pad + height_of(title_lines, TITLE),
@@ -593,16 +600,16 @@ def draw_stack(ax: Axes, pile: Stack, room: Room) -> None:
     span = (pile.ends[-1] - pile.starts[0]) * DAY
     few = span <= BARS_AT_MOST * period_length(pile.periods).seconds
     (draw_bars if few else draw_areas)(ax, pile)
-    value_axis(ax, pile.top, room.inside(ax).height)
-    time_axis(ax, pile, room.inside(ax).width)
-    room.keep(ax)
+    value_axis(ax, pile.top, room.inside().height)
+    time_axis(ax, pile, room.inside().width)
+    room.keep()
 
 
 def draw_nothing(ax: Axes, reason: str, room: Room) -> None:
     """Say in an empty chart why it is empty."""
     ax.set(xticks=[], yticks=[], ylim=(0, 1))
     write(ax, reason, WORDS, (0.5, 0.5), (0, 0), "center center")
-    room.keep(ax)
+    room.keep()
 
 
 def series_columns(frame: pl.DataFrame) -> list[str]:

@@ -358,11 +358,12 @@ class PartWriter:
 
     def close(self) -> None:
         """Finish the file and sync it."""
-        self.parquet.close()
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-
+        try:
+            self.parquet.close()
+            self.file.flush()
+            os.fsync(self.file.fileno())
+        finally:
+            self.file.close()
 
     def abandon(self) -> None:
         """Close the file as it is; it is about to be removed."""

@@ -6,6 +6,7 @@ Usage belongs to the response and stands on its first choice: pick choices with
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import TYPE_CHECKING, overload
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RESPONSE_KEY = ("log_id", "line")
+# polars' duration language: whole numbers above 0, each with its unit.
+PERIOD = re.compile(r"([1-9][0-9]*(ns|us|ms|s|m|h|d|w|mo|q|y))+")
 
 
 def first_choice() -> pl.Expr:
@@ -66,11 +69,13 @@ def reports_usage() -> pl.Expr:
 
 def check_period(every: str) -> str:
     """Return a length of period that polars accepts, or raise `OptionError`."""
-    # Two rows: polars does not look at a period that it is to apply to one.
-    moments = pl.Series([0, 1]).cast(pl.Datetime("us", "UTC"))
+    # In UTC polars lets a wrong period pass where there is nothing to do.
+    moment = pl.Series([0]).cast(pl.Datetime("us", "Europe/Berlin"))
     try:
-        moments.dt.truncate(every)
-    except (pl.exceptions.PolarsError, TypeError, OverflowError):
+        if not isinstance(every, str) or not PERIOD.fullmatch(every):
+            raise ValueError
+        moment.dt.truncate(every)
+    except (pl.exceptions.PolarsError, ValueError, OverflowError):
         wanted = 'a period such as "1h", "1d", "1w" or "1mo"'
         raise OptionError("every", every, wanted=wanted) from None
     return every

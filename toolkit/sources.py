@@ -277,9 +277,7 @@ class Codec(NamedTuple):
 
 
 # isal declares its error as an instance.
-INFLATE_ERRORS = cast(
-    "tuple[type[Exception], ...]", (IsalError, zstandard.ZstdError)
-)
+INFLATE_ERRORS = cast("tuple[type[Exception], ...]", (IsalError, zstandard.ZstdError))
 
 
 class EndOfFile(Exception):  # noqa: N818 - caught in this module
