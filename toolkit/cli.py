@@ -15,7 +15,7 @@ import unicodedata
 import warnings
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
@@ -382,13 +382,18 @@ def print_usage(usage: pl.DataFrame, series: list[str]) -> None:
     """Print token usage as a table with its sum."""
     names = {
         "responses": "responses",
-        "responses_without_usage": "no\nusage",
         "prompt_tokens": "prompt",
         "completion_tokens": "completion",
         "total_tokens": "total",
     }
+    silent = usage["responses_without_usage"].sum()
     table = Table(
-        box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False, padding=(0, 1, 0, 0)
+        box=box.SIMPLE_HEAD,
+        show_footer=True,
+        pad_edge=False,
+        padding=0,
+        caption=f"{plural(silent, 'response')} without usage" if silent else None,
+        caption_justify="left",
     )
     table.add_column("period", "all", no_wrap=True)
     for name in series:

@@ -4,8 +4,8 @@
 
     ToolkitError
     ├── SourceError                    a log cannot be found or read
-    │   ├── SourceNotFoundError        (FileNotFoundError) no such file, empty glob
-    │   ├── NoLogsError                (FileNotFoundError) a directory without logs
+    │   ├── SourceNotFoundError        (FileNotFoundError) no such file or match
+    │   ├── NoLogsError                (FileNotFoundError) no log in a directory
     │   ├── ExportGivenError           (ValueError) an export where logs are wanted
     │   ├── UnsupportedSourceError     (ValueError) an address not read here
     │   ├── UnreadableSourceError      (OSError) the system refuses to read it
@@ -14,7 +14,7 @@
     ├── NotEnoughMemoryError           (MemoryError) a log larger than free memory
     ├── ValidationError                (ValueError) a frame breaks the schema
     ├── MissingColumnsError            (ValueError) a frame lacks a column
-    ├── UnsuitableColumnError          (ValueError) a column that this cannot use
+    ├── UnsuitableColumnError          (ValueError) a column that cannot serve
     ├── OptionError                    (ValueError) a wrong period, zone, date, path, ...
     ├── TotalOverflowError             (OverflowError) a sum that 64 bits cannot hold
     ├── ExportError                    an export cannot be made or read

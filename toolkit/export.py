@@ -13,7 +13,7 @@ import shutil
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple, Self, get_args
 
 import polars as pl
 import pyarrow as pa
@@ -237,7 +237,7 @@ class Parts:
         self.rejects_writer: PartWriter | None = None
         self.made: list[Path] = []
 
-    def __enter__(self) -> Parts:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 

@@ -71,13 +71,13 @@ def check_period(every: str) -> str:
     """Return a length of period that polars accepts, or raise `OptionError`."""
     # In UTC polars lets a wrong period pass where there is nothing to do.
     moment = pl.Series([0]).cast(pl.Datetime("us", "Europe/Berlin"))
+    wrong = OptionError("every", every, wanted='a period such as "1h", "1d" or "1mo"')
+    if not isinstance(every, str) or not PERIOD.fullmatch(every):
+        raise wrong
     try:
-        if not isinstance(every, str) or not PERIOD.fullmatch(every):
-            raise ValueError
         moment.dt.truncate(every)
-    except (pl.exceptions.PolarsError, ValueError, OverflowError):
-        wanted = 'a period such as "1h", "1d", "1w" or "1mo"'
-        raise OptionError("every", every, wanted=wanted) from None
+    except (pl.exceptions.PolarsError, OverflowError):
+        raise wrong from None
     return every
 
 

@@ -598,7 +598,7 @@ def rejects(directory: str | os.PathLike[str]) -> pl.DataFrame:
 def open_choices(
     sources: Sources, progress: Callable[[int], None] | None = None
 ) -> pl.LazyFrame:
-    """Return the choices of an export, or of logs without their text, as a LazyFrame."""
+    """Return the choices of an export, or of logs without their text, lazily."""
     if isinstance(sources, str | os.PathLike) and is_export(Path(sources)):
         return scan(sources)
     return load(sources, content="drop", progress=progress).frame.lazy()
