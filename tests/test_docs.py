@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
+import os
 import re
 import subprocess
 import sys
@@ -20,7 +22,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def examples(language: str) -> list[tuple[str, str]]:
     """Return each example of the README with the output that it shows."""
-    pattern = rf"```{language}\n(.*?)```\n\n```text\n(.*?)```"
+    inside = r"((?:(?!```).)*)"
+    pattern = rf"```{language}\n{inside}```\n\n```text\n{inside}```"
     return re.findall(pattern, README, re.DOTALL)
 
 
@@ -55,7 +58,7 @@ def test_the_command_example_prints_what_the_readme_shows(
         text=True,
         check=True,
         cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "COLUMNS": "80"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"},
     )
 
     # The last line of an export tells how long it took.
@@ -78,8 +81,6 @@ def test_the_data_dictionary_is_the_schemas() -> None:
 def test_the_sample_is_what_its_readme_says(tmp_path: Path) -> None:
     write_sample(tmp_path / "chat.jsonl", 2000, seed=7)
     write_sample(tmp_path / "batch.jsonl", 1000, seed=8)
-    import gzip
-
     sample = ROOT / "data" / "sample"
     chat = (sample / "chat.jsonl").read_bytes()
     batch = gzip.decompress((sample / "batch.jsonl.gz").read_bytes())

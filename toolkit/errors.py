@@ -15,7 +15,7 @@
     ├── ValidationError                (ValueError) a frame breaks the schema
     ├── MissingColumnsError            (ValueError) a frame lacks a column
     ├── UnsuitableColumnError          (ValueError) a column that cannot serve
-    ├── OptionError                    (ValueError) a wrong period, zone, date, path, ...
+    ├── OptionError                    (ValueError) a wrong period, zone, date, path
     ├── TotalOverflowError             (OverflowError) a sum that 64 bits cannot hold
     ├── ExportError                    an export cannot be made or read
     │   ├── NotEmptyError              (FileExistsError) the target holds something
