@@ -28,8 +28,8 @@ def examples(language: str) -> list[tuple[str, str]]:
 
 
 def squeezed(text: str) -> list[str]:
-    """Return the words of each line; spaces at line ends do not matter."""
-    return [line.rstrip() for line in text.strip().splitlines()]
+    """Return the lines that say something, without the space around them."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 @pytest.mark.parametrize(("code", "output"), examples("python"))

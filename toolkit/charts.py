@@ -22,7 +22,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.dates import DateFormatter, date2num
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError, plural
@@ -125,7 +125,7 @@ def readable(color: str) -> str:
     return next(shade for shade in shades if contrast(shade) >= CONTRAST)
 
 
-def short_number(value: float) -> str:
+def short_number(value: float, _tick: float = 0) -> str:
     """Write a number in three digits: ``200``, ``1.2k``, ``50M``, ``1.5B``."""
     value = float(f"{value:.3g}")
     signs = {1e12: "T", 1e9: "B", 1e6: "M", 1e3: "k", 1: ""}
@@ -322,11 +322,12 @@ def draw_areas(ax: Axes, pile: Stack) -> None:
     """Draw each part as filled steps, which fall to zero where no period is."""
     steps = np.unique([pile.starts, pile.ends])
     at = np.searchsorted(steps, pile.starts)
+    edge = EDGE * min(1, BARS_AT_MOST / len(steps))  # the thinner the steps, the finer
     for part, floor, height in zip(pile.series, pile.floors, pile.heights, strict=True):
         low, high = np.zeros((2, len(steps)))
         low[at], high[at] = floor, floor + height
         area = ax.fill_between(steps, low, high, step="post", label=part.name)
-        area.set(facecolor=part.color, linewidth=0)
+        area.set(facecolor=part.color, edgecolor=GROUND, linewidth=edge)
 
 
 class Length(NamedTuple):
@@ -373,7 +374,7 @@ def time_zone(frame: pl.DataFrame) -> str:
 
 
 def elapsed_days(moments: pl.Series) -> Numbers:
-    """Return moments as matplotlib's days in UTC, which no change of clocks disturbs."""
+    """Return moments as matplotlib's days in UTC, which no change of clocks moves."""
     utc = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     days = date2num(utc.to_numpy())  # type: ignore[no-untyped-call] # no stubs
     return np.asarray(days, dtype=np.float64)
@@ -397,9 +398,8 @@ def period_length(periods: pl.DataFrame) -> Length:
 def tick_step(length: Length, span: float, most: float) -> Length:
     """Choose the finest step that lies on starts of periods and gives few ticks."""
     for step in TICK_STEPS:
-        on_starts = step.seconds % length.seconds == 0 or (
-            step.unit == "mo" and DAY % length.seconds == 0
-        )
+        whole = DAY if step.unit == "mo" else step.seconds
+        on_starts = whole % length.seconds == 0 or step.seconds % length.seconds == 0
         if step.seconds >= max(length.seconds, span / most) and on_starts:
             return step
     return Length(length.number * ceil(span / length.seconds / most), length.unit)
@@ -467,7 +467,7 @@ def value_axis(ax: Axes, top: float, height: float) -> None:
     ax.set_ylim(0, 1.04 * top or 1)
     most = min(7, max(1, int(height / 28)))
     ax.yaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10], integer=True))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+    ax.yaxis.set_major_formatter(short_number)
 
 
 def size_of(ax: Axes) -> Numbers:
