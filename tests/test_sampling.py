@@ -295,7 +295,8 @@ QUIRKS: dict[str, Callable[[Sample], bool]] = {
     "NaN": lambda s: any(b"NaN" in line for line in s.lines),
     "trailing comma": lambda s: any(line.endswith(b",}") for line in s.lines),
     "cut short": lambda s: any(
-        parse(line) is None and line.count(b"{") > line.count(b"}") for line in s.lines),
+        parse(line) is None and line.count(b"{") > line.count(b"}")
+        for line in s.lines),
     "lone surrogate": lambda s: any(rb"\ud83d" + b'"' in line for line in s.lines),
     **{f"reject {code}": is_found(code) for code in (
         "invalid_utf8", "too_deep", "invalid_json", "stream_chunk", "error_response",
@@ -358,9 +359,7 @@ def test_the_bytes_hang_on_neither_the_process_nor_its_time_zone(
     env = {**os.environ, "PYTHONHASHSEED": hash_seed, "TZ": zone, "PYTHONPATH": root}
 
     call = [sys.executable, "-c", code]
-    done = subprocess.run(
-        call, env=env, capture_output=True, check=True
-    )
+    done = subprocess.run(call, env=env, capture_output=True, check=True)
 
     assert done.stdout == b"".join(line + b"\n" for line in sample().lines)
 
