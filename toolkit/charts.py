@@ -164,7 +164,7 @@ def text_width(text: str, style: Style) -> float:
     width, _, _ = text_to_path.get_text_width_height_descent(
         text, style.font, ismath=False
     )
-    return 1.02 * width  # hinted for a screen, a line is a little longer
+    return 1.05 * width  # hinted for a screen, a line may be that much longer
 
 
 def fit(text: str, style: Style, width: float) -> str:
@@ -288,6 +288,12 @@ class Stack(NamedTuple):
         """Height of the highest pile."""
         return float(self.heights.sum(axis=0).max())
 
+    @property
+    def slots(self) -> float:
+        """How many periods the range of time holds, gaps included."""
+        lasting = np.median(self.ends - self.starts)
+        return float((self.ends[-1] - self.starts[0]) / lasting)
+
 
 def stack(rows: pl.DataFrame) -> Stack:
     """Pile up `value` by `period` and `key`."""
@@ -322,7 +328,7 @@ def draw_areas(ax: Axes, pile: Stack) -> None:
     """Draw each part as filled steps, which fall to zero where no period is."""
     steps = np.unique([pile.starts, pile.ends])
     at = np.searchsorted(steps, pile.starts)
-    edge = EDGE * min(1, BARS_AT_MOST / len(steps))  # the thinner the steps, the finer
+    edge = EDGE * BARS_AT_MOST / pile.slots  # the thinner the steps, the finer
     for part, floor, height in zip(pile.series, pile.floors, pile.heights, strict=True):
         low, high = np.zeros((2, len(steps)))
         low[at], high[at] = floor, floor + height
@@ -397,12 +403,13 @@ def period_length(periods: pl.DataFrame) -> Length:
 
 def tick_step(length: Length, span: float, most: float) -> Length:
     """Choose the finest step that lies on starts of periods and gives few ticks."""
+    least = max(1, ceil(span / length.seconds / most)) * length.seconds
     for step in TICK_STEPS:
         whole = DAY if step.unit == "mo" else step.seconds
         on_starts = whole % length.seconds == 0 or step.seconds % length.seconds == 0
-        if step.seconds >= max(length.seconds, span / most) and on_starts:
+        if on_starts and least <= step.seconds <= 3 * least:
             return step
-    return Length(length.number * ceil(span / length.seconds / most), length.unit)
+    return Length(length.number * least // length.seconds, length.unit)
 
 
 def tick_moments(periods: pl.DataFrame, step: Length) -> pl.Series:
@@ -465,14 +472,15 @@ def time_axis(ax: Axes, pile: Stack, width: float) -> None:
 def value_axis(ax: Axes, top: float, height: float) -> None:
     """Set the range from an honest zero, and few ticks, in whole units."""
     ax.set_ylim(0, 1.04 * top or 1)
-    most = min(7, max(1, int(height / 28)))
+    most = min(7, max(1, int(height / 24)))
     ax.yaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10], integer=True))
     ax.yaxis.set_major_formatter(short_number)
 
 
 def size_of(ax: Axes) -> Numbers:
     """Return width and height of the figure of an Axes in points."""
-    return np.array(ax.figure.bbox.size, np.float64) * (72 / ax.figure.dpi)
+    size: Numbers = np.array(ax.figure.bbox.size) * (72 / ax.figure.dpi)
+    return size
 
 
 def paper(ax: Axes) -> Bbox:
@@ -532,7 +540,7 @@ class Room(NamedTuple):
 
     def keep(self) -> None:
         """Keep this room from now on."""
-        self.ax.set_axes_locator(self)
+        self.ax.set_axes_locator(self)  # type: ignore[arg-type] # it is given our Axes
         self.ax.apply_aspect(self())
 
 
@@ -597,9 +605,8 @@ def draw_stack(ax: Axes, pile: Stack, room: Room) -> None:
     """Draw bars while they can be told apart, else areas; the names at the right."""
     if len(pile.series) > 1:
         room = write_names(ax, pile, room)
-    span = (pile.ends[-1] - pile.starts[0]) * DAY
-    few = span <= BARS_AT_MOST * period_length(pile.periods).seconds
-    (draw_bars if few else draw_areas)(ax, pile)
+    # A day of 25 hours, or a month of 31 days, makes the range a little longer.
+    (draw_bars if round(pile.slots) <= BARS_AT_MOST else draw_areas)(ax, pile)
     value_axis(ax, pile.top, room.inside().height)
     time_axis(ax, pile, room.inside().width)
     room.keep()

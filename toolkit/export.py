@@ -57,9 +57,9 @@ if TYPE_CHECKING:
 
 # A call of pandera costs the same for a thousand rows as for many.
 GATE_ROWS = 65_536
-GATE_BYTES = 128 * 1024 * 1024
+GATE_BYTES = 64 * 1024 * 1024
 # Rows wait for their row group until so many bytes are held in all.
-HELD_BYTES = 256 * 1024 * 1024
+HELD_BYTES = 128 * 1024 * 1024
 # Files that are open at once; a log may reach over more days than that.
 OPEN_PARTS = 128
 ZSTD_LEVEL = 1
