@@ -499,7 +499,8 @@ def spread(wanted: Numbers, gap: float, top: float) -> Numbers:
     """
     steps = gap * np.arange(len(wanted))
     highest = max(0.0, top - gap * (len(wanted) - 1))
-    return np.minimum(np.maximum.accumulate(wanted - steps), highest) + steps
+    places: Numbers = np.minimum(np.maximum.accumulate(wanted - steps), highest)
+    return places + steps
 
 
 class Room(NamedTuple):
