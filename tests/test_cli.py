@@ -174,6 +174,32 @@ def test_every_command_takes_an_export(log: Path, tmp_path: Path) -> None:
     assert picture.returncode == 0
 
 
+def test_a_log_of_another_make_is_read_with_the_options_of_export(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.jsonl"
+    inner = make_response(created=1767225600000)
+    line = {"my": {"answer": inner}, "metadata": {"team": "search"}}
+    path.write_text(json.dumps(line), encoding="utf-8")
+    options = [
+        "--tag", "team=metadata.team", "--response-path", "my.answer",
+        "--created-unit", "ms",
+    ]  # fmt: skip
+
+    usage = run("tokens", path, "--by", "tag_team", "--json", *options)
+    checked = run("check", path, "--json", *options)
+    plotted = run("plot", "token_usage", path, "--to", tmp_path / "x.png", *options)
+    exported = run("export", path, "--to", tmp_path / "out", *options)
+    again = run("tokens", tmp_path / "out", *options)
+
+    assert json.loads(usage.stdout)[0]["tag_team"] == "search"
+    assert json.loads(usage.stdout)[0]["period"] == "2026-01-01T00:00:00+00:00"
+    assert json.loads(checked.stdout)["ledger"][0]["responses"] == 1
+    assert (plotted.returncode, exported.returncode) == (0, 0)
+    assert again.returncode == 2
+    assert "an export keeps the options" in again.stderr
+
+
 def test_schema_prints_every_column() -> None:
     text = run("schema").stdout
     data = json.loads(run("schema", "--json").stdout)
@@ -203,6 +229,7 @@ def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:
         (["tokens", "data/sample", "--by", "modle"], 2, "did you mean 'model'"),
         (["tokens", "data/sample", "--tz", "Mars"], 2, "wanted a time zone"),
         (["tokens"], 2, "Missing argument"),
+        (["tokens", "data/sample", "--json", "--csv"], 2, "either"),
         (["frobnicate"], 2, "No such command"),
         (["plot", "usage", "data/sample", "--to", "x.png"], 2, "token_usage"),
         (["plot", "token_usage", "data/sample", "--to", "x.gif"], 2, ".png"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 import subprocess
@@ -27,7 +28,7 @@ from toolkit.errors import (
     WriteError,
 )
 from toolkit.schema import CHOICES, REJECTS
-from toolkit.testing import write_sample
+from toolkit.testing import make_response, write_sample
 
 KEY = list(CHOICES.key)
 
@@ -167,6 +168,97 @@ def test_a_directory_that_holds_something_is_refused(log: Path, tmp_path: Path) 
         with pytest.raises(NotEmptyError, match="is not empty"):
             toolkit.export(log, to=tmp_path / target)
     assert (tmp_path / "other" / "mine.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "mine", ["choices/mine.parquet", "README.txt", "rejects/1-0.parquet"]
+)
+def test_files_of_the_user_are_never_removed(
+    log: Path, tmp_path: Path, mine: str
+) -> None:
+    path = tmp_path / "out" / mine
+    path.parent.mkdir(parents=True)
+    path.write_text("mine", encoding="utf-8")
+
+    with pytest.raises(NotEmptyError):
+        toolkit.export(log, to=tmp_path / "out")
+
+    assert path.read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize(
+    ("tail", "counts"),
+    [
+        # lines, responses, errors, rejected, pending bytes
+        (b'{"error": 1}', (2, 1, 1, 0, 0)),
+        (b"{}", (2, 1, 0, 1, 0)),
+        (b'{"a": ', (1, 1, 0, 0, 6)),
+        (b"12", (1, 1, 0, 0, 2)),
+        (b"\xc3", (1, 1, 0, 0, 1)),
+        (b"  ", (1, 1, 0, 0, 2)),
+    ],
+)
+def test_a_last_line_is_taken_if_it_is_whole_and_left_if_it_may_still_grow(
+    tmp_path: Path, tail: bytes, counts: tuple[int, ...]
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(json.dumps(make_response()).encode() + b"\n" + tail)
+
+    done = toolkit.export(path, to=tmp_path / "out")
+
+    names = ("lines", "responses", "errors", "rejected", "pending_bytes")
+    assert done.ledger.select(names).row(0) == counts
+
+
+def test_a_part_that_is_lost_or_cut_is_noticed_by_whoever_reads(
+    log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    toolkit.export(log, to=out)
+    first, second, *_ = sorted((out / "choices").rglob("*.parquet"))
+
+    second.write_bytes(second.read_bytes()[:100])
+    for read in (toolkit.scan, toolkit.check):
+        with pytest.raises(DamagedExportError, match="no Parquet"):
+            read(out)
+    second.unlink()
+    for read in (toolkit.scan, toolkit.check):
+        with pytest.raises(DamagedExportError, match="rows where"):
+            read(out)
+    assert first.exists()
+
+
+@pytest.mark.parametrize("state", ["[]", '{"a": 1}', "[" * 10**5])
+def test_a_state_that_is_none_is_said(tmp_path: Path, state: str) -> None:
+    (tmp_path / "state.json").write_text(state, encoding="utf-8")
+
+    with pytest.raises(DamagedExportError, match=r"state\.json"):
+        toolkit.ledger(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"options": []}, {"schema": 99}, {"logs": [{"choices": "x"}]}]
+)
+def test_a_state_with_a_wrong_field_is_said(
+    log: Path, tmp_path: Path, change: dict[str, object]
+) -> None:
+    path = tmp_path / "out" / "state.json"
+    toolkit.export(log, to=tmp_path / "out")
+    state = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**state, **change}), encoding="utf-8")
+
+    with pytest.raises(DamagedExportError):
+        toolkit.scan(tmp_path / "out")
+
+
+def test_a_directory_named_like_a_pattern_is_no_pattern(
+    log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "[a]*_out"
+    done = toolkit.export(log, to=out)
+
+    assert toolkit.scan(out).collect().height == done.ledger["choices"].item()
+    assert toolkit.rejects(out).height > 0
 
 
 def test_what_a_killed_run_left_is_cleared_away(log: Path, tmp_path: Path) -> None:

@@ -216,8 +216,8 @@ def test_a_loaded_log_says_in_five_lines_what_became_of_all(tmp_path: Path) -> N
         "lines      6 lines -> 2 responses -> 2 choices; 1 blank\n"
         "tokens     15 total, 10 prompt, 5 completion, as reported; "
         "1 response without usage\n"
-        "set aside  1 duplicate, 1 error, 1 rejected: "
-        f"1 error_response ({path}:5), 1 invalid_json ({path}:6)\n"
+        f"set aside  1 duplicate, 1 error (first {path}:5), 1 rejected: "
+        f"1 invalid_json (first {path}:6)\n"
         "created    2026-01-01 00:00 to 2026-01-01 00:00 UTC; 1 undated"
     )
     assert log._repr_html_().count("<tr>") == 5
@@ -240,6 +240,32 @@ def test_progress_adds_up_to_the_size_of_the_files(tmp_path: Path) -> None:
     toolkit.load(logs, progress=seen.append)
 
     assert sum(seen) == sum(log.stat().st_size for log in logs)
+
+
+def test_a_short_line_cannot_ask_for_rows_of_gigabytes(tmp_path: Path) -> None:
+    greedy = make_response(model="m" * 10**6, choices=[{"message": {}}] * 2500)
+    path = write(tmp_path / "a.jsonl", greedy, make_response(n=128))
+
+    log = toolkit.load(path)
+
+    (reject,) = log.rejects.to_pylist()
+    assert (reject["code"], reject["json_path"]) == ("out_of_range", "choices")
+    assert log.choices.num_rows == 128
+
+
+def test_duplicates_are_found_over_many_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    # 6,000 responses of about 250 bytes, in which 2,000 stand three times each: the
+    # log is read in more than one block of a mebibyte.
+    line = json.dumps(make_response(id="NAME", text="x" * 80))
+    names = [str(number % 2000) for number in range(6000)]
+    path.write_text("".join(line.replace("NAME", n) + "\n" for n in names), "utf-8")
+    assert path.stat().st_size > 2 * 2**20
+
+    log = toolkit.load(path)
+
+    assert log.ledger.select("responses", "duplicates").row(0) == (2000, 4000)
+    assert log.choices.column("line").to_pylist() == list(range(1, 2001))
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,9 @@ def test_a_wrong_column_names_the_near_miss_before_anything_is_collected() -> No
         token_usage(never, by="modle")
 
 
-@pytest.mark.parametrize("name", ["finish_reason", "choice_position", "total_tokens"])
+@pytest.mark.parametrize(
+    "name", ["finish_reason", "choice_position", "total_tokens", "responses", "period"]
+)
 def test_a_column_that_cannot_name_a_series_is_refused(name: str) -> None:
     with pytest.raises(UnsuitableColumnError, match=name):
         token_usage(make_choices({}), by=name)
@@ -235,13 +237,21 @@ def test_a_column_that_cannot_name_a_series_is_refused(name: str) -> None:
         ("every", "0d"),
         ("every", "1mo2d"),
         ("every", "-1d"),
+        ("every", "100000y"),
+        ("every", "9999999mo"),
+        ("tz", "localtime"),
+        ("tz", "posixrules"),
+        ("since", "0001-01-01T00:00+14:00"),
+        ("until", "9999-12-31T23:00-12:00"),
+        ("by", ["model", "model"]),
+        ("by", []),
         ("every", ""),
         ("tz", "Europe/Berln"),
         ("since", "yesterday"),
         ("until", "2026-13-01"),
     ],
 )
-def test_an_option_that_means_nothing_is_refused(option: str, value: str) -> None:
+def test_an_option_that_means_nothing_is_refused(option: str, value: object) -> None:
     with pytest.raises(OptionError, match="wanted"):
         token_usage(make_choices({}), **{option: value})  # type: ignore[arg-type]
 
@@ -251,6 +261,8 @@ def test_a_sum_that_does_not_fit_is_an_error_and_never_wraps() -> None:
 
     with pytest.raises(TotalOverflowError, match="total_tokens"):
         token_usage(make_choices(row, row))
+    with pytest.raises(TotalOverflowError, match="total_tokens"):
+        token_usage(make_choices(*[{"total_tokens": -(2**62)}] * 3))
 
 
 def test_picked_choices_are_warned_of() -> None:
@@ -259,8 +271,11 @@ def test_picked_choices_are_warned_of() -> None:
         {"choice_position": 1, "choice_count": 2, "finish_reason": "length"},
     )
 
+    picked = choices.filter(pl.col("finish_reason") == "length")
     with pytest.warns(PartialResponsesWarning, match="any_choice"):
-        token_usage(choices.filter(pl.col("finish_reason") == "length"))
+        token_usage(picked)
+    with pytest.warns(PartialResponsesWarning, match="any_choice"):
+        token_usage(picked.to_arrow())
 
 
 def test_the_argument_is_not_changed() -> None:

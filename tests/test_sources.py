@@ -19,7 +19,8 @@ from toolkit.errors import (
     SourceNotFoundError,
     UnsupportedSourceError,
 )
-from toolkit.sources import Framer, blocks, find_logs
+from toolkit.finding import find_logs
+from toolkit.sources import Framer, blocks
 from toolkit.testing import sample_lines
 
 LINE = b'{"object":"chat.completion","choices":[{"index":0}]}\n'
@@ -72,6 +73,56 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     (tmp_path / "sub" / "up").symlink_to(tmp_path)
 
     assert found(tmp_path) == ["a.jsonl"]
+
+
+def test_directories_that_are_linked_again_and_again_are_walked_once(
+    tmp_path: Path,
+) -> None:
+    # Two links a level: 2^30 paths to one log.
+    for level in range(30):
+        (tmp_path / f"{level:02d}").mkdir()
+        if level:
+            for name in "ab":
+                link = tmp_path / f"{level - 1:02d}" / name
+                link.symlink_to(tmp_path / f"{level:02d}")
+    names(tmp_path, "29/x.jsonl")
+
+    assert found(tmp_path) == ["x.jsonl"]
+
+
+def test_a_name_that_is_no_utf8_is_read_and_written_with_escapes(
+    tmp_path: Path,
+) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9\n.jsonl")
+    Path(path).write_bytes(LINE)
+
+    log = toolkit.load(tmp_path)
+
+    assert log.ledger["source"].item() == f"{tmp_path}/caf\\xe9\n.jsonl"
+    toolkit.export(path, to=os.fsdecode(os.fsencode(tmp_path) + b"/out\xe9"))
+
+
+def test_a_directory_named_like_a_log_is_walked(tmp_path: Path) -> None:
+    names(tmp_path, "x.jsonl/a.jsonl")
+
+    assert found(tmp_path) == ["a.jsonl"]
+
+
+def test_a_glob_that_leads_to_no_log_says_what_is_there(tmp_path: Path) -> None:
+    names(tmp_path, "sub/a.json")
+
+    with pytest.raises(NoLogsError, match=r"1 \*\.json"):
+        toolkit.load(str(tmp_path / "s*"))
+
+
+def test_a_frame_with_a_window_too_large_is_not_called_corrupt(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.zst"
+    wide = zstandard.ZstdCompressionParameters(window_log=28, enable_ldm=True)
+    packer = zstandard.ZstdCompressor(compression_params=wide).compressobj()
+    path.write_bytes(packer.compress(LINE) + packer.flush())
+
+    with pytest.raises(DamagedLogError, match="window over 128 MiB"):
+        toolkit.load(path)
 
 
 def test_a_missing_path_names_the_near_miss(tmp_path: Path) -> None:

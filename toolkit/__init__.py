@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from toolkit.checking import check
     from toolkit.export import export
     from toolkit.expressions import responses
-    from toolkit.loading import Loaded, batches, ledger, load, rejects, scan
+    from toolkit.loaded import Loaded
+    from toolkit.loading import batches, ledger, load, rejects, scan
     from toolkit.report import plot
     from toolkit.validation import validate
 
@@ -42,7 +43,7 @@ __all__ = [
 
 # Where each public name lives; a module is imported when its name is first touched.
 _HOMES = {
-    "Loaded": "loading",
+    "Loaded": "loaded",
     "batches": "loading",
     "check": "checking",
     "export": "export",

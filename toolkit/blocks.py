@@ -98,3 +98,29 @@ class Decoded(NamedTuple):
     blank: int
     pending: int = 0  # bytes of an unfinished last line that was left for later
     duplicates: int = 0
+
+
+STDIN = "-"
+
+
+class Source(NamedTuple):
+    """One log: where it is, and its size if it is a regular file."""
+
+    path: str
+    size: int | None
+
+    @property
+    def name(self) -> str:
+        """The path as text; bytes that are no UTF-8 are written as escapes."""
+        return as_text(self.path)
+
+
+def as_text(path: str) -> str:
+    r"""Write a path as text that any file can hold.
+
+    Examples
+    --------
+    >>> as_text("caf\udce9.jsonl")
+    'caf\\xe9.jsonl'
+    """
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")

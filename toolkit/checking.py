@@ -5,23 +5,32 @@ None of these rejects a line: real providers send all of them.
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import polars as pl
 
 from toolkit.errors import DamagedExportError, RejectsWarning, ValidationError
 from toolkit.expressions import first_choice
-from toolkit.loading import ledger, load, reject_counts, rejects, scan
+from toolkit.loaded import reject_counts
+from toolkit.loading import (
+    LogOptions,
+    is_one_export,
+    ledger,
+    load,
+    rejects,
+    scan,
+)
 from toolkit.schema import choices_table
-from toolkit.sources import Sources, is_export
 from toolkit.state import CHOICES_DIR, read_state
 from toolkit.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from toolkit.blocks import CreatedUnit
+    from toolkit.finding import Sources
 
 
 class Finding(NamedTuple):
@@ -82,7 +91,12 @@ PLACE = pl.format("{}:{}", "source", "line")
 
 
 def check(
-    sources: Sources, *, progress: Callable[[int], None] | None = None
+    sources: Sources,
+    *,
+    tags: Mapping[str, str] | None = None,
+    response_path: str | None = None,
+    created_unit: CreatedUnit = "s",
+    progress: Callable[[int], None] | None = None,
 ) -> Checked:
     """Give the account of logs, or of an export: ledger, rejects, schema, findings.
 
@@ -90,8 +104,8 @@ def check(
     ----------
     sources
         Logs as in `toolkit.load`, or the directory of one export.
-    progress
-        As in `toolkit.load`.
+    tags, response_path, created_unit, progress
+        As in `toolkit.load`; an export keeps those that it was made with.
 
     Returns
     -------
@@ -104,18 +118,17 @@ def check(
     >>> [finding.code for finding in toolkit.check("data/sample").findings][:2]
     ['undated', 'without_usage']
     """
-    if isinstance(sources, str | os.PathLike) and is_export(Path(sources)):
-        refused = rejects(sources)
-        counts = reject_counts(refused.to_arrow())
-        failures = export_failures(Path(sources))
-        found = findings(scan(sources))
-        return Checked(
-            ledger(sources), [RejectCount(*row) for row in counts], failures, found, {}
-        )
+    options: LogOptions = {
+        "tags": tags,
+        "response_path": response_path,
+        "created_unit": created_unit,
+    }
+    if is_one_export(sources, options):
+        return check_export(Path(cast("str", sources)))
     with warnings.catch_warnings():
         # The account that is given says it all.
         warnings.simplefilter("ignore", RejectsWarning)
-        loaded = load(sources, content="drop", progress=progress)
+        loaded = load(sources, content="drop", progress=progress, **options)
     counts = reject_counts(loaded.rejects)
     frame = pl.DataFrame(loaded.choices)
     return Checked(
@@ -124,6 +137,19 @@ def check(
         frame_failures(frame),
         findings(frame.lazy()),
         loaded.passed_over,
+    )
+
+
+def check_export(directory: Path) -> Checked:
+    """Give the account of an export."""
+    choices = scan(directory)
+    counts = reject_counts(rejects(directory).to_arrow())
+    return Checked(
+        ledger(directory),
+        [RejectCount(*row) for row in counts],
+        export_failures(directory),
+        findings(choices),
+        {},
     )
 
 

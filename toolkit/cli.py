@@ -103,6 +103,16 @@ By = Annotated[
 Tz = Annotated[str, typer.Option(help="time zone in which days begin")]
 Since = Annotated[str | None, typer.Option(help="from this date or time on")]
 Until = Annotated[str | None, typer.Option(help="up to this date or time, exclusive")]
+Tag = Annotated[
+    list[str] | None,
+    typer.Option(help="column tag_NAME from a path of the line: NAME=PATH"),
+]
+ResponsePath = Annotated[
+    str | None, typer.Option(help="where the response stands in a line")
+]
+CreatedUnitOption = Annotated[
+    str, typer.Option(help="unit of created in the log: s, ms, us, ns")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="print CSV")]
 
@@ -144,15 +154,22 @@ def tokens(
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
+    tag: Tag = None,
+    response_path: ResponsePath = None,
+    created_unit: CreatedUnitOption = "s",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Sum the tokens of each model in each period; a response counts once."""
     series = by or ["model"]
-    toolkit.metrics.check_options(every=every, tz=tz, since=since, until=until)
+    if as_json and as_csv:
+        raise OptionError("csv", as_csv, wanted="either --json or --csv")
+    toolkit.metrics.check_options(
+        every=every, by=series, tz=tz, since=since, until=until
+    )
     with progress_of("reading") as progress:
         usage = toolkit.metrics.token_usage(
-            choices_of(logs, progress),
+            choices_of(logs, progress, log_options(tag, response_path, created_unit)),
             every=every,
             by=series,
             tz=tz,
@@ -173,12 +190,19 @@ def check(
     max_rejects: Annotated[
         str | None, typer.Option(help="exit 4 above so many: 10 or 0.1%")
     ] = None,
+    tag: Tag = None,
+    response_path: ResponsePath = None,
+    created_unit: CreatedUnitOption = "s",
     as_json: AsJson = False,
 ) -> None:
     """Account for every line: ledger, rejects, pandera's verdict, findings."""
     limit = None if max_rejects is None else parse_limit(max_rejects)
     with progress_of("reading") as progress:
-        checked = toolkit.check(one_or_all(logs), progress=progress)
+        checked = toolkit.check(
+            one_or_all(logs),
+            progress=progress,
+            **log_options(tag, response_path, created_unit),
+        )
     if as_json:
         say(to_json(check_data(checked)))
     else:
@@ -197,25 +221,16 @@ def export(
     to: Annotated[str, typer.Option(help="directory to write, new or empty")],
     content: Annotated[str, typer.Option(help="keep, or drop the text")] = "keep",
     duplicates: Annotated[str, typer.Option(help="drop or keep")] = "drop",
-    tag: Annotated[
-        list[str] | None,
-        typer.Option(help="column tag_NAME from a path of the line: NAME=PATH"),
-    ] = None,
-    response_path: Annotated[
-        str | None, typer.Option(help="where the response stands in a line")
-    ] = None,
-    created_unit: Annotated[
-        str, typer.Option(help="unit of created: s, ms, us, ns")
-    ] = "s",
+    tag: Tag = None,
+    response_path: ResponsePath = None,
+    created_unit: CreatedUnitOption = "s",
 ) -> None:
     """Write logs as Parquet, partitioned by the UTC date of created."""
     started = time.monotonic()
     options = {
         "content": content,
         "duplicates": duplicates,
-        "tags": parse_tags(tag or []),
-        "response_path": response_path,
-        "created_unit": created_unit,
+        **log_options(tag, response_path, created_unit),
     }
     with progress_of("exporting") as progress:
         done = toolkit.export(logs, to=to, progress=progress, **cast("Any", options))
@@ -238,9 +253,12 @@ def plot(
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
+    tag: Tag = None,
+    response_path: ResponsePath = None,
+    created_unit: CreatedUnitOption = "s",
 ) -> None:
     """Save the chart of a metric."""
-    if to.suffix not in {".png", ".svg", ".pdf"}:
+    if to.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise OptionError(
             "to", str(to), wanted="a file that ends in .png, .svg or .pdf"
         )
@@ -256,6 +274,7 @@ def plot(
             since=since,
             until=until,
             progress=progress,
+            **log_options(tag, response_path, created_unit),
         )
     cast("Any", ax.figure).savefig(to, dpi=150)
     words(f"{to} written")
@@ -304,12 +323,25 @@ def one_or_all(logs: list[str]) -> str | list[str]:
     return logs[0] if len(logs) == 1 else logs
 
 
-def choices_of(logs: list[str], progress: Callable[[int], None]) -> pl.LazyFrame:
+def log_options(
+    tag: list[str] | None, response_path: str | None, created_unit: str
+) -> dict[str, Any]:
+    """Gather what was said of the logs; the library checks the words."""
+    return {
+        "tags": parse_tags(tag or []),
+        "response_path": response_path,
+        "created_unit": created_unit,
+    }
+
+
+def choices_of(
+    logs: list[str], progress: Callable[[int], None], options: dict[str, Any]
+) -> pl.LazyFrame:
     """Open logs or an export."""
     # Imported here: polars and Arrow are not needed for --help.
     from toolkit.loading import open_choices
 
-    return open_choices(one_or_all(logs), progress)
+    return open_choices(one_or_all(logs), progress=progress, **options)
 
 
 def parse_tags(tags: list[str]) -> dict[str, str]:
@@ -386,7 +418,7 @@ def print_usage(usage: pl.DataFrame, series: list[str]) -> None:
         "completion_tokens": "completion",
         "total_tokens": "total",
     }
-    silent = usage["responses_without_usage"].sum()
+    silent = int(usage["responses_without_usage"].sum())
     table = Table(
         box=box.SIMPLE_HEAD,
         show_footer=True,

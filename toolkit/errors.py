@@ -79,7 +79,8 @@ class NoLogsError(SourceError, FileNotFoundError):
     def __init__(self, source: str, *, passed_over: Mapping[str, int]) -> None:
         text = f"{source.rstrip('/')}/ holds no *.jsonl or *.ndjson"
         if passed_over:
-            kinds = [f"{count:,} {kind}" for kind, count in passed_over.items()]
+            most = list(passed_over.items())[:3]
+            kinds = [f"{count:,} {kind}" for kind, count in most]
             example = f"{source.rstrip('/')}/{next(iter(passed_over))}"
             text += f"; it holds {', '.join(kinds)}: name them, {example}"
         super().__init__(text)

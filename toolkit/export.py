@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
@@ -24,10 +25,12 @@ from toolkit.blocks import (
     MAX_LINE_BYTES,
     Content,
     CreatedUnit,
+    as_text,
     check_word,
     make_plan,
 )
 from toolkit.errors import BusyError, NotEmptyError, WriteError
+from toolkit.finding import Sources, find_logs
 from toolkit.loading import (
     Duplicates,
     Ledger,
@@ -35,7 +38,6 @@ from toolkit.loading import (
     with_progress,
 )
 from toolkit.schema import REJECTS, Table
-from toolkit.sources import Sources, find_logs
 from toolkit.state import (
     CHOICES_DIR,
     LOCK_FILE,
@@ -65,6 +67,7 @@ OPEN_PARTS = 128
 ZSTD_LEVEL = 1
 MICROSECONDS_A_DAY = 86_400 * 10**6
 EPOCH = date(1970, 1, 1)
+PART_NAME = re.compile(r"[0-9]+-[0-9]+\.parquet")
 
 
 class Exported(NamedTuple):
@@ -158,7 +161,9 @@ def export(
                 parts.add(decoded.choices, decoded.rejects)
             parts.finish()
         parts.publish(directory)
-        write_synced(directory / README_FILE, README.format(directory=directory))
+        write_synced(
+            directory / README_FILE, README.format(directory=as_text(str(directory)))
+        )
         frame = ledger.frame()
         write_state(directory, make_state(1, options, frame))
         shutil.rmtree(staging)
@@ -171,7 +176,9 @@ def held_directory(directory: Path) -> Iterator[None]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         names = {path.name for path in directory.iterdir()}
-        if names - OWN_NAMES or STATE_FILE in names:
+        # Only a run of ours leaves a lock: without one, what is there is the user's.
+        is_ours = LOCK_FILE in names and names <= OWN_NAMES
+        if STATE_FILE in names or (names and not is_ours):
             raise NotEmptyError(str(directory))
         lock = (directory / LOCK_FILE).open("a+", encoding="ascii")
     except FileExistsError as error:
@@ -212,13 +219,15 @@ def saying_what_failed(directory: Path) -> Iterator[None]:
 
 def fresh_staging(directory: Path) -> Path:
     """Clear away what a run that died has left, and make an empty staging directory."""
-    for name in (STAGING_DIR, CHOICES_DIR, REJECTS_DIR):
-        if (directory / name).exists():
-            shutil.rmtree(directory / name)
     staging = directory / STAGING_DIR
+    if staging.exists():
+        shutil.rmtree(staging)
     for name in (CHOICES_DIR, REJECTS_DIR):
+        for path in (directory / name).rglob("*.parquet"):
+            if PART_NAME.fullmatch(path.name):
+                path.unlink()
         (staging / name).mkdir(parents=True)
-        (directory / name).mkdir()
+        (directory / name).mkdir(exist_ok=True)
     return staging
 
 

@@ -19,12 +19,13 @@ from toolkit.errors import (
     near_miss,
     plural,
 )
-from toolkit.schema import CHOICES
+from toolkit.schema import CHOICES, LATEST_CREATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RESPONSE_KEY = ("log_id", "line")
+LAST_YEAR = 9999  # of the calendar of Python and of every tool behind it
 # polars' duration language: whole numbers above 0, each with its unit.
 PERIOD = re.compile(r"([1-9][0-9]*(ns|us|ms|s|m|h|d|w|mo|q|y))+")
 
@@ -70,14 +71,16 @@ def reports_usage() -> pl.Expr:
 def check_period(every: str) -> str:
     """Return a length of period that polars accepts, or raise `OptionError`."""
     # In UTC polars lets a wrong period pass where there is nothing to do.
-    moment = pl.Series([0]).cast(pl.Datetime("us", "Europe/Berlin"))
+    moment = pl.Series([LATEST_CREATED]).dt.convert_time_zone("Europe/Berlin")
     wrong = OptionError("every", every, wanted='a period such as "1h", "1d" or "1mo"')
     if not isinstance(every, str) or not PERIOD.fullmatch(every):
         raise wrong
     try:
-        moment.dt.truncate(every)
-    except (pl.exceptions.PolarsError, OverflowError):
+        ends = moment.dt.truncate(every).dt.offset_by(every).dt.year()
+    except pl.exceptions.PolarsError:
         raise wrong from None
+    if not 1970 <= ends.item() <= LAST_YEAR:
+        raise wrong
     return every
 
 
@@ -88,7 +91,15 @@ def check_zone(tz: str) -> str:
 
     try:
         ZoneInfo(tz)
-    except (ZoneInfoNotFoundError, ValueError, OSError, TypeError):
+        # polars knows fewer zones than zoneinfo: not "localtime", for one.
+        pl.Series([LATEST_CREATED]).dt.convert_time_zone(tz)
+    except (
+        ZoneInfoNotFoundError,
+        ValueError,
+        OSError,
+        TypeError,
+        pl.exceptions.PolarsError,
+    ):
         hint = near_miss(str(tz), available_timezones())
         wanted = f'a time zone such as "UTC" or "Europe/Berlin"{hint}'
         raise OptionError("tz", tz, wanted=wanted) from None

@@ -1,4 +1,4 @@
-"""Logs in, tables out: `load`, `batches`, and the `Loaded` that accounts for all.
+"""Logs in, tables out: `load` and `batches`, and `scan` of what was exported.
 
 Nothing is dropped in silence: what is not a row is a reject, a duplicate or a blank
 line, and the ledger counts each.
@@ -6,42 +6,43 @@ line, and the ledger counts each.
 
 from __future__ import annotations
 
-import html
 import os
 import warnings
 from collections import Counter
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, cast, get_args
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
+import pyarrow.parquet as pq
 
-from toolkit import expressions
 from toolkit.blocks import (
     MAX_LINE_BYTES,
+    STDIN,
     Block,
     Content,
     CreatedUnit,
     Decoded,
+    Source,
     check_word,
     make_plan,
 )
 from toolkit.decoding import DECODER, make_decoder
+from toolkit.duplicates import Seen
 from toolkit.errors import (
+    DamagedExportError,
     NotEnoughMemoryError,
     OptionError,
     RejectedLineError,
     RejectsWarning,
     plural,
 )
+from toolkit.finding import Sources, find_logs, is_export
+from toolkit.loaded import Loaded, reject_counts
 from toolkit.schema import LEDGER, REJECTS, choices_table
-from toolkit.sources import STDIN, Source, Sources, blocks, find_logs, is_export
+from toolkit.sources import blocks
 from toolkit.state import CHOICES_DIR, REJECTS_DIR, read_state
-from toolkit.validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -108,44 +109,6 @@ class Ledger:
 def count_equal(column: pa.Array, value: object) -> int:
     """Count the cells that equal a value."""
     return int(pc.sum(pc.equal(column, value), min_count=0).as_py())
-
-
-class Seen:
-    """The responses that were read, to find the ones that were logged twice.
-
-    Two lines are one response when both its bytes (by their hash) and its id are the
-    same. A response without an id is never a duplicate: two short answers may be equal.
-    """
-
-    def __init__(self) -> None:
-        self.keys: set[int] = set()
-
-    def without_repeats(self, decoded: Decoded) -> Decoded:
-        """Leave out the rows of responses that were seen before."""
-        choices = decoded.choices
-        starts = pc.equal(choices.column("choice_position"), 0)
-        hashes = choices.column("response_hash").filter(starts).to_pylist()
-        ids = choices.column("response_id").filter(starts).to_pylist()
-        repeated = [
-            place
-            for place, (digest, name) in enumerate(zip(hashes, ids, strict=True))
-            if name is not None and not self.is_new(digest, name)
-        ]
-        if not repeated:
-            return decoded
-        # The number of the response that each row belongs to, from 0.
-        response = pc.subtract(pc.cumulative_sum(starts.cast(pa.int64())), 1)
-        repeats = pc.is_in(response, value_set=pa.array(repeated, pa.int64()))
-        return decoded._replace(
-            choices=choices.filter(pc.invert(repeats)), duplicates=len(repeated)
-        )
-
-    def is_new(self, digest: int, name: str) -> bool:
-        """Note a response; False if it was noted before."""
-        key = digest << 64 | xxhash.xxh3_64_intdigest(name.encode())
-        before = len(self.keys)
-        self.keys.add(key)
-        return len(self.keys) > before
 
 
 def batches(
@@ -238,132 +201,6 @@ def check_max_lines(max_lines: int | None) -> None:
     """Refuse a number of lines below zero."""
     if max_lines is not None and max_lines < 0:
         raise OptionError("max_lines", max_lines, wanted="0 or more, or None")
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Loaded:
-    """Logs as tables: what was read, what was refused, and the account of both.
-
-    Attributes
-    ----------
-    choices
-        One row per choice; see `toolkit.schema.CHOICES`.
-    rejects
-        One row per refused line, with its bytes; see `toolkit.schema.REJECTS`.
-    ledger
-        One row per log; see `toolkit.schema.LEDGER`.
-    passed_over
-        Files that a walk over a directory did not read, counted by ending.
-    """
-
-    choices: pa.Table
-    rejects: pa.Table
-    ledger: pl.DataFrame
-    passed_over: dict[str, int] = field(default_factory=dict)
-
-    @cached_property
-    def frame(self) -> pl.DataFrame:
-        """The choices as a polars frame, passed by `toolkit.validate`."""
-        return validate(pl.DataFrame(self.choices))
-
-    @cached_property
-    def responses(self) -> pl.DataFrame:
-        """One row per response; see `toolkit.responses`."""
-        return expressions.responses(self.frame)
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Hand the choices to any library that speaks Arrow."""
-        return self.choices.__arrow_c_stream__(requested_schema)
-
-    def __len__(self) -> int:
-        """Return the number of rows of the choices."""
-        return int(self.choices.num_rows)
-
-    def __repr__(self) -> str:
-        """Say in five lines what was read and what was not."""
-        return "\n".join(f"{label:<11}{text}" for label, text in self.summary())
-
-    def _repr_html_(self) -> str:
-        """Say the same as a table."""
-        rows = "".join(
-            f'<tr><th style="text-align:left">{html.escape(label)}</th>'
-            f'<td style="text-align:left">{html.escape(text)}</td></tr>'
-            for label, text in self.summary()
-        )
-        return f"<table>{rows}</table>"
-
-    def summary(self) -> list[tuple[str, str]]:
-        """Return five labels, each with its sentence."""
-        totals = self.ledger.sum().row(0, named=True)
-        return [
-            ("logs", self._logs(totals["bytes"] or 0)),
-            ("lines", self._lines(totals)),
-            ("tokens", self._tokens(totals)),
-            ("set aside", self._set_aside(totals)),
-            ("created", self._created()),
-        ]
-
-    def _logs(self, size: int) -> str:
-        text = f"{plural(len(self.ledger), 'log')}, {size:,} bytes, decoder {DECODER}"
-        if self.passed_over:
-            text += f"; {passed_over_words(self.passed_over)}"
-        return text
-
-    @staticmethod
-    def _lines(totals: dict[str, int]) -> str:
-        return (
-            f"{totals['lines']:,} lines -> {totals['responses']:,} responses -> "
-            f"{totals['choices']:,} choices; {totals['blank']:,} blank"
-        )
-
-    def _tokens(self, totals: dict[str, int]) -> str:
-        usage = pl.DataFrame(self.choices.select(["choice_position", "total_tokens"]))
-        silent = usage.filter(
-            (pl.col("choice_position") == 0) & pl.col("total_tokens").is_null()
-        ).height
-        return (
-            f"{totals['total_tokens']:,} total, {totals['prompt_tokens']:,} prompt, "
-            f"{totals['completion_tokens']:,} completion, as reported; "
-            f"{plural(silent, 'response')} without usage"
-        )
-
-    def _set_aside(self, totals: dict[str, int]) -> str:
-        text = (
-            f"{plural(totals['duplicates'], 'duplicate')}, "
-            f"{plural(totals['errors'], 'error')}, {totals['rejected']:,} rejected"
-        )
-        codes = reject_counts(self.rejects)
-        listed = [f"{count:,} {code} ({place})" for code, count, place in codes]
-        return f"{text}: {', '.join(listed)}" if listed else text
-
-    def _created(self) -> str:
-        created = self.choices.column("created")
-        first = pc.equal(self.choices.column("choice_position"), 0)
-        undated = pc.sum(pc.and_(first, pc.is_null(created)), min_count=0).as_py()
-        ends = pc.min_max(created).as_py()
-        span = "no dates"
-        if ends["min"] is not None:
-            span = f"{ends['min']:%Y-%m-%d %H:%M} to {ends['max']:%Y-%m-%d %H:%M} UTC"
-        return f"{span}; {undated:,} undated"
-
-
-def passed_over_words(passed_over: Mapping[str, int]) -> str:
-    """Say how many files a walk did not read, by ending."""
-    kinds = [f"{count:,} {kind}" for kind, count in passed_over.items()]
-    return f"not read: {', '.join(kinds)}"
-
-
-def reject_counts(rejects: pa.Table) -> list[tuple[str, int, str]]:
-    """Return each code with its count and its first ``source:line``, most first."""
-    frame = pl.DataFrame(rejects.select(["log_id", "source", "line", "code"]))
-    first = pl.format("{}:{}", pl.col("source").first(), pl.col("line").first())
-    counts = (
-        frame.sort("log_id", "line")
-        .group_by("code", maintain_order=True)
-        .agg(pl.len().alias("count"), first.alias("first"))
-        .sort("count", "code", descending=[True, False])
-    )
-    return [(code, count, place) for code, count, place in counts.rows()]
 
 
 def load(
@@ -493,8 +330,9 @@ def warn_of_rejects(loaded: Loaded) -> None:
     """Say once, in one line and without content, that lines were rejected."""
     if not loaded.rejects.num_rows:
         return
-    codes = [f"{count:,} {code}" for code, count, _ in reject_counts(loaded.rejects)]
-    place = reject_counts(loaded.rejects)[0][2]
+    counts = reject_counts(loaded.rejects)
+    codes = [f"{count:,} {code}" for code, count, _ in counts]
+    place = counts[0][2]
     lines = plural(loaded.rejects.num_rows, "line")
     warnings.warn(
         f"{lines} became no rows: {', '.join(codes)} (first: {place}); see .rejects",
@@ -513,7 +351,7 @@ def check_memory(logs: Sequence[Source], content: Content) -> None:
 
 def table_bytes(log: Source, content: Content) -> int:
     """Estimate how much memory the table of a log takes."""
-    if log.name == STDIN or log.size is None:
+    if log.path == STDIN or log.size is None:
         return 0
     packed = log.name.endswith((".gz", ".zst"))
     return int(log.size * TABLE_BYTES[content] * (INFLATION if packed else 1))
@@ -560,6 +398,8 @@ def scan(directory: str | os.PathLike[str]) -> pl.LazyFrame:
     ------
     NotAnExportError
         If no export was committed there.
+    DamagedExportError
+        If a part is unreadable, or the parts do not hold the rows of the ledger.
 
     Examples
     --------
@@ -569,13 +409,27 @@ def scan(directory: str | os.PathLike[str]) -> pl.LazyFrame:
     >>> toolkit.scan(to).select("model").unique().collect().height
     13
     """
-    table = choices_table(read_state(directory).tags)
-    parts = Path(directory) / CHOICES_DIR
-    if not any(parts.glob("*/*.parquet")):
+    state = read_state(directory)
+    table = choices_table(state.tags)
+    parts = sorted((Path(directory) / CHOICES_DIR).glob("*/*.parquet"))
+    rows = sum(rows_of(part) for part in parts)
+    wanted = state.ledger["choices"].sum()
+    if rows != wanted:
+        fault = f"its parts hold {rows:,} rows where {wanted:,} were committed"
+        raise DamagedExportError(os.fspath(directory), fault=fault)
+    if not parts:
         return table.empty().lazy()
     return pl.scan_parquet(
-        parts / "*" / "*.parquet", hive_partitioning=False, schema=dict(table.polars)
+        parts, hive_partitioning=False, glob=False, schema=dict(table.polars)
     )
+
+
+def rows_of(part: Path) -> int:
+    """Return the number of rows that a part says it has."""
+    try:
+        return int(pq.read_metadata(part).num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise DamagedExportError(str(part), fault="it is no Parquet") from error
 
 
 def ledger(directory: str | os.PathLike[str]) -> pl.DataFrame:
@@ -592,13 +446,39 @@ def rejects(directory: str | os.PathLike[str]) -> pl.DataFrame:
     parts = sorted((Path(directory) / REJECTS_DIR).glob("*.parquet"))
     if not parts:
         return REJECTS.empty()
-    return pl.read_parquet(parts).sort("log_id", "line")
+    try:
+        return pl.read_parquet(parts, glob=False).sort("log_id", "line")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        where = str(Path(directory) / REJECTS_DIR)
+        raise DamagedExportError(where, fault="a part is unreadable") from error
+
+
+class LogOptions(TypedDict, total=False):
+    """What may be said of a log, and is settled in an export."""
+
+    tags: Mapping[str, str] | None
+    response_path: str | None
+    created_unit: CreatedUnit
+
+
+def is_one_export(sources: Sources, options: LogOptions) -> bool:
+    """Say whether an export is meant; it was made with its options."""
+    if not (isinstance(sources, str | os.PathLike) and is_export(Path(sources))):
+        return False
+    for name, value in options.items():
+        if value not in (None, {}, "s"):
+            wanted = "nothing: an export keeps the options it was made with"
+            raise OptionError(name, value, wanted=wanted)
+    return True
 
 
 def open_choices(
-    sources: Sources, progress: Callable[[int], None] | None = None
+    sources: Sources,
+    *,
+    progress: Callable[[int], None] | None = None,
+    **options: Unpack[LogOptions],
 ) -> pl.LazyFrame:
     """Return the choices of an export, or of logs without their text, lazily."""
-    if isinstance(sources, str | os.PathLike) and is_export(Path(sources)):
-        return scan(sources)
-    return load(sources, content="drop", progress=progress).frame.lazy()
+    if is_one_export(sources, options):
+        return scan(cast("str", sources))
+    return load(sources, content="drop", progress=progress, **options).frame.lazy()

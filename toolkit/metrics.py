@@ -51,6 +51,7 @@ TOKENS = (
     "cached_tokens",
     "reasoning_tokens",
 )
+RESULT = ("period", "period_end", "responses", "responses_without_usage")
 # Above this a sum of doubles may stand for one that an int64 cannot hold.
 LARGEST_SUM = 9.2e18
 
@@ -146,9 +147,11 @@ def token_usage(
     └───────┴───────────┴──────────────┘
     """
     series = [by] if isinstance(by, str) else list(by)
-    frame = as_lazy(choices)
-    check_columns(frame, ("choice_position", "created", *TOKENS, *series))
     check_series(series)
+    if not isinstance(choices, pl.LazyFrame | pl.DataFrame):
+        choices = frame_of(choices)
+    frame = choices.lazy()
+    check_columns(frame, ("choice_position", "created", *TOKENS, *series))
     if isinstance(choices, pl.DataFrame):
         warn_if_picked(choices)
     usage = (
@@ -174,22 +177,24 @@ def token_usage(
 
 
 def check_options(
-    *, every: str = "1d", tz: str = "UTC", since: Moment = None, until: Moment = None
+    *,
+    every: str = "1d",
+    by: str | Sequence[str] = "model",
+    tz: str = "UTC",
+    since: Moment = None,
+    until: Moment = None,
 ) -> None:
     """Refuse options that mean nothing, before a log is read for them."""
     check_period(every)
     check_zone(tz)
+    check_series([by] if isinstance(by, str) else by)
     created_range(since, until, tz)
 
 
-def as_lazy(choices: Choices) -> pl.LazyFrame:
-    """Take whatever has choices in it as a LazyFrame."""
-    if isinstance(choices, pl.LazyFrame):
-        return choices
-    if isinstance(choices, pl.DataFrame):
-        return choices.lazy()
+def frame_of(choices: ArrowStream) -> pl.DataFrame:
+    """Take whatever has choices in it as a frame."""
     if hasattr(choices, "__arrow_c_stream__"):
-        return pl.DataFrame(choices).lazy()
+        return pl.DataFrame(choices)
     message = (
         f"wanted a frame of choices (polars, Loaded, anything of Arrow), "
         f"got {type(choices).__name__}"
@@ -199,7 +204,11 @@ def as_lazy(choices: Choices) -> pl.LazyFrame:
 
 def check_series(names: Sequence[str]) -> None:
     """Refuse columns that cannot name a series of responses."""
+    if len(set(names)) < len(names) or not names:
+        raise OptionError("by", list(names), wanted="different columns, at least one")
     for name in names:
+        if name in RESULT:
+            raise UnsuitableColumnError(name, why="is what the result is called")
         if name not in CHOICES:
             continue
         if CHOICES[name].grain == "C":
@@ -246,12 +255,15 @@ def moment(name: str, value: Moment, tz: str) -> datetime | None:
             raise OptionError(name, value, wanted=wanted) from None
     elif not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day, tzinfo=zone)
-    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+    try:
+        return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError:
+        raise OptionError(name, value, wanted="a time of the calendar") from None
 
 
 def check_sums(usage: pl.DataFrame) -> None:
     """Refuse sums that have wrapped: polars adds int64 without a word."""
     for name in TOKENS:
-        largest = usage[f"~{name}"].max()
+        largest = usage[f"~{name}"].abs().max()
         if isinstance(largest, float) and largest > LARGEST_SUM:
             raise TotalOverflowError(name)

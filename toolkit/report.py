@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import os
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from toolkit import charts, metrics
 from toolkit.blocks import check_word
 from toolkit.loading import open_choices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import polars as pl
     from matplotlib.axes import Axes
 
-    from toolkit.metrics import Moment
-    from toolkit.sources import Sources
+    from toolkit.blocks import CreatedUnit
+    from toolkit.finding import Sources
+    from toolkit.metrics import Choices, Moment
 
 
 class Shown(NamedTuple):
@@ -30,7 +32,7 @@ SHOWN = {"token_usage": Shown(metrics.token_usage, charts.plot_token_usage)}
 
 def plot(
     metric: str,
-    sources: Sources,
+    sources: Sources | Choices,
     *,
     every: str = "1d",
     by: str | Sequence[str] = "model",
@@ -38,6 +40,9 @@ def plot(
     since: Moment = None,
     until: Moment = None,
     ax: Axes | None = None,
+    tags: Mapping[str, str] | None = None,
+    response_path: str | None = None,
+    created_unit: CreatedUnit = "s",
     progress: Callable[[int], None] | None = None,
 ) -> Axes:
     """Draw a metric of logs or of an export.
@@ -47,13 +52,14 @@ def plot(
     metric
         ``"token_usage"``.
     sources
-        Logs as in `toolkit.load`, or the directory of one export.
+        Logs as in `toolkit.load`, the directory of one export, or choices that are
+        at hand: a frame, a `Loaded`.
     every, by, tz, since, until
         As in the metric: see `toolkit.metrics.token_usage`.
     ax
         Where to draw; a new figure unless given.
-    progress
-        As in `toolkit.load`.
+    tags, response_path, created_unit, progress
+        As in `toolkit.load`; an export keeps those that it was made with.
 
     Returns
     -------
@@ -68,10 +74,18 @@ def plot(
     True
     """
     check_word("metric", metric, tuple(SHOWN))
-    metrics.check_options(every=every, tz=tz, since=since, until=until)
+    metrics.check_options(every=every, by=by, tz=tz, since=since, until=until)
     shown = SHOWN[metric]
+    if isinstance(sources, str | os.PathLike | list | tuple):
+        sources = open_choices(
+            cast("Sources", sources),
+            progress=progress,
+            tags=tags,
+            response_path=response_path,
+            created_unit=created_unit,
+        )
     frame = shown.metric(
-        open_choices(sources, progress),
+        sources,
         every=every,
         by=by,
         tz=tz,

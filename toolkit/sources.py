@@ -1,4 +1,4 @@
-"""From what the user named to blocks of whole lines: paths, globs, decompression.
+"""From a log to blocks of whole lines: reading, decompression, framing.
 
 The only module that opens a log. Compression is known by its first bytes, never by a
 name; every gzip member's CRC and every zstd checksum is verified.
@@ -6,219 +6,32 @@ name; every gzip member's CRC and every zstd checksum is verified.
 
 from __future__ import annotations
 
-import glob
-import os
+import errno
 import re
-import stat
 import sys
-from collections import Counter
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
 
 import zstandard
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
-from toolkit.blocks import Block
+from toolkit.blocks import STDIN, Block, Source
 from toolkit.errors import (
     DamagedLogError,
-    ExportGivenError,
-    NoLogsError,
-    OptionError,
-    SourceNotFoundError,
     UnreadableSourceError,
-    UnsupportedSourceError,
-    near_miss,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-Sources: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
-
-BLOCK_BYTES = 8 * 1024 * 1024
-READ_BYTES = 1024 * 1024
+BLOCK_BYTES = 1024 * 1024
+READ_BYTES = 256 * 1024
 # zstd stores a run of 128 KiB in 4 bytes: fed 4 KiB at a time, no step of a bomb
 # gives more than 128 MiB.
 ZSTD_READ_BYTES = 4 * 1024
 
-STDIN = "-"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-# app.jsonl, app.ndjson.gz, app.jsonl.1, app.jsonl-20261122.zst, app.jsonl.2026-11-22
-LOG_NAME = re.compile(
-    r"\.(jsonl|ndjson)([.-][0-9][0-9T_:.-]*)?(\.(gz|zst))?\Z", re.IGNORECASE
-)
-
-
-class Source(NamedTuple):
-    """One log: its name as it was found, and its size if it is a regular file."""
-
-    name: str
-    size: int | None
-
-
-class Found(NamedTuple):
-    """The logs that were found, and what a walk passed over, counted by ending."""
-
-    logs: list[Source]
-    passed_over: dict[str, int]
-
-
-def find_logs(sources: Sources) -> Found:
-    """Expand paths, directories and globs into logs.
-
-    Parameters
-    ----------
-    sources
-        A path, a directory, a glob, ``-`` for standard input, or a sequence of them.
-        A directory is walked for ``*.jsonl`` and ``*.ndjson``, also with ``.gz`` or
-        ``.zst`` and with a rotation suffix; hidden names are skipped. A file that is
-        named by itself is read whatever its name is.
-
-    Returns
-    -------
-    Found
-        In the order of the arguments, sorted within each; a file that is found twice
-        (also by a link) stands once.
-    """
-    named = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
-    passed_over: Counter[str] = Counter()
-    logs: list[Source] = []
-    seen: set[tuple[int, int]] = set()
-    for name in (os.fspath(source) for source in named):
-        for log, identity in expand(name, passed_over):
-            if identity not in seen:
-                seen.add(identity)
-                logs.append(log)
-    if not logs:
-        raise OptionError("sources", sources, wanted="at least one log")
-    return Found(logs, dict(passed_over.most_common()))
-
-
-Identity: TypeAlias = tuple[int, int]
-
-
-def expand(name: str, passed_over: Counter[str]) -> Iterator[tuple[Source, Identity]]:
-    """Yield the logs of one argument, each with what tells it from another file."""
-    if name == STDIN:
-        yield Source(STDIN, None), (-1, -1)
-    elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
-        raise UnsupportedSourceError(name)
-    elif os.path.lexists(name):
-        yield from expand_path(name, passed_over)
-    elif glob.has_magic(name):
-        yield from expand_glob(name, passed_over)
-    else:
-        raise SourceNotFoundError(name, hint=missing_hint(name))
-
-
-def expand_path(
-    name: str, passed_over: Counter[str]
-) -> Iterator[tuple[Source, Identity]]:
-    """Yield a file, or the logs below a directory."""
-    status = status_of(name)
-    if not stat.S_ISDIR(status.st_mode):
-        yield as_source(name, status)
-        return
-    if is_export(Path(name)):
-        raise ExportGivenError(name)
-    passed_here: Counter[str] = Counter()
-    found = list(walk(name, passed_here, set()))
-    if not found:
-        raise NoLogsError(name, passed_over=dict(passed_here.most_common(3)))
-    passed_over.update(passed_here)
-    yield from found
-
-
-def expand_glob(
-    pattern: str, passed_over: Counter[str]
-) -> Iterator[tuple[Source, Identity]]:
-    """Yield what a pattern matches; a matched directory without logs is passed over."""
-    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - names, not paths
-    if not matches:
-        raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
-    for match in matches:
-        try:
-            yield from expand_path(match, passed_over)
-        except NoLogsError as error:
-            passed_over.update(error.passed_over)
-
-
-def as_source(name: str, status: os.stat_result) -> tuple[Source, Identity]:
-    """Describe a file that may be read."""
-    size = status.st_size if stat.S_ISREG(status.st_mode) else None
-    return Source(name, size), (status.st_dev, status.st_ino)
-
-
-def status_of(name: str) -> os.stat_result:
-    """Return what a name leads to."""
-    try:
-        return os.stat(name)  # noqa: PTH116 - the name is kept as it was given
-    except FileNotFoundError:
-        raise SourceNotFoundError(name, hint=" (a link that leads nowhere)") from None
-    except OSError as error:
-        raise UnreadableSourceError(name, cause=error) from error
-
-
-def is_export(directory: Path) -> bool:
-    """Say whether a directory was written by `toolkit.export`."""
-    return (directory / "state.json").is_file() and (directory / "choices").is_dir()
-
-
-def walk(
-    directory: str, passed_over: Counter[str], above: set[Identity]
-) -> Iterator[tuple[Source, Identity]]:
-    """Yield the logs below a directory in sorted order; links are followed once."""
-    status = status_of(directory)
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
-    try:
-        names = sorted(os.listdir(directory))  # noqa: PTH208 - names, not paths
-    except OSError as error:
-        raise UnreadableSourceError(directory, cause=error) from error
-    for name in names:
-        if name.startswith("."):
-            continue
-        path = os.path.join(directory, name)  # noqa: PTH118 - "a//b" stays as given
-        try:
-            status = os.stat(path)  # noqa: PTH116 - the name is kept as it was found
-        except OSError:
-            passed_over[f"{name} (a link that leads nowhere)"] += 1
-            continue
-        if stat.S_ISDIR(status.st_mode):
-            yield from walk(path, passed_over, above | {here})
-        elif stat.S_ISREG(status.st_mode) and LOG_NAME.search(name):
-            yield as_source(path, status)
-        else:
-            passed_over[ending(name)] += 1
-
-
-def ending(name: str) -> str:
-    """Write the ending of a name as a pattern: ``*.json.gz``."""
-    suffixes = "".join(Path(name).suffixes[-2:])
-    return f"*{suffixes}" if suffixes else name
-
-
-def missing_hint(name: str) -> str:
-    """Say what stands nearest to a path that does not exist."""
-    path = Path(name)
-    missing = path
-    while not missing.parent.is_dir() and missing != missing.parent:
-        missing = missing.parent
-    try:
-        names = os.listdir(missing.parent)  # noqa: PTH208 - names, not paths
-    except OSError:
-        return ""
-    close = get_close_matches(missing.name, names, n=1)
-    if missing != path and not close:
-        return f"; there is no directory {missing}"
-    return near_miss(str(missing), [str(missing.parent / close[0])]) if close else ""
-
-
-# Bytes of a log.
 
 
 class Feed:
@@ -305,8 +118,8 @@ def zstd_frame(feed: Feed) -> Iterator[bytes]:
         if not data:
             raise EndOfFile
         inflated = inflater.decompress(data)
-        if inflated:
-            yield inflated
+        for at in range(0, len(inflated), READ_BYTES):
+            yield inflated[at : at + READ_BYTES]
     feed.put_back(inflater.unused_data)
 
 
@@ -348,7 +161,7 @@ def inflate(feed: Feed, codec: Codec) -> Iterator[bytes]:
             except EndOfFile:
                 fault = "is cut off by the end of the file"
             except INFLATE_ERRORS as error:
-                fault = f"is corrupt ({codec.name}: {error})"
+                fault = corruption(codec, error)
         elif is_padding(feed, head):
             return
         else:
@@ -358,6 +171,13 @@ def inflate(feed: Feed, codec: Codec) -> Iterator[bytes]:
                 feed.name, byte=start, verified=verified, lines=lines, fault=fault
             )
         verified += size
+
+
+def corruption(codec: Codec, error: Exception) -> str:
+    """Say what a decompressor refused."""
+    if "too much memory" in str(error):
+        return "needs a window over 128 MiB (zstd --long): unpack it by hand first"
+    return f"is corrupt ({codec.name}: {error})"
 
 
 def is_padding(feed: Feed, head: bytes) -> bool:
@@ -372,10 +192,13 @@ def is_padding(feed: Feed, head: bytes) -> bool:
 
 def open_log(source: Source) -> BinaryIO:
     """Open a log for reading, unbuffered."""
-    if source.name == STDIN:
+    if source.path == STDIN:
+        if sys.stdin is None:
+            closed = OSError(errno.EBADF, "standard input is closed")
+            raise UnreadableSourceError(source.name, cause=closed)
         return sys.stdin.buffer
     try:
-        return Path(source.name).open("rb", buffering=0)
+        return Path(source.path).open("rb", buffering=0)
     except OSError as error:
         raise UnreadableSourceError(source.name, cause=error) from error
 
@@ -395,7 +218,7 @@ def blocks(
         framer.growing = source.size is not None and codec_of(feed) is None
         yield from framer.frame(chunks(feed), lambda: feed.position)
     finally:
-        if source.name != STDIN:
+        if source.path != STDIN:
             file.close()
 
 

@@ -81,9 +81,13 @@ def read_state(directory: str | os.PathLike[str]) -> State:
     except (OSError, UnicodeDecodeError) as error:
         raise DamagedExportError(str(path), fault=str(error)) from error
     try:
-        return State(**json.loads(text))
-    except (TypeError, ValueError):
+        state = State(**json.loads(text))
+        if state.schema != SCHEMA_VERSION or not isinstance(state.options, dict):
+            raise DamagedExportError(str(path), fault="it is of another version")
+        state.ledger.select("choices").sum()
+    except (TypeError, ValueError, RecursionError, pl.exceptions.PolarsError):
         raise DamagedExportError(str(path), fault="it is not a state") from None
+    return state
 
 
 def write_state(directory: Path, state: State) -> None:
