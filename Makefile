@@ -2,14 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check notebooks bench clean
+.PHONY: help demo test check notebooks clean
 
 help:
 	@echo "make demo       set up, export the sample, print the tokens, save the chart"
 	@echo "make test       set up and run the tests"
 	@echo "make check      ruff and mypy"
 	@echo "make notebooks  open JupyterLab with the notebooks"
-	@echo "make bench      measure this package beside others"
 	@echo "make clean      remove what these made"
 
 $(BIN)/python:
@@ -52,9 +51,6 @@ check: .venv/ready-dev
 notebooks: .venv/ready-dev
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[jupyter]'
 	$(BIN)/jupyter lab notebooks
-
-bench: .venv/ready-dev
-	$(BIN)/python tests/benchmarks/loading.py
 
 clean:
 	rm -rf .venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
