@@ -59,3 +59,15 @@ def test_an_export_gives_the_account_that_its_logs_give(tmp_path: Path) -> None:
     assert of_export.rejects == of_logs.rejects
     assert of_export.failures == []
     assert of_export.ledger.equals(of_logs.ledger)
+
+
+def test_sums_that_are_not_those_of_the_ledger_are_a_failure(tmp_path: Path) -> None:
+    toolkit.export("data/sample", to=tmp_path / "out")
+    path = tmp_path / "out" / "state.json"
+    state = json.loads(path.read_text(encoding="utf-8"))
+    state["logs"][0]["total_tokens"] += 1
+    path.write_text(json.dumps(state), encoding="utf-8")
+
+    (failure,) = toolkit.check(tmp_path / "out").failures
+
+    assert failure.startswith("total_tokens of the rows are")

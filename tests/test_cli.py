@@ -99,6 +99,13 @@ def test_tokens_as_json_and_csv_are_the_same_numbers(log: Path) -> None:
     assert as_json[0]["period"] == as_csv[0]["period"] == "2026-01-01T00:00:00+00:00"
 
 
+def test_an_empty_range_is_said(log: Path) -> None:
+    done = run("tokens", log, "--since", "2027-01-01")
+
+    assert done.returncode == 0
+    assert "none in this range" in done.stderr
+
+
 def test_a_log_may_come_through_a_pipe(log: Path) -> None:
     done = run("tokens", "-", "--json", stdin=gzip.compress(log.read_bytes()))
 

@@ -61,3 +61,9 @@ def test_named_conditions_say_what_their_names_say() -> None:
 
     assert rows["first_choice"].to_list() == [True, False, True]
     assert rows["reports_usage"].to_list() == [True, False, False]
+
+
+def test_responses_takes_whatever_has_choices_in_it() -> None:
+    assert toolkit.responses(TWO.to_arrow()).equals(toolkit.responses(TWO))
+    log = toolkit.load("data/sample")
+    assert toolkit.responses(log).equals(log.responses)

@@ -276,6 +276,8 @@ def test_duplicates_are_found_over_many_blocks(tmp_path: Path) -> None:
         ("on_reject", "ignore"),
         ("created_unit", "h"),
         ("max_lines", -1),
+        ("max_lines", 2.5),
+        ("max_lines", True),
         ("max_line_bytes", 0),
         ("tags", {"te am": "a"}),
         ("tags", {"team": "a..b"}),

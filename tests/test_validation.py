@@ -19,6 +19,7 @@ def test_the_sample_passes_and_comes_back_as_it_is() -> None:
     frame = pl.DataFrame(log)
 
     assert toolkit.validate(frame) is frame
+    assert toolkit.validate(log).equals(frame)  # type: ignore[arg-type]
     toolkit.validate(pl.DataFrame(log.rejects), table=REJECTS)
     toolkit.validate(log.ledger, table=LEDGER)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
 
 from toolkit.errors import OptionError
 from toolkit.schema import Table, choices_table, parse_path
@@ -124,3 +124,10 @@ def as_text(path: str) -> str:
     'caf\\xe9.jsonl'
     """
     return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+class ArrowStream(Protocol):
+    """Anything that hands out Arrow data: Loaded, pyarrow, DuckDB, pandas."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Return a capsule."""

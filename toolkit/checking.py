@@ -143,11 +143,12 @@ def check(
 def check_export(directory: Path) -> Checked:
     """Give the account of an export."""
     choices = scan(directory)
+    account = ledger(directory)
     counts = reject_counts(rejects(directory).to_arrow())
     return Checked(
-        ledger(directory),
+        account,
         [RejectCount(*row) for row in counts],
-        export_failures(directory),
+        [*sum_failures(choices, account), *export_failures(directory)],
         findings(choices),
         {},
     )
@@ -160,6 +161,18 @@ def frame_failures(frame: pl.DataFrame) -> list[str]:
     except ValidationError as error:
         return error.failures
     return []
+
+
+def sum_failures(choices: pl.LazyFrame, account: pl.DataFrame) -> list[str]:
+    """Hold the sums of the rows against those of the ledger."""
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    sums = choices.select(pl.col(names).sum()).collect()
+    return [
+        f"{name} of the rows are {sums[name].item():,}, of the ledger "
+        f"{account[name].sum():,}"
+        for name in names
+        if sums[name].item() != account[name].sum()
+    ]
 
 
 def export_failures(directory: Path) -> list[str]:

@@ -439,6 +439,8 @@ def print_usage(usage: pl.DataFrame, series: list[str]) -> None:
         cells = [Text(clean(str(label))) for label in labels]
         table.add_row(period, *cells, *[f"{row[name]:,}" for name in names])
     Console().print(table)
+    if usage.is_empty():
+        words("no responses, or none in this range")
 
 
 def period_words(start: datetime | None, end: datetime | None) -> str:

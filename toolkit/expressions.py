@@ -24,6 +24,8 @@ from toolkit.schema import CHOICES, LATEST_CREATED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from toolkit.blocks import ArrowStream
+
 RESPONSE_KEY = ("log_id", "line")
 LAST_YEAR = 9999  # of the calendar of Python and of every tool behind it
 # polars' duration language: whole numbers above 0, each with its unit.
@@ -154,14 +156,19 @@ def check_columns(frame: pl.DataFrame | pl.LazyFrame, needed: Sequence[str]) -> 
 def responses(choices: pl.DataFrame) -> pl.DataFrame: ...
 @overload
 def responses(choices: pl.LazyFrame) -> pl.LazyFrame: ...
-def responses(choices: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
+@overload
+def responses(choices: ArrowStream) -> pl.DataFrame: ...
+def responses(
+    choices: pl.DataFrame | pl.LazyFrame | ArrowStream,
+) -> pl.DataFrame | pl.LazyFrame:
     """Turn choices into responses: one row each.
 
     Parameters
     ----------
     choices
-        One row per choice; see `toolkit.schema.CHOICES`. Tags and the caller's own
-        columns are kept with the value of the first row.
+        One row per choice; see `toolkit.schema.CHOICES`. A polars frame, or anything
+        with ``__arrow_c_stream__``. Tags and the caller's own columns are kept with
+        the value of the first row.
 
     Returns
     -------
@@ -191,6 +198,8 @@ def responses(choices: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFra
     >>> responses(choices)["finish_reasons"].to_list()
     [['stop', 'length']]
     """
+    if not isinstance(choices, pl.DataFrame | pl.LazyFrame):
+        choices = pl.DataFrame(choices)
     check_columns(choices, (*CHOICES.key, "choice_count", "finish_reason"))
     if isinstance(choices, pl.DataFrame):
         warn_of_picked_choices(choices)
@@ -240,8 +249,8 @@ def warn_of_picked_choices(choices: pl.DataFrame) -> None:
     picked = count_picked(choices)
     if picked:
         warnings.warn(
-            f"{plural(picked, 'response')} lack choices: usage stands on the first "
-            "choice and may be missing; pick with toolkit.expressions.any_choice()",
+            f"choices of {plural(picked, 'response')} are missing: usage stands on the "
+            "first choice and may be lost; pick with toolkit.expressions.any_choice()",
             PartialResponsesWarning,
             stacklevel=3,
         )

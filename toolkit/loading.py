@@ -199,7 +199,9 @@ def cut_block(block: Block, lines: int) -> Block:
 
 def check_max_lines(max_lines: int | None) -> None:
     """Refuse a number of lines below zero."""
-    if max_lines is not None and max_lines < 0:
+    if max_lines is None:
+        return
+    if not isinstance(max_lines, int) or isinstance(max_lines, bool) or max_lines < 0:
         raise OptionError("max_lines", max_lines, wanted="0 or more, or None")
 
 

@@ -8,7 +8,7 @@ of responses that it could not see.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -33,12 +33,7 @@ from toolkit.schema import CHOICES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
-class ArrowStream(Protocol):
-    """Anything that hands out Arrow data: Loaded, pyarrow, DuckDB, pandas."""
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Return a capsule."""
+    from toolkit.blocks import ArrowStream
 
 
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"

@@ -18,20 +18,25 @@ from toolkit.schema import CHOICES, Table
 if TYPE_CHECKING:
     from pandera.polars import Check, Column, DataFrameSchema
 
+    from toolkit.blocks import ArrowStream
     from toolkit.schema import Column as Declared
 
 Extra = Literal["allow", "forbid"]
 
 
 def validate(
-    frame: pl.DataFrame, *, table: Table = CHOICES, extra: Extra = "allow"
+    frame: pl.DataFrame | ArrowStream,
+    *,
+    table: Table = CHOICES,
+    extra: Extra = "allow",
 ) -> pl.DataFrame:
     """Pass a frame that keeps the schema, or raise one error that lists all failures.
 
     Parameters
     ----------
     frame
-        A frame with the columns of `table`, in its order and with its dtypes.
+        A frame with the columns of `table`, in its order and with its dtypes; or
+        anything with ``__arrow_c_stream__``, which is then returned as a frame.
     table
         The schema; `toolkit.schema.CHOICES` unless said otherwise.
     extra
@@ -57,6 +62,8 @@ def validate(
     >>> validate(make_choices({"prompt_tokens": 5})).height
     1
     """
+    if not isinstance(frame, pl.DataFrame | pl.LazyFrame):
+        frame = pl.DataFrame(frame)
     if isinstance(frame, pl.LazyFrame):
         message = "validate needs a DataFrame, got a LazyFrame: collect it first"
         raise TypeError(message)
