@@ -69,7 +69,6 @@ def test_every_part_has_the_schema_with_its_metadata_and_only_rows_of_its_date(
             for value in created.to_pylist()
         }
         assert dates == {date}
-        assert pc.is_in(created, created.sort()).to_pylist()
         assert created.drop_null().to_pylist() == sorted(
             created.drop_null().to_pylist()
         )

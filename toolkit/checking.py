@@ -88,6 +88,12 @@ ODDITIES: tuple[tuple[str, str, pl.Expr], ...] = (
     ),
 )
 PLACE = pl.format("{}:{}", "source", "line")
+# Of a group: how many, and where the first of them stands.
+COUNT_AND_PLACE = (
+    pl.len().alias("count"),
+    PLACE.sort_by("log_id", "line").first().alias("first"),
+    pl.col("log_id", "line").sort_by("log_id", "line").first(),
+)
 
 
 def check(
@@ -217,10 +223,7 @@ def repeated_ids(rows: pl.LazyFrame) -> Finding:
     """Count the responses that share an id with a different response."""
     named = rows.filter(pl.col("response_id").is_not_null())
     groups = named.group_by("response_id").agg(
-        pl.len().alias("count"),
-        pl.col("response_hash").n_unique().alias("distinct"),
-        PLACE.sort_by("log_id", "line").first().alias("first"),
-        pl.col("log_id", "line").sort_by("log_id", "line").first(),
+        *COUNT_AND_PLACE, pl.col("response_hash").n_unique().alias("distinct")
     )
     return summed(
         "repeated_id",
@@ -234,11 +237,7 @@ def equal_without_id(rows: pl.LazyFrame) -> Finding:
     groups = (
         rows.filter(pl.col("response_id").is_null())
         .group_by("response_hash")
-        .agg(
-            pl.len().alias("count"),
-            PLACE.sort_by("log_id", "line").first().alias("first"),
-            pl.col("log_id", "line").sort_by("log_id", "line").first(),
-        )
+        .agg(*COUNT_AND_PLACE)
     )
     return summed(
         "equal_without_id",

@@ -530,8 +530,10 @@ def table_data(table: toolkit.schema.Table) -> list[dict[str, object]]:
 def say_passed_over(passed_over: dict[str, int]) -> None:
     """Say what a walk did not read."""
     if passed_over:
-        kinds = [f"{count:,} {kind}" for kind, count in passed_over.items()]
-        words(f"not read: {', '.join(kinds)}")
+        # Imported here: polars and Arrow are not needed for --help.
+        from toolkit.loaded import passed_over_words
+
+        words(passed_over_words(passed_over))
 
 
 @contextmanager

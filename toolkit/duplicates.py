@@ -50,8 +50,8 @@ class Seen:
     """The responses that were read so far.
 
     Kept as sorted runs, each more than twice as long as the next: a run is merged into
-    the one before it when it has grown near to it, so that each key is moved some
-    twenty times in a million and none is kept in more than 16 bytes.
+    the one before it when it has grown near to it, so that a key is moved as often as
+    the number of keys doubles, and takes 16 bytes.
     """
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ import errno
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 import zstandard
 from isal import isal_zlib
@@ -67,18 +67,6 @@ class Feed:
             data += more
         self.put_back(data)
         return data
-
-
-class Inflater(Protocol):
-    """What gzip and zstd decompressors have in common."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether the member is complete."""
-
-    @property
-    def unused_data(self) -> bytes:
-        """What was read past the end of the member."""
 
 
 class Codec(NamedTuple):
