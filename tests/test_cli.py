@@ -259,11 +259,46 @@ def test_a_damaged_log_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(b"{}\n" * 1000)[:-9])
 
-    done = run("check", path)
+    done = run("tokens", path)
 
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "byte 0" in done.stderr
+
+
+def test_a_check_goes_on_behind_a_damaged_log_and_exits_1(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b"{}\n" * 1000)[:-9])
+    (tmp_path / "b.jsonl").write_text(json.dumps(make_response()) + "\n")
+
+    done = run("check", tmp_path)
+    data = json.loads(run("check", tmp_path, "--json").stdout)
+
+    assert done.returncode == 1
+    assert "Damage" in done.stdout
+    assert "byte 0" in " ".join(done.stdout.split())
+    assert [log["responses"] for log in data["ledger"]] == [0, 1]
+    assert "byte 0" in data["ledger"][0]["error"]
+
+
+def test_a_report_over_damaged_logs_goes_on_if_asked_and_exits_1(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b"{}\n" * 1000)[:-9])
+    line = json.dumps(make_response(usage={"total_tokens": 42}))
+    (tmp_path / "b.jsonl").write_text(line + "\n")
+
+    for command in (
+        ("tokens", tmp_path, "--json"),
+        ("export", tmp_path, "--to", tmp_path / "out"),
+        ("tokens", tmp_path / "out", "--json"),
+    ):
+        collects = () if command[1] != tmp_path else ("--on-damage", "collect")
+        done = run(*command, *collects)
+        assert done.returncode == int(bool(collects)), command
+        if command[0] == "tokens":
+            assert json.loads(done.stdout)[0]["total_tokens"] == 42
+        if collects:
+            assert "a.jsonl.gz: damaged" in done.stderr
 
 
 def test_no_control_character_of_a_log_reaches_the_screen(tmp_path: Path) -> None:

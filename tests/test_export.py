@@ -23,6 +23,7 @@ from toolkit.errors import (
     BusyError,
     DamagedExportError,
     DamagedLogError,
+    NoLogsError,
     NotAnExportError,
     NotEmptyError,
     WriteError,
@@ -326,10 +327,13 @@ def test_a_refusal_of_the_system_names_the_path_and_commits_nothing(
 
 
 def test_what_is_no_export_is_said(tmp_path: Path) -> None:
-    for read in (toolkit.scan, toolkit.ledger, toolkit.rejects):
-        with pytest.raises(NotAnExportError, match=r"state\.json"):
+    with pytest.raises(NotAnExportError, match=r"state\.json"):
+        toolkit.ledger(tmp_path)
+    for read in (toolkit.scan, toolkit.rejects):
+        with pytest.raises(NoLogsError):
             read(tmp_path)
     (tmp_path / "state.json").write_text("{", encoding="utf-8")
+    (tmp_path / "choices").mkdir()
     with pytest.raises(DamagedExportError, match=r"state\.json"):
         toolkit.scan(tmp_path)
 

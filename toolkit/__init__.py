@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from toolkit.export import export
     from toolkit.expressions import responses
     from toolkit.loaded import Loaded
-    from toolkit.loading import batches, ledger, load, rejects, scan
+    from toolkit.loading import batches, load
+    from toolkit.replay import rejects, write_rejects
     from toolkit.report import plot
+    from toolkit.scanning import ledger, scan
     from toolkit.validation import validate
 
 __version__ = "0.1.0"
@@ -39,6 +41,7 @@ __all__ = [
     "schema",
     "testing",
     "validate",
+    "write_rejects",
 ]
 
 # Where each public name lives; a module is imported when its name is first touched.
@@ -47,13 +50,14 @@ _HOMES = {
     "batches": "loading",
     "check": "checking",
     "export": "export",
-    "ledger": "loading",
+    "ledger": "scanning",
     "load": "loading",
     "plot": "report",
-    "rejects": "loading",
+    "rejects": "replay",
     "responses": "expressions",
-    "scan": "loading",
+    "scan": "scanning",
     "validate": "validation",
+    "write_rejects": "replay",
 }
 
 

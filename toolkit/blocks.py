@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 from toolkit.errors import OptionError
 from toolkit.schema import Table, choices_table, parse_path
@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+Bytes: TypeAlias = bytes  # for tuples with a field of that name
+
 MAX_LINE_BYTES = 64 * 1024 * 1024
 
 Content = Literal["keep", "drop"]
 CreatedUnit = Literal["s", "ms", "us", "ns"]
+Duplicates = Literal["drop", "keep"]
+OnDamage = Literal["raise", "collect"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class Block(NamedTuple):
     tail: bool = False
     growing: bool = False  # a plain file: what lacks its end may still get it
     skipped: int | None = None
+    head: Bytes = b""  # of the first block: the beginning of the log
+    error: str | None = None  # what ended the log before its end
 
 
 class Decoded(NamedTuple):
@@ -98,6 +104,8 @@ class Decoded(NamedTuple):
     blank: int
     pending: int = 0  # bytes of an unfinished last line that was left for later
     duplicates: int = 0
+    head: Bytes = b""  # of the first block: the beginning of the log
+    error: str | None = None  # what ended the log before its end
 
 
 STDIN = "-"

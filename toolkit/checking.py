@@ -5,32 +5,27 @@ None of these rejects a line: real providers send all of them.
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from toolkit.errors import DamagedExportError, RejectsWarning, ValidationError
+from toolkit.accounting import Account, merged, ranked, reject_counts
+from toolkit.errors import DamagedExportError, ValidationError
 from toolkit.expressions import first_choice
-from toolkit.loaded import reject_counts
-from toolkit.loading import (
-    LogOptions,
-    is_one_export,
-    ledger,
-    load,
-    rejects,
-    scan,
-)
+from toolkit.loading import gathered, open_logs
+from toolkit.replay import reject_frames
+from toolkit.scanning import exports_in, ledger, scan, scan_parts
 from toolkit.schema import choices_table
-from toolkit.state import CHOICES_DIR, read_state
+from toolkit.state import CHOICES_DIR, parts_of, read_state
 from toolkit.validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from toolkit.blocks import CreatedUnit
+    from toolkit.accounting import RejectCount
+    from toolkit.blocks import CreatedUnit, OnDamage
     from toolkit.finding import Sources
+    from toolkit.schema import Table
 
 
 class Finding(NamedTuple):
@@ -42,16 +37,8 @@ class Finding(NamedTuple):
     first: str
 
 
-class RejectCount(NamedTuple):
-    """A reject code, how many lines it has, and where the first one stands."""
-
-    code: str
-    lines: int
-    first: str
-
-
 class Checked(NamedTuple):
-    """The account of logs or of an export."""
+    """The account of logs or of exports."""
 
     ledger: pl.DataFrame
     rejects: list[RejectCount]
@@ -94,6 +81,11 @@ COUNT_AND_PLACE = (
     PLACE.sort_by("log_id", "line").first().alias("first"),
     pl.col("log_id", "line").sort_by("log_id", "line").first(),
 )
+# What is kept of a response until all were read: some hundred bytes.
+FINDING_COLUMNS = sorted(
+    {"log_id", "source", "line", "choice_position", "response_id", "response_hash"}
+    | {name for _, _, is_odd in ODDITIES for name in is_odd.meta.root_names()}
+)
 
 
 def check(
@@ -102,21 +94,27 @@ def check(
     tags: Mapping[str, str] | None = None,
     response_path: str | None = None,
     created_unit: CreatedUnit = "s",
+    on_damage: OnDamage = "collect",
     progress: Callable[[int], None] | None = None,
 ) -> Checked:
-    """Give the account of logs, or of an export: ledger, rejects, schema, findings.
+    """Give the account of logs, or of exports: ledger, rejects, schema, findings.
 
     Parameters
     ----------
     sources
-        Logs as in `toolkit.load`, or the directory of one export.
-    tags, response_path, created_unit, progress
-        As in `toolkit.load`; an export keeps those that it was made with.
+        Logs as in `toolkit.load`, or one or several directories of an export.
+    tags, response_path, created_unit, on_damage, progress
+        As in `toolkit.load`; an export keeps those that it was made with. A damaged log
+        does not end a check: its fault stands in the ledger.
 
     Returns
     -------
     Checked
         Findings count responses; those with a count of 0 are left out.
+
+    Notes
+    -----
+    Of logs some hundred bytes of each response are held, and no rejected line.
 
     Examples
     --------
@@ -124,46 +122,60 @@ def check(
     >>> [finding.code for finding in toolkit.check("data/sample").findings][:2]
     ['undated', 'without_usage']
     """
-    options: LogOptions = {
-        "tags": tags,
-        "response_path": response_path,
-        "created_unit": created_unit,
-    }
-    if is_one_export(sources, options):
-        return check_export(Path(cast("str", sources)))
-    with warnings.catch_warnings():
-        # The account that is given says it all.
-        warnings.simplefilter("ignore", RejectsWarning)
-        loaded = load(sources, content="drop", progress=progress, **options)
-    counts = reject_counts(loaded.rejects)
-    frame = pl.DataFrame(loaded.choices)
+    exports = exports_in(
+        sources, tags=tags, response_path=response_path, created_unit=created_unit
+    )
+    if exports:
+        return check_exports(exports)
+    reading = open_logs(
+        sources,
+        tags=tags,
+        response_path=response_path,
+        created_unit=created_unit,
+        on_damage=on_damage,
+        progress=progress,
+    ).without_text()
+    account = Account(reading.logs)
+    table = reading.plan.table
+    failures: list[str] = []
+    seen = [table.empty().select(FINDING_COLUMNS)]
+    for rows in gathered(account.noting(reading.decoded()), table.arrow):
+        frame = pl.DataFrame(rows)
+        failures += frame_failures(frame, table)
+        seen.append(frame.filter(first_choice()).select(FINDING_COLUMNS))
     return Checked(
-        loaded.ledger,
-        [RejectCount(*row) for row in counts],
-        frame_failures(frame),
-        findings(frame.lazy()),
-        loaded.passed_over,
+        account.frame(),
+        account.rejects(),
+        failures,
+        findings(pl.concat(seen).lazy()),
+        reading.passed_over,
     )
 
 
-def check_export(directory: Path) -> Checked:
-    """Give the account of an export."""
-    choices = scan(directory)
-    account = ledger(directory)
-    counts = reject_counts(rejects(directory).to_arrow())
+def check_exports(exports: list[str]) -> Checked:
+    """Give the account of exports; each is held against its own ledger."""
+    counts = merged(
+        count
+        for frame in reject_frames(exports)
+        for count in reject_counts(frame.to_arrow())
+    )
+    failures = []
+    for directory in exports:
+        failures += sum_failures(scan(directory), ledger(directory))
+        failures += export_failures(directory)
     return Checked(
-        account,
-        [RejectCount(*row) for row in counts],
-        [*sum_failures(choices, account), *export_failures(directory)],
-        findings(choices),
+        ledger(exports),
+        ranked(counts.values()),
+        failures,
+        findings(scan(exports)),
         {},
     )
 
 
-def frame_failures(frame: pl.DataFrame) -> list[str]:
+def frame_failures(frame: pl.DataFrame, table: Table) -> list[str]:
     """Ask the gate about a frame."""
     try:
-        validate(frame)
+        validate(frame, table=table)
     except ValidationError as error:
         return error.failures
     return []
@@ -181,19 +193,17 @@ def sum_failures(choices: pl.LazyFrame, account: pl.DataFrame) -> list[str]:
     ]
 
 
-def export_failures(directory: Path) -> list[str]:
+def export_failures(directory: str) -> list[str]:
     """Ask the gate about every part of an export."""
-    table = choices_table(read_state(directory).tags)
+    state = read_state(directory)
+    table = choices_table(state.tags)
     failures = []
-    for part in sorted((directory / CHOICES_DIR).glob("*/*.parquet")):
+    for part in parts_of(directory, CHOICES_DIR, state):
         try:
-            frame = pl.read_parquet(part, hive_partitioning=False)
+            frame = scan_parts([part], table.polars).collect()
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise DamagedExportError(str(part), fault="it is no Parquet") from error
-        try:
-            validate(frame, table=table)
-        except ValidationError as error:
-            failures += [f"{part}: {failure}" for failure in error.failures]
+            raise DamagedExportError(part, fault="it is no Parquet") from error
+        failures += [f"{part}: {failure}" for failure in frame_failures(frame, table)]
     return failures
 
 

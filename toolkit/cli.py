@@ -6,48 +6,45 @@ Results go to stdout, words to stderr. Exit codes: 0 done, 1 failure, 2 wrong us
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import sys
 import time
-import unicodedata
 import warnings
-from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TransferSpeedColumn,
-)
-from rich.table import Table
-from rich.text import Text
 from typer.core import TyperGroup
 
 import toolkit
 from toolkit.errors import (
     BusyError,
+    DamageWarning,
     MissingColumnsError,
+    MissingPackageError,
     OptionError,
     ToolkitError,
     UnsuitableColumnError,
     plural,
 )
+from toolkit.screens import (
+    check_data,
+    print_check,
+    print_csv,
+    print_schema,
+    print_usage,
+    progress_of,
+    say,
+    say_hints,
+    say_passed_over,
+    table_data,
+    to_json,
+    words,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
-    import polars as pl
-
-    from toolkit.checking import Checked
 
 FAILURE, USAGE, TOO_MANY_REJECTS, BUSY = 1, 2, 4, 5
 
@@ -56,10 +53,12 @@ usage: toolkit COMMAND [OPTIONS] ...        toolkit COMMAND --help says more
 
 Logs of LLM chat completions as dataframes: right to the token, nothing lost.
 LOG is a file, a directory, a glob or - (plain, .gz, .zst); DIR is an export.
+Both may be an address, s3://bucket/key.
 
 Look
   tokens LOG|DIR    sum the tokens of each model in each period
   check LOG|DIR     account for every line: ledger, rejects, findings
+  rejects LOG|DIR   write the refused lines as a log, to be mended
 Keep
   export LOG        write Parquet, by date, in constant memory
 Tell
@@ -113,6 +112,9 @@ ResponsePath = Annotated[
 CreatedUnitOption = Annotated[
     str, typer.Option(help="unit of created in the log: s, ms, us, ns")
 ]
+OnDamageOption = Annotated[
+    str, typer.Option(help="raise, or collect: go on, and exit 1 at the end")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="print CSV")]
 
@@ -157,6 +159,7 @@ def tokens(
     tag: Tag = None,
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
+    on_damage: OnDamageOption = "raise",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -167,9 +170,16 @@ def tokens(
     toolkit.metrics.check_options(
         every=every, by=series, tz=tz, since=since, until=until
     )
+    options = log_options(tag, response_path, created_unit)
     with progress_of("reading") as progress:
         usage = toolkit.metrics.token_usage(
-            choices_of(logs, progress, log_options(tag, response_path, created_unit)),
+            toolkit.scan(
+                logs,
+                **within(since, until, tz),
+                on_damage=cast("Any", on_damage),
+                progress=progress,
+                **options,
+            ),
             every=every,
             by=series,
             tz=tz,
@@ -199,7 +209,7 @@ def check(
     limit = None if max_rejects is None else parse_limit(max_rejects)
     with progress_of("reading") as progress:
         checked = toolkit.check(
-            one_or_all(logs),
+            logs,
             progress=progress,
             **log_options(tag, response_path, created_unit),
         )
@@ -207,12 +217,42 @@ def check(
         say(to_json(check_data(checked)))
     else:
         print_check(checked)
-    if checked.failures:
+    if checked.failures or checked.ledger["error"].count():
         raise typer.Exit(FAILURE)
     totals = checked.ledger.select("lines", "rejected").sum().row(0, named=True)
     if limit is not None and totals["rejected"] > limit(totals["lines"]):
         words(f"{totals['rejected']:,} lines rejected, more than {max_rejects}")
         raise typer.Exit(TOO_MANY_REJECTS)
+
+
+@app.command()
+def rejects(
+    logs: LogsOrExport,
+    code: Annotated[str | None, typer.Option(help="only those with this code")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="new file to write, for you only  [stdout]")
+    ] = None,
+    tag: Tag = None,
+    response_path: ResponsePath = None,
+    created_unit: CreatedUnitOption = "s",
+    on_damage: OnDamageOption = "raise",
+) -> None:
+    """Write the raw lines that were refused as a log, to be mended and read again."""
+    if to is None and sys.stdout.isatty():
+        wanted = "a file, or a pipe: raw lines are private and may steer a screen"
+        raise OptionError("to", "the screen", wanted=wanted)
+    target = cast("BinaryIO", sys.stdout.buffer) if to is None else to
+    with progress_of("reading") as progress:
+        done = toolkit.write_rejects(
+            logs,
+            target,
+            code=code,
+            progress=progress,
+            on_damage=cast("Any", on_damage),
+            **log_options(tag, response_path, created_unit),
+        )
+    left_out = f", {done.without_bytes:,} too long to be kept"
+    words(plural(done.lines, "line") + (left_out if done.without_bytes else ""))
 
 
 @app.command()
@@ -224,17 +264,20 @@ def export(
     tag: Tag = None,
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
+    on_damage: OnDamageOption = "raise",
 ) -> None:
     """Write logs as Parquet, partitioned by the UTC date of created."""
     started = time.monotonic()
     options = {
         "content": content,
         "duplicates": duplicates,
+        "on_damage": on_damage,
         **log_options(tag, response_path, created_unit),
     }
     with progress_of("exporting") as progress:
         done = toolkit.export(logs, to=to, progress=progress, **cast("Any", options))
     say_passed_over(done.passed_over)
+    say_hints(done.ledger)
     totals = done.ledger.select("responses", "rejected").sum().row(0, named=True)
     words(
         f"{plural(totals['responses'], 'new response')}, "
@@ -256,6 +299,7 @@ def plot(
     tag: Tag = None,
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
+    on_damage: OnDamageOption = "raise",
 ) -> None:
     """Save the chart of a metric."""
     if to.suffix.lower() not in {".png", ".svg", ".pdf"}:
@@ -267,12 +311,13 @@ def plot(
     with progress_of("reading") as progress:
         ax = toolkit.plot(
             metric,
-            one_or_all(logs),
+            logs,
             every=every,
             by=by or ["model"],
             tz=tz,
             since=since,
             until=until,
+            on_damage=cast("Any", on_damage),
             progress=progress,
             **log_options(tag, response_path, created_unit),
         )
@@ -287,16 +332,7 @@ def schema(as_json: AsJson = False) -> None:
         tables = {table.name: table_data(table) for table in toolkit.schema.TABLES}
         say(to_json(tables))
         return
-    for table in toolkit.schema.TABLES:
-        shown = Table(box=box.SIMPLE_HEAD, title=table.name, title_justify="left")
-        for name in ("column", "type", "grain", "unit", "what"):
-            shown.add_column(name)
-        for column in table.columns:
-            kind = "list<call>" if column.name == "tool_calls" else str(column.type)
-            shown.add_row(
-                column.name, kind, column.grain, column.unit, column.description
-            )
-        Console().print(shown)
+    print_schema()
 
 
 @app.command()
@@ -318,11 +354,6 @@ def sample(
 # From what was typed to arguments.
 
 
-def one_or_all(logs: list[str]) -> str | list[str]:
-    """Unwrap a single path: it may be an export."""
-    return logs[0] if len(logs) == 1 else logs
-
-
 def log_options(
     tag: list[str] | None, response_path: str | None, created_unit: str
 ) -> dict[str, Any]:
@@ -334,14 +365,13 @@ def log_options(
     }
 
 
-def choices_of(
-    logs: list[str], progress: Callable[[int], None], options: dict[str, Any]
-) -> pl.LazyFrame:
-    """Open logs or an export."""
-    # Imported here: polars and Arrow are not needed for --help.
-    from toolkit.loading import open_choices
+def within(since: str | None, until: str | None, tz: str) -> dict[str, Any]:
+    """Read a range of time in its zone, so that only the days in it are opened."""
+    # Imported here: polars is not needed for --help.
+    from toolkit.expressions import span
 
-    return open_choices(one_or_all(logs), progress=progress, **options)
+    start, end = span(since, until, tz)
+    return {"since": start, "until": end}
 
 
 def parse_tags(tags: list[str]) -> dict[str, str]:
@@ -366,206 +396,20 @@ def parse_limit(text: str) -> Callable[[int], float]:
     return lambda _lines: number
 
 
-# What is printed.
-
-
-def clean(text: str) -> str:
-    """Replace control and bidi characters: a log must not steer the screen."""
-    return "".join(
-        "\ufffd" if unicodedata.category(sign) in {"Cc", "Cf", "Cs"} else sign
-        for sign in text
-    )
-
-
-def say(text: str) -> None:
-    """Print a result."""
-    print(text)  # noqa: T201 - the one place that prints
-
-
-def words(text: str) -> None:
-    """Print words about the result, on stderr and in one line."""
-    print(clean(text), file=sys.stderr)  # noqa: T201 - the one place that prints
-
-
-def to_json(data: object) -> str:
-    """Write JSON; times in ISO 8601, in ASCII so that nothing steers the screen."""
-    return json.dumps(data, indent=1, default=lambda value: value.isoformat())
-
-
-def print_csv(frame: pl.DataFrame) -> None:
-    """Print CSV that no spreadsheet takes for a formula."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(frame.columns)
-    for row in frame.iter_rows():
-        writer.writerow([safe_cell(cell) for cell in row])
-
-
-def safe_cell(cell: object) -> object:
-    """Write a cell of CSV."""
-    if isinstance(cell, datetime):
-        return cell.isoformat()
-    if isinstance(cell, str):
-        cell = clean(cell)
-        return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
-    return cell
-
-
-def print_usage(usage: pl.DataFrame, series: list[str]) -> None:
-    """Print token usage as a table with its sum."""
-    names = {
-        "responses": "responses",
-        "prompt_tokens": "prompt",
-        "completion_tokens": "completion",
-        "total_tokens": "total",
-    }
-    silent = int(usage["responses_without_usage"].sum())
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_footer=True,
-        pad_edge=False,
-        padding=0,
-        caption=f"{plural(silent, 'response')} without usage" if silent else None,
-        caption_justify="left",
-    )
-    table.add_column("period", "all", no_wrap=True)
-    for name in series:
-        table.add_column(name, overflow="fold")
-    for name, heading in names.items():
-        total = f"{usage[name].sum():,}"
-        table.add_column(heading, total, justify="right", no_wrap=True)
-    for row in usage.iter_rows(named=True):
-        period = period_words(row["period"], row["period_end"])
-        labels = ["not said" if row[name] is None else row[name] for name in series]
-        cells = [Text(clean(str(label))) for label in labels]
-        table.add_row(period, *cells, *[f"{row[name]:,}" for name in names])
-    Console().print(table)
-    if usage.is_empty():
-        words("no responses, or none in this range")
-
-
-def period_words(start: datetime | None, end: datetime | None) -> str:
-    """Write a period as short as it is clear."""
-    if start is None or end is None:
-        return "undated"
-    midnight = (start.hour, start.minute, start.second) == (0, 0, 0)
-    if midnight and (end.hour, end.minute, end.second) == (0, 0, 0):
-        return f"{start:%Y-%m-%d}"
-    return f"{start:%Y-%m-%d %H:%M}"
-
-
-def print_check(checked: Checked) -> None:
-    """Print the account of logs, within 80 columns."""
-    say_passed_over(checked.passed_over)
-    totals = checked.ledger.sum().row(0, named=True)
-    print_pairs(
-        "Ledger",
-        [
-            ("logs", f"{len(checked.ledger):,}", ""),
-            *[
-                (name, f"{totals[name]:,}", toolkit.schema.LEDGER[name].description)
-                for name in ("bytes", "lines", "blank", "responses", "duplicates")
-            ],
-            *[
-                (name, f"{totals[name]:,}", toolkit.schema.LEDGER[name].description)
-                for name in ("errors", "rejected", "choices", "pending_bytes")
-            ],
-            ("total_tokens", f"{totals['total_tokens']:,}", "as reported"),
-        ],
-    )
-    print_pairs(
-        "Rejects",
-        [(row.code, f"{row.lines:,}", f"first {row.first}") for row in checked.rejects],
-    )
-    verdict = checked.failures or ["every row passed"]
-    print_pairs("Schema", [("pandera", "", sentence) for sentence in verdict])
-    print_pairs(
-        "Findings",
-        [
-            (row.code, f"{row.responses:,}", f"{row.words}; first {row.first}")
-            for row in checked.findings
-        ],
-    )
-
-
-def print_pairs(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
-    """Print a heading and its rows: name, figure, words."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, figure, text in rows or [("none", "", "")]:
-        table.add_row(Text(f"  {name}"), figure, Text(clean(text)))
-    console = Console()
-    console.print(Text(title, style="bold"))
-    console.print(table)
-
-
-def check_data(checked: Checked) -> dict[str, object]:
-    """Return the account of logs as data."""
-    return {
-        "ledger": checked.ledger.to_dicts(),
-        "rejects": [row._asdict() for row in checked.rejects],
-        "schema_failures": checked.failures,
-        "findings": [row._asdict() for row in checked.findings],
-        "passed_over": checked.passed_over,
-    }
-
-
-def table_data(table: toolkit.schema.Table) -> list[dict[str, object]]:
-    """Return the data dictionary of a table as data."""
-    return [
-        {
-            "name": column.name,
-            "type": str(column.type),
-            "grain": column.grain,
-            "unit": column.unit,
-            "nullable": column.nullable,
-            "description": column.description,
-            "paths": [column.written(path) for path in column.paths],
-        }
-        for column in table.columns
-    ]
-
-
-def say_passed_over(passed_over: dict[str, int]) -> None:
-    """Say what a walk did not read."""
-    if passed_over:
-        # Imported here: polars and Arrow are not needed for --help.
-        from toolkit.loaded import passed_over_words
-
-        words(passed_over_words(passed_over))
-
-
-@contextmanager
-def progress_of(what: str) -> Iterator[Callable[[int], None]]:
-    """Show bytes and rate while work goes on, on a terminal only."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _bytes: None
-        return
-    bars = (TextColumn(what), DownloadColumn(), BarColumn(), TransferSpeedColumn())
-    with Progress(*bars, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda size: progress.advance(task, size)
-
-
-def show_warning(
-    message: Warning | str,
-    category: type[Warning],  # noqa: ARG001 - the signature of warnings.showwarning
-    *_rest: object,
-    **_more: object,
-) -> None:
-    """Print a warning as one line."""
-    words(f"warning: {message}")
-
-
 def main() -> None:
     """Run the command and exit."""
-    warnings.showwarning = cast("Any", show_warning)
+    damaged = False
+
+    def show(message: Warning | str, category: type[Warning], *_rest: object) -> None:
+        nonlocal damaged
+        damaged = damaged or issubclass(category, DamageWarning)
+        words(f"warning: {message}")
+
+    warnings.showwarning = cast("Any", show)
     try:
         app()
     except SystemExit as done:
-        sys.exit(flush(done.code))
+        sys.exit(flush(FAILURE if damaged and not done.code else done.code))
     except ToolkitError as error:
         words(f"toolkit: {error}")
         sys.exit(exit_code(error))
@@ -578,7 +422,12 @@ def exit_code(error: ToolkitError) -> int:
     """Tell wrong usage and a busy directory from a failure."""
     if isinstance(error, BusyError):
         return BUSY
-    wrong_usage = (OptionError, MissingColumnsError, UnsuitableColumnError)
+    wrong_usage = (
+        OptionError,
+        MissingColumnsError,
+        MissingPackageError,
+        UnsuitableColumnError,
+    )
     return USAGE if isinstance(error, wrong_usage) else FAILURE
 
 

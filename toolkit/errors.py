@@ -9,8 +9,11 @@
     │   ├── ExportGivenError           (ValueError) an export where logs are wanted
     │   ├── UnsupportedSourceError     (ValueError) an address not read here
     │   ├── UnreadableSourceError      (OSError) the system refuses to read it
+    │   ├── StreamReadTwiceError       (ValueError) standard input comes once
     │   └── DamagedLogError            (ValueError) truncated or corrupt compression
     ├── RejectedLineError              (ValueError) one bad line, on_reject="raise"
+    ├── MissingPackageError            (ImportError) an extra that is not installed
+    ├── PreconditionError              another writer of an object was faster
     ├── NotEnoughMemoryError           (MemoryError) a log larger than free memory
     ├── ValidationError                (ValueError) a frame breaks the schema
     ├── MissingColumnsError            (ValueError) a frame lacks a column
@@ -25,6 +28,8 @@
     │   └── WriteError                 (OSError) disk full, no permission, ...
     └── (warnings) ToolkitWarning      (UserWarning)
         ├── RejectsWarning             lines were rejected
+        ├── DamageWarning              logs were left off, on_damage="collect"
+        ├── PassedOverWarning          files were found that are not called like logs
         └── PartialResponsesWarning    choices were picked, so usage may be missing
 
 No message holds a word of a prompt or an answer; where a caller needs the cells
@@ -107,7 +112,7 @@ class UnsupportedSourceError(SourceError, ValueError):
 
     def __init__(self, source: str) -> None:
         super().__init__(
-            f"{source}: this version reads local files only; copy the log here first"
+            f"{source}: local paths and s3://bucket/key are read, no other address"
         )
         self.source = source
 
@@ -123,6 +128,14 @@ class UnreadableSourceError(SourceError, OSError):
     def __str__(self) -> str:
         """Return the sentence (an OSError would print its arguments)."""
         return str(self.args[0])
+
+
+class StreamReadTwiceError(SourceError, ValueError):
+    """Standard input, of which nothing is left to read."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(f"{source}: was read already: collect it once and keep that")
+        self.source = source
 
 
 class DamagedLogError(SourceError, ValueError):
@@ -164,6 +177,24 @@ class RejectedLineError(ToolkitError, ValueError):
         self.line = line
         self.code = code
         self.json_path = json_path
+
+
+class MissingPackageError(ToolkitError, ImportError):
+    """A package that only some users need, and that is not installed."""
+
+    def __init__(self, package: str, *, extra: str) -> None:
+        super().__init__(
+            f"{package} is needed: pip install 'completion-toolkit[{extra}]'"
+        )
+        self.package = package
+
+
+class PreconditionError(ToolkitError):
+    """An object that another writer has put in the meantime."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(f"{uri}: another writer was faster")
+        self.uri = uri
 
 
 class NotEnoughMemoryError(ToolkitError, MemoryError):
@@ -302,6 +333,14 @@ class ToolkitWarning(UserWarning):
 
 class RejectsWarning(ToolkitWarning):
     """Some lines of a log were rejected."""
+
+
+class DamageWarning(ToolkitWarning):
+    """Some logs could not be read to their end."""
+
+
+class PassedOverWarning(ToolkitWarning):
+    """A walk over a directory met files that are not called like logs."""
 
 
 class PartialResponsesWarning(ToolkitWarning):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from typing import TYPE_CHECKING, overload
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, overload
 
 import polars as pl
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toolkit.blocks import ArrowStream
+
+Moment: TypeAlias = "str | date | datetime | None"
 
 RESPONSE_KEY = ("log_id", "line")
 LAST_YEAR = 9999  # of the calendar of Python and of every tool behind it
@@ -106,6 +109,54 @@ def check_zone(tz: str) -> str:
         wanted = f'a time zone such as "UTC" or "Europe/Berlin"{hint}'
         raise OptionError("tz", tz, wanted=wanted) from None
     return tz
+
+
+class Span(NamedTuple):
+    """A half-open range of time, in UTC; None is open."""
+
+    start: datetime | None
+    end: datetime | None
+
+    def conditions(self) -> list[pl.Expr]:
+        """Return what `created` must meet; undated responses meet neither."""
+        created = pl.col("created")
+        return [
+            *([created >= self.start] if self.start is not None else []),
+            *([created < self.end] if self.end is not None else []),
+        ]
+
+    def touches(self, day: date) -> bool:
+        """Say whether a day of UTC may hold a moment of the range."""
+        return (self.start is None or day >= self.start.date()) and (
+            self.end is None or day <= self.end.date()
+        )
+
+
+def span(since: Moment, until: Moment, tz: str = "UTC") -> Span:
+    """Read a range of `created`, or raise `OptionError`."""
+    return Span(moment("since", since, tz), moment("until", until, tz))
+
+
+def moment(name: str, value: Moment, tz: str) -> datetime | None:
+    """Read a date, a datetime or its ISO text as a point in time."""
+    if value is None:
+        return None
+    # Imported here: it is needed only where a range is given.
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo(check_zone(tz))
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            wanted = 'a date or a time such as "2026-11-01" or "2026-11-01T12:00Z"'
+            raise OptionError(name, value, wanted=wanted) from None
+    elif not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=zone)
+    try:
+        return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError:
+        raise OptionError(name, value, wanted="a time of the calendar") from None
 
 
 def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:

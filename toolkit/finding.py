@@ -8,14 +8,17 @@ import re
 import stat
 from collections import Counter
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from toolkit import stores
 from toolkit.blocks import STDIN, Source
 from toolkit.errors import (
     ExportGivenError,
     NoLogsError,
     OptionError,
+    SourceError,
     SourceNotFoundError,
     UnreadableSourceError,
     UnsupportedSourceError,
@@ -57,11 +60,10 @@ def find_logs(sources: Sources) -> Found:
         In the order of the arguments, sorted within each; a file that is found twice
         (also by a link) stands once.
     """
-    named = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     passed_over: Counter[str] = Counter()
     logs: list[Source] = []
-    seen: set[tuple[int, int]] = set()
-    for name in (os.fspath(source) for source in named):
+    seen: set[Identity] = set()
+    for name in named_sources(sources):
         for log, identity in expand(name, passed_over):
             if identity not in seen:
                 seen.add(identity)
@@ -71,13 +73,22 @@ def find_logs(sources: Sources) -> Found:
     return Found(logs, dict(passed_over.most_common()))
 
 
-Identity: TypeAlias = tuple[int, int]
+# Device and inode; the address in a store.
+Identity: TypeAlias = "tuple[int, int] | str"
+
+
+def named_sources(sources: Sources) -> list[str]:
+    """Return what the user has named, one by one."""
+    named = [sources] if isinstance(sources, str | os.PathLike) else sources
+    return [os.fspath(source) for source in named]
 
 
 def expand(name: str, passed_over: Counter[str]) -> Iterator[tuple[Source, Identity]]:
     """Yield the logs of one argument, each with what tells it from another file."""
     if name == STDIN:
-        yield Source(STDIN, None), (-1, -1)
+        yield Source(STDIN, None), STDIN
+    elif stores.is_uri(name):
+        yield from expand_uri(name, passed_over)
     elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
         raise UnsupportedSourceError(name)
     elif exists(name):
@@ -104,7 +115,7 @@ def expand_path(
     if not stat.S_ISDIR(status.st_mode):
         yield as_source(name, status)
         return
-    if is_export(Path(name)):
+    if is_export(name):
         raise ExportGivenError(name)
     passed_here: Counter[str] = Counter()
     found = list(walk(name, passed_here, set()))
@@ -148,9 +159,81 @@ def status_of(name: str) -> os.stat_result:
         raise UnreadableSourceError(name, cause=error) from error
 
 
-def is_export(directory: Path) -> bool:
-    """Say whether a directory was written by `toolkit.export`."""
+def is_export(name: str) -> bool:
+    """Say whether a directory, or a prefix of a store, was written by an export."""
+    if stores.is_uri(name):
+        try:
+            return stores.find_object(f"{name.rstrip('/')}/state.json") is not None
+        except OSError:
+            return False
+    directory = Path(name)
     return (directory / "state.json").is_file() and (directory / "choices").is_dir()
+
+
+def expand_uri(
+    uri: str, passed_over: Counter[str]
+) -> Iterator[tuple[Source, Identity]]:
+    """Yield an object, those that a pattern matches, or the logs below a prefix."""
+    try:
+        stored = None if uri.endswith("/") else stores.find_object(uri)
+        if stored is not None:
+            yield Source(uri, stored.size), uri
+        elif glob.has_magic(uri):
+            yield from matching_objects(uri)
+        elif is_export(uri):
+            raise ExportGivenError(uri)
+        else:
+            yield from objects_below(f"{uri.rstrip('/')}/", passed_over)
+    except OSError as error:
+        if isinstance(error, SourceError):
+            raise
+        raise UnreadableSourceError(uri, cause=error) from error
+
+
+def matching_objects(pattern: str) -> Iterator[tuple[Source, Identity]]:
+    """Yield the objects whose address a pattern matches."""
+    fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    wanted = pattern.split("/")
+    matches = [
+        stored
+        for stored in stores.list_objects(fixed)
+        if matches_path(stored.uri.split("/"), wanted)
+    ]
+    if not matches:
+        raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
+    for stored in matches:
+        yield Source(stored.uri, stored.size), stored.uri
+
+
+def matches_path(path: list[str], pattern: list[str]) -> bool:
+    """Match name by name; ``**`` stands for any number of names."""
+    if not pattern or not path:
+        return not pattern and not path
+    if pattern[0] == "**":
+        return any(
+            matches_path(path[skipped:], pattern[1:]) for skipped in range(len(path))
+        )
+    return fnmatchcase(path[0], pattern[0]) and matches_path(path[1:], pattern[1:])
+
+
+def objects_below(
+    prefix: str, passed_over: Counter[str]
+) -> Iterator[tuple[Source, Identity]]:
+    """Yield the logs below a prefix, as a walk over a directory would."""
+    passed_here: Counter[str] = Counter()
+    holds_logs = False
+    for stored in stores.list_objects(prefix):
+        names = stored.uri.removeprefix(prefix).split("/")
+        if any(name.startswith(".") for name in names) or not names[-1]:
+            continue
+        if LOG_NAME.search(names[-1]):
+            holds_logs = True
+            yield Source(stored.uri, stored.size), stored.uri
+        else:
+            passed_here[ending(names[-1])] += 1
+    if not holds_logs:
+        raise NoLogsError(prefix, passed_over=dict(passed_here.most_common()))
+    passed_over.update(passed_here)
 
 
 def walk(

@@ -5,19 +5,16 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit import expressions
+from toolkit.accounting import passed_over_words, reject_counts
 from toolkit.decoding import DECODER
 from toolkit.errors import plural
 from toolkit.validation import validate
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,7 +57,7 @@ class Loaded:
         return int(self.choices.num_rows)
 
     def __repr__(self) -> str:
-        """Say in five lines what was read and what was not."""
+        """Say in five lines what was read and what was not; in more what is wrong."""
         return "\n".join(f"{label:<11}{text}" for label, text in self.summary())
 
     def _repr_html_(self) -> str:
@@ -73,7 +70,7 @@ class Loaded:
         return f"<table>{rows}</table>"
 
     def summary(self) -> list[tuple[str, str]]:
-        """Return five labels, each with its sentence."""
+        """Return labels, each with its sentence: five, and one for each bad log."""
         totals = self.ledger.sum().row(0, named=True)
         return [
             ("logs", self._logs(totals["bytes"] or 0)),
@@ -81,6 +78,15 @@ class Loaded:
             ("tokens", self._tokens(totals)),
             ("set aside", self._set_aside(totals)),
             ("created", self._created()),
+            *[("damaged", error) for error in self.ledger["error"].drop_nulls()],
+            *self._hints(),
+        ]
+
+    def _hints(self) -> list[tuple[str, str]]:
+        odd = self.ledger.filter(pl.col("hint").is_not_null())
+        return [
+            ("no log", f"{source} {hint}")
+            for source, hint in odd.select("source", "hint").rows()
         ]
 
     def _logs(self, size: int) -> str:
@@ -133,22 +139,3 @@ class Loaded:
         if ends["min"] is not None:
             span = f"{ends['min']:%Y-%m-%d %H:%M} to {ends['max']:%Y-%m-%d %H:%M} UTC"
         return f"{span}; {undated:,} undated"
-
-
-def passed_over_words(passed_over: Mapping[str, int]) -> str:
-    """Say how many files a walk did not read, by ending."""
-    kinds = [f"{count:,} {kind}" for kind, count in passed_over.items()]
-    return f"not read: {', '.join(kinds)}"
-
-
-def reject_counts(rejects: pa.Table) -> list[tuple[str, int, str]]:
-    """Return each code with its count and its first ``source:line``, most first."""
-    frame = pl.DataFrame(rejects.select(["log_id", "source", "line", "code"]))
-    first = pl.format("{}:{}", pl.col("source").first(), pl.col("line").first())
-    counts = (
-        frame.sort("log_id", "line")
-        .group_by("code", maintain_order=True)
-        .agg(pl.len().alias("count"), first.alias("first"))
-        .sort("count", "code", descending=[True, False])
-    )
-    return [(code, count, place) for code, count, place in counts.rows()]

@@ -1,4 +1,4 @@
-"""Logs in, tables out: `load` and `batches`, and `scan` of what was exported.
+"""Logs in, tables out: `load` and `batches`.
 
 Nothing is dropped in silence: what is not a row is a reject, a duplicate or a blank
 line, and the ledger counts each.
@@ -7,16 +7,13 @@ line, and the ledger counts each.
 from __future__ import annotations
 
 import os
-import warnings
-from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, cast, get_args
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, get_args
 
-import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from toolkit.accounting import Account
 from toolkit.blocks import (
     MAX_LINE_BYTES,
     STDIN,
@@ -24,34 +21,33 @@ from toolkit.blocks import (
     Content,
     CreatedUnit,
     Decoded,
+    Duplicates,
+    OnDamage,
+    Plan,
     Source,
     check_word,
     make_plan,
 )
-from toolkit.decoding import DECODER, make_decoder
+from toolkit.decoding import make_decoder
 from toolkit.duplicates import Seen
-from toolkit.errors import (
-    DamagedExportError,
-    NotEnoughMemoryError,
-    OptionError,
-    RejectedLineError,
-    RejectsWarning,
-    plural,
-)
-from toolkit.finding import Sources, find_logs, is_export
-from toolkit.loaded import Loaded, reject_counts
-from toolkit.schema import LEDGER, REJECTS, choices_table
+from toolkit.errors import NotEnoughMemoryError, OptionError, RejectedLineError
+from toolkit.finding import Sources, find_logs
+from toolkit.loaded import Loaded
+from toolkit.schema import REJECTS
 from toolkit.sources import blocks
-from toolkit.state import CHOICES_DIR, REJECTS_DIR, read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from toolkit.blocks import Plan
-
-Duplicates = Literal["drop", "keep"]
 OnReject = Literal["collect", "raise"]
 
+# A call of pandera costs the same for a thousand rows as for many.
+GATE_ROWS = 65_536
+GATE_BYTES = 64 * 1024 * 1024
+# Each batch takes some kilobytes however few rows it has: tiny logs have a batch each.
+GATE_BATCHES = 1024
+# Batches with fewer rows than that, on the average, are copied into one.
+SMALL_BATCH_ROWS = 256
 
 # Bytes of a table for each byte of its log, measured on data/sample/chat.jsonl; lines
 # shorter than its thousand bytes take more. A compressed log holds several times its
@@ -60,56 +56,86 @@ TABLE_BYTES = {"keep": 0.8, "drop": 0.35}
 INFLATION = 4
 
 
-class Ledger:
-    """Adds up what became of the lines of each log."""
+class LogOptions(TypedDict, total=False):
+    """What may be said of how logs are to be read; an export has settled it."""
 
-    SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
-
-    def __init__(self, logs: Sequence[Source]) -> None:
-        self.logs = logs
-        self.counts: list[Counter[str]] = [Counter() for _ in logs]
-
-    def add(self, decoded: Decoded) -> None:
-        """Count one block."""
-        counts = self.counts[decoded.log_id]
-        rejected = len(decoded.rejects)
-        errors = count_equal(decoded.rejects.column("code"), "error_response")
-        counts.update(
-            bytes=decoded.bytes,
-            lines=decoded.lines,
-            blank=decoded.blank,
-            responses=count_equal(decoded.choices.column("choice_position"), 0),
-            duplicates=decoded.duplicates,
-            pending_bytes=decoded.pending,
-            errors=errors,
-            rejected=rejected - errors,
-            choices=len(decoded.choices),
-        )
-        for name in self.SUMS:
-            counts[name] += pc.sum(decoded.choices.column(name), min_count=0).as_py()
-
-    def frame(self) -> pl.DataFrame:
-        """Return the ledger: one row a log."""
-        rows = [
-            {
-                "log_id": log_id,
-                "source": log.name,
-                "decoder": DECODER,
-                **{name: self.counts[log_id][name] for name in self.totals()},
-            }
-            for log_id, log in enumerate(self.logs)
-        ]
-        return pl.DataFrame(rows, schema=LEDGER.polars, orient="row")
-
-    @staticmethod
-    def totals() -> list[str]:
-        """Return the names of the columns that are counts or sums."""
-        return [column.name for column in LEDGER.columns if column.type == pa.int64()]
+    content: Content
+    duplicates: Duplicates
+    tags: Mapping[str, str] | None
+    response_path: str | None
+    created_unit: CreatedUnit
+    max_line_bytes: int
+    on_damage: OnDamage
 
 
-def count_equal(column: pa.Array, value: object) -> int:
-    """Count the cells that equal a value."""
-    return int(pc.sum(pc.equal(column, value), min_count=0).as_py())
+@dataclass(frozen=True)
+class Reading:
+    """Logs that were found, and how they are to be read."""
+
+    logs: Sequence[Source]
+    passed_over: dict[str, int]
+    plan: Plan
+    duplicates: Duplicates = "drop"
+    on_damage: OnDamage = "raise"
+    max_lines: int | None = None
+    progress: Callable[[int], None] | None = None
+
+    def decoded(self) -> Iterator[Decoded]:
+        """Yield the blocks of the logs, decoded, without repeats if that is wanted."""
+        decoder = make_decoder(self.plan)
+        seen = Seen() if self.duplicates == "drop" else None
+        log_id, position = -1, 0
+        for block in first_lines(self.blocks(), self.max_lines):
+            decoded = decoder.decode(block)
+            decoded = decoded._replace(head=block.head, error=block.error)
+            if block.log_id != log_id:
+                log_id, position = block.log_id, 0
+            if self.progress is not None:
+                self.progress(block.position - position)
+            position = block.position
+            yield decoded if seen is None else seen.without_repeats(decoded)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks of log after log."""
+        for log_id, log in enumerate(self.logs):
+            yield from blocks(
+                log,
+                log_id,
+                max_line_bytes=self.plan.max_line_bytes,
+                on_damage=self.on_damage,
+            )
+
+    def without_text(self) -> Reading:
+        """Return the same logs, read without the text of their messages."""
+        return replace(self, plan=replace(self.plan, content="drop"))
+
+
+def open_logs(
+    sources: Sources,
+    *,
+    max_lines: int | None = None,
+    leave_pending: bool = False,
+    progress: Callable[[int], None] | None = None,
+    **options: Unpack[LogOptions],
+) -> Reading:
+    """Check the options and find the logs; nothing is read yet."""
+    duplicates = options.get("duplicates", "drop")
+    on_damage = options.get("on_damage", "raise")
+    check_word("duplicates", duplicates, get_args(Duplicates))
+    check_word("on_damage", on_damage, get_args(OnDamage))
+    check_max_lines(max_lines)
+    plan = make_plan(
+        content=options.get("content", "keep"),
+        tags=options.get("tags"),
+        response_path=options.get("response_path"),
+        created_unit=options.get("created_unit", "s"),
+        max_line_bytes=options.get("max_line_bytes", MAX_LINE_BYTES),
+        leave_pending=leave_pending,
+    )
+    found = find_logs(sources)
+    return Reading(
+        found.logs, found.passed_over, plan, duplicates, on_damage, max_lines, progress
+    )
 
 
 def batches(
@@ -122,6 +148,7 @@ def batches(
     created_unit: CreatedUnit = "s",
     max_lines: int | None = None,
     max_line_bytes: int = MAX_LINE_BYTES,
+    on_damage: OnDamage = "raise",
 ) -> Iterator[Decoded]:
     """Read logs block by block, in order, in constant memory.
 
@@ -132,7 +159,8 @@ def batches(
     Decoded
         `choices` and `rejects` as Arrow record batches, the counts of the block, and
         the log that it is from. Rows come as they are read: of a compressed log that
-        turns out to be damaged the first ones have been yielded when the error comes.
+        turns out to be damaged the first ones have been yielded when the error comes
+        (not so with ``on_damage="collect"``, where the last block has the `error`).
 
     Examples
     --------
@@ -141,34 +169,17 @@ def batches(
     >>> rows == toolkit.load("data/sample").choices.num_rows
     True
     """
-    check_word("duplicates", duplicates, get_args(Duplicates))
-    check_max_lines(max_lines)
-    plan = make_plan(
+    return open_logs(
+        sources,
         content=content,
+        duplicates=duplicates,
         tags=tags,
         response_path=response_path,
         created_unit=created_unit,
+        max_lines=max_lines,
         max_line_bytes=max_line_bytes,
-    )
-    logs = find_logs(sources).logs
-    return decoded_blocks(logs, plan, duplicates, max_lines)
-
-
-def decoded_blocks(
-    logs: Sequence[Source], plan: Plan, duplicates: Duplicates, max_lines: int | None
-) -> Iterator[Decoded]:
-    """Yield the blocks of the logs, decoded, without repeats if that is wanted."""
-    decoder = make_decoder(plan)
-    seen = Seen() if duplicates == "drop" else None
-    for block in first_lines(all_blocks(logs, plan), max_lines):
-        decoded = decoder.decode(block)
-        yield decoded if seen is None else seen.without_repeats(decoded)
-
-
-def all_blocks(logs: Sequence[Source], plan: Plan) -> Iterator[Block]:
-    """Yield the blocks of log after log."""
-    for log_id, log in enumerate(logs):
-        yield from blocks(log, log_id, max_line_bytes=plan.max_line_bytes)
+        on_damage=on_damage,
+    ).decoded()
 
 
 def first_lines(stream: Iterator[Block], max_lines: int | None) -> Iterator[Block]:
@@ -207,6 +218,54 @@ def check_max_lines(max_lines: int | None) -> None:
         raise OptionError("max_lines", max_lines, wanted="0 or more, or None")
 
 
+class Waiting:
+    """Batches that wait until they are worth a call of pandera, or a row group."""
+
+    def __init__(self, schema: pa.Schema, rows: int = GATE_ROWS) -> None:
+        self.schema = schema
+        self.enough = rows
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        self.batches: list[pa.RecordBatch] = []
+        self.rows = self.bytes = 0
+
+    def add(self, batch: pa.RecordBatch) -> pa.Table | None:
+        """Take a batch; return all that waits once it is enough."""
+        if len(batch):
+            self.batches.append(batch)
+            self.rows += len(batch)
+            self.bytes += batch.nbytes
+        is_enough = (
+            self.rows >= self.enough
+            or self.bytes >= GATE_BYTES
+            or len(self.batches) >= GATE_BATCHES
+        )
+        return self.take() if is_enough else None
+
+    def take(self) -> pa.Table:
+        """Return all that waits, perhaps nothing."""
+        table = pa.Table.from_batches(self.batches, self.schema)
+        if self.rows < SMALL_BATCH_ROWS * len(self.batches):
+            table = table.combine_chunks()
+        self.clear()
+        return table
+
+
+def gathered(
+    stream: Iterable[Decoded], schema: pa.Schema, rows: int = GATE_ROWS
+) -> Iterator[pa.Table]:
+    """Yield the choices of blocks in tables that are worth a call of pandera."""
+    waiting = Waiting(schema, rows)
+    for decoded in stream:
+        table = waiting.add(decoded.choices)
+        if table is not None:
+            yield table
+    if waiting.rows:
+        yield waiting.take()
+
+
 def load(
     sources: Sources,
     *,
@@ -216,6 +275,7 @@ def load(
     response_path: str | None = None,
     created_unit: CreatedUnit = "s",
     on_reject: OnReject = "collect",
+    on_damage: OnDamage = "raise",
     max_lines: int | None = None,
     max_line_bytes: int = MAX_LINE_BYTES,
     progress: Callable[[int], None] | None = None,
@@ -225,7 +285,8 @@ def load(
     Parameters
     ----------
     sources
-        A path, a directory, a glob, ``-`` for standard input, or a sequence of them.
+        A path, a directory, a glob, ``-`` for standard input, an address
+        ``s3://bucket/key`` (also with a glob or of a folder), or a sequence of them.
         Plain, gzip and zstd are told apart by their first bytes.
     content
         ``"drop"`` leaves the text of messages null; `content_chars` is kept.
@@ -242,6 +303,11 @@ def load(
     on_reject
         ``"collect"`` puts bad lines into `rejects` and warns once; ``"raise"`` stops
         at the first with `RejectedLineError`.
+    on_damage
+        ``"raise"`` stops at a log that is damaged or cannot be read; ``"collect"``
+        keeps what was verified before the damage and every other log, warns once, and
+        says the fault in the `error` column of the ledger. A compressed log is then
+        read twice.
     max_lines
         Read at most so many lines in all.
     max_line_bytes
@@ -266,6 +332,8 @@ def load(
     -----
     RejectsWarning
         Once, if lines were rejected.
+    DamageWarning
+        Once, if logs are damaged and ``on_damage="collect"``.
 
     Examples
     --------
@@ -274,52 +342,50 @@ def load(
     >>> log.choices.num_rows >= 90
     True
     """
-    check_word("duplicates", duplicates, get_args(Duplicates))
     check_word("on_reject", on_reject, get_args(OnReject))
-    check_max_lines(max_lines)
-    plan = make_plan(
+    reading = open_logs(
+        sources,
         content=content,
+        duplicates=duplicates,
         tags=tags,
         response_path=response_path,
         created_unit=created_unit,
+        max_lines=max_lines,
         max_line_bytes=max_line_bytes,
+        on_damage=on_damage,
+        progress=progress,
     )
-    found = find_logs(sources)
     if max_lines is None:
-        check_memory(found.logs, content)
-    ledger = Ledger(found.logs)
-    choices, rejects = [], []
-    read = with_progress(
-        decoded_blocks(found.logs, plan, duplicates, max_lines), progress
-    )
-    for decoded in read:
+        check_memory(reading.logs, content)
+    account = Account(reading.logs)
+    choices, rejects = Tables(reading.plan.table.arrow), Tables(REJECTS.arrow)
+    for decoded in account.noting(reading.decoded()):
         if on_reject == "raise" and len(decoded.rejects):
             raise first_reject(decoded)
-        ledger.add(decoded)
-        choices.append(decoded.choices)
-        rejects.append(decoded.rejects)
-    loaded = Loaded(
-        pa.Table.from_batches(choices, plan.table.arrow),
-        pa.Table.from_batches(rejects, REJECTS.arrow),
-        ledger.frame(),
-        found.passed_over,
+        choices.add(decoded.choices)
+        rejects.add(decoded.rejects)
+    account.warn()
+    return Loaded(
+        choices.whole(), rejects.whole(), account.frame(), reading.passed_over
     )
-    warn_of_rejects(loaded)
-    return loaded
 
 
-def with_progress(
-    stream: Iterator[Decoded], progress: Callable[[int], None] | None
-) -> Iterator[Decoded]:
-    """Tell how many bytes of the files were read with each block."""
-    log_id, position = -1, 0
-    for decoded in stream:
-        if decoded.log_id != log_id:
-            log_id, position = decoded.log_id, 0
-        if progress is not None:
-            progress(decoded.position - position)
-        position = decoded.position
-        yield decoded
+class Tables:
+    """Batches on their way to one table."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.waiting = Waiting(schema)
+        self.tables: list[pa.Table] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take a batch."""
+        table = self.waiting.add(batch)
+        if table is not None:
+            self.tables.append(table)
+
+    def whole(self) -> pa.Table:
+        """Return all that was added."""
+        return pa.concat_tables([*self.tables, self.waiting.take()])
 
 
 def first_reject(decoded: Decoded) -> RejectedLineError:
@@ -327,21 +393,6 @@ def first_reject(decoded: Decoded) -> RejectedLineError:
     row = decoded.rejects.slice(0, 1).to_pylist()[0]
     return RejectedLineError(
         **{key: row[key] for key in ("source", "line", "code", "reason", "json_path")}
-    )
-
-
-def warn_of_rejects(loaded: Loaded) -> None:
-    """Say once, in one line and without content, that lines were rejected."""
-    if not loaded.rejects.num_rows:
-        return
-    counts = reject_counts(loaded.rejects)
-    codes = [f"{count:,} {code}" for code, count, _ in counts]
-    place = counts[0][2]
-    lines = plural(loaded.rejects.num_rows, "line")
-    warnings.warn(
-        f"{lines} became no rows: {', '.join(codes)} (first: {place}); see .rejects",
-        RejectsWarning,
-        stacklevel=3,
     )
 
 
@@ -379,110 +430,3 @@ def total_memory() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return None
-
-
-# What an export holds.
-
-
-def scan(directory: str | os.PathLike[str]) -> pl.LazyFrame:
-    """Read the choices of an export, lazily.
-
-    Parameters
-    ----------
-    directory
-        What `toolkit.export` has written.
-
-    Returns
-    -------
-    pl.LazyFrame
-        One row per choice with the dtypes of `toolkit.schema.CHOICES`, and the tags
-        that it was exported with.
-
-    Raises
-    ------
-    NotAnExportError
-        If no export was committed there.
-    DamagedExportError
-        If a part is unreadable, or the parts do not hold the rows of the ledger.
-
-    Examples
-    --------
-    >>> import tempfile, toolkit
-    >>> to = tempfile.mkdtemp()
-    >>> done = toolkit.export("data/sample/chat.jsonl", to=to)
-    >>> toolkit.scan(to).select("model", "total_tokens").collect_schema()
-    Schema([('model', String), ('total_tokens', Int64)])
-    """
-    state = read_state(directory)
-    table = choices_table(state.tags)
-    parts = sorted((Path(directory) / CHOICES_DIR).glob("*/*.parquet"))
-    rows = sum(rows_of(part) for part in parts)
-    wanted = state.ledger["choices"].sum()
-    if rows != wanted:
-        fault = f"its parts hold {rows:,} rows where {wanted:,} were committed"
-        raise DamagedExportError(os.fspath(directory), fault=fault)
-    if not parts:
-        return table.empty().lazy()
-    return pl.scan_parquet(
-        parts, hive_partitioning=False, glob=False, schema=dict(table.polars)
-    )
-
-
-def rows_of(part: Path) -> int:
-    """Return the number of rows that a part says it has."""
-    try:
-        return int(pq.read_metadata(part).num_rows)
-    except (OSError, pa.ArrowException) as error:
-        raise DamagedExportError(str(part), fault="it is no Parquet") from error
-
-
-def ledger(directory: str | os.PathLike[str]) -> pl.DataFrame:
-    """Return the ledger of an export: one row per log; see `toolkit.schema.LEDGER`."""
-    return read_state(directory).ledger
-
-
-def rejects(directory: str | os.PathLike[str]) -> pl.DataFrame:
-    """Return the rejects of an export, one row per line: `toolkit.schema.REJECTS`.
-
-    They hold the bytes of the lines, which may be private.
-    """
-    read_state(directory)
-    parts = sorted((Path(directory) / REJECTS_DIR).glob("*.parquet"))
-    if not parts:
-        return REJECTS.empty()
-    try:
-        return pl.read_parquet(parts, glob=False).sort("log_id", "line")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        where = str(Path(directory) / REJECTS_DIR)
-        raise DamagedExportError(where, fault="a part is unreadable") from error
-
-
-class LogOptions(TypedDict, total=False):
-    """What may be said of a log, and is settled in an export."""
-
-    tags: Mapping[str, str] | None
-    response_path: str | None
-    created_unit: CreatedUnit
-
-
-def is_one_export(sources: Sources, options: LogOptions) -> bool:
-    """Say whether an export is meant; it was made with its options."""
-    if not (isinstance(sources, str | os.PathLike) and is_export(Path(sources))):
-        return False
-    for name, value in options.items():
-        if value not in (None, {}, "s"):
-            wanted = "nothing: an export keeps the options it was made with"
-            raise OptionError(name, value, wanted=wanted)
-    return True
-
-
-def open_choices(
-    sources: Sources,
-    *,
-    progress: Callable[[int], None] | None = None,
-    **options: Unpack[LogOptions],
-) -> pl.LazyFrame:
-    """Return the choices of an export, or of logs without their text, lazily."""
-    if is_one_export(sources, options):
-        return scan(cast("str", sources))
-    return load(sources, content="drop", progress=progress, **options).frame.lazy()

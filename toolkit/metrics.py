@@ -7,9 +7,7 @@ of responses that it could not see.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, TypeAlias
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -26,6 +24,7 @@ from toolkit.expressions import (
     first_choice,
     period,
     period_end,
+    span,
     warn_of_picked_choices,
 )
 from toolkit.schema import CHOICES
@@ -34,10 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toolkit.blocks import ArrowStream
+    from toolkit.expressions import Moment
 
 
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
-Moment: TypeAlias = "str | date | datetime | None"
 
 TOKENS = (
     "prompt_tokens",
@@ -150,7 +149,7 @@ def token_usage(
     if isinstance(choices, pl.DataFrame):
         warn_if_picked(choices)
     usage = (
-        frame.filter(first_choice(), *created_range(since, until, tz))
+        frame.filter(first_choice(), *span(since, until, tz).conditions())
         .group_by(period(every, tz), *series)
         .agg(
             pl.len().alias("responses"),
@@ -183,7 +182,7 @@ def check_options(
     check_period(every)
     check_zone(tz)
     check_series([by] if isinstance(by, str) else by)
-    created_range(since, until, tz)
+    span(since, until, tz)
 
 
 def frame_of(choices: ArrowStream) -> pl.DataFrame:
@@ -224,36 +223,6 @@ def warn_if_picked(choices: pl.DataFrame) -> None:
     except MissingColumnsError:
         return
     warn_of_picked_choices(choices)
-
-
-def created_range(since: Moment, until: Moment, tz: str) -> list[pl.Expr]:
-    """Return the conditions of a half-open range of `created`."""
-    start, end = moment("since", since, tz), moment("until", until, tz)
-    conditions = []
-    if start is not None:
-        conditions.append(pl.col("created") >= start)
-    if end is not None:
-        conditions.append(pl.col("created") < end)
-    return conditions
-
-
-def moment(name: str, value: Moment, tz: str) -> datetime | None:
-    """Read a date, a datetime or its ISO text as a point in time."""
-    if value is None:
-        return None
-    zone = ZoneInfo(check_zone(tz))
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            wanted = 'a date or a time such as "2026-11-01" or "2026-11-01T12:00Z"'
-            raise OptionError(name, value, wanted=wanted) from None
-    elif not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day, tzinfo=zone)
-    try:
-        return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
-    except OverflowError:
-        raise OptionError(name, value, wanted="a time of the calendar") from None
 
 
 def check_sums(usage: pl.DataFrame) -> None:

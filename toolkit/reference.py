@@ -277,11 +277,16 @@ class Reference:
         """Turn the lines of a block into rows and rejects."""
         rows: list[list[Cell]] = [[] for _ in self.plan.table.columns]
         rejects: list[tuple[Cell, ...]] = []
+        longest = self.plan.max_line_bytes
         lines = blank = pending = 0
+        if is_white(block, longest):
+            # One by one, the lines of a bomb of line feeds would take hours.
+            lines = blank = block.data.count(b"\n")
+            block = block._replace(data=b"")
         for line, offset, raw, tail in split(block):
             lines += 1
             waits = tail and self.leaves(block)
-            if not raw.strip(b" \t\r"):
+            if len(raw) <= longest and not raw.strip(b" \t\r"):
                 if waits:
                     lines, pending = lines - 1, len(raw)
                 else:
@@ -392,6 +397,13 @@ def split(block: Block) -> Iterator[tuple[int, int, bytes, bool]]:
                 place == last,
             )
         offset += len(piece) + 1
+
+
+def is_white(block: Block, longest: int) -> bool:
+    """Say whether a block holds nothing but blank lines, none of them too long."""
+    if block.tail or len(block.data) > longest:
+        return False
+    return not block.data.strip(b" \t\r\n")
 
 
 def reject(

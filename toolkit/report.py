@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from toolkit import charts, metrics
 from toolkit.blocks import check_word
-from toolkit.loading import open_choices
+from toolkit.expressions import span
+from toolkit.scanning import scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
-    from toolkit.blocks import CreatedUnit
+    from toolkit.blocks import CreatedUnit, OnDamage
+    from toolkit.expressions import Moment
     from toolkit.finding import Sources
-    from toolkit.metrics import Choices, Moment
+    from toolkit.metrics import Choices
 
 
 class Shown(NamedTuple):
@@ -43,6 +45,7 @@ def plot(
     tags: Mapping[str, str] | None = None,
     response_path: str | None = None,
     created_unit: CreatedUnit = "s",
+    on_damage: OnDamage = "raise",
     progress: Callable[[int], None] | None = None,
 ) -> Axes:
     """Draw a metric of logs or of an export.
@@ -52,13 +55,13 @@ def plot(
     metric
         ``"token_usage"``.
     sources
-        Logs as in `toolkit.load`, the directory of one export, or choices that are
-        at hand: a frame, a `Loaded`.
+        Logs or exports as in `toolkit.scan`, or choices that are at hand: a frame, a
+        `Loaded`.
     every, by, tz, since, until
         As in the metric: see `toolkit.metrics.token_usage`.
     ax
         Where to draw; a new figure unless given.
-    tags, response_path, created_unit, progress
+    tags, response_path, created_unit, on_damage, progress
         As in `toolkit.load`; an export keeps those that it was made with.
 
     Returns
@@ -77,8 +80,12 @@ def plot(
     metrics.check_options(every=every, by=by, tz=tz, since=since, until=until)
     shown = SHOWN[metric]
     if isinstance(sources, str | os.PathLike | list | tuple):
-        sources = open_choices(
+        within = span(since, until, tz)
+        sources = scan(
             cast("Sources", sources),
+            since=within.start,
+            until=within.end,
+            on_damage=on_damage,
             progress=progress,
             tags=tags,
             response_path=response_path,

@@ -548,8 +548,13 @@ LEDGER = Table(
         Column(
             "decoder", pa.string(), "R", "given", "kernel or reference", nullable=False
         ),
+        Column("error", pa.string(), "R", "given", "what ended the log before its end"),
         Column(
-            "error", pa.string(), "R", "given", "what was wrong with the compression"
+            "hint",
+            pa.string(),
+            "R",
+            "given",
+            "what a log without any response looks like, and what to do",
         ),
     ),
     key=("log_id",),

@@ -1,194 +1,50 @@
-"""From a log to blocks of whole lines: reading, decompression, framing.
+"""From a log to blocks of whole lines: opening, reading, framing.
 
-The only module that opens a log. Compression is known by its first bytes, never by a
-name; every gzip member's CRC and every zstd checksum is verified.
+The only module that opens a log.
 """
 
 from __future__ import annotations
 
 import errno
-import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-import zstandard
-from isal import isal_zlib
-from isal.igzip_lib import IsalError
-
-from toolkit.blocks import STDIN, Block, Source
-from toolkit.errors import (
-    DamagedLogError,
-    UnreadableSourceError,
-)
+from toolkit import stores
+from toolkit.blocks import STDIN, Block, OnDamage, Source
+from toolkit.compression import Feed, chunks, codec_of
+from toolkit.errors import SourceError, UnreadableSourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 BLOCK_BYTES = 1024 * 1024
-READ_BYTES = 256 * 1024
-# zstd stores a run of 128 KiB in 4 bytes: fed 4 KiB at a time, no step of a bomb
-# gives more than 128 MiB.
-ZSTD_READ_BYTES = 4 * 1024
+# How much of its beginning tells what a file is that turns out to be no log.
+HEAD_BYTES = 64 * 1024
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class Feed:
-    """The bytes of a file, with the position, and a place to put back what is over."""
-
-    def __init__(self, file: BinaryIO, name: str) -> None:
-        self.file = file
-        self.name = name
-        self.position = 0
-        self.over = b""
-
-    def read(self, size: int) -> bytes:
-        """Return up to `size` bytes, none at the end."""
-        if self.over:
-            data, self.over = self.over[:size], self.over[size:]
-        else:
-            try:
-                data = self.file.read(size)
-            except OSError as error:
-                raise UnreadableSourceError(self.name, cause=error) from error
-        self.position += len(data)
-        return data
-
-    def put_back(self, data: bytes) -> None:
-        """Take back bytes that were read too far."""
-        self.over = data + self.over
-        self.position -= len(data)
-
-    def peek(self, size: int) -> bytes:
-        """Return the next bytes without reading past them."""
-        data = b""
-        while len(data) < size and (more := self.read(size - len(data))):
-            data += more
-        self.put_back(data)
-        return data
-
-
-class Codec(NamedTuple):
-    """One kind of compression."""
-
-    name: str
-    magic: re.Pattern[bytes]
-    member: Callable[[Feed], Iterator[bytes]]
-
-
-# isal declares its error as an instance.
-INFLATE_ERRORS = cast("tuple[type[Exception], ...]", (IsalError, zstandard.ZstdError))
-
-
-class EndOfFile(Exception):  # noqa: N818 - caught in this module
-    """A member that the file ends in."""
-
-
-def gzip_member(feed: Feed) -> Iterator[bytes]:
-    """Inflate one gzip member; its CRC and length are checked at its end."""
-    inflater = isal_zlib.decompressobj(wbits=31)
-    while not inflater.eof:
-        data = inflater.unconsumed_tail or feed.read(READ_BYTES)
-        inflated = inflater.decompress(data, READ_BYTES)
-        if inflated:
-            yield inflated
-        elif not data:
-            raise EndOfFile
-    feed.put_back(inflater.unused_data)
-
-
-def zstd_frame(feed: Feed) -> Iterator[bytes]:
-    """Inflate one zstd frame; its checksum is checked at its end if it has one."""
-    inflater = zstandard.ZstdDecompressor().decompressobj()
-    while not inflater.eof:
-        data = feed.read(ZSTD_READ_BYTES)
-        if not data:
-            raise EndOfFile
-        inflated = inflater.decompress(data)
-        for at in range(0, len(inflated), READ_BYTES):
-            yield inflated[at : at + READ_BYTES]
-    feed.put_back(inflater.unused_data)
-
-
-GZIP = Codec("gzip", re.compile(rb"\x1f\x8b"), gzip_member)
-# The second form is a frame to skip: pzstd and other tools write it.
-ZSTD = Codec(
-    "zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), zstd_frame
-)
-
-
-def chunks(feed: Feed) -> Iterator[bytes]:
-    """Yield the decompressed bytes of a log."""
-    codec = codec_of(feed)
-    if codec is not None:
-        yield from inflate(feed, codec)
-        return
-    while data := feed.read(READ_BYTES):
-        yield data
-
-
-def codec_of(feed: Feed) -> Codec | None:
-    """Tell the compression by the first bytes; None is plain."""
-    head = feed.peek(4)
-    return next((codec for codec in (GZIP, ZSTD) if codec.magic.match(head)), None)
-
-
-def inflate(feed: Feed, codec: Codec) -> Iterator[bytes]:
-    """Yield the decompressed bytes of every member, or raise where one is damaged."""
-    verified = 0
-    while head := feed.peek(4):
-        start, size, lines = feed.position, 0, 0
-        fault = ""
-        if codec.magic.match(head):
-            try:
-                for data in codec.member(feed):
-                    size += len(data)
-                    lines += data.count(b"\n")
-                    yield data
-            except EndOfFile:
-                fault = "is cut off by the end of the file"
-            except INFLATE_ERRORS as error:
-                fault = corruption(codec, error)
-        elif is_padding(feed, head):
-            return
-        else:
-            fault = f"is not {codec.name}: other bytes follow the compressed ones"
-        if fault:
-            raise DamagedLogError(
-                feed.name, byte=start, verified=verified, lines=lines, fault=fault
-            )
-        verified += size
-
-
-def corruption(codec: Codec, error: Exception) -> str:
-    """Say what a decompressor refused."""
-    if "too much memory" in str(error):
-        return "needs a window over 128 MiB (zstd --long): unpack it by hand first"
-    return f"is corrupt ({codec.name}: {error})"
-
-
-def is_padding(feed: Feed, head: bytes) -> bool:
-    """Say whether only zeros follow, as tapes and block devices leave them."""
-    if head.strip(b"\0"):
-        return False
-    while data := feed.read(READ_BYTES):
-        if data.strip(b"\0"):
-            return False
-    return True
-
-
-def open_log(source: Source) -> BinaryIO:
-    """Open a log for reading, unbuffered."""
+@contextmanager
+def opened(source: Source) -> Iterator[BinaryIO]:
+    """Open a log for reading, unbuffered; standard input stays open."""
     if source.path == STDIN:
         if sys.stdin is None:
             closed = OSError(errno.EBADF, "standard input is closed")
             raise UnreadableSourceError(source.name, cause=closed)
-        return sys.stdin.buffer
+        yield sys.stdin.buffer
+        return
     try:
-        return Path(source.path).open("rb", buffering=0)
+        if stores.is_uri(source.path):
+            file = stores.open_object(source.path)
+        else:
+            unbuffered = Path(source.path).open("rb", buffering=0)  # noqa: SIM115
+            file = cast("BinaryIO", unbuffered)
     except OSError as error:
         raise UnreadableSourceError(source.name, cause=error) from error
+    with file:
+        yield file
 
 
 def blocks(
@@ -196,18 +52,42 @@ def blocks(
     log_id: int,
     *,
     max_line_bytes: int,
-    block_bytes: int = BLOCK_BYTES,
+    block_bytes: int | None = None,
+    on_damage: OnDamage = "raise",
 ) -> Iterator[Block]:
-    """Yield a log as blocks of whole lines, in order, with line numbers and offsets."""
-    file = open_log(source)
-    try:
+    """Yield a log as blocks of whole lines, in order, with line numbers and offsets.
+
+    Of a damaged log an error is raised where the damage is met; with ``"collect"`` the
+    blocks end before it, and a last one without data carries the error.
+    """
+    framer = Framer(log_id, source.name, max_line_bytes, block_bytes or BLOCK_BYTES)
+    if on_damage == "raise":
+        yield from framer.frame(read(source, framer))
+        return
+    faults: list[SourceError] = []
+    stream = read(source, framer, verify_first=True)
+    yield from framer.frame(until_fault(stream, faults))
+    for fault in faults:
+        yield framer.block(b"", tail=True)._replace(error=str(fault))
+
+
+def read(
+    source: Source, framer: Framer, *, verify_first: bool = False
+) -> Iterator[bytes]:
+    """Yield the decompressed bytes of a log, and tell the framer where it is."""
+    with opened(source) as file:
         feed = Feed(file, source.name)
-        framer = Framer(log_id, source.name, max_line_bytes, block_bytes)
         framer.growing = source.size is not None and codec_of(feed) is None
-        yield from framer.frame(chunks(feed), lambda: feed.position)
-    finally:
-        if source.path != STDIN:
-            file.close()
+        framer.position = lambda: feed.position
+        yield from chunks(feed, verify_first=verify_first)
+
+
+def until_fault(stream: Iterator[bytes], faults: list[SourceError]) -> Iterator[bytes]:
+    """Yield a stream, and note the fault that ends it instead of raising it."""
+    try:
+        yield from stream
+    except SourceError as fault:
+        faults.append(fault)
 
 
 class Framer:
@@ -232,18 +112,18 @@ class Framer:
         self.unsaid = 0  # bytes before it that no block has accounted for
         self.skipped = 0  # bytes of a line that is too long, already dropped
         self.ends_in_cr = False
+        self.head = b""  # the beginning of the log, until a block carries it
         self.growing = False
         self.position: Callable[[], int] = int
 
-    def frame(
-        self, stream: Iterable[bytes], position: Callable[[], int]
-    ) -> Iterator[Block]:
+    def frame(self, stream: Iterable[bytes]) -> Iterator[Block]:
         """Yield the blocks of a stream."""
-        self.position = position
         for chunk in without_mark(stream):
             if chunk is BYTE_ORDER_MARK:
                 self.offset = self.unsaid = len(chunk)
                 continue
+            if self.line == 1 and len(self.head) < HEAD_BYTES:
+                self.head += chunk[: HEAD_BYTES - len(self.head)]
             yield from self.add(chunk)
         if self.skipped:
             yield self.skip_block(b"", tail=True)
@@ -302,7 +182,9 @@ class Framer:
             tail,
             self.growing,
             skipped,
+            self.head,
         )
+        self.head = b""
         self.line += data.count(b"\n")
         self.offset += size
         self.unsaid = 0

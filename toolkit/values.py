@@ -172,7 +172,8 @@ def join_parts(raw: bytes, kind: str) -> str | None:
         if part[0] == ord('"'):
             texts.append(_string(part))
         elif part[0] == ord("[") and kind != "text":
-            texts.append(join_parts_below(part, (place, kind)) or "")
+            below = join_parts_below(part, (place, kind))
+            texts += [] if below is None else [below]
         else:
             raise wrong_type("a string", part, (place, kind))
     return "".join(texts) if texts else None
@@ -299,6 +300,11 @@ def read_logprob_sum(raw: bytes) -> float | None:
     return total if math.isfinite(total) else None
 
 
+# The kinds of tool that a call may name, and where each keeps its input; the second is
+# read only for what the first does not say.
+TOOLS = {"function": "arguments", "custom": "input"}
+
+
 def read_tool_calls(raw: bytes) -> list[dict[str, str | None]] | None:
     """Read a list of tool calls: functions, or custom tools; {} is nothing."""
     if raw[0] == ord("{") and not Node(raw).fields:
@@ -310,13 +316,14 @@ def read_tool_calls(raw: bytes) -> list[dict[str, str | None]] | None:
         if item[0] != ord("{"):
             raise wrong_type("an object", item, (place,))
         call = Node(item, (place,))
-        tools = [(call.child("function"), "arguments"), (call.child("custom"), "input")]
         calls.append(
             {
                 "id": call_text(call, "id"),
                 "type": call_text(call, "type"),
-                "name": first(call_text(tool, "name") for tool, _ in tools),
-                "arguments": first(call_input(tool, key) for tool, key in tools),
+                "name": first(call_text(call.child(tool), "name") for tool in TOOLS),
+                "arguments": first(
+                    call_input(call.child(tool), key) for tool, key in TOOLS.items()
+                ),
             }
         )
     return calls

@@ -1,0 +1,518 @@
+"""What the contract says of one line, in plain Python that shares no code with us.
+
+It reads like docs/contract.md and shared/CONTRACT.md, section by section, with the
+standard library alone (xxhash but for the hash), and takes its time. Left out is the
+limit on how often facts of the response may be repeated; no line of the tests is large.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import MAX_PREC, ROUND_HALF_EVEN, Context, Decimal
+from functools import partial, reduce
+from itertools import accumulate
+from json.decoder import JSONObject
+from json.scanner import py_make_scanner
+from operator import add
+from typing import Any, NoReturn, TypeAlias
+
+import xxhash
+
+Row: TypeAlias = dict[str, Any]
+Json: TypeAlias = Any  # None, bool, str, Number, list or Object
+Read: TypeAlias = Callable[[Json, str], Any]  # the cell, of a value and its path
+
+LEVELS = 512
+LARGEST_COUNT = 10**12
+LARGEST_INT32 = 2**31 - 1
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+YEAR_2200 = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A line that is refused, and the field at fault."""
+
+    code: str
+    json_path: str | None = None
+
+
+class RejectError(Exception):
+    """Says code and path of the first check that failed."""
+
+
+def wrong_type(where: str) -> NoReturn:
+    """Refuse the line: a field has a type that it cannot have."""
+    raise RejectError("wrong_type", where)
+
+
+def out_of_range(where: str) -> NoReturn:
+    """Refuse the line: a number is outside what the field can hold."""
+    raise RejectError("out_of_range", where)
+
+
+def outcome(
+    line: bytes, *, tail: bool = False, max_line_bytes: int = 64 * 2**20
+) -> list[Row] | Reject:
+    """Say what becomes of a line: its rows (none if it is blank), or its reject.
+
+    Parameters
+    ----------
+    line
+        Its bytes, without LF and the one CR before it.
+    tail
+        It is the last line of a log that is loaded, and no LF ends it.
+    max_line_bytes
+        A longer one is refused.
+    """
+    try:
+        text = checked_text(line, max_line_bytes)
+        if not text.strip(" \t\r"):
+            return []
+        value = checked_json(text, tail=tail)
+        return rows(value, *find_response(value))
+    except RejectError as refused:
+        return Reject(*refused.args)
+
+
+# --- Lines and JSON (sections 2 and 3) ------------------------------------------------
+
+STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+# Escapes as they follow each other: a pair of surrogates, half of one, any other.
+ESCAPE = re.compile(
+    r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>\\u[dD][89a-fA-F])|\\.", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A JSON number, as written."""
+
+    text: str
+
+
+class Object(dict[str, Any]):
+    """A JSON object that remembers how it was written."""
+
+    text: str
+
+
+class Decoder(json.JSONDecoder):
+    """The standard library's, made strict; numbers and objects keep their text."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            parse_int=number_as_written,
+            parse_float=number_as_written,
+            parse_constant=refuse_constant,
+        )
+        self.parse_object = object_as_written
+        self.scan_once = py_make_scanner(self)  # the other one has no such hook
+
+
+def number_as_written(text: str) -> Number:
+    """Keep the text; the library's pattern also takes digits of other scripts."""
+    if not text.isascii():
+        raise ValueError(text)
+    return Number(text)
+
+
+def refuse_constant(text: str) -> NoReturn:
+    """Refuse NaN and the infinities, which the library takes."""
+    raise ValueError(text)
+
+
+def object_as_written(at: tuple[str, int], *options: Any) -> tuple[Object, int]:
+    """Read the object that begins before `at`, and keep its text."""
+    text, begin = at
+    members, end = JSONObject(at, *options)
+    made = Object(members)
+    made.text = text[begin - 1 : end]
+    return made, end
+
+
+def checked_text(line: bytes, max_line_bytes: int) -> str:
+    """Check length and encoding."""
+    if len(line) > max_line_bytes:
+        raise RejectError("line_too_long")
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise RejectError("invalid_utf8") from None
+
+
+def checked_json(text: str, *, tail: bool) -> Json:
+    """Check depth and JSON; a tail must be a whole object."""
+    if depth(text) > LEVELS:
+        raise RejectError("too_deep")
+    try:
+        value = parse(text)
+    except ValueError:
+        raise RejectError("truncated" if tail else "invalid_json") from None
+    if tail and not isinstance(value, Object):
+        raise RejectError("truncated")
+    return value
+
+
+def depth(text: str) -> int:
+    """Count how deep brackets are nested outside strings."""
+    brackets = re.findall(r"[][{}]", STRING.sub("", text))
+    return max(accumulate(1 if b in "[{" else -1 for b in brackets), default=0)
+
+
+def parse(text: str) -> Json:
+    """Parse RFC 8259, at most 512 levels; raise ValueError for anything else."""
+    if depth(text) > LEVELS:
+        raise ValueError("too deep")
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + 4 * LEVELS)
+    try:
+        value = Decoder().decode(text)
+    finally:
+        sys.setrecursionlimit(before)
+    if any(escape["half"] for escape in ESCAPE.finditer(text)):
+        raise ValueError("lone surrogate")
+    return value
+
+
+# --- Forms of a line (section 4) ------------------------------------------------------
+
+CANDIDATES = (
+    *("response.body", "response", "response_body", "body"),
+    *("output", "outputs", "result", "data"),
+)
+
+
+def find_response(line: Json) -> tuple[Object, str]:
+    """Return the response of a line and the path of it, ``""`` for the line itself."""
+    found = [(line, ""), *((candidate(line, path), path) for path in CANDIDATES)]
+    for value, path in found:
+        if is_response(value):
+            if is_chunk(value):
+                raise RejectError("stream_chunk")
+            return value, path
+    if any(isinstance(v, Object) and v.get("error") is not None for v, _ in found):
+        raise RejectError("error_response")
+    raise RejectError("not_a_response")
+
+
+def candidate(line: Json, path: str) -> Json:
+    """Return what stands at a path; a string on it is decoded once."""
+    value = line
+    for key in path.split("."):
+        value = decoded(value.get(key)) if isinstance(value, Object) else None
+    return value
+
+
+def decoded(value: Json) -> Json:
+    """Return what a string of JSON holds, null if it is none, others as they are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse(value)
+    except ValueError:
+        return None
+
+
+def is_response(value: Json) -> bool:
+    """Tell an object that has an array of objects as its choices."""
+    choices = value.get("choices") if isinstance(value, Object) else None
+    return isinstance(choices, list) and all(isinstance(c, Object) for c in choices)
+
+
+def is_chunk(response: Object) -> bool:
+    """Tell a piece of a streamed response."""
+    choices, kind = response["choices"], response.get("object")
+    if any(choice.get("message") is not None for choice in choices):
+        return False
+    if kind in (None, ""):
+        return not choices or any(c.get("delta") is not None for c in choices)
+    return kind == "chat.completion.chunk"
+
+
+# --- Rows (section 5) -----------------------------------------------------------------
+
+
+def rows(line: Object, response: Object, path: str) -> list[Row]:
+    """Read the columns in their order, each over the choices in theirs."""
+    within = f"{path}." if path else ""
+    choices = [(c, f"{within}choices[{i}].") for i, c in enumerate(response["choices"])]
+    roots = {
+        "R": (response, within),
+        "U": (response, within),
+        "W": (line if path else None, ""),
+    }
+    table: list[Row] = [{"choice_position": i} for i in range(len(choices) or 1)]
+    for name, (grain, read) in COLUMNS.items():
+        if grain == "C":
+            cells = [read(*choice) for choice in choices] or [None]
+        else:
+            cell = read(*roots[grain])
+            later = None if grain == "U" else cell
+            cells = [cell, *[later] * (len(table) - 1)]
+        for row, value in zip(table, cells, strict=True):
+            row[name] = value
+    return table
+
+
+def at(read: Read, *paths: str) -> Read:
+    """Read the first of the paths, below a root, that is present."""
+
+    def first(root: Json, where: str) -> Any:
+        cells = (read(*find(root, where, path)) for path in paths)
+        return next((cell for cell in cells if cell is not None), None)
+
+    return first
+
+
+def find(root: Json, where: str, path: str) -> tuple[Json, str]:
+    """Return what stands at a path below a root, and its path from the line."""
+    value, separator = root, ""
+    for key in path.split("."):
+        if value is not None and not isinstance(value, Object):
+            wrong_type(where)
+        value = None if value is None else value.get(key)
+        where, separator = f"{where}{separator}{key}", "."
+    return value, where
+
+
+def text(value: Json, where: str) -> str | None:
+    """Read a string."""
+    if value is None or isinstance(value, str):
+        return value
+    wrong_type(where)
+
+
+def string(value: Json, where: str) -> str | None:
+    """Read a string of the kind E: an empty one is null."""
+    return text(value, where) or None
+
+
+def label(value: Json, where: str) -> str | None:
+    """Read a string, or a number or boolean by its JSON text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.text if isinstance(value, Number) else string(value, where)
+
+
+def number(value: Json, where: str) -> float | None:
+    """Read a double."""
+    if value is None:
+        return None
+    if not isinstance(value, Number):
+        wrong_type(where)
+    if not math.isfinite(double := float(value.text)):
+        out_of_range(where)
+    return double
+
+
+def count(value: Json, where: str, largest: int = LARGEST_COUNT) -> int | None:
+    """Read a number of integral value from 0 on."""
+    double = number(value, where)
+    if double is None:
+        return None
+    if not double.is_integer():
+        wrong_type(where)
+    if not 0 <= double <= largest:
+        out_of_range(where)
+    return int(double)
+
+
+def timestamp(value: Json, where: str) -> datetime | None:
+    """Read seconds: a number, or a string of digits with at most one point."""
+    if value in (None, ""):
+        return None
+    if isinstance(value, str) and re.fullmatch(r"(?=.*[0-9])[0-9]*\.?[0-9]*", value):
+        value = Number(value)
+    if not isinstance(value, Number):
+        wrong_type(where)
+    seconds = float(value.text)
+    if not -1 < seconds < 1e10:
+        out_of_range(where)
+    if abs(seconds) < 1e-9:  # its exponent may be more than Decimal holds
+        return None
+    exact = Decimal(value.text).scaleb(6, Context(prec=MAX_PREC))
+    microseconds = int(exact.to_integral_value(ROUND_HALF_EVEN))
+    created = EPOCH + timedelta(microseconds=microseconds)
+    if not EPOCH <= created < YEAR_2200:
+        out_of_range(where)
+    return created if microseconds else None
+
+
+def content(value: Json, where: str) -> str | None:
+    """Read a string, the text parts of a list, or an object as written."""
+    if isinstance(value, list):
+        return joined_parts("text", value, where)
+    return value.text if isinstance(value, Object) else text(value, where)
+
+
+def joined_parts(kind: str, parts: list[Json], where: str) -> str | None:
+    """Join the parts of a kind; null if there is none."""
+    found = []
+    for place, part in enumerate(parts):
+        if not isinstance(part, Object):
+            wrong_type(f"{where}[{place}]")
+        if part.get("type") == kind:
+            read = thinking if kind == "thinking" else text
+            found.append(read(part.get(kind), f"{where}[{place}].{kind}"))
+    said = [words for words in found if words is not None]
+    return "".join(said) if said else None
+
+
+def thinking(value: Json, where: str) -> str | None:
+    """Read the text of a thinking part, itself a string or a list of text parts."""
+    if isinstance(value, list):
+        return joined_parts("text", value, where)
+    return text(value, where)
+
+
+def reasoning(choice: Object, where: str) -> str | None:
+    """Read the reasoning under either name, or the thinking parts of the content."""
+    named = at(text, "message.reasoning_content", "message.reasoning")(choice, where)
+    parts, place = find(choice, where, "message.content")
+    if named is not None or not isinstance(parts, list):
+        return named
+    return joined_parts("thinking", parts, place)
+
+
+def tool_calls(choice: Object, where: str) -> list[Row] | None:
+    """Read the calls, or the one call of the older kind."""
+    calls, place = find(choice, where, "message.tool_calls")
+    if calls is None or calls == {}:
+        return function_call(*find(choice, where, "message.function_call"))
+    if not isinstance(calls, list):
+        wrong_type(place)
+    return [tool_call(call, f"{place}[{i}]") for i, call in enumerate(calls)]
+
+
+def tool_call(call: Json, where: str) -> Row:
+    """Read one call of a function or of a custom tool; what is empty stays so."""
+    if not isinstance(call, Object):
+        wrong_type(where)
+    return {
+        "id": at(text, "id")(call, f"{where}."),
+        "type": at(text, "type")(call, f"{where}."),
+        "name": at(text, "function.name", "custom.name")(call, f"{where}."),
+        "arguments": at(arguments, "function.arguments", "custom.input")(
+            call, f"{where}."
+        ),
+    }
+
+
+def function_call(call: Json, where: str) -> list[Row] | None:
+    """Read the older kind of call: none, if it has neither name nor arguments."""
+    if call is None:
+        return None
+    if not isinstance(call, Object):
+        wrong_type(where)
+    name = at(text, "name")(call, f"{where}.")
+    given = at(arguments, "arguments")(call, f"{where}.")
+    if not name and not given:
+        return None
+    return [{"id": None, "type": None, "name": name, "arguments": given}]
+
+
+def arguments(value: Json, where: str) -> str | None:
+    """Read a string, or an object as written."""
+    return value.text if isinstance(value, Object) else text(value, where)
+
+
+def characters(choice: Object, where: str) -> int | None:
+    """Count the code points of the content."""
+    words = at(content, "message.content")(choice, where)
+    return None if words is None else len(words)
+
+
+def logprobs(choice: Object) -> list[Json] | None:
+    """Return the items of ``logprobs.content``; any other shape is null."""
+    value = choice.get("logprobs")
+    items = value.get("content") if isinstance(value, Object) else None
+    return items if isinstance(items, list) else None
+
+
+def logprob_tokens(choice: Object, _where: str) -> int | None:
+    """Count the tokens with a logprob."""
+    items = logprobs(choice)
+    return None if items is None else len(items)
+
+
+def logprob_sum(choice: Object, _where: str) -> float | None:
+    """Add from left to right; null if one is no number, or the sum is not finite."""
+    items = logprobs(choice)
+    if items is None:
+        return None
+    found = [i.get("logprob") if isinstance(i, Object) else None for i in items]
+    if not all(isinstance(logprob, Number) for logprob in found):
+        return None
+    total = reduce(add, [float(logprob.text) for logprob in found], 0.0)
+    return total if math.isfinite(total) else None
+
+
+def cost(response: Object, where: str) -> float | None:
+    """Read the cost, or the total of an object of costs."""
+    value, place = find(response, where, "usage.cost")
+    if isinstance(value, Object):
+        return number(value.get("total_cost"), f"{place}.total_cost")
+    return number(value, place)
+
+
+def tokens(*paths: str) -> tuple[str, Read]:
+    """Declare a count of the usage."""
+    return "U", at(count, *(f"usage.{path}" for path in paths))
+
+
+PROMPT, COMPLETION = "prompt_tokens_details", "completion_tokens_details"
+COLUMNS: dict[str, tuple[str, Read]] = {
+    "choice_index": ("C", at(partial(count, largest=LARGEST_INT32), "index")),
+    "choice_count": ("R", lambda response, _: len(response["choices"])),
+    "response_hash": (
+        "R",
+        lambda response, _: xxhash.xxh3_64_intdigest(response.text.encode()),
+    ),
+    "response_id": ("R", at(string, "id")),
+    "created": ("R", at(timestamp, "created")),
+    "model": ("R", at(string, "model")),
+    "requested_model": (
+        "W",
+        at(string, "request.body.model", "request.model", "model"),
+    ),
+    "custom_id": ("W", at(label, "custom_id")),
+    "provider": ("R", at(string, "provider")),
+    "service_tier": ("R", at(string, "service_tier", "usage.service_tier")),
+    "system_fingerprint": ("R", at(string, "system_fingerprint")),
+    "finish_reason": ("C", at(string, "finish_reason")),
+    "native_finish_reason": ("C", at(string, "native_finish_reason")),
+    "role": ("C", at(string, "message.role")),
+    "content": ("C", at(content, "message.content")),
+    "reasoning_content": ("C", reasoning),
+    "refusal": ("C", at(text, "message.refusal")),
+    "tool_calls": ("C", tool_calls),
+    "content_chars": ("C", characters),
+    "logprob_tokens": ("C", logprob_tokens),
+    "logprob_sum": ("C", logprob_sum),
+    "prompt_tokens": tokens("prompt_tokens"),
+    "completion_tokens": tokens("completion_tokens"),
+    "total_tokens": tokens("total_tokens"),
+    "cached_tokens": tokens(
+        f"{PROMPT}.cached_tokens",
+        "prompt_cache_hit_tokens",
+        "cached_tokens",
+        "num_cached_tokens",
+        "cache_read_input_tokens",
+    ),
+    "cache_write_tokens": tokens(
+        f"{PROMPT}.cache_write_tokens", "cache_creation_input_tokens"
+    ),
+    "reasoning_tokens": tokens(f"{COMPLETION}.reasoning_tokens", "reasoning_tokens"),
+    "prompt_audio_tokens": tokens(f"{PROMPT}.audio_tokens"),
+    "completion_audio_tokens": tokens(f"{COMPLETION}.audio_tokens"),
+    "accepted_prediction_tokens": tokens(f"{COMPLETION}.accepted_prediction_tokens"),
+    "rejected_prediction_tokens": tokens(f"{COMPLETION}.rejected_prediction_tokens"),
+    "reported_cost": ("U", cost),
+}

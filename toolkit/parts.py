@@ -1,0 +1,183 @@
+"""Rows on their way into the parts of an export: validated, and cut by date."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from toolkit.loading import Waiting
+from toolkit.schema import REJECTS
+from toolkit.state import CHOICES_DIR, REJECTS_DIR
+from toolkit.validation import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolkit.schema import Table
+
+# Rows wait for their row group until so many bytes are held in all.
+HELD_BYTES = 128 * 1024 * 1024
+# Files that are open at once; a log may reach over more days than that.
+OPEN_PARTS = 128
+ZSTD_LEVEL = 1
+MICROSECONDS_A_DAY = 86_400 * 10**6
+EPOCH = date(1970, 1, 1)
+
+
+class Parts:
+    """Gathers rows, passes them through the gate, and writes them by date."""
+
+    def __init__(
+        self, staging: Path, *, generation: int, run: str | None, table: Table
+    ) -> None:
+        self.staging = staging
+        self.generation = generation
+        self.run = run
+        self.table = table
+        self.choices = Waiting(table.arrow)
+        self.rejects = Waiting(REJECTS.arrow)
+        self.by_date: dict[str, list[pa.Table]] = {}
+        self.held = 0  # bytes in by_date
+        self.writers: dict[str, PartWriter] = {}
+        self.rejects_writer: PartWriter | None = None
+        self.made: list[Path] = []
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Let go of the files that a fault has left open."""
+        for writer in (*self.writers.values(), self.rejects_writer):
+            if writer is not None:
+                writer.abandon()
+
+    def add(self, choices: pa.RecordBatch, rejects: pa.RecordBatch) -> None:
+        """Take the rows of a block."""
+        if (rows := self.choices.add(choices)) is not None:
+            self.pass_gate(rows)
+        if (rows := self.rejects.add(rejects)) is not None:
+            self.write_rejects(rows)
+
+    def pass_gate(self, rows: pa.Table) -> None:
+        """Validate rows, and sort them by time and so by date."""
+        validate(pl.DataFrame(rows), table=self.table)
+        rows = rows.sort_by([("created", "ascending", "at_start")])
+        for day, part in split_by_date(rows):
+            self.by_date.setdefault(day, []).append(part)
+        self.held += rows.nbytes
+        if self.held >= HELD_BYTES:
+            self.write_dates()
+
+    def write_dates(self) -> None:
+        """Write what is held of each date as a row group."""
+        for day, tables in sorted(self.by_date.items()):
+            rows = pa.concat_tables(tables).sort_by(
+                [("created", "ascending", "at_start")]
+            )
+            self.writer(day).write_table(rows)
+        self.by_date, self.held = {}, 0
+
+    def writer(self, day: str) -> PartWriter:
+        """Return the open part of a date; the one unused for longest makes room."""
+        writer = self.writers.pop(day, None)
+        if writer is None:
+            if len(self.writers) >= OPEN_PARTS:
+                self.close_part(next(iter(self.writers)))
+            path = Path(CHOICES_DIR) / f"date={day}" / self.part_name()
+            writer = self.open_part(path, self.table.arrow, mode=0o666)
+        self.writers[day] = writer
+        return writer
+
+    def write_rejects(self, rows: pa.Table) -> None:
+        """Write rejects; nobody else may read them."""
+        validate(pl.DataFrame(rows), table=REJECTS)
+        if self.rejects_writer is None:
+            path = Path(REJECTS_DIR) / self.part_name()
+            self.rejects_writer = self.open_part(path, REJECTS.arrow, mode=0o600)
+        self.rejects_writer.write_table(rows)
+
+    def part_name(self) -> str:
+        """Name a part: no two of an export have the same name."""
+        run = f"-{self.run}" if self.run else ""
+        return f"{self.generation}-{len(self.made)}{run}.parquet"
+
+    def open_part(self, path: Path, schema: pa.Schema, *, mode: int) -> PartWriter:
+        """Create a part below staging."""
+        staged = self.staging / path
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        self.made.append(path)
+        return PartWriter(handle, schema)
+
+    def close_part(self, day: str) -> None:
+        """Finish the open part of a date."""
+        self.writers.pop(day).close()
+
+    def finish(self) -> None:
+        """Write all that waits and finish every part."""
+        if len(rows := self.choices.take()):
+            self.pass_gate(rows)
+        self.write_dates()
+        if len(rows := self.rejects.take()):
+            self.write_rejects(rows)
+        for day in list(self.writers):
+            self.close_part(day)
+        if self.rejects_writer is not None:
+            self.rejects_writer.close()
+            self.rejects_writer = None
+
+
+class PartWriter:
+    """One Parquet file that is on disk when it is closed."""
+
+    def __init__(self, handle: int, schema: pa.Schema) -> None:
+        self.file = os.fdopen(handle, "wb")
+        self.parquet = pq.ParquetWriter(
+            self.file,
+            schema,
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+        )
+
+    def write_table(self, rows: pa.Table) -> None:
+        """Write rows as a row group."""
+        self.parquet.write_table(rows)
+
+    def close(self) -> None:
+        """Finish the file and sync it."""
+        try:
+            self.parquet.close()
+            self.file.flush()
+            os.fsync(self.file.fileno())
+        finally:
+            self.file.close()
+
+    def abandon(self) -> None:
+        """Close the file as it is; it is about to be removed."""
+        with suppress(OSError, ValueError, pa.ArrowException):
+            self.parquet.close()
+        with suppress(OSError):
+            self.file.close()
+
+
+def split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Cut rows that are sorted by `created` at the midnights of UTC.
+
+    Undated rows go to 1970-01-01: a null partition cannot be opened by pandas.
+    """
+    micros = rows.column("created").cast(pa.int64()).fill_null(0)
+    days = pc.divide(micros, MICROSECONDS_A_DAY)
+    start = 0
+    for run in pc.value_counts(days).to_pylist():
+        day = EPOCH + timedelta(days=run["values"])
+        yield day.isoformat(), rows.slice(start, run["counts"])
+        start += run["counts"]

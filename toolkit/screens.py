@@ -1,0 +1,251 @@
+"""What the command prints: tables that fit 80 columns, JSON and CSV that are safe.
+
+A log is hostile: nothing of it may steer the screen or be taken for a formula.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import unicodedata
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+import toolkit
+from toolkit.errors import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import polars as pl
+
+    from toolkit.checking import Checked
+
+
+def clean(text: str) -> str:
+    """Replace control and bidi characters: a log must not steer the screen."""
+    return "".join(
+        "\ufffd" if unicodedata.category(sign) in {"Cc", "Cf", "Cs"} else sign
+        for sign in text
+    )
+
+
+def say(text: str) -> None:
+    """Print a result."""
+    print(text)  # noqa: T201 - the one place that prints
+
+
+def words(text: str) -> None:
+    """Print words about the result, on stderr and in one line."""
+    print(clean(text), file=sys.stderr)  # noqa: T201 - the one place that prints
+
+
+def to_json(data: object) -> str:
+    """Write JSON; times in ISO 8601, in ASCII so that nothing steers the screen."""
+    return json.dumps(data, indent=1, default=lambda value: value.isoformat())
+
+
+def print_csv(frame: pl.DataFrame) -> None:
+    """Print CSV that no spreadsheet takes for a formula."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(frame.columns)
+    for row in frame.iter_rows():
+        writer.writerow([safe_cell(cell) for cell in row])
+
+
+def safe_cell(cell: object) -> object:
+    """Write a cell of CSV."""
+    if isinstance(cell, datetime):
+        return cell.isoformat()
+    if isinstance(cell, str):
+        cell = clean(cell)
+        return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
+    return cell
+
+
+def print_usage(usage: pl.DataFrame, series: list[str]) -> None:
+    """Print token usage as a table with its sum."""
+    names = {
+        "responses": "responses",
+        "prompt_tokens": "prompt",
+        "completion_tokens": "completion",
+        "total_tokens": "total",
+    }
+    silent = int(usage["responses_without_usage"].sum())
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_footer=True,
+        pad_edge=False,
+        padding=0,
+        caption=f"{plural(silent, 'response')} without usage" if silent else None,
+        caption_justify="left",
+    )
+    table.add_column("period", "all", no_wrap=True)
+    for name in series:
+        table.add_column(name, overflow="fold")
+    for name, heading in names.items():
+        total = f"{usage[name].sum():,}"
+        table.add_column(heading, total, justify="right", no_wrap=True)
+    for row in usage.iter_rows(named=True):
+        period = period_words(row["period"], row["period_end"])
+        labels = ["not said" if row[name] is None else row[name] for name in series]
+        cells = [Text(clean(str(label))) for label in labels]
+        table.add_row(period, *cells, *[f"{row[name]:,}" for name in names])
+    Console().print(table)
+    if usage.is_empty():
+        words("no responses, or none in this range")
+
+
+def period_words(start: datetime | None, end: datetime | None) -> str:
+    """Write a period as short as it is clear."""
+    if start is None or end is None:
+        return "undated"
+    midnight = (start.hour, start.minute, start.second) == (0, 0, 0)
+    if midnight and (end.hour, end.minute, end.second) == (0, 0, 0):
+        return f"{start:%Y-%m-%d}"
+    return f"{start:%Y-%m-%d %H:%M}"
+
+
+def print_check(checked: Checked) -> None:
+    """Print the account of logs, within 80 columns."""
+    say_passed_over(checked.passed_over)
+    totals = checked.ledger.sum().row(0, named=True)
+    print_pairs(
+        "Ledger",
+        [
+            ("logs", f"{len(checked.ledger):,}", ""),
+            *[
+                (name, f"{totals[name]:,}", toolkit.schema.LEDGER[name].description)
+                for name in ("bytes", "lines", "blank", "responses", "duplicates")
+            ],
+            *[
+                (name, f"{totals[name]:,}", toolkit.schema.LEDGER[name].description)
+                for name in ("errors", "rejected", "choices", "pending_bytes")
+            ],
+            ("total_tokens", f"{totals['total_tokens']:,}", "as reported"),
+        ],
+    )
+    print_pairs(
+        "Rejects",
+        [(row.code, f"{row.lines:,}", f"first {row.first}") for row in checked.rejects],
+    )
+    damage = checked.ledger["error"].drop_nulls().to_list()
+    hints = checked.ledger.select("source", "hint").drop_nulls().rows()
+    if damage:
+        print_sentences("Damage", damage)
+    if hints:
+        print_sentences("No logs", [f"{source} {hint}" for source, hint in hints])
+    verdict = checked.failures or ["every row passed"]
+    print_pairs("Schema", [("pandera", "", sentence) for sentence in verdict])
+    print_pairs(
+        "Findings",
+        [
+            (row.code, f"{row.responses:,}", f"{row.words}; first {row.first}")
+            for row in checked.findings
+        ],
+    )
+
+
+def print_pairs(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+    """Print a heading and its rows: name, figure, words."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, figure, text in rows or [("none", "", "")]:
+        table.add_row(Text(f"  {name}"), figure, Text(clean(text)))
+    console = Console()
+    console.print(Text(title, style="bold"))
+    console.print(table)
+
+
+def print_sentences(title: str, sentences: Sequence[str]) -> None:
+    """Print a heading and sentences below it."""
+    console = Console()
+    console.print(Text(title, style="bold"))
+    for sentence in sentences:
+        console.print(Padding(Text(clean(sentence)), (0, 0, 0, 2)))
+
+
+def check_data(checked: Checked) -> dict[str, object]:
+    """Return the account of logs as data."""
+    return {
+        "ledger": checked.ledger.to_dicts(),
+        "rejects": [row._asdict() for row in checked.rejects],
+        "schema_failures": checked.failures,
+        "findings": [row._asdict() for row in checked.findings],
+        "passed_over": checked.passed_over,
+    }
+
+
+def table_data(table: toolkit.schema.Table) -> list[dict[str, object]]:
+    """Return the data dictionary of a table as data."""
+    return [
+        {
+            "name": column.name,
+            "type": str(column.type),
+            "grain": column.grain,
+            "unit": column.unit,
+            "nullable": column.nullable,
+            "description": column.description,
+            "paths": [column.written(path) for path in column.paths],
+        }
+        for column in table.columns
+    ]
+
+
+def print_schema() -> None:
+    """Print the data dictionary, a table for each table."""
+    for table in toolkit.schema.TABLES:
+        shown = Table(box=box.SIMPLE_HEAD, title=table.name, title_justify="left")
+        for name in ("column", "type", "grain", "unit", "what"):
+            shown.add_column(name)
+        for column in table.columns:
+            kind = "list<call>" if column.name == "tool_calls" else str(column.type)
+            shown.add_row(
+                column.name, kind, column.grain, column.unit, column.description
+            )
+        Console().print(shown)
+
+
+def say_hints(ledger: pl.DataFrame) -> None:
+    """Say of each file that is no log what it looks like."""
+    for source, hint in ledger.select("source", "hint").drop_nulls().rows():
+        words(f"{source} {hint}")
+
+
+def say_passed_over(passed_over: dict[str, int]) -> None:
+    """Say what a walk did not read."""
+    if passed_over:
+        # Imported here: polars and Arrow are not needed for --help.
+        from toolkit.accounting import passed_over_words
+
+        words(passed_over_words(passed_over))
+
+
+@contextmanager
+def progress_of(what: str) -> Iterator[Callable[[int], None]]:
+    """Show bytes and rate while work goes on, on a terminal only."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _bytes: None
+        return
+    bars = (TextColumn(what), DownloadColumn(), BarColumn(), TransferSpeedColumn())
+    with Progress(*bars, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda size: progress.advance(task, size)

@@ -1,0 +1,78 @@
+"""What a file looks like that turned out to be no log, and what to do about it.
+
+Told of a log in which not one response was found: the rejects name every line, and one
+sentence names the file.
+"""
+
+from __future__ import annotations
+
+import re
+
+UNPACK = "unpack it first"
+
+# In the order in which they are tried, on the first 64 KiB: a pattern, and the words.
+LOOKS: tuple[tuple[str, str], ...] = (
+    (
+        r"\xff\xfe|\xfe\xff|(?:[\x09-\x7e]\x00){4}|(?:\x00[\x09-\x7e]){4}",
+        "UTF-16: convert it (iconv -f UTF-16 -t UTF-8)",
+    ),
+    (r"PAR1", "Parquet: read it with polars, or give its export to toolkit.scan"),
+    (r"ARROW1\x00\x00", "an Arrow file: read it with polars.read_ipc"),
+    (r"SQLite format 3\x00", "an SQLite database: export its rows as lines of JSON"),
+    (r"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP", "a picture: give the log itself"),
+    (r"%PDF-", "a PDF: give the log itself"),
+    (r"PK\x03\x04", f"a zip archive: {UNPACK} (unzip)"),
+    (r"BZh[1-9]", f"bzip2: {UNPACK} (bunzip2)"),
+    (r"\xfd7zXZ\x00", f"xz: {UNPACK} (unxz)"),
+    (r"\x04\x22\x4d\x18", f"lz4: {UNPACK} (unlz4)"),
+    (
+        r"\x1f\x8b|\x28\xb5\x2f\xfd",
+        "compressed twice: unpack it once (gzip -d, zstd -d)",
+    ),
+    (r".{257}ustar", f"a tar archive: {UNPACK} (tar -x)"),
+    (
+        r"\s*<(?:!doctype\s+html|html)",
+        "an HTML page, perhaps of an error or a login: fetch the log again",
+    ),
+    (r"\s*<\?xml", "XML: give the log itself"),
+    (
+        r"\s*(?:data|event|id|retry): ?|: ",
+        "server-sent events: log each response when it is whole, not its stream",
+    ),
+    (r"\s*\[\s*[\[{\]]", "one JSON array: write a line for each item (jq -c '.[]')"),
+    (r"\s*[\[{]\s*\n", "JSON over many lines: write each on one line (jq -c .)"),
+    (r"\s*\{\s*'", "Python's repr: write lines with json.dumps"),
+    (r"\x1e\s*\{", "JSON text sequences: take the separators out (tr -d '\\036')"),
+    (
+        r"[^\n]*?[}\]]\r[ \t\r]*[\[{]",
+        "lines that end in CR: translate (tr '\\r' '\\n')",
+    ),
+    (
+        r'(?![^\n]*"choices"\s*:)\s*\{[^\n]*"messages"\s*:\s*\[',
+        "requests: give the log of the responses",
+    ),
+    (
+        r'[^\n{"\[]{1,200}\{\s*"',
+        "JSON behind other text: take the text out (sed 's/^[^{]*//')",
+    ),
+)
+PATTERNS = tuple(
+    (re.compile(pattern.encode("latin-1"), re.DOTALL | re.IGNORECASE), words)
+    for pattern, words in LOOKS
+)
+
+
+def looks_like(head: bytes) -> str | None:
+    r"""Say what the beginning of a file looks like, and what to do; None if unknown.
+
+    Examples
+    --------
+    >>> looks_like(b'[\n  {"id": "a"}')
+    "looks like one JSON array: write a line for each item (jq -c '.[]')"
+    >>> looks_like(b"what is this?") is None
+    True
+    """
+    for pattern, words in PATTERNS:
+        if pattern.match(head):
+            return f"looks like {words}"
+    return None

@@ -1,0 +1,190 @@
+"""Object stores: the few things that logs and exports need of S3.
+
+boto3 is the library behind the AWS tools: credentials, profiles, region and endpoint
+(``AWS_PROFILE``, ``AWS_ENDPOINT_URL``, ``~/.aws/config``) are taken as these take them.
+Only an address that the user typed comes here.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+
+from toolkit.errors import MissingPackageError, PreconditionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+SCHEME = "s3://"
+DELETE_AT_ONCE = 1000  # the most that one call of DeleteObjects takes
+# What the answer of a store means, in the system's words.
+ERRNO = {
+    403: errno.EACCES,
+    404: errno.ENOENT,
+}
+# Both are in the way of a conditional put: it lost, or it met another one.
+LOST = {409, 412}
+
+
+class Stored(NamedTuple):
+    """An object: its address, its size in bytes, and the tag of its content."""
+
+    uri: str
+    size: int
+    etag: str
+
+
+def is_uri(name: str) -> bool:
+    """Say whether a name is an address in a store that is read here."""
+    return name.startswith(SCHEME)
+
+
+def bucket_and_key(uri: str) -> tuple[str, str]:
+    """Cut ``s3://bucket/key``."""
+    bucket, _, key = uri.removeprefix(SCHEME).partition("/")
+    return bucket, key
+
+
+@cache
+def client() -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
+    """Return the client of S3, one for all threads."""
+    try:
+        # Imported here: boto3 is an extra, and slow to import.
+        import boto3
+    except ImportError:
+        raise MissingPackageError("boto3", extra="s3") from None
+    return boto3.session.Session().client("s3")
+
+
+@contextmanager
+def saying_what_failed(uri: str) -> Iterator[None]:
+    """Turn an answer of the store, or none, into an OSError with short words."""
+    store = client()
+    # Imported here: boto3 is an extra.
+    from botocore.exceptions import BotoCoreError, HTTPClientError
+
+    try:
+        yield
+    except store.exceptions.ClientError as error:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if status in LOST:
+            raise PreconditionError(uri) from error
+        words = str(error.response["Error"].get("Message") or status)
+        raise OSError(ERRNO.get(status, errno.EIO), words, uri) from error
+    except (BotoCoreError, HTTPClientError) as error:
+        words = " ".join(str(error).split())
+        raise OSError(errno.EIO, words, uri) from error
+
+
+def find_object(uri: str) -> Stored | None:
+    """Return an object, None if there is none."""
+    bucket, key = bucket_and_key(uri)
+    try:
+        with saying_what_failed(uri):
+            found = client().head_object(Bucket=bucket, Key=key)
+    except FileNotFoundError:
+        return None
+    return Stored(uri, found["ContentLength"], found["ETag"])
+
+
+def list_objects(prefix: str) -> list[Stored]:
+    """Return the objects whose address begins so, sorted."""
+    bucket, key = bucket_and_key(prefix)
+    with saying_what_failed(prefix):
+        pages = client().get_paginator("list_objects_v2")
+        return [
+            Stored(f"{SCHEME}{bucket}/{entry['Key']}", entry["Size"], entry["ETag"])
+            for page in pages.paginate(Bucket=bucket, Prefix=key)
+            for entry in page.get("Contents", ())
+        ]
+
+
+def open_object(uri: str) -> BinaryIO:
+    """Open an object for reading from its beginning to its end."""
+    bucket, key = bucket_and_key(uri)
+    with saying_what_failed(uri):
+        body = client().get_object(Bucket=bucket, Key=key)["Body"]
+    return cast("BinaryIO", ObjectReader(uri, body))
+
+
+class ObjectReader(io.RawIOBase):
+    """The bytes of an object; what its library raises becomes an OSError."""
+
+    def __init__(self, uri: str, body: Any) -> None:  # noqa: ANN401 - botocore's own
+        self.uri = uri
+        self.body = body
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        with saying_what_failed(self.uri):
+            return bytes(self.body.read(None if size < 0 else size))
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.body.close()
+        super().close()
+
+
+def read_object(uri: str) -> tuple[bytes, str]:
+    """Return the bytes of an object and the tag of its content."""
+    bucket, key = bucket_and_key(uri)
+    with saying_what_failed(uri):
+        found = client().get_object(Bucket=bucket, Key=key)
+        return bytes(found["Body"].read()), str(found["ETag"])
+
+
+def put_file(uri: str, path: Path) -> None:
+    """Put a file whole; a reader sees all of it or nothing."""
+    bucket, key = bucket_and_key(uri)
+    with saying_what_failed(uri):
+        client().upload_file(str(path), bucket, key)
+
+
+def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
+    """Put an object only if it is still the one with this tag; None: if there is none.
+
+    Raises
+    ------
+    PreconditionError
+        If another writer was faster; nothing was put then.
+    """
+    bucket, key = bucket_and_key(uri)
+    condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}
+    with saying_what_failed(uri):
+        client().put_object(Bucket=bucket, Key=key, Body=data, **condition)
+
+
+def delete_objects(uris: Iterable[str]) -> None:
+    """Delete objects; one that is gone already is no fault."""
+    keys = sorted(uris)
+    for start in range(0, len(keys), DELETE_AT_ONCE):
+        some = keys[start : start + DELETE_AT_ONCE]
+        bucket = bucket_and_key(some[0])[0]
+        named = [{"Key": bucket_and_key(uri)[1]} for uri in some]
+        with saying_what_failed(some[0]):
+            client().delete_objects(
+                Bucket=bucket, Delete={"Objects": named, "Quiet": True}
+            )
+
+
+def polars_options(name: str) -> dict[str, str] | None:
+    """Return what polars needs to read an address itself; None for a local path.
+
+    It asks boto3 for credentials on its own, but knows the endpoint only by variable.
+    """
+    if not is_uri(name):
+        return None
+    meta = client().meta
+    return {
+        "aws_endpoint_url": meta.endpoint_url,
+        "aws_region": meta.region_name or "us-east-1",
+        "aws_allow_http": str(meta.endpoint_url.startswith("http://")).lower(),
+    }
