@@ -127,8 +127,9 @@ class Span(NamedTuple):
 
     def touches(self, day: date) -> bool:
         """Say whether a day of UTC may hold a moment of the range."""
+        midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
         return (self.start is None or day >= self.start.date()) and (
-            self.end is None or day <= self.end.date()
+            self.end is None or midnight < self.end
         )
 
 

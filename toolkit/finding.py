@@ -162,10 +162,16 @@ def status_of(name: str) -> os.stat_result:
 def is_export(name: str) -> bool:
     """Say whether a directory, or a prefix of a store, was written by an export."""
     if stores.is_uri(name):
+        below = name.rstrip("/")
         try:
-            return stores.find_object(f"{name.rstrip('/')}/state.json") is not None
-        except OSError:
-            return False
+            if stores.find_object(f"{below}/state.json") is None:
+                return False
+            data, _ = stores.read_object(f"{below}/state.json")
+            return b'"generation"' in data or bool(
+                stores.list_objects(f"{below}/choices/")
+            )
+        except OSError as error:
+            raise UnreadableSourceError(name, cause=error) from error
     directory = Path(name)
     return (directory / "state.json").is_file() and (directory / "choices").is_dir()
 
@@ -179,7 +185,7 @@ def expand_uri(
         if stored is not None:
             yield Source(uri, stored.size), uri
         elif glob.has_magic(uri):
-            yield from matching_objects(uri)
+            yield from matching_objects(uri, passed_over)
         elif is_export(uri):
             raise ExportGivenError(uri)
         else:
@@ -190,29 +196,52 @@ def expand_uri(
         raise UnreadableSourceError(uri, cause=error) from error
 
 
-def matching_objects(pattern: str) -> Iterator[tuple[Source, Identity]]:
-    """Yield the objects whose address a pattern matches."""
-    fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
-    wanted = pattern.split("/")
-    matches = [
-        stored
-        for stored in stores.list_objects(fixed)
-        if matches_path(stored.uri.split("/"), wanted)
-    ]
-    if not matches:
+def matching_objects(
+    pattern: str, passed_over: Counter[str]
+) -> Iterator[tuple[Source, Identity]]:
+    """Yield the objects that a pattern matches, and the logs below what it matches."""
+    wanted = pattern.rstrip("/").split("/")
+    matched = False
+    for stored in objects_like(pattern):
+        path = stored.uri.split("/")
+        cut = matched_part(path, wanted)
+        if cut is None or not path[-1] or any(is_hidden(name) for name in path[cut:]):
+            continue
+        if cut == len(path) or LOG_NAME.search(path[-1]):
+            matched = True
+            yield Source(stored.uri, stored.size), stored.uri
+        else:
+            passed_over[ending(path[-1])] += 1
+    if not matched:
         raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
-    for stored in matches:
-        yield Source(stored.uri, stored.size), stored.uri
+
+
+def objects_like(pattern: str) -> list[stores.Stored]:
+    """List the objects that begin with what a pattern says before its first sign."""
+    return stores.list_objects(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
+
+
+def matched_part(path: list[str], pattern: list[str]) -> int | None:
+    """Return how many names of a path a pattern matches, the most; None if it fails."""
+    cuts = range(len(path), 0, -1)
+    return next((cut for cut in cuts if matches_path(path[:cut], pattern)), None)
+
+
+def is_hidden(name: str) -> bool:
+    """Say whether a name is skipped by walks and patterns."""
+    return name.startswith(".")
 
 
 def matches_path(path: list[str], pattern: list[str]) -> bool:
     """Match name by name; ``**`` stands for any number of names."""
-    if not pattern or not path:
-        return not pattern and not path
+    if not pattern:
+        return not path
     if pattern[0] == "**":
-        return any(
-            matches_path(path[skipped:], pattern[1:]) for skipped in range(len(path))
+        return matches_path(path, pattern[1:]) or (
+            bool(path) and not is_hidden(path[0]) and matches_path(path[1:], pattern)
         )
+    if not path or (is_hidden(path[0]) and not is_hidden(pattern[0])):
+        return False
     return fnmatchcase(path[0], pattern[0]) and matches_path(path[1:], pattern[1:])
 
 
@@ -222,9 +251,12 @@ def objects_below(
     """Yield the logs below a prefix, as a walk over a directory would."""
     passed_here: Counter[str] = Counter()
     holds_logs = False
-    for stored in stores.list_objects(prefix):
+    below = stores.list_objects(prefix)
+    if not below:
+        raise SourceNotFoundError(prefix.rstrip("/"), hint=", and nothing below it")
+    for stored in below:
         names = stored.uri.removeprefix(prefix).split("/")
-        if any(name.startswith(".") for name in names) or not names[-1]:
+        if any(is_hidden(name) for name in names) or not names[-1]:
             continue
         if LOG_NAME.search(names[-1]):
             holds_logs = True
@@ -250,7 +282,7 @@ def walk(
     except OSError as error:
         raise UnreadableSourceError(directory, cause=error) from error
     for name in names:
-        if name.startswith("."):
+        if is_hidden(name):
             continue
         path = os.path.join(directory, name)  # noqa: PTH118 - "a//b" stays as given
         try:

@@ -21,13 +21,14 @@ from toolkit.errors import (
     OptionError,
     PassedOverWarning,
     StreamReadTwiceError,
+    UnreadableSourceError,
 )
 from toolkit.expressions import span
-from toolkit.finding import is_export, named_sources
+from toolkit.finding import is_export, matches_path, named_sources, objects_like
 from toolkit.loading import GATE_ROWS, LogOptions, gathered, open_logs
 from toolkit.schema import LEDGER, choices_table
-from toolkit.state import CHOICES_DIR, parts_of, read_state
-from toolkit.stores import polars_options
+from toolkit.state import CHOICES_DIR, STATE_FILE, parts_of, read_state
+from toolkit.stores import is_uri, polars_options
 from toolkit.validation import validate
 
 if TYPE_CHECKING:
@@ -223,6 +224,17 @@ def exports_in(sources: Sources, **options: Unpack[LogOptions]) -> list[str]:
 
 def expanded(name: str) -> list[str]:
     """Return what a glob matches; any other name as it is."""
+    if is_uri(name) and glob.has_magic(name):
+        wanted = [*name.rstrip("/").split("/"), STATE_FILE]
+        try:
+            listed = objects_like(name)
+        except OSError as error:
+            raise UnreadableSourceError(name, cause=error) from error
+        return sorted(
+            stored.uri.removesuffix(f"/{STATE_FILE}")
+            for stored in listed
+            if matches_path(stored.uri.split("/"), wanted)
+        ) or [name]
     if glob.has_magic(name) and not os.path.lexists(name):
         return sorted(glob.glob(name, recursive=True)) or [name]  # noqa: PTH207 - names
     return [name]
@@ -301,6 +313,8 @@ def count_rows(parts: Sequence[str]) -> int:
     try:
         counted = scan_parts(parts, {}).select(pl.len()).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
+        if isinstance(error, OSError) and is_uri(parts[0]):
+            raise UnreadableSourceError(parts[0], cause=error) from error
         if len(parts) == 1:
             raise DamagedExportError(parts[0], fault="it is no Parquet") from error
         return sum(count_rows([part]) for part in parts)

@@ -57,25 +57,36 @@ def client() -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
         import boto3
     except ImportError:
         raise MissingPackageError("boto3", extra="s3") from None
-    return boto3.session.Session().client("s3")
+    # Imported here: boto3 is an extra.
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return boto3.session.Session().client("s3")
+    except (BotoCoreError, ValueError) as error:  # a profile, an endpoint, a region
+        words = " ".join(str(error).split())
+        raise OSError(errno.EINVAL, words) from error
 
 
 @contextmanager
 def saying_what_failed(uri: str) -> Iterator[None]:
     """Turn an answer of the store, or none, into an OSError with short words."""
-    store = client()
+    client()
     # Imported here: boto3 is an extra.
-    from botocore.exceptions import BotoCoreError, HTTPClientError
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
     try:
-        yield
-    except store.exceptions.ClientError as error:
+        try:
+            yield
+        except Boto3Error as error:  # of an upload: what happened is its context
+            raise (error.__context__ or error) from None
+    except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         if status in LOST:
             raise PreconditionError(uri) from error
         words = str(error.response["Error"].get("Message") or status)
         raise OSError(ERRNO.get(status, errno.EIO), words, uri) from error
-    except (BotoCoreError, HTTPClientError) as error:
+    except (BotoCoreError, HTTPClientError, Boto3Error) as error:
         words = " ".join(str(error).split())
         raise OSError(errno.EIO, words, uri) from error
 
@@ -83,6 +94,8 @@ def saying_what_failed(uri: str) -> Iterator[None]:
 def find_object(uri: str) -> Stored | None:
     """Return an object, None if there is none."""
     bucket, key = bucket_and_key(uri)
+    if not key:
+        return None
     try:
         with saying_what_failed(uri):
             found = client().head_object(Bucket=bucket, Key=key)
@@ -186,5 +199,5 @@ def polars_options(name: str) -> dict[str, str] | None:
     return {
         "aws_endpoint_url": meta.endpoint_url,
         "aws_region": meta.region_name or "us-east-1",
-        "aws_allow_http": str(meta.endpoint_url.startswith("http://")).lower(),
+        "allow_http": str(meta.endpoint_url.startswith("http://")).lower(),
     }

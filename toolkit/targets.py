@@ -6,18 +6,28 @@ and commit them by state.json.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from toolkit import stores
 from toolkit.blocks import as_text
-from toolkit.errors import BusyError, NotEmptyError, PreconditionError, WriteError
+from toolkit.errors import (
+    BusyError,
+    DamagedExportError,
+    NotAnExportError,
+    NotEmptyError,
+    OptionError,
+    PreconditionError,
+    ToolkitError,
+    WriteError,
+)
 from toolkit.state import (
     CHOICES_DIR,
     LOCK_FILE,
@@ -30,6 +40,7 @@ from toolkit.state import (
     STATE_FILE,
     below,
     part_paths,
+    read_state,
     state_text,
     sync_directory,
     write_state,
@@ -170,17 +181,21 @@ def opened_prefix(uri: str) -> Iterator[Prefix]:
                 target.withdraw()
                 raise
     except OSError as error:
-        if isinstance(error, NotEmptyError | WriteError):
+        if isinstance(error, ToolkitError):
             raise
         raise WriteError(str(error.filename or uri), cause=error) from error
 
 
 def refuse_what_is_there(uri: str) -> None:
     """Refuse a prefix that holds a committed export, or anything that is not ours."""
+    if "//" in uri.removeprefix(stores.SCHEME):
+        raise OptionError("to", uri, wanted="an address without an empty name")
     for stored in stores.list_objects(f"{uri}/"):
+        if stored.uri.endswith("/"):
+            continue  # what a console makes of a new folder
         first, _, rest = stored.uri.removeprefix(f"{uri}/").partition("/")
-        is_part = first in KINDS and PART_NAME.fullmatch(PurePosixPath(rest).name)
-        if not (is_part or stored.uri == below(uri, README_FILE)):
+        part = PART_NAME.fullmatch(PurePosixPath(rest).name)
+        if first not in KINDS or part is None or part["run"] is None:
             raise NotEmptyError(uri)
 
 
@@ -206,12 +221,33 @@ class Prefix:
             data = state_text(state).encode()
             stores.put_bytes(below(self.uri, STATE_FILE), data, replaces=None)
         except PreconditionError:
-            raise BusyError(self.uri, holder="another run, which was faster") from None
-        readme = self.staging / README_FILE
-        readme.write_text(README.format(directory=self.uri), encoding="utf-8")
+            if not self.has_committed():
+                faster = "another run, which was faster"
+                raise BusyError(self.uri, holder=faster) from None
+        except OSError as error:
+            if not self.has_committed():
+                if error.errno == errno.EIO:
+                    # It may still be on its way: the next run clears what lies there.
+                    self.put = []
+                raise
         put, self.put = set(self.put), []
-        stores.put_file(below(self.uri, README_FILE), readme)
-        self.sweep(put)
+        # It is committed: what fails from here on is a convenience.
+        with suppress(OSError):
+            readme = self.staging / README_FILE
+            readme.write_text(README.format(directory=self.uri), encoding="utf-8")
+            stores.put_file(below(self.uri, README_FILE), readme)
+        with suppress(OSError):
+            self.sweep(put)
+
+    def has_committed(self) -> bool:
+        """Ask whose state.json stands: the answer to a put may have been lost."""
+        try:
+            return read_state(self.uri).run == self.run
+        except NotAnExportError:
+            return False
+        except DamagedExportError:
+            self.put = []  # perhaps committed: to leave parts lying does no harm
+            raise
 
     def sweep(self, committed: set[str]) -> None:
         """Delete the parts of runs that died: they can no longer be committed."""
@@ -225,4 +261,5 @@ class Prefix:
     def withdraw(self) -> None:
         """Delete what this run has put, and nothing else."""
         put, self.put = self.put, []
-        stores.delete_objects(put)
+        with suppress(OSError):
+            stores.delete_objects(put)
