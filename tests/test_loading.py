@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 import toolkit
+from toolkit.decoding import DECODER
 from toolkit.errors import (
     NotEnoughMemoryError,
     OptionError,
@@ -212,7 +213,7 @@ def test_a_loaded_log_says_in_five_lines_what_became_of_all(tmp_path: Path) -> N
     log = toolkit.load(path)
 
     assert repr(log) == (
-        f"logs       1 log, {size} bytes, decoder reference\n"
+        f"logs       1 log, {size} bytes, decoder {DECODER}\n"
         "lines      6 lines -> 2 responses -> 2 choices; 1 blank\n"
         "tokens     15 total, 10 prompt, 5 completion, as reported; "
         "1 response without usage\n"

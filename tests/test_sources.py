@@ -99,7 +99,8 @@ def test_a_name_that_is_no_utf8_is_read_and_written_with_escapes(
     log = toolkit.load(tmp_path)
 
     assert log.ledger["source"].item() == f"{tmp_path}/caf\\xe9\n.jsonl"
-    toolkit.export(path, to=os.fsdecode(os.fsencode(tmp_path) + b"/out\xe9"))
+    with pytest.raises(OptionError, match="UTF-8"):
+        toolkit.export(path, to=os.fsdecode(os.fsencode(tmp_path) + b"/out\xe9"))
 
 
 def test_a_directory_named_like_a_log_is_walked(tmp_path: Path) -> None:

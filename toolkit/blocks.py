@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
-from toolkit.errors import OptionError
+from toolkit.errors import OptionError, as_text
 from toolkit.schema import Table, choices_table, parse_path
 
 if TYPE_CHECKING:
@@ -121,17 +121,6 @@ class Source(NamedTuple):
     def name(self) -> str:
         """The path as text; bytes that are no UTF-8 are written as escapes."""
         return as_text(self.path)
-
-
-def as_text(path: str) -> str:
-    r"""Write a path as text that any file can hold.
-
-    Examples
-    --------
-    >>> as_text("caf\udce9.jsonl")
-    'caf\\xe9.jsonl'
-    """
-    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 class ArrowStream(Protocol):

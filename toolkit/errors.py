@@ -38,6 +38,7 @@ themselves, they stand in an attribute.
 
 from __future__ import annotations
 
+import unicodedata
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -58,8 +59,36 @@ def plural(count: int, word: str) -> str:
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
+def as_text(path: str) -> str:
+    r"""Write a path as text that any file can hold.
+
+    Examples
+    --------
+    >>> as_text("caf\udce9.jsonl")
+    'caf\\xe9.jsonl'
+    """
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def clean(text: str) -> str:
+    r"""Replace control and bidi characters: a name must not steer the screen.
+
+    Examples
+    --------
+    >>> clean("a\x1b[31m.jsonl")
+    'a\ufffd[31m.jsonl'
+    """
+    return "".join(
+        "\ufffd" if unicodedata.category(sign) in {"Cc", "Cf", "Cs"} else sign
+        for sign in as_text(text)
+    )
+
+
 class ToolkitError(Exception):
-    """Base of every error of this package."""
+    """Base of every error of this package; its sentence is safe to print."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(clean(sentence))
 
 
 class SourceError(ToolkitError):
@@ -86,8 +115,10 @@ class NoLogsError(SourceError, FileNotFoundError):
         if passed_over:
             most = list(passed_over.items())[:3]
             kinds = [f"{count:,} {kind}" for kind, count in most]
-            example = f"{source.rstrip('/')}/{next(iter(passed_over))}"
-            text += f"; it holds {', '.join(kinds)}: name them, {example}"
+            text += f"; it holds {', '.join(kinds)}"
+            endings = [kind for kind in passed_over if kind.startswith("*")]
+            if endings:
+                text += f": name them, {source.rstrip('/')}/{endings[0]}"
         super().__init__(text)
         self.source = source
         self.passed_over = dict(passed_over)
@@ -328,7 +359,10 @@ class WriteError(ExportError, OSError):
 
 
 class ToolkitWarning(UserWarning):
-    """Base of every warning of this package."""
+    """Base of every warning of this package; its sentence is safe to print."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(clean(sentence))
 
 
 class RejectsWarning(ToolkitWarning):

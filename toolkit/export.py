@@ -47,6 +47,7 @@ def export(
     created_unit: CreatedUnit = "s",
     max_line_bytes: int = MAX_LINE_BYTES,
     on_damage: OnDamage = "raise",
+    threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Exported:
     """Write logs as Parquet, partitioned by the UTC date of `created`.
@@ -60,7 +61,7 @@ def export(
         was cut off left; or such an address ``s3://bucket/key``.
     content, duplicates, tags, response_path, created_unit, max_line_bytes
         As in `toolkit.load`; they are kept with the export.
-    on_damage, progress
+    on_damage, threads, progress
         As in `toolkit.load`.
 
     Returns
@@ -114,6 +115,7 @@ def export(
         created_unit=created_unit,
         max_line_bytes=max_line_bytes,
         on_damage=on_damage,
+        threads=threads,
         leave_pending=True,
         progress=progress,
     )

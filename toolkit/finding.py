@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -22,17 +23,22 @@ from toolkit.errors import (
     SourceNotFoundError,
     UnreadableSourceError,
     UnsupportedSourceError,
+    as_text,
     near_miss,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from toolkit.blocks import OnDamage
+
 Sources: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 
 # app.jsonl, app.ndjson.gz, app.jsonl.1, app.jsonl-20261122.zst, app.jsonl.2026-11-22
+# app.jsonl.gz.1
 LOG_NAME = re.compile(
-    r"\.(jsonl|ndjson)([.-][0-9][0-9T_:.-]*)?(\.(gz|zst))?\Z", re.IGNORECASE
+    r"\.(jsonl|ndjson)(\.(gz|zst))?([.-][0-9][0-9TZ_:.+-]*)?(\.(gz|zst))?\Z",
+    re.IGNORECASE,
 )
 
 
@@ -43,7 +49,7 @@ class Found(NamedTuple):
     passed_over: dict[str, int]
 
 
-def find_logs(sources: Sources) -> Found:
+def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Found:
     """Expand paths, directories and globs into logs.
 
     Parameters
@@ -53,6 +59,8 @@ def find_logs(sources: Sources) -> Found:
         A directory is walked for ``*.jsonl`` and ``*.ndjson``, also with ``.gz`` or
         ``.zst`` and with a rotation suffix; hidden names are skipped. A file that is
         named by itself is read whatever its name is.
+    on_damage
+        ``"collect"`` passes over a directory that the system refuses to list.
 
     Returns
     -------
@@ -64,7 +72,7 @@ def find_logs(sources: Sources) -> Found:
     logs: list[Source] = []
     seen: set[Identity] = set()
     for name in named_sources(sources):
-        for log, identity in expand(name, passed_over):
+        for log, identity in expand(name, passed_over, on_damage):
             if identity not in seen:
                 seen.add(identity)
                 logs.append(log)
@@ -83,7 +91,9 @@ def named_sources(sources: Sources) -> list[str]:
     return [os.fspath(source) for source in named]
 
 
-def expand(name: str, passed_over: Counter[str]) -> Iterator[tuple[Source, Identity]]:
+def expand(
+    name: str, passed_over: Counter[str], on_damage: OnDamage
+) -> Iterator[tuple[Source, Identity]]:
     """Yield the logs of one argument, each with what tells it from another file."""
     if name == STDIN:
         yield Source(STDIN, None), STDIN
@@ -92,9 +102,9 @@ def expand(name: str, passed_over: Counter[str]) -> Iterator[tuple[Source, Ident
     elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
         raise UnsupportedSourceError(name)
     elif exists(name):
-        yield from expand_path(name, passed_over)
+        yield from expand_path(name, passed_over, on_damage)
     elif glob.has_magic(name):
-        yield from expand_glob(name, passed_over)
+        yield from expand_glob(name, passed_over, on_damage)
     else:
         raise SourceNotFoundError(name, hint=missing_hint(name))
 
@@ -102,13 +112,18 @@ def expand(name: str, passed_over: Counter[str]) -> Iterator[tuple[Source, Ident
 def exists(name: str) -> bool:
     """Say whether a name stands for something, be it a link that leads nowhere."""
     try:
-        return os.path.lexists(name)
+        os.lstat(name)
     except ValueError:  # a NUL byte
         return False
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}:
+            return False
+        raise UnreadableSourceError(name, cause=error) from error
+    return True
 
 
 def expand_path(
-    name: str, passed_over: Counter[str]
+    name: str, passed_over: Counter[str], on_damage: OnDamage
 ) -> Iterator[tuple[Source, Identity]]:
     """Yield a file, or the logs below a directory."""
     status = status_of(name)
@@ -118,7 +133,7 @@ def expand_path(
     if is_export(name):
         raise ExportGivenError(name)
     passed_here: Counter[str] = Counter()
-    found = list(walk(name, passed_here, set()))
+    found = list(walk(name, passed_here, on_damage, set()))
     if not found:
         raise NoLogsError(name, passed_over=dict(passed_here.most_common()))
     passed_over.update(passed_here)
@@ -126,7 +141,7 @@ def expand_path(
 
 
 def expand_glob(
-    pattern: str, passed_over: Counter[str]
+    pattern: str, passed_over: Counter[str], on_damage: OnDamage
 ) -> Iterator[tuple[Source, Identity]]:
     """Yield what a pattern matches; a matched directory without logs is passed over."""
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - names, not paths
@@ -135,7 +150,7 @@ def expand_glob(
     holds_logs = False
     for match in matches:
         try:
-            yield from expand_path(match, passed_over)
+            yield from expand_path(match, passed_over, on_damage)
             holds_logs = True
         except NoLogsError as error:
             if match == matches[-1] and not holds_logs:
@@ -173,7 +188,10 @@ def is_export(name: str) -> bool:
         except OSError as error:
             raise UnreadableSourceError(name, cause=error) from error
     directory = Path(name)
-    return (directory / "state.json").is_file() and (directory / "choices").is_dir()
+    try:
+        return (directory / "state.json").is_file() and (directory / "choices").is_dir()
+    except OSError:
+        return False  # whoever opens it says what is wrong
 
 
 def expand_uri(
@@ -269,7 +287,10 @@ def objects_below(
 
 
 def walk(
-    directory: str, passed_over: Counter[str], visited: set[Identity]
+    directory: str,
+    passed_over: Counter[str],
+    on_damage: OnDamage,
+    visited: set[Identity],
 ) -> Iterator[tuple[Source, Identity]]:
     """Yield the logs below a directory in sorted order; each directory once."""
     status = status_of(directory)
@@ -280,19 +301,30 @@ def walk(
     try:
         names = sorted(os.listdir(directory))  # noqa: PTH208 - names, not paths
     except OSError as error:
-        raise UnreadableSourceError(directory, cause=error) from error
+        was_named = len(visited) == 1
+        if was_named or on_damage == "raise":
+            raise UnreadableSourceError(directory, cause=error) from error
+        passed_over[f"{Path(directory).name}/ ({error.strerror})"] += 1
+        return
     for name in names:
         if is_hidden(name):
             continue
         path = os.path.join(directory, name)  # noqa: PTH118 - "a//b" stays as given
         try:
             status = os.stat(path)  # noqa: PTH116 - the name is kept as it was found
-        except OSError:
-            passed_over[f"{name} (a link that leads nowhere)"] += 1
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ELOOP}:
+                passed_over["links that lead nowhere"] += 1
+            elif on_damage == "collect":
+                passed_over[f"{name} ({error.strerror})"] += 1
+            else:
+                raise UnreadableSourceError(path, cause=error) from error
             continue
         if stat.S_ISDIR(status.st_mode):
-            yield from walk(path, passed_over, visited)
-        elif stat.S_ISREG(status.st_mode) and LOG_NAME.search(name):
+            yield from walk(path, passed_over, on_damage, visited)
+        elif not stat.S_ISREG(status.st_mode):
+            passed_over["pipes, sockets or devices"] += 1
+        elif LOG_NAME.search(name):
             yield as_source(path, status)
         else:
             passed_over[ending(name)] += 1
@@ -301,7 +333,7 @@ def walk(
 def ending(name: str) -> str:
     """Write the ending of a name as a pattern: ``*.json.gz``."""
     suffixes = "".join(Path(name).suffixes[-2:])
-    return f"*{suffixes}" if suffixes else name
+    return as_text(f"*{suffixes}" if suffixes else name)
 
 
 def missing_hint(name: str) -> str:

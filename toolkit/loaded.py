@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from toolkit import expressions
 from toolkit.accounting import passed_over_words, reject_counts
 from toolkit.decoding import DECODER
-from toolkit.errors import plural
+from toolkit.errors import clean, plural
 from toolkit.validation import validate
 
 
@@ -71,6 +71,9 @@ class Loaded:
 
     def summary(self) -> list[tuple[str, str]]:
         """Return labels, each with its sentence: five, and one for each bad log."""
+        return [(label, clean(text)) for label, text in self._sentences()]
+
+    def _sentences(self) -> list[tuple[str, str]]:
         totals = self.ledger.sum().row(0, named=True)
         return [
             ("logs", self._logs(totals["bytes"] or 0)),

@@ -7,13 +7,14 @@ line, and the ledger counts each.
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, get_args
 
 import pyarrow as pa
 
-from toolkit.accounting import Account
+from toolkit.accounting import Account, passed_over_words
 from toolkit.blocks import (
     MAX_LINE_BYTES,
     STDIN,
@@ -28,9 +29,14 @@ from toolkit.blocks import (
     check_word,
     make_plan,
 )
-from toolkit.decoding import make_decoder
+from toolkit.decoding import decode_all, make_decoder
 from toolkit.duplicates import Seen
-from toolkit.errors import NotEnoughMemoryError, OptionError, RejectedLineError
+from toolkit.errors import (
+    NotEnoughMemoryError,
+    OptionError,
+    PassedOverWarning,
+    RejectedLineError,
+)
 from toolkit.finding import Sources, find_logs
 from toolkit.loaded import Loaded
 from toolkit.schema import REJECTS
@@ -66,6 +72,7 @@ class LogOptions(TypedDict, total=False):
     created_unit: CreatedUnit
     max_line_bytes: int
     on_damage: OnDamage
+    threads: int | None
 
 
 @dataclass(frozen=True)
@@ -79,15 +86,16 @@ class Reading:
     on_damage: OnDamage = "raise"
     max_lines: int | None = None
     progress: Callable[[int], None] | None = None
+    threads: int | None = None
 
     def decoded(self) -> Iterator[Decoded]:
         """Yield the blocks of the logs, decoded, without repeats if that is wanted."""
         decoder = make_decoder(self.plan)
         seen = Seen() if self.duplicates == "drop" else None
         log_id, position = -1, 0
-        for block in first_lines(self.blocks(), self.max_lines):
-            decoded = decoder.decode(block)
-            decoded = decoded._replace(head=block.head, error=block.error)
+        wanted = first_lines(self.blocks(), self.max_lines)
+        for block, made in decode_all(decoder, wanted, self.threads):
+            decoded = made._replace(head=block.head, error=block.error)
             if block.log_id != log_id:
                 log_id, position = block.log_id, 0
             if self.progress is not None:
@@ -104,6 +112,12 @@ class Reading:
                 max_line_bytes=self.plan.max_line_bytes,
                 on_damage=self.on_damage,
             )
+
+    def warn_of_passed_over(self) -> None:
+        """Say once which files a walk did not read."""
+        if self.passed_over:
+            words = passed_over_words(self.passed_over)
+            warnings.warn(words, PassedOverWarning, stacklevel=3)
 
     def without_text(self) -> Reading:
         """Return the same logs, read without the text of their messages."""
@@ -123,7 +137,9 @@ def open_logs(
     on_damage = options.get("on_damage", "raise")
     check_word("duplicates", duplicates, get_args(Duplicates))
     check_word("on_damage", on_damage, get_args(OnDamage))
-    check_max_lines(max_lines)
+    check_whole("max_lines", max_lines, 0)
+    threads = options.get("threads")
+    check_whole("threads", threads, 1)
     plan = make_plan(
         content=options.get("content", "keep"),
         tags=options.get("tags"),
@@ -132,9 +148,16 @@ def open_logs(
         max_line_bytes=options.get("max_line_bytes", MAX_LINE_BYTES),
         leave_pending=leave_pending,
     )
-    found = find_logs(sources)
+    found = find_logs(sources, on_damage=on_damage)
     return Reading(
-        found.logs, found.passed_over, plan, duplicates, on_damage, max_lines, progress
+        found.logs,
+        found.passed_over,
+        plan,
+        duplicates,
+        on_damage,
+        max_lines,
+        progress,
+        threads,
     )
 
 
@@ -149,6 +172,7 @@ def batches(
     max_lines: int | None = None,
     max_line_bytes: int = MAX_LINE_BYTES,
     on_damage: OnDamage = "raise",
+    threads: int | None = None,
 ) -> Iterator[Decoded]:
     """Read logs block by block, in order, in constant memory.
 
@@ -179,6 +203,7 @@ def batches(
         max_lines=max_lines,
         max_line_bytes=max_line_bytes,
         on_damage=on_damage,
+        threads=threads,
     ).decoded()
 
 
@@ -210,12 +235,12 @@ def cut_block(block: Block, lines: int) -> Block:
     return block._replace(data=data, bytes=block.bytes - left_out, tail=False)
 
 
-def check_max_lines(max_lines: int | None) -> None:
-    """Refuse a number of lines below zero."""
-    if max_lines is None:
+def check_whole(name: str, value: int | None, least: int) -> None:
+    """Refuse what is no whole number, or one too small; None is none."""
+    if value is None:
         return
-    if not isinstance(max_lines, int) or isinstance(max_lines, bool) or max_lines < 0:
-        raise OptionError("max_lines", max_lines, wanted="0 or more, or None")
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise OptionError(name, value, wanted=f"{least} or more, or None")
 
 
 class Waiting:
@@ -278,6 +303,7 @@ def load(
     on_damage: OnDamage = "raise",
     max_lines: int | None = None,
     max_line_bytes: int = MAX_LINE_BYTES,
+    threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Loaded:
     """Read logs into memory: a table of choices, one of rejects, and a ledger.
@@ -312,6 +338,8 @@ def load(
         Read at most so many lines in all.
     max_line_bytes
         A longer line is rejected without being held in memory.
+    threads
+        How many threads decode, all cores unless given; the result is the same.
     progress
         Called with the number of file bytes that were newly read.
 
@@ -353,6 +381,7 @@ def load(
         max_lines=max_lines,
         max_line_bytes=max_line_bytes,
         on_damage=on_damage,
+        threads=threads,
         progress=progress,
     )
     if max_lines is None:

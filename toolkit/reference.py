@@ -10,7 +10,6 @@ column: it knows kinds and paths.
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -21,6 +20,7 @@ import xxhash
 from toolkit.blocks import Block, Decoded
 from toolkit.schema import REJECTS, parse_path, write_path
 from toolkit.values import (
+    STRINGS,
     Fault,
     Node,
     read_characters,
@@ -36,7 +36,7 @@ from toolkit.values import (
     read_text,
     read_timestamp,
     read_tool_calls,
-    split_list,
+    split_short_list,
     text_of,
     validate_json,
 )
@@ -74,35 +74,52 @@ ENVELOPES = tuple(
 # From a column's declaration to a function that reads its cell.
 
 
-class Route(NamedTuple):
-    """One path of a column, and how the value at its end is read."""
+class Way(NamedTuple):
+    """One path of a column, taken apart."""
 
     keys: tuple[str, ...]
-    read: Callable[[bytes], Cell]
+    is_list: bool  # it ends in []
+    part: str | None  # the type of the parts of a list that it goes on into
     passes_objects: bool  # a later path goes deeper: an object here is only a container
     takes_any_shape: bool  # what is not as declared is null, not an error
 
 
-def routes(column: Column, plan: Plan) -> list[Route]:
-    """Lay out the ways to a column's value."""
+def ways_of(column: Column) -> list[Way]:
+    """Take the paths of a column apart."""
     found = []
     for place, path in enumerate(column.paths):
         plain, _, part = path.partition("[]")
         later = any(other.startswith(f"{plain}.") for other in column.paths[place:])
-        read = reader(column, plan, path.endswith("[]"), part.removeprefix("."))
-        lenient = column.kind in ("items", "logprob_sum")
-        found.append(Route(parse_path(plain), read, later, lenient))
+        found.append(
+            Way(
+                parse_path(plain),
+                path.endswith("[]"),
+                part.removeprefix(".") or None,
+                later,
+                column.kind in ("items", "logprob_sum"),
+            )
+        )
     return found
 
 
-def reader(
-    column: Column, plan: Plan, is_list: bool, part: str
-) -> Callable[[bytes], Cell]:
+class Route(NamedTuple):
+    """A way to a column's value, and how the value at its end is read."""
+
+    way: Way
+    read: Callable[[bytes], Cell]
+
+
+def routes(column: Column, plan: Plan) -> list[Route]:
+    """Lay out the ways to a column's value."""
+    return [Route(way, reader(column, plan, way)) for way in ways_of(column)]
+
+
+def reader(column: Column, plan: Plan, way: Way) -> Callable[[bytes], Cell]:
     """Choose how the value of a kind is read."""
-    if part:
-        return partial(read_parts, kind=part)
+    if way.part:
+        return partial(read_parts, kind=way.part)
     if column.kind == "tool_calls":
-        return read_tool_calls if is_list else read_function_call
+        return read_tool_calls if way.is_list else read_function_call
     if column.kind == "count":
         return partial(read_count, low=column.minimum, high=column.maximum)
     if column.kind == "timestamp":
@@ -121,7 +138,7 @@ def reader(
 
 def read_cell(node: Node, ways: Sequence[Route]) -> Cell:
     """Read the first value that is present on the ways to a column."""
-    for way in ways:
+    for way, read in ways:
         try:
             raw = node.find(way.keys)
         except Fault:
@@ -131,7 +148,7 @@ def read_cell(node: Node, ways: Sequence[Route]) -> Cell:
         if raw is None or (way.passes_objects and raw[0] == ord("{")):
             continue
         try:
-            cell = way.read(raw)
+            cell = read(raw)
         except Fault as fault:
             raise fault.below(node.path + way.keys) from None
         if cell is not None:
@@ -204,10 +221,13 @@ def choices_of(node: Node) -> list[Node] | None:
     raw = node.get("choices")
     if raw is None or raw[0] != ord("["):
         return None
-    items = split_list(raw)
+    path = (*node.path, "choices")
+    try:
+        items = split_short_list(raw)
+    except Fault as fault:
+        raise fault.below(path) from None
     if any(item[0] != ord("{") for item in items):
         return None
-    path = (*node.path, "choices")
     return [Node(item, (*path, place)) for place, item in enumerate(items)]
 
 
@@ -223,7 +243,6 @@ def is_chunk(node: Node, choices: list[Node]) -> bool:
 
 # One line.
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -231,7 +250,7 @@ def is_too_deep(raw: bytes) -> bool:
     """Say whether brackets outside strings stand deeper than 512 levels."""
     if raw.count(b"[") + raw.count(b"{") <= DEEPEST:
         return False
-    brackets = _STRINGS.sub(b"", raw).translate(None, _NOT_BRACKETS)
+    brackets = STRINGS.sub(b"", raw).translate(None, _NOT_BRACKETS)
     steps = (1 if bracket in b"[{" else -1 for bracket in brackets)
     return max(accumulate(steps), default=0) > DEEPEST
 
@@ -267,6 +286,7 @@ class Reference:
     """Decodes blocks of lines by a plan; keeps nothing between them."""
 
     name = "reference"
+    is_parallel = False
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -344,7 +364,7 @@ class Reference:
         repeated = sum(
             len(column[0])
             for column, declared in zip(cells, self.plan.table.columns, strict=True)
-            if declared.grain == "R" and isinstance(column[0], str)
+            if declared.grain == "R" and declared.paths and isinstance(column[0], str)
         )
         if repeated * len(response.choices) > REPEATED_BYTES:
             reason = "wanted fewer choices, or shorter facts to repeat for each"

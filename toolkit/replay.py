@@ -93,6 +93,7 @@ def log_rejects(reading: Reading) -> Iterator[pl.DataFrame]:
     for decoded in account.noting(reading.without_text().decoded()):
         yield pl.DataFrame(decoded.rejects)
     account.warn_of_damage()
+    reading.warn_of_passed_over()
 
 
 def export_rejects(exports: list[str]) -> Iterator[pl.DataFrame]:

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import glob
 import os
-import warnings
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Unpack, cast
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from toolkit.accounting import Account, passed_over_words
+from toolkit.accounting import Account
 from toolkit.blocks import MAX_LINE_BYTES, STDIN
 from toolkit.errors import (
     DamagedExportError,
     OptionError,
-    PassedOverWarning,
     StreamReadTwiceError,
     UnreadableSourceError,
 )
@@ -51,6 +49,7 @@ DEFAULTS: LogOptions = {
     "created_unit": "s",
     "max_line_bytes": MAX_LINE_BYTES,
     "on_damage": "raise",
+    "threads": None,
 }
 
 
@@ -66,6 +65,7 @@ def scan(
     created_unit: CreatedUnit = "s",
     max_line_bytes: int = MAX_LINE_BYTES,
     on_damage: OnDamage = "raise",
+    threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> pl.LazyFrame:
     """Read the choices of logs or of exports, lazily and in bounded memory.
@@ -80,8 +80,10 @@ def scan(
         Range of `created`, until exclusive: a date, a datetime or its ISO text, in UTC
         unless it says otherwise. With either, undated responses are left out. Of an
         export only the days in the range are opened.
-    content, duplicates, tags, response_path, created_unit, max_line_bytes, on_damage
+    content, duplicates, tags, response_path, created_unit, max_line_bytes
         As in `toolkit.load`; of logs only, an export keeps those it was made with.
+    on_damage, threads
+        As in `toolkit.load`; of logs only.
     progress
         Called with the number of bytes of the logs that were newly read.
 
@@ -126,6 +128,7 @@ def scan(
         "created_unit": created_unit,
         "max_line_bytes": max_line_bytes,
         "on_damage": on_damage,
+        "threads": threads,
     }
     exports = exports_in(sources, **options)
     if exports:
@@ -187,9 +190,7 @@ class LogScan:
             if not left:
                 break
         account.warn()
-        if reading.passed_over:
-            words = passed_over_words(reading.passed_over)
-            warnings.warn(words, PassedOverWarning, stacklevel=2)
+        reading.warn_of_passed_over()
 
     def wants_text(
         self, with_columns: list[str] | None, predicate: pl.Expr | None

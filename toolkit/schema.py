@@ -28,6 +28,9 @@ SCHEMA_VERSION = 1
 # Larger counts than any real response; keeps 9 million of them inside an int64 sum.
 LARGEST_COUNT = 10**12
 LARGEST_INT32 = 2**31 - 1
+# No response has more choices, and no choice more calls; a line of 6 MB may hold two
+# million, and would take gigabytes.
+MOST_ITEMS = 65_536
 
 Grain = Literal["R", "C", "U"]
 Root = Literal["response", "choice", "envelope", "line"]

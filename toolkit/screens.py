@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import json
 import sys
-import unicodedata
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -27,7 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 import toolkit
-from toolkit.errors import plural
+from toolkit.errors import clean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,14 +34,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from toolkit.checking import Checked
-
-
-def clean(text: str) -> str:
-    """Replace control and bidi characters: a log must not steer the screen."""
-    return "".join(
-        "\ufffd" if unicodedata.category(sign) in {"Cc", "Cf", "Cs"} else sign
-        for sign in text
-    )
 
 
 def say(text: str) -> None:

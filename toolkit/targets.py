@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from toolkit import stores
-from toolkit.blocks import as_text
 from toolkit.errors import (
     BusyError,
     DamagedExportError,
@@ -27,6 +26,7 @@ from toolkit.errors import (
     PreconditionError,
     ToolkitError,
     WriteError,
+    as_text,
 )
 from toolkit.state import (
     CHOICES_DIR,
@@ -72,6 +72,9 @@ def opened_target(to: str) -> Iterator[Target]:
         with opened_prefix(to.rstrip("/")) as target:
             yield target
         return
+    if as_text(to) != to:
+        # The engines that are to read it cannot open such a path.
+        raise OptionError("to", as_text(to), wanted="a path that is UTF-8")
     directory = Path(to)
     with held_directory(directory), saying_what_failed(directory):
         yield Directory(directory)

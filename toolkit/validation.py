@@ -92,7 +92,7 @@ def column_failures(frame: pl.DataFrame, table: Table, extra: Extra) -> list[str
         if name not in frame.columns
     ]
     failures += [
-        f"column {name!r} is {frame.schema[name]}, wanted {dtype}"
+        f"column {name!r} is {named(frame.schema[name])}, wanted {dtype}"
         for name, dtype in table.polars.items()
         if name in frame.columns and frame.schema[name] != dtype
     ]
@@ -105,6 +105,11 @@ def column_failures(frame: pl.DataFrame, table: Table, extra: Extra) -> list[str
     if not failures and frame.columns[: len(table.names)] != table.names:
         failures.append("the schema's columns stand in another order")
     return failures
+
+
+def named(dtype: pl.DataType) -> str:
+    """Name a dtype without the categories of an Enum, which are cells."""
+    return str(dtype.base_type() if isinstance(dtype, pl.Enum) else dtype)
 
 
 @cache

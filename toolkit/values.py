@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from toolkit.schema import LATEST_CREATED, REJECT_CODES
+from toolkit.schema import LATEST_CREATED, MOST_ITEMS, REJECT_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 Keys: TypeAlias = "tuple[str | int, ...]"
+
+STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_NOT_SIGNS = bytes(set(range(256)) - set(b"[]{},"))
 
 JSON_TYPES = {
     ord("{"): "an object",
@@ -124,6 +127,25 @@ def validate_json(raw: bytes) -> bytes:
 def split_list(raw: bytes) -> list[bytes]:
     """Return the raw items of a JSON list."""
     return [bytes(item) for item in _list(raw)]
+
+
+def split_short_list(raw: bytes) -> list[bytes]:
+    """Return the raw items of a JSON list that may not be endless."""
+    if raw.count(b",") >= MOST_ITEMS and count_items(raw) > MOST_ITEMS:
+        raise Fault("out_of_range", f"wanted at most {MOST_ITEMS} items")
+    return split_list(raw)
+
+
+def count_items(raw: bytes) -> int:
+    """Count the items of a JSON list that is not empty, in little memory."""
+    signs = STRINGS.sub(b"", raw).translate(None, _NOT_SIGNS)
+    depth = commas = 0
+    for sign in signs:
+        if sign == ord(","):
+            commas += depth == 1
+        else:
+            depth += 1 if sign in b"[{" else -1
+    return commas + 1
 
 
 def text_of(raw: bytes) -> str:
@@ -312,7 +334,7 @@ def read_tool_calls(raw: bytes) -> list[dict[str, str | None]] | None:
     if raw[0] != ord("["):
         raise wrong_type("a list", raw)
     calls = []
-    for place, item in enumerate(split_list(raw)):
+    for place, item in enumerate(split_short_list(raw)):
         if item[0] != ord("{"):
             raise wrong_type("an object", item, (place,))
         call = Node(item, (place,))

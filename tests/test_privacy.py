@@ -1,0 +1,592 @@
+"""Nothing of a prompt or an answer is told where it was not asked for.
+
+A word that stands in every place of a log where text may stand is looked for in all
+that the library says, and in all that it writes beside the text itself.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import stat
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from matplotlib.text import Text
+
+import toolkit
+from toolkit.cli import main
+from toolkit.errors import (
+    DamagedLogError,
+    RejectedLineError,
+    ToolkitError,
+    ValidationError,
+)
+from toolkit.schema import CHOICES, LEDGER, REJECTS, Table
+from toolkit.testing import make_choices, make_response
+
+SECRET = "Xq7SECRETq7X"
+PART = re.compile(SECRET[:7], re.IGNORECASE)
+
+
+def hold(text: object, where: object = "") -> None:
+    """Hold that a text, or the bytes of a file, do not hold the word."""
+    shown = text.decode("latin-1") if isinstance(text, bytes) else str(text)
+    # A table may have folded the word.
+    assert not PART.search("".join(shown.split())), where
+
+
+def hold_error(error: BaseException | None) -> None:
+    """Hold that an error, and all that led to it, do not hold the word."""
+    while error is not None:
+        hold(error)
+        hold(repr(error))
+        hold(error.args)
+        public = {k: v for k, v in vars(error).items() if k != "failure_cases"}
+        hold(public)
+        hold("".join(traceback.format_exception_only(error)))
+        error = error.__cause__ or error.__context__
+
+
+def hold_frame(frame: pl.DataFrame, *, but: tuple[str, ...] = ()) -> None:
+    """Hold that no cell of a frame holds the word."""
+    for name in frame.columns:
+        if name not in but:
+            hold(frame[name].to_list(), name)
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """Gather the words of every warning, whatever its kind."""
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield said
+    said += [f"{one.message!r} {one.message}" for one in caught]
+
+
+# --- Lines that hold the word --------------------------------------------------------
+
+
+def message(**fields: object) -> dict[str, object]:
+    """Write a response whose message has these fields."""
+    return make_response(choices=[{"index": 0, "message": fields}])
+
+
+CALL = {"id": "call", "type": "function"}
+# A response, with the word wherever text of a message may stand.
+GOOD: dict[str, dict[str, object]] = {
+    "content": message(role="assistant", content=SECRET),
+    "long content": message(content=f"{SECRET} " * 10_000),
+    "parts": message(content=[{"type": "text", "text": SECRET}]),
+    "other parts": message(content=[{"type": SECRET, "data": SECRET}]),
+    "object": message(content={SECRET: SECRET}),
+    "thinking": message(
+        content=[{"type": "thinking", "thinking": [{"type": "text", "text": SECRET}]}]
+    ),
+    "reasoning": message(reasoning=SECRET),
+    "reasoning_content": message(reasoning_content=SECRET),
+    "refusal": message(refusal=SECRET),
+    "arguments": message(
+        tool_calls=[{**CALL, "function": {"name": "f", "arguments": SECRET}}]
+    ),
+    "object as arguments": message(
+        tool_calls=[{**CALL, "function": {"name": "f", "arguments": {SECRET: SECRET}}}]
+    ),
+    "input": message(
+        tool_calls=[{"type": "custom", "custom": {"name": "f", "input": SECRET}}]
+    ),
+    "function call": message(function_call={"name": "f", "arguments": SECRET}),
+    "unknown field": make_response(metadata={"deep": [{"x": SECRET}]}, prompt=SECRET),
+    "unknown key": make_response() | {SECRET: {SECRET: 1}},
+    "key of usage": make_response(usage={"total_tokens": 15, SECRET: 1}),
+    "field of a message": message(content="a", audio={"transcript": SECRET}),
+    "key of a message": message(**{"content": "a", SECRET: SECRET}),
+    "logprobs": make_response(
+        choices=[
+            {
+                "message": {"content": "a"},
+                "logprobs": {"content": [{"token": SECRET, "logprob": -1.0}]},
+            }
+        ]
+    ),
+    "odd": make_response(usage=None, created=0, model=None, x=SECRET),
+    "request": {
+        "request": {"messages": [{"content": SECRET}]},
+        "response": make_response(),
+    },
+}
+# Lines that are rejected, with the word in what is wrong or beside it.
+BAD: dict[str, object] = {
+    "count": make_response(usage={"prompt_tokens": SECRET}),
+    "usage": make_response(usage=SECRET),
+    "model": make_response(model=[SECRET]),
+    "id": make_response(id={SECRET: SECRET}),
+    "created": make_response(created=SECRET),
+    "date": make_response(created={SECRET: 1}),
+    "custom_id": {"custom_id": {SECRET: 1}, "response": make_response()},
+    "tag": make_response(metadata={"team": {SECRET: SECRET}}),
+    "container of a tag": make_response(metadata=SECRET),
+    "index": make_response(choices=[{"index": SECRET}]),
+    "role": message(role=[SECRET]),
+    "message": make_response(choices=[{"message": SECRET}]),
+    "part": message(content=[SECRET]),
+    "text of a part": message(content=[{"type": "text", "text": {SECRET: 1}}]),
+    "call": message(tool_calls=[SECRET]),
+    "calls": message(tool_calls={SECRET: 1}),
+    "choices": {"choices": [SECRET]},
+    "no response": {SECRET: SECRET},
+    "error": {"error": {"message": SECRET, SECRET: 1}},
+    "chunk": {"object": "chat.completion.chunk", "choices": [{"delta": SECRET}]},
+    "string": SECRET,
+    "list": [SECRET],
+    "cut": b'{"choices": [{"message": {"content": "' + SECRET.encode(),
+    "no JSON": SECRET.encode() + b' {"x": 1}',
+    "no number": b'{"x": 1' + SECRET.encode() + b"}",
+    "escape": b'{"' + SECRET.encode() + b'": "\\x"}',
+    "surrogate": b'{"' + SECRET.encode() + b'": "\\ud800"}',
+    "no UTF-8": b'{"' + SECRET.encode() + b'": "\xff"}',
+    "too deep": b'{"' + SECRET.encode() + b'": ' + b"[" * 600 + b"]" * 600 + b"}",
+    "too large": make_response(usage={"total_tokens": 10**15}, x=SECRET),
+    "Python": repr({"choices": SECRET}).encode(),
+}
+
+
+def line(value: object) -> bytes:
+    """Write a line."""
+    return value if isinstance(value, bytes) else json.dumps(value).encode()
+
+
+TAGS = {"team": "metadata.team"}
+
+
+def good_line(name: str) -> bytes:
+    """Write a good line with an id of its own."""
+    value = {**GOOD[name]}
+    if "response" not in value:
+        value["id"] = name
+    return line(value)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Write a log that holds every line of this page."""
+    path = tmp_path / "logs" / "a.jsonl"
+    path.parent.mkdir()
+    lines = [*map(good_line, GOOD), *map(line, BAD.values())]
+    # A copy is a duplicate, an unfinished line is the last.
+    path.write_bytes(b"\n".join([*lines, lines[0], line(BAD["cut"])]))
+    return path
+
+
+def test_the_lines_of_this_page_have_the_fates_that_they_should(log: Path) -> None:
+    with heard():
+        loaded = toolkit.load(log, tags=TAGS)
+
+    total = loaded.ledger.row(0, named=True)
+    assert total["responses"] == len(GOOD)
+    assert total["duplicates"] == 1
+    assert total["errors"] + total["rejected"] == len(BAD) + 1
+    assert "wrong_type" in loaded.rejects.column("code").to_pylist()
+    text = str(loaded.choices.to_pylist()) + str(loaded.rejects.to_pylist())
+    assert PART.search(text)
+
+
+# --- What the library says -----------------------------------------------------------
+
+
+def test_no_warning_and_no_account_of_a_load_holds_content(log: Path) -> None:
+    with heard() as said:
+        loaded = toolkit.load(log, tags=TAGS)
+
+    assert len(said) == 1
+    hold(said)
+    hold(repr(loaded))
+    hold(loaded._repr_html_())
+    hold_frame(loaded.ledger)
+    hold_frame(pl.DataFrame(loaded.rejects), but=("raw",))
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_an_error_of_a_line_holds_nothing_of_it(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(line(BAD[name]) + b"\n")
+
+    with heard() as said, pytest.raises(RejectedLineError) as error:
+        toolkit.load(path, on_reject="raise", tags=TAGS)
+    hold_error(error.value)
+    with heard() as more:
+        loaded = toolkit.load(path, tags=TAGS)
+
+    hold(said + more)
+    hold(repr(loaded))
+    hold_frame(pl.DataFrame(loaded.rejects), but=("raw",))
+
+
+def test_no_account_of_a_check_holds_content(log: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with heard() as said:
+        checked = [toolkit.check(log, tags=TAGS)]
+        toolkit.export(log, to=out, tags=TAGS)
+        checked.append(toolkit.check(out))
+
+    hold(said)
+    for one in checked:
+        assert one.findings
+        assert one.rejects
+        hold(one)
+        hold_frame(one.ledger)
+
+
+def test_a_frame_of_a_scan_is_told_without_content(log: Path) -> None:
+    with heard() as said:
+        frame = toolkit.scan(log, tags=TAGS)
+        hold(frame.explain())
+        usage = toolkit.metrics.token_usage(frame)
+        ax = toolkit.charts.plot_token_usage(usage)
+
+    hold(said)
+    hold_frame(usage)
+    texts = cast("list[Text]", ax.figure.findobj(Text))
+    drawn = " ".join(text.get_text() for text in texts)
+    assert "gpt-a" in drawn
+    hold(drawn)
+
+
+HEADS: dict[str, bytes] = {
+    "html": f"<!doctype html><title>{SECRET}</title>".encode(),
+    "html of lines": f"<html>\n<p>{SECRET}\n</html>\n".encode(),
+    "xml": f"<?xml?><{SECRET}/>".encode(),
+    "sse": f'data: {{"x": "{SECRET}"}}\n\ndata: [DONE]\n'.encode(),
+    "array": f'[{{"content": "{SECRET}"}}]'.encode(),
+    "pretty": f'{{\n "content": "{SECRET}"\n}}\n'.encode(),
+    "repr": f"{{'content': '{SECRET}'}}\n".encode(),
+    "sequence": f'\x1e{{"content": "{SECRET}"}}\n'.encode(),
+    "cr": f'{{"a": "{SECRET}"}}\r{{"b": 1}}\r'.encode(),
+    "requests": f'{{"messages": [{{"content": "{SECRET}"}}]}}\n'.encode(),
+    "text before": f'INFO {SECRET} {{"a": 1}}\n'.encode(),
+    "csv": f"a,b\n{SECRET},{SECRET}\n".encode(),
+    "utf-16": f'{{"content": "{SECRET}"}}\n'.encode("utf-16"),
+    "sqlite": b"SQLite format 3\0" + SECRET.encode(),
+    "zip": b"PK\x03\x04" + SECRET.encode(),
+    "plain": SECRET.encode() * 100,
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_what_is_said_of_a_file_that_is_no_log_holds_nothing_of_it(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(HEADS[name])
+
+    with heard() as said:
+        loaded = toolkit.load(path)
+        checked = toolkit.check(path)
+
+    hold(said)
+    hold(repr(loaded))
+    hold_frame(loaded.ledger)
+    hold(checked)
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda data: gzip.compress(data, 0),  # stored: the word stands in clear
+    "gzip packed": gzip.compress,
+    "zstd": zstandard.ZstdCompressor(level=-100, write_checksum=True).compress,
+}
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "cut": lambda data: data[:-9],
+    "flipped": lambda data: data[:-6] + bytes([data[-6] ^ 255]) + data[-5:],
+    "broken": lambda data: data[:20] + b"\xff" * 8 + data[28:],
+    "tail": lambda data: data + SECRET.encode(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("kind", PACKERS)
+def test_an_error_of_a_damaged_log_holds_nothing_of_it(
+    tmp_path: Path, kind: str, damage: str
+) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    text = (good_line("content") + b"\n") * 50
+    path.write_bytes(DAMAGES[damage](PACKERS[kind](text)))
+
+    with heard() as said:
+        with pytest.raises(DamagedLogError) as error:
+            toolkit.load(path)
+        with pytest.raises(Exception, match="damaged") as scanned:
+            toolkit.scan(path).collect()
+        with pytest.raises(DamagedLogError) as exported:
+            toolkit.export(path, to=tmp_path / "out")
+        loaded = toolkit.load(path, on_damage="collect", duplicates="keep")
+
+    hold(said)
+    for caught in (error, scanned, exported):
+        hold_error(caught.value)
+    hold(repr(loaded))
+    hold(loaded.ledger["error"].item())
+
+
+# --- What the command prints ---------------------------------------------------------
+
+
+Command = Callable[..., str]
+
+
+@pytest.fixture
+def command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """Return what runs the command in this process, and gives all that it prints."""
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def run(*arguments: object) -> str:
+        monkeypatch.setattr("sys.argv", ["toolkit", *map(str, arguments)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            with pytest.raises(SystemExit):
+                main()
+        return "".join(capsys.readouterr())
+
+    return run
+
+
+def test_no_command_prints_content(log: Path, tmp_path: Path, command: Command) -> None:
+    (log.parent / "b.jsonl.gz").write_bytes(gzip.compress(log.read_bytes())[:-9])
+    (log.parent / "c.jsonl").write_bytes(HEADS["html"])
+    logs, out, tag = log.parent, tmp_path / "out", ("--tag", "team=metadata.team")
+    for arguments in (
+        ("check", logs, *tag),
+        ("check", logs, *tag, "--json"),
+        ("tokens", logs, *tag, "--on-damage", "collect"),
+        ("tokens", logs, "--on-damage", "collect", "--json"),
+        ("tokens", logs, "--on-damage", "collect", "--csv"),
+        ("tokens", logs),
+        ("export", logs, *tag, "--to", out, "--on-damage", "collect"),
+        ("plot", "token_usage", log, *tag, "--to", tmp_path / "a.svg"),
+        ("rejects", log, "--to", tmp_path / "rejects.jsonl"),
+        ("check", out),
+        ("check", out, "--json"),
+        ("tokens", out, "--json"),
+    ):
+        printed = command(*arguments)
+        assert printed
+        hold(printed, arguments)
+    hold((tmp_path / "a.svg").read_bytes())
+
+
+# --- What is written -----------------------------------------------------------------
+
+
+def files(out: Path) -> list[Path]:
+    """Return every file of an export."""
+    return [path for path in out.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("content", ["keep", "drop"])
+def test_what_describes_an_export_holds_no_content(
+    log: Path, tmp_path: Path, content: Any
+) -> None:
+    out = tmp_path / "out"
+    with heard() as said:
+        done = toolkit.export(log, to=out, tags=TAGS, content=content)
+
+    hold(said)
+    hold(done)
+    hold_frame(done.ledger)
+    hold_frame(toolkit.ledger(out))
+    for path in files(out):
+        hold(path, path)
+        if path.suffix != ".parquet":
+            hold(path.read_bytes(), path)
+
+
+def test_choices_without_content_hold_none_in_any_column_or_byte(
+    log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with heard():
+        toolkit.export(log, to=out, tags=TAGS, content="drop")
+
+    parts = list((out / "choices").rglob("*.parquet"))
+    assert sum(pq.read_metadata(part).num_rows for part in parts) == len(GOOD)
+    for part in parts:
+        hold(part.read_bytes(), part)
+        hold_frame(pl.read_parquet(part))
+        hold(pq.read_metadata(part).to_dict())
+        hold(pq.read_schema(part).metadata)
+
+
+@pytest.mark.parametrize("way", ["load", "scan", "batches", "export"])
+def test_without_content_no_text_is_left_in_any_column(
+    log: Path, tmp_path: Path, way: str
+) -> None:
+    options: dict[str, Any] = {"content": "drop", "tags": TAGS}
+    with heard():
+        if way == "load":
+            frame = pl.DataFrame(toolkit.load(log, **options).choices)
+        elif way == "scan":
+            frame = toolkit.scan(log, **options).collect()
+        elif way == "batches":
+            made = toolkit.batches(log, **options)
+            frame = pl.concat([pl.DataFrame(one.choices) for one in made])
+        else:
+            toolkit.export(log, to=tmp_path / "out", **options)
+            frame = toolkit.scan(tmp_path / "out").collect()
+
+    assert frame.height == len(GOOD)
+    hold_frame(frame)
+    for column in CHOICES.columns:
+        if column.private and column.name != "tool_calls":
+            assert frame[column.name].null_count() == frame.height
+    calls = frame["tool_calls"].drop_nulls().explode()
+    assert calls.struct.field("name").to_list() == ["f"] * 4
+    assert calls.struct.field("arguments").null_count() == 4
+    assert frame["content_chars"].sum() > len(SECRET)
+
+
+def mode(path: Path) -> int:
+    """Return the rights on a file."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def _no_umask() -> Iterator[None]:
+    """Let new files be open to all, unless their maker says otherwise."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("_no_umask")
+@pytest.mark.parametrize("content", ["keep", "drop"])
+def test_only_the_owner_may_read_rejects_at_any_time(
+    log: Path, tmp_path: Path, content: Any
+) -> None:
+    # A second log: the progress is told before the export is done.
+    (log.parent / "b.jsonl").write_bytes(b"{}\n" * 70_000)
+    (log.parent / "c.jsonl").write_bytes(log.read_bytes())
+    out = tmp_path / "out"
+    seen: list[int] = []
+
+    def look(_read: int) -> None:
+        seen.extend(map(mode, out.glob(".staging/rejects/*")))
+
+    with heard():
+        toolkit.export(log.parent, to=out, content=content, progress=look)
+        toolkit.write_rejects(out, tmp_path / "from export.jsonl")
+        toolkit.write_rejects(log, tmp_path / "from log.jsonl")
+
+    assert seen
+    assert set(seen) == {0o600}
+    assert {mode(path) for path in (out / "rejects").iterdir()} == {0o600}
+    assert mode(tmp_path / "from export.jsonl") == 0o600
+    assert mode(tmp_path / "from log.jsonl") == 0o600
+
+
+def test_the_word_of_a_reject_lies_under_rejects_and_nowhere_else(
+    tmp_path: Path,
+) -> None:
+    path, out = tmp_path / "a.jsonl", tmp_path / "out"
+    path.write_bytes(b"".join(line(value) + b"\n" for value in BAD.values()))
+
+    with heard():
+        toolkit.export(path, to=out, content="keep", tags=TAGS)
+
+    for file in files(out):
+        if file.parent != out / "rejects":
+            hold(file.read_bytes(), file)
+            if file.suffix == ".parquet":
+                hold_frame(pl.read_parquet(file))
+    (part,) = (out / "rejects").iterdir()
+    hold_frame(pl.read_parquet(part), but=("raw",))
+
+
+# --- Frames that break the schema ----------------------------------------------------
+
+NUMBER = 987_654_321_000_000
+
+
+def hold_validation(frame: pl.DataFrame, **options: Any) -> ValidationError:
+    """Hold that a frame fails, and that nothing of it is told."""
+    with heard() as said, pytest.raises(ValidationError) as error:
+        toolkit.validate(frame, **options)
+    hold(said)
+    hold_error(error.value)
+    assert f"{NUMBER}" not in f"{error.value}{error.value!r}{error.value.failures}"
+    return error.value
+
+
+COUNTS = [column.name for column in CHOICES.columns if column.name.endswith("_tokens")]
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_failed_validation_tells_no_cell(sign: int) -> None:
+    row: dict[str, object] = {"content": SECRET, "model": SECRET, "source": None}
+    frame = make_choices(*[{**row, name: sign * NUMBER} for name in COUNTS])
+
+    error = hold_validation(frame)
+
+    assert len(error.failures) >= 2
+    # Whoever wants the cells finds them where the documentation says.
+    assert error.failure_cases is not None
+
+
+def test_a_key_that_stands_twice_is_told_without_its_cells() -> None:
+    row = {"source": SECRET, "content": SECRET, "line": NUMBER}
+
+    hold_validation(make_choices(row, row))
+
+
+@pytest.mark.parametrize("table", [REJECTS, LEDGER], ids=lambda table: table.name)
+def test_a_failed_validation_of_any_table_tells_no_cell(table: Table) -> None:
+    texts = {
+        column.name: SECRET.encode() if column.name == "raw" else SECRET
+        for column in table.columns
+        if table.polars[column.name] in (pl.String, pl.Binary)
+    }
+    numbers = {name: -NUMBER for name, kind in table.polars.items() if kind == pl.Int64}
+    frame = pl.DataFrame(
+        [{"log_id": 0, **texts, **numbers}], schema=table.polars, orient="row"
+    )
+
+    hold_validation(frame, table=table)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pl.Series("content", [SECRET], dtype=pl.Enum([SECRET])),
+        pl.Series("content", [SECRET], dtype=pl.Categorical),
+        pl.Series("content", [[SECRET]]),
+        pl.Series("content", [SECRET.encode()]),
+        pl.Series("prompt_tokens", [SECRET]),
+    ],
+    ids=lambda values: f"{values.name}-{values.dtype.base_type()}",
+)
+def test_a_column_of_another_type_is_told_without_its_cells(values: pl.Series) -> None:
+    hold_validation(make_choices({}).with_columns(values))
+
+
+def test_errors_of_metrics_hold_no_cell() -> None:
+    frame = make_choices({"content": SECRET, "model": "a"})
+    missing = frame.drop("total_tokens")
+    wrong = frame.with_columns(total_tokens=pl.lit(SECRET))
+
+    broad = (ToolkitError, TypeError, pl.exceptions.PolarsError)
+    for broken in (missing, wrong, frame.with_columns(created=pl.lit(SECRET))):
+        with heard() as said, pytest.raises(broad) as error:
+            toolkit.metrics.token_usage(broken)
+        hold(said)
+        hold_error(error.value)
