@@ -1,14 +1,28 @@
 # Everything is set up on the way: a virtual environment in .venv, the package in it.
 PYTHON ?= python3
 BIN := .venv/bin
+KERNEL := $(wildcard toolkit/kernel/Cargo.* toolkit/kernel/src/*.rs)
 
-.PHONY: help demo test check notebooks clean
+.PHONY: help demo test check notebooks wheel bench clean
+
+# Without Rust, or without the crates, this succeeds too. A kernel that was compiled from
+# older source is removed first: it must not decode for this one.
+define install
+	@if command -v cargo >/dev/null; \
+		then echo "compiling the kernel (a minute or two, once)"; \
+		else echo "no cargo: the decoder is plain Python; Rust 1.88 brings a faster one"; fi
+	@rm -f toolkit/_kernel*.so
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.$(1)'
+	@$(BIN)/toolkit --version
+endef
 
 help:
 	@echo "make demo       set up, export the sample, print the tokens, save the chart"
 	@echo "make test       set up and run the tests"
 	@echo "make check      ruff and mypy"
 	@echo "make notebooks  open JupyterLab with the notebooks"
+	@echo "make wheel      build dist/*.whl; where it is installed, Rust is not needed"
+	@echo "make bench      measure both decoders"
 	@echo "make clean      remove what these made"
 
 $(BIN)/python:
@@ -17,13 +31,13 @@ $(BIN)/python:
 		|| { echo "needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -m venv .venv
 
-.venv/ready: $(BIN)/python pyproject.toml
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+.venv/ready: $(BIN)/python pyproject.toml $(KERNEL)
+	$(call install,)
 	@touch $@
 
-.venv/ready-dev: $(BIN)/python pyproject.toml
+.venv/ready-dev: $(BIN)/python pyproject.toml $(KERNEL)
 	@echo "installing what the tests need"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(call install,[dev])
 	@touch .venv/ready $@
 
 demo: .venv/ready
@@ -52,5 +66,17 @@ notebooks: .venv/ready-dev
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[jupyter]'
 	$(BIN)/jupyter lab notebooks
 
+# What an earlier build left in build/ must not get into this wheel.
+wheel: $(BIN)/python
+	@rm -rf build dist
+	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@$(BIN)/python -m zipfile --list dist/*.whl | grep -q 'toolkit/_kernel.*\.so' \
+		&& echo "with the kernel: $$(ls dist/*.whl)" \
+		|| echo "without the kernel (needs Rust 1.88 and crates): $$(ls dist/*.whl)"
+
+bench: .venv/ready-dev
+	$(BIN)/python tests/benchmarks/engines.py
+
 clean:
-	rm -rf .venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf toolkit/_kernel*.so toolkit/kernel/target
+	rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

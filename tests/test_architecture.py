@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "toolkit"
 
 FLOORS = (
     {"errors", "_kernel"},
-    {"schema", "stores", "compression", "sniffing"},
+    {"schema", "stores", "compression", "sniffing", "native"},
     {"blocks"},
     {"values", "finding", "sources", "duplicates", "charts", "sampling"},
     {"reference", "validation", "expressions", "state"},

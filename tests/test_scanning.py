@@ -124,7 +124,7 @@ def test_a_query_of_a_scan_gives_what_it_gives_of_the_table(
 
 
 def test_a_row_limit_ends_the_reading(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.jsonl", *[make_response()] * 20_000)
+    path = write(tmp_path / "a.jsonl", *[make_response()] * 60_000)
     read: list[int] = []
 
     rows = toolkit.scan(path, duplicates="keep", progress=read.append).head(5).collect()

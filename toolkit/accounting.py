@@ -158,15 +158,14 @@ def ranked(counts: Iterable[RejectCount]) -> list[RejectCount]:
 
 
 def reject_counts(rejects: pa.Table | pa.RecordBatch) -> list[RejectCount]:
-    """Count the codes of rejects, the most frequent first."""
-    frame = pl.DataFrame(rejects.select(["log_id", "source", "line", "code"]))
-    first = pl.format("{}:{}", pl.col("source").first(), pl.col("line").first())
-    counts = (
-        frame.sort("log_id", "line")
-        .group_by("code", maintain_order=True)
-        .agg(pl.len().alias("lines"), first.alias("first"))
-    )
-    return ranked(RejectCount(*row) for row in counts.rows())
+    """Count the codes of rejects in source order, the most frequent first."""
+    codes = rejects.column("code").to_pylist()
+    found = []
+    for code, lines in Counter(codes).items():
+        first = codes.index(code)
+        source, line = (rejects.column(name)[first] for name in ("source", "line"))
+        found.append(RejectCount(code, lines, f"{source}:{line}"))
+    return ranked(found)
 
 
 def reject_words(counts: Sequence[RejectCount], hints: Sequence[str]) -> str:

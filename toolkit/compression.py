@@ -20,7 +20,7 @@ from toolkit.errors import DamagedLogError, SourceError, UnreadableSourceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-READ_BYTES = 256 * 1024
+READ_BYTES = 1024 * 1024
 # zstd stores a run of 128 KiB in 4 bytes: fed 4 KiB at a time, no step of a bomb
 # gives more than 128 MiB.
 ZSTD_READ_BYTES = 4 * 1024

@@ -1,7 +1,7 @@
 """From a block of lines to Arrow batches: the kernel, or else the reference.
 
 Both mean the same to the byte. The kernel is compiled from `toolkit/kernel` when the
-package is installed and Rust is at hand; ``TOOLKIT_DECODER=reference`` leaves it alone.
+package is installed and Rust is at hand.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 import pyarrow as pa
 
 from toolkit.blocks import Decoded
+from toolkit.duplicates import Seen
 from toolkit.errors import SourceError
+from toolkit.native import KERNEL
 from toolkit.reference import (
     DEEPEST,
     ENVELOPES,
@@ -26,16 +28,13 @@ from toolkit.reference import (
 from toolkit.schema import MOST_ITEMS, REJECT_CODES, REJECTS
 from toolkit.values import LATEST_MICROSECOND, MICROSECONDS, WANTED
 
-try:
-    from toolkit import _kernel
-except ImportError:
-    _kernel = None  # type: ignore[assignment]
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
+    from types import ModuleType
 
     from toolkit.blocks import Block, Plan
+    from toolkit.duplicates import Repeats
     from toolkit.schema import Column
 
 
@@ -56,7 +55,7 @@ class Kernel:
     is_parallel = True
 
     def __init__(self, plan: Plan) -> None:
-        self.kernel = _kernel.Decoder(
+        self.kernel = kernel().Decoder(
             [declared(column) for column in plan.table.columns],
             plan.table.arrow,
             REJECTS.arrow,
@@ -98,6 +97,35 @@ class Kernel:
         )
 
 
+class KernelSeen:
+    """The responses that were read so far, noted by the kernel."""
+
+    KEY = ("choice_position", "response_hash", "response_id")
+
+    def __init__(self) -> None:
+        self.seen = kernel().Seen()
+
+    def without_repeats(self, decoded: Decoded) -> Decoded:
+        """Leave out the rows of responses that were seen before."""
+        choices = decoded.choices
+        kept = self.seen.keep(choices.select(self.KEY))
+        if kept is None:
+            return decoded
+        ranges, left_out = kept
+        slices = [choices.slice(start, length) for start, length in ranges]
+        rows = pa.Table.from_batches(slices, choices.schema).combine_chunks()
+        (batch,) = rows.to_batches() or [choices.slice(0, 0)]
+        return decoded._replace(choices=batch, duplicates=left_out)
+
+
+def kernel() -> ModuleType:
+    """Return the compiled kernel."""
+    if KERNEL is None:
+        message = "the kernel was not built"
+        raise RuntimeError(message)
+    return KERNEL
+
+
 def declared(column: Column) -> SimpleNamespace:
     """Write a column as the kernel takes it."""
     return SimpleNamespace(
@@ -112,17 +140,21 @@ def declared(column: Column) -> SimpleNamespace:
     )
 
 
-WANTS_REFERENCE = os.environ.get("TOOLKIT_DECODER") == Reference.name
 DECODERS: dict[str, Callable[[Plan], Decoder]] = {
     Kernel.name: Kernel,
     Reference.name: Reference,
 }
-DECODER = Reference.name if _kernel is None or WANTS_REFERENCE else Kernel.name
+DECODER = Reference.name if KERNEL is None else Kernel.name
 
 
 def make_decoder(plan: Plan) -> Decoder:
     """Return the fastest decoder that is installed."""
     return DECODERS[DECODER](plan)
+
+
+def make_seen() -> Repeats:
+    """Return what finds responses that were logged twice."""
+    return Seen() if KERNEL is None else KernelSeen()
 
 
 def decode_all(
@@ -140,23 +172,25 @@ def decode_all(
         return
     at_work: deque[tuple[Block, Future[Decoded]]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="toolkit")
-    fault = None
-    stream = iter(blocks)
+    faults: list[SourceError] = []
     try:
-        while True:
-            try:
-                block = next(stream, None)
-            except SourceError as error:
-                # What was read before it comes first.
-                block, fault = None, error
-            if block is not None:
-                at_work.append((block, pool.submit(decoder.decode, block)))
-            while at_work and (block is None or len(at_work) > threads + 2):
+        for block in until_fault(blocks, faults):
+            at_work.append((block, pool.submit(decoder.decode, block)))
+            if len(at_work) > threads + 2:
                 first, decoded = at_work.popleft()
                 yield first, decoded.result()
-            if block is None:
-                break
-        if fault is not None:
+        while at_work:
+            first, decoded = at_work.popleft()
+            yield first, decoded.result()
+        for fault in faults:
             raise fault
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def until_fault(blocks: Iterable[Block], faults: list[SourceError]) -> Iterator[Block]:
+    """Yield blocks, and note the fault that ends them: what is at work comes first."""
+    try:
+        yield from blocks
+    except SourceError as fault:
+        faults.append(fault)

@@ -6,7 +6,7 @@ A response without an id is never a duplicate: two short answers may be equal.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -44,6 +44,13 @@ class Keys(NamedTuple):
             np.concatenate([self.ids, other.ids]),
         )
         return both.take(np.lexsort((both.ids, both.responses)))
+
+
+class Repeats(Protocol):
+    """Finds the responses that were read before."""
+
+    def without_repeats(self, decoded: Decoded) -> Decoded:
+        """Leave out the rows of responses that were seen before."""
 
 
 class Seen:

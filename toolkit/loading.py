@@ -29,8 +29,7 @@ from toolkit.blocks import (
     check_word,
     make_plan,
 )
-from toolkit.decoding import decode_all, make_decoder
-from toolkit.duplicates import Seen
+from toolkit.decoding import decode_all, make_decoder, make_seen
 from toolkit.errors import (
     NotEnoughMemoryError,
     OptionError,
@@ -91,7 +90,7 @@ class Reading:
     def decoded(self) -> Iterator[Decoded]:
         """Yield the blocks of the logs, decoded, without repeats if that is wanted."""
         decoder = make_decoder(self.plan)
-        seen = Seen() if self.duplicates == "drop" else None
+        seen = make_seen() if self.duplicates == "drop" else None
         log_id, position = -1, 0
         wanted = first_lines(self.blocks(), self.max_lines)
         for block, made in decode_all(decoder, wanted, self.threads):

@@ -381,13 +381,12 @@ class Reference:
         """Return a column's cells, one for each choice; one where there is none."""
         count = len(response.choices)
         rows = max(count, 1)
+        drops = column.private and self.plan.content == "drop"
         if column.kind == "position":
             return list(range(rows))
         if column.root == "choice":
             cells = [read_cell(choice, ways) for choice in response.choices] or [None]
-            if column.private and self.plan.content == "drop":
-                return [without_text(cell) for cell in cells]
-            return cells
+            return [without_text(cell) for cell in cells] if drops else cells
         if column.kind == "given":
             cell = given[column.name]
         elif column.kind == "choice_count":
@@ -397,6 +396,7 @@ class Reference:
         else:
             node = getattr(response, ROOTS[column.root])
             cell = None if node is None else read_cell(node, ways)
+            cell = without_text(cell) if drops else cell
         return [cell] * rows if column.grain == "R" else [cell] + [None] * (rows - 1)
 
 

@@ -15,11 +15,12 @@ from toolkit import stores
 from toolkit.blocks import STDIN, Block, OnDamage, Source
 from toolkit.compression import Feed, chunks, codec_of
 from toolkit.errors import SourceError, UnreadableSourceError
+from toolkit.native import count_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-BLOCK_BYTES = 1024 * 1024
+BLOCK_BYTES = 4 * 1024 * 1024
 # How much of its beginning tells what a file is that turns out to be no log.
 HEAD_BYTES = 64 * 1024
 
@@ -141,27 +142,34 @@ class Framer:
             chunk = chunk[end + 1 :]
         if not chunk:
             return
-        cut = chunk.rfind(b"\n") + 1
-        if cut:
-            self.whole = self.held + cut
-        self.pieces.append(chunk)
-        self.held += len(chunk)
-        if self.whole >= self.block_bytes:
-            yield self.cut()
+        end = chunk.rfind(b"\n") + 1
+        if end and self.held + end >= self.block_bytes:
+            # A view, so that its bytes are copied once.
+            yield self.cut(memoryview(chunk)[:end])
+            chunk = chunk[end:]
+            end = 0
+        if end:
+            self.whole = self.held + end
+        if chunk:
+            self.pieces.append(chunk)
+            self.held += len(chunk)
         # One byte more than the limit may be the CR of a line end.
         if self.held - self.whole > self.longest + 1:
             if self.whole:
-                yield self.cut()
+                yield self.cut(b"")
             line, self.pieces = self.pieces, []
             self.held = 0
             for piece in line:
                 self.skip(piece)
 
-    def cut(self) -> Block:
-        """Return the whole lines held, and keep the unfinished one."""
-        data = b"".join(self.pieces)
-        rest = data[self.whole :]
-        block = self.block(data[: self.whole])
+    def cut(self, more: bytes | memoryview) -> Block:
+        """Return the whole lines held and more of them; keep the unfinished one."""
+        if more:
+            data, rest = b"".join([*self.pieces, more]), b""
+        else:
+            held = b"".join(self.pieces)
+            data, rest = held[: self.whole], held[self.whole :]
+        block = self.block(data)
         self.pieces = [rest] if rest else []
         self.held, self.whole = len(rest), 0
         return block
@@ -185,7 +193,7 @@ class Framer:
             self.head,
         )
         self.head = b""
-        self.line += data.count(b"\n")
+        self.line += count_lines(data)
         self.offset += size
         self.unsaid = 0
         return block

@@ -206,7 +206,8 @@ def part_of(item: bytes, kind: str, place: int) -> bytes | None:
     if item[0] != ord("{"):
         raise wrong_type("an object", item, (place,))
     part = Node(item)
-    is_kind = part.get("type") == b'"%s"' % kind.encode()
+    named = part.get("type") or b""
+    is_kind = named[:1] == b'"' and _string(named) == kind
     return part.get(kind) if is_kind else None
 
 

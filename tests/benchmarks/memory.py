@@ -76,19 +76,19 @@ def measure(way: str, path: Path) -> None:
     started = time.perf_counter()
     lines = read(way, path)
     seconds = time.perf_counter() - started
-    print(f"{lines:>11,}  {seconds:>8.1f}  {most_memory() / 1e6:>9,.0f}")  # noqa: T201
+    print(f"{lines:>11,}  {seconds:>8.1f}  {most_memory() / 1e6:>9,.0f}")
 
 
 def main(sizes: list[float]) -> None:
     """Measure every way for every size, each in a process of its own."""
-    print("lines       GB  read by        lines   seconds  memory MB")  # noqa: T201
+    print("lines       GB  read by        lines   seconds  memory MB")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.jsonl"
         for kind in ("good", "bad"):
             for size in sizes:
                 write_log(path, size * 1e9, is_good=kind == "good")
                 for way in WAYS:
-                    print(f"{kind:<5} {size:>8g}  {way:<7}", end="", flush=True)  # noqa: T201
+                    print(f"{kind:<5} {size:>8g}  {way:<7}", end="", flush=True)
                     program = [sys.executable, __file__, "--read", way, str(path)]
                     subprocess.run(program, check=True)
 

@@ -31,7 +31,7 @@ def write_logs(folder: Path, count: int) -> None:
 
 def main(counts: list[int]) -> None:
     """Measure every count."""
-    print("  files  find, us/file  load, us/file  chunks")  # noqa: T201
+    print("  files  find, us/file  load, us/file  chunks")
     for count in counts:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -43,7 +43,7 @@ def main(counts: list[int]) -> None:
             loaded = time.perf_counter()
         if log.choices.num_rows != count:
             sys.exit(f"{log.choices.num_rows} rows of {count} files")
-        print(  # noqa: T201
+        print(
             f"{count:>7,}  {(found - started) / count * 1e6:>13.1f}"
             f"  {(loaded - found) / count * 1e6:>13.1f}"
             f"  {log.choices.column(0).num_chunks:>6}"

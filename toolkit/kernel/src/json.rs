@@ -1,0 +1,355 @@
+//! Strict JSON, one level at a time: what `values.py` does with msgspec.
+//!
+//! serde_json validates; a value stays raw text until it is read.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// One step of a path: a key, or a place in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    Key(String),
+    Place(usize),
+}
+
+/// Why a line is rejected: a code, a sentence without content, a place in the line.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub code: &'static str,
+    /// None: the fixed sentence of the code.
+    pub reason: Option<String>,
+    pub path: Vec<Step>,
+}
+
+impl Fault {
+    pub fn new(code: &'static str) -> Self {
+        Fault {
+            code,
+            reason: None,
+            path: Vec::new(),
+        }
+    }
+
+    pub fn because(code: &'static str, reason: String) -> Self {
+        Fault {
+            code,
+            reason: Some(reason),
+            path: Vec::new(),
+        }
+    }
+
+    pub fn wrong_type(wanted: &str, raw: &str) -> Self {
+        Fault::because(
+            "wrong_type",
+            format!("wanted {wanted}, found {}", json_type(raw)),
+        )
+    }
+
+    /// The same fault, its place written from further up.
+    pub fn below(mut self, above: &[Step]) -> Self {
+        self.path.splice(0..0, above.iter().cloned());
+        self
+    }
+}
+
+/// Names the JSON type of a raw value.
+pub fn json_type(raw: &str) -> &'static str {
+    match raw.as_bytes()[0] {
+        b'{' => "an object",
+        b'[' => "a list",
+        b'"' => "a string",
+        b't' | b'f' => "a boolean",
+        b'n' => "null",
+        _ => "a number",
+    }
+}
+
+pub fn is_number(raw: &str) -> bool {
+    matches!(raw.as_bytes()[0], b'-' | b'0'..=b'9')
+}
+
+/// One JSON object; missing and null are the same.
+pub struct Node<'a> {
+    pub raw: &'a str,
+    pub path: Vec<Step>,
+    fields: Vec<(Cow<'a, str>, &'a str)>,
+    /// The fields that were opened: many columns stand below each.
+    children: RefCell<Vec<(String, Rc<Node<'a>>)>>,
+}
+
+impl<'a> Node<'a> {
+    /// Opens an object that was validated.
+    pub fn open(raw: &'a str, path: Vec<Step>) -> Self {
+        let mut reader = serde_json::Deserializer::from_str(raw);
+        let fields = reader.deserialize_map(Fields).unwrap_or_default();
+        Node {
+            raw,
+            path,
+            fields,
+            children: RefCell::default(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The raw JSON of a field; of a key that repeats the last stands.
+    pub fn get(&self, key: &str) -> Option<&'a str> {
+        let found = self.fields.iter().rev().find(|(name, _)| name == key)?.1;
+        (found != "null").then_some(found)
+    }
+
+    /// The path of a field.
+    pub fn at(&self, key: &str) -> Vec<Step> {
+        let mut path = self.path.clone();
+        path.push(Step::Key(key.to_owned()));
+        path
+    }
+
+    /// A field that must be an object if it is there at all.
+    pub fn child(&self, key: &str) -> Result<Option<Rc<Node<'a>>>, Fault> {
+        if let Some((_, node)) = self.children.borrow().iter().find(|(name, _)| name == key) {
+            return Ok(Some(node.clone()));
+        }
+        let Some(raw) = self.get(key) else {
+            return Ok(None);
+        };
+        if !raw.starts_with('{') {
+            return Err(Fault::wrong_type("an object", raw).below(&self.at(key)));
+        }
+        let node = Rc::new(Node::open(raw, self.at(key)));
+        self.children
+            .borrow_mut()
+            .push((key.to_owned(), node.clone()));
+        Ok(Some(node))
+    }
+
+    /// The raw JSON at the end of a path.
+    pub fn find(&self, keys: &[String]) -> Result<Option<&'a str>, Fault> {
+        match keys {
+            [] => Ok(None),
+            [last] => Ok(self.get(last)),
+            [first, rest @ ..] => match self.child(first)? {
+                None => Ok(None),
+                Some(node) => node.find(rest),
+            },
+        }
+    }
+}
+
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Vec<(Cow<'de, str>, &'de str)>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some((key, value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+            fields.push((key.0, value.get()));
+        }
+        Ok(fields)
+    }
+}
+
+/// A key that is borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct Items;
+
+impl<'de> Visitor<'de> for Items {
+    type Value = Vec<&'de str>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element::<&'de RawValue>()? {
+            items.push(item.get());
+        }
+        Ok(items)
+    }
+}
+
+/// The raw items of a list that was validated.
+pub fn items(raw: &str) -> Vec<&str> {
+    let mut reader = serde_json::Deserializer::from_str(raw);
+    reader.deserialize_seq(Items).unwrap_or_default()
+}
+
+/// The raw items of a list that may not be endless; None: there are more.
+pub fn short_list(raw: &str, most: usize) -> Option<Vec<&str>> {
+    let may_be_long = memchr::memchr_iter(b',', raw.as_bytes()).count() >= most;
+    if may_be_long && count(raw) > most {
+        None
+    } else {
+        Some(items(raw))
+    }
+}
+
+/// Counts the items of a list that was validated, without keeping them.
+pub fn count(raw: &str) -> usize {
+    let mut reader = serde_json::Deserializer::from_str(raw);
+    reader.deserialize_seq(Count).unwrap_or_default()
+}
+
+struct Count;
+
+impl<'de> Visitor<'de> for Count {
+    type Value = usize;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<usize, A::Error> {
+        let mut count = 0;
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+/// The text of a string that was validated.
+pub fn text(raw: &str) -> Cow<'_, str> {
+    serde_json::from_str::<Key<'_>>(raw)
+        .map(|key| key.0)
+        .unwrap_or_default()
+}
+
+/// Returns a JSON value without the white space around it, or the fault.
+pub fn checked(raw: &str, deepest: usize) -> Result<&str, Fault> {
+    if is_too_deep(raw.as_bytes(), deepest) {
+        return Err(Fault::new("too_deep"));
+    }
+    let invalid = || Fault::new("invalid_json");
+    serde_json::from_str::<IgnoredAny>(raw).map_err(|_| invalid())?;
+    if has_lone_surrogate(raw.as_bytes()) {
+        return Err(invalid());
+    }
+    Ok(raw.trim_matches([' ', '\t', '\r', '\n']))
+}
+
+/// Says whether brackets outside strings stand deeper than allowed.
+pub fn is_too_deep(raw: &[u8], deepest: usize) -> bool {
+    let opening = raw
+        .iter()
+        .filter(|&&byte| byte == b'[' || byte == b'{')
+        .count();
+    if opening <= deepest {
+        return false;
+    }
+    let mut depth = 0_i64;
+    let mut within = false;
+    let mut at = 0;
+    while at < raw.len() {
+        match raw[at] {
+            b'"' => within = !within,
+            b'\\' if within => at += 1,
+            b'[' | b'{' if !within => depth += 1,
+            b']' | b'}' if !within => depth -= 1,
+            _ => {}
+        }
+        if depth > deepest as i64 {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// Says whether an escape names half of a pair alone; the text was validated before.
+pub fn has_lone_surrogate(raw: &[u8]) -> bool {
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        rest = &rest[at + 1..];
+        if rest.first() != Some(&b'u') {
+            rest = rest.get(1..).unwrap_or_default();
+            continue;
+        }
+        let unit = unit(rest);
+        rest = rest.get(5..).unwrap_or_default();
+        match unit {
+            0xDC00..=0xDFFF => return true,
+            0xD800..=0xDBFF => {
+                let follows =
+                    rest.starts_with(b"\\u") && (0xDC00..=0xDFFF).contains(&self::unit(&rest[1..]));
+                if !follows {
+                    return true;
+                }
+                rest = rest.get(6..).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The number of an escape, `uXXXX`.
+fn unit(escape: &[u8]) -> u32 {
+    escape
+        .get(1..5)
+        .and_then(|digits| std::str::from_utf8(digits).ok())
+        .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+        .unwrap_or(0)
+}
+
+/// Writes keys and places as the rejects table shows them.
+pub fn write_path(path: &[Step]) -> String {
+    let mut written = String::new();
+    for step in path {
+        match step {
+            Step::Place(place) => written.push_str(&format!("[{place}]")),
+            Step::Key(key) if is_identifier(key) => {
+                if !written.is_empty() {
+                    written.push('.');
+                }
+                written.push_str(key);
+            }
+            Step::Key(key) => written.push_str(&format!("[{}]", quoted(key))),
+        }
+    }
+    written
+}
+
+fn is_identifier(key: &str) -> bool {
+    let mut bytes = key.bytes();
+    bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Writes a JSON string in ASCII, as Python's json.dumps does.
+fn quoted(key: &str) -> String {
+    let mut written = String::from("\"");
+    for unit in key.encode_utf16() {
+        match unit {
+            0x22 => written.push_str("\\\""),
+            0x5C => written.push_str("\\\\"),
+            0x0A => written.push_str("\\n"),
+            0x0D => written.push_str("\\r"),
+            0x09 => written.push_str("\\t"),
+            0x08 => written.push_str("\\b"),
+            0x0C => written.push_str("\\f"),
+            0x20..=0x7E => written.push(char::from(unit as u8)),
+            _ => written.push_str(&format!("\\u{unit:04x}")),
+        }
+    }
+    written.push('"');
+    written
+}

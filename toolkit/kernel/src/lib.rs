@@ -1,0 +1,167 @@
+//! Lines of chat completion logs into Arrow batches: the fast decoder of `toolkit`.
+//!
+//! It means what `toolkit/reference.py` means, to the byte.
+
+pub mod columns;
+pub mod decoder;
+pub mod fast;
+pub mod json;
+pub mod plan;
+pub mod seen;
+pub mod strict;
+pub mod values;
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+use arrow_array::{Array, RecordBatch, StructArray};
+use arrow_schema::Schema;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+
+use crate::decoder::{Block, Decoded, Decoder};
+use crate::plan::{Column, Plan};
+
+/// Decodes blocks by a plan; keeps nothing between them, and may be shared by threads.
+#[pyclass(frozen, name = "Decoder", module = "toolkit._kernel")]
+struct PyDecoder {
+    decoder: Decoder,
+}
+
+#[pymethods]
+impl PyDecoder {
+    #[new]
+    #[pyo3(signature = (
+        columns, choices, rejects, *, drops_text, envelopes, created_scale,
+        latest_microsecond, longest, leave_pending, deepest, repeated_bytes, most_items,
+        reasons, wanted,
+    ))]
+    #[allow(clippy::too_many_arguments)] // named in Python, where they are gathered
+    fn new(
+        columns: Vec<Column>,
+        choices: &Bound<'_, PyAny>,
+        rejects: &Bound<'_, PyAny>,
+        drops_text: bool,
+        envelopes: Vec<Vec<String>>,
+        created_scale: i32,
+        latest_microsecond: i64,
+        longest: usize,
+        leave_pending: bool,
+        deepest: usize,
+        repeated_bytes: usize,
+        most_items: usize,
+        reasons: HashMap<String, String>,
+        wanted: HashMap<String, String>,
+    ) -> PyResult<Self> {
+        let plan = Plan {
+            columns,
+            drops_text,
+            envelopes,
+            created_scale,
+            latest_microsecond,
+            longest,
+            leave_pending,
+            deepest,
+            repeated_bytes,
+            most_items,
+            reasons,
+            wanted,
+        };
+        let (choices, rejects) = (schema(choices)?, schema(rejects)?);
+        Ok(PyDecoder {
+            decoder: Decoder::new(plan, choices, rejects),
+        })
+    }
+
+    /// Decodes whole lines; the interpreter's lock is released meanwhile.
+    #[allow(clippy::too_many_arguments)] // the fields of a block
+    fn decode(
+        &self,
+        py: Python<'_>,
+        log_id: i32,
+        source: &str,
+        data: &[u8],
+        line: i64,
+        offset: i64,
+        tail: bool,
+        growing: bool,
+        skipped: Option<i64>,
+    ) -> PyResult<(Batch, Batch, i64, i64, i64)> {
+        let block = Block {
+            log_id,
+            source,
+            data,
+            line,
+            offset,
+            tail,
+            growing,
+            skipped,
+        };
+        let decoder = &self.decoder;
+        let decoded: Decoded = py
+            .detach(|| catch_unwind(AssertUnwindSafe(|| decoder.decode(&block))))
+            .map_err(|_| PyRuntimeError::new_err("the kernel failed on a block"))?
+            .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        Ok((
+            Batch(decoded.choices),
+            Batch(decoded.rejects),
+            decoded.lines,
+            decoded.blank,
+            decoded.pending,
+        ))
+    }
+}
+
+/// A record batch that hands itself over through Arrow's C data interface.
+#[pyclass(frozen, module = "toolkit._kernel")]
+struct Batch(RecordBatch);
+
+#[pymethods]
+impl Batch {
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+        drop(requested_schema); // the schema is fixed
+        let failed = |error: arrow_schema::ArrowError| PyValueError::new_err(error.to_string());
+        let schema = FFI_ArrowSchema::try_from(self.0.schema().as_ref()).map_err(failed)?;
+        let array = FFI_ArrowArray::new(&StructArray::from(self.0.clone()).to_data());
+        Ok((
+            PyCapsule::new_with_value(py, schema, c"arrow_schema")?,
+            PyCapsule::new_with_value(py, array, c"arrow_array")?,
+        ))
+    }
+}
+
+/// Takes the schema of anything with `__arrow_c_schema__`.
+fn schema(object: &Bound<'_, PyAny>) -> PyResult<Arc<Schema>> {
+    let capsule = object.call_method0("__arrow_c_schema__")?;
+    let capsule = capsule.cast::<PyCapsule>()?;
+    let pointer = capsule.pointer_checked(Some(c"arrow_schema"))?;
+    // SAFETY: the capsule holds what its name says, and lives on; it is read, not taken.
+    let schema = unsafe { pointer.cast::<FFI_ArrowSchema>().as_ref() };
+    let schema =
+        Schema::try_from(schema).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(Arc::new(schema))
+}
+
+/// Counts line feeds.
+#[pyfunction]
+fn count_lines(data: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', data).count()
+}
+
+#[pymodule]
+mod _kernel {
+    #[pymodule_export]
+    use super::PyDecoder;
+    #[pymodule_export]
+    use super::count_lines;
+    #[pymodule_export]
+    use crate::seen::Seen;
+}

@@ -1,0 +1,168 @@
+//! What is to be read, as Python declares it: columns with their kinds and paths.
+//!
+//! The crate knows JSON and Arrow, and no column by name.
+
+use std::collections::HashMap;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// How the value of a column is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    LogId,
+    Source,
+    Line,
+    Position,
+    ChoiceCount,
+    Hash,
+    String,
+    Label,
+    Text,
+    Content,
+    Characters,
+    ToolCalls,
+    Items,
+    LogprobSum,
+    Count,
+    Number,
+    Timestamp,
+}
+
+/// How the value of a column repeats over the rows of its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grain {
+    Response,
+    Choice,
+    Summed,
+}
+
+/// Where the paths of a column start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    Response,
+    Choice,
+    Envelope,
+    Line,
+}
+
+/// One path of a column.
+#[derive(Clone, Debug)]
+pub struct Way {
+    pub keys: Vec<String>,
+    /// The path ends in `[]`.
+    pub is_list: bool,
+    /// `a.b[].part`: the parts of that type in a list.
+    pub part: Option<String>,
+    /// A later path goes deeper, so that an object here is only a container.
+    pub passes_objects: bool,
+    /// What is not as declared is null, not an error.
+    pub takes_any_shape: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Column {
+    pub kind: Kind,
+    pub grain: Grain,
+    pub root: Root,
+    pub private: bool,
+    pub minimum: Option<i64>,
+    pub maximum: Option<i64>,
+    pub ways: Vec<Way>,
+}
+
+pub struct Plan {
+    pub columns: Vec<Column>,
+    pub drops_text: bool,
+    pub envelopes: Vec<Vec<String>>,
+    /// Power of ten from the unit of `created` to microseconds.
+    pub created_scale: i32,
+    pub latest_microsecond: i64,
+    pub longest: usize,
+    pub leave_pending: bool,
+    pub deepest: usize,
+    pub repeated_bytes: usize,
+    /// Of choices, and of the calls of a choice.
+    pub most_items: usize,
+    /// The fixed sentence of each code.
+    pub reasons: HashMap<String, String>,
+    /// What each kind wants, in words.
+    pub wanted: HashMap<String, String>,
+}
+
+type PyWay = (Vec<String>, bool, Option<String>, bool, bool);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Column {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let text = |name: &str| object.getattr(name)?.extract::<String>();
+        let ways = object.getattr("ways")?.extract::<Vec<PyWay>>()?;
+        Ok(Column {
+            kind: kind(&text("kind")?, &text("name")?)?,
+            grain: match text("grain")?.as_str() {
+                "R" => Grain::Response,
+                "C" => Grain::Choice,
+                "U" => Grain::Summed,
+                other => return Err(unknown("grain", other)),
+            },
+            root: match text("root")?.as_str() {
+                "response" => Root::Response,
+                "choice" => Root::Choice,
+                "envelope" => Root::Envelope,
+                "line" => Root::Line,
+                other => return Err(unknown("root", other)),
+            },
+            private: object.getattr("private")?.extract()?,
+            minimum: object.getattr("minimum")?.extract()?,
+            maximum: object.getattr("maximum")?.extract()?,
+            ways: ways
+                .into_iter()
+                .map(
+                    |(keys, is_list, part, passes_objects, takes_any_shape)| Way {
+                        keys,
+                        is_list,
+                        part,
+                        passes_objects,
+                        takes_any_shape,
+                    },
+                )
+                .collect(),
+        })
+    }
+}
+
+impl Plan {
+    pub fn too_many(&self) -> crate::json::Fault {
+        let reason = format!("wanted at most {} items", self.most_items);
+        crate::json::Fault::because("out_of_range", reason)
+    }
+}
+
+/// The facts that the reader of a log gives have no kind of their own but a name.
+fn kind(word: &str, name: &str) -> PyResult<Kind> {
+    Ok(match (word, name) {
+        ("given", "log_id") => Kind::LogId,
+        ("given", "source") => Kind::Source,
+        ("given", "line") => Kind::Line,
+        ("position", _) => Kind::Position,
+        ("choice_count", _) => Kind::ChoiceCount,
+        ("hash", _) => Kind::Hash,
+        ("string", _) => Kind::String,
+        ("label", _) => Kind::Label,
+        ("text", _) => Kind::Text,
+        ("content", _) => Kind::Content,
+        ("characters", _) => Kind::Characters,
+        ("tool_calls", _) => Kind::ToolCalls,
+        ("items", _) => Kind::Items,
+        ("logprob_sum", _) => Kind::LogprobSum,
+        ("count", _) => Kind::Count,
+        ("number", _) => Kind::Number,
+        ("timestamp", _) => Kind::Timestamp,
+        (other, _) => return Err(unknown("kind", other)),
+    })
+}
+
+fn unknown(what: &str, word: &str) -> PyErr {
+    PyValueError::new_err(format!("the kernel knows no {what} {word:?}"))
+}

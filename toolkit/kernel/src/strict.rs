@@ -1,0 +1,259 @@
+//! One line, decoded as `reference.py` does: strictly, step by step.
+
+use typed_arena::Arena;
+
+use crate::json::{Fault, Node, Step, checked, short_list, text};
+use crate::plan::{Grain, Kind, Plan, Root};
+use crate::values::{Cell, read_cell};
+
+/// The cells of a line: for each column one for each row.
+pub struct Rows<'a> {
+    /// Rows: one a choice, one where there is none.
+    pub count: usize,
+    pub cells: Vec<Vec<Cell<'a>>>,
+}
+
+/// A response that was found in a line.
+struct Response<'a> {
+    line_number: i64,
+    line: Node<'a>,
+    /// None: the line is the response.
+    inner: Option<Node<'a>>,
+    choices: Vec<Node<'a>>,
+}
+
+impl<'a> Response<'a> {
+    fn node(&self) -> &Node<'a> {
+        self.inner.as_ref().unwrap_or(&self.line)
+    }
+}
+
+/// Returns the cells of a line, or why it is rejected.
+pub fn read_line<'a>(
+    plan: &Plan,
+    raw: &'a [u8],
+    tail: bool,
+    line_number: i64,
+    arena: &'a Arena<String>,
+) -> Result<Rows<'a>, Fault> {
+    let line = open_line(plan, raw, tail)?;
+    let response = find_response(plan, line, line_number, arena)?;
+    let count = response.choices.len().max(1);
+    let cells = plan
+        .columns
+        .iter()
+        .map(|column| read_column(plan, column, &response))
+        .collect::<Result<Vec<_>, _>>()?;
+    check_repeated(plan, &cells, &response)?;
+    Ok(Rows { count, cells })
+}
+
+/// Returns the object of a line, or the fault of one that holds none.
+fn open_line<'a>(plan: &Plan, raw: &'a [u8], tail: bool) -> Result<Node<'a>, Fault> {
+    if raw.len() > plan.longest {
+        return Err(Fault::new("line_too_long"));
+    }
+    let line = simdutf8::basic::from_utf8(raw).map_err(|_| Fault::new("invalid_utf8"))?;
+    let value = checked(line, plan.deepest).map_err(|fault| match fault.code {
+        "invalid_json" if tail => Fault::new("truncated"),
+        _ => fault,
+    })?;
+    if !value.starts_with('{') {
+        // A number without a line feed may be the beginning of a longer one.
+        return Err(Fault::new(if tail {
+            "truncated"
+        } else {
+            "not_a_response"
+        }));
+    }
+    Ok(Node::open(value, Vec::new()))
+}
+
+fn find_response<'a>(
+    plan: &Plan,
+    line: Node<'a>,
+    line_number: i64,
+    arena: &'a Arena<String>,
+) -> Result<Response<'a>, Fault> {
+    if let Some(choices) = choices_of(plan, &line)? {
+        refuse_chunk(&line, &choices)?;
+        return Ok(Response {
+            line_number,
+            line,
+            inner: None,
+            choices,
+        });
+    }
+    let mut is_error = line.get("error").is_some();
+    for keys in &plan.envelopes {
+        let Some(node) = candidate(plan, &line, keys, arena) else {
+            continue;
+        };
+        if let Some(choices) = choices_of(plan, &node)? {
+            refuse_chunk(&node, &choices)?;
+            return Ok(Response {
+                line_number,
+                line,
+                inner: Some(node),
+                choices,
+            });
+        }
+        is_error |= node.get("error").is_some();
+    }
+    Err(Fault::new(if is_error {
+        "error_response"
+    } else {
+        "not_a_response"
+    }))
+}
+
+/// Returns the object that stands at a path, where a step may be JSON in a string.
+fn candidate<'a>(
+    plan: &Plan,
+    line: &Node<'a>,
+    keys: &[String],
+    arena: &'a Arena<String>,
+) -> Option<Node<'a>> {
+    let mut found: Option<Node<'a>> = None;
+    for key in keys {
+        let node = found.as_ref().unwrap_or(line);
+        let mut raw = node.get(key)?;
+        if raw.starts_with('"') {
+            let inner = arena.alloc(text(raw).into_owned());
+            raw = checked(inner, plan.deepest).ok()?;
+        }
+        if !raw.starts_with('{') {
+            return None;
+        }
+        found = Some(Node::open(raw, node.at(key)));
+    }
+    found
+}
+
+/// Returns the choices of a response, None if this object is none.
+fn choices_of<'a>(plan: &Plan, node: &Node<'a>) -> Result<Option<Vec<Node<'a>>>, Fault> {
+    let Some(raw) = node.get("choices").filter(|raw| raw.starts_with('[')) else {
+        return Ok(None);
+    };
+    let items = short_list(raw, plan.most_items)
+        .ok_or_else(|| plan.too_many().below(&node.at("choices")))?;
+    if items.iter().any(|item| !item.starts_with('{')) {
+        return Ok(None);
+    }
+    let open = |(place, item)| {
+        let mut path = node.at("choices");
+        path.push(Step::Place(place));
+        Node::open(item, path)
+    };
+    Ok(Some(items.into_iter().enumerate().map(open).collect()))
+}
+
+/// Refuses a piece of a streamed response.
+fn refuse_chunk(node: &Node<'_>, choices: &[Node<'_>]) -> Result<(), Fault> {
+    if choices.iter().any(|choice| choice.get("message").is_some()) {
+        return Ok(());
+    }
+    let is_chunk = match node.get("object") {
+        None | Some("\"\"") => {
+            choices.is_empty() || choices.iter().any(|choice| choice.get("delta").is_some())
+        }
+        Some(kind) => kind.starts_with('"') && text(kind) == "chat.completion.chunk",
+    };
+    if is_chunk {
+        Err(Fault::new("stream_chunk"))
+    } else {
+        Ok(())
+    }
+}
+
+fn read_column<'a>(
+    plan: &Plan,
+    column: &crate::plan::Column,
+    response: &Response<'a>,
+) -> Result<Vec<Cell<'a>>, Fault> {
+    let count = response.choices.len();
+    let rows = count.max(1);
+    let drops = column.private && plan.drops_text;
+    if column.kind == Kind::Position {
+        return Ok((0..rows).map(|place| Cell::Int(place as i64)).collect());
+    }
+    if column.root == Root::Choice {
+        if count == 0 {
+            return Ok(vec![Cell::Null]);
+        }
+        return response
+            .choices
+            .iter()
+            .map(|choice| {
+                let cell = read_cell(choice, column, plan)?;
+                Ok(if drops { without_text(cell) } else { cell })
+            })
+            .collect();
+    }
+    let cell = match column.kind {
+        Kind::LogId | Kind::Source => Cell::Null, // the same in all rows of a block
+        Kind::Line => Cell::Int(response.line_number),
+        Kind::ChoiceCount => Cell::Int(count as i64),
+        Kind::Hash => {
+            let hash = xxhash_rust::xxh3::xxh3_64(response.node().raw.as_bytes());
+            Cell::Int(hash as i64)
+        }
+        _ => {
+            let cell = match column.root {
+                Root::Envelope if response.inner.is_none() => Cell::Null,
+                Root::Envelope | Root::Line => read_cell(&response.line, column, plan)?,
+                _ => read_cell(response.node(), column, plan)?,
+            };
+            if drops { without_text(cell) } else { cell }
+        }
+    };
+    let mut cells = vec![
+        cell;
+        if column.grain == Grain::Response {
+            rows
+        } else {
+            1
+        }
+    ];
+    cells.resize(rows, Cell::Null);
+    Ok(cells)
+}
+
+/// Leaves of a private cell what is no text: the calls without their arguments.
+fn without_text(cell: Cell<'_>) -> Cell<'_> {
+    match cell {
+        Cell::Calls(mut calls) => {
+            calls.iter_mut().for_each(|call| call[3] = None);
+            Cell::Calls(calls)
+        }
+        _ => Cell::Null,
+    }
+}
+
+/// Refuses a line whose rows would repeat far more text than it holds.
+fn check_repeated(
+    plan: &Plan,
+    cells: &[Vec<Cell<'_>>],
+    response: &Response<'_>,
+) -> Result<(), Fault> {
+    let count = response.choices.len();
+    if count < 2 {
+        return Ok(());
+    }
+    let repeated: usize = plan
+        .columns
+        .iter()
+        .zip(cells)
+        .filter(|(column, _)| column.grain == Grain::Response && !column.ways.is_empty())
+        .map(|(_, cells)| match &cells[0] {
+            Cell::Text(text) => text.chars().count(),
+            _ => 0,
+        })
+        .sum();
+    if repeated * count > plan.repeated_bytes {
+        let reason = "wanted fewer choices, or shorter facts to repeat for each".to_owned();
+        let path = response.node().at("choices");
+        return Err(Fault::because("out_of_range", reason).below(&path));
+    }
+    Ok(())
+}
