@@ -18,6 +18,7 @@ from toolkit.errors import (
     OptionError,
     RejectedLineError,
     RejectsWarning,
+    SlowDecoderWarning,
 )
 from toolkit.schema import CHOICES, LEDGER, REJECTS
 from toolkit.testing import make_response, write_sample
@@ -196,6 +197,23 @@ def test_a_log_larger_than_free_memory_is_refused_before_it_is_read(
     with pytest.raises(NotEnoughMemoryError, match=r"toolkit\.scan"):
         toolkit.load(path)
     assert toolkit.load(path, max_lines=10).choices.num_rows == 1
+
+
+@pytest.mark.parametrize("has_kernel", [False, True])
+def test_a_large_log_on_the_reference_gets_one_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_kernel: bool
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(make_response()) + "\n")
+    monkeypatch.setattr("toolkit.loading.SLOW_BYTES", path.stat().st_size - 1)
+    monkeypatch.setattr("toolkit.loading.KERNEL", object() if has_kernel else None)
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        toolkit.load(path)
+
+    kinds = [warning.category for warning in warned]
+    assert kinds == ([] if has_kernel else [SlowDecoderWarning])
 
 
 def test_a_loaded_log_says_in_five_lines_what_became_of_all(tmp_path: Path) -> None:

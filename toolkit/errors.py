@@ -29,6 +29,7 @@
     └── (warnings) ToolkitWarning      (UserWarning)
         ├── RejectsWarning             lines were rejected
         ├── DamageWarning              logs were left off, on_damage="collect"
+        ├── SlowDecoderWarning         a large log, and the kernel was not built
         ├── PassedOverWarning          files were found that are not called like logs
         └── PartialResponsesWarning    choices were picked, so usage may be missing
 
@@ -371,6 +372,10 @@ class RejectsWarning(ToolkitWarning):
 
 class DamageWarning(ToolkitWarning):
     """Some logs could not be read to their end."""
+
+
+class SlowDecoderWarning(ToolkitWarning):
+    """A large log is read by the decoder in plain Python."""
 
 
 class PassedOverWarning(ToolkitWarning):

@@ -35,9 +35,11 @@ from toolkit.errors import (
     OptionError,
     PassedOverWarning,
     RejectedLineError,
+    SlowDecoderWarning,
 )
 from toolkit.finding import Sources, find_logs
 from toolkit.loaded import Loaded
+from toolkit.native import KERNEL
 from toolkit.schema import REJECTS
 from toolkit.sources import blocks
 
@@ -54,6 +56,7 @@ GATE_BATCHES = 1024
 # Batches with fewer rows than that, on the average, are copied into one.
 SMALL_BATCH_ROWS = 256
 
+SLOW_BYTES = 100 * 10**6
 # Bytes of a table for each byte of its log, measured on data/sample/chat.jsonl; lines
 # shorter than its thousand bytes take more. A compressed log holds several times its
 # size (the sample 12 times). Both are low, so that no log that fits is refused.
@@ -148,6 +151,7 @@ def open_logs(
         leave_pending=leave_pending,
     )
     found = find_logs(sources, on_damage=on_damage)
+    warn_of_slowness(found.logs)
     return Reading(
         found.logs,
         found.passed_over,
@@ -232,6 +236,17 @@ def cut_block(block: Block, lines: int) -> Block:
     data = block.data[: end + 1]
     left_out = len(block.data) - len(data)
     return block._replace(data=data, bytes=block.bytes - left_out, tail=False)
+
+
+def warn_of_slowness(logs: Sequence[Source]) -> None:
+    """Say once that a large log would be read sooner by the kernel."""
+    size = sum(log.size or 0 for log in logs)
+    if KERNEL is None and size > SLOW_BYTES:
+        words = (
+            f"{size / 1e6:,.0f} MB of log for the decoder in plain Python: installed "
+            "where Rust is at hand, the one in Rust is ten times as fast and more"
+        )
+        warnings.warn(words, SlowDecoderWarning, stacklevel=4)
 
 
 def check_whole(name: str, value: int | None, least: int) -> None:
