@@ -22,7 +22,7 @@ help:
 	@echo "make check      ruff and mypy"
 	@echo "make notebooks  open JupyterLab with the notebooks"
 	@echo "make wheel      build dist/*.whl; where it is installed, Rust is not needed"
-	@echo "make bench      measure both decoders"
+	@echo "make bench      measure against other engines"
 	@echo "make clean      remove what these made"
 
 $(BIN)/python:

@@ -67,6 +67,14 @@ impl Decoder {
         }
     }
 
+    /// The same decoder by the strict path alone: what the fast path is held against.
+    pub fn without_fast_path(self) -> Self {
+        Decoder {
+            routes: None,
+            ..self
+        }
+    }
+
     pub fn decode(&self, block: &Block<'_>) -> Result<Decoded, ArrowError> {
         let rows = memchr::memchr_iter(b'\n', block.data).count() + 1;
         let mut work = Work {

@@ -1,0 +1,267 @@
+//! Whatever the bytes: no panic, every line accounted for, and both paths agree.
+//!
+//! `cargo test --release` tries some thousands; `PROPTEST_CASES=1000000` tries more.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use _kernel::decoder::{Block, Decoded, Decoder};
+use _kernel::plan::{Column, Grain, Kind, Plan, Root, Way};
+use arrow_array::Array;
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use proptest::prelude::*;
+
+const SEEDS: [&str; 6] = [
+    r#"{"id":"a","object":"chat.completion","created":1767225600,"choices":[{"index":0,"message":{"role":"assistant","content":"caf\u00e9 \ud83c\udf3b\n"},"logprobs":{"content":[{"logprob":-0.5}]}}],"usage":{"total_tokens":15.0,"cost":{"total_cost":0.1}}}"#,
+    r#"{"custom_id":7,"response":{"body":{"id":"b","choices":[{"message":{"content":[{"type":"text","text":"x"},{"type":"thinking","thinking":"y"}]}}, {"message":null}]} , "status":200},"error":null}"#,
+    r#"{"body":"{\"choices\":[{\"message\":{\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}"}"#,
+    r#"{"choices":[{"message":{"function_call":{"name":"f","arguments":{"a":1}}}}],"created":"1767225600.5"}"#,
+    r#"{"error":{"message":"rate limit"},"choices":null}"#,
+    r#"{"object":"chat.completion.chunk","choices":[{"delta":{"content":"x"}}]}"#,
+];
+
+fn column(kind: Kind, grain: Grain, root: Root, paths: &[&str]) -> Column {
+    let way = |path: &&str| {
+        let (plain, part) = path.split_once("[]").unwrap_or((path, ""));
+        Way {
+            keys: plain.split('.').map(str::to_owned).collect(),
+            is_list: path.ends_with("[]"),
+            part: part.strip_prefix('.').map(str::to_owned),
+            passes_objects: paths
+                .iter()
+                .any(|other| other.starts_with(&format!("{plain}."))),
+            takes_any_shape: matches!(kind, Kind::Items | Kind::LogprobSum),
+        }
+    };
+    let (minimum, maximum) = (Some(0), Some(1_000_000_000_000));
+    let ways = paths.iter().map(way).collect();
+    Column {
+        kind,
+        grain,
+        root,
+        private: false,
+        minimum,
+        maximum,
+        ways,
+    }
+}
+
+fn decoder(is_strict: bool) -> Decoder {
+    use Grain::{Choice as C, Response as R, Summed as U};
+    let calls = ["id", "type", "name", "arguments"]
+        .map(|name| Field::new(name, DataType::Utf8, true))
+        .to_vec();
+    let call = Field::new("element", DataType::Struct(calls.into()), true);
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let (text, whole, float) = (DataType::LargeUtf8, DataType::Int64, DataType::Float64);
+    let content = &["message.content"];
+    let declared = [
+        (column(Kind::Line, R, Root::Response, &[]), whole.clone()),
+        (
+            column(Kind::Position, C, Root::Response, &[]),
+            DataType::Int32,
+        ),
+        (
+            column(Kind::ChoiceCount, R, Root::Response, &[]),
+            DataType::Int32,
+        ),
+        (column(Kind::Hash, R, Root::Response, &[]), DataType::UInt64),
+        (
+            column(Kind::String, R, Root::Response, &["id"]),
+            DataType::Utf8,
+        ),
+        (
+            column(Kind::Timestamp, R, Root::Response, &["created"]),
+            time,
+        ),
+        (
+            column(Kind::Label, R, Root::Envelope, &["custom_id"]),
+            DataType::Utf8,
+        ),
+        (
+            column(Kind::Content, C, Root::Choice, content),
+            text.clone(),
+        ),
+        (
+            column(Kind::Text, C, Root::Choice, &["message.content[].thinking"]),
+            text,
+        ),
+        (
+            column(Kind::Characters, C, Root::Choice, content),
+            whole.clone(),
+        ),
+        (
+            column(
+                Kind::ToolCalls,
+                C,
+                Root::Choice,
+                &["message.tool_calls[]", "message.function_call"],
+            ),
+            DataType::List(Arc::new(call)),
+        ),
+        (
+            column(Kind::Items, C, Root::Choice, &["logprobs.content"]),
+            whole.clone(),
+        ),
+        (
+            column(Kind::LogprobSum, C, Root::Choice, &["logprobs.content"]),
+            float.clone(),
+        ),
+        (
+            column(Kind::Count, U, Root::Response, &["usage.total_tokens"]),
+            whole.clone(),
+        ),
+        (
+            column(
+                Kind::Number,
+                U,
+                Root::Response,
+                &["usage.cost", "usage.cost.total_cost"],
+            ),
+            float,
+        ),
+    ];
+    let named =
+        |(place, kind): (usize, &DataType)| Field::new(place.to_string(), kind.clone(), true);
+    let choices = declared.iter().map(|(_, kind)| kind).enumerate().map(named);
+    let choices = Schema::new(choices.collect::<Vec<_>>());
+    let rejects = [
+        DataType::Int32,
+        DataType::Utf8,
+        whole.clone(),
+        whole.clone(),
+        whole,
+        DataType::Utf8,
+        DataType::Utf8,
+        DataType::Utf8,
+        DataType::LargeBinary,
+    ];
+    let rejects = Schema::new(rejects.iter().enumerate().map(named).collect::<Vec<_>>());
+    let plan = Plan {
+        columns: declared.into_iter().map(|(column, _)| column).collect(),
+        drops_text: false,
+        envelopes: [&["response", "body"][..], &["response"], &["body"]]
+            .map(|keys| keys.iter().map(|&key| key.to_owned()).collect())
+            .to_vec(),
+        created_scale: 6,
+        latest_microsecond: 7_258_118_400_000_000,
+        longest: 1 << 20,
+        leave_pending: false,
+        deepest: 512,
+        repeated_bytes: 8 << 20,
+        most_items: 65_536,
+        reasons: HashMap::new(),
+        wanted: HashMap::new(),
+    };
+    let decoder = Decoder::new(plan, Arc::new(choices), Arc::new(rejects));
+    if is_strict {
+        decoder.without_fast_path()
+    } else {
+        decoder
+    }
+}
+
+fn decode(decoder: &Decoder, data: &[u8]) -> Decoded {
+    let block = Block {
+        log_id: 0,
+        source: "x",
+        data,
+        line: 1,
+        offset: 0,
+        tail: true,
+        growing: false,
+        skipped: None,
+    };
+    decoder
+        .decode(&block)
+        .expect("a block of any bytes is decoded")
+}
+
+/// Holds both paths against each other, and the count of lines against the bytes.
+fn check(data: &[u8]) -> Result<(), TestCaseError> {
+    let (one, other) = (decode(&decoder(false), data), decode(&decoder(true), data));
+    prop_assert_eq!(&one.choices, &other.choices);
+    prop_assert_eq!(&one.rejects, &other.rejects);
+    let feeds = data.iter().filter(|&&byte| byte == b'\n').count();
+    let unended = usize::from(!data.is_empty() && !data.ends_with(b"\n"));
+    prop_assert_eq!(one.lines as usize, feeds + unended);
+    let first = one.choices.column(1);
+    let positions = first.as_any().downcast_ref::<arrow_array::Int32Array>();
+    let taken = positions
+        .into_iter()
+        .flatten()
+        .filter(|place| *place == Some(0))
+        .count();
+    let accounted = taken + one.rejects.num_rows() + one.blank as usize;
+    prop_assert_eq!(accounted, one.lines as usize);
+    Ok(())
+}
+
+/// Takes lines, and flips, cuts, doubles and splices them.
+fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    let change = (
+        0..4_u8,
+        any::<prop::sample::Index>(),
+        any::<prop::sample::Index>(),
+        any::<u8>(),
+    );
+    let lines = prop::collection::vec(prop::sample::select(&SEEDS[..]), 1..5);
+    (lines, prop::collection::vec(change, 0..4)).prop_map(|(lines, changes)| {
+        let mut data = lines.join("\n").into_bytes();
+        for (kind, one, other, byte) in changes {
+            if data.is_empty() {
+                break;
+            }
+            let (mut from, mut to) = (one.index(data.len()), other.index(data.len()));
+            if from > to {
+                (from, to) = (to, from);
+            }
+            match kind {
+                0 => data[from] = byte,
+                1 => drop(data.drain(from..to.min(from + 40))),
+                2 => {
+                    let piece = data[from..to.min(from + 40)].to_vec();
+                    data.splice(to..to, piece);
+                }
+                _ => data.insert(from, b"\"\\{}[],:0-.e \n"[usize::from(byte) % 14]),
+            }
+        }
+        data
+    })
+}
+
+/// As many cases as `PROPTEST_CASES` says.
+fn cases() -> ProptestConfig {
+    let said = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(said.unwrap_or(4000))
+    }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn any_bytes_are_lines(data in prop::collection::vec(any::<u8>(), 0..300)) {
+        check(&data)?;
+    }
+
+    #[test]
+    fn mutated_lines_mean_the_same_on_both_paths(data in mutated()) {
+        check(&data)?;
+    }
+}
+
+#[test]
+fn the_seeds_are_rows_errors_and_chunks() {
+    let data = SEEDS.join("\n");
+    let decoded = decode(&decoder(false), data.as_bytes());
+    assert_eq!(
+        (decoded.choices.num_rows(), decoded.rejects.num_rows()),
+        (5, 2)
+    );
+    assert!(decoded.choices.column(7).null_count() > 0);
+}
