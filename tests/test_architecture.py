@@ -17,7 +17,7 @@ FLOORS = (
     {"errors", "_kernel"},
     {"schema", "stores", "compression", "sniffing", "native"},
     {"blocks"},
-    {"values", "finding", "sources", "duplicates", "charts", "sampling"},
+    {"values", "gathering", "finding", "sources", "duplicates", "charts", "sampling"},
     {"reference", "validation", "expressions", "state"},
     {"decoding", "targets"},
     {"accounting"},

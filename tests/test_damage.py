@@ -846,9 +846,9 @@ def test_a_log_that_is_gone_when_its_turn_comes_stops_no_other(
 
     write()
     with pytest.raises(UnreadableSourceError, match=r"b\.jsonl: No such file"):
-        tell([first, second, third], progress=take_away)
+        tell([first, second, third], progress=take_away, threads=1)
     write()
-    told = collect(tell, [first, second, third], progress=take_away)
+    told = collect(tell, [first, second, third], progress=take_away, threads=1)
 
     assert [(row["log_id"], row["line"]) for row in told.rows] == [(0, 1), (2, 1)]
     assert [log["error"] is None for log in told.ledger] == [True, False, True]

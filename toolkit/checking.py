@@ -12,7 +12,8 @@ import polars as pl
 from toolkit.accounting import Account, merged, ranked, reject_counts
 from toolkit.errors import DamagedExportError, ValidationError
 from toolkit.expressions import first_choice
-from toolkit.loading import gathered, open_logs
+from toolkit.gathering import gathered
+from toolkit.loading import open_logs
 from toolkit.replay import reject_frames
 from toolkit.scanning import exports_in, ledger, scan, scan_parts
 from toolkit.schema import choices_table

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from toolkit.loading import Waiting
+from toolkit.gathering import Waiting
 from toolkit.schema import REJECTS
 from toolkit.state import CHOICES_DIR, REJECTS_DIR
 from toolkit.validation import validate

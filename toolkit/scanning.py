@@ -23,7 +23,8 @@ from toolkit.errors import (
 )
 from toolkit.expressions import span
 from toolkit.finding import is_export, matches_path, named_sources, objects_like
-from toolkit.loading import GATE_ROWS, LogOptions, gathered, open_logs
+from toolkit.gathering import GATE_ROWS, gathered
+from toolkit.loading import LogOptions, open_logs
 from toolkit.schema import LEDGER, choices_table
 from toolkit.state import CHOICES_DIR, STATE_FILE, parts_of, read_state
 from toolkit.stores import is_uri, polars_options
