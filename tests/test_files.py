@@ -580,6 +580,7 @@ def test_a_disk_that_fails_at_once_leaves_a_log_without_lines(
     assert (told.ledger[0]["bytes"], told.ledger[0]["lines"]) == (0, 0)
 
 
+@pytest.mark.usefixtures("small_blocks")
 def test_batches_give_what_was_read_before_a_failing_disk_and_then_its_error(
     tmp_path: Path, failing: Callable[[Path, int], None]
 ) -> None:
@@ -880,7 +881,14 @@ LONG = [good(number, padding=100_000) for number in range(24)]
 
 
 @pytest.fixture
-def long(tmp_path: Path) -> Path:
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read in smaller pieces, so that a log of some megabytes has several blocks."""
+    monkeypatch.setattr("toolkit.sources.BLOCK_BYTES", 1024 * 1024)
+    monkeypatch.setattr("toolkit.compression.READ_BYTES", 256 * 1024)
+
+
+@pytest.fixture
+def long(tmp_path: Path, small_blocks: None) -> Path:  # noqa: ARG001 - asked for
     """Write a log of several blocks."""
     path = tmp_path / "long.jsonl"
     path.write_bytes(b"".join(LONG))
@@ -1008,6 +1016,7 @@ def test_a_last_line_that_gets_its_end_while_the_log_is_read_is_taken_whole(
     assert (told.rejects, told.ledger[0]["pending_bytes"]) == ([], 0)
 
 
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 def test_a_compressed_log_that_is_cut_while_it_is_read_is_damaged(
     tmp_path: Path, kind: str
