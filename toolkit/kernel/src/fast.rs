@@ -334,6 +334,9 @@ impl Line<'_, '_> {
                 }
                 _ if column.root == Root::Choice => {
                     for (place, slots) in choice.chunks_exact(width).enumerate() {
+                        if is_absent(ends, slots) {
+                            continue;
+                        }
                         self.cell(column, ends, slots, building, row + place)?;
                         if column.private && self.plan.drops_text {
                             drop_text(column, building, row + place);
@@ -346,6 +349,9 @@ impl Line<'_, '_> {
                         Root::Envelope | Root::Line => &*outer,
                         _ => &*response,
                     };
+                    if is_absent(ends, slots) {
+                        continue;
+                    }
                     let rows = if column.grain == Grain::Response {
                         count
                     } else {
@@ -720,12 +726,15 @@ fn back_to(raw: &[u8], from: usize, sign: u8) -> Option<usize> {
     (raw[last] == sign).then_some(last)
 }
 
-/// Counts code points: every byte but those that go on with one.
+/// Counts code points.
 fn characters(text: &str) -> i64 {
-    if text.is_ascii() {
-        return text.len() as i64; // most are, and this is told many bytes at a time
-    }
-    text.bytes().filter(|&byte| byte as i8 >= -0x40).count() as i64
+    bytecount::num_chars(text.as_bytes()) as i64
+}
+
+/// Says whether none of these paths leads to anything: most columns of a line are null.
+#[inline]
+fn is_absent(ends: &[usize], slots: &[u32]) -> bool {
+    ends.iter().all(|end| slots[*end] == 0)
 }
 
 /// The JSON text of a number or boolean; 0 may have been written as -0.
