@@ -299,7 +299,7 @@ pub fn has_lone_surrogate(raw: &[u8]) -> bool {
     false
 }
 
-/// The number of an escape, `uXXXX`.
+/// The number of an escape: `u` and four digits.
 fn unit(escape: &[u8]) -> u32 {
     escape
         .get(1..5)
