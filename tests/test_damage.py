@@ -812,9 +812,7 @@ def test_what_an_export_of_damaged_logs_holds_passes_its_check(tmp_path: Path) -
 MEMORY = Path("/proc/self/mem")
 
 
-@pytest.mark.skipif(
-    not MEMORY.exists(), reason="2026-11-23: needs a file that refuses to be read"
-)
+@pytest.mark.skipif(not MEMORY.exists(), reason="needs a file that refuses to be read")
 def test_a_log_that_refuses_to_be_read_stops_no_other(
     tmp_path: Path, tell: Tell
 ) -> None:

@@ -1049,9 +1049,7 @@ def test_characters_at_the_borders_of_utf8_are_kept_as_they_are(tmp_path: Path) 
 # --- The JSON suite in one log -------------------------------------------------------
 
 
-@pytest.mark.skipif(
-    not FILES, reason="2026-11-23: shared/JSONTestSuite is not beside the project"
-)
+@pytest.mark.skipif(not FILES, reason="shared/JSONTestSuite is not beside the project")
 @pytest.mark.parametrize("space", [b" ", b"\r"], ids=["space", "cr"])
 def test_the_whole_suite_in_one_log_leaves_every_good_line_whole(
     tmp_path: Path, space: bytes
@@ -1074,9 +1072,7 @@ def test_the_whole_suite_in_one_log_leaves_every_good_line_whole(
     assert set(fates) <= codes
 
 
-@pytest.mark.skipif(
-    not FILES, reason="2026-11-23: shared/JSONTestSuite is not beside the project"
-)
+@pytest.mark.skipif(not FILES, reason="shared/JSONTestSuite is not beside the project")
 def test_the_files_of_the_suite_as_lines_leave_every_good_line_whole(
     tmp_path: Path,
 ) -> None:
