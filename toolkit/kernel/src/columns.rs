@@ -69,6 +69,7 @@ impl Building {
             Building::Int32(column) => column.set(row, value as i32),
             Building::Int64(column) | Building::Timestamp(column) => column.set(row, value),
             Building::UInt64(column) => column.set(row, value as u64),
+            Building::Float64(column) => column.set(row, value as f64),
             _ => {}
         }
     }
