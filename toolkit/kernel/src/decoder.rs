@@ -1,14 +1,13 @@
 //! Blocks of lines into two Arrow batches: choices and rejects.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 use typed_arena::Arena;
 
 use crate::columns::Building;
-use crate::fast::{self, PADDING, Routes, Workspace};
+use crate::fast::{self, Line, Routes, Workspace};
 use crate::json::{Fault, write_path};
 use crate::plan::{Kind, Plan};
 use crate::strict::read_line;
@@ -43,22 +42,14 @@ pub struct Decoder {
     rejects: SchemaRef,
 }
 
-thread_local! {
-    /// The copy of a block that the fast path writes over, and what it works with.
-    static WORKSPACE: RefCell<(Vec<u8>, Workspace)> =
-        RefCell::new((Vec::new(), Workspace::default()));
-}
-
-/// A line of tens of megabytes does not hold its memory for good.
-const KEPT_BYTES: usize = 16 * 1024 * 1024;
-/// A longer line goes the strict way at once: a tape takes up to 16 times its bytes.
-const FAST_BYTES: usize = 4 * 1024 * 1024;
+/// Places in a line are noted in 32 bits.
+const FAST_BYTES: usize = u32::MAX as usize;
 /// Verdicts on a last line that more bytes could still change.
 const UNFINISHED: [&str; 4] = ["truncated", "invalid_utf8", "too_deep", "line_too_long"];
 
 impl Decoder {
     pub fn new(plan: Plan, choices: SchemaRef, rejects: SchemaRef) -> Self {
-        let routes = Routes::new(&plan.columns);
+        let routes = Routes::new(&plan);
         Decoder {
             plan,
             routes,
@@ -88,13 +79,7 @@ impl Decoder {
             blank: 0,
             pending: 0,
         };
-        WORKSPACE.with_borrow_mut(|(copy, workspace)| {
-            copy.clear();
-            copy.extend_from_slice(block.data);
-            copy.resize(block.data.len() + PADDING, 0);
-            work.run(copy, workspace);
-            copy.shrink_to(KEPT_BYTES);
-        });
+        work.run();
         work.fill_given();
         Ok(Decoded {
             choices: batch(work.choices, &self.choices, work.rows)?,
@@ -119,14 +104,20 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn run(&mut self, copy: &mut [u8], workspace: &mut Workspace) {
+    fn run(&mut self) {
+        let mut workspace = self.decoder.routes.as_ref().map(Workspace::new);
+        let is_utf8 = simdutf8::basic::from_utf8(self.block.data).is_ok();
         let leaves = self.decoder.plan.leave_pending && self.block.growing;
         let data = self.block.data;
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', data) {
             let line = &data[start..end];
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if !self.take(line, &mut copy[start..], workspace) {
+            let is_taken = workspace.as_mut().is_some_and(|workspace| {
+                (is_utf8 || simdutf8::basic::from_utf8(line).is_ok())
+                    && self.take(&data[start..], line.len(), workspace)
+            });
+            if !is_taken {
                 self.line(line, start, false, false);
             }
             start = end + 1;
@@ -163,8 +154,8 @@ impl Work<'_> {
         }
     }
 
-    /// Takes a line by the fast path; says whether it was taken.
-    fn take(&mut self, raw: &[u8], copy: &mut [u8], workspace: &mut Workspace) -> bool {
+    /// Takes the line that begins the data by the fast path; says whether it was taken.
+    fn take(&mut self, data: &[u8], end: usize, workspace: &mut Workspace) -> bool {
         let Decoder {
             plan,
             routes: Some(routes),
@@ -173,12 +164,13 @@ impl Work<'_> {
         else {
             return false;
         };
-        if raw.is_empty() || raw.len() > plan.longest.min(FAST_BYTES) {
+        if end == 0 || end > plan.longest.min(FAST_BYTES) {
             return false;
         }
-        let (line, row) = (self.block.line + self.lines, self.rows);
-        let columns = &mut self.choices;
-        let rows = fast::read_line(plan, routes, workspace, line, raw, copy, columns, row);
+        let number = self.block.line + self.lines;
+        let line = Line { number, data, end };
+        let row = self.rows;
+        let rows = fast::read_line(plan, routes, workspace, line, &mut self.choices, row);
         match rows {
             Some(rows) => {
                 self.rows += rows;

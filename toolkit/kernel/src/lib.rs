@@ -7,8 +7,10 @@ pub mod decoder;
 pub mod fast;
 pub mod json;
 pub mod plan;
+pub mod scanner;
 pub mod seen;
 pub mod strict;
+pub mod trie;
 pub mod values;
 
 use std::collections::HashMap;

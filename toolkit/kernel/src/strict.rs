@@ -220,7 +220,7 @@ fn read_column<'a>(
 }
 
 /// Leaves of a private cell what is no text: the calls without their arguments.
-fn without_text(cell: Cell<'_>) -> Cell<'_> {
+pub fn without_text(cell: Cell<'_>) -> Cell<'_> {
     match cell {
         Cell::Calls(mut calls) => {
             calls.iter_mut().for_each(|call| call[3] = None);

@@ -49,7 +49,8 @@ pub fn read_cell<'a>(node: &Node<'a>, column: &Column, plan: &Plan) -> Read<'a> 
     Ok(Cell::Null)
 }
 
-fn read_value<'a>(raw: &'a str, column: &Column, way: &Way, plan: &Plan) -> Read<'a> {
+/// Reads a value by one way to a column.
+pub fn read_value<'a>(raw: &'a str, column: &Column, way: &Way, plan: &Plan) -> Read<'a> {
     if let Some(part) = &way.part {
         return if raw.starts_with('[') {
             join_parts(raw, part)
