@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from tests.oracle import CANDIDATES
 from tests.test_fuzz import LIMIT, MUTATIONS, mutated_lines
-from toolkit.blocks import Block, Decoded, Plan, make_plan
+from toolkit.blocks import Block, Decoded, Plan, make_plan, whole
 from toolkit.decoding import Kernel
 from toolkit.reference import Reference
 from toolkit.testing import make_response
@@ -65,8 +65,8 @@ class DisagreementError(AssertionError):
 def block_of(data: bytes, **fields: Any) -> Block:
     """Make a block of these bytes, the first of a log if nothing else is said."""
     size = len(data)
-    whole = {"log_id": 0, "source": "made.jsonl", "line": 1, "offset": 0}
-    return Block(**{**whole, "data": data, "bytes": size, "position": size, **fields})
+    place = {"log_id": 0, "source": "made.jsonl", "line": 1, "offset": 0}
+    return Block(**{**place, "pieces": whole(data), "bytes": size, "position": size, **fields})
 
 
 def joined(lines: Sequence[bytes]) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.blocks import Block, make_plan
+from toolkit.blocks import Block, make_plan, whole
 from toolkit.reference import Reference
 from toolkit.schema import CHOICES, REJECT_CODES, REJECTS
 from toolkit.testing import make_response
@@ -26,7 +26,7 @@ GOOD = json.dumps(make_response()).encode()
 
 
 def decode(data: bytes, *, tail: bool = False, **options: Any) -> Decoded:
-    block = Block(0, "made.jsonl", data, 1, 0, len(data), len(data), tail)
+    block = Block(0, "made.jsonl", whole(data), 1, 0, len(data), len(data), tail)
     return Reference(make_plan(**options)).decode(block)
 
 
@@ -94,7 +94,7 @@ def test_lines_are_split_at_lf_only() -> None:
 def test_rejects_say_exactly_where_their_line_stands() -> None:
     data = b"[1]\n\n  \xff\r\n" + GOOD + b"\r\n{}\r\r\nx\n"
     offset = 1000
-    block = Block(7, "made.jsonl", data, 41, offset, len(data), len(data))
+    block = Block(7, "made.jsonl", whole(data), 41, offset, len(data), len(data))
 
     decoded = Reference(make_plan()).decode(block)
 
@@ -131,7 +131,7 @@ def test_a_line_over_max_line_bytes_is_rejected_and_not_kept() -> None:
 
 
 def test_a_line_too_long_to_be_held_comes_without_data() -> None:
-    block = Block(0, "made.jsonl", b"", 9, 70, 5001, 5071, skipped=5000)
+    block = Block(0, "made.jsonl", (), 9, 70, 5001, 5071, skipped=5000)
 
     decoded = Reference(make_plan(max_line_bytes=100)).decode(block)
 

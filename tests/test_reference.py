@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import xxhash
 
-from toolkit.blocks import Block, make_plan
+from toolkit.blocks import Block, make_plan, whole
 from toolkit.reference import Reference
 from toolkit.schema import CHOICES, Column
 from toolkit.testing import make_response
@@ -43,7 +43,7 @@ def decode(*lines: object, **options: Any) -> Decoded:
     data = b"".join(
         (text.encode() if isinstance(text, str) else text) + b"\n" for text in texts
     )
-    block = Block(0, "made.jsonl", data, 1, 0, len(data), len(data))
+    block = Block(0, "made.jsonl", whole(data), 1, 0, len(data), len(data))
     return Reference(make_plan(**options)).decode(block)
 
 

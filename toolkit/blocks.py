@@ -66,16 +66,30 @@ def check_word(name: str, value: object, words: tuple[str, ...]) -> None:
         raise OptionError(name, value, wanted=" or ".join(repr(word) for word in words))
 
 
+class Piece(NamedTuple):
+    """Whole lines within some bytes: they are not copied."""
+
+    held: bytes
+    start: int
+    end: int
+
+
+def whole(data: bytes) -> tuple[Piece, ...]:
+    """Return some lines as the pieces of a block."""
+    return (Piece(data, 0, len(data)),) if data else ()
+
+
 class Block(NamedTuple):
     """Whole lines of one log, each with its line feed.
 
     Only the last block of a log may end without one (`tail`). A line that is too long
-    to be held comes as a block of its own, without data, with its length in `skipped`.
+    to be held comes as a block of its own, without pieces, with its length in
+    `skipped`.
     """
 
     log_id: int
     source: str
-    data: bytes
+    pieces: tuple[Piece, ...]
     line: int  # number of the first line, from 1
     offset: int  # of the first byte, in the decompressed log
     bytes: int  # of the decompressed log that this block accounts for
@@ -85,6 +99,11 @@ class Block(NamedTuple):
     skipped: int | None = None
     head: Bytes = b""  # of the first block: the beginning of the log
     error: str | None = None  # what ended the log before its end
+
+    @property
+    def data(self) -> Bytes:
+        """The lines, joined."""
+        return b"".join(held[start:end] for held, start, end in self.pieces)
 
 
 class Decoded(NamedTuple):

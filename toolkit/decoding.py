@@ -77,7 +77,7 @@ class Kernel:
         choices, rejects, lines, blank, pending = self.kernel.decode(
             block.log_id,
             block.source,
-            block.data,
+            block.pieces,
             block.line,
             block.offset,
             block.tail,

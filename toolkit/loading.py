@@ -26,6 +26,7 @@ from toolkit.blocks import (
     Source,
     check_word,
     make_plan,
+    whole,
 )
 from toolkit.decoding import decode_all, make_decoder, make_seen
 from toolkit.errors import (
@@ -38,7 +39,7 @@ from toolkit.errors import (
 from toolkit.finding import Sources, find_logs
 from toolkit.gathering import Tables
 from toolkit.loaded import Loaded
-from toolkit.native import KERNEL
+from toolkit.native import KERNEL, count_lines
 from toolkit.schema import REJECTS
 from toolkit.sources import blocks
 
@@ -208,7 +209,8 @@ def first_lines(stream: Iterator[Block], max_lines: int | None) -> Iterator[Bloc
         if left is None:
             yield block
             continue
-        lines = block.data.count(b"\n") + int(block.skipped is not None)
+        lines = sum(count_lines(*piece) for piece in block.pieces)
+        lines += int(block.skipped is not None)
         if lines >= left:
             if left:
                 yield cut_block(block, left)
@@ -221,12 +223,13 @@ def cut_block(block: Block, lines: int) -> Block:
     """Keep the first lines of a block."""
     if block.skipped is not None:
         return block
+    data = block.data
     end = -1
     for _ in range(lines):
-        end = block.data.index(b"\n", end + 1)
-    data = block.data[: end + 1]
-    left_out = len(block.data) - len(data)
-    return block._replace(data=data, bytes=block.bytes - left_out, tail=False)
+        end = data.index(b"\n", end + 1)
+    kept = data[: end + 1]
+    accounted = block.bytes - len(data) + len(kept)
+    return block._replace(pieces=whole(kept), bytes=accounted, tail=False)
 
 
 def warn_of_slowness(logs: Sequence[Source]) -> None:

@@ -20,6 +20,8 @@ WANTS_REFERENCE = os.environ.get("TOOLKIT_DECODER") == "reference"
 KERNEL = None if WANTS_REFERENCE else cast("ModuleType | None", built)
 
 
-def count_lines(data: bytes) -> int:
-    """Count line feeds."""
-    return data.count(b"\n") if KERNEL is None else int(KERNEL.count_lines(data))
+def count_lines(held: bytes, start: int, end: int) -> int:
+    """Count the line feeds in a part of some bytes."""
+    if KERNEL is None:
+        return held.count(b"\n", start, end)
+    return int(KERNEL.count_lines(held, start, end))

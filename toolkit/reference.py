@@ -299,11 +299,12 @@ class Reference:
         rejects: list[tuple[Cell, ...]] = []
         longest = self.plan.max_line_bytes
         lines = blank = pending = 0
-        if is_white(block, longest):
+        data = block.data
+        if is_white(data, longest) and not block.tail:
             # One by one, the lines of a bomb of line feeds would take hours.
-            lines = blank = block.data.count(b"\n")
-            block = block._replace(data=b"")
-        for line, offset, raw, tail in split(block):
+            lines = blank = data.count(b"\n")
+            data = b""
+        for line, offset, raw, tail in split(data, block.line, block.offset):
             lines += 1
             waits = tail and self.leaves(block)
             if len(raw) <= longest and not raw.strip(b" \t\r"):
@@ -403,15 +404,16 @@ class Reference:
 ROOTS = {"response": "node", "envelope": "envelope", "line": "line"}
 
 
-def split(block: Block) -> Iterator[tuple[int, int, bytes, bool]]:
+def split(
+    data: bytes, line: int, offset: int
+) -> Iterator[tuple[int, int, bytes, bool]]:
     """Yield number, offset and bytes of each line, and whether it lacks its end."""
-    pieces = block.data.split(b"\n")
+    pieces = data.split(b"\n")
     last = len(pieces) - 1
-    offset = block.offset
     for place, piece in enumerate(pieces):
         if place < last or piece:
             yield (
-                block.line + place,
+                line + place,
                 offset,
                 piece.removesuffix(b"\r") if place < last else piece,
                 place == last,
@@ -419,11 +421,9 @@ def split(block: Block) -> Iterator[tuple[int, int, bytes, bool]]:
         offset += len(piece) + 1
 
 
-def is_white(block: Block, longest: int) -> bool:
-    """Say whether a block holds nothing but blank lines, none of them too long."""
-    if block.tail or len(block.data) > longest:
-        return False
-    return not block.data.strip(b" \t\r\n")
+def is_white(data: bytes, longest: int) -> bool:
+    """Say whether some lines are all blank, and none of them too long."""
+    return len(data) <= longest and not data.strip(b" \t\r\n")
 
 
 def reject(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from toolkit import stores
-from toolkit.blocks import STDIN, Block, OnDamage, Source
+from toolkit.blocks import STDIN, Block, OnDamage, Piece, Source, whole
 from toolkit.compression import Feed, chunks, codec_of
 from toolkit.errors import SourceError, UnreadableSourceError
 from toolkit.native import count_lines
@@ -69,7 +69,7 @@ def blocks(
     stream = read(source, framer, verify_first=True)
     yield from framer.frame(until_fault(stream, faults))
     for fault in faults:
-        yield framer.block(b"", tail=True)._replace(error=str(fault))
+        yield framer.block((), 0, tail=True, error=str(fault))
 
 
 def read(
@@ -92,7 +92,7 @@ def until_fault(stream: Iterator[bytes], faults: list[SourceError]) -> Iterator[
 
 
 class Framer:
-    """Cuts a stream of bytes into blocks of whole lines.
+    """Cuts a stream of bytes into blocks of whole lines, without copying most of them.
 
     Holds at most a block and an unfinished line; of a line that grows past the limit
     only the length is kept.
@@ -105,9 +105,10 @@ class Framer:
         self.name = name
         self.longest = max_line_bytes
         self.block_bytes = block_bytes
-        self.pieces: list[bytes] = []
-        self.held = 0  # bytes in pieces
-        self.whole = 0  # of them up to the last line feed
+        self.pieces: list[Piece] = []  # whole lines
+        self.held = 0  # bytes in them
+        self.rest: list[bytes] = []  # the unfinished line behind them
+        self.unfinished = 0  # bytes in it
         self.line = 1
         self.offset = 0  # of the first byte in pieces
         self.unsaid = 0  # bytes before it that no block has accounted for
@@ -128,8 +129,8 @@ class Framer:
             yield from self.add(chunk)
         if self.skipped:
             yield self.skip_block(b"", tail=True)
-        elif self.held or self.unsaid:
-            yield self.block(b"".join(self.pieces), tail=True)
+        elif self.held or self.unfinished or self.unsaid:
+            yield self.cut(tail=True)
 
     def add(self, chunk: bytes) -> Iterator[Block]:
         """Take more bytes; yield what has become whole blocks."""
@@ -140,49 +141,59 @@ class Framer:
                 return
             yield self.skip_block(chunk[: end + 1])
             chunk = chunk[end + 1 :]
-        if not chunk:
-            return
         end = chunk.rfind(b"\n") + 1
-        if end and self.held + end >= self.block_bytes:
-            # A view, so that its bytes are copied once.
-            yield self.cut(memoryview(chunk)[:end])
-            chunk = chunk[end:]
-            end = 0
         if end:
-            self.whole = self.held + end
-        if chunk:
-            self.pieces.append(chunk)
-            self.held += len(chunk)
+            start = chunk.find(b"\n") + 1 if self.rest else 0
+            self.finish_line(chunk[:start])
+            self.hold(Piece(chunk, start, end))
+        if end < len(chunk):
+            self.rest.append(chunk[end:])
+            self.unfinished += len(chunk) - end
+        if self.held >= self.block_bytes:
+            yield self.cut()
         # One byte more than the limit may be the CR of a line end.
-        if self.held - self.whole > self.longest + 1:
-            if self.whole:
-                yield self.cut(b"")
-            line, self.pieces = self.pieces, []
-            self.held = 0
+        if self.unfinished > self.longest + 1:
+            if self.held:
+                yield self.cut()
+            line, self.rest, self.unfinished = self.rest, [], 0
             for piece in line:
                 self.skip(piece)
 
-    def cut(self, more: bytes | memoryview) -> Block:
-        """Return the whole lines held and more of them; keep the unfinished one."""
-        if more:
-            data, rest = b"".join([*self.pieces, more]), b""
-        else:
-            held = b"".join(self.pieces)
-            data, rest = held[: self.whole], held[self.whole :]
-        block = self.block(data)
-        self.pieces = [rest] if rest else []
-        self.held, self.whole = len(rest), 0
+    def finish_line(self, end: bytes) -> None:
+        """Hold the line that was unfinished."""
+        self.hold(*whole(b"".join([*self.rest, end])))
+        self.rest, self.unfinished = [], 0
+
+    def hold(self, *pieces: Piece) -> None:
+        """Keep whole lines for the next block."""
+        for piece in pieces:
+            if piece.end > piece.start:
+                self.pieces.append(piece)
+                self.held += piece.end - piece.start
+
+    def cut(self, *, tail: bool = False) -> Block:
+        """Return the whole lines held, at the tail of a log the unfinished one too."""
+        if tail:
+            self.finish_line(b"")
+        block = self.block(tuple(self.pieces), self.held, tail=tail)
+        self.line += sum(count_lines(*piece) for piece in self.pieces)
+        self.pieces, self.held = [], 0
         return block
 
     def block(
-        self, data: bytes, *, tail: bool = False, skipped: int | None = None
+        self,
+        pieces: tuple[Piece, ...],
+        size: int,
+        *,
+        tail: bool = False,
+        skipped: int | None = None,
+        error: str | None = None,
     ) -> Block:
-        """Make a block, and move line and offset past it."""
-        size = len(data) if skipped is None else self.skipped
+        """Make a block, and move the offset past it."""
         block = Block(
             self.log_id,
             self.name,
-            data if skipped is None else b"",
+            pieces,
             self.line,
             self.offset,
             size + self.unsaid,
@@ -191,9 +202,9 @@ class Framer:
             self.growing,
             skipped,
             self.head,
+            error,
         )
         self.head = b""
-        self.line += count_lines(data)
         self.offset += size
         self.unsaid = 0
         return block
@@ -212,7 +223,8 @@ class Framer:
         dropped = len(end) - len(content)
         carriage = int(self.ends_in_cr and bool(dropped))
         length = self.skipped - dropped - carriage
-        block = self.block(end, tail=tail, skipped=length)
+        block = self.block((), self.skipped, tail=tail, skipped=length)
+        self.line += dropped
         self.skipped = 0
         return block
 

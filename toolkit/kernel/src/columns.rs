@@ -12,7 +12,9 @@ use arrow_array::{
     ArrayRef, GenericBinaryArray, GenericStringArray, ListArray, OffsetSizeTrait, PrimitiveArray,
     StructArray,
 };
-use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
+use arrow_buffer::{
+    ArrowNativeType, BooleanBuffer, Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffer,
+};
 use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
 
 use crate::values::{Call, Cell};
@@ -31,7 +33,8 @@ pub enum Building {
 }
 
 impl Building {
-    pub fn new(kind: &DataType, rows: usize) -> Result<Self, ArrowError> {
+    /// Begins a column, with room for so many rows and bytes of text.
+    pub fn new(kind: &DataType, rows: usize, bytes: usize) -> Result<Self, ArrowError> {
         Ok(match kind {
             DataType::Int32 => Building::Int32(Numbers::new(rows)),
             DataType::Int64 => Building::Int64(Numbers::new(rows)),
@@ -40,12 +43,37 @@ impl Building {
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 Building::Timestamp(Numbers::new(rows))
             }
-            DataType::Utf8 => Building::String(Texts::new(rows)),
-            DataType::LargeUtf8 => Building::LargeString(Texts::new(rows)),
-            DataType::LargeBinary => Building::LargeBinary(Texts::new(rows)),
+            DataType::Utf8 => Building::String(Texts::new(rows, bytes)),
+            DataType::LargeUtf8 => Building::LargeString(Texts::new(rows, bytes)),
+            DataType::LargeBinary => Building::LargeBinary(Texts::new(rows, bytes)),
             DataType::List(item) => Building::Calls(Box::new(Calls::new(item.clone()))),
             other => return Err(ArrowError::NotYetImplemented(other.to_string())),
         })
+    }
+
+    /// How many bytes of text it holds.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Building::String(column) => column.bytes.len(),
+            Building::LargeString(column) | Building::LargeBinary(column) => column.bytes.len(),
+            _ => 0,
+        }
+    }
+
+    /// Sets all cells of an empty column.
+    pub fn set_ints(&mut self, values: impl Iterator<Item = i64>) {
+        match self {
+            Building::Int32(column) => column.extend(values.map(|value| value as i32)),
+            Building::Int64(column) | Building::Timestamp(column) => column.extend(values),
+            Building::UInt64(column) => column.extend(values.map(|value| value as u64)),
+            Building::Float64(column) => column.extend(values.map(|value| value as f64)),
+            _ => {}
+        }
+    }
+
+    /// Sets the first cells of an empty column to the same bytes.
+    pub fn repeat(&mut self, bytes: &[u8], rows: usize) {
+        (0..rows).for_each(|row| self.set_bytes(row, bytes));
     }
 
     /// Sets a cell of a row behind all that were set.
@@ -106,18 +134,55 @@ impl Building {
     }
 
     /// Returns the column with so many rows.
-    pub fn finish(self, rows: usize, kind: &DataType) -> Result<ArrayRef, ArrowError> {
+    pub fn finish(
+        self,
+        rows: usize,
+        kind: &DataType,
+        zeros: &Zeros,
+    ) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
-            Building::Int32(column) => column.finish::<Int32Type>(rows, kind),
-            Building::Int64(column) => column.finish::<Int64Type>(rows, kind),
-            Building::UInt64(column) => column.finish::<UInt64Type>(rows, kind),
-            Building::Float64(column) => column.finish::<Float64Type>(rows, kind),
-            Building::Timestamp(column) => column.finish::<TimestampMicrosecondType>(rows, kind),
-            Building::String(column) => column.finish_text(rows)?,
-            Building::LargeString(column) => column.finish_text(rows)?,
-            Building::LargeBinary(column) => column.finish_binary(rows)?,
-            Building::Calls(column) => column.finish(rows)?,
+            Building::Int32(column) => column.finish::<Int32Type>(rows, kind, zeros),
+            Building::Int64(column) => column.finish::<Int64Type>(rows, kind, zeros),
+            Building::UInt64(column) => column.finish::<UInt64Type>(rows, kind, zeros),
+            Building::Float64(column) => column.finish::<Float64Type>(rows, kind, zeros),
+            Building::Timestamp(column) => {
+                column.finish::<TimestampMicrosecondType>(rows, kind, zeros)
+            }
+            Building::String(column) => column.finish_text(rows, zeros)?,
+            Building::LargeString(column) => column.finish_text(rows, zeros)?,
+            Building::LargeBinary(column) => column.finish_binary(rows, zeros)?,
+            Building::Calls(column) => column.finish(rows, zeros)?,
         })
+    }
+}
+
+/// What the columns of a batch share that hold nothing: most pages of memory that are not
+/// written to are not taken.
+pub struct Zeros {
+    bytes: Buffer,
+    nulls: NullBuffer,
+}
+
+impl Zeros {
+    pub fn new(rows: usize) -> Self {
+        Zeros {
+            bytes: MutableBuffer::from_len_zeroed((rows + 1) * size_of::<u64>()).into(),
+            nulls: NullBuffer::new_null(rows),
+        }
+    }
+
+    fn of<T: ArrowNativeType>(&self, length: usize) -> ScalarBuffer<T> {
+        ScalarBuffer::new(self.bytes.clone(), 0, length)
+    }
+
+    /// Which rows are null; None where none is.
+    fn nulls(&self, mut valid: Vec<bool>, rows: usize) -> Option<NullBuffer> {
+        if valid.is_empty() {
+            return (rows > 0).then(|| self.nulls.clone());
+        }
+        valid.resize(rows, false);
+        let nulls = NullBuffer::new(BooleanBuffer::from(valid));
+        (nulls.null_count() > 0).then_some(nulls)
     }
 }
 
@@ -135,11 +200,23 @@ impl<T: ArrowNativeType> Numbers<T> {
         }
     }
 
-    pub fn set(&mut self, row: usize, value: T) {
-        self.values.resize(row, T::default());
-        self.valid.resize(row, false);
+    #[inline]
+    fn set(&mut self, row: usize, value: T) {
+        if self.valid.len() < row {
+            self.fill(row);
+        }
         self.values.push(value);
         self.valid.push(true);
+    }
+
+    fn extend(&mut self, values: impl Iterator<Item = T>) {
+        self.values.extend(values);
+        self.valid.resize(self.values.len(), true);
+    }
+
+    fn fill(&mut self, rows: usize) {
+        self.values.resize(rows, T::default());
+        self.valid.resize(rows, false);
     }
 
     fn truncate(&mut self, rows: usize) {
@@ -151,10 +228,16 @@ impl<T: ArrowNativeType> Numbers<T> {
         mut self,
         rows: usize,
         kind: &DataType,
+        zeros: &Zeros,
     ) -> ArrayRef {
-        self.values.resize(rows, T::default());
-        let nulls = nulls(self.valid, rows);
-        Arc::new(PrimitiveArray::<P>::new(self.values.into(), nulls).with_data_type(kind.clone()))
+        let values = if self.values.is_empty() {
+            zeros.of(rows)
+        } else {
+            self.values.resize(rows, T::default());
+            self.values.into()
+        };
+        let nulls = zeros.nulls(self.valid, rows);
+        Arc::new(PrimitiveArray::<P>::new(values, nulls).with_data_type(kind.clone()))
     }
 }
 
@@ -166,18 +249,21 @@ pub struct Texts<O> {
 }
 
 impl<O: OffsetSizeTrait> Texts<O> {
-    fn new(rows: usize) -> Self {
+    fn new(rows: usize, bytes: usize) -> Self {
         let mut ends = Vec::with_capacity(rows + 1);
         ends.push(O::default());
         Texts {
             ends,
-            bytes: Vec::new(),
+            bytes: Vec::with_capacity(bytes),
             valid: Vec::with_capacity(rows),
         }
     }
 
-    pub fn set(&mut self, row: usize, bytes: &[u8]) {
-        self.fill(row);
+    #[inline]
+    fn set(&mut self, row: usize, bytes: &[u8]) {
+        if self.valid.len() < row {
+            self.fill(row);
+        }
         self.bytes.extend_from_slice(bytes);
         self.ends.push(O::usize_as(self.bytes.len()));
         self.valid.push(true);
@@ -199,28 +285,33 @@ impl<O: OffsetSizeTrait> Texts<O> {
     fn parts(
         mut self,
         rows: usize,
+        zeros: &Zeros,
     ) -> Result<(OffsetBuffer<O>, Buffer, Option<NullBuffer>), ArrowError> {
         if O::from_usize(self.bytes.len()).is_none() {
             return Err(ArrowError::OffsetOverflowError(self.bytes.len()));
         }
-        self.fill(rows);
-        Ok((
-            OffsetBuffer::new(self.ends.into()),
-            self.bytes.into(),
-            nulls(self.valid, rows),
-        ))
+        let nulls;
+        let ends = if self.valid.is_empty() {
+            nulls = zeros.nulls(self.valid, rows);
+            zeros.of(rows + 1)
+        } else {
+            self.fill(rows);
+            nulls = zeros.nulls(self.valid, rows);
+            self.ends.into()
+        };
+        Ok((OffsetBuffer::new(ends), self.bytes.into(), nulls))
     }
 
-    fn finish_text(self, rows: usize) -> Result<ArrayRef, ArrowError> {
-        let (offsets, bytes, nulls) = self.parts(rows)?;
+    fn finish_text(self, rows: usize, zeros: &Zeros) -> Result<ArrayRef, ArrowError> {
+        let (offsets, bytes, nulls) = self.parts(rows, zeros)?;
         // SAFETY: only whole strings were set, so that the bytes are UTF-8 and every
         // offset stands between two of them; checking it again costs a tenth of all.
         let texts = unsafe { GenericStringArray::new_unchecked(offsets, bytes, nulls) };
         Ok(Arc::new(texts))
     }
 
-    fn finish_binary(self, rows: usize) -> Result<ArrayRef, ArrowError> {
-        let (offsets, bytes, nulls) = self.parts(rows)?;
+    fn finish_binary(self, rows: usize, zeros: &Zeros) -> Result<ArrayRef, ArrowError> {
+        let (offsets, bytes, nulls) = self.parts(rows, zeros)?;
         Ok(Arc::new(GenericBinaryArray::<O>::try_new(
             offsets, bytes, nulls,
         )?))
@@ -237,7 +328,7 @@ pub struct Calls {
 
 impl Calls {
     fn new(item: Arc<Field>) -> Self {
-        let texts = std::array::from_fn(|_| Texts::new(0));
+        let texts = std::array::from_fn(|_| Texts::new(0, 0));
         Calls {
             item,
             ends: vec![0],
@@ -275,20 +366,21 @@ impl Calls {
         }
     }
 
-    fn finish(mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
+    fn finish(mut self, rows: usize, zeros: &Zeros) -> Result<ArrayRef, ArrowError> {
         let DataType::Struct(fields) = self.item.data_type().clone() else {
             return Err(ArrowError::SchemaError("calls are no structs".to_owned()));
         };
         let count = self.count();
         self.ends.resize(rows + 1, count);
+        let none = Zeros::new(count as usize);
         let texts = self
             .texts
             .into_iter()
-            .map(|text| text.finish_text(count as usize));
+            .map(|text| text.finish_text(count as usize, &none));
         let texts = texts.collect::<Result<Vec<_>, _>>()?;
         let structs = StructArray::try_new(fields, texts, None)?;
         let offsets = OffsetBuffer::new(self.ends.into());
-        let nulls = nulls(self.valid, rows);
+        let nulls = zeros.nulls(self.valid, rows);
         Ok(Arc::new(ListArray::try_new(
             self.item,
             offsets,
@@ -296,11 +388,4 @@ impl Calls {
             nulls,
         )?))
     }
-}
-
-/// Which rows are null; None where none is.
-fn nulls(mut valid: Vec<bool>, rows: usize) -> Option<NullBuffer> {
-    valid.resize(rows, false);
-    let nulls = NullBuffer::new(BooleanBuffer::from(valid));
-    (nulls.null_count() > 0).then_some(nulls)
 }

@@ -1,28 +1,44 @@
 //! Blocks of lines into two Arrow batches: choices and rejects.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 use typed_arena::Arena;
 
-use crate::columns::Building;
-use crate::fast::{self, Line, Routes, Workspace};
+use crate::columns::{Building, Zeros};
+use crate::fast;
 use crate::json::{Fault, write_path};
-use crate::plan::{Kind, Plan};
+use crate::plan::{Grain, Kind, Plan, Root};
+use crate::routes::Routes;
 use crate::strict::read_line;
 use crate::values::Cell;
+use crate::walk::{Line, Workspace};
 
 /// Whole lines of one log; see `toolkit.blocks.Block`.
 pub struct Block<'a> {
     pub log_id: i32,
     pub source: &'a str,
-    pub data: &'a [u8],
+    pub pieces: &'a [Piece<'a>],
     pub line: i64,
     pub offset: i64,
     pub tail: bool,
     pub growing: bool,
     pub skipped: Option<i64>,
+}
+
+/// Whole lines within some bytes.
+pub struct Piece<'a> {
+    pub held: &'a [u8],
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Piece<'_> {
+    fn lines(&self) -> &[u8] {
+        &self.held[self.start..self.end]
+    }
 }
 
 /// What became of a block; see `toolkit.blocks.Decoded`.
@@ -40,8 +56,12 @@ pub struct Decoder {
     routes: Option<Routes>,
     choices: SchemaRef,
     rejects: SchemaRef,
+    /// Rows of the last block, and bytes of each of its columns, to a mebibyte of log: so
+    /// much room the next one is likely to want.
+    sizes: Vec<AtomicUsize>,
 }
 
+const SIZED_BYTES: usize = 1 << 20;
 /// Places in a line are noted in 32 bits.
 const FAST_BYTES: usize = u32::MAX as usize;
 /// Verdicts on a last line that more bytes could still change.
@@ -50,7 +70,9 @@ const UNFINISHED: [&str; 4] = ["truncated", "invalid_utf8", "too_deep", "line_to
 impl Decoder {
     pub fn new(plan: Plan, choices: SchemaRef, rejects: SchemaRef) -> Self {
         let routes = Routes::new(&plan);
+        let sizes = (0..=plan.columns.len()).map(|_| AtomicUsize::default());
         Decoder {
+            sizes: sizes.collect(),
             plan,
             routes,
             choices,
@@ -67,12 +89,28 @@ impl Decoder {
     }
 
     pub fn decode(&self, block: &Block<'_>) -> Result<Decoded, ArrowError> {
-        let rows = memchr::memchr_iter(b'\n', block.data).count() + 1;
+        let bytes: usize = block.pieces.iter().map(|piece| piece.lines().len()).sum();
+        let room = |size: &AtomicUsize| {
+            let size = size.load(Relaxed);
+            (size + size / 8) * bytes / SIZED_BYTES
+        };
+        let [rows, texts @ ..] = &self.sizes[..] else {
+            return Err(ArrowError::SchemaError("no columns".to_owned()));
+        };
+        let fields = self.choices.fields().iter().zip(texts);
+        let choices = fields
+            .map(|(field, texts)| Building::new(field.data_type(), room(rows), room(texts)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let fields = self.rejects.fields().iter();
+        let rejects = fields
+            .map(|field| Building::new(field.data_type(), 0, 0))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut work = Work {
             decoder: self,
             block,
-            choices: columns(&self.choices, rows)?,
-            rejects: columns(&self.rejects, 0)?,
+            choices,
+            rejects,
+            responses: Vec::with_capacity(room(rows)),
             rows: 0,
             rejected: 0,
             lines: 0,
@@ -81,6 +119,11 @@ impl Decoder {
         };
         work.run();
         work.fill_given();
+        let had = |size: usize| size * SIZED_BYTES / bytes.max(SIZED_BYTES);
+        rows.store(had(work.rows), Relaxed);
+        for (size, column) in texts.iter().zip(&work.choices) {
+            size.store(had(column.bytes()), Relaxed);
+        }
         Ok(Decoded {
             choices: batch(work.choices, &self.choices, work.rows)?,
             rejects: batch(work.rejects, &self.rejects, work.rejected)?,
@@ -91,11 +134,26 @@ impl Decoder {
     }
 }
 
+/// What the rows of a response share.
+struct Response {
+    line: i64,
+    choices: usize,
+    hash: u64,
+}
+
+impl Response {
+    /// One row a choice, one where there is none.
+    fn rows(&self) -> usize {
+        self.choices.max(1)
+    }
+}
+
 struct Work<'a> {
     decoder: &'a Decoder,
     block: &'a Block<'a>,
     choices: Vec<Building>,
     rejects: Vec<Building>,
+    responses: Vec<Response>,
     rows: usize,
     rejected: usize,
     lines: i64,
@@ -105,51 +163,80 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn run(&mut self) {
-        let mut workspace = self.decoder.routes.as_ref().map(Workspace::new);
-        let is_utf8 = simdutf8::basic::from_utf8(self.block.data).is_ok();
         let leaves = self.decoder.plan.leave_pending && self.block.growing;
-        let data = self.block.data;
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', data) {
-            let line = &data[start..end];
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let is_taken = workspace.as_mut().is_some_and(|workspace| {
-                (is_utf8 || simdutf8::basic::from_utf8(line).is_ok())
-                    && self.take(&data[start..], line.len(), workspace)
-            });
-            if !is_taken {
-                self.line(line, start, false, false);
-            }
-            start = end + 1;
-        }
-        if start < data.len() {
-            self.line(&data[start..], start, true, leaves);
+        let mut workspace = self.decoder.routes.as_ref().map(Workspace::new);
+        let mut offset = self.block.offset;
+        for piece in self.block.pieces {
+            self.piece(piece, offset, leaves, workspace.as_mut());
+            offset += (piece.end - piece.start) as i64;
         }
         match self.block.skipped {
             Some(length) if self.block.tail && leaves => self.pending = length,
             Some(length) => {
                 self.lines += 1;
-                self.reject(
-                    &Fault::new("line_too_long"),
-                    self.block.line,
-                    0,
-                    length,
-                    None,
-                );
+                let fault = Fault::new("line_too_long");
+                self.reject(&fault, self.block.line, self.block.offset, length, None);
             }
             None => {}
         }
     }
 
-    /// Writes what is the same in all rows of a block.
+    fn piece(
+        &mut self,
+        piece: &Piece<'_>,
+        offset: i64,
+        leaves: bool,
+        mut workspace: Option<&mut Workspace>,
+    ) {
+        let is_utf8 = simdutf8::basic::from_utf8(piece.lines()).is_ok();
+        let lines = piece.lines();
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', lines) {
+            let line = &lines[start..end];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let is_taken = workspace.as_mut().is_some_and(|workspace| {
+                (is_utf8 || simdutf8::basic::from_utf8(line).is_ok())
+                    && self.take(&piece.held[piece.start + start..], line.len(), workspace)
+            });
+            if !is_taken {
+                self.line(line, offset + start as i64, false, false);
+            }
+            start = end + 1;
+        }
+        if start < lines.len() {
+            self.line(&lines[start..], offset + start as i64, true, leaves);
+        }
+    }
+
+    /// Writes the facts of the block and of its responses.
     fn fill_given(&mut self) {
+        let log_id = i64::from(self.block.log_id);
         for (column, building) in self.decoder.plan.columns.iter().zip(&mut self.choices) {
-            match column.kind {
-                Kind::LogId => (0..self.rows)
-                    .for_each(|row| building.set_int(row, i64::from(self.block.log_id))),
-                Kind::Source => (0..self.rows)
-                    .for_each(|row| building.set_bytes(row, self.block.source.as_bytes())),
-                _ => {}
+            let responses = self.responses.iter();
+            let fact = |response: &Response| match column.kind {
+                Kind::Line => response.line,
+                Kind::ChoiceCount => response.choices as i64,
+                Kind::Hash => response.hash as i64,
+                _ => log_id,
+            };
+            match (column.kind, column.grain) {
+                (Kind::Position, _) => {
+                    building.set_ints(responses.flat_map(|it| 0..it.rows() as i64));
+                }
+                (kind, _) if !kind.is_given() || column.root == Root::Choice => {}
+                (Kind::Source, _) => building.repeat(self.block.source.as_bytes(), self.rows),
+                (_, Grain::Response) => {
+                    building.set_ints(
+                        responses.flat_map(|it| std::iter::repeat_n(fact(it), it.rows())),
+                    );
+                }
+                _ => {
+                    let mut row = 0;
+                    for response in responses {
+                        building.set_int(row, fact(response));
+                        row += response.rows();
+                    }
+                }
             }
         }
     }
@@ -167,24 +254,34 @@ impl Work<'_> {
         if end == 0 || end > plan.longest.min(FAST_BYTES) {
             return false;
         }
-        let number = self.block.line + self.lines;
-        let line = Line { number, data, end };
+        let line = Line { data, end };
         let row = self.rows;
-        let rows = fast::read_line(plan, routes, workspace, line, &mut self.choices, row);
-        match rows {
-            Some(rows) => {
-                self.rows += rows;
-                self.lines += 1;
+        match fast::read_line(plan, routes, workspace, line, &mut self.choices, row) {
+            Some(taken) => {
+                self.add(taken.choices, taken.hash);
+                true
             }
-            None => self
-                .choices
-                .iter_mut()
-                .for_each(|column| column.truncate(row)),
+            None => {
+                let columns = self.choices.iter_mut();
+                columns.for_each(|column| column.truncate(row));
+                false
+            }
         }
-        rows.is_some()
     }
 
-    fn line(&mut self, raw: &[u8], start: usize, tail: bool, waits: bool) {
+    /// Notes the response whose rows were set.
+    fn add(&mut self, choices: usize, hash: u64) {
+        let response = Response {
+            line: self.block.line + self.lines,
+            choices,
+            hash,
+        };
+        self.rows += response.rows();
+        self.lines += 1;
+        self.responses.push(response);
+    }
+
+    fn line(&mut self, raw: &[u8], offset: i64, tail: bool, waits: bool) {
         let plan = &self.decoder.plan;
         let number = self.block.line + self.lines;
         let is_blank = raw.len() <= plan.longest
@@ -199,15 +296,14 @@ impl Work<'_> {
             return;
         }
         let arena = Arena::new();
-        match read_line(plan, raw, tail, number, &arena) {
+        match read_line(plan, raw, tail, &arena) {
             Ok(rows) => {
                 for (column, cells) in self.choices.iter_mut().zip(&rows.cells) {
                     for (place, cell) in cells.iter().enumerate() {
                         column.set(self.rows + place, cell);
                     }
                 }
-                self.rows += rows.count;
-                self.lines += 1;
+                self.add(rows.choices, rows.hash);
             }
             Err(fault) if waits && UNFINISHED.contains(&fault.code) => {
                 self.pending = raw.len() as i64;
@@ -215,12 +311,12 @@ impl Work<'_> {
             Err(fault) => {
                 let kept = (fault.code != "line_too_long").then_some(raw);
                 self.lines += 1;
-                self.reject(&fault, number, start, raw.len() as i64, kept);
+                self.reject(&fault, number, offset, raw.len() as i64, kept);
             }
         }
     }
 
-    fn reject(&mut self, fault: &Fault, line: i64, start: usize, length: i64, raw: Option<&[u8]>) {
+    fn reject(&mut self, fault: &Fault, line: i64, offset: i64, length: i64, raw: Option<&[u8]>) {
         let sentence = self
             .decoder
             .plan
@@ -233,7 +329,7 @@ impl Work<'_> {
             Cell::Int(i64::from(self.block.log_id)),
             text(self.block.source),
             Cell::Int(line),
-            Cell::Int(self.block.offset + start as i64),
+            Cell::Int(offset),
             Cell::Int(length),
             text(fault.code),
             if path.is_empty() {
@@ -251,23 +347,16 @@ impl Work<'_> {
     }
 }
 
-fn columns(schema: &SchemaRef, rows: usize) -> Result<Vec<Building>, ArrowError> {
-    schema
-        .fields()
-        .iter()
-        .map(|field| Building::new(field.data_type(), rows))
-        .collect()
-}
-
 fn batch(
     columns: Vec<Building>,
     schema: &SchemaRef,
     rows: usize,
 ) -> Result<RecordBatch, ArrowError> {
+    let zeros = Zeros::new(rows);
     let arrays = columns
         .into_iter()
         .zip(schema.fields())
-        .map(|(column, field)| column.finish(rows, field.data_type()))
+        .map(|(column, field)| column.finish(rows, field.data_type(), &zeros))
         .collect::<Result<Vec<_>, _>>()?;
     RecordBatch::try_new(schema.clone(), arrays)
 }

@@ -7,11 +7,13 @@ pub mod decoder;
 pub mod fast;
 pub mod json;
 pub mod plan;
+pub mod routes;
 pub mod scanner;
 pub mod seen;
 pub mod strict;
 pub mod trie;
 pub mod values;
+pub mod walk;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,9 +24,9 @@ use arrow_array::{Array, RecordBatch, StructArray};
 use arrow_schema::Schema;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyCapsule;
+use pyo3::types::{PyBytes, PyCapsule};
 
-use crate::decoder::{Block, Decoded, Decoder};
+use crate::decoder::{Block, Decoded, Decoder, Piece};
 use crate::plan::{Column, Plan};
 
 /// Decodes blocks by a plan; keeps nothing between them, and may be shared by threads.
@@ -85,17 +87,25 @@ impl PyDecoder {
         py: Python<'_>,
         log_id: i32,
         source: &str,
-        data: &[u8],
+        pieces: Vec<(Bound<'_, PyBytes>, usize, usize)>,
         line: i64,
         offset: i64,
         tail: bool,
         growing: bool,
         skipped: Option<i64>,
     ) -> PyResult<(Batch, Batch, i64, i64, i64)> {
+        let pieces: Vec<Piece<'_>> = pieces
+            .iter()
+            .map(|(held, start, end)| Piece {
+                held: held.as_bytes(),
+                start: *start,
+                end: *end,
+            })
+            .collect();
         let block = Block {
             log_id,
             source,
-            data,
+            pieces: &pieces,
             line,
             offset,
             tail,
@@ -152,10 +162,10 @@ fn schema(object: &Bound<'_, PyAny>) -> PyResult<Arc<Schema>> {
     Ok(Arc::new(schema))
 }
 
-/// Counts line feeds.
+/// Counts the line feeds in a part of some bytes.
 #[pyfunction]
-fn count_lines(data: &[u8]) -> usize {
-    memchr::memchr_iter(b'\n', data).count()
+fn count_lines(py: Python<'_>, held: &[u8], start: usize, end: usize) -> usize {
+    py.detach(|| memchr::memchr_iter(b'\n', &held[start..end]).count())
 }
 
 #[pymodule]

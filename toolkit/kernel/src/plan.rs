@@ -29,6 +29,14 @@ pub enum Kind {
     Timestamp,
 }
 
+impl Kind {
+    /// Says whether the cell is a fact of the line or its response, of no value in it.
+    pub fn is_given(self) -> bool {
+        use Kind::{ChoiceCount, Hash, Line, LogId, Position, Source};
+        matches!(self, LogId | Source | Line | Position | ChoiceCount | Hash)
+    }
+}
+
 /// How the value of a column repeats over the rows of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grain {

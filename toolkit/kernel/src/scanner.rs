@@ -5,15 +5,15 @@
 
 use wide::u8x16;
 
-/// Where a value stands in a line, and what it begins with.
+/// Where a value stands in a line, and what it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Value {
     pub kind: JsonType,
     pub start: u32,
     pub end: u32,
-    /// Where the text of a string stands among the unescaped ones; 0 and 0: it is raw.
-    pub text_start: u32,
-    pub text_end: u32,
+    /// Of a string with escapes: where its text ends among those of the line, and before
+    /// that, in the upper half, where it starts. Of a whole number: itself.
+    pub extra: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum JsonType {
     Missing,
     Null,
     Bool,
+    /// A whole number of at most 15 digits, without a sign.
+    Whole,
     Number,
     String,
     List,
@@ -41,180 +43,177 @@ impl Value {
 
     /// The text of a string.
     pub fn text<'a>(&self, line: &'a [u8], unescaped: &'a [u8]) -> &'a [u8] {
-        if self.text_end > 0 {
-            &unescaped[self.text_start as usize..self.text_end as usize]
+        if self.extra > 0 {
+            &unescaped[(self.extra >> 32) as usize..self.extra as u32 as usize]
         } else {
             &line[self.start as usize + 1..self.end as usize - 1]
         }
     }
 }
 
+/// Passes what stands at a place, and returns the place behind it.
+///
+/// The place is handed from call to call: it stays in a register so.
 pub struct Scanner<'a> {
     /// The line and what follows it, so that it is read in whole vectors.
     pub data: &'a [u8],
-    pub at: usize,
     /// How many brackets may be open.
     pub deepest: usize,
+    /// The last whole number that was passed.
+    pub whole: u64,
 }
 
 impl Scanner<'_> {
     #[inline]
-    pub fn peek(&self) -> u8 {
-        self.data.get(self.at).copied().unwrap_or(0)
+    pub fn sign(&self, at: usize) -> u8 {
+        self.data.get(at).copied().unwrap_or(0)
     }
 
     #[inline]
-    pub fn space(&mut self) {
-        while matches!(self.peek(), b' ' | b'\t') {
-            self.at += 1;
+    pub fn space(&self, mut at: usize) -> usize {
+        while matches!(self.sign(at), b' ' | b'\t') {
+            at += 1;
         }
-    }
-
-    /// Passes a sign, if it stands here.
-    #[inline]
-    pub fn take(&mut self, sign: u8) -> bool {
-        let is_here = self.peek() == sign;
-        self.at += usize::from(is_here);
-        is_here
+        at
     }
 
     #[inline]
-    pub fn expect(&mut self, sign: u8) -> Option<()> {
-        self.take(sign).then_some(())
+    pub fn expect(&self, at: usize, sign: u8) -> Option<usize> {
+        (self.sign(at) == sign).then_some(at + 1)
     }
 
     /// Passes what stands between a key and its value.
     #[inline]
-    pub fn colon(&mut self) -> Option<()> {
-        self.space();
-        self.expect(b':')?;
-        self.space();
-        Some(())
+    pub fn colon(&self, at: usize) -> Option<usize> {
+        let at = self.expect(self.space(at), b':')?;
+        Some(self.space(at))
     }
 
     /// Passes a comma, or the bracket that closes: says whether more follows.
     #[inline]
-    pub fn goes_on(&mut self, closing: u8) -> Option<bool> {
-        self.space();
-        let sign = self.peek();
-        self.at += 1;
-        match sign {
-            b',' => {
-                self.space();
-                Some(true)
-            }
-            _ if sign == closing => Some(false),
+    pub fn goes_on(&self, at: usize, closing: u8) -> Option<(bool, usize)> {
+        let at = self.space(at);
+        match self.sign(at) {
+            b',' => Some((true, self.space(at + 1))),
+            sign if sign == closing => Some((false, at + 1)),
             _ => None,
         }
     }
 
     /// Passes a value that stands below so many brackets.
-    pub fn value(&mut self, depth: usize) -> Option<JsonType> {
-        Some(match self.peek() {
-            b'"' => {
-                self.at += 1;
-                self.string()?;
-                JsonType::String
-            }
-            b'{' => {
-                self.object(depth + 1)?;
-                JsonType::Object
-            }
-            b'[' => {
-                self.list(depth + 1)?;
-                JsonType::List
-            }
-            b'n' => self.word(b"null", JsonType::Null)?,
-            b't' => self.word(b"true", JsonType::Bool)?,
-            b'f' => self.word(b"false", JsonType::Bool)?,
-            _ => {
-                self.number()?;
-                JsonType::Number
-            }
+    pub fn value(&mut self, at: usize, depth: usize) -> Option<(JsonType, usize)> {
+        Some(match self.sign(at) {
+            b'"' => (JsonType::String, self.string(at + 1)?.1),
+            b'{' => (JsonType::Object, self.object(at, depth + 1)?),
+            b'[' => (JsonType::List, self.list(at, depth + 1)?),
+            b'n' => (JsonType::Null, self.word(at, b"null")?),
+            b't' => (JsonType::Bool, self.word(at, b"true")?),
+            b'f' => (JsonType::Bool, self.word(at, b"false")?),
+            _ => self.number(at)?,
         })
     }
 
-    fn object(&mut self, depth: usize) -> Option<()> {
+    fn object(&mut self, at: usize, depth: usize) -> Option<usize> {
         if depth > self.deepest {
             return None;
         }
-        self.at += 1;
-        self.space();
-        if self.take(b'}') {
-            return Some(());
+        let mut at = self.space(at + 1);
+        if self.sign(at) == b'}' {
+            return Some(at + 1);
         }
         loop {
-            self.expect(b'"')?;
-            self.string()?;
-            self.colon()?;
-            self.value(depth)?;
-            if !self.goes_on(b'}')? {
-                return Some(());
+            at = self.expect(at, b'"')?;
+            at = self.string(at)?.1;
+            at = self.colon(at)?;
+            at = self.value(at, depth)?.1;
+            match self.goes_on(at, b'}')? {
+                (true, next) => at = next,
+                (false, end) => return Some(end),
             }
         }
     }
 
-    fn list(&mut self, depth: usize) -> Option<()> {
+    fn list(&mut self, at: usize, depth: usize) -> Option<usize> {
         if depth > self.deepest {
             return None;
         }
-        self.at += 1;
-        self.space();
-        if self.take(b']') {
-            return Some(());
+        let mut at = self.space(at + 1);
+        if self.sign(at) == b']' {
+            return Some(at + 1);
         }
         loop {
-            self.value(depth)?;
-            if !self.goes_on(b']')? {
-                return Some(());
+            at = self.value(at, depth)?.1;
+            match self.goes_on(at, b']')? {
+                (true, next) => at = next,
+                (false, end) => return Some(end),
             }
         }
     }
 
-    fn word(&mut self, word: &[u8], kind: JsonType) -> Option<JsonType> {
-        let stands = self.data[self.at..].starts_with(word);
-        self.at += word.len();
-        stands.then_some(kind)
+    #[inline]
+    fn word(&self, at: usize, word: &[u8]) -> Option<usize> {
+        let stands = self.data.get(at..)?.starts_with(word);
+        stands.then_some(at + word.len())
     }
 
-    fn number(&mut self) -> Option<()> {
-        self.take(b'-');
-        if !self.take(b'0') {
-            self.digits()?;
+    #[inline]
+    fn number(&mut self, at: usize) -> Option<(JsonType, usize)> {
+        let (value, digits) = whole(self.data, at);
+        let end = at + digits;
+        let goes_on = matches!(self.sign(end), b'.' | b'e' | b'E');
+        if digits == 0 || goes_on || (digits > 1 && self.sign(at) == b'0') {
+            return Some((JsonType::Number, self.any_number(at)?));
         }
-        if self.take(b'.') {
-            self.digits()?;
+        self.whole = value;
+        Some((JsonType::Whole, end))
+    }
+
+    fn any_number(&self, mut at: usize) -> Option<usize> {
+        if self.sign(at) == b'-' {
+            at += 1;
         }
-        if matches!(self.peek(), b'e' | b'E') {
-            self.at += 1;
-            if !self.take(b'+') {
-                self.take(b'-');
+        at = match self.sign(at) {
+            b'0' => at + 1,
+            _ => self.digits(at)?,
+        };
+        if self.sign(at) == b'.' {
+            at = self.digits(at + 1)?;
+        }
+        if matches!(self.sign(at), b'e' | b'E') {
+            at += 1;
+            if matches!(self.sign(at), b'+' | b'-') {
+                at += 1;
             }
-            self.digits()?;
+            at = self.digits(at)?;
         }
-        Some(())
+        Some(at)
     }
 
-    fn digits(&mut self) -> Option<()> {
-        let start = self.at;
-        while self.peek().is_ascii_digit() {
-            self.at += 1;
+    fn digits(&self, start: usize) -> Option<usize> {
+        let mut at = start;
+        while self.sign(at).is_ascii_digit() {
+            at += 1;
         }
-        (self.at > start).then_some(())
+        (at > start).then_some(at)
     }
 
     /// Passes a string behind its opening quote; says whether it has escapes.
     #[inline]
-    pub fn string(&mut self) -> Option<bool> {
-        self.at = next_stop(self.data, self.at);
-        if self.take(b'"') {
-            return Some(false);
+    pub fn string(&self, at: usize) -> Option<(bool, usize)> {
+        let at = next_stop(self.data, at);
+        if self.sign(at) == b'"' {
+            return Some((false, at + 1));
         }
+        self.string_from(at).map(|end| (true, end))
+    }
+
+    /// Goes on with a string where something else than its end stands.
+    fn string_from(&self, mut at: usize) -> Option<usize> {
         loop {
-            self.at += escape(&self.data[self.at..])?.1;
-            self.at = next_stop(self.data, self.at);
-            if self.take(b'"') {
-                return Some(true);
+            at += escape(&self.data[at..])?.1;
+            at = next_stop(self.data, at);
+            if self.sign(at) == b'"' {
+                return Some(at + 1);
             }
         }
     }
@@ -222,24 +221,26 @@ impl Scanner<'_> {
     /// Passes a string behind its opening quote, and writes its text if that is another
     /// than the raw one.
     #[inline]
-    pub fn text(&mut self, unescaped: &mut Vec<u8>) -> Option<()> {
-        let start = self.at;
-        self.at = next_stop(self.data, start);
-        if self.take(b'"') {
-            return Some(());
+    pub fn text(&self, start: usize, unescaped: &mut Vec<u8>) -> Option<usize> {
+        let at = next_stop(self.data, start);
+        if self.sign(at) == b'"' {
+            return Some(at + 1);
         }
-        unescaped.extend_from_slice(&self.data[start..self.at]);
+        self.text_from(start, at, unescaped)
+    }
+
+    fn text_from(&self, start: usize, mut at: usize, unescaped: &mut Vec<u8>) -> Option<usize> {
+        unescaped.extend_from_slice(&self.data[start..at]);
         loop {
-            let (character, length) = escape(&self.data[self.at..])?;
-            self.at += length;
+            let (character, length) = escape(&self.data[at..])?;
             if character.is_ascii() {
                 unescaped.push(character as u8);
             } else {
                 unescaped.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
             }
-            self.at = copy_to_stop(self.data, self.at, unescaped);
-            if self.take(b'"') {
-                return Some(());
+            at = copy_to_stop(self.data, at + length, unescaped);
+            if self.sign(at) == b'"' {
+                return Some(at + 1);
             }
         }
     }
@@ -302,6 +303,46 @@ const DIGITS: [u8; 256] = {
     }
     table
 };
+
+/// The whole number of up to 15 digits that stands at a place, and how many it has; 0:
+/// there is none, or a longer one.
+#[inline]
+fn whole(data: &[u8], at: usize) -> (u64, usize) {
+    let Some(chunk) = chunk_at(data, at) else {
+        return (0, 0);
+    };
+    let (value, digits) = leading_digits(u64::from_le_bytes(*chunk));
+    if digits < 8 {
+        return (value, digits);
+    }
+    let Some(chunk) = chunk_at(data, at + 8) else {
+        return (0, 0);
+    };
+    let (more, digits) = leading_digits(u64::from_le_bytes(*chunk));
+    match 10_u64.checked_pow(digits as u32) {
+        Some(scale) if digits < 8 => (value * scale + more, 8 + digits),
+        _ => (0, 0),
+    }
+}
+
+/// The number that the digits at the beginning of eight bytes make, and how many they are.
+///
+/// All at once: a loop over digits ends at a place that no processor guesses.
+#[inline]
+fn leading_digits(word: u64) -> (u64, usize) {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let values = word ^ (EACH * 0x30);
+    // The upper bit of each byte that is no digit; what it carries goes to later ones.
+    let others = (values.wrapping_add(EACH * 0x76) | values) & (EACH * 0x80);
+    let digits = others.trailing_zeros() as usize / 8;
+    if digits == 0 {
+        return (0, 0);
+    }
+    let padded = values << (64 - 8 * digits);
+    let pairs = padded.wrapping_mul(10 << 8 | 1) >> 8 & 0x00FF_00FF_00FF_00FF;
+    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_FFFF_0000_FFFF;
+    (fours.wrapping_mul(10_000 << 32 | 1) >> 32, digits)
+}
 
 /// The place of the next quote, backslash or control character.
 #[inline]

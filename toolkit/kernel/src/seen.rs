@@ -1,10 +1,10 @@
 //! Responses that were logged twice: what `duplicates.py` does with numpy.
 
-use std::collections::HashSet;
 use std::sync::Mutex;
 
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
 use arrow_array::{Array, Int32Array, StringArray, StructArray, UInt64Array};
+use hashbrown::HashSet;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;

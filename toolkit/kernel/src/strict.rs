@@ -3,19 +3,20 @@
 use typed_arena::Arena;
 
 use crate::json::{Fault, Node, Step, checked, short_list, text};
-use crate::plan::{Grain, Kind, Plan, Root};
+use crate::plan::{Grain, Plan, Root};
 use crate::values::{Cell, read_cell};
 
 /// The cells of a line: for each column one for each row.
 pub struct Rows<'a> {
-    /// Rows: one a choice, one where there is none.
-    pub count: usize,
+    /// The choices; where there is none there is one row.
+    pub choices: usize,
+    pub hash: u64,
+    /// Null for the columns whose cells are not of the line.
     pub cells: Vec<Vec<Cell<'a>>>,
 }
 
 /// A response that was found in a line.
 struct Response<'a> {
-    line_number: i64,
     line: Node<'a>,
     /// None: the line is the response.
     inner: Option<Node<'a>>,
@@ -33,19 +34,21 @@ pub fn read_line<'a>(
     plan: &Plan,
     raw: &'a [u8],
     tail: bool,
-    line_number: i64,
     arena: &'a Arena<String>,
 ) -> Result<Rows<'a>, Fault> {
     let line = open_line(plan, raw, tail)?;
-    let response = find_response(plan, line, line_number, arena)?;
-    let count = response.choices.len().max(1);
+    let response = find_response(plan, line, arena)?;
     let cells = plan
         .columns
         .iter()
         .map(|column| read_column(plan, column, &response))
         .collect::<Result<Vec<_>, _>>()?;
     check_repeated(plan, &cells, &response)?;
-    Ok(Rows { count, cells })
+    Ok(Rows {
+        choices: response.choices.len(),
+        hash: xxhash_rust::xxh3::xxh3_64(response.node().raw.as_bytes()),
+        cells,
+    })
 }
 
 /// Returns the object of a line, or the fault of one that holds none.
@@ -72,13 +75,11 @@ fn open_line<'a>(plan: &Plan, raw: &'a [u8], tail: bool) -> Result<Node<'a>, Fau
 fn find_response<'a>(
     plan: &Plan,
     line: Node<'a>,
-    line_number: i64,
     arena: &'a Arena<String>,
 ) -> Result<Response<'a>, Fault> {
     if let Some(choices) = choices_of(plan, &line)? {
         refuse_chunk(&line, &choices)?;
         return Ok(Response {
-            line_number,
             line,
             inner: None,
             choices,
@@ -92,7 +93,6 @@ fn find_response<'a>(
         if let Some(choices) = choices_of(plan, &node)? {
             refuse_chunk(&node, &choices)?;
             return Ok(Response {
-                line_number,
                 line,
                 inner: Some(node),
                 choices,
@@ -174,8 +174,8 @@ fn read_column<'a>(
     let count = response.choices.len();
     let rows = count.max(1);
     let drops = column.private && plan.drops_text;
-    if column.kind == Kind::Position {
-        return Ok((0..rows).map(|place| Cell::Int(place as i64)).collect());
+    if column.kind.is_given() {
+        return Ok(vec![Cell::Null; rows]);
     }
     if column.root == Root::Choice {
         if count == 0 {
@@ -190,23 +190,12 @@ fn read_column<'a>(
             })
             .collect();
     }
-    let cell = match column.kind {
-        Kind::LogId | Kind::Source => Cell::Null, // the same in all rows of a block
-        Kind::Line => Cell::Int(response.line_number),
-        Kind::ChoiceCount => Cell::Int(count as i64),
-        Kind::Hash => {
-            let hash = xxhash_rust::xxh3::xxh3_64(response.node().raw.as_bytes());
-            Cell::Int(hash as i64)
-        }
-        _ => {
-            let cell = match column.root {
-                Root::Envelope if response.inner.is_none() => Cell::Null,
-                Root::Envelope | Root::Line => read_cell(&response.line, column, plan)?,
-                _ => read_cell(response.node(), column, plan)?,
-            };
-            if drops { without_text(cell) } else { cell }
-        }
+    let cell = match column.root {
+        Root::Envelope if response.inner.is_none() => Cell::Null,
+        Root::Envelope | Root::Line => read_cell(&response.line, column, plan)?,
+        _ => read_cell(response.node(), column, plan)?,
     };
+    let cell = if drops { without_text(cell) } else { cell };
     let mut cells = vec![
         cell;
         if column.grain == Grain::Response {

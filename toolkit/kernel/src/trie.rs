@@ -15,6 +15,14 @@ pub struct Node {
     pub is_leaf: bool,
     /// The path of a column goes on below: what is no object here is a fault.
     pub is_container: bool,
+    /// The path of a column ends here, and none goes on below.
+    pub is_text: bool,
+}
+
+impl Node {
+    pub fn has_children(&self) -> bool {
+        !self.children.is_empty()
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +35,8 @@ pub enum Role {
 }
 
 pub const TOP: usize = 0;
+/// Where a key leads that no path has.
+pub const NOWHERE: usize = usize::MAX;
 
 impl Trie {
     pub fn new() -> Self {
@@ -40,9 +50,12 @@ impl Trie {
         let mut at = TOP;
         for key in keys {
             self.nodes[at].is_container = true;
+            self.nodes[at].is_text = false;
             at = self.child_or_new(at, key);
         }
-        self.nodes[at].is_leaf = true;
+        let end = &mut self.nodes[at];
+        end.is_leaf = true;
+        end.is_text = !end.is_container;
         at
     }
 
@@ -69,10 +82,6 @@ impl Trie {
         children.find(|&id| self.nodes[id].key == key)
     }
 
-    pub fn has_children(&self, at: usize) -> bool {
-        !self.nodes[at].children.is_empty()
-    }
-
     pub fn has_other_child(&self, at: usize, child: Option<usize>) -> bool {
         self.nodes[at].children.iter().any(|&id| Some(id) != child)
     }
@@ -95,20 +104,20 @@ pub type Guesses = Vec<Guess>;
 /// An object with more keys than that is not learned by heart.
 pub const MOST_GUESSES: usize = 48;
 
-/// A key with the quote that ends it, and where it leads.
+/// A key with the quote and the colon behind it, and where it leads.
 pub struct Guess {
     head: u128,
     mask: u128,
     /// What does not fit into the head.
     rest: Box<[u8]>,
     pub length: usize,
-    pub child: Option<usize>,
+    pub child: usize,
 }
 
 impl Guess {
-    pub fn new(key: &[u8], child: Option<usize>) -> Self {
+    pub fn new(key: &[u8], child: usize) -> Self {
         let mut ended = key.to_vec();
-        ended.push(b'"');
+        ended.extend_from_slice(b"\":");
         let size = ended.len().min(16);
         let mut head = [0; 16];
         head[..size].copy_from_slice(&ended[..size]);

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use _kernel::decoder::{Block, Decoded, Decoder};
+use _kernel::decoder::{Block, Decoded, Decoder, Piece};
 use _kernel::plan::{Column, Grain, Kind, Plan, Root, Way};
 use arrow_array::Array;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
@@ -165,7 +165,11 @@ fn decode(decoder: &Decoder, data: &[u8]) -> Decoded {
     let block = Block {
         log_id: 0,
         source: "x",
-        data,
+        pieces: &[Piece {
+            held: data,
+            start: 0,
+            end: data.len(),
+        }],
         line: 1,
         offset: 0,
         tail: true,
