@@ -8,6 +8,7 @@ use crate::plan::{Kind, Plan};
 use crate::routes::{CHOICE, OUTER, RESPONSE, Routes, Target};
 use crate::scanner::{JsonType, Value};
 use crate::strict::without_text;
+use crate::trie::TOP;
 use crate::values::{Cell, read_value};
 use crate::walk::{Line, Walk, Workspace};
 
@@ -39,7 +40,7 @@ pub fn read_line(
     let found = Found {
         plan,
         line: line.data,
-        unescaped: &walk.workspace.unescaped,
+        texts: &walk.workspace.texts.bytes,
         slots: walk.workspace.slots.each_ref().map(Vec::as_slice),
         is_bare: walk.target.is_none(),
         unit: routes.unit,
@@ -52,7 +53,7 @@ pub fn read_line(
 struct Found<'w> {
     plan: &'w Plan,
     line: &'w [u8],
-    unescaped: &'w [u8],
+    texts: &'w [u8],
     slots: [&'w [Value]; 3],
     is_bare: bool,
     /// Microseconds in the unit of `created`, if that is not a smaller one.
@@ -108,7 +109,7 @@ impl Found<'_> {
     }
 
     fn text(&self, string: &Value) -> &[u8] {
-        string.text(self.line, self.unescaped)
+        string.text(self.line, self.texts)
     }
 
     /// Sets the cell of a row, if there is a value, and returns the bytes of its text.
@@ -120,6 +121,9 @@ impl Found<'_> {
         building: &mut Building,
         row: usize,
     ) -> Option<usize> {
+        if slots[TOP].extra & target.bits == 0 {
+            return Some(0); // most columns of a line are null
+        }
         for (way, end) in target.ends.iter().enumerate() {
             let value = &slots[end.node];
             if !value.is_null()

@@ -1,7 +1,7 @@
 //! Where the paths of the columns lead, worked out once.
 
 use crate::plan::{Column, Grain, Kind, Plan, Root};
-use crate::trie::{Role, Trie};
+use crate::trie::{Role, Trie, bit};
 
 /// The trees of paths, by where they start.
 pub const RESPONSE: usize = 0;
@@ -37,6 +37,8 @@ pub struct Target {
     pub minimum: i64,
     pub maximum: i64,
     pub ends: Vec<End>,
+    /// The bits of their nodes.
+    pub bits: u64,
 }
 
 /// Where one of the ways of a column ends.
@@ -110,8 +112,10 @@ fn target(number: usize, column: &Column, drops: bool, trie: &mut Trie) -> Targe
         has_part: way.part.is_some(),
         passes_objects: way.passes_objects,
     };
+    let ends: Vec<End> = column.ways.iter().map(end).collect();
     Target {
         column: number,
+        bits: ends.iter().fold(0, |bits, end| bits | bit(end.node)),
         kind: column.kind,
         tree: tree_of(column),
         needs_envelope: column.root == Root::Envelope,
@@ -119,7 +123,7 @@ fn target(number: usize, column: &Column, drops: bool, trie: &mut Trie) -> Targe
         drops,
         minimum: column.minimum.unwrap_or(i64::MIN),
         maximum: column.maximum.unwrap_or(i64::MAX),
-        ends: column.ways.iter().map(end).collect(),
+        ends,
     }
 }
 

@@ -57,6 +57,8 @@ impl Value {
 pub struct Scanner<'a> {
     /// The line and what follows it, so that it is read in whole vectors.
     pub data: &'a [u8],
+    /// Where the line ends in the data.
+    pub end: usize,
     /// How many brackets may be open.
     pub deepest: usize,
     /// The last whole number that was passed.
@@ -221,29 +223,47 @@ impl Scanner<'_> {
     /// Passes a string behind its opening quote, and writes its text if that is another
     /// than the raw one.
     #[inline]
-    pub fn text(&self, start: usize, unescaped: &mut Vec<u8>) -> Option<usize> {
+    pub fn text(&self, start: usize, texts: &mut Texts) -> Option<usize> {
         let at = next_stop(self.data, start);
         if self.sign(at) == b'"' {
             return Some(at + 1);
         }
-        self.text_from(start, at, unescaped)
+        self.text_from(start, at, texts)
     }
 
-    fn text_from(&self, start: usize, mut at: usize, unescaped: &mut Vec<u8>) -> Option<usize> {
-        unescaped.extend_from_slice(&self.data[start..at]);
+    fn text_from(&self, start: usize, mut at: usize, texts: &mut Texts) -> Option<usize> {
+        // No text is longer than its escapes; the last chunk is copied whole.
+        let room = texts.end + (self.end - start) + 2 * CHUNK;
+        if texts.bytes.len() < room {
+            texts.bytes.resize(room + room / 2, 0);
+        }
+        let text = &mut texts.bytes[..];
+        let mut end = texts.end + (at - start);
+        text[texts.end..end].copy_from_slice(&self.data[start..at]);
         loop {
             let (character, length) = escape(&self.data[at..])?;
+            at += length;
             if character.is_ascii() {
-                unescaped.push(character as u8);
+                text[end] = character as u8;
+                end += 1;
             } else {
-                unescaped.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                end += character.encode_utf8(&mut text[end..]).len();
             }
-            at = copy_to_stop(self.data, at + length, unescaped);
+            (at, end) = copy_to_stop(self.data, at, text, end);
             if self.sign(at) == b'"' {
+                texts.end = end;
                 return Some(at + 1);
             }
         }
     }
+}
+
+/// The text of the strings of a line that have escapes, one behind the other.
+#[derive(Default)]
+pub struct Texts {
+    pub bytes: Vec<u8>,
+    /// Where they end; room for more is behind it.
+    pub end: usize,
 }
 
 /// The character of the escape that begins some text, and how many bytes it takes; None:
@@ -355,12 +375,12 @@ fn next_stop(data: &[u8], mut at: usize) -> usize {
         }
         at += 16;
     }
-    while let Some(chunk) = chunk_at::<64>(data, at) {
+    while let Some(chunk) = chunk_at::<CHUNK>(data, at) {
         let found = wide_stops(chunk);
         if found != 0 {
             return at + found.trailing_zeros() as usize;
         }
-        at += 64;
+        at += CHUNK;
     }
     while at < data.len() && !is_stop(data[at]) {
         at += 1;
@@ -368,25 +388,31 @@ fn next_stop(data: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Writes the bytes before the next stop, and returns its place.
+/// Writes the bytes before the next stop behind some text; returns the place of the stop,
+/// and where the text ends.
 #[inline]
-fn copy_to_stop(data: &[u8], mut at: usize, text: &mut Vec<u8>) -> usize {
-    while let Some(chunk) = chunk_at::<64>(data, at) {
+fn copy_to_stop(data: &[u8], mut at: usize, text: &mut [u8], mut end: usize) -> (usize, usize) {
+    while let Some(chunk) = chunk_at::<CHUNK>(data, at) {
         let found = wide_stops(chunk);
-        text.extend_from_slice(chunk); // all of it: a copy of fixed size needs no loop
+        // All of it: a copy of fixed size needs no loop.
+        text[end..end + CHUNK].copy_from_slice(chunk);
         if found != 0 {
             let before = found.trailing_zeros() as usize;
-            text.truncate(text.len() - (64 - before));
-            return at + before;
+            return (at + before, end + before);
         }
-        at += 64;
+        at += CHUNK;
+        end += CHUNK;
     }
     while at < data.len() && !is_stop(data[at]) {
-        text.push(data[at]);
+        text[end] = data[at];
         at += 1;
+        end += 1;
     }
-    at
+    (at, end)
 }
+
+/// Bytes of a long string that are looked at together.
+const CHUNK: usize = 64;
 
 #[inline]
 fn chunk_at<const SIZE: usize>(data: &[u8], at: usize) -> Option<&[u8; SIZE]> {
@@ -408,7 +434,7 @@ fn stops(chunk: &[u8; 16]) -> u32 {
 }
 
 #[inline]
-fn wide_stops(chunk: &[u8; 64]) -> u64 {
+fn wide_stops(chunk: &[u8; CHUNK]) -> u64 {
     let (quarters, _) = chunk.as_chunks::<16>();
     let bits = |quarter: usize| u64::from(stops(&quarters[quarter])) << (16 * quarter);
     bits(0) | bits(1) | bits(2) | bits(3)

@@ -97,6 +97,11 @@ impl Trie {
     }
 }
 
+/// A bit for a node; nodes may share one.
+pub fn bit(id: usize) -> u64 {
+    1 << (id % 64)
+}
+
 /// The keys that stood in an object, in their order: those of the next line are likely
 /// the same, and a comparison is cheaper than a search.
 pub type Guesses = Vec<Guess>;

@@ -2,17 +2,18 @@
 
 use crate::plan::Plan;
 use crate::routes::{CHOICE, OUTER, RESPONSE, Routes};
-use crate::scanner::{JsonType, Scanner, Value};
-use crate::trie::{Guess, Guesses, MOST_GUESSES, NOWHERE, Role, TOP, Trie};
+use crate::scanner::{JsonType, Scanner, Texts, Value};
+use crate::trie::{Guess, Guesses, MOST_GUESSES, NOWHERE, Role, TOP, Trie, bit};
 
 /// What is used again from line to line.
 pub struct Workspace {
     /// By tree: what stands at each node. Of choices one row of nodes after the other.
+    /// The extra of the first node has the bit of each node where something stands.
     pub slots: [Vec<Value>; 3],
     /// By tree and node: the keys of that object.
     guesses: [Vec<Guesses>; 3],
     /// The text of the strings of a line that have escapes.
-    pub unescaped: Vec<u8>,
+    pub texts: Texts,
     /// The envelope of the last line, if it had one.
     envelope: Option<usize>,
 }
@@ -23,7 +24,7 @@ impl Workspace {
         Workspace {
             slots: Default::default(),
             guesses: routes.tries.each_ref().map(guesses),
-            unescaped: Vec::new(),
+            texts: Texts::default(),
             envelope: None,
         }
     }
@@ -61,9 +62,10 @@ impl<'w, 'a> Walk<'w, 'a> {
         workspace: &'w mut Workspace,
         line: Line<'a>,
     ) -> Self {
-        workspace.unescaped.clear();
+        workspace.texts.end = 0;
         let scanner = Scanner {
             data: line.data,
+            end: line.end,
             deepest: plan.deepest,
             whole: 0,
         };
@@ -256,11 +258,11 @@ impl<'w, 'a> Walk<'w, 'a> {
         let mut extra = 0;
         let (kind, end) = match self.scanner.sign(at) {
             b'"' if node.is_text => {
-                let texts = &mut self.workspace.unescaped;
-                let start = texts.len();
+                let texts = &mut self.workspace.texts;
+                let start = texts.end;
                 let end = self.scanner.text(at + 1, texts)?;
-                if texts.len() > start {
-                    extra = (start as u64) << 32 | texts.len() as u64;
+                if texts.end > start {
+                    extra = (start as u64) << 32 | texts.end as u64;
                 }
                 (JsonType::String, end)
             }
@@ -297,6 +299,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         slot.start = at as u32;
         slot.end = end as u32;
         slot.extra = extra;
+        self.workspace.slots[TREE][base + TOP].extra |= bit(id);
         Some(end)
     }
 
