@@ -92,6 +92,7 @@ impl Building {
         }
     }
 
+    #[inline]
     pub fn set_int(&mut self, row: usize, value: i64) {
         match self {
             Building::Int32(column) => column.set(row, value as i32),
@@ -108,6 +109,7 @@ impl Building {
         }
     }
 
+    #[inline]
     pub fn set_bytes(&mut self, row: usize, bytes: &[u8]) {
         match self {
             Building::String(column) => column.set(row, bytes),
@@ -174,14 +176,53 @@ impl Zeros {
     fn of<T: ArrowNativeType>(&self, length: usize) -> ScalarBuffer<T> {
         ScalarBuffer::new(self.bytes.clone(), 0, length)
     }
+}
 
-    /// Which rows are null; None where none is.
-    fn nulls(&self, mut valid: Vec<bool>, rows: usize) -> Option<NullBuffer> {
-        if valid.is_empty() {
-            return (rows > 0).then(|| self.nulls.clone());
+/// Which rows of a column hold something; nothing is noted as long as all do.
+#[derive(Default)]
+struct Valid {
+    rows: usize,
+    /// Of the rows up to the last gap, and since.
+    noted: Vec<bool>,
+}
+
+impl Valid {
+    /// Notes a row that holds something, behind rows that may hold nothing.
+    #[inline]
+    fn set(&mut self, row: usize) {
+        if self.rows < row {
+            self.fill(row);
         }
-        valid.resize(rows, false);
-        let nulls = NullBuffer::new(BooleanBuffer::from(valid));
+        self.rows = row + 1;
+        if !self.noted.is_empty() {
+            self.noted.push(true);
+        }
+    }
+
+    /// Notes that the rows before this one hold nothing, but for those that do.
+    fn fill(&mut self, rows: usize) {
+        if self.rows < rows {
+            self.noted.resize(self.rows, true);
+            self.noted.resize(rows, false);
+            self.rows = rows;
+        }
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.rows = self.rows.min(rows);
+        self.noted.truncate(rows);
+    }
+
+    /// None where no row is null.
+    fn finish(mut self, rows: usize, zeros: &Zeros) -> Option<NullBuffer> {
+        if self.rows == 0 {
+            return (rows > 0).then(|| zeros.nulls.clone());
+        }
+        self.fill(rows);
+        if self.noted.is_empty() {
+            return None;
+        }
+        let nulls = NullBuffer::new(BooleanBuffer::from(self.noted));
         (nulls.null_count() > 0).then_some(nulls)
     }
 }
@@ -189,34 +230,29 @@ impl Zeros {
 /// Numbers, and which of them are there.
 pub struct Numbers<T> {
     values: Vec<T>,
-    valid: Vec<bool>,
+    valid: Valid,
 }
 
 impl<T: ArrowNativeType> Numbers<T> {
     fn new(rows: usize) -> Self {
         Numbers {
             values: Vec::with_capacity(rows),
-            valid: Vec::with_capacity(rows),
+            valid: Valid::default(),
         }
     }
 
     #[inline]
     fn set(&mut self, row: usize, value: T) {
-        if self.valid.len() < row {
-            self.fill(row);
+        if self.values.len() < row {
+            self.values.resize(row, T::default());
         }
         self.values.push(value);
-        self.valid.push(true);
+        self.valid.set(row);
     }
 
     fn extend(&mut self, values: impl Iterator<Item = T>) {
         self.values.extend(values);
-        self.valid.resize(self.values.len(), true);
-    }
-
-    fn fill(&mut self, rows: usize) {
-        self.values.resize(rows, T::default());
-        self.valid.resize(rows, false);
+        self.valid.rows = self.values.len();
     }
 
     fn truncate(&mut self, rows: usize) {
@@ -236,7 +272,7 @@ impl<T: ArrowNativeType> Numbers<T> {
             self.values.resize(rows, T::default());
             self.values.into()
         };
-        let nulls = zeros.nulls(self.valid, rows);
+        let nulls = self.valid.finish(rows, zeros);
         Arc::new(PrimitiveArray::<P>::new(values, nulls).with_data_type(kind.clone()))
     }
 }
@@ -245,7 +281,7 @@ impl<T: ArrowNativeType> Numbers<T> {
 pub struct Texts<O> {
     ends: Vec<O>,
     bytes: Vec<u8>,
-    valid: Vec<bool>,
+    valid: Valid,
 }
 
 impl<O: OffsetSizeTrait> Texts<O> {
@@ -255,27 +291,27 @@ impl<O: OffsetSizeTrait> Texts<O> {
         Texts {
             ends,
             bytes: Vec::with_capacity(bytes),
-            valid: Vec::with_capacity(rows),
+            valid: Valid::default(),
         }
     }
 
     #[inline]
     fn set(&mut self, row: usize, bytes: &[u8]) {
-        if self.valid.len() < row {
-            self.fill(row);
-        }
+        self.fill(row);
         self.bytes.extend_from_slice(bytes);
         self.ends.push(O::usize_as(self.bytes.len()));
-        self.valid.push(true);
+        self.valid.set(row);
     }
 
+    #[inline]
     fn fill(&mut self, rows: usize) {
-        self.ends.resize(rows + 1, O::usize_as(self.bytes.len()));
-        self.valid.resize(rows, false);
+        if self.ends.len() <= rows {
+            self.ends.resize(rows + 1, O::usize_as(self.bytes.len()));
+        }
     }
 
     fn truncate(&mut self, rows: usize) {
-        if self.valid.len() > rows {
+        if self.valid.rows > rows {
             self.valid.truncate(rows);
             self.ends.truncate(rows + 1);
             self.bytes.truncate(self.ends[rows].as_usize());
@@ -290,15 +326,13 @@ impl<O: OffsetSizeTrait> Texts<O> {
         if O::from_usize(self.bytes.len()).is_none() {
             return Err(ArrowError::OffsetOverflowError(self.bytes.len()));
         }
-        let nulls;
-        let ends = if self.valid.is_empty() {
-            nulls = zeros.nulls(self.valid, rows);
+        let ends = if self.valid.rows == 0 {
             zeros.of(rows + 1)
         } else {
             self.fill(rows);
-            nulls = zeros.nulls(self.valid, rows);
             self.ends.into()
         };
+        let nulls = self.valid.finish(rows, zeros);
         Ok((OffsetBuffer::new(ends), self.bytes.into(), nulls))
     }
 
@@ -322,7 +356,7 @@ impl<O: OffsetSizeTrait> Texts<O> {
 pub struct Calls {
     item: Arc<Field>,
     ends: Vec<i32>,
-    valid: Vec<bool>,
+    valid: Valid,
     texts: [Texts<i32>; 4],
 }
 
@@ -332,7 +366,7 @@ impl Calls {
         Calls {
             item,
             ends: vec![0],
-            valid: Vec::new(),
+            valid: Valid::default(),
             texts,
         }
     }
@@ -344,7 +378,6 @@ impl Calls {
     pub fn set(&mut self, row: usize, calls: &[Call<'_>]) {
         let mut end = self.count();
         self.ends.resize(row + 1, end);
-        self.valid.resize(row, false);
         for call in calls {
             for (column, text) in self.texts.iter_mut().zip(call) {
                 if let Some(text) = text {
@@ -354,11 +387,11 @@ impl Calls {
             end += 1;
         }
         self.ends.push(end);
-        self.valid.push(true);
+        self.valid.set(row);
     }
 
     fn truncate(&mut self, rows: usize) {
-        if self.valid.len() > rows {
+        if self.valid.rows > rows {
             self.valid.truncate(rows);
             self.ends.truncate(rows + 1);
             let count = self.count() as usize;
@@ -380,7 +413,7 @@ impl Calls {
         let texts = texts.collect::<Result<Vec<_>, _>>()?;
         let structs = StructArray::try_new(fields, texts, None)?;
         let offsets = OffsetBuffer::new(self.ends.into());
-        let nulls = zeros.nulls(self.valid, rows);
+        let nulls = self.valid.finish(rows, zeros);
         Ok(Arc::new(ListArray::try_new(
             self.item,
             offsets,
