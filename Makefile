@@ -10,7 +10,7 @@ KERNEL := $(wildcard toolkit/kernel/Cargo.* toolkit/kernel/src/*.rs)
 define install
 	@if command -v cargo >/dev/null; \
 		then echo "compiling the kernel (a minute or two, once)"; \
-		else echo "no cargo: the decoder is plain Python; Rust 1.88 brings a faster one"; fi
+		else echo "no cargo: the decoder is plain Python; Rust 1.89 brings a faster one"; fi
 	@rm -f toolkit/_kernel*.so
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.$(1)'
 	@$(BIN)/toolkit --version
@@ -72,7 +72,7 @@ wheel: $(BIN)/python
 	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 	@$(BIN)/python -m zipfile --list dist/*.whl | grep -q 'toolkit/_kernel.*\.so' \
 		&& echo "with the kernel: $$(ls dist/*.whl)" \
-		|| echo "without the kernel (needs Rust 1.88 and crates): $$(ls dist/*.whl)"
+		|| echo "without the kernel (needs Rust 1.89 and crates): $$(ls dist/*.whl)"
 
 bench: .venv/ready-dev
 	$(BIN)/python tests/benchmarks/engines.py

@@ -66,7 +66,9 @@ def block_of(data: bytes, **fields: Any) -> Block:
     """Make a block of these bytes, the first of a log if nothing else is said."""
     size = len(data)
     place = {"log_id": 0, "source": "made.jsonl", "line": 1, "offset": 0}
-    return Block(**{**place, "pieces": whole(data), "bytes": size, "position": size, **fields})
+    return Block(
+        **{**place, "pieces": whole(data), "bytes": size, "position": size, **fields}
+    )
 
 
 def joined(lines: Sequence[bytes]) -> bytes:
