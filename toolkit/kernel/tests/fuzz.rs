@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use _kernel::decoder::{Block, Decoded, Decoder, Piece};
 use _kernel::plan::{Column, Grain, Kind, Plan, Root, Way};
+use _kernel::routes::Routes;
+use _kernel::walk::{Line, Walk, Workspace};
 use arrow_array::Array;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use proptest::prelude::*;
@@ -46,7 +48,7 @@ fn column(kind: Kind, grain: Grain, root: Root, paths: &[&str]) -> Column {
     }
 }
 
-fn decoder(is_strict: bool) -> Decoder {
+fn declared() -> (Plan, Schema) {
     use Grain::{Choice as C, Response as R, Summed as U};
     let calls = ["id", "type", "name", "arguments"]
         .map(|name| Field::new(name, DataType::Utf8, true))
@@ -121,22 +123,8 @@ fn decoder(is_strict: bool) -> Decoder {
             float,
         ),
     ];
-    let named =
-        |(place, kind): (usize, &DataType)| Field::new(place.to_string(), kind.clone(), true);
     let choices = declared.iter().map(|(_, kind)| kind).enumerate().map(named);
     let choices = Schema::new(choices.collect::<Vec<_>>());
-    let rejects = [
-        DataType::Int32,
-        DataType::Utf8,
-        whole.clone(),
-        whole.clone(),
-        whole,
-        DataType::Utf8,
-        DataType::Utf8,
-        DataType::Utf8,
-        DataType::LargeBinary,
-    ];
-    let rejects = Schema::new(rejects.iter().enumerate().map(named).collect::<Vec<_>>());
     let plan = Plan {
         columns: declared.into_iter().map(|(column, _)| column).collect(),
         drops_text: false,
@@ -153,12 +141,34 @@ fn decoder(is_strict: bool) -> Decoder {
         reasons: HashMap::new(),
         wanted: HashMap::new(),
     };
+    (plan, choices)
+}
+
+fn decoder(is_strict: bool) -> Decoder {
+    let (plan, choices) = declared();
+    let whole = DataType::Int64;
+    let rejects = [
+        DataType::Int32,
+        DataType::Utf8,
+        whole.clone(),
+        whole.clone(),
+        whole,
+        DataType::Utf8,
+        DataType::Utf8,
+        DataType::Utf8,
+        DataType::LargeBinary,
+    ];
+    let rejects = Schema::new(rejects.iter().enumerate().map(named).collect::<Vec<_>>());
     let decoder = Decoder::new(plan, Arc::new(choices), Arc::new(rejects));
     if is_strict {
         decoder.without_fast_path()
     } else {
         decoder
     }
+}
+
+fn named((place, kind): (usize, &DataType)) -> Field {
+    Field::new(place.to_string(), kind.clone(), true)
 }
 
 fn decode(decoder: &Decoder, data: &[u8]) -> Decoded {
@@ -268,4 +278,24 @@ fn the_seeds_are_rows_errors_and_chunks() {
         (5, 2)
     );
     assert!(decoded.choices.column(7).null_count() > 0);
+}
+
+#[test]
+fn the_fast_path_takes_the_usual_lines_and_no_others() {
+    let (plan, _) = declared();
+    let routes = Routes::new(&plan).expect("columns of usual shapes");
+    let mut workspace = Workspace::new(&routes);
+    let data = format!("{}\n", SEEDS.join("\n"));
+    let mut start = 0;
+    let taken = SEEDS.map(|seed| {
+        let line = Line {
+            data: &data.as_bytes()[start..],
+            end: seed.len(),
+        };
+        start += seed.len() + 1;
+        let mut walk = Walk::new(&plan, &routes, &mut workspace, line);
+        walk.find_response().is_some()
+    });
+    // JSON in a string, an error and a chunk: the first two have no choices to find.
+    assert_eq!(taken, [true, true, false, true, false, true]);
 }
