@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -19,7 +20,8 @@ from toolkit.state import CHOICES_DIR, REJECTS_DIR
 from toolkit.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
 
     from toolkit.schema import Table
 
@@ -49,6 +51,9 @@ class Parts:
         self.writers: dict[str, PartWriter] = {}
         self.rejects_writer: PartWriter | None = None
         self.made: list[Path] = []
+        # Row groups are written side by side, and while the next ones are decoded.
+        self.writing = ThreadPoolExecutor(thread_name_prefix="toolkit-write")
+        self.written: list[Future[None]] = []
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -56,6 +61,7 @@ class Parts:
 
     def __exit__(self, *_error: object) -> None:
         """Let go of the files that a fault has left open."""
+        self.writing.shutdown(cancel_futures=True)
         for writer in (*self.writers.values(), self.rejects_writer):
             if writer is not None:
                 writer.abandon()
@@ -70,27 +76,32 @@ class Parts:
     def pass_gate(self, rows: pa.Table) -> None:
         """Validate rows, and sort them by time and so by date."""
         validate(pl.DataFrame(rows), table=self.table)
-        rows = rows.sort_by([("created", "ascending", "at_start")])
-        for day, part in split_by_date(rows):
+        for day, part in split_by_date(in_order(rows)):
             self.by_date.setdefault(day, []).append(part)
         self.held += rows.nbytes
         if self.held >= HELD_BYTES:
             self.write_dates()
 
     def write_dates(self) -> None:
-        """Write what is held of each date as a row group."""
+        """Write what is held of each date as a row group, once the last ones are."""
+        self.wait()
         for day, tables in sorted(self.by_date.items()):
-            rows = pa.concat_tables(tables).sort_by(
-                [("created", "ascending", "at_start")]
-            )
-            self.writer(day).write_table(rows)
+            writer = self.writer(day)
+            self.written.append(self.writing.submit(write_in_order, writer, tables))
         self.by_date, self.held = {}, 0
+
+    def wait(self) -> None:
+        """Wait until all that was held is written, and raise what came of it."""
+        written, self.written = self.written, []
+        for row_group in written:
+            row_group.result()
 
     def writer(self, day: str) -> PartWriter:
         """Return the open part of a date; the one unused for longest makes room."""
         writer = self.writers.pop(day, None)
         if writer is None:
             if len(self.writers) >= OPEN_PARTS:
+                self.wait()
                 self.close_part(next(iter(self.writers)))
             path = Path(CHOICES_DIR) / f"date={day}" / self.part_name()
             writer = self.open_part(path, self.table.arrow, mode=0o666)
@@ -129,6 +140,7 @@ class Parts:
         self.write_dates()
         if len(rows := self.rejects.take()):
             self.write_rejects(rows)
+        self.wait()
         for day in list(self.writers):
             self.close_part(day)
         if self.rejects_writer is not None:
@@ -167,6 +179,20 @@ class PartWriter:
             self.parquet.close()
         with suppress(OSError):
             self.file.close()
+
+
+def write_in_order(writer: PartWriter, tables: Sequence[pa.Table]) -> None:
+    """Write the rows of a date as a row group."""
+    writer.write_table(in_order(pa.concat_tables(tables)))
+
+
+def in_order(rows: pa.Table) -> pa.Table:
+    """Sort rows by `created`, undated ones first; most logs are in that order."""
+    created = rows.column("created").cast(pa.int64()).fill_null(-1).to_numpy()
+    if (created[1:] >= created[:-1]).all():
+        return rows
+    # Rows are taken from one chunk far faster than from many.
+    return rows.combine_chunks().take(created.argsort(kind="stable"))
 
 
 def split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
