@@ -116,6 +116,9 @@ class Source(NamedTuple):
 
     path: str
     size: int | None
+    # What changes when the file does: device, inode, size and times, or the tag of an
+    # object; None of what is no file.
+    stamp: tuple[int | str, ...] | None = None
 
     @property
     def name(self) -> str:

@@ -11,12 +11,31 @@ import sys
 import time
 import warnings
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
+from typing import Annotated, Any, BinaryIO, cast
 
 import typer
 from typer.core import TyperGroup
 
 import toolkit
+from toolkit.arguments import (
+    AsCsv,
+    AsJson,
+    By,
+    CreatedUnitOption,
+    Every,
+    Logs,
+    LogsOrExport,
+    OnDamageOption,
+    ResponsePath,
+    Since,
+    Tag,
+    Tz,
+    Until,
+    log_options,
+    parse_duration,
+    parse_limit,
+    within,
+)
 from toolkit.errors import (
     BusyError,
     DamageWarning,
@@ -42,10 +61,6 @@ from toolkit.screens import (
     words,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
 FAILURE, USAGE, TOO_MANY_REJECTS, BUSY = 1, 2, 4, 5
 
 HELP = """\
@@ -60,7 +75,7 @@ Look
   check LOG|DIR     account for every line: ledger, rejects, findings
   rejects LOG|DIR   write the refused lines as a log, to be mended
 Keep
-  export LOG        write Parquet, by date, in constant memory
+  export LOG        write Parquet, by date; run again, it adds what is new
 Tell
   plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF
 Help
@@ -89,34 +104,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Logs = Annotated[list[str], typer.Argument(metavar="LOG...", show_default=False)]
-LogsOrExport = Annotated[
-    list[str], typer.Argument(metavar="LOG...|DIR", show_default=False)
-]
-Every = Annotated[str, typer.Option(help="length of a period: 1h, 1d, 1w, 1mo")]
-By = Annotated[
-    list[str] | None,
-    typer.Option(help="column that names the series; may be repeated  [model]"),
-]
-Tz = Annotated[str, typer.Option(help="time zone in which days begin")]
-Since = Annotated[str | None, typer.Option(help="from this date or time on")]
-Until = Annotated[str | None, typer.Option(help="up to this date or time, exclusive")]
-Tag = Annotated[
-    list[str] | None,
-    typer.Option(help="column tag_NAME from a path of the line: NAME=PATH"),
-]
-ResponsePath = Annotated[
-    str | None, typer.Option(help="where the response stands in a line")
-]
-CreatedUnitOption = Annotated[
-    str, typer.Option(help="unit of created in the log: s, ms, us, ns")
-]
-OnDamageOption = Annotated[
-    str, typer.Option(help="raise, or collect: go on, and exit 1 at the end")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="print CSV")]
 
 
 def version(wanted: bool) -> None:
@@ -258,32 +245,43 @@ def rejects(
 @app.command()
 def export(
     logs: Logs,
-    to: Annotated[str, typer.Option(help="directory to write, new or empty")],
+    to: Annotated[str, typer.Option(help="directory to write, or to add to")],
     content: Annotated[str, typer.Option(help="keep, or drop the text")] = "keep",
     duplicates: Annotated[str, typer.Option(help="drop or keep")] = "drop",
     tag: Tag = None,
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
+    rewrite: Annotated[
+        bool, typer.Option("--rewrite", help="make it anew, also with other options")
+    ] = False,
+    wait: Annotated[
+        str, typer.Option(help="how long to wait for another run: 30s, 10m")
+    ] = "0s",
+    quiet: Annotated[bool, typer.Option("--quiet", help="no closing line")] = False,
     on_damage: OnDamageOption = "raise",
 ) -> None:
-    """Write logs as Parquet, partitioned by the UTC date of created."""
+    """Write logs as Parquet, by the UTC date of created; again: only what is new."""
     started = time.monotonic()
     options = {
         "content": content,
         "duplicates": duplicates,
         "on_damage": on_damage,
+        "rewrite": rewrite,
+        "wait": parse_duration(wait),
         **log_options(tag, response_path, created_unit),
     }
     with progress_of("exporting") as progress:
         done = toolkit.export(logs, to=to, progress=progress, **cast("Any", options))
     say_passed_over(done.passed_over)
-    say_hints(done.ledger)
-    totals = done.ledger.select("responses", "rejected").sum().row(0, named=True)
-    words(
-        f"{plural(totals['responses'], 'new response')}, "
-        f"{totals['rejected']:,} rejected, {plural(len(done.ledger), 'log')}, "
-        f"{time.monotonic() - started:.1f} s"
-    )
+    say_hints(done.added)
+    totals = done.added.select("responses", "rejected").sum().row(0, named=True)
+    if not quiet:
+        words(
+            f"{plural(totals['responses'], 'new response')}, "
+            f"{totals['rejected']:,} rejected, "
+            f"{len(done.added):,} of {plural(done.found, 'log')}, "
+            f"{time.monotonic() - started:.1f} s"
+        )
 
 
 @app.command()
@@ -349,51 +347,6 @@ def sample(
     toolkit.testing.write_sample(target, lines, seed=seed, torn=torn)
     if to is not None:
         words(f"{to} written, {plural(lines, 'line')}")
-
-
-# From what was typed to arguments.
-
-
-def log_options(
-    tag: list[str] | None, response_path: str | None, created_unit: str
-) -> dict[str, Any]:
-    """Gather what was said of the logs; the library checks the words."""
-    return {
-        "tags": parse_tags(tag or []),
-        "response_path": response_path,
-        "created_unit": created_unit,
-    }
-
-
-def within(since: str | None, until: str | None, tz: str) -> dict[str, Any]:
-    """Read a range of time in its zone, so that only the days in it are opened."""
-    # Imported here: polars is not needed for --help.
-    from toolkit.expressions import span
-
-    start, end = span(since, until, tz)
-    return {"since": start, "until": end}
-
-
-def parse_tags(tags: list[str]) -> dict[str, str]:
-    """Read NAME=PATH."""
-    pairs = [tag.partition("=") for tag in tags]
-    for name, equals, path in pairs:
-        if not (name and equals and path):
-            raise OptionError("tag", f"{name}{equals}{path}", wanted="NAME=PATH")
-    return {name: path for name, _, path in pairs}
-
-
-def parse_limit(text: str) -> Callable[[int], float]:
-    """Read a number of lines, or a share of them in percent."""
-    try:
-        number = float(text.removesuffix("%"))
-    except ValueError:
-        number = -1
-    if not 0 <= number < float("inf"):
-        raise OptionError("max_rejects", text, wanted="a count or a share: 10 or 0.1%")
-    if text.endswith("%"):
-        return lambda lines: lines * number / 100
-    return lambda _lines: number
 
 
 def main() -> None:

@@ -174,10 +174,23 @@ def split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
 
     Undated rows go to 1970-01-01: a null partition cannot be opened by pandas.
     """
-    micros = rows.column("created").cast(pa.int64()).fill_null(0)
-    days = pc.divide(micros, MICROSECONDS_A_DAY)
     start = 0
-    for run in pc.value_counts(days).to_pylist():
-        day = EPOCH + timedelta(days=run["values"])
-        yield day.isoformat(), rows.slice(start, run["counts"])
+    for run in pc.value_counts(day_numbers(rows)).to_pylist():
+        yield written_day(run["values"]), rows.slice(start, run["counts"])
         start += run["counts"]
+
+
+def days_of(rows: pa.Table | pa.RecordBatch) -> set[str]:
+    """Return the dates under which rows are written."""
+    return {written_day(number) for number in pc.unique(day_numbers(rows)).to_pylist()}
+
+
+def day_numbers(rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray | pa.Array:
+    """Return the UTC day of each row as the number of days since 1970."""
+    micros = rows.column("created").cast(pa.int64()).fill_null(0)
+    return pc.divide(micros, MICROSECONDS_A_DAY)
+
+
+def written_day(number: int) -> str:
+    """Write a day as the name of its directory does."""
+    return (EPOCH + timedelta(days=number)).isoformat()
