@@ -26,7 +26,7 @@ FLOORS = (
     {"scanning", "parts", "testing"},
     {"increment"},
     {"replay", "export", "metrics"},
-    {"report", "checking"},
+    {"report", "checking", "verifying"},
     {"screens", "arguments"},
     {"cli"},
     {"__init__", "__main__"},

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from toolkit.report import plot
     from toolkit.scanning import ledger, scan
     from toolkit.validation import validate
+    from toolkit.verifying import verify
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ __all__ = [
     "schema",
     "testing",
     "validate",
+    "verify",
     "write_rejects",
 ]
 
@@ -57,6 +59,7 @@ _HOMES = {
     "responses": "expressions",
     "scan": "scanning",
     "validate": "validation",
+    "verify": "verifying",
     "write_rejects": "replay",
 }
 

@@ -44,6 +44,7 @@ from toolkit.errors import (
     OptionError,
     ToolkitError,
     UnsuitableColumnError,
+    clean,
     plural,
 )
 from toolkit.screens import (
@@ -76,6 +77,7 @@ Look
   rejects LOG|DIR   write the refused lines as a log, to be mended
 Keep
   export LOG        write Parquet, by date; run again, it adds what is new
+  verify DIR        read an export again, and hold it against its state
 Tell
   plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF
 Help
@@ -282,6 +284,22 @@ def export(
             f"{len(done.added):,} of {plural(done.found, 'log')}, "
             f"{time.monotonic() - started:.1f} s"
         )
+
+
+@app.command()
+def verify(
+    directory: Annotated[str, typer.Argument(metavar="DIR", show_default=False)],
+) -> None:
+    """Read an export again, and hold it against its state: a line for each fault."""
+    verified = toolkit.verify(directory)
+    for fault in verified.faults:
+        say(clean(fault))
+    words(
+        f"{plural(verified.rows, 'row')} in {plural(verified.parts, 'part')}, "
+        f"{plural(len(verified.faults), 'fault')}"
+    )
+    if verified.faults:
+        raise typer.Exit(FAILURE)
 
 
 @app.command()

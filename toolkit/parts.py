@@ -146,6 +146,7 @@ class PartWriter:
             schema,
             compression="zstd",
             compression_level=ZSTD_LEVEL,
+            write_page_checksum=True,
         )
 
     def write_table(self, rows: pa.Table) -> None:
