@@ -24,7 +24,7 @@ FLOORS = (
     {"loaded", "tracking"},
     {"loading"},
     {"scanning", "parts", "testing"},
-    {"increment"},
+    {"increment", "onefile"},
     {"replay", "export", "metrics"},
     {"report", "checking", "verifying"},
     {"screens", "arguments"},

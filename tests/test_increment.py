@@ -34,7 +34,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,
     "zst": zstandard.compress,
 }
-LAW = ("blank", "responses", "duplicates", "errors", "rejected")
+LAW = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
 
 
 def line(name: str, day: int = 1, **fields: Any) -> bytes:

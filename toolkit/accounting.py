@@ -64,6 +64,7 @@ class Account:
             blank=decoded.blank,
             responses=count_equal(decoded.choices.column("choice_position"), 0),
             duplicates=decoded.duplicates,
+            outside=decoded.outside,
             pending_bytes=decoded.pending,
             errors=errors,
             rejected=rejected - errors,

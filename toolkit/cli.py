@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
-from typing import Annotated, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -61,6 +61,9 @@ from toolkit.screens import (
     to_json,
     words,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FAILURE, USAGE, TOO_MANY_REJECTS, BUSY = 1, 2, 4, 5
 
@@ -208,9 +211,15 @@ def check(
         print_check(checked)
     if checked.failures or checked.ledger["error"].count():
         raise typer.Exit(FAILURE)
-    totals = checked.ledger.select("lines", "rejected").sum().row(0, named=True)
+    hold_limit(limit, checked.ledger.sum().row(0, named=True), max_rejects)
+
+
+def hold_limit(
+    limit: Callable[[int], float] | None, totals: dict[str, int], said: str | None
+) -> None:
+    """Exit 4 if more lines were rejected than were allowed; errors do not count."""
     if limit is not None and totals["rejected"] > limit(totals["lines"]):
-        words(f"{totals['rejected']:,} lines rejected, more than {max_rejects}")
+        words(f"{totals['rejected']:,} lines rejected, more than {said}")
         raise typer.Exit(TOO_MANY_REJECTS)
 
 
@@ -247,12 +256,19 @@ def rejects(
 @app.command()
 def export(
     logs: Logs,
-    to: Annotated[str, typer.Option(help="directory to write, or to add to")],
+    to: Annotated[
+        str, typer.Option(help="directory to write or to add to, or one file .parquet")
+    ],
     content: Annotated[str, typer.Option(help="keep, or drop the text")] = "keep",
     duplicates: Annotated[str, typer.Option(help="drop or keep")] = "drop",
     tag: Tag = None,
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
+    since: Since = None,
+    until: Until = None,
+    max_rejects: Annotated[
+        str | None, typer.Option(help="exit 4 above so many of this run: 10 or 0.1%")
+    ] = None,
     rewrite: Annotated[
         bool, typer.Option("--rewrite", help="make it anew, also with other options")
     ] = False,
@@ -270,13 +286,15 @@ def export(
         "on_damage": on_damage,
         "rewrite": rewrite,
         "wait": parse_duration(wait),
+        **within(since, until, "UTC"),
         **log_options(tag, response_path, created_unit),
     }
+    limit = None if max_rejects is None else parse_limit(max_rejects)
     with progress_of("exporting") as progress:
         done = toolkit.export(logs, to=to, progress=progress, **cast("Any", options))
     say_passed_over(done.passed_over)
     say_hints(done.added)
-    totals = done.added.select("responses", "rejected").sum().row(0, named=True)
+    totals = done.added.sum().row(0, named=True)
     if not quiet:
         words(
             f"{plural(totals['responses'], 'new response')}, "
@@ -284,6 +302,7 @@ def export(
             f"{len(done.added):,} of {plural(done.found, 'log')}, "
             f"{time.monotonic() - started:.1f} s"
         )
+    hold_limit(limit, totals, max_rejects)
 
 
 @app.command()

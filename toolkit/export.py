@@ -10,10 +10,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from toolkit.accounting import Account
 from toolkit.blocks import MAX_LINE_BYTES
 from toolkit.errors import OptionError
+from toolkit.expressions import span
 from toolkit.increment import Increment
 from toolkit.loading import open_logs
+from toolkit.onefile import is_file_name, write_file
+from toolkit.parts import within
 from toolkit.schema import SCHEMA_VERSION
 from toolkit.targets import opened_target
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
     from toolkit.accounting import RejectCount
     from toolkit.blocks import Content, CreatedUnit, Duplicates, OnDamage
+    from toolkit.expressions import Moment, Span
     from toolkit.finding import Sources
     from toolkit.loading import Reading
     from toolkit.state import State
@@ -54,6 +59,8 @@ def export(
     response_path: str | None = None,
     created_unit: CreatedUnit = "s",
     max_line_bytes: int = MAX_LINE_BYTES,
+    since: Moment = None,
+    until: Moment = None,
     rewrite: bool = False,
     wait: float = 0,
     on_damage: OnDamage = "raise",
@@ -71,9 +78,15 @@ def export(
         As in `toolkit.load`.
     to
         A directory that does not exist yet, or is empty, or holds an export or what one
-        that was cut off left; or such an address ``s3://bucket/key``.
+        that was cut off left; or such an address ``s3://bucket/key``. A name that ends
+        in ``.parquet`` is one file: all is read each time, and the file replaced at
+        once; rejects are counted only.
     content, duplicates, tags, response_path, created_unit, max_line_bytes
         As in `toolkit.load`; they are kept with the export.
+    since, until
+        Range of `created`, until exclusive, as in `toolkit.scan`. With either, undated
+        responses are left out; what is left out is counted in the ledger. They are kept
+        with the export.
     rewrite
         Make the export anew, from the logs that there are now. What was there stays
         until the new one is whole.
@@ -127,6 +140,7 @@ def export(
     >>> len(toolkit.export("data/sample/chat.jsonl", to=to).added)
     0
     """
+    wanted = span(since, until)
     options = {
         "content": content,
         "duplicates": duplicates,
@@ -134,6 +148,8 @@ def export(
         "response_path": response_path,
         "created_unit": created_unit,
         "max_line_bytes": max_line_bytes,
+        "since": wanted.start and wanted.start.isoformat(),
+        "until": wanted.end and wanted.end.isoformat(),
     }
 
     def opened() -> Reading:
@@ -152,12 +168,14 @@ def export(
         )
 
     reading = opened()
+    if is_file_name(os.fspath(to)):
+        return export_file(reading, os.fspath(to), wanted, wait)
     with opened_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:
         if target.state is not None and not rewrite:
             check_options(target.state, options)
         if wait:  # other logs may have come meanwhile
             reading = opened()
-        increment = Increment(reading, target, anew=rewrite)
+        increment = Increment(reading, target, wanted, anew=rewrite)
         increment.write(options)
     increment.warn()
     return Exported(
@@ -168,6 +186,17 @@ def export(
         increment.added(),
         len(reading.logs),
     )
+
+
+def export_file(reading: Reading, to: str, wanted: Span, wait: float) -> Exported:
+    """Write logs as one file."""
+    account = Account(reading.logs)
+    stream = account.noting(within(reading.decoded(), wanted))
+    write_file(stream, to, reading.plan.table, wait=wait)
+    account.warn(stacklevel=3)
+    ledger, found = account.frame(), len(reading.logs)
+    rejects = account.rejects()
+    return Exported(to, ledger, rejects, reading.passed_over, ledger, found)
 
 
 def check_options(state: State, options: Mapping[str, object]) -> None:

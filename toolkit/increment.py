@@ -13,7 +13,7 @@ from toolkit.accounting import Account, some_of
 from toolkit.blocks import Decoded
 from toolkit.decoding import make_seen
 from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
-from toolkit.parts import Parts, days_of
+from toolkit.parts import Parts, days_of, within
 from toolkit.resuming import LogMovedError, blocks_behind
 from toolkit.scanning import DUPLICATE_KEY, scan_parts
 from toolkit.schema import CHOICES
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toolkit.blocks import Block
+    from toolkit.expressions import Span
     from toolkit.loading import Reading
     from toolkit.state import Known
     from toolkit.targets import Target
@@ -36,8 +37,11 @@ KEYS = ("choice_position", *DUPLICATE_KEY)
 class Increment:
     """Reads what is new in logs into parts, and commits them."""
 
-    def __init__(self, reading: Reading, target: Target, *, anew: bool) -> None:
+    def __init__(
+        self, reading: Reading, target: Target, span: Span, *, anew: bool
+    ) -> None:
         self.reading = reading
+        self.span = span
         self.target = target
         self.anew = anew
         self.before = None if anew else target.state
@@ -78,7 +82,7 @@ class Increment:
     def decoded(self) -> Iterator[Decoded]:
         """Yield what is new, without what repeats a response of this or another run."""
         repeats = Repeats(self.target.where, self.before)
-        for decoded in self.reading.decode(self.blocks()):
+        for decoded in within(self.reading.decode(self.blocks()), self.span):
             codes = decoded.rejects.column("code")
             if len(codes) and codes[-1].as_py() == "truncated":
                 self.cut.add(decoded.log_id)

@@ -19,8 +19,10 @@ from toolkit.state import CHOICES_DIR, REJECTS_DIR
 from toolkit.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from toolkit.blocks import Decoded
+    from toolkit.expressions import Span
     from toolkit.schema import Table
 
 # Rows wait for their row group until so many bytes are held in all.
@@ -168,6 +170,27 @@ class PartWriter:
             self.parquet.close()
         with suppress(OSError):
             self.file.close()
+
+
+def within(stream: Iterable[Decoded], span: Span) -> Iterator[Decoded]:
+    """Yield blocks without the responses that were made outside a range."""
+    is_open = span == (None, None)
+    for decoded in stream:
+        yield decoded if is_open else within_span(decoded, span)
+
+
+def within_span(decoded: Decoded, span: Span) -> Decoded:
+    """Leave out the responses that were made outside a range, and count them."""
+    first_and_created = ["choice_position", "created"]
+    frame = pl.DataFrame(decoded.choices.select(first_and_created)).select(
+        "choice_position",
+        is_within=pl.all_horizontal(span.conditions()).fill_null(value=False),
+    )
+    outside = frame.filter(~pl.col("is_within"), choice_position=0)
+    if outside.is_empty():
+        return decoded
+    kept = decoded.choices.filter(frame["is_within"].to_arrow())
+    return decoded._replace(choices=kept, outside=len(outside))
 
 
 def split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:

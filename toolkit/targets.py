@@ -206,7 +206,14 @@ class Directory:
                 if not any(day.iterdir()):
                     day.rmdir()
             sync_directory(placed)
-        shutil.rmtree(self.staging)
+        self.remove_staging()
+
+    def remove_staging(self) -> None:
+        """Remove the staging directory; an error names its whole path."""
+        try:
+            shutil.rmtree(self.staging)
+        except OSError as error:
+            raise WriteError(str(self.staging), cause=error) from error
 
     def was_committing(self) -> bool:
         """Say whether a state lies in staging that did not get to its place."""
@@ -242,7 +249,7 @@ class Directory:
         self.put(self.directory / STATE_FILE, state_text(state))
         self.generation = state.generation
         sync_directory(self.directory)
-        shutil.rmtree(self.staging)
+        self.remove_staging()
 
     def put(self, path: Path, text: str) -> None:
         """Replace a file at once."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 # Of the rows of a log, what the ledger says of them.
 COUNTED = ("choices", "responses", *TOKENS)
-FATES = ("blank", "responses", "duplicates", "errors", "rejected")
+FATES = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
 
 
 class Verified(NamedTuple):
