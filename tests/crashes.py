@@ -2,9 +2,9 @@
 
 Two tests in one command, on Linux with strace:
 
-- *enumerated*: in an export of each kind (the first, the next one, one made anew) the
-  k-th call of each kind fails, with ENOSPC and with EIO, or the process is killed in
-  it, for every k;
+- *enumerated*: in an export of each kind (the first, the next one, one made anew, one
+  that is compacted) the k-th call of each kind fails, with ENOSPC and with EIO, or the
+  process is killed in it, for every k;
 - *random*: an export is killed again and again while logs are written in torn
   fragments, rotated, copied and cut, and compressed.
 
@@ -158,13 +158,15 @@ class Scenario(NamedTuple):
     wanted: set[int]
 
     def command(self, folder: Path) -> Callable[[], None]:
+        if self.name == "compact":
+            return command("compact", folder / "out")
         return command("export", folder / "logs", "--to", folder / "out", *self.options)
 
 
 def scenarios(folder: Path) -> Iterator[Scenario]:
     """Prepare each kind of an export in a folder of its own."""
     old, new = range(6), range(6, 12)
-    for name in ("first", "next", "anew"):
+    for name in ("first", "next", "anew", "compact"):
         here = folder / name
         (here / "logs").mkdir(parents=True)
         log = here / "logs" / "app.jsonl"
@@ -174,6 +176,8 @@ def scenarios(folder: Path) -> Iterator[Scenario]:
             must_run(command("export", here / "logs", "--to", here / "out"), here)
         with log.open("ab") as file:
             file.write(b"".join(map(line, new)) + b'{"torn')
+        if name == "compact":
+            must_run(command("export", here / "logs", "--to", here / "out"), here)
         options = ("--content", "drop", "--rewrite") if name == "anew" else ()
         yield Scenario(name, here, options, {*old, *new, 100})
 
@@ -267,13 +271,17 @@ def try_fault(scenario: Scenario, fault: Fault, folder: Path) -> None:
         if code not in {0, 1} or "traceback" in said.lower():
             raise Failed("exit", code, said)
 
-    def hold_it() -> None:
+    def repair() -> None:
         if (folder / "out" / "choices").exists():
             hold(folder / "out", scenario.wanted, whole=code == 0)
+        try:
+            work()
+        except SystemExit as done:
+            if done.code:
+                raise
+        hold(folder / "out", scenario.wanted, whole=True)
 
-    must_run(hold_it, folder)
-    must_run(work, folder)
-    must_run(lambda: hold(folder / "out", scenario.wanted, whole=True), folder)
+    must_run(repair, folder)
     shutil.rmtree(folder)
 
 
@@ -376,11 +384,11 @@ def killed_at_random(folder: Path, *, seconds: float, seed: int) -> tuple[int, i
     return kills, len(written)
 
 
-def run(*, short: bool, seed: int) -> int:
+def run(*, short: bool, every: int, seed: int) -> int:
     """Run both tests, and say what came of them."""
     folder = Path(tempfile.mkdtemp(prefix="crashes-"))
     try:
-        tried, failures = enumerated(folder, every=61 if short else 1)
+        tried, failures = enumerated(folder, every=61 if short else every)
         for failure in failures:
             print(failure)
         print(f"enumerated: {tried - len(failures)} of {tried} faults were repaired")
@@ -395,7 +403,8 @@ def run(*, short: bool, seed: int) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="what an export is after every fault")
     parser.add_argument("--short", action="store_true", help="a part of both tests")
+    parser.add_argument("--every", type=int, default=1, help="try one fault of so many")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     asked = parser.parse_args()
     print(f"seed {asked.seed}")
-    sys.exit(run(short=asked.short, seed=asked.seed))
+    sys.exit(run(short=asked.short, every=asked.every, seed=asked.seed))

@@ -25,7 +25,7 @@ FLOORS = (
     {"loading"},
     {"scanning", "parts", "testing"},
     {"increment", "onefile"},
-    {"replay", "export", "metrics"},
+    {"replay", "export", "compacting", "metrics"},
     {"report", "checking", "verifying"},
     {"screens", "arguments"},
     {"cli"},

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from toolkit import charts, errors, expressions, metrics, schema, testing
     from toolkit.checking import check
+    from toolkit.compacting import compact
     from toolkit.export import export
     from toolkit.expressions import responses
     from toolkit.loaded import Loaded
@@ -29,6 +30,7 @@ __all__ = [
     "batches",
     "charts",
     "check",
+    "compact",
     "errors",
     "export",
     "expressions",
@@ -51,6 +53,7 @@ _HOMES = {
     "Loaded": "loaded",
     "batches": "loading",
     "check": "checking",
+    "compact": "compacting",
     "export": "export",
     "ledger": "scanning",
     "load": "loading",

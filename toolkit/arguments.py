@@ -38,6 +38,7 @@ CreatedUnitOption = Annotated[
 OnDamageOption = Annotated[
     str, typer.Option(help="raise, or collect: go on, and exit 1 at the end")
 ]
+Wait = Annotated[str, typer.Option(help="how long to wait for another run: 30s, 10m")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="print CSV")]
 

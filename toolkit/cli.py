@@ -31,6 +31,7 @@ from toolkit.arguments import (
     Tag,
     Tz,
     Until,
+    Wait,
     log_options,
     parse_duration,
     parse_limit,
@@ -81,6 +82,7 @@ Look
 Keep
   export LOG        write Parquet, by date; run again, it adds what is new
   verify DIR        read an export again, and hold it against its state
+  compact DIR       merge the small parts of closed days
 Tell
   plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF
 Help
@@ -272,9 +274,7 @@ def export(
     rewrite: Annotated[
         bool, typer.Option("--rewrite", help="make it anew, also with other options")
     ] = False,
-    wait: Annotated[
-        str, typer.Option(help="how long to wait for another run: 30s, 10m")
-    ] = "0s",
+    wait: Wait = "0s",
     quiet: Annotated[bool, typer.Option("--quiet", help="no closing line")] = False,
     on_damage: OnDamageOption = "raise",
 ) -> None:
@@ -319,6 +319,22 @@ def verify(
     )
     if verified.faults:
         raise typer.Exit(FAILURE)
+
+
+@app.command()
+def compact(
+    directory: Annotated[str, typer.Argument(metavar="DIR", show_default=False)],
+    wait: Wait = "0s",
+) -> None:
+    """Merge the small parts of closed days; readers may go on reading."""
+    if sys.platform != "linux":
+        words("on this system a compaction needs a moment without readers")
+    done = toolkit.compact(directory, wait=parse_duration(wait))
+    kinds = "directory" if done.directories == 1 else "directories"
+    words(
+        f"{done.directories:,} {kinds}: {plural(done.before, 'part')} "
+        f"became {done.after:,}"
+    )
 
 
 @app.command()
