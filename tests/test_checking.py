@@ -65,7 +65,7 @@ def test_sums_that_are_not_those_of_the_ledger_are_a_failure(tmp_path: Path) -> 
     toolkit.export("data/sample", to=tmp_path / "out")
     path = tmp_path / "out" / "state.json"
     state = json.loads(path.read_text(encoding="utf-8"))
-    state["logs"][0]["total_tokens"] += 1
+    state["logs"][0]["row"]["total_tokens"] += 1
     path.write_text(json.dumps(state), encoding="utf-8")
 
     (failure,) = toolkit.check(tmp_path / "out").failures

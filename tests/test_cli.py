@@ -116,11 +116,42 @@ def test_export_closes_with_one_line_on_stderr(log: Path, tmp_path: Path) -> Non
     done = run("export", log, "--to", tmp_path / "out")
 
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.startswith("2 new responses, 1 rejected, 1 log, ")
+    assert done.stderr.startswith("2 new responses, 1 rejected, 1 of 1 log, ")
     assert len(done.stderr.splitlines()) == 1
     again = run("export", log, "--to", tmp_path / "out")
-    assert again.returncode == 1
-    assert "is not empty" in again.stderr
+    assert again.stderr.startswith("0 new responses, 0 rejected, 0 of 1 log, ")
+    quiet = run("export", log, "--to", tmp_path / "out", "--quiet")
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+
+
+def test_another_option_is_wrong_usage_and_rewrite_takes_it(
+    log: Path, tmp_path: Path
+) -> None:
+    run("export", log, "--to", tmp_path / "out")
+
+    other = run("export", log, "--to", tmp_path / "out", "--content", "drop")
+    anew = run(
+        "export", log, "--to", tmp_path / "out", "--content", "drop", "--rewrite"
+    )
+
+    assert (other.returncode, anew.returncode) == (2, 0)
+    assert "content='drop': wanted 'keep'" in other.stderr
+    assert toolkit.scan(tmp_path / "out").collect()["content"].null_count() == 2
+
+
+def test_bytes_that_are_missing_are_a_failure_after_the_commit(
+    log: Path, tmp_path: Path
+) -> None:
+    data = log.read_bytes()
+    log.write_bytes(data + b'{"torn')
+    run("export", log, "--to", tmp_path / "out")
+    log.write_bytes(data[::-1])
+
+    done = run("export", log, "--to", tmp_path / "out")
+
+    assert done.returncode == 1
+    assert "gone before its end was read: 6 bytes missing" in done.stderr
+    assert run("export", log, "--to", tmp_path / "out").returncode == 0
 
 
 def test_export_takes_the_options_that_shape_rows(log: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from toolkit import charts, errors, expressions, metrics, schema, testing
     from toolkit.checking import check
+    from toolkit.compacting import compact
     from toolkit.export import export
     from toolkit.expressions import responses
     from toolkit.loaded import Loaded
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from toolkit.report import plot
     from toolkit.scanning import ledger, scan
     from toolkit.validation import validate
+    from toolkit.verifying import verify
 
 __version__ = "0.1.0"
 
@@ -28,6 +30,7 @@ __all__ = [
     "batches",
     "charts",
     "check",
+    "compact",
     "errors",
     "export",
     "expressions",
@@ -41,6 +44,7 @@ __all__ = [
     "schema",
     "testing",
     "validate",
+    "verify",
     "write_rejects",
 ]
 
@@ -49,6 +53,7 @@ _HOMES = {
     "Loaded": "loaded",
     "batches": "loading",
     "check": "checking",
+    "compact": "compacting",
     "export": "export",
     "ledger": "scanning",
     "load": "loading",
@@ -57,6 +62,7 @@ _HOMES = {
     "responses": "expressions",
     "scan": "scanning",
     "validate": "validation",
+    "verify": "verifying",
     "write_rejects": "replay",
 }
 

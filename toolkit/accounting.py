@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -16,7 +17,7 @@ from toolkit.schema import LEDGER
 from toolkit.sniffing import looks_like
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from toolkit.blocks import Decoded, Source
 
@@ -34,9 +35,11 @@ class Account:
 
     SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
-    def __init__(self, logs: Sequence[Source]) -> None:
-        self.logs = logs
-        self.counts: list[Counter[str]] = [Counter() for _ in logs]
+    def __init__(self, logs: Sequence[Source] | Mapping[int, Source]) -> None:
+        self.logs = dict(logs if isinstance(logs, Mapping) else enumerate(logs))
+        self.counts: dict[int, Counter[str]] = {
+            log_id: Counter() for log_id in self.logs
+        }
         self.errors: dict[int, str] = {}
         self.looks: dict[int, str] = {}
         self.codes: dict[str, RejectCount] = {}
@@ -61,6 +64,7 @@ class Account:
             blank=decoded.blank,
             responses=count_equal(decoded.choices.column("choice_position"), 0),
             duplicates=decoded.duplicates,
+            outside=decoded.outside,
             pending_bytes=decoded.pending,
             errors=errors,
             rejected=rejected - errors,
@@ -91,7 +95,7 @@ class Account:
                 "hint": self.hint(log_id),
                 **{name: self.counts[log_id][name] for name in TOTALS},
             }
-            for log_id, log in enumerate(self.logs)
+            for log_id, log in self.logs.items()
         ]
         return pl.DataFrame(rows, schema=LEDGER.polars, orient="row")
 

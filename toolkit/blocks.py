@@ -123,6 +123,7 @@ class Decoded(NamedTuple):
     blank: int
     pending: int = 0  # bytes of an unfinished last line that was left for later
     duplicates: int = 0
+    outside: int = 0  # lines whose response was made outside the range that is wanted
     head: Bytes = b""  # of the first block: the beginning of the log
     error: str | None = None  # what ended the log before its end
 
@@ -135,6 +136,9 @@ class Source(NamedTuple):
 
     path: str
     size: int | None
+    # What changes when the file does: device, inode, size and times, or the tag of an
+    # object; None of what is no file.
+    stamp: tuple[int | str, ...] | None = None
 
     @property
     def name(self) -> str:

@@ -17,6 +17,26 @@ import typer
 from typer.core import TyperGroup
 
 import toolkit
+from toolkit.arguments import (
+    AsCsv,
+    AsJson,
+    By,
+    CreatedUnitOption,
+    Every,
+    Logs,
+    LogsOrExport,
+    OnDamageOption,
+    ResponsePath,
+    Since,
+    Tag,
+    Tz,
+    Until,
+    Wait,
+    log_options,
+    parse_duration,
+    parse_limit,
+    within,
+)
 from toolkit.errors import (
     BusyError,
     DamageWarning,
@@ -25,6 +45,7 @@ from toolkit.errors import (
     OptionError,
     ToolkitError,
     UnsuitableColumnError,
+    clean,
     plural,
 )
 from toolkit.screens import (
@@ -45,7 +66,6 @@ from toolkit.screens import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 FAILURE, USAGE, TOO_MANY_REJECTS, BUSY = 1, 2, 4, 5
 
 HELP = """\
@@ -60,7 +80,9 @@ Look
   check LOG|DIR     account for every line: ledger, rejects, findings
   rejects LOG|DIR   write the refused lines as a log, to be mended
 Keep
-  export LOG        write Parquet, by date, in constant memory
+  export LOG        write Parquet, by date; run again, it adds what is new
+  verify DIR        read an export again, and hold it against its state
+  compact DIR       merge the small parts of closed days
 Tell
   plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF
 Help
@@ -89,34 +111,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Logs = Annotated[list[str], typer.Argument(metavar="LOG...", show_default=False)]
-LogsOrExport = Annotated[
-    list[str], typer.Argument(metavar="LOG...|DIR", show_default=False)
-]
-Every = Annotated[str, typer.Option(help="length of a period: 1h, 1d, 1w, 1mo")]
-By = Annotated[
-    list[str] | None,
-    typer.Option(help="column that names the series; may be repeated  [model]"),
-]
-Tz = Annotated[str, typer.Option(help="time zone in which days begin")]
-Since = Annotated[str | None, typer.Option(help="from this date or time on")]
-Until = Annotated[str | None, typer.Option(help="up to this date or time, exclusive")]
-Tag = Annotated[
-    list[str] | None,
-    typer.Option(help="column tag_NAME from a path of the line: NAME=PATH"),
-]
-ResponsePath = Annotated[
-    str | None, typer.Option(help="where the response stands in a line")
-]
-CreatedUnitOption = Annotated[
-    str, typer.Option(help="unit of created in the log: s, ms, us, ns")
-]
-OnDamageOption = Annotated[
-    str, typer.Option(help="raise, or collect: go on, and exit 1 at the end")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="print CSV")]
 
 
 def version(wanted: bool) -> None:
@@ -219,9 +213,15 @@ def check(
         print_check(checked)
     if checked.failures or checked.ledger["error"].count():
         raise typer.Exit(FAILURE)
-    totals = checked.ledger.select("lines", "rejected").sum().row(0, named=True)
+    hold_limit(limit, checked.ledger.sum().row(0, named=True), max_rejects)
+
+
+def hold_limit(
+    limit: Callable[[int], float] | None, totals: dict[str, int], said: str | None
+) -> None:
+    """Exit 4 if more lines were rejected than were allowed; errors do not count."""
     if limit is not None and totals["rejected"] > limit(totals["lines"]):
-        words(f"{totals['rejected']:,} lines rejected, more than {max_rejects}")
+        words(f"{totals['rejected']:,} lines rejected, more than {said}")
         raise typer.Exit(TOO_MANY_REJECTS)
 
 
@@ -258,31 +258,82 @@ def rejects(
 @app.command()
 def export(
     logs: Logs,
-    to: Annotated[str, typer.Option(help="directory to write, new or empty")],
+    to: Annotated[
+        str, typer.Option(help="directory to write or to add to, or one file .parquet")
+    ],
     content: Annotated[str, typer.Option(help="keep, or drop the text")] = "keep",
     duplicates: Annotated[str, typer.Option(help="drop or keep")] = "drop",
     tag: Tag = None,
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
+    since: Since = None,
+    until: Until = None,
+    max_rejects: Annotated[
+        str | None, typer.Option(help="exit 4 above so many of this run: 10 or 0.1%")
+    ] = None,
+    rewrite: Annotated[
+        bool, typer.Option("--rewrite", help="make it anew, also with other options")
+    ] = False,
+    wait: Wait = "0s",
+    quiet: Annotated[bool, typer.Option("--quiet", help="no closing line")] = False,
     on_damage: OnDamageOption = "raise",
 ) -> None:
-    """Write logs as Parquet, partitioned by the UTC date of created."""
+    """Write logs as Parquet, by the UTC date of created; again: only what is new."""
     started = time.monotonic()
     options = {
         "content": content,
         "duplicates": duplicates,
         "on_damage": on_damage,
+        "rewrite": rewrite,
+        "wait": parse_duration(wait),
+        **within(since, until, "UTC"),
         **log_options(tag, response_path, created_unit),
     }
+    limit = None if max_rejects is None else parse_limit(max_rejects)
     with progress_of("exporting") as progress:
         done = toolkit.export(logs, to=to, progress=progress, **cast("Any", options))
     say_passed_over(done.passed_over)
-    say_hints(done.ledger)
-    totals = done.ledger.select("responses", "rejected").sum().row(0, named=True)
+    say_hints(done.added)
+    totals = done.added.sum().row(0, named=True)
+    if not quiet:
+        words(
+            f"{plural(totals['responses'], 'new response')}, "
+            f"{totals['rejected']:,} rejected, "
+            f"{len(done.added):,} of {plural(done.found, 'log')}, "
+            f"{time.monotonic() - started:.1f} s"
+        )
+    hold_limit(limit, totals, max_rejects)
+
+
+@app.command()
+def verify(
+    directory: Annotated[str, typer.Argument(metavar="DIR", show_default=False)],
+) -> None:
+    """Read an export again, and hold it against its state: a line for each fault."""
+    verified = toolkit.verify(directory)
+    for fault in verified.faults:
+        say(clean(fault))
     words(
-        f"{plural(totals['responses'], 'new response')}, "
-        f"{totals['rejected']:,} rejected, {plural(len(done.ledger), 'log')}, "
-        f"{time.monotonic() - started:.1f} s"
+        f"{plural(verified.rows, 'row')} in {plural(verified.parts, 'part')}, "
+        f"{plural(len(verified.faults), 'fault')}"
+    )
+    if verified.faults:
+        raise typer.Exit(FAILURE)
+
+
+@app.command()
+def compact(
+    directory: Annotated[str, typer.Argument(metavar="DIR", show_default=False)],
+    wait: Wait = "0s",
+) -> None:
+    """Merge the small parts of closed days; readers may go on reading."""
+    if sys.platform != "linux":
+        words("on this system a compaction needs a moment without readers")
+    done = toolkit.compact(directory, wait=parse_duration(wait))
+    kinds = "directory" if done.directories == 1 else "directories"
+    words(
+        f"{done.directories:,} {kinds}: {plural(done.before, 'part')} "
+        f"became {done.after:,}"
     )
 
 
@@ -349,51 +400,6 @@ def sample(
     toolkit.testing.write_sample(target, lines, seed=seed, torn=torn)
     if to is not None:
         words(f"{to} written, {plural(lines, 'line')}")
-
-
-# From what was typed to arguments.
-
-
-def log_options(
-    tag: list[str] | None, response_path: str | None, created_unit: str
-) -> dict[str, Any]:
-    """Gather what was said of the logs; the library checks the words."""
-    return {
-        "tags": parse_tags(tag or []),
-        "response_path": response_path,
-        "created_unit": created_unit,
-    }
-
-
-def within(since: str | None, until: str | None, tz: str) -> dict[str, Any]:
-    """Read a range of time in its zone, so that only the days in it are opened."""
-    # Imported here: polars is not needed for --help.
-    from toolkit.expressions import span
-
-    start, end = span(since, until, tz)
-    return {"since": start, "until": end}
-
-
-def parse_tags(tags: list[str]) -> dict[str, str]:
-    """Read NAME=PATH."""
-    pairs = [tag.partition("=") for tag in tags]
-    for name, equals, path in pairs:
-        if not (name and equals and path):
-            raise OptionError("tag", f"{name}{equals}{path}", wanted="NAME=PATH")
-    return {name: path for name, _, path in pairs}
-
-
-def parse_limit(text: str) -> Callable[[int], float]:
-    """Read a number of lines, or a share of them in percent."""
-    try:
-        number = float(text.removesuffix("%"))
-    except ValueError:
-        number = -1
-    if not 0 <= number < float("inf"):
-        raise OptionError("max_rejects", text, wanted="a count or a share: 10 or 0.1%")
-    if text.endswith("%"):
-        return lambda lines: lines * number / 100
-    return lambda _lines: number
 
 
 def main() -> None:

@@ -11,6 +11,7 @@
     │   ├── UnreadableSourceError      (OSError) the system refuses to read it
     │   ├── StreamReadTwiceError       (ValueError) standard input comes once
     │   └── DamagedLogError            (ValueError) truncated or corrupt compression
+    ├── LogChangedError                a log was cut or rewritten while it was read
     ├── RejectedLineError              (ValueError) one bad line, on_reject="raise"
     ├── MissingPackageError            (ImportError) an extra that is not installed
     ├── PreconditionError              another writer of an object was faster
@@ -29,6 +30,8 @@
     └── (warnings) ToolkitWarning      (UserWarning)
         ├── RejectsWarning             lines were rejected
         ├── DamageWarning              logs were left off, on_damage="collect"
+        │   └── MissingBytesWarning    a log is gone before its end was read
+        ├── ReplacedLogWarning         a log is not the one that it was
         ├── SlowDecoderWarning         a large log, and the kernel was not built
         ├── PassedOverWarning          files were found that are not called like logs
         └── PartialResponsesWarning    choices were picked, so usage may be missing
@@ -195,6 +198,17 @@ class DamagedLogError(SourceError, ValueError):
         self.byte = byte
         self.verified = verified
         self.lines = lines
+
+
+class LogChangedError(ToolkitError):
+    """A log that was cut or rewritten while it was read."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"{source}: was cut or rewritten while it was read: nothing was committed, "
+            "run the same command again"
+        )
+        self.source = source
 
 
 class RejectedLineError(ToolkitError, ValueError):
@@ -372,6 +386,14 @@ class RejectsWarning(ToolkitWarning):
 
 class DamageWarning(ToolkitWarning):
     """Some logs could not be read to their end."""
+
+
+class MissingBytesWarning(DamageWarning):
+    """Logs were replaced or deleted before an export had read their end."""
+
+
+class ReplacedLogWarning(ToolkitWarning):
+    """A log that an export knows was made anew, or rewritten in place."""
 
 
 class SlowDecoderWarning(ToolkitWarning):

@@ -160,8 +160,17 @@ def expand_glob(
 
 def as_source(name: str, status: os.stat_result) -> tuple[Source, Identity]:
     """Describe a file that may be read."""
-    size = status.st_size if stat.S_ISREG(status.st_mode) else None
-    return Source(name, size), (status.st_dev, status.st_ino)
+    identity = (status.st_dev, status.st_ino)
+    if not stat.S_ISREG(status.st_mode):
+        return Source(name, None), identity
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    stamp = (*identity, status.st_size, *times)
+    return Source(name, status.st_size, stamp), identity
+
+
+def as_object(stored: stores.Stored) -> tuple[Source, Identity]:
+    """Describe an object of a store."""
+    return Source(stored.uri, stored.size, (stored.etag,)), stored.uri
 
 
 def status_of(name: str) -> os.stat_result:
@@ -201,7 +210,7 @@ def expand_uri(
     try:
         stored = None if uri.endswith("/") else stores.find_object(uri)
         if stored is not None:
-            yield Source(uri, stored.size), uri
+            yield as_object(stored)
         elif glob.has_magic(uri):
             yield from matching_objects(uri, passed_over)
         elif is_export(uri):
@@ -227,7 +236,7 @@ def matching_objects(
             continue
         if cut == len(path) or LOG_NAME.search(path[-1]):
             matched = True
-            yield Source(stored.uri, stored.size), stored.uri
+            yield as_object(stored)
         else:
             passed_over[ending(path[-1])] += 1
     if not matched:
@@ -278,7 +287,7 @@ def objects_below(
             continue
         if LOG_NAME.search(names[-1]):
             holds_logs = True
-            yield Source(stored.uri, stored.size), stored.uri
+            yield as_object(stored)
         else:
             passed_here[ending(names[-1])] += 1
     if not holds_logs:

@@ -84,18 +84,23 @@ class Reading:
 
     def decoded(self) -> Iterator[Decoded]:
         """Yield the blocks of the logs, decoded, without repeats if that is wanted."""
-        decoder = make_decoder(self.plan)
         seen = make_seen() if self.duplicates == "drop" else None
-        log_id, position = -1, 0
         wanted = first_lines(self.blocks(), self.max_lines)
-        for block, made in decode_all(decoder, wanted, self.threads):
+        for decoded in self.decode(wanted):
+            yield decoded if seen is None else seen.without_repeats(decoded)
+
+    def decode(self, stream: Iterator[Block]) -> Iterator[Decoded]:
+        """Yield blocks decoded, with all that they repeat, and tell the progress."""
+        decoder = make_decoder(self.plan)
+        log_id, position = -1, 0
+        for block, made in decode_all(decoder, stream, self.threads):
             decoded = made._replace(head=block.head, error=block.error)
             if block.log_id != log_id:
                 log_id, position = block.log_id, 0
             if self.progress is not None:
                 self.progress(block.position - position)
             position = block.position
-            yield decoded if seen is None else seen.without_repeats(decoded)
+            yield decoded
 
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks of log after log."""

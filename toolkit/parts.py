@@ -20,9 +20,11 @@ from toolkit.state import CHOICES_DIR, REJECTS_DIR
 from toolkit.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
+    from toolkit.blocks import Decoded
+    from toolkit.expressions import Span
     from toolkit.schema import Table
 
 # Rows wait for their row group until so many bytes are held in all.
@@ -158,6 +160,7 @@ class PartWriter:
             schema,
             compression="zstd",
             compression_level=ZSTD_LEVEL,
+            write_page_checksum=True,
         )
 
     def write_table(self, rows: pa.Table) -> None:
@@ -195,15 +198,49 @@ def in_order(rows: pa.Table) -> pa.Table:
     return rows.combine_chunks().take(created.argsort(kind="stable"))
 
 
+def within(stream: Iterable[Decoded], span: Span) -> Iterator[Decoded]:
+    """Yield blocks without the responses that were made outside a range."""
+    is_open = span == (None, None)
+    for decoded in stream:
+        yield decoded if is_open else within_span(decoded, span)
+
+
+def within_span(decoded: Decoded, span: Span) -> Decoded:
+    """Leave out the responses that were made outside a range, and count them."""
+    first_and_created = ["choice_position", "created"]
+    frame = pl.DataFrame(decoded.choices.select(first_and_created)).select(
+        "choice_position",
+        is_within=pl.all_horizontal(span.conditions()).fill_null(value=False),
+    )
+    outside = frame.filter(~pl.col("is_within"), choice_position=0)
+    if outside.is_empty():
+        return decoded
+    kept = decoded.choices.filter(frame["is_within"].to_arrow())
+    return decoded._replace(choices=kept, outside=len(outside))
+
+
 def split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """Cut rows that are sorted by `created` at the midnights of UTC.
 
     Undated rows go to 1970-01-01: a null partition cannot be opened by pandas.
     """
-    micros = rows.column("created").cast(pa.int64()).fill_null(0)
-    days = pc.divide(micros, MICROSECONDS_A_DAY)
     start = 0
-    for run in pc.value_counts(days).to_pylist():
-        day = EPOCH + timedelta(days=run["values"])
-        yield day.isoformat(), rows.slice(start, run["counts"])
+    for run in pc.value_counts(day_numbers(rows)).to_pylist():
+        yield written_day(run["values"]), rows.slice(start, run["counts"])
         start += run["counts"]
+
+
+def days_of(rows: pa.Table | pa.RecordBatch) -> set[str]:
+    """Return the dates under which rows are written."""
+    return {written_day(number) for number in pc.unique(day_numbers(rows)).to_pylist()}
+
+
+def day_numbers(rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray | pa.Array:
+    """Return the UTC day of each row as the number of days since 1970."""
+    micros = rows.column("created").cast(pa.int64()).fill_null(0)
+    return pc.divide(micros, MICROSECONDS_A_DAY)
+
+
+def written_day(number: int) -> str:
+    """Write a day as the name of its directory does."""
+    return (EPOCH + timedelta(days=number)).isoformat()

@@ -107,7 +107,7 @@ def export_rejects(exports: list[str]) -> Iterator[pl.DataFrame]:
             except (pl.exceptions.PolarsError, OSError) as error:
                 raise DamagedExportError(part, fault="it is unreadable") from error
             yield frame.with_columns(log_id=(pl.col("log_id") + logs).cast(pl.Int32))
-        logs += len(state.logs)
+        logs += state.next_log_id
 
 
 def write_rejects(

@@ -267,7 +267,7 @@ def scan_exports(exports: Sequence[str], within: Span) -> pl.LazyFrame:
             )
         frames.append(frame)
         keys.append(key.filter(pl.col("response_id").is_not_null()))
-        logs += len(state.logs)
+        logs += state.next_log_id
     return pl.concat(frames, how="diagonal")
 
 
@@ -331,7 +331,7 @@ def ledger(exports: Sources) -> pl.DataFrame:
     frames: list[pl.DataFrame] = []
     logs = 0
     for directory in named_sources(exports):
-        frame = read_state(directory).ledger
-        frames.append(frame.with_columns(log_id=pl.col("log_id") + logs))
-        logs += len(frame)
+        state = read_state(directory)
+        frames.append(state.ledger.with_columns(log_id=pl.col("log_id") + logs))
+        logs += state.next_log_id
     return LEDGER.empty().vstack(pl.concat(frames).cast(pl.Schema(LEDGER.polars)))

@@ -541,6 +541,7 @@ LEDGER = Table(
         _total("blank", "lines of white space only", "lines"),
         _total("responses", "lines that became rows", "lines"),
         _total("duplicates", "lines that repeat a response seen before", "lines"),
+        _total("outside", "lines whose response is outside since and until", "lines"),
         _total("errors", "lines in which a provider reports an error", "lines"),
         _total("rejected", "lines refused for any other reason", "lines"),
         _total("choices", "rows of the choices table", "rows"),

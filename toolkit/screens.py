@@ -36,6 +36,13 @@ if TYPE_CHECKING:
     from toolkit.checking import Checked
 
 
+# Of the ledger, what `check` prints.
+COUNTS = (
+    "bytes", "lines", "blank", "responses", "duplicates", "outside", "errors",
+    "rejected", "choices", "pending_bytes",
+)  # fmt: skip
+
+
 def say(text: str) -> None:
     """Print a result."""
     print(text)  # noqa: T201 - the one place that prints
@@ -122,11 +129,7 @@ def print_check(checked: Checked) -> None:
             ("logs", f"{len(checked.ledger):,}", ""),
             *[
                 (name, f"{totals[name]:,}", toolkit.schema.LEDGER[name].description)
-                for name in ("bytes", "lines", "blank", "responses", "duplicates")
-            ],
-            *[
-                (name, f"{totals[name]:,}", toolkit.schema.LEDGER[name].description)
-                for name in ("errors", "rejected", "choices", "pending_bytes")
+                for name in COUNTS
             ],
             ("total_tokens", f"{totals['total_tokens']:,}", "as reported"),
         ],

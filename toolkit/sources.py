@@ -15,14 +15,13 @@ from toolkit import stores
 from toolkit.blocks import STDIN, Block, OnDamage, Piece, Source, whole
 from toolkit.compression import Feed, chunks, codec_of
 from toolkit.errors import SourceError, UnreadableSourceError
+from toolkit.marks import HEAD_BYTES
 from toolkit.native import count_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 BLOCK_BYTES = 4 * 1024 * 1024
-# How much of its beginning tells what a file is that turns out to be no log.
-HEAD_BYTES = 64 * 1024
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -62,11 +61,18 @@ def blocks(
     blocks end before it, and a last one without data carries the error.
     """
     framer = Framer(log_id, source.name, max_line_bytes, block_bytes or BLOCK_BYTES)
+    stream = read(source, framer, verify_first=on_damage == "collect")
+    yield from framed(framer, stream, on_damage)
+
+
+def framed(
+    framer: Framer, stream: Iterator[bytes], on_damage: OnDamage
+) -> Iterator[Block]:
+    """Yield the blocks of a stream; with ``"collect"`` up to the fault that ends it."""
     if on_damage == "raise":
-        yield from framer.frame(read(source, framer))
+        yield from framer.frame(stream)
         return
     faults: list[SourceError] = []
-    stream = read(source, framer, verify_first=True)
     yield from framer.frame(until_fault(stream, faults))
     for fault in faults:
         yield framer.block((), 0, tail=True, error=str(fault))
@@ -120,7 +126,7 @@ class Framer:
 
     def frame(self, stream: Iterable[bytes]) -> Iterator[Block]:
         """Yield the blocks of a stream."""
-        for chunk in without_mark(stream):
+        for chunk in stream if self.offset else without_mark(stream):
             if chunk is BYTE_ORDER_MARK:
                 self.offset = self.unsaid = len(chunk)
                 continue

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from toolkit import stores
 from toolkit.errors import DamagedExportError, NotAnExportError, WriteError
+from toolkit.marks import Mark
 from toolkit.schema import LEDGER, SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 CHOICES_DIR = "choices"
 REJECTS_DIR = "rejects"
@@ -48,37 +49,73 @@ rejects/ holds the lines that could not be read, with their bytes: keep it priva
 
 
 @dataclass(frozen=True)
+class Known:
+    """A log as an export knows it: its row of the ledger, and its mark.
+
+    `stamp` is that of the file when it was found last, and says of an equal one that
+    nothing was written since, if the file had `rested` then: the clock of a file system
+    may tick as seldom as once in two seconds.
+    """
+
+    row: dict[str, Any]
+    path: str
+    stamp: tuple[int | str, ...] | None = None
+    rested: bool = False
+    mark: Mark | None = None  # nothing was read, nothing is known
+    cut: int = 0  # bytes behind the mark that were rejected as truncated
+
+    @property
+    def log_id(self) -> int:
+        """The number of the log in this export."""
+        return int(self.row["log_id"])
+
+    def as_data(self) -> dict[str, object]:
+        """Return what JSON can hold."""
+        return {**vars(self), "mark": self.mark and self.mark._asdict()}
+
+
+def known_of(data: Mapping[str, Any]) -> Known:
+    """Make a known log of what was read from JSON."""
+    stamp, mark = data["stamp"], data["mark"]
+    fields = {
+        "stamp": None if stamp is None else tuple(stamp),
+        "mark": None if mark is None else Mark(**mark),
+    }
+    return Known(**{**data, **fields})
+
+
+@dataclass(frozen=True)
 class State:
     """What was committed: logs, the options that shaped the rows, totals."""
 
     generation: int
-    options: Mapping[str, object]
-    logs: list[dict[str, object]]
+    options: Mapping[str, Any]
+    logs: Sequence[Known]
     schema: int = SCHEMA_VERSION
-    totals: dict[str, int] = field(default_factory=dict)
     run: str | None = None  # in a store: whose parts of this generation count
+    totals: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ledger(self) -> pl.DataFrame:
         """One row per log; see `toolkit.schema.LEDGER`."""
-        return pl.DataFrame(self.logs, schema=LEDGER.polars, orient="row")
+        rows = [log.row for log in self.logs]
+        return pl.DataFrame(rows, schema=LEDGER.polars, orient="row")
+
+    def with_totals(self) -> State:
+        """Return the same with the sums of its ledger."""
+        totals = self.ledger.select(pl.col(pl.Int64).sum()).row(0, named=True)
+        return replace(self, totals=totals)
+
+    @property
+    def next_log_id(self) -> int:
+        """The number of the next log that is new: above those of all that are known."""
+        return max((log.log_id for log in self.logs), default=-1) + 1
 
     @property
     def tags(self) -> dict[str, str]:
         """The tags whose columns the choices have."""
         tags = self.options.get("tags")
         return {**tags} if isinstance(tags, dict) else {}
-
-
-def make_state(
-    generation: int,
-    options: Mapping[str, object],
-    ledger: pl.DataFrame,
-    run: str | None = None,
-) -> State:
-    """Make the state of an export from its ledger."""
-    counts = ledger.select(pl.col(pl.Int64).sum()).row(0, named=True)
-    return State(generation, options, ledger.to_dicts(), totals=counts, run=run)
 
 
 def read_state(directory: str | os.PathLike[str]) -> State:
@@ -94,16 +131,41 @@ def read_state(directory: str | os.PathLike[str]) -> State:
         raise NotAnExportError(name) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DamagedExportError(path, fault=str(error)) from error
+    return parse_state(text, path)
+
+
+NOT_A_STATE = (
+    LookupError,
+    TypeError,
+    ValueError,
+    RecursionError,
+    pl.exceptions.PolarsError,
+)
+
+
+def parse_state(text: str, path: str) -> State:
+    """Read the JSON of a state; the path is for the error."""
     try:
-        state = State(**json.loads(text))
-        if not 1 <= state.schema <= SCHEMA_VERSION or not isinstance(
-            state.options, dict
-        ):
-            raise DamagedExportError(path, fault="it is of another version")
+        data = json.loads(text)
+        logs = [known_of(log) for log in data["logs"]]
+        state = State(**{**data, "logs": logs})
         state.ledger.select("choices").sum()
-    except (TypeError, ValueError, RecursionError, pl.exceptions.PolarsError):
+        is_ours = 1 <= state.schema <= SCHEMA_VERSION
+    except NOT_A_STATE:
         raise DamagedExportError(path, fault="it is not a state") from None
+    if not (is_ours and isinstance(state.options, dict)):
+        raise DamagedExportError(path, fault="it is of another version")
     return state
+
+
+def state_text(state: State) -> str:
+    """Write a state as JSON, each log on a line.
+
+    In ASCII: a name that is no UTF-8 comes as lone surrogates, which escapes carry.
+    """
+    fields = {**vars(state)}
+    logs = ",\n".join(json.dumps(log.as_data()) for log in fields.pop("logs"))
+    return f'{json.dumps(fields, indent=1)[:-2]},\n "logs": [\n{logs}\n]}}\n'
 
 
 def below(directory: str, name: str) -> str:
@@ -131,22 +193,6 @@ def part_paths(directory: str, kind: str) -> list[str]:
     if stores.is_uri(directory):
         return [stored.uri for stored in stores.list_objects(f"{where}/")]
     return [str(path) for path in Path(where).rglob("*.parquet")]
-
-
-def state_text(state: State) -> str:
-    """Write a state as JSON.
-
-    In ASCII: a name that is no UTF-8 comes as lone surrogates, which escapes carry.
-    """
-    return json.dumps(asdict(state), indent=1)
-
-
-def write_state(directory: Path, state: State) -> None:
-    """Replace state.json at once: this commits what was renamed into place before."""
-    staged = directory / STAGING_DIR / STATE_FILE
-    write_synced(staged, state_text(state))
-    staged.replace(directory / STATE_FILE)
-    sync_directory(directory)
 
 
 def write_synced(path: Path, text: str) -> None:

@@ -11,6 +11,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
@@ -28,6 +29,8 @@ from toolkit.errors import (
     WriteError,
     as_text,
 )
+from toolkit.exchanging import exchange, finish_exchanges
+from toolkit.finding import is_export
 from toolkit.state import (
     CHOICES_DIR,
     LOCK_FILE,
@@ -43,7 +46,6 @@ from toolkit.state import (
     read_state,
     state_text,
     sync_directory,
-    write_state,
     write_synced,
 )
 
@@ -53,21 +55,32 @@ if TYPE_CHECKING:
     from toolkit.state import State
 
 KINDS = (CHOICES_DIR, REJECTS_DIR)
+POLL_SECONDS = 0.05
 
 
 class Target(Protocol):
     """Where an export goes; made by `opened_target`, which holds it."""
 
-    staging: Path
+    where: str
     run: str | None
+    state: State | None  # what is committed there
+    generation: int  # of what is committed there, 0 if nothing is
 
-    def commit(self, made: Sequence[Path], state: State) -> None:
-        """Make parts visible that lie in staging, and commit them."""
+    def stage(self) -> Path:
+        """Make the directory in which parts are written."""
+
+    def commit(self, made: Sequence[Path], state: State, *, anew: bool) -> None:
+        """Make parts visible that lie in staging, and commit them.
+
+        Those that were committed before stay, or are replaced if it is made anew.
+        """
 
 
 @contextmanager
-def opened_target(to: str) -> Iterator[Target]:
-    """Take hold of a directory or a prefix that is new or empty."""
+def opened_target(
+    to: str, *, wait: float = 0, rewrite: bool = False
+) -> Iterator[Target]:
+    """Take hold of a directory or a prefix that is new, empty or an export."""
     if stores.is_uri(to):
         with opened_prefix(to.rstrip("/")) as target:
             yield target
@@ -76,11 +89,69 @@ def opened_target(to: str) -> Iterator[Target]:
         # The engines that are to read it cannot open such a path.
         raise OptionError("to", as_text(to), wanted="a path that is UTF-8")
     directory = Path(to)
-    with held_directory(directory), saying_what_failed(directory):
-        yield Directory(directory)
+    with saying_what_failed(to), held_directory(directory, wait):
+        held = Directory(directory, rewrite=rewrite)
+        try:
+            yield held
+        except BaseException:
+            with suppress(OSError):  # else the next run does it
+                held.restore()
+            raise
+        held.restore()
+
+
+@contextmanager
+def saying_what_failed(where: str) -> Iterator[None]:
+    """Turn a refusal of the system into one line."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, ToolkitError):
+            raise
+        raise WriteError(str(error.filename or where), cause=error) from error
 
 
 # A directory.
+
+
+@contextmanager
+def held_directory(directory: Path, wait: float) -> Iterator[None]:
+    """Make a directory and hold its lock; the lock dies with the process."""
+    try:
+        directory.mkdir(parents=True)
+        sync_directory(directory.parent)
+    except FileExistsError:
+        if not directory.is_dir():
+            raise NotEmptyError(str(directory)) from None
+    names = {path.name for path in directory.iterdir()}
+    # Only a run of ours leaves a lock: without one, what is there is the user's.
+    is_left = LOCK_FILE in names and names <= OWN_NAMES
+    if names and not is_left and not is_export(str(directory)):
+        raise NotEmptyError(str(directory))
+    handle = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        take_lock(handle, str(directory), wait)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def take_lock(handle: int, directory: str, wait: float) -> None:
+    """Take a lock, at once or after a while; say who holds it if it stays taken."""
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
+                holder = f"process {holder or 'unknown'}"
+                raise BusyError(directory, holder=holder) from None
+            time.sleep(POLL_SECONDS)
+        else:
+            return
 
 
 class Directory:
@@ -88,84 +159,129 @@ class Directory:
 
     run: str | None = None
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, rewrite: bool = False) -> None:
+        self.where = str(directory)
         self.directory = directory
-        self.staging = fresh_staging(directory)
+        self.staging = directory / STAGING_DIR
+        self.state = None
+        self.generation = 0
+        try:
+            self.state = read_state(directory)
+            self.generation = self.state.generation
+        except NotAnExportError:
+            pass
+        except DamagedExportError:
+            if not rewrite:
+                raise
+            self.generation = max(map(generation_of, self.parts()), default=0)
+        self.restore()
 
-    def commit(self, made: Sequence[Path], state: State) -> None:
+    def parts(self) -> list[str]:
+        """Return all that lies where parts lie."""
+        return [path for kind in KINDS for path in part_paths(self.where, kind)]
+
+    def restore(self) -> None:
+        """Clear away what a run has left that did not come to its end.
+
+        One that did leaves no staging directory.
+        """
+        if not self.staging.exists():
+            return
+        finish_exchanges(self.staging, self.directory)
+        if self.was_committing():
+            for kind in KINDS:
+                staged = part_paths(str(self.staging), kind)
+                if any(generation_of(path) <= self.generation for path in staged):
+                    exchange(self.staging / kind, self.directory / kind)
+        uncommitted = [
+            path for path in self.parts() if generation_of(path) > self.generation
+        ]
+        for path in uncommitted:
+            Path(path).unlink()
+        for kind in KINDS:
+            placed = self.directory / kind
+            placed.mkdir(exist_ok=True)
+            for day in [path for path in placed.iterdir() if path.is_dir()]:
+                sync_directory(day)
+                if not any(day.iterdir()):
+                    day.rmdir()
+            sync_directory(placed)
+        self.remove_staging()
+
+    def remove_staging(self) -> None:
+        """Remove the staging directory; an error names its whole path."""
+        try:
+            shutil.rmtree(self.staging)
+        except OSError as error:
+            raise WriteError(str(self.staging), cause=error) from error
+
+    def was_committing(self) -> bool:
+        """Say whether a state lies in staging that did not get to its place."""
+        try:
+            return read_state(self.staging).generation > self.generation
+        except NotAnExportError:
+            return False
+        except DamagedExportError:  # it was being written
+            return True
+
+    def stage(self) -> Path:
+        """Make the staging directory; it stays until all is committed or undone."""
+        self.staging.mkdir()
+        sync_directory(self.directory)
+        for name in KINDS:
+            (self.staging / name).mkdir()
+            (self.directory / name).mkdir(exist_ok=True)
+        return self.staging
+
+    def commit(self, made: Sequence[Path], state: State, *, anew: bool) -> None:
         """Rename parts into place, sync the directories, and replace state.json."""
+        if not self.staging.exists():
+            self.stage()
+        readme = self.directory / README_FILE
+        if not readme.exists():
+            text = README.format(directory=as_text(self.where))
+            self.put(readme, text)
+        if anew:
+            write_synced(self.staging / STATE_FILE, state_text(state))
+            self.exchange_parts(made)
+        else:
+            self.add_parts(made)
+        self.put(self.directory / STATE_FILE, state_text(state))
+        self.generation = state.generation
+        sync_directory(self.directory)
+        self.remove_staging()
+
+    def put(self, path: Path, text: str) -> None:
+        """Replace a file at once."""
+        staged = self.staging / path.name
+        write_synced(staged, text)
+        staged.replace(path)
+
+    def add_parts(self, made: Sequence[Path]) -> None:
+        """Rename parts into place."""
         for path in made:
             (self.directory / path.parent).mkdir(parents=True, exist_ok=True)
             (self.staging / path).rename(self.directory / path)
-        for parent in sorted({path.parent for path in made}):
-            sync_directory(self.directory / parent)
+        for parent in {self.directory / path.parent for path in made}:
+            sync_directory(parent)
         for name in KINDS:
             sync_directory(self.directory / name)
-        readme = README.format(directory=as_text(str(self.directory)))
-        write_synced(self.directory / README_FILE, readme)
-        write_state(self.directory, state)
-        shutil.rmtree(self.staging)
+
+    def exchange_parts(self, made: Sequence[Path]) -> None:
+        """Put parts in the place of all that were there."""
+        for parent in {self.staging / path.parent for path in made}:
+            sync_directory(parent)
+        for name in KINDS:
+            sync_directory(self.staging / name)
+            exchange(self.staging / name, self.directory / name)
+        sync_directory(self.staging)
+        sync_directory(self.directory)
 
 
-@contextmanager
-def held_directory(directory: Path) -> Iterator[None]:
-    """Make a directory and hold its lock; the lock dies with the process."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        names = {path.name for path in directory.iterdir()}
-        # Only a run of ours leaves a lock: without one, what is there is the user's.
-        is_ours = LOCK_FILE in names and names <= OWN_NAMES
-        if STATE_FILE in names or (names and not is_ours):
-            raise NotEmptyError(str(directory))
-        lock = (directory / LOCK_FILE).open("a+", encoding="ascii")
-    except FileExistsError as error:
-        if isinstance(error, NotEmptyError):
-            raise
-        raise NotEmptyError(str(directory)) from None
-    except OSError as error:
-        raise WriteError(str(directory), cause=error) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            holder = f"process {lock.read().strip() or 'unknown'}"
-            raise BusyError(str(directory), holder=holder) from None
-        # Whoever held the lock a moment ago may have finished.
-        if (directory / STATE_FILE).exists():
-            raise NotEmptyError(str(directory))
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield
-
-
-@contextmanager
-def saying_what_failed(directory: Path) -> Iterator[None]:
-    """Turn a refusal of the system into one line; nothing is left in staging."""
-    try:
-        yield
-    except BaseException as error:
-        shutil.rmtree(directory / STAGING_DIR, ignore_errors=True)
-        if isinstance(error, OSError) and error.filename is not None:
-            raise WriteError(str(error.filename), cause=error) from error
-        if type(error) is OSError:
-            raise WriteError(str(directory), cause=error) from error
-        raise
-
-
-def fresh_staging(directory: Path) -> Path:
-    """Clear away what a run that died has left, and make an empty staging directory."""
-    staging = directory / STAGING_DIR
-    if staging.exists():
-        shutil.rmtree(staging)
-    for name in KINDS:
-        for path in (directory / name).rglob("*.parquet"):
-            if PART_NAME.fullmatch(path.name):
-                path.unlink()
-        (staging / name).mkdir(parents=True)
-        (directory / name).mkdir(exist_ok=True)
-    return staging
+def generation_of(path: str) -> int:
+    """Return the generation of a part by its name; 0 of what is none."""
+    name = PART_NAME.fullmatch(PurePosixPath(path).name)
+    return int(name["generation"]) if name else 0
 
 
 # A prefix in a store.
@@ -209,13 +325,20 @@ class Prefix:
     not touch each other's; the one whose state.json comes second has lost.
     """
 
+    state: State | None = None
+    generation = 0
+
     def __init__(self, uri: str, staging: Path) -> None:
-        self.uri = uri
+        self.uri = self.where = uri
         self.staging = staging
         self.run: str | None = uuid4().hex[:8]
         self.put: list[str] = []
 
-    def commit(self, made: Sequence[Path], state: State) -> None:
+    def stage(self) -> Path:
+        """Return the directory in which parts are written."""
+        return self.staging
+
+    def commit(self, made: Sequence[Path], state: State, *, anew: bool) -> None:  # noqa: ARG002
         """Put the parts, then state.json if no other run has put one."""
         for path in made:
             self.put.append(below(self.uri, path.as_posix()))

@@ -1,0 +1,88 @@
+"""How far a log was read, and the bytes by which it is known again.
+
+A log is known by what it holds: its first bytes, and the last ones before the place up
+to which it was read. Neither its name nor its inode nor its compression says more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import xxhash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+HEAD_BYTES = 64 * 1024
+TAIL_BYTES = 4 * 1024
+
+
+class Mark(NamedTuple):
+    """The place up to which a log was read; offsets are decompressed bytes."""
+
+    offset: int
+    line: int  # number of the next line
+    head: str  # hash of the first bytes, up to the offset
+    tail: str  # hash of the last bytes before the offset
+
+    @property
+    def head_bytes(self) -> int:
+        """How many first bytes of the log `head` is of."""
+        return min(HEAD_BYTES, self.offset)
+
+    @property
+    def tail_bytes(self) -> int:
+        """How many bytes before the offset `tail` is of."""
+        return min(TAIL_BYTES, self.offset)
+
+
+def digest(data: bytes) -> str:
+    """Return the hash of bytes."""
+    return xxhash.xxh3_128_hexdigest(data)
+
+
+class Witness:
+    """Looks at the bytes of a log as they pass, and can then mark a place in it.
+
+    A place is the end of what has passed, or that of the last whole line in it.
+    """
+
+    def __init__(self) -> None:
+        self.size = self.line_end = 0
+        self.head = self.last = self.last_of_line = b""
+
+    def watching(self, stream: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass bytes on, and look at them."""
+        for data in stream:
+            self.see(data)
+            yield data
+
+    def see(self, data: bytes) -> None:
+        """Look at the next bytes."""
+        self.head += data[: HEAD_BYTES - len(self.head)]
+        end = data.rfind(b"\n") + 1
+        if end:
+            self.line_end = self.size + end
+            self.last_of_line = tail(self.last, data[:end])
+        self.last = tail(self.last, data)
+        self.size += len(data)
+
+    def recall(self, head: bytes, last: bytes, size: int) -> None:
+        """Begin behind bytes that were looked at before."""
+        self.head, self.last, self.last_of_line = head, last, last
+        self.size = self.line_end = size
+
+    def mark(self, offset: int, line: int) -> Mark:
+        """Mark a place."""
+        if offset not in {self.size, self.line_end}:
+            message = f"{offset} is neither the end nor that of a line"
+            raise ValueError(message)
+        last = self.last if offset == self.size else self.last_of_line
+        return Mark(offset, line, digest(self.head[:offset]), digest(last))
+
+
+def tail(before: bytes, data: bytes) -> bytes:
+    """Return the last bytes of two pieces."""
+    if len(data) >= TAIL_BYTES:
+        return data[-TAIL_BYTES:]
+    return (before + data)[-TAIL_BYTES:]
