@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from toolkit import expressions
 from toolkit.accounting import passed_over_words, reject_counts
-from toolkit.decoding import DECODER
 from toolkit.errors import clean, plural
 from toolkit.validation import validate
 
@@ -93,7 +92,8 @@ class Loaded:
         ]
 
     def _logs(self, size: int) -> str:
-        text = f"{plural(len(self.ledger), 'log')}, {size:,} bytes, decoder {DECODER}"
+        decoders = ", ".join(self.ledger["decoder"].unique(maintain_order=True))
+        text = f"{plural(len(self.ledger), 'log')}, {size:,} bytes, decoder {decoders}"
         if self.passed_over:
             text += f"; {passed_over_words(self.passed_over)}"
         return text
