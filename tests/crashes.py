@@ -211,10 +211,15 @@ def traced(
     may_go, go = os.pipe()
 
     def import_first() -> None:
-        # Imported here: it starts threads. What it does is no part of the export.
+        # Imported here: it starts threads. What is done once in a process is done.
         import toolkit.cli
 
-        assert all((toolkit.export, toolkit.validate))
+        with tempfile.TemporaryDirectory() as warm:
+            log = Path(warm) / "app.jsonl"
+            for turn in range(2):
+                log.write_bytes(b"".join(map(line, range(turn + 1))))
+                toolkit.export(log, to=Path(warm) / "out")
+            toolkit.compact(Path(warm) / "out")
         os.write(ready, b"x")
         os.read(may_go, 1)
         work()

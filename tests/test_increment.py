@@ -221,6 +221,24 @@ def test_the_parts_of_a_run_hold_the_rows_of_many_logs(logs: Logs) -> None:
     assert len(list((logs.out / "choices").rglob("*.parquet"))) == 1
 
 
+def test_a_file_that_only_has_another_name_is_not_opened(
+    logs: Logs, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "REST_NANOSECONDS", 0)
+    logs.write(gzip.compress(lines("a")), "app.jsonl.1.gz")
+    logs.write(lines("b"))
+    logs.export()
+    logs.path("app.jsonl.1.gz").rename(logs.path("app.jsonl.2.gz"))
+    logs.rotate()
+    read.clear()
+
+    done = logs.export()
+
+    assert (read, len(done.added)) == ([], 0)
+    names = sorted(Path(name).name for name in done.ledger["source"])
+    assert names == ["app.jsonl.1", "app.jsonl.2.gz"]
+
+
 # Torn lines.
 
 

@@ -472,14 +472,106 @@ def test_exports_in_a_store_are_found_by_a_pattern(bucket: Bucket) -> None:
     assert bucket.shown() == ALL
 
 
-def test_a_second_export_into_a_prefix_is_refused(bucket: Bucket) -> None:
-    toolkit.export(bucket.log, to=bucket.out)
-    before = bucket.names()
+def test_a_second_run_adds_what_is_new_and_reads_nothing_else(bucket: Bucket) -> None:
+    grown, other = bucket.put("logs/a.jsonl"), bucket.put("logs/b.jsonl", response("b"))
+    toolkit.export(bucket.uri("logs"), to=bucket.out)
+    bucket.put("logs/a.jsonl", LOG + response("new", 2) + response("r1", 2))
+    bucket.server.forget()
 
-    for to in (bucket.out, f"{bucket.out}/"):
-        with pytest.raises(errors.NotEmptyError, match="is not empty"):
-            toolkit.export(bucket.log, to=to)
-    assert bucket.names() == before
+    done = toolkit.export(bucket.uri("logs"), to=f"{bucket.out}/")
+    read = [request for request in bucket.server.asked if "GET" in request]
+
+    assert bucket.shown() == sorted([*ALL, "b", "new"])
+    assert done.added.select("lines", "responses", "duplicates").row(0) == (2, 1, 1)
+    assert any(grown.removeprefix("s3://") in request for request in read)
+    assert not any(other.removeprefix("s3://") in request for request in read)
+    # Of what is committed only the keys of the day that is written to.
+    parts = [request for request in read if "/choices/" in request and "-0-" in request]
+    assert not [request for request in parts if "date=2026-11-02" not in request]
+    assert toolkit.verify(bucket.out).faults == []
+
+
+def test_a_run_without_news_puts_nothing(bucket: Bucket) -> None:
+    bucket.put("logs/a.jsonl")
+    toolkit.export(bucket.uri("logs"), to=bucket.out)
+    bucket.server.forget()
+
+    done = toolkit.export(bucket.uri("logs"), to=bucket.out)
+
+    assert (len(done.added), done.found) == (0, 1)
+    assert not [request for request in bucket.server.asked if "PUT" in request]
+
+
+def test_a_log_that_was_compressed_in_a_store_is_known_again(bucket: Bucket) -> None:
+    bucket.put("logs/a.jsonl")
+    toolkit.export(bucket.uri("logs"), to=bucket.out)
+    stores.delete_objects([bucket.uri("logs/a.jsonl")])
+    bucket.put("logs/a.jsonl.1.gz", gzip.compress(LOG + response("new")))
+
+    done = toolkit.export(bucket.uri("logs"), to=bucket.out)
+
+    assert bucket.shown() == sorted([*ALL, "new"])
+    assert done.ledger["duplicates"].to_list() == [0]
+
+
+def test_an_export_in_a_store_is_made_anew(bucket: Bucket) -> None:
+    toolkit.export(bucket.log, to=bucket.out)
+
+    with pytest.raises(errors.OptionError, match="--rewrite"):
+        toolkit.export(bucket.log, to=bucket.out, content="drop")
+    toolkit.export(bucket.log, to=bucket.out, content="drop", rewrite=True)
+
+    assert bucket.shown() == ALL
+    assert toolkit.scan(bucket.out).collect()["content"].null_count() == 6
+    assert len(bucket.names("parquet")) == PARTS
+    assert toolkit.verify(bucket.out).faults == []
+
+
+def test_of_two_runs_that_add_at_once_one_wins_and_nothing_stands_twice(
+    bucket: Bucket,
+) -> None:
+    toolkit.export(bucket.log, to=bucket.out)
+    faster = bucket.folder / "faster.jsonl"
+    faster.write_bytes(response("faster"))
+    bucket.log.write_bytes(LOG + response("slow"))
+
+    def overtake(request: str) -> None:
+        if re.fullmatch(r"PUT .*/state\.json", request):
+            bucket.server.before = str
+            toolkit.export(faster, to=bucket.out)
+
+    bucket.server.before = overtake
+    with pytest.raises(errors.BusyError):
+        toolkit.export(bucket.log, to=bucket.out)
+
+    assert bucket.shown() == sorted([*ALL, "faster"])
+    toolkit.export([bucket.log, faster], to=bucket.out)
+    assert bucket.shown() == sorted([*ALL, "faster", "slow"])
+    assert toolkit.verify(bucket.out).faults == []
+
+
+def test_what_a_run_that_died_has_put_is_gone_before_it_could_count(
+    bucket: Bucket,
+) -> None:
+    toolkit.export(bucket.log, to=bucket.out)
+    key = bucket.names("parquet")[0]
+    data, _ = stores.read_object(bucket.uri(key))
+    stray = re.sub("-[0-9a-f]{8}", "-0123abcd", key)
+    bucket.put(stray, data)
+    bucket.log.write_bytes(LOG + response("new"))
+
+    toolkit.export(bucket.log, to=bucket.out)
+
+    assert stray not in bucket.names()
+    assert bucket.shown() == sorted([*ALL, "new"])
+    assert toolkit.verify(bucket.out).faults == []
+
+
+def test_an_export_in_a_store_is_not_compacted(bucket: Bucket) -> None:
+    toolkit.export(bucket.log, to=bucket.out)
+
+    with pytest.raises(errors.OptionError, match="a local disk"):
+        toolkit.compact(bucket.out)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ class Increment:
         known = self.known_now()
         self.note_losses(known)
         logs = [known[log_id] for log_id in sorted(known)]
-        state = State(generation, options, logs, run=self.target.run)
+        first = self.before.first if self.before else generation
+        state = State(generation, options, logs, run=self.target.run, first=first)
         self.state = state.with_totals()
         if self.before is None or made or logs != self.before.logs:
             self.target.commit(made, self.state, anew=self.anew)

@@ -13,8 +13,8 @@ import polars as pl
 from toolkit import stores
 from toolkit.gathering import gathered
 from toolkit.parts import PartWriter
-from toolkit.state import sync_directory
-from toolkit.targets import saying_what_failed, take_lock
+from toolkit.state import saying_what_failed, sync_directory
+from toolkit.targets import take_lock
 from toolkit.validation import validate
 
 if TYPE_CHECKING:

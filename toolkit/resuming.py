@@ -75,7 +75,8 @@ def read_on(
         is_cut = mark is not None and not witness.last.endswith(b"\n")
         rest = witness.watching(rest)
         yield from without_line_end(rest, framer) if is_cut else rest
-        if is_plain and file.seekable() and is_rewritten(feed, witness):
+        is_file = source.stamp is not None and file.seekable()
+        if is_plain and is_file and is_rewritten(feed, witness):
             raise LogChangedError(source.name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -12,15 +13,21 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from toolkit import stores
-from toolkit.errors import DamagedExportError, NotAnExportError, WriteError
+from toolkit.errors import (
+    DamagedExportError,
+    NotAnExportError,
+    ToolkitError,
+    WriteError,
+)
 from toolkit.marks import Mark
 from toolkit.schema import LEDGER, SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 CHOICES_DIR = "choices"
 REJECTS_DIR = "rejects"
+KINDS = (CHOICES_DIR, REJECTS_DIR)
 STAGING_DIR = ".staging"
 LOCK_FILE = ".lock"
 STATE_FILE = "state.json"
@@ -93,6 +100,7 @@ class State:
     logs: Sequence[Known]
     schema: int = SCHEMA_VERSION
     run: str | None = None  # in a store: whose parts of this generation count
+    first: int = 1  # parts of an earlier generation are of a form that was replaced
     totals: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -178,13 +186,19 @@ def parts_of(directory: str, kind: str, state: State) -> list[str]:
     parts = []
     for path in part_paths(directory, kind):
         name = PART_NAME.fullmatch(PurePosixPath(path).name)
-        if name is None or int(name["generation"]) > state.generation:
+        if name is None or not state.first <= generation_of(path) <= state.generation:
             continue
         is_last = int(name["generation"]) == state.generation
         if is_last and name["run"] != state.run:
             continue
         parts.append((int(name["generation"]), int(name["number"]), path))
     return [path for _, _, path in sorted(parts)]
+
+
+def generation_of(path: str) -> int:
+    """Return the generation of a part by its name; 0 of what is none."""
+    name = PART_NAME.fullmatch(PurePosixPath(path).name)
+    return int(name["generation"]) if name else 0
 
 
 def part_paths(directory: str, kind: str) -> list[str]:
@@ -212,3 +226,14 @@ def sync_directory(directory: Path) -> None:
         raise WriteError(str(directory), cause=error) from error
     finally:
         os.close(handle)
+
+
+@contextmanager
+def saying_what_failed(where: str) -> Iterator[None]:
+    """Turn a refusal of the system into one line."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, ToolkitError):
+            raise
+        raise WriteError(str(error.filename or where), cause=error) from error

@@ -6,16 +6,13 @@ and commit them by state.json.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
-import tempfile
 import time
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from uuid import uuid4
 
 from toolkit import stores
 from toolkit.errors import (
@@ -24,26 +21,24 @@ from toolkit.errors import (
     NotAnExportError,
     NotEmptyError,
     OptionError,
-    PreconditionError,
-    ToolkitError,
     WriteError,
     as_text,
 )
 from toolkit.exchanging import exchange, finish_exchanges
 from toolkit.finding import is_export
+from toolkit.prefixes import opened_prefix
 from toolkit.state import (
-    CHOICES_DIR,
+    KINDS,
     LOCK_FILE,
     OWN_NAMES,
-    PART_NAME,
     README,
     README_FILE,
-    REJECTS_DIR,
     STAGING_DIR,
     STATE_FILE,
-    below,
+    generation_of,
     part_paths,
     read_state,
+    saying_what_failed,
     state_text,
     sync_directory,
     write_synced,
@@ -54,7 +49,6 @@ if TYPE_CHECKING:
 
     from toolkit.state import State
 
-KINDS = (CHOICES_DIR, REJECTS_DIR)
 POLL_SECONDS = 0.05
 
 
@@ -98,17 +92,6 @@ def opened_target(
                 held.restore()
             raise
         held.restore()
-
-
-@contextmanager
-def saying_what_failed(where: str) -> Iterator[None]:
-    """Turn a refusal of the system into one line."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, ToolkitError):
-            raise
-        raise WriteError(str(error.filename or where), cause=error) from error
 
 
 # A directory.
@@ -276,116 +259,3 @@ class Directory:
             exchange(self.staging / name, self.directory / name)
         sync_directory(self.staging)
         sync_directory(self.directory)
-
-
-def generation_of(path: str) -> int:
-    """Return the generation of a part by its name; 0 of what is none."""
-    name = PART_NAME.fullmatch(PurePosixPath(path).name)
-    return int(name["generation"]) if name else 0
-
-
-# A prefix in a store.
-
-
-@contextmanager
-def opened_prefix(uri: str) -> Iterator[Prefix]:
-    """Take a prefix under which no export was committed; whoever loses cleans up."""
-    try:
-        refuse_what_is_there(uri)
-        with tempfile.TemporaryDirectory(prefix="toolkit-") as staging:
-            target = Prefix(uri, Path(staging))
-            try:
-                yield target
-            except BaseException:
-                target.withdraw()
-                raise
-    except OSError as error:
-        if isinstance(error, ToolkitError):
-            raise
-        raise WriteError(str(error.filename or uri), cause=error) from error
-
-
-def refuse_what_is_there(uri: str) -> None:
-    """Refuse a prefix that holds a committed export, or anything that is not ours."""
-    if "//" in uri.removeprefix(stores.SCHEME):
-        raise OptionError("to", uri, wanted="an address without an empty name")
-    for stored in stores.list_objects(f"{uri}/"):
-        if stored.uri.endswith("/"):
-            continue  # what a console makes of a new folder
-        first, _, rest = stored.uri.removeprefix(f"{uri}/").partition("/")
-        part = PART_NAME.fullmatch(PurePosixPath(rest).name)
-        if first not in KINDS or part is None or part["run"] is None:
-            raise NotEmptyError(uri)
-
-
-class Prefix:
-    """A prefix of a store: parts are put whole, state.json on a condition.
-
-    The names of the parts end in the number of this run, so that two runs at once do
-    not touch each other's; the one whose state.json comes second has lost.
-    """
-
-    state: State | None = None
-    generation = 0
-
-    def __init__(self, uri: str, staging: Path) -> None:
-        self.uri = self.where = uri
-        self.staging = staging
-        self.run: str | None = uuid4().hex[:8]
-        self.put: list[str] = []
-
-    def stage(self) -> Path:
-        """Return the directory in which parts are written."""
-        return self.staging
-
-    def commit(self, made: Sequence[Path], state: State, *, anew: bool) -> None:  # noqa: ARG002
-        """Put the parts, then state.json if no other run has put one."""
-        for path in made:
-            self.put.append(below(self.uri, path.as_posix()))
-            stores.put_file(self.put[-1], self.staging / path)
-        try:
-            data = state_text(state).encode()
-            stores.put_bytes(below(self.uri, STATE_FILE), data, replaces=None)
-        except PreconditionError:
-            if not self.has_committed():
-                faster = "another run, which was faster"
-                raise BusyError(self.uri, holder=faster) from None
-        except OSError as error:
-            if not self.has_committed():
-                if error.errno == errno.EIO:
-                    # It may still be on its way: the next run clears what lies there.
-                    self.put = []
-                raise
-        put, self.put = set(self.put), []
-        # It is committed: what fails from here on is a convenience.
-        with suppress(OSError):
-            readme = self.staging / README_FILE
-            readme.write_text(README.format(directory=self.uri), encoding="utf-8")
-            stores.put_file(below(self.uri, README_FILE), readme)
-        with suppress(OSError):
-            self.sweep(put)
-
-    def has_committed(self) -> bool:
-        """Ask whose state.json stands: the answer to a put may have been lost."""
-        try:
-            return read_state(self.uri).run == self.run
-        except NotAnExportError:
-            return False
-        except DamagedExportError:
-            self.put = []  # perhaps committed: to leave parts lying does no harm
-            raise
-
-    def sweep(self, committed: set[str]) -> None:
-        """Delete the parts of runs that died: they can no longer be committed."""
-        lying = [path for kind in KINDS for path in part_paths(self.uri, kind)]
-        stores.delete_objects(
-            path
-            for path in lying
-            if path not in committed and PART_NAME.fullmatch(PurePosixPath(path).name)
-        )
-
-    def withdraw(self) -> None:
-        """Delete what this run has put, and nothing else."""
-        put, self.put = self.put, []
-        with suppress(OSError):
-            stores.delete_objects(put)

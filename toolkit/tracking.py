@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 # A file that was written to later than that is looked into, though its stamp is equal.
 REST_NANOSECONDS = 2 * 10**9
 
+# Of a stamp, what a new name does not change: device, inode, size, time of writing.
+FILE_FIELDS = 4
+
 # What a log had is added to what is new; of the others the new value stands.
 ADDED = tuple(name for name in TOTALS if name not in {"bytes", "pending_bytes"})
 
@@ -86,6 +89,7 @@ class Tracker:
         self.on_damage = on_damage
         self.known = {log.log_id: log for log in known}
         self.by_path = {log.path: log for log in known}  # the latest of that name
+        self.by_file = {log.stamp[:FILE_FIELDS]: log for log in known if log.stamp}
         self.free = dict(self.known)  # no file was given to these
         self.given: dict[Source, tuple[Known, bool]] = {}  # and whether more is in it
         self.settle()
@@ -96,6 +100,10 @@ class Tracker:
         for source in named:
             log = self.by_path.get(source.path)
             if log is not None and self.is_unchanged(log, source):
+                self.give(source, log, has_more=False)
+        for source in named:
+            log = self.by_file.get((source.stamp or ())[:FILE_FIELDS])
+            if log is not None and self.is_renamed(log, source):
                 self.give(source, log, has_more=False)
         for source in named:
             log = self.by_path.get(source.path)
@@ -110,6 +118,12 @@ class Tracker:
         """Say whether a file needs no look into it; one that is damaged needs it."""
         is_whole = self.on_damage == "collect" or log.row["error"] is None
         return log.rested and log.stamp == source.stamp and is_whole
+
+    def is_renamed(self, log: Known, source: Source) -> bool:
+        """Say whether a file only has another name: no content was written since."""
+        is_whole = self.on_damage == "collect" or log.row["error"] is None
+        is_free = log.log_id in self.free and source not in self.given
+        return is_free and log.rested and is_whole and log.path != source.path
 
     def give(self, source: Source, log: Known, *, has_more: bool) -> None:
         """Take a file for a known log."""
