@@ -62,7 +62,7 @@ def test_the_help_fits_one_screen(arguments: tuple[str, ...]) -> None:
 
 
 def test_every_command_of_the_help_exists_and_has_its_own() -> None:
-    for command in ("tokens", "check", "export", "plot", "schema", "sample"):
+    for command in ("tokens", "check", "export", "verify", "compact", "plot", "sample"):
         done = run(command, "--help")
         assert done.returncode == 0
         assert "Usage:" in done.stdout

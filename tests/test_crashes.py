@@ -226,3 +226,40 @@ def test_an_exchange_that_was_cut_off_is_undone_or_finished(
     placed = [path.name for path in (directory / "choices").iterdir()]
     staged = [path.name for path in (staging / "choices").iterdir()]
     assert (placed, staged) == ((["old"], ["new"]) if step == 1 else (["new"], ["old"]))
+
+
+def test_all_is_synced_before_its_rename_and_its_directory_before_the_commit(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    done: list[tuple[str, str]] = []
+    real = {"fsync": os.fsync, "rename": Path.rename, "replace": Path.replace}
+
+    def fsync(handle: int) -> None:
+        done.append(("sync", str(Path(f"/proc/self/fd/{handle}").readlink())))
+        real["fsync"](handle)
+
+    def moving(name: str) -> object:
+        def move(path: Path, to: Path) -> Path:
+            done.append(("move", str(path)))
+            done.append(("to", str(to)))
+            return real[name](path, to)
+
+        return move
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        patch.setattr(Path, "rename", moving("rename"))
+        patch.setattr(Path, "replace", moving("replace"))
+        toolkit.export(log, to=out)
+
+    moved = [path for what, path in done if what == "move"]
+    assert len(moved) == 3  # a part, README.txt and state.json
+    for path in moved:
+        assert done.index(("sync", path)) < done.index(("move", path))
+    commit = done.index(("to", str(out / "state.json")))
+    (part,) = (out / "choices").rglob("*.parquet")
+    placed = done.index(("to", str(part)))
+    for directory in (part.parent, out / "choices"):
+        assert placed < done.index(("sync", str(directory)), placed) < commit
+    assert done[-1] == ("sync", str(out))

@@ -72,8 +72,7 @@ HELP = """\
 usage: toolkit COMMAND [OPTIONS] ...        toolkit COMMAND --help says more
 
 Logs of LLM chat completions as dataframes: right to the token, nothing lost.
-LOG is a file, a directory, a glob or - (plain, .gz, .zst); DIR is an export.
-Both may be an address, s3://bucket/key.
+LOG is a file, a directory, a glob or -, DIR an export; also s3://bucket/key.
 
 Look
   tokens LOG|DIR    sum the tokens of each model in each period
@@ -93,6 +92,7 @@ Help
 Examples
   toolkit tokens logs/ --every 1w --by model
   toolkit export 'logs/*.jsonl.gz' --to parquet/
+  toolkit plot token_usage parquet/ --to usage.png
 """
 
 

@@ -91,7 +91,8 @@ def opened_target(
             with suppress(OSError):  # else the next run does it
                 held.restore()
             raise
-        held.restore()
+        if held.staging.exists():  # what was read was nothing new
+            held.remove_staging()
 
 
 # A directory.
