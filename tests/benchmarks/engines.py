@@ -76,6 +76,12 @@ from (
 """
 
 
+DUCKDB_EXPORT = """
+copy (select *, make_timestamp(created * 1000000)::date as date from ({query}))
+to '{to}' (format parquet, partition_by (date), compression zstd, compression_level 1)
+"""
+
+
 def make_log(path: Path, lines: int, words: int, bad: float = 0.0) -> int:
     """Write a log, every response with one choice; return the sum of its tokens."""
     random = Random(7)
@@ -184,6 +190,28 @@ def read_pandas(path: str) -> tuple[int, int]:
     return len(frame), int(sum(usage["total_tokens"] for usage in frame["usage"]))
 
 
+# The same of what they wrote as Parquet, by date.
+
+
+def export_toolkit(path: str) -> tuple[int, int]:
+    import toolkit
+
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
+        done = toolkit.export(path, to=folder)
+        return done.ledger["choices"].sum(), done.ledger["total_tokens"].sum()
+
+
+def export_duckdb(path: str) -> tuple[int, int]:
+    import duckdb
+
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
+        query = DUCKDB_EXPORT.format(query=DUCKDB.format(path=path), to=f"{folder}/out")
+        duckdb.sql(query)
+        sums = f"select count(*), sum(total_tokens) from '{folder}/out/**/*.parquet'"
+        rows, tokens = duckdb.sql(sums).fetchall()[0]
+        return rows, tokens
+
+
 ENGINES: dict[str, Callable[[str], tuple[int, int]]] = {
     "toolkit": read_toolkit,
     "DuckDB": read_duckdb,
@@ -191,11 +219,15 @@ ENGINES: dict[str, Callable[[str], tuple[int, int]]] = {
     "polars": read_polars,
     "pandas": read_pandas,
 }
-# (name, words of a message, suffix, share of bad lines, engines)
+EXPORTS: dict[str, Callable[[str], tuple[int, int]]] = {
+    "toolkit to Parquet": export_toolkit,
+    "DuckDB to Parquet": export_duckdb,
+}
+# (name, words of a message, suffix, share of bad lines, engines, ours first)
 WORKS = (
-    ("plain", 180, ".jsonl", 0.0, tuple(ENGINES)),
+    ("plain", 180, ".jsonl", 0.0, (*ENGINES, *EXPORTS)),
     ("short lines", 4, ".jsonl", 0.0, ("toolkit", "DuckDB")),
-    ("gzip", 180, ".jsonl.gz", 0.0, ("toolkit", "DuckDB")),
+    ("gzip", 180, ".jsonl.gz", 0.0, ("toolkit", "DuckDB", *EXPORTS)),
     ("1 % bad", 180, ".jsonl", 0.01, ("toolkit",)),
 )
 
@@ -217,7 +249,7 @@ def run_engine(engine: str, path: str) -> None:
     import warnings
 
     warnings.simplefilter("ignore")
-    read = ENGINES[engine]
+    read = {**ENGINES, **EXPORTS}[engine]
     with tempfile.TemporaryDirectory() as folder:
         warm = Path(folder) / "warm.jsonl"
         make_log(warm, 1000, 10)
@@ -241,7 +273,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--engine", choices=ENGINES)
+    parser.add_argument("--engine", choices=(*ENGINES, *EXPORTS))
     parser.add_argument("path", nargs="?")
     given = parser.parse_args()
     if given.engine:
@@ -255,7 +287,7 @@ def main() -> None:
 
     print(f"decoder {DECODER}, {given.lines:,} responses, {given.rounds} rounds\n")
     print(
-        f"{'work':12}{'engine':9}{'MB/s':>7}{'MB/CPU s':>10}{'peak MB':>9}{'ratio':>7}"
+        f"{'work':12}{'engine':19}{'MB/s':>7}{'MB/CPU s':>10}{'peak MB':>9}{'ratio':>7}"
     )
     with tempfile.TemporaryDirectory() as folder:
         plain = 0.0
@@ -272,19 +304,23 @@ def main() -> None:
             for _ in range(given.rounds):
                 for name in engines:
                     took[name].append(measure(name, str(path)))
-            ours = median(one["wall"] for one in took["toolkit"])
-            plain = plain or ours / size
+            walls = {
+                name: median(one["wall"] for one in figures)
+                for name, figures in took.items()
+            }
+            plain = plain or walls["toolkit"] / size
             for name, figures in took.items():
                 right = all(
                     (one["rows"], one["tokens"]) == (given.lines, tokens)
                     for one in figures
                 )
-                wall = median(one["wall"] for one in figures)
+                wall = walls[name]
+                ours = walls["toolkit to Parquet" if name in EXPORTS else "toolkit"]
                 cpu = median(one["cpu"] for one in figures)
                 peak = median(one["peak"] for one in figures)
                 ratio = wall / ours if name != "toolkit" else plain * size / ours
                 print(
-                    f"{work:12}{name:9}{size / wall:7,.0f}{size / cpu:10,.0f}"
+                    f"{work:12}{name:19}{size / wall:7,.0f}{size / cpu:10,.0f}"
                     f"{peak:9,.0f}{ratio:7.2f}" + ("" if right else "  WRONG RESULT"),
                     flush=True,
                 )
