@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from toolkit.expressions import Span
     from toolkit.schema import Table
 
-# Rows wait for their row group until so many bytes are held in all.
+# Rows of a date wait for their row group until they are so many bytes,
+ROW_GROUP_BYTES = 32 * 1024 * 1024
+# or those of all dates so many.
 HELD_BYTES = 128 * 1024 * 1024
 # Files that are open at once; a log may reach over more days than that.
 OPEN_PARTS = 128
@@ -49,7 +51,6 @@ class Parts:
         self.choices = Waiting(table.arrow)
         self.rejects = Waiting(REJECTS.arrow)
         self.by_date: dict[str, list[pa.Table]] = {}
-        self.held = 0  # bytes in by_date
         self.writers: dict[str, PartWriter] = {}
         self.rejects_writer: PartWriter | None = None
         self.made: list[Path] = []
@@ -80,17 +81,20 @@ class Parts:
         validate(pl.DataFrame(rows), table=self.table)
         for day, part in split_by_date(in_order(rows)):
             self.by_date.setdefault(day, []).append(part)
-        self.held += rows.nbytes
-        if self.held >= HELD_BYTES:
-            self.write_dates()
+        sizes = {
+            day: sum(table.nbytes for table in tables)
+            for day, tables in self.by_date.items()
+        }
+        least = 0 if sum(sizes.values()) >= HELD_BYTES else ROW_GROUP_BYTES
+        if days := [day for day, size in sorted(sizes.items()) if size >= least]:
+            self.write_dates(days)
 
-    def write_dates(self) -> None:
-        """Write what is held of each date as a row group, once the last ones are."""
+    def write_dates(self, days: Iterable[str]) -> None:
+        """Write what is held of some dates as row groups, once the last ones are."""
         self.wait()
-        for day, tables in sorted(self.by_date.items()):
-            writer = self.writer(day)
+        for day in days:
+            tables, writer = self.by_date.pop(day), self.writer(day)
             self.written.append(self.writing.submit(write_in_order, writer, tables))
-        self.by_date, self.held = {}, 0
 
     def wait(self) -> None:
         """Wait until all that was held is written, and raise what came of it."""
@@ -139,7 +143,7 @@ class Parts:
         """Write all that waits and finish every part."""
         if len(rows := self.choices.take()):
             self.pass_gate(rows)
-        self.write_dates()
+        self.write_dates(sorted(self.by_date))
         if len(rows := self.rejects.take()):
             self.write_rejects(rows)
         self.wait()
