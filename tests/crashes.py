@@ -46,6 +46,8 @@ CALLS = (
     "close", "ftruncate", "mkdir", "mkdirat", "unlink", "unlinkat", "rmdir",
 )  # fmt: skip
 ERRORS = {"ENOSPC": "No space left on device", "EIO": "Input/output error"}
+# A call by which threads wake each other: no disk lets it fail.
+NO_FILE = re.compile(r"<(anon_inode|pipe|socket):")
 DAY = 86_400
 MOST_SECONDS = 60
 FIRST_DAY = 1_760_000_000
@@ -226,7 +228,7 @@ def traced(
 
     process = forked(import_first, said)
     os.read(is_ready, 1)
-    strace = ["strace", "-f", "-q", "-y", "-o", str(trace), "-p", str(process)]
+    strace = ["strace", "-f", "-y", "-q", "-o", str(trace), "-p", str(process)]
     with subprocess.Popen([*strace, *options], stderr=subprocess.PIPE) as tracer:
         status = Path(f"/proc/{process}/status")
         while "TracerPid:\t0\n" in status.read_text():
@@ -252,14 +254,19 @@ def faults_of(scenario: Scenario, folder: Path, *, every: int) -> Iterator[Fault
     shutil.rmtree(folder)
     if code:
         raise Failed("a run without a fault failed:", said)
-    counts = Counter(re.findall(r"^\d+ +(\w+)\(", trace, re.MULTILINE))
+    # strace counts the calls of each thread for itself.
+    counts: Counter[tuple[str, str]] = Counter()
+    of_files = set()
+    for thread, call, rest in re.findall(r"^(\d+) +(\w+)\((.*)", trace, re.MULTILINE):
+        counts[thread, call] += 1
+        if not NO_FILE.search(rest):
+            of_files.add((call, counts[thread, call]))
     turn = 0
-    for call in sorted(counts):
-        for number in range(1, counts[call] + 1):
-            for what in (*ERRORS, "KILL"):
-                turn += 1
-                if turn % every == 0:
-                    yield Fault(call, number, what)
+    for call, number in sorted(of_files):
+        for what in (*ERRORS, "KILL"):
+            turn += 1
+            if turn % every == 0:
+                yield Fault(call, number, what)
 
 
 def try_fault(scenario: Scenario, fault: Fault, folder: Path) -> None:
@@ -268,10 +275,12 @@ def try_fault(scenario: Scenario, fault: Fault, folder: Path) -> None:
     work = scenario.command(folder)
     calls = f"trace={fault.call}"
     code, said, trace = traced(work, folder, "-e", calls, "-e", fault.injection())
-    was_met = "(INJECTED)" in trace or code == -signal.SIGKILL
-    # A wake-up of a thread passes through no file: no disk lets it fail.
-    is_of_file = not re.search(r"<anon_inode:.*\(INJECTED\)", trace)
-    if was_met and is_of_file and fault.what in ERRORS:
+    met = [call for call in trace.splitlines() if "(INJECTED)" in call]
+    if any(map(NO_FILE.search, met)):
+        # It came at another time than when it was counted: threads take turns.
+        shutil.rmtree(folder)
+        return
+    if met and fault.what in ERRORS:
         is_said = ERRORS[fault.what] in said and str(folder) in said
         if code == 1 and not is_said and "output:" not in said:
             raise Failed("exit 1 without path and reason:", said)

@@ -142,7 +142,9 @@ def test_parts_that_were_not_committed_are_removed_and_written_again(
     toolkit.export(log, to=out)
     (out / "state.json").write_bytes(state)  # as it was before the commit
     (out / ".staging").mkdir()
-    (out / "choices" / "date=2030-01-01").mkdir()
+    strange = out / "choices" / "date=2030-01-01" / "2-7.parquet"
+    strange.parent.mkdir()
+    shutil.copyfile(part, strange)
     (out / "choices" / "mine.txt").touch()
 
     toolkit.export(log, to=out)
@@ -196,6 +198,23 @@ def test_an_export_stays_as_it_was_until_its_new_form_is_committed(
     assert ids(out) == ["a", "b"]
     assert toolkit.scan(out).collect()["content"].null_count() == 0
     assert toolkit.rejects(out).height == 1
+
+
+def test_where_no_exchange_is_offered_a_form_is_replaced_in_steps(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_offered(*_paths: Path) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(exchanging, "exchange_at_once", not_offered)
+    out = tmp_path / "out"
+    toolkit.export(log, to=out)
+
+    toolkit.export(log, to=out, content="drop", rewrite=True)
+
+    assert ids(out) == ["a", "b"]
+    assert toolkit.scan(out).collect()["content"].null_count() == 2
+    assert toolkit.verify(out).faults == []
 
 
 def refuse_to_restore(out: Path) -> object:
