@@ -62,8 +62,8 @@ pub struct Decoder {
 }
 
 const SIZED_BYTES: usize = 1 << 20;
-/// Places in a line are noted in 32 bits.
-const FAST_BYTES: usize = u32::MAX as usize;
+/// A longer line goes the strict way: places in it, and in its texts, are of 32 bits.
+const FAST_BYTES: usize = 256 * 1024 * 1024;
 /// Verdicts on a last line that more bytes could still change.
 const UNFINISHED: [&str; 4] = ["truncated", "invalid_utf8", "too_deep", "line_too_long"];
 
