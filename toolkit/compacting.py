@@ -139,7 +139,7 @@ def rebuild(directory: Path, folder: Folder) -> int:
         if str(path) not in merged:
             os.link(path, staged / path.name)
     rows = write_merged(merged, staged / next_name(folder.parts), folder)
-    if rows != sum(pq.read_metadata(part).num_rows for part in merged):
+    if rows != sum(map(rows_of, merged)):
         raise DamagedExportError(str(placed), fault="its parts changed meanwhile")
     sync_directory(staged)
     exchange(staged, placed)
@@ -148,6 +148,12 @@ def rebuild(directory: Path, folder: Folder) -> int:
     for path in staged.iterdir():
         path.unlink()
     return len(folder.parts) - len(merged) + 1
+
+
+def rows_of(part: str) -> int:
+    """Return how many rows a part says that it has."""
+    with Path(part).open("rb") as data:
+        return int(pq.read_metadata(data).num_rows)
 
 
 def next_name(parts: Sequence[str]) -> str:
@@ -193,7 +199,11 @@ def write_merged(parts: Sequence[str], to: Path, folder: Folder) -> int:
 def batches(part: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a part, whose pages are verified."""
     try:
-        with pq.ParquetFile(part, page_checksum_verification=True) as file:
+        # Opened here: Arrow does not say why a file could not be closed.
+        with (
+            Path(part).open("rb") as data,
+            pq.ParquetFile(data, page_checksum_verification=True) as file,
+        ):
             if not file.schema_arrow.equals(schema):
                 raise DamagedExportError(part, fault="its columns are others")
             yield from file.iter_batches()
