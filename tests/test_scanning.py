@@ -255,6 +255,15 @@ def test_a_range_that_means_nothing_is_refused(week: Path) -> None:
         toolkit.scan(week, since="soon")
 
 
+def test_a_range_that_ends_before_it_begins_is_refused(week: Path) -> None:
+    with pytest.raises(OptionError, match="until='2026-11-01'"):
+        toolkit.scan(week, since="2026-11-03", until="2026-11-01")
+
+    assert (
+        toolkit.scan(week, since="2026-11-03", until="2026-11-03").collect().is_empty()
+    )
+
+
 # --- Exports --------------------------------------------------------------------------
 
 

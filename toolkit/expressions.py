@@ -135,7 +135,10 @@ class Span(NamedTuple):
 
 def span(since: Moment, until: Moment, tz: str = "UTC") -> Span:
     """Read a range of `created`, or raise `OptionError`."""
-    return Span(moment("since", since, tz), moment("until", until, tz))
+    start, end = moment("since", since, tz), moment("until", until, tz)
+    if start is not None and end is not None and start > end:
+        raise OptionError("until", str(until), wanted=f"no time before since, {since}")
+    return Span(start, end)
 
 
 def moment(name: str, value: Moment, tz: str) -> datetime | None:
