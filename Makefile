@@ -56,7 +56,7 @@ demo: .venv/ready
 	@echo "next      $(BIN)/toolkit check data/sample"
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical
 
 check: .venv/ready-dev
 	$(BIN)/ruff check .
