@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from toolkit import charts, errors, expressions, metrics, schema, testing
+    from toolkit import charts, errors, expressions, metrics, ranges, schema, testing
     from toolkit.checking import check
     from toolkit.compacting import compact
     from toolkit.export import export
@@ -38,6 +38,7 @@ __all__ = [
     "load",
     "metrics",
     "plot",
+    "ranges",
     "rejects",
     "responses",
     "scan",

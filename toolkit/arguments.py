@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -23,8 +23,19 @@ By = Annotated[
     typer.Option(help="column that names the series; may be repeated  [model]"),
 ]
 Tz = Annotated[str, typer.Option(help="time zone in which days begin")]
-Since = Annotated[str | None, typer.Option(help="from this date or time on")]
-Until = Annotated[str | None, typer.Option(help="up to this date or time, exclusive")]
+Since = Annotated[
+    str | None, typer.Option(help="from this date or time on; 7d: from 7 days ago")
+]
+Until = Annotated[
+    str | None, typer.Option(help="up to this date, time or 7d, exclusive")
+]
+Last = Annotated[
+    str | None,
+    typer.Option(help="the last complete day, week, month or quarter of the zone"),
+]
+Now = Annotated[
+    str | None, typer.Option(help="the time that --last and 7d count from  [clock]")
+]
 Tag = Annotated[
     list[str] | None,
     typer.Option(help="column tag_NAME from a path of the line: NAME=PATH"),
@@ -54,12 +65,19 @@ def log_options(
     }
 
 
-def within(since: str | None, until: str | None, tz: str) -> dict[str, Any]:
+def within(
+    since: str | None,
+    until: str | None,
+    tz: str,
+    *,
+    last: str | None = None,
+    now: str | None = None,
+) -> dict[str, Any]:
     """Read a range of time in its zone, so that only the days in it are opened."""
     # Imported here: polars is not needed for --help.
-    from toolkit.expressions import span
+    from toolkit.ranges import chosen
 
-    start, end = span(since, until, tz)
+    start, end = chosen(cast("Any", last), since, until, tz, now=now)
     return {"since": start, "until": end}
 
 

@@ -23,8 +23,10 @@ from toolkit.arguments import (
     By,
     CreatedUnitOption,
     Every,
+    Last,
     Logs,
     LogsOrExport,
+    Now,
     OnDamageOption,
     ResponsePath,
     Since,
@@ -149,6 +151,8 @@ def tokens(
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
+    last: Last = None,
+    now: Now = None,
     tag: Tag = None,
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
@@ -160,15 +164,14 @@ def tokens(
     series = by or ["model"]
     if as_json and as_csv:
         raise OptionError("csv", as_csv, wanted="either --json or --csv")
-    toolkit.metrics.check_options(
-        every=every, by=series, tz=tz, since=since, until=until
-    )
+    span = within(since, until, tz, last=last, now=now)
+    toolkit.metrics.check_options(every=every, by=series, tz=tz, **span)
     options = log_options(tag, response_path, created_unit)
     with progress_of("reading") as progress:
         usage = toolkit.metrics.token_usage(
             toolkit.scan(
                 logs,
-                **within(since, until, tz),
+                **span,
                 on_damage=cast("Any", on_damage),
                 progress=progress,
                 **options,
@@ -176,8 +179,7 @@ def tokens(
             every=every,
             by=series,
             tz=tz,
-            since=since,
-            until=until,
+            **span,
         )
     if as_json:
         say(to_json(usage.to_dicts()))
@@ -346,6 +348,8 @@ def plot(
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
+    last: Last = None,
+    now: Now = None,
     tag: Tag = None,
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
@@ -365,8 +369,7 @@ def plot(
             every=every,
             by=by or ["model"],
             tz=tz,
-            since=since,
-            until=until,
+            **within(since, until, tz, last=last, now=now),
             on_damage=cast("Any", on_damage),
             progress=progress,
             **log_options(tag, response_path, created_unit),

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toolkit.blocks import Block
-    from toolkit.expressions import Span
     from toolkit.loading import Reading
+    from toolkit.ranges import Span
     from toolkit.state import Known
     from toolkit.targets import Target
 

@@ -20,20 +20,19 @@ from toolkit.errors import (
 from toolkit.expressions import (
     check_columns,
     check_period,
-    check_zone,
     first_choice,
     period,
     period_end,
-    span,
     warn_of_picked_choices,
 )
+from toolkit.ranges import check_zone, span
 from toolkit.schema import CHOICES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toolkit.blocks import ArrowStream
-    from toolkit.expressions import Moment
+    from toolkit.ranges import Moment
 
 
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"

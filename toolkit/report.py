@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from toolkit import charts, metrics
 from toolkit.blocks import check_word
-from toolkit.expressions import span
+from toolkit.ranges import span
 from toolkit.scanning import scan
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from toolkit.blocks import CreatedUnit, OnDamage
-    from toolkit.expressions import Moment
     from toolkit.finding import Sources
     from toolkit.metrics import Choices
+    from toolkit.ranges import Moment
 
 
 class Shown(NamedTuple):
