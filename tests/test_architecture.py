@@ -16,7 +16,16 @@ PACKAGE = Path(__file__).parents[1] / "toolkit"
 
 FLOORS = (
     {"errors", "_kernel"},
-    {"schema", "stores", "compression", "sniffing", "native", "marks", "exchanging"},
+    {
+        "schema",
+        "stores",
+        "compression",
+        "sniffing",
+        "native",
+        "marks",
+        "exchanging",
+        "gates",
+    },
     {"blocks"},
     {
         "values",
@@ -29,7 +38,7 @@ FLOORS = (
         "ranges",
     },
     {"reference", "validation", "expressions", "state", "resuming"},
-    {"decoding", "prefixes"},
+    {"decoding", "prefixes", "configuration"},
     {"accounting", "targets"},
     {"loaded", "tracking"},
     {"loading"},

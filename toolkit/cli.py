@@ -21,6 +21,7 @@ from toolkit.arguments import (
     AsCsv,
     AsJson,
     By,
+    Config,
     CreatedUnitOption,
     Every,
     Last,
@@ -36,11 +37,11 @@ from toolkit.arguments import (
     Wait,
     log_options,
     parse_duration,
-    parse_limit,
     within,
 )
 from toolkit.errors import (
     BusyError,
+    ConfigurationError,
     DamageWarning,
     MissingColumnsError,
     MissingPackageError,
@@ -55,6 +56,7 @@ from toolkit.screens import (
     print_check,
     print_csv,
     print_schema,
+    print_settings,
     print_usage,
     progress_of,
     say,
@@ -87,7 +89,7 @@ Keep
 Tell
   plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF
 Help
-  schema            print the data dictionary
+  schema, config    print the data dictionary; the settings and their origin
   sample            write a log to try things on
   --version         print versions
 
@@ -145,6 +147,7 @@ def start(
 
 @app.command()
 def tokens(
+    ctx: typer.Context,
     logs: LogsOrExport,
     every: Every = "1d",
     by: By = None,
@@ -159,6 +162,7 @@ def tokens(
     on_damage: OnDamageOption = "raise",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
+    config: Config = None,  # noqa: ARG001 - its callback has read it
 ) -> None:
     """Sum the tokens of each model in each period; a response counts once."""
     series = by or ["model"]
@@ -166,7 +170,7 @@ def tokens(
         raise OptionError("csv", as_csv, wanted="either --json or --csv")
     span = within(since, until, tz, last=last, now=now)
     toolkit.metrics.check_options(every=every, by=series, tz=tz, **span)
-    options = log_options(tag, response_path, created_unit)
+    options = log_options(ctx, tag, response_path, created_unit)
     with progress_of("reading") as progress:
         usage = toolkit.metrics.token_usage(
             toolkit.scan(
@@ -191,6 +195,7 @@ def tokens(
 
 @app.command()
 def check(
+    ctx: typer.Context,
     logs: LogsOrExport,
     max_rejects: Annotated[
         str | None, typer.Option(help="exit 4 above so many: 10 or 0.1%")
@@ -199,14 +204,15 @@ def check(
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
     as_json: AsJson = False,
+    config: Config = None,  # noqa: ARG001 - its callback has read it
 ) -> None:
     """Account for every line: ledger, rejects, pandera's verdict, findings."""
-    limit = None if max_rejects is None else parse_limit(max_rejects)
+    limit = limit_of(max_rejects)
     with progress_of("reading") as progress:
         checked = toolkit.check(
             logs,
             progress=progress,
-            **log_options(tag, response_path, created_unit),
+            **log_options(ctx, tag, response_path, created_unit),
         )
     if as_json:
         say(to_json(check_data(checked)))
@@ -215,6 +221,14 @@ def check(
     if checked.failures or checked.ledger["error"].count():
         raise typer.Exit(FAILURE)
     hold_limit(limit, checked.ledger.sum().row(0, named=True), max_rejects)
+
+
+def limit_of(max_rejects: str | None) -> Callable[[int], float] | None:
+    """Read how many lines may be rejected."""
+    # Imported here: it is not needed for --help.
+    from toolkit.gates import parse_limit
+
+    return None if max_rejects is None else parse_limit(max_rejects)
 
 
 def hold_limit(
@@ -228,6 +242,7 @@ def hold_limit(
 
 @app.command()
 def rejects(
+    ctx: typer.Context,
     logs: LogsOrExport,
     code: Annotated[str | None, typer.Option(help="only those with this code")] = None,
     to: Annotated[
@@ -237,6 +252,7 @@ def rejects(
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
     on_damage: OnDamageOption = "raise",
+    config: Config = None,  # noqa: ARG001 - its callback has read it
 ) -> None:
     """Write the raw lines that were refused as a log, to be mended and read again."""
     if to is None and sys.stdout.isatty():
@@ -250,7 +266,7 @@ def rejects(
             code=code,
             progress=progress,
             on_damage=cast("Any", on_damage),
-            **log_options(tag, response_path, created_unit),
+            **log_options(ctx, tag, response_path, created_unit),
         )
     left_out = f", {done.without_bytes:,} too long to be kept"
     words(plural(done.lines, "line") + (left_out if done.without_bytes else ""))
@@ -258,6 +274,7 @@ def rejects(
 
 @app.command()
 def export(
+    ctx: typer.Context,
     logs: Logs,
     to: Annotated[
         str, typer.Option(help="directory to write or to add to, or one file .parquet")
@@ -278,6 +295,7 @@ def export(
     wait: Wait = "0s",
     quiet: Annotated[bool, typer.Option("--quiet", help="no closing line")] = False,
     on_damage: OnDamageOption = "raise",
+    config: Config = None,  # noqa: ARG001 - its callback has read it
 ) -> None:
     """Write logs as Parquet, by the UTC date of created; again: only what is new."""
     started = time.monotonic()
@@ -288,9 +306,9 @@ def export(
         "rewrite": rewrite,
         "wait": parse_duration(wait),
         **within(since, until, "UTC"),
-        **log_options(tag, response_path, created_unit),
+        **log_options(ctx, tag, response_path, created_unit),
     }
-    limit = None if max_rejects is None else parse_limit(max_rejects)
+    limit = limit_of(max_rejects)
     with progress_of("exporting") as progress:
         done = toolkit.export(logs, to=to, progress=progress, **cast("Any", options))
     say_passed_over(done.passed_over)
@@ -340,6 +358,7 @@ def compact(
 
 @app.command()
 def plot(
+    ctx: typer.Context,
     metric: Annotated[str, typer.Argument(metavar="METRIC", help="token_usage")],
     logs: LogsOrExport,
     to: Annotated[Path, typer.Option(help="file to write: .png, .svg or .pdf")],
@@ -354,6 +373,7 @@ def plot(
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
     on_damage: OnDamageOption = "raise",
+    config: Config = None,  # noqa: ARG001 - its callback has read it
 ) -> None:
     """Save the chart of a metric."""
     if to.suffix.lower() not in {".png", ".svg", ".pdf"}:
@@ -372,7 +392,7 @@ def plot(
             **within(since, until, tz, last=last, now=now),
             on_damage=cast("Any", on_damage),
             progress=progress,
-            **log_options(tag, response_path, created_unit),
+            **log_options(ctx, tag, response_path, created_unit),
         )
     cast("Any", ax.figure).savefig(to, dpi=150)
     words(f"{to} written")
@@ -386,6 +406,35 @@ def schema(as_json: AsJson = False) -> None:
         say(to_json(tables))
         return
     print_schema()
+
+
+@app.command()
+def config(
+    file: Annotated[
+        str | None,
+        typer.Option("--config", help="settings  [toolkit.toml, or pyproject.toml]"),
+    ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="print the JSON Schema of the file")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print every setting with its value, and where that came from."""
+    # Imported here: tomllib is not needed by the other commands' help.
+    from toolkit.configuration import json_schema, read_configuration
+
+    if schema:
+        say(to_json(json_schema()))
+        return
+    effective = read_configuration(file).effective()
+    if as_json:
+        say(
+            to_json(
+                {name: {"value": value, "from": at} for name, value, at in effective}
+            )
+        )
+        return
+    print_settings(effective)
 
 
 @app.command()
@@ -431,6 +480,7 @@ def exit_code(error: ToolkitError) -> int:
     if isinstance(error, BusyError):
         return BUSY
     wrong_usage = (
+        ConfigurationError,
         OptionError,
         MissingColumnsError,
         MissingPackageError,
