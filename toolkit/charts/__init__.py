@@ -1,0 +1,44 @@
+"""Charts: a small tidy frame in, a finished picture out.
+
+A function for each metric, ``plot_<metric>(frame, *, ax=None) -> Axes``: it reads the
+frame that `toolkit.metrics` made, and nothing else. `theme` draws in the dark, `colors`
+fixes which name has which colour, `describe` gives a picture's alt text.
+"""
+
+from toolkit.charts.colors import colors
+from toolkit.charts.quality import (
+    plot_cache_share,
+    plot_choices_per_response,
+    plot_confidence,
+    plot_output_input_ratio,
+    plot_reasoning_share,
+    plot_refusal_and_filter_rate,
+    plot_truncation_rate,
+    plot_usage_coverage,
+)
+from toolkit.charts.style import theme
+from toolkit.charts.telling import describe
+from toolkit.charts.usage import (
+    plot_cost,
+    plot_finish_reasons,
+    plot_model_mix,
+    plot_token_usage,
+)
+
+__all__ = [
+    "colors",
+    "describe",
+    "plot_cache_share",
+    "plot_choices_per_response",
+    "plot_confidence",
+    "plot_cost",
+    "plot_finish_reasons",
+    "plot_model_mix",
+    "plot_output_input_ratio",
+    "plot_reasoning_share",
+    "plot_refusal_and_filter_rate",
+    "plot_token_usage",
+    "plot_truncation_rate",
+    "plot_usage_coverage",
+    "theme",
+]
