@@ -21,6 +21,7 @@
     ├── UnsuitableColumnError          (ValueError) a column that cannot serve
     ├── OptionError                    (ValueError) a wrong period, zone, date, path
     ├── ConfigurationError             (ValueError) a file of settings that is wrong
+    ├── PriceFileError                 (ValueError) prices that cannot be meant
     ├── TotalOverflowError             (OverflowError) a sum that 64 bits cannot hold
     ├── ExportError                    an export cannot be made or read
     │   ├── NotEmptyError              (FileExistsError) the target holds something
@@ -313,6 +314,15 @@ class ConfigurationError(ToolkitError, ValueError):
         super().__init__(f"{file}: " + "; ".join(faults))
         self.file = file
         self.faults = list(faults)
+
+
+class PriceFileError(ToolkitError, ValueError):
+    """A price file that is missing, is no TOML, or cannot be meant."""
+
+    def __init__(self, source: str, fault: str) -> None:
+        super().__init__(f"{source}: {fault}")
+        self.source = source
+        self.fault = fault
 
 
 class TotalOverflowError(ToolkitError, OverflowError):

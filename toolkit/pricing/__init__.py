@@ -1,0 +1,12 @@
+"""What responses cost: in USD, at the price of their day, to 10^-12.
+
+The prices are those of genai-prices and of the user's own price file; nothing is ever
+fetched. Unknown is never zero.
+"""
+
+from __future__ import annotations
+
+from toolkit.pricing.costs import add_cost, price_responses
+from toolkit.pricing.files import PriceFile, read_prices
+
+__all__ = ["PriceFile", "add_cost", "price_responses", "read_prices"]
