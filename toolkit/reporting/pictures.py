@@ -1,0 +1,192 @@
+"""Charts as SVG inside a page: no script, no style attribute, one drawing, two themes.
+
+matplotlib writes a style at every mark. Here each distinct style becomes a class of the
+page's one style sheet, which a Content-Security-Policy can name by its hash, and gets a
+second rule for the dark.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from xml.etree import ElementTree as ET
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from toolkit.charts import describe
+from toolkit.charts.style import DARK, LIGHT, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import polars as pl
+    from matplotlib.axes import Axes
+
+# Nothing of the clock, of the machine or of a random number is in a picture.
+RC = {"svg.hashsalt": "toolkit", "svg.fonttype": "none"}
+METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+SIZE = (7.6, 3.7)  # inches
+TITLE = 13 * 1.25  # points that a line of a title takes
+COLOR = re.compile(r"#[0-9a-f]{6}\b")
+# Attributes that a mark may have besides its style and its shape.
+PAINT = ("fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "opacity")
+LINK = "{http://www.w3.org/1999/xlink}href"
+REFERENCE = re.compile(r"url\(#([^)]+)\)")
+
+
+def dark_colors() -> dict[str, str]:
+    """Return for each colour of the light theme that of the dark one."""
+    grounds = LIGHT.ground, DARK.ground
+    pairs = list(zip(LIGHT.palette, DARK.palette, strict=True))
+    pairs += [
+        (getattr(LIGHT, name), getattr(DARK, name))
+        for name in ("rest", "alarm", "muted", "ink")
+    ]
+    texts = [
+        tuple(readable(one, ground) for one, ground in zip(pair, grounds, strict=True))
+        for pair in pairs
+    ]
+    grounds_and_lines = [
+        (getattr(LIGHT, name), getattr(DARK, name))
+        for name in ("faint", "grid", "ground")
+    ]
+    known: dict[str, str] = {}
+    for light, dark in (*grounds_and_lines, *pairs, *texts):
+        known.setdefault(light.lower(), dark.lower())
+    return known
+
+
+class Styles:
+    """The styles of a page's pictures: a class for each, with a rule for each theme."""
+
+    def __init__(self) -> None:
+        self.names: dict[tuple[str, str], str] = {}
+        self.dark = dark_colors()
+        self.strange: set[str] = set()
+
+    def name_of(self, style: str) -> str:
+        """Return the class of a style, and remember it."""
+        self.strange |= set(COLOR.findall(style)) - set(self.dark)
+        dark = COLOR.sub(lambda found: self.dark.get(found[0], found[0]), style)
+        return self.names.setdefault((style, dark), f"c{len(self.names)}")
+
+    def rules(self) -> tuple[str, str]:
+        """Return the rules of the light, and those that differ in the dark."""
+        light = "".join(f".{name}{{{style}}}" for (style, _), name in self.names.items())
+        dark = "".join(
+            f".{name}{{{dark}}}"
+            for (style, dark), name in self.names.items()
+            if dark != style
+        )
+        return light, dark
+
+
+class Picture(NamedTuple):
+    """A drawing as SVG for the inside of a page, and what it shows in words."""
+
+    svg: str
+    alt: str
+
+
+def draw(
+    chart: Callable[..., Axes], frame: pl.DataFrame, styles: Styles, prefix: str
+) -> Picture:
+    """Draw a chart; the title above it is the page's, not its own."""
+    figure = Figure(figsize=SIZE)
+    ax = figure.add_axes((0, 0, 1, 1))
+    with mpl.rc_context(cast("Any", RC)):
+        chart(frame, ax=ax)
+        alt = describe(ax)
+        title = ax.get_title(loc="left")
+        ax.set_title("", loc="left")
+        figure.patch.set_visible(False)
+        written = io.StringIO()
+        figure.savefig(written, format="svg", metadata=METADATA)
+    cut = TITLE * (title.count("\n") + 1) if title else 0.0
+    return Picture(page_svg(written.getvalue(), styles, prefix, alt, cut), alt)
+
+
+def page_svg(text: str, styles: Styles, prefix: str, alt: str, cut: float) -> str:
+    """Turn a drawing of matplotlib into one that is safe inside a page."""
+    root = ET.fromstring(text)  # noqa: S314 - matplotlib has written it just now
+    _, _, width, height = map(float, root.attrib["viewBox"].split())
+    used = set(REFERENCE.findall(text))
+    used |= {of.attrib[LINK][1:] for of in root.iter() if LINK in of.attrib}
+    ids = {name: f"{prefix}{number}" for number, name in enumerate(sorted(used))}
+    body = "".join(
+        element_html(child, styles, ids)
+        for child in root
+        if local(child) not in {"metadata", "style"}
+    )
+    return (
+        f'<svg viewBox="0 {cut:g} {width:g} {height - cut:g}" role="img" '
+        f'aria-label="{escape(alt)}">{body}</svg>'
+    )
+
+
+def local(element: ET.Element) -> str:
+    """Return the name of an element without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def element_html(element: ET.Element, styles: Styles, ids: dict[str, str]) -> str:
+    """Write an element and what is in it, as HTML takes SVG."""
+    name = local(element)
+    if name == "style":
+        return ""
+    inside = escape(element.text or "", quote=False) if name in {"text", "tspan"} else ""
+    inside += "".join(element_html(child, styles, ids) for child in element)
+    attributes = attributes_of(element, styles, ids)
+    if name in {"g", "defs"} and not inside:
+        return ""
+    return f"<{name}{attributes}>{inside}</{name}>"
+
+
+def attributes_of(element: ET.Element, styles: Styles, ids: dict[str, str]) -> str:
+    """Write the attributes of an element: a class for its style, new names for ids."""
+    written = []
+    style = "; ".join(
+        [
+            *([element.attrib["style"]] if element.attrib.get("style") else []),
+            *[f"{key}: {element.attrib[key]}" for key in PAINT if key in element.attrib],
+        ]
+    )
+    for key, value in element.attrib.items():
+        if key in {"style", *PAINT}:
+            continue
+        if key == "id":
+            if value in ids:
+                written.append(f'id="{ids[value]}"')
+        elif key == LINK:
+            written.append(f'href="#{ids[value[1:]]}"')
+        else:
+            value = REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", value)
+            written.append(f'{key.rpartition("}")[2]}="{escape(value)}"')
+    if style:
+        style = REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", style)
+        written.append(f'class="{styles.name_of(style)}"')
+    return "".join(f" {one}" for one in written)
+
+
+def sparkline(points: Sequence[float | None]) -> str:
+    """Return the points of a small line, in a box of 100 by 24; empty for less than two.
+
+    Examples
+    --------
+    >>> sparkline([1.0, 3.0, 2.0])
+    '2,22 50,2 98,12'
+    """
+    known = [point for point in points if point is not None]
+    if len(known) < 2:
+        return ""
+    low, high = min(known), max(known)
+    height = (high - low) or 1
+    step = 96 / (len(points) - 1)
+    return " ".join(
+        f"{2 + step * place:.4g},{22 - 20 * (point - low) / height:.4g}"
+        for place, point in enumerate(points)
+        if point is not None
+    )
