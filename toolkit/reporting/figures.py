@@ -190,7 +190,7 @@ def headline(totals: Mapping[str, Row], word: str) -> str:
     return text
 
 
-def changes(  # noqa: PLR0913 - what changed has many sources
+def changes(
     costs: pl.DataFrame,
     usage: pl.DataFrame,
     truncation: pl.DataFrame,

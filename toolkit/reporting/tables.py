@@ -105,7 +105,7 @@ def is_additive(name: str, dtype: pl.DataType) -> bool:
     } and name not in {"max", "choices_max", "p50", "p90", "p99", "weekday", "hour"}
 
 
-def write(value: object, kind: str) -> str:  # noqa: PLR0911 - one line for each kind
+def write(value: object, kind: str) -> str:
     """Write a cell."""
     if kind == "name":
         return name_words(value)

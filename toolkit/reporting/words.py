@@ -15,7 +15,7 @@ from toolkit.ranges import months_on, zone_of
 if TYPE_CHECKING:
     from toolkit.ranges import Span
 
-MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 SIGNS = ((10**12, "T"), (10**9, "B"), (10**6, "M"))
 UNKNOWN = "–"
 NOT_SAID = "not said"
