@@ -16,7 +16,16 @@ PACKAGE = Path(__file__).parents[1] / "toolkit"
 
 FLOORS = (
     {"errors", "_kernel"},
-    {"schema", "stores", "compression", "sniffing", "native", "marks", "exchanging"},
+    {
+        "schema",
+        "stores",
+        "compression",
+        "sniffing",
+        "native",
+        "marks",
+        "exchanging",
+        "money",
+    },
     {"blocks"},
     {"values", "gathering", "finding", "sources", "duplicates", "charts", "sampling"},
     {"reference", "validation", "expressions", "state", "resuming"},
