@@ -15,15 +15,23 @@ import pytest
 from genai_prices.data import providers
 
 import toolkit
-from toolkit.errors import MissingColumnsError
-from toolkit.pricing import PriceFile, add_cost, price_responses
+from toolkit.errors import MissingColumnsError, TotalOverflowError
+from toolkit.pricing import (
+    MEANINGS,
+    PriceFile,
+    Reason,
+    add_cost,
+    missing_prices,
+    price_responses,
+)
 from toolkit.pricing.amounts import NEEDED, Pricer
 from toolkit.pricing.catalogue import TIERS, find_offer
-from toolkit.pricing.rates import Offer, Rates, Reason
+from toolkit.pricing.rates import Offer, Rates
 from toolkit.testing import make_choices
 
 CORPUS = Path("/work/shared/corpus/responses.jsonl")
 MAY = datetime(2026, 5, 1, 12, tzinfo=UTC)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 NOVEMBER = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
@@ -321,6 +329,9 @@ def test_a_response_costs_once_however_many_choices_it_has() -> None:
     turned = add_cost(choices.reverse()).reverse()
 
     day = date(2026, 1, 1)
+    picked = add_cost(choices[1:])
+
+    assert picked["cost_source"].to_list() == ["unpriced", "unpriced"]
     assert priced["cost"].to_list() == [Decimal("0.0035"), None, None]
     assert priced["cost_source"].to_list() == ["priced", "priced", "unpriced"]
     assert priced["price_date"].to_list() == [day, day, None]
@@ -498,3 +509,40 @@ def test_every_recorded_response_is_priced_or_has_a_reason() -> None:
 
 def test_the_offer_of_a_model_is_laid_out_once() -> None:
     assert find_offer(None, "gpt-4o", None) is find_offer("OpenAI", "GPT-4o", "default")
+
+
+def test_what_is_missing_is_listed_by_model_and_reason() -> None:
+    usage = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
+    later = MAY + timedelta(days=1)
+    choices = make_choices(
+        {"model": "own", **usage, "created": later, "choice_count": 2},
+        {"model": "own", "choice_position": 1, "choice_count": 2},
+        {"model": "own", **usage, "created": MAY},
+        {
+            "model": "own",
+            "service_tier": "batch",
+            "prompt_tokens": 1,
+            "completion_tokens": 1,
+        },
+        {"model": "gpt-4o", **usage},
+        {"model": "gpt-4o", "created": None},
+    )
+
+    missing = missing_prices(choices)
+
+    assert missing.rows() == [
+        (None, "own", None, "unknown_model", 2, 0, 60, MAY, later),
+        (None, "gpt-4o", None, "no_usage", 1, 1, 0, None, None),
+        (None, "own", "batch", "unknown_model", 1, 1, 0, START, START),
+    ]
+    assert missing_prices(choices.lazy()).equals(missing)
+    assert missing_prices(choices.to_arrow()).equals(missing)
+    assert missing_prices(choices[:0]).schema == missing.schema
+    assert set(MEANINGS) == set(Reason)
+
+
+def test_a_sum_of_missing_tokens_never_wraps() -> None:
+    choices = make_choices(*[{"model": "own", "total_tokens": 2**62}] * 3)
+
+    with pytest.raises(TotalOverflowError, match="total_tokens"):
+        missing_prices(choices)

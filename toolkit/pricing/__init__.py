@@ -8,5 +8,15 @@ from __future__ import annotations
 
 from toolkit.pricing.costs import add_cost, price_responses
 from toolkit.pricing.files import PriceFile, read_prices
+from toolkit.pricing.missing import missing_prices
+from toolkit.pricing.rates import MEANINGS, Reason
 
-__all__ = ["PriceFile", "add_cost", "price_responses", "read_prices"]
+__all__ = [
+    "MEANINGS",
+    "PriceFile",
+    "Reason",
+    "add_cost",
+    "missing_prices",
+    "price_responses",
+    "read_prices",
+]

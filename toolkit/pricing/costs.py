@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, overload
 
+import numpy as np
 import polars as pl
 
 from toolkit.expressions import RESPONSE_KEY, check_columns, first_choice
@@ -18,7 +19,9 @@ Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
 
 KEY = (*RESPONSE_KEY, "choice_position")
 ADDED = ("cost", "cost_source", "price_date")
+OF_RESPONSE = ("cost_source", "price_date")
 PRICED_ROW = "~priced"
+SHARED = "~shared"
 FRAMES = (pl.DataFrame, pl.LazyFrame)
 
 
@@ -90,13 +93,20 @@ def add_cost(
     check_columns(choices, (*KEY, *NEEDED))
     pricer = Pricer(read_prices(prices))
     if isinstance(choices, pl.LazyFrame):
-        lazily = choices.with_columns(priced(pricer))
-        return lazily.with_columns(of_responses()).drop(PRICED_ROW)
-    own = pricer.price(choices.select(NEEDED))
-    if (choices["choice_position"] > 0).any():
-        marked = choices.select(KEY).with_columns(own.to_struct(PRICED_ROW))
-        own = marked.select(of_responses())
-    return choices.with_columns(own.select(ADDED))
+        own = pl.col(PRICED_ROW).struct
+        cost = pl.when(first_choice()).then(own.field("cost")).alias("cost")
+        marked = choices.with_columns(priced(pricer))
+        told = [*KEY, *(own.field(name) for name in OF_RESPONSE)]
+        shared = pl.struct(told).map_batches(
+            lambda rows: first_says(rows.struct.unnest()).to_struct(),
+            return_dtype=pl.Struct({name: PRICED[name] for name in OF_RESPONSE}),
+        )
+        marked = marked.with_columns(cost, shared.alias(SHARED))
+        facts = pl.col(SHARED).struct.field(*OF_RESPONSE)
+        return marked.with_columns(facts).drop(PRICED_ROW, SHARED)
+    rows = choices.select(KEY).hstack(pricer.price(choices.select(NEEDED)))
+    costs = rows.select(pl.when(first_choice()).then(pl.col("cost")).alias("cost"))
+    return choices.with_columns(costs.hstack(first_says(rows)).select(ADDED))
 
 
 def price_responses(
@@ -140,18 +150,23 @@ def priced(pricer: Pricer) -> pl.Expr:
     )
 
 
-def of_responses() -> list[pl.Expr]:
-    """Give every choice what the first of its response says, and the first its cost."""
-    first = first_choice()
-    own = {name: pl.col(PRICED_ROW).struct.field(name) for name in PRICED}
-    of_first = {
-        name: pl.when(first)
-        .then(value)
-        .otherwise(pl.when(first).then(value).max().over(*RESPONSE_KEY))
-        for name, value in own.items()
-    }
-    return [
-        pl.when(first).then(own["cost"]).alias("cost"),
-        of_first["cost_source"].fill_null("unpriced").alias("cost_source"),
-        of_first["price_date"].alias("price_date"),
-    ]
+def first_says(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give every choice what the first of its response says: source and date."""
+    says = rows.select(OF_RESPONSE)
+    position = rows["choice_position"].to_numpy()
+    if not (position != 0).any():
+        return says
+    # Rows of a response stand together as a rule: the last first choice is theirs.
+    place = np.maximum.accumulate(np.where(position == 0, np.arange(rows.height), 0))
+    key = rows.select(RESPONSE_KEY)
+    apart = (key != key[place]).select(pl.any_horizontal(pl.all())).to_series()
+    apart = apart | (rows["choice_position"][place] != 0)
+    if not apart.any():
+        return says[place]
+    first = rows.filter(first_choice()).unique(RESPONSE_KEY, keep="first")
+    joined = key.join(
+        first, on=RESPONSE_KEY, how="left", nulls_equal=True, maintain_order="left"
+    )
+    return joined.select(
+        pl.col("cost_source").fill_null("unpriced"), pl.col("price_date")
+    )
