@@ -200,6 +200,7 @@ def write_words(
     left: float = 0.0,
     hanging: float = TICK_ROOM,
     below: float | None = None,
+    legend: bool = False,
 ) -> Room:
     """Write title, subtitle, note, and names; return the room they take.
 
@@ -213,7 +214,7 @@ def write_words(
     lines = wrap(words.subtitle.split(" "), " ", texts.words, place.width)
     lines = "" if tiny else lines
     title = wrap(words.title.split(" "), " ", texts.title, place.width)
-    at_edge = labels_fit(parts, place)
+    at_edge = not legend and labels_fit(parts, place)
     keys = [] if at_edge or len(parts) < 2 else legend_rows(parts, place)
     row = 1.5 * texts.words.size
     key_room = row * len(keys)
