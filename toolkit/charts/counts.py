@@ -168,8 +168,8 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     if len(rows) > most:
         note.append(f"{len(rows) - most:,} more not drawn")
     lines = given.frame.filter(pl.col("kind") == "reject")["of"].max()
-    of = f" of {lines:,}" if isinstance(lines, int) else ""
-    words = Words("Health of the log", f"lines and responses{of} that are odd", note)
+    of = f", of {lines:,} lines" if isinstance(lines, int) else ""
+    words = Words("Health of the log", f"odd lines and responses{of}", note)
     ax = axes_for(len(bars), ax)
     draw_rows(ax, words, bars, short_number, whole=True, nothing="nothing is wrong")
     tell(ax, "Bars", words, row_facts(bars))

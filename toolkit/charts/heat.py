@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from matplotlib.ticker import MaxNLocator
 
 from toolkit.charts.bars import AXIS_ROOM, name_room, write_row_names
 from toolkit.charts.frames import Metric, Series, read
@@ -18,7 +19,7 @@ from toolkit.charts.layout import (
     undress,
     write_words,
 )
-from toolkit.charts.style import ground_of, mix, now, readable
+from toolkit.charts.style import mix, now
 from toolkit.charts.telling import tell
 from toolkit.charts.words import short_number, text_width, write
 from toolkit.errors import plural
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 VOLUME = Metric("response_volume", ("responses",), "responses", ("weekday", "hour"))
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-STEPS = 4  # of the scale that is shown, and the zero
+STEPS = 5  # of the scale that is shown, at most
 
 
 def plot_response_volume(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -107,9 +108,9 @@ def draw_cells(ax: Axes, counts: Numbers, words: Words) -> None:
     place, top = place_of(ax, 0), counts.max()
     style = place.texts.words
     left = name_room(DAYS, place)
+    steps = MaxNLocator(STEPS, steps=[1, 2, 5, 10], integer=True).tick_values(0, top)
     scale = [
-        Series(short_number(top * step / STEPS), shade(step / STEPS))
-        for step in range(STEPS + 1)
+        Series(short_number(step), shade(step / top)) for step in steps if step <= top
     ]
     room = write_words(
         ax, words, parts=scale, left=left, hanging=0, below=AXIS_ROOM, legend=True
@@ -144,6 +145,5 @@ def draw_cells(ax: Axes, counts: Numbers, words: Words) -> None:
     )
     hours = np.arange(0, 24, each)
     ax.set_xticks(hours + 0.5, [f"{hour:02}:00" for hour in hours])
-    ax.tick_params(labelcolor=readable(now().muted, ground_of(ax)))
     write_row_names(ax, DAYS, left, place)
     room.keep()

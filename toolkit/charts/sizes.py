@@ -48,6 +48,7 @@ SIZES = Metric(
 )
 FAR = 40.0  # times: where the largest lies so far above the smallest, the axis is log
 QUANTILES = ("p50", "p90", "p99")
+WITH_P90 = 3  # series; of more the thin lines would cover each other
 
 
 def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -64,9 +65,10 @@ def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> 
     Returns
     -------
     Axes
-        Of one series three lines with a band between them; of more a thick line for
-        the median and a thin one for p90. Percentiles cannot be added, so that beyond
-        six series the others are not drawn, and counted in the note. The axis is
+        Of one series three lines with a band between them; of two or three a thick
+        line for the median and a thin one for p90; of more the medians. Percentiles
+        cannot be added, so that beyond six series the others are not drawn, and counted
+        in the note. The axis is
         logarithmic, and says so, where values lie far apart. Without periods a row for
         each series: from the median by p90 to p99.
 
@@ -155,12 +157,13 @@ def draw_sizes(
     """Draw lines over time: three of one series, or two of each."""
     medians, series = tables[0], tables[0].series
     single = len(series) == 1
-    shown = tables if single else tables[:2]
+    shown = tables if single else tables[: 1 + (len(series) <= WITH_P90)]
     values = np.concatenate([table.values.ravel() for table in shown])
     values = values[np.isfinite(values)]
     far = values.min() >= 1 and values.max() > FAR * values.min()
     what = f"of {brief(series[0].name)}" if single and given.by else ""
-    lead = "median, p90 and p99" if single else "median thick, p90 thin"
+    leads = ("median", "median thick, p90 thin", "median, p90 and p99")
+    lead = leads[len(shown) - 1]
     scale = "; log scale" if far else ""
     subtitle = f"{kind} per call {what}".strip()
     words = Words(
@@ -168,7 +171,7 @@ def draw_sizes(
         f"{subtitle}: {lead}{scale}{when(given, medians.span, 'dashed')}",
         note,
     )
-    color = series[0].color
+    color = series[0].color  # darker, or on a dark ground lighter, the higher
     parts = (
         [Series(q, mix(color, now().ink, 0.25 * k)) for k, q in enumerate(QUANTILES)]
         if single
@@ -183,14 +186,9 @@ def draw_sizes(
     else:
         for at, part in reversed(list(enumerate(series))):
             draw_line(ax, medians.span, medians.values[at], part.color, part.name)
-            draw_line(
-                ax,
-                medians.span,
-                tables[1].values[at],
-                part.color,
-                f"{part.name} p90",
-                0.9,
-            )
+            for table in shown[1:]:
+                name = f"{part.name} p90"
+                draw_line(ax, table.span, table.values[at], part.color, name, 0.9)
     inside = room.inside()
     if far:
         log_axis(ax, float(values.min()), float(values.max()))
@@ -226,12 +224,6 @@ def log_axis(ax: Axes, low: float, high: float, axis: str = "y") -> None:
     scale.set_major_formatter(short_number)
     scale.set_minor_formatter(NullFormatter())
     ax.minorticks_off()
-    value_ink(ax)
-
-
-def value_ink(ax: Axes) -> None:
-    """Write the numbers of the axes in grey."""
-    ax.tick_params(labelcolor=now().muted)
 
 
 def rows_of_sizes(

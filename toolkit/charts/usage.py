@@ -393,7 +393,7 @@ def plot_model_mix(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax = new_axes() if ax is None else ax
     rows = kept(given, pl.col("responses"), pl.col("responses_all").alias("~all"))
     series, placed = fold(rows, given.by, pl.col("value"))
-    draw_mix(ax, given, series, placed, (what, "share of the calls of a period", note))
+    draw_mix(ax, given, series, placed, (what, "share of calls", note))
     return ax
 
 
@@ -467,7 +467,9 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     rows = kept(given, pl.col("choices"))
     one = [column for column in ("folded",) if column in rows.columns]
     together = (
-        " of all series" if given.by and rows.select(given.by).n_unique() > 1 else ""
+        ", all series together"
+        if given.by and rows.select(given.by).n_unique() > 1
+        else ""
     )
     series, placed = fold(
         rows.drop(one), ["finish_reason"], pl.col("value"), kind="finish_reason"
@@ -475,7 +477,7 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     if given.zone is not None:
         ax = new_axes() if ax is None else ax
         placed = placed.with_columns(pl.col("value").sum().over("period").alias("~all"))
-        subtitle = f"share of the choices of a period{together}"
+        subtitle = f"share of choices{together}"
         draw_mix(ax, given, series, placed, ("Why choices ended", subtitle, note))
         return ax
     return rows_of_reasons(given, rows, series, placed["series"], note, ax)
