@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import ceil, isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -73,7 +73,7 @@ def name_room(names: Sequence[str], place: Place) -> float:
     style = place.texts.words
     most = 0.34 * place.width
     widths = [min(most, text_width(fit(name, style, most), style)) for name in names]
-    return max(widths, default=0.0) + GAP
+    return ceil(max(widths, default=0.0)) + GAP
 
 
 def value_room(rows: Sequence[Row], place: Place, width: float, top: float) -> float:
@@ -155,10 +155,10 @@ def draw_row(
     """Draw one bar, its marked part, its dotted stub, and its words."""
     ground = now().ground
     length = row.value if isfinite(row.value) else 0.0
-    parts = [(0.0, length - row.marked, row.color)]
+    parts = [(0.0, length - row.marked, row.color, False)]
     if row.marked:
-        parts.append((length - row.marked, row.marked, now().alarm))
-    for begin, value, color in parts:
+        parts.append((length - row.marked, row.marked, now().alarm, True))
+    for begin, value, color, faulty in parts:
         (patch,) = ax.barh(
             at,
             value,
@@ -169,7 +169,7 @@ def draw_row(
             linewidth=EDGE,
             label=row.name,
         ).patches
-        if color == now().alarm:
+        if faulty:
             patch.set_hatch(HATCH)
             patch.set_hatchcolor(ground)
     off = GAP / 2
@@ -220,7 +220,9 @@ def draw_stacked_rows(
         )
         return
     left = name_room(names, place)
-    room = write_words(ax, words, left=left, hanging=0, below=AXIS_ROOM)
+    room = write_words(
+        ax, words, parts=parts, left=left, hanging=0, below=AXIS_ROOM, legend=True
+    )
     room = room._replace(right=2 * GAP)
     thick = row_axis(ax, len(names), room)
     width = room.inside().width

@@ -41,10 +41,13 @@ def when(given: Given, span: Span | None, mark: str = "hatched") -> str:
     return f"{text}; {listing(which)} {word}{many} unfinished ({mark})"
 
 
-def silent(given: Given, column: str, says: str) -> list[str]:
-    """Say how many responses tell nothing: `says` without its ``s``, as of one call."""
+VERBS = {"have": "has"}
+
+
+def silent(given: Given, column: str, says: str, noun: str = "call") -> list[str]:
+    """Say how many responses tell nothing; `says` begins with a verb, as of many."""
     count = int(given.total(column))
     verb, _, rest = says.partition(" ")
-    if not count:
-        return []
-    return [f"{plural(count, 'call')} {verb}{'s' if count == 1 else ''} {rest}"]
+    if count == 1:
+        verb = VERBS.get(verb, f"{verb}s")
+    return [f"{plural(count, noun)} {verb} {rest}"] if count else []

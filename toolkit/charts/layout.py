@@ -182,7 +182,8 @@ def undress(ax: Axes, lines: str = "y") -> None:
     theme, size = now(), place_of(ax).texts.words.size
     ax.set_facecolor(ground_of(ax))
     ax.minorticks_off()
-    ax.tick_params(length=0, pad=4, labelsize=size)
+    ink = readable(theme.muted, ground_of(ax))
+    ax.tick_params(length=0, pad=4, labelsize=size, labelcolor=ink)
     ax.spines[:].set_visible(False)
     zero = "bottom" if lines == "y" else "left"
     ax.spines[zero].set(visible=True, color=theme.rest, linewidth=0.8)
@@ -200,6 +201,7 @@ def write_words(
     left: float = 0.0,
     hanging: float = TICK_ROOM,
     below: float | None = None,
+    legend: bool = False,
 ) -> Room:
     """Write title, subtitle, note, and names; return the room they take.
 
@@ -213,7 +215,7 @@ def write_words(
     lines = wrap(words.subtitle.split(" "), " ", texts.words, place.width)
     lines = "" if tiny else lines
     title = wrap(words.title.split(" "), " ", texts.title, place.width)
-    at_edge = labels_fit(parts, place)
+    at_edge = not legend and labels_fit(parts, place)
     keys = [] if at_edge or len(parts) < 2 else legend_rows(parts, place)
     row = 1.5 * texts.words.size
     key_room = row * len(keys)
@@ -330,7 +332,6 @@ def value_axis(
     most = min(7, max(1, int(length / each)))
     scale.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], integer=whole))
     scale.set_major_formatter(written)
-    ax.tick_params(labelcolor=readable(now().muted, ground_of(ax)))
 
 
 def draw_nothing(ax: Axes, reason: str, room: Room) -> None:

@@ -234,3 +234,24 @@ def time_axis(ax: Axes, span: Span, width: float, label_width: float) -> None:
     ax.fmt_xdata = DateFormatter(  # type: ignore[no-untyped-call] # no stubs
         "%Y-%m-%d %H:%M", ZoneInfo(zone)
     )
+
+
+def moment_axis(ax: Axes, rows: pl.DataFrame, width: float, label_width: float) -> None:
+    """Set the range of time from `first_seen` to `last_seen`, and ticks at moments."""
+    firsts, lasts = elapsed_days(rows["first_seen"]), elapsed_days(rows["last_seen"])
+    low, high = float(firsts.min()), float(lasts.max())
+    rim = max(0.01 * (high - low), 0.5 / 24)
+    ax.set_xlim(low - rim, high + rim)
+    ends = pl.DataFrame(
+        {
+            "period": [rows["first_seen"].min()],
+            "period_end": [rows["last_seen"].max()],
+        },
+        schema=dict.fromkeys(PERIOD, rows.schema["first_seen"]),
+    )
+    most = max(1, width / label_width)
+    step = tick_step(Length(1, "s"), (high - low + 2 * rim) * DAY, most)
+    wall = tick_moments(ends, step)
+    at, moments = elapsed_days(wall), wall.to_list()
+    pairs = zip(moments, [None, *moments], strict=False)
+    ax.set_xticks(at, [tick_label(*pair, step.unit) for pair in pairs])

@@ -9,7 +9,7 @@ import polars as pl
 
 from toolkit.charts.bars import Row, axes_for, draw_rows, rows_at_most
 from toolkit.charts.frames import Metric, fold, read
-from toolkit.charts.headings import heading, when
+from toolkit.charts.headings import heading, silent, when
 from toolkit.charts.layout import Words, draw_nothing, new_axes, undress, write_words
 from toolkit.charts.lines import draw_lines, lines, ratio
 from toolkit.charts.periods import span_of
@@ -65,7 +65,7 @@ def draw_ratio(frame: pl.DataFrame, way: Ratio, ax: Axes | None) -> Axes:
     most = None if over_time else rows_at_most(ax)
     series, placed = fold(rows, names, weight, most=most, kind=kind, lone=way.lone)
     table = ratio(placed, way.part, way.whole, way.value, way.folded)
-    by = names if way.together else given.by
+    by = ["kind"] if way.together else given.by
     if not over_time:
         return ratio_rows(
             series, table, Words(heading(way.title, by), way.subtitle, note), way, ax
@@ -100,9 +100,8 @@ def ratio_note(given: Given, way: Ratio) -> list[str]:
     if not repeated:
         note += given.undated(way.counted, None, "")
     column, says = way.unseen
-    unseen = int(given.total(column)) if column in given.frame.columns else 0
-    if unseen:
-        note.append(f"{plural(unseen, way.noun)} {says}")
+    if column in given.frame.columns:
+        note += silent(given, column, says, way.noun)
     return note
 
 
