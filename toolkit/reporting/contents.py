@@ -116,7 +116,7 @@ def contents_of(material: Material, plan: Plan) -> Contents:
         )
         for name in TOLD
     }
-    series = {"by": plan.by, "top": plan.top}
+    series: dict[str, Any] = {"by": plan.by, "top": plan.top}
     whole = {
         name: getattr(metrics, name)(
             choices, every=None, **series, **plan.range, **compare
@@ -193,9 +193,8 @@ def part_of(
         frame = metrics.response_volume(choices, by=(), **plan.range)
         return Part(section, frame, volume_table(frame), [])
     options = {"by": plan.by, "top": plan.top, **plan.range}
-    frame = frames.whole.get(section.name)
-    if frame is None:
-        frame = section.metric(choices, every=None, **options)
+    made = frames.whole.get(section.name)
+    frame = section.metric(choices, every=None, **options) if made is None else made
     table = table_of(section, frame, plan.by)
     shown = frame
     if section.over_time:

@@ -28,6 +28,7 @@ GOOD, BAD, NEUTRAL = "good", "bad", "neutral"
 MOST_CHANGES = 8
 # A share of fewer calls says little.
 ENOUGH_CALLS = 20
+FINGERPRINT = ("system_fingerprint",)
 # Points of a hundred from which the move of a share is worth a line.
 POINT = 0.01
 
@@ -96,7 +97,7 @@ def figure(kind: Kind, row: Row, periods: pl.DataFrame) -> Figure:
     label, text = kind.label, kind.write(value)
     if kind.name == "cost":
         if row.get("responses_unpriced"):
-            label = "Cost, at least"
+            label, text = "Cost, at least", money(value, down=True)
         if row.get("responses") and row["responses"] == row["responses_unpriced"]:
             value, before, text = None, None, "not known"
     change = kind.change(value, before) if has_before(row) else ""
@@ -104,9 +105,8 @@ def figure(kind: Kind, row: Row, periods: pl.DataFrame) -> Figure:
     known = [point for point in points if point is not None]
     told = ""
     if len(known) > 1:
-        low, high, last = (kind.write(as_value(kind, at)) for at in
-                           (min(known), max(known), known[-1]))  # fmt: skip
-        told = f"{label}, {len(points)} periods: lowest {low}, highest {high}, last {last}"
+        said = [kind.write(as_value(kind, at)) for at in (min(known), max(known))]
+        told = f"{label} in {len(points)} periods: from {said[0]} to {said[1]}"
     return Figure(
         kind.name,
         label,
@@ -170,7 +170,7 @@ def headline(totals: Mapping[str, Row], word: str) -> str:
     is_known = unpriced < cost["responses"]
     if is_known:
         least = "at least " if unpriced else ""
-        parts.append(f"{least}{money(cost['cost'])}")
+        parts.append(f"{least}{money(cost['cost'], down=bool(unpriced))}")
     compared, before = (cost, "cost") if is_known else (usage, "total_tokens")
     if has_before(compared):
         change = change_words(compared[before], compared[f"{before}_before"])
@@ -182,11 +182,9 @@ def headline(totals: Mapping[str, Row], word: str) -> str:
         return f"{text} No call has a known price."
     if unpriced:
         share = cost["unpriced_share"]
-        text += (
-            f" {share_words(share)} of tokens have no known price."
-            if share
-            else f" {calls(unpriced)} {'has' if unpriced == 1 else 'have'} no known price."
-        )
+        some = f"{share_words(share)} of tokens" if share else calls(unpriced)
+        verb = "has" if some == "1 call" else "have"
+        text += f" {some} {verb} no known price."
     return text
 
 
@@ -349,11 +347,12 @@ def of_versions(drift: pl.DataFrame, since: Any) -> Iterable[Change]:  # noqa: A
         return
     versions = (
         drift.filter(pl.col("system_fingerprint").is_not_null())
-        .group_by("model", "system_fingerprint")
+        .group_by("model", *FINGERPRINT)
         .agg(pl.col("first_seen").min(), pl.col("responses").sum())
-        .sort("responses", "model", "system_fingerprint", descending=[True, False, False])
+        .sort("responses", "model", *FINGERPRINT, descending=[True, False, False])
     )
-    oldest = dict(versions.group_by("model").agg(pl.col("first_seen").min()).iter_rows())
+    first_of_all = versions.group_by("model").agg(pl.col("first_seen").min())
+    oldest = dict(first_of_all.iter_rows())
     for model, version, first, count in versions.iter_rows():
         # The first version of a model that we see is not a new one.
         if first is None or oldest[model] is None or first <= oldest[model]:

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from toolkit.accounting import RejectCount
     from toolkit.blocks import CreatedUnit, OnDamage
     from toolkit.finding import Sources
+    from toolkit.loading import LogOptions
     from toolkit.metrics import Choices
-    from toolkit.scanning import LogOptions
 
-# Text that no figure needs; a refusal and a tool call are counted by theirs.
-UNREAD = {"content", "reasoning_content", "native_finish_reason", "role", "custom_id"}
+# What no figure needs. Of the text of an answer only that it is there is kept.
+UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
+IS_THERE = pl.when(pl.col("content").is_not_null()).then(pl.lit("")).alias("content")
 
 
 class Material(NamedTuple):
@@ -76,18 +77,21 @@ def collect_material(
         counts = merged(
             count
             for frame in reject_frames(exports)
-            for count in reject_counts(frame.select("code", "source", "line").to_arrow())
+            for count in reject_counts(frame.drop("raw").to_arrow())
         )
         return Material(
             scan(exports), ledger(exports), ranked(counts.values()), inputs, ""
         )
-    reading = open_logs(named, progress=progress, on_damage=on_damage, **options)
+    options["on_damage"] = on_damage
+    reading = open_logs(named, progress=progress, **options)
     account = Account(reading.logs)
     table = reading.plan.table
     kept = [name for name in table.names if name not in UNREAD]
     frames = [table.empty().select(kept)]
-    for decoded in account.noting(reading.decoded()):
-        frames.append(pl.DataFrame(decoded.choices.select(kept)))
+    frames += [
+        pl.DataFrame(decoded.choices.select(kept)).with_columns(IS_THERE)
+        for decoded in account.noting(reading.decoded())
+    ]
     account.warn_of_damage()
     return Material(
         pl.concat(frames).lazy(),

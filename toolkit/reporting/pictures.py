@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Nothing of the clock, of the machine or of a random number is in a picture.
 RC = {"svg.hashsalt": "toolkit", "svg.fonttype": "none"}
 METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
-SIZE = (7.6, 3.7)  # inches
+WIDE, NARROW = (9.0, 3.9), (4.3, 3.6)  # inches: of a laptop, and of a phone
 TITLE = 13 * 1.25  # points that a line of a title takes
 COLOR = re.compile(r"#[0-9a-f]{6}\b")
 # Attributes that a mark may have besides its style and its shape.
@@ -75,11 +75,10 @@ class Styles:
 
     def rules(self) -> tuple[str, str]:
         """Return the rules of the light, and those that differ in the dark."""
-        light = "".join(f".{name}{{{style}}}" for (style, _), name in self.names.items())
+        rules = self.names.items()
+        light = "".join(f".{name}{{{style}}}" for (style, _), name in rules)
         dark = "".join(
-            f".{name}{{{dark}}}"
-            for (style, dark), name in self.names.items()
-            if dark != style
+            f".{name}{{{dark}}}" for (style, dark), name in rules if dark != style
         )
         return light, dark
 
@@ -92,10 +91,14 @@ class Picture(NamedTuple):
 
 
 def draw(
-    chart: Callable[..., Axes], frame: pl.DataFrame, styles: Styles, prefix: str
+    chart: Callable[..., Axes],
+    frame: pl.DataFrame,
+    styles: Styles,
+    prefix: str,
+    inches: tuple[float, float] = WIDE,
 ) -> Picture:
     """Draw a chart; the title above it is the page's, not its own."""
-    figure = Figure(figsize=SIZE)
+    figure = Figure(figsize=inches)
     ax = figure.add_axes((0, 0, 1, 1))
     with mpl.rc_context(cast("Any", RC)):
         chart(frame, ax=ax)
@@ -137,7 +140,8 @@ def element_html(element: ET.Element, styles: Styles, ids: dict[str, str]) -> st
     name = local(element)
     if name == "style":
         return ""
-    inside = escape(element.text or "", quote=False) if name in {"text", "tspan"} else ""
+    words = element.text if name in {"text", "tspan"} else None
+    inside = escape(words or "", quote=False)
     inside += "".join(element_html(child, styles, ids) for child in element)
     attributes = attributes_of(element, styles, ids)
     if name in {"g", "defs"} and not inside:
@@ -147,11 +151,11 @@ def element_html(element: ET.Element, styles: Styles, ids: dict[str, str]) -> st
 
 def attributes_of(element: ET.Element, styles: Styles, ids: dict[str, str]) -> str:
     """Write the attributes of an element: a class for its style, new names for ids."""
-    written = []
+    written, of = [], element.attrib
     style = "; ".join(
         [
             *([element.attrib["style"]] if element.attrib.get("style") else []),
-            *[f"{key}: {element.attrib[key]}" for key in PAINT if key in element.attrib],
+            *[f"{key}: {of[key]}" for key in PAINT if key in of],
         ]
     )
     for key, value in element.attrib.items():
@@ -172,7 +176,7 @@ def attributes_of(element: ET.Element, styles: Styles, ids: dict[str, str]) -> s
 
 
 def sparkline(points: Sequence[float | None]) -> str:
-    """Return the points of a small line, in a box of 100 by 24; empty for less than two.
+    """Return the points of a small line in a box of 100 by 24; none for less than two.
 
     Examples
     --------

@@ -64,8 +64,8 @@ SECTIONS = (
     section(
         "cost",
         "Cost",
-        "At the price of each day. What has no known price is not in the sum: it is the "
-        "least that was spent.",
+        "At the price of each day. What has no known price is not in the sum: it is "
+        "the least that was spent.",
         "responses total_tokens cost responses_unpriced unpriced_share",
         "cost",
         over_time=True,

@@ -67,7 +67,8 @@ def others(number: int) -> str:
 
 def head_of(name: str) -> str:
     """Write the head of a column; a tag and a column of one's own by its name."""
-    return COLUMNS[name][0] if name in COLUMNS else name_words(name.removeprefix("tag_"))
+    own = name_words(name.removeprefix("tag_"))
+    return COLUMNS[name][0] if name in COLUMNS else own
 
 
 def largest(
@@ -99,10 +100,15 @@ def largest(
 
 def is_additive(name: str, dtype: pl.DataType) -> bool:
     """Say whether a column is a count or a sum, and no largest or middle value."""
-    return (dtype in {pl.Int64, MONEY}) and COLUMNS.get(name, ("", ""))[1] in {
-        "count",
-        "usd",
-    } and name not in {"max", "choices_max", "p50", "p90", "p99", "weekday", "hour"}
+    return (
+        (dtype in {pl.Int64, MONEY})
+        and COLUMNS.get(name, ("", ""))[1]
+        in {
+            "count",
+            "usd",
+        }
+        and name not in {"max", "choices_max", "p50", "p90", "p99", "weekday", "hour"}
+    )
 
 
 def write(value: object, kind: str) -> str:

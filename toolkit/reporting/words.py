@@ -6,7 +6,7 @@ A name in a log is hostile: `name_words` makes it one line of harmless text.
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import clean, plural
@@ -15,7 +15,7 @@ from toolkit.ranges import months_on, zone_of
 if TYPE_CHECKING:
     from toolkit.ranges import Span
 
-MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+MONTHS = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())  # noqa: SIM905 - so it reads
 SIGNS = ((10**12, "T"), (10**9, "B"), (10**6, "M"))
 UNKNOWN = "–"
 NOT_SAID = "not said"
@@ -32,9 +32,9 @@ def short(count: int) -> str:
     ('1.93 B', '207,812', '1.00 B')
     """
     for size, sign in SIGNS:
-        for places in (2, 1, 0):
-            number = round(Decimal(count) / size, places)
-            if 1 <= abs(number) < 10 ** (3 - places) or (abs(number) >= 1 and not places):
+        number = Decimal(count) / size
+        for places, limit in ((2, 10), (1, 100), (0, 1000), (0, 10**9)):
+            if round(number, 2) >= 1 and round(number, places) < limit:
                 return f"{number:,.{places}f} {sign}"
     return f"{count:,}"
 
@@ -57,21 +57,26 @@ def share_words(share: float | None) -> str:
     return f"{percent:,.1f}".removesuffix(".0") + " %"
 
 
-def money(amount: Decimal | None) -> str:
+def money(amount: Decimal | None, *, down: bool = False) -> str:
     """Write dollars in a sentence: whole from a hundred on, else to the cent.
+
+    What is the least that was spent is rounded down.
 
     Examples
     --------
-    >>> money(Decimal("4812.4")), money(Decimal("12.3")), money(Decimal("0.0004"))
-    ('$4,812', '$12.30', '$0.0004')
+    >>> money(Decimal("4812.6")), money(Decimal("4812.6"), down=True)
+    ('$4,813', '$4,812')
+    >>> money(Decimal("12.3")), money(Decimal("0.00044"))
+    ('$12.30', '$0.0004')
     """
     if amount is None:
         return UNKNOWN
     size = abs(amount)
     places = 0 if size >= 100 else 2
     if 0 < size < Decimal("0.01"):
-        places = 1 - size.adjusted() - 1
-    rounded = amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
+        places = -size.adjusted()
+    rounding = ROUND_FLOOR if down else ROUND_HALF_EVEN
+    rounded = amount.quantize(Decimal(1).scaleb(-places), rounding=rounding)
     sign = "−" if rounded < 0 else ""
     return f"{sign}${abs(rounded):,.{places}f}"
 
@@ -110,8 +115,9 @@ def change_words(now: Any, then: Any) -> str:  # noqa: ANN401 - any kind of numb
     if size < 0.1:
         return f"{sign}< 0.1 %"
     if size >= 1000:
-        return f"{sign}{size / 100:,.0f} × 100 %" if size < 10_000 else f"{sign}> 9,999 %"
-    return f"{sign}{size:.1f}".removesuffix(".0") + " %" if size < 10 else f"{sign}{size:.0f} %"
+        return f"{sign}{size:,.0f} %" if size < 10_000 else f"{sign}> 9,999 %"
+    places = 1 if size < 10 else 0
+    return f"{sign}{size:.{places}f}".removesuffix(".0") + " %"
 
 
 def points_words(now: float | None, then: float | None) -> str:
