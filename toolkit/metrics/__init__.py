@@ -67,6 +67,7 @@ from toolkit.metrics.shares import (
     reasoning_share,
 )
 from toolkit.metrics.sizes import choices_per_response, confidence, tokens_per_response
+from toolkit.metrics.spending import cost
 from toolkit.metrics.tools import tool_calls
 from toolkit.metrics.usage import token_usage, usage_coverage
 
@@ -84,6 +85,7 @@ __all__ = [
     "check_options",
     "choices_per_response",
     "confidence",
+    "cost",
     "drift",
     "finish_reasons",
     "model_mix",
@@ -104,6 +106,7 @@ METRICS: Mapping[str, Callable[..., pl.DataFrame]] = MappingProxyType(
         metric.__name__: metric
         for metric in (
             token_usage,
+            cost,
             cache_share,
             reasoning_share,
             finish_reasons,

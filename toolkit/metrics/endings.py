@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.expressions import any_choice, first_choice
-from toolkit.metrics.measures import count, ratio, total, whole
+from toolkit.metrics.measures import count, money, ratio, total, whole
 from toolkit.metrics.questions import ask
+from toolkit.metrics.spending import needs_of_cost, with_costs
 from toolkit.metrics.tables import Declared, answer
 from toolkit.schema import CHOICES
 
@@ -238,13 +239,17 @@ def refusal_and_filter_rate(
     return answer(choices, REFUSAL_AND_FILTER_RATE, question)
 
 
-def rows_of_truncation(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Mark the responses of which any choice was cut off, or says a reason."""
-    cut = pl.col("finish_reason") == TRUNCATED
-    return with_any(frame, **{"~cut": cut, "~said": HAS_REASON})
-
-
 CUT = first_choice() & pl.col("~cut")
+
+
+def rows_of_truncation(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Mark the responses of which any choice was cut off, and price those."""
+    cut = pl.col("finish_reason") == TRUNCATED
+    marked = with_any(frame, **{"~cut": cut, "~said": HAS_REASON})
+    priced = with_costs(marked.filter(CUT))
+    return pl.concat([marked.filter(~CUT), priced], how="diagonal_relaxed")
+
+
 TRUNCATION_RATE = Declared(
     (
         count("responses", first_choice()),
@@ -268,11 +273,16 @@ TRUNCATION_RATE = Declared(
         count(
             "responses_truncated_without_usage", CUT & pl.col("total_tokens").is_null()
         ),
+        money("cost_truncated", pl.when(CUT).then("cost")),
+        count(
+            "responses_truncated_unpriced", CUT & (pl.col("cost_source") == "unpriced")
+        ),
     ),
     main="responses",
     needs=(*WHOLE_RESPONSE, "finish_reason", "total_tokens"),
     rows=rows_of_truncation,
     passes=2,
+    needs_of=needs_of_cost,
 )
 
 
@@ -316,6 +326,8 @@ def truncation_rate(
         total_tokens                      tokens of all responses
         tokens_truncated                  tokens of the truncated responses
         responses_truncated_without_usage truncated responses that report no total
+        cost_truncated                    USD (Decimal), the least that they cost
+        responses_truncated_unpriced      truncated responses of unknown cost
         ================================= =============================================
 
     Examples

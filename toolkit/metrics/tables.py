@@ -60,6 +60,7 @@ class Declared:
     grid: pl.DataFrame | None = None  # all combinations of the keys, to be filled
     order: Sequence[str] | None = None  # of the values of the keys
     passes: int = 1
+    needs_of: Callable[[pl.LazyFrame], tuple[str, ...]] = lambda _frame: ()
 
     @property
     def gathered(self) -> list[Measure]:
@@ -371,6 +372,7 @@ def start(choices: Choices, declared: Declared, question: Question) -> Work:
             (
                 "choice_position",
                 *declared.needs,
+                *declared.needs_of(frame),
                 *(("created",) if dated else ()),
                 *question.by,
             )
