@@ -14,6 +14,7 @@ import polars as pl
 from toolkit import metrics
 from toolkit.errors import plural
 from toolkit.ranges import before as range_before
+from toolkit.reporting.data import periods_of, series_of
 from toolkit.reporting.figures import changes, figures, headline
 from toolkit.reporting.material import undated
 from toolkit.reporting.sections import SECTIONS
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 # The metrics of which the five figures are made, and what changed.
 TOLD = ("token_usage", "cost", "truncation_rate", "cache_share", "reasoning_share")
+# Series of a chart over time: so many names have room beside it.
+CHART_TOP = 5
 HOUR, DAY, WEEK, MONTH = "1h", "1d", "1w", "1mo"
 
 
@@ -80,7 +83,8 @@ class Contents:
     parts: list[Part]
     data: Data
     costs: pl.DataFrame
-    periods: pl.DataFrame
+    periods: pl.DataFrame  # what is held against a later report
+    series: pl.DataFrame
     names: list[str] = field(default_factory=list)  # of series, the largest first
 
 
@@ -123,8 +127,9 @@ def contents_of(material: Material, plan: Plan) -> Contents:
         )
         for name in TOLD
     }
+    drawn = {"by": plan.by, "top": CHART_TOP}
     over_time = {
-        name: getattr(metrics, name)(choices, every=plan.every, **series, **plan.range)
+        name: getattr(metrics, name)(choices, every=plan.every, **drawn, **plan.range)
         for name in TOLD
     }
     totals = {name: row_of(frame) for name, frame in together.items()}
@@ -169,7 +174,10 @@ def contents_of(material: Material, plan: Plan) -> Contents:
         parts=parts,
         data=data_of(material, plan, totals, over_time["token_usage"], parts),
         costs=whole["cost"],
-        periods=over_time["token_usage"],
+        periods=periods_of(
+            over_time["token_usage"], over_time["cost"], over_time["truncation_rate"]
+        ),
+        series=series_of(by_usage, whole["cost"], plan.by),
         names=names_of(by_usage, plan.by),
     )
 
@@ -200,7 +208,7 @@ def part_of(
     if section.over_time:
         known = frames.over_time.get(section.name)
         shown = (
-            section.metric(choices, every=plan.every, **options)
+            section.metric(choices, every=plan.every, **{**options, "top": CHART_TOP})
             if known is None
             else known
         )

@@ -71,8 +71,14 @@ def to_html(contents: Contents, made: Made) -> str:
         against=made.against,
         parts=parts,
         data=contents.data._replace(
-            ledger=[(name, f"{count:,}", words) for name, count, words in contents.data.ledger],
-            rejects=[(code, f"{count:,}", first) for code, count, first in contents.data.rejects],
+            ledger=[
+                (name, f"{count:,}", words)
+                for name, count, words in contents.data.ledger
+            ],
+            rejects=[
+                (code, f"{count:,}", first)
+                for code, count, first in contents.data.rejects
+            ],
         ),
         made=made,
         footer=made.footer(),
@@ -114,13 +120,20 @@ def part_data(part: Part, styles: Styles) -> dict[str, Any]:
 
 
 def html_table(
-    heads: Sequence[str], kinds: Sequence[str], rows: Sequence[Sequence[str]], label: str
+    heads: Sequence[str],
+    kinds: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    label: str,
 ) -> Markup:
     """Write a table that scrolls by itself where the page is narrow."""
-    written = templates().get_template("table.html").render(
-        heads=list(zip(heads, kinds, strict=True)),
-        rows=[list(zip(row, kinds, strict=True)) for row in rows],
-        label=label,
+    written = (
+        templates()
+        .get_template("table.html")
+        .render(
+            heads=list(zip(heads, kinds, strict=True)),
+            rows=[list(zip(row, kinds, strict=True)) for row in rows],
+            label=label,
+        )
     )
     return Markup(written)  # noqa: S704 - the template has escaped it
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from functools import cache, partial
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from xml.etree import ElementTree as ET
@@ -16,11 +17,11 @@ from xml.etree import ElementTree as ET
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from toolkit.charts import describe
-from toolkit.charts.style import DARK, LIGHT, readable
+from toolkit.charts import describe, theme
+from toolkit.charts.style import DARK, LIGHT, Theme, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import polars as pl
     from matplotlib.axes import Axes
@@ -29,14 +30,18 @@ if TYPE_CHECKING:
 RC = {"svg.hashsalt": "toolkit", "svg.fonttype": "none"}
 METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 WIDE, NARROW = (9.0, 3.9), (4.3, 3.6)  # inches: of a laptop, and of a phone
-TITLE = 13 * 1.25  # points that a line of a title takes
+TITLE = 13 * 1.25 + 6  # points that a line of a title takes, and the space around it
 COLOR = re.compile(r"#[0-9a-f]{6}\b")
+# A dot, in a tile so wide: a hatch of dots.
+TILE, DOT = 4, "M 1.4 2 a .6 .6 0 1 0 1.2 0 a .6 .6 0 1 0 -1.2 0 z"
+LONG_PATH = 4000  # characters
 # Attributes that a mark may have besides its style and its shape.
 PAINT = ("fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "opacity")
 LINK = "{http://www.w3.org/1999/xlink}href"
 REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
+@cache
 def dark_colors() -> dict[str, str]:
     """Return for each colour of the light theme that of the dark one."""
     grounds = LIGHT.ground, DARK.ground
@@ -64,13 +69,10 @@ class Styles:
 
     def __init__(self) -> None:
         self.names: dict[tuple[str, str], str] = {}
-        self.dark = dark_colors()
-        self.strange: set[str] = set()
 
-    def name_of(self, style: str) -> str:
+    def name_of(self, style: str, colors: Mapping[str, str]) -> str:
         """Return the class of a style, and remember it."""
-        self.strange |= set(COLOR.findall(style)) - set(self.dark)
-        dark = COLOR.sub(lambda found: self.dark.get(found[0], found[0]), style)
+        dark = COLOR.sub(lambda found: colors[found[0]], style)
         return self.names.setdefault((style, dark), f"c{len(self.names)}")
 
     def rules(self) -> tuple[str, str]:
@@ -98,9 +100,26 @@ def draw(
     inches: tuple[float, float] = WIDE,
 ) -> Picture:
     """Draw a chart; the title above it is the page's, not its own."""
-    figure = Figure(figsize=inches)
+    light, alt, cut = drawing(chart, frame, inches, LIGHT)
+    colors = dark_colors()
+    found = COLOR.findall(light)
+    if not colors.keys() >= set(found):
+        # A blend of colours: the same drawing in the dark has its own in its place.
+        dark = COLOR.findall(drawing(chart, frame, inches, DARK)[0])
+        colors = dict(zip(found, dark, strict=True))
+    return Picture(page_svg(light, styles, colors, prefix, alt, cut), alt)
+
+
+def drawing(
+    chart: Callable[..., Axes],
+    frame: pl.DataFrame,
+    inches: tuple[float, float],
+    look: Theme,
+) -> tuple[str, str, float]:
+    """Draw without a title; return the SVG, its words, and what may be cut off."""
+    figure = Figure(figsize=inches, facecolor=look.ground)
     ax = figure.add_axes((0, 0, 1, 1))
-    with mpl.rc_context(cast("Any", RC)):
+    with mpl.rc_context(cast("Any", RC)), theme(look.name):
         chart(frame, ax=ax)
         alt = describe(ax)
         title = ax.get_title(loc="left")
@@ -109,18 +128,26 @@ def draw(
         written = io.StringIO()
         figure.savefig(written, format="svg", metadata=METADATA)
     cut = TITLE * (title.count("\n") + 1) if title else 0.0
-    return Picture(page_svg(written.getvalue(), styles, prefix, alt, cut), alt)
+    return written.getvalue(), alt, cut
 
 
-def page_svg(text: str, styles: Styles, prefix: str, alt: str, cut: float) -> str:
+def page_svg(
+    text: str,
+    styles: Styles,
+    colors: Mapping[str, str],
+    prefix: str,
+    alt: str,
+    cut: float,
+) -> str:
     """Turn a drawing of matplotlib into one that is safe inside a page."""
+    classes = partial(styles.name_of, colors=colors)
     root = ET.fromstring(text)  # noqa: S314 - matplotlib has written it just now
     _, _, width, height = map(float, root.attrib["viewBox"].split())
     used = set(REFERENCE.findall(text))
     used |= {of.attrib[LINK][1:] for of in root.iter() if LINK in of.attrib}
     ids = {name: f"{prefix}{number}" for number, name in enumerate(sorted(used))}
     body = "".join(
-        element_html(child, styles, ids)
+        element_html(child, classes, ids)
         for child in root
         if local(child) not in {"metadata", "style"}
     )
@@ -130,26 +157,40 @@ def page_svg(text: str, styles: Styles, prefix: str, alt: str, cut: float) -> st
     )
 
 
+def simplify(pattern: ET.Element) -> None:
+    """Make a small tile of a hatch of dots: matplotlib writes a thousand circles."""
+    for path in pattern:
+        if len(path.attrib.get("d", "")) > LONG_PATH:
+            pattern.attrib.update(width=f"{TILE}", height=f"{TILE}")
+            path.attrib["d"] = DOT
+
+
 def local(element: ET.Element) -> str:
     """Return the name of an element without its namespace."""
     return element.tag.rpartition("}")[2]
 
 
-def element_html(element: ET.Element, styles: Styles, ids: dict[str, str]) -> str:
+def element_html(
+    element: ET.Element, classes: Callable[[str], str], ids: dict[str, str]
+) -> str:
     """Write an element and what is in it, as HTML takes SVG."""
     name = local(element)
     if name == "style":
         return ""
+    if name == "pattern":
+        simplify(element)
     words = element.text if name in {"text", "tspan"} else None
     inside = escape(words or "", quote=False)
-    inside += "".join(element_html(child, styles, ids) for child in element)
-    attributes = attributes_of(element, styles, ids)
+    inside += "".join(element_html(child, classes, ids) for child in element)
+    attributes = attributes_of(element, classes, ids)
     if name in {"g", "defs"} and not inside:
         return ""
     return f"<{name}{attributes}>{inside}</{name}>"
 
 
-def attributes_of(element: ET.Element, styles: Styles, ids: dict[str, str]) -> str:
+def attributes_of(
+    element: ET.Element, classes: Callable[[str], str], ids: dict[str, str]
+) -> str:
     """Write the attributes of an element: a class for its style, new names for ids."""
     written, of = [], element.attrib
     style = "; ".join(
@@ -171,7 +212,7 @@ def attributes_of(element: ET.Element, styles: Styles, ids: dict[str, str]) -> s
             written.append(f'{key.rpartition("}")[2]}="{escape(value)}"')
     if style:
         style = REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", style)
-        written.append(f'class="{styles.name_of(style)}"')
+        written.append(f'class="{classes(style)}"')
     return "".join(f" {one}" for one in written)
 
 

@@ -38,6 +38,7 @@ class Table(NamedTuple):
     kinds: list[str]
     rows: list[list[str]]
     data: list[list[object]]
+    folds: list[int]
     folded: int
 
 
@@ -57,7 +58,7 @@ def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
         if number and series:
             row[0] = others(number)
     heads = [head_of(name) for name in columns]
-    return Table(columns, heads, kinds, rows, data, folded)
+    return Table(columns, heads, kinds, rows, data, numbers, folded)
 
 
 def others(number: int) -> str:
@@ -134,6 +135,11 @@ def write(value: object, kind: str) -> str:
     return name_words(value)
 
 
+def as_text(value: object) -> str:
+    """Write any other value, such as one of a caller's own column."""
+    return str(value)
+
+
 def volume_table(frame: pl.DataFrame) -> Table:
     """Write calls by hour and weekday: a row an hour, a column a day."""
     counts = {
@@ -153,4 +159,4 @@ def volume_table(frame: pl.DataFrame) -> Table:
     rows = [[str(row[0]), *[f"{count:,}" for count in row[1:]]] for row in data]
     if undated:
         rows.append([NOT_SAID, plural(undated, "call"), *[""] * 6])
-    return Table(names, ["hour", *WEEKDAYS], kinds, rows, data, 0)
+    return Table(names, ["hour", *WEEKDAYS], kinds, rows, data, [0] * 24, 0)
