@@ -20,6 +20,7 @@
     ├── MissingColumnsError            (ValueError) a frame lacks a column
     ├── UnsuitableColumnError          (ValueError) a column that cannot serve
     ├── OptionError                    (ValueError) a wrong period, zone, date, path
+    ├── PriceFileError                 (ValueError) prices that cannot be meant
     ├── TotalOverflowError             (OverflowError) a sum that 64 bits cannot hold
     ├── ExportError                    an export cannot be made or read
     │   ├── NotEmptyError              (FileExistsError) the target holds something
@@ -303,6 +304,15 @@ class OptionError(ToolkitError, ValueError):
         super().__init__(f"{name}={value!r}: wanted {wanted}")
         self.name = name
         self.value = value
+
+
+class PriceFileError(ToolkitError, ValueError):
+    """A price file that is missing, is no TOML, or cannot be meant."""
+
+    def __init__(self, source: str, fault: str) -> None:
+        super().__init__(f"{source}: {fault}")
+        self.source = source
+        self.fault = fault
 
 
 class TotalOverflowError(ToolkitError, OverflowError):

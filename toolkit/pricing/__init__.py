@@ -1,0 +1,22 @@
+"""What responses cost: in USD, at the price of their day, to 10^-12.
+
+The prices are those of genai-prices and of the user's own price file; nothing is ever
+fetched. Unknown is never zero.
+"""
+
+from __future__ import annotations
+
+from toolkit.pricing.costs import add_cost, price_responses
+from toolkit.pricing.files import PriceFile, read_prices
+from toolkit.pricing.missing import missing_prices
+from toolkit.pricing.rates import MEANINGS, Reason
+
+__all__ = [
+    "MEANINGS",
+    "PriceFile",
+    "Reason",
+    "add_cost",
+    "missing_prices",
+    "price_responses",
+    "read_prices",
+]

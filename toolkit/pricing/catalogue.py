@@ -1,0 +1,290 @@
+"""What genai-prices says: the only door to it. Its data is in the package; no network.
+
+A price is looked up only where the log says enough: who served the response, or a name
+of a model that only its maker serves. A name that anyone may serve (open weights, a
+file, a tag of Ollama) has no price without a provider.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from toolkit.pricing.rates import Offer, Rates, Reason
+
+if TYPE_CHECKING:
+    from genai_prices.types import (
+        ModelInfo,
+        ModelPrice,
+        PriceVariant,
+        Provider,
+        Tier,
+        TieredPrices,
+    )
+
+    from toolkit.pricing.rates import Step
+
+# What `service_tier` says, and what it means for the price; nothing said is standard.
+# Any other tier has no known price per token: "scale" and "provisioned" are paid for in
+# advance, "auto" does not say what was chosen, "performance" is by contract.
+STANDARD_TIERS = ("default", "standard", "on_demand")
+TIERS: dict[str, dict[str, str]] = {
+    **{name: {} for name in STANDARD_TIERS},
+    "batch": {"processing": "batch"},
+    "flex": {"service_tier": "flex"},
+    "priority": {"service_tier": "priority"},
+    "fast": {"service_tier": "fast"},
+}
+# Names of providers as logs write them; ids and names of genai-prices hold as well.
+PROVIDERS = {
+    "amazon": "aws",
+    "amazon bedrock": "aws",
+    "aws bedrock": "aws",
+    "bedrock": "aws",
+    "azure ai": "azure",
+    "azure openai": "azure",
+    "fireworks ai": "fireworks",
+    "gemini": "google",
+    "google ai": "google",
+    "google ai studio": "google",
+    "google vertex": "google",
+    "google vertex ai": "google",
+    "vertex ai": "google",
+    "mistral ai": "mistral",
+    "mistralai": "mistral",
+    "moonshot": "moonshotai",
+    "moonshot ai": "moonshotai",
+    "together": "together",
+    "x.ai": "x-ai",
+    "xai": "x-ai",
+    "z.ai": "zai",
+}
+# A prefix of a model's name that says who served it: makers that alone sell their
+# models, and hosts as proxies write them.
+PREFIXES = {
+    "anthropic": "anthropic",
+    "azure": "azure",
+    "bedrock": "aws",
+    "cohere": "cohere",
+    "fireworks_ai": "fireworks",
+    "gemini": "google",
+    "google": "google",
+    "groq": "groq",
+    "openai": "openai",
+    "openrouter": "openrouter",
+    "perplexity": "perplexity",
+    "together_ai": "together",
+    "vertex_ai": "google",
+    "x-ai": "x-ai",
+    "xai": "x-ai",
+}
+# Names as Amazon Bedrock writes them: us.anthropic.claude-3-7-sonnet-20250219-v1:0.
+BEDROCK = re.compile(
+    r"(?:(?:us|us-gov|eu|apac|au|jp|ca|global)\.)?"
+    r"(?:ai21|amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen|writer)\."
+)
+# Open weights and local files: whoever serves them sets the price.
+ANYONES = re.compile(r"gpt-oss|gemma|distill|\.gguf$|^(?!ft:).*:")
+MAX_NAME = 256
+DAY = 86_400
+EPOCH = date(1970, 1, 1)
+# The kinds of price that a log can tell apart, and what `Rates` calls them.
+KINDS = {
+    "input_mtok": "input",
+    "output_mtok": "output",
+    "cache_read_mtok": "cached",
+    "cache_write_mtok": "cache_write",
+    "input_audio_mtok": "input_audio",
+    "output_reasoning_mtok": "reasoning",
+    "output_audio_mtok": "output_audio",
+}
+
+
+def find_offer(provider: str | None, model: str | None, tier: str | None) -> Offer:
+    """Return what the catalogue asks for a model; a reason where it has no price."""
+    if model is None:
+        return Offer.of(Reason.NO_MODEL)
+    if len(model) > MAX_NAME or len(provider or "") > MAX_NAME:
+        return Offer.of(Reason.UNKNOWN_MODEL)
+    wanted = {} if tier is None else TIERS.get(tier.casefold())
+    if wanted is None:
+        return Offer.of(Reason.UNKNOWN_TIER)
+    if provider is not None:
+        seller = provider_called(provider)
+        if seller is None:
+            return Offer.of(Reason.UNKNOWN_PROVIDER)
+        names = [model, *([model.partition("/")[2]] if "/" in model else [])]
+    else:
+        seller, names = provider_of(model)
+        if seller is None:
+            return Offer.of(Reason.UNKNOWN_MODEL)
+    info = next(filter(None, (model_of(seller, name) for name in names)), None)
+    if info is None:
+        return Offer.of(Reason.UNKNOWN_MODEL)
+    return offer_of(seller, info, tuple(wanted.items()))
+
+
+@cache
+def providers() -> tuple[Provider, ...]:
+    """Return the catalogue that is part of the package genai-prices."""
+    # Imported here: the prices are a megabyte and a half of Python.
+    from genai_prices.data import providers as bundled
+
+    return tuple(bundled)
+
+
+def provider_called(name: str) -> Provider | None:
+    """Find a provider by the name that a log has for it."""
+    plain = name.strip().casefold()
+    plain = PROVIDERS.get(plain.replace("_", " ").replace("-", " "), plain)
+    plain = PROVIDERS.get(plain, plain)
+    return next((p for p in providers() if plain in {p.id, p.name.casefold()}), None)
+
+
+def provider_of(model: str) -> tuple[Provider | None, list[str]]:
+    """Find who served a model, and its name there, by nothing but the name."""
+    name = model.casefold()
+    if BEDROCK.match(name):
+        return provider_called("aws"), [model]
+    prefix, _, rest = name.partition("/")
+    if prefix in PREFIXES and rest and not ANYONES.search(rest):
+        return provider_called(PREFIXES[prefix]), [rest]
+    if name.startswith(("@cf/", "accounts/fireworks/")):
+        return provider_called("cloudflare" if name[0] == "@" else "fireworks"), [name]
+    if "/" in name or ANYONES.search(name):
+        return None, []
+    bare = name.removeprefix("ft:")
+    found = (p for p in providers() if p.model_match and p.model_match.is_match(bare))
+    return next(found, None), [name]
+
+
+def model_of(provider: Provider, name: str) -> ModelInfo | None:
+    """Find a model in a provider's list, or in those that the provider resells."""
+    return provider.find_model(name, all_providers=list(providers()))
+
+
+# Of each (seller, model, tier) that was met; the catalogue is a constant.
+OFFERS: dict[tuple[str, int, tuple[tuple[str, str], ...]], Offer] = {}
+
+
+def offer_of(
+    seller: Provider, info: ModelInfo, tier: tuple[tuple[str, str], ...]
+) -> Offer:
+    """Lay out the prices of a model over all time."""
+    key = (seller.id, id(info), tier)
+    if key not in OFFERS:
+        days, seconds = edges_of(info)
+        pieces = tuple(
+            (
+                (day - EPOCH).days * DAY,
+                tuple(
+                    (second, steps_at(seller, info, tier, day, second))
+                    for second in seconds
+                ),
+            )
+            for day in days
+        )
+        OFFERS[key] = Offer(pieces).merged()
+    return OFFERS[key]
+
+
+def edges_of(info: ModelInfo) -> tuple[list[date], list[int]]:
+    """Return the days, and the seconds of a day, on which a price may change."""
+    # Imported here, as all of genai-prices.
+    from genai_prices.types import ConditionalPrice, StartDateConstraint
+
+    listed = [] if not isinstance(info.prices, list) else info.prices
+    held: list[ConditionalPrice | PriceVariant] = [
+        *listed,
+        *(info.price_variants or ()),
+    ]
+    days, seconds = {EPOCH}, {0}
+    for constraint in (one.constraint for one in held):
+        if isinstance(constraint, StartDateConstraint):
+            days.add(max(constraint.start_date, EPOCH))
+        elif constraint is not None:
+            seconds |= {
+                second_of(constraint.start_time),
+                second_of(constraint.end_time),
+            }
+    return sorted(days), sorted(seconds)
+
+
+def second_of(moment: time) -> int:
+    """Return the second of the UTC day; genai-prices reads a naive time as UTC."""
+    shift = moment.utcoffset() or timedelta(0)
+    local = timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second)
+    return int((local - shift).total_seconds()) % DAY
+
+
+def steps_at(
+    seller: Provider,
+    info: ModelInfo,
+    tier: tuple[tuple[str, str], ...],
+    day: date,
+    second: int,
+) -> tuple[Step, ...]:
+    """Return the rates at a moment, by the length of the prompt."""
+    moment = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(0, second)
+    context = dict(tier)
+    if context and not knows_tier(seller, info, context, moment):
+        return ((0, Reason.NO_TIER_RATE),)
+    price = info.get_prices(moment, context)
+    said = {kind: price.__dict__.get(kind) for kind in KINDS}
+    # A step begins above so many prompt tokens.
+    starts = sorted(
+        {0, *(step.start + 1 for x in said.values() for step in steps_of(x))}
+    )
+    source = f"genai-prices {version('genai-prices')}, {seller.id}, {info.id}"
+    return tuple(
+        (start, rates_of(price, said, start, info, source)) for start in starts
+    )
+
+
+def knows_tier(
+    seller: Provider, info: ModelInfo, context: dict[str, str], moment: datetime
+) -> bool:
+    """Say whether there is a price for a tier; else the standard one would be given."""
+    return any(model is info for model in seller.models) and any(
+        variant.when == context
+        and (variant.constraint is None or variant.constraint.active(moment))
+        for variant in info.price_variants or ()
+    )
+
+
+def steps_of(price: Decimal | TieredPrices | None) -> list[Tier]:
+    """Return the steps of a price by the length of the prompt."""
+    return list(getattr(price, "tiers", ()))
+
+
+def rates_of(
+    price: ModelPrice,
+    said: dict[str, Decimal | TieredPrices | None],
+    prompt_tokens: int,
+    info: ModelInfo,
+    source: str,
+) -> Rates | Reason:
+    """Return the rates for a prompt of so many tokens and more."""
+    if not any(value is not None for value in price.__dict__.values()):
+        # An empty price means free, or not known; only the name tells.
+        free = info.id.endswith(":free")
+        return Rates(Decimal(0), Decimal(0), source=source) if free else Reason.NO_RATE
+    if said["input_mtok"] is None:
+        return Reason.NO_RATE
+    rates = {KINDS[kind]: rate_at(value, prompt_tokens) for kind, value in said.items()}
+    requests = price.__dict__.get("requests_kcount") or Decimal(0)
+    return Rates(
+        **rates, request=rate_at(requests, prompt_tokens) / 1000, source=source
+    )
+
+
+def rate_at(price: Decimal | TieredPrices | None, prompt_tokens: int) -> Any:  # noqa: ANN401 - a Decimal, or None for None
+    """Return the rate for a prompt of so many tokens."""
+    if price is None or isinstance(price, Decimal):
+        return price
+    above = [step.price for step in price.tiers if step.start < prompt_tokens]
+    return above[-1] if above else price.base
