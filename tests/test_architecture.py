@@ -25,6 +25,7 @@ FLOORS = (
         "marks",
         "exchanging",
         "gates",
+        "families",
         "money",
     },
     {"blocks"},
