@@ -63,7 +63,7 @@ def percent(part: float, whole: float) -> str:
         return "< 0.1 %"
     if 99.9 < share < 100:
         return "> 99.9 %"
-    return f"{share:.1f}".removesuffix(".0") + " %"
+    return f"{share:,.1f}".removesuffix(".0") + " %"
 
 
 def percent_tick(value: float, _tick: float = 0) -> str:
