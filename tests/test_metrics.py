@@ -22,14 +22,19 @@ from toolkit.testing import make_choices
 SCHEMA = {
     "period": pl.Datetime("us", "UTC"),
     "period_end": pl.Datetime("us", "UTC"),
+    "partial": pl.Boolean,
     "model": pl.String,
-    "responses": pl.UInt32,
-    "responses_without_usage": pl.UInt32,
+    "responses": pl.Int64,
+    "responses_without_usage": pl.Int64,
     "prompt_tokens": pl.Int64,
+    "prompt_unseen": pl.Int64,
     "completion_tokens": pl.Int64,
+    "completion_unseen": pl.Int64,
     "total_tokens": pl.Int64,
     "cached_tokens": pl.Int64,
+    "cached_unseen": pl.Int64,
     "reasoning_tokens": pl.Int64,
+    "reasoning_unseen": pl.Int64,
 }
 
 
@@ -68,7 +73,8 @@ def test_each_column_of_tokens_is_its_own_sum() -> None:
 
     usage = token_usage(make_choices(one, two))
 
-    assert usage.row(0)[5:] == (2, 40, 600, 4000, 50000)
+    # The first of the two says nothing of cached and reasoning tokens.
+    assert usage.row(0)[6:] == (2, 0, 40, 0, 600, 4000, 1, 50000, 1)
 
 
 def test_undated_responses_stand_in_rows_with_a_null_period_at_the_end() -> None:
@@ -244,7 +250,11 @@ def test_a_column_that_cannot_name_a_series_is_refused(name: str) -> None:
         ("since", "0001-01-01T00:00+14:00"),
         ("until", "9999-12-31T23:00-12:00"),
         ("by", ["model", "model"]),
-        ("by", []),
+        ("every", 7),
+        ("top", 0),
+        ("top", True),
+        ("top", "3"),
+        ("compare", "next"),
         ("every", ""),
         ("tz", "Europe/Berln"),
         ("since", "yesterday"),

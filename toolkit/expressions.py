@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, overload
 
 import polars as pl
@@ -20,7 +21,7 @@ from toolkit.errors import (
     near_miss,
     plural,
 )
-from toolkit.schema import CHOICES, LATEST_CREATED
+from toolkit.schema import CHOICES, EARLIEST_CREATED, LATEST_CREATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,9 @@ Moment: TypeAlias = "str | date | datetime | None"
 RESPONSE_KEY = ("log_id", "line")
 LAST_YEAR = 9999  # of the calendar of Python and of every tool behind it
 # polars' duration language: whole numbers above 0, each with its unit.
-PERIOD = re.compile(r"([1-9][0-9]*(ns|us|ms|s|m|h|d|w|mo|q|y))+")
+PART_OF_PERIOD = re.compile(r"([1-9][0-9]*)(ns|us|ms|mo|s|m|h|d|w|q|y)")
+PERIOD = re.compile(rf"({PART_OF_PERIOD.pattern})+")
+DAYS = {"d", "w", "mo", "q", "y"}
 
 
 def first_choice() -> pl.Expr:
@@ -166,8 +169,8 @@ def moment(name: str, value: Moment, tz: str) -> datetime | None:
 def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:
     """Start of the calendar period in which a response was made.
 
-    A day begins at midnight of the zone, a week on Monday; days of 23 and 25 hours are
-    one day. Null for an undated response.
+    A day begins at midnight of the zone, or where the clocks pass over it; a week on
+    Monday; days of 23 and 25 hours are one day. Null for an undated response.
 
     Examples
     --------
@@ -176,16 +179,61 @@ def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:
     >>> make_choices({}).select(period("1mo", tz="Asia/Tokyo")).item().isoformat()
     '2026-01-01T00:00:00+09:00'
     """
-    local = pl.col("created").dt.convert_time_zone(check_zone(tz))
-    return local.dt.truncate(check_period(every)).alias("period")
+    start = local_period(pl.col("created"), check_period(every), check_zone(tz))
+    return start.alias("period")
 
 
-def period_end(every: str = "1d") -> pl.Expr:
+def local_period(moments: pl.Expr, every: str, tz: str) -> pl.Expr:
+    """Start of the calendar period in which moments of any zone lie."""
+    start = moments.dt.convert_time_zone(tz).dt.truncate(every)
+    if is_of_days(every) and midnight_comes_twice(tz):
+        # polars begins the day at that midnight which has the offset of the moment.
+        start = first_of(start.dt.replace_time_zone(None), tz)
+    return start
+
+
+def first_of(wall: pl.Expr, tz: str) -> pl.Expr:
+    """First moment at which clocks show a time or, where they leap over it, a later."""
+    moments = [
+        (wall + pl.duration(minutes=minutes)).dt.replace_time_zone(
+            tz, ambiguous="earliest", non_existent="null"
+        )
+        # Clocks leap half an hour, an hour, or (Samoa, once) a day.
+        for minutes in (0, 30, 60, 24 * 60)
+    ]
+    return pl.coalesce(moments)
+
+
+def is_of_days(every: str) -> bool:
+    """Say whether periods are counted in days of the calendar, not in hours."""
+    return any(unit in DAYS for _, unit in PART_OF_PERIOD.findall(every))
+
+
+@cache
+def midnight_comes_twice(tz: str) -> bool:
+    """Say whether some day of a zone has two midnights, as in Havana."""
+    days = pl.datetime_range(
+        EARLIEST_CREATED.replace(tzinfo=None),
+        LATEST_CREATED.replace(tzinfo=None),
+        "1d",
+        eager=True,
+    )
+    first, second = (
+        days.dt.replace_time_zone(tz, ambiguous=which, non_existent="null")
+        for which in ("earliest", "latest")
+    )
+    return bool((first != second).any())
+
+
+def period_end(every: str = "1d", tz: str = "UTC") -> pl.Expr:
     """End of the period that starts at the column `period`; it is not part of it.
 
     A period of some hours may be longer or shorter where the clocks change.
     """
     start = pl.col("period")
+    if is_of_days(every):
+        wall = start.dt.replace_time_zone(None).dt.truncate(every).dt.offset_by(every)
+        return first_of(wall, tz).alias("period_end")
     end = start.dt.offset_by(every)
     # In the night of the longer day six hours on is still within the same period.
     later = end.dt.offset_by("2h")

@@ -23,6 +23,8 @@ Keys: TypeAlias = "tuple[str | int, ...]"
 
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_SIGNS = bytes(set(range(256)) - set(b"[]{},"))
+JSON_SPACE = " \t\n\r"
+TOGETHER = 256  # texts that are parsed at once, where JSON is expected
 
 JSON_TYPES = {
     ord("{"): "an object",
@@ -382,3 +384,30 @@ def call_input(node: Node | None, key: str) -> str | None:
 def first(values: Iterator[str | None]) -> str | None:
     """Return the first value that is not null."""
     return next((value for value in values if value is not None), None)
+
+
+def are_json(texts: Sequence[str]) -> list[bool]:
+    """Say of each text whether it is JSON.
+
+    Many are parsed at once, as the items of one list; where that list does not give
+    back each text as it was, its halves are looked at by themselves.
+    """
+    items = [text.strip(JSON_SPACE).encode() for text in texts]
+    return [
+        verdict
+        for begin in range(0, len(items), TOGETHER)
+        for verdict in verdicts(items[begin : begin + TOGETHER])
+    ]
+
+
+def verdicts(items: list[bytes]) -> list[bool]:
+    """Say of each item whether it is JSON, many at once."""
+    try:
+        if split_list(b"[" + b",".join(items) + b"]") == items:
+            return [True] * len(items)
+    except (msgspec.DecodeError, RecursionError):
+        pass  # some item is no JSON, or nested deeper than any that is of use
+    if len(items) == 1:
+        return [False]
+    half = len(items) // 2
+    return verdicts(items[:half]) + verdicts(items[half:])

@@ -1,0 +1,141 @@
+"""Money: what responses cost, as far as that is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from toolkit.expressions import first_choice
+from toolkit.metrics.measures import MONEY, count, money, ratio, total, unseen
+from toolkit.metrics.questions import ask
+from toolkit.metrics.tables import Declared, answer
+from toolkit.pricing.amounts import NEEDED
+from toolkit.pricing.costs import price_responses
+
+if TYPE_CHECKING:
+    from toolkit.expressions import Moment
+    from toolkit.metrics.questions import By, Choices, Compare
+
+
+COST = "cost"
+# Where a frame has costs already, made by `add_cost` or the caller's own.
+SOURCE = "cost_source"
+
+
+def with_costs(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Add the costs of responses, unless the frame has them."""
+    names = frame.collect_schema().names()
+    if COST not in names:
+        return price_responses(frame).lazy()
+    cost = pl.col(COST).cast(MONEY)
+    said = pl.when(cost.is_null()).then(pl.lit("unpriced")).otherwise(pl.lit("priced"))
+    return frame.with_columns(
+        cost, pl.col(SOURCE) if SOURCE in names else said.alias(SOURCE)
+    )
+
+
+def needs_of_cost(frame: pl.LazyFrame) -> tuple[str, ...]:
+    """Return the columns that costs are read from, or made of."""
+    names = frame.collect_schema().names()
+    if COST not in names:
+        return NEEDED
+    return (COST, SOURCE) if SOURCE in names else (COST,)
+
+
+def is_from(source: str) -> pl.Expr:
+    """Say where the cost of a response is from."""
+    return pl.col(SOURCE) == source
+
+
+SPENDING = Declared(
+    (
+        count("responses"),
+        money("cost", pl.col(COST)),
+        count("responses_reported", is_from("reported")),
+        count("responses_priced", is_from("priced")),
+        count("responses_unpriced", is_from("unpriced")),
+        total("total_tokens", "total_tokens"),
+        unseen("responses_without_usage", "total_tokens"),
+        total("tokens_unpriced", pl.when(is_from("unpriced")).then("total_tokens")),
+        ratio("unpriced_share", "tokens_unpriced", "total_tokens"),
+    ),
+    main="cost",
+    needs=("total_tokens",),
+    rows=lambda frame: with_costs(frame.filter(first_choice())),
+    needs_of=needs_of_cost,
+)
+
+
+def cost(
+    choices: Choices,
+    *,
+    every: str | None = "1d",
+    by: By = "model",
+    tz: str = "UTC",
+    since: Moment = None,
+    until: Moment = None,
+    top: int | None = None,
+    fill: bool = False,
+    compare: Compare | None = None,
+) -> pl.DataFrame:
+    """Sum what responses cost, and tell what could not be priced.
+
+    If `choices` has no column `cost` the costs are those of `toolkit.pricing.add_cost`
+    with the prices that come with the package; for a price file of your own call it
+    first.
+
+    Parameters
+    ----------
+    choices, every, by, tz, since, until, top, fill, compare
+        See `toolkit.metrics`.
+
+    Returns
+    -------
+    pl.DataFrame
+        The columns of period and series (see `toolkit.metrics`), then
+
+        ======================== ============== =======================================
+        column                   dtype          unit
+        ======================== ============== =======================================
+        responses                int64          responses
+        cost                     Decimal(38,12) USD, of what is reported or priced: the
+                                                least that it was
+        responses_reported       int64          responses whose provider told the cost
+        responses_priced         int64          responses
+        responses_unpriced       int64          responses
+        total_tokens             int64          tokens of all responses
+        responses_without_usage  int64          responses that report no total
+        tokens_unpriced          int64          tokens of the unpriced responses
+        unpriced_share           float64        tokens_unpriced / total_tokens
+        ======================== ============== =======================================
+
+    Notes
+    -----
+    Unknown is never zero: where `responses_unpriced` is not 0, the cost is at least
+    what stands there.
+
+    Examples
+    --------
+    1,000 prompt tokens at 2.50 USD a million and 100 completion tokens at 10 USD:
+
+    >>> from toolkit.testing import make_choices
+    >>> usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    >>> choices = make_choices(
+    ...     {"model": "gpt-4o", **usage}, {"model": "my-own", **usage}
+    ... )
+    >>> spent = cost(choices, by=())
+    >>> spent.select("cost", "responses_unpriced", "unpriced_share").row(0)
+    (Decimal('0.003500000000'), 1, 0.5)
+    """
+    question = ask(
+        every=every,
+        by=by,
+        tz=tz,
+        since=since,
+        until=until,
+        top=top,
+        fill=fill,
+        compare=compare,
+    )
+    return answer(choices, SPENDING, question)

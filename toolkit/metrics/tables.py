@@ -1,0 +1,430 @@
+"""The one engine behind the metrics: from declared measures to a tidy table.
+
+The rows are grouped once, lazily. All the rest (folding small series, filling gaps,
+ratios, the period before) is done on what came out, some rows a period and series.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from toolkit.errors import (
+    MissingColumnsError,
+    TotalOverflowError,
+    UnsuitableColumnError,
+)
+from toolkit.expressions import check_columns, first_choice, warn_of_picked_choices
+from toolkit.metrics.periods import instant, is_partial
+from toolkit.metrics.questions import (
+    BEFORE,
+    CHANGE,
+    FOLDED,
+    HIDDEN,
+    OTHER,
+    check_series,
+)
+from toolkit.schema import CHOICES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from toolkit.blocks import ArrowStream
+    from toolkit.metrics.measures import Measure
+    from toolkit.metrics.questions import Choices, Question
+
+# Above this a sum of doubles may stand for one that an int64 cannot hold.
+LARGEST_SUM = 9.2e18
+# Whether a row lies in the range, and not in the one before.
+NOW = f"{HIDDEN}now"
+EARLIER = f"{HIDDEN}earlier"
+RESOLUTION = timedelta(microseconds=1)  # of `created`
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What makes a metric: the columns it reads, its rows, keys and measures."""
+
+    measures: tuple[Measure, ...]
+    main: str
+    needs: tuple[str, ...] = ()
+    rows: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda frame: frame.filter(
+        first_choice()
+    )
+    keys: Mapping[str, pl.DataType | type[pl.DataType]] = field(default_factory=dict)
+    gather: Callable[[Work], pl.DataFrame] = lambda work: work.folded(work.grouped())
+    grid: pl.DataFrame | None = None  # all combinations of the keys, to be filled
+    order: Sequence[str] | None = None  # of the values of the keys
+    passes: int = 1
+    needs_of: Callable[[pl.LazyFrame], tuple[str, ...]] = lambda _frame: ()
+
+    @property
+    def gathered(self) -> list[Measure]:
+        """The measures that come from rows."""
+        return [measure for measure in self.measures if measure.derive is None]
+
+    @property
+    def shown(self) -> list[Measure]:
+        """The measures of the result."""
+        return [measure for measure in self.measures if not measure.is_hidden]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One answer in the making."""
+
+    declared: Declared
+    question: Question
+    frame: pl.LazyFrame
+
+    @property
+    def when(self) -> dict[str, pl.Expr]:
+        """The period of a row, or whether it lies in the range or in the one before."""
+        if self.question.calendar:
+            start = self.question.calendar.start(pl.col("created"))
+            return {"period": start.alias("period")}
+        if self.question.before:
+            return {NOW: (pl.col("created") >= self.question.within.start).alias(NOW)}
+        return {}
+
+    @property
+    def keys(self) -> list[str]:
+        """Columns that tell a row of the result from any other, but for `folded`."""
+        return [*self.when, *self.question.by, *self.declared.keys]
+
+    @property
+    def rows(self) -> pl.LazyFrame:
+        """The rows that are grouped, in the range."""
+        within = self.frame.filter(*self.question.looked_at.conditions())
+        return self.declared.rows(within)
+
+    def grouped(self, *extra: str) -> pl.DataFrame:
+        """Gather the measures of each group, told apart by extra columns too."""
+        gathered = self.declared.gathered
+        guards = {
+            f"{HIDDEN}{measure.name}": measure.guard
+            for measure in gathered
+            if measure.guard is not None
+        }
+        own = [*self.question.by, *self.declared.keys, *extra]
+        table = (
+            self.rows
+            # By nothing at all polars would give a row also where no rows are.
+            .group_by(pl.lit(0).alias(HIDDEN), *self.when.values(), *own)
+            .agg(
+                *[measure.agg.alias(measure.name) for measure in gathered],
+                *[guard.alias(name) for name, guard in guards.items()],
+            )
+            .drop(HIDDEN)
+            .collect(engine="streaming")
+        )
+        check_sums(table, list(guards))
+        return table.drop(guards)
+
+    def folded(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Fold the series beyond the largest into one."""
+        if self.question.top is None:
+            return table
+        named, target = self.named(table)
+        folds = [
+            getattr(pl.col(measure.name), measure.fold)()
+            for measure in self.declared.gathered
+        ]
+        own = list(self.declared.keys)
+        return named.group_by(*target, *own).agg(folds).rename(target)
+
+    def named(self, groups: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
+        """Give each group the name under which its series is shown.
+
+        Returns the groups, and the columns of period and series that tell those of the
+        result apart, each with its final name.
+        """
+        by = self.question.by
+        if self.question.top is None:
+            return groups, {name: name for name in (*self.when, *by)}
+        names = self.names_of_series(groups)
+        if by:
+            named = groups.join(names, on=by, how="left", nulls_equal=True)
+        else:
+            named = groups.join(names, how="cross")
+        shown = {f"{HIDDEN}{name}": name for name in by}
+        return named, {**{name: name for name in self.when}, **shown, FOLDED: FOLDED}
+
+    def names_of_series(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return each series, what it is called, and how many are folded with it."""
+        by = list(self.question.by)
+        if not by:
+            return pl.DataFrame({FOLDED: [0]}, schema={FOLDED: pl.Int64})
+        now = pl.col(NOW) if self.question.before else pl.lit(True)
+        main = pl.col(self.declared.main).filter(now).sum()
+        place = pl.int_range(pl.len())
+        is_rest = place >= self.question.top
+        return (
+            table.group_by(by)
+            .agg(main.alias(f"{HIDDEN}main"))
+            .sort(
+                f"{HIDDEN}main",
+                *by,
+                descending=[True, *[False] * len(by)],
+                nulls_last=True,
+            )
+            .select(
+                *by,
+                *[
+                    pl.when(is_rest)
+                    .then(pl.lit(OTHER))
+                    .otherwise(pl.col(name).cast(pl.String))
+                    .alias(f"{HIDDEN}{name}")
+                    for name in by
+                ],
+                pl.when(is_rest)
+                .then(pl.len().cast(pl.Int64) - self.question.top)
+                .otherwise(0)
+                .cast(pl.Int64)
+                .alias(FOLDED),
+            )
+        )
+
+
+def answer(choices: Choices, declared: Declared, question: Question) -> pl.DataFrame:
+    """Make the table of a metric."""
+    work = start(choices, declared, question)
+    gathered = declared.gather(work).select(
+        *work.when,
+        *question.series,
+        *declared.keys,
+        *[pl.col(measure.name).cast(measure.dtype) for measure in declared.gathered],
+    )
+    first = last = None
+    if question.calendar:
+        first, last = gathered.select(
+            pl.col("period").dt.convert_time_zone("UTC").min().alias("first"),
+            pl.col("period").dt.convert_time_zone("UTC").max().alias("last"),
+        ).row(0)
+    table = with_rows(declared, gathered, wanted_by_fill(work, gathered, first, last))
+    table = compared(work, table, first) if question.compares else derived(work, table)
+    if question.calendar:
+        table = table.with_columns(question.calendar.end()).with_columns(
+            is_partial(question.within, last, question.tz, is_open=is_open(work)).alias(
+                "partial"
+            )
+        )
+    return arranged(work, table)
+
+
+def arranged(work: Work, table: pl.DataFrame) -> pl.DataFrame:
+    """Sort a table, nulls last, and show its columns in their order."""
+    question, declared = work.question, work.declared
+    names = [measure.name for measure in declared.shown]
+    if question.compares:
+        names = [name + end for name in names for end in ("", BEFORE, CHANGE)]
+    order = {
+        name: pl.col(name)
+        if declared.order is None
+        else pl.col(name).replace_strict(
+            declared.order, range(len(declared.order)), return_dtype=pl.Int64
+        )
+        for name in declared.keys
+    }
+    keys = [pl.col([*question.period[:1], *question.series]), *order.values()]
+    table = table.sort(keys, nulls_last=True)
+    return table.select(*question.period, *question.series, *declared.keys, *names)
+
+
+def derived(work: Work, table: pl.DataFrame) -> pl.DataFrame:
+    """Work out what follows from what was gathered, measure by measure."""
+    for measure in work.declared.measures:
+        if measure.derive is not None:
+            figure = measure.derive(work.question.series, list(work.when))
+            table = table.with_columns(figure.cast(measure.dtype).alias(measure.name))
+    return table
+
+
+def wanted_by_fill(
+    work: Work, table: pl.DataFrame, first: datetime | None, last: datetime | None
+) -> pl.DataFrame | None:
+    """Return a row for each series in each period, or None if none is wanted."""
+    question, declared = work.question, work.declared
+    if not question.fill:
+        return None
+    parts = []
+    if question.calendar:
+        parts.append(periods_of(work, table, first, last))
+    elif question.before:
+        parts.append(pl.DataFrame({NOW: [True]}))
+    if declared.grid is None:
+        own = [*question.series, *declared.keys]
+        parts += [table.select(own).unique()] if own else []
+    else:
+        series = question.series
+        parts += [table.select(series).unique()] if question.by else []
+        parts += [pl.DataFrame({FOLDED: [0]})] if series and not question.by else []
+        parts.append(declared.grid)
+    wanted = parts[0] if parts else None
+    for part in parts[1:]:
+        wanted = wanted.join(part, how="cross") if wanted is not None else part
+    return wanted
+
+
+def periods_of(
+    work: Work, table: pl.DataFrame, first: datetime | None, last: datetime | None
+) -> pl.DataFrame:
+    """Return the periods of the range or, where it is open, of the data."""
+    question = work.question
+    start, end = question.within
+    begin = start or first
+    until = end - RESOLUTION if end else last
+    if question.calendar is None or begin is None or until is None or begin > until:
+        return table.select("period").clear()
+    own = [*question.series, *work.declared.keys]
+    series = table.select(own).n_unique() if own else 1
+    return question.calendar.starts(begin, until, series).to_frame()
+
+
+def with_rows(
+    declared: Declared, table: pl.DataFrame, wanted: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Add the rows that are wanted and not there: additive measures are 0 in them."""
+    if wanted is None:
+        return table
+    keys = wanted.columns
+    zeros = [
+        pl.lit(0 if measure.additive else None).cast(measure.dtype).alias(measure.name)
+        for measure in declared.gathered
+    ]
+    wanted = wanted.cast({name: table.schema[name] for name in keys})
+    missing = wanted.join(table, on=keys, how="anti", nulls_equal=True)
+    return pl.concat([table, missing.with_columns(zeros).select(table.columns)])
+
+
+def compared(work: Work, table: pl.DataFrame, first: datetime | None) -> pl.DataFrame:
+    """Set the period before beside each, and the change since."""
+    question, declared = work.question, work.declared
+    own = [*question.series, *declared.keys]
+    names = [measure.name for measure in declared.shown]
+    if question.calendar:
+        known = pl.col("period") > instant(first, question.tz)
+        shown = table.with_columns(
+            pl.when(known).then(question.calendar.before()).alias(EARLIER)
+        )
+        wanted = shown.select(pl.col(EARLIER).alias("period"), *own)
+        wanted = wanted.filter(pl.col("period").is_not_null())
+        when = "period"
+    else:
+        is_known = bool((~table[NOW]).any()) or has_rows(
+            work, pl.col("created") < question.looked_at.start
+        )
+        earlier = pl.lit(False if is_known else None, pl.Boolean)
+        shown = table.filter(pl.col(NOW)).with_columns(earlier.alias(EARLIER))
+        wanted = shown.select(pl.lit(False).alias(NOW), *own)
+        when = NOW
+    everything = derived(work, with_rows(declared, table, wanted.unique()))
+    before = everything.select(
+        pl.col(when).alias(EARLIER),
+        *own,
+        *[pl.col(name).alias(f"{name}{BEFORE}") for name in names],
+    )
+    # A null would else meet the undated rows.
+    before = before.filter(pl.col(EARLIER).is_not_null())
+    return (
+        shown.select(when, *own, EARLIER)
+        .join(everything, on=[when, *own], how="left", nulls_equal=True)
+        .join(before, on=[EARLIER, *own], how="left", nulls_equal=True)
+        .with_columns(
+            (pl.col(measure.name) - pl.col(f"{measure.name}{BEFORE}"))
+            .cast(measure.dtype)
+            .alias(f"{measure.name}{CHANGE}")
+            for measure in declared.shown
+        )
+    )
+
+
+def is_open(work: Work) -> bool:
+    """Say whether the data may go on in the period of the latest response."""
+    end = work.question.within.end
+    return end is None or not has_rows(work, pl.col("created") >= end)
+
+
+def has_rows(work: Work, condition: pl.Expr) -> bool:
+    """Say whether some row of the frame meets a condition on `created`."""
+    found = work.frame.filter(condition).select(pl.col("created")).head(1)
+    return not found.collect(engine="streaming").is_empty()
+
+
+def start(choices: Choices, declared: Declared, question: Question) -> Work:
+    """Check what was given, before anything is collected."""
+    if not isinstance(choices, pl.LazyFrame | pl.DataFrame):
+        choices = frame_of(choices)
+    results = [measure.name for measure in declared.shown]
+    changes = [f"{name}{end}" for name in results for end in (BEFORE, CHANGE)]
+    check_series(
+        question.by,
+        [*declared.keys, *results, *(changes if question.compares else ())],
+    )
+    frame = choices.lazy()
+    dated = question.calendar is not None or question.looked_at != (None, None)
+    needs = list(
+        dict.fromkeys(
+            (
+                "choice_position",
+                *declared.needs,
+                *declared.needs_of(frame),
+                *(("created",) if dated else ()),
+                *question.by,
+            )
+        )
+    )
+    check_columns(frame, needs)
+    check_types(frame, question)
+    if isinstance(choices, pl.DataFrame):
+        warn_if_picked(choices)
+    elif declared.passes > 1 or question.within.end or question.before:
+        frame = read_once(frame, needs)
+    return Work(declared, question, frame)
+
+
+def read_once(frame: pl.LazyFrame, needs: Sequence[str]) -> pl.LazyFrame:
+    """Hold the columns that are needed, if they are of logs: those are read once."""
+    if "PYTHON SCAN" not in frame.explain(optimized=False):
+        return frame
+    return frame.select(needs).collect(engine="streaming").lazy()
+
+
+def frame_of(choices: ArrowStream) -> pl.DataFrame:
+    """Take whatever has choices in it as a frame."""
+    if hasattr(choices, "__arrow_c_stream__"):
+        return pl.DataFrame(choices)
+    message = (
+        f"wanted a frame of choices (polars, Loaded, anything of Arrow), "
+        f"got {type(choices).__name__}"
+    )
+    raise TypeError(message)
+
+
+def check_types(frame: pl.LazyFrame, question: Question) -> None:
+    """Refuse series that no text can name, where small ones are to be folded."""
+    schema = frame.collect_schema()
+    for name in question.by if question.top is not None else ():
+        if schema[name].is_nested():
+            raise UnsuitableColumnError(name, why="is no text: top=N cannot fold it")
+
+
+def warn_if_picked(choices: pl.DataFrame) -> None:
+    """Warn if choices were picked, where the frame has what it takes to tell."""
+    try:
+        check_columns(choices, (*CHOICES.key, "choice_count"))
+    except MissingColumnsError:
+        return
+    warn_of_picked_choices(choices)
+
+
+def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> None:
+    """Refuse sums that have wrapped: polars adds int64 without a word."""
+    for name in guards:
+        largest = table[name].abs().max()
+        if isinstance(largest, float) and largest > LARGEST_SUM:
+            raise TotalOverflowError(name.removeprefix(HIDDEN))
