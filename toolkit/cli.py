@@ -62,6 +62,7 @@ from toolkit.screens import (
     to_json,
     words,
 )
+from toolkit.stores import is_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -326,8 +327,8 @@ def compact(
     wait: Wait = "0s",
 ) -> None:
     """Merge the small parts of closed days; readers may go on reading."""
-    if sys.platform != "linux":
-        words("on this system a compaction needs a moment without readers")
+    if sys.platform != "linux" or is_uri(directory):
+        words("a compaction here needs a moment without readers")
     done = toolkit.compact(directory, wait=parse_duration(wait))
     kinds = "directory" if done.directories == 1 else "directories"
     words(
