@@ -288,3 +288,10 @@ def rate_at(price: Decimal | TieredPrices | None, prompt_tokens: int) -> Any:  #
         return price
     above = [step.price for step in price.tiers if step.start < prompt_tokens]
     return above[-1] if above else price.base
+
+
+def model_names(provider: str | None) -> set[str]:
+    """Return the models of a provider, or of all."""
+    seller = None if provider is None else provider_called(provider)
+    sellers = providers() if seller is None else (seller,)
+    return {info.id.casefold() for one in sellers for info in one.models}
