@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from toolkit.loading import batches, load
     from toolkit.replay import rejects, write_rejects
     from toolkit.report import overview, plot
+    from toolkit.reporting import write_report
     from toolkit.scanning import ledger, scan
     from toolkit.validation import validate
     from toolkit.verifying import verify
@@ -48,6 +49,7 @@ __all__ = [
     "validate",
     "verify",
     "write_rejects",
+    "write_report",
 ]
 
 # Where each public name lives; a module is imported when its name is first touched.
@@ -67,6 +69,7 @@ _HOMES = {
     "validate": "validation",
     "verify": "verifying",
     "write_rejects": "replay",
+    "write_report": "reporting",
 }
 
 

@@ -1,7 +1,7 @@
 """The command `toolkit`: parse, call one public function, print, exit code.
 
 Results go to stdout, words to stderr. Exit codes: 0 done, 1 failure, 2 wrong usage,
-4 more rejects than allowed, 5 the export directory is busy.
+3 a budget was crossed, 4 more rejects than allowed, 5 the export directory is busy.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
+from typing import Annotated, Any, BinaryIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -51,12 +51,12 @@ from toolkit.errors import (
     clean,
     plural,
 )
+from toolkit.scheduled import config, hold_limit, limit_of, report
 from toolkit.screens import (
     check_data,
     print_check,
     print_csv,
     print_schema,
-    print_settings,
     print_usage,
     progress_of,
     say,
@@ -68,10 +68,7 @@ from toolkit.screens import (
 )
 from toolkit.stores import is_uri
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-FAILURE, USAGE, TOO_MANY_REJECTS, BUSY = 1, 2, 4, 5
+FAILURE, USAGE, BUSY = 1, 2, 5
 
 HELP = """\
 usage: toolkit COMMAND [OPTIONS] ...        toolkit COMMAND --help says more
@@ -88,11 +85,11 @@ Keep
   verify DIR        read an export again, and hold it against its state
   compact DIR       merge the small parts of closed days
 Tell
+  report LOG|DIR    write the report on a range: page, Markdown, JSON, picture
   plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF; plot overview: one page
 Help
   schema, config    print the data dictionary; the settings and their origin
-  sample            write a log to try things on
-  --version         print versions
+  sample, --version write a log to try things on; print versions
 
 Examples
   toolkit tokens logs/ --every 1w --by model
@@ -115,6 +112,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.command()(report)
+app.command()(config)
 
 
 def version(wanted: bool) -> None:
@@ -222,23 +223,6 @@ def check(
     if checked.failures or checked.ledger["error"].count():
         raise typer.Exit(FAILURE)
     hold_limit(limit, checked.ledger.sum().row(0, named=True), max_rejects)
-
-
-def limit_of(max_rejects: str | None) -> Callable[[int], float] | None:
-    """Read how many lines may be rejected."""
-    # Imported here: it is not needed for --help.
-    from toolkit.gates import parse_limit
-
-    return None if max_rejects is None else parse_limit(max_rejects)
-
-
-def hold_limit(
-    limit: Callable[[int], float] | None, totals: dict[str, int], said: str | None
-) -> None:
-    """Exit 4 if more lines were rejected than were allowed; errors do not count."""
-    if limit is not None and totals["rejected"] > limit(totals["lines"]):
-        words(f"{totals['rejected']:,} lines rejected, more than {said}")
-        raise typer.Exit(TOO_MANY_REJECTS)
 
 
 @app.command()
@@ -427,35 +411,6 @@ def schema(as_json: AsJson = False) -> None:
         say(to_json(tables))
         return
     print_schema()
-
-
-@app.command()
-def config(
-    file: Annotated[
-        str | None,
-        typer.Option("--config", help="settings  [toolkit.toml, or pyproject.toml]"),
-    ] = None,
-    schema: Annotated[
-        bool, typer.Option("--schema", help="print the JSON Schema of the file")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Print every setting with its value, and where that came from."""
-    # Imported here: tomllib is not needed by the other commands' help.
-    from toolkit.configuration import json_schema, read_configuration
-
-    if schema:
-        say(to_json(json_schema()))
-        return
-    effective = read_configuration(file).effective()
-    if as_json:
-        say(
-            to_json(
-                {name: {"value": value, "from": at} for name, value, at in effective}
-            )
-        )
-        return
-    print_settings(effective)
 
 
 @app.command()

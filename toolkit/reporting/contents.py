@@ -82,7 +82,6 @@ class Contents:
     changes: list[Change]
     parts: list[Part]
     data: Data
-    costs: pl.DataFrame
     periods: pl.DataFrame  # what is held against a later report
     series: pl.DataFrame
     names: list[str] = field(default_factory=list)  # of series, the largest first
@@ -146,11 +145,9 @@ def contents_of(material: Material, plan: Plan) -> Contents:
             since=earlier.start,
             until=earlier.end,
         )
-    parts = []
-    for section in SECTIONS:
-        if section.name in plan.names:
-            frames = Frames(whole, over_time, drift)
-            parts.append(part_of(section, choices, plan, frames))
+    frames = Frames(whole, over_time, drift)
+    known = {section.name: section for section in SECTIONS}
+    parts = [part_of(known[name], choices, plan, frames) for name in plan.names]
     by_usage = whole["token_usage"]
     return Contents(
         plan=plan,
@@ -173,7 +170,6 @@ def contents_of(material: Material, plan: Plan) -> Contents:
         else [],
         parts=parts,
         data=data_of(material, plan, totals, over_time["token_usage"], parts),
-        costs=whole["cost"],
         periods=periods_of(
             over_time["token_usage"], over_time["cost"], over_time["truncation_rate"]
         ),

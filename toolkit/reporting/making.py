@@ -84,6 +84,7 @@ def made_of(contents: Contents, material: Material, prices: str | None) -> Made:
         None if at is None else at.isoformat().replace("+00:00", "Z")
         for at in plan.within
     )
+    known = versions()["genai-prices"]
     own = f"own prices of {clean(str(prices))}, then " if prices else ""
     return Made(
         inputs=material.inputs,
@@ -92,7 +93,7 @@ def made_of(contents: Contents, material: Material, prices: str | None) -> Made:
         tz=plan.tz,
         command=command_of(contents, material, since, until, prices),
         versions=versions(),
-        prices=f"{own}genai-prices {versions()['genai-prices']}, at the day of each call",
+        prices=f"{own}genai-prices {known}, at the day of each call",
         decoder=decoder_of(material),
         generated=generated_at(),
     )

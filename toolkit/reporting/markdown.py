@@ -1,7 +1,7 @@
 r"""The report as Markdown: for the summary of a job, or for a chat.
 
-A name from a log stands in a code span: there GitHub and chats read no link, no mention,
-no formula and no HTML.
+A name from a log stands in a code span: there GitHub and chats read no link, no
+mention, no formula and no HTML.
 """
 
 from __future__ import annotations

@@ -70,16 +70,11 @@ def to_html(contents: Contents, made: Made) -> str:
         changes=contents.changes,
         against=made.against,
         parts=parts,
-        data=contents.data._replace(
-            ledger=[
-                (name, f"{count:,}", words)
-                for name, count, words in contents.data.ledger
-            ],
-            rejects=[
-                (code, f"{count:,}", first)
-                for code, count, first in contents.data.rejects
-            ],
-        ),
+        data={
+            **contents.data._asdict(),
+            "ledger": with_commas(contents.data.ledger),
+            "rejects": with_commas(contents.data.rejects),
+        },
         made=made,
         footer=made.footer(),
         style=Markup(style),  # noqa: S704 - of ours, and of matplotlib's numbers
@@ -87,6 +82,11 @@ def to_html(contents: Contents, made: Made) -> str:
         table=html_table,
         arrow=arrow,
     )
+
+
+def with_commas(rows: Sequence[tuple[str, int, str]]) -> list[tuple[str, str, str]]:
+    """Write the counts of a table."""
+    return [(name, f"{count:,}", words) for name, count, words in rows]
 
 
 def style_sheet(styles: Styles) -> str:
@@ -105,7 +105,8 @@ def part_data(part: Part, styles: Styles) -> dict[str, Any]:
         draw(section.chart, part.frame, styles, f"{section.name}-{size}", inches)
         for size, inches in (("w", WIDE), ("n", NARROW))
     ]
-    wide, narrow = (Markup(one.svg) for one in drawn)  # noqa: S704 - escaped where it was written
+    # Their words were escaped where they were written.
+    wide, narrow = (Markup(one.svg) for one in drawn)  # noqa: S704
     return {
         "name": section.name,
         "title": section.title,

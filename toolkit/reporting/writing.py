@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-
-import polars as pl
 
 from toolkit.configuration import SECTIONS as NAMES
 from toolkit.errors import OptionError, WriteError, near_miss
 from toolkit.expressions import check_period
-from toolkit.metrics import check_options
+from toolkit.metrics import check_options, cost
 from toolkit.pricing import add_cost
 from toolkit.ranges import chosen
 from toolkit.reporting.against import hold_against, read_report
@@ -25,6 +23,8 @@ from toolkit.reporting.material import collect_material
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    import polars as pl
 
     from toolkit.blocks import CreatedUnit, OnDamage
     from toolkit.finding import Sources
@@ -46,14 +46,11 @@ class Report:
     ----------
     headline
         The answer, in one sentence.
-    costs
-        One row per model over the range; see `toolkit.metrics.cost`.
     ledger
         One row per log, whatever the range; None if it was made of a frame.
     """
 
     headline: str
-    costs: pl.DataFrame
     ledger: pl.DataFrame | None
     contents: Contents
     made: Made
@@ -101,13 +98,18 @@ class Report:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the form that the name ends in: .html, .md, .json or .png."""
         form = form_of(path)
-        made = {
-            ".html": self.html,
-            ".md": self.markdown,
-            ".json": self.json,
-            ".png": self.png,
-        }[form]()
-        write_whole(Path(path), made if isinstance(made, bytes) else made.encode())
+        if form == ".png":
+            data = self.png()
+        else:
+            forms = {".html": self.html, ".md": self.markdown, ".json": self.json}
+            data = forms[form]().encode()
+        write_whole(Path(path), data)
+
+    @cached_property
+    def costs(self) -> pl.DataFrame:
+        """One row per model over the range, none folded; see `toolkit.metrics.cost`."""
+        within = self.contents.plan.range
+        return cost(self.material.choices, every=None, by="model", **within)
 
 
 def write_report(
@@ -155,7 +157,7 @@ def write_report(
     tz
         Time zone in which days begin.
     every
-        Length of a period of the charts; chosen by the length of the range unless given.
+        Length of a period of the charts; unless given it is chosen by the range.
     by, top
         Columns that name the series, and how many are named; the others are folded into
         one, and the sums stay exact.
@@ -237,9 +239,7 @@ def write_report(
     made = made_of(contents, material, None if prices is None else os.fspath(prices))
     if told is not None:
         made = replace(made, against=hold_against(told, material, made.versions))
-    report = Report(
-        contents.headline, contents.costs, material.ledger, contents, made, material
-    )
+    report = Report(contents.headline, material.ledger, contents, made, material)
     for file in files:
         report.save(file)
     return report
@@ -267,21 +267,16 @@ def form_of(path: str | os.PathLike[str]) -> str:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file beside its place and put it there at once: never half a report."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            part = Path(file.name)
-            try:
+        try:
+            with part.open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            except OSError:
-                part.unlink(missing_ok=True)
-                raise
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
-        part.replace(path)
+            part.replace(path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise WriteError(os.fspath(path), cause=error) from error
