@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from functools import cache, partial
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from xml.etree import ElementTree as ET
@@ -18,10 +18,10 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from toolkit.charts import describe, theme
-from toolkit.charts.style import DARK, LIGHT, Theme, readable
+from toolkit.charts.style import DARK, LIGHT, Theme, contrast, mix, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     import polars as pl
     from matplotlib.axes import Axes
@@ -58,10 +58,24 @@ def dark_colors() -> dict[str, str]:
         (getattr(LIGHT, name), getattr(DARK, name))
         for name in ("faint", "grid", "ground")
     ]
+    # Hatched parts are paler, and words on a part have a breath of its colour.
+    blends = [
+        (mix(light, LIGHT.ground, 0.25), mix(dark, DARK.ground, 0.25))
+        for light, dark in pairs
+    ]
+    blends += [
+        (mix(ink_on(light), light, 0.08), mix(ink_on(dark), dark, 0.08))
+        for light, dark in pairs
+    ]
     known: dict[str, str] = {}
-    for light, dark in (*grounds_and_lines, *pairs, *texts):
+    for light, dark in (*grounds_and_lines, *pairs, *texts, *blends):
         known.setdefault(light.lower(), dark.lower())
     return known
+
+
+def ink_on(color: str) -> str:
+    """Return black or white, whichever is clearer on a colour."""
+    return max(("#000000", "#ffffff"), key=lambda shade: contrast(shade, color))
 
 
 class Styles:
@@ -69,10 +83,11 @@ class Styles:
 
     def __init__(self) -> None:
         self.names: dict[tuple[str, str], str] = {}
+        self.colors = dict(dark_colors())
 
-    def name_of(self, style: str, colors: Mapping[str, str]) -> str:
+    def name_of(self, style: str) -> str:
         """Return the class of a style, and remember it."""
-        dark = COLOR.sub(lambda found: colors[found[0]], style)
+        dark = COLOR.sub(lambda found: self.colors[found[0]], style)
         return self.names.setdefault((style, dark), f"c{len(self.names)}")
 
     def rules(self) -> tuple[str, str]:
@@ -101,13 +116,12 @@ def draw(
 ) -> Picture:
     """Draw a chart; the title above it is the page's, not its own."""
     light, alt, cut = drawing(chart, frame, inches, LIGHT)
-    colors = dark_colors()
     found = COLOR.findall(light)
-    if not colors.keys() >= set(found):
+    if not styles.colors.keys() >= set(found):
         # A blend of colours: the same drawing in the dark has its own in its place.
         dark = COLOR.findall(drawing(chart, frame, inches, DARK)[0])
-        colors = dict(zip(found, dark, strict=True))
-    return Picture(page_svg(light, styles, colors, prefix, alt, cut), alt)
+        styles.colors = dict(zip(found, dark, strict=True)) | styles.colors
+    return Picture(page_svg(light, styles, prefix, alt, cut), alt)
 
 
 def drawing(
@@ -134,13 +148,12 @@ def drawing(
 def page_svg(
     text: str,
     styles: Styles,
-    colors: Mapping[str, str],
     prefix: str,
     alt: str,
     cut: float,
 ) -> str:
     """Turn a drawing of matplotlib into one that is safe inside a page."""
-    classes = partial(styles.name_of, colors=colors)
+    classes = styles.name_of
     root = ET.fromstring(text)  # noqa: S314 - matplotlib has written it just now
     _, _, width, height = map(float, root.attrib["viewBox"].split())
     used = set(REFERENCE.findall(text))
