@@ -40,7 +40,9 @@ FLOORS = (
     {"checking", "verifying"},
     {"metrics"},
     {"report"},
+    {"layouts"},
     {"screens", "arguments"},
+    {"measuring"},
     {"cli"},
     {"__init__", "__main__"},
 )
@@ -54,7 +56,7 @@ DOORS = {
     "zstandard": {"compression", "sampling"},
     "boto3": {"stores"},
     "botocore": {"stores"},
-    "typer": {"cli", "arguments"},
+    "typer": {"cli", "arguments", "measuring"},
     "rich": {"screens"},
     "pandas": set(),
     "orjson": set(),
