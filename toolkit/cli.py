@@ -18,12 +18,10 @@ from typer.core import TyperGroup
 
 import toolkit
 from toolkit.arguments import (
-    AsCsv,
     AsJson,
     By,
     Config,
     CreatedUnitOption,
-    Every,
     Last,
     Logs,
     LogsOrExport,
@@ -51,13 +49,12 @@ from toolkit.errors import (
     clean,
     plural,
 )
+from toolkit.measuring import metric, tokens
 from toolkit.scheduled import config, hold_limit, limit_of, report
 from toolkit.screens import (
     check_data,
     print_check,
-    print_csv,
     print_schema,
-    print_usage,
     progress_of,
     say,
     say_hints,
@@ -77,7 +74,7 @@ Logs of LLM chat completions as dataframes: right to the token, nothing lost.
 LOG is a file, a directory, a glob or -, DIR an export; also s3://bucket/key.
 
 Look
-  tokens LOG|DIR    sum the tokens of each model in each period
+  tokens LOG|DIR    sum tokens by period and model (metric NAME LOG|DIR: any)
   check LOG|DIR     account for every line: ledger, rejects, findings
   rejects LOG|DIR   write the refused lines as a log, to be mended
 Keep
@@ -114,10 +111,6 @@ app = typer.Typer(
 )
 
 
-app.command()(report)
-app.command()(config)
-
-
 def version(wanted: bool) -> None:
     """Print the versions and stop."""
     if wanted:
@@ -147,52 +140,10 @@ def start(
         say(HELP.rstrip())
 
 
-@app.command()
-def tokens(
-    ctx: typer.Context,
-    logs: LogsOrExport,
-    every: Every = "1d",
-    by: By = None,
-    tz: Tz = "UTC",
-    since: Since = None,
-    until: Until = None,
-    last: Last = None,
-    now: Now = None,
-    tag: Tag = None,
-    response_path: ResponsePath = None,
-    created_unit: CreatedUnitOption = "s",
-    on_damage: OnDamageOption = "raise",
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    config: Config = None,  # noqa: ARG001 - its callback has read it
-) -> None:
-    """Sum the tokens of each model in each period; a response counts once."""
-    series = by or ["model"]
-    if as_json and as_csv:
-        raise OptionError("csv", as_csv, wanted="either --json or --csv")
-    span = within(since, until, tz, last=last, now=now)
-    toolkit.metrics.check_options(every=every, by=series, tz=tz, **span)
-    options = log_options(ctx, tag, response_path, created_unit)
-    with progress_of("reading") as progress:
-        usage = toolkit.metrics.token_usage(
-            toolkit.scan(
-                logs,
-                **span,
-                on_damage=cast("Any", on_damage),
-                progress=progress,
-                **options,
-            ),
-            every=every,
-            by=series,
-            tz=tz,
-            **span,
-        )
-    if as_json:
-        say(to_json(usage.to_dicts()))
-    elif as_csv:
-        print_csv(usage)
-    else:
-        print_usage(usage, series)
+app.command()(metric)
+app.command()(tokens)
+app.command()(report)
+app.command()(config)
 
 
 @app.command()
