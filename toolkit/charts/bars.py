@@ -18,7 +18,7 @@ from toolkit.charts.layout import (
     write_words,
 )
 from toolkit.charts.stacks import DOTS, EDGE, HATCH
-from toolkit.charts.style import contrast, mix, now
+from toolkit.charts.style import contrast, now
 from toolkit.charts.words import fit, share_text, text_width, write
 
 if TYPE_CHECKING:
@@ -253,14 +253,15 @@ def write_inside(
     for at, (begin, part) in enumerate(zip(floor, share, strict=True)):
         text = share_text(float(part))
         if part and text_width(text, style) + GAP <= part * width:
-            write(
+            inner = write(
                 ax,
                 text,
                 style,
                 (begin + part / 2, at),
                 (0, 0),
                 "center center_baseline",
-                color=mix(ink, color, 0.08),
+                color=ink,
                 inside=True,
                 coords="data",
             )
+            inner.set_gid("inside")
