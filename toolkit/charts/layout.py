@@ -228,8 +228,8 @@ def write_words(
     )
     heading.set(parse_math=False, usetex=False)
     labels = write_names(ax, parts, place) if at_edge else []
-    for number, entries in enumerate(reversed(keys)):
-        write_keys(ax, entries, place, (-left, GAP + row * number))
+    for number, entries in enumerate(keys, start=1):
+        write_keys(ax, entries, place, (-left, GAP + row * (len(keys) - number)))
     widths = [text_width(label.get_text(), texts.names) for label in labels]
     return Room(
         ax=ax,

@@ -77,7 +77,7 @@ def plot_model_mix(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         rows = kept(given, pl.col("responses"), pl.col("responses_all"))
         series, placed = ranked(given, rows, ax)
         sums = placed.group_by("series").agg(pl.col("value").sum()).sort("series")
-        whole = max(rows["responses_all"].to_list(), default=0)
+        whole = max(rows["responses_all"].drop_nulls().to_list(), default=0)
         bars = [
             Row(
                 part.name,

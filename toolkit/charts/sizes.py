@@ -130,7 +130,9 @@ def one_kind(given: Given) -> tuple[str, pl.DataFrame]:
     """Return the kind of tokens that is drawn, in words, and its rows."""
     kinds = given.frame["tokens"].unique(maintain_order=True).to_list()
     kind = "total_tokens" if "total_tokens" in kinds or not kinds else kinds[0]
-    return str(kind).replace("_", " "), given.frame.filter(pl.col("tokens") == kind)
+    return str(kind).replace("_", " "), given.frame.filter(
+        pl.col("tokens").eq_missing(pl.lit(kind, pl.String))
+    )
 
 
 def without_sums(
