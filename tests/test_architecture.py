@@ -24,6 +24,7 @@ FLOORS = (
         "native",
         "marks",
         "exchanging",
+        "families",
         "money",
     },
     {"blocks"},

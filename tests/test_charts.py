@@ -18,22 +18,11 @@ from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer
 from matplotlib.dates import num2date
 
-from toolkit.charts import (
-    NAMES,
-    PALETTE,
-    REST,
-    Length,
-    contrast,
-    fit,
-    percent,
-    plot_token_usage,
-    readable,
-    short_number,
-    spread,
-    text_width,
-    tick_label,
-    tick_step,
-)
+from toolkit.charts import colors, plot_token_usage
+from toolkit.charts.layout import spread
+from toolkit.charts.periods import Length, tick_label, tick_step
+from toolkit.charts.style import FULL, PALETTE, REST, contrast, readable
+from toolkit.charts.words import fit, percent, short_number, text_width
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
 
 if TYPE_CHECKING:
@@ -55,7 +44,8 @@ HOSTILE = [
 
 
 @pytest.fixture(autouse=True)
-def _no_figure_stays_open() -> Iterator[None]:
+def _colours_are_new_and_no_figure_stays_open() -> Iterator[None]:
+    colors()
     yield
     plt.close("all")
 
@@ -108,6 +98,17 @@ def make_models(**tokens: int) -> pl.DataFrame:
     rows = tokens.items()
     return make_usage(
         *({"day": 1, "model": name, "total_tokens": number} for name, number in rows)
+    )
+
+
+def with_team(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add a second column that names the series, where a metric puts it."""
+    return frame.select(
+        "period",
+        "period_end",
+        "model",
+        pl.lit("x").alias("tag_team"),
+        pl.exclude("period", "period_end", "model"),
     )
 
 
@@ -336,9 +337,9 @@ def test_beyond_six_series_the_five_largest_are_named_and_the_others_are_one() -
 def test_six_series_are_all_named() -> None:
     ax = plot_token_usage(make_models(a=60, b=50, c=40, d=30, e=20, f=10))
 
-    colors = [to_hex(bar[0].get_facecolor()).upper() for bar in bars(ax).values()]
+    shades = [to_hex(bar[0].get_facecolor()).upper() for bar in bars(ax).values()]
     assert names(ax) == ["a", "b", "c", "d", "e", "f"]
-    assert colors == list(PALETTE)
+    assert shades == list(PALETTE[:6])
 
 
 def test_a_thousand_series_are_folded_with_their_exact_total() -> None:
@@ -375,7 +376,7 @@ def test_one_series_has_its_name_in_the_subtitle_and_no_label() -> None:
 
 
 def test_the_title_names_the_columns_that_name_the_series() -> None:
-    two = plot_token_usage(make_models(a=1, b=2).with_columns(tag_team=pl.lit("x")))
+    two = plot_token_usage(with_team(make_models(a=1, b=2)))
     none = plot_token_usage(make_models(a=3).drop("model"))
 
     assert two.get_title(loc="left") == "Tokens by model, tag team and day"
@@ -476,19 +477,19 @@ def test_the_note_says_no_more_than_applies() -> None:
 
 
 def test_a_long_name_is_shortened_in_its_middle() -> None:
-    short = fit("start" + "x" * 10_000 + "finish", NAMES, 150)
+    short = fit("start" + "x" * 10_000 + "finish", FULL.names, 150)
 
     assert short.startswith("startx")
     assert short.endswith("xfinish")
     assert short.count("…") == 1
-    assert text_width(short, NAMES) <= 150 < text_width(short + "x", NAMES)
+    assert text_width(short, FULL.names) <= 150 < text_width(short + "x", FULL.names)
 
 
 def test_what_cannot_be_shown_is_replaced_and_never_acts() -> None:
     acting = "a\nb\x00\N{RIGHT-TO-LEFT OVERRIDE}"
 
-    assert fit(acting, NAMES, 150) == "a\ufffdb\ufffd\ufffd"
-    assert fit("通", NAMES, 150) == "\ufffd"  # not in DejaVu Sans
+    assert fit(acting, FULL.names, 150) == "a\ufffdb\ufffd\ufffd"
+    assert fit("通", FULL.names, 150) == "\ufffd"  # not in DejaVu Sans
 
 
 @pytest.mark.parametrize("name", HOSTILE)

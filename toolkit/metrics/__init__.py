@@ -57,6 +57,7 @@ from toolkit.metrics.endings import (
     refusal_and_filter_rate,
     truncation_rate,
 )
+from toolkit.metrics.health import log_health
 from toolkit.metrics.periods import reach
 from toolkit.metrics.questions import By, Choices, Compare, check_options
 from toolkit.metrics.rhythm import drift, response_volume
@@ -88,6 +89,7 @@ __all__ = [
     "cost",
     "drift",
     "finish_reasons",
+    "log_health",
     "model_mix",
     "output_input_ratio",
     "reach",
@@ -121,6 +123,7 @@ METRICS: Mapping[str, Callable[..., pl.DataFrame]] = MappingProxyType(
             usage_coverage,
             response_volume,
             drift,
+            log_health,
         )
     }
 )

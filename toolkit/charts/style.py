@@ -1,0 +1,234 @@
+"""The look in one place: themes, sizes of text, contrast, and the fonts there are."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import to_hex, to_rgb, to_rgba
+from matplotlib.font_manager import FontProperties, fontManager
+
+from toolkit.blocks import check_word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.axes import Axes
+
+CONTRAST = 4.5  # of text on its ground: WCAG 2.2, success criterion 1.4.3
+
+# Fonts that hold what DejaVu Sans lacks, where a system has them; colour fonts of emoji
+# cannot be drawn here.
+FALLBACKS = (
+    "Noto Sans",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans SC",
+    "Noto Sans JP",
+    "Noto Sans KR",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "Noto Emoji",
+    "Symbola",
+    "Segoe UI Symbol",
+    "Segoe UI Emoji",
+)
+
+
+class Theme(NamedTuple):
+    """The colours of a chart: parts by their slot, words, lines and the ground."""
+
+    name: str
+    palette: tuple[str, ...]
+    rest: str
+    ink: str
+    muted: str
+    grid: str
+    ground: str
+    faint: str  # the lower end of a heat map
+    alarm: str  # what is wrong, in the colour of no series
+
+
+# The first six after Okabe and Ito, safe for the colour-blind; the others are the same
+# hues, lighter and darker, and so told apart by their brightness. Grey is the rest.
+LIGHT = Theme(
+    name="light",
+    palette=(
+        "#0072B2",
+        "#E69F00",
+        "#009E73",
+        "#CC79A7",
+        "#56B4E9",
+        "#D55E00",
+        "#00385A",
+        "#8A5F00",
+        "#8FD8BF",
+        "#7A3A5E",
+        "#B9E0F7",
+        "#F5B489",
+    ),
+    rest="#9AA3AD",
+    ink="#1B2733",
+    muted="#5B6875",
+    grid="#E3E8ED",
+    ground="#FFFFFF",
+    faint="#EEF3F7",
+    alarm="#B3261E",
+)
+DARK = Theme(
+    name="dark",
+    palette=(
+        "#3D9BDB",
+        "#F2B233",
+        "#2DBE91",
+        "#E39AC2",
+        "#8FD0F5",
+        "#FF8A4C",
+        "#1F6AA5",
+        "#A87B1E",
+        "#A5E8D1",
+        "#A8648A",
+        "#D3ECFA",
+        "#B5613A",
+    ),
+    rest="#77838F",
+    ink="#EEF2F6",
+    muted="#A3AEB9",
+    grid="#2A343F",
+    ground="#141B22",
+    faint="#1E2832",
+    alarm="#FF7B72",
+)
+THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
+PALETTE, REST = LIGHT.palette, LIGHT.rest
+
+chosen: ContextVar[Theme] = ContextVar("chosen", default=LIGHT)
+
+
+@contextmanager
+def theme(name: str) -> Iterator[None]:
+    """Draw in another theme for a while.
+
+    Parameters
+    ----------
+    name
+        ``"light"``, the default everywhere, or ``"dark"``.
+
+    Notes
+    -----
+    Each theme has a palette of its own, and a name has the same place in both. A figure
+    that is made inside gets the ground of the theme; one that is brought keeps its own,
+    and the words on it stay readable.
+
+    Examples
+    --------
+    >>> from toolkit.charts import plot_token_usage, theme
+    >>> from toolkit.metrics import token_usage
+    >>> from toolkit.testing import make_choices
+    >>> usage = token_usage(make_choices({"total_tokens": 5}))
+    >>> with theme("dark"):
+    ...     ax = plot_token_usage(usage)
+    >>> ax.get_facecolor() == plot_token_usage(usage).get_facecolor()
+    False
+    """
+    check_word("theme", name, tuple(THEMES))
+    before = chosen.set(THEMES[name])
+    try:
+        yield
+    finally:
+        chosen.reset(before)
+
+
+def now() -> Theme:
+    """Return the theme that is in force."""
+    return chosen.get()
+
+
+@lru_cache(maxsize=8)
+def families_of(wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Return wanted families of fonts, and behind them those that hold more signs."""
+    there = {font.name for font in fontManager.ttflist}
+    return (*wanted, *(name for name in FALLBACKS if name in there - set(wanted)))
+
+
+def families() -> list[str]:
+    """Return the families of fonts that text is drawn in, the first first."""
+    return list(families_of(tuple(mpl.rcParams["font.family"])))
+
+
+class Style(NamedTuple):
+    """How a text looks: size in points, and weight."""
+
+    size: float
+    weight: str
+
+    @property
+    def font(self) -> FontProperties:
+        """The font that draws it."""
+        return FontProperties(family=families(), size=self.size, weight=self.weight)
+
+
+class Texts(NamedTuple):
+    """The styles of one chart: three sizes, as large as its place allows."""
+
+    title: Style
+    words: Style
+    names: Style
+    note: Style
+
+
+FULL = Texts(
+    Style(13, "bold"), Style(9.5, "normal"), Style(9.5, "bold"), Style(8.5, "normal")
+)
+SMALL = Texts(
+    Style(10.5, "bold"), Style(8, "normal"), Style(8, "bold"), Style(7.5, "normal")
+)
+
+
+def contrast(color: str, ground: str = LIGHT.ground) -> float:
+    """Return the contrast of two colours, 1 to 21, as WCAG 2.2 defines it."""
+
+    def luminance(shade: str) -> float:
+        rgb = np.array(to_rgb(shade))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return float(linear @ (0.2126, 0.7152, 0.0722))
+
+    dark, light = sorted((luminance(color), luminance(ground)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@lru_cache(maxsize=1024)
+def readable(color: str, ground: str = LIGHT.ground) -> str:
+    """Darken a colour, or on a dark ground lighten it, just enough for text."""
+    black, white = contrast("#000000", ground), contrast("#ffffff", ground)
+    end = "#000000" if black >= white else "#ffffff"
+    shades = (mix(color, end, step / 100) for step in range(101))
+    return next((shade for shade in shades if contrast(shade, ground) >= CONTRAST), end)
+
+
+def mix(color: str, other: str, share: float) -> str:
+    """Return a colour on the way from one to another."""
+    pairs = zip(to_rgb(color), to_rgb(other), strict=True)
+    red, green, blue = (one * (1 - share) + two * share for one, two in pairs)
+    return to_hex((red, green, blue))
+
+
+def ground_of(ax: Axes) -> str:
+    """Return the colour on which the words around an Axes stand."""
+    red, green, blue, alpha = to_rgba(ax.figure.get_facecolor())
+    return to_hex((red, green, blue)) if alpha > 0.5 else now().ground

@@ -1,0 +1,201 @@
+"""Words and numbers: short, printable, measured, and written as they are."""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.textpath import text_to_path
+
+from toolkit.charts.style import FULL, Style, families, ground_of, now, readable
+from toolkit.errors import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.ft2font import FT2Font
+    from matplotlib.text import Annotation
+
+LEADING = 1.25  # from line to line, of the size of the text
+LONGEST_NAME = 400  # characters: more fit into no chart, and need not be measured
+SIGNS = {1e12: "T", 1e9: "B", 1e6: "M", 1e3: "k", 1: ""}
+
+
+def short_number(value: float, _tick: float = 0) -> str:
+    """Write a number in three digits: ``200``, ``1.2k``, ``50M``, ``1.5B``."""
+    value = float(f"{value:.3g}")
+    size = next((size for size in SIGNS if abs(value) >= size), 1)
+    digits = 3 if abs(value) >= 0.01 or not value else 12
+    text = f"{value / size:,.{digits}f}".rstrip("0").rstrip(".")
+    return text + SIGNS[size]
+
+
+def money(value: float, _tick: float = 0) -> str:
+    """Write dollars in three digits: ``$0``, ``$0.05``, ``$12.50``, ``$1.5k``.
+
+    Examples
+    --------
+    >>> [money(value) for value in (0, 0.00042, 0.5, 12.5, 152, 1_500, 2_000_000)]
+    ['$0', '$0.00042', '$0.50', '$12.50', '$152', '$1.5k', '$2M']
+    """
+    text = short_number(value)
+    whole, point, cents = text.partition(".")
+    if point and len(cents) == 1 and cents.isdigit():
+        text = f"{whole}.{cents}0"
+    return f"-${text[1:]}" if text.startswith("-") else f"${text}"
+
+
+def dollars(value: float) -> str:
+    """Write dollars for a label: whole above a hundred, else as on an axis."""
+    if 100 <= abs(value) < 1e6:
+        return f"${value:,.0f}".replace("$-", "-$")
+    return money(value)
+
+
+def percent(part: float, whole: float) -> str:
+    """Write a share; what is there is never 0 %, what lacks something never 100 %."""
+    share = 100 * part / whole
+    if 0 < share < 0.1:
+        return "< 0.1 %"
+    if 99.9 < share < 100:
+        return "> 99.9 %"
+    return f"{share:.1f}".removesuffix(".0") + " %"
+
+
+def percent_tick(value: float, _tick: float = 0) -> str:
+    """Write a share on an axis: ``0 %``, ``2.5 %``, ``100 %``."""
+    return f"{100 * value:.4g} %"
+
+
+def share_text(value: float) -> str:
+    """Write a share that is known as one number."""
+    return percent(value, 1)
+
+
+def decimal_text(value: float, _tick: float = 0) -> str:
+    """Write a plain ratio: ``1.25``, ``0.031``, ``12.3k``."""
+    return short_number(value)
+
+
+def count_of(number: int, one: str, many: str | None = None) -> str:
+    """Write a count with its noun, also where the plural is no ``s``."""
+    return plural(number, one) if many is None or number == 1 else f"{number:,} {many}"
+
+
+@lru_cache(maxsize=16)
+def fonts_of(names: tuple[str, ...], weight: str) -> list[FT2Font]:
+    """Return the opened fonts of some families."""
+    paths = [findfont(FontProperties(family=[n], weight=weight)) for n in names]
+    return [get_font(path) for path in dict.fromkeys(paths)]
+
+
+def printable(text: str, style: Style) -> str:
+    """Replace what no font has, and what would act on the line, not stand in it."""
+    if text.isascii() and text.isprintable():
+        return text
+    fonts = fonts_of(tuple(families()), style.weight)
+
+    def stands(sign: str) -> bool:
+        acts = unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
+        return not acts and any(font.get_char_index(ord(sign)) for font in fonts)
+
+    instead = next(filter(stands, "\N{REPLACEMENT CHARACTER}"), "?")
+    return "".join(sign if stands(sign) else instead for sign in text)
+
+
+@lru_cache(maxsize=4096)
+def measured(text: str, style: Style, _families: tuple[str, ...]) -> float:
+    """Measure a printable line in points, in certain fonts."""
+    width, _, _ = text_to_path.get_text_width_height_descent(
+        text, style.font, ismath=False
+    )
+    return 1.05 * float(width)  # hinted for a screen, a line may be that much longer
+
+
+def text_width(text: str, style: Style) -> float:
+    """Measure a printable line in points."""
+    return measured(text, style, tuple(families()))
+
+
+def fit(text: str, style: Style, width: float) -> str:
+    """Make a text printable and, by … in its middle, no wider than `width` points."""
+    if len(text) > LONGEST_NAME:
+        text = f"{text[: LONGEST_NAME // 2]}…{text[-LONGEST_NAME // 2 :]}"
+    text = printable(text, style)
+
+    def cut(kept: int) -> str:
+        return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+    def width_of_cut(kept: int) -> float:
+        return text_width(cut(kept), style)
+
+    if text_width(text, style) <= width:
+        return text
+    return cut(max(1, bisect_right(range(len(text)), width, key=width_of_cut) - 1))
+
+
+def wrap(parts: Sequence[str], joint: str, style: Style, width: float) -> str:
+    """Join parts into lines no wider than `width` points."""
+    lines: list[str] = []
+    for part in parts:
+        fitted = fit(part, style, width)
+        longer = f"{lines[-1]}{joint}{fitted}" if lines else fitted
+        if lines and text_width(longer, style) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(fitted)
+    return "\n".join(lines)
+
+
+def height_of(lines: str, style: Style) -> float:
+    """Return the height of wrapped lines in points."""
+    return LEADING * style.size * (1 + lines.count("\n")) if lines else 0.0
+
+
+def write(
+    ax: Axes,
+    text: str,
+    style: Style,
+    at: tuple[float, float],
+    off: tuple[float, float],
+    align: str = "left bottom",
+    *,
+    color: str | None = None,
+    inside: bool = False,
+    coords: str | tuple[str, str] = "axes fraction",
+) -> Annotation:
+    """Write plain text at a place of the axes (0 to 1), moved off it by points.
+
+    The colour, muted unless given, is made readable on the ground of the figure or,
+    with `inside`, kept: then it was chosen for what lies under it.
+    """
+    shade = color or now().muted
+    return ax.annotate(
+        text,
+        at,
+        off,
+        xycoords=coords,
+        textcoords="offset points",
+        horizontalalignment=align.split()[0],
+        verticalalignment=align.split()[1],
+        fontproperties=style.font,
+        color=shade if inside else readable(shade, ground_of(ax)),
+        linespacing=LEADING,
+        annotation_clip=False,
+        parse_math=False,  # a model may be called $x^$
+        usetex=False,
+    )
+
+
+def listing(words: Sequence[str]) -> str:
+    """Join words: ``model, team and day``."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def name_width(text: str) -> float:
+    """Return the width of a name at full size, for those who only want to compare."""
+    return text_width(printable(text, FULL.names), FULL.names)
