@@ -95,7 +95,6 @@ Help
 
 Examples
   toolkit tokens logs/ --every 1w --by model
-  toolkit export 'logs/*.jsonl.gz' --to parquet/
   toolkit plot token_usage parquet/ --to usage.png
 """
 
