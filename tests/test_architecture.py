@@ -25,6 +25,8 @@ FLOORS = (
     {"loaded", "tracking"},
     {"loading"},
     {"scanning", "parts", "testing"},
+    {"working"},
+    {"spreading"},
     {"increment", "onefile"},
     {"replay", "export", "compacting", "metrics"},
     {"report", "checking", "verifying"},
