@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import toolkit
 from toolkit.decoding import DECODER
 from toolkit.schema import LEDGER, REJECTS, dictionary
 from toolkit.testing import write_sample
@@ -69,9 +70,38 @@ def test_the_command_example_prints_what_the_readme_shows(
     assert sorted(squeezed(shown)) == sorted(squeezed(wanted))
 
 
+SCALING = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+SCRIPTS = re.findall(r"```python\n(.*?)```", SCALING, re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(2), ids=["processes", "dask"])
+def test_the_scripts_about_scaling_export_the_sample(
+    number: int, tmp_path: Path
+) -> None:
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    (tmp_path / "script.py").write_text(SCRIPTS[number], encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    # The sample has 2,000 lines and 1,000.
+    ledger = toolkit.ledger(tmp_path / "parquet")
+    assert sorted(ledger["lines"]) == [1000, 2000]
+    assert toolkit.verify(tmp_path / "parquet").faults == []
+
+
 def test_there_are_examples() -> None:
     assert examples("python")
     assert examples("bash")
+    assert len(SCRIPTS) == 2
 
 
 def test_the_data_dictionary_is_the_schemas() -> None:

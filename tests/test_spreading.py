@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import os
 import pickle
-from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import distributed
 import polars as pl
 import pytest
 import zstandard
+from moto.server import ThreadedMotoServer
 
 import toolkit
-from toolkit import errors, spreading, stores, working
+from toolkit import errors, parts, spreading, stores, working
 from toolkit.errors import DamagedLogError, LogChangedError, OptionError
 from toolkit.state import part_paths
 from toolkit.testing import make_response, write_sample
@@ -47,7 +51,19 @@ def sample(folder: Path, lines: int, seed: int) -> bytes:
     return data
 
 
-def write_logs(folder: Path) -> Path:
+def lean(_folder: Path, count: int, seed: int) -> bytes:
+    """Return lines of three days: each more is a part more of each share."""
+    fault = b'{"error": {"message": "overloaded"}}\nno JSON\n'
+    return b"".join(
+        line(f"{seed}-{n}", n % 3 + 1, padding="x" * 700) + fault * (n % 50 == 0)
+        for n in range(count)
+    )
+
+
+Lines = Callable[[Path, int, int], bytes]
+
+
+def write_logs(folder: Path, sample: Lines = sample) -> Path:
     """Write logs of every form, with repeats near and far and faults of every kind."""
     folder.mkdir()
     logs = folder / "logs"
@@ -60,7 +76,9 @@ def write_logs(folder: Path) -> Path:
     (logs / "c.jsonl.gz").write_bytes(gzip.compress(packed) + gzip.compress(middle))
     (logs / "d.jsonl.zst").write_bytes(zstandard.compress(packed + b'{"id": "torn'))
     for number in range(20):
-        (logs / f"e{number:02}.jsonl").write_bytes(line(f"small {number}", number + 1))
+        (logs / f"e{number:02}.jsonl").write_bytes(
+            line(f"small {number}", number // 5 + 1)
+        )
     (logs / "f-empty.jsonl").write_bytes(b"")
     (logs / "g-array.jsonl").write_bytes(b'[{"a": 1}]\n')
     for path in logs.iterdir():  # nothing of it was written a moment ago
@@ -68,12 +86,12 @@ def write_logs(folder: Path) -> Path:
     return logs
 
 
-def grow(logs: Path) -> None:
+def grow(logs: Path, sample: Lines = sample) -> None:
     """Go on with some of the logs."""
     with (logs / "a-big.jsonl").open("ab") as file:
         file.write(b'rn", "choices": []}\n' + line("new", 3) + sample(logs, 1200, 3))
     with (logs / "e03.jsonl").open("ab") as file:
-        file.write(line("small 7", 8) + line("more", 9))
+        file.write(line("small 7", 2) + line("more", 9))
 
 
 @pytest.fixture
@@ -207,7 +225,7 @@ def test_rewrite_makes_an_export_anew_with_workers(logs: Path, tmp_path: Path) -
 def test_a_pipe_is_read_by_the_run_itself(logs: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.jsonl"
     os.mkfifo(pipe)
-    data = line("piped") + line("small 3", 4)
+    data = line("piped") + line("small 3", 1)
     shared = tmp_path / "shared"
 
     with ThreadPoolExecutor(2) as executor, ThreadPoolExecutor(1) as writer:
@@ -347,3 +365,120 @@ def test_a_log_whose_last_line_had_no_end_is_read_on_by_one_worker(
     toolkit.export(log, to=tmp_path / "alone")
 
     assert_same(tmp_path / "shared", tmp_path / "alone")
+
+
+# A cluster, and a store.
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ThreadedMotoServer]:
+    """Run a store, to which the environment leads."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "tester")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        stores.client.cache_clear()
+        stores.client().create_bucket(Bucket="logs")
+        yield server
+        stores.client().close()
+        stores.client.cache_clear()
+    server.stop()
+    server._server.server_close()  # type: ignore[union-attr]
+
+
+@pytest.fixture(scope="module")
+def cluster(server: ThreadedMotoServer) -> Iterator[distributed.Client]:
+    """Run three workers, each a process of its own with one thread."""
+    assert server is not None
+    with (
+        distributed.LocalCluster(
+            n_workers=3,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        ) as workers,
+        distributed.Client(workers) as client,
+    ):
+        yield client
+
+
+def die_while_writing(flag: str, deed: Callable[..., Any], *arguments: Any) -> Any:
+    """Do a deed of a worker; the first one is killed where it closes a part."""
+
+    def die(_writer: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        pass
+    else:
+        parts.PartWriter.close = die  # type: ignore[method-assign]
+    return deed(*arguments)
+
+
+class Killing(Executor):
+    """Has the worker die that is first to do a certain deed."""
+
+    def __init__(self, client: distributed.Client, deed: Any, flag: Path) -> None:
+        self.executor = client.get_executor()
+        self.deed, self.flag = deed, flag
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if fn is self.deed:
+            return self.executor.submit(die_while_writing, str(self.flag), fn, *args)
+        return self.executor.submit(fn, *args, **kwargs)
+
+
+@pytest.mark.parametrize("deed", [working.write_stretches, working.drop_repeats])
+def test_a_worker_of_a_cluster_may_be_killed(
+    cluster: distributed.Client, tmp_path: Path, deed: Any
+) -> None:
+    logs = write_logs(tmp_path / "source", lean)
+    shared, alone, flag = tmp_path / "shared", tmp_path / "alone", tmp_path / "flag"
+    workers = set(cluster.run(os.getpid).values())
+
+    toolkit.export(logs, to=shared, executor=Killing(cluster, deed, flag))
+
+    assert flag.exists()
+    cluster.wait_for_workers(3)
+    assert set(cluster.run(os.getpid).values()) != workers
+    toolkit.export(logs, to=alone)
+    assert_same(shared, alone)
+    grow(logs, lean)
+    toolkit.export(logs, to=shared, executor=cluster.get_executor())
+    toolkit.export(logs, to=alone)
+    assert_same(shared, alone)
+
+
+def test_a_cluster_reads_and_writes_a_store(
+    cluster: distributed.Client, tmp_path: Path
+) -> None:
+    logs = write_logs(tmp_path / "source", lean)
+    for path in logs.iterdir():
+        stores.put_file(f"s3://logs/in/{path.name}", path)
+    shared, alone, flag = "s3://logs/shared", "s3://logs/alone", tmp_path / "flag"
+
+    executor = Killing(cluster, working.write_stretches, flag)
+    toolkit.export("s3://logs/in", to=shared, executor=executor)
+
+    assert flag.exists()
+    toolkit.export("s3://logs/in", to=alone)
+    assert_same(shared, alone)
+    assert stores.list_objects(f"{shared}/.staging") == []
+    grow(logs, lean)
+    for name in ("a-big.jsonl", "e03.jsonl"):
+        stores.put_file(f"s3://logs/in/{name}", logs / name)
+    toolkit.export("s3://logs/in", to=shared, executor=cluster.get_executor())
+    toolkit.export("s3://logs/in", to=alone)
+    assert_same(shared, alone)
