@@ -9,7 +9,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from toolkit.errors import InvoiceError, MissingColumnsError, OptionError
+from toolkit.errors import (
+    InvoiceError,
+    MissingColumnsError,
+    OptionError,
+    TotalOverflowError,
+)
 from toolkit.pricing import reconcile, what_if
 from toolkit.pricing.invoices import family_names, plain_names, read_invoice
 from toolkit.testing import make_choices
@@ -348,3 +353,14 @@ def test_what_if_refuses_a_model_without_a_price(
 ) -> None:
     with pytest.raises(OptionError, match=words):
         what_if(make_choices(), **asked)
+
+
+def test_sums_of_tokens_never_wrap() -> None:
+    huge = make_choices(*[{"model": "own", "total_tokens": 2**62}] * 3)
+    invoice = pl.DataFrame({"day": ["2026-01-01"], "model": ["own"], "cost": ["1"]})
+    counted = huge.with_columns(pl.col("total_tokens").alias("prompt_tokens"))
+
+    with pytest.raises(TotalOverflowError, match="total_tokens"):
+        what_if(huge, model="gpt-4o")
+    with pytest.raises(TotalOverflowError, match="prompt_tokens"):
+        reconcile(counted, invoice)

@@ -14,6 +14,7 @@ from toolkit.money import dollars, per_cent
 from toolkit.pricing.amounts import MONEY, NEEDED
 from toolkit.pricing.costs import FRAMES, price_responses
 from toolkit.pricing.invoices import COUNTED, family_names, plain_names, read_invoice
+from toolkit.pricing.missing import fitting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,7 +138,7 @@ def reconcile(
     )
     words = [explain_row(row, days, tolerance) for row in rows.iter_rows(named=True)]
     told = rows.with_columns(pl.Series("explanation", words, pl.String))
-    return told.select(pl.col(name).cast(dtype) for name, dtype in RECONCILED.items())
+    return fitting(told, RECONCILED)
 
 
 def log_by_day(choices: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
@@ -151,7 +152,7 @@ def log_by_day(choices: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
         .group_by(day, "model")
         .agg(
             pl.len().cast(pl.Int64).alias("responses"),
-            *[pl.col(name).sum() for name in COUNTED[1:]],
+            *[pl.col(name).cast(pl.Int128).sum() for name in COUNTED[1:]],
             pl.col("cost").sum(),
             pl.col("cost").is_null().sum().cast(pl.Int64).alias("responses_unpriced"),
             unseen.sum().cast(pl.Int64).alias("responses_without_usage"),
