@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import warnings
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import genai_prices
 import polars as pl
 import pytest
 from genai_prices.data import providers
+from genai_prices.types import ModelInfo, StartDateConstraint
 
 import toolkit
 from toolkit.errors import MissingColumnsError, TotalOverflowError
@@ -427,9 +428,82 @@ def test_every_cost_is_that_of_genai_prices_over_its_whole_catalogue() -> None:
         if provider.find_model(model.id)
         for _ in range(2)
     ]
+    met = hold_against_genai_prices(rows)
+
+    assert len(rows) > 4000
+    assert met["priced"] > len(rows) / 2
+
+
+def test_a_cost_changes_at_the_instant_and_the_token_at_which_the_price_does() -> None:
+    rows = [
+        {
+            "provider": provider.id,
+            "model": model.id,
+            "service_tier": tier,
+            "created": edge + timedelta(microseconds=shift),
+            "prompt_tokens": prompt,
+            "cached_tokens": prompt // 2,
+            "completion_tokens": 10,
+        }
+        for provider in providers
+        for model in provider.models
+        if provider.find_model(model.id) and (edges := edges_of(model))
+        for edge in edges
+        for shift in (-1, 0)
+        for prompt in lengths_of(model)
+        for tier in (None, "priority")[: 1 + bool(model.price_variants)]
+    ]
+    rows = [
+        {**dict.fromkeys(OTHER_COUNTS), **row}
+        for row in random.Random(6).sample(rows, min(len(rows), 4000))
+    ]
+
+    met = hold_against_genai_prices(rows)
+
+    assert met["priced"] > 1000
+
+
+OTHER_COUNTS = (
+    "cache_write_tokens",
+    "prompt_audio_tokens",
+    "reasoning_tokens",
+    "completion_audio_tokens",
+)
+
+
+def edges_of(model: ModelInfo) -> list[datetime]:
+    """Return the instants at which a model's price changes, one day for hours."""
+    listed = model.prices if isinstance(model.prices, list) else []
+    found = []
+    for one in [*listed, *(model.price_variants or ())]:
+        held = one.constraint
+        if isinstance(held, StartDateConstraint):
+            found.append(datetime.combine(held.start_date, time(), UTC))
+        elif held is not None:
+            day = date(2026, 9, 1)
+            found += [
+                datetime.combine(day, edge) for edge in (held.start_time, held.end_time)
+            ]
+    return found
+
+
+def lengths_of(model: ModelInfo) -> list[int]:
+    """Return the lengths of a prompt around the steps of its price."""
+    listed = model.prices if isinstance(model.prices, list) else []
+    all_prices = [one.prices for one in listed] or [model.prices]
+    steps = {
+        step.start
+        for prices in all_prices
+        for price in prices.__dict__.values()
+        for step in getattr(price, "tiers", ())
+    }
+    return sorted({1000, *(start + more for start in steps for more in (0, 1))})
+
+
+def hold_against_genai_prices(rows: list[dict[str, object]]) -> dict[str, int]:
+    """Price rows both ways, compare to 10^-12, and count what was met."""
     choices = make_choices(*rows)
     with_costs = Pricer(PriceFile()).price(choices.select(NEEDED))
-
     met = dict.fromkeys(["priced", *Reason], 0)
     for row, (cost, source, _, reason) in zip(
         rows, with_costs.iter_rows(), strict=True
@@ -443,8 +517,7 @@ def test_every_cost_is_that_of_genai_prices_over_its_whole_catalogue() -> None:
             assert wanted is None, row
         else:
             assert reason in {Reason.NO_RATE, Reason.NO_TIER_RATE}, row
-    assert len(rows) > 4000
-    assert met["priced"] > len(rows) / 2
+    return met
 
 
 def random_counts(chance: random.Random) -> dict[str, int | None]:

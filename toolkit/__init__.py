@@ -10,9 +10,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from toolkit import charts, errors, expressions, metrics, ranges, schema, testing
+    from toolkit import (
+        charts,
+        errors,
+        expressions,
+        metrics,
+        pricing,
+        ranges,
+        schema,
+        testing,
+    )
     from toolkit.checking import check
     from toolkit.compacting import compact
+    from toolkit.explaining import explain, spending
     from toolkit.export import export
     from toolkit.expressions import responses
     from toolkit.loaded import Loaded
@@ -33,6 +43,7 @@ __all__ = [
     "check",
     "compact",
     "errors",
+    "explain",
     "export",
     "expressions",
     "ledger",
@@ -40,11 +51,13 @@ __all__ = [
     "metrics",
     "overview",
     "plot",
+    "pricing",
     "ranges",
     "rejects",
     "responses",
     "scan",
     "schema",
+    "spending",
     "testing",
     "validate",
     "verify",
@@ -58,6 +71,7 @@ _HOMES = {
     "batches": "loading",
     "check": "checking",
     "compact": "compacting",
+    "explain": "explaining",
     "export": "export",
     "ledger": "scanning",
     "load": "loading",
@@ -66,6 +80,7 @@ _HOMES = {
     "rejects": "replay",
     "responses": "expressions",
     "scan": "scanning",
+    "spending": "explaining",
     "validate": "validation",
     "verify": "verifying",
     "write_rejects": "replay",

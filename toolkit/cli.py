@@ -37,6 +37,7 @@ from toolkit.arguments import (
     parse_duration,
     within,
 )
+from toolkit.costing import cost, explain
 from toolkit.errors import (
     BusyError,
     ConfigurationError,
@@ -44,6 +45,7 @@ from toolkit.errors import (
     MissingColumnsError,
     MissingPackageError,
     OptionError,
+    PriceFileError,
     ToolkitError,
     UnsuitableColumnError,
     clean,
@@ -75,12 +77,12 @@ LOG is a file, a directory, a glob or -, DIR an export; also s3://bucket/key.
 
 Look
   tokens LOG|DIR    sum tokens by period and model (metric NAME LOG|DIR: any)
+  cost, explain     what responses cost; from such a sum down to its lines
   check LOG|DIR     account for every line: ledger, rejects, findings
   rejects LOG|DIR   write the refused lines as a log, to be mended
 Keep
   export LOG        write Parquet, by date; run again, it adds what is new
-  verify DIR        read an export again, and hold it against its state
-  compact DIR       merge the small parts of closed days
+  verify, compact   hold an export against its state; merge its small parts
 Tell
   report LOG|DIR    write the report on a range: page, Markdown, JSON, picture
   plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF; plot overview: one page
@@ -144,6 +146,10 @@ app.command()(metric)
 app.command()(tokens)
 app.command()(report)
 app.command()(config)
+
+
+app.command()(cost)
+app.command()(explain)
 
 
 @app.command()
@@ -411,6 +417,7 @@ def exit_code(error: ToolkitError) -> int:
         OptionError,
         MissingColumnsError,
         MissingPackageError,
+        PriceFileError,
         UnsuitableColumnError,
     )
     return USAGE if isinstance(error, wrong_usage) else FAILURE

@@ -97,6 +97,24 @@ class ToolkitError(Exception):
     def __init__(self, sentence: str) -> None:
         super().__init__(clean(sentence))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Say how another process makes it again: the same sentence and facts."""
+        facts = dict(vars(self))
+        if isinstance(self, OSError):
+            facts["errno"] = self.errno
+        return made_again, (type(self), self.args, facts)
+
+
+def made_again(
+    kind: type[ToolkitError], args: tuple[object, ...], facts: Mapping[str, object]
+) -> ToolkitError:
+    """Make an error of its facts, whatever its class makes it of."""
+    error = kind.__new__(kind)
+    error.args = args
+    for name, value in facts.items():
+        setattr(error, name, value)
+    return error
+
 
 class SourceError(ToolkitError):
     """A log cannot be found or read."""

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from toolkit import stores
 from toolkit.gathering import Waiting
 from toolkit.schema import REJECTS
-from toolkit.state import CHOICES_DIR, REJECTS_DIR
+from toolkit.state import CHOICES_DIR, REJECTS_DIR, part_name
 from toolkit.validation import validate
 
 if TYPE_CHECKING:
@@ -43,7 +43,13 @@ class Parts:
     """Gathers rows, passes them through the gate, and writes them by date."""
 
     def __init__(
-        self, staging: Path, *, generation: int, run: str | None, table: Table
+        self,
+        staging: Path,
+        *,
+        generation: int,
+        run: str | None,
+        table: Table,
+        threads: int | None = None,
     ) -> None:
         self.staging = staging
         self.generation = generation
@@ -55,8 +61,11 @@ class Parts:
         self.writers: dict[str, PartWriter] = {}
         self.rejects_writer: PartWriter | None = None
         self.made: list[Path] = []
-        # Row groups are written side by side, and while the next ones are decoded.
-        self.writing = ThreadPoolExecutor(thread_name_prefix="toolkit-write")
+        # Row groups are written side by side, and while the next ones are decoded; not
+        # so where one thread is all there is.
+        self.writing = None
+        if threads != 1:
+            self.writing = ThreadPoolExecutor(thread_name_prefix="toolkit-write")
         self.written: list[Future[None]] = []
 
     def __enter__(self) -> Self:
@@ -65,7 +74,8 @@ class Parts:
 
     def __exit__(self, *_error: object) -> None:
         """Let go of the files that a fault has left open."""
-        self.writing.shutdown(cancel_futures=True)
+        if self.writing is not None:
+            self.writing.shutdown(cancel_futures=True)
         for writer in (*self.writers.values(), self.rejects_writer):
             if writer is not None:
                 writer.abandon()
@@ -95,7 +105,10 @@ class Parts:
         self.wait()
         for day in days:
             tables, writer = self.by_date.pop(day), self.writer(day)
-            self.written.append(self.writing.submit(write_in_order, writer, tables))
+            if self.writing is None:
+                write_in_order(writer, tables)
+            else:
+                self.written.append(self.writing.submit(write_in_order, writer, tables))
 
     def wait(self) -> None:
         """Wait until all that was held is written, and raise what came of it."""
@@ -125,16 +138,13 @@ class Parts:
 
     def part_name(self) -> str:
         """Name a part: no two of an export have the same name."""
-        run = f"-{self.run}" if self.run else ""
-        return f"{self.generation}-{len(self.made)}{run}.parquet"
+        return part_name(self.generation, len(self.made), self.run)
 
     def open_part(self, path: Path, schema: pa.Schema, *, mode: int) -> PartWriter:
         """Create a part below staging."""
-        staged = self.staging / path
-        staged.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        writer = new_part(self.staging / path, schema, mode=mode)
         self.made.append(path)
-        return PartWriter(handle, schema)
+        return writer
 
     def close_part(self, day: str) -> None:
         """Finish the open part of a date."""
@@ -201,6 +211,13 @@ def opened_part(part: str) -> Iterator[pq.ParquetFile]:
         yield opened.enter_context(
             pq.ParquetFile(data, page_checksum_verification=True)
         )
+
+
+def new_part(path: Path, schema: pa.Schema, *, mode: int = 0o666) -> PartWriter:
+    """Create a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    return PartWriter(handle, schema)
 
 
 def write_in_order(writer: PartWriter, tables: Sequence[pa.Table]) -> None:
