@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit import metrics
 from toolkit.errors import OptionError, plural
+from toolkit.ranges import moment
 from toolkit.reporting.data import SCHEMA_VERSION, periods_of, plain
+from toolkit.reporting.material import price
 from toolkit.reporting.words import UNKNOWN, calls, days_words, money_in_table
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    from toolkit.pricing.files import Prices
     from toolkit.reporting.material import Material
 
 MEASURES = {
@@ -47,10 +51,13 @@ def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def hold_against(
-    told: Mapping[str, Any], material: Material, versions: Mapping[str, str]
+    told: Mapping[str, Any],
+    material: Material,
+    prices: Prices,
+    versions: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return what an earlier report told of closed periods that is not so any more."""
-    now = periods_again(told["range"], material)
+    now = periods_again(told["range"], material, prices)
     before = {
         row["period"]: row
         for row in told["periods"]
@@ -62,7 +69,8 @@ def hold_against(
     if material.ledger is not None and ledger:
         mended = ledger["rejected"] - int(material.ledger["rejected"].sum() or 0)
     data: list[dict[str, Any]] = []
-    for period in sorted(before.keys() | (after.keys() & closed(told))):
+    late = {period for period in after if period and was_empty(period, told)}
+    for period in sorted(before.keys() | late):
         row, new = before.get(period, {}), after.get(period, {})
         changed = {
             name: (row.get(name, 0), new.get(name, 0))
@@ -101,7 +109,7 @@ def hold_against(
 
 
 def periods_again(
-    within: Mapping[str, Any], material: Material
+    within: Mapping[str, Any], material: Material, prices: Prices
 ) -> list[dict[str, Any]]:
     """Ask for the figures of the periods of an earlier report once more."""
     options: dict[str, Any] = {
@@ -111,7 +119,8 @@ def periods_again(
         "since": within["since"],
         "until": within["until"],
     }
-    choices = material.choices
+    since = moment("since", within["since"], within["tz"])
+    choices = price(material, prices, (), since).priced
     return periods_of(
         metrics.token_usage(choices, **options),
         metrics.cost(choices, **options),
@@ -119,13 +128,12 @@ def periods_again(
     ).to_dicts()
 
 
-def closed(told: Mapping[str, Any]) -> set[str]:
-    """Return the periods that the report did not call unfinished; empty ones apart."""
-    return {
-        row["period"]
-        for row in told["periods"]
-        if row["period"] is not None and not row["partial"]
-    }
+def was_empty(period: str, told: Mapping[str, Any]) -> bool:
+    """Say whether a period had no calls then: it lies before one that had."""
+    known = [row["period"] for row in told["periods"] if row["period"] is not None]
+    return period not in known and any(
+        datetime.fromisoformat(period) < datetime.fromisoformat(one) for one in known
+    )
 
 
 def reason(changed: Mapping[str, tuple[Any, Any]], mended: int, grown: int) -> str:
@@ -168,8 +176,6 @@ def summary(
 
 def period_words(start: str, end: str) -> str:
     """Write a period of a report."""
-    from datetime import datetime, timedelta
-
     first, stop = datetime.fromisoformat(start), datetime.fromisoformat(end)
     midnight = first.time() == stop.time() == first.time().min
     if midnight:

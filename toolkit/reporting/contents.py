@@ -111,24 +111,24 @@ def every_for(within: Span) -> str:
 
 def contents_of(material: Material, plan: Plan) -> Contents:
     """Ask the metrics what a report tells."""
-    choices = material.choices
+    choices, priced = material.choices, material.priced
     compare: dict[str, Any] = {"compare": "previous"} if plan.compares else {}
     together = {
         name: getattr(metrics, name)(
-            choices, every=None, by=(), fill=True, **plan.range, **compare
+            priced, every=None, by=(), fill=True, **plan.range, **compare
         )
         for name in TOLD
     }
     series: dict[str, Any] = {"by": plan.by, "top": plan.top}
     whole = {
         name: getattr(metrics, name)(
-            choices, every=None, **series, **plan.range, **compare
+            priced, every=None, **series, **plan.range, **compare
         )
         for name in TOLD
     }
     drawn = {"by": plan.by, "top": CHART_TOP}
     over_time = {
-        name: getattr(metrics, name)(choices, every=plan.every, **drawn, **plan.range)
+        name: getattr(metrics, name)(priced, every=plan.every, **drawn, **plan.range)
         for name in TOLD
     }
     totals = {name: row_of(frame) for name, frame in together.items()}
@@ -138,7 +138,7 @@ def contents_of(material: Material, plan: Plan) -> Contents:
     earlier = range_before(plan.within, plan.tz) if plan.compares else None
     if earlier:
         gone = metrics.token_usage(
-            choices,
+            priced,
             every=None,
             **series,
             tz=plan.tz,

@@ -34,6 +34,7 @@ TITLE = 13 * 1.25 + 6  # points that a line of a title takes, and the space arou
 COLOR = re.compile(r"#[0-9a-f]{6}\b")
 # A dot, in a tile so wide: a hatch of dots.
 TILE, DOT = 4, "M 1.4 2 a .6 .6 0 1 0 1.2 0 a .6 .6 0 1 0 -1.2 0 z"
+LONGEST_ALT = 1500  # characters
 LONG_PATH = 4000  # characters
 # Attributes that a mark may have besides its style and its shape.
 PAINT = ("fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "opacity")
@@ -135,7 +136,7 @@ def drawing(
     ax = figure.add_axes((0, 0, 1, 1))
     with mpl.rc_context(cast("Any", RC)), theme(look.name):
         chart(frame, ax=ax)
-        alt = describe(ax)
+        alt = shortened(describe(ax))
         title = ax.get_title(loc="left")
         ax.set_title("", loc="left")
         figure.patch.set_visible(False)
@@ -143,6 +144,11 @@ def drawing(
         figure.savefig(written, format="svg", metadata=METADATA)
     cut = TITLE * (title.count("\n") + 1) if title else 0.0
     return written.getvalue(), alt, cut
+
+
+def shortened(text: str) -> str:
+    """Cut alt text in which a name of thousands of characters stands."""
+    return text if len(text) <= LONGEST_ALT else f"{text[: LONGEST_ALT - 1]}…"
 
 
 def page_svg(

@@ -12,14 +12,13 @@ from toolkit.configuration import SECTIONS as NAMES
 from toolkit.errors import OptionError, WriteError, near_miss
 from toolkit.expressions import check_period
 from toolkit.metrics import check_options, cost
-from toolkit.pricing import add_cost
-from toolkit.ranges import chosen
+from toolkit.ranges import before, chosen
 from toolkit.reporting.against import hold_against, read_report
 from toolkit.reporting.contents import Plan, contents_of, every_for
 from toolkit.reporting.data import to_data, to_json
 from toolkit.reporting.making import made_of
 from toolkit.reporting.markdown import to_markdown
-from toolkit.reporting.material import collect_material
+from toolkit.reporting.material import collect_material, price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -109,7 +108,7 @@ class Report:
     def costs(self) -> pl.DataFrame:
         """One row per model over the range, none folded; see `toolkit.metrics.cost`."""
         within = self.contents.plan.range
-        return cost(self.material.choices, every=None, by="model", **within)
+        return cost(self.material.priced, every=None, by="model", **within)
 
 
 def write_report(
@@ -226,7 +225,7 @@ def write_report(
         title,
     )
     told = read_report(against) if against is not None else None
-    material = collect_material(
+    read = collect_material(
         sources,
         tags=tags,
         response_path=response_path,
@@ -234,11 +233,12 @@ def write_report(
         on_damage=on_damage,
         progress=progress,
     )
-    material = material._replace(choices=add_cost(material.choices, prices))
+    first = before(within, tz).start if compare is not None else within.start
+    material = price(read, prices, plan.by, first)
     contents = contents_of(material, plan)
     made = made_of(contents, material, None if prices is None else os.fspath(prices))
     if told is not None:
-        made = replace(made, against=hold_against(told, material, made.versions))
+        made = replace(made, against=hold_against(told, read, prices, made.versions))
     report = Report(contents.headline, material.ledger, contents, made, material)
     for file in files:
         report.save(file)
