@@ -99,7 +99,7 @@ def test_other_prices_change_the_cost_alone(tmp_path: Path) -> None:
 
     found = held(make_choices(*BEFORE), path, prices=prices)
 
-    # 1,000 read at 5 instead of 2.50 USD a million: twice on the 18th, once on the 22nd.
+    # 1,000 read at 5 instead of 2.50 USD a million: two calls, then one.
     assert [change["changed"] for change in found["changes"]] == [
         {"cost": ["0.007", "0.012"]},
         {"cost": ["0.0035", "0.006"]},
