@@ -31,7 +31,7 @@ DOORS = {
     "zstandard": {"compression", "sampling"},
     "boto3": {"stores"},
     "botocore": {"stores"},
-    "typer": {"cli", "arguments"},
+    "typer": {"cli", "arguments", "costing"},
     "rich": {"screens"},
     "pandas": set(),
     "orjson": set(),

@@ -37,12 +37,14 @@ from toolkit.arguments import (
     parse_limit,
     within,
 )
+from toolkit.costing import cost, explain
 from toolkit.errors import (
     BusyError,
     DamageWarning,
     MissingColumnsError,
     MissingPackageError,
     OptionError,
+    PriceFileError,
     ToolkitError,
     UnsuitableColumnError,
     clean,
@@ -77,6 +79,7 @@ LOG is a file, a directory, a glob or -, DIR an export; also s3://bucket/key.
 
 Look
   tokens LOG|DIR    sum the tokens of each model in each period
+  cost, explain     what responses cost; from such a sum down to its lines
   check LOG|DIR     account for every line: ledger, rejects, findings
   rejects LOG|DIR   write the refused lines as a log, to be mended
 Keep
@@ -186,6 +189,10 @@ def tokens(
         print_csv(usage)
     else:
         print_usage(usage, series)
+
+
+app.command()(cost)
+app.command()(explain)
 
 
 @app.command()
@@ -432,6 +439,7 @@ def exit_code(error: ToolkitError) -> int:
         OptionError,
         MissingColumnsError,
         MissingPackageError,
+        PriceFileError,
         UnsuitableColumnError,
     )
     return USAGE if isinstance(error, wrong_usage) else FAILURE

@@ -21,6 +21,7 @@
     ├── UnsuitableColumnError          (ValueError) a column that cannot serve
     ├── OptionError                    (ValueError) a wrong period, zone, date, path
     ├── PriceFileError                 (ValueError) prices that cannot be meant
+    ├── InvoiceError                   (ValueError) an invoice that cannot be read
     ├── TotalOverflowError             (OverflowError) a sum that 64 bits cannot hold
     ├── ExportError                    an export cannot be made or read
     │   ├── NotEmptyError              (FileExistsError) the target holds something
@@ -330,6 +331,15 @@ class PriceFileError(ToolkitError, ValueError):
     def __init__(self, source: str, fault: str) -> None:
         super().__init__(f"{source}: {fault}")
         self.source = source
+        self.fault = fault
+
+
+class InvoiceError(ToolkitError, ValueError):
+    """An invoice that cannot be read, or lacks what is needed."""
+
+    def __init__(self, place: str, fault: str) -> None:
+        super().__init__(f"{place}: {fault}")
+        self.place = place
         self.fault = fault
 
 

@@ -389,7 +389,7 @@ def start(choices: Choices, declared: Declared, question: Question) -> Work:
 
 def read_once(frame: pl.LazyFrame, needs: Sequence[str]) -> pl.LazyFrame:
     """Hold the columns that are needed, if they are of logs: those are read once."""
-    if "PYTHON SCAN" not in frame.explain(optimized=False):
+    if "PYTHON" not in frame.explain(optimized=False):
         return frame
     return frame.select(needs).collect(engine="streaming").lazy()
 

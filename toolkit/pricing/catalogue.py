@@ -87,6 +87,8 @@ BEDROCK = re.compile(
     r"(?:(?:us|us-gov|eu|apac|au|jp|ca|global)\.)?"
     r"(?:ai21|amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen|writer)\."
 )
+# Names that Groq alone gives to open weights: llama-3.3-70b-versatile, llama3-8b-8192.
+GROQ = re.compile(r"(?:llama|mixtral|gemma)[^/:]*-(?:versatile|instant|8192|32768)")
 # Open weights and local files: whoever serves them sets the price.
 ANYONES = re.compile(r"gpt-oss|gemma|distill|\.gguf$|^(?!ft:).*:")
 MAX_NAME = 256
@@ -150,6 +152,8 @@ def provider_of(model: str) -> tuple[Provider | None, list[str]]:
     name = model.casefold()
     if BEDROCK.match(name):
         return provider_called("aws"), [model]
+    if GROQ.fullmatch(name):
+        return provider_called("groq"), [model]
     prefix, _, rest = name.partition("/")
     if prefix in PREFIXES and rest and not ANYONES.search(rest):
         return provider_called(PREFIXES[prefix]), [rest]
@@ -288,3 +292,10 @@ def rate_at(price: Decimal | TieredPrices | None, prompt_tokens: int) -> Any:  #
         return price
     above = [step.price for step in price.tiers if step.start < prompt_tokens]
     return above[-1] if above else price.base
+
+
+def model_names(provider: str | None) -> set[str]:
+    """Return the models of a provider, or of all."""
+    seller = None if provider is None else provider_called(provider)
+    sellers = providers() if seller is None else (seller,)
+    return {info.id.casefold() for one in sellers for info in one.models}
