@@ -619,3 +619,47 @@ def test_a_sum_of_missing_tokens_never_wraps() -> None:
 
     with pytest.raises(TotalOverflowError, match="total_tokens"):
         missing_prices(choices)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "seller"),
+    [
+        ("OpenAI", "openai/gpt-4o", "openai"),
+        ("Azure", "openai/gpt-4o-mini", "azure"),
+        ("azure_openai", "gpt-4o", "azure"),
+        ("Google", "google/gemini-2.0-flash-001", "google"),
+        ("Google AI Studio", "google/gemini-2.5-flash", "google"),
+        ("google-vertex", "gemini-2.5-flash", "google"),
+        ("Amazon Bedrock", "us.anthropic.claude-3-7-sonnet-20250219-v1:0", "aws"),
+        ("Anthropic", "anthropic/claude-haiku-4.5", "anthropic"),
+        ("Groq", "llama-3.3-70b-versatile", "groq"),
+        ("Together", "meta-llama/Llama-3.3-70B-Instruct-Turbo", "together"),
+        ("xAI", "grok-3-mini", "x-ai"),
+        ("Z.AI", "glm-4.6", "zai"),
+        (None, "gpt-4o-mini-2024-07-18", "openai"),
+        (None, "ft:gpt-4o-mini-2024-07-18:acme::abc123", "openai"),
+        (None, "us.anthropic.claude-3-7-sonnet-20250219-v1:0", "aws"),
+        (None, "groq/openai/gpt-oss-120b", "groq"),
+        (None, "llama-3.3-70b-versatile", "groq"),
+        (None, "@cf/meta/llama-3.3-70b-instruct-fp8-fast", "cloudflare"),
+        (None, "vertex_ai/gemini-2.5-pro", "google"),
+        (None, "claude-sonnet-4-5-20250929", "anthropic"),
+        (None, "deepseek-r1-distill-llama-70b", None),
+        (None, "openai/gpt-oss-20b", None),
+        (None, "google/gemma-3-27b-it", None),
+        (None, "mistralai/Mixtral-8x7B-Instruct-v0.1", None),
+        (None, "/models/gpt-4o.gguf", None),
+        (None, "qwen3:latest", None),
+    ],
+)
+def test_the_seller_is_who_the_log_says_or_the_only_one_of_that_name(
+    provider: str | None, model: str, seller: str | None
+) -> None:
+    ((_, ((_, steps), *_)), *_) = find_offer(provider, model, None).pieces
+
+    end = steps[0][1]
+    if seller is None:
+        assert end == Reason.UNKNOWN_MODEL
+    else:
+        assert isinstance(end, Rates)
+        assert end.source.split(", ")[1] == seller
