@@ -355,6 +355,37 @@ def test_a_lazy_frame_stays_lazy_and_means_the_same() -> None:
     assert add_cost(choices.to_arrow()).equals(eager)
 
 
+@pytest.mark.parametrize(
+    "created",
+    [
+        pl.col("created").dt.convert_time_zone("Europe/Berlin"),
+        pl.col("created").dt.replace_time_zone(None),
+        pl.col("created").dt.cast_time_unit("ns"),
+    ],
+    ids=["zone", "naive", "nanoseconds"],
+)
+def test_a_frame_of_the_callers_own_may_have_its_times_otherwise(
+    created: pl.Expr,
+) -> None:
+    # The last half hour in UTC before the price of o3 changed; in Berlin it is past it.
+    late = datetime(2025, 6, 9, 23, 30, tzinfo=UTC)
+    choices = make_choices(
+        {"model": "o3", "prompt_tokens": 100, "completion_tokens": 10, "created": late}
+    )
+
+    priced = add_cost(
+        choices.with_columns(created, pl.col("model").cast(pl.Categorical))
+    )
+
+    assert priced["cost"].to_list() == [Decimal("0.0014")]
+    assert priced["price_date"].to_list() == [date(2025, 6, 9)]
+    assert (
+        add_cost(choices.lazy().with_columns(created))
+        .collect()["cost"]
+        .equals(priced["cost"])
+    )
+
+
 def test_an_empty_frame_gets_the_columns() -> None:
     empty = make_choices()
 
