@@ -83,6 +83,7 @@ wheel: $(BIN)/python
 
 bench: .venv/ready-dev
 	$(BIN)/python tests/benchmarks/engines.py
+	$(BIN)/python tests/benchmarks/pricing.py
 
 crashes: .venv/ready-dev
 	$(BIN)/python -m tests.crashes

@@ -9,9 +9,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from toolkit.errors import InvoiceError, MissingColumnsError, OptionError
+from toolkit.errors import (
+    InvoiceError,
+    MissingColumnsError,
+    OptionError,
+    TotalOverflowError,
+)
 from toolkit.pricing import reconcile, what_if
-from toolkit.pricing.invoices import family_name, plain_name, read_invoice
+from toolkit.pricing.invoices import family_names, plain_names, read_invoice
 from toolkit.testing import make_choices
 
 FIRST = datetime(2026, 9, 1, 23, 59, 59, tzinfo=UTC)
@@ -259,28 +264,34 @@ def test_a_file_that_is_no_invoice_is_said(tmp_path: Path) -> None:
         reconcile(LOG, tmp_path / "none.csv", match="famly")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("name", "plain", "family"),
-    [
-        ("gpt-4o-2024-08-06", "gpt-4o-2024-08-06", "gpt-4o"),
-        ("openai/gpt-5.2-20251211", "gpt-5-2-20251211", "gpt-5-2"),
-        ("gpt-4-0613", "gpt-4-0613", "gpt-4"),
-        (
+def test_a_model_is_told_by_its_plain_name_and_by_its_family() -> None:
+    names = pl.Series(
+        [
+            "gpt-4o-2024-08-06",
+            "openai/gpt-5.2-20251211",
             "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
-            "claude-3-7-sonnet-20250219-v1:0",
-            "claude-3-7-sonnet",
-        ),
-        ("claude-3-opus@20240620", "claude-3-opus@20240620", "claude-3-opus"),
-        ("Claude Sonnet 4.5", "claude-sonnet-4-5", "claude-sonnet-4-5"),
-        ("mistral-large-latest", "mistral-large-latest", "mistral-large"),
-        ("o3", "o3", "o3"),
-        (None, None, None),
-    ],
-)
-def test_a_model_is_told_by_its_plain_name(
-    name: str | None, plain: str | None, family: str | None
-) -> None:
-    assert (plain_name(name), family_name(name)) == (plain, family)
+            "Claude Sonnet 4.5",
+            "claude-sonnet-4-5-20250929",
+            None,
+        ]
+    )
+
+    assert plain_names(names).to_list() == [
+        "gpt-4o-2024-08-06",
+        "gpt-5.2-20251211",
+        "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
+        "claude-sonnet-4.5",
+        "claude-sonnet-4-5-20250929",
+        None,
+    ]
+    assert family_names(names).to_list() == [
+        "gpt-4o",
+        "gpt-5.2",
+        "claude-3.7-sonnet",
+        "claude-sonnet-4.5",
+        "claude-sonnet-4.5",
+        None,
+    ]
 
 
 def test_what_if_prices_the_same_tokens_elsewhere() -> None:
@@ -342,3 +353,14 @@ def test_what_if_refuses_a_model_without_a_price(
 ) -> None:
     with pytest.raises(OptionError, match=words):
         what_if(make_choices(), **asked)
+
+
+def test_sums_of_tokens_never_wrap() -> None:
+    huge = make_choices(*[{"model": "own", "total_tokens": 2**62}] * 3)
+    invoice = pl.DataFrame({"day": ["2026-01-01"], "model": ["own"], "cost": ["1"]})
+    counted = huge.with_columns(pl.col("total_tokens").alias("prompt_tokens"))
+
+    with pytest.raises(TotalOverflowError, match="total_tokens"):
+        what_if(huge, model="gpt-4o")
+    with pytest.raises(TotalOverflowError, match="prompt_tokens"):
+        reconcile(counted, invoice)

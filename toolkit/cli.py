@@ -84,8 +84,7 @@ Look
   rejects LOG|DIR   write the refused lines as a log, to be mended
 Keep
   export LOG        write Parquet, by date; run again, it adds what is new
-  verify DIR        read an export again, and hold it against its state
-  compact DIR       merge the small parts of closed days
+  verify, compact   hold an export against its state; merge its small parts
 Tell
   plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF
 Help

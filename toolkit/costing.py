@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -78,7 +77,7 @@ def cost(
             **log_options(tag, response_path, created_unit),
         )
     if as_json:
-        say(to_json(exact(spent.costs)))
+        say(to_json(spent.costs.to_dicts()))
     elif as_csv:
         print_csv(spent.costs)
     else:
@@ -117,7 +116,7 @@ def explain(
         )
     if as_json:
         parts = ("prices", "lines", "unseen")
-        tables = {part: exact(getattr(explained, part)) for part in parts}
+        tables = {part: getattr(explained, part).to_dicts() for part in parts}
         say(to_json({"words": explained.words, **tables}))
     elif as_csv:
         print_csv(explained.lines)
@@ -125,17 +124,6 @@ def explain(
         print_explained(explained)
     if as_json or as_csv:
         words(explained.words)
-
-
-def exact(frame: pl.DataFrame) -> list[dict[str, object]]:
-    """Return rows for JSON: money as text, for no float holds it."""
-    return [
-        {
-            name: str(value) if isinstance(value, Decimal) else value
-            for name, value in row.items()
-        }
-        for row in frame.to_dicts()
-    ]
 
 
 def say_missing(missing: pl.DataFrame) -> None:

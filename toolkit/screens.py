@@ -69,8 +69,15 @@ def words(text: str) -> None:
 
 
 def to_json(data: object) -> str:
-    """Write JSON; times in ISO 8601, in ASCII so that nothing steers the screen."""
-    return json.dumps(data, indent=1, default=lambda value: value.isoformat())
+    """Write JSON; times in ISO 8601, in ASCII so that nothing steers the screen.
+
+    Money is text, to the digit: no float holds it.
+    """
+
+    def plain(value: Any) -> str:  # noqa: ANN401 - whatever JSON has no word for
+        return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
+
+    return json.dumps(data, indent=1, default=plain)
 
 
 def print_csv(frame: pl.DataFrame) -> None:
@@ -85,6 +92,8 @@ def safe_cell(cell: object) -> object:
     """Write a cell of CSV."""
     if isinstance(cell, datetime):
         return cell.isoformat()
+    if isinstance(cell, Decimal):
+        return f"{cell:f}"
     if isinstance(cell, str):
         cell = clean(cell)
         return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell

@@ -12,6 +12,7 @@ from toolkit.pricing.amounts import MONEY, NEEDED, Pricer
 from toolkit.pricing.catalogue import model_names
 from toolkit.pricing.costs import FRAMES, PRICED_ROW, priced
 from toolkit.pricing.files import read_prices
+from toolkit.pricing.missing import fitting
 from toolkit.pricing.rates import MEANINGS, Rates, Reason
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def what_if(
         .agg(
             pl.len().alias("responses"),
             pl.col("total_tokens").is_null().sum().alias("responses_without_usage"),
-            pl.col("total_tokens").sum(),
+            pl.col("total_tokens").cast(pl.Int128).sum(),
             now.sum().alias("cost"),
             now.is_null().sum().alias("responses_unpriced"),
             then.sum().alias("cost_elsewhere"),
@@ -138,7 +139,7 @@ def what_if(
         .sort("model", nulls_last=True)
         .collect()
     )
-    return rows.select(pl.col(name).cast(dtype) for name, dtype in ELSEWHERE.items())
+    return fitting(rows, ELSEWHERE)
 
 
 def check_priced(

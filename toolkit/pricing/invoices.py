@@ -7,7 +7,6 @@ and costs, Anthropic's usage and costs. Of others the caller says which is which
 from __future__ import annotations
 
 import os
-import re
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import polars as pl
 
 from toolkit.errors import InvoiceError, near_miss
+from toolkit.families import FAMILY_RULES, families
 from toolkit.pricing.amounts import MONEY, scaled
 
 if TYPE_CHECKING:
@@ -80,13 +80,6 @@ INVOICE = pl.Schema(
         "cost": MONEY,
     }
 )
-# A dated snapshot, and what stands for the latest one: -2024-08-06, -20250219, -0613,
-# @20240620, -v1:0, -latest.
-SNAPSHOT = re.compile(
-    r"(?:[-@](?:20\d\d-?[01]\d-?[0-3]\d|latest|preview-\d\d-\d\d|[01]\d[0-3]\d)"
-    r"|-v\d+:\d+)+$"
-)
-VENDOR = re.compile(r"^(?:[a-z]{2,6}\.)?(?:anthropic|amazon|meta|mistral|openai)\.")
 
 
 def read_invoice(invoice: Invoice, columns: Columns = None) -> pl.DataFrame:
@@ -212,27 +205,28 @@ def amount_of(values: Iterable[object], name: str) -> int | Decimal | None:
     return int(total)
 
 
-def plain_name(model: str | None) -> str | None:
-    """Write a model's name as invoices and logs both could have it.
+def plain_names(names: pl.Series) -> pl.Series:
+    """Write names of models as invoices and logs both could have them.
 
     Examples
     --------
-    >>> plain_name("Claude Haiku 4.5"), plain_name("us.anthropic.claude-haiku-4-5")
-    ('claude-haiku-4-5', 'claude-haiku-4-5')
+    >>> import polars as pl
+    >>> names = pl.Series(["Claude Haiku 4.5", "openai/gpt-4o-2024-08-06"])
+    >>> plain_names(names).to_list()
+    ['claude-haiku-4.5', 'gpt-4o-2024-08-06']
     """
-    if model is None:
-        return None
-    bare = VENDOR.sub("", model.casefold().rpartition("/")[2])
-    return re.sub(r"[ ._]", "-", bare)
+    lower = names.cast(pl.String).str.strip_chars().str.to_lowercase()
+    return lower.str.replace_all(r"\s+", "-").str.replace(r"^.*/(.)", "${1}")
 
 
-def family_name(model: str | None) -> str | None:
-    """Write a model's name without the date of its snapshot.
+def family_names(names: pl.Series) -> pl.Series:
+    """Write names of models without what tells their snapshots apart.
 
     Examples
     --------
-    >>> family_name("openai/gpt-4o-2024-08-06"), family_name("claude-3-opus-20240229")
-    ('gpt-4o', 'claude-3-opus')
+    >>> import polars as pl
+    >>> names = pl.Series(["Claude Haiku 4.5", "openai/gpt-4o-2024-08-06"])
+    >>> family_names(names).to_list()
+    ['claude-haiku-4.5', 'gpt-4o']
     """
-    name = plain_name(model)
-    return None if name is None else SNAPSHOT.sub("", name) or name
+    return families(plain_names(names), FAMILY_RULES)

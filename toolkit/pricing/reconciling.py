@@ -11,9 +11,10 @@ from toolkit.blocks import check_word
 from toolkit.errors import plural
 from toolkit.expressions import check_columns, first_choice
 from toolkit.money import dollars, per_cent
-from toolkit.pricing.amounts import MONEY, NEEDED
+from toolkit.pricing.amounts import MOMENT, MONEY, NEEDED
 from toolkit.pricing.costs import FRAMES, price_responses
-from toolkit.pricing.invoices import COUNTED, family_name, plain_name, read_invoice
+from toolkit.pricing.invoices import COUNTED, family_names, plain_names, read_invoice
+from toolkit.pricing.missing import fitting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,8 +64,9 @@ def reconcile(
         Path of a CSV, or a frame: OpenAI's export of usage or costs, Anthropic's export
         of usage or costs, or any with `columns`.
     match
-        ``"family"``: ``gpt-4o-2024-08-06`` and ``gpt-4o`` are one model; ``"name"``:
-        they are two. Letter case, prefixes and dots never matter.
+        ``"family"``: ``gpt-4o-2024-08-06`` and ``gpt-4o`` are one model, by the rules
+        of `toolkit.expressions.model_family`; ``"name"``: they are two. Letter case
+        and the prefixes of routers never matter.
     columns
         Which columns of the invoice hold ``day``, ``model``, ``responses``,
         ``prompt_tokens``, ``cached_tokens``, ``completion_tokens``, ``cost`` (USD);
@@ -120,7 +122,7 @@ def reconcile(
     check_columns(frame, ("choice_position", *NEEDED))
     billed = read_invoice(invoice, columns)
     logged = log_by_day(frame.lazy(), prices)
-    naming = family_name if match == "family" else plain_name
+    naming = family_names if match == "family" else plain_names
     joined = renamed(logged, naming).join(
         renamed(billed, naming),
         on=["day", "model"],
@@ -136,21 +138,21 @@ def reconcile(
     )
     words = [explain_row(row, days, tolerance) for row in rows.iter_rows(named=True)]
     told = rows.with_columns(pl.Series("explanation", words, pl.String))
-    return told.select(pl.col(name).cast(dtype) for name, dtype in RECONCILED.items())
+    return fitting(told, RECONCILED)
 
 
 def log_by_day(choices: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
     """Sum the log by UTC day and model as served."""
     first = choices.filter(first_choice()).select(NEEDED)
     unseen = pl.any_horizontal(pl.col("prompt_tokens", "completion_tokens").is_null())
-    day = pl.col("created").dt.convert_time_zone("UTC").dt.date().alias("day")
+    day = pl.col("created").cast(MOMENT).dt.date().alias("day")
     return (
         price_responses(first, prices)
         .lazy()
         .group_by(day, "model")
         .agg(
             pl.len().cast(pl.Int64).alias("responses"),
-            *[pl.col(name).sum() for name in COUNTED[1:]],
+            *[pl.col(name).cast(pl.Int128).sum() for name in COUNTED[1:]],
             pl.col("cost").sum(),
             pl.col("cost").is_null().sum().cast(pl.Int64).alias("responses_unpriced"),
             unseen.sum().cast(pl.Int64).alias("responses_without_usage"),
@@ -160,14 +162,12 @@ def log_by_day(choices: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
 
 
 def renamed(
-    frame: pl.DataFrame, naming: Callable[[str | None], str | None]
+    frame: pl.DataFrame, naming: Callable[[pl.Series], pl.Series]
 ) -> pl.DataFrame:
     """Add up what has one name on both sides; a sum of nothing stays null."""
-    names = {name: naming(name) for name in frame["model"].unique()}
-    plain = pl.Series([names[name] for name in frame["model"]], dtype=pl.String)
     measures = [name for name in frame.columns if name not in {"day", "model"}]
     return (
-        frame.with_columns(plain.alias("model"))
+        frame.with_columns(naming(frame["model"]).alias("model"))
         .group_by("day", "model")
         .agg(
             pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum())
