@@ -84,6 +84,7 @@ wheel: $(BIN)/python
 bench: .venv/ready-dev
 	$(BIN)/python tests/benchmarks/engines.py
 	$(BIN)/python tests/benchmarks/pricing.py
+	$(BIN)/python tests/benchmarks/metrics.py
 
 crashes: .venv/ready-dev
 	$(BIN)/python -m tests.crashes
