@@ -175,7 +175,9 @@ def draw_lines(
         heights = np.nan_to_num(np.array(table.last)).tolist()
         room = room._replace(heights=heights)
     for part, values in reversed(list(zip(table.series, table.values, strict=True))):
-        draw_line(ax, table.span, values, part.color, part.name)
+        # The grey of the rest is made for areas: too pale for a line.
+        color = now().muted if part.folded else part.color
+        draw_line(ax, table.span, values, color, part.name)
     inside = room.inside()
     top = table.top or (0.1 if most else 1.0)
     if most and top > 0.8 * most:

@@ -85,10 +85,11 @@ def pile_up(
 ) -> None:
     """Draw a stack over time, or say why there is none."""
     undress(ax)
-    if rows.is_empty():
+    if rows["value"].null_count() == len(rows):
         said = words(None)
-        draw_nothing(ax, NO_DATES, write_words(ax, said))
-        tell(ax, "An empty chart", said, [NO_DATES])
+        reason = NO_DATES if rows.is_empty() else "no response tells"
+        draw_nothing(ax, reason, write_words(ax, said))
+        tell(ax, "An empty chart", said, [reason])
         return
     series, placed = fold(rows, given.by, pl.col("value"))
     pile = stack(series, placed)
