@@ -54,7 +54,7 @@ COST = Metric(
     "cost",
 )
 
-NO_DATES = "no dated responses"
+NO_DATES, NOTHING_TOLD = "no dated responses", "no response tells"
 
 
 def kept(given: Given, value: pl.Expr, *more: pl.Expr) -> pl.DataFrame:
@@ -87,7 +87,7 @@ def pile_up(
     undress(ax)
     if rows["value"].null_count() == len(rows):
         said = words(None)
-        reason = NO_DATES if rows.is_empty() else "no response tells"
+        reason = NO_DATES if rows.is_empty() else NOTHING_TOLD
         draw_nothing(ax, reason, write_words(ax, said))
         tell(ax, "An empty chart", said, [reason])
         return
