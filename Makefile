@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 KERNEL := $(wildcard toolkit/kernel/Cargo.* toolkit/kernel/src/*.rs)
 
-.PHONY: help demo test check notebooks wheel bench crashes gallery clean
+.PHONY: help demo test check notebooks docs wheel bench crashes gallery clean
 
 # Without Rust, or without the crates, this succeeds too. A kernel that was compiled from
 # older source is removed first: it must not decode for this one.
@@ -21,6 +21,7 @@ help:
 	@echo "make test       set up and run the tests"
 	@echo "make check      ruff and mypy"
 	@echo "make notebooks  open JupyterLab with the notebooks"
+	@echo "make docs       build the site of the docs in out/site"
 	@echo "make wheel      build dist/*.whl; where it is installed, Rust is not needed"
 	@echo "make bench      measure against other engines"
 	@echo "make gallery    draw every chart under every condition, into docs and out/gallery"
@@ -67,6 +68,11 @@ check: .venv/ready-dev
 notebooks: .venv/ready-dev
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[jupyter]'
 	$(BIN)/jupyter lab notebooks
+
+docs: .venv/ready-dev
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "out/site/index.html"
 
 # What an earlier build left in build/ must not get into this wheel.
 wheel: $(BIN)/python

@@ -62,7 +62,8 @@ def test_the_help_fits_one_screen(arguments: tuple[str, ...]) -> None:
 
 
 def test_every_command_of_the_help_exists_and_has_its_own() -> None:
-    for command in ("tokens", "check", "export", "verify", "compact", "plot", "sample"):
+    commands = ("tokens", "metric", "check", "export", "verify", "compact", "plot")
+    for command in (*commands, "sample"):
         done = run(command, "--help")
         assert done.returncode == 0
         assert "Usage:" in done.stdout
@@ -80,7 +81,7 @@ def test_tokens_prints_a_table_with_its_sum(log: Path) -> None:
 
     assert done.returncode == 0
     assert [line.split() for line in done.stdout.splitlines() if "gpt-a" in line] == [
-        ["2026-01-01", "gpt-a", "1", "10", "5", "15"]
+        ["2026-01-01\N{HORIZONTAL ELLIPSIS}", "gpt-a", "1", "10", "5", "15"]
     ]
     (footer,) = [line for line in done.stdout.splitlines() if " all" in line]
     assert footer.split() == ["all", "2", "20", "10", "30"]

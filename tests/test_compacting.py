@@ -112,10 +112,9 @@ def test_a_large_part_and_files_of_the_user_stay_as_they_are(
     large = folder / "1-0.parquet"
     (folder / "mine.txt").write_text("mine", encoding="utf-8")
     inode = large.stat().st_ino
-    real = compacting.small
-    monkeypatch.setattr(
-        compacting, "small", lambda parts: [p for p in real(parts) if p != str(large)]
-    )
+    sizes = compacting.part_sizes(str(out))
+    sizes[str(large)] = compacting.LARGE_BYTES
+    monkeypatch.setattr(compacting, "part_sizes", lambda _where: sizes)
 
     toolkit.compact(out, today=TODAY)
 

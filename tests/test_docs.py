@@ -9,75 +9,106 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
 from toolkit.decoding import DECODER
-from toolkit.schema import LEDGER, REJECTS, dictionary
+from toolkit.errors import RejectsWarning
+from toolkit.schema import CHOICES, LEDGER, REJECTS, dictionary
 from toolkit.testing import write_sample
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def examples(language: str) -> list[tuple[str, str]]:
-    """Return each example of the README with the output that it shows."""
-    inside = r"((?:(?!```).)*)"
-    pattern = rf"```{language}\n{inside}```\n\n```text\n{inside}```"
-    return re.findall(pattern, README, re.DOTALL)
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def squeezed(text: str) -> list[str]:
     """Return the lines that say something, without the space around them."""
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    # The last line of an export tells how long it took.
+    told = re.sub(r"[\d.]+ s$", "N s", text, flags=re.MULTILINE)
+    told = told.replace(f"decoder {DECODER}", "decoder kernel")
+    return [line.strip() for line in told.splitlines() if line.strip()]
 
 
-@pytest.mark.parametrize(("code", "output"), examples("python"))
-def test_the_python_example_prints_what_the_readme_shows(
-    code: str, output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "data").symlink_to(ROOT / "data")
-    monkeypatch.chdir(tmp_path)
+def blocks(page: Path) -> list[tuple[str, str, str | None]]:
+    """Return language, code and shown output of each example of a page, in order."""
+    pattern = r"^```(python|bash)\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?"
+    found = re.findall(pattern, page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return [(language, code, shown or None) for language, code, shown in found]
+
+
+def run_python(code: str, names: dict[str, object]) -> list[str]:
+    """Run an example and return what it printed."""
     printed = io.StringIO()
-
-    with contextlib.redirect_stdout(printed):
-        exec(compile(code, "README", "exec"), {})
-
-    told = printed.getvalue().replace(f"decoder {DECODER}", "decoder kernel")
-    assert squeezed(told) == squeezed(output)
+    with contextlib.redirect_stdout(printed), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RejectsWarning)
+        exec(compile(code, "example", "exec"), names)
+    return squeezed(printed.getvalue())
 
 
-@pytest.mark.parametrize(("code", "output"), examples("bash"))
-def test_the_command_example_prints_what_the_readme_shows(
-    code: str, output: str, tmp_path: Path
-) -> None:
-    (tmp_path / "data").symlink_to(ROOT / "data")
-    command = code.replace("toolkit ", f"{sys.executable} -m toolkit ")
+def run_bash(code: str, where: Path) -> list[str]:
+    """Run an example and return what it printed, in any order: on two streams."""
+    command = f"toolkit() {{ '{sys.executable}' -m toolkit \"$@\"; }}\n{code}"
     done = subprocess.run(
-        ["bash", "-ec", command],
+        ["bash", "-euc", command],
         capture_output=True,
         text=True,
         check=True,
-        cwd=tmp_path,
+        cwd=where,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"},
     )
+    return sorted(squeezed(done.stdout + done.stderr))
 
-    # The last line of an export tells how long it took.
-    shown = re.sub(r"[\d.]+ s$", "N s", done.stdout + done.stderr, flags=re.MULTILINE)
-    wanted = re.sub(r"[\d.]+ s$", "N s", output, flags=re.MULTILINE)
-    assert sorted(squeezed(shown)) == sorted(squeezed(wanted))
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_examples_of_a_page_run_in_order_and_print_what_it_shows(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every page finds the sample, and the logs of the reader's own under logs/.
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    (tmp_path / "logs").symlink_to(ROOT / "data" / "sample")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for language, code, shown in blocks(page):
+        if code.startswith(("make ", ".venv/")):
+            continue  # .ci/run does these
+        if language == "python":
+            printed = run_python(code, names)
+            wanted = squeezed(shown or "")
+        else:
+            printed = run_bash(code, tmp_path)
+            wanted = sorted(squeezed(shown or ""))
+        if shown is not None:
+            assert printed == wanted
 
 
 def test_there_are_examples() -> None:
-    assert examples("python")
-    assert examples("bash")
+    shown = [block for page in PAGES for block in blocks(page) if block[2]]
+
+    assert {language for language, *_ in shown} == {"python", "bash"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_in_the_menu() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text("utf-8").partition("nav:")[2]
+    named = set(re.findall(r"[\w/.-]+\.md", menu))
+
+    there = {str(page.relative_to(ROOT / "docs")) for page in PAGES if page != README}
+    assert named == there
 
 
 def test_the_data_dictionary_is_the_schemas() -> None:
-    assert dictionary() in README
-    assert dictionary(REJECTS) in README
-    assert dictionary(LEDGER) in README
+    page = (ROOT / "docs" / "dictionary.md").read_text("utf-8")
+
+    for table in (CHOICES, REJECTS, LEDGER):
+        assert dictionary(table) in page
 
 
 def test_the_sample_is_what_its_readme_says(tmp_path: Path) -> None:
@@ -88,11 +119,6 @@ def test_the_sample_is_what_its_readme_says(tmp_path: Path) -> None:
     batch = gzip.decompress((sample / "batch.jsonl.gz").read_bytes())
     assert chat == (tmp_path / "chat.jsonl").read_bytes()
     assert batch == (tmp_path / "batch.jsonl").read_bytes()
-
-
-def test_links_of_the_readme_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
 
 
 def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:

@@ -567,11 +567,101 @@ def test_what_a_run_that_died_has_put_is_gone_before_it_could_count(
     assert toolkit.verify(bucket.out).faults == []
 
 
-def test_an_export_in_a_store_is_not_compacted(bucket: Bucket) -> None:
+def runs_of(bucket: Bucket) -> list[str]:
+    """Export in three runs and return the names of the responses."""
+    for name in ("x", "y"):
+        toolkit.export(bucket.log, to=bucket.out)
+        bucket.log.write_bytes(bucket.log.read_bytes() + response(name) + b"{}\n")
     toolkit.export(bucket.log, to=bucket.out)
+    return sorted([*ALL, "x", "y"])
 
-    with pytest.raises(errors.OptionError, match="a local disk"):
+
+def parts_in(bucket: Bucket) -> list[str]:
+    return [name for name in bucket.names() if name.endswith(".parquet")]
+
+
+def test_a_compaction_in_a_store_leaves_one_part_a_day_and_the_same_rows(
+    bucket: Bucket,
+) -> None:
+    names = runs_of(bucket)
+    before, days = toolkit.scan(bucket.out).sort(KEY).collect(), set()
+    for name in parts_in(bucket):
+        days.add(name.rpartition("/")[0])
+
+    done = toolkit.compact(bucket.out)
+
+    assert done.before > done.after
+    assert len(parts_in(bucket)) == len(days)
+    assert toolkit.scan(bucket.out).sort(KEY).collect().equals(before)
+    assert bucket.shown() == names
+    assert toolkit.verify(bucket.out).faults == []
+    assert toolkit.compact(bucket.out).directories == 0
+
+
+def test_an_export_goes_on_from_a_compacted_one(bucket: Bucket) -> None:
+    names = runs_of(bucket)
+    toolkit.compact(bucket.out)
+    bucket.log.write_bytes(bucket.log.read_bytes() + response("z") + response("x"))
+
+    done = toolkit.export(bucket.log, to=bucket.out)
+
+    assert done.added["responses"].sum() == 1
+    assert bucket.shown() == sorted([*names, "z"])
+    assert toolkit.verify(bucket.out).faults == []
+
+
+def test_of_a_compaction_that_could_not_clear_away_no_row_is_seen_twice(
+    bucket: Bucket,
+) -> None:
+    names = runs_of(bucket)
+    many = [name for name in parts_in(bucket) if "date=2026-11-01" in name]
+    bucket.server.refuses = r"POST .*delete"
+
+    toolkit.compact(bucket.out)
+
+    assert len(many) > 1
+    assert {*many} < {*parts_in(bucket)}
+    assert bucket.shown() == names
+    bucket.server.forget()
+    bucket.log.write_bytes(bucket.log.read_bytes() + response("z"))
+    toolkit.export(bucket.log, to=bucket.out)
+    assert bucket.shown() == sorted([*names, "z"])
+    assert not {*many} & {*parts_in(bucket)}
+    assert toolkit.verify(bucket.out).faults == []
+
+
+def test_a_compaction_that_fails_before_its_commit_changes_nothing(
+    bucket: Bucket,
+) -> None:
+    names = runs_of(bucket)
+    before = bucket.names()
+    bucket.server.refuses = r"PUT .*state\.json"
+
+    with pytest.raises(OSError, match=r"state\.json"):
         toolkit.compact(bucket.out)
+
+    bucket.server.forget()
+    assert bucket.names() == before
+    assert bucket.shown() == names
+
+
+def test_a_compaction_that_an_export_overtakes_gives_way(bucket: Bucket) -> None:
+    names = runs_of(bucket)
+    bucket.log.write_bytes(bucket.log.read_bytes() + response("z"))
+    overtaken = iter([None])
+
+    def overtake(request: str) -> None:
+        if request.startswith("PUT") and "state.json" in request:
+            for _ in overtaken:
+                toolkit.export(bucket.log, to=bucket.out)
+
+    bucket.server.before = overtake
+
+    with pytest.raises(errors.BusyError):
+        toolkit.compact(bucket.out)
+
+    assert bucket.shown() == sorted([*names, "z"])
+    assert toolkit.verify(bucket.out).faults == []
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from toolkit.accounting import RejectCount
     from toolkit.blocks import CreatedUnit, OnDamage
     from toolkit.finding import Sources
+    from toolkit.loaded import Loaded
     from toolkit.schema import Table
 
 
@@ -74,6 +75,16 @@ ODDITIES: tuple[tuple[str, str, pl.Expr], ...] = (
         "responses with more reasoning tokens than completion tokens",
         pl.col("reasoning_tokens") > pl.col("completion_tokens"),
     ),
+)
+REPEATED_ID = ("repeated_id", "responses that share their id with another one")
+EQUAL_WITHOUT_ID = (
+    "equal_without_id",
+    "responses without an id that equal another one; all are kept",
+)
+FINDING_CODES = (
+    *(code for code, _, _ in ODDITIES),
+    REPEATED_ID[0],
+    EQUAL_WITHOUT_ID[0],
 )
 PLACE = pl.format("{}:{}", "source", "line")
 # Of a group: how many, and where the first of them stands.
@@ -155,21 +166,37 @@ def check(
 
 def check_exports(exports: list[str]) -> Checked:
     """Give the account of exports; each is held against its own ledger."""
+    failures = []
+    for directory in exports:
+        failures += sum_failures(scan(directory), ledger(directory))
+        failures += export_failures(directory)
+    return told_by_exports(exports)._replace(failures=failures)
+
+
+def told_by_exports(exports: list[str]) -> Checked:
+    """Give the account of exports as their files tell it, held against nothing."""
     counts = merged(
         count
         for frame in reject_frames(exports)
         for count in reject_counts(frame.to_arrow())
     )
-    failures = []
-    for directory in exports:
-        failures += sum_failures(scan(directory), ledger(directory))
-        failures += export_failures(directory)
     return Checked(
         ledger(exports),
         ranked(counts.values()),
-        failures,
+        [],
         findings(scan(exports)),
         {},
+    )
+
+
+def told_by_tables(loaded: Loaded) -> Checked:
+    """Give the account of logs that were loaded, of which every row was validated."""
+    return Checked(
+        loaded.ledger,
+        reject_counts(loaded.rejects),
+        [],
+        findings(pl.DataFrame(loaded.choices.select(FINDING_COLUMNS)).lazy()),
+        loaded.passed_over,
     )
 
 
@@ -237,8 +264,7 @@ def repeated_ids(rows: pl.LazyFrame) -> Finding:
         *COUNT_AND_PLACE, pl.col("response_hash").n_unique().alias("distinct")
     )
     return summed(
-        "repeated_id",
-        "responses that share their id with another one",
+        *REPEATED_ID,
         groups.filter(pl.col("distinct") > 1),
     )
 
@@ -251,8 +277,7 @@ def equal_without_id(rows: pl.LazyFrame) -> Finding:
         .agg(*COUNT_AND_PLACE)
     )
     return summed(
-        "equal_without_id",
-        "responses without an id that equal another one; all are kept",
+        *EQUAL_WITHOUT_ID,
         groups.filter(pl.col("count") > 1),
     )
 

@@ -18,7 +18,6 @@ from typer.core import TyperGroup
 
 import toolkit
 from toolkit.arguments import (
-    AsCsv,
     AsJson,
     By,
     CreatedUnitOption,
@@ -48,12 +47,11 @@ from toolkit.errors import (
     clean,
     plural,
 )
+from toolkit.measuring import metric, tokens
 from toolkit.screens import (
     check_data,
     print_check,
-    print_csv,
     print_schema,
-    print_usage,
     progress_of,
     say,
     say_hints,
@@ -62,6 +60,7 @@ from toolkit.screens import (
     to_json,
     words,
 )
+from toolkit.stores import is_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +74,7 @@ Logs of LLM chat completions as dataframes: right to the token, nothing lost.
 LOG is a file, a directory, a glob or -, DIR an export; also s3://bucket/key.
 
 Look
-  tokens LOG|DIR    sum the tokens of each model in each period
+  tokens LOG|DIR    sum tokens by period and model (metric NAME LOG|DIR: any)
   check LOG|DIR     account for every line: ledger, rejects, findings
   rejects LOG|DIR   write the refused lines as a log, to be mended
 Keep
@@ -141,50 +140,8 @@ def start(
         say(HELP.rstrip())
 
 
-@app.command()
-def tokens(
-    logs: LogsOrExport,
-    every: Every = "1d",
-    by: By = None,
-    tz: Tz = "UTC",
-    since: Since = None,
-    until: Until = None,
-    tag: Tag = None,
-    response_path: ResponsePath = None,
-    created_unit: CreatedUnitOption = "s",
-    on_damage: OnDamageOption = "raise",
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
-    """Sum the tokens of each model in each period; a response counts once."""
-    series = by or ["model"]
-    if as_json and as_csv:
-        raise OptionError("csv", as_csv, wanted="either --json or --csv")
-    toolkit.metrics.check_options(
-        every=every, by=series, tz=tz, since=since, until=until
-    )
-    options = log_options(tag, response_path, created_unit)
-    with progress_of("reading") as progress:
-        usage = toolkit.metrics.token_usage(
-            toolkit.scan(
-                logs,
-                **within(since, until, tz),
-                on_damage=cast("Any", on_damage),
-                progress=progress,
-                **options,
-            ),
-            every=every,
-            by=series,
-            tz=tz,
-            since=since,
-            until=until,
-        )
-    if as_json:
-        say(to_json(usage.to_dicts()))
-    elif as_csv:
-        print_csv(usage)
-    else:
-        print_usage(usage, series)
+app.command()(metric)
+app.command()(tokens)
 
 
 @app.command()
@@ -326,8 +283,8 @@ def compact(
     wait: Wait = "0s",
 ) -> None:
     """Merge the small parts of closed days; readers may go on reading."""
-    if sys.platform != "linux":
-        words("on this system a compaction needs a moment without readers")
+    if sys.platform != "linux" or is_uri(directory):
+        words("a compaction here needs a moment without readers")
     done = toolkit.compact(directory, wait=parse_duration(wait))
     kinds = "directory" if done.directories == 1 else "directories"
     words(

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from toolkit import stores
-from toolkit.errors import DamagedExportError, OptionError
+from toolkit.errors import DamagedExportError
 from toolkit.exchanging import exchange
-from toolkit.parts import HELD_BYTES, PartWriter
+from toolkit.parts import HELD_BYTES, PartWriter, opened_part
 from toolkit.schema import REJECTS, choices_table
 from toolkit.state import (
     CHOICES_DIR,
     PART_NAME,
     REJECTS_DIR,
     STAGING_DIR,
+    below,
     parts_of,
     read_state,
     sync_directory,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
+    from toolkit.prefixes import Prefix
     from toolkit.state import State
 
 # A part of that size is useful as it is.
@@ -46,10 +48,11 @@ class Compacted(NamedTuple):
 
 
 class Folder(NamedTuple):
-    """A directory whose parts are to be merged: a closed day, or the rejects."""
+    """A directory whose small parts are to be merged: a closed day, or the rejects."""
 
     path: Path  # below the export
     parts: list[str]
+    small: list[str]  # of the parts, those that are worth merging
     schema: pa.Schema
     mode: int
 
@@ -61,16 +64,18 @@ def compact(
 
     Whoever reads meanwhile sees the rows of a day once: its directory is built beside
     and exchanged at once (on Linux; elsewhere there is an instant without it). A reader
-    that had listed the parts before may miss one: an error, and no wrong total.
+    that had listed the parts before may miss one: an error, and no wrong total. In a
+    store merged parts are put beside those that they replace: `toolkit.scan` sees each
+    row once, other readers see some twice until it is done.
 
     Parameters
     ----------
     directory
-        What `toolkit.export` has written, on a local disk.
+        What `toolkit.export` has written, also ``s3://...``.
     today
         Days before it are closed; that of UTC unless given.
     wait
-        Seconds to wait for another process that is writing there.
+        Seconds to wait for another process that is writing there; not in a store.
 
     Raises
     ------
@@ -78,8 +83,8 @@ def compact(
         If no export was committed there.
     DamagedExportError
         If a part cannot be read; it is left as it is.
-    OptionError
-        If the export lies in a store: no exchange is offered there.
+    BusyError
+        If another process is writing there, or in a store was faster.
 
     Examples
     --------
@@ -90,16 +95,15 @@ def compact(
     0
     """
     where = os.fspath(directory)
-    if stores.is_uri(where):
-        raise OptionError("directory", where, wanted="an export on a local disk")
     read_state(where)  # else one would be made
     made = Compacted(0, 0, 0)
     with opened_target(where, wait=wait) as target:
-        assert isinstance(target, Directory)  # noqa: S101 - for the types
         if target.state is None:
             return made
         closed = (today or datetime.now(UTC).date()).isoformat()
-        found = [*folders(where, target.state, closed)]
+        found = [*folders(target.where, target.state, closed)]
+        if not isinstance(target, Directory):
+            return replace_parts(cast("Prefix", target), found)
         for folder in found:
             if not target.staging.exists():
                 target.stage()
@@ -113,28 +117,63 @@ def compact(
 
 def folders(where: str, state: State, closed: str) -> Iterator[Folder]:
     """Yield the directories that hold two small parts or more."""
-    by_day: dict[Path, list[str]] = {}
-    for part in parts_of(where, CHOICES_DIR, state):
-        by_day.setdefault(Path(part).parent.relative_to(where), []).append(part)
+    sizes = part_sizes(where)
+    by_path: dict[PurePosixPath, list[str]] = {}
+    for kind in (CHOICES_DIR, REJECTS_DIR):
+        for part in parts_of(where, kind, state):
+            path = PurePosixPath(part).parent.relative_to(PurePosixPath(where))
+            by_path.setdefault(path, []).append(part)
     schema = choices_table(state.tags).arrow
-    for path, parts in sorted(by_day.items()):
-        if path.name < f"date={closed}" and len(small(parts)) > 1:
-            yield Folder(path, parts, schema, 0o666)
-    parts = parts_of(where, REJECTS_DIR, state)
-    if len(small(parts)) > 1:
-        yield Folder(Path(REJECTS_DIR), parts, REJECTS.arrow, 0o600)
+    for path, parts in sorted(by_path.items()):
+        small = [part for part in parts if sizes[part] < LARGE_BYTES]
+        if len(small) < 2:
+            continue
+        if path.name == REJECTS_DIR:
+            yield Folder(Path(path), parts, small, REJECTS.arrow, 0o600)
+        elif path.name < f"date={closed}":
+            yield Folder(Path(path), parts, small, schema, 0o666)
 
 
-def small(parts: Sequence[str]) -> list[str]:
-    """Return the parts that are worth merging."""
-    return [part for part in parts if Path(part).stat().st_size < LARGE_BYTES]
+def part_sizes(where: str) -> dict[str, int]:
+    """Return the size of each part of an export, and of what else lies there."""
+    if stores.is_uri(where):
+        listed = stores.list_objects(f"{where}/")
+        return {stored.uri: stored.size for stored in listed}
+    return {
+        str(path): path.stat().st_size
+        for kind in (CHOICES_DIR, REJECTS_DIR)
+        for path in Path(below(where, kind)).rglob("*.parquet")
+    }
+
+
+def replace_parts(target: Prefix, found: Sequence[Folder]) -> Compacted:
+    """Put merged parts into a store, and commit that those in them no longer count."""
+    if not found or target.state is None:
+        return Compacted(0, 0, 0)
+    generation = target.generation + 1
+    made: list[Path] = []
+    for number, folder in enumerate(found):
+        made.append(folder.path / f"{generation}-{number}-{target.run}.parquet")
+        staged = target.staging / made[-1]
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        write_merged(folder.small, staged, folder)
+    merged = [part for folder in found for part in folder.small]
+    state = replace(
+        target.state,
+        generation=generation,
+        run=target.run,
+        merged=[str(PurePosixPath(part).relative_to(target.where)) for part in merged],
+    )
+    target.commit(made, state, anew=False)
+    before = sum(len(folder.parts) for folder in found)
+    return Compacted(len(found), before, before - len(merged) + len(found))
 
 
 def rebuild(directory: Path, folder: Folder) -> int:
     """Build a directory of fewer parts and exchange it; return how many it has."""
     staged, placed = directory / STAGING_DIR / folder.path, directory / folder.path
     staged.mkdir(exist_ok=True)
-    merged = small(folder.parts)
+    merged = folder.small
     for path in placed.iterdir():  # large parts, and what is not ours
         if str(path) not in merged:
             os.link(path, staged / path.name)
@@ -152,8 +191,8 @@ def rebuild(directory: Path, folder: Folder) -> int:
 
 def rows_of(part: str) -> int:
     """Return how many rows a part says that it has."""
-    with Path(part).open("rb") as data:
-        return int(pq.read_metadata(data).num_rows)
+    with opened_part(part) as file:
+        return int(file.metadata.num_rows)
 
 
 def next_name(parts: Sequence[str]) -> str:
@@ -199,11 +238,7 @@ def write_merged(parts: Sequence[str], to: Path, folder: Folder) -> int:
 def batches(part: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a part, whose pages are verified."""
     try:
-        # Opened here: Arrow does not say why a file could not be closed.
-        with (
-            Path(part).open("rb") as data,
-            pq.ParquetFile(data, page_checksum_verification=True) as file,
-        ):
+        with opened_part(part) as file:
             if not file.schema_arrow.equals(schema):
                 raise DamagedExportError(part, fault="its columns are others")
             yield from file.iter_batches()

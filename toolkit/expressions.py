@@ -21,6 +21,7 @@ from toolkit.errors import (
     near_miss,
     plural,
 )
+from toolkit.families import FAMILY_RULES, check_rules, families
 from toolkit.schema import CHOICES, EARLIEST_CREATED, LATEST_CREATED
 
 if TYPE_CHECKING:
@@ -71,9 +72,62 @@ def any_choice(condition: pl.Expr) -> pl.Expr:
 
 
 def reports_usage() -> pl.Expr:
-    """Say whether a response reports any of the three token counts."""
+    """Say whether a response reports any of the three token counts.
+
+    Examples
+    --------
+    >>> from toolkit.testing import make_choices
+    >>> make_choices({"prompt_tokens": 5}, {}).filter(reports_usage()).height
+    1
+    """
     counts = pl.col("prompt_tokens", "completion_tokens", "total_tokens")
     return pl.any_horizontal(counts.is_not_null()).alias("reports_usage")
+
+
+def model_family(
+    column: str | pl.Expr = "model",
+    *,
+    rules: Sequence[tuple[str, str]] = FAMILY_RULES,
+) -> pl.Expr:
+    """Family of a model: snapshots, routers' prefixes and file paths as one name.
+
+    Parameters
+    ----------
+    column
+        The names of models; `requested_model` holds some, too.
+    rules
+        What is replaced, in this order, once each, after the name was put into lower
+        case: pairs of a pattern and what stands in its place. To extend the table, put
+        rules of your own before or behind `toolkit.expressions.FAMILY_RULES`.
+
+    Returns
+    -------
+    pl.Expr
+        Text, null where no model is said.
+
+    Raises
+    ------
+    OptionError
+        If a pattern is no regular expression of Rust.
+
+    Examples
+    --------
+    >>> from toolkit.testing import make_choices
+    >>> names = ("gpt-4o-2024-08-06", "openai/gpt-4o", "/models/llama-3-8b.Q4_K_M.gguf")
+    >>> choices = make_choices(*[{"model": name} for name in names])
+    >>> choices.select(model_family()).to_series().to_list()
+    ['gpt-4o', 'gpt-4o', 'llama-3-8b']
+    >>> own = (*FAMILY_RULES, ("^gpt-.*", "gpt"))
+    >>> choices.select(model_family(rules=own)).to_series().to_list()
+    ['gpt', 'gpt', 'llama-3-8b']
+    """
+    known = check_rules(rules)
+    names = pl.col(column) if isinstance(column, str) else column
+    return names.map_batches(
+        lambda series: families(series, known),
+        return_dtype=pl.String,
+        is_elementwise=True,
+    ).alias("model_family")
 
 
 def check_period(every: str) -> str:

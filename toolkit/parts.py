@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from toolkit import stores
 from toolkit.gathering import Waiting
 from toolkit.schema import REJECTS
 from toolkit.state import CHOICES_DIR, REJECTS_DIR
@@ -186,6 +187,20 @@ class PartWriter:
             self.parquet.close()
         with suppress(OSError):
             self.file.close()
+
+
+@contextmanager
+def opened_part(part: str) -> Iterator[pq.ParquetFile]:
+    """Open a part for reading; its pages are held against their checksums."""
+    with ExitStack() as opened:
+        if stores.is_uri(part):
+            data: object = pa.BufferReader(stores.read_object(part)[0])
+        else:
+            # Opened here: Arrow does not say why a file could not be closed.
+            data = opened.enter_context(Path(part).open("rb"))
+        yield opened.enter_context(
+            pq.ParquetFile(data, page_checksum_verification=True)
+        )
 
 
 def write_in_order(writer: PartWriter, tables: Sequence[pa.Table]) -> None:

@@ -2,7 +2,7 @@
 
 A `Column` says what a column is and where its value stands in a line. From these
 declarations follow the Arrow schema and its metadata, the polars dtypes, the pandera
-schema (`toolkit.validation`), the data dictionary in the README, and what the decoders
+schema (`toolkit.validation`), the data dictionary in docs, and what the decoders
 read (`toolkit.reference`). Adding a column is one entry here.
 """
 

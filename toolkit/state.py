@@ -102,6 +102,7 @@ class State:
     run: str | None = None  # in a store: whose parts of this generation count
     first: int = 1  # parts of an earlier generation are of a form that was replaced
     totals: Mapping[str, int] = field(default_factory=dict)
+    merged: Sequence[str] = ()  # in a store: parts that others took the place of
 
     @property
     def ledger(self) -> pl.DataFrame:
@@ -184,7 +185,10 @@ def below(directory: str, name: str) -> str:
 def parts_of(directory: str, kind: str, state: State) -> list[str]:
     """Return the committed parts of an export, in the order in which they were made."""
     parts = []
+    merged = {below(directory, part) for part in state.merged}
     for path in part_paths(directory, kind):
+        if path in merged:
+            continue
         name = PART_NAME.fullmatch(PurePosixPath(path).name)
         if name is None or not state.first <= generation_of(path) <= state.generation:
             continue

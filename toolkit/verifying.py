@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from toolkit import stores
 from toolkit.errors import plural
-from toolkit.parts import days_of
+from toolkit.parts import days_of, opened_part
 from toolkit.scanning import DUPLICATE_KEY
 from toolkit.schema import CHOICES, REJECTS, choices_table
 from toolkit.state import (
@@ -164,10 +163,7 @@ class Verifier:
         """Yield the rows of a part; one that cannot be read to its end is a fault."""
         self.parts += 1
         try:
-            data: object = part
-            if stores.is_uri(part):
-                data = pa.BufferReader(stores.read_object(part)[0])
-            with pq.ParquetFile(data, page_checksum_verification=True) as file:
+            with opened_part(part) as file:
                 if not file.schema_arrow.equals(table.arrow, check_metadata=True):
                     self.faults.append(
                         f"{part}: its columns are not those of the schema"
