@@ -10,15 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from toolkit import charts, errors, expressions, metrics, schema, testing
+    from toolkit import charts, errors, expressions, metrics, pricing, schema, testing
     from toolkit.checking import check
     from toolkit.compacting import compact
+    from toolkit.explaining import explain, spending
     from toolkit.export import export
     from toolkit.expressions import responses
     from toolkit.loaded import Loaded
     from toolkit.loading import batches, load
     from toolkit.replay import rejects, write_rejects
-    from toolkit.report import plot
+    from toolkit.report import overview, plot
     from toolkit.scanning import ledger, scan
     from toolkit.validation import validate
     from toolkit.verifying import verify
@@ -32,16 +33,20 @@ __all__ = [
     "check",
     "compact",
     "errors",
+    "explain",
     "export",
     "expressions",
     "ledger",
     "load",
     "metrics",
+    "overview",
     "plot",
+    "pricing",
     "rejects",
     "responses",
     "scan",
     "schema",
+    "spending",
     "testing",
     "validate",
     "verify",
@@ -54,13 +59,16 @@ _HOMES = {
     "batches": "loading",
     "check": "checking",
     "compact": "compacting",
+    "explain": "explaining",
     "export": "export",
     "ledger": "scanning",
     "load": "loading",
+    "overview": "report",
     "plot": "report",
     "rejects": "replay",
     "responses": "expressions",
     "scan": "scanning",
+    "spending": "explaining",
     "validate": "validation",
     "verify": "verifying",
     "write_rejects": "replay",

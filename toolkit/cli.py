@@ -36,12 +36,14 @@ from toolkit.arguments import (
     parse_limit,
     within,
 )
+from toolkit.costing import cost, explain
 from toolkit.errors import (
     BusyError,
     DamageWarning,
     MissingColumnsError,
     MissingPackageError,
     OptionError,
+    PriceFileError,
     ToolkitError,
     UnsuitableColumnError,
     clean,
@@ -75,14 +77,14 @@ LOG is a file, a directory, a glob or -, DIR an export; also s3://bucket/key.
 
 Look
   tokens LOG|DIR    sum tokens by period and model (metric NAME LOG|DIR: any)
+  cost, explain     what responses cost; from such a sum down to its lines
   check LOG|DIR     account for every line: ledger, rejects, findings
   rejects LOG|DIR   write the refused lines as a log, to be mended
 Keep
   export LOG        write Parquet, by date; run again, it adds what is new
-  verify DIR        read an export again, and hold it against its state
-  compact DIR       merge the small parts of closed days
+  verify, compact   hold an export against its state; merge its small parts
 Tell
-  plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF
+  plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF; plot overview: one page
 Help
   schema            print the data dictionary
   sample            write a log to try things on
@@ -91,7 +93,7 @@ Help
 Examples
   toolkit tokens logs/ --every 1w --by model
   toolkit export 'logs/*.jsonl.gz' --to parquet/
-  toolkit plot token_usage parquet/ --to usage.png
+  toolkit plot cost parquet/ --every 1w --to cost.png
 """
 
 
@@ -142,6 +144,10 @@ def start(
 
 app.command()(metric)
 app.command()(tokens)
+
+
+app.command()(cost)
+app.command()(explain)
 
 
 @app.command()
@@ -254,11 +260,16 @@ def export(
     if not quiet:
         words(
             f"{plural(totals['responses'], 'new response')}, "
-            f"{totals['rejected']:,} rejected, "
+            f"{totals['rejected']:,} rejected, {provider_errors(totals['errors'])}"
             f"{len(done.added):,} of {plural(done.found, 'log')}, "
             f"{time.monotonic() - started:.1f} s"
         )
     hold_limit(limit, totals, max_rejects)
+
+
+def provider_errors(count: int) -> str:
+    """Say how many lines are a provider's failure, if there are any."""
+    return f"{plural(count, 'provider error')}, " if count else ""
 
 
 @app.command()
@@ -295,40 +306,60 @@ def compact(
 
 @app.command()
 def plot(
-    metric: Annotated[str, typer.Argument(metavar="METRIC", help="token_usage")],
+    metric: Annotated[
+        str,
+        typer.Argument(
+            metavar="METRIC",
+            help="any metric, such as token_usage or cost; or overview, one page",
+            show_default=False,
+        ),
+    ],
     logs: LogsOrExport,
     to: Annotated[Path, typer.Option(help="file to write: .png, .svg or .pdf")],
-    every: Every = "1d",
+    every: Annotated[
+        str | None,
+        typer.Option(help="length of a period: 1h, 1d, 1w, 1mo; none for all  [1d]"),
+    ] = None,
     by: By = None,
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
+    top: Annotated[
+        int | None, typer.Option(help="so many series; the others become one", min=1)
+    ] = None,
+    theme: Annotated[str, typer.Option(help="light or dark")] = "light",
     tag: Tag = None,
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
     on_damage: OnDamageOption = "raise",
 ) -> None:
-    """Save the chart of a metric."""
+    """Save the chart of a metric, or an overview of all."""
     if to.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise OptionError(
             "to", str(to), wanted="a file that ends in .png, .svg or .pdf"
         )
     # A script has no screen: matplotlib must not look for one.
     os.environ.setdefault("MPLBACKEND", "agg")
+    chosen = {"by": by, "top": top, "every": every}
+    options: dict[str, Any] = {
+        **{name: value for name, value in chosen.items() if value is not None},
+        "tz": tz,
+        "since": since,
+        "until": until,
+        "theme": theme,
+        "on_damage": on_damage,
+        **log_options(tag, response_path, created_unit),
+    }
+    if every == "none":
+        options["every"] = None
+        if metric == "overview":
+            raise OptionError("every", every, wanted="a length of a period, or no word")
     with progress_of("reading") as progress:
-        ax = toolkit.plot(
-            metric,
-            logs,
-            every=every,
-            by=by or ["model"],
-            tz=tz,
-            since=since,
-            until=until,
-            on_damage=cast("Any", on_damage),
-            progress=progress,
-            **log_options(tag, response_path, created_unit),
-        )
-    cast("Any", ax.figure).savefig(to, dpi=150)
+        if metric == "overview":
+            drawn: Any = toolkit.overview(logs, progress=progress, **options)
+        else:
+            drawn = toolkit.plot(metric, logs, progress=progress, **options).figure
+    drawn.savefig(to, dpi=150)
     words(f"{to} written")
 
 
@@ -388,6 +419,7 @@ def exit_code(error: ToolkitError) -> int:
         OptionError,
         MissingColumnsError,
         MissingPackageError,
+        PriceFileError,
         UnsuitableColumnError,
     )
     return USAGE if isinstance(error, wrong_usage) else FAILURE

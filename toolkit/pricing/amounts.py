@@ -85,6 +85,8 @@ class Table(NamedTuple):
     hours: Ints
     lengths: Ints
     leaves: Leaves
+    ends: Sequence[Rates | Reason]
+    """What the leaves are made of."""
     changing: Bools
     """By offer: whether its price ever changes."""
 
@@ -133,6 +135,13 @@ class Pricer:
             keyed, on=NAMES, how="left", nulls_equal=True, maintain_order="left"
         )
         return joined["~offer"].to_numpy(), table
+
+    def ends_of(self, frame: pl.DataFrame) -> list[Rates | Reason]:
+        """Return the rates that hold for each row, or why there are none."""
+        offers, table = self.offers_of(frame)
+        seconds = frame["created"].cast(MOMENT).dt.epoch("s").fill_null(0).to_numpy()
+        leaf = leaf_of(table, offers, seconds, count_of(frame["prompt_tokens"]))
+        return [table.ends[place] for place in leaf.tolist()]
 
     def price(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Price rows as if each bore its usage: `PRICED`, in the order of the rows."""
@@ -239,6 +248,7 @@ def flat(offers: Sequence[Offer]) -> Table:
         np.array(hours, np.int64),
         np.array(lengths, np.int64),
         leaves_of(ends),
+        ends,
         np.array(changing, np.bool_),
     )
 
