@@ -355,7 +355,7 @@ def amounts(
 
 
 def added(rates: Ints, leaf: Ints, used: dict[int, Ints]) -> Ints:
-    """Add up what the tokens and the request cost; what wraps is told by `too_large`."""
+    """Add up what tokens and request cost; what wraps is told by `too_large`."""
     total = rates[:, -1][leaf]
     with np.errstate(over="ignore"):
         for number, count in used.items():
