@@ -15,8 +15,10 @@ os.environ["MPLBACKEND"] = "agg"
 
 
 @pytest.fixture(autouse=True)
-def _no_figure_stays_open() -> Iterator[None]:
-    """Close what was drawn: matplotlib warns of more than twenty open figures."""
+def _colours_are_new_and_no_figure_stays_open() -> Iterator[None]:
+    """Forget colours, and close figures: matplotlib warns of more than twenty."""
+    if "toolkit.charts" in sys.modules:
+        sys.modules["toolkit.charts"].colors()
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")

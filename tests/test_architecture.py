@@ -31,7 +31,7 @@ DOORS = {
     "zstandard": {"compression", "sampling"},
     "boto3": {"stores"},
     "botocore": {"stores"},
-    "typer": {"cli", "arguments", "costing"},
+    "typer": {"cli", "arguments", "costing", "measuring"},
     "rich": {"screens"},
     "pandas": set(),
     "orjson": set(),

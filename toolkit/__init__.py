@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from toolkit.loaded import Loaded
     from toolkit.loading import batches, load
     from toolkit.replay import rejects, write_rejects
-    from toolkit.report import plot
+    from toolkit.report import overview, plot
     from toolkit.scanning import ledger, scan
     from toolkit.validation import validate
     from toolkit.verifying import verify
@@ -39,6 +39,7 @@ __all__ = [
     "ledger",
     "load",
     "metrics",
+    "overview",
     "plot",
     "pricing",
     "rejects",
@@ -62,6 +63,7 @@ _HOMES = {
     "export": "export",
     "ledger": "scanning",
     "load": "loading",
+    "overview": "report",
     "plot": "report",
     "rejects": "replay",
     "responses": "expressions",

@@ -18,9 +18,19 @@ LogsOrExport = Annotated[
     list[str], typer.Argument(metavar="LOG...|DIR", show_default=False)
 ]
 Every = Annotated[str, typer.Option(help="length of a period: 1h, 1d, 1w, 1mo")]
+EveryOrNone = Annotated[
+    str, typer.Option(help="length of a period: 1h, 1d, 1w, 1mo; none: no periods")
+]
+Top = Annotated[
+    int | None, typer.Option(help="name so many series, and fold the others into one")
+]
+Fill = Annotated[bool, typer.Option("--fill", help="also periods without a response")]
+CompareOption = Annotated[
+    str | None, typer.Option("--compare", help="previous: the period before beside it")
+]
 By = Annotated[
     list[str] | None,
-    typer.Option(help="column that names the series; may be repeated  [model]"),
+    typer.Option(help="column that names the series; may be repeated; none  [model]"),
 ]
 Tz = Annotated[str, typer.Option(help="time zone in which days begin")]
 Since = Annotated[str | None, typer.Option(help="from this date or time on")]

@@ -18,7 +18,6 @@ from typer.core import TyperGroup
 
 import toolkit
 from toolkit.arguments import (
-    AsCsv,
     AsJson,
     By,
     CreatedUnitOption,
@@ -50,12 +49,11 @@ from toolkit.errors import (
     clean,
     plural,
 )
+from toolkit.measuring import metric, tokens
 from toolkit.screens import (
     check_data,
     print_check,
-    print_csv,
     print_schema,
-    print_usage,
     progress_of,
     say,
     say_hints,
@@ -78,7 +76,7 @@ Logs of LLM chat completions as dataframes: right to the token, nothing lost.
 LOG is a file, a directory, a glob or -, DIR an export; also s3://bucket/key.
 
 Look
-  tokens LOG|DIR    sum the tokens of each model in each period
+  tokens LOG|DIR    sum tokens by period and model (metric NAME LOG|DIR: any)
   cost, explain     what responses cost; from such a sum down to its lines
   check LOG|DIR     account for every line: ledger, rejects, findings
   rejects LOG|DIR   write the refused lines as a log, to be mended
@@ -86,7 +84,7 @@ Keep
   export LOG        write Parquet, by date; run again, it adds what is new
   verify, compact   hold an export against its state; merge its small parts
 Tell
-  plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF
+  plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF; plot overview: one page
 Help
   schema            print the data dictionary
   sample            write a log to try things on
@@ -95,7 +93,7 @@ Help
 Examples
   toolkit tokens logs/ --every 1w --by model
   toolkit export 'logs/*.jsonl.gz' --to parquet/
-  toolkit plot token_usage parquet/ --to usage.png
+  toolkit plot cost parquet/ --every 1w --to cost.png
 """
 
 
@@ -144,50 +142,8 @@ def start(
         say(HELP.rstrip())
 
 
-@app.command()
-def tokens(
-    logs: LogsOrExport,
-    every: Every = "1d",
-    by: By = None,
-    tz: Tz = "UTC",
-    since: Since = None,
-    until: Until = None,
-    tag: Tag = None,
-    response_path: ResponsePath = None,
-    created_unit: CreatedUnitOption = "s",
-    on_damage: OnDamageOption = "raise",
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
-    """Sum the tokens of each model in each period; a response counts once."""
-    series = by or ["model"]
-    if as_json and as_csv:
-        raise OptionError("csv", as_csv, wanted="either --json or --csv")
-    toolkit.metrics.check_options(
-        every=every, by=series, tz=tz, since=since, until=until
-    )
-    options = log_options(tag, response_path, created_unit)
-    with progress_of("reading") as progress:
-        usage = toolkit.metrics.token_usage(
-            toolkit.scan(
-                logs,
-                **within(since, until, tz),
-                on_damage=cast("Any", on_damage),
-                progress=progress,
-                **options,
-            ),
-            every=every,
-            by=series,
-            tz=tz,
-            since=since,
-            until=until,
-        )
-    if as_json:
-        say(to_json(usage.to_dicts()))
-    elif as_csv:
-        print_csv(usage)
-    else:
-        print_usage(usage, series)
+app.command()(metric)
+app.command()(tokens)
 
 
 app.command()(cost)
@@ -304,11 +260,16 @@ def export(
     if not quiet:
         words(
             f"{plural(totals['responses'], 'new response')}, "
-            f"{totals['rejected']:,} rejected, "
+            f"{totals['rejected']:,} rejected, {provider_errors(totals['errors'])}"
             f"{len(done.added):,} of {plural(done.found, 'log')}, "
             f"{time.monotonic() - started:.1f} s"
         )
     hold_limit(limit, totals, max_rejects)
+
+
+def provider_errors(count: int) -> str:
+    """Say how many lines are a provider's failure, if there are any."""
+    return f"{plural(count, 'provider error')}, " if count else ""
 
 
 @app.command()
@@ -345,40 +306,60 @@ def compact(
 
 @app.command()
 def plot(
-    metric: Annotated[str, typer.Argument(metavar="METRIC", help="token_usage")],
+    metric: Annotated[
+        str,
+        typer.Argument(
+            metavar="METRIC",
+            help="any metric, such as token_usage or cost; or overview, one page",
+            show_default=False,
+        ),
+    ],
     logs: LogsOrExport,
     to: Annotated[Path, typer.Option(help="file to write: .png, .svg or .pdf")],
-    every: Every = "1d",
+    every: Annotated[
+        str | None,
+        typer.Option(help="length of a period: 1h, 1d, 1w, 1mo; none for all  [1d]"),
+    ] = None,
     by: By = None,
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
+    top: Annotated[
+        int | None, typer.Option(help="so many series; the others become one", min=1)
+    ] = None,
+    theme: Annotated[str, typer.Option(help="light or dark")] = "light",
     tag: Tag = None,
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
     on_damage: OnDamageOption = "raise",
 ) -> None:
-    """Save the chart of a metric."""
+    """Save the chart of a metric, or an overview of all."""
     if to.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise OptionError(
             "to", str(to), wanted="a file that ends in .png, .svg or .pdf"
         )
     # A script has no screen: matplotlib must not look for one.
     os.environ.setdefault("MPLBACKEND", "agg")
+    chosen = {"by": by, "top": top, "every": every}
+    options: dict[str, Any] = {
+        **{name: value for name, value in chosen.items() if value is not None},
+        "tz": tz,
+        "since": since,
+        "until": until,
+        "theme": theme,
+        "on_damage": on_damage,
+        **log_options(tag, response_path, created_unit),
+    }
+    if every == "none":
+        options["every"] = None
+        if metric == "overview":
+            raise OptionError("every", every, wanted="a length of a period, or no word")
     with progress_of("reading") as progress:
-        ax = toolkit.plot(
-            metric,
-            logs,
-            every=every,
-            by=by or ["model"],
-            tz=tz,
-            since=since,
-            until=until,
-            on_damage=cast("Any", on_damage),
-            progress=progress,
-            **log_options(tag, response_path, created_unit),
-        )
-    cast("Any", ax.figure).savefig(to, dpi=150)
+        if metric == "overview":
+            drawn: Any = toolkit.overview(logs, progress=progress, **options)
+        else:
+            drawn = toolkit.plot(metric, logs, progress=progress, **options).figure
+    drawn.savefig(to, dpi=150)
     words(f"{to} written")
 
 

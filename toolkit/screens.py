@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.progress import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from toolkit.checking import Checked
     from toolkit.explaining import Explained
+    from toolkit.metrics import Shape
 
 
 # Of the ledger, what `check` prints.
@@ -56,6 +58,12 @@ RATE_NAMES = (
     "output_audio",
 )  # fmt: skip
 MOST_LINES = 100
+
+# What no table may keep to itself.
+UNSEEN = {
+    "responses_without_usage": "without usage",
+    "responses_unpriced": "of unknown cost: the sums are the least that they are",
+}
 
 
 def say(text: str) -> None:
@@ -100,36 +108,43 @@ def safe_cell(cell: object) -> object:
     return cell
 
 
-def print_usage(usage: pl.DataFrame, series: list[str]) -> None:
-    """Print token usage as a table with its sum."""
-    names = {
-        "responses": "responses",
-        "prompt_tokens": "prompt",
-        "completion_tokens": "completion",
-        "total_tokens": "total",
-    }
-    silent = int(usage["responses_without_usage"].sum())
+def print_table(frame: pl.DataFrame, shape: Shape) -> None:
+    """Print the table of a metric in the width that there is, with its sums."""
+    # Imported here: polars is not needed for --help.
+    from toolkit.layouts import UNFINISHED, lay_out
+
+    console = Console()
+    layout = lay_out(frame, shape, console.width, cell_len)
+    notes = []
+    if "partial" in frame.columns and frame["partial"].any():
+        notes.append(f"{UNFINISHED} the period is not complete")
+    for name in UNSEEN:
+        if name not in layout.left_out or name not in shape.sums:
+            continue
+        unseen = int(frame[name].sum())
+        notes += [f"{plural(unseen, 'response')} {UNSEEN[name]}"] if unseen else []
     table = Table(
         box=box.SIMPLE_HEAD,
-        show_footer=True,
+        show_footer=bool(shape.sums),
         pad_edge=False,
         padding=0,
-        caption=f"{plural(silent, 'response')} without usage" if silent else None,
+        caption="\n".join(notes) or None,
         caption_justify="left",
     )
-    table.add_column("period", "all", no_wrap=True)
-    for name in series:
-        table.add_column(name, overflow="fold")
-    for name, heading in names.items():
-        total = f"{usage[name].sum():,}"
-        table.add_column(heading, total, justify="right", no_wrap=True)
-    for row in usage.iter_rows(named=True):
-        period = period_words(row["period"], row["period_end"])
-        labels = ["not said" if row[name] is None else row[name] for name in series]
-        cells = [Text(clean(str(label))) for label in labels]
-        table.add_row(period, *cells, *[f"{row[name]:,}" for name in names])
-    Console().print(table)
-    if usage.is_empty():
+    for column in layout.shown:
+        table.add_column(
+            Text(column.heading),
+            column.footer,
+            justify="left" if column.at_left else "right",
+            no_wrap=not column.folds,
+            overflow="fold",
+        )
+    for row in zip(*[column.cells for column in layout.shown], strict=True):
+        table.add_row(*map(Text, row))
+    console.print(table)
+    if layout.left_out:
+        words(f"not shown: {', '.join(layout.left_out)}; --csv has all columns")
+    if frame.is_empty():
         words("no responses, or none in this range")
 
 

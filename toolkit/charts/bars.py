@@ -18,7 +18,7 @@ from toolkit.charts.layout import (
     write_words,
 )
 from toolkit.charts.stacks import DOTS, EDGE, HATCH
-from toolkit.charts.style import contrast, mix, now
+from toolkit.charts.style import contrast, now
 from toolkit.charts.words import fit, share_text, text_width, write
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from toolkit.charts.frames import Series
     from toolkit.charts.layout import Place, Room
     from toolkit.charts.periods import Numbers
+    from toolkit.charts.style import Style
 
 ROW = 24.0  # points from row to row, where there is room
 LEAST_ROW = 14.0
@@ -36,6 +37,7 @@ THICK = 0.62  # of a row
 STUB = 22.0  # points: a dotted part of unknown length
 SLOTS = 4  # rows that have room, lest one bar be a wall
 AXIS_ROOM = 24.0  # for the numbers under the axes
+MARK = 12.0  # points: the least of a text that is cut
 
 
 class Row(NamedTuple):
@@ -87,7 +89,7 @@ def value_room(rows: Sequence[Row], place: Place, width: float, top: float) -> f
         words += GAP + (STUB if row.open else 0)
         if share > 0:
             need.append((words - width * (1 - share)) / share)
-    return min(max(need), 0.5 * width)
+    return min(max(need), 0.42 * width)
 
 
 def whole_text(row: Row) -> str:
@@ -128,7 +130,10 @@ def draw_rows(
     whole: bool = False,
     nothing: str = "nothing to show",
 ) -> None:
-    """Draw a bar for each row, the first at the top, in the place of an Axes."""
+    """Draw a bar for each row, the first at the top, in the place of an Axes.
+
+    What is said in grey stands behind all bars, or where one lacks room, behind none.
+    """
     place = place_of(ax, 0)
     undress(ax, "x")
     if not rows:
@@ -140,19 +145,30 @@ def draw_rows(
     room = write_words(ax, words, left=left, hanging=0, below=AXIS_ROOM)
     room = room._replace(right=right)
     thick = row_axis(ax, len(rows), room)
-    width = room.inside().width
-    value_axis(ax, top, width, written, axis="x", whole=whole, slack=1.0)
-    limit = ax.get_xlim()[1]
+    length = room.inside().width
+    value_axis(ax, top, length, written, axis="x", whole=whole, slack=1.0)
+    if not all(fits(row, room, ax.get_xlim()[1], place) for row in rows):
+        rows = [row._replace(more="") for row in rows]
     for at, row in enumerate(rows):
-        draw_row(ax, at, row, thick, limit / width, place)
+        draw_row(ax, at, row, thick, room, place)
     write_row_names(ax, [row.name for row in rows], left, place)
     room.keep()
 
 
+def fits(row: Row, room: Room, limit: float, place: Place) -> bool:
+    """Tell whether all that is said behind a bar has room there."""
+    length = row.value / limit if isfinite(row.value) else 0.0
+    space = room.inside().width * (1 - length) + room.right
+    words = text_width(whole_text(row), place.texts.words)
+    return GAP / 2 + words + (STUB if row.open else 0) <= space
+
+
 def draw_row(
-    ax: Axes, at: int, row: Row, thick: float, unit: float, place: Place
+    ax: Axes, at: int, row: Row, thick: float, room: Room, place: Place
 ) -> None:
     """Draw one bar, its marked part, its dotted stub, and its words."""
+    width = room.inside().width
+    unit = ax.get_xlim()[1] / width
     ground = now().ground
     length = row.value if isfinite(row.value) else 0.0
     parts = [(0.0, length - row.marked, row.color, False)]
@@ -172,7 +188,7 @@ def draw_row(
         if faulty:
             patch.set_hatch(HATCH)
             patch.set_hatchcolor(ground)
-    off = GAP / 2
+    off, space = GAP / 2, width - length / unit + room.right
     if row.open:
         (stub,) = ax.barh(
             at,
@@ -189,18 +205,25 @@ def draw_row(
         stub.set_hatchcolor(now().muted)
         stub.set_hatch_linewidth(0.6)
         off += STUB
-    style, known = place.texts.words, isfinite(row.value)
-    room = 0.66 * place.width
-    text = fit(row.text, style, room)
-    ink = now().ink if known else now().muted
-    end = (length, at)
-    write(
-        ax, text, style, end, (off, 0), "left center_baseline", color=ink, coords="data"
-    )
+    write_end(ax, (length, at), row, place.texts.words, off, space - off)
+
+
+def write_end(
+    ax: Axes,
+    end: tuple[float, float],
+    row: Row,
+    style: Style,
+    off: float,
+    space: float,
+) -> None:
+    """Write behind a bar what it is worth."""
+    text = fit(row.text, style, max(space, MARK))
+    ink = now().ink if isfinite(row.value) else now().muted
+    align = "left center_baseline"
+    write(ax, text, style, end, (off, 0), align, color=ink, coords="data")
     if row.more:
-        off += text_width(f"{text} ", style)
-        more = fit(row.more, style, room)
-        write(ax, more, style, end, (off, 0), "left center_baseline", coords="data")
+        begin = text_width(f"{text} ", style)
+        write(ax, row.more, style, end, (off + begin, 0), align, coords="data")
 
 
 def draw_stacked_rows(
@@ -253,14 +276,15 @@ def write_inside(
     for at, (begin, part) in enumerate(zip(floor, share, strict=True)):
         text = share_text(float(part))
         if part and text_width(text, style) + GAP <= part * width:
-            write(
+            inner = write(
                 ax,
                 text,
                 style,
                 (begin + part / 2, at),
                 (0, 0),
                 "center center_baseline",
-                color=mix(ink, color, 0.08),
+                color=ink,
                 inside=True,
                 coords="data",
             )
+            inner.set_gid("inside")

@@ -115,6 +115,11 @@ def draw_line(
         draw_open_end(ax, span, values, int(place), color, size)
 
 
+def line_color(part: Series) -> str:
+    """Return the colour of a line: the grey of the rest is for areas, too pale here."""
+    return now().muted if part.folded else part.color
+
+
 def draw_open_end(
     ax: Axes, span: Span, values: Numbers, place: int, color: str, size: float
 ) -> None:
@@ -141,6 +146,23 @@ def draw_open_end(
     )
 
 
+def draw_beyond(ax: Axes, table: Lines, most: float) -> None:
+    """Mark at the upper edge what lies beyond the scale."""
+    for part, values in zip(table.series, table.values, strict=True):
+        where = np.flatnonzero(values > most)
+        if len(where):
+            at = np.full(len(where), most)
+            ax.plot(
+                table.span.middles[where],
+                at,
+                "^",
+                color=part.color,
+                markersize=6,
+                label="beyond",
+                clip_on=False,
+            )
+
+
 def draw_lines(
     ax: Axes,
     table: Lines,
@@ -151,17 +173,19 @@ def draw_lines(
 ) -> None:
     """Draw all series in their room, names beside their last points.
 
-    `most` is what the values cannot exceed, such as 1 for a share.
+    `most` is what sound values do not exceed, such as 1 for a share: what does is
+    marked at the upper edge, so that a few of them do not flatten all others.
     """
     if room.labels:
         heights = np.nan_to_num(np.array(table.last)).tolist()
         room = room._replace(heights=heights)
     for part, values in reversed(list(zip(table.series, table.values, strict=True))):
-        draw_line(ax, table.span, values, part.color, part.name)
+        draw_line(ax, table.span, values, line_color(part), part.name)
     inside = room.inside()
     top = table.top or (0.1 if most else 1.0)
     if most and top > 0.8 * most:
         top = most
+        draw_beyond(ax, table, most)
     value_axis(ax, top, inside.height, written)
     time_axis(ax, table.span, inside.width, place_of(ax).date_width)
     room.keep()

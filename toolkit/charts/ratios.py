@@ -46,7 +46,6 @@ REASONING = Ratio(
     subtitle="share of completion tokens",
     unseen=("reasoning_unseen", "say nothing of it"),
     of="{part} of {whole} tokens",
-    most=0.0,  # some providers report more reasoning than completion
 )
 OUTPUT_INPUT = Ratio(
     Metric(

@@ -73,6 +73,7 @@ def draw_ratio(frame: pl.DataFrame, way: Ratio, ax: Axes | None) -> Axes:
     ax = new_axes() if ax is None else ax
     undress(ax)
     span = None if rows.is_empty() else span_of(rows)
+    note += beyond(table["value"], way)
     own = f" of {series[0].name[:40]}" if len(series) == 1 and by else ""
     words = Words(
         heading(way.title, by, span),
@@ -105,6 +106,17 @@ def ratio_note(given: Given, way: Ratio) -> list[str]:
     return note
 
 
+def beyond(values: pl.Series, way: Ratio) -> list[str]:
+    """Say how many values lie beyond what is sound, and how far."""
+    far = values.filter(values > way.most) if way.most else values.clear()
+    if far.is_empty():
+        return []
+    highest = way.shown(float(far.to_numpy().max()))
+    return [
+        f"▲ {plural(len(far), 'value')} beyond {way.shown(way.most)}, up to {highest}"
+    ]
+
+
 def ratio_rows(
     series: Sequence[Series],
     table: pl.DataFrame,
@@ -123,6 +135,8 @@ def ratio_rows(
         )
         value = float(row["value"]) if known else np.nan
         text = way.shown(value) if known else "not known"
+        if way.most and value > way.most:
+            value, text = way.most, f"{text} (off the scale)"
         bars.append(Row(one.name, value, one.color, text, f"· {more}" if known else ""))
     ax = axes_for(len(bars), ax)
     draw_rows(ax, words, bars, way.tick)

@@ -24,6 +24,7 @@ CONTRAST = 4.5  # of text on its ground: WCAG 2.2, success criterion 1.4.3
 # Fonts that hold what DejaVu Sans lacks, where a system has them; colour fonts of emoji
 # cannot be drawn here.
 FALLBACKS = (
+    "DejaVu Sans",
     "Noto Sans",
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -65,7 +66,8 @@ class Theme(NamedTuple):
 
 
 # The first six after Okabe and Ito, safe for the colour-blind; the others are the same
-# hues, lighter and darker, and so told apart by their brightness. Grey is the rest.
+# hues, lighter and darker, and so told apart by their brightness. Grey is the rest: as
+# pale as it takes to be no pink to those who see no green.
 LIGHT = Theme(
     name="light",
     palette=(
@@ -75,14 +77,14 @@ LIGHT = Theme(
         "#CC79A7",
         "#56B4E9",
         "#D55E00",
-        "#00385A",
-        "#8A5F00",
+        "#7A4B00",
         "#8FD8BF",
         "#7A3A5E",
-        "#B9E0F7",
         "#F5B489",
+        "#00385A",
+        "#B9E0F7",
     ),
-    rest="#9AA3AD",
+    rest="#B0B8C0",
     ink="#1B2733",
     muted="#5B6875",
     grid="#E3E8ED",
@@ -93,18 +95,18 @@ LIGHT = Theme(
 DARK = Theme(
     name="dark",
     palette=(
-        "#3D9BDB",
+        "#3A8FD6",
         "#F2B233",
         "#2DBE91",
-        "#E39AC2",
+        "#D985B8",
         "#8FD0F5",
         "#FF8A4C",
-        "#1F6AA5",
         "#A87B1E",
-        "#A5E8D1",
+        "#B4EFDB",
         "#A8648A",
+        "#FFC9A8",
+        "#1F6AA5",
         "#D3ECFA",
-        "#B5613A",
     ),
     rest="#77838F",
     ink="#EEF2F6",

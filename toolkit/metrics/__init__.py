@@ -49,9 +49,7 @@ that stands for a response, and bears its usage, may be gone.
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import TYPE_CHECKING
-
+from toolkit.metrics.catalogue import METRICS, Shape, measure, shape_of
 from toolkit.metrics.endings import (
     finish_reasons,
     refusal_and_filter_rate,
@@ -72,16 +70,12 @@ from toolkit.metrics.spending import cost
 from toolkit.metrics.tools import tool_calls
 from toolkit.metrics.usage import token_usage, usage_coverage
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    import polars as pl
-
 __all__ = [
     "METRICS",
     "By",
     "Choices",
     "Compare",
+    "Shape",
     "cache_share",
     "check_options",
     "choices_per_response",
@@ -90,40 +84,17 @@ __all__ = [
     "drift",
     "finish_reasons",
     "log_health",
+    "measure",
     "model_mix",
     "output_input_ratio",
     "reach",
     "reasoning_share",
     "refusal_and_filter_rate",
     "response_volume",
+    "shape_of",
     "token_usage",
     "tokens_per_response",
     "tool_calls",
     "truncation_rate",
     "usage_coverage",
 ]
-
-METRICS: Mapping[str, Callable[..., pl.DataFrame]] = MappingProxyType(
-    {
-        metric.__name__: metric
-        for metric in (
-            token_usage,
-            cost,
-            cache_share,
-            reasoning_share,
-            finish_reasons,
-            truncation_rate,
-            refusal_and_filter_rate,
-            tool_calls,
-            choices_per_response,
-            tokens_per_response,
-            output_input_ratio,
-            model_mix,
-            confidence,
-            usage_coverage,
-            response_volume,
-            drift,
-            log_health,
-        )
-    }
-)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
@@ -17,8 +17,12 @@ from toolkit.scanning import exports_in
 from toolkit.schema import REJECT_CODES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from toolkit.blocks import CreatedUnit
     from toolkit.checking import Checked
     from toolkit.finding import Sources
+    from toolkit.loading import LogOptions
 
 # What becomes of a line; of these the sum is that of all lines.
 FATES = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
@@ -32,7 +36,14 @@ HEALTH = {
 }
 
 
-def log_health(source: Loaded | Sources) -> pl.DataFrame:
+def log_health(
+    source: Loaded | Sources,
+    *,
+    tags: Mapping[str, str] | None = None,
+    response_path: str | None = None,
+    created_unit: CreatedUnit = "s",
+    progress: Callable[[int], None] | None = None,
+) -> pl.DataFrame:
     """Tell what share of the lines and of the responses is not as it should be.
 
     Parameters
@@ -40,6 +51,8 @@ def log_health(source: Loaded | Sources) -> pl.DataFrame:
     source
         What `toolkit.load` returned; or, as in `toolkit.check`, the path of logs or of
         exports.
+    tags, response_path, created_unit, progress
+        As in `toolkit.check`; of logs only.
 
     Returns
     -------
@@ -66,7 +79,15 @@ def log_health(source: Loaded | Sources) -> pl.DataFrame:
     >>> health.filter(pl.col("name") == "duplicates").select("count", "of").row(0)
     (23, 3000)
     """
-    told = account_of(source)
+    told = account_of(
+        source,
+        {
+            "tags": tags,
+            "response_path": response_path,
+            "created_unit": created_unit,
+        },
+        progress,
+    )
     totals = told.ledger.select("lines", *FATES).sum().row(0, named=True)
     places = {count.code: count for count in told.rejects}
     odd = {finding.code: finding for finding in told.findings}
@@ -90,9 +111,15 @@ def log_health(source: Loaded | Sources) -> pl.DataFrame:
     )
 
 
-def account_of(source: Loaded | Sources) -> Checked:
+def account_of(
+    source: Loaded | Sources,
+    options: LogOptions,
+    progress: Callable[[int], None] | None,
+) -> Checked:
     """Return the account of logs, without a second look at what was validated."""
     if isinstance(source, Loaded):
         return told_by_tables(source)
-    exports = exports_in(source)
-    return told_by_exports(exports) if exports else check(source)
+    exports = exports_in(source, **options)
+    if exports:
+        return told_by_exports(exports)
+    return check(source, progress=progress, **cast("Any", options))

@@ -6,6 +6,7 @@ ratios, the period before) is done on what came out, some rows a period and seri
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.questions import Choices, Question
 
+# What polars calls a source that is written in Python, such as `toolkit.scan` of logs.
+PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
 # Above this a sum of doubles may stand for one that an int64 cannot hold.
 LARGEST_SUM = 9.2e18
 # Whether a row lies in the range, and not in the one before.
@@ -389,7 +392,7 @@ def start(choices: Choices, declared: Declared, question: Question) -> Work:
 
 def read_once(frame: pl.LazyFrame, needs: Sequence[str]) -> pl.LazyFrame:
     """Hold the columns that are needed, if they are of logs: those are read once."""
-    if "PYTHON" not in frame.explain(optimized=False):
+    if not PYTHON_SCAN.search(frame.explain(optimized=False)):
         return frame
     return frame.select(needs).collect(engine="streaming").lazy()
 

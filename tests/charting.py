@@ -1,0 +1,79 @@
+"""How the tests of the charts ask the artists."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from matplotlib.container import BarContainer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+    from matplotlib.text import Text
+
+
+def bars(ax: Axes) -> dict[str, BarContainer]:
+    """Return the bars of each series by its name."""
+    return {
+        str(drawn.get_label()): drawn
+        for drawn in ax.containers
+        if isinstance(drawn, BarContainer)
+    }
+
+
+def lines(ax: Axes) -> dict[str, Line2D]:
+    """Return the line of each series by its name."""
+    return {
+        str(line.get_label()): line
+        for line in ax.lines
+        if not str(line.get_label()).startswith("_child")
+    }
+
+
+def note(ax: Axes) -> str:
+    """Return what is said under the chart."""
+    return ax.texts[0].get_text()
+
+
+def subtitle(ax: Axes) -> str:
+    """Return what is said under the title."""
+    return ax.texts[1].get_text()
+
+
+def title(ax: Axes) -> str:
+    """Return the title."""
+    return ax.get_title(loc="left")
+
+
+def labels(ax: Axes) -> list[Text]:
+    """Return the texts beside the data."""
+    return list(ax.texts[2:])
+
+
+def said(ax: Axes) -> list[str]:
+    """Return what is said beside the data."""
+    return [label.get_text() for label in labels(ax)]
+
+
+def ticks(ax: Axes) -> list[str]:
+    """Return the labels under the x axis."""
+    return [label.get_text() for label in ax.get_xticklabels()]
+
+
+def everything_is_inside(ax: Axes) -> bool:
+    """Tell whether nothing that is drawn leaves the figure."""
+    ax.figure.canvas.draw()
+    drawn, whole = ax.get_tightbbox(), ax.figure.bbox
+    assert drawn is not None
+    return bool(whole.contains(*drawn.min) and whole.contains(*drawn.max))
+
+
+def labels_are_apart(ax: Axes) -> bool:
+    """Tell whether labels in one column do not cover each other."""
+    ax.figure.canvas.draw()
+    boxes = sorted(
+        (label.get_window_extent() for label in labels(ax)), key=lambda box: box.y0
+    )
+    # Boxes hold room for accents and tails; lines 1.25 sizes apart may share 2 pixels.
+    return all(low.y1 <= high.y0 + 2 for low, high in pairwise(boxes))

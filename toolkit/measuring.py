@@ -1,0 +1,150 @@
+"""The commands that print the table of a metric: `metric`, and `tokens` for short."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+import toolkit
+from toolkit.arguments import (
+    AsCsv,
+    AsJson,
+    By,
+    CompareOption,
+    CreatedUnitOption,
+    EveryOrNone,
+    Fill,
+    LogsOrExport,
+    OnDamageOption,
+    ResponsePath,
+    Since,
+    Tag,
+    Top,
+    Tz,
+    Until,
+    log_options,
+)
+from toolkit.errors import OptionError
+from toolkit.screens import print_csv, print_table, progress_of, say, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+NONE = "none"
+
+
+def metric(
+    ctx: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="token_usage, cost, model_mix, ...")
+    ],
+    logs: LogsOrExport,
+    every: EveryOrNone = "1d",
+    by: By = None,
+    tz: Tz = "UTC",
+    since: Since = None,
+    until: Until = None,
+    top: Top = None,
+    fill: Fill = False,
+    compare: CompareOption = None,
+    tag: Tag = None,
+    response_path: ResponsePath = None,
+    created_unit: CreatedUnitOption = "s",
+    on_damage: OnDamageOption = "raise",
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Print the table of any metric; a response counts once."""
+    if as_json and as_csv:
+        raise OptionError("csv", as_csv, wanted="either --json or --csv")
+    options = {
+        "every": None if every == NONE else every,
+        "by": () if by == [NONE] else by,
+        "tz": tz,
+        "since": since,
+        "until": until,
+        "top": top,
+        "fill": fill,
+        "compare": compare,
+    }
+    told: dict[str, Any] = {
+        option: value for option, value in options.items() if is_told(ctx, option)
+    }
+    with progress_of("reading") as progress:
+        table = toolkit.metrics.measure(
+            name,
+            logs,
+            on_damage=cast("Any", on_damage),
+            progress=progress,
+            **log_options(tag, response_path, created_unit),
+            **told,
+        )
+    show(name, table, told.get("by"), as_json=as_json, as_csv=as_csv)
+
+
+def is_told(ctx: typer.Context, option: str) -> bool:
+    """Say whether the user said an option; a metric may take fewer than others."""
+    source = ctx.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def show(
+    name: str,
+    table: pl.DataFrame,
+    by: Sequence[str] | None,
+    *,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Print a table as it was asked for."""
+    if as_json:
+        say(to_json(table.to_dicts()))
+    elif as_csv:
+        print_csv(table)
+    else:
+        shape = toolkit.metrics.shape_of(name)
+        series = shape.series if by is None else tuple(by)
+        print_table(table, shape._replace(series=series))
+
+
+def tokens(
+    ctx: typer.Context,
+    logs: LogsOrExport,
+    every: EveryOrNone = "1d",
+    by: By = None,
+    tz: Tz = "UTC",
+    since: Since = None,
+    until: Until = None,
+    top: Top = None,
+    fill: Fill = False,
+    compare: CompareOption = None,
+    tag: Tag = None,
+    response_path: ResponsePath = None,
+    created_unit: CreatedUnitOption = "s",
+    on_damage: OnDamageOption = "raise",
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Sum the tokens of each model in each period; a response counts once."""
+    metric(
+        ctx,
+        "token_usage",
+        logs,
+        every,
+        by,
+        tz,
+        since,
+        until,
+        top,
+        fill,
+        compare,
+        tag,
+        response_path,
+        created_unit,
+        on_damage,
+        as_json,
+        as_csv,
+    )
