@@ -21,7 +21,6 @@ from toolkit.arguments import (
     AsJson,
     By,
     CreatedUnitOption,
-    Every,
     Logs,
     LogsOrExport,
     OnDamageOption,
