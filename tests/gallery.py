@@ -11,7 +11,7 @@ import sys
 import time
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 os.environ["MPLBACKEND"] = "agg"  # before matplotlib looks for a screen
 
@@ -23,7 +23,7 @@ from tests import frames
 from toolkit import charts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parents[1]
 KEPT, ALL = ROOT / "docs" / "gallery", ROOT / "out" / "gallery"
@@ -146,31 +146,40 @@ def frames_of(name: str) -> Iterator[tuple[str, pl.DataFrame]]:
         yield "empty", frames.log_health(empty=True)
 
 
-def draw(name: str, kind: str, frame: pl.DataFrame, theme: str) -> tuple[Path, float]:
-    """Draw one picture; return where it lies and how long it took."""
+class Picture(NamedTuple):
+    """Where a picture lies, what it shows in words, and how long it took."""
+
+    path: Path
+    told: str
+    seconds: float
+
+
+def draw(name: str, kind: str, frame: pl.DataFrame, theme: str) -> Picture:
+    """Draw one picture."""
     title = "-".join(filter(None, (name, kind, "dark" if theme == "dark" else "")))
     if theme == "dark" and kind == "22-days-5":
         title = f"{name}-dark"
     charts.colors(frames.models(6))
-    started = time.perf_counter()
+    started = time.process_time()
     with charts.theme(theme):
         ax = getattr(charts, f"plot_{name}")(frame)
-    return save(title, ax.figure), time.perf_counter() - started
+    told = charts.describe(ax)
+    return save(title, ax.figure, told, started)
 
 
-def save(title: str, figure: object) -> Path:
-    """Save a picture where it belongs, small in docs."""
+def save(title: str, figure: Any, told: str, started: float) -> Picture:
+    """Save a picture where it belongs."""
     path = (KEPT if title in CHOSEN else ALL) / f"{title}.png"
-    figure.savefig(path, dpi=DPI)  # type: ignore[attr-defined] # a figure
+    figure.savefig(path, dpi=DPI)
     plt.close("all")
-    return path
+    return Picture(path, told, time.process_time() - started)
 
 
-def small_axes() -> list[Path]:
-    """Draw each chart in axes as small as in a notebook's grid, and the overviews."""
-    paths = []
+def small_axes() -> Iterator[Picture]:
+    """Draw each chart in axes as small as in a notebook's grid."""
     names = [*frames.OVER_TIME, "response_volume", "drift", "log_health"]
     for form in ("over-time", "whole"):
+        started = time.process_time()
         figure, grid = plt.subplots(5, 4, figsize=(20, 19))
         for name, ax in zip(names, grid.flat, strict=False):
             made = dict(frames_of(name))
@@ -178,44 +187,71 @@ def small_axes() -> list[Path]:
             getattr(charts, f"plot_{name}")(made.get(kind, made.get("")), ax=ax)
         for ax in grid.flat[len(names) :]:
             ax.remove()
-        paths.append(save(f"small-{form}", figure))
+        yield save(f"small-{form}", figure, "All charts in small axes.", started)
+
+
+def overviews() -> Iterator[Picture]:
+    """Draw the overview of the sample log."""
+    choices = toolkit.scan(SAMPLE).collect()
     for theme in ("light", "dark"):
-        title = "overview" if theme == "light" else "overview-dark"
+        started = time.process_time()
         charts.colors()
-        choices = toolkit.scan(SAMPLE).collect()
-        paths.append(save(title, toolkit.overview(choices, theme=theme)))
-    return paths
+        figure = toolkit.overview(choices, theme=theme)
+        told = " ".join(
+            [f"{text.get_text().rstrip('.')}." for text in figure.texts]
+            + [charts.describe(ax) for ax in figure.axes]
+        )
+        title = "overview" if theme == "light" else "overview-dark"
+        yield save(title, figure, told.replace("\n", " "), started)
+
+
+def write_page(drawn: Iterable[Picture]) -> None:
+    """Write a page that shows all pictures side by side."""
+    pictures = "\n".join(
+        f'<figure><img src="{escape(os.path.relpath(picture.path, ALL))}" width="680" '
+        f'alt="{escape(picture.told)}">'
+        f"<figcaption>{escape(picture.path.stem)}</figcaption></figure>"
+        for picture in drawn
+    )
+    page = f"<!doctype html><meta charset=utf-8><title>Gallery</title>\n{pictures}\n"
+    (ALL / "index.html").write_text(page, encoding="utf-8")
+
+
+def write_readme(drawn: Iterable[Picture]) -> None:
+    """Write the page of the pictures that are kept, with the alt text of each."""
+    kept = sorted(picture for picture in drawn if picture.path.parent == KEPT)
+    parts = [
+        "# Gallery\n",
+        "`make gallery` draws every chart under every condition; these are kept. The "
+        "overviews are of `data/sample`, all others of numbers made up by "
+        "`tests/frames.py`. Under each stands its alt text, as "
+        "`toolkit.charts.describe()` writes it from the data.\n",
+    ]
+    for path, told, _ in kept:
+        parts.append(f"## {path.stem}\n\n![{path.stem}]({path.name})\n\n{told}\n")
+    (KEPT / "README.md").write_text("\n".join(parts), encoding="utf-8")
 
 
 def main() -> None:
     """Draw all, or the metrics that are named."""
     for folder in (KEPT, ALL):
         folder.mkdir(parents=True, exist_ok=True)
-    names = sys.argv[1:] or [
-        *frames.OVER_TIME,
-        "response_volume",
-        "drift",
-        "log_health",
+    every = [*frames.OVER_TIME, "response_volume", "drift", "log_health"]
+    drawn = [
+        draw(name, kind, frame, theme)
+        for name in sys.argv[1:] or every
+        for kind, frame in frames_of(name)
+        for theme in ("light", "dark")
     ]
-    drawn: list[Path] = []
-    slowest = (0.0, "")
-    for name in names:
-        for kind, frame in frames_of(name):
-            for theme in ("light", "dark"):
-                path, seconds = draw(name, kind, frame, theme)
-                drawn.append(path)
-                slowest = max(slowest, (seconds, path.stem))
-    drawn += [] if sys.argv[1:] else small_axes()
-    pictures = "\n".join(
-        f'<figure><img src="{escape(os.path.relpath(path, ALL))}" width="680">'
-        f"<figcaption>{escape(path.stem)}</figcaption></figure>"
-        for path in drawn
-    )
-    page = f"<!doctype html><meta charset=utf-8><title>Gallery</title>\n{pictures}\n"
-    (ALL / "index.html").write_text(page, encoding="utf-8")
+    if not sys.argv[1:]:
+        drawn += [*small_axes(), *overviews()]
+        write_readme(drawn)
+    write_page(drawn)
     size = sum(path.stat().st_size for path in KEPT.glob("*.png")) / 1e6
+    slowest = max(drawn, key=lambda picture: picture.seconds)
     print(f"{len(drawn)} pictures: {ALL / 'index.html'}")
-    print(f"kept: {KEPT}, {size:.1f} MB; slowest: {slowest[1]}, {slowest[0]:.2f} s")
+    print(f"kept: {KEPT}, {size:.1f} MB")
+    print(f"slowest: {slowest.path.stem}, {slowest.seconds:.2f} s with its file")
 
 
 if __name__ == "__main__":

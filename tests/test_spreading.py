@@ -489,3 +489,34 @@ def test_a_cluster_reads_and_writes_a_store(
     toolkit.export("s3://logs/in", to=shared, executor=cluster.get_executor())
     toolkit.export("s3://logs/in", to=alone)
     assert_same(shared, alone)
+
+
+def test_a_run_that_fails_leaves_nothing_in_a_store(
+    server: ThreadedMotoServer, logs: Path
+) -> None:
+    assert server is not None
+    (logs / "z.jsonl.gz").write_bytes(gzip.compress(line("z") * 50)[:-9])
+    out = "s3://logs/failed"
+
+    with (
+        ThreadPoolExecutor(2) as executor,
+        pytest.raises(DamagedLogError, match=r"z\."),
+    ):
+        toolkit.export(logs, to=out, executor=executor)
+
+    assert stores.list_objects(out) == []
+
+
+def test_what_a_killed_run_left_in_a_store_goes_with_the_next_commit(
+    server: ThreadedMotoServer, logs: Path
+) -> None:
+    assert server is not None
+    out = "s3://logs/killed"
+    left = f"{out}/.staging/1-0123abcd/a/choices/date=2026-11-01/0.parquet"
+    stores.put_bytes(left, b"PAR1", replaces=None)
+
+    with ThreadPoolExecutor(2) as executor:
+        toolkit.export(logs, to=out, executor=executor)
+
+    assert stores.list_objects(f"{out}/.staging") == []
+    assert toolkit.verify(out).faults == []
