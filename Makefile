@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 KERNEL := $(wildcard toolkit/kernel/Cargo.* toolkit/kernel/src/*.rs)
 
-.PHONY: help demo test check notebooks docs wheel bench crashes clean
+.PHONY: help demo test check notebooks docs wheel bench crashes gallery clean
 
 # Without Rust, or without the crates, this succeeds too. A kernel that was compiled from
 # older source is removed first: it must not decode for this one.
@@ -24,6 +24,7 @@ help:
 	@echo "make docs       build the site of the docs in out/site"
 	@echo "make wheel      build dist/*.whl; where it is installed, Rust is not needed"
 	@echo "make bench      measure against other engines"
+	@echo "make gallery    draw every chart under every condition, into docs and out/gallery"
 	@echo "make crashes    let every call of an export fail once (strace, half an hour)"
 	@echo "make clean      remove what these made"
 
@@ -83,6 +84,11 @@ wheel: $(BIN)/python
 
 bench: .venv/ready-dev
 	$(BIN)/python tests/benchmarks/engines.py
+	$(BIN)/python tests/benchmarks/pricing.py
+	$(BIN)/python tests/benchmarks/metrics.py
+
+gallery: .venv/ready-dev
+	$(BIN)/python -m tests.gallery
 
 crashes: .venv/ready-dev
 	$(BIN)/python -m tests.crashes

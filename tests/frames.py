@@ -483,6 +483,7 @@ def log_health(empty: bool = False) -> pl.DataFrame:
         ("ledger", "duplicates", 14, lines, None),
         ("ledger", "errors", 31, lines, None),
         ("ledger", "rejected", 43, lines, None),
+        ("reject", "error_response", 31, lines, "logs/a.jsonl:12"),
         ("reject", "invalid_json", 22, lines, "logs/a.jsonl:731"),
         ("reject", "stream_chunk", 21, lines, "logs/b.jsonl:9"),
         ("finding", "undated", 12, responses, "logs/a.jsonl:44"),

@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from tests import frames
 from tests.charting import labels, lines, note, said, subtitle, ticks, title
 from toolkit import charts
-from toolkit.charts.style import REST, readable
+from toolkit.charts.style import LIGHT, readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -192,7 +192,7 @@ def test_many_series_are_one_from_the_sums_of_their_parts() -> None:
 
     rest = lines(ax)["2 others"]
     assert points(rest) == [0.22]
-    assert to_hex(rest.get_color()).upper() == REST
+    assert to_hex(rest.get_color()) == LIGHT.muted.lower()
 
 
 def test_folded_perplexity_is_that_of_all_tokens() -> None:
@@ -227,7 +227,7 @@ def test_what_the_metric_folded_is_grey_and_counted_and_drawn_as_it_is() -> None
     ax = charts.plot_truncation_rate(frame)
 
     assert points(lines(ax)["6 others"]) == [0.07]
-    assert to_hex(lines(ax)["6 others"].get_color()).upper() == REST
+    assert to_hex(lines(ax)["6 others"].get_color()) == LIGHT.muted.lower()
 
 
 def test_a_model_called_other_is_told_from_the_rest() -> None:

@@ -55,7 +55,8 @@ def lean(_folder: Path, count: int, seed: int) -> bytes:
     """Return lines of three days: each more is a part more of each share."""
     fault = b'{"error": {"message": "overloaded"}}\nno JSON\n'
     return b"".join(
-        line(f"{seed}-{n}", n % 3 + 1, padding="x" * 700) + fault * (n % 50 == 0)
+        line(f"{seed}-{n}", n % 3 + 1, padding="x" * 700, metadata={"team": n % 4})
+        + fault * (n % 50 == 0)
         for n in range(count)
     )
 
@@ -96,6 +97,12 @@ def grow(logs: Path, sample: Lines = sample) -> None:
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Path:
+    return write_logs(tmp_path / "source", lean)
+
+
+@pytest.fixture
+def quirks(tmp_path: Path) -> Path:
+    """Write logs with every quirk of real ones."""
     return write_logs(tmp_path / "source")
 
 
@@ -135,27 +142,29 @@ def assert_same(shared: Path | str, alone: Path | str) -> None:
 # One process, many threads or processes.
 
 
-def test_a_run_of_threads_is_the_run_of_one(logs: Path, tmp_path: Path) -> None:
+def test_a_run_of_threads_is_the_run_of_one(quirks: Path, tmp_path: Path) -> None:
     shared, alone = tmp_path / "shared", tmp_path / "alone"
     read: list[int] = []
 
     with ThreadPoolExecutor(3) as executor:
-        one = toolkit.export(logs, to=alone)
-        many = toolkit.export(logs, to=shared, executor=executor, progress=read.append)
+        one = toolkit.export(quirks, to=alone)
+        many = toolkit.export(
+            quirks, to=shared, executor=executor, progress=read.append
+        )
         assert_same(shared, alone)
         assert many.ledger.equals(one.ledger)
         assert many.added.equals(one.added)
         assert many.rejects == one.rejects
-        assert sum(read) == sum(path.stat().st_size for path in logs.iterdir())
+        assert sum(read) == sum(path.stat().st_size for path in quirks.iterdir())
         # A later run may be of either kind.
-        grow(logs)
-        toolkit.export(logs, to=alone)
-        toolkit.export(logs, to=shared, executor=executor)
+        grow(quirks)
+        toolkit.export(quirks, to=alone)
+        toolkit.export(quirks, to=shared, executor=executor)
         assert_same(shared, alone)
 
-    grow(logs)
-    toolkit.export(logs, to=alone)
-    toolkit.export(logs, to=shared)
+    grow(quirks)
+    toolkit.export(quirks, to=alone)
+    toolkit.export(quirks, to=shared)
     assert_same(shared, alone)
 
 
@@ -442,9 +451,8 @@ class Killing(Executor):
 
 @pytest.mark.parametrize("deed", [working.write_stretches, working.drop_repeats])
 def test_a_worker_of_a_cluster_may_be_killed(
-    cluster: distributed.Client, tmp_path: Path, deed: Any
+    cluster: distributed.Client, logs: Path, tmp_path: Path, deed: Any
 ) -> None:
-    logs = write_logs(tmp_path / "source", lean)
     shared, alone, flag = tmp_path / "shared", tmp_path / "alone", tmp_path / "flag"
     workers = set(cluster.run(os.getpid).values())
 
@@ -462,9 +470,8 @@ def test_a_worker_of_a_cluster_may_be_killed(
 
 
 def test_a_cluster_reads_and_writes_a_store(
-    cluster: distributed.Client, tmp_path: Path
+    cluster: distributed.Client, logs: Path, tmp_path: Path
 ) -> None:
-    logs = write_logs(tmp_path / "source", lean)
     for path in logs.iterdir():
         stores.put_file(f"s3://logs/in/{path.name}", path)
     shared, alone, flag = "s3://logs/shared", "s3://logs/alone", tmp_path / "flag"
@@ -482,3 +489,34 @@ def test_a_cluster_reads_and_writes_a_store(
     toolkit.export("s3://logs/in", to=shared, executor=cluster.get_executor())
     toolkit.export("s3://logs/in", to=alone)
     assert_same(shared, alone)
+
+
+def test_a_run_that_fails_leaves_nothing_in_a_store(
+    server: ThreadedMotoServer, logs: Path
+) -> None:
+    assert server is not None
+    (logs / "z.jsonl.gz").write_bytes(gzip.compress(line("z") * 50)[:-9])
+    out = "s3://logs/failed"
+
+    with (
+        ThreadPoolExecutor(2) as executor,
+        pytest.raises(DamagedLogError, match=r"z\."),
+    ):
+        toolkit.export(logs, to=out, executor=executor)
+
+    assert stores.list_objects(out) == []
+
+
+def test_what_a_killed_run_left_in_a_store_goes_with_the_next_commit(
+    server: ThreadedMotoServer, logs: Path
+) -> None:
+    assert server is not None
+    out = "s3://logs/killed"
+    left = f"{out}/.staging/1-0123abcd/a/choices/date=2026-11-01/0.parquet"
+    stores.put_bytes(left, b"PAR1", replaces=None)
+
+    with ThreadPoolExecutor(2) as executor:
+        toolkit.export(logs, to=out, executor=executor)
+
+    assert stores.list_objects(f"{out}/.staging") == []
+    assert toolkit.verify(out).faults == []

@@ -259,11 +259,16 @@ def export(
     if not quiet:
         words(
             f"{plural(totals['responses'], 'new response')}, "
-            f"{totals['rejected']:,} rejected, "
+            f"{totals['rejected']:,} rejected, {provider_errors(totals['errors'])}"
             f"{len(done.added):,} of {plural(done.found, 'log')}, "
             f"{time.monotonic() - started:.1f} s"
         )
     hold_limit(limit, totals, max_rejects)
+
+
+def provider_errors(count: int) -> str:
+    """Say how many lines are a provider's failure, if there are any."""
+    return f"{plural(count, 'provider error')}, " if count else ""
 
 
 @app.command()

@@ -103,7 +103,6 @@ def plot(
     'Tokens by provider and day'
     """
     check_word("metric", metric, tuple(SHOWN))
-    shown = SHOWN[metric]
     options = options_of(
         metric,
         every=every,
@@ -114,21 +113,18 @@ def plot(
         top=top,
         fill=fill,
     )
-    metrics.check_options(every=every, by=by, tz=tz, since=since, until=until, top=top)
     with charts.theme(theme):
-        if is_path(sources) and "choices" in signature(shown.metric).parameters:
-            within = metrics.reach(every, tz, since, until)
-            sources = scan(
-                cast("Sources", sources),
-                since=within.start,
-                until=within.end,
-                on_damage=on_damage,
-                progress=progress,
-                tags=tags,
-                response_path=response_path,
-                created_unit=created_unit,
-            )
-        return shown.chart(shown.metric(sources, **options), ax=ax)
+        frame = metrics.measure(
+            metric,
+            sources,
+            tags=tags,
+            response_path=response_path,
+            created_unit=created_unit,
+            on_damage=on_damage,
+            progress=progress,
+            **options,
+        )
+        return SHOWN[metric].chart(frame, ax=ax)
 
 
 def is_path(sources: Sources | Choices) -> bool:

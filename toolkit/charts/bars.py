@@ -130,7 +130,10 @@ def draw_rows(
     whole: bool = False,
     nothing: str = "nothing to show",
 ) -> None:
-    """Draw a bar for each row, the first at the top, in the place of an Axes."""
+    """Draw a bar for each row, the first at the top, in the place of an Axes.
+
+    What is said in grey stands behind all bars, or where one lacks room, behind none.
+    """
     place = place_of(ax, 0)
     undress(ax, "x")
     if not rows:
@@ -142,12 +145,22 @@ def draw_rows(
     room = write_words(ax, words, left=left, hanging=0, below=AXIS_ROOM)
     room = room._replace(right=right)
     thick = row_axis(ax, len(rows), room)
-    width = room.inside().width
-    value_axis(ax, top, width, written, axis="x", whole=whole, slack=1.0)
+    length = room.inside().width
+    value_axis(ax, top, length, written, axis="x", whole=whole, slack=1.0)
+    if not all(fits(row, room, ax.get_xlim()[1], place) for row in rows):
+        rows = [row._replace(more="") for row in rows]
     for at, row in enumerate(rows):
         draw_row(ax, at, row, thick, room, place)
     write_row_names(ax, [row.name for row in rows], left, place)
     room.keep()
+
+
+def fits(row: Row, room: Room, limit: float, place: Place) -> bool:
+    """Tell whether all that is said behind a bar has room there."""
+    length = row.value / limit if isfinite(row.value) else 0.0
+    space = room.inside().width * (1 - length) + room.right
+    words = text_width(whole_text(row), place.texts.words)
+    return GAP / 2 + words + (STUB if row.open else 0) <= space
 
 
 def draw_row(
@@ -203,13 +216,13 @@ def write_end(
     off: float,
     space: float,
 ) -> None:
-    """Write behind a bar what it is worth; what has no room is left to the alt text."""
+    """Write behind a bar what it is worth."""
     text = fit(row.text, style, max(space, MARK))
     ink = now().ink if isfinite(row.value) else now().muted
     align = "left center_baseline"
     write(ax, text, style, end, (off, 0), align, color=ink, coords="data")
-    begin = text_width(f"{text} ", style)
-    if row.more and begin + text_width(row.more, style) <= space:
+    if row.more:
+        begin = text_width(f"{text} ", style)
         write(ax, row.more, style, end, (off + begin, 0), align, coords="data")
 
 

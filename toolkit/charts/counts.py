@@ -22,8 +22,8 @@ TOOL_CALLS = Metric(
     "tool_calls", ("calls", "arguments_invalid", "arguments_unseen"), "calls", ("tool",)
 )
 LOG_HEALTH = Metric("log_health", ("count", "of", "share"), "count", ("kind", "name"))
-# What of a ledger is no fault; that of rejects is told by their codes.
-SOUND = ("lines", "responses", "choices", "rejected", "rejects", "logs", "bytes")
+# What of a ledger is no fault, or is told by the codes of the rejects.
+SOUND = ("lines", "responses", "choices", "rejected", "errors")
 TOOLS_AT_MOST = 16
 
 

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from toolkit.charts.style import FULL, SMALL, Texts, ground_of, now, readable
-from toolkit.charts.words import fit, height_of, text_width, wrap, write
+from toolkit.charts.words import fit, height_of, printable, text_width, wrap, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,6 +45,11 @@ class Place(NamedTuple):
 
     box: Bbox
     texts: Texts
+
+    @property
+    def small(self) -> bool:
+        """Whether words must be few."""
+        return self.texts is SMALL
 
     @property
     def width(self) -> float:
@@ -212,8 +217,9 @@ def write_words(
     texts, below = place.texts, place.below if below is None else below
     tiny = place.height < TINY_PLACE
     note = "" if tiny else wrap(words.note, " · ", texts.note, place.width)
-    lines = wrap(words.subtitle.split(" "), " ", texts.words, place.width)
-    lines = "" if tiny else lines
+    lines = "" if tiny else subtitle_lines(words.subtitle, place)
+    if place.small:
+        note = "\n".join(note.split("\n")[:2])
     title = wrap(words.title.split(" "), " ", texts.title, place.width)
     at_edge = not legend and labels_fit(parts, place)
     keys = [] if at_edge or len(parts) < 2 else legend_rows(parts, place)
@@ -242,6 +248,17 @@ def write_words(
         heading=heading,
         labels=labels,
     )
+
+
+def subtitle_lines(subtitle: str, place: Place) -> str:
+    """Wrap a subtitle; in a small place say of it what one line can hold."""
+    style, width = place.texts.words, place.width
+    if not place.small:
+        return wrap(subtitle.split(" "), " ", style, width)
+    said = printable(subtitle, style)
+    while "; " in said and text_width(said, style) > width:
+        said = said.rpartition("; ")[0]
+    return fit(said, style, width)
 
 
 def readable_ink(ax: Axes) -> str:

@@ -115,6 +115,11 @@ def draw_line(
         draw_open_end(ax, span, values, int(place), color, size)
 
 
+def line_color(part: Series) -> str:
+    """Return the colour of a line: the grey of the rest is for areas, too pale here."""
+    return now().muted if part.folded else part.color
+
+
 def draw_open_end(
     ax: Axes, span: Span, values: Numbers, place: int, color: str, size: float
 ) -> None:
@@ -175,7 +180,7 @@ def draw_lines(
         heights = np.nan_to_num(np.array(table.last)).tolist()
         room = room._replace(heights=heights)
     for part, values in reversed(list(zip(table.series, table.values, strict=True))):
-        draw_line(ax, table.span, values, part.color, part.name)
+        draw_line(ax, table.span, values, line_color(part), part.name)
     inside = room.inside()
     top = table.top or (0.1 if most else 1.0)
     if most and top > 0.8 * most:

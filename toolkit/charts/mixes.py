@@ -19,7 +19,7 @@ from toolkit.charts.headings import heading, when
 from toolkit.charts.layout import Words, draw_nothing, new_axes, undress, write_words
 from toolkit.charts.stacks import draw_stack, stack
 from toolkit.charts.telling import row_facts, share_facts, tell
-from toolkit.charts.usage import NO_DATES, kept, ranked
+from toolkit.charts.usage import NO_DATES, NOTHING_TOLD, kept, ranked
 from toolkit.charts.words import percent, percent_tick, share_text
 from toolkit.errors import plural
 
@@ -110,10 +110,11 @@ def draw_mix(
     """Draw a stack of 100 % over time: `value` over `~all` of each period."""
     title, subtitle, note = said
     undress(ax)
-    if placed.is_empty():
+    if placed["value"].null_count() == len(placed):
+        reason = NO_DATES if placed.is_empty() else NOTHING_TOLD
         words = Words(heading(title, given.by), subtitle + when(given, None), note)
-        draw_nothing(ax, NO_DATES, write_words(ax, words))
-        tell(ax, "An empty chart", words, [NO_DATES])
+        draw_nothing(ax, reason, write_words(ax, words))
+        tell(ax, "An empty chart", words, [reason])
         return
     whole = pl.col("~all").max().over("period").cast(pl.Float64)
     share = pl.when(whole > 0).then(pl.col("value") / whole).otherwise(0.0)

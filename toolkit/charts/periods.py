@@ -231,9 +231,21 @@ def time_axis(ax: Axes, span: Span, width: float, label_width: float) -> None:
     wall = moments.to_list()
     pairs = zip(wall, [None, *wall], strict=False)
     ax.set_xticks(at + lasting / 2, [tick_label(*pair, step.unit) for pair in pairs])
+    keep_in(ax, width, label_width)
     ax.fmt_xdata = DateFormatter(  # type: ignore[no-untyped-call] # no stubs
         "%Y-%m-%d %H:%M", ZoneInfo(zone)
     )
+
+
+def keep_in(ax: Axes, width: float, label_width: float) -> None:
+    """Let a long first label begin at its tick, lest it run into the numbers."""
+    low, high = ax.get_xlim()
+    label = ax.get_xticklabels()[0]
+    longest = max(len(line) for line in label.get_text().split("\n"))
+    from_left = (ax.get_xticks()[0] - low) / (high - low) * width
+    half = longest * label_width / 16  # at about 8 signs a label
+    if from_left < half - 8:  # points that it may stand out
+        label.set_horizontalalignment("left")
 
 
 def moment_axis(ax: Axes, rows: pl.DataFrame, width: float, label_width: float) -> None:
@@ -255,3 +267,4 @@ def moment_axis(ax: Axes, rows: pl.DataFrame, width: float, label_width: float) 
     at, moments = elapsed_days(wall), wall.to_list()
     pairs = zip(moments, [None, *moments], strict=False)
     ax.set_xticks(at, [tick_label(*pair, step.unit) for pair in pairs])
+    keep_in(ax, width, label_width)

@@ -28,7 +28,7 @@ from toolkit.charts.layout import (
     value_axis,
     write_words,
 )
-from toolkit.charts.lines import Lines, draw_line, lines
+from toolkit.charts.lines import Lines, draw_line, line_color, lines
 from toolkit.charts.periods import span_of, time_axis
 from toolkit.charts.style import mix, now
 from toolkit.charts.telling import brief, line_facts, tell
@@ -116,7 +116,9 @@ def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> 
     tables = [] if span is None else [table_of(series, placed, q) for q in QUANTILES]
     if not tables or not tables[0].known:
         words = Words(
-            heading("Size of calls", given.by), f"{kind}{when(given, span)}", note
+            heading("Size of calls", given.by),
+            f"{kind}{when(given, span, 'dashed')}",
+            note,
         )
         reason = "no response tells" if tables else "no dated responses"
         draw_nothing(ax, reason, write_words(ax, words))
@@ -187,10 +189,11 @@ def draw_sizes(
         draw_band(ax, tables, parts)
     else:
         for at, part in reversed(list(enumerate(series))):
-            draw_line(ax, medians.span, medians.values[at], part.color, part.name)
+            color = line_color(part)
+            draw_line(ax, medians.span, medians.values[at], color, part.name)
             for table in shown[1:]:
                 name = f"{part.name} p90"
-                draw_line(ax, table.span, table.values[at], part.color, name, 0.9)
+                draw_line(ax, table.span, table.values[at], color, name, 0.9)
     inside = room.inside()
     if far:
         log_axis(ax, float(values.min()), float(values.max()))

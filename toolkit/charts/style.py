@@ -67,7 +67,7 @@ class Theme(NamedTuple):
 
 # The first six after Okabe and Ito, safe for the colour-blind; the others are the same
 # hues, lighter and darker, and so told apart by their brightness. Grey is the rest: as
-# dark as it takes to be no pink to those who see no green.
+# pale as it takes to be no pink to those who see no green.
 LIGHT = Theme(
     name="light",
     palette=(
@@ -84,7 +84,7 @@ LIGHT = Theme(
         "#00385A",
         "#B9E0F7",
     ),
-    rest="#727D88",
+    rest="#B0B8C0",
     ink="#1B2733",
     muted="#5B6875",
     grid="#E3E8ED",

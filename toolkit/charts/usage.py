@@ -54,7 +54,7 @@ COST = Metric(
     "cost",
 )
 
-NO_DATES = "no dated responses"
+NO_DATES, NOTHING_TOLD = "no dated responses", "no response tells"
 
 
 def kept(given: Given, value: pl.Expr, *more: pl.Expr) -> pl.DataFrame:
@@ -85,10 +85,11 @@ def pile_up(
 ) -> None:
     """Draw a stack over time, or say why there is none."""
     undress(ax)
-    if rows.is_empty():
+    if rows["value"].null_count() == len(rows):
         said = words(None)
-        draw_nothing(ax, NO_DATES, write_words(ax, said))
-        tell(ax, "An empty chart", said, [NO_DATES])
+        reason = NO_DATES if rows.is_empty() else NOTHING_TOLD
+        draw_nothing(ax, reason, write_words(ax, said))
+        tell(ax, "An empty chart", said, [reason])
         return
     series, placed = fold(rows, given.by, pl.col("value"))
     pile = stack(series, placed)

@@ -143,6 +143,8 @@ def wrap(parts: Sequence[str], joint: str, style: Style, width: float) -> str:
     lines: list[str] = []
     for part in parts:
         fitted = fit(part, style, width)
+        if fitted != part and " " in part:  # too long for a line: break it at words
+            fitted = wrap(part.split(" "), " ", style, width)
         longer = f"{lines[-1]}{joint}{fitted}" if lines else fitted
         if lines and text_width(longer, style) <= width:
             lines[-1] = longer

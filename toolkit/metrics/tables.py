@@ -6,6 +6,7 @@ ratios, the period before) is done on what came out, some rows a period and seri
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.questions import Choices, Question
 
+# What polars calls a source that is written in Python, such as `toolkit.scan` of logs.
+PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
 # Above this a sum of doubles may stand for one that an int64 cannot hold.
 LARGEST_SUM = 9.2e18
 # Whether a row lies in the range, and not in the one before.
@@ -111,15 +114,15 @@ class Work:
             if measure.guard is not None
         }
         own = [*self.question.by, *self.declared.keys, *extra]
+        # By nothing at all polars would give a row also where no rows are.
+        keys = [*self.when.values(), *own] or [pl.lit(0).alias(HIDDEN)]
         table = (
-            self.rows
-            # By nothing at all polars would give a row also where no rows are.
-            .group_by(pl.lit(0).alias(HIDDEN), *self.when.values(), *own)
+            self.rows.group_by(keys)
             .agg(
                 *[measure.agg.alias(measure.name) for measure in gathered],
                 *[guard.alias(name) for name, guard in guards.items()],
             )
-            .drop(HIDDEN)
+            .drop(HIDDEN, strict=False)
             .collect(engine="streaming")
         )
         check_sums(table, list(guards))
@@ -389,7 +392,7 @@ def start(choices: Choices, declared: Declared, question: Question) -> Work:
 
 def read_once(frame: pl.LazyFrame, needs: Sequence[str]) -> pl.LazyFrame:
     """Hold the columns that are needed, if they are of logs: those are read once."""
-    if "PYTHON" not in frame.explain(optimized=False):
+    if not PYTHON_SCAN.search(frame.explain(optimized=False)):
         return frame
     return frame.select(needs).collect(engine="streaming").lazy()
 

@@ -63,22 +63,24 @@ PROVIDERS = {
     "xai": "x-ai",
     "z.ai": "zai",
 }
-# A prefix of a model's name that says who served it: makers that alone sell their
-# models, and hosts as proxies write them.
-PREFIXES = {
-    "anthropic": "anthropic",
+# A prefix of a model's name that says who served it: hosts as proxies write them, and
+# makers that alone sell what they make, open weights apart.
+HOSTS = {
     "azure": "azure",
     "bedrock": "aws",
-    "cohere": "cohere",
     "fireworks_ai": "fireworks",
-    "gemini": "google",
-    "google": "google",
     "groq": "groq",
-    "openai": "openai",
     "openrouter": "openrouter",
-    "perplexity": "perplexity",
     "together_ai": "together",
     "vertex_ai": "google",
+}
+MAKERS = {
+    "anthropic": "anthropic",
+    "cohere": "cohere",
+    "gemini": "google",
+    "google": "google",
+    "openai": "openai",
+    "perplexity": "perplexity",
     "x-ai": "x-ai",
     "xai": "x-ai",
 }
@@ -155,8 +157,10 @@ def provider_of(model: str) -> tuple[Provider | None, list[str]]:
     if GROQ.fullmatch(name):
         return provider_called("groq"), [model]
     prefix, _, rest = name.partition("/")
-    if prefix in PREFIXES and rest and not ANYONES.search(rest):
-        return provider_called(PREFIXES[prefix]), [rest]
+    if prefix in HOSTS and rest:
+        return provider_called(HOSTS[prefix]), [rest]
+    if prefix in MAKERS and rest and not ANYONES.search(rest):
+        return provider_called(MAKERS[prefix]), [rest]
     if name.startswith(("@cf/", "accounts/fireworks/")):
         return provider_called("cloudflare" if name[0] == "@" else "fireworks"), [name]
     if "/" in name or ANYONES.search(name):

@@ -11,7 +11,7 @@ from toolkit.blocks import check_word
 from toolkit.errors import plural
 from toolkit.expressions import check_columns, first_choice
 from toolkit.money import dollars, per_cent
-from toolkit.pricing.amounts import MONEY, NEEDED
+from toolkit.pricing.amounts import MOMENT, MONEY, NEEDED
 from toolkit.pricing.costs import FRAMES, price_responses
 from toolkit.pricing.invoices import COUNTED, family_names, plain_names, read_invoice
 from toolkit.pricing.missing import fitting
@@ -145,7 +145,7 @@ def log_by_day(choices: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
     """Sum the log by UTC day and model as served."""
     first = choices.filter(first_choice()).select(NEEDED)
     unseen = pl.any_horizontal(pl.col("prompt_tokens", "completion_tokens").is_null())
-    day = pl.col("created").dt.convert_time_zone("UTC").dt.date().alias("day")
+    day = pl.col("created").cast(MOMENT).dt.date().alias("day")
     return (
         price_responses(first, prices)
         .lazy()

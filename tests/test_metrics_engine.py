@@ -1,0 +1,447 @@
+"""What all metrics share: periods, folding, gaps, the period before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from toolkit.errors import OptionError, PartialResponsesWarning, UnsuitableColumnError
+from toolkit.metrics import (
+    METRICS,
+    cache_share,
+    choices_per_response,
+    finish_reasons,
+    model_mix,
+    token_usage,
+    tokens_per_response,
+)
+from toolkit.scanning import scan
+from toolkit.testing import make_choices, write_sample
+
+NO_OPTIONS = ("log_health",)
+FEW_OPTIONS = ("drift", "log_health", "response_volume")
+COMMON = [name for name in METRICS if name not in FEW_OPTIONS]
+
+
+def at(text: str) -> datetime:
+    """Return a moment of UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def on(*days: int, **cells: object) -> list[dict[str, object]]:
+    """Return rows of January 2026, one a day."""
+    return [{"created": at(f"2026-01-{day:02}T12:00"), **cells} for day in days]
+
+
+# Three models: a has 60 tokens on two days, b 30, c 10; x is silent.
+THREE = make_choices(
+    *on(1, 3, model="a", total_tokens=30, prompt_tokens=20, cached_tokens=5),
+    *on(1, model="b", total_tokens=30, prompt_tokens=20),
+    *on(3, model="c", total_tokens=10, prompt_tokens=10, cached_tokens=10),
+)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in NO_OPTIONS])
+def test_each_metric_is_the_same_lazy_and_has_its_dtypes_without_a_row(
+    name: str,
+) -> None:
+    metric = METRICS[name]
+    silent = make_choices(
+        {"created": None, "model": None, "choice_count": 0},
+        {"model": None, "choice_index": None},
+    )
+
+    for frame in (THREE, silent):
+        table = metric(frame)
+        assert table.equals(metric(frame.lazy()))
+        assert table.equals(metric(frame.to_arrow()))
+        assert metric(frame.clear()).is_empty()
+        assert metric(frame.clear()).schema == table.schema
+
+
+@pytest.mark.parametrize("name", COMMON)
+def test_each_metric_has_its_dtypes_whatever_is_asked(name: str) -> None:
+    metric = METRICS[name]
+    january = {"since": "2026-01-01", "until": "2026-02-01"}
+    questions: list[dict[str, object]] = [
+        {"every": None, "by": ()},
+        {"every": "1mo", "by": ("model", "provider"), "top": 2},
+        {"fill": True, "compare": "previous", "top": 1, **january},
+        {"every": None, "fill": True, "compare": "previous", **january},
+    ]
+
+    for asked in questions:
+        table = metric(THREE, **asked)
+        assert table.schema == metric(THREE.clear(), **asked).schema
+        assert table.equals(metric(THREE.lazy(), **asked))
+        dtypes = set(table.schema.values())
+        assert pl.UInt32 not in dtypes
+        assert "period" in table.columns or asked["every"] is None
+
+
+def test_without_periods_a_row_is_a_series_over_the_whole_range() -> None:
+    usage = token_usage(THREE, every=None)
+    everything = token_usage(THREE, every=None, by=())
+
+    assert usage.select("model", "total_tokens").rows() == [
+        ("a", 60), ("b", 30), ("c", 10),
+    ]  # fmt: skip
+    assert usage.columns[:2] == ["model", "responses"]
+    assert everything.select("responses", "total_tokens").rows() == [(4, 100)]
+
+
+def test_by_nothing_is_all_responses_together() -> None:
+    usage = token_usage(THREE, by=())
+
+    assert usage.select("responses", "total_tokens").rows() == [(2, 60), (2, 40)]
+
+
+# Partial periods.
+
+
+def test_the_period_of_the_latest_response_is_not_complete() -> None:
+    assert token_usage(THREE, by=())["partial"].to_list() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "partial"),
+    [
+        # Of the range nothing is missing: a response of the third shows that the log
+        # goes on behind the second.
+        ("2026-01-01", "2026-01-03", [False]),
+        # The end lies behind the latest response: more of the third may come.
+        ("2026-01-01", "2026-01-09", [False, True]),
+        ("2026-01-01T06:00", "2026-01-03", [True]),
+        ("2026-01-01", "2026-01-03T18:00", [False, True]),
+        ("2026-01-01T00:00", "2026-01-01T13:00", [True]),
+    ],
+)
+def test_a_period_in_which_the_range_or_the_data_end_is_partial(
+    since: str, until: str, partial: list[bool]
+) -> None:
+    for frame in (THREE, THREE.lazy()):
+        usage = token_usage(frame, by=(), since=since, until=until)
+        assert usage["partial"].to_list() == partial
+
+
+def test_undated_responses_are_in_no_partial_period() -> None:
+    usage = token_usage(make_choices({"created": None}))
+
+    assert usage.select("period", "period_end", "partial").row(0) == (None, None, False)
+
+
+# Calendars.
+
+
+def test_a_day_with_two_midnights_is_one_day_of_25_hours() -> None:
+    # In Havana clocks went from 01:00 back to 00:00 on 4 November 2018 (05:00 UTC).
+    moments = ("2018-11-03T12:00", "2018-11-04T04:30", "2018-11-04T05:30")
+    choices = make_choices(*[{"created": at(moment)} for moment in moments])
+
+    days = token_usage(choices, tz="America/Havana")
+    hours = token_usage(choices, every="1h", tz="America/Havana")
+
+    assert days["responses"].to_list() == [1, 2]
+    assert [str(day) for day in days["period_end"]] == [
+        "2018-11-04 00:00:00-04:00",
+        "2018-11-05 00:00:00-05:00",
+    ]
+    assert hours["responses"].to_list() == [1, 1, 1]
+
+
+def test_a_day_without_midnight_begins_where_clocks_go_on() -> None:
+    # In São Paulo clocks went from 00:00 to 01:00 on 4 November 2018.
+    moments = ("2018-11-03T15:00", "2018-11-04T15:00")
+    choices = make_choices(*[{"created": at(moment)} for moment in moments])
+
+    days = token_usage(choices, tz="America/Sao_Paulo")
+
+    assert [str(day) for day in days["period"]] == [
+        "2018-11-03 00:00:00-03:00",
+        "2018-11-04 01:00:00-02:00",
+    ]
+    assert days["period_end"][0] == days["period"][1]
+    assert str(days["period_end"][1]) == "2018-11-05 00:00:00-02:00"
+
+
+def test_a_day_that_never_was_is_left_out() -> None:
+    # Samoa crossed the date line: 30 December 2011 is missing.
+    choices = make_choices({"created": at("2011-12-29T15:00")})
+
+    day = token_usage(choices, tz="Pacific/Apia")
+
+    assert str(day["period_end"].item()) == "2011-12-31 00:00:00+14:00"
+
+
+@pytest.mark.parametrize(
+    ("every", "first", "last", "count"),
+    [
+        # March 2026 in Berlin has 31 days, one of them of 23 hours.
+        ("1d", "2026-03-01", "2026-04-01", 31),
+        ("1h", "2026-03-29", "2026-03-30", 23),
+        ("1h", "2026-10-25", "2026-10-26", 25),
+        ("6h", "2026-10-25", "2026-10-26", 4),
+        ("1w", "2026-03-02", "2026-03-30", 4),
+        ("1mo", "2026-01-01", "2027-01-01", 12),
+        ("15m", "2026-10-25", "2026-10-26", 100),
+    ],
+)
+def test_gaps_are_filled_with_each_period_once(
+    every: str, first: str, last: str, count: int
+) -> None:
+    choices = make_choices({"created": at(f"{first}T12:00"), "total_tokens": 7})
+
+    usage = token_usage(
+        choices, every=every, tz="Europe/Berlin", since=first, until=last, fill=True
+    )
+
+    assert len(usage) == count
+    assert usage["period_end"].to_list()[:-1] == usage["period"].to_list()[1:]
+    assert usage["total_tokens"].sum() == 7
+
+
+# Gaps.
+
+
+def test_without_a_range_gaps_are_filled_between_first_and_last_response() -> None:
+    table = cache_share(THREE, fill=True)
+
+    # Three days, three models.
+    assert table.select(pl.col("period").dt.day(), "model", "responses").rows() == [
+        (1, "a", 1), (1, "b", 1), (1, "c", 0),
+        (2, "a", 0), (2, "b", 0), (2, "c", 0),
+        (3, "a", 1), (3, "b", 0), (3, "c", 1),
+    ]  # fmt: skip
+    assert table.row(3)[-4:] == (0, 0, 0, None)
+
+
+def test_filling_leaves_undated_rows_as_they_are_and_adds_nothing_to_nothing() -> None:
+    undated = make_choices({"created": None, "total_tokens": 3})
+
+    usage = token_usage(
+        pl.concat([THREE, undated.with_columns(model=pl.lit("a"))]), fill=True
+    )
+
+    assert usage.filter(pl.col("period").is_null())["total_tokens"].to_list() == [3]
+    assert token_usage(THREE.clear(), fill=True).is_empty()
+    # Of everything together there is one series, even without a response.
+    empty = {"by": (), "fill": True, "since": "2026-01-01", "until": "2026-01-03"}
+    assert token_usage(THREE.clear(), **empty)["responses"].to_list() == [0, 0]
+
+
+def test_a_fill_without_end_is_refused() -> None:
+    with pytest.raises(OptionError, match="longer periods or a shorter range"):
+        token_usage(THREE, every="1us", fill=True)
+
+
+# Folding.
+
+
+def test_small_series_are_folded_into_one_with_exact_figures() -> None:
+    usage = token_usage(THREE, every=None, top=1)
+
+    # b and c: 30 + 10.
+    assert usage.select("model", "folded", "responses", "total_tokens").rows() == [
+        ("a", 0, 2, 60),
+        ("other", 2, 2, 40),
+    ]
+
+
+def test_a_ratio_of_folded_series_is_that_of_their_sums() -> None:
+    table = cache_share(THREE, every=None, top=1)
+
+    # c has 10 of 10; b reports no cached tokens. By prompt tokens a (40) is larger.
+    assert table.filter(folded=2).select("cached_unseen", "cache_share").row(0) == (
+        1,
+        1.0,
+    )
+
+
+def test_a_model_that_is_called_other_is_told_apart() -> None:
+    frame = THREE.with_columns(pl.col("model").replace("a", "other"))
+
+    usage = token_usage(frame, every=None, top=1)
+
+    assert usage.select("model", "folded", "total_tokens").rows() == [
+        ("other", 0, 60),
+        ("other", 2, 40),
+    ]
+
+
+def test_series_of_several_columns_and_of_numbers_are_folded_as_text() -> None:
+    frame = THREE.with_columns(shard=pl.Series([1, 1, 2, None]))
+
+    usage = token_usage(frame, every=None, by=("model", "shard"), top=1)
+
+    assert usage.select("model", "shard", "folded", "total_tokens").rows() == [
+        ("a", "1", 0, 60),
+        ("other", "other", 2, 40),
+    ]
+    with pytest.raises(UnsuitableColumnError, match="cannot fold it"):
+        token_usage(frame.with_columns(l=pl.lit([1])), by="l", top=1)
+
+
+def test_quantiles_are_those_of_all_responses_that_were_folded() -> None:
+    rows = [*on(1, model="a", total_tokens=1)] * 3
+    rest = [row for n in (10, 20, 30) for row in on(1, model=f"m{n}", total_tokens=n)]
+
+    sizes = tokens_per_response(make_choices(*rows, *rest), every=None, top=1)
+
+    total = sizes.filter(pl.col("tokens") == "total_tokens")
+    assert total.select("model", "responses", "p50", "max", "mean").rows() == [
+        ("a", 3, 1, 1, 1.0),
+        ("other", 3, 20, 30, 20.0),
+    ]
+
+
+# The period before.
+
+
+def test_the_period_before_and_the_change_stand_beside_each_measure() -> None:
+    usage = token_usage(THREE, compare="previous")
+
+    got = usage.select(
+        pl.col("period").dt.day(), "model", "total_tokens", "total_tokens_before",
+        "total_tokens_change",
+    ).rows()  # fmt: skip
+    # Before the first day nothing is known; the second was without a response: 0.
+    assert got == [
+        (1, "a", 30, None, None),
+        (1, "b", 30, None, None),
+        (3, "a", 30, 0, 30),
+        (3, "c", 10, 0, 10),
+    ]
+
+
+def test_a_ratio_before_is_null_where_nothing_was() -> None:
+    choices = make_choices(
+        *on(1, prompt_tokens=10, cached_tokens=5),
+        *on(2, prompt_tokens=10, cached_tokens=10),
+        *on(4, prompt_tokens=10, cached_tokens=1),
+    )
+
+    table = cache_share(choices, compare="previous")
+
+    # 1.0 - 0.5; the third of January has no prompt tokens.
+    assert table["cache_share_before"].to_list() == [None, 0.5, None]
+    assert table["cache_share_change"].to_list() == [None, 0.5, None]
+
+
+def test_a_share_of_the_whole_before_is_that_of_the_whole_of_then() -> None:
+    choices = make_choices(
+        *on(1, 1, 1, 2, finish_reason="stop"), *on(2, finish_reason="length")
+    )
+
+    table = finish_reasons(choices, compare="previous").filter(finish_reason="length")
+
+    # On the first 3 choices ended, none of them by length.
+    assert table.select("choices", "choices_before", "choices_all_before").row(0) == (
+        1, 0, 3,
+    )  # fmt: skip
+    assert table.select("share", "share_before").row(0) == (0.5, 0.0)
+
+
+def test_a_range_is_compared_with_the_one_before_of_whole_months() -> None:
+    # February 2026 has 28 days; before it comes all of January.
+    choices = make_choices(
+        {"created": at("2025-12-31T12:00"), "total_tokens": 1000},
+        {"created": at("2026-01-01T12:00"), "total_tokens": 1},
+        {"created": at("2026-01-31T12:00"), "total_tokens": 20},
+        {"created": at("2026-02-28T12:00"), "total_tokens": 300},
+    )
+    february = {"since": "2026-02-01", "until": "2026-03-01"}
+
+    for frame in (choices, choices.lazy()):
+        usage = token_usage(frame, every=None, compare="previous", **february)
+        (row,) = usage.select("total_tokens", "total_tokens_before").rows()
+        assert row == (300, 21)
+
+
+def test_a_range_before_all_data_is_unknown_and_one_without_a_response_is_0() -> None:
+    january = {"every": None, "compare": "previous"}
+    early = make_choices(*on(1, total_tokens=5), *on(20, total_tokens=7))
+
+    first = token_usage(early, since="2026-01-01", until="2026-01-02", **january)
+    later = token_usage(early, since="2026-01-20", until="2026-01-21", **january)
+
+    assert first.select("total_tokens_before", "total_tokens_change").row(0) == (
+        None,
+        None,
+    )
+    assert later.select("total_tokens_before", "total_tokens_change").row(0) == (0, 7)
+
+
+def test_a_series_that_is_gone_is_shown_if_gaps_are_filled() -> None:
+    choices = make_choices(*on(1, model="old"), *on(2, model="new"))
+    second = {"since": "2026-01-02", "until": "2026-01-03", "compare": "previous"}
+
+    table = model_mix(choices, every=None, fill=True, **second)
+
+    assert table.select("model", "responses", "responses_before").rows() == [
+        ("new", 1, 0),
+        ("old", 0, 1),
+    ]
+
+
+def test_to_compare_without_periods_needs_a_range() -> None:
+    with pytest.raises(OptionError, match="since and until"):
+        token_usage(THREE, every=None, compare="previous")
+
+
+# What is refused, and warned of.
+
+
+@pytest.mark.parametrize("name", COMMON)
+def test_a_fact_of_a_choice_names_no_series_and_the_error_says_what_to_do(
+    name: str,
+) -> None:
+    for column in ("finish_reason", "total_tokens", "created"):
+        with pytest.raises(UnsuitableColumnError, match=column):
+            METRICS[name](THREE, by=column)
+    with pytest.raises(UnsuitableColumnError, match=r"any_choice\(\.\.\.\)"):
+        METRICS[name](THREE, by="role")
+    with pytest.raises(UnsuitableColumnError, match="what the result is called"):
+        METRICS[name](THREE.with_columns(partial=1), by="partial")
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in NO_OPTIONS])
+def test_each_metric_warns_of_picked_choices(name: str) -> None:
+    choices = make_choices(
+        {"choice_position": 0, "choice_count": 2, "finish_reason": "stop"},
+        {"choice_position": 1, "choice_count": 2, "finish_reason": "length"},
+    )
+
+    with pytest.warns(PartialResponsesWarning, match="any_choice"):
+        METRICS[name](choices.filter(pl.col("finish_reason") == "stop"))
+
+
+def test_logs_are_read_once_for_whatever_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    write_sample(path, 50)
+    read: list[int] = []
+    asked = {"until": "2026-11-01", "top": 2, "compare": "previous"}
+
+    for metric in (token_usage, METRICS["truncation_rate"], tokens_per_response):
+        read.clear()
+        metric(scan(path, progress=read.append), **asked)
+        first = sum(read)
+        read.clear()
+        scan(path, progress=read.append).collect()
+        assert first == sum(read) > 0
+
+
+def test_choices_of_the_responses_are_counted_once() -> None:
+    choices = make_choices(
+        {"choice_position": 0, "choice_count": 3},
+        {"choice_position": 1, "choice_count": 3},
+        {"choice_position": 2, "choice_count": 3},
+        {"choice_count": 0},
+    )
+
+    table = choices_per_response(choices)
+
+    # 3 choices and none, in two responses.
+    assert table.row(0)[-6:] == (2, 3, 1.5, 3, 1, 1)
