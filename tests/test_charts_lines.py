@@ -152,7 +152,7 @@ def test_names_stand_at_the_right_edge_in_the_colour_of_their_line() -> None:
     frame = frames.output_input_ratio(frames.periods(8), names)
 
     ax = charts.plot_output_input_ratio(frame)
-    ax.figure.canvas.draw()
+    ax.figure.draw_without_rendering()
 
     assert sorted(said(ax)) == sorted(names)
     for label in labels(ax):
@@ -166,7 +166,7 @@ def test_labels_are_in_the_order_of_the_last_values_and_apart() -> None:
     frame = rates(*({"day": 1, "model": n, "cut": c} for n, c in ends.items()))
 
     ax = charts.plot_truncation_rate(frame)
-    ax.figure.canvas.draw()
+    ax.figure.draw_without_rendering()
 
     drawn = {label.get_text(): label.get_window_extent() for label in labels(ax)}
     heights = {name: box.y0 for name, box in drawn.items()}
