@@ -84,6 +84,8 @@ wheel: $(BIN)/python
 
 bench: .venv/ready-dev
 	$(BIN)/python tests/benchmarks/engines.py
+	$(BIN)/python tests/benchmarks/pricing.py
+	$(BIN)/python tests/benchmarks/metrics.py
 
 gallery: .venv/ready-dev
 	$(BIN)/python -m tests.gallery

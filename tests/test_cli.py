@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,17 @@ def test_export_closes_with_one_line_on_stderr(log: Path, tmp_path: Path) -> Non
     assert again.stderr.startswith("0 new responses, 0 rejected, 0 of 1 log, ")
     quiet = run("export", log, "--to", tmp_path / "out", "--quiet")
     assert (quiet.returncode, quiet.stderr) == (0, "")
+
+
+def test_the_closing_line_tells_errors_of_a_provider(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    error = json.dumps({"error": {"message": "overloaded"}})
+    path.write_text(f"{error}\n{json.dumps(make_response())}\n{error}\n[]\n")
+
+    done = run("export", path, "--to", tmp_path / "out")
+
+    words = "1 new response, 1 rejected, 2 provider errors, 1 of 1 log, "
+    assert done.stderr.startswith(words)
 
 
 def test_another_option_is_wrong_usage_and_rewrite_takes_it(
@@ -403,6 +415,51 @@ def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert b"Traceback" not in said
     assert not (tmp_path / "o" / ".staging").exists()
+
+
+# Runs the command, and has Ctrl-C come when a certain module is about to be imported.
+INTERRUPTED = """
+import os, signal, sys
+
+wanted = sys.argv.pop(1)
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == wanted:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+from toolkit.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["toolkit.cli", "typer", "toolkit.screens", "polars", "toolkit.sources"]
+)
+def test_ctrl_c_while_the_command_starts_is_quiet(module: str) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, module, "tokens", "data/sample"]
+
+    done = subprocess.run(command, capture_output=True, check=False, cwd=ROOT)
+
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, b"", b"")
+
+
+def test_the_command_is_started_where_ctrl_c_is_quiet() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["scripts"] == {"toolkit": "toolkit.__main__:main"}
+
+
+def test_a_command_that_is_told_to_ignore_ctrl_c_does(log: Path) -> None:
+    ignoring = INTERRUPTED.replace(
+        "class", "signal.signal(signal.SIGINT, signal.SIG_IGN)\nclass", 1
+    )
+    command = [sys.executable, "-c", ignoring, "toolkit.cli", "tokens", str(log)]
+
+    done = subprocess.run(command, capture_output=True, check=False, cwd=ROOT)
+
+    assert done.returncode == 0
+    assert done.stdout
 
 
 def wait_for(path: Path) -> None:

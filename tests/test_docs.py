@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import toolkit
 from toolkit.decoding import DECODER
 from toolkit.errors import RejectsWarning
 from toolkit.schema import CHOICES, LEDGER, REJECTS, dictionary
@@ -72,8 +73,8 @@ def test_the_examples_of_a_page_run_in_order_and_print_what_it_shows(
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for language, code, shown in blocks(page):
-        if code.startswith(("make ", ".venv/")):
-            continue  # .ci/run does these
+        if code.startswith(("make ", ".venv/")) or "__main__" in code:
+            continue  # .ci/run does these; scripts have a test of their own
         if language == "python":
             printed = run_python(code, names)
             wanted = squeezed(shown or "")
@@ -82,6 +83,34 @@ def test_the_examples_of_a_page_run_in_order_and_print_what_it_shows(
             wanted = sorted(squeezed(shown or ""))
         if shown is not None:
             assert printed == wanted
+
+
+SCALING = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+SCRIPTS = re.findall(r"```python\n(.*?)```", SCALING, re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(2), ids=["processes", "dask"])
+def test_the_scripts_about_scaling_export_the_sample(
+    number: int, tmp_path: Path
+) -> None:
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    (tmp_path / "script.py").write_text(SCRIPTS[number], encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    # The sample has 2,000 lines and 1,000.
+    ledger = toolkit.ledger(tmp_path / "parquet")
+    assert sorted(ledger["lines"]) == [1000, 2000]
+    assert toolkit.verify(tmp_path / "parquet").faults == []
 
 
 def test_there_are_examples() -> None:

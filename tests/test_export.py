@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import toolkit
+from toolkit import compression, gathering, parts, sources
 from toolkit.errors import (
     BusyError,
     DamagedExportError,
@@ -342,3 +343,41 @@ def test_a_log_that_cannot_be_found_makes_no_directory(tmp_path: Path) -> None:
         toolkit.export(tmp_path / "none.jsonl", to=tmp_path / "out")
 
     assert not (tmp_path / "out").exists()
+
+
+def test_the_row_groups_of_a_date_go_into_two_parts_by_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log.jsonl"
+    responses = [make_response(id=f"r{number}") for number in range(5000)]
+    log.write_text("".join(f"{json.dumps(one)}\n" for one in responses))
+    monkeypatch.setattr(compression, "READ_BYTES", 64 * 1024)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 64 * 1024)
+    monkeypatch.setattr(gathering, "GATE_BYTES", 128 * 1024)
+    monkeypatch.setattr(parts, "ROW_GROUP_BYTES", 1)
+
+    toolkit.export(log, to=tmp_path / "out")
+
+    (day,) = (tmp_path / "out" / "choices").iterdir()
+    groups = sorted(pq.ParquetFile(path).num_row_groups for path in day.iterdir())
+    assert len(groups) == 2
+    assert groups[1] - groups[0] <= 1
+    assert sum(groups) > 4
+    rows = toolkit.scan(tmp_path / "out").collect()
+    assert sorted(rows["line"]) == list(range(1, 5001))
+
+
+def test_only_values_that_come_again_have_a_dictionary(tmp_path: Path) -> None:
+    toolkit.export("data/sample", to=tmp_path / "out")
+
+    encodings = {}
+    for path in (tmp_path / "out").rglob("*.parquet"):
+        group = pq.ParquetFile(path).metadata.row_group(0)
+        for number in range(group.num_columns):
+            column = group.column(number)
+            encodings[column.path_in_schema] = column.encodings
+    with_one = {name for name, used in encodings.items() if "RLE_DICTIONARY" in used}
+    assert {"model", "finish_reason", "log_id", "code"} <= with_one
+    assert "tool_calls.list.element.name" in with_one
+    assert "tool_calls.list.element.id" in encodings.keys() - with_one
+    assert encodings.keys() - with_one >= parts.UNIQUE

@@ -495,6 +495,51 @@ def test_a_log_that_was_replaced_before_its_end_is_named_with_what_is_missing(
     logs.export()  # it is said once
 
 
+@pytest.mark.parametrize("torn", [b'{"id": "torn', b'{"' + b"x" * 70_000])
+def test_a_half_line_that_was_all_there_was_is_missing_if_it_is_rewritten(
+    logs: Logs, torn: bytes
+) -> None:
+    logs.write(torn)
+    logs.export()
+    size = (logs.out / "state.json").stat().st_size
+    assert size < 4000  # a hash of the half line, not the half line
+    logs.write(lines("a"))
+
+    words = rf"app\.jsonl: gone before its end was read: {len(torn):,} bytes missing"
+    with pytest.warns(MissingBytesWarning, match=words):
+        logs.export()
+
+    assert logs.ids() == ["a"]
+    logs.export()  # it is said once
+
+
+def test_a_half_line_that_goes_on_elsewhere_is_not_missing(logs: Logs) -> None:
+    whole = line("torn")
+    logs.write(whole[:40])
+    logs.export()
+    logs.rotate()
+    logs.append(whole[40:], "app.jsonl.1")
+    logs.write(lines("a"))
+
+    done = logs.export()
+
+    assert logs.ids() == ["a", "torn"]
+    assert done.ledger.height == 2
+    assert done.ledger["error"].to_list() == [None, None]
+
+
+def test_a_half_line_that_no_pattern_finds_any_more_is_said(logs: Logs) -> None:
+    pattern = str(logs.path("*.jsonl"))
+    logs.write(b'{"id": "torn')
+    logs.export(pattern)
+    logs.rotate()
+    logs.append(b'", "cho', "app.jsonl.1")
+    logs.write(lines("a"))
+
+    with pytest.warns(MissingBytesWarning, match="19 bytes missing"):  # 12 and 7
+        logs.export(pattern)
+
+
 def test_what_is_unread_of_a_log_that_no_pattern_finds_any_more_is_said(
     logs: Logs,
 ) -> None:

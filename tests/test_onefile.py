@@ -6,6 +6,8 @@ import errno
 import fcntl
 import json
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -191,3 +193,66 @@ def test_a_limit_judges_the_lines_of_this_run_after_they_are_committed(
     with log.open("ab") as file:
         file.write(b"{}\n")
     assert run("0") == 4
+
+
+# Read again.
+
+
+def test_one_file_is_read_like_an_export(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
+    tags = {"team": "metadata.team"}
+    toolkit.export("data/sample/chat.jsonl", to=one, tags=tags)
+    toolkit.export("data/sample", to=two)
+    toolkit.export("data/sample", to=tmp_path / "out")
+    whole = toolkit.scan(tmp_path / "out").sort(KEY).collect()
+
+    assert toolkit.scan(two).sort(KEY).collect().equals(whole, null_equal=True)
+    assert "tag_team" in toolkit.scan(one).collect_schema()
+    # What both have is shown once; what has no id is shown by both.
+    both = toolkit.scan([one, two]).select("log_id", "response_id").collect()
+    assert set(both["log_id"]) == {0, 1, 2}
+    named = both.drop_nulls("response_id")["response_id"]
+    assert named.len() == whole["response_id"].drop_nulls().len()
+    day = toolkit.scan(two, since="2026-11-02", until="2026-11-03").collect()
+    wanted = toolkit.scan("data/sample", since="2026-11-02", until="2026-11-03")
+    assert day.height == wanted.collect().height
+
+
+def test_the_command_sums_the_tokens_of_one_file(tmp_path: Path) -> None:
+    toolkit.export("data/sample", to=tmp_path / "one.parquet")
+    toolkit.export("data/sample", to=tmp_path / "out")
+
+    done = [run("tokens", tmp_path / name, "--json") for name in ("one.parquet", "out")]
+
+    assert done[0].returncode == 0
+    assert json.loads(done[0].stdout) == json.loads(done[1].stdout)
+    assert json.loads(done[0].stdout)
+
+
+@pytest.mark.parametrize("command", ["tokens", "check", "rejects"])
+def test_a_parquet_of_anything_else_is_wrong_usage(
+    command: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.parquet"
+    pl.DataFrame({"a": [1]}).write_parquet(path)
+
+    done = run(command, path)
+
+    assert done.returncode == 2
+    assert "other.parquet" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_damaged_parquet_is_a_failure_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "stump.parquet"
+    path.write_bytes(b"PAR1")
+
+    done = run("tokens", path)
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "stump.parquet: damaged: it is no Parquet" in done.stderr
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "toolkit", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, text=True)

@@ -122,6 +122,26 @@ def test_every_kind_of_token_has_its_own_rate(tmp_path: Path) -> None:
     assert cost == Decimal("0.001085")
 
 
+def test_a_row_prices_what_the_catalogue_has_no_word_for(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        [[price]]
+        model = ["gpt-4o", "own"]
+        service_tier = "Scale"
+        input = 1
+        output = 0
+        """,
+    )
+
+    # 1,000 x 1; without the tier nothing is known of the second.
+    scale = price_with(path, model="gpt-4o", service_tier="scale")
+    assert scale == (Decimal("0.001"), "priced")
+    assert price_with(path, model="own", service_tier="scale")[1] == "priced"
+    assert price_with(path, model="own") == (None, "unpriced")
+    assert price_with(path, model=None, service_tier="scale") == (None, "unpriced")
+
+
 def test_a_number_is_read_to_the_digit_that_was_written(tmp_path: Path) -> None:
     path = write(tmp_path, '[[price]]\nmodel="own"\ninput=0.1\noutput="1e-7"\n')
 

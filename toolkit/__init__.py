@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from toolkit import charts, errors, expressions, metrics, schema, testing
+    from toolkit import charts, errors, expressions, metrics, pricing, schema, testing
     from toolkit.checking import check
     from toolkit.compacting import compact
+    from toolkit.explaining import explain, spending
     from toolkit.export import export
     from toolkit.expressions import responses
     from toolkit.loaded import Loaded
@@ -32,6 +33,7 @@ __all__ = [
     "check",
     "compact",
     "errors",
+    "explain",
     "export",
     "expressions",
     "ledger",
@@ -39,10 +41,12 @@ __all__ = [
     "metrics",
     "overview",
     "plot",
+    "pricing",
     "rejects",
     "responses",
     "scan",
     "schema",
+    "spending",
     "testing",
     "validate",
     "verify",
@@ -55,6 +59,7 @@ _HOMES = {
     "batches": "loading",
     "check": "checking",
     "compact": "compacting",
+    "explain": "explaining",
     "export": "export",
     "ledger": "scanning",
     "load": "loading",
@@ -63,6 +68,7 @@ _HOMES = {
     "rejects": "replay",
     "responses": "expressions",
     "scan": "scanning",
+    "spending": "explaining",
     "validate": "validation",
     "verify": "verifying",
     "write_rejects": "replay",

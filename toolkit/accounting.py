@@ -43,6 +43,7 @@ class Account:
         self.errors: dict[int, str] = {}
         self.looks: dict[int, str] = {}
         self.codes: dict[str, RejectCount] = {}
+        self.decoders = dict.fromkeys(self.logs, DECODER)
 
     def noting(self, stream: Iterable[Decoded]) -> Iterator[Decoded]:
         """Pass blocks on, and count each."""
@@ -77,6 +78,15 @@ class Account:
         if decoded.head and (look := looks_like(decoded.head)) is not None:
             self.looks[decoded.log_id] = look
 
+    def add_up(self, other: Account) -> None:
+        """Add the counts of another account of the same logs, or of some of them."""
+        for log_id, counts in other.counts.items():
+            self.counts[log_id].update(counts)
+        self.errors |= other.errors
+        self.looks |= other.looks
+        self.codes = merged([*self.codes.values(), *other.codes.values()])
+        self.decoders |= other.decoders
+
     def hint(self, log_id: int) -> str | None:
         """Say what a log looks like in which no response was found."""
         counts = self.counts[log_id]
@@ -90,7 +100,7 @@ class Account:
             {
                 "log_id": log_id,
                 "source": log.name,
-                "decoder": DECODER,
+                "decoder": self.decoders[log_id],
                 "error": self.errors.get(log_id),
                 "hint": self.hint(log_id),
                 **{name: self.counts[log_id][name] for name in TOTALS},

@@ -86,13 +86,11 @@ FINDING_CODES = (
     REPEATED_ID[0],
     EQUAL_WITHOUT_ID[0],
 )
-PLACE = pl.format("{}:{}", "source", "line")
+# The place of a response as one number: its log, and its line in it.
+LINE_BITS = 40
+PLACE = pl.col("log_id").cast(pl.Int64) * 2**LINE_BITS + pl.col("line")
 # Of a group: how many, and where the first of them stands.
-COUNT_AND_PLACE = (
-    pl.len().alias("count"),
-    PLACE.sort_by("log_id", "line").first().alias("first"),
-    pl.col("log_id", "line").sort_by("log_id", "line").first(),
-)
+COUNT_AND_PLACE = (pl.len().alias("count"), PLACE.min().alias("first"))
 # What is kept of a response until all were read: some hundred bytes.
 FINDING_COLUMNS = sorted(
     {"log_id", "source", "line", "choice_position", "response_id", "response_hash"}
@@ -241,52 +239,64 @@ def findings(choices: pl.LazyFrame) -> list[Finding]:
     counts = rows.select(
         *[is_odd.sum().alias(code) for code, _, is_odd in ODDITIES],
         *[
-            PLACE.filter(is_odd)
-            .sort_by(*[pl.col(name).filter(is_odd) for name in ("log_id", "line")])
-            .first()
-            .alias(f"{code} first")
+            pl.when(is_odd).then(PLACE).min().alias(f"{code} first")
             for code, _, is_odd in ODDITIES
         ],
-    ).collect()
+    ).collect(engine="streaming")
     found = [
-        Finding(code, words, counts[code].item(), counts[f"{code} first"].item())
+        (code, words, counts[code].item(), counts[f"{code} first"].item())
         for code, words, _ in ODDITIES
     ]
-    found.append(repeated_ids(rows))
-    found.append(equal_without_id(rows))
-    return [finding for finding in found if finding.responses]
+    found.append((*REPEATED_ID, *repeated_ids(rows)))
+    found.append((*EQUAL_WITHOUT_ID, *equal_without_id(rows)))
+    places = places_of(rows, [first for *_, count, first in found if count])
+    return [
+        Finding(code, words, count, places[first])
+        for code, words, count, first in found
+        if count
+    ]
 
 
-def repeated_ids(rows: pl.LazyFrame) -> Finding:
+def places_of(rows: pl.LazyFrame, firsts: list[int]) -> dict[int, str]:
+    """Write places for a reader: source and line."""
+    if not firsts:
+        return {}
+    wanted = pl.Series(firsts, dtype=pl.Int64).implode()
+    written = pl.format("{}:{}", "source", "line").alias("written")
+    found = rows.filter(PLACE.is_in(wanted)).select(PLACE.alias("place"), written)
+    return dict(found.collect(engine="streaming").iter_rows())
+
+
+def repeated_ids(rows: pl.LazyFrame) -> tuple[int, int | None]:
     """Count the responses that share an id with a different response."""
     named = rows.filter(pl.col("response_id").is_not_null())
-    groups = named.group_by("response_id").agg(
-        *COUNT_AND_PLACE, pl.col("response_hash").n_unique().alias("distinct")
-    )
-    return summed(
-        *REPEATED_ID,
-        groups.filter(pl.col("distinct") > 1),
-    )
-
-
-def equal_without_id(rows: pl.LazyFrame) -> Finding:
-    """Count the responses without id that are equal to another one."""
     groups = (
-        rows.filter(pl.col("response_id").is_null())
+        only_repeated(named, pl.col("response_id").hash())
+        .group_by("response_id")
+        .agg(*COUNT_AND_PLACE, pl.col("response_hash").n_unique().alias("distinct"))
+    )
+    return summed(groups.filter(pl.col("distinct") > 1))
+
+
+def equal_without_id(rows: pl.LazyFrame) -> tuple[int, int | None]:
+    """Count the responses without id that are equal to another one."""
+    nameless = rows.filter(pl.col("response_id").is_null())
+    groups = (
+        only_repeated(nameless, pl.col("response_hash"))
         .group_by("response_hash")
         .agg(*COUNT_AND_PLACE)
     )
-    return summed(
-        *EQUAL_WITHOUT_ID,
-        groups.filter(pl.col("count") > 1),
-    )
+    return summed(groups.filter(pl.col("count") > 1))
 
 
-def summed(code: str, words: str, groups: pl.LazyFrame) -> Finding:
-    """Make one finding of groups of responses."""
-    total = (
-        groups.sort("log_id", "line")
-        .select(pl.col("count").sum(), pl.col("first").first())
-        .collect()
-    )
-    return Finding(code, words, total["count"].item(), total["first"].item())
+def only_repeated(rows: pl.LazyFrame, key: pl.Expr) -> pl.LazyFrame:
+    """Leave out the rows whose key stands once: eight bytes each tell them."""
+    keys = rows.select(key.alias("key")).collect(engine="streaming")["key"].sort()
+    repeated = keys.filter(keys == keys.shift(1)).unique()
+    return rows.filter(key.is_in(repeated.implode()))
+
+
+def summed(groups: pl.LazyFrame) -> tuple[int, int | None]:
+    """Return how many responses are in groups, and the place of the first."""
+    total = groups.select(pl.col("count").sum(), pl.col("first").min())
+    return total.collect(engine="streaming").row(0)

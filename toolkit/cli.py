@@ -35,12 +35,14 @@ from toolkit.arguments import (
     parse_limit,
     within,
 )
+from toolkit.costing import cost, explain
 from toolkit.errors import (
     BusyError,
     DamageWarning,
     MissingColumnsError,
     MissingPackageError,
     OptionError,
+    PriceFileError,
     ToolkitError,
     UnsuitableColumnError,
     clean,
@@ -74,12 +76,12 @@ LOG is a file, a directory, a glob or -, DIR an export; also s3://bucket/key.
 
 Look
   tokens LOG|DIR    sum tokens by period and model (metric NAME LOG|DIR: any)
+  cost, explain     what responses cost; from such a sum down to its lines
   check LOG|DIR     account for every line: ledger, rejects, findings
   rejects LOG|DIR   write the refused lines as a log, to be mended
 Keep
   export LOG        write Parquet, by date; run again, it adds what is new
-  verify DIR        read an export again, and hold it against its state
-  compact DIR       merge the small parts of closed days
+  verify, compact   hold an export against its state; merge its small parts
 Tell
   plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF; plot overview: one page
 Help
@@ -141,6 +143,10 @@ def start(
 
 app.command()(metric)
 app.command()(tokens)
+
+
+app.command()(cost)
+app.command()(explain)
 
 
 @app.command()
@@ -253,11 +259,16 @@ def export(
     if not quiet:
         words(
             f"{plural(totals['responses'], 'new response')}, "
-            f"{totals['rejected']:,} rejected, "
+            f"{totals['rejected']:,} rejected, {provider_errors(totals['errors'])}"
             f"{len(done.added):,} of {plural(done.found, 'log')}, "
             f"{time.monotonic() - started:.1f} s"
         )
     hold_limit(limit, totals, max_rejects)
+
+
+def provider_errors(count: int) -> str:
+    """Say how many lines are a provider's failure, if there are any."""
+    return f"{plural(count, 'provider error')}, " if count else ""
 
 
 @app.command()
@@ -407,6 +418,7 @@ def exit_code(error: ToolkitError) -> int:
         OptionError,
         MissingColumnsError,
         MissingPackageError,
+        PriceFileError,
         UnsuitableColumnError,
     )
     return USAGE if isinstance(error, wrong_usage) else FAILURE

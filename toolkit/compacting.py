@@ -14,7 +14,7 @@ import pyarrow as pa
 from toolkit import stores
 from toolkit.errors import DamagedExportError
 from toolkit.exchanging import exchange
-from toolkit.parts import HELD_BYTES, PartWriter, opened_part
+from toolkit.parts import HELD_BYTES, new_part, opened_part
 from toolkit.schema import REJECTS, choices_table
 from toolkit.state import (
     CHOICES_DIR,
@@ -155,7 +155,6 @@ def replace_parts(target: Prefix, found: Sequence[Folder]) -> Compacted:
     for number, folder in enumerate(found):
         made.append(folder.path / f"{generation}-{number}-{target.run}.parquet")
         staged = target.staging / made[-1]
-        staged.parent.mkdir(parents=True, exist_ok=True)
         write_merged(folder.small, staged, folder)
     merged = [part for folder in found for part in folder.small]
     state = replace(
@@ -205,8 +204,7 @@ def next_name(parts: Sequence[str]) -> str:
 
 def write_merged(parts: Sequence[str], to: Path, folder: Folder) -> int:
     """Write the rows of parts as one part, and return their number."""
-    handle = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, folder.mode)
-    writer = PartWriter(handle, folder.schema)
+    writer = new_part(to, folder.schema, mode=folder.mode)
     held: list[pa.RecordBatch] = []
     rows = 0
 

@@ -21,6 +21,7 @@
     ├── UnsuitableColumnError          (ValueError) a column that cannot serve
     ├── OptionError                    (ValueError) a wrong period, zone, date, path
     ├── PriceFileError                 (ValueError) prices that cannot be meant
+    ├── InvoiceError                   (ValueError) an invoice that cannot be read
     ├── TotalOverflowError             (OverflowError) a sum that 64 bits cannot hold
     ├── ExportError                    an export cannot be made or read
     │   ├── NotEmptyError              (FileExistsError) the target holds something
@@ -94,6 +95,24 @@ class ToolkitError(Exception):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(clean(sentence))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Say how another process makes it again: the same sentence and facts."""
+        facts = dict(vars(self))
+        if isinstance(self, OSError):
+            facts["errno"] = self.errno
+        return made_again, (type(self), self.args, facts)
+
+
+def made_again(
+    kind: type[ToolkitError], args: tuple[object, ...], facts: Mapping[str, object]
+) -> ToolkitError:
+    """Make an error of its facts, whatever its class makes it of."""
+    error = kind.__new__(kind)
+    error.args = args
+    for name, value in facts.items():
+        setattr(error, name, value)
+    return error
 
 
 class SourceError(ToolkitError):
@@ -312,6 +331,15 @@ class PriceFileError(ToolkitError, ValueError):
     def __init__(self, source: str, fault: str) -> None:
         super().__init__(f"{source}: {fault}")
         self.source = source
+        self.fault = fault
+
+
+class InvoiceError(ToolkitError, ValueError):
+    """An invoice that cannot be read, or lacks what is needed."""
+
+    def __init__(self, place: str, fault: str) -> None:
+        super().__init__(f"{place}: {fault}")
+        self.place = place
         self.fault = fault
 
 

@@ -23,6 +23,7 @@ from toolkit.targets import opened_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Executor
 
     import polars as pl
 
@@ -65,6 +66,7 @@ def export(
     wait: float = 0,
     on_damage: OnDamage = "raise",
     threads: int | None = None,
+    executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Exported:
     """Write logs as Parquet, partitioned by the UTC date of `created`.
@@ -94,6 +96,10 @@ def export(
         Seconds to wait for another process that is writing there.
     on_damage, threads, progress
         As in `toolkit.load`.
+    executor
+        Any `concurrent.futures.Executor`, also one of a cluster: its workers read the
+        logs and write the parts, each with one thread, and this process commits them.
+        They must reach logs and target under the same names. The result is the same.
 
     Returns
     -------
@@ -169,13 +175,15 @@ def export(
 
     reading = opened()
     if is_file_name(os.fspath(to)):
+        if executor is not None:
+            raise OptionError("executor", executor, wanted="a directory to export to")
         return export_file(reading, os.fspath(to), wanted, wait)
     with opened_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:
         if target.state is not None and not rewrite:
             check_options(target.state, options)
         if wait:  # other logs may have come meanwhile
             reading = opened()
-        increment = Increment(reading, target, wanted, anew=rewrite)
+        increment = Increment(reading, target, wanted, anew=rewrite, executor=executor)
         increment.write(options)
     increment.warn()
     return Exported(

@@ -4,46 +4,52 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-import pyarrow as pa
 
 from toolkit.accounting import Account, some_of
 from toolkit.blocks import Decoded
 from toolkit.decoding import make_seen
 from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
-from toolkit.parts import Parts, days_of, within
-from toolkit.resuming import LogMovedError, blocks_behind
-from toolkit.scanning import DUPLICATE_KEY, scan_parts
-from toolkit.schema import CHOICES
-from toolkit.state import CHOICES_DIR, State, parts_of
+from toolkit.parts import Parts, days_of
+from toolkit.scanning import DUPLICATE_KEY
+from toolkit.spreading import Crew
+from toolkit.state import CHOICES_DIR, State, part_name, parts_of
 from toolkit.tracking import Tracker
+from toolkit.working import KEYS, Order, Work, keys_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import Executor
 
-    from toolkit.blocks import Block
     from toolkit.expressions import Span
     from toolkit.loading import Reading
+    from toolkit.marks import Sight
     from toolkit.state import Known
     from toolkit.targets import Target
-
-# What finds a repeat; a committed response counts once, by whatever row.
-KEYS = ("choice_position", *DUPLICATE_KEY)
+    from toolkit.working import Report, Staged
 
 
 class Increment:
     """Reads what is new in logs into parts, and commits them."""
 
     def __init__(
-        self, reading: Reading, target: Target, span: Span, *, anew: bool
+        self,
+        reading: Reading,
+        target: Target,
+        span: Span,
+        *,
+        anew: bool,
+        executor: Executor | None = None,
     ) -> None:
         self.reading = reading
         self.span = span
         self.target = target
         self.anew = anew
+        self.executor = executor
         self.before = None if anew else target.state
         known = self.before.logs if self.before else ()
         self.tracker = Tracker(reading.logs, known, reading.on_damage)
@@ -51,13 +57,14 @@ class Increment:
         self.account = Account({log.log_id: log.source for log in self.unread})
         self.moved: set[int] = set()  # logs that had another place when they were read
         self.cut: set[int] = set()  # logs whose last line was rejected as truncated
+        self.sights: dict[int, Sight] = {}
         self.replaced: list[str] = []
         self.missing: list[str] = []
 
     def write(self, options: Mapping[str, object]) -> None:
         """Write the parts, and commit them if there is anything to be kept."""
         generation = self.target.generation + 1
-        made = self.write_parts(generation) if self.unread else []
+        made = self.write_parts(generation, options) if self.unread else []
         known = self.known_now()
         self.note_losses(known)
         logs = [known[log_id] for log_id in sorted(known)]
@@ -67,45 +74,57 @@ class Increment:
         if self.before is None or made or logs != self.before.logs:
             self.target.commit(made, self.state, anew=self.anew)
 
-    def write_parts(self, generation: int) -> list[Path]:
+    def write_parts(self, generation: int, options: Mapping[str, object]) -> list[Path]:
         """Read what is unread into parts below staging."""
+        staging = self.target.stage()
+        if self.executor is not None:
+            order = Order(self.target.workspace(), options, self.reading.on_damage)
+            return self.adopt_parts(Crew(self.executor, order), generation)
+        stretches = [log.stretch for log in self.unread]
+        repeats = None
+        if self.reading.duplicates == "drop":
+            repeats = Repeats(self.target.where, self.before)
         with Parts(
-            self.target.stage(),
+            staging,
             generation=generation,
             run=self.target.run,
             table=self.reading.plan.table,
         ) as parts:
-            for decoded in self.account.noting(self.decoded()):
-                parts.add(decoded.choices, decoded.rejects)
-            parts.finish()
+            work = Work(self.reading, stretches, self.span, repeats)
+            self.take(work.write(parts))
         return parts.made
 
-    def decoded(self) -> Iterator[Decoded]:
-        """Yield what is new, without what repeats a response of this or another run."""
-        repeats = Repeats(self.target.where, self.before)
-        for decoded in within(self.reading.decode(self.blocks()), self.span):
-            codes = decoded.rejects.column("code")
-            if len(codes) and codes[-1].as_py() == "truncated":
-                self.cut.add(decoded.log_id)
-            if self.reading.duplicates == "keep":
-                yield decoded
-            else:
-                yield repeats.without_repeats(decoded)
+    def adopt_parts(self, crew: Crew, generation: int) -> list[Path]:
+        """Have workers read what is unread, and take the parts that they made."""
+        shares: list[Sequence[Staged]] = []
+        for report in crew.reports([log.stretch for log in self.unread]):
+            self.take(report)
+            shares.append(report.parts)
+            if self.reading.progress is not None:
+                self.reading.progress(report.read)
+        if self.reading.duplicates == "drop":
+            shares = [*crew.without_repeats(shares, self.committed_parts, self.account)]
+        made = []
+        for number, part in enumerate(chain.from_iterable(shares)):
+            name = part_name(generation, number, self.target.run)
+            made.append(Path(part.directory) / name)
+            self.target.adopt(part.name, made[-1])
+        return made
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield what is unread of log after log."""
-        for log in self.unread:
-            try:
-                yield from blocks_behind(
-                    log.mark,
-                    log.source,
-                    log.log_id,
-                    log.witness,
-                    max_line_bytes=self.reading.plan.max_line_bytes,
-                    on_damage=self.reading.on_damage,
-                )
-            except LogMovedError:  # the next run finds it where it is then
-                self.moved.add(log.log_id)
+    def committed_parts(self, directory: str) -> list[str]:
+        """Return the parts that are committed in a directory of the export."""
+        if self.before is None:
+            return []
+        return parts_of(self.target.where, directory, self.before)
+
+    def take(self, report: Report) -> None:
+        """Note what became of logs."""
+        self.account.add_up(report.account)
+        self.moved |= report.moved
+        self.cut |= report.cut
+        for log_id, sight in report.sights.items():
+            first = self.sights.get(log_id)
+            self.sights[log_id] = sight.behind(first) if first else sight
 
     def added(self) -> pl.DataFrame:
         """Return the ledger of this run alone."""
@@ -117,9 +136,11 @@ class Increment:
         counts = {row["log_id"]: row for row in self.added().to_dicts()}
         for log in self.unread:
             if log.log_id not in self.moved:
-                is_cut = log.log_id in self.cut
                 known[log.log_id] = log.known_now(
-                    counts[log.log_id], is_cut=is_cut, now=self.tracker.now
+                    counts[log.log_id],
+                    self.sights[log.log_id],
+                    is_cut=log.log_id in self.cut,
+                    now=self.tracker.now,
                 )
         return known
 
@@ -172,14 +193,11 @@ class Repeats:
         parts = parts_of(self.directory, f"{CHOICES_DIR}/date={day}", committed)
         if not parts:
             return
-        schema = pa.schema([CHOICES[name].arrow for name in KEYS])
         keys = (
-            scan_parts(parts, pl.Schema(schema))
-            .select(DUPLICATE_KEY)
-            .filter(pl.col("response_id").is_not_null())
+            keys_of(parts)
             .unique()
             .select(pl.lit(0, pl.Int32).alias("choice_position"), *DUPLICATE_KEY)
             .collect()
         )
-        for batch in keys.to_arrow().cast(schema).to_batches():
+        for batch in keys.to_arrow().cast(KEYS).to_batches():
             self.seen.without_repeats(Decoded(0, "", batch, batch, 0, 0, 0, 0))

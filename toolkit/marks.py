@@ -36,16 +36,43 @@ class Mark(NamedTuple):
         return min(TAIL_BYTES, self.offset)
 
 
+class Sight(NamedTuple):
+    """What was seen of a log: its two places that may be marked, by what they hold.
+
+    A place is the end of what has passed, or that of the last whole line in it.
+    """
+
+    size: int
+    head: str
+    tail: str
+    line_end: int
+    head_of_lines: str
+    tail_of_lines: str
+
+    def mark(self, offset: int, line: int) -> Mark:
+        """Mark a place."""
+        if offset == self.size:
+            return Mark(offset, line, self.head, self.tail)
+        if offset == self.line_end:
+            return Mark(offset, line, self.head_of_lines, self.tail_of_lines)
+        message = f"{offset} is neither the end nor that of a line"
+        raise ValueError(message)
+
+    def behind(self, first: Sight) -> Sight:
+        """Return the same of a log that was seen in two stretches or more.
+
+        Each is longer than what is hashed: head and tails are of one stretch alone.
+        """
+        return self._replace(head=first.head, head_of_lines=first.head)
+
+
 def digest(data: bytes) -> str:
     """Return the hash of bytes."""
     return xxhash.xxh3_128_hexdigest(data)
 
 
 class Witness:
-    """Looks at the bytes of a log as they pass, and can then mark a place in it.
-
-    A place is the end of what has passed, or that of the last whole line in it.
-    """
+    """Looks at the bytes of a log as they pass, and can then say what it saw."""
 
     def __init__(self) -> None:
         self.size = self.line_end = 0
@@ -72,13 +99,16 @@ class Witness:
         self.head, self.last, self.last_of_line = head, last, last
         self.size = self.line_end = size
 
-    def mark(self, offset: int, line: int) -> Mark:
-        """Mark a place."""
-        if offset not in {self.size, self.line_end}:
-            message = f"{offset} is neither the end nor that of a line"
-            raise ValueError(message)
-        last = self.last if offset == self.size else self.last_of_line
-        return Mark(offset, line, digest(self.head[:offset]), digest(last))
+    def sight(self) -> Sight:
+        """Say what was seen so far."""
+        return Sight(
+            self.size,
+            digest(self.head),
+            digest(self.last),
+            self.line_end,
+            digest(self.head[: self.line_end]),
+            digest(self.last_of_line),
+        )
 
 
 def tail(before: bytes, data: bytes) -> bytes:

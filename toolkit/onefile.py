@@ -13,6 +13,7 @@ import polars as pl
 from toolkit import stores
 from toolkit.gathering import gathered
 from toolkit.parts import PartWriter
+from toolkit.scanning import SUFFIX
 from toolkit.state import saying_what_failed, sync_directory
 from toolkit.targets import take_lock
 from toolkit.validation import validate
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from toolkit.blocks import Decoded
     from toolkit.schema import Table
-
-SUFFIX = ".parquet"
 
 
 def is_file_name(to: str) -> bool:

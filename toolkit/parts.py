@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, timedelta
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 from toolkit import stores
 from toolkit.gathering import Waiting
 from toolkit.schema import REJECTS
-from toolkit.state import CHOICES_DIR, REJECTS_DIR
+from toolkit.state import CHOICES_DIR, REJECTS_DIR, part_name
 from toolkit.validation import validate
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ HELD_BYTES = 128 * 1024 * 1024
 # Files that are open at once; a log may reach over more days than that.
 OPEN_PARTS = 128
 ZSTD_LEVEL = 1
+# The row groups of a date go into so many parts by turns: they are written at a time.
+LANES = 2
+# Values that do not come again: to look for them in a dictionary is in vain.
+UNIQUE = {
+    *("line", "offset", "response_hash", "response_id", "raw"),
+    *("content", "reasoning_content", "refusal"),
+    *("tool_calls.list.element.id", "tool_calls.list.element.arguments"),
+}
 MICROSECONDS_A_DAY = 86_400 * 10**6
 EPOCH = date(1970, 1, 1)
 
@@ -43,7 +52,13 @@ class Parts:
     """Gathers rows, passes them through the gate, and writes them by date."""
 
     def __init__(
-        self, staging: Path, *, generation: int, run: str | None, table: Table
+        self,
+        staging: Path,
+        *,
+        generation: int,
+        run: str | None,
+        table: Table,
+        threads: int | None = None,
     ) -> None:
         self.staging = staging
         self.generation = generation
@@ -52,12 +67,17 @@ class Parts:
         self.choices = Waiting(table.arrow)
         self.rejects = Waiting(REJECTS.arrow)
         self.by_date: dict[str, list[pa.Table]] = {}
-        self.writers: dict[str, PartWriter] = {}
+        self.writers: dict[tuple[str, int], PartWriter] = {}  # by date and lane
+        self.row_groups: Counter[str] = Counter()  # of each date so far
+        self.lanes = 1 if threads == 1 else LANES
         self.rejects_writer: PartWriter | None = None
         self.made: list[Path] = []
-        # Row groups are written side by side, and while the next ones are decoded.
-        self.writing = ThreadPoolExecutor(thread_name_prefix="toolkit-write")
-        self.written: list[Future[None]] = []
+        # Row groups are written side by side, and while the next ones are decoded; not
+        # so where one thread is all there is.
+        self.writing = None
+        if threads != 1:
+            self.writing = ThreadPoolExecutor(thread_name_prefix="toolkit-write")
+        self.written: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -65,7 +85,8 @@ class Parts:
 
     def __exit__(self, *_error: object) -> None:
         """Let go of the files that a fault has left open."""
-        self.writing.shutdown(cancel_futures=True)
+        if self.writing is not None:
+            self.writing.shutdown(cancel_futures=True)
         for writer in (*self.writers.values(), self.rejects_writer):
             if writer is not None:
                 writer.abandon()
@@ -92,27 +113,34 @@ class Parts:
 
     def write_dates(self, days: Iterable[str]) -> None:
         """Write what is held of some dates as row groups, once the last ones are."""
-        self.wait()
+        self.wait(until=self.lanes - 1)
         for day in days:
             tables, writer = self.by_date.pop(day), self.writer(day)
-            self.written.append(self.writing.submit(write_in_order, writer, tables))
+            if self.writing is None:
+                write_in_order(writer, tables)
+                continue
+            if writer.busy is not None:
+                writer.busy.result()
+            writer.busy = self.writing.submit(write_in_order, writer, tables)
+            self.written.append(writer.busy)
 
-    def wait(self) -> None:
-        """Wait until all that was held is written, and raise what came of it."""
-        written, self.written = self.written, []
-        for row_group in written:
-            row_group.result()
+    def wait(self, until: int = 0) -> None:
+        """Wait until few row groups are at work, and raise what came of the rest."""
+        while len(self.written) > until:
+            self.written.popleft().result()
 
     def writer(self, day: str) -> PartWriter:
-        """Return the open part of a date; the one unused for longest makes room."""
-        writer = self.writers.pop(day, None)
+        """Return an open part of a date; the one unused for longest makes room."""
+        lane = day, self.row_groups[day] % self.lanes
+        self.row_groups[day] += 1
+        writer = self.writers.pop(lane, None)
         if writer is None:
             if len(self.writers) >= OPEN_PARTS:
                 self.wait()
                 self.close_part(next(iter(self.writers)))
             path = Path(CHOICES_DIR) / f"date={day}" / self.part_name()
             writer = self.open_part(path, self.table.arrow, mode=0o666)
-        self.writers[day] = writer
+        self.writers[lane] = writer
         return writer
 
     def write_rejects(self, rows: pa.Table) -> None:
@@ -125,20 +153,17 @@ class Parts:
 
     def part_name(self) -> str:
         """Name a part: no two of an export have the same name."""
-        run = f"-{self.run}" if self.run else ""
-        return f"{self.generation}-{len(self.made)}{run}.parquet"
+        return part_name(self.generation, len(self.made), self.run)
 
     def open_part(self, path: Path, schema: pa.Schema, *, mode: int) -> PartWriter:
         """Create a part below staging."""
-        staged = self.staging / path
-        staged.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        writer = new_part(self.staging / path, schema, mode=mode)
         self.made.append(path)
-        return PartWriter(handle, schema)
+        return writer
 
-    def close_part(self, day: str) -> None:
-        """Finish the open part of a date."""
-        self.writers.pop(day).close()
+    def close_part(self, lane: tuple[str, int]) -> None:
+        """Finish an open part of a date."""
+        self.writers.pop(lane).close()
 
     def finish(self) -> None:
         """Write all that waits and finish every part."""
@@ -148,8 +173,8 @@ class Parts:
         if len(rows := self.rejects.take()):
             self.write_rejects(rows)
         self.wait()
-        for day in list(self.writers):
-            self.close_part(day)
+        for lane in list(self.writers):
+            self.close_part(lane)
         if self.rejects_writer is not None:
             self.rejects_writer.close()
             self.rejects_writer = None
@@ -160,11 +185,13 @@ class PartWriter:
 
     def __init__(self, handle: int, schema: pa.Schema) -> None:
         self.file = os.fdopen(handle, "wb")
+        self.busy: Future[None] | None = None  # a row group that is being written
         self.parquet = pq.ParquetWriter(
             self.file,
             schema,
             compression="zstd",
             compression_level=ZSTD_LEVEL,
+            use_dictionary=[name for name in leaves(schema) if name not in UNIQUE],
             write_page_checksum=True,
         )
 
@@ -201,6 +228,23 @@ def opened_part(part: str) -> Iterator[pq.ParquetFile]:
         yield opened.enter_context(
             pq.ParquetFile(data, page_checksum_verification=True)
         )
+
+
+def new_part(path: Path, schema: pa.Schema, *, mode: int = 0o666) -> PartWriter:
+    """Create a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    return PartWriter(handle, schema)
+
+
+def leaves(schema: pa.Schema) -> Iterator[str]:
+    """Yield the columns of Parquet that a schema becomes."""
+    for field in schema:
+        if pa.types.is_list(field.type):
+            inner = field.type.value_type
+            yield from (f"{field.name}.list.element.{part.name}" for part in inner)
+        else:
+            yield field.name
 
 
 def write_in_order(writer: PartWriter, tables: Sequence[pa.Table]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,7 @@ from toolkit.state import (
     PART_NAME,
     README,
     README_FILE,
+    STAGING_DIR,
     STATE_FILE,
     below,
     generation_of,
@@ -38,6 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from toolkit.state import State
+
+
+FASTER = "another run, which was faster"
+# What a worker has put, below the staging of its run.
+STAGED_NAME = re.compile(r"(?P<generation>[0-9]{1,18})-(?P<run>[0-9a-f]{8})/")
 
 
 @contextmanager
@@ -67,6 +74,8 @@ class Prefix:
         self.staging = staging
         self.run: str | None = uuid4().hex[:8]
         self.put: list[str] = []
+        self.has_workers = False
+        self.adopted: dict[Path, str] = {}  # parts that workers have put
         self.state: State | None = None
         self.tag: str | None = None  # of the state.json that is to be replaced
         path = below(uri, STATE_FILE)
@@ -84,20 +93,31 @@ class Prefix:
         """Return the directory in which parts are written."""
         return self.staging
 
+    def workspace(self) -> str:
+        """Return a prefix for workers; it goes with the parts of its generation."""
+        self.has_workers = True
+        return f"{self.below_staging()}/{self.generation + 1}-{self.run}"
+
+    def below_staging(self) -> str:
+        """Return the prefix of what workers have put."""
+        return below(self.uri, STAGING_DIR)
+
+    def adopt(self, staged: str, path: Path) -> None:
+        """Note a part of a worker; it is copied within the store when it is due."""
+        self.adopted[path] = staged
+
     def commit(self, made: Sequence[Path], state: State, *, anew: bool) -> None:
         """Put the parts, then state.json if no other run has put one."""
         if self.state is not None:
             self.sweep(self.state)
         for path in made:
-            self.put.append(below(self.uri, path.as_posix()))
-            stores.put_file(self.put[-1], self.staging / path)
+            self.put_part(path)
         try:
             data = state_text(state).encode()
             stores.put_bytes(below(self.uri, STATE_FILE), data, replaces=self.tag)
         except PreconditionError:
             if not self.has_committed():
-                faster = "another run, which was faster"
-                raise BusyError(self.uri, holder=faster) from None
+                raise BusyError(self.uri, holder=FASTER) from None
         except OSError as error:
             if not self.has_committed():
                 if error.errno == errno.EIO:
@@ -114,6 +134,17 @@ class Prefix:
         with suppress(OSError):
             if self.tag is None or anew or made:
                 self.sweep(state)
+
+    def put_part(self, path: Path) -> None:
+        """Put a part under its name."""
+        self.put.append(below(self.uri, path.as_posix()))
+        if path not in self.adopted:
+            stores.put_file(self.put[-1], self.staging / path)
+            return
+        try:
+            stores.copy_object(self.adopted[path], self.put[-1])
+        except FileNotFoundError:  # another run has swept it, behind its commit
+            raise BusyError(self.uri, holder=FASTER) from None
 
     def has_committed(self) -> bool:
         """Ask whose state.json stands: the answer to a put may have been lost."""
@@ -141,12 +172,26 @@ class Prefix:
                 and PART_NAME.fullmatch(PurePosixPath(path).name)
                 and generation_of(path) <= state.generation
             )
+        self.sweep_staging(state.generation)
+
+    def sweep_staging(self, generation: int, run: str = "") -> None:
+        """Delete what workers of runs up to a generation have put."""
+        staging = f"{self.below_staging()}/"
+        stores.delete_objects(
+            stored.uri
+            for stored in stores.list_objects(staging)
+            if (name := STAGED_NAME.match(stored.uri.removeprefix(staging)))
+            and int(name["generation"]) <= generation
+            and run in {"", name["run"]}
+        )
 
     def withdraw(self) -> None:
         """Delete what this run has put, and nothing else."""
         put, self.put = self.put, []
         with suppress(OSError):
             stores.delete_objects(put)
+            if self.has_workers:
+                self.sweep_staging(self.generation + 1, self.run or "")
 
 
 def refuse_what_is_there(uri: str) -> None:
@@ -155,6 +200,8 @@ def refuse_what_is_there(uri: str) -> None:
         if stored.uri.endswith("/"):
             continue  # what a console makes of a new folder
         first, _, rest = stored.uri.removeprefix(f"{uri}/").partition("/")
+        if first == STAGING_DIR and STAGED_NAME.match(rest):
+            continue
         part = PART_NAME.fullmatch(PurePosixPath(rest).name)
         if first not in KINDS or part is None or part["run"] is None:
             raise NotEmptyError(uri)

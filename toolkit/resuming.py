@@ -3,81 +3,140 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from itertools import chain
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from toolkit import sources
 from toolkit.compression import READ_BYTES, Feed, chunks, codec_of
-from toolkit.errors import LogChangedError
+from toolkit.errors import LogChangedError, PreconditionError
 from toolkit.marks import HEAD_BYTES, Mark, Witness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from toolkit.blocks import Block, OnDamage, Source
+
+
+class Stretch(NamedTuple):
+    """Lines of a log, from a place on: up to another place, or all there are."""
+
+    log_id: int
+    source: Source
+    mark: Mark | None = None  # behind which it begins, if not at the beginning
+    offset: int = 0
+    line: int = 1
+    end: int | None = None  # the offset and the line behind it, if it is not the last
+    end_line: int | None = None
+    is_first: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether it is all that is unread of its log."""
+        return self.is_first and self.end is None
+
+
+def unread_stretch(log_id: int, source: Source, mark: Mark | None) -> Stretch:
+    """Return all that stands behind a mark."""
+    place = (mark.offset, mark.line) if mark else (0, 1)
+    return Stretch(log_id, source, mark, *place)
 
 
 class LogMovedError(Exception):
     """A log that is another one than it was when it was found; nothing was read."""
 
 
-def blocks_behind(
-    mark: Mark | None,
-    source: Source,
-    log_id: int,
-    witness: Witness,
-    *,
-    max_line_bytes: int,
-    on_damage: OnDamage,
+def blocks_of(
+    stretch: Stretch, witness: Witness, *, max_line_bytes: int, on_damage: OnDamage
 ) -> Iterator[Block]:
-    """Yield a log from a mark on, as `toolkit.sources.blocks`; a witness looks on.
+    """Yield a stretch of a log, as `toolkit.sources.blocks`; a witness looks on.
 
     Raises
     ------
     LogMovedError
         Before the first block, if the log was moved away or rewritten since it was
-        found.
+        found; where it was cut into stretches it is a `LogChangedError`.
     LogChangedError
         At the end, if it was cut or rewritten while it was read.
     """
-    framer = sources.Framer(log_id, source.name, max_line_bytes, sources.BLOCK_BYTES)
-    if mark is not None:
-        framer.line, framer.offset = mark.line, mark.offset
-    stream = read_on(mark, source, framer, witness, verify_first=on_damage == "collect")
-    yield from sources.framed(framer, stream, on_damage)
+    name = stretch.source.name
+    framer = sources.Framer(stretch.log_id, name, max_line_bytes, sources.BLOCK_BYTES)
+    framer.line, framer.offset = stretch.line, stretch.offset
+    verify_first = on_damage == "collect"
+    stream = read_on(stretch, framer, witness, verify_first=verify_first)
+    try:
+        yield from sources.framed(framer, stream, on_damage)
+    except (LogMovedError, PreconditionError):
+        if stretch.is_whole:
+            raise
+        raise LogChangedError(name) from None
+    if stretch.end is not None and framer.line != stretch.end_line:
+        raise LogChangedError(name)
 
 
 def read_on(
-    mark: Mark | None,
-    source: Source,
-    framer: sources.Framer,
-    witness: Witness,
-    *,
-    verify_first: bool,
+    stretch: Stretch, framer: sources.Framer, witness: Witness, *, verify_first: bool
 ) -> Iterator[bytes]:
-    """Yield the bytes of a log behind a mark.
+    """Yield the bytes of a stretch of a log.
 
     What was read of a plain file may not be other bytes at the end: it may have been
     cut and written anew meanwhile. One that is shorter by then was read before it was
     cut.
     """
-    with sources.opened(source) as file:
+    mark, source = stretch.mark, stretch.source
+    with opened_at(stretch) as file:
         if is_moved(source, file):
             raise LogMovedError
         feed = Feed(file, source.name)
-        is_plain = codec_of(feed) is None
+        is_plain = not stretch.is_first or codec_of(feed) is None
         framer.growing = source.size is not None and is_plain
         framer.position = lambda: feed.position
-        rest = behind(mark, feed, witness, verify_first=verify_first)
+        if stretch.is_first:
+            rest = behind(mark, feed, witness, verify_first=verify_first)
+        else:
+            rest = behind_line_end(feed, stretch.offset, witness)
         if rest is None:
             raise LogMovedError
+        if stretch.end is not None:
+            rest = first_of(rest, stretch.end - witness.size)
         is_cut = mark is not None and not witness.last.endswith(b"\n")
         rest = witness.watching(rest)
         yield from without_line_end(rest, framer) if is_cut else rest
+        position = min(feed.position, (stretch.end or math.inf) - stretch.offset)
+        framer.position = lambda: int(position)  # what is read again does not count
         is_file = source.stamp is not None and file.seekable()
         if is_plain and is_file and is_rewritten(feed, witness):
             raise LogChangedError(source.name)
+        if stretch.end not in {None, witness.size}:
+            raise LogChangedError(source.name)
+
+
+def opened_at(stretch: Stretch) -> AbstractContextManager[BinaryIO]:
+    """Open a log; what is not its first stretch, at the end of the line before it."""
+    if stretch.is_whole:
+        return sources.opened(stretch.source)
+    start = 0 if stretch.is_first else stretch.offset - 1
+    return sources.opened(stretch.source, start, same=True)
+
+
+def behind_line_end(
+    feed: Feed, offset: int, witness: Witness
+) -> Iterator[bytes] | None:
+    """Return the bytes behind a line end that comes next; None if none comes."""
+    if feed.read(1) != b"\n":
+        return None
+    feed.position = 0
+    witness.recall(b"", b"", offset)
+    return iter(lambda: feed.read(READ_BYTES), b"")
+
+
+def first_of(stream: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Yield so many bytes of a stream, no more."""
+    while size and (data := next(stream, b"")):
+        yield data[:size]
+        size -= min(size, len(data))
 
 
 def is_moved(source: Source, file: BinaryIO) -> bool:
@@ -88,7 +147,7 @@ def is_moved(source: Source, file: BinaryIO) -> bool:
         status = os.fstat(file.fileno())
     except io.UnsupportedOperation:  # an object of a store
         return False
-    return (status.st_dev, status.st_ino) != source.stamp[:2]
+    return status.st_ino != source.stamp[1]  # a device is not called so everywhere
 
 
 def is_rewritten(feed: Feed, witness: Witness) -> bool:
@@ -123,8 +182,8 @@ def behind(
                 rest = chain([data[left:]], rest)
             left -= min(left, len(data))
         witness.recall(witness.head, witness.last, witness.size)
-    is_same = witness.size == mark.offset and witness.mark(*mark[:2]) == mark
-    return rest if is_same else None
+    is_same = witness.size == mark.offset
+    return rest if is_same and witness.sight().mark(*mark[:2]) == mark else None
 
 
 def read_at(feed: Feed, start: int, size: int) -> bytes:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import glob
 import os
+from functools import partial
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Unpack, cast
+from typing import TYPE_CHECKING, NamedTuple, Unpack, cast
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -25,7 +26,7 @@ from toolkit.expressions import span
 from toolkit.finding import is_export, matches_path, named_sources, objects_like
 from toolkit.gathering import GATE_ROWS, gathered
 from toolkit.loading import LogOptions, open_logs
-from toolkit.schema import LEDGER, choices_table
+from toolkit.schema import CHOICES, LEDGER, choices_table
 from toolkit.state import CHOICES_DIR, STATE_FILE, parts_of, read_state
 from toolkit.stores import is_uri, polars_options
 from toolkit.validation import validate
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from toolkit.loading import Reading
     from toolkit.state import State
 
+SUFFIX = ".parquet"
 # Two responses are one when both are equal: see `toolkit.duplicates`.
 DUPLICATE_KEY = ("response_hash", "response_id")
 DEFAULTS: LogOptions = {
@@ -69,14 +71,15 @@ def scan(
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> pl.LazyFrame:
-    """Read the choices of logs or of exports, lazily and in bounded memory.
+    """Read the choices of logs, exports or Parquet files, lazily, in bounded memory.
 
     Parameters
     ----------
     sources
         Logs as in `toolkit.load`, or one or several directories (also by a glob, also
         ``s3://...``) that `toolkit.export` has written. Of several exports the
-        responses that they have in common are shown once.
+        responses that they have in common are shown once. Also files that end in
+        ``.parquet`` and hold choices, such as `toolkit.export` writes into one file.
     since, until
         Range of `created`, until exclusive: a date, a datetime or its ISO text, in UTC
         unless it says otherwise. With either, undated responses are left out. Of an
@@ -99,7 +102,8 @@ def scan(
     Raises
     ------
     OptionError
-        If logs and exports are mixed, or an option of logs is given for an export.
+        If logs, exports and Parquet files are mixed, if an option of logs is given for
+        an export, or if a Parquet file holds no choices.
     SourceError
         If a log is missing; when collecting, if it is damaged.
     NotAnExportError
@@ -131,9 +135,10 @@ def scan(
         "on_damage": on_damage,
         "threads": threads,
     }
-    exports = exports_in(sources, **options)
-    if exports:
-        return scan_exports(exports, within)
+    if files := parquet_files(sources, **options):
+        return scan_shown([shown_file(name) for name in files], within)
+    if exports := exports_in(sources, **options):
+        return scan_shown([shown_export(name) for name in exports], within)
     reading = open_logs(sources, progress=progress, **options)
     return scan_logs(reading).filter(*within.conditions())
 
@@ -210,18 +215,44 @@ class LogScan:
 def exports_in(sources: Sources, **options: Unpack[LogOptions]) -> list[str]:
     """Return the exports that are named; none if logs are meant."""
     names = [match for name in named_sources(sources) for match in expanded(name)]
+    for name in names:
+        if is_parquet(name):
+            wanted = "logs or an export; one Parquet file has no ledger and no rejects"
+            raise OptionError("sources", name, wanted=wanted)
     exports = [name for name in names if is_export(name)]
-    if not exports:
-        return []
-    if len(exports) < len(names):
-        log = next(name for name in names if name not in exports)
-        wanted = f"logs or exports, not both ({exports[0]} is an export)"
-        raise OptionError("sources", log, wanted=wanted)
+    check_alone(names, exports, "an export", **options)
+    return list(dict.fromkeys(exports))
+
+
+def parquet_files(sources: Sources, **options: Unpack[LogOptions]) -> list[str]:
+    """Return the Parquet files that are named; none if logs or exports are meant."""
+    names = [match for name in named_sources(sources) for match in expanded(name)]
+    files = [name for name in names if is_parquet(name)]
+    check_alone(names, files, "a Parquet file", **options)
+    return list(dict.fromkeys(files))
+
+
+def is_parquet(name: str) -> bool:
+    """Say whether a name is that of one Parquet file."""
+    if not name.endswith(SUFFIX):
+        return False
+    return not is_export(name) if is_uri(name) else os.path.isfile(name)  # noqa: PTH113
+
+
+def check_alone(
+    names: Sequence[str], found: Sequence[str], kind: str, **options: Unpack[LogOptions]
+) -> None:
+    """Refuse exports or Parquet files among other names, or with options of logs."""
+    if not found:
+        return
+    other = next((name for name in names if name not in found), None)
+    if other is not None:
+        wanted = f"logs or exports, not both ({found[0]} is {kind})"
+        raise OptionError("sources", other, wanted=wanted)
     for name, value in options.items():
         if (value or None) != DEFAULTS.get(name):
-            wanted = "nothing: an export keeps the options it was made with"
+            wanted = f"nothing: {kind} keeps the options it was made with"
             raise OptionError(name, value, wanted=wanted)
-    return list(dict.fromkeys(exports))
 
 
 def expanded(name: str) -> list[str]:
@@ -242,22 +273,55 @@ def expanded(name: str) -> list[str]:
     return [name]
 
 
-def scan_exports(exports: Sequence[str], within: Span) -> pl.LazyFrame:
+class Shown(NamedTuple):
+    """An export, or a single file, that is to be shown."""
+
+    scan: Callable[[Span], pl.LazyFrame]
+    next_log_id: int
+    created_unit: object = None  # not known of a file
+
+
+def shown_export(directory: str) -> Shown:
+    """Read what an export says of itself."""
+    state = read_state(directory)
+    unit = state.options.get("created_unit")
+    return Shown(partial(scan_export, directory, state), state.next_log_id, unit)
+
+
+def shown_file(name: str) -> Shown:
+    """Look whether a Parquet file holds choices."""
+    try:
+        found = scan_parts([name]).collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DamagedExportError(name, fault="it is no Parquet") from error
+    for column, dtype in CHOICES.polars.items():
+        if found.get(column) != dtype:
+            wanted = f"a file of choices (it has no column {column!r} of type {dtype})"
+            raise OptionError("sources", name, wanted=wanted)
+    last = scan_parts([name]).select(pl.col("log_id").max()).collect().item()
+    return Shown(partial(scan_file, name), 0 if last is None else last + 1)
+
+
+def scan_file(name: str, within: Span) -> pl.LazyFrame:
+    """Read a Parquet file of choices."""
+    return scan_parts([name]).filter(*within.conditions())
+
+
+def scan_shown(shown: Sequence[Shown], within: Span) -> pl.LazyFrame:
     """Concatenate exports without the responses that they have in common."""
     frames: list[pl.LazyFrame] = []
     keys: list[pl.LazyFrame] = []
     logs = 0
-    states = [read_state(directory) for directory in exports]
     # Equal bytes have equal dates, unless their units were read differently.
-    units = {state.options.get("created_unit") for state in states}
+    units = {one.created_unit for one in shown}
     within_keys = within if len(units) == 1 else span(None, None)
-    for directory, state in zip(exports, states, strict=True):
-        frame = scan_export(directory, state, within)
+    for one in shown:
+        frame = one.scan(within)
         if logs:
             frame = frame.with_columns(
                 pl.col("log_id") + pl.lit(logs, LEDGER["log_id"].dtype)
             )
-        key = scan_export(directory, state, within_keys).select(DUPLICATE_KEY)
+        key = one.scan(within_keys).select(DUPLICATE_KEY)
         if keys:
             frame = frame.join(
                 pl.concat(keys).unique(),
@@ -267,7 +331,7 @@ def scan_exports(exports: Sequence[str], within: Span) -> pl.LazyFrame:
             )
         frames.append(frame)
         keys.append(key.filter(pl.col("response_id").is_not_null()))
-        logs += state.next_log_id
+        logs += one.next_log_id
     return pl.concat(frames, how="diagonal")
 
 
@@ -281,13 +345,18 @@ def scan_export(directory: str, state: State, within: Span) -> pl.LazyFrame:
     return frame.filter(*within.conditions())
 
 
-def scan_parts(parts: Sequence[str], schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
-    """Read parts of any version: a column that one lacks is null in its rows."""
+def scan_parts(
+    parts: Sequence[str], schema: Mapping[str, pl.DataType] | None = None
+) -> pl.LazyFrame:
+    """Read parts of any version: a column that one lacks is null in its rows.
+
+    Without a schema it is that of the first part.
+    """
     return pl.scan_parquet(
         list(parts),
         hive_partitioning=False,
         glob=False,
-        schema=dict(schema),
+        schema=None if schema is None else dict(schema),
         missing_columns="insert",
         extra_columns="ignore",
         storage_options=cast("dict[str, object]", polars_options(parts[0])),

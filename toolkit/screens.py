@@ -29,6 +29,7 @@ from rich.text import Text
 
 import toolkit
 from toolkit.errors import clean, plural
+from toolkit.money import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from toolkit.checking import Checked
+    from toolkit.explaining import Explained
     from toolkit.metrics import Shape
 
 
@@ -44,6 +46,18 @@ COUNTS = (
     "bytes", "lines", "blank", "responses", "duplicates", "outside", "errors",
     "rejected", "choices", "pending_bytes",
 )  # fmt: skip
+
+# Of the costs, what `cost` prints beside the money.
+SPENT = {
+    "responses": "responses",
+    "responses_unpriced": "unpriced",
+    "total_tokens": "tokens",
+}
+RATE_NAMES = (
+    "input", "cached", "cache_write", "input_audio", "output", "reasoning",
+    "output_audio",
+)  # fmt: skip
+MOST_LINES = 100
 
 # What no table may keep to itself.
 UNSEEN = {
@@ -63,13 +77,15 @@ def words(text: str) -> None:
 
 
 def to_json(data: object) -> str:
-    """Write JSON, in ASCII so that nothing steers the screen."""
-    return json.dumps(data, indent=1, default=json_value)
+    """Write JSON; times in ISO 8601, in ASCII so that nothing steers the screen.
 
+    Money is text, to the digit: no float holds it.
+    """
 
-def json_value(value: Any) -> str:  # noqa: ANN401 - of any type that JSON lacks
-    """Write money in full, and times in ISO 8601, as text."""
-    return str(value) if isinstance(value, Decimal) else str(value.isoformat())
+    def plain(value: Any) -> str:  # noqa: ANN401 - whatever JSON has no word for
+        return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
+
+    return json.dumps(data, indent=1, default=plain)
 
 
 def print_csv(frame: pl.DataFrame) -> None:
@@ -84,6 +100,8 @@ def safe_cell(cell: object) -> object:
     """Write a cell of CSV."""
     if isinstance(cell, datetime):
         return cell.isoformat()
+    if isinstance(cell, Decimal):
+        return f"{cell:f}"
     if isinstance(cell, str):
         cell = clean(cell)
         return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
@@ -128,6 +146,104 @@ def print_table(frame: pl.DataFrame, shape: Shape) -> None:
         words(f"not shown: {', '.join(layout.left_out)}; --csv has all columns")
     if frame.is_empty():
         words("no responses, or none in this range")
+
+
+def print_costs(costs: pl.DataFrame, series: list[str]) -> None:
+    """Print costs as a table with its sum; a lower bound is marked."""
+    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False, padding=0)
+    table.add_column("period", "all", no_wrap=True)
+    for name in series:
+        table.add_column(name, overflow="fold")
+    total = Decimal(costs["cost"].sum())
+    sums = [f"{costs[name].sum():,}" for name in SPENT]
+    for name, heading, footer in (
+        ("cost", "cost", bounded(total, int(costs["responses_unpriced"].sum()))),
+        *zip(SPENT, SPENT.values(), sums, strict=True),
+    ):
+        table.add_column(heading, footer, justify="right", no_wrap=name != "cost")
+    for row in costs.iter_rows(named=True):
+        period = period_words(row["period"], row["period_end"])
+        labels = ["not said" if row[name] is None else row[name] for name in series]
+        cells = [Text(clean(str(label))) for label in labels]
+        money = bounded(row["cost"], row["responses_unpriced"])
+        table.add_row(period, *cells, money, *[f"{row[name]:,}" for name in SPENT])
+    Console().print(table)
+    if costs.is_empty():
+        words("no responses, or none in this range")
+
+
+def bounded(cost: Decimal, unpriced: int) -> str:
+    """Write an amount; one that leaves out unpriced responses is a lower bound."""
+    if not unpriced:
+        return dollars(cost)
+    return f">= {dollars(cost, down=True)}" if cost else "unknown"
+
+
+def print_explained(explained: Explained) -> None:
+    """Print what a model cost on a day: the sum, its prices, its lines, the unseen."""
+    lines, day = explained.lines, explained.date or "undated"
+    console = Console()
+    console.print(Text(clean(f"{explained.model}, {day}: {explained.words}")))
+    kinds = [name for name in RATE_NAMES if explained.prices[name].count()]
+    rows = [
+        (
+            f"price {row['price']}",
+            f"{row['responses']:,}",
+            f"{dollars(row['cost'])} by {row['source']}: "
+            + ", ".join(
+                f"{name} {row[name].normalize():f}"
+                for name in kinds
+                if row[name] is not None
+            ),
+        )
+        for row in explained.prices.iter_rows(named=True)
+    ]
+    reported = lines.filter(cost_source="reported")
+    if reported.height:
+        cost = dollars(Decimal(reported["cost"].sum()))
+        rows.append(
+            ("reported", f"{reported.height:,}", f"{cost} as the provider said")
+        )
+    rows += [
+        (
+            "unpriced",
+            f"{row['responses']:,}",
+            f"{row['reason']}, {row['total_tokens']:,} tokens",
+        )
+        for row in explained.unseen.iter_rows(named=True)
+    ]
+    print_pairs("Responses", rows)
+    print_pairs(
+        f"Lines (the first {MOST_LINES:,})" if lines.height > MOST_LINES else "Lines",
+        [
+            (line_words(row), cost_words(row), row["place"])
+            for row in lines.head(MOST_LINES).iter_rows(named=True)
+        ],
+    )
+
+
+def line_words(row: dict[str, Any]) -> str:
+    """Write what bears on the price of a line."""
+    when = f"{row['created']:%H:%M:%S}" if row["created"] else "undated"
+    counts = (row["prompt_tokens"], row["completion_tokens"])
+    prompt, completion = ("?" if count is None else f"{count:,}" for count in counts)
+    cached = f" ({row['cached_tokens']:,} cached)" if row["cached_tokens"] else ""
+    return f"{when} {prompt}{cached} + {completion}"
+
+
+def cost_words(row: dict[str, Any]) -> str:
+    """Write what a line cost, or why that is not known."""
+    return row["reason"] if row["cost"] is None else dollars(row["cost"])
+
+
+def period_words(start: datetime | None, end: datetime | None) -> str:
+    """Write a period as short as it is clear."""
+    if start is None or end is None:
+        return "undated"
+    midnight = (start.hour, start.minute, start.second) == (0, 0, 0)
+    if midnight and (end.hour, end.minute, end.second) == (0, 0, 0):
+        return f"{start:%Y-%m-%d}"
+    return f"{start:%Y-%m-%d %H:%M}"
 
 
 def print_check(checked: Checked) -> None:

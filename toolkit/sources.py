@@ -27,8 +27,11 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[BinaryIO]:
-    """Open a log for reading, unbuffered; standard input stays open."""
+def opened(source: Source, start: int = 0, *, same: bool = False) -> Iterator[BinaryIO]:
+    """Open a log for reading, unbuffered; standard input stays open.
+
+    Of an object, `same` asks for the content that it had when it was found.
+    """
     if source.path == STDIN:
         if sys.stdin is None:
             closed = OSError(errno.EBADF, "standard input is closed")
@@ -37,9 +40,12 @@ def opened(source: Source) -> Iterator[BinaryIO]:
         return
     try:
         if stores.is_uri(source.path):
-            file = stores.open_object(source.path)
+            etag = str(source.stamp[0]) if source.stamp and same else None
+            file = stores.open_object(source.path, start, etag=etag)
         else:
             unbuffered = Path(source.path).open("rb", buffering=0)  # noqa: SIM115
+            if start:
+                unbuffered.seek(start)
             file = cast("BinaryIO", unbuffered)
     except OSError as error:
         raise UnreadableSourceError(source.name, cause=error) from error

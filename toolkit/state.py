@@ -69,6 +69,7 @@ class Known:
     stamp: tuple[int | str, ...] | None = None
     rested: bool = False
     mark: Mark | None = None  # nothing was read, nothing is known
+    torn: Mark | None = None  # then the end of a half line, if there was one
     cut: int = 0  # bytes behind the mark that were rejected as truncated
 
     @property
@@ -76,17 +77,26 @@ class Known:
         """The number of the log in this export."""
         return int(self.row["log_id"])
 
+    @property
+    def known_by(self) -> Mark | None:
+        """The place up to which its bytes are known; None: there are none."""
+        return self.mark or self.torn
+
     def as_data(self) -> dict[str, object]:
         """Return what JSON can hold."""
-        return {**vars(self), "mark": self.mark and self.mark._asdict()}
+        marks = {"mark": self.mark, "torn": self.torn}
+        return {
+            **vars(self),
+            **{name: mark and mark._asdict() for name, mark in marks.items()},
+        }
 
 
 def known_of(data: Mapping[str, Any]) -> Known:
     """Make a known log of what was read from JSON."""
-    stamp, mark = data["stamp"], data["mark"]
+    stamp, marks = data["stamp"], {"mark": data["mark"], "torn": data.get("torn")}
     fields = {
         "stamp": None if stamp is None else tuple(stamp),
-        "mark": None if mark is None else Mark(**mark),
+        **{name: mark and Mark(**mark) for name, mark in marks.items()},
     }
     return Known(**{**data, **fields})
 
@@ -197,6 +207,11 @@ def parts_of(directory: str, kind: str, state: State) -> list[str]:
             continue
         parts.append((int(name["generation"]), int(name["number"]), path))
     return [path for _, _, path in sorted(parts)]
+
+
+def part_name(generation: int, number: int, run: str | None) -> str:
+    """Name a part."""
+    return f"{generation}-{number}{f'-{run}' if run else ''}.parquet"
 
 
 def generation_of(path: str) -> int:

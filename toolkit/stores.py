@@ -116,11 +116,20 @@ def list_objects(prefix: str) -> list[Stored]:
         ]
 
 
-def open_object(uri: str) -> BinaryIO:
-    """Open an object for reading from its beginning to its end."""
+def open_object(uri: str, start: int = 0, *, etag: str | None = None) -> BinaryIO:
+    """Open an object for reading, from a byte to its end.
+
+    Raises
+    ------
+    PreconditionError
+        If it is not the one with this tag any more.
+    """
     bucket, key = bucket_and_key(uri)
+    wanted = {"Range": f"bytes={start}-"} if start else {}
+    if etag is not None:
+        wanted["IfMatch"] = etag
     with saying_what_failed(uri):
-        body = client().get_object(Bucket=bucket, Key=key)["Body"]
+        body = client().get_object(Bucket=bucket, Key=key, **wanted)["Body"]
     return cast("BinaryIO", ObjectReader(uri, body))
 
 
@@ -152,6 +161,21 @@ def read_object(uri: str) -> tuple[bytes, str]:
     with saying_what_failed(uri):
         found = client().get_object(Bucket=bucket, Key=key)
         return bytes(found["Body"].read()), str(found["ETag"])
+
+
+def get_file(uri: str, path: Path) -> None:
+    """Copy an object into a file."""
+    bucket, key = bucket_and_key(uri)
+    with saying_what_failed(uri):
+        client().download_file(bucket, key, str(path))
+
+
+def copy_object(uri: str, to: str) -> None:
+    """Copy an object within its store, whole; a reader sees all of it or nothing."""
+    bucket, key = bucket_and_key(uri)
+    new_bucket, new_key = bucket_and_key(to)
+    with saying_what_failed(uri):
+        client().copy({"Bucket": bucket, "Key": key}, new_bucket, new_key)
 
 
 def put_file(uri: str, path: Path) -> None:

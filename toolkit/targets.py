@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from uuid import uuid4
 
 from toolkit import stores
 from toolkit.errors import (
@@ -62,6 +63,12 @@ class Target(Protocol):
 
     def stage(self) -> Path:
         """Make the directory in which parts are written."""
+
+    def workspace(self) -> str:
+        """Make a directory for workers, in staging, that nobody else has."""
+
+    def adopt(self, staged: str, path: Path) -> None:
+        """Take a part that a worker has put there for one of the parts in staging."""
 
     def commit(self, made: Sequence[Path], state: State, *, anew: bool) -> None:
         """Make parts visible that lie in staging, and commit them.
@@ -216,6 +223,17 @@ class Directory:
             (self.staging / name).mkdir()
             (self.directory / name).mkdir(exist_ok=True)
         return self.staging
+
+    def workspace(self) -> str:
+        """Make a directory for workers; all that stays in it goes with staging."""
+        folder = self.staging / uuid4().hex
+        folder.mkdir()
+        return str(folder)
+
+    def adopt(self, staged: str, path: Path) -> None:
+        """Rename a part of a worker."""
+        (self.staging / path.parent).mkdir(parents=True, exist_ok=True)
+        Path(staged).rename(self.staging / path)
 
     def commit(self, made: Sequence[Path], state: State, *, anew: bool) -> None:
         """Rename parts into place, sync the directories, and replace state.json."""

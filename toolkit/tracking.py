@@ -20,8 +20,7 @@ from toolkit.accounting import TOTALS
 from toolkit.blocks import STDIN
 from toolkit.errors import SourceError, UnreadableSourceError
 from toolkit.finding import as_source
-from toolkit.marks import Witness
-from toolkit.resuming import first_bytes, unread_bytes
+from toolkit.resuming import first_bytes, unread_bytes, unread_stretch
 from toolkit.state import Known
 from toolkit.stores import is_uri
 
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from toolkit.blocks import OnDamage, Source
-    from toolkit.marks import Mark
+    from toolkit.marks import Sight
+    from toolkit.resuming import Stretch
 
 # A file that was written to later than that is looked into, though its stamp is equal.
 REST_NANOSECONDS = 2 * 10**9
@@ -42,40 +42,44 @@ ADDED = tuple(name for name in TOTALS if name not in {"bytes", "pending_bytes"})
 
 
 class Unread(NamedTuple):
-    """A log of which there is something to read, and what looks on meanwhile."""
+    """A log of which there is something to read."""
 
     source: Source
     log_id: int
     known: Known | None
-    witness: Witness
 
     @property
-    def mark(self) -> Mark | None:
-        """Behind what to read on."""
-        return None if self.known is None else self.known.mark
+    def stretch(self) -> Stretch:
+        """What to read of it."""
+        mark = None if self.known is None else self.known.mark
+        return unread_stretch(self.log_id, self.source, mark)
 
-    def known_now(self, counts: dict[str, Any], *, is_cut: bool, now: int) -> Known:
+    def known_now(
+        self, counts: dict[str, Any], sight: Sight, *, is_cut: bool, now: int
+    ) -> Known:
         """Return the log as it is known after it was read; counts are of this run.
 
         A last line that was rejected as truncated stands behind the mark: if it comes
         whole, it is read.
         """
         before = self.known
-        start, line = (self.mark.offset, self.mark.line) if self.mark else (0, 1)
+        _, _, mark, start, line, *_ = self.stretch
         row = {**counts, "bytes": start + counts["bytes"]}
         if before is not None:
             row |= {name: before.row[name] + counts[name] for name in ADDED}
             if not (row["responses"] or row["duplicates"]):
                 row["hint"] = counts["hint"] or before.row["hint"]
-        known = seen_now(Known(row, "", mark=self.mark), self.source, now)
-        if self.witness.size < start:  # it could not be read up to its mark
+        known = seen_now(Known(row, "", mark=mark), self.source, now)
+        if sight.size < start:  # it could not be read up to its mark
             return replace(known, cut=before.cut if before else 0)
         end, line = row["bytes"] - row["pending_bytes"], line + counts["lines"]
-        cut = end - self.witness.line_end if is_cut and self.witness.line_end else 0
+        cut = end - sight.line_end if is_cut and sight.line_end else 0
         if cut:
-            end, line = self.witness.line_end, line - 1
-        mark = self.witness.mark(end, line) if line > 1 else None
-        return replace(known, mark=mark, cut=cut)
+            end, line = sight.line_end, line - 1
+        if line > 1:
+            return replace(known, mark=sight.mark(end, line), cut=cut)
+        torn = sight.mark(sight.size, line) if row["pending_bytes"] else None
+        return replace(known, mark=None, torn=torn)
 
 
 class Tracker:
@@ -135,11 +139,11 @@ class Tracker:
         for log in logs:
             if log.log_id not in self.free:
                 continue
-            if log.mark is None:  # nothing to be known by but its path
+            if log.known_by is None:  # nothing but its path
                 self.give(source, log, has_more=True)
                 return
             try:
-                size = unread_bytes(source, log.mark, at_most=log.cut + 1)
+                size = unread_bytes(source, log.known_by, at_most=log.cut + 1)
             except UnreadableSourceError:
                 if source.path != log.path:
                     continue
@@ -158,10 +162,10 @@ class Tracker:
         for source in self.found:
             log, has_more = self.given.get(source, (None, True))
             if log is None:
-                unread.append(Unread(source, next_log_id, None, Witness()))
+                unread.append(Unread(source, next_log_id, None))
                 next_log_id += 1
             elif has_more:
-                unread.append(Unread(source, log.log_id, log, Witness()))
+                unread.append(Unread(source, log.log_id, log))
         return unread
 
     def renamed(self) -> dict[int, Known]:
@@ -181,7 +185,7 @@ class Tracker:
         for source in self.found:
             log = self.by_path.get(source.path)
             is_new = source.stamp and source not in self.given
-            if is_new and log is not None and log.mark and log.log_id in self.free:
+            if is_new and log and log.known_by and log.log_id in self.free:
                 left = left_in_folder(log)
                 unread = log.row["pending_bytes"] if left is None else left
                 if unread or left is None:
@@ -223,9 +227,10 @@ def left_in_folder(log: Known) -> int | None:
                 if entry.inode() != inode or entry.stat().st_dev != device:
                     continue
                 source, _ = as_source(entry.path, entry.stat())
-                left = log.mark and unread_bytes(source, log.mark, at_most=math.inf)
+                known_by = log.known_by
+                left = known_by and unread_bytes(source, known_by, at_most=math.inf)
                 if left is not None:
-                    return left
+                    return left + (log.torn.offset if log.torn else 0)
     return None
 
 
@@ -236,10 +241,9 @@ Heads: TypeAlias = "dict[int, dict[str, list[Known]]]"
 def heads_of(logs: Iterable[Known]) -> Heads:
     """Arrange known logs by their first bytes, those that were read furthest first."""
     heads: Heads = {}
-    for log in sorted(logs, key=lambda log: -(log.mark.offset if log.mark else 0)):
-        if log.mark is not None:
-            same = heads.setdefault(log.mark.head_bytes, {})
-            same.setdefault(log.mark.head, []).append(log)
+    marked = [(log.known_by, log) for log in logs if log.known_by is not None]
+    for mark, log in sorted(marked, key=lambda marked: -marked[0].offset):
+        heads.setdefault(mark.head_bytes, {}).setdefault(mark.head, []).append(log)
     return dict(sorted(heads.items()))
 
 

@@ -114,15 +114,15 @@ class Work:
             if measure.guard is not None
         }
         own = [*self.question.by, *self.declared.keys, *extra]
+        # By nothing at all polars would give a row also where no rows are.
+        keys = [*self.when.values(), *own] or [pl.lit(0).alias(HIDDEN)]
         table = (
-            self.rows
-            # By nothing at all polars would give a row also where no rows are.
-            .group_by(pl.lit(0).alias(HIDDEN), *self.when.values(), *own)
+            self.rows.group_by(keys)
             .agg(
                 *[measure.agg.alias(measure.name) for measure in gathered],
                 *[guard.alias(name) for name, guard in guards.items()],
             )
-            .drop(HIDDEN)
+            .drop(HIDDEN, strict=False)
             .collect(engine="streaming")
         )
         check_sums(table, list(guards))

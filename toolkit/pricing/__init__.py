@@ -7,9 +7,11 @@ fetched. Unknown is never zero.
 from __future__ import annotations
 
 from toolkit.pricing.costs import add_cost, price_responses
+from toolkit.pricing.elsewhere import what_if
 from toolkit.pricing.files import PriceFile, read_prices
 from toolkit.pricing.missing import missing_prices
 from toolkit.pricing.rates import MEANINGS, Reason
+from toolkit.pricing.reconciling import reconcile
 
 __all__ = [
     "MEANINGS",
@@ -19,4 +21,6 @@ __all__ = [
     "missing_prices",
     "price_responses",
     "read_prices",
+    "reconcile",
+    "what_if",
 ]

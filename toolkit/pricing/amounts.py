@@ -85,6 +85,8 @@ class Table(NamedTuple):
     hours: Ints
     lengths: Ints
     leaves: Leaves
+    ends: Sequence[Rates | Reason]
+    """What the leaves are made of."""
     changing: Bools
     """By offer: whether its price ever changes."""
 
@@ -133,6 +135,13 @@ class Pricer:
             keyed, on=NAMES, how="left", nulls_equal=True, maintain_order="left"
         )
         return joined["~offer"].to_numpy(), table
+
+    def ends_of(self, frame: pl.DataFrame) -> list[Rates | Reason]:
+        """Return the rates that hold for each row, or why there are none."""
+        offers, table = self.offers_of(frame)
+        seconds = frame["created"].cast(MOMENT).dt.epoch("s").fill_null(0).to_numpy()
+        leaf = leaf_of(table, offers, seconds, count_of(frame["prompt_tokens"]))
+        return [table.ends[place] for place in leaf.tolist()]
 
     def price(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Price rows as if each bore its usage: `PRICED`, in the order of the rows."""
@@ -239,6 +248,7 @@ def flat(offers: Sequence[Offer]) -> Table:
         np.array(hours, np.int64),
         np.array(lengths, np.int64),
         leaves_of(ends),
+        ends,
         np.array(changing, np.bool_),
     )
 
@@ -329,28 +339,43 @@ def amounts(
     leaves: Leaves, leaf: Ints, counts: dict[str, Ints], wanted: Bools
 ) -> tuple[Ints, dict[int, int]]:
     """Return amounts in 10^-12 USD, and apart those that 64 bits might not hold."""
-    whole = leaves.whole[leaf, -1]
-    rest = leaves.rest[leaf, -1]
-    size = np.abs(whole).astype(np.float64)
-    rest_size = rest.astype(np.float64)
-    fine = bool(leaves.rest.any())
-    for number, name in enumerate(COUNTS):
-        count = np.where(wanted, counts[name], 0)
-        if not count.any():
-            continue
-        rate = leaves.whole[:, number][leaf]
-        size += np.abs(rate).astype(np.float64) * count
-        with np.errstate(over="ignore"):
-            whole += rate * count
-            if fine:
-                rest += leaves.rest[:, number][leaf] * count
-                rest_size += leaves.rest[:, number][leaf].astype(np.float64) * count
-    large = np.flatnonzero(wanted & ((size > LARGEST_SUM) | (rest_size > LARGEST_SUM)))
+    used = {
+        number: np.where(wanted, counts[name], 0) for number, name in enumerate(COUNTS)
+    }
+    used = {number: count for number, count in used.items() if count.any()}
+    large = np.flatnonzero(too_large(leaves, leaf, used))
+    whole = added(leaves.whole, leaf, used)
+    if leaves.rest.any():
+        whole = half_even(whole, added(leaves.rest, leaf, used))
     apart = {
         int(row): in_full(leaves, int(leaf[row]), [int(counts[n][row]) for n in COUNTS])
         for row in large
     }
-    return half_even(whole, rest) if fine else whole, apart
+    return whole, apart
+
+
+def added(rates: Ints, leaf: Ints, used: dict[int, Ints]) -> Ints:
+    """Add up what tokens and request cost; what wraps is told by `too_large`."""
+    total = rates[:, -1][leaf]
+    with np.errstate(over="ignore"):
+        for number, count in used.items():
+            total += np.ascontiguousarray(rates[:, number])[leaf] * count
+    return total
+
+
+def too_large(leaves: Leaves, leaf: Ints, used: dict[int, Ints]) -> Bools:
+    """Say which sums 64 bits might not hold; as a rule the largest tell of all."""
+    large = np.zeros(leaf.size, np.bool_)
+    for rates in (leaves.whole, leaves.rest):
+        sizes = np.abs(rates).astype(np.float64)
+        most = sizes.max(axis=0, initial=0)
+        bound = most[-1] + sum(
+            most[n] * float(count.max()) for n, count in used.items()
+        )
+        if bound > LARGEST_SUM:
+            size = sizes[leaf, -1] + sum(sizes[leaf, n] * c for n, c in used.items())
+            large |= size > LARGEST_SUM
+    return large
 
 
 def half_even(whole: Ints, rest: Ints) -> Ints:

@@ -63,22 +63,24 @@ PROVIDERS = {
     "xai": "x-ai",
     "z.ai": "zai",
 }
-# A prefix of a model's name that says who served it: makers that alone sell their
-# models, and hosts as proxies write them.
-PREFIXES = {
-    "anthropic": "anthropic",
+# A prefix of a model's name that says who served it: hosts as proxies write them, and
+# makers that alone sell what they make, open weights apart.
+HOSTS = {
     "azure": "azure",
     "bedrock": "aws",
-    "cohere": "cohere",
     "fireworks_ai": "fireworks",
-    "gemini": "google",
-    "google": "google",
     "groq": "groq",
-    "openai": "openai",
     "openrouter": "openrouter",
-    "perplexity": "perplexity",
     "together_ai": "together",
     "vertex_ai": "google",
+}
+MAKERS = {
+    "anthropic": "anthropic",
+    "cohere": "cohere",
+    "gemini": "google",
+    "google": "google",
+    "openai": "openai",
+    "perplexity": "perplexity",
     "x-ai": "x-ai",
     "xai": "x-ai",
 }
@@ -87,6 +89,8 @@ BEDROCK = re.compile(
     r"(?:(?:us|us-gov|eu|apac|au|jp|ca|global)\.)?"
     r"(?:ai21|amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen|writer)\."
 )
+# Names that Groq alone gives to open weights: llama-3.3-70b-versatile, llama3-8b-8192.
+GROQ = re.compile(r"(?:llama|mixtral|gemma)[^/:]*-(?:versatile|instant|8192|32768)")
 # Open weights and local files: whoever serves them sets the price.
 ANYONES = re.compile(r"gpt-oss|gemma|distill|\.gguf$|^(?!ft:).*:")
 MAX_NAME = 256
@@ -150,9 +154,13 @@ def provider_of(model: str) -> tuple[Provider | None, list[str]]:
     name = model.casefold()
     if BEDROCK.match(name):
         return provider_called("aws"), [model]
+    if GROQ.fullmatch(name):
+        return provider_called("groq"), [model]
     prefix, _, rest = name.partition("/")
-    if prefix in PREFIXES and rest and not ANYONES.search(rest):
-        return provider_called(PREFIXES[prefix]), [rest]
+    if prefix in HOSTS and rest:
+        return provider_called(HOSTS[prefix]), [rest]
+    if prefix in MAKERS and rest and not ANYONES.search(rest):
+        return provider_called(MAKERS[prefix]), [rest]
     if name.startswith(("@cf/", "accounts/fireworks/")):
         return provider_called("cloudflare" if name[0] == "@" else "fireworks"), [name]
     if "/" in name or ANYONES.search(name):
@@ -288,3 +296,10 @@ def rate_at(price: Decimal | TieredPrices | None, prompt_tokens: int) -> Any:  #
         return price
     above = [step.price for step in price.tiers if step.start < prompt_tokens]
     return above[-1] if above else price.base
+
+
+def model_names(provider: str | None) -> set[str]:
+    """Return the models of a provider, or of all."""
+    seller = None if provider is None else provider_called(provider)
+    sellers = providers() if seller is None else (seller,)
+    return {info.id.casefold() for one in sellers for info in one.models}

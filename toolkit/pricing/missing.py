@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from toolkit.pricing.costs import Choices
     from toolkit.pricing.files import Prices
 
-# Above this a sum of doubles may stand for one that an int64 cannot hold.
-LARGEST_SUM = 9.2e18
+LARGEST_SUM = 2**63 - 1
 MISSING = pl.Schema(
     {
         **dict.fromkeys((*NAMES, "reason"), pl.String()),
@@ -88,10 +87,9 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
         .agg(
             pl.len().alias("responses"),
             pl.col("total_tokens").is_null().sum().alias("responses_without_usage"),
-            pl.col("total_tokens").sum(),
+            pl.col("total_tokens").cast(pl.Int128).sum(),
             pl.col("created").min().alias("first_seen"),
             pl.col("created").max().alias("last_seen"),
-            pl.col("total_tokens").cast(pl.Float64).sum().alias("~sum"),
         )
         .sort(
             "total_tokens",
@@ -103,7 +101,12 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
         )
         .collect()
     )
-    largest = rows["~sum"].abs().max()
-    if isinstance(largest, float) and largest > LARGEST_SUM:
-        raise TotalOverflowError("total_tokens")
-    return rows.select(pl.col(name).cast(dtype) for name, dtype in MISSING.items())
+    return fitting(rows, MISSING)
+
+
+def fitting(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """Give sums their types; those that 64 bits cannot hold are refused."""
+    for name, dtype in rows.schema.items():
+        if dtype == pl.Int128 and (rows[name].abs() > LARGEST_SUM).any():
+            raise TotalOverflowError(name)
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in schema.items())

@@ -1,0 +1,234 @@
+"""Laws of all metrics, whatever the choices are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from toolkit.metrics import METRICS, shape_of, token_usage
+from toolkit.testing import make_choices
+
+quick = settings(
+    max_examples=12, deadline=None, suppress_health_check=list(HealthCheck)
+)
+START = datetime(
+    2026, 3, 28, 12, tzinfo=UTC
+)  # the night before clocks change in Berlin
+NAMES = [name for name in METRICS if name != "log_health"]
+SUMMED = [name for name in METRICS if shape_of(name).sums]
+
+counts = st.none() | st.integers(0, 10**6)
+moments = st.none() | st.integers(0, 200_000).map(
+    lambda s: START + timedelta(seconds=s)
+)
+calls = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": st.just("1"),
+            "type": st.just("function"),
+            "name": st.sampled_from(["add", None]),
+            "arguments": st.sampled_from(["{}", "{", "", None]),
+        }
+    ),
+    max_size=2,
+)
+ends = st.fixed_dictionaries(
+    {
+        "finish_reason": st.sampled_from(["stop", "length", "content_filter", None]),
+        "refusal": st.sampled_from([None, None, "No."]),
+        "content": st.sampled_from([None, "x"]),
+        "content_chars": st.sampled_from([None, 1]),
+        "tool_calls": st.none() | calls,
+        "logprob_tokens": st.none() | st.integers(0, 9),
+        "logprob_sum": st.none() | st.floats(-50, 0),
+    }
+)
+facts = st.fixed_dictionaries(
+    {
+        "created": moments,
+        "log_id": st.integers(0, 1),
+        "model": st.sampled_from(["a", "b", "c", None, "other", "gpt-4o"]),
+        "provider": st.sampled_from(["p", None]),
+        "prompt_tokens": counts,
+        "completion_tokens": counts,
+        "total_tokens": counts,
+        "cached_tokens": counts,
+        "reasoning_tokens": counts,
+    }
+)
+
+
+@st.composite
+def responses(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Return the rows of a response with no choice, one, or several."""
+    shared = draw(facts)
+    made = draw(st.lists(ends, max_size=3))
+    if not made:
+        return [{**shared, "choice_count": 0}]
+    usage = {name: None for name in shared if name.endswith("_tokens")}
+    return [
+        {
+            **shared,
+            **(usage if place else {}),
+            **end,
+            "choice_position": place,
+            "choice_count": len(made),
+        }
+        for place, end in enumerate(made)
+    ]
+
+
+frames = st.lists(responses(), max_size=8).map(
+    lambda many: make_choices(*[row for rows in many for row in rows])
+)
+questions = st.fixed_dictionaries(
+    {
+        "every": st.sampled_from(["1d", "1h", "6h", "1mo", None]),
+        "by": st.sampled_from(["model", (), ("provider", "model")]),
+        "tz": st.sampled_from(["UTC", "Europe/Berlin", "America/Havana"]),
+        "top": st.sampled_from([None, 1, 2]),
+        "fill": st.booleans(),
+    }
+)
+
+WHOLE = {"every": None, "by": (), "tz": "UTC"}
+
+
+def asked(name: str, question: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that a metric takes."""
+    if name == "drift":
+        return {"tz": question["tz"]}
+    if name == "response_volume":
+        return {key: value for key, value in question.items() if key != "every"}
+    return question
+
+
+def totals(table: pl.DataFrame, name: str) -> dict[str, Any]:
+    """Return the sums over all rows of what adds up."""
+    return table.select(pl.col(shape_of(name).sums).sum()).row(0, named=True)
+
+
+@quick
+@given(frames, questions, st.randoms(use_true_random=False))
+def test_the_order_of_rows_shows_in_no_figure(
+    frame: pl.DataFrame, question: dict[str, Any], chance: Any
+) -> None:
+    mixed = frame.sample(fraction=1, shuffle=True, seed=chance.randint(0, 99))
+
+    for name in NAMES:
+        options = asked(name, question)
+        table = METRICS[name](frame, **options)
+        assert METRICS[name](mixed, **options).equals(table), name
+        assert METRICS[name](mixed.lazy(), **options).equals(table), name
+
+
+@quick
+@given(frames, questions)
+def test_what_adds_up_depends_neither_on_the_period_nor_on_the_series(
+    frame: pl.DataFrame, question: dict[str, Any]
+) -> None:
+    for name in SUMMED:
+        table = METRICS[name](frame, **asked(name, question))
+        whole = METRICS[name](frame, **asked(name, WHOLE))
+        assert totals(table, name) == totals(whole, name), name
+
+
+@quick
+@given(frames, questions, st.integers(0, 200_000))
+def test_a_range_is_the_sum_of_its_parts(
+    frame: pl.DataFrame, question: dict[str, Any], cut: int
+) -> None:
+    middle = START + timedelta(seconds=cut)
+    end = START + timedelta(days=9)
+
+    for name in SUMMED:
+        metric, options = METRICS[name], asked(name, {**question, "fill": False})
+        first = totals(metric(frame, **options, since=START, until=middle), name)
+        second = totals(metric(frame, **options, since=middle, until=end), name)
+        both = totals(metric(frame, **options, since=START, until=end), name)
+        assert {key: first[key] + second[key] for key in both} == both, name
+
+
+@quick
+@given(frames)
+def test_figures_of_responses_do_not_depend_on_the_number_of_choices(
+    frame: pl.DataFrame,
+) -> None:
+    assume(not frame.is_empty())
+    single = frame.filter(pl.col("choice_position") == 0).with_columns(
+        choice_count=pl.lit(1, pl.Int32)
+    )
+
+    for name in (
+        "token_usage",
+        "cost",
+        "cache_share",
+        "model_mix",
+        "tokens_per_response",
+    ):
+        assert METRICS[name](single).equals(METRICS[name](frame)), name
+
+
+@quick
+@given(frames, questions)
+def test_filled_gaps_are_all_periods_of_all_series_and_add_nothing(
+    frame: pl.DataFrame, question: dict[str, Any]
+) -> None:
+    question = {**question, "every": question["every"] or "1d", "top": None}
+
+    usage = token_usage(frame, **{**question, "fill": True})
+    bare = token_usage(frame, **{**question, "fill": False})
+
+    assert totals(usage, "token_usage") == totals(bare, "token_usage")
+    # The rows that were there are there, as they were.
+    assert bare.join(usage, on=bare.columns, how="anti", nulls_equal=True).is_empty()
+    dated = usage.filter(pl.col("period").is_not_null())
+    names = [question["by"]] if question["by"] == "model" else list(question["by"])
+    series = usage.select(names).n_unique() if names and len(dated) else 1
+    assert len(dated) == dated["period"].n_unique() * series
+    ordered = dated.select("period", "period_end").unique().sort("period")
+    assert ordered["period_end"].to_list()[:-1] == ordered["period"].to_list()[1:]
+
+
+@quick
+@given(frames, questions)
+def test_the_value_before_is_that_of_the_period_before(
+    frame: pl.DataFrame, question: dict[str, Any]
+) -> None:
+    question = {**question, "every": question["every"] or "1d"}
+
+    plain = token_usage(frame, **question)
+    table = token_usage(frame, **question, compare="previous")
+
+    assert table.select(plain.columns).equals(plain)
+    keys = [name for name in ("provider", "model", "folded") if name in plain.columns]
+    before = {
+        (row["period_end"], *(row[key] for key in keys)): row["total_tokens"]
+        for row in plain.drop_nulls("period").to_dicts()
+    }
+    bare = token_usage(frame, **{**question, "fill": False})
+    first = bare["period"].min()
+    for row in table.drop_nulls("period").to_dicts():
+        known = row["period"] > first
+        wanted = before.get((row["period"], *(row[key] for key in keys)), 0)
+        assert row["total_tokens_before"] == (wanted if known else None)
+
+
+@quick
+@given(frames, st.sampled_from([1, 2, 3]))
+def test_folding_leaves_the_whole_and_names_the_largest(
+    frame: pl.DataFrame, top: int
+) -> None:
+    every = token_usage(frame, every=None)
+    folded = token_usage(frame, every=None, top=top)
+
+    assert totals(folded, "token_usage") == totals(every, "token_usage")
+    assert len(folded) == min(len(every), top + 1)
+    assert folded["folded"].sum() == max(0, len(every) - top)
+    largest = sorted(every["total_tokens"], reverse=True)[:top]
+    own = folded.filter(folded=0)["total_tokens"]
+    assert sorted(own, reverse=True) == largest

@@ -1,0 +1,232 @@
+"""A provider's invoice as a frame: one row for each UTC day and model.
+
+The columns are known by the names that exports of real providers have: OpenAI's usage
+and costs, Anthropic's usage and costs. Of others the caller says which is which.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import polars as pl
+
+from toolkit.errors import InvoiceError, near_miss
+from toolkit.families import FAMILY_RULES, families
+from toolkit.pricing.amounts import MONEY, scaled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from toolkit.blocks import ArrowStream
+
+Invoice: TypeAlias = "str | os.PathLike[str] | pl.DataFrame | ArrowStream"
+Columns: TypeAlias = "Mapping[str, str | Sequence[str]] | None"
+
+# What each column is called; several that are found together are added up.
+KNOWN: dict[str, tuple[tuple[str, ...], ...]] = {
+    "day": (
+        ("day",),
+        ("date",),
+        ("usage_date_utc",),
+        ("usage_date",),
+        ("start_time_iso",),
+        ("start_time",),
+        ("timestamp",),
+    ),
+    "model": (("model",), ("model_version",), ("snapshot_id",), ("line_item",)),
+    "responses": (
+        ("responses",),
+        ("requests",),
+        ("num_model_requests",),
+        ("num_requests",),
+        ("n_requests",),
+    ),
+    "prompt_tokens": (
+        ("prompt_tokens",),
+        ("input_tokens",),
+        ("n_context_tokens_total",),
+        (
+            "usage_input_tokens_no_cache",
+            "usage_input_tokens_cache_write_5m",
+            "usage_input_tokens_cache_write_1h",
+            "usage_input_tokens_cache_read",
+        ),
+    ),
+    "cached_tokens": (
+        ("cached_tokens",),
+        ("input_cached_tokens",),
+        ("n_cached_context_tokens_total",),
+        ("usage_input_tokens_cache_read",),
+    ),
+    "completion_tokens": (
+        ("completion_tokens",),
+        ("output_tokens",),
+        ("n_generated_tokens_total",),
+        ("usage_output_tokens",),
+    ),
+    "cost": (("cost",), ("cost_usd",), ("amount_value",), ("amount_usd",)),
+}
+COUNTED = ("responses", "prompt_tokens", "cached_tokens", "completion_tokens")
+CURRENCIES = ("currency", "amount_currency")
+INVOICE = pl.Schema(
+    {
+        "day": pl.Date(),
+        "model": pl.String(),
+        **dict.fromkeys(COUNTED, pl.Int64()),
+        "cost": MONEY,
+    }
+)
+
+
+def read_invoice(invoice: Invoice, columns: Columns = None) -> pl.DataFrame:
+    """Read an invoice into rows of a day and a model; what it lacks is null."""
+    table = table_of(invoice)
+    found = columns_of(table.columns, columns)
+    for name in CURRENCIES:
+        said = table[name].cast(pl.String).to_list() if name in table.columns else []
+        others = sorted({text for text in said if text and text.lower() != "usd"})
+        if others:
+            raise InvoiceError("invoice", f"amounts in {others[0]!r}, wanted USD")
+    rows = [
+        read_row(dict(zip(table.columns, row, strict=True)), found, number)
+        for number, row in enumerate(table.iter_rows(), 2)
+    ]
+    frame = pl.DataFrame(
+        [row for row in rows if any(value is not None for value in row[2:])],
+        schema=INVOICE,
+        orient="row",
+    )
+    return (
+        frame.group_by("day", "model")
+        .agg(
+            pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum())
+            for name in INVOICE
+            if name not in {"day", "model"}
+        )
+        .sort("day", "model")
+    )
+
+
+def table_of(invoice: Invoice) -> pl.DataFrame:
+    """Take a CSV as text, a frame as it is."""
+    if isinstance(invoice, pl.DataFrame):
+        return invoice
+    if not isinstance(invoice, str | os.PathLike):
+        return pl.DataFrame(invoice)
+    name = os.fspath(invoice)
+    try:
+        return pl.read_csv(Path(name).read_bytes(), infer_schema=False)
+    except OSError as error:
+        raise InvoiceError(name, error.strerror or "cannot be read") from None
+    except pl.exceptions.PolarsError:
+        raise InvoiceError(name, "no CSV in UTF-8 with a header") from None
+
+
+def columns_of(there: Sequence[str], said: Columns) -> dict[str, list[str]]:
+    """Find which columns hold what: those that the caller said, else known names."""
+    given: dict[str, list[str]] = {}
+    for name, value in (said or {}).items():
+        if name not in KNOWN:
+            raise InvoiceError("columns", f"no {name!r}{near_miss(name, KNOWN)}")
+        given[name] = [value] if isinstance(value, str) else list(value)
+        for column in given[name]:
+            if column not in there:
+                hint = near_miss(column, there)
+                raise InvoiceError("columns", f"no column {column!r}{hint}")
+    plain = {column.strip().lower(): column for column in reversed(there)}
+    for name, choices in KNOWN.items():
+        known = ([plain[one] for one in names if one in plain] for names in choices)
+        found = next(filter(None, known), None)
+        if name not in given and found:
+            given[name] = found
+    for name in ("day", "model"):
+        if name not in given:
+            listed = ", ".join(repr(column) for column in there)
+            raise InvoiceError(
+                "invoice",
+                f"no column for the {name} among {listed}: say which in columns",
+            )
+    if not set(given) - {"day", "model"}:
+        raise InvoiceError("invoice", "neither counts nor costs: say their columns")
+    return given
+
+
+def read_row(
+    row: dict[str, Any], found: dict[str, list[str]], number: int
+) -> list[object]:
+    """Read one line of the invoice, or say which cell of it is wrong."""
+    cells: dict[str, object] = {}
+    for name, columns in found.items():
+        try:
+            if name == "day":
+                cells[name] = day_of(row[columns[0]])
+            elif name == "model":
+                cells[name] = model_of(row[columns[0]])
+            else:
+                cells[name] = amount_of((row[column] for column in columns), name)
+        except (ValueError, InvalidOperation, OverflowError, OSError):
+            fault = f"line {number}: {columns[0]} is no {name}"
+            raise InvoiceError("invoice", fault) from None
+    return [cells.get(name) for name in INVOICE]
+
+
+def day_of(value: object) -> date:
+    """Read a UTC day: a date, an ISO time, or seconds since 1970."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and not value.strip().replace(".", "", 1).isdigit():
+        value = datetime.fromisoformat(value.strip())
+    if isinstance(value, datetime):
+        return (value.astimezone(UTC) if value.tzinfo else value).date()
+    return datetime.fromtimestamp(float(str(value)), UTC).date()
+
+
+def model_of(value: object) -> str | None:
+    """Read the name of a model; a line of costs has more behind a comma."""
+    return None if value is None else str(value).partition(",")[0].strip() or None
+
+
+def amount_of(values: Iterable[object], name: str) -> int | Decimal | None:
+    """Add up counts or USD; None where nothing is said."""
+    said = (str(value) for value in values if value is not None)
+    texts = [text.replace(",", "").replace("$", "").strip() for text in said]
+    amounts = [Decimal(text) for text in texts if text]
+    if not amounts:
+        return None
+    total = sum(amounts, Decimal(0))
+    if name == "cost":
+        return Decimal(scaled(total, 12)).scaleb(-12)
+    if total != int(total):
+        raise ValueError(name)
+    return int(total)
+
+
+def plain_names(names: pl.Series) -> pl.Series:
+    """Write names of models as invoices and logs both could have them.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> names = pl.Series(["Claude Haiku 4.5", "openai/gpt-4o-2024-08-06"])
+    >>> plain_names(names).to_list()
+    ['claude-haiku-4.5', 'gpt-4o-2024-08-06']
+    """
+    lower = names.cast(pl.String).str.strip_chars().str.to_lowercase()
+    return lower.str.replace_all(r"\s+", "-").str.replace(r"^.*/(.)", "${1}")
+
+
+def family_names(names: pl.Series) -> pl.Series:
+    """Write names of models without what tells their snapshots apart.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> names = pl.Series(["Claude Haiku 4.5", "openai/gpt-4o-2024-08-06"])
+    >>> family_names(names).to_list()
+    ['claude-haiku-4.5', 'gpt-4o']
+    """
+    return families(plain_names(names), FAMILY_RULES)
