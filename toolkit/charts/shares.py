@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -148,7 +149,7 @@ def ratio_rows(
     bars = []
     for at, one in enumerate(series):
         row = cells[at]
-        known = row["value"] is not None
+        known = row["value"] is not None and isfinite(row["value"])
         more = way.of.format(
             part=short_number(row["~part"]), whole=short_number(row["~whole"])
         )
