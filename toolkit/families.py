@@ -46,13 +46,13 @@ FAMILY_RULES: tuple[FamilyRule, ...] = (
     # Two snapshots of gpt-4-turbo do not say that they are it.
     FamilyRule(r"^gpt-4-(?:1106|0125)(?:-vision)?-preview$", "gpt-4-turbo"),
     FamilyRule(r"^gpt-35-", "gpt-3.5-"),
-    FamilyRule(r"-(?:latest|preview|exp)$"),
+    # A preview is a model of its own, with prices of its own: o1-preview is not o1.
+    FamilyRule(r"-latest$"),
     # 2024-08-06, 20250929; 05-06; 0613 or 2411; 001
     FamilyRule(rf"[-_]20[0-9]{{2}}-?{_MONTH}-?{_DAY}$"),
     FamilyRule(rf"-{_MONTH}-{_DAY}$"),
     FamilyRule(rf"-(?:{_MONTH}{_DAY}|2[0-9]{_MONTH})$"),
     FamilyRule(r"-00[0-9]$"),
-    FamilyRule(r"-(?:latest|preview|exp)$"),
     # Routers write claude-3.5-sonnet for claude-3-5-sonnet.
     FamilyRule(r"^(claude-[0-9])-([0-9])(-|$)", "${1}.${2}${3}"),
     FamilyRule(r"^(claude-[a-z]+-[0-9])-([0-9])$", "${1}.${2}"),
