@@ -24,14 +24,16 @@ FLOORS = [
 # A library, and the only modules that may import it.
 DOORS = {
     "pandera": {"validation"},
-    "matplotlib": {"charts", "report"},
+    "matplotlib": {"charts", "report", "reporting"},
+    "jinja2": {"reporting"},
+    "markupsafe": {"reporting"},
     "msgspec": {"values"},
     "genai_prices": {"pricing"},
     "isal": {"compression"},
     "zstandard": {"compression", "sampling"},
     "boto3": {"stores"},
     "botocore": {"stores"},
-    "typer": {"cli", "arguments", "costing", "measuring"},
+    "typer": {"cli", "arguments", "scheduled", "measuring", "costing"},
     "rich": {"screens"},
     "pandas": set(),
     "orjson": set(),

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -469,3 +470,29 @@ def wait_for(path: Path) -> None:
             return
         time.sleep(0.1)
     pytest.fail(f"{path} did not appear")
+
+
+def test_last_and_days_back_count_from_now_in_the_zone(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    # 23:30 UTC on Sunday 22 November 2026 is Monday in Berlin.
+    days = ["2026-11-15T23:30:00+00:00", "2026-11-22T23:30:00+00:00"]
+    seconds = [int(datetime.fromisoformat(day).timestamp()) for day in days]
+    lines = [make_response(id=str(at), created=at) for at in seconds]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+
+    def months(*options: str) -> list[str]:
+        zone = ("--tz", "Europe/Berlin", "--now", "2026-11-23", "--json")
+        rows = json.loads(run("tokens", path, *options, *zone).stdout)
+        return [row["period"][:10] for row in rows]
+
+    assert months("--last", "week") == ["2026-11-16"]
+    assert months("--since", "7d") == ["2026-11-16", "2026-11-23"]
+    assert months("--since", "6d", "--until", "0d") == []
+    assert months("--since", "0d") == ["2026-11-23"]
+    both = run("tokens", path, "--last", "week", "--since", "7d")
+    assert both.returncode == 2
+    assert "nothing beside since and until" in both.stderr
+    picture = tmp_path / "a.png"
+    drawn = run("plot", "token_usage", path, "--to", picture, "--last", "month")
+    assert drawn.returncode == 0
+    assert picture.stat().st_size > 1000

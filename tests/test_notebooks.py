@@ -51,3 +51,13 @@ def test_a_notebook_is_stored_without_outputs_and_defines_nothing(path: Path) ->
 
 def test_there_are_notebooks() -> None:
     assert NOTEBOOKS
+
+
+@pytest.mark.filterwarnings("ignore")  # of papermill, not of ours
+def test_the_weekly_report_takes_parameters() -> None:
+    # Imported here: papermill takes long to start.
+    from papermill import inspect_notebook
+
+    path = next(path for path in NOTEBOOKS if path.stem == "05_weekly_report")
+
+    assert list(inspect_notebook(path)) == ["source", "last", "now", "tz", "budget"]

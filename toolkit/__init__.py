@@ -10,7 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from toolkit import charts, errors, expressions, metrics, pricing, schema, testing
+    from toolkit import (
+        charts,
+        errors,
+        expressions,
+        metrics,
+        pricing,
+        ranges,
+        schema,
+        testing,
+    )
     from toolkit.checking import check
     from toolkit.compacting import compact
     from toolkit.explaining import explain, spending
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
     from toolkit.loading import batches, load
     from toolkit.replay import rejects, write_rejects
     from toolkit.report import overview, plot
+    from toolkit.reporting import write_report
     from toolkit.scanning import ledger, scan
     from toolkit.validation import validate
     from toolkit.verifying import verify
@@ -42,6 +52,7 @@ __all__ = [
     "overview",
     "plot",
     "pricing",
+    "ranges",
     "rejects",
     "responses",
     "scan",
@@ -51,6 +62,7 @@ __all__ = [
     "validate",
     "verify",
     "write_rejects",
+    "write_report",
 ]
 
 # Where each public name lives; a module is imported when its name is first touched.
@@ -72,6 +84,7 @@ _HOMES = {
     "validate": "validation",
     "verify": "verifying",
     "write_rejects": "replay",
+    "write_report": "reporting",
 }
 
 

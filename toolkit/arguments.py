@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 from toolkit.errors import OptionError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -33,8 +30,19 @@ By = Annotated[
     typer.Option(help="column that names the series; may be repeated; none  [model]"),
 ]
 Tz = Annotated[str, typer.Option(help="time zone in which days begin")]
-Since = Annotated[str | None, typer.Option(help="from this date or time on")]
-Until = Annotated[str | None, typer.Option(help="up to this date or time, exclusive")]
+Since = Annotated[
+    str | None, typer.Option(help="from this date or time on; 7d: from 7 days ago")
+]
+Until = Annotated[
+    str | None, typer.Option(help="up to this date, time or 7d, exclusive")
+]
+Last = Annotated[
+    str | None,
+    typer.Option(help="the last complete day, week, month or quarter of the zone"),
+]
+Now = Annotated[
+    str | None, typer.Option(help="the time that --last and 7d count from  [clock]")
+]
 Tag = Annotated[
     list[str] | None,
     typer.Option(help="column tag_NAME from a path of the line: NAME=PATH"),
@@ -53,23 +61,83 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="print CSV")]
 
 
-def log_options(
-    tag: list[str] | None, response_path: str | None, created_unit: str
-) -> dict[str, Any]:
-    """Gather what was said of the logs; the library checks the words."""
-    return {
-        "tags": parse_tags(tag or []),
-        "response_path": response_path,
-        "created_unit": created_unit,
+def use_configuration(ctx: typer.Context, file: str | None) -> None:
+    """Take what the configuration says for what the command is not told."""
+    # Imported here: none of it is needed for --help.
+    from toolkit.configuration import read_configuration
+
+    values = read_configuration(file).values
+    budgets = values.get("budgets", {})
+    models = [f"{name}={usd}" for name, usd in budgets.get("models", {}).items()]
+    total = [budgets["total"]] if "total" in budgets else []
+    limit = values.get("max_rejects")
+    ctx.default_map = {
+        **values,
+        "logs": values.get("sources"),
+        "section": values.get("sections"),
+        "tag": [f"{name}={path}" for name, path in values.get("tags", {}).items()],
+        "budget": [*total, *models],
+        "max_rejects": None if limit is None else str(limit),
+        # Of a report; a table of a metric names every series.
+        "top": values.get("top") if ctx.info_name == "report" else None,
     }
 
 
-def within(since: str | None, until: str | None, tz: str) -> dict[str, Any]:
+Config = Annotated[
+    str | None,
+    typer.Option(
+        help="settings  [toolkit.toml, or pyproject.toml]",
+        is_eager=True,
+        callback=use_configuration,
+    ),
+]
+
+
+def log_options(
+    ctx: typer.Context, tag: list[str] | None, response_path: str | None, unit: str
+) -> dict[str, Any]:
+    """Gather what was said of the logs; the library checks the words.
+
+    An export keeps the options that it was made with: what the configuration says of
+    logs is not said of it.
+    """
+    # Imported here: it is not needed for --help.
+    from toolkit.finding import is_export
+
+    given = {"tag": tag, "response_path": response_path, "created_unit": unit}
+    configured = {
+        name
+        for name in given
+        if value_source(ctx, name) == "DEFAULT_MAP" and given[name]
+    }
+    if configured and any(is_export(log) for log in ctx.params.get("logs") or ()):
+        given |= dict.fromkeys(configured)
+    return {
+        "tags": parse_tags(cast("Any", given["tag"]) or []),
+        "response_path": given["response_path"],
+        "created_unit": given["created_unit"] or "s",
+    }
+
+
+def value_source(ctx: typer.Context, name: str) -> str:
+    """Say where the value of a parameter came from."""
+    source = ctx.get_parameter_source(name)
+    return "" if source is None else source.name
+
+
+def within(
+    since: str | None,
+    until: str | None,
+    tz: str,
+    *,
+    last: str | None = None,
+    now: str | None = None,
+) -> dict[str, Any]:
     """Read a range of time in its zone, so that only the days in it are opened."""
     # Imported here: polars is not needed for --help.
-    from toolkit.expressions import span
+    from toolkit.ranges import chosen
 
-    start, end = span(since, until, tz)
+    start, end = chosen(cast("Any", last), since, until, tz, now=now)
     return {"since": start, "until": end}
 
 
@@ -80,19 +148,6 @@ def parse_tags(tags: list[str]) -> dict[str, str]:
         if not (name and equals and path):
             raise OptionError("tag", f"{name}{equals}{path}", wanted="NAME=PATH")
     return {name: path for name, _, path in pairs}
-
-
-def parse_limit(text: str) -> Callable[[int], float]:
-    """Read a number of lines, or a share of them in percent."""
-    try:
-        number = float(text.removesuffix("%"))
-    except ValueError:
-        number = -1
-    if not 0 <= number < float("inf"):
-        raise OptionError("max_rejects", text, wanted="a count or a share: 10 or 0.1%")
-    if text.endswith("%"):
-        return lambda lines: lines * number / 100
-    return lambda _lines: number
 
 
 def parse_duration(text: str) -> float:

@@ -1,7 +1,7 @@
 """The command `toolkit`: parse, call one public function, print, exit code.
 
 Results go to stdout, words to stderr. Exit codes: 0 done, 1 failure, 2 wrong usage,
-4 more rejects than allowed, 5 the export directory is busy.
+3 a budget was crossed, 4 more rejects than allowed, 5 the export directory is busy.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
+from typing import Annotated, Any, BinaryIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -20,9 +20,12 @@ import toolkit
 from toolkit.arguments import (
     AsJson,
     By,
+    Config,
     CreatedUnitOption,
+    Last,
     Logs,
     LogsOrExport,
+    Now,
     OnDamageOption,
     ResponsePath,
     Since,
@@ -32,12 +35,12 @@ from toolkit.arguments import (
     Wait,
     log_options,
     parse_duration,
-    parse_limit,
     within,
 )
 from toolkit.costing import cost, explain
 from toolkit.errors import (
     BusyError,
+    ConfigurationError,
     DamageWarning,
     MissingColumnsError,
     MissingPackageError,
@@ -49,6 +52,7 @@ from toolkit.errors import (
     plural,
 )
 from toolkit.measuring import metric, tokens
+from toolkit.scheduled import config, hold_limit, limit_of, report
 from toolkit.screens import (
     check_data,
     print_check,
@@ -63,10 +67,7 @@ from toolkit.screens import (
 )
 from toolkit.stores import is_uri
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-FAILURE, USAGE, TOO_MANY_REJECTS, BUSY = 1, 2, 4, 5
+FAILURE, USAGE, BUSY = 1, 2, 5
 
 HELP = """\
 usage: toolkit COMMAND [OPTIONS] ...        toolkit COMMAND --help says more
@@ -83,11 +84,11 @@ Keep
   export LOG        write Parquet, by date; run again, it adds what is new
   verify, compact   hold an export against its state; merge its small parts
 Tell
+  report LOG|DIR    write the report on a range: page, Markdown, JSON, picture
   plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF; plot overview: one page
 Help
-  schema            print the data dictionary
-  sample            write a log to try things on
-  --version         print versions
+  schema, config    print the data dictionary; the settings and their origin
+  sample, --version write a log to try things on; print versions
 
 Examples
   toolkit tokens logs/ --every 1w --by model
@@ -143,6 +144,8 @@ def start(
 
 app.command()(metric)
 app.command()(tokens)
+app.command()(report)
+app.command()(config)
 
 
 app.command()(cost)
@@ -151,6 +154,7 @@ app.command()(explain)
 
 @app.command()
 def check(
+    ctx: typer.Context,
     logs: LogsOrExport,
     max_rejects: Annotated[
         str | None, typer.Option(help="exit 4 above so many: 10 or 0.1%")
@@ -159,14 +163,15 @@ def check(
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
     as_json: AsJson = False,
+    config: Config = None,  # noqa: ARG001 - its callback has read it
 ) -> None:
     """Account for every line: ledger, rejects, pandera's verdict, findings."""
-    limit = None if max_rejects is None else parse_limit(max_rejects)
+    limit = limit_of(max_rejects)
     with progress_of("reading") as progress:
         checked = toolkit.check(
             logs,
             progress=progress,
-            **log_options(tag, response_path, created_unit),
+            **log_options(ctx, tag, response_path, created_unit),
         )
     if as_json:
         say(to_json(check_data(checked)))
@@ -177,17 +182,9 @@ def check(
     hold_limit(limit, checked.ledger.sum().row(0, named=True), max_rejects)
 
 
-def hold_limit(
-    limit: Callable[[int], float] | None, totals: dict[str, int], said: str | None
-) -> None:
-    """Exit 4 if more lines were rejected than were allowed; errors do not count."""
-    if limit is not None and totals["rejected"] > limit(totals["lines"]):
-        words(f"{totals['rejected']:,} lines rejected, more than {said}")
-        raise typer.Exit(TOO_MANY_REJECTS)
-
-
 @app.command()
 def rejects(
+    ctx: typer.Context,
     logs: LogsOrExport,
     code: Annotated[str | None, typer.Option(help="only those with this code")] = None,
     to: Annotated[
@@ -197,6 +194,7 @@ def rejects(
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
     on_damage: OnDamageOption = "raise",
+    config: Config = None,  # noqa: ARG001 - its callback has read it
 ) -> None:
     """Write the raw lines that were refused as a log, to be mended and read again."""
     if to is None and sys.stdout.isatty():
@@ -210,7 +208,7 @@ def rejects(
             code=code,
             progress=progress,
             on_damage=cast("Any", on_damage),
-            **log_options(tag, response_path, created_unit),
+            **log_options(ctx, tag, response_path, created_unit),
         )
     left_out = f", {done.without_bytes:,} too long to be kept"
     words(plural(done.lines, "line") + (left_out if done.without_bytes else ""))
@@ -218,6 +216,7 @@ def rejects(
 
 @app.command()
 def export(
+    ctx: typer.Context,
     logs: Logs,
     to: Annotated[
         str, typer.Option(help="directory to write or to add to, or one file .parquet")
@@ -238,6 +237,7 @@ def export(
     wait: Wait = "0s",
     quiet: Annotated[bool, typer.Option("--quiet", help="no closing line")] = False,
     on_damage: OnDamageOption = "raise",
+    config: Config = None,  # noqa: ARG001 - its callback has read it
 ) -> None:
     """Write logs as Parquet, by the UTC date of created; again: only what is new."""
     started = time.monotonic()
@@ -248,9 +248,9 @@ def export(
         "rewrite": rewrite,
         "wait": parse_duration(wait),
         **within(since, until, "UTC"),
-        **log_options(tag, response_path, created_unit),
+        **log_options(ctx, tag, response_path, created_unit),
     }
-    limit = None if max_rejects is None else parse_limit(max_rejects)
+    limit = limit_of(max_rejects)
     with progress_of("exporting") as progress:
         done = toolkit.export(logs, to=to, progress=progress, **cast("Any", options))
     say_passed_over(done.passed_over)
@@ -305,6 +305,7 @@ def compact(
 
 @app.command()
 def plot(
+    ctx: typer.Context,
     metric: Annotated[
         str,
         typer.Argument(
@@ -323,6 +324,8 @@ def plot(
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
+    last: Last = None,
+    now: Now = None,
     top: Annotated[
         int | None, typer.Option(help="so many series; the others become one", min=1)
     ] = None,
@@ -331,6 +334,7 @@ def plot(
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
     on_damage: OnDamageOption = "raise",
+    config: Config = None,  # noqa: ARG001 - its callback has read it
 ) -> None:
     """Save the chart of a metric, or an overview of all."""
     if to.suffix.lower() not in {".png", ".svg", ".pdf"}:
@@ -343,11 +347,10 @@ def plot(
     options: dict[str, Any] = {
         **{name: value for name, value in chosen.items() if value is not None},
         "tz": tz,
-        "since": since,
-        "until": until,
+        **within(since, until, tz, last=last, now=now),
         "theme": theme,
         "on_damage": on_damage,
-        **log_options(tag, response_path, created_unit),
+        **log_options(ctx, tag, response_path, created_unit),
     }
     if every == "none":
         options["every"] = None
@@ -415,6 +418,7 @@ def exit_code(error: ToolkitError) -> int:
     if isinstance(error, BusyError):
         return BUSY
     wrong_usage = (
+        ConfigurationError,
         OptionError,
         MissingColumnsError,
         MissingPackageError,

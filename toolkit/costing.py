@@ -12,9 +12,12 @@ from toolkit.arguments import (
     AsCsv,
     AsJson,
     By,
+    Config,
     CreatedUnitOption,
     Every,
+    Last,
     LogsOrExport,
+    Now,
     OnDamageOption,
     ResponsePath,
     Since,
@@ -22,6 +25,7 @@ from toolkit.arguments import (
     Tz,
     Until,
     log_options,
+    within,
 )
 from toolkit.errors import OptionError, plural
 from toolkit.screens import (
@@ -45,12 +49,15 @@ LONGEST_NAME = 60
 
 
 def cost(
+    ctx: typer.Context,
     logs: LogsOrExport,
     every: Every = "1d",
     by: By = None,
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
+    last: Last = None,
+    now: Now = None,
     prices: PricesOption = None,
     tag: Tag = None,
     response_path: ResponsePath = None,
@@ -58,6 +65,7 @@ def cost(
     on_damage: OnDamageOption = "raise",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
+    config: Config = None,  # noqa: ARG001 - its callback has read it
 ) -> None:
     """Sum what responses cost, in USD, and tell what could not be priced."""
     series = by or ["model"]
@@ -69,12 +77,11 @@ def cost(
             every=every,
             by=series,
             tz=tz,
-            since=since,
-            until=until,
+            **within(since, until, tz, last=last, now=now),
             prices=prices,
             on_damage=cast("Any", on_damage),
             progress=progress,
-            **log_options(tag, response_path, created_unit),
+            **log_options(ctx, tag, response_path, created_unit),
         )
     if as_json:
         say(to_json(spent.costs.to_dicts()))
@@ -88,6 +95,7 @@ def cost(
 
 
 def explain(
+    ctx: typer.Context,
     logs: LogsOrExport,
     model: Annotated[str, typer.Option(help="name of the model, as served")],
     date: Annotated[str, typer.Option(help="a day: 2026-11-22, or undated")],
@@ -99,6 +107,7 @@ def explain(
     on_damage: OnDamageOption = "raise",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
+    config: Config = None,  # noqa: ARG001 - its callback has read it
 ) -> None:
     """Go down from what a model cost on a day to its prices and its lines."""
     if as_json and as_csv:
@@ -112,7 +121,7 @@ def explain(
             prices=prices,
             on_damage=cast("Any", on_damage),
             progress=progress,
-            **log_options(tag, response_path, created_unit),
+            **log_options(ctx, tag, response_path, created_unit),
         )
     if as_json:
         parts = ("prices", "lines", "unseen")

@@ -20,6 +20,7 @@
     ├── MissingColumnsError            (ValueError) a frame lacks a column
     ├── UnsuitableColumnError          (ValueError) a column that cannot serve
     ├── OptionError                    (ValueError) a wrong period, zone, date, path
+    ├── ConfigurationError             (ValueError) a file of settings that is wrong
     ├── PriceFileError                 (ValueError) prices that cannot be meant
     ├── InvoiceError                   (ValueError) an invoice that cannot be read
     ├── TotalOverflowError             (OverflowError) a sum that 64 bits cannot hold
@@ -323,6 +324,15 @@ class OptionError(ToolkitError, ValueError):
         super().__init__(f"{name}={value!r}: wanted {wanted}")
         self.name = name
         self.value = value
+
+
+class ConfigurationError(ToolkitError, ValueError):
+    """A file of settings that is missing, no TOML, or holds what is no setting."""
+
+    def __init__(self, file: str, faults: Sequence[str]) -> None:
+        super().__init__(f"{file}: " + "; ".join(faults))
+        self.file = file
+        self.faults = list(faults)
 
 
 class PriceFileError(ToolkitError, ValueError):

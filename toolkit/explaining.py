@@ -13,7 +13,7 @@ import polars as pl
 
 from toolkit import metrics
 from toolkit.errors import OptionError, near_miss
-from toolkit.expressions import check_columns, first_choice, span
+from toolkit.expressions import check_columns, first_choice
 from toolkit.metrics.tables import read_once
 from toolkit.money import at_least
 from toolkit.pricing.amounts import MONEY, NEEDED, PRICED, Pricer
@@ -21,6 +21,7 @@ from toolkit.pricing.costs import price_responses
 from toolkit.pricing.files import RATES, read_prices
 from toolkit.pricing.missing import missing_prices
 from toolkit.pricing.rates import Rates, Reason
+from toolkit.ranges import span
 from toolkit.scanning import scan
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from toolkit.blocks import CreatedUnit, OnDamage
-    from toolkit.expressions import Moment
     from toolkit.finding import Sources
     from toolkit.pricing.costs import Choices
     from toolkit.pricing.files import Prices
+    from toolkit.ranges import Moment
 
 
 class ScanOptions(TypedDict):

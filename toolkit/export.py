@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from toolkit.accounting import Account
 from toolkit.blocks import MAX_LINE_BYTES
 from toolkit.errors import OptionError
-from toolkit.expressions import span
 from toolkit.increment import Increment
 from toolkit.loading import open_logs
 from toolkit.onefile import is_file_name, write_file
 from toolkit.parts import within
+from toolkit.ranges import span
 from toolkit.schema import SCHEMA_VERSION
 from toolkit.targets import opened_target
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from toolkit.accounting import RejectCount
     from toolkit.blocks import Content, CreatedUnit, Duplicates, OnDamage
-    from toolkit.expressions import Moment, Span
     from toolkit.finding import Sources
     from toolkit.loading import Reading
+    from toolkit.ranges import Moment, Span
     from toolkit.state import State
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from datetime import UTC, date, datetime
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, overload
 
 import polars as pl
 
@@ -18,18 +17,16 @@ from toolkit.errors import (
     MissingColumnsError,
     OptionError,
     PartialResponsesWarning,
-    near_miss,
     plural,
 )
 from toolkit.families import FAMILY_RULES, check_rules, families
+from toolkit.ranges import check_zone
 from toolkit.schema import CHOICES, EARLIEST_CREATED, LATEST_CREATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toolkit.blocks import ArrowStream
-
-Moment: TypeAlias = "str | date | datetime | None"
 
 RESPONSE_KEY = ("log_id", "line")
 LAST_YEAR = 9999  # of the calendar of Python and of every tool behind it
@@ -144,80 +141,6 @@ def check_period(every: str) -> str:
     if not 1970 <= ends.item() <= LAST_YEAR:
         raise wrong
     return every
-
-
-def check_zone(tz: str) -> str:
-    """Return the name of a time zone that exists, or raise `OptionError`."""
-    # Imported here: reading the list of zones is needed only for a wrong name.
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
-
-    try:
-        ZoneInfo(tz)
-        # polars knows fewer zones than zoneinfo: not "localtime", for one.
-        pl.Series([LATEST_CREATED]).dt.convert_time_zone(tz)
-    except (
-        ZoneInfoNotFoundError,
-        ValueError,
-        OSError,
-        TypeError,
-        pl.exceptions.PolarsError,
-    ):
-        hint = near_miss(str(tz), available_timezones())
-        wanted = f'a time zone such as "UTC" or "Europe/Berlin"{hint}'
-        raise OptionError("tz", tz, wanted=wanted) from None
-    return tz
-
-
-class Span(NamedTuple):
-    """A half-open range of time, in UTC; None is open."""
-
-    start: datetime | None
-    end: datetime | None
-
-    def conditions(self) -> list[pl.Expr]:
-        """Return what `created` must meet; undated responses meet neither."""
-        created = pl.col("created")
-        return [
-            *([created >= self.start] if self.start is not None else []),
-            *([created < self.end] if self.end is not None else []),
-        ]
-
-    def touches(self, day: date) -> bool:
-        """Say whether a day of UTC may hold a moment of the range."""
-        midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        return (self.start is None or day >= self.start.date()) and (
-            self.end is None or midnight < self.end
-        )
-
-
-def span(since: Moment, until: Moment, tz: str = "UTC") -> Span:
-    """Read a range of `created`, or raise `OptionError`."""
-    start, end = moment("since", since, tz), moment("until", until, tz)
-    if start is not None and end is not None and start > end:
-        raise OptionError("until", str(until), wanted=f"no time before since, {since}")
-    return Span(start, end)
-
-
-def moment(name: str, value: Moment, tz: str) -> datetime | None:
-    """Read a date, a datetime or its ISO text as a point in time."""
-    if value is None:
-        return None
-    # Imported here: it is needed only where a range is given.
-    from zoneinfo import ZoneInfo
-
-    zone = ZoneInfo(check_zone(tz))
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            wanted = 'a date or a time such as "2026-11-01" or "2026-11-01T12:00Z"'
-            raise OptionError(name, value, wanted=wanted) from None
-    elif not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day, tzinfo=zone)
-    try:
-        return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
-    except OverflowError:
-        raise OptionError(name, value, wanted="a time of the calendar") from None
 
 
 def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:

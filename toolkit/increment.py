@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
 
-    from toolkit.expressions import Span
     from toolkit.loading import Reading
     from toolkit.marks import Sight
+    from toolkit.ranges import Span
     from toolkit.state import Known
     from toolkit.targets import Target
     from toolkit.working import Report, Staged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -12,10 +13,13 @@ from toolkit.arguments import (
     AsJson,
     By,
     CompareOption,
+    Config,
     CreatedUnitOption,
     EveryOrNone,
     Fill,
+    Last,
     LogsOrExport,
+    Now,
     OnDamageOption,
     ResponsePath,
     Since,
@@ -24,6 +28,8 @@ from toolkit.arguments import (
     Tz,
     Until,
     log_options,
+    value_source,
+    within,
 )
 from toolkit.errors import OptionError
 from toolkit.screens import print_csv, print_table, progress_of, say, to_json
@@ -47,6 +53,8 @@ def metric(
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
+    last: Last = None,
+    now: Now = None,
     top: Top = None,
     fill: Fill = False,
     compare: CompareOption = None,
@@ -56,6 +64,7 @@ def metric(
     on_damage: OnDamageOption = "raise",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
+    config: Config = None,  # noqa: ARG001 - its callback has read it
 ) -> None:
     """Print the table of any metric; a response counts once."""
     if as_json and as_csv:
@@ -64,31 +73,37 @@ def metric(
         "every": None if every == NONE else every,
         "by": () if by == [NONE] else by,
         "tz": tz,
-        "since": since,
-        "until": until,
         "top": top,
         "fill": fill,
         "compare": compare,
     }
     told: dict[str, Any] = {
-        option: value for option, value in options.items() if is_told(ctx, option)
+        option: value for option, value in options.items() if is_told(ctx, name, option)
     }
+    if (since, until, last) != (None, None, None):
+        told |= within(since, until, tz, last=last, now=now)
     with progress_of("reading") as progress:
         table = toolkit.metrics.measure(
             name,
             logs,
             on_damage=cast("Any", on_damage),
             progress=progress,
-            **log_options(tag, response_path, created_unit),
+            **log_options(ctx, tag, response_path, created_unit),
             **told,
         )
     show(name, table, told.get("by"), as_json=as_json, as_csv=as_csv)
 
 
-def is_told(ctx: typer.Context, option: str) -> bool:
-    """Say whether the user said an option; a metric may take fewer than others."""
-    source = ctx.get_parameter_source(option)
-    return source is not None and source.name == "COMMANDLINE"
+def is_told(ctx: typer.Context, name: str, option: str) -> bool:
+    """Say whether an option was said, by the user or by the configuration.
+
+    A metric may take fewer than others: what the configuration says is not for it.
+    """
+    source = value_source(ctx, option)
+    if source != "DEFAULT_MAP":
+        return source == "COMMANDLINE"
+    taken = getattr(toolkit.metrics, name, None)
+    return callable(taken) and option in signature(taken).parameters
 
 
 def show(
@@ -118,6 +133,8 @@ def tokens(
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
+    last: Last = None,
+    now: Now = None,
     top: Top = None,
     fill: Fill = False,
     compare: CompareOption = None,
@@ -127,6 +144,7 @@ def tokens(
     on_damage: OnDamageOption = "raise",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
+    config: Config = None,
 ) -> None:
     """Sum the tokens of each model in each period; a response counts once."""
     metric(
@@ -138,6 +156,8 @@ def tokens(
         tz,
         since,
         until,
+        last,
+        now,
         top,
         fill,
         compare,
@@ -147,4 +167,5 @@ def tokens(
         on_damage,
         as_json,
         as_csv,
+        config,
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from toolkit.blocks import Decoded
-    from toolkit.expressions import Span
+    from toolkit.ranges import Span
     from toolkit.schema import Table
 
 # Rows of a date wait for their row group until they are so many bytes,

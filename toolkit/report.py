@@ -12,7 +12,8 @@ from toolkit import charts, metrics
 from toolkit.blocks import check_word
 from toolkit.charts import page
 from toolkit.errors import OptionError
-from toolkit.expressions import first_choice, span
+from toolkit.expressions import first_choice
+from toolkit.ranges import span
 from toolkit.scanning import scan
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from toolkit.blocks import ArrowStream, CreatedUnit, OnDamage
-    from toolkit.expressions import Moment
     from toolkit.finding import Sources
     from toolkit.metrics import Choices
+    from toolkit.ranges import Moment
 
 
 class Shown(NamedTuple):

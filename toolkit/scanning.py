@@ -22,10 +22,10 @@ from toolkit.errors import (
     StreamReadTwiceError,
     UnreadableSourceError,
 )
-from toolkit.expressions import span
 from toolkit.finding import is_export, matches_path, named_sources, objects_like
 from toolkit.gathering import GATE_ROWS, gathered
 from toolkit.loading import LogOptions, open_logs
+from toolkit.ranges import span
 from toolkit.schema import CHOICES, LEDGER, choices_table
 from toolkit.state import CHOICES_DIR, STATE_FILE, parts_of, read_state
 from toolkit.stores import is_uri, polars_options
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from datetime import date
 
     from toolkit.blocks import Content, CreatedUnit, Duplicates, OnDamage
-    from toolkit.expressions import Moment, Span
     from toolkit.finding import Sources
     from toolkit.loading import Reading
+    from toolkit.ranges import Moment, Span
     from toolkit.state import State
 
 SUFFIX = ".parquet"

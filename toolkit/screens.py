@@ -344,6 +344,24 @@ def print_schema() -> None:
         Console().print(shown)
 
 
+def print_settings(settings: Sequence[tuple[str, object, str]]) -> None:
+    """Print settings as lines of TOML, and behind each where it came from."""
+    for name, value, source in settings:
+        line = f"{'# ' if value is None else ''}{name} = {as_toml(value)}"
+        say(f"{line}  # {clean(source)}")
+
+
+def as_toml(value: object) -> str:
+    """Write a value as TOML; what is not set has none."""
+    if value is None:
+        return "not set"
+    if isinstance(value, dict):
+        members = [f"{json.dumps(key)} = {as_toml(of)}" for key, of in value.items()]
+        return f"{{ {', '.join(members)} }}" if members else "{}"
+    # A string or a list of JSON, in ASCII, is one of TOML.
+    return json.dumps(value)
+
+
 def say_hints(ledger: pl.DataFrame) -> None:
     """Say of each file that is no log what it looks like."""
     for source, hint in ledger.select("source", "hint").drop_nulls().rows():

@@ -24,10 +24,10 @@ from toolkit.blocks import make_plan
 from toolkit.compression import READ_BYTES, Feed
 from toolkit.decoding import make_seen
 from toolkit.errors import PreconditionError, SourceError
-from toolkit.expressions import span
 from toolkit.loading import Reading
 from toolkit.marks import Sight, Witness
 from toolkit.parts import Parts, new_part, within
+from toolkit.ranges import span
 from toolkit.resuming import LogMovedError, Stretch, blocks_of, is_moved
 from toolkit.scanning import DUPLICATE_KEY, scan_parts
 from toolkit.schema import CHOICES, choices_table
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from toolkit.blocks import Block, Decoded, OnDamage
     from toolkit.duplicates import Repeats
-    from toolkit.expressions import Span
     from toolkit.parts import PartWriter
+    from toolkit.ranges import Span
     from toolkit.schema import Table
 
 # What finds a repeat; a response counts once, by whatever row.

@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from toolkit.errors import OptionError
-from toolkit.expressions import PART_OF_PERIOD, Span, local_period, period_end
+from toolkit.expressions import PART_OF_PERIOD, local_period, period_end
+from toolkit.ranges import Span
 
 if TYPE_CHECKING:
-    from toolkit.expressions import Moment
+    from toolkit.ranges import Moment
 
 MICROSECONDS = {
     "ns": 0, "us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000,
@@ -74,7 +75,7 @@ def range_before(within: Span, tz: str) -> Span:
 
     Examples
     --------
-    >>> from toolkit.expressions import span
+    >>> from toolkit.ranges import span
     >>> march = span("2026-03-01", "2026-04-01", "Europe/Berlin")
     >>> range_before(march, "Europe/Berlin").start.isoformat()
     '2026-01-31T23:00:00+00:00'
@@ -133,7 +134,7 @@ def reach(
     It is open at its end: only a response behind `until` shows that the last period is
     complete.
     """
-    from toolkit.expressions import span
+    from toolkit.ranges import span
 
     within = span(since, until, tz)
     if compare is not None and every is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from toolkit.errors import OptionError, UnsuitableColumnError
-from toolkit.expressions import Span, check_period, check_zone, span
+from toolkit.expressions import check_period
 from toolkit.metrics.periods import Calendar, range_before
+from toolkit.ranges import Span, check_zone, span
 from toolkit.schema import CHOICES
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from toolkit.blocks import ArrowStream
-    from toolkit.expressions import Moment
+    from toolkit.ranges import Moment
 
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
 By: TypeAlias = "str | Sequence[str]"

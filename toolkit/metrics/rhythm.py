@@ -13,8 +13,8 @@ from toolkit.metrics.questions import ask
 from toolkit.metrics.tables import Declared, answer, start
 
 if TYPE_CHECKING:
-    from toolkit.expressions import Moment
     from toolkit.metrics.questions import By, Choices, Compare
+    from toolkit.ranges import Moment
 
 WEEK = pl.DataFrame({"weekday": range(1, 8)}, schema={"weekday": pl.Int8}).join(
     pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int8}), how="cross"

@@ -11,8 +11,8 @@ from toolkit.metrics.questions import ask
 from toolkit.metrics.tables import Declared, answer
 
 if TYPE_CHECKING:
-    from toolkit.expressions import Moment
     from toolkit.metrics.questions import By, Choices, Compare
+    from toolkit.ranges import Moment
 
 
 def both_known(one: str, other: str) -> pl.Expr:

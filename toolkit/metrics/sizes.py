@@ -20,9 +20,9 @@ from toolkit.metrics.questions import ask
 from toolkit.metrics.tables import Declared, answer, check_sums
 
 if TYPE_CHECKING:
-    from toolkit.expressions import Moment
     from toolkit.metrics.questions import By, Choices, Compare
     from toolkit.metrics.tables import Work
+    from toolkit.ranges import Moment
 
 
 CHOICES_PER_RESPONSE = Declared(

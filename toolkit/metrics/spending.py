@@ -14,8 +14,8 @@ from toolkit.pricing.amounts import NEEDED
 from toolkit.pricing.costs import price_responses
 
 if TYPE_CHECKING:
-    from toolkit.expressions import Moment
     from toolkit.metrics.questions import By, Choices, Compare
+    from toolkit.ranges import Moment
 
 
 COST = "cost"

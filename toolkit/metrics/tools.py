@@ -12,9 +12,9 @@ from toolkit.metrics.tables import Declared, answer
 from toolkit.values import are_json
 
 if TYPE_CHECKING:
-    from toolkit.expressions import Moment
     from toolkit.metrics.questions import By, Choices, Compare
     from toolkit.metrics.tables import Work
+    from toolkit.ranges import Moment
 
 
 KEY = ("log_id", "line")

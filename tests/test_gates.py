@@ -1,0 +1,104 @@
+"""Gates: a budget is held only where nothing is unknown."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from toolkit.errors import OptionError
+from toolkit.gates import breaches, parse_budgets, parse_limit, strangers
+
+
+def costs(*rows: tuple[str | None, str, int, int]) -> pl.DataFrame:
+    """Make costs of (model, cost, responses, responses_unpriced)."""
+    return pl.DataFrame(
+        [(model, Decimal(cost), *counts) for model, cost, *counts in rows],
+        schema={
+            "model": pl.String,
+            "cost": pl.Decimal(38, 12),
+            "responses": pl.Int64,
+            "responses_unpriced": pl.Int64,
+        },
+        orient="row",
+    )
+
+
+PRICED = costs(("gpt-a", "7.25", 3, 0), ("gpt-b", "2.75", 2, 0))  # 10 in all
+UNSURE = costs(("gpt-a", "7.25", 3, 0), (None, "0", 4, 4))
+
+
+def said(budgets: list[str], frame: pl.DataFrame) -> list[tuple[bool, str]]:
+    """Return what is wrong with budgets."""
+    found = breaches(parse_budgets(budgets), frame)
+    return [(breach.is_certain, breach.sentence) for breach in found]
+
+
+def test_a_budget_that_is_just_reached_is_held() -> None:
+    assert said(["10USD", "gpt-a=7.25 USD"], PRICED) == []
+
+
+def test_a_budget_is_crossed_by_the_least_that_it_cost() -> None:
+    assert said(["9.99USD", "gpt-b=2.70USD"], PRICED) == [
+        (True, "the budget is crossed: $10.00 of $9.99"),
+        (True, "the budget of gpt-b is crossed: $2.75 of $2.70"),
+    ]
+
+
+def test_the_unpriced_part_makes_it_uncertain_and_that_fails_closed() -> None:
+    assert said(["1000USD", "gpt-a=8USD"], UNSURE) == [
+        (
+            False,
+            "the budget may be crossed: at least $7.25 of $1,000.00, and 4 of 7 calls "
+            "have no known price",
+        )
+    ]
+
+
+def test_what_is_crossed_for_certain_is_so_with_an_unpriced_part_too() -> None:
+    assert said(["7USD"], UNSURE) == [
+        (True, "the budget is crossed: at least $7.25 of $7.00")
+    ]
+
+
+def test_the_last_digit_decides() -> None:
+    frame = costs(("gpt-a", "5.000000000001", 1, 0))
+
+    assert said(["5USD"], frame) == [
+        (True, "the budget is crossed: $5.000000000001 of $5.00")
+    ]
+
+
+def test_no_calls_cost_nothing() -> None:
+    assert said(["0USD", "gpt-a=1USD"], costs()) == []
+
+
+def test_a_budget_for_a_model_without_calls_is_said() -> None:
+    assert strangers(parse_budgets(["1USD", "gpt_a=1USD", "gpt-b=1USD"]), PRICED) == [
+        "the budget of gpt_a: no call of that model (did you mean 'gpt-a'?)"
+    ]
+
+
+def test_a_model_may_have_an_equals_sign() -> None:
+    assert parse_budgets(["a=b=1USD"])[0].model == "a=b"
+
+
+@pytest.mark.parametrize(
+    "text", ["500", "500EUR", "-1USD", "1e3USD", "=1USD", "", "gpt-a=", "1,000USD"]
+)
+def test_another_text_is_no_budget(text: str) -> None:
+    with pytest.raises(OptionError, match="wanted dollars"):
+        parse_budgets([text])
+
+
+def test_a_model_has_one_budget() -> None:
+    with pytest.raises(OptionError, match="one amount for the budget of gpt-a"):
+        parse_budgets(["gpt-a=1USD", "gpt-a=2USD"])
+
+
+def test_a_limit_is_a_count_or_a_share() -> None:
+    assert parse_limit("10")(5000) == 10
+    assert parse_limit("0.1%")(5000) == 5
+    with pytest.raises(OptionError, match="a count or a share"):
+        parse_limit("nan")

@@ -1,0 +1,360 @@
+"""The report: its figures by hand, the same in every form, and the same bytes again."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jsonschema
+import pytest
+from typer.testing import CliRunner
+
+import toolkit
+from toolkit.cli import app
+from toolkit.configuration import SECTIONS as NAMES
+from toolkit.errors import OptionError, WriteError
+from toolkit.reporting import write_report
+from toolkit.reporting.figures import Change
+from toolkit.reporting.sections import SECTIONS
+from toolkit.reporting.writing import FORMS
+from toolkit.testing import make_choices, make_response
+
+SCHEMA = json.loads(Path("docs/report.schema.json").read_text(encoding="utf-8"))
+WEEK: dict[str, Any] = {"last": "week", "now": "2026-11-23", "compare": "previous"}
+# gpt-4o on these days: 2.50 USD a million read, 10 USD written, 1.25 from cache.
+READ, WRITTEN, CACHED = Decimal("2.5"), Decimal(10), Decimal("1.25")
+
+
+def at(day: str) -> datetime:
+    """Return noon of a day."""
+    return datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=UTC)
+
+
+def calls(day: str, count: int, **cells: Any) -> list[dict[str, Any]]:
+    """Make equal calls of one day: 1,000 tokens read, 100 written."""
+    row = {
+        "model": "gpt-4o",
+        "provider": "openai",
+        "created": at(day),
+        "prompt_tokens": 1000,
+        "completion_tokens": 100,
+        "total_tokens": 1100,
+        "cached_tokens": 0,
+        "reasoning_tokens": 0,
+        "finish_reason": "stop",
+        "content": "a secret answer",
+    }
+    return [{**row, **cells} for _ in range(count)]
+
+
+# This week 30 calls, one of a model without a price; 3 were cut off. 25 calls before.
+ROWS = [
+    *calls("2026-11-10", 20),
+    *calls("2026-11-11", 5, finish_reason="length"),
+    *calls("2026-11-17", 20, cached_tokens=500),
+    *calls("2026-11-18", 6),
+    *calls("2026-11-19", 3, finish_reason="length"),
+    *calls("2026-11-20", 1, model="of-our-own", provider=None),
+]
+
+
+@pytest.fixture(scope="module")
+def report() -> toolkit.reporting.Report:
+    """Make the report of a week, from a frame."""
+    return write_report(make_choices(*ROWS), **WEEK)
+
+
+def figures(report: Any) -> dict[str, Any]:
+    """Return the five figures by name."""
+    return {figure["name"]: figure for figure in report.data()["figures"]}
+
+
+def test_the_five_figures_are_those_of_a_hand(report: Any) -> None:
+    found = figures(report)
+
+    # 30 calls x 1,100; 25 x 1,100 before.
+    assert (found["tokens"]["value"], found["tokens"]["before"]) == (33_000, 27_500)
+    assert (found["calls"]["value"], found["calls"]["before"]) == (30, 25)
+    # 29 priced calls: 100 written each is 0.001; read 1,000 is 0.0025, but for 20 calls
+    # 500 + 500 from cache, 0.00125 + 0.000625 = 0.001875.
+    million = Decimal(10**6)
+    written = 29 * 100 * WRITTEN / million
+    cached = 20 * (500 * READ + 500 * CACHED) / million
+    whole = 9 * 1000 * READ / million
+    assert found["cost"]["value"] == written + cached + whole == Decimal("0.089")
+    assert found["cost"]["before"] == 25 * Decimal("0.0035")
+    # 3 of 30 were cut off, 5 of 25 before; 10,000 of 30,000 tokens read from cache.
+    assert found["cut_off"]["value"] == pytest.approx(3 / 30)
+    assert found["cut_off"]["before"] == pytest.approx(5 / 25)
+    assert found["cache"]["value"] == pytest.approx(10_000 / 30_000)
+    assert found["cache"]["before"] == 0
+
+
+def test_the_answer_comes_first(report: Any) -> None:
+    # 0.089 / 0.0875 = 1.0171; 1,100 of 33,000 tokens are 3.3 %.
+    assert report.headline == (
+        "33,000 tokens in 30 calls, at least $0.08, +1.7 % on the week before. "
+        "3.3 % of tokens have no known price."
+    )
+    assert str(report) == f"Week of 16 to 22 Nov 2026 (UTC): {report.headline}"
+
+
+def test_a_change_is_good_or_bad_only_where_it_has_a_direction(report: Any) -> None:
+    found = {name: figure["direction"] for name, figure in figures(report).items()}
+
+    assert found == {
+        "tokens": "neutral",
+        "calls": "neutral",
+        "cost": "bad",
+        "cut_off": "good",
+        "cache": "good",
+    }
+
+
+def test_what_changed_most_names_the_model_and_the_reason(report: Any) -> None:
+    changes = [Change(**row) for row in report.data()["changes"]]
+
+    (new,) = [change for change in changes if change.kind == "new"]
+    assert (new.subject, new.words) == (
+        "of-our-own",
+        "first seen on 20 Nov; 1 call",
+    )
+    (cached,) = [
+        one for one in changes if "from cache" in one.words and one.kind == "share"
+    ]
+    # 10,000 of 29,000 of gpt-4o: 34.5 %.
+    assert cached.amount == "+34.5 points"
+    assert cached.direction == "good"
+
+
+def test_each_section_is_a_metric_with_chart_and_table(report: Any) -> None:
+    assert tuple(section.name for section in SECTIONS) == NAMES
+    sections = report.data()["sections"]
+
+    assert [section["name"] for section in sections] == list(NAMES)
+    usage = sections[0]
+    rows = [dict(zip(usage["columns"], row, strict=True)) for row in usage["rows"]]
+    assert [(row["model"], row["responses"], row["total_tokens"]) for row in rows] == [
+        ("gpt-4o", 29, 31_900),
+        ("of-our-own", 1, 1_100),
+    ]
+
+
+def test_sections_come_in_the_order_that_was_asked_for() -> None:
+    made = write_report(make_choices(*ROWS), sections=["cost", "token_usage"], **WEEK)
+
+    assert [one["name"] for one in made.data()["sections"]] == ["cost", "token_usage"]
+    assert made.html().count("<details>") == 2
+
+
+def test_the_json_keeps_to_its_schema(report: Any) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+    jsonschema.validate(json.loads(report.json()), SCHEMA)
+    jsonschema.validate(json.loads(write_report(make_choices()).json()), SCHEMA)
+
+
+def test_the_same_input_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        files = [
+            tmp_path / f"{number}{form}" for form in (".html", ".md", ".json", ".png")
+        ]
+        # Another chart in between must not show: colours are fixed anew.
+        toolkit.charts.colors([f"other {number}"])
+        write_report("data/sample", files, last="week", now="2026-11-09")
+
+    for form in FORMS:
+        first = (tmp_path / f"1{form}").read_bytes()
+        assert first == (tmp_path / f"2{form}").read_bytes()
+        assert len(first) < 2_000_000
+    assert "Made" not in (tmp_path / "1.md").read_text()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1764000000")
+    made = write_report(make_choices(*ROWS), sections=["cost"], **WEEK)
+    assert "- Made: `24 Nov 2025, 16:00 UTC`" in made.markdown()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "now")
+    with pytest.raises(OptionError, match="seconds since 1970"):
+        write_report(make_choices(*ROWS), sections=["cost"], **WEEK)
+
+
+def test_logs_and_their_export_give_the_same_figures(tmp_path: Path) -> None:
+    toolkit.export("data/sample", to=tmp_path / "out")
+    options: dict[str, Any] = {"last": "month", "now": "2026-11-09"}
+
+    logs = write_report("data/sample", **options).data()
+    export = write_report(tmp_path / "out", **options).data()
+    loaded = write_report(toolkit.load("data/sample"), **options).data()
+
+    for name in ("figures", "sections", "periods", "data", "headline"):
+        assert export[name] == logs[name] == loaded[name]
+
+
+def test_no_word_of_an_answer_is_in_any_form(report: Any) -> None:
+    for text in (report.html(), report.markdown(), report.json()):
+        assert "secret" not in text
+
+
+def test_without_a_range_everything_is_told_also_what_has_no_date() -> None:
+    rows = [*calls("2026-11-10", 2), {**calls("2026-11-10", 1)[0], "created": None}]
+
+    made = write_report(make_choices(*rows))
+
+    assert str(made).startswith("All that there is (UTC): 3,300 tokens in 3 calls")
+    facts = {row["name"]: row["count"] for row in made.data()["data"]["facts"]}
+    assert facts["Calls without a date"] == 1
+    inside = write_report(make_choices(*rows), since="2026-11-01", until="2026-12-01")
+    assert inside.data()["data"]["left_out"][0] == "1 call without a date"
+    assert "2,200 tokens in 2 calls" in inside.headline
+
+
+def test_no_calls_make_a_report_too() -> None:
+    made = write_report(make_choices(), **WEEK)
+
+    assert made.headline == "No calls."
+    assert "No calls." in made.html()
+    assert made.markdown().startswith("# LLM usage")
+    assert made.png().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"to": "a.pdf"}, r"a file that ends in \.html"),
+        ({"sections": ["costs"]}, "did you mean 'cost'"),
+        ({"sections": []}, "at least one"),
+        ({"compare": "previous"}, "a range with both ends"),
+        ({"last": "week", "compare": "before"}, "previous"),
+        ({"top": 0}, "top=0"),
+        ({"against": "none.json"}, "a report that can be read"),
+    ],
+)
+def test_what_means_nothing_is_refused_before_a_log_is_read(
+    options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(OptionError, match=said):
+        write_report("no such log", **options)
+
+
+# The command.
+
+
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: object) -> Done:
+    """Run the command here: a process of its own takes seconds."""
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return Done(done.exit_code, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Write a log of two calls of a week, one without a price, and a bad line."""
+    created = int(at("2026-11-17").timestamp())
+    lines = [
+        make_response(id="a", created=created, model="gpt-4o"),
+        make_response(id="b", created=created, model="of-our-own"),
+        {},
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    return path
+
+
+SHORT = ("--last", "week", "--now", "2026-11-23", "--section", "cost")
+
+
+def test_the_command_writes_every_form_from_one_run(log: Path, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("r.html", "r.md", "r.json", "r.png")]
+    to = [word for file in files for word in ("--to", file)]
+
+    done = run("report", log, *SHORT, *to, "--compare", "previous")
+    quiet = run("report", log, *SHORT, *to, "--quiet")
+    said = run("report", log, *SHORT)
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith(f"{files[0]}, ")
+    assert "Week of 16 to 22 Nov 2026 (UTC): 30 tokens in 2 calls" in done.stderr
+    assert all(file.stat().st_size > 500 for file in files)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    assert said.stdout.startswith("Week of 16 to 22 Nov 2026 (UTC): 30 tokens")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["a.jsonl", *[file.name for file in files]]
+    )
+
+
+def test_a_budget_fails_closed_and_says_why(log: Path) -> None:
+    unsure = run("report", log, *SHORT, "--budget", "500USD")
+    held = run("report", log, *SHORT, "--budget", "gpt-4o=500USD")
+    crossed = run("report", log, *SHORT, "--budget", "gpt-4o=0.00001USD")
+
+    assert (unsure.returncode, held.returncode, crossed.returncode) == (3, 0, 3)
+    assert "1 of 2 calls has no known price" in unsure.stderr
+    # 10 read at 2.50 and 5 written at 10 USD a million: 0.000075.
+    assert "is crossed: $0.000075 of $0.00001" in crossed.stderr
+
+
+def test_too_many_rejects_exit_4_and_a_budget_goes_before(log: Path) -> None:
+    assert run("report", log, *SHORT, "--max-rejects", "1").returncode == 0
+    done = run("report", log, *SHORT, "--max-rejects", "0")
+    both = run("report", log, *SHORT, "--max-rejects", "0", "--budget", "5USD")
+
+    assert done.returncode == 4
+    assert "1 lines rejected, more than 0" in done.stderr
+    assert both.returncode == 3
+    assert "lines rejected" in both.stderr
+
+
+def test_the_summary_of_a_job_gets_the_markdown(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+
+    assert run("report", log, *SHORT).returncode == 0
+
+    assert summary.read_text().startswith("before\n# LLM usage: Week of 16")
+
+
+def test_a_report_takes_its_settings_from_the_configuration(
+    log: Path,
+) -> None:
+    path = log.with_name("toolkit.toml")
+    path.write_text(
+        'sources = ["a.jsonl"]\nsections = ["cost"]\ntitle = "Ours"\n'
+        'tz = "Europe/Berlin"\nmax_rejects = 0\n'
+        '[budgets]\nmodels = { "gpt-4o" = "0.00001USD" }\n'
+    )
+    to = log.with_name("r.json")
+
+    done = run("report", "--config", path, *SHORT[:4], "--to", to)
+
+    made = json.loads(to.read_text())
+    assert done.returncode == 3
+    assert [section["name"] for section in made["sections"]] == ["cost"]
+    assert (made["title"], made["range"]["tz"]) == ("Ours", "Europe/Berlin")
+    assert "rejected" in done.stderr
+
+
+def test_a_page_is_put_in_its_place_at_once_or_not_at_all(
+    log: Path, tmp_path: Path
+) -> None:
+    there = tmp_path / "there.md"
+    there.mkdir()
+
+    with pytest.raises(WriteError, match="cannot write"):
+        run("report", log, *SHORT, "--to", there)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "there.md"]

@@ -1,0 +1,180 @@
+"""Gates for schedules: budgets that fail closed, and how many rejects are too many.
+
+A cost is a lower bound as long as some response has no known price. A budget is held
+only if the sum is within it *and* nothing of it is unpriced: unknown is never zero.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from toolkit.errors import OptionError, near_miss, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import polars as pl
+
+AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?USD", re.ASCII)
+WANTED = 'dollars, or those of one model: "500USD" or "gpt-4o=100USD"'
+CENT = Decimal("0.01")
+
+
+class Budget(NamedTuple):
+    """What may be spent: on one model, or on all of them together (None)."""
+
+    model: str | None
+    usd: Decimal
+
+    @property
+    def name(self) -> str:
+        """What the budget is for."""
+        return "the budget" if self.model is None else f"the budget of {self.model}"
+
+
+class Breach(NamedTuple):
+    """A budget that is not held, and why."""
+
+    budget: Budget
+    cost: Decimal
+    is_certain: bool
+    sentence: str
+
+
+def parse_amount(text: str) -> Decimal:
+    """Read an amount of dollars: ``500USD``, ``0.50 USD``."""
+    amount = AMOUNT.fullmatch(text)
+    if amount is None:
+        raise OptionError("budget", text, wanted=WANTED)
+    return Decimal(amount[1])
+
+
+def parse_budget(text: str) -> Budget:
+    """Read a budget: ``500USD``, or ``MODEL=100USD``.
+
+    Examples
+    --------
+    >>> parse_budget("gpt-4o=100USD")
+    Budget(model='gpt-4o', usd=Decimal('100'))
+    """
+    model, equals, amount = text.rpartition("=")
+    if equals and not model:
+        raise OptionError("budget", text, wanted=WANTED)
+    try:
+        return Budget(model if equals else None, parse_amount(amount))
+    except OptionError:
+        raise OptionError("budget", text, wanted=WANTED) from None
+
+
+def parse_budgets(texts: Iterable[str]) -> list[Budget]:
+    """Read budgets, one for each model at most."""
+    budgets = [parse_budget(text) for text in texts]
+    models = [budget.model for budget in budgets]
+    for budget in budgets:
+        if models.count(budget.model) > 1:
+            wanted = f"one amount for {budget.name}"
+            raise OptionError("budget", str(budget.usd), wanted=wanted)
+    return budgets
+
+
+def breaches(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[Breach]:
+    """Return the budgets that are not held.
+
+    Parameters
+    ----------
+    budgets
+        What may be spent.
+    costs
+        One row per model over the whole range, as of ``toolkit.metrics.cost`` with
+        ``every=None``.
+
+    Returns
+    -------
+    list of Breach
+        A budget is crossed when the known part of the cost is above it; it is in doubt
+        when that part is not, and some responses have no known price.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> costs = pl.DataFrame(
+    ...     {
+    ...         "model": ["gpt-a", "gpt-b"],
+    ...         "cost": ["12.5", "3"],
+    ...         "responses": [4, 6],
+    ...         "responses_unpriced": [0, 5],
+    ...     },
+    ...     schema_overrides={"cost": pl.Decimal(38, 12)},
+    ... )
+    >>> for breach in breaches(parse_budgets(["10USD", "gpt-b=5USD"]), costs):
+    ...     print(breach.sentence)
+    the budget is crossed: at least $15.50 of $10.00
+    the budget of gpt-b may be crossed: at least $3.00 of $5.00, and 5 of 6 calls ...
+    """
+    found = (judge(budget, costs) for budget in budgets)
+    return [breach for breach in found if breach is not None]
+
+
+def judge(budget: Budget, costs: pl.DataFrame) -> Breach | None:
+    """Hold one budget against the costs."""
+    rows = costs
+    if budget.model is not None:
+        rows = costs.filter(costs["model"] == budget.model)
+    cost = Decimal(rows["cost"].sum() or 0)
+    unpriced = int(rows["responses_unpriced"].sum())
+    spent = f"at least {dollars(cost)} of {dollars(budget.usd)}"
+    if cost > budget.usd:
+        said = spent if unpriced else spent.removeprefix("at least ")
+        return Breach(budget, cost, True, f"{budget.name} is crossed: {said}")
+    if unpriced:
+        calls = plural(int(rows["responses"].sum()), "call")
+        have = "has" if unpriced == 1 else "have"
+        why = f"{unpriced:,} of {calls} {have} no known price"
+        sentence = f"{budget.name} may be crossed: {spent}, and {why}"
+        return Breach(budget, cost, False, sentence)
+    return None
+
+
+def strangers(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[str]:
+    """Say which budgets are for a model that made no call: perhaps a slip."""
+    known = costs["model"].drop_nulls().unique().sort().to_list()
+    return [
+        f"{budget.name}: no call of that model{near_miss(budget.model, known)}"
+        for budget in budgets
+        if budget.model is not None and budget.model not in known
+    ]
+
+
+def dollars(amount: Decimal) -> str:
+    """Write dollars whole: two digits after the point, more where there are more.
+
+    Examples
+    --------
+    >>> dollars(Decimal("1234.5")), dollars(Decimal("0.000125"))
+    ('$1,234.50', '$0.000125')
+    """
+    exact = amount.normalize()
+    digits = exact.as_tuple().exponent
+    places = max(2, -digits if isinstance(digits, int) else 2)
+    return f"${exact:,.{places}f}"
+
+
+def parse_limit(text: str) -> Callable[[int], float]:
+    """Read a number of lines, or a share of them in percent.
+
+    Examples
+    --------
+    >>> parse_limit("0.1%")(20_000)
+    20.0
+    """
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        number = -1
+    if not 0 <= number < float("inf"):
+        raise OptionError("max_rejects", text, wanted="a count or a share: 10 or 0.1%")
+    if text.endswith("%"):
+        return lambda lines: lines * number / 100
+    return lambda _lines: number

@@ -1,0 +1,164 @@
+"""What a report is made of: the choices of logs or exports, and their account.
+
+Logs are read once, without the text of messages; exports are opened where they lie.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import polars as pl
+
+from toolkit.accounting import Account, merged, passed_over_words, ranked, reject_counts
+from toolkit.decoding import DECODER
+from toolkit.errors import clean
+from toolkit.expressions import first_choice
+from toolkit.finding import named_sources
+from toolkit.loaded import Loaded
+from toolkit.loading import open_logs
+from toolkit.pricing import add_cost
+from toolkit.replay import reject_frames
+from toolkit.scanning import exports_in, ledger, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from toolkit.accounting import RejectCount
+    from toolkit.blocks import CreatedUnit, OnDamage
+    from toolkit.finding import Sources
+    from toolkit.loading import LogOptions
+    from toolkit.metrics import Choices
+    from toolkit.pricing.files import Prices
+
+# What `token_usage`, `cost`, `truncation_rate` and the shares of tokens read, and what
+# no figure needs. Of the text of an answer only that it is there is kept.
+HELD = (
+    "log_id",
+    "line",
+    "choice_position",
+    "choice_count",
+    "created",
+    "finish_reason",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+)
+UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
+IS_THERE = pl.when(pl.col("content").is_not_null()).then(pl.lit("")).alias("content")
+
+
+class Material(NamedTuple):
+    """Choices, the account of their lines (None of a frame), and what they are from.
+
+    `priced` is what the money is asked of: few columns, held in memory, so that each
+    response is priced once and the metrics that tell the most share one reading.
+    """
+
+    choices: pl.LazyFrame
+    priced: pl.LazyFrame
+    ledger: pl.DataFrame | None
+    rejects: list[RejectCount]
+    inputs: list[str]
+    passed_over: str
+
+
+def collect_material(
+    sources: Sources | Choices,
+    *,
+    tags: Mapping[str, str] | None = None,
+    response_path: str | None = None,
+    created_unit: CreatedUnit = "s",
+    on_damage: OnDamage = "raise",
+    progress: Callable[[int], None] | None = None,
+) -> Material:
+    """Open exports, read logs, or take choices that are at hand."""
+    if isinstance(sources, Loaded):
+        return Material(
+            *in_memory(pl.DataFrame(sources.choices)),
+            sources.ledger,
+            reject_counts(sources.rejects),
+            sources.ledger["source"].to_list(),
+            passed_over_words(sources.passed_over) if sources.passed_over else "",
+        )
+    if not isinstance(sources, str | os.PathLike | list | tuple):
+        if isinstance(sources, pl.LazyFrame):
+            return Material(sources, sources, None, [], [], "")
+        return Material(*in_memory(pl.DataFrame(sources)), None, [], [], "")
+    named = cast("Sources", sources)
+    inputs = [clean(name) for name in named_sources(named)]
+    options: LogOptions = {
+        "tags": tags,
+        "response_path": response_path,
+        "created_unit": created_unit,
+    }
+    exports = exports_in(named, **options)
+    if exports:
+        counts = merged(
+            count
+            for frame in reject_frames(exports)
+            for count in reject_counts(frame.drop("raw").to_arrow())
+        )
+        lazy = scan(exports)
+        return Material(
+            lazy, lazy, ledger(exports), ranked(counts.values()), inputs, ""
+        )
+    options["on_damage"] = on_damage
+    reading = open_logs(named, progress=progress, **options)
+    account = Account(reading.logs)
+    table = reading.plan.table
+    kept = [name for name in table.names if name not in UNREAD]
+    frames = [table.empty().select(kept)]
+    frames += [
+        pl.DataFrame(decoded.choices.select(kept)).with_columns(IS_THERE)
+        for decoded in account.noting(reading.decoded())
+    ]
+    account.warn_of_damage()
+    return Material(
+        *in_memory(pl.concat(frames)),
+        account.frame(),
+        account.rejects(),
+        inputs,
+        passed_over_words(reading.passed_over) if reading.passed_over else "",
+    )
+
+
+def in_memory(frame: pl.DataFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Return a frame for both uses."""
+    return frame.lazy(), frame.lazy()
+
+
+def price(
+    material: Material,
+    prices: Prices,
+    by: Sequence[str],
+    since: datetime | None,
+) -> Material:
+    """Price each response once, and hold what the metrics of use and money read."""
+    names = list(dict.fromkeys((*HELD, "model", *by)))
+    frame = material.priced
+    if since is not None:
+        frame = frame.filter(pl.col("created") >= since)
+    priced = add_cost(frame, prices).select(*names, "cost", "cost_source")
+    return material._replace(priced=priced.collect(engine="streaming").lazy())
+
+
+def undated(choices: pl.LazyFrame) -> tuple[int, int]:
+    """Count the responses without a date, and sum the tokens that they report."""
+    row = (
+        choices.filter(first_choice(), pl.col("created").is_null())
+        .select(pl.len(), pl.col("total_tokens").sum())
+        .collect()
+        .row(0)
+    )
+    return int(row[0]), int(row[1] or 0)
+
+
+def decoder_of(material: Material) -> str:
+    """Say which decoder read the lines."""
+    if material.ledger is None or material.ledger.is_empty():
+        return DECODER
+    return ", ".join(material.ledger["decoder"].unique().sort())
