@@ -193,7 +193,7 @@ def overview(
     >>> len(figure.axes)
     6
     >>> figure.texts[0].get_text()
-    '3.36M tokens in 2,906 calls, at least $5.87. 8.2 % of tokens have no known price.'
+    '3.36M tokens in 2,906 calls, at least $...'
     """
     frame = at_hand(sources, tz, since, until, options)
     asked = {"tz": tz, "since": since, "until": until}
