@@ -63,7 +63,7 @@ def ticks(ax: Axes) -> list[str]:
 
 def everything_is_inside(ax: Axes) -> bool:
     """Tell whether nothing that is drawn leaves the figure."""
-    ax.figure.canvas.draw()
+    ax.figure.draw_without_rendering()
     drawn, whole = ax.get_tightbbox(), ax.figure.bbox
     assert drawn is not None
     return bool(whole.contains(*drawn.min) and whole.contains(*drawn.max))
@@ -71,7 +71,7 @@ def everything_is_inside(ax: Axes) -> bool:
 
 def labels_are_apart(ax: Axes) -> bool:
     """Tell whether labels in one column do not cover each other."""
-    ax.figure.canvas.draw()
+    ax.figure.draw_without_rendering()
     boxes = sorted(
         (label.get_window_extent() for label in labels(ax)), key=lambda box: box.y0
     )

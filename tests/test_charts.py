@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from datetime import UTC, datetime, timedelta, tzinfo
 from io import BytesIO
-from itertools import pairwise
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -15,9 +14,18 @@ import polars as pl
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
-from matplotlib.container import BarContainer
 from matplotlib.dates import num2date
 
+from tests.charting import (
+    bars,
+    everything_is_inside,
+    labels,
+    labels_are_apart,
+    note,
+    subtitle,
+    ticks,
+)
+from tests.charting import said as names
 from toolkit.charts import plot_token_usage
 from toolkit.charts.layout import spread
 from toolkit.charts.periods import Length, tick_label, tick_step
@@ -28,8 +36,6 @@ from toolkit.errors import MissingColumnsError, UnsuitableColumnError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from matplotlib.axes import Axes
-    from matplotlib.text import Text
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOSTILE = [
@@ -103,34 +109,6 @@ def with_team(frame: pl.DataFrame) -> pl.DataFrame:
         pl.lit("x").alias("tag_team"),
         pl.exclude("period", "period_end", "model"),
     )
-
-
-def bars(ax: Axes) -> dict[str, BarContainer]:
-    return {
-        str(drawn.get_label()): drawn
-        for drawn in ax.containers
-        if isinstance(drawn, BarContainer)
-    }
-
-
-def note(ax: Axes) -> str:
-    return ax.texts[0].get_text()
-
-
-def subtitle(ax: Axes) -> str:
-    return ax.texts[1].get_text()
-
-
-def labels(ax: Axes) -> list[Text]:
-    return list(ax.texts[2:])
-
-
-def names(ax: Axes) -> list[str]:
-    return [label.get_text() for label in labels(ax)]
-
-
-def ticks(ax: Axes) -> list[str]:
-    return [label.get_text() for label in ax.get_xticklabels()]
 
 
 def test_a_bar_of_1_november_in_berlin_stands_on_1_november() -> None:
@@ -441,7 +419,7 @@ def test_a_share_is_never_rounded_to_nothing_or_all(part: float, expected: str) 
 
 def test_the_value_axis_starts_at_zero_and_has_short_whole_ticks() -> None:
     ax = plot_token_usage(make_models(a=3_000))
-    ax.figure.canvas.draw()
+    ax.figure.draw_without_rendering()
 
     assert ax.get_ylim()[0] == 0
     shown = [tick.get_text() for tick in ax.get_yticklabels()]
@@ -496,20 +474,6 @@ def test_any_name_is_drawn_as_text_without_a_warning(name: str, form: str) -> No
     assert not any(text.get_parse_math() for text in (*ax.texts, *alone.texts))
     assert names(ax)[0][0] in {name[0], "\ufffd"}
     assert list(bars(ax)) == [name, "b"]
-
-
-def everything_is_inside(ax: Axes) -> bool:
-    ax.figure.canvas.draw()
-    drawn, whole = ax.get_tightbbox(), ax.figure.bbox
-    assert drawn is not None
-    return bool(whole.contains(*drawn.min) and whole.contains(*drawn.max))
-
-
-def labels_are_apart(ax: Axes) -> bool:
-    ax.figure.canvas.draw()
-    boxes = [label.get_window_extent() for label in labels(ax)]
-    # Boxes hold room for accents and tails; lines 1.25 sizes apart may share 2 pixels.
-    return all(low.y1 <= high.y0 + 2 for low, high in pairwise(boxes))
 
 
 @pytest.mark.parametrize("dpi", [72, 100, 300])

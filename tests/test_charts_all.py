@@ -113,7 +113,7 @@ def test_in_small_axes_all_words_stay_in_their_place(
     drawn = [grid[0, 0], grid[0, 1], grid[1, 0]]
     for ax in drawn:
         assert plot_of(metric)(made(metric, 6, over_time=over_time), ax=ax) is ax
-    figure.canvas.draw()
+    figure.draw_without_rendering()
 
     left, right = (grid[0, k].get_tightbbox() for k in (0, 1))
     assert left is not None

@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from tests import frames
 from tests.charting import labels, lines, note, said, subtitle, ticks, title
 from toolkit import charts
-from toolkit.charts.style import LIGHT, readable
+from toolkit.charts.style import LIGHT, contrast, readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,7 +152,7 @@ def test_names_stand_at_the_right_edge_in_the_colour_of_their_line() -> None:
     frame = frames.output_input_ratio(frames.periods(8), names)
 
     ax = charts.plot_output_input_ratio(frame)
-    ax.figure.canvas.draw()
+    ax.figure.draw_without_rendering()
 
     assert sorted(said(ax)) == sorted(names)
     for label in labels(ax):
@@ -166,7 +166,7 @@ def test_labels_are_in_the_order_of_the_last_values_and_apart() -> None:
     frame = rates(*({"day": 1, "model": n, "cut": c} for n, c in ends.items()))
 
     ax = charts.plot_truncation_rate(frame)
-    ax.figure.canvas.draw()
+    ax.figure.draw_without_rendering()
 
     drawn = {label.get_text(): label.get_window_extent() for label in labels(ax)}
     heights = {name: box.y0 for name, box in drawn.items()}
@@ -316,8 +316,37 @@ def test_a_line_over_hours_and_over_two_years_has_ticks_that_read_well() -> None
     assert ticks(years)[:3] == ["Jan\n2027", "Apr", "Jul"]
 
 
+@pytest.mark.parametrize("over_time", [True, False])
+def test_an_infinite_perplexity_is_not_drawn(over_time: bool) -> None:
+    time = frames.periods(3) if over_time else None
+    frame = frames.confidence(time, ["a", "b"]).with_columns(
+        perplexity=pl.when(pl.col("model") == "b").then(float("inf")).otherwise(2.0)
+    )
+
+    ax = charts.plot_confidence(frame)
+
+    ax.figure.draw_without_rendering()
+    assert "not known" in said(ax) or points(lines(ax)["b"]) == [None, None, None]
+    assert "inf" not in charts.describe(ax).replace("unfinished", "")
+
+
 def drawn_colors(ax: Axes) -> set[str]:
     return {to_hex(line.get_color()) for line in ax.lines}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_line_is_seen_on_its_ground(theme: str) -> None:
+    names = [f"m{n:02}" for n in range(12)]
+    frame = frames.cache_share(frames.periods(4), names)
+    asked = frame.insert_column(4, pl.lit(0, pl.Int64).alias("folded"))
+
+    with charts.theme(theme):
+        ax = charts.plot_cache_share(asked)
+
+    shades = [to_hex(lines(ax)[name].get_color()) for name in names]
+    assert len(set(shades)) == 12
+    ground = to_hex(ax.get_facecolor())
+    assert all(contrast(shade, ground) >= 2.2 for shade in shades)
 
 
 def test_two_series_never_have_one_colour() -> None:

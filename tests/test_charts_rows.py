@@ -84,7 +84,7 @@ def test_an_unpriced_part_is_dotted_and_the_cost_a_lower_bound() -> None:
     (stub,) = bars(ax)["unknown"]
     assert stub.get_hatch()
     assert stub.get_x() == 152  # it begins where the known cost ends
-    ax.figure.canvas.draw()
+    ax.figure.draw_without_rendering()
     width = stub.get_window_extent().width * 72 / ax.figure.dpi
     assert width == pytest.approx(STUB, rel=0.02)
 

@@ -178,6 +178,40 @@ def test_export_takes_the_options_that_shape_rows(log: Path, tmp_path: Path) -> 
     assert frame["tag_m"].to_list() == ["gpt-a", "=1+1"]
 
 
+def test_plot_draws_the_overview_and_any_metric_in_the_dark(
+    log: Path, tmp_path: Path
+) -> None:
+    page = run("plot", "overview", log, "--to", tmp_path / "a.png", "--theme", "dark")
+    cost = run(
+        "plot", "cost", log, "--every", "none", "--top", "1", "--to", tmp_path / "b.svg"
+    )
+
+    assert (page.returncode, cost.returncode) == (0, 0)
+    assert (tmp_path / "a.png").stat().st_size > 20_000
+    assert (tmp_path / "b.svg").read_text("utf-8").startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("drift", "--every", "1w"), "what drift takes"),
+        (("cost", "--theme", "sepia"), "'light' or 'dark'"),
+        (("overview", "--every", "none"), "a length of a period"),
+        (("cost", "--top", "0"), "--top"),
+    ],
+)
+def test_plot_refuses_what_it_would_not_heed(
+    log: Path, tmp_path: Path, options: tuple[str, ...], word: str
+) -> None:
+    metric, *rest = options
+
+    done = run("plot", metric, log, *rest, "--to", tmp_path / "x.png")
+
+    assert done.returncode == 2
+    assert word in done.stderr
+    assert not (tmp_path / "x.png").exists()
+
+
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_plot_writes_a_picture(log: Path, tmp_path: Path, ending: str) -> None:
     done = run("plot", "token_usage", log, "--to", tmp_path / f"x.{ending}")

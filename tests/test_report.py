@@ -113,7 +113,7 @@ def test_a_model_has_one_colour_in_all_charts_of_an_overview() -> None:
 
 def test_in_an_overview_nothing_is_cut_or_covered() -> None:
     figure = toolkit.overview(SAMPLE)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
 
     boxes = [ax.get_tightbbox() for ax in figure.axes]
     heading = [text.get_window_extent() for text in figure.texts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
@@ -55,6 +56,9 @@ CreatedUnitOption = Annotated[
 ]
 OnDamageOption = Annotated[
     str, typer.Option(help="raise, or collect: go on, and exit 1 at the end")
+]
+PricesOption = Annotated[
+    Path | None, typer.Option(help="TOML file of your own prices, before all others")
 ]
 Wait = Annotated[str, typer.Option(help="how long to wait for another run: 30s, 10m")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]

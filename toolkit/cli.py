@@ -27,6 +27,7 @@ from toolkit.arguments import (
     LogsOrExport,
     Now,
     OnDamageOption,
+    PricesOption,
     ResponsePath,
     Since,
     Tag,
@@ -51,7 +52,7 @@ from toolkit.errors import (
     clean,
     plural,
 )
-from toolkit.measuring import metric, tokens
+from toolkit.measuring import is_told, metric, tokens
 from toolkit.scheduled import config, hold_limit, limit_of, report
 from toolkit.screens import (
     check_data,
@@ -330,6 +331,7 @@ def plot(
         int | None, typer.Option(help="so many series; the others become one", min=1)
     ] = None,
     theme: Annotated[str, typer.Option(help="light or dark")] = "light",
+    prices: PricesOption = None,
     tag: Tag = None,
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
@@ -341,11 +343,18 @@ def plot(
         raise OptionError(
             "to", str(to), wanted="a file that ends in .png, .svg or .pdf"
         )
+    if not to.parent.is_dir():
+        raise OptionError("to", str(to), wanted="a file in a directory that exists")
     # A script has no screen: matplotlib must not look for one.
     os.environ.setdefault("MPLBACKEND", "agg")
-    chosen = {"by": by, "top": top, "every": every}
+    chosen = {"by": by, "top": top, "every": every, "prices": prices}
     options: dict[str, Any] = {
-        **{name: value for name, value in chosen.items() if value is not None},
+        **{
+            name: value
+            for name, value in chosen.items()
+            if value is not None
+            and (metric == "overview" or is_told(ctx, metric, name))
+        },
         "tz": tz,
         **within(since, until, tz, last=last, now=now),
         "theme": theme,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -19,6 +18,7 @@ from toolkit.arguments import (
     LogsOrExport,
     Now,
     OnDamageOption,
+    PricesOption,
     ResponsePath,
     Since,
     Tag,
@@ -41,9 +41,6 @@ from toolkit.screens import (
 if TYPE_CHECKING:
     import polars as pl
 
-PricesOption = Annotated[
-    Path | None, typer.Option(help="TOML file of your own prices, before all others")
-]
 MOST_MISSING = 10
 LONGEST_NAME = 60
 

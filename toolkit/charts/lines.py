@@ -9,7 +9,7 @@ import polars as pl
 
 from toolkit.charts.layout import place_of, value_axis
 from toolkit.charts.periods import PERIOD, Span, span_of, time_axis
-from toolkit.charts.style import now
+from toolkit.charts.style import LINE_CONTRAST, now, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,8 @@ def lines(series: list[Series], rows: pl.DataFrame) -> Lines:
     periods = span.periods.select("period").with_row_index("~at")
     cells = rows.join(periods, on="period", maintain_order="left")
     values = np.full((len(series), len(span.starts)), np.nan)
-    known = cells["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    given = cells["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    known = np.where(np.isfinite(given), given, np.nan)  # no axis reaches an infinity
     values[cells["series"].to_numpy(), cells["~at"].to_numpy()] = known
     return Lines(series, span, values)
 
@@ -116,8 +117,11 @@ def draw_line(
 
 
 def line_color(part: Series) -> str:
-    """Return the colour of a line: the grey of the rest is for areas, too pale here."""
-    return now().muted if part.folded else part.color
+    """Return the colour of a line: what is made for areas may be too pale for it."""
+    theme = now()
+    if part.folded:
+        return theme.muted
+    return readable(part.color, theme.ground, LINE_CONTRAST)
 
 
 def draw_open_end(

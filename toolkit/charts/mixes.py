@@ -14,7 +14,14 @@ from toolkit.charts.bars import (
     draw_stacked_rows,
     rows_at_most,
 )
-from toolkit.charts.frames import Given, Metric, Series, fold, read
+from toolkit.charts.frames import (
+    LEADING_COLUMNS,
+    Given,
+    Metric,
+    Series,
+    fold,
+    read,
+)
 from toolkit.charts.headings import heading, when
 from toolkit.charts.layout import Words, draw_nothing, new_axes, undress, write_words
 from toolkit.charts.stacks import draw_stack, stack
@@ -169,10 +176,10 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     count = plural(int(given.total("choices")), "choice")
     note = [count, *undated_choices(given)]
     rows = kept(given, pl.col("choices"))
-    several = bool(given.by) and rows.select(given.by).n_unique() > 1
-    together = ", all series together" if several else ""
+    by_reason = rows if given.zone is None else of_all_series(rows)
+    together = ", all series together" if len(by_reason) < len(rows) else ""
     series, placed = fold(
-        rows.drop("folded", strict=False),
+        by_reason.drop("folded", strict=False),
         ["finish_reason"],
         pl.col("value"),
         kind="finish_reason",
@@ -184,6 +191,14 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         draw_mix(ax, given, series, placed, ("Why choices ended", subtitle, note))
         return ax
     return rows_of_reasons(given, rows, series, placed["series"], note, ax)
+
+
+def of_all_series(rows: pl.DataFrame) -> pl.DataFrame:
+    """Sum over the series of `by`: one row for each period and reason."""
+    keys = [name for name in LEADING_COLUMNS if name in rows.columns]
+    value = pl.col("value")
+    known = pl.when(value.is_not_null().any()).then(value.sum())
+    return rows.group_by(*keys, "finish_reason", maintain_order=True).agg(known)
 
 
 def undated_choices(given: Given) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from toolkit.charts.bars import Row, axes_for, draw_rows, rows_at_most
-from toolkit.charts.frames import Metric, fold, read
+from toolkit.charts.frames import LEADING_COLUMNS, Metric, fold, read
 from toolkit.charts.headings import heading, silent, when
 from toolkit.charts.layout import Words, draw_nothing, new_axes, undress, write_words
 from toolkit.charts.lines import draw_lines, lines, ratio
@@ -58,7 +59,7 @@ def draw_ratio(frame: pl.DataFrame, way: Ratio, ax: Axes | None) -> Axes:
     names = list(way.metric.keys) if way.together else [*given.by, *way.metric.keys]
     note = ratio_note(given, way)
     if way.together:
-        rows = rows.drop("folded", strict=False)
+        rows = all_together(rows, way)
     weight = pl.col(way.metric.main)
     kind = way.metric.keys[0] if way.together else "series"
     over_time = given.zone is not None
@@ -91,6 +92,25 @@ def draw_ratio(frame: pl.DataFrame, way: Ratio, ax: Axes | None) -> Axes:
     draw_lines(ax, drawn, room, way.tick, most=way.most)
     tell(ax, "Lines", words, line_facts(drawn, way.shown))
     return ax
+
+
+def all_together(rows: pl.DataFrame, way: Ratio) -> pl.DataFrame:
+    """Sum over the series of `by`: one row for each period and line."""
+    keys = [*(name for name in LEADING_COLUMNS if name in rows.columns)]
+    keys += way.metric.keys
+    whole = pl.col("~whole")
+    known = pl.col(way.value).is_not_null()  # nulls add nothing, and alone are null
+    return (
+        rows.group_by(keys, maintain_order=True)
+        .agg(
+            pl.col(way.metric.main).sum(),
+            pl.col(way.part).filter(known).sum(),
+            way.whole.filter(known).sum().alias("~whole"),
+        )
+        .with_columns(
+            pl.when(whole > 0).then(pl.col(way.part) / whole).alias(way.value)
+        )
+    )
 
 
 def ratio_note(given: Given, way: Ratio) -> list[str]:
@@ -129,7 +149,7 @@ def ratio_rows(
     bars = []
     for at, one in enumerate(series):
         row = cells[at]
-        known = row["value"] is not None
+        known = row["value"] is not None and isfinite(row["value"])
         more = way.of.format(
             part=short_number(row["~part"]), whole=short_number(row["~whole"])
         )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CONTRAST = 4.5  # of text on its ground: WCAG 2.2, success criterion 1.4.3
+LINE_CONTRAST = 2.2  # of a line; the palette's orange on white has as much
 
 # Fonts that hold what DejaVu Sans lacks, where a system has them; colour fonts of emoji
 # cannot be drawn here.
@@ -215,12 +216,12 @@ def contrast(color: str, ground: str = LIGHT.ground) -> float:
 
 
 @lru_cache(maxsize=1024)
-def readable(color: str, ground: str = LIGHT.ground) -> str:
+def readable(color: str, ground: str = LIGHT.ground, least: float = CONTRAST) -> str:
     """Darken a colour, or on a dark ground lighten it, just enough for text."""
     black, white = contrast("#000000", ground), contrast("#ffffff", ground)
     end = "#000000" if black >= white else "#ffffff"
     shades = (mix(color, end, step / 100) for step in range(101))
-    return next((shade for shade in shades if contrast(shade, ground) >= CONTRAST), end)
+    return next((shade for shade in shades if contrast(shade, ground) >= least), end)
 
 
 def mix(color: str, other: str, share: float) -> str:

@@ -49,7 +49,7 @@ that stands for a response, and bears its usage, may be gone.
 
 from __future__ import annotations
 
-from toolkit.metrics.catalogue import METRICS, Shape, measure, shape_of
+from toolkit.metrics.catalogue import METRICS, WITH_MONEY, Shape, measure, shape_of
 from toolkit.metrics.endings import (
     finish_reasons,
     refusal_and_filter_rate,
@@ -72,6 +72,7 @@ from toolkit.metrics.usage import token_usage, usage_coverage
 
 __all__ = [
     "METRICS",
+    "WITH_MONEY",
     "By",
     "Choices",
     "Compare",

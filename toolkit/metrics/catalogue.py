@@ -40,6 +40,7 @@ from toolkit.metrics.sizes import (
 from toolkit.metrics.spending import SPENDING, cost
 from toolkit.metrics.tools import tool_calls
 from toolkit.metrics.usage import TOKEN_USAGE, token_usage, usage_coverage
+from toolkit.pricing import add_cost
 from toolkit.scanning import scan
 
 if TYPE_CHECKING:
@@ -50,7 +51,10 @@ if TYPE_CHECKING:
     from toolkit.blocks import CreatedUnit, OnDamage
     from toolkit.finding import Sources
     from toolkit.metrics.questions import Choices
+    from toolkit.pricing.files import Prices
 
+# Metrics that price responses.
+WITH_MONEY = ("cost", "truncation_rate")
 METRICS: Mapping[str, Callable[..., pl.DataFrame]] = MappingProxyType(
     {
         metric.__name__: metric
@@ -145,6 +149,7 @@ def measure(
     created_unit: CreatedUnit = "s",
     on_damage: OnDamage = "raise",
     progress: Callable[[int], None] | None = None,
+    prices: Prices = None,
     **options: object,
 ) -> pl.DataFrame:
     """Make the table of any metric, of logs, of exports, or of choices at hand.
@@ -157,6 +162,9 @@ def measure(
         Logs or exports as in `toolkit.scan`; or a frame of choices, a `Loaded`.
     tags, response_path, created_unit, on_damage, progress
         As in `toolkit.scan`; of logs only.
+    prices
+        The user's own price file, as in `toolkit.pricing.add_cost`; for metrics with
+        money in them.
     options
         Those of the metric, such as `every` and `by`; see `toolkit.metrics`.
 
@@ -191,9 +199,11 @@ def measure(
             raise OptionError(
                 option, value, wanted=f"nothing: {name} takes no {option}"
             )
-    is_named = isinstance(sources, str | os.PathLike | list | tuple)
-    if not is_named:
-        return metric(sources, **options)
+    if prices is not None and name not in WITH_MONEY:
+        wanted = f"nothing: there is no money in {name}"
+        raise OptionError("prices", str(prices), wanted=wanted)
+    if not isinstance(sources, str | os.PathLike | list | tuple):
+        return metric(priced(cast("Choices", sources), prices), **options)
     of_logs: dict[str, Any] = {
         "tags": tags,
         "response_path": response_path,
@@ -217,4 +227,9 @@ def measure(
         on_damage=on_damage,
         **of_logs,
     )
-    return metric(choices, **options)
+    return metric(priced(choices, prices), **options)
+
+
+def priced(choices: Choices, prices: Prices) -> Choices:
+    """Add costs by the user's own prices, if there are any."""
+    return choices if prices is None else add_cost(choices, prices)

@@ -1,0 +1,94 @@
+"""Money in metrics by prices of one's own, as `measure` and the commands take them."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import toolkit
+from toolkit.cli import app
+from toolkit.errors import OptionError
+from toolkit.metrics import measure
+from toolkit.testing import make_choices, make_response
+
+PRICES = '[[price]]\nmodel = "my-own"\nfrom = 2026-01-01\ninput = "2"\noutput = "5"\n'
+
+
+@pytest.fixture
+def prices(tmp_path: Path) -> Path:
+    """Write a price file for a model that nobody else knows."""
+    path = tmp_path / "prices.toml"
+    path.write_text(PRICES, encoding="utf-8")
+    return path
+
+
+def test_a_metric_with_money_takes_prices_of_ones_own(prices: Path) -> None:
+    choices = make_choices(
+        {
+            "model": "my-own",
+            "prompt_tokens": 1000,
+            "completion_tokens": 100,
+            "total_tokens": 1100,
+            "finish_reason": "length",
+        }
+    )
+
+    spent = measure("cost", choices, by=(), every=None, prices=prices)
+    cut_off = measure("truncation_rate", choices, by=(), every=None, prices=prices)
+
+    # 1,000 x 2 USD + 100 x 5 USD, a million of each
+    assert spent["cost"].item() == Decimal("0.0025")
+    assert cut_off["cost_truncated"].item() == Decimal("0.0025")
+    assert measure("cost", choices)["responses_unpriced"].item() == 1
+
+
+def test_a_metric_without_money_refuses_prices(prices: Path) -> None:
+    with pytest.raises(OptionError, match="no money in token_usage"):
+        measure("token_usage", make_choices({}), prices=prices)
+
+
+def test_the_commands_take_prices_where_money_is(prices: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    response = make_response(model="my-own", usage=usage)
+    log.write_text(json.dumps(response), encoding="utf-8")
+    told = ["--prices", str(prices), "--every", "none", "--csv"]
+
+    printed = CliRunner().invoke(app, ["metric", "cost", str(log), *told])
+    refused = CliRunner().invoke(app, ["metric", "model_mix", str(log), *told])
+
+    assert "0.0025" in printed.stdout
+    assert isinstance(refused.exception, OptionError)
+    picture = tmp_path / "cost.png"
+    asked = ["plot", "cost", str(log), "--to", str(picture), "--prices", str(prices)]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    assert picture.stat().st_size > 0
+
+
+def test_prices_of_a_configuration_are_for_money_only(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "toolkit.toml").write_text(
+        f'prices = "{prices.name}"\n', encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    toolkit.testing.write_sample(tmp_path / "log.jsonl", 20)
+
+    done = CliRunner().invoke(app, ["metric", "model_mix", "log.jsonl"])
+
+    assert done.exit_code == 0, done.exception
+
+
+def test_a_chart_that_has_no_place_to_go_is_refused_before_anything_is_read(
+    tmp_path: Path,
+) -> None:
+    asked = ["plot", "cost", "nowhere.jsonl", "--to", str(tmp_path / "no" / "a.png")]
+
+    done = CliRunner().invoke(app, asked)
+
+    assert isinstance(done.exception, OptionError)
+    assert "directory that exists" in str(done.exception)
