@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from toolkit.metrics import Choices
     from toolkit.pricing.files import Prices
 
-# What `token_usage`, `cost`, `truncation_rate` and the shares of tokens read, and what
-# no figure needs. Of the text of an answer only that it is there is kept.
+# What the metrics of use and money read.
 HELD = (
     "log_id",
     "line",
@@ -53,6 +52,7 @@ HELD = (
 # What a price follows from.
 PRICED_BY = ("log_id", "line", "choice_position", *NEEDED)
 PIECE = 400_000  # rows
+# What no figure needs. Of the text of an answer only that it is there is kept.
 UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
 IS_THERE = pl.when(pl.col("content").is_not_null()).then(pl.lit("")).alias("content")
 
