@@ -152,7 +152,7 @@ def contents_of(material: Material, plan: Plan) -> Contents:
     return Contents(
         plan=plan,
         range=range_words(plan.within, plan.tz),
-        before=range_words(earlier, plan.tz) if earlier else None,
+        before=range_before_words(earlier, plan.tz) if earlier else None,
         headline=headline(totals, word),
         figures=figures(totals, over_time),
         changes=changes(
@@ -178,6 +178,12 @@ def contents_of(material: Material, plan: Plan) -> Contents:
     )
 
 
+def range_before_words(within: Span, tz: str) -> str:
+    """Write the range before within a sentence."""
+    words = range_words(within, tz)
+    return words[0].lower() + words[1:] if words.startswith("Week") else words
+
+
 class Frames(NamedTuple):
     """Frames that more than one section needs."""
 
@@ -196,10 +202,12 @@ def part_of(
     if section.name == "response_volume":
         frame = metrics.response_volume(choices, by=(), **plan.range)
         return Part(section, frame, volume_table(frame), [])
-    options = {"by": plan.by, "top": plan.top, **plan.range}
+    by = () if section.together else plan.by
+    top = None if section.together else plan.top
+    options = {"by": by, "top": top, **plan.range}
     made = frames.whole.get(section.name)
     frame = section.metric(choices, every=None, **options) if made is None else made
-    table = table_of(section, frame, plan.by)
+    table = table_of(section, frame, by)
     shown = frame
     if section.over_time:
         known = frames.over_time.get(section.name)
