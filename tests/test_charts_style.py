@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from tests import frames
 from tests.charting import bars, labels, lines, said
 from toolkit import charts
-from toolkit.charts.colors import colors_of, slots_of
+from toolkit.charts.coloring import colors_of, slots_of
 from toolkit.charts.style import DARK, FALLBACKS, LIGHT, contrast, families, readable
 from toolkit.charts.words import dollars, fit, money, percent_tick, printable
 from toolkit.errors import OptionError

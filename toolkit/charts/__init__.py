@@ -5,7 +5,7 @@ frame that `toolkit.metrics` made, and nothing else. `theme` draws in the dark, 
 fixes which name has which colour, `describe` gives a picture's alt text.
 """
 
-from toolkit.charts.colors import colors
+from toolkit.charts.coloring import colors
 from toolkit.charts.counts import plot_log_health, plot_tool_calls
 from toolkit.charts.heat import plot_response_volume
 from toolkit.charts.mixes import plot_finish_reasons, plot_model_mix

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from toolkit.charts.colors import colors_of
+from toolkit.charts.coloring import colors_of
 from toolkit.charts.periods import PERIOD, time_zone
 from toolkit.charts.style import now
 from toolkit.charts.words import percent

@@ -14,7 +14,7 @@ from toolkit.charts.bars import (
     rows_at_most,
     write_row_names,
 )
-from toolkit.charts.colors import colors_of
+from toolkit.charts.coloring import colors_of
 from toolkit.charts.frames import Metric, read, series_name
 from toolkit.charts.layout import (
     GAP,
