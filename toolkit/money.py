@@ -173,9 +173,13 @@ def per_cent(share: float) -> str:
     --------
     >>> per_cent(0.0312), per_cent(0.00001), per_cent(0.99999), per_cent(1.0)
     ('3.1 %', 'under 0.1 %', 'over 99.9 %', '100 %')
+    >>> per_cent(3.0), per_cent(12.345)
+    ('300 %', '1,234.5 %')
     """
     if share in {0, 1}:
         return f"{share:.0%}".replace("%", " %")
+    if share > 1:
+        return f"{share * 100:,.1f}".removesuffix(".0") + " %"
     if share < SMALLEST_SHARE:
         return "under 0.1 %"
     return "over 99.9 %" if share > 1 - SMALLEST_SHARE else f"{share * 100:.1f} %"
