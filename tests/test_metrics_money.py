@@ -113,5 +113,5 @@ def test_a_chart_that_has_no_place_to_go_is_refused_before_anything_is_read(
 
     done = CliRunner().invoke(app, asked)
 
-    assert isinstance(done.exception, OptionError)
-    assert "directory that exists" in str(done.exception)
+    assert isinstance(done.exception, FileNotFoundError)
+    assert done.exception.filename == asked[-1]

@@ -143,6 +143,16 @@ def test_each_section_is_a_metric_with_chart_and_table(report: Any) -> None:
     ]
 
 
+def test_a_cost_that_nobody_knows_is_not_zero(report: Any) -> None:
+    (table,) = [
+        part.table for part in report.contents.parts if part.section.name == "cost"
+    ]
+
+    costs = {row[0]: row[table.names.index("cost")] for row in table.rows}
+    # 0.089, worked above.
+    assert costs == {"gpt-4o": "$0.09", "of-our-own": "not known"}
+
+
 def test_sections_come_in_the_order_that_was_asked_for() -> None:
     made = write_report(make_choices(*ROWS), sections=["cost", "token_usage"], **WEEK)
 

@@ -6,6 +6,7 @@ Results go to stdout, words to stderr. Exit codes: 0 done, 1 failure, 2 wrong us
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -344,7 +345,7 @@ def plot(
             "to", str(to), wanted="a file that ends in .png, .svg or .pdf"
         )
     if not to.parent.is_dir():
-        raise OptionError("to", str(to), wanted="a file in a directory that exists")
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(to))
     # A script has no screen: matplotlib must not look for one.
     os.environ.setdefault("MPLBACKEND", "agg")
     chosen = {"by": by, "top": top, "every": every, "prices": prices}

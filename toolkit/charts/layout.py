@@ -27,7 +27,7 @@ TICK_ROOM = 34.0  # for the widest number on the y axis
 SMALL_PLACE = (300.0, 215.0)  # below it, in one direction, words are smaller
 TINY_PLACE = 130.0  # below this height there is room for a title only
 
-NAME_WIDTH = 150.0  # of the name of a series, at most
+NAME_WIDTH = 190.0  # of the name of a series, at most
 LABELS_AT_MOST = 6  # series with a name at the right edge; of more there is a legend
 GAP = 8.0
 

@@ -163,7 +163,8 @@ def wrap(parts: Sequence[str], joint: str, style: Style, width: float) -> str:
         if fitted != part and " " in part:  # too long for a line: break it at words
             fitted = wrap(part.split(" "), " ", style, width)
         longer = f"{lines[-1]}{joint}{fitted}" if lines else fitted
-        if lines and text_width(longer, style) <= width:
+        # Only the last line grows: the part before may have been broken into several.
+        if lines and text_width(longer.rpartition("\n")[2], style) <= width:
             lines[-1] = longer
         else:
             lines.append(fitted)

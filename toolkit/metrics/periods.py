@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from toolkit.errors import OptionError
 from toolkit.expressions import PART_OF_PERIOD, local_period, period_end
-from toolkit.ranges import Span
+from toolkit.ranges import Span, before
 
 if TYPE_CHECKING:
     from toolkit.ranges import Moment
@@ -83,20 +82,7 @@ def range_before(within: Span, tz: str) -> Span:
     if within.start is None or within.end is None:
         wanted = "since and until: with every=None it compares with the range before"
         raise OptionError("compare", "previous", wanted=wanted)
-    zone = ZoneInfo(tz)
-    first, last = (
-        moment.astimezone(zone).replace(tzinfo=None)
-        for moment in (within.start, within.end)
-    )
-    if any(moment.time() != datetime.min.time() for moment in (first, last)):
-        return Span(within.start - (within.end - within.start), within.start)
-    if first.day == last.day == 1:
-        months = 12 * (last.year - first.year) + last.month - first.month
-        count = 12 * first.year + first.month - 1 - months
-        before = first.replace(year=count // 12, month=count % 12 + 1)
-    else:
-        before = first - (last - first)
-    return Span(before.replace(tzinfo=zone).astimezone(UTC), within.start)
+    return before(within, tz)
 
 
 def instant(moment: datetime | None, tz: str) -> pl.Expr:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
+from polars import selectors
 
 from toolkit import metrics
 from toolkit.errors import plural
@@ -38,6 +39,15 @@ if TYPE_CHECKING:
 
 # The metrics of which the five figures are made, and what changed.
 TOLD = ("token_usage", "cost", "truncation_rate", "cache_share", "reasoning_share")
+# Metrics that read no more than what is held in memory.
+HELD = {
+    "model_mix",
+    "finish_reasons",
+    "tokens_per_response",
+    "output_input_ratio",
+    "choices_per_response",
+    "response_volume",
+}
 # Series of a chart over time: so many names have room beside it.
 CHART_TOP = 5
 HOUR, DAY, WEEK, MONTH = "1h", "1d", "1w", "1mo"
@@ -147,12 +157,15 @@ def contents_of(material: Material, plan: Plan) -> Contents:
         )
     frames = Frames(whole, over_time, drift)
     known = {section.name: section for section in SECTIONS}
-    parts = [part_of(known[name], choices, plan, frames) for name in plan.names]
+    parts = [
+        part_of(known[name], priced if name in HELD else choices, plan, frames)
+        for name in plan.names
+    ]
     by_usage = whole["token_usage"]
     return Contents(
         plan=plan,
         range=range_words(plan.within, plan.tz),
-        before=range_words(earlier, plan.tz) if earlier else None,
+        before=range_before_words(earlier, plan.tz) if earlier else None,
         headline=headline(totals, word),
         figures=figures(totals, over_time),
         changes=changes(
@@ -178,6 +191,12 @@ def contents_of(material: Material, plan: Plan) -> Contents:
     )
 
 
+def range_before_words(within: Span, tz: str) -> str:
+    """Write the range before within a sentence."""
+    words = range_words(within, tz)
+    return words[0].lower() + words[1:] if words.startswith("Week") else words
+
+
 class Frames(NamedTuple):
     """Frames that more than one section needs."""
 
@@ -196,10 +215,13 @@ def part_of(
     if section.name == "response_volume":
         frame = metrics.response_volume(choices, by=(), **plan.range)
         return Part(section, frame, volume_table(frame), [])
-    options = {"by": plan.by, "top": plan.top, **plan.range}
+    by = () if section.together else plan.by
+    top = None if section.together else plan.top
+    options = {"by": by, "top": top, **plan.range}
     made = frames.whole.get(section.name)
     frame = section.metric(choices, every=None, **options) if made is None else made
-    table = table_of(section, frame, plan.by)
+    frame = frame.with_columns(selectors.categorical().cast(pl.String))
+    table = table_of(section, frame, by)
     shown = frame
     if section.over_time:
         known = frames.over_time.get(section.name)

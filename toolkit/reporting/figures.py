@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from toolkit.expressions import model_family
 from toolkit.reporting.words import (
     UNKNOWN,
     calls,
@@ -206,18 +207,28 @@ def changes(
         (reasoning, "reasoning_share", "of what it wrote is reasoning", 0),
         (truncation, "response_rate", "of calls were cut off", 1),
     )
-    moved = [*of_shares(shares, series)]
+    moved = of_shares(shares, series)
     fresh = {key_of(row, series) for row in rows_of(usage) if is_new(row)}
+    money_moved = list(of_costs(costs, usage, moved, series, fresh))[:3]
+    # A share that explains a cost is not told twice.
+    told = {change.words for _, change, _ in moved if is_told(change, money_moved)}
     found = [
-        *list(of_costs(costs, usage, moved, series, fresh))[:3],
+        *money_moved,
         *list(of_models(usage, gone, drift, series, fresh))[:3],
-        *[change for _, change, _ in moved][:2],
+        *[change for _, change, _ in moved if change.words not in told][:2],
         *list(of_versions(drift, since))[:2],
     ]
     unique: dict[tuple[str | None, str], Change] = {}
     for change in found:
         unique.setdefault((change.subject, change.words), change)
     return list(unique.values())[:MOST_CHANGES]
+
+
+def is_told(share: Change, costs: Sequence[Change]) -> bool:
+    """Say whether a share stands as the reason of a cost."""
+    return any(
+        share.subject == cost.subject and share.words in cost.words for cost in costs
+    )
 
 
 def rows_of(frame: pl.DataFrame) -> Iterable[Row]:
@@ -334,7 +345,11 @@ def of_models(
 
 def of_versions(drift: pl.DataFrame, since: Any) -> Iterable[Change]:  # noqa: ANN401
     """Yield models that another one answered for, and versions that came up."""
-    differs = drift.filter(pl.col("differs").fill_null(value=False))
+    # A dated snapshot of the model that was asked for is no other one.
+    differs = drift.filter(
+        pl.col("differs").fill_null(value=False),
+        model_family("requested_model") != model_family("model"),
+    )
     groups = (
         differs.group_by("requested_model", "model")
         .agg(pl.col("responses").sum())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NUMBERS = {"count", "share", "usd", "number"}
 # What begins something in Markdown, and entities and mentions of GitHub.
-SIGNS = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&@:^=-])")
+SIGNS = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&@^=]|:(?=\S)|^-)")
 SHOWN = 12  # rows of a table
 
 

@@ -9,6 +9,7 @@ from toolkit import charts
 from toolkit.charts import page
 from toolkit.report import PAGE, PICTURES, SHOWN
 from toolkit.reporting.contents import CHART_TOP
+from toolkit.reporting.pictures import any_sign
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,9 +39,11 @@ def overview_png(contents: Contents, material: Material) -> bytes:
                 else {"every": plan.every, "by": plan.by, "top": CHART_TOP}
             )
             frame = SHOWN[name].metric(material.choices, **options, **plan.range)
-        SHOWN[name].chart(frame, ax=ax)
+        with any_sign():
+            SHOWN[name].chart(frame, ax=ax)
     written = io.BytesIO()
     figure = cast("Figure", places[0].figure)
-    figure.savefig(written, format="png", dpi=DPI, metadata={"Software": None})
+    with any_sign():
+        figure.savefig(written, format="png", dpi=DPI, metadata={"Software": None})
     plt.close(figure)
     return written.getvalue()

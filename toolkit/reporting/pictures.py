@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
+from contextlib import contextmanager
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -21,7 +23,7 @@ from toolkit.charts import describe, theme
 from toolkit.charts.style import DARK, LIGHT, Theme, contrast, mix, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
     from matplotlib.axes import Axes
@@ -134,7 +136,7 @@ def drawing(
     """Draw without a title; return the SVG, its words, and what may be cut off."""
     figure = Figure(figsize=inches, facecolor=look.ground)
     ax = figure.add_axes((0, 0, 1, 1))
-    with mpl.rc_context(cast("Any", RC)), theme(look.name):
+    with mpl.rc_context(cast("Any", RC)), theme(look.name), any_sign():
         chart(frame, ax=ax)
         alt = shortened(describe(ax))
         title = ax.get_title(loc="left")
@@ -144,6 +146,14 @@ def drawing(
         figure.savefig(written, format="svg", metadata=METADATA)
     cut = TITLE * (title.count("\n") + 1) if title else 0.0
     return written.getvalue(), alt, cut
+
+
+@contextmanager
+def any_sign() -> Iterator[None]:
+    """Draw a sign that no font has as a box: that is no news to who reads a report."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph ", UserWarning)
+        yield
 
 
 def shortened(text: str) -> str:

@@ -33,6 +33,7 @@ class Section(NamedTuple):
     over_time: bool = False
     keys: tuple[str, ...] = ()
     by: bool = True  # whether the metric has series and periods
+    together: bool = False  # whether all series are one here
 
 
 def section(
@@ -126,6 +127,7 @@ SECTIONS = (
         "calls responses arguments_invalid invalid_share",
         "calls",
         keys=("tool",),
+        together=True,
     ),
     section(
         "tokens_per_response",
@@ -170,8 +172,9 @@ SECTIONS = (
         "What the models report",
         "Calls whose answer says how many tokens it took.",
         "responses reported coverage",
-        "responses",
+        "reported",
         keys=("tokens",),
+        together=True,
     ),
     section(
         "drift",

@@ -53,12 +53,22 @@ def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
         [write(value, kind) for value, kind in zip(row, kinds, strict=True)]
         for row in data
     ]
+    if "cost" in columns:
+        place = columns.index("cost")
+        for row, unknown in zip(rows, all_unpriced(shown), strict=True):
+            row[place] = "not known" if unknown else row[place]
     numbers = shown[FOLDED].to_list() if FOLDED in shown.columns else [0] * len(rows)
     for row, number in zip(rows, numbers, strict=True):
         if number and series:
             row[0] = others(number)
     heads = [head_of(name) for name in columns]
     return Table(columns, heads, kinds, rows, data, numbers, folded)
+
+
+def all_unpriced(frame: pl.DataFrame) -> list[bool]:
+    """Say of each row whether no call in it has a known price: that is not zero."""
+    priced = pl.col("responses") > pl.col("responses_unpriced")
+    return frame.select(~priced).to_series().to_list()
 
 
 def others(number: int) -> str:

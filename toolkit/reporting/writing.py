@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import polars as pl
+
 from toolkit.configuration import SECTIONS as NAMES
 from toolkit.errors import OptionError, WriteError, near_miss
 from toolkit.expressions import check_period
@@ -22,8 +24,6 @@ from toolkit.reporting.material import collect_material, price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    import polars as pl
 
     from toolkit.blocks import CreatedUnit, OnDamage
     from toolkit.finding import Sources
@@ -108,7 +108,8 @@ class Report:
     def costs(self) -> pl.DataFrame:
         """One row per model over the range, none folded; see `toolkit.metrics.cost`."""
         within = self.contents.plan.range
-        return cost(self.material.priced, every=None, by="model", **within)
+        costs = cost(self.material.priced, every=None, by="model", **within)
+        return costs.with_columns(pl.col("model").cast(pl.String))
 
 
 def write_report(
