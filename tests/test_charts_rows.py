@@ -25,6 +25,7 @@ from tests.charting import (
 from toolkit import charts
 from toolkit.charts.bars import STUB
 from toolkit.charts.heat import DAYS
+from toolkit.charts.page import usage_sentence
 from toolkit.charts.style import LIGHT, contrast
 from toolkit.errors import UnsuitableColumnError
 
@@ -37,7 +38,7 @@ def costs(*rows: tuple[str, str, int, int]) -> pl.DataFrame:
                 "model": model,
                 "responses": 10,
                 "cost": Decimal(cost),
-                "responses_unpriced": int(lost > 0),
+                "responses_unpriced": 10 if lost == tokens else int(lost > 0),
                 "total_tokens": tokens,
                 "tokens_unpriced": lost,
             }
@@ -87,6 +88,32 @@ def test_an_unpriced_part_is_dotted_and_the_cost_a_lower_bound() -> None:
     ax.figure.draw_without_rendering()
     width = stub.get_window_extent().width * 72 / ax.figure.dpi
     assert width == pytest.approx(STUB, rel=0.02)
+
+
+def test_at_least_so_much_is_rounded_down_and_unknown_is_no_amount() -> None:
+    ax = charts.plot_cost(costs(("a", "1.598715", 900, 9), ("b", "0.524524", 9, 1)))
+
+    # 1.598715 + 0.524524 = 2.123239; to the nearest the parts were $1.60 and $0.525.
+    assert said(ax)[:2] == ["≥ $1.59, 1 % unpriced", "≥ $0.524, 11.1 % unpriced"]
+    assert note(ax).startswith("at least $2.12: 1.1 % of tokens")
+    summed = costs(("a", "5.955995", 900, 9), ("b", "0.000000305", 9, 1))
+    # 5.955995305 to the nearest were $5.96.
+    assert note(charts.plot_cost(summed)).startswith("at least $5.95: ")
+    over_time = charts.plot_cost(dated(summed))
+    assert "Total $5.95." in charts.describe(over_time)
+    nothing = charts.plot_cost(costs(("own", "0", 50, 50)))
+    assert note(nothing).startswith("cost unknown: 100 % of tokens")
+
+
+def test_the_sentence_over_a_page_rounds_down_and_knows_unknown() -> None:
+    usage = [{"total_tokens": 100, "responses": 2}]
+    money = {"responses_unpriced": 1, "tokens_unpriced": 50, "total_tokens": 100}
+
+    least = usage_sentence(usage, [{**money, "cost": Decimal("5.955995305")}])
+    nothing = usage_sentence(usage, [{**money, "cost": 0, "responses_unpriced": 2}])
+
+    assert least.startswith("100 tokens in 2 calls, at least $5.95.")
+    assert nothing.startswith("100 tokens in 2 calls, cost unknown.")
 
 
 def test_a_model_without_any_price_is_not_free() -> None:

@@ -16,7 +16,8 @@ import polars as pl
 import pytest
 
 import toolkit
-from toolkit.errors import MissingColumnsError, OptionError
+from toolkit.errors import MissingColumnsError, OptionError, PartialResponsesWarning
+from toolkit.pricing import missing_prices, reconcile, what_if
 from toolkit.testing import make_choices, make_response
 
 ROOT = Path(__file__).parents[1]
@@ -143,6 +144,49 @@ def test_spending_is_the_metric_with_what_is_missing(log: Path) -> None:
         toolkit.spending(log, by="modle")
 
 
+def test_a_range_that_ends_before_the_data_does_is_complete() -> None:
+    days = [datetime(2026, 11, day, 12, tzinfo=UTC) for day in (1, 2, 3)]
+    choices = make_choices(
+        *[{"created": day, "model": "gpt-4o", **USAGE} for day in days[:2]],
+        {"created": days[2], "model": "own", **USAGE},
+    )
+
+    whole = toolkit.spending(choices, until="2026-11-03")
+    cut = toolkit.spending(choices, until="2026-11-02T18:00")
+    last = toolkit.spending(choices)
+
+    assert whole.costs["partial"].to_list() == [False, False]
+    # What lies behind the range is not counted.
+    assert whole.costs["cost"].to_list() == [GPT_4O, GPT_4O]
+    assert whole.missing.is_empty()
+    assert whole.words == "$0.007"
+    assert cut.costs["partial"].to_list() == [False, True]
+    assert last.costs["partial"].to_list() == [False, False, True]
+
+
+def test_choices_picked_out_of_responses_are_warned_of() -> None:
+    two = {"model": "gpt-4o", "choice_count": 2}
+    picked = make_choices({**two, **USAGE}, {**two, "choice_position": 1}).filter(
+        pl.col("choice_position") == 1
+    )
+    invoice = pl.DataFrame({"day": date(2026, 1, 1), "model": "gpt-4o", "cost": "1"})
+    choices_are_missing = "choices of 1 response are missing"
+
+    with pytest.warns(PartialResponsesWarning, match=choices_are_missing):
+        toolkit.spending(picked)
+    with pytest.warns(PartialResponsesWarning, match=choices_are_missing):
+        missing_prices(picked)
+    with pytest.warns(PartialResponsesWarning, match=choices_are_missing):
+        what_if(picked, model="gpt-4o-mini")
+    with pytest.warns(PartialResponsesWarning, match=choices_are_missing):
+        reconcile(picked, invoice)
+    with (
+        pytest.warns(PartialResponsesWarning, match=choices_are_missing),
+        pytest.raises(OptionError),
+    ):
+        toolkit.explain(picked, model="gpt-4o", date="2026-01-01")
+
+
 ROLE = {"role": "metadata.role"}
 
 
@@ -188,8 +232,11 @@ def test_wrong_words_to_the_commands_about_money_exit_2(
 
     file = run("cost", log, "--prices", tmp_path / "own.toml")
     day = run("explain", log, "--model", "gpt-4o", "--date", "soon")
+    last = run("explain", log, "--model", "gpt-4o", "--date", "9999-12-31")
 
-    assert (file.returncode, day.returncode) == (2, 2)
+    assert (file.returncode, day.returncode, last.returncode) == (2, 2, 2)
+    assert len(last.stderr.splitlines()) == 1
+    assert "wanted a day that has one after it" in last.stderr
     assert "price 1: unknown key 'modle' (did you mean 'model'?)" in file.stderr
     assert "a day such as" in day.stderr
 

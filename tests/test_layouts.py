@@ -13,7 +13,14 @@ import polars as pl
 import pytest
 
 from toolkit.layouts import lay_out, number
-from toolkit.metrics import METRICS, measure, shape_of, token_usage
+from toolkit.metrics import (
+    METRICS,
+    cost,
+    measure,
+    shape_of,
+    token_usage,
+    truncation_rate,
+)
 from toolkit.screens import print_table
 from toolkit.testing import make_choices, make_response
 
@@ -75,6 +82,72 @@ def test_what_does_not_fit_is_named() -> None:
 )
 def test_a_cell_is_written_for_a_reader(name: str, cell: object, wanted: str) -> None:
     assert number(name, cell) == wanted
+
+
+def priced(day: int, *models: str, reason: str = "stop") -> list[dict[str, object]]:
+    """Make responses of 1,000 and 101 tokens: 0.00351 USD each of gpt-4o."""
+    usage = {"prompt_tokens": 1000, "completion_tokens": 101, "total_tokens": 1101}
+    created = datetime(2026, 11, day, tzinfo=UTC)
+    return [
+        {"created": created, "model": model, "finish_reason": reason, **usage}
+        for model in models
+    ]
+
+
+def cells(frame: pl.DataFrame, metric: str, name: str) -> list[str]:
+    """Return a column as it is shown, its sum last."""
+    layout = lay_out(frame, shape_of(metric), 1000, len)
+    (column,) = [column for column in layout.shown if column.name == name]
+    return [*column.cells, column.footer]
+
+
+def test_money_that_leaves_something_out_is_a_lower_bound_or_unknown() -> None:
+    choices = make_choices(*priced(1, "gpt-4o", "own"), *priced(2, "gpt-4o", "gpt-4o"))
+
+    by_model = cells(cost(choices, every=None), "cost", "cost")
+    by_day = cells(cost(choices, by=()), "cost", "cost")
+    nothing = cells(cost(make_choices(*priced(1, "own")), by=()), "cost", "cost")
+
+    # 1,000 x 2.50 + 101 x 10 USD per million are 0.00351: 0.0035 at least, and two
+    # are 0.00702. All three, 0.01053, are 0.011 to the nearest.
+    assert by_model == ["$0.011", "unknown", ">= $0.010"]
+    assert by_day == [">= $0.0035", "$0.007", ">= $0.010"]
+    assert nothing == ["unknown", "unknown"]
+
+
+def test_a_change_from_or_to_a_lower_bound_is_marked() -> None:
+    days = [("gpt-4o",), ("gpt-4o", "own"), ("gpt-4o", "own"), ("gpt-4o",), ("own",)]
+    choices = make_choices(
+        *[row for day, names in enumerate(days, 1) for row in priced(day, *names)]
+    )
+    table = cost(choices, by=(), compare="previous")
+
+    before = cells(table, "cost", "cost_before")[:-1]
+    assert before == ["-", "$0.0035", ">= $0.0035", ">= $0.0035", "$0.0035"]
+    changes = cells(table, "cost", "cost_change")[:-1]
+    assert changes == ["-", ">= $0", "~ $0", "<= $0", "unknown"]
+
+
+def test_the_cost_of_answers_cut_off_is_a_lower_bound_too() -> None:
+    choices = make_choices(*priced(1, "gpt-4o", "own", reason="length"))
+
+    by_model = truncation_rate(choices, every=None)
+
+    assert cells(by_model, "truncation_rate", "cost_truncated") == [
+        "$0.0035", "unknown", ">= $0.0035",
+    ]  # fmt: skip
+
+
+def test_at_80_columns_the_marks_of_lower_bounds_are_explained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    print_table(cost(make_choices(*priced(1, "gpt-4o", "own"))), shape_of("cost"))
+
+    text = " ".join(capsys.readouterr().out.split())
+    assert "unknown" in text
+    assert "1 response of unknown cost: the sums are the least that they are" in text
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -44,6 +45,28 @@ def test_a_metric_with_money_takes_prices_of_ones_own(prices: Path) -> None:
     assert spent["cost"].item() == Decimal("0.0025")
     assert cut_off["cost_truncated"].item() == Decimal("0.0025")
     assert measure("cost", choices)["responses_unpriced"].item() == 1
+
+
+def test_a_cost_of_ones_own_that_is_no_amount_is_unpriced() -> None:
+    amounts = [0.25, float("nan"), 1e30, float("-inf"), None, -0.05]
+    choices = make_choices(
+        *[{"total_tokens": 10, "finish_reason": "length", "cost": a} for a in amounts]
+    )
+
+    for frame in (choices, choices.with_columns(cost_source=pl.lit("priced"))):
+        spent = measure("cost", frame, by=(), every=None)
+        cut_off = measure("truncation_rate", frame, by=(), every=None)
+
+        # 0.25 - 0.05, and four of six that tell nothing
+        assert spent["cost"].item() == Decimal("0.2")
+        assert spent["responses_unpriced"].item() == 4
+        assert spent["tokens_unpriced"].item() == 40
+        assert cut_off["cost_truncated"].item() == Decimal("0.2")
+        assert cut_off["responses_truncated_unpriced"].item() == 4
+    exact = choices.with_columns(cost=pl.lit("0.1").str.to_decimal(scale=1))
+    assert measure("cost", exact, by=())["cost"].item() == Decimal("0.6")
+    whole = choices.with_columns(cost=pl.lit(2))
+    assert measure("cost", whole, by=())["cost"].item() == 12
 
 
 def test_a_metric_without_money_refuses_prices(prices: Path) -> None:

@@ -167,6 +167,7 @@ ROW = '[[price]]\nmodel = "m"\ninput = 1\noutput = 2\n'
         ),
         ("[[price]]\nmodel = 'm'\ninput = 1\n", "price 1: output is missing"),
         (ROW.replace("1", "'a lot'"), 'input is an amount of USD such as "2.50"'),
+        (ROW.replace("1", "'1_000'"), "input is an amount of USD"),
         (ROW.replace("1", "-1"), "input is from 0 to 1,000,000 USD"),
         (ROW.replace("1", "nan"), "input is"),
         (ROW.replace("1", "true"), "input is an amount"),

@@ -238,6 +238,21 @@ def test_nothing_on_either_side_keeps_the_columns() -> None:
             None,
             "amounts in 'eur', wanted USD",
         ),
+        (
+            "day,model,cost, Currency\n2026-09-01,m,1,EUR \n",
+            None,
+            "amounts in 'EUR', wanted USD",
+        ),
+        ('day,model,cost\n2026-09-01,m,"12,50"\n', None, "line 2: cost is no cost"),
+        ('day,model,cost\n2026-09-01,m,"0,0035"\n', None, "cost is no cost"),
+        ('day,model,cost\n2026-09-01,m,"0,003"\n', None, "cost is no cost"),
+        ('day,model,cost\n2026-09-01,m,"1,234"\n', None, "cost is no cost"),
+        ('day,model,cost\n2026-09-01,m,"1.234,50"\n', None, "cost is no cost"),
+        ("day,model,cost\n2026-09-01,m,1_000\n", None, "cost is no cost"),
+        ('day,model,requests\n2026-09-01,m,"12,50"\n', None, "is no responses"),
+        ("day,model,cost\n20261301,m,1\n", None, "line 2: day is no day"),
+        ("day,model,cost\n123456,m,1\n", None, "line 2: day is no day"),
+        ("day,model,cost\n1767225600000,m,1\n", None, "line 2: day is no day"),
         ("day,model,cost\n", {"costs": "cost"}, r"no 'costs' \(did you mean 'cost'\?"),
         ("day,model,cost\n", {"cost": "coast"}, r"'coast' \(did you mean 'cost'\?"),
     ],
@@ -249,6 +264,38 @@ def test_an_invoice_that_cannot_be_read_is_refused_in_words(
 
     with pytest.raises(InvoiceError, match=words):
         reconcile(LOG, path, columns=columns)
+
+
+def test_days_and_amounts_are_read_as_they_are_meant(tmp_path: Path) -> None:
+    text = (
+        "Day,Model,Cost,Requests,CURRENCY\n"
+        'day,m,"$1,234.50","1,234",usd\n'
+        'day,m,"1,000,000",1,USD\n'
+        "day,m,-0.5,,\n"
+    )
+    # 1,767,225,600 seconds after 1970 began 2026.
+    for day in ("20260101", "1767225600", "2026-01-01", "2026-01-01T02:00:00Z"):
+        read = read_invoice(write(tmp_path, text.replace("day", day)))
+
+        # 1,234.50 + 1,000,000 - 0.50, and 1,234 + 1
+        assert read.select("day", "cost", "responses").row(0) == (
+            date(2026, 1, 1), Decimal(1_001_234), 1235,
+        )  # fmt: skip
+    frame = pl.DataFrame({"day": [20260101], "model": "m", "cost": 1.5})
+    assert read_invoice(frame)["day"].item() == date(2026, 1, 1)
+
+
+def test_a_difference_of_more_than_all_is_written_as_such() -> None:
+    usage = {"prompt_tokens": 10**6, "completion_tokens": 0, "total_tokens": 10**6}
+    log = make_choices({"model": "gpt-4o", **usage})
+    invoice = pl.DataFrame(
+        {"day": date(2026, 1, 1), "model": "gpt-4o", "requests": 1, "cost": "10.00"}
+    )
+
+    # A million at 2.50; 7.50 more is three times as much.
+    assert reconcile(log, invoice)["explanation"].item() == (
+        "another price: $7.50 (300 %) more"
+    )
 
 
 def test_a_file_that_is_no_invoice_is_said(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from toolkit.expressions import check_columns, first_choice
 from toolkit.metrics.tables import read_once
 from toolkit.money import at_least
 from toolkit.pricing.amounts import MONEY, NEEDED, PRICED, Pricer
-from toolkit.pricing.costs import price_responses
+from toolkit.pricing.costs import price_responses, taken
 from toolkit.pricing.files import RATES, read_prices
 from toolkit.pricing.missing import missing_prices
 from toolkit.pricing.rates import Rates, Reason
@@ -159,10 +159,12 @@ def spending(
     metrics.check_options(every=every, by=by, tz=tz, since=since, until=until)
     file = read_prices(prices)
     within = span(since, until, tz)
+    # What lies behind the range tells that its last period is complete.
+    looked_at = metrics.reach(every, tz, since, until) if every else within
     frame = scanned(
         sources,
-        since=within.start,
-        until=within.end,
+        since=looked_at.start,
+        until=looked_at.end,
         tags=tags,
         response_path=response_path,
         created_unit=created_unit,
@@ -172,7 +174,7 @@ def spending(
     series = (by,) if isinstance(by, str) else tuple(by)
     needed = dict.fromkeys(("choice_position", *NEEDED, *series))
     check_columns(frame, tuple(needed))
-    first = frame.lazy().filter(first_choice(), *within.conditions())
+    first = frame.lazy().filter(first_choice(), *looked_at.conditions())
     held = read_once(first, tuple(needed))
     costs = metrics.cost(
         price_responses(held, file),
@@ -182,7 +184,8 @@ def spending(
         since=since,
         until=until,
     )
-    return Spent(costs, missing_prices(held, file))
+    asked = held.filter(*within.conditions())
+    return Spent(costs, missing_prices(asked, file))
 
 
 def scanned(
@@ -191,7 +194,7 @@ def scanned(
     """Take choices that are at hand, or scan logs and exports."""
     if isinstance(sources, str | os.PathLike | list | tuple):
         return scan(cast("Sources", sources), **options)
-    return sources if isinstance(sources, pl.LazyFrame) else pl.DataFrame(sources)
+    return taken(cast("Choices", sources))
 
 
 def explain(
@@ -245,7 +248,10 @@ def explain(
     '$0.0035'
     """
     day = day_of(date)
-    within = span(day, None if day is None else day + timedelta(days=1), tz)
+    try:
+        within = span(day, None if day is None else day + timedelta(days=1), tz)
+    except OverflowError:
+        raise OptionError("date", date, wanted="a day that has one after it") from None
     pricer = Pricer(read_prices(prices))
     frame = scanned(
         sources,

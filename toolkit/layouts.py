@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from toolkit.errors import clean
-from toolkit.money import dollars
+from toolkit.money import BOUNDS, dollars, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,8 +96,7 @@ def lay_out(
         of = absence["of"] if absence else None
         if of and not any(seen.startswith(of) for seen in chosen):
             continue
-        sums = frame[name].sum() if name in shape.sums else None
-        column = figures(frame[name], sums)
+        column = figures(frame, name, summed=name in shape.sums)
         needed = column.width(measure) + 1
         if needed <= free or not chosen:
             chosen[name] = column.wrapped(measure)
@@ -110,7 +109,11 @@ def lay_out(
 
 def by_weight(measures: pl.DataFrame, main: str) -> list[str]:
     """Put measures in the order in which they are wanted; some tell nothing."""
-    telling = [column.name for column in measures if tells(column)]
+    telling = [
+        column.name
+        for column in measures
+        if tells(column) or is_bound(measures, column)
+    ]
     own = {main, f"{main}_before", f"{main}_change"}
     absent = {name for name in telling if ABSENCE.fullmatch(name)}
     return sorted(
@@ -125,6 +128,12 @@ def tells(column: pl.Series) -> bool:
     if not known.dtype.is_numeric():
         return len(known) > 0
     return bool((known != 0).any())
+
+
+def is_bound(measures: pl.DataFrame, column: pl.Series) -> bool:
+    """Say whether a column of money leaves out what has no price: its 0 tells that."""
+    unpriced = BOUNDS.get(column.name, ("",))[0]
+    return unpriced in measures.columns and tells(measures[unpriced])
 
 
 def period_column(frame: pl.DataFrame) -> list[Shown]:
@@ -144,12 +153,20 @@ def named(column: pl.Series, unsaid: str = NOT_SAID) -> Shown:
     return Shown(column.name, column.name, cells, folds=True)
 
 
-def figures(column: pl.Series, total: object) -> Shown:
-    """Return a measure as it is shown."""
-    heading = column.name.removesuffix("_tokens").replace("_", " ")
-    cells = [number(column.name, cell) for cell in column]
-    footer = "" if total is None else number(column.name, total)
-    return Shown(column.name, heading, cells, footer, at_left=False)
+def figures(frame: pl.DataFrame, name: str, *, summed: bool) -> Shown:
+    """Return a measure as it is shown; money that may be more is marked."""
+    heading = name.removesuffix("_tokens").replace("_", " ")
+    if frame.schema[name].is_decimal():
+        rows = frame.iter_rows(named=True)
+        cells = [written(name, row) or number(name, row[name]) for row in rows]
+    else:
+        cells = [number(name, cell) for cell in frame[name]]
+    footer = ""
+    if summed:
+        needed = [name, *(one for one in BOUNDS.get(name, ()) if one in frame.columns)]
+        total = frame.select(pl.col(needed).sum()).row(0, named=True)
+        footer = written(name, total) or number(name, total[name])
+    return Shown(name, heading, cells, footer, at_left=False)
 
 
 def number(name: str, cell: object) -> str:

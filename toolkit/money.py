@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CENT = Decimal("0.01")
 SMALLEST_SHARE = 0.001
+UNKNOWN = "unknown"
+# Columns of money that may be lower bounds, and which columns say how many responses
+# each leaves out, of how many.
+BOUNDS = {
+    "cost": ("responses_unpriced", "responses"),
+    "cost_truncated": ("responses_truncated_unpriced", "responses_truncated"),
+}
+BEFORE, CHANGE = "_before", "_change"
 
 
-def dollars(amount: Decimal, *, down: bool = False) -> str:
+class Writes(Protocol):
+    """Writes an amount of USD, rounded down if it is to be a lower bound."""
+
+    def __call__(self, amount: Decimal, /, *, down: bool = False) -> str:
+        """Write it."""
+
+
+def dollars(amount: Decimal, *, down: bool = False, up: bool = False) -> str:
     """Write an amount of USD for a reader: cents, or two digits below a dollar.
 
     Parameters
@@ -17,6 +36,8 @@ def dollars(amount: Decimal, *, down: bool = False) -> str:
         USD.
     down
         Round down, as a lower bound must be; else to the nearest.
+    up
+        Round up, as an upper bound must be.
 
     Examples
     --------
@@ -25,7 +46,7 @@ def dollars(amount: Decimal, *, down: bool = False) -> str:
     >>> dollars(Decimal("0.0035521")), dollars(Decimal("-3.5")), dollars(Decimal(0))
     ('$0.0036', '-$3.50', '$0')
     """
-    rounding = ROUND_FLOOR if down else ROUND_HALF_EVEN
+    rounding = ROUND_FLOOR if down else ROUND_CEILING if up else ROUND_HALF_EVEN
     sign = "-" if amount < 0 else ""
     if amount == 0:
         return "$0"
@@ -39,6 +60,112 @@ def dollars(amount: Decimal, *, down: bool = False) -> str:
     return f"{sign}${abs(digits if digits.adjusted() < -2 else rounded):f}"
 
 
+def is_unknown(cost: Decimal | None, unpriced: int, responses: int) -> bool:
+    """Say whether a sum of costs tells nothing: no response of it has a price."""
+    return unpriced > 0 and not cost and unpriced >= responses
+
+
+def bounded(
+    cost: Decimal,
+    unpriced: int,
+    responses: int,
+    *,
+    mark: str = ">= ",
+    write: Writes = dollars,
+    unknown: str = UNKNOWN,
+) -> str:
+    """Write a sum of costs that may be a lower bound: the one place that decides how.
+
+    Parameters
+    ----------
+    cost
+        USD of the responses that have a cost.
+    unpriced, responses
+        Number of the responses without a cost, and of all.
+    mark
+        What stands before a lower bound.
+    write
+        Writes an amount; it is asked to round a lower bound down.
+    unknown
+        What stands for a sum of which nothing is known.
+
+    Examples
+    --------
+    >>> bounded(Decimal("5.956"), 0, 3), bounded(Decimal("5.956"), 1, 3)
+    ('$5.96', '>= $5.95')
+    >>> bounded(Decimal(0), 3, 3), bounded(Decimal(0), 0, 3)
+    ('unknown', '$0')
+    """
+    if not unpriced:
+        return write(cost)
+    if is_unknown(cost, unpriced, responses):
+        return unknown
+    return f"{mark}{write(cost, down=True)}"
+
+
+def bounded_change(
+    change: Decimal, now: tuple[Decimal, int, int], before: tuple[Decimal, int, int]
+) -> str:
+    """Write the change between two sums, each ``(cost, unpriced, responses)``.
+
+    From an exact sum to a lower bound it is a lower bound, the other way an upper one;
+    of two lower bounds nothing is sure, and where one is unknown, so is the change.
+
+    Examples
+    --------
+    >>> exact, least = (Decimal(1), 0, 2), (Decimal("3.456"), 1, 2)
+    >>> bounded_change(Decimal("2.456"), least, exact)
+    '>= $2.45'
+    >>> bounded_change(Decimal("-2.456"), exact, least)
+    '<= -$2.45'
+    >>> bounded_change(Decimal("0"), least, least)
+    '~ $0'
+    >>> bounded_change(Decimal("-1"), (Decimal(0), 2, 2), exact)
+    'unknown'
+    """
+    if is_unknown(*now) or is_unknown(*before):
+        return UNKNOWN
+    if now[1] and before[1]:
+        return f"~ {dollars(change)}"
+    if before[1]:
+        return f"<= {dollars(change, up=True)}"
+    return f">= {dollars(change, down=True)}" if now[1] else dollars(change)
+
+
+def written(name: str, row: Mapping[str, object]) -> str | None:
+    """Write a column of money of a metric, as far as it is known.
+
+    Parameters
+    ----------
+    name
+        Such as ``cost``, ``cost_truncated``, ``cost_before``, ``cost_change``.
+    row
+        What stands in the row, also how many responses have no price.
+
+    Returns
+    -------
+    str or None
+        None if the column may not be a lower bound, or is null.
+
+    Examples
+    --------
+    >>> row = {"cost": Decimal("1.239"), "responses": 3, "responses_unpriced": 1}
+    >>> written("cost", row), written("responses", row)
+    ('>= $1.23', None)
+    """
+    base = name.removesuffix(BEFORE).removesuffix(CHANGE)
+    counts = BOUNDS.get(base, ())
+    if row.get(name) is None or not counts or any(one not in row for one in counts):
+        return None
+    sums = {
+        end: tuple(row.get(f"{one}{end}") or 0 for one in (base, *counts))
+        for end in ("", BEFORE)
+    }
+    if name.endswith(CHANGE):
+        return bounded_change(row[name], sums[""], sums[BEFORE])  # type: ignore[arg-type] # money and counts
+    return bounded(*sums[BEFORE if name.endswith(BEFORE) else ""])  # type: ignore[arg-type] # money and counts
+
+
 def per_cent(share: float) -> str:
     """Write a share; one that is not 0 or 1 is never written as if it were.
 
@@ -46,9 +173,13 @@ def per_cent(share: float) -> str:
     --------
     >>> per_cent(0.0312), per_cent(0.00001), per_cent(0.99999), per_cent(1.0)
     ('3.1 %', 'under 0.1 %', 'over 99.9 %', '100 %')
+    >>> per_cent(3.0), per_cent(12.345)
+    ('300 %', '1,234.5 %')
     """
     if share in {0, 1}:
         return f"{share:.0%}".replace("%", " %")
+    if share > 1:
+        return f"{share * 100:,.1f}".removesuffix(".0") + " %"
     if share < SMALLEST_SHARE:
         return "under 0.1 %"
     return "over 99.9 %" if share > 1 - SMALLEST_SHARE else f"{share * 100:.1f} %"
@@ -95,6 +226,11 @@ def at_least(
         left_out = f"{per_cent(tokens_unpriced / total_tokens)} of tokens unpriced"
     else:
         left_out = f"{responses_unpriced:,} of {responses:,} responses unpriced"
-    if not cost and responses_unpriced == responses:
-        return f"cost unknown; {left_out}"
-    return f"at least {dollars(cost, down=True)}; {left_out}"
+    said = bounded(
+        cost,
+        responses_unpriced or 1,
+        responses,
+        mark="at least ",
+        unknown="cost unknown",
+    )
+    return f"{said}; {left_out}"

@@ -29,7 +29,7 @@ from rich.text import Text
 
 import toolkit
 from toolkit.errors import clean, plural
-from toolkit.money import dollars
+from toolkit.money import BOUNDS, bounded, dollars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -62,7 +62,11 @@ MOST_LINES = 100
 # What no table may keep to itself.
 UNSEEN = {
     "responses_without_usage": "without usage",
-    "responses_unpriced": "of unknown cost: the sums are the least that they are",
+}
+# Money that is marked in a table, and yet to be explained below it.
+MARKED = {
+    "cost": "of unknown cost: the sums are the least that they are",
+    "cost_truncated": "cut off at unknown cost: the sums are the least that they are",
 }
 
 
@@ -118,11 +122,15 @@ def print_table(frame: pl.DataFrame, shape: Shape) -> None:
     notes = []
     if "partial" in frame.columns and frame["partial"].any():
         notes.append(f"{UNFINISHED} the period is not complete")
-    for name in UNSEEN:
-        if name not in layout.left_out or name not in shape.sums:
+    told_by = {name: told for name, told in UNSEEN.items() if name in layout.left_out}
+    for column in layout.shown:
+        if column.name in MARKED:
+            told_by[BOUNDS[column.name][0]] = MARKED[column.name]
+    for name, told in told_by.items():
+        if name not in shape.sums:
             continue
         unseen = int(frame[name].sum())
-        notes += [f"{plural(unseen, 'response')} {UNSEEN[name]}"] if unseen else []
+        notes += [f"{plural(unseen, 'response')} {told}"] if unseen else []
     table = Table(
         box=box.SIMPLE_HEAD,
         show_footer=bool(shape.sums),
@@ -155,9 +163,10 @@ def print_costs(costs: pl.DataFrame, series: list[str]) -> None:
     for name in series:
         table.add_column(name, overflow="fold")
     total = Decimal(costs["cost"].sum())
+    unpriced = int(costs["responses_unpriced"].sum())
     sums = [f"{costs[name].sum():,}" for name in SPENT]
     for name, heading, footer in (
-        ("cost", "cost", bounded(total, int(costs["responses_unpriced"].sum()))),
+        ("cost", "cost", bounded(total, unpriced, int(costs["responses"].sum()))),
         *zip(SPENT, SPENT.values(), sums, strict=True),
     ):
         table.add_column(heading, footer, justify="right", no_wrap=name != "cost")
@@ -165,18 +174,11 @@ def print_costs(costs: pl.DataFrame, series: list[str]) -> None:
         period = period_words(row["period"], row["period_end"])
         labels = ["not said" if row[name] is None else row[name] for name in series]
         cells = [Text(clean(str(label))) for label in labels]
-        money = bounded(row["cost"], row["responses_unpriced"])
+        money = bounded(row["cost"], row["responses_unpriced"], row["responses"])
         table.add_row(period, *cells, money, *[f"{row[name]:,}" for name in SPENT])
     Console().print(table)
     if costs.is_empty():
         words("no responses, or none in this range")
-
-
-def bounded(cost: Decimal, unpriced: int) -> str:
-    """Write an amount; one that leaves out unpriced responses is a lower bound."""
-    if not unpriced:
-        return dollars(cost)
-    return f">= {dollars(cost, down=True)}" if cost else "unknown"
 
 
 def print_explained(explained: Explained) -> None:

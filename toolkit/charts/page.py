@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from toolkit.charts.layout import RIM, TICK_ROOM
@@ -16,6 +17,7 @@ from toolkit.charts.words import (
     wrap,
 )
 from toolkit.errors import plural
+from toolkit.money import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,15 +103,22 @@ def usage_sentence(
     '1.93B tokens in 207,812 calls, at least $4,812. 3.1 % of tokens have no known ...'
     """
 
-    def total(rows: Sequence[Mapping[str, object]], name: str) -> float:
-        return sum(float(str(row[name] or 0)) for row in rows)
+    def total(rows: Sequence[Mapping[str, object]], name: str) -> Decimal:
+        return sum((Decimal(str(row[name] or 0)) for row in rows), Decimal(0))
 
-    calls, tokens = int(total(usage, "responses")), total(usage, "total_tokens")
-    cost, unpriced = total(money, "cost"), total(money, "responses_unpriced")
-    least = "at least " if unpriced else ""
-    said = f"{short_number(tokens)} tokens in {plural(calls, 'call')}, {least}"
-    said += f"{dollars(cost)}."
-    lost, whole = total(money, "tokens_unpriced"), total(money, "total_tokens")
+    calls, tokens = int(total(usage, "responses")), float(total(usage, "total_tokens"))
+    cost = bounded(
+        total(money, "cost"),
+        int(total(money, "responses_unpriced")),
+        calls,
+        mark="at least ",
+        write=dollars,
+        unknown="cost unknown",
+    )
+    said = f"{short_number(tokens)} tokens in {plural(calls, 'call')}, {cost}."
+    lost, whole = (
+        float(total(money, name)) for name in ("tokens_unpriced", "total_tokens")
+    )
     if lost and whole:
         said += f" {percent(lost, whole)} of tokens have no known price."
     return said

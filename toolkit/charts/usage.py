@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -33,6 +34,7 @@ from toolkit.charts.words import (
     short_number,
 )
 from toolkit.errors import plural
+from toolkit.money import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,6 +56,8 @@ COST = Metric(
     "cost",
 )
 
+MONEY = pl.Decimal(38, 12)
+NO_PRICE = "no known price"
 NO_DATES, NOTHING_TOLD = "no dated responses", "no response tells"
 
 
@@ -82,8 +86,12 @@ def pile_up(
     rows: pl.DataFrame,
     words: Callable[[Stack | None], Words],
     written: Callable[..., str],
+    told: Callable[..., str] | None = None,
 ) -> None:
-    """Draw a stack over time, or say why there is none."""
+    """Draw a stack over time, or say why there is none.
+
+    `written` writes the axis, `told` the facts of the alt text.
+    """
     undress(ax)
     if rows["value"].null_count() == len(rows):
         said = words(None)
@@ -96,7 +104,7 @@ def pile_up(
     said = words(pile)
     parts = series if len(series) > 1 else []
     draw_stack(ax, pile, write_words(ax, said, parts=parts), written)
-    tell(ax, "Stacked bars", said, pile_facts(pile, written))
+    tell(ax, "Stacked bars", said, pile_facts(pile, told or written))
 
 
 def ranked(
@@ -251,9 +259,9 @@ def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     given = read(frame, COST)
     unknown = (pl.col("responses_unpriced") > 0).fill_null(value=False).alias("open")
-    rows = kept(
-        given, pl.col("cost"), unknown, pl.col("tokens_unpriced", "total_tokens")
-    )
+    counts = ("responses_unpriced", "responses", "tokens_unpriced", "total_tokens")
+    exact = pl.col("cost").cast(MONEY).alias("exact")
+    rows = kept(given, pl.col("cost"), unknown, exact, pl.col(counts))
     least = given.total("responses_unpriced") > 0
     note = [*missing_prices(given), *given.calls()]
     note += given.undated("responses", "cost", "cost")
@@ -271,7 +279,9 @@ def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
             heading("Cost", given.by, span), f"{bound}{own}{when(given, span)}", note
         )
 
-    pile_up(ax, given, rows, words, money)
+    pile_up(
+        ax, given, rows, words, money, partial(dollars, down=True) if least else money
+    )
     return ax
 
 
@@ -281,7 +291,15 @@ def missing_prices(given: Given) -> list[str]:
     if not responses:
         return []
     tokens, whole = given.total("tokens_unpriced"), given.total("total_tokens")
-    least = f"at least {dollars(given.total('cost'))}"
+    (cost,) = given.frame.select(pl.col("cost").cast(MONEY).sum()).row(0)
+    least = bounded(
+        cost,
+        responses,
+        int(given.total("responses")),
+        mark="at least ",
+        write=dollars,
+        unknown="cost unknown",
+    )
     if tokens and whole:
         return [
             f"{least}: {percent(tokens, whole)} of tokens have no known price (dotted)"
@@ -297,24 +315,26 @@ def rows_of_cost(
     sums = (
         placed.group_by("series")
         .agg(
-            pl.col("value", "tokens_unpriced", "total_tokens").cast(pl.Float64).sum(),
+            pl.col("value").sum(),
+            pl.col("exact").sum(),
+            pl.col(
+                "responses_unpriced", "responses", "tokens_unpriced", "total_tokens"
+            ).sum(),
             pl.col("open").any(),
         )
         .sort("series")
     )
     bars = []
     for part, row in zip(series, sums.iter_rows(named=True), strict=True):
-        more, text = "", dollars(row["value"])
-        if row["open"]:
-            lost, whole = row["tokens_unpriced"], row["total_tokens"]
-            more = (
-                f", {percent(lost, whole)} unpriced"
-                if lost and whole
-                else ", unpriced calls"
-            )
-            text = f"≥ {text}"
-            if lost and lost == whole and not row["value"]:
-                text, more = "no known price", ""
+        counts = row["responses_unpriced"], row["responses"]
+        text = bounded(
+            row["exact"], *counts, mark="≥ ", write=dollars, unknown=NO_PRICE
+        )
+        lost, whole = row["tokens_unpriced"], row["total_tokens"]
+        more = ""
+        if row["open"] and text != NO_PRICE:
+            some = f"{percent(lost, whole)} unpriced" if lost and whole else ""
+            more = f", {some or 'unpriced calls'}"
         bars.append(
             Row(part.name, row["value"], part.color, text + more, open=row["open"])
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
+from decimal import ROUND_FLOOR, Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,24 @@ def money(value: float, _tick: float = 0) -> str:
     return f"-${text[1:]}" if text.startswith("-") else f"${text}"
 
 
-def dollars(value: float) -> str:
-    """Write dollars for a label: whole above a hundred, else as on an axis."""
+def dollars(value: float | Decimal, *, down: bool = False) -> str:
+    """Write dollars for a label: whole above a hundred, else as on an axis.
+
+    What is the least that was spent is rounded down.
+
+    Examples
+    --------
+    >>> dollars(Decimal("1.598715")), dollars(Decimal("1.598715"), down=True)
+    ('$1.60', '$1.59')
+    >>> dollars(152.7), dollars(152.7, down=True), dollars(0.3, down=True)
+    ('$153', '$152', '$0.30')
+    """
+    if down and value:
+        # A double is taken for what it was before it was one.
+        exact = value if isinstance(value, Decimal) else Decimal(f"{value:.12g}")
+        places = 0 if 100 <= abs(exact) < 10**6 else exact.adjusted() - 2
+        value = exact.quantize(Decimal(1).scaleb(places), ROUND_FLOOR)
+    value = float(value)
     if 100 <= abs(value) < 1e6:
         return f"${value:,.0f}".replace("$-", "-$")
     return money(value)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COST = "cost"
 # Where a frame has costs already, made by `add_cost` or the caller's own.
 SOURCE = "cost_source"
+LARGEST_COST = 10**14  # USD of one response, as of what a provider reports
 
 
 def with_costs(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -28,11 +29,12 @@ def with_costs(frame: pl.LazyFrame) -> pl.LazyFrame:
     names = frame.collect_schema().names()
     if COST not in names:
         return price_responses(frame).lazy()
-    cost = pl.col(COST).cast(MONEY)
-    said = pl.when(cost.is_null()).then(pl.lit("unpriced")).otherwise(pl.lit("priced"))
-    return frame.with_columns(
-        cost, pl.col(SOURCE) if SOURCE in names else said.alias(SOURCE)
-    )
+    # What is no amount (NaN, or more than all money) is unknown, and not an error.
+    is_amount = pl.col(COST).abs() < LARGEST_COST
+    cost = pl.when(is_amount).then(pl.col(COST)).cast(MONEY)
+    said = pl.col(SOURCE) if SOURCE in names else pl.lit("priced")
+    source = pl.when(cost.is_null()).then(pl.lit("unpriced")).otherwise(said)
+    return frame.with_columns(cost, source.alias(SOURCE))
 
 
 def needs_of_cost(frame: pl.LazyFrame) -> tuple[str, ...]:
@@ -113,7 +115,8 @@ def cost(
     Notes
     -----
     Unknown is never zero: where `responses_unpriced` is not 0, the cost is at least
-    what stands there.
+    what stands there. A cost of your own that is no amount (NaN, or 10^14 USD and more)
+    is unpriced.
 
     Examples
     --------

@@ -92,7 +92,27 @@ BEDROCK = re.compile(
 # Names that Groq alone gives to open weights: llama-3.3-70b-versatile, llama3-8b-8192.
 GROQ = re.compile(r"(?:llama|mixtral|gemma)[^/:]*-(?:versatile|instant|8192|32768)")
 # Open weights and local files: whoever serves them sets the price.
-ANYONES = re.compile(r"gpt-oss|gemma|distill|\.gguf$|^(?!ft:).*:")
+ANYONES = re.compile(
+    r"gpt-oss|gemma|distill|r1-1776|\.gguf$|^(?!ft:).*:"
+    r"|(?<![a-z0-9])(?:local|self-?hosted|lora|abliterated|uncensored"
+    r"|awq|gptq|gguf|ggml|exl2|mlx|nf4|fp8|int[48]|q[2-8]_\w+)(?![a-z0-9])"
+)
+# Makers of open weights: these names are their own service's, and no one else's.
+OWN_NAMES = {
+    "deepseek": r"deepseek-(?:chat|reasoner|flash)",
+    "minimax": r"m2-her|minimax-.*-highspeed",
+    "mistral": r"open-mi.*"
+    r"|(?!mixtral|.*(?:instruct|base|small.*-\d+b)).*-(?:latest|\d{4})"
+    r"|mistral-(?:large|medium|tiny|saba|embed|ocr)(?:-\d[\d-]*)?"
+    r"|codestral|magistral-medium|pixtral-large",
+    "moonshotai": r"moonshot-.*|kimi-(?:latest|.*-(?:preview|turbo|highspeed))",
+    "zhipuai": r"glm-4-(?:plus|air|airx|long|assistant|flash|flashx)(?:-\d+)?"
+    r"|glm-.*-(?:x|airx|flashx|turbo)",
+    # Here the catalogue takes any name that has the word somewhere in it.
+    "anthropic": r"claude.*",
+    "google": r"gemini.*",
+    "x-ai": r"grok.*",
+}
 MAX_NAME = 256
 DAY = 86_400
 EPOCH = date(1970, 1, 1)
@@ -167,7 +187,10 @@ def provider_of(model: str) -> tuple[Provider | None, list[str]]:
         return None, []
     bare = name.removeprefix("ft:")
     found = (p for p in providers() if p.model_match and p.model_match.is_match(bare))
-    return next(found, None), [name]
+    seller = next(found, None)
+    if seller and not re.fullmatch(OWN_NAMES.get(seller.id, ".*"), bare, re.DOTALL):
+        seller = None
+    return seller, [name]
 
 
 def model_of(provider: Provider, name: str) -> ModelInfo | None:

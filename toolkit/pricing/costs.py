@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, TypeAlias, overload
 import numpy as np
 import polars as pl
 
-from toolkit.expressions import RESPONSE_KEY, check_columns, first_choice
+from toolkit.errors import MissingColumnsError
+from toolkit.expressions import (
+    RESPONSE_KEY,
+    check_columns,
+    first_choice,
+    warn_of_picked_choices,
+)
 from toolkit.pricing.amounts import NEEDED, PRICED, Pricer
 from toolkit.pricing.files import read_prices
 
@@ -135,6 +141,18 @@ def price_responses(
     own = pl.col(PRICED_ROW).struct
     marked = frame.with_columns(priced(pricer))
     return marked.with_columns(own.field(*ADDED)).drop(PRICED_ROW)
+
+
+def taken(choices: Choices) -> pl.DataFrame | pl.LazyFrame:
+    """Take choices of which costs are summed; warn if some were picked out of them."""
+    frame = choices if isinstance(choices, FRAMES) else pl.DataFrame(choices)
+    if isinstance(frame, pl.DataFrame):
+        try:
+            check_columns(frame, (*KEY, "choice_count"))
+        except MissingColumnsError:
+            return frame  # it does not have what it takes to tell
+        warn_of_picked_choices(frame)
+    return frame
 
 
 def priced(pricer: Pricer) -> pl.Expr:

@@ -10,7 +10,7 @@ from toolkit.errors import OptionError, near_miss
 from toolkit.expressions import check_columns, first_choice
 from toolkit.pricing.amounts import MONEY, NEEDED, Pricer
 from toolkit.pricing.catalogue import model_names
-from toolkit.pricing.costs import FRAMES, PRICED_ROW, priced
+from toolkit.pricing.costs import PRICED_ROW, priced, taken
 from toolkit.pricing.files import read_prices
 from toolkit.pricing.missing import fitting
 from toolkit.pricing.rates import MEANINGS, Rates, Reason
@@ -81,6 +81,11 @@ def what_if(
     OptionError
         If nothing is known of what the model costs, at any time.
 
+    Warns
+    -----
+    PartialResponsesWarning
+        Of an eager frame, if rows of a response are missing: its usage may be too.
+
     Notes
     -----
     It moves the bill, not the work. Each model cuts text into other tokens (10 to 30 %
@@ -100,7 +105,7 @@ def what_if(
     >>> there.select("cost", "cost_elsewhere", "difference").row(0)
     (Decimal('0.003500000000'), Decimal('0.000210000000'), Decimal('-0.003290000000'))
     """
-    frame = choices if isinstance(choices, FRAMES) else pl.DataFrame(choices)
+    frame = taken(choices)
     check_columns(frame, ("choice_position", *NEEDED))
     file = read_prices(prices)
     check_priced(provider, model, service_tier, file)

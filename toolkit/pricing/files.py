@@ -195,6 +195,8 @@ def rate(key: str, value: object) -> Decimal:
     """Read an amount of USD, as a number or in quotes."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise Fault(key, 'is an amount of USD such as "2.50"')
+    if isinstance(value, str) and "_" in value:
+        raise Fault(key, 'is an amount of USD such as "2.50"')
     try:
         amount = Decimal(value)
     except InvalidOperation:

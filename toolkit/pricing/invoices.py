@@ -7,6 +7,7 @@ and costs, Anthropic's usage and costs. Of others the caller says which is which
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -72,6 +73,10 @@ KNOWN: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 COUNTED = ("responses", "prompt_tokens", "cached_tokens", "completion_tokens")
 CURRENCIES = ("currency", "amount_currency")
+DAY_IN_DIGITS = re.compile(r"(?:19|20)\d{6}")
+# Seconds since 1970 of 2001 to 2100; other numbers are no times.
+FIRST_SECOND, LAST_SECOND = 10**9, 4_102_444_800
+GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 INVOICE = pl.Schema(
     {
         "day": pl.Date(),
@@ -86,8 +91,10 @@ def read_invoice(invoice: Invoice, columns: Columns = None) -> pl.DataFrame:
     """Read an invoice into rows of a day and a model; what it lacks is null."""
     table = table_of(invoice)
     found = columns_of(table.columns, columns)
-    for name in CURRENCIES:
-        said = table[name].cast(pl.String).to_list() if name in table.columns else []
+    for column in table.columns:
+        if column.strip().lower() not in CURRENCIES:
+            continue
+        said = (text and text.strip() for text in table[column].cast(pl.String))
         others = sorted({text for text in said if text and text.lower() != "usd"})
         if others:
             raise InvoiceError("invoice", f"amounts in {others[0]!r}, wanted USD")
@@ -175,14 +182,20 @@ def read_row(
 
 
 def day_of(value: object) -> date:
-    """Read a UTC day: a date, an ISO time, or seconds since 1970."""
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value
-    if isinstance(value, str) and not value.strip().replace(".", "", 1).isdigit():
-        value = datetime.fromisoformat(value.strip())
+    """Read a UTC day: a date, an ISO time, 20260131, or seconds since 1970."""
     if isinstance(value, datetime):
         return (value.astimezone(UTC) if value.tzinfo else value).date()
-    return datetime.fromtimestamp(float(str(value)), UTC).date()
+    if isinstance(value, date):
+        return value
+    text = str(value).strip()
+    if isinstance(value, str) and not text.replace(".", "", 1).isdigit():
+        return day_of(datetime.fromisoformat(text))
+    if DAY_IN_DIGITS.fullmatch(text):
+        return date.fromisoformat(text)
+    seconds = float(text)
+    if not FIRST_SECOND <= seconds < LAST_SECOND:
+        raise ValueError(text)
+    return datetime.fromtimestamp(seconds, UTC).date()
 
 
 def model_of(value: object) -> str | None:
@@ -192,9 +205,8 @@ def model_of(value: object) -> str | None:
 
 def amount_of(values: Iterable[object], name: str) -> int | Decimal | None:
     """Add up counts or USD; None where nothing is said."""
-    said = (str(value) for value in values if value is not None)
-    texts = [text.replace(",", "").replace("$", "").strip() for text in said]
-    amounts = [Decimal(text) for text in texts if text]
+    texts = (str(value).strip() for value in values if value is not None)
+    amounts = [number_of(text, name) for text in texts if text]
     if not amounts:
         return None
     total = sum(amounts, Decimal(0))
@@ -203,6 +215,19 @@ def amount_of(values: Iterable[object], name: str) -> int | Decimal | None:
     if total != int(total):
         raise ValueError(name)
     return int(total)
+
+
+def number_of(text: str, name: str) -> Decimal:
+    """Read a number; a comma that may stand for a point is refused."""
+    plain = text.replace("$", "", 1).strip()
+    if "," in plain:
+        # Of money 1,234 may be 1.234: only what has two marks is clear.
+        marks = plain.count(",") + plain.count(".")
+        if not GROUPED.fullmatch(plain) or (name == "cost" and marks < 2):
+            raise ValueError(text)
+    if "_" in plain:
+        raise ValueError(text)
+    return Decimal(plain.replace(",", ""))
 
 
 def plain_names(names: pl.Series) -> pl.Series:

@@ -9,7 +9,7 @@ import polars as pl
 from toolkit.errors import TotalOverflowError
 from toolkit.expressions import check_columns, first_choice
 from toolkit.pricing.amounts import MOMENT, NAMES, NEEDED, Pricer
-from toolkit.pricing.costs import FRAMES, PRICED_ROW, priced
+from toolkit.pricing.costs import PRICED_ROW, priced, taken
 from toolkit.pricing.files import read_prices
 
 if TYPE_CHECKING:
@@ -66,6 +66,11 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
     TotalOverflowError
         If a sum of tokens does not fit into 64 bits.
 
+    Warns
+    -----
+    PartialResponsesWarning
+        Of an eager frame, if rows of a response are missing: its usage may be too.
+
     Examples
     --------
     >>> from toolkit.testing import make_choices
@@ -74,7 +79,7 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
     >>> missing_prices(choices).select("model", "reason", "total_tokens").rows()
     [('my-own', 'unknown_model', 30), ('gpt-4o', 'no_usage', 0)]
     """
-    frame = choices if isinstance(choices, FRAMES) else pl.DataFrame(choices)
+    frame = taken(choices)
     check_columns(frame, ("choice_position", *NEEDED))
     pricer = Pricer(read_prices(prices))
     rows = (

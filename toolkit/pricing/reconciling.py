@@ -12,7 +12,7 @@ from toolkit.errors import plural
 from toolkit.expressions import check_columns, first_choice
 from toolkit.money import dollars, per_cent
 from toolkit.pricing.amounts import MOMENT, MONEY, NEEDED
-from toolkit.pricing.costs import FRAMES, price_responses
+from toolkit.pricing.costs import price_responses, taken
 from toolkit.pricing.invoices import COUNTED, family_names, plain_names, read_invoice
 from toolkit.pricing.missing import fitting
 
@@ -103,6 +103,11 @@ def reconcile(
     InvoiceError
         If the invoice cannot be read, or lacks what is needed.
 
+    Warns
+    -----
+    PartialResponsesWarning
+        Of an eager frame, if rows of a response are missing: its usage may be too.
+
     Examples
     --------
     >>> from datetime import date
@@ -118,7 +123,7 @@ def reconcile(
     (Decimal('0.003500000000'), '1 response missing in the log')
     """
     check_word("match", match, ("family", "name"))
-    frame = choices if isinstance(choices, FRAMES) else pl.DataFrame(choices)
+    frame = taken(choices)
     check_columns(frame, ("choice_position", *NEEDED))
     billed = read_invoice(invoice, columns)
     logged = log_by_day(frame.lazy(), prices)
