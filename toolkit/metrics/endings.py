@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.expressions import any_choice, first_choice
+from toolkit.expressions import SOURCE, any_choice, first_choice
 from toolkit.metrics.measures import count, money, ratio, total, whole
 from toolkit.metrics.questions import ask
 from toolkit.metrics.spending import needs_of_cost, with_costs
@@ -132,8 +132,11 @@ def rows_of_refusals(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 def refusals(work: Work) -> pl.DataFrame:
     """Gather by log first: one whose text was dropped shows it in some choice."""
-    table = work.grouped("log_id")
-    dropped = pl.col("~dropped").sum().over("log_id") > 0
+    names = work.frame.collect_schema().names()
+    log = ["log_id", *([SOURCE] if SOURCE in names else [])]
+    own = work.question.by
+    table = work.grouped(*[name for name in log if name not in own])
+    dropped = pl.col("~dropped").sum().over(log) > 0
     keys = [*work.when, *work.question.by]
     table = (
         table.with_columns(

@@ -18,7 +18,13 @@ from toolkit.errors import (
     TotalOverflowError,
     UnsuitableColumnError,
 )
-from toolkit.expressions import check_columns, first_choice, warn_of_picked_choices
+from toolkit.expressions import (
+    RESPONSE_KEY,
+    SOURCE,
+    check_columns,
+    check_responses,
+    first_choice,
+)
 from toolkit.metrics.periods import instant, is_partial
 from toolkit.metrics.questions import (
     BEFORE,
@@ -376,6 +382,7 @@ def start(choices: Choices, declared: Declared, question: Question) -> Work:
                 "choice_position",
                 *declared.needs,
                 *declared.needs_of(frame),
+                *key_of(frame, declared.needs),
                 *(("created",) if dated else ()),
                 *question.by,
             )
@@ -384,7 +391,7 @@ def start(choices: Choices, declared: Declared, question: Question) -> Work:
     check_columns(frame, needs)
     check_types(frame, question)
     if isinstance(choices, pl.DataFrame):
-        warn_if_picked(choices)
+        check_rows(choices, needs_key="line" in needs)
     elif declared.passes > 1 or question.within.end or question.before:
         frame = read_once(frame, needs)
     return Work(declared, question, frame)
@@ -416,13 +423,19 @@ def check_types(frame: pl.LazyFrame, question: Question) -> None:
             raise UnsuitableColumnError(name, why="is no text: top=N cannot fold it")
 
 
-def warn_if_picked(choices: pl.DataFrame) -> None:
-    """Warn if choices were picked, where the frame has what it takes to tell."""
+def key_of(frame: pl.LazyFrame, needs: Sequence[str]) -> tuple[str, ...]:
+    """Return what else tells responses apart, for a metric that needs their key."""
+    known = SOURCE in frame.collect_schema().names()
+    return (SOURCE,) if known and set(RESPONSE_KEY) <= set(needs) else ()
+
+
+def check_rows(choices: pl.DataFrame, *, needs_key: bool) -> None:
+    """Check that responses are whole, where the frame has what it takes to tell."""
     try:
         check_columns(choices, (*CHOICES.key, "choice_count"))
     except MissingColumnsError:
         return
-    warn_of_picked_choices(choices)
+    check_responses(choices, needs_key=needs_key)
 
 
 def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> None:
