@@ -75,3 +75,75 @@ def test_choices_picked_of_two_loads_do_not_hide_each_other() -> None:
     second = load_of("b.jsonl", "stop").filter(pl.col("choice_position") == 1)
     with pytest.warns(PartialResponsesWarning, match="choices of 2 responses"):
         metrics.token_usage(pl.concat([first, second]))
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("truncation_rate", {"responses": 1, "choices": 2, "choice_rate": 0.5}),
+        ("refusal_and_filter_rate", {"responses": 1, "choices": 2}),
+        ("confidence", {"choices": 2, "logprob_tokens": 3}),
+        ("tool_calls", {"calls": 1, "responses": 1}),
+    ],
+)
+def test_of_a_column_of_the_callers_own_the_first_choice_counts(
+    name: str, wanted: dict[str, float]
+) -> None:
+    second = {"logprob_tokens": 3, "logprob_sum": -1.0, "tool_calls": [CALL]}
+    choices = make_choices(
+        {"choice_count": 2, "finish_reason": "stop", "long": True},
+        {
+            "choice_count": 2,
+            "choice_position": 1,
+            "finish_reason": "length",
+            "long": False,
+            **second,
+        },
+    )
+    for given in (choices, choices.reverse(), choices.lazy()):
+        table = metrics.METRICS[name](given, by="long", every=None)
+        assert table.select("long", *wanted).rows() == [(True, *wanted.values())]
+        folded = metrics.METRICS[name](given, by=("model", "long"), every=None, top=1)
+        assert folded["long"].to_list() == ["true"]
+    reasons = metrics.finish_reasons(choices, by="long", every=None)
+    assert reasons.select("long", "finish_reason", "choices_all").rows() == [
+        (True, "length", 2),
+        (True, "stop", 2),
+    ]
+
+
+CALLED_ONCE = make_choices(
+    {"created": on(1)},
+    {"created": on(2), "tool_calls": [CALL]},
+    {"created": on(3)},
+    {"created": on(4)},
+)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_days_without_a_call_are_known_all_the_same(lazy: bool) -> None:
+    choices = CALLED_ONCE.lazy() if lazy else CALLED_ONCE
+
+    calls = metrics.tool_calls(choices, by=(), compare="previous")
+
+    # There are responses behind the 2nd, and some of the 1st, without calls.
+    assert calls.select("partial", "calls", "calls_before", "calls_change").rows() == [
+        (False, 1, 0, 1)
+    ]
+
+
+def test_gaps_before_and_behind_the_calls_are_filled() -> None:
+    filled = metrics.tool_calls(CALLED_ONCE, by=(), fill=True)
+
+    assert filled["calls"].to_list() == [0, 1, 0, 0]
+    assert filled["period"].dt.day().to_list() == [1, 2, 3, 4]
+    assert filled["partial"].to_list() == [False, False, False, True]
+
+
+def test_a_response_without_choices_ends_the_period_before() -> None:
+    choices = make_choices({"created": on(1)}, {"created": on(5), "choice_count": 0})
+
+    for metric in (metrics.finish_reasons, metrics.confidence):
+        assert metric(choices, by=())["partial"].to_list() == [False]
+        filled = metric(choices, by=(), fill=True)
+        assert filled["choices"].to_list() == [1, 0, 0, 0, 0]

@@ -103,6 +103,8 @@ CONFIDENCE = Declared(
         derived("perplexity", (-pl.col("mean_logprob")).exp()),
     ),
     main="choices",
+    of_choices=True,
+    leaves_out=True,
     needs=("choice_count", "logprob_tokens", "logprob_sum"),
     rows=lambda frame: frame.filter(pl.col("choice_count") > 0),
 )

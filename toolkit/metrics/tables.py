@@ -24,6 +24,7 @@ from toolkit.expressions import (
     check_columns,
     check_responses,
     first_choice,
+    response_key,
 )
 from toolkit.metrics.periods import instant, is_partial
 from toolkit.metrics.questions import (
@@ -64,6 +65,8 @@ class Declared:
     rows: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda frame: frame.filter(
         first_choice()
     )
+    of_choices: bool = False  # not only first choices are gathered
+    leaves_out: bool = False  # of some responses nothing is gathered
     keys: Mapping[str, pl.DataType | type[pl.DataType]] = field(default_factory=dict)
     gather: Callable[[Work], pl.DataFrame] = lambda work: work.folded(work.grouped())
     grid: pl.DataFrame | None = None  # all combinations of the keys, to be filled
@@ -109,7 +112,32 @@ class Work:
     def rows(self) -> pl.LazyFrame:
         """The rows that are grouped, in the range."""
         within = self.frame.filter(*self.question.looked_at.conditions())
+        if self.declared.of_choices:
+            within = with_first_values(within, own_columns(self.question))
         return self.declared.rows(within)
+
+    def reach(self, table: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
+        """Return the first and the last period in which a response was made, in UTC."""
+        if self.question.calendar is None:
+            return None, None
+        if self.declared.leaves_out:
+            within = self.frame.filter(*self.question.looked_at.conditions())
+            ends = within.select(
+                pl.col("created").min().alias("first"),
+                pl.col("created").max().alias("last"),
+            )
+            start = self.question.calendar.start
+            ends = ends.collect(engine="streaming").select(
+                start(pl.col("first")).alias("first"),
+                start(pl.col("last")).alias("last"),
+            )
+        else:
+            ends = table.select(
+                pl.col("period").min().alias("first"),
+                pl.col("period").max().alias("last"),
+            )
+        first, last = ends.select(pl.all().dt.convert_time_zone("UTC")).row(0)
+        return first, last
 
     def grouped(self, *extra: str) -> pl.DataFrame:
         """Gather the measures of each group, told apart by extra columns too."""
@@ -208,12 +236,7 @@ def answer(choices: Choices, declared: Declared, question: Question) -> pl.DataF
         *declared.keys,
         *[pl.col(measure.name).cast(measure.dtype) for measure in declared.gathered],
     )
-    first = last = None
-    if question.calendar:
-        first, last = gathered.select(
-            pl.col("period").dt.convert_time_zone("UTC").min().alias("first"),
-            pl.col("period").dt.convert_time_zone("UTC").max().alias("last"),
-        ).row(0)
+    first, last = work.reach(gathered)
     table = with_rows(declared, gathered, wanted_by_fill(work, gathered, first, last))
     table = compared(work, table, first) if question.compares else derived(work, table)
     if question.calendar:
@@ -382,7 +405,7 @@ def start(choices: Choices, declared: Declared, question: Question) -> Work:
                 "choice_position",
                 *declared.needs,
                 *declared.needs_of(frame),
-                *key_of(frame, declared.needs),
+                *key_of(frame, declared, question),
                 *(("created",) if dated else ()),
                 *question.by,
             )
@@ -392,7 +415,13 @@ def start(choices: Choices, declared: Declared, question: Question) -> Work:
     check_types(frame, question)
     if isinstance(choices, pl.DataFrame):
         check_rows(choices, needs_key="line" in needs)
-    elif declared.passes > 1 or question.within.end or question.before:
+    elif (
+        declared.passes > 1
+        or declared.leaves_out
+        or (declared.of_choices and own_columns(question))
+        or question.within.end
+        or question.before
+    ):
         frame = read_once(frame, needs)
     return Work(declared, question, frame)
 
@@ -423,10 +452,35 @@ def check_types(frame: pl.LazyFrame, question: Question) -> None:
             raise UnsuitableColumnError(name, why="is no text: top=N cannot fold it")
 
 
-def key_of(frame: pl.LazyFrame, needs: Sequence[str]) -> tuple[str, ...]:
-    """Return what else tells responses apart, for a metric that needs their key."""
-    known = SOURCE in frame.collect_schema().names()
-    return (SOURCE,) if known and set(RESPONSE_KEY) <= set(needs) else ()
+def key_of(
+    frame: pl.LazyFrame, declared: Declared, question: Question
+) -> tuple[str, ...]:
+    """Return what tells responses apart, for a metric that has to."""
+    key: tuple[str, ...] = ()
+    if declared.of_choices and own_columns(question):
+        key = (*RESPONSE_KEY, "choice_count")
+    if not set(RESPONSE_KEY) <= {*key, *declared.needs}:
+        return ()
+    return (*key, SOURCE) if SOURCE in frame.collect_schema().names() else key
+
+
+def own_columns(question: Question) -> list[str]:
+    """Return the columns of `by` that are no facts: tags and one's own."""
+    return [name for name in question.by if name not in CHOICES]
+
+
+def with_first_values(frame: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
+    """Give all choices of a response the value of the first, where it has several."""
+    if not names:
+        return frame
+    has_several = (pl.col("choice_count") > 1).fill_null(True)
+    first = pl.col(names).sort_by("choice_position").first()
+    return pl.concat(
+        [
+            frame.filter(~has_several),
+            frame.filter(has_several).with_columns(first.over(response_key(frame))),
+        ]
+    )
 
 
 def check_rows(choices: pl.DataFrame, *, needs_key: bool) -> None:

@@ -76,6 +76,8 @@ TOOL_CALLS = Declared(
         ),
     ),
     main="calls",
+    of_choices=True,
+    leaves_out=True,
     needs=(*RESPONSE_KEY, "choice_count", "tool_calls"),
     rows=lambda frame: frame,
     keys={"tool": pl.String},
