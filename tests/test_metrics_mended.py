@@ -9,7 +9,11 @@ import pytest
 
 import toolkit
 from toolkit import metrics
-from toolkit.errors import PartialResponsesWarning, UnsuitableColumnError
+from toolkit.errors import (
+    PartialResponsesWarning,
+    TotalOverflowError,
+    UnsuitableColumnError,
+)
 from toolkit.expressions import any_choice
 from toolkit.testing import make_choices
 
@@ -147,3 +151,35 @@ def test_a_response_without_choices_ends_the_period_before() -> None:
         assert metric(choices, by=())["partial"].to_list() == [False]
         filled = metric(choices, by=(), fill=True)
         assert filled["choices"].to_list() == [1, 0, 0, 0, 0]
+
+
+LARGE = 6 * 10**18  # two of them are more than 2**63 - 1, about 9.22 x 10**18
+
+
+def test_sums_of_sums_do_not_wrap_in_silence() -> None:
+    choices = make_choices(
+        *[
+            {"model": name, "total_tokens": tokens}
+            for name, tokens in (("a", LARGE), ("b", LARGE), ("c", 1))
+        ]
+    )
+    with pytest.raises(TotalOverflowError, match="tokens_all"):
+        metrics.model_mix(choices)
+    # b and c make 6 x 10**18 + 1, and with another large one too much.
+    more = make_choices({"model": "d", "total_tokens": LARGE, "line": 9})
+    with pytest.raises(TotalOverflowError, match="total_tokens"):
+        metrics.token_usage(pl.concat([choices, more]), top=1)
+    folded = metrics.token_usage(choices, top=1, every=None)
+    assert folded["total_tokens"].to_list() == [LARGE, LARGE + 1]
+
+
+def test_the_largest_series_is_not_ranked_last() -> None:
+    choices = make_choices(
+        *[
+            {"model": name, "total_tokens": tokens, "created": on(day)}
+            for name, tokens, day in (("a", LARGE, 1), ("a", LARGE, 2), ("b", 1, 1))
+        ]
+    )
+    # Over both days a has 12 x 10**18 tokens: no figure of the table, and the most.
+    ranked = metrics.token_usage(choices, top=1)
+    assert ranked["model"].to_list() == ["a", "other", "a"]

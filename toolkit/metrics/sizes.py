@@ -17,7 +17,7 @@ from toolkit.metrics.measures import (
     total,
 )
 from toolkit.metrics.questions import ask
-from toolkit.metrics.tables import Declared, answer, check_sums
+from toolkit.metrics.tables import LARGEST_INT64, Declared, answer, check_sums
 
 if TYPE_CHECKING:
     from toolkit.metrics.questions import By, Choices, Compare
@@ -165,7 +165,6 @@ def confidence(
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 RANKS = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
 GROUP, EVERYTHING = "~group", "~"
-LARGEST_INT64 = 2**63 - 1
 
 
 def quantiles(work: Work) -> pl.DataFrame:

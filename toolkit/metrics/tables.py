@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
 # Above this a sum of doubles may stand for one that an int64 cannot hold.
 LARGEST_SUM = 9.2e18
+LARGEST_INT64 = 2**63 - 1
 # Whether a row lies in the range, and not in the one before.
 NOW = f"{HIDDEN}now"
 EARLIER = f"{HIDDEN}earlier"
@@ -168,11 +169,12 @@ class Work:
             return table
         named, target = self.named(table)
         folds = [
-            getattr(pl.col(measure.name), measure.fold)()
-            for measure in self.declared.gathered
+            folded_up(measure).alias(measure.name) for measure in self.declared.gathered
         ]
-        own = list(self.declared.keys)
-        return named.group_by(*target, *own).agg(folds).rename(target)
+        table = named.group_by(*target, *self.declared.keys).agg(folds).rename(target)
+        counts = [m.name for m in self.declared.gathered if m.dtype == pl.Int64]
+        check_wholes(table, counts)
+        return table
 
     def named(self, groups: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
         """Give each group the name under which its series is shown.
@@ -197,7 +199,10 @@ class Work:
         if not by:
             return pl.DataFrame({FOLDED: [0]}, schema={FOLDED: pl.Int64})
         now = pl.col(NOW) if self.question.before else pl.lit(True)
-        main = pl.col(self.declared.main).filter(now).sum()
+        main = pl.col(self.declared.main).filter(now)
+        # Sums of int64 may wrap, and would then be ranked last.
+        is_whole = table.schema[self.declared.main].is_integer()
+        main = (main.cast(pl.Int128) if is_whole else main).sum()
         place = pl.int_range(pl.len())
         is_rest = place >= self.question.top
         return (
@@ -272,7 +277,10 @@ def derived(work: Work, table: pl.DataFrame) -> pl.DataFrame:
     for measure in work.declared.measures:
         if measure.derive is not None:
             figure = measure.derive(work.question.series, list(work.when))
-            table = table.with_columns(figure.cast(measure.dtype).alias(measure.name))
+            table = table.with_columns(figure.alias(measure.name))
+            if measure.dtype == pl.Int64:
+                check_wholes(table, [measure.name])
+            table = table.with_columns(pl.col(measure.name).cast(measure.dtype))
     return table
 
 
@@ -490,6 +498,22 @@ def check_rows(choices: pl.DataFrame, *, needs_key: bool) -> None:
     except MissingColumnsError:
         return
     check_responses(choices, needs_key=needs_key)
+
+
+def folded_up(measure: Measure) -> pl.Expr:
+    """Return a measure of several series; sums of int64 are wide, to be checked."""
+    figure = pl.col(measure.name)
+    if measure.fold == "sum" and measure.dtype == pl.Int64:
+        return figure.cast(pl.Int128).sum()
+    return cast("pl.Expr", getattr(figure, measure.fold)())
+
+
+def check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
+    """Refuse whole numbers that an int64 cannot hold, where a table has wider ones."""
+    for name in names:
+        largest = table[name].abs().max() if table[name].dtype == pl.Int128 else None
+        if isinstance(largest, int) and largest > LARGEST_INT64:
+            raise TotalOverflowError(name)
 
 
 def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> None:
