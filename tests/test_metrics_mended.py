@@ -15,6 +15,7 @@ from toolkit.errors import (
     UnsuitableColumnError,
 )
 from toolkit.expressions import any_choice
+from toolkit.screens import to_json
 from toolkit.testing import make_choices
 
 CALL = {"id": "1", "type": "function", "name": "add", "arguments": "{}"}
@@ -183,3 +184,32 @@ def test_the_largest_series_is_not_ranked_last() -> None:
     # Over both days a has 12 x 10**18 tokens: no figure of the table, and the most.
     ranked = metrics.token_usage(choices, top=1)
     assert ranked["model"].to_list() == ["a", "other", "a"]
+
+
+def test_logprobs_that_cannot_be_meant_make_no_infinite_figure() -> None:
+    never = {"logprob_tokens": 1, "logprob_sum": -9999.0}  # what some servers write
+    alone = metrics.confidence(make_choices(never), every=None)
+    assert alone.select("logprob_sum", "mean_logprob", "perplexity").row(0) == (
+        -9999.0,
+        -9999.0,
+        None,
+    )
+    beyond = make_choices(
+        {"logprob_tokens": 1, "logprob_sum": -1e30},
+        {"logprob_tokens": 2, "logprob_sum": -1.0},
+    )
+    sure = metrics.confidence(beyond, every=None)
+    names = ("choices", "choices_without_logprobs", "logprob_tokens", "mean_logprob")
+    # Only the second: -1 nat over 2 tokens.
+    assert sure.select(names).row(0) == (2, 1, 2, -0.5)
+
+
+def test_large_sums_of_logprobs_are_folded_exactly() -> None:
+    rows = [{"model": m, "logprob_tokens": 1, "logprob_sum": -1e15} for m in "abc"]
+    folded = metrics.confidence(make_choices(*rows), every=None, top=1)
+    assert folded["logprob_sum"].to_list() == [-1e15, -2e15]
+
+
+def test_json_has_no_word_for_what_is_no_number() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json([float("inf")])
