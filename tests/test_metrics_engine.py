@@ -219,7 +219,7 @@ def test_without_a_range_gaps_are_filled_between_first_and_last_response() -> No
 
 
 def test_filling_leaves_undated_rows_as_they_are_and_adds_nothing_to_nothing() -> None:
-    undated = make_choices({"created": None, "total_tokens": 3})
+    undated = make_choices({"created": None, "total_tokens": 3, "line": 9})
 
     usage = token_usage(
         pl.concat([THREE, undated.with_columns(model=pl.lit("a"))]), fill=True

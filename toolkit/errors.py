@@ -453,4 +453,4 @@ class PassedOverWarning(ToolkitWarning):
 
 
 class PartialResponsesWarning(ToolkitWarning):
-    """Choices were picked out of a frame, so usage may be missing."""
+    """Choices were picked, so usage may be missing, or responses are there twice."""

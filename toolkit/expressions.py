@@ -17,6 +17,7 @@ from toolkit.errors import (
     MissingColumnsError,
     OptionError,
     PartialResponsesWarning,
+    UnsuitableColumnError,
     plural,
 )
 from toolkit.families import FAMILY_RULES, check_rules, families
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from toolkit.blocks import ArrowStream
 
 RESPONSE_KEY = ("log_id", "line")
+# Every load counts its logs from 0: put together, their sources tell them apart.
+SOURCE = "source"
 LAST_YEAR = 9999  # of the calendar of Python and of every tool behind it
 # polars' duration language: whole numbers above 0, each with its unit.
 PART_OF_PERIOD = re.compile(r"([1-9][0-9]*)(ns|us|ms|mo|s|m|h|d|w|q|y)")
@@ -65,7 +68,8 @@ def any_choice(condition: pl.Expr) -> pl.Expr:
     >>> choices.filter(any_choice(pl.col("finish_reason") == "length")).height
     2
     """
-    return condition.any().over(*RESPONSE_KEY)
+    # The pattern: a frame without sources has none to tell responses apart by.
+    return condition.any().over(*RESPONSE_KEY, pl.col(f"^{SOURCE}$"))
 
 
 def reports_usage() -> pl.Expr:
@@ -262,6 +266,8 @@ def responses(
     ------
     MissingColumnsError
         If a column of the key, `choice_count` or `finish_reason` is missing.
+    UnsuitableColumnError
+        Of an eager frame, if its key names several responses: see `check_responses`.
 
     Warns
     -----
@@ -281,20 +287,21 @@ def responses(
     if not isinstance(choices, pl.DataFrame | pl.LazyFrame):
         choices = pl.DataFrame(choices)
     check_columns(choices, (*CHOICES.key, "choice_count", "finish_reason"))
+    key = response_key(choices)
     if isinstance(choices, pl.DataFrame):
-        warn_of_picked_choices(choices)
+        check_responses(choices, needs_key=True)
     names = choices.collect_schema().names()
     grains = {name: CHOICES[name].grain if name in CHOICES else "R" for name in names}
     facts = [
         # The one row that bears usage may stand anywhere among the response's rows.
         pl.col(name).max() if grain == "U" else pl.col(name).first()
         for name, grain in grains.items()
-        if grain != "C" and name not in RESPONSE_KEY
+        if grain != "C" and name not in key
     ]
     reasons = pl.col("finish_reason").sort_by("choice_position")
     one_row_each = (
         choices.lazy()
-        .group_by(*RESPONSE_KEY, maintain_order=True)
+        .group_by(*key, maintain_order=True)
         .agg(
             *facts,
             reasons.filter(pl.col("choice_count") > 0).alias("finish_reasons"),
@@ -304,29 +311,62 @@ def responses(
     return one_row_each.collect() if isinstance(choices, pl.DataFrame) else one_row_each
 
 
+def response_key(choices: pl.DataFrame | pl.LazyFrame) -> tuple[str, ...]:
+    """Return the columns that tell responses apart: with the source where there is one.
+
+    The log_id of a load tells its logs apart; two loads put together both begin at 0.
+    """
+    if SOURCE not in choices.collect_schema().names():
+        return RESPONSE_KEY
+    if isinstance(choices, pl.DataFrame) and is_in_order(choices):
+        return RESPONSE_KEY
+    return (*RESPONSE_KEY, SOURCE)
+
+
+def is_in_order(choices: pl.DataFrame) -> bool:
+    """Say whether rows stand as one load gives them, so that a log_id is one source."""
+    log, line, source = map(pl.col, (*RESPONSE_KEY, SOURCE))
+    same_log = log == log.shift()
+    elsewhere = (line < line.shift()) | source.ne_missing(source.shift())
+    broken = (log < log.shift()) | (same_log & elsewhere)
+    return not choices.select(broken.any()).item()
+
+
+def count_responses(choices: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
+    """Count the responses with choices missing, and the keys of several responses."""
+    present = pl.len()
+    wanted = pl.max_horizontal(pl.col("choice_count").max(), pl.lit(1))
+    firsts = first_choice().sum()
+    picked, repeated = (
+        choices.lazy()
+        .group_by(*response_key(choices))
+        .agg(
+            (present < wanted).alias("picked"),
+            ((firsts > 1) | (present > wanted)).alias("repeated"),
+        )
+        .select(pl.col("picked", "repeated").sum())
+        .collect()
+        .row(0)
+    )
+    return int(picked), int(repeated)
+
+
 def count_picked(choices: pl.DataFrame | pl.LazyFrame) -> int:
     """Count the responses of which some choices are not in the frame."""
-    rows = (
-        choices.lazy()
-        .group_by(*RESPONSE_KEY)
-        .agg(
-            pl.len().alias("present"),
-            pl.max_horizontal(pl.col("choice_count").first(), pl.lit(1)).alias(
-                "wanted"
-            ),
-        )
-    )
-    return int(
-        rows.filter(pl.col("present") < pl.col("wanted"))
-        .select(pl.len())
-        .collect()
-        .item()
-    )
+    return count_responses(choices)[0]
 
 
 def warn_of_picked_choices(choices: pl.DataFrame) -> None:
-    """Warn once if choices were picked out of responses."""
-    picked = count_picked(choices)
+    """Warn if choices were picked out of responses, or responses are there twice."""
+    check_responses(choices, needs_key=False)
+
+
+def check_responses(choices: pl.DataFrame, *, needs_key: bool) -> None:
+    """Warn if choices were picked; refuse a key that names several responses.
+
+    Where nothing hangs on the key it warns of these, too: they may be there twice.
+    """
+    picked, repeated = count_responses(choices)
     if picked:
         warnings.warn(
             f"choices of {plural(picked, 'response')} are missing: usage stands on the "
@@ -334,3 +374,12 @@ def warn_of_picked_choices(choices: pl.DataFrame) -> None:
             PartialResponsesWarning,
             stacklevel=3,
         )
+    if not repeated:
+        return
+    why = (
+        f"is that of several responses {plural(repeated, 'time')}, as log_id and "
+        "source are: load the logs together, or give each frame its own log_id"
+    )
+    if needs_key:
+        raise UnsuitableColumnError("line", why=why)
+    warnings.warn(f"column 'line' {why}", PartialResponsesWarning, stacklevel=3)

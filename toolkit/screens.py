@@ -89,7 +89,7 @@ def to_json(data: object) -> str:
     def plain(value: Any) -> str:  # noqa: ANN401 - whatever JSON has no word for
         return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
 
-    return json.dumps(data, indent=1, default=plain)
+    return json.dumps(data, indent=1, default=plain, allow_nan=False)
 
 
 def print_csv(frame: pl.DataFrame) -> None:

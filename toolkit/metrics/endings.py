@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.expressions import any_choice, first_choice
+from toolkit.expressions import SOURCE, any_choice, first_choice
 from toolkit.metrics.measures import count, money, ratio, total, whole
 from toolkit.metrics.questions import ask
 from toolkit.metrics.spending import needs_of_cost, with_costs
@@ -55,6 +55,8 @@ FINISH_REASONS = Declared(
         ratio("share", "choices", "choices_all"),
     ),
     main="choices",
+    of_choices=True,
+    leaves_out=True,
     needs=("choice_count", "finish_reason"),
     rows=real_choices,
     keys={"finish_reason": pl.String},
@@ -132,8 +134,11 @@ def rows_of_refusals(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 def refusals(work: Work) -> pl.DataFrame:
     """Gather by log first: one whose text was dropped shows it in some choice."""
-    table = work.grouped("log_id")
-    dropped = pl.col("~dropped").sum().over("log_id") > 0
+    names = work.frame.collect_schema().names()
+    log = ["log_id", *([SOURCE] if SOURCE in names else [])]
+    own = work.question.by
+    table = work.grouped(*[name for name in log if name not in own])
+    dropped = pl.col("~dropped").sum().over(log) > 0
     keys = [*work.when, *work.question.by]
     table = (
         table.with_columns(
@@ -167,6 +172,7 @@ REFUSAL_AND_FILTER_RATE = Declared(
         count("~dropped", pl.col("~dropped"))._replace(is_hidden=True),
     ),
     main="responses",
+    of_choices=True,
     needs=(
         *WHOLE_RESPONSE,
         "finish_reason",
@@ -279,6 +285,7 @@ TRUNCATION_RATE = Declared(
         ),
     ),
     main="responses",
+    of_choices=True,
     needs=(*WHOLE_RESPONSE, "finish_reason", "total_tokens"),
     rows=rows_of_truncation,
     passes=2,

@@ -100,7 +100,8 @@ def whole(name: str, part: str, of: Literal["series", "period"]) -> Measure:
 
     def derive(series: Sequence[str], period: Sequence[str]) -> pl.Expr:
         groups = [*period, *(series if of == "series" else ())]
-        added = pl.col(part).sum()
+        # Wider than int64, whose sum would wrap in silence: the engine checks it.
+        added = pl.col(part).cast(pl.Int128).sum()
         return added.over(groups) if groups else added
 
     return Measure(name, derive=derive)

@@ -17,7 +17,7 @@ from toolkit.metrics.measures import (
     total,
 )
 from toolkit.metrics.questions import ask
-from toolkit.metrics.tables import Declared, answer, check_sums
+from toolkit.metrics.tables import LARGEST_INT64, Declared, answer, check_sums
 
 if TYPE_CHECKING:
     from toolkit.metrics.questions import By, Choices, Compare
@@ -90,8 +90,11 @@ def choices_per_response(
     return answer(choices, CHOICES_PER_RESPONSE, question)
 
 
+# No sum of logarithms of probabilities is beyond; int128 holds 10^11 of these.
+LARGEST_LOGPROB_SUM = 1e15
 SEEN = pl.col("logprob_sum").is_finite() & pl.col("logprob_tokens").is_not_null()
-IS_SEEN = SEEN.fill_null(False)
+IS_SEEN = (SEEN & (pl.col("logprob_sum").abs() <= LARGEST_LOGPROB_SUM)).fill_null(False)
+PERPLEXITY = (-pl.col("mean_logprob")).exp()
 CONFIDENCE = Declared(
     (
         count("choices"),
@@ -100,9 +103,11 @@ CONFIDENCE = Declared(
         exact("~logprob_sum", pl.when(IS_SEEN).then("logprob_sum")),
         derived("logprob_sum", pl.col("~logprob_sum").cast(pl.Float64) / FINENESS),
         ratio("mean_logprob", "logprob_sum", "logprob_tokens"),
-        derived("perplexity", (-pl.col("mean_logprob")).exp()),
+        derived("perplexity", pl.when(PERPLEXITY.is_finite()).then(PERPLEXITY)),
     ),
     main="choices",
+    of_choices=True,
+    leaves_out=True,
     needs=("choice_count", "logprob_tokens", "logprob_sum"),
     rows=lambda frame: frame.filter(pl.col("choice_count") > 0),
 )
@@ -133,10 +138,13 @@ def confidence(
         The columns of period and series (see `toolkit.metrics`), then `choices`,
         `choices_without_logprobs` (they are in none of the figures that follow),
         `logprob_tokens`, `logprob_sum` (nats), `mean_logprob` (nats a token; null where
-        there is no token) and `perplexity`, e to the power of its negative.
+        there is no token) and `perplexity`, e to the power of its negative (null where
+        that is beyond a double).
 
     Notes
     -----
+    A choice whose sum of logprobs is beyond 10^15 nats counts as one without.
+
     Each choice's sum of logprobs is rounded to 2^-40 nats and added as a whole number:
     the order of the rows does not show in the figures.
 
@@ -163,7 +171,6 @@ def confidence(
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 RANKS = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
 GROUP, EVERYTHING = "~group", "~"
-LARGEST_INT64 = 2**63 - 1
 
 
 def quantiles(work: Work) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
@@ -18,7 +18,14 @@ from toolkit.errors import (
     TotalOverflowError,
     UnsuitableColumnError,
 )
-from toolkit.expressions import check_columns, first_choice, warn_of_picked_choices
+from toolkit.expressions import (
+    RESPONSE_KEY,
+    SOURCE,
+    check_columns,
+    check_responses,
+    first_choice,
+    response_key,
+)
 from toolkit.metrics.periods import instant, is_partial
 from toolkit.metrics.questions import (
     BEFORE,
@@ -42,6 +49,7 @@ if TYPE_CHECKING:
 PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
 # Above this a sum of doubles may stand for one that an int64 cannot hold.
 LARGEST_SUM = 9.2e18
+LARGEST_INT64 = 2**63 - 1
 # Whether a row lies in the range, and not in the one before.
 NOW = f"{HIDDEN}now"
 EARLIER = f"{HIDDEN}earlier"
@@ -58,6 +66,8 @@ class Declared:
     rows: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda frame: frame.filter(
         first_choice()
     )
+    of_choices: bool = False  # not only first choices are gathered
+    leaves_out: bool = False  # of some responses nothing is gathered
     keys: Mapping[str, pl.DataType | type[pl.DataType]] = field(default_factory=dict)
     gather: Callable[[Work], pl.DataFrame] = lambda work: work.folded(work.grouped())
     grid: pl.DataFrame | None = None  # all combinations of the keys, to be filled
@@ -103,7 +113,32 @@ class Work:
     def rows(self) -> pl.LazyFrame:
         """The rows that are grouped, in the range."""
         within = self.frame.filter(*self.question.looked_at.conditions())
+        if self.declared.of_choices:
+            within = with_first_values(within, own_columns(self.question))
         return self.declared.rows(within)
+
+    def reach(self, table: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
+        """Return the first and the last period in which a response was made, in UTC."""
+        if self.question.calendar is None:
+            return None, None
+        if self.declared.leaves_out:
+            within = self.frame.filter(*self.question.looked_at.conditions())
+            ends = within.select(
+                pl.col("created").min().alias("first"),
+                pl.col("created").max().alias("last"),
+            )
+            start = self.question.calendar.start
+            ends = ends.collect(engine="streaming").select(
+                start(pl.col("first")).alias("first"),
+                start(pl.col("last")).alias("last"),
+            )
+        else:
+            ends = table.select(
+                pl.col("period").min().alias("first"),
+                pl.col("period").max().alias("last"),
+            )
+        first, last = ends.select(pl.all().dt.convert_time_zone("UTC")).row(0)
+        return first, last
 
     def grouped(self, *extra: str) -> pl.DataFrame:
         """Gather the measures of each group, told apart by extra columns too."""
@@ -134,11 +169,12 @@ class Work:
             return table
         named, target = self.named(table)
         folds = [
-            getattr(pl.col(measure.name), measure.fold)()
-            for measure in self.declared.gathered
+            folded_up(measure).alias(measure.name) for measure in self.declared.gathered
         ]
-        own = list(self.declared.keys)
-        return named.group_by(*target, *own).agg(folds).rename(target)
+        table = named.group_by(*target, *self.declared.keys).agg(folds).rename(target)
+        counts = [m.name for m in self.declared.gathered if m.dtype == pl.Int64]
+        check_wholes(table, counts)
+        return table
 
     def named(self, groups: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
         """Give each group the name under which its series is shown.
@@ -163,7 +199,10 @@ class Work:
         if not by:
             return pl.DataFrame({FOLDED: [0]}, schema={FOLDED: pl.Int64})
         now = pl.col(NOW) if self.question.before else pl.lit(True)
-        main = pl.col(self.declared.main).filter(now).sum()
+        main = pl.col(self.declared.main).filter(now)
+        # Sums of int64 may wrap, and would then be ranked last.
+        is_whole = table.schema[self.declared.main].is_integer()
+        main = (main.cast(pl.Int128) if is_whole else main).sum()
         place = pl.int_range(pl.len())
         is_rest = place >= self.question.top
         return (
@@ -202,12 +241,7 @@ def answer(choices: Choices, declared: Declared, question: Question) -> pl.DataF
         *declared.keys,
         *[pl.col(measure.name).cast(measure.dtype) for measure in declared.gathered],
     )
-    first = last = None
-    if question.calendar:
-        first, last = gathered.select(
-            pl.col("period").dt.convert_time_zone("UTC").min().alias("first"),
-            pl.col("period").dt.convert_time_zone("UTC").max().alias("last"),
-        ).row(0)
+    first, last = work.reach(gathered)
     table = with_rows(declared, gathered, wanted_by_fill(work, gathered, first, last))
     table = compared(work, table, first) if question.compares else derived(work, table)
     if question.calendar:
@@ -243,7 +277,10 @@ def derived(work: Work, table: pl.DataFrame) -> pl.DataFrame:
     for measure in work.declared.measures:
         if measure.derive is not None:
             figure = measure.derive(work.question.series, list(work.when))
-            table = table.with_columns(figure.cast(measure.dtype).alias(measure.name))
+            table = table.with_columns(figure.alias(measure.name))
+            if measure.dtype == pl.Int64:
+                check_wholes(table, [measure.name])
+            table = table.with_columns(pl.col(measure.name).cast(measure.dtype))
     return table
 
 
@@ -376,6 +413,7 @@ def start(choices: Choices, declared: Declared, question: Question) -> Work:
                 "choice_position",
                 *declared.needs,
                 *declared.needs_of(frame),
+                *key_of(frame, declared, question),
                 *(("created",) if dated else ()),
                 *question.by,
             )
@@ -384,8 +422,14 @@ def start(choices: Choices, declared: Declared, question: Question) -> Work:
     check_columns(frame, needs)
     check_types(frame, question)
     if isinstance(choices, pl.DataFrame):
-        warn_if_picked(choices)
-    elif declared.passes > 1 or question.within.end or question.before:
+        check_rows(choices, needs_key="line" in needs)
+    elif (
+        declared.passes > 1
+        or declared.leaves_out
+        or (declared.of_choices and own_columns(question))
+        or question.within.end
+        or question.before
+    ):
         frame = read_once(frame, needs)
     return Work(declared, question, frame)
 
@@ -416,13 +460,60 @@ def check_types(frame: pl.LazyFrame, question: Question) -> None:
             raise UnsuitableColumnError(name, why="is no text: top=N cannot fold it")
 
 
-def warn_if_picked(choices: pl.DataFrame) -> None:
-    """Warn if choices were picked, where the frame has what it takes to tell."""
+def key_of(
+    frame: pl.LazyFrame, declared: Declared, question: Question
+) -> tuple[str, ...]:
+    """Return what tells responses apart, for a metric that has to."""
+    key: tuple[str, ...] = ()
+    if declared.of_choices and own_columns(question):
+        key = (*RESPONSE_KEY, "choice_count")
+    if not set(RESPONSE_KEY) <= {*key, *declared.needs}:
+        return ()
+    return (*key, SOURCE) if SOURCE in frame.collect_schema().names() else key
+
+
+def own_columns(question: Question) -> list[str]:
+    """Return the columns of `by` that are no facts: tags and one's own."""
+    return [name for name in question.by if name not in CHOICES]
+
+
+def with_first_values(frame: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
+    """Give all choices of a response the value of the first, where it has several."""
+    if not names:
+        return frame
+    has_several = (pl.col("choice_count") > 1).fill_null(True)
+    first = pl.col(names).sort_by("choice_position").first()
+    return pl.concat(
+        [
+            frame.filter(~has_several),
+            frame.filter(has_several).with_columns(first.over(response_key(frame))),
+        ]
+    )
+
+
+def check_rows(choices: pl.DataFrame, *, needs_key: bool) -> None:
+    """Check that responses are whole, where the frame has what it takes to tell."""
     try:
         check_columns(choices, (*CHOICES.key, "choice_count"))
     except MissingColumnsError:
         return
-    warn_of_picked_choices(choices)
+    check_responses(choices, needs_key=needs_key)
+
+
+def folded_up(measure: Measure) -> pl.Expr:
+    """Return a measure of several series; sums of int64 are wide, to be checked."""
+    figure = pl.col(measure.name)
+    if measure.fold == "sum" and measure.dtype == pl.Int64:
+        return figure.cast(pl.Int128).sum()
+    return cast("pl.Expr", getattr(figure, measure.fold)())
+
+
+def check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
+    """Refuse whole numbers that an int64 cannot hold, where a table has wider ones."""
+    for name in names:
+        largest = table[name].abs().max() if table[name].dtype == pl.Int128 else None
+        if isinstance(largest, int) and largest > LARGEST_INT64:
+            raise TotalOverflowError(name)
 
 
 def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> None:

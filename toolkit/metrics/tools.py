@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from toolkit.expressions import RESPONSE_KEY, response_key
 from toolkit.metrics.measures import Measure, ratio
 from toolkit.metrics.questions import ask
 from toolkit.metrics.tables import Declared, answer
@@ -17,20 +18,19 @@ if TYPE_CHECKING:
     from toolkit.ranges import Moment
 
 
-KEY = ("log_id", "line")
-
-
 def calls(work: Work) -> pl.DataFrame:
     """Take the calls out of the choices, and count them by response first."""
     keys = [*work.when, *work.question.by, "tool"]
+    # By names of their own: a series may be called like a column of the key.
+    key = {f"~{name}": pl.col(name) for name in response_key(work.frame)}
     made = (
         work.rows.filter(pl.col("tool_calls").list.len() > 0)
-        .select(*work.when.values(), *work.question.by, *KEY, "tool_calls")
+        .select(*work.when.values(), *work.question.by, "tool_calls", **key)
         .explode("tool_calls")
         .select(
             *work.when,
             *work.question.by,
-            *KEY,
+            *key,
             pl.col("tool_calls").struct.field("name").alias("tool"),
             pl.col("tool_calls").struct.field("arguments").alias("~arguments"),
         )
@@ -44,7 +44,7 @@ def calls(work: Work) -> pl.DataFrame:
     table = (
         marked.lazy()
         .with_columns(pl.lit(1).alias("calls"))
-        .group_by(*keys, *KEY)
+        .group_by(*keys, *key)
         .agg(sums)
         .group_by(keys)
         .agg(sums, pl.len().alias("responses"))
@@ -76,7 +76,9 @@ TOOL_CALLS = Declared(
         ),
     ),
     main="calls",
-    needs=(*KEY, "choice_count", "tool_calls"),
+    of_choices=True,
+    leaves_out=True,
+    needs=(*RESPONSE_KEY, "choice_count", "tool_calls"),
     rows=lambda frame: frame,
     keys={"tool": pl.String},
     gather=calls,
