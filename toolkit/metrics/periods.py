@@ -83,20 +83,28 @@ def range_before(within: Span, tz: str) -> Span:
     if within.start is None or within.end is None:
         wanted = "since and until: with every=None it compares with the range before"
         raise OptionError("compare", "previous", wanted=wanted)
+    try:
+        return Span(start_before(within.start, within.end, tz), within.start)
+    except (OverflowError, ValueError):
+        wanted = "a later time: the range before it is beyond the calendar"
+        raise OptionError("since", within.start.isoformat(), wanted=wanted) from None
+
+
+def start_before(start: datetime, end: datetime, tz: str) -> datetime:
+    """Return where the range of the same length before another begins."""
     zone = ZoneInfo(tz)
     first, last = (
-        moment.astimezone(zone).replace(tzinfo=None)
-        for moment in (within.start, within.end)
+        moment.astimezone(zone).replace(tzinfo=None) for moment in (start, end)
     )
     if any(moment.time() != datetime.min.time() for moment in (first, last)):
-        return Span(within.start - (within.end - within.start), within.start)
+        return start - (end - start)
     if first.day == last.day == 1:
         months = 12 * (last.year - first.year) + last.month - first.month
         count = 12 * first.year + first.month - 1 - months
         before = first.replace(year=count // 12, month=count % 12 + 1)
     else:
         before = first - (last - first)
-    return Span(before.replace(tzinfo=zone).astimezone(UTC), within.start)
+    return before.replace(tzinfo=zone).astimezone(UTC)
 
 
 def instant(moment: datetime | None, tz: str) -> pl.Expr:
