@@ -288,3 +288,16 @@ def test_a_range_before_the_calendar_is_refused_in_words(since: str) -> None:
             until="2026-01-01",
             compare="previous",
         )
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "drift"])
+def test_of_no_responses_there_are_no_rows(name: str) -> None:
+    whole = {} if name == "response_volume" else {"every": None}
+    nothing = make_choices({}).clear()
+    before = {"compare": "previous", "since": "2026-01-01", "until": "2026-01-02"}
+    for given in (nothing, nothing.lazy()):
+        for options in ({}, {"top": 1}, before):
+            table = metrics.METRICS[name](given, by=(), **whole, **options)
+            assert table.is_empty()
+    later = metrics.METRICS[name](make_choices({}), by=(), since="2030-01-01", **whole)
+    assert later.is_empty()

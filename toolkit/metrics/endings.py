@@ -145,9 +145,11 @@ def refusals(work: Work) -> pl.DataFrame:
             pl.when(dropped)
             .then("refusals_unseen")
             .otherwise(0)
-            .alias("refusals_unseen")
+            .alias("refusals_unseen"),
+            # A literal as a key would make a row of nothing.
+            pl.lit(0).alias("~"),
         )
-        .group_by(pl.lit(0).alias("~"), *keys)
+        .group_by("~", *keys)
         .agg(pl.col(measure.name).sum() for measure in work.declared.gathered)
         .drop("~")
     )

@@ -145,10 +145,11 @@ class Work:
             if measure.guard is not None
         }
         own = [*self.question.by, *self.declared.keys, *extra]
-        # By nothing at all polars would give a row also where no rows are.
-        keys = [*self.when.values(), *own] or [pl.lit(0).alias(HIDDEN)]
+        # By nothing at all, or a literal, polars gives a row also where no rows are.
+        keys = [*self.when.values(), *own] or [HIDDEN]
         table = (
-            self.rows.group_by(keys)
+            self.rows.with_columns(pl.lit(0).alias(HIDDEN))
+            .group_by(keys)
             .agg(
                 *[measure.agg.alias(measure.name) for measure in gathered],
                 *[guard.alias(name) for name, guard in guards.items()],
