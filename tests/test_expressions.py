@@ -67,3 +67,20 @@ def test_responses_takes_whatever_has_choices_in_it() -> None:
     assert toolkit.responses(TWO.to_arrow()).equals(toolkit.responses(TWO))
     log = toolkit.load("data/sample")
     assert toolkit.responses(log).equals(log.responses)
+
+
+def test_any_choice_holds_for_responses_with_and_without_sources() -> None:
+    choices = make_choices(
+        {"choice_count": 2, "finish_reason": "stop"},
+        {"choice_count": 2, "choice_position": 1, "finish_reason": "length"},
+        {"finish_reason": "stop"},
+    )
+    was_cut = any_choice(pl.col("finish_reason") == "length")
+
+    assert choices.filter(was_cut).height == 2
+    assert choices.drop("source").filter(was_cut).height == 2
+    assert choices.drop("source").with_columns(cut=was_cut)["cut"].to_list() == [
+        True,
+        True,
+        False,
+    ]

@@ -10,6 +10,7 @@ import pytest
 import toolkit
 from toolkit import metrics
 from toolkit.errors import (
+    OptionError,
     PartialResponsesWarning,
     TotalOverflowError,
     UnsuitableColumnError,
@@ -213,3 +214,90 @@ def test_large_sums_of_logprobs_are_folded_exactly() -> None:
 def test_json_has_no_word_for_what_is_no_number() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         to_json([float("inf")])
+
+
+ALL = [name for name in metrics.METRICS if name != "log_health"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_frame_that_pandas_has_held_gives_the_same(name: str) -> None:
+    choices = make_choices(
+        {"total_tokens": 3, "prompt_tokens": 1, "tool_calls": [CALL]},
+        {"total_tokens": None, "created": on(2)},
+    )
+    wanted = metrics.METRICS[name](choices)
+    assert metrics.METRICS[name](choices.to_pandas()).equals(wanted)
+    nothing = make_choices({"total_tokens": 3})
+    assert metrics.METRICS[name](nothing.to_pandas()).equals(
+        metrics.METRICS[name](nothing)
+    )
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_columns_of_no_type_hold_nothing(name: str) -> None:
+    choices = make_choices({"model": "a", "completion_tokens": 4})
+    names = ["refusal", "total_tokens", "tool_calls", "logprob_sum", "provider"]
+    untyped = choices.with_columns(pl.lit(None).alias(name) for name in names)
+    assert untyped["refusal"].dtype == pl.Null
+    for given in (untyped, untyped.lazy()):
+        wanted = metrics.METRICS[name](choices)
+        assert metrics.METRICS[name](given).equals(wanted)
+
+
+def test_columns_that_cannot_serve_are_named() -> None:
+    choices = make_choices({"total_tokens": 5})
+    naive = choices.with_columns(pl.col("created").dt.replace_time_zone(None))
+    with pytest.raises(UnsuitableColumnError, match="'created' has no time zone"):
+        metrics.token_usage(naive, since="2026-01-01")
+    with pytest.raises(UnsuitableColumnError, match="'total_tokens' is String"):
+        metrics.token_usage(choices.with_columns(total_tokens=pl.lit("5")))
+    for own in (pl.lit(b"\xff"), pl.duration(hours=1)):
+        with pytest.raises(UnsuitableColumnError, match="'own' is no text"):
+            metrics.token_usage(choices.with_columns(own=own), by="own", top=2)
+
+
+def test_in_nanoseconds_the_moments_are_the_same() -> None:
+    choices = make_choices({"total_tokens": 5}, {"created": on(3)})
+    fine = choices.with_columns(pl.col("created").dt.cast_time_unit("ns"))
+    assert metrics.token_usage(fine).equals(metrics.token_usage(choices))
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"since": 20261101}, "since=20261101"),
+        ({"by": None}, "by=None"),
+        ({"by": [None]}, "by="),
+        ({"by": 3}, "by=3"),
+    ],
+)
+def test_options_of_another_kind_are_refused_in_words(
+    options: dict[str, object], word: str
+) -> None:
+    with pytest.raises(OptionError, match=word):
+        metrics.token_usage(make_choices({}), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("since", ["0001-01-02", "0001-01-01", "0001-01-01T05:00"])
+def test_a_range_before_the_calendar_is_refused_in_words(since: str) -> None:
+    with pytest.raises(OptionError, match="beyond the calendar"):
+        metrics.token_usage(
+            make_choices({}),
+            every=None,
+            since=since,
+            until="2026-01-01",
+            compare="previous",
+        )
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "drift"])
+def test_of_no_responses_there_are_no_rows(name: str) -> None:
+    whole = {} if name == "response_volume" else {"every": None}
+    nothing = make_choices({}).clear()
+    before = {"compare": "previous", "since": "2026-01-01", "until": "2026-01-02"}
+    for given in (nothing, nothing.lazy()):
+        for options in ({}, {"top": 1}, before):
+            table = metrics.METRICS[name](given, by=(), **whole, **options)
+            assert table.is_empty()
+    later = metrics.METRICS[name](make_choices({}), by=(), since="2030-01-01", **whole)
+    assert later.is_empty()

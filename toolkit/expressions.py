@@ -68,8 +68,9 @@ def any_choice(condition: pl.Expr) -> pl.Expr:
     >>> choices.filter(any_choice(pl.col("finish_reason") == "length")).height
     2
     """
-    # The pattern: a frame without sources has none to tell responses apart by.
-    return condition.any().over(*RESPONSE_KEY, pl.col(f"^{SOURCE}$"))
+    # A frame without sources has none to tell responses apart by: the pattern then adds
+    # nothing, and stands in a struct, as an expression with it would vanish as a whole.
+    return condition.any().over(pl.struct(*RESPONSE_KEY, pl.col(f"^{SOURCE}$")))
 
 
 def reports_usage() -> pl.Expr:

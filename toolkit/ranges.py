@@ -80,6 +80,8 @@ def moment(name: str, value: Moment, tz: str, *, now: Moment = None) -> datetime
             value = days_before(name, value, today, int(back[1]))
         else:
             value = time_of(name, value)
+    if not isinstance(value, date):
+        raise OptionError(name, value, wanted="a date, a datetime or its text")
     if not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day, tzinfo=zone)
     try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.expressions import SOURCE, any_choice, first_choice
+from toolkit.expressions import SOURCE, first_choice, response_key
 from toolkit.metrics.measures import count, money, ratio, total, whole
 from toolkit.metrics.questions import ask
 from toolkit.metrics.spending import needs_of_cost, with_costs
@@ -38,7 +38,8 @@ def with_any(frame: pl.LazyFrame, **conditions: pl.Expr) -> pl.LazyFrame:
     Most responses have one choice, and need no look at their other rows.
     """
     known = {name: held.fill_null(False) for name, held in conditions.items()}
-    over = {name: any_choice(held) for name, held in known.items()}
+    key = response_key(frame)
+    over = {name: held.any().over(key) for name, held in known.items()}
     has_several = (pl.col("choice_count") > 1).fill_null(True)
     return pl.concat(
         [
@@ -145,9 +146,11 @@ def refusals(work: Work) -> pl.DataFrame:
             pl.when(dropped)
             .then("refusals_unseen")
             .otherwise(0)
-            .alias("refusals_unseen")
+            .alias("refusals_unseen"),
+            # A literal as a key would make a row of nothing.
+            pl.lit(0).alias("~"),
         )
-        .group_by(pl.lit(0).alias("~"), *keys)
+        .group_by("~", *keys)
         .agg(pl.col(measure.name).sum() for measure in work.declared.gathered)
         .drop("~")
     )

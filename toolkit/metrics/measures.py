@@ -6,7 +6,7 @@ measures of the same table, once all rows were folded and all gaps filled.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 import polars as pl
 
@@ -46,6 +46,14 @@ class Measure(NamedTuple):
     def agg(self) -> pl.Expr:
         """How the rows of a group make it."""
         return pl.lit(0) if self.rows is None else self.rows
+
+    @property
+    def folded(self) -> pl.Expr:
+        """How figures of several series become one; sums are wide, to be checked."""
+        figure = pl.col(self.name)
+        if self.fold == "sum" and self.dtype == pl.Int64:
+            return figure.cast(pl.Int128).sum()
+        return cast("pl.Expr", getattr(figure, self.fold)())
 
     @property
     def additive(self) -> bool:

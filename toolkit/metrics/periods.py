@@ -82,7 +82,11 @@ def range_before(within: Span, tz: str) -> Span:
     if within.start is None or within.end is None:
         wanted = "since and until: with every=None it compares with the range before"
         raise OptionError("compare", "previous", wanted=wanted)
-    return before(within, tz)
+    try:
+        return before(within, tz)
+    except (OverflowError, ValueError):
+        wanted = "a later time: the range before it is beyond the calendar"
+        raise OptionError("since", within.start.isoformat(), wanted=wanted) from None
 
 
 def instant(moment: datetime | None, tz: str) -> pl.Expr:

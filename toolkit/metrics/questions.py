@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from toolkit.errors import OptionError, UnsuitableColumnError
@@ -11,7 +12,7 @@ from toolkit.ranges import Span, check_zone, span
 from toolkit.schema import CHOICES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import polars as pl
 
@@ -72,7 +73,7 @@ def ask(
     """Read the options of a metric, or raise `OptionError`."""
     check_zone(tz)
     within = span(since, until, tz)
-    series = (by,) if isinstance(by, str) else tuple(by)
+    series = series_of(by)
     if len(set(series)) < len(series):
         raise OptionError("by", list(series), wanted="different columns")
     if top is not None and (isinstance(top, bool) or not isinstance(top, int | None)):
@@ -86,6 +87,16 @@ def ask(
     return Question(
         calendar, series, tz, within, top, bool(fill), before, compare is not None
     )
+
+
+def series_of(by: By) -> tuple[str, ...]:
+    """Return the names of columns, or raise `OptionError`."""
+    if isinstance(by, str):
+        return (by,)
+    names = tuple(by) if isinstance(by, Iterable) else (by,)
+    if not all(isinstance(name, str) for name in names):
+        raise OptionError("by", by, wanted="a column, several of them, or () for none")
+    return names
 
 
 def check_options(

@@ -9,22 +9,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.errors import (
-    MissingColumnsError,
-    TotalOverflowError,
-    UnsuitableColumnError,
-)
-from toolkit.expressions import (
-    RESPONSE_KEY,
-    SOURCE,
-    check_columns,
-    check_responses,
-    first_choice,
-    response_key,
+from toolkit.errors import TotalOverflowError
+from toolkit.expressions import check_columns, first_choice
+from toolkit.metrics.given import (
+    as_declared,
+    check_rows,
+    check_types,
+    frame_of,
+    key_of,
+    own_columns,
+    with_first_values,
 )
 from toolkit.metrics.periods import instant, is_partial
 from toolkit.metrics.questions import (
@@ -35,13 +33,11 @@ from toolkit.metrics.questions import (
     OTHER,
     check_series,
 )
-from toolkit.schema import CHOICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from toolkit.blocks import ArrowStream
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.questions import Choices, Question
 
@@ -123,12 +119,12 @@ class Work:
             return None, None
         if self.declared.leaves_out:
             within = self.frame.filter(*self.question.looked_at.conditions())
-            ends = within.select(
+            moments = within.select(
                 pl.col("created").min().alias("first"),
                 pl.col("created").max().alias("last"),
             )
             start = self.question.calendar.start
-            ends = ends.collect(engine="streaming").select(
+            ends = moments.collect(engine="streaming").select(
                 start(pl.col("first")).alias("first"),
                 start(pl.col("last")).alias("last"),
             )
@@ -149,10 +145,11 @@ class Work:
             if measure.guard is not None
         }
         own = [*self.question.by, *self.declared.keys, *extra]
-        # By nothing at all polars would give a row also where no rows are.
-        keys = [*self.when.values(), *own] or [pl.lit(0).alias(HIDDEN)]
+        # By nothing at all, or a literal, polars gives a row also where no rows are.
+        keys = [*self.when.values(), *own] or [HIDDEN]
         table = (
-            self.rows.group_by(keys)
+            self.rows.with_columns(pl.lit(0).alias(HIDDEN))
+            .group_by(keys)
             .agg(
                 *[measure.agg.alias(measure.name) for measure in gathered],
                 *[guard.alias(name) for name, guard in guards.items()],
@@ -169,7 +166,7 @@ class Work:
             return table
         named, target = self.named(table)
         folds = [
-            folded_up(measure).alias(measure.name) for measure in self.declared.gathered
+            measure.folded.alias(measure.name) for measure in self.declared.gathered
         ]
         table = named.group_by(*target, *self.declared.keys).agg(folds).rename(target)
         counts = [m.name for m in self.declared.gathered if m.dtype == pl.Int64]
@@ -422,8 +419,12 @@ def start(choices: Choices, declared: Declared, question: Question) -> Work:
     check_columns(frame, needs)
     check_types(frame, question)
     if isinstance(choices, pl.DataFrame):
+        choices = choices.with_columns(as_declared(choices, needs))
+        frame = choices.lazy()
         check_rows(choices, needs_key="line" in needs)
-    elif (
+        return Work(declared, question, frame)
+    frame = frame.with_columns(as_declared(frame, needs))
+    if (
         declared.passes > 1
         or declared.leaves_out
         or (declared.of_choices and own_columns(question))
@@ -439,73 +440,6 @@ def read_once(frame: pl.LazyFrame, needs: Sequence[str]) -> pl.LazyFrame:
     if not PYTHON_SCAN.search(frame.explain(optimized=False)):
         return frame
     return frame.select(needs).collect(engine="streaming").lazy()
-
-
-def frame_of(choices: ArrowStream) -> pl.DataFrame:
-    """Take whatever has choices in it as a frame."""
-    if hasattr(choices, "__arrow_c_stream__"):
-        return pl.DataFrame(choices)
-    message = (
-        f"wanted a frame of choices (polars, Loaded, anything of Arrow), "
-        f"got {type(choices).__name__}"
-    )
-    raise TypeError(message)
-
-
-def check_types(frame: pl.LazyFrame, question: Question) -> None:
-    """Refuse series that no text can name, where small ones are to be folded."""
-    schema = frame.collect_schema()
-    for name in question.by if question.top is not None else ():
-        if schema[name].is_nested():
-            raise UnsuitableColumnError(name, why="is no text: top=N cannot fold it")
-
-
-def key_of(
-    frame: pl.LazyFrame, declared: Declared, question: Question
-) -> tuple[str, ...]:
-    """Return what tells responses apart, for a metric that has to."""
-    key: tuple[str, ...] = ()
-    if declared.of_choices and own_columns(question):
-        key = (*RESPONSE_KEY, "choice_count")
-    if not set(RESPONSE_KEY) <= {*key, *declared.needs}:
-        return ()
-    return (*key, SOURCE) if SOURCE in frame.collect_schema().names() else key
-
-
-def own_columns(question: Question) -> list[str]:
-    """Return the columns of `by` that are no facts: tags and one's own."""
-    return [name for name in question.by if name not in CHOICES]
-
-
-def with_first_values(frame: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
-    """Give all choices of a response the value of the first, where it has several."""
-    if not names:
-        return frame
-    has_several = (pl.col("choice_count") > 1).fill_null(True)
-    first = pl.col(names).sort_by("choice_position").first()
-    return pl.concat(
-        [
-            frame.filter(~has_several),
-            frame.filter(has_several).with_columns(first.over(response_key(frame))),
-        ]
-    )
-
-
-def check_rows(choices: pl.DataFrame, *, needs_key: bool) -> None:
-    """Check that responses are whole, where the frame has what it takes to tell."""
-    try:
-        check_columns(choices, (*CHOICES.key, "choice_count"))
-    except MissingColumnsError:
-        return
-    check_responses(choices, needs_key=needs_key)
-
-
-def folded_up(measure: Measure) -> pl.Expr:
-    """Return a measure of several series; sums of int64 are wide, to be checked."""
-    figure = pl.col(measure.name)
-    if measure.fold == "sum" and measure.dtype == pl.Int64:
-        return figure.cast(pl.Int128).sum()
-    return cast("pl.Expr", getattr(figure, measure.fold)())
 
 
 def check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:

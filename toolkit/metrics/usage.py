@@ -143,9 +143,8 @@ def usage_columns(work: Work) -> pl.DataFrame:
     """Gather one wide row a group, and turn it: a row for each usage column."""
     keys = [*work.when, *work.question.by]
     wide = (
-        work.rows.group_by(
-            pl.lit(0).alias(HIDDEN), *work.when.values(), *work.question.by
-        )
+        work.rows.with_columns(pl.lit(0).alias(HIDDEN))
+        .group_by(HIDDEN, *work.when.values(), *work.question.by)
         .agg(
             pl.len().alias("responses"),
             *[pl.col(name).count().alias(COVERAGE + name) for name in USAGE_COLUMNS],
