@@ -7,6 +7,7 @@ what it returns, and so say the same.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -240,11 +241,11 @@ def row_of(frame: pl.DataFrame) -> dict[str, Any]:
     """Return the one row of all responses together; zeros where there is none."""
     if len(frame):
         return frame.row(0, named=True)
-    zeros = {
-        name: 0 if dtype.is_integer() or dtype.is_decimal() else None
+    nothing = {
+        name: Decimal(0) if dtype.is_decimal() else 0 if dtype.is_integer() else None
         for name, dtype in frame.schema.items()
     }
-    return dict(zeros)
+    return dict(nothing)
 
 
 def with_calls(
