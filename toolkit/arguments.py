@@ -16,7 +16,6 @@ Logs = Annotated[list[str], typer.Argument(metavar="LOG...", show_default=False)
 LogsOrExport = Annotated[
     list[str], typer.Argument(metavar="LOG...|DIR", show_default=False)
 ]
-Every = Annotated[str, typer.Option(help="length of a period: 1h, 1d, 1w, 1mo")]
 EveryOrNone = Annotated[
     str, typer.Option(help="length of a period: 1h, 1d, 1w, 1mo; none: no periods")
 ]
