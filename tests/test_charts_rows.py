@@ -100,9 +100,15 @@ def test_at_least_so_much_is_rounded_down_and_unknown_is_no_amount() -> None:
     # 5.955995305 to the nearest were $5.96.
     assert note(charts.plot_cost(summed)).startswith("at least $5.95: ")
     over_time = charts.plot_cost(dated(summed))
-    assert "Total $5.95." in charts.describe(over_time)
+    told = charts.describe(over_time)
+    assert "Total ≥ $5.95. a ≥ $5.95 (" in told
     nothing = charts.plot_cost(costs(("own", "0", 50, 50)))
     assert note(nothing).startswith("cost unknown: 100 % of tokens")
+    both = [dated(costs(("a", "2.5", 9, 0), ("own", "0", 50, 50))), dated(summed, 2)]
+    told = charts.describe(charts.plot_cost(pl.concat(both)))
+    # 5.955995305 + 2.5 = 8.455995305; the second day is the higher.
+    assert "Total ≥ $8.45. a ≥ $8.45 (" in told
+    assert "; own unknown (0 %). Highest: ≥ $5.95, 2 Nov 2026." in told
 
 
 def test_the_sentence_over_a_page_rounds_down_and_knows_unknown() -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -48,7 +49,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def run(
-    *arguments: object, stdin: bytes | None = None
+    *arguments: object, stdin: bytes | None = None, columns: int = 80
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would, without a terminal."""
     done = subprocess.run(
@@ -57,7 +58,7 @@ def run(
         capture_output=True,
         check=False,
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": "80"},
+        env={**os.environ, "COLUMNS": str(columns)},
     )
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
@@ -195,12 +196,46 @@ def test_the_command_prints_costs_and_says_what_is_missing(log: Path) -> None:
 
     assert done.returncode == 0
     lines = [line.split() for line in done.stdout.splitlines() if "2026" in line]
-    assert lines[-1] == ["2026-10-05", "gpt-4o", ">=", "$0.25", "3", "1", "2,200"]
+    assert lines[-1] == ["2026-10-05…", "gpt-4o", ">=", "$0.25", "3", "1", "2,200"]
     assert "unknown" in done.stdout
     assert done.stderr.splitlines()[0] == "at least $0.25; 33.3 % of tokens unpriced"
     assert "unknown_model, 1 response, 1,100 tokens" in done.stderr
     assert "\x1b" not in done.stdout + done.stderr
     assert max(map(len, done.stderr.splitlines())) < 200
+
+
+def test_a_narrow_screen_breaks_no_number_and_says_what_it_leaves_out(
+    log: Path,
+) -> None:
+    costs = run("cost", log, "--every", "1mo", columns=40)
+    day = ("--model", "gpt-4o", "--date", "2026-10-05")
+    explained = run("explain", log, *day, columns=40)
+
+    for done in (costs, explained):
+        assert done.returncode == 0
+        assert max(map(len, done.stdout.splitlines())) <= 40
+    assert ">= $0.25" in costs.stdout
+    assert "unknown" in costs.stdout
+    assert "gpt-4o" in costs.stdout
+    assert "not shown: " in costs.stderr
+    # The three lines: 0.0035 by the catalogue, 0.25 reported, the third without usage.
+    told = explained.stdout.partition("Lines")[2]
+    assert re.findall(r"\$[\d.]+|no_usage", told) == ["$0.0035", "$0.25", "no_usage"]
+    assert "…" not in explained.stdout
+
+
+def test_costs_are_told_without_series_and_without_periods(log: Path) -> None:
+    together = run("cost", log, "--by", "none", "--every", "none", "--json")
+    printed = run("cost", log, "--by", "none", "--every", "none")
+    picture = log.with_name("cost.svg")
+    plotted = run("plot", "cost", log, "--by", "none", "--to", picture)
+
+    (row,) = json.loads(together.stdout)
+    assert (row["responses"], row["cost"]) == (4, "0.253500000000")
+    assert "model" not in row
+    assert ">= $0.25" in printed.stdout
+    assert plotted.returncode == 0
+    assert picture.stat().st_size > 0
 
 
 def test_the_command_reads_a_pipe_once_and_writes_exact_money(log: Path) -> None:

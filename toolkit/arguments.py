@@ -9,13 +9,13 @@ import typer
 
 from toolkit.errors import OptionError
 
+NONE = "none"
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 Logs = Annotated[list[str], typer.Argument(metavar="LOG...", show_default=False)]
 LogsOrExport = Annotated[
     list[str], typer.Argument(metavar="LOG...|DIR", show_default=False)
 ]
-Every = Annotated[str, typer.Option(help="length of a period: 1h, 1d, 1w, 1mo")]
 EveryOrNone = Annotated[
     str, typer.Option(help="length of a period: 1h, 1d, 1w, 1mo; none: no periods")
 ]
@@ -63,6 +63,11 @@ PricesOption = Annotated[
 Wait = Annotated[str, typer.Option(help="how long to wait for another run: 30s, 10m")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="print CSV")]
+
+
+def series_of(by: list[str] | None) -> tuple[str, ...] | None:
+    """Return the columns that were typed behind --by; none: all together."""
+    return None if by is None else () if by == [NONE] else tuple(by)
 
 
 def use_configuration(ctx: typer.Context, file: str | None) -> None:

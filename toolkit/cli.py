@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 import toolkit
 from toolkit.arguments import (
+    NONE,
     AsJson,
     By,
     Config,
@@ -37,6 +38,7 @@ from toolkit.arguments import (
     Wait,
     log_options,
     parse_duration,
+    series_of,
     within,
 )
 from toolkit.costing import cost, explain
@@ -348,7 +350,7 @@ def plot(
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(to))
     # A script has no screen: matplotlib must not look for one.
     os.environ.setdefault("MPLBACKEND", "agg")
-    chosen = {"by": by, "top": top, "every": every, "prices": prices}
+    chosen = {"by": series_of(by), "top": top, "every": every, "prices": prices}
     options: dict[str, Any] = {
         **{
             name: value
@@ -362,7 +364,7 @@ def plot(
         "on_damage": on_damage,
         **log_options(ctx, tag, response_path, created_unit),
     }
-    if every == "none":
+    if every == NONE:
         options["every"] = None
         if metric == "overview":
             raise OptionError("every", every, wanted="a length of a period, or no word")

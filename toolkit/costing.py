@@ -8,12 +8,13 @@ import typer
 
 import toolkit
 from toolkit.arguments import (
+    NONE,
     AsCsv,
     AsJson,
     By,
     Config,
     CreatedUnitOption,
-    Every,
+    EveryOrNone,
     Last,
     LogsOrExport,
     Now,
@@ -25,6 +26,7 @@ from toolkit.arguments import (
     Tz,
     Until,
     log_options,
+    series_of,
     within,
 )
 from toolkit.errors import OptionError, plural
@@ -48,7 +50,7 @@ LONGEST_NAME = 60
 def cost(
     ctx: typer.Context,
     logs: LogsOrExport,
-    every: Every = "1d",
+    every: EveryOrNone = "1d",
     by: By = None,
     tz: Tz = "UTC",
     since: Since = None,
@@ -65,13 +67,13 @@ def cost(
     config: Config = None,  # noqa: ARG001 - its callback has read it
 ) -> None:
     """Sum what responses cost, in USD, and tell what could not be priced."""
-    series = by or ["model"]
+    series = ("model",) if not by else series_of(by) or ()
     if as_json and as_csv:
         raise OptionError("csv", as_csv, wanted="either --json or --csv")
     with progress_of("reading") as progress:
         spent = toolkit.spending(
             logs,
-            every=every,
+            every=None if every == NONE else every,
             by=series,
             tz=tz,
             **within(since, until, tz, last=last, now=now),

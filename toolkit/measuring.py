@@ -9,6 +9,7 @@ import typer
 
 import toolkit
 from toolkit.arguments import (
+    NONE,
     AsCsv,
     AsJson,
     By,
@@ -29,6 +30,7 @@ from toolkit.arguments import (
     Tz,
     Until,
     log_options,
+    series_of,
     value_source,
     within,
 )
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import polars as pl
-
-NONE = "none"
 
 
 def metric(
@@ -73,7 +73,7 @@ def metric(
         raise OptionError("csv", as_csv, wanted="either --json or --csv")
     options = {
         "every": None if every == NONE else every,
-        "by": () if by == [NONE] else by,
+        "by": series_of(by),
         "tz": tz,
         "top": top,
         "fill": fill,

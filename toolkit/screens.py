@@ -29,7 +29,7 @@ from rich.text import Text
 
 import toolkit
 from toolkit.errors import clean, plural
-from toolkit.money import BOUNDS, bounded, dollars
+from toolkit.money import BOUNDS, dollars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,12 +47,9 @@ COUNTS = (
     "rejected", "choices", "pending_bytes",
 )  # fmt: skip
 
-# Of the costs, what `cost` prints beside the money.
-SPENT = {
-    "responses": "responses",
-    "responses_unpriced": "unpriced",
-    "total_tokens": "tokens",
-}
+PERIOD = ("period", "period_end", "partial")
+# Of the costs, what `cost` prints.
+SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
 RATE_NAMES = (
     "input", "cached", "cache_write", "input_audio", "output", "reasoning",
     "output_audio",
@@ -156,29 +153,11 @@ def print_table(frame: pl.DataFrame, shape: Shape) -> None:
         words("no responses, or none in this range")
 
 
-def print_costs(costs: pl.DataFrame, series: list[str]) -> None:
+def print_costs(costs: pl.DataFrame, series: Sequence[str]) -> None:
     """Print costs as a table with its sum; a lower bound is marked."""
-    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False, padding=0)
-    table.add_column("period", "all", no_wrap=True)
-    for name in series:
-        table.add_column(name, overflow="fold")
-    total = Decimal(costs["cost"].sum())
-    unpriced = int(costs["responses_unpriced"].sum())
-    sums = [f"{costs[name].sum():,}" for name in SPENT]
-    for name, heading, footer in (
-        ("cost", "cost", bounded(total, unpriced, int(costs["responses"].sum()))),
-        *zip(SPENT, SPENT.values(), sums, strict=True),
-    ):
-        table.add_column(heading, footer, justify="right", no_wrap=name != "cost")
-    for row in costs.iter_rows(named=True):
-        period = period_words(row["period"], row["period_end"])
-        labels = ["not said" if row[name] is None else row[name] for name in series]
-        cells = [Text(clean(str(label))) for label in labels]
-        money = bounded(row["cost"], row["responses_unpriced"], row["responses"])
-        table.add_row(period, *cells, money, *[f"{row[name]:,}" for name in SPENT])
-    Console().print(table)
-    if costs.is_empty():
-        words("no responses, or none in this range")
+    shape = toolkit.metrics.shape_of("cost")._replace(series=tuple(series))
+    leading = [name for name in PERIOD if name in costs.columns]
+    print_table(costs.select(*leading, *series, *SPENT), shape)
 
 
 def print_explained(explained: Explained) -> None:
@@ -238,16 +217,6 @@ def cost_words(row: dict[str, Any]) -> str:
     return row["reason"] if row["cost"] is None else dollars(row["cost"])
 
 
-def period_words(start: datetime | None, end: datetime | None) -> str:
-    """Write a period as short as it is clear."""
-    if start is None or end is None:
-        return "undated"
-    midnight = (start.hour, start.minute, start.second) == (0, 0, 0)
-    if midnight and (end.hour, end.minute, end.second) == (0, 0, 0):
-        return f"{start:%Y-%m-%d}"
-    return f"{start:%Y-%m-%d %H:%M}"
-
-
 def print_check(checked: Checked) -> None:
     """Print the account of logs, within 80 columns."""
     say_passed_over(checked.passed_over)
@@ -286,15 +255,21 @@ def print_check(checked: Checked) -> None:
 
 def print_pairs(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
     """Print a heading and its rows: name, figure, words."""
+    rows = rows or [("none", "", "")]
+    # Where it is narrow names break between words; figures never break.
+    longest = max(
+        cell_len(word) for name, _, _ in rows for word in name.split() or [""]
+    )
+    widest = max(cell_len(figure) for _, figure, _ in rows)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold", min_width=longest)
+    table.add_column(justify="right", no_wrap=True, min_width=widest)
     table.add_column(overflow="fold")
-    for name, figure, text in rows or [("none", "", "")]:
-        table.add_row(Text(f"  {name}"), figure, Text(clean(text)))
+    for name, figure, text in rows:
+        table.add_row(Text(name), figure, Text(clean(text)))
     console = Console()
     console.print(Text(title, style="bold"))
-    console.print(table)
+    console.print(Padding(table, (0, 0, 0, 2)))
 
 
 def print_sentences(title: str, sentences: Sequence[str]) -> None:

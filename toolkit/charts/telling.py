@@ -71,20 +71,37 @@ def brief(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
-def pile_facts(pile: Stack, written: Callable[[float], str]) -> list[str]:
-    """Tell range, total, parts and the highest period of a pile."""
+def pile_facts(
+    pile: Stack,
+    written: Callable[[float], str],
+    amount: Callable[[int | None, int | None], str] | None = None,
+) -> list[str]:
+    """Tell range, total, parts and the highest period of a pile.
+
+    `amount` writes the sum of a series (or all) in a period (or all), by their places;
+    unless given it is what was drawn, as it is `written`.
+    """
+
+    def drawn(place: int | None, period: int | None) -> str:
+        rows = pile.heights if place is None else pile.heights[place : place + 1]
+        columns = rows if period is None else rows[:, period : period + 1]
+        return written(float(columns.sum()))
+
+    amount = amount or drawn
     sums = pile.heights.sum(axis=1)
     total, highest = float(sums.sum()), int(pile.sums.argmax())
-    facts = [pile.span.words, f"Total {written(total)}"]
+    facts = [pile.span.words, f"Total {amount(None, None)}"]
     if len(pile.series) > 1 and total:
         facts.append(
             "; ".join(
-                f"{brief(part.name)} {written(value)} ({percent(value, total)})"
-                for part, value in zip(pile.series, sums.tolist(), strict=True)
+                f"{brief(part.name)} {amount(place, None)} ({percent(value, total)})"
+                for place, (part, value) in enumerate(
+                    zip(pile.series, sums.tolist(), strict=True)
+                )
             )
         )
     if len(pile.span.starts) > 1 and total:
-        height = written(float(pile.sums[highest]))
+        height = amount(None, highest)
         facts.append(f"Highest: {height}, {pile.span.said(highest)}")
     return facts
 

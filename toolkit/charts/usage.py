@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -86,11 +85,12 @@ def pile_up(
     rows: pl.DataFrame,
     words: Callable[[Stack | None], Words],
     written: Callable[..., str],
-    told: Callable[..., str] | None = None,
+    amounts: Callable[[pl.DataFrame], Callable[..., str]] | None = None,
 ) -> None:
     """Draw a stack over time, or say why there is none.
 
-    `written` writes the axis, `told` the facts of the alt text.
+    `written` writes the axis; `amounts` makes of the rows what writes the alt text's
+    sums, if those are more than was drawn.
     """
     undress(ax)
     if rows["value"].null_count() == len(rows):
@@ -104,7 +104,9 @@ def pile_up(
     said = words(pile)
     parts = series if len(series) > 1 else []
     draw_stack(ax, pile, write_words(ax, said, parts=parts), written)
-    tell(ax, "Stacked bars", said, pile_facts(pile, told or written))
+    tell(
+        ax, "Stacked bars", said, pile_facts(pile, written, amounts and amounts(placed))
+    )
 
 
 def ranked(
@@ -279,10 +281,22 @@ def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
             heading("Cost", given.by, span), f"{bound}{own}{when(given, span)}", note
         )
 
-    pile_up(
-        ax, given, rows, words, money, partial(dollars, down=True) if least else money
-    )
+    pile_up(ax, given, rows, words, money, amounts_of)
     return ax
+
+
+def amounts_of(placed: pl.DataFrame) -> Callable[[int | None, int | None], str]:
+    """Return what writes the cost of a series in a period, by their places."""
+    starts = placed["period"].unique().sort()
+
+    def amount(place: int | None, period: int | None) -> str:
+        rows = placed if place is None else placed.filter(pl.col("series") == place)
+        if period is not None:
+            rows = rows.filter(pl.col("period") == starts[period])
+        sums = rows.select(pl.col("exact", "responses_unpriced", "responses").sum())
+        return bounded(*sums.row(0), mark="≥ ", write=dollars)
+
+    return amount
 
 
 def missing_prices(given: Given) -> list[str]:
