@@ -301,3 +301,24 @@ def test_of_no_responses_there_are_no_rows(name: str) -> None:
             assert table.is_empty()
     later = metrics.METRICS[name](make_choices({}), by=(), since="2030-01-01", **whole)
     assert later.is_empty()
+
+
+def test_a_table_is_too_large_by_its_rows() -> None:
+    # 1 January 1970 to 2025: 55 years of 400 models are 22,000 rows.
+    choices = make_choices(*[{"model": f"m{n:03}"} for n in range(400)])
+    filled = metrics.token_usage(
+        choices, every="1y", since="1970-01-01", until="2025-01-01", fill=True
+    )
+    assert filled.is_empty()  # no response lies in the range: no series is known
+    choices = choices.with_columns(
+        pl.lit(datetime(1970, 1, 1, tzinfo=UTC)).alias("created")
+    )
+    filled = metrics.token_usage(
+        choices, every="1y", since="1970-01-01", until="2025-01-01", fill=True
+    )
+    assert filled.height == 22_000
+    with pytest.raises(OptionError, match="10,000,000 rows"):
+        # 55 x 365.25 x 24 hours are 482,130 a model.
+        metrics.token_usage(
+            choices, every="1h", since="1970-01-01", until="2025-01-01", fill=True
+        )
