@@ -322,3 +322,36 @@ def test_a_table_is_too_large_by_its_rows() -> None:
         metrics.token_usage(
             choices, every="1h", since="1970-01-01", until="2025-01-01", fill=True
         )
+
+
+@pytest.mark.parametrize(
+    ("every", "tz", "moment", "start", "end"),
+    [
+        # Clocks go back from 3:00 to 2:00 at 1:00 UTC: 2:15 to 3:00 is 0:15 to 1:00.
+        ("45m", "Europe/Berlin", "00:20", "00:15", "01:00"),
+        # From 3:00 to 1:00 at 1:00 UTC: 1:30 to 3:00 is 23:30 to 1:00.
+        ("90m", "Antarctica/Troll", "00:20", "23:30", "01:00"),
+        ("1h", "Europe/Berlin", "00:20", "00:00", "01:00"),
+    ],
+)
+def test_a_period_ends_behind_its_start(
+    every: str, tz: str, moment: str, start: str, end: str
+) -> None:
+    created = datetime.fromisoformat(f"2026-10-25T{moment}Z")
+    table = metrics.token_usage(make_choices({"created": created}), every=every, tz=tz)
+    shown = table.select(
+        pl.col("period", "period_end").dt.convert_time_zone("UTC").dt.strftime("%H:%M")
+    )
+    assert shown.row(0) == (start, end)
+
+
+def test_a_period_may_begin_with_the_day_that_samoa_left_out() -> None:
+    # After 29 December 2011 came the 31st: of the two days from the 30th one was.
+    moments = ["2011-12-29T12:00-10:00", "2011-12-31T12:00+14:00"]
+    choices = make_choices(*[{"created": datetime.fromisoformat(m)} for m in moments])
+    table = metrics.token_usage(choices, every="2d", tz="Pacific/Apia", by=())
+    shown = table.select(pl.col("period", "period_end").dt.strftime("%m-%d %H:%M"))
+    assert shown.rows() == [
+        ("12-28 00:00", "12-31 00:00"),
+        ("12-31 00:00", "01-01 00:00"),
+    ]

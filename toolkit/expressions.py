@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, overload
 
@@ -166,11 +167,12 @@ def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:
 
 def local_period(moments: pl.Expr, every: str, tz: str) -> pl.Expr:
     """Start of the calendar period in which moments of any zone lie."""
-    start = moments.dt.convert_time_zone(tz).dt.truncate(every)
-    if is_of_days(every) and midnight_comes_twice(tz):
-        # polars begins the day at that midnight which has the offset of the moment.
-        start = first_of(start.dt.replace_time_zone(None), tz)
-    return start
+    local = moments.dt.convert_time_zone(tz)
+    if is_of_days(every) and has_odd_midnights(tz):
+        # polars begins the day at that midnight which has the offset of the moment,
+        # and fails where the day that a period begins with was left out.
+        return first_of(local.dt.replace_time_zone(None).dt.truncate(every), tz)
+    return local.dt.truncate(every)
 
 
 def first_of(wall: pl.Expr, tz: str) -> pl.Expr:
@@ -191,8 +193,8 @@ def is_of_days(every: str) -> bool:
 
 
 @cache
-def midnight_comes_twice(tz: str) -> bool:
-    """Say whether some day of a zone has two midnights, as in Havana."""
+def has_odd_midnights(tz: str) -> bool:
+    """Say whether some day has two midnights, as in Havana, or was left out (Samoa)."""
     days = pl.datetime_range(
         EARLIEST_CREATED.replace(tzinfo=None),
         LATEST_CREATED.replace(tzinfo=None),
@@ -203,7 +205,10 @@ def midnight_comes_twice(tz: str) -> bool:
         days.dt.replace_time_zone(tz, ambiguous=which, non_existent="null")
         for which in ("earliest", "latest")
     )
-    return bool((first != second).any())
+    noon = (days + timedelta(hours=12)).dt.replace_time_zone(
+        tz, ambiguous="earliest", non_existent="null"
+    )
+    return bool((first != second).any()) or noon.has_nulls()
 
 
 def period_end(every: str = "1d", tz: str = "UTC") -> pl.Expr:
@@ -219,12 +224,10 @@ def period_end(every: str = "1d", tz: str = "UTC") -> pl.Expr:
     # In the night of the longer day six hours on is still within the same period.
     later = end.dt.offset_by("2h")
     inside = end.dt.truncate(every) == start
+    next_start = pl.when(inside).then(later).otherwise(end).dt.truncate(every)
+    # Of 45 minutes the clocks that go back may cut one off: its end begins no other.
     return (
-        pl.when(inside)
-        .then(later)
-        .otherwise(end)
-        .dt.truncate(every)
-        .alias("period_end")
+        pl.when(next_start > start).then(next_start).otherwise(end).alias("period_end")
     )
 
 
