@@ -15,7 +15,7 @@ from toolkit.errors import (
     TotalOverflowError,
     UnsuitableColumnError,
 )
-from toolkit.expressions import any_choice
+from toolkit.expressions import any_choice, count_responses
 from toolkit.screens import to_json
 from toolkit.testing import make_choices
 
@@ -355,3 +355,17 @@ def test_a_period_may_begin_with_the_day_that_samoa_left_out() -> None:
         ("12-28 00:00", "12-31 00:00"),
         ("12-31 00:00", "01-01 00:00"),
     ]
+
+
+def test_missing_and_repeated_choices_are_counted_in_any_order() -> None:
+    # Line 1 lacks one of 2 choices, line 2 is there twice, line 3 is whole.
+    cells = [(1, 0, 2), (2, 0, 1), (2, 0, 1), (3, 0, 2), (3, 1, 2), (4, 0, 0)]
+    choices = make_choices(
+        *[
+            {"line": line, "choice_position": position, "choice_count": count}
+            for line, position, count in cells
+        ]
+    )
+    for given in (choices, choices.reverse(), choices.lazy(), choices.drop("source")):
+        assert count_responses(given) == (1, 1)
+    assert count_responses(choices.clear()) == (0, 0)

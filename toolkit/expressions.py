@@ -328,30 +328,72 @@ def response_key(choices: pl.DataFrame | pl.LazyFrame) -> tuple[str, ...]:
 
 def is_in_order(choices: pl.DataFrame) -> bool:
     """Say whether rows stand as one load gives them, so that a log_id is one source."""
-    log, line, source = map(pl.col, (*RESPONSE_KEY, SOURCE))
+    log, line = map(pl.col, RESPONSE_KEY)
     same_log = log == log.shift()
-    elsewhere = (line < line.shift()) | source.ne_missing(source.shift())
-    broken = (log < log.shift()) | (same_log & elsewhere)
-    return not choices.select(broken.any()).item()
+    broken = (log < log.shift()) | (same_log & (line < line.shift()))
+    if SOURCE in choices.columns:
+        source = pl.col(SOURCE)
+        broken = broken | (same_log & source.ne_missing(source.shift()))
+    unknown = log.is_null() | line.is_null()
+    return not choices.select((broken | unknown).any()).item()
 
 
 def count_responses(choices: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
     """Count the responses with choices missing, and the keys of several responses."""
-    present = pl.len()
-    wanted = pl.max_horizontal(pl.col("choice_count").max(), pl.lit(1))
-    firsts = first_choice().sum()
-    picked, repeated = (
-        choices.lazy()
-        .group_by(*response_key(choices))
-        .agg(
-            (present < wanted).alias("picked"),
-            ((firsts > 1) | (present > wanted)).alias("repeated"),
+    if isinstance(choices, pl.DataFrame) and is_in_order(choices):
+        groups = runs(choices).lazy()
+    else:
+        groups = (
+            choices.lazy()
+            .group_by(*response_key(choices))
+            .agg(
+                pl.len().alias("present"),
+                pl.col("choice_count").max().alias("wanted"),
+                first_choice().sum().alias("firsts"),
+            )
         )
-        .select(pl.col("picked", "repeated").sum())
+    firsts = pl.col("firsts")
+    present = pl.col("present").cast(pl.Int64)
+    wanted = pl.max_horizontal(pl.col("wanted").cast(pl.Int64), pl.lit(1))
+    picked, repeated = (
+        groups.select(
+            (present < wanted).sum().alias("picked"),
+            ((firsts > 1) | (present > wanted)).sum().alias("repeated"),
+        )
         .collect()
         .row(0)
     )
     return int(picked), int(repeated)
+
+
+def runs(choices: pl.DataFrame) -> pl.DataFrame:
+    """Count the rows of each response, where those stand together: soon done."""
+    log, line = map(pl.col, RESPONSE_KEY)
+    begins = log.ne_missing(log.shift()) | line.ne_missing(line.shift())
+    row = pl.int_range(pl.len())
+    so_far = first_choice().cast(pl.Int64).cum_sum()
+    return (
+        choices.lazy()
+        .select(
+            begins.alias("begins"),
+            row.alias("row"),
+            pl.len().alias("rows"),
+            pl.col("choice_count").alias("wanted"),
+            (so_far - first_choice().cast(pl.Int64)).alias("before"),
+            so_far.last().alias("all"),
+        )
+        .filter(pl.col("begins"))
+        .select(
+            (pl.col("row").shift(-1).fill_null(pl.col("rows")) - pl.col("row")).alias(
+                "present"
+            ),
+            "wanted",
+            (
+                pl.col("before").shift(-1).fill_null(pl.col("all")) - pl.col("before")
+            ).alias("firsts"),
+        )
+        .collect()
+    )
 
 
 def count_picked(choices: pl.DataFrame | pl.LazyFrame) -> int:
