@@ -195,6 +195,7 @@ def test_plot_draws_the_overview_and_any_metric_in_the_dark(
     ("options", "word"),
     [
         (("drift", "--every", "1w"), "what drift takes"),
+        (("response_volume", "--every", "1d"), "what response_volume takes: by"),
         (("cost", "--theme", "sepia"), "'light' or 'dark'"),
         (("overview", "--every", "none"), "a length of a period"),
         (("cost", "--top", "0"), "--top"),

@@ -15,7 +15,7 @@ from toolkit.errors import (
     TotalOverflowError,
     UnsuitableColumnError,
 )
-from toolkit.expressions import any_choice
+from toolkit.expressions import any_choice, count_responses
 from toolkit.screens import to_json
 from toolkit.testing import make_choices
 
@@ -301,3 +301,71 @@ def test_of_no_responses_there_are_no_rows(name: str) -> None:
             assert table.is_empty()
     later = metrics.METRICS[name](make_choices({}), by=(), since="2030-01-01", **whole)
     assert later.is_empty()
+
+
+def test_a_table_is_too_large_by_its_rows() -> None:
+    # 1 January 1970 to 2025: 55 years of 400 models are 22,000 rows.
+    choices = make_choices(*[{"model": f"m{n:03}"} for n in range(400)])
+    filled = metrics.token_usage(
+        choices, every="1y", since="1970-01-01", until="2025-01-01", fill=True
+    )
+    assert filled.is_empty()  # no response lies in the range: no series is known
+    choices = choices.with_columns(
+        pl.lit(datetime(1970, 1, 1, tzinfo=UTC)).alias("created")
+    )
+    filled = metrics.token_usage(
+        choices, every="1y", since="1970-01-01", until="2025-01-01", fill=True
+    )
+    assert filled.height == 22_000
+    with pytest.raises(OptionError, match="10,000,000 rows"):
+        # 55 x 365.25 x 24 hours are 482,130 a model.
+        metrics.token_usage(
+            choices, every="1h", since="1970-01-01", until="2025-01-01", fill=True
+        )
+
+
+@pytest.mark.parametrize(
+    ("every", "tz", "moment", "start", "end"),
+    [
+        # Clocks go back from 3:00 to 2:00 at 1:00 UTC: 2:15 to 3:00 is 0:15 to 1:00.
+        ("45m", "Europe/Berlin", "00:20", "00:15", "01:00"),
+        # From 3:00 to 1:00 at 1:00 UTC: 1:30 to 3:00 is 23:30 to 1:00.
+        ("90m", "Antarctica/Troll", "00:20", "23:30", "01:00"),
+        ("1h", "Europe/Berlin", "00:20", "00:00", "01:00"),
+    ],
+)
+def test_a_period_ends_behind_its_start(
+    every: str, tz: str, moment: str, start: str, end: str
+) -> None:
+    created = datetime.fromisoformat(f"2026-10-25T{moment}Z")
+    table = metrics.token_usage(make_choices({"created": created}), every=every, tz=tz)
+    shown = table.select(
+        pl.col("period", "period_end").dt.convert_time_zone("UTC").dt.strftime("%H:%M")
+    )
+    assert shown.row(0) == (start, end)
+
+
+def test_a_period_may_begin_with_the_day_that_samoa_left_out() -> None:
+    # After 29 December 2011 came the 31st: of the two days from the 30th one was.
+    moments = ["2011-12-29T12:00-10:00", "2011-12-31T12:00+14:00"]
+    choices = make_choices(*[{"created": datetime.fromisoformat(m)} for m in moments])
+    table = metrics.token_usage(choices, every="2d", tz="Pacific/Apia", by=())
+    shown = table.select(pl.col("period", "period_end").dt.strftime("%m-%d %H:%M"))
+    assert shown.rows() == [
+        ("12-28 00:00", "12-31 00:00"),
+        ("12-31 00:00", "01-01 00:00"),
+    ]
+
+
+def test_missing_and_repeated_choices_are_counted_in_any_order() -> None:
+    # Line 1 lacks one of 2 choices, line 2 is there twice, line 3 is whole.
+    cells = [(1, 0, 2), (2, 0, 1), (2, 0, 1), (3, 0, 2), (3, 1, 2), (4, 0, 0)]
+    choices = make_choices(
+        *[
+            {"line": line, "choice_position": position, "choice_count": count}
+            for line, position, count in cells
+        ]
+    )
+    for given in (choices, choices.reverse(), choices.lazy(), choices.drop("source")):
+        assert count_responses(given) == (1, 1)
+    assert count_responses(choices.clear()) == (0, 0)

@@ -554,3 +554,21 @@ def test_a_long_frame_is_priced_in_parts_that_do_not_show(
     monkeypatch.setattr("toolkit.pricing.amounts.ROWS", 7)
 
     assert add_cost(choices).equals(whole)
+
+
+def test_two_loads_put_together_keep_their_own_costs_in_any_order() -> None:
+    usage = {"choice_count": 2, "prompt_tokens": 1000, "completion_tokens": 100}
+    one, two = (
+        make_choices(
+            {"source": source, "model": model, **usage},
+            {"source": source, "model": model, "choice_count": 2, "choice_position": 1},
+        )
+        for source, model in (("a.jsonl", "gpt-4o"), ("b.jsonl", "my-own"))
+    )
+    mixed = pl.concat([one, two])[[3, 0, 2, 1]]
+
+    for priced in (add_cost(mixed), add_cost(mixed.lazy()).collect()):
+        told = dict(priced.select("source", "cost_source").rows())
+        assert told == {"a.jsonl": "priced", "b.jsonl": "unpriced"}
+        assert priced.group_by("source").agg("cost_source").height == 2
+        assert priced.unique(["source", "cost_source"]).height == 2

@@ -55,7 +55,7 @@ from toolkit.errors import (
     clean,
     plural,
 )
-from toolkit.measuring import is_told, metric, tokens
+from toolkit.measuring import check_taken, is_told, metric, tokens
 from toolkit.scheduled import config, hold_limit, limit_of, report
 from toolkit.screens import (
     check_data,
@@ -364,6 +364,8 @@ def plot(
         "on_damage": on_damage,
         **log_options(ctx, tag, response_path, created_unit),
     }
+    if metric != "overview":
+        check_taken(metric, {name: chosen[name] for name in chosen if name in options})
     if every == NONE:
         options["every"] = None
         if metric == "overview":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, overload
 
@@ -167,11 +168,12 @@ def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:
 
 def local_period(moments: pl.Expr, every: str, tz: str) -> pl.Expr:
     """Start of the calendar period in which moments of any zone lie."""
-    start = moments.dt.convert_time_zone(tz).dt.truncate(every)
-    if is_of_days(every) and midnight_comes_twice(tz):
-        # polars begins the day at that midnight which has the offset of the moment.
-        start = first_of(start.dt.replace_time_zone(None), tz)
-    return start
+    local = moments.dt.convert_time_zone(tz)
+    if is_of_days(every) and has_odd_midnights(tz):
+        # polars begins the day at that midnight which has the offset of the moment,
+        # and fails where the day that a period begins with was left out.
+        return first_of(local.dt.replace_time_zone(None).dt.truncate(every), tz)
+    return local.dt.truncate(every)
 
 
 def first_of(wall: pl.Expr, tz: str) -> pl.Expr:
@@ -192,8 +194,8 @@ def is_of_days(every: str) -> bool:
 
 
 @cache
-def midnight_comes_twice(tz: str) -> bool:
-    """Say whether some day of a zone has two midnights, as in Havana."""
+def has_odd_midnights(tz: str) -> bool:
+    """Say whether some day has two midnights, as in Havana, or was left out (Samoa)."""
     days = pl.datetime_range(
         EARLIEST_CREATED.replace(tzinfo=None),
         LATEST_CREATED.replace(tzinfo=None),
@@ -204,7 +206,10 @@ def midnight_comes_twice(tz: str) -> bool:
         days.dt.replace_time_zone(tz, ambiguous=which, non_existent="null")
         for which in ("earliest", "latest")
     )
-    return bool((first != second).any())
+    noon = (days + timedelta(hours=12)).dt.replace_time_zone(
+        tz, ambiguous="earliest", non_existent="null"
+    )
+    return bool((first != second).any()) or noon.has_nulls()
 
 
 def period_end(every: str = "1d", tz: str = "UTC") -> pl.Expr:
@@ -220,12 +225,10 @@ def period_end(every: str = "1d", tz: str = "UTC") -> pl.Expr:
     # In the night of the longer day six hours on is still within the same period.
     later = end.dt.offset_by("2h")
     inside = end.dt.truncate(every) == start
+    next_start = pl.when(inside).then(later).otherwise(end).dt.truncate(every)
+    # Of 45 minutes the clocks that go back may cut one off: its end begins no other.
     return (
-        pl.when(inside)
-        .then(later)
-        .otherwise(end)
-        .dt.truncate(every)
-        .alias("period_end")
+        pl.when(next_start > start).then(next_start).otherwise(end).alias("period_end")
     )
 
 
@@ -326,30 +329,72 @@ def response_key(choices: pl.DataFrame | pl.LazyFrame) -> tuple[str, ...]:
 
 def is_in_order(choices: pl.DataFrame) -> bool:
     """Say whether rows stand as one load gives them, so that a log_id is one source."""
-    log, line, source = map(pl.col, (*RESPONSE_KEY, SOURCE))
+    log, line = map(pl.col, RESPONSE_KEY)
     same_log = log == log.shift()
-    elsewhere = (line < line.shift()) | source.ne_missing(source.shift())
-    broken = (log < log.shift()) | (same_log & elsewhere)
-    return not choices.select(broken.any()).item()
+    broken = (log < log.shift()) | (same_log & (line < line.shift()))
+    if SOURCE in choices.columns:
+        source = pl.col(SOURCE)
+        broken = broken | (same_log & source.ne_missing(source.shift()))
+    unknown = log.is_null() | line.is_null()
+    return not choices.select((broken | unknown).any()).item()
 
 
 def count_responses(choices: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
     """Count the responses with choices missing, and the keys of several responses."""
-    present = pl.len()
-    wanted = pl.max_horizontal(pl.col("choice_count").max(), pl.lit(1))
-    firsts = first_choice().sum()
-    picked, repeated = (
-        choices.lazy()
-        .group_by(*response_key(choices))
-        .agg(
-            (present < wanted).alias("picked"),
-            ((firsts > 1) | (present > wanted)).alias("repeated"),
+    if isinstance(choices, pl.DataFrame) and is_in_order(choices):
+        groups = runs(choices).lazy()
+    else:
+        groups = (
+            choices.lazy()
+            .group_by(*response_key(choices))
+            .agg(
+                pl.len().alias("present"),
+                pl.col("choice_count").max().alias("wanted"),
+                first_choice().sum().alias("firsts"),
+            )
         )
-        .select(pl.col("picked", "repeated").sum())
+    firsts = pl.col("firsts")
+    present = pl.col("present").cast(pl.Int64)
+    wanted = pl.max_horizontal(pl.col("wanted").cast(pl.Int64), pl.lit(1))
+    picked, repeated = (
+        groups.select(
+            (present < wanted).sum().alias("picked"),
+            ((firsts > 1) | (present > wanted)).sum().alias("repeated"),
+        )
         .collect()
         .row(0)
     )
     return int(picked), int(repeated)
+
+
+def runs(choices: pl.DataFrame) -> pl.DataFrame:
+    """Count the rows of each response, where those stand together: soon done."""
+    log, line = map(pl.col, RESPONSE_KEY)
+    begins = log.ne_missing(log.shift()) | line.ne_missing(line.shift())
+    row = pl.int_range(pl.len())
+    so_far = first_choice().cast(pl.Int64).cum_sum()
+    return (
+        choices.lazy()
+        .select(
+            begins.alias("begins"),
+            row.alias("row"),
+            pl.len().alias("rows"),
+            pl.col("choice_count").alias("wanted"),
+            (so_far - first_choice().cast(pl.Int64)).alias("before"),
+            so_far.last().alias("all"),
+        )
+        .filter(pl.col("begins"))
+        .select(
+            (pl.col("row").shift(-1).fill_null(pl.col("rows")) - pl.col("row")).alias(
+                "present"
+            ),
+            "wanted",
+            (
+                pl.col("before").shift(-1).fill_null(pl.col("all")) - pl.col("before")
+            ).alias("firsts"),
+        )
+        .collect()
+    )
 
 
 def count_picked(choices: pl.DataFrame | pl.LazyFrame) -> int:

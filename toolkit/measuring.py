@@ -38,7 +38,7 @@ from toolkit.errors import OptionError
 from toolkit.screens import print_csv, print_table, progress_of, say, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
@@ -109,6 +109,17 @@ def is_told(ctx: typer.Context, name: str, option: str) -> bool:
         return name in toolkit.metrics.WITH_MONEY
     taken = toolkit.metrics.METRICS.get(name)
     return taken is not None and option in signature(taken).parameters
+
+
+def check_taken(name: str, told: Mapping[str, object]) -> None:
+    """Refuse options that were told and that a metric does not heed."""
+    metric = toolkit.metrics.METRICS.get(name)
+    known = list(signature(metric).parameters) if metric else []
+    for option, value in told.items() if metric else ():
+        if option not in known and option != "prices":
+            others = ("choices", "source", "compare")
+            taken = ", ".join(other for other in known if other not in others)
+            raise OptionError(option, value, wanted=f"what {name} takes: {taken}")
 
 
 def show(

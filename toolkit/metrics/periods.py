@@ -44,19 +44,26 @@ class Calendar(NamedTuple):
     def starts(self, first: datetime, last: datetime, series: int) -> pl.Series:
         """Return the starts of all periods from that of `first` to that of `last`."""
         step = min(LONGEST_STEP, max(timedelta(microseconds=1), shortest(self.every)))
-        if (last - first) / step * series > MOST_ROWS:
-            rows = f"more than {MOST_ROWS:,} rows"
-            wanted = f"longer periods or a shorter range: to fill these makes {rows}"
-            raise OptionError("every", self.every, wanted=wanted)
+        if (last - first) / step > MOST_ROWS:
+            raise self.too_many()
         moments = pl.datetime_range(first, last, step, time_unit="us", eager=True)
         # The last step may fall short of the last period.
         moments = pl.concat([moments, pl.Series([last], dtype=moments.dtype)])
-        return (
+        starts = (
             pl.select(self.start(pl.lit(moments)).alias("period"))
             .to_series()
             .unique()
             .sort()
         )
+        if len(starts) * series > MOST_ROWS:
+            raise self.too_many()
+        return starts
+
+    def too_many(self) -> OptionError:
+        """Return the error of gaps that nobody can want filled."""
+        rows = f"more than {MOST_ROWS:,} rows"
+        wanted = f"longer periods or a shorter range: to fill these makes {rows}"
+        return OptionError("every", self.every, wanted=wanted)
 
 
 def shortest(every: str) -> timedelta:

@@ -10,8 +10,10 @@ import polars as pl
 from toolkit.errors import MissingColumnsError
 from toolkit.expressions import (
     RESPONSE_KEY,
+    SOURCE,
     check_columns,
     first_choice,
+    response_key,
     warn_of_picked_choices,
 )
 from toolkit.pricing.amounts import NEEDED, PRICED, Pricer
@@ -98,11 +100,12 @@ def add_cost(
         choices = pl.DataFrame(choices)
     check_columns(choices, (*KEY, *NEEDED))
     pricer = Pricer(read_prices(prices))
+    key = response_key(choices)
     if isinstance(choices, pl.LazyFrame):
         own = pl.col(PRICED_ROW).struct
         cost = pl.when(first_choice()).then(own.field("cost")).alias("cost")
         marked = choices.with_columns(priced(pricer))
-        told = [*KEY, *(own.field(name) for name in OF_RESPONSE)]
+        told = [*key, "choice_position", *(own.field(name) for name in OF_RESPONSE)]
         shared = pl.struct(told).map_batches(
             lambda rows: first_says(rows.struct.unnest()).to_struct(),
             return_dtype=pl.Struct({name: PRICED[name] for name in OF_RESPONSE}),
@@ -110,7 +113,9 @@ def add_cost(
         marked = marked.with_columns(cost, shared.alias(SHARED))
         facts = pl.col(SHARED).struct.field(*OF_RESPONSE)
         return marked.with_columns(facts).drop(PRICED_ROW, SHARED)
-    rows = choices.select(KEY).hstack(pricer.price(choices.select(NEEDED)))
+    rows = choices.select(*key, "choice_position").hstack(
+        pricer.price(choices.select(NEEDED))
+    )
     costs = rows.select(pl.when(first_choice()).then(pl.col("cost")).alias("cost"))
     return choices.with_columns(costs.hstack(first_says(rows)).select(ADDED))
 
@@ -176,14 +181,15 @@ def first_says(rows: pl.DataFrame) -> pl.DataFrame:
         return says
     # Rows of a response stand together as a rule: the last first choice is theirs.
     place = np.maximum.accumulate(np.where(position == 0, np.arange(rows.height), 0))
-    key = rows.select(RESPONSE_KEY)
+    names = [name for name in (*RESPONSE_KEY, SOURCE) if name in rows.columns]
+    key = rows.select(names)
     apart = (key != key[place]).select(pl.any_horizontal(pl.all())).to_series()
     apart = apart | (rows["choice_position"][place] != 0)
     if not apart.any():
         return says[place]
-    first = rows.filter(first_choice()).unique(RESPONSE_KEY, keep="first")
+    first = rows.filter(first_choice()).unique(names, keep="first")
     joined = key.join(
-        first, on=RESPONSE_KEY, how="left", nulls_equal=True, maintain_order="left"
+        first, on=names, how="left", nulls_equal=True, maintain_order="left"
     )
     return joined.select(
         pl.col("cost_source").fill_null("unpriced"), pl.col("price_date")
