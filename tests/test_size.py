@@ -294,7 +294,7 @@ def test_four_times_the_log_takes_no_more_memory(
     kind = "rows" if is_good else "rejects"
     assert large[kind] > 3.9 * small[kind]
     assert small["rows" if not is_good else "rejects"] == 0
-    # A fifth, and for an export the rows that are written while more are gathered: the
-    # small log never has both.
-    spare = 128 * MIB if program is EXPORT else 0
+    # A fifth, and for an export what is gathered, sorted and written at once, which the
+    # small log never has: it levels off near 820 MiB, at 1.1 GB of log as at 2.2.
+    spare = 384 * MIB if program is EXPORT else 0
     assert large["memory"] <= 1.2 * small["memory"] + spare
