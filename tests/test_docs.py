@@ -155,7 +155,13 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
         ["git", "ls-files"], capture_output=True, text=True, check=False, cwd=ROOT
     ).stdout.split()
     # Written apart, so that this file does not hold them.
-    forbidden = ["py" + "thonhosted", "py" + "pi.org", "/ro" + "ot/", "index" + "-url"]
+    forbidden = [
+        "py" + "thonhosted",
+        "py" + "pi.org",
+        "/ro" + "ot/",
+        "index" + "-url",
+        "/wo" + "rk/",
+    ]
     for name in listed:
         raw = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
         assert not [word for word in forbidden if word.encode() in raw], name

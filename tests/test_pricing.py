@@ -28,7 +28,6 @@ from toolkit.pricing.amounts import COUNTS, NEEDED, Pricer
 from toolkit.pricing.rates import Offer, Rates
 from toolkit.testing import make_choices
 
-CORPUS = Path("/work/shared/corpus/responses.jsonl")
 MAY = datetime(2026, 5, 1, 12, tzinfo=UTC)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOVEMBER = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -440,11 +439,10 @@ def test_a_rate_finer_than_the_money_is_rounded_once_and_to_even() -> None:
     ]
 
 
-@pytest.mark.skipif(not CORPUS.exists(), reason="needs the recorded responses")
-def test_every_recorded_response_is_priced_or_has_a_reason() -> None:
+def test_every_recorded_response_is_priced_or_has_a_reason(corpus: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        choices = pl.DataFrame(toolkit.load(CORPUS))
+        choices = pl.DataFrame(toolkit.load(corpus / "responses.jsonl"))
     first = choices.filter(pl.col("choice_position") == 0)
 
     priced = Pricer(PriceFile()).price(first.select(NEEDED))
