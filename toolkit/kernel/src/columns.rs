@@ -51,6 +51,21 @@ impl Building {
         })
     }
 
+    /// Another column of this type, without a row.
+    pub fn empty(&self) -> Self {
+        match self {
+            Building::Int32(_) => Building::Int32(Numbers::new(0)),
+            Building::Int64(_) => Building::Int64(Numbers::new(0)),
+            Building::UInt64(_) => Building::UInt64(Numbers::new(0)),
+            Building::Float64(_) => Building::Float64(Numbers::new(0)),
+            Building::Timestamp(_) => Building::Timestamp(Numbers::new(0)),
+            Building::String(_) => Building::String(Texts::new(0, 0)),
+            Building::LargeString(_) => Building::LargeString(Texts::new(0, 0)),
+            Building::LargeBinary(_) => Building::LargeBinary(Texts::new(0, 0)),
+            Building::Calls(column) => Building::Calls(Box::new(Calls::new(column.item.clone()))),
+        }
+    }
+
     /// How many bytes of text it holds.
     pub fn bytes(&self) -> usize {
         match self {
@@ -71,9 +86,26 @@ impl Building {
         }
     }
 
-    /// Sets the first cells of an empty column to the same bytes.
-    pub fn repeat(&mut self, bytes: &[u8], rows: usize) {
-        (0..rows).for_each(|row| self.set_bytes(row, bytes));
+    /// Sets so many rows behind all that were set to the first cell, if there is one, of a
+    /// column of the same type.
+    pub fn set_rows(&mut self, row: usize, rows: usize, from: &Building) {
+        match (self, from) {
+            (Building::Int32(column), Building::Int32(from)) => column.set_rows(row, rows, from),
+            (Building::Int64(column), Building::Int64(from))
+            | (Building::Timestamp(column), Building::Timestamp(from)) => {
+                column.set_rows(row, rows, from);
+            }
+            (Building::UInt64(column), Building::UInt64(from)) => column.set_rows(row, rows, from),
+            (Building::Float64(column), Building::Float64(from)) => {
+                column.set_rows(row, rows, from);
+            }
+            (Building::String(column), Building::String(from)) => column.set_rows(row, rows, from),
+            (Building::LargeString(column), Building::LargeString(from))
+            | (Building::LargeBinary(column), Building::LargeBinary(from)) => {
+                column.set_rows(row, rows, from);
+            }
+            _ => {} // lists of calls are not set so
+        }
     }
 
     /// Sets a cell of a row behind all that were set.
@@ -199,6 +231,15 @@ impl Valid {
         }
     }
 
+    /// Notes so many rows that hold something.
+    fn set_rows(&mut self, row: usize, rows: usize) {
+        self.set(row);
+        self.rows = row + rows;
+        if !self.noted.is_empty() {
+            self.noted.resize(self.rows, true);
+        }
+    }
+
     /// Notes that the rows before this one hold nothing, but for those that do.
     fn fill(&mut self, rows: usize) {
         if self.rows < rows {
@@ -248,6 +289,14 @@ impl<T: ArrowNativeType> Numbers<T> {
         }
         self.values.push(value);
         self.valid.set(row);
+    }
+
+    fn set_rows(&mut self, row: usize, rows: usize, from: &Self) {
+        if let &[value] = from.values.as_slice() {
+            self.values.resize(row, T::default());
+            self.values.resize(row + rows, value);
+            self.valid.set_rows(row, rows);
+        }
     }
 
     fn extend(&mut self, values: impl Iterator<Item = T>) {
@@ -301,6 +350,23 @@ impl<O: OffsetSizeTrait> Texts<O> {
         self.bytes.extend_from_slice(bytes);
         self.ends.push(O::usize_as(self.bytes.len()));
         self.valid.set(row);
+    }
+
+    fn set_rows(&mut self, row: usize, rows: usize, from: &Self) {
+        if from.valid.rows != 1 || rows == 0 {
+            return;
+        }
+        self.fill(row);
+        let (start, length) = (self.bytes.len(), from.bytes.len());
+        let end = start + rows * length;
+        self.bytes.extend_from_slice(&from.bytes);
+        while self.bytes.len() < end {
+            let copied = start..self.bytes.len().min(start + end - self.bytes.len());
+            self.bytes.extend_from_within(copied);
+        }
+        let ends = (1..=rows).map(|row| O::usize_as(start + row * length));
+        self.ends.extend(ends);
+        self.valid.set_rows(row, rows);
     }
 
     #[inline]

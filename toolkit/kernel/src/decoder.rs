@@ -2,19 +2,20 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 use typed_arena::Arena;
 
 use crate::columns::{Building, Zeros};
-use crate::fast;
+use crate::fast::Memory;
 use crate::json::{Fault, write_path};
 use crate::plan::{Grain, Kind, Plan, Root};
 use crate::routes::Routes;
 use crate::strict::read_line;
 use crate::values::Cell;
-use crate::walk::{Line, Workspace};
+use crate::walk::Line;
 
 /// Whole lines of one log; see `toolkit.blocks.Block`.
 pub struct Block<'a> {
@@ -59,6 +60,8 @@ pub struct Decoder {
     /// Rows of the last block, and bytes of each of its columns, to a mebibyte of log: so
     /// much room the next one is likely to want.
     sizes: Vec<AtomicUsize>,
+    /// What threads that are between two blocks have learned.
+    memories: Mutex<Vec<Memory>>,
 }
 
 const SIZED_BYTES: usize = 1 << 20;
@@ -77,6 +80,7 @@ impl Decoder {
             routes,
             choices,
             rejects,
+            memories: Mutex::default(),
         }
     }
 
@@ -86,6 +90,17 @@ impl Decoder {
             routes: None,
             ..self
         }
+    }
+
+    fn memory(&self) -> Option<Memory> {
+        let mut kept = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = kept.pop();
+        kept.or_else(|| self.routes.as_ref().map(Memory::new))
+    }
+
+    fn keep(&self, memory: Memory) {
+        let kept = self.memories.lock();
+        kept.unwrap_or_else(PoisonError::into_inner).push(memory);
     }
 
     pub fn decode(&self, block: &Block<'_>) -> Result<Decoded, ArrowError> {
@@ -164,11 +179,15 @@ struct Work<'a> {
 impl Work<'_> {
     fn run(&mut self) {
         let leaves = self.decoder.plan.leave_pending && self.block.growing;
-        let mut workspace = self.decoder.routes.as_ref().map(Workspace::new);
+        let mut memory = self.decoder.memory();
         let mut offset = self.block.offset;
         for piece in self.block.pieces {
-            self.piece(piece, offset, leaves, workspace.as_mut());
+            self.piece(piece, offset, leaves, memory.as_mut());
             offset += (piece.end - piece.start) as i64;
+        }
+        if let Some(mut memory) = memory {
+            memory.flush(&mut self.choices);
+            self.decoder.keep(memory);
         }
         match self.block.skipped {
             Some(length) if self.block.tail && leaves => self.pending = length,
@@ -186,7 +205,7 @@ impl Work<'_> {
         piece: &Piece<'_>,
         offset: i64,
         leaves: bool,
-        mut workspace: Option<&mut Workspace>,
+        mut memory: Option<&mut Memory>,
     ) {
         let is_utf8 = simdutf8::basic::from_utf8(piece.lines()).is_ok();
         let lines = piece.lines();
@@ -194,9 +213,13 @@ impl Work<'_> {
         for end in memchr::memchr_iter(b'\n', lines) {
             let line = &lines[start..end];
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let is_taken = workspace.as_mut().is_some_and(|workspace| {
-                (is_utf8 || simdutf8::basic::from_utf8(line).is_ok())
-                    && self.take(&piece.held[piece.start + start..], line.len(), workspace)
+            let is_taken = memory.as_mut().is_some_and(|memory| {
+                let is_taken = (is_utf8 || simdutf8::basic::from_utf8(line).is_ok())
+                    && self.take(&piece.held[piece.start + start..], line.len(), memory);
+                if !is_taken {
+                    memory.flush(&mut self.choices);
+                }
+                is_taken
             });
             if !is_taken {
                 self.line(line, offset + start as i64, false, false);
@@ -204,6 +227,9 @@ impl Work<'_> {
             start = end + 1;
         }
         if start < lines.len() {
+            if let Some(memory) = memory {
+                memory.flush(&mut self.choices);
+            }
             self.line(&lines[start..], offset + start as i64, true, leaves);
         }
     }
@@ -224,7 +250,11 @@ impl Work<'_> {
                     building.set_ints(responses.flat_map(|it| 0..it.rows() as i64));
                 }
                 (kind, _) if !kind.is_given() || column.root == Root::Choice => {}
-                (Kind::Source, _) => building.repeat(self.block.source.as_bytes(), self.rows),
+                (Kind::Source, _) => {
+                    let mut cell = building.empty();
+                    cell.set_bytes(0, self.block.source.as_bytes());
+                    building.set_rows(0, self.rows, &cell);
+                }
                 (_, Grain::Response) => {
                     building.set_ints(
                         responses.flat_map(|it| std::iter::repeat_n(fact(it), it.rows())),
@@ -242,7 +272,7 @@ impl Work<'_> {
     }
 
     /// Takes the line that begins the data by the fast path; says whether it was taken.
-    fn take(&mut self, data: &[u8], end: usize, workspace: &mut Workspace) -> bool {
+    fn take(&mut self, data: &[u8], end: usize, memory: &mut Memory) -> bool {
         let Decoder {
             plan,
             routes: Some(routes),
@@ -256,7 +286,7 @@ impl Work<'_> {
         }
         let line = Line { data, end };
         let row = self.rows;
-        match fast::read_line(plan, routes, workspace, line, &mut self.choices, row) {
+        match memory.read_line(plan, routes, line, &mut self.choices, row) {
             Some(taken) => {
                 self.add(taken.choices, taken.hash);
                 true

@@ -5,8 +5,9 @@
 
 use crate::columns::Building;
 use crate::plan::{Kind, Plan};
-use crate::routes::{CHOICE, OUTER, RESPONSE, Routes, Target};
+use crate::routes::{CHOICE, RESPONSE, Routes, Target};
 use crate::scanner::{JsonType, Value};
+use crate::shapes::{Shapes, Walked};
 use crate::strict::without_text;
 use crate::trie::TOP;
 use crate::values::{Cell, read_value};
@@ -19,45 +20,79 @@ pub struct Taken {
     pub hash: u64,
 }
 
-/// Reads a line, which is UTF-8, into the columns from a row on.
-///
-/// None: it is left to the strict path, and what was set of it must be truncated.
-pub fn read_line(
-    plan: &Plan,
-    routes: &Routes,
-    workspace: &mut Workspace,
-    line: Line<'_>,
-    columns: &mut [Building],
-    row: usize,
-) -> Option<Taken> {
-    let mut walk = Walk::new(plan, routes, workspace, line);
-    walk.find_response()?;
-    let (start, end) = walk.response;
-    let taken = Taken {
-        choices: walk.count,
-        hash: xxhash_rust::xxh3::xxh3_64(&line.data[start..end]),
-    };
-    let found = Found {
-        plan,
-        line: line.data,
-        texts: &walk.workspace.texts.bytes,
-        slots: walk.workspace.slots.each_ref().map(Vec::as_slice),
-        is_bare: walk.target.is_none(),
-        unit: routes.unit,
-    };
-    found.write(routes, columns, row, taken.choices)?;
-    Some(taken)
+/// What is used again from line to line, and from block to block.
+pub struct Memory {
+    workspace: Workspace,
+    shapes: Shapes,
+}
+
+impl Memory {
+    pub fn new(routes: &Routes) -> Self {
+        Memory {
+            workspace: Workspace::new(routes),
+            shapes: Shapes::default(),
+        }
+    }
+
+    /// Writes what is still to be written of the lines that were read.
+    pub fn flush(&mut self, columns: &mut [Building]) {
+        self.shapes.flush(columns);
+    }
+
+    /// Reads a line, which is UTF-8, into the columns from a row on.
+    ///
+    /// None: it is left to the strict path, and what was set of it must be truncated.
+    pub fn read_line(
+        &mut self,
+        plan: &Plan,
+        routes: &Routes,
+        line: Line<'_>,
+        columns: &mut [Building],
+        row: usize,
+    ) -> Option<Taken> {
+        let Memory { workspace, shapes } = self;
+        let taken = shapes.read(plan, routes, &mut workspace.texts, line, columns, row);
+        if taken.is_some() {
+            return taken;
+        }
+        shapes.flush(columns);
+        let mut walk = Walk::new(plan, routes, workspace, line);
+        walk.find_response()?;
+        let (start, end) = walk.response;
+        let taken = Taken {
+            choices: walk.count,
+            hash: xxhash_rust::xxh3::xxh3_64(&line.data[start..end]),
+        };
+        let found = Found {
+            plan,
+            line: line.data,
+            texts: &walk.workspace.texts.bytes,
+            slots: walk.workspace.slots.each_ref().map(Vec::as_slice),
+            is_bare: walk.target.is_none(),
+            unit: routes.unit,
+        };
+        found.write(routes, columns, row, taken.choices)?;
+        if taken.choices == 1 {
+            let walked = Walked {
+                line: &line.data[..line.end],
+                found: &found,
+                response: walk.response,
+            };
+            shapes.learn(routes, &walked, columns);
+        }
+        Some(taken)
+    }
 }
 
 /// What was found in a line.
-struct Found<'w> {
-    plan: &'w Plan,
-    line: &'w [u8],
-    texts: &'w [u8],
-    slots: [&'w [Value]; 3],
-    is_bare: bool,
+pub struct Found<'w> {
+    pub plan: &'w Plan,
+    pub line: &'w [u8],
+    pub texts: &'w [u8],
+    pub slots: [&'w [Value]; 3],
+    pub is_bare: bool,
     /// Microseconds in the unit of `created`, if that is not a smaller one.
-    unit: Option<i64>,
+    pub unit: Option<i64>,
 }
 
 impl Found<'_> {
@@ -78,18 +113,17 @@ impl Found<'_> {
         let mut repeated = 0;
         for target in &routes.cells {
             let building = &mut columns[target.column];
-            match target.tree {
-                CHOICE => {
-                    let choices = self.slots[CHOICE].chunks_exact(width);
-                    for (row, slots) in (row..).zip(choices) {
+            match self.slots_of(target) {
+                None => {}
+                Some(slots) if target.tree == CHOICE => {
+                    for (row, slots) in (row..).zip(slots.chunks_exact(width)) {
                         self.cell(target, slots, building, row)?;
                     }
                 }
-                OUTER if self.is_bare && target.needs_envelope => {}
-                tree => {
+                Some(slots) => {
                     let repeats = if target.repeats { count } else { 1 };
                     for row in row..row + repeats {
-                        repeated += self.cell(target, self.slots[tree], building, row)?;
+                        repeated += self.cell(target, slots, building, row)?;
                     }
                 }
             }
@@ -98,6 +132,13 @@ impl Found<'_> {
             return None;
         }
         Some(())
+    }
+
+    /// What stands at the nodes of the tree of a column, of all choices if it is theirs;
+    /// None: the column is null.
+    pub fn slots_of(&self, target: &Target) -> Option<&[Value]> {
+        let is_null = self.is_bare && target.needs_envelope;
+        (!is_null).then_some(self.slots[target.tree])
     }
 
     /// Says whether `object` names a response that is no chunk.
@@ -136,7 +177,8 @@ impl Found<'_> {
     }
 
     /// Sets a cell by one of its ways; None inside: it tells nothing.
-    fn way(
+    #[inline]
+    pub fn way(
         &self,
         target: &Target,
         way: usize,

@@ -10,6 +10,7 @@ pub mod plan;
 pub mod routes;
 pub mod scanner;
 pub mod seen;
+pub mod shapes;
 pub mod strict;
 pub mod trie;
 pub mod values;

@@ -1,0 +1,413 @@
+//! Lines that are like an earlier one but for some values.
+//!
+//! The lines of a log are written by few programs: most have the keys of the line before,
+//! in its order, and half of its values. A shape is such a line, cut at the values that
+//! were seen to differ. A line that has all that stands between them, and at each cut a
+//! value of the same type, is read by its shape: its other bytes are compared, not parsed,
+//! and the cells that are the same in all its lines are written for many rows at once.
+//!
+//! Shapes change no meaning. They are learned from lines that a walk has taken; what has
+//! the bytes of such a line has its structure; and where a value that differs tells
+//! something else than before (an empty name, a number out of range), a walk decides.
+
+use crate::columns::Building;
+use crate::fast::{Found, Taken};
+use crate::plan::Plan;
+use crate::routes::Routes;
+use crate::scanner::{JsonType, Scanner, Texts, Value};
+use crate::walk::Line;
+
+/// So many shapes are kept.
+const MOST_SHAPES: usize = 8;
+/// A longer line, or one with more values, is not learned by heart.
+const LONGEST: usize = 1 << 20;
+const MOST_TOKENS: usize = 512;
+/// So many lines must have had their shape before learning goes on as if it were new.
+const ENOUGH: usize = 64;
+/// At most so many lines are passed before one is learned again.
+const LONGEST_PAUSE: usize = 4096;
+
+/// The shapes of the last lines.
+#[derive(Default)]
+pub struct Shapes {
+    shapes: Vec<Shape>,
+    /// The number of the shape of the last line, and its rows whose constant cells are not
+    /// written yet: where they begin, and how many they are.
+    latest: usize,
+    begin: usize,
+    waiting: usize,
+    /// What stands at the cuts of a line.
+    values: Vec<Value>,
+    /// By number: when a shape was last used or learned.
+    used: Vec<usize>,
+    clock: usize,
+    /// Lines to pass before one is learned, the next such number, and the lines since the
+    /// last lesson that had a shape.
+    pause: usize,
+    next_pause: usize,
+    hits: usize,
+}
+
+struct Shape {
+    /// The line it was learned from, its values, and which were seen to differ.
+    line: Box<[u8]>,
+    tokens: Vec<Token>,
+    varies: Vec<bool>,
+    steps: Vec<Step>,
+    /// What stands behind the last cut.
+    tail: Box<[u8]>,
+    /// Where the response starts and ends.
+    response: (Place, Place),
+    /// Cells of one row, by column: the same in all lines.
+    constants: Vec<(usize, Building)>,
+}
+
+/// What stands up to a cut and at it.
+struct Step {
+    before: Box<[u8]>,
+    kind: JsonType,
+    /// The targets that read it, and by which way.
+    uses: Vec<(usize, usize)>,
+}
+
+impl Step {
+    fn is_like(&self, other: &Step) -> bool {
+        self.before == other.before
+            && self.kind == other.kind
+            && self.uses.is_empty() == other.uses.is_empty()
+    }
+}
+
+/// A place in all lines of a shape: behind so many cuts, and so many bytes.
+struct Place {
+    cuts: usize,
+    bytes: usize,
+}
+
+/// A value that is neither list nor object.
+struct Token {
+    kind: JsonType,
+    start: usize,
+    end: usize,
+}
+
+impl Shapes {
+    /// Reads a line by one of the shapes; None: by none of them.
+    pub fn read(
+        &mut self,
+        plan: &Plan,
+        routes: &Routes,
+        texts: &mut Texts,
+        line: Line<'_>,
+        columns: &mut [Building],
+        row: usize,
+    ) -> Option<Taken> {
+        texts.end = 0;
+        let number = self.find(plan, texts, line)?;
+        if number != self.latest || self.waiting == 0 {
+            self.flush(columns);
+            self.latest = number;
+            self.begin = row;
+        }
+        let shape = &self.shapes[number];
+        let found = Found {
+            plan,
+            line: line.data,
+            texts: &texts.bytes,
+            slots: [&[]; 3],
+            is_bare: true,
+            unit: routes.unit,
+        };
+        for (step, value) in shape.steps.iter().zip(&self.values) {
+            for &(target, way) in &step.uses {
+                let target = &routes.cells[target];
+                let building = &mut columns[target.column];
+                if !matches!(found.way(target, way, value, building, row), Some(Some(_))) {
+                    columns.iter_mut().for_each(|column| column.truncate(row));
+                    return None;
+                }
+            }
+        }
+        let place = |place: &Place| match place.cuts {
+            0 => place.bytes,
+            cuts => self.values[cuts - 1].end as usize + place.bytes,
+        };
+        let (start, end) = (place(&shape.response.0), place(&shape.response.1));
+        let hash = xxhash_rust::xxh3::xxh3_64(&line.data[start..end]);
+        self.waiting += 1;
+        self.hits += 1;
+        self.clock += 1;
+        self.used[number] = self.clock;
+        Some(Taken { choices: 1, hash })
+    }
+
+    /// Writes the constant cells of the rows that wait for them.
+    pub fn flush(&mut self, columns: &mut [Building]) {
+        if self.waiting > 0 {
+            for (column, cell) in &self.shapes[self.latest].constants {
+                columns[*column].set_rows(self.begin, self.waiting, cell);
+            }
+            self.waiting = 0;
+        }
+    }
+
+    /// Finds the shape of a line, and notes its values.
+    fn find(&mut self, plan: &Plan, texts: &mut Texts, line: Line<'_>) -> Option<usize> {
+        let mut scanner = Scanner {
+            data: line.data,
+            end: line.end,
+            deepest: plan.deepest,
+            whole: 0,
+        };
+        self.values.clear();
+        let mut number = self.latest;
+        let mut tried = 0_u32;
+        let mut at = 0;
+        loop {
+            tried |= 1 << number;
+            let shape = self.shapes.get(number)?;
+            for step in &shape.steps[self.values.len()..] {
+                let Some(value) = step.pass(&mut scanner, at, texts) else {
+                    break;
+                };
+                at = value.end as usize;
+                self.values.push(value);
+            }
+            let passed = self.values.len();
+            if passed == shape.steps.len() && line.data[at..line.end] == *shape.tail {
+                return Some(number);
+            }
+            // Another one may go on from here.
+            let is_next = |&next: &usize| {
+                tried & (1 << next) == 0 && self.shapes[next].begins_like(shape, passed)
+            };
+            number = (0..self.shapes.len()).find(is_next)?;
+        }
+    }
+
+    /// Learns a line that a walk has just taken as one row.
+    pub fn learn(&mut self, routes: &Routes, walked: &Walked<'_>, columns: &[Building]) {
+        if self.pause > 0 {
+            self.pause -= 1;
+            return;
+        }
+        if self.hits >= ENOUGH {
+            self.next_pause = 0;
+        }
+        self.hits = 0;
+        self.pause = self.next_pause;
+        self.next_pause = (2 * self.next_pause + 1).min(LONGEST_PAUSE);
+        let Some(tokens) = tokens(walked.line) else {
+            return;
+        };
+        let alike = |shape: &Shape| shape.is_like(walked.line, &tokens);
+        let known = self.shapes.iter().position(alike);
+        let varies = match known {
+            Some(number) => self.shapes[number].differing(walked.line, &tokens),
+            None => vec![false; tokens.len()],
+        };
+        let Some(shape) = Shape::new(routes, walked, tokens, varies, columns) else {
+            return;
+        };
+        let oldest = || (0..self.shapes.len()).min_by_key(|&number| self.used[number]);
+        let place = known.or_else(|| oldest().filter(|_| self.shapes.len() == MOST_SHAPES));
+        self.latest = place.unwrap_or(self.shapes.len());
+        self.clock += 1;
+        if self.latest == self.shapes.len() {
+            self.shapes.push(shape);
+            self.used.push(self.clock);
+        } else {
+            self.shapes[self.latest] = shape;
+            self.used[self.latest] = self.clock;
+        }
+    }
+}
+
+/// A line that a walk has taken as one row.
+pub struct Walked<'w> {
+    pub line: &'w [u8],
+    pub found: &'w Found<'w>,
+    /// Where the response starts and ends.
+    pub response: (usize, usize),
+}
+
+impl Shape {
+    /// None: a cell is read from more than one value that varies.
+    fn new(
+        routes: &Routes,
+        walked: &Walked<'_>,
+        tokens: Vec<Token>,
+        varies: Vec<bool>,
+        columns: &[Building],
+    ) -> Option<Self> {
+        let mut steps: Vec<Step> = Vec::new();
+        let mut cuts: Vec<&Token> = Vec::new();
+        let mut at = 0;
+        for (token, _) in tokens.iter().zip(&varies).filter(|(_, varies)| **varies) {
+            steps.push(Step {
+                before: walked.line[at..token.start].into(),
+                kind: token.kind,
+                uses: Vec::new(),
+            });
+            cuts.push(token);
+            at = token.end;
+        }
+        let tail = walked.line[at..].into();
+        let mut constants = Vec::new();
+        for (number, target) in routes.cells.iter().enumerate() {
+            let Some(slots) = walked.found.slots_of(target) else {
+                continue;
+            };
+            for (way, end) in target.ends.iter().enumerate() {
+                let value = &slots[end.node];
+                let is_list = value.kind == JsonType::List;
+                if value.is_null() || end.has_part && !is_list {
+                    continue;
+                }
+                let range = value.start as usize..value.end as usize;
+                if let Some(cut) = cuts.iter().position(|cut| range.contains(&cut.start)) {
+                    if matches!(value.kind, JsonType::List | JsonType::Object) {
+                        return None;
+                    }
+                    steps[cut].uses.push((number, way));
+                    break;
+                }
+                let mut cell = columns[target.column].empty();
+                if walked
+                    .found
+                    .way(target, way, value, &mut cell, 0)?
+                    .is_some()
+                {
+                    if matches!(cell, Building::Calls(_)) {
+                        return None;
+                    }
+                    constants.push((target.column, cell));
+                    break;
+                }
+            }
+        }
+        let place = |at: usize| {
+            let before = cuts.iter().take_while(|cut| cut.end <= at);
+            let end = before.clone().last().map_or(0, |cut| cut.end);
+            Place {
+                cuts: before.count(),
+                bytes: at - end,
+            }
+        };
+        let response = (place(walked.response.0), place(walked.response.1));
+        Some(Shape {
+            line: walked.line.into(),
+            tokens,
+            varies,
+            steps,
+            tail,
+            response,
+            constants,
+        })
+    }
+
+    /// Says whether it has the first steps of another one.
+    fn begins_like(&self, other: &Shape, steps: usize) -> bool {
+        let mut pairs = self.steps.iter().zip(&other.steps[..steps]);
+        self.steps.len() >= steps && pairs.all(|(own, other)| own.is_like(other))
+    }
+
+    /// Says whether a line differs from this one in values only, and in no type.
+    fn is_like(&self, line: &[u8], tokens: &[Token]) -> bool {
+        let mut ends = (0, 0);
+        let mut pairs = self.tokens.iter().zip(tokens);
+        self.tokens.len() == tokens.len()
+            && pairs.all(|(own, other)| {
+                let gaps = (&self.line[ends.0..own.start], &line[ends.1..other.start]);
+                ends = (own.end, other.end);
+                own.kind == other.kind && gaps.0 == gaps.1
+            })
+            && self.line[ends.0..] == line[ends.1..]
+    }
+
+    /// Says of each value whether it was seen to differ, or does in a line that is like this.
+    fn differing(&self, line: &[u8], tokens: &[Token]) -> Vec<bool> {
+        let pairs = self.tokens.iter().zip(tokens).zip(&self.varies);
+        pairs
+            .map(|((own, other), varies)| {
+                *varies || self.line[own.start..own.end] != line[other.start..other.end]
+            })
+            .collect()
+    }
+}
+
+impl Step {
+    /// Passes what stands up to the cut and at it.
+    #[inline]
+    fn pass(&self, scanner: &mut Scanner<'_>, at: usize, texts: &mut Texts) -> Option<Value> {
+        if !scanner.data.get(at..)?.starts_with(&self.before) {
+            return None;
+        }
+        let start = at + self.before.len();
+        let mut extra = 0;
+        let (kind, end) = if self.kind != JsonType::String {
+            let (kind, end) = scanner.value(start, 0)?;
+            extra = scanner.whole;
+            (kind, end)
+        } else if scanner.sign(start) != b'"' {
+            return None;
+        } else if self.uses.is_empty() {
+            (JsonType::String, scanner.string(start + 1)?.1)
+        } else {
+            let before = texts.end;
+            let end = scanner.text(start + 1, texts)?;
+            if texts.end > before {
+                extra = (before as u64) << 32 | texts.end as u64;
+            }
+            (JsonType::String, end)
+        };
+        (general(kind) == self.kind).then_some(Value {
+            kind,
+            start: start as u32,
+            end: end as u32,
+            extra,
+        })
+    }
+}
+
+/// The type of a value, all numbers alike.
+fn general(kind: JsonType) -> JsonType {
+    match kind {
+        JsonType::Whole => JsonType::Number,
+        kind => kind,
+    }
+}
+
+/// The values of a line that are neither keys nor lists nor objects; None: too many.
+///
+/// It is JSON: a walk has taken it.
+fn tokens(line: &[u8]) -> Option<Vec<Token>> {
+    let mut scanner = Scanner {
+        data: line,
+        end: line.len(),
+        deepest: 0,
+        whole: 0,
+    };
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while at < line.len() {
+        if matches!(
+            line[at],
+            b'{' | b'}' | b'[' | b']' | b',' | b':' | b' ' | b'\t'
+        ) {
+            at += 1;
+            continue;
+        }
+        let (kind, end) = scanner.value(at, 0)?;
+        let is_key = kind == JsonType::String && scanner.sign(scanner.space(end)) == b':';
+        if !is_key {
+            tokens.push(Token {
+                kind: general(kind),
+                start: at,
+                end,
+            });
+        }
+        at = end;
+    }
+    (tokens.len() <= MOST_TOKENS && line.len() <= LONGEST).then_some(tokens)
+}
