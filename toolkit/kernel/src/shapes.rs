@@ -18,12 +18,18 @@ use crate::scanner::{JsonType, Scanner, Texts, Value};
 use crate::walk::Line;
 
 /// So many shapes are kept.
-const MOST_SHAPES: usize = 8;
+const MOST_SHAPES: usize = 32;
+/// So many are tried on a line.
+const MOST_TRIES: u32 = 6;
 /// A longer line, or one with more values, is not learned by heart.
 const LONGEST: usize = 1 << 20;
 const MOST_TOKENS: usize = 512;
 /// So many lines must have had their shape before learning goes on as if it were new.
 const ENOUGH: usize = 64;
+/// Of so many lines three quarters must have a shape, or else shapes are not tried for
+/// some time: at first as long, at most for so many lines.
+const WINDOW: usize = 512;
+const LONGEST_REST: usize = 1 << 17;
 /// At most so many lines are passed before one is learned again.
 const LONGEST_PAUSE: usize = 4096;
 
@@ -38,14 +44,18 @@ pub struct Shapes {
     waiting: usize,
     /// What stands at the cuts of a line.
     values: Vec<Value>,
-    /// By number: when a shape was last used or learned.
-    used: Vec<usize>,
     clock: usize,
     /// Lines to pass before one is learned, the next such number, and the lines since the
     /// last lesson that had a shape.
     pause: usize,
     next_pause: usize,
+    lines: usize,
+    /// Of the last lines, how many were tried and how many had a shape; lines to pass
+    /// before shapes are tried again, and the last such number.
+    tries: usize,
     hits: usize,
+    rest: usize,
+    next_rest: usize,
 }
 
 struct Shape {
@@ -60,6 +70,10 @@ struct Shape {
     response: (Place, Place),
     /// Cells of one row, by column: the same in all lines.
     constants: Vec<(usize, Building)>,
+    /// By number of another shape: how many of their first steps are alike.
+    shared: Vec<usize>,
+    /// When it was used or learned.
+    used: usize,
 }
 
 /// What stands up to a cut and at it.
@@ -102,6 +116,9 @@ impl Shapes {
         columns: &mut [Building],
         row: usize,
     ) -> Option<Taken> {
+        if self.rests() {
+            return None;
+        }
         texts.end = 0;
         let number = self.find(plan, texts, line)?;
         if number != self.latest || self.waiting == 0 {
@@ -136,9 +153,30 @@ impl Shapes {
         let hash = xxhash_rust::xxh3::xxh3_64(&line.data[start..end]);
         self.waiting += 1;
         self.hits += 1;
+        self.lines += 1;
         self.clock += 1;
-        self.used[number] = self.clock;
+        self.shapes[number].used = self.clock;
         Some(Taken { choices: 1, hash })
+    }
+
+    /// Says whether lines are too unlike each other to try shapes on this one.
+    fn rests(&mut self) -> bool {
+        if self.rest > 0 {
+            self.rest -= 1;
+            return true;
+        }
+        if self.tries == WINDOW {
+            let is_vain = self.hits < WINDOW / 4 * 3;
+            self.next_rest = if is_vain {
+                (4 * self.next_rest).clamp(WINDOW, LONGEST_REST)
+            } else {
+                0
+            };
+            self.rest = self.next_rest;
+            (self.tries, self.hits) = (0, 0);
+        }
+        self.tries += 1;
+        false
     }
 
     /// Writes the constant cells of the rows that wait for them.
@@ -177,24 +215,33 @@ impl Shapes {
             if passed == shape.steps.len() && line.data[at..line.end] == *shape.tail {
                 return Some(number);
             }
-            // Another one may go on from here.
-            let is_next = |&next: &usize| {
-                tried & (1 << next) == 0 && self.shapes[next].begins_like(shape, passed)
-            };
-            number = (0..self.shapes.len()).find(is_next)?;
+            // Another one may go on from here, or from where it parted from this one.
+            let shared = &shape.shared;
+            let may_be = |&next: &usize| tried & (1 << next) == 0 && shared[next] <= passed;
+            let likely = |&next: &usize| (shared[next], self.shapes[next].used);
+            let others = (0..self.shapes.len()).filter(may_be);
+            number = others.max_by_key(likely)?;
+            if tried.count_ones() == MOST_TRIES {
+                return None;
+            }
+            self.values.truncate(shared[number]);
+            at = self.values.last().map_or(0, |value| value.end as usize);
         }
     }
 
     /// Learns a line that a walk has just taken as one row.
     pub fn learn(&mut self, routes: &Routes, walked: &Walked<'_>, columns: &[Building]) {
+        if self.rest > 0 {
+            return;
+        }
         if self.pause > 0 {
             self.pause -= 1;
             return;
         }
-        if self.hits >= ENOUGH {
+        if self.lines >= ENOUGH {
             self.next_pause = 0;
         }
-        self.hits = 0;
+        self.lines = 0;
         self.pause = self.next_pause;
         self.next_pause = (2 * self.next_pause + 1).min(LONGEST_PAUSE);
         let Some(tokens) = tokens(walked.line) else {
@@ -209,17 +256,35 @@ impl Shapes {
         let Some(shape) = Shape::new(routes, walked, tokens, varies, columns) else {
             return;
         };
-        let oldest = || (0..self.shapes.len()).min_by_key(|&number| self.used[number]);
-        let place = known.or_else(|| oldest().filter(|_| self.shapes.len() == MOST_SHAPES));
-        self.latest = place.unwrap_or(self.shapes.len());
-        self.clock += 1;
-        if self.latest == self.shapes.len() {
+        let place = known.or_else(|| self.least_used());
+        let number = place.unwrap_or(self.shapes.len());
+        if number == self.shapes.len() {
             self.shapes.push(shape);
-            self.used.push(self.clock);
         } else {
-            self.shapes[self.latest] = shape;
-            self.used[self.latest] = self.clock;
+            self.shapes[number] = shape;
         }
+        self.latest = number;
+        self.clock += 1;
+        self.shapes[number].used = self.clock;
+        self.compare(number);
+    }
+
+    /// The shape that was not used for longest, once there are enough of them.
+    fn least_used(&self) -> Option<usize> {
+        let numbers = 0..self.shapes.len();
+        let least = numbers.min_by_key(|&number| self.shapes[number].used);
+        least.filter(|_| self.shapes.len() == MOST_SHAPES)
+    }
+
+    /// Notes what a new shape shares with the others.
+    fn compare(&mut self, number: usize) {
+        let shape = &self.shapes[number];
+        let shared: Vec<usize> = self.shapes.iter().map(|other| shape.share(other)).collect();
+        for (other, &shared) in self.shapes.iter_mut().zip(&shared) {
+            other.shared.resize(other.shared.len().max(number + 1), 0);
+            other.shared[number] = shared;
+        }
+        self.shapes[number].shared = shared;
     }
 }
 
@@ -303,13 +368,15 @@ impl Shape {
             tail,
             response,
             constants,
+            shared: Vec::new(),
+            used: 0,
         })
     }
 
-    /// Says whether it has the first steps of another one.
-    fn begins_like(&self, other: &Shape, steps: usize) -> bool {
-        let mut pairs = self.steps.iter().zip(&other.steps[..steps]);
-        self.steps.len() >= steps && pairs.all(|(own, other)| own.is_like(other))
+    /// How many of the first steps are alike.
+    fn share(&self, other: &Shape) -> usize {
+        let pairs = self.steps.iter().zip(&other.steps);
+        pairs.take_while(|(own, other)| own.is_like(other)).count()
     }
 
     /// Says whether a line differs from this one in values only, and in no type.
