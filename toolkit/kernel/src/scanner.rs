@@ -231,30 +231,68 @@ impl Scanner<'_> {
         self.text_from(start, at, texts)
     }
 
-    fn text_from(&self, start: usize, mut at: usize, texts: &mut Texts) -> Option<usize> {
-        // No text is longer than its escapes; the last chunk is copied whole.
+    fn text_from(&self, start: usize, stop: usize, texts: &mut Texts) -> Option<usize> {
+        // No text is longer than its escapes; chunks are copied whole.
         let room = texts.end + (self.end - start) + 2 * CHUNK;
         if texts.bytes.len() < room {
             texts.bytes.resize(room + room / 2, 0);
         }
         let text = &mut texts.bytes[..];
-        let mut end = texts.end + (at - start);
-        text[texts.end..end].copy_from_slice(&self.data[start..at]);
-        loop {
-            let (character, length) = escape(&self.data[at..])?;
-            at += length;
-            if character.is_ascii() {
-                text[end] = character as u8;
-                end += 1;
-            } else {
-                end += character.encode_utf8(&mut text[end..]).len();
+        let mut end = texts.end + (stop - start);
+        text[texts.end..end].copy_from_slice(&self.data[start..stop]);
+        let mut at = stop;
+        // A chunk of what is to come, and from where on it is to be copied.
+        while let Some(chunk) = chunk_at::<CHUNK>(self.data, at) {
+            let base = at;
+            let mut found = wide_stops(chunk);
+            while found != 0 {
+                let stop = base + found.trailing_zeros() as usize;
+                end = copy_chunk(self.data, at, stop, text, end);
+                if self.sign(stop) == b'"' {
+                    texts.end = end;
+                    return Some(stop + 1);
+                }
+                (at, end) = self.write_escape(stop, text, end)?;
+                // What the escape took of the chunk is no stop any more.
+                found &= u64::MAX.checked_shl((at - base) as u32).unwrap_or(0);
             }
-            (at, end) = copy_to_stop(self.data, at, text, end);
-            if self.sign(at) == b'"' {
-                texts.end = end;
-                return Some(at + 1);
+            if at < base + CHUNK {
+                end = copy_chunk(self.data, at, base + CHUNK, text, end);
+                at = base + CHUNK;
             }
         }
+        // The last bytes of the data.
+        loop {
+            match self.sign(at) {
+                b'"' => {
+                    texts.end = end;
+                    return Some(at + 1);
+                }
+                b'\\' => (at, end) = self.write_escape(at, text, end)?,
+                ..=0x1F => return None,
+                sign => {
+                    text[end] = sign;
+                    (at, end) = (at + 1, end + 1);
+                }
+            }
+        }
+    }
+
+    /// Writes the character of an escape; returns the places behind both.
+    #[inline(always)] // it is most of the work on a text
+    fn write_escape(&self, at: usize, text: &mut [u8], end: usize) -> Option<(usize, usize)> {
+        let simple = SIMPLE[usize::from(self.sign(at + 1))];
+        if simple == 0 || self.sign(at) != b'\\' {
+            return self.write_unit(at, text, end);
+        }
+        text[end] = simple;
+        Some((at + 2, end + 1))
+    }
+
+    fn write_unit(&self, at: usize, text: &mut [u8], end: usize) -> Option<(usize, usize)> {
+        let (character, length) = escape(&self.data[at..])?;
+        let size = character.encode_utf8(&mut text[end..]).len();
+        Some((at + length, end + size))
     }
 }
 
@@ -388,27 +426,15 @@ fn next_stop(data: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Writes the bytes before the next stop behind some text; returns the place of the stop,
-/// and where the text ends.
+/// Writes a part of a chunk behind some text; returns where the text ends.
 #[inline]
-fn copy_to_stop(data: &[u8], mut at: usize, text: &mut [u8], mut end: usize) -> (usize, usize) {
-    while let Some(chunk) = chunk_at::<CHUNK>(data, at) {
-        let found = wide_stops(chunk);
+fn copy_chunk(data: &[u8], from: usize, to: usize, text: &mut [u8], end: usize) -> usize {
+    match chunk_at::<CHUNK>(data, from) {
         // All of it: a copy of fixed size needs no loop.
-        text[end..end + CHUNK].copy_from_slice(chunk);
-        if found != 0 {
-            let before = found.trailing_zeros() as usize;
-            return (at + before, end + before);
-        }
-        at += CHUNK;
-        end += CHUNK;
+        Some(chunk) => text[end..end + CHUNK].copy_from_slice(chunk),
+        None => text[end..end + (to - from)].copy_from_slice(&data[from..to]),
     }
-    while at < data.len() && !is_stop(data[at]) {
-        text[end] = data[at];
-        at += 1;
-        end += 1;
-    }
-    (at, end)
+    end + (to - from)
 }
 
 /// Bytes of a long string that are looked at together.
