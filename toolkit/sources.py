@@ -119,6 +119,7 @@ class Framer:
         self.block_bytes = block_bytes
         self.pieces: list[Piece] = []  # whole lines
         self.held = 0  # bytes in them
+        self.ended = 0  # lines in them
         self.rest: list[bytes] = []  # the unfinished line behind them
         self.unfinished = 0  # bytes in it
         self.line = 1
@@ -182,14 +183,16 @@ class Framer:
             if piece.end > piece.start:
                 self.pieces.append(piece)
                 self.held += piece.end - piece.start
+                # Counted now: what was just read is still near the processor.
+                self.ended += count_lines(*piece)
 
     def cut(self, *, tail: bool = False) -> Block:
         """Return the whole lines held, at the tail of a log the unfinished one too."""
         if tail:
             self.finish_line(b"")
         block = self.block(tuple(self.pieces), self.held, tail=tail)
-        self.line += sum(count_lines(*piece) for piece in self.pieces)
-        self.pieces, self.held = [], 0
+        self.line += self.ended
+        self.pieces, self.held, self.ended = [], 0, 0
         return block
 
     def block(
