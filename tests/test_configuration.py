@@ -12,7 +12,7 @@ import pytest
 
 from tests.test_cli import run
 from toolkit.configuration import NAMES, SECTIONS, json_schema, read_configuration
-from toolkit.errors import ConfigurationError
+from toolkit.errors import ConfigurationError, UnreadableSourceError
 from toolkit.testing import make_response
 
 FULL = """
@@ -172,6 +172,19 @@ def test_a_file_that_is_named_must_be_there(
 
     with pytest.raises(ConfigurationError, match="No such file"):
         read_configuration()
+
+
+def test_a_file_that_the_system_refuses_to_read_is_a_failure_and_no_wrong_usage(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "toolkit.toml"
+    path.symlink_to(path)
+
+    with pytest.raises(UnreadableSourceError, match="Too many levels"):
+        read_configuration(path)
+    assert run("config", "--config", str(path)).returncode == 1
+    assert run("config", "--config", str(path / "none.toml")).returncode == 1
+    assert run("config", "--config", str(tmp_path / "none.toml")).returncode == 2
 
 
 def test_nothing_configured_means_the_defaults(

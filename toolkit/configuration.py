@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
 from toolkit.blocks import CreatedUnit, OnDamage
-from toolkit.errors import ConfigurationError, OptionError, near_miss
+from toolkit.errors import (
+    ConfigurationError,
+    OptionError,
+    UnreadableSourceError,
+    near_miss,
+)
 from toolkit.expressions import check_period
 from toolkit.gates import parse_amount, parse_limit
 from toolkit.ranges import check_zone
@@ -188,6 +193,8 @@ def read_configuration(file: str | os.PathLike[str] | None = None) -> Configurat
     ------
     ConfigurationError
         If the file is missing, is no TOML, or holds anything that is no setting.
+    UnreadableSourceError
+        If the system refuses to read it.
 
     Examples
     --------
@@ -219,9 +226,10 @@ def table_of(path: Path) -> dict[str, Any] | None:
     """Read a file of TOML; None if it is a pyproject.toml that says nothing to us."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise ConfigurationError(str(path), [str(error.strerror)]) from error
     except OSError as error:
-        fault = error.strerror or "cannot be read"
-        raise ConfigurationError(str(path), [fault]) from error
+        raise UnreadableSourceError(str(path), cause=error) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(str(path), [f"it is no TOML: {error}"]) from error
     if path.name != PYPROJECT:

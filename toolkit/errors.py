@@ -174,7 +174,7 @@ class UnsupportedSourceError(SourceError, ValueError):
 
 
 class UnreadableSourceError(SourceError, OSError):
-    """A log that the system refuses to open or to read."""
+    """A log, or a file of settings, that the system refuses to open or to read."""
 
     def __init__(self, source: str, *, cause: OSError) -> None:
         super().__init__(f"{source}: {cause.strerror or cause}")
