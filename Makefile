@@ -86,6 +86,7 @@ bench: .venv/ready-dev
 	$(BIN)/python tests/benchmarks/engines.py
 	$(BIN)/python tests/benchmarks/pricing.py
 	$(BIN)/python tests/benchmarks/metrics.py
+	$(BIN)/python tests/benchmarks/workers.py
 
 gallery: .venv/ready-dev
 	$(BIN)/python -m tests.gallery

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import toolkit
 from toolkit.schema import CHOICES
 
 PACKAGE = Path(__file__).parents[1] / "toolkit"
@@ -158,6 +159,13 @@ def test_the_start_is_cold(heavy: str) -> None:
     code = f"import sys, toolkit; sys.exit({heavy!r} in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_public_function_has_the_name_of_a_module() -> None:
+    # Who imports the module, as a worker of Dask does, would get it for the function.
+    modules = {path.stem for path in PACKAGE.iterdir()}
+
+    assert not modules & toolkit._HOMES.keys()
 
 
 def test_every_public_name_is_there() -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from toolkit.checking import check
     from toolkit.compacting import compact
     from toolkit.explaining import explain, spending
-    from toolkit.export import export
+    from toolkit.exporting import export
     from toolkit.expressions import responses
     from toolkit.loaded import Loaded
     from toolkit.loading import batches, load
@@ -72,7 +72,7 @@ _HOMES = {
     "check": "checking",
     "compact": "compacting",
     "explain": "explaining",
-    "export": "export",
+    "export": "exporting",
     "ledger": "scanning",
     "load": "loading",
     "overview": "report",

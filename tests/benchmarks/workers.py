@@ -1,0 +1,81 @@
+"""How much faster two workers of a Dask cluster export a log than one does.
+
+    python tests/benchmarks/workers.py                    # some minutes
+    python tests/benchmarks/workers.py --lines 1000000    # a larger log
+
+Each worker is a process with one thread. One and two take turns, in clusters that are
+up and warm; medians and their ratio are of one run. A figure counts only if the rows
+and the sum of the tokens are right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+# Before polars is imported, here and in the workers: one thread each.
+os.environ["POLARS_MAX_THREADS"] = "1"
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from distributed import Client, LocalCluster
+
+import toolkit
+from tests.benchmarks.engines import make_log
+
+
+def warm_up() -> None:
+    """Import in a worker what an export needs."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log.jsonl"
+        log.write_text('{"id": "a", "choices": [{"message": {}}]}\n')
+        toolkit.export(log, to=Path(folder) / "out")
+
+
+def export(log: Path, client: Client) -> tuple[float, int, int]:
+    """Export a log by the workers of a cluster: seconds, rows, and tokens."""
+    with tempfile.TemporaryDirectory(dir=log.parent) as folder:
+        start = time.perf_counter()
+        done = toolkit.export(log, to=folder, executor=client.get_executor())
+        seconds = time.perf_counter() - start
+    sums = (done.ledger[name].sum() for name in ("choices", "total_tokens"))
+    return (seconds, *sums)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lines", type=int, default=400_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    took: dict[int, list[float]] = {1: [], 2: []}
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log.jsonl"
+        tokens = make_log(log, given.lines, words=180)
+        for _ in range(given.rounds):
+            for workers, seconds in took.items():
+                with (
+                    LocalCluster(
+                        n_workers=workers, threads_per_worker=1, dashboard_address=None
+                    ) as cluster,
+                    Client(cluster) as client,
+                ):
+                    client.run(warm_up)
+                    second, *sums = export(log, client)
+                if sums != [given.lines, tokens]:
+                    raise SystemExit("WRONG RESULT")
+                seconds.append(second)
+        size = log.stat().st_size / 1e6
+    for workers, seconds in took.items():
+        took_one = median(took[1]) / median(seconds)
+        print(
+            f"{workers} worker{'s' * (workers > 1)}: {median(seconds):.1f} s, "
+            f"{size / median(seconds):.0f} MB/s, {took_one:.2f} times one"
+        )
+
+
+if __name__ == "__main__":
+    main()
