@@ -6,6 +6,7 @@ pub mod columns;
 pub mod decoder;
 pub mod fast;
 pub mod json;
+pub mod pace;
 pub mod plan;
 pub mod routes;
 pub mod scanner;

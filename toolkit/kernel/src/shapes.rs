@@ -12,6 +12,7 @@
 
 use crate::columns::Building;
 use crate::fast::{Found, Taken};
+use crate::pace::Pace;
 use crate::plan::Plan;
 use crate::routes::Routes;
 use crate::scanner::{JsonType, Scanner, Texts, Value};
@@ -22,16 +23,8 @@ const MOST_SHAPES: usize = 32;
 /// So many are tried on a line.
 const MOST_TRIES: u32 = 6;
 /// A longer line, or one with more values, is not learned by heart.
-const LONGEST: usize = 1 << 20;
+const LONGEST: usize = 1 << 18;
 const MOST_TOKENS: usize = 512;
-/// So many lines must have had their shape before learning goes on as if it were new.
-const ENOUGH: usize = 64;
-/// Of so many lines three quarters must have a shape, or else shapes are not tried for
-/// some time: at first as long, at most for so many lines.
-const WINDOW: usize = 512;
-const LONGEST_REST: usize = 1 << 17;
-/// At most so many lines are passed before one is learned again.
-const LONGEST_PAUSE: usize = 4096;
 
 /// The shapes of the last lines.
 #[derive(Default)]
@@ -45,17 +38,7 @@ pub struct Shapes {
     /// What stands at the cuts of a line.
     values: Vec<Value>,
     clock: usize,
-    /// Lines to pass before one is learned, the next such number, and the lines since the
-    /// last lesson that had a shape.
-    pause: usize,
-    next_pause: usize,
-    lines: usize,
-    /// Of the last lines, how many were tried and how many had a shape; lines to pass
-    /// before shapes are tried again, and the last such number.
-    tries: usize,
-    hits: usize,
-    rest: usize,
-    next_rest: usize,
+    pace: Pace,
 }
 
 struct Shape {
@@ -116,7 +99,7 @@ impl Shapes {
         columns: &mut [Building],
         row: usize,
     ) -> Option<Taken> {
-        if self.rests() {
+        if !self.pace.may_try() {
             return None;
         }
         texts.end = 0;
@@ -152,31 +135,10 @@ impl Shapes {
         let (start, end) = (place(&shape.response.0), place(&shape.response.1));
         let hash = xxhash_rust::xxh3::xxh3_64(&line.data[start..end]);
         self.waiting += 1;
-        self.hits += 1;
-        self.lines += 1;
+        self.pace.hit();
         self.clock += 1;
         self.shapes[number].used = self.clock;
         Some(Taken { choices: 1, hash })
-    }
-
-    /// Says whether lines are too unlike each other to try shapes on this one.
-    fn rests(&mut self) -> bool {
-        if self.rest > 0 {
-            self.rest -= 1;
-            return true;
-        }
-        if self.tries == WINDOW {
-            let is_vain = self.hits < WINDOW / 4 * 3;
-            self.next_rest = if is_vain {
-                (4 * self.next_rest).clamp(WINDOW, LONGEST_REST)
-            } else {
-                0
-            };
-            self.rest = self.next_rest;
-            (self.tries, self.hits) = (0, 0);
-        }
-        self.tries += 1;
-        false
     }
 
     /// Writes the constant cells of the rows that wait for them.
@@ -231,19 +193,9 @@ impl Shapes {
 
     /// Learns a line that a walk has just taken as one row.
     pub fn learn(&mut self, routes: &Routes, walked: &Walked<'_>, columns: &[Building]) {
-        if self.rest > 0 {
+        if !self.pace.may_learn() {
             return;
         }
-        if self.pause > 0 {
-            self.pause -= 1;
-            return;
-        }
-        if self.lines >= ENOUGH {
-            self.next_pause = 0;
-        }
-        self.lines = 0;
-        self.pause = self.next_pause;
-        self.next_pause = (2 * self.next_pause + 1).min(LONGEST_PAUSE);
         let Some(tokens) = tokens(walked.line) else {
             return;
         };
