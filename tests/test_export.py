@@ -27,6 +27,7 @@ from toolkit.errors import (
     NoLogsError,
     NotAnExportError,
     NotEmptyError,
+    ValidationError,
     WriteError,
 )
 from toolkit.schema import CHOICES, REJECTS
@@ -365,6 +366,58 @@ def test_the_row_groups_of_a_date_go_into_two_parts_by_turns(
     assert sum(groups) > 4
     rows = toolkit.scan(tmp_path / "out").collect()
     assert sorted(rows["line"]) == list(range(1, 5001))
+
+
+def test_what_is_left_at_the_end_is_cut_into_equal_row_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, out = tmp_path / "log.jsonl", tmp_path / "out"
+    newest = 1_767_225_600  # the last line is the oldest
+    responses = [make_response(id=f"r{n}", created=newest - n) for n in range(1, 3001)]
+    log.write_text("".join(f"{json.dumps(one)}\n" for one in responses))
+    size = toolkit.load(log).choices.nbytes
+    # 3.2 of that size: three row groups, and less than a quarter more.
+    monkeypatch.setattr(parts, "LAST_BYTES", size / 3.2)
+
+    toolkit.export(log, to=out)
+
+    (day,) = (out / "choices").iterdir()
+    files = [pq.ParquetFile(path) for path in sorted(day.iterdir())]
+    groups = [
+        file.read_row_group(number)
+        for file in files
+        for number in range(file.num_row_groups)
+    ]
+    assert len(files) == 2
+    assert [len(group) for group in groups] == [1000, 1000, 1000]
+    for group in groups:
+        created = group.column("created").to_pylist()
+        assert created == sorted(created)
+    assert sorted(toolkit.scan(out).collect()["line"]) == list(range(1, 3001))
+
+
+def test_rows_that_do_not_pass_the_gate_end_the_run_and_leave_nothing(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def refuse_the_second(frame: pl.DataFrame, **_options: object) -> None:
+        calls.append(len(frame))
+        if len(calls) == 2:
+            raise ValidationError(["column 'line': refused"])
+
+    monkeypatch.setattr(compression, "READ_BYTES", 16 * 1024)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 16 * 1024)
+    monkeypatch.setattr(gathering, "GATE_BYTES", 1)
+    monkeypatch.setattr(parts, "validate", refuse_the_second)
+    out = tmp_path / "out"
+
+    with pytest.raises(ValidationError, match="refused"):
+        toolkit.export(log, to=out)
+
+    assert not (out / "state.json").exists()
+    assert not (out / ".staging").exists()
+    assert not list(out.rglob("*.parquet"))
 
 
 def test_only_values_that_come_again_have_a_dictionary(tmp_path: Path) -> None:

@@ -59,6 +59,27 @@ def test_a_cell_that_breaks_a_rule_is_named_by_rule_and_row(
     assert "row 1" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((c.name, c.minimum - 1) for c in CHOICES.columns if c.minimum is not None),
+        *(
+            (c.name, c.maximum + 1)
+            for c in CHOICES.columns
+            # An int32 cannot pass its own largest value.
+            if c.maximum is not None and c.maximum != 2**31 - 1
+        ),
+    ],
+)
+def test_each_limit_of_a_column_is_held(name: str, value: float) -> None:
+    frame = make_choices({}).with_columns(
+        pl.lit(value, CHOICES[name].dtype).alias(name)
+    )
+
+    with pytest.raises(ValidationError, match=f"column '{name}': .*fails in 1 rows"):
+        toolkit.validate(frame)
+
+
 def test_a_key_that_stands_twice_is_named() -> None:
     frame = pl.concat([make_choices({}), make_choices({})])
 

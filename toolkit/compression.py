@@ -16,6 +16,7 @@ from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
 from toolkit.errors import DamagedLogError, SourceError, UnreadableSourceError
+from toolkit.native import count_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -198,7 +199,7 @@ def inflate(feed: Feed, codec: Codec) -> Iterator[bytes]:
             try:
                 for data in codec.member(feed):
                     size += len(data)
-                    lines += data.count(b"\n")
+                    lines += count_lines(data, 0, len(data))
                     yield data
             except EndOfFile:
                 fault = "is cut off by the end of the file"

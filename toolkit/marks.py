@@ -90,8 +90,8 @@ class Witness:
         end = data.rfind(b"\n") + 1
         if end:
             self.line_end = self.size + end
-            self.last_of_line = tail(self.last, data[:end])
-        self.last = tail(self.last, data)
+            self.last_of_line = tail(self.last, data, end)
+        self.last = tail(self.last, data, len(data))
         self.size += len(data)
 
     def recall(self, head: bytes, last: bytes, size: int) -> None:
@@ -111,8 +111,8 @@ class Witness:
         )
 
 
-def tail(before: bytes, data: bytes) -> bytes:
-    """Return the last bytes of two pieces."""
-    if len(data) >= TAIL_BYTES:
-        return data[-TAIL_BYTES:]
-    return (before + data)[-TAIL_BYTES:]
+def tail(before: bytes, data: bytes, end: int) -> bytes:
+    """Return the last bytes of two pieces, the second one up to a place."""
+    if end >= TAIL_BYTES:
+        return data[end - TAIL_BYTES : end]
+    return (before + data[:end])[-TAIL_BYTES:]

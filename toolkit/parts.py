@@ -7,6 +7,7 @@ from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, timedelta
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -22,7 +23,7 @@ from toolkit.state import CHOICES_DIR, REJECTS_DIR, part_name
 from toolkit.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
     from toolkit.blocks import Decoded
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 ROW_GROUP_BYTES = 32 * 1024 * 1024
 # or those of all dates so many.
 HELD_BYTES = 128 * 1024 * 1024
+# What is left at the end is cut finer: no thread is to write long after the others.
+LAST_BYTES = 16 * 1024 * 1024
 # Files that are open at once; a log may reach over more days than that.
 OPEN_PARTS = 128
 ZSTD_LEVEL = 1
@@ -72,11 +75,13 @@ class Parts:
         self.lanes = 1 if threads == 1 else LANES
         self.rejects_writer: PartWriter | None = None
         self.made: list[Path] = []
-        # Row groups are written side by side, and while the next ones are decoded; not
-        # so where one thread is all there is.
-        self.writing = None
+        # Rows pass the gate and row groups are written side by side, while the next
+        # ones are decoded; not so where one thread is all there is.
+        self.passing = self.writing = None
         if threads != 1:
+            self.passing = ThreadPoolExecutor(1, thread_name_prefix="toolkit-gate")
             self.writing = ThreadPoolExecutor(thread_name_prefix="toolkit-write")
+        self.passed: Future[None] | None = None
         self.written: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
@@ -85,8 +90,9 @@ class Parts:
 
     def __exit__(self, *_error: object) -> None:
         """Let go of the files that a fault has left open."""
-        if self.writing is not None:
-            self.writing.shutdown(cancel_futures=True)
+        for pool in (self.passing, self.writing):
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
         for writer in (*self.writers.values(), self.rejects_writer):
             if writer is not None:
                 writer.abandon()
@@ -94,15 +100,26 @@ class Parts:
     def add(self, choices: pa.RecordBatch, rejects: pa.RecordBatch) -> None:
         """Take the rows of a block."""
         if (rows := self.choices.add(choices)) is not None:
-            self.pass_gate(rows)
+            self.submit(self.pass_gate, rows)
         if (rows := self.rejects.add(rejects)) is not None:
-            self.write_rejects(rows)
+            self.submit(self.write_rejects, rows)
+
+    def submit(self, work: Callable[[pa.Table], None], rows: pa.Table) -> None:
+        """Have rows pass the gate once those before them have, in a thread."""
+        if self.passing is None:
+            work(rows)
+            return
+        self.wait_for_gate()
+        self.passed = self.passing.submit(work, rows)
+
+    def wait_for_gate(self) -> None:
+        """Wait until no rows are at the gate, and raise what stopped them."""
+        if self.passed is not None:
+            self.passed.result()
 
     def pass_gate(self, rows: pa.Table) -> None:
-        """Validate rows, and sort them by time and so by date."""
-        validate(pl.DataFrame(rows), table=self.table)
-        for day, part in split_by_date(in_order(rows)):
-            self.by_date.setdefault(day, []).append(part)
+        """Validate rows, and write what is enough of a date by now."""
+        self.hold(rows)
         sizes = {
             day: sum(table.nbytes for table in tables)
             for day, tables in self.by_date.items()
@@ -111,18 +128,28 @@ class Parts:
         if days := [day for day, size in sorted(sizes.items()) if size >= least]:
             self.write_dates(days)
 
-    def write_dates(self, days: Iterable[str]) -> None:
+    def hold(self, rows: pa.Table) -> None:
+        """Validate rows, sort them by time and so by date, and keep them."""
+        validate(pl.DataFrame(rows), table=self.table)
+        for day, part in split_by_date(in_order(rows)):
+            self.by_date.setdefault(day, []).append(part)
+
+    def write_dates(self, days: Iterable[str], size: int = ROW_GROUP_BYTES) -> None:
         """Write what is held of some dates as row groups, once the last ones are."""
         self.wait(until=self.lanes - 1)
         for day in days:
-            tables, writer = self.by_date.pop(day), self.writer(day)
-            if self.writing is None:
-                write_in_order(writer, tables)
-                continue
-            if writer.busy is not None:
-                writer.busy.result()
-            writer.busy = self.writing.submit(write_in_order, writer, tables)
-            self.written.append(writer.busy)
+            for rows in cut_evenly(pa.concat_tables(self.by_date.pop(day)), size):
+                self.write_rows(self.writer(day), rows)
+
+    def write_rows(self, writer: PartWriter, rows: pa.Table) -> None:
+        """Write a row group, in a thread once the part has written its last one."""
+        if self.writing is None:
+            write_in_order(writer, rows)
+            return
+        if writer.busy is not None:
+            writer.busy.result()
+        writer.busy = self.writing.submit(write_in_order, writer, rows)
+        self.written.append(writer.busy)
 
     def wait(self, until: int = 0) -> None:
         """Wait until few row groups are at work, and raise what came of the rest."""
@@ -168,16 +195,20 @@ class Parts:
     def finish(self) -> None:
         """Write all that waits and finish every part."""
         if len(rows := self.choices.take()):
-            self.pass_gate(rows)
-        self.write_dates(sorted(self.by_date))
+            self.submit(self.hold, rows)
+        self.wait_for_gate()
+        size = ROW_GROUP_BYTES if self.writing is None else LAST_BYTES
+        self.write_dates(sorted(self.by_date), size)
         if len(rows := self.rejects.take()):
             self.write_rejects(rows)
-        self.wait()
-        for lane in list(self.writers):
-            self.close_part(lane)
+        for writer in self.writers.values():
+            if self.writing is None:
+                writer.close()
+            else:
+                self.written.append(self.writing.submit(writer.close))
         if self.rejects_writer is not None:
             self.rejects_writer.close()
-            self.rejects_writer = None
+        self.wait()
 
 
 class PartWriter:
@@ -200,8 +231,10 @@ class PartWriter:
         self.parquet.write_table(rows)
 
     def close(self) -> None:
-        """Finish the file and sync it."""
+        """Finish the file, behind its last row group, and sync it."""
         try:
+            if self.busy is not None:
+                self.busy.result()
             self.parquet.close()
             self.file.flush()
             os.fsync(self.file.fileno())
@@ -247,9 +280,17 @@ def leaves(schema: pa.Schema) -> Iterator[str]:
             yield field.name
 
 
-def write_in_order(writer: PartWriter, tables: Sequence[pa.Table]) -> None:
-    """Write the rows of a date as a row group."""
-    writer.write_table(in_order(pa.concat_tables(tables)))
+def cut_evenly(rows: pa.Table, size: int) -> Iterator[pa.Table]:
+    """Cut rows into parts of about equal size; a quarter more than it is one still."""
+    number = max(1, ceil(rows.nbytes / size - 0.25))
+    step = ceil(len(rows) / number)
+    for start in range(0, len(rows), step):
+        yield rows.slice(start, step)
+
+
+def write_in_order(writer: PartWriter, rows: pa.Table) -> None:
+    """Write rows of a date as a row group."""
+    writer.write_table(in_order(rows))
 
 
 def in_order(rows: pa.Table) -> pa.Table:
