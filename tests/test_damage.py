@@ -397,6 +397,7 @@ def test_a_log_is_told_alike_whatever_is_read_at_once(
 ) -> None:
     packed = pack(kind, THREE)
     monkeypatch.setattr("toolkit.compression.READ_BYTES", step)
+    monkeypatch.setattr("toolkit.compression.GZIP_READ_BYTES", step)
     monkeypatch.setattr("toolkit.compression.ZSTD_READ_BYTES", step)
 
     path.write_bytes(packed.data + bytes(9))

@@ -221,6 +221,7 @@ def steps_of(block_bytes: int, read_bytes: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toolkit.sources.BLOCK_BYTES", block_bytes)
         patch.setattr("toolkit.compression.READ_BYTES", read_bytes)
+        patch.setattr("toolkit.compression.GZIP_READ_BYTES", read_bytes)
         patch.setattr("toolkit.compression.ZSTD_READ_BYTES", read_bytes)
         yield
 

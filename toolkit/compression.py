@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 READ_BYTES = 1024 * 1024
+# Each step copies what it leaves of its input.
+GZIP_READ_BYTES = 128 * 1024
 # zstd stores a run of 128 KiB in 4 bytes: fed 4 KiB at a time, no step of a bomb
 # gives more than 128 MiB.
 ZSTD_READ_BYTES = 4 * 1024
@@ -94,7 +96,7 @@ def gzip_member(feed: Feed) -> Iterator[bytes]:
     """Inflate one gzip member; its CRC and length are checked at its end."""
     inflater = isal_zlib.decompressobj(wbits=31)
     while not inflater.eof:
-        data = inflater.unconsumed_tail or feed.read(READ_BYTES)
+        data = inflater.unconsumed_tail or feed.read(GZIP_READ_BYTES)
         inflated = inflater.decompress(data, READ_BYTES)
         if inflated:
             yield inflated
