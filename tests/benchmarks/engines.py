@@ -1,7 +1,7 @@
 """How fast a log becomes an Arrow table: this package beside other engines.
 
     make bench                                            # all of it, some minutes
-    python tests/benchmarks/engines.py --lines 250000     # a larger log
+    python tests/benchmarks/engines.py --lines 1000000    # a larger log
 
 Every engine reads the same generated log, each in a process of its own, in turn, for
 several rounds; medians and ratios are of one run. A figure counts only if the rows and
@@ -271,7 +271,7 @@ def run_engine(engine: str, path: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lines", type=int, default=100_000)
+    parser.add_argument("--lines", type=int, default=250_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--engine", choices=(*ENGINES, *EXPORTS))
     parser.add_argument("path", nargs="?")
