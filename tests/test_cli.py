@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import io
 import json
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 import toolkit
+from toolkit import cli
 from toolkit.testing import make_response, write_sample
 
 ROOT = Path(__file__).parents[1]
@@ -497,3 +499,34 @@ def test_last_and_days_back_count_from_now_in_the_zone(tmp_path: Path) -> None:
     drawn = run("plot", "token_usage", path, "--to", picture, "--last", "month")
     assert drawn.returncode == 0
     assert picture.stat().st_size > 1000
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full of Linux")
+@pytest.mark.parametrize("command", ["tokens", "check", "metric token_usage", "cost"])
+def test_what_cannot_be_written_is_a_failure_in_words_and_no_traceback(
+    log: Path, command: str
+) -> None:
+    words = [sys.executable, "-m", "toolkit", *command.split(), str(log)]
+
+    with Path("/dev/full").open("wb") as full:
+        told = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False)
+        mute = subprocess.run(words, stdout=full, stderr=full, check=False)
+
+    assert (told.returncode, mute.returncode) == (1, 1)
+    assert told.stderr.endswith(b"toolkit: output: No space left on device\n")
+    assert b"Traceback" not in told.stderr
+
+
+def test_a_fault_that_cannot_be_said_is_a_failure_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(_text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cli, "words", full)
+    monkeypatch.setattr(sys, "argv", ["toolkit", "tokens", "none.jsonl"])
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert ended.value.code == 1

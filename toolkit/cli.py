@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import Annotated, Any, BinaryIO, cast
 
@@ -420,11 +421,17 @@ def main() -> None:
     except SystemExit as done:
         sys.exit(flush(FAILURE if damaged and not done.code else done.code))
     except ToolkitError as error:
-        words(f"toolkit: {error}")
+        complain(str(error))
         sys.exit(exit_code(error))
     except OSError as error:
-        words(f"toolkit: {error.filename or 'output'}: {error.strerror or error}")
+        complain(f"{error.filename or 'output'}: {error.strerror or error}")
         sys.exit(FAILURE)
+
+
+def complain(fault: str) -> None:
+    """Say what went wrong, if it can be written: the disk may be full for it too."""
+    with suppress(OSError):
+        words(f"toolkit: {fault}")
 
 
 def exit_code(error: ToolkitError) -> int:
@@ -446,8 +453,10 @@ def flush(code: str | int | None) -> str | int | None:
     """Write out what is left; a reader that has gone makes no noise."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # What is still buffered must not be tried again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            complain(f"output: {error.strerror or error}")
         return FAILURE
     return code
