@@ -249,7 +249,8 @@ pub struct Walked<'w> {
 }
 
 impl Shape {
-    /// None: a cell is read from more than one value that varies.
+    /// None: a cell is read from more than one value that varies, or whether it is a
+    /// chunk is.
     fn new(
         routes: &Routes,
         walked: &Walked<'_>,
@@ -270,6 +271,11 @@ impl Shape {
             at = token.end;
         }
         let tail = walked.line[at..].into();
+        let object = walked.found.object(routes);
+        let is_varied = cuts.iter().any(|cut| cut.start == object.start as usize);
+        if is_varied && !walked.found.has_message(routes) {
+            return None; // its name alone says that this is no chunk
+        }
         let mut constants = Vec::new();
         for (number, target) in routes.cells.iter().enumerate() {
             let Some(slots) = walked.found.slots_of(target) else {

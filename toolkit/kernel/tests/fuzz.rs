@@ -245,10 +245,11 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Lines with holes, and what may stand in them.
-const ALIKE: [&str; 3] = [
+const ALIKE: [&str; 4] = [
     r#"{"id":@,"object":"chat.completion","created":@,"choices":[{"index":0,"message":{"role":"assistant","content":@},"logprobs":@}],"usage":{"total_tokens":@,"cost":@}}"#,
     r#"{"custom_id":@,"response":{"body":{"id":@,"choices":[{"message":{"content":@}}],"extra":@} , "status":200},"error":null}"#,
     r#"{"choices":[{"message":{"content":[{"type":"text","text":@}],"tool_calls":@}}],"created":@,"extra":[@,@]} "#,
+    r#"{"id":@,"object":@,"choices":[{"delta":{}}]}"#,
 ];
 const USUAL: [&str; 6] = [
     r#""x""#,
@@ -258,8 +259,9 @@ const USUAL: [&str; 6] = [
     "15",
     r#""a long text, longer than a vector is, and \"escaped\" behind its first bytes""#,
 ];
-const ODD: [&str; 18] = [
+const ODD: [&str; 19] = [
     r#""""#,
+    r#""chat.completion.chunk""#,
     "null",
     "true",
     "false",
