@@ -253,8 +253,8 @@ pub struct Walked<'w> {
 }
 
 impl Shape {
-    /// None: a cell is read from more than one value that varies, or whether it is a
-    /// chunk is.
+    /// None: a cell is read from more than one value that varies, or one of these tells
+    /// whether it is a chunk.
     fn new(
         routes: &Routes,
         walked: &Walked<'_>,

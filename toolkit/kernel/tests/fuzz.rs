@@ -251,17 +251,17 @@ const ALIKE: [&str; 4] = [
     r#"{"choices":[{"message":{"content":[{"type":"text","text":@}],"tool_calls":@}}],"created":@,"extra":[@,@]} "#,
     r#"{"id":@,"object":@,"choices":[{"delta":{}}]}"#,
 ];
-const USUAL: [&str; 6] = [
+const USUAL: [&str; 7] = [
     r#""x""#,
+    r#""chat.completion.chunk""#,
     r#""caf\u00e9 \ud83c\udf3b\n""#,
     "7",
     "1767225600",
     "15",
     r#""a long text, longer than a vector is, and \"escaped\" behind its first bytes""#,
 ];
-const ODD: [&str; 19] = [
+const ODD: [&str; 18] = [
     r#""""#,
-    r#""chat.completion.chunk""#,
     "null",
     "true",
     "false",
