@@ -172,7 +172,7 @@ def culprit(block: Block, plan: Plan) -> str:
 def alone(line: bytes, block: Block, plan: Plan) -> str | None:
     """Say how the decoders differ over one line."""
     reference, kernel = decoders(plan)
-    single = block._replace(data=line, bytes=len(line), position=len(line))
+    single = block_of(line, tail=not line.endswith(b"\n"), growing=block.growing)
     return difference(reference.decode(single), kernel.decode(single))
 
 

@@ -105,9 +105,7 @@ impl Found<'_> {
         count: usize,
     ) -> Option<()> {
         let width = routes.tries[CHOICE].nodes.len();
-        let mut choices = self.slots[CHOICE].chunks_exact(width);
-        let has_message = choices.any(|slots| !slots[routes.message].is_null());
-        if !has_message && !self.is_whole(&self.slots[RESPONSE][routes.object]) {
+        if !self.has_message(routes) && !self.is_whole(self.object(routes)) {
             return None; // perhaps a chunk
         }
         let mut repeated = 0;
@@ -139,6 +137,18 @@ impl Found<'_> {
     pub fn slots_of(&self, target: &Target) -> Option<&[Value]> {
         let is_null = self.is_bare && target.needs_envelope;
         (!is_null).then_some(self.slots[target.tree])
+    }
+
+    /// Says whether a choice has a message: no chunk has.
+    pub fn has_message(&self, routes: &Routes) -> bool {
+        let width = routes.tries[CHOICE].nodes.len();
+        let mut choices = self.slots[CHOICE].chunks_exact(width);
+        choices.any(|slots| !slots[routes.message].is_null())
+    }
+
+    /// What names the kind of the response.
+    pub fn object(&self, routes: &Routes) -> &Value {
+        &self.slots[RESPONSE][routes.object]
     }
 
     /// Says whether `object` names a response that is no chunk.

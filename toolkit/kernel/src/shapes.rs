@@ -103,7 +103,7 @@ impl Shapes {
             return None;
         }
         texts.end = 0;
-        let number = self.find(plan, texts, line)?;
+        let number = self.find(texts, line)?;
         if number != self.latest || self.waiting == 0 {
             self.flush(columns);
             self.latest = number;
@@ -152,17 +152,19 @@ impl Shapes {
     }
 
     /// Finds the shape of a line, and notes its values.
-    fn find(&mut self, plan: &Plan, texts: &mut Texts, line: Line<'_>) -> Option<usize> {
+    fn find(&mut self, texts: &mut Texts, line: Line<'_>) -> Option<usize> {
         let mut scanner = Scanner {
             data: line.data,
             end: line.end,
-            deepest: plan.deepest,
+            deepest: 0, // no list nor object stands at a cut
             whole: 0,
         };
         self.values.clear();
         let mut number = self.latest;
         let mut tried = 0_u32;
         let mut at = 0;
+        // So many bytes may be passed in vain: a long line is not read six times.
+        let mut spare = line.end;
         loop {
             tried |= 1 << number;
             let shape = self.shapes.get(number)?;
@@ -187,7 +189,9 @@ impl Shapes {
                 return None;
             }
             self.values.truncate(shared[number]);
-            at = self.values.last().map_or(0, |value| value.end as usize);
+            let back = self.values.last().map_or(0, |value| value.end as usize);
+            spare = spare.checked_sub(at - back)?;
+            at = back;
         }
     }
 
@@ -249,7 +253,8 @@ pub struct Walked<'w> {
 }
 
 impl Shape {
-    /// None: a cell is read from more than one value that varies.
+    /// None: a cell is read from more than one value that varies, or one of these tells
+    /// whether it is a chunk.
     fn new(
         routes: &Routes,
         walked: &Walked<'_>,
@@ -270,6 +275,11 @@ impl Shape {
             at = token.end;
         }
         let tail = walked.line[at..].into();
+        let object = walked.found.object(routes);
+        let is_varied = cuts.iter().any(|cut| cut.start == object.start as usize);
+        if is_varied && !walked.found.has_message(routes) {
+            return None; // its name alone says that this is no chunk
+        }
         let mut constants = Vec::new();
         for (number, target) in routes.cells.iter().enumerate() {
             let Some(slots) = walked.found.slots_of(target) else {
@@ -397,10 +407,14 @@ fn general(kind: JsonType) -> JsonType {
     }
 }
 
-/// The values of a line that are neither keys nor lists nor objects; None: too many.
+/// The values of a line that are neither keys nor lists nor objects; None: too many, or
+/// too long a line.
 ///
 /// It is JSON: a walk has taken it.
 fn tokens(line: &[u8]) -> Option<Vec<Token>> {
+    if line.len() > LONGEST {
+        return None;
+    }
     let mut scanner = Scanner {
         data: line,
         end: line.len(),
@@ -420,6 +434,9 @@ fn tokens(line: &[u8]) -> Option<Vec<Token>> {
         let (kind, end) = scanner.value(at, 0)?;
         let is_key = kind == JsonType::String && scanner.sign(scanner.space(end)) == b':';
         if !is_key {
+            if tokens.len() == MOST_TOKENS {
+                return None;
+            }
             tokens.push(Token {
                 kind: general(kind),
                 start: at,
@@ -428,5 +445,5 @@ fn tokens(line: &[u8]) -> Option<Vec<Token>> {
         }
         at = end;
     }
-    (tokens.len() <= MOST_TOKENS && line.len() <= LONGEST).then_some(tokens)
+    Some(tokens)
 }

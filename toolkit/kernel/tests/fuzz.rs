@@ -245,13 +245,15 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Lines with holes, and what may stand in them.
-const ALIKE: [&str; 3] = [
+const ALIKE: [&str; 4] = [
     r#"{"id":@,"object":"chat.completion","created":@,"choices":[{"index":0,"message":{"role":"assistant","content":@},"logprobs":@}],"usage":{"total_tokens":@,"cost":@}}"#,
     r#"{"custom_id":@,"response":{"body":{"id":@,"choices":[{"message":{"content":@}}],"extra":@} , "status":200},"error":null}"#,
     r#"{"choices":[{"message":{"content":[{"type":"text","text":@}],"tool_calls":@}}],"created":@,"extra":[@,@]} "#,
+    r#"{"id":@,"object":@,"choices":[{"delta":{}}]}"#,
 ];
-const USUAL: [&str; 6] = [
+const USUAL: [&str; 7] = [
     r#""x""#,
+    r#""chat.completion.chunk""#,
     r#""caf\u00e9 \ud83c\udf3b\n""#,
     "7",
     "1767225600",
