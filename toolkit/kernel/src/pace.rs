@@ -7,7 +7,7 @@ const LONGEST_PAUSE: usize = 4096;
 /// Of so many lines three quarters must have a shape, or else none is tried for some time:
 /// at first for as many lines, at most for so many.
 const WINDOW: usize = 512;
-const LONGEST_REST: usize = 1 << 17;
+const LONGEST_REST: usize = 1 << 15;
 
 #[derive(Default)]
 pub struct Pace {
@@ -15,10 +15,10 @@ pub struct Pace {
     pause: usize,
     next_pause: usize,
     /// Lines with a shape since the last lesson.
-    since: usize,
+    hits_since_lesson: usize,
     /// Of the lines of this window, how many were tried and how many had a shape.
     tries: usize,
-    hits: usize,
+    hits_in_window: usize,
     /// Lines to pass before shapes are tried again, and the last such number.
     rest: usize,
     last_rest: usize,
@@ -32,11 +32,11 @@ impl Pace {
             return false;
         }
         if self.tries == WINDOW {
-            let pays = 4 * self.hits >= 3 * WINDOW;
+            let pays = 4 * self.hits_in_window >= 3 * WINDOW;
             let longer = (4 * self.last_rest).clamp(WINDOW, LONGEST_REST);
             self.rest = if pays { 0 } else { longer };
             self.last_rest = self.rest;
-            (self.tries, self.hits) = (0, 0);
+            (self.tries, self.hits_in_window) = (0, 0);
         }
         self.tries += 1;
         true
@@ -44,8 +44,8 @@ impl Pace {
 
     /// Notes that the line had a shape.
     pub fn hit(&mut self) {
-        self.hits += 1;
-        self.since += 1;
+        self.hits_in_window += 1;
+        self.hits_since_lesson += 1;
     }
 
     /// Says whether a line that had none is to be learned.
@@ -57,10 +57,10 @@ impl Pace {
             self.pause -= 1;
             return false;
         }
-        if self.since >= ENOUGH {
+        if self.hits_since_lesson >= ENOUGH {
             self.next_pause = 0;
         }
-        self.since = 0;
+        self.hits_since_lesson = 0;
         self.pause = self.next_pause;
         self.next_pause = (2 * self.next_pause + 1).min(LONGEST_PAUSE);
         true

@@ -23,17 +23,18 @@ const MOST_SHAPES: usize = 32;
 /// So many are tried on a line.
 const MOST_TRIES: u32 = 6;
 /// A longer line, or one with more values, is not learned by heart.
-const LONGEST: usize = 1 << 18;
+const LONGEST: usize = 1 << 16;
 const MOST_TOKENS: usize = 512;
 
 /// The shapes of the last lines.
 #[derive(Default)]
 pub struct Shapes {
     shapes: Vec<Shape>,
-    /// The number of the shape of the last line, and its rows whose constant cells are not
-    /// written yet: where they begin, and how many they are.
+    /// The number of the shape of the last line.
     latest: usize,
-    begin: usize,
+    /// Its last rows, whose constant cells are not written yet: the first one, and how many
+    /// they are. They follow each other: whoever sets a row by other means flushes before.
+    first_waiting: usize,
     waiting: usize,
     /// What stands at the cuts of a line.
     values: Vec<Value>,
@@ -68,7 +69,7 @@ struct Step {
 }
 
 impl Step {
-    fn is_like(&self, other: &Step) -> bool {
+    fn is_same(&self, other: &Step) -> bool {
         self.before == other.before
             && self.kind == other.kind
             && self.uses.is_empty() == other.uses.is_empty()
@@ -107,7 +108,7 @@ impl Shapes {
         if number != self.latest || self.waiting == 0 {
             self.flush(columns);
             self.latest = number;
-            self.begin = row;
+            self.first_waiting = row;
         }
         let shape = &self.shapes[number];
         let found = Found {
@@ -145,7 +146,7 @@ impl Shapes {
     pub fn flush(&mut self, columns: &mut [Building]) {
         if self.waiting > 0 {
             for (column, cell) in &self.shapes[self.latest].constants {
-                columns[*column].set_rows(self.begin, self.waiting, cell);
+                columns[*column].set_rows(self.first_waiting, self.waiting, cell);
             }
             self.waiting = 0;
         }
@@ -200,11 +201,11 @@ impl Shapes {
         if !self.pace.may_learn() {
             return;
         }
-        let Some(tokens) = tokens(walked.line) else {
+        let Some(tokens) = scalars(walked.line) else {
             return;
         };
-        let alike = |shape: &Shape| shape.is_like(walked.line, &tokens);
-        let known = self.shapes.iter().position(alike);
+        let is_known = |shape: &Shape| shape.has_form_of(walked.line, &tokens);
+        let known = self.shapes.iter().position(is_known);
         let varies = match known {
             Some(number) => self.shapes[number].differing(walked.line, &tokens),
             None => vec![false; tokens.len()],
@@ -338,11 +339,11 @@ impl Shape {
     /// How many of the first steps are alike.
     fn share(&self, other: &Shape) -> usize {
         let pairs = self.steps.iter().zip(&other.steps);
-        pairs.take_while(|(own, other)| own.is_like(other)).count()
+        pairs.take_while(|(own, other)| own.is_same(other)).count()
     }
 
     /// Says whether a line differs from this one in values only, and in no type.
-    fn is_like(&self, line: &[u8], tokens: &[Token]) -> bool {
+    fn has_form_of(&self, line: &[u8], tokens: &[Token]) -> bool {
         let mut ends = (0, 0);
         let mut pairs = self.tokens.iter().zip(tokens);
         self.tokens.len() == tokens.len()
@@ -411,7 +412,7 @@ fn general(kind: JsonType) -> JsonType {
 /// too long a line.
 ///
 /// It is JSON: a walk has taken it.
-fn tokens(line: &[u8]) -> Option<Vec<Token>> {
+fn scalars(line: &[u8]) -> Option<Vec<Token>> {
     if line.len() > LONGEST {
         return None;
     }
