@@ -46,8 +46,9 @@ CALLS = (
     "close", "ftruncate", "mkdir", "mkdirat", "unlink", "unlinkat", "rmdir",
 )  # fmt: skip
 ERRORS = {"ENOSPC": "No space left on device", "EIO": "Input/output error"}
-# A call by which threads wake each other: no disk lets it fail.
-NO_FILE = re.compile(r"<(anon_inode|pipe|socket):")
+# A call by which threads wake each other, or Python reads a module: neither is of the
+# export.
+NO_FILE = re.compile(r"<(anon_inode|pipe|socket):|\.pyc?>")
 DAY = 86_400
 MOST_SECONDS = 60
 FIRST_DAY = 1_760_000_000
