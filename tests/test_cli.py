@@ -15,6 +15,7 @@ import time
 import tomllib
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -508,9 +509,15 @@ def test_what_cannot_be_written_is_a_failure_in_words_and_no_traceback(
 ) -> None:
     words = [sys.executable, "-m", "toolkit", *command.split(), str(log)]
 
+    # Buffered, as it is for users.
+    env = {key: os.environ[key] for key in os.environ if key != "PYTHONUNBUFFERED"}
+
+    def ended(**streams: Any) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(words, check=False, env=env, **streams)
+
     with Path("/dev/full").open("wb") as full:
-        told = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False)
-        mute = subprocess.run(words, stdout=full, stderr=full, check=False)
+        told = ended(stdout=full, stderr=subprocess.PIPE)
+        mute = ended(stdout=full, stderr=full)
 
     assert (told.returncode, mute.returncode) == (1, 1)
     assert told.stderr.endswith(b"toolkit: output: No space left on device\n")
@@ -524,6 +531,7 @@ def test_a_fault_that_cannot_be_said_is_a_failure_still(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(cli, "words", full)
+    monkeypatch.setattr(cli, "let_go", lambda _stream: None)
     monkeypatch.setattr(sys, "argv", ["toolkit", "tokens", "none.jsonl"])
 
     with pytest.raises(SystemExit) as ended:

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import stat
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -480,8 +481,17 @@ def test_only_the_owner_may_read_rejects_at_any_time(
     out = tmp_path / "out"
     seen: list[int] = []
 
-    def look(_read: int) -> None:
+    left = sum(path.stat().st_size for path in log.parent.iterdir())
+
+    def look(read: int) -> None:
+        nonlocal left
+        left -= read
         seen.extend(map(mode, out.glob(".staging/rejects/*")))
+        # The rejects of the second log are written by another thread.
+        end = time.monotonic() + 20
+        while not (left or seen) and time.monotonic() < end:
+            time.sleep(0.01)
+            seen.extend(map(mode, out.glob(".staging/rejects/*")))
 
     with heard():
         toolkit.export(log.parent, to=out, content=content, progress=look)

@@ -11,9 +11,8 @@ import os
 import sys
 import time
 import warnings
-from contextlib import suppress
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
-from typing import Annotated, Any, BinaryIO, cast
+from typing import Annotated, Any, BinaryIO, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -422,16 +421,23 @@ def main() -> None:
         sys.exit(flush(FAILURE if damaged and not done.code else done.code))
     except ToolkitError as error:
         complain(str(error))
-        sys.exit(exit_code(error))
+        sys.exit(flush(exit_code(error)))
     except OSError as error:
         complain(f"{error.filename or 'output'}: {error.strerror or error}")
-        sys.exit(FAILURE)
+        sys.exit(flush(FAILURE))
 
 
 def complain(fault: str) -> None:
     """Say what went wrong, if it can be written: the disk may be full for it too."""
-    with suppress(OSError):
+    try:
         words(f"toolkit: {fault}")
+    except OSError:
+        let_go(sys.stderr)
+
+
+def let_go(stream: TextIO) -> None:
+    """Drop what is buffered still: tried again at exit, it would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def exit_code(error: ToolkitError) -> int:
@@ -454,9 +460,8 @@ def flush(code: str | int | None) -> str | int | None:
     try:
         sys.stdout.flush()
     except OSError as error:
-        # What is still buffered must not be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
+        let_go(sys.stdout)
+        if not code and not isinstance(error, BrokenPipeError):
             complain(f"output: {error.strerror or error}")
-        return FAILURE
+        return code or FAILURE
     return code

@@ -8,6 +8,7 @@ question first, and one by one only if the answer is no.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -15,7 +16,7 @@ import polars as pl
 
 from toolkit.blocks import check_word
 from toolkit.errors import ValidationError, near_miss
-from toolkit.schema import CHOICES, Rule, Table
+from toolkit.schema import CHOICES, Table
 
 if TYPE_CHECKING:
     from pandera.polars import Check, Column, DataFrameSchema
@@ -74,19 +75,20 @@ def validate(
     if failures:
         raise ValidationError(failures)
     # Imported here: pandera is slow to import.
-    from pandera.errors import SchemaErrors
+    from pandera.errors import SchemaError, SchemaErrors
 
     own = frame.select(table.names)
-    cases = None
-    for schema in (pandera_schema(table, at_once=True), pandera_schema(table)):
-        try:
-            schema.validate(own, lazy=True)
-        except SchemaErrors as error:
-            cases = error.failure_cases
-        else:
-            break
-    if cases is None:
+    with suppress(SchemaError):
+        pandera_schema(table, at_once=True).validate(own)
         return frame
+    cases = None
+    try:
+        pandera_schema(table).validate(own, lazy=True)
+    except SchemaErrors as error:
+        cases = error.failure_cases
+    # Raised here, so that no error of pandera, which tells cells, stands behind it.
+    if cases is None:
+        raise ValidationError(["its limits and rules do not hold together"])
     raise ValidationError(sentences(cases), failure_cases=cases)
 
 
@@ -122,7 +124,8 @@ def named(dtype: pl.DataType) -> str:
 def pandera_schema(table: Table, *, at_once: bool = False) -> DataFrameSchema:
     """Build the pandera schema of a table from its declaration.
 
-    `at_once` makes one check of all limits and rules: it does not say which one fails.
+    `at_once` makes one check of all limits and rules: it does not say which one fails,
+    nor where.
     """
     # Imported here: pandera is slow to import.
     from pandera.polars import Check, DataFrameSchema
@@ -137,8 +140,11 @@ def pandera_schema(table: Table, *, at_once: bool = False) -> DataFrameSchema:
             name=rule.name,
             error=rule.description,
         )
-        for rule in ([together(table)] if at_once else table.rules)
+        for rule in table.rules
     ]
+    if at_once:
+        holds = together(table)
+        rules = [Check(lambda data: data.lazyframe.select(holds).collect().item())]
     if table.key:
         # pandera's own check of uniqueness sorts whole rows; this hashes the key.
         rules.append(
@@ -151,16 +157,15 @@ def pandera_schema(table: Table, *, at_once: bool = False) -> DataFrameSchema:
     return DataFrameSchema(columns, checks=rules, strict=True, ordered=True)
 
 
-def together(table: Table) -> Rule:
-    """Make one rule of all that must hold in a row; null holds, as pandera has it."""
+def together(table: Table) -> pl.Expr:
+    """Say whether all holds that must hold in a row; null holds, as pandera has it."""
     holds = [rule.holds for rule in table.rules]
     for column in table.columns:
         if column.minimum is not None:
             holds.append(pl.col(column.name) >= column.minimum)
         if column.maximum is not None:
             holds.append(pl.col(column.name) <= column.maximum)
-    each = pl.all_horizontal(one.fill_null(value=True) for one in holds)
-    return Rule("limits_and_rules", "a limit of a column or a rule of a row", each)
+    return pl.all_horizontal(pl.lit(value=True), *holds).fill_null(value=True).all()
 
 
 def pandera_column(column: Declared, *, with_limits: bool) -> Column:
