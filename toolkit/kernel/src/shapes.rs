@@ -137,8 +137,7 @@ impl Shapes {
         let hash = xxhash_rust::xxh3::xxh3_64(&line.data[start..end]);
         self.waiting += 1;
         self.pace.hit();
-        self.clock += 1;
-        self.shapes[number].used = self.clock;
+        self.note_use(number);
         Some(Taken { choices: 1, hash })
     }
 
@@ -221,9 +220,13 @@ impl Shapes {
             self.shapes[number] = shape;
         }
         self.latest = number;
+        self.note_use(number);
+        self.note_shared(number);
+    }
+
+    fn note_use(&mut self, number: usize) {
         self.clock += 1;
         self.shapes[number].used = self.clock;
-        self.compare(number);
     }
 
     /// The shape that was not used for longest, once there are enough of them.
@@ -234,7 +237,7 @@ impl Shapes {
     }
 
     /// Notes what a new shape shares with the others.
-    fn compare(&mut self, number: usize) {
+    fn note_shared(&mut self, number: usize) {
         let shape = &self.shapes[number];
         let shared: Vec<usize> = self.shapes.iter().map(|other| shape.share(other)).collect();
         for (other, &shared) in self.shapes.iter_mut().zip(&shared) {
