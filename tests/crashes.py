@@ -108,7 +108,7 @@ def command(folder: Path, *words: object) -> Callable[[], None]:
 
     def run() -> None:
         # Imported here: it starts threads.
-        from toolkit.cli import main
+        from toolkit.cli.app import main
 
         os.chdir(folder)
         sys.argv = ["toolkit", *map(str, words)]
@@ -220,7 +220,7 @@ def traced(
 
     def import_first() -> None:
         # Imported here: it starts threads. What is done once in a process is done.
-        import toolkit.cli
+        import toolkit.cli.app
 
         with tempfile.TemporaryDirectory() as warm:
             log = Path(warm) / "app.jsonl"

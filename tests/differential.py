@@ -21,9 +21,9 @@ import pyarrow as pa
 
 from tests.oracle import CANDIDATES
 from tests.test_fuzz import LIMIT, MUTATIONS, mutated_lines
-from toolkit.blocks import Block, Decoded, Plan, make_plan, whole
-from toolkit.decoding import Kernel
-from toolkit.reference import Reference
+from toolkit.reading.blocks import Block, Decoded, Plan, make_plan, whole
+from toolkit.reading.decoder import Kernel
+from toolkit.reading.reference import Reference
 from toolkit.testing import make_response
 
 LINES = 10_000  # of a round, half of them from `tests.test_fuzz`

@@ -13,7 +13,7 @@ import pytest
 import toolkit
 from tests.test_reporting import SCHEMA, at, calls
 from toolkit.errors import OptionError
-from toolkit.reporting import write_report
+from toolkit.report import write_report
 from toolkit.testing import make_choices, make_response
 
 WEEK: dict[str, Any] = {"last": "week", "now": "2026-11-23", "sections": ["cost"]}

@@ -1,150 +1,159 @@
-"""The house: floors, doors, the cold start, and no second definition of a column."""
+"""Levels, imports, names, the start, and no second definition of a column."""
 
 from __future__ import annotations
 
 import ast
 import graphlib
+import importlib
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
-import toolkit
+from tests.conftest import ROOT
 from toolkit.schema import CHOICES
 
-PACKAGE = Path(__file__).parents[1] / "toolkit"
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-DESIGN = (PACKAGE.parent / "docs" / "design.md").read_text(encoding="utf-8")
-# From the ground up: the page shows the roof first.
-FLOORS = [
-    set(names.split())
-    for names in reversed(re.findall(r"^ {1,2}\d+  (.*)$", DESIGN, re.MULTILINE))
-]
-# A library, and the only modules that may import it.
-DOORS = {
-    "pandera": {"validation"},
-    "matplotlib": {"charts", "report", "reporting"},
-    "jinja2": {"reporting"},
-    "markupsafe": {"reporting"},
-    "msgspec": {"values"},
-    "genai_prices": {"pricing"},
-    "isal": {"compression"},
-    "zstandard": {"compression", "sampling"},
-    "boto3": {"stores"},
-    "botocore": {"stores"},
-    "typer": {"cli", "arguments", "scheduled", "measuring", "costing"},
-    "rich": {"screens"},
+PACKAGE = ROOT / "toolkit"
+PAGE = ROOT / "docs" / "development" / "design.md"
+LEVELS = {
+    name: int(level)
+    for level, names in re.findall(
+        r"^ (\d)  (.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    for name in names.split()
+}
+# A library, and the only modules or packages that may import it.
+ENTRANCES = {
+    "pandera": {"schema"},
+    "matplotlib": {"charts", "report"},
+    "jinja2": {"report"},
+    "markupsafe": {"report"},
+    "msgspec": {"reading.json_values"},
+    "genai_prices": {"pricing.catalogue"},
+    "isal": {"reading.compression"},
+    "zstandard": {"reading.compression", "testing.sample_logs"},
+    "boto3": {"reading.object_store"},
+    "botocore": {"reading.object_store"},
+    "typer": {"cli"},
+    "rich": {"cli.output"},
     "pandas": set(),
     "orjson": set(),
     "pickle": set(),
 }
-# A package of the house is one module that outgrew its file; the crate is none.
-MODULES = sorted(
-    path for path in PACKAGE.rglob("*.py") if "kernel" not in path.parts[-2:]
-)
-
-
-def module_of(path: Path) -> str:
-    """Return the module or the package of the house that a file belongs to."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+PATHS = sorted(PACKAGE.rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
-    """Return the dotted name of a file below toolkit."""
+    """Return the dotted name of a module below toolkit."""
     dotted = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-    return dotted.removesuffix(".__init__") if "." in dotted else dotted
+    return dotted.removesuffix(".__init__")
 
 
-def imports(path: Path) -> list[str]:
-    """Return what a module imports, types apart."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for_types = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    names = []
-    for node in ast.walk(tree):
-        if id(node) in for_types:
-            continue
+MODULES = {name_of(path): path for path in PATHS}
+INNER = [name for name in MODULES if name != "__init__"]
+TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.items()}
+
+
+def package_of(name: str) -> str:
+    """Return the package, or the module at the top, that a module belongs to."""
+    return name.split(".")[0]
+
+
+def imports(name: str) -> Iterator[tuple[str, str]]:
+    """Yield what a module imports: each module, and the name taken from it."""
+    for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+            yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            # Of `from toolkit.metrics import shares` the second may be a module too.
-            inner = module.split(".")[0] == "toolkit"
-            names += [
-                f"{module}.{alias.name}" if inner else module for alias in node.names
-            ]
-    return names
+            yield from ((node.module or "", alias.name) for alias in node.names)
 
 
-def floor_of(module: str) -> int:
-    """Return the floor on which a module stands."""
-    return next(number for number, names in enumerate(FLOORS) if module in names)
+def inner_imports(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the modules of this package that a module imports, and the names."""
+    for module, imported in imports(name):
+        if package_of(module) != "toolkit":
+            continue
+        inner = module.removeprefix("toolkit").removeprefix(".")
+        submodule = f"{inner}.{imported}".removeprefix(".")
+        if submodule in MODULES or submodule == "_kernel":
+            yield submodule, ""
+        else:
+            yield inner or "__init__", imported
 
 
-def test_every_module_has_a_floor() -> None:
-    placed = set().union(*FLOORS)
-
-    assert {module_of(path) for path in MODULES} == placed - {"_kernel"}
-    assert sum(map(len, FLOORS)) == len(placed)
+def test_every_package_has_a_level() -> None:
+    assert {package_of(name) for name in MODULES} == LEVELS.keys() - {"_kernel"}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_imports_only_from_floors_below_its_own(path: Path) -> None:
-    here = module_of(path)
-    inner = {name.split(".")[1] for name in imports(path) if name.count("toolkit.")}
+def test_there_are_few_entries_at_the_top() -> None:
+    entries = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
 
-    too_high = {name for name in inner - {here} if floor_of(name) >= floor_of(here)}
-
-    assert too_high == set()
+    files = {path.stem for path in PACKAGE.glob("*.py")}
+    assert files == {"__init__", "__main__", "errors"}
+    assert len(entries - {"__pycache__"}) <= 13
 
 
-def test_the_files_of_a_package_import_each_other_in_no_circle() -> None:
-    names = {name_of(path) for path in MODULES}
-    inner = {
-        name_of(path): {
-            known
-            for found in imports(path)
-            for known in (found[8:], found[8:].rpartition(".")[0])
-            if found.startswith("toolkit.") and known in names - {name_of(path)}
-        }
-        for path in MODULES
+@pytest.mark.parametrize("name", INNER)
+def test_a_module_imports_only_from_lower_levels(name: str) -> None:
+    here = package_of(name)
+
+    imported = {package_of(module) for module, _ in inner_imports(name)} - {here}
+
+    assert {other for other in imported if LEVELS[other] >= LEVELS[here]} == set()
+
+
+def test_modules_import_each_other_in_no_cycle() -> None:
+    graph = {
+        name: {module for module, _ in inner_imports(name)} - {name} for name in INNER
     }
 
-    graphlib.TopologicalSorter(inner).prepare()  # raises CycleError
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_library_comes_in_by_its_door_only(path: Path) -> None:
-    used = {name.split(".")[0] for name in imports(path)}
+@pytest.mark.parametrize("name", MODULES)
+def test_across_packages_only_public_names_are_imported(name: str) -> None:
+    crossing = [
+        (module, imported)
+        for module, imported in inner_imports(name)
+        if package_of(module) != package_of(name)
+    ]
 
-    passed = {door for door in used & set(DOORS) if module_of(path) not in DOORS[door]}
+    private = [one for one in crossing if re.search(r"(^|\.)_[a-z]", ".".join(one))]
+    assert [one for one in private if one[0] != "_kernel"] == []
 
-    assert passed == set()
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_library_is_imported_in_its_place_only(name: str) -> None:
+    used = {package_of(module) for module, _ in imports(name)}
+
+    for library in used & ENTRANCES.keys():
+        assert {name, package_of(name)} & ENTRANCES[library], library
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_the_command_prints(path: Path) -> None:
+@pytest.mark.parametrize("name", MODULES)
+def test_only_the_output_of_the_command_prints(name: str) -> None:
     calls = [
         node.func.id
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(TREES[name])
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     ]
 
-    assert module_of(path) == "screens" or "print" not in calls
+    assert name == "cli.output" or "print" not in calls
     assert not {"eval", "exec"} & set(calls)
 
 
 def test_the_decoder_names_no_column_that_it_reads() -> None:
     texts = {
         node.value
-        for name in ("reference", "values")
-        for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text("utf-8")))
+        for name in ("reading.reference", "reading.json_values")
+        for node in ast.walk(TREES[name])
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     read = {column.name for column in CHOICES.columns if column.kind != "given"}
@@ -161,11 +170,22 @@ def test_the_start_is_cold(heavy: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_no_public_function_has_the_name_of_a_module() -> None:
-    # Who imports the module, as a worker of Dask does, would get it for the function.
-    modules = {path.stem for path in PACKAGE.iterdir()}
+PACKAGES = sorted({package_of(name) for name in MODULES if "." in name})
 
-    assert not modules & toolkit._HOMES.keys()
+
+@pytest.mark.parametrize("package", ["", *PACKAGES])
+def test_no_module_has_the_name_of_what_its_package_exports(
+    package: str,
+) -> None:
+    # Importing the module, as a worker of Dask does, would replace the export.
+    imported = importlib.import_module(f"toolkit.{package}".removesuffix("."))
+    exported = {
+        name
+        for name in getattr(imported, "__all__", ())
+        if not isinstance(getattr(imported, name), ModuleType)
+    }
+
+    assert not exported & {path.stem for path in (PACKAGE / package).iterdir()}
 
 
 def test_every_public_name_is_there() -> None:

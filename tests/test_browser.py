@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from toolkit.reporting import write_report
+from toolkit.report import write_report
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [

@@ -12,8 +12,8 @@ from genai_prices.data import providers
 from genai_prices.types import ModelInfo, StartDateConstraint
 
 from toolkit.pricing import PriceFile
-from toolkit.pricing.amounts import NEEDED, Pricer
 from toolkit.pricing.catalogue import TIERS, find_offer
+from toolkit.pricing.pricer import NEEDED, Pricer
 from toolkit.pricing.rates import Rates, Reason
 from toolkit.testing import make_choices
 

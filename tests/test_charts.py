@@ -28,9 +28,9 @@ from tests.charting import (
 from tests.charting import said as names
 from toolkit.charts import plot_token_usage
 from toolkit.charts.layout import spread
-from toolkit.charts.periods import Length, tick_label, tick_step
 from toolkit.charts.style import FULL, PALETTE, REST, contrast, readable
-from toolkit.charts.words import fit, percent, short_number, text_width
+from toolkit.charts.text import fit, percent, short_number, text_width
+from toolkit.charts.time_axis import Length, tick_label, tick_step
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from tests.charting import (
 )
 from toolkit import charts
 from toolkit.charts.bars import STUB
-from toolkit.charts.heat import DAYS
+from toolkit.charts.heatmap import DAYS
 from toolkit.charts.page import usage_sentence
 from toolkit.charts.style import LIGHT, contrast
 from toolkit.errors import UnsuitableColumnError

@@ -16,9 +16,9 @@ from matplotlib.text import Text
 from tests import frames
 from tests.charting import bars, labels, lines, said
 from toolkit import charts
-from toolkit.charts.coloring import colors_of, slots_of
+from toolkit.charts.series_colors import colors_of, slots_of
 from toolkit.charts.style import DARK, FALLBACKS, LIGHT, contrast, families, readable
-from toolkit.charts.words import dollars, fit, money, percent_tick, printable
+from toolkit.charts.text import dollars, fit, money, percent_tick, printable
 from toolkit.errors import OptionError
 
 if TYPE_CHECKING:

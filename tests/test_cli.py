@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import toolkit
-from toolkit import cli
+from toolkit.cli import app
 from toolkit.testing import make_response, write_sample
 
 ROOT = Path(__file__).parents[1]
@@ -440,7 +440,14 @@ main()
 
 
 @pytest.mark.parametrize(
-    "module", ["toolkit.cli", "typer", "toolkit.screens", "polars", "toolkit.sources"]
+    "module",
+    [
+        "toolkit.cli.app",
+        "typer",
+        "toolkit.cli.output",
+        "polars",
+        "toolkit.reading.framing",
+    ],
 )
 def test_ctrl_c_while_the_command_starts_is_quiet(module: str) -> None:
     command = [sys.executable, "-c", INTERRUPTED, module, "tokens", "data/sample"]
@@ -459,7 +466,7 @@ def test_a_command_that_is_told_to_ignore_ctrl_c_does(log: Path) -> None:
     ignoring = INTERRUPTED.replace(
         "class", "signal.signal(signal.SIGINT, signal.SIG_IGN)\nclass", 1
     )
-    command = [sys.executable, "-c", ignoring, "toolkit.cli", "tokens", str(log)]
+    command = [sys.executable, "-c", ignoring, "toolkit.cli.app", "tokens", str(log)]
 
     done = subprocess.run(command, capture_output=True, check=False, cwd=ROOT)
 
@@ -530,11 +537,11 @@ def test_a_fault_that_cannot_be_said_is_a_failure_still(
     def full(_text: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(cli, "words", full)
-    monkeypatch.setattr(cli, "let_go", lambda _stream: None)
+    monkeypatch.setattr(app, "words", full)
+    monkeypatch.setattr(app, "let_go", lambda _stream: None)
     monkeypatch.setattr(sys, "argv", ["toolkit", "tokens", "none.jsonl"])
 
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
 
     assert ended.value.code == 1

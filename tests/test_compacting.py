@@ -18,9 +18,9 @@ import pytest
 from typer.testing import CliRunner
 
 import toolkit
-from toolkit import compacting
-from toolkit.cli import app
+from toolkit.cli.app import app
 from toolkit.errors import DamagedExportError, NotAnExportError, WriteError
+from toolkit.exports import compact
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response
 
@@ -112,9 +112,9 @@ def test_a_large_part_and_files_of_the_user_stay_as_they_are(
     large = folder / "1-0.parquet"
     (folder / "mine.txt").write_text("mine", encoding="utf-8")
     inode = large.stat().st_ino
-    sizes = compacting.part_sizes(str(out))
-    sizes[str(large)] = compacting.LARGE_BYTES
-    monkeypatch.setattr(compacting, "part_sizes", lambda _where: sizes)
+    sizes = compact.part_sizes(str(out))
+    sizes[str(large)] = compact.LARGE_BYTES
+    monkeypatch.setattr(compact, "part_sizes", lambda _where: sizes)
 
     toolkit.compact(out, today=TODAY)
 
@@ -151,7 +151,7 @@ def test_a_compaction_that_fails_leaves_every_row_once(
 
     before = rows(out)
     with monkeypatch.context() as patch:
-        patch.setattr(compacting, call, refuse)
+        patch.setattr(compact, call, refuse)
         with pytest.raises(WriteError, match="Input/output error"):
             toolkit.compact(out, today=TODAY)
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from tests.test_cli import run
-from toolkit.configuration import NAMES, SECTIONS, json_schema, read_configuration
+from toolkit.cli.config import NAMES, SECTIONS, json_schema, read_configuration
 from toolkit.errors import ConfigurationError, UnreadableSourceError
 from toolkit.testing import make_response
 

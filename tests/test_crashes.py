@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import toolkit
-from toolkit import exchanging
 from toolkit.errors import BusyError, WriteError
+from toolkit.exports import exchange
 from toolkit.testing import make_response
 
 ROOT = Path(__file__).parents[1]
@@ -178,19 +178,21 @@ def test_an_export_stays_as_it_was_until_its_new_form_is_committed(
         if left[0] < 0:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    real = exchanging.exchange
+    real = exchange.exchange
 
-    def exchange(staged: Path, placed: Path) -> None:
+    def cut_off(staged: Path, placed: Path) -> None:
         refuse()
         real(staged, placed)
 
     if not at_once:
-        monkeypatch.setattr(exchanging, "exchange_at_once", not_offered)
+        monkeypatch.setattr(exchange, "exchange_at_once", not_offered)
     with monkeypatch.context() as patch:
-        patch.setattr("toolkit.targets.exchange", exchange)
+        patch.setattr("toolkit.exports.directory.exchange", cut_off)
         patch.setattr(Path, "replace", refuse)  # of state.json
         # What the run itself would mend is left for the next one.
-        patch.setattr("toolkit.targets.Directory.restore", refuse_to_restore(out))
+        patch.setattr(
+            "toolkit.exports.directory.Directory.restore", refuse_to_restore(out)
+        )
         with pytest.raises(WriteError):
             toolkit.export(log, to=out, content="drop", rewrite=True)
 
@@ -206,7 +208,7 @@ def test_where_no_exchange_is_offered_a_form_is_replaced_in_steps(
     def not_offered(*_paths: Path) -> None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
-    monkeypatch.setattr(exchanging, "exchange_at_once", not_offered)
+    monkeypatch.setattr(exchange, "exchange_at_once", not_offered)
     out = tmp_path / "out"
     toolkit.export(log, to=out)
 
@@ -235,12 +237,12 @@ def test_an_exchange_that_was_cut_off_is_undone_or_finished(
     for path, name in ((staging / "choices", "new"), (directory / "choices", "old")):
         path.mkdir(parents=True)
         (path / name).touch()
-    aside = staging / f"choices{exchanging.ASIDE}"
+    aside = staging / f"choices{exchange.ASIDE}"
     (directory / "choices").rename(aside)
     if step == 2:
         (staging / "choices").rename(directory / "choices")
 
-    exchanging.finish_exchanges(staging, directory)
+    exchange.finish_exchanges(staging, directory)
 
     placed = [path.name for path in (directory / "choices").iterdir()]
     staged = [path.name for path in (staging / "choices").iterdir()]

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 import toolkit
-from toolkit.decoding import DECODER
 from toolkit.errors import RejectsWarning
+from toolkit.reading.decoder import DECODER
 from toolkit.schema import CHOICES, LEDGER, REJECTS, dictionary
 from toolkit.testing import write_sample
 

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import toolkit
-from toolkit import compression, gathering, parts, sources
 from toolkit.errors import (
     BusyError,
     DamagedExportError,
@@ -30,6 +29,8 @@ from toolkit.errors import (
     ValidationError,
     WriteError,
 )
+from toolkit.exports import parts
+from toolkit.reading import batching, compression, framing
 from toolkit.schema import CHOICES, REJECTS
 from toolkit.testing import make_response, write_sample
 
@@ -353,8 +354,8 @@ def test_the_row_groups_of_a_date_go_into_two_parts_by_turns(
     responses = [make_response(id=f"r{number}") for number in range(5000)]
     log.write_text("".join(f"{json.dumps(one)}\n" for one in responses))
     monkeypatch.setattr(compression, "READ_BYTES", 64 * 1024)
-    monkeypatch.setattr(sources, "BLOCK_BYTES", 64 * 1024)
-    monkeypatch.setattr(gathering, "GATE_BYTES", 128 * 1024)
+    monkeypatch.setattr(framing, "BLOCK_BYTES", 64 * 1024)
+    monkeypatch.setattr(batching, "GATE_BYTES", 128 * 1024)
     monkeypatch.setattr(parts, "ROW_GROUP_BYTES", 1)
 
     toolkit.export(log, to=tmp_path / "out")
@@ -407,8 +408,8 @@ def test_rows_that_do_not_pass_the_gate_end_the_run_and_leave_nothing(
             raise ValidationError(["column 'line': refused"])
 
     monkeypatch.setattr(compression, "READ_BYTES", 16 * 1024)
-    monkeypatch.setattr(sources, "BLOCK_BYTES", 16 * 1024)
-    monkeypatch.setattr(gathering, "GATE_BYTES", 1)
+    monkeypatch.setattr(framing, "BLOCK_BYTES", 16 * 1024)
+    monkeypatch.setattr(batching, "GATE_BYTES", 1)
     monkeypatch.setattr(parts, "validate", refuse_the_second)
     out = tmp_path / "out"
 

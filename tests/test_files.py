@@ -25,7 +25,7 @@ import pytest
 import zstandard
 
 import toolkit
-from toolkit.cli import main
+from toolkit.cli.app import main
 from toolkit.errors import (
     DamagedLogError,
     DamageWarning,
@@ -36,7 +36,7 @@ from toolkit.errors import (
     ToolkitError,
     UnreadableSourceError,
 )
-from toolkit.finding import find_logs
+from toolkit.reading.discovery import find_logs
 from toolkit.testing import make_response
 
 ROOT = Path(__file__).parents[1]
@@ -490,7 +490,7 @@ class FailingDisk(io.BytesIO):
 def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, int], None]:
     """Return what lets the disk fail under a file, behind so many bytes."""
     # The true one: it is about to be replaced.
-    from toolkit.sources import opened
+    from toolkit.reading.framing import opened
 
     sizes: dict[str, int] = {}
 
@@ -500,7 +500,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, int], None]:
             size = sizes.get(source.path)
             yield file if size is None else FailingDisk(file.read(size))
 
-    monkeypatch.setattr("toolkit.sources.opened", fails)
+    monkeypatch.setattr("toolkit.reading.framing.opened", fails)
     return lambda path, size: sizes.update({str(path): size})
 
 
@@ -883,8 +883,8 @@ LONG = [good(number, padding=100_000) for number in range(24)]
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read in smaller pieces, so that a log of some megabytes has several blocks."""
-    monkeypatch.setattr("toolkit.sources.BLOCK_BYTES", 1024 * 1024)
-    monkeypatch.setattr("toolkit.compression.READ_BYTES", 256 * 1024)
+    monkeypatch.setattr("toolkit.reading.framing.BLOCK_BYTES", 1024 * 1024)
+    monkeypatch.setattr("toolkit.reading.compression.READ_BYTES", 256 * 1024)
 
 
 @pytest.fixture
@@ -916,7 +916,7 @@ def test_a_log_that_vanishes_behind_the_walk_is_one_line(
     gone = write(tmp_path / "b.jsonl", 2)
     found = find_logs(tmp_path)
     gone.unlink()
-    monkeypatch.setattr("toolkit.loading.find_logs", lambda *_, **__: found)
+    monkeypatch.setattr("toolkit.reading.log_reader.find_logs", lambda *_, **__: found)
     said = f"{gone}: {os.strerror(errno.ENOENT)}"
 
     assert command("tokens", tmp_path).one_line() == said

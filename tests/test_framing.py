@@ -219,10 +219,10 @@ def pack(kind: str, data: bytes) -> bytes:
 def steps_of(block_bytes: int, read_bytes: int) -> Iterator[None]:
     """Let logs be read and framed in steps of other sizes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("toolkit.sources.BLOCK_BYTES", block_bytes)
-        patch.setattr("toolkit.compression.READ_BYTES", read_bytes)
-        patch.setattr("toolkit.compression.GZIP_READ_BYTES", read_bytes)
-        patch.setattr("toolkit.compression.ZSTD_READ_BYTES", read_bytes)
+        patch.setattr("toolkit.reading.framing.BLOCK_BYTES", block_bytes)
+        patch.setattr("toolkit.reading.compression.READ_BYTES", read_bytes)
+        patch.setattr("toolkit.reading.compression.GZIP_READ_BYTES", read_bytes)
+        patch.setattr("toolkit.reading.compression.ZSTD_READ_BYTES", read_bytes)
         yield
 
 

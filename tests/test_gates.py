@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from toolkit.errors import OptionError
-from toolkit.gates import breaches, parse_budgets, parse_limit, strangers
+from toolkit.pricing.budgets import breaches, parse_budgets, parse_limit, strangers
 
 
 def costs(*rows: tuple[str | None, str, int, int]) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from tests.test_reporting import WEEK, calls
-from toolkit.reporting import write_report
+from toolkit.report import write_report
 from toolkit.testing import make_choices
 
 # Each in the place of a tame name; the last is cut in its middle.

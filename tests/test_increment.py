@@ -21,13 +21,14 @@ import pytest
 import zstandard
 
 import toolkit
-from toolkit import increment, resuming, sources, tracking
 from toolkit.errors import (
     LogChangedError,
     MissingBytesWarning,
     OptionError,
     ReplacedLogWarning,
 )
+from toolkit.exports import resume, run, tracking
+from toolkit.reading import framing
 from toolkit.testing import make_response
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -95,13 +96,13 @@ def logs(tmp_path: Path) -> Logs:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note which logs are opened."""
     opened: list[str] = []
-    real = sources.opened
+    real = framing.opened
 
     def noting(source: Any) -> Any:
         opened.append(Path(source.path).name)
         return real(source)
 
-    monkeypatch.setattr(sources, "opened", noting)
+    monkeypatch.setattr(framing, "opened", noting)
     return opened
 
 
@@ -603,7 +604,7 @@ def test_a_log_that_is_rotated_between_its_finding_and_its_reading_is_left(
     logs.write(lines("a"))
     logs.export()
     logs.append(lines("b"))
-    real = increment.Increment.write_parts
+    real = run.Increment.write_parts
 
     def rotate_first(*arguments: Any) -> Any:
         logs.rotate()
@@ -611,7 +612,7 @@ def test_a_log_that_is_rotated_between_its_finding_and_its_reading_is_left(
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(increment.Increment, "write_parts", rotate_first)
+        patch.setattr(run.Increment, "write_parts", rotate_first)
         logs.export()
     assert logs.ids() == ["a"]
 
@@ -625,7 +626,7 @@ def test_a_log_that_is_rewritten_while_it_is_read_commits_nothing(
     logs.write(lines("a"))
     logs.export()
     logs.append(lines("b"))
-    stream = resuming.Witness.watching
+    stream = resume.Witness.watching
 
     def cut_behind(witness: Any, data: Any) -> Any:
         yield from stream(witness, data)
@@ -633,7 +634,7 @@ def test_a_log_that_is_rewritten_while_it_is_read_commits_nothing(
         logs.write(lines("c", "d", "e"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(resuming.Witness, "watching", cut_behind)
+        patch.setattr(resume.Witness, "watching", cut_behind)
         with pytest.raises(LogChangedError, match=r"app\.jsonl: was cut or rewritten"):
             logs.export()
     assert logs.ids() == ["a"]
@@ -673,13 +674,13 @@ def test_only_the_keys_of_the_dates_that_are_written_to_are_read(
     logs.write(b"".join(line(f"r{day}", day) for day in (1, 2, 3)))
     logs.export()
     days: list[str] = []
-    real = increment.Repeats.see
+    real = run.Repeats.see
 
     def noting(repeats: Any, day: str, committed: Any) -> None:
         days.append(day)
         real(repeats, day, committed)
 
-    monkeypatch.setattr(increment.Repeats, "see", noting)
+    monkeypatch.setattr(run.Repeats, "see", noting)
     logs.append(line("new", 2))
     logs.export()
 

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.blocks import Block, make_plan, whole
-from toolkit.reference import Reference
+from toolkit.reading.blocks import Block, make_plan, whole
+from toolkit.reading.reference import Reference
 from toolkit.schema import CHOICES, REJECT_CODES, REJECTS
 from toolkit.testing import make_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from toolkit.blocks import Decoded
+    from toolkit.reading.blocks import Decoded
 
 SUITE = Path(__file__).parents[2] / "shared" / "JSONTestSuite" / "test_parsing"
 FILES = sorted(SUITE.glob("*.json"))

@@ -49,13 +49,16 @@ from tests.oracle import CANDIDATES
 from tests.test_fuzz import FULL, mutated_lines
 from tests.test_json import FILES, LONE, PAIRED, needs_suite
 from tests.test_values import BAD_AND_GOOD, BARE, PATHS, line_with
-from toolkit import accounting, decoding, values
-from toolkit.blocks import Plan, make_plan
-from toolkit.decoding import Kernel
-from toolkit.duplicates import Seen
-from toolkit.reference import REPEATED_BYTES
-from toolkit.schema import CHOICES, TIMESTAMP, TOOL_CALLS, Column, parse_path
-from toolkit.sources import Framer
+from toolkit.reading import decoder as decoding
+from toolkit.reading import json_values, ledger
+from toolkit.reading.blocks import Plan, make_plan
+from toolkit.reading.decoder import Kernel
+from toolkit.reading.dedup import Seen
+from toolkit.reading.framing import Framer
+from toolkit.reading.reference import REPEATED_BYTES
+from toolkit.schema import CHOICES, Column
+from toolkit.schema.paths import parse_path
+from toolkit.schema.tables import TIMESTAMP, TOOL_CALLS
 
 
 def why_not() -> str:
@@ -75,7 +78,7 @@ SMALL = json.dumps(SAID).encode()
 by_plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 
 
-def codes(decoded: toolkit.blocks.Decoded) -> set[str]:
+def codes(decoded: toolkit.reading.blocks.Decoded) -> set[str]:
     """Return the codes of the rejects."""
     return set(decoded.rejects.column("code").to_pylist())
 
@@ -120,7 +123,7 @@ def test_loaded_tables_and_ledger_are_the_same_but_for_the_decoder_s_name(
         (tmp_path / f"{seed}.jsonl").write_bytes(log)
 
     def loaded(decoder: str, **options: Any) -> toolkit.Loaded:
-        for module in (decoding, accounting):
+        for module in (decoding, ledger):
             monkeypatch.setattr(module, "DECODER", decoder)
         return toolkit.load(tmp_path, **options)
 
@@ -576,7 +579,7 @@ def test_numbers_that_are_labels_count_among_the_facts_repeated() -> None:
 def test_lists_may_have_the_same_number_of_items(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in (values, decoding):
+    for module in (json_values, decoding):
         monkeypatch.setattr(module, "MOST_ITEMS", 3)
     plan = make_plan(tags={"t": "t"})
     items = [

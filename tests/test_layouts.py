@@ -12,7 +12,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from toolkit.layouts import lay_out, number
+from toolkit.cli.output import print_table
+from toolkit.cli.tables import lay_out, number
 from toolkit.metrics import (
     METRICS,
     cost,
@@ -21,7 +22,6 @@ from toolkit.metrics import (
     token_usage,
     truncation_rate,
 )
-from toolkit.screens import print_table
 from toolkit.testing import make_choices, make_response
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pytest
 
 import toolkit
-from toolkit.decoding import DECODER
 from toolkit.errors import (
     NotEnoughMemoryError,
     OptionError,
@@ -20,6 +19,7 @@ from toolkit.errors import (
     RejectsWarning,
     SlowDecoderWarning,
 )
+from toolkit.reading.decoder import DECODER
 from toolkit.schema import CHOICES, LEDGER, REJECTS
 from toolkit.testing import make_response, write_sample
 
@@ -192,7 +192,7 @@ def test_a_log_larger_than_free_memory_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "a.jsonl", make_response())
-    monkeypatch.setattr("toolkit.loading.free_memory", lambda: 100)
+    monkeypatch.setattr("toolkit.reading.load.free_memory", lambda: 100)
 
     with pytest.raises(NotEnoughMemoryError, match=r"toolkit\.scan"):
         toolkit.load(path)
@@ -205,8 +205,12 @@ def test_a_large_log_on_the_reference_gets_one_hint(
 ) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps(make_response()) + "\n")
-    monkeypatch.setattr("toolkit.loading.SLOW_BYTES", path.stat().st_size - 1)
-    monkeypatch.setattr("toolkit.loading.KERNEL", object() if has_kernel else None)
+    monkeypatch.setattr(
+        "toolkit.reading.log_reader.SLOW_BYTES", path.stat().st_size - 1
+    )
+    monkeypatch.setattr(
+        "toolkit.reading.log_reader.KERNEL", object() if has_kernel else None
+    )
 
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")

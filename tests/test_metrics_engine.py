@@ -18,7 +18,7 @@ from toolkit.metrics import (
     token_usage,
     tokens_per_response,
 )
-from toolkit.scanning import scan
+from toolkit.reading.scan import scan
 from toolkit.testing import make_choices, write_sample
 
 NO_OPTIONS = ("log_health",)

@@ -9,14 +9,15 @@ import pytest
 
 import toolkit
 from toolkit import metrics
+from toolkit.cli.output import to_json
 from toolkit.errors import (
     OptionError,
     PartialResponsesWarning,
     TotalOverflowError,
     UnsuitableColumnError,
 )
-from toolkit.expressions import any_choice, count_responses
-from toolkit.screens import to_json
+from toolkit.expressions import any_choice
+from toolkit.expressions.choices import count_responses
 from toolkit.testing import make_choices
 
 CALL = {"id": "1", "type": "function", "name": "add", "arguments": "{}"}

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import toolkit
-from toolkit.cli import app
+from toolkit.cli.app import app
 from toolkit.errors import OptionError
 from toolkit.metrics import measure
 from toolkit.testing import make_choices, make_response

@@ -30,8 +30,8 @@ from toolkit.metrics import (
     truncation_rate,
     usage_coverage,
 )
+from toolkit.reading.json_values import are_json
 from toolkit.testing import make_choices, make_response
-from toolkit.values import are_json
 
 
 def at(text: str) -> datetime:

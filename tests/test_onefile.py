@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 import toolkit
-from toolkit.cli import app
+from toolkit.cli.app import app
 from toolkit.errors import BusyError, OptionError, RejectsWarning, WriteError
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response, write_sample

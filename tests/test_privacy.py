@@ -26,7 +26,7 @@ import zstandard
 from matplotlib.text import Text
 
 import toolkit
-from toolkit.cli import main
+from toolkit.cli.app import main
 from toolkit.errors import (
     DamagedLogError,
     RejectedLineError,

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from toolkit.errors import OptionError
-from toolkit.ranges import Span, before, chosen, last, moment, span
+from toolkit.expressions.time_ranges import Span, before, chosen, last, moment, span
 
 # 23 November 2026 is a Monday.
 MONDAY = "2026-11-23T09:00Z"

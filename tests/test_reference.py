@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import xxhash
 
-from toolkit.blocks import Block, make_plan, whole
-from toolkit.reference import Reference
+from toolkit.reading.blocks import Block, make_plan, whole
+from toolkit.reading.reference import Reference
 from toolkit.schema import CHOICES, Column
 from toolkit.testing import make_response
 
 if TYPE_CHECKING:
-    from toolkit.blocks import Decoded
+    from toolkit.reading.blocks import Decoded
 
 ENVELOPES = (
     "response.body",

@@ -13,9 +13,9 @@ from matplotlib.text import Text
 import toolkit
 from tests.charting import bars, lines, title
 from toolkit import charts, metrics
+from toolkit.charts.plot import PICTURES, SHOWN, suited
 from toolkit.charts.style import DARK, contrast
 from toolkit.errors import OptionError
-from toolkit.report import PICTURES, SHOWN, suited
 from toolkit.testing import make_choices
 
 SAMPLE = "data/sample"

@@ -13,13 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 import toolkit
-from toolkit.cli import app
-from toolkit.configuration import SECTIONS as NAMES
+from toolkit.cli.app import app
+from toolkit.cli.config import SECTIONS as NAMES
 from toolkit.errors import OptionError, WriteError
-from toolkit.reporting import write_report
-from toolkit.reporting.figures import Change
-from toolkit.reporting.sections import SECTIONS
-from toolkit.reporting.writing import FORMS
+from toolkit.report import write_report
+from toolkit.report.kpis import Change
+from toolkit.report.report import FORMS
+from toolkit.report.sections import SECTIONS
 from toolkit.testing import make_choices, make_response
 
 SCHEMA = json.loads(Path("docs/report.schema.json").read_text(encoding="utf-8"))
@@ -62,7 +62,7 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def report() -> toolkit.reporting.Report:
+def report() -> toolkit.report.Report:
     """Make the report of a week, from a frame."""
     return write_report(make_choices(*ROWS), **WEEK)
 

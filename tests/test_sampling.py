@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 import zstandard
 
-from toolkit.sampling import make_response, sample_lines, write_sample
+from toolkit.testing.responses import make_response
+from toolkit.testing.sample_logs import sample_lines, write_sample
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 Json = dict[str, Any]
@@ -352,7 +353,7 @@ def test_the_bytes_hang_on_neither_the_process_nor_its_time_zone(
     hash_seed: str, zone: str
 ) -> None:
     code = (
-        "import sys; from toolkit.sampling import write_sample;"
+        "import sys; from toolkit.testing.sample_logs import write_sample;"
         "write_sample(sys.stdout.buffer, 500)"
     )
     root = str(Path(__file__).parents[1])

@@ -14,7 +14,6 @@ import polars as pl
 import pytest
 
 import toolkit
-from toolkit import loading
 from toolkit.errors import (
     DamagedExportError,
     DamagedLogError,
@@ -24,6 +23,7 @@ from toolkit.errors import (
     RejectsWarning,
     StreamReadTwiceError,
 )
+from toolkit.reading import log_reader
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response, write_sample
 
@@ -137,9 +137,11 @@ def test_text_is_read_only_for_who_asks_for_it(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plans = []
-    make = loading.make_decoder
+    make = log_reader.make_decoder
     monkeypatch.setattr(
-        loading, "make_decoder", lambda plan: plans.append(plan.content) or make(plan)
+        log_reader,
+        "make_decoder",
+        lambda plan: plans.append(plan.content) or make(plan),
     )
 
     toolkit.scan(log).select("model", "content_chars").collect()

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import toolkit
-from toolkit.configuration import read_configuration
+from toolkit.cli.config import read_configuration
 
 FOLDER = Path(__file__).parents[1] / "docs" / "schedules"
 SYSTEMD = shutil.which("systemd-analyze")

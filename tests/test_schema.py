@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from toolkit.errors import OptionError
-from toolkit.schema import CHOICES, TABLES, choices_table, parse_path, write_path
+from toolkit.schema import CHOICES, TABLES, choices_table
+from toolkit.schema.paths import parse_path, write_path
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

@@ -21,13 +21,13 @@ from tests.differential import (
     runs,
 )
 from tests.test_kernel import pytestmark as needs_kernel
-from toolkit.decoding import Kernel
-from toolkit.reference import Reference
+from toolkit.reading.decoder import Kernel
+from toolkit.reading.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toolkit.blocks import Decoded, Plan
+    from toolkit.reading.blocks import Decoded, Plan
 
 pytestmark = needs_kernel
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from toolkit.blocks import MAX_LINE_BYTES
+from toolkit.reading.options import MAX_LINE_BYTES
 from toolkit.testing import make_response
 
 ROOT = Path(__file__).parents[1]

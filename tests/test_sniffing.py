@@ -18,7 +18,7 @@ import pytest
 
 import toolkit
 from toolkit.errors import RejectsWarning
-from toolkit.sniffing import looks_like
+from toolkit.reading.file_types import looks_like
 from toolkit.testing import make_response
 
 RESPONSE = make_response()

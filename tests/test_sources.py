@@ -19,8 +19,8 @@ from toolkit.errors import (
     SourceNotFoundError,
     UnsupportedSourceError,
 )
-from toolkit.finding import find_logs
-from toolkit.sources import Framer, blocks
+from toolkit.reading.discovery import find_logs
+from toolkit.reading.framing import Framer, blocks
 from toolkit.testing import sample_lines
 
 LINE = b'{"object":"chat.completion","choices":[{"index":0}]}\n'

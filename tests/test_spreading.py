@@ -22,9 +22,12 @@ import zstandard
 from moto.server import ThreadedMotoServer
 
 import toolkit
-from toolkit import errors, parts, spreading, stores, working
+from toolkit import errors
 from toolkit.errors import DamagedLogError, LogChangedError, OptionError
-from toolkit.state import part_paths
+from toolkit.exports import distributed as sharing
+from toolkit.exports import parts, worker
+from toolkit.reading import object_store
+from toolkit.reading.manifest import part_paths
 from toolkit.testing import make_response, write_sample
 
 KEY = ["log_id", "line", "choice_position"]
@@ -34,7 +37,7 @@ SHARE = 256 * 1024
 @pytest.fixture(autouse=True)
 def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut logs of a megabyte as others are cut of a gigabyte."""
-    monkeypatch.setattr(spreading, "SHARE_BYTES", SHARE)
+    monkeypatch.setattr(sharing, "SHARE_BYTES", SHARE)
 
 
 def line(name: str, day: int = 1, **fields: Any) -> bytes:
@@ -110,7 +113,9 @@ def state_of(out: Path | str) -> dict[str, Any]:
     """Return what an export knows; whether a file had rested depends on the clock."""
     name = f"{out}/state.json"
     data = (
-        stores.read_object(name)[0] if stores.is_uri(name) else Path(name).read_bytes()
+        object_store.read_object(name)[0]
+        if object_store.is_uri(name)
+        else Path(name).read_bytes()
     )
     state = json.loads(data)
     for log in state["logs"]:
@@ -135,7 +140,7 @@ def assert_same(shared: Path | str, alone: Path | str) -> None:
     ]
     assert days[0] == days[1]
     assert toolkit.verify(shared).faults == []
-    if not stores.is_uri(str(shared)):
+    if not object_store.is_uri(str(shared)):
         assert not (Path(shared) / ".staging").exists()
 
 
@@ -205,14 +210,14 @@ def test_a_large_log_is_cut_and_small_ones_are_put_together(logs: Path) -> None:
     shares = [
         [(Path(s.source.path).name, s.offset, s.end) for s in args[1]]
         for fn, args in seen
-        if fn is working.write_stretches
+        if fn is worker.write_stretches
     ]
     big = [place for share in shares for place in share if place[0] == "a-big.jsonl"]
     assert len(big) >= 4
     assert [end for _, _, end in big[:-1]] == [start for _, start, _ in big[1:]]
     assert big[-1][2] is None
     assert max(map(len, shares)) > 20
-    dropped = [args for fn, args in seen if fn is working.drop_repeats]
+    dropped = [args for fn, args in seen if fn is worker.drop_repeats]
     assert dropped  # what repeats was in another share
 
 
@@ -303,7 +308,7 @@ class Meddling(ThreadPoolExecutor):
         self.deed: Callable[[], object] | None = deed
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if fn is working.write_stretches and self.deed is not None:
+        if fn is worker.write_stretches and self.deed is not None:
             self.deed()
             self.deed = None
         return super().submit(fn, *args, **kwargs)
@@ -395,11 +400,11 @@ def server() -> Iterator[ThreadedMotoServer]:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-        stores.client.cache_clear()
-        stores.client().create_bucket(Bucket="logs")
+        object_store.client.cache_clear()
+        object_store.client().create_bucket(Bucket="logs")
         yield server
-        stores.client().close()
-        stores.client.cache_clear()
+        object_store.client().close()
+        object_store.client.cache_clear()
     server.stop()
     server._server.server_close()  # type: ignore[union-attr]
 
@@ -449,7 +454,7 @@ class Killing(Executor):
         return self.executor.submit(fn, *args, **kwargs)
 
 
-@pytest.mark.parametrize("deed", [working.write_stretches, working.drop_repeats])
+@pytest.mark.parametrize("deed", [worker.write_stretches, worker.drop_repeats])
 def test_a_worker_of_a_cluster_may_be_killed(
     cluster: distributed.Client, logs: Path, tmp_path: Path, deed: Any
 ) -> None:
@@ -473,19 +478,19 @@ def test_a_cluster_reads_and_writes_a_store(
     cluster: distributed.Client, logs: Path, tmp_path: Path
 ) -> None:
     for path in logs.iterdir():
-        stores.put_file(f"s3://logs/in/{path.name}", path)
+        object_store.put_file(f"s3://logs/in/{path.name}", path)
     shared, alone, flag = "s3://logs/shared", "s3://logs/alone", tmp_path / "flag"
 
-    executor = Killing(cluster, working.write_stretches, flag)
+    executor = Killing(cluster, worker.write_stretches, flag)
     toolkit.export("s3://logs/in", to=shared, executor=executor)
 
     assert flag.exists()
     toolkit.export("s3://logs/in", to=alone)
     assert_same(shared, alone)
-    assert stores.list_objects(f"{shared}/.staging") == []
+    assert object_store.list_objects(f"{shared}/.staging") == []
     grow(logs, lean)
     for name in ("a-big.jsonl", "e03.jsonl"):
-        stores.put_file(f"s3://logs/in/{name}", logs / name)
+        object_store.put_file(f"s3://logs/in/{name}", logs / name)
     toolkit.export("s3://logs/in", to=shared, executor=cluster.get_executor())
     toolkit.export("s3://logs/in", to=alone)
     assert_same(shared, alone)
@@ -504,7 +509,7 @@ def test_a_run_that_fails_leaves_nothing_in_a_store(
     ):
         toolkit.export(logs, to=out, executor=executor)
 
-    assert stores.list_objects(out) == []
+    assert object_store.list_objects(out) == []
 
 
 def test_what_a_killed_run_left_in_a_store_goes_with_the_next_commit(
@@ -513,10 +518,10 @@ def test_what_a_killed_run_left_in_a_store_goes_with_the_next_commit(
     assert server is not None
     out = "s3://logs/killed"
     left = f"{out}/.staging/1-0123abcd/a/choices/date=2026-11-01/0.parquet"
-    stores.put_bytes(left, b"PAR1", replaces=None)
+    object_store.put_bytes(left, b"PAR1", replaces=None)
 
     with ThreadPoolExecutor(2) as executor:
         toolkit.export(logs, to=out, executor=executor)
 
-    assert stores.list_objects(f"{out}/.staging") == []
+    assert object_store.list_objects(f"{out}/.staging") == []
     assert toolkit.verify(out).faults == []

@@ -32,8 +32,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import ThreadedMotoServer
 
 import toolkit
-from toolkit import errors, stores
-from toolkit.finding import find_logs
+from toolkit import errors
+from toolkit.reading import object_store
+from toolkit.reading.discovery import find_logs
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response
 
@@ -118,7 +119,7 @@ class Bucket:
         return f"s3://{self.name}/{key}"
 
     def put(self, key: str, data: bytes = LOG) -> str:
-        stores.client().put_object(Bucket=self.name, Key=key, Body=data)
+        object_store.client().put_object(Bucket=self.name, Key=key, Body=data)
         return self.uri(key)
 
     def put_both(self, *keys: str, data: bytes = LOG) -> None:
@@ -129,7 +130,9 @@ class Bucket:
             self.put(key, data)
 
     def names(self, ending: str = "") -> list[str]:
-        found = stores.client().list_objects_v2(Bucket=self.name).get("Contents", ())
+        found = (
+            object_store.client().list_objects_v2(Bucket=self.name).get("Contents", ())
+        )
         return [entry["Key"] for entry in found if entry["Key"].endswith(ending)]
 
     def shown(self) -> list[str]:
@@ -138,9 +141,9 @@ class Bucket:
 
 
 def forget_client() -> None:
-    if stores.client.cache_info().currsize:
-        stores.client().close()
-    stores.client.cache_clear()
+    if object_store.client.cache_info().currsize:
+        object_store.client().close()
+    object_store.client.cache_clear()
 
 
 @pytest.fixture
@@ -165,7 +168,7 @@ def bucket(
         monkeypatch.setenv(f"AWS_{name}", value)
     forget_client()
     bucket = Bucket(server, tmp_path, monkeypatch)
-    stores.client().create_bucket(Bucket=bucket.name)
+    object_store.client().create_bucket(Bucket=bucket.name)
     server.forget()
     yield bucket
     server.forget()
@@ -351,7 +354,7 @@ def test_a_cut_off_log_is_damaged_and_named(bucket: Bucket) -> None:
 def test_an_object_that_vanishes_before_it_is_read_is_said(bucket: Bucket) -> None:
     uris = [bucket.put("a.jsonl"), bucket.put("b.jsonl", response("b"))]
     bucket.server.before = lambda request: (
-        stores.client().delete_object(Bucket=bucket.name, Key="a.jsonl")
+        object_store.client().delete_object(Bucket=bucket.name, Key="a.jsonl")
         if re.fullmatch("GET .*/a.jsonl", request)
         else None
     )
@@ -505,7 +508,7 @@ def test_a_run_without_news_puts_nothing(bucket: Bucket) -> None:
 def test_a_log_that_was_compressed_in_a_store_is_known_again(bucket: Bucket) -> None:
     bucket.put("logs/a.jsonl")
     toolkit.export(bucket.uri("logs"), to=bucket.out)
-    stores.delete_objects([bucket.uri("logs/a.jsonl")])
+    object_store.delete_objects([bucket.uri("logs/a.jsonl")])
     bucket.put("logs/a.jsonl.1.gz", gzip.compress(LOG + response("new")))
 
     done = toolkit.export(bucket.uri("logs"), to=bucket.out)
@@ -555,7 +558,7 @@ def test_what_a_run_that_died_has_put_is_gone_before_it_could_count(
 ) -> None:
     toolkit.export(bucket.log, to=bucket.out)
     key = bucket.names("parquet")[0]
-    data, _ = stores.read_object(bucket.uri(key))
+    data, _ = object_store.read_object(bucket.uri(key))
     stray = re.sub("-[0-9a-f]{8}", "-0123abcd", key)
     bucket.put(stray, data)
     bucket.log.write_bytes(LOG + response("new"))
@@ -676,7 +679,7 @@ def test_objects_of_the_user_are_never_removed(bucket: Bucket, mine: str) -> Non
         toolkit.export(bucket.log, to=bucket.out)
 
     assert bucket.names() == [f"out/{mine}"]
-    assert stores.read_object(uri)[0] == b"mine"
+    assert object_store.read_object(uri)[0] == b"mine"
 
 
 def test_a_new_folder_of_a_console_is_empty(bucket: Bucket) -> None:
@@ -707,7 +710,7 @@ def test_a_refusal_is_not_taken_for_absence_or_damage(
 def test_of_two_runs_at_once_one_wins_and_the_other_leaves_nothing(
     bucket: Bucket,
 ) -> None:
-    real, together, one = stores.put_bytes, Barrier(2), Lock()
+    real, together, one = object_store.put_bytes, Barrier(2), Lock()
 
     def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
         together.wait(10)
@@ -716,7 +719,7 @@ def test_of_two_runs_at_once_one_wins_and_the_other_leaves_nothing(
         with one:
             real(uri, data, replaces=replaces)
 
-    bucket.patch.setattr(stores, "put_bytes", put_bytes)
+    bucket.patch.setattr(object_store, "put_bytes", put_bytes)
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(toolkit.export, bucket.log, bucket.out) for _ in range(2)]
         lost = [type(run.exception()) for run in runs]
@@ -755,7 +758,7 @@ def test_the_command_that_loses_ends_with_5(bucket: Bucket, refused: str) -> Non
 def test_a_run_that_fails_at_a_part_commits_nothing_and_leaves_nothing(
     bucket: Bucket, at: int, error: BaseException
 ) -> None:
-    puts, real = count(), stores.put_file
+    puts, real = count(), object_store.put_file
 
     def put_file(uri: str, path: Path) -> None:
         if next(puts) == at:
@@ -763,7 +766,7 @@ def test_a_run_that_fails_at_a_part_commits_nothing_and_leaves_nothing(
         real(uri, path)
 
     with bucket.patch.context() as patch:
-        patch.setattr(stores, "put_file", put_file)
+        patch.setattr(object_store, "put_file", put_file)
         with pytest.raises((errors.WriteError, KeyboardInterrupt)):
             toolkit.export(bucket.log, to=bucket.out)
 
@@ -792,7 +795,7 @@ def test_a_store_that_refuses_to_be_written_is_a_write_error(
 def test_what_fails_after_the_commit_neither_undoes_nor_denies_it(
     bucket: Bucket, fault: str
 ) -> None:
-    real = stores.put_bytes
+    real = object_store.put_bytes
 
     def full(*_arguments: object, **_options: object) -> None:
         raise OSError(28, "No space left on device")
@@ -809,7 +812,7 @@ def test_what_fails_after_the_commit_neither_undoes_nor_denies_it(
         if fault == "full disk":
             patch.setattr(Path, "write_text", full)
         elif fault not in refused:
-            patch.setattr(stores, "put_bytes", put_bytes)
+            patch.setattr(object_store, "put_bytes", put_bytes)
         toolkit.export(bucket.log, to=bucket.out)
 
     bucket.server.refuses = NOTHING
@@ -818,13 +821,13 @@ def test_what_fails_after_the_commit_neither_undoes_nor_denies_it(
 
 KILLED = """
 import itertools, os, sys, toolkit
-from toolkit import stores
-puts, real = itertools.count(), stores.put_file
+from toolkit.reading import object_store
+puts, real = itertools.count(), object_store.put_file
 def put_file(uri, path):
     if next(puts) == 2:
         os._exit(9)
     real(uri, path)
-stores.put_file = put_file
+object_store.put_file = put_file
 toolkit.export(sys.argv[1], to=sys.argv[2])
 """
 
@@ -852,7 +855,7 @@ def test_what_a_killed_run_left_is_no_export_and_the_next_run_sweeps_it(
 def test_what_lies_beside_a_committed_export_is_not_shown(bucket: Bucket) -> None:
     toolkit.export(bucket.log, to=bucket.out)
     for key in bucket.names("parquet"):
-        data, _ = stores.read_object(bucket.uri(key))
+        data, _ = object_store.read_object(bucket.uri(key))
         bucket.put(re.sub("-[0-9a-f]{8}", "-0123abcd", key), data)
 
     assert len(bucket.names("parquet")) == 2 * PARTS
@@ -886,7 +889,7 @@ def test_only_addresses_that_the_user_typed_are_opened(bucket: Bucket) -> None:
     assert toolkit.scan(folder / "out").collect()["model"].to_list() == [OTHER]
     assert toolkit.check(folder / "out").failures == []
     assert toolkit.rejects(folder / "s3:").height == 1
-    assert stores.client.cache_info().currsize == 0
+    assert object_store.client.cache_info().currsize == 0
     assert bucket.server.asked == []
 
 
@@ -899,7 +902,7 @@ def test_a_path_that_looks_like_an_address_is_a_path(bucket: Bucket) -> None:
 
     for name in (path, "s3:/bucket/a+%20 b.jsonl", "./s3://bucket"):
         assert len(toolkit.load(name)) == 6
-    assert stores.client.cache_info().currsize == 0
+    assert object_store.client.cache_info().currsize == 0
 
 
 PROFILE = """
@@ -940,7 +943,7 @@ def test_without_a_region_polars_is_given_one_that_exists(bucket: Bucket) -> Non
     bucket.patch.delenv("AWS_DEFAULT_REGION")
     bucket.patch.delenv("AWS_ENDPOINT_URL")
 
-    options = stores.polars_options(bucket.out)
+    options = object_store.polars_options(bucket.out)
 
     assert options is not None
     assert options["aws_region"] == "us-east-1"

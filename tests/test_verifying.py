@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import toolkit
-from toolkit.cli import app
+from toolkit.cli.app import app
 from toolkit.errors import DamagedExportError, NotAnExportError
 from toolkit.testing import make_response, write_sample
 

@@ -7,34 +7,24 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from toolkit import (
-        charts,
-        errors,
-        expressions,
-        metrics,
-        pricing,
-        ranges,
-        schema,
-        testing,
-    )
-    from toolkit.checking import check
-    from toolkit.compacting import compact
-    from toolkit.explaining import explain, spending
-    from toolkit.exporting import export
+    from toolkit import charts, errors, expressions, metrics, pricing, schema, testing
+    from toolkit.charts.plot import overview, plot
+    from toolkit.exports.compact import compact
+    from toolkit.exports.export import export
+    from toolkit.exports.verify import verify
     from toolkit.expressions import responses
-    from toolkit.loaded import Loaded
-    from toolkit.loading import batches, load
-    from toolkit.replay import rejects, write_rejects
-    from toolkit.report import overview, plot
-    from toolkit.reporting import write_report
-    from toolkit.scanning import ledger, scan
-    from toolkit.validation import validate
-    from toolkit.verifying import verify
-
-__version__ = "0.1.0"
+    from toolkit.expressions import time_ranges as ranges
+    from toolkit.metrics.explain import explain, spending
+    from toolkit.reading.check import check
+    from toolkit.reading.load import Loaded, batches, load
+    from toolkit.reading.rejects import rejects, write_rejects
+    from toolkit.reading.scan import ledger, scan
+    from toolkit.report import write_report
+    from toolkit.schema.validation import validate
 
 __all__ = [
     "Loaded",
@@ -65,36 +55,41 @@ __all__ = [
     "write_report",
 ]
 
-# Where each public name lives; a module is imported when its name is first touched.
+# Where each public name lives; a module is imported when its name is first used.
 _HOMES = {
-    "Loaded": "loaded",
-    "batches": "loading",
-    "check": "checking",
-    "compact": "compacting",
-    "explain": "explaining",
-    "export": "exporting",
-    "ledger": "scanning",
-    "load": "loading",
-    "overview": "report",
-    "plot": "report",
-    "rejects": "replay",
+    "Loaded": "reading.load",
+    "batches": "reading.load",
+    "check": "reading.check",
+    "compact": "exports.compact",
+    "explain": "metrics.explain",
+    "export": "exports.export",
+    "ledger": "reading.scan",
+    "load": "reading.load",
+    "overview": "charts.plot",
+    "plot": "charts.plot",
+    "rejects": "reading.rejects",
     "responses": "expressions",
-    "scan": "scanning",
-    "spending": "explaining",
-    "validate": "validation",
-    "verify": "verifying",
-    "write_rejects": "replay",
-    "write_report": "reporting",
+    "scan": "reading.scan",
+    "spending": "metrics.explain",
+    "validate": "schema.validation",
+    "verify": "exports.verify",
+    "write_rejects": "reading.rejects",
+    "write_report": "report",
 }
+_MODULES = {"ranges": "expressions.time_ranges"}
 
 
 def __getattr__(name: str) -> object:
     """Import what is asked for on its first use, to keep the start quick."""
+    if name == "__version__":
+        return version("completion-toolkit")
     if name not in __all__:
         message = f"module 'toolkit' has no attribute {name!r}"
         raise AttributeError(message)
-    home = import_module(f"toolkit.{_HOMES.get(name, name)}")
-    value = getattr(home, name) if name in _HOMES else home
+    if name in _HOMES:
+        value = getattr(import_module(f"toolkit.{_HOMES[name]}"), name)
+    else:
+        value = import_module(f"toolkit.{_MODULES.get(name, name)}")
     globals()[name] = value
     return value
 

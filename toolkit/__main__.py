@@ -20,7 +20,7 @@ def main() -> None:
     if wants_interrupts:
         signal.signal(signal.SIGINT, leave)  # nothing is begun: nothing to clear away
     # Imported here: it takes a while, in which Ctrl-C may come.
-    from toolkit.cli import main as run
+    from toolkit.cli.app import main as run
 
     try:
         if wants_interrupts:

@@ -454,3 +454,9 @@ class PassedOverWarning(ToolkitWarning):
 
 class PartialResponsesWarning(ToolkitWarning):
     """Choices were picked, so usage may be missing, or responses are there twice."""
+
+
+def check_word(name: str, value: object, words: tuple[str, ...]) -> None:
+    """Refuse a value that is none of the words."""
+    if value not in words:
+        raise OptionError(name, value, wanted=" or ".join(repr(word) for word in words))

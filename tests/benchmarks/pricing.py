@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from toolkit.pricing import add_cost, price_responses
-from toolkit.pricing.amounts import NEEDED
+from toolkit.pricing.pricer import NEEDED
 from toolkit.schema import CHOICES
 
 MODELS = (

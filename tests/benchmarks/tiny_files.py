@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import toolkit
-from toolkit.finding import find_logs
+from toolkit.reading.discovery import find_logs
 from toolkit.testing import make_response
 
 

@@ -5,10 +5,11 @@ frame that `toolkit.metrics` made, and nothing else. `theme` draws in the dark, 
 fixes which name has which colour, `describe` gives a picture's alt text.
 """
 
-from toolkit.charts.coloring import colors
+from toolkit.charts.alt_text import describe
 from toolkit.charts.counts import plot_log_health, plot_tool_calls
-from toolkit.charts.heat import plot_response_volume
-from toolkit.charts.mixes import plot_finish_reasons, plot_model_mix
+from toolkit.charts.distributions import plot_tokens_per_response
+from toolkit.charts.heatmap import plot_response_volume
+from toolkit.charts.mix import plot_finish_reasons, plot_model_mix
 from toolkit.charts.quality import (
     plot_choices_per_response,
     plot_confidence,
@@ -21,10 +22,9 @@ from toolkit.charts.ratios import (
     plot_reasoning_share,
     plot_usage_coverage,
 )
-from toolkit.charts.sizes import plot_tokens_per_response
-from toolkit.charts.spans import plot_drift
+from toolkit.charts.series_colors import colors
 from toolkit.charts.style import theme
-from toolkit.charts.telling import describe
+from toolkit.charts.timeline import plot_drift
 from toolkit.charts.usage import plot_cost, plot_token_usage
 
 __all__ = [

@@ -17,19 +17,19 @@ from toolkit.charts.layout import (
     value_axis,
     write_words,
 )
-from toolkit.charts.stacks import DOTS, EDGE, HATCH
+from toolkit.charts.stacked import DOTS, EDGE, HATCH
 from toolkit.charts.style import contrast, now
-from toolkit.charts.words import fit, share_text, text_width, write
+from toolkit.charts.text import fit, share_text, text_width, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
 
-    from toolkit.charts.frames import Series
     from toolkit.charts.layout import Place, Room
-    from toolkit.charts.periods import Numbers
+    from toolkit.charts.series import Series
     from toolkit.charts.style import Style
+    from toolkit.charts.time_axis import Numbers
 
 ROW = 24.0  # points from row to row, where there is room
 LEAST_ROW = 14.0

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from toolkit.charts.alt_text import row_facts, tell
 from toolkit.charts.bars import Row, axes_for, draw_rows, rows_at_most
-from toolkit.charts.frames import Metric, others, read, series_name
-from toolkit.charts.headings import heading
 from toolkit.charts.layout import Words
+from toolkit.charts.series import Metric, others, read, series_name
 from toolkit.charts.style import now
-from toolkit.charts.telling import row_facts, tell
-from toolkit.charts.words import percent, short_number
+from toolkit.charts.text import percent, short_number
+from toolkit.charts.titles import heading
 from toolkit.errors import plural
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from toolkit.charts.style import FULL, SMALL, Texts, ground_of, now, readable
-from toolkit.charts.words import fit, height_of, printable, text_width, wrap, write
+from toolkit.charts.text import fit, height_of, printable, text_width, wrap, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.gridspec import SubplotSpec
     from matplotlib.text import Annotation, Text
 
-    from toolkit.charts.frames import Series
-    from toolkit.charts.periods import Numbers
+    from toolkit.charts.series import Series
+    from toolkit.charts.time_axis import Numbers
 
 FIGURE_SIZE = (9.0, 4.2)  # inches; all other lengths are points on paper
 RIM = 12.0  # free on every side of a figure

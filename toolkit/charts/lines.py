@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from toolkit.charts.layout import place_of, value_axis
-from toolkit.charts.periods import PERIOD, Span, span_of, time_axis
 from toolkit.charts.style import LINE_CONTRAST, now, readable
+from toolkit.charts.time_axis import PERIOD, Span, span_of, time_axis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from toolkit.charts.frames import Series
     from toolkit.charts.layout import Room
-    from toolkit.charts.periods import Numbers
+    from toolkit.charts.series import Series
+    from toolkit.charts.time_axis import Numbers
 
 MANY = 200  # points of a line; more are drawn finer
 

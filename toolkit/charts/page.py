@@ -6,9 +6,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from toolkit.charts.layout import RIM, TICK_ROOM
-from toolkit.charts.periods import moment_text
 from toolkit.charts.style import Style, now
-from toolkit.charts.words import (
+from toolkit.charts.text import (
     LEADING,
     dollars,
     height_of,
@@ -16,8 +15,9 @@ from toolkit.charts.words import (
     short_number,
     wrap,
 )
+from toolkit.charts.time_axis import moment_text
 from toolkit.errors import plural
-from toolkit.money import bounded
+from toolkit.formatting.text import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

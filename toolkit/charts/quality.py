@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.charts.frames import Metric
-from toolkit.charts.shares import Ratio, draw_ratio
-from toolkit.charts.words import decimal_text
+from toolkit.charts.ratio_chart import Ratio, draw_ratio
+from toolkit.charts.series import Metric
+from toolkit.charts.text import decimal_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

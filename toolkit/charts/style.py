@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.colors import to_hex, to_rgb, to_rgba
 from matplotlib.font_manager import FontProperties, fontManager
 
-from toolkit.blocks import check_word
+from toolkit.errors import check_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

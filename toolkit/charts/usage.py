@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from toolkit.charts.alt_text import pile_facts, row_facts, tell
 from toolkit.charts.bars import (
     Row,
     axes_for,
     draw_rows,
     rows_at_most,
 )
-from toolkit.charts.frames import Given, Metric, Series, fold, read
-from toolkit.charts.headings import heading, silent, when
 from toolkit.charts.layout import (
     Words,
     draw_nothing,
@@ -22,18 +21,19 @@ from toolkit.charts.layout import (
     undress,
     write_words,
 )
-from toolkit.charts.periods import PERIOD
-from toolkit.charts.stacks import Stack, draw_stack, stack
-from toolkit.charts.telling import pile_facts, row_facts, tell
-from toolkit.charts.words import (
+from toolkit.charts.series import Given, Metric, Series, fold, read
+from toolkit.charts.stacked import Stack, draw_stack, stack
+from toolkit.charts.text import (
     dollars,
     fit,
     money,
     percent,
     short_number,
 )
+from toolkit.charts.time_axis import PERIOD
+from toolkit.charts.titles import heading, silent, when
 from toolkit.errors import plural
-from toolkit.money import bounded
+from toolkit.formatting.text import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -49,23 +49,27 @@ that stands for a response, and bears its usage, may be gone.
 
 from __future__ import annotations
 
+from toolkit.metrics.activity import drift, response_volume
+from toolkit.metrics.calendar import reach
 from toolkit.metrics.catalogue import METRICS, WITH_MONEY, Shape, measure, shape_of
-from toolkit.metrics.endings import (
+from toolkit.metrics.distributions import (
+    choices_per_response,
+    confidence,
+    tokens_per_response,
+)
+from toolkit.metrics.health import log_health
+from toolkit.metrics.options import By, Choices, Compare, check_options
+from toolkit.metrics.outcomes import (
     finish_reasons,
     refusal_and_filter_rate,
     truncation_rate,
 )
-from toolkit.metrics.health import log_health
-from toolkit.metrics.periods import reach
-from toolkit.metrics.questions import By, Choices, Compare, check_options
-from toolkit.metrics.rhythm import drift, response_volume
 from toolkit.metrics.shares import (
     cache_share,
     model_mix,
     output_input_ratio,
     reasoning_share,
 )
-from toolkit.metrics.sizes import choices_per_response, confidence, tokens_per_response
 from toolkit.metrics.spending import cost
 from toolkit.metrics.tools import tool_calls
 from toolkit.metrics.usage import token_usage, usage_coverage

@@ -7,9 +7,18 @@ import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from toolkit.blocks import check_word
-from toolkit.errors import OptionError
-from toolkit.metrics.endings import (
+from toolkit.errors import OptionError, check_word
+from toolkit.metrics.activity import RESPONSE_VOLUME, VERSION, drift, response_volume
+from toolkit.metrics.calendar import reach
+from toolkit.metrics.distributions import (
+    CHOICES_PER_RESPONSE,
+    CONFIDENCE,
+    choices_per_response,
+    confidence,
+    tokens_per_response,
+)
+from toolkit.metrics.health import log_health
+from toolkit.metrics.outcomes import (
     FINISH_REASONS,
     REFUSAL_AND_FILTER_RATE,
     TRUNCATION_RATE,
@@ -17,9 +26,6 @@ from toolkit.metrics.endings import (
     refusal_and_filter_rate,
     truncation_rate,
 )
-from toolkit.metrics.health import log_health
-from toolkit.metrics.periods import reach
-from toolkit.metrics.rhythm import RESPONSE_VOLUME, VERSION, drift, response_volume
 from toolkit.metrics.shares import (
     CACHE_SHARE,
     MODEL_MIX,
@@ -30,28 +36,21 @@ from toolkit.metrics.shares import (
     output_input_ratio,
     reasoning_share,
 )
-from toolkit.metrics.sizes import (
-    CHOICES_PER_RESPONSE,
-    CONFIDENCE,
-    choices_per_response,
-    confidence,
-    tokens_per_response,
-)
 from toolkit.metrics.spending import SPENDING, cost
 from toolkit.metrics.tools import tool_calls
 from toolkit.metrics.usage import TOKEN_USAGE, token_usage, usage_coverage
-from toolkit.pricing import add_cost
-from toolkit.scanning import scan
+from toolkit.pricing.costs import add_cost
+from toolkit.reading.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import polars as pl
 
-    from toolkit.blocks import CreatedUnit, OnDamage
-    from toolkit.finding import Sources
-    from toolkit.metrics.questions import Choices
-    from toolkit.pricing.files import Prices
+    from toolkit.metrics.options import Choices
+    from toolkit.pricing.price_file import Prices
+    from toolkit.reading.discovery import Sources
+    from toolkit.reading.options import CreatedUnit, OnDamage
 
 # Metrics that price responses.
 WITH_MONEY = ("cost", "truncation_rate")

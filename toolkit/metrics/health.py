@@ -6,23 +6,22 @@ from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
-from toolkit.checking import (
+from toolkit.reading.check import (
     FINDING_CODES,
     check,
     told_by_exports,
     told_by_tables,
 )
-from toolkit.loaded import Loaded
-from toolkit.scanning import exports_in
-from toolkit.schema import REJECT_CODES
+from toolkit.reading.discovery import exports_in
+from toolkit.reading.load import Loaded
+from toolkit.schema.tables import REJECT_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from toolkit.blocks import CreatedUnit
-    from toolkit.checking import Checked
-    from toolkit.finding import Sources
-    from toolkit.loading import LogOptions
+    from toolkit.reading.check import Checked
+    from toolkit.reading.discovery import Sources
+    from toolkit.reading.options import CreatedUnit, LogOptions
 
 # What becomes of a line; of these the sum is that of all lines.
 FATES = ("blank", "responses", "duplicates", "outside", "errors", "rejected")

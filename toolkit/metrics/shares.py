@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from toolkit.metrics.engine import answer
 from toolkit.metrics.measures import count, ratio, total, unseen, whole
-from toolkit.metrics.questions import ask
-from toolkit.metrics.tables import Declared, answer
+from toolkit.metrics.options import ask
+from toolkit.metrics.spec import Declared
 
 if TYPE_CHECKING:
-    from toolkit.metrics.questions import By, Choices, Compare
-    from toolkit.ranges import Moment
+    from toolkit.expressions.time_ranges import Moment
+    from toolkit.metrics.options import By, Choices, Compare
 
 
 def both_known(one: str, other: str) -> pl.Expr:

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.expressions import first_choice
+from toolkit.expressions.choices import first_choice
+from toolkit.metrics.engine import answer
 from toolkit.metrics.measures import MONEY, count, money, ratio, total, unseen
-from toolkit.metrics.questions import ask
-from toolkit.metrics.tables import Declared, answer
-from toolkit.pricing.amounts import NEEDED
+from toolkit.metrics.options import ask
+from toolkit.metrics.spec import Declared
 from toolkit.pricing.costs import price_responses
+from toolkit.pricing.pricer import NEEDED
 
 if TYPE_CHECKING:
-    from toolkit.metrics.questions import By, Choices, Compare
-    from toolkit.ranges import Moment
+    from toolkit.expressions.time_ranges import Moment
+    from toolkit.metrics.options import By, Choices, Compare
 
 
 COST = "cost"

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.expressions import RESPONSE_KEY, response_key
+from toolkit.expressions.choices import RESPONSE_KEY, response_key
+from toolkit.metrics.engine import answer
 from toolkit.metrics.measures import Measure, ratio
-from toolkit.metrics.questions import ask
-from toolkit.metrics.tables import Declared, answer
-from toolkit.values import are_json
+from toolkit.metrics.options import ask
+from toolkit.metrics.spec import Declared
+from toolkit.reading.json_values import are_json
 
 if TYPE_CHECKING:
-    from toolkit.metrics.questions import By, Choices, Compare
-    from toolkit.metrics.tables import Work
-    from toolkit.ranges import Moment
+    from toolkit.expressions.time_ranges import Moment
+    from toolkit.metrics.engine import Work
+    from toolkit.metrics.options import By, Choices, Compare
 
 
 def calls(work: Work) -> pl.DataFrame:

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from toolkit.metrics.engine import answer
 from toolkit.metrics.measures import Measure, count, ratio, total, unseen
-from toolkit.metrics.questions import HIDDEN, ask
-from toolkit.metrics.tables import Declared, answer
-from toolkit.schema import USAGE_COLUMNS
+from toolkit.metrics.options import HIDDEN, ask
+from toolkit.metrics.spec import Declared
+from toolkit.schema.tables import USAGE_COLUMNS
 
 if TYPE_CHECKING:
-    from toolkit.metrics.questions import By, Choices, Compare
-    from toolkit.metrics.tables import Work
-    from toolkit.ranges import Moment
+    from toolkit.expressions.time_ranges import Moment
+    from toolkit.metrics.engine import Work
+    from toolkit.metrics.options import By, Choices, Compare
 
 
 TOKEN_USAGE = Declared(

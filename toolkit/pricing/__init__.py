@@ -6,12 +6,12 @@ fetched. Unknown is never zero.
 
 from __future__ import annotations
 
+from toolkit.pricing.alternatives import what_if
 from toolkit.pricing.costs import add_cost, price_responses
-from toolkit.pricing.elsewhere import what_if
-from toolkit.pricing.files import PriceFile, read_prices
-from toolkit.pricing.missing import missing_prices
+from toolkit.pricing.price_file import PriceFile, read_prices
 from toolkit.pricing.rates import MEANINGS, Reason
-from toolkit.pricing.reconciling import reconcile
+from toolkit.pricing.reconciliation import reconcile
+from toolkit.pricing.unpriced import missing_prices
 
 __all__ = [
     "MEANINGS",

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from toolkit.errors import MissingColumnsError
-from toolkit.expressions import (
+from toolkit.expressions.choices import (
     RESPONSE_KEY,
     SOURCE,
     check_columns,
@@ -16,12 +16,12 @@ from toolkit.expressions import (
     response_key,
     warn_of_picked_choices,
 )
-from toolkit.pricing.amounts import NEEDED, PRICED, Pricer
-from toolkit.pricing.files import read_prices
+from toolkit.pricing.price_file import read_prices
+from toolkit.pricing.pricer import NEEDED, PRICED, Pricer
 
 if TYPE_CHECKING:
-    from toolkit.blocks import ArrowStream
-    from toolkit.pricing.files import Prices
+    from toolkit.pricing.price_file import Prices
+    from toolkit.schema.columns import ArrowStream
 
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
 

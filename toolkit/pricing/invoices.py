@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import polars as pl
 
 from toolkit.errors import InvoiceError, near_miss
-from toolkit.families import FAMILY_RULES, families
-from toolkit.pricing.amounts import MONEY, scaled
+from toolkit.expressions.model_families import FAMILY_RULES, families
+from toolkit.pricing.pricer import MONEY, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from toolkit.blocks import ArrowStream
+    from toolkit.schema.columns import ArrowStream
 
 Invoice: TypeAlias = "str | os.PathLike[str] | pl.DataFrame | ArrowStream"
 Columns: TypeAlias = "Mapping[str, str | Sequence[str]] | None"

@@ -17,7 +17,7 @@ use crate::strict::read_line;
 use crate::values::Cell;
 use crate::walk::Line;
 
-/// Whole lines of one log; see `toolkit.blocks.Block`.
+/// Whole lines of one log; see `toolkit.reading.blocks.Block`.
 pub struct Block<'a> {
     pub log_id: i32,
     pub source: &'a str,
@@ -42,7 +42,7 @@ impl Piece<'_> {
     }
 }
 
-/// What became of a block; see `toolkit.blocks.Decoded`.
+/// What became of a block; see `toolkit.reading.blocks.Decoded`.
 pub struct Decoded {
     pub choices: RecordBatch,
     pub rejects: RecordBatch,

@@ -1,6 +1,6 @@
 //! Lines of chat completion logs into Arrow batches: the fast decoder of `toolkit`.
 //!
-//! It means what `toolkit/reference.py` means, to the byte.
+//! It means what `toolkit/reading/reference.py` means, to the byte.
 
 pub mod columns;
 pub mod decoder;

@@ -1,0 +1,373 @@
+"""What the command prints: tables that fit 80 columns, JSON and CSV that are safe.
+
+A log is hostile: nothing of it may steer the screen or be taken for a formula.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from toolkit.errors import clean, plural
+from toolkit.formatting.text import BOUNDS, dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import polars as pl
+
+    from toolkit.metrics.catalogue import Shape
+    from toolkit.metrics.explain import Explained
+    from toolkit.reading.check import Checked
+    from toolkit.schema import Table as DeclaredTable
+
+
+# Of the ledger, what `check` prints.
+COUNTS = (
+    "bytes", "lines", "blank", "responses", "duplicates", "outside", "errors",
+    "rejected", "choices", "pending_bytes",
+)  # fmt: skip
+
+PERIOD = ("period", "period_end", "partial")
+# Of the costs, what `cost` prints.
+SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
+RATE_NAMES = (
+    "input", "cached", "cache_write", "input_audio", "output", "reasoning",
+    "output_audio",
+)  # fmt: skip
+MOST_LINES = 100
+
+# What no table may keep to itself.
+UNSEEN = {
+    "responses_without_usage": "without usage",
+}
+# Money that is marked in a table, and yet to be explained below it.
+MARKED = {
+    "cost": "of unknown cost: the sums are the least that they are",
+    "cost_truncated": "cut off at unknown cost: the sums are the least that they are",
+}
+
+
+def say(text: str) -> None:
+    """Print a result."""
+    print(text)  # noqa: T201 - the one place that prints
+
+
+def words(text: str) -> None:
+    """Print words about the result, on stderr and in one line."""
+    print(clean(text), file=sys.stderr)  # noqa: T201 - the one place that prints
+
+
+def to_json(data: object) -> str:
+    """Write JSON; times in ISO 8601, in ASCII so that nothing steers the screen.
+
+    Money is text, to the digit: no float holds it.
+    """
+
+    def plain(value: Any) -> str:  # noqa: ANN401 - whatever JSON has no word for
+        return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
+
+    return json.dumps(data, indent=1, default=plain, allow_nan=False)
+
+
+def print_csv(frame: pl.DataFrame) -> None:
+    """Print CSV that no spreadsheet takes for a formula."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(frame.columns)
+    for row in frame.iter_rows():
+        writer.writerow([safe_cell(cell) for cell in row])
+
+
+def safe_cell(cell: object) -> object:
+    """Write a cell of CSV."""
+    if isinstance(cell, datetime):
+        return cell.isoformat()
+    if isinstance(cell, Decimal):
+        return f"{cell:f}"
+    if isinstance(cell, str):
+        cell = clean(cell)
+        return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
+    return cell
+
+
+def print_table(frame: pl.DataFrame, shape: Shape) -> None:
+    """Print the table of a metric in the width that there is, with its sums."""
+    # Imported here: polars is not needed for --help.
+    from toolkit.cli.tables import UNFINISHED, lay_out
+
+    console = Console()
+    layout = lay_out(frame, shape, console.width, cell_len)
+    notes = []
+    if "partial" in frame.columns and frame["partial"].any():
+        notes.append(f"{UNFINISHED} the period is not complete")
+    told_by = {name: told for name, told in UNSEEN.items() if name in layout.left_out}
+    for column in layout.shown:
+        if column.name in MARKED:
+            told_by[BOUNDS[column.name][0]] = MARKED[column.name]
+    for name, told in told_by.items():
+        if name not in shape.sums:
+            continue
+        unseen = int(frame[name].sum())
+        notes += [f"{plural(unseen, 'response')} {told}"] if unseen else []
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_footer=bool(shape.sums),
+        pad_edge=False,
+        padding=0,
+        caption="\n".join(notes) or None,
+        caption_justify="left",
+    )
+    for column in layout.shown:
+        table.add_column(
+            Text(column.heading),
+            column.footer,
+            justify="left" if column.at_left else "right",
+            no_wrap=not column.folds,
+            overflow="fold",
+        )
+    for row in zip(*[column.cells for column in layout.shown], strict=True):
+        table.add_row(*map(Text, row))
+    console.print(table)
+    if layout.left_out:
+        words(f"not shown: {', '.join(layout.left_out)}; --csv has all columns")
+    if frame.is_empty():
+        words("no responses, or none in this range")
+
+
+def print_costs(costs: pl.DataFrame, series: Sequence[str]) -> None:
+    """Print costs as a table with its sum; a lower bound is marked."""
+    # Imported here: what a command does not use is not loaded.
+    from toolkit.metrics.catalogue import shape_of
+
+    shape = shape_of("cost")._replace(series=tuple(series))
+    leading = [name for name in PERIOD if name in costs.columns]
+    print_table(costs.select(*leading, *series, *SPENT), shape)
+
+
+def print_explained(explained: Explained) -> None:
+    """Print what a model cost on a day: the sum, its prices, its lines, the unseen."""
+    lines, day = explained.lines, explained.date or "undated"
+    console = Console()
+    console.print(Text(clean(f"{explained.model}, {day}: {explained.words}")))
+    kinds = [name for name in RATE_NAMES if explained.prices[name].count()]
+    rows = [
+        (
+            f"price {row['price']}",
+            f"{row['responses']:,}",
+            f"{dollars(row['cost'])} by {row['source']}: "
+            + ", ".join(
+                f"{name} {row[name].normalize():f}"
+                for name in kinds
+                if row[name] is not None
+            ),
+        )
+        for row in explained.prices.iter_rows(named=True)
+    ]
+    reported = lines.filter(cost_source="reported")
+    if reported.height:
+        cost = dollars(Decimal(reported["cost"].sum()))
+        rows.append(
+            ("reported", f"{reported.height:,}", f"{cost} as the provider said")
+        )
+    rows += [
+        (
+            "unpriced",
+            f"{row['responses']:,}",
+            f"{row['reason']}, {row['total_tokens']:,} tokens",
+        )
+        for row in explained.unseen.iter_rows(named=True)
+    ]
+    print_pairs("Responses", rows)
+    print_pairs(
+        f"Lines (the first {MOST_LINES:,})" if lines.height > MOST_LINES else "Lines",
+        [
+            (line_words(row), cost_words(row), row["place"])
+            for row in lines.head(MOST_LINES).iter_rows(named=True)
+        ],
+    )
+
+
+def line_words(row: dict[str, Any]) -> str:
+    """Write what bears on the price of a line."""
+    when = f"{row['created']:%H:%M:%S}" if row["created"] else "undated"
+    counts = (row["prompt_tokens"], row["completion_tokens"])
+    prompt, completion = ("?" if count is None else f"{count:,}" for count in counts)
+    cached = f" ({row['cached_tokens']:,} cached)" if row["cached_tokens"] else ""
+    return f"{when} {prompt}{cached} + {completion}"
+
+
+def cost_words(row: dict[str, Any]) -> str:
+    """Write what a line cost, or why that is not known."""
+    return row["reason"] if row["cost"] is None else dollars(row["cost"])
+
+
+def print_check(checked: Checked) -> None:
+    """Print the account of logs, within 80 columns."""
+    # Imported here: what a command does not use is not loaded.
+    from toolkit.schema.tables import LEDGER
+
+    say_passed_over(checked.passed_over)
+    totals = checked.ledger.sum().row(0, named=True)
+    print_pairs(
+        "Ledger",
+        [
+            ("logs", f"{len(checked.ledger):,}", ""),
+            *[(name, f"{totals[name]:,}", LEDGER[name].description) for name in COUNTS],
+            ("total_tokens", f"{totals['total_tokens']:,}", "as reported"),
+        ],
+    )
+    print_pairs(
+        "Rejects",
+        [(row.code, f"{row.lines:,}", f"first {row.first}") for row in checked.rejects],
+    )
+    damage = checked.ledger["error"].drop_nulls().to_list()
+    hints = checked.ledger.select("source", "hint").drop_nulls().rows()
+    if damage:
+        print_sentences("Damage", damage)
+    if hints:
+        print_sentences("No logs", [f"{source} {hint}" for source, hint in hints])
+    verdict = checked.failures or ["every row passed"]
+    print_pairs("Schema", [("pandera", "", sentence) for sentence in verdict])
+    print_pairs(
+        "Findings",
+        [
+            (row.code, f"{row.responses:,}", f"{row.words}; first {row.first}")
+            for row in checked.findings
+        ],
+    )
+
+
+def print_pairs(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+    """Print a heading and its rows: name, figure, words."""
+    rows = rows or [("none", "", "")]
+    # Where it is narrow names break between words; figures never break.
+    longest = max(
+        cell_len(word) for name, _, _ in rows for word in name.split() or [""]
+    )
+    widest = max(cell_len(figure) for _, figure, _ in rows)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold", min_width=longest)
+    table.add_column(justify="right", no_wrap=True, min_width=widest)
+    table.add_column(overflow="fold")
+    for name, figure, text in rows:
+        table.add_row(Text(name), figure, Text(clean(text)))
+    console = Console()
+    console.print(Text(title, style="bold"))
+    console.print(Padding(table, (0, 0, 0, 2)))
+
+
+def print_sentences(title: str, sentences: Sequence[str]) -> None:
+    """Print a heading and sentences below it."""
+    console = Console()
+    console.print(Text(title, style="bold"))
+    for sentence in sentences:
+        console.print(Padding(Text(clean(sentence)), (0, 0, 0, 2)))
+
+
+def check_data(checked: Checked) -> dict[str, object]:
+    """Return the account of logs as data."""
+    return {
+        "ledger": checked.ledger.to_dicts(),
+        "rejects": [row._asdict() for row in checked.rejects],
+        "schema_failures": checked.failures,
+        "findings": [row._asdict() for row in checked.findings],
+        "passed_over": checked.passed_over,
+    }
+
+
+def table_data(table: DeclaredTable) -> list[dict[str, object]]:
+    """Return the data dictionary of a table as data."""
+    return [
+        {
+            "name": column.name,
+            "type": str(column.type),
+            "grain": column.grain,
+            "unit": column.unit,
+            "nullable": column.nullable,
+            "description": column.description,
+            "paths": [column.written(path) for path in column.paths],
+        }
+        for column in table.columns
+    ]
+
+
+def print_schema() -> None:
+    """Print the data dictionary, a table for each table."""
+    # Imported here: what a command does not use is not loaded.
+    from toolkit.schema.tables import TABLES
+
+    for table in TABLES:
+        shown = Table(box=box.SIMPLE_HEAD, title=table.name, title_justify="left")
+        for name in ("column", "type", "grain", "unit", "what"):
+            shown.add_column(name)
+        for column in table.columns:
+            kind = "list<call>" if column.name == "tool_calls" else str(column.type)
+            shown.add_row(
+                column.name, kind, column.grain, column.unit, column.description
+            )
+        Console().print(shown)
+
+
+def print_settings(settings: Sequence[tuple[str, object, str]]) -> None:
+    """Print settings as lines of TOML, and behind each where it came from."""
+    for name, value, source in settings:
+        line = f"{'# ' if value is None else ''}{name} = {as_toml(value)}"
+        say(f"{line}  # {clean(source)}")
+
+
+def as_toml(value: object) -> str:
+    """Write a value as TOML; what is not set has none."""
+    if value is None:
+        return "not set"
+    if isinstance(value, dict):
+        members = [f"{json.dumps(key)} = {as_toml(of)}" for key, of in value.items()]
+        return f"{{ {', '.join(members)} }}" if members else "{}"
+    # A string or a list of JSON, in ASCII, is one of TOML.
+    return json.dumps(value)
+
+
+def say_hints(ledger: pl.DataFrame) -> None:
+    """Say of each file that is no log what it looks like."""
+    for source, hint in ledger.select("source", "hint").drop_nulls().rows():
+        words(f"{source} {hint}")
+
+
+def say_passed_over(passed_over: dict[str, int]) -> None:
+    """Say what a walk did not read."""
+    if passed_over:
+        # Imported here: polars and Arrow are not needed for --help.
+        from toolkit.reading.ledger import passed_over_words
+
+        words(passed_over_words(passed_over))
+
+
+@contextmanager
+def progress_of(what: str) -> Iterator[Callable[[int], None]]:
+    """Show bytes and rate while work goes on, on a terminal only."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _bytes: None
+        return
+    bars = (TextColumn(what), DownloadColumn(), BarColumn(), TransferSpeedColumn())
+    with Progress(*bars, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda size: progress.advance(task, size)

@@ -1,0 +1,244 @@
+"""Many small parts of a day become one."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import pyarrow as pa
+
+from toolkit.errors import DamagedExportError
+from toolkit.exports.directory import Directory, opened_target
+from toolkit.exports.exchange import exchange
+from toolkit.exports.parts import HELD_BYTES, new_part, opened_part
+from toolkit.reading import object_store
+from toolkit.reading.manifest import (
+    CHOICES_DIR,
+    PART_NAME,
+    REJECTS_DIR,
+    STAGING_DIR,
+    below,
+    parts_of,
+    read_state,
+    sync_directory,
+)
+from toolkit.schema.tables import REJECTS, choices_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+
+    from toolkit.exports.prefix import Prefix
+    from toolkit.reading.manifest import State
+
+# A part of that size is useful as it is.
+LARGE_BYTES = 256 * 1024 * 1024
+
+
+class Compacted(NamedTuple):
+    """How many directories were built anew, and the parts in them before and after."""
+
+    directories: int
+    before: int
+    after: int
+
+
+class Folder(NamedTuple):
+    """A directory whose small parts are to be merged: a closed day, or the rejects."""
+
+    path: Path  # below the export
+    parts: list[str]
+    small: list[str]  # of the parts, those that are worth merging
+    schema: pa.Schema
+    mode: int
+
+
+def compact(
+    directory: str | os.PathLike[str], *, today: date | None = None, wait: float = 0
+) -> Compacted:
+    """Merge the small parts of closed days, and of the rejects.
+
+    Whoever reads meanwhile sees the rows of a day once: its directory is built beside
+    and exchanged at once (on Linux; elsewhere there is an instant without it). A reader
+    that had listed the parts before may miss one: an error, and no wrong total. In a
+    store merged parts are put beside those that they replace: `toolkit.scan` sees each
+    row once, other readers see some twice until it is done.
+
+    Parameters
+    ----------
+    directory
+        What `toolkit.export` has written, also ``s3://...``.
+    today
+        Days before it are closed; that of UTC unless given.
+    wait
+        Seconds to wait for another process that is writing there; not in a store.
+
+    Raises
+    ------
+    NotAnExportError
+        If no export was committed there.
+    DamagedExportError
+        If a part cannot be read; it is left as it is.
+    BusyError
+        If another process is writing there, or in a store was faster.
+
+    Examples
+    --------
+    >>> import tempfile, toolkit
+    >>> to = tempfile.mkdtemp()
+    >>> done = toolkit.export("data/sample", to=to)
+    >>> toolkit.compact(to).directories
+    0
+    """
+    where = os.fspath(directory)
+    read_state(where)  # else one would be made
+    made = Compacted(0, 0, 0)
+    with opened_target(where, wait=wait) as target:
+        if target.state is None:
+            return made
+        closed = (today or datetime.now(UTC).date()).isoformat()
+        found = [*folders(target.where, target.state, closed)]
+        if not isinstance(target, Directory):
+            return replace_parts(cast("Prefix", target), found)
+        for folder in found:
+            if not target.staging.exists():
+                target.stage()
+            after = rebuild(Path(where), folder)
+            before = len(folder.parts)
+            made = Compacted(
+                made.directories + 1, made.before + before, made.after + after
+            )
+    return made
+
+
+def folders(where: str, state: State, closed: str) -> Iterator[Folder]:
+    """Yield the directories that hold two small parts or more."""
+    sizes = part_sizes(where)
+    by_path: dict[PurePosixPath, list[str]] = {}
+    for kind in (CHOICES_DIR, REJECTS_DIR):
+        for part in parts_of(where, kind, state):
+            path = PurePosixPath(part).parent.relative_to(PurePosixPath(where))
+            by_path.setdefault(path, []).append(part)
+    schema = choices_table(state.tags).arrow
+    for path, parts in sorted(by_path.items()):
+        small = [part for part in parts if sizes[part] < LARGE_BYTES]
+        if len(small) < 2:
+            continue
+        if path.name == REJECTS_DIR:
+            yield Folder(Path(path), parts, small, REJECTS.arrow, 0o600)
+        elif path.name < f"date={closed}":
+            yield Folder(Path(path), parts, small, schema, 0o666)
+
+
+def part_sizes(where: str) -> dict[str, int]:
+    """Return the size of each part of an export, and of what else lies there."""
+    if object_store.is_uri(where):
+        listed = object_store.list_objects(f"{where}/")
+        return {stored.uri: stored.size for stored in listed}
+    return {
+        str(path): path.stat().st_size
+        for kind in (CHOICES_DIR, REJECTS_DIR)
+        for path in Path(below(where, kind)).rglob("*.parquet")
+    }
+
+
+def replace_parts(target: Prefix, found: Sequence[Folder]) -> Compacted:
+    """Put merged parts into a store, and commit that those in them no longer count."""
+    if not found or target.state is None:
+        return Compacted(0, 0, 0)
+    generation = target.generation + 1
+    made: list[Path] = []
+    for number, folder in enumerate(found):
+        made.append(folder.path / f"{generation}-{number}-{target.run}.parquet")
+        staged = target.staging / made[-1]
+        write_merged(folder.small, staged, folder)
+    merged = [part for folder in found for part in folder.small]
+    state = replace(
+        target.state,
+        generation=generation,
+        run=target.run,
+        merged=[str(PurePosixPath(part).relative_to(target.where)) for part in merged],
+    )
+    target.commit(made, state, anew=False)
+    before = sum(len(folder.parts) for folder in found)
+    return Compacted(len(found), before, before - len(merged) + len(found))
+
+
+def rebuild(directory: Path, folder: Folder) -> int:
+    """Build a directory of fewer parts and exchange it; return how many it has."""
+    staged, placed = directory / STAGING_DIR / folder.path, directory / folder.path
+    staged.mkdir(exist_ok=True)
+    merged = folder.small
+    for path in placed.iterdir():  # large parts, and what is not ours
+        if str(path) not in merged:
+            os.link(path, staged / path.name)
+    rows = write_merged(merged, staged / next_name(folder.parts), folder)
+    if rows != sum(map(rows_of, merged)):
+        raise DamagedExportError(str(placed), fault="its parts changed meanwhile")
+    sync_directory(staged)
+    exchange(staged, placed)
+    sync_directory(placed.parent)
+    sync_directory(staged.parent)
+    for path in staged.iterdir():
+        path.unlink()
+    return len(folder.parts) - len(merged) + 1
+
+
+def rows_of(part: str) -> int:
+    """Return how many rows a part says that it has."""
+    with opened_part(part) as file:
+        return int(file.metadata.num_rows)
+
+
+def next_name(parts: Sequence[str]) -> str:
+    """Name a part that was committed with the latest of some parts, and is none yet."""
+    names = [PART_NAME.fullmatch(Path(part).name) for part in parts]
+    numbers = [(int(name["generation"]), int(name["number"])) for name in names if name]
+    generation, number = max(numbers)
+    return f"{generation}-{number + 1}.parquet"
+
+
+def write_merged(parts: Sequence[str], to: Path, folder: Folder) -> int:
+    """Write the rows of parts as one part, and return their number."""
+    writer = new_part(to, folder.schema, mode=folder.mode)
+    held: list[pa.RecordBatch] = []
+    rows = 0
+
+    def write() -> None:
+        table = pa.Table.from_batches(held, folder.schema)
+        if "created" in folder.schema.names:
+            table = table.sort_by([("created", "ascending", "at_start")])
+        writer.write_table(table)
+        held.clear()
+
+    try:
+        for part in parts:
+            for batch in batches(part, folder.schema):
+                rows += len(batch)
+                held.append(batch)
+                if sum(batch.nbytes for batch in held) >= HELD_BYTES:
+                    write()
+        if held:
+            write()
+        writer.close()
+    except BaseException:
+        writer.abandon()
+        with suppress(OSError):
+            to.unlink()
+        raise
+    return rows
+
+
+def batches(part: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a part, whose pages are verified."""
+    try:
+        with opened_part(part) as file:
+            if not file.schema_arrow.equals(schema):
+                raise DamagedExportError(part, fault="its columns are others")
+            yield from file.iter_batches()
+    except pa.ArrowException as error:
+        raise DamagedExportError(part, fault="it cannot be read") from error

@@ -1,0 +1,243 @@
+"""A run that is spread over the workers of an executor.
+
+The logs are cut into stretches; each worker writes the parts of some, and says what
+became of them. What one share repeats of another is found by the parts, date by date.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from concurrent.futures import Future, wait
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from toolkit.errors import SourceError
+from toolkit.exports.worker import (
+    KEYS,
+    LineCount,
+    Staged,
+    count_lines,
+    drop_repeats,
+    write_stretches,
+)
+from toolkit.reading import framing
+from toolkit.reading.compression import Feed, codec_of
+from toolkit.reading.fingerprints import HEAD_BYTES
+from toolkit.reading.manifest import CHOICES_DIR
+from toolkit.reading.scan import scan_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
+
+    from toolkit.exports.resume import Stretch
+    from toolkit.exports.worker import Order, Report
+    from toolkit.reading.ledger import Account
+
+# So many bytes of plain logs are worth a worker's while.
+SHARE_BYTES = 64 * 1024 * 1024
+# A byte of a compressed log is as much work as so many of a plain one.
+INFLATION = 4
+
+
+class Crew:
+    """The workers of an executor, and how they are to read."""
+
+    def __init__(self, executor: Executor, order: Order) -> None:
+        self.executor = executor
+        self.order = order
+
+    def reports(self, logs: Sequence[Stretch]) -> Iterator[Report]:
+        """Have logs written, and yield what became of them in their order."""
+        shares = shares_of(self.cut(logs))
+        tasks = [(self.order, share) for share in shares]
+        yield from self.results(write_stretches, tasks)
+
+    def cut(self, logs: Sequence[Stretch]) -> list[Stretch]:
+        """Cut large plain logs at line ends; others stay whole."""
+        ranges = {}
+        if self.order.on_damage == "raise":
+            ranges = {log: ranges_of(log) for log in logs if may_be_cut(log)}
+        tasks = [(log, *edges) for log, found in ranges.items() for edges in found]
+        counts = self.results(count_lines, tasks)
+        stretches = []
+        for log in logs:
+            counted = [next(counts) for _ in ranges.get(log, ())]
+            stretches += cut_at(log, list(places_of(log, counted)))
+        return stretches
+
+    def without_repeats(
+        self,
+        shares: Sequence[Sequence[Staged]],
+        committed: Callable[[str], list[str]],
+        account: Account,
+    ) -> list[list[Staged]]:
+        """Leave out what an earlier share has, or what is committed."""
+        found = list(repeating(shares, committed))
+        tasks = [(self.order, part, earlier) for part, earlier in found]
+        instead: dict[Staged, Staged | None] = {}
+        results = self.results(drop_repeats, tasks)
+        for (part, _), dropped in zip(found, results, strict=True):
+            instead[part] = dropped.part
+            for counts in dropped.counts:
+                account.counts[counts.pop("log_id")].update(counts)
+        kept = [[instead.get(part, part) for part in share] for share in shares]
+        return [[part for part in share if part is not None] for share in kept]
+
+    def results(
+        self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]
+    ) -> Iterator[Any]:
+        """Yield what workers make of tasks, in order; at a fault none is begun."""
+        waiting: deque[Future[Any]] = deque()
+        try:
+            for task in tasks:
+                waiting.append(self.begun(function, task))
+            while waiting:
+                yield waiting[0].result()
+                waiting.popleft()
+        finally:
+            wait([future for future in waiting if not future.cancel()])
+
+    def begun(self, function: Callable[..., Any], task: tuple[Any, ...]) -> Future[Any]:
+        """Give a task to the executor; a stream can be read in this process only."""
+        if function is not write_stretches or not any(map(is_stream, task[1])):
+            return self.executor.submit(function, *task)
+        done: Future[Any] = Future()
+        done.set_result(function(*task))
+        return done
+
+
+def is_stream(stretch: Stretch) -> bool:
+    """Say whether a log is standard input or a pipe."""
+    return stretch.source.size is None
+
+
+def weight(stretch: Stretch) -> float:
+    """Say how much of a share a stretch is; a stream is one of its own."""
+    source = stretch.source
+    if source.size is None:
+        return math.inf
+    if source.name.endswith((".gz", ".zst")):
+        return source.size * INFLATION / SHARE_BYTES
+    end = source.size if stretch.end is None else stretch.end
+    return (end - stretch.offset) / SHARE_BYTES
+
+
+def shares_of(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
+    """Put stretches together, in order, until they are worth a worker's while."""
+    share: list[Stretch] = []
+    held = 0.0
+    for stretch in stretches:
+        size = weight(stretch)
+        if share and held + size > 1:
+            yield share
+            share, held = [], 0.0
+        share.append(stretch)
+        held += size
+    if share:
+        yield share
+
+
+# Cutting.
+
+
+def may_be_cut(log: Stretch) -> bool:
+    """Say whether a log is large, plain, and begins behind a line end."""
+    source = log.source
+    if source.size is None or source.size - log.offset < 2 * SHARE_BYTES:
+        return False
+    try:
+        with framing.opened(source) as file:
+            is_plain = codec_of(Feed(file, source.name)) is None
+        if not (is_plain and log.offset):
+            return is_plain
+        with framing.opened(source, log.offset - 1) as file:
+            return Feed(file, source.name).read(1) == b"\n"
+    except SourceError:
+        return False  # whoever reads it says why
+
+
+def ranges_of(log: Stretch) -> list[tuple[int, int]]:
+    """Cut a log into ranges of bytes; none is shorter than a share."""
+    size = log.source.size or 0
+    count = (size - log.offset) // SHARE_BYTES
+    starts = range(log.offset, log.offset + count * SHARE_BYTES, SHARE_BYTES)
+    return list(pairwise([*starts, size]))
+
+
+def places_of(
+    log: Stretch, counted: Sequence[LineCount | None]
+) -> Iterator[tuple[int, int]]:
+    """Yield where a log may be cut: offsets and numbers of lines.
+
+    Both sides of a cut have so many bytes in whole lines that a log is known by one of
+    them alone.
+    """
+    known = [count for count in counted if count is not None]
+    if len(known) < len(counted) or not known:
+        return
+    line, before, last = log.line, log.offset, known[-1].end
+    for lines, end in known[:-1]:
+        line += lines
+        if end - before >= HEAD_BYTES and last - end >= HEAD_BYTES:
+            yield end, line
+            before = end
+
+
+def cut_at(log: Stretch, places: Sequence[tuple[int, int]]) -> list[Stretch]:
+    """Cut a log at some places."""
+    if not places:
+        return [log]
+    ends = [log._replace(end=end, end_line=line) for end, line in places]
+    behind = log._replace(mark=None, is_first=False)
+    starts = [behind._replace(offset=end, line=line) for end, line in places]
+    inner = [
+        start._replace(end=end.end, end_line=end.end_line)
+        for start, end in zip(starts, ends[1:], strict=False)
+    ]
+    return [ends[0], *inner, starts[-1]]
+
+
+# Repeats.
+
+
+def repeating(
+    shares: Sequence[Sequence[Staged]], committed: Callable[[str], list[str]]
+) -> Iterator[tuple[Staged, list[str]]]:
+    """Yield the parts that may repeat something of earlier ones, and those.
+
+    Equal bytes have an equal date: dates are looked at one by one.
+    """
+    parts = [part for share in shares for part in share]
+    for directory in sorted({part.directory for part in parts}):
+        if not directory.startswith(CHOICES_DIR):
+            continue
+        here = (
+            [part.name for part in share if part.directory == directory]
+            for share in shares
+        )
+        groups = [committed(directory), *here]
+        for number in sorted(repeating_groups(groups)):
+            earlier = list(chain.from_iterable(groups[:number]))
+            for name in groups[number]:
+                yield Staged(directory, name), earlier
+
+
+def repeating_groups(groups: Sequence[Sequence[str]]) -> set[int]:
+    """Return the groups of parts with the hash of a response of an earlier group."""
+    frames = [
+        scan_parts(parts, pl.Schema(KEYS))
+        .filter(choice_position=0)
+        .select("response_hash", group=pl.lit(number, pl.Int32))
+        .unique()
+        for number, parts in enumerate(groups)
+        if parts
+    ]
+    if len(frames) < 2:
+        return set()
+    again = pl.concat(frames).filter(pl.col("response_hash").is_duplicated()).collect()
+    first = pl.col("group").min().over("response_hash")
+    return set(again.filter(pl.col("group") > first)["group"])

@@ -1,0 +1,207 @@
+"""An export under a prefix of an object store."""
+
+from __future__ import annotations
+
+import errno
+import re
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from toolkit.errors import (
+    BusyError,
+    DamagedExportError,
+    NotAnExportError,
+    NotEmptyError,
+    OptionError,
+    PreconditionError,
+)
+from toolkit.reading import object_store
+from toolkit.reading.manifest import (
+    KINDS,
+    PART_NAME,
+    README,
+    README_FILE,
+    STAGING_DIR,
+    STATE_FILE,
+    below,
+    generation_of,
+    parse_state,
+    part_paths,
+    parts_of,
+    read_state,
+    saying_what_failed,
+    state_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from toolkit.reading.manifest import State
+
+
+FASTER = "another run, which was faster"
+# What a worker has put, below the staging of its run.
+STAGED_NAME = re.compile(r"(?P<generation>[0-9]{1,18})-(?P<run>[0-9a-f]{8})/")
+
+
+@contextmanager
+def opened_prefix(uri: str) -> Iterator[Prefix]:
+    """Take a prefix that is new, empty or an export; whoever loses cleans up."""
+    with saying_what_failed(uri):
+        if "//" in uri.removeprefix(object_store.SCHEME):
+            raise OptionError("to", uri, wanted="an address without an empty name")
+        with tempfile.TemporaryDirectory(prefix="toolkit-") as staging:
+            target = Prefix(uri, Path(staging))
+            try:
+                yield target
+            except BaseException:
+                target.withdraw()
+                raise
+
+
+class Prefix:
+    """A prefix of a store: parts are put whole, state.json on a condition.
+
+    The names of the parts end in the number of this run, so that two runs at once do
+    not touch each other's; the one whose state.json comes second has lost.
+    """
+
+    def __init__(self, uri: str, staging: Path) -> None:
+        self.uri = self.where = uri
+        self.staging = staging
+        self.run: str | None = uuid4().hex[:8]
+        self.put: list[str] = []
+        self.has_workers = False
+        self.adopted: dict[Path, str] = {}  # parts that workers have put
+        self.state: State | None = None
+        self.tag: str | None = None  # of the state.json that is to be replaced
+        path = below(uri, STATE_FILE)
+        try:
+            data, tag = object_store.read_object(path)
+        except FileNotFoundError:
+            data, tag = b"", ""
+        if b'"generation"' in data:
+            self.state, self.tag = parse_state(data.decode(errors="replace"), path), tag
+        else:
+            refuse_what_is_there(uri)
+        self.generation = self.state.generation if self.state else 0
+
+    def stage(self) -> Path:
+        """Return the directory in which parts are written."""
+        return self.staging
+
+    def workspace(self) -> str:
+        """Return a prefix for workers; it goes with the parts of its generation."""
+        self.has_workers = True
+        return f"{self.below_staging()}/{self.generation + 1}-{self.run}"
+
+    def below_staging(self) -> str:
+        """Return the prefix of what workers have put."""
+        return below(self.uri, STAGING_DIR)
+
+    def adopt(self, staged: str, path: Path) -> None:
+        """Note a part of a worker; it is copied within the store when it is due."""
+        self.adopted[path] = staged
+
+    def commit(self, made: Sequence[Path], state: State, *, anew: bool) -> None:
+        """Put the parts, then state.json if no other run has put one."""
+        if self.state is not None:
+            self.sweep(self.state)
+        for path in made:
+            self.put_part(path)
+        try:
+            data = state_text(state).encode()
+            object_store.put_bytes(below(self.uri, STATE_FILE), data, replaces=self.tag)
+        except PreconditionError:
+            if not self.has_committed():
+                raise BusyError(self.uri, holder=FASTER) from None
+        except OSError as error:
+            if not self.has_committed():
+                if error.errno == errno.EIO:
+                    # It may still be on its way: the next run clears what lies there.
+                    self.put = []
+                raise
+        self.put = []
+        # It is committed: what fails from here on is a convenience.
+        with suppress(OSError):
+            if self.tag is None:
+                readme = self.staging / README_FILE
+                readme.write_text(README.format(directory=self.uri), encoding="utf-8")
+                object_store.put_file(below(self.uri, README_FILE), readme)
+        with suppress(OSError):
+            if self.tag is None or anew or made:
+                self.sweep(state)
+
+    def put_part(self, path: Path) -> None:
+        """Put a part under its name."""
+        self.put.append(below(self.uri, path.as_posix()))
+        if path not in self.adopted:
+            object_store.put_file(self.put[-1], self.staging / path)
+            return
+        try:
+            object_store.copy_object(self.adopted[path], self.put[-1])
+        except FileNotFoundError:  # another run has swept it, behind its commit
+            raise BusyError(self.uri, holder=FASTER) from None
+
+    def has_committed(self) -> bool:
+        """Ask whose state.json stands: the answer to a put may have been lost."""
+        try:
+            return read_state(self.uri).run == self.run
+        except NotAnExportError:
+            return False
+        except DamagedExportError:
+            self.put = []  # perhaps committed: to leave parts lying does no harm
+            raise
+
+    def sweep(self, state: State) -> None:
+        """Delete the parts up to a state that it does not count.
+
+        They are of runs that lost or died at its generation and can no longer be
+        committed, or of a form that was replaced. Once a later state stands nobody
+        could tell them: so it is done again before that is put.
+        """
+        for kind in KINDS:
+            committed = {*parts_of(self.uri, kind, state)}
+            object_store.delete_objects(
+                path
+                for path in part_paths(self.uri, kind)
+                if path not in committed
+                and PART_NAME.fullmatch(PurePosixPath(path).name)
+                and generation_of(path) <= state.generation
+            )
+        self.sweep_staging(state.generation)
+
+    def sweep_staging(self, generation: int, run: str = "") -> None:
+        """Delete what workers of runs up to a generation have put."""
+        staging = f"{self.below_staging()}/"
+        object_store.delete_objects(
+            stored.uri
+            for stored in object_store.list_objects(staging)
+            if (name := STAGED_NAME.match(stored.uri.removeprefix(staging)))
+            and int(name["generation"]) <= generation
+            and run in {"", name["run"]}
+        )
+
+    def withdraw(self) -> None:
+        """Delete what this run has put, and nothing else."""
+        put, self.put = self.put, []
+        with suppress(OSError):
+            object_store.delete_objects(put)
+            if self.has_workers:
+                self.sweep_staging(self.generation + 1, self.run or "")
+
+
+def refuse_what_is_there(uri: str) -> None:
+    """Refuse a prefix that holds anything that is not ours."""
+    for stored in object_store.list_objects(f"{uri}/"):
+        if stored.uri.endswith("/"):
+            continue  # what a console makes of a new folder
+        first, _, rest = stored.uri.removeprefix(f"{uri}/").partition("/")
+        if first == STAGING_DIR and STAGED_NAME.match(rest):
+            continue
+        part = PART_NAME.fullmatch(PurePosixPath(rest).name)
+        if first not in KINDS or part is None or part["run"] is None:
+            raise NotEmptyError(uri)

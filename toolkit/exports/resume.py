@@ -1,0 +1,233 @@
+"""Reading on: a log from the place up to which an earlier run has read it."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from itertools import chain
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from toolkit.errors import LogChangedError, PreconditionError
+from toolkit.reading import framing
+from toolkit.reading.compression import READ_BYTES, Feed, chunks, codec_of
+from toolkit.reading.fingerprints import HEAD_BYTES, Mark, Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from toolkit.reading.blocks import Block, Source
+    from toolkit.reading.options import OnDamage
+
+
+class Stretch(NamedTuple):
+    """Lines of a log, from a place on: up to another place, or all there are."""
+
+    log_id: int
+    source: Source
+    mark: Mark | None = None  # behind which it begins, if not at the beginning
+    offset: int = 0
+    line: int = 1
+    end: int | None = None  # the offset and the line behind it, if it is not the last
+    end_line: int | None = None
+    is_first: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether it is all that is unread of its log."""
+        return self.is_first and self.end is None
+
+
+def unread_stretch(log_id: int, source: Source, mark: Mark | None) -> Stretch:
+    """Return all that stands behind a mark."""
+    place = (mark.offset, mark.line) if mark else (0, 1)
+    return Stretch(log_id, source, mark, *place)
+
+
+class LogMovedError(Exception):
+    """A log that is another one than it was when it was found; nothing was read."""
+
+
+def blocks_of(
+    stretch: Stretch, witness: Witness, *, max_line_bytes: int, on_damage: OnDamage
+) -> Iterator[Block]:
+    """Yield a stretch of a log as blocks, and show the bytes to a witness.
+
+    Raises
+    ------
+    LogMovedError
+        Before the first block, if the log was moved away or rewritten since it was
+        found; where it was cut into stretches it is a `LogChangedError`.
+    LogChangedError
+        At the end, if it was cut or rewritten while it was read.
+    """
+    name = stretch.source.name
+    framer = framing.Framer(stretch.log_id, name, max_line_bytes, framing.BLOCK_BYTES)
+    framer.line, framer.offset = stretch.line, stretch.offset
+    verify_first = on_damage == "collect"
+    stream = read_on(stretch, framer, witness, verify_first=verify_first)
+    try:
+        yield from framing.framed(framer, stream, on_damage)
+    except (LogMovedError, PreconditionError):
+        if stretch.is_whole:
+            raise
+        raise LogChangedError(name) from None
+    if stretch.end is not None and framer.line != stretch.end_line:
+        raise LogChangedError(name)
+
+
+def read_on(
+    stretch: Stretch, framer: framing.Framer, witness: Witness, *, verify_first: bool
+) -> Iterator[bytes]:
+    """Yield the bytes of a stretch of a log.
+
+    What was read of a plain file may not be other bytes at the end: it may have been
+    cut and written anew meanwhile. One that is shorter by then was read before it was
+    cut.
+    """
+    mark, source = stretch.mark, stretch.source
+    with opened_at(stretch) as file:
+        if is_moved(source, file):
+            raise LogMovedError
+        feed = Feed(file, source.name)
+        is_plain = not stretch.is_first or codec_of(feed) is None
+        framer.growing = source.size is not None and is_plain
+        framer.position = lambda: feed.position
+        if stretch.is_first:
+            rest = behind(mark, feed, witness, verify_first=verify_first)
+        else:
+            rest = behind_line_end(feed, stretch.offset, witness)
+        if rest is None:
+            raise LogMovedError
+        if stretch.end is not None:
+            rest = first_of(rest, stretch.end - witness.size)
+        is_cut = mark is not None and not witness.last.endswith(b"\n")
+        rest = witness.watching(rest)
+        yield from without_line_end(rest, framer) if is_cut else rest
+        position = min(feed.position, (stretch.end or math.inf) - stretch.offset)
+        framer.position = lambda: int(position)  # what is read again does not count
+        is_file = source.stamp is not None and file.seekable()
+        if is_plain and is_file and is_rewritten(feed, witness):
+            raise LogChangedError(source.name)
+        if stretch.end not in {None, witness.size}:
+            raise LogChangedError(source.name)
+
+
+def opened_at(stretch: Stretch) -> AbstractContextManager[BinaryIO]:
+    """Open a log; what is not its first stretch, at the end of the line before it."""
+    if stretch.is_whole:
+        return framing.opened(stretch.source)
+    start = 0 if stretch.is_first else stretch.offset - 1
+    return framing.opened(stretch.source, start, same=True)
+
+
+def behind_line_end(
+    feed: Feed, offset: int, witness: Witness
+) -> Iterator[bytes] | None:
+    """Return the bytes behind a line end that comes next; None if none comes."""
+    if feed.read(1) != b"\n":
+        return None
+    feed.position = 0
+    witness.recall(b"", b"", offset)
+    return iter(lambda: feed.read(READ_BYTES), b"")
+
+
+def first_of(stream: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Yield so many bytes of a stream, no more."""
+    while size and (data := next(stream, b"")):
+        yield data[:size]
+        size -= min(size, len(data))
+
+
+def is_moved(source: Source, file: BinaryIO) -> bool:
+    """Say whether another file has the name of a log by now."""
+    if source.stamp is None:
+        return False
+    try:
+        status = os.fstat(file.fileno())
+    except io.UnsupportedOperation:  # an object of a store
+        return False
+    return status.st_ino != source.stamp[1]  # a device is not called so everywhere
+
+
+def is_rewritten(feed: Feed, witness: Witness) -> bool:
+    """Say whether other bytes stand where the last ones were read."""
+    size = len(witness.last)
+    now = read_at(feed, witness.size - size, size)
+    return len(now) == size and now != witness.last
+
+
+def behind(
+    mark: Mark | None, feed: Feed, witness: Witness, *, verify_first: bool = False
+) -> Iterator[bytes] | None:
+    """Return the bytes behind a mark, None if those before it are others.
+
+    Of a plain file only those are read that the mark is known by.
+    """
+    if mark is None:
+        return chunks(feed, verify_first=verify_first)
+    rest: Iterator[bytes]
+    if codec_of(feed) is None and feed.file.seekable():
+        head = read_at(feed, 0, mark.head_bytes)
+        last = read_at(feed, mark.offset - mark.tail_bytes, mark.tail_bytes)
+        witness.recall(head, last, mark.offset)
+        feed.rewind_to(feed.file, mark.offset)
+        rest = iter(lambda: feed.read(READ_BYTES), b"")
+    else:
+        rest = chunks(feed, verify_first=verify_first)
+        left = mark.offset
+        while left and (data := next(rest, b"")):
+            witness.see(data[:left])
+            if left < len(data):
+                rest = chain([data[left:]], rest)
+            left -= min(left, len(data))
+        witness.recall(witness.head, witness.last, witness.size)
+    is_same = witness.size == mark.offset
+    return rest if is_same and witness.sight().mark(*mark[:2]) == mark else None
+
+
+def read_at(feed: Feed, start: int, size: int) -> bytes:
+    """Return bytes of a file that can seek."""
+    feed.rewind_to(feed.file, start)
+    return feed.peek(size)
+
+
+def unread_bytes(source: Source, mark: Mark, *, at_most: float = 1) -> int | None:
+    """Count the bytes behind a mark until they are enough; None: it is another log."""
+    size = 0
+    with framing.opened(source) as file:
+        rest = behind(mark, Feed(file, source.name), Witness())
+        if rest is None:
+            return None
+        while size < at_most and (data := next(rest, b"")):
+            size += len(data)
+    return size
+
+
+def first_bytes(source: Source) -> bytes:
+    """Return the beginning of a log, decompressed."""
+    head = b""
+    with framing.opened(source) as file:
+        stream = chunks(Feed(file, source.name))
+        while len(head) < HEAD_BYTES and (data := next(stream, b"")):
+            head += data
+    return head[:HEAD_BYTES]
+
+
+def without_line_end(
+    stream: Iterator[bytes], framer: framing.Framer
+) -> Iterator[bytes]:
+    """Drop the end of a line that was taken before its end was there."""
+    held = rest = b""
+    while not rest and (data := next(stream, b"")):
+        held += data
+        rest = held.lstrip(b" \t\r")
+    if rest.startswith(b"\n"):
+        ended = len(held) - len(rest) + 1
+        framer.offset += ended
+        framer.unsaid += ended
+        held = held[ended:]
+    if held:
+        yield held
+    yield from stream

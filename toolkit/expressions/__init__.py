@@ -1,0 +1,33 @@
+"""polars expressions with a name, and the way from choices to responses.
+
+Token counts are stored once per response, on its first choice: filter choices with
+`any_choice`, count calls with `responses`.
+"""
+
+from __future__ import annotations
+
+from toolkit.expressions.choices import (
+    any_choice,
+    first_choice,
+    reports_usage,
+    responses,
+)
+from toolkit.expressions.model_families import FAMILY_RULES, FamilyRule, model_family
+from toolkit.expressions.periods import period, period_end
+
+__all__ = [
+    "FAMILY_RULES",
+    "FamilyRule",
+    "any_choice",
+    "first_choice",
+    "model_family",
+    "period",
+    "period_end",
+    "reports_usage",
+    "responses",
+]
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

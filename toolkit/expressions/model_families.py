@@ -1,0 +1,129 @@
+"""Families of models: the many names under which one model is logged, as one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from toolkit.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class FamilyRule(NamedTuple):
+    """What is replaced in the name of a model, in lower case, and by what.
+
+    A pattern is a regular expression of Rust's regex crate, without look-around.
+    """
+
+    pattern: str
+    replacement: str = ""
+
+
+_MONTH, _DAY = "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
+_VENDORS = "ai21|amazon|anthropic|cohere|deepseek|google|meta|mistral|openai|qwen"
+_WEIGHTS = "i?q[0-9](?:_[a-z0-9]+)*|bf16|f16|fp16|fp8|fp4|int8|int4|awq|gptq|[48]bit"
+
+# Applied from first to last, each once. The names that these are made for were seen in
+# recorded responses of some forty providers.
+FAMILY_RULES: tuple[FamilyRule, ...] = (
+    # openai/gpt-4o, @cf/meta/llama-3, /models/llama-3-8b.gguf, C:\\models\\x.gguf
+    FamilyRule(r"^.*[/\\](.)", "${1}"),
+    # ft:gpt-4o-mini-2024-07-18:acme::7p4lURel
+    FamilyRule(r"^ft:([^:]+):.*$", "${1}"),
+    # us.anthropic.claude-3-7-sonnet-20250219-v1:0
+    FamilyRule(rf"^(?:[a-z]+\.)?(?:{_VENDORS})\.(.)", "${1}"),
+    FamilyRule(r"-v[0-9]+:[0-9]+$"),
+    FamilyRule(r"\.(?:gguf|ggml|safetensors|llamafile|onnx|bin)$"),
+    # qwen3:latest, deepseek-r1:free; not gemma3:4b, which is a size
+    FamilyRule(r":(?:latest|free|beta|nitro|floor|online|extended|thinking)$"),
+    # claude-3-5-sonnet@20240620
+    FamilyRule(r"@(?:latest|default|[0-9]+)$"),
+    # llama-3.3-70b-instruct-fp8-fast, qwen2.5-7b-instruct-q4_k_m
+    FamilyRule(rf"[-_.](?:{_WEIGHTS})(?:-fast)?$"),
+    # Two snapshots of gpt-4-turbo do not say that they are it.
+    FamilyRule(r"^gpt-4-(?:1106|0125)(?:-vision)?-preview$", "gpt-4-turbo"),
+    FamilyRule(r"^gpt-35-", "gpt-3.5-"),
+    # A preview is a model of its own, with prices of its own: o1-preview is not o1.
+    FamilyRule(r"-latest$"),
+    # 2024-08-06, 20250929; 05-06; 0613 or 2411; 001
+    FamilyRule(rf"[-_]20[0-9]{{2}}-?{_MONTH}-?{_DAY}$"),
+    FamilyRule(rf"-{_MONTH}-{_DAY}$"),
+    FamilyRule(rf"-(?:{_MONTH}{_DAY}|2[0-9]{_MONTH})$"),
+    FamilyRule(r"-00[0-9]$"),
+    # Routers write claude-3.5-sonnet for claude-3-5-sonnet.
+    FamilyRule(r"^(claude-[0-9])-([0-9])(-|$)", "${1}.${2}${3}"),
+    FamilyRule(r"^(claude-[a-z]+-[0-9])-([0-9])$", "${1}.${2}"),
+)
+
+
+def families(names: pl.Series, rules: Sequence[FamilyRule]) -> pl.Series:
+    """Return the family of each name; a name is looked at once, however often it is."""
+    known = pl.DataFrame({"name": names.unique().drop_nulls().cast(pl.String)})
+    family = pl.col("name").str.strip_chars().str.to_lowercase()
+    for rule in rules:
+        family = family.str.replace(rule.pattern, rule.replacement)
+    known = known.with_columns(family.alias("family"))
+    return names.cast(pl.String).replace_strict(
+        known["name"], known["family"], default=None, return_dtype=pl.String
+    )
+
+
+def check_rules(rules: Sequence[tuple[str, str]]) -> tuple[FamilyRule, ...]:
+    """Return rules whose patterns the engine understands, or raise `OptionError`."""
+    checked = tuple(FamilyRule(*rule) for rule in rules)
+    for rule in checked:
+        try:
+            pl.Series(["x"]).str.replace(rule.pattern, rule.replacement)
+        except pl.exceptions.PolarsError:
+            wanted = "a regular expression of Rust (no look-around)"
+            raise OptionError("rules", rule.pattern, wanted=wanted) from None
+    return checked
+
+
+def model_family(
+    column: str | pl.Expr = "model",
+    *,
+    rules: Sequence[tuple[str, str]] = FAMILY_RULES,
+) -> pl.Expr:
+    """Family of a model: snapshots, routers' prefixes and file paths as one name.
+
+    Parameters
+    ----------
+    column
+        The names of models; `requested_model` holds some, too.
+    rules
+        What is replaced, in this order, once each, after the name was put into lower
+        case: pairs of a pattern and what stands in its place. To extend the table, put
+        rules of your own before or behind `toolkit.expressions.FAMILY_RULES`.
+
+    Returns
+    -------
+    pl.Expr
+        Text, null where no model is said.
+
+    Raises
+    ------
+    OptionError
+        If a pattern is no regular expression of Rust.
+
+    Examples
+    --------
+    >>> from toolkit.testing import make_choices
+    >>> names = ("gpt-4o-2024-08-06", "openai/gpt-4o", "/models/llama-3-8b.Q4_K_M.gguf")
+    >>> choices = make_choices(*[{"model": name} for name in names])
+    >>> choices.select(model_family()).to_series().to_list()
+    ['gpt-4o', 'gpt-4o', 'llama-3-8b']
+    >>> own = (*FAMILY_RULES, ("^gpt-.*", "gpt"))
+    >>> choices.select(model_family(rules=own)).to_series().to_list()
+    ['gpt', 'gpt', 'llama-3-8b']
+    """
+    known = check_rules(rules)
+    names = pl.col(column) if isinstance(column, str) else column
+    return names.map_batches(
+        lambda series: families(series, known),
+        return_dtype=pl.String,
+        is_elementwise=True,
+    ).alias("model_family")

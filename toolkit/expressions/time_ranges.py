@@ -1,0 +1,252 @@
+"""Ranges of time: from what a person types to two instants, half-open.
+
+`last` is the calendar period of a zone that was completed last, `before` the range of
+the same length that lies directly before another one. A clock is asked only where the
+caller gives no `now`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
+
+import polars as pl
+
+from toolkit.errors import OptionError, near_miss
+from toolkit.schema.tables import LATEST_CREATED
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+Moment: TypeAlias = "str | date | datetime | None"
+Period = Literal["day", "week", "month", "quarter"]
+PERIODS: tuple[str, ...] = get_args(Period)
+
+DAYS_BACK = re.compile(r"([0-9]{1,5})d")
+
+
+class Span(NamedTuple):
+    """A half-open range of time, in UTC; None is open."""
+
+    start: datetime | None
+    end: datetime | None
+
+    def conditions(self) -> list[pl.Expr]:
+        """Return what `created` must meet; undated responses meet neither."""
+        created = pl.col("created")
+        return [
+            *([created >= self.start] if self.start is not None else []),
+            *([created < self.end] if self.end is not None else []),
+        ]
+
+    def touches(self, day: date) -> bool:
+        """Say whether a day of UTC may hold a moment of the range."""
+        midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        return (self.start is None or day >= self.start.date()) and (
+            self.end is None or midnight < self.end
+        )
+
+
+def span(since: Moment, until: Moment, tz: str = "UTC", *, now: Moment = None) -> Span:
+    """Read a range of `created`, or raise `OptionError`.
+
+    Examples
+    --------
+    >>> since, until = span("7d", "2026-11-23", "Europe/Berlin", now="2026-11-23T09:00")
+    >>> since.isoformat(), until.isoformat()
+    ('2026-11-15T23:00:00+00:00', '2026-11-22T23:00:00+00:00')
+    """
+    start = moment("since", since, tz, now=now)
+    end = moment("until", until, tz, now=now)
+    if start is not None and end is not None and start > end:
+        raise OptionError("until", str(until), wanted=f"no time before since, {since}")
+    return Span(start, end)
+
+
+def moment(name: str, value: Moment, tz: str, *, now: Moment = None) -> datetime | None:
+    """Read a date, a datetime, its ISO text or ``7d`` as a point in time, in UTC.
+
+    A date is its midnight in the zone; ``7d`` is that seven whole days before the last
+    midnight of the zone.
+    """
+    if value is None:
+        return None
+    zone = zone_of(tz)
+    if isinstance(value, str):
+        back = DAYS_BACK.fullmatch(value)
+        if back:
+            today = local_day(now, tz)
+            value = days_before(name, value, today, int(back[1]))
+        else:
+            value = time_of(name, value)
+    if not isinstance(value, date):
+        raise OptionError(name, value, wanted="a date, a datetime or its text")
+    if not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=zone)
+    try:
+        return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError:
+        raise OptionError(name, value, wanted="a time of the calendar") from None
+
+
+def time_of(name: str, text: str) -> datetime:
+    """Read ISO 8601, and so RFC 3339, which allows small letters."""
+    try:
+        return datetime.fromisoformat(text.upper())
+    except ValueError:
+        wanted = 'a date, a time or days: "2026-11-01", "2026-11-01T12:00Z" or "7d"'
+        raise OptionError(name, text, wanted=wanted) from None
+
+
+def days_before(name: str, value: str, today: date, count: int) -> date:
+    """Go back whole days of the calendar, whatever their length."""
+    try:
+        return today - timedelta(days=count)
+    except OverflowError:
+        raise OptionError(name, value, wanted="a time of the calendar") from None
+
+
+def last(period: Period, tz: str = "UTC", *, now: Moment = None) -> Span:
+    """Return the calendar period of the zone that was completed last.
+
+    Parameters
+    ----------
+    period
+        ``"day"``, ``"week"`` (from Monday), ``"month"`` or ``"quarter"``.
+    tz
+        The zone whose calendar it is; its days have 23, 24 or 25 hours.
+    now
+        When it is; the clock says it unless given.
+
+    Returns
+    -------
+    Span
+        Unpacks into `since` and `until` for any metric.
+
+    Raises
+    ------
+    OptionError
+        If `period`, `tz` or `now` mean nothing.
+
+    Examples
+    --------
+    >>> since, until = last("week", "Europe/Berlin", now="2026-11-23T09:00")
+    >>> since.isoformat(), until.isoformat()
+    ('2026-11-15T23:00:00+00:00', '2026-11-22T23:00:00+00:00')
+    """
+    if period not in PERIODS:
+        hint = near_miss(str(period), PERIODS)
+        wanted = f"one of {', '.join(map(repr, PERIODS))}{hint}"
+        raise OptionError("last", period, wanted=wanted)
+    today = local_day(now, tz)
+    try:
+        start, end = calendar_period(period, today)
+    except (OverflowError, ValueError):
+        raise OptionError("now", now, wanted="a time of the calendar") from None
+    return span(start, end, tz)
+
+
+def calendar_period(period: Period, today: date) -> tuple[date, date]:
+    """Return the first day of the period before today's, and that of today's."""
+    if period == "day":
+        start, end = today - timedelta(days=1), today
+    elif period == "week":
+        end = today - timedelta(days=today.weekday())
+        start = end - timedelta(days=7)
+    elif period == "month":
+        end = today.replace(day=1)
+        start = months_on(end, -1)
+    else:
+        end = today.replace(month=today.month - (today.month - 1) % 3, day=1)
+        start = months_on(end, -3)
+    return start, end
+
+
+def chosen(
+    last_period: Period | None,
+    since: Moment,
+    until: Moment,
+    tz: str = "UTC",
+    *,
+    now: Moment = None,
+) -> Span:
+    """Return the last complete period or the range between two moments, not both."""
+    if last_period is None:
+        return span(since, until, tz, now=now)
+    if since is not None or until is not None:
+        raise OptionError("last", last_period, wanted="nothing beside since and until")
+    return last(last_period, tz, now=now)
+
+
+def before(within: Span, tz: str = "UTC") -> Span:
+    """Return the range of the same length directly before another one.
+
+    Whole months of the zone have as many months before them, whole days as many days;
+    any other range the same number of seconds. A range that is open has none before.
+
+    Examples
+    --------
+    >>> start, end = before(span("2026-03-01", "2026-04-01"))
+    >>> start.isoformat(), end.isoformat()
+    ('2026-02-01T00:00:00+00:00', '2026-03-01T00:00:00+00:00')
+    """
+    if within.start is None or within.end is None:
+        wanted = "both ends of a range, to compare it with the one before"
+        raise OptionError("since", within.start, wanted=wanted)
+    zone = zone_of(tz)
+    first = within.start.astimezone(zone).date()
+    stop = within.end.astimezone(zone).date()
+    if within != span(first, stop, tz):
+        return Span(within.start - (within.end - within.start), within.start)
+    months = 12 * (stop.year - first.year) + stop.month - first.month
+    if first.day == stop.day == 1 and months:
+        return span(months_on(first, -months), first, tz)
+    return span(first - (stop - first), first, tz)
+
+
+def months_on(day: date, months: int) -> date:
+    """Go from the first of a month to that of another one."""
+    year, month = divmod(12 * day.year + day.month - 1 + months, 12)
+    return date(year, month + 1, 1)
+
+
+def local_day(now: Moment, tz: str) -> date:
+    """Return the day that it is in the zone."""
+    if isinstance(now, str) and DAYS_BACK.fullmatch(now):
+        raise OptionError("now", now, wanted="a date or a time")
+    instant = moment("now", now, tz) or datetime.now(UTC)
+    try:
+        return instant.astimezone(zone_of(tz)).date()
+    except OverflowError:
+        raise OptionError("now", now, wanted="a time of the calendar") from None
+
+
+def zone_of(tz: str) -> ZoneInfo:
+    """Return a time zone by its name."""
+    # Imported here: it is needed only where a range is given.
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(check_zone(tz))
+
+
+def check_zone(tz: str) -> str:
+    """Return the name of a time zone that exists, or raise `OptionError`."""
+    # Imported here: reading the list of zones is needed only for a wrong name.
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+    try:
+        ZoneInfo(tz)
+        # polars knows fewer zones than zoneinfo: not "localtime", for one.
+        pl.Series([LATEST_CREATED]).dt.convert_time_zone(tz)
+    except (
+        ZoneInfoNotFoundError,
+        ValueError,
+        OSError,
+        TypeError,
+        pl.exceptions.PolarsError,
+    ):
+        hint = near_miss(str(tz), available_timezones())
+        wanted = f'a time zone such as "UTC" or "Europe/Berlin"{hint}'
+        raise OptionError("tz", tz, wanted=wanted) from None
+    return tz

@@ -1,0 +1,1 @@
+"""Numbers as text: one function for each kind of figure."""

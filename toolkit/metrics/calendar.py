@@ -1,0 +1,139 @@
+"""Periods of a table: where they end, which came before, which are not complete."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from toolkit.errors import OptionError
+from toolkit.expressions.periods import PART_OF_PERIOD, local_period, period_end
+from toolkit.expressions.time_ranges import Span, before
+
+if TYPE_CHECKING:
+    from toolkit.expressions.time_ranges import Moment
+
+MICROSECONDS = {
+    "ns": 0, "us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000,
+    "h": 3_600_000_000, "d": 86_400_000_000, "w": 7 * 86_400_000_000,
+    "mo": 28 * 86_400_000_000, "q": 90 * 86_400_000_000, "y": 365 * 86_400_000_000,
+}  # fmt: skip
+LONGEST_STEP = timedelta(hours=12)  # shorter than any day, 30 December 2011 apart
+MOST_ROWS = 10_000_000  # of filled gaps; more is a slip
+
+
+class Calendar(NamedTuple):
+    """How time is cut: the length of a period and the zone in which days begin."""
+
+    every: str
+    tz: str
+
+    def start(self, moments: pl.Expr) -> pl.Expr:
+        """Start of the period in which moments lie."""
+        return local_period(moments, self.every, self.tz)
+
+    def end(self) -> pl.Expr:
+        """End of the period that starts at the column `period`."""
+        return period_end(self.every, self.tz)
+
+    def before(self) -> pl.Expr:
+        """Start of the period before that of the column `period`."""
+        return self.start(pl.col("period") - pl.duration(microseconds=1))
+
+    def starts(self, first: datetime, last: datetime, series: int) -> pl.Series:
+        """Return the starts of all periods from that of `first` to that of `last`."""
+        step = min(LONGEST_STEP, max(timedelta(microseconds=1), shortest(self.every)))
+        if (last - first) / step > MOST_ROWS:
+            raise self.too_many()
+        moments = pl.datetime_range(first, last, step, time_unit="us", eager=True)
+        # The last step may fall short of the last period.
+        moments = pl.concat([moments, pl.Series([last], dtype=moments.dtype)])
+        starts = (
+            pl.select(self.start(pl.lit(moments)).alias("period"))
+            .to_series()
+            .unique()
+            .sort()
+        )
+        if len(starts) * series > MOST_ROWS:
+            raise self.too_many()
+        return starts
+
+    def too_many(self) -> OptionError:
+        """Return the error of gaps that nobody can want filled."""
+        rows = f"more than {MOST_ROWS:,} rows"
+        wanted = f"longer periods or a shorter range: to fill these makes {rows}"
+        return OptionError("every", self.every, wanted=wanted)
+
+
+def shortest(every: str) -> timedelta:
+    """Half of a period, or less: no period is jumped over in such steps."""
+    parts = PART_OF_PERIOD.findall(every)
+    length = sum(int(number) * MICROSECONDS[unit] for number, unit in parts)
+    return timedelta(microseconds=min(length, 2**50) // 2)
+
+
+def range_before(within: Span, tz: str) -> Span:
+    """Return the range of the same length that ends where another begins.
+
+    Whole months and whole days of the zone stay such; any other range is as long in
+    hours.
+
+    Examples
+    --------
+    >>> from toolkit.expressions.time_ranges import span
+    >>> march = span("2026-03-01", "2026-04-01", "Europe/Berlin")
+    >>> range_before(march, "Europe/Berlin").start.isoformat()
+    '2026-01-31T23:00:00+00:00'
+    """
+    if within.start is None or within.end is None:
+        wanted = "since and until: with every=None it compares with the range before"
+        raise OptionError("compare", "previous", wanted=wanted)
+    try:
+        return before(within, tz)
+    except (OverflowError, ValueError):
+        wanted = "a later time: the range before it is beyond the calendar"
+        raise OptionError("since", within.start.isoformat(), wanted=wanted) from None
+
+
+def instant(moment: datetime | None, tz: str) -> pl.Expr:
+    """Return a moment as a literal in a zone."""
+    return pl.lit(moment, pl.Datetime("us", "UTC")).dt.convert_time_zone(tz)
+
+
+def is_partial(
+    within: Span, last: datetime | None, tz: str, *, is_open: bool
+) -> pl.Expr:
+    """Say of periods whether the data or the range do not cover them.
+
+    `last` is the start of the period of the latest response, and `is_open` says that
+    none is known from behind the range: more may come.
+    """
+    start, end = pl.col("period"), pl.col("period_end")
+    cuts = [instant(moment, tz) for moment in within if moment is not None]
+    reasons = [(start < cut) & (end > cut) for cut in cuts]
+    if is_open:
+        reasons.append(
+            start.is_not_null() if last is None else start >= instant(last, tz)
+        )
+    return pl.any_horizontal(pl.lit(False), *reasons).fill_null(False)
+
+
+def reach(
+    every: str | None,
+    tz: str,
+    since: Moment,
+    until: Moment,
+    compare: str | None = None,
+) -> Span:
+    """Return the range of `created` that a metric looks at, for `toolkit.scan`.
+
+    It is open at its end: only a response behind `until` shows that the last period is
+    complete.
+    """
+    from toolkit.expressions.time_ranges import span
+
+    within = span(since, until, tz)
+    if compare is not None and every is None:
+        within = range_before(within, tz)
+    return Span(within.start, None)

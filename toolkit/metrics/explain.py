@@ -1,0 +1,336 @@
+"""What logs cost, and down from such a number to its lines: `spending`, `explain`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812 - `date` is what the day is called here
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
+
+import polars as pl
+
+from toolkit import metrics
+from toolkit.errors import OptionError, near_miss
+from toolkit.expressions.choices import check_columns, first_choice
+from toolkit.expressions.time_ranges import span
+from toolkit.formatting.text import at_least
+from toolkit.metrics.engine import read_once
+from toolkit.pricing.costs import price_responses, taken
+from toolkit.pricing.price_file import RATES, read_prices
+from toolkit.pricing.pricer import MONEY, NEEDED, PRICED, Pricer
+from toolkit.pricing.rates import Rates, Reason
+from toolkit.pricing.unpriced import missing_prices
+from toolkit.reading.scan import scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from typing import Unpack
+
+    from toolkit.expressions.time_ranges import Moment
+    from toolkit.pricing.costs import Choices
+    from toolkit.pricing.price_file import Prices
+    from toolkit.reading.discovery import Sources
+    from toolkit.reading.options import CreatedUnit, OnDamage
+
+
+class ScanOptions(TypedDict):
+    """What is passed on to `toolkit.scan`."""
+
+    since: datetime | None
+    until: datetime | None
+    tags: Mapping[str, str] | None
+    response_path: str | None
+    created_unit: CreatedUnit
+    on_damage: OnDamage
+    progress: Callable[[int], None] | None
+
+
+COUNTS = (
+    "prompt_tokens", "cached_tokens", "cache_write_tokens", "prompt_audio_tokens",
+    "completion_tokens", "reasoning_tokens", "completion_audio_tokens", "total_tokens",
+)  # fmt: skip
+NAMED = ("source", "line", "created", "provider", "service_tier")
+LINES = ("place", *NAMED, *COUNTS, "cost", "cost_source", "reason", "price")
+UNDATED = "undated"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What a model cost on a day, from the sum down to the lines of the logs.
+
+    Attributes
+    ----------
+    lines
+        One row per response, in the order of `created`: `place` (``source:line``), what
+        bears on the price, `cost`, `cost_source`, the `reason` why it is unpriced, and
+        `price`, the row of `prices` by which it was priced.
+    prices
+        The rates that were used: `price` (its number), `source` (the row of the price
+        file or of the catalogue), USD per million tokens of each kind (null where a
+        kind has no rate of its own), USD for a `request`, `responses`, `cost`.
+    unseen
+        What has no cost, as `toolkit.pricing.missing_prices` lists it.
+    """
+
+    model: str
+    date: Date | None
+    lines: pl.DataFrame
+    prices: pl.DataFrame
+    unseen: pl.DataFrame
+
+    @property
+    def cost(self) -> Decimal:
+        """USD of all lines that have a cost."""
+        return cast("Decimal", self.lines["cost"].sum()) or Decimal(0)
+
+    @property
+    def words(self) -> str:
+        """The cost in words, as a lower bound where something is unpriced."""
+        unpriced = self.lines.filter(pl.col("cost").is_null())
+        return at_least(
+            self.cost,
+            tokens_unpriced=int(unpriced["total_tokens"].sum()),
+            total_tokens=int(self.lines["total_tokens"].sum()),
+            responses_unpriced=unpriced.height,
+            responses=self.lines.height,
+        )
+
+
+class Spent(NamedTuple):
+    """What logs cost: the metric `cost`, and what could not be priced."""
+
+    costs: pl.DataFrame
+    missing: pl.DataFrame
+
+    @property
+    def words(self) -> str:
+        """The sum in words, as a lower bound where something is unpriced."""
+        sums = self.costs.sum()
+        names = ("tokens_unpriced", "total_tokens", "responses_unpriced", "responses")
+        counts = {name: int(sums[name].item() or 0) for name in names}
+        return at_least(sums["cost"].item() or Decimal(0), **counts)
+
+
+def spending(
+    sources: Sources | Choices,
+    *,
+    every: str | None = "1d",
+    by: str | Sequence[str] = "model",
+    tz: str = "UTC",
+    since: Moment = None,
+    until: Moment = None,
+    prices: Prices = None,
+    tags: Mapping[str, str] | None = None,
+    response_path: str | None = None,
+    created_unit: CreatedUnit = "s",
+    on_damage: OnDamage = "raise",
+    progress: Callable[[int], None] | None = None,
+) -> Spent:
+    """Sum what logs or exports cost, and list what could not be priced.
+
+    Parameters
+    ----------
+    sources
+        Logs or exports as in `toolkit.scan`, or choices that are at hand: a frame, a
+        `Loaded`. Logs are read once.
+    every, by, tz, since, until
+        As in `toolkit.metrics.cost`.
+    prices
+        As in `toolkit.pricing.add_cost`.
+    tags, response_path, created_unit, on_damage, progress
+        As in `toolkit.load`; an export keeps those that it was made with.
+
+    Returns
+    -------
+    Spent
+        `costs` is what `toolkit.metrics.cost` returns, `missing` what
+        `toolkit.pricing.missing_prices` does; `words` says the sum.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> spent = toolkit.spending("data/sample", every=None, by=())
+    >>> spent.costs["responses"].to_list() == [spent.costs["responses"].sum()]
+    True
+    """
+    metrics.check_options(every=every, by=by, tz=tz, since=since, until=until)
+    file = read_prices(prices)
+    within = span(since, until, tz)
+    # What lies behind the range tells that its last period is complete.
+    looked_at = metrics.reach(every, tz, since, until) if every else within
+    frame = scanned(
+        sources,
+        since=looked_at.start,
+        until=looked_at.end,
+        tags=tags,
+        response_path=response_path,
+        created_unit=created_unit,
+        on_damage=on_damage,
+        progress=progress,
+    )
+    series = (by,) if isinstance(by, str) else tuple(by)
+    needed = dict.fromkeys(("choice_position", *NEEDED, *series))
+    check_columns(frame, tuple(needed))
+    first = frame.lazy().filter(first_choice(), *looked_at.conditions())
+    held = read_once(first, tuple(needed))
+    costs = metrics.cost(
+        price_responses(held, file),
+        every=every,
+        by=by,
+        tz=tz,
+        since=since,
+        until=until,
+    )
+    asked = held.filter(*within.conditions())
+    return Spent(costs, missing_prices(asked, file))
+
+
+def scanned(
+    sources: Sources | Choices, **options: Unpack[ScanOptions]
+) -> pl.DataFrame | pl.LazyFrame:
+    """Take choices that are at hand, or scan logs and exports."""
+    if isinstance(sources, str | os.PathLike | list | tuple):
+        return scan(cast("Sources", sources), **options)
+    return taken(cast("Choices", sources))
+
+
+def explain(
+    sources: Sources | Choices,
+    *,
+    model: str,
+    date: Date | str | None,
+    tz: str = "UTC",
+    prices: Prices = None,
+    tags: Mapping[str, str] | None = None,
+    response_path: str | None = None,
+    created_unit: CreatedUnit = "s",
+    on_damage: OnDamage = "raise",
+    progress: Callable[[int], None] | None = None,
+) -> Explained:
+    """Explain what a model cost on a day: its lines, their prices, what is unseen.
+
+    Parameters
+    ----------
+    sources
+        Logs or exports as in `toolkit.scan`, or choices that are at hand: a frame, a
+        `Loaded`.
+    model
+        Its name as served.
+    date
+        A day (or its ISO text) in `tz`; None for undated responses.
+    tz
+        Time zone in which the day begins.
+    prices
+        As in `toolkit.pricing.add_cost`.
+    tags, response_path, created_unit, on_damage, progress
+        As in `toolkit.load`; an export keeps those that it was made with.
+
+    Raises
+    ------
+    OptionError
+        If the model has no response on that day; other names of the day are hinted at.
+
+    Examples
+    --------
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices(
+    ...     {"model": "gpt-4o", "prompt_tokens": 1000, "completion_tokens": 100},
+    ... )
+    >>> explained = explain(choices, model="gpt-4o", date="2026-01-01")
+    >>> explained.lines.select("place", "cost", "price").row(0)
+    ('made.jsonl:1', Decimal('0.003500000000'), 0)
+    >>> explained.prices.select("input", "output").row(0)
+    (Decimal('2.500000000000'), Decimal('10.000000000000'))
+    >>> explained.words
+    '$0.0035'
+    """
+    day = day_of(date)
+    try:
+        within = span(day, None if day is None else day + timedelta(days=1), tz)
+    except OverflowError:
+        raise OptionError("date", date, wanted="a day that has one after it") from None
+    pricer = Pricer(read_prices(prices))
+    frame = scanned(
+        sources,
+        since=within.start,
+        until=within.end,
+        tags=tags,
+        response_path=response_path,
+        created_unit=created_unit,
+        on_damage=on_damage,
+        progress=progress,
+    )
+    of_day = within.conditions() or [pl.col("created").is_null()]
+    check_columns(frame, ("source", "line", "choice_position", *NEEDED))
+    wanted = ("choice_position", "source", "line", *NEEDED)
+    responses = read_once(frame.lazy().filter(first_choice(), *of_day), wanted)
+    rows = responses.filter(pl.col("model") == model).select(wanted).collect()
+    if rows.is_empty():
+        others = responses.select(pl.col("model").unique()).collect()["model"]
+        raise nothing(model, day, others.drop_nulls().to_list())
+    rows = rows.sort("created", "source", "line")
+    costs = pricer.price(rows.select(NEEDED))
+    used, numbers = rates_used(pricer.ends_of(rows), costs["cost_source"])
+    place = pl.format("{}:{}", "source", "line").alias("place")
+    lines = rows.with_columns(place, *costs.select(PRICED.names()), numbers)
+    return Explained(
+        model=model,
+        date=day,
+        lines=lines.select(LINES),
+        prices=price_rows(used, lines),
+        unseen=missing_prices(rows, pricer.prices),
+    )
+
+
+def day_of(date: Date | str | None) -> Date | None:
+    """Read a day."""
+    try:
+        return Date.fromisoformat(date) if isinstance(date, str) else date
+    except ValueError:
+        raise OptionError("date", date, wanted="a day such as 2026-01-31") from None
+
+
+def nothing(model: str, day: Date | None, others: Sequence[str]) -> OptionError:
+    """Say that a model has no response on a day, and what it may be called."""
+    of_day = f"on {day}" if day else "without a date"
+    hint = near_miss(model, others)
+    wanted = f"a model that has a response {of_day}{hint}"
+    return OptionError("model", model, wanted=wanted)
+
+
+def rates_used(
+    ends: Sequence[Rates | Reason], sources: pl.Series
+) -> tuple[list[Rates], pl.Series]:
+    """Give a number to each of the rates by which responses were priced."""
+    known: dict[Rates, int] = {}
+    numbers = [
+        known.setdefault(end, len(known))
+        if source == "priced" and isinstance(end, Rates)
+        else None
+        for end, source in zip(ends, sources, strict=True)
+    ]
+    return list(known), pl.Series("price", numbers, dtype=pl.Int64)
+
+
+def price_rows(used: Sequence[Rates], lines: pl.DataFrame) -> pl.DataFrame:
+    """List the rates that were used, and what they add up to."""
+    amounts = (*RATES, "request")
+    rates = pl.DataFrame(
+        [
+            (number, rates.source, *(getattr(rates, name) for name in amounts))
+            for number, rates in enumerate(used)
+        ],
+        schema={
+            "price": pl.Int64,
+            "source": pl.String,
+            **dict.fromkeys(amounts, MONEY),
+        },
+        orient="row",
+    )
+    sums = lines.group_by("price").agg(
+        pl.len().cast(pl.Int64).alias("responses"), pl.col("cost").sum()
+    )
+    return rates.join(sums, on="price", how="left").sort("price")

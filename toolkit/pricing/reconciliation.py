@@ -1,0 +1,233 @@
+"""A log beside its invoice: `reconcile`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from toolkit.errors import check_word, plural
+from toolkit.expressions.choices import check_columns, first_choice
+from toolkit.formatting.text import dollars, per_cent
+from toolkit.pricing.costs import price_responses, taken
+from toolkit.pricing.invoices import COUNTED, family_names, plain_names, read_invoice
+from toolkit.pricing.pricer import MOMENT, MONEY, NEEDED
+from toolkit.pricing.unpriced import fitting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
+    from toolkit.pricing.costs import Choices
+    from toolkit.pricing.invoices import Columns, Invoice
+    from toolkit.pricing.price_file import Prices
+
+RECONCILED = pl.Schema(
+    {
+        "day": pl.Date(),
+        "model": pl.String(),
+        **{
+            name + suffix: pl.Int64()
+            for name in COUNTED
+            for suffix in ("", "_invoiced")
+        },
+        "cost": MONEY,
+        "cost_invoiced": MONEY,
+        "difference": MONEY,
+        "responses_unpriced": pl.Int64(),
+        "responses_without_usage": pl.Int64(),
+        "explanation": pl.String(),
+    }
+)
+CENT = Decimal("0.01")
+
+
+def reconcile(
+    choices: Choices,
+    invoice: Invoice,
+    *,
+    match: Literal["family", "name"] = "family",
+    columns: Columns = None,
+    tolerance: Decimal = CENT,
+    prices: Prices = None,
+) -> pl.DataFrame:
+    """Set a log beside a provider's invoice, by UTC day and model.
+
+    Parameters
+    ----------
+    choices
+        One row per choice; see `toolkit.schema.CHOICES`. Pick the provider's own
+        responses first.
+    invoice
+        Path of a CSV, or a frame: OpenAI's export of usage or costs, Anthropic's export
+        of usage or costs, or any with `columns`.
+    match
+        ``"family"``: ``gpt-4o-2024-08-06`` and ``gpt-4o`` are one model, by the rules
+        of `toolkit.expressions.model_family`; ``"name"``: they are two. Letter case
+        and the prefixes of routers never matter.
+    columns
+        Which columns of the invoice hold ``day``, ``model``, ``responses``,
+        ``prompt_tokens``, ``cached_tokens``, ``completion_tokens``, ``cost`` (USD);
+        several for one are added up. What is not said is found by its name.
+    tolerance
+        USD by which costs may differ and agree: providers round.
+    prices
+        As in `add_cost`.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row for each UTC day and model that either side has, sorted, nulls last.
+
+        =========================== ============== =================================
+        column                      dtype          meaning
+        =========================== ============== =================================
+        day                         Date           UTC; null for undated responses
+        model                       String         plain name or family
+        responses, prompt_tokens,   Int64          of the log; null if it has none
+        cached_tokens,                             of that day and model
+        completion_tokens
+        ..._invoiced                Int64          beside each; null where the
+                                                   invoice does not say it
+        cost, cost_invoiced         Decimal(38,12) USD; the log's is a lower bound
+        difference                  Decimal(38,12) USD invoiced less USD of the log
+        responses_unpriced,         Int64          what the log's sums leave out
+        responses_without_usage
+        explanation                 String         ``agrees``, or what differs
+        =========================== ============== =================================
+
+    Raises
+    ------
+    InvoiceError
+        If the invoice cannot be read, or lacks what is needed.
+
+    Warns
+    -----
+    PartialResponsesWarning
+        Of an eager frame, if rows of a response are missing: its usage may be too.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> import polars as pl
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices(
+    ...     {"model": "gpt-4o", "prompt_tokens": 1000, "completion_tokens": 100},
+    ... )
+    >>> invoice = pl.DataFrame(
+    ...     {"day": date(2026, 1, 1), "model": "gpt-4o", "requests": 2, "cost": "0.007"}
+    ... )
+    >>> reconcile(choices, invoice).select("difference", "explanation").row(0)
+    (Decimal('0.003500000000'), '1 response missing in the log')
+    """
+    check_word("match", match, ("family", "name"))
+    frame = taken(choices)
+    check_columns(frame, ("choice_position", *NEEDED))
+    billed = read_invoice(invoice, columns)
+    logged = log_by_day(frame.lazy(), prices)
+    naming = family_names if match == "family" else plain_names
+    joined = renamed(logged, naming).join(
+        renamed(billed, naming),
+        on=["day", "model"],
+        how="full",
+        nulls_equal=True,
+        coalesce=True,
+        suffix="_invoiced",
+    )
+    days = set(logged["day"])
+    difference = pl.col("cost_invoiced") - pl.col("cost").fill_null(Decimal(0))
+    rows = joined.with_columns(difference.alias("difference")).sort(
+        "day", "model", nulls_last=True
+    )
+    words = [explain_row(row, days, tolerance) for row in rows.iter_rows(named=True)]
+    told = rows.with_columns(pl.Series("explanation", words, pl.String))
+    return fitting(told, RECONCILED)
+
+
+def log_by_day(choices: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
+    """Sum the log by UTC day and model as served."""
+    first = choices.filter(first_choice()).select(NEEDED)
+    unseen = pl.any_horizontal(pl.col("prompt_tokens", "completion_tokens").is_null())
+    day = pl.col("created").cast(MOMENT).dt.date().alias("day")
+    return (
+        price_responses(first, prices)
+        .lazy()
+        .group_by(day, "model")
+        .agg(
+            pl.len().cast(pl.Int64).alias("responses"),
+            *[pl.col(name).cast(pl.Int128).sum() for name in COUNTED[1:]],
+            pl.col("cost").sum(),
+            pl.col("cost").is_null().sum().cast(pl.Int64).alias("responses_unpriced"),
+            unseen.sum().cast(pl.Int64).alias("responses_without_usage"),
+        )
+        .collect()
+    )
+
+
+def renamed(
+    frame: pl.DataFrame, naming: Callable[[pl.Series], pl.Series]
+) -> pl.DataFrame:
+    """Add up what has one name on both sides; a sum of nothing stays null."""
+    measures = [name for name in frame.columns if name not in {"day", "model"}]
+    return (
+        frame.with_columns(naming(frame["model"]).alias("model"))
+        .group_by("day", "model")
+        .agg(
+            pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum())
+            for name in measures
+        )
+    )
+
+
+def explain_row(row: dict[str, Any], days: set[date], tolerance: Decimal) -> str:
+    """Say in words why two sums differ, or that they agree."""
+    if row["day"] is None:
+        return "undated: no day of the invoice"
+    if row["responses"] is None:
+        nothing = "this day" if row["day"] not in days else "this model on this day"
+        return f"the log has nothing of {nothing}"
+    if all(row[f"{name}_invoiced"] is None for name in (*COUNTED, "cost")):
+        return "not invoiced"
+    differing = [*explain_responses(row), *explain_tokens(row)]
+    left_out = [
+        f"{plural(row[name], 'response')} {words}"
+        for name, words in (
+            ("responses_without_usage", "without usage"),
+            ("responses_unpriced", "unpriced"),
+        )
+        if row[name]
+    ]
+    by_price = [] if differing or left_out else explain_price(row, tolerance)
+    return "; ".join([*differing, *left_out, *by_price]) or "agrees"
+
+
+def explain_responses(row: dict[str, Any]) -> list[str]:
+    """Say how many responses one side has more."""
+    if row["responses_invoiced"] is None:
+        return []
+    more = row["responses_invoiced"] - row["responses"]
+    if more > 0:
+        return [f"{plural(more, 'response')} missing in the log"]
+    return [f"{plural(-more, 'response')} not invoiced"] if more < 0 else []
+
+
+def explain_tokens(row: dict[str, Any]) -> list[str]:
+    """Say which tokens one side has more of, signed as invoiced less log."""
+    return [
+        f"{row[name + '_invoiced'] - row[name]:+,} {name.replace('_', ' ')} invoiced"
+        for name in COUNTED[1:]
+        if row[f"{name}_invoiced"] is not None and row[f"{name}_invoiced"] != row[name]
+    ]
+
+
+def explain_price(row: dict[str, Any], tolerance: Decimal) -> list[str]:
+    """Say that the same tokens have another price."""
+    difference = row["difference"]
+    if difference is None or abs(difference) <= tolerance:
+        return []
+    share = ""
+    if row["cost"]:
+        share = f" ({per_cent(float(abs(difference) / row['cost']))})"
+    kind = "more" if difference > 0 else "less"
+    return [f"another price: {dollars(abs(difference))}{share} {kind}"]

@@ -1,0 +1,117 @@
+"""What could not be priced, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from toolkit.errors import TotalOverflowError
+from toolkit.expressions.choices import check_columns, first_choice
+from toolkit.pricing.costs import PRICED_ROW, priced, taken
+from toolkit.pricing.price_file import read_prices
+from toolkit.pricing.pricer import MOMENT, NAMES, NEEDED, Pricer
+
+if TYPE_CHECKING:
+    from toolkit.pricing.costs import Choices
+    from toolkit.pricing.price_file import Prices
+
+LARGEST_SUM = 2**63 - 1
+MISSING = pl.Schema(
+    {
+        **dict.fromkeys((*NAMES, "reason"), pl.String()),
+        "responses": pl.Int64(),
+        "responses_without_usage": pl.Int64(),
+        "total_tokens": pl.Int64(),
+        "first_seen": MOMENT,
+        "last_seen": MOMENT,
+    }
+)
+
+
+def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
+    """List what could not be priced: a row for each model, tier and reason.
+
+    Parameters
+    ----------
+    choices
+        One row per choice; see `toolkit.schema.CHOICES`.
+    prices
+        As in `add_cost`.
+
+    Returns
+    -------
+    pl.DataFrame
+        The most tokens first; empty if everything was priced.
+
+        ======================= ================= ====================================
+        column                  dtype             meaning
+        ======================= ================= ====================================
+        provider, model,        String            as in the log
+        service_tier
+        reason                  String            one of `toolkit.pricing.Reason`:
+                                                  ``no_usage``, ``no_model``,
+                                                  ``unknown_provider``,
+                                                  ``unknown_model``, ``unknown_tier``,
+                                                  ``no_tier_rate``, ``no_rate``,
+                                                  ``undated``, ``counts_contradict``
+        responses               Int64             responses
+        responses_without_usage Int64             of them, without `total_tokens`
+        total_tokens            Int64             tokens, of those that report them
+        first_seen, last_seen   datetime[us, UTC] null where all are undated
+        ======================= ================= ====================================
+
+    Raises
+    ------
+    TotalOverflowError
+        If a sum of tokens does not fit into 64 bits.
+
+    Warns
+    -----
+    PartialResponsesWarning
+        Of an eager frame, if rows of a response are missing: its usage may be too.
+
+    Examples
+    --------
+    >>> from toolkit.testing import make_choices
+    >>> usage = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
+    >>> choices = make_choices({"model": "my-own", **usage}, {"model": "gpt-4o"})
+    >>> missing_prices(choices).select("model", "reason", "total_tokens").rows()
+    [('my-own', 'unknown_model', 30), ('gpt-4o', 'no_usage', 0)]
+    """
+    frame = taken(choices)
+    check_columns(frame, ("choice_position", *NEEDED))
+    pricer = Pricer(read_prices(prices))
+    rows = (
+        frame.lazy()
+        .filter(first_choice())
+        .with_columns(priced(pricer))
+        .with_columns(pl.col(PRICED_ROW).struct.field("reason"))
+        .filter(pl.col("reason").is_not_null())
+        .group_by(*NAMES, "reason")
+        .agg(
+            pl.len().alias("responses"),
+            pl.col("total_tokens").is_null().sum().alias("responses_without_usage"),
+            pl.col("total_tokens").cast(pl.Int128).sum(),
+            pl.col("created").min().alias("first_seen"),
+            pl.col("created").max().alias("last_seen"),
+        )
+        .sort(
+            "total_tokens",
+            "responses",
+            *NAMES,
+            "reason",
+            descending=[True] * 2 + [False] * 4,
+            nulls_last=True,
+        )
+        .collect()
+    )
+    return fitting(rows, MISSING)
+
+
+def fitting(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """Give sums their types; those that 64 bits cannot hold are refused."""
+    for name, dtype in rows.schema.items():
+        if dtype == pl.Int128 and (rows[name].abs() > LARGEST_SUM).any():
+            raise TotalOverflowError(name)
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in schema.items())

@@ -1,0 +1,1 @@
+"""Reading: from the names of logs and exports to tables, every line accounted for."""

@@ -1,0 +1,137 @@
+"""What passes between reading, decoding and loading: `Plan`, `Block`, `Decoded`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, get_args
+
+from toolkit.errors import OptionError, as_text, check_word
+from toolkit.reading.options import MAX_LINE_BYTES, Content, CreatedUnit
+from toolkit.schema.paths import parse_path
+from toolkit.schema.tables import choices_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+    from toolkit.schema.columns import Table
+
+Bytes: TypeAlias = bytes  # for tuples with a field of that name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a decoder reads, and how."""
+
+    table: Table
+    content: Content = "keep"
+    response_path: tuple[str, ...] | None = None
+    created_unit: CreatedUnit = "s"
+    max_line_bytes: int = MAX_LINE_BYTES
+    # An unfinished last line of a plain file is left for a later run, not rejected.
+    leave_pending: bool = False
+
+
+def make_plan(
+    *,
+    content: Content = "keep",
+    tags: Mapping[str, str] | None = None,
+    response_path: str | None = None,
+    created_unit: CreatedUnit = "s",
+    max_line_bytes: int = MAX_LINE_BYTES,
+    leave_pending: bool = False,
+) -> Plan:
+    """Check the options that shape rows and make a plan of them."""
+    check_word("content", content, get_args(Content))
+    check_word("created_unit", created_unit, get_args(CreatedUnit))
+    if max_line_bytes < 1:
+        raise OptionError("max_line_bytes", max_line_bytes, wanted="at least 1")
+    return Plan(
+        choices_table(tags),
+        content,
+        parse_path(response_path) if response_path is not None else None,
+        created_unit,
+        max_line_bytes,
+        leave_pending,
+    )
+
+
+class Piece(NamedTuple):
+    """Whole lines within some bytes: they are not copied."""
+
+    held: bytes
+    start: int
+    end: int
+
+
+def whole(data: bytes) -> tuple[Piece, ...]:
+    """Return some lines as the pieces of a block."""
+    return (Piece(data, 0, len(data)),) if data else ()
+
+
+class Block(NamedTuple):
+    """Whole lines of one log, each with its line feed.
+
+    Only the last block of a log may end without one (`tail`). A line that is too long
+    to be held comes as a block of its own, without pieces, with its length in
+    `skipped`.
+    """
+
+    log_id: int
+    source: str
+    pieces: tuple[Piece, ...]
+    line: int  # number of the first line, from 1
+    offset: int  # of the first byte, in the decompressed log
+    bytes: int  # of the decompressed log that this block accounts for
+    position: int  # bytes of the file that were read so far
+    tail: bool = False
+    growing: bool = False  # a plain file: what lacks its end may still get it
+    skipped: int | None = None
+    head: Bytes = b""  # of the first block: the beginning of the log
+    error: str | None = None  # what ended the log before its end
+
+    @property
+    def data(self) -> Bytes:
+        """The lines, joined."""
+        return b"".join(held[start:end] for held, start, end in self.pieces)
+
+
+class Decoded(NamedTuple):
+    """What became of one block: rows, rejects, and the counts of the ledger.
+
+    `choices` and `rejects` have the schemas of `toolkit.schema`; `duplicates` counts
+    the lines whose rows were left out because the response was seen before.
+    """
+
+    log_id: int
+    source: str
+    choices: pa.RecordBatch
+    rejects: pa.RecordBatch
+    bytes: int
+    position: int
+    lines: int
+    blank: int
+    pending: int = 0  # bytes of an unfinished last line that was left for later
+    duplicates: int = 0
+    outside: int = 0  # lines whose response was made outside the range that is wanted
+    head: Bytes = b""  # of the first block: the beginning of the log
+    error: str | None = None  # what ended the log before its end
+
+
+STDIN = "-"
+
+
+class Source(NamedTuple):
+    """One log: where it is, and its size if it is a regular file."""
+
+    path: str
+    size: int | None
+    # What changes when the file does: device, inode, size and times, or the tag of an
+    # object; None of what is no file.
+    stamp: tuple[int | str, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """The path as text; bytes that are no UTF-8 are written as escapes."""
+        return as_text(self.path)

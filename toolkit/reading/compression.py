@@ -1,0 +1,235 @@
+"""Decompression: gzip members and zstd frames, each checked to its end.
+
+Compression is known by its first bytes, never by a name; every gzip member's CRC and
+every zstd checksum is verified.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+
+import zstandard
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
+
+from toolkit.errors import DamagedLogError, SourceError, UnreadableSourceError
+from toolkit.reading.native import count_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+READ_BYTES = 1024 * 1024
+# Each step copies what it leaves of its input.
+GZIP_READ_BYTES = 128 * 1024
+# zstd stores a run of 128 KiB in 4 bytes: fed 4 KiB at a time, no step of a bomb
+# gives more than 128 MiB.
+ZSTD_READ_BYTES = 4 * 1024
+
+
+class Feed:
+    """The bytes of a file, with the position, and a place to put back what is over.
+
+    `verified` counts the decompressed bytes of the members that were checked to their
+    end so far.
+    """
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self.file = file
+        self.name = name
+        self.position = 0
+        self.verified = 0
+        self.over = b""
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        if self.over:
+            data, self.over = self.over[:size], self.over[size:]
+        else:
+            try:
+                data = self.file.read(size)
+            except OSError as error:
+                raise UnreadableSourceError(self.name, cause=error) from error
+        self.position += len(data)
+        return data
+
+    def put_back(self, data: bytes) -> None:
+        """Take back bytes that were read too far."""
+        self.over = data + self.over
+        self.position -= len(data)
+
+    def rewind_to(self, file: BinaryIO, start: int) -> None:
+        """Go on from a place of a file that can seek."""
+        self.file = file
+        self.file.seek(start)
+        self.position = self.verified = 0
+        self.over = b""
+
+    def peek(self, size: int) -> bytes:
+        """Return the next bytes without reading past them."""
+        data = b""
+        while len(data) < size and (more := self.read(size - len(data))):
+            data += more
+        self.put_back(data)
+        return data
+
+
+class Codec(NamedTuple):
+    """One kind of compression."""
+
+    name: str
+    magic: re.Pattern[bytes]
+    member: Callable[[Feed], Iterator[bytes]]
+
+
+# isal declares its error as an instance.
+INFLATE_ERRORS = cast("tuple[type[Exception], ...]", (IsalError, zstandard.ZstdError))
+
+
+class EndOfFile(Exception):  # noqa: N818 - caught in this module
+    """A member that the file ends in."""
+
+
+def gzip_member(feed: Feed) -> Iterator[bytes]:
+    """Inflate one gzip member; its CRC and length are checked at its end."""
+    inflater = isal_zlib.decompressobj(wbits=31)
+    while not inflater.eof:
+        data = inflater.unconsumed_tail or feed.read(GZIP_READ_BYTES)
+        inflated = inflater.decompress(data, READ_BYTES)
+        if inflated:
+            yield inflated
+        elif not data:
+            raise EndOfFile
+    feed.put_back(inflater.unused_data)
+
+
+def zstd_frame(feed: Feed) -> Iterator[bytes]:
+    """Inflate one zstd frame; its checksum is checked at its end if it has one."""
+    inflater = zstandard.ZstdDecompressor().decompressobj()
+    while not inflater.eof:
+        data = feed.read(ZSTD_READ_BYTES)
+        if not data:
+            raise EndOfFile
+        inflated = inflater.decompress(data)
+        for at in range(0, len(inflated), READ_BYTES):
+            yield inflated[at : at + READ_BYTES]
+    feed.put_back(inflater.unused_data)
+
+
+GZIP = Codec("gzip", re.compile(rb"\x1f\x8b"), gzip_member)
+# The second form is a frame to skip: pzstd and other tools write it.
+ZSTD = Codec(
+    "zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), zstd_frame
+)
+
+
+def chunks(feed: Feed, *, verify_first: bool = False) -> Iterator[bytes]:
+    """Yield the decompressed bytes of a log.
+
+    With `verify_first` a compressed log is read twice, and nothing of a damaged member
+    is yielded before the error is raised.
+    """
+    codec = codec_of(feed)
+    if codec is None:
+        while data := feed.read(READ_BYTES):
+            yield data
+    elif verify_first:
+        yield from verified(feed, codec)
+    else:
+        yield from inflate(feed, codec)
+
+
+def verified(feed: Feed, codec: Codec) -> Iterator[bytes]:
+    """Yield the bytes of the members before the first damaged one, then raise."""
+    with rewindable(feed) as (file, start, fault):
+        damage = fault
+        feed.rewind_to(file, start)
+        try:
+            for _ in inflate(feed, codec):
+                pass
+        except SourceError as error:
+            damage = fault or error
+        left = feed.verified
+        feed.rewind_to(file, start)
+        for data in inflate(feed, codec) if left else ():
+            yield data[:left]
+            left -= len(data)
+            if left <= 0:
+                break
+        if damage is not None:
+            raise damage
+
+
+@contextmanager
+def rewindable(feed: Feed) -> Iterator[tuple[BinaryIO, int, SourceError | None]]:
+    """Return the file of a feed and the place of its beginning in it.
+
+    What cannot seek is copied to disk first, up to the fault that ends it.
+    """
+    if feed.file.seekable():
+        yield feed.file, feed.file.tell() - feed.position - len(feed.over), None
+        return
+    fault = None
+    try:
+        with tempfile.TemporaryFile() as spool:
+            try:
+                while data := feed.read(READ_BYTES):
+                    spool.write(data)
+            except SourceError as error:
+                fault = error
+            yield cast("BinaryIO", spool), 0, fault
+    except OSError as error:
+        if isinstance(error, SourceError):
+            raise
+        raise UnreadableSourceError(feed.name, cause=error) from error
+
+
+def codec_of(feed: Feed) -> Codec | None:
+    """Tell the compression by the first bytes; None is plain."""
+    head = feed.peek(4)
+    return next((codec for codec in (GZIP, ZSTD) if codec.magic.match(head)), None)
+
+
+def inflate(feed: Feed, codec: Codec) -> Iterator[bytes]:
+    """Yield the decompressed bytes of every member, or raise where one is damaged."""
+    while head := feed.peek(4):
+        start, size, lines = feed.position, 0, 0
+        fault = ""
+        if codec.magic.match(head):
+            try:
+                for data in codec.member(feed):
+                    size += len(data)
+                    lines += count_lines(data, 0, len(data))
+                    yield data
+            except EndOfFile:
+                fault = "is cut off by the end of the file"
+            except INFLATE_ERRORS as error:
+                fault = corruption(codec, error)
+        elif is_padding(feed, head):
+            return
+        else:
+            fault = f"is not {codec.name}: other bytes follow the compressed ones"
+        if fault:
+            raise DamagedLogError(
+                feed.name, byte=start, verified=feed.verified, lines=lines, fault=fault
+            )
+        feed.verified += size
+
+
+def corruption(codec: Codec, error: Exception) -> str:
+    """Say what a decompressor refused."""
+    if "too much memory" in str(error):
+        return "needs a window over 128 MiB (zstd --long): unpack it by hand first"
+    return f"is corrupt ({codec.name}: {error})"
+
+
+def is_padding(feed: Feed, head: bytes) -> bool:
+    """Say whether only zeros follow, as tapes and block devices leave them."""
+    if head.strip(b"\0"):
+        return False
+    while data := feed.read(READ_BYTES):
+        if data.strip(b"\0"):
+            return False
+    return True

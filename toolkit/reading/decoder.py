@@ -1,0 +1,196 @@
+"""From a block of lines to Arrow batches: the kernel, or else the reference.
+
+Both mean the same to the byte. The kernel is compiled from `toolkit/kernel` when the
+package is installed and Rust is at hand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+
+from toolkit.errors import SourceError
+from toolkit.reading.blocks import Decoded
+from toolkit.reading.dedup import Seen
+from toolkit.reading.json_values import LATEST_MICROSECOND, MICROSECONDS, WANTED
+from toolkit.reading.native import KERNEL
+from toolkit.reading.reference import (
+    DEEPEST,
+    ENVELOPES,
+    REPEATED_BYTES,
+    Reference,
+    ways_of,
+)
+from toolkit.schema.tables import MOST_ITEMS, REJECT_CODES, REJECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+    from types import ModuleType
+
+    from toolkit.reading.blocks import Block, Plan
+    from toolkit.reading.dedup import Repeats
+    from toolkit.schema.columns import Column
+
+
+class Decoder(Protocol):
+    """Turns blocks into batches; both decoders give the same rows and rejects."""
+
+    name: str
+    is_parallel: bool  # decodes in several threads at once
+
+    def decode(self, block: Block) -> Decoded:
+        """Decode the lines of a block."""
+
+
+class Kernel:
+    """The decoder in Rust; it releases the interpreter's lock while it works."""
+
+    name = "kernel"
+    is_parallel = True
+
+    def __init__(self, plan: Plan) -> None:
+        self.kernel = kernel().Decoder(
+            [declared(column) for column in plan.table.columns],
+            plan.table.arrow,
+            REJECTS.arrow,
+            drops_text=plan.content == "drop",
+            envelopes=[plan.response_path] if plan.response_path else list(ENVELOPES),
+            created_scale=MICROSECONDS[plan.created_unit],
+            latest_microsecond=LATEST_MICROSECOND,
+            longest=plan.max_line_bytes,
+            leave_pending=plan.leave_pending,
+            deepest=DEEPEST,
+            repeated_bytes=REPEATED_BYTES,
+            most_items=MOST_ITEMS,
+            reasons=REJECT_CODES,
+            wanted=WANTED,
+        )
+
+    def decode(self, block: Block) -> Decoded:
+        """Decode the lines of a block."""
+        choices, rejects, lines, blank, pending = self.kernel.decode(
+            block.log_id,
+            block.source,
+            block.pieces,
+            block.line,
+            block.offset,
+            block.tail,
+            block.growing,
+            block.skipped,
+        )
+        return Decoded(
+            block.log_id,
+            block.source,
+            pa.record_batch(choices),
+            pa.record_batch(rejects),
+            block.bytes,
+            block.position,
+            lines,
+            blank,
+            pending,
+        )
+
+
+class KernelSeen:
+    """The responses that were read so far, noted by the kernel."""
+
+    KEY = ("choice_position", "response_hash", "response_id")
+
+    def __init__(self) -> None:
+        self.seen = kernel().Seen()
+
+    def without_repeats(self, decoded: Decoded) -> Decoded:
+        """Leave out the rows of responses that were seen before."""
+        choices = decoded.choices
+        kept = self.seen.keep(choices.select(self.KEY))
+        if kept is None:
+            return decoded
+        ranges, left_out = kept
+        slices = [choices.slice(start, length) for start, length in ranges]
+        rows = pa.Table.from_batches(slices, choices.schema).combine_chunks()
+        (batch,) = rows.to_batches() or [choices.slice(0, 0)]
+        return decoded._replace(choices=batch, duplicates=left_out)
+
+
+def kernel() -> ModuleType:
+    """Return the compiled kernel."""
+    if KERNEL is None:
+        message = "the kernel was not built"
+        raise RuntimeError(message)
+    return KERNEL
+
+
+def declared(column: Column) -> SimpleNamespace:
+    """Write a column as the kernel takes it."""
+    return SimpleNamespace(
+        name=column.name,
+        kind=column.kind,
+        grain=column.grain,
+        root=column.root,
+        private=column.private,
+        minimum=column.minimum,
+        maximum=column.maximum,
+        ways=[tuple(way) for way in ways_of(column)],
+    )
+
+
+DECODERS: dict[str, Callable[[Plan], Decoder]] = {
+    Kernel.name: Kernel,
+    Reference.name: Reference,
+}
+DECODER = Reference.name if KERNEL is None else Kernel.name
+
+
+def make_decoder(plan: Plan) -> Decoder:
+    """Return the fastest decoder that is installed."""
+    return DECODERS[DECODER](plan)
+
+
+def make_seen() -> Repeats:
+    """Return what finds responses that were logged twice."""
+    return Seen() if KERNEL is None else KernelSeen()
+
+
+def decode_all(
+    decoder: Decoder, blocks: Iterable[Block], threads: int | None = None
+) -> Iterator[tuple[Block, Decoded]]:
+    """Decode blocks in several threads, and yield them in their order.
+
+    While they are decoded the next ones are read. Few are held at a time: one for each
+    thread, and two that wait.
+    """
+    threads = threads or len(os.sched_getaffinity(0))
+    if threads == 1 or not decoder.is_parallel:
+        for block in blocks:
+            yield block, decoder.decode(block)
+        return
+    at_work: deque[tuple[Block, Future[Decoded]]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="toolkit")
+    faults: list[SourceError] = []
+    try:
+        for block in until_fault(blocks, faults):
+            at_work.append((block, pool.submit(decoder.decode, block)))
+            if len(at_work) > threads + 2:
+                first, decoded = at_work.popleft()
+                yield first, decoded.result()
+        while at_work:
+            first, decoded = at_work.popleft()
+            yield first, decoded.result()
+        for fault in faults:
+            raise fault
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def until_fault(blocks: Iterable[Block], faults: list[SourceError]) -> Iterator[Block]:
+    """Yield blocks, and note the fault that ends them: what is at work comes first."""
+    try:
+        yield from blocks
+    except SourceError as fault:
+        faults.append(fault)

@@ -1,0 +1,108 @@
+"""Responses that were logged twice.
+
+Two lines are one response when both its bytes (by their hash) and its id are the same.
+A response without an id is never a duplicate: two short answers may be equal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from toolkit.reading.blocks import Decoded
+
+
+class Keys(NamedTuple):
+    """Hashes of responses and of their ids, 16 bytes each pair, sorted by both."""
+
+    responses: NDArray[np.uint64]
+    ids: NDArray[np.uint64]
+
+    def hold(self, other: Keys) -> NDArray[np.bool_]:
+        """Say of each key of the other whether it is among these."""
+        places = np.searchsorted(self.responses, other.responses)
+        places = np.minimum(places, len(self.responses) - 1)
+        same = self.responses[places] == other.responses
+        held: NDArray[np.bool_] = same & (self.ids[places] == other.ids)
+        return held
+
+    def take(self, places: NDArray[np.intp] | NDArray[np.bool_]) -> Keys:
+        """Return some of the keys."""
+        return Keys(self.responses[places], self.ids[places])
+
+    def merge(self, other: Keys) -> Keys:
+        """Return both, sorted."""
+        both = Keys(
+            np.concatenate([self.responses, other.responses]),
+            np.concatenate([self.ids, other.ids]),
+        )
+        return both.take(np.lexsort((both.ids, both.responses)))
+
+
+class Repeats(Protocol):
+    """Finds the responses that were read before."""
+
+    def without_repeats(self, decoded: Decoded) -> Decoded:
+        """Leave out the rows of responses that were seen before."""
+
+
+class Seen:
+    """The responses that were read so far.
+
+    Kept as sorted runs, each more than twice as long as the next: a run is merged into
+    the one before it when it has grown near to it, so that a key is moved as often as
+    the number of keys doubles, and takes 16 bytes.
+    """
+
+    def __init__(self) -> None:
+        self.runs: list[Keys] = []
+
+    def without_repeats(self, decoded: Decoded) -> Decoded:
+        """Leave out the rows of responses that were seen before."""
+        choices = decoded.choices
+        starts = pc.equal(choices.column("choice_position"), 0)
+        ids = pl.Series(choices.column("response_id").filter(starts))
+        named = np.flatnonzero(ids.is_not_null().to_numpy())
+        if not len(named):
+            return decoded
+        hashes = choices.column("response_hash").filter(starts).to_numpy()
+        keys = Keys(hashes[named], ids.hash().to_numpy()[named])
+        repeated = named[self.note(keys)]
+        if not len(repeated):
+            return decoded
+        # The number of the response that each row belongs to, from 0.
+        response = pc.subtract(pc.cumulative_sum(starts.cast(pa.int64())), 1)
+        repeats = pc.is_in(response, value_set=pa.array(repeated, pa.int64()))
+        return decoded._replace(
+            choices=choices.filter(pc.invert(repeats)), duplicates=len(repeated)
+        )
+
+    def note(self, keys: Keys) -> NDArray[np.bool_]:
+        """Note keys, and say of each whether it was noted before it."""
+        repeated = np.zeros(len(keys.responses), np.bool_)
+        # A stable sort: of equal keys the first stays first.
+        order = np.lexsort((keys.ids, keys.responses))
+        ordered = keys.take(order)
+        again = (ordered.responses[1:] == ordered.responses[:-1]) & (
+            ordered.ids[1:] == ordered.ids[:-1]
+        )
+        repeated[order[1:][again]] = True
+        for run in self.runs:
+            repeated |= run.hold(keys)
+        self.add(ordered.take(~repeated[order]))
+        return repeated
+
+    def add(self, run: Keys) -> None:
+        """Keep a sorted run of new keys."""
+        if not len(run.responses):
+            return
+        while self.runs and len(self.runs[-1].responses) < 2 * len(run.responses):
+            run = self.runs.pop().merge(run)
+        self.runs.append(run)

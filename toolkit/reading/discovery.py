@@ -1,0 +1,439 @@
+"""From what the user named to logs: paths, directories, globs, standard input."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import re
+import stat
+from collections import Counter
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Unpack
+
+from toolkit.errors import (
+    ExportGivenError,
+    NoLogsError,
+    OptionError,
+    SourceError,
+    SourceNotFoundError,
+    UnreadableSourceError,
+    UnsupportedSourceError,
+    as_text,
+    near_miss,
+)
+from toolkit.reading import object_store
+from toolkit.reading.blocks import STDIN, Source
+from toolkit.reading.manifest import STATE_FILE
+from toolkit.reading.object_store import is_uri
+from toolkit.reading.options import MAX_LINE_BYTES, LogOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from toolkit.reading.options import OnDamage
+
+
+Sources: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
+
+# app.jsonl, app.ndjson.gz, app.jsonl.1, app.jsonl-20261122.zst, app.jsonl.2026-11-22
+# app.jsonl.gz.1
+LOG_NAME = re.compile(
+    r"\.(jsonl|ndjson)(\.(gz|zst))?([.-][0-9][0-9TZ_:.+-]*)?(\.(gz|zst))?\Z",
+    re.IGNORECASE,
+)
+
+
+class Found(NamedTuple):
+    """The logs that were found, and what a walk passed over, counted by ending."""
+
+    logs: list[Source]
+    passed_over: dict[str, int]
+
+
+def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Found:
+    """Expand paths, directories and globs into logs.
+
+    Parameters
+    ----------
+    sources
+        A path, a directory, a glob, ``-`` for standard input, or a sequence of them.
+        A directory is walked for ``*.jsonl`` and ``*.ndjson``, also with ``.gz`` or
+        ``.zst`` and with a rotation suffix; hidden names are skipped. A file that is
+        named by itself is read whatever its name is.
+    on_damage
+        ``"collect"`` passes over a directory that the system refuses to list.
+
+    Returns
+    -------
+    Found
+        In the order of the arguments, sorted within each; a file that is found twice
+        (also by a link) stands once.
+    """
+    passed_over: Counter[str] = Counter()
+    logs: list[Source] = []
+    seen: set[Identity] = set()
+    for name in named_sources(sources):
+        for log, identity in expand(name, passed_over, on_damage):
+            if identity not in seen:
+                seen.add(identity)
+                logs.append(log)
+    if not logs:
+        raise OptionError("sources", sources, wanted="at least one log")
+    return Found(logs, dict(passed_over.most_common()))
+
+
+# Device and inode; the address in a store.
+Identity: TypeAlias = "tuple[int, int] | str"
+
+
+def named_sources(sources: Sources) -> list[str]:
+    """Return what the user has named, one by one."""
+    named = [sources] if isinstance(sources, str | os.PathLike) else sources
+    return [os.fspath(source) for source in named]
+
+
+def expand(
+    name: str, passed_over: Counter[str], on_damage: OnDamage
+) -> Iterator[tuple[Source, Identity]]:
+    """Yield the logs of one argument, each with what tells it from another file."""
+    if name == STDIN:
+        yield Source(STDIN, None), STDIN
+    elif object_store.is_uri(name):
+        yield from expand_uri(name, passed_over)
+    elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
+        raise UnsupportedSourceError(name)
+    elif exists(name):
+        yield from expand_path(name, passed_over, on_damage)
+    elif glob.has_magic(name):
+        yield from expand_glob(name, passed_over, on_damage)
+    else:
+        raise SourceNotFoundError(name, hint=missing_hint(name))
+
+
+def exists(name: str) -> bool:
+    """Say whether a name stands for something, be it a link that leads nowhere."""
+    try:
+        os.lstat(name)
+    except ValueError:  # a NUL byte
+        return False
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}:
+            return False
+        raise UnreadableSourceError(name, cause=error) from error
+    return True
+
+
+def expand_path(
+    name: str, passed_over: Counter[str], on_damage: OnDamage
+) -> Iterator[tuple[Source, Identity]]:
+    """Yield a file, or the logs below a directory."""
+    status = status_of(name)
+    if not stat.S_ISDIR(status.st_mode):
+        yield as_source(name, status)
+        return
+    if is_export(name):
+        raise ExportGivenError(name)
+    passed_here: Counter[str] = Counter()
+    found = list(walk(name, passed_here, on_damage, set()))
+    if not found:
+        raise NoLogsError(name, passed_over=dict(passed_here.most_common()))
+    passed_over.update(passed_here)
+    yield from found
+
+
+def expand_glob(
+    pattern: str, passed_over: Counter[str], on_damage: OnDamage
+) -> Iterator[tuple[Source, Identity]]:
+    """Yield what a pattern matches; a matched directory without logs is passed over."""
+    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - names, not paths
+    if not matches:
+        raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
+    holds_logs = False
+    for match in matches:
+        try:
+            yield from expand_path(match, passed_over, on_damage)
+            holds_logs = True
+        except NoLogsError as error:
+            if match == matches[-1] and not holds_logs:
+                raise
+            passed_over.update(error.passed_over)
+
+
+def as_source(name: str, status: os.stat_result) -> tuple[Source, Identity]:
+    """Describe a file that may be read."""
+    identity = (status.st_dev, status.st_ino)
+    if not stat.S_ISREG(status.st_mode):
+        return Source(name, None), identity
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    stamp = (*identity, status.st_size, *times)
+    return Source(name, status.st_size, stamp), identity
+
+
+def as_object(stored: object_store.Stored) -> tuple[Source, Identity]:
+    """Describe an object of a store."""
+    return Source(stored.uri, stored.size, (stored.etag,)), stored.uri
+
+
+def status_of(name: str) -> os.stat_result:
+    """Return what a name leads to."""
+    try:
+        return os.stat(name)  # noqa: PTH116 - the name is kept as it was given
+    except FileNotFoundError:
+        raise SourceNotFoundError(name, hint=" (a link that leads nowhere)") from None
+    except OSError as error:
+        raise UnreadableSourceError(name, cause=error) from error
+
+
+def is_export(name: str) -> bool:
+    """Say whether a directory, or a prefix of a store, was written by an export."""
+    if object_store.is_uri(name):
+        below = name.rstrip("/")
+        try:
+            if object_store.find_object(f"{below}/state.json") is None:
+                return False
+            data, _ = object_store.read_object(f"{below}/state.json")
+            return b'"generation"' in data or bool(
+                object_store.list_objects(f"{below}/choices/")
+            )
+        except OSError as error:
+            raise UnreadableSourceError(name, cause=error) from error
+    directory = Path(name)
+    try:
+        return (directory / "state.json").is_file() and (directory / "choices").is_dir()
+    except OSError:
+        return False  # whoever opens it says what is wrong
+
+
+def expand_uri(
+    uri: str, passed_over: Counter[str]
+) -> Iterator[tuple[Source, Identity]]:
+    """Yield an object, those that a pattern matches, or the logs below a prefix."""
+    try:
+        stored = None if uri.endswith("/") else object_store.find_object(uri)
+        if stored is not None:
+            yield as_object(stored)
+        elif glob.has_magic(uri):
+            yield from matching_objects(uri, passed_over)
+        elif is_export(uri):
+            raise ExportGivenError(uri)
+        else:
+            yield from objects_below(f"{uri.rstrip('/')}/", passed_over)
+    except OSError as error:
+        if isinstance(error, SourceError):
+            raise
+        raise UnreadableSourceError(uri, cause=error) from error
+
+
+def matching_objects(
+    pattern: str, passed_over: Counter[str]
+) -> Iterator[tuple[Source, Identity]]:
+    """Yield the objects that a pattern matches, and the logs below what it matches."""
+    wanted = pattern.rstrip("/").split("/")
+    matched = False
+    for stored in objects_like(pattern):
+        path = stored.uri.split("/")
+        cut = matched_part(path, wanted)
+        if cut is None or not path[-1] or any(is_hidden(name) for name in path[cut:]):
+            continue
+        if cut == len(path) or LOG_NAME.search(path[-1]):
+            matched = True
+            yield as_object(stored)
+        else:
+            passed_over[ending(path[-1])] += 1
+    if not matched:
+        raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
+
+
+def objects_like(pattern: str) -> list[object_store.Stored]:
+    """List the objects that begin with what a pattern says before its first sign."""
+    return object_store.list_objects(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
+
+
+def matched_part(path: list[str], pattern: list[str]) -> int | None:
+    """Return how many names of a path a pattern matches, the most; None if it fails."""
+    cuts = range(len(path), 0, -1)
+    return next((cut for cut in cuts if matches_path(path[:cut], pattern)), None)
+
+
+def is_hidden(name: str) -> bool:
+    """Say whether a name is skipped by walks and patterns."""
+    return name.startswith(".")
+
+
+def matches_path(path: list[str], pattern: list[str]) -> bool:
+    """Match name by name; ``**`` stands for any number of names."""
+    if not pattern:
+        return not path
+    if pattern[0] == "**":
+        return matches_path(path, pattern[1:]) or (
+            bool(path) and not is_hidden(path[0]) and matches_path(path[1:], pattern)
+        )
+    if not path or (is_hidden(path[0]) and not is_hidden(pattern[0])):
+        return False
+    return fnmatchcase(path[0], pattern[0]) and matches_path(path[1:], pattern[1:])
+
+
+def objects_below(
+    prefix: str, passed_over: Counter[str]
+) -> Iterator[tuple[Source, Identity]]:
+    """Yield the logs below a prefix, as a walk over a directory would."""
+    passed_here: Counter[str] = Counter()
+    holds_logs = False
+    below = object_store.list_objects(prefix)
+    if not below:
+        raise SourceNotFoundError(prefix.rstrip("/"), hint=", and nothing below it")
+    for stored in below:
+        names = stored.uri.removeprefix(prefix).split("/")
+        if any(is_hidden(name) for name in names) or not names[-1]:
+            continue
+        if LOG_NAME.search(names[-1]):
+            holds_logs = True
+            yield as_object(stored)
+        else:
+            passed_here[ending(names[-1])] += 1
+    if not holds_logs:
+        raise NoLogsError(prefix, passed_over=dict(passed_here.most_common()))
+    passed_over.update(passed_here)
+
+
+def walk(
+    directory: str,
+    passed_over: Counter[str],
+    on_damage: OnDamage,
+    visited: set[Identity],
+) -> Iterator[tuple[Source, Identity]]:
+    """Yield the logs below a directory in sorted order; each directory once."""
+    status = status_of(directory)
+    here = (status.st_dev, status.st_ino)
+    if here in visited:
+        return
+    visited.add(here)
+    try:
+        names = sorted(os.listdir(directory))  # noqa: PTH208 - names, not paths
+    except OSError as error:
+        was_named = len(visited) == 1
+        if was_named or on_damage == "raise":
+            raise UnreadableSourceError(directory, cause=error) from error
+        passed_over[f"{Path(directory).name}/ ({error.strerror})"] += 1
+        return
+    for name in names:
+        if is_hidden(name):
+            continue
+        path = os.path.join(directory, name)  # noqa: PTH118 - "a//b" stays as given
+        try:
+            status = os.stat(path)  # noqa: PTH116 - the name is kept as it was found
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ELOOP}:
+                passed_over["links that lead nowhere"] += 1
+            elif on_damage == "collect":
+                passed_over[f"{name} ({error.strerror})"] += 1
+            else:
+                raise UnreadableSourceError(path, cause=error) from error
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            yield from walk(path, passed_over, on_damage, visited)
+        elif not stat.S_ISREG(status.st_mode):
+            passed_over["pipes, sockets or devices"] += 1
+        elif LOG_NAME.search(name):
+            yield as_source(path, status)
+        else:
+            passed_over[ending(name)] += 1
+
+
+def ending(name: str) -> str:
+    """Write the ending of a name as a pattern: ``*.json.gz``."""
+    suffixes = "".join(Path(name).suffixes[-2:])
+    return as_text(f"*{suffixes}" if suffixes else name)
+
+
+def missing_hint(name: str) -> str:
+    """Say what stands nearest to a path that does not exist."""
+    path = Path(name)
+    missing = path
+    while not missing.parent.is_dir() and missing != missing.parent:
+        missing = missing.parent
+    try:
+        names = os.listdir(missing.parent)  # noqa: PTH208 - names, not paths
+    except OSError:
+        return ""
+    close = get_close_matches(missing.name, names, n=1)
+    if missing != path and not close:
+        return f"; there is no directory {missing}"
+    return near_miss(str(missing), [str(missing.parent / close[0])]) if close else ""
+
+
+SUFFIX = ".parquet"
+DEFAULTS: LogOptions = {
+    "content": "keep",
+    "duplicates": "drop",
+    "tags": None,
+    "response_path": None,
+    "created_unit": "s",
+    "max_line_bytes": MAX_LINE_BYTES,
+    "on_damage": "raise",
+    "threads": None,
+}
+
+
+def exports_in(sources: Sources, **options: Unpack[LogOptions]) -> list[str]:
+    """Return the exports that are named; none if logs are meant."""
+    names = [match for name in named_sources(sources) for match in expanded(name)]
+    for name in names:
+        if is_parquet(name):
+            wanted = "logs or an export; one Parquet file has no ledger and no rejects"
+            raise OptionError("sources", name, wanted=wanted)
+    exports = [name for name in names if is_export(name)]
+    check_alone(names, exports, "an export", **options)
+    return list(dict.fromkeys(exports))
+
+
+def parquet_files(sources: Sources, **options: Unpack[LogOptions]) -> list[str]:
+    """Return the Parquet files that are named; none if logs or exports are meant."""
+    names = [match for name in named_sources(sources) for match in expanded(name)]
+    files = [name for name in names if is_parquet(name)]
+    check_alone(names, files, "a Parquet file", **options)
+    return list(dict.fromkeys(files))
+
+
+def is_parquet(name: str) -> bool:
+    """Say whether a name is that of one Parquet file."""
+    if not name.endswith(SUFFIX):
+        return False
+    return not is_export(name) if is_uri(name) else os.path.isfile(name)  # noqa: PTH113
+
+
+def check_alone(
+    names: Sequence[str], found: Sequence[str], kind: str, **options: Unpack[LogOptions]
+) -> None:
+    """Refuse exports or Parquet files among other names, or with options of logs."""
+    if not found:
+        return
+    other = next((name for name in names if name not in found), None)
+    if other is not None:
+        wanted = f"logs or exports, not both ({found[0]} is {kind})"
+        raise OptionError("sources", other, wanted=wanted)
+    for name, value in options.items():
+        if (value or None) != DEFAULTS.get(name):
+            wanted = f"nothing: {kind} keeps the options it was made with"
+            raise OptionError(name, value, wanted=wanted)
+
+
+def expanded(name: str) -> list[str]:
+    """Return what a glob matches; any other name as it is."""
+    if is_uri(name) and glob.has_magic(name):
+        wanted = [*name.rstrip("/").split("/"), STATE_FILE]
+        try:
+            listed = objects_like(name)
+        except OSError as error:
+            raise UnreadableSourceError(name, cause=error) from error
+        return sorted(
+            stored.uri.removesuffix(f"/{STATE_FILE}")
+            for stored in listed
+            if matches_path(stored.uri.split("/"), wanted)
+        ) or [name]
+    if glob.has_magic(name) and not os.path.lexists(name):
+        return sorted(glob.glob(name, recursive=True)) or [name]  # noqa: PTH207 - names
+    return [name]

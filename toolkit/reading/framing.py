@@ -1,0 +1,262 @@
+"""From a log to blocks of whole lines: opening, reading, framing.
+
+The only module that opens a log.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from toolkit.errors import SourceError, UnreadableSourceError
+from toolkit.reading import object_store
+from toolkit.reading.blocks import STDIN, Block, Piece, Source, whole
+from toolkit.reading.compression import Feed, chunks, codec_of
+from toolkit.reading.fingerprints import HEAD_BYTES
+from toolkit.reading.native import count_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from toolkit.reading.options import OnDamage
+
+BLOCK_BYTES = 4 * 1024 * 1024
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@contextmanager
+def opened(source: Source, start: int = 0, *, same: bool = False) -> Iterator[BinaryIO]:
+    """Open a log for reading, unbuffered; standard input stays open.
+
+    Of an object, `same` asks for the content that it had when it was found.
+    """
+    if source.path == STDIN:
+        if sys.stdin is None:
+            closed = OSError(errno.EBADF, "standard input is closed")
+            raise UnreadableSourceError(source.name, cause=closed)
+        yield sys.stdin.buffer
+        return
+    try:
+        if object_store.is_uri(source.path):
+            etag = str(source.stamp[0]) if source.stamp and same else None
+            file = object_store.open_object(source.path, start, etag=etag)
+        else:
+            unbuffered = Path(source.path).open("rb", buffering=0)  # noqa: SIM115
+            if start:
+                unbuffered.seek(start)
+            file = cast("BinaryIO", unbuffered)
+    except OSError as error:
+        raise UnreadableSourceError(source.name, cause=error) from error
+    with file:
+        yield file
+
+
+def blocks(
+    source: Source,
+    log_id: int,
+    *,
+    max_line_bytes: int,
+    block_bytes: int | None = None,
+    on_damage: OnDamage = "raise",
+) -> Iterator[Block]:
+    """Yield a log as blocks of whole lines, in order, with line numbers and offsets.
+
+    Of a damaged log an error is raised where the damage is met; with ``"collect"`` the
+    blocks end before it, and a last one without data carries the error.
+    """
+    framer = Framer(log_id, source.name, max_line_bytes, block_bytes or BLOCK_BYTES)
+    stream = read(source, framer, verify_first=on_damage == "collect")
+    yield from framed(framer, stream, on_damage)
+
+
+def framed(
+    framer: Framer, stream: Iterator[bytes], on_damage: OnDamage
+) -> Iterator[Block]:
+    """Yield the blocks of a stream; with ``"collect"`` up to the fault that ends it."""
+    if on_damage == "raise":
+        yield from framer.frame(stream)
+        return
+    faults: list[SourceError] = []
+    yield from framer.frame(until_fault(stream, faults))
+    for fault in faults:
+        yield framer.block((), 0, tail=True, error=str(fault))
+
+
+def read(
+    source: Source, framer: Framer, *, verify_first: bool = False
+) -> Iterator[bytes]:
+    """Yield the decompressed bytes of a log, and tell the framer where it is."""
+    with opened(source) as file:
+        feed = Feed(file, source.name)
+        framer.growing = source.size is not None and codec_of(feed) is None
+        framer.position = lambda: feed.position
+        yield from chunks(feed, verify_first=verify_first)
+
+
+def until_fault(stream: Iterator[bytes], faults: list[SourceError]) -> Iterator[bytes]:
+    """Yield a stream, and note the fault that ends it instead of raising it."""
+    try:
+        yield from stream
+    except SourceError as fault:
+        faults.append(fault)
+
+
+class Framer:
+    """Cuts a stream of bytes into blocks of whole lines, without copying most of them.
+
+    Holds at most a block and an unfinished line; of a line that grows past the limit
+    only the length is kept.
+    """
+
+    def __init__(
+        self, log_id: int, name: str, max_line_bytes: int, block_bytes: int
+    ) -> None:
+        self.log_id = log_id
+        self.name = name
+        self.longest = max_line_bytes
+        self.block_bytes = block_bytes
+        self.pieces: list[Piece] = []  # whole lines
+        self.held = 0  # bytes in them
+        self.ended = 0  # lines in them
+        self.rest: list[bytes] = []  # the unfinished line behind them
+        self.unfinished = 0  # bytes in it
+        self.line = 1
+        self.offset = 0  # of the first byte in pieces
+        self.unsaid = 0  # bytes before it that no block has accounted for
+        self.skipped = 0  # bytes of a line that is too long, already dropped
+        self.ends_in_cr = False
+        self.head = b""  # the beginning of the log, until a block carries it
+        self.growing = False
+        self.position: Callable[[], int] = int
+
+    def frame(self, stream: Iterable[bytes]) -> Iterator[Block]:
+        """Yield the blocks of a stream."""
+        for chunk in stream if self.offset else without_mark(stream):
+            if chunk is BYTE_ORDER_MARK:
+                self.offset = self.unsaid = len(chunk)
+                continue
+            if self.line == 1 and len(self.head) < HEAD_BYTES:
+                self.head += chunk[: HEAD_BYTES - len(self.head)]
+            yield from self.add(chunk)
+        if self.skipped:
+            yield self.skip_block(b"", tail=True)
+        elif self.held or self.unfinished or self.unsaid:
+            yield self.cut(tail=True)
+
+    def add(self, chunk: bytes) -> Iterator[Block]:
+        """Take more bytes; yield what has become whole blocks."""
+        if self.skipped:
+            end = chunk.find(b"\n")
+            if end < 0:
+                self.skip(chunk)
+                return
+            yield self.skip_block(chunk[: end + 1])
+            chunk = chunk[end + 1 :]
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            start = chunk.find(b"\n") + 1 if self.rest else 0
+            self.finish_line(chunk[:start])
+            self.hold(Piece(chunk, start, end))
+        if end < len(chunk):
+            self.rest.append(chunk[end:])
+            self.unfinished += len(chunk) - end
+        if self.held >= self.block_bytes:
+            yield self.cut()
+        # One byte more than the limit may be the CR of a line end.
+        if self.unfinished > self.longest + 1:
+            if self.held:
+                yield self.cut()
+            line, self.rest, self.unfinished = self.rest, [], 0
+            for piece in line:
+                self.skip(piece)
+
+    def finish_line(self, end: bytes) -> None:
+        """Hold the line that was unfinished."""
+        self.hold(*whole(b"".join([*self.rest, end])))
+        self.rest, self.unfinished = [], 0
+
+    def hold(self, *pieces: Piece) -> None:
+        """Keep whole lines for the next block."""
+        for piece in pieces:
+            if piece.end > piece.start:
+                self.pieces.append(piece)
+                self.held += piece.end - piece.start
+                # Counted now: what was just read is still near the processor.
+                self.ended += count_lines(*piece)
+
+    def cut(self, *, tail: bool = False) -> Block:
+        """Return the whole lines held, at the tail of a log the unfinished one too."""
+        if tail:
+            self.finish_line(b"")
+        block = self.block(tuple(self.pieces), self.held, tail=tail)
+        self.line += self.ended
+        self.pieces, self.held, self.ended = [], 0, 0
+        return block
+
+    def block(
+        self,
+        pieces: tuple[Piece, ...],
+        size: int,
+        *,
+        tail: bool = False,
+        skipped: int | None = None,
+        error: str | None = None,
+    ) -> Block:
+        """Make a block, and move the offset past it."""
+        block = Block(
+            self.log_id,
+            self.name,
+            pieces,
+            self.line,
+            self.offset,
+            size + self.unsaid,
+            self.position(),
+            tail,
+            self.growing,
+            skipped,
+            self.head,
+            error,
+        )
+        self.head = b""
+        self.offset += size
+        self.unsaid = 0
+        return block
+
+    def skip(self, data: bytes) -> None:
+        """Drop bytes of a line that is too long."""
+        self.skipped += len(data)
+        self.ends_in_cr = data.endswith(b"\r")
+
+    def skip_block(self, end: bytes, *, tail: bool = False) -> Block:
+        """Return the block of a line that was dropped; `end` is its last bytes."""
+        content = end.removesuffix(b"\n")
+        if content:
+            self.ends_in_cr = content.endswith(b"\r")
+        self.skipped += len(end)
+        dropped = len(end) - len(content)
+        carriage = int(self.ends_in_cr and bool(dropped))
+        length = self.skipped - dropped - carriage
+        block = self.block((), self.skipped, tail=tail, skipped=length)
+        self.line += dropped
+        self.skipped = 0
+        return block
+
+
+def without_mark(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """Set a byte-order mark at the start apart from the bytes behind it."""
+    head = b""
+    pieces = iter(stream)
+    for piece in pieces:
+        head += piece
+        if len(head) >= len(BYTE_ORDER_MARK):
+            break
+    if head.startswith(BYTE_ORDER_MARK):
+        yield BYTE_ORDER_MARK
+        head = head[len(BYTE_ORDER_MARK) :]
+    if head:
+        yield head
+    yield from pieces

@@ -1,0 +1,413 @@
+"""The values of a line: JSON, one level at a time, and how each kind is read.
+
+JSON is parsed by msgspec: it is strict, keeps unread values as raw bytes (so 1e400 and
+a 5,000-digit integer harm nothing), gives the last of duplicate keys and refuses a lone
+surrogate anywhere. No other module parses the JSON of a log.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from toolkit.schema.tables import LATEST_CREATED, MOST_ITEMS, REJECT_CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Keys: TypeAlias = "tuple[str | int, ...]"
+
+STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_NOT_SIGNS = bytes(set(range(256)) - set(b"[]{},"))
+JSON_SPACE = " \t\n\r"
+TOGETHER = 256  # texts that are parsed at once, where JSON is expected
+
+JSON_TYPES = {
+    ord("{"): "an object",
+    ord("["): "a list",
+    ord('"'): "a string",
+    ord("t"): "a boolean",
+    ord("f"): "a boolean",
+    ord("n"): "null",
+}
+WANTED = {
+    "string": "a string",
+    "label": "a string, number or boolean",
+    "text": "a string",
+    "content": "a string, a list of parts or an object",
+    "characters": "a string, a list of parts or an object",
+    "tool_calls": "a list of tool calls, or a function call",
+    "count": "a whole number",
+    "number": "a number",
+    "timestamp": "a Unix time",
+}
+
+_raw = msgspec.json.Decoder(msgspec.Raw).decode
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_string = msgspec.json.Decoder(str).decode
+
+
+class Fault(Exception):  # noqa: N818 - a verdict on a line, caught in this module
+    """Why a line is rejected: a code, a place in it, and a sentence without content."""
+
+    def __init__(self, code: str, reason: str = "", path: Keys = ()) -> None:
+        super().__init__(code)
+        self.code = code
+        self.reason = reason or REJECT_CODES[code]
+        self.path = path
+
+    def below(self, path: Keys) -> Fault:
+        """Return the same fault, its place written from further up."""
+        return Fault(self.code, self.reason, path + self.path)
+
+
+def json_type(raw: bytes) -> str:
+    """Name the JSON type of a raw value."""
+    return JSON_TYPES.get(raw[0], "a number")
+
+
+def wrong_type(wanted: str, raw: bytes, path: Keys = ()) -> Fault:
+    """Make the fault of a value that has another type than the one wanted."""
+    return Fault("wrong_type", f"wanted {wanted}, found {json_type(raw)}", path)
+
+
+class Node:
+    """One JSON object of a line; values stay raw until they are read.
+
+    Missing and null are the same: `get` and `child` return None for both.
+    """
+
+    __slots__ = ("children", "fields", "path", "raw")
+
+    def __init__(self, raw: bytes | msgspec.Raw, path: Keys = ()) -> None:
+        self.raw = raw
+        self.path = path
+        self.fields = _object(raw)
+        self.children: dict[str, Node | None] = {}
+
+    def get(self, key: str) -> bytes | None:
+        """Return the raw JSON of a field."""
+        value = self.fields.get(key)
+        if value is None:
+            return None
+        raw = bytes(value)
+        return None if raw == b"null" else raw
+
+    def child(self, key: str) -> Node | None:
+        """Return a field that must be an object if it is there at all."""
+        if key not in self.children:
+            raw = self.get(key)
+            if raw is not None and raw[0] != ord("{"):
+                raise wrong_type("an object", raw, (*self.path, key))
+            self.children[key] = None if raw is None else Node(raw, (*self.path, key))
+        return self.children[key]
+
+    def find(self, keys: Sequence[str]) -> bytes | None:
+        """Return the raw JSON at the end of a path."""
+        node = self
+        for key in keys[:-1]:
+            below = node.child(key)
+            if below is None:
+                return None
+            node = below
+        return node.get(keys[-1])
+
+
+def validate_json(raw: bytes) -> bytes:
+    """Return a JSON value without the white space around it, or raise a Fault."""
+    try:
+        return bytes(_raw(raw))
+    except msgspec.DecodeError:
+        raise Fault("invalid_json") from None
+
+
+def split_list(raw: bytes) -> list[bytes]:
+    """Return the raw items of a JSON list."""
+    return [bytes(item) for item in _list(raw)]
+
+
+def split_short_list(raw: bytes) -> list[bytes]:
+    """Return the raw items of a JSON list that may not be endless."""
+    if raw.count(b",") >= MOST_ITEMS and count_items(raw) > MOST_ITEMS:
+        raise Fault("out_of_range", f"wanted at most {MOST_ITEMS} items")
+    return split_list(raw)
+
+
+def count_items(raw: bytes) -> int:
+    """Count the items of a JSON list that is not empty, in little memory."""
+    signs = STRINGS.sub(b"", raw).translate(None, _NOT_SIGNS)
+    depth = commas = 0
+    for sign in signs:
+        if sign == ord(","):
+            commas += depth == 1
+        else:
+            depth += 1 if sign in b"[{" else -1
+    return commas + 1
+
+
+def text_of(raw: bytes) -> str:
+    """Return the text of a JSON string."""
+    return _string(raw)
+
+
+# Kinds of values: each reads a raw value of a type it knows, or raises a Fault.
+
+
+def read_string(raw: bytes) -> str | None:
+    """Read a string of which "" means nothing."""
+    return read_text(raw, "string") or None
+
+
+def read_text(raw: bytes, kind: str = "text") -> str:
+    """Read a string as it stands."""
+    if raw[0] != ord('"'):
+        raise wrong_type(WANTED[kind], raw)
+    return _string(raw)
+
+
+def read_label(raw: bytes) -> str | None:
+    """Read a string, or a number or boolean by its JSON text."""
+    if raw[0] in b"{[":
+        raise wrong_type(WANTED["label"], raw)
+    return read_string(raw) if raw[0] == ord('"') else raw.decode()
+
+
+def read_content(raw: bytes) -> str | None:
+    """Read a message's content: a string, the text parts of a list, or an object."""
+    if raw[0] == ord("["):
+        return join_parts(raw, "text")
+    if raw[0] == ord("{"):
+        return raw.decode()
+    return read_text(raw, "content")
+
+
+def join_parts(raw: bytes, kind: str) -> str | None:
+    """Join the parts of a kind; what a part holds is a string or a list of texts."""
+    texts: list[str] = []
+    for place, item in enumerate(split_list(raw)):
+        part = part_of(item, kind, place)
+        if part is None:
+            continue
+        if part[0] == ord('"'):
+            texts.append(_string(part))
+        elif part[0] == ord("[") and kind != "text":
+            below = join_parts_below(part, (place, kind))
+            texts += [] if below is None else [below]
+        else:
+            raise wrong_type("a string", part, (place, kind))
+    return "".join(texts) if texts else None
+
+
+def part_of(item: bytes, kind: str, place: int) -> bytes | None:
+    """Return what a part of this kind holds, None if it is of another kind."""
+    if item[0] != ord("{"):
+        raise wrong_type("an object", item, (place,))
+    part = Node(item)
+    named = part.get("type") or b""
+    is_kind = named[:1] == b'"' and _string(named) == kind
+    return part.get(kind) if is_kind else None
+
+
+def join_parts_below(raw: bytes, path: Keys) -> str | None:
+    """Join the text parts of a list that stands inside a part."""
+    try:
+        return join_parts(raw, "text")
+    except Fault as fault:
+        raise fault.below(path) from None
+
+
+def read_parts(raw: bytes, kind: str) -> str | None:
+    """Read the parts of a kind if the value is a list of parts, else nothing."""
+    return join_parts(raw, kind) if raw[0] == ord("[") else None
+
+
+def read_characters(raw: bytes) -> int | None:
+    """Count the code points of a message's content."""
+    text = read_content(raw)
+    return None if text is None else len(text)
+
+
+def read_count(raw: bytes, low: int | None, high: int | None) -> int:
+    """Read a whole number; 5.0 is 5, read as an IEEE double."""
+    if json_type(raw) != "a number":
+        raise wrong_type(WANTED["count"], raw)
+    too_large = Fault("out_of_range", f"wanted a whole number from {low} to {high}")
+    if not re.search(rb"[.eE]", raw):
+        # Twenty digits are past every range; int() refuses more than 4,300.
+        if len(raw) > 20:
+            raise too_large
+        value = int(raw)
+    else:
+        number = float(raw)
+        if math.isinf(number):
+            raise too_large
+        if not number.is_integer():
+            reason = "wanted a whole number, found a fraction"
+            raise Fault("wrong_type", reason)
+        value = int(number)
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise too_large
+    return value
+
+
+def read_number(raw: bytes) -> float:
+    """Read a number as an IEEE double."""
+    if json_type(raw) != "a number":
+        raise wrong_type(WANTED["number"], raw)
+    number = float(raw)
+    if math.isinf(number):
+        raise Fault("out_of_range", "wanted a number that a double can hold")
+    return number
+
+
+# Powers of ten from the unit of `created` to microseconds.
+MICROSECONDS = {"s": 6, "ms": 3, "us": 0, "ns": -3}
+LATEST_MICROSECOND = int(LATEST_CREATED.timestamp()) * 10**6
+
+
+def read_timestamp(raw: bytes, unit: str) -> int | None:
+    """Read a Unix time, a number or a string of digits, as microseconds.
+
+    The number is taken exactly as it is written in decimal, then rounded half to even.
+    """
+    digits = raw
+    if raw[0] == ord('"'):
+        digits = _string(raw).encode()
+        if not digits:
+            return None
+        if not re.fullmatch(rb"[0-9]+\.?[0-9]*|\.[0-9]+", digits):
+            raise Fault("wrong_type", "wanted a Unix time, found a string without one")
+    elif json_type(raw) != "a number":
+        raise wrong_type(WANTED["timestamp"], raw)
+    scale = MICROSECONDS[unit]
+    seconds = decimal(digits)
+    if not seconds:
+        return None
+    outside = Fault("out_of_range", "wanted a time from 1970 to before 2200")
+    if not seconds.is_finite() or seconds.adjusted() + scale > 20:
+        raise outside
+    micros = int(
+        seconds.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_EVEN).scaleb(scale)
+    )
+    if not 0 <= micros < LATEST_MICROSECOND:
+        raise outside
+    return micros or None
+
+
+def decimal(digits: bytes) -> Decimal:
+    """Read a decimal number; one whose exponent is past all bounds is 0 or infinite."""
+    try:
+        return Decimal(digits.decode())
+    except InvalidOperation:
+        return Decimal(float(digits))
+
+
+def read_items(raw: bytes) -> int | None:
+    """Count the items of a list; other shapes are not an error."""
+    return len(_list(raw)) if raw[0] == ord("[") else None
+
+
+def read_logprob_sum(raw: bytes) -> float | None:
+    """Add the logprobs of a list of tokens; other shapes are not an error."""
+    if raw[0] != ord("["):
+        return None
+    total = 0.0
+    for item in split_list(raw):
+        logprob = Node(item).get("logprob") if item[0] == ord("{") else None
+        if logprob is None or json_type(logprob) != "a number":
+            return None
+        total += float(logprob)
+    return total if math.isfinite(total) else None
+
+
+# The kinds of tool that a call may name, and where each keeps its input; the second is
+# read only for what the first does not say.
+TOOLS = {"function": "arguments", "custom": "input"}
+
+
+def read_tool_calls(raw: bytes) -> list[dict[str, str | None]] | None:
+    """Read a list of tool calls: functions, or custom tools; {} is nothing."""
+    if raw[0] == ord("{") and not Node(raw).fields:
+        return None
+    if raw[0] != ord("["):
+        raise wrong_type("a list", raw)
+    calls = []
+    for place, item in enumerate(split_short_list(raw)):
+        if item[0] != ord("{"):
+            raise wrong_type("an object", item, (place,))
+        call = Node(item, (place,))
+        calls.append(
+            {
+                "id": call_text(call, "id"),
+                "type": call_text(call, "type"),
+                "name": first(call_text(call.child(tool), "name") for tool in TOOLS),
+                "arguments": first(
+                    call_input(call.child(tool), key) for tool, key in TOOLS.items()
+                ),
+            }
+        )
+    return calls
+
+
+def read_function_call(raw: bytes) -> list[dict[str, str | None]] | None:
+    """Read the older form as one call; without name and arguments it is none."""
+    if raw[0] != ord("{"):
+        raise wrong_type("an object", raw)
+    call = Node(raw)
+    name, arguments = call_text(call, "name"), call_input(call, "arguments")
+    if not name and not arguments:
+        return None
+    return [{"id": None, "type": None, "name": name, "arguments": arguments}]
+
+
+def call_text(node: Node | None, key: str) -> str | None:
+    """Read a string field of a call."""
+    raw = node.get(key) if node else None
+    if node is None or raw is None:
+        return None
+    if raw[0] != ord('"'):
+        raise wrong_type("a string", raw, (*node.path, key))
+    return _string(raw)
+
+
+def call_input(node: Node | None, key: str) -> str | None:
+    """Read the input of a call: a string, or an object by its JSON text."""
+    raw = node.get(key) if node else None
+    return raw.decode() if raw and raw[0] == ord("{") else call_text(node, key)
+
+
+def first(values: Iterator[str | None]) -> str | None:
+    """Return the first value that is not null."""
+    return next((value for value in values if value is not None), None)
+
+
+def are_json(texts: Sequence[str]) -> list[bool]:
+    """Say of each text whether it is JSON.
+
+    Many are parsed at once, as the items of one list; where that list does not give
+    back each text as it was, its halves are looked at by themselves.
+    """
+    items = [text.strip(JSON_SPACE).encode() for text in texts]
+    return [
+        verdict
+        for begin in range(0, len(items), TOGETHER)
+        for verdict in verdicts(items[begin : begin + TOGETHER])
+    ]
+
+
+def verdicts(items: list[bytes]) -> list[bool]:
+    """Say of each item whether it is JSON, many at once."""
+    try:
+        if split_list(b"[" + b",".join(items) + b"]") == items:
+            return [True] * len(items)
+    except (msgspec.DecodeError, RecursionError):
+        pass  # some item is no JSON, or nested deeper than any that is of use
+    if len(items) == 1:
+        return [False]
+    half = len(items) // 2
+    return verdicts(items[:half]) + verdicts(items[half:])

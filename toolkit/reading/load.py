@@ -1,0 +1,375 @@
+"""What `load` returns: logs as tables, and what it says of itself."""
+
+from __future__ import annotations
+
+import html
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from toolkit import expressions
+from toolkit.errors import (
+    NotEnoughMemoryError,
+    RejectedLineError,
+    check_word,
+    clean,
+    plural,
+)
+from toolkit.reading.batching import Tables
+from toolkit.reading.blocks import STDIN, Decoded, Source
+from toolkit.reading.ledger import Account, passed_over_words, reject_counts
+from toolkit.reading.log_reader import open_logs
+from toolkit.reading.options import (
+    MAX_LINE_BYTES,
+    Content,
+    CreatedUnit,
+    Duplicates,
+    OnDamage,
+    OnReject,
+)
+from toolkit.schema.tables import REJECTS
+from toolkit.schema.validation import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from toolkit.reading.discovery import Sources
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Loaded:
+    """Logs as tables: what was read, what was refused, and the account of both.
+
+    Attributes
+    ----------
+    choices
+        One row per choice; see `toolkit.schema.CHOICES`.
+    rejects
+        One row per refused line, with its bytes; see `toolkit.schema.REJECTS`.
+    ledger
+        One row per log; see `toolkit.schema.LEDGER`.
+    passed_over
+        Files that a walk over a directory did not read, counted by ending.
+    """
+
+    choices: pa.Table
+    rejects: pa.Table
+    ledger: pl.DataFrame
+    passed_over: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """The choices as a polars frame, passed by `toolkit.validate`."""
+        return validate(pl.DataFrame(self.choices))
+
+    @cached_property
+    def responses(self) -> pl.DataFrame:
+        """One row per response; see `toolkit.responses`."""
+        return expressions.responses(self.frame)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Hand the choices to any library that speaks Arrow."""
+        return self.choices.__arrow_c_stream__(requested_schema)
+
+    def __len__(self) -> int:
+        """Return the number of rows of the choices."""
+        return int(self.choices.num_rows)
+
+    def __repr__(self) -> str:
+        """Say in five lines what was read and what was not; in more what is wrong."""
+        return "\n".join(f"{label:<11}{text}" for label, text in self.summary())
+
+    def _repr_html_(self) -> str:
+        """Say the same as a table."""
+        rows = "".join(
+            f'<tr><th style="text-align:left">{html.escape(label)}</th>'
+            f'<td style="text-align:left">{html.escape(text)}</td></tr>'
+            for label, text in self.summary()
+        )
+        return f"<table>{rows}</table>"
+
+    def summary(self) -> list[tuple[str, str]]:
+        """Return labels, each with its sentence: five, and one for each bad log."""
+        return [(label, clean(text)) for label, text in self._sentences()]
+
+    def _sentences(self) -> list[tuple[str, str]]:
+        totals = self.ledger.sum().row(0, named=True)
+        return [
+            ("logs", self._logs(totals["bytes"] or 0)),
+            ("lines", self._lines(totals)),
+            ("tokens", self._tokens(totals)),
+            ("set aside", self._set_aside(totals)),
+            ("created", self._created()),
+            *[("damaged", error) for error in self.ledger["error"].drop_nulls()],
+            *self._hints(),
+        ]
+
+    def _hints(self) -> list[tuple[str, str]]:
+        odd = self.ledger.filter(pl.col("hint").is_not_null())
+        return [
+            ("no log", f"{source} {hint}")
+            for source, hint in odd.select("source", "hint").rows()
+        ]
+
+    def _logs(self, size: int) -> str:
+        decoders = ", ".join(self.ledger["decoder"].unique(maintain_order=True))
+        text = f"{plural(len(self.ledger), 'log')}, {size:,} bytes, decoder {decoders}"
+        if self.passed_over:
+            text += f"; {passed_over_words(self.passed_over)}"
+        return text
+
+    @staticmethod
+    def _lines(totals: dict[str, int]) -> str:
+        return (
+            f"{plural(totals['lines'], 'line')} -> "
+            f"{plural(totals['responses'], 'response')} -> "
+            f"{plural(totals['choices'], 'choice')}; {totals['blank']:,} blank"
+        )
+
+    def _tokens(self, totals: dict[str, int]) -> str:
+        usage = pl.DataFrame(self.choices.select(["choice_position", "total_tokens"]))
+        silent = usage.filter(
+            (pl.col("choice_position") == 0) & pl.col("total_tokens").is_null()
+        ).height
+        return (
+            f"{totals['total_tokens']:,} total, {totals['prompt_tokens']:,} prompt, "
+            f"{totals['completion_tokens']:,} completion, as reported; "
+            f"{plural(silent, 'response')} without usage"
+        )
+
+    def _set_aside(self, totals: dict[str, int]) -> str:
+        counts = reject_counts(self.rejects)
+        errors = [place for code, _, place in counts if code == "error_response"]
+        rejected = [
+            f"{count:,} {code} (first {place})"
+            for code, count, place in counts
+            if code != "error_response"
+        ]
+        return (
+            f"{plural(totals['duplicates'], 'duplicate')}, "
+            f"{plural(totals['errors'], 'error')}"
+            + (f" (first {errors[0]})" if errors else "")
+            + f", {totals['rejected']:,} rejected"
+            + (f": {', '.join(rejected)}" if rejected else "")
+        )
+
+    def _created(self) -> str:
+        created = self.choices.column("created")
+        first = pc.equal(self.choices.column("choice_position"), 0)
+        undated = pc.sum(pc.and_(first, pc.is_null(created)), min_count=0).as_py()
+        ends = pc.min_max(created).as_py()
+        span = "no dates"
+        if ends["min"] is not None:
+            span = f"{ends['min']:%Y-%m-%d %H:%M} to {ends['max']:%Y-%m-%d %H:%M} UTC"
+        return f"{span}; {undated:,} undated"
+
+
+# Bytes of a table for each byte of its log, measured on data/sample/chat.jsonl; lines
+# shorter than its thousand bytes take more. A compressed log holds several times its
+# size (the sample 12 times). Both are low, so that no log that fits is refused.
+TABLE_BYTES = {"keep": 0.8, "drop": 0.35}
+INFLATION = 4
+
+
+def batches(
+    sources: Sources,
+    *,
+    content: Content = "keep",
+    duplicates: Duplicates = "drop",
+    tags: Mapping[str, str] | None = None,
+    response_path: str | None = None,
+    created_unit: CreatedUnit = "s",
+    max_lines: int | None = None,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    on_damage: OnDamage = "raise",
+    threads: int | None = None,
+) -> Iterator[Decoded]:
+    """Read logs block by block, in order, in constant memory.
+
+    Parameters are those of `load`.
+
+    Yields
+    ------
+    Decoded
+        `choices` and `rejects` as Arrow record batches, the counts of the block, and
+        the log that it is from. Rows come as they are read: of a compressed log that
+        turns out to be damaged the first ones have been yielded when the error comes
+        (not so with ``on_damage="collect"``, where the last block has the `error`).
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> rows = sum(batch.choices.num_rows for batch in toolkit.batches("data/sample"))
+    >>> rows == toolkit.load("data/sample").choices.num_rows
+    True
+    """
+    return open_logs(
+        sources,
+        content=content,
+        duplicates=duplicates,
+        tags=tags,
+        response_path=response_path,
+        created_unit=created_unit,
+        max_lines=max_lines,
+        max_line_bytes=max_line_bytes,
+        on_damage=on_damage,
+        threads=threads,
+    ).decoded()
+
+
+def load(
+    sources: Sources,
+    *,
+    content: Content = "keep",
+    duplicates: Duplicates = "drop",
+    tags: Mapping[str, str] | None = None,
+    response_path: str | None = None,
+    created_unit: CreatedUnit = "s",
+    on_reject: OnReject = "collect",
+    on_damage: OnDamage = "raise",
+    max_lines: int | None = None,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Loaded:
+    """Read logs into memory: a table of choices, one of rejects, and a ledger.
+
+    Parameters
+    ----------
+    sources
+        A path, a directory, a glob, ``-`` for standard input, an address
+        ``s3://bucket/key`` (also with a glob or of a folder), or a sequence of them.
+        Plain, gzip and zstd are told apart by their first bytes.
+    content
+        ``"drop"`` leaves the text of messages null; `content_chars` is kept.
+    duplicates
+        ``"drop"`` keeps the first of two lines with the same response bytes and the
+        same id; the ledger counts the rest. ``"keep"`` keeps all.
+    tags
+        Name to path of a value in the line, ``{"team": "metadata.team"}``; each gives
+        a nullable string column, ``tag_team``.
+    response_path
+        Where the response stands in a line, if not in one of the usual envelopes.
+    created_unit
+        Unit of `created` in the log: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``.
+    on_reject
+        ``"collect"`` puts bad lines into `rejects` and warns once; ``"raise"`` stops
+        at the first with `RejectedLineError`.
+    on_damage
+        ``"raise"`` stops at a log that is damaged or cannot be read; ``"collect"``
+        keeps what was verified before the damage and every other log, warns once, and
+        says the fault in the `error` column of the ledger. A compressed log is then
+        read twice.
+    max_lines
+        Read at most so many lines in all.
+    max_line_bytes
+        A longer line is rejected without being held in memory.
+    threads
+        How many threads decode, all cores unless given; the result is the same.
+    progress
+        Called with the number of file bytes that were newly read.
+
+    Returns
+    -------
+    Loaded
+        Rows in source order. A response without choices has one row, so that its
+        usage is not lost.
+
+    Raises
+    ------
+    SourceError
+        If a log is missing, unreadable or damaged.
+    NotEnoughMemoryError
+        Before reading, if the table would be larger than free memory.
+
+    Warns
+    -----
+    RejectsWarning
+        Once, if lines were rejected.
+    DamageWarning
+        Once, if logs are damaged and ``on_damage="collect"``.
+
+    Examples
+    --------
+    >>> import toolkit
+    >>> log = toolkit.load("data/sample/chat.jsonl", max_lines=100)
+    >>> log.choices.num_rows >= 90
+    True
+    """
+    check_word("on_reject", on_reject, get_args(OnReject))
+    reading = open_logs(
+        sources,
+        content=content,
+        duplicates=duplicates,
+        tags=tags,
+        response_path=response_path,
+        created_unit=created_unit,
+        max_lines=max_lines,
+        max_line_bytes=max_line_bytes,
+        on_damage=on_damage,
+        threads=threads,
+        progress=progress,
+    )
+    if max_lines is None:
+        check_memory(reading.logs, content)
+    account = Account(reading.logs)
+    choices, rejects = Tables(reading.plan.table.arrow), Tables(REJECTS.arrow)
+    for decoded in account.noting(reading.decoded()):
+        if on_reject == "raise" and len(decoded.rejects):
+            raise first_reject(decoded)
+        choices.add(decoded.choices)
+        rejects.add(decoded.rejects)
+    account.warn()
+    return Loaded(
+        choices.whole(), rejects.whole(), account.frame(), reading.passed_over
+    )
+
+
+def first_reject(decoded: Decoded) -> RejectedLineError:
+    """Make an error of the first reject of a block."""
+    row = decoded.rejects.slice(0, 1).to_pylist()[0]
+    return RejectedLineError(
+        **{key: row[key] for key in ("source", "line", "code", "reason", "json_path")}
+    )
+
+
+def check_memory(logs: Sequence[Source], content: Content) -> None:
+    """Refuse logs whose table would be larger than free memory."""
+    free = free_memory()
+    needed = sum(table_bytes(log, content) for log in logs)
+    if free is not None and needed > free:
+        raise NotEnoughMemoryError(needed=needed, free=free)
+
+
+def table_bytes(log: Source, content: Content) -> int:
+    """Estimate how much memory the table of a log takes."""
+    if log.path == STDIN or log.size is None:
+        return 0
+    packed = log.name.endswith((".gz", ".zst"))
+    return int(log.size * TABLE_BYTES[content] * (INFLATION if packed else 1))
+
+
+def free_memory() -> int | None:
+    """Return the bytes that can be had without swapping, None where unknown."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return total_memory()
+    for line in lines:
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return total_memory()
+
+
+def total_memory() -> int | None:
+    """Return the size of the machine's memory, None where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None

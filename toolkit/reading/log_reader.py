@@ -1,0 +1,177 @@
+"""Logs in, tables out: `load` and `batches`.
+
+Nothing is dropped in silence: what is not a row is a reject, a duplicate or a blank
+line, and the ledger counts each.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Unpack, get_args
+
+from toolkit.errors import (
+    OptionError,
+    PassedOverWarning,
+    SlowDecoderWarning,
+    check_word,
+)
+from toolkit.reading.blocks import Block, Decoded, Plan, Source, make_plan, whole
+from toolkit.reading.decoder import decode_all, make_decoder, make_seen
+from toolkit.reading.discovery import Sources, find_logs
+from toolkit.reading.framing import blocks
+from toolkit.reading.ledger import passed_over_words
+from toolkit.reading.native import KERNEL, count_lines
+from toolkit.reading.options import (
+    MAX_LINE_BYTES,
+    Duplicates,
+    LogOptions,
+    OnDamage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+
+SLOW_BYTES = 100 * 10**6
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Logs that were found, and how they are to be read."""
+
+    logs: Sequence[Source]
+    passed_over: dict[str, int]
+    plan: Plan
+    duplicates: Duplicates = "drop"
+    on_damage: OnDamage = "raise"
+    max_lines: int | None = None
+    progress: Callable[[int], None] | None = None
+    threads: int | None = None
+
+    def decoded(self) -> Iterator[Decoded]:
+        """Yield the blocks of the logs, decoded, without repeats if that is wanted."""
+        seen = make_seen() if self.duplicates == "drop" else None
+        wanted = first_lines(self.blocks(), self.max_lines)
+        for decoded in self.decode(wanted):
+            yield decoded if seen is None else seen.without_repeats(decoded)
+
+    def decode(self, stream: Iterator[Block]) -> Iterator[Decoded]:
+        """Yield blocks decoded, with all that they repeat, and tell the progress."""
+        decoder = make_decoder(self.plan)
+        log_id, position = -1, 0
+        for block, made in decode_all(decoder, stream, self.threads):
+            decoded = made._replace(head=block.head, error=block.error)
+            if block.log_id != log_id:
+                log_id, position = block.log_id, 0
+            if self.progress is not None:
+                self.progress(block.position - position)
+            position = block.position
+            yield decoded
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks of log after log."""
+        for log_id, log in enumerate(self.logs):
+            yield from blocks(
+                log,
+                log_id,
+                max_line_bytes=self.plan.max_line_bytes,
+                on_damage=self.on_damage,
+            )
+
+    def warn_of_passed_over(self) -> None:
+        """Say once which files a walk did not read."""
+        if self.passed_over:
+            words = passed_over_words(self.passed_over)
+            warnings.warn(words, PassedOverWarning, stacklevel=3)
+
+    def without_text(self) -> Reading:
+        """Return the same logs, read without the text of their messages."""
+        return replace(self, plan=replace(self.plan, content="drop"))
+
+
+def open_logs(
+    sources: Sources,
+    *,
+    max_lines: int | None = None,
+    leave_pending: bool = False,
+    progress: Callable[[int], None] | None = None,
+    **options: Unpack[LogOptions],
+) -> Reading:
+    """Check the options and find the logs; nothing is read yet."""
+    duplicates = options.get("duplicates", "drop")
+    on_damage = options.get("on_damage", "raise")
+    check_word("duplicates", duplicates, get_args(Duplicates))
+    check_word("on_damage", on_damage, get_args(OnDamage))
+    check_whole("max_lines", max_lines, 0)
+    threads = options.get("threads")
+    check_whole("threads", threads, 1)
+    plan = make_plan(
+        content=options.get("content", "keep"),
+        tags=options.get("tags"),
+        response_path=options.get("response_path"),
+        created_unit=options.get("created_unit", "s"),
+        max_line_bytes=options.get("max_line_bytes", MAX_LINE_BYTES),
+        leave_pending=leave_pending,
+    )
+    found = find_logs(sources, on_damage=on_damage)
+    warn_of_slowness(found.logs)
+    return Reading(
+        found.logs,
+        found.passed_over,
+        plan,
+        duplicates,
+        on_damage,
+        max_lines,
+        progress,
+        threads,
+    )
+
+
+def first_lines(stream: Iterator[Block], max_lines: int | None) -> Iterator[Block]:
+    """Yield blocks up to a number of lines in all."""
+    left = max_lines
+    for block in stream:
+        if left is None:
+            yield block
+            continue
+        lines = sum(count_lines(*piece) for piece in block.pieces)
+        lines += int(block.skipped is not None)
+        if lines >= left:
+            if left:
+                yield cut_block(block, left)
+            return
+        yield block
+        left -= lines
+
+
+def cut_block(block: Block, lines: int) -> Block:
+    """Keep the first lines of a block."""
+    if block.skipped is not None:
+        return block
+    data = block.data
+    end = -1
+    for _ in range(lines):
+        end = data.index(b"\n", end + 1)
+    kept = data[: end + 1]
+    accounted = block.bytes - len(data) + len(kept)
+    return block._replace(pieces=whole(kept), bytes=accounted, tail=False)
+
+
+def warn_of_slowness(logs: Sequence[Source]) -> None:
+    """Say once that a large log would be read sooner by the kernel."""
+    size = sum(log.size or 0 for log in logs)
+    if KERNEL is None and size > SLOW_BYTES:
+        words = (
+            f"{size / 1e6:,.0f} MB of log for the decoder in plain Python: installed "
+            "where Rust is at hand, the one in Rust is ten times as fast and more"
+        )
+        warnings.warn(words, SlowDecoderWarning, stacklevel=4)
+
+
+def check_whole(name: str, value: int | None, least: int) -> None:
+    """Refuse what is no whole number, or one too small; None is none."""
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise OptionError(name, value, wanted=f"{least} or more, or None")

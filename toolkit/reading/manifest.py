@@ -1,0 +1,259 @@
+"""The export directory on disk: its layout, and state.json that says what is in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from toolkit.errors import (
+    DamagedExportError,
+    NotAnExportError,
+    ToolkitError,
+    WriteError,
+)
+from toolkit.reading import object_store
+from toolkit.reading.fingerprints import Mark
+from toolkit.schema.columns import SCHEMA_VERSION
+from toolkit.schema.tables import LEDGER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+CHOICES_DIR = "choices"
+REJECTS_DIR = "rejects"
+KINDS = (CHOICES_DIR, REJECTS_DIR)
+STAGING_DIR = ".staging"
+LOCK_FILE = ".lock"
+STATE_FILE = "state.json"
+README_FILE = "README.txt"
+# Generation, number, and in a store also what tells one run from another.
+PART_NAME = re.compile(
+    r"(?P<generation>[0-9]{1,18})-(?P<number>[0-9]{1,18})(-(?P<run>[0-9a-f]{8}))?\.parquet"
+)
+OWN_NAMES = frozenset(
+    {CHOICES_DIR, REJECTS_DIR, STAGING_DIR, LOCK_FILE, STATE_FILE, README_FILE}
+)
+
+README = """\
+One row per choice of an LLM chat completion, as Parquet, made by completion-toolkit.
+Token counts stand on the first choice of a response: sum() counts each once.
+
+toolkit   toolkit.scan("{directory}")
+polars    pl.read_parquet("{directory}/choices")
+DuckDB    select * from read_parquet('{directory}/choices/**/*.parquet')
+pandas    pd.read_parquet("{directory}/choices")
+pyarrow   pyarrow.dataset.dataset("{directory}/choices", partitioning="hive")
+
+Responses without a date lie in date=1970-01-01; their `created` is null.
+rejects/ holds the lines that could not be read, with their bytes: keep it private.
+"""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A log as an export knows it: its row of the ledger, and its mark.
+
+    `stamp` is that of the file when it was found last, and says of an equal one that
+    nothing was written since, if the file had `rested` then: the clock of a file system
+    may tick as seldom as once in two seconds.
+    """
+
+    row: dict[str, Any]
+    path: str
+    stamp: tuple[int | str, ...] | None = None
+    rested: bool = False
+    mark: Mark | None = None  # nothing was read, nothing is known
+    torn: Mark | None = None  # then the end of a half line, if there was one
+    cut: int = 0  # bytes behind the mark that were rejected as truncated
+
+    @property
+    def log_id(self) -> int:
+        """The number of the log in this export."""
+        return int(self.row["log_id"])
+
+    @property
+    def known_by(self) -> Mark | None:
+        """The place up to which its bytes are known; None: there are none."""
+        return self.mark or self.torn
+
+    def as_data(self) -> dict[str, object]:
+        """Return what JSON can hold."""
+        marks = {"mark": self.mark, "torn": self.torn}
+        return {
+            **vars(self),
+            **{name: mark and mark._asdict() for name, mark in marks.items()},
+        }
+
+
+def known_of(data: Mapping[str, Any]) -> Known:
+    """Make a known log of what was read from JSON."""
+    stamp, marks = data["stamp"], {"mark": data["mark"], "torn": data.get("torn")}
+    fields = {
+        "stamp": None if stamp is None else tuple(stamp),
+        **{name: mark and Mark(**mark) for name, mark in marks.items()},
+    }
+    return Known(**{**data, **fields})
+
+
+@dataclass(frozen=True)
+class State:
+    """What was committed: logs, the options that shaped the rows, totals."""
+
+    generation: int
+    options: Mapping[str, Any]
+    logs: Sequence[Known]
+    schema: int = SCHEMA_VERSION
+    run: str | None = None  # in a store: whose parts of this generation count
+    first: int = 1  # parts of an earlier generation are of a form that was replaced
+    totals: Mapping[str, int] = field(default_factory=dict)
+    merged: Sequence[str] = ()  # in a store: parts that others took the place of
+
+    @property
+    def ledger(self) -> pl.DataFrame:
+        """One row per log; see `toolkit.schema.LEDGER`."""
+        rows = [log.row for log in self.logs]
+        return pl.DataFrame(rows, schema=LEDGER.polars, orient="row")
+
+    def with_totals(self) -> State:
+        """Return the same with the sums of its ledger."""
+        totals = self.ledger.select(pl.col(pl.Int64).sum()).row(0, named=True)
+        return replace(self, totals=totals)
+
+    @property
+    def next_log_id(self) -> int:
+        """The number of the next log that is new: above those of all that are known."""
+        return max((log.log_id for log in self.logs), default=-1) + 1
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags whose columns the choices have."""
+        tags = self.options.get("tags")
+        return {**tags} if isinstance(tags, dict) else {}
+
+
+def read_state(directory: str | os.PathLike[str]) -> State:
+    """Read state.json, or say that this is no export or a damaged one."""
+    name = os.fspath(directory)
+    path = below(name, STATE_FILE)
+    try:
+        if object_store.is_uri(name):
+            text = object_store.read_object(path)[0].decode()
+        else:
+            text = Path(path).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotAnExportError(name) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DamagedExportError(path, fault=str(error)) from error
+    return parse_state(text, path)
+
+
+NOT_A_STATE = (
+    LookupError,
+    TypeError,
+    ValueError,
+    RecursionError,
+    pl.exceptions.PolarsError,
+)
+
+
+def parse_state(text: str, path: str) -> State:
+    """Read the JSON of a state; the path is for the error."""
+    try:
+        data = json.loads(text)
+        logs = [known_of(log) for log in data["logs"]]
+        state = State(**{**data, "logs": logs})
+        state.ledger.select("choices").sum()
+        is_ours = 1 <= state.schema <= SCHEMA_VERSION
+    except NOT_A_STATE:
+        raise DamagedExportError(path, fault="it is not a state") from None
+    if not (is_ours and isinstance(state.options, dict)):
+        raise DamagedExportError(path, fault="it is of another version")
+    return state
+
+
+def state_text(state: State) -> str:
+    """Write a state as JSON, each log on a line.
+
+    In ASCII: a name that is no UTF-8 comes as lone surrogates, which escapes carry.
+    """
+    fields = {**vars(state)}
+    logs = ",\n".join(json.dumps(log.as_data()) for log in fields.pop("logs"))
+    return f'{json.dumps(fields, indent=1)[:-2]},\n "logs": [\n{logs}\n]}}\n'
+
+
+def below(directory: str, name: str) -> str:
+    """Return the path or address of something in an export."""
+    return f"{directory.rstrip('/')}/{name}" if directory != "/" else f"/{name}"
+
+
+def parts_of(directory: str, kind: str, state: State) -> list[str]:
+    """Return the committed parts of an export, in the order in which they were made."""
+    parts = []
+    merged = {below(directory, part) for part in state.merged}
+    for path in part_paths(directory, kind):
+        if path in merged:
+            continue
+        name = PART_NAME.fullmatch(PurePosixPath(path).name)
+        if name is None or not state.first <= generation_of(path) <= state.generation:
+            continue
+        is_last = int(name["generation"]) == state.generation
+        if is_last and name["run"] != state.run:
+            continue
+        parts.append((int(name["generation"]), int(name["number"]), path))
+    return [path for _, _, path in sorted(parts)]
+
+
+def part_name(generation: int, number: int, run: str | None) -> str:
+    """Name a part."""
+    return f"{generation}-{number}{f'-{run}' if run else ''}.parquet"
+
+
+def generation_of(path: str) -> int:
+    """Return the generation of a part by its name; 0 of what is none."""
+    name = PART_NAME.fullmatch(PurePosixPath(path).name)
+    return int(name["generation"]) if name else 0
+
+
+def part_paths(directory: str, kind: str) -> list[str]:
+    """Return everything that lies where parts of a kind lie."""
+    where = below(directory, kind)
+    if object_store.is_uri(directory):
+        return [stored.uri for stored in object_store.list_objects(f"{where}/")]
+    return [str(path) for path in Path(where).rglob("*.parquet")]
+
+
+def write_synced(path: Path, text: str) -> None:
+    """Write a file and have it on disk before returning."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_directory(directory: Path) -> None:
+    """Have the names of a directory on disk before returning."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        raise WriteError(str(directory), cause=error) from error
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def saying_what_failed(where: str) -> Iterator[None]:
+    """Turn a refusal of the system into one line."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, ToolkitError):
+            raise
+        raise WriteError(str(error.filename or where), cause=error) from error

@@ -1,0 +1,188 @@
+"""What a report is made of: the choices of logs or exports, and their account.
+
+Logs are read once, without the text of messages; exports are opened where they lie.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import polars as pl
+from polars import selectors
+
+from toolkit.errors import clean
+from toolkit.expressions.choices import first_choice
+from toolkit.pricing.costs import add_cost
+from toolkit.pricing.price_file import read_prices
+from toolkit.pricing.pricer import NEEDED
+from toolkit.reading.decoder import DECODER
+from toolkit.reading.discovery import exports_in, named_sources
+from toolkit.reading.ledger import (
+    Account,
+    merged,
+    passed_over_words,
+    ranked,
+    reject_counts,
+)
+from toolkit.reading.load import Loaded
+from toolkit.reading.log_reader import open_logs
+from toolkit.reading.rejects import reject_frames
+from toolkit.reading.scan import ledger, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from toolkit.metrics.options import Choices
+    from toolkit.pricing.price_file import Prices
+    from toolkit.reading.discovery import Sources
+    from toolkit.reading.ledger import RejectCount
+    from toolkit.reading.options import CreatedUnit, LogOptions, OnDamage
+
+# What the metrics of use and money read.
+HELD = (
+    "log_id",
+    "line",
+    "choice_position",
+    "choice_count",
+    "created",
+    "finish_reason",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+)
+# What a price follows from.
+PRICED_BY = ("log_id", "line", "choice_position", *NEEDED)
+PIECE = 400_000  # rows
+# What no figure needs. Of the text of an answer only that it is there is kept.
+UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
+IS_THERE = pl.when(pl.col("content").is_not_null()).then(pl.lit("")).alias("content")
+
+
+class Material(NamedTuple):
+    """Choices, the account of their lines (None of a frame), and what they are from.
+
+    `priced` is what the money is asked of: few columns, held in memory, so that each
+    response is priced once and the metrics that tell the most share one reading.
+    """
+
+    choices: pl.LazyFrame
+    priced: pl.LazyFrame
+    ledger: pl.DataFrame | None
+    rejects: list[RejectCount]
+    inputs: list[str]
+    passed_over: str
+
+
+def collect_material(
+    sources: Sources | Choices,
+    *,
+    tags: Mapping[str, str] | None = None,
+    response_path: str | None = None,
+    created_unit: CreatedUnit = "s",
+    on_damage: OnDamage = "raise",
+    progress: Callable[[int], None] | None = None,
+) -> Material:
+    """Open exports, read logs, or take choices that are at hand."""
+    if isinstance(sources, Loaded):
+        return Material(
+            *in_memory(pl.DataFrame(sources.choices)),
+            sources.ledger,
+            reject_counts(sources.rejects),
+            sources.ledger["source"].to_list(),
+            passed_over_words(sources.passed_over) if sources.passed_over else "",
+        )
+    if not isinstance(sources, str | os.PathLike | list | tuple):
+        if isinstance(sources, pl.LazyFrame):
+            return Material(sources, sources, None, [], [], "")
+        return Material(*in_memory(pl.DataFrame(sources)), None, [], [], "")
+    named = cast("Sources", sources)
+    inputs = [clean(name) for name in named_sources(named)]
+    options: LogOptions = {
+        "tags": tags,
+        "response_path": response_path,
+        "created_unit": created_unit,
+    }
+    exports = exports_in(named, **options)
+    if exports:
+        counts = merged(
+            count
+            for frame in reject_frames(exports)
+            for count in reject_counts(frame.drop("raw").to_arrow())
+        )
+        lazy = scan(exports)
+        return Material(
+            lazy, lazy, ledger(exports), ranked(counts.values()), inputs, ""
+        )
+    options["on_damage"] = on_damage
+    reading = open_logs(named, progress=progress, **options)
+    account = Account(reading.logs)
+    table = reading.plan.table
+    kept = [name for name in table.names if name not in UNREAD]
+    frames = [table.empty().select(kept)]
+    frames += [
+        pl.DataFrame(decoded.choices.select(kept)).with_columns(IS_THERE)
+        for decoded in account.noting(reading.decoded())
+    ]
+    account.warn_of_damage()
+    return Material(
+        *in_memory(pl.concat(frames)),
+        account.frame(),
+        account.rejects(),
+        inputs,
+        passed_over_words(reading.passed_over) if reading.passed_over else "",
+    )
+
+
+def in_memory(frame: pl.DataFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Return a frame for both uses."""
+    return frame.lazy(), frame.lazy()
+
+
+def price(
+    material: Material,
+    prices: Prices,
+    by: Sequence[str],
+    since: datetime | None,
+) -> Material:
+    """Price each response once, and hold what the metrics of use and money read."""
+    names = list(dict.fromkeys((*HELD, "model", *by)))
+    frame = material.priced
+    if since is not None:
+        frame = frame.filter(pl.col("created") >= since)
+    # A name that stands in a million rows is held once: a number in each.
+    known = read_prices(prices)
+    rows = frame.select(list(dict.fromkeys((*names, *PRICED_BY))))
+    # Piece by piece: to price all at once takes twice the memory.
+    pieces = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=PIECE))
+    priced = pl.concat(
+        add_cost(piece, known)
+        .select(*names, "cost", "cost_source")
+        # A name that stands in a million rows is held once, and a number in each: the
+        # groups are then found in a third of the time.
+        .with_columns(selectors.string().cast(pl.Categorical))
+        for piece in pieces
+    )
+    return material._replace(priced=priced.lazy())
+
+
+def undated(choices: pl.LazyFrame) -> tuple[int, int]:
+    """Count the responses without a date, and sum the tokens that they report."""
+    row = (
+        choices.filter(first_choice(), pl.col("created").is_null())
+        .select(pl.len(), pl.col("total_tokens").sum())
+        .collect()
+        .row(0)
+    )
+    return int(row[0]), int(row[1] or 0)
+
+
+def decoder_of(material: Material) -> str:
+    """Say which decoder read the lines."""
+    if material.ledger is None or material.ledger.is_empty():
+        return DECODER
+    return ", ".join(material.ledger["decoder"].unique().sort())

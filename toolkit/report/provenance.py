@@ -1,0 +1,118 @@
+"""How a report was made: all that it takes to make it again, to the byte."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from toolkit.errors import OptionError, clean
+from toolkit.report.inputs import decoder_of
+from toolkit.report.wording import moment_words
+
+if TYPE_CHECKING:
+    from toolkit.report.content import Contents
+    from toolkit.report.inputs import Material
+
+EPOCH = "SOURCE_DATE_EPOCH"
+LIBRARIES = ("polars", "pyarrow", "matplotlib", "genai-prices")
+
+
+@dataclass(frozen=True)
+class Made:
+    """The making of a report."""
+
+    inputs: list[str]
+    since: str | None
+    until: str | None
+    tz: str
+    command: str
+    versions: dict[str, str]
+    prices: str
+    decoder: str
+    generated: str | None
+    against: dict[str, Any] | None = None
+
+    def footer(self) -> list[tuple[str, str]]:
+        """Return what stands at the foot of a page."""
+        start, end = self.since or "…", self.until or "…"
+        libraries = [f"{name} {number}" for name, number in self.versions.items()]
+        return [
+            ("Read from", ", ".join(self.inputs) or "a frame"),
+            ("Range", f"{start} ≤ created < {end}"),
+            ("Zone", self.tz),
+            ("Prices", self.prices),
+            ("Decoder", self.decoder),
+            ("Versions", ", ".join(libraries)),
+            *([("Made", self.generated)] if self.generated else []),
+            ("Again", self.command),
+        ]
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions that may change a figure or a picture."""
+    return {
+        "completion-toolkit": version("completion-toolkit"),
+        **{name: version(name) for name in LIBRARIES},
+        "Python": ".".join(map(str, sys.version_info[:3])),
+    }
+
+
+def generated_at() -> str | None:
+    """Return the time that SOURCE_DATE_EPOCH gives; the clock is not asked."""
+    text = os.environ.get(EPOCH)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromtimestamp(int(text), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise OptionError(EPOCH, text, wanted="seconds since 1970") from None
+    return f"{moment_words(moment)} UTC"
+
+
+def made_of(contents: Contents, material: Material, prices: str | None) -> Made:
+    """Say how a report was made."""
+    plan = contents.plan
+    since, until = (
+        None if at is None else at.isoformat().replace("+00:00", "Z")
+        for at in plan.within
+    )
+    known = versions()["genai-prices"]
+    own = f"own prices of {clean(str(prices))}, then " if prices else ""
+    return Made(
+        inputs=material.inputs,
+        since=since,
+        until=until,
+        tz=plan.tz,
+        command=command_of(contents, material, since, until, prices),
+        versions=versions(),
+        prices=f"{own}genai-prices {known}, at the day of each call",
+        decoder=decoder_of(material),
+        generated=generated_at(),
+    )
+
+
+def command_of(
+    contents: Contents,
+    material: Material,
+    since: str | None,
+    until: str | None,
+    prices: str | None,
+) -> str:
+    """Write the command that makes the same report again."""
+    plan = contents.plan
+    words = ["toolkit", "report", *(material.inputs or ["LOG"])]
+    words += ["--since", since] if since else []
+    words += ["--until", until] if until else []
+    words += ["--compare", "previous"] if plan.compares else []
+    words += ["--tz", plan.tz, "--every", plan.every, "--top", str(plan.top)]
+    for name in plan.by:
+        words += ["--by", clean(name)]
+    words += ["--prices", clean(str(prices))] if prices else []
+    return " ".join(shlex.quote(word) for word in [*words, "--to", "report.html"])

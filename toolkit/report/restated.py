@@ -1,0 +1,191 @@
+"""What is no longer as a report told it: closed periods whose figures have changed."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolkit import metrics
+from toolkit.errors import OptionError, plural
+from toolkit.expressions.time_ranges import moment
+from toolkit.report.inputs import price
+from toolkit.report.tables import periods_of
+from toolkit.report.to_json import SCHEMA_VERSION, plain
+from toolkit.report.wording import UNKNOWN, calls, days_words, money_in_table
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from toolkit.pricing.price_file import Prices
+    from toolkit.report.inputs import Material
+
+MEASURES = {
+    "calls": "calls",
+    "tokens": "tokens",
+    "cost": "cost",
+    "calls_unpriced": "calls without a price",
+    "calls_cut_off": "calls cut off",
+}
+MOST_ROWS = 100
+
+
+def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the JSON of an earlier report, or raise `OptionError`."""
+    wanted = f"a report that was written with --to NAME.json (version {SCHEMA_VERSION})"
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        known = data["schema_version"] == SCHEMA_VERSION
+        periods = {row["period"]: row for row in data["periods"]}
+        _ = data["range"]["tz"], data["range"]["every"], data["data"]["ledger"]
+    except OSError as error:
+        wanted = f"a report that can be read ({error.strerror})"
+        raise OptionError("against", str(path), wanted=wanted) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise OptionError("against", str(path), wanted=wanted) from error
+    if not known or not periods:
+        raise OptionError("against", str(path), wanted=wanted)
+    return dict(data)
+
+
+def hold_against(
+    told: Mapping[str, Any],
+    material: Material,
+    prices: Prices,
+    versions: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return what an earlier report told of closed periods that is not so any more."""
+    now = periods_again(told["range"], material, prices)
+    before = {
+        row["period"]: row
+        for row in told["periods"]
+        if row["period"] is not None and not row["partial"]
+    }
+    after = {row["period"]: row for row in json.loads(json.dumps(now, default=plain))}
+    ledger = told["data"]["ledger"]
+    mended = 0
+    if material.ledger is not None and ledger:
+        mended = ledger["rejected"] - int(material.ledger["rejected"].sum() or 0)
+    data: list[dict[str, Any]] = []
+    late = {period for period in after if period and was_empty(period, told)}
+    for period in sorted(before.keys() | late):
+        row, new = before.get(period, {}), after.get(period, {})
+        changed = {
+            name: (row.get(name, 0), new.get(name, 0))
+            for name in MEASURES
+            if Decimal(row.get(name) or 0) != Decimal(new.get(name) or 0)
+        }
+        if changed:
+            end = (row or new)["period_end"]
+            data.append({"period": period, "period_end": end, "changed": changed})
+    grown = sum(
+        max(0, one["changed"].get("calls", (0, 0))[1] - one["changed"]["calls"][0])
+        for one in data
+        if "calls" in one["changed"]
+    )
+    for one in data:
+        one["why"] = reason(one["changed"], mended, grown)
+    rows = [
+        [
+            period_words(one["period"], one["period_end"]),
+            MEASURES[name],
+            write(name, old),
+            write(name, new),
+            one["why"],
+        ]
+        for one in data
+        for name, (old, new) in one["changed"].items()
+    ]
+    return {
+        "range": told["range"]["words"],
+        "words": summary(told, data, mended, grown, versions),
+        "changes": data,
+        "heads": ["period", "figure", "told", "now", "why"],
+        "kinds": ["time", "label", "count", "count", "words"],
+        "rows": rows[:MOST_ROWS],
+    }
+
+
+def periods_again(
+    within: Mapping[str, Any], material: Material, prices: Prices
+) -> list[dict[str, Any]]:
+    """Ask for the figures of the periods of an earlier report once more."""
+    options: dict[str, Any] = {
+        "every": within["every"],
+        "by": (),
+        "tz": within["tz"],
+        "since": within["since"],
+        "until": within["until"],
+    }
+    since = moment("since", within["since"], within["tz"])
+    choices = price(material, prices, (), since).priced
+    return periods_of(
+        metrics.token_usage(choices, **options),
+        metrics.cost(choices, **options),
+        metrics.truncation_rate(choices, **options),
+    ).to_dicts()
+
+
+def was_empty(period: str, told: Mapping[str, Any]) -> bool:
+    """Say whether a period had no calls then: it lies before one that had."""
+    known = [row["period"] for row in told["periods"] if row["period"] is not None]
+    return period not in known and any(
+        datetime.fromisoformat(period) < datetime.fromisoformat(one) for one in known
+    )
+
+
+def reason(changed: Mapping[str, tuple[Any, Any]], mended: int, grown: int) -> str:
+    """Say why the figures of a period changed."""
+    if "calls" in changed:
+        old, new = changed["calls"]
+        if new < old:
+            return "lines are gone"
+        if mended <= 0:
+            return "late lines"
+        return "rejects mended" if mended >= grown else "late lines, rejects mended"
+    if "tokens" in changed or "calls_cut_off" in changed:
+        return "other lines"
+    return "prices"
+
+
+def summary(
+    told: Mapping[str, Any],
+    data: list[dict[str, Any]],
+    mended: int,
+    grown: int,
+    versions: Mapping[str, str],
+) -> str:
+    """Say in a sentence what has changed since a report."""
+    of = told["range"]["words"]
+    if not data:
+        return f"Nothing: every closed period of the report on {of} is as it was told."
+    said = (
+        f"Figures of {plural(len(data), 'closed period')} of the report on {of} changed"
+    )
+    if grown:
+        said += f": {calls(grown)} more"
+    if mended > 0:
+        said += f", {plural(mended, 'reject')} fewer"
+    then = told["made"]["versions"].get("genai-prices")
+    if then != versions["genai-prices"]:
+        said += f"; prices of genai-prices {then} were {versions['genai-prices']} now"
+    return f"{said}."
+
+
+def period_words(start: str, end: str) -> str:
+    """Write a period of a report."""
+    first, stop = datetime.fromisoformat(start), datetime.fromisoformat(end)
+    midnight = first.time() == stop.time() == first.time().min
+    if midnight:
+        return days_words(first.date(), stop.date() - timedelta(days=1))
+    return f"{first:%Y-%m-%d %H:%M}"
+
+
+def write(name: str, value: object) -> str:
+    """Write a figure of a period."""
+    if value is None:
+        return UNKNOWN
+    return money_in_table(Decimal(str(value))) if name == "cost" else f"{value:,}"

@@ -1,0 +1,267 @@
+"""The sections of a report: a title, a metric, its chart, and words for a manager.
+
+`SECTIONS` is all there is to a section; one loop makes each of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from toolkit import charts, metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+    from matplotlib.axes import Axes
+
+
+class Section(NamedTuple):
+    """A metric as a manager reads it.
+
+    Without `over_time` the chart shows the whole range. `columns` are what its table
+    shows, the main one first in `sorts`; `keys` stand beside the series.
+    """
+
+    name: str
+    title: str
+    words: str
+    metric: Callable[..., pl.DataFrame]
+    chart: Callable[..., Axes]
+    columns: tuple[str, ...]
+    sorts: str
+    over_time: bool = False
+    keys: tuple[str, ...] = ()
+    by: bool = True  # whether the metric has series and periods
+    together: bool = False  # whether all series are one here
+
+
+def section(
+    name: str, title: str, words: str, columns: str, sorts: str, **options: object
+) -> Section:
+    """Find the metric and the chart by their name."""
+    return Section(
+        name,
+        title,
+        words,
+        getattr(metrics, name),
+        getattr(charts, f"plot_{name}"),
+        tuple(columns.split()),
+        sorts,
+        **options,  # type: ignore[arg-type]  # the fields that have a default
+    )
+
+
+SECTIONS = (
+    section(
+        "token_usage",
+        "Tokens",
+        "What the models read and wrote, as they report it.",
+        "responses prompt_tokens completion_tokens total_tokens "
+        "responses_without_usage",
+        "total_tokens",
+        over_time=True,
+    ),
+    section(
+        "cost",
+        "Cost",
+        "At the price of each day. What has no known price is not in the sum: it is "
+        "the least that was spent.",
+        "responses total_tokens cost responses_unpriced unpriced_share",
+        "cost",
+        over_time=True,
+    ),
+    section(
+        "model_mix",
+        "Which models did the work",
+        "The share of each model in the calls and in the tokens.",
+        "responses response_share total_tokens token_share",
+        "responses",
+        over_time=True,
+    ),
+    section(
+        "truncation_rate",
+        "Cut off at the limit",
+        "A call is cut off when any of its answers ended because the limit of tokens "
+        "was reached.",
+        "responses responses_truncated response_rate tokens_truncated cost_truncated",
+        "responses_truncated",
+        over_time=True,
+    ),
+    section(
+        "cache_share",
+        "Prompt from cache",
+        "How much of what the models read was read before, and costs less.",
+        "prompt_tokens cached_tokens cache_share cached_unseen",
+        "prompt_tokens",
+        over_time=True,
+    ),
+    section(
+        "reasoning_share",
+        "Spent on reasoning",
+        "How much of what the models wrote is reasoning that no reader sees.",
+        "completion_tokens reasoning_tokens reasoning_share reasoning_unseen",
+        "completion_tokens",
+        over_time=True,
+    ),
+    section(
+        "finish_reasons",
+        "How answers ended",
+        "Stop is a whole answer; length is one that was cut off.",
+        "choices share",
+        "choices",
+        keys=("finish_reason",),
+    ),
+    section(
+        "refusal_and_filter_rate",
+        "Refused or filtered",
+        "Calls in which a model declined, or a filter held an answer back.",
+        "responses responses_refused responses_filtered response_rate",
+        "responses_refused_or_filtered",
+        over_time=True,
+    ),
+    section(
+        "tool_calls",
+        "Tools that were called",
+        "Which tools the models called, and how many of those calls cannot be read.",
+        "calls responses arguments_invalid invalid_share",
+        "calls",
+        keys=("tool",),
+        together=True,
+    ),
+    section(
+        "tokens_per_response",
+        "How large a call is",
+        "Half of the calls are below the median; one in a hundred is above the last "
+        "figure but one.",
+        "responses p50 p90 p99 max",
+        "responses",
+        keys=("tokens",),
+    ),
+    section(
+        "output_input_ratio",
+        "Written per token read",
+        "Tokens that the models wrote for each token that they read.",
+        "prompt_tokens completion_tokens output_input_ratio",
+        "prompt_tokens",
+    ),
+    section(
+        "choices_per_response",
+        "Answers per call",
+        "Calls that ask for several answers pay for all of them.",
+        "responses choices choices_per_response choices_max responses_with_several",
+        "responses",
+    ),
+    section(
+        "confidence",
+        "How sure the models were",
+        "Where a log keeps the probability of each token. A perplexity of 1 is "
+        "certainty.",
+        "choices choices_without_logprobs mean_logprob perplexity",
+        "choices",
+    ),
+    section(
+        "response_volume",
+        "When calls were made",
+        "By weekday and hour of the zone of this report.",
+        "weekday hour responses total_tokens",
+        "responses",
+    ),
+    section(
+        "usage_coverage",
+        "What the models report",
+        "Calls whose answer says how many tokens it took.",
+        "responses reported coverage",
+        "reported",
+        keys=("tokens",),
+        together=True,
+    ),
+    section(
+        "drift",
+        "What stood behind the names",
+        "Each version that answered, and when it was first and last seen.",
+        "first_seen last_seen responses differs",
+        "responses",
+        keys=(
+            "requested_model",
+            "model",
+            "system_fingerprint",
+            "service_tier",
+            "provider",
+        ),
+        by=False,
+    ),
+)
+
+# How a column is called, and how its cells are written.
+COLUMNS: dict[str, tuple[str, str]] = {
+    "arguments_invalid": ("unreadable", "count"),
+    "cache_share": ("from cache", "share"),
+    "cached_tokens": ("from cache", "count"),
+    "cached_unseen": ("calls that do not say", "count"),
+    "calls": ("times", "count"),
+    "choices": ("answers", "count"),
+    "choices_max": ("most", "count"),
+    "choices_per_response": ("answers per call", "number"),
+    "choices_without_logprobs": ("without probabilities", "count"),
+    "completion_tokens": ("written", "count"),
+    "cost": ("cost, at least", "usd"),
+    "cost_truncated": ("cost of these", "usd"),
+    "coverage": ("share", "share"),
+    "differs": ("other than asked", "flag"),
+    "finish_reason": ("ended by", "name"),
+    "first_seen": ("first seen", "time"),
+    "hour": ("hour", "count"),
+    "invalid_share": ("share unreadable", "share"),
+    "last_seen": ("last seen", "time"),
+    "max": ("largest", "count"),
+    "mean_logprob": ("mean log-probability", "number"),
+    "model": ("model", "name"),
+    "output_input_ratio": ("written per token read", "number"),
+    "p50": ("median", "count"),
+    "p90": ("90 %", "count"),
+    "p99": ("99 %", "count"),
+    "perplexity": ("perplexity", "number"),
+    "prompt_tokens": ("read", "count"),
+    "provider": ("provider", "name"),
+    "reasoning_share": ("reasoning", "share"),
+    "reasoning_tokens": ("reasoning", "count"),
+    "reasoning_unseen": ("calls that do not say", "count"),
+    "reported": ("calls that say it", "count"),
+    "requested_model": ("asked for", "name"),
+    "response_rate": ("share of calls", "share"),
+    "response_share": ("of calls", "share"),
+    "responses": ("calls", "count"),
+    "responses_filtered": ("filtered", "count"),
+    "responses_refused": ("refused", "count"),
+    "responses_truncated": ("cut off", "count"),
+    "responses_unpriced": ("calls without a price", "count"),
+    "responses_with_several": ("with several", "count"),
+    "responses_without_usage": ("calls without usage", "count"),
+    "service_tier": ("tier", "name"),
+    "share": ("share", "share"),
+    "system_fingerprint": ("version", "name"),
+    "token_share": ("of tokens", "share"),
+    "tokens": ("kind", "kind"),
+    "tokens_truncated": ("tokens in these", "count"),
+    "tool": ("tool", "name"),
+    "total_tokens": ("tokens", "count"),
+    "unpriced_share": ("tokens without a price", "share"),
+    "weekday": ("day", "weekday"),
+}
+# Token counts as a manager calls them.
+KINDS = {
+    "prompt_tokens": "read (prompt)",
+    "completion_tokens": "written (completion)",
+    "total_tokens": "both (total)",
+    "cached_tokens": "read from cache",
+    "cache_write_tokens": "written to cache",
+    "reasoning_tokens": "reasoning",
+    "prompt_audio_tokens": "audio read",
+    "completion_audio_tokens": "audio written",
+    "accepted_prediction_tokens": "predicted, accepted",
+    "rejected_prediction_tokens": "predicted, rejected",
+}
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+NAMES = tuple(section.name for section in SECTIONS)

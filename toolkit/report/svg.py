@@ -1,0 +1,266 @@
+"""Charts as SVG inside a page: no script, no style attribute, one drawing, two themes.
+
+matplotlib writes a style at every mark. Here each distinct style becomes a class of the
+page's one style sheet, which a Content-Security-Policy can name by its hash, and gets a
+second rule for the dark.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from contextlib import contextmanager
+from functools import cache
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from xml.etree import ElementTree as ET
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from toolkit.charts.alt_text import describe
+from toolkit.charts.style import DARK, LIGHT, Theme, contrast, mix, readable, theme
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import polars as pl
+    from matplotlib.axes import Axes
+
+# Nothing of the clock, of the machine or of a random number is in a picture.
+RC = {"svg.hashsalt": "toolkit", "svg.fonttype": "none"}
+METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+WIDE, NARROW = (9.0, 3.9), (4.3, 3.6)  # inches: of a laptop, and of a phone
+TITLE = 13 * 1.25 + 6  # points that a line of a title takes, and the space around it
+COLOR = re.compile(r"#[0-9a-f]{6}\b")
+# A dot, in a tile so wide: a hatch of dots.
+TILE, DOT = 4, "M 1.4 2 a .6 .6 0 1 0 1.2 0 a .6 .6 0 1 0 -1.2 0 z"
+LONGEST_ALT = 1500  # characters
+LONG_PATH = 4000  # characters
+# Attributes that a mark may have besides its style and its shape.
+PAINT = ("fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "opacity")
+LINK = "{http://www.w3.org/1999/xlink}href"
+REFERENCE = re.compile(r"url\(#([^)]+)\)")
+
+
+@cache
+def dark_colors() -> dict[str, str]:
+    """Return for each colour of the light theme that of the dark one."""
+    grounds = LIGHT.ground, DARK.ground
+    pairs = list(zip(LIGHT.palette, DARK.palette, strict=True))
+    pairs += [
+        (getattr(LIGHT, name), getattr(DARK, name))
+        for name in ("rest", "alarm", "muted", "ink")
+    ]
+    texts = [
+        tuple(readable(one, ground) for one, ground in zip(pair, grounds, strict=True))
+        for pair in pairs
+    ]
+    grounds_and_lines = [
+        (getattr(LIGHT, name), getattr(DARK, name))
+        for name in ("faint", "grid", "ground")
+    ]
+    # Hatched parts are paler, and words on a part have a breath of its colour.
+    blends = [
+        (mix(light, LIGHT.ground, 0.25), mix(dark, DARK.ground, 0.25))
+        for light, dark in pairs
+    ]
+    blends += [
+        (mix(ink_on(light), light, 0.08), mix(ink_on(dark), dark, 0.08))
+        for light, dark in pairs
+    ]
+    known: dict[str, str] = {}
+    for light, dark in (*grounds_and_lines, *pairs, *texts, *blends):
+        known.setdefault(light.lower(), dark.lower())
+    return known
+
+
+def ink_on(color: str) -> str:
+    """Return black or white, whichever is clearer on a colour."""
+    return max(("#000000", "#ffffff"), key=lambda shade: contrast(shade, color))
+
+
+class Styles:
+    """The styles of a page's pictures: a class for each, with a rule for each theme."""
+
+    def __init__(self) -> None:
+        self.names: dict[tuple[str, str], str] = {}
+        self.colors = dict(dark_colors())
+
+    def name_of(self, style: str) -> str:
+        """Return the class of a style, and remember it."""
+        dark = COLOR.sub(lambda found: self.colors[found[0]], style)
+        return self.names.setdefault((style, dark), f"c{len(self.names)}")
+
+    def rules(self) -> tuple[str, str]:
+        """Return the rules of the light, and those that differ in the dark."""
+        rules = self.names.items()
+        light = "".join(f".{name}{{{style}}}" for (style, _), name in rules)
+        dark = "".join(
+            f".{name}{{{dark}}}" for (style, dark), name in rules if dark != style
+        )
+        return light, dark
+
+
+class Picture(NamedTuple):
+    """A drawing as SVG for the inside of a page, and what it shows in words."""
+
+    svg: str
+    alt: str
+
+
+def draw(
+    chart: Callable[..., Axes],
+    frame: pl.DataFrame,
+    styles: Styles,
+    prefix: str,
+    inches: tuple[float, float] = WIDE,
+) -> Picture:
+    """Draw a chart; the title above it is the page's, not its own."""
+    light, alt, cut = drawing(chart, frame, inches, LIGHT)
+    found = COLOR.findall(light)
+    if not styles.colors.keys() >= set(found):
+        # A blend of colours: the same drawing in the dark has its own in its place.
+        dark = COLOR.findall(drawing(chart, frame, inches, DARK)[0])
+        styles.colors = dict(zip(found, dark, strict=True)) | styles.colors
+    return Picture(page_svg(light, styles, prefix, alt, cut), alt)
+
+
+def drawing(
+    chart: Callable[..., Axes],
+    frame: pl.DataFrame,
+    inches: tuple[float, float],
+    look: Theme,
+) -> tuple[str, str, float]:
+    """Draw without a title; return the SVG, its words, and what may be cut off."""
+    figure = Figure(figsize=inches, facecolor=look.ground)
+    ax = figure.add_axes((0, 0, 1, 1))
+    with mpl.rc_context(cast("Any", RC)), theme(look.name), any_sign():
+        chart(frame, ax=ax)
+        alt = shortened(describe(ax))
+        title = ax.get_title(loc="left")
+        ax.set_title("", loc="left")
+        figure.patch.set_visible(False)
+        written = io.StringIO()
+        figure.savefig(written, format="svg", metadata=METADATA)
+    cut = TITLE * (title.count("\n") + 1) if title else 0.0
+    return written.getvalue(), alt, cut
+
+
+@contextmanager
+def any_sign() -> Iterator[None]:
+    """Draw a sign that no font has as a box: that is no news to who reads a report."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph ", UserWarning)
+        yield
+
+
+def shortened(text: str) -> str:
+    """Cut alt text in which a name of thousands of characters stands."""
+    return text if len(text) <= LONGEST_ALT else f"{text[: LONGEST_ALT - 1]}…"
+
+
+def page_svg(
+    text: str,
+    styles: Styles,
+    prefix: str,
+    alt: str,
+    cut: float,
+) -> str:
+    """Turn a drawing of matplotlib into one that is safe inside a page."""
+    classes = styles.name_of
+    root = ET.fromstring(text)  # noqa: S314 - matplotlib has written it just now
+    _, _, width, height = map(float, root.attrib["viewBox"].split())
+    used = set(REFERENCE.findall(text))
+    used |= {of.attrib[LINK][1:] for of in root.iter() if LINK in of.attrib}
+    ids = {name: f"{prefix}{number}" for number, name in enumerate(sorted(used))}
+    body = "".join(
+        element_html(child, classes, ids)
+        for child in root
+        if local(child) not in {"metadata", "style"}
+    )
+    return (
+        f'<svg viewBox="0 {cut:g} {width:g} {height - cut:g}" role="img" '
+        f'aria-label="{escape(alt)}">{body}</svg>'
+    )
+
+
+def simplify(pattern: ET.Element) -> None:
+    """Make a small tile of a hatch of dots: matplotlib writes a thousand circles."""
+    for path in pattern:
+        if len(path.attrib.get("d", "")) > LONG_PATH:
+            pattern.attrib.update(width=f"{TILE}", height=f"{TILE}")
+            path.attrib["d"] = DOT
+
+
+def local(element: ET.Element) -> str:
+    """Return the name of an element without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def element_html(
+    element: ET.Element, classes: Callable[[str], str], ids: dict[str, str]
+) -> str:
+    """Write an element and what is in it, as HTML takes SVG."""
+    name = local(element)
+    if name == "style":
+        return ""
+    if name == "pattern":
+        simplify(element)
+    words = element.text if name in {"text", "tspan"} else None
+    inside = escape(words or "", quote=False)
+    inside += "".join(element_html(child, classes, ids) for child in element)
+    attributes = attributes_of(element, classes, ids)
+    if name in {"g", "defs"} and not inside:
+        return ""
+    return f"<{name}{attributes}>{inside}</{name}>"
+
+
+def attributes_of(
+    element: ET.Element, classes: Callable[[str], str], ids: dict[str, str]
+) -> str:
+    """Write the attributes of an element: a class for its style, new names for ids."""
+    written, of = [], element.attrib
+    style = "; ".join(
+        [
+            *([element.attrib["style"]] if element.attrib.get("style") else []),
+            *[f"{key}: {of[key]}" for key in PAINT if key in of],
+        ]
+    )
+    for key, value in element.attrib.items():
+        if key in {"style", *PAINT}:
+            continue
+        if key == "id":
+            if value in ids:
+                written.append(f'id="{ids[value]}"')
+        elif key == LINK:
+            written.append(f'href="#{ids[value[1:]]}"')
+        else:
+            value = REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", value)
+            written.append(f'{key.rpartition("}")[2]}="{escape(value)}"')
+    if style:
+        style = REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", style)
+        written.append(f'class="{classes(style)}"')
+    return "".join(f" {one}" for one in written)
+
+
+def sparkline(points: Sequence[float | None]) -> str:
+    """Return the points of a small line in a box of 100 by 24; none for less than two.
+
+    Examples
+    --------
+    >>> sparkline([1.0, 3.0, 2.0])
+    '2,22 50,2 98,12'
+    """
+    known = [point for point in points if point is not None]
+    if len(known) < 2:
+        return ""
+    low, high = min(known), max(known)
+    height = (high - low) or 1
+    step = 96 / (len(points) - 1)
+    return " ".join(
+        f"{2 + step * place:.4g},{22 - 20 * (point - low) / height:.4g}"
+        for place, point in enumerate(points)
+        if point is not None
+    )

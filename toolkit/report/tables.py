@@ -1,0 +1,216 @@
+"""Tables of a report: the frame of a metric in words, short however long it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from toolkit.errors import plural
+from toolkit.report.sections import COLUMNS, KINDS, WEEKDAYS
+from toolkit.report.wording import (
+    NOT_SAID,
+    UNKNOWN,
+    moment_words,
+    money_in_table,
+    name_words,
+    share_words,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from toolkit.report.sections import Section
+
+
+FOLDED = "folded"
+MOST_ROWS = 40  # of a table; the smallest beyond are one row
+MONEY = pl.Decimal(38, 12)
+
+
+class Table(NamedTuple):
+    """Heads and rows as text; the figures behind them as data.
+
+    `kinds` says of each column how it is written: a name stands at the left.
+    """
+
+    names: list[str]
+    heads: list[str]
+    kinds: list[str]
+    rows: list[list[str]]
+    data: list[list[object]]
+    folds: list[int]
+    folded: int
+
+
+def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
+    """Write the frame of a section as a table, the largest rows first."""
+    series = [*(by if section.by else ()), *section.keys]
+    shown, folded = largest(frame, section, series)
+    columns = [*series, *section.columns]
+    kinds = [COLUMNS.get(name, (name, "name"))[1] for name in columns]
+    data = [[row[name] for name in columns] for row in shown.iter_rows(named=True)]
+    rows = [
+        [write(value, kind) for value, kind in zip(row, kinds, strict=True)]
+        for row in data
+    ]
+    if "cost" in columns:
+        place = columns.index("cost")
+        for row, unknown in zip(rows, all_unpriced(shown), strict=True):
+            row[place] = "not known" if unknown else row[place]
+    numbers = shown[FOLDED].to_list() if FOLDED in shown.columns else [0] * len(rows)
+    for row, number in zip(rows, numbers, strict=True):
+        if number and series:
+            row[0] = others(number)
+    heads = [head_of(name) for name in columns]
+    return Table(columns, heads, kinds, rows, data, numbers, folded)
+
+
+def all_unpriced(frame: pl.DataFrame) -> list[bool]:
+    """Say of each row whether no call in it has a known price: that is not zero."""
+    priced = pl.col("responses") > pl.col("responses_unpriced")
+    return frame.select(~priced).to_series().to_list()
+
+
+def others(number: int) -> str:
+    """Write how many series stand in one row."""
+    return "1 other" if number == 1 else f"{number:,} others"
+
+
+def head_of(name: str) -> str:
+    """Write the head of a column; a tag and a column of one's own by its name."""
+    own = name_words(name.removeprefix("tag_"))
+    return COLUMNS[name][0] if name in COLUMNS else own
+
+
+def largest(
+    frame: pl.DataFrame, section: Section, series: Sequence[str]
+) -> tuple[pl.DataFrame, int]:
+    """Return the largest rows, folded ones last, and how many series were folded."""
+    folded = pl.col(FOLDED) if FOLDED in frame.columns else pl.lit(0, pl.Int64)
+    numbered = frame.with_columns(folded.alias(FOLDED)).sort(
+        pl.col(FOLDED) > 0,
+        pl.col(section.sorts).fill_null(0),
+        *series,
+        descending=[False, True, *[False] * len(series)],
+        nulls_last=True,
+    )
+    count = int(numbered[FOLDED].sum()) if series else 0
+    if len(numbered) <= MOST_ROWS:
+        return numbered, count
+    rest = numbered[MOST_ROWS:]
+    # What can be added up is; a ratio of many rows is not known here.
+    sums = [
+        pl.col(name).sum().cast(dtype)
+        if name == FOLDED or is_additive(name, dtype)
+        else pl.lit(None, dtype).alias(name)
+        for name, dtype in numbered.schema.items()
+    ]
+    row = rest.select(sums).with_columns(pl.lit(len(rest), pl.Int64).alias(FOLDED))
+    return pl.concat([numbered[:MOST_ROWS], row]), max(count, len(rest))
+
+
+def is_additive(name: str, dtype: pl.DataType) -> bool:
+    """Say whether a column is a count or a sum, and no largest or middle value."""
+    return (
+        (dtype in {pl.Int64, MONEY})
+        and COLUMNS.get(name, ("", ""))[1]
+        in {
+            "count",
+            "usd",
+        }
+        and name not in {"max", "choices_max", "p50", "p90", "p99", "weekday", "hour"}
+    )
+
+
+def write(value: object, kind: str) -> str:
+    """Write a cell."""
+    if kind == "name":
+        return name_words(value)
+    if value is None:
+        return UNKNOWN
+    if kind == "count":
+        return f"{value:,}"
+    if kind == "share":
+        return share_words(value)  # type: ignore[arg-type]
+    if kind == "usd":
+        return money_in_table(value)  # type: ignore[arg-type]
+    if kind == "number":
+        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"  # type: ignore[arg-type]
+    if kind == "time":
+        return moment_words(value)  # type: ignore[arg-type]
+    if kind == "flag":
+        return "yes" if value else "no"
+    if kind == "kind":
+        return KINDS.get(str(value), name_words(value))
+    return name_words(value)
+
+
+def as_text(value: object) -> str:
+    """Write any other value, such as one of a caller's own column."""
+    return str(value)
+
+
+def volume_table(frame: pl.DataFrame) -> Table:
+    """Write calls by hour and weekday: a row an hour, a column a day."""
+    counts = {
+        (hour, day): calls
+        for day, hour, calls in frame.select("weekday", "hour", "responses")
+        .group_by("weekday", "hour")
+        .agg(pl.col("responses").sum())
+        .iter_rows()
+    }
+    undated = sum(calls for (hour, _), calls in counts.items() if hour is None)
+    data: list[list[object]] = [
+        [f"{hour:02}:00", *[counts.get((hour, day), 0) for day in range(1, 8)]]
+        for hour in range(24)
+    ]
+    names = ["hour", *[day.lower() for day in WEEKDAYS]]
+    kinds = ["name", *["count"] * 7]
+    rows = [[str(row[0]), *[f"{count:,}" for count in row[1:]]] for row in data]
+    if undated:
+        rows.append([NOT_SAID, plural(undated, "call"), *[""] * 6])
+    return Table(names, ["hour", *WEEKDAYS], kinds, rows, data, [0] * 24, 0)
+
+
+def periods_of(
+    usage: pl.DataFrame, cost: pl.DataFrame, truncation: pl.DataFrame
+) -> pl.DataFrame:
+    """Sum the series of each period: the figures that are held against later ones."""
+    keys = ["period", "period_end", "partial"]
+    frames = [
+        usage.group_by(keys).agg(
+            pl.col("responses").sum().alias("calls"),
+            pl.col("total_tokens").sum().alias("tokens"),
+        ),
+        cost.group_by("period").agg(
+            pl.col("cost").sum(),
+            pl.col("responses_unpriced").sum().alias("calls_unpriced"),
+        ),
+        truncation.group_by("period").agg(
+            pl.col("responses_truncated").sum().alias("calls_cut_off")
+        ),
+    ]
+    table, *others = frames
+    for other in others:
+        table = table.join(other, on="period", how="left", nulls_equal=True)
+    return table.sort("period", nulls_last=True)
+
+
+def series_of(
+    usage: pl.DataFrame, cost: pl.DataFrame, by: Sequence[str]
+) -> pl.DataFrame:
+    """Return calls, tokens and cost of each series over the range."""
+    costs = cost.select(
+        *by, "cost", pl.col("responses_unpriced").alias("calls_unpriced")
+    )
+    return (
+        usage.filter(pl.col("folded") == 0)
+        .select(
+            *by,
+            pl.col("responses").alias("calls"),
+            pl.col("total_tokens").alias("tokens"),
+        )
+        .join(costs, on=list(by), how="left", nulls_equal=True)
+        .sort(*by, nulls_last=True)
+    )

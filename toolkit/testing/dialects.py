@@ -1,0 +1,169 @@
+"""The models of a sample log, and the dialects of their providers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from decimal import Context, Decimal
+from random import Random
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+T = TypeVar("T")
+Json: TypeAlias = dict[str, Any]
+FINGERPRINTS = ("fp_5a1c07e2b9", "fp_90d3be4417", "fp_e27714ac05", "fp_1f66c8d0aa")
+TOOLS: tuple[tuple[str, Json], ...] = (
+    ("get_weather", {"city": "Besançon", "unit": "celsius"}),
+    ("find_documents", {"query": "opening hours", "limit": 5}),
+    ("create_ticket", {"title": "Lamp in room 12 flickers", "priority": "low"}),
+)
+FOREIGN = "Le café est fermé; 日本語 works too, and so does 🌻."
+SENTENCES = (
+    "The parcel left the warehouse this morning and should arrive on Thursday.",
+    "The first table lists the orders by month, the second one by region.",
+    "Water the tomatoes early in the day, and keep the leaves dry.",
+    "If the soil still feels damp after two days, wait a little longer.",
+    "The museum opens at ten and closes at six, except on Mondays.",
+    "Preheat the oven to 180 degrees and line the tray with paper.",
+    "In short: yes, both plans include the calendar and the shared folders.",
+    "The median is less sensitive to a few very large values than the mean.",
+    '1. Open the settings.\n2. Choose "Language".\n3. Restart the application.',
+    '```python\ntotal = sum(row["amount"] for row in rows)\nprint(total)\n```',
+    "| month | visits |\n|---|---|\n| May | 1,204 |\n| June | 1,377 |",
+    "Please keep the receipt; the guarantee runs for two years.",
+    "The library lends board games too, for up to three weeks.",
+    "I could not find an invoice with this number in the folder.",
+    "The formula in cell C7 refers to a sheet that was renamed.",
+    "Seven of the nine sensors reported within the last hour.",
+    "Das Büro schließt heute früher, die Schlüssel liegen am Empfang.",
+    FOREIGN,
+)
+# Log-normal factors of median 1. `math.exp` may differ by a bit between machines, and
+# `sum` between versions of Python; these do not.
+UNIFORM = Random(1024).random  # noqa: S311  (a sample, no secret)
+NORMAL = [math.fsum(UNIFORM() for _ in range(12)) - 6 for _ in range(1024)]
+SPREAD = [float(Decimal(0.8 * z).exp(Context(prec=17))) for z in NORMAL]
+
+
+class Dice:
+    """Chance, and what the line in the making is about."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed).random  # noqa: S311  (a sample, no secret)
+        self.now = 0  # seconds since 1970
+        self.day = 0  # days since the start of the sample
+        self.model = GPT_4O
+        self.remembered: bytes = b""  # an ordinary line from some time ago
+
+    def pick(self, among: Sequence[T]) -> T:
+        """Return one of `among`."""
+        return among[int(self.random() * len(among))]
+
+    def size(self, median: int) -> int:
+        """Return a log-normal count, 1 or more."""
+        return 1 + int(median * self.pick(SPREAD))
+
+    def text(self, sentences: int) -> str:
+        """Return a text of about so many sentences."""
+        return " ".join([self.pick(SENTENCES) for _ in range(self.size(sentences))])
+
+    def code(self) -> str:
+        """Return 24 hexadecimal digits."""
+        return f"{int(self.random() * 2**48):012x}{int(self.random() * 2**48):012x}"
+
+
+# A change is made to a response that nobody else holds; what it returns is not used.
+Change: TypeAlias = Callable[[Json, Dice], object]
+Wrap: TypeAlias = Callable[[Json, Dice], Json]
+Pen: TypeAlias = Callable[[Json], str]
+Damage: TypeAlias = Callable[[bytes, Dice], bytes]
+
+
+def openai(response: Json, dice: Dice) -> None:
+    """Report cached tokens in steps of 128, from 1,024 prompt tokens on."""
+    usage, choice = response["usage"], response["choices"][0]
+    prompt = usage["prompt_tokens"]
+    cached = prompt // 256 * 128 if prompt >= 1024 else 0
+    details = usage.get("completion_tokens_details", {"reasoning_tokens": 0})
+    usage["prompt_tokens_details"] = {"cached_tokens": cached, "audio_tokens": 0}
+    usage["completion_tokens_details"] = {**details, "accepted_prediction_tokens": 0}
+    choice["message"].update(refusal=None, annotations=[])
+    choice["logprobs"] = None
+    turn = (dice.day // 9 + len(dice.model.name)) % len(FINGERPRINTS)
+    response.update(service_tier="default", system_fingerprint=FINGERPRINTS[turn])
+
+
+def deepseek(response: Json, dice: Dice) -> None:
+    """Put the reasoning beside the content, and cache misses beside the hits."""
+    usage = response["usage"]
+    hit = usage["prompt_tokens"] // 2
+    missed = usage["prompt_tokens"] - hit
+    usage.update(prompt_cache_hit_tokens=hit, prompt_cache_miss_tokens=missed)
+    response["choices"][0]["message"]["reasoning_content"] = dice.text(3)
+
+
+def openrouter(response: Json, dice: Dice) -> None:
+    """Name the provider behind the router; the cost is a number of dollars."""
+    usage = response["usage"]
+    cost = usage["prompt_tokens"] * 3e-6 + usage["completion_tokens"] * 15e-6
+    usage.update(cost=round(cost, 7), is_byok=False)
+    response["provider"] = dice.pick(("Anthropic", "Google", "Amazon Bedrock"))
+    response["choices"][0]["native_finish_reason"] = "end_turn"
+
+
+def perplexity(response: Json, _dice: Dice) -> None:
+    """Cite sources; the cost is an object."""
+    usage = response["usage"]
+    prompt, completion = usage["prompt_tokens"] * 3, usage["completion_tokens"] * 15
+    cost = {"input_tokens_cost": prompt / 1e6, "output_tokens_cost": completion / 1e6}
+    total = (prompt + completion + 6000) / 1e6
+    usage["cost"] = {**cost, "request_cost": 0.006, "total_cost": total}
+    response["citations"] = ["https://example.com/guide", "https://example.org/faq"]
+
+
+def xai(response: Json, dice: Dice) -> None:
+    """Leave the reasoning out of the completion tokens, but not of the total."""
+    usage = response["usage"]
+    usage["completion_tokens"] -= usage["completion_tokens_details"]["reasoning_tokens"]
+    response["choices"][0]["message"]["reasoning_content"] = dice.text(2)
+
+
+def stating(**fields: object) -> Change:
+    """Return a change that adds `fields`, none for instance."""
+    return lambda response, _dice: response.update(fields)
+
+
+class Model(NamedTuple):
+    """One model and its part in the sample."""
+
+    name: str
+    requested: str  # what the caller asks for
+    id: str  # of a response, to be formatted
+    dialect: Change
+    share: int
+    prompt: int  # median tokens
+    sentences: int  # median
+    reasoning: int = 0  # median tokens; 0: none are reported
+
+
+CHATCMPL, SMALL, ROUTED = "chatcmpl-{code}", "chatcmpl-{small}", "gen-{now}-{code:.16}"
+GGUF, SONNET = "/models/qwen2.5-7b-instruct-q4_k_m.gguf", "anthropic/claude-3.7-sonnet"
+LLAMACPP = stating(system_fingerprint="b7204-4be19c02", timings={"prompt_ms": 218.75})
+GROQ = stating(system_fingerprint="fp_9c1e8f55d2", service_tier="on_demand")
+LLAMA = stating(system_fingerprint="fp_ollama")
+MODELS = (
+    Model("gpt-4o-2024-08-06", "gpt-4o", CHATCMPL, openai, 20, 900, 5),
+    Model("gpt-4o-mini-2024-07-18", "gpt-4o-mini", CHATCMPL, openai, 30, 500, 4),
+    Model("mistral-large-2411", "mistral-large", "{code}", stating(), 7, 650, 5),
+    Model("deepseek-r1", "deepseek-r1", "{code}-ds", deepseek, 7, 700, 4, 400),
+    Model("grok-3-mini", "grok-3-mini", "{code}-us", xai, 3, 400, 4, 300),
+    Model("llama3.2:3b", "llama3.2", SMALL, LLAMA, 3, 250, 4),
+    Model(SONNET, SONNET, ROUTED, openrouter, 9, 1400, 6),
+    Model(GGUF, "qwen2.5", CHATCMPL, LLAMACPP, 4, 300, 5),
+    Model("llama-3.3-70b-versatile", "llama-3.3-70b", CHATCMPL, GROQ, 8, 450, 5),
+    Model("gemini-2.0-flash", "gemini-2.0-flash", "{code:.22}", stating(), 6, 800, 5),
+    Model("sonar-pro", "sonar-pro", "{code}-s", perplexity, 3, 120, 6),
+)
+GPT_5 = Model("gpt-5-mini-2025-08-07", "gpt-5-mini", CHATCMPL, openai, 18, 800, 4, 350)
+GPT_4O, GPT_MINI, MISTRAL, DEEPSEEK, GROK, OLLAMA = MODELS[:6]
+FLEET = [model for model in MODELS for _ in range(model.share)]
+LATER_FLEET = [*FLEET, *[GPT_5] * GPT_5.share]
