@@ -89,10 +89,10 @@ bench: .venv/ready-dev
 	$(BIN)/python tests/benchmarks/workers.py
 
 gallery: .venv/ready-dev
-	$(BIN)/python -m tests.gallery
+	$(BIN)/python -m tests.support.gallery
 
 crashes: .venv/ready-dev
-	$(BIN)/python -m tests.crashes
+	$(BIN)/python -m tests.support.crashes
 
 clean:
 	rm -rf toolkit/_kernel*.so toolkit/kernel/target

@@ -1,0 +1,278 @@
+"""Laws that hold for every chart: what it refuses, where it fits, what it tells."""
+
+from __future__ import annotations
+
+import time
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from matplotlib import pyplot as plt
+
+from tests.support import frames
+from tests.support.charting import everything_is_inside, note, said
+from toolkit import charts, metrics
+from toolkit.errors import MissingColumnsError, UnsuitableColumnError
+from toolkit.testing import make_choices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.axes import Axes
+
+ZONE = "America/New_York"
+HOSTILE = [
+    "$x^$",
+    r"\frac{",
+    "_private",
+    "n" * 10_000,
+    "通义千问 😀",
+    "\N{RIGHT-TO-LEFT OVERRIDE}exe.gnp مرحبا",
+    "a\nb\x00\x1b[31m",
+    "",
+    None,
+]
+OTHERS: dict[str, Callable[[int], pl.DataFrame]] = {
+    "response_volume": lambda count: frames.response_volume(empty=not count),
+    "drift": lambda count: frames.drift(frames.models(count), tz=ZONE),
+    "log_health": lambda count: frames.log_health(empty=not count),
+}
+ALL = [*frames.OVER_TIME, *OTHERS]
+# Each chart over time, and where it has two forms, without periods.
+FORMS = [(metric, True) for metric in ALL]
+FORMS += [(metric, False) for metric in frames.OVER_TIME]
+
+
+def plot_of(metric: str) -> Callable[..., Axes]:
+    plot = getattr(charts, f"plot_{metric}")
+    assert callable(plot)
+    return plot  # type: ignore[no-any-return]
+
+
+def made(metric: str, models: int, *, over_time: bool = True) -> pl.DataFrame:
+    if metric in OTHERS:
+        return OTHERS[metric](models)
+    periods = frames.periods(14, tz=ZONE) if over_time else None
+    return frames.OVER_TIME[metric](periods, frames.models(models))
+
+
+def test_every_metric_has_its_chart() -> None:
+    for metric in metrics.METRICS:
+        assert callable(getattr(charts, f"plot_{metric}")), metric
+        assert f"plot_{metric}" in charts.__all__
+
+
+@pytest.mark.parametrize("metric", ALL)
+def test_choices_are_refused_with_the_metric_to_call(metric: str) -> None:
+    choices = make_choices({"total_tokens": 5})
+
+    with pytest.raises(MissingColumnsError, match=rf"toolkit\.metrics\.{metric}\("):
+        plot_of(metric)(choices)
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("metric", ALL)
+def test_choices_are_refused_also_with_all_columns(metric: str) -> None:
+    frame = made(metric, 2).with_columns(choice_position=pl.lit(0))
+
+    with pytest.raises(UnsuitableColumnError, match=rf"toolkit\.metrics\.{metric}\("):
+        plot_of(metric)(frame)
+
+
+@pytest.mark.parametrize("metric", ALL)
+def test_the_frame_of_another_metric_is_refused(metric: str) -> None:
+    for other in ALL:
+        if other != metric:
+            with pytest.raises(MissingColumnsError, match=rf"{metric}\("):
+                plot_of(metric)(made(other, 2))
+
+
+@pytest.mark.parametrize("metric", ALL)
+def test_another_thing_than_a_frame_is_refused(metric: str) -> None:
+    with pytest.raises(TypeError, match=r"wanted a polars DataFrame, got list: call"):
+        plot_of(metric)([1, 2])
+
+
+@pytest.mark.parametrize(("metric", "over_time"), FORMS)
+@pytest.mark.parametrize("models", [1, 60])
+def test_nothing_leaves_the_figure(metric: str, models: int, over_time: bool) -> None:
+    ax = plot_of(metric)(made(metric, models, over_time=over_time))
+
+    assert everything_is_inside(ax)
+    assert not any(text.get_parse_math() for text in ax.texts)
+
+
+@pytest.mark.parametrize(("metric", "over_time"), FORMS)
+def test_in_small_axes_all_words_stay_in_their_place(
+    metric: str, over_time: bool
+) -> None:
+    figure, grid = plt.subplots(2, 3, figsize=(11, 5))
+    before = figure.get_facecolor(), figure.get_size_inches().tolist()
+
+    drawn = [grid[0, 0], grid[0, 1], grid[1, 0]]
+    for ax in drawn:
+        assert plot_of(metric)(made(metric, 6, over_time=over_time), ax=ax) is ax
+    figure.draw_without_rendering()
+
+    left, right = (grid[0, k].get_tightbbox() for k in (0, 1))
+    assert left is not None
+    assert right is not None
+    assert left.x1 <= right.x0
+    low, high = grid[1, 0].get_tightbbox(), left
+    assert low is not None
+    assert low.y1 <= high.y0 + 1
+    assert all(everything_is_inside(ax) for ax in drawn)
+    assert (figure.get_facecolor(), figure.get_size_inches().tolist()) == before
+    assert len(figure.axes) == 6
+    assert len(plt.get_fignums()) == 1
+
+
+@pytest.mark.parametrize(("metric", "over_time"), FORMS)
+def test_an_empty_frame_is_an_empty_chart_that_says_so(
+    metric: str, over_time: bool
+) -> None:
+    ax = plot_of(metric)(made(metric, 0, over_time=over_time))
+
+    assert not ax.patches
+    assert not ax.lines
+    assert len(said(ax)) == 1
+    assert everything_is_inside(ax)
+    assert charts.describe(ax)
+
+
+@pytest.mark.parametrize(("metric", "over_time"), FORMS)
+def test_a_frame_of_nulls_is_drawn_without_a_word_of_nan(
+    metric: str, over_time: bool
+) -> None:
+    frame = made(metric, 3, over_time=over_time)
+    leading = {"period", "period_end", "partial", "model", "kind", "name"}
+    keys = {"tokens", "finish_reason", "tool", "weekday", "hour"}
+    measures = [n for n in frame.columns if n not in leading | keys]
+
+    ax = plot_of(metric)(
+        frame.with_columns(
+            pl.lit(None, frame.schema[name]).alias(name) for name in measures
+        )
+    )
+
+    assert everything_is_inside(ax)
+    words = " ".join(text.get_text() for text in ax.texts) + charts.describe(ax)
+    assert "nan" not in words.lower()
+
+
+@pytest.mark.parametrize("metric", [*frames.OVER_TIME, "drift"])
+@pytest.mark.parametrize("over_time", [True, False])
+def test_any_name_is_drawn_as_text(metric: str, over_time: bool) -> None:
+    if metric == "drift":
+        frame = frames.drift(HOSTILE)
+    else:
+        periods = frames.periods(3) if over_time else None
+        frame = frames.OVER_TIME[metric](periods, HOSTILE)
+
+    ax = plot_of(metric)(frame)
+
+    for form in ("png", "svg"):
+        ax.figure.savefig(BytesIO(), format=form)
+    assert everything_is_inside(ax)
+    told = charts.describe(ax)
+    assert "\x1b" not in told
+    assert "\n" not in told
+    assert len(told) < 4_000
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "tool_calls",
+        "finish_reasons",
+        "usage_coverage",
+        "tokens_per_response",
+        "log_health",
+    ],
+)
+def test_a_log_that_names_its_tools_and_reasons_strangely_is_drawn(metric: str) -> None:
+    frame = made(metric, 2)
+    keys = [
+        n for n in ("tool", "finish_reason", "name", "tokens") if n in frame.columns
+    ]
+
+    for name in HOSTILE:
+        odd = frame.with_columns(pl.lit(name, pl.String).alias(key) for key in keys)
+        plot_of(metric)(odd).figure.canvas.draw()
+        plt.close("all")
+
+
+@pytest.mark.parametrize("metric", ALL)
+def test_the_alt_text_says_title_and_note(metric: str) -> None:
+    ax = plot_of(metric)(made(metric, 5))
+
+    told = charts.describe(ax)
+
+    assert told.startswith(ax.get_title(loc="left").replace("\n", " "))
+    parts = [part for part in note(ax).replace("\n", " · ").split(" · ") if part]
+    assert all(part.rstrip(".") in told for part in parts)
+
+
+def test_the_alt_text_tells_the_figures() -> None:
+    days = frames.periods(2).with_columns(partial=pl.lit(value=False))
+    frame = frames.token_usage(days, ["a", "b"]).filter(pl.col("period").is_not_null())
+    tokens = [30, 10, 50, 10]  # a and b on each of two days
+    frame = frame.with_columns(
+        total_tokens=pl.Series(tokens), responses_without_usage=pl.lit(0)
+    )
+
+    told = charts.describe(charts.plot_token_usage(frame))
+
+    # 100 in all, of which a has 30 + 50; the second day has 50 + 10
+    calls = frame["responses"].sum()
+    assert told == (
+        "Tokens by model and day. Stacked bars: total tokens, as reported; UTC days. "
+        "1 Nov 2026 to 2 Nov 2026. Total 100. a 80 (80 %); b 20 (20 %). "
+        f"Highest: 60, 2 Nov 2026. {calls:,} calls."
+    )
+
+
+def test_the_alt_text_of_another_axes_is_not_known() -> None:
+    _, ax = plt.subplots()
+
+    with pytest.raises(TypeError, match="wanted an Axes that a function of"):
+        charts.describe(ax)
+
+
+@pytest.mark.parametrize("metric", ALL)
+def test_the_same_frame_gives_the_same_picture(metric: str) -> None:
+    pictures = []
+    for _ in range(2):
+        charts.colors()
+        file = BytesIO()
+        plot_of(metric)(made(metric, 5)).figure.savefig(file, format="raw", dpi=50)
+        pictures.append(file.getvalue())
+
+    assert pictures[0] == pictures[1]
+
+
+@pytest.mark.parametrize("metric", ALL)
+def test_the_frame_and_the_settings_stay_as_they_are(metric: str) -> None:
+    frame = made(metric, 3)
+    before, settings = frame.clone(), dict(plt.rcParams)
+
+    plot_of(metric)(frame)
+
+    assert frame.equals(before)
+    assert dict(plt.rcParams) == settings
+
+
+@pytest.mark.parametrize("metric", ["token_usage", "truncation_rate", "model_mix"])
+def test_two_years_of_hours_by_sixty_models_are_drawn_in_a_second(metric: str) -> None:
+    hours = frames.periods(17_520, "1h")
+    small = frames.OVER_TIME[metric](frames.periods(1, "1h"), frames.models(60))
+    keep = small.filter(pl.col("period").is_not_null()).drop(hours.columns)
+    frame = hours.join(keep, how="cross")
+
+    start = time.process_time()
+    ax = plot_of(metric)(frame)
+    ax.figure.canvas.draw()
+
+    # The law is one second; a busy machine may count a part of its own work to us.
+    assert time.process_time() - start < 2

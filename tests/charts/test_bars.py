@@ -1,0 +1,496 @@
+"""Horizontal bars, dotted unknowns, tools, health, hours, backends and sizes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+import pytest
+from matplotlib.colors import to_hex
+
+from tests.support import frames
+from tests.support.charting import (
+    bars,
+    everything_is_inside,
+    labels,
+    lines,
+    note,
+    said,
+    subtitle,
+    ticks,
+    title,
+)
+from toolkit import charts
+from toolkit.charts.bars import STUB
+from toolkit.charts.heatmap import DAYS
+from toolkit.charts.page import usage_sentence
+from toolkit.charts.style import LIGHT, contrast
+from toolkit.errors import UnsuitableColumnError
+
+
+def costs(*rows: tuple[str, str, int, int]) -> pl.DataFrame:
+    """Rows of model, cost, tokens, and tokens of them that have no price."""
+    return pl.DataFrame(
+        [
+            {
+                "model": model,
+                "responses": 10,
+                "cost": Decimal(cost),
+                "responses_unpriced": 10 if lost == tokens else int(lost > 0),
+                "total_tokens": tokens,
+                "tokens_unpriced": lost,
+            }
+            for model, cost, tokens, lost in rows
+        ],
+        schema_overrides={"cost": frames.MONEY},
+    )
+
+
+def dated(frame: pl.DataFrame, day: int = 1) -> pl.DataFrame:
+    """Set the rows on a day of November 2026, whole."""
+    begin, end = (datetime(2026, 11, d, tzinfo=UTC) for d in (day, day + 1))
+    time = [pl.Datetime("us", "UTC")] * 2
+    return frame.select(
+        pl.lit(begin, time[0]).alias("period"),
+        pl.lit(end, time[1]).alias("period_end"),
+        pl.lit(value=False).alias("partial"),
+        pl.all(),
+    )
+
+
+def test_without_periods_each_series_is_a_bar_the_largest_at_the_top() -> None:
+    ax = charts.plot_cost(costs(("b", "390", 9, 0), ("a", "2310.42", 99, 0)))
+
+    drawn = {name: bar[0] for name, bar in bars(ax).items()}
+    assert {name: bar.get_width() for name, bar in drawn.items()} == {
+        "a": 2310.42,
+        "b": 390,
+    }
+    low, high = ax.get_ylim()
+    assert low > high  # rows go down
+    assert drawn["a"].get_y() < drawn["b"].get_y()
+    assert said(ax) == ["$2,310", "$390", "a", "b"]
+    assert title(ax) == "Cost by model"
+    assert subtitle(ax) == "US dollars"
+
+
+def test_an_unpriced_part_is_dotted_and_the_cost_a_lower_bound() -> None:
+    ax = charts.plot_cost(costs(("a", "100", 900, 0), ("b", "152", 100, 31)))
+
+    assert note(ax).startswith("at least $252: 3.1 % of tokens have no known price")
+    assert subtitle(ax) == "US dollars, at least"
+    assert said(ax)[:2] == ["≥ $152, 31 % unpriced", "$100"]
+    (stub,) = bars(ax)["unknown"]
+    assert stub.get_hatch()
+    assert stub.get_x() == 152  # it begins where the known cost ends
+    ax.figure.draw_without_rendering()
+    width = stub.get_window_extent().width * 72 / ax.figure.dpi
+    assert width == pytest.approx(STUB, rel=0.02)
+
+
+def test_at_least_so_much_is_rounded_down_and_unknown_is_no_amount() -> None:
+    ax = charts.plot_cost(costs(("a", "1.598715", 900, 9), ("b", "0.524524", 9, 1)))
+
+    # 1.598715 + 0.524524 = 2.123239; to the nearest the parts were $1.60 and $0.525.
+    assert said(ax)[:2] == ["≥ $1.59, 1 % unpriced", "≥ $0.524, 11.1 % unpriced"]
+    assert note(ax).startswith("at least $2.12: 1.1 % of tokens")
+    summed = costs(("a", "5.955995", 900, 9), ("b", "0.000000305", 9, 1))
+    # 5.955995305 to the nearest were $5.96.
+    assert note(charts.plot_cost(summed)).startswith("at least $5.95: ")
+    over_time = charts.plot_cost(dated(summed))
+    told = charts.describe(over_time)
+    assert "Total ≥ $5.95. a ≥ $5.95 (" in told
+    nothing = charts.plot_cost(costs(("own", "0", 50, 50)))
+    assert note(nothing).startswith("cost unknown: 100 % of tokens")
+    both = [dated(costs(("a", "2.5", 9, 0), ("own", "0", 50, 50))), dated(summed, 2)]
+    told = charts.describe(charts.plot_cost(pl.concat(both)))
+    # 5.955995305 + 2.5 = 8.455995305; the second day is the higher.
+    assert "Total ≥ $8.45. a ≥ $8.45 (" in told
+    assert "; own unknown (0 %). Highest: ≥ $5.95, 2 Nov 2026." in told
+
+
+def test_the_sentence_over_a_page_rounds_down_and_knows_unknown() -> None:
+    usage = [{"total_tokens": 100, "responses": 2}]
+    money = {"responses_unpriced": 1, "tokens_unpriced": 50, "total_tokens": 100}
+
+    least = usage_sentence(usage, [{**money, "cost": Decimal("5.955995305")}])
+    nothing = usage_sentence(usage, [{**money, "cost": 0, "responses_unpriced": 2}])
+
+    assert least.startswith("100 tokens in 2 calls, at least $5.95.")
+    assert nothing.startswith("100 tokens in 2 calls, cost unknown.")
+
+
+def test_a_model_without_any_price_is_not_free() -> None:
+    ax = charts.plot_cost(costs(("a", "100", 900, 0), ("own", "0", 50, 50)))
+
+    assert said(ax)[1] == "no known price"
+    assert bars(ax)["own"][0].get_width() == 0
+
+
+def test_a_free_model_is_zero_and_not_dotted() -> None:
+    ax = charts.plot_cost(costs(("a", "100", 900, 0), ("free", "0", 50, 0)))
+
+    assert said(ax)[1] == "$0"
+    assert "unknown" not in bars(ax)
+    assert note(ax) == "20 calls"
+
+
+def test_over_time_a_dotted_cap_stands_on_days_with_unpriced_tokens() -> None:
+    priced, lost = costs(("a", "100", 900, 0)), costs(("a", "50", 900, 90))
+
+    ax = charts.plot_cost(pl.concat([dated(priced), dated(lost, 2)]))
+
+    (cap,) = bars(ax)["unknown"]
+    assert cap.get_hatch()
+    assert cap.get_y() == pytest.approx(50, rel=0.02)
+    assert cap.get_x() == bars(ax)["a"][1].get_x()
+    assert subtitle(ax) == "US dollars, at least of a; UTC days"
+
+
+def test_a_partial_day_is_hatched_and_the_others_are_not() -> None:
+    ax = charts.plot_token_usage(frames.token_usage(frames.periods(3), ["a", "b"]))
+
+    for drawn in bars(ax).values():
+        assert [bool(bar.get_hatch()) for bar in drawn] == [False, False, True]
+    assert subtitle(ax).endswith("; UTC days; last day unfinished (hatched)")
+
+
+def test_a_partial_step_of_an_area_is_hatched_too() -> None:
+    ax = charts.plot_token_usage(frames.token_usage(frames.periods(95), ["a"]))
+
+    assert len(ax.collections) == 1
+    hatched = [bar for bar in ax.patches if bar.get_hatch()]
+    assert len(hatched) == 1
+    outline = np.asarray(ax.collections[0].get_paths()[0].vertices)
+    inside = outline[outline[:, 0] > hatched[0].get_x() + 0.5]
+    assert inside[:, 1].max() == 0  # the area itself has ended
+
+
+@pytest.mark.parametrize(
+    ("partial", "said_so"),
+    [
+        ([True, False, False], "first day unfinished (hatched)"),
+        ([True, False, True], "first and last days unfinished (hatched)"),
+        ([False, True, True], "2 days unfinished (hatched)"),
+        ([False, False, False], "UTC days"),
+    ],
+)
+def test_the_subtitle_says_which_periods_are_unfinished(
+    partial: list[bool], said_so: str
+) -> None:
+    time = frames.periods(3).with_columns(partial=pl.Series(partial))
+
+    assert subtitle(
+        charts.plot_token_usage(frames.token_usage(time, ["a", "b"]))
+    ).endswith(said_so)
+
+
+def test_many_rows_are_folded_to_what_the_place_can_hold() -> None:
+    frame = frames.token_usage(None, frames.models(60))
+
+    ax = charts.plot_token_usage(frame)
+
+    # 25 named, and 35 others with the sum of theirs
+    assert len(bars(ax)) == 26
+    rest = bars(ax)["35 others"][0].get_width()
+    total = sum(bar[0].get_width() for bar in bars(ax).values())
+    assert total == frame["total_tokens"].sum()
+    assert rest == frame["total_tokens"].sort(descending=True)[25:].sum()
+    assert everything_is_inside(ax)
+
+
+def test_a_bar_says_its_ratio_and_what_that_is_of() -> None:
+    frame = pl.DataFrame(
+        {
+            "model": ["a", "b"],
+            "responses": [3, 2],
+            "responses_without_reason": [0, 2],
+            "responses_truncated": [1, 0],
+            "response_rate": [1 / 3, None],
+        }
+    )
+
+    ax = charts.plot_truncation_rate(frame)
+
+    assert said(ax) == ["33.3 %", "· 1 of 3 calls", "not known", "a", "b"]
+    assert bars(ax)["b"][0].get_width() == 0
+
+
+def test_a_share_beyond_all_is_drawn_to_the_edge_and_said() -> None:
+    frame = pl.DataFrame(
+        {
+            "model": ["a"],
+            "responses": [1],
+            "cached_unseen": [0],
+            "prompt_tokens": [10],
+            "cached_tokens": [50],
+            "cache_share": [5.0],
+        }
+    )
+
+    ax = charts.plot_cache_share(frame)
+
+    assert bars(ax)["a"][0].get_width() == 1
+    assert said(ax)[0] == "500 % (off the scale)"
+
+
+def test_finish_reasons_of_each_model_make_100_percent() -> None:
+    ax = charts.plot_finish_reasons(frames.finish_reasons(None, ["a", "b"]))
+
+    ends = [bar.get_x() + bar.get_width() for bar in list(bars(ax).values())[-1]]
+    assert ends == pytest.approx([1, 1])
+    assert next(iter(bars(ax))) == "stop"
+    assert "not said" in bars(ax)
+
+
+def test_shares_over_time_make_100_percent_of_all_series() -> None:
+    frame = frames.finish_reasons(frames.periods(4), ["a", "b"])
+
+    ax = charts.plot_finish_reasons(frame)
+
+    tops = np.sum([[bar.get_height() for bar in b] for b in bars(ax).values()], axis=0)
+    assert tops.tolist() == pytest.approx([1] * 4)
+    assert ax.get_ylim()[1] == pytest.approx(1.04)
+    # stop of both: (calls - a twelfth - ...) of the period, worked from the rows
+    first = frame.filter(pl.col("period") == frame["period"][0])
+    stop = first.filter(pl.col("finish_reason") == "stop")["choices"].sum()
+    assert bars(ax)["stop"][0].get_height() == stop / first["choices"].sum()
+
+
+def test_the_mix_of_models_makes_100_percent() -> None:
+    ax = charts.plot_model_mix(frames.model_mix(frames.periods(3), frames.models(8)))
+
+    tops = np.sum([[bar.get_height() for bar in b] for b in bars(ax).values()], axis=0)
+    assert tops.tolist() == pytest.approx([1] * 3)
+    assert list(bars(ax))[-1] == "3 others"
+
+
+def test_calls_of_a_tool_are_taken_together_and_broken_ones_marked() -> None:
+    frame = pl.DataFrame(
+        {
+            "model": ["a", "b", "a", "a"],
+            "tool": ["sql", "sql", "mail", None],
+            "calls": [30, 10, 7, 1],
+            "responses": [30, 10, 7, 1],
+            "arguments_invalid": [3, 1, 0, 0],
+            "arguments_unseen": [0, 0, 2, 0],
+            "invalid_share": [0.1, 0.1, 0.0, 0.0],
+        }
+    )
+
+    ax = charts.plot_tool_calls(frame)
+
+    sql = [bar for bar in ax.patches if bar.get_y() == ax.patches[0].get_y()]
+    # 36 sound and 4 broken of 40, the broken behind the sound
+    assert [(bar.get_x(), bar.get_width()) for bar in sql] == [(0, 36), (36, 4)]
+    assert [bool(bar.get_hatch()) for bar in sql] == [False, True]
+    assert to_hex(sql[1].get_facecolor()) == LIGHT.alarm.lower()
+    assert said(ax) == ["40", "· 10 % invalid", "7", "1", "sql", "mail", "not said"]
+    assert note(ax) == (
+        "48 tool calls · hatched: arguments that are no JSON"
+        " · 2 calls without their arguments, not judged"
+    )
+
+
+def test_tools_beyond_sixteen_are_one() -> None:
+    frame = pl.DataFrame(
+        {
+            "tool": [f"t{n:02}" for n in range(20)],
+            "calls": [100 - n for n in range(20)],
+            "arguments_invalid": 0,
+            "arguments_unseen": 0,
+        }
+    )
+
+    ax = charts.plot_tool_calls(frame)
+
+    # 84 + 83 + 82 + 81
+    assert bars(ax)["4 others"][0].get_width() == 330
+
+
+def test_no_tool_was_called_is_said() -> None:
+    ax = charts.plot_tool_calls(frames.tool_calls(None, []))
+
+    assert said(ax) == ["no tool was called"]
+
+
+def test_health_shows_what_is_odd_and_leaves_out_what_is_sound() -> None:
+    ax = charts.plot_log_health(frames.log_health())
+
+    assert list(bars(ax)) == [
+        "error response",
+        "invalid json",
+        "stream chunk",
+        "without usage",
+        "undated",
+        "total differs",
+        "duplicates",
+    ]
+    red = to_hex(bars(ax)["invalid json"][0].get_facecolor())
+    assert red == LIGHT.alarm.lower()
+    # 31 of 207,900 lines is 0.015 %; 31 + 22 + 21 lines were rejected
+    assert said(ax)[:2] == ["31", "· < 0.1 % of 207,900"]
+    assert note(ax) == "74 rejected lines (red) · 3 kinds of findings (amber)"
+
+
+def test_a_sound_log_is_said_to_be_sound() -> None:
+    ax = charts.plot_log_health(frames.log_health(empty=True))
+
+    assert said(ax) == ["nothing is wrong"]
+
+
+def test_hours_of_the_week_begin_on_monday() -> None:
+    frame = pl.DataFrame(
+        {
+            "weekday": [1, 1, 7, None],
+            "hour": [0, 9, 23, None],
+            "responses": [4, 8, 2, 3],
+        },
+        schema_overrides={"weekday": pl.Int8, "hour": pl.Int8},
+    )
+
+    ax = charts.plot_response_volume(frame)
+
+    drawn = bars(ax)
+    assert tuple(drawn) == DAYS
+    low, high = ax.get_ylim()
+    assert low > high
+    assert drawn["Mon"][0].get_y() < drawn["Sun"][0].get_y()
+    cells = {
+        (d, h): to_hex(b.get_facecolor()) for d in DAYS for h, b in enumerate(drawn[d])
+    }
+    strongest = max(cells, key=lambda cell: contrast(cells[cell]))
+    assert strongest == ("Mon", 9)
+    zero = cells["Tue", 0]
+    assert zero == LIGHT.faint.lower()
+    order = [contrast(cells[cell]) for cell in (("Tue", 0), ("Sun", 23), ("Mon", 0))]
+    assert order == sorted(order)
+    assert len(set(order)) == 3
+    assert note(ax) == "17 calls · 3 undated, not drawn · most on Mon at 09:00: 8"
+
+
+def test_the_sum_of_a_weekday_stands_at_its_right_and_hours_below() -> None:
+    ax = charts.plot_response_volume(frames.response_volume())
+
+    at_edge = [label.get_text() for label in labels(ax) if label.xy[0] == 1]
+    assert len(at_edge) == 7
+    assert ticks(ax)[:2] == ["00:00", "02:00"]
+
+
+def test_several_series_of_hours_are_taken_together() -> None:
+    frame = pl.DataFrame(
+        {"model": ["a", "b"], "weekday": [2, 2], "hour": [5, 5], "responses": [4, 8]}
+    )
+
+    assert note(charts.plot_response_volume(frame)).endswith("Tue at 05:00: 12")
+
+
+def test_a_backend_is_a_bar_from_its_first_to_its_last_response() -> None:
+    frame = frames.drift(["m"], tz="Europe/Berlin").with_columns(
+        first_seen=pl.datetime(2026, 11, 3, time_zone="Europe/Berlin"),
+        last_seen=pl.datetime(2026, 11, 10, 12, time_zone="Europe/Berlin"),
+    )
+
+    ax = charts.plot_drift(frame)
+
+    (bar,) = ax.patches
+    assert bar.get_width() == pytest.approx(7.5)
+    # 3 November in Berlin begins at 23:00 UTC on the day before.
+    assert bar.get_x() % 1 == pytest.approx(23 / 24)
+    assert subtitle(ax) == "first to last response; Europe/Berlin"
+    assert ticks(ax)[0].endswith("Nov\n2026")
+
+
+def test_a_backend_that_was_not_asked_for_is_hatched_and_says_so() -> None:
+    ax = charts.plot_drift(frames.drift(frames.models(3)))
+
+    hatched = [str(bar.get_label()) for bar in ax.patches if bar.get_hatch()]
+    asked = [text for text in said(ax) if "asked for gpt-4o" in text]
+    assert len(hatched) == len(asked) == 2  # Llama-3.3-70B and DeepSeek-R1, once each
+    assert "hatched: another model was asked for" in note(ax)
+
+
+def test_backends_are_in_the_order_in_which_they_came() -> None:
+    ax = charts.plot_drift(frames.drift(frames.models(6)))
+
+    starts = [bar.get_x() for bar in sorted(ax.patches, key=lambda bar: bar.get_y())]
+    assert starts == sorted(starts)
+
+
+def test_the_rarest_of_too_many_backends_are_counted() -> None:
+    frame = frames.drift(frames.models(60))
+
+    ax = charts.plot_drift(frame)
+
+    assert len(ax.patches) == 25
+    assert f"{len(frame) - 25} rarer ones not drawn" in note(ax)
+    assert everything_is_inside(ax)
+
+
+def test_drift_without_a_zone_is_refused() -> None:
+    naive = frames.drift(["m"]).with_columns(
+        pl.col("first_seen", "last_seen").dt.replace_time_zone(None)
+    )
+
+    with pytest.raises(UnsuitableColumnError, match="has no time zone"):
+        charts.plot_drift(naive)
+
+
+def test_sizes_of_one_series_are_three_lines_with_a_band() -> None:
+    ax = charts.plot_tokens_per_response(
+        frames.tokens_per_response(frames.periods(5), ["a"])
+    )
+
+    assert sorted(said(ax)) == ["p50", "p90", "p99"]
+    assert len(ax.collections) == 2
+    p50 = np.asarray(lines(ax)["p50"].get_ydata(), dtype=float)
+    p99 = np.asarray(lines(ax)["p99"].get_ydata(), dtype=float)
+    assert (p99[:-1] == 11 * p50[:-1]).all()
+
+
+def test_sizes_far_apart_are_on_a_log_axis_that_says_so() -> None:
+    frame = frames.tokens_per_response(frames.periods(5), ["a"])
+
+    plain = charts.plot_tokens_per_response(frame)
+    far = charts.plot_tokens_per_response(frame.with_columns(p99=pl.col("p50") * 100))
+
+    assert (plain.get_yscale(), far.get_yscale()) == ("linear", "log")
+    assert "log scale" in subtitle(far)
+    assert "log scale" not in subtitle(plain)
+    assert plain.get_ylim()[0] == 0
+
+
+def test_percentiles_are_never_added() -> None:
+    ax = charts.plot_tokens_per_response(
+        frames.tokens_per_response(frames.periods(3), frames.models(8))
+    )
+
+    assert "3 others not drawn" in note(ax)
+    assert "3 others" not in lines(ax)
+
+
+def test_percentiles_that_the_metric_folded_are_drawn() -> None:
+    frame = frames.tokens_per_response(frames.periods(3), ["a", "other"])
+    folded = pl.Series([6 if name == "other" else 0 for name in frame["model"]])
+
+    ax = charts.plot_tokens_per_response(
+        frame.insert_column(4, folded.alias("folded").cast(pl.Int64))
+    )
+
+    assert "6 others" in lines(ax)
+
+
+def test_sizes_without_periods_go_from_the_median_to_p99() -> None:
+    ax = charts.plot_tokens_per_response(frames.tokens_per_response(None, ["a", "b"]))
+
+    p50, p90, p99 = (
+        frames.tokens_per_response(None, ["a"])
+        .filter(pl.col("tokens") == "total_tokens")
+        .select("p50", "p90", "p99")
+        .row(0)
+    )
+    assert np.asarray(lines(ax)["a"].get_xdata()).tolist() == [p90, p99]
+    (dot, *_) = [line for line in ax.lines if line.get_marker() == "o"]
+    assert np.asarray(dot.get_xdata()).tolist() == [p50]

@@ -1,0 +1,255 @@
+"""The look: themes, colours by name, contrast, numbers, fonts."""
+
+from __future__ import annotations
+
+import colorsys
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.text import Text
+
+from tests.support import frames
+from tests.support.charting import bars, labels, lines, said
+from toolkit import charts
+from toolkit.charts.series_colors import colors_of, slots_of
+from toolkit.charts.style import DARK, FALLBACKS, LIGHT, contrast, families, readable
+from toolkit.charts.text import dollars, fit, money, percent_tick, printable
+from toolkit.errors import OptionError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# How three kinds of colour-blindness see linear RGB (Viénot, Brettel and Mollon 1999,
+# for the first two; the third simplified).
+BLIND = {
+    "protan": ((0.11238, 0.88762, 0), (0.11238, 0.88762, 0), (0.00401, -0.00401, 1)),
+    "deutan": ((0.29275, 0.70725, 0), (0.29275, 0.70725, 0), (-0.02234, 0.02234, 1)),
+    "tritan": ((1, 0.1446, -0.1446), (0, 0.8593, 0.1407), (0, 0.8593, 0.1407)),
+}
+TO_XYZ = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
+
+
+def seen(color: str, kind: str) -> np.ndarray:
+    """Return lightness and hue as somebody sees them, of about 100 each."""
+    rgb = np.array(to_rgb(color))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(np.array(BLIND[kind]) @ linear, 0, 1) if kind in BLIND else linear
+    to_xyz = [
+        [0.4124, 0.3576, 0.1805],
+        [0.2126, 0.7152, 0.0722],
+        [0.0193, 0.1192, 0.9505],
+    ]
+    xyz = np.array(to_xyz) @ linear / (0.9505, 1, 1.089)
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
+@pytest.mark.parametrize("kind", ["all", *BLIND])
+def test_the_first_six_colours_are_told_apart_also_by_the_colour_blind(
+    theme: charts.style.Theme, kind: str
+) -> None:
+    shades = [seen(color, kind) for color in (*theme.palette[:6], theme.rest)]
+
+    apart = [np.linalg.norm(one - two) for one, two in combinations(shades, 2)]
+    assert min(apart) > 10  # a just noticeable difference is about 2.3
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
+def test_all_text_is_readable_on_its_ground(theme: charts.style.Theme) -> None:
+    colors = (*theme.palette, theme.rest, theme.ink, theme.muted, theme.alarm)
+
+    assert all(contrast(readable(c, theme.ground), theme.ground) >= 4.5 for c in colors)
+
+
+def test_a_colour_that_is_readable_stays_as_it_is() -> None:
+    assert readable("#0072B2") == "#0072b2"
+    assert readable(DARK.palette[1], DARK.ground) == DARK.palette[1].lower()
+
+
+def test_the_dark_theme_has_colours_of_its_own_and_no_inversion() -> None:
+    inverted = [to_hex([1 - part for part in to_rgb(c)]) for c in LIGHT.palette]
+
+    assert len(DARK.palette) == len(LIGHT.palette)
+    assert not {c.lower() for c in DARK.palette} & set(inverted)
+    # The hue of a slot is about the same in both, so that blue stays blue.
+    for light, dark in zip(LIGHT.palette[:6], DARK.palette[:6], strict=True):
+        hues = [colorsys.rgb_to_hls(*to_rgb(color))[0] for color in (light, dark)]
+        assert abs(hues[0] - hues[1]) < 0.06
+
+
+def face(ax: Axes, name: str) -> str:
+    return to_hex(bars(ax)[name][0].get_facecolor())
+
+
+def test_a_theme_holds_for_a_while_and_then_no_more() -> None:
+    frame = frames.token_usage(frames.periods(3), ["a", "b"])
+
+    with charts.theme("dark"):
+        dark = charts.plot_token_usage(frame)
+    light = charts.plot_token_usage(frame)
+
+    assert to_hex(dark.figure.get_facecolor()) == DARK.ground.lower()
+    assert face(dark, "a") == DARK.palette[0].lower()
+    assert to_hex(light.figure.get_facecolor()) == LIGHT.ground.lower()
+    assert face(light, "a") == LIGHT.palette[0].lower()
+
+
+def test_an_unknown_theme_is_refused() -> None:
+    with pytest.raises(OptionError, match="'light' or 'dark'"), charts.theme("sepia"):
+        pass
+
+
+@pytest.mark.parametrize("metric", [*frames.OVER_TIME])
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
+def test_every_word_of_every_chart_is_readable(
+    metric: str, theme: charts.style.Theme
+) -> None:
+    make, plot = frames.OVER_TIME[metric], getattr(charts, f"plot_{metric}")
+
+    with charts.theme(theme.name):
+        drawn = [
+            plot(make(time, frames.models(5))) for time in (frames.periods(4), None)
+        ]
+
+    for ax in drawn:
+        for text in ax.findobj(Text):
+            assert isinstance(text, Text)
+            # Squares of a legend are no text; words in a bar stand on its colour.
+            if not text.get_text().strip("■ ") or text.get_gid() == "inside":
+                continue
+            assert contrast(to_hex(text.get_color()), theme.ground) >= 4.5, text
+
+
+def test_words_in_a_bar_are_readable_on_its_colour() -> None:
+    for theme in (LIGHT, DARK):
+        with charts.theme(theme.name):
+            ax = charts.plot_finish_reasons(frames.finish_reasons(None, ["a", "b"]))
+
+        colors = {name: face(ax, name) for name in bars(ax)}
+        words = [text for text in ax.texts if text.get_gid() == "inside"]
+        assert words
+        for text in words:
+            # Shares are 69.4 % stop, 20 % tool_calls, 8.3 % length.
+            name = {"6": "stop", "2": "tool_calls", "8": "length"}[text.get_text()[0]]
+            assert contrast(to_hex(text.get_color()), colors[name]) >= 4.5
+
+
+def test_a_dark_chart_on_a_white_figure_stays_readable() -> None:
+    figure, ax = plt.subplots()
+
+    with charts.theme("dark"):
+        charts.plot_token_usage(
+            frames.token_usage(frames.periods(3), ["a", "b"]), ax=ax
+        )
+
+    assert to_hex(figure.get_facecolor()) == "#ffffff"
+    texts = (*ax.texts, *ax.get_xticklabels())
+    assert all(contrast(to_hex(text.get_color())) >= 4.5 for text in texts)
+
+
+def test_a_name_has_the_same_colour_in_every_chart() -> None:
+    time = frames.periods(3)
+
+    first = charts.plot_token_usage(frames.token_usage(time, ["a", "b", "c"]))
+    second = charts.plot_truncation_rate(frames.truncation_rate(time, ["x", "c", "b"]))
+
+    assert to_hex(lines(second)["b"].get_color()) == face(first, "b")
+    assert to_hex(lines(second)["c"].get_color()) == face(first, "c")
+    assert to_hex(lines(second)["x"].get_color()) not in {
+        face(first, name) for name in "abc"
+    }
+
+
+def test_colours_are_fixed_anew_and_forget_what_was_before() -> None:
+    colors_of(["z", "y"])
+
+    charts.colors(["a", "z"])
+
+    assert colors_of(["z", "a", "y"]) == [
+        LIGHT.palette[1],
+        LIGHT.palette[0],
+        LIGHT.palette[2],
+    ]
+
+
+def test_no_two_series_of_a_chart_share_a_colour_while_there_are_enough() -> None:
+    charts.colors([f"old {n}" for n in range(30)])
+    names = ["old 0", "old 12", "old 24", *(f"new {n}" for n in range(9))]
+
+    slots = slots_of(names, "series")
+
+    assert len(set(slots)) == 12
+    assert slots[0] == 0  # the first keeps its own; 12 and 24 would have had it too
+
+
+def test_a_finish_reason_has_its_own_colour_whatever_came_before() -> None:
+    charts.plot_token_usage(frames.token_usage(frames.periods(2), frames.models(5)))
+    ax = charts.plot_finish_reasons(frames.finish_reasons(frames.periods(2), ["a"]))
+
+    assert face(ax, "stop") == LIGHT.palette[0].lower()
+    assert face(ax, "length") == LIGHT.palette[1].lower()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0, "$0"),
+        (0.2, "$0.20"),
+        (0.00042, "$0.00042"),
+        (12.5, "$12.50"),
+        (1_500, "$1.5k"),
+        (2e6, "$2M"),
+        (-3, "-$3"),
+    ],
+)
+def test_money_on_an_axis(value: float, expected: str) -> None:
+    assert money(value) == expected
+
+
+def test_money_at_a_bar_is_whole_above_a_hundred() -> None:
+    assert [dollars(v) for v in (2_310.42, 99.5, 3e6)] == ["$2,310", "$99.50", "$3M"]
+
+
+def test_shares_on_an_axis() -> None:
+    assert [percent_tick(v) for v in (0, 0.025, 0.5, 1)] == [
+        "0 %",
+        "2.5 %",
+        "50 %",
+        "100 %",
+    ]
+
+
+def test_more_fonts_are_asked_only_if_they_are_there() -> None:
+    there = {font.name for font in mpl.font_manager.fontManager.ttflist}
+
+    assert families()[0] == mpl.rcParams["font.family"][0]
+    assert set(families()[1:]) == set(FALLBACKS) & there
+
+
+def test_a_font_that_is_set_is_the_first_that_is_asked() -> None:
+    with mpl.rc_context({"font.family": ["DejaVu Serif"]}):
+        assert families()[0] == "DejaVu Serif"
+        assert printable("gpt ☃ 4o", charts.style.FULL.words) == "gpt ☃ 4o"
+
+
+def test_a_name_that_fits_is_left_as_it_is() -> None:
+    assert fit("gpt-4o", charts.style.FULL.names, 150) == "gpt-4o"
+
+
+def test_labels_beyond_six_series_become_a_legend_with_all_names() -> None:
+    frame = frames.token_usage(frames.periods(5), frames.models(9))
+    asked = frame.insert_column(4, frame["responses"].clip(0, 0).alias("folded"))
+
+    ax = charts.plot_token_usage(asked)
+
+    texts = said(ax)
+    assert texts.count("■") == 9
+    assert [text for text in texts if text != "■"] == [str(name) for name in bars(ax)]
+    squares = [to_hex(t.get_color()) for t in labels(ax) if t.get_text() == "■"]
+    assert squares == [face(ax, name) for name in bars(ax)]

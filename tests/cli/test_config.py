@@ -1,0 +1,271 @@
+"""The configuration: read strictly, and the same to JSON Schema and to us."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.cli.test_app import run
+from toolkit.cli.config import NAMES, SECTIONS, json_schema, read_configuration
+from toolkit.errors import ConfigurationError, UnreadableSourceError
+from toolkit.testing import make_response
+
+FULL = """
+sources = ["logs/*.jsonl", "/var/log/llm", "s3://bucket/prefix", "-"]
+response_path = "response.body"
+created_unit = "ms"
+on_damage = "collect"
+tz = "Europe/Berlin"
+every = "1w"
+by = ["model", "tag_team"]
+top = 5
+prices = "prices.toml"
+max_rejects = "0.1%"
+sections = ["cost", "token_usage"]
+title = "Our models"
+
+[tags]
+team = "metadata.team"
+
+[budgets]
+total = "500USD"
+models = { "gpt-4o" = "100.50 USD" }
+"""
+# What is wrong by its shape, and what is said of it.
+MISSHAPEN = [
+    ('zone = "UTC"', "no setting 'zone' (did you mean 'tz'?)"),
+    ('sorces = ["a"]', "no setting 'sorces' (did you mean 'sources'?)"),
+    ('qqq = "a"', "no setting 'qqq'"),
+    ('sources = "logs"', "sources='logs': wanted a list"),
+    ("sources = []", "sources is empty"),
+    ('sources = ["a", "a"]', "sources names 'a' twice"),
+    ("sources = [1]", "sources[0]=1: wanted a string"),
+    ('title = ""', "title is empty"),
+    ("top = 0", "top=0: wanted 1 to 1000"),
+    ("top = 1001", "top=1001: wanted 1 to 1000"),
+    ("top = true", "top=True: wanted a whole number"),
+    ("top = 1.5", "top=1.5: wanted a whole number"),
+    ('created_unit = "sec"', "created_unit='sec': wanted one of s, ms, us, ns"),
+    ("max_rejects = -1", "max_rejects=-1: wanted 0 or more"),
+    ("max_rejects = [1]", "max_rejects=[1]: wanted a string or a whole number"),
+    ('sections = ["costs"]', "sections[0]='costs': wanted one of"),
+    ('sections = ["costs"]', "(did you mean 'cost'?)"),
+    ("tags = { team = 1 }", "tags.team=1: wanted a string"),
+    (
+        'budgets = { totl = "5USD" }',
+        "no setting 'budgets.totl' (did you mean 'total'?)",
+    ),
+    ("budgets = { total = 5 }", "budgets.total=5: wanted a string"),
+    ("by = []", "by is empty"),
+]
+# What only the toolkit can tell to be wrong.
+MEANINGLESS = [
+    ('tz = "Europe/Berlln"', "did you mean 'Europe/Berlin'?"),
+    ('every = "1 day"', "wanted a period such as"),
+    ('max_rejects = "many"', "wanted a count or a share"),
+    ('budgets = { total = "5EUR" }', "budgets: budget='5EUR': wanted dollars"),
+    ('tags = { "a b" = "c" }', "names of letters, digits and _"),
+    ("tz = ", "it is no TOML"),
+]
+
+
+def write(folder: Path, text: str, name: str = "toolkit.toml") -> Path:
+    """Write a file of settings."""
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def test_every_setting_can_be_set_and_paths_are_those_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    write(tmp_path, FULL)
+
+    found = read_configuration("../toolkit.toml")
+
+    assert set(found.values) == set(NAMES)
+    assert found.values["sources"] == [
+        "../logs/*.jsonl", "/var/log/llm", "s3://bucket/prefix", "-",
+    ]  # fmt: skip
+    assert found.values["prices"] == "../prices.toml"
+    assert found.values["tz"] == "Europe/Berlin"
+    assert {at for _, _, at in found.effective()} == {"../toolkit.toml"}
+
+
+def test_the_schema_takes_what_we_take() -> None:
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+
+    jsonschema.validate(tomllib.loads(FULL), json_schema())
+
+
+@pytest.mark.parametrize(("text", "said"), MISSHAPEN)
+def test_a_wrong_shape_is_refused_by_us_and_by_the_schema(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_configuration(write(tmp_path, text))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(tomllib.loads(text), json_schema())
+
+    assert said in str(refused.value)
+    assert str(refused.value).startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize(("text", "said"), MEANINGLESS)
+def test_a_setting_without_meaning_is_refused(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_configuration(write(tmp_path, text))
+
+    assert said in str(refused.value)
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_configuration(write(tmp_path, 'top = 0\nzone = "UTC"\nevery = ""'))
+
+    assert len(refused.value.faults) == 3
+
+
+def test_a_pyproject_has_its_table(tmp_path: Path) -> None:
+    path = write(tmp_path, "[tool.completion-toolkit]\ntop = 3", "pyproject.toml")
+    other = tmp_path / "other"
+    other.mkdir()
+    silent = write(other, "[project]\nname = 'x'", "pyproject.toml")
+
+    assert read_configuration(path).values == {"top": 3}
+    with pytest.raises(ConfigurationError, match="it has no table"):
+        read_configuration(silent)
+
+
+def test_the_nearest_file_is_found_and_toolkit_toml_before_pyproject(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    write(tmp_path, "[tool.completion-toolkit]\ntop = 3", "pyproject.toml")
+    assert read_configuration().values == {"top": 3}
+    write(tmp_path, "top = 4")
+    assert read_configuration().values == {"top": 4}
+    # One that says nothing to us is passed over.
+    write(below, "[project]\nname = 'x'", "pyproject.toml")
+    assert read_configuration().values == {"top": 4}
+    write(below, "top = 5")
+    assert read_configuration() == ("toolkit.toml", {"top": 5})
+    monkeypatch.setenv("TOOLKIT_CONFIG", str(tmp_path / "toolkit.toml"))
+    assert read_configuration().values == {"top": 4}
+    assert read_configuration("toolkit.toml").values == {"top": 5}
+
+
+def test_a_file_that_is_named_must_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOOLKIT_CONFIG", str(tmp_path / "none.toml"))
+
+    with pytest.raises(ConfigurationError, match="No such file"):
+        read_configuration()
+
+
+def test_a_file_that_the_system_refuses_to_read_is_a_failure_and_no_wrong_usage(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "toolkit.toml"
+    path.symlink_to(path)
+
+    with pytest.raises(UnreadableSourceError, match="Too many levels"):
+        read_configuration(path)
+    assert run("config", "--config", str(path)).returncode == 1
+    assert run("config", "--config", str(path / "none.toml")).returncode == 1
+    assert run("config", "--config", str(tmp_path / "none.toml")).returncode == 2
+
+
+def test_nothing_configured_means_the_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    found = read_configuration()
+
+    assert found == (None, {})
+    assert ("tz", "UTC", "default") in found.effective()
+    assert ("sections", list(SECTIONS), "default") in found.effective()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """Write a log of two teams in one hour of two days, and settings for it."""
+    lines = [
+        # 23:30 UTC on 22 November 2026 is 23 November in Berlin.
+        make_response(id="a", created=1795389000) | {"metadata": {"team": "red"}},
+        make_response(id="b", created=1795389000) | {"metadata": {"team": "blue"}},
+    ]
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    write(
+        tmp_path,
+        'sources = ["log.jsonl"]\ntz = "Europe/Berlin"\nby = ["tag_team"]\n'
+        'tags = { team = "metadata.team" }',
+    )
+    return tmp_path
+
+
+def test_a_command_takes_what_it_was_not_told_from_the_configuration(
+    house: Path,
+) -> None:
+    config = ("--config", house / "toolkit.toml", "--json")
+
+    rows = json.loads(run("tokens", *config).stdout)
+    flags = json.loads(run("tokens", "--tz", "UTC", "--by", "model", *config).stdout)
+
+    assert {row["tag_team"] for row in rows} == {"red", "blue"}
+    assert {row["period"] for row in rows} == {"2026-11-23T00:00:00+01:00"}
+    assert [(row["model"], row["period"], row["responses"]) for row in flags] == [
+        ("gpt-a", "2026-11-22T00:00:00+00:00", 2)
+    ]
+
+
+def test_an_export_keeps_its_own_tags(house: Path) -> None:
+    config = ("--config", house / "toolkit.toml")
+    out = house / "out"
+
+    assert run("export", "--to", out, *config).returncode == 0
+    read = run("tokens", out, *config, "--json")
+    told = run("tokens", out, *config, "--tag", "team=metadata.team")
+
+    assert len(json.loads(read.stdout)) == 2
+    assert told.returncode == 2
+    assert "an export keeps the options" in told.stderr
+
+
+def test_settings_that_are_wrong_are_wrong_usage(tmp_path: Path) -> None:
+    path = write(tmp_path, "top = 0")
+
+    for command in (("tokens", "data/sample"), ("config",)):
+        done = run(*command, "--config", path)
+        assert done.returncode == 2
+        assert "top=0: wanted 1 to 1000" in done.stderr
+
+
+def test_config_prints_each_value_and_where_it_came_from(house: Path) -> None:
+    path = house / "toolkit.toml"
+
+    text = run("config", "--config", path).stdout
+    as_json = json.loads(run("config", "--config", path, "--json").stdout)
+    schema = json.loads(run("config", "--schema").stdout)
+
+    values = tomllib.loads(text)
+    assert f'tz = "Europe/Berlin"  # {path}' in text.splitlines()
+    assert 'every = "1d"  # default' in text.splitlines()
+    assert values["tags"] == {"team": "metadata.team"}
+    assert values["sources"] == [os.fspath(house / "log.jsonl")]
+    assert as_json["tz"] == {"value": "Europe/Berlin", "from": str(path)}
+    assert as_json["prices"] == {"value": None, "from": "default"}
+    assert list(as_json) == list(NAMES)
+    assert schema == json_schema()

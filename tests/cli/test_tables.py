@@ -1,0 +1,229 @@
+"""Tables in a terminal: what fits, and what is left out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from toolkit.cli.output import print_table
+from toolkit.cli.tables import lay_out, number
+from toolkit.metrics import (
+    METRICS,
+    cost,
+    measure,
+    shape_of,
+    token_usage,
+    truncation_rate,
+)
+from toolkit.testing import make_choices, make_response
+
+ROOT = Path(__file__).parents[2]
+
+
+def shown(frame: pl.DataFrame, metric: str, width: int) -> list[str]:
+    """Return the names of the columns that fit into a width."""
+    return [c.name for c in lay_out(frame, shape_of(metric), width, len).shown]
+
+
+def test_columns_are_chosen_by_weight_and_stand_in_the_order_of_the_table() -> None:
+    usage = token_usage(
+        make_choices(
+            {"prompt_tokens": 700, "completion_tokens": 30, "total_tokens": 730},
+            {},
+        )
+    )
+
+    # period 11, model 5, total 5, responses 9, each and a space: 34. In one less there
+    # is room for prompt, 6.
+    assert shown(usage, "token_usage", 33) == [
+        "period", "model", "prompt_tokens", "total_tokens",
+    ]  # fmt: skip
+    assert shown(usage, "token_usage", 34) == [
+        "period", "model", "responses", "total_tokens",
+    ]  # fmt: skip
+    # No cached token was reported: neither the sum nor what it lacks tells anything.
+    assert shown(usage, "token_usage", 200) == [
+        "period", "model", "responses", "responses_without_usage", "prompt_tokens",
+        "prompt_unseen", "completion_tokens", "completion_unseen", "total_tokens",
+    ]  # fmt: skip
+
+
+def test_what_does_not_fit_is_named() -> None:
+    usage = token_usage(make_choices({"total_tokens": 730}))
+
+    layout = lay_out(usage, shape_of("token_usage"), 30, len)
+
+    names = {column.name for column in layout.shown} | set(layout.left_out)
+    assert names == set(usage.columns) - {"period_end", "partial"}
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "wanted"),
+    [
+        ("responses", 1234567, "1,234,567"),
+        ("share", 0.5, "50.0%"),
+        ("share", 0.0, "0.0%"),
+        ("cache_share", 0.0001, "<0.1%"),
+        ("response_rate", 0.9999, ">99.9%"),
+        ("response_rate_change", -0.25, "-25.0%"),
+        ("mean", 1234.56, "1,235"),
+        ("cost", Decimal("4812.067900000000"), "$4,812.07"),
+        ("p50", None, "-"),
+        ("differs", True, "yes"),
+        ("first_seen", datetime(2026, 11, 2, 3, 4, tzinfo=UTC), "2026-11-02 03:04"),
+    ],
+)
+def test_a_cell_is_written_for_a_reader(name: str, cell: object, wanted: str) -> None:
+    assert number(name, cell) == wanted
+
+
+def priced(day: int, *models: str, reason: str = "stop") -> list[dict[str, object]]:
+    """Make responses of 1,000 and 101 tokens: 0.00351 USD each of gpt-4o."""
+    usage = {"prompt_tokens": 1000, "completion_tokens": 101, "total_tokens": 1101}
+    created = datetime(2026, 11, day, tzinfo=UTC)
+    return [
+        {"created": created, "model": model, "finish_reason": reason, **usage}
+        for model in models
+    ]
+
+
+def cells(frame: pl.DataFrame, metric: str, name: str) -> list[str]:
+    """Return a column as it is shown, its sum last."""
+    layout = lay_out(frame, shape_of(metric), 1000, len)
+    (column,) = [column for column in layout.shown if column.name == name]
+    return [*column.cells, column.footer]
+
+
+def test_money_that_leaves_something_out_is_a_lower_bound_or_unknown() -> None:
+    choices = make_choices(*priced(1, "gpt-4o", "own"), *priced(2, "gpt-4o", "gpt-4o"))
+
+    by_model = cells(cost(choices, every=None), "cost", "cost")
+    by_day = cells(cost(choices, by=()), "cost", "cost")
+    nothing = cells(cost(make_choices(*priced(1, "own")), by=()), "cost", "cost")
+
+    # 1,000 x 2.50 + 101 x 10 USD per million are 0.00351: 0.0035 at least, and two
+    # are 0.00702. All three, 0.01053, are 0.011 to the nearest.
+    assert by_model == ["$0.011", "unknown", ">= $0.010"]
+    assert by_day == [">= $0.0035", "$0.007", ">= $0.010"]
+    assert nothing == ["unknown", "unknown"]
+
+
+def test_a_change_from_or_to_a_lower_bound_is_marked() -> None:
+    days = [("gpt-4o",), ("gpt-4o", "own"), ("gpt-4o", "own"), ("gpt-4o",), ("own",)]
+    choices = make_choices(
+        *[row for day, names in enumerate(days, 1) for row in priced(day, *names)]
+    )
+    table = cost(choices, by=(), compare="previous")
+
+    before = cells(table, "cost", "cost_before")[:-1]
+    assert before == ["-", "$0.0035", ">= $0.0035", ">= $0.0035", "$0.0035"]
+    changes = cells(table, "cost", "cost_change")[:-1]
+    assert changes == ["-", ">= $0", "~ $0", "<= $0", "unknown"]
+
+
+def test_the_cost_of_answers_cut_off_is_a_lower_bound_too() -> None:
+    choices = make_choices(*priced(1, "gpt-4o", "own", reason="length"))
+
+    by_model = truncation_rate(choices, every=None)
+
+    assert cells(by_model, "truncation_rate", "cost_truncated") == [
+        "$0.0035", "unknown", ">= $0.0035",
+    ]  # fmt: skip
+
+
+def test_at_80_columns_the_marks_of_lower_bounds_are_explained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    print_table(cost(make_choices(*priced(1, "gpt-4o", "own"))), shape_of("cost"))
+
+    text = " ".join(capsys.readouterr().out.split())
+    assert "unknown" in text
+    assert "1 response of unknown cost: the sums are the least that they are" in text
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a log with a long name of a model and numbers of seven digits."""
+    path = tmp_path_factory.mktemp("logs") / "a.jsonl"
+    counts = (1_000_000, 2, 1_000_002)
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    usage = dict(zip(names, counts, strict=True))
+    long = "an/extremely-long-name-of-a-model-" * 3
+    lines = [
+        make_response(id="a", model=long, usage=usage),
+        make_response(id="b", model="m\x1b[31m", usage=usage),
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    return path
+
+
+def run(log: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Print a metric of the log."""
+    return subprocess.run(
+        [sys.executable, "-m", "toolkit", "metric", arguments[0], log, *arguments[1:]],
+        capture_output=True,
+        check=False,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("columns", [45, 80])
+def test_every_metric_prints_a_table_that_fits_and_breaks_no_number(
+    log: Path,
+    name: str,
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    print_table(measure(name, log), shape_of(name))
+
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= columns
+    assert "\x1b" not in text
+    assert "1,000,002" in text or name != "token_usage"
+
+
+def test_a_metric_takes_its_options_and_no_others(log: Path) -> None:
+    asked = ("--every", "none", "--by", "none", "--json")
+    compared = run(
+        log, "token_usage", *asked, "--compare", "previous",
+        "--since", "2026-01-01", "--until", "2026-02-01",
+    )  # fmt: skip
+    folded = run(log, "token_usage", "--top", "1", "--csv")
+    refused = run(log, "drift", "--every", "1d")
+    unknown = run(log, "tokn_usage")
+
+    (row,) = json.loads(compared.stdout)
+    # Both responses were made in January; nothing is known from before.
+    assert (row["responses"], row["responses_before"]) == (2, None)
+    assert "model,folded,responses" in folded.stdout
+    assert ",other,1,1," in folded.stdout
+    assert (refused.returncode, unknown.returncode) == (2, 2)
+    assert "drift takes no every" in refused.stderr
+    assert "wanted 'token_usage' or 'cost'" in unknown.stderr
+
+
+def test_tokens_is_short_for_token_usage_and_fill_shows_the_gaps(log: Path) -> None:
+    options = ("--fill", "--since", "2026-01-01", "--until", "2026-01-04", "--csv")
+    long = run(log, "token_usage", *options)
+    short = subprocess.run(
+        [sys.executable, "-m", "toolkit", "tokens", log, *options],
+        capture_output=True, check=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+
+    # Two models in three days, and the heading.
+    assert len(long.stdout.splitlines()) == 7
+    assert short.stdout == long.stdout

@@ -1,0 +1,439 @@
+"""The export directory: what lies in it, who can open it, what a fault leaves."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+import toolkit
+from toolkit.errors import (
+    BusyError,
+    DamagedExportError,
+    DamagedLogError,
+    NoLogsError,
+    NotAnExportError,
+    NotEmptyError,
+    ValidationError,
+    WriteError,
+)
+from toolkit.exports import parts
+from toolkit.reading import batching, compression, framing
+from toolkit.schema import CHOICES, REJECTS
+from toolkit.testing import make_response, write_sample
+
+pytestmark = pytest.mark.both_decoders
+
+KEY = list(CHOICES.key)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Write a sample log."""
+    path = tmp_path / "log.jsonl"
+    write_sample(path, 1500, seed=3)
+    return path
+
+
+def test_an_export_holds_the_rows_that_load_gives(log: Path, tmp_path: Path) -> None:
+    done = toolkit.export(log, to=tmp_path / "out")
+    loaded = toolkit.load(log)
+
+    back = toolkit.scan(tmp_path / "out").sort(KEY).collect()
+    assert back.equals(loaded.frame.sort(KEY))
+    assert toolkit.ledger(tmp_path / "out").equals(done.ledger)
+    assert done.ledger.equals(loaded.ledger)
+    assert toolkit.rejects(tmp_path / "out").equals(pl.DataFrame(loaded.rejects))
+
+
+def test_every_part_has_the_schema_with_its_metadata_and_only_rows_of_its_date(
+    log: Path, tmp_path: Path
+) -> None:
+    toolkit.export(log, to=tmp_path / "out")
+
+    parts = sorted((tmp_path / "out" / "choices").rglob("*.parquet"))
+    assert len(parts) > 40
+    for part in parts:
+        table = pq.ParquetFile(part).read()
+        assert table.schema.equals(CHOICES.arrow, check_metadata=True)
+        date = part.parent.name.removeprefix("date=")
+        created = table.column("created")
+        dates = {
+            value.date().isoformat() if value else "1970-01-01"
+            for value in created.to_pylist()
+        }
+        assert dates == {date}
+        assert created.drop_null().to_pylist() == sorted(
+            created.drop_null().to_pylist()
+        )
+
+
+def test_a_large_export_counts_the_same_in_four_engines(tmp_path: Path) -> None:
+    path, out = tmp_path / "log.jsonl.zst", tmp_path / "out"
+    lines = int(os.environ.get("TOOLKIT_EXPORT_LINES", "200000"))
+    write_sample(path, lines, seed=5)
+
+    done = toolkit.export(path, to=out, content="drop")
+
+    rows = done.ledger["choices"].sum()
+    tokens = done.ledger["total_tokens"].sum()
+    choices = f"{out}/choices"
+    frame = pl.read_parquet(choices)
+    assert (frame.height, frame["total_tokens"].sum()) == (rows, tokens)
+    table = pq.read_table(choices)
+    assert (len(table), pc.sum(table["total_tokens"]).as_py()) == (rows, tokens)
+    table = ds.dataset(choices, partitioning="hive").to_table()
+    assert (len(table), pc.sum(table["total_tokens"]).as_py()) == (rows, tokens)
+    data = pd.read_parquet(choices)
+    assert (len(data), int(data["total_tokens"].sum())) == (rows, tokens)
+    query = f"select count(*), sum(total_tokens) from '{choices}/**/*.parquet'"
+    assert duckdb.sql(query).fetchall() == [(rows, tokens)]
+    undated = frame.filter(pl.col("created").is_null())
+    assert undated.height > 0
+    assert (out / "choices" / "date=1970-01-01").is_dir()
+    assert frame["total_tokens"].null_count() == data["total_tokens"].isna().sum()
+
+
+def test_a_dictionary_of_tags_comes_back(log: Path, tmp_path: Path) -> None:
+    toolkit.export(log, to=tmp_path / "out", tags={"team": "metadata.team"})
+
+    teams = toolkit.scan(tmp_path / "out").select("tag_team").collect()["tag_team"]
+    assert "search" in teams.unique().to_list()
+
+
+def test_only_whole_parquet_files_and_our_own_names_lie_in_an_export(
+    log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    toolkit.export(log, to=out)
+
+    assert {path.name for path in out.iterdir()} == {
+        ".lock", "README.txt", "choices", "rejects", "state.json",
+    }  # fmt: skip
+    files = [
+        path for name in ("choices", "rejects") for path in (out / name).rglob("*")
+    ]
+    assert {path.suffix for path in files if path.is_file()} == {".parquet"}
+    assert str(out) in (out / "README.txt").read_text(encoding="utf-8")
+
+
+def test_nobody_else_may_read_the_rejects(log: Path, tmp_path: Path) -> None:
+    toolkit.export(log, to=tmp_path / "out")
+
+    (part,) = (tmp_path / "out" / "rejects").iterdir()
+    assert stat.S_IMODE(part.stat().st_mode) == 0o600
+
+
+def test_an_unfinished_last_line_of_a_plain_log_is_left_for_later(
+    tmp_path: Path,
+) -> None:
+    plain, packed = tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz"
+    for path in (plain, packed):
+        write_sample(path, 20, torn=True)
+    tail = len(plain.read_bytes().split(b"\n")[-1])
+
+    toolkit.export([plain, packed], to=tmp_path / "out", duplicates="keep")
+
+    ledger = toolkit.ledger(tmp_path / "out")
+    assert ledger["pending_bytes"].to_list() == [tail, 0]
+    assert ledger["lines"].to_list() == [19, 20]
+    assert toolkit.rejects(tmp_path / "out")["code"].to_list() == ["truncated"]
+    kinds = ledger.select("blank", "responses", "duplicates", "errors", "rejected")
+    assert kinds.sum_horizontal().to_list() == ledger["lines"].to_list()
+
+
+def test_a_log_without_rows_is_an_export_without_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n")
+
+    toolkit.export(path, to=tmp_path / "out")
+
+    assert toolkit.scan(tmp_path / "out").collect().schema == CHOICES.polars
+    assert toolkit.rejects(tmp_path / "out").schema == REJECTS.polars
+
+
+def test_a_directory_that_holds_something_is_refused(log: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("x", encoding="utf-8")
+
+    for target in ("other", "log.jsonl"):
+        with pytest.raises(NotEmptyError, match="is not empty"):
+            toolkit.export(log, to=tmp_path / target)
+    assert (tmp_path / "other" / "mine.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "mine", ["choices/mine.parquet", "README.txt", "rejects/1-0.parquet"]
+)
+def test_files_of_the_user_are_never_removed(
+    log: Path, tmp_path: Path, mine: str
+) -> None:
+    path = tmp_path / "out" / mine
+    path.parent.mkdir(parents=True)
+    path.write_text("mine", encoding="utf-8")
+
+    with pytest.raises(NotEmptyError):
+        toolkit.export(log, to=tmp_path / "out")
+
+    assert path.read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize(
+    ("tail", "counts"),
+    [
+        # lines, responses, errors, rejected, pending bytes
+        (b'{"error": 1}', (2, 1, 1, 0, 0)),
+        (b"{}", (2, 1, 0, 1, 0)),
+        (b'{"a": ', (1, 1, 0, 0, 6)),
+        (b"12", (1, 1, 0, 0, 2)),
+        (b"\xc3", (1, 1, 0, 0, 1)),
+        (b"  ", (1, 1, 0, 0, 2)),
+    ],
+)
+def test_a_last_line_is_taken_if_it_is_whole_and_left_if_it_may_still_grow(
+    tmp_path: Path, tail: bytes, counts: tuple[int, ...]
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(json.dumps(make_response()).encode() + b"\n" + tail)
+
+    done = toolkit.export(path, to=tmp_path / "out")
+
+    names = ("lines", "responses", "errors", "rejected", "pending_bytes")
+    assert done.ledger.select(names).row(0) == counts
+
+
+def test_a_part_that_is_lost_or_cut_is_noticed_by_whoever_reads(
+    log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    toolkit.export(log, to=out)
+    first, second, *_ = sorted((out / "choices").rglob("*.parquet"))
+
+    second.write_bytes(second.read_bytes()[:100])
+    for read in (toolkit.scan, toolkit.check):
+        with pytest.raises(DamagedExportError, match="no Parquet"):
+            read(out)
+    second.unlink()
+    for read in (toolkit.scan, toolkit.check):
+        with pytest.raises(DamagedExportError, match="rows where"):
+            read(out)
+    assert first.exists()
+
+
+@pytest.mark.parametrize("state", ["[]", '{"a": 1}', "[" * 10**5])
+def test_a_state_that_is_none_is_said(tmp_path: Path, state: str) -> None:
+    (tmp_path / "state.json").write_text(state, encoding="utf-8")
+
+    with pytest.raises(DamagedExportError, match=r"state\.json"):
+        toolkit.ledger(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"options": []}, {"schema": 99}, {"logs": [{"choices": "x"}]}]
+)
+def test_a_state_with_a_wrong_field_is_said(
+    log: Path, tmp_path: Path, change: dict[str, object]
+) -> None:
+    path = tmp_path / "out" / "state.json"
+    toolkit.export(log, to=tmp_path / "out")
+    state = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**state, **change}), encoding="utf-8")
+
+    with pytest.raises(DamagedExportError):
+        toolkit.scan(tmp_path / "out")
+
+
+def test_a_directory_named_like_a_pattern_is_no_pattern(
+    log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "[a]*_out"
+    done = toolkit.export(log, to=out)
+
+    assert toolkit.scan(out).collect().height == done.ledger["choices"].item()
+    assert toolkit.rejects(out).height > 0
+
+
+def test_what_a_killed_run_left_is_cleared_away(log: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "choices" / "date=2026-10-01").mkdir(parents=True)
+    (out / "choices" / "date=2026-10-01" / "1-0.parquet").write_bytes(b"stump")
+    (out / ".staging").mkdir()
+    (out / ".lock").write_text("1\n", encoding="ascii")
+
+    done = toolkit.export(log, to=out)
+
+    assert toolkit.scan(out).collect().height == done.ledger["choices"].item()
+
+
+def test_a_second_writer_is_told_who_holds_the_directory(
+    log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    code = (
+        "import fcntl, os, sys\n"
+        f"lock = open({str(out / '.lock')!r}, 'a+')\n"
+        "fcntl.flock(lock, fcntl.LOCK_EX)\n"
+        "lock.write(str(os.getpid())); lock.flush()\n"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(BusyError, match=f"process {holder.pid}"):
+            toolkit.export(log, to=out)
+
+
+def test_a_damaged_log_commits_nothing(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.jsonl.gz", tmp_path / "out"
+    write_sample(path, 500)
+    path.write_bytes(path.read_bytes()[:-20])
+
+    with pytest.raises(DamagedLogError):
+        toolkit.export(path, to=out)
+
+    assert not (out / "state.json").exists()
+    assert not list(out.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename", "replace"])
+def test_a_refusal_of_the_system_names_the_path_and_commits_nothing(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(os if call == "fsync" else Path, call, refuse)
+        with pytest.raises(WriteError, match="No space left on device") as caught:
+            toolkit.export(log, to=out)
+
+    assert caught.value.errno == errno.ENOSPC
+    assert not (out / "state.json").exists()
+    assert not (out / ".staging").exists()
+    done = toolkit.export(log, to=out)
+    assert toolkit.scan(out).collect().height == done.ledger["choices"].item()
+
+
+def test_what_is_no_export_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NotAnExportError, match=r"state\.json"):
+        toolkit.ledger(tmp_path)
+    for read in (toolkit.scan, toolkit.rejects):
+        with pytest.raises(NoLogsError):
+            read(tmp_path)
+    (tmp_path / "state.json").write_text("{", encoding="utf-8")
+    (tmp_path / "choices").mkdir()
+    with pytest.raises(DamagedExportError, match=r"state\.json"):
+        toolkit.scan(tmp_path)
+
+
+def test_a_log_that_cannot_be_found_makes_no_directory(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        toolkit.export(tmp_path / "none.jsonl", to=tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_row_groups_of_a_date_go_into_two_parts_by_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log.jsonl"
+    responses = [make_response(id=f"r{number}") for number in range(5000)]
+    log.write_text("".join(f"{json.dumps(one)}\n" for one in responses))
+    monkeypatch.setattr(compression, "READ_BYTES", 64 * 1024)
+    monkeypatch.setattr(framing, "BLOCK_BYTES", 64 * 1024)
+    monkeypatch.setattr(batching, "GATE_BYTES", 128 * 1024)
+    monkeypatch.setattr(parts, "ROW_GROUP_BYTES", 1)
+
+    toolkit.export(log, to=tmp_path / "out")
+
+    (day,) = (tmp_path / "out" / "choices").iterdir()
+    groups = sorted(pq.ParquetFile(path).num_row_groups for path in day.iterdir())
+    assert len(groups) == 2
+    assert groups[1] - groups[0] <= 1
+    assert sum(groups) > 4
+    rows = toolkit.scan(tmp_path / "out").collect()
+    assert sorted(rows["line"]) == list(range(1, 5001))
+
+
+def test_what_is_left_at_the_end_is_cut_into_equal_row_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, out = tmp_path / "log.jsonl", tmp_path / "out"
+    newest = 1_767_225_600  # the last line is the oldest
+    responses = [make_response(id=f"r{n}", created=newest - n) for n in range(1, 3001)]
+    log.write_text("".join(f"{json.dumps(one)}\n" for one in responses))
+    size = toolkit.load(log).choices.nbytes
+    # 3.2 of that size: three row groups, and less than a quarter more.
+    monkeypatch.setattr(parts, "LAST_BYTES", size / 3.2)
+
+    toolkit.export(log, to=out)
+
+    (day,) = (out / "choices").iterdir()
+    files = [pq.ParquetFile(path) for path in sorted(day.iterdir())]
+    groups = [
+        file.read_row_group(number)
+        for file in files
+        for number in range(file.num_row_groups)
+    ]
+    assert len(files) == 2
+    assert [len(group) for group in groups] == [1000, 1000, 1000]
+    for group in groups:
+        created = group.column("created").to_pylist()
+        assert created == sorted(created)
+    assert sorted(toolkit.scan(out).collect()["line"]) == list(range(1, 3001))
+
+
+def test_rows_that_do_not_pass_the_gate_end_the_run_and_leave_nothing(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def refuse_the_second(frame: pl.DataFrame, **_options: object) -> None:
+        calls.append(len(frame))
+        if len(calls) == 2:
+            raise ValidationError(["column 'line': refused"])
+
+    monkeypatch.setattr(compression, "READ_BYTES", 16 * 1024)
+    monkeypatch.setattr(framing, "BLOCK_BYTES", 16 * 1024)
+    monkeypatch.setattr(batching, "GATE_BYTES", 1)
+    monkeypatch.setattr(parts, "validate", refuse_the_second)
+    out = tmp_path / "out"
+
+    with pytest.raises(ValidationError, match="refused"):
+        toolkit.export(log, to=out)
+
+    assert not (out / "state.json").exists()
+    assert not (out / ".staging").exists()
+    assert not list(out.rglob("*.parquet"))
+
+
+def test_only_values_that_come_again_have_a_dictionary(tmp_path: Path) -> None:
+    toolkit.export("data/sample", to=tmp_path / "out")
+
+    encodings = {}
+    for path in (tmp_path / "out").rglob("*.parquet"):
+        group = pq.ParquetFile(path).metadata.row_group(0)
+        for number in range(group.num_columns):
+            column = group.column(number)
+            encodings[column.path_in_schema] = column.encodings
+    with_one = {name for name, used in encodings.items() if "RLE_DICTIONARY" in used}
+    assert {"model", "finish_reason", "log_id", "code"} <= with_one
+    assert "tool_calls.list.element.name" in with_one
+    assert "tool_calls.list.element.id" in encodings.keys() - with_one
+    assert encodings.keys() - with_one >= parts.UNIQUE

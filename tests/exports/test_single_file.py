@@ -1,0 +1,260 @@
+"""An export into one file, and what an export leaves out because of its date."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+import toolkit
+from toolkit.cli.app import app
+from toolkit.errors import BusyError, OptionError, RejectsWarning, WriteError
+from toolkit.schema import CHOICES
+from toolkit.testing import make_response, write_sample
+
+pytestmark = pytest.mark.both_decoders
+
+KEY = list(CHOICES.key)
+
+
+def line(name: str, day: int | None) -> bytes:
+    created = day and int(datetime(2026, 11, day, 12, tzinfo=UTC).timestamp())
+    made = make_response(id=name, created=created, n=2)
+    return json.dumps(made).encode() + b"\n"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Write a response of each of three days, one without a date, and two bad lines."""
+    path = tmp_path / "log.jsonl"
+    days = [line(f"d{day}", day) for day in (3, 1, 2)]
+    path.write_bytes(
+        b"".join([*days, line("undated", None), b"{}\n", b'{"error": 1}\n'])
+    )
+    return path
+
+
+def ids(frame: pl.DataFrame) -> list[str]:
+    return sorted(set(frame["response_id"]))
+
+
+# One file.
+
+
+def test_one_file_holds_the_rows_that_load_gives(tmp_path: Path) -> None:
+    log, to = tmp_path / "log.jsonl", tmp_path / "one.parquet"
+    write_sample(log, 500, seed=2)
+
+    done = toolkit.export(log, to=to)
+
+    loaded = toolkit.load(log)
+    assert pl.read_parquet(to).sort(KEY).equals(loaded.frame.sort(KEY))
+    assert done.ledger.equals(loaded.ledger)
+    assert pq.read_schema(to).equals(CHOICES.arrow, check_metadata=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "log.jsonl",
+        "one.parquet",
+    ]
+
+
+def test_one_file_is_made_whole_each_time(log: Path, tmp_path: Path) -> None:
+    to = tmp_path / "one.parquet"
+    toolkit.export(log, to=to)
+    with log.open("ab") as file:
+        file.write(line("new", 4))
+
+    toolkit.export(log, to=to, content="drop")
+
+    frame = pl.read_parquet(to)
+    assert ids(frame) == ["d1", "d2", "d3", "new", "undated"]
+    assert frame["content"].null_count() == frame.height
+
+
+def test_rejects_of_one_file_are_told(log: Path, tmp_path: Path) -> None:
+    with pytest.warns(RejectsWarning, match="2 lines became no rows"):
+        toolkit.export(log, to=tmp_path / "one.parquet")
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_file_that_cannot_be_written_leaves_the_old_one(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    to = tmp_path / "one.parquet"
+    toolkit.export(log, to=to)
+    before = to.read_bytes()
+    log.write_bytes(line("other", 1))
+    with monkeypatch.context() as patch:
+        patch.setattr(os if call == "fsync" else Path, call, refuse)
+        with pytest.raises(WriteError, match=r"one\.parquet.*No space left"):
+            toolkit.export(log, to=to)
+
+    assert to.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "log.jsonl",
+        "one.parquet",
+    ]
+
+
+def test_what_a_killed_run_left_of_a_file_is_written_over(
+    log: Path, tmp_path: Path
+) -> None:
+    to = tmp_path / "one.parquet"
+    (tmp_path / ".one.parquet.staging").write_bytes(b"PAR1" * 10**6)
+
+    toolkit.export(log, to=to)
+
+    assert ids(pl.read_parquet(to)) == ["d1", "d2", "d3", "undated"]
+    assert not (tmp_path / ".one.parquet.staging").exists()
+
+
+def test_a_file_has_one_writer(log: Path, tmp_path: Path) -> None:
+    with (tmp_path / ".one.parquet.staging").open("w") as staged:
+        fcntl.flock(staged, fcntl.LOCK_EX)
+        with pytest.raises(BusyError):
+            toolkit.export(log, to=tmp_path / "one.parquet")
+
+
+# A range of time.
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "wanted"),
+    [
+        ("2026-11-02", None, ["d2", "d3"]),
+        (None, "2026-11-02", ["d1"]),
+        ("2026-11-02T12:00Z", "2026-11-03T12:00Z", ["d2"]),
+        ("2027-01-01", None, []),
+    ],
+)
+@pytest.mark.parametrize("name", ["out", "one.parquet"])
+def test_a_range_leaves_out_whole_responses_and_counts_them(
+    log: Path, tmp_path: Path, since: Any, until: Any, wanted: list[str], name: str
+) -> None:
+    done = toolkit.export(log, to=tmp_path / name, since=since, until=until)
+
+    written = tmp_path / name
+    frame = pl.read_parquet(written) if written.is_file() else None
+    rows = toolkit.scan(written).collect() if frame is None else frame
+    assert ids(rows) == wanted
+    assert rows.height == 2 * len(wanted) == done.ledger["choices"].item()
+    counts = done.ledger.select("lines", "responses", "outside", "errors", "rejected")
+    assert counts.row(0) == (6, len(wanted), 4 - len(wanted), 1, 1)
+    assert done.ledger["total_tokens"].item() == rows["total_tokens"].sum()
+
+
+def test_a_range_is_kept_with_the_export(log: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    toolkit.export(log, to=out, since="2026-11-02")
+
+    with pytest.raises(OptionError, match="since=None: wanted '2026-11-02T00:00:00"):
+        toolkit.export(log, to=out)
+    assert (
+        len(toolkit.export(log, to=out, since=datetime(2026, 11, 2, tzinfo=UTC)).added)
+        == 0
+    )
+    assert toolkit.verify(out).faults == []
+
+
+# A limit of rejects.
+
+
+def test_a_limit_judges_the_lines_of_this_run_after_they_are_committed(
+    log: Path, tmp_path: Path
+) -> None:
+    def run(limit: str) -> int:
+        words = [
+            "export",
+            str(log),
+            "--to",
+            str(tmp_path / "out"),
+            "--max-rejects",
+            limit,
+        ]
+        return CliRunner().invoke(app, words).exit_code
+
+    assert run("0") == 4
+    assert toolkit.ledger(tmp_path / "out")["rejected"].item() == 1
+    assert run("0") == 0  # nothing was rejected in this run
+    with log.open("ab") as file:
+        file.write(b'{"error": 1}\n' * 9 + b"{}\n")
+    assert run("10%") == 0  # one of ten; what a provider failed in does not count
+    with log.open("ab") as file:
+        file.write(b"{}\n")
+    assert run("0") == 4
+
+
+# Read again.
+
+
+def test_one_file_is_read_like_an_export(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
+    tags = {"team": "metadata.team"}
+    toolkit.export("data/sample/chat.jsonl", to=one, tags=tags)
+    toolkit.export("data/sample", to=two)
+    toolkit.export("data/sample", to=tmp_path / "out")
+    whole = toolkit.scan(tmp_path / "out").sort(KEY).collect()
+
+    assert toolkit.scan(two).sort(KEY).collect().equals(whole, null_equal=True)
+    assert "tag_team" in toolkit.scan(one).collect_schema()
+    # What both have is shown once; what has no id is shown by both.
+    both = toolkit.scan([one, two]).select("log_id", "response_id").collect()
+    assert set(both["log_id"]) == {0, 1, 2}
+    named = both.drop_nulls("response_id")["response_id"]
+    assert named.len() == whole["response_id"].drop_nulls().len()
+    day = toolkit.scan(two, since="2026-11-02", until="2026-11-03").collect()
+    wanted = toolkit.scan("data/sample", since="2026-11-02", until="2026-11-03")
+    assert day.height == wanted.collect().height
+
+
+def test_the_command_sums_the_tokens_of_one_file(tmp_path: Path) -> None:
+    toolkit.export("data/sample", to=tmp_path / "one.parquet")
+    toolkit.export("data/sample", to=tmp_path / "out")
+
+    done = [run("tokens", tmp_path / name, "--json") for name in ("one.parquet", "out")]
+
+    assert done[0].returncode == 0
+    assert json.loads(done[0].stdout) == json.loads(done[1].stdout)
+    assert json.loads(done[0].stdout)
+
+
+@pytest.mark.parametrize("command", ["tokens", "check", "rejects"])
+def test_a_parquet_of_anything_else_is_wrong_usage(
+    command: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.parquet"
+    pl.DataFrame({"a": [1]}).write_parquet(path)
+
+    done = run(command, path)
+
+    assert done.returncode == 2
+    assert "other.parquet" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_damaged_parquet_is_a_failure_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "stump.parquet"
+    path.write_bytes(b"PAR1")
+
+    done = run("tokens", path)
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "stump.parquet: damaged: it is no Parquet" in done.stderr
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "toolkit", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, text=True)

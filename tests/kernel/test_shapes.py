@@ -1,0 +1,65 @@
+"""Runs of lines that are alike: the kernel learns them, and says what is said of each.
+
+Each test has a kernel of its own: one that has met many odd lines tries no shapes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernel.test_kernel import pytestmark as needs_kernel
+from tests.support.differential import (
+    DELTA,
+    PLANS,
+    SAID,
+    alone,
+    block_of,
+    difference,
+    joined,
+    runs,
+)
+from toolkit.reading.decoder import Kernel
+from toolkit.reading.reference import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from toolkit.reading.blocks import Decoded, Plan
+
+pytestmark = needs_kernel
+
+
+def agreed_afresh(lines: Sequence[bytes], plan: Plan) -> Decoded:
+    """Return what the reference and a new kernel say of some lines."""
+    block = block_of(joined(lines))
+    wanted, found = Reference(plan).decode(block), Kernel(plan).decode(block)
+    assert difference(wanted, found) is None
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3 * len(PLANS)))
+def test_runs_of_lines_that_are_alike_are_the_same(seed: int) -> None:
+    plan = [*PLANS.values()][seed % len(PLANS)]
+
+    agreed_afresh([*runs(seed, 250)], plan)
+
+
+@pytest.mark.parametrize("name", ["chat.completion.chunk", ""])
+def test_a_chunk_among_lines_like_it_is_the_same(name: str) -> None:
+    names = ["a", "b", "c", "d", name, "e"]
+    lines = [json.dumps({**DELTA, "object": name}).encode() for name in names]
+
+    decoded = agreed_afresh(lines, PLANS["default"])
+
+    assert decoded.rejects.column("line").to_pylist() == [5]
+    assert decoded.rejects.column("code").to_pylist() == ["stream_chunk"]
+
+
+def test_a_line_alone_is_held_against_both_decoders() -> None:
+    line = json.dumps(SAID).encode()
+
+    for end in (b"\n", b""):
+        assert alone(line + end, block_of(line), PLANS["default"]) is None

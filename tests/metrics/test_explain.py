@@ -1,0 +1,290 @@
+"""From a sum of money down to its lines, in Python and by the command."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import toolkit
+from toolkit.errors import MissingColumnsError, OptionError, PartialResponsesWarning
+from toolkit.pricing import missing_prices, reconcile, what_if
+from toolkit.testing import make_choices, make_response
+
+ROOT = Path(__file__).parents[2]
+NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+# 1,000 x 2.50 + 100 x 10 USD per million
+GPT_4O = Decimal("0.0035")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Write a log: three of gpt-4o, one without usage, one with a name of evil."""
+    path = tmp_path / "a.jsonl"
+    created = int(NOON.timestamp())
+    lines = [
+        make_response(id=str(number), created=created, model=model, usage=usage)
+        for number, (model, usage) in enumerate(
+            [
+                ("gpt-4o", USAGE),
+                ("gpt-4o", {**USAGE, "cost": 0.25}),
+                ("gpt-4o", None),
+                ("\x1b[31m" + "x" * 10_000, USAGE),
+            ]
+        )
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    return path
+
+
+def run(
+    *arguments: object, stdin: bytes | None = None, columns: int = 80
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would, without a terminal."""
+    done = subprocess.run(
+        [sys.executable, "-m", "toolkit", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": str(columns)},
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
+def test_a_sum_is_explained_by_its_prices_and_its_lines(log: Path) -> None:
+    explained = toolkit.explain(log, model="gpt-4o", date="2026-10-05")
+
+    shown = explained.lines.select("place", "cost", "cost_source", "reason", "price")
+    assert shown.rows() == [
+        (f"{log}:1", GPT_4O, "priced", None, 0),
+        (f"{log}:2", Decimal("0.25"), "reported", None, None),
+        (f"{log}:3", None, "unpriced", "no_usage", None),
+    ]
+    (price,) = explained.prices.iter_rows(named=True)
+    assert (price["input"], price["cached"], price["output"]) == (
+        Decimal("2.5"),
+        Decimal("1.25"),
+        Decimal(10),
+    )
+    assert (price["reasoning"], price["responses"], price["cost"]) == (None, 1, GPT_4O)
+    assert price["source"].endswith(", openai, gpt-4o")
+    assert explained.unseen["reason"].to_list() == ["no_usage"]
+    # 0.2535, rounded down as a lower bound
+    assert explained.words == "at least $0.25; 1 of 3 responses unpriced"
+    assert explained.cost == Decimal("0.2535")
+
+
+def test_a_line_is_traced_to_the_row_of_the_users_file(
+    log: Path, tmp_path: Path
+) -> None:
+    prices = tmp_path / "own.toml"
+    prices.write_text(
+        '[[price]]\nmodel="gpt-4o"\nto=2026-10-05T12:00:01Z\ninput=1\noutput=2\n'
+    )
+
+    explained = toolkit.explain(log, model="gpt-4o", date="2026-10-05", prices=prices)
+
+    # 1,000 x 1 + 100 x 2
+    assert explained.lines["cost"][0] == Decimal("0.0012")
+    (source,) = explained.prices["source"]
+    assert source == f"{prices}, price 1 to 2026-10-05 12:00:01+00:00"
+
+
+def test_a_day_begins_in_the_zone_and_undated_responses_have_none() -> None:
+    late = datetime(2026, 10, 5, 23, tzinfo=UTC)
+    choices = make_choices(
+        {"model": "gpt-4o", **USAGE, "created": late},
+        {"model": "gpt-4o", **USAGE, "created": None},
+    )
+
+    berlin = toolkit.explain(
+        choices, model="gpt-4o", date=date(2026, 10, 6), tz="Europe/Berlin"
+    )
+    undated = toolkit.explain(choices.lazy(), model="gpt-4o", date=None)
+
+    assert berlin.lines["line"].to_list() == [1]
+    assert undated.lines["line"].to_list() == [2]
+    assert undated.words == "$0.0035"
+
+
+def test_a_model_or_a_day_without_responses_is_said_with_a_hint(log: Path) -> None:
+    with pytest.raises(OptionError, match=r"on 2026-10-05 \(did you mean 'gpt-4o'\?\)"):
+        toolkit.explain(log, model="gpt-40", date="2026-10-05")
+    with pytest.raises(OptionError, match="a model that has a response on 2026-10-06"):
+        toolkit.explain(log, model="gpt-4o", date=date(2026, 10, 6))
+    with pytest.raises(OptionError, match="a day such as 2026-01-31"):
+        toolkit.explain(log, model="gpt-4o", date="soon")
+    with pytest.raises(MissingColumnsError, match="model"):
+        toolkit.explain(make_choices().drop("model"), model="m", date=None)
+
+
+def test_spending_is_the_metric_with_what_is_missing(log: Path) -> None:
+    spent = toolkit.spending(log, every=None, by="tag_role", tags=ROLE)
+
+    assert spent.costs["cost"].to_list() == [Decimal("0.2535")]
+    assert spent.missing["responses"].sum() == 2
+    # 1,100 of 3,300 tokens are the evil one's.
+    assert spent.words == "at least $0.25; 33.3 % of tokens unpriced"
+    again = toolkit.spending(toolkit.load(log), every=None, by=())
+    assert again.words == spent.words
+    with pytest.raises(MissingColumnsError, match="modle"):
+        toolkit.spending(log, by="modle")
+
+
+def test_a_range_that_ends_before_the_data_does_is_complete() -> None:
+    days = [datetime(2026, 11, day, 12, tzinfo=UTC) for day in (1, 2, 3)]
+    choices = make_choices(
+        *[{"created": day, "model": "gpt-4o", **USAGE} for day in days[:2]],
+        {"created": days[2], "model": "own", **USAGE},
+    )
+
+    whole = toolkit.spending(choices, until="2026-11-03")
+    cut = toolkit.spending(choices, until="2026-11-02T18:00")
+    last = toolkit.spending(choices)
+
+    assert whole.costs["partial"].to_list() == [False, False]
+    # What lies behind the range is not counted.
+    assert whole.costs["cost"].to_list() == [GPT_4O, GPT_4O]
+    assert whole.missing.is_empty()
+    assert whole.words == "$0.007"
+    assert cut.costs["partial"].to_list() == [False, True]
+    assert last.costs["partial"].to_list() == [False, False, True]
+
+
+def test_choices_picked_out_of_responses_are_warned_of() -> None:
+    two = {"model": "gpt-4o", "choice_count": 2}
+    picked = make_choices({**two, **USAGE}, {**two, "choice_position": 1}).filter(
+        pl.col("choice_position") == 1
+    )
+    invoice = pl.DataFrame({"day": date(2026, 1, 1), "model": "gpt-4o", "cost": "1"})
+    choices_are_missing = "choices of 1 response are missing"
+
+    with pytest.warns(PartialResponsesWarning, match=choices_are_missing):
+        toolkit.spending(picked)
+    with pytest.warns(PartialResponsesWarning, match=choices_are_missing):
+        missing_prices(picked)
+    with pytest.warns(PartialResponsesWarning, match=choices_are_missing):
+        what_if(picked, model="gpt-4o-mini")
+    with pytest.warns(PartialResponsesWarning, match=choices_are_missing):
+        reconcile(picked, invoice)
+    with (
+        pytest.warns(PartialResponsesWarning, match=choices_are_missing),
+        pytest.raises(OptionError),
+    ):
+        toolkit.explain(picked, model="gpt-4o", date="2026-01-01")
+
+
+ROLE = {"role": "metadata.role"}
+
+
+def test_the_command_prints_costs_and_says_what_is_missing(log: Path) -> None:
+    done = run("cost", log)
+
+    assert done.returncode == 0
+    lines = [line.split() for line in done.stdout.splitlines() if "2026" in line]
+    assert lines[-1] == ["2026-10-05…", "gpt-4o", ">=", "$0.25", "3", "1", "2,200"]
+    assert "unknown" in done.stdout
+    assert done.stderr.splitlines()[0] == "at least $0.25; 33.3 % of tokens unpriced"
+    assert "unknown_model, 1 response, 1,100 tokens" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    assert max(map(len, done.stderr.splitlines())) < 200
+
+
+def test_a_narrow_screen_breaks_no_number_and_says_what_it_leaves_out(
+    log: Path,
+) -> None:
+    costs = run("cost", log, "--every", "1mo", columns=40)
+    day = ("--model", "gpt-4o", "--date", "2026-10-05")
+    explained = run("explain", log, *day, columns=40)
+
+    for done in (costs, explained):
+        assert done.returncode == 0
+        assert max(map(len, done.stdout.splitlines())) <= 40
+    assert ">= $0.25" in costs.stdout
+    assert "unknown" in costs.stdout
+    assert "gpt-4o" in costs.stdout
+    assert "not shown: " in costs.stderr
+    # The three lines: 0.0035 by the catalogue, 0.25 reported, the third without usage.
+    told = explained.stdout.partition("Lines")[2]
+    assert re.findall(r"\$[\d.]+|no_usage", told) == ["$0.0035", "$0.25", "no_usage"]
+    assert "…" not in explained.stdout
+
+
+def test_costs_are_told_without_series_and_without_periods(log: Path) -> None:
+    together = run("cost", log, "--by", "none", "--every", "none", "--json")
+    printed = run("cost", log, "--by", "none", "--every", "none")
+    picture = log.with_name("cost.svg")
+    plotted = run("plot", "cost", log, "--by", "none", "--to", picture)
+
+    (row,) = json.loads(together.stdout)
+    assert (row["responses"], row["cost"]) == (4, "0.253500000000")
+    assert "model" not in row
+    assert ">= $0.25" in printed.stdout
+    assert plotted.returncode == 0
+    assert picture.stat().st_size > 0
+
+
+def test_the_command_reads_a_pipe_once_and_writes_exact_money(log: Path) -> None:
+    as_json = run("cost", "-", "--json", "--by", "provider", stdin=log.read_bytes())
+    as_csv = run("cost", log, "--csv", "--every", "1mo", "--since", "2026-10-01")
+
+    (row,) = json.loads(as_json.stdout)
+    assert row["cost"] == "0.253500000000"
+    assert (row["responses"], row["responses_unpriced"]) == (4, 2)
+    rows = list(csv.DictReader(io.StringIO(as_csv.stdout)))
+    assert [row["cost"] for row in rows] == ["0.000000000000", "0.253500000000"]
+
+
+def test_the_command_explains_a_number(log: Path) -> None:
+    done = run("explain", log, "--model", "gpt-4o", "--date", "2026-10-05")
+    as_json = run("explain", log, "--model", "gpt-4o", "--date", "2026-10-05", "--json")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("gpt-4o, 2026-10-05: at least $0.25; 1 of 3")
+    assert "input 2.5, cached 1.25, output 10" in " ".join(done.stdout.split())
+    assert "12:00:00 1,000 + 100" in done.stdout
+    assert json.loads(as_json.stdout)["lines"][0]["cost"] == "0.003500000000"
+
+
+def test_wrong_words_to_the_commands_about_money_exit_2(
+    log: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own.toml").write_text("[[price]]\nmodle = 1\n")
+
+    file = run("cost", log, "--prices", tmp_path / "own.toml")
+    day = run("explain", log, "--model", "gpt-4o", "--date", "soon")
+    last = run("explain", log, "--model", "gpt-4o", "--date", "9999-12-31")
+
+    assert (file.returncode, day.returncode, last.returncode) == (2, 2, 2)
+    assert len(last.stderr.splitlines()) == 1
+    assert "wanted a day that has one after it" in last.stderr
+    assert "price 1: unknown key 'modle' (did you mean 'model'?)" in file.stderr
+    assert "a day such as" in day.stderr
+
+
+def test_prices_are_named_in_the_frame_with_fixed_types(log: Path) -> None:
+    explained = toolkit.explain(log, model="gpt-4o", date="2026-10-05")
+    reported = toolkit.explain(
+        make_choices({"model": "m", "reported_cost": 1.5}),
+        model="m",
+        date="2026-01-01",
+    )
+
+    assert reported.prices.is_empty()
+    assert reported.prices.schema == explained.prices.schema
+    assert reported.lines.schema == explained.lines.schema
+    assert reported.lines.schema["cost"] == pl.Decimal(38, 12)

@@ -1,0 +1,220 @@
+"""The user's own prices: what a file may say, and what it is told."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from toolkit.errors import PriceFileError
+from toolkit.pricing import add_cost, read_prices
+from toolkit.testing import make_choices
+
+DOCS = Path(__file__).parents[2] / "docs" / "pricing.md"
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
+
+
+def price_with(path: Path, **cells: object) -> tuple[Decimal | None, str]:
+    """Price one response of 1,000 and 100 tokens by a file."""
+    choices = make_choices({**USAGE, **cells})
+    cost, source = add_cost(choices, path).select("cost", "cost_source").row(0)
+    return cost, source
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    """Write a price file."""
+    path = tmp_path / "prices.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def documented(tmp_path: Path) -> Path:
+    """Return the example of the docs as a file."""
+    (example,) = re.findall(r"```toml\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    return write(tmp_path, example)
+
+
+def test_the_documented_file_prices_by_its_dates(documented: Path) -> None:
+    change = datetime(2026, 7, 1, tzinfo=UTC)
+    before = change - timedelta(microseconds=1)
+    cached = {"model": "GPT-4o", "cached_tokens": 400}
+
+    # 600 x 2 + 400 x 1 + 100 x 8 = 2,400; 600 x 1.8 + 400 x 0.9 + 100 x 7.2 = 2,160
+    assert price_with(documented, **cached, created=before)[0] == Decimal("0.0024")
+    assert price_with(documented, **cached, created=change)[0] == Decimal("0.00216")
+    # Before its first row the catalogue speaks: 600 x 2.5 + 400 x 1.25 + 100 x 10
+    year_before = datetime(2025, 1, 1, tzinfo=UTC)
+    assert price_with(documented, **cached, created=year_before)[0] == Decimal("0.003")
+    assert price_with(documented, **cached, created=None) == (None, "unpriced")
+
+
+def test_the_documented_free_models_cost_nothing_and_are_priced(
+    documented: Path,
+) -> None:
+    assert price_with(documented, model="gemma3:4b") == (Decimal(0), "priced")
+    assert price_with(documented, model="gemma3:4b", created=None)[1] == "priced"
+    # A count that cannot be is still no price.
+    wrong = price_with(documented, model="gemma3:4b", cached_tokens=1001)
+    assert wrong == (None, "unpriced")
+
+
+def test_a_row_for_a_provider_and_a_tier_prices_no_other(documented: Path) -> None:
+    nemo = {"model": "mistralai/mistral-nemo"}
+
+    # 1,000 x 0.01 + 100 x 0.02 = 12 millionths
+    batch = price_with(documented, **nemo, provider="deepinfra", service_tier="batch")
+    assert batch == (Decimal("0.000012"), "priced")
+    assert price_with(documented, **nemo, provider="DeepInfra")[1] == "unpriced"
+    assert price_with(documented, **nemo, service_tier="batch")[1] == "unpriced"
+    assert price_with(documented, model="gpt-4o", service_tier="scale")[1] == "unpriced"
+
+
+def test_a_row_for_the_provider_goes_before_one_without(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        [[price]]
+        model = "own"
+        input = 1
+        output = 1
+        [[price]]
+        model = "own"
+        provider = "Azure"
+        input = 2
+        output = 2
+        request = "0.5"
+        """,
+    )
+
+    # 1,100 x 1; 1,100 x 2 and half a dollar for the request
+    assert price_with(path, model="own")[0] == Decimal("0.0011")
+    assert price_with(path, model="own", provider="OpenAI")[0] == Decimal("0.0011")
+    assert price_with(path, model="own", provider="azure")[0] == Decimal("0.5022")
+
+
+def test_every_kind_of_token_has_its_own_rate(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        [[price]]
+        model = "own"
+        input = 1
+        cached = 0.1
+        cache_write = 1.25
+        output = 4
+        reasoning = 5
+        """,
+    )
+
+    cost, _ = price_with(
+        path,
+        model="own",
+        cached_tokens=500,
+        cache_write_tokens=300,
+        reasoning_tokens=60,
+    )
+
+    # 200 x 1 + 500 x 0.1 + 300 x 1.25 + 40 x 4 + 60 x 5 = 200 + 50 + 375 + 160 + 300
+    assert cost == Decimal("0.001085")
+
+
+def test_a_row_prices_what_the_catalogue_has_no_word_for(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        [[price]]
+        model = ["gpt-4o", "own"]
+        service_tier = "Scale"
+        input = 1
+        output = 0
+        """,
+    )
+
+    # 1,000 x 1; without the tier nothing is known of the second.
+    scale = price_with(path, model="gpt-4o", service_tier="scale")
+    assert scale == (Decimal("0.001"), "priced")
+    assert price_with(path, model="own", service_tier="scale")[1] == "priced"
+    assert price_with(path, model="own") == (None, "unpriced")
+    assert price_with(path, model=None, service_tier="scale") == (None, "unpriced")
+
+
+def test_a_number_is_read_to_the_digit_that_was_written(tmp_path: Path) -> None:
+    path = write(tmp_path, '[[price]]\nmodel="own"\ninput=0.1\noutput="1e-7"\n')
+
+    # 10^12 x 0.1 / 10^6 = 100,000, and a million at 10^-13 each
+    cost, _ = price_with(
+        path, model="own", prompt_tokens=10**12, completion_tokens=10**6
+    )
+    assert cost == Decimal("100000.0000001")
+
+
+ROW = '[[price]]\nmodel = "m"\ninput = 1\noutput = 2\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[[price]\n", "no TOML"),
+        ("[[prices]]\n", r"unknown table 'prices' \(did you mean 'price'\?\)"),
+        ("price = 3\n", r"under \[\[price\]\]"),
+        (
+            ROW + "caches = 1\n",
+            r"price 1: unknown key 'caches' \(did you mean 'cached'",
+        ),
+        ("[[price]]\nmodel = 'm'\ninput = 1\n", "price 1: output is missing"),
+        (ROW.replace("1", "'a lot'"), 'input is an amount of USD such as "2.50"'),
+        (ROW.replace("1", "'1_000'"), "input is an amount of USD"),
+        (ROW.replace("1", "-1"), "input is from 0 to 1,000,000 USD"),
+        (ROW.replace("1", "nan"), "input is"),
+        (ROW.replace("1", "true"), "input is an amount"),
+        (ROW.replace("1", "'1e-13'"), "input has more than 12 decimals"),
+        (ROW.replace('"m"', "[]"), "model is a name, or a list"),
+        (ROW.replace('"m"', '["m", "M"]'), "model is a name, or a list"),
+        (ROW + "provider = 7\n", "provider is a name in quotes"),
+        (ROW + "from = 7\n", "from is a date such as 2026-01-31"),
+        (ROW + "from = 'soon'\n", "from is a date such as 2026-01-31"),
+        (ROW + "from = 2026-01-02\nto = 2026-01-02\n", "to is not after from"),
+        (ROW + "from = 1969-01-02\n", "from is a whole second after 1970"),
+        (ROW + ROW, "two rows for 'm' hold at one time: .*price 1; .*price 2"),
+        (
+            ROW + "to = 2026-02-02\n" + ROW + "from = 2026-02-01\n",
+            "two rows for 'm' hold at one time: .* to 2026-02-02; .* from 2026-02-01",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused_in_words(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    path = write(tmp_path, text)
+
+    with pytest.raises(PriceFileError, match=words):
+        read_prices(path)
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(PriceFileError, match=r"none.toml: No such file"):
+        add_cost(make_choices(), tmp_path / "none.toml")
+    (tmp_path / "latin.toml").write_bytes(b"# caf\xe9\n")
+    with pytest.raises(PriceFileError, match="no TOML"):
+        read_prices(tmp_path / "latin.toml")
+
+
+def test_rows_that_meet_do_not_overlap(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        ROW
+        + "from = 2026-02-01T12:00:00+02:00\n"
+        + ROW
+        + "to = 2026-02-01T10:00:00Z\n",
+    )
+
+    prices = read_prices(path)
+
+    noon = int(datetime(2026, 2, 1, 10, tzinfo=UTC).timestamp())
+    (rows,) = prices.rows.values()
+    assert [(row.start, row.end) for row in rows] == [(0, noon), (noon, None)]
+    assert read_prices(prices) is prices

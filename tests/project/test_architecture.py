@@ -1,0 +1,196 @@
+"""Levels, imports, names, the start, and no second definition of a column."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import ROOT
+from toolkit.schema import CHOICES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.both_decoders
+
+PACKAGE = ROOT / "toolkit"
+PAGE = ROOT / "docs" / "development" / "design.md"
+LEVELS = {
+    name: int(level)
+    for level, names in re.findall(
+        r"^ (\d)  (.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    for name in names.split()
+}
+# A library, and the only modules or packages that may import it.
+ENTRANCES = {
+    "pandera": {"schema"},
+    "matplotlib": {"charts", "report"},
+    "jinja2": {"report"},
+    "markupsafe": {"report"},
+    "msgspec": {"reading.json_values"},
+    "genai_prices": {"pricing.catalogue"},
+    "isal": {"reading.compression"},
+    "zstandard": {"reading.compression", "testing.sample_logs"},
+    "boto3": {"reading.object_store"},
+    "botocore": {"reading.object_store"},
+    "typer": {"cli"},
+    "rich": {"cli.output"},
+    "pandas": set(),
+    "orjson": set(),
+    "pickle": set(),
+}
+PATHS = sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """Return the dotted name of a module below toolkit."""
+    dotted = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    return dotted.removesuffix(".__init__")
+
+
+MODULES = {name_of(path): path for path in PATHS}
+INNER = [name for name in MODULES if name != "__init__"]
+TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.items()}
+
+
+def package_of(name: str) -> str:
+    """Return the package, or the module at the top, that a module belongs to."""
+    return name.split(".")[0]
+
+
+def imports(name: str) -> Iterator[tuple[str, str]]:
+    """Yield what a module imports: each module, and the name taken from it."""
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def inner_imports(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the modules of this package that a module imports, and the names."""
+    for module, imported in imports(name):
+        if package_of(module) != "toolkit":
+            continue
+        inner = module.removeprefix("toolkit").removeprefix(".")
+        submodule = f"{inner}.{imported}".removeprefix(".")
+        if submodule in MODULES or submodule == "_kernel":
+            yield submodule, ""
+        else:
+            yield inner or "__init__", imported
+
+
+def test_every_package_has_a_level() -> None:
+    assert {package_of(name) for name in MODULES} == LEVELS.keys() - {"_kernel"}
+
+
+def test_there_are_few_entries_at_the_top() -> None:
+    entries = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+
+    files = {path.stem for path in PACKAGE.glob("*.py")}
+    assert files == {"__init__", "__main__", "errors"}
+    assert len(entries - {"__pycache__"}) <= 13
+
+
+@pytest.mark.parametrize("name", INNER)
+def test_a_module_imports_only_from_lower_levels(name: str) -> None:
+    here = package_of(name)
+
+    imported = {package_of(module) for module, _ in inner_imports(name)} - {here}
+
+    assert {other for other in imported if LEVELS[other] >= LEVELS[here]} == set()
+
+
+def test_modules_import_each_other_in_no_cycle() -> None:
+    graph = {
+        name: {module for module, _ in inner_imports(name)} - {name} for name in INNER
+    }
+
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_across_packages_only_public_names_are_imported(name: str) -> None:
+    crossing = [
+        (module, imported)
+        for module, imported in inner_imports(name)
+        if package_of(module) != package_of(name)
+    ]
+
+    private = [one for one in crossing if re.search(r"(^|\.)_[a-z]", ".".join(one))]
+    assert [one for one in private if one[0] != "_kernel"] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_library_is_imported_in_its_place_only(name: str) -> None:
+    used = {package_of(module) for module, _ in imports(name)}
+
+    for library in used & ENTRANCES.keys():
+        assert {name, package_of(name)} & ENTRANCES[library], library
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_only_the_output_of_the_command_prints(name: str) -> None:
+    calls = [
+        node.func.id
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+
+    assert name == "cli.output" or "print" not in calls
+    assert not {"eval", "exec"} & set(calls)
+
+
+def test_the_decoder_names_no_column_that_it_reads() -> None:
+    texts = {
+        node.value
+        for name in ("reading.reference", "reading.json_values")
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    read = {column.name for column in CHOICES.columns if column.kind != "given"}
+
+    # Some kinds of values are called like the column that they were made for.
+    kinds = {column.kind for column in CHOICES.columns}
+    assert (texts & read) <= kinds
+
+
+@pytest.mark.parametrize("heavy", ["matplotlib", "pandera", "polars", "pyarrow"])
+def test_the_start_is_cold(heavy: str) -> None:
+    code = f"import sys, toolkit; sys.exit({heavy!r} in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+PACKAGES = sorted({package_of(name) for name in MODULES if "." in name})
+
+
+@pytest.mark.parametrize("package", ["", *PACKAGES])
+def test_no_module_has_the_name_of_what_its_package_exports(
+    package: str,
+) -> None:
+    # Importing the module, as a worker of Dask does, would replace the export.
+    imported = importlib.import_module(f"toolkit.{package}".removesuffix("."))
+    exported = {
+        name
+        for name in getattr(imported, "__all__", ())
+        if not isinstance(getattr(imported, name), ModuleType)
+    }
+
+    assert not exported & {path.stem for path in (PACKAGE / package).iterdir()}
+
+
+def test_every_public_name_is_there() -> None:
+    code = "import toolkit; [getattr(toolkit, name) for name in toolkit.__all__]"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,1138 @@
+"""Compressed logs: whole, odd, cut, flipped; what is kept, what is said, what is not.
+
+The law of `on_damage="collect"`: a damaged log gives exactly what a whole one gives
+that ends where the damaged member begins.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import json
+import os
+import struct
+import tempfile
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import toolkit
+from toolkit import errors
+from toolkit.errors import DamagedLogError, OptionError, UnreadableSourceError
+from toolkit.schema import CHOICES
+from toolkit.testing import make_response
+
+pytestmark = pytest.mark.both_decoders
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+quick = settings(
+    max_examples=80, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+def good(number: int) -> bytes:
+    """Write a response that no other number has: 10 + 5 = 15 tokens, one choice."""
+    return json.dumps(make_response(id=f"id-{number}")).encode()
+
+
+# --- Compressed logs -----------------------------------------------------------------
+
+Packer = Callable[[bytes], bytes]
+
+
+def zstd(*, checksum: bool, size: bool) -> Packer:
+    """Return what makes one zstd frame."""
+    return zstandard.ZstdCompressor(
+        write_checksum=checksum, write_content_size=size
+    ).compress
+
+
+def gzip_member(data: bytes) -> bytes:
+    """Make one gzip member."""
+    return gzip.compress(data, mtime=0)
+
+
+PACKERS: dict[str, Packer] = {
+    "gzip": gzip_member,
+    "zstd": zstd(checksum=True, size=True),
+    "zstd-no-size": zstd(checksum=True, size=False),
+    "zstd-no-checksum": zstd(checksum=False, size=True),
+    "zstd-bare": zstd(checksum=False, size=False),
+}
+CHECKED = ["gzip", "zstd", "zstd-no-size"]  # a flipped bit cannot pass
+UNCHECKED = ["zstd-no-checksum", "zstd-bare"]
+FEW = ["gzip", "zstd", "zstd-bare"]  # where every byte is tried
+
+
+class Packed(NamedTuple):
+    """A log of many members: its pieces, and each as a member."""
+
+    pieces: list[bytes]
+    members: list[bytes]
+
+    @property
+    def data(self) -> bytes:
+        """The log, compressed."""
+        return b"".join(self.members)
+
+    @property
+    def starts(self) -> list[int]:
+        """Where each member begins, and the end of the file."""
+        return [len(b"".join(self.members[:n])) for n in range(len(self.members) + 1)]
+
+    def plain(self, members: int) -> bytes:
+        """Return the bytes of the first members."""
+        return b"".join(self.pieces[:members])
+
+
+def pack(kind: str, pieces: Sequence[bytes]) -> Packed:
+    """Compress each piece as a member or frame of its own."""
+    return Packed(list(pieces), [PACKERS[kind](piece) for piece in pieces])
+
+
+def lean(number: int) -> bytes:
+    """Write a response in few bytes, so that every one of them can be tried."""
+    usage = {"total_tokens": number}
+    return json.dumps(
+        {"id": f"{number}", "choices": [{}], "object": "o"} | {"usage": usage}
+    ).encode()
+
+
+# Three members: the first ends in the middle of a line, the second before the LF of a
+# line that is whole without it.
+LINES = [lean(1), b"{}", lean(2), b"", lean(3) + b"\r", lean(4), b"[1]", lean(5)]
+TEXT = b"\n".join([*LINES, b""])
+THREE = [
+    TEXT[: TEXT.index(lean(3)) + 20],
+    TEXT[TEXT.index(lean(3)) + 20 : TEXT.index(lean(4)) + len(lean(4))],
+    TEXT[TEXT.index(lean(4)) + len(lean(4)) :],
+]
+
+
+# Worked by hand: what the log gives when its first 0, 1, 2, 3 members are whole. The
+# numbers of the accepted lines, then the rejects.
+CUT = THREE[0].split(b"\n")[-1]
+KEPT_LINES: list[tuple[list[int], list[tuple[int, str, bytes]]]] = [
+    ([], []),
+    ([1, 3], [(2, "not_a_response", b"{}"), (5, "truncated", CUT)]),
+    ([1, 3, 5, 6], [(2, "not_a_response", b"{}")]),
+    (
+        [1, 3, 5, 6, 8],
+        [(2, "not_a_response", b"{}"), (7, "not_a_response", b"[1]")],
+    ),
+]
+
+
+class Told(NamedTuple):
+    """What the library says of logs, with nothing that differs between ways in."""
+
+    rows: list[dict[str, Any]]
+    rejects: list[dict[str, Any]]
+    ledger: list[dict[str, Any]]
+
+    def lines(self) -> tuple[list[int], list[tuple[int, str, bytes]]]:
+        """Return the numbers of the accepted lines, and the rejects."""
+        return (
+            [row["line"] for row in self.rows],
+            [
+                (reject["line"], reject["code"], reject["raw"])
+                for reject in self.rejects
+            ],
+        )
+
+
+Source = str | Path | Sequence[str | Path]
+Tell = Callable[..., Told]
+
+
+def load(source: Source, **options: Any) -> Told:
+    """Load logs."""
+    log = toolkit.load(source, **options)
+    return hold(log.choices.to_pylist(), log.rejects.to_pylist(), log.ledger.to_dicts())
+
+
+def export(source: Source, **options: Any) -> Told:
+    """Export logs and read back what lies there."""
+    with tempfile.TemporaryDirectory() as to:
+        toolkit.export(source, to=to, **options)
+        rows = toolkit.scan(to).sort(list(CHOICES.key)).collect().to_dicts()
+        rejects, ledger = toolkit.rejects(to), toolkit.ledger(to)
+    return hold(rows, rejects.to_dicts(), ledger.to_dicts())
+
+
+def hold(
+    rows: list[dict[str, Any]],
+    rejects: list[dict[str, Any]],
+    ledger: list[dict[str, Any]],
+) -> Told:
+    """Hold the laws of the ledger, log by log, and return what was told."""
+    for log in ledger:
+        own = [row for row in rows if row["log_id"] == log["log_id"]]
+        refused = [reject for reject in rejects if reject["log_id"] == log["log_id"]]
+        kinds = ("blank", "responses", "duplicates", "errors", "rejected")
+        assert log["lines"] == sum(log[kind] for kind in kinds)
+        assert log["choices"] == len(own)
+        assert log["responses"] == sum(row["choice_position"] == 0 for row in own)
+        assert log["errors"] + log["rejected"] == len(refused)
+        for name in COUNTS:
+            assert log[name] == sum(row[name] or 0 for row in own)
+        for reject in refused:
+            assert reject["offset"] + reject["length"] <= log["bytes"]
+    return Told(rows, rejects, ledger)
+
+
+def collect(tell: Tell, source: Source, **options: Any) -> Told:
+    """Read with `on_damage="collect"`; it is warned once if a log says an error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        told = tell(source, on_damage="collect", **options)
+    damaged = [log["error"] for log in told.ledger if log["error"] is not None]
+    said = [one for one in caught if one.category is errors.DamageWarning]
+    assert len(said) == bool(damaged)
+    return told
+
+
+@pytest.fixture(params=["load", "export"])
+def tell(request: pytest.FixtureRequest) -> Tell:
+    """Return each way into the library, one by one."""
+    return {"load": load, "export": export}[request.param]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where a log may be written."""
+    return tmp_path / "a.jsonl.gz"
+
+
+def alone(told: Told) -> dict[str, Any]:
+    """Return the ledger's row of the only log."""
+    (log,) = told.ledger
+    return log
+
+
+def hold_damage(path: Path, packed: Packed, whole: int, *, start: int) -> None:
+    """Hold what a load says of a log of which only the first members are whole.
+
+    `start` is the byte where the damage begins.
+    """
+    with pytest.raises(DamagedLogError) as caught:
+        toolkit.load(path)
+    assert caught.value.source == str(path)
+    assert caught.value.byte == start
+    assert caught.value.verified == len(packed.plain(whole))
+    told = collect(load, path)
+    assert told.lines() == KEPT_LINES[whole]
+    log = alone(told)
+    assert log["error"] == str(caught.value)
+    assert str(path) in log["error"]
+    assert f"byte {start:,} " in log["error"]
+    assert log["bytes"] == len(packed.plain(whole))
+
+
+# --- Whole logs ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_members_may_be_cut_anywhere_in_a_line(path: Path, kind: str) -> None:
+    path.write_bytes(pack(kind, THREE).data)
+
+    told = load(path)
+
+    assert told.lines() == KEPT_LINES[3]
+    assert (alone(told)["bytes"], alone(told)["error"]) == (len(TEXT), None)
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_member_may_hold_one_byte_or_none(path: Path, kind: str) -> None:
+    text = b"\xef\xbb\xbf" + good(1) + b"\r\n{}\n" + good(2)
+    pieces = [text[at : at + 1] for at in range(len(text))]
+    path.write_bytes(pack(kind, [b"", *pieces, b"", b""]).data)
+
+    told = load(path)
+
+    assert told.lines() == ([1, 3], [(2, "not_a_response", b"{}")])
+    assert told.rejects[0]["offset"] == 3 + len(good(1)) + 2
+    assert alone(told)["bytes"] == len(text)
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+@pytest.mark.parametrize("count", [1, 3])
+def test_members_of_nothing_are_a_log_without_lines(
+    path: Path, kind: str, count: int
+) -> None:
+    path.write_bytes(pack(kind, [b""] * count).data)
+
+    assert alone(load(path))["lines"] == 0
+    assert alone(load(path))["error"] is None
+
+
+def test_an_empty_file_is_no_damage_whatever_its_name(
+    tmp_path: Path, tell: Tell
+) -> None:
+    paths = [tmp_path / name for name in ("a.jsonl.gz", "b.jsonl.zst")]
+    for path in paths:
+        path.write_bytes(b"")
+
+    told = collect(tell, paths)
+
+    assert [log["lines"] for log in told.ledger] == [0, 0]
+    assert [log["error"] for log in told.ledger] == [None, None]
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+@pytest.mark.parametrize("zeros", [1, 3, 4, 511, 300_000])
+def test_zeros_behind_the_last_member_are_padding(
+    path: Path, kind: str, zeros: int
+) -> None:
+    path.write_bytes(pack(kind, THREE).data + bytes(zeros))
+
+    told = collect(load, path)
+
+    assert told.lines() == KEPT_LINES[3]
+    assert alone(told)["error"] is None
+
+
+def test_every_field_of_a_gzip_header_is_read_over(path: Path) -> None:
+    deflated = zlib.compress(good(1) + b"\n", wbits=-15)
+    check = struct.pack("<II", zlib.crc32(good(1) + b"\n"), len(good(1)) + 1)
+    extra, name, comment = b"\x06\0BC\x02\0xx", b"a.jsonl\0", b"words\n\0"
+    fields = {
+        0x00: b"",
+        0x01: b"",  # text
+        0x04: extra,
+        0x08: name,
+        0x10: comment,
+        0x1C: extra + name + comment,
+    }
+    members = []
+    for flags, field in fields.items():
+        head = bytes([0x1F, 0x8B, 8, flags, 1, 2, 3, 4, 2, 3]) + field
+        members.append(head + deflated + check)
+        checked = bytes([0x1F, 0x8B, 8, flags | 2, 1, 2, 3, 4, 2, 3]) + field
+        crc16 = struct.pack("<H", zlib.crc32(checked) & 0xFFFF)
+        members.append(checked + crc16 + deflated + check)
+    path.write_bytes(b"".join(members))
+
+    told = load(path, duplicates="keep")
+
+    assert told.lines() == (list(range(1, 13)), [])
+
+
+@pytest.mark.parametrize("level", range(10))
+def test_gzip_of_every_level_is_read(path: Path, level: int) -> None:
+    text = b"".join(good(number) + b"\n" for number in range(300))
+    half = len(text) // 2
+    path.write_bytes(
+        b"".join(gzip.compress(part, level) for part in (text[:half], text[half:]))
+    )
+
+    assert load(path).lines() == (list(range(1, 301)), [])
+
+
+def test_members_that_were_flushed_while_they_were_written_are_read(path: Path) -> None:
+    writer = zlib.compressobj(wbits=31)
+    data = b""
+    for number, mode in enumerate((zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH) * 3, start=1):
+        data += writer.compress(good(number) + b"\n") + writer.flush(mode)
+    path.write_bytes(data + writer.flush() + gzip_member(good(7)))
+    assert load(path).lines() == ([1, 2, 3, 4, 5, 6, 7], [])
+
+    path.write_bytes(data)  # its writer was killed
+    told = collect(load, path)
+    assert told.lines() == ([], [])
+    assert "6 lines of it could be read" in alone(told)["error"]
+
+
+def skippable(size: int, number: int = 0) -> bytes:
+    """Make a zstd frame to skip."""
+    return struct.pack("<II", 0x184D2A50 + number, size) + bytes(range(256))[:size]
+
+
+def test_zstd_frames_to_skip_are_skipped_wherever_they_stand(path: Path) -> None:
+    one, two, three = pack("zstd", THREE).members
+    path.write_bytes(
+        b"".join([skippable(4), one, skippable(0, 15), skippable(99), two, three])
+        + skippable(7, 3)
+    )
+
+    assert load(path).lines() == KEPT_LINES[3]
+
+
+def test_a_log_of_frames_to_skip_has_no_lines(path: Path) -> None:
+    path.write_bytes(skippable(0) + skippable(200))
+
+    assert alone(load(path))["lines"] == 0
+
+
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "zstd-bare"])
+def test_members_as_long_as_what_is_read_at_once_are_read_to_their_end(
+    path: Path, kind: str, beyond: int
+) -> None:
+    size = 256 * 1024 + beyond
+    filled = good(1) + b"\n"
+    piece = filled + b" " * (size - len(filled) - 1) + b"\n"
+    path.write_bytes(pack(kind, [piece, piece, piece]).data)
+
+    told = load(path, duplicates="keep")
+
+    assert told.lines() == ([1, 3, 5], [])
+    assert alone(told)["bytes"] == 3 * size
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+@pytest.mark.parametrize("step", [1, 2, 3, 7])
+def test_a_log_is_told_alike_whatever_is_read_at_once(
+    path: Path, kind: str, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = pack(kind, THREE)
+    monkeypatch.setattr("toolkit.reading.compression.READ_BYTES", step)
+    monkeypatch.setattr("toolkit.reading.compression.GZIP_READ_BYTES", step)
+    monkeypatch.setattr("toolkit.reading.compression.ZSTD_READ_BYTES", step)
+
+    path.write_bytes(packed.data + bytes(9))
+    assert load(path).lines() == KEPT_LINES[3]
+    path.write_bytes(packed.data[:-1])
+    hold_damage(path, packed, 2, start=packed.starts[2])
+
+
+# --- Cut logs ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", FEW)
+def test_a_log_cut_at_any_byte_is_whole_members_or_an_error(
+    path: Path, kind: str
+) -> None:
+    packed = pack(kind, THREE)
+    starts = packed.starts
+    magic = 2 if kind == "gzip" else 4
+
+    for size in range(magic, len(packed.data)):
+        path.write_bytes(packed.data[:size])
+        whole = max(place for place, start in enumerate(starts) if start <= size)
+        if size in starts:
+            told = collect(load, path)
+            assert told.lines() == KEPT_LINES[whole]
+            assert alone(told)["error"] is None
+        else:
+            hold_damage(path, packed, whole, start=starts[whole])
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_less_than_the_magic_bytes_is_a_log_without_rows(path: Path, kind: str) -> None:
+    data = pack(kind, THREE).data
+
+    for size in range(2 if kind == "gzip" else 4):
+        path.write_bytes(data[:size])
+        told = load(path)
+        assert told.rows == []
+        assert len(told.rejects) == bool(size)
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_an_export_of_a_cut_log_keeps_the_whole_members(path: Path, kind: str) -> None:
+    packed = pack(kind, THREE)
+    one, two, three, _ = packed.starts
+
+    for size, whole in ((two - 1, 0), (two + 1, 1), (three - 1, 1), (three + 9, 2)):
+        path.write_bytes(packed.data[:size])
+        told = collect(export, path)
+        assert told.lines() == KEPT_LINES[whole]
+        log = alone(told)
+        assert str(path) in log["error"]
+        assert f"byte {(one, two, three)[whole]:,} " in log["error"]
+        assert (log["bytes"], log["pending_bytes"]) == (len(packed.plain(whole)), 0)
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_batches_of_a_cut_log_are_those_of_its_whole_members(
+    path: Path, kind: str
+) -> None:
+    packed = pack(kind, THREE)
+
+    for size in range(packed.starts[1], len(packed.data), 11):
+        path.write_bytes(packed.data[:size])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", errors.DamageWarning)
+            batches = list(toolkit.batches(path, on_damage="collect"))
+        told = collect(load, path)
+        rows = [row for batch in batches for row in batch.choices.to_pylist()]
+        rejects = [row for batch in batches for row in batch.rejects.to_pylist()]
+        assert (rows, rejects) == (told.rows, told.rejects)
+        assert sum(batch.bytes for batch in batches) == alone(told)["bytes"]
+        assert sum(batch.lines for batch in batches) == alone(told)["lines"]
+
+
+@pytest.mark.parametrize("kind", CHECKED)
+def test_the_error_says_how_many_lines_the_damaged_member_held(
+    path: Path, kind: str
+) -> None:
+    packed = pack(kind, THREE)
+
+    for whole in range(3):
+        # All but the last byte of the check sum: every line of it is there.
+        path.write_bytes(packed.data[: packed.starts[whole + 1] - 1])
+        with pytest.raises(DamagedLogError) as caught:
+            toolkit.load(path)
+        assert caught.value.lines == THREE[whole].count(b"\n")
+
+
+def test_a_frame_that_needs_a_dictionary_is_damage(path: Path) -> None:
+    words = zstandard.train_dictionary(1024, [good(n) for n in range(500)])
+    needy = zstandard.ZstdCompressor(dict_data=words)
+    packed = pack("zstd", THREE)
+    path.write_bytes(packed.data + needy.compress(good(9) + b"\n"))
+
+    hold_damage(path, packed, 3, start=len(packed.data))
+
+
+# --- Flipped bits --------------------------------------------------------------------
+
+
+def flips(data: bytes, start: int) -> Iterator[bytes]:
+    """Yield a file with one bit flipped, at each byte in turn."""
+    for place in range(start, len(data)):
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << (place * 5 % 8)
+        yield bytes(flipped)
+
+
+def hold_flip(path: Path, packed: Packed, *, checked: bool) -> Told:
+    """Hold that a changed log gives what the whole one gives, or members of its front.
+
+    What is not `checked` has frames without a checksum, whose rows may be wrong.
+    """
+    try:
+        told = load(path)
+    except DamagedLogError as error:
+        told = collect(load, path)
+        log = alone(told)
+        assert (log["error"], log["bytes"]) == (str(error), error.verified)
+    fronts = {len(packed.plain(whole)): whole for whole in range(4)}
+    if checked:
+        assert told.lines() == KEPT_LINES[fronts[alone(told)["bytes"]]]
+    return told
+
+
+@pytest.mark.parametrize("kind", CHECKED)
+def test_one_flipped_bit_is_an_error_or_changes_nothing(path: Path, kind: str) -> None:
+    packed = pack(kind, THREE)
+
+    for flipped in flips(packed.data, 2 if kind == "gzip" else 4):
+        path.write_bytes(flipped)
+        hold_flip(path, packed, checked=True)
+
+
+@pytest.mark.parametrize("kind", UNCHECKED)
+def test_one_flipped_bit_of_a_frame_without_checksum_harms_no_other_frame(
+    path: Path, kind: str
+) -> None:
+    # Such a frame is verified when it is complete: what it holds may be wrong.
+    packed = pack(kind, THREE)
+    first, second = packed.starts[1:3]
+
+    for place, flipped in enumerate(flips(packed.data, 4), start=4):
+        path.write_bytes(flipped)
+        lines, _ = hold_flip(path, packed, checked=False).lines()
+        if place >= first:
+            assert lines[:2] == [1, 3]
+        if place >= second:
+            assert lines[:3] == [1, 3, 5]
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_flipped_bit_of_the_first_magic_bytes_gives_no_row(
+    path: Path, kind: str
+) -> None:
+    data = pack(kind, THREE).data
+
+    for place in range(2 if kind == "gzip" else 4):
+        flipped = bytearray(data)
+        flipped[place] ^= 4
+        path.write_bytes(flipped)
+        told = load(path)
+        assert told.rows == []
+        assert told.rejects != []
+
+
+@quick
+@given(
+    kind=st.sampled_from(CHECKED),
+    changes=st.lists(st.tuples(st.integers(4, 10**4), st.integers(0, 255)), max_size=4),
+)
+def test_changed_bytes_are_an_error_or_change_nothing(
+    kind: str, changes: list[tuple[int, int]]
+) -> None:
+    packed = pack(kind, THREE)
+    data = bytearray(packed.data)
+    for place, byte in changes:
+        data[4 + place % (len(data) - 4)] = byte
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.jsonl"
+        path.write_bytes(data)
+
+        hold_flip(path, packed, checked=True)
+
+
+# --- What follows the members --------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+@pytest.mark.parametrize(
+    "tail",
+    [
+        *(b"x", b"\n", b"tail", good(9) + b"\n", b"\0x", bytes(600) + b"x"),
+        *(GZIP_MAGIC[:1], ZSTD_MAGIC[:3], GZIP_MAGIC, ZSTD_MAGIC, b"\x1f\x9d\x90"),
+        bytes(5) + gzip_member(b"x\n"),
+        bytes(5) + PACKERS["zstd"](b"x\n"),
+    ],
+)
+def test_other_bytes_behind_the_members_are_damage_that_costs_no_row(
+    path: Path, kind: str, tail: bytes
+) -> None:
+    packed = pack(kind, THREE)
+    path.write_bytes(packed.data + tail)
+
+    hold_damage(path, packed, 3, start=len(packed.data))
+
+
+@pytest.mark.parametrize(("first", "second"), [("gzip", "zstd"), ("zstd", "gzip")])
+def test_a_member_of_another_compression_is_damage(
+    path: Path, first: str, second: str
+) -> None:
+    packed = pack(first, THREE)
+    path.write_bytes(packed.data + pack(second, [good(9) + b"\n"]).data)
+
+    hold_damage(path, packed, 3, start=len(packed.data))
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+def test_a_damaged_member_hides_the_whole_ones_behind_it(path: Path, kind: str) -> None:
+    packed = pack(kind, THREE)
+    one, two, three = packed.members
+    path.write_bytes(one + two[: len(two) // 2] + three)
+
+    hold_damage(path, packed, 1, start=len(one))
+
+
+@pytest.mark.parametrize(
+    ("front", "place"), [(b"", -1), (b"", -5), (skippable(9), -1), (b"", 6)]
+)
+def test_a_damaged_frame_to_skip_costs_no_row_before_it(
+    path: Path, front: bytes, place: int
+) -> None:
+    packed = pack("zstd", THREE)
+    path.write_bytes(packed.data + front + skippable(60)[:place])
+
+    hold_damage(path, packed, 3, start=len(packed.data + front))
+
+
+# --- Many logs -----------------------------------------------------------------------
+
+
+def write_logs(folder: Path) -> list[Path]:
+    """Write a plain log, a damaged, a whole, another damaged, and an empty one."""
+    cut, flipped = pack("gzip", THREE), pack("zstd", [good(20) + b"\n", good(21)])
+    broken = bytearray(flipped.data)
+    broken[-1] ^= 1
+    files = {
+        "a.jsonl": good(10) + b"\n",
+        "b.jsonl.gz": cut.data[:-1],
+        "c.jsonl.zst": pack("zstd", [good(11), b"\n" + good(12)]).data,
+        "d.jsonl.zst": bytes(broken),
+        "e.jsonl": b"",
+    }
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return [folder / name for name in files]
+
+
+def test_damaged_logs_stop_none_of_the_others_and_are_warned_of_once(
+    tmp_path: Path, tell: Tell
+) -> None:
+    paths = write_logs(tmp_path)
+
+    told = collect(tell, paths)
+
+    by_log = [
+        [row["line"] for row in told.rows if row["log_id"] == n] for n in range(5)
+    ]
+    assert by_log == [[1], [1, 3, 5, 6], [1, 2], [1], []]
+    faults = [log["error"] for log in told.ledger]
+    assert [fault is not None for fault in faults] == [False, True, False, True, False]
+    assert str(paths[1]) in faults[1]
+    assert str(paths[3]) in faults[3]
+    size = [len(THREE[0] + THREE[1]), len(good(20)) + 1]
+    assert [told.ledger[n]["bytes"] for n in (1, 3)] == size
+    assert [log["source"] for log in told.ledger] == [str(path) for path in paths]
+
+
+def test_damage_stops_everything_unless_it_is_to_be_collected(
+    tmp_path: Path, tell: Tell
+) -> None:
+    paths = write_logs(tmp_path)
+
+    with pytest.raises(DamagedLogError, match=r"b\.jsonl\.gz: damaged"):
+        tell(paths)
+    with pytest.raises(DamagedLogError, match=r"b\.jsonl\.gz: damaged"):
+        tell(paths, on_damage="raise")
+    with pytest.raises(DamagedLogError, match=r"b\.jsonl\.gz: damaged"):
+        list(toolkit.batches(paths))
+
+
+def test_another_word_than_raise_or_collect_is_refused(
+    tmp_path: Path, tell: Tell
+) -> None:
+    word: Any = "ignore"
+    path = write_logs(tmp_path)[0]
+
+    with pytest.raises(OptionError, match="on_damage"):
+        tell(path, on_damage=word)
+    with pytest.raises(OptionError, match="on_damage"):
+        toolkit.batches(path, on_damage=word)
+
+
+def test_whole_logs_are_told_alike_whether_damage_is_collected_or_not(
+    tmp_path: Path, tell: Tell
+) -> None:
+    write_logs(tmp_path)
+    whole = [tmp_path / name for name in ("a.jsonl", "c.jsonl.zst", "e.jsonl")]
+
+    assert collect(tell, whole) == tell(whole)
+
+
+def test_the_warning_counts_and_names_and_holds_no_content(tmp_path: Path) -> None:
+    paths = write_logs(tmp_path)
+
+    with pytest.warns(errors.DamageWarning) as caught:
+        toolkit.load(paths, on_damage="collect")
+
+    (said,) = [one for one in caught if one.category is errors.DamageWarning]
+    assert str(said.message).startswith(f"{paths[1]}: damaged")
+    assert "1 more log" in str(said.message)
+    assert "Hello" not in str(said.message)
+    assert said.filename == __file__
+
+
+def test_a_response_of_a_damaged_member_makes_no_other_a_duplicate(
+    tmp_path: Path, tell: Tell
+) -> None:
+    # 2 stands in a member that is cut, 1 in one that is whole.
+    damaged, whole = tmp_path / "a.jsonl.gz", tmp_path / "b.jsonl"
+    damaged.write_bytes(pack("gzip", [good(1) + b"\n", good(2) + b"\n"]).data[:-1])
+    whole.write_bytes(good(1) + b"\n" + good(2) + b"\n")
+
+    told = collect(tell, [damaged, whole])
+
+    assert [(row["log_id"], row["line"]) for row in told.rows] == [(0, 1), (1, 2)]
+    assert [log["duplicates"] for log in told.ledger] == [0, 1]
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+@pytest.mark.parametrize("verified", [0, 1, 2])
+def test_a_damaged_member_of_megabytes_leaves_no_line_behind(
+    path: Path, kind: str, verified: int
+) -> None:
+    # More than a block of 1 MiB is read before the damage shows.
+    text = b"".join(good(number) + b"\n" for number in range(6000))
+    packed = pack(kind, [*[good(-1) + b"\n", good(-2) + b"\n"][:verified], text])
+    path.write_bytes(packed.data[:-1])
+
+    told = collect(load, path)
+
+    assert told.lines() == (list(range(1, verified + 1)), [])
+    assert alone(told)["bytes"] == len(packed.plain(verified))
+    held = "6,000 lines of it" if kind in CHECKED else "lines of it"
+    assert held in alone(told)["error"]
+
+
+def test_a_mark_before_the_damage_is_counted(path: Path, tell: Tell) -> None:
+    packed = pack("gzip", [b"\xef\xbb", b"\xbf", good(1)])
+    path.write_bytes(packed.data[:-1])
+
+    log = alone(collect(tell, path))
+
+    assert (log["bytes"], log["lines"]) == (3, 0)
+
+
+def test_a_line_too_long_that_the_damage_cuts_is_as_long_as_what_is_verified(
+    path: Path, tell: Tell
+) -> None:
+    packed = pack("zstd", [b"{}\n" + b"1" * 500_000, b"1" * 500_000 + b"\n"])
+    path.write_bytes(packed.data[:-1])
+
+    told = collect(tell, path, max_line_bytes=1000)
+
+    assert told.lines()[1] == [
+        (1, "not_a_response", b"{}"),
+        (2, "line_too_long", None),
+    ]
+    assert (told.rejects[1]["offset"], told.rejects[1]["length"]) == (3, 500_000)
+
+
+def test_lines_asked_for_before_the_damage_are_given_without_it(path: Path) -> None:
+    packed = pack("gzip", THREE)
+    path.write_bytes(packed.data[:-1])
+
+    told = collect(load, path, max_lines=3)
+
+    assert [row["line"] for row in told.rows] == [1, 3]
+    assert alone(told)["lines"] == 3
+
+
+def test_a_cut_line_raises_where_rejects_are_to_raise(path: Path) -> None:
+    path.write_bytes(pack("gzip", [good(1) + b"\n" + good(2)[:9], b"x"]).data[:-1])
+
+    with pytest.raises(errors.RejectedLineError, match="truncated"):
+        toolkit.load(path, on_damage="collect", on_reject="raise")
+
+
+def test_what_an_export_of_damaged_logs_holds_passes_its_check(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.warns(errors.DamageWarning):
+        done = toolkit.export(write_logs(tmp_path), to=out, on_damage="collect")
+
+    assert toolkit.ledger(out).equals(done.ledger)
+    assert toolkit.scan(out).collect().height == done.ledger["choices"].sum() == 8
+    toolkit.check(out)
+
+
+# --- Logs that cannot be opened or read ----------------------------------------------
+
+# A file that opens and refuses to be read at its beginning, to the superuser too.
+MEMORY = Path("/proc/self/mem")
+
+
+@pytest.mark.skipif(not MEMORY.exists(), reason="needs a file that refuses to be read")
+def test_a_log_that_refuses_to_be_read_stops_no_other(
+    tmp_path: Path, tell: Tell
+) -> None:
+    paths = write_logs(tmp_path)[:1]
+    bad = tmp_path / "0.jsonl"
+    bad.symlink_to(MEMORY)
+
+    with pytest.raises(UnreadableSourceError, match=r"0\.jsonl"):
+        tell([bad, *paths])
+    told = collect(tell, [bad, *paths])
+
+    assert [(row["log_id"], row["line"]) for row in told.rows] == [(1, 1)]
+    assert [log["bytes"] for log in told.ledger] == [0, len(good(10)) + 1]
+    assert told.ledger[0]["error"].startswith(f"{bad}: ")
+    assert told.ledger[1]["error"] is None
+
+
+def test_a_log_that_is_gone_when_its_turn_comes_stops_no_other(
+    tmp_path: Path, tell: Tell
+) -> None:
+    first, second, third = (tmp_path / f"{name}.jsonl" for name in "abc")
+
+    def write() -> None:
+        for number, path in enumerate((first, second, third)):
+            path.write_bytes(good(number) + b"\n")
+
+    def take_away(_read: int) -> None:
+        second.unlink(missing_ok=True)
+
+    write()
+    with pytest.raises(UnreadableSourceError, match=r"b\.jsonl: No such file"):
+        tell([first, second, third], progress=take_away, threads=1)
+    write()
+    told = collect(tell, [first, second, third], progress=take_away, threads=1)
+
+    assert [(row["log_id"], row["line"]) for row in told.rows] == [(0, 1), (2, 1)]
+    assert [log["error"] is None for log in told.ledger] == [True, False, True]
+    assert told.ledger[1]["error"].startswith(f"{second}: No such file")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "cut"])
+@pytest.mark.parametrize("kind", ["plain", "gzip", "zstd"])
+def test_a_named_pipe_is_read_once_and_kept_up_to_the_damage(
+    tmp_path: Path, tell: Tell, kind: str, whole: bool
+) -> None:
+    pipe = tmp_path / "a.jsonl"
+    os.mkfifo(pipe)
+    packed = Packed(THREE, THREE) if kind == "plain" else pack(kind, THREE)
+    data = packed.data if whole else packed.data[:-1]
+
+    with ThreadPoolExecutor() as pool:
+        pool.submit(pipe.write_bytes, data)
+        told = collect(tell, pipe)
+
+    cut = not whole and kind != "plain"
+    assert told.lines() == KEPT_LINES[2 if cut else 3]
+    assert (alone(told)["error"] is not None) == cut
+
+
+def test_no_more_bytes_are_said_to_be_read_than_there_are(
+    tmp_path: Path, tell: Tell
+) -> None:
+    paths = write_logs(tmp_path)
+    said: list[int] = []
+
+    collect(tell, paths, progress=said.append)
+
+    assert min(said) >= 0
+    assert sum(said) <= sum(path.stat().st_size for path in paths)
+
+
+# --- Standard input ------------------------------------------------------------------
+
+
+class Pipe(io.BytesIO):
+    """Bytes that come once and cannot be sought, a few at a time."""
+
+    def seekable(self) -> bool:
+        """Say no."""
+        return False
+
+    def seek(self, *_place: object) -> int:
+        """Refuse."""
+        raise io.UnsupportedOperation("seek")
+
+    def tell(self) -> int:
+        """Refuse."""
+        raise io.UnsupportedOperation("tell")
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return up to a hundred bytes."""
+        return super().read(size if size is None or size < 0 else min(size, 100))
+
+
+class FailingDisk(io.BytesIO):
+    """Bytes that end in a fault of the device."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return bytes, and in the end refuse."""
+        data = super().read(size)
+        if not data:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return data
+
+
+class FailingPipe(FailingDisk, Pipe):
+    """The same, and it cannot be sought."""
+
+
+def feed(monkeypatch: pytest.MonkeyPatch, buffer: io.BytesIO) -> None:
+    """Put bytes into standard input."""
+
+    class Stdin:
+        pass
+
+    stdin: Any = Stdin()
+    stdin.buffer = buffer
+    monkeypatch.setattr("sys.stdin", stdin)
+
+
+@pytest.mark.parametrize("kind", FEW)
+@pytest.mark.parametrize("source", [io.BytesIO, Pipe])
+def test_damaged_standard_input_keeps_its_whole_members(
+    monkeypatch: pytest.MonkeyPatch,
+    tell: Tell,
+    kind: str,
+    source: type[io.BytesIO],
+) -> None:
+    packed = pack(kind, THREE)
+    one, two, three, end = packed.starts
+
+    for size, whole in (
+        (two - 1, 0),
+        (three - 1, 1),
+        (three, 2),
+        (end - 1, 2),
+        (end, 3),
+    ):
+        feed(monkeypatch, source(packed.data[:size]))
+        told = collect(tell, "-")
+        assert told.lines() == KEPT_LINES[whole]
+        log = alone(told)
+        assert (log["source"], log["bytes"]) == ("-", len(packed.plain(whole)))
+        if size in packed.starts:
+            assert log["error"] is None
+        else:
+            assert log["error"].startswith("-: damaged")
+            assert f"byte {(one, two, three)[whole]:,} " in log["error"]
+
+
+def test_damaged_standard_input_is_an_error_unless_it_is_to_be_collected(
+    monkeypatch: pytest.MonkeyPatch, tell: Tell
+) -> None:
+    packed = pack("gzip", THREE)
+    feed(monkeypatch, Pipe(packed.data[:-1]))
+
+    with pytest.raises(DamagedLogError) as caught:
+        tell("-")
+
+    assert (caught.value.source, caught.value.byte) == ("-", packed.starts[2])
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+@pytest.mark.parametrize("failing", [FailingDisk, FailingPipe])
+def test_a_device_that_fails_costs_only_what_was_not_verified(
+    monkeypatch: pytest.MonkeyPatch,
+    tell: Tell,
+    kind: str,
+    failing: type[io.BytesIO],
+) -> None:
+    packed = pack(kind, THREE)
+
+    for size, whole in ((packed.starts[2] + 5, 2), (len(packed.data), 3)):
+        feed(monkeypatch, failing(packed.data[:size]))
+        with pytest.raises(UnreadableSourceError, match="-: Input/output error"):
+            tell("-")
+        feed(monkeypatch, failing(packed.data[:size]))
+        told = collect(tell, "-")
+        assert told.lines() == KEPT_LINES[whole]
+        assert alone(told)["error"] == "-: Input/output error"
+        assert alone(told)["bytes"] == len(packed.plain(whole))
+
+
+def test_a_device_that_fails_leaves_the_lines_read_and_a_cut_one(
+    monkeypatch: pytest.MonkeyPatch, tell: Tell
+) -> None:
+    data = good(1) + b"\n" + good(2) + b"\n" + good(3)[:-1]
+    feed(monkeypatch, FailingPipe(data))
+
+    told = collect(tell, "-")
+
+    assert told.lines() == ([1, 2], [(3, "truncated", good(3)[:-1])])
+    assert alone(told)["error"] == "-: Input/output error"
+    assert alone(told)["bytes"] == len(data)
+
+
+def test_standard_input_is_read_from_where_it_stands(
+    monkeypatch: pytest.MonkeyPatch, tell: Tell
+) -> None:
+    packed = pack("gzip", THREE)
+    rest = io.BytesIO(b"taken before" + packed.data[:-1])
+    rest.seek(len(b"taken before"))
+    feed(monkeypatch, rest)
+
+    told = collect(tell, "-")
+
+    assert told.lines() == KEPT_LINES[2]
+    assert f"byte {packed.starts[2]:,} " in alone(told)["error"]
+
+
+def test_standard_input_that_is_closed_is_an_error_in_the_ledger(
+    monkeypatch: pytest.MonkeyPatch, tell: Tell, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    (path, *_) = write_logs(tmp_path)
+
+    told = collect(tell, ["-", path])
+
+    errors_said = [log["error"] for log in told.ledger]
+    assert errors_said == ["-: standard input is closed", None]
+    assert [row["log_id"] for row in told.rows] == [1]
+
+
+# --- Any bytes -----------------------------------------------------------------------
+
+pieces_of_any_bytes = st.lists(
+    st.one_of(
+        st.binary(max_size=60),
+        st.sampled_from(
+            [b"", b"\n", b"{}\n", good(1) + b"\n", good(2), b"\xef\xbb\xbf"]
+        ),
+    ),
+    max_size=5,
+)
+
+
+def without_source(told: Told) -> Told:
+    """Return what is told without the names of the logs."""
+    return Told(*[[{**row, "source": ""} for row in table] for table in told])
+
+
+@quick
+@given(
+    pieces=pieces_of_any_bytes,
+    kind=st.sampled_from(list(PACKERS)),
+    padding=st.integers(0, 9),
+)
+def test_any_bytes_compressed_are_told_like_the_bytes_themselves(
+    pieces: list[bytes], kind: str, padding: int
+) -> None:
+    pieces = [b"\n", *pieces]  # no magic bytes of a compression at the start
+    with tempfile.TemporaryDirectory() as folder:
+        plain, packed = Path(folder) / "a.jsonl", Path(folder) / "b.jsonl"
+        plain.write_bytes(b"".join(pieces))
+        packed.write_bytes(pack(kind, pieces).data + bytes(padding))
+
+        assert without_source(load(packed)) == without_source(load(plain))
+
+
+@quick
+@given(
+    pieces=pieces_of_any_bytes,
+    kind=st.sampled_from(list(PACKERS)),
+    size=st.integers(4, 10**6),
+    on_reject=st.just("collect"),
+)
+def test_a_log_cut_anywhere_is_told_like_a_whole_one_that_ends_before_the_damage(
+    pieces: list[bytes], kind: str, size: int, on_reject: Literal["collect"]
+) -> None:
+    packed = pack(kind, [b"\n", *pieces])
+    size = 4 + size % (len(packed.data) - 3)
+    whole = max(n for n, start in enumerate(packed.starts) if start <= size)
+    with tempfile.TemporaryDirectory() as folder:
+        short, front = Path(folder) / "a.jsonl", Path(folder) / "b.jsonl"
+        short.write_bytes(packed.data[:size])
+        front.write_bytes(packed.plain(whole))
+
+        told = collect(load, short, on_reject=on_reject)
+
+        error = alone(told)["error"]
+        assert (error is None) == (size in packed.starts)
+        alone(told)["error"] = None
+        wanted = without_source(load(front))
+        assert without_source(told) == wanted
+
+
+MAGICS = st.sampled_from(
+    [
+        *(GZIP_MAGIC, GZIP_MAGIC + b"\x08", GZIP_MAGIC + b"\x08\0\0\0\0\0\0\x03"),
+        *(ZSTD_MAGIC, ZSTD_MAGIC + b"\x24", ZSTD_MAGIC + b"\x04", b"\x50\x2a\x4d\x18"),
+        *(
+            gzip_member(b"{}\n"),
+            PACKERS["zstd"](b"{}\n"),
+            PACKERS["zstd-bare"](b"{}\n"),
+        ),
+        skippable(3),
+    ]
+)
+
+
+@settings(quick, max_examples=300)
+@given(magic=MAGICS, rest=st.binary(max_size=200))
+def test_any_bytes_behind_magic_ones_are_a_log_or_damage(
+    magic: bytes, rest: bytes
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.jsonl"
+        path.write_bytes(magic + rest)
+
+        told = collect(load, path)
+
+        fault = alone(told)["error"]
+        if fault is None:
+            assert load(path) == told
+        else:
+            with pytest.raises(DamagedLogError) as caught:
+                toolkit.load(path)
+            assert str(caught.value) == fault
+            assert 0 <= caught.value.byte < len(magic + rest)
+            assert caught.value.verified == alone(told)["bytes"]

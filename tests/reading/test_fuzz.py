@@ -1,0 +1,403 @@
+"""Mutated lines, through the library and through an oracle that shares no code.
+
+A longer run, which stops at the first disagreement::
+
+    python -m tests.reading.test_fuzz 100      # a hundred logs, seeds 1 to 100
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+import toolkit
+from tests.support.oracle import CANDIDATES, Reject, Row, outcome
+from toolkit.errors import RejectsWarning
+from toolkit.schema import CHOICES, REJECT_CODES
+from toolkit.testing import make_response, sample_lines
+
+pytestmark = pytest.mark.both_decoders
+
+SEED, LINES, TAILS = 20261122, 20_000, 400
+LIMIT = 16_384  # max_line_bytes of these logs; few of the lines reach it
+
+# --- Seeds: what is mutated -----------------------------------------------------------
+
+# Every path of every column is in this one, also those behind the first.
+FULL: dict[str, Any] = make_response(
+    created="1767225600.25",
+    provider="router",
+    service_tier="flex",
+    system_fingerprint="fp_1",
+    choices=[
+        {
+            "index": 1,
+            "finish_reason": "stop",
+            "native_finish_reason": "end_turn",
+            "message": {
+                "role": "assistant",
+                "content": 'café 🌻 \\ " \u0000 / [{',
+                "reasoning_content": "why",
+                "reasoning": "also why",
+                "refusal": "",
+                "tool_calls": [
+                    {
+                        "id": "call_1",
+                        "type": "function",
+                        "function": {"name": "f", "arguments": '{"a": 1}'},
+                    },
+                    {"id": "", "custom": {"name": "g", "input": "select 1"}},
+                    {"type": "", "function": {"name": "f"}, "custom": {"input": {}}},
+                    {"function": {"name": "h", "arguments": {"b": [1.50]}}},
+                ],
+                "function_call": {"name": "i", "arguments": "{}"},
+            },
+            "logprobs": {"content": [{"logprob": -0.5}, {"logprob": -1}]},
+        },
+        {
+            "index": 0,
+            "message": {
+                "content": [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": "w"}]},
+                    {"type": "thinking", "thinking": "hy"},
+                    {"type": "text", "text": "Hello"},
+                    {"type": "image_url", "image_url": {}},
+                    {"type": "text", "text": "."},
+                ],
+                "function_call": {"name": "i", "arguments": {}},
+            },
+            "logprobs": None,
+        },
+        {"message": {"content": {"k": [1e2, "é"]}, "tool_calls": {}}, "index": 2.0},
+    ],
+    usage={
+        "service_tier": "batch",
+        "prompt_tokens": 10,
+        "completion_tokens": 5.0,
+        "total_tokens": 15,
+        "prompt_tokens_details": {
+            "cached_tokens": 1,
+            "cache_write_tokens": 2,
+            "audio_tokens": 3,
+        },
+        "prompt_cache_hit_tokens": 4,
+        "cached_tokens": 5,
+        "num_cached_tokens": 6,
+        "cache_read_input_tokens": 7,
+        "cache_creation_input_tokens": 8,
+        "completion_tokens_details": {
+            "reasoning_tokens": 9,
+            "audio_tokens": 10,
+            "accepted_prediction_tokens": 11,
+            "rejected_prediction_tokens": 12,
+        },
+        "reasoning_tokens": 13,
+        "cost": {"total_cost": 0.0125},
+    },
+)
+ASKED = {"request": {"body": {"model": "a"}, "model": "b"}, "model": "c"}
+ERROR = {"error": {"message": "overloaded", "code": 529}}
+DELTA = {"index": 0, "delta": {"content": "Hel"}, "finish_reason": None}
+CHUNK = make_response(object="chat.completion.chunk", choices=[DELTA])
+SHORT = {"object": "o", "choices": [{"message": {"content": "a"}}, {"index": 1}]}
+
+
+def enveloped(path: str, response: object, **beside: object) -> dict[str, object]:
+    """Put a response at a path, and other keys beside it."""
+    for key in reversed(path.split(".")):
+        response = {key: response}
+    return {**response, **beside}  # type: ignore[dict-item]
+
+
+WRITTEN: tuple[object, ...] = (
+    *[FULL] * 30,
+    *[SHORT] * 4,
+    *(make_response(choices=[]), make_response(n=3), {**SHORT, **ASKED}),
+    *(CHUNK, {**CHUNK, "object": ""}, {"choices": []}, {"choices": [DELTA]}),
+    *(ERROR, {"error": "timed out"}, {"response": {"body": ERROR}}, {"level": "INFO"}),
+    *([], "text", 5, None, {}, [make_response()], {"choices": [1], "body": SHORT}),
+    *(enveloped(path, SHORT, **ASKED, custom_id=7) for path in CANDIDATES),
+    *(enveloped(path, FULL, custom_id="c") for path in CANDIDATES),
+    *(enveloped(path, json.dumps(FULL), custom_id=True) for path in CANDIDATES),
+    *(enveloped(path, json.dumps(CHUNK), data=SHORT) for path in CANDIDATES[:3]),
+    {"response": json.dumps({"body": json.dumps(SHORT)}), "error": None},
+    {"response": {"choices": [1]}, "output": ERROR, "data": SHORT},
+)
+RAW: tuple[bytes, ...] = (
+    *(b"", b" \t ", b"\r", b"\xef\xbb\xbf{}", b"NaN", b'{"a":01}', b"{'a':1}"),
+    b'{"choices" : [ { } ] ,\t"object":"\\u006f", "x": [1e400, -0.0, 1E+2]}',
+    b'{"choices":[{}],"object":"o","id":"first","id":"last","usage":{"a":{},"a":[]}}',
+    b'{"choices":[{"message":{"content":"\\ud83c\\udf3b \\u00e9 \\n"}}]}',
+    b'{"choices":[{"message":{"content":{ "b" : 1.50,"a":"\\u00e9","a":2 }}}]}',
+    b'{"choices":[{}],"object":"o","x":' + b"[" * 510 + b"]" * 510 + b"}",
+    b'{"choices":[{}],"object":"o","x":' + b'{"":[' * 256 + b"]}" * 256 + b"}",
+    b'{"choices":[{}],"object":"o"}'.ljust(LIMIT),
+    b'{"choices":[{}],"object":"o"}'.ljust(LIMIT + 1),
+)
+SEEDS = (
+    *(json.dumps(value).encode() for value in WRITTEN * 3),
+    *(json.dumps(value, ensure_ascii=False).encode() for value in WRITTEN * 3),
+    *RAW * 3,
+    *sample_lines(500, seed=1),  # holds every quirk
+)
+
+# --- Mutations ------------------------------------------------------------------------
+
+Mutate = Callable[[Random, bytes], bytes]
+VALUES = (
+    *("null", '""', "0", "-1", "1.5", "true", "false", '"str"', '"5"', "[]", "{}"),
+    *("[{}]", "[null]", '{"a":1}', "5.0", "-0", "1e-400", "1e400", "-1e400"),
+    *("1000000000000", "1000000000001", "9" * 5000, '"\\ud800"', '"\\ud83d\\ude00"'),
+)
+MARK = "\N{REPLACEMENT CHARACTER}put\N{REPLACEMENT CHARACTER}"
+
+
+def flip_bit(random: Random, line: bytes) -> bytes:
+    """Flip one bit."""
+    place = random.randrange(len(line))
+    return with_byte(line, place, line[place] ^ 1 << random.randrange(8))
+
+
+def flip_byte(random: Random, line: bytes) -> bytes:
+    """Put one byte in the place of another, mostly one that means something."""
+    byte = random.choice([*rb' "\{}[]:,-.+0159eEuntfdD8/', random.randrange(256)])
+    return with_byte(line, random.randrange(len(line)), byte)
+
+
+def with_byte(line: bytes, place: int, byte: int) -> bytes:
+    """Return the line with one byte replaced."""
+    return line[:place] + bytes([byte]) + line[place + 1 :]
+
+
+def cut(random: Random, line: bytes) -> bytes:
+    """Cut a slice out: from anywhere, the end, or the beginning."""
+    begin, end = cuts(random, line)
+    return random.choice([line[:begin] + line[end:], line[:end], line[begin:]])
+
+
+def repeat(random: Random, line: bytes) -> bytes:
+    """Repeat a slice, seldom often."""
+    begin, end = cuts(random, line)
+    times = random.choice([2, 2, 2, 3, 20])
+    return line[:begin] + line[begin:end] * times + line[end:]
+
+
+def splice(random: Random, line: bytes) -> bytes:
+    """Join the line and another one at cuts."""
+    other = random.choice(SEEDS)
+    return line[: random.randint(0, len(line))] + other[random.randint(0, len(other)) :]
+
+
+def cuts(random: Random, line: bytes) -> tuple[int, int]:
+    """Return two places in order, half of the time near to each other."""
+    begin = random.randrange(len(line))
+    near = begin + random.randint(1, 8)
+    end = near if random.random() < 0.5 else random.randint(begin, len(line))
+    return begin, min(end, len(line))
+
+
+def swap(random: Random, line: bytes) -> bytes:
+    """Put another value in the place of a random one."""
+    return changed(random, line, lambda holder, key: holder.__setitem__(key, MARK))
+
+
+def repeat_key(random: Random, line: bytes) -> bytes:
+    """Write a key once more, with another value, before or behind all others."""
+
+    def change(holder: Any, key: Any) -> None:
+        if isinstance(holder, dict):
+            members = list(holder.items())
+            members.insert(random.choice([0, len(members)]), (key + MARK, MARK))
+            holder.clear()
+            holder.update(members)
+
+    return changed(random, line, change)
+
+
+def wrap(random: Random, line: bytes) -> bytes:
+    """Put the line into an envelope, as it is or as a string."""
+    text = line.decode(errors="replace")
+    envelope = enveloped(random.choice(CANDIDATES), MARK, **random.choice([ASKED, {}]))
+    inner = random.choice([text, json.dumps(text)])
+    return json.dumps(envelope).replace(json.dumps(MARK), inner).encode()
+
+
+def changed(random: Random, line: bytes, change: Callable[[Any, Any], None]) -> bytes:
+    """Change a value at a random path; leave what is not JSON as it is."""
+    try:
+        value = {"": json.loads(line)}
+    except (ValueError, RecursionError):
+        return line
+    change(*random.choice(list(places(value))))
+    text = json.dumps(value[""], ensure_ascii=random.random() < 0.5)
+    for mark in (json.dumps(MARK), f'"{MARK}"'):
+        text = text.replace(mark, random.choice(VALUES))
+    for mark in (json.dumps(MARK)[1:-1], MARK):
+        text = text.replace(mark, "")
+    return text.encode(errors="surrogatepass")
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each container and key at which a value stands."""
+    keys = value if isinstance(value, dict) else range(len(value))
+    for key in keys:
+        yield value, key
+        if isinstance(value[key], dict | list):
+            yield from places(value[key])
+
+
+MUTATIONS: tuple[Mutate, ...] = (
+    *(flip_bit, flip_byte, cut, repeat, splice),
+    *[swap] * 7,
+    *[repeat_key] * 3,
+    wrap,
+)
+
+
+def mutated_lines(seed: int, count: int) -> list[bytes]:
+    """Make lines of a log, each of one to three mutations; none holds an LF."""
+    random = Random(seed)
+    lines = []
+    for _ in range(count):
+        line = random.choice(SEEDS)
+        for _ in range(random.choice([1, 1, 1, 2, 3])):
+            if 0 < len(line) < 2 * LIMIT:
+                line = random.choice(MUTATIONS)(random, line)
+        lines.append(line.replace(b"\n", b" "))
+    return lines
+
+
+# --- The library against the oracle ---------------------------------------------------
+
+Outcome = list[Row] | Reject
+OURS = ("log_id", "source", "line")  # columns that the reader of a log fills
+
+
+def write_log(path: Path, lines: Sequence[bytes], end: bytes = b"\n") -> Path:
+    """Write a blank line, so that no line is taken for magic bytes, and the lines."""
+    path.write_bytes(b"\n".join([b"", *lines]) + end)
+    return path
+
+
+def found_by(log: toolkit.Loaded) -> dict[tuple[int, int], Outcome]:
+    """Return what the library made of each line, by log and line; blanks have none."""
+    names = [name for name in CHOICES.names if name not in OURS]
+    found: dict[tuple[int, int], Outcome] = {
+        (reject["log_id"], reject["line"]): Reject(reject["code"], reject["json_path"])
+        for reject in log.rejects.select([*OURS, "code", "json_path"]).to_pylist()
+    }
+    rows = log.choices.to_pylist()
+    for place, choices in groupby(rows, lambda row: (row["log_id"], row["line"])):
+        assert place not in found, f"{place} is rows and a reject"
+        found[place] = [{name: row[name] for name in names} for row in choices]
+    return found
+
+
+def agreed_log(path: Path, lines: Sequence[bytes]) -> toolkit.Loaded:
+    """Write and load a log of these lines, and hold it against the oracle."""
+    write_log(path, lines)
+    log = toolkit.load(path, duplicates="keep", max_line_bytes=LIMIT)
+    found = found_by(log)
+    blank, offset = 1, 1
+    rejects = []
+    for number, raw in enumerate(lines, start=2):
+        line = raw.removesuffix(b"\r")
+        wanted = outcome(line, max_line_bytes=LIMIT)
+        assert_same(f"line {number}", line, found.get((0, number), []), wanted)
+        if isinstance(wanted, Reject):
+            held = None if wanted.code == "line_too_long" else line
+            rejects.append((number, offset, len(line), held))
+        blank += wanted == []
+        offset += len(raw) + 1
+    columns = ("line", "offset", "length", "raw")
+    said = zip(*(log.rejects[name].to_pylist() for name in columns), strict=True)
+    assert list(said) == rejects
+    assert log.ledger["lines"].item() == 1 + len(lines)
+    assert log.ledger["blank"].item() == blank
+    return log
+
+
+def codes(log: toolkit.Loaded) -> Counter[str]:
+    """Count the reject codes."""
+    return Counter(log.rejects["code"].to_pylist())
+
+
+def assert_same(place: str, line: bytes, found: Outcome, wanted: Outcome) -> None:
+    """Fail with both outcomes, short, where they differ."""
+    if found == wanted:
+        return
+    if isinstance(found, list) and isinstance(wanted, list) and found and wanted:
+        pairs = list(zip(found, wanted, strict=False))
+        names = [n for n in wanted[0] if any(a[n] != b[n] for a, b in pairs)]
+        found, wanted = (
+            [{name: row[name] for name in names} for row in rows]
+            for rows in (found, wanted)
+        )
+    pytest.fail(
+        f"{place}: the library {found!s:.400}, the oracle {wanted!s:.400}\n"
+        f"{line[:2000]!r}",
+        pytrace=False,
+    )
+
+
+def test_the_library_and_the_oracle_agree_on_mutated_lines(tmp_path: Path) -> None:
+    log = agreed_log(tmp_path / "log.jsonl", mutated_lines(SEED, LINES))
+
+    found = codes(log)
+    assert log.ledger["responses"].item() >= 0.2 * LINES
+    assert log.ledger["blank"].item() >= 20
+    whole = {code: found[code] for code in REJECT_CODES if code != "truncated"}
+    assert min(whole.values()) >= 20, whole
+
+
+def test_the_library_and_the_oracle_agree_on_tails(tmp_path: Path) -> None:
+    lines = mutated_lines(SEED + 1, TAILS)
+    for number, line in enumerate(lines):
+        write_log(tmp_path / f"{number:05}.jsonl", [line], end=b"")
+
+    log = toolkit.load(tmp_path, duplicates="keep", max_line_bytes=LIMIT)
+
+    found = found_by(log)
+    for number, line in enumerate(lines):
+        wanted = outcome(line, tail=True, max_line_bytes=LIMIT)
+        assert_same(f"log {number}", line, found.get((number, 2), []), wanted)
+    assert codes(log)["truncated"] >= 20
+    assert log.ledger["responses"].sum() >= 0.2 * TAILS
+
+
+@pytest.mark.parametrize("begin", [b"", b'{"object":"o","choices":[{}]}'])
+def test_equal_lines_over_the_limit_fare_alike_wherever_a_block_ends(
+    begin: bytes, tmp_path: Path
+) -> None:
+    lines = [begin.ljust(40_000)] * 100
+
+    log = toolkit.load(write_log(tmp_path / "log.jsonl", lines), max_line_bytes=LIMIT)
+
+    alike = {"line_too_long": len(lines)}
+    assert codes(log) == alike or (codes(log) == {} and not begin)
+
+
+def run(logs: int) -> None:
+    """Compare so many logs."""
+    warnings.simplefilter("ignore", RejectsWarning)
+    rejected: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(1, logs + 1):
+            log = agreed_log(Path(folder) / "log.jsonl", mutated_lines(seed, LINES))
+            rejected += codes(log)
+    counts = dict(rejected.most_common())
+    sys.stdout.write(f"{logs * LINES:,} lines agree, rejects among them: {counts}\n")
+
+
+if __name__ == "__main__":
+    run(int(sys.argv[1]) if len(sys.argv) > 1 else 10)

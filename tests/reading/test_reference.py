@@ -1,0 +1,800 @@
+"""The reference decoder against the contract: forms of a line, and columns."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import xxhash
+
+from toolkit.reading.blocks import Block, make_plan, whole
+from toolkit.reading.reference import Reference
+from toolkit.schema import CHOICES, Column
+from toolkit.testing import make_response
+
+if TYPE_CHECKING:
+    from toolkit.reading.blocks import Decoded
+
+pytestmark = pytest.mark.both_decoders
+
+ENVELOPES = (
+    "response.body",
+    "response",
+    "response_body",
+    "body",
+    "output",
+    "outputs",
+    "result",
+    "data",
+)
+GOOD = make_response()
+BARE: dict[str, Any] = {"object": "chat.completion", "choices": [{}]}
+CHUNK = {"object": "chat.completion.chunk", "choices": [{"delta": {}}]}
+ERROR = {"message": "overloaded", "code": 529}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+YEAR_2200 = datetime(2200, 1, 1, tzinfo=UTC)
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)  # 1767225600 seconds after EPOCH
+
+
+def decode(*lines: object, **options: Any) -> Decoded:
+    """Decode one block of lines: bytes and JSON text as they are, others dumped."""
+    texts = [line if isinstance(line, bytes | str) else dump(line) for line in lines]
+    data = b"".join(
+        (text.encode() if isinstance(text, str) else text) + b"\n" for text in texts
+    )
+    block = Block(0, "made.jsonl", whole(data), 1, 0, len(data), len(data))
+    return Reference(make_plan(**options)).decode(block)
+
+
+def dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def rows(line: object, **options: Any) -> list[dict[str, Any]]:
+    """Return the rows of a line that must be accepted."""
+    decoded = decode(line, **options)
+    assert decoded.rejects.to_pylist() == []
+    return decoded.choices.to_pylist()
+
+
+def fault(line: object, **options: Any) -> tuple[str, str | None]:
+    """Return code and path of a line that must be rejected, and give no row."""
+    decoded = decode(line, **options)
+    assert decoded.choices.num_rows == 0
+    (reject,) = decoded.rejects.to_pylist()
+    return reject["code"], reject["json_path"]
+
+
+def code(line: object, **options: Any) -> str:
+    return fault(line, **options)[0]
+
+
+def nest(path: str, value: object) -> dict[str, Any]:
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value  # type: ignore[return-value]
+
+
+def choice(**fields: object) -> dict[str, Any]:
+    """Return a bare response whose one choice has these fields."""
+    return {**BARE, "choices": [fields]}
+
+
+def message(**fields: object) -> dict[str, Any]:
+    return choice(message=fields)
+
+
+# --- Forms of a line (section 4) -----------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ENVELOPES)
+@pytest.mark.parametrize("as_text", [False, True])
+def test_each_envelope_gives_the_row_of_its_response(path: str, as_text: bool) -> None:
+    response = dump(GOOD) if as_text else GOOD
+
+    (row,) = rows(nest(path, response))
+
+    assert row["response_id"] == "chatcmpl-1"
+    assert row["content"] == "Hello."
+    assert row["total_tokens"] == 15
+
+
+@pytest.mark.parametrize(("first", "second"), [*pairwise(ENVELOPES)])
+def test_of_two_envelopes_the_first_in_the_contract_s_order_is_read(
+    first: str, second: str
+) -> None:
+    inner = nest(first, make_response(id="first"))
+    outer = nest(second, make_response(id="second"))
+    if second == "response":  # both stand under one key
+        inner, outer = {"response": outer["response"] | inner["response"]}, {}
+        inner["response"].pop("choices")
+
+    assert rows({**outer, **inner})[0]["response_id"] == "first"
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda body: {"response": dump({"body": body})},
+        lambda body: {"response": {"body": dump(body)}},
+        lambda body: {"response": dump({"body": dump(body)})},
+    ],
+)
+def test_a_json_string_is_decoded_at_each_step_of_a_path(wrap: Any) -> None:
+    assert rows(wrap(GOOD))[0]["model"] == "gpt-a"
+
+
+def test_a_json_string_is_decoded_once_and_not_twice() -> None:
+    assert code({"response": dump(dump(GOOD))}) == "not_a_response"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Hello.",
+        '{"choices": [',
+        '{"choices": [{}], "object": "o", "x": "\\ud800"}',
+        '{"choices": [{}], "object": "o", "x": NaN}',
+        '{"choices": [{}], "object": "o", "x": ' + "[" * 512 + "]" * 512 + "}",
+    ],
+)
+def test_a_json_string_that_does_not_parse_is_no_candidate(text: str) -> None:
+    assert code({"response": text}) == "not_a_response"
+    assert rows({"response": text, "body": GOOD})[0]["response_id"] == "chatcmpl-1"
+
+
+def test_a_json_string_is_its_own_document_for_depth() -> None:
+    deepest = {**GOOD, "x": json.loads("[" * 511 + "]" * 511)}
+
+    assert rows({"result": dump(deepest)})[0]["response_id"] == "chatcmpl-1"
+
+
+def test_a_bare_response_is_taken_before_any_envelope_in_it() -> None:
+    line = {**GOOD, "response": make_response(id="inner")}
+
+    assert rows(line)[0]["response_id"] == "chatcmpl-1"
+    assert rows(line, response_path="response")[0]["response_id"] == "chatcmpl-1"
+
+
+@pytest.mark.parametrize("path", ["log.answer", 'log["the answer"]', '["a.b"]'])
+def test_response_path_is_read(path: str) -> None:
+    body = {"log": {"answer": GOOD, "the answer": GOOD}, "a.b": dump(GOOD)}
+
+    assert rows(body, response_path=path)[0]["response_id"] == "chatcmpl-1"
+
+
+def test_response_path_leaves_no_other_candidate() -> None:
+    assert code({"response": GOOD}, response_path="answer") == "not_a_response"
+    assert code({"body": {"error": ERROR}}, response_path="a") == "not_a_response"
+    assert code({"a": {"error": ERROR}}, response_path="a") == "error_response"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        CHUNK,
+        {**CHUNK, "choices": []},
+        {**CHUNK, "choices": [{"message": None}]},
+        {"choices": []},
+        {"choices": [], "error": ERROR},
+        {"object": None, "choices": []},
+        {"object": "", "choices": []},
+        {"choices": [{"delta": {"content": "a"}}]},
+        {"object": "", "choices": [{}, {"delta": {}}]},
+        {"choices": [{"message": None, "delta": {}}]},
+    ],
+)
+def test_a_chunk_of_a_stream_is_rejected_as_such(line: object) -> None:
+    assert code(line) == "stream_chunk"
+    assert code({"response": {"body": line}}) == "stream_chunk"
+    assert code({"result": dump(line), "data": GOOD}) == "stream_chunk"
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ({**CHUNK, "choices": [{"message": {}}]}, 1),
+        ({**CHUNK, "choices": [{"delta": {}}, {"message": {"content": "a"}}]}, 2),
+        ({"choices": [{"message": {}, "delta": {}}]}, 1),
+        ({"choices": [{}]}, 1),
+        ({"choices": [{"delta": None}]}, 1),
+        ({"object": "chat.completion", "choices": [{"delta": {}}]}, 1),
+        ({"object": "completion", "choices": [{"text": "a"}]}, 1),
+        ({"object": 5, "choices": [{"delta": {}}]}, 1),
+    ],
+)
+def test_what_has_a_message_or_another_object_is_no_chunk(
+    line: object, count: int
+) -> None:
+    assert len(rows(line)) == count
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"error": ERROR},
+        {"error": "overloaded"},
+        {"error": ERROR, "choices": None},
+        {"error": ERROR, "response": None},
+        {"custom_id": "a", "response": {"status_code": 500, "body": {"error": ERROR}}},
+        {"response": {"error": ERROR}},
+        {"response": dump({"error": ERROR})},
+        {"error": None, "data": {"error": "overloaded"}},
+    ],
+)
+def test_an_error_of_the_provider_is_an_error_response(line: object) -> None:
+    assert code(line) == "error_response"
+
+
+def test_a_response_with_an_error_beside_it_is_a_response() -> None:
+    assert len(rows({**GOOD, "error": ERROR})) == 1
+    assert len(rows({"response": {"body": GOOD}, "error": ERROR})) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("null", "true", "5", '"text"', "[]", "{}"),
+        [GOOD],
+        dump(dump(GOOD)),
+        {"error": None},
+        {"choices": None},
+        {"choices": {}},
+        {"choices": "text"},
+        {"object": "chat.completion", "choices": [1]},
+        {"object": "chat.completion", "choices": [{}, None]},
+        {"response": {"body": None}},
+        {"response": [GOOD]},
+        {"other": GOOD},
+        {"response": {"other": {"error": ERROR}}},
+    ],
+)
+def test_other_json_is_not_a_response(line: object) -> None:
+    assert code(line) == "not_a_response"
+
+
+def test_a_response_is_found_beside_choices_that_hold_no_objects() -> None:
+    assert len(rows({"choices": [1], "body": GOOD})) == 1
+    assert len(rows({"response": {"choices": [1]}, "body": GOOD})) == 1
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_one_bad_choice_rejects_the_whole_line(bad: int) -> None:
+    response: Any = make_response(n=3)
+    response["choices"][bad]["message"]["role"] = 5
+    path = f"choices[{bad}].message.role"
+
+    assert fault(response) == ("wrong_type", path)
+    body = {"response": {"body": dump(response)}}
+    assert fault(body) == ("wrong_type", f"response.body.{path}")
+
+
+def test_a_choice_without_message_is_a_row_with_null_message_columns() -> None:
+    (row,) = rows(choice(index=4, finish_reason="content_filter"))
+
+    assert row["choice_index"] == 4
+    assert row["finish_reason"] == "content_filter"
+    names = [c.name for c in CHOICES.columns if c.paths[:1] and "message" in c.paths[0]]
+    assert {row[name] for name in names} == {None}
+
+
+def test_an_empty_choices_is_one_row_that_keeps_the_usage() -> None:
+    (row,) = rows(make_response(choices=[]))
+
+    assert (row["choice_position"], row["choice_index"]) == (0, None)
+    assert row["choice_count"] == 0
+    assert row["total_tokens"] == 15
+
+
+# --- Rows and grains (section 5) -----------------------------------------------------
+
+
+def test_usage_stands_on_the_first_choice_and_facts_of_the_response_on_each() -> None:
+    response: Any = make_response(n=3)
+    response["choices"][0]["index"] = 2
+    response["choices"][2]["index"] = 0
+
+    table = rows(response)
+
+    assert [row["choice_position"] for row in table] == [0, 1, 2]
+    assert [row["choice_index"] for row in table] == [2, 1, 0]
+    assert [row["prompt_tokens"] for row in table] == [10, None, None]
+    for column in CHOICES.columns:
+        if column.grain == "R":
+            assert len({row[column.name] for row in table}) == 1, column.name
+        elif column.grain == "U":
+            assert table[1][column.name] is None, column.name
+
+
+def test_response_hash_is_of_the_bytes_of_the_response_as_written() -> None:
+    text = '{"choices" : [ {} ],  "object":"o", "x": "\\u0041é"}'
+    wanted = xxhash.xxh3_64_intdigest(text.encode())
+
+    for line in (text, f"\t {text} ", f'{{"a":1,"response": {text} ,"b":2}}'):
+        assert rows(line)[0]["response_hash"] == wanted
+
+
+def test_of_several_faults_the_first_in_column_order_then_choice_order_stands() -> None:
+    bad = {"index": -1, "message": {"role": 5, "content": 5}}
+    late = {"message": {"content": 5}}
+    early = {"message": {"role": 5}}
+    usage = {"prompt_tokens": "5"}
+
+    def first(choices: list[object], **fields: object) -> str | None:
+        return fault({**BARE, "choices": choices, **fields})[1]
+
+    assert first([{}, bad], id=5) == "choices[1].index"
+    assert first([late, early], id=5) == "id"
+    assert first([late, early], usage=usage) == "choices[1].message.role"
+    assert first([late, late], usage=usage) == "choices[0].message.content"
+    assert first([{}, {}], usage=usage) == "usage.prompt_tokens"
+
+
+def test_reasons_are_fixed_sentences_without_content() -> None:
+    secrets = [message(content="ok", role=[word]) for word in ("SECRET", "other")]
+
+    rejects = decode(*secrets, '{"SECRET": SECRET}', "[").rejects.to_pylist()
+
+    assert rejects[0]["reason"] == rejects[1]["reason"]
+    assert rejects[2]["reason"] == rejects[3]["reason"]
+    assert not [r for r in rejects if "SECRET" in r["reason"] + (r["json_path"] or "")]
+
+
+# --- Every column, every kind of value -----------------------------------------------
+
+MISSING = "missing"
+WRONG = ("wrong_type", "")
+RANGE = ("out_of_range", "")
+BIG, BIGGER = "1000000000000", "1000000000001"  # 10^12 and one more
+STRINGS = {'"5"': "5", '"abc"': "abc"}
+NUMBERS = ("0", "-1", "1.5", "5.0", BIG, BIGGER, "1e400")
+VALUES = (
+    *("null", MISSING, '""', "true", "[]", "[1]", "{}", '{"a":1}'),
+    *STRINGS,
+    *NUMBERS,
+)
+COUNT = {"0": 0, "5.0": 5, "-1": RANGE, BIGGER: RANGE, "1e400": RANGE}
+COST = {"0": 0.0, "-1": -1.0, "1.5": 1.5, "5.0": 5.0, "1e400": RANGE}
+COST |= {BIG: 1e12, BIGGER: 1000000000001.0}
+# What each kind makes of a value; what is not here is of the wrong type.
+OUTCOMES: dict[str, dict[str, Any]] = {
+    "string": {**STRINGS, '""': None},
+    "label": {**STRINGS, '""': None, "true": "true", **{n: n for n in NUMBERS}},
+    "text": {**STRINGS, '""': ""},
+    "content": {
+        **STRINGS,
+        **{'""': "", "[]": None, "[1]": ("wrong_type", "[0]")},
+        **{"{}": "{}", '{"a":1}': '{"a":1}'},
+    },
+    "characters": {
+        **{'"5"': 1, '"abc"': 3, '""': 0, "[]": None, "[1]": ("wrong_type", "[0]")},
+        **{"{}": 2, '{"a":1}': 7},
+    },
+    "message.tool_calls[]": {"[]": [], "{}": None, "[1]": ("wrong_type", "[0]")},
+    "message.function_call": {"{}": None, '{"a":1}': None},
+    "items": {**dict.fromkeys(VALUES), "[]": 0, "[1]": 1},
+    "logprob_sum": {**dict.fromkeys(VALUES), "[]": 0.0},
+    "count": {**COUNT, BIG: 10**12},
+    "index": {**COUNT, BIG: RANGE},
+    "number": COST,
+    "usage.cost": {**COST, "{}": None, '{"a":1}': None},
+    "timestamp": {
+        **{'""': None, "0": None, "-1": RANGE, BIG: RANGE, BIGGER: RANGE},
+        **{"1e400": RANGE, "1.5": EPOCH + timedelta(seconds=1.5)},
+        **dict.fromkeys(('"5"', "5.0"), EPOCH + timedelta(seconds=5)),
+    },
+}
+TAGGED = make_plan(tags={"team": "metadata.team"}).table
+READ = [(column, path) for column in TAGGED.columns for path in column.paths]
+
+
+def line_with(column: Column, path: str, text: str) -> str:
+    """Write a bare response (in an envelope if need be) with one path filled."""
+    filled = {} if text == MISSING else nest(path.removesuffix("[]"), "@")
+    line: Any = {**BARE, **filled}
+    if column.root == "choice":
+        line = choice(**filled)
+    elif column.root == "envelope":
+        line = {"response": BARE, **filled}
+    return dump(line).replace('"@"', text)
+
+
+@pytest.mark.parametrize("text", VALUES)
+@pytest.mark.parametrize(
+    ("column", "path"),
+    [
+        pytest.param(column, path, id=f"{column.name}-{path}")
+        for column, path in READ
+        if "[]." not in path  # parts of a list: tested below
+    ],
+)
+def test_each_column_makes_of_each_value_what_its_kind_says(
+    column: Column, path: str, text: str
+) -> None:
+    line = line_with(column, path, text)
+    outcomes = OUTCOMES.get(path, OUTCOMES.get(column.kind, {}))
+    wanted = None if text in ("null", MISSING) else outcomes.get(text, WRONG)
+
+    if isinstance(wanted, tuple):
+        prefix = "choices[0]." if column.root == "choice" else ""
+        where = prefix + path.removesuffix("[]") + wanted[1]
+        found: Any = fault(line, tags={"team": "metadata.team"})
+        wanted = (wanted[0], where)
+    else:
+        found = rows(line, tags={"team": "metadata.team"})[0][column.name]
+
+    assert found == wanted
+
+
+SENTINELS = {
+    "count": ("7", 7),
+    "number": ("0.25", 0.25),
+    "timestamp": ("1767225600", NEW_YEAR),
+    "characters": ('"abc"', 3),
+    "items": ('[{"logprob":-0.5}]', 1),
+    "logprob_sum": ('[{"logprob":-0.5}]', -0.5),
+}
+CALL = {"id": None, "type": None, "name": "f", "arguments": None}
+SPECIAL = {
+    "message.tool_calls[]": ('[{"function":{"name":"f"}}]', [CALL]),
+    "message.function_call": ('{"name":"f"}', [CALL]),
+    "message.content[].thinking": ('[{"type":"thinking","thinking":"abc"}]', "abc"),
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "path"),
+    [pytest.param(column, path, id=f"{column.name}-{path}") for column, path in READ],
+)
+def test_a_value_at_a_declared_path_fills_that_cell_and_no_other(
+    column: Column, path: str
+) -> None:
+    text, wanted = SPECIAL.get(path, SENTINELS.get(column.kind, ('"abc"', "abc")))
+    place = path.removesuffix(".thinking")
+    tags = {"team": "metadata.team"}
+
+    (empty,) = rows(line_with(column, place, MISSING), tags=tags)
+    (row,) = rows(line_with(column, place, text), tags=tags)
+
+    assert row[column.name] == wanted or column.kind == "tool_calls"
+    assert column.kind != "tool_calls" or row["tool_calls"][0]["name"] == "f"
+    changed = {c.name for c in TAGGED.columns if row[c.name] != empty[c.name]}
+    same = {c.name for c, p in READ if (p, c.root) == (path, column.root)}
+    assert changed - {"response_hash"} == same
+
+
+CONTAINERS = {
+    (path.rpartition(".")[0], column.root): column
+    for column, path in READ
+    if "." in path and "[]" not in path and not path.startswith("usage.cost.")
+}
+
+
+@pytest.mark.parametrize("text", ["null", MISSING, "{}", '""', "5", "true", "[]"])
+@pytest.mark.parametrize(
+    ("container", "column"),
+    [pytest.param(path, column, id=path) for (path, _), column in CONTAINERS.items()],
+)
+def test_a_container_is_null_or_an_object_and_logprobs_may_be_anything(
+    column: Column, container: str, text: str
+) -> None:
+    line = line_with(column, container, text)
+    tags = {"team": "metadata.team"}
+
+    if text in ("null", MISSING, "{}") or container == "logprobs":
+        assert rows(line, tags=tags)[0][column.name] is None
+    else:
+        prefix = "choices[0]." if column.root == "choice" else ""
+        assert fault(line, tags=tags) == ("wrong_type", prefix + container)
+
+
+# --- Single columns ------------------------------------------------------------------
+
+
+def at(**since_new_year: int) -> datetime:
+    return NEW_YEAR + timedelta(**since_new_year)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("1767225600", NEW_YEAR),
+        ('"1767225600"', NEW_YEAR),
+        ("1767225600.25", at(microseconds=250_000)),
+        ('"1767225600.25"', at(microseconds=250_000)),
+        ("1.7672256e9", NEW_YEAR),
+        # 1/128 s is 7812.5 us and 3/128 s is 23437.5 us: halves go to the even one
+        ("1767225600.0078125", at(microseconds=7812)),
+        ('"1767225600.0078125"', at(microseconds=7812)),
+        ("1767225600.0234375", at(microseconds=23438)),
+        ('"1767225600.0234375"', at(microseconds=23438)),
+        ('"1767225600.00000050000000000001"', at(microseconds=1)),
+        ('"0000001767225600"', NEW_YEAR),
+        *((zero, None) for zero in ("0", "-0", "0.0", "0e9", '"0"', '"0.0"')),
+        *((tiny, None) for tiny in ("0.0000001", '"0.0000005"', "1e-400")),
+        ('"0.0000015"', EPOCH + timedelta(microseconds=2)),
+        ("7258118399.5", YEAR_2200 - timedelta(microseconds=500_000)),
+        ('"7258118399.999999"', YEAR_2200 - timedelta(microseconds=1)),
+    ],
+)
+def test_created_is_seconds_rounded_half_to_even(text: str, wanted: object) -> None:
+    assert rows(line_with(CHOICES["created"], "created", text))[0]["created"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        *((late, "out_of_range") for late in ("7258118400", '"7258118400"')),
+        # 7258118399999999.5 us go to the even one, which is 2200-01-01
+        ('"7258118399.9999995"', "out_of_range"),
+        *((low, "out_of_range") for low in ("-1", "-0.001", "-1e400", "1767225600000")),
+        ("9" * 5000, "out_of_range"),
+        ('"' + "9" * 5000 + '"', "out_of_range"),
+        *(
+            (f'"{word}"', "wrong_type")
+            for word in ("-1", "+1", "1e3", "1.2.3", ".", " 1", "1 ", "1_0", "0x1")
+        ),
+        *(
+            (f'"{word}"', "wrong_type")
+            for word in ("\u0663", "\u00b2", "\uff15", "inf", "nan")
+        ),
+        ('"2026-01-01T00:00:00Z"', "wrong_type"),
+    ],
+)
+def test_created_that_is_no_time_before_2200_is_a_fault(text: str, code: str) -> None:
+    assert fault(line_with(CHOICES["created"], "created", text)) == (code, "created")
+
+
+@pytest.mark.parametrize(
+    ("unit", "created", "microseconds"),
+    [
+        ("ms", "1767225600123", 123_000),
+        ("ms", '"1767225600123.5"', 123_500),
+        ("us", "1767225600000007", 7),
+        ("us", '"1767225600000007.5"', 8),
+        ("ns", "1767225600000001000", 1),
+        ("ns", "1767225600000000500", 0),  # 0.5 us
+        ("ns", "1767225600000001500", 2),
+        ("ns", "1767225600000000501", 1),
+    ],
+)
+def test_created_unit_is_applied_before_the_range(
+    unit: str, created: str, microseconds: int
+) -> None:
+    line = line_with(CHOICES["created"], "created", created)
+
+    assert rows(line, created_unit=unit)[0]["created"] == at(microseconds=microseconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        *(("-0", 0), ("-0.0", 0), ("0e5", 0), ("1e-400", 0), ("5e0", 5), ("1E3", 1000)),
+        *(("5.00000000000000000001", 5), ("50000e-4", 5), ("1e12", 10**12)),
+        *(("1000000000000.00000001", 10**12), ("1000000000000.5", WRONG)),
+        *(("0.5", WRONG), ("-0.5", WRONG), ("-1", RANGE), ("-1.0", RANGE)),
+        *(("1e13", RANGE), ("1e400", RANGE), ("-1e400", RANGE), ("9" * 5000, RANGE)),
+        *(("18446744073709551616", RANGE), ("18446744073709551621", RANGE)),
+    ],
+)
+def test_a_count_is_an_integral_double_from_0_to_10_to_the_12th(
+    text: str, wanted: object
+) -> None:
+    line = line_with(CHOICES["total_tokens"], "usage.total_tokens", text)
+
+    if isinstance(wanted, tuple):
+        assert fault(line) == (wanted[0], "usage.total_tokens")
+    else:
+        assert rows(line)[0]["total_tokens"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "ok"), [("2147483647", True), ("2147483648", False), ("-1", False)]
+)
+def test_choice_index_is_an_int32_from_0(text: str, ok: bool) -> None:
+    line = line_with(CHOICES["choice_index"], "index", text)
+
+    if ok:
+        assert rows(line)[0]["choice_index"] == int(text)
+    else:
+        assert fault(line) == ("out_of_range", "choices[0].index")
+
+
+def test_later_paths_are_read_where_the_first_is_not_present_and_else_unread() -> None:
+    cached = {"prompt_tokens_details": {"cached_tokens": 0}, "cached_tokens": "bad"}
+    later = {"prompt_tokens_details": {"cached_tokens": None}, "cached_tokens": 3}
+    tier = {"usage": {"service_tier": "flex"}}
+
+    assert rows({**BARE, "usage": cached})[0]["cached_tokens"] == 0
+    assert rows({**BARE, "usage": later})[0]["cached_tokens"] == 3
+    assert rows({**BARE, **tier, "service_tier": ""})[0]["service_tier"] == "flex"
+    assert (
+        rows(message(reasoning_content="", reasoning=5))[0]["reasoning_content"] == ""
+    )
+    asked = {"request": {"model": "a"}, "model": 5, "response": BARE}
+    assert rows(asked)[0]["requested_model"] == "a"
+
+
+def part(kind: str, value: object) -> dict[str, object]:
+    return {"type": kind, kind: value}
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "thinking"),
+    [
+        ([part("text", "a"), part("text", "é😀")], "aé😀", None),
+        ([part("thinking", "why"), part("text", "a")], "a", "why"),
+        ([part("thinking", [part("text", "w"), part("text", "hy")])], None, "why"),
+        ([part("text", "")], "", None),
+        ([part("image_url", {"url": "u"}), part("text", "a")], "a", None),
+        ([part("reference_ids", [1])], None, None),
+    ],
+)
+def test_the_text_parts_of_a_list_are_the_content_and_thinking_parts_the_reasoning(
+    content: object, text: str | None, thinking: str | None
+) -> None:
+    (row,) = rows(message(content=content))
+
+    assert (row["content"], row["reasoning_content"]) == (text, thinking)
+    assert row["content_chars"] == (None if text is None else len(text))
+
+
+@pytest.mark.parametrize("value", [5, True, [], {"a": 1}])
+def test_a_text_part_whose_text_is_no_string_is_of_the_wrong_type(
+    value: object,
+) -> None:
+    content = [part("text", "a"), part("text", value)]
+
+    path = "choices[0].message.content[1].text"
+    assert fault(message(content=content)) == ("wrong_type", path)
+
+
+def test_a_named_reasoning_goes_before_the_thinking_parts() -> None:
+    content = [part("thinking", "parts"), part("text", "a")]
+
+    (row,) = rows(message(content=content, reasoning="named"))
+
+    assert row["reasoning_content"] == "named"
+
+
+def test_content_that_is_an_object_is_its_json_text_as_written() -> None:
+    text = '{ "b" : 1.50,\t"a":"\\u00e9é" , "a":2 }'
+    (row,) = rows('{"choices":[{"message":{"content": ' + text + " }}]}")
+
+    assert row["content"] == text
+    assert row["content_chars"] == len(text)
+
+
+def test_content_chars_counts_code_points() -> None:
+    line = '{"choices":[{"message":{"content":"e\\u0301\\ud83d\\ude00\\u0000"}}]}'
+
+    assert rows(line)[0]["content"] == "e\u0301😀\0"
+    assert rows(line)[0]["content_chars"] == 4
+
+
+ARGUMENTS = '{"city": "Oslo",  "n": 1.0}'
+ODD_CALLS = (
+    '{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}},'
+    '{"id":"c2","type":"custom","custom":{"name":"g","input":"free text"}},'
+    '{"id":"c3","function":{"name":"h","arguments":' + ARGUMENTS + "}}"
+)
+
+
+def test_tool_calls_are_functions_or_custom_and_objects_stay_as_written() -> None:
+    line = '{"choices":[{"message":{"tool_calls":[' + ODD_CALLS + "]}}]}"
+    keys = ("id", "type", "name", "arguments")
+    wanted = [
+        ("c1", "function", "f", "{}"),
+        ("c2", "custom", "g", "free text"),
+        ("c3", None, "h", ARGUMENTS),
+    ]
+
+    calls = rows(line)[0]["tool_calls"]
+    dropped = rows(line, content="drop")[0]["tool_calls"]
+
+    assert [tuple(call[key] for key in keys) for call in calls] == wanted
+    names = [(*call[:3], None) for call in wanted]
+    assert [tuple(call[key] for key in keys) for call in dropped] == names
+
+
+def test_a_function_call_is_one_tool_call_unless_it_is_empty() -> None:
+    (row,) = rows(message(function_call={"name": "f", "arguments": "{}"}))
+    (call,) = row["tool_calls"]
+
+    assert (call["id"], call["name"], call["arguments"]) == (None, "f", "{}")
+    empty: dict[str, object] = {"name": None, "arguments": None}
+    assert rows(message(function_call=empty))[0]["tool_calls"] is None
+    empty = {"name": "", "arguments": ""}  # Snowflake's word for no call
+    assert rows(message(function_call=empty))[0]["tool_calls"] is None
+
+
+@pytest.mark.parametrize(
+    ("call", "path"),
+    [
+        ({"id": 5}, ".id"),
+        ({"type": []}, ".type"),
+        ({"function": "f"}, ".function"),
+        ({"function": {"name": 5}}, ".function.name"),
+        ({"function": {"name": "f", "arguments": 5}}, ".function.arguments"),
+        ({"custom": {"name": "f", "input": True}}, ".custom.input"),
+        (None, ""),
+    ],
+)
+def test_a_fault_in_a_tool_call_is_named_by_its_path(call: object, path: str) -> None:
+    calls = [{"function": {"name": "f"}}, call]
+
+    wanted = f"choices[0].message.tool_calls[1]{path}"
+    assert fault(message(tool_calls=calls)) == ("wrong_type", wanted)
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "total"),
+    [
+        ("[0.1,0.2,0.3]", 0.6000000000000001),  # (0.1 + 0.2) + 0.3 in doubles
+        ("[1e16,1,-1e16]", 0.0),  # 1e16 + 1 is 1e16: added left to right
+        ("[0,-9999.0]", -9999.0),
+        ("[-0.5,null]", None),
+        ('[-0.5,"-1"]', None),
+        ("[-0.5,true]", None),
+        ("[-0.5,-1e400]", None),
+        ("[1e308,1e308]", None),
+    ],
+)
+def test_logprobs_are_counted_and_summed_left_to_right(
+    logprobs: str, total: float | None
+) -> None:
+    items = ",".join('{"logprob":' + n + "}" for n in logprobs[1:-1].split(","))
+    line = '{"choices":[{"message":{},"logprobs":{"content":[' + items + "]}}]}"
+
+    (row,) = rows(line)
+
+    assert row["logprob_tokens"] == logprobs.count(",") + 1
+    assert row["logprob_sum"] == total
+
+
+def test_custom_id_and_requested_model_are_null_on_a_bare_response() -> None:
+    (bare,) = rows({**GOOD, "custom_id": "c", "request": {"model": "asked"}})
+    (pair,) = rows({"response": GOOD, "custom_id": 7, "request": {"model": "asked"}})
+    (beside,) = rows({"response": GOOD, "custom_id": "", "model": "asked"})
+
+    assert (bare["custom_id"], bare["requested_model"]) == (None, None)
+    assert (pair["custom_id"], pair["requested_model"]) == ("7", "asked")
+    assert (beside["custom_id"], beside["requested_model"]) == (None, "asked")
+    assert bare["model"] == pair["model"] == beside["model"] == "gpt-a"
+
+
+@pytest.mark.parametrize("number", ["1.50", "-0", "1E+2", "9" * 5000, "1e400"])
+def test_a_label_that_is_a_number_is_its_json_text(number: str) -> None:
+    line = '{"custom_id":' + number + ',"response":' + dump(GOOD) + "}"
+
+    (row,) = rows(line, tags={"t": "custom_id"})
+
+    assert (row["custom_id"], row["tag_t"]) == (number, number)
+
+
+def test_tags_are_read_from_the_root_of_the_whole_line() -> None:
+    tags = {"team": "metadata.team", "cost": '["cost center"]["a.b"]'}
+    facts = {"metadata": {"team": "red"}, "cost center": {"a.b": False}}
+
+    for line in ({**GOOD, **facts}, {"response": {"body": GOOD}, **facts}):
+        (row,) = rows(line, tags=tags)
+        assert (row["tag_team"], row["tag_cost"]) == ("red", "false")
+    wrong = {"response": GOOD, "cost center": {"a.b": []}}
+    assert fault(wrong, tags=tags) == ("wrong_type", '["cost center"]["a.b"]')
+    wrong = {"response": GOOD, "cost center": 5}
+    assert fault(wrong, tags=tags) == ("wrong_type", '["cost center"]')
+
+
+def test_content_drop_leaves_texts_null_and_keeps_their_length() -> None:
+    line = message(content="Hello.", reasoning="why", refusal="no", role="assistant")
+
+    (row,) = rows(line, content="drop")
+
+    dropped = [row[name] for name in ("content", "reasoning_content", "refusal")]
+    assert dropped == [None, None, None]
+    assert (row["content_chars"], row["role"]) == (6, "assistant")
+    assert row["response_hash"] == rows(line)[0]["response_hash"]

@@ -1,0 +1,207 @@
+"""Every path of every column, with every type of value, through whole logs."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+import toolkit
+from tests.reading.test_fuzz import FULL, SHORT, agreed_log, codes, write_log
+from tests.support.oracle import COLUMNS
+from toolkit.schema import CHOICES, REJECTS, Column
+
+pytestmark = pytest.mark.both_decoders
+
+MISSING = "missing"
+LARGE, HUGE = "10000000000000", "9" * 5000
+VALUES = (
+    *("null", MISSING, '""', "0", "-1", "1.5", "true", '"string"'),
+    *("[]", "[1]", "[{}]", "{}", '{"a":1}', LARGE, HUGE),
+)
+READ = [(column, path) for column in CHOICES.columns for path in column.paths]
+# Not columns by themselves, but read: what a call of a tool is made of.
+CALL = [
+    (CHOICES["tool_calls"], f"message.{path}")
+    for path in (
+        *("tool_calls[].id", "tool_calls[].type", "tool_calls[].function"),
+        *("tool_calls[].function.name", "tool_calls[].function.arguments"),
+        *(
+            "tool_calls[].custom",
+            "tool_calls[].custom.name",
+            "tool_calls[].custom.input",
+        ),
+        *("function_call.name", "function_call.arguments"),
+    )
+]
+PATHS = sorted(
+    {
+        (column.root, ".".join(path.split(".")[:keys]))
+        for column, path in READ + CALL
+        for keys in range(1, path.count(".") + 2)
+    }
+)
+BARE = {"object": "chat.completion", "choices": [{}]}
+
+
+def line_with(root: str, path: str, text: str, response: Any = BARE) -> bytes:
+    """Put a value at a path of a response, in an envelope if the path needs one."""
+    line: Any = deepcopy(response)
+    holder = line
+    if root == "envelope":
+        line = holder = {"response": line}
+    elif root == "choice":
+        holder = line["choices"][0]
+    *above, last = path.split(".")
+    for key in above:
+        holder = below(holder, key)
+    if text == MISSING:
+        holder.pop(last.removesuffix("[]"), None)
+    else:
+        holder[last.removesuffix("[]")] = "@"
+    return json.dumps(line).replace('"@"', text).encode()
+
+
+def below(holder: Any, key: str) -> Any:
+    """Return the object under a key, made if there is none; of a list a first item."""
+    name = key.removesuffix("[]")
+    wanted: type = list if key.endswith("[]") else dict
+    if not isinstance(holder.get(name), wanted):
+        holder[name] = wanted()
+    if wanted is dict:
+        return holder[name]
+    holder[name].insert(0, {"type": "thinking"})
+    return holder[name][0]
+
+
+BAD_AND_GOOD = [
+    line_with(root, path, text, response)
+    for response in (BARE, FULL)
+    for root, path in PATHS
+    for text in VALUES
+]
+CLEAN = [json.dumps(value).encode() for value in (FULL, SHORT, BARE)] * 20
+
+
+def in_order(name: str) -> list[bytes]:
+    """Return the lines, the bad ones first, last, mixed or alone."""
+    mixed = BAD_AND_GOOD + CLEAN
+    Random(0).shuffle(mixed)
+    orders = {
+        "bad first": BAD_AND_GOOD + CLEAN,
+        "bad last": CLEAN + BAD_AND_GOOD,
+        "mixed": mixed,
+        "bad alone": BAD_AND_GOOD,
+    }
+    return orders[name]
+
+
+@pytest.mark.parametrize("order", ["bad first", "bad last", "mixed", "bad alone"])
+def test_each_value_at_each_path_is_what_the_oracle_says_in_the_same_schema(
+    order: str, tmp_path: Path
+) -> None:
+    log = agreed_log(tmp_path / "log.jsonl", in_order(order))
+    clean = toolkit.load(write_log(tmp_path / "clean.jsonl", CLEAN))
+
+    assert codes(clean) == {}
+    assert codes(log).keys() == {"wrong_type", "out_of_range"}
+    assert log.ledger["responses"].item() > len(PATHS)
+    assert log.choices.schema.equals(clean.choices.schema, check_metadata=True)
+    assert log.choices.schema.equals(CHOICES.arrow, check_metadata=True)
+    assert log.rejects.schema.equals(REJECTS.arrow, check_metadata=True)
+    assert log.frame.schema == clean.frame.schema == CHOICES.polars
+
+
+def test_the_oracle_has_the_columns_of_the_schema_in_their_order() -> None:
+    given = [column.name for column in CHOICES.columns if column.kind == "given"]
+
+    names = [*given[:3], "choice_position", *COLUMNS]
+
+    assert names == CHOICES.names
+    assert [COLUMNS[c.name][0].replace("W", "R") for c in CHOICES.columns[4:]] == [
+        column.grain for column in CHOICES.columns[4:]
+    ]
+
+
+# Worked by hand. What is not here is of the wrong type, null and missing are null.
+FAULTS = {
+    "count": {"-1": "out_of_range", LARGE: "out_of_range", HUGE: "out_of_range"},
+    "number": {HUGE: "out_of_range"},
+    "timestamp": {"-1": "out_of_range", LARGE: "out_of_range", HUGE: "out_of_range"},
+}
+STRINGS = {'""', '"string"'}
+TAKEN = {
+    "string": STRINGS,
+    "text": STRINGS,
+    "label": {*STRINGS, "0", "-1", "1.5", "true", LARGE, HUGE},
+    "content": {*STRINGS, "[]", "[{}]", "{}", '{"a":1}'},
+    "characters": {*STRINGS, "[]", "[{}]", "{}", '{"a":1}'},
+    "tool_calls": {"[]", "[{}]", "{}"},
+    "items": set(VALUES),
+    "logprob_sum": set(VALUES),
+    "count": {"0"},
+    "number": {"0", "-1", "1.5", LARGE},
+    "timestamp": {'""', "0", "1.5"},
+    # Paths that are not as their kind.
+    "usage.cost": {"0", "-1", "1.5", LARGE, "{}", '{"a":1}'},
+    "message.function_call": {"{}", '{"a":1}'},
+    "message.content[].thinking": {*STRINGS, "[]", "[{}]"},
+}
+# Of a list at these it is an item that is of the wrong type.
+WITH_ITEMS = ("message.content", "message.tool_calls[]", "message.content[].thinking")
+
+
+@pytest.mark.parametrize(
+    ("column", "path"),
+    [pytest.param(column, path, id=f"{column.name}-{path}") for column, path in READ],
+)
+def test_a_reject_names_the_field_and_its_code(
+    column: Column, path: str, tmp_path: Path
+) -> None:
+    taken = TAKEN.get(path, TAKEN[column.kind]) | {"null", MISSING}
+    lines = [line_with(column.root, path, text) for text in VALUES]
+    field = path.replace("content[]", "content[0]").removesuffix("[]")
+    where = f"choices[0].{field}" if column.root == "choice" else field
+    item = "[0]" if path in WITH_ITEMS else ""
+    wanted = [
+        (
+            line,
+            FAULTS.get(column.kind, {}).get(text, "wrong_type"),
+            where + (item if text == "[1]" else ""),
+        )
+        for line, text in enumerate(VALUES, start=2)
+        if text not in taken
+    ]
+
+    log = toolkit.load(write_log(tmp_path / "log.jsonl", lines))
+
+    found = log.rejects.select(["line", "code", "json_path"]).to_pylist()
+    assert [tuple(reject.values()) for reject in found] == wanted
+
+
+@pytest.mark.parametrize("custom", ["null", "5", '""', '{"name":5,"input":5}'])
+def test_of_a_whole_call_of_a_function_what_else_it_holds_is_unread(
+    custom: str, tmp_path: Path
+) -> None:
+    call = '{"function":{"name":"f","arguments":"{}"},"custom":' + custom + "}"
+    line = line_with("choice", "message.tool_calls", f"[{call}]")
+
+    log = agreed_log(tmp_path / "log.jsonl", [line])
+
+    (calls,) = log.choices["tool_calls"].to_pylist()
+    assert calls == [{"id": None, "type": None, "name": "f", "arguments": "{}"}]
+
+
+@pytest.mark.parametrize("thinking", ["[]", "[{}]", '[{"type":"image","text":"a"}]'])
+def test_a_thinking_part_without_text_is_null_as_content_without_text_is(
+    thinking: str, tmp_path: Path
+) -> None:
+    line = line_with("choice", "message.content[].thinking", thinking)
+
+    log = agreed_log(tmp_path / "log.jsonl", [line])
+
+    assert log.choices["reasoning_content"].to_pylist() == [None]
