@@ -23,8 +23,8 @@ from tests.support.charting import (
     title,
 )
 from toolkit import charts
-from toolkit.charts.bars import STUB
-from toolkit.charts.heatmap import DAYS
+from toolkit.charts.bars import _STUB
+from toolkit.charts.heatmap import _DAYS
 from toolkit.charts.page import usage_sentence
 from toolkit.charts.style import LIGHT, contrast
 from toolkit.errors import UnsuitableColumnError
@@ -87,7 +87,7 @@ def test_an_unpriced_part_is_dotted_and_the_cost_a_lower_bound() -> None:
     assert stub.get_x() == 152  # it begins where the known cost ends
     ax.figure.draw_without_rendering()
     width = stub.get_window_extent().width * 72 / ax.figure.dpi
-    assert width == pytest.approx(STUB, rel=0.02)
+    assert width == pytest.approx(_STUB, rel=0.02)
 
 
 def test_at_least_so_much_is_rounded_down_and_unknown_is_no_amount() -> None:
@@ -354,12 +354,12 @@ def test_hours_of_the_week_begin_on_monday() -> None:
     ax = charts.plot_response_volume(frame)
 
     drawn = bars(ax)
-    assert tuple(drawn) == DAYS
+    assert tuple(drawn) == _DAYS
     low, high = ax.get_ylim()
     assert low > high
     assert drawn["Mon"][0].get_y() < drawn["Sun"][0].get_y()
     cells = {
-        (d, h): to_hex(b.get_facecolor()) for d in DAYS for h, b in enumerate(drawn[d])
+        (d, h): to_hex(b.get_facecolor()) for d in _DAYS for h, b in enumerate(drawn[d])
     }
     strongest = max(cells, key=lambda cell: contrast(cells[cell]))
     assert strongest == ("Mon", 9)

@@ -27,10 +27,10 @@ from tests.support.charting import (
 )
 from tests.support.charting import said as names
 from toolkit.charts import plot_token_usage
-from toolkit.charts.layout import spread
-from toolkit.charts.style import FULL, PALETTE, REST, contrast, readable
+from toolkit.charts.layout import _spread
+from toolkit.charts.style import _PALETTE, _REST, FULL, contrast, readable
 from toolkit.charts.text import fit, percent, short_number, text_width
-from toolkit.charts.time_axis import Length, tick_label, tick_step
+from toolkit.charts.time_axis import Length, _tick_label, _tick_step
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def test_title_and_subtitle_name_the_length_of_a_period(every: str, word: str) -
 def test_ticks_are_at_most_ten_and_on_starts_of_periods(
     length: Length, days: float, expected: str
 ) -> None:
-    assert tick_step(length, days * 86_400, 10).interval == expected
+    assert _tick_step(length, days * 86_400, 10).interval == expected
 
 
 def test_each_tick_stands_under_the_middle_of_a_bar() -> None:
@@ -272,7 +272,7 @@ def test_each_tick_stands_under_the_middle_of_a_bar() -> None:
 def test_a_tick_says_only_what_the_one_before_has_not(
     moment: datetime, before: datetime | None, unit: str, expected: str
 ) -> None:
-    assert tick_label(moment, before, unit) == expected
+    assert _tick_label(moment, before, unit) == expected
 
 
 def test_parts_are_stacked_on_one_another_the_largest_at_the_bottom() -> None:
@@ -302,7 +302,7 @@ def test_beyond_six_series_the_five_largest_are_named_and_the_others_are_one() -
 
     assert names(ax) == ["a", "b", "c", "d", "e", "2 others"]
     assert bars(ax)["2 others"][0].get_height() == 21  # 20 + 1
-    assert to_hex(bars(ax)["2 others"][0].get_facecolor()).upper() == REST
+    assert to_hex(bars(ax)["2 others"][0].get_facecolor()).upper() == _REST
 
 
 def test_six_series_are_all_named() -> None:
@@ -310,7 +310,7 @@ def test_six_series_are_all_named() -> None:
 
     shades = [to_hex(bar[0].get_facecolor()).upper() for bar in bars(ax).values()]
     assert names(ax) == ["a", "b", "c", "d", "e", "f"]
-    assert shades == list(PALETTE[:6])
+    assert shades == list(_PALETTE[:6])
 
 
 def test_a_thousand_series_are_folded_with_their_exact_total() -> None:
@@ -362,7 +362,7 @@ def test_a_column_of_any_type_may_name_the_series() -> None:
     assert names(plot_token_usage(frame)) == ["False", "True"]
 
 
-@pytest.mark.parametrize("color", [*PALETTE, REST])
+@pytest.mark.parametrize("color", [*_PALETTE, _REST])
 def test_a_colour_for_text_is_readable_and_hardly_darker_than_that(color: str) -> None:
     dark = readable(color)
 
@@ -380,7 +380,7 @@ def test_a_label_is_written_in_the_colour_of_its_series_darkened() -> None:
     ax = plot_token_usage(make_models(a=2, b=1))
 
     assert [label.get_color() for label in labels(ax)] == [
-        readable(color) for color in PALETTE[:2]
+        readable(color) for color in _PALETTE[:2]
     ]
 
 
@@ -532,8 +532,8 @@ def test_a_note_too_long_for_its_place_takes_more_lines() -> None:
 
 def test_places_are_spread_without_changing_their_order() -> None:
     # 5 is pushed up to 10; 41 comes down to the top, and 40 makes way for it.
-    assert spread(np.array([0.0, 5, 40, 41]), 10, 40).tolist() == [0, 10, 30, 40]
-    assert spread(np.array([]), 10, 40).tolist() == []
+    assert _spread(np.array([0.0, 5, 40, 41]), 10, 40).tolist() == [0, 10, 30, 40]
+    assert _spread(np.array([]), 10, 40).tolist() == []
 
 
 def test_a_figure_can_be_pickled() -> None:

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 import toolkit
 from tests.support.charting import bars, lines, title
 from toolkit import charts, metrics
-from toolkit.charts.plot import PICTURES, SHOWN, suited
+from toolkit.charts.plot import PICTURES, SHOWN, _suited
 from toolkit.charts.style import DARK, contrast
 from toolkit.errors import OptionError
 from toolkit.testing import make_choices
@@ -148,7 +148,7 @@ def test_the_length_of_a_period_suits_the_range(last: str, every: str) -> None:
     times = pl.Series(["2026-11-01", last]).str.to_datetime(time_zone="UTC")
     choices = pl.DataFrame({"created": times})
 
-    assert suited(choices, "UTC", None, None) == every
+    assert _suited(choices, "UTC", None, None) == every
 
 
 def test_options_of_logs_beside_choices_are_refused() -> None:

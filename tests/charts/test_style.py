@@ -16,8 +16,8 @@ from matplotlib.text import Text
 from tests.support import frames
 from tests.support.charting import bars, labels, lines, said
 from toolkit import charts
-from toolkit.charts.series_colors import colors_of, slots_of
-from toolkit.charts.style import DARK, FALLBACKS, LIGHT, contrast, families, readable
+from toolkit.charts.series_colors import _slots_of, colors_of
+from toolkit.charts.style import _FALLBACKS, DARK, LIGHT, contrast, families, readable
 from toolkit.charts.text import dollars, fit, money, percent_tick, printable
 from toolkit.errors import OptionError
 
@@ -182,7 +182,7 @@ def test_no_two_series_of_a_chart_share_a_colour_while_there_are_enough() -> Non
     charts.colors([f"old {n}" for n in range(30)])
     names = ["old 0", "old 12", "old 24", *(f"new {n}" for n in range(9))]
 
-    slots = slots_of(names, "series")
+    slots = _slots_of(names, "series")
 
     assert len(set(slots)) == 12
     assert slots[0] == 0  # the first keeps its own; 12 and 24 would have had it too
@@ -229,7 +229,7 @@ def test_more_fonts_are_asked_only_if_they_are_there() -> None:
     there = {font.name for font in mpl.font_manager.fontManager.ttflist}
 
     assert families()[0] == mpl.rcParams["font.family"][0]
-    assert set(families()[1:]) == set(FALLBACKS) & there
+    assert set(families()[1:]) == set(_FALLBACKS) & there
 
 
 def test_a_font_that_is_set_is_the_first_that_is_asked() -> None:

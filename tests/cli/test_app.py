@@ -540,7 +540,7 @@ def test_a_fault_that_cannot_be_said_is_a_failure_still(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(app, "words", full)
-    monkeypatch.setattr(app, "let_go", lambda _stream: None)
+    monkeypatch.setattr(app, "_let_go", lambda _stream: None)
     monkeypatch.setattr(sys, "argv", ["toolkit", "tokens", "none.jsonl"])
 
     with pytest.raises(SystemExit) as ended:

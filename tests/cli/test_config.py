@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from tests.cli.test_app import run
-from toolkit.cli.config import NAMES, SECTIONS, json_schema, read_configuration
+from toolkit.cli.config import _NAMES, _SECTIONS, json_schema, read_configuration
 from toolkit.errors import ConfigurationError, UnreadableSourceError
 from toolkit.testing import make_response
 
@@ -89,7 +89,7 @@ def test_every_setting_can_be_set_and_paths_are_those_of_the_file(
 
     found = read_configuration("../toolkit.toml")
 
-    assert set(found.values) == set(NAMES)
+    assert set(found.values) == set(_NAMES)
     assert found.values["sources"] == [
         "../logs/*.jsonl", "/var/log/llm", "s3://bucket/prefix", "-",
     ]  # fmt: skip
@@ -196,7 +196,7 @@ def test_nothing_configured_means_the_defaults(
 
     assert found == (None, {})
     assert ("tz", "UTC", "default") in found.effective()
-    assert ("sections", list(SECTIONS), "default") in found.effective()
+    assert ("sections", list(_SECTIONS), "default") in found.effective()
 
 
 @pytest.fixture
@@ -267,5 +267,5 @@ def test_config_prints_each_value_and_where_it_came_from(house: Path) -> None:
     assert values["sources"] == [os.fspath(house / "log.jsonl")]
     assert as_json["tz"] == {"value": "Europe/Berlin", "from": str(path)}
     assert as_json["prices"] == {"value": None, "from": "default"}
-    assert list(as_json) == list(NAMES)
+    assert list(as_json) == list(_NAMES)
     assert schema == json_schema()

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from toolkit.cli.output import print_table
-from toolkit.cli.tables import lay_out, number
+from toolkit.cli.tables import _number, lay_out
 from toolkit.metrics import (
     METRICS,
     cost,
@@ -81,7 +81,7 @@ def test_what_does_not_fit_is_named() -> None:
     ],
 )
 def test_a_cell_is_written_for_a_reader(name: str, cell: object, wanted: str) -> None:
-    assert number(name, cell) == wanted
+    assert _number(name, cell) == wanted
 
 
 def priced(day: int, *models: str, reason: str = "stop") -> list[dict[str, object]]:

@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 import toolkit
-from toolkit.cli.app import app
+from toolkit.cli.app import _app
 from toolkit.errors import DamagedExportError, NotAnExportError, WriteError
 from toolkit.exports import compact
 from toolkit.schema import CHOICES
@@ -112,9 +112,9 @@ def test_a_large_part_and_files_of_the_user_stay_as_they_are(
     large = folder / "1-0.parquet"
     (folder / "mine.txt").write_text("mine", encoding="utf-8")
     inode = large.stat().st_ino
-    sizes = compact.part_sizes(str(out))
-    sizes[str(large)] = compact.LARGE_BYTES
-    monkeypatch.setattr(compact, "part_sizes", lambda _where: sizes)
+    sizes = compact._part_sizes(str(out))
+    sizes[str(large)] = compact._LARGE_BYTES
+    monkeypatch.setattr(compact, "_part_sizes", lambda _where: sizes)
 
     toolkit.compact(out, today=TODAY)
 
@@ -169,7 +169,7 @@ def test_what_is_no_export_is_said_and_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_command_says_what_it_did(out: Path) -> None:
-    done = CliRunner().invoke(app, ["compact", str(out)])
+    done = CliRunner().invoke(_app, ["compact", str(out)])
 
     days = 3 if datetime.now(UTC).date() > TODAY else 2
     assert done.exit_code == 0

@@ -185,7 +185,7 @@ def test_an_export_stays_as_it_was_until_its_new_form_is_committed(
         real(staged, placed)
 
     if not at_once:
-        monkeypatch.setattr(exchange, "exchange_at_once", not_offered)
+        monkeypatch.setattr(exchange, "_exchange_at_once", not_offered)
     with monkeypatch.context() as patch:
         patch.setattr("toolkit.exports.directory.exchange", cut_off)
         patch.setattr(Path, "replace", refuse)  # of state.json
@@ -208,7 +208,7 @@ def test_where_no_exchange_is_offered_a_form_is_replaced_in_steps(
     def not_offered(*_paths: Path) -> None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
-    monkeypatch.setattr(exchange, "exchange_at_once", not_offered)
+    monkeypatch.setattr(exchange, "_exchange_at_once", not_offered)
     out = tmp_path / "out"
     toolkit.export(log, to=out)
 
@@ -237,7 +237,7 @@ def test_an_exchange_that_was_cut_off_is_undone_or_finished(
     for path, name in ((staging / "choices", "new"), (directory / "choices", "old")):
         path.mkdir(parents=True)
         (path / name).touch()
-    aside = staging / f"choices{exchange.ASIDE}"
+    aside = staging / f"choices{exchange._ASIDE}"
     (directory / "choices").rename(aside)
     if step == 2:
         (staging / "choices").rename(directory / "choices")

@@ -37,7 +37,7 @@ SHARE = 256 * 1024
 @pytest.fixture(autouse=True)
 def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut logs of a megabyte as others are cut of a gigabyte."""
-    monkeypatch.setattr(sharing, "SHARE_BYTES", SHARE)
+    monkeypatch.setattr(sharing, "_SHARE_BYTES", SHARE)
 
 
 def line(name: str, day: int = 1, **fields: Any) -> bytes:
@@ -400,11 +400,11 @@ def server() -> Iterator[ThreadedMotoServer]:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-        object_store.client.cache_clear()
-        object_store.client().create_bucket(Bucket="logs")
+        object_store._client.cache_clear()
+        object_store._client().create_bucket(Bucket="logs")
         yield server
-        object_store.client().close()
-        object_store.client.cache_clear()
+        object_store._client().close()
+        object_store._client.cache_clear()
     server.stop()
     server._server.server_close()  # type: ignore[union-attr]
 

@@ -357,8 +357,8 @@ def test_the_row_groups_of_a_date_go_into_two_parts_by_turns(
     log.write_text("".join(f"{json.dumps(one)}\n" for one in responses))
     monkeypatch.setattr(compression, "READ_BYTES", 64 * 1024)
     monkeypatch.setattr(framing, "BLOCK_BYTES", 64 * 1024)
-    monkeypatch.setattr(batching, "GATE_BYTES", 128 * 1024)
-    monkeypatch.setattr(parts, "ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(batching, "_GATE_BYTES", 128 * 1024)
+    monkeypatch.setattr(parts, "_ROW_GROUP_BYTES", 1)
 
     toolkit.export(log, to=tmp_path / "out")
 
@@ -380,7 +380,7 @@ def test_what_is_left_at_the_end_is_cut_into_equal_row_groups(
     log.write_text("".join(f"{json.dumps(one)}\n" for one in responses))
     size = toolkit.load(log).choices.nbytes
     # 3.2 of that size: three row groups, and less than a quarter more.
-    monkeypatch.setattr(parts, "LAST_BYTES", size / 3.2)
+    monkeypatch.setattr(parts, "_LAST_BYTES", size / 3.2)
 
     toolkit.export(log, to=out)
 
@@ -411,7 +411,7 @@ def test_rows_that_do_not_pass_the_gate_end_the_run_and_leave_nothing(
 
     monkeypatch.setattr(compression, "READ_BYTES", 16 * 1024)
     monkeypatch.setattr(framing, "BLOCK_BYTES", 16 * 1024)
-    monkeypatch.setattr(batching, "GATE_BYTES", 1)
+    monkeypatch.setattr(batching, "_GATE_BYTES", 1)
     monkeypatch.setattr(parts, "validate", refuse_the_second)
     out = tmp_path / "out"
 
@@ -436,4 +436,4 @@ def test_only_values_that_come_again_have_a_dictionary(tmp_path: Path) -> None:
     assert {"model", "finish_reason", "log_id", "code"} <= with_one
     assert "tool_calls.list.element.name" in with_one
     assert "tool_calls.list.element.id" in encodings.keys() - with_one
-    assert encodings.keys() - with_one >= parts.UNIQUE
+    assert encodings.keys() - with_one >= parts._UNIQUE

@@ -150,7 +150,7 @@ def test_the_export_of_a_log_in_many_runs_is_that_in_one_run(
 def test_a_log_that_did_not_change_is_not_opened(
     logs: Logs, read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "REST_NANOSECONDS", 0)
+    monkeypatch.setattr(tracking, "_REST_NANOSECONDS", 0)
     logs.write(lines("a"), "a.jsonl")
     logs.write(gzip.compress(lines("b")), "b.jsonl.gz")
     logs.export()
@@ -227,7 +227,7 @@ def test_the_parts_of_a_run_hold_the_rows_of_many_logs(logs: Logs) -> None:
 def test_a_file_that_only_has_another_name_is_not_opened(
     logs: Logs, read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "REST_NANOSECONDS", 0)
+    monkeypatch.setattr(tracking, "_REST_NANOSECONDS", 0)
     logs.write(gzip.compress(lines("a")), "app.jsonl.1.gz")
     logs.write(lines("b"))
     logs.export()
@@ -676,13 +676,13 @@ def test_only_the_keys_of_the_dates_that_are_written_to_are_read(
     logs.write(b"".join(line(f"r{day}", day) for day in (1, 2, 3)))
     logs.export()
     days: list[str] = []
-    real = run.Repeats.see
+    real = run._Repeats.see
 
     def noting(repeats: Any, day: str, committed: Any) -> None:
         days.append(day)
         real(repeats, day, committed)
 
-    monkeypatch.setattr(run.Repeats, "see", noting)
+    monkeypatch.setattr(run._Repeats, "see", noting)
     logs.append(line("new", 2))
     logs.export()
 

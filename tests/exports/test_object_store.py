@@ -119,7 +119,7 @@ class Bucket:
         return f"s3://{self.name}/{key}"
 
     def put(self, key: str, data: bytes = LOG) -> str:
-        object_store.client().put_object(Bucket=self.name, Key=key, Body=data)
+        object_store._client().put_object(Bucket=self.name, Key=key, Body=data)
         return self.uri(key)
 
     def put_both(self, *keys: str, data: bytes = LOG) -> None:
@@ -131,7 +131,7 @@ class Bucket:
 
     def names(self, ending: str = "") -> list[str]:
         found = (
-            object_store.client().list_objects_v2(Bucket=self.name).get("Contents", ())
+            object_store._client().list_objects_v2(Bucket=self.name).get("Contents", ())
         )
         return [entry["Key"] for entry in found if entry["Key"].endswith(ending)]
 
@@ -141,9 +141,9 @@ class Bucket:
 
 
 def forget_client() -> None:
-    if object_store.client.cache_info().currsize:
-        object_store.client().close()
-    object_store.client.cache_clear()
+    if object_store._client.cache_info().currsize:
+        object_store._client().close()
+    object_store._client.cache_clear()
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def bucket(
         monkeypatch.setenv(f"AWS_{name}", value)
     forget_client()
     bucket = Bucket(server, tmp_path, monkeypatch)
-    object_store.client().create_bucket(Bucket=bucket.name)
+    object_store._client().create_bucket(Bucket=bucket.name)
     server.forget()
     yield bucket
     server.forget()
@@ -354,7 +354,7 @@ def test_a_cut_off_log_is_damaged_and_named(bucket: Bucket) -> None:
 def test_an_object_that_vanishes_before_it_is_read_is_said(bucket: Bucket) -> None:
     uris = [bucket.put("a.jsonl"), bucket.put("b.jsonl", response("b"))]
     bucket.server.before = lambda request: (
-        object_store.client().delete_object(Bucket=bucket.name, Key="a.jsonl")
+        object_store._client().delete_object(Bucket=bucket.name, Key="a.jsonl")
         if re.fullmatch("GET .*/a.jsonl", request)
         else None
     )
@@ -889,7 +889,7 @@ def test_only_addresses_that_the_user_typed_are_opened(bucket: Bucket) -> None:
     assert toolkit.scan(folder / "out").collect()["model"].to_list() == [OTHER]
     assert toolkit.check(folder / "out").failures == []
     assert toolkit.rejects(folder / "s3:").height == 1
-    assert object_store.client.cache_info().currsize == 0
+    assert object_store._client.cache_info().currsize == 0
     assert bucket.server.asked == []
 
 
@@ -902,7 +902,7 @@ def test_a_path_that_looks_like_an_address_is_a_path(bucket: Bucket) -> None:
 
     for name in (path, "s3:/bucket/a+%20 b.jsonl", "./s3://bucket"):
         assert len(toolkit.load(name)) == 6
-    assert object_store.client.cache_info().currsize == 0
+    assert object_store._client.cache_info().currsize == 0
 
 
 PROFILE = """

@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 import toolkit
-from toolkit.cli.app import app
+from toolkit.cli.app import _app
 from toolkit.errors import BusyError, OptionError, RejectsWarning, WriteError
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response, write_sample
@@ -184,7 +184,7 @@ def test_a_limit_judges_the_lines_of_this_run_after_they_are_committed(
             "--max-rejects",
             limit,
         ]
-        return CliRunner().invoke(app, words).exit_code
+        return CliRunner().invoke(_app, words).exit_code
 
     assert run("0") == 4
     assert toolkit.ledger(tmp_path / "out")["rejected"].item() == 1

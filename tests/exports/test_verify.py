@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import toolkit
-from toolkit.cli.app import app
+from toolkit.cli.app import _app
 from toolkit.errors import DamagedExportError, NotAnExportError
 from toolkit.testing import make_response, write_sample
 
@@ -171,10 +171,10 @@ def test_what_is_no_export_or_has_no_state_is_an_error(out: Path) -> None:
 
 
 def test_the_command_prints_a_line_for_each_fault_and_exits_1(out: Path) -> None:
-    sound = CliRunner().invoke(app, ["verify", str(out)])
+    sound = CliRunner().invoke(_app, ["verify", str(out)])
     for part in parts(out)[:2]:
         part.write_bytes(b"PAR1 nothing PAR1")
-    damaged = CliRunner().invoke(app, ["verify", str(out)])
+    damaged = CliRunner().invoke(_app, ["verify", str(out)])
 
     assert (sound.exit_code, sound.stdout) == (0, "")
     assert "0 faults" in sound.stderr

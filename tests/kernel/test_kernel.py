@@ -52,13 +52,13 @@ from tests.support.oracle import CANDIDATES
 from toolkit.reading import decoder as decoding
 from toolkit.reading import json_values, ledger
 from toolkit.reading.blocks import Plan, make_plan
-from toolkit.reading.decoder import Kernel
+from toolkit.reading.decoder import _Kernel
 from toolkit.reading.dedup import Seen
 from toolkit.reading.framing import Framer
 from toolkit.reading.reference import REPEATED_BYTES
 from toolkit.schema import CHOICES, Column
 from toolkit.schema.paths import parse_path
-from toolkit.schema.tables import TIMESTAMP, TOOL_CALLS
+from toolkit.schema.tables import _TIMESTAMP, _TOOL_CALLS
 
 
 def why_not() -> str:
@@ -147,7 +147,7 @@ def test_repeats_are_left_out_the_same() -> None:
         for count in range(4)
         for more in range(2)
     ]
-    one, other = Seen(), decoding.KernelSeen()
+    one, other = Seen(), decoding._KernelSeen()
     left_out = 0
     for _ in range(300):
         lines = [random.choice(pool).encode() for _ in range(random.randint(0, 9))]
@@ -791,12 +791,12 @@ TYPES = {
     "text": pa.large_string(),
     "content": pa.large_string(),
     "characters": pa.int64(),
-    "tool_calls": TOOL_CALLS,
+    "tool_calls": _TOOL_CALLS,
     "items": pa.int32(),
     "logprob_sum": pa.float64(),
     "count": pa.int64(),
     "number": pa.float64(),
-    "timestamp": TIMESTAMP,
+    "timestamp": _TIMESTAMP,
     "position": pa.int32(),
     "choice_count": pa.int64(),
     "hash": pa.uint64(),
@@ -953,7 +953,7 @@ def test_what_the_kernel_cannot_build_is_an_error_and_no_panic_is_seen(
     table = replace(CHOICES, columns=(*CHOICES.columns, column))
 
     with pytest.raises(RuntimeError):
-        Kernel(Plan(table)).decode(block_of(joined([SMALL, GOOD])))
+        _Kernel(Plan(table)).decode(block_of(joined([SMALL, GOOD])))
 
     assert "panicked" not in capfd.readouterr().err
 
@@ -976,7 +976,7 @@ def test_mutated_lines_are_the_same(plan: Plan) -> None:
 
 
 def test_threads_may_share_a_kernel() -> None:
-    kernel = Kernel(PLANS["tags"])
+    kernel = _Kernel(PLANS["tags"])
     blocks = [block_of(joined(attacked_lines(seed, 50))) for seed in range(40)]
     alone = [kernel.decode(block) for block in blocks]
 

@@ -21,7 +21,7 @@ from tests.support.differential import (
     joined,
     runs,
 )
-from toolkit.reading.decoder import Kernel
+from toolkit.reading.decoder import _Kernel
 from toolkit.reading.reference import Reference
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ pytestmark = needs_kernel
 def agreed_afresh(lines: Sequence[bytes], plan: Plan) -> Decoded:
     """Return what the reference and a new kernel say of some lines."""
     block = block_of(joined(lines))
-    wanted, found = Reference(plan).decode(block), Kernel(plan).decode(block)
+    wanted, found = Reference(plan).decode(block), _Kernel(plan).decode(block)
     assert difference(wanted, found) is None
     return found
 

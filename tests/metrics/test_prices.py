@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import toolkit
-from toolkit.cli.app import app
+from toolkit.cli.app import _app
 from toolkit.errors import OptionError
 from toolkit.metrics import measure
 from toolkit.testing import make_choices, make_response
@@ -81,14 +81,14 @@ def test_the_commands_take_prices_where_money_is(prices: Path, tmp_path: Path) -
     log.write_text(json.dumps(response), encoding="utf-8")
     told = ["--prices", str(prices), "--every", "none", "--csv"]
 
-    printed = CliRunner().invoke(app, ["metric", "cost", str(log), *told])
-    refused = CliRunner().invoke(app, ["metric", "model_mix", str(log), *told])
+    printed = CliRunner().invoke(_app, ["metric", "cost", str(log), *told])
+    refused = CliRunner().invoke(_app, ["metric", "model_mix", str(log), *told])
 
     assert "0.0025" in printed.stdout
     assert isinstance(refused.exception, OptionError)
     picture = tmp_path / "cost.png"
     asked = ["plot", "cost", str(log), "--to", str(picture), "--prices", str(prices)]
-    assert CliRunner().invoke(app, asked).exit_code == 0
+    assert CliRunner().invoke(_app, asked).exit_code == 0
     assert picture.stat().st_size > 0
 
 
@@ -101,7 +101,7 @@ def test_prices_of_a_configuration_are_for_money_only(
     monkeypatch.chdir(tmp_path)
     toolkit.testing.write_sample(tmp_path / "log.jsonl", 20)
 
-    done = CliRunner().invoke(app, ["metric", "model_mix", "log.jsonl"])
+    done = CliRunner().invoke(_app, ["metric", "model_mix", "log.jsonl"])
 
     assert done.exit_code == 0, done.exception
 
@@ -111,7 +111,7 @@ def test_a_chart_that_has_no_place_to_go_is_refused_before_anything_is_read(
 ) -> None:
     asked = ["plot", "cost", "nowhere.jsonl", "--to", str(tmp_path / "no" / "a.png")]
 
-    done = CliRunner().invoke(app, asked)
+    done = CliRunner().invoke(_app, asked)
 
     assert isinstance(done.exception, FileNotFoundError)
     assert done.exception.filename == asked[-1]

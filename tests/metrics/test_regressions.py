@@ -17,7 +17,7 @@ from toolkit.errors import (
     UnsuitableColumnError,
 )
 from toolkit.expressions import any_choice
-from toolkit.expressions.choices import count_responses
+from toolkit.expressions.choices import _count_responses
 from toolkit.testing import make_choices
 
 CALL = {"id": "1", "type": "function", "name": "add", "arguments": "{}"}
@@ -368,5 +368,5 @@ def test_missing_and_repeated_choices_are_counted_in_any_order() -> None:
         ]
     )
     for given in (choices, choices.reverse(), choices.lazy(), choices.drop("source")):
-        assert count_responses(given) == (1, 1)
-    assert count_responses(choices.clear()) == (0, 0)
+        assert _count_responses(given) == (1, 1)
+    assert _count_responses(choices.clear()) == (0, 0)

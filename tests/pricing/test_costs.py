@@ -24,7 +24,7 @@ from toolkit.pricing import (
     missing_prices,
     price_responses,
 )
-from toolkit.pricing.pricer import COUNTS, NEEDED, Pricer
+from toolkit.pricing.pricer import _COUNTS, NEEDED, Pricer
 from toolkit.pricing.rates import Offer, Rates
 from toolkit.testing import make_choices
 
@@ -505,7 +505,7 @@ RESPONSE = st.fixed_dictionaries(
         | st.integers(0, 7 * 10**9).map(lambda second: EPOCH + timedelta(0, second)),
         "total_tokens": COUNT,
         "reported_cost": st.none() | st.floats(),
-        **dict.fromkeys(COUNTS, COUNT),
+        **dict.fromkeys(_COUNTS, COUNT),
     }
 )
 
@@ -549,7 +549,7 @@ def test_a_long_frame_is_priced_in_parts_that_do_not_show(
     )
     whole = add_cost(choices)
 
-    monkeypatch.setattr("toolkit.pricing.pricer.ROWS", 7)
+    monkeypatch.setattr("toolkit.pricing.pricer._ROWS", 7)
 
     assert add_cost(choices).equals(whole)
 

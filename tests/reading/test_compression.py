@@ -399,8 +399,8 @@ def test_a_log_is_told_alike_whatever_is_read_at_once(
 ) -> None:
     packed = pack(kind, THREE)
     monkeypatch.setattr("toolkit.reading.compression.READ_BYTES", step)
-    monkeypatch.setattr("toolkit.reading.compression.GZIP_READ_BYTES", step)
-    monkeypatch.setattr("toolkit.reading.compression.ZSTD_READ_BYTES", step)
+    monkeypatch.setattr("toolkit.reading.compression._GZIP_READ_BYTES", step)
+    monkeypatch.setattr("toolkit.reading.compression._ZSTD_READ_BYTES", step)
 
     path.write_bytes(packed.data + bytes(9))
     assert load(path).lines() == KEPT_LINES[3]

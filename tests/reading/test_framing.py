@@ -223,8 +223,8 @@ def steps_of(block_bytes: int, read_bytes: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toolkit.reading.framing.BLOCK_BYTES", block_bytes)
         patch.setattr("toolkit.reading.compression.READ_BYTES", read_bytes)
-        patch.setattr("toolkit.reading.compression.GZIP_READ_BYTES", read_bytes)
-        patch.setattr("toolkit.reading.compression.ZSTD_READ_BYTES", read_bytes)
+        patch.setattr("toolkit.reading.compression._GZIP_READ_BYTES", read_bytes)
+        patch.setattr("toolkit.reading.compression._ZSTD_READ_BYTES", read_bytes)
         yield
 
 

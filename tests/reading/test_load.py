@@ -194,7 +194,7 @@ def test_a_log_larger_than_free_memory_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "a.jsonl", make_response())
-    monkeypatch.setattr("toolkit.reading.load.free_memory", lambda: 100)
+    monkeypatch.setattr("toolkit.reading.load._free_memory", lambda: 100)
 
     with pytest.raises(NotEnoughMemoryError, match=r"toolkit\.scan"):
         toolkit.load(path)
@@ -208,7 +208,7 @@ def test_a_large_log_on_the_reference_gets_one_hint(
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps(make_response()) + "\n")
     monkeypatch.setattr(
-        "toolkit.reading.log_reader.SLOW_BYTES", path.stat().st_size - 1
+        "toolkit.reading.log_reader._SLOW_BYTES", path.stat().st_size - 1
     )
     monkeypatch.setattr(
         "toolkit.reading.log_reader.KERNEL", object() if has_kernel else None

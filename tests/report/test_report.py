@@ -13,12 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 import toolkit
-from toolkit.cli.app import app
-from toolkit.cli.config import SECTIONS as NAMES
+from toolkit.cli.app import _app
+from toolkit.cli.config import _SECTIONS as NAMES
 from toolkit.errors import OptionError, WriteError
 from toolkit.report import write_report
 from toolkit.report.kpis import Change
-from toolkit.report.report import FORMS
+from toolkit.report.report import _FORMS
 from toolkit.report.sections import SECTIONS
 from toolkit.testing import make_choices, make_response
 
@@ -178,7 +178,7 @@ def test_the_same_input_gives_the_same_bytes(
         toolkit.charts.colors([f"other {number}"])
         write_report("data/sample", files, last="week", now="2026-11-09")
 
-    for form in FORMS:
+    for form in _FORMS:
         first = (tmp_path / f"1{form}").read_bytes()
         assert first == (tmp_path / f"2{form}").read_bytes()
         assert len(first) < 2_000_000
@@ -262,7 +262,7 @@ class Done(NamedTuple):
 
 def run(*arguments: object) -> Done:
     """Run the command here: a process of its own takes seconds."""
-    done = CliRunner().invoke(app, list(map(str, arguments)))
+    done = CliRunner().invoke(_app, list(map(str, arguments)))
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return Done(done.exit_code, done.stdout, done.stderr)

@@ -22,7 +22,7 @@ import pyarrow as pa
 from tests.reading.test_fuzz import LIMIT, MUTATIONS, mutated_lines
 from tests.support.oracle import CANDIDATES
 from toolkit.reading.blocks import Block, Decoded, Plan, make_plan, whole
-from toolkit.reading.decoder import Kernel
+from toolkit.reading.decoder import _Kernel
 from toolkit.reading.reference import Reference
 from toolkit.testing import make_response
 
@@ -77,9 +77,9 @@ def joined(lines: Sequence[bytes]) -> bytes:
 
 
 @cache
-def decoders(plan: Plan) -> tuple[Reference, Kernel]:
+def decoders(plan: Plan) -> tuple[Reference, _Kernel]:
     """Return both decoders of a plan."""
-    return Reference(plan), Kernel(plan)
+    return Reference(plan), _Kernel(plan)
 
 
 def agreed(block: Block, plan: Plan) -> Decoded:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from toolkit.charts.lines import Lines
     from toolkit.charts.stacked import Stack
 
-TOLD = "toolkit_told"  # the attribute of an Axes that holds its text
-LONGEST = 80  # characters of a name
-SERIES_TOLD = 6
+_TOLD = "toolkit_told"  # the attribute of an Axes that holds its text
+_LONGEST = 80  # characters of a name
+_SERIES_TOLD = 6
 
 
 def describe(ax: Axes) -> str:
@@ -52,7 +52,7 @@ def describe(ax: Axes) -> str:
     >>> describe(plot_token_usage(token_usage(choices)))
     'Tokens by model and day. Stacked bars: total tokens of gpt-a, as reported; ...'
     """
-    told = vars(ax).get(TOLD)
+    told = vars(ax).get(_TOLD)
     if not isinstance(told, str):
         message = "wanted an Axes that a function of toolkit.charts has drawn"
         raise TypeError(message)
@@ -63,12 +63,12 @@ def tell(ax: Axes, kind: str, words: Words, facts: Sequence[str] = ()) -> None:
     """Keep the alt text of a chart with its Axes."""
     sentences = [words.title, f"{kind}: {words.subtitle}", *facts, *words.note]
     text = " ".join(f"{one.rstrip('.')}." for one in sentences if one)
-    vars(ax)[TOLD] = clean(text)
+    vars(ax)[_TOLD] = clean(text)
 
 
 def brief(name: str) -> str:
     """Cut a name that is too long to be read aloud."""
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def pile_facts(
@@ -134,7 +134,7 @@ def line_facts(table: Lines, written: Callable[[float], str]) -> list[str]:
         low, high = written(float(known.min())), written(float(known.max()))
         between = f" (between {low} and {high})" if low != high else ""
         facts.append(f"{brief(part.name)} {written(last)} at the end{between}")
-    return [table.span.words, "; ".join(facts[: SERIES_TOLD * 2])]
+    return [table.span.words, "; ".join(facts[: _SERIES_TOLD * 2])]
 
 
 def row_facts(rows: Sequence[Row], most: int = 8) -> list[str]:

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from toolkit.charts.style import Style
     from toolkit.charts.time_axis import Numbers
 
-ROW = 24.0  # points from row to row, where there is room
-LEAST_ROW = 14.0
-THICK = 0.62  # of a row
-STUB = 22.0  # points: a dotted part of unknown length
-SLOTS = 4  # rows that have room, lest one bar be a wall
+_ROW = 24.0  # points from row to row, where there is room
+_LEAST_ROW = 14.0
+_THICK = 0.62  # of a row
+_STUB = 22.0  # points: a dotted part of unknown length
+_SLOTS = 4  # rows that have room, lest one bar be a wall
 AXIS_ROOM = 24.0  # for the numbers under the axes
-MARK = 12.0  # points: the least of a text that is cut
+_MARK = 12.0  # points: the least of a text that is cut
 
 
 class Row(NamedTuple):
@@ -52,22 +52,22 @@ class Row(NamedTuple):
     open: bool = False  # whether it is longer, nobody knows by how much
 
 
-def figure_height(rows: int, lines: int = 2) -> float:
+def _figure_height(rows: int, lines: int = 2) -> float:
     """Return the height in inches of a figure of ours for so many rows."""
     words = 44 + 14 * lines + AXIS_ROOM + 26
-    return (words + ROW * max(SLOTS, rows) + 24) / 72
+    return (words + _ROW * max(_SLOTS, rows) + 24) / 72
 
 
 def axes_for(rows: int, ax: Axes | None) -> Axes:
     """Return the Axes that was brought, or one of ours as high as its rows ask."""
-    return new_axes(figure_height(min(rows, 26))) if ax is None else ax
+    return new_axes(_figure_height(min(rows, 26))) if ax is None else ax
 
 
 def rows_at_most(ax: Axes | None) -> int:
     """Tell how many rows can be read in the place of an Axes."""
     if ax is None:
         return 25
-    return max(2, int((place_of(ax, 0).height - 84) / LEAST_ROW))
+    return max(2, int((place_of(ax, 0).height - 84) / _LEAST_ROW))
 
 
 def name_room(names: Sequence[str], place: Place) -> float:
@@ -78,21 +78,21 @@ def name_room(names: Sequence[str], place: Place) -> float:
     return ceil(max(widths, default=0.0)) + GAP
 
 
-def value_room(rows: Sequence[Row], place: Place, width: float, top: float) -> float:
+def _value_room(rows: Sequence[Row], place: Place, width: float, top: float) -> float:
     """Return the room at the right that the words behind the bars need."""
     need = [2 * GAP]
     for row in rows:
         share = row.value / top if top and isfinite(row.value) else 0.0
         words = text_width(
-            fit(whole_text(row), place.texts.words, width), place.texts.words
+            fit(_whole_text(row), place.texts.words, width), place.texts.words
         )
-        words += GAP + (STUB if row.open else 0)
+        words += GAP + (_STUB if row.open else 0)
         if share > 0:
             need.append((words - width * (1 - share)) / share)
     return min(max(need), 0.42 * width)
 
 
-def whole_text(row: Row) -> str:
+def _whole_text(row: Row) -> str:
     """Return all that is said behind a bar."""
     return f"{row.text} {row.more}".strip()
 
@@ -115,10 +115,10 @@ def write_row_names(ax: Axes, names: Sequence[str], left: float, place: Place) -
 
 def row_axis(ax: Axes, count: int, room: Room) -> float:
     """Set the rows from the top down; return the thickness of a bar in rows."""
-    each = max(count, SLOTS, room.inside().height / 42)
+    each = max(count, _SLOTS, room.inside().height / 42)
     ax.set_ylim(each - 0.5, -0.5)
     ax.set_yticks([])
-    return THICK
+    return _THICK
 
 
 def draw_rows(
@@ -141,29 +141,29 @@ def draw_rows(
         return
     left = name_room([row.name for row in rows], place)
     top = max([row.value for row in rows if isfinite(row.value)], default=0.0)
-    right = value_room(rows, place, place.width - left, top)
+    right = _value_room(rows, place, place.width - left, top)
     room = write_words(ax, words, left=left, hanging=0, below=AXIS_ROOM)
     room = room._replace(right=right)
     thick = row_axis(ax, len(rows), room)
     length = room.inside().width
     value_axis(ax, top, length, written, axis="x", whole=whole, slack=1.0)
-    if not all(fits(row, room, ax.get_xlim()[1], place) for row in rows):
+    if not all(_fits(row, room, ax.get_xlim()[1], place) for row in rows):
         rows = [row._replace(more="") for row in rows]
     for at, row in enumerate(rows):
-        draw_row(ax, at, row, thick, room, place)
+        _draw_row(ax, at, row, thick, room, place)
     write_row_names(ax, [row.name for row in rows], left, place)
     room.keep()
 
 
-def fits(row: Row, room: Room, limit: float, place: Place) -> bool:
+def _fits(row: Row, room: Room, limit: float, place: Place) -> bool:
     """Tell whether all that is said behind a bar has room there."""
     length = row.value / limit if isfinite(row.value) else 0.0
     space = room.inside().width * (1 - length) + room.right
-    words = text_width(whole_text(row), place.texts.words)
-    return GAP / 2 + words + (STUB if row.open else 0) <= space
+    words = text_width(_whole_text(row), place.texts.words)
+    return GAP / 2 + words + (_STUB if row.open else 0) <= space
 
 
-def draw_row(
+def _draw_row(
     ax: Axes, at: int, row: Row, thick: float, room: Room, place: Place
 ) -> None:
     """Draw one bar, its marked part, its dotted stub, and its words."""
@@ -192,7 +192,7 @@ def draw_row(
     if row.open:
         (stub,) = ax.barh(
             at,
-            STUB * unit,
+            _STUB * unit,
             left=length,
             height=thick,
             facecolor="none",
@@ -204,11 +204,11 @@ def draw_row(
         stub.set_hatch(DOTS)
         stub.set_hatchcolor(now().muted)
         stub.set_hatch_linewidth(0.6)
-        off += STUB
-    write_end(ax, (length, at), row, place.texts.words, off, space - off)
+        off += _STUB
+    _write_end(ax, (length, at), row, place.texts.words, off, space - off)
 
 
-def write_end(
+def _write_end(
     ax: Axes,
     end: tuple[float, float],
     row: Row,
@@ -217,7 +217,7 @@ def write_end(
     space: float,
 ) -> None:
     """Write behind a bar what it is worth."""
-    text = fit(row.text, style, max(space, MARK))
+    text = fit(row.text, style, max(space, _MARK))
     ink = now().ink if isfinite(row.value) else now().muted
     align = "left center_baseline"
     write(ax, text, style, end, (off, 0), align, color=ink, coords="data")
@@ -261,13 +261,13 @@ def draw_stacked_rows(
             linewidth=EDGE,
             label=part.name,
         )
-        write_inside(ax, part.color, floor, share, width, place)
+        _write_inside(ax, part.color, floor, share, width, place)
     value_axis(ax, 1.0, width, written, axis="x", slack=1.0)
     write_row_names(ax, names, left, place)
     room.keep()
 
 
-def write_inside(
+def _write_inside(
     ax: Axes, color: str, floor: Numbers, share: Numbers, width: float, place: Place
 ) -> None:
     """Write shares into those parts that are wide enough, in black or white."""

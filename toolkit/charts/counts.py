@@ -18,13 +18,13 @@ from toolkit.errors import plural
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TOOL_CALLS = Metric(
+_TOOL_CALLS = Metric(
     "tool_calls", ("calls", "arguments_invalid", "arguments_unseen"), "calls", ("tool",)
 )
-LOG_HEALTH = Metric("log_health", ("count", "of", "share"), "count", ("kind", "name"))
+_LOG_HEALTH = Metric("log_health", ("count", "of", "share"), "count", ("kind", "name"))
 # What of a ledger is no fault, or is told by the codes of the rejects.
-SOUND = ("lines", "responses", "choices", "rejected", "errors")
-TOOLS_AT_MOST = 16
+_SOUND = ("lines", "responses", "choices", "rejected", "errors")
+_TOOLS_AT_MOST = 16
 
 
 def plot_tool_calls(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -63,14 +63,14 @@ def plot_tool_calls(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in plot_tool_calls(calls).texts][2:4]
     ['40', '· 2.5 % invalid']
     """
-    given = read(frame, TOOL_CALLS)
-    measures = pl.col(TOOL_CALLS.measures).cast(pl.Int64).sum()
+    given = read(frame, _TOOL_CALLS)
+    measures = pl.col(_TOOL_CALLS.measures).cast(pl.Int64).sum()
     sums = (
         given.frame.group_by("tool")
         .agg(measures)
         .sort("calls", "tool", descending=[True, False], nulls_last=True)
     )
-    most = TOOLS_AT_MOST if ax is None else min(TOOLS_AT_MOST, rows_at_most(ax))
+    most = _TOOLS_AT_MOST if ax is None else min(_TOOLS_AT_MOST, rows_at_most(ax))
     standing, rest = sums.head(most), sums.slice(most)
     named = [(series_name(row[0]), *row[1:]) for row in standing.iter_rows()]
     if len(rest):
@@ -131,12 +131,12 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in plot_log_health(health).texts][2:4]
     ['2', '· 2 % of 100']
     """
-    given = read(frame, LOG_HEALTH)
+    given = read(frame, _LOG_HEALTH)
     kinds = {"reject": now().alarm, "finding": now().palette[1], "ledger": now().rest}
     rows = (
         given.frame.filter(
             pl.col("count") > 0,
-            (pl.col("kind") != "ledger") | ~pl.col("name").is_in(SOUND),
+            (pl.col("kind") != "ledger") | ~pl.col("name").is_in(_SOUND),
         )
         .with_columns(
             pl.col("kind")

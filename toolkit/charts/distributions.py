@@ -40,15 +40,15 @@ if TYPE_CHECKING:
 
     from toolkit.charts.series import Given
 
-SIZES = Metric(
+_SIZES = Metric(
     "tokens_per_response",
     ("responses", "unseen", "p50", "p90", "p99", "max"),
     "responses",
     ("tokens",),
 )
-FAR = 40.0  # times: where the largest lies so far above the smallest, the axis is log
-QUANTILES = ("p50", "p90", "p99")
-WITH_P90 = 3  # series; of more the thin lines would cover each other
+_FAR = 40.0  # times: where the largest lies so far above the smallest, the axis is log
+_QUANTILES = ("p50", "p90", "p99")
+_WITH_P90 = 3  # series; of more the thin lines would cover each other
 
 
 def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -94,8 +94,8 @@ def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> 
     >>> [text.get_text() for text in plot_tokens_per_response(sizes).texts][2]
     '100 · 400 · 900'
     """
-    given = read(frame, SIZES)
-    kind, rows = one_kind(given)
+    given = read(frame, _SIZES)
+    kind, rows = _one_kind(given)
     note = [plural(int(rows["responses"].sum()), "call")]
     undated = rows.filter(pl.col("period").is_null()) if given.zone else rows.clear()
     if len(undated):
@@ -107,13 +107,13 @@ def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> 
         rows = rows.filter(pl.col("period").is_not_null())
     most = None if given.zone is not None else rows_at_most(ax)
     series, placed = fold(rows, given.by, pl.col("responses"), most=most)
-    series, placed = without_sums(series, placed, given.by, note)
+    series, placed = _without_sums(series, placed, given.by, note)
     if given.zone is None:
-        return rows_of_sizes(given, kind, series, placed, note, ax)
+        return _rows_of_sizes(given, kind, series, placed, note, ax)
     ax = new_axes() if ax is None else ax
     undress(ax)
     span = None if placed.is_empty() else span_of(placed)
-    tables = [] if span is None else [table_of(series, placed, q) for q in QUANTILES]
+    tables = [] if span is None else [_table_of(series, placed, q) for q in _QUANTILES]
     if not tables or not tables[0].known:
         words = Words(
             heading("Size of calls", given.by),
@@ -124,11 +124,11 @@ def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> 
         draw_nothing(ax, reason, write_words(ax, words))
         tell(ax, "An empty chart", words, [reason])
         return ax
-    draw_sizes(ax, given, kind, tables, note)
+    _draw_sizes(ax, given, kind, tables, note)
     return ax
 
 
-def one_kind(given: Given) -> tuple[str, pl.DataFrame]:
+def _one_kind(given: Given) -> tuple[str, pl.DataFrame]:
     """Return the kind of tokens that is drawn, in words, and its rows."""
     kinds = given.frame["tokens"].unique(maintain_order=True).to_list()
     kind = "total_tokens" if "total_tokens" in kinds or not kinds else kinds[0]
@@ -137,7 +137,7 @@ def one_kind(given: Given) -> tuple[str, pl.DataFrame]:
     )
 
 
-def without_sums(
+def _without_sums(
     series: list[Series], placed: pl.DataFrame, by: list[str], note: list[str]
 ) -> tuple[list[Series], pl.DataFrame]:
     """Leave out several series in one: their percentiles cannot be known."""
@@ -150,21 +150,21 @@ def without_sums(
     return series[:-1], placed.filter(pl.col("series") < last)
 
 
-def table_of(series: list[Series], placed: pl.DataFrame, name: str) -> Lines:
+def _table_of(series: list[Series], placed: pl.DataFrame, name: str) -> Lines:
     """Return one percentile of each series in each period."""
     return lines(series, placed.with_columns(pl.col(name).alias("value")))
 
 
-def draw_sizes(
+def _draw_sizes(
     ax: Axes, given: Given, kind: str, tables: list[Lines], note: list[str]
 ) -> None:
     """Draw lines over time: three of one series, or two of each."""
     medians, series = tables[0], tables[0].series
     single = len(series) == 1
-    shown = tables if single else tables[: 1 + (len(series) <= WITH_P90)]
+    shown = tables if single else tables[: 1 + (len(series) <= _WITH_P90)]
     values = np.concatenate([table.values.ravel() for table in shown])
     values = values[np.isfinite(values)]
-    far = values.min() >= 1 and values.max() > FAR * values.min()
+    far = values.min() >= 1 and values.max() > _FAR * values.min()
     what = f"of {brief(series[0].name)}" if single and given.by else ""
     leads = ("median", "median thick, p90 thin", "median, p90 and p99")
     lead = leads[len(shown) - 1]
@@ -177,7 +177,7 @@ def draw_sizes(
     )
     color = series[0].color  # darker, or on a dark ground lighter, the higher
     parts = (
-        [Series(q, mix(color, now().ink, 0.25 * k)) for k, q in enumerate(QUANTILES)]
+        [Series(q, mix(color, now().ink, 0.25 * k)) for k, q in enumerate(_QUANTILES)]
         if single
         else series
     )
@@ -186,7 +186,7 @@ def draw_sizes(
         ends = [table.last[0] for table in tables] if single else medians.last
         room = room._replace(heights=np.nan_to_num(np.array(ends), nan=1.0).tolist())
     if single:
-        draw_band(ax, tables, parts)
+        _draw_band(ax, tables, parts)
     else:
         for at, part in reversed(list(enumerate(series))):
             color = line_color(part)
@@ -196,7 +196,7 @@ def draw_sizes(
                 draw_line(ax, table.span, table.values[at], color, name, 0.9)
     inside = room.inside()
     if far:
-        log_axis(ax, float(values.min()), float(values.max()))
+        _log_axis(ax, float(values.min()), float(values.max()))
     else:
         value_axis(ax, float(values.max()), inside.height, short_number, whole=True)
     time_axis(ax, medians.span, inside.width, place_of(ax).date_width)
@@ -204,7 +204,7 @@ def draw_sizes(
     tell(ax, "Lines", words, line_facts(medians, short_number))
 
 
-def draw_band(ax: Axes, tables: list[Lines], parts: list[Series]) -> None:
+def _draw_band(ax: Axes, tables: list[Lines], parts: list[Series]) -> None:
     """Draw three lines of one series, and pale bands between them."""
     span = tables[0].span
     low, middle, high = (table.values[0] for table in tables)
@@ -219,7 +219,7 @@ def draw_band(ax: Axes, tables: list[Lines], parts: list[Series]) -> None:
         draw_line(ax, span, values, part.color, part.name, width)
 
 
-def log_axis(ax: Axes, low: float, high: float, axis: str = "y") -> None:
+def _log_axis(ax: Axes, low: float, high: float, axis: str = "y") -> None:
     """Set a logarithmic axis in whole powers of ten, and few ticks."""
     bottom = 10 ** np.floor(np.log10(low))
     scale = ax.yaxis if axis == "y" else ax.xaxis
@@ -231,7 +231,7 @@ def log_axis(ax: Axes, low: float, high: float, axis: str = "y") -> None:
     ax.minorticks_off()
 
 
-def rows_of_sizes(
+def _rows_of_sizes(
     given: Given,
     kind: str,
     series: list[Series],
@@ -254,12 +254,12 @@ def rows_of_sizes(
         return ax
     cells = {row["series"]: row for row in known.iter_rows(named=True)}
     low, high = float(known["p50"].min() or 0), float(known["p99"].max() or 0)  # type: ignore[arg-type] # counts
-    far = low >= 1 and high > FAR * low
+    far = low >= 1 and high > _FAR * low
     words = Words(title, subtitle + ("; log scale" if far else ""), note)
     names = [part.name for part in series]
     left, style = name_room(names, place), place.texts.words
     texts = [
-        " · ".join(short_number(cells[at][q]) for q in QUANTILES)
+        " · ".join(short_number(cells[at][q]) for q in _QUANTILES)
         if at in cells
         else "not known"
         for at in range(len(series))
@@ -268,12 +268,12 @@ def rows_of_sizes(
     room = room._replace(right=2 * GAP + max(text_width(text, style) for text in texts))
     row_axis(ax, len(series), room)
     if far:
-        log_axis(ax, low, high, "x")
+        _log_axis(ax, low, high, "x")
     else:
         value_axis(ax, high, room.inside().width, short_number, axis="x", whole=True)
     for at, (part, text) in enumerate(zip(series, texts, strict=True)):
         if at in cells:
-            draw_range(ax, at, part, [float(cells[at][q]) for q in QUANTILES])
+            _draw_range(ax, at, part, [float(cells[at][q]) for q in _QUANTILES])
         write(
             ax,
             fit(text, style, 0.4 * place.width),
@@ -291,7 +291,7 @@ def rows_of_sizes(
     return ax
 
 
-def draw_range(ax: Axes, at: int, part: Series, values: list[float]) -> None:
+def _draw_range(ax: Axes, at: int, part: Series, values: list[float]) -> None:
     """Draw one row: a thick line to p90, a thin one to p99, a dot at the median."""
     low, middle, high = values
     color = part.color

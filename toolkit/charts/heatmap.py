@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from toolkit.charts.time_axis import Numbers
 
-VOLUME = Metric("response_volume", ("responses",), "responses", ("weekday", "hour"))
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-STEPS = 5  # of the scale that is shown, at most
+_VOLUME = Metric("response_volume", ("responses",), "responses", ("weekday", "hour"))
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_STEPS = 5  # of the scale that is shown, at most
 
 
 def plot_response_volume(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -65,7 +65,7 @@ def plot_response_volume(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     >>> plot_response_volume(volume).texts[0].get_text()
     '7 calls · 2 undated, not drawn · most on Mon at 09:00: 5'
     """
-    given = read(frame, VOLUME)
+    given = read(frame, _VOLUME)
     dated = given.frame.drop_nulls(["weekday", "hour"])
     total, drawn = int(given.total("responses")), int(dated["responses"].sum())
     counts = np.zeros((7, 24))
@@ -87,37 +87,37 @@ def plot_response_volume(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
         tell(ax, "An empty chart", words, ["no dated responses"])
         return ax
     day, hour = np.unravel_index(counts.argmax(), counts.shape)
-    most = f"most on {DAYS[day]} at {hour:02}:00: {int(counts.max()):,}"
+    most = f"most on {_DAYS[day]} at {hour:02}:00: {int(counts.max()):,}"
     words = Words("When calls are made", subtitle, [*note, most])
-    draw_cells(ax, counts, words)
+    _draw_cells(ax, counts, words)
     sums = counts.sum(axis=1).astype(int)
-    facts = ", ".join(f"{name} {n:,}" for name, n in zip(DAYS, sums, strict=True))
+    facts = ", ".join(f"{name} {n:,}" for name, n in zip(_DAYS, sums, strict=True))
     tell(ax, "A heat map", words, [facts])
     return ax
 
 
-def shade(share: float) -> str:
+def _shade(share: float) -> str:
     """Return the colour of a share of the largest cell; zero is the faintest."""
     theme = now()
     strong = mix(theme.palette[0], theme.ink, 0.25)
     return mix(theme.faint, strong, share**0.8)
 
 
-def draw_cells(ax: Axes, counts: Numbers, words: Words) -> None:
+def _draw_cells(ax: Axes, counts: Numbers, words: Words) -> None:
     """Draw the cells, the days at their left, their sums at the right."""
     place, top = place_of(ax, 0), counts.max()
     style = place.texts.words
-    left = name_room(DAYS, place)
-    steps = MaxNLocator(STEPS, steps=[1, 2, 5, 10], integer=True).tick_values(0, top)
+    left = name_room(_DAYS, place)
+    steps = MaxNLocator(_STEPS, steps=[1, 2, 5, 10], integer=True).tick_values(0, top)
     scale = [
-        Series(short_number(step), shade(step / top)) for step in steps if step <= top
+        Series(short_number(step), _shade(step / top)) for step in steps if step <= top
     ]
     room = write_words(
         ax, words, parts=scale, left=left, hanging=0, below=AXIS_ROOM, legend=True
     )
     sums = [short_number(value) for value in counts.sum(axis=1)]
     room = room._replace(right=GAP + max(text_width(text, style) for text in sums))
-    colors = np.array([[shade(n / top) for n in row] for row in counts])
+    colors = np.array([[_shade(n / top) for n in row] for row in counts])
     for day in range(7):
         ax.bar(
             np.arange(24),
@@ -128,7 +128,7 @@ def draw_cells(ax: Axes, counts: Numbers, words: Words) -> None:
             color=colors[day].tolist(),
             edgecolor=now().ground,
             linewidth=1.2,
-            label=DAYS[day],
+            label=_DAYS[day],
         )
         write(
             ax,
@@ -145,5 +145,5 @@ def draw_cells(ax: Axes, counts: Numbers, words: Words) -> None:
     )
     hours = np.arange(0, 24, each)
     ax.set_xticks(hours + 0.5, [f"{hour:02}:00" for hour in hours])
-    write_row_names(ax, DAYS, left, place)
+    write_row_names(ax, _DAYS, left, place)
     room.keep()

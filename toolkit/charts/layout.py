@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from toolkit.charts.series import Series
     from toolkit.charts.time_axis import Numbers
 
-FIGURE_SIZE = (9.0, 4.2)  # inches; all other lengths are points on paper
+_FIGURE_SIZE = (9.0, 4.2)  # inches; all other lengths are points on paper
 RIM = 12.0  # free on every side of a figure
 TICK_ROOM = 34.0  # for the widest number on the y axis
-SMALL_PLACE = (300.0, 215.0)  # below it, in one direction, words are smaller
-TINY_PLACE = 130.0  # below this height there is room for a title only
+_SMALL_PLACE = (300.0, 215.0)  # below it, in one direction, words are smaller
+_TINY_PLACE = 130.0  # below this height there is room for a title only
 
-NAME_WIDTH = 190.0  # of the name of a series, at most
-LABELS_AT_MOST = 6  # series with a name at the right edge; of more there is a legend
+_NAME_WIDTH = 190.0  # of the name of a series, at most
+_LABELS_AT_MOST = 6  # series with a name at the right edge; of more there is a legend
 GAP = 8.0
 
 
@@ -72,33 +72,33 @@ class Place(NamedTuple):
         return 5.05 * self.texts.words.size
 
 
-def size_of(ax: Axes) -> Numbers:
+def _size_of(ax: Axes) -> Numbers:
     """Return width and height of the figure of an Axes in points."""
     size: Numbers = np.array(ax.figure.bbox.size) * (72 / ax.figure.dpi)
     return size
 
 
-def paper(ax: Axes, hanging: float = TICK_ROOM) -> Bbox:
+def _paper(ax: Axes, hanging: float = TICK_ROOM) -> Bbox:
     """Return the place given to an Axes, in points, inside the rim of its figure."""
-    given = ax.get_position(original=True).get_points() * size_of(ax)
-    return Bbox(np.clip(given, (RIM + hanging, RIM), size_of(ax) - RIM))
+    given = ax.get_position(original=True).get_points() * _size_of(ax)
+    return Bbox(np.clip(given, (RIM + hanging, RIM), _size_of(ax) - RIM))
 
 
 def place_of(ax: Axes, hanging: float = TICK_ROOM) -> Place:
     """Return the place given to an Axes, and how large words in it are."""
-    box = paper(ax, hanging)
-    small = box.width < SMALL_PLACE[0] or box.height < SMALL_PLACE[1]
+    box = _paper(ax, hanging)
+    small = box.width < _SMALL_PLACE[0] or box.height < _SMALL_PLACE[1]
     return Place(box, SMALL if small else FULL)
 
 
-def spread(wanted: Numbers, gap: float, top: float) -> Numbers:
+def _spread(wanted: Numbers, gap: float, top: float) -> Numbers:
     """Move ascending places as little as it takes until they are `gap` apart.
 
     None comes below 0 or, if there is room enough, above `top`.
 
     Examples
     --------
-    >>> spread(np.array([0.0, 3.0, 50.0]), gap=10, top=45).tolist()
+    >>> _spread(np.array([0.0, 3.0, 50.0]), gap=10, top=45).tolist()
     [0.0, 10.0, 45.0]
     """
     steps = gap * np.arange(len(wanted))
@@ -136,7 +136,7 @@ class Room(NamedTuple):
 
     def inside(self) -> Bbox:
         """Return what the words leave to the axes, a tenth at least, in points."""
-        low, high = paper(self.ax, self.hanging).get_points()
+        low, high = _paper(self.ax, self.hanging).get_points()
         least = 0.1 * (high - low)
         high = np.maximum(high - (self.right, self.top), low + least)
         low = np.minimum(low + np.array([self.left, self.bottom]), high - least)
@@ -152,10 +152,10 @@ class Room(NamedTuple):
             [shares((0, height))[1] * box.height for height in self.heights]
         )
         order = np.argsort(wanted, kind="stable")
-        places = spread(wanted[order], self.gap, box.height)
+        places = _spread(wanted[order], self.gap, box.height)
         for label, place in zip(order, places, strict=True):
             self.labels[label].xy = (1, place / box.height)
-        return Bbox(box.get_points() / size_of(self.ax))
+        return Bbox(box.get_points() / _size_of(self.ax))
 
     def get_subplotspec(self) -> SubplotSpec | None:
         """Tell ``figure.tight_layout()``, which asks this of locators, of our cell."""
@@ -167,14 +167,14 @@ class Room(NamedTuple):
         self.ax.apply_aspect(self())
 
 
-def new_axes(height: float = FIGURE_SIZE[1]) -> Axes:
+def new_axes(height: float = _FIGURE_SIZE[1]) -> Axes:
     """Make a figure of one Axes, known to pyplot so that a notebook shows it."""
     # Imported here: pyplot chooses a backend, and who brings an Axes needs none.
     from matplotlib import pyplot as plt
 
     whole = {"left": 0, "bottom": 0, "right": 1, "top": 1}
     _, ax = plt.subplots(
-        figsize=(FIGURE_SIZE[0], height),
+        figsize=(_FIGURE_SIZE[0], height),
         facecolor=now().ground,
         layout="none",
         gridspec_kw=whole,
@@ -215,14 +215,14 @@ def write_words(
     """
     place = place_of(ax, hanging)
     texts, below = place.texts, place.below if below is None else below
-    tiny = place.height < TINY_PLACE
+    tiny = place.height < _TINY_PLACE
     note = "" if tiny else wrap(words.note, " · ", texts.note, place.width)
-    lines = "" if tiny else subtitle_lines(words.subtitle, place)
+    lines = "" if tiny else _subtitle_lines(words.subtitle, place)
     if place.small:
         note = "\n".join(note.split("\n")[:2])
     title = wrap(words.title.split(" "), " ", texts.title, place.width)
-    at_edge = not legend and labels_fit(parts, place)
-    keys = [] if at_edge or len(parts) < 2 else legend_rows(parts, place)
+    at_edge = not legend and _labels_fit(parts, place)
+    keys = [] if at_edge or len(parts) < 2 else _legend_rows(parts, place)
     row = 1.5 * texts.words.size
     key_room = row * len(keys)
     pad = (2.2 if lines else 1) * GAP + height_of(lines, texts.words) + key_room
@@ -230,12 +230,12 @@ def write_words(
     write(ax, lines, texts.words, (0, 1), (-left, 1.5 * GAP + key_room))
     heading = ax.set_title(title, loc="left", y=1, pad=pad)
     heading.set(
-        fontproperties=texts.title.font, color=readable_ink(ax), linespacing=1.25
+        fontproperties=texts.title.font, color=_readable_ink(ax), linespacing=1.25
     )
     heading.set(parse_math=False, usetex=False)
-    labels = write_names(ax, parts, place) if at_edge else []
+    labels = _write_names(ax, parts, place) if at_edge else []
     for number, entries in enumerate(keys, start=1):
-        write_keys(ax, entries, place, (-left, GAP + row * (len(keys) - number)))
+        _write_keys(ax, entries, place, (-left, GAP + row * (len(keys) - number)))
     widths = [text_width(label.get_text(), texts.names) for label in labels]
     return Room(
         ax=ax,
@@ -250,7 +250,7 @@ def write_words(
     )
 
 
-def subtitle_lines(subtitle: str, place: Place) -> str:
+def _subtitle_lines(subtitle: str, place: Place) -> str:
     """Wrap a subtitle; in a small place say of it what one line can hold."""
     style, width = place.texts.words, place.width
     if not place.small:
@@ -261,33 +261,33 @@ def subtitle_lines(subtitle: str, place: Place) -> str:
     return fit(said, style, width)
 
 
-def readable_ink(ax: Axes) -> str:
+def _readable_ink(ax: Axes) -> str:
     """Return the colour of the title on the ground of the figure."""
     return readable(now().ink, ground_of(ax))
 
 
-def name_room(place: Place) -> float:
+def _name_room(place: Place) -> float:
     """Return how wide a name at the right edge may be."""
-    return min(NAME_WIDTH, 0.4 * place.width)
+    return min(_NAME_WIDTH, 0.4 * place.width)
 
 
-def labels_fit(parts: Sequence[Series], place: Place) -> bool:
+def _labels_fit(parts: Sequence[Series], place: Place) -> bool:
     """Tell whether names fit at the right edge: few, and as high as the axes."""
     height = place.height - 60 - place.below
     return (
-        1 < len(parts) <= LABELS_AT_MOST
+        1 < len(parts) <= _LABELS_AT_MOST
         and place.width > 220
         and len(parts) * 1.3 * place.texts.names.size <= height
     )
 
 
-def write_names(ax: Axes, parts: Sequence[Series], place: Place) -> list[Annotation]:
+def _write_names(ax: Axes, parts: Sequence[Series], place: Place) -> list[Annotation]:
     """Write each name at the right edge, in its colour."""
     style = place.texts.names
     return [
         write(
             ax,
-            fit(part.name, style, name_room(place)),
+            fit(part.name, style, _name_room(place)),
             style,
             (1, 0),
             (GAP, 0),
@@ -298,7 +298,7 @@ def write_names(ax: Axes, parts: Sequence[Series], place: Place) -> list[Annotat
     ]
 
 
-def legend_rows(
+def _legend_rows(
     parts: Sequence[Series], place: Place
 ) -> list[list[tuple[float, str, str]]]:
     """Return rows of a legend: for each name its place from the left, and colour."""
@@ -306,7 +306,7 @@ def legend_rows(
     rows: list[list[tuple[float, str, str]]] = [[]]
     at = 0.0
     for part in parts:
-        name = fit(part.name, style, min(NAME_WIDTH, place.width - 2 * GAP))
+        name = fit(part.name, style, min(_NAME_WIDTH, place.width - 2 * GAP))
         width = text_width(name, style) + 1.2 * style.size + 1.5 * GAP
         if rows[-1] and at + width > place.width:
             rows.append([])
@@ -316,7 +316,7 @@ def legend_rows(
     return rows
 
 
-def write_keys(
+def _write_keys(
     ax: Axes,
     entries: Sequence[tuple[float, str, str]],
     place: Place,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from toolkit.charts.series import Series
     from toolkit.charts.time_axis import Numbers
 
-MANY = 200  # points of a line; more are drawn finer
+_MANY = 200  # points of a line; more are drawn finer
 
 
 class Lines(NamedTuple):
@@ -88,13 +88,13 @@ def ratio(
     )
 
 
-def broken(span: Span, values: Numbers) -> tuple[Numbers, Numbers]:
+def _broken(span: Span, values: Numbers) -> tuple[Numbers, Numbers]:
     """Return points of a line, with a NaN wherever a period is missing."""
     gaps = np.flatnonzero(span.starts[1:] > span.ends[:-1] + 1e-9) + 1
     return np.insert(span.middles, gaps, np.nan), np.insert(values, gaps, np.nan)
 
 
-def alone(values: Numbers) -> NDArray[np.intp]:
+def _alone(values: Numbers) -> NDArray[np.intp]:
     """Return the places of values without a neighbour, which no line would show."""
     known = np.concatenate([[False], np.isfinite(values), [False]])
     return np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])
@@ -105,15 +105,15 @@ def draw_line(
 ) -> None:
     """Draw one series; towards an unfinished period dashed, with a hollow end."""
     finished = np.where(span.partial, np.nan, values)
-    xs, ys = broken(span, finished)
-    size = min(width, 1.1) if len(xs) > MANY else width
+    xs, ys = _broken(span, finished)
+    size = min(width, 1.1) if len(xs) > _MANY else width
     (line,) = ax.plot(xs, ys, color=color, linewidth=size, label=label)
     line.set(solid_capstyle="round", solid_joinstyle="round")
-    single = alone(ys)
+    single = _alone(ys)
     if len(single):
         ax.plot(xs[single], ys[single], "o", color=color, markersize=2.2 * size)
     for place in np.flatnonzero(span.partial & np.isfinite(values)):
-        draw_open_end(ax, span, values, int(place), color, size)
+        _draw_open_end(ax, span, values, int(place), color, size)
 
 
 def line_color(part: Series) -> str:
@@ -124,7 +124,7 @@ def line_color(part: Series) -> str:
     return readable(part.color, theme.ground, LINE_CONTRAST)
 
 
-def draw_open_end(
+def _draw_open_end(
     ax: Axes, span: Span, values: Numbers, place: int, color: str, size: float
 ) -> None:
     """Draw the way to an unfinished period."""
@@ -150,7 +150,7 @@ def draw_open_end(
     )
 
 
-def draw_beyond(ax: Axes, table: Lines, most: float) -> None:
+def _draw_beyond(ax: Axes, table: Lines, most: float) -> None:
     """Mark at the upper edge what lies beyond the scale."""
     for part, values in zip(table.series, table.values, strict=True):
         where = np.flatnonzero(values > most)
@@ -189,7 +189,7 @@ def draw_lines(
     top = table.top or (0.1 if most else 1.0)
     if most and top > 0.8 * most:
         top = most
-        draw_beyond(ax, table, most)
+        _draw_beyond(ax, table, most)
     value_axis(ax, top, inside.height, written)
     time_axis(ax, table.span, inside.width, place_of(ax).date_width)
     room.keep()

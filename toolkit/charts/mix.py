@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-MODEL_MIX = Metric(
+_MODEL_MIX = Metric(
     "model_mix", ("responses", "responses_all", "response_share"), "responses"
 )
-FINISH_REASONS = Metric(
+_FINISH_REASONS = Metric(
     "finish_reasons", ("choices", "choices_all", "share"), "choices", ("finish_reason",)
 )
 
@@ -77,7 +77,7 @@ def plot_model_mix(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in plot_model_mix(mix).texts][2:4]
     ['75 %', '3 calls']
     """
-    given = read(frame, MODEL_MIX)
+    given = read(frame, _MODEL_MIX)
     note = [*given.calls(), *given.undated("responses", None, "")]
     what = "Mix of calls" if given.by else "Calls"
     if given.zone is None:
@@ -103,11 +103,11 @@ def plot_model_mix(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax = new_axes() if ax is None else ax
     rows = kept(given, pl.col("responses"), pl.col("responses_all").alias("~all"))
     series, placed = fold(rows, given.by, pl.col("value"))
-    draw_mix(ax, given, series, placed, (what, "share of calls", note))
+    _draw_mix(ax, given, series, placed, (what, "share of calls", note))
     return ax
 
 
-def draw_mix(
+def _draw_mix(
     ax: Axes,
     given: Given,
     series: list[Series],
@@ -126,7 +126,7 @@ def draw_mix(
     whole = pl.col("~all").max().over("period").cast(pl.Float64)
     share = pl.when(whole > 0).then(pl.col("value") / whole).otherwise(0.0)
     pile = stack(series, placed.with_columns(share.alias("value")))
-    by = given.by if given.metric is MODEL_MIX else []
+    by = given.by if given.metric is _MODEL_MIX else []
     words = Words(
         heading(title, by, pile.span), subtitle + when(given, pile.span), note
     )
@@ -172,11 +172,11 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> describe(plot_finish_reasons(ends))
     'Why choices ended by model. Bars of 100 %: ... gpt-a: stop 75 %, length 25 %...'
     """
-    given = read(frame, FINISH_REASONS)
+    given = read(frame, _FINISH_REASONS)
     count = plural(int(given.total("choices")), "choice")
-    note = [count, *undated_choices(given)]
+    note = [count, *_undated_choices(given)]
     rows = kept(given, pl.col("choices"))
-    by_reason = rows if given.zone is None else of_all_series(rows)
+    by_reason = rows if given.zone is None else _of_all_series(rows)
     together = ", all series together" if len(by_reason) < len(rows) else ""
     series, placed = fold(
         by_reason.drop("folded", strict=False),
@@ -188,12 +188,12 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax = new_axes() if ax is None else ax
         placed = placed.with_columns(pl.col("value").sum().over("period").alias("~all"))
         subtitle = f"share of choices{together}"
-        draw_mix(ax, given, series, placed, ("Why choices ended", subtitle, note))
+        _draw_mix(ax, given, series, placed, ("Why choices ended", subtitle, note))
         return ax
-    return rows_of_reasons(given, rows, series, placed["series"], note, ax)
+    return _rows_of_reasons(given, rows, series, placed["series"], note, ax)
 
 
-def of_all_series(rows: pl.DataFrame) -> pl.DataFrame:
+def _of_all_series(rows: pl.DataFrame) -> pl.DataFrame:
     """Sum over the series of `by`: one row for each period and reason."""
     keys = [name for name in LEADING_COLUMNS if name in rows.columns]
     value = pl.col("value")
@@ -201,7 +201,7 @@ def of_all_series(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.group_by(*keys, "finish_reason", maintain_order=True).agg(known)
 
 
-def undated_choices(given: Given) -> list[str]:
+def _undated_choices(given: Given) -> list[str]:
     """Say how many choices have no date."""
     if given.zone is None:
         return []
@@ -209,7 +209,7 @@ def undated_choices(given: Given) -> list[str]:
     return [f"{undated:,} undated, not drawn"] if undated else []
 
 
-def rows_of_reasons(
+def _rows_of_reasons(
     given: Given,
     rows: pl.DataFrame,
     reasons: list[Series],

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-HEADLINE, UNDER = Style(19, "bold"), Style(11, "normal")
-BETWEEN = (70.0, 26.0)  # points from chart to chart: across, with numbers, and down
+_HEADLINE, _UNDER = Style(19, "bold"), Style(11, "normal")
+_BETWEEN = (70.0, 26.0)  # points from chart to chart: across, with numbers, and down
 
 
 def new_page(
@@ -43,13 +43,13 @@ def new_page(
     figure = plt.figure(figsize=size, facecolor=now().ground, layout="none")
     wide, high = (72 * inches for inches in size)
     left = RIM + TICK_ROOM
-    across = (wide - left - RIM - BETWEEN[0] * (columns - 1)) / columns
-    head = write_headline(figure, *words)
-    down = (high - RIM - head - BETWEEN[1] * (rows - 1)) / rows
+    across = (wide - left - RIM - _BETWEEN[0] * (columns - 1)) / columns
+    head = _write_headline(figure, *words)
+    down = (high - RIM - head - _BETWEEN[1] * (rows - 1)) / rows
     places = [
         (
-            left + column * (across + BETWEEN[0]),
-            RIM + (rows - 1 - row) * (down + BETWEEN[1]),
+            left + column * (across + _BETWEEN[0]),
+            RIM + (rows - 1 - row) * (down + _BETWEEN[1]),
         )
         for row in range(rows)
         for column in range(columns)
@@ -60,14 +60,14 @@ def new_page(
     ]
 
 
-def write_headline(figure: Figure, sentence: str, under: str) -> float:
+def _write_headline(figure: Figure, sentence: str, under: str) -> float:
     """Write the sentence over all charts, and a line above it; return their room."""
     wide, high = figure.get_size_inches() * 72
     x = (RIM + TICK_ROOM) / wide
-    lines = wrap(sentence.split(" "), " ", HEADLINE, wide - 2 * (RIM + TICK_ROOM))
+    lines = wrap(sentence.split(" "), " ", _HEADLINE, wide - 2 * (RIM + TICK_ROOM))
     for text, style, down, color in (
-        (lines, HEADLINE, RIM + LEADING * UNDER.size + 4, now().ink),
-        (under, UNDER, RIM, now().muted),
+        (lines, _HEADLINE, RIM + LEADING * _UNDER.size + 4, now().ink),
+        (under, _UNDER, RIM, now().muted),
     ):
         figure.text(
             x,
@@ -80,7 +80,7 @@ def write_headline(figure: Figure, sentence: str, under: str) -> float:
             parse_math=False,
             usetex=False,
         )
-    return RIM + LEADING * UNDER.size + height_of(lines, HEADLINE) + 2 * RIM
+    return RIM + LEADING * _UNDER.size + height_of(lines, _HEADLINE) + 2 * RIM
 
 
 def usage_sentence(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from toolkit.schema.columns import ArrowStream
 
 
-class Shown(NamedTuple):
+class _Shown(NamedTuple):
     """A metric and the chart that draws it."""
 
     metric: Callable[..., pl.DataFrame]
@@ -38,15 +38,15 @@ class Shown(NamedTuple):
 
 
 SHOWN = {
-    name: Shown(metric, getattr(charts, f"plot_{name}"))
+    name: _Shown(metric, getattr(charts, f"plot_{name}"))
     for name, metric in metrics.METRICS.items()
     if hasattr(charts, f"plot_{name}")
 }
 # What an overview reads of choices: no text, which may be most of a log.
-UNREAD = ("content", "reasoning_content", "refusal", "tool_calls", "custom_id")
+_UNREAD = ("content", "reasoning_content", "refusal", "tool_calls", "custom_id")
 PAGE = (16.0, 10.4)  # inches
 # Of so many days, periods of that length.
-LENGTHS = ((2.1, "1h"), (100.0, "1d"), (800.0, "1w"))
+_LENGTHS = ((2.1, "1h"), (100.0, "1d"), (800.0, "1w"))
 
 
 def plot(
@@ -109,7 +109,7 @@ def plot(
     'Tokens by provider and day'
     """
     check_word("metric", metric, tuple(SHOWN))
-    options = options_of(
+    options = _options_of(
         metric,
         every=every,
         by=by,
@@ -134,12 +134,12 @@ def plot(
         return SHOWN[metric].chart(frame, ax=ax)
 
 
-def is_path(sources: Sources | Choices) -> bool:
+def _is_path(sources: Sources | Choices) -> bool:
     """Tell names of logs from choices that are at hand."""
     return isinstance(sources, str | os.PathLike | list | tuple)
 
 
-def options_of(metric: str, **options: object) -> dict[str, object]:
+def _options_of(metric: str, **options: object) -> dict[str, object]:
     """Return the options that a metric takes; refuse one that it would not heed."""
     own = signature(SHOWN[metric].metric).parameters
     ours = signature(plot).parameters
@@ -205,15 +205,15 @@ def overview(
     >>> figure.texts[0].get_text()
     '3.36M tokens in 2,906 calls, at least $...'
     """
-    frame = at_hand(sources, tz, since, until, options)
+    frame = _at_hand(sources, tz, since, until, options)
     if prices is not None:
         frame = add_cost(frame, prices)
     asked = {"tz": tz, "since": since, "until": until}
-    length = every or suited(frame, tz, since, until)
+    length = every or _suited(frame, tz, since, until)
     metrics.check_options(every=length, by=by, top=top, **asked)  # type: ignore[arg-type] # of these three
     series = {"by": by, "top": top}
     with charts.theme(theme):
-        places = page.new_page(PAGE, 3, 2, headline(frame, asked))
+        places = page.new_page(PAGE, 3, 2, _headline(frame, asked))
         for name, ax in zip(PICTURES, places, strict=True):
             shown, own = SHOWN[name], {}
             if name != "response_volume":
@@ -232,7 +232,7 @@ PICTURES = (
 )
 
 
-def at_hand(
+def _at_hand(
     sources: Sources | Choices,
     tz: str,
     since: Moment,
@@ -240,7 +240,7 @@ def at_hand(
     options: dict[str, object],
 ) -> pl.DataFrame:
     """Collect what an overview reads, once."""
-    if is_path(sources):
+    if _is_path(sources):
         within = span(since, until, tz)
         known = cast("dict[str, Any]", options)
         lazy = scan(cast("Sources", sources), since=within.start, **known)
@@ -251,20 +251,20 @@ def at_hand(
         lazy = sources.lazy()
     else:
         lazy = pl.DataFrame(cast("ArrowStream", sources)).lazy()
-    return lazy.drop(UNREAD, strict=False).collect()
+    return lazy.drop(_UNREAD, strict=False).collect()
 
 
-def suited(frame: pl.DataFrame, tz: str, since: Moment, until: Moment) -> str:
+def _suited(frame: pl.DataFrame, tz: str, since: Moment, until: Moment) -> str:
     """Choose a length of periods for the range of time."""
     times = frame.filter(*span(since, until, tz).conditions())["created"]
     first, last = times.min(), times.max()
     if first is None or last is None:
         return "1d"
     days = (last - first).total_seconds() / 86_400  # type: ignore[operator,union-attr] # dates
-    return next((every for most, every in LENGTHS if days <= most), "1mo")
+    return next((every for most, every in _LENGTHS if days <= most), "1mo")
 
 
-def headline(frame: pl.DataFrame, asked: Mapping[str, object]) -> tuple[str, str]:
+def _headline(frame: pl.DataFrame, asked: Mapping[str, object]) -> tuple[str, str]:
     """Say in one sentence what was used and what it cost; and of which time."""
     every: dict[str, object] = {"every": None, "by": (), **asked}
     usage = metrics.token_usage(frame, **every).to_dicts()  # type: ignore[arg-type] # of these

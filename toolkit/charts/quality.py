@@ -13,7 +13,7 @@ from toolkit.charts.text import decimal_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TRUNCATION = Ratio(
+_TRUNCATION = Ratio(
     Metric(
         "truncation_rate",
         (
@@ -32,7 +32,7 @@ TRUNCATION = Ratio(
     unseen=("responses_without_reason", "give no reason"),
     of="{part} of {whole} calls",
 )
-REFUSAL = Ratio(
+_REFUSAL = Ratio(
     Metric(
         "refusal_and_filter_rate",
         ("responses", "responses_refused_or_filtered", "response_rate"),
@@ -45,7 +45,7 @@ REFUSAL = Ratio(
     subtitle="share of calls",
     of="{part} of {whole} calls",
 )
-CHOICES = Ratio(
+_CHOICES = Ratio(
     Metric(
         "choices_per_response",
         ("responses", "choices", "choices_per_response"),
@@ -62,7 +62,7 @@ CHOICES = Ratio(
     most=0.0,
     of="{part} in {whole} calls",
 )
-CONFIDENCE = Ratio(
+_CONFIDENCE = Ratio(
     Metric(
         "confidence",
         (
@@ -125,7 +125,7 @@ def plot_truncation_rate(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     >>> [text.get_text() for text in plot_truncation_rate(rates).texts][2:4]
     ['2.5 %', '· 1 of 40 calls']
     """
-    return draw_ratio(frame, TRUNCATION, ax)
+    return draw_ratio(frame, _TRUNCATION, ax)
 
 
 def plot_refusal_and_filter_rate(
@@ -163,7 +163,7 @@ def plot_refusal_and_filter_rate(
     >>> [text.get_text() for text in plot_refusal_and_filter_rate(rates).texts][2:4]
     ['5 %', '· 2 of 40 calls']
     """
-    return draw_ratio(frame, REFUSAL, ax)
+    return draw_ratio(frame, _REFUSAL, ax)
 
 
 def plot_choices_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -199,7 +199,7 @@ def plot_choices_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) ->
     >>> [text.get_text() for text in plot_choices_per_response(means).texts][2:4]
     ['2.5', '· 5 in 2 calls']
     """
-    return draw_ratio(frame, CHOICES, ax)
+    return draw_ratio(frame, _CHOICES, ax)
 
 
 def plot_confidence(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -237,4 +237,4 @@ def plot_confidence(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in plot_confidence(sure).texts][2:4]
     ['2', '· over 10 tokens']
     """
-    return draw_ratio(frame, CONFIDENCE, ax)
+    return draw_ratio(frame, _CONFIDENCE, ax)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from toolkit.charts.series import Given, Series
 
 
-def same(mean: pl.Expr) -> pl.Expr:
+def _same(mean: pl.Expr) -> pl.Expr:
     """Return what is drawn of a ratio: itself."""
     return mean
 
@@ -49,7 +49,7 @@ class Ratio(NamedTuple):
     of: str = "{part} of {whole}"  # behind a bar
     together: bool = False  # all series of `by` as one: the keys are the lines
     lone: str = "all calls"
-    folded: Callable[[pl.Expr], pl.Expr] = same  # from part / whole to the value
+    folded: Callable[[pl.Expr], pl.Expr] = _same  # from part / whole to the value
 
 
 def draw_ratio(frame: pl.DataFrame, way: Ratio, ax: Axes | None) -> Axes:
@@ -57,9 +57,9 @@ def draw_ratio(frame: pl.DataFrame, way: Ratio, ax: Axes | None) -> Axes:
     given = read(frame, way.metric)
     rows = given.dated
     names = list(way.metric.keys) if way.together else [*given.by, *way.metric.keys]
-    note = ratio_note(given, way)
+    note = _ratio_note(given, way)
     if way.together:
-        rows = all_together(rows, way)
+        rows = _all_together(rows, way)
     weight = pl.col(way.metric.main)
     kind = way.metric.keys[0] if way.together else "series"
     over_time = given.zone is not None
@@ -68,13 +68,13 @@ def draw_ratio(frame: pl.DataFrame, way: Ratio, ax: Axes | None) -> Axes:
     table = ratio(placed, way.part, way.whole, way.value, way.folded)
     by = ["kind"] if way.together else given.by
     if not over_time:
-        return ratio_rows(
+        return _ratio_rows(
             series, table, Words(heading(way.title, by), way.subtitle, note), way, ax
         )
     ax = new_axes() if ax is None else ax
     undress(ax)
     span = None if rows.is_empty() else span_of(rows)
-    note += beyond(table["value"], way)
+    note += _beyond(table["value"], way)
     own = f" of {series[0].name[:40]}" if len(series) == 1 and by else ""
     words = Words(
         heading(way.title, by, span),
@@ -94,7 +94,7 @@ def draw_ratio(frame: pl.DataFrame, way: Ratio, ax: Axes | None) -> Axes:
     return ax
 
 
-def all_together(rows: pl.DataFrame, way: Ratio) -> pl.DataFrame:
+def _all_together(rows: pl.DataFrame, way: Ratio) -> pl.DataFrame:
     """Sum over the series of `by`: one row for each period and line."""
     keys = [*(name for name in LEADING_COLUMNS if name in rows.columns)]
     keys += way.metric.keys
@@ -113,7 +113,7 @@ def all_together(rows: pl.DataFrame, way: Ratio) -> pl.DataFrame:
     )
 
 
-def ratio_note(given: Given, way: Ratio) -> list[str]:
+def _ratio_note(given: Given, way: Ratio) -> list[str]:
     """Say how many there are, and how many say nothing of it."""
     total = int(given.total(way.counted))
     repeated = bool(way.metric.keys)  # a row for each key counts a response again
@@ -126,7 +126,7 @@ def ratio_note(given: Given, way: Ratio) -> list[str]:
     return note
 
 
-def beyond(values: pl.Series, way: Ratio) -> list[str]:
+def _beyond(values: pl.Series, way: Ratio) -> list[str]:
     """Say how many values lie beyond what is sound, and how far."""
     far = values.filter(values > way.most) if way.most else values.clear()
     if far.is_empty():
@@ -137,7 +137,7 @@ def beyond(values: pl.Series, way: Ratio) -> list[str]:
     ]
 
 
-def ratio_rows(
+def _ratio_rows(
     series: Sequence[Series],
     table: pl.DataFrame,
     words: Words,

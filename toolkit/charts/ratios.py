@@ -13,7 +13,7 @@ from toolkit.charts.text import decimal_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CACHE = Ratio(
+_CACHE = Ratio(
     Metric(
         "cache_share",
         ("responses", "cached_unseen", "prompt_tokens", "cached_tokens", "cache_share"),
@@ -27,7 +27,7 @@ CACHE = Ratio(
     unseen=("cached_unseen", "say nothing of it"),
     of="{part} of {whole} tokens",
 )
-REASONING = Ratio(
+_REASONING = Ratio(
     Metric(
         "reasoning_share",
         (
@@ -47,7 +47,7 @@ REASONING = Ratio(
     unseen=("reasoning_unseen", "say nothing of it"),
     of="{part} of {whole} tokens",
 )
-OUTPUT_INPUT = Ratio(
+_OUTPUT_INPUT = Ratio(
     Metric(
         "output_input_ratio",
         (
@@ -70,7 +70,7 @@ OUTPUT_INPUT = Ratio(
     most=0.0,
     of="{part} per {whole} tokens",
 )
-COVERAGE = Ratio(
+_COVERAGE = Ratio(
     Metric(
         "usage_coverage",
         ("responses", "reported", "coverage"),
@@ -125,7 +125,7 @@ def plot_cache_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in plot_cache_share(shares).texts]
     ['3 calls · 1 call says nothing of it', ..., '25 %', '· 50 of 200 tokens', ...]
     """
-    return draw_ratio(frame, CACHE, ax)
+    return draw_ratio(frame, _CACHE, ax)
 
 
 def plot_reasoning_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -163,7 +163,7 @@ def plot_reasoning_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     >>> plot_reasoning_share(shares).get_title(loc="left")
     'Spent on reasoning by model'
     """
-    return draw_ratio(frame, REASONING, ax)
+    return draw_ratio(frame, _REASONING, ax)
 
 
 def plot_output_input_ratio(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -201,7 +201,7 @@ def plot_output_input_ratio(frame: pl.DataFrame, *, ax: Axes | None = None) -> A
     >>> [text.get_text() for text in plot_output_input_ratio(ratios).texts][2:4]
     ['0.25', '· 50 per 200 tokens']
     """
-    return draw_ratio(frame, OUTPUT_INPUT, ax)
+    return draw_ratio(frame, _OUTPUT_INPUT, ax)
 
 
 def plot_usage_coverage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -238,4 +238,4 @@ def plot_usage_coverage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in plot_usage_coverage(coverage).texts][2:4]
     ['100 %', '· 4 of 4 calls']
     """
-    return draw_ratio(frame, COVERAGE, ax)
+    return draw_ratio(frame, _COVERAGE, ax)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LEADING_COLUMNS = (*PERIOD, "partial")
-NAMED = 5  # a sixth is named too; of more, the rest is "N others"
-NAMED_AT_MOST = 12  # where the caller has folded: as many as there are colours
+_NAMED = 5  # a sixth is named too; of more, the rest is "N others"
+_NAMED_AT_MOST = 12  # where the caller has folded: as many as there are colours
 
-NOT_SAID = "not said"
-OUR_WORDS = re.compile(rf"\s*|{NOT_SAID}|[\d,]+ others?")
+_NOT_SAID = "not said"
+_OUR_WORDS = re.compile(rf"\s*|{_NOT_SAID}|[\d,]+ others?")
 
 
 class Metric(NamedTuple):
@@ -112,8 +112,8 @@ def series_name(key: object) -> str:
     if isinstance(key, dict):
         return " · ".join(series_name(value) for value in key.values())
     if key is None:
-        return NOT_SAID
-    return f'"{key}"' if OUR_WORDS.fullmatch(str(key)) else str(key)
+        return _NOT_SAID
+    return f'"{key}"' if _OUR_WORDS.fullmatch(str(key)) else str(key)
 
 
 def others(count: int) -> str:
@@ -147,7 +147,7 @@ def fold(
     )
     standing = int((~keys["~rest"]).sum())
     if most is None:
-        most = NAMED_AT_MOST - 1 if asked else NAMED
+        most = _NAMED_AT_MOST - 1 if asked else _NAMED
     whole = len(keys) == standing  # the metric has folded nothing
     named = standing if standing <= most + 1 else most + (not whole)
     places = keys.with_columns(

@@ -9,12 +9,12 @@ from toolkit.charts.style import LIGHT, now
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-SLOTS = len(LIGHT.palette)
+_SLOTS = len(LIGHT.palette)
 # What a choice ended with has colours of its own, and the same ones always.
-KNOWN = {"finish_reason": ("stop", "length", "tool_calls", "content_filter")}
+_KNOWN = {"finish_reason": ("stop", "length", "tool_calls", "content_filter")}
 
 # The slots of names, by what is named: models, finish reasons, kinds of tokens.
-taken: dict[str, dict[str, int]] = {}
+_taken: dict[str, dict[str, int]] = {}
 
 
 def colors(names: Iterable[str] = ()) -> None:
@@ -38,14 +38,14 @@ def colors(names: Iterable[str] = ()) -> None:
     >>> from toolkit.charts import colors
     >>> colors(["gpt-4o", "gpt-4o-mini"])
     """
-    taken.clear()
-    slots_of(list(dict.fromkeys(names)), "series")
+    _taken.clear()
+    _slots_of(list(dict.fromkeys(names)), "series")
 
 
-def slots_of(names: Sequence[str], kind: str) -> list[int]:
+def _slots_of(names: Sequence[str], kind: str) -> list[int]:
     """Return the slot of each name, all different while there are enough."""
-    known = taken.setdefault(
-        kind, {name: slot for slot, name in enumerate(KNOWN.get(kind, ()))}
+    known = _taken.setdefault(
+        kind, {name: slot for slot, name in enumerate(_KNOWN.get(kind, ()))}
     )
     used: set[int] = set()
     places: dict[str, int] = {}
@@ -56,8 +56,10 @@ def slots_of(names: Sequence[str], kind: str) -> list[int]:
     for name in names:
         if name in places:
             continue
-        counts = [list(known.values()).count(slot) for slot in range(SLOTS)]
-        free = [slot for slot in range(SLOTS) if slot not in used] or list(range(SLOTS))
+        counts = [list(known.values()).count(slot) for slot in range(_SLOTS)]
+        free = [slot for slot in range(_SLOTS) if slot not in used] or list(
+            range(_SLOTS)
+        )
         places[name] = min(free, key=lambda slot: (counts[slot], slot))
         used.add(places[name])
         known.setdefault(name, places[name])
@@ -66,4 +68,4 @@ def slots_of(names: Sequence[str], kind: str) -> list[int]:
 
 def colors_of(names: Sequence[str], kind: str = "series") -> list[str]:
     """Return the colour of each name in the theme that is in force."""
-    return [now().palette[slot] for slot in slots_of(names, kind)]
+    return [now().palette[slot] for slot in _slots_of(names, kind)]

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from toolkit.charts.series import Series
     from toolkit.charts.time_axis import Numbers
 
-BARS_AT_MOST = 90  # periods; more are too thin to be told apart
+_BARS_AT_MOST = 90  # periods; more are too thin to be told apart
 EDGE = 0.7  # white, about one pixel
-THIN = 0.012  # of the height of the chart: an edge would hide so thin a part
+_THIN = 0.012  # of the height of the chart: an edge would hide so thin a part
 HATCH = "/////"
 DOTS = "....."
-CAP = 6.0  # points: how high a dotted cap of unknown height is drawn
+_CAP = 6.0  # points: how high a dotted cap of unknown height is drawn
 
 
 class Stack(NamedTuple):
@@ -72,7 +72,7 @@ def stack(series: list[Series], rows: pl.DataFrame) -> Stack:
     return Stack(series, span, heights, opened.to_numpy().astype(bool))
 
 
-def draw_bars(ax: Axes, pile: Stack) -> None:
+def _draw_bars(ax: Axes, pile: Stack) -> None:
     """Draw each part as a bar as wide as its period, with edges of the ground."""
     ground = now().ground
     widths = pile.span.ends - pile.span.starts
@@ -86,12 +86,12 @@ def draw_bars(ax: Axes, pile: Stack) -> None:
             label=part.name,
             color=part.color,
             edgecolor=ground,
-            linewidth=np.where(height > THIN * pile.top, EDGE, 0).tolist(),
+            linewidth=np.where(height > _THIN * pile.top, EDGE, 0).tolist(),
         )
-        hatch(drawn, part.color, pile.span.partial)
+        _hatch(drawn, part.color, pile.span.partial)
 
 
-def hatch(drawn: BarContainer, color: str, where: NDArray[np.bool_]) -> None:
+def _hatch(drawn: BarContainer, color: str, where: NDArray[np.bool_]) -> None:
     """Draw bars of unfinished periods hatched and paler."""
     ground = now().ground
     for place in np.flatnonzero(where):
@@ -101,12 +101,12 @@ def hatch(drawn: BarContainer, color: str, where: NDArray[np.bool_]) -> None:
         patch.set_hatch_linewidth(1.1)
 
 
-def draw_areas(ax: Axes, pile: Stack) -> None:
+def _draw_areas(ax: Axes, pile: Stack) -> None:
     """Draw each part as filled steps, which fall to zero where no period is."""
     span, ground = pile.span, now().ground
     steps = np.unique([span.starts, span.ends])
     at = np.searchsorted(steps, span.starts)
-    edge = EDGE * BARS_AT_MOST / span.slots  # the thinner the steps, the finer
+    edge = EDGE * _BARS_AT_MOST / span.slots  # the thinner the steps, the finer
     last = np.flatnonzero(span.partial)
     for part, floor, height in zip(pile.series, pile.floors, pile.heights, strict=True):
         low, high = np.zeros((2, len(steps)))
@@ -123,10 +123,10 @@ def draw_areas(ax: Axes, pile: Stack) -> None:
                 color=part.color,
                 linewidth=0,
             )
-            hatch(drawn, part.color, np.ones(len(last), dtype=bool))
+            _hatch(drawn, part.color, np.ones(len(last), dtype=bool))
 
 
-def draw_caps(ax: Axes, pile: Stack, height: float) -> None:
+def _draw_caps(ax: Axes, pile: Stack, height: float) -> None:
     """Set a dotted cap of no true height on piles that are higher than is known."""
     where = np.flatnonzero(pile.open)
     if not len(where):
@@ -134,7 +134,7 @@ def draw_caps(ax: Axes, pile: Stack, height: float) -> None:
     unit = ax.get_ylim()[1] / height
     drawn = ax.bar(
         pile.span.starts[where],
-        CAP * unit,
+        _CAP * unit,
         width=(pile.span.ends - pile.span.starts)[where],
         bottom=pile.sums[where] + 0.8 * unit,
         align="edge",
@@ -163,11 +163,11 @@ def draw_stack(
         room = room._replace(heights=middles)
     inside = room.inside()
     # A day of 25 hours, or a month of 31 days, makes the range a little longer.
-    few = round(pile.span.slots) <= BARS_AT_MOST
-    (draw_bars if few else draw_areas)(ax, pile)
-    slack = 1.04 if not pile.open.any() else 1.04 + 1.5 * CAP / inside.height
+    few = round(pile.span.slots) <= _BARS_AT_MOST
+    (_draw_bars if few else _draw_areas)(ax, pile)
+    slack = 1.04 if not pile.open.any() else 1.04 + 1.5 * _CAP / inside.height
     value_axis(ax, pile.top, inside.height, written, whole=whole, slack=slack)
     if few:
-        draw_caps(ax, pile, inside.height)
+        _draw_caps(ax, pile, inside.height)
     time_axis(ax, pile.span, inside.width, place_of(ax).date_width)
     room.keep()

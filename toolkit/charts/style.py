@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-CONTRAST = 4.5  # of text on its ground: WCAG 2.2, success criterion 1.4.3
+_CONTRAST = 4.5  # of text on its ground: WCAG 2.2, success criterion 1.4.3
 LINE_CONTRAST = 2.2  # of a line; the palette's orange on white has as much
 
 # Fonts that hold what DejaVu Sans lacks, where a system has them; colour fonts of emoji
 # cannot be drawn here.
-FALLBACKS = (
+_FALLBACKS = (
     "DejaVu Sans",
     "Noto Sans",
     "Noto Sans CJK SC",
@@ -117,10 +117,10 @@ DARK = Theme(
     faint="#1E2832",
     alarm="#FF7B72",
 )
-THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
-PALETTE, REST = LIGHT.palette, LIGHT.rest
+_THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
+_PALETTE, _REST = LIGHT.palette, LIGHT.rest
 
-chosen: ContextVar[Theme] = ContextVar("chosen", default=LIGHT)
+_chosen: ContextVar[Theme] = ContextVar("chosen", default=LIGHT)
 
 
 @contextmanager
@@ -149,29 +149,29 @@ def theme(name: str) -> Iterator[None]:
     >>> ax.get_facecolor() == plot_token_usage(usage).get_facecolor()
     False
     """
-    check_word("theme", name, tuple(THEMES))
-    before = chosen.set(THEMES[name])
+    check_word("theme", name, tuple(_THEMES))
+    before = _chosen.set(_THEMES[name])
     try:
         yield
     finally:
-        chosen.reset(before)
+        _chosen.reset(before)
 
 
 def now() -> Theme:
     """Return the theme that is in force."""
-    return chosen.get()
+    return _chosen.get()
 
 
 @lru_cache(maxsize=8)
-def families_of(wanted: tuple[str, ...]) -> tuple[str, ...]:
+def _families_of(wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Return wanted families of fonts, and behind them those that hold more signs."""
     there = {font.name for font in fontManager.ttflist}
-    return (*wanted, *(name for name in FALLBACKS if name in there - set(wanted)))
+    return (*wanted, *(name for name in _FALLBACKS if name in there - set(wanted)))
 
 
 def families() -> list[str]:
     """Return the families of fonts that text is drawn in, the first first."""
-    return list(families_of(tuple(mpl.rcParams["font.family"])))
+    return list(_families_of(tuple(mpl.rcParams["font.family"])))
 
 
 class Style(NamedTuple):
@@ -216,7 +216,7 @@ def contrast(color: str, ground: str = LIGHT.ground) -> float:
 
 
 @lru_cache(maxsize=1024)
-def readable(color: str, ground: str = LIGHT.ground, least: float = CONTRAST) -> str:
+def readable(color: str, ground: str = LIGHT.ground, least: float = _CONTRAST) -> str:
     """Darken a colour, or on a dark ground lighten it, just enough for text."""
     black, white = contrast("#000000", ground), contrast("#ffffff", ground)
     end = "#000000" if black >= white else "#ffffff"

@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 LEADING = 1.25  # from line to line, of the size of the text
-LONGEST_NAME = 400  # characters: more fit into no chart, and need not be measured
-SIGNS = {1e12: "T", 1e9: "B", 1e6: "M", 1e3: "k", 1: ""}
+_LONGEST_NAME = 400  # characters: more fit into no chart, and need not be measured
+_SIGNS = {1e12: "T", 1e9: "B", 1e6: "M", 1e3: "k", 1: ""}
 
 
 def short_number(value: float, _tick: float = 0) -> str:
     """Write a number in three digits: ``200``, ``1.2k``, ``50M``, ``1.5B``."""
     value = float(f"{value:.3g}")
-    size = next((size for size in SIGNS if abs(value) >= size), 1)
+    size = next((size for size in _SIGNS if abs(value) >= size), 1)
     digits = 3 if abs(value) >= 0.01 or not value else 12
     text = f"{value / size:,.{digits}f}".rstrip("0").rstrip(".")
-    return text + SIGNS[size]
+    return text + _SIGNS[size]
 
 
 def money(value: float, _tick: float = 0) -> str:
@@ -98,13 +98,13 @@ def decimal_text(value: float, _tick: float = 0) -> str:
     return short_number(value)
 
 
-def count_of(number: int, one: str, many: str | None = None) -> str:
+def _count_of(number: int, one: str, many: str | None = None) -> str:
     """Write a count with its noun, also where the plural is no ``s``."""
     return plural(number, one) if many is None or number == 1 else f"{number:,} {many}"
 
 
 @lru_cache(maxsize=16)
-def fonts_of(names: tuple[str, ...], weight: str) -> list[FT2Font]:
+def _fonts_of(names: tuple[str, ...], weight: str) -> list[FT2Font]:
     """Return the opened fonts of some families."""
     paths = [findfont(FontProperties(family=[n], weight=weight)) for n in names]
     return [get_font(path) for path in dict.fromkeys(paths)]
@@ -114,7 +114,7 @@ def printable(text: str, style: Style) -> str:
     """Replace what no font has, and what would act on the line, not stand in it."""
     if text.isascii() and text.isprintable():
         return text
-    fonts = fonts_of(tuple(families()), style.weight)
+    fonts = _fonts_of(tuple(families()), style.weight)
 
     def stands(sign: str) -> bool:
         acts = unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
@@ -125,7 +125,7 @@ def printable(text: str, style: Style) -> str:
 
 
 @lru_cache(maxsize=4096)
-def measured(text: str, style: Style, _families: tuple[str, ...]) -> float:
+def _measured(text: str, style: Style, _families: tuple[str, ...]) -> float:
     """Measure a printable line in points, in certain fonts."""
     width, _, _ = text_to_path.get_text_width_height_descent(
         text, style.font, ismath=False
@@ -135,13 +135,13 @@ def measured(text: str, style: Style, _families: tuple[str, ...]) -> float:
 
 def text_width(text: str, style: Style) -> float:
     """Measure a printable line in points."""
-    return measured(text, style, tuple(families()))
+    return _measured(text, style, tuple(families()))
 
 
 def fit(text: str, style: Style, width: float) -> str:
     """Make a text printable and, by … in its middle, no wider than `width` points."""
-    if len(text) > LONGEST_NAME:
-        text = f"{text[: LONGEST_NAME // 2]}…{text[-LONGEST_NAME // 2 :]}"
+    if len(text) > _LONGEST_NAME:
+        text = f"{text[: _LONGEST_NAME // 2]}…{text[-_LONGEST_NAME // 2 :]}"
     text = printable(text, style)
 
     def cut(kept: int) -> str:
@@ -216,6 +216,6 @@ def listing(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
-def name_width(text: str) -> float:
+def _name_width(text: str) -> float:
     """Return the width of a name at full size, for those who only want to compare."""
     return text_width(printable(text, FULL.names), FULL.names)

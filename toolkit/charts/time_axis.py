@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     Numbers: TypeAlias = NDArray[np.float64]
 
-BARS_AT_LEAST = 6  # periods that have room on the x axis, lest one day be a wall
+_BARS_AT_LEAST = 6  # periods that have room on the x axis, lest one day be a wall
 
-DAY = 86_400  # seconds
-SECONDS = {"mo": 2_629_800, "w": 7 * DAY, "d": DAY, "h": 3_600, "m": 60, "s": 1}
-UNITS = {
+_DAY = 86_400  # seconds
+_SECONDS = {"mo": 2_629_800, "w": 7 * _DAY, "d": _DAY, "h": 3_600, "m": 60, "s": 1}
+_UNITS = {
     "mo": "month",
     "w": "week",
     "d": "day",
@@ -33,7 +33,7 @@ UNITS = {
     "m": "minute",
     "s": "second",
 }
-MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"  # strftime's depend on the locale
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"  # strftime's depend on the locale
 
 PERIOD = ("period", "period_end")
 
@@ -47,7 +47,7 @@ class Length(NamedTuple):
     @property
     def seconds(self) -> int:
         """Length in seconds, of a month on average."""
-        return self.number * SECONDS[self.unit]
+        return self.number * _SECONDS[self.unit]
 
     @property
     def interval(self) -> str:
@@ -59,11 +59,11 @@ class Length(NamedTuple):
         """What such a period is called: ``day``, ``6-hour period``."""
         if self == (12, "mo"):
             return "year"
-        unit = UNITS[self.unit]
+        unit = _UNITS[self.unit]
         return unit if self.number == 1 else f"{self.number}-{unit} period"
 
 
-TICK_STEPS = (
+_TICK_STEPS = (
     *(Length(number, "m") for number in (1, 2, 5, 10, 15, 30)),
     *(Length(number, "h") for number in (1, 2, 3, 6, 12)),
     *(Length(number, "d") for number in (1, 2, 4)),
@@ -90,39 +90,39 @@ def elapsed_days(moments: pl.Series) -> Numbers:
     return np.asarray(days, dtype=np.float64)
 
 
-def period_length(periods: pl.DataFrame) -> Length:
+def _period_length(periods: pl.DataFrame) -> Length:
     """Tell how long the periods are; a day of 23 hours is a day, February a month."""
     lasting = (pl.col("period_end") - pl.col("period")).median()
     wall = periods.select(pl.col(PERIOD).dt.replace_time_zone(None))
     days = wall.select(lasting).item() / timedelta(days=1)
     firsts = wall.select((pl.col(PERIOD).dt.day() == 1).all()).row(0)
     if days >= 28 and all(firsts):
-        return Length(round(days * DAY / SECONDS["mo"]), "mo")
+        return Length(round(days * _DAY / _SECONDS["mo"]), "mo")
     # Of hours, those count that have passed; of days, those of the wall clock.
     exact = (wall if days >= 0.9 else periods).select(lasting).item()
     seconds = max(1, round(exact.total_seconds()))
-    unit = next(unit for unit in "wdhms" if seconds % SECONDS[unit] == 0)
-    return Length(seconds // SECONDS[unit], unit)
+    unit = next(unit for unit in "wdhms" if seconds % _SECONDS[unit] == 0)
+    return Length(seconds // _SECONDS[unit], unit)
 
 
-def tick_step(length: Length, span: float, most: float) -> Length:
+def _tick_step(length: Length, span: float, most: float) -> Length:
     """Choose the finest step that lies on starts of periods and gives few ticks."""
     least = max(1, ceil(span / length.seconds / most)) * length.seconds
-    for step in TICK_STEPS:
-        whole = DAY if step.unit == "mo" else step.seconds
+    for step in _TICK_STEPS:
+        whole = _DAY if step.unit == "mo" else step.seconds
         on_starts = whole % length.seconds == 0 or step.seconds % length.seconds == 0
         if on_starts and least <= step.seconds <= 3 * least:
             return step
     return Length(length.number * least // length.seconds, length.unit)
 
 
-def tick_moments(periods: pl.DataFrame, step: Length) -> pl.Series:
+def _tick_moments(periods: pl.DataFrame, step: Length) -> pl.Series:
     """Return round times of the wall clock, one step apart, within the periods."""
     first, last = periods["period"].head(1), periods["period_end"].tail(1)
     begin = first.dt.replace_time_zone(None)
     if step.unit in {"d", "w"}:
         begin = begin.dt.truncate("1d")
-    elif step.unit == "mo" or DAY % step.seconds == 0:
+    elif step.unit == "mo" or _DAY % step.seconds == 0:
         begin = begin.dt.truncate(step.interval)
     # Where clocks go back, the wall may show less at the end than an hour before.
     end = last.dt.replace_time_zone(None).item() + timedelta(hours=3)
@@ -133,15 +133,15 @@ def tick_moments(periods: pl.DataFrame, step: Length) -> pl.Series:
         wall.dt.replace_time_zone(
             time_zone(periods), ambiguous=turn, non_existent="null"
         )
-        for turn in (turns if step.seconds <= SECONDS["h"] else turns[:1])
+        for turn in (turns if step.seconds <= _SECONDS["h"] else turns[:1])
     ).unique()
     inside = moments.filter((moments >= first) & (moments < last)).sort()
     return first if inside.is_empty() else inside
 
 
-def tick_label(moment: datetime, before: datetime | None, unit: str) -> str:
+def _tick_label(moment: datetime, before: datetime | None, unit: str) -> str:
     """Write a date or a time, without what the tick before it has said."""
-    month = MONTHS[3 * moment.month - 3 : 3 * moment.month]
+    month = _MONTHS[3 * moment.month - 3 : 3 * moment.month]
     new_year = before is None or before.year != moment.year
     new_month = before is None or (before.year, before.month) != moment.timetuple()[:2]
     if unit in "hms":
@@ -178,7 +178,7 @@ class Span(NamedTuple):
     @property
     def length(self) -> Length:
         """How long a period is."""
-        return period_length(self.periods)
+        return _period_length(self.periods)
 
     def said(self, place: int) -> str:
         """Name one period: ``5 Nov 2026``, ``Nov 2026``, ``5 Nov 2026 06:00``."""
@@ -208,7 +208,7 @@ def span_of(rows: pl.DataFrame) -> Span:
 
 def moment_text(moment: datetime, unit: str) -> str:
     """Write a moment in full, as finely as the unit asks for."""
-    month = f"{MONTHS[3 * moment.month - 3 : 3 * moment.month]} {moment.year}"
+    month = f"{_MONTHS[3 * moment.month - 3 : 3 * moment.month]} {moment.year}"
     if unit == "mo":
         return month
     day = f"{moment.day} {month}"
@@ -218,26 +218,26 @@ def moment_text(moment: datetime, unit: str) -> str:
 def time_axis(ax: Axes, span: Span, width: float, label_width: float) -> None:
     """Set the range of time, its first and last periods whole, and ticks under them."""
     length, zone = span.length, time_zone(span.periods)
-    usual = length.seconds / DAY
+    usual = length.seconds / _DAY
     days = span.ends[-1] - span.starts[0]
-    rim = max(0.004 * days, (BARS_AT_LEAST * usual - days) / 2)
+    rim = max(0.004 * days, (_BARS_AT_LEAST * usual - days) / 2)
     ax.set_xlim(span.starts[0] - rim, span.ends[-1] + rim)
     most = max(1, width / label_width)
-    step = tick_step(length, (days + 2 * rim) * DAY, most)
-    moments = tick_moments(span.periods, step)
+    step = _tick_step(length, (days + 2 * rim) * _DAY, most)
+    moments = _tick_moments(span.periods, step)
     at = elapsed_days(moments)
     near = np.searchsorted(span.starts, at).clip(max=len(span.starts) - 1)
     lasting = np.where(span.starts[near] == at, (span.ends - span.starts)[near], usual)
     wall = moments.to_list()
     pairs = zip(wall, [None, *wall], strict=False)
-    ax.set_xticks(at + lasting / 2, [tick_label(*pair, step.unit) for pair in pairs])
-    keep_in(ax, width, label_width)
+    ax.set_xticks(at + lasting / 2, [_tick_label(*pair, step.unit) for pair in pairs])
+    _keep_in(ax, width, label_width)
     ax.fmt_xdata = DateFormatter(  # type: ignore[no-untyped-call] # no stubs
         "%Y-%m-%d %H:%M", ZoneInfo(zone)
     )
 
 
-def keep_in(ax: Axes, width: float, label_width: float) -> None:
+def _keep_in(ax: Axes, width: float, label_width: float) -> None:
     """Let a long first label begin at its tick, lest it run into the numbers."""
     low, high = ax.get_xlim()
     label = ax.get_xticklabels()[0]
@@ -262,9 +262,9 @@ def moment_axis(ax: Axes, rows: pl.DataFrame, width: float, label_width: float) 
         schema=dict.fromkeys(PERIOD, rows.schema["first_seen"]),
     )
     most = max(1, width / label_width)
-    step = tick_step(Length(1, "s"), (high - low + 2 * rim) * DAY, most)
-    wall = tick_moments(ends, step)
+    step = _tick_step(Length(1, "s"), (high - low + 2 * rim) * _DAY, most)
+    wall = _tick_moments(ends, step)
     at, moments = elapsed_days(wall), wall.to_list()
     pairs = zip(moments, [None, *moments], strict=False)
-    ax.set_xticks(at, [tick_label(*pair, step.unit) for pair in pairs])
-    keep_in(ax, width, label_width)
+    ax.set_xticks(at, [_tick_label(*pair, step.unit) for pair in pairs])
+    _keep_in(ax, width, label_width)

@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
     from toolkit.charts.layout import Place
 
-DRIFT = Metric(
+_DRIFT = Metric(
     "drift",
     ("first_seen", "last_seen", "responses", "undated", "differs"),
     "responses",
     ("requested_model", "model", "system_fingerprint", "service_tier", "provider"),
 )
-FACTS = ("model", "system_fingerprint", "service_tier", "provider")
-LEAST = 3.0  # points: a bar of a moment
+_FACTS = ("model", "system_fingerprint", "service_tier", "provider")
+_LEAST = 3.0  # points: a bar of a moment
 
 
 def plot_drift(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -91,7 +91,7 @@ def plot_drift(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in plot_drift(drift).texts][2:]
     ['3 calls, asked for gpt-a', 'gpt-b · fp_1']
     """
-    given = read(frame, DRIFT)
+    given = read(frame, _DRIFT)
     zone = getattr(frame.schema["first_seen"], "time_zone", None)
     if zone is None:
         raise UnsuitableColumnError("first_seen", why="has no time zone")
@@ -116,25 +116,25 @@ def plot_drift(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         )
         tell(ax, "An empty chart", words, ["no dated responses"])
         return ax
-    draw_spans(ax, rows, words)
+    _draw_spans(ax, rows, words)
     facts = [
-        f"{brief(row_name(row))} from {moment_text(row['first_seen'], 'd')} to "
-        f"{moment_text(row['last_seen'], 'd')}, {row_text(row)}"
+        f"{brief(_row_name(row))} from {moment_text(row['first_seen'], 'd')} to "
+        f"{moment_text(row['last_seen'], 'd')}, {_row_text(row)}"
         for row in rows.head(8).iter_rows(named=True)
     ]
     tell(ax, "Bars over time", words, facts)
     return ax
 
 
-def row_name(row: Mapping[str, object]) -> str:
+def _row_name(row: Mapping[str, object]) -> str:
     """Name a row: its model, and what else is known of what answered."""
-    told = [row[name] for name in FACTS if row[name] is not None]
+    told = [row[name] for name in _FACTS if row[name] is not None]
     if row["model"] is None:
         told = [None, *told]
     return " · ".join(series_name(value) for value in told)
 
 
-def row_text(row: Mapping[str, object]) -> str:
+def _row_text(row: Mapping[str, object]) -> str:
     """Say how many calls a row has, and what was asked for if that differs."""
     number = int(str(row["responses"]))
     calls = f"{short_number(number)} {'call' if number == 1 else 'calls'}"
@@ -142,13 +142,13 @@ def row_text(row: Mapping[str, object]) -> str:
     return calls + asked if row["differs"] else calls
 
 
-def draw_spans(ax: Axes, rows: pl.DataFrame, words: Words) -> None:
+def _draw_spans(ax: Axes, rows: pl.DataFrame, words: Words) -> None:
     """Draw a bar for each row between its first and its last response."""
     place = place_of(ax, 0)
     style = place.texts.words
     cells = list(rows.iter_rows(named=True))
-    names = [row_name(row) for row in cells]
-    texts = [fit(row_text(row), style, 0.28 * place.width) for row in cells]
+    names = [_row_name(row) for row in cells]
+    texts = [fit(_row_text(row), style, 0.28 * place.width) for row in cells]
     left = name_room(names, place)
     room = write_words(ax, words, left=left, hanging=0, below=place.below)
     room = room._replace(right=2 * GAP + max(text_width(text, style) for text in texts))
@@ -157,7 +157,7 @@ def draw_spans(ax: Axes, rows: pl.DataFrame, words: Words) -> None:
     firsts, lasts = elapsed_days(rows["first_seen"]), elapsed_days(rows["last_seen"])
     moment_axis(ax, rows, width, place.date_width)
     low, high = ax.get_xlim()
-    least = LEAST * (high - low) / width
+    least = _LEAST * (high - low) / width
     colors = colors_of([series_name(row["model"]) for row in cells])
     ground = now().ground
     for at, (row, color) in enumerate(zip(cells, colors, strict=True)):
@@ -175,12 +175,12 @@ def draw_spans(ax: Axes, rows: pl.DataFrame, words: Words) -> None:
             patch.set(facecolor=mix(color, ground, 0.25), hatch=HATCH)
             patch.set_hatchcolor(ground)
             patch.set_hatch_linewidth(1.1)
-        write_text(ax, at, texts[at], place, alarm=bool(row["differs"]))
+        _write_text(ax, at, texts[at], place, alarm=bool(row["differs"]))
     write_row_names(ax, names, left, place)
     room.keep()
 
 
-def write_text(ax: Axes, at: int, text: str, place: Place, *, alarm: bool) -> None:
+def _write_text(ax: Axes, at: int, text: str, place: Place, *, alarm: bool) -> None:
     """Write at the right of a row how many calls it has."""
     write(
         ax,

@@ -41,7 +41,7 @@ def when(given: Given, span: Span | None, mark: str = "hatched") -> str:
     return f"{text}; {listing(which)} {word}{many} unfinished ({mark})"
 
 
-VERBS = {"have": "has"}
+_VERBS = {"have": "has"}
 
 
 def silent(given: Given, column: str, says: str, noun: str = "call") -> list[str]:
@@ -49,5 +49,5 @@ def silent(given: Given, column: str, says: str, noun: str = "call") -> list[str
     count = int(given.total(column))
     verb, _, rest = says.partition(" ")
     if count == 1:
-        verb = VERBS.get(verb, f"{verb}s")
+        verb = _VERBS.get(verb, f"{verb}s")
     return [f"{plural(count, noun)} {verb} {rest}"] if count else []

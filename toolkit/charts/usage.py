@@ -40,23 +40,23 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-COUNTS = ("responses", "responses_without_usage")
-TOKENS = (
+_COUNTS = ("responses", "responses_without_usage")
+_TOKENS = (
     "prompt_tokens",
     "completion_tokens",
     "total_tokens",
     "cached_tokens",
     "reasoning_tokens",
 )
-TOKEN_USAGE = Metric("token_usage", (*COUNTS, *TOKENS), "total_tokens")
-COST = Metric(
+_TOKEN_USAGE = Metric("token_usage", (*_COUNTS, *_TOKENS), "total_tokens")
+_COST = Metric(
     "cost",
     ("responses", "cost", "responses_unpriced", "total_tokens", "tokens_unpriced"),
     "cost",
 )
 
-MONEY = pl.Decimal(38, 12)
-NO_PRICE = "no known price"
+_MONEY = pl.Decimal(38, 12)
+_NO_PRICE = "no known price"
 NO_DATES, NOTHING_TOLD = "no dated responses", "no response tells"
 
 
@@ -71,7 +71,7 @@ def kept(given: Given, value: pl.Expr, *more: pl.Expr) -> pl.DataFrame:
     return given.dated.select(*names, value.cast(pl.Float64).alias("value"), *more)
 
 
-def whose(series: Sequence[Series], ax: Axes) -> str:
+def _whose(series: Sequence[Series], ax: Axes) -> str:
     """Name the only series, where there is but one."""
     if len(series) != 1:
         return ""
@@ -79,7 +79,7 @@ def whose(series: Sequence[Series], ax: Axes) -> str:
     return f" of {fit(series[0].name, place.texts.words, place.width / 2)}"
 
 
-def pile_up(
+def _pile_up(
     ax: Axes,
     given: Given,
     rows: pl.DataFrame,
@@ -173,7 +173,7 @@ def plot_token_usage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in ax.texts]
     ['3 calls', 'total tokens, as reported; UTC days', 'gpt-a', 'gpt-b']
     """
-    given = read(frame, TOKEN_USAGE)
+    given = read(frame, _TOKEN_USAGE)
     rows = kept(given, pl.col("total_tokens"))
     note = [
         *given.calls(),
@@ -181,20 +181,20 @@ def plot_token_usage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         *silent(given, "responses_without_usage", "report no usage"),
     ]
     if given.zone is None:
-        return rows_of_tokens(given, rows, note, ax)
+        return _rows_of_tokens(given, rows, note, ax)
     ax = new_axes() if ax is None else ax
 
     def words(pile: Stack | None) -> Words:
         span = pile.span if pile else None
-        own = whose(pile.series, ax) if pile else ""
+        own = _whose(pile.series, ax) if pile else ""
         subtitle = f"total tokens{own}, as reported{when(given, span)}"
         return Words(heading("Tokens", given.by, span), subtitle, note)
 
-    pile_up(ax, given, rows, words, short_number)
+    _pile_up(ax, given, rows, words, short_number)
     return ax
 
 
-def rows_of_tokens(
+def _rows_of_tokens(
     given: Given, rows: pl.DataFrame, note: list[str], ax: Axes | None
 ) -> Axes:
     """Draw the tokens of each series as a bar."""
@@ -259,33 +259,33 @@ def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> ax.texts[0].get_text()
     'at least $1.50: 3 % of tokens have no known price (dotted) · 3 calls'
     """
-    given = read(frame, COST)
+    given = read(frame, _COST)
     unknown = (pl.col("responses_unpriced") > 0).fill_null(value=False).alias("open")
     counts = ("responses_unpriced", "responses", "tokens_unpriced", "total_tokens")
-    exact = pl.col("cost").cast(MONEY).alias("exact")
+    exact = pl.col("cost").cast(_MONEY).alias("exact")
     rows = kept(given, pl.col("cost"), unknown, exact, pl.col(counts))
     least = given.total("responses_unpriced") > 0
-    note = [*missing_prices(given), *given.calls()]
+    note = [*_missing_prices(given), *given.calls()]
     note += given.undated("responses", "cost", "cost")
     bound = "US dollars, at least" if least else "US dollars"
     if given.zone is None:
-        return rows_of_cost(
+        return _rows_of_cost(
             given, rows, Words(heading("Cost", given.by), bound, note), ax
         )
     ax = new_axes() if ax is None else ax
 
     def words(pile: Stack | None) -> Words:
         span = pile.span if pile else None
-        own = whose(pile.series, ax) if pile else ""
+        own = _whose(pile.series, ax) if pile else ""
         return Words(
             heading("Cost", given.by, span), f"{bound}{own}{when(given, span)}", note
         )
 
-    pile_up(ax, given, rows, words, money, amounts_of)
+    _pile_up(ax, given, rows, words, money, _amounts_of)
     return ax
 
 
-def amounts_of(placed: pl.DataFrame) -> Callable[[int | None, int | None], str]:
+def _amounts_of(placed: pl.DataFrame) -> Callable[[int | None, int | None], str]:
     """Return what writes the cost of a series in a period, by their places."""
     starts = placed["period"].unique().sort()
 
@@ -299,13 +299,13 @@ def amounts_of(placed: pl.DataFrame) -> Callable[[int | None, int | None], str]:
     return amount
 
 
-def missing_prices(given: Given) -> list[str]:
+def _missing_prices(given: Given) -> list[str]:
     """Say what of the cost is not known, if anything."""
     responses = int(given.total("responses_unpriced"))
     if not responses:
         return []
     tokens, whole = given.total("tokens_unpriced"), given.total("total_tokens")
-    (cost,) = given.frame.select(pl.col("cost").cast(MONEY).sum()).row(0)
+    (cost,) = given.frame.select(pl.col("cost").cast(_MONEY).sum()).row(0)
     least = bounded(
         cost,
         responses,
@@ -321,7 +321,7 @@ def missing_prices(given: Given) -> list[str]:
     return [f"{least}: {plural(responses, 'call')} without a known price (dotted)"]
 
 
-def rows_of_cost(
+def _rows_of_cost(
     given: Given, rows: pl.DataFrame, words: Words, ax: Axes | None
 ) -> Axes:
     """Draw the cost of each series as a bar, dotted where it is a lower bound."""
@@ -342,11 +342,11 @@ def rows_of_cost(
     for part, row in zip(series, sums.iter_rows(named=True), strict=True):
         counts = row["responses_unpriced"], row["responses"]
         text = bounded(
-            row["exact"], *counts, mark="≥ ", write=dollars, unknown=NO_PRICE
+            row["exact"], *counts, mark="≥ ", write=dollars, unknown=_NO_PRICE
         )
         lost, whole = row["tokens_unpriced"], row["total_tokens"]
         more = ""
-        if row["open"] and text != NO_PRICE:
+        if row["open"] and text != _NO_PRICE:
             some = f"{percent(lost, whole)} unpriced" if lost and whole else ""
             more = f", {some or 'unpriced calls'}"
         bars.append(

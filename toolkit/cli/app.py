@@ -70,9 +70,9 @@ from toolkit.errors import (
 )
 from toolkit.reading.object_store import is_uri
 
-FAILURE, USAGE, BUSY = 1, 2, 5
+_FAILURE, _USAGE, _BUSY = 1, 2, 5
 
-HELP = """\
+_HELP = """\
 usage: toolkit COMMAND [OPTIONS] ...        toolkit COMMAND --help says more
 
 Logs of LLM chat completions as dataframes: right to the token, nothing lost.
@@ -100,16 +100,16 @@ Examples
 """
 
 
-class Screen(TyperGroup):
+class _Screen(TyperGroup):
     """The commands, with a help that fits one screen."""
 
     def get_help(self, ctx: Any) -> str:  # noqa: ANN401, ARG002 - typer's private type
         """Return the screen above."""
-        return HELP.rstrip()
+        return _HELP.rstrip()
 
 
-app = typer.Typer(
-    cls=Screen,
+_app = typer.Typer(
+    cls=_Screen,
     add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -138,7 +138,7 @@ def version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
+@_app.callback(invoke_without_command=True)
 def start(
     ctx: typer.Context,
     _version: Annotated[
@@ -147,20 +147,20 @@ def start(
 ) -> None:
     """Print the help if no command is given."""
     if ctx.invoked_subcommand is None:
-        say(HELP.rstrip())
+        say(_HELP.rstrip())
 
 
-app.command()(metric)
-app.command()(tokens)
-app.command()(report)
-app.command()(config)
+_app.command()(metric)
+_app.command()(tokens)
+_app.command()(report)
+_app.command()(config)
 
 
-app.command()(cost)
-app.command()(explain)
+_app.command()(cost)
+_app.command()(explain)
 
 
-@app.command()
+@_app.command()
 def check(
     ctx: typer.Context,
     logs: LogsOrExport,
@@ -189,11 +189,11 @@ def check(
     else:
         print_check(checked)
     if checked.failures or checked.ledger["error"].count():
-        raise typer.Exit(FAILURE)
+        raise typer.Exit(_FAILURE)
     hold_limit(limit, checked.ledger.sum().row(0, named=True), max_rejects)
 
 
-@app.command()
+@_app.command()
 def rejects(
     ctx: typer.Context,
     logs: LogsOrExport,
@@ -228,7 +228,7 @@ def rejects(
     words(plural(done.lines, "line") + (left_out if done.without_bytes else ""))
 
 
-@app.command()
+@_app.command()
 def export(
     ctx: typer.Context,
     logs: Logs,
@@ -276,19 +276,19 @@ def export(
     if not quiet:
         words(
             f"{plural(totals['responses'], 'new response')}, "
-            f"{totals['rejected']:,} rejected, {provider_errors(totals['errors'])}"
+            f"{totals['rejected']:,} rejected, {_provider_errors(totals['errors'])}"
             f"{len(done.added):,} of {plural(done.found, 'log')}, "
             f"{time.monotonic() - started:.1f} s"
         )
     hold_limit(limit, totals, max_rejects)
 
 
-def provider_errors(count: int) -> str:
+def _provider_errors(count: int) -> str:
     """Say how many lines are a provider's failure, if there are any."""
     return f"{plural(count, 'provider error')}, " if count else ""
 
 
-@app.command()
+@_app.command()
 def verify(
     directory: Annotated[str, typer.Argument(metavar="DIR", show_default=False)],
 ) -> None:
@@ -304,10 +304,10 @@ def verify(
         f"{plural(len(verified.faults), 'fault')}"
     )
     if verified.faults:
-        raise typer.Exit(FAILURE)
+        raise typer.Exit(_FAILURE)
 
 
-@app.command()
+@_app.command()
 def compact(
     directory: Annotated[str, typer.Argument(metavar="DIR", show_default=False)],
     wait: Wait = "0s",
@@ -326,7 +326,7 @@ def compact(
     )
 
 
-@app.command()
+@_app.command()
 def plot(
     ctx: typer.Context,
     metric: Annotated[
@@ -402,7 +402,7 @@ def plot(
     words(f"{to} written")
 
 
-@app.command()
+@_app.command()
 def schema(as_json: AsJson = False) -> None:
     """Print the data dictionary: every column, its type, unit and source."""
     # Imported here: what a command does not use is not loaded.
@@ -415,7 +415,7 @@ def schema(as_json: AsJson = False) -> None:
     print_schema()
 
 
-@app.command()
+@_app.command()
 def sample(
     lines: Annotated[int, typer.Option(help="number of lines", min=1)] = 1000,
     seed: Annotated[int, typer.Option(help="picks one of many logs")] = 0,
@@ -445,34 +445,34 @@ def main() -> None:
 
     warnings.showwarning = cast("Any", show)
     try:
-        app()
+        _app()
     except SystemExit as done:
-        sys.exit(flush(FAILURE if damaged and not done.code else done.code))
+        sys.exit(_flush(_FAILURE if damaged and not done.code else done.code))
     except ToolkitError as error:
-        complain(str(error))
-        sys.exit(flush(exit_code(error)))
+        _complain(str(error))
+        sys.exit(_flush(_exit_code(error)))
     except OSError as error:
-        complain(f"{error.filename or 'output'}: {error.strerror or error}")
-        sys.exit(flush(FAILURE))
+        _complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        sys.exit(_flush(_FAILURE))
 
 
-def complain(fault: str) -> None:
+def _complain(fault: str) -> None:
     """Say what went wrong, if it can be written: the disk may be full for it too."""
     try:
         words(f"toolkit: {fault}")
     except OSError:
-        let_go(sys.stderr)
+        _let_go(sys.stderr)
 
 
-def let_go(stream: TextIO) -> None:
+def _let_go(stream: TextIO) -> None:
     """Drop what is buffered still: tried again at exit, it would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def exit_code(error: ToolkitError) -> int:
+def _exit_code(error: ToolkitError) -> int:
     """Tell wrong usage and a busy directory from a failure."""
     if isinstance(error, BusyError):
-        return BUSY
+        return _BUSY
     wrong_usage = (
         ConfigurationError,
         OptionError,
@@ -481,16 +481,16 @@ def exit_code(error: ToolkitError) -> int:
         PriceFileError,
         UnsuitableColumnError,
     )
-    return USAGE if isinstance(error, wrong_usage) else FAILURE
+    return _USAGE if isinstance(error, wrong_usage) else _FAILURE
 
 
-def flush(code: str | int | None) -> str | int | None:
+def _flush(code: str | int | None) -> str | int | None:
     """Write out what is left; a reader that has gone makes no noise."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        let_go(sys.stdout)
+        _let_go(sys.stdout)
         if not code and not isinstance(error, BrokenPipeError):
-            complain(f"output: {error.strerror or error}")
-        return code or FAILURE
+            _complain(f"output: {error.strerror or error}")
+        return code or _FAILURE
     return code

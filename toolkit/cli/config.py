@@ -1,7 +1,7 @@
 """The configuration: what a house says once, so that no command need say it again.
 
 It stands in ``toolkit.toml``, or in ``[tool.completion-toolkit]`` of a pyproject.toml;
-it is read strictly, and a flag of the command wins over it. `SETTINGS` is the one
+it is read strictly, and a flag of the command wins over it. `_SETTINGS` is the one
 definition: what may be set, how it is checked, and the JSON Schema.
 """
 
@@ -28,12 +28,12 @@ from toolkit.schema.tables import choices_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-VARIABLE = "TOOLKIT_CONFIG"
-FILE, PYPROJECT, TABLE = "toolkit.toml", "pyproject.toml", "completion-toolkit"
-DEFAULT = "default"
+_VARIABLE = "TOOLKIT_CONFIG"
+_FILE, _PYPROJECT, _TABLE = "toolkit.toml", "pyproject.toml", "completion-toolkit"
+_DEFAULT = "default"
 
 # The sections that a report can have, in its order: each is the name of a metric.
-SECTIONS = (
+_SECTIONS = (
     "token_usage",
     "cost",
     "model_mix",
@@ -52,7 +52,7 @@ SECTIONS = (
     "drift",
 )
 # Words that other tools use for the same thing.
-ALIASES = {
+_ALIASES = {
     "zone": "tz",
     "timezone": "tz",
     "logs": "sources",
@@ -62,13 +62,13 @@ ALIASES = {
 }
 
 
-def check_budgets(value: dict[str, Any]) -> None:
+def _check_budgets(value: dict[str, Any]) -> None:
     """Refuse amounts that are none."""
     for amount in [value.get("total", "0USD"), *value.get("models", {}).values()]:
         parse_amount(amount)
 
 
-class Setting(NamedTuple):
+class _Setting(NamedTuple):
     """Something that may be set: its shape as JSON Schema, and what it is for."""
 
     name: str
@@ -78,84 +78,86 @@ class Setting(NamedTuple):
     check: Callable[[Any], object] | None = None
 
 
-TEXT = {"type": "string", "minLength": 1}
-TEXTS = {"type": "array", "items": TEXT, "minItems": 1, "uniqueItems": True}
-TEXT_BY_NAME = {"type": "object", "additionalProperties": TEXT}
-SETTINGS = (
-    Setting(
+_TEXT = {"type": "string", "minLength": 1}
+_TEXTS = {"type": "array", "items": _TEXT, "minItems": 1, "uniqueItems": True}
+_TEXT_BY_NAME = {"type": "object", "additionalProperties": _TEXT}
+_SETTINGS = (
+    _Setting(
         "sources",
-        TEXTS,
+        _TEXTS,
         None,
         "logs or exports that are read where a command names none; a relative path is "
         "relative to this file",
     ),
-    Setting(
+    _Setting(
         "tags",
-        TEXT_BY_NAME,
+        _TEXT_BY_NAME,
         {},
         "columns tag_NAME of logs: the path of each from the root of the line",
         choices_table,
     ),
-    Setting("response_path", TEXT, None, "where the response stands in a line of logs"),
-    Setting(
+    _Setting(
+        "response_path", _TEXT, None, "where the response stands in a line of logs"
+    ),
+    _Setting(
         "created_unit",
         {"enum": list(get_args(CreatedUnit))},
         "s",
         "unit of created in logs",
     ),
-    Setting(
+    _Setting(
         "on_damage",
         {"enum": list(get_args(OnDamage))},
         "raise",
         "whether a damaged log ends the work",
     ),
-    Setting("tz", TEXT, "UTC", "time zone in which days begin", check_zone),
-    Setting("every", TEXT, "1d", "length of a period: 1h, 1d, 1w, 1mo", check_period),
-    Setting("by", TEXTS, ["model"], "columns that name the series"),
-    Setting(
+    _Setting("tz", _TEXT, "UTC", "time zone in which days begin", check_zone),
+    _Setting("every", _TEXT, "1d", "length of a period: 1h, 1d, 1w, 1mo", check_period),
+    _Setting("by", _TEXTS, ["model"], "columns that name the series"),
+    _Setting(
         "top",
         {"type": "integer", "minimum": 1, "maximum": 1000},
         12,
         "series that a report names; the others are folded into one, with exact sums",
     ),
-    Setting(
+    _Setting(
         "prices",
-        TEXT,
+        _TEXT,
         None,
         "file of your own prices; a relative path is relative to this file",
     ),
-    Setting(
+    _Setting(
         "budgets",
         {
             "type": "object",
-            "properties": {"total": TEXT, "models": TEXT_BY_NAME},
+            "properties": {"total": _TEXT, "models": _TEXT_BY_NAME},
             "additionalProperties": False,
         },
         {},
         'what a report may find spent: total = "500USD", and models by name',
-        check_budgets,
+        _check_budgets,
     ),
-    Setting(
+    _Setting(
         "max_rejects",
         {"type": ["string", "integer"], "minLength": 1, "minimum": 0},
         None,
         'unreadable lines that are allowed: 10 or "0.1%"',
         lambda value: parse_limit(str(value)),
     ),
-    Setting(
+    _Setting(
         "sections",
         {
             "type": "array",
-            "items": {"enum": list(SECTIONS)},
+            "items": {"enum": list(_SECTIONS)},
             "minItems": 1,
             "uniqueItems": True,
         },
-        list(SECTIONS),
+        list(_SECTIONS),
         "metrics that a report shows, in this order",
     ),
-    Setting("title", TEXT, None, "what a report is about, above its first line"),
+    _Setting("title", _TEXT, None, "what a report is about, above its first line"),
 )
-NAMES = {setting.name: setting for setting in SETTINGS}
+_NAMES = {setting.name: setting for setting in _SETTINGS}
 
 
 class Configuration(NamedTuple):
@@ -169,8 +171,8 @@ class Configuration(NamedTuple):
         return [
             (setting.name, self.values[setting.name], str(self.file))
             if setting.name in self.values
-            else (setting.name, setting.default, DEFAULT)
-            for setting in SETTINGS
+            else (setting.name, setting.default, _DEFAULT)
+            for setting in _SETTINGS
         ]
 
 
@@ -205,24 +207,24 @@ def read_configuration(file: str | os.PathLike[str] | None = None) -> Configurat
     Traceback (most recent call last):
     toolkit.errors.ConfigurationError: ...: no setting 'zone' (did you mean 'tz'?)
     """
-    named = file or os.environ.get(VARIABLE) or None
+    named = file or os.environ.get(_VARIABLE) or None
     if named is not None:
         path = Path(named)
-        values = table_of(path)
+        values = _table_of(path)
         if values is None:
-            fault = f"it has no table [tool.{TABLE}]"
+            fault = f"it has no table [tool.{_TABLE}]"
             raise ConfigurationError(str(path), [fault])
-        return Configuration(str(path), checked(path, values))
+        return Configuration(str(path), _checked(path, values))
     for folder in (Path(), *Path.cwd().parents):
-        for name in (FILE, PYPROJECT):
+        for name in (_FILE, _PYPROJECT):
             path = folder / name
-            values = table_of(path) if path.is_file() else None
+            values = _table_of(path) if path.is_file() else None
             if values is not None:
-                return Configuration(str(path), checked(path, values))
+                return Configuration(str(path), _checked(path, values))
     return Configuration(None, {})
 
 
-def table_of(path: Path) -> dict[str, Any] | None:
+def _table_of(path: Path) -> dict[str, Any] | None:
     """Read a file of TOML; None if it is a pyproject.toml that says nothing to us."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -232,24 +234,24 @@ def table_of(path: Path) -> dict[str, Any] | None:
         raise UnreadableSourceError(str(path), cause=error) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(str(path), [f"it is no TOML: {error}"]) from error
-    if path.name != PYPROJECT:
+    if path.name != _PYPROJECT:
         return document
     tool = document.get("tool", {})
-    found = tool.get(TABLE) if isinstance(tool, dict) else None
+    found = tool.get(_TABLE) if isinstance(tool, dict) else None
     return found if isinstance(found, dict) else None
 
 
-def checked(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values that hold in every respect; all faults are told at once."""
     faults = []
     for name, value in values.items():
-        if name not in NAMES:
-            likely = ALIASES.get(name)
-            hint = f" (did you mean {likely!r}?)" if likely else near_miss(name, NAMES)
+        if name not in _NAMES:
+            likely = _ALIASES.get(name)
+            hint = f" (did you mean {likely!r}?)" if likely else near_miss(name, _NAMES)
             faults.append(f"no setting {name!r}{hint}")
             continue
-        setting = NAMES[name]
-        found = list(misfits(value, setting.shape, name))
+        setting = _NAMES[name]
+        found = list(_misfits(value, setting.shape, name))
         if not found and setting.check is not None:
             try:
                 setting.check(value)
@@ -258,13 +260,13 @@ def checked(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
         faults += found
     if faults:
         raise ConfigurationError(str(path), faults)
-    return {name: placed(name, value, path.parent) for name, value in values.items()}
+    return {name: _placed(name, value, path.parent) for name, value in values.items()}
 
 
-KINDS: dict[str, type] = {"string": str, "integer": int, "array": list, "object": dict}
+_KINDS: dict[str, type] = {"string": str, "integer": int, "array": list, "object": dict}
 
 
-def misfits(value: Any, shape: dict[str, Any], name: str) -> list[str]:  # noqa: ANN401
+def _misfits(value: Any, shape: dict[str, Any], name: str) -> list[str]:  # noqa: ANN401
     """Say where a value does not fit its shape, in the words of JSON Schema."""
     if "enum" in shape:
         known = shape["enum"]
@@ -275,9 +277,9 @@ def misfits(value: Any, shape: dict[str, Any], name: str) -> list[str]:  # noqa:
     kinds = shape["type"] if isinstance(shape["type"], list) else [shape["type"]]
     # A boolean of Python is an integer too; of TOML it is none.
     if isinstance(value, bool) or not isinstance(
-        value, tuple(KINDS[kind] for kind in kinds)
+        value, tuple(_KINDS[kind] for kind in kinds)
     ):
-        return [f"{name}={value!r}: wanted {words_for(kinds)}"]
+        return [f"{name}={value!r}: wanted {_words_for(kinds)}"]
     if isinstance(value, str):
         return [] if value else [f"{name} is empty"]
     if isinstance(value, int):
@@ -285,24 +287,24 @@ def misfits(value: Any, shape: dict[str, Any], name: str) -> list[str]:  # noqa:
         most = f"to {high}" if "maximum" in shape else "or more"
         return [] if low <= value <= high else [f"{name}={value}: wanted {low} {most}"]
     if isinstance(value, list):
-        return items_misfits(value, shape, name)
-    return members_misfits(cast("dict[str, Any]", value), shape, name)
+        return _items_misfits(value, shape, name)
+    return _members_misfits(cast("dict[str, Any]", value), shape, name)
 
 
-def items_misfits(items: list[Any], shape: Mapping[str, Any], name: str) -> list[str]:
+def _items_misfits(items: list[Any], shape: Mapping[str, Any], name: str) -> list[str]:
     """Say where the items of a list do not fit."""
     if not items:
         return [f"{name} is empty"]
     faults = [
         fault
         for number, item in enumerate(items)
-        for fault in misfits(item, shape["items"], f"{name}[{number}]")
+        for fault in _misfits(item, shape["items"], f"{name}[{number}]")
     ]
     doubles = {item for item in items if not faults and items.count(item) > 1}
     return faults + [f"{name} names {item!r} twice" for item in sorted(doubles)]
 
 
-def members_misfits(
+def _members_misfits(
     members: dict[str, Any], shape: Mapping[str, Any], name: str
 ) -> list[str]:
     """Say where the members of a table do not fit."""
@@ -313,20 +315,20 @@ def members_misfits(
         if member is False:
             faults.append(f"no setting '{name}.{key}'{near_miss(key, known)}")
         else:
-            faults += misfits(value, member, f"{name}.{key}")
+            faults += _misfits(value, member, f"{name}.{key}")
     return faults
 
 
-def words_for(kinds: list[str]) -> str:
+def _words_for(kinds: list[str]) -> str:
     """Write the kinds of a value as TOML calls them."""
     names = {"array": "a list", "object": "a table", "string": "a string"}
     return " or ".join(names.get(kind, "a whole number") for kind in kinds)
 
 
-def placed(name: str, value: Any, folder: Path) -> Any:  # noqa: ANN401
+def _placed(name: str, value: Any, folder: Path) -> Any:  # noqa: ANN401
     """Make paths that are relative to the file relative to where we are."""
     if name == "sources":
-        return [placed("prices", source, folder) for source in value]
+        return [_placed("prices", source, folder) for source in value]
     if name != "prices" or value == "-" or is_uri(value):
         return value
     # Behind an absolute path the folder is dropped.
@@ -343,7 +345,7 @@ def json_schema() -> dict[str, Any]:
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": FILE,
+        "title": _FILE,
         "type": "object",
         "properties": {
             setting.name: {
@@ -351,7 +353,7 @@ def json_schema() -> dict[str, Any]:
                 "description": setting.description,
                 **({} if setting.default is None else {"default": setting.default}),
             }
-            for setting in SETTINGS
+            for setting in _SETTINGS
         },
         "additionalProperties": False,
     }

@@ -96,7 +96,7 @@ def metric(
             **log_options(ctx, tag, response_path, created_unit),
             **told,
         )
-    show(name, table, told.get("by"), as_json=as_json, as_csv=as_csv)
+    _show(name, table, told.get("by"), as_json=as_json, as_csv=as_csv)
 
 
 def is_told(ctx: typer.Context, name: str, option: str) -> bool:
@@ -130,7 +130,7 @@ def check_taken(name: str, told: Mapping[str, object]) -> None:
             raise OptionError(option, value, wanted=f"what {name} takes: {taken}")
 
 
-def show(
+def _show(
     name: str,
     table: pl.DataFrame,
     by: Sequence[str] | None,

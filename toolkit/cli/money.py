@@ -42,8 +42,8 @@ from toolkit.errors import OptionError, plural
 if TYPE_CHECKING:
     import polars as pl
 
-MOST_MISSING = 10
-LONGEST_NAME = 60
+_MOST_MISSING = 10
+_LONGEST_NAME = 60
 
 
 def cost(
@@ -92,7 +92,7 @@ def cost(
         print_costs(spent.costs, series)
     if not spent.costs.is_empty():
         words(spent.words)
-    say_missing(spent.missing)
+    _say_missing(spent.missing)
 
 
 def explain(
@@ -139,19 +139,19 @@ def explain(
         words(explained.words)
 
 
-def say_missing(missing: pl.DataFrame) -> None:
+def _say_missing(missing: pl.DataFrame) -> None:
     """List what has no price, the most tokens first, in words."""
-    for row in missing.head(MOST_MISSING).iter_rows(named=True):
+    for row in missing.head(_MOST_MISSING).iter_rows(named=True):
         names = [row[name] for name in ("model", "provider", "service_tier")]
         called = ", ".join(name for name in names if name) or "no model"
         words(
-            f"unpriced: {shortened(called)}: {row['reason']}, "
+            f"unpriced: {_shortened(called)}: {row['reason']}, "
             f"{plural(row['responses'], 'response')}, {row['total_tokens']:,} tokens"
         )
-    if missing.height > MOST_MISSING:
-        words(f"unpriced: {missing.height - MOST_MISSING:,} more")
+    if missing.height > _MOST_MISSING:
+        words(f"unpriced: {missing.height - _MOST_MISSING:,} more")
 
 
-def shortened(name: str) -> str:
+def _shortened(name: str) -> str:
     """Cut a name that would fill the screen."""
-    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."

@@ -10,7 +10,7 @@ import typer
 from toolkit.errors import OptionError
 
 NONE = "none"
-SECONDS = {"s": 1, "m": 60, "h": 3600}
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 Logs = Annotated[list[str], typer.Argument(metavar="LOG...", show_default=False)]
 LogsOrExport = Annotated[
@@ -122,7 +122,7 @@ def log_options(
     if configured and any(is_export(log) for log in ctx.params.get("logs") or ()):
         given |= dict.fromkeys(configured)
     return {
-        "tags": parse_tags(cast("Any", given["tag"]) or []),
+        "tags": _parse_tags(cast("Any", given["tag"]) or []),
         "response_path": given["response_path"],
         "created_unit": given["created_unit"] or "s",
     }
@@ -150,7 +150,7 @@ def within(
     return {"since": start, "until": end}
 
 
-def parse_tags(tags: list[str]) -> dict[str, str]:
+def _parse_tags(tags: list[str]) -> dict[str, str]:
     """Read NAME=PATH."""
     pairs = [tag.partition("=") for tag in tags]
     for name, equals, path in pairs:
@@ -162,6 +162,6 @@ def parse_tags(tags: list[str]) -> dict[str, str]:
 def parse_duration(text: str) -> float:
     """Read a length of time in seconds: 30s, 10m, 2h."""
     number = text[:-1]
-    if not (number.isascii() and number.isdigit() and text[-1] in SECONDS):
+    if not (number.isascii() and number.isdigit() and text[-1] in _SECONDS):
         raise OptionError("wait", text, wanted="a length of time: 30s, 10m, 2h")
-    return int(number) * SECONDS[text[-1]]
+    return int(number) * _SECONDS[text[-1]]

@@ -42,26 +42,26 @@ if TYPE_CHECKING:
 
 
 # Of the ledger, what `check` prints.
-COUNTS = (
+_COUNTS = (
     "bytes", "lines", "blank", "responses", "duplicates", "outside", "errors",
     "rejected", "choices", "pending_bytes",
 )  # fmt: skip
 
-PERIOD = ("period", "period_end", "partial")
+_PERIOD = ("period", "period_end", "partial")
 # Of the costs, what `cost` prints.
-SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
-RATE_NAMES = (
+_SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
+_RATE_NAMES = (
     "input", "cached", "cache_write", "input_audio", "output", "reasoning",
     "output_audio",
 )  # fmt: skip
-MOST_LINES = 100
+_MOST_LINES = 100
 
 # What no table may keep to itself.
-UNSEEN = {
+_UNSEEN = {
     "responses_without_usage": "without usage",
 }
 # Money that is marked in a table, and yet to be explained below it.
-MARKED = {
+_MARKED = {
     "cost": "of unknown cost: the sums are the least that they are",
     "cost_truncated": "cut off at unknown cost: the sums are the least that they are",
 }
@@ -94,10 +94,10 @@ def print_csv(frame: pl.DataFrame) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(frame.columns)
     for row in frame.iter_rows():
-        writer.writerow([safe_cell(cell) for cell in row])
+        writer.writerow([_safe_cell(cell) for cell in row])
 
 
-def safe_cell(cell: object) -> object:
+def _safe_cell(cell: object) -> object:
     """Write a cell of CSV."""
     if isinstance(cell, datetime):
         return cell.isoformat()
@@ -119,10 +119,10 @@ def print_table(frame: pl.DataFrame, shape: Shape) -> None:
     notes = []
     if "partial" in frame.columns and frame["partial"].any():
         notes.append(f"{UNFINISHED} the period is not complete")
-    told_by = {name: told for name, told in UNSEEN.items() if name in layout.left_out}
+    told_by = {name: told for name, told in _UNSEEN.items() if name in layout.left_out}
     for column in layout.shown:
-        if column.name in MARKED:
-            told_by[BOUNDS[column.name][0]] = MARKED[column.name]
+        if column.name in _MARKED:
+            told_by[BOUNDS[column.name][0]] = _MARKED[column.name]
     for name, told in told_by.items():
         if name not in shape.sums:
             continue
@@ -159,8 +159,8 @@ def print_costs(costs: pl.DataFrame, series: Sequence[str]) -> None:
     from toolkit.metrics.catalogue import shape_of
 
     shape = shape_of("cost")._replace(series=tuple(series))
-    leading = [name for name in PERIOD if name in costs.columns]
-    print_table(costs.select(*leading, *series, *SPENT), shape)
+    leading = [name for name in _PERIOD if name in costs.columns]
+    print_table(costs.select(*leading, *series, *_SPENT), shape)
 
 
 def print_explained(explained: Explained) -> None:
@@ -168,7 +168,7 @@ def print_explained(explained: Explained) -> None:
     lines, day = explained.lines, explained.date or "undated"
     console = Console()
     console.print(Text(clean(f"{explained.model}, {day}: {explained.words}")))
-    kinds = [name for name in RATE_NAMES if explained.prices[name].count()]
+    kinds = [name for name in _RATE_NAMES if explained.prices[name].count()]
     rows = [
         (
             f"price {row['price']}",
@@ -196,17 +196,17 @@ def print_explained(explained: Explained) -> None:
         )
         for row in explained.unseen.iter_rows(named=True)
     ]
-    print_pairs("Responses", rows)
-    print_pairs(
-        f"Lines (the first {MOST_LINES:,})" if lines.height > MOST_LINES else "Lines",
+    _print_pairs("Responses", rows)
+    _print_pairs(
+        f"Lines (the first {_MOST_LINES:,})" if lines.height > _MOST_LINES else "Lines",
         [
-            (line_words(row), cost_words(row), row["place"])
-            for row in lines.head(MOST_LINES).iter_rows(named=True)
+            (_line_words(row), _cost_words(row), row["place"])
+            for row in lines.head(_MOST_LINES).iter_rows(named=True)
         ],
     )
 
 
-def line_words(row: dict[str, Any]) -> str:
+def _line_words(row: dict[str, Any]) -> str:
     """Write what bears on the price of a line."""
     when = f"{row['created']:%H:%M:%S}" if row["created"] else "undated"
     counts = (row["prompt_tokens"], row["completion_tokens"])
@@ -215,7 +215,7 @@ def line_words(row: dict[str, Any]) -> str:
     return f"{when} {prompt}{cached} + {completion}"
 
 
-def cost_words(row: dict[str, Any]) -> str:
+def _cost_words(row: dict[str, Any]) -> str:
     """Write what a line cost, or why that is not known."""
     return row["reason"] if row["cost"] is None else dollars(row["cost"])
 
@@ -227,27 +227,30 @@ def print_check(checked: Checked) -> None:
 
     say_passed_over(checked.passed_over)
     totals = checked.ledger.sum().row(0, named=True)
-    print_pairs(
+    _print_pairs(
         "Ledger",
         [
             ("logs", f"{len(checked.ledger):,}", ""),
-            *[(name, f"{totals[name]:,}", LEDGER[name].description) for name in COUNTS],
+            *[
+                (name, f"{totals[name]:,}", LEDGER[name].description)
+                for name in _COUNTS
+            ],
             ("total_tokens", f"{totals['total_tokens']:,}", "as reported"),
         ],
     )
-    print_pairs(
+    _print_pairs(
         "Rejects",
         [(row.code, f"{row.lines:,}", f"first {row.first}") for row in checked.rejects],
     )
     damage = checked.ledger["error"].drop_nulls().to_list()
     hints = checked.ledger.select("source", "hint").drop_nulls().rows()
     if damage:
-        print_sentences("Damage", damage)
+        _print_sentences("Damage", damage)
     if hints:
-        print_sentences("No logs", [f"{source} {hint}" for source, hint in hints])
+        _print_sentences("No logs", [f"{source} {hint}" for source, hint in hints])
     verdict = checked.failures or ["every row passed"]
-    print_pairs("Schema", [("pandera", "", sentence) for sentence in verdict])
-    print_pairs(
+    _print_pairs("Schema", [("pandera", "", sentence) for sentence in verdict])
+    _print_pairs(
         "Findings",
         [
             (row.code, f"{row.responses:,}", f"{row.words}; first {row.first}")
@@ -256,7 +259,7 @@ def print_check(checked: Checked) -> None:
     )
 
 
-def print_pairs(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+def _print_pairs(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
     """Print a heading and its rows: name, figure, words."""
     rows = rows or [("none", "", "")]
     # Where it is narrow names break between words; figures never break.
@@ -275,7 +278,7 @@ def print_pairs(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
     console.print(Padding(table, (0, 0, 0, 2)))
 
 
-def print_sentences(title: str, sentences: Sequence[str]) -> None:
+def _print_sentences(title: str, sentences: Sequence[str]) -> None:
     """Print a heading and sentences below it."""
     console = Console()
     console.print(Text(title, style="bold"))
@@ -330,16 +333,16 @@ def print_schema() -> None:
 def print_settings(settings: Sequence[tuple[str, object, str]]) -> None:
     """Print settings as lines of TOML, and behind each where it came from."""
     for name, value, source in settings:
-        line = f"{'# ' if value is None else ''}{name} = {as_toml(value)}"
+        line = f"{'# ' if value is None else ''}{name} = {_as_toml(value)}"
         say(f"{line}  # {clean(source)}")
 
 
-def as_toml(value: object) -> str:
+def _as_toml(value: object) -> str:
     """Write a value as TOML; what is not set has none."""
     if value is None:
         return "not set"
     if isinstance(value, dict):
-        members = [f"{json.dumps(key)} = {as_toml(of)}" for key, of in value.items()]
+        members = [f"{json.dumps(key)} = {_as_toml(of)}" for key, of in value.items()]
         return f"{{ {', '.join(members)} }}" if members else "{}"
     # A string or a list of JSON, in ASCII, is one of TOML.
     return json.dumps(value)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from toolkit.report.report import Report
 
-BUDGET_CROSSED, TOO_MANY_REJECTS = 3, 4
-STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+_BUDGET_CROSSED, _TOO_MANY_REJECTS = 3, 4
+_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def report(
@@ -114,22 +114,22 @@ def report(
     }
     with progress_of("reading") as progress:
         made = write_report(logs, to or [], progress=progress, **options)
-    summarise(made)
+    _summarise(made)
     if not to:
         say(str(made))
     elif not quiet:
         words(f"{', '.join(to)} written; {made}")
-    is_held = hold_budgets(made, budgets)
+    is_held = _hold_budgets(made, budgets)
     if made.ledger is not None:
         totals = made.ledger.sum().row(0, named=True)
-        hold_limit(limit, totals, max_rejects, code=0 if is_held else BUDGET_CROSSED)
+        hold_limit(limit, totals, max_rejects, code=0 if is_held else _BUDGET_CROSSED)
     if not is_held:
-        raise typer.Exit(BUDGET_CROSSED)
+        raise typer.Exit(_BUDGET_CROSSED)
 
 
-def summarise(made: Report) -> None:
+def _summarise(made: Report) -> None:
     """Add the report to the summary of a job of GitHub Actions, if it runs in one."""
-    path = os.environ.get(STEP_SUMMARY)
+    path = os.environ.get(_STEP_SUMMARY)
     if not path:
         return
     try:
@@ -139,7 +139,7 @@ def summarise(made: Report) -> None:
         raise WriteError(path, cause=error) from error
 
 
-def hold_budgets(made: Report, budgets: list[Any]) -> bool:
+def _hold_budgets(made: Report, budgets: list[Any]) -> bool:
     """Say which budgets are crossed, or may be; return whether all are held."""
     # Imported here: it is not needed for --help.
     from toolkit.pricing.budgets import breaches, strangers
@@ -176,7 +176,7 @@ def hold_limit(
     """
     if limit is not None and totals["rejected"] > limit(totals["lines"]):
         words(f"{totals['rejected']:,} lines rejected, more than {said}")
-        raise typer.Exit(code or TOO_MANY_REJECTS)
+        raise typer.Exit(code or _TOO_MANY_REJECTS)
 
 
 def config(

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
     Measure: TypeAlias = Callable[[str], int]
 
-NOT_SAID, UNKNOWN = "not said", "-"
+_NOT_SAID, _UNKNOWN = "not said", "-"
 # A column that counts what a sum beside it could not see.
-ABSENCE = re.compile(
+_ABSENCE = re.compile(
     r"(?:(?P<of>.*?)_?unseen|.*_without_.*|undated)(?:_before|_change)?"
 )
-PERCENT = re.compile(r".*(_share|_rate)|share|coverage")
+_PERCENT = re.compile(r".*(_share|_rate)|share|coverage")
 UNFINISHED = "\N{HORIZONTAL ELLIPSIS}"
-PERIOD = ("period", "period_end", "partial")
+_PERIOD = ("period", "period_end", "partial")
 # Names may be folded to so many signs, and need no more than so many, nor than so much
 # of the width.
-NARROWEST, NAME_WIDTH, NAME_SHARE = 8, 28, 0.55
+_NARROWEST, _NAME_WIDTH, _NAME_SHARE = 8, 28, 0.55
 
 
 class Shown(NamedTuple):
@@ -79,50 +79,52 @@ def lay_out(
     texts = [name for name in frame.columns if frame.schema[name] == pl.String]
     names = [name for name in (*shape.series, *shape.keys) if name in frame.columns]
     behind = [name for name in texts if name not in names]
-    taken = {*PERIOD, *names, *behind}
+    taken = {*_PERIOD, *names, *behind}
     measures = [name for name in frame.columns if name not in taken]
-    leading = [*period_column(frame), *[named(frame[name]) for name in names]]
+    leading = [*_period_column(frame), *[_named(frame[name]) for name in names]]
     if leading and shape.sums:
         leading[0] = leading[0]._replace(footer="all")
-    room = max(NARROWEST, min(NAME_WIDTH, int(NAME_SHARE * width / (len(names) or 1))))
+    room = max(
+        _NARROWEST, min(_NAME_WIDTH, int(_NAME_SHARE * width / (len(names) or 1)))
+    )
     free = width - sum(
         (min(room, column.width(measure)) if column.folds else column.width(measure))
         + 1
         for column in leading
     )
     chosen: dict[str, Shown] = {}
-    for name in by_weight(frame.select(measures), shape.main):
-        absence = ABSENCE.fullmatch(name)
+    for name in _by_weight(frame.select(measures), shape.main):
+        absence = _ABSENCE.fullmatch(name)
         of = absence["of"] if absence else None
         if of and not any(seen.startswith(of) for seen in chosen):
             continue
-        column = figures(frame, name, summed=name in shape.sums)
+        column = _figures(frame, name, summed=name in shape.sums)
         needed = column.width(measure) + 1
         if needed <= free or not chosen:
             chosen[name] = column.wrapped(measure)
             free -= needed
-    last = [named(frame[name], UNKNOWN) for name in behind if free > NARROWEST]
+    last = [_named(frame[name], _UNKNOWN) for name in behind if free > _NARROWEST]
     shown = [*leading, *[chosen[name] for name in measures if name in chosen], *last]
-    there = {column.name for column in shown} | set(PERIOD)
+    there = {column.name for column in shown} | set(_PERIOD)
     return Layout(shown, [name for name in frame.columns if name not in there])
 
 
-def by_weight(measures: pl.DataFrame, main: str) -> list[str]:
+def _by_weight(measures: pl.DataFrame, main: str) -> list[str]:
     """Put measures in the order in which they are wanted; some tell nothing."""
     telling = [
         column.name
         for column in measures
-        if tells(column) or is_bound(measures, column)
+        if _tells(column) or _is_bound(measures, column)
     ]
     own = {main, f"{main}_before", f"{main}_change"}
-    absent = {name for name in telling if ABSENCE.fullmatch(name)}
+    absent = {name for name in telling if _ABSENCE.fullmatch(name)}
     return sorted(
         telling or measures.columns[:1],
         key=lambda name: (name in absent, name not in own),
     )
 
 
-def tells(column: pl.Series) -> bool:
+def _tells(column: pl.Series) -> bool:
     """Say whether a column holds anything but 0 and null."""
     known = column.drop_nulls()
     if not known.dtype.is_numeric():
@@ -130,49 +132,49 @@ def tells(column: pl.Series) -> bool:
     return bool((known != 0).any())
 
 
-def is_bound(measures: pl.DataFrame, column: pl.Series) -> bool:
+def _is_bound(measures: pl.DataFrame, column: pl.Series) -> bool:
     """Say whether a column of money leaves out what has no price: its 0 tells that."""
     unpriced = BOUNDS.get(column.name, ("",))[0]
-    return unpriced in measures.columns and tells(measures[unpriced])
+    return unpriced in measures.columns and _tells(measures[unpriced])
 
 
-def period_column(frame: pl.DataFrame) -> list[Shown]:
+def _period_column(frame: pl.DataFrame) -> list[Shown]:
     """Return the period as one column, if the table has any."""
     if "period" not in frame.columns:
         return []
     cells = [
-        period_words(start, end) + (UNFINISHED if partial else "")
-        for start, end, partial in frame.select(PERIOD).iter_rows()
+        _period_words(start, end) + (UNFINISHED if partial else "")
+        for start, end, partial in frame.select(_PERIOD).iter_rows()
     ]
     return [Shown("period", "period", cells)]
 
 
-def named(column: pl.Series, unsaid: str = NOT_SAID) -> Shown:
+def _named(column: pl.Series, unsaid: str = _NOT_SAID) -> Shown:
     """Return a column of names as it is shown."""
     cells = [clean(unsaid if cell is None else str(cell)) for cell in column]
     return Shown(column.name, column.name, cells, folds=True)
 
 
-def figures(frame: pl.DataFrame, name: str, *, summed: bool) -> Shown:
+def _figures(frame: pl.DataFrame, name: str, *, summed: bool) -> Shown:
     """Return a measure as it is shown; money that may be more is marked."""
     heading = name.removesuffix("_tokens").replace("_", " ")
     if frame.schema[name].is_decimal():
         rows = frame.iter_rows(named=True)
-        cells = [written(name, row) or number(name, row[name]) for row in rows]
+        cells = [written(name, row) or _number(name, row[name]) for row in rows]
     else:
-        cells = [number(name, cell) for cell in frame[name]]
+        cells = [_number(name, cell) for cell in frame[name]]
     footer = ""
     if summed:
         needed = [name, *(one for one in BOUNDS.get(name, ()) if one in frame.columns)]
         total = frame.select(pl.col(needed).sum()).row(0, named=True)
-        footer = written(name, total) or number(name, total[name])
+        footer = written(name, total) or _number(name, total[name])
     return Shown(name, heading, cells, footer, at_left=False)
 
 
-def number(name: str, cell: object) -> str:
+def _number(name: str, cell: object) -> str:
     """Write a cell of a measure for a reader; CSV and JSON have it in full."""
     if cell is None:
-        return UNKNOWN
+        return _UNKNOWN
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, int):
@@ -181,13 +183,13 @@ def number(name: str, cell: object) -> str:
         return dollars(cell)
     if isinstance(cell, float):
         base = name.removesuffix("_before").removesuffix("_change")
-        return percent(cell) if PERCENT.fullmatch(base) else f"{cell:,.4g}"
+        return _percent(cell) if _PERCENT.fullmatch(base) else f"{cell:,.4g}"
     if isinstance(cell, datetime):
         return f"{cell:%Y-%m-%d %H:%M}"
     return clean(str(cell))
 
 
-def percent(share: float) -> str:
+def _percent(share: float) -> str:
     """Write a share; what is there is never 0 %, what lacks something never 100 %."""
     hundredths = 100 * share
     if 0 < hundredths < 0.05:
@@ -197,7 +199,7 @@ def percent(share: float) -> str:
     return f"{hundredths:,.1f}%"
 
 
-def period_words(start: datetime | None, end: datetime | None) -> str:
+def _period_words(start: datetime | None, end: datetime | None) -> str:
     """Write a period as short as it is clear."""
     if start is None or end is None:
         return "undated"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from toolkit.reading.manifest import State
 
 # A part of that size is useful as it is.
-LARGE_BYTES = 256 * 1024 * 1024
+_LARGE_BYTES = 256 * 1024 * 1024
 
 
 class Compacted(NamedTuple):
@@ -47,7 +47,7 @@ class Compacted(NamedTuple):
     after: int
 
 
-class Folder(NamedTuple):
+class _Folder(NamedTuple):
     """A directory whose small parts are to be merged: a closed day, or the rejects."""
 
     path: Path  # below the export
@@ -101,13 +101,13 @@ def compact(
         if target.state is None:
             return made
         closed = (today or datetime.now(UTC).date()).isoformat()
-        found = [*folders(target.where, target.state, closed)]
+        found = [*_folders(target.where, target.state, closed)]
         if not isinstance(target, Directory):
-            return replace_parts(cast("Prefix", target), found)
+            return _replace_parts(cast("Prefix", target), found)
         for folder in found:
             if not target.staging.exists():
                 target.stage()
-            after = rebuild(Path(where), folder)
+            after = _rebuild(Path(where), folder)
             before = len(folder.parts)
             made = Compacted(
                 made.directories + 1, made.before + before, made.after + after
@@ -115,9 +115,9 @@ def compact(
     return made
 
 
-def folders(where: str, state: State, closed: str) -> Iterator[Folder]:
+def _folders(where: str, state: State, closed: str) -> Iterator[_Folder]:
     """Yield the directories that hold two small parts or more."""
-    sizes = part_sizes(where)
+    sizes = _part_sizes(where)
     by_path: dict[PurePosixPath, list[str]] = {}
     for kind in (CHOICES_DIR, REJECTS_DIR):
         for part in parts_of(where, kind, state):
@@ -125,16 +125,16 @@ def folders(where: str, state: State, closed: str) -> Iterator[Folder]:
             by_path.setdefault(path, []).append(part)
     schema = choices_table(state.tags).arrow
     for path, parts in sorted(by_path.items()):
-        small = [part for part in parts if sizes[part] < LARGE_BYTES]
+        small = [part for part in parts if sizes[part] < _LARGE_BYTES]
         if len(small) < 2:
             continue
         if path.name == REJECTS_DIR:
-            yield Folder(Path(path), parts, small, REJECTS.arrow, 0o600)
+            yield _Folder(Path(path), parts, small, REJECTS.arrow, 0o600)
         elif path.name < f"date={closed}":
-            yield Folder(Path(path), parts, small, schema, 0o666)
+            yield _Folder(Path(path), parts, small, schema, 0o666)
 
 
-def part_sizes(where: str) -> dict[str, int]:
+def _part_sizes(where: str) -> dict[str, int]:
     """Return the size of each part of an export, and of what else lies there."""
     if object_store.is_uri(where):
         listed = object_store.list_objects(f"{where}/")
@@ -146,7 +146,7 @@ def part_sizes(where: str) -> dict[str, int]:
     }
 
 
-def replace_parts(target: Prefix, found: Sequence[Folder]) -> Compacted:
+def _replace_parts(target: Prefix, found: Sequence[_Folder]) -> Compacted:
     """Put merged parts into a store, and commit that those in them no longer count."""
     if not found or target.state is None:
         return Compacted(0, 0, 0)
@@ -155,7 +155,7 @@ def replace_parts(target: Prefix, found: Sequence[Folder]) -> Compacted:
     for number, folder in enumerate(found):
         made.append(folder.path / f"{generation}-{number}-{target.run}.parquet")
         staged = target.staging / made[-1]
-        write_merged(folder.small, staged, folder)
+        _write_merged(folder.small, staged, folder)
     merged = [part for folder in found for part in folder.small]
     state = replace(
         target.state,
@@ -168,7 +168,7 @@ def replace_parts(target: Prefix, found: Sequence[Folder]) -> Compacted:
     return Compacted(len(found), before, before - len(merged) + len(found))
 
 
-def rebuild(directory: Path, folder: Folder) -> int:
+def _rebuild(directory: Path, folder: _Folder) -> int:
     """Build a directory of fewer parts and exchange it; return how many it has."""
     staged, placed = directory / STAGING_DIR / folder.path, directory / folder.path
     staged.mkdir(exist_ok=True)
@@ -176,8 +176,8 @@ def rebuild(directory: Path, folder: Folder) -> int:
     for path in placed.iterdir():  # large parts, and what is not ours
         if str(path) not in merged:
             os.link(path, staged / path.name)
-    rows = write_merged(merged, staged / next_name(folder.parts), folder)
-    if rows != sum(map(rows_of, merged)):
+    rows = _write_merged(merged, staged / _next_name(folder.parts), folder)
+    if rows != sum(map(_rows_of, merged)):
         raise DamagedExportError(str(placed), fault="its parts changed meanwhile")
     sync_directory(staged)
     exchange(staged, placed)
@@ -188,13 +188,13 @@ def rebuild(directory: Path, folder: Folder) -> int:
     return len(folder.parts) - len(merged) + 1
 
 
-def rows_of(part: str) -> int:
+def _rows_of(part: str) -> int:
     """Return how many rows a part says that it has."""
     with opened_part(part) as file:
         return int(file.metadata.num_rows)
 
 
-def next_name(parts: Sequence[str]) -> str:
+def _next_name(parts: Sequence[str]) -> str:
     """Name a part that was committed with the latest of some parts, and is none yet."""
     names = [PART_NAME.fullmatch(Path(part).name) for part in parts]
     numbers = [(int(name["generation"]), int(name["number"])) for name in names if name]
@@ -202,7 +202,7 @@ def next_name(parts: Sequence[str]) -> str:
     return f"{generation}-{number + 1}.parquet"
 
 
-def write_merged(parts: Sequence[str], to: Path, folder: Folder) -> int:
+def _write_merged(parts: Sequence[str], to: Path, folder: _Folder) -> int:
     """Write the rows of parts as one part, and return their number."""
     writer = new_part(to, folder.schema, mode=folder.mode)
     held: list[pa.RecordBatch] = []
@@ -217,7 +217,7 @@ def write_merged(parts: Sequence[str], to: Path, folder: Folder) -> int:
 
     try:
         for part in parts:
-            for batch in batches(part, folder.schema):
+            for batch in _batches(part, folder.schema):
                 rows += len(batch)
                 held.append(batch)
                 if sum(batch.nbytes for batch in held) >= HELD_BYTES:
@@ -233,7 +233,7 @@ def write_merged(parts: Sequence[str], to: Path, folder: Folder) -> int:
     return rows
 
 
-def batches(part: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(part: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a part, whose pages are verified."""
     try:
         with opened_part(part) as file:

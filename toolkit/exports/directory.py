@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from toolkit.reading.manifest import State
 
-POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 
 class Target(Protocol):
@@ -90,7 +90,7 @@ def opened_target(
         # The engines that are to read it cannot open such a path.
         raise OptionError("to", as_text(to), wanted="a path that is UTF-8")
     directory = Path(to)
-    with saying_what_failed(to), held_directory(directory, wait):
+    with saying_what_failed(to), _held_directory(directory, wait):
         held = Directory(directory, rewrite=rewrite)
         try:
             yield held
@@ -106,7 +106,7 @@ def opened_target(
 
 
 @contextmanager
-def held_directory(directory: Path, wait: float) -> Iterator[None]:
+def _held_directory(directory: Path, wait: float) -> Iterator[None]:
     """Make a directory and hold its lock; the lock dies with the process."""
     try:
         directory.mkdir(parents=True)
@@ -140,7 +140,7 @@ def take_lock(handle: int, directory: str, wait: float) -> None:
                 holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
                 holder = f"process {holder or 'unknown'}"
                 raise BusyError(directory, holder=holder) from None
-            time.sleep(POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)
         else:
             return
 

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from toolkit.reading.ledger import Account
 
 # So many bytes of plain logs are worth a worker's while.
-SHARE_BYTES = 64 * 1024 * 1024
+_SHARE_BYTES = 64 * 1024 * 1024
 # A byte of a compressed log is as much work as so many of a plain one.
-INFLATION = 4
+_INFLATION = 4
 
 
 class Crew:
@@ -52,7 +52,7 @@ class Crew:
 
     def reports(self, logs: Sequence[Stretch]) -> Iterator[Report]:
         """Have logs written, and yield what became of them in their order."""
-        shares = shares_of(self.cut(logs))
+        shares = _shares_of(self.cut(logs))
         tasks = [(self.order, share) for share in shares]
         yield from self.results(write_stretches, tasks)
 
@@ -60,13 +60,13 @@ class Crew:
         """Cut large plain logs at line ends; others stay whole."""
         ranges = {}
         if self.order.on_damage == "raise":
-            ranges = {log: ranges_of(log) for log in logs if may_be_cut(log)}
+            ranges = {log: _ranges_of(log) for log in logs if _may_be_cut(log)}
         tasks = [(log, *edges) for log, found in ranges.items() for edges in found]
         counts = self.results(count_lines, tasks)
         stretches = []
         for log in logs:
             counted = [next(counts) for _ in ranges.get(log, ())]
-            stretches += cut_at(log, list(places_of(log, counted)))
+            stretches += _cut_at(log, list(_places_of(log, counted)))
         return stretches
 
     def without_repeats(
@@ -76,7 +76,7 @@ class Crew:
         account: Account,
     ) -> list[list[Staged]]:
         """Leave out what an earlier share has, or what is committed."""
-        found = list(repeating(shares, committed))
+        found = list(_repeating(shares, committed))
         tasks = [(self.order, part, earlier) for part, earlier in found]
         instead: dict[Staged, Staged | None] = {}
         results = self.results(drop_repeats, tasks)
@@ -103,35 +103,35 @@ class Crew:
 
     def begun(self, function: Callable[..., Any], task: tuple[Any, ...]) -> Future[Any]:
         """Give a task to the executor; a stream can be read in this process only."""
-        if function is not write_stretches or not any(map(is_stream, task[1])):
+        if function is not write_stretches or not any(map(_is_stream, task[1])):
             return self.executor.submit(function, *task)
         done: Future[Any] = Future()
         done.set_result(function(*task))
         return done
 
 
-def is_stream(stretch: Stretch) -> bool:
+def _is_stream(stretch: Stretch) -> bool:
     """Say whether a log is standard input or a pipe."""
     return stretch.source.size is None
 
 
-def weight(stretch: Stretch) -> float:
+def _weight(stretch: Stretch) -> float:
     """Say how much of a share a stretch is; a stream is one of its own."""
     source = stretch.source
     if source.size is None:
         return math.inf
     if source.name.endswith((".gz", ".zst")):
-        return source.size * INFLATION / SHARE_BYTES
+        return source.size * _INFLATION / _SHARE_BYTES
     end = source.size if stretch.end is None else stretch.end
-    return (end - stretch.offset) / SHARE_BYTES
+    return (end - stretch.offset) / _SHARE_BYTES
 
 
-def shares_of(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
+def _shares_of(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
     """Put stretches together, in order, until they are worth a worker's while."""
     share: list[Stretch] = []
     held = 0.0
     for stretch in stretches:
-        size = weight(stretch)
+        size = _weight(stretch)
         if share and held + size > 1:
             yield share
             share, held = [], 0.0
@@ -144,10 +144,10 @@ def shares_of(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
 # Cutting.
 
 
-def may_be_cut(log: Stretch) -> bool:
+def _may_be_cut(log: Stretch) -> bool:
     """Say whether a log is large, plain, and begins behind a line end."""
     source = log.source
-    if source.size is None or source.size - log.offset < 2 * SHARE_BYTES:
+    if source.size is None or source.size - log.offset < 2 * _SHARE_BYTES:
         return False
     try:
         with framing.opened(source) as file:
@@ -160,15 +160,15 @@ def may_be_cut(log: Stretch) -> bool:
         return False  # whoever reads it says why
 
 
-def ranges_of(log: Stretch) -> list[tuple[int, int]]:
+def _ranges_of(log: Stretch) -> list[tuple[int, int]]:
     """Cut a log into ranges of bytes; none is shorter than a share."""
     size = log.source.size or 0
-    count = (size - log.offset) // SHARE_BYTES
-    starts = range(log.offset, log.offset + count * SHARE_BYTES, SHARE_BYTES)
+    count = (size - log.offset) // _SHARE_BYTES
+    starts = range(log.offset, log.offset + count * _SHARE_BYTES, _SHARE_BYTES)
     return list(pairwise([*starts, size]))
 
 
-def places_of(
+def _places_of(
     log: Stretch, counted: Sequence[LineCount | None]
 ) -> Iterator[tuple[int, int]]:
     """Yield where a log may be cut: offsets and numbers of lines.
@@ -187,7 +187,7 @@ def places_of(
             before = end
 
 
-def cut_at(log: Stretch, places: Sequence[tuple[int, int]]) -> list[Stretch]:
+def _cut_at(log: Stretch, places: Sequence[tuple[int, int]]) -> list[Stretch]:
     """Cut a log at some places."""
     if not places:
         return [log]
@@ -204,7 +204,7 @@ def cut_at(log: Stretch, places: Sequence[tuple[int, int]]) -> list[Stretch]:
 # Repeats.
 
 
-def repeating(
+def _repeating(
     shares: Sequence[Sequence[Staged]], committed: Callable[[str], list[str]]
 ) -> Iterator[tuple[Staged, list[str]]]:
     """Yield the parts that may repeat something of earlier ones, and those.
@@ -220,13 +220,13 @@ def repeating(
             for share in shares
         )
         groups = [committed(directory), *here]
-        for number in sorted(repeating_groups(groups)):
+        for number in sorted(_repeating_groups(groups)):
             earlier = list(chain.from_iterable(groups[:number]))
             for name in groups[number]:
                 yield Staged(directory, name), earlier
 
 
-def repeating_groups(groups: Sequence[Sequence[str]]) -> set[int]:
+def _repeating_groups(groups: Sequence[Sequence[str]]) -> set[int]:
     """Return the groups of parts with the hash of a response of an earlier group."""
     frames = [
         scan_parts(parts, pl.Schema(KEYS))

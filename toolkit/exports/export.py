@@ -177,10 +177,10 @@ def export(
     if is_file_name(os.fspath(to)):
         if executor is not None:
             raise OptionError("executor", executor, wanted="a directory to export to")
-        return export_file(reading, os.fspath(to), wanted, wait)
+        return _export_file(reading, os.fspath(to), wanted, wait)
     with opened_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:
         if target.state is not None and not rewrite:
-            check_options(target.state, options)
+            _check_options(target.state, options)
         if wait:  # other logs may have come meanwhile
             reading = opened()
         increment = Increment(reading, target, wanted, anew=rewrite, executor=executor)
@@ -196,7 +196,7 @@ def export(
     )
 
 
-def export_file(reading: Reading, to: str, wanted: Span, wait: float) -> Exported:
+def _export_file(reading: Reading, to: str, wanted: Span, wait: float) -> Exported:
     """Write logs as one file."""
     account = Account(reading.logs)
     stream = account.noting(within(reading.decoded(), wanted))
@@ -207,7 +207,7 @@ def export_file(reading: Reading, to: str, wanted: Span, wait: float) -> Exporte
     return Exported(to, ledger, rejects, reading.passed_over, ledger, found)
 
 
-def check_options(state: State, options: Mapping[str, object]) -> None:
+def _check_options(state: State, options: Mapping[str, object]) -> None:
     """Refuse to mix rows of two shapes."""
     kept = {**state.options, "schema": state.schema}
     for name, value in {**options, "schema": SCHEMA_VERSION}.items():

@@ -31,24 +31,24 @@ if TYPE_CHECKING:
     from toolkit.schema.columns import Table
 
 # Rows of a date wait for their row group until they are so many bytes,
-ROW_GROUP_BYTES = 32 * 1024 * 1024
+_ROW_GROUP_BYTES = 32 * 1024 * 1024
 # or those of all dates so many.
 HELD_BYTES = 128 * 1024 * 1024
 # What is left at the end is cut finer: no thread is to write long after the others.
-LAST_BYTES = 16 * 1024 * 1024
+_LAST_BYTES = 16 * 1024 * 1024
 # Files that are open at once; a log may reach over more days than that.
-OPEN_PARTS = 128
-ZSTD_LEVEL = 1
+_OPEN_PARTS = 128
+_ZSTD_LEVEL = 1
 # The row groups of a date go into so many parts by turns: they are written at a time.
-LANES = 2
+_LANES = 2
 # Values that do not come again: to look for them in a dictionary is in vain.
-UNIQUE = {
+_UNIQUE = {
     *("line", "offset", "response_hash", "response_id", "raw"),
     *("content", "reasoning_content", "refusal"),
     *("tool_calls.list.element.id", "tool_calls.list.element.arguments"),
 }
-MICROSECONDS_A_DAY = 86_400 * 10**6
-EPOCH = date(1970, 1, 1)
+_MICROSECONDS_A_DAY = 86_400 * 10**6
+_EPOCH = date(1970, 1, 1)
 
 
 class Parts:
@@ -72,7 +72,7 @@ class Parts:
         self.by_date: dict[str, list[pa.Table]] = {}
         self.writers: dict[tuple[str, int], PartWriter] = {}  # by date and lane
         self.row_groups: Counter[str] = Counter()  # of each date so far
-        self.lanes = 1 if threads == 1 else LANES
+        self.lanes = 1 if threads == 1 else _LANES
         self.rejects_writer: PartWriter | None = None
         self.made: list[Path] = []
         # Rows pass the gate and row groups are written side by side, while the next
@@ -124,31 +124,31 @@ class Parts:
             day: sum(table.nbytes for table in tables)
             for day, tables in self.by_date.items()
         }
-        least = 0 if sum(sizes.values()) >= HELD_BYTES else ROW_GROUP_BYTES
+        least = 0 if sum(sizes.values()) >= HELD_BYTES else _ROW_GROUP_BYTES
         if days := [day for day, size in sorted(sizes.items()) if size >= least]:
             self.write_dates(days)
 
     def hold(self, rows: pa.Table) -> None:
         """Validate rows, sort them by time and so by date, and keep them."""
         validate(pl.DataFrame(rows), table=self.table)
-        for day, part in split_by_date(in_order(rows)):
+        for day, part in _split_by_date(_in_order(rows)):
             self.by_date.setdefault(day, []).append(part)
 
-    def write_dates(self, days: Iterable[str], size: int = ROW_GROUP_BYTES) -> None:
+    def write_dates(self, days: Iterable[str], size: int = _ROW_GROUP_BYTES) -> None:
         """Write what is held of some dates as row groups, once the last ones are."""
         self.wait(until=self.lanes - 1)
         for day in days:
-            for rows in cut_evenly(pa.concat_tables(self.by_date.pop(day)), size):
+            for rows in _cut_evenly(pa.concat_tables(self.by_date.pop(day)), size):
                 self.write_rows(self.writer(day), rows)
 
     def write_rows(self, writer: PartWriter, rows: pa.Table) -> None:
         """Write a row group, in a thread once the part has written its last one."""
         if self.writing is None:
-            write_in_order(writer, rows)
+            _write_in_order(writer, rows)
             return
         if writer.busy is not None:
             writer.busy.result()
-        writer.busy = self.writing.submit(write_in_order, writer, rows)
+        writer.busy = self.writing.submit(_write_in_order, writer, rows)
         self.written.append(writer.busy)
 
     def wait(self, until: int = 0) -> None:
@@ -162,7 +162,7 @@ class Parts:
         self.row_groups[day] += 1
         writer = self.writers.pop(lane, None)
         if writer is None:
-            if len(self.writers) >= OPEN_PARTS:
+            if len(self.writers) >= _OPEN_PARTS:
                 self.wait()
                 self.close_part(next(iter(self.writers)))
             path = Path(CHOICES_DIR) / f"date={day}" / self.part_name()
@@ -197,7 +197,7 @@ class Parts:
         if len(rows := self.choices.take()):
             self.submit(self.hold, rows)
         self.wait_for_gate()
-        size = ROW_GROUP_BYTES if self.writing is None else LAST_BYTES
+        size = _ROW_GROUP_BYTES if self.writing is None else _LAST_BYTES
         self.write_dates(sorted(self.by_date), size)
         if len(rows := self.rejects.take()):
             self.write_rejects(rows)
@@ -221,8 +221,8 @@ class PartWriter:
             self.file,
             schema,
             compression="zstd",
-            compression_level=ZSTD_LEVEL,
-            use_dictionary=[name for name in leaves(schema) if name not in UNIQUE],
+            compression_level=_ZSTD_LEVEL,
+            use_dictionary=[name for name in _leaves(schema) if name not in _UNIQUE],
             write_page_checksum=True,
         )
 
@@ -270,7 +270,7 @@ def new_part(path: Path, schema: pa.Schema, *, mode: int = 0o666) -> PartWriter:
     return PartWriter(handle, schema)
 
 
-def leaves(schema: pa.Schema) -> Iterator[str]:
+def _leaves(schema: pa.Schema) -> Iterator[str]:
     """Yield the columns of Parquet that a schema becomes."""
     for field in schema:
         if pa.types.is_list(field.type):
@@ -280,7 +280,7 @@ def leaves(schema: pa.Schema) -> Iterator[str]:
             yield field.name
 
 
-def cut_evenly(rows: pa.Table, size: int) -> Iterator[pa.Table]:
+def _cut_evenly(rows: pa.Table, size: int) -> Iterator[pa.Table]:
     """Cut rows into parts of about equal size; a quarter more than it is one still."""
     number = max(1, ceil(rows.nbytes / size - 0.25))
     step = ceil(len(rows) / number)
@@ -288,12 +288,12 @@ def cut_evenly(rows: pa.Table, size: int) -> Iterator[pa.Table]:
         yield rows.slice(start, step)
 
 
-def write_in_order(writer: PartWriter, rows: pa.Table) -> None:
+def _write_in_order(writer: PartWriter, rows: pa.Table) -> None:
     """Write rows of a date as a row group."""
-    writer.write_table(in_order(rows))
+    writer.write_table(_in_order(rows))
 
 
-def in_order(rows: pa.Table) -> pa.Table:
+def _in_order(rows: pa.Table) -> pa.Table:
     """Sort rows by `created`, undated ones first; most logs are in that order."""
     created = rows.column("created").cast(pa.int64()).fill_null(-1).to_numpy()
     if (created[1:] >= created[:-1]).all():
@@ -306,10 +306,10 @@ def within(stream: Iterable[Decoded], span: Span) -> Iterator[Decoded]:
     """Yield blocks without the responses that were made outside a range."""
     is_open = span == (None, None)
     for decoded in stream:
-        yield decoded if is_open else within_span(decoded, span)
+        yield decoded if is_open else _within_span(decoded, span)
 
 
-def within_span(decoded: Decoded, span: Span) -> Decoded:
+def _within_span(decoded: Decoded, span: Span) -> Decoded:
     """Leave out the responses that were made outside a range, and count them."""
     first_and_created = ["choice_position", "created"]
     frame = pl.DataFrame(decoded.choices.select(first_and_created)).select(
@@ -323,28 +323,30 @@ def within_span(decoded: Decoded, span: Span) -> Decoded:
     return decoded._replace(choices=kept, outside=len(outside))
 
 
-def split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+def _split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """Cut rows that are sorted by `created` at the midnights of UTC.
 
     Undated rows go to 1970-01-01: a null partition cannot be opened by pandas.
     """
     start = 0
-    for run in pc.value_counts(day_numbers(rows)).to_pylist():
-        yield written_day(run["values"]), rows.slice(start, run["counts"])
+    for run in pc.value_counts(_day_numbers(rows)).to_pylist():
+        yield _written_day(run["values"]), rows.slice(start, run["counts"])
         start += run["counts"]
 
 
 def days_of(rows: pa.Table | pa.RecordBatch) -> set[str]:
     """Return the dates under which rows are written."""
-    return {written_day(number) for number in pc.unique(day_numbers(rows)).to_pylist()}
+    return {
+        _written_day(number) for number in pc.unique(_day_numbers(rows)).to_pylist()
+    }
 
 
-def day_numbers(rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray | pa.Array:
+def _day_numbers(rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray | pa.Array:
     """Return the UTC day of each row as the number of days since 1970."""
     micros = rows.column("created").cast(pa.int64()).fill_null(0)
-    return pc.divide(micros, MICROSECONDS_A_DAY)
+    return pc.divide(micros, _MICROSECONDS_A_DAY)
 
 
-def written_day(number: int) -> str:
+def _written_day(number: int) -> str:
     """Write a day as the name of its directory does."""
-    return (EPOCH + timedelta(days=number)).isoformat()
+    return (_EPOCH + timedelta(days=number)).isoformat()

@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from toolkit.reading.manifest import State
 
 
-FASTER = "another run, which was faster"
+_FASTER = "another run, which was faster"
 # What a worker has put, below the staging of its run.
-STAGED_NAME = re.compile(r"(?P<generation>[0-9]{1,18})-(?P<run>[0-9a-f]{8})/")
+_STAGED_NAME = re.compile(r"(?P<generation>[0-9]{1,18})-(?P<run>[0-9a-f]{8})/")
 
 
 @contextmanager
@@ -86,7 +86,7 @@ class Prefix:
         if b'"generation"' in data:
             self.state, self.tag = parse_state(data.decode(errors="replace"), path), tag
         else:
-            refuse_what_is_there(uri)
+            _refuse_what_is_there(uri)
         self.generation = self.state.generation if self.state else 0
 
     def stage(self) -> Path:
@@ -117,7 +117,7 @@ class Prefix:
             object_store.put_bytes(below(self.uri, STATE_FILE), data, replaces=self.tag)
         except PreconditionError:
             if not self.has_committed():
-                raise BusyError(self.uri, holder=FASTER) from None
+                raise BusyError(self.uri, holder=_FASTER) from None
         except OSError as error:
             if not self.has_committed():
                 if error.errno == errno.EIO:
@@ -144,7 +144,7 @@ class Prefix:
         try:
             object_store.copy_object(self.adopted[path], self.put[-1])
         except FileNotFoundError:  # another run has swept it, behind its commit
-            raise BusyError(self.uri, holder=FASTER) from None
+            raise BusyError(self.uri, holder=_FASTER) from None
 
     def has_committed(self) -> bool:
         """Ask whose state.json stands: the answer to a put may have been lost."""
@@ -180,7 +180,7 @@ class Prefix:
         object_store.delete_objects(
             stored.uri
             for stored in object_store.list_objects(staging)
-            if (name := STAGED_NAME.match(stored.uri.removeprefix(staging)))
+            if (name := _STAGED_NAME.match(stored.uri.removeprefix(staging)))
             and int(name["generation"]) <= generation
             and run in {"", name["run"]}
         )
@@ -194,13 +194,13 @@ class Prefix:
                 self.sweep_staging(self.generation + 1, self.run or "")
 
 
-def refuse_what_is_there(uri: str) -> None:
+def _refuse_what_is_there(uri: str) -> None:
     """Refuse a prefix that holds anything that is not ours."""
     for stored in object_store.list_objects(f"{uri}/"):
         if stored.uri.endswith("/"):
             continue  # what a console makes of a new folder
         first, _, rest = stored.uri.removeprefix(f"{uri}/").partition("/")
-        if first == STAGING_DIR and STAGED_NAME.match(rest):
+        if first == STAGING_DIR and _STAGED_NAME.match(rest):
             continue
         part = PART_NAME.fullmatch(PurePosixPath(rest).name)
         if first not in KINDS or part is None or part["run"] is None:

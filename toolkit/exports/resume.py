@@ -66,7 +66,7 @@ def blocks_of(
     framer = framing.Framer(stretch.log_id, name, max_line_bytes, framing.BLOCK_BYTES)
     framer.line, framer.offset = stretch.line, stretch.offset
     verify_first = on_damage == "collect"
-    stream = read_on(stretch, framer, witness, verify_first=verify_first)
+    stream = _read_on(stretch, framer, witness, verify_first=verify_first)
     try:
         yield from framing.framed(framer, stream, on_damage)
     except (LogMovedError, PreconditionError):
@@ -77,7 +77,7 @@ def blocks_of(
         raise LogChangedError(name)
 
 
-def read_on(
+def _read_on(
     stretch: Stretch, framer: framing.Framer, witness: Witness, *, verify_first: bool
 ) -> Iterator[bytes]:
     """Yield the bytes of a stretch of a log.
@@ -87,7 +87,7 @@ def read_on(
     cut.
     """
     mark, source = stretch.mark, stretch.source
-    with opened_at(stretch) as file:
+    with _opened_at(stretch) as file:
         if is_moved(source, file):
             raise LogMovedError
         feed = Feed(file, source.name)
@@ -95,26 +95,26 @@ def read_on(
         framer.growing = source.size is not None and is_plain
         framer.position = lambda: feed.position
         if stretch.is_first:
-            rest = behind(mark, feed, witness, verify_first=verify_first)
+            rest = _behind(mark, feed, witness, verify_first=verify_first)
         else:
-            rest = behind_line_end(feed, stretch.offset, witness)
+            rest = _behind_line_end(feed, stretch.offset, witness)
         if rest is None:
             raise LogMovedError
         if stretch.end is not None:
-            rest = first_of(rest, stretch.end - witness.size)
+            rest = _first_of(rest, stretch.end - witness.size)
         is_cut = mark is not None and not witness.last.endswith(b"\n")
         rest = witness.watching(rest)
-        yield from without_line_end(rest, framer) if is_cut else rest
+        yield from _without_line_end(rest, framer) if is_cut else rest
         position = min(feed.position, (stretch.end or math.inf) - stretch.offset)
         framer.position = lambda: int(position)  # what is read again does not count
         is_file = source.stamp is not None and file.seekable()
-        if is_plain and is_file and is_rewritten(feed, witness):
+        if is_plain and is_file and _is_rewritten(feed, witness):
             raise LogChangedError(source.name)
         if stretch.end not in {None, witness.size}:
             raise LogChangedError(source.name)
 
 
-def opened_at(stretch: Stretch) -> AbstractContextManager[BinaryIO]:
+def _opened_at(stretch: Stretch) -> AbstractContextManager[BinaryIO]:
     """Open a log; what is not its first stretch, at the end of the line before it."""
     if stretch.is_whole:
         return framing.opened(stretch.source)
@@ -122,7 +122,7 @@ def opened_at(stretch: Stretch) -> AbstractContextManager[BinaryIO]:
     return framing.opened(stretch.source, start, same=True)
 
 
-def behind_line_end(
+def _behind_line_end(
     feed: Feed, offset: int, witness: Witness
 ) -> Iterator[bytes] | None:
     """Return the bytes behind a line end that comes next; None if none comes."""
@@ -133,7 +133,7 @@ def behind_line_end(
     return iter(lambda: feed.read(READ_BYTES), b"")
 
 
-def first_of(stream: Iterator[bytes], size: int) -> Iterator[bytes]:
+def _first_of(stream: Iterator[bytes], size: int) -> Iterator[bytes]:
     """Yield so many bytes of a stream, no more."""
     while size and (data := next(stream, b"")):
         yield data[:size]
@@ -151,14 +151,14 @@ def is_moved(source: Source, file: BinaryIO) -> bool:
     return status.st_ino != source.stamp[1]  # a device is not called so everywhere
 
 
-def is_rewritten(feed: Feed, witness: Witness) -> bool:
+def _is_rewritten(feed: Feed, witness: Witness) -> bool:
     """Say whether other bytes stand where the last ones were read."""
     size = len(witness.last)
-    now = read_at(feed, witness.size - size, size)
+    now = _read_at(feed, witness.size - size, size)
     return len(now) == size and now != witness.last
 
 
-def behind(
+def _behind(
     mark: Mark | None, feed: Feed, witness: Witness, *, verify_first: bool = False
 ) -> Iterator[bytes] | None:
     """Return the bytes behind a mark, None if those before it are others.
@@ -169,8 +169,8 @@ def behind(
         return chunks(feed, verify_first=verify_first)
     rest: Iterator[bytes]
     if codec_of(feed) is None and feed.file.seekable():
-        head = read_at(feed, 0, mark.head_bytes)
-        last = read_at(feed, mark.offset - mark.tail_bytes, mark.tail_bytes)
+        head = _read_at(feed, 0, mark.head_bytes)
+        last = _read_at(feed, mark.offset - mark.tail_bytes, mark.tail_bytes)
         witness.recall(head, last, mark.offset)
         feed.rewind_to(feed.file, mark.offset)
         rest = iter(lambda: feed.read(READ_BYTES), b"")
@@ -187,7 +187,7 @@ def behind(
     return rest if is_same and witness.sight().mark(*mark[:2]) == mark else None
 
 
-def read_at(feed: Feed, start: int, size: int) -> bytes:
+def _read_at(feed: Feed, start: int, size: int) -> bytes:
     """Return bytes of a file that can seek."""
     feed.rewind_to(feed.file, start)
     return feed.peek(size)
@@ -197,7 +197,7 @@ def unread_bytes(source: Source, mark: Mark, *, at_most: float = 1) -> int | Non
     """Count the bytes behind a mark until they are enough; None: it is another log."""
     size = 0
     with framing.opened(source) as file:
-        rest = behind(mark, Feed(file, source.name), Witness())
+        rest = _behind(mark, Feed(file, source.name), Witness())
         if rest is None:
             return None
         while size < at_most and (data := next(rest, b"")):
@@ -215,7 +215,7 @@ def first_bytes(source: Source) -> bytes:
     return head[:HEAD_BYTES]
 
 
-def without_line_end(
+def _without_line_end(
     stream: Iterator[bytes], framer: framing.Framer
 ) -> Iterator[bytes]:
     """Drop the end of a line that was taken before its end was there."""

@@ -83,7 +83,7 @@ class Increment:
         stretches = [log.stretch for log in self.unread]
         repeats = None
         if self.reading.duplicates == "drop":
-            repeats = Repeats(self.target.where, self.before)
+            repeats = _Repeats(self.target.where, self.before)
         with Parts(
             staging,
             generation=generation,
@@ -167,7 +167,7 @@ class Increment:
             warnings.warn(some_of(self.missing), MissingBytesWarning, stacklevel=3)
 
 
-class Repeats:
+class _Repeats:
     """Finds what repeats a response, of this run or of an earlier one.
 
     Equal bytes have an equal date: of what is committed only the keys of those dates

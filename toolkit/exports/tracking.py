@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from toolkit.reading.options import OnDamage
 
 # A file that was written to later than that is looked into, though its stamp is equal.
-REST_NANOSECONDS = 2 * 10**9
+_REST_NANOSECONDS = 2 * 10**9
 
 # Of a stamp, what a new name does not change: device, inode, size, time of writing.
-FILE_FIELDS = 4
+_FILE_FIELDS = 4
 
 # What a log had is added to what is new; of the others the new value stands.
-ADDED = tuple(name for name in TOTALS if name not in {"bytes", "pending_bytes"})
+_ADDED = tuple(name for name in TOTALS if name not in {"bytes", "pending_bytes"})
 
 
 class Unread(NamedTuple):
@@ -67,10 +67,10 @@ class Unread(NamedTuple):
         _, _, mark, start, line, *_ = self.stretch
         row = {**counts, "bytes": start + counts["bytes"]}
         if before is not None:
-            row |= {name: before.row[name] + counts[name] for name in ADDED}
+            row |= {name: before.row[name] + counts[name] for name in _ADDED}
             if not (row["responses"] or row["duplicates"]):
                 row["hint"] = counts["hint"] or before.row["hint"]
-        known = seen_now(Known(row, "", mark=mark), self.source, now)
+        known = _seen_now(Known(row, "", mark=mark), self.source, now)
         if sight.size < start:  # it could not be read up to its mark
             return replace(known, cut=before.cut if before else 0)
         end, line = row["bytes"] - row["pending_bytes"], line + counts["lines"]
@@ -94,7 +94,7 @@ class Tracker:
         self.on_damage = on_damage
         self.known = {log.log_id: log for log in known}
         self.by_path = {log.path: log for log in known}  # the latest of that name
-        self.by_file = {log.stamp[:FILE_FIELDS]: log for log in known if log.stamp}
+        self.by_file = {log.stamp[:_FILE_FIELDS]: log for log in known if log.stamp}
         self.free = dict(self.known)  # no file was given to these
         self.given: dict[Source, tuple[Known, bool]] = {}  # and whether more is in it
         self.settle()
@@ -107,17 +107,17 @@ class Tracker:
             if log is not None and self.is_unchanged(log, source):
                 self.give(source, log, has_more=False)
         for source in named:
-            log = self.by_file.get((source.stamp or ())[:FILE_FIELDS])
+            log = self.by_file.get((source.stamp or ())[:_FILE_FIELDS])
             if log is not None and self.is_renamed(log, source):
                 self.give(source, log, has_more=False)
         for source in named:
             log = self.by_path.get(source.path)
             if log is not None and source not in self.given:
                 self.try_to_give(source, [log])
-        heads = heads_of(self.free.values())
+        heads = _heads_of(self.free.values())
         for source in named:
             if source not in self.given and heads:
-                self.try_to_give(source, candidates(source, heads))
+                self.try_to_give(source, _candidates(source, heads))
 
     def is_unchanged(self, log: Known, source: Source) -> bool:
         """Say whether a file needs no look into it; one that is damaged needs it."""
@@ -174,7 +174,7 @@ class Tracker:
         known = dict(self.known)
         for source, (log, has_more) in self.given.items():
             if not has_more:
-                known[log.log_id] = seen_now(log, source, self.now)
+                known[log.log_id] = _seen_now(log, source, self.now)
         return known
 
     def losses(self) -> Iterator[tuple[Known, int | None]]:
@@ -187,18 +187,18 @@ class Tracker:
             log = self.by_path.get(source.path)
             is_new = source.stamp and source not in self.given
             if is_new and log and log.known_by and log.log_id in self.free:
-                left = left_in_folder(log)
+                left = _left_in_folder(log)
                 unread = log.row["pending_bytes"] if left is None else left
                 if unread or left is None:
                     yield log, unread or None
         for log in self.free.values():
             pending = log.row["pending_bytes"]
             is_told = log.row["error"] is not None or log.path in names
-            if pending and not is_told and not is_there(log.path):
+            if pending and not is_told and not _is_there(log.path):
                 yield log, pending
 
 
-def seen_now(log: Known, source: Source, now: int) -> Known:
+def _seen_now(log: Known, source: Source, now: int) -> Known:
     """Note the name and the stamp that a known log has now."""
     changed = [time for time in (source.stamp or ())[-2:] if isinstance(time, int)]
     return replace(
@@ -206,16 +206,16 @@ def seen_now(log: Known, source: Source, now: int) -> Known:
         row={**log.row, "source": source.name},
         path=source.path,
         stamp=source.stamp,
-        rested=all(time < now - REST_NANOSECONDS for time in changed),
+        rested=all(time < now - _REST_NANOSECONDS for time in changed),
     )
 
 
-def is_there(path: str) -> bool:
+def _is_there(path: str) -> bool:
     """Say whether a log may still be where it was; of a store nobody asks."""
     return is_uri(path) or path == STDIN or os.path.lexists(path)
 
 
-def left_in_folder(log: Known) -> int | None:
+def _left_in_folder(log: Known) -> int | None:
     """Count what is unread of a log that has another name in its folder by now.
 
     None: it is not there. A pattern such as ``*.jsonl`` does not find what was rotated.
@@ -236,19 +236,19 @@ def left_in_folder(log: Known) -> int | None:
 
 
 # First bytes: of how many they are the hash, the hash, and the logs that begin so.
-Heads: TypeAlias = "dict[int, dict[str, list[Known]]]"
+_Heads: TypeAlias = "dict[int, dict[str, list[Known]]]"
 
 
-def heads_of(logs: Iterable[Known]) -> Heads:
+def _heads_of(logs: Iterable[Known]) -> _Heads:
     """Arrange known logs by their first bytes, those that were read furthest first."""
-    heads: Heads = {}
+    heads: _Heads = {}
     marked = [(log.known_by, log) for log in logs if log.known_by is not None]
     for mark, log in sorted(marked, key=lambda marked: -marked[0].offset):
         heads.setdefault(mark.head_bytes, {}).setdefault(mark.head, []).append(log)
     return dict(sorted(heads.items()))
 
 
-def candidates(source: Source, heads: Heads) -> list[Known]:
+def _candidates(source: Source, heads: _Heads) -> list[Known]:
     """Return the known logs that begin like a file."""
     try:
         head = first_bytes(source)

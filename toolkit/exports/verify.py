@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from toolkit.reading.manifest import State
     from toolkit.schema.columns import Table
 
-TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 # Of the rows of a log, what the ledger says of them.
-COUNTED = ("choices", "responses", *TOKENS)
-FATES = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
+_COUNTED = ("choices", "responses", *_TOKENS)
+_FATES = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
 
 
 class Verified(NamedTuple):
@@ -77,19 +77,19 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
     >>> toolkit.verify(to).faults
     []
     """
-    verifier = Verifier(os.fspath(directory))
+    verifier = _Verifier(os.fspath(directory))
     verifier.read_choices()
     verifier.read_rejects()
     faults = [
-        *ledger_faults(verifier.state),
-        *strange_files(verifier.where, verifier.state),
+        *_ledger_faults(verifier.state),
+        *_strange_files(verifier.where, verifier.state),
         *verifier.faults,
         *verifier.count_faults(),
     ]
     return Verified(verifier.parts, verifier.rows, faults)
 
 
-class Verifier:
+class _Verifier:
     """Reads the parts of an export, and counts what it finds of each log."""
 
     def __init__(self, where: str) -> None:
@@ -122,7 +122,7 @@ class Verifier:
         counts = frame.group_by("log_id").agg(
             pl.len().alias("choices"),
             (pl.col("choice_position") == 0).sum().alias("responses"),
-            pl.col(TOKENS).sum(),
+            pl.col(_TOKENS).sum(),
         )
         self.count(counts)
         self.rows += len(frame)
@@ -184,7 +184,7 @@ class Verifier:
             yield f"rows of log {log_id}, which state.json does not know"
         for log_id, row in known.items():
             found = self.found.get(log_id, Counter())
-            for name in (*COUNTED, "errors", "rejected"):
+            for name in (*_COUNTED, "errors", "rejected"):
                 if found[name] != row[name]:
                     yield (
                         f"{row['source']}: {name}: {found[name]:,} in the parts, "
@@ -192,10 +192,10 @@ class Verifier:
                     )
 
 
-def ledger_faults(state: State) -> Iterator[str]:
+def _ledger_faults(state: State) -> Iterator[str]:
     """Hold the ledger against its laws."""
     for row in state.ledger.to_dicts():
-        fates = sum(row[name] for name in FATES)
+        fates = sum(row[name] for name in _FATES)
         if row["lines"] != fates:
             told = f"{row['lines']:,} lines, of which {fates:,} are told"
             yield f"{row['source']}: {told}"
@@ -203,7 +203,7 @@ def ledger_faults(state: State) -> Iterator[str]:
         yield "the totals of state.json are not the sums of its ledger"
 
 
-def strange_files(where: str, state: State) -> Iterator[str]:
+def _strange_files(where: str, state: State) -> Iterator[str]:
     """Say what lies in an export that is no part of it."""
     for kind in (CHOICES_DIR, REJECTS_DIR):
         parts: Sequence[str] = parts_of(where, kind, state)

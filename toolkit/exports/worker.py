@@ -148,11 +148,11 @@ def write_stretches(order: Order, stretches: Sequence[Stretch]) -> Report:
     within = span(order.options["since"], order.options["until"])
     repeats = make_seen() if reading.duplicates == "drop" else None
     work = Work(reading, stretches, within, repeats)
-    with new_folder(order.workspace) as folder:
+    with _new_folder(order.workspace) as folder:
         table = reading.plan.table
         with Parts(folder, generation=0, run=None, table=table, threads=1) as parts:
             report = work.write(parts)
-        staged = delivered(order.workspace, folder, parts.made)
+        staged = _delivered(order.workspace, folder, parts.made)
     return report._replace(parts=staged, read=sum(read))
 
 
@@ -199,16 +199,16 @@ def drop_repeats(order: Order, part: Staged, earlier: Sequence[str]) -> Dropped:
     )
     counts = []
     path = Path(part.directory) / "0.parquet"
-    with new_folder(order.workspace) as folder:
+    with _new_folder(order.workspace) as folder:
         kept = 0
-        with written(folder / path, choices_table(order.options["tags"])) as writer:
-            for rows in row_groups(part.name, folder):
-                repeated = mask_of(rows, repeats)
-                counts.append(counts_of(rows.filter(repeated)))
+        with _written(folder / path, choices_table(order.options["tags"])) as writer:
+            for rows in _row_groups(part.name, folder):
+                repeated = _mask_of(rows, repeats)
+                counts.append(_counts_of(rows.filter(repeated)))
                 left = rows.filter(pc.invert(repeated))
                 kept += len(left)
                 writer.write_table(left)
-        (staged,) = delivered(order.workspace, folder, [path])
+        (staged,) = _delivered(order.workspace, folder, [path])
     sums = pl.concat(counts).group_by("log_id").sum().to_dicts()
     return Dropped(staged if kept else None, sums)
 
@@ -220,14 +220,14 @@ def keys_of(parts: Sequence[str]) -> pl.LazyFrame:
     return first.select(DUPLICATE_KEY)
 
 
-def mask_of(rows: pa.Table, repeats: pl.DataFrame) -> pa.Array:
+def _mask_of(rows: pa.Table, repeats: pl.DataFrame) -> pa.Array:
     """Say of each row whether its response is among the repeats."""
     keys = pl.DataFrame(rows.select(DUPLICATE_KEY))
     found = keys.join(repeats, on=DUPLICATE_KEY, how="left", maintain_order="left")
     return found["is_repeat"].fill_null(value=False).to_arrow()
 
 
-def counts_of(rows: pa.Table) -> pl.DataFrame:
+def _counts_of(rows: pa.Table) -> pl.DataFrame:
     """Count rows that were left out as the ledger counts them."""
     columns = ["log_id", "choice_position", *Account.SUMS]
     return (
@@ -246,7 +246,7 @@ def counts_of(rows: pa.Table) -> pl.DataFrame:
 
 
 @contextmanager
-def new_folder(workspace: str) -> Iterator[Path]:
+def _new_folder(workspace: str) -> Iterator[Path]:
     """Make a folder for one attempt: a second one meets no leftovers of the first."""
     if object_store.is_uri(workspace):
         with tempfile.TemporaryDirectory(prefix="toolkit-") as name:
@@ -257,7 +257,7 @@ def new_folder(workspace: str) -> Iterator[Path]:
     yield folder
 
 
-def delivered(workspace: str, folder: Path, made: Sequence[Path]) -> list[Staged]:
+def _delivered(workspace: str, folder: Path, made: Sequence[Path]) -> list[Staged]:
     """Leave parts where the run finds them; what goes to a store is put there."""
     where = str(folder)
     if object_store.is_uri(workspace):
@@ -270,7 +270,7 @@ def delivered(workspace: str, folder: Path, made: Sequence[Path]) -> list[Staged
 
 
 @contextmanager
-def written(path: Path, table: Table) -> Iterator[PartWriter]:
+def _written(path: Path, table: Table) -> Iterator[PartWriter]:
     """Give a new part to write to."""
     writer = new_part(path, table.arrow)
     try:
@@ -281,7 +281,7 @@ def written(path: Path, table: Table) -> Iterator[PartWriter]:
         raise
 
 
-def row_groups(name: str, folder: Path) -> Iterator[pa.Table]:
+def _row_groups(name: str, folder: Path) -> Iterator[pa.Table]:
     """Yield the rows of a part; an object is copied into a folder first."""
     if object_store.is_uri(name):
         name, uri = str(folder / "part.parquet"), name

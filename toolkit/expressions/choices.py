@@ -166,12 +166,12 @@ def response_key(choices: pl.DataFrame | pl.LazyFrame) -> tuple[str, ...]:
     """
     if SOURCE not in choices.collect_schema().names():
         return RESPONSE_KEY
-    if isinstance(choices, pl.DataFrame) and is_in_order(choices):
+    if isinstance(choices, pl.DataFrame) and _is_in_order(choices):
         return RESPONSE_KEY
     return (*RESPONSE_KEY, SOURCE)
 
 
-def is_in_order(choices: pl.DataFrame) -> bool:
+def _is_in_order(choices: pl.DataFrame) -> bool:
     """Say whether rows stand as one load gives them, so that a log_id is one source."""
     log, line = map(pl.col, RESPONSE_KEY)
     same_log = log == log.shift()
@@ -183,10 +183,10 @@ def is_in_order(choices: pl.DataFrame) -> bool:
     return not choices.select((broken | unknown).any()).item()
 
 
-def count_responses(choices: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
+def _count_responses(choices: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
     """Count the responses with choices missing, and the keys of several responses."""
-    if isinstance(choices, pl.DataFrame) and is_in_order(choices):
-        groups = runs(choices).lazy()
+    if isinstance(choices, pl.DataFrame) and _is_in_order(choices):
+        groups = _runs(choices).lazy()
     else:
         groups = (
             choices.lazy()
@@ -211,7 +211,7 @@ def count_responses(choices: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
     return int(picked), int(repeated)
 
 
-def runs(choices: pl.DataFrame) -> pl.DataFrame:
+def _runs(choices: pl.DataFrame) -> pl.DataFrame:
     """Count the rows of each response, where those stand together: soon done."""
     log, line = map(pl.col, RESPONSE_KEY)
     begins = log.ne_missing(log.shift()) | line.ne_missing(line.shift())
@@ -241,9 +241,9 @@ def runs(choices: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def count_picked(choices: pl.DataFrame | pl.LazyFrame) -> int:
+def _count_picked(choices: pl.DataFrame | pl.LazyFrame) -> int:
     """Count the responses of which some choices are not in the frame."""
-    return count_responses(choices)[0]
+    return _count_responses(choices)[0]
 
 
 def warn_of_picked_choices(choices: pl.DataFrame) -> None:
@@ -256,7 +256,7 @@ def check_responses(choices: pl.DataFrame, *, needs_key: bool) -> None:
 
     Where nothing hangs on the key it warns of these, too: they may be there twice.
     """
-    picked, repeated = count_responses(choices)
+    picked, repeated = _count_responses(choices)
     if picked:
         warnings.warn(
             f"choices of {plural(picked, 'response')} are missing: usage stands on the "

@@ -71,7 +71,7 @@ def families(names: pl.Series, rules: Sequence[FamilyRule]) -> pl.Series:
     )
 
 
-def check_rules(rules: Sequence[tuple[str, str]]) -> tuple[FamilyRule, ...]:
+def _check_rules(rules: Sequence[tuple[str, str]]) -> tuple[FamilyRule, ...]:
     """Return rules whose patterns the engine understands, or raise `OptionError`."""
     checked = tuple(FamilyRule(*rule) for rule in rules)
     for rule in checked:
@@ -120,7 +120,7 @@ def model_family(
     >>> choices.select(model_family(rules=own)).to_series().to_list()
     ['gpt', 'gpt', 'llama-3-8b']
     """
-    known = check_rules(rules)
+    known = _check_rules(rules)
     names = pl.col(column) if isinstance(column, str) else column
     return names.map_batches(
         lambda series: families(series, known),

@@ -12,11 +12,11 @@ from toolkit.errors import OptionError
 from toolkit.expressions.time_ranges import check_zone
 from toolkit.schema.tables import EARLIEST_CREATED, LATEST_CREATED
 
-LAST_YEAR = 9999  # of the calendar of Python and of every tool behind it
+_LAST_YEAR = 9999  # of the calendar of Python and of every tool behind it
 # polars' duration language: whole numbers above 0, each with its unit.
 PART_OF_PERIOD = re.compile(r"([1-9][0-9]*)(ns|us|ms|mo|s|m|h|d|w|q|y)")
-PERIOD = re.compile(rf"({PART_OF_PERIOD.pattern})+")
-DAYS = {"d", "w", "mo", "q", "y"}
+_PERIOD = re.compile(rf"({PART_OF_PERIOD.pattern})+")
+_DAYS = {"d", "w", "mo", "q", "y"}
 
 
 def check_period(every: str) -> str:
@@ -24,13 +24,13 @@ def check_period(every: str) -> str:
     # In UTC polars lets a wrong period pass where there is nothing to do.
     moment = pl.Series([LATEST_CREATED]).dt.convert_time_zone("Europe/Berlin")
     wrong = OptionError("every", every, wanted='a period such as "1h", "1d" or "1mo"')
-    if not isinstance(every, str) or not PERIOD.fullmatch(every):
+    if not isinstance(every, str) or not _PERIOD.fullmatch(every):
         raise wrong
     try:
         ends = moment.dt.truncate(every).dt.offset_by(every).dt.year()
     except pl.exceptions.PolarsError:
         raise wrong from None
-    if not 1970 <= ends.item() <= LAST_YEAR:
+    if not 1970 <= ends.item() <= _LAST_YEAR:
         raise wrong
     return every
 
@@ -55,14 +55,14 @@ def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:
 def local_period(moments: pl.Expr, every: str, tz: str) -> pl.Expr:
     """Start of the calendar period in which moments of any zone lie."""
     local = moments.dt.convert_time_zone(tz)
-    if is_of_days(every) and has_odd_midnights(tz):
+    if _is_of_days(every) and _has_odd_midnights(tz):
         # polars begins the day at that midnight which has the offset of the moment,
         # and fails where the day that a period begins with was left out.
-        return first_of(local.dt.replace_time_zone(None).dt.truncate(every), tz)
+        return _first_of(local.dt.replace_time_zone(None).dt.truncate(every), tz)
     return local.dt.truncate(every)
 
 
-def first_of(wall: pl.Expr, tz: str) -> pl.Expr:
+def _first_of(wall: pl.Expr, tz: str) -> pl.Expr:
     """First moment at which clocks show a time or, where they leap over it, a later."""
     moments = [
         (wall + pl.duration(minutes=minutes)).dt.replace_time_zone(
@@ -74,13 +74,13 @@ def first_of(wall: pl.Expr, tz: str) -> pl.Expr:
     return pl.coalesce(moments)
 
 
-def is_of_days(every: str) -> bool:
+def _is_of_days(every: str) -> bool:
     """Say whether periods are counted in days of the calendar, not in hours."""
-    return any(unit in DAYS for _, unit in PART_OF_PERIOD.findall(every))
+    return any(unit in _DAYS for _, unit in PART_OF_PERIOD.findall(every))
 
 
 @cache
-def has_odd_midnights(tz: str) -> bool:
+def _has_odd_midnights(tz: str) -> bool:
     """Say whether some day has two midnights, as in Havana, or was left out (Samoa)."""
     days = pl.datetime_range(
         EARLIEST_CREATED.replace(tzinfo=None),
@@ -104,9 +104,9 @@ def period_end(every: str = "1d", tz: str = "UTC") -> pl.Expr:
     A period of some hours may be longer or shorter where the clocks change.
     """
     start = pl.col("period")
-    if is_of_days(every):
+    if _is_of_days(every):
         wall = start.dt.replace_time_zone(None).dt.truncate(every).dt.offset_by(every)
-        return first_of(wall, tz).alias("period_end")
+        return _first_of(wall, tz).alias("period_end")
     end = start.dt.offset_by(every)
     # In the night of the longer day six hours on is still within the same period.
     later = end.dt.offset_by("2h")

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CENT = Decimal("0.01")
-SMALLEST_SHARE = 0.001
-UNKNOWN = "unknown"
+_CENT = Decimal("0.01")
+_SMALLEST_SHARE = 0.001
+_UNKNOWN = "unknown"
 # Columns of money that may be lower bounds, and which columns say how many responses
 # each leaves out, of how many.
 BOUNDS = {
     "cost": ("responses_unpriced", "responses"),
     "cost_truncated": ("responses_truncated_unpriced", "responses_truncated"),
 }
-BEFORE, CHANGE = "_before", "_change"
+_BEFORE, _CHANGE = "_before", "_change"
 
 
 class Writes(Protocol):
@@ -51,7 +51,7 @@ def dollars(amount: Decimal, *, down: bool = False, up: bool = False) -> str:
     if amount == 0:
         return "$0"
     if abs(amount) >= 1:
-        return f"{sign}${abs(amount.quantize(CENT, rounding)):,}"
+        return f"{sign}${abs(amount.quantize(_CENT, rounding)):,}"
     rounded = amount.quantize(Decimal(1).scaleb(amount.adjusted() - 1), rounding)
     if abs(rounded) >= 1:
         return dollars(rounded)
@@ -60,7 +60,7 @@ def dollars(amount: Decimal, *, down: bool = False, up: bool = False) -> str:
     return f"{sign}${abs(digits if digits.adjusted() < -2 else rounded):f}"
 
 
-def is_unknown(cost: Decimal | None, unpriced: int, responses: int) -> bool:
+def _is_unknown(cost: Decimal | None, unpriced: int, responses: int) -> bool:
     """Say whether a sum of costs tells nothing: no response of it has a price."""
     return unpriced > 0 and not cost and unpriced >= responses
 
@@ -72,7 +72,7 @@ def bounded(
     *,
     mark: str = ">= ",
     write: Writes = dollars,
-    unknown: str = UNKNOWN,
+    unknown: str = _UNKNOWN,
 ) -> str:
     """Write a sum of costs that may be a lower bound: the one place that decides how.
 
@@ -98,12 +98,12 @@ def bounded(
     """
     if not unpriced:
         return write(cost)
-    if is_unknown(cost, unpriced, responses):
+    if _is_unknown(cost, unpriced, responses):
         return unknown
     return f"{mark}{write(cost, down=True)}"
 
 
-def bounded_change(
+def _bounded_change(
     change: Decimal, now: tuple[Decimal, int, int], before: tuple[Decimal, int, int]
 ) -> str:
     """Write the change between two sums, each ``(cost, unpriced, responses)``.
@@ -114,17 +114,17 @@ def bounded_change(
     Examples
     --------
     >>> exact, least = (Decimal(1), 0, 2), (Decimal("3.456"), 1, 2)
-    >>> bounded_change(Decimal("2.456"), least, exact)
+    >>> _bounded_change(Decimal("2.456"), least, exact)
     '>= $2.45'
-    >>> bounded_change(Decimal("-2.456"), exact, least)
+    >>> _bounded_change(Decimal("-2.456"), exact, least)
     '<= -$2.45'
-    >>> bounded_change(Decimal("0"), least, least)
+    >>> _bounded_change(Decimal("0"), least, least)
     '~ $0'
-    >>> bounded_change(Decimal("-1"), (Decimal(0), 2, 2), exact)
+    >>> _bounded_change(Decimal("-1"), (Decimal(0), 2, 2), exact)
     'unknown'
     """
-    if is_unknown(*now) or is_unknown(*before):
-        return UNKNOWN
+    if _is_unknown(*now) or _is_unknown(*before):
+        return _UNKNOWN
     if now[1] and before[1]:
         return f"~ {dollars(change)}"
     if before[1]:
@@ -153,17 +153,17 @@ def written(name: str, row: Mapping[str, object]) -> str | None:
     >>> written("cost", row), written("responses", row)
     ('>= $1.23', None)
     """
-    base = name.removesuffix(BEFORE).removesuffix(CHANGE)
+    base = name.removesuffix(_BEFORE).removesuffix(_CHANGE)
     counts = BOUNDS.get(base, ())
     if row.get(name) is None or not counts or any(one not in row for one in counts):
         return None
     sums = {
         end: tuple(row.get(f"{one}{end}") or 0 for one in (base, *counts))
-        for end in ("", BEFORE)
+        for end in ("", _BEFORE)
     }
-    if name.endswith(CHANGE):
-        return bounded_change(row[name], sums[""], sums[BEFORE])  # type: ignore[arg-type] # money and counts
-    return bounded(*sums[BEFORE if name.endswith(BEFORE) else ""])  # type: ignore[arg-type] # money and counts
+    if name.endswith(_CHANGE):
+        return _bounded_change(row[name], sums[""], sums[_BEFORE])  # type: ignore[arg-type] # money and counts
+    return bounded(*sums[_BEFORE if name.endswith(_BEFORE) else ""])  # type: ignore[arg-type] # money and counts
 
 
 def per_cent(share: float) -> str:
@@ -180,9 +180,9 @@ def per_cent(share: float) -> str:
         return f"{share:.0%}".replace("%", " %")
     if share > 1:
         return f"{share * 100:,.1f}".removesuffix(".0") + " %"
-    if share < SMALLEST_SHARE:
+    if share < _SMALLEST_SHARE:
         return "under 0.1 %"
-    return "over 99.9 %" if share > 1 - SMALLEST_SHARE else f"{share * 100:.1f} %"
+    return "over 99.9 %" if share > 1 - _SMALLEST_SHARE else f"{share * 100:.1f} %"
 
 
 def at_least(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from toolkit.expressions.time_ranges import Moment
     from toolkit.metrics.options import By, Choices, Compare
 
-WEEK = pl.DataFrame({"weekday": range(1, 8)}, schema={"weekday": pl.Int8}).join(
+_WEEK = pl.DataFrame({"weekday": range(1, 8)}, schema={"weekday": pl.Int8}).join(
     pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int8}), how="cross"
 )
 RESPONSE_VOLUME = Declared(
@@ -29,7 +29,7 @@ RESPONSE_VOLUME = Declared(
     main="responses",
     needs=("created", "total_tokens"),
     keys={"weekday": pl.Int8, "hour": pl.Int8},
-    grid=WEEK,
+    grid=_WEEK,
 )
 
 
@@ -95,7 +95,7 @@ VERSION = (
     "service_tier",
     "provider",
 )
-DRIFT = Declared((count("responses"),), main="responses", needs=("created", *VERSION))
+_DRIFT = Declared((count("responses"),), main="responses", needs=("created", *VERSION))
 
 
 def drift(
@@ -135,7 +135,7 @@ def drift(
     """
     question = ask(tz=tz, since=since, until=until)
     return (
-        start(choices, DRIFT, question)
+        start(choices, _DRIFT, question)
         .rows.group_by(VERSION)
         .agg(
             pl.col("created").min().alias("first_seen"),

@@ -14,13 +14,13 @@ from toolkit.expressions.time_ranges import Span, before
 if TYPE_CHECKING:
     from toolkit.expressions.time_ranges import Moment
 
-MICROSECONDS = {
+_MICROSECONDS = {
     "ns": 0, "us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000,
     "h": 3_600_000_000, "d": 86_400_000_000, "w": 7 * 86_400_000_000,
     "mo": 28 * 86_400_000_000, "q": 90 * 86_400_000_000, "y": 365 * 86_400_000_000,
 }  # fmt: skip
-LONGEST_STEP = timedelta(hours=12)  # shorter than any day, 30 December 2011 apart
-MOST_ROWS = 10_000_000  # of filled gaps; more is a slip
+_LONGEST_STEP = timedelta(hours=12)  # shorter than any day, 30 December 2011 apart
+_MOST_ROWS = 10_000_000  # of filled gaps; more is a slip
 
 
 class Calendar(NamedTuple):
@@ -43,8 +43,8 @@ class Calendar(NamedTuple):
 
     def starts(self, first: datetime, last: datetime, series: int) -> pl.Series:
         """Return the starts of all periods from that of `first` to that of `last`."""
-        step = min(LONGEST_STEP, max(timedelta(microseconds=1), shortest(self.every)))
-        if (last - first) / step > MOST_ROWS:
+        step = min(_LONGEST_STEP, max(timedelta(microseconds=1), _shortest(self.every)))
+        if (last - first) / step > _MOST_ROWS:
             raise self.too_many()
         moments = pl.datetime_range(first, last, step, time_unit="us", eager=True)
         # The last step may fall short of the last period.
@@ -55,21 +55,21 @@ class Calendar(NamedTuple):
             .unique()
             .sort()
         )
-        if len(starts) * series > MOST_ROWS:
+        if len(starts) * series > _MOST_ROWS:
             raise self.too_many()
         return starts
 
     def too_many(self) -> OptionError:
         """Return the error of gaps that nobody can want filled."""
-        rows = f"more than {MOST_ROWS:,} rows"
+        rows = f"more than {_MOST_ROWS:,} rows"
         wanted = f"longer periods or a shorter range: to fill these makes {rows}"
         return OptionError("every", self.every, wanted=wanted)
 
 
-def shortest(every: str) -> timedelta:
+def _shortest(every: str) -> timedelta:
     """Half of a period, or less: no period is jumped over in such steps."""
     parts = PART_OF_PERIOD.findall(every)
-    length = sum(int(number) * MICROSECONDS[unit] for number, unit in parts)
+    length = sum(int(number) * _MICROSECONDS[unit] for number, unit in parts)
     return timedelta(microseconds=min(length, 2**50) // 2)
 
 

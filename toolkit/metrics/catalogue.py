@@ -95,7 +95,7 @@ class Shape(NamedTuple):
 
 
 # The declarations whose rows hold each response, or each choice, once.
-SUMMED = {
+_SUMMED = {
     "token_usage": TOKEN_USAGE,
     "cost": SPENDING,
     "cache_share": CACHE_SHARE,
@@ -109,8 +109,8 @@ SUMMED = {
     "confidence": CONFIDENCE,
     "response_volume": RESPONSE_VOLUME,
 }
-MAIN = {"tool_calls": "calls", "log_health": "count"}
-KEYS = {
+_MAIN = {"tool_calls": "calls", "log_health": "count"}
+_KEYS = {
     "finish_reasons": ("finish_reason",),
     "tool_calls": ("tool",),
     "tokens_per_response": ("tokens",),
@@ -132,11 +132,11 @@ def shape_of(name: str) -> Shape:
     known = inspect.signature(METRICS[name]).parameters
     by = known["by"].default if "by" in known else ()
     series = (by,) if isinstance(by, str) else tuple(by)
-    declared = SUMMED.get(name)
+    declared = _SUMMED.get(name)
     shown = declared.shown if declared else []
     sums = tuple(measure.name for measure in shown if measure.additive)
-    main = declared.main if declared else MAIN.get(name, "responses")
-    return Shape(series, KEYS.get(name, ()), sums, main)
+    main = declared.main if declared else _MAIN.get(name, "responses")
+    return Shape(series, _KEYS.get(name, ()), sums, main)
 
 
 def measure(
@@ -202,7 +202,7 @@ def measure(
         wanted = f"nothing: there is no money in {name}"
         raise OptionError("prices", str(prices), wanted=wanted)
     if not isinstance(sources, str | os.PathLike | list | tuple):
-        return metric(priced(cast("Choices", sources), prices), **options)
+        return metric(_priced(cast("Choices", sources), prices), **options)
     of_logs: dict[str, Any] = {
         "tags": tags,
         "response_path": response_path,
@@ -226,9 +226,9 @@ def measure(
         on_damage=on_damage,
         **of_logs,
     )
-    return metric(priced(choices, prices), **options)
+    return metric(_priced(choices, prices), **options)
 
 
-def priced(choices: Choices, prices: Prices) -> Choices:
+def _priced(choices: Choices, prices: Prices) -> Choices:
     """Add costs by the user's own prices, if there are any."""
     return choices if prices is None else add_cost(choices, prices)

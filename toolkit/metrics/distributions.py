@@ -92,19 +92,21 @@ def choices_per_response(
 
 
 # No sum of logarithms of probabilities is beyond; int128 holds 10^11 of these.
-LARGEST_LOGPROB_SUM = 1e15
-SEEN = pl.col("logprob_sum").is_finite() & pl.col("logprob_tokens").is_not_null()
-IS_SEEN = (SEEN & (pl.col("logprob_sum").abs() <= LARGEST_LOGPROB_SUM)).fill_null(False)
-PERPLEXITY = (-pl.col("mean_logprob")).exp()
+_LARGEST_LOGPROB_SUM = 1e15
+_SEEN = pl.col("logprob_sum").is_finite() & pl.col("logprob_tokens").is_not_null()
+_IS_SEEN = (_SEEN & (pl.col("logprob_sum").abs() <= _LARGEST_LOGPROB_SUM)).fill_null(
+    False
+)
+_PERPLEXITY = (-pl.col("mean_logprob")).exp()
 CONFIDENCE = Declared(
     (
         count("choices"),
-        count("choices_without_logprobs", ~IS_SEEN),
-        total("logprob_tokens", pl.when(IS_SEEN).then("logprob_tokens")),
-        exact("~logprob_sum", pl.when(IS_SEEN).then("logprob_sum")),
+        count("choices_without_logprobs", ~_IS_SEEN),
+        total("logprob_tokens", pl.when(_IS_SEEN).then("logprob_tokens")),
+        exact("~logprob_sum", pl.when(_IS_SEEN).then("logprob_sum")),
         derived("logprob_sum", pl.col("~logprob_sum").cast(pl.Float64) / FINENESS),
         ratio("mean_logprob", "logprob_sum", "logprob_tokens"),
-        derived("perplexity", pl.when(PERPLEXITY.is_finite()).then(PERPLEXITY)),
+        derived("perplexity", pl.when(_PERPLEXITY.is_finite()).then(_PERPLEXITY)),
     ),
     main="choices",
     of_choices=True,
@@ -169,55 +171,55 @@ def confidence(
     return answer(choices, CONFIDENCE, question)
 
 
-TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
-RANKS = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
-GROUP, EVERYTHING = "~group", "~"
+_TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_RANKS = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
+_GROUP, _EVERYTHING = "~group", "~"
 
 
-def quantiles(work: Work) -> pl.DataFrame:
+def _quantiles(work: Work) -> pl.DataFrame:
     """Sort the counts of all groups at once, and pick ranks; the series are folded."""
-    keys = [EVERYTHING, *work.when, *work.question.by]
+    keys = [_EVERYTHING, *work.when, *work.question.by]
     rows = work.rows.select(
-        pl.lit(0).alias(EVERYTHING), *work.when.values(), *work.question.by, *TOKENS
+        pl.lit(0).alias(_EVERYTHING), *work.when.values(), *work.question.by, *_TOKENS
     )
     if work.question.calendar and work.question.tz != "UTC":
         # The hours of a zone take longer to find than the columns take to hold.
         rows = rows.collect(engine="streaming").lazy()
     groups = rows.group_by(keys).agg(pl.len().cast(pl.Int64).alias("responses"))
     named, target = work.named(groups.collect(engine="streaming"))
-    numbers = named.group_by(EVERYTHING, *target).agg(pl.col("responses").sum())
-    numbers = numbers.with_row_index(GROUP).with_columns(pl.col(GROUP).cast(pl.Int64))
+    numbers = named.group_by(_EVERYTHING, *target).agg(pl.col("responses").sum())
+    numbers = numbers.with_row_index(_GROUP).with_columns(pl.col(_GROUP).cast(pl.Int64))
     places = named.drop("responses").join(
-        numbers, on=[EVERYTHING, *target], nulls_equal=True
+        numbers, on=[_EVERYTHING, *target], nulls_equal=True
     )
     counts = (
-        rows.join(places.lazy().select(GROUP, *keys), on=keys, nulls_equal=True)
-        .select(GROUP, *TOKENS)
+        rows.join(places.lazy().select(_GROUP, *keys), on=keys, nulls_equal=True)
+        .select(_GROUP, *_TOKENS)
         .collect(engine="streaming")
     )
     numbers = numbers.rename(target)
     return pl.concat(
         [
-            numbers.join(ranks(counts, name, len(numbers)), on=GROUP).with_columns(
+            numbers.join(_ranks(counts, name, len(numbers)), on=_GROUP).with_columns(
                 pl.lit(name).alias("tokens")
             )
-            for name in TOKENS
+            for name in _TOKENS
         ]
     )
 
 
-def ranks(counts: pl.DataFrame, name: str, groups: int) -> pl.DataFrame:
+def _ranks(counts: pl.DataFrame, name: str, groups: int) -> pl.DataFrame:
     """Return the nearest ranks of a count in each group."""
     stats = (
         counts.lazy()
-        .group_by(GROUP)
+        .group_by(_GROUP)
         .agg(
             pl.col(name).null_count().cast(pl.Int64).alias("unseen"),
             pl.col(name).count().cast(pl.Int64).alias("~seen"),
             pl.col(name).sum().alias("~sum"),
             pl.col(name).cast(pl.Float64).sum().alias(f"~{name}"),
         )
-        .sort(GROUP)
+        .sort(_GROUP)
         .collect()
     )
     check_sums(stats, [f"~{name}"])
@@ -227,45 +229,45 @@ def ranks(counts: pl.DataFrame, name: str, groups: int) -> pl.DataFrame:
     low, high = low or 0, high or 0
     width = high - low + 1
     if groups * width > LARGEST_INT64:
-        sorted_counts = counts.sort(GROUP, name).select(name).drop_nulls().to_series()
+        sorted_counts = counts.sort(_GROUP, name).select(name).drop_nulls().to_series()
     else:
         # One sort of whole numbers: a group's values lie together.
-        key = counts[GROUP] * width + (counts[name] - low)
+        key = counts[_GROUP] * width + (counts[name] - low)
         sorted_counts = key.drop_nulls().sort() % width + low
     seen = pl.col("~seen")
     begin = seen.cum_sum() - seen
     places = {
         rank: begin + (seen * percent + 99) // 100 - 1
-        for rank, percent in RANKS.items()
+        for rank, percent in _RANKS.items()
     }
     picked = stats.with_columns(**places).with_columns(
-        pl.when(seen > 0).then(pl.col(rank)).alias(rank) for rank in RANKS
+        pl.when(seen > 0).then(pl.col(rank)).alias(rank) for rank in _RANKS
     )
     return picked.select(
-        GROUP,
+        _GROUP,
         "unseen",
         *[
             sorted_counts.gather(picked[rank]).alias(rank)
             if len(sorted_counts)
             else pl.lit(None, pl.Int64).alias(rank)
-            for rank in RANKS
+            for rank in _RANKS
         ],
         pl.when(seen > 0).then(pl.col("~sum") / seen).alias("mean"),
     )
 
 
-TOKENS_PER_RESPONSE = Declared(
+_TOKENS_PER_RESPONSE = Declared(
     (
         Measure("responses"),
         Measure("unseen"),
-        *[Measure(rank, fold="max") for rank in RANKS],
+        *[Measure(rank, fold="max") for rank in _RANKS],
         Measure("mean", pl.Float64, fold="max"),
     ),
     main="responses",
-    needs=TOKENS,
+    needs=_TOKENS,
     keys={"tokens": pl.String},
-    order=TOKENS,
-    gather=quantiles,
+    order=_TOKENS,
+    gather=_quantiles,
     passes=2,
 )
 
@@ -320,4 +322,4 @@ def tokens_per_response(
         fill=fill,
         compare=compare,
     )
-    return answer(choices, TOKENS_PER_RESPONSE, question)
+    return answer(choices, _TOKENS_PER_RESPONSE, question)

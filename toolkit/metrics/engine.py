@@ -42,14 +42,14 @@ if TYPE_CHECKING:
     from toolkit.metrics.spec import Declared
 
 # What polars calls a source that is written in Python, such as `toolkit.scan` of logs.
-PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
+_PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
 # Above this a sum of doubles may stand for one that an int64 cannot hold.
-LARGEST_SUM = 9.2e18
+_LARGEST_SUM = 9.2e18
 LARGEST_INT64 = 2**63 - 1
 # Whether a row lies in the range, and not in the one before.
-NOW = f"{HIDDEN}now"
-EARLIER = f"{HIDDEN}earlier"
-RESOLUTION = timedelta(microseconds=1)  # of `created`
+_NOW = f"{HIDDEN}now"
+_EARLIER = f"{HIDDEN}earlier"
+_RESOLUTION = timedelta(microseconds=1)  # of `created`
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Work:
             start = self.question.calendar.start(pl.col("created"))
             return {"period": start.alias("period")}
         if self.question.before:
-            return {NOW: (pl.col("created") >= self.question.within.start).alias(NOW)}
+            return {_NOW: (pl.col("created") >= self.question.within.start).alias(_NOW)}
         return {}
 
     @property
@@ -140,7 +140,7 @@ class Work:
         ]
         table = named.group_by(*target, *self.declared.keys).agg(folds).rename(target)
         counts = [m.name for m in self.declared.gathered if m.dtype == pl.Int64]
-        check_wholes(table, counts)
+        _check_wholes(table, counts)
         return table
 
     def named(self, groups: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
@@ -165,7 +165,7 @@ class Work:
         by = list(self.question.by)
         if not by:
             return pl.DataFrame({FOLDED: [0]}, schema={FOLDED: pl.Int64})
-        now = pl.col(NOW) if self.question.before else pl.lit(True)
+        now = pl.col(_NOW) if self.question.before else pl.lit(True)
         main = pl.col(self.declared.main).filter(now)
         # Sums of int64 may wrap, and would then be ranked last.
         is_whole = table.schema[self.declared.main].is_integer()
@@ -209,18 +209,20 @@ def answer(choices: Choices, declared: Declared, question: Question) -> pl.DataF
         *[pl.col(measure.name).cast(measure.dtype) for measure in declared.gathered],
     )
     first, last = work.reach(gathered)
-    table = with_rows(declared, gathered, wanted_by_fill(work, gathered, first, last))
-    table = compared(work, table, first) if question.compares else derived(work, table)
+    table = _with_rows(declared, gathered, _wanted_by_fill(work, gathered, first, last))
+    table = (
+        _compared(work, table, first) if question.compares else _derived(work, table)
+    )
     if question.calendar:
         table = table.with_columns(question.calendar.end()).with_columns(
-            is_partial(question.within, last, question.tz, is_open=is_open(work)).alias(
-                "partial"
-            )
+            is_partial(
+                question.within, last, question.tz, is_open=_is_open(work)
+            ).alias("partial")
         )
-    return arranged(work, table)
+    return _arranged(work, table)
 
 
-def arranged(work: Work, table: pl.DataFrame) -> pl.DataFrame:
+def _arranged(work: Work, table: pl.DataFrame) -> pl.DataFrame:
     """Sort a table, nulls last, and show its columns in their order."""
     question, declared = work.question, work.declared
     names = [measure.name for measure in declared.shown]
@@ -239,19 +241,19 @@ def arranged(work: Work, table: pl.DataFrame) -> pl.DataFrame:
     return table.select(*question.period, *question.series, *declared.keys, *names)
 
 
-def derived(work: Work, table: pl.DataFrame) -> pl.DataFrame:
+def _derived(work: Work, table: pl.DataFrame) -> pl.DataFrame:
     """Work out what follows from what was gathered, measure by measure."""
     for measure in work.declared.measures:
         if measure.derive is not None:
             figure = measure.derive(work.question.series, list(work.when))
             table = table.with_columns(figure.alias(measure.name))
             if measure.dtype == pl.Int64:
-                check_wholes(table, [measure.name])
+                _check_wholes(table, [measure.name])
             table = table.with_columns(pl.col(measure.name).cast(measure.dtype))
     return table
 
 
-def wanted_by_fill(
+def _wanted_by_fill(
     work: Work, table: pl.DataFrame, first: datetime | None, last: datetime | None
 ) -> pl.DataFrame | None:
     """Return a row for each series in each period, or None if none is wanted."""
@@ -260,9 +262,9 @@ def wanted_by_fill(
         return None
     parts = []
     if question.calendar:
-        parts.append(periods_of(work, table, first, last))
+        parts.append(_periods_of(work, table, first, last))
     elif question.before:
-        parts.append(pl.DataFrame({NOW: [True]}))
+        parts.append(pl.DataFrame({_NOW: [True]}))
     if declared.grid is None:
         own = [*question.series, *declared.keys]
         parts += [table.select(own).unique()] if own else []
@@ -277,14 +279,14 @@ def wanted_by_fill(
     return wanted
 
 
-def periods_of(
+def _periods_of(
     work: Work, table: pl.DataFrame, first: datetime | None, last: datetime | None
 ) -> pl.DataFrame:
     """Return the periods of the range or, where it is open, of the data."""
     question = work.question
     start, end = question.within
     begin = start or first
-    until = end - RESOLUTION if end else last
+    until = end - _RESOLUTION if end else last
     if question.calendar is None or begin is None or until is None or begin > until:
         return table.select("period").clear()
     own = [*question.series, *work.declared.keys]
@@ -292,7 +294,7 @@ def periods_of(
     return question.calendar.starts(begin, until, series).to_frame()
 
 
-def with_rows(
+def _with_rows(
     declared: Declared, table: pl.DataFrame, wanted: pl.DataFrame | None
 ) -> pl.DataFrame:
     """Add the rows that are wanted and not there: additive measures are 0 in them."""
@@ -308,7 +310,7 @@ def with_rows(
     return pl.concat([table, missing.with_columns(zeros).select(table.columns)])
 
 
-def compared(work: Work, table: pl.DataFrame, first: datetime | None) -> pl.DataFrame:
+def _compared(work: Work, table: pl.DataFrame, first: datetime | None) -> pl.DataFrame:
     """Set the period before beside each, and the change since."""
     question, declared = work.question, work.declared
     own = [*question.series, *declared.keys]
@@ -316,31 +318,31 @@ def compared(work: Work, table: pl.DataFrame, first: datetime | None) -> pl.Data
     if question.calendar:
         known = pl.col("period") > instant(first, question.tz)
         shown = table.with_columns(
-            pl.when(known).then(question.calendar.before()).alias(EARLIER)
+            pl.when(known).then(question.calendar.before()).alias(_EARLIER)
         )
-        wanted = shown.select(pl.col(EARLIER).alias("period"), *own)
+        wanted = shown.select(pl.col(_EARLIER).alias("period"), *own)
         wanted = wanted.filter(pl.col("period").is_not_null())
         when = "period"
     else:
-        is_known = bool((~table[NOW]).any()) or has_rows(
+        is_known = bool((~table[_NOW]).any()) or _has_rows(
             work, pl.col("created") < question.looked_at.start
         )
         earlier = pl.lit(False if is_known else None, pl.Boolean)
-        shown = table.filter(pl.col(NOW)).with_columns(earlier.alias(EARLIER))
-        wanted = shown.select(pl.lit(False).alias(NOW), *own)
-        when = NOW
-    everything = derived(work, with_rows(declared, table, wanted.unique()))
+        shown = table.filter(pl.col(_NOW)).with_columns(earlier.alias(_EARLIER))
+        wanted = shown.select(pl.lit(False).alias(_NOW), *own)
+        when = _NOW
+    everything = _derived(work, _with_rows(declared, table, wanted.unique()))
     before = everything.select(
-        pl.col(when).alias(EARLIER),
+        pl.col(when).alias(_EARLIER),
         *own,
         *[pl.col(name).alias(f"{name}{BEFORE}") for name in names],
     )
     # A null would else meet the undated rows.
-    before = before.filter(pl.col(EARLIER).is_not_null())
+    before = before.filter(pl.col(_EARLIER).is_not_null())
     return (
-        shown.select(when, *own, EARLIER)
+        shown.select(when, *own, _EARLIER)
         .join(everything, on=[when, *own], how="left", nulls_equal=True)
-        .join(before, on=[EARLIER, *own], how="left", nulls_equal=True)
+        .join(before, on=[_EARLIER, *own], how="left", nulls_equal=True)
         .with_columns(
             (pl.col(measure.name) - pl.col(f"{measure.name}{BEFORE}"))
             .cast(measure.dtype)
@@ -350,13 +352,13 @@ def compared(work: Work, table: pl.DataFrame, first: datetime | None) -> pl.Data
     )
 
 
-def is_open(work: Work) -> bool:
+def _is_open(work: Work) -> bool:
     """Say whether the data may go on in the period of the latest response."""
     end = work.question.within.end
-    return end is None or not has_rows(work, pl.col("created") >= end)
+    return end is None or not _has_rows(work, pl.col("created") >= end)
 
 
-def has_rows(work: Work, condition: pl.Expr) -> bool:
+def _has_rows(work: Work, condition: pl.Expr) -> bool:
     """Say whether some row of the frame meets a condition on `created`."""
     found = work.frame.filter(condition).select(pl.col("created")).head(1)
     return not found.collect(engine="streaming").is_empty()
@@ -407,12 +409,12 @@ def start(choices: Choices, declared: Declared, question: Question) -> Work:
 
 def read_once(frame: pl.LazyFrame, needs: Sequence[str]) -> pl.LazyFrame:
     """Hold the columns that are needed, if they are of logs: those are read once."""
-    if not PYTHON_SCAN.search(frame.explain(optimized=False)):
+    if not _PYTHON_SCAN.search(frame.explain(optimized=False)):
         return frame
     return frame.select(needs).collect(engine="streaming").lazy()
 
 
-def check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
+def _check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
     """Refuse whole numbers that an int64 cannot hold, where a table has wider ones."""
     for name in names:
         largest = table[name].abs().max() if table[name].dtype == pl.Int128 else None
@@ -424,5 +426,5 @@ def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> None:
     """Refuse sums that have wrapped: polars adds int64 without a word."""
     for name in guards:
         largest = table[name].abs().max()
-        if isinstance(largest, float) and largest > LARGEST_SUM:
+        if isinstance(largest, float) and largest > _LARGEST_SUM:
             raise TotalOverflowError(name.removeprefix(HIDDEN))

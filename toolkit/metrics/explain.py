@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from toolkit.reading.options import CreatedUnit, OnDamage
 
 
-class ScanOptions(TypedDict):
+class _ScanOptions(TypedDict):
     """What is passed on to `toolkit.scan`."""
 
     since: datetime | None
@@ -48,13 +48,13 @@ class ScanOptions(TypedDict):
     progress: Callable[[int], None] | None
 
 
-COUNTS = (
+_COUNTS = (
     "prompt_tokens", "cached_tokens", "cache_write_tokens", "prompt_audio_tokens",
     "completion_tokens", "reasoning_tokens", "completion_audio_tokens", "total_tokens",
 )  # fmt: skip
-NAMED = ("source", "line", "created", "provider", "service_tier")
-LINES = ("place", *NAMED, *COUNTS, "cost", "cost_source", "reason", "price")
-UNDATED = "undated"
+_NAMED = ("source", "line", "created", "provider", "service_tier")
+_LINES = ("place", *_NAMED, *_COUNTS, "cost", "cost_source", "reason", "price")
+_UNDATED = "undated"
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def spending(
     within = span(since, until, tz)
     # What lies behind the range tells that its last period is complete.
     looked_at = metrics.reach(every, tz, since, until) if every else within
-    frame = scanned(
+    frame = _scanned(
         sources,
         since=looked_at.start,
         until=looked_at.end,
@@ -188,8 +188,8 @@ def spending(
     return Spent(costs, missing_prices(asked, file))
 
 
-def scanned(
-    sources: Sources | Choices, **options: Unpack[ScanOptions]
+def _scanned(
+    sources: Sources | Choices, **options: Unpack[_ScanOptions]
 ) -> pl.DataFrame | pl.LazyFrame:
     """Take choices that are at hand, or scan logs and exports."""
     if isinstance(sources, str | os.PathLike | list | tuple):
@@ -247,13 +247,13 @@ def explain(
     >>> explained.words
     '$0.0035'
     """
-    day = day_of(date)
+    day = _day_of(date)
     try:
         within = span(day, None if day is None else day + timedelta(days=1), tz)
     except OverflowError:
         raise OptionError("date", date, wanted="a day that has one after it") from None
     pricer = Pricer(read_prices(prices))
-    frame = scanned(
+    frame = _scanned(
         sources,
         since=within.start,
         until=within.end,
@@ -270,22 +270,22 @@ def explain(
     rows = responses.filter(pl.col("model") == model).select(wanted).collect()
     if rows.is_empty():
         others = responses.select(pl.col("model").unique()).collect()["model"]
-        raise nothing(model, day, others.drop_nulls().to_list())
+        raise _nothing(model, day, others.drop_nulls().to_list())
     rows = rows.sort("created", "source", "line")
     costs = pricer.price(rows.select(NEEDED))
-    used, numbers = rates_used(pricer.ends_of(rows), costs["cost_source"])
+    used, numbers = _rates_used(pricer.ends_of(rows), costs["cost_source"])
     place = pl.format("{}:{}", "source", "line").alias("place")
     lines = rows.with_columns(place, *costs.select(PRICED.names()), numbers)
     return Explained(
         model=model,
         date=day,
-        lines=lines.select(LINES),
-        prices=price_rows(used, lines),
+        lines=lines.select(_LINES),
+        prices=_price_rows(used, lines),
         unseen=missing_prices(rows, pricer.prices),
     )
 
 
-def day_of(date: Date | str | None) -> Date | None:
+def _day_of(date: Date | str | None) -> Date | None:
     """Read a day."""
     try:
         return Date.fromisoformat(date) if isinstance(date, str) else date
@@ -293,7 +293,7 @@ def day_of(date: Date | str | None) -> Date | None:
         raise OptionError("date", date, wanted="a day such as 2026-01-31") from None
 
 
-def nothing(model: str, day: Date | None, others: Sequence[str]) -> OptionError:
+def _nothing(model: str, day: Date | None, others: Sequence[str]) -> OptionError:
     """Say that a model has no response on a day, and what it may be called."""
     of_day = f"on {day}" if day else "without a date"
     hint = near_miss(model, others)
@@ -301,7 +301,7 @@ def nothing(model: str, day: Date | None, others: Sequence[str]) -> OptionError:
     return OptionError("model", model, wanted=wanted)
 
 
-def rates_used(
+def _rates_used(
     ends: Sequence[Rates | Reason], sources: pl.Series
 ) -> tuple[list[Rates], pl.Series]:
     """Give a number to each of the rates by which responses were priced."""
@@ -315,7 +315,7 @@ def rates_used(
     return list(known), pl.Series("price", numbers, dtype=pl.Int64)
 
 
-def price_rows(used: Sequence[Rates], lines: pl.DataFrame) -> pl.DataFrame:
+def _price_rows(used: Sequence[Rates], lines: pl.DataFrame) -> pl.DataFrame:
     """List the rates that were used, and what they add up to."""
     amounts = (*RATES, "request")
     rates = pl.DataFrame(

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from toolkit.reading.options import CreatedUnit, LogOptions
 
 # What becomes of a line; of these the sum is that of all lines.
-FATES = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
-HEALTH = {
+_FATES = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
+_HEALTH = {
     "kind": pl.String,
     "name": pl.String,
     "count": pl.Int64,
@@ -78,7 +78,7 @@ def log_health(
     >>> health.filter(pl.col("name") == "duplicates").select("count", "of").row(0)
     (23, 3000)
     """
-    told = account_of(
+    told = _account_of(
         source,
         {
             "tags": tags,
@@ -87,11 +87,11 @@ def log_health(
         },
         progress,
     )
-    totals = told.ledger.select("lines", *FATES).sum().row(0, named=True)
+    totals = told.ledger.select("lines", *_FATES).sum().row(0, named=True)
     places = {count.code: count for count in told.rejects}
     odd = {finding.code: finding for finding in told.findings}
     rows: list[tuple[str, str, int, int, str | None]] = [
-        ("ledger", name, totals[name], totals["lines"], None) for name in FATES
+        ("ledger", name, totals[name], totals["lines"], None) for name in _FATES
     ]
     for code in REJECT_CODES:
         count = places.get(code)
@@ -101,16 +101,16 @@ def log_health(
         found = odd.get(code)
         responses, first = (found.responses, found.first) if found else (0, None)
         rows.append(("finding", code, responses, totals["responses"], first))
-    names = [name for name in HEALTH if name != "share"]
+    names = [name for name in _HEALTH if name != "share"]
     of = pl.col("of")
     return (
-        pl.DataFrame(rows, schema={name: HEALTH[name] for name in names}, orient="row")
+        pl.DataFrame(rows, schema={name: _HEALTH[name] for name in names}, orient="row")
         .with_columns(pl.when(of != 0).then(pl.col("count") / of).alias("share"))
-        .select(list(HEALTH))
+        .select(list(_HEALTH))
     )
 
 
-def account_of(
+def _account_of(
     source: Loaded | Sources,
     options: LogOptions,
     progress: Callable[[int], None] | None,

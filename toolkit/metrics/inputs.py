@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from toolkit.schema.columns import ArrowStream
 
 # Types that polars does not write as text.
-NO_TEXT = (pl.Binary, pl.Duration, pl.Object)
+_NO_TEXT = (pl.Binary, pl.Duration, pl.Object)
 
 
 def frame_of(choices: ArrowStream) -> pl.DataFrame:
@@ -53,7 +53,7 @@ def as_declared(
         held, wanted = schema[name], CHOICES[name].dtype
         column = pl.col(name)
         if held == pl.Null or (
-            isinstance(frame, pl.DataFrame) and is_void(frame[name])
+            isinstance(frame, pl.DataFrame) and _is_void(frame[name])
         ):
             changed.append(pl.lit(None, wanted).alias(name))
         elif isinstance(held, pl.Datetime) and name == "created":
@@ -71,7 +71,7 @@ def as_declared(
     return changed
 
 
-def is_void(column: pl.Series) -> bool:
+def _is_void(column: pl.Series) -> bool:
     """Say whether a column holds nothing at all."""
     return column.null_count() == len(column)
 
@@ -80,7 +80,7 @@ def check_types(frame: pl.LazyFrame, question: Question) -> None:
     """Refuse series that no text can name, where small ones are to be folded."""
     schema = frame.collect_schema()
     for name in question.by if question.top is not None else ():
-        if schema[name].is_nested() or schema[name] in NO_TEXT:
+        if schema[name].is_nested() or schema[name] in _NO_TEXT:
             raise UnsuitableColumnError(name, why="is no text: top=N cannot fold it")
 
 

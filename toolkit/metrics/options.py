@@ -23,7 +23,7 @@ Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
 By: TypeAlias = "str | Sequence[str]"
 Compare = Literal["previous"]
 
-PERIOD = ("period", "period_end", "partial")
+_PERIOD = ("period", "period_end", "partial")
 FOLDED = "folded"
 OTHER = "other"
 BEFORE, CHANGE = "_before", "_change"
@@ -46,7 +46,7 @@ class Question(NamedTuple):
     @property
     def period(self) -> list[str]:
         """Columns of the result that say the period."""
-        return list(PERIOD) if self.calendar else []
+        return list(_PERIOD) if self.calendar else []
 
     @property
     def series(self) -> list[str]:
@@ -73,7 +73,7 @@ def ask(
     """Read the options of a metric, or raise `OptionError`."""
     check_zone(tz)
     within = span(since, until, tz)
-    series = series_of(by)
+    series = _series_of(by)
     if len(set(series)) < len(series):
         raise OptionError("by", list(series), wanted="different columns")
     if top is not None and (isinstance(top, bool) or not isinstance(top, int | None)):
@@ -89,7 +89,7 @@ def ask(
     )
 
 
-def series_of(by: By) -> tuple[str, ...]:
+def _series_of(by: By) -> tuple[str, ...]:
     """Return the names of columns, or raise `OptionError`."""
     if isinstance(by, str):
         return (by,)
@@ -126,7 +126,7 @@ def check_options(
 
 def check_series(names: Sequence[str], results: Iterable[str]) -> None:
     """Refuse columns that cannot name a series of responses."""
-    taken = {*PERIOD, FOLDED, *results}
+    taken = {*_PERIOD, FOLDED, *results}
     for name in names:
         if name in CHOICES and CHOICES[name].grain == "C":
             raise UnsuitableColumnError(

@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from toolkit.metrics.options import By, Choices, Compare
 
 
-TRUNCATED = "length"
-FILTERED = "content_filter"
-REFUSED = "refusal"
-IS_CHOICE = pl.col("choice_count") > 0
-HAS_REASON = pl.col("finish_reason").is_not_null()
-WHOLE_RESPONSE = (*CHOICES.key, "choice_count")
+_TRUNCATED = "length"
+_FILTERED = "content_filter"
+_REFUSED = "refusal"
+_IS_CHOICE = pl.col("choice_count") > 0
+_HAS_REASON = pl.col("finish_reason").is_not_null()
+_WHOLE_RESPONSE = (*CHOICES.key, "choice_count")
 
 
-def real_choices(frame: pl.LazyFrame) -> pl.LazyFrame:
+def _real_choices(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Leave out the row that stands for a response without choices."""
-    return frame.filter(IS_CHOICE)
+    return frame.filter(_IS_CHOICE)
 
 
-def with_any(frame: pl.LazyFrame, **conditions: pl.Expr) -> pl.LazyFrame:
+def _with_any(frame: pl.LazyFrame, **conditions: pl.Expr) -> pl.LazyFrame:
     """Say of each row whether a condition holds for any choice of its response.
 
     Most responses have one choice, and need no look at their other rows.
@@ -60,7 +60,7 @@ FINISH_REASONS = Declared(
     of_choices=True,
     leaves_out=True,
     needs=("choice_count", "finish_reason"),
-    rows=real_choices,
+    rows=_real_choices,
     keys={"finish_reason": pl.String},
 )
 
@@ -113,19 +113,19 @@ def finish_reasons(
     return answer(choices, FINISH_REASONS, question)
 
 
-def rows_of_refusals(frame: pl.LazyFrame) -> pl.LazyFrame:
+def _rows_of_refusals(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Mark the responses of which any choice was refused or filtered."""
     spoken = pl.col("refusal").str.len_bytes() > 0
-    refused = spoken.fill_null(False) | (pl.col("finish_reason") == REFUSED)
-    filtered = pl.col("finish_reason") == FILTERED
+    refused = spoken.fill_null(False) | (pl.col("finish_reason") == _REFUSED)
+    filtered = pl.col("finish_reason") == _FILTERED
     silent = pl.col("content").is_null() & pl.col("refusal").is_null()
     marked = frame.with_columns(
         refused.fill_null(False).alias("~refused"),
         filtered.fill_null(False).alias("~filtered"),
-        (silent & IS_CHOICE).alias("~silent"),
+        (silent & _IS_CHOICE).alias("~silent"),
         (silent & pl.col("content_chars").is_not_null()).alias("~dropped"),
     ).drop("content", "refusal", "content_chars", strict=False)
-    return with_any(
+    return _with_any(
         marked,
         **{
             "~any_refused": pl.col("~refused"),
@@ -134,7 +134,7 @@ def rows_of_refusals(frame: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def refusals(work: Work) -> pl.DataFrame:
+def _refusals(work: Work) -> pl.DataFrame:
     """Gather by log first: one whose text was dropped shows it in some choice."""
     names = work.frame.collect_schema().names()
     log = ["log_id", *([SOURCE] if SOURCE in names else [])]
@@ -158,19 +158,19 @@ def refusals(work: Work) -> pl.DataFrame:
     return work.folded(table)
 
 
-BOTH = pl.col("~refused") | pl.col("~filtered")
-ANY_OF_BOTH = pl.col("~any_refused") | pl.col("~any_filtered")
+_BOTH = pl.col("~refused") | pl.col("~filtered")
+_ANY_OF_BOTH = pl.col("~any_refused") | pl.col("~any_filtered")
 REFUSAL_AND_FILTER_RATE = Declared(
     (
         count("responses", first_choice()),
         count("responses_refused", first_choice() & pl.col("~any_refused")),
         count("responses_filtered", first_choice() & pl.col("~any_filtered")),
-        count("responses_refused_or_filtered", first_choice() & ANY_OF_BOTH),
+        count("responses_refused_or_filtered", first_choice() & _ANY_OF_BOTH),
         ratio("response_rate", "responses_refused_or_filtered", "responses"),
-        count("choices", IS_CHOICE),
-        count("choices_refused", IS_CHOICE & pl.col("~refused")),
-        count("choices_filtered", IS_CHOICE & pl.col("~filtered")),
-        count("choices_refused_or_filtered", IS_CHOICE & BOTH),
+        count("choices", _IS_CHOICE),
+        count("choices_refused", _IS_CHOICE & pl.col("~refused")),
+        count("choices_filtered", _IS_CHOICE & pl.col("~filtered")),
+        count("choices_refused_or_filtered", _IS_CHOICE & _BOTH),
         ratio("choice_rate", "choices_refused_or_filtered", "choices"),
         count("refusals_unseen", pl.col("~silent")),
         count("~dropped", pl.col("~dropped"))._replace(is_hidden=True),
@@ -178,14 +178,14 @@ REFUSAL_AND_FILTER_RATE = Declared(
     main="responses",
     of_choices=True,
     needs=(
-        *WHOLE_RESPONSE,
+        *_WHOLE_RESPONSE,
         "finish_reason",
         "refusal",
         "content",
         "content_chars",
     ),
-    rows=rows_of_refusals,
-    gather=refusals,
+    rows=_rows_of_refusals,
+    gather=_refusals,
     passes=2,
 )
 
@@ -249,49 +249,51 @@ def refusal_and_filter_rate(
     return answer(choices, REFUSAL_AND_FILTER_RATE, question)
 
 
-CUT = first_choice() & pl.col("~cut")
+_CUT = first_choice() & pl.col("~cut")
 
 
-def rows_of_truncation(frame: pl.LazyFrame) -> pl.LazyFrame:
+def _rows_of_truncation(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Mark the responses of which any choice was cut off, and price those."""
-    cut = pl.col("finish_reason") == TRUNCATED
-    marked = with_any(frame, **{"~cut": cut, "~said": HAS_REASON})
-    priced = with_costs(marked.filter(CUT))
-    return pl.concat([marked.filter(~CUT), priced], how="diagonal_relaxed")
+    cut = pl.col("finish_reason") == _TRUNCATED
+    marked = _with_any(frame, **{"~cut": cut, "~said": _HAS_REASON})
+    priced = with_costs(marked.filter(_CUT))
+    return pl.concat([marked.filter(~_CUT), priced], how="diagonal_relaxed")
 
 
 TRUNCATION_RATE = Declared(
     (
         count("responses", first_choice()),
         count("responses_without_reason", first_choice() & ~pl.col("~said")),
-        count("responses_truncated", CUT),
+        count("responses_truncated", _CUT),
         ratio(
             "response_rate",
             "responses_truncated",
             pl.col("responses") - pl.col("responses_without_reason"),
         ),
-        count("choices", IS_CHOICE),
-        count("choices_without_reason", IS_CHOICE & ~HAS_REASON),
-        count("choices_truncated", IS_CHOICE & (pl.col("finish_reason") == TRUNCATED)),
+        count("choices", _IS_CHOICE),
+        count("choices_without_reason", _IS_CHOICE & ~_HAS_REASON),
+        count(
+            "choices_truncated", _IS_CHOICE & (pl.col("finish_reason") == _TRUNCATED)
+        ),
         ratio(
             "choice_rate",
             "choices_truncated",
             pl.col("choices") - pl.col("choices_without_reason"),
         ),
         total("total_tokens", pl.when(first_choice()).then("total_tokens")),
-        total("tokens_truncated", pl.when(CUT).then("total_tokens")),
+        total("tokens_truncated", pl.when(_CUT).then("total_tokens")),
         count(
-            "responses_truncated_without_usage", CUT & pl.col("total_tokens").is_null()
+            "responses_truncated_without_usage", _CUT & pl.col("total_tokens").is_null()
         ),
-        money("cost_truncated", pl.when(CUT).then("cost")),
+        money("cost_truncated", pl.when(_CUT).then("cost")),
         count(
-            "responses_truncated_unpriced", CUT & (pl.col("cost_source") == "unpriced")
+            "responses_truncated_unpriced", _CUT & (pl.col("cost_source") == "unpriced")
         ),
     ),
     main="responses",
     of_choices=True,
-    needs=(*WHOLE_RESPONSE, "finish_reason", "total_tokens"),
-    rows=rows_of_truncation,
+    needs=(*_WHOLE_RESPONSE, "finish_reason", "total_tokens"),
+    rows=_rows_of_truncation,
     passes=2,
     needs_of=needs_of_cost,
 )

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from toolkit.metrics.options import By, Choices, Compare
 
 
-def both_known(one: str, other: str) -> pl.Expr:
+def _both_known(one: str, other: str) -> pl.Expr:
     """Say whether a response reports both of two counts."""
     return pl.col(one).is_not_null() & pl.col(other).is_not_null()
 
 
-def where_known(wanted: str, other: str) -> pl.Expr:
+def _where_known(wanted: str, other: str) -> pl.Expr:
     """Return a count, null where another one is: a ratio needs both of a response."""
     return pl.when(pl.col(other).is_not_null()).then(pl.col(wanted))
 
@@ -29,9 +29,9 @@ def where_known(wanted: str, other: str) -> pl.Expr:
 CACHE_SHARE = Declared(
     (
         count("responses"),
-        count("cached_unseen", ~both_known("prompt_tokens", "cached_tokens")),
-        total("prompt_tokens", where_known("prompt_tokens", "cached_tokens")),
-        total("cached_tokens", where_known("cached_tokens", "prompt_tokens")),
+        count("cached_unseen", ~_both_known("prompt_tokens", "cached_tokens")),
+        total("prompt_tokens", _where_known("prompt_tokens", "cached_tokens")),
+        total("cached_tokens", _where_known("cached_tokens", "prompt_tokens")),
         ratio("cache_share", "cached_tokens", "prompt_tokens"),
     ),
     main="prompt_tokens",
@@ -90,11 +90,15 @@ def cache_share(
 REASONING_SHARE = Declared(
     (
         count("responses"),
-        count("reasoning_unseen", ~both_known("completion_tokens", "reasoning_tokens")),
-        total(
-            "completion_tokens", where_known("completion_tokens", "reasoning_tokens")
+        count(
+            "reasoning_unseen", ~_both_known("completion_tokens", "reasoning_tokens")
         ),
-        total("reasoning_tokens", where_known("reasoning_tokens", "completion_tokens")),
+        total(
+            "completion_tokens", _where_known("completion_tokens", "reasoning_tokens")
+        ),
+        total(
+            "reasoning_tokens", _where_known("reasoning_tokens", "completion_tokens")
+        ),
         ratio("reasoning_share", "reasoning_tokens", "completion_tokens"),
     ),
     main="completion_tokens",
@@ -152,9 +156,9 @@ def reasoning_share(
 OUTPUT_INPUT_RATIO = Declared(
     (
         count("responses"),
-        count("unseen", ~both_known("prompt_tokens", "completion_tokens")),
-        total("prompt_tokens", where_known("prompt_tokens", "completion_tokens")),
-        total("completion_tokens", where_known("completion_tokens", "prompt_tokens")),
+        count("unseen", ~_both_known("prompt_tokens", "completion_tokens")),
+        total("prompt_tokens", _where_known("prompt_tokens", "completion_tokens")),
+        total("completion_tokens", _where_known("completion_tokens", "prompt_tokens")),
         ratio("output_input_ratio", "completion_tokens", "prompt_tokens"),
     ),
     main="prompt_tokens",

@@ -19,48 +19,48 @@ if TYPE_CHECKING:
     from toolkit.metrics.options import By, Choices, Compare
 
 
-COST = "cost"
+_COST = "cost"
 # Where a frame has costs already, made by `add_cost` or the caller's own.
-SOURCE = "cost_source"
-LARGEST_COST = 10**14  # USD of one response, as of what a provider reports
+_SOURCE = "cost_source"
+_LARGEST_COST = 10**14  # USD of one response, as of what a provider reports
 
 
 def with_costs(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Add the costs of responses, unless the frame has them."""
     names = frame.collect_schema().names()
-    if COST not in names:
+    if _COST not in names:
         return price_responses(frame).lazy()
     # What is no amount (NaN, or more than all money) is unknown, and not an error.
-    is_amount = pl.col(COST).abs() < LARGEST_COST
-    cost = pl.when(is_amount).then(pl.col(COST)).cast(MONEY)
-    said = pl.col(SOURCE) if SOURCE in names else pl.lit("priced")
+    is_amount = pl.col(_COST).abs() < _LARGEST_COST
+    cost = pl.when(is_amount).then(pl.col(_COST)).cast(MONEY)
+    said = pl.col(_SOURCE) if _SOURCE in names else pl.lit("priced")
     source = pl.when(cost.is_null()).then(pl.lit("unpriced")).otherwise(said)
-    return frame.with_columns(cost, source.alias(SOURCE))
+    return frame.with_columns(cost, source.alias(_SOURCE))
 
 
 def needs_of_cost(frame: pl.LazyFrame) -> tuple[str, ...]:
     """Return the columns that costs are read from, or made of."""
     names = frame.collect_schema().names()
-    if COST not in names:
+    if _COST not in names:
         return NEEDED
-    return (COST, SOURCE) if SOURCE in names else (COST,)
+    return (_COST, _SOURCE) if _SOURCE in names else (_COST,)
 
 
-def is_from(source: str) -> pl.Expr:
+def _is_from(source: str) -> pl.Expr:
     """Say where the cost of a response is from."""
-    return pl.col(SOURCE) == source
+    return pl.col(_SOURCE) == source
 
 
 SPENDING = Declared(
     (
         count("responses"),
-        money("cost", pl.col(COST)),
-        count("responses_reported", is_from("reported")),
-        count("responses_priced", is_from("priced")),
-        count("responses_unpriced", is_from("unpriced")),
+        money("cost", pl.col(_COST)),
+        count("responses_reported", _is_from("reported")),
+        count("responses_priced", _is_from("priced")),
+        count("responses_unpriced", _is_from("unpriced")),
         total("total_tokens", "total_tokens"),
         unseen("responses_without_usage", "total_tokens"),
-        total("tokens_unpriced", pl.when(is_from("unpriced")).then("total_tokens")),
+        total("tokens_unpriced", pl.when(_is_from("unpriced")).then("total_tokens")),
         ratio("unpriced_share", "tokens_unpriced", "total_tokens"),
     ),
     main="cost",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from toolkit.metrics.options import By, Choices, Compare
 
 
-def calls(work: Work) -> pl.DataFrame:
+def _calls(work: Work) -> pl.DataFrame:
     """Take the calls out of the choices, and count them by response first."""
     keys = [*work.when, *work.question.by, "tool"]
     # By names of their own: a series may be called like a column of the key.
@@ -38,7 +38,7 @@ def calls(work: Work) -> pl.DataFrame:
         .collect(engine="streaming")
     )
     marked = made.with_columns(
-        is_invalid(made["~arguments"]).alias("arguments_invalid"),
+        _is_invalid(made["~arguments"]).alias("arguments_invalid"),
         pl.col("~arguments").is_null().alias("arguments_unseen"),
     )
     sums = pl.col("calls", "arguments_invalid", "arguments_unseen").cast(pl.Int64).sum()
@@ -54,7 +54,7 @@ def calls(work: Work) -> pl.DataFrame:
     return work.folded(table)
 
 
-def is_invalid(arguments: pl.Series) -> pl.Series:
+def _is_invalid(arguments: pl.Series) -> pl.Series:
     """Say of each text whether it is neither JSON nor blank; each is read once."""
     different = arguments.drop_nulls().unique()
     different = different.filter(different.str.strip_chars().str.len_bytes() > 0)
@@ -64,7 +64,7 @@ def is_invalid(arguments: pl.Series) -> pl.Series:
     return arguments.is_in(faults.implode()).fill_null(False)
 
 
-TOOL_CALLS = Declared(
+_TOOL_CALLS = Declared(
     (
         Measure("calls"),
         Measure("responses"),
@@ -82,7 +82,7 @@ TOOL_CALLS = Declared(
     needs=(*RESPONSE_KEY, "choice_count", "tool_calls"),
     rows=lambda frame: frame,
     keys={"tool": pl.String},
-    gather=calls,
+    gather=_calls,
 )
 
 
@@ -109,7 +109,7 @@ def tool_calls(
     -------
     pl.DataFrame
         The columns of period and series (see `toolkit.metrics`), then `tool` (its
-        name; null where none is said), `calls`, `responses` with such a call,
+        name; null where none is said), `_calls`, `responses` with such a call,
         `arguments_invalid` (calls), `arguments_unseen` (calls whose arguments are null,
         as after ``content="drop"``), and `invalid_share`, of the calls whose arguments
         were seen.
@@ -137,4 +137,4 @@ def tool_calls(
         fill=fill,
         compare=compare,
     )
-    return answer(choices, TOOL_CALLS, question)
+    return answer(choices, _TOOL_CALLS, question)

@@ -137,10 +137,10 @@ def token_usage(
     return answer(choices, TOKEN_USAGE, question)
 
 
-COVERAGE = f"{HIDDEN}covered "
+_COVERAGE = f"{HIDDEN}covered "
 
 
-def usage_columns(work: Work) -> pl.DataFrame:
+def _usage_columns(work: Work) -> pl.DataFrame:
     """Gather one wide row a group, and turn it: a row for each usage column."""
     keys = [*work.when, *work.question.by]
     wide = (
@@ -148,7 +148,7 @@ def usage_columns(work: Work) -> pl.DataFrame:
         .group_by(HIDDEN, *work.when.values(), *work.question.by)
         .agg(
             pl.len().alias("responses"),
-            *[pl.col(name).count().alias(COVERAGE + name) for name in USAGE_COLUMNS],
+            *[pl.col(name).count().alias(_COVERAGE + name) for name in USAGE_COLUMNS],
         )
         .collect(engine="streaming")
     )
@@ -157,14 +157,14 @@ def usage_columns(work: Work) -> pl.DataFrame:
             *keys,
             pl.lit(name).alias("tokens"),
             "responses",
-            pl.col(COVERAGE + name).alias("reported"),
+            pl.col(_COVERAGE + name).alias("reported"),
         )
         for name in USAGE_COLUMNS
     )
     return work.folded(table)
 
 
-USAGE_COVERAGE = Declared(
+_USAGE_COVERAGE = Declared(
     (
         Measure("responses"),
         Measure("reported"),
@@ -174,7 +174,7 @@ USAGE_COVERAGE = Declared(
     needs=USAGE_COLUMNS,
     keys={"tokens": pl.String},
     order=USAGE_COLUMNS,
-    gather=usage_columns,
+    gather=_usage_columns,
 )
 
 
@@ -221,4 +221,4 @@ def usage_coverage(
         fill=fill,
         compare=compare,
     )
-    return answer(choices, USAGE_COVERAGE, question)
+    return answer(choices, _USAGE_COVERAGE, question)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from toolkit.pricing.costs import Choices
     from toolkit.pricing.price_file import PriceFile, Prices
 
-ELSEWHERE = pl.Schema(
+_ELSEWHERE = pl.Schema(
     {
         "model": pl.String(),
         "responses": pl.Int64(),
@@ -108,7 +108,7 @@ def what_if(
     frame = taken(choices)
     check_columns(frame, ("choice_position", *NEEDED))
     file = read_prices(prices)
-    check_priced(provider, model, service_tier, file)
+    _check_priced(provider, model, service_tier, file)
     moved = {"provider": provider, "model": model, "service_tier": service_tier}
     there = [pl.lit(text, pl.String).alias(name) for name, text in moved.items()]
     nothing = pl.lit(None, pl.Float64).alias("reported_cost")
@@ -144,10 +144,10 @@ def what_if(
         .sort("model", nulls_last=True)
         .collect()
     )
-    return fitting(rows, ELSEWHERE)
+    return fitting(rows, _ELSEWHERE)
 
 
-def check_priced(
+def _check_priced(
     provider: str | None, model: str, tier: str | None, file: PriceFile
 ) -> None:
     """Refuse a model of which no price is known at any time."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Any other tier has no known price per token: "scale" and "provisioned" are paid for in
 # advance, "auto" does not say what was chosen, "performance" is by contract.
 STANDARD_TIERS = ("default", "standard", "on_demand")
-TIERS: dict[str, dict[str, str]] = {
+_TIERS: dict[str, dict[str, str]] = {
     **{name: {} for name in STANDARD_TIERS},
     "batch": {"processing": "batch"},
     "flex": {"service_tier": "flex"},
@@ -40,7 +40,7 @@ TIERS: dict[str, dict[str, str]] = {
     "fast": {"service_tier": "fast"},
 }
 # Names of providers as logs write them; ids and names of genai-prices hold as well.
-PROVIDERS = {
+_PROVIDERS = {
     "amazon": "aws",
     "amazon bedrock": "aws",
     "aws bedrock": "aws",
@@ -65,7 +65,7 @@ PROVIDERS = {
 }
 # A prefix of a model's name that says who served it: hosts as proxies write them, and
 # makers that alone sell what they make, open weights apart.
-HOSTS = {
+_HOSTS = {
     "azure": "azure",
     "bedrock": "aws",
     "fireworks_ai": "fireworks",
@@ -74,7 +74,7 @@ HOSTS = {
     "together_ai": "together",
     "vertex_ai": "google",
 }
-MAKERS = {
+_MAKERS = {
     "anthropic": "anthropic",
     "cohere": "cohere",
     "gemini": "google",
@@ -85,20 +85,20 @@ MAKERS = {
     "xai": "x-ai",
 }
 # Names as Amazon Bedrock writes them: us.anthropic.claude-3-7-sonnet-20250219-v1:0.
-BEDROCK = re.compile(
+_BEDROCK = re.compile(
     r"(?:(?:us|us-gov|eu|apac|au|jp|ca|global)\.)?"
     r"(?:ai21|amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen|writer)\."
 )
 # Names that Groq alone gives to open weights: llama-3.3-70b-versatile, llama3-8b-8192.
-GROQ = re.compile(r"(?:llama|mixtral|gemma)[^/:]*-(?:versatile|instant|8192|32768)")
+_GROQ = re.compile(r"(?:llama|mixtral|gemma)[^/:]*-(?:versatile|instant|8192|32768)")
 # Open weights and local files: whoever serves them sets the price.
-ANYONES = re.compile(
+_ANYONES = re.compile(
     r"gpt-oss|gemma|distill|r1-1776|\.gguf$|^(?!ft:).*:"
     r"|(?<![a-z0-9])(?:local|self-?hosted|lora|abliterated|uncensored"
     r"|awq|gptq|gguf|ggml|exl2|mlx|nf4|fp8|int[48]|q[2-8]_\w+)(?![a-z0-9])"
 )
 # Makers of open weights: these names are their own service's, and no one else's.
-OWN_NAMES = {
+_OWN_NAMES = {
     "deepseek": r"deepseek-(?:chat|reasoner|flash)",
     "minimax": r"m2-her|minimax-.*-highspeed",
     "mistral": r"open-mi.*"
@@ -113,11 +113,11 @@ OWN_NAMES = {
     "google": r"gemini.*",
     "x-ai": r"grok.*",
 }
-MAX_NAME = 256
-DAY = 86_400
-EPOCH = date(1970, 1, 1)
+_MAX_NAME = 256
+_DAY = 86_400
+_EPOCH = date(1970, 1, 1)
 # The kinds of price that a log can tell apart, and what `Rates` calls them.
-KINDS = {
+_KINDS = {
     "input_mtok": "input",
     "output_mtok": "output",
     "cache_read_mtok": "cached",
@@ -132,28 +132,28 @@ def find_offer(provider: str | None, model: str | None, tier: str | None) -> Off
     """Return what the catalogue asks for a model; a reason where it has no price."""
     if model is None:
         return Offer.of(Reason.NO_MODEL)
-    if len(model) > MAX_NAME or len(provider or "") > MAX_NAME:
+    if len(model) > _MAX_NAME or len(provider or "") > _MAX_NAME:
         return Offer.of(Reason.UNKNOWN_MODEL)
-    wanted = {} if tier is None else TIERS.get(tier.casefold())
+    wanted = {} if tier is None else _TIERS.get(tier.casefold())
     if wanted is None:
         return Offer.of(Reason.UNKNOWN_TIER)
     if provider is not None:
-        seller = provider_called(provider)
+        seller = _provider_called(provider)
         if seller is None:
             return Offer.of(Reason.UNKNOWN_PROVIDER)
         names = [model, *([model.partition("/")[2]] if "/" in model else [])]
     else:
-        seller, names = provider_of(model)
+        seller, names = _provider_of(model)
         if seller is None:
             return Offer.of(Reason.UNKNOWN_MODEL)
-    info = next(filter(None, (model_of(seller, name) for name in names)), None)
+    info = next(filter(None, (_model_of(seller, name) for name in names)), None)
     if info is None:
         return Offer.of(Reason.UNKNOWN_MODEL)
-    return offer_of(seller, info, tuple(wanted.items()))
+    return _offer_of(seller, info, tuple(wanted.items()))
 
 
 @cache
-def providers() -> tuple[Provider, ...]:
+def _providers() -> tuple[Provider, ...]:
     """Return the catalogue that is part of the package genai-prices."""
     # Imported here: the prices are a megabyte and a half of Python.
     from genai_prices.data import providers as bundled
@@ -161,69 +161,69 @@ def providers() -> tuple[Provider, ...]:
     return tuple(bundled)
 
 
-def provider_called(name: str) -> Provider | None:
+def _provider_called(name: str) -> Provider | None:
     """Find a provider by the name that a log has for it."""
     plain = name.strip().casefold()
-    plain = PROVIDERS.get(plain.replace("_", " ").replace("-", " "), plain)
-    plain = PROVIDERS.get(plain, plain)
-    return next((p for p in providers() if plain in {p.id, p.name.casefold()}), None)
+    plain = _PROVIDERS.get(plain.replace("_", " ").replace("-", " "), plain)
+    plain = _PROVIDERS.get(plain, plain)
+    return next((p for p in _providers() if plain in {p.id, p.name.casefold()}), None)
 
 
-def provider_of(model: str) -> tuple[Provider | None, list[str]]:
+def _provider_of(model: str) -> tuple[Provider | None, list[str]]:
     """Find who served a model, and its name there, by nothing but the name."""
     name = model.casefold()
-    if BEDROCK.match(name):
-        return provider_called("aws"), [model]
-    if GROQ.fullmatch(name):
-        return provider_called("groq"), [model]
+    if _BEDROCK.match(name):
+        return _provider_called("aws"), [model]
+    if _GROQ.fullmatch(name):
+        return _provider_called("groq"), [model]
     prefix, _, rest = name.partition("/")
-    if prefix in HOSTS and rest:
-        return provider_called(HOSTS[prefix]), [rest]
-    if prefix in MAKERS and rest and not ANYONES.search(rest):
-        return provider_called(MAKERS[prefix]), [rest]
+    if prefix in _HOSTS and rest:
+        return _provider_called(_HOSTS[prefix]), [rest]
+    if prefix in _MAKERS and rest and not _ANYONES.search(rest):
+        return _provider_called(_MAKERS[prefix]), [rest]
     if name.startswith(("@cf/", "accounts/fireworks/")):
-        return provider_called("cloudflare" if name[0] == "@" else "fireworks"), [name]
-    if "/" in name or ANYONES.search(name):
+        return _provider_called("cloudflare" if name[0] == "@" else "fireworks"), [name]
+    if "/" in name or _ANYONES.search(name):
         return None, []
     bare = name.removeprefix("ft:")
-    found = (p for p in providers() if p.model_match and p.model_match.is_match(bare))
+    found = (p for p in _providers() if p.model_match and p.model_match.is_match(bare))
     seller = next(found, None)
-    if seller and not re.fullmatch(OWN_NAMES.get(seller.id, ".*"), bare, re.DOTALL):
+    if seller and not re.fullmatch(_OWN_NAMES.get(seller.id, ".*"), bare, re.DOTALL):
         seller = None
     return seller, [name]
 
 
-def model_of(provider: Provider, name: str) -> ModelInfo | None:
+def _model_of(provider: Provider, name: str) -> ModelInfo | None:
     """Find a model in a provider's list, or in those that the provider resells."""
-    return provider.find_model(name, all_providers=list(providers()))
+    return provider.find_model(name, all_providers=list(_providers()))
 
 
 # Of each (seller, model, tier) that was met; the catalogue is a constant.
-OFFERS: dict[tuple[str, int, tuple[tuple[str, str], ...]], Offer] = {}
+_OFFERS: dict[tuple[str, int, tuple[tuple[str, str], ...]], Offer] = {}
 
 
-def offer_of(
+def _offer_of(
     seller: Provider, info: ModelInfo, tier: tuple[tuple[str, str], ...]
 ) -> Offer:
     """Lay out the prices of a model over all time."""
     key = (seller.id, id(info), tier)
-    if key not in OFFERS:
-        days, seconds = edges_of(info)
+    if key not in _OFFERS:
+        days, seconds = _edges_of(info)
         pieces = tuple(
             (
-                (day - EPOCH).days * DAY,
+                (day - _EPOCH).days * _DAY,
                 tuple(
-                    (second, steps_at(seller, info, tier, day, second))
+                    (second, _steps_at(seller, info, tier, day, second))
                     for second in seconds
                 ),
             )
             for day in days
         )
-        OFFERS[key] = Offer(pieces).merged()
-    return OFFERS[key]
+        _OFFERS[key] = Offer(pieces).merged()
+    return _OFFERS[key]
 
 
-def edges_of(info: ModelInfo) -> tuple[list[date], list[int]]:
+def _edges_of(info: ModelInfo) -> tuple[list[date], list[int]]:
     """Return the days, and the seconds of a day, on which a price may change."""
     # Imported here, as all of genai-prices.
     from genai_prices.types import ConditionalPrice, StartDateConstraint
@@ -233,26 +233,26 @@ def edges_of(info: ModelInfo) -> tuple[list[date], list[int]]:
         *listed,
         *(info.price_variants or ()),
     ]
-    days, seconds = {EPOCH}, {0}
+    days, seconds = {_EPOCH}, {0}
     for constraint in (one.constraint for one in held):
         if isinstance(constraint, StartDateConstraint):
-            days.add(max(constraint.start_date, EPOCH))
+            days.add(max(constraint.start_date, _EPOCH))
         elif constraint is not None:
             seconds |= {
-                second_of(constraint.start_time),
-                second_of(constraint.end_time),
+                _second_of(constraint.start_time),
+                _second_of(constraint.end_time),
             }
     return sorted(days), sorted(seconds)
 
 
-def second_of(moment: time) -> int:
+def _second_of(moment: time) -> int:
     """Return the second of the UTC day; genai-prices reads a naive time as UTC."""
     shift = moment.utcoffset() or timedelta(0)
     local = timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second)
-    return int((local - shift).total_seconds()) % DAY
+    return int((local - shift).total_seconds()) % _DAY
 
 
-def steps_at(
+def _steps_at(
     seller: Provider,
     info: ModelInfo,
     tier: tuple[tuple[str, str], ...],
@@ -262,21 +262,21 @@ def steps_at(
     """Return the rates at a moment, by the length of the prompt."""
     moment = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(0, second)
     context = dict(tier)
-    if context and not knows_tier(seller, info, context, moment):
+    if context and not _knows_tier(seller, info, context, moment):
         return ((0, Reason.NO_TIER_RATE),)
     price = info.get_prices(moment, context)
-    said = {kind: price.__dict__.get(kind) for kind in KINDS}
+    said = {kind: price.__dict__.get(kind) for kind in _KINDS}
     # A step begins above so many prompt tokens.
     starts = sorted(
-        {0, *(step.start + 1 for x in said.values() for step in steps_of(x))}
+        {0, *(step.start + 1 for x in said.values() for step in _steps_of(x))}
     )
     source = f"genai-prices {version('genai-prices')}, {seller.id}, {info.id}"
     return tuple(
-        (start, rates_of(price, said, start, info, source)) for start in starts
+        (start, _rates_of(price, said, start, info, source)) for start in starts
     )
 
 
-def knows_tier(
+def _knows_tier(
     seller: Provider, info: ModelInfo, context: dict[str, str], moment: datetime
 ) -> bool:
     """Say whether there is a price for a tier; else the standard one would be given."""
@@ -287,12 +287,12 @@ def knows_tier(
     )
 
 
-def steps_of(price: Decimal | TieredPrices | None) -> list[Tier]:
+def _steps_of(price: Decimal | TieredPrices | None) -> list[Tier]:
     """Return the steps of a price by the length of the prompt."""
     return list(getattr(price, "tiers", ()))
 
 
-def rates_of(
+def _rates_of(
     price: ModelPrice,
     said: dict[str, Decimal | TieredPrices | None],
     prompt_tokens: int,
@@ -306,14 +306,16 @@ def rates_of(
         return Rates(Decimal(0), Decimal(0), source=source) if free else Reason.NO_RATE
     if said["input_mtok"] is None:
         return Reason.NO_RATE
-    rates = {KINDS[kind]: rate_at(value, prompt_tokens) for kind, value in said.items()}
+    rates = {
+        _KINDS[kind]: _rate_at(value, prompt_tokens) for kind, value in said.items()
+    }
     requests = price.__dict__.get("requests_kcount") or Decimal(0)
     return Rates(
-        **rates, request=rate_at(requests, prompt_tokens) / 1000, source=source
+        **rates, request=_rate_at(requests, prompt_tokens) / 1000, source=source
     )
 
 
-def rate_at(price: Decimal | TieredPrices | None, prompt_tokens: int) -> Any:  # noqa: ANN401 - a Decimal, or None for None
+def _rate_at(price: Decimal | TieredPrices | None, prompt_tokens: int) -> Any:  # noqa: ANN401 - a Decimal, or None for None
     """Return the rate for a prompt of so many tokens."""
     if price is None or isinstance(price, Decimal):
         return price
@@ -323,6 +325,6 @@ def rate_at(price: Decimal | TieredPrices | None, prompt_tokens: int) -> Any:  #
 
 def model_names(provider: str | None) -> set[str]:
     """Return the models of a provider, or of all."""
-    seller = None if provider is None else provider_called(provider)
-    sellers = providers() if seller is None else (seller,)
+    seller = None if provider is None else _provider_called(provider)
+    sellers = _providers() if seller is None else (seller,)
     return {info.id.casefold() for one in sellers for info in one.models}

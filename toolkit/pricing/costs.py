@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
 
-KEY = (*RESPONSE_KEY, "choice_position")
-ADDED = ("cost", "cost_source", "price_date")
-OF_RESPONSE = ("cost_source", "price_date")
+_KEY = (*RESPONSE_KEY, "choice_position")
+_ADDED = ("cost", "cost_source", "price_date")
+_OF_RESPONSE = ("cost_source", "price_date")
 PRICED_ROW = "~priced"
-SHARED = "~shared"
-FRAMES = (pl.DataFrame, pl.LazyFrame)
+_SHARED = "~shared"
+_FRAMES = (pl.DataFrame, pl.LazyFrame)
 
 
 @overload
@@ -98,26 +98,26 @@ def add_cost(
     """
     if not isinstance(choices, pl.DataFrame | pl.LazyFrame):
         choices = pl.DataFrame(choices)
-    check_columns(choices, (*KEY, *NEEDED))
+    check_columns(choices, (*_KEY, *NEEDED))
     pricer = Pricer(read_prices(prices))
     key = response_key(choices)
     if isinstance(choices, pl.LazyFrame):
         own = pl.col(PRICED_ROW).struct
         cost = pl.when(first_choice()).then(own.field("cost")).alias("cost")
         marked = choices.with_columns(priced(pricer))
-        told = [*key, "choice_position", *(own.field(name) for name in OF_RESPONSE)]
+        told = [*key, "choice_position", *(own.field(name) for name in _OF_RESPONSE)]
         shared = pl.struct(told).map_batches(
-            lambda rows: first_says(rows.struct.unnest()).to_struct(),
-            return_dtype=pl.Struct({name: PRICED[name] for name in OF_RESPONSE}),
+            lambda rows: _first_says(rows.struct.unnest()).to_struct(),
+            return_dtype=pl.Struct({name: PRICED[name] for name in _OF_RESPONSE}),
         )
-        marked = marked.with_columns(cost, shared.alias(SHARED))
-        facts = pl.col(SHARED).struct.field(*OF_RESPONSE)
-        return marked.with_columns(facts).drop(PRICED_ROW, SHARED)
+        marked = marked.with_columns(cost, shared.alias(_SHARED))
+        facts = pl.col(_SHARED).struct.field(*_OF_RESPONSE)
+        return marked.with_columns(facts).drop(PRICED_ROW, _SHARED)
     rows = choices.select(*key, "choice_position").hstack(
         pricer.price(choices.select(NEEDED))
     )
     costs = rows.select(pl.when(first_choice()).then(pl.col("cost")).alias("cost"))
-    return choices.with_columns(costs.hstack(first_says(rows)).select(ADDED))
+    return choices.with_columns(costs.hstack(_first_says(rows)).select(_ADDED))
 
 
 def price_responses(
@@ -138,22 +138,22 @@ def price_responses(
     >>> price_responses(toolkit.responses(choices))["cost"].to_list()
     [Decimal('0.003500000000')]
     """
-    frame = responses if isinstance(responses, FRAMES) else pl.DataFrame(responses)
+    frame = responses if isinstance(responses, _FRAMES) else pl.DataFrame(responses)
     check_columns(frame, NEEDED)
     pricer = Pricer(read_prices(prices))
     if isinstance(frame, pl.DataFrame):
-        return frame.with_columns(pricer.price(frame.select(NEEDED)).select(ADDED))
+        return frame.with_columns(pricer.price(frame.select(NEEDED)).select(_ADDED))
     own = pl.col(PRICED_ROW).struct
     marked = frame.with_columns(priced(pricer))
-    return marked.with_columns(own.field(*ADDED)).drop(PRICED_ROW)
+    return marked.with_columns(own.field(*_ADDED)).drop(PRICED_ROW)
 
 
 def taken(choices: Choices) -> pl.DataFrame | pl.LazyFrame:
     """Take choices of which costs are summed; warn if some were picked out of them."""
-    frame = choices if isinstance(choices, FRAMES) else pl.DataFrame(choices)
+    frame = choices if isinstance(choices, _FRAMES) else pl.DataFrame(choices)
     if isinstance(frame, pl.DataFrame):
         try:
-            check_columns(frame, (*KEY, "choice_count"))
+            check_columns(frame, (*_KEY, "choice_count"))
         except MissingColumnsError:
             return frame  # it does not have what it takes to tell
         warn_of_picked_choices(frame)
@@ -173,9 +173,9 @@ def priced(pricer: Pricer) -> pl.Expr:
     )
 
 
-def first_says(rows: pl.DataFrame) -> pl.DataFrame:
+def _first_says(rows: pl.DataFrame) -> pl.DataFrame:
     """Give every choice what the first of its response says: source and date."""
-    says = rows.select(OF_RESPONSE)
+    says = rows.select(_OF_RESPONSE)
     position = rows["choice_position"].to_numpy()
     if not (position != 0).any():
         return says

@@ -28,7 +28,7 @@ Invoice: TypeAlias = "str | os.PathLike[str] | pl.DataFrame | ArrowStream"
 Columns: TypeAlias = "Mapping[str, str | Sequence[str]] | None"
 
 # What each column is called; several that are found together are added up.
-KNOWN: dict[str, tuple[tuple[str, ...], ...]] = {
+_KNOWN: dict[str, tuple[tuple[str, ...], ...]] = {
     "day": (
         ("day",),
         ("date",),
@@ -72,12 +72,12 @@ KNOWN: dict[str, tuple[tuple[str, ...], ...]] = {
     "cost": (("cost",), ("cost_usd",), ("amount_value",), ("amount_usd",)),
 }
 COUNTED = ("responses", "prompt_tokens", "cached_tokens", "completion_tokens")
-CURRENCIES = ("currency", "amount_currency")
-DAY_IN_DIGITS = re.compile(r"(?:19|20)\d{6}")
+_CURRENCIES = ("currency", "amount_currency")
+_DAY_IN_DIGITS = re.compile(r"(?:19|20)\d{6}")
 # Seconds since 1970 of 2001 to 2100; other numbers are no times.
-FIRST_SECOND, LAST_SECOND = 10**9, 4_102_444_800
-GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
-INVOICE = pl.Schema(
+_FIRST_SECOND, _LAST_SECOND = 10**9, 4_102_444_800
+_GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
+_INVOICE = pl.Schema(
     {
         "day": pl.Date(),
         "model": pl.String(),
@@ -89,36 +89,36 @@ INVOICE = pl.Schema(
 
 def read_invoice(invoice: Invoice, columns: Columns = None) -> pl.DataFrame:
     """Read an invoice into rows of a day and a model; what it lacks is null."""
-    table = table_of(invoice)
-    found = columns_of(table.columns, columns)
+    table = _table_of(invoice)
+    found = _columns_of(table.columns, columns)
     for column in table.columns:
-        if column.strip().lower() not in CURRENCIES:
+        if column.strip().lower() not in _CURRENCIES:
             continue
         said = (text and text.strip() for text in table[column].cast(pl.String))
         others = sorted({text for text in said if text and text.lower() != "usd"})
         if others:
             raise InvoiceError("invoice", f"amounts in {others[0]!r}, wanted USD")
     rows = [
-        read_row(dict(zip(table.columns, row, strict=True)), found, number)
+        _read_row(dict(zip(table.columns, row, strict=True)), found, number)
         for number, row in enumerate(table.iter_rows(), 2)
     ]
     frame = pl.DataFrame(
         [row for row in rows if any(value is not None for value in row[2:])],
-        schema=INVOICE,
+        schema=_INVOICE,
         orient="row",
     )
     return (
         frame.group_by("day", "model")
         .agg(
             pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum())
-            for name in INVOICE
+            for name in _INVOICE
             if name not in {"day", "model"}
         )
         .sort("day", "model")
     )
 
 
-def table_of(invoice: Invoice) -> pl.DataFrame:
+def _table_of(invoice: Invoice) -> pl.DataFrame:
     """Take a CSV as text, a frame as it is."""
     if isinstance(invoice, pl.DataFrame):
         return invoice
@@ -133,19 +133,19 @@ def table_of(invoice: Invoice) -> pl.DataFrame:
         raise InvoiceError(name, "no CSV in UTF-8 with a header") from None
 
 
-def columns_of(there: Sequence[str], said: Columns) -> dict[str, list[str]]:
+def _columns_of(there: Sequence[str], said: Columns) -> dict[str, list[str]]:
     """Find which columns hold what: those that the caller said, else known names."""
     given: dict[str, list[str]] = {}
     for name, value in (said or {}).items():
-        if name not in KNOWN:
-            raise InvoiceError("columns", f"no {name!r}{near_miss(name, KNOWN)}")
+        if name not in _KNOWN:
+            raise InvoiceError("columns", f"no {name!r}{near_miss(name, _KNOWN)}")
         given[name] = [value] if isinstance(value, str) else list(value)
         for column in given[name]:
             if column not in there:
                 hint = near_miss(column, there)
                 raise InvoiceError("columns", f"no column {column!r}{hint}")
     plain = {column.strip().lower(): column for column in reversed(there)}
-    for name, choices in KNOWN.items():
+    for name, choices in _KNOWN.items():
         known = ([plain[one] for one in names if one in plain] for names in choices)
         found = next(filter(None, known), None)
         if name not in given and found:
@@ -162,7 +162,7 @@ def columns_of(there: Sequence[str], said: Columns) -> dict[str, list[str]]:
     return given
 
 
-def read_row(
+def _read_row(
     row: dict[str, Any], found: dict[str, list[str]], number: int
 ) -> list[object]:
     """Read one line of the invoice, or say which cell of it is wrong."""
@@ -170,18 +170,18 @@ def read_row(
     for name, columns in found.items():
         try:
             if name == "day":
-                cells[name] = day_of(row[columns[0]])
+                cells[name] = _day_of(row[columns[0]])
             elif name == "model":
-                cells[name] = model_of(row[columns[0]])
+                cells[name] = _model_of(row[columns[0]])
             else:
-                cells[name] = amount_of((row[column] for column in columns), name)
+                cells[name] = _amount_of((row[column] for column in columns), name)
         except (ValueError, InvalidOperation, OverflowError, OSError):
             fault = f"line {number}: {columns[0]} is no {name}"
             raise InvoiceError("invoice", fault) from None
-    return [cells.get(name) for name in INVOICE]
+    return [cells.get(name) for name in _INVOICE]
 
 
-def day_of(value: object) -> date:
+def _day_of(value: object) -> date:
     """Read a UTC day: a date, an ISO time, 20260131, or seconds since 1970."""
     if isinstance(value, datetime):
         return (value.astimezone(UTC) if value.tzinfo else value).date()
@@ -189,24 +189,24 @@ def day_of(value: object) -> date:
         return value
     text = str(value).strip()
     if isinstance(value, str) and not text.replace(".", "", 1).isdigit():
-        return day_of(datetime.fromisoformat(text))
-    if DAY_IN_DIGITS.fullmatch(text):
+        return _day_of(datetime.fromisoformat(text))
+    if _DAY_IN_DIGITS.fullmatch(text):
         return date.fromisoformat(text)
     seconds = float(text)
-    if not FIRST_SECOND <= seconds < LAST_SECOND:
+    if not _FIRST_SECOND <= seconds < _LAST_SECOND:
         raise ValueError(text)
     return datetime.fromtimestamp(seconds, UTC).date()
 
 
-def model_of(value: object) -> str | None:
+def _model_of(value: object) -> str | None:
     """Read the name of a model; a line of costs has more behind a comma."""
     return None if value is None else str(value).partition(",")[0].strip() or None
 
 
-def amount_of(values: Iterable[object], name: str) -> int | Decimal | None:
+def _amount_of(values: Iterable[object], name: str) -> int | Decimal | None:
     """Add up counts or USD; None where nothing is said."""
     texts = (str(value).strip() for value in values if value is not None)
-    amounts = [number_of(text, name) for text in texts if text]
+    amounts = [_number_of(text, name) for text in texts if text]
     if not amounts:
         return None
     total = sum(amounts, Decimal(0))
@@ -217,13 +217,13 @@ def amount_of(values: Iterable[object], name: str) -> int | Decimal | None:
     return int(total)
 
 
-def number_of(text: str, name: str) -> Decimal:
+def _number_of(text: str, name: str) -> Decimal:
     """Read a number; a comma that may stand for a point is refused."""
     plain = text.replace("$", "", 1).strip()
     if "," in plain:
         # Of money 1,234 may be 1.234: only what has two marks is clear.
         marks = plain.count(",") + plain.count(".")
-        if not GROUPED.fullmatch(plain) or (name == "cost" and marks < 2):
+        if not _GROUPED.fullmatch(plain) or (name == "cost" and marks < 2):
             raise ValueError(text)
     if "_" in plain:
         raise ValueError(text)

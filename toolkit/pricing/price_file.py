@@ -26,13 +26,13 @@ RATES = (
     "reasoning",
     "output_audio",
 )
-KEYS = ("model", "provider", "service_tier", "from", "to", "request", *RATES)
+_KEYS = ("model", "provider", "service_tier", "from", "to", "request", *RATES)
 # USD per million tokens, or for a request: more is a slip, and would overflow a sum.
-LARGEST_RATE = Decimal(1_000_000)
-EXPONENT = -12
+_LARGEST_RATE = Decimal(1_000_000)
+_EXPONENT = -12
 
 
-class Fault(Exception):  # noqa: N818 - it becomes a PriceFileError at once
+class _Fault(Exception):  # noqa: N818 - it becomes a PriceFileError at once
     """What is wrong with a key of a row, in words."""
 
     def __str__(self) -> str:
@@ -94,10 +94,10 @@ def read_prices(prices: Prices) -> PriceFile:
         raise PriceFileError(name, error.strerror or "cannot be read") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PriceFileError(name, f"no TOML: {error}") from None
-    return checked(name, data)
+    return _checked(name, data)
 
 
-def checked(name: str, data: dict[str, Any]) -> PriceFile:
+def _checked(name: str, data: dict[str, Any]) -> PriceFile:
     """Turn what TOML says into rows, or say what is wrong with it."""
     for key in data:
         if key != "price":
@@ -110,8 +110,8 @@ def checked(name: str, data: dict[str, Any]) -> PriceFile:
     for number, row in enumerate(said, 1):
         at = f"price {number}"
         try:
-            named, parsed = read_row(row, f"{name}, {at}")
-        except Fault as error:
+            named, parsed = _read_row(row, f"{name}, {at}")
+        except _Fault as error:
             raise PriceFileError(name, f"{at}: {error}") from None
         for names in named:
             rows.setdefault(names, []).append(parsed)
@@ -126,52 +126,52 @@ def checked(name: str, data: dict[str, Any]) -> PriceFile:
     return PriceFile(rows)
 
 
-def read_row(
+def _read_row(
     row: dict[str, Any], source: str
 ) -> tuple[list[tuple[str, str | None, str | None]], Row]:
     """Read one row: the models that it is for, and its rates."""
     for key in row:
-        if key not in KEYS:
-            raise Fault("unknown key", repr(key) + near_miss(key, KEYS))
+        if key not in _KEYS:
+            raise _Fault("unknown key", repr(key) + near_miss(key, _KEYS))
     for key in ("model", "input", "output"):
         if key not in row:
-            raise Fault(key, "is missing")
+            raise _Fault(key, "is missing")
     models = row["model"] if isinstance(row["model"], list) else [row["model"]]
-    provider, tier = text(row, "provider"), text(row, "service_tier")
+    provider, tier = _text(row, "provider"), _text(row, "service_tier")
     if tier in STANDARD_TIERS:
         tier = None
-    start, end = second(row, "from"), second(row, "to")
+    start, end = _second(row, "from"), _second(row, "to")
     if end is not None and end <= (start or 0):
-        raise Fault("to", "is not after from")
-    rates = {key: rate(key, row[key]) for key in (*RATES, "request") if key in row}
-    made = Rates(**cast("Any", rates), source=source + dates(row))
-    keys = [(name_of(model), provider, tier) for model in models]
+        raise _Fault("to", "is not after from")
+    rates = {key: _rate(key, row[key]) for key in (*RATES, "request") if key in row}
+    made = Rates(**cast("Any", rates), source=source + _dates(row))
+    keys = [(_name_of(model), provider, tier) for model in models]
     if not keys or len(set(keys)) < len(keys):
-        raise Fault("model", "is a name, or a list of different names")
+        raise _Fault("model", "is a name, or a list of different names")
     return keys, Row(start or 0, end, made)
 
 
-def dates(row: dict[str, Any]) -> str:
+def _dates(row: dict[str, Any]) -> str:
     """Say the dates of a row as its author wrote them."""
     return "".join(f" {key} {row[key]}" for key in ("from", "to") if key in row)
 
 
-def name_of(model: object) -> str:
+def _name_of(model: object) -> str:
     """Read the name of a model."""
     if not isinstance(model, str) or not model:
-        raise Fault("model", "is a name, or a list of different names")
+        raise _Fault("model", "is a name, or a list of different names")
     return model.casefold()
 
 
-def text(row: dict[str, Any], key: str) -> str | None:
+def _text(row: dict[str, Any], key: str) -> str | None:
     """Read a name that may be left out."""
     value = row.get(key)
     if value is not None and (not isinstance(value, str) or not value):
-        raise Fault(key, "is a name in quotes")
+        raise _Fault(key, "is a name in quotes")
     return None if value is None else value.casefold()
 
 
-def second(row: dict[str, Any], key: str) -> int | None:
+def _second(row: dict[str, Any], key: str) -> int | None:
     """Read a date or a time as seconds since 1970, in UTC where no zone is said."""
     value = row.get(key)
     if value is None:
@@ -180,29 +180,29 @@ def second(row: dict[str, Any], key: str) -> int | None:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise Fault(key, "is a date such as 2026-01-31") from None
+            raise _Fault(key, "is a date such as 2026-01-31") from None
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day, tzinfo=UTC)
     if not isinstance(value, datetime):
-        raise Fault(key, "is a date such as 2026-01-31")
+        raise _Fault(key, "is a date such as 2026-01-31")
     value = value if value.tzinfo else value.replace(tzinfo=UTC)
     if value.microsecond or value < datetime(1970, 1, 1, tzinfo=UTC):
-        raise Fault(key, "is a whole second after 1970")
+        raise _Fault(key, "is a whole second after 1970")
     return int(value.timestamp())
 
 
-def rate(key: str, value: object) -> Decimal:
+def _rate(key: str, value: object) -> Decimal:
     """Read an amount of USD, as a number or in quotes."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise Fault(key, 'is an amount of USD such as "2.50"')
+        raise _Fault(key, 'is an amount of USD such as "2.50"')
     if isinstance(value, str) and "_" in value:
-        raise Fault(key, 'is an amount of USD such as "2.50"')
+        raise _Fault(key, 'is an amount of USD such as "2.50"')
     try:
         amount = Decimal(value)
     except InvalidOperation:
-        raise Fault(key, 'is an amount of USD such as "2.50"') from None
-    if not amount.is_finite() or not 0 <= amount <= LARGEST_RATE:
-        raise Fault(key, f"is from 0 to {LARGEST_RATE:,} USD")
-    if int(amount.normalize().as_tuple().exponent) < EXPONENT:
-        raise Fault(key, "has more than 12 decimals")
+        raise _Fault(key, 'is an amount of USD such as "2.50"') from None
+    if not amount.is_finite() or not 0 <= amount <= _LARGEST_RATE:
+        raise _Fault(key, f"is from 0 to {_LARGEST_RATE:,} USD")
+    if int(amount.normalize().as_tuple().exponent) < _EXPONENT:
+        raise _Fault(key, "has more than 12 decimals")
     return amount

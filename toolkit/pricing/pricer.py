@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MONEY = pl.Decimal(38, 12)
 MOMENT = pl.Datetime("us", "UTC")
 NAMES = ("provider", "model", "service_tier")
-COUNTS = (
+_COUNTS = (
     "prompt_tokens",
     "cached_tokens",
     "cache_write_tokens",
@@ -41,8 +41,8 @@ COUNTS = (
     "reasoning_tokens",
     "completion_audio_tokens",
 )
-NEEDED = (*NAMES, "created", *COUNTS, "total_tokens", "reported_cost")
-SOURCES = ("reported", "priced", "unpriced")
+NEEDED = (*NAMES, "created", *_COUNTS, "total_tokens", "reported_cost")
+_SOURCES = ("reported", "priced", "unpriced")
 PRICED = pl.Schema(
     {
         "cost": MONEY,
@@ -51,18 +51,18 @@ PRICED = pl.Schema(
         "reason": pl.String(),
     }
 )
-REASONS = tuple(Reason)
-UNIT = 10**12
-LARGEST_COUNT = 10**12
-LARGEST_REPORTED = 1e14
+_REASONS = tuple(Reason)
+_UNIT = 10**12
+_LARGEST_COUNT = 10**12
+_LARGEST_REPORTED = 1e14
 # Below it a double times 10^12 is nearest to the decimal that was written.
-SURELY_EXACT = 1000.0
+_SURELY_EXACT = 1000.0
 # Sums of products in doubles stay below 2^63 with room for their error.
-LARGEST_SUM = 9e18
-DAY = 86_400
+_LARGEST_SUM = 9e18
+_DAY = 86_400
 # Widths of the second half of a key: seconds since 1970, of a day, tokens of a prompt.
-TIME_BITS, DAY_BITS, LENGTH_BITS = 33, 17, 41
-ROWS = 1 << 19
+_TIME_BITS, _DAY_BITS, _LENGTH_BITS = 33, 17, 41
+_ROWS = 1 << 19
 
 
 class Leaves(NamedTuple):
@@ -127,7 +127,7 @@ class Pricer:
         distinct = names.unique()
         with self.lock:
             numbers = [self.number(row) for row in distinct.iter_rows()]
-            table = self.table = self.table or flat(list(self.numbers))
+            table = self.table = self.table or _flat(list(self.numbers))
         if len(numbers) == 1:
             return np.full(frame.height, numbers[0], np.int64), table
         keyed = distinct.with_columns(pl.Series("~offer", numbers, pl.Int64))
@@ -140,12 +140,12 @@ class Pricer:
         """Return the rates that hold for each row, or why there are none."""
         offers, table = self.offers_of(frame)
         seconds = frame["created"].cast(MOMENT).dt.epoch("s").fill_null(0).to_numpy()
-        leaf = leaf_of(table, offers, seconds, count_of(frame["prompt_tokens"]))
+        leaf = _leaf_of(table, offers, seconds, _count_of(frame["prompt_tokens"]))
         return [table.ends[place] for place in leaf.tolist()]
 
     def price(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Price rows as if each bore its usage: `PRICED`, in the order of the rows."""
-        parts = [self.price_some(part) for part in frame.iter_slices(ROWS)]
+        parts = [self.price_some(part) for part in frame.iter_slices(_ROWS)]
         return pl.concat(parts) if parts else PRICED.to_frame()
 
     def price_some(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -154,40 +154,40 @@ class Pricer:
         created = frame["created"].cast(MOMENT).dt.epoch("s")
         dated = created.is_not_null().to_numpy()
         seconds = created.fill_null(0).to_numpy()
-        counts = {name: count_of(frame[name]) for name in COUNTS}
-        beside = reasoning_beside(frame) & (counts["completion_tokens"] >= 0)
+        counts = {name: _count_of(frame[name]) for name in _COUNTS}
+        beside = _reasoning_beside(frame) & (counts["completion_tokens"] >= 0)
         billed = counts["completion_tokens"] + np.where(
             beside, counts["reasoning_tokens"], 0
         )
         counts = {**counts, "completion_tokens": billed}
-        leaf = leaf_of(table, offers, seconds, counts["prompt_tokens"])
+        leaf = _leaf_of(table, offers, seconds, counts["prompt_tokens"])
         reason = table.leaves.reason[leaf].copy()
-        reason[(reason < 0) & ~dated & table.changing[offers]] = code(Reason.UNDATED)
+        reason[(reason < 0) & ~dated & table.changing[offers]] = _code(Reason.UNDATED)
         leaves = table.leaves
         lacking = leaves.no_output[leaf] & (billed > 0)
-        reason[(reason < 0) & lacking] = code(Reason.NO_RATE)
-        wrong = contradicting(frame, counts) | overlapping(leaves, leaf, counts)
-        reason[(reason < 0) & wrong] = code(Reason.COUNTS)
+        reason[(reason < 0) & lacking] = _code(Reason.NO_RATE)
+        wrong = _contradicting(frame, counts) | _overlapping(leaves, leaf, counts)
+        reason[(reason < 0) & wrong] = _code(Reason.COUNTS)
         unseen = frame.select(
             pl.any_horizontal(pl.col("prompt_tokens", "completion_tokens").is_null())
         ).to_series()
-        reason[unseen.to_numpy()] = code(Reason.NO_USAGE)
-        return result(frame, amounts(leaves, leaf, counts, reason < 0), reason, dated)
+        reason[unseen.to_numpy()] = _code(Reason.NO_USAGE)
+        return _result(frame, _amounts(leaves, leaf, counts, reason < 0), reason, dated)
 
 
-def code(reason: Reason) -> int:
+def _code(reason: Reason) -> int:
     """Return the number of a reason; -1 is none."""
-    return REASONS.index(reason)
+    return _REASONS.index(reason)
 
 
-def count_of(counts: pl.Series) -> Ints:
+def _count_of(counts: pl.Series) -> Ints:
     """Return counts as integers; one out of the contract's range is told by -1."""
     valid = counts.cast(pl.Int64).fill_null(0)
-    inside = valid.is_between(0, LARGEST_COUNT)
+    inside = valid.is_between(0, _LARGEST_COUNT)
     return valid.zip_with(inside, pl.Series([-1])).to_numpy()
 
 
-def reasoning_beside(frame: pl.DataFrame) -> Bools:
+def _reasoning_beside(frame: pl.DataFrame) -> Bools:
     """Say where reasoning stands beside the completion: the total counts it too."""
     prompt, completion, reasoning, total = (
         pl.col(name).cast(pl.Float64)
@@ -203,11 +203,11 @@ def reasoning_beside(frame: pl.DataFrame) -> Bools:
     return frame.select(sums.fill_null(value=False)).to_series().to_numpy()
 
 
-def contradicting(frame: pl.DataFrame, counts: dict[str, Ints]) -> Bools:
+def _contradicting(frame: pl.DataFrame, counts: dict[str, Ints]) -> Bools:
     """Say where the counts cannot all be true of one response."""
     prompt, completion = counts["prompt_tokens"], counts["completion_tokens"]
     total = frame["total_tokens"].is_not_null().to_numpy()
-    wrong: Bools = total & (count_of(frame["total_tokens"]) != prompt + completion)
+    wrong: Bools = total & (_count_of(frame["total_tokens"]) != prompt + completion)
     for count in counts.values():
         wrong |= count < 0
     # Some providers leave the cache out of the prompt: which part is it then?
@@ -218,7 +218,7 @@ def contradicting(frame: pl.DataFrame, counts: dict[str, Ints]) -> Bools:
     return wrong
 
 
-def overlapping(leaves: Leaves, leaf: Ints, counts: dict[str, Ints]) -> Bools:
+def _overlapping(leaves: Leaves, leaf: Ints, counts: dict[str, Ints]) -> Bools:
     """Say where two parts have rates of their own and may share tokens."""
     cache = counts["cached_tokens"] + counts["cache_write_tokens"]
     inside = leaves.overlap_in[leaf] & (counts["prompt_audio_tokens"] > 0) & (cache > 0)
@@ -226,7 +226,7 @@ def overlapping(leaves: Leaves, leaf: Ints, counts: dict[str, Ints]) -> Bools:
     return inside | (leaves.overlap_out[leaf] & spoken)
 
 
-def flat(offers: Sequence[Offer]) -> Table:
+def _flat(offers: Sequence[Offer]) -> Table:
     """Lay all offers out as sorted keys: offer and time, then hour, then length."""
     times: list[int] = []
     hours: list[int] = []
@@ -235,32 +235,32 @@ def flat(offers: Sequence[Offer]) -> Table:
     for number, offer in enumerate(offers):
         for start, bands in offer.pieces:
             piece = len(times)
-            times.append(number << TIME_BITS | start)
+            times.append(number << _TIME_BITS | start)
             for hour, steps in bands:
                 band = len(hours)
-                hours.append(piece << DAY_BITS | hour)
+                hours.append(piece << _DAY_BITS | hour)
                 for length, end in steps:
-                    lengths.append(band << LENGTH_BITS | length)
+                    lengths.append(band << _LENGTH_BITS | length)
                     ends.append(end)
     changing = [not offer.never_changes for offer in offers]
     return Table(
         np.array(times, np.int64),
         np.array(hours, np.int64),
         np.array(lengths, np.int64),
-        leaves_of(ends),
+        _leaves_of(ends),
         ends,
         np.array(changing, np.bool_),
     )
 
 
-def leaves_of(ends: Sequence[Rates | Reason]) -> Leaves:
+def _leaves_of(ends: Sequence[Rates | Reason]) -> Leaves:
     """Turn rates into columns of integers."""
-    halves = [[divmod(k, UNIT) for k in coefficients(end)] for end in ends]
+    halves = [[divmod(k, _UNIT) for k in _coefficients(end)] for end in ends]
     return Leaves(
         np.array([[whole for whole, _ in row] for row in halves], np.int64),
         np.array([[rest for _, rest in row] for row in halves], np.int64),
         np.array(
-            [code(end) if isinstance(end, Reason) else -1 for end in ends], np.int8
+            [_code(end) if isinstance(end, Reason) else -1 for end in ends], np.int8
         ),
         np.array([isinstance(end, Rates) and end.output is None for end in ends]),
         np.array(
@@ -282,30 +282,30 @@ def leaves_of(ends: Sequence[Rates | Reason]) -> Leaves:
     )
 
 
-def coefficients(end: Rates | Reason) -> list[int]:
-    """Return what one token of each of `COUNTS` adds, and the request: 10^-24 USD.
+def _coefficients(end: Rates | Reason) -> list[int]:
+    """Return what one token of each of `_COUNTS` adds, and the request: 10^-24 USD.
 
     A part with a rate of its own adds the difference to the whole that it is in.
     """
     if isinstance(end, Reason):
-        return [0] * (len(COUNTS) + 1)
+        return [0] * (len(_COUNTS) + 1)
     output = end.output or Decimal(0)
     rates = [
         end.input,
         *(
-            Decimal(0) if part is None else exactly(part, -end.input)
+            Decimal(0) if part is None else _exactly(part, -end.input)
             for part in (end.cached, end.cache_write, end.input_audio)
         ),
         output,
         *(
-            Decimal(0) if part is None else exactly(part, -output)
+            Decimal(0) if part is None else _exactly(part, -output)
             for part in (end.reasoning, end.output_audio)
         ),
     ]
     return [*(scaled(rate, 18) for rate in rates), scaled(end.request, 24)]
 
 
-def exactly(left: Decimal, right: Decimal) -> Decimal:
+def _exactly(left: Decimal, right: Decimal) -> Decimal:
     """Add without rounding."""
     with localcontext(prec=60):
         return left + right
@@ -317,14 +317,14 @@ def scaled(amount: Decimal, digits: int) -> int:
         return int(amount.scaleb(digits).to_integral_value())
 
 
-def leaf_of(table: Table, offers: Ints, seconds: Ints, prompt: Ints) -> Ints:
+def _leaf_of(table: Table, offers: Ints, seconds: Ints, prompt: Ints) -> Ints:
     """Return the leaf for each row; each key is one binary search."""
-    place = find(table.times, offers, seconds, TIME_BITS)
-    place = find(table.hours, place, seconds % DAY, DAY_BITS)
-    return find(table.lengths, place, np.maximum(prompt, 0), LENGTH_BITS)
+    place = _find(table.times, offers, seconds, _TIME_BITS)
+    place = _find(table.hours, place, seconds % _DAY, _DAY_BITS)
+    return _find(table.lengths, place, np.maximum(prompt, 0), _LENGTH_BITS)
 
 
-def find(keys: Ints, first: Ints, second: Ints, bits: int) -> Ints:
+def _find(keys: Ints, first: Ints, second: Ints, bits: int) -> Ints:
     """Return the last key that is not above (first, second)."""
     if keys.size == 1:
         return np.zeros(first.size, np.int64)
@@ -335,27 +335,29 @@ def find(keys: Ints, first: Ints, second: Ints, bits: int) -> Ints:
     return first
 
 
-def amounts(
+def _amounts(
     leaves: Leaves, leaf: Ints, counts: dict[str, Ints], wanted: Bools
 ) -> tuple[Ints, dict[int, int]]:
     """Return amounts in 10^-12 USD, and apart those that 64 bits might not hold."""
     used = {
-        number: np.where(wanted, counts[name], 0) for number, name in enumerate(COUNTS)
+        number: np.where(wanted, counts[name], 0) for number, name in enumerate(_COUNTS)
     }
     used = {number: count for number, count in used.items() if count.any()}
-    large = np.flatnonzero(too_large(leaves, leaf, used))
-    whole = added(leaves.whole, leaf, used)
+    large = np.flatnonzero(_too_large(leaves, leaf, used))
+    whole = _added(leaves.whole, leaf, used)
     if leaves.rest.any():
-        whole = half_even(whole, added(leaves.rest, leaf, used))
+        whole = _half_even(whole, _added(leaves.rest, leaf, used))
     apart = {
-        int(row): in_full(leaves, int(leaf[row]), [int(counts[n][row]) for n in COUNTS])
+        int(row): _in_full(
+            leaves, int(leaf[row]), [int(counts[n][row]) for n in _COUNTS]
+        )
         for row in large
     }
     return whole, apart
 
 
-def added(rates: Ints, leaf: Ints, used: dict[int, Ints]) -> Ints:
-    """Add up what tokens and request cost; what wraps is told by `too_large`."""
+def _added(rates: Ints, leaf: Ints, used: dict[int, Ints]) -> Ints:
+    """Add up what tokens and request cost; what wraps is told by `_too_large`."""
     total = rates[:, -1][leaf]
     with np.errstate(over="ignore"):
         for number, count in used.items():
@@ -363,7 +365,7 @@ def added(rates: Ints, leaf: Ints, used: dict[int, Ints]) -> Ints:
     return total
 
 
-def too_large(leaves: Leaves, leaf: Ints, used: dict[int, Ints]) -> Bools:
+def _too_large(leaves: Leaves, leaf: Ints, used: dict[int, Ints]) -> Bools:
     """Say which sums 64 bits might not hold; as a rule the largest tell of all."""
     large = np.zeros(leaf.size, np.bool_)
     for rates in (leaves.whole, leaves.rest):
@@ -372,33 +374,33 @@ def too_large(leaves: Leaves, leaf: Ints, used: dict[int, Ints]) -> Bools:
         bound = most[-1] + sum(
             most[n] * float(count.max()) for n, count in used.items()
         )
-        if bound > LARGEST_SUM:
+        if bound > _LARGEST_SUM:
             size = sizes[leaf, -1] + sum(sizes[leaf, n] * c for n, c in used.items())
-            large |= size > LARGEST_SUM
+            large |= size > _LARGEST_SUM
     return large
 
 
-def half_even(whole: Ints, rest: Ints) -> Ints:
+def _half_even(whole: Ints, rest: Ints) -> Ints:
     """Add 10^-24 USD to 10^-12, a half to the even neighbour as decimals do."""
-    carried, left = np.divmod(rest, UNIT)
+    carried, left = np.divmod(rest, _UNIT)
     total: Ints = whole + carried
-    half = UNIT // 2
+    half = _UNIT // 2
     up: Bools = (left > half) | ((left == half) & (total % 2 == 1))
     return total + up.astype(np.int64)
 
 
-def in_full(leaves: Leaves, leaf: int, counts: list[int]) -> int:
+def _in_full(leaves: Leaves, leaf: int, counts: list[int]) -> int:
     """Work out one amount in integers without bound."""
     rates = zip(leaves.whole[leaf].tolist(), leaves.rest[leaf].tolist(), strict=True)
     total = sum(
-        (int(whole) * UNIT + int(rest)) * count
+        (int(whole) * _UNIT + int(rest)) * count
         for (whole, rest), count in zip(rates, [*counts, 1], strict=True)
     )
-    quotient, left = divmod(total, UNIT)
-    return quotient + int(2 * left > UNIT or (2 * left == UNIT and quotient % 2 == 1))
+    quotient, left = divmod(total, _UNIT)
+    return quotient + int(2 * left > _UNIT or (2 * left == _UNIT and quotient % 2 == 1))
 
 
-def result(
+def _result(
     frame: pl.DataFrame,
     computed: tuple[Ints, dict[int, int]],
     reason: NDArray[np.int8],
@@ -408,23 +410,23 @@ def result(
     units, apart = computed
     cost = frame["reported_cost"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
     with np.errstate(invalid="ignore", over="ignore"):
-        reported = np.abs(cost) < LARGEST_REPORTED
-        rounded = np.rint(np.where(np.abs(cost) < SURELY_EXACT, cost, 0) * UNIT)
+        reported = np.abs(cost) < _LARGEST_REPORTED
+        rounded = np.rint(np.where(np.abs(cost) < _SURELY_EXACT, cost, 0) * _UNIT)
     units = np.where(reported, rounded.astype(np.int64, casting="unsafe"), units)
     apart = {row: amount for row, amount in apart.items() if not reported[row]}
-    for row in np.flatnonzero(reported & (np.abs(cost) >= SURELY_EXACT)):
+    for row in np.flatnonzero(reported & (np.abs(cost) >= _SURELY_EXACT)):
         # The shortest decimal that reads as this double is what was written.
         apart[int(row)] = scaled(Decimal(repr(float(cost[row]))), 12)
     priced = ~reported & (reason < 0)
     source = np.where(reported, 0, np.where(priced, 1, 2))
-    words = pl.Series(SOURCES).gather(source)
-    why = pl.Series([*REASONS, None], dtype=pl.String).gather(
-        np.where(reported | priced, len(REASONS), reason)
+    words = pl.Series(_SOURCES).gather(source)
+    why = pl.Series([*_REASONS, None], dtype=pl.String).gather(
+        np.where(reported | priced, len(_REASONS), reason)
     )
     date = frame["created"].cast(MOMENT).dt.date()
     return pl.DataFrame(
         {
-            "cost": money(units, apart, reported | priced),
+            "cost": _money(units, apart, reported | priced),
             "cost_source": words,
             "price_date": date.zip_with(
                 pl.Series(priced & dated), pl.Series([None], dtype=pl.Date)
@@ -435,7 +437,7 @@ def result(
     )
 
 
-def money(units: Ints, apart: dict[int, int], valid: Bools) -> pl.Series:
+def _money(units: Ints, apart: dict[int, int], valid: Bools) -> pl.Series:
     """Return integers of 10^-12 USD as decimals, without a float between."""
     halves = np.empty((units.size, 2), np.int64)
     halves[:, 0] = units

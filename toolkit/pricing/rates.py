@@ -81,7 +81,7 @@ class Offer:
     @classmethod
     def of(cls, rates: Rates | Reason) -> Offer:
         """Make an offer that never changes."""
-        return cls(((0, always(rates)),))
+        return cls(((0, _always(rates)),))
 
     @property
     def never_changes(self) -> bool:
@@ -104,25 +104,25 @@ class Offer:
                 for start, end, rates in rows
                 if start <= edge and (end is None or edge < end)
             ]
-            pieces.append((edge, always(own[0]) if own else self.at(edge)))
+            pieces.append((edge, _always(own[0]) if own else self.at(edge)))
         return Offer(tuple(pieces)).merged()
 
     def merged(self) -> Offer:
         """Join neighbours that are equal."""
         pieces: list[Piece] = []
         for start, bands in self.pieces:
-            joined = same_neighbours(bands)
+            joined = _same_neighbours(bands)
             if not pieces or pieces[-1][1] != joined:
                 pieces.append((start, joined))
         return replace(self, pieces=tuple(pieces))
 
 
-def always(rates: Rates | Reason) -> tuple[Band, ...]:
+def _always(rates: Rates | Reason) -> tuple[Band, ...]:
     """Make the bands of a day on which one price holds."""
     return ((0, ((0, rates),)),)
 
 
-def same_neighbours(bands: tuple[Band, ...]) -> tuple[Band, ...]:
+def _same_neighbours(bands: tuple[Band, ...]) -> tuple[Band, ...]:
     """Join bands that follow each other and are equal."""
     joined: list[Band] = []
     for band in bands:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from toolkit.pricing.invoices import Columns, Invoice
     from toolkit.pricing.price_file import Prices
 
-RECONCILED = pl.Schema(
+_RECONCILED = pl.Schema(
     {
         "day": pl.Date(),
         "model": pl.String(),
@@ -40,7 +40,7 @@ RECONCILED = pl.Schema(
         "explanation": pl.String(),
     }
 )
-CENT = Decimal("0.01")
+_CENT = Decimal("0.01")
 
 
 def reconcile(
@@ -49,7 +49,7 @@ def reconcile(
     *,
     match: Literal["family", "name"] = "family",
     columns: Columns = None,
-    tolerance: Decimal = CENT,
+    tolerance: Decimal = _CENT,
     prices: Prices = None,
 ) -> pl.DataFrame:
     """Set a log beside a provider's invoice, by UTC day and model.
@@ -125,10 +125,10 @@ def reconcile(
     frame = taken(choices)
     check_columns(frame, ("choice_position", *NEEDED))
     billed = read_invoice(invoice, columns)
-    logged = log_by_day(frame.lazy(), prices)
+    logged = _log_by_day(frame.lazy(), prices)
     naming = family_names if match == "family" else plain_names
-    joined = renamed(logged, naming).join(
-        renamed(billed, naming),
+    joined = _renamed(logged, naming).join(
+        _renamed(billed, naming),
         on=["day", "model"],
         how="full",
         nulls_equal=True,
@@ -140,12 +140,12 @@ def reconcile(
     rows = joined.with_columns(difference.alias("difference")).sort(
         "day", "model", nulls_last=True
     )
-    words = [explain_row(row, days, tolerance) for row in rows.iter_rows(named=True)]
+    words = [_explain_row(row, days, tolerance) for row in rows.iter_rows(named=True)]
     told = rows.with_columns(pl.Series("explanation", words, pl.String))
-    return fitting(told, RECONCILED)
+    return fitting(told, _RECONCILED)
 
 
-def log_by_day(choices: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
+def _log_by_day(choices: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
     """Sum the log by UTC day and model as served."""
     first = choices.filter(first_choice()).select(NEEDED)
     unseen = pl.any_horizontal(pl.col("prompt_tokens", "completion_tokens").is_null())
@@ -165,7 +165,7 @@ def log_by_day(choices: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
     )
 
 
-def renamed(
+def _renamed(
     frame: pl.DataFrame, naming: Callable[[pl.Series], pl.Series]
 ) -> pl.DataFrame:
     """Add up what has one name on both sides; a sum of nothing stays null."""
@@ -180,7 +180,7 @@ def renamed(
     )
 
 
-def explain_row(row: dict[str, Any], days: set[date], tolerance: Decimal) -> str:
+def _explain_row(row: dict[str, Any], days: set[date], tolerance: Decimal) -> str:
     """Say in words why two sums differ, or that they agree."""
     if row["day"] is None:
         return "undated: no day of the invoice"
@@ -189,7 +189,7 @@ def explain_row(row: dict[str, Any], days: set[date], tolerance: Decimal) -> str
         return f"the log has nothing of {nothing}"
     if all(row[f"{name}_invoiced"] is None for name in (*COUNTED, "cost")):
         return "not invoiced"
-    differing = [*explain_responses(row), *explain_tokens(row)]
+    differing = [*_explain_responses(row), *_explain_tokens(row)]
     left_out = [
         f"{plural(row[name], 'response')} {words}"
         for name, words in (
@@ -198,11 +198,11 @@ def explain_row(row: dict[str, Any], days: set[date], tolerance: Decimal) -> str
         )
         if row[name]
     ]
-    by_price = [] if differing or left_out else explain_price(row, tolerance)
+    by_price = [] if differing or left_out else _explain_price(row, tolerance)
     return "; ".join([*differing, *left_out, *by_price]) or "agrees"
 
 
-def explain_responses(row: dict[str, Any]) -> list[str]:
+def _explain_responses(row: dict[str, Any]) -> list[str]:
     """Say how many responses one side has more."""
     if row["responses_invoiced"] is None:
         return []
@@ -212,7 +212,7 @@ def explain_responses(row: dict[str, Any]) -> list[str]:
     return [f"{plural(-more, 'response')} not invoiced"] if more < 0 else []
 
 
-def explain_tokens(row: dict[str, Any]) -> list[str]:
+def _explain_tokens(row: dict[str, Any]) -> list[str]:
     """Say which tokens one side has more of, signed as invoiced less log."""
     return [
         f"{row[name + '_invoiced'] - row[name]:+,} {name.replace('_', ' ')} invoiced"
@@ -221,7 +221,7 @@ def explain_tokens(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def explain_price(row: dict[str, Any], tolerance: Decimal) -> list[str]:
+def _explain_price(row: dict[str, Any], tolerance: Decimal) -> list[str]:
     """Say that the same tokens have another price."""
     difference = row["difference"]
     if difference is None or abs(difference) <= tolerance:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from toolkit.pricing.costs import Choices
     from toolkit.pricing.price_file import Prices
 
-LARGEST_SUM = 2**63 - 1
-MISSING = pl.Schema(
+_LARGEST_SUM = 2**63 - 1
+_MISSING = pl.Schema(
     {
         **dict.fromkeys((*NAMES, "reason"), pl.String()),
         "responses": pl.Int64(),
@@ -106,12 +106,12 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
         )
         .collect()
     )
-    return fitting(rows, MISSING)
+    return fitting(rows, _MISSING)
 
 
 def fitting(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """Give sums their types; those that 64 bits cannot hold are refused."""
     for name, dtype in rows.schema.items():
-        if dtype == pl.Int128 and (rows[name].abs() > LARGEST_SUM).any():
+        if dtype == pl.Int128 and (rows[name].abs() > _LARGEST_SUM).any():
             raise TotalOverflowError(name)
     return rows.select(pl.col(name).cast(dtype) for name, dtype in schema.items())

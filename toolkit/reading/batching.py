@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 # A call of pandera costs the same for a thousand rows as for many.
 GATE_ROWS = 65_536
-GATE_BYTES = 64 * 1024 * 1024
+_GATE_BYTES = 64 * 1024 * 1024
 # Each batch takes some kilobytes however few rows it has: tiny logs have a batch each.
-GATE_BATCHES = 1024
+_GATE_BATCHES = 1024
 # Batches with fewer rows than that, on the average, are copied into one.
-SMALL_BATCH_ROWS = 256
+_SMALL_BATCH_ROWS = 256
 
 
 class Waiting:
@@ -41,15 +41,15 @@ class Waiting:
             self.bytes += batch.nbytes
         is_enough = (
             self.rows >= self.enough
-            or self.bytes >= GATE_BYTES
-            or len(self.batches) >= GATE_BATCHES
+            or self.bytes >= _GATE_BYTES
+            or len(self.batches) >= _GATE_BATCHES
         )
         return self.take() if is_enough else None
 
     def take(self) -> pa.Table:
         """Return all that waits, perhaps nothing."""
         table = pa.Table.from_batches(self.batches, self.schema)
-        if self.rows < SMALL_BATCH_ROWS * len(self.batches):
+        if self.rows < _SMALL_BATCH_ROWS * len(self.batches):
             table = table.combine_chunks()
         self.clear()
         return table

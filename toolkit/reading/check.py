@@ -51,7 +51,7 @@ class Checked(NamedTuple):
 
 
 # Code, words, and the condition on the row that stands for a response.
-ODDITIES: tuple[tuple[str, str, pl.Expr], ...] = (
+_ODDITIES: tuple[tuple[str, str, pl.Expr], ...] = (
     ("undated", "responses without a date", pl.col("created").is_null()),
     (
         "without_usage",
@@ -77,25 +77,25 @@ ODDITIES: tuple[tuple[str, str, pl.Expr], ...] = (
         pl.col("reasoning_tokens") > pl.col("completion_tokens"),
     ),
 )
-REPEATED_ID = ("repeated_id", "responses that share their id with another one")
-EQUAL_WITHOUT_ID = (
+_REPEATED_ID = ("repeated_id", "responses that share their id with another one")
+_EQUAL_WITHOUT_ID = (
     "equal_without_id",
     "responses without an id that equal another one; all are kept",
 )
 FINDING_CODES = (
-    *(code for code, _, _ in ODDITIES),
-    REPEATED_ID[0],
-    EQUAL_WITHOUT_ID[0],
+    *(code for code, _, _ in _ODDITIES),
+    _REPEATED_ID[0],
+    _EQUAL_WITHOUT_ID[0],
 )
 # The place of a response as one number: its log, and its line in it.
-LINE_BITS = 40
-PLACE = pl.col("log_id").cast(pl.Int64) * 2**LINE_BITS + pl.col("line")
+_LINE_BITS = 40
+_PLACE = pl.col("log_id").cast(pl.Int64) * 2**_LINE_BITS + pl.col("line")
 # Of a group: how many, and where the first of them stands.
-COUNT_AND_PLACE = (pl.len().alias("count"), PLACE.min().alias("first"))
+_COUNT_AND_PLACE = (pl.len().alias("count"), _PLACE.min().alias("first"))
 # What is kept of a response until all were read: some hundred bytes.
-FINDING_COLUMNS = sorted(
+_FINDING_COLUMNS = sorted(
     {"log_id", "source", "line", "choice_position", "response_id", "response_hash"}
-    | {name for _, _, is_odd in ODDITIES for name in is_odd.meta.root_names()}
+    | {name for _, _, is_odd in _ODDITIES for name in is_odd.meta.root_names()}
 )
 
 
@@ -137,7 +137,7 @@ def check(
         sources, tags=tags, response_path=response_path, created_unit=created_unit
     )
     if exports:
-        return check_exports(exports)
+        return _check_exports(exports)
     reading = open_logs(
         sources,
         tags=tags,
@@ -149,26 +149,26 @@ def check(
     account = Account(reading.logs)
     table = reading.plan.table
     failures: list[str] = []
-    seen = [table.empty().select(FINDING_COLUMNS)]
+    seen = [table.empty().select(_FINDING_COLUMNS)]
     for rows in gathered(account.noting(reading.decoded()), table.arrow):
         frame = pl.DataFrame(rows)
-        failures += frame_failures(frame, table)
-        seen.append(frame.filter(first_choice()).select(FINDING_COLUMNS))
+        failures += _frame_failures(frame, table)
+        seen.append(frame.filter(first_choice()).select(_FINDING_COLUMNS))
     return Checked(
         account.frame(),
         account.rejects(),
         failures,
-        findings(pl.concat(seen).lazy()),
+        _findings(pl.concat(seen).lazy()),
         reading.passed_over,
     )
 
 
-def check_exports(exports: list[str]) -> Checked:
+def _check_exports(exports: list[str]) -> Checked:
     """Give the account of exports; each is held against its own ledger."""
     failures = []
     for directory in exports:
-        failures += sum_failures(scan(directory), ledger(directory))
-        failures += export_failures(directory)
+        failures += _sum_failures(scan(directory), ledger(directory))
+        failures += _export_failures(directory)
     return told_by_exports(exports)._replace(failures=failures)
 
 
@@ -183,7 +183,7 @@ def told_by_exports(exports: list[str]) -> Checked:
         ledger(exports),
         ranked(counts.values()),
         [],
-        findings(scan(exports)),
+        _findings(scan(exports)),
         {},
     )
 
@@ -194,12 +194,12 @@ def told_by_tables(loaded: Loaded) -> Checked:
         loaded.ledger,
         reject_counts(loaded.rejects),
         [],
-        findings(pl.DataFrame(loaded.choices.select(FINDING_COLUMNS)).lazy()),
+        _findings(pl.DataFrame(loaded.choices.select(_FINDING_COLUMNS)).lazy()),
         loaded.passed_over,
     )
 
 
-def frame_failures(frame: pl.DataFrame, table: Table) -> list[str]:
+def _frame_failures(frame: pl.DataFrame, table: Table) -> list[str]:
     """Ask the gate about a frame."""
     try:
         validate(frame, table=table)
@@ -208,7 +208,7 @@ def frame_failures(frame: pl.DataFrame, table: Table) -> list[str]:
     return []
 
 
-def sum_failures(choices: pl.LazyFrame, account: pl.DataFrame) -> list[str]:
+def _sum_failures(choices: pl.LazyFrame, account: pl.DataFrame) -> list[str]:
     """Hold the sums of the rows against those of the ledger."""
     names = ("prompt_tokens", "completion_tokens", "total_tokens")
     sums = choices.select(pl.col(names).sum()).collect()
@@ -220,7 +220,7 @@ def sum_failures(choices: pl.LazyFrame, account: pl.DataFrame) -> list[str]:
     ]
 
 
-def export_failures(directory: str) -> list[str]:
+def _export_failures(directory: str) -> list[str]:
     """Ask the gate about every part of an export."""
     state = read_state(directory)
     table = choices_table(state.tags)
@@ -230,27 +230,27 @@ def export_failures(directory: str) -> list[str]:
             frame = scan_parts([part], table.polars).collect()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DamagedExportError(part, fault="it is no Parquet") from error
-        failures += [f"{part}: {failure}" for failure in frame_failures(frame, table)]
+        failures += [f"{part}: {failure}" for failure in _frame_failures(frame, table)]
     return failures
 
 
-def findings(choices: pl.LazyFrame) -> list[Finding]:
+def _findings(choices: pl.LazyFrame) -> list[Finding]:
     """Count what is odd in choices, one pass for all that a row shows by itself."""
     rows = choices.filter(first_choice())
     counts = rows.select(
-        *[is_odd.sum().alias(code) for code, _, is_odd in ODDITIES],
+        *[is_odd.sum().alias(code) for code, _, is_odd in _ODDITIES],
         *[
-            pl.when(is_odd).then(PLACE).min().alias(f"{code} first")
-            for code, _, is_odd in ODDITIES
+            pl.when(is_odd).then(_PLACE).min().alias(f"{code} first")
+            for code, _, is_odd in _ODDITIES
         ],
     ).collect(engine="streaming")
     found = [
         (code, words, counts[code].item(), counts[f"{code} first"].item())
-        for code, words, _ in ODDITIES
+        for code, words, _ in _ODDITIES
     ]
-    found.append((*REPEATED_ID, *repeated_ids(rows)))
-    found.append((*EQUAL_WITHOUT_ID, *equal_without_id(rows)))
-    places = places_of(rows, [first for *_, count, first in found if count])
+    found.append((*_REPEATED_ID, *_repeated_ids(rows)))
+    found.append((*_EQUAL_WITHOUT_ID, *_equal_without_id(rows)))
+    places = _places_of(rows, [first for *_, count, first in found if count])
     return [
         Finding(code, words, count, places[first])
         for code, words, count, first in found
@@ -258,46 +258,46 @@ def findings(choices: pl.LazyFrame) -> list[Finding]:
     ]
 
 
-def places_of(rows: pl.LazyFrame, firsts: list[int]) -> dict[int, str]:
+def _places_of(rows: pl.LazyFrame, firsts: list[int]) -> dict[int, str]:
     """Write places for a reader: source and line."""
     if not firsts:
         return {}
     wanted = pl.Series(firsts, dtype=pl.Int64).implode()
     written = pl.format("{}:{}", "source", "line").alias("written")
-    found = rows.filter(PLACE.is_in(wanted)).select(PLACE.alias("place"), written)
+    found = rows.filter(_PLACE.is_in(wanted)).select(_PLACE.alias("place"), written)
     return dict(found.collect(engine="streaming").iter_rows())
 
 
-def repeated_ids(rows: pl.LazyFrame) -> tuple[int, int | None]:
+def _repeated_ids(rows: pl.LazyFrame) -> tuple[int, int | None]:
     """Count the responses that share an id with a different response."""
     named = rows.filter(pl.col("response_id").is_not_null())
     groups = (
-        only_repeated(named, pl.col("response_id").hash())
+        _only_repeated(named, pl.col("response_id").hash())
         .group_by("response_id")
-        .agg(*COUNT_AND_PLACE, pl.col("response_hash").n_unique().alias("distinct"))
+        .agg(*_COUNT_AND_PLACE, pl.col("response_hash").n_unique().alias("distinct"))
     )
-    return summed(groups.filter(pl.col("distinct") > 1))
+    return _summed(groups.filter(pl.col("distinct") > 1))
 
 
-def equal_without_id(rows: pl.LazyFrame) -> tuple[int, int | None]:
+def _equal_without_id(rows: pl.LazyFrame) -> tuple[int, int | None]:
     """Count the responses without id that are equal to another one."""
     nameless = rows.filter(pl.col("response_id").is_null())
     groups = (
-        only_repeated(nameless, pl.col("response_hash"))
+        _only_repeated(nameless, pl.col("response_hash"))
         .group_by("response_hash")
-        .agg(*COUNT_AND_PLACE)
+        .agg(*_COUNT_AND_PLACE)
     )
-    return summed(groups.filter(pl.col("count") > 1))
+    return _summed(groups.filter(pl.col("count") > 1))
 
 
-def only_repeated(rows: pl.LazyFrame, key: pl.Expr) -> pl.LazyFrame:
+def _only_repeated(rows: pl.LazyFrame, key: pl.Expr) -> pl.LazyFrame:
     """Leave out the rows whose key stands once: eight bytes each tell them."""
     keys = rows.select(key.alias("key")).collect(engine="streaming")["key"].sort()
     repeated = keys.filter(keys == keys.shift(1)).unique()
     return rows.filter(key.is_in(repeated.implode()))
 
 
-def summed(groups: pl.LazyFrame) -> tuple[int, int | None]:
+def _summed(groups: pl.LazyFrame) -> tuple[int, int | None]:
     """Return how many responses are in groups, and the place of the first."""
     total = groups.select(pl.col("count").sum(), pl.col("first").min())
     return total.collect(engine="streaming").row(0)

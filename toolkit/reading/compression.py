@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 READ_BYTES = 1024 * 1024
 # Each step copies what it leaves of its input.
-GZIP_READ_BYTES = 128 * 1024
+_GZIP_READ_BYTES = 128 * 1024
 # zstd stores a run of 128 KiB in 4 bytes: fed 4 KiB at a time, no step of a bomb
 # gives more than 128 MiB.
-ZSTD_READ_BYTES = 4 * 1024
+_ZSTD_READ_BYTES = 4 * 1024
 
 
 class Feed:
     """The bytes of a file, with the position, and a place to put back what is over.
 
-    `verified` counts the decompressed bytes of the members that were checked to their
+    `_verified` counts the decompressed bytes of the members that were checked to their
     end so far.
     """
 
@@ -85,43 +85,43 @@ class Codec(NamedTuple):
 
 
 # isal declares its error as an instance.
-INFLATE_ERRORS = cast("tuple[type[Exception], ...]", (IsalError, zstandard.ZstdError))
+_INFLATE_ERRORS = cast("tuple[type[Exception], ...]", (IsalError, zstandard.ZstdError))
 
 
-class EndOfFile(Exception):  # noqa: N818 - caught in this module
+class _EndOfFile(Exception):  # noqa: N818 - caught in this module
     """A member that the file ends in."""
 
 
-def gzip_member(feed: Feed) -> Iterator[bytes]:
+def _gzip_member(feed: Feed) -> Iterator[bytes]:
     """Inflate one gzip member; its CRC and length are checked at its end."""
     inflater = isal_zlib.decompressobj(wbits=31)
     while not inflater.eof:
-        data = inflater.unconsumed_tail or feed.read(GZIP_READ_BYTES)
+        data = inflater.unconsumed_tail or feed.read(_GZIP_READ_BYTES)
         inflated = inflater.decompress(data, READ_BYTES)
         if inflated:
             yield inflated
         elif not data:
-            raise EndOfFile
+            raise _EndOfFile
     feed.put_back(inflater.unused_data)
 
 
-def zstd_frame(feed: Feed) -> Iterator[bytes]:
+def _zstd_frame(feed: Feed) -> Iterator[bytes]:
     """Inflate one zstd frame; its checksum is checked at its end if it has one."""
     inflater = zstandard.ZstdDecompressor().decompressobj()
     while not inflater.eof:
-        data = feed.read(ZSTD_READ_BYTES)
+        data = feed.read(_ZSTD_READ_BYTES)
         if not data:
-            raise EndOfFile
+            raise _EndOfFile
         inflated = inflater.decompress(data)
         for at in range(0, len(inflated), READ_BYTES):
             yield inflated[at : at + READ_BYTES]
     feed.put_back(inflater.unused_data)
 
 
-GZIP = Codec("gzip", re.compile(rb"\x1f\x8b"), gzip_member)
+_GZIP = Codec("gzip", re.compile(rb"\x1f\x8b"), _gzip_member)
 # The second form is a frame to skip: pzstd and other tools write it.
-ZSTD = Codec(
-    "zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), zstd_frame
+_ZSTD = Codec(
+    "zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), _zstd_frame
 )
 
 
@@ -136,24 +136,24 @@ def chunks(feed: Feed, *, verify_first: bool = False) -> Iterator[bytes]:
         while data := feed.read(READ_BYTES):
             yield data
     elif verify_first:
-        yield from verified(feed, codec)
+        yield from _verified(feed, codec)
     else:
-        yield from inflate(feed, codec)
+        yield from _inflate(feed, codec)
 
 
-def verified(feed: Feed, codec: Codec) -> Iterator[bytes]:
+def _verified(feed: Feed, codec: Codec) -> Iterator[bytes]:
     """Yield the bytes of the members before the first damaged one, then raise."""
-    with rewindable(feed) as (file, start, fault):
+    with _rewindable(feed) as (file, start, fault):
         damage = fault
         feed.rewind_to(file, start)
         try:
-            for _ in inflate(feed, codec):
+            for _ in _inflate(feed, codec):
                 pass
         except SourceError as error:
             damage = fault or error
         left = feed.verified
         feed.rewind_to(file, start)
-        for data in inflate(feed, codec) if left else ():
+        for data in _inflate(feed, codec) if left else ():
             yield data[:left]
             left -= len(data)
             if left <= 0:
@@ -163,7 +163,7 @@ def verified(feed: Feed, codec: Codec) -> Iterator[bytes]:
 
 
 @contextmanager
-def rewindable(feed: Feed) -> Iterator[tuple[BinaryIO, int, SourceError | None]]:
+def _rewindable(feed: Feed) -> Iterator[tuple[BinaryIO, int, SourceError | None]]:
     """Return the file of a feed and the place of its beginning in it.
 
     What cannot seek is copied to disk first, up to the fault that ends it.
@@ -189,10 +189,10 @@ def rewindable(feed: Feed) -> Iterator[tuple[BinaryIO, int, SourceError | None]]
 def codec_of(feed: Feed) -> Codec | None:
     """Tell the compression by the first bytes; None is plain."""
     head = feed.peek(4)
-    return next((codec for codec in (GZIP, ZSTD) if codec.magic.match(head)), None)
+    return next((codec for codec in (_GZIP, _ZSTD) if codec.magic.match(head)), None)
 
 
-def inflate(feed: Feed, codec: Codec) -> Iterator[bytes]:
+def _inflate(feed: Feed, codec: Codec) -> Iterator[bytes]:
     """Yield the decompressed bytes of every member, or raise where one is damaged."""
     while head := feed.peek(4):
         start, size, lines = feed.position, 0, 0
@@ -203,11 +203,11 @@ def inflate(feed: Feed, codec: Codec) -> Iterator[bytes]:
                     size += len(data)
                     lines += count_lines(data, 0, len(data))
                     yield data
-            except EndOfFile:
+            except _EndOfFile:
                 fault = "is cut off by the end of the file"
-            except INFLATE_ERRORS as error:
-                fault = corruption(codec, error)
-        elif is_padding(feed, head):
+            except _INFLATE_ERRORS as error:
+                fault = _corruption(codec, error)
+        elif _is_padding(feed, head):
             return
         else:
             fault = f"is not {codec.name}: other bytes follow the compressed ones"
@@ -218,14 +218,14 @@ def inflate(feed: Feed, codec: Codec) -> Iterator[bytes]:
         feed.verified += size
 
 
-def corruption(codec: Codec, error: Exception) -> str:
+def _corruption(codec: Codec, error: Exception) -> str:
     """Say what a decompressor refused."""
     if "too much memory" in str(error):
         return "needs a window over 128 MiB (zstd --long): unpack it by hand first"
     return f"is corrupt ({codec.name}: {error})"
 
 
-def is_padding(feed: Feed, head: bytes) -> bool:
+def _is_padding(feed: Feed, head: bytes) -> bool:
     """Say whether only zeros follow, as tapes and block devices leave them."""
     if head.strip(b"\0"):
         return False

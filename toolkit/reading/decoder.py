@@ -48,15 +48,15 @@ class Decoder(Protocol):
         """Decode the lines of a block."""
 
 
-class Kernel:
+class _Kernel:
     """The decoder in Rust; it releases the interpreter's lock while it works."""
 
     name = "kernel"
     is_parallel = True
 
     def __init__(self, plan: Plan) -> None:
-        self.kernel = kernel().Decoder(
-            [declared(column) for column in plan.table.columns],
+        self.kernel = _kernel().Decoder(
+            [_declared(column) for column in plan.table.columns],
             plan.table.arrow,
             REJECTS.arrow,
             drops_text=plan.content == "drop",
@@ -97,13 +97,13 @@ class Kernel:
         )
 
 
-class KernelSeen:
+class _KernelSeen:
     """The responses that were read so far, noted by the kernel."""
 
     KEY = ("choice_position", "response_hash", "response_id")
 
     def __init__(self) -> None:
-        self.seen = kernel().Seen()
+        self.seen = _kernel().Seen()
 
     def without_repeats(self, decoded: Decoded) -> Decoded:
         """Leave out the rows of responses that were seen before."""
@@ -118,7 +118,7 @@ class KernelSeen:
         return decoded._replace(choices=batch, duplicates=left_out)
 
 
-def kernel() -> ModuleType:
+def _kernel() -> ModuleType:
     """Return the compiled kernel."""
     if KERNEL is None:
         message = "the kernel was not built"
@@ -126,7 +126,7 @@ def kernel() -> ModuleType:
     return KERNEL
 
 
-def declared(column: Column) -> SimpleNamespace:
+def _declared(column: Column) -> SimpleNamespace:
     """Write a column as the kernel takes it."""
     return SimpleNamespace(
         name=column.name,
@@ -140,21 +140,21 @@ def declared(column: Column) -> SimpleNamespace:
     )
 
 
-DECODERS: dict[str, Callable[[Plan], Decoder]] = {
-    Kernel.name: Kernel,
+_DECODERS: dict[str, Callable[[Plan], Decoder]] = {
+    _Kernel.name: _Kernel,
     Reference.name: Reference,
 }
-DECODER = Reference.name if KERNEL is None else Kernel.name
+DECODER = Reference.name if KERNEL is None else _Kernel.name
 
 
 def make_decoder(plan: Plan) -> Decoder:
     """Return the fastest decoder that is installed."""
-    return DECODERS[DECODER](plan)
+    return _DECODERS[DECODER](plan)
 
 
 def make_seen() -> Repeats:
     """Return what finds responses that were logged twice."""
-    return Seen() if KERNEL is None else KernelSeen()
+    return Seen() if KERNEL is None else _KernelSeen()
 
 
 def decode_all(
@@ -174,7 +174,7 @@ def decode_all(
     pool = ThreadPoolExecutor(threads, thread_name_prefix="toolkit")
     faults: list[SourceError] = []
     try:
-        for block in until_fault(blocks, faults):
+        for block in _until_fault(blocks, faults):
             at_work.append((block, pool.submit(decoder.decode, block)))
             if len(at_work) > threads + 2:
                 first, decoded = at_work.popleft()
@@ -188,7 +188,7 @@ def decode_all(
         pool.shutdown(cancel_futures=True)
 
 
-def until_fault(blocks: Iterable[Block], faults: list[SourceError]) -> Iterator[Block]:
+def _until_fault(blocks: Iterable[Block], faults: list[SourceError]) -> Iterator[Block]:
     """Yield blocks, and note the fault that ends them: what is at work comes first."""
     try:
         yield from blocks

@@ -40,7 +40,7 @@ Sources: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 
 # app.jsonl, app.ndjson.gz, app.jsonl.1, app.jsonl-20261122.zst, app.jsonl.2026-11-22
 # app.jsonl.gz.1
-LOG_NAME = re.compile(
+_LOG_NAME = re.compile(
     r"\.(jsonl|ndjson)(\.(gz|zst))?([.-][0-9][0-9TZ_:.+-]*)?(\.(gz|zst))?\Z",
     re.IGNORECASE,
 )
@@ -76,7 +76,7 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Found:
     logs: list[Source] = []
     seen: set[Identity] = set()
     for name in named_sources(sources):
-        for log, identity in expand(name, passed_over, on_damage):
+        for log, identity in _expand(name, passed_over, on_damage):
             if identity not in seen:
                 seen.add(identity)
                 logs.append(log)
@@ -95,25 +95,25 @@ def named_sources(sources: Sources) -> list[str]:
     return [os.fspath(source) for source in named]
 
 
-def expand(
+def _expand(
     name: str, passed_over: Counter[str], on_damage: OnDamage
 ) -> Iterator[tuple[Source, Identity]]:
     """Yield the logs of one argument, each with what tells it from another file."""
     if name == STDIN:
         yield Source(STDIN, None), STDIN
     elif object_store.is_uri(name):
-        yield from expand_uri(name, passed_over)
+        yield from _expand_uri(name, passed_over)
     elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
         raise UnsupportedSourceError(name)
-    elif exists(name):
-        yield from expand_path(name, passed_over, on_damage)
+    elif _exists(name):
+        yield from _expand_path(name, passed_over, on_damage)
     elif glob.has_magic(name):
-        yield from expand_glob(name, passed_over, on_damage)
+        yield from _expand_glob(name, passed_over, on_damage)
     else:
-        raise SourceNotFoundError(name, hint=missing_hint(name))
+        raise SourceNotFoundError(name, hint=_missing_hint(name))
 
 
-def exists(name: str) -> bool:
+def _exists(name: str) -> bool:
     """Say whether a name stands for something, be it a link that leads nowhere."""
     try:
         os.lstat(name)
@@ -126,25 +126,25 @@ def exists(name: str) -> bool:
     return True
 
 
-def expand_path(
+def _expand_path(
     name: str, passed_over: Counter[str], on_damage: OnDamage
 ) -> Iterator[tuple[Source, Identity]]:
     """Yield a file, or the logs below a directory."""
-    status = status_of(name)
+    status = _status_of(name)
     if not stat.S_ISDIR(status.st_mode):
         yield as_source(name, status)
         return
     if is_export(name):
         raise ExportGivenError(name)
     passed_here: Counter[str] = Counter()
-    found = list(walk(name, passed_here, on_damage, set()))
+    found = list(_walk(name, passed_here, on_damage, set()))
     if not found:
         raise NoLogsError(name, passed_over=dict(passed_here.most_common()))
     passed_over.update(passed_here)
     yield from found
 
 
-def expand_glob(
+def _expand_glob(
     pattern: str, passed_over: Counter[str], on_damage: OnDamage
 ) -> Iterator[tuple[Source, Identity]]:
     """Yield what a pattern matches; a matched directory without logs is passed over."""
@@ -154,7 +154,7 @@ def expand_glob(
     holds_logs = False
     for match in matches:
         try:
-            yield from expand_path(match, passed_over, on_damage)
+            yield from _expand_path(match, passed_over, on_damage)
             holds_logs = True
         except NoLogsError as error:
             if match == matches[-1] and not holds_logs:
@@ -172,12 +172,12 @@ def as_source(name: str, status: os.stat_result) -> tuple[Source, Identity]:
     return Source(name, status.st_size, stamp), identity
 
 
-def as_object(stored: object_store.Stored) -> tuple[Source, Identity]:
+def _as_object(stored: object_store.Stored) -> tuple[Source, Identity]:
     """Describe an object of a store."""
     return Source(stored.uri, stored.size, (stored.etag,)), stored.uri
 
 
-def status_of(name: str) -> os.stat_result:
+def _status_of(name: str) -> os.stat_result:
     """Return what a name leads to."""
     try:
         return os.stat(name)  # noqa: PTH116 - the name is kept as it was given
@@ -207,76 +207,76 @@ def is_export(name: str) -> bool:
         return False  # whoever opens it says what is wrong
 
 
-def expand_uri(
+def _expand_uri(
     uri: str, passed_over: Counter[str]
 ) -> Iterator[tuple[Source, Identity]]:
     """Yield an object, those that a pattern matches, or the logs below a prefix."""
     try:
         stored = None if uri.endswith("/") else object_store.find_object(uri)
         if stored is not None:
-            yield as_object(stored)
+            yield _as_object(stored)
         elif glob.has_magic(uri):
-            yield from matching_objects(uri, passed_over)
+            yield from _matching_objects(uri, passed_over)
         elif is_export(uri):
             raise ExportGivenError(uri)
         else:
-            yield from objects_below(f"{uri.rstrip('/')}/", passed_over)
+            yield from _objects_below(f"{uri.rstrip('/')}/", passed_over)
     except OSError as error:
         if isinstance(error, SourceError):
             raise
         raise UnreadableSourceError(uri, cause=error) from error
 
 
-def matching_objects(
+def _matching_objects(
     pattern: str, passed_over: Counter[str]
 ) -> Iterator[tuple[Source, Identity]]:
     """Yield the objects that a pattern matches, and the logs below what it matches."""
     wanted = pattern.rstrip("/").split("/")
     matched = False
-    for stored in objects_like(pattern):
+    for stored in _objects_like(pattern):
         path = stored.uri.split("/")
-        cut = matched_part(path, wanted)
-        if cut is None or not path[-1] or any(is_hidden(name) for name in path[cut:]):
+        cut = _matched_part(path, wanted)
+        if cut is None or not path[-1] or any(_is_hidden(name) for name in path[cut:]):
             continue
-        if cut == len(path) or LOG_NAME.search(path[-1]):
+        if cut == len(path) or _LOG_NAME.search(path[-1]):
             matched = True
-            yield as_object(stored)
+            yield _as_object(stored)
         else:
-            passed_over[ending(path[-1])] += 1
+            passed_over[_ending(path[-1])] += 1
     if not matched:
         raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
 
 
-def objects_like(pattern: str) -> list[object_store.Stored]:
+def _objects_like(pattern: str) -> list[object_store.Stored]:
     """List the objects that begin with what a pattern says before its first sign."""
     return object_store.list_objects(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
 
 
-def matched_part(path: list[str], pattern: list[str]) -> int | None:
+def _matched_part(path: list[str], pattern: list[str]) -> int | None:
     """Return how many names of a path a pattern matches, the most; None if it fails."""
     cuts = range(len(path), 0, -1)
-    return next((cut for cut in cuts if matches_path(path[:cut], pattern)), None)
+    return next((cut for cut in cuts if _matches_path(path[:cut], pattern)), None)
 
 
-def is_hidden(name: str) -> bool:
+def _is_hidden(name: str) -> bool:
     """Say whether a name is skipped by walks and patterns."""
     return name.startswith(".")
 
 
-def matches_path(path: list[str], pattern: list[str]) -> bool:
+def _matches_path(path: list[str], pattern: list[str]) -> bool:
     """Match name by name; ``**`` stands for any number of names."""
     if not pattern:
         return not path
     if pattern[0] == "**":
-        return matches_path(path, pattern[1:]) or (
-            bool(path) and not is_hidden(path[0]) and matches_path(path[1:], pattern)
+        return _matches_path(path, pattern[1:]) or (
+            bool(path) and not _is_hidden(path[0]) and _matches_path(path[1:], pattern)
         )
-    if not path or (is_hidden(path[0]) and not is_hidden(pattern[0])):
+    if not path or (_is_hidden(path[0]) and not _is_hidden(pattern[0])):
         return False
-    return fnmatchcase(path[0], pattern[0]) and matches_path(path[1:], pattern[1:])
+    return fnmatchcase(path[0], pattern[0]) and _matches_path(path[1:], pattern[1:])
 
 
-def objects_below(
+def _objects_below(
     prefix: str, passed_over: Counter[str]
 ) -> Iterator[tuple[Source, Identity]]:
     """Yield the logs below a prefix, as a walk over a directory would."""
@@ -287,26 +287,26 @@ def objects_below(
         raise SourceNotFoundError(prefix.rstrip("/"), hint=", and nothing below it")
     for stored in below:
         names = stored.uri.removeprefix(prefix).split("/")
-        if any(is_hidden(name) for name in names) or not names[-1]:
+        if any(_is_hidden(name) for name in names) or not names[-1]:
             continue
-        if LOG_NAME.search(names[-1]):
+        if _LOG_NAME.search(names[-1]):
             holds_logs = True
-            yield as_object(stored)
+            yield _as_object(stored)
         else:
-            passed_here[ending(names[-1])] += 1
+            passed_here[_ending(names[-1])] += 1
     if not holds_logs:
         raise NoLogsError(prefix, passed_over=dict(passed_here.most_common()))
     passed_over.update(passed_here)
 
 
-def walk(
+def _walk(
     directory: str,
     passed_over: Counter[str],
     on_damage: OnDamage,
     visited: set[Identity],
 ) -> Iterator[tuple[Source, Identity]]:
     """Yield the logs below a directory in sorted order; each directory once."""
-    status = status_of(directory)
+    status = _status_of(directory)
     here = (status.st_dev, status.st_ino)
     if here in visited:
         return
@@ -320,7 +320,7 @@ def walk(
         passed_over[f"{Path(directory).name}/ ({error.strerror})"] += 1
         return
     for name in names:
-        if is_hidden(name):
+        if _is_hidden(name):
             continue
         path = os.path.join(directory, name)  # noqa: PTH118 - "a//b" stays as given
         try:
@@ -334,22 +334,22 @@ def walk(
                 raise UnreadableSourceError(path, cause=error) from error
             continue
         if stat.S_ISDIR(status.st_mode):
-            yield from walk(path, passed_over, on_damage, visited)
+            yield from _walk(path, passed_over, on_damage, visited)
         elif not stat.S_ISREG(status.st_mode):
             passed_over["pipes, sockets or devices"] += 1
-        elif LOG_NAME.search(name):
+        elif _LOG_NAME.search(name):
             yield as_source(path, status)
         else:
-            passed_over[ending(name)] += 1
+            passed_over[_ending(name)] += 1
 
 
-def ending(name: str) -> str:
+def _ending(name: str) -> str:
     """Write the ending of a name as a pattern: ``*.json.gz``."""
     suffixes = "".join(Path(name).suffixes[-2:])
     return as_text(f"*{suffixes}" if suffixes else name)
 
 
-def missing_hint(name: str) -> str:
+def _missing_hint(name: str) -> str:
     """Say what stands nearest to a path that does not exist."""
     path = Path(name)
     missing = path
@@ -366,7 +366,7 @@ def missing_hint(name: str) -> str:
 
 
 SUFFIX = ".parquet"
-DEFAULTS: LogOptions = {
+_DEFAULTS: LogOptions = {
     "content": "keep",
     "duplicates": "drop",
     "tags": None,
@@ -380,32 +380,32 @@ DEFAULTS: LogOptions = {
 
 def exports_in(sources: Sources, **options: Unpack[LogOptions]) -> list[str]:
     """Return the exports that are named; none if logs are meant."""
-    names = [match for name in named_sources(sources) for match in expanded(name)]
+    names = [match for name in named_sources(sources) for match in _expanded(name)]
     for name in names:
-        if is_parquet(name):
+        if _is_parquet(name):
             wanted = "logs or an export; one Parquet file has no ledger and no rejects"
             raise OptionError("sources", name, wanted=wanted)
     exports = [name for name in names if is_export(name)]
-    check_alone(names, exports, "an export", **options)
+    _check_alone(names, exports, "an export", **options)
     return list(dict.fromkeys(exports))
 
 
 def parquet_files(sources: Sources, **options: Unpack[LogOptions]) -> list[str]:
     """Return the Parquet files that are named; none if logs or exports are meant."""
-    names = [match for name in named_sources(sources) for match in expanded(name)]
-    files = [name for name in names if is_parquet(name)]
-    check_alone(names, files, "a Parquet file", **options)
+    names = [match for name in named_sources(sources) for match in _expanded(name)]
+    files = [name for name in names if _is_parquet(name)]
+    _check_alone(names, files, "a Parquet file", **options)
     return list(dict.fromkeys(files))
 
 
-def is_parquet(name: str) -> bool:
+def _is_parquet(name: str) -> bool:
     """Say whether a name is that of one Parquet file."""
     if not name.endswith(SUFFIX):
         return False
     return not is_export(name) if is_uri(name) else os.path.isfile(name)  # noqa: PTH113
 
 
-def check_alone(
+def _check_alone(
     names: Sequence[str], found: Sequence[str], kind: str, **options: Unpack[LogOptions]
 ) -> None:
     """Refuse exports or Parquet files among other names, or with options of logs."""
@@ -416,23 +416,23 @@ def check_alone(
         wanted = f"logs or exports, not both ({found[0]} is {kind})"
         raise OptionError("sources", other, wanted=wanted)
     for name, value in options.items():
-        if (value or None) != DEFAULTS.get(name):
+        if (value or None) != _DEFAULTS.get(name):
             wanted = f"nothing: {kind} keeps the options it was made with"
             raise OptionError(name, value, wanted=wanted)
 
 
-def expanded(name: str) -> list[str]:
+def _expanded(name: str) -> list[str]:
     """Return what a glob matches; any other name as it is."""
     if is_uri(name) and glob.has_magic(name):
         wanted = [*name.rstrip("/").split("/"), STATE_FILE]
         try:
-            listed = objects_like(name)
+            listed = _objects_like(name)
         except OSError as error:
             raise UnreadableSourceError(name, cause=error) from error
         return sorted(
             stored.uri.removesuffix(f"/{STATE_FILE}")
             for stored in listed
-            if matches_path(stored.uri.split("/"), wanted)
+            if _matches_path(stored.uri.split("/"), wanted)
         ) or [name]
     if glob.has_magic(name) and not os.path.lexists(name):
         return sorted(glob.glob(name, recursive=True)) or [name]  # noqa: PTH207 - names

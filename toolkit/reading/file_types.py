@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-UNPACK = "unpack it first"
+_UNPACK = "unpack it first"
 
 # In the order in which they are tried, on the first 64 KiB: a pattern, and the words.
-LOOKS: tuple[tuple[str, str], ...] = (
+_LOOKS: tuple[tuple[str, str], ...] = (
     (
         r"\xff\xfe|\xfe\xff|(?:[\x09-\x7e]\x00){4}|(?:\x00[\x09-\x7e]){4}",
         "UTF-16: convert it (iconv -f UTF-16 -t UTF-8)",
@@ -21,15 +21,15 @@ LOOKS: tuple[tuple[str, str], ...] = (
     (r"SQLite format 3\x00", "an SQLite database: export its rows as lines of JSON"),
     (r"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP", "a picture: give the log itself"),
     (r"%PDF-", "a PDF: give the log itself"),
-    (r"PK\x03\x04", f"a zip archive: {UNPACK} (unzip)"),
-    (r"BZh[1-9]", f"bzip2: {UNPACK} (bunzip2)"),
-    (r"\xfd7zXZ\x00", f"xz: {UNPACK} (unxz)"),
-    (r"\x04\x22\x4d\x18", f"lz4: {UNPACK} (unlz4)"),
+    (r"PK\x03\x04", f"a zip archive: {_UNPACK} (unzip)"),
+    (r"BZh[1-9]", f"bzip2: {_UNPACK} (bunzip2)"),
+    (r"\xfd7zXZ\x00", f"xz: {_UNPACK} (unxz)"),
+    (r"\x04\x22\x4d\x18", f"lz4: {_UNPACK} (unlz4)"),
     (
         r"\x1f\x8b|\x28\xb5\x2f\xfd",
         "compressed twice: unpack it once (gzip -d, zstd -d)",
     ),
-    (r".{257}ustar", f"a tar archive: {UNPACK} (tar -x)"),
+    (r".{257}ustar", f"a tar archive: {_UNPACK} (tar -x)"),
     (
         r"\s*<(?:!doctype\s+html|html)",
         "an HTML page, perhaps of an error or a login: fetch the log again",
@@ -56,9 +56,9 @@ LOOKS: tuple[tuple[str, str], ...] = (
         "JSON behind other text: take the text out (sed 's/^[^{]*//')",
     ),
 )
-PATTERNS = tuple(
+_PATTERNS = tuple(
     (re.compile(pattern.encode("latin-1"), re.DOTALL | re.IGNORECASE), words)
-    for pattern, words in LOOKS
+    for pattern, words in _LOOKS
 )
 
 
@@ -72,7 +72,7 @@ def looks_like(head: bytes) -> str | None:
     >>> looks_like(b"what is this?") is None
     True
     """
-    for pattern, words in PATTERNS:
+    for pattern, words in _PATTERNS:
         if pattern.match(head):
             return f"looks like {words}"
     return None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 HEAD_BYTES = 64 * 1024
-TAIL_BYTES = 4 * 1024
+_TAIL_BYTES = 4 * 1024
 
 
 class Mark(NamedTuple):
@@ -32,8 +32,8 @@ class Mark(NamedTuple):
 
     @property
     def tail_bytes(self) -> int:
-        """How many bytes before the offset `tail` is of."""
-        return min(TAIL_BYTES, self.offset)
+        """How many bytes before the offset `_tail` is of."""
+        return min(_TAIL_BYTES, self.offset)
 
 
 class Sight(NamedTuple):
@@ -66,7 +66,7 @@ class Sight(NamedTuple):
         return self._replace(head=first.head, head_of_lines=first.head)
 
 
-def digest(data: bytes) -> str:
+def _digest(data: bytes) -> str:
     """Return the hash of bytes."""
     return xxhash.xxh3_128_hexdigest(data)
 
@@ -90,8 +90,8 @@ class Witness:
         end = data.rfind(b"\n") + 1
         if end:
             self.line_end = self.size + end
-            self.last_of_line = tail(self.last, data, end)
-        self.last = tail(self.last, data, len(data))
+            self.last_of_line = _tail(self.last, data, end)
+        self.last = _tail(self.last, data, len(data))
         self.size += len(data)
 
     def recall(self, head: bytes, last: bytes, size: int) -> None:
@@ -103,16 +103,16 @@ class Witness:
         """Say what was seen so far."""
         return Sight(
             self.size,
-            digest(self.head),
-            digest(self.last),
+            _digest(self.head),
+            _digest(self.last),
             self.line_end,
-            digest(self.head[: self.line_end]),
-            digest(self.last_of_line),
+            _digest(self.head[: self.line_end]),
+            _digest(self.last_of_line),
         )
 
 
-def tail(before: bytes, data: bytes, end: int) -> bytes:
+def _tail(before: bytes, data: bytes, end: int) -> bytes:
     """Return the last bytes of two pieces, the second one up to a place."""
-    if end >= TAIL_BYTES:
-        return data[end - TAIL_BYTES : end]
-    return (before + data[:end])[-TAIL_BYTES:]
+    if end >= _TAIL_BYTES:
+        return data[end - _TAIL_BYTES : end]
+    return (before + data[:end])[-_TAIL_BYTES:]

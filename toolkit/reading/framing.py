@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 4 * 1024 * 1024
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def blocks(
     blocks end before it, and a last one without data carries the error.
     """
     framer = Framer(log_id, source.name, max_line_bytes, block_bytes or BLOCK_BYTES)
-    stream = read(source, framer, verify_first=on_damage == "collect")
+    stream = _read(source, framer, verify_first=on_damage == "collect")
     yield from framed(framer, stream, on_damage)
 
 
@@ -81,12 +81,12 @@ def framed(
         yield from framer.frame(stream)
         return
     faults: list[SourceError] = []
-    yield from framer.frame(until_fault(stream, faults))
+    yield from framer.frame(_until_fault(stream, faults))
     for fault in faults:
         yield framer.block((), 0, tail=True, error=str(fault))
 
 
-def read(
+def _read(
     source: Source, framer: Framer, *, verify_first: bool = False
 ) -> Iterator[bytes]:
     """Yield the decompressed bytes of a log, and tell the framer where it is."""
@@ -97,7 +97,7 @@ def read(
         yield from chunks(feed, verify_first=verify_first)
 
 
-def until_fault(stream: Iterator[bytes], faults: list[SourceError]) -> Iterator[bytes]:
+def _until_fault(stream: Iterator[bytes], faults: list[SourceError]) -> Iterator[bytes]:
     """Yield a stream, and note the fault that ends it instead of raising it."""
     try:
         yield from stream
@@ -135,8 +135,8 @@ class Framer:
 
     def frame(self, stream: Iterable[bytes]) -> Iterator[Block]:
         """Yield the blocks of a stream."""
-        for chunk in stream if self.offset else without_mark(stream):
-            if chunk is BYTE_ORDER_MARK:
+        for chunk in stream if self.offset else _without_mark(stream):
+            if chunk is _BYTE_ORDER_MARK:
                 self.offset = self.unsaid = len(chunk)
                 continue
             if self.line == 1 and len(self.head) < HEAD_BYTES:
@@ -246,17 +246,17 @@ class Framer:
         return block
 
 
-def without_mark(stream: Iterable[bytes]) -> Iterator[bytes]:
+def _without_mark(stream: Iterable[bytes]) -> Iterator[bytes]:
     """Set a byte-order mark at the start apart from the bytes behind it."""
     head = b""
     pieces = iter(stream)
     for piece in pieces:
         head += piece
-        if len(head) >= len(BYTE_ORDER_MARK):
+        if len(head) >= len(_BYTE_ORDER_MARK):
             break
-    if head.startswith(BYTE_ORDER_MARK):
-        yield BYTE_ORDER_MARK
-        head = head[len(BYTE_ORDER_MARK) :]
+    if head.startswith(_BYTE_ORDER_MARK):
+        yield _BYTE_ORDER_MARK
+        head = head[len(_BYTE_ORDER_MARK) :]
     if head:
         yield head
     yield from pieces

@@ -23,10 +23,10 @@ Keys: TypeAlias = "tuple[str | int, ...]"
 
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_SIGNS = bytes(set(range(256)) - set(b"[]{},"))
-JSON_SPACE = " \t\n\r"
-TOGETHER = 256  # texts that are parsed at once, where JSON is expected
+_JSON_SPACE = " \t\n\r"
+_TOGETHER = 256  # texts that are parsed at once, where JSON is expected
 
-JSON_TYPES = {
+_JSON_TYPES = {
     ord("{"): "an object",
     ord("["): "a list",
     ord('"'): "a string",
@@ -66,14 +66,14 @@ class Fault(Exception):  # noqa: N818 - a verdict on a line, caught in this modu
         return Fault(self.code, self.reason, path + self.path)
 
 
-def json_type(raw: bytes) -> str:
+def _json_type(raw: bytes) -> str:
     """Name the JSON type of a raw value."""
-    return JSON_TYPES.get(raw[0], "a number")
+    return _JSON_TYPES.get(raw[0], "a number")
 
 
-def wrong_type(wanted: str, raw: bytes, path: Keys = ()) -> Fault:
+def _wrong_type(wanted: str, raw: bytes, path: Keys = ()) -> Fault:
     """Make the fault of a value that has another type than the one wanted."""
-    return Fault("wrong_type", f"wanted {wanted}, found {json_type(raw)}", path)
+    return Fault("wrong_type", f"wanted {wanted}, found {_json_type(raw)}", path)
 
 
 class Node:
@@ -103,7 +103,7 @@ class Node:
         if key not in self.children:
             raw = self.get(key)
             if raw is not None and raw[0] != ord("{"):
-                raise wrong_type("an object", raw, (*self.path, key))
+                raise _wrong_type("an object", raw, (*self.path, key))
             self.children[key] = None if raw is None else Node(raw, (*self.path, key))
         return self.children[key]
 
@@ -126,19 +126,19 @@ def validate_json(raw: bytes) -> bytes:
         raise Fault("invalid_json") from None
 
 
-def split_list(raw: bytes) -> list[bytes]:
+def _split_list(raw: bytes) -> list[bytes]:
     """Return the raw items of a JSON list."""
     return [bytes(item) for item in _list(raw)]
 
 
 def split_short_list(raw: bytes) -> list[bytes]:
     """Return the raw items of a JSON list that may not be endless."""
-    if raw.count(b",") >= MOST_ITEMS and count_items(raw) > MOST_ITEMS:
+    if raw.count(b",") >= MOST_ITEMS and _count_items(raw) > MOST_ITEMS:
         raise Fault("out_of_range", f"wanted at most {MOST_ITEMS} items")
-    return split_list(raw)
+    return _split_list(raw)
 
 
-def count_items(raw: bytes) -> int:
+def _count_items(raw: bytes) -> int:
     """Count the items of a JSON list that is not empty, in little memory."""
     signs = STRINGS.sub(b"", raw).translate(None, _NOT_SIGNS)
     depth = commas = 0
@@ -166,64 +166,64 @@ def read_string(raw: bytes) -> str | None:
 def read_text(raw: bytes, kind: str = "text") -> str:
     """Read a string as it stands."""
     if raw[0] != ord('"'):
-        raise wrong_type(WANTED[kind], raw)
+        raise _wrong_type(WANTED[kind], raw)
     return _string(raw)
 
 
 def read_label(raw: bytes) -> str | None:
     """Read a string, or a number or boolean by its JSON text."""
     if raw[0] in b"{[":
-        raise wrong_type(WANTED["label"], raw)
+        raise _wrong_type(WANTED["label"], raw)
     return read_string(raw) if raw[0] == ord('"') else raw.decode()
 
 
 def read_content(raw: bytes) -> str | None:
     """Read a message's content: a string, the text parts of a list, or an object."""
     if raw[0] == ord("["):
-        return join_parts(raw, "text")
+        return _join_parts(raw, "text")
     if raw[0] == ord("{"):
         return raw.decode()
     return read_text(raw, "content")
 
 
-def join_parts(raw: bytes, kind: str) -> str | None:
+def _join_parts(raw: bytes, kind: str) -> str | None:
     """Join the parts of a kind; what a part holds is a string or a list of texts."""
     texts: list[str] = []
-    for place, item in enumerate(split_list(raw)):
-        part = part_of(item, kind, place)
+    for place, item in enumerate(_split_list(raw)):
+        part = _part_of(item, kind, place)
         if part is None:
             continue
         if part[0] == ord('"'):
             texts.append(_string(part))
         elif part[0] == ord("[") and kind != "text":
-            below = join_parts_below(part, (place, kind))
+            below = _join_parts_below(part, (place, kind))
             texts += [] if below is None else [below]
         else:
-            raise wrong_type("a string", part, (place, kind))
+            raise _wrong_type("a string", part, (place, kind))
     return "".join(texts) if texts else None
 
 
-def part_of(item: bytes, kind: str, place: int) -> bytes | None:
+def _part_of(item: bytes, kind: str, place: int) -> bytes | None:
     """Return what a part of this kind holds, None if it is of another kind."""
     if item[0] != ord("{"):
-        raise wrong_type("an object", item, (place,))
+        raise _wrong_type("an object", item, (place,))
     part = Node(item)
     named = part.get("type") or b""
     is_kind = named[:1] == b'"' and _string(named) == kind
     return part.get(kind) if is_kind else None
 
 
-def join_parts_below(raw: bytes, path: Keys) -> str | None:
+def _join_parts_below(raw: bytes, path: Keys) -> str | None:
     """Join the text parts of a list that stands inside a part."""
     try:
-        return join_parts(raw, "text")
+        return _join_parts(raw, "text")
     except Fault as fault:
         raise fault.below(path) from None
 
 
 def read_parts(raw: bytes, kind: str) -> str | None:
     """Read the parts of a kind if the value is a list of parts, else nothing."""
-    return join_parts(raw, kind) if raw[0] == ord("[") else None
+    return _join_parts(raw, kind) if raw[0] == ord("[") else None
 
 
 def read_characters(raw: bytes) -> int | None:
@@ -234,8 +234,8 @@ def read_characters(raw: bytes) -> int | None:
 
 def read_count(raw: bytes, low: int | None, high: int | None) -> int:
     """Read a whole number; 5.0 is 5, read as an IEEE double."""
-    if json_type(raw) != "a number":
-        raise wrong_type(WANTED["count"], raw)
+    if _json_type(raw) != "a number":
+        raise _wrong_type(WANTED["count"], raw)
     too_large = Fault("out_of_range", f"wanted a whole number from {low} to {high}")
     if not re.search(rb"[.eE]", raw):
         # Twenty digits are past every range; int() refuses more than 4,300.
@@ -257,8 +257,8 @@ def read_count(raw: bytes, low: int | None, high: int | None) -> int:
 
 def read_number(raw: bytes) -> float:
     """Read a number as an IEEE double."""
-    if json_type(raw) != "a number":
-        raise wrong_type(WANTED["number"], raw)
+    if _json_type(raw) != "a number":
+        raise _wrong_type(WANTED["number"], raw)
     number = float(raw)
     if math.isinf(number):
         raise Fault("out_of_range", "wanted a number that a double can hold")
@@ -282,10 +282,10 @@ def read_timestamp(raw: bytes, unit: str) -> int | None:
             return None
         if not re.fullmatch(rb"[0-9]+\.?[0-9]*|\.[0-9]+", digits):
             raise Fault("wrong_type", "wanted a Unix time, found a string without one")
-    elif json_type(raw) != "a number":
-        raise wrong_type(WANTED["timestamp"], raw)
+    elif _json_type(raw) != "a number":
+        raise _wrong_type(WANTED["timestamp"], raw)
     scale = MICROSECONDS[unit]
-    seconds = decimal(digits)
+    seconds = _decimal(digits)
     if not seconds:
         return None
     outside = Fault("out_of_range", "wanted a time from 1970 to before 2200")
@@ -299,7 +299,7 @@ def read_timestamp(raw: bytes, unit: str) -> int | None:
     return micros or None
 
 
-def decimal(digits: bytes) -> Decimal:
+def _decimal(digits: bytes) -> Decimal:
     """Read a decimal number; one whose exponent is past all bounds is 0 or infinite."""
     try:
         return Decimal(digits.decode())
@@ -317,9 +317,9 @@ def read_logprob_sum(raw: bytes) -> float | None:
     if raw[0] != ord("["):
         return None
     total = 0.0
-    for item in split_list(raw):
+    for item in _split_list(raw):
         logprob = Node(item).get("logprob") if item[0] == ord("{") else None
-        if logprob is None or json_type(logprob) != "a number":
+        if logprob is None or _json_type(logprob) != "a number":
             return None
         total += float(logprob)
     return total if math.isfinite(total) else None
@@ -327,7 +327,7 @@ def read_logprob_sum(raw: bytes) -> float | None:
 
 # The kinds of tool that a call may name, and where each keeps its input; the second is
 # read only for what the first does not say.
-TOOLS = {"function": "arguments", "custom": "input"}
+_TOOLS = {"function": "arguments", "custom": "input"}
 
 
 def read_tool_calls(raw: bytes) -> list[dict[str, str | None]] | None:
@@ -335,19 +335,19 @@ def read_tool_calls(raw: bytes) -> list[dict[str, str | None]] | None:
     if raw[0] == ord("{") and not Node(raw).fields:
         return None
     if raw[0] != ord("["):
-        raise wrong_type("a list", raw)
+        raise _wrong_type("a list", raw)
     calls = []
     for place, item in enumerate(split_short_list(raw)):
         if item[0] != ord("{"):
-            raise wrong_type("an object", item, (place,))
+            raise _wrong_type("an object", item, (place,))
         call = Node(item, (place,))
         calls.append(
             {
-                "id": call_text(call, "id"),
-                "type": call_text(call, "type"),
-                "name": first(call_text(call.child(tool), "name") for tool in TOOLS),
-                "arguments": first(
-                    call_input(call.child(tool), key) for tool, key in TOOLS.items()
+                "id": _call_text(call, "id"),
+                "type": _call_text(call, "type"),
+                "name": _first(_call_text(call.child(tool), "name") for tool in _TOOLS),
+                "arguments": _first(
+                    _call_input(call.child(tool), key) for tool, key in _TOOLS.items()
                 ),
             }
         )
@@ -357,31 +357,31 @@ def read_tool_calls(raw: bytes) -> list[dict[str, str | None]] | None:
 def read_function_call(raw: bytes) -> list[dict[str, str | None]] | None:
     """Read the older form as one call; without name and arguments it is none."""
     if raw[0] != ord("{"):
-        raise wrong_type("an object", raw)
+        raise _wrong_type("an object", raw)
     call = Node(raw)
-    name, arguments = call_text(call, "name"), call_input(call, "arguments")
+    name, arguments = _call_text(call, "name"), _call_input(call, "arguments")
     if not name and not arguments:
         return None
     return [{"id": None, "type": None, "name": name, "arguments": arguments}]
 
 
-def call_text(node: Node | None, key: str) -> str | None:
+def _call_text(node: Node | None, key: str) -> str | None:
     """Read a string field of a call."""
     raw = node.get(key) if node else None
     if node is None or raw is None:
         return None
     if raw[0] != ord('"'):
-        raise wrong_type("a string", raw, (*node.path, key))
+        raise _wrong_type("a string", raw, (*node.path, key))
     return _string(raw)
 
 
-def call_input(node: Node | None, key: str) -> str | None:
+def _call_input(node: Node | None, key: str) -> str | None:
     """Read the input of a call: a string, or an object by its JSON text."""
     raw = node.get(key) if node else None
-    return raw.decode() if raw and raw[0] == ord("{") else call_text(node, key)
+    return raw.decode() if raw and raw[0] == ord("{") else _call_text(node, key)
 
 
-def first(values: Iterator[str | None]) -> str | None:
+def _first(values: Iterator[str | None]) -> str | None:
     """Return the first value that is not null."""
     return next((value for value in values if value is not None), None)
 
@@ -392,22 +392,22 @@ def are_json(texts: Sequence[str]) -> list[bool]:
     Many are parsed at once, as the items of one list; where that list does not give
     back each text as it was, its halves are looked at by themselves.
     """
-    items = [text.strip(JSON_SPACE).encode() for text in texts]
+    items = [text.strip(_JSON_SPACE).encode() for text in texts]
     return [
         verdict
-        for begin in range(0, len(items), TOGETHER)
-        for verdict in verdicts(items[begin : begin + TOGETHER])
+        for begin in range(0, len(items), _TOGETHER)
+        for verdict in _verdicts(items[begin : begin + _TOGETHER])
     ]
 
 
-def verdicts(items: list[bytes]) -> list[bool]:
+def _verdicts(items: list[bytes]) -> list[bool]:
     """Say of each item whether it is JSON, many at once."""
     try:
-        if split_list(b"[" + b",".join(items) + b"]") == items:
+        if _split_list(b"[" + b",".join(items) + b"]") == items:
             return [True] * len(items)
     except (msgspec.DecodeError, RecursionError):
         pass  # some item is no JSON, or nested deeper than any that is of use
     if len(items) == 1:
         return [False]
     half = len(items) // 2
-    return verdicts(items[:half]) + verdicts(items[half:])
+    return _verdicts(items[:half]) + _verdicts(items[half:])

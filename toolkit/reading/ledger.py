@@ -57,13 +57,13 @@ class Account:
         rejected = errors = 0
         if len(decoded.rejects):
             rejected = len(decoded.rejects)
-            errors = count_equal(decoded.rejects.column("code"), "error_response")
+            errors = _count_equal(decoded.rejects.column("code"), "error_response")
             self.codes = merged([*self.codes.values(), *reject_counts(decoded.rejects)])
         counts.update(
             bytes=decoded.bytes,
             lines=decoded.lines,
             blank=decoded.blank,
-            responses=count_equal(decoded.choices.column("choice_position"), 0),
+            responses=_count_equal(decoded.choices.column("choice_position"), 0),
             duplicates=decoded.duplicates,
             outside=decoded.outside,
             pending_bytes=decoded.pending,
@@ -126,7 +126,7 @@ class Account:
         self.warn_of_damage(stacklevel + 1)
         counts = self.rejects()
         if counts:
-            words = reject_words(counts, self.hints())
+            words = _reject_words(counts, self.hints())
             warnings.warn(words, RejectsWarning, stacklevel=stacklevel + 1)
 
     def warn_of_damage(self, stacklevel: int = 2) -> None:
@@ -148,7 +148,7 @@ class Account:
 TOTALS = tuple(column.name for column in LEDGER.columns if column.type == pa.int64())
 
 
-def count_equal(column: pa.Array, value: object) -> int:
+def _count_equal(column: pa.Array, value: object) -> int:
     """Count the cells that equal a value."""
     return int(pc.sum(pc.equal(column, value), min_count=0).as_py())
 
@@ -182,7 +182,7 @@ def reject_counts(rejects: pa.Table | pa.RecordBatch) -> list[RejectCount]:
     return ranked(found)
 
 
-def reject_words(counts: Sequence[RejectCount], hints: Sequence[str]) -> str:
+def _reject_words(counts: Sequence[RejectCount], hints: Sequence[str]) -> str:
     """Say how many lines became no rows, and why."""
     lines = plural(sum(count.lines for count in counts), "line")
     codes = ", ".join(f"{count.lines:,} {count.code}" for count in counts)

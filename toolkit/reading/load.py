@@ -173,8 +173,8 @@ class Loaded:
 # Bytes of a table for each byte of its log, measured on data/sample/chat.jsonl; lines
 # shorter than its thousand bytes take more. A compressed log holds several times its
 # size (the sample 12 times). Both are low, so that no log that fits is refused.
-TABLE_BYTES = {"keep": 0.8, "drop": 0.35}
-INFLATION = 4
+_TABLE_BYTES = {"keep": 0.8, "drop": 0.35}
+_INFLATION = 4
 
 
 def batches(
@@ -317,12 +317,12 @@ def load(
         progress=progress,
     )
     if max_lines is None:
-        check_memory(reading.logs, content)
+        _check_memory(reading.logs, content)
     account = Account(reading.logs)
     choices, rejects = Tables(reading.plan.table.arrow), Tables(REJECTS.arrow)
     for decoded in account.noting(reading.decoded()):
         if on_reject == "raise" and len(decoded.rejects):
-            raise first_reject(decoded)
+            raise _first_reject(decoded)
         choices.add(decoded.choices)
         rejects.add(decoded.rejects)
     account.warn()
@@ -331,7 +331,7 @@ def load(
     )
 
 
-def first_reject(decoded: Decoded) -> RejectedLineError:
+def _first_reject(decoded: Decoded) -> RejectedLineError:
     """Make an error of the first reject of a block."""
     row = decoded.rejects.slice(0, 1).to_pylist()[0]
     return RejectedLineError(
@@ -339,35 +339,35 @@ def first_reject(decoded: Decoded) -> RejectedLineError:
     )
 
 
-def check_memory(logs: Sequence[Source], content: Content) -> None:
+def _check_memory(logs: Sequence[Source], content: Content) -> None:
     """Refuse logs whose table would be larger than free memory."""
-    free = free_memory()
-    needed = sum(table_bytes(log, content) for log in logs)
+    free = _free_memory()
+    needed = sum(_table_bytes(log, content) for log in logs)
     if free is not None and needed > free:
         raise NotEnoughMemoryError(needed=needed, free=free)
 
 
-def table_bytes(log: Source, content: Content) -> int:
+def _table_bytes(log: Source, content: Content) -> int:
     """Estimate how much memory the table of a log takes."""
     if log.path == STDIN or log.size is None:
         return 0
     packed = log.name.endswith((".gz", ".zst"))
-    return int(log.size * TABLE_BYTES[content] * (INFLATION if packed else 1))
+    return int(log.size * _TABLE_BYTES[content] * (_INFLATION if packed else 1))
 
 
-def free_memory() -> int | None:
+def _free_memory() -> int | None:
     """Return the bytes that can be had without swapping, None where unknown."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:
-        return total_memory()
+        return _total_memory()
     for line in lines:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
-    return total_memory()
+    return _total_memory()
 
 
-def total_memory() -> int | None:
+def _total_memory() -> int | None:
     """Return the size of the machine's memory, None where it does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 
-SLOW_BYTES = 100 * 10**6
+_SLOW_BYTES = 100 * 10**6
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Reading:
     def decoded(self) -> Iterator[Decoded]:
         """Yield the blocks of the logs, decoded, without repeats if that is wanted."""
         seen = make_seen() if self.duplicates == "drop" else None
-        wanted = first_lines(self.blocks(), self.max_lines)
+        wanted = _first_lines(self.blocks(), self.max_lines)
         for decoded in self.decode(wanted):
             yield decoded if seen is None else seen.without_repeats(decoded)
 
@@ -103,9 +103,9 @@ def open_logs(
     on_damage = options.get("on_damage", "raise")
     check_word("duplicates", duplicates, get_args(Duplicates))
     check_word("on_damage", on_damage, get_args(OnDamage))
-    check_whole("max_lines", max_lines, 0)
+    _check_whole("max_lines", max_lines, 0)
     threads = options.get("threads")
-    check_whole("threads", threads, 1)
+    _check_whole("threads", threads, 1)
     plan = make_plan(
         content=options.get("content", "keep"),
         tags=options.get("tags"),
@@ -115,7 +115,7 @@ def open_logs(
         leave_pending=leave_pending,
     )
     found = find_logs(sources, on_damage=on_damage)
-    warn_of_slowness(found.logs)
+    _warn_of_slowness(found.logs)
     return Reading(
         found.logs,
         found.passed_over,
@@ -128,7 +128,7 @@ def open_logs(
     )
 
 
-def first_lines(stream: Iterator[Block], max_lines: int | None) -> Iterator[Block]:
+def _first_lines(stream: Iterator[Block], max_lines: int | None) -> Iterator[Block]:
     """Yield blocks up to a number of lines in all."""
     left = max_lines
     for block in stream:
@@ -139,13 +139,13 @@ def first_lines(stream: Iterator[Block], max_lines: int | None) -> Iterator[Bloc
         lines += int(block.skipped is not None)
         if lines >= left:
             if left:
-                yield cut_block(block, left)
+                yield _cut_block(block, left)
             return
         yield block
         left -= lines
 
 
-def cut_block(block: Block, lines: int) -> Block:
+def _cut_block(block: Block, lines: int) -> Block:
     """Keep the first lines of a block."""
     if block.skipped is not None:
         return block
@@ -158,10 +158,10 @@ def cut_block(block: Block, lines: int) -> Block:
     return block._replace(pieces=whole(kept), bytes=accounted, tail=False)
 
 
-def warn_of_slowness(logs: Sequence[Source]) -> None:
+def _warn_of_slowness(logs: Sequence[Source]) -> None:
     """Say once that a large log would be read sooner by the kernel."""
     size = sum(log.size or 0 for log in logs)
-    if KERNEL is None and size > SLOW_BYTES:
+    if KERNEL is None and size > _SLOW_BYTES:
         words = (
             f"{size / 1e6:,.0f} MB of log for the decoder in plain Python: installed "
             "where Rust is at hand, the one in Rust is ten times as fast and more"
@@ -169,7 +169,7 @@ def warn_of_slowness(logs: Sequence[Source]) -> None:
         warnings.warn(words, SlowDecoderWarning, stacklevel=4)
 
 
-def check_whole(name: str, value: int | None, least: int) -> None:
+def _check_whole(name: str, value: int | None, least: int) -> None:
     """Refuse what is no whole number, or one too small; None is none."""
     if value is None:
         return

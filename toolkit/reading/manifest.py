@@ -92,7 +92,7 @@ class Known:
         }
 
 
-def known_of(data: Mapping[str, Any]) -> Known:
+def _known_of(data: Mapping[str, Any]) -> Known:
     """Make a known log of what was read from JSON."""
     stamp, marks = data["stamp"], {"mark": data["mark"], "torn": data.get("torn")}
     fields = {
@@ -154,7 +154,7 @@ def read_state(directory: str | os.PathLike[str]) -> State:
     return parse_state(text, path)
 
 
-NOT_A_STATE = (
+_NOT_A_STATE = (
     LookupError,
     TypeError,
     ValueError,
@@ -167,11 +167,11 @@ def parse_state(text: str, path: str) -> State:
     """Read the JSON of a state; the path is for the error."""
     try:
         data = json.loads(text)
-        logs = [known_of(log) for log in data["logs"]]
+        logs = [_known_of(log) for log in data["logs"]]
         state = State(**{**data, "logs": logs})
         state.ledger.select("choices").sum()
         is_ours = 1 <= state.schema <= SCHEMA_VERSION
-    except NOT_A_STATE:
+    except _NOT_A_STATE:
         raise DamagedExportError(path, fault="it is not a state") from None
     if not (is_ours and isinstance(state.options, dict)):
         raise DamagedExportError(path, fault="it is of another version")

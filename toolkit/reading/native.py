@@ -16,8 +16,8 @@ try:
 except ImportError:
     built = None  # type: ignore[assignment]
 
-WANTS_REFERENCE = os.environ.get("TOOLKIT_DECODER") == "reference"
-KERNEL = None if WANTS_REFERENCE else cast("ModuleType | None", built)
+_WANTS_REFERENCE = os.environ.get("TOOLKIT_DECODER") == "reference"
+KERNEL = None if _WANTS_REFERENCE else cast("ModuleType | None", built)
 
 
 def count_lines(held: bytes, start: int, end: int) -> int:

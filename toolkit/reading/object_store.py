@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEME = "s3://"
-DELETE_AT_ONCE = 1000  # the most that one call of DeleteObjects takes
+_DELETE_AT_ONCE = 1000  # the most that one call of DeleteObjects takes
 # What the answer of a store means, in the system's words.
-ERRNO = {
+_ERRNO = {
     403: errno.EACCES,
     404: errno.ENOENT,
 }
 # Both are in the way of a conditional put: it lost, or it met another one.
-LOST = {409, 412}
+_LOST = {409, 412}
 
 
 class Stored(NamedTuple):
@@ -43,14 +43,14 @@ def is_uri(name: str) -> bool:
     return name.startswith(SCHEME)
 
 
-def bucket_and_key(uri: str) -> tuple[str, str]:
+def _bucket_and_key(uri: str) -> tuple[str, str]:
     """Cut ``s3://bucket/key``."""
     bucket, _, key = uri.removeprefix(SCHEME).partition("/")
     return bucket, key
 
 
 @cache
-def client() -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
+def _client() -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
     """Return the client of S3, one for all threads."""
     try:
         # Imported here: boto3 is an extra, and slow to import.
@@ -68,9 +68,9 @@ def client() -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
 
 
 @contextmanager
-def saying_what_failed(uri: str) -> Iterator[None]:
+def _saying_what_failed(uri: str) -> Iterator[None]:
     """Turn an answer of the store, or none, into an OSError with short words."""
-    client()
+    _client()
     # Imported here: boto3 is an extra.
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
@@ -82,10 +82,10 @@ def saying_what_failed(uri: str) -> Iterator[None]:
             raise (error.__context__ or error) from None
     except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        if status in LOST:
+        if status in _LOST:
             raise PreconditionError(uri) from error
         words = str(error.response["Error"].get("Message") or status)
-        raise OSError(ERRNO.get(status, errno.EIO), words, uri) from error
+        raise OSError(_ERRNO.get(status, errno.EIO), words, uri) from error
     except (BotoCoreError, HTTPClientError, Boto3Error) as error:
         words = " ".join(str(error).split())
         raise OSError(errno.EIO, words, uri) from error
@@ -93,12 +93,12 @@ def saying_what_failed(uri: str) -> Iterator[None]:
 
 def find_object(uri: str) -> Stored | None:
     """Return an object, None if there is none."""
-    bucket, key = bucket_and_key(uri)
+    bucket, key = _bucket_and_key(uri)
     if not key:
         return None
     try:
-        with saying_what_failed(uri):
-            found = client().head_object(Bucket=bucket, Key=key)
+        with _saying_what_failed(uri):
+            found = _client().head_object(Bucket=bucket, Key=key)
     except FileNotFoundError:
         return None
     return Stored(uri, found["ContentLength"], found["ETag"])
@@ -106,9 +106,9 @@ def find_object(uri: str) -> Stored | None:
 
 def list_objects(prefix: str) -> list[Stored]:
     """Return the objects whose address begins so, sorted."""
-    bucket, key = bucket_and_key(prefix)
-    with saying_what_failed(prefix):
-        pages = client().get_paginator("list_objects_v2")
+    bucket, key = _bucket_and_key(prefix)
+    with _saying_what_failed(prefix):
+        pages = _client().get_paginator("list_objects_v2")
         return [
             Stored(f"{SCHEME}{bucket}/{entry['Key']}", entry["Size"], entry["ETag"])
             for page in pages.paginate(Bucket=bucket, Prefix=key)
@@ -124,16 +124,16 @@ def open_object(uri: str, start: int = 0, *, etag: str | None = None) -> BinaryI
     PreconditionError
         If it is not the one with this tag any more.
     """
-    bucket, key = bucket_and_key(uri)
+    bucket, key = _bucket_and_key(uri)
     wanted = {"Range": f"bytes={start}-"} if start else {}
     if etag is not None:
         wanted["IfMatch"] = etag
-    with saying_what_failed(uri):
-        body = client().get_object(Bucket=bucket, Key=key, **wanted)["Body"]
-    return cast("BinaryIO", ObjectReader(uri, body))
+    with _saying_what_failed(uri):
+        body = _client().get_object(Bucket=bucket, Key=key, **wanted)["Body"]
+    return cast("BinaryIO", _ObjectReader(uri, body))
 
 
-class ObjectReader(io.RawIOBase):
+class _ObjectReader(io.RawIOBase):
     """The bytes of an object; what its library raises becomes an OSError."""
 
     def __init__(self, uri: str, body: Any) -> None:  # noqa: ANN401 - botocore's own
@@ -146,7 +146,7 @@ class ObjectReader(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes, none at the end."""
-        with saying_what_failed(self.uri):
+        with _saying_what_failed(self.uri):
             return bytes(self.body.read(None if size < 0 else size))
 
     def close(self) -> None:
@@ -157,32 +157,32 @@ class ObjectReader(io.RawIOBase):
 
 def read_object(uri: str) -> tuple[bytes, str]:
     """Return the bytes of an object and the tag of its content."""
-    bucket, key = bucket_and_key(uri)
-    with saying_what_failed(uri):
-        found = client().get_object(Bucket=bucket, Key=key)
+    bucket, key = _bucket_and_key(uri)
+    with _saying_what_failed(uri):
+        found = _client().get_object(Bucket=bucket, Key=key)
         return bytes(found["Body"].read()), str(found["ETag"])
 
 
 def get_file(uri: str, path: Path) -> None:
     """Copy an object into a file."""
-    bucket, key = bucket_and_key(uri)
-    with saying_what_failed(uri):
-        client().download_file(bucket, key, str(path))
+    bucket, key = _bucket_and_key(uri)
+    with _saying_what_failed(uri):
+        _client().download_file(bucket, key, str(path))
 
 
 def copy_object(uri: str, to: str) -> None:
     """Copy an object within its store, whole; a reader sees all of it or nothing."""
-    bucket, key = bucket_and_key(uri)
-    new_bucket, new_key = bucket_and_key(to)
-    with saying_what_failed(uri):
-        client().copy({"Bucket": bucket, "Key": key}, new_bucket, new_key)
+    bucket, key = _bucket_and_key(uri)
+    new_bucket, new_key = _bucket_and_key(to)
+    with _saying_what_failed(uri):
+        _client().copy({"Bucket": bucket, "Key": key}, new_bucket, new_key)
 
 
 def put_file(uri: str, path: Path) -> None:
     """Put a file whole; a reader sees all of it or nothing."""
-    bucket, key = bucket_and_key(uri)
-    with saying_what_failed(uri):
-        client().upload_file(str(path), bucket, key)
+    bucket, key = _bucket_and_key(uri)
+    with _saying_what_failed(uri):
+        _client().upload_file(str(path), bucket, key)
 
 
 def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
@@ -193,21 +193,21 @@ def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
     PreconditionError
         If another writer was faster; nothing was put then.
     """
-    bucket, key = bucket_and_key(uri)
+    bucket, key = _bucket_and_key(uri)
     condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}
-    with saying_what_failed(uri):
-        client().put_object(Bucket=bucket, Key=key, Body=data, **condition)
+    with _saying_what_failed(uri):
+        _client().put_object(Bucket=bucket, Key=key, Body=data, **condition)
 
 
 def delete_objects(uris: Iterable[str]) -> None:
     """Delete objects; one that is gone already is no fault."""
     keys = sorted(uris)
-    for start in range(0, len(keys), DELETE_AT_ONCE):
-        some = keys[start : start + DELETE_AT_ONCE]
-        bucket = bucket_and_key(some[0])[0]
-        named = [{"Key": bucket_and_key(uri)[1]} for uri in some]
-        with saying_what_failed(some[0]):
-            client().delete_objects(
+    for start in range(0, len(keys), _DELETE_AT_ONCE):
+        some = keys[start : start + _DELETE_AT_ONCE]
+        bucket = _bucket_and_key(some[0])[0]
+        named = [{"Key": _bucket_and_key(uri)[1]} for uri in some]
+        with _saying_what_failed(some[0]):
+            _client().delete_objects(
                 Bucket=bucket, Delete={"Objects": named, "Quiet": True}
             )
 
@@ -219,7 +219,7 @@ def polars_options(name: str) -> dict[str, str] | None:
     """
     if not is_uri(name):
         return None
-    meta = client().meta
+    meta = _client().meta
     return {
         "aws_endpoint_url": meta.endpoint_url,
         "aws_region": meta.region_name or "us-east-1",

@@ -55,7 +55,7 @@ DEEPEST = 512  # levels; the root is level 1
 # 1 MB could else ask for rows of gigabytes.
 REPEATED_BYTES = 8 * 1024 * 1024
 # Verdicts on a last line that more bytes could still change.
-UNFINISHED = frozenset({"truncated", "invalid_utf8", "too_deep", "line_too_long"})
+_UNFINISHED = frozenset({"truncated", "invalid_utf8", "too_deep", "line_too_long"})
 
 # Where an envelope may hold the response, in the order in which they are tried.
 ENVELOPES = tuple(
@@ -110,12 +110,12 @@ class Route(NamedTuple):
     read: Callable[[bytes], Cell]
 
 
-def routes(column: Column, plan: Plan) -> list[Route]:
+def _routes(column: Column, plan: Plan) -> list[Route]:
     """Lay out the ways to a column's value."""
-    return [Route(way, reader(column, plan, way)) for way in ways_of(column)]
+    return [Route(way, _reader(column, plan, way)) for way in ways_of(column)]
 
 
-def reader(column: Column, plan: Plan, way: Way) -> Callable[[bytes], Cell]:
+def _reader(column: Column, plan: Plan, way: Way) -> Callable[[bytes], Cell]:
     """Choose how the value of a kind is read."""
     if way.part:
         return partial(read_parts, kind=way.part)
@@ -137,7 +137,7 @@ def reader(column: Column, plan: Plan, way: Way) -> Callable[[bytes], Cell]:
     }[column.kind]
 
 
-def read_cell(node: Node, ways: Sequence[Route]) -> Cell:
+def _read_cell(node: Node, ways: Sequence[Route]) -> Cell:
     """Read the first value that is present on the ways to a column."""
     for way, read in ways:
         try:
@@ -157,7 +157,7 @@ def read_cell(node: Node, ways: Sequence[Route]) -> Cell:
     return None
 
 
-def without_text(cell: Cell) -> Cell:
+def _without_text(cell: Cell) -> Cell:
     """Leave of a private cell what is no text: the calls without their arguments."""
     if isinstance(cell, list):
         return [{**call, "arguments": None} for call in cell]
@@ -180,44 +180,44 @@ class Response(NamedTuple):
         return None if self.node is self.line else self.line
 
 
-def find_response(line: Node, envelopes: Sequence[tuple[str, ...]]) -> Response:
+def _find_response(line: Node, envelopes: Sequence[tuple[str, ...]]) -> Response:
     """Find the response of a line, or raise the Fault that says what it is instead."""
     is_error = False
-    for node in candidates(line, envelopes):
-        choices = choices_of(node)
+    for node in _candidates(line, envelopes):
+        choices = _choices_of(node)
         if choices is not None:
-            if is_chunk(node, choices):
+            if _is_chunk(node, choices):
                 raise Fault("stream_chunk")
             return Response(line, node, choices)
         is_error = is_error or node.get("error") is not None
     raise Fault("error_response" if is_error else "not_a_response")
 
 
-def candidates(line: Node, envelopes: Sequence[tuple[str, ...]]) -> Iterator[Node]:
+def _candidates(line: Node, envelopes: Sequence[tuple[str, ...]]) -> Iterator[Node]:
     """Yield the line, then each object that an envelope may hold."""
     yield line
     for keys in envelopes:
         node: Node | None = line
         for key in keys:
-            node = node and opened(node, key)
+            node = node and _opened(node, key)
         if node is not None:
             yield node
 
 
-def opened(node: Node, key: str) -> Node | None:
+def _opened(node: Node, key: str) -> Node | None:
     """Return a field that is an object, or a string that holds the JSON of one."""
     raw = node.get(key)
     path = (*node.path, key)
     if raw is not None and raw[0] == ord('"'):
         raw = text_of(raw).encode()
         try:
-            raw = checked_json(raw)
+            raw = _checked_json(raw)
         except Fault:
             return None
     return Node(raw, path) if raw is not None and raw[0] == ord("{") else None
 
 
-def choices_of(node: Node) -> list[Node] | None:
+def _choices_of(node: Node) -> list[Node] | None:
     """Return the choices of a response, None if this object is none."""
     raw = node.get("choices")
     if raw is None or raw[0] != ord("["):
@@ -232,7 +232,7 @@ def choices_of(node: Node) -> list[Node] | None:
     return [Node(item, (*path, place)) for place, item in enumerate(items)]
 
 
-def is_chunk(node: Node, choices: list[Node]) -> bool:
+def _is_chunk(node: Node, choices: list[Node]) -> bool:
     """Say whether this is a piece of a streamed response."""
     if any(choice.get("message") is not None for choice in choices):
         return False
@@ -247,7 +247,7 @@ def is_chunk(node: Node, choices: list[Node]) -> bool:
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def is_too_deep(raw: bytes) -> bool:
+def _is_too_deep(raw: bytes) -> bool:
     """Say whether brackets outside strings stand deeper than 512 levels."""
     if raw.count(b"[") + raw.count(b"{") <= DEEPEST:
         return False
@@ -256,14 +256,14 @@ def is_too_deep(raw: bytes) -> bool:
     return max(accumulate(steps), default=0) > DEEPEST
 
 
-def checked_json(raw: bytes) -> bytes:
+def _checked_json(raw: bytes) -> bytes:
     """Return a JSON value without the white space around it, or raise a Fault."""
-    if is_too_deep(raw):
+    if _is_too_deep(raw):
         raise Fault("too_deep")
     return validate_json(raw)
 
 
-def open_line(raw: bytes, *, longest: int, tail: bool) -> Node:
+def _open_line(raw: bytes, *, longest: int, tail: bool) -> Node:
     """Return the JSON object of a line, or raise the Fault of one that holds none."""
     if len(raw) > longest:
         raise Fault("line_too_long")
@@ -272,7 +272,7 @@ def open_line(raw: bytes, *, longest: int, tail: bool) -> Node:
     except UnicodeDecodeError:
         raise Fault("invalid_utf8") from None
     try:
-        value = checked_json(raw)
+        value = _checked_json(raw)
     except Fault as fault:
         if tail and fault.code == "invalid_json":
             raise Fault("truncated") from None
@@ -292,7 +292,7 @@ class Reference:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.envelopes = (plan.response_path,) if plan.response_path else ENVELOPES
-        self.ways = [routes(column, plan) for column in plan.table.columns]
+        self.ways = [_routes(column, plan) for column in plan.table.columns]
 
     def decode(self, block: Block) -> Decoded:
         """Turn the lines of a block into rows and rejects."""
@@ -301,11 +301,11 @@ class Reference:
         longest = self.plan.max_line_bytes
         lines = blank = pending = 0
         data = block.data
-        if is_white(data, longest) and not block.tail:
+        if _is_white(data, longest) and not block.tail:
             # One by one, the lines of a bomb of line feeds would take hours.
             lines = blank = data.count(b"\n")
             data = b""
-        for line, offset, raw, tail in split(data, block.line, block.offset):
+        for line, offset, raw, tail in _split(data, block.line, block.offset):
             lines += 1
             waits = tail and self.leaves(block)
             if len(raw) <= longest and not raw.strip(b" \t\r"):
@@ -317,10 +317,10 @@ class Reference:
             try:
                 cells = self.read_line(raw, (block.log_id, block.source, line), tail)
             except Fault as fault:
-                if waits and fault.code in UNFINISHED:
+                if waits and fault.code in _UNFINISHED:
                     lines, pending = lines - 1, len(raw)
                 else:
-                    rejects.append(reject(block, line, offset, raw, fault))
+                    rejects.append(_reject(block, line, offset, raw, fault))
                 continue
             for column, more in zip(rows, cells, strict=True):
                 column.extend(more)
@@ -328,12 +328,12 @@ class Reference:
             pending = block.skipped
         elif block.skipped is not None:
             lines += 1
-            rejects.append(reject(block, block.line, block.offset, None, None))
+            rejects.append(_reject(block, block.line, block.offset, None, None))
         return Decoded(
             block.log_id,
             block.source,
-            batch(rows, self.plan.table.arrow),
-            batch(list(zip(*rejects, strict=True)), REJECTS.arrow),
+            _batch(rows, self.plan.table.arrow),
+            _batch(list(zip(*rejects, strict=True)), REJECTS.arrow),
             block.bytes,
             block.position,
             lines,
@@ -349,8 +349,8 @@ class Reference:
         self, raw: bytes, place: tuple[int, str, int], tail: bool
     ) -> list[list[Cell]]:
         """Return the cells of a line, column by column, a cell for each choice."""
-        line = open_line(raw, longest=self.plan.max_line_bytes, tail=tail)
-        response = find_response(line, self.envelopes)
+        line = _open_line(raw, longest=self.plan.max_line_bytes, tail=tail)
+        response = _find_response(line, self.envelopes)
         given = dict(zip(("log_id", "source", "line"), place, strict=True))
         cells = [
             self.read_column(column, ways, response, given)
@@ -387,8 +387,8 @@ class Reference:
         if column.kind == "position":
             return list(range(rows))
         if column.root == "choice":
-            cells = [read_cell(choice, ways) for choice in response.choices] or [None]
-            return [without_text(cell) for cell in cells] if drops else cells
+            cells = [_read_cell(choice, ways) for choice in response.choices] or [None]
+            return [_without_text(cell) for cell in cells] if drops else cells
         if column.kind == "given":
             cell = given[column.name]
         elif column.kind == "choice_count":
@@ -396,16 +396,16 @@ class Reference:
         elif column.kind == "hash":
             cell = xxhash.xxh3_64_intdigest(response.node.raw)
         else:
-            node = getattr(response, ROOTS[column.root])
-            cell = None if node is None else read_cell(node, ways)
-            cell = without_text(cell) if drops else cell
+            node = getattr(response, _ROOTS[column.root])
+            cell = None if node is None else _read_cell(node, ways)
+            cell = _without_text(cell) if drops else cell
         return [cell] * rows if column.grain == "R" else [cell] + [None] * (rows - 1)
 
 
-ROOTS = {"response": "node", "envelope": "envelope", "line": "line"}
+_ROOTS = {"response": "node", "envelope": "envelope", "line": "line"}
 
 
-def split(
+def _split(
     data: bytes, line: int, offset: int
 ) -> Iterator[tuple[int, int, bytes, bool]]:
     """Yield number, offset and bytes of each line, and whether it lacks its end."""
@@ -422,12 +422,12 @@ def split(
         offset += len(piece) + 1
 
 
-def is_white(data: bytes, longest: int) -> bool:
+def _is_white(data: bytes, longest: int) -> bool:
     """Say whether some lines are all blank, and none of them too long."""
     return len(data) <= longest and not data.strip(b" \t\r\n")
 
 
-def reject(
+def _reject(
     block: Block, line: int, offset: int, raw: bytes | None, fault: Fault | None
 ) -> tuple[Cell, ...]:
     """Make a row of the rejects table; a line that was skipped has no bytes."""
@@ -448,7 +448,7 @@ def reject(
     )
 
 
-def batch(columns: Sequence[Sequence[Cell]], schema: pa.Schema) -> pa.RecordBatch:
+def _batch(columns: Sequence[Sequence[Cell]], schema: pa.Schema) -> pa.RecordBatch:
     """Make an Arrow batch of columns of cells; without columns it is empty."""
     cells = columns or [[] for _ in schema]
     arrays = [

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # What a line must not begin with if it is the first of a log: it would be taken for a
 # byte-order mark or for compression.
-MAGIC = (b"\xef\xbb\xbf", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18")
+_MAGIC = (b"\xef\xbb\xbf", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18")
 
 
 class Replayed(NamedTuple):
@@ -79,16 +79,16 @@ def reject_frames(
         check_word("code", code, tuple(REJECT_CODES))
     exports = exports_in(sources, **options)
     if exports:
-        frames = export_rejects(exports)
+        frames = _export_rejects(exports)
     else:
-        frames = log_rejects(open_logs(sources, progress=progress, **options))
+        frames = _log_rejects(open_logs(sources, progress=progress, **options))
     for frame in frames:
         picked = frame if code is None else frame.filter(pl.col("code") == code)
         if len(picked):
             yield picked
 
 
-def log_rejects(reading: Reading) -> Iterator[pl.DataFrame]:
+def _log_rejects(reading: Reading) -> Iterator[pl.DataFrame]:
     """Yield the rejects of logs, block by block."""
     account = Account(reading.logs)
     for decoded in account.noting(reading.without_text().decoded()):
@@ -97,7 +97,7 @@ def log_rejects(reading: Reading) -> Iterator[pl.DataFrame]:
     reading.warn_of_passed_over()
 
 
-def export_rejects(exports: list[str]) -> Iterator[pl.DataFrame]:
+def _export_rejects(exports: list[str]) -> Iterator[pl.DataFrame]:
     """Yield the rejects of exports, part by part."""
     logs = 0
     for directory in exports:
@@ -151,13 +151,13 @@ def write_rejects(
     """
     frames = reject_frames(sources, code=code, progress=progress, **options)
     lines = without_bytes = 0
-    with opened_for_writing(to) as file:
+    with _opened_for_writing(to) as file:
         for frame in frames:
             for raw in frame["raw"]:
                 if raw is None:
                     without_bytes += 1
                     continue
-                if not lines and raw.startswith(MAGIC):
+                if not lines and raw.startswith(_MAGIC):
                     file.write(b"\n")
                 file.write(raw + b"\n")
                 lines += 1
@@ -165,7 +165,7 @@ def write_rejects(
 
 
 @contextmanager
-def opened_for_writing(
+def _opened_for_writing(
     to: str | os.PathLike[str] | BinaryIO,
 ) -> Iterator[BinaryIO]:
     """Open a new private file, or use the stream that was given."""

@@ -128,27 +128,27 @@ def scan(
         "threads": threads,
     }
     if files := parquet_files(sources, **options):
-        return scan_shown([shown_file(name) for name in files], within)
+        return _scan_shown([_shown_file(name) for name in files], within)
     if exports := exports_in(sources, **options):
-        return scan_shown([shown_export(name) for name in exports], within)
+        return _scan_shown([_shown_export(name) for name in exports], within)
     reading = open_logs(sources, progress=progress, **options)
-    return scan_logs(reading).filter(*within.conditions())
+    return _scan_logs(reading).filter(*within.conditions())
 
 
 # Logs.
 
 
-def scan_logs(reading: Reading) -> pl.LazyFrame:
+def _scan_logs(reading: Reading) -> pl.LazyFrame:
     """Make a source for polars of logs."""
     return register_io_source(
-        LogScan(reading),
+        _LogScan(reading),
         schema=dict(reading.plan.table.polars),
         is_pure=True,
         explain_name="logs",
     )
 
 
-class LogScan:
+class _LogScan:
     """What polars calls to read logs: it says which columns and rows it wants."""
 
     def __init__(self, reading: Reading) -> None:
@@ -204,7 +204,7 @@ class LogScan:
 # Exports.
 
 
-class Shown(NamedTuple):
+class _Shown(NamedTuple):
     """An export, or a single file, that is to be shown."""
 
     scan: Callable[[Span], pl.LazyFrame]
@@ -212,14 +212,14 @@ class Shown(NamedTuple):
     created_unit: object = None  # not known of a file
 
 
-def shown_export(directory: str) -> Shown:
+def _shown_export(directory: str) -> _Shown:
     """Read what an export says of itself."""
     state = read_state(directory)
     unit = state.options.get("created_unit")
-    return Shown(partial(scan_export, directory, state), state.next_log_id, unit)
+    return _Shown(partial(_scan_export, directory, state), state.next_log_id, unit)
 
 
-def shown_file(name: str) -> Shown:
+def _shown_file(name: str) -> _Shown:
     """Look whether a Parquet file holds choices."""
     try:
         found = scan_parts([name]).collect_schema()
@@ -230,15 +230,15 @@ def shown_file(name: str) -> Shown:
             wanted = f"a file of choices (it has no column {column!r} of type {dtype})"
             raise OptionError("sources", name, wanted=wanted)
     last = scan_parts([name]).select(pl.col("log_id").max()).collect().item()
-    return Shown(partial(scan_file, name), 0 if last is None else last + 1)
+    return _Shown(partial(_scan_file, name), 0 if last is None else last + 1)
 
 
-def scan_file(name: str, within: Span) -> pl.LazyFrame:
+def _scan_file(name: str, within: Span) -> pl.LazyFrame:
     """Read a Parquet file of choices."""
     return scan_parts([name]).filter(*within.conditions())
 
 
-def scan_shown(shown: Sequence[Shown], within: Span) -> pl.LazyFrame:
+def _scan_shown(shown: Sequence[_Shown], within: Span) -> pl.LazyFrame:
     """Concatenate exports without the responses that they have in common."""
     frames: list[pl.LazyFrame] = []
     keys: list[pl.LazyFrame] = []
@@ -266,12 +266,12 @@ def scan_shown(shown: Sequence[Shown], within: Span) -> pl.LazyFrame:
     return pl.concat(frames, how="diagonal")
 
 
-def scan_export(directory: str, state: State, within: Span) -> pl.LazyFrame:
+def _scan_export(directory: str, state: State, within: Span) -> pl.LazyFrame:
     """Read the parts of an export whose day may hold what is in the range."""
     table = choices_table(state.tags)
     parts = parts_of(directory, CHOICES_DIR, state)
-    check_rows(directory, parts, int(state.ledger["choices"].sum()))
-    wanted = [part for part in parts if within.touches(day_of(part))]
+    _check_rows(directory, parts, int(state.ledger["choices"].sum()))
+    wanted = [part for part in parts if within.touches(_day_of(part))]
     frame = scan_parts(wanted, table.polars) if wanted else table.empty().lazy()
     return frame.filter(*within.conditions())
 
@@ -294,7 +294,7 @@ def scan_parts(
     )
 
 
-def day_of(part: str) -> date:
+def _day_of(part: str) -> date:
     """Return the day whose responses a part holds."""
     # Imported here: `date` is a type for everyone else.
     from datetime import date
@@ -302,15 +302,15 @@ def day_of(part: str) -> date:
     return date.fromisoformat(PurePosixPath(part).parent.name.removeprefix("date="))
 
 
-def check_rows(directory: str, parts: Sequence[str], committed: int) -> None:
+def _check_rows(directory: str, parts: Sequence[str], committed: int) -> None:
     """Hold the number of rows that the parts say they have against the ledger."""
-    rows = count_rows(parts) if parts else 0
+    rows = _count_rows(parts) if parts else 0
     if rows != committed:
         fault = f"its parts hold {rows:,} rows where {committed:,} were committed"
         raise DamagedExportError(directory, fault=fault)
 
 
-def count_rows(parts: Sequence[str]) -> int:
+def _count_rows(parts: Sequence[str]) -> int:
     """Count rows by the footers of parts; one that has none is named."""
     try:
         counted = scan_parts(parts, {}).select(pl.len()).collect()
@@ -319,7 +319,7 @@ def count_rows(parts: Sequence[str]) -> int:
             raise UnreadableSourceError(parts[0], cause=error) from error
         if len(parts) == 1:
             raise DamagedExportError(parts[0], fault="it is no Parquet") from error
-        return sum(count_rows([part]) for part in parts)
+        return sum(_count_rows([part]) for part in parts)
     return int(counted.item())
 
 

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from toolkit.report.tables import Table
 
 # The metrics of which the five figures are made, and what changed.
-TOLD = ("token_usage", "cost", "truncation_rate", "cache_share", "reasoning_share")
+_TOLD = ("token_usage", "cost", "truncation_rate", "cache_share", "reasoning_share")
 # Metrics that read no more than what is held in memory.
-HELD = {
+_HELD = {
     "model_mix",
     "finish_reasons",
     "tokens_per_response",
@@ -50,7 +50,7 @@ HELD = {
 }
 # Series of a chart over time: so many names have room beside it.
 CHART_TOP = 5
-HOUR, DAY, WEEK, MONTH = "1h", "1d", "1w", "1mo"
+_HOUR, _DAY, _WEEK, _MONTH = "1h", "1d", "1w", "1mo"
 
 
 class Plan(NamedTuple):
@@ -110,13 +110,13 @@ class Data(NamedTuple):
 def every_for(within: Span) -> str:
     """Choose the length of a period: some dozens of them in a range."""
     if within.start is None or within.end is None:
-        return DAY
+        return _DAY
     days = (within.end - within.start).total_seconds() / 86_400
     if days <= 2:
-        return HOUR
+        return _HOUR
     if days <= 62:
-        return DAY
-    return WEEK if days <= 400 else MONTH
+        return _DAY
+    return _WEEK if days <= 400 else _MONTH
 
 
 def contents_of(material: Material, plan: Plan) -> Contents:
@@ -127,21 +127,21 @@ def contents_of(material: Material, plan: Plan) -> Contents:
         name: getattr(metrics, name)(
             priced, every=None, by=(), fill=True, **plan.range, **compare
         )
-        for name in TOLD
+        for name in _TOLD
     }
     series: dict[str, Any] = {"by": plan.by, "top": plan.top}
     whole = {
         name: getattr(metrics, name)(
             priced, every=None, **series, **plan.range, **compare
         )
-        for name in TOLD
+        for name in _TOLD
     }
     drawn = {"by": plan.by, "top": CHART_TOP}
     over_time = {
         name: getattr(metrics, name)(priced, every=plan.every, **drawn, **plan.range)
-        for name in TOLD
+        for name in _TOLD
     }
-    totals = {name: row_of(frame) for name, frame in together.items()}
+    totals = {name: _row_of(frame) for name, frame in together.items()}
     drift = metrics.drift(choices, **plan.range)
     word = period_word(plan.within, plan.tz)
     gone = whole["token_usage"].clear()
@@ -155,25 +155,25 @@ def contents_of(material: Material, plan: Plan) -> Contents:
             since=earlier.start,
             until=earlier.end,
         )
-    frames = Frames(whole, over_time, drift)
+    frames = _Frames(whole, over_time, drift)
     known = {section.name: section for section in SECTIONS}
     parts = [
-        part_of(known[name], priced if name in HELD else choices, plan, frames)
+        _part_of(known[name], priced if name in _HELD else choices, plan, frames)
         for name in plan.names
     ]
     by_usage = whole["token_usage"]
     return Contents(
         plan=plan,
         range=range_words(plan.within, plan.tz),
-        before=range_before_words(earlier, plan.tz) if earlier else None,
+        before=_range_before_words(earlier, plan.tz) if earlier else None,
         headline=headline(totals, word),
         figures=figures(totals, over_time),
         changes=changes(
             whole["cost"],
             by_usage,
             whole["truncation_rate"],
-            with_calls(whole["cache_share"], by_usage, plan.by),
-            with_calls(whole["reasoning_share"], by_usage, plan.by),
+            _with_calls(whole["cache_share"], by_usage, plan.by),
+            _with_calls(whole["reasoning_share"], by_usage, plan.by),
             gone,
             drift,
             series=plan.by,
@@ -182,22 +182,22 @@ def contents_of(material: Material, plan: Plan) -> Contents:
         if plan.compares
         else [],
         parts=parts,
-        data=data_of(material, plan, totals, over_time["token_usage"], parts),
+        data=_data_of(material, plan, totals, over_time["token_usage"], parts),
         periods=periods_of(
             over_time["token_usage"], over_time["cost"], over_time["truncation_rate"]
         ),
         series=series_of(by_usage, whole["cost"], plan.by),
-        names=names_of(by_usage, plan.by),
+        names=_names_of(by_usage, plan.by),
     )
 
 
-def range_before_words(within: Span, tz: str) -> str:
+def _range_before_words(within: Span, tz: str) -> str:
     """Write the range before within a sentence."""
     words = range_words(within, tz)
     return words[0].lower() + words[1:] if words.startswith("Week") else words
 
 
-class Frames(NamedTuple):
+class _Frames(NamedTuple):
     """Frames that more than one section needs."""
 
     whole: dict[str, pl.DataFrame]
@@ -205,8 +205,8 @@ class Frames(NamedTuple):
     drift: pl.DataFrame
 
 
-def part_of(
-    section: Section, choices: pl.LazyFrame, plan: Plan, frames: Frames
+def _part_of(
+    section: Section, choices: pl.LazyFrame, plan: Plan, frames: _Frames
 ) -> Part:
     """Make a section."""
     if section.name == "drift":
@@ -236,7 +236,7 @@ def part_of(
     return Part(section, shown, table, notes)
 
 
-def row_of(frame: pl.DataFrame) -> dict[str, Any]:
+def _row_of(frame: pl.DataFrame) -> dict[str, Any]:
     """Return the one row of all responses together; zeros where there is none."""
     if len(frame):
         return frame.row(0, named=True)
@@ -247,7 +247,7 @@ def row_of(frame: pl.DataFrame) -> dict[str, Any]:
     return dict(nothing)
 
 
-def with_calls(
+def _with_calls(
     frame: pl.DataFrame, usage: pl.DataFrame, by: Sequence[str]
 ) -> pl.DataFrame:
     """Set the calls before beside shares, where a metric does not say them."""
@@ -258,7 +258,7 @@ def with_calls(
     )
 
 
-def names_of(usage: pl.DataFrame, by: Sequence[str]) -> list[str]:
+def _names_of(usage: pl.DataFrame, by: Sequence[str]) -> list[str]:
     """Return names of series as charts write them, the largest first."""
     largest = usage.filter(pl.col("folded") == 0).sort(
         "total_tokens", *by, descending=[True, *[False] * len(by)], nulls_last=True
@@ -269,7 +269,7 @@ def names_of(usage: pl.DataFrame, by: Sequence[str]) -> list[str]:
     ]
 
 
-LEDGER_WORDS = (
+_LEDGER_WORDS = (
     ("lines", "lines in the logs"),
     ("blank", "blank lines"),
     ("responses", "responses: one a call"),
@@ -281,7 +281,7 @@ LEDGER_WORDS = (
 )
 
 
-def data_of(
+def _data_of(
     material: Material,
     plan: Plan,
     totals: dict[str, dict[str, Any]],
@@ -320,17 +320,17 @@ def data_of(
     ledger = []
     if material.ledger is not None:
         sums = material.ledger.sum().row(0, named=True)
-        ledger = [(name, int(sums[name] or 0), words) for name, words in LEDGER_WORDS]
+        ledger = [(name, int(sums[name] or 0), words) for name, words in _LEDGER_WORDS]
     return Data(
         facts,
         ledger,
         [(row.code, row.lines, row.first) for row in material.rejects],
         (count, tokens),
-        left_out(material, parts, count, is_open=is_open),
+        _left_out(material, parts, count, is_open=is_open),
     )
 
 
-def left_out(
+def _left_out(
     material: Material, parts: Sequence[Part], count: int, *, is_open: bool
 ) -> list[str]:
     """Say what is not in the figures, or in no row of its own."""

@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     from toolkit.report.provenance import Made
 
 # Of the page itself in the dark; that of the charts is theirs.
-DARK = (
+_DARK = (
     ":root{--ground:#141b22;--ink:#eef2f6;--muted:#a3aeb9;--line:#2a343f;--card:#1b242d;"
     "--link:#6db8ee;--good:#4cc38a;--bad:#ff7b72;--spark:#3d9bdb}"
 )
 
 
 @cache
-def text_of(name: str) -> str:
+def _text_of(name: str) -> str:
     """Read a file of this package."""
     return files("toolkit.report").joinpath(name).read_text(encoding="utf-8")
 
 
 @cache
-def templates() -> jinja2.Environment:
+def _templates() -> jinja2.Environment:
     """Return the templates: what is not known is an error, what is text is escaped."""
     return jinja2.Environment(
-        loader=jinja2.FunctionLoader(text_of),
+        loader=jinja2.FunctionLoader(_text_of),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
@@ -59,13 +59,13 @@ def to_html(contents: Contents, made: Made) -> str:
     collects = gc.isenabled()
     gc.disable()
     try:
-        parts = [part_data(part, styles) for part in contents.parts]
+        parts = [_part_data(part, styles) for part in contents.parts]
     finally:
         if collects:
             gc.enable()
-    style = style_sheet(styles)
+    style = _style_sheet(styles)
     digest = b64encode(sha256(style.encode()).digest()).decode()
-    page = templates().get_template("page.html")
+    page = _templates().get_template("page.html")
     return page.render(
         title=contents.plan.title,
         range=contents.range,
@@ -81,33 +81,33 @@ def to_html(contents: Contents, made: Made) -> str:
         parts=parts,
         data={
             **contents.data._asdict(),
-            "ledger": with_commas(contents.data.ledger),
-            "rejects": with_commas(contents.data.rejects),
+            "ledger": _with_commas(contents.data.ledger),
+            "rejects": _with_commas(contents.data.rejects),
         },
         made=made,
         footer=made.footer(),
         style=Markup(style),  # noqa: S704 - of ours, and of matplotlib's numbers
         style_hash=f"sha256-{digest}",
-        table=html_table,
-        arrow=arrow,
+        table=_html_table,
+        arrow=_arrow,
     )
 
 
-def with_commas(rows: Sequence[tuple[str, int, str]]) -> list[tuple[str, str, str]]:
+def _with_commas(rows: Sequence[tuple[str, int, str]]) -> list[tuple[str, str, str]]:
     """Write the counts of a table."""
     return [(name, f"{count:,}", words) for name, count, words in rows]
 
 
-def style_sheet(styles: Styles) -> str:
+def _style_sheet(styles: Styles) -> str:
     """Return the one style sheet: of the page, and of its pictures, in both themes."""
     light, dark = styles.rules()
-    sheet = " ".join(text_of("page.css").split())
+    sheet = " ".join(_text_of("page.css").split())
     return (
-        f"{sheet}{light}@media screen and (prefers-color-scheme:dark){{{DARK}{dark}}}"
+        f"{sheet}{light}@media screen and (prefers-color-scheme:dark){{{_DARK}{dark}}}"
     )
 
 
-def part_data(part: Part, styles: Styles) -> dict[str, Any]:
+def _part_data(part: Part, styles: Styles) -> dict[str, Any]:
     """Draw a section, once for a laptop and once for a phone."""
     section, table = part.section, part.table
     drawn = [
@@ -129,7 +129,7 @@ def part_data(part: Part, styles: Styles) -> dict[str, Any]:
     }
 
 
-def html_table(
+def _html_table(
     heads: Sequence[str],
     kinds: Sequence[str],
     rows: Sequence[Sequence[str]],
@@ -137,7 +137,7 @@ def html_table(
 ) -> Markup:
     """Write a table that scrolls by itself where the page is narrow."""
     written = (
-        templates()
+        _templates()
         .get_template("table.html")
         .render(
             heads=list(zip(heads, kinds, strict=True)),
@@ -148,6 +148,6 @@ def html_table(
     return Markup(written)  # noqa: S704 - the template has escaped it
 
 
-def arrow(change: str) -> str:
+def _arrow(change: str) -> str:
     """Return the arrow of a change."""
     return {"+": "▲ ", "−": "▼ "}.get(change[:1], "")

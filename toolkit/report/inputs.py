@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from toolkit.reading.options import CreatedUnit, LogOptions, OnDamage
 
 # What the metrics of use and money read.
-HELD = (
+_HELD = (
     "log_id",
     "line",
     "choice_position",
@@ -56,11 +56,11 @@ HELD = (
     "reasoning_tokens",
 )
 # What a price follows from.
-PRICED_BY = ("log_id", "line", "choice_position", *NEEDED)
-PIECE = 400_000  # rows
+_PRICED_BY = ("log_id", "line", "choice_position", *NEEDED)
+_PIECE = 400_000  # rows
 # What no figure needs. Of the text of an answer only that it is there is kept.
-UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
-IS_THERE = pl.when(pl.col("content").is_not_null()).then(pl.lit("")).alias("content")
+_UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
+_IS_THERE = pl.when(pl.col("content").is_not_null()).then(pl.lit("")).alias("content")
 
 
 class Material(NamedTuple):
@@ -90,7 +90,7 @@ def collect_material(
     """Open exports, read logs, or take choices that are at hand."""
     if isinstance(sources, Loaded):
         return Material(
-            *in_memory(pl.DataFrame(sources.choices)),
+            *_in_memory(pl.DataFrame(sources.choices)),
             sources.ledger,
             reject_counts(sources.rejects),
             sources.ledger["source"].to_list(),
@@ -99,7 +99,7 @@ def collect_material(
     if not isinstance(sources, str | os.PathLike | list | tuple):
         if isinstance(sources, pl.LazyFrame):
             return Material(sources, sources, None, [], [], "")
-        return Material(*in_memory(pl.DataFrame(sources)), None, [], [], "")
+        return Material(*_in_memory(pl.DataFrame(sources)), None, [], [], "")
     named = cast("Sources", sources)
     inputs = [clean(name) for name in named_sources(named)]
     options: LogOptions = {
@@ -122,15 +122,15 @@ def collect_material(
     reading = open_logs(named, progress=progress, **options)
     account = Account(reading.logs)
     table = reading.plan.table
-    kept = [name for name in table.names if name not in UNREAD]
+    kept = [name for name in table.names if name not in _UNREAD]
     frames = [table.empty().select(kept)]
     frames += [
-        pl.DataFrame(decoded.choices.select(kept)).with_columns(IS_THERE)
+        pl.DataFrame(decoded.choices.select(kept)).with_columns(_IS_THERE)
         for decoded in account.noting(reading.decoded())
     ]
     account.warn_of_damage()
     return Material(
-        *in_memory(pl.concat(frames)),
+        *_in_memory(pl.concat(frames)),
         account.frame(),
         account.rejects(),
         inputs,
@@ -138,7 +138,7 @@ def collect_material(
     )
 
 
-def in_memory(frame: pl.DataFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+def _in_memory(frame: pl.DataFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Return a frame for both uses."""
     return frame.lazy(), frame.lazy()
 
@@ -150,15 +150,15 @@ def price(
     since: datetime | None,
 ) -> Material:
     """Price each response once, and hold what the metrics of use and money read."""
-    names = list(dict.fromkeys((*HELD, "model", *by)))
+    names = list(dict.fromkeys((*_HELD, "model", *by)))
     frame = material.priced
     if since is not None:
         frame = frame.filter(pl.col("created") >= since)
     # A name that stands in a million rows is held once: a number in each.
     known = read_prices(prices)
-    rows = frame.select(list(dict.fromkeys((*names, *PRICED_BY))))
+    rows = frame.select(list(dict.fromkeys((*names, *_PRICED_BY))))
     # Piece by piece: to price all at once takes twice the memory.
-    pieces = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=PIECE))
+    pieces = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_PIECE))
     priced = pl.concat(
         add_cost(piece, known)
         .select(*names, "cost", "cost_source")

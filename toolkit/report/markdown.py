@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from toolkit.report.content import Contents, Part
     from toolkit.report.provenance import Made
 
-NUMBERS = {"count", "share", "usd", "number"}
+_NUMBERS = {"count", "share", "usd", "number"}
 # What begins something in Markdown, and entities and mentions of GitHub.
-SIGNS = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&@^=]|:(?=\S)|^-)")
-SHOWN = 12  # rows of a table
+_SIGNS = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&@^=]|:(?=\S)|^-)")
+_SHOWN = 12  # rows of a table
 
 
 def to_markdown(contents: Contents, made: Made) -> str:
@@ -26,9 +26,9 @@ def to_markdown(contents: Contents, made: Made) -> str:
     before = f" · before: {contents.before}" if contents.before else ""
     plan = contents.plan
     blocks = [
-        f"# {escape(plan.title)}: {escape(contents.range)} ({escape(plan.tz)})",
-        f"**{escape(contents.headline)}**{escape(before)}",
-        table(
+        f"# {_escape(plan.title)}: {_escape(contents.range)} ({_escape(plan.tz)})",
+        f"**{_escape(contents.headline)}**{_escape(before)}",
+        _table(
             ["", "now", *(["change"] if contents.before else [])],
             ["words", "count", *(["count"] if contents.before else [])],
             [
@@ -45,78 +45,78 @@ def to_markdown(contents: Contents, made: Made) -> str:
         blocks += [
             "## What changed most",
             "\n".join(
-                f"- **{escape(change.amount)}** "
-                + (f"{code(change.subject)}: " if change.subject else "")
-                + escape(change.words)
+                f"- **{_escape(change.amount)}** "
+                + (f"{_code(change.subject)}: " if change.subject else "")
+                + _escape(change.words)
                 for change in contents.changes
             ),
         ]
     if made.against:
         against = made.against
-        blocks += ["## What is no longer as it was told", escape(against["words"])]
+        blocks += ["## What is no longer as it was told", _escape(against["words"])]
         if against["rows"]:
-            blocks.append(table(against["heads"], against["kinds"], against["rows"]))
+            blocks.append(_table(against["heads"], against["kinds"], against["rows"]))
     for part in contents.parts:
-        blocks += section(part)
-    blocks += data_blocks(contents)
+        blocks += _section(part)
+    blocks += _data_blocks(contents)
     blocks += [
         "## How this was made",
-        "\n".join(f"- {name}: {code(value)}" for name, value in made.footer()),
+        "\n".join(f"- {name}: {_code(value)}" for name, value in made.footer()),
     ]
     return "\n\n".join(blocks) + "\n"
 
 
-def section(part: Part) -> list[str]:
+def _section(part: Part) -> list[str]:
     """Write a section: its table, the largest rows of it."""
     rows = part.table.rows
-    more = len(rows) - SHOWN
+    more = len(rows) - _SHOWN
     notes = [*part.notes, *([f"{more:,} more rows are not shown."] if more > 0 else [])]
     return [
         f"## {part.section.title}",
-        escape(part.section.words),
-        table(part.table.heads, part.table.kinds, rows[:SHOWN]),
-        *[escape(note) for note in notes],
+        _escape(part.section.words),
+        _table(part.table.heads, part.table.kinds, rows[:_SHOWN]),
+        *[_escape(note) for note in notes],
     ]
 
 
-def data_blocks(contents: Contents) -> list[str]:
+def _data_blocks(contents: Contents) -> list[str]:
     """Write how far the figures can be trusted."""
     data = contents.data
     blocks = [
         "## The data",
-        table(["", "number", ""], ["words", "count", "words"], data.facts),
+        _table(["", "number", ""], ["words", "count", "words"], data.facts),
     ]
     if data.ledger:
         ledger = [(name, f"{count:,}", words) for name, count, words in data.ledger]
         blocks += [
             "### The ledger: what became of every line",
-            table(["", "number", ""], ["words", "count", "words"], ledger),
+            _table(["", "number", ""], ["words", "count", "words"], ledger),
         ]
     if data.rejects:
         rejects = [(name, f"{lines:,}", first) for name, lines, first in data.rejects]
         blocks += [
             "### Rejects by code",
-            table(["code", "lines", "first"], ["name", "count", "name"], rejects),
+            _table(["code", "lines", "first"], ["name", "count", "name"], rejects),
         ]
     if data.left_out:
         blocks += [
             "### What was left out",
-            "\n".join(f"- {escape(one)}" for one in data.left_out),
+            "\n".join(f"- {_escape(one)}" for one in data.left_out),
         ]
     return blocks
 
 
-def table(
+def _table(
     heads: Sequence[str], kinds: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> str:
     """Write a table: numbers at the right, names as code."""
-    right = [kind in NUMBERS for kind in kinds]
+    right = [kind in _NUMBERS for kind in kinds]
     lines = [
-        [escape(head) for head in heads],
+        [_escape(head) for head in heads],
         ["---:" if is_right else "---" for is_right in right],
         *[
             [
-                code(cell) if kind == "name" and cell else escape(cell)
+                _code(cell) if kind == "name" and cell else _escape(cell)
                 for cell, kind in zip(row, kinds, strict=True)
             ]
             for row in rows
@@ -125,12 +125,12 @@ def table(
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def code(text: str) -> str:
+def _code(text: str) -> str:
     r"""Write text as a code span, also within a table.
 
     Examples
     --------
-    >>> code("a|b`c")
+    >>> _code("a|b`c")
     '`` a\\|b`c ``'
     """
     ticks = max((len(run) for run in re.findall("`+", text)), default=0)
@@ -141,12 +141,12 @@ def code(text: str) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
-def escape(text: str) -> str:
+def _escape(text: str) -> str:
     r"""Write text so that Markdown takes none of it for its own.
 
     Examples
     --------
-    >>> escape("<b>*x*</b>")
+    >>> _escape("<b>*x*</b>")
     '\\<b\\>\\*x\\*\\</b\\>'
     """
-    return SIGNS.sub(r"\\\1", text)
+    return _SIGNS.sub(r"\\\1", text)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from toolkit.report.content import Contents
     from toolkit.report.inputs import Material
 
-DPI = 110
+_DPI = 110
 
 
 def overview_png(contents: Contents, material: Material) -> bytes:
@@ -44,6 +44,6 @@ def overview_png(contents: Contents, material: Material) -> bytes:
     written = io.BytesIO()
     figure = cast("Figure", places[0].figure)
     with any_sign():
-        figure.savefig(written, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(written, format="png", dpi=_DPI, metadata={"Software": None})
     plt.close(figure)
     return written.getvalue()

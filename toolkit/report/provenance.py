@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from toolkit.report.content import Contents
     from toolkit.report.inputs import Material
 
-EPOCH = "SOURCE_DATE_EPOCH"
-LIBRARIES = ("polars", "pyarrow", "matplotlib", "genai-prices")
+_EPOCH = "SOURCE_DATE_EPOCH"
+_LIBRARIES = ("polars", "pyarrow", "matplotlib", "genai-prices")
 
 
 @dataclass(frozen=True)
@@ -55,24 +55,24 @@ class Made:
 
 
 @cache
-def versions() -> dict[str, str]:
+def _versions() -> dict[str, str]:
     """Return the versions that may change a figure or a picture."""
     return {
         "completion-toolkit": version("completion-toolkit"),
-        **{name: version(name) for name in LIBRARIES},
+        **{name: version(name) for name in _LIBRARIES},
         "Python": ".".join(map(str, sys.version_info[:3])),
     }
 
 
-def generated_at() -> str | None:
+def _generated_at() -> str | None:
     """Return the time that SOURCE_DATE_EPOCH gives; the clock is not asked."""
-    text = os.environ.get(EPOCH)
+    text = os.environ.get(_EPOCH)
     if not text:
         return None
     try:
         moment = datetime.fromtimestamp(int(text), UTC)
     except (ValueError, OverflowError, OSError):
-        raise OptionError(EPOCH, text, wanted="seconds since 1970") from None
+        raise OptionError(_EPOCH, text, wanted="seconds since 1970") from None
     return f"{moment_words(moment)} UTC"
 
 
@@ -83,22 +83,22 @@ def made_of(contents: Contents, material: Material, prices: str | None) -> Made:
         None if at is None else at.isoformat().replace("+00:00", "Z")
         for at in plan.within
     )
-    known = versions()["genai-prices"]
+    known = _versions()["genai-prices"]
     own = f"own prices of {clean(str(prices))}, then " if prices else ""
     return Made(
         inputs=material.inputs,
         since=since,
         until=until,
         tz=plan.tz,
-        command=command_of(contents, material, since, until, prices),
-        versions=versions(),
+        command=_command_of(contents, material, since, until, prices),
+        versions=_versions(),
         prices=f"{own}genai-prices {known}, at the day of each call",
         decoder=decoder_of(material),
-        generated=generated_at(),
+        generated=_generated_at(),
     )
 
 
-def command_of(
+def _command_of(
     contents: Contents,
     material: Material,
     since: str | None,

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from toolkit.report.inputs import Material
     from toolkit.report.provenance import Made
 
-TITLE, TOP = "LLM usage", 12
-FORMS = (".html", ".md", ".json", ".png")
+_TITLE, _TOP = "LLM usage", 12
+_FORMS = (".html", ".md", ".json", ".png")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -97,13 +97,13 @@ class Report:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the form that the name ends in: .html, .md, .json or .png."""
-        form = form_of(path)
+        form = _form_of(path)
         if form == ".png":
             data = self.png()
         else:
             forms = {".html": self.html, ".md": self.markdown, ".json": self.json}
             data = forms[form]().encode()
-        write_whole(Path(path), data)
+        _write_whole(Path(path), data)
 
     @cached_property
     def costs(self) -> pl.DataFrame:
@@ -125,9 +125,9 @@ def write_report(
     tz: str = "UTC",
     every: str | None = None,
     by: str | Sequence[str] = "model",
-    top: int = TOP,
+    top: int = _TOP,
     sections: Sequence[str] = NAMES,
-    title: str = TITLE,
+    title: str = _TITLE,
     prices: str | os.PathLike[str] | None = None,
     against: str | os.PathLike[str] | None = None,
     tags: Mapping[str, str] | None = None,
@@ -201,7 +201,7 @@ def write_report(
     """
     files = [to] if isinstance(to, str | os.PathLike) else list(to)
     for file in files:
-        form_of(file)
+        _form_of(file)
     within = chosen(last, since, until, tz, now=now)
     if compare is not None and None in within:
         wanted = "a range with both ends, such as last, to compare it with"
@@ -223,7 +223,7 @@ def write_report(
         every,
         (by,) if isinstance(by, str) else tuple(by),
         top,
-        check_sections(sections),
+        _check_sections(sections),
         title,
     )
     told = read_report(against) if against is not None else None
@@ -247,7 +247,7 @@ def write_report(
     return report
 
 
-def check_sections(names: Sequence[str]) -> tuple[str, ...]:
+def _check_sections(names: Sequence[str]) -> tuple[str, ...]:
     """Refuse a section that does not exist, or none at all."""
     for name in names:
         if name not in NAMES:
@@ -258,16 +258,16 @@ def check_sections(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def form_of(path: str | os.PathLike[str]) -> str:
+def _form_of(path: str | os.PathLike[str]) -> str:
     """Return the ending of a file, if a report has such a form."""
     ending = Path(path).suffix.lower()
-    if ending not in FORMS:
-        wanted = f"a file that ends in {', '.join(FORMS)}"
+    if ending not in _FORMS:
+        wanted = f"a file that ends in {', '.join(_FORMS)}"
         raise OptionError("to", os.fspath(path), wanted=wanted)
     return ending
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def _write_whole(path: Path, data: bytes) -> None:
     """Write a file beside its place and put it there at once: never half a report."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

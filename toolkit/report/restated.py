@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from toolkit.pricing.price_file import Prices
     from toolkit.report.inputs import Material
 
-MEASURES = {
+_MEASURES = {
     "calls": "calls",
     "tokens": "tokens",
     "cost": "cost",
     "calls_unpriced": "calls without a price",
     "calls_cut_off": "calls cut off",
 }
-MOST_ROWS = 100
+_MOST_ROWS = 100
 
 
 def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def hold_against(
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return what an earlier report told of closed periods that is not so any more."""
-    now = periods_again(told["range"], material, prices)
+    now = _periods_again(told["range"], material, prices)
     before = {
         row["period"]: row
         for row in told["periods"]
@@ -70,12 +70,12 @@ def hold_against(
     if material.ledger is not None and ledger:
         mended = ledger["rejected"] - int(material.ledger["rejected"].sum() or 0)
     data: list[dict[str, Any]] = []
-    late = {period for period in after if period and was_empty(period, told)}
+    late = {period for period in after if period and _was_empty(period, told)}
     for period in sorted(before.keys() | late):
         row, new = before.get(period, {}), after.get(period, {})
         changed = {
             name: (row.get(name, 0), new.get(name, 0))
-            for name in MEASURES
+            for name in _MEASURES
             if Decimal(row.get(name) or 0) != Decimal(new.get(name) or 0)
         }
         if changed:
@@ -87,13 +87,13 @@ def hold_against(
         if "calls" in one["changed"]
     )
     for one in data:
-        one["why"] = reason(one["changed"], mended, grown)
+        one["why"] = _reason(one["changed"], mended, grown)
     rows = [
         [
-            period_words(one["period"], one["period_end"]),
-            MEASURES[name],
-            write(name, old),
-            write(name, new),
+            _period_words(one["period"], one["period_end"]),
+            _MEASURES[name],
+            _write(name, old),
+            _write(name, new),
             one["why"],
         ]
         for one in data
@@ -101,15 +101,15 @@ def hold_against(
     ]
     return {
         "range": told["range"]["words"],
-        "words": summary(told, data, mended, grown, versions),
+        "words": _summary(told, data, mended, grown, versions),
         "changes": data,
         "heads": ["period", "figure", "told", "now", "why"],
         "kinds": ["time", "label", "count", "count", "words"],
-        "rows": rows[:MOST_ROWS],
+        "rows": rows[:_MOST_ROWS],
     }
 
 
-def periods_again(
+def _periods_again(
     within: Mapping[str, Any], material: Material, prices: Prices
 ) -> list[dict[str, Any]]:
     """Ask for the figures of the periods of an earlier report once more."""
@@ -129,7 +129,7 @@ def periods_again(
     ).to_dicts()
 
 
-def was_empty(period: str, told: Mapping[str, Any]) -> bool:
+def _was_empty(period: str, told: Mapping[str, Any]) -> bool:
     """Say whether a period had no calls then: it lies before one that had."""
     known = [row["period"] for row in told["periods"] if row["period"] is not None]
     return period not in known and any(
@@ -137,7 +137,7 @@ def was_empty(period: str, told: Mapping[str, Any]) -> bool:
     )
 
 
-def reason(changed: Mapping[str, tuple[Any, Any]], mended: int, grown: int) -> str:
+def _reason(changed: Mapping[str, tuple[Any, Any]], mended: int, grown: int) -> str:
     """Say why the figures of a period changed."""
     if "calls" in changed:
         old, new = changed["calls"]
@@ -151,7 +151,7 @@ def reason(changed: Mapping[str, tuple[Any, Any]], mended: int, grown: int) -> s
     return "prices"
 
 
-def summary(
+def _summary(
     told: Mapping[str, Any],
     data: list[dict[str, Any]],
     mended: int,
@@ -175,7 +175,7 @@ def summary(
     return f"{said}."
 
 
-def period_words(start: str, end: str) -> str:
+def _period_words(start: str, end: str) -> str:
     """Write a period of a report."""
     first, stop = datetime.fromisoformat(start), datetime.fromisoformat(end)
     midnight = first.time() == stop.time() == first.time().min
@@ -184,7 +184,7 @@ def period_words(start: str, end: str) -> str:
     return f"{first:%Y-%m-%d %H:%M}"
 
 
-def write(name: str, value: object) -> str:
+def _write(name: str, value: object) -> str:
     """Write a figure of a period."""
     if value is None:
         return UNKNOWN

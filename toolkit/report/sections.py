@@ -36,7 +36,7 @@ class Section(NamedTuple):
     together: bool = False  # whether all series are one here
 
 
-def section(
+def _section(
     name: str, title: str, words: str, columns: str, sorts: str, **options: object
 ) -> Section:
     """Find the metric and the chart by their name."""
@@ -53,7 +53,7 @@ def section(
 
 
 SECTIONS = (
-    section(
+    _section(
         "token_usage",
         "Tokens",
         "What the models read and wrote, as they report it.",
@@ -62,7 +62,7 @@ SECTIONS = (
         "total_tokens",
         over_time=True,
     ),
-    section(
+    _section(
         "cost",
         "Cost",
         "At the price of each day. What has no known price is not in the sum: it is "
@@ -71,7 +71,7 @@ SECTIONS = (
         "cost",
         over_time=True,
     ),
-    section(
+    _section(
         "model_mix",
         "Which models did the work",
         "The share of each model in the calls and in the tokens.",
@@ -79,7 +79,7 @@ SECTIONS = (
         "responses",
         over_time=True,
     ),
-    section(
+    _section(
         "truncation_rate",
         "Cut off at the limit",
         "A call is cut off when any of its answers ended because the limit of tokens "
@@ -88,7 +88,7 @@ SECTIONS = (
         "responses_truncated",
         over_time=True,
     ),
-    section(
+    _section(
         "cache_share",
         "Prompt from cache",
         "How much of what the models read was read before, and costs less.",
@@ -96,7 +96,7 @@ SECTIONS = (
         "prompt_tokens",
         over_time=True,
     ),
-    section(
+    _section(
         "reasoning_share",
         "Spent on reasoning",
         "How much of what the models wrote is reasoning that no reader sees.",
@@ -104,7 +104,7 @@ SECTIONS = (
         "completion_tokens",
         over_time=True,
     ),
-    section(
+    _section(
         "finish_reasons",
         "How answers ended",
         "Stop is a whole answer; length is one that was cut off.",
@@ -112,7 +112,7 @@ SECTIONS = (
         "choices",
         keys=("finish_reason",),
     ),
-    section(
+    _section(
         "refusal_and_filter_rate",
         "Refused or filtered",
         "Calls in which a model declined, or a filter held an answer back.",
@@ -120,7 +120,7 @@ SECTIONS = (
         "responses_refused_or_filtered",
         over_time=True,
     ),
-    section(
+    _section(
         "tool_calls",
         "Tools that were called",
         "Which tools the models called, and how many of those calls cannot be read.",
@@ -129,7 +129,7 @@ SECTIONS = (
         keys=("tool",),
         together=True,
     ),
-    section(
+    _section(
         "tokens_per_response",
         "How large a call is",
         "Half of the calls are below the median; one in a hundred is above the last "
@@ -138,21 +138,21 @@ SECTIONS = (
         "responses",
         keys=("tokens",),
     ),
-    section(
+    _section(
         "output_input_ratio",
         "Written per token read",
         "Tokens that the models wrote for each token that they read.",
         "prompt_tokens completion_tokens output_input_ratio",
         "prompt_tokens",
     ),
-    section(
+    _section(
         "choices_per_response",
         "Answers per call",
         "Calls that ask for several answers pay for all of them.",
         "responses choices choices_per_response choices_max responses_with_several",
         "responses",
     ),
-    section(
+    _section(
         "confidence",
         "How sure the models were",
         "Where a log keeps the probability of each token. A perplexity of 1 is "
@@ -160,14 +160,14 @@ SECTIONS = (
         "choices choices_without_logprobs mean_logprob perplexity",
         "choices",
     ),
-    section(
+    _section(
         "response_volume",
         "When calls were made",
         "By weekday and hour of the zone of this report.",
         "weekday hour responses total_tokens",
         "responses",
     ),
-    section(
+    _section(
         "usage_coverage",
         "What the models report",
         "Calls whose answer says how many tokens it took.",
@@ -176,7 +176,7 @@ SECTIONS = (
         keys=("tokens",),
         together=True,
     ),
-    section(
+    _section(
         "drift",
         "What stood behind the names",
         "Each version that answered, and when it was first and last seen.",

@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Nothing of the clock, of the machine or of a random number is in a picture.
-RC = {"svg.hashsalt": "toolkit", "svg.fonttype": "none"}
-METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+_RC = {"svg.hashsalt": "toolkit", "svg.fonttype": "none"}
+_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 WIDE, NARROW = (9.0, 3.9), (4.3, 3.6)  # inches: of a laptop, and of a phone
-TITLE = 13 * 1.25 + 6  # points that a line of a title takes, and the space around it
-COLOR = re.compile(r"#[0-9a-f]{6}\b")
+_TITLE = 13 * 1.25 + 6  # points that a line of a title takes, and the space around it
+_COLOR = re.compile(r"#[0-9a-f]{6}\b")
 # A dot, in a tile so wide: a hatch of dots.
-TILE, DOT = 4, "M 1.4 2 a .6 .6 0 1 0 1.2 0 a .6 .6 0 1 0 -1.2 0 z"
-LONGEST_ALT = 1500  # characters
-LONG_PATH = 4000  # characters
+_TILE, _DOT = 4, "M 1.4 2 a .6 .6 0 1 0 1.2 0 a .6 .6 0 1 0 -1.2 0 z"
+_LONGEST_ALT = 1500  # characters
+_LONG_PATH = 4000  # characters
 # Attributes that a mark may have besides its style and its shape.
-PAINT = ("fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "opacity")
-LINK = "{http://www.w3.org/1999/xlink}href"
-REFERENCE = re.compile(r"url\(#([^)]+)\)")
+_PAINT = ("fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "opacity")
+_LINK = "{http://www.w3.org/1999/xlink}href"
+_REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
 @cache
-def dark_colors() -> dict[str, str]:
+def _dark_colors() -> dict[str, str]:
     """Return for each colour of the light theme that of the dark one."""
     grounds = LIGHT.ground, DARK.ground
     pairs = list(zip(LIGHT.palette, DARK.palette, strict=True))
@@ -67,7 +67,7 @@ def dark_colors() -> dict[str, str]:
         for light, dark in pairs
     ]
     blends += [
-        (mix(ink_on(light), light, 0.08), mix(ink_on(dark), dark, 0.08))
+        (mix(_ink_on(light), light, 0.08), mix(_ink_on(dark), dark, 0.08))
         for light, dark in pairs
     ]
     known: dict[str, str] = {}
@@ -76,7 +76,7 @@ def dark_colors() -> dict[str, str]:
     return known
 
 
-def ink_on(color: str) -> str:
+def _ink_on(color: str) -> str:
     """Return black or white, whichever is clearer on a colour."""
     return max(("#000000", "#ffffff"), key=lambda shade: contrast(shade, color))
 
@@ -86,11 +86,11 @@ class Styles:
 
     def __init__(self) -> None:
         self.names: dict[tuple[str, str], str] = {}
-        self.colors = dict(dark_colors())
+        self.colors = dict(_dark_colors())
 
     def name_of(self, style: str) -> str:
         """Return the class of a style, and remember it."""
-        dark = COLOR.sub(lambda found: self.colors[found[0]], style)
+        dark = _COLOR.sub(lambda found: self.colors[found[0]], style)
         return self.names.setdefault((style, dark), f"c{len(self.names)}")
 
     def rules(self) -> tuple[str, str]:
@@ -118,16 +118,16 @@ def draw(
     inches: tuple[float, float] = WIDE,
 ) -> Picture:
     """Draw a chart; the title above it is the page's, not its own."""
-    light, alt, cut = drawing(chart, frame, inches, LIGHT)
-    found = COLOR.findall(light)
+    light, alt, cut = _drawing(chart, frame, inches, LIGHT)
+    found = _COLOR.findall(light)
     if not styles.colors.keys() >= set(found):
         # A blend of colours: the same drawing in the dark has its own in its place.
-        dark = COLOR.findall(drawing(chart, frame, inches, DARK)[0])
+        dark = _COLOR.findall(_drawing(chart, frame, inches, DARK)[0])
         styles.colors = dict(zip(found, dark, strict=True)) | styles.colors
-    return Picture(page_svg(light, styles, prefix, alt, cut), alt)
+    return Picture(_page_svg(light, styles, prefix, alt, cut), alt)
 
 
-def drawing(
+def _drawing(
     chart: Callable[..., Axes],
     frame: pl.DataFrame,
     inches: tuple[float, float],
@@ -136,15 +136,15 @@ def drawing(
     """Draw without a title; return the SVG, its words, and what may be cut off."""
     figure = Figure(figsize=inches, facecolor=look.ground)
     ax = figure.add_axes((0, 0, 1, 1))
-    with mpl.rc_context(cast("Any", RC)), theme(look.name), any_sign():
+    with mpl.rc_context(cast("Any", _RC)), theme(look.name), any_sign():
         chart(frame, ax=ax)
-        alt = shortened(describe(ax))
+        alt = _shortened(describe(ax))
         title = ax.get_title(loc="left")
         ax.set_title("", loc="left")
         figure.patch.set_visible(False)
         written = io.StringIO()
-        figure.savefig(written, format="svg", metadata=METADATA)
-    cut = TITLE * (title.count("\n") + 1) if title else 0.0
+        figure.savefig(written, format="svg", metadata=_METADATA)
+    cut = _TITLE * (title.count("\n") + 1) if title else 0.0
     return written.getvalue(), alt, cut
 
 
@@ -156,12 +156,12 @@ def any_sign() -> Iterator[None]:
         yield
 
 
-def shortened(text: str) -> str:
+def _shortened(text: str) -> str:
     """Cut alt text in which a name of thousands of characters stands."""
-    return text if len(text) <= LONGEST_ALT else f"{text[: LONGEST_ALT - 1]}…"
+    return text if len(text) <= _LONGEST_ALT else f"{text[: _LONGEST_ALT - 1]}…"
 
 
-def page_svg(
+def _page_svg(
     text: str,
     styles: Styles,
     prefix: str,
@@ -172,13 +172,13 @@ def page_svg(
     classes = styles.name_of
     root = ET.fromstring(text)  # noqa: S314 - matplotlib has written it just now
     _, _, width, height = map(float, root.attrib["viewBox"].split())
-    used = set(REFERENCE.findall(text))
-    used |= {of.attrib[LINK][1:] for of in root.iter() if LINK in of.attrib}
+    used = set(_REFERENCE.findall(text))
+    used |= {of.attrib[_LINK][1:] for of in root.iter() if _LINK in of.attrib}
     ids = {name: f"{prefix}{number}" for number, name in enumerate(sorted(used))}
     body = "".join(
-        element_html(child, classes, ids)
+        _element_html(child, classes, ids)
         for child in root
-        if local(child) not in {"metadata", "style"}
+        if _local(child) not in {"metadata", "style"}
     )
     return (
         f'<svg viewBox="0 {cut:g} {width:g} {height - cut:g}" role="img" '
@@ -186,38 +186,38 @@ def page_svg(
     )
 
 
-def simplify(pattern: ET.Element) -> None:
+def _simplify(pattern: ET.Element) -> None:
     """Make a small tile of a hatch of dots: matplotlib writes a thousand circles."""
     for path in pattern:
-        if len(path.attrib.get("d", "")) > LONG_PATH:
-            pattern.attrib.update(width=f"{TILE}", height=f"{TILE}")
-            path.attrib["d"] = DOT
+        if len(path.attrib.get("d", "")) > _LONG_PATH:
+            pattern.attrib.update(width=f"{_TILE}", height=f"{_TILE}")
+            path.attrib["d"] = _DOT
 
 
-def local(element: ET.Element) -> str:
+def _local(element: ET.Element) -> str:
     """Return the name of an element without its namespace."""
     return element.tag.rpartition("}")[2]
 
 
-def element_html(
+def _element_html(
     element: ET.Element, classes: Callable[[str], str], ids: dict[str, str]
 ) -> str:
     """Write an element and what is in it, as HTML takes SVG."""
-    name = local(element)
+    name = _local(element)
     if name == "style":
         return ""
     if name == "pattern":
-        simplify(element)
+        _simplify(element)
     words = element.text if name in {"text", "tspan"} else None
     inside = escape(words or "", quote=False)
-    inside += "".join(element_html(child, classes, ids) for child in element)
-    attributes = attributes_of(element, classes, ids)
+    inside += "".join(_element_html(child, classes, ids) for child in element)
+    attributes = _attributes_of(element, classes, ids)
     if name in {"g", "defs"} and not inside:
         return ""
     return f"<{name}{attributes}>{inside}</{name}>"
 
 
-def attributes_of(
+def _attributes_of(
     element: ET.Element, classes: Callable[[str], str], ids: dict[str, str]
 ) -> str:
     """Write the attributes of an element: a class for its style, new names for ids."""
@@ -225,22 +225,22 @@ def attributes_of(
     style = "; ".join(
         [
             *([element.attrib["style"]] if element.attrib.get("style") else []),
-            *[f"{key}: {of[key]}" for key in PAINT if key in of],
+            *[f"{key}: {of[key]}" for key in _PAINT if key in of],
         ]
     )
     for key, value in element.attrib.items():
-        if key in {"style", *PAINT}:
+        if key in {"style", *_PAINT}:
             continue
         if key == "id":
             if value in ids:
                 written.append(f'id="{ids[value]}"')
-        elif key == LINK:
+        elif key == _LINK:
             written.append(f'href="#{ids[value[1:]]}"')
         else:
-            value = REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", value)
+            value = _REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", value)
             written.append(f'{key.rpartition("}")[2]}="{escape(value)}"')
     if style:
-        style = REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", style)
+        style = _REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", style)
         written.append(f'class="{classes(style)}"')
     return "".join(f" {one}" for one in written)
 

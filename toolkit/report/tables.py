@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from toolkit.report.sections import Section
 
 
-FOLDED = "folded"
-MOST_ROWS = 40  # of a table; the smallest beyond are one row
-MONEY = pl.Decimal(38, 12)
+_FOLDED = "folded"
+_MOST_ROWS = 40  # of a table; the smallest beyond are one row
+_MONEY = pl.Decimal(38, 12)
 
 
 class Table(NamedTuple):
@@ -46,74 +46,74 @@ class Table(NamedTuple):
 def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
     """Write the frame of a section as a table, the largest rows first."""
     series = [*(by if section.by else ()), *section.keys]
-    shown, folded = largest(frame, section, series)
+    shown, folded = _largest(frame, section, series)
     columns = [*series, *section.columns]
     kinds = [COLUMNS.get(name, (name, "name"))[1] for name in columns]
     data = [[row[name] for name in columns] for row in shown.iter_rows(named=True)]
     rows = [
-        [write(value, kind) for value, kind in zip(row, kinds, strict=True)]
+        [_write(value, kind) for value, kind in zip(row, kinds, strict=True)]
         for row in data
     ]
     if "cost" in columns:
         place = columns.index("cost")
-        for row, unknown in zip(rows, all_unpriced(shown), strict=True):
+        for row, unknown in zip(rows, _all_unpriced(shown), strict=True):
             row[place] = "not known" if unknown else row[place]
-    numbers = shown[FOLDED].to_list() if FOLDED in shown.columns else [0] * len(rows)
+    numbers = shown[_FOLDED].to_list() if _FOLDED in shown.columns else [0] * len(rows)
     for row, number in zip(rows, numbers, strict=True):
         if number and series:
-            row[0] = others(number)
-    heads = [head_of(name) for name in columns]
+            row[0] = _others(number)
+    heads = [_head_of(name) for name in columns]
     return Table(columns, heads, kinds, rows, data, numbers, folded)
 
 
-def all_unpriced(frame: pl.DataFrame) -> list[bool]:
+def _all_unpriced(frame: pl.DataFrame) -> list[bool]:
     """Say of each row whether no call in it has a known price: that is not zero."""
     priced = pl.col("responses") > pl.col("responses_unpriced")
     return frame.select(~priced).to_series().to_list()
 
 
-def others(number: int) -> str:
+def _others(number: int) -> str:
     """Write how many series stand in one row."""
     return "1 other" if number == 1 else f"{number:,} others"
 
 
-def head_of(name: str) -> str:
+def _head_of(name: str) -> str:
     """Write the head of a column; a tag and a column of one's own by its name."""
     own = name_words(name.removeprefix("tag_"))
     return COLUMNS[name][0] if name in COLUMNS else own
 
 
-def largest(
+def _largest(
     frame: pl.DataFrame, section: Section, series: Sequence[str]
 ) -> tuple[pl.DataFrame, int]:
     """Return the largest rows, folded ones last, and how many series were folded."""
-    folded = pl.col(FOLDED) if FOLDED in frame.columns else pl.lit(0, pl.Int64)
-    numbered = frame.with_columns(folded.alias(FOLDED)).sort(
-        pl.col(FOLDED) > 0,
+    folded = pl.col(_FOLDED) if _FOLDED in frame.columns else pl.lit(0, pl.Int64)
+    numbered = frame.with_columns(folded.alias(_FOLDED)).sort(
+        pl.col(_FOLDED) > 0,
         pl.col(section.sorts).fill_null(0),
         *series,
         descending=[False, True, *[False] * len(series)],
         nulls_last=True,
     )
-    count = int(numbered[FOLDED].sum()) if series else 0
-    if len(numbered) <= MOST_ROWS:
+    count = int(numbered[_FOLDED].sum()) if series else 0
+    if len(numbered) <= _MOST_ROWS:
         return numbered, count
-    rest = numbered[MOST_ROWS:]
+    rest = numbered[_MOST_ROWS:]
     # What can be added up is; a ratio of many rows is not known here.
     sums = [
         pl.col(name).sum().cast(dtype)
-        if name == FOLDED or is_additive(name, dtype)
+        if name == _FOLDED or _is_additive(name, dtype)
         else pl.lit(None, dtype).alias(name)
         for name, dtype in numbered.schema.items()
     ]
-    row = rest.select(sums).with_columns(pl.lit(len(rest), pl.Int64).alias(FOLDED))
-    return pl.concat([numbered[:MOST_ROWS], row]), max(count, len(rest))
+    row = rest.select(sums).with_columns(pl.lit(len(rest), pl.Int64).alias(_FOLDED))
+    return pl.concat([numbered[:_MOST_ROWS], row]), max(count, len(rest))
 
 
-def is_additive(name: str, dtype: pl.DataType) -> bool:
+def _is_additive(name: str, dtype: pl.DataType) -> bool:
     """Say whether a column is a count or a sum, and no largest or middle value."""
     return (
-        (dtype in {pl.Int64, MONEY})
+        (dtype in {pl.Int64, _MONEY})
         and COLUMNS.get(name, ("", ""))[1]
         in {
             "count",
@@ -123,7 +123,7 @@ def is_additive(name: str, dtype: pl.DataType) -> bool:
     )
 
 
-def write(value: object, kind: str) -> str:
+def _write(value: object, kind: str) -> str:
     """Write a cell."""
     if kind == "name":
         return name_words(value)

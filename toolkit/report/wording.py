@@ -15,12 +15,12 @@ from toolkit.expressions.time_ranges import months_on, zone_of
 if TYPE_CHECKING:
     from toolkit.expressions.time_ranges import Span
 
-MONTHS = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())  # noqa: SIM905 - so it reads
-SIGNS = ((10**12, "T"), (10**9, "B"), (10**6, "M"))
+_MONTHS = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())  # noqa: SIM905 - so it reads
+_SIGNS = ((10**12, "T"), (10**9, "B"), (10**6, "M"))
 UNKNOWN = "–"
 NOT_SAID = "not said"
-LONGEST = 64  # characters of a name: more are cut out of its middle
-KEPT = 40  # of them from its beginning
+_LONGEST = 64  # characters of a name: more are cut out of its middle
+_KEPT = 40  # of them from its beginning
 
 
 def short(count: int) -> str:
@@ -31,7 +31,7 @@ def short(count: int) -> str:
     >>> short(1_934_000_000), short(207_812), short(999_999_999)
     ('1.93 B', '207,812', '1.00 B')
     """
-    for size, sign in SIGNS:
+    for size, sign in _SIGNS:
         number = Decimal(count) / size
         for places, limit in ((2, 10), (1, 100), (0, 1000), (0, 10**9)):
             if round(number, 2) >= 1 and round(number, places) < limit:
@@ -152,10 +152,10 @@ def name_words(name: object) -> str:
         return NOT_SAID
     # The middle is cut before it is looked at: a name may have megabytes.
     text = str(name)
-    if len(text) > LONGEST:
-        text = f"{text[:KEPT]}…{text[KEPT + 1 - LONGEST :]}"
+    if len(text) > _LONGEST:
+        text = f"{text[:_KEPT]}…{text[_KEPT + 1 - _LONGEST :]}"
     text = " ".join(clean(text).split())
-    return text or repr(str(name)[:LONGEST])
+    return text or repr(str(name)[:_LONGEST])
 
 
 def day_words(day: date, *, year: bool = True) -> str:
@@ -166,7 +166,7 @@ def day_words(day: date, *, year: bool = True) -> str:
     >>> day_words(date(2026, 11, 23))
     '23 Nov 2026'
     """
-    return f"{day.day} {MONTHS[day.month - 1]}" + (f" {day.year}" if year else "")
+    return f"{day.day} {_MONTHS[day.month - 1]}" + (f" {day.year}" if year else "")
 
 
 def moment_words(moment: datetime | None) -> str:
@@ -207,40 +207,40 @@ def range_words(within: Span, tz: str) -> str:
     'Third quarter of 2026'
     """
     if within.start is None or within.end is None:
-        return open_words(within, tz)
+        return _open_words(within, tz)
     zone = zone_of(tz)
     start, end = within.start.astimezone(zone), within.end.astimezone(zone)
-    if not (is_midnight(start) and is_midnight(end)) or start.date() == end.date():
+    if not (_is_midnight(start) and _is_midnight(end)) or start.date() == end.date():
         return f"{moment_words(start)} to {moment_words(end)}"
     first, stop = start.date(), end.date()
     days = days_words(first, stop - timedelta(days=1))
-    kind = kind_of(first, stop)
+    kind = _kind_of(first, stop)
     if kind == "quarter":
         number = ("First", "Second", "Third", "Fourth")[first.month // 3]
         return f"{number} quarter of {first.year}"
     if kind == "month":
-        return f"{MONTHS[first.month - 1]} {first.year}"
+        return f"{_MONTHS[first.month - 1]} {first.year}"
     return f"Week of {days}" if kind == "week" else days
 
 
-def open_words(within: Span, tz: str) -> str:
+def _open_words(within: Span, tz: str) -> str:
     """Write a range that is open at an end, or at both."""
     zone = zone_of(tz)
     start, end = (None if at is None else at.astimezone(zone) for at in within)
     if start is None and end is None:
         return "All that there is"
     at = start or end
-    words = day_words(at.date()) if at and is_midnight(at) else moment_words(at)
+    words = day_words(at.date()) if at and _is_midnight(at) else moment_words(at)
     return f"Since {words}" if end is None else f"Before {words}"
 
 
-def is_midnight(moment: datetime) -> bool:
+def _is_midnight(moment: datetime) -> bool:
     """Say whether a day begins at this moment of its zone."""
     earlier = moment - timedelta(microseconds=1)
     return earlier.date() < moment.date() and moment.time() == moment.time().min
 
 
-def kind_of(first: date, stop: date) -> str:
+def _kind_of(first: date, stop: date) -> str:
     """Return what a calendar calls the days: day, week, month, quarter, or range."""
     if stop - first == timedelta(days=1):
         return "day"
@@ -258,7 +258,7 @@ def period_word(within: Span, tz: str) -> str:
     if within.start is None or within.end is None:
         return "range"
     zone = zone_of(tz)
-    return kind_of(
+    return _kind_of(
         within.start.astimezone(zone).date(), within.end.astimezone(zone).date()
     )
 

@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 
 # Larger counts than any real response; keeps 9 million of them inside an int64 sum.
-LARGEST_COUNT = 10**12
-LARGEST_INT32 = 2**31 - 1
+_LARGEST_COUNT = 10**12
+_LARGEST_INT32 = 2**31 - 1
 # No response has more choices, and no choice more calls; a line of 6 MB may hold two
 # million, and would take gigabytes.
 MOST_ITEMS = 65_536
 
 
-TOOL_CALL = pa.struct(
+_TOOL_CALL = pa.struct(
     [(name, pa.string()) for name in ("id", "type", "name", "arguments")]
 )
 # Parquet calls the items of a list "element"; any other name would not come back.
-TOOL_CALLS = pa.list_(pa.field("element", TOOL_CALL))
-TIMESTAMP = pa.timestamp("us", tz="UTC")
+_TOOL_CALLS = pa.list_(pa.field("element", _TOOL_CALL))
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
 # `created` outside these is a unit mistaken for another (milliseconds for seconds).
 EARLIEST_CREATED = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_CREATED = datetime(2200, 1, 1, tzinfo=UTC)
@@ -60,7 +60,7 @@ def _tokens(name: str, description: str, *paths: str) -> Column:
         "tokens",
         tuple(f"usage.{path}" for path in paths),
         minimum=0,
-        maximum=LARGEST_COUNT,
+        maximum=_LARGEST_COUNT,
     )
 
 
@@ -128,7 +128,7 @@ CHOICES = Table(
             paths=("index",),
             root="choice",
             minimum=0,
-            maximum=LARGEST_INT32,
+            maximum=_LARGEST_INT32,
         ),
         Column(
             "choice_count",
@@ -151,7 +151,7 @@ CHOICES = Table(
         _string("response_id", "R", "the provider's id; not unique with some", "id"),
         Column(
             "created",
-            TIMESTAMP,
+            _TIMESTAMP,
             "R",
             "timestamp",
             "when the response was made; null where missing or 0",
@@ -198,7 +198,7 @@ CHOICES = Table(
         _text("refusal", "text", "text of a refusal", "message.refusal"),
         Column(
             "tool_calls",
-            TOOL_CALLS,
+            _TOOL_CALLS,
             "C",
             "tool_calls",
             "calls that the model asks for",

@@ -70,7 +70,7 @@ def validate(
         message = "validate needs a DataFrame, got a LazyFrame: collect it first"
         raise TypeError(message)
     check_word("extra", extra, get_args(Extra))
-    failures = column_failures(frame, table, extra)
+    failures = _column_failures(frame, table, extra)
     if failures:
         raise ValidationError(failures)
     # Imported here: pandera is slow to import.
@@ -78,20 +78,20 @@ def validate(
 
     own = frame.select(table.names)
     with suppress(SchemaError):
-        pandera_schema(table, at_once=True).validate(own)
+        _pandera_schema(table, at_once=True).validate(own)
         return frame
     cases = None
     try:
-        pandera_schema(table).validate(own, lazy=True)
+        _pandera_schema(table).validate(own, lazy=True)
     except SchemaErrors as error:
         cases = error.failure_cases
     # Raised here, so that no error of pandera, which tells cells, stands behind it.
     if cases is None:
         raise ValidationError(["its limits and rules do not hold together"])
-    raise ValidationError(sentences(cases), failure_cases=cases)
+    raise ValidationError(_sentences(cases), failure_cases=cases)
 
 
-def column_failures(frame: pl.DataFrame, table: Table, extra: Extra) -> list[str]:
+def _column_failures(frame: pl.DataFrame, table: Table, extra: Extra) -> list[str]:
     """Say what is wrong with names, order and dtypes."""
     failures = [
         f"no column {name!r}{near_miss(name, frame.columns)}"
@@ -99,7 +99,7 @@ def column_failures(frame: pl.DataFrame, table: Table, extra: Extra) -> list[str
         if name not in frame.columns
     ]
     failures += [
-        f"column {name!r} is {named(frame.schema[name])}, wanted {dtype}"
+        f"column {name!r} is {_named(frame.schema[name])}, wanted {dtype}"
         for name, dtype in table.polars.items()
         if name in frame.columns and frame.schema[name] != dtype
     ]
@@ -114,13 +114,13 @@ def column_failures(frame: pl.DataFrame, table: Table, extra: Extra) -> list[str
     return failures
 
 
-def named(dtype: pl.DataType) -> str:
+def _named(dtype: pl.DataType) -> str:
     """Name a dtype without the categories of an Enum, which are cells."""
     return str(dtype.base_type() if isinstance(dtype, pl.Enum) else dtype)
 
 
 @cache
-def pandera_schema(table: Table, *, at_once: bool = False) -> DataFrameSchema:
+def _pandera_schema(table: Table, *, at_once: bool = False) -> DataFrameSchema:
     """Build the pandera schema of a table from its declaration.
 
     `at_once` makes one check of all limits and rules: it does not say which one fails,
@@ -130,7 +130,7 @@ def pandera_schema(table: Table, *, at_once: bool = False) -> DataFrameSchema:
     from pandera.polars import Check, DataFrameSchema
 
     columns = {
-        column.name: pandera_column(column, with_limits=not at_once)
+        column.name: _pandera_column(column, with_limits=not at_once)
         for column in table.columns
     }
     rules = [
@@ -142,7 +142,7 @@ def pandera_schema(table: Table, *, at_once: bool = False) -> DataFrameSchema:
         for rule in table.rules
     ]
     if at_once:
-        holds = together(table)
+        holds = _together(table)
         rules = [Check(lambda data: data.lazyframe.select(holds).collect().item())]
     if table.key:
         # pandera's own check of uniqueness sorts whole rows; this hashes the key.
@@ -156,7 +156,7 @@ def pandera_schema(table: Table, *, at_once: bool = False) -> DataFrameSchema:
     return DataFrameSchema(columns, checks=rules, strict=True, ordered=True)
 
 
-def together(table: Table) -> pl.Expr:
+def _together(table: Table) -> pl.Expr:
     """Say whether all holds that must hold in a row; null holds, as pandera has it."""
     holds = [rule.holds for rule in table.rules]
     for column in table.columns:
@@ -167,7 +167,7 @@ def together(table: Table) -> pl.Expr:
     return pl.all_horizontal(pl.lit(value=True), *holds).fill_null(value=True).all()
 
 
-def pandera_column(column: Declared, *, with_limits: bool) -> Column:
+def _pandera_column(column: Declared, *, with_limits: bool) -> Column:
     """Build one pandera column."""
     # Imported here: pandera is slow to import.
     from pandera.polars import Check, Column
@@ -180,7 +180,7 @@ def pandera_column(column: Declared, *, with_limits: bool) -> Column:
     return Column(column.dtype, nullable=column.nullable, checks=checks)
 
 
-def sentences(cases: pl.DataFrame) -> list[str]:
+def _sentences(cases: pl.DataFrame) -> list[str]:
     """Say each kind of failure once, with its count and first row, without cells."""
     grouped = (
         cases.group_by("column", "check", maintain_order=True)

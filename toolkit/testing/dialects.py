@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
 Json: TypeAlias = dict[str, Any]
-FINGERPRINTS = ("fp_5a1c07e2b9", "fp_90d3be4417", "fp_e27714ac05", "fp_1f66c8d0aa")
+_FINGERPRINTS = ("fp_5a1c07e2b9", "fp_90d3be4417", "fp_e27714ac05", "fp_1f66c8d0aa")
 TOOLS: tuple[tuple[str, Json], ...] = (
     ("get_weather", {"city": "Besançon", "unit": "celsius"}),
     ("find_documents", {"query": "opening hours", "limit": 5}),
@@ -39,9 +39,9 @@ SENTENCES = (
 )
 # Log-normal factors of median 1. `math.exp` may differ by a bit between machines, and
 # `sum` between versions of Python; these do not.
-UNIFORM = Random(1024).random  # noqa: S311  (a sample, no secret)
-NORMAL = [math.fsum(UNIFORM() for _ in range(12)) - 6 for _ in range(1024)]
-SPREAD = [float(Decimal(0.8 * z).exp(Context(prec=17))) for z in NORMAL]
+_UNIFORM = Random(1024).random  # noqa: S311  (a sample, no secret)
+_NORMAL = [math.fsum(_UNIFORM() for _ in range(12)) - 6 for _ in range(1024)]
+_SPREAD = [float(Decimal(0.8 * z).exp(Context(prec=17))) for z in _NORMAL]
 
 
 class Dice:
@@ -60,7 +60,7 @@ class Dice:
 
     def size(self, median: int) -> int:
         """Return a log-normal count, 1 or more."""
-        return 1 + int(median * self.pick(SPREAD))
+        return 1 + int(median * self.pick(_SPREAD))
 
     def text(self, sentences: int) -> str:
         """Return a text of about so many sentences."""
@@ -78,7 +78,7 @@ Pen: TypeAlias = Callable[[Json], str]
 Damage: TypeAlias = Callable[[bytes, Dice], bytes]
 
 
-def openai(response: Json, dice: Dice) -> None:
+def _openai(response: Json, dice: Dice) -> None:
     """Report cached tokens in steps of 128, from 1,024 prompt tokens on."""
     usage, choice = response["usage"], response["choices"][0]
     prompt = usage["prompt_tokens"]
@@ -88,11 +88,11 @@ def openai(response: Json, dice: Dice) -> None:
     usage["completion_tokens_details"] = {**details, "accepted_prediction_tokens": 0}
     choice["message"].update(refusal=None, annotations=[])
     choice["logprobs"] = None
-    turn = (dice.day // 9 + len(dice.model.name)) % len(FINGERPRINTS)
-    response.update(service_tier="default", system_fingerprint=FINGERPRINTS[turn])
+    turn = (dice.day // 9 + len(dice.model.name)) % len(_FINGERPRINTS)
+    response.update(service_tier="default", system_fingerprint=_FINGERPRINTS[turn])
 
 
-def deepseek(response: Json, dice: Dice) -> None:
+def _deepseek(response: Json, dice: Dice) -> None:
     """Put the reasoning beside the content, and cache misses beside the hits."""
     usage = response["usage"]
     hit = usage["prompt_tokens"] // 2
@@ -101,7 +101,7 @@ def deepseek(response: Json, dice: Dice) -> None:
     response["choices"][0]["message"]["reasoning_content"] = dice.text(3)
 
 
-def openrouter(response: Json, dice: Dice) -> None:
+def _openrouter(response: Json, dice: Dice) -> None:
     """Name the provider behind the router; the cost is a number of dollars."""
     usage = response["usage"]
     cost = usage["prompt_tokens"] * 3e-6 + usage["completion_tokens"] * 15e-6
@@ -110,7 +110,7 @@ def openrouter(response: Json, dice: Dice) -> None:
     response["choices"][0]["native_finish_reason"] = "end_turn"
 
 
-def perplexity(response: Json, _dice: Dice) -> None:
+def _perplexity(response: Json, _dice: Dice) -> None:
     """Cite sources; the cost is an object."""
     usage = response["usage"]
     prompt, completion = usage["prompt_tokens"] * 3, usage["completion_tokens"] * 15
@@ -120,7 +120,7 @@ def perplexity(response: Json, _dice: Dice) -> None:
     response["citations"] = ["https://example.com/guide", "https://example.org/faq"]
 
 
-def xai(response: Json, dice: Dice) -> None:
+def _xai(response: Json, dice: Dice) -> None:
     """Leave the reasoning out of the completion tokens, but not of the total."""
     usage = response["usage"]
     usage["completion_tokens"] -= usage["completion_tokens_details"]["reasoning_tokens"]
@@ -145,25 +145,34 @@ class Model(NamedTuple):
     reasoning: int = 0  # median tokens; 0: none are reported
 
 
-CHATCMPL, SMALL, ROUTED = "chatcmpl-{code}", "chatcmpl-{small}", "gen-{now}-{code:.16}"
-GGUF, SONNET = "/models/qwen2.5-7b-instruct-q4_k_m.gguf", "anthropic/claude-3.7-sonnet"
-LLAMACPP = stating(system_fingerprint="b7204-4be19c02", timings={"prompt_ms": 218.75})
-GROQ = stating(system_fingerprint="fp_9c1e8f55d2", service_tier="on_demand")
-LLAMA = stating(system_fingerprint="fp_ollama")
-MODELS = (
-    Model("gpt-4o-2024-08-06", "gpt-4o", CHATCMPL, openai, 20, 900, 5),
-    Model("gpt-4o-mini-2024-07-18", "gpt-4o-mini", CHATCMPL, openai, 30, 500, 4),
-    Model("mistral-large-2411", "mistral-large", "{code}", stating(), 7, 650, 5),
-    Model("deepseek-r1", "deepseek-r1", "{code}-ds", deepseek, 7, 700, 4, 400),
-    Model("grok-3-mini", "grok-3-mini", "{code}-us", xai, 3, 400, 4, 300),
-    Model("llama3.2:3b", "llama3.2", SMALL, LLAMA, 3, 250, 4),
-    Model(SONNET, SONNET, ROUTED, openrouter, 9, 1400, 6),
-    Model(GGUF, "qwen2.5", CHATCMPL, LLAMACPP, 4, 300, 5),
-    Model("llama-3.3-70b-versatile", "llama-3.3-70b", CHATCMPL, GROQ, 8, 450, 5),
-    Model("gemini-2.0-flash", "gemini-2.0-flash", "{code:.22}", stating(), 6, 800, 5),
-    Model("sonar-pro", "sonar-pro", "{code}-s", perplexity, 3, 120, 6),
+_CHATCMPL, _SMALL, _ROUTED = (
+    "chatcmpl-{code}",
+    "chatcmpl-{small}",
+    "gen-{now}-{code:.16}",
 )
-GPT_5 = Model("gpt-5-mini-2025-08-07", "gpt-5-mini", CHATCMPL, openai, 18, 800, 4, 350)
+_GGUF, _SONNET = (
+    "/models/qwen2.5-7b-instruct-q4_k_m.gguf",
+    "anthropic/claude-3.7-sonnet",
+)
+_LLAMACPP = stating(system_fingerprint="b7204-4be19c02", timings={"prompt_ms": 218.75})
+_GROQ = stating(system_fingerprint="fp_9c1e8f55d2", service_tier="on_demand")
+_LLAMA = stating(system_fingerprint="fp_ollama")
+MODELS = (
+    Model("gpt-4o-2024-08-06", "gpt-4o", _CHATCMPL, _openai, 20, 900, 5),
+    Model("gpt-4o-mini-2024-07-18", "gpt-4o-mini", _CHATCMPL, _openai, 30, 500, 4),
+    Model("mistral-large-2411", "mistral-large", "{code}", stating(), 7, 650, 5),
+    Model("deepseek-r1", "deepseek-r1", "{code}-ds", _deepseek, 7, 700, 4, 400),
+    Model("grok-3-mini", "grok-3-mini", "{code}-us", _xai, 3, 400, 4, 300),
+    Model("llama3.2:3b", "llama3.2", _SMALL, _LLAMA, 3, 250, 4),
+    Model(_SONNET, _SONNET, _ROUTED, _openrouter, 9, 1400, 6),
+    Model(_GGUF, "qwen2.5", _CHATCMPL, _LLAMACPP, 4, 300, 5),
+    Model("llama-3.3-70b-versatile", "llama-3.3-70b", _CHATCMPL, _GROQ, 8, 450, 5),
+    Model("gemini-2.0-flash", "gemini-2.0-flash", "{code:.22}", stating(), 6, 800, 5),
+    Model("sonar-pro", "sonar-pro", "{code}-s", _perplexity, 3, 120, 6),
+)
+_GPT_5 = Model(
+    "gpt-5-mini-2025-08-07", "gpt-5-mini", _CHATCMPL, _openai, 18, 800, 4, 350
+)
 GPT_4O, GPT_MINI, MISTRAL, DEEPSEEK, GROK, OLLAMA = MODELS[:6]
 FLEET = [model for model in MODELS for _ in range(model.share)]
-LATER_FLEET = [*FLEET, *[GPT_5] * GPT_5.share]
+LATER_FLEET = [*FLEET, *[_GPT_5] * _GPT_5.share]

@@ -37,7 +37,7 @@ def make_choices(*rows: Mapping[str, object]) -> pl.DataFrame:
     full = []
     for row in rows:
         line += 0 if row.get("choice_position") and line else 1
-        full.append({**DEFAULTS, "line": line, "response_hash": line, **row})
+        full.append({**_DEFAULTS, "line": line, "response_hash": line, **row})
     own = dict.fromkeys(name for row in full for name in row if name not in CHOICES)
     frame = pl.DataFrame(
         [{name: row.get(name) for name in CHOICES.names} for row in full],
@@ -49,7 +49,7 @@ def make_choices(*rows: Mapping[str, object]) -> pl.DataFrame:
     )
 
 
-DEFAULTS: dict[str, object] = {
+_DEFAULTS: dict[str, object] = {
     "log_id": 0,
     "source": "made.jsonl",
     "choice_position": 0,
