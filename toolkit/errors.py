@@ -6,7 +6,7 @@
     ├── SourceError                    a log cannot be found or read
     │   ├── SourceNotFoundError        (FileNotFoundError) no such file or match
     │   ├── NoLogsError                (FileNotFoundError) no log in a directory
-    │   ├── ExportGivenError           (ValueError) an export where logs are wanted
+    │   ├── ExportGivenError           (ValueError) an export where logs are expected
     │   ├── UnsupportedSourceError     (ValueError) an address not read here
     │   ├── UnreadableSourceError      (OSError) the system refuses to read it
     │   ├── StreamReadTwiceError       (ValueError) standard input comes once
@@ -154,7 +154,7 @@ class NoLogsError(SourceError, FileNotFoundError):
 
 
 class ExportGivenError(SourceError, ValueError):
-    """An export directory was given where logs are wanted."""
+    """An export directory was given where logs are expected."""
 
     def __init__(self, source: str) -> None:
         super().__init__(
@@ -318,10 +318,15 @@ class UnsuitableColumnError(ToolkitError, ValueError):
 
 
 class OptionError(ToolkitError, ValueError):
-    """An argument whose value means nothing here."""
+    """An argument whose value means nothing here.
 
-    def __init__(self, name: str, value: object, *, wanted: str) -> None:
-        super().__init__(f"{name}={value!r}: wanted {wanted}")
+    The sentence reads ``name: expected X, got Y``; `hint` says what to do.
+    """
+
+    def __init__(
+        self, name: str, value: object, *, expected: str, hint: str = ""
+    ) -> None:
+        super().__init__(f"{name}: expected {expected}, got {value!r}{hint}")
         self.name = name
         self.value = value
 
@@ -456,7 +461,9 @@ class PartialResponsesWarning(ToolkitWarning):
     """Choices were picked, so usage may be missing, or responses are there twice."""
 
 
-def check_word(name: str, value: object, words: tuple[str, ...]) -> None:
-    """Refuse a value that is none of the words."""
+def check_word(name: str, value: object, words: Sequence[str]) -> None:
+    """Raise `OptionError` unless a value is one of some words."""
     if value not in words:
-        raise OptionError(name, value, wanted=" or ".join(repr(word) for word in words))
+        expected = " or ".join(repr(word) for word in words)
+        hint = near_miss(str(value), words)
+        raise OptionError(name, value, expected=expected, hint=hint)

@@ -77,7 +77,7 @@ def measure(name: str, rows: int, frame: pl.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
+    expected = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
     ways = ("add_cost", "add_cost, lazy", "price_responses, summed")
     for way in ways if len(sys.argv) < 3 else (ways[int(sys.argv[2])],):
-        measure(way, wanted, responses(wanted))
+        measure(way, expected, responses(expected))

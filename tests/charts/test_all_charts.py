@@ -90,7 +90,7 @@ def test_the_frame_of_another_metric_is_refused(metric: str) -> None:
 
 @pytest.mark.parametrize("metric", ALL)
 def test_another_thing_than_a_frame_is_refused(metric: str) -> None:
-    with pytest.raises(TypeError, match=r"wanted a polars DataFrame, got list: call"):
+    with pytest.raises(TypeError, match=r"expected a polars DataFrame, got list: call"):
         plot_of(metric)([1, 2])
 
 
@@ -236,7 +236,7 @@ def test_the_alt_text_tells_the_figures() -> None:
 def test_the_alt_text_of_another_axes_is_not_known() -> None:
     _, ax = plt.subplots()
 
-    with pytest.raises(TypeError, match="wanted an Axes that a function of"):
+    with pytest.raises(TypeError, match="expected an Axes that a function of"):
         charts.describe(ax)
 
 

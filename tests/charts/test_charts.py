@@ -622,5 +622,5 @@ def test_a_period_without_a_zone_is_refused() -> None:
 
 
 def test_a_lazy_frame_is_refused() -> None:
-    with pytest.raises(TypeError, match="wanted a polars DataFrame, got LazyFrame"):
+    with pytest.raises(TypeError, match="expected a polars DataFrame, got LazyFrame"):
         plot_token_usage(make_models(a=1).lazy())  # type: ignore[arg-type]

@@ -61,7 +61,7 @@ def test_plot_passes_on_what_the_metric_takes() -> None:
     [("drift", "by"), ("response_volume", "every"), ("log_health", "since")],
 )
 def test_what_a_metric_does_not_take_is_refused(metric: str, option: str) -> None:
-    with pytest.raises(OptionError, match=f"{option}=.*what {metric} takes"):
+    with pytest.raises(OptionError, match=f"{option}: .*what {metric} takes"):
         toolkit.plot(metric, SAMPLE, **{option: "2026-11-01"})  # type: ignore[arg-type]
 
 

@@ -154,7 +154,7 @@ def test_another_option_is_wrong_usage_and_rewrite_takes_it(
     )
 
     assert (other.returncode, anew.returncode) == (2, 0)
-    assert "content='drop': wanted 'keep'" in other.stderr
+    assert "content: expected 'keep'" in other.stderr
     assert toolkit.scan(tmp_path / "out").collect()["content"].null_count() == 2
 
 
@@ -317,9 +317,9 @@ def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:
     [
         (["tokens", "data/sampel"], 1, "did you mean 'data/sample'"),
         (["tokens", "data/*.none"], 1, "matches nothing"),
-        (["tokens", "data/sample", "--every", "1x"], 2, "wanted a period"),
+        (["tokens", "data/sample", "--every", "1x"], 2, "expected a period"),
         (["tokens", "data/sample", "--by", "modle"], 2, "did you mean 'model'"),
-        (["tokens", "data/sample", "--tz", "Mars"], 2, "wanted a time zone"),
+        (["tokens", "data/sample", "--tz", "Mars"], 2, "expected a time zone"),
         (["tokens"], 2, "Missing argument"),
         (["tokens", "data/sample", "--json", "--csv"], 2, "either"),
         (["frobnicate"], 2, "No such command"),
@@ -428,11 +428,11 @@ def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
 INTERRUPTED = """
 import os, signal, sys
 
-wanted = sys.argv.pop(1)
+expected = sys.argv.pop(1)
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == wanted:
+        if name == expected:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Finder())

@@ -41,34 +41,34 @@ MISSHAPEN = [
     ('zone = "UTC"', "no setting 'zone' (did you mean 'tz'?)"),
     ('sorces = ["a"]', "no setting 'sorces' (did you mean 'sources'?)"),
     ('qqq = "a"', "no setting 'qqq'"),
-    ('sources = "logs"', "sources='logs': wanted a list"),
+    ('sources = "logs"', "sources='logs': expected a list"),
     ("sources = []", "sources is empty"),
     ('sources = ["a", "a"]', "sources names 'a' twice"),
-    ("sources = [1]", "sources[0]=1: wanted a string"),
+    ("sources = [1]", "sources[0]=1: expected a string"),
     ('title = ""', "title is empty"),
-    ("top = 0", "top=0: wanted 1 to 1000"),
-    ("top = 1001", "top=1001: wanted 1 to 1000"),
-    ("top = true", "top=True: wanted a whole number"),
-    ("top = 1.5", "top=1.5: wanted a whole number"),
-    ('created_unit = "sec"', "created_unit='sec': wanted one of s, ms, us, ns"),
-    ("max_rejects = -1", "max_rejects=-1: wanted 0 or more"),
-    ("max_rejects = [1]", "max_rejects=[1]: wanted a string or a whole number"),
-    ('sections = ["costs"]', "sections[0]='costs': wanted one of"),
+    ("top = 0", "top=0: expected 1 to 1000"),
+    ("top = 1001", "top=1001: expected 1 to 1000"),
+    ("top = true", "top=True: expected a whole number"),
+    ("top = 1.5", "top=1.5: expected a whole number"),
+    ('created_unit = "sec"', "created_unit='sec': expected one of s, ms, us, ns"),
+    ("max_rejects = -1", "max_rejects=-1: expected 0 or more"),
+    ("max_rejects = [1]", "max_rejects=[1]: expected a string or a whole number"),
+    ('sections = ["costs"]', "sections[0]='costs': expected one of"),
     ('sections = ["costs"]', "(did you mean 'cost'?)"),
-    ("tags = { team = 1 }", "tags.team=1: wanted a string"),
+    ("tags = { team = 1 }", "tags.team=1: expected a string"),
     (
         'budgets = { totl = "5USD" }',
         "no setting 'budgets.totl' (did you mean 'total'?)",
     ),
-    ("budgets = { total = 5 }", "budgets.total=5: wanted a string"),
+    ("budgets = { total = 5 }", "budgets.total=5: expected a string"),
     ("by = []", "by is empty"),
 ]
 # What only the toolkit can tell to be wrong.
 MEANINGLESS = [
     ('tz = "Europe/Berlln"', "did you mean 'Europe/Berlin'?"),
-    ('every = "1 day"', "wanted a period such as"),
-    ('max_rejects = "many"', "wanted a count or a share"),
-    ('budgets = { total = "5EUR" }', "budgets: budget='5EUR': wanted dollars"),
+    ('every = "1 day"', "expected a period such as"),
+    ('max_rejects = "many"', "expected a count or a share"),
+    ('budgets = { total = "5EUR" }', "budgets: budget: expected dollars"),
     ('tags = { "a b" = "c" }', "names of letters, digits and _"),
     ("tz = ", "it is no TOML"),
 ]
@@ -250,7 +250,7 @@ def test_settings_that_are_wrong_are_wrong_usage(tmp_path: Path) -> None:
     for command in (("tokens", "data/sample"), ("config",)):
         done = run(*command, "--config", path)
         assert done.returncode == 2
-        assert "top=0: wanted 1 to 1000" in done.stderr
+        assert "top=0: expected 1 to 1000" in done.stderr
 
 
 def test_config_prints_each_value_and_where_it_came_from(house: Path) -> None:

@@ -65,7 +65,7 @@ def test_what_does_not_fit_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "cell", "wanted"),
+    ("name", "cell", "expected"),
     [
         ("responses", 1234567, "1,234,567"),
         ("share", 0.5, "50.0%"),
@@ -80,8 +80,8 @@ def test_what_does_not_fit_is_named() -> None:
         ("first_seen", datetime(2026, 11, 2, 3, 4, tzinfo=UTC), "2026-11-02 03:04"),
     ],
 )
-def test_a_cell_is_written_for_a_reader(name: str, cell: object, wanted: str) -> None:
-    assert _number(name, cell) == wanted
+def test_a_cell_is_written_for_a_reader(name: str, cell: object, expected: str) -> None:
+    assert _number(name, cell) == expected
 
 
 def priced(day: int, *models: str, reason: str = "stop") -> list[dict[str, object]]:
@@ -213,7 +213,7 @@ def test_a_metric_takes_its_options_and_no_others(log: Path) -> None:
     assert ",other,1,1," in folded.stdout
     assert (refused.returncode, unknown.returncode) == (2, 2)
     assert "drift takes no every" in refused.stderr
-    assert "wanted 'token_usage' or 'cost'" in unknown.stderr
+    assert "expected 'token_usage' or 'cost'" in unknown.stderr
 
 
 def test_tokens_is_short_for_token_usage_and_fill_shows_the_gaps(log: Path) -> None:

@@ -264,10 +264,10 @@ def test_processes_share_a_run(logs: Path, tmp_path: Path) -> None:
         (logs / "h.jsonl.gz").write_bytes(packed[:-9])
         with pytest.raises(DamagedLogError) as told:
             toolkit.export(logs, to=shared, executor=executor)
-    with pytest.raises(DamagedLogError) as wanted:
+    with pytest.raises(DamagedLogError) as expected:
         toolkit.export(logs, to=alone)
-    assert str(told.value) == str(wanted.value)
-    assert vars(told.value) == vars(wanted.value)
+    assert str(told.value) == str(expected.value)
+    assert vars(told.value) == vars(expected.value)
     assert_same(shared, alone)
 
 
@@ -287,7 +287,7 @@ def test_every_error_arrives_in_another_process_as_it_was() -> None:
         errors.WriteError("out", cause=cause),
         errors.SourceNotFoundError("a.jsonl"),
         errors.LogChangedError("a.jsonl"),
-        errors.OptionError("since", "x", wanted="a date"),
+        errors.OptionError("since", "x", expected="a date"),
     ]
     for error in made:
         again = pickle.loads(pickle.dumps(error))

@@ -377,8 +377,8 @@ def test_all_logs_of_a_rotation_move_on_by_one(logs: Logs) -> None:
         logs.write(lines(f"first{turn}"))
         logs.export()
 
-    wanted = [f"first{turn}" for turn in range(5)] + [f"late{n}" for n in range(1, 5)]
-    assert logs.ids() == sorted(wanted)
+    expected = [f"first{turn}" for turn in range(5)] + [f"late{n}" for n in range(1, 5)]
+    assert logs.ids() == sorted(expected)
     assert toolkit.ledger(logs.out).height == 5
 
 
@@ -719,7 +719,7 @@ def test_another_value_of_an_option_that_shapes_rows_is_refused(
     logs.export()
     logs.append(lines("b"))
 
-    with pytest.raises(OptionError, match=f"{name}=.*--rewrite"):
+    with pytest.raises(OptionError, match=f"{name}: .*--rewrite"):
         logs.export(**{name: value})
 
     assert logs.ids() == ["a"]

@@ -132,7 +132,7 @@ def test_a_file_has_one_writer(log: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "until", "wanted"),
+    ("since", "until", "expected"),
     [
         ("2026-11-02", None, ["d2", "d3"]),
         (None, "2026-11-02", ["d1"]),
@@ -142,17 +142,17 @@ def test_a_file_has_one_writer(log: Path, tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("name", ["out", "one.parquet"])
 def test_a_range_leaves_out_whole_responses_and_counts_them(
-    log: Path, tmp_path: Path, since: Any, until: Any, wanted: list[str], name: str
+    log: Path, tmp_path: Path, since: Any, until: Any, expected: list[str], name: str
 ) -> None:
     done = toolkit.export(log, to=tmp_path / name, since=since, until=until)
 
     written = tmp_path / name
     frame = pl.read_parquet(written) if written.is_file() else None
     rows = toolkit.scan(written).collect() if frame is None else frame
-    assert ids(rows) == wanted
-    assert rows.height == 2 * len(wanted) == done.ledger["choices"].item()
+    assert ids(rows) == expected
+    assert rows.height == 2 * len(expected) == done.ledger["choices"].item()
     counts = done.ledger.select("lines", "responses", "outside", "errors", "rejected")
-    assert counts.row(0) == (6, len(wanted), 4 - len(wanted), 1, 1)
+    assert counts.row(0) == (6, len(expected), 4 - len(expected), 1, 1)
     assert done.ledger["total_tokens"].item() == rows["total_tokens"].sum()
 
 
@@ -160,7 +160,7 @@ def test_a_range_is_kept_with_the_export(log: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     toolkit.export(log, to=out, since="2026-11-02")
 
-    with pytest.raises(OptionError, match="since=None: wanted '2026-11-02T00:00:00"):
+    with pytest.raises(OptionError, match="since: expected '2026-11-02T00:00:00"):
         toolkit.export(log, to=out)
     assert (
         len(toolkit.export(log, to=out, since=datetime(2026, 11, 2, tzinfo=UTC)).added)
@@ -216,8 +216,8 @@ def test_one_file_is_read_like_an_export(tmp_path: Path) -> None:
     named = both.drop_nulls("response_id")["response_id"]
     assert named.len() == whole["response_id"].drop_nulls().len()
     day = toolkit.scan(two, since="2026-11-02", until="2026-11-03").collect()
-    wanted = toolkit.scan("data/sample", since="2026-11-02", until="2026-11-03")
-    assert day.height == wanted.collect().height
+    expected = toolkit.scan("data/sample", since="2026-11-02", until="2026-11-03")
+    assert day.height == expected.collect().height
 
 
 def test_the_command_sums_the_tokens_of_one_file(tmp_path: Path) -> None:

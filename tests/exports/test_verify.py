@@ -91,8 +91,8 @@ def test_a_part_that_is_gone_is_counted(out: Path) -> None:
 
     faults = toolkit.verify(out).faults
 
-    wanted = f"choices: {whole - rows:,} in the parts, {whole:,} in the ledger"
-    assert any(fault.endswith(wanted) for fault in faults)
+    expected = f"choices: {whole - rows:,} in the parts, {whole:,} in the ledger"
+    assert any(fault.endswith(expected) for fault in faults)
 
 
 def test_rejects_that_are_gone_are_counted(out: Path) -> None:

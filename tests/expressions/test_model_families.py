@@ -17,7 +17,7 @@ def family(name: str | None, **options: object) -> object:
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("name", "expected"),
     [
         ("gpt-4o", "gpt-4o"),
         ("gpt-4o-2024-08-06", "gpt-4o"),
@@ -53,9 +53,9 @@ def family(name: str | None, **options: object) -> object:
     ],
 )
 def test_names_of_one_model_are_one_family(
-    name: str | None, wanted: str | None
+    name: str | None, expected: str | None
 ) -> None:
-    assert family(name) == wanted
+    assert family(name) == expected
 
 
 def test_a_family_is_its_own_family() -> None:
@@ -87,11 +87,11 @@ def test_a_rule_that_is_no_expression_is_refused_before_anything_is_read() -> No
 def test_families_are_the_same_eager_lazy_and_in_parts() -> None:
     names = ["openai/o1", None, "o1-2024-12-17", "o1"] * 50_000
     frame = pl.DataFrame({"requested_model": names})
-    wanted = ["o1", None, "o1", "o1"] * 50_000
+    expected = ["o1", None, "o1", "o1"] * 50_000
 
     of = model_family("requested_model")
 
-    assert frame.select(of).to_series().to_list() == wanted
+    assert frame.select(of).to_series().to_list() == expected
     streamed = frame.lazy().select(of).collect(engine="streaming")
-    assert streamed.to_series().to_list() == wanted
+    assert streamed.to_series().to_list() == expected
     assert frame.clear().select(of).schema == {"model_family": pl.String}

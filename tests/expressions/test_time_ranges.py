@@ -74,7 +74,7 @@ def test_a_midnight_that_the_clock_leaps_over_is_the_first_instant_of_the_day() 
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("7d", "2026-11-15T23:00Z"),  # midnight of the 16th in Berlin
         ("0d", "2026-11-22T23:00Z"),
@@ -85,17 +85,17 @@ def test_a_midnight_that_the_clock_leaps_over_is_the_first_instant_of_the_day() 
         ("2026-11-22 08:00:00.5+01:00", "2026-11-22T07:00:00.5Z"),
     ],
 )
-def test_a_moment_is_a_date_a_time_or_days_back(text: str, wanted: str) -> None:
+def test_a_moment_is_a_date_a_time_or_days_back(text: str, expected: str) -> None:
     found = moment("since", text, "Europe/Berlin", now=MONDAY)
 
-    assert found == datetime.fromisoformat(wanted)
+    assert found == datetime.fromisoformat(expected)
 
 
 @pytest.mark.parametrize(
     "text", ["7", "d", "-7d", "7D", "\u0667d", "99999999d", "last", ""]
 )
 def test_another_text_is_no_moment(text: str) -> None:
-    with pytest.raises(OptionError, match=r"since=.*wanted a date, a time or days"):
+    with pytest.raises(OptionError, match=r"since: expected a date, a time or days"):
         moment("since", text, "UTC", now=MONDAY)
 
 
@@ -107,12 +107,12 @@ def test_days_before_the_calendar_are_refused() -> None:
 
 
 def test_now_is_no_distance_from_now() -> None:
-    with pytest.raises(OptionError, match="now='7d': wanted a date or a time"):
+    with pytest.raises(OptionError, match="now: expected a date or a time, got '7d'"):
         last("week", now="7d")
 
 
 def test_a_period_that_is_none_is_hinted_at() -> None:
-    with pytest.raises(OptionError, match=r"last='weak'.*did you mean 'week'"):
+    with pytest.raises(OptionError, match=r"last: .*got 'weak' \(did you mean 'week'"):
         last("weak")  # type: ignore[arg-type]
 
 
@@ -132,7 +132,7 @@ def test_without_now_the_clock_is_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "until", "tz", "wanted"),
+    ("since", "until", "tz", "expected"),
     [
         ("2026-11-16", "2026-11-23", "UTC", ("2026-11-09", "2026-11-16")),
         ("2026-03-01", "2026-04-01", "UTC", ("2026-02-01", "2026-03-01")),
@@ -146,9 +146,9 @@ def test_without_now_the_clock_is_asked() -> None:
     ],
 )  # fmt: skip
 def test_before_is_the_same_length_of_the_calendar_directly_before(
-    since: str, until: str, tz: str, wanted: tuple[str, str]
+    since: str, until: str, tz: str, expected: tuple[str, str]
 ) -> None:
-    assert before(span(since, until, tz), tz) == span(*wanted, tz)
+    assert before(span(since, until, tz), tz) == span(*expected, tz)
 
 
 def test_nothing_lies_before_an_open_range() -> None:

@@ -35,8 +35,8 @@ pytestmark = needs_kernel
 def agreed_afresh(lines: Sequence[bytes], plan: Plan) -> Decoded:
     """Return what the reference and a new kernel say of some lines."""
     block = block_of(joined(lines))
-    wanted, found = Reference(plan).decode(block), _Kernel(plan).decode(block)
-    assert difference(wanted, found) is None
+    expected, found = Reference(plan).decode(block), _Kernel(plan).decode(block)
+    assert difference(expected, found) is None
     return found
 
 

@@ -217,8 +217,8 @@ def test_a_metric_by_day_and_model_equals_a_count_over_the_lines(
 
     table = metrics.METRICS[name](choices)
 
-    wanted = {key: count(rows) for key, rows in grouped(recorded).items()}
-    assert keyed(table, *names) == wanted
+    expected = {key: count(rows) for key, rows in grouped(recorded).items()}
+    assert keyed(table, *names) == expected
 
 
 def test_reasons_equal_a_count_over_the_lines(
@@ -240,14 +240,14 @@ def test_the_mix_equals_a_count_over_the_lines(
     by_model = defaultdict(list)
     for row in recorded:
         by_model[row["model"]].append(row)
-    wanted = {
+    expected = {
         model: (len(rows) / len(recorded), sum(known(rows, "total")) / tokens)
         for model, rows in by_model.items()
     }
     shares = table.select("model", "response_share", "token_share").rows()
     # polars multiplies by the reciprocal of a constant: the last bit may differ.
     assert {model: shares for model, *shares in shares} == {
-        model: pytest.approx(pair, rel=1e-15) for model, pair in wanted.items()
+        model: pytest.approx(pair, rel=1e-15) for model, pair in expected.items()
     }
 
 
@@ -375,7 +375,7 @@ def test_health_equals_a_count_over_the_lines(
 ) -> None:
     health = metrics.log_health(corpus / "responses.jsonl")
 
-    # 273 lines, of which two hold an object where a word is wanted.
+    # 273 lines, of which two hold an object where a word is expected.
     found = dict(health.select("name", "count").iter_rows())
     assert (found["responses"], found["rejected"], found["wrong_type"]) == (271, 2, 2)
     assert found["undated"] == sum(row["day"] is None for row in recorded)

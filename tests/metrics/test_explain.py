@@ -271,7 +271,7 @@ def test_wrong_words_to_the_commands_about_money_exit_2(
 
     assert (file.returncode, day.returncode, last.returncode) == (2, 2, 2)
     assert len(last.stderr.splitlines()) == 1
-    assert "wanted a day that has one after it" in last.stderr
+    assert "expected a day that has one after it" in last.stderr
     assert "price 1: unknown key 'modle' (did you mean 'model'?)" in file.stderr
     assert "a day such as" in day.stderr
 

@@ -218,8 +218,8 @@ def test_the_value_before_is_that_of_the_period_before(
     first = bare["period"].min()
     for row in table.drop_nulls("period").to_dicts():
         known = row["period"] > first
-        wanted = before.get((row["period"], *(row[key] for key in keys)), 0)
-        assert row["total_tokens_before"] == (wanted if known else None)
+        expected = before.get((row["period"], *(row[key] for key in keys)), 0)
+        assert row["total_tokens_before"] == (expected if known else None)
 
 
 @quick

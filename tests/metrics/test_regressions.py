@@ -85,7 +85,7 @@ def test_choices_picked_of_two_loads_do_not_hide_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("name", "expected"),
     [
         ("truncation_rate", {"responses": 1, "choices": 2, "choice_rate": 0.5}),
         ("refusal_and_filter_rate", {"responses": 1, "choices": 2}),
@@ -94,7 +94,7 @@ def test_choices_picked_of_two_loads_do_not_hide_each_other() -> None:
     ],
 )
 def test_of_a_column_of_the_callers_own_the_first_choice_counts(
-    name: str, wanted: dict[str, float]
+    name: str, expected: dict[str, float]
 ) -> None:
     second = {"logprob_tokens": 3, "logprob_sum": -1.0, "tool_calls": [CALL]}
     choices = make_choices(
@@ -109,7 +109,7 @@ def test_of_a_column_of_the_callers_own_the_first_choice_counts(
     )
     for given in (choices, choices.reverse(), choices.lazy()):
         table = metrics.METRICS[name](given, by="long", every=None)
-        assert table.select("long", *wanted).rows() == [(True, *wanted.values())]
+        assert table.select("long", *expected).rows() == [(True, *expected.values())]
         folded = metrics.METRICS[name](given, by=("model", "long"), every=None, top=1)
         assert folded["long"].to_list() == ["true"]
     reasons = metrics.finish_reasons(choices, by="long", every=None)
@@ -226,8 +226,8 @@ def test_a_frame_that_pandas_has_held_gives_the_same(name: str) -> None:
         {"total_tokens": 3, "prompt_tokens": 1, "tool_calls": [CALL]},
         {"total_tokens": None, "created": on(2)},
     )
-    wanted = metrics.METRICS[name](choices)
-    assert metrics.METRICS[name](choices.to_pandas()).equals(wanted)
+    expected = metrics.METRICS[name](choices)
+    assert metrics.METRICS[name](choices.to_pandas()).equals(expected)
     nothing = make_choices({"total_tokens": 3})
     assert metrics.METRICS[name](nothing.to_pandas()).equals(
         metrics.METRICS[name](nothing)
@@ -241,8 +241,8 @@ def test_columns_of_no_type_hold_nothing(name: str) -> None:
     untyped = choices.with_columns(pl.lit(None).alias(name) for name in names)
     assert untyped["refusal"].dtype == pl.Null
     for given in (untyped, untyped.lazy()):
-        wanted = metrics.METRICS[name](choices)
-        assert metrics.METRICS[name](given).equals(wanted)
+        expected = metrics.METRICS[name](choices)
+        assert metrics.METRICS[name](given).equals(expected)
 
 
 def test_columns_that_cannot_serve_are_named() -> None:
@@ -266,10 +266,10 @@ def test_in_nanoseconds_the_moments_are_the_same() -> None:
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        ({"since": 20261101}, "since=20261101"),
-        ({"by": None}, "by=None"),
-        ({"by": [None]}, "by="),
-        ({"by": 3}, "by=3"),
+        ({"since": 20261101}, "since: .* got 20261101"),
+        ({"by": None}, "by: .* got None"),
+        ({"by": [None]}, "by: "),
+        ({"by": 3}, "by: .* got 3"),
     ],
 )
 def test_options_of_another_kind_are_refused_in_words(

@@ -156,7 +156,7 @@ def test_six_hours_over_the_longer_night_are_one_period() -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "until", "wanted"),
+    ("since", "until", "expected"),
     [
         (None, None, 4),
         ("2026-01-02", None, 2),
@@ -166,7 +166,7 @@ def test_six_hours_over_the_longer_night_are_one_period() -> None:
     ],
 )
 def test_a_range_is_half_open_and_leaves_the_undated_out(
-    since: object, until: object, wanted: int
+    since: object, until: object, expected: int
 ) -> None:
     choices = make_choices(
         {"created": at("2026-01-01T23:59")},
@@ -177,7 +177,7 @@ def test_a_range_is_half_open_and_leaves_the_undated_out(
 
     usage = token_usage(choices, since=since, until=until)  # type: ignore[arg-type]
 
-    assert usage["responses"].sum() == wanted
+    assert usage["responses"].sum() == expected
 
 
 def test_a_date_without_a_zone_is_one_of_the_zone_that_is_asked_for() -> None:
@@ -262,7 +262,7 @@ def test_a_column_that_cannot_name_a_series_is_refused(name: str) -> None:
     ],
 )
 def test_an_option_that_means_nothing_is_refused(option: str, value: object) -> None:
-    with pytest.raises(OptionError, match="wanted"):
+    with pytest.raises(OptionError, match="expected"):
         token_usage(make_choices({}), **{option: value})  # type: ignore[arg-type]
 
 

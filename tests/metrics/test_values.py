@@ -272,8 +272,8 @@ def test_a_text_is_json_by_itself_or_not_at_all(texts: list[str]) -> None:
     ]
 
     for mixed in (texts, [*good, *texts, *good], (good * 100) + texts):
-        wanted = [text in good for text in mixed]
-        assert are_json(mixed) == wanted
+        expected = [text in good for text in mixed]
+        assert are_json(mixed) == expected
 
 
 # Sizes.

@@ -88,7 +88,7 @@ def test_a_model_may_have_an_equals_sign() -> None:
     "text", ["500", "500EUR", "-1USD", "1e3USD", "=1USD", "", "gpt-a=", "1,000USD"]
 )
 def test_another_text_is_no_budget(text: str) -> None:
-    with pytest.raises(OptionError, match="wanted dollars"):
+    with pytest.raises(OptionError, match="expected dollars"):
         parse_budgets([text])
 
 

@@ -115,13 +115,13 @@ def hold_against_genai_prices(rows: list[dict[str, object]]) -> dict[str, int]:
     for row, (cost, source, _, reason) in zip(
         rows, with_costs.iter_rows(), strict=True
     ):
-        wanted = price_by_genai_prices(row)
+        expected = price_by_genai_prices(row)
         met[reason or source] += 1
         if reason is None:
-            assert wanted is not None, row
-            assert abs(cost - wanted) <= Decimal("1e-12"), row
+            assert expected is not None, row
+            assert abs(cost - expected) <= Decimal("1e-12"), row
         elif reason == Reason.COUNTS:
-            assert wanted is None, row
+            assert expected is None, row
         else:
             assert reason in {Reason.NO_RATE, Reason.NO_TIER_RATE}, row
     return met

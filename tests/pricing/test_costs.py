@@ -208,12 +208,12 @@ INVOICES = {
 
 @pytest.mark.parametrize("name", INVOICES)
 def test_a_cost_is_that_of_an_invoice_worked_by_hand(name: str) -> None:
-    cells, wanted = INVOICES[name]
+    cells, expected = INVOICES[name]
 
     cost, source, day = cost_of(**cells)
 
     created = {"created": MAY, **cells}["created"]
-    assert cost == Decimal(wanted)
+    assert cost == Decimal(expected)
     assert source == "priced"
     assert day == (created.date() if isinstance(created, datetime) else None)
 

@@ -236,12 +236,12 @@ def test_nothing_on_either_side_keeps_the_columns() -> None:
         (
             "day,model,cost,currency\n2026-09-01,m,1,eur\n",
             None,
-            "amounts in 'eur', wanted USD",
+            "amounts in 'eur', expected USD",
         ),
         (
             "day,model,cost, Currency\n2026-09-01,m,1,EUR \n",
             None,
-            "amounts in 'EUR', wanted USD",
+            "amounts in 'EUR', expected USD",
         ),
         ('day,model,cost\n2026-09-01,m,"12,50"\n', None, "line 2: cost is no cost"),
         ('day,model,cost\n2026-09-01,m,"0,0035"\n', None, "cost is no cost"),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import toolkit
 from tests.conftest import ROOT
 from toolkit.schema import CHOICES
 
@@ -129,6 +130,94 @@ def test_across_packages_only_public_names_are_imported(name: str) -> None:
 
     private = [one for one in crossing if re.search(r"(^|\.)_[a-z]", ".".join(one))]
     assert [one for one in private if one[0] != "_kernel"] == []
+
+
+# Names that modules use without importing them: the command calls what is registered.
+REGISTERS = {"_app.command", "_app.callback"}
+# Their whole content is for users, who import from them.
+FOR_USERS = {"__main__", "errors", "expressions.time_ranges", "pricing.budgets"}
+
+
+def definitions(name: str) -> dict[str, ast.stmt]:
+    """Return what a module defines at its top, by name."""
+    found: dict[str, ast.stmt] = {}
+    for node in TREES[name].body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = node
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                named = [one for one in ast.walk(target) if isinstance(one, ast.Name)]
+                found |= {one.id: node for one in named}
+    return found
+
+
+def signature_names(node: ast.stmt) -> set[str]:
+    """Return the names in the annotations, bases and type aliases of a definition."""
+    annotations: list[ast.AST | None] = []
+    for part in ast.walk(node):
+        if isinstance(part, ast.FunctionDef):
+            annotations.append(part.returns)
+        elif isinstance(part, ast.arg | ast.AnnAssign):
+            annotations.append(part.annotation)
+        elif isinstance(part, ast.ClassDef):
+            annotations += part.bases
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        annotations.append(node.value)
+    text = " ".join(ast.unparse(one) for one in annotations if one is not None)
+    return set(re.findall(r"\w+", text))
+
+
+def uses() -> dict[str, set[str]]:
+    """Return what is used of each module: what others import, and what users may."""
+    used: dict[str, set[str]] = {name: set() for name in MODULES}
+    for user, tree in TREES.items():
+        aliases = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    dotted = f"{node.module}.{alias.name}".removeprefix("toolkit.")
+                    aliases[alias.asname or alias.name] = dotted
+        for module, imported in inner_imports(user):
+            if module in used:
+                used[module].add(imported)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute):
+                module = aliases.get(ast.unparse(node.value), "")
+                used.get(module, set()).add(node.attr)
+    for name, home in toolkit._HOMES.items():
+        used[home].add(name)
+    for name in MODULES:
+        module = importlib.import_module(f"toolkit.{name}".removesuffix(".__init__"))
+        used[name] |= set(getattr(module, "__all__", ()))
+    return used
+
+
+@pytest.fixture(scope="module")
+def used() -> dict[str, set[str]]:
+    return uses()
+
+
+@pytest.mark.parametrize("name", [one for one in INNER if one not in FOR_USERS])
+def test_what_only_its_own_module_uses_has_an_underscore(
+    name: str, used: dict[str, set[str]]
+) -> None:
+    defined = definitions(name)
+    public = used[name] | {
+        function.name
+        for function in defined.values()
+        if isinstance(function, ast.FunctionDef)
+        for decorator in function.decorator_list
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) in REGISTERS
+    }
+    todo = public & defined.keys()
+    while todo:  # the types of what is public are public too
+        new = signature_names(defined[todo.pop()]) & defined.keys() - public
+        public |= new
+        todo |= new
+
+    bare = {one for one in defined if not one.startswith("_")}
+    assert bare - public == set()
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -79,12 +79,12 @@ def test_the_examples_of_a_page_run_in_order_and_print_what_it_shows(
             continue  # .ci/run does these; scripts have a test of their own
         if language == "python":
             printed = run_python(code, names)
-            wanted = squeezed(shown or "")
+            expected = squeezed(shown or "")
         else:
             printed = run_bash(code, tmp_path)
-            wanted = sorted(squeezed(shown or ""))
+            expected = sorted(squeezed(shown or ""))
         if shown is not None:
-            assert printed == wanted
+            assert printed == expected
 
 
 SCALING = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")

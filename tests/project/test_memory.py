@@ -178,12 +178,12 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def test_a_content_of_40_mb_is_kept_to_the_last_byte(
     long: tuple[Path, str], way: str
 ) -> None:
-    path, wanted = long
+    path, expected = long
     after = hashlib.sha256(b"after").hexdigest()
 
     told = run(HASHES[way] + TELL_HASHES, path)
 
-    assert told["hashes"] == [after, wanted, after]
+    assert told["hashes"] == [after, expected, after]
 
 
 # --- Bombs ---------------------------------------------------------------------------

@@ -1098,8 +1098,8 @@ def test_a_log_cut_anywhere_is_told_like_a_whole_one_that_ends_before_the_damage
         error = alone(told)["error"]
         assert (error is None) == (size in packed.starts)
         alone(told)["error"] = None
-        wanted = without_source(load(front))
-        assert without_source(told) == wanted
+        expected = without_source(load(front))
+        assert without_source(told) == expected
 
 
 MAGICS = st.sampled_from(

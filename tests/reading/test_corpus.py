@@ -56,7 +56,7 @@ def test_every_recorded_response_is_a_row_or_a_reject_that_the_contract_demands(
 def test_token_sums_equal_an_independent_count(corpus: Path) -> None:
     path = corpus / "responses.jsonl"
     good = [response for response in recorded(path) if not is_joined_wrongly(response)]
-    wanted = {
+    expected = {
         name: sum((response.get("usage") or {}).get(name) or 0 for response in good)
         for name in COUNTS
     }
@@ -64,8 +64,8 @@ def test_token_sums_equal_an_independent_count(corpus: Path) -> None:
     log = toolkit.load(path)
     usage = toolkit.metrics.token_usage(log, by="model", every="1mo")
 
-    assert {name: log.ledger[name].item() for name in COUNTS} == wanted
-    assert {name: usage[name].sum() for name in COUNTS} == wanted
+    assert {name: log.ledger[name].item() for name in COUNTS} == expected
+    assert {name: usage[name].sum() for name in COUNTS} == expected
     assert usage["responses"].sum() == len(good)
 
 

@@ -526,12 +526,12 @@ def test_a_log_of_whole_blocks_and_one_byte_more_or_less_is_told_alike(
     data = mixed(block * times + beyond, width=40 if block < KIB else 2000)
     path = tmp_path / "a.jsonl"
     path.write_bytes(data)
-    wanted = load(path)
-    account(wanted, data)
+    expected = load(path)
+    account(expected, data)
 
     for read in (block, block + 1, 256 * KIB):
         with steps_of(block, read):
-            assert load(path) == wanted
+            assert load(path) == expected
 
 
 @pytest.mark.parametrize("beyond", [-1, 0, 1])
@@ -770,8 +770,8 @@ def test_an_export_accounts_for_every_line_of_any_log(made: Made, kind: str) -> 
         path = Path(folder) / "a.jsonl"
         path.write_bytes(pack(kind, made.data))
 
-        wanted = made.growing if kind == "plain" else made.fates
-        assert account(export(path), made.data) == wanted
+        expected = made.growing if kind == "plain" else made.fates
+        assert account(export(path), made.data) == expected
 
 
 @quick

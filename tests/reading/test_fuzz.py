@@ -312,12 +312,12 @@ def agreed_log(path: Path, lines: Sequence[bytes]) -> toolkit.Loaded:
     rejects = []
     for number, raw in enumerate(lines, start=2):
         line = raw.removesuffix(b"\r")
-        wanted = outcome(line, max_line_bytes=LIMIT)
-        assert_same(f"line {number}", line, found.get((0, number), []), wanted)
-        if isinstance(wanted, Reject):
-            held = None if wanted.code == "line_too_long" else line
+        expected = outcome(line, max_line_bytes=LIMIT)
+        assert_same(f"line {number}", line, found.get((0, number), []), expected)
+        if isinstance(expected, Reject):
+            held = None if expected.code == "line_too_long" else line
             rejects.append((number, offset, len(line), held))
-        blank += wanted == []
+        blank += expected == []
         offset += len(raw) + 1
     columns = ("line", "offset", "length", "raw")
     said = zip(*(log.rejects[name].to_pylist() for name in columns), strict=True)
@@ -332,19 +332,19 @@ def codes(log: toolkit.Loaded) -> Counter[str]:
     return Counter(log.rejects["code"].to_pylist())
 
 
-def assert_same(place: str, line: bytes, found: Outcome, wanted: Outcome) -> None:
+def assert_same(place: str, line: bytes, found: Outcome, expected: Outcome) -> None:
     """Fail with both outcomes, short, where they differ."""
-    if found == wanted:
+    if found == expected:
         return
-    if isinstance(found, list) and isinstance(wanted, list) and found and wanted:
-        pairs = list(zip(found, wanted, strict=False))
-        names = [n for n in wanted[0] if any(a[n] != b[n] for a, b in pairs)]
-        found, wanted = (
+    if isinstance(found, list) and isinstance(expected, list) and found and expected:
+        pairs = list(zip(found, expected, strict=False))
+        names = [n for n in expected[0] if any(a[n] != b[n] for a, b in pairs)]
+        found, expected = (
             [{name: row[name] for name in names} for row in rows]
-            for rows in (found, wanted)
+            for rows in (found, expected)
         )
     pytest.fail(
-        f"{place}: the library {found!s:.400}, the oracle {wanted!s:.400}\n"
+        f"{place}: the library {found!s:.400}, the oracle {expected!s:.400}\n"
         f"{line[:2000]!r}",
         pytrace=False,
     )
@@ -369,8 +369,8 @@ def test_the_library_and_the_oracle_agree_on_tails(tmp_path: Path) -> None:
 
     found = found_by(log)
     for number, line in enumerate(lines):
-        wanted = outcome(line, tail=True, max_line_bytes=LIMIT)
-        assert_same(f"log {number}", line, found.get((number, 2), []), wanted)
+        expected = outcome(line, tail=True, max_line_bytes=LIMIT)
+        assert_same(f"log {number}", line, found.get((number, 2), []), expected)
     assert codes(log)["truncated"] >= 20
     assert log.ledger["responses"].sum() >= 0.2 * TAILS
 

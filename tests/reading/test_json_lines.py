@@ -103,7 +103,7 @@ def test_rejects_say_exactly_where_their_line_stands() -> None:
     third = offset + 5
     good = third + 5
     fifth = good + len(GOOD) + 2
-    wanted = [
+    expected = [
         (7, "made.jsonl", 41, offset, 3, "not_a_response", b"[1]"),
         (7, "made.jsonl", 43, third, 3, "invalid_utf8", b"  \xff"),
         (7, "made.jsonl", 45, fifth, 3, "not_a_response", b"{}\r"),  # one CR is dropped
@@ -111,7 +111,7 @@ def test_rejects_say_exactly_where_their_line_stands() -> None:
     ]
     names = ("log_id", "source", "line", "offset", "length", "code", "raw")
     rejects = decoded.rejects.to_pylist()
-    assert [tuple(reject[name] for name in names) for reject in rejects] == wanted
+    assert [tuple(reject[name] for name in names) for reject in rejects] == expected
     assert (decoded.lines, decoded.blank) == (6, 1)
     (row,) = decoded.choices.to_pylist()
     assert (row["log_id"], row["source"], row["line"]) == (7, "made.jsonl", 44)

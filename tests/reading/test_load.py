@@ -174,7 +174,7 @@ def test_on_reject_raise_names_the_first_bad_line(tmp_path: Path) -> None:
 
     assert str(caught.value) == (
         f"{path}:2: wrong_type at choices[0].message.role: "
-        "wanted a string, found a number"
+        "expected a string, got a number"
     )
 
 
@@ -314,5 +314,5 @@ def test_an_option_that_means_nothing_is_refused(
 ) -> None:
     path = write(tmp_path / "a.jsonl", make_response())
 
-    with pytest.raises(OptionError, match="wanted"):
+    with pytest.raises(OptionError, match="expected"):
         toolkit.load(path, **{option: value})  # type: ignore[arg-type]

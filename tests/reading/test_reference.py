@@ -312,10 +312,10 @@ def test_usage_stands_on_the_first_choice_and_facts_of_the_response_on_each() ->
 
 def test_response_hash_is_of_the_bytes_of_the_response_as_written() -> None:
     text = '{"choices" : [ {} ],  "object":"o", "x": "\\u0041é"}'
-    wanted = xxhash.xxh3_64_intdigest(text.encode())
+    expected = xxhash.xxh3_64_intdigest(text.encode())
 
     for line in (text, f"\t {text} ", f'{{"a":1,"response": {text} ,"b":2}}'):
-        assert rows(line)[0]["response_hash"] == wanted
+        assert rows(line)[0]["response_hash"] == expected
 
 
 def test_of_several_faults_the_first_in_column_order_then_choice_order_stands() -> None:
@@ -417,17 +417,17 @@ def test_each_column_makes_of_each_value_what_its_kind_says(
 ) -> None:
     line = line_with(column, path, text)
     outcomes = OUTCOMES.get(path, OUTCOMES.get(column.kind, {}))
-    wanted = None if text in ("null", MISSING) else outcomes.get(text, WRONG)
+    expected = None if text in ("null", MISSING) else outcomes.get(text, WRONG)
 
-    if isinstance(wanted, tuple):
+    if isinstance(expected, tuple):
         prefix = "choices[0]." if column.root == "choice" else ""
-        where = prefix + path.removesuffix("[]") + wanted[1]
+        where = prefix + path.removesuffix("[]") + expected[1]
         found: Any = fault(line, tags={"team": "metadata.team"})
-        wanted = (wanted[0], where)
+        expected = (expected[0], where)
     else:
         found = rows(line, tags={"team": "metadata.team"})[0][column.name]
 
-    assert found == wanted
+    assert found == expected
 
 
 SENTINELS = {
@@ -453,14 +453,14 @@ SPECIAL = {
 def test_a_value_at_a_declared_path_fills_that_cell_and_no_other(
     column: Column, path: str
 ) -> None:
-    text, wanted = SPECIAL.get(path, SENTINELS.get(column.kind, ('"abc"', "abc")))
+    text, expected = SPECIAL.get(path, SENTINELS.get(column.kind, ('"abc"', "abc")))
     place = path.removesuffix(".thinking")
     tags = {"team": "metadata.team"}
 
     (empty,) = rows(line_with(column, place, MISSING), tags=tags)
     (row,) = rows(line_with(column, place, text), tags=tags)
 
-    assert row[column.name] == wanted or column.kind == "tool_calls"
+    assert row[column.name] == expected or column.kind == "tool_calls"
     assert column.kind != "tool_calls" or row["tool_calls"][0]["name"] == "f"
     changed = {c.name for c in TAGGED.columns if row[c.name] != empty[c.name]}
     same = {c.name for c, p in READ if (p, c.root) == (path, column.root)}
@@ -500,7 +500,7 @@ def at(**since_new_year: int) -> datetime:
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("1767225600", NEW_YEAR),
         ('"1767225600"', NEW_YEAR),
@@ -521,8 +521,10 @@ def at(**since_new_year: int) -> datetime:
         ('"7258118399.999999"', YEAR_2200 - timedelta(microseconds=1)),
     ],
 )
-def test_created_is_seconds_rounded_half_to_even(text: str, wanted: object) -> None:
-    assert rows(line_with(CHOICES["created"], "created", text))[0]["created"] == wanted
+def test_created_is_seconds_rounded_half_to_even(text: str, expected: object) -> None:
+    assert (
+        rows(line_with(CHOICES["created"], "created", text))[0]["created"] == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -571,7 +573,7 @@ def test_created_unit_is_applied_before_the_range(
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         *(("-0", 0), ("-0.0", 0), ("0e5", 0), ("1e-400", 0), ("5e0", 5), ("1E3", 1000)),
         *(("5.00000000000000000001", 5), ("50000e-4", 5), ("1e12", 10**12)),
@@ -582,14 +584,14 @@ def test_created_unit_is_applied_before_the_range(
     ],
 )
 def test_a_count_is_an_integral_double_from_0_to_10_to_the_12th(
-    text: str, wanted: object
+    text: str, expected: object
 ) -> None:
     line = line_with(CHOICES["total_tokens"], "usage.total_tokens", text)
 
-    if isinstance(wanted, tuple):
-        assert fault(line) == (wanted[0], "usage.total_tokens")
+    if isinstance(expected, tuple):
+        assert fault(line) == (expected[0], "usage.total_tokens")
     else:
-        assert rows(line)[0]["total_tokens"] == wanted
+        assert rows(line)[0]["total_tokens"] == expected
 
 
 @pytest.mark.parametrize(
@@ -687,7 +689,7 @@ ODD_CALLS = (
 def test_tool_calls_are_functions_or_custom_and_objects_stay_as_written() -> None:
     line = '{"choices":[{"message":{"tool_calls":[' + ODD_CALLS + "]}}]}"
     keys = ("id", "type", "name", "arguments")
-    wanted = [
+    expected = [
         ("c1", "function", "f", "{}"),
         ("c2", "custom", "g", "free text"),
         ("c3", None, "h", ARGUMENTS),
@@ -696,8 +698,8 @@ def test_tool_calls_are_functions_or_custom_and_objects_stay_as_written() -> Non
     calls = rows(line)[0]["tool_calls"]
     dropped = rows(line, content="drop")[0]["tool_calls"]
 
-    assert [tuple(call[key] for key in keys) for call in calls] == wanted
-    names = [(*call[:3], None) for call in wanted]
+    assert [tuple(call[key] for key in keys) for call in calls] == expected
+    names = [(*call[:3], None) for call in expected]
     assert [tuple(call[key] for key in keys) for call in dropped] == names
 
 
@@ -727,8 +729,8 @@ def test_a_function_call_is_one_tool_call_unless_it_is_empty() -> None:
 def test_a_fault_in_a_tool_call_is_named_by_its_path(call: object, path: str) -> None:
     calls = [{"function": {"name": "f"}}, call]
 
-    wanted = f"choices[0].message.tool_calls[1]{path}"
-    assert fault(message(tool_calls=calls)) == ("wrong_type", wanted)
+    expected = f"choices[0].message.tool_calls[1]{path}"
+    assert fault(message(tool_calls=calls)) == ("wrong_type", expected)
 
 
 @pytest.mark.parametrize(

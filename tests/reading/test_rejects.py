@@ -49,7 +49,7 @@ def test_the_lines_come_back_byte_for_byte_and_in_order(
 
 def test_a_code_picks_its_lines(log: Path) -> None:
     assert toolkit.rejects(log, code="error_response")["line"].to_list() == [8]
-    with pytest.raises(OptionError, match="code='nix'"):
+    with pytest.raises(OptionError, match=r"code: .* got 'nix'"):
         toolkit.rejects(log, code="nix")
 
 
@@ -143,7 +143,7 @@ def test_the_command_leaves_a_screen_alone(log: Path) -> None:
         os.close(master)
 
     assert done.returncode == 2
-    assert b"--to" in done.stderr or b"to=" in done.stderr
+    assert b"toolkit: to: " in done.stderr
 
 
 def test_a_damaged_log_gives_what_was_verified_if_asked(tmp_path: Path) -> None:

@@ -255,12 +255,12 @@ def test_only_the_days_of_the_range_are_opened(week: Path, tmp_path: Path) -> No
 
 
 def test_a_range_that_means_nothing_is_refused(week: Path) -> None:
-    with pytest.raises(OptionError, match="since='soon'"):
+    with pytest.raises(OptionError, match=r"since: .* got 'soon'"):
         toolkit.scan(week, since="soon")
 
 
 def test_a_range_that_ends_before_it_begins_is_refused(week: Path) -> None:
-    with pytest.raises(OptionError, match="until='2026-11-01'"):
+    with pytest.raises(OptionError, match=r"until: .* got '2026-11-01'"):
         toolkit.scan(week, since="2026-11-03", until="2026-11-01")
 
     assert (

@@ -69,10 +69,10 @@ def line_with(root: str, path: str, text: str, response: Any = BARE) -> bytes:
 def below(holder: Any, key: str) -> Any:
     """Return the object under a key, made if there is none; of a list a first item."""
     name = key.removesuffix("[]")
-    wanted: type = list if key.endswith("[]") else dict
-    if not isinstance(holder.get(name), wanted):
-        holder[name] = wanted()
-    if wanted is dict:
+    expected: type = list if key.endswith("[]") else dict
+    if not isinstance(holder.get(name), expected):
+        holder[name] = expected()
+    if expected is dict:
         return holder[name]
     holder[name].insert(0, {"type": "thinking"})
     return holder[name][0]
@@ -167,7 +167,7 @@ def test_a_reject_names_the_field_and_its_code(
     field = path.replace("content[]", "content[0]").removesuffix("[]")
     where = f"choices[0].{field}" if column.root == "choice" else field
     item = "[0]" if path in WITH_ITEMS else ""
-    wanted = [
+    expected = [
         (
             line,
             FAULTS.get(column.kind, {}).get(text, "wrong_type"),
@@ -180,7 +180,7 @@ def test_a_reject_names_the_field_and_its_code(
     log = toolkit.load(write_log(tmp_path / "log.jsonl", lines))
 
     found = log.rejects.select(["line", "code", "json_path"]).to_pylist()
-    assert [tuple(reject.values()) for reject in found] == wanted
+    assert [tuple(reject.values()) for reject in found] == expected
 
 
 @pytest.mark.parametrize("custom", ["null", "5", '""', '{"name":5,"input":5}'])

@@ -61,7 +61,7 @@ def page(
     opened.said, opened.asked, opened.look = [], [], request.param
     opened.on("console", lambda message: opened.said.append(message.text))
     opened.on("pageerror", lambda error: opened.said.append(str(error)))
-    opened.on("request", lambda wanted: opened.asked.append(wanted.url))
+    opened.on("request", lambda expected: opened.asked.append(expected.url))
     if width == "paper":
         opened.emulate_media(media="print", color_scheme=theme)
     opened.goto(page_file.as_uri())

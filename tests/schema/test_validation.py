@@ -113,7 +113,7 @@ def test_a_wrong_name_dtype_or_order_is_told() -> None:
 
     with pytest.raises(ValidationError, match=r"no column 'model' \(did you mean"):
         toolkit.validate(other)
-    with pytest.raises(ValidationError, match="'line' is Int32, wanted Int64"):
+    with pytest.raises(ValidationError, match="'line' is Int32, expected Int64"):
         toolkit.validate(typed)
     with pytest.raises(ValidationError, match="another order"):
         toolkit.validate(good.select(*reversed(good.columns)))

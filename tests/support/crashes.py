@@ -120,7 +120,7 @@ def command(folder: Path, *words: object) -> Callable[[], None]:
 # Laws.
 
 
-def hold(out: Path, wanted: set[int], *, whole: bool) -> None:
+def hold(out: Path, expected: set[int], *, whole: bool) -> None:
     """Hold an export against the responses that may be in it, or must be."""
     # Imported here: it starts threads.
     import toolkit
@@ -132,13 +132,13 @@ def hold(out: Path, wanted: set[int], *, whole: bool) -> None:
     twice = [name for name, count in ids.items() if count > 1]
     if twice:
         raise Failed("rows that stand twice:", sorted(twice)[:5])
-    strange = ids.keys() - {f"r{number}" for number in wanted}
+    strange = ids.keys() - {f"r{number}" for number in expected}
     if strange:
         raise Failed("rows that nobody wrote:", sorted(strange)[:5])
     if not whole:
         return
-    if len(ids) < len(wanted):
-        raise Failed(len(wanted) - len(ids), "responses are lost")
+    if len(ids) < len(expected):
+        raise Failed(len(expected) - len(ids), "responses are lost")
     names = {path.name for path in out.iterdir()}
     if names != {".lock", "README.txt", "choices", "rejects", "state.json"}:
         raise Failed("left over:", sorted(names))
@@ -160,7 +160,7 @@ class Scenario(NamedTuple):
     name: str
     folder: Path
     options: tuple[str, ...]
-    wanted: set[int]
+    expected: set[int]
 
     def command(self, folder: Path) -> Callable[[], None]:
         if self.name == "compact":
@@ -298,13 +298,13 @@ def try_fault(scenario: Scenario, fault: Fault, folder: Path) -> None:
 
     def repair() -> None:
         if (folder / "out" / "choices").exists():
-            hold(folder / "out", scenario.wanted, whole=code == 0)
+            hold(folder / "out", scenario.expected, whole=code == 0)
         try:
             work()
         except SystemExit as done:
             if done.code:
                 raise
-        hold(folder / "out", scenario.wanted, whole=True)
+        hold(folder / "out", scenario.expected, whole=True)
 
     must_run(repair, folder)
     shutil.rmtree(folder)

@@ -85,8 +85,8 @@ def decoders(plan: Plan) -> tuple[Reference, _Kernel]:
 def agreed(block: Block, plan: Plan) -> Decoded:
     """Return what both decoders say of a block, or raise where they say different."""
     reference, kernel = decoders(plan)
-    wanted, found = reference.decode(block), kernel.decode(block)
-    said = difference(wanted, found)
+    expected, found = reference.decode(block), kernel.decode(block)
+    said = difference(expected, found)
     if said is not None:
         raise DisagreementError(said, culprit(block, plan))
     return found
@@ -97,29 +97,29 @@ def agreed_lines(lines: Sequence[bytes], plan: Plan | None = None) -> Decoded:
     return agreed(block_of(joined(lines)), plan or PLANS["default"])
 
 
-def difference(wanted: Decoded, found: Decoded) -> str | None:
+def difference(expected: Decoded, found: Decoded) -> str | None:
     """Say where two decoders differ first: the reference, then the kernel."""
     for table in ("choices", "rejects"):
-        said = first_cell(getattr(wanted, table), getattr(found, table))
+        said = first_cell(getattr(expected, table), getattr(found, table))
         if said is not None:
             return f"{table}, {said}"
     names = ("log_id", "source", "bytes", "position", "lines", "blank", "pending")
     for name in (*names, "duplicates"):
-        one, other = getattr(wanted, name), getattr(found, name)
+        one, other = getattr(expected, name), getattr(found, name)
         if one != other:
             return f"{name}: the reference {one!r}, the kernel {other!r}"
     return None
 
 
-def first_cell(wanted: pa.RecordBatch, found: pa.RecordBatch) -> str | None:
+def first_cell(expected: pa.RecordBatch, found: pa.RecordBatch) -> str | None:
     """Say in which cell two batches differ first."""
     try:
         found.validate(full=True)
     except pa.ArrowInvalid as error:
         return f"the kernel's batch is not valid: {error}"
-    if not found.schema.equals(wanted.schema, check_metadata=True):
-        return f"the schema: the reference {wanted.schema}, the kernel {found.schema}"
-    lines = [batch.column("line").to_pylist() for batch in (wanted, found)]
+    if not found.schema.equals(expected.schema, check_metadata=True):
+        return f"the schema: the reference {expected.schema}, the kernel {found.schema}"
+    lines = [batch.column("line").to_pylist() for batch in (expected, found)]
     if lines[0] != lines[1]:
         row, (one, other) = next(
             (row, pair)
@@ -128,7 +128,7 @@ def first_cell(wanted: pa.RecordBatch, found: pa.RecordBatch) -> str | None:
         )
         return f"row {row} is of another line: the reference {one}, the kernel {other}"
     for name, *columns in zip(
-        wanted.schema.names, wanted.columns, found.columns, strict=True
+        expected.schema.names, expected.columns, found.columns, strict=True
     ):
         one, other = map(bits, columns)
         if not one.equals(other):

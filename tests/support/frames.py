@@ -48,8 +48,8 @@ def periods(
     starts = [firsts]
     unit = every.lstrip("0123456789")
     number = int(every.removesuffix(unit))
-    wanted = [f"{number * place}{unit}" for place in range(count + 1)]
-    base = pl.DataFrame({"by": wanted}).with_columns(pl.lit(starts[0][0]).alias("at"))
+    expected = [f"{number * place}{unit}" for place in range(count + 1)]
+    base = pl.DataFrame({"by": expected}).with_columns(pl.lit(starts[0][0]).alias("at"))
     marks = base.select(pl.col("at").dt.offset_by(pl.col("by"))).to_series()
     return pl.DataFrame(
         {

@@ -159,8 +159,8 @@ def is_named(name: str) -> Callable[[Sample], bool]:
     return lambda s: any(name in str(made.get("model")) for made in s.responses)
 
 
-def created_is(wanted: type | None) -> Callable[[Sample], bool]:
-    kind = type(None) if wanted is None else wanted
+def created_is(expected: type | None) -> Callable[[Sample], bool]:
+    kind = type(None) if expected is None else expected
     return lambda s: any(type(made.get("created")) is kind for made in s.responses)
 
 

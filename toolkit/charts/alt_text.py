@@ -54,7 +54,7 @@ def describe(ax: Axes) -> str:
     """
     told = vars(ax).get(_TOLD)
     if not isinstance(told, str):
-        message = "wanted an Axes that a function of toolkit.charts has drawn"
+        message = "expected an Axes that a function of toolkit.charts has drawn"
         raise TypeError(message)
     return told
 

@@ -91,7 +91,7 @@ def place_of(ax: Axes, hanging: float = TICK_ROOM) -> Place:
     return Place(box, SMALL if small else FULL)
 
 
-def _spread(wanted: Numbers, gap: float, top: float) -> Numbers:
+def _spread(expected: Numbers, gap: float, top: float) -> Numbers:
     """Move ascending places as little as it takes until they are `gap` apart.
 
     None comes below 0 or, if there is room enough, above `top`.
@@ -101,9 +101,9 @@ def _spread(wanted: Numbers, gap: float, top: float) -> Numbers:
     >>> _spread(np.array([0.0, 3.0, 50.0]), gap=10, top=45).tolist()
     [0.0, 10.0, 45.0]
     """
-    steps = gap * np.arange(len(wanted))
+    steps = gap * np.arange(len(expected))
     blocks: list[tuple[float, int]] = []  # mean and size; pooled while they descend
-    for place in (wanted - steps).tolist():
+    for place in (expected - steps).tolist():
         mean, size = place, 1
         while blocks and blocks[-1][0] > mean:
             before, count = blocks.pop()
@@ -111,7 +111,7 @@ def _spread(wanted: Numbers, gap: float, top: float) -> Numbers:
             size += count
         blocks.append((mean, size))
     level = [mean for mean, size in blocks for _ in range(size)]
-    highest = max(0.0, top - gap * (len(wanted) - 1))
+    highest = max(0.0, top - gap * (len(expected) - 1))
     places: Numbers = np.clip(np.array(level), 0.0, highest)
     return places + steps
 
@@ -148,11 +148,11 @@ class Room(NamedTuple):
         if self.heading is not None:
             self.heading.set_x(-self.left / box.width)
         shares = (self.ax.transScale + self.ax.transLimits).transform
-        wanted = np.array(
+        expected = np.array(
             [shares((0, height))[1] * box.height for height in self.heights]
         )
-        order = np.argsort(wanted, kind="stable")
-        places = _spread(wanted[order], self.gap, box.height)
+        order = np.argsort(expected, kind="stable")
+        places = _spread(expected[order], self.gap, box.height)
         for label, place in zip(order, places, strict=True):
             self.labels[label].xy = (1, place / box.height)
         return Bbox(box.get_points() / _size_of(self.ax))

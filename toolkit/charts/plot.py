@@ -146,7 +146,7 @@ def _options_of(metric: str, **options: object) -> dict[str, object]:
     for name, value in options.items():
         if name not in own and value != ours[name].default:
             taken = ", ".join(known for known in own if known in options) or "nothing"
-            raise OptionError(name, value, wanted=f"what {metric} takes: {taken}")
+            raise OptionError(name, value, expected=f"what {metric} takes: {taken}")
     # A metric that is of all responses by itself stays so, unless it is told otherwise.
     return {
         name: value
@@ -246,7 +246,7 @@ def _at_hand(
         lazy = scan(cast("Sources", sources), since=within.start, **known)
     elif options:
         name, value = next(iter(options.items()))
-        raise OptionError(name, value, wanted="names of logs, not choices, beside it")
+        raise OptionError(name, value, expected="names of logs, not choices, beside it")
     elif isinstance(sources, pl.DataFrame | pl.LazyFrame):
         lazy = sources.lazy()
     else:

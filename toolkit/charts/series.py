@@ -89,7 +89,7 @@ def read(frame: object, metric: Metric) -> Given:
     """Tell by-columns from measures; refuse a frame of another kind."""
     if not isinstance(frame, pl.DataFrame):
         message = (
-            f"wanted a polars DataFrame, got {type(frame).__name__}: {metric.hint}"
+            f"expected a polars DataFrame, got {type(frame).__name__}: {metric.hint}"
         )
         raise TypeError(message)
     with_periods = bool({*PERIOD} & {*frame.columns})

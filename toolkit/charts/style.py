@@ -163,10 +163,10 @@ def now() -> Theme:
 
 
 @lru_cache(maxsize=8)
-def _families_of(wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """Return wanted families of fonts, and behind them those that hold more signs."""
+def _families_of(expected: tuple[str, ...]) -> tuple[str, ...]:
+    """Return expected families of fonts, and behind them those that hold more signs."""
     there = {font.name for font in fontManager.ttflist}
-    return (*wanted, *(name for name in _FALLBACKS if name in there - set(wanted)))
+    return (*expected, *(name for name in _FALLBACKS if name in there - set(expected)))
 
 
 def families() -> list[str]:

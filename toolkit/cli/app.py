@@ -116,14 +116,14 @@ _app = typer.Typer(
 )
 
 
-def version(wanted: bool) -> None:
+def version(expected: bool) -> None:
     """Print the versions and stop."""
     # Imported here: what a command does not use is not loaded.
     from importlib.metadata import version as version_of
 
     own = version_of("completion-toolkit")
 
-    if wanted:
+    if expected:
         # Imported here: only this needs them at once.
         import polars
         import pyarrow
@@ -212,8 +212,8 @@ def rejects(
     from toolkit.reading.rejects import write_rejects
 
     if to is None and sys.stdout.isatty():
-        wanted = "a file, or a pipe: raw lines are private and may steer a screen"
-        raise OptionError("to", "the screen", wanted=wanted)
+        expected = "a file, or a pipe: raw lines are private and may steer a screen"
+        raise OptionError("to", "the screen", expected=expected)
     target = cast("BinaryIO", sys.stdout.buffer) if to is None else to
     with progress_of("reading") as progress:
         done = write_rejects(
@@ -367,7 +367,7 @@ def plot(
 
     if to.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise OptionError(
-            "to", str(to), wanted="a file that ends in .png, .svg or .pdf"
+            "to", str(to), expected="a file that ends in .png, .svg or .pdf"
         )
     if not to.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(to))
@@ -392,7 +392,9 @@ def plot(
     if every == NONE:
         options["every"] = None
         if metric == "overview":
-            raise OptionError("every", every, wanted="a length of a period, or no word")
+            raise OptionError(
+                "every", every, expected="a length of a period, or no word"
+            )
     with progress_of("reading") as progress:
         if metric == "overview":
             drawn: Any = overview(logs, progress=progress, **options)

@@ -273,19 +273,21 @@ def _misfits(value: Any, shape: dict[str, Any], name: str) -> list[str]:  # noqa
         if isinstance(value, str) and value in known:
             return []
         hint = near_miss(value, known) if isinstance(value, str) else ""
-        return [f"{name}={value!r}: wanted one of {', '.join(known)}{hint}"]
+        return [f"{name}={value!r}: expected one of {', '.join(known)}{hint}"]
     kinds = shape["type"] if isinstance(shape["type"], list) else [shape["type"]]
     # A boolean of Python is an integer too; of TOML it is none.
     if isinstance(value, bool) or not isinstance(
         value, tuple(_KINDS[kind] for kind in kinds)
     ):
-        return [f"{name}={value!r}: wanted {_words_for(kinds)}"]
+        return [f"{name}={value!r}: expected {_words_for(kinds)}"]
     if isinstance(value, str):
         return [] if value else [f"{name} is empty"]
     if isinstance(value, int):
         low, high = shape.get("minimum", value), shape.get("maximum", value)
         most = f"to {high}" if "maximum" in shape else "or more"
-        return [] if low <= value <= high else [f"{name}={value}: wanted {low} {most}"]
+        return (
+            [] if low <= value <= high else [f"{name}={value}: expected {low} {most}"]
+        )
     if isinstance(value, list):
         return _items_misfits(value, shape, name)
     return _members_misfits(cast("dict[str, Any]", value), shape, name)

@@ -72,7 +72,7 @@ def metric(
     from toolkit.metrics.catalogue import measure
 
     if as_json and as_csv:
-        raise OptionError("csv", as_csv, wanted="either --json or --csv")
+        raise OptionError("csv", as_csv, expected="either --json or --csv")
     options = {
         "every": None if every == NONE else every,
         "by": series_of(by),
@@ -127,7 +127,7 @@ def check_taken(name: str, told: Mapping[str, object]) -> None:
         if option not in known and option != "prices":
             others = ("choices", "source", "compare")
             taken = ", ".join(other for other in known if other not in others)
-            raise OptionError(option, value, wanted=f"what {name} takes: {taken}")
+            raise OptionError(option, value, expected=f"what {name} takes: {taken}")
 
 
 def _show(

@@ -71,7 +71,7 @@ def cost(
 
     series = ("model",) if not by else series_of(by) or ()
     if as_json and as_csv:
-        raise OptionError("csv", as_csv, wanted="either --json or --csv")
+        raise OptionError("csv", as_csv, expected="either --json or --csv")
     with progress_of("reading") as progress:
         spent = spending(
             logs,
@@ -115,7 +115,7 @@ def explain(
     from toolkit.metrics.explain import explain as explain_spending
 
     if as_json and as_csv:
-        raise OptionError("csv", as_csv, wanted="either --json or --csv")
+        raise OptionError("csv", as_csv, expected="either --json or --csv")
     with progress_of("reading") as progress:
         explained = explain_spending(
             logs,

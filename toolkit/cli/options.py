@@ -155,7 +155,7 @@ def _parse_tags(tags: list[str]) -> dict[str, str]:
     pairs = [tag.partition("=") for tag in tags]
     for name, equals, path in pairs:
         if not (name and equals and path):
-            raise OptionError("tag", f"{name}{equals}{path}", wanted="NAME=PATH")
+            raise OptionError("tag", f"{name}{equals}{path}", expected="NAME=PATH")
     return {name: path for name, _, path in pairs}
 
 
@@ -163,5 +163,5 @@ def parse_duration(text: str) -> float:
     """Read a length of time in seconds: 30s, 10m, 2h."""
     number = text[:-1]
     if not (number.isascii() and number.isdigit() and text[-1] in _SECONDS):
-        raise OptionError("wait", text, wanted="a length of time: 30s, 10m, 2h")
+        raise OptionError("wait", text, expected="a length of time: 30s, 10m, 2h")
     return int(number) * _SECONDS[text[-1]]

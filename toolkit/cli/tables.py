@@ -110,7 +110,7 @@ def lay_out(
 
 
 def _by_weight(measures: pl.DataFrame, main: str) -> list[str]:
-    """Put measures in the order in which they are wanted; some tell nothing."""
+    """Put measures in the order in which they are expected; some tell nothing."""
     telling = [
         column.name
         for column in measures

@@ -88,7 +88,7 @@ def opened_target(
         return
     if as_text(to) != to:
         # The engines that are to read it cannot open such a path.
-        raise OptionError("to", as_text(to), wanted="a path that is UTF-8")
+        raise OptionError("to", as_text(to), expected="a path that is UTF-8")
     directory = Path(to)
     with saying_what_failed(to), _held_directory(directory, wait):
         held = Directory(directory, rewrite=rewrite)

@@ -146,7 +146,7 @@ def export(
     >>> len(toolkit.export("data/sample/chat.jsonl", to=to).added)
     0
     """
-    wanted = span(since, until)
+    expected = span(since, until)
     options = {
         "content": content,
         "duplicates": duplicates,
@@ -154,8 +154,8 @@ def export(
         "response_path": response_path,
         "created_unit": created_unit,
         "max_line_bytes": max_line_bytes,
-        "since": wanted.start and wanted.start.isoformat(),
-        "until": wanted.end and wanted.end.isoformat(),
+        "since": expected.start and expected.start.isoformat(),
+        "until": expected.end and expected.end.isoformat(),
     }
 
     def opened() -> Reading:
@@ -176,14 +176,16 @@ def export(
     reading = opened()
     if is_file_name(os.fspath(to)):
         if executor is not None:
-            raise OptionError("executor", executor, wanted="a directory to export to")
-        return _export_file(reading, os.fspath(to), wanted, wait)
+            raise OptionError("executor", executor, expected="a directory to export to")
+        return _export_file(reading, os.fspath(to), expected, wait)
     with opened_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:
         if target.state is not None and not rewrite:
             _check_options(target.state, options)
         if wait:  # other logs may have come meanwhile
             reading = opened()
-        increment = Increment(reading, target, wanted, anew=rewrite, executor=executor)
+        increment = Increment(
+            reading, target, expected, anew=rewrite, executor=executor
+        )
         increment.write(options)
     increment.warn()
     return Exported(
@@ -196,10 +198,10 @@ def export(
     )
 
 
-def _export_file(reading: Reading, to: str, wanted: Span, wait: float) -> Exported:
+def _export_file(reading: Reading, to: str, expected: Span, wait: float) -> Exported:
     """Write logs as one file."""
     account = Account(reading.logs)
-    stream = account.noting(within(reading.decoded(), wanted))
+    stream = account.noting(within(reading.decoded(), expected))
     write_file(stream, to, reading.plan.table, wait=wait)
     account.warn(stacklevel=3)
     ledger, found = account.frame(), len(reading.logs)
@@ -212,5 +214,5 @@ def _check_options(state: State, options: Mapping[str, object]) -> None:
     kept = {**state.options, "schema": state.schema}
     for name, value in {**options, "schema": SCHEMA_VERSION}.items():
         if value != kept.get(name):
-            wanted = f"{kept.get(name)!r}, as this export was made, or --rewrite"
-            raise OptionError(name, value, wanted=wanted)
+            expected = f"{kept.get(name)!r}, as this export was made, or --rewrite"
+            raise OptionError(name, value, expected=expected)

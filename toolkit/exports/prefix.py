@@ -52,7 +52,7 @@ def opened_prefix(uri: str) -> Iterator[Prefix]:
     """Take a prefix that is new, empty or an export; whoever loses cleans up."""
     with saying_what_failed(uri):
         if "//" in uri.removeprefix(object_store.SCHEME):
-            raise OptionError("to", uri, wanted="an address without an empty name")
+            raise OptionError("to", uri, expected="an address without an empty name")
         with tempfile.TemporaryDirectory(prefix="toolkit-") as staging:
             target = Prefix(uri, Path(staging))
             try:

@@ -193,17 +193,17 @@ def _count_responses(choices: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
             .group_by(*response_key(choices))
             .agg(
                 pl.len().alias("present"),
-                pl.col("choice_count").max().alias("wanted"),
+                pl.col("choice_count").max().alias("expected"),
                 first_choice().sum().alias("firsts"),
             )
         )
     firsts = pl.col("firsts")
     present = pl.col("present").cast(pl.Int64)
-    wanted = pl.max_horizontal(pl.col("wanted").cast(pl.Int64), pl.lit(1))
+    expected = pl.max_horizontal(pl.col("expected").cast(pl.Int64), pl.lit(1))
     picked, repeated = (
         groups.select(
-            (present < wanted).sum().alias("picked"),
-            ((firsts > 1) | (present > wanted)).sum().alias("repeated"),
+            (present < expected).sum().alias("picked"),
+            ((firsts > 1) | (present > expected)).sum().alias("repeated"),
         )
         .collect()
         .row(0)
@@ -223,7 +223,7 @@ def _runs(choices: pl.DataFrame) -> pl.DataFrame:
             begins.alias("begins"),
             row.alias("row"),
             pl.len().alias("rows"),
-            pl.col("choice_count").alias("wanted"),
+            pl.col("choice_count").alias("expected"),
             (so_far - first_choice().cast(pl.Int64)).alias("before"),
             so_far.last().alias("all"),
         )
@@ -232,7 +232,7 @@ def _runs(choices: pl.DataFrame) -> pl.DataFrame:
             (pl.col("row").shift(-1).fill_null(pl.col("rows")) - pl.col("row")).alias(
                 "present"
             ),
-            "wanted",
+            "expected",
             (
                 pl.col("before").shift(-1).fill_null(pl.col("all")) - pl.col("before")
             ).alias("firsts"),

@@ -78,8 +78,8 @@ def _check_rules(rules: Sequence[tuple[str, str]]) -> tuple[FamilyRule, ...]:
         try:
             pl.Series(["x"]).str.replace(rule.pattern, rule.replacement)
         except pl.exceptions.PolarsError:
-            wanted = "a regular expression of Rust (no look-around)"
-            raise OptionError("rules", rule.pattern, wanted=wanted) from None
+            expected = "a regular expression of Rust (no look-around)"
+            raise OptionError("rules", rule.pattern, expected=expected) from None
     return checked
 
 

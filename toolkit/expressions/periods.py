@@ -23,7 +23,7 @@ def check_period(every: str) -> str:
     """Return a length of period that polars accepts, or raise `OptionError`."""
     # In UTC polars lets a wrong period pass where there is nothing to do.
     moment = pl.Series([LATEST_CREATED]).dt.convert_time_zone("Europe/Berlin")
-    wrong = OptionError("every", every, wanted='a period such as "1h", "1d" or "1mo"')
+    wrong = OptionError("every", every, expected='a period such as "1h", "1d" or "1mo"')
     if not isinstance(every, str) or not _PERIOD.fullmatch(every):
         raise wrong
     try:

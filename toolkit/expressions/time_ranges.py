@@ -60,7 +60,9 @@ def span(since: Moment, until: Moment, tz: str = "UTC", *, now: Moment = None) -
     start = moment("since", since, tz, now=now)
     end = moment("until", until, tz, now=now)
     if start is not None and end is not None and start > end:
-        raise OptionError("until", str(until), wanted=f"no time before since, {since}")
+        raise OptionError(
+            "until", str(until), expected=f"no time before since, {since}"
+        )
     return Span(start, end)
 
 
@@ -81,13 +83,13 @@ def moment(name: str, value: Moment, tz: str, *, now: Moment = None) -> datetime
         else:
             value = time_of(name, value)
     if not isinstance(value, date):
-        raise OptionError(name, value, wanted="a date, a datetime or its text")
+        raise OptionError(name, value, expected="a date, a datetime or its text")
     if not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day, tzinfo=zone)
     try:
         return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
     except OverflowError:
-        raise OptionError(name, value, wanted="a time of the calendar") from None
+        raise OptionError(name, value, expected="a time of the calendar") from None
 
 
 def time_of(name: str, text: str) -> datetime:
@@ -95,8 +97,8 @@ def time_of(name: str, text: str) -> datetime:
     try:
         return datetime.fromisoformat(text.upper())
     except ValueError:
-        wanted = 'a date, a time or days: "2026-11-01", "2026-11-01T12:00Z" or "7d"'
-        raise OptionError(name, text, wanted=wanted) from None
+        expected = 'a date, a time or days: "2026-11-01", "2026-11-01T12:00Z" or "7d"'
+        raise OptionError(name, text, expected=expected) from None
 
 
 def days_before(name: str, value: str, today: date, count: int) -> date:
@@ -104,7 +106,7 @@ def days_before(name: str, value: str, today: date, count: int) -> date:
     try:
         return today - timedelta(days=count)
     except OverflowError:
-        raise OptionError(name, value, wanted="a time of the calendar") from None
+        raise OptionError(name, value, expected="a time of the calendar") from None
 
 
 def last(period: Period, tz: str = "UTC", *, now: Moment = None) -> Span:
@@ -136,14 +138,14 @@ def last(period: Period, tz: str = "UTC", *, now: Moment = None) -> Span:
     ('2026-11-15T23:00:00+00:00', '2026-11-22T23:00:00+00:00')
     """
     if period not in PERIODS:
+        expected = f"one of {', '.join(map(repr, PERIODS))}"
         hint = near_miss(str(period), PERIODS)
-        wanted = f"one of {', '.join(map(repr, PERIODS))}{hint}"
-        raise OptionError("last", period, wanted=wanted)
+        raise OptionError("last", period, expected=expected, hint=hint)
     today = local_day(now, tz)
     try:
         start, end = calendar_period(period, today)
     except (OverflowError, ValueError):
-        raise OptionError("now", now, wanted="a time of the calendar") from None
+        raise OptionError("now", now, expected="a time of the calendar") from None
     return span(start, end, tz)
 
 
@@ -175,7 +177,9 @@ def chosen(
     if last_period is None:
         return span(since, until, tz, now=now)
     if since is not None or until is not None:
-        raise OptionError("last", last_period, wanted="nothing beside since and until")
+        raise OptionError(
+            "last", last_period, expected="nothing beside since and until"
+        )
     return last(last_period, tz, now=now)
 
 
@@ -192,8 +196,8 @@ def before(within: Span, tz: str = "UTC") -> Span:
     ('2026-02-01T00:00:00+00:00', '2026-03-01T00:00:00+00:00')
     """
     if within.start is None or within.end is None:
-        wanted = "both ends of a range, to compare it with the one before"
-        raise OptionError("since", within.start, wanted=wanted)
+        expected = "both ends of a range, to compare it with the one before"
+        raise OptionError("since", within.start, expected=expected)
     zone = zone_of(tz)
     first = within.start.astimezone(zone).date()
     stop = within.end.astimezone(zone).date()
@@ -214,12 +218,12 @@ def months_on(day: date, months: int) -> date:
 def local_day(now: Moment, tz: str) -> date:
     """Return the day that it is in the zone."""
     if isinstance(now, str) and DAYS_BACK.fullmatch(now):
-        raise OptionError("now", now, wanted="a date or a time")
+        raise OptionError("now", now, expected="a date or a time")
     instant = moment("now", now, tz) or datetime.now(UTC)
     try:
         return instant.astimezone(zone_of(tz)).date()
     except OverflowError:
-        raise OptionError("now", now, wanted="a time of the calendar") from None
+        raise OptionError("now", now, expected="a time of the calendar") from None
 
 
 def zone_of(tz: str) -> ZoneInfo:
@@ -247,6 +251,6 @@ def check_zone(tz: str) -> str:
         pl.exceptions.PolarsError,
     ):
         hint = near_miss(str(tz), available_timezones())
-        wanted = f'a time zone such as "UTC" or "Europe/Berlin"{hint}'
-        raise OptionError("tz", tz, wanted=wanted) from None
+        expected = 'a time zone such as "UTC" or "Europe/Berlin"'
+        raise OptionError("tz", tz, expected=expected, hint=hint) from None
     return tz

@@ -62,8 +62,8 @@ class Calendar(NamedTuple):
     def too_many(self) -> OptionError:
         """Return the error of gaps that nobody can want filled."""
         rows = f"more than {_MOST_ROWS:,} rows"
-        wanted = f"longer periods or a shorter range: to fill these makes {rows}"
-        return OptionError("every", self.every, wanted=wanted)
+        expected = f"longer periods or a shorter range: to fill these makes {rows}"
+        return OptionError("every", self.every, expected=expected)
 
 
 def _shortest(every: str) -> timedelta:
@@ -87,13 +87,15 @@ def range_before(within: Span, tz: str) -> Span:
     '2026-01-31T23:00:00+00:00'
     """
     if within.start is None or within.end is None:
-        wanted = "since and until: with every=None it compares with the range before"
-        raise OptionError("compare", "previous", wanted=wanted)
+        expected = "since and until: with every=None it compares with the range before"
+        raise OptionError("compare", "previous", expected=expected)
     try:
         return before(within, tz)
     except (OverflowError, ValueError):
-        wanted = "a later time: the range before it is beyond the calendar"
-        raise OptionError("since", within.start.isoformat(), wanted=wanted) from None
+        expected = "a later time: the range before it is beyond the calendar"
+        raise OptionError(
+            "since", within.start.isoformat(), expected=expected
+        ) from None
 
 
 def instant(moment: datetime | None, tz: str) -> pl.Expr:

@@ -196,11 +196,11 @@ def measure(
     for option, value in options.items():
         if option not in known:
             raise OptionError(
-                option, value, wanted=f"nothing: {name} takes no {option}"
+                option, value, expected=f"nothing: {name} takes no {option}"
             )
     if prices is not None and name not in WITH_MONEY:
-        wanted = f"nothing: there is no money in {name}"
-        raise OptionError("prices", str(prices), wanted=wanted)
+        expected = f"nothing: there is no money in {name}"
+        raise OptionError("prices", str(prices), expected=expected)
     if not isinstance(sources, str | os.PathLike | list | tuple):
         return metric(_priced(cast("Choices", sources), prices), **options)
     of_logs: dict[str, Any] = {

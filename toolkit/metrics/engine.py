@@ -209,7 +209,7 @@ def answer(choices: Choices, declared: Declared, question: Question) -> pl.DataF
         *[pl.col(measure.name).cast(measure.dtype) for measure in declared.gathered],
     )
     first, last = work.reach(gathered)
-    table = _with_rows(declared, gathered, _wanted_by_fill(work, gathered, first, last))
+    table = _with_rows(declared, gathered, _rows_to_fill(work, gathered, first, last))
     table = (
         _compared(work, table, first) if question.compares else _derived(work, table)
     )
@@ -253,10 +253,10 @@ def _derived(work: Work, table: pl.DataFrame) -> pl.DataFrame:
     return table
 
 
-def _wanted_by_fill(
+def _rows_to_fill(
     work: Work, table: pl.DataFrame, first: datetime | None, last: datetime | None
 ) -> pl.DataFrame | None:
-    """Return a row for each series in each period, or None if none is wanted."""
+    """Return a row for each series in each period, or None if none is expected."""
     question, declared = work.question, work.declared
     if not question.fill:
         return None
@@ -273,10 +273,10 @@ def _wanted_by_fill(
         parts += [table.select(series).unique()] if question.by else []
         parts += [pl.DataFrame({FOLDED: [0]})] if series and not question.by else []
         parts.append(declared.grid)
-    wanted = parts[0] if parts else None
+    expected = parts[0] if parts else None
     for part in parts[1:]:
-        wanted = wanted.join(part, how="cross") if wanted is not None else part
-    return wanted
+        expected = expected.join(part, how="cross") if expected is not None else part
+    return expected
 
 
 def _periods_of(
@@ -295,18 +295,18 @@ def _periods_of(
 
 
 def _with_rows(
-    declared: Declared, table: pl.DataFrame, wanted: pl.DataFrame | None
+    declared: Declared, table: pl.DataFrame, expected: pl.DataFrame | None
 ) -> pl.DataFrame:
-    """Add the rows that are wanted and not there: additive measures are 0 in them."""
-    if wanted is None:
+    """Add the rows that are expected and not there: additive measures are 0 in them."""
+    if expected is None:
         return table
-    keys = wanted.columns
+    keys = expected.columns
     zeros = [
         pl.lit(0 if measure.additive else None).cast(measure.dtype).alias(measure.name)
         for measure in declared.gathered
     ]
-    wanted = wanted.cast({name: table.schema[name] for name in keys})
-    missing = wanted.join(table, on=keys, how="anti", nulls_equal=True)
+    expected = expected.cast({name: table.schema[name] for name in keys})
+    missing = expected.join(table, on=keys, how="anti", nulls_equal=True)
     return pl.concat([table, missing.with_columns(zeros).select(table.columns)])
 
 
@@ -320,8 +320,8 @@ def _compared(work: Work, table: pl.DataFrame, first: datetime | None) -> pl.Dat
         shown = table.with_columns(
             pl.when(known).then(question.calendar.before()).alias(_EARLIER)
         )
-        wanted = shown.select(pl.col(_EARLIER).alias("period"), *own)
-        wanted = wanted.filter(pl.col("period").is_not_null())
+        expected = shown.select(pl.col(_EARLIER).alias("period"), *own)
+        expected = expected.filter(pl.col("period").is_not_null())
         when = "period"
     else:
         is_known = bool((~table[_NOW]).any()) or _has_rows(
@@ -329,9 +329,9 @@ def _compared(work: Work, table: pl.DataFrame, first: datetime | None) -> pl.Dat
         )
         earlier = pl.lit(False if is_known else None, pl.Boolean)
         shown = table.filter(pl.col(_NOW)).with_columns(earlier.alias(_EARLIER))
-        wanted = shown.select(pl.lit(False).alias(_NOW), *own)
+        expected = shown.select(pl.lit(False).alias(_NOW), *own)
         when = _NOW
-    everything = _derived(work, _with_rows(declared, table, wanted.unique()))
+    everything = _derived(work, _with_rows(declared, table, expected.unique()))
     before = everything.select(
         pl.col(when).alias(_EARLIER),
         *own,

@@ -251,7 +251,9 @@ def explain(
     try:
         within = span(day, None if day is None else day + timedelta(days=1), tz)
     except OverflowError:
-        raise OptionError("date", date, wanted="a day that has one after it") from None
+        raise OptionError(
+            "date", date, expected="a day that has one after it"
+        ) from None
     pricer = Pricer(read_prices(prices))
     frame = _scanned(
         sources,
@@ -265,9 +267,9 @@ def explain(
     )
     of_day = within.conditions() or [pl.col("created").is_null()]
     check_columns(frame, ("source", "line", "choice_position", *NEEDED))
-    wanted = ("choice_position", "source", "line", *NEEDED)
-    responses = read_once(frame.lazy().filter(first_choice(), *of_day), wanted)
-    rows = responses.filter(pl.col("model") == model).select(wanted).collect()
+    expected = ("choice_position", "source", "line", *NEEDED)
+    responses = read_once(frame.lazy().filter(first_choice(), *of_day), expected)
+    rows = responses.filter(pl.col("model") == model).select(expected).collect()
     if rows.is_empty():
         others = responses.select(pl.col("model").unique()).collect()["model"]
         raise _nothing(model, day, others.drop_nulls().to_list())
@@ -290,15 +292,15 @@ def _day_of(date: Date | str | None) -> Date | None:
     try:
         return Date.fromisoformat(date) if isinstance(date, str) else date
     except ValueError:
-        raise OptionError("date", date, wanted="a day such as 2026-01-31") from None
+        raise OptionError("date", date, expected="a day such as 2026-01-31") from None
 
 
 def _nothing(model: str, day: Date | None, others: Sequence[str]) -> OptionError:
     """Say that a model has no response on a day, and what it may be called."""
     of_day = f"on {day}" if day else "without a date"
     hint = near_miss(model, others)
-    wanted = f"a model that has a response {of_day}{hint}"
-    return OptionError("model", model, wanted=wanted)
+    expected = f"a model that has a response {of_day}{hint}"
+    return OptionError("model", model, expected=expected)
 
 
 def _rates_used(

@@ -32,7 +32,7 @@ def frame_of(choices: ArrowStream) -> pl.DataFrame:
     if hasattr(choices, "__arrow_c_stream__"):
         return pl.DataFrame(choices)
     message = (
-        f"wanted a frame of choices (polars, Loaded, anything of Arrow), "
+        f"expected a frame of choices (polars, Loaded, anything of Arrow), "
         f"got {type(choices).__name__}"
     )
     raise TypeError(message)
@@ -50,24 +50,24 @@ def as_declared(
     for name in needs:
         if name not in CHOICES or schema[name] == CHOICES[name].dtype:
             continue
-        held, wanted = schema[name], CHOICES[name].dtype
+        held, expected = schema[name], CHOICES[name].dtype
         column = pl.col(name)
         if held == pl.Null or (
             isinstance(frame, pl.DataFrame) and _is_void(frame[name])
         ):
-            changed.append(pl.lit(None, wanted).alias(name))
+            changed.append(pl.lit(None, expected).alias(name))
         elif isinstance(held, pl.Datetime) and name == "created":
             if held.time_zone is None:
                 why = 'has no time zone: say which, as by .dt.replace_time_zone("UTC")'
                 raise UnsuitableColumnError(name, why=why)
             changed.append(column.dt.cast_time_unit("us"))
-        elif held.is_numeric() and wanted.is_numeric():
+        elif held.is_numeric() and expected.is_numeric():
             whole = column.fill_nan(None) if held.is_float() else column
-            changed.append(whole.cast(wanted))
-        elif held.base_type() == wanted.base_type() == pl.List:
-            changed.append(column.cast(wanted))
-        elif wanted != pl.String or held.is_nested() or held.is_numeric():
-            raise UnsuitableColumnError(name, why=f"is {held}, and not {wanted}")
+            changed.append(whole.cast(expected))
+        elif held.base_type() == expected.base_type() == pl.List:
+            changed.append(column.cast(expected))
+        elif expected != pl.String or held.is_nested() or held.is_numeric():
+            raise UnsuitableColumnError(name, why=f"is {held}, and not {expected}")
     return changed
 
 

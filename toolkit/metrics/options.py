@@ -55,7 +55,7 @@ class Question(NamedTuple):
 
     @property
     def looked_at(self) -> Span:
-        """The range in which rows are wanted."""
+        """The range in which rows are expected."""
         return Span(self.before.start, self.within.end) if self.before else self.within
 
 
@@ -75,13 +75,13 @@ def ask(
     within = span(since, until, tz)
     series = _series_of(by)
     if len(set(series)) < len(series):
-        raise OptionError("by", list(series), wanted="different columns")
+        raise OptionError("by", list(series), expected="different columns")
     if top is not None and (isinstance(top, bool) or not isinstance(top, int | None)):
-        raise OptionError("top", top, wanted="a number of series, 1 or more")
+        raise OptionError("top", top, expected="a number of series, 1 or more")
     if top is not None and top < 1:
-        raise OptionError("top", top, wanted="a number of series, 1 or more")
+        raise OptionError("top", top, expected="a number of series, 1 or more")
     if compare not in (None, "previous"):
-        raise OptionError("compare", compare, wanted='"previous" or None')
+        raise OptionError("compare", compare, expected='"previous" or None')
     calendar = None if every is None else Calendar(check_period(every), tz)
     before = range_before(within, tz) if compare and calendar is None else None
     return Question(
@@ -95,7 +95,9 @@ def _series_of(by: By) -> tuple[str, ...]:
         return (by,)
     names = tuple(by) if isinstance(by, Iterable) else (by,)
     if not all(isinstance(name, str) for name in names):
-        raise OptionError("by", by, wanted="a column, several of them, or () for none")
+        raise OptionError(
+            "by", by, expected="a column, several of them, or () for none"
+        )
     return names
 
 

@@ -21,9 +21,9 @@ def _both_known(one: str, other: str) -> pl.Expr:
     return pl.col(one).is_not_null() & pl.col(other).is_not_null()
 
 
-def _where_known(wanted: str, other: str) -> pl.Expr:
+def _where_known(expected: str, other: str) -> pl.Expr:
     """Return a count, null where another one is: a ratio needs both of a response."""
-    return pl.when(pl.col(other).is_not_null()).then(pl.col(wanted))
+    return pl.when(pl.col(other).is_not_null()).then(pl.col(expected))
 
 
 CACHE_SHARE = Declared(

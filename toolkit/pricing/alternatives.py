@@ -163,5 +163,5 @@ def _check_priced(
         option, value, hint = "provider", str(provider), ""
     elif reason in {Reason.UNKNOWN_TIER, Reason.NO_TIER_RATE}:
         option, value, hint = "service_tier", str(tier), ""
-    wanted = f"one with a price: {MEANINGS[reason]}{hint}"
-    raise OptionError(option, value, wanted=wanted)
+    expected = f"one with a price: {MEANINGS[reason]}{hint}"
+    raise OptionError(option, value, expected=expected)

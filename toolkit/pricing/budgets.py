@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?USD", re.ASCII)
-WANTED = 'dollars, or those of one model: "500USD" or "gpt-4o=100USD"'
+EXPECTED = 'dollars, or those of one model: "500USD" or "gpt-4o=100USD"'
 CENT = Decimal("0.01")
 
 
@@ -47,7 +47,7 @@ def parse_amount(text: str) -> Decimal:
     """Read an amount of dollars: ``500USD``, ``0.50 USD``."""
     amount = AMOUNT.fullmatch(text)
     if amount is None:
-        raise OptionError("budget", text, wanted=WANTED)
+        raise OptionError("budget", text, expected=EXPECTED)
     return Decimal(amount[1])
 
 
@@ -61,11 +61,11 @@ def parse_budget(text: str) -> Budget:
     """
     model, equals, amount = text.rpartition("=")
     if equals and not model:
-        raise OptionError("budget", text, wanted=WANTED)
+        raise OptionError("budget", text, expected=EXPECTED)
     try:
         return Budget(model if equals else None, parse_amount(amount))
     except OptionError:
-        raise OptionError("budget", text, wanted=WANTED) from None
+        raise OptionError("budget", text, expected=EXPECTED) from None
 
 
 def parse_budgets(texts: Iterable[str]) -> list[Budget]:
@@ -74,8 +74,8 @@ def parse_budgets(texts: Iterable[str]) -> list[Budget]:
     models = [budget.model for budget in budgets]
     for budget in budgets:
         if models.count(budget.model) > 1:
-            wanted = f"one amount for {budget.name}"
-            raise OptionError("budget", str(budget.usd), wanted=wanted)
+            expected = f"one amount for {budget.name}"
+            raise OptionError("budget", str(budget.usd), expected=expected)
     return budgets
 
 
@@ -174,7 +174,9 @@ def parse_limit(text: str) -> Callable[[int], float]:
     except ValueError:
         number = -1
     if not 0 <= number < float("inf"):
-        raise OptionError("max_rejects", text, wanted="a count or a share: 10 or 0.1%")
+        raise OptionError(
+            "max_rejects", text, expected="a count or a share: 10 or 0.1%"
+        )
     if text.endswith("%"):
         return lambda lines: lines * number / 100
     return lambda _lines: number

@@ -134,8 +134,8 @@ def find_offer(provider: str | None, model: str | None, tier: str | None) -> Off
         return Offer.of(Reason.NO_MODEL)
     if len(model) > _MAX_NAME or len(provider or "") > _MAX_NAME:
         return Offer.of(Reason.UNKNOWN_MODEL)
-    wanted = {} if tier is None else _TIERS.get(tier.casefold())
-    if wanted is None:
+    expected = {} if tier is None else _TIERS.get(tier.casefold())
+    if expected is None:
         return Offer.of(Reason.UNKNOWN_TIER)
     if provider is not None:
         seller = _provider_called(provider)
@@ -149,7 +149,7 @@ def find_offer(provider: str | None, model: str | None, tier: str | None) -> Off
     info = next(filter(None, (_model_of(seller, name) for name in names)), None)
     if info is None:
         return Offer.of(Reason.UNKNOWN_MODEL)
-    return _offer_of(seller, info, tuple(wanted.items()))
+    return _offer_of(seller, info, tuple(expected.items()))
 
 
 @cache

@@ -97,7 +97,7 @@ def read_invoice(invoice: Invoice, columns: Columns = None) -> pl.DataFrame:
         said = (text and text.strip() for text in table[column].cast(pl.String))
         others = sorted({text for text in said if text and text.lower() != "usd"})
         if others:
-            raise InvoiceError("invoice", f"amounts in {others[0]!r}, wanted USD")
+            raise InvoiceError("invoice", f"amounts in {others[0]!r}, expected USD")
     rows = [
         _read_row(dict(zip(table.columns, row, strict=True)), found, number)
         for number, row in enumerate(table.iter_rows(), 2)

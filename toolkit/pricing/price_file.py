@@ -102,7 +102,9 @@ def _checked(name: str, data: dict[str, Any]) -> PriceFile:
     for key in data:
         if key != "price":
             hint = near_miss(key, ("price",))
-            raise PriceFileError(name, f"unknown table {key!r}{hint}; wanted [[price]]")
+            raise PriceFileError(
+                name, f"unknown table {key!r}{hint}; expected [[price]]"
+            )
     said = data.get("price", [])
     if not isinstance(said, list) or not all(isinstance(row, dict) for row in said):
         raise PriceFileError(name, "prices stand in tables, each under [[price]]")

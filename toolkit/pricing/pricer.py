@@ -329,18 +329,19 @@ def _find(keys: Ints, first: Ints, second: Ints, bits: int) -> Ints:
     if keys.size == 1:
         return np.zeros(first.size, np.int64)
     if (keys & ((1 << bits) - 1)).any():
-        wanted = first << bits | np.clip(second, 0, (1 << bits) - 1)
-        return np.searchsorted(keys, wanted, side="right") - 1
+        expected = first << bits | np.clip(second, 0, (1 << bits) - 1)
+        return np.searchsorted(keys, expected, side="right") - 1
     # One key each: nothing is to be searched.
     return first
 
 
 def _amounts(
-    leaves: Leaves, leaf: Ints, counts: dict[str, Ints], wanted: Bools
+    leaves: Leaves, leaf: Ints, counts: dict[str, Ints], expected: Bools
 ) -> tuple[Ints, dict[int, int]]:
     """Return amounts in 10^-12 USD, and apart those that 64 bits might not hold."""
     used = {
-        number: np.where(wanted, counts[name], 0) for number, name in enumerate(_COUNTS)
+        number: np.where(expected, counts[name], 0)
+        for number, name in enumerate(_COUNTS)
     }
     used = {number: count for number, count in used.items() if count.any()}
     large = np.flatnonzero(_too_large(leaves, leaf, used))

@@ -46,7 +46,7 @@ def make_plan(
     check_word("content", content, get_args(Content))
     check_word("created_unit", created_unit, get_args(CreatedUnit))
     if max_line_bytes < 1:
-        raise OptionError("max_line_bytes", max_line_bytes, wanted="at least 1")
+        raise OptionError("max_line_bytes", max_line_bytes, expected="at least 1")
     return Plan(
         choices_table(tags),
         content,
@@ -114,7 +114,7 @@ class Decoded(NamedTuple):
     blank: int
     pending: int = 0  # bytes of an unfinished last line that was left for later
     duplicates: int = 0
-    outside: int = 0  # lines whose response was made outside the range that is wanted
+    outside: int = 0  # lines whose response was made outside the range that is expected
     head: Bytes = b""  # of the first block: the beginning of the log
     error: str | None = None  # what ended the log before its end
 

@@ -262,9 +262,9 @@ def _places_of(rows: pl.LazyFrame, firsts: list[int]) -> dict[int, str]:
     """Write places for a reader: source and line."""
     if not firsts:
         return {}
-    wanted = pl.Series(firsts, dtype=pl.Int64).implode()
+    expected = pl.Series(firsts, dtype=pl.Int64).implode()
     written = pl.format("{}:{}", "source", "line").alias("written")
-    found = rows.filter(_PLACE.is_in(wanted)).select(_PLACE.alias("place"), written)
+    found = rows.filter(_PLACE.is_in(expected)).select(_PLACE.alias("place"), written)
     return dict(found.collect(engine="streaming").iter_rows())
 
 

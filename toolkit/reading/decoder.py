@@ -17,7 +17,7 @@ import pyarrow as pa
 from toolkit.errors import SourceError
 from toolkit.reading.blocks import Decoded
 from toolkit.reading.dedup import Seen
-from toolkit.reading.json_values import LATEST_MICROSECOND, MICROSECONDS, WANTED
+from toolkit.reading.json_values import EXPECTED, LATEST_MICROSECOND, MICROSECONDS
 from toolkit.reading.native import KERNEL
 from toolkit.reading.reference import (
     DEEPEST,
@@ -69,7 +69,7 @@ class _Kernel:
             repeated_bytes=REPEATED_BYTES,
             most_items=MOST_ITEMS,
             reasons=REJECT_CODES,
-            wanted=WANTED,
+            expected=EXPECTED,
         )
 
     def decode(self, block: Block) -> Decoded:

@@ -81,7 +81,7 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Found:
                 seen.add(identity)
                 logs.append(log)
     if not logs:
-        raise OptionError("sources", sources, wanted="at least one log")
+        raise OptionError("sources", sources, expected="at least one log")
     return Found(logs, dict(passed_over.most_common()))
 
 
@@ -231,11 +231,11 @@ def _matching_objects(
     pattern: str, passed_over: Counter[str]
 ) -> Iterator[tuple[Source, Identity]]:
     """Yield the objects that a pattern matches, and the logs below what it matches."""
-    wanted = pattern.rstrip("/").split("/")
+    expected = pattern.rstrip("/").split("/")
     matched = False
     for stored in _objects_like(pattern):
         path = stored.uri.split("/")
-        cut = _matched_part(path, wanted)
+        cut = _matched_part(path, expected)
         if cut is None or not path[-1] or any(_is_hidden(name) for name in path[cut:]):
             continue
         if cut == len(path) or _LOG_NAME.search(path[-1]):
@@ -383,8 +383,10 @@ def exports_in(sources: Sources, **options: Unpack[LogOptions]) -> list[str]:
     names = [match for name in named_sources(sources) for match in _expanded(name)]
     for name in names:
         if _is_parquet(name):
-            wanted = "logs or an export; one Parquet file has no ledger and no rejects"
-            raise OptionError("sources", name, wanted=wanted)
+            expected = (
+                "logs or an export; one Parquet file has no ledger and no rejects"
+            )
+            raise OptionError("sources", name, expected=expected)
     exports = [name for name in names if is_export(name)]
     _check_alone(names, exports, "an export", **options)
     return list(dict.fromkeys(exports))
@@ -413,18 +415,18 @@ def _check_alone(
         return
     other = next((name for name in names if name not in found), None)
     if other is not None:
-        wanted = f"logs or exports, not both ({found[0]} is {kind})"
-        raise OptionError("sources", other, wanted=wanted)
+        expected = f"logs or exports, not both ({found[0]} is {kind})"
+        raise OptionError("sources", other, expected=expected)
     for name, value in options.items():
         if (value or None) != _DEFAULTS.get(name):
-            wanted = f"nothing: {kind} keeps the options it was made with"
-            raise OptionError(name, value, wanted=wanted)
+            expected = f"nothing: {kind} keeps the options it was made with"
+            raise OptionError(name, value, expected=expected)
 
 
 def _expanded(name: str) -> list[str]:
     """Return what a glob matches; any other name as it is."""
     if is_uri(name) and glob.has_magic(name):
-        wanted = [*name.rstrip("/").split("/"), STATE_FILE]
+        expected = [*name.rstrip("/").split("/"), STATE_FILE]
         try:
             listed = _objects_like(name)
         except OSError as error:
@@ -432,7 +434,7 @@ def _expanded(name: str) -> list[str]:
         return sorted(
             stored.uri.removesuffix(f"/{STATE_FILE}")
             for stored in listed
-            if _matches_path(stored.uri.split("/"), wanted)
+            if _matches_path(stored.uri.split("/"), expected)
         ) or [name]
     if glob.has_magic(name) and not os.path.lexists(name):
         return sorted(glob.glob(name, recursive=True)) or [name]  # noqa: PTH207 - names

@@ -34,7 +34,7 @@ _JSON_TYPES = {
     ord("f"): "a boolean",
     ord("n"): "null",
 }
-WANTED = {
+EXPECTED = {
     "string": "a string",
     "label": "a string, number or boolean",
     "text": "a string",
@@ -71,9 +71,9 @@ def _json_type(raw: bytes) -> str:
     return _JSON_TYPES.get(raw[0], "a number")
 
 
-def _wrong_type(wanted: str, raw: bytes, path: Keys = ()) -> Fault:
-    """Make the fault of a value that has another type than the one wanted."""
-    return Fault("wrong_type", f"wanted {wanted}, found {_json_type(raw)}", path)
+def _wrong_type(expected: str, raw: bytes, path: Keys = ()) -> Fault:
+    """Make the fault of a value that has another type than the one expected."""
+    return Fault("wrong_type", f"expected {expected}, got {_json_type(raw)}", path)
 
 
 class Node:
@@ -134,7 +134,7 @@ def _split_list(raw: bytes) -> list[bytes]:
 def split_short_list(raw: bytes) -> list[bytes]:
     """Return the raw items of a JSON list that may not be endless."""
     if raw.count(b",") >= MOST_ITEMS and _count_items(raw) > MOST_ITEMS:
-        raise Fault("out_of_range", f"wanted at most {MOST_ITEMS} items")
+        raise Fault("out_of_range", f"expected at most {MOST_ITEMS} items")
     return _split_list(raw)
 
 
@@ -166,14 +166,14 @@ def read_string(raw: bytes) -> str | None:
 def read_text(raw: bytes, kind: str = "text") -> str:
     """Read a string as it stands."""
     if raw[0] != ord('"'):
-        raise _wrong_type(WANTED[kind], raw)
+        raise _wrong_type(EXPECTED[kind], raw)
     return _string(raw)
 
 
 def read_label(raw: bytes) -> str | None:
     """Read a string, or a number or boolean by its JSON text."""
     if raw[0] in b"{[":
-        raise _wrong_type(WANTED["label"], raw)
+        raise _wrong_type(EXPECTED["label"], raw)
     return read_string(raw) if raw[0] == ord('"') else raw.decode()
 
 
@@ -235,8 +235,8 @@ def read_characters(raw: bytes) -> int | None:
 def read_count(raw: bytes, low: int | None, high: int | None) -> int:
     """Read a whole number; 5.0 is 5, read as an IEEE double."""
     if _json_type(raw) != "a number":
-        raise _wrong_type(WANTED["count"], raw)
-    too_large = Fault("out_of_range", f"wanted a whole number from {low} to {high}")
+        raise _wrong_type(EXPECTED["count"], raw)
+    too_large = Fault("out_of_range", f"expected a whole number from {low} to {high}")
     if not re.search(rb"[.eE]", raw):
         # Twenty digits are past every range; int() refuses more than 4,300.
         if len(raw) > 20:
@@ -247,7 +247,7 @@ def read_count(raw: bytes, low: int | None, high: int | None) -> int:
         if math.isinf(number):
             raise too_large
         if not number.is_integer():
-            reason = "wanted a whole number, found a fraction"
+            reason = "expected a whole number, got a fraction"
             raise Fault("wrong_type", reason)
         value = int(number)
     if (low is not None and value < low) or (high is not None and value > high):
@@ -258,10 +258,10 @@ def read_count(raw: bytes, low: int | None, high: int | None) -> int:
 def read_number(raw: bytes) -> float:
     """Read a number as an IEEE double."""
     if _json_type(raw) != "a number":
-        raise _wrong_type(WANTED["number"], raw)
+        raise _wrong_type(EXPECTED["number"], raw)
     number = float(raw)
     if math.isinf(number):
-        raise Fault("out_of_range", "wanted a number that a double can hold")
+        raise Fault("out_of_range", "expected a number that a double can hold")
     return number
 
 
@@ -281,14 +281,14 @@ def read_timestamp(raw: bytes, unit: str) -> int | None:
         if not digits:
             return None
         if not re.fullmatch(rb"[0-9]+\.?[0-9]*|\.[0-9]+", digits):
-            raise Fault("wrong_type", "wanted a Unix time, found a string without one")
+            raise Fault("wrong_type", "expected a Unix time, got a string without one")
     elif _json_type(raw) != "a number":
-        raise _wrong_type(WANTED["timestamp"], raw)
+        raise _wrong_type(EXPECTED["timestamp"], raw)
     scale = MICROSECONDS[unit]
     seconds = _decimal(digits)
     if not seconds:
         return None
-    outside = Fault("out_of_range", "wanted a time from 1970 to before 2200")
+    outside = Fault("out_of_range", "expected a time from 1970 to before 2200")
     if not seconds.is_finite() or seconds.adjusted() + scale > 20:
         raise outside
     micros = int(

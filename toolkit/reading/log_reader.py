@@ -50,10 +50,10 @@ class Reading:
     threads: int | None = None
 
     def decoded(self) -> Iterator[Decoded]:
-        """Yield the blocks of the logs, decoded, without repeats if that is wanted."""
+        """Yield the blocks of the logs, decoded and without duplicates."""
         seen = make_seen() if self.duplicates == "drop" else None
-        wanted = _first_lines(self.blocks(), self.max_lines)
-        for decoded in self.decode(wanted):
+        lines = _first_lines(self.blocks(), self.max_lines)
+        for decoded in self.decode(lines):
             yield decoded if seen is None else seen.without_repeats(decoded)
 
     def decode(self, stream: Iterator[Block]) -> Iterator[Decoded]:
@@ -174,4 +174,4 @@ def _check_whole(name: str, value: int | None, least: int) -> None:
     if value is None:
         return
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise OptionError(name, value, wanted=f"{least} or more, or None")
+        raise OptionError(name, value, expected=f"{least} or more, or None")

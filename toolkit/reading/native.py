@@ -1,4 +1,4 @@
-"""The compiled kernel, if it was built and is wanted.
+"""The compiled kernel, if it was built and is expected.
 
 ``TOOLKIT_DECODER=reference`` leaves it alone; both decoders mean the same.
 """

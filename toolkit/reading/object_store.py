@@ -125,11 +125,11 @@ def open_object(uri: str, start: int = 0, *, etag: str | None = None) -> BinaryI
         If it is not the one with this tag any more.
     """
     bucket, key = _bucket_and_key(uri)
-    wanted = {"Range": f"bytes={start}-"} if start else {}
+    expected = {"Range": f"bytes={start}-"} if start else {}
     if etag is not None:
-        wanted["IfMatch"] = etag
+        expected["IfMatch"] = etag
     with _saying_what_failed(uri):
-        body = _client().get_object(Bucket=bucket, Key=key, **wanted)["Body"]
+        body = _client().get_object(Bucket=bucket, Key=key, **expected)["Body"]
     return cast("BinaryIO", _ObjectReader(uri, body))
 
 

@@ -369,7 +369,7 @@ class Reference:
             if declared.grain == "R" and declared.paths and isinstance(column[0], str)
         )
         if repeated * len(response.choices) > REPEATED_BYTES:
-            reason = "wanted fewer choices, or shorter facts to repeat for each"
+            reason = "expected fewer choices, or shorter facts to repeat for each"
             path = (*response.node.path, "choices")
             raise Fault("out_of_range", reason, path)
 

@@ -227,8 +227,10 @@ def _shown_file(name: str) -> _Shown:
         raise DamagedExportError(name, fault="it is no Parquet") from error
     for column, dtype in CHOICES.polars.items():
         if found.get(column) != dtype:
-            wanted = f"a file of choices (it has no column {column!r} of type {dtype})"
-            raise OptionError("sources", name, wanted=wanted)
+            expected = (
+                f"a file of choices (it has no column {column!r} of type {dtype})"
+            )
+            raise OptionError("sources", name, expected=expected)
     last = scan_parts([name]).select(pl.col("log_id").max()).collect().item()
     return _Shown(partial(_scan_file, name), 0 if last is None else last + 1)
 
@@ -271,8 +273,8 @@ def _scan_export(directory: str, state: State, within: Span) -> pl.LazyFrame:
     table = choices_table(state.tags)
     parts = parts_of(directory, CHOICES_DIR, state)
     _check_rows(directory, parts, int(state.ledger["choices"].sum()))
-    wanted = [part for part in parts if within.touches(_day_of(part))]
-    frame = scan_parts(wanted, table.polars) if wanted else table.empty().lazy()
+    expected = [part for part in parts if within.touches(_day_of(part))]
+    frame = scan_parts(expected, table.polars) if expected else table.empty().lazy()
     return frame.filter(*within.conditions())
 
 

@@ -72,7 +72,7 @@ def _generated_at() -> str | None:
     try:
         moment = datetime.fromtimestamp(int(text), UTC)
     except (ValueError, OverflowError, OSError):
-        raise OptionError(_EPOCH, text, wanted="seconds since 1970") from None
+        raise OptionError(_EPOCH, text, expected="seconds since 1970") from None
     return f"{moment_words(moment)} UTC"
 
 

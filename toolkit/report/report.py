@@ -204,8 +204,8 @@ def write_report(
         _form_of(file)
     within = chosen(last, since, until, tz, now=now)
     if compare is not None and None in within:
-        wanted = "a range with both ends, such as last, to compare it with"
-        raise OptionError("compare", compare, wanted=wanted)
+        expected = "a range with both ends, such as last, to compare it with"
+        raise OptionError("compare", compare, expected=expected)
     every = every_for(within) if every is None else check_period(every)
     check_options(
         every=every,
@@ -251,10 +251,10 @@ def _check_sections(names: Sequence[str]) -> tuple[str, ...]:
     """Refuse a section that does not exist, or none at all."""
     for name in names:
         if name not in NAMES:
-            wanted = f"one of {', '.join(NAMES)}{near_miss(str(name), NAMES)}"
-            raise OptionError("sections", name, wanted=wanted)
+            expected = f"one of {', '.join(NAMES)}{near_miss(str(name), NAMES)}"
+            raise OptionError("sections", name, expected=expected)
     if not names or isinstance(names, str):
-        raise OptionError("sections", names, wanted="names of sections, at least one")
+        raise OptionError("sections", names, expected="names of sections, at least one")
     return tuple(dict.fromkeys(names))
 
 
@@ -262,8 +262,8 @@ def _form_of(path: str | os.PathLike[str]) -> str:
     """Return the ending of a file, if a report has such a form."""
     ending = Path(path).suffix.lower()
     if ending not in _FORMS:
-        wanted = f"a file that ends in {', '.join(_FORMS)}"
-        raise OptionError("to", os.fspath(path), wanted=wanted)
+        expected = f"a file that ends in {', '.join(_FORMS)}"
+        raise OptionError("to", os.fspath(path), expected=expected)
     return ending
 
 

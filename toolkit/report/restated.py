@@ -35,19 +35,21 @@ _MOST_ROWS = 100
 
 def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read the JSON of an earlier report, or raise `OptionError`."""
-    wanted = f"a report that was written with --to NAME.json (version {SCHEMA_VERSION})"
+    expected = (
+        f"a report that was written with --to NAME.json (version {SCHEMA_VERSION})"
+    )
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
         known = data["schema_version"] == SCHEMA_VERSION
         periods = {row["period"]: row for row in data["periods"]}
         _ = data["range"]["tz"], data["range"]["every"], data["data"]["ledger"]
     except OSError as error:
-        wanted = f"a report that can be read ({error.strerror})"
-        raise OptionError("against", str(path), wanted=wanted) from error
+        expected = f"a report that can be read ({error.strerror})"
+        raise OptionError("against", str(path), expected=expected) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise OptionError("against", str(path), wanted=wanted) from error
+        raise OptionError("against", str(path), expected=expected) from error
     if not known or not periods:
-        raise OptionError("against", str(path), wanted=wanted)
+        raise OptionError("against", str(path), expected=expected)
     return dict(data)
 
 

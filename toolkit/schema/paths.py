@@ -25,12 +25,12 @@ def parse_path(path: str) -> tuple[str, ...]:
     while at < len(path):
         step = _STEP.match(path, at)
         if step is None:
-            wanted = 'a path such as metadata.team or metadata["cost center"]'
-            raise OptionError("path", path, wanted=wanted)
+            expected = 'a path such as metadata.team or metadata["cost center"]'
+            raise OptionError("path", path, expected=expected)
         keys.append(step["name"] or json.loads(step["quoted"]))
         at = step.end()
     if not keys:
-        raise OptionError("path", path, wanted="at least one key")
+        raise OptionError("path", path, expected="at least one key")
     return tuple(keys)
 
 

@@ -377,7 +377,7 @@ REJECTS = Table(
             pa.string(),
             "R",
             "given",
-            "what was wanted and what was found; never content",
+            "what was expected and what was there; never content",
             nullable=False,
         ),
         Column(
@@ -452,7 +452,7 @@ def choices_table(tags: Mapping[str, str] | None = None) -> Table:
 
 def _tag(name: str, path: str) -> Column:
     if not re.fullmatch(r"[A-Za-z0-9_]+", name):
-        raise OptionError("tags", name, wanted="names of letters, digits and _")
+        raise OptionError("tags", name, expected="names of letters, digits and _")
     parse_path(path)
     return Column(
         f"tag_{name}",

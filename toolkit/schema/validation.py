@@ -99,7 +99,7 @@ def _column_failures(frame: pl.DataFrame, table: Table, extra: Extra) -> list[st
         if name not in frame.columns
     ]
     failures += [
-        f"column {name!r} is {_named(frame.schema[name])}, wanted {dtype}"
+        f"column {name!r} is {_named(frame.schema[name])}, expected {dtype}"
         for name, dtype in table.polars.items()
         if name in frame.columns and frame.schema[name] != dtype
     ]

@@ -44,10 +44,10 @@ impl Fault {
         }
     }
 
-    pub fn wrong_type(wanted: &str, raw: &str) -> Self {
+    pub fn wrong_type(expected: &str, raw: &str) -> Self {
         Fault::because(
             "wrong_type",
-            format!("wanted {wanted}, found {}", json_type(raw)),
+            format!("expected {expected}, got {}", json_type(raw)),
         )
     }
 

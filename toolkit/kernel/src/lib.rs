@@ -43,7 +43,7 @@ impl PyDecoder {
     #[pyo3(signature = (
         columns, choices, rejects, *, drops_text, envelopes, created_scale,
         latest_microsecond, longest, leave_pending, deepest, repeated_bytes, most_items,
-        reasons, wanted,
+        reasons, expected,
     ))]
     #[allow(clippy::too_many_arguments)] // named in Python, where they are gathered
     fn new(
@@ -60,7 +60,7 @@ impl PyDecoder {
         repeated_bytes: usize,
         most_items: usize,
         reasons: HashMap<String, String>,
-        wanted: HashMap<String, String>,
+        expected: HashMap<String, String>,
     ) -> PyResult<Self> {
         let plan = Plan {
             columns,
@@ -74,7 +74,7 @@ impl PyDecoder {
             repeated_bytes,
             most_items,
             reasons,
-            wanted,
+            expected,
         };
         let (choices, rejects) = (schema(choices)?, schema(rejects)?);
         Ok(PyDecoder {

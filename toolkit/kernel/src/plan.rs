@@ -95,7 +95,7 @@ pub struct Plan {
     /// The fixed sentence of each code.
     pub reasons: HashMap<String, String>,
     /// What each kind wants, in words.
-    pub wanted: HashMap<String, String>,
+    pub expected: HashMap<String, String>,
 }
 
 type PyWay = (Vec<String>, bool, Option<String>, bool, bool);
@@ -142,7 +142,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Column {
 
 impl Plan {
     pub fn too_many(&self) -> crate::json::Fault {
-        let reason = format!("wanted at most {} items", self.most_items);
+        let reason = format!("expected at most {} items", self.most_items);
         crate::json::Fault::because("out_of_range", reason)
     }
 }

@@ -31,7 +31,7 @@ impl Seen {
     /// id of the response. Returns the rows to keep, None: all.
     fn keep(&self, batch: &Bound<'_, PyAny>) -> PyResult<Option<Kept>> {
         let batch = import(batch)?;
-        let wrong = || PyValueError::new_err("wanted position, hash and id");
+        let wrong = || PyValueError::new_err("expected position, hash and id");
         let [positions, hashes, ids] = batch.columns() else {
             return Err(wrong());
         };

@@ -240,7 +240,7 @@ fn check_repeated(
         })
         .sum();
     if repeated * count > plan.repeated_bytes {
-        let reason = "wanted fewer choices, or shorter facts to repeat for each".to_owned();
+        let reason = "expected fewer choices, or shorter facts to repeat for each".to_owned();
         let path = response.node().at("choices");
         return Err(Fault::because("out_of_range", reason).below(&path));
     }

@@ -58,13 +58,13 @@ pub fn read_value<'a>(raw: &'a str, column: &Column, way: &Way, plan: &Plan) -> 
             Ok(Cell::Null)
         };
     }
-    let wanted = |kind: &str| plan.wanted.get(kind).map_or("", String::as_str);
+    let expected = |kind: &str| plan.expected.get(kind).map_or("", String::as_str);
     match column.kind {
-        Kind::String => Ok(unless_empty(read_text(raw, wanted("string"))?)),
-        Kind::Label => read_label(raw, wanted("label")),
-        Kind::Text => read_text(raw, wanted("text")),
-        Kind::Content => read_content(raw, wanted("content")),
-        Kind::Characters => Ok(match read_content(raw, wanted("content"))? {
+        Kind::String => Ok(unless_empty(read_text(raw, expected("string"))?)),
+        Kind::Label => read_label(raw, expected("label")),
+        Kind::Text => read_text(raw, expected("text")),
+        Kind::Content => read_content(raw, expected("content")),
+        Kind::Characters => Ok(match read_content(raw, expected("content"))? {
             Cell::Text(text) => Cell::Int(text.chars().count() as i64),
             _ => Cell::Null,
         }),
@@ -72,9 +72,9 @@ pub fn read_value<'a>(raw: &'a str, column: &Column, way: &Way, plan: &Plan) -> 
         Kind::ToolCalls => read_function_call(raw),
         Kind::Items if raw.starts_with('[') => Ok(Cell::Int(count(raw) as i64)),
         Kind::LogprobSum if raw.starts_with('[') => Ok(read_logprob_sum(raw)),
-        Kind::Count => read_count(raw, column, wanted("count")),
-        Kind::Number => read_number(raw, wanted("number")),
-        Kind::Timestamp => read_timestamp(raw, plan, wanted("timestamp")),
+        Kind::Count => read_count(raw, column, expected("count")),
+        Kind::Number => read_number(raw, expected("number")),
+        Kind::Timestamp => read_timestamp(raw, plan, expected("timestamp")),
         _ => Ok(Cell::Null),
     }
 }
@@ -86,27 +86,27 @@ fn unless_empty(cell: Cell<'_>) -> Cell<'_> {
     }
 }
 
-fn read_text<'a>(raw: &'a str, wanted: &str) -> Read<'a> {
+fn read_text<'a>(raw: &'a str, expected: &str) -> Read<'a> {
     if raw.starts_with('"') {
         Ok(Cell::Text(text(raw)))
     } else {
-        Err(Fault::wrong_type(wanted, raw))
+        Err(Fault::wrong_type(expected, raw))
     }
 }
 
-fn read_label<'a>(raw: &'a str, wanted: &str) -> Read<'a> {
+fn read_label<'a>(raw: &'a str, expected: &str) -> Read<'a> {
     match raw.as_bytes()[0] {
-        b'{' | b'[' => Err(Fault::wrong_type(wanted, raw)),
+        b'{' | b'[' => Err(Fault::wrong_type(expected, raw)),
         b'"' => Ok(unless_empty(Cell::Text(text(raw)))),
         _ => Ok(Cell::Text(Cow::Borrowed(raw))),
     }
 }
 
-fn read_content<'a>(raw: &'a str, wanted: &str) -> Read<'a> {
+fn read_content<'a>(raw: &'a str, expected: &str) -> Read<'a> {
     match raw.as_bytes()[0] {
         b'[' => join_parts(raw, "text"),
         b'{' => Ok(Cell::Text(Cow::Borrowed(raw))),
-        _ => read_text(raw, wanted),
+        _ => read_text(raw, expected),
     }
 }
 
@@ -139,9 +139,9 @@ fn join_parts<'a>(raw: &str, kind: &str) -> Read<'a> {
     Ok(joined.map_or(Cell::Null, |joined| Cell::Text(Cow::Owned(joined))))
 }
 
-fn read_count<'a>(raw: &str, column: &Column, wanted: &str) -> Read<'a> {
+fn read_count<'a>(raw: &str, column: &Column, expected: &str) -> Read<'a> {
     if !is_number(raw) {
-        return Err(Fault::wrong_type(wanted, raw));
+        return Err(Fault::wrong_type(expected, raw));
     }
     let (low, high) = (
         column.minimum.unwrap_or(i64::MIN),
@@ -150,7 +150,7 @@ fn read_count<'a>(raw: &str, column: &Column, wanted: &str) -> Read<'a> {
     let too_large = || {
         let written = |bound: Option<i64>| bound.map_or("None".to_owned(), |it| it.to_string());
         let (low, high) = (written(column.minimum), written(column.maximum));
-        let reason = format!("wanted a whole number from {low} to {high}");
+        let reason = format!("expected a whole number from {low} to {high}");
         Fault::because("out_of_range", reason)
     };
     let value = if !raw.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
@@ -164,7 +164,7 @@ fn read_count<'a>(raw: &str, column: &Column, wanted: &str) -> Read<'a> {
             return Err(too_large());
         }
         if number.fract() != 0.0 {
-            let reason = "wanted a whole number, found a fraction".to_owned();
+            let reason = "expected a whole number, got a fraction".to_owned();
             return Err(Fault::because("wrong_type", reason));
         }
         if number < low as f64 || number > high as f64 {
@@ -178,13 +178,13 @@ fn read_count<'a>(raw: &str, column: &Column, wanted: &str) -> Read<'a> {
     Ok(Cell::Int(value))
 }
 
-fn read_number<'a>(raw: &str, wanted: &str) -> Read<'a> {
+fn read_number<'a>(raw: &str, expected: &str) -> Read<'a> {
     if !is_number(raw) {
-        return Err(Fault::wrong_type(wanted, raw));
+        return Err(Fault::wrong_type(expected, raw));
     }
     let number = raw.parse::<f64>().unwrap_or(f64::INFINITY);
     if number.is_infinite() {
-        let reason = "wanted a number that a double can hold".to_owned();
+        let reason = "expected a number that a double can hold".to_owned();
         return Err(Fault::because("out_of_range", reason));
     }
     Ok(Cell::Float(number))
@@ -278,7 +278,7 @@ fn call_input<'a>(node: &Node<'a>, key: &str) -> Result<Option<Cow<'a, str>>, Fa
     }
 }
 
-fn read_timestamp<'a>(raw: &str, plan: &Plan, wanted: &str) -> Read<'a> {
+fn read_timestamp<'a>(raw: &str, plan: &Plan, expected: &str) -> Read<'a> {
     let digits = if raw.starts_with('"') {
         text(raw)
     } else {
@@ -291,17 +291,17 @@ fn read_timestamp<'a>(raw: &str, plan: &Plan, wanted: &str) -> Read<'a> {
         let points = digits.bytes().filter(|&byte| byte == b'.').count();
         let numbers = digits.bytes().filter(u8::is_ascii_digit).count();
         if points > 1 || numbers == 0 || points + numbers != digits.len() {
-            let reason = "wanted a Unix time, found a string without one".to_owned();
+            let reason = "expected a Unix time, got a string without one".to_owned();
             return Err(Fault::because("wrong_type", reason));
         }
     } else if !is_number(raw) {
-        return Err(Fault::wrong_type(wanted, raw));
+        return Err(Fault::wrong_type(expected, raw));
     }
     match microseconds(&digits, plan.created_scale, plan.latest_microsecond) {
         Some(0) => Ok(Cell::Null),
         Some(micros) => Ok(Cell::Int(micros)),
         None => {
-            let reason = "wanted a time from 1970 to before 2200".to_owned();
+            let reason = "expected a time from 1970 to before 2200".to_owned();
             Err(Fault::because("out_of_range", reason))
         }
     }

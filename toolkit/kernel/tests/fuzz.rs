@@ -139,7 +139,7 @@ fn declared() -> (Plan, Schema) {
         repeated_bytes: 8 << 20,
         most_items: 65_536,
         reasons: HashMap::new(),
-        wanted: HashMap::new(),
+        expected: HashMap::new(),
     };
     (plan, choices)
 }
