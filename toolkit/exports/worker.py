@@ -24,11 +24,11 @@ from toolkit.exports.resume import LogMovedError, Stretch, blocks_of, is_moved
 from toolkit.expressions.time_ranges import span
 from toolkit.reading import framing, object_store
 from toolkit.reading.blocks import make_plan
-from toolkit.reading.compression import READ_BYTES, Feed
-from toolkit.reading.decoder import make_seen
-from toolkit.reading.fingerprints import Sight, Witness
-from toolkit.reading.ledger import Account
-from toolkit.reading.log_reader import Reading
+from toolkit.reading.compression import READ_BYTES, PushbackReader
+from toolkit.reading.decoder import make_deduplicator
+from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
+from toolkit.reading.ledger import LedgerBuilder
+from toolkit.reading.log_reader import LogReader
 from toolkit.reading.scan import DUPLICATE_KEY, scan_parts
 from toolkit.schema.tables import CHOICES, choices_table
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from toolkit.exports.parts import PartWriter
     from toolkit.expressions.time_ranges import Span
     from toolkit.reading.blocks import Block, Decoded
-    from toolkit.reading.dedup import Repeats
+    from toolkit.reading.dedup import Deduplicator
     from toolkit.reading.options import OnDamage
     from toolkit.schema.columns import Table
 
@@ -56,8 +56,8 @@ class Staged(NamedTuple):
 class Report(NamedTuple):
     """What became of some stretches of logs, besides the parts."""
 
-    account: Account
-    sights: dict[int, Sight]
+    account: LedgerBuilder
+    sights: dict[int, Fingerprint]
     moved: set[int]  # logs that had another place when they were read
     cut: set[int]  # logs whose last line was rejected as truncated
     parts: Sequence[Staged] = ()
@@ -69,21 +69,23 @@ class Work:
 
     def __init__(
         self,
-        reading: Reading,
+        reading: LogReader,
         stretches: Sequence[Stretch],
         span: Span,
-        repeats: Repeats | None,
+        repeats: Deduplicator | None,
     ) -> None:
         self.reading = reading
         self.stretches = stretches
         self.span = span
         self.repeats = repeats
-        account = Account({stretch.log_id: stretch.source for stretch in stretches})
+        account = LedgerBuilder(
+            {stretch.log_id: stretch.source for stretch in stretches}
+        )
         self.report = Report(account, {}, set(), set())
 
     def write(self, parts: Parts) -> Report:
         """Write what is new, and say what became of it."""
-        for decoded in self.report.account.noting(self.decoded()):
+        for decoded in self.report.account.count_all(self.decoded()):
             parts.add(decoded.choices, decoded.rejects)
         parts.finish()
         return self.report
@@ -97,12 +99,12 @@ class Work:
             if self.repeats is None:
                 yield decoded
             else:
-                yield self.repeats.without_repeats(decoded)
+                yield self.repeats.drop_duplicates(decoded)
 
     def blocks(self) -> Iterator[Block]:
         """Yield stretch after stretch."""
         for stretch in self.stretches:
-            witness = Witness()
+            witness = Fingerprinter()
             try:
                 yield from blocks_of(
                     stretch,
@@ -112,9 +114,9 @@ class Work:
                 )
             except LogMovedError:  # the next run finds it where it is then
                 self.report.moved.add(stretch.log_id)
-            sight, sights = witness.sight(), self.report.sights
+            sight, sights = witness.fingerprint(), self.report.sights
             first = sights.get(stretch.log_id)
-            sights[stretch.log_id] = sight.behind(first) if first else sight
+            sights[stretch.log_id] = sight.with_head_of(first) if first else sight
 
 
 # What a worker does.
@@ -127,7 +129,7 @@ class Order(NamedTuple):
     options: Mapping[str, Any]  # as state.json keeps them
     on_damage: OnDamage
 
-    def reading(self, progress: Callable[[int], None] | None = None) -> Reading:
+    def reading(self, progress: Callable[[int], None] | None = None) -> LogReader:
         """Return how logs are to be read; a worker has one thread."""
         shaped = {
             name: value
@@ -136,7 +138,7 @@ class Order(NamedTuple):
         }
         plan = make_plan(**shaped, leave_pending=True)
         duplicates = self.options["duplicates"]
-        return Reading(
+        return LogReader(
             [], {}, plan, duplicates, self.on_damage, None, progress, threads=1
         )
 
@@ -146,7 +148,7 @@ def write_stretches(order: Order, stretches: Sequence[Stretch]) -> Report:
     read: list[int] = []
     reading = order.reading(read.append)
     within = span(order.options["since"], order.options["until"])
-    repeats = make_seen() if reading.duplicates == "drop" else None
+    repeats = make_deduplicator() if reading.duplicates == "drop" else None
     work = Work(reading, stretches, within, repeats)
     with _new_folder(order.workspace) as folder:
         table = reading.plan.table
@@ -167,10 +169,10 @@ def count_lines(stretch: Stretch, start: int, end: int) -> LineCount | None:
     """Count the lines that end in a range; None if the log has changed."""
     lines, behind, place = 0, start, start
     try:
-        with framing.opened(stretch.source, start, same=True) as file:
+        with framing.open_source(stretch.source, start, same=True) as file:
             if is_moved(stretch.source, file):
                 return None
-            feed = Feed(file, stretch.source.name)
+            feed = PushbackReader(file, stretch.source.name)
             while data := feed.read(min(READ_BYTES, end - place)):
                 lines += data.count(b"\n")
                 behind = max(behind, place + data.rfind(b"\n") + 1)
@@ -229,7 +231,7 @@ def _mask_of(rows: pa.Table, repeats: pl.DataFrame) -> pa.Array:
 
 def _counts_of(rows: pa.Table) -> pl.DataFrame:
     """Count rows that were left out as the ledger counts them."""
-    columns = ["log_id", "choice_position", *Account.SUMS]
+    columns = ["log_id", "choice_position", *LedgerBuilder.SUMS]
     return (
         pl.DataFrame(rows.select(columns))
         .group_by("log_id")
@@ -237,7 +239,7 @@ def _counts_of(rows: pa.Table) -> pl.DataFrame:
             responses=-(pl.col("choice_position") == 0).sum().cast(pl.Int64),
             duplicates=(pl.col("choice_position") == 0).sum().cast(pl.Int64),
             choices=-pl.len().cast(pl.Int64),
-            **{name: -pl.col(name).sum() for name in Account.SUMS},
+            **{name: -pl.col(name).sum() for name in LedgerBuilder.SUMS},
         )
     )
 
