@@ -46,14 +46,14 @@ class Keys(NamedTuple):
         return both.take(np.lexsort((both.ids, both.responses)))
 
 
-class Repeats(Protocol):
+class Deduplicator(Protocol):
     """Finds the responses that were read before."""
 
     def without_repeats(self, decoded: Decoded) -> Decoded:
         """Leave out the rows of responses that were seen before."""
 
 
-class Seen:
+class SeenKeys:
     """The responses that were read so far.
 
     Kept as sorted runs, each more than twice as long as the next: a run is merged into

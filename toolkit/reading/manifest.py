@@ -57,7 +57,7 @@ rejects/ holds the lines that could not be read, with their bytes: keep it priva
 
 
 @dataclass(frozen=True)
-class Known:
+class TrackedLog:
     """A log as an export knows it: its row of the ledger, and its mark.
 
     `stamp` is that of the file when it was found last, and says of an equal one that
@@ -92,14 +92,14 @@ class Known:
         }
 
 
-def _known_of(data: Mapping[str, Any]) -> Known:
+def _tracked_log(data: Mapping[str, Any]) -> TrackedLog:
     """Make a known log of what was read from JSON."""
     stamp, marks = data["stamp"], {"mark": data["mark"], "torn": data.get("torn")}
     fields = {
         "stamp": None if stamp is None else tuple(stamp),
         **{name: mark and Mark(**mark) for name, mark in marks.items()},
     }
-    return Known(**{**data, **fields})
+    return TrackedLog(**{**data, **fields})
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class State:
 
     generation: int
     options: Mapping[str, Any]
-    logs: Sequence[Known]
+    logs: Sequence[TrackedLog]
     schema: int = SCHEMA_VERSION
     run: str | None = None  # in a store: whose parts of this generation count
     first: int = 1  # parts of an earlier generation are of a form that was replaced
@@ -167,7 +167,7 @@ def parse_state(text: str, path: str) -> State:
     """Read the JSON of a state; the path is for the error."""
     try:
         data = json.loads(text)
-        logs = [_known_of(log) for log in data["logs"]]
+        logs = [_tracked_log(log) for log in data["logs"]]
         state = State(**{**data, "logs": logs})
         state.ledger.select("choices").sum()
         is_ours = 1 <= state.schema <= SCHEMA_VERSION
