@@ -27,7 +27,7 @@ from toolkit.errors import DamagedLogError, LogChangedError, OptionError
 from toolkit.exports import distributed as sharing
 from toolkit.exports import parts, worker
 from toolkit.reading import object_store
-from toolkit.reading.manifest import part_paths
+from toolkit.reading.manifest import list_part_files
 from toolkit.testing import make_response, write_sample
 
 KEY = ["log_id", "line", "choice_position"]
@@ -135,7 +135,7 @@ def assert_same(shared: Path | str, alone: Path | str) -> None:
     assert rejects[0].equals(rejects[1], null_equal=True)
     assert state_of(shared) == state_of(alone)
     days = [
-        {path.split("/")[-2] for path in part_paths(str(out), "choices")}
+        {path.split("/")[-2] for path in list_part_files(str(out), "choices")}
         for out in (shared, alone)
     ]
     assert days[0] == days[1]

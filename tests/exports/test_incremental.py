@@ -98,13 +98,13 @@ def logs(tmp_path: Path) -> Logs:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note which logs are opened."""
     opened: list[str] = []
-    real = framing.opened
+    real = framing.open_source
 
     def noting(source: Any) -> Any:
         opened.append(Path(source.path).name)
         return real(source)
 
-    monkeypatch.setattr(framing, "opened", noting)
+    monkeypatch.setattr(framing, "open_source", noting)
     return opened
 
 
@@ -628,7 +628,7 @@ def test_a_log_that_is_rewritten_while_it_is_read_commits_nothing(
     logs.write(lines("a"))
     logs.export()
     logs.append(lines("b"))
-    stream = resume.Witness.watching
+    stream = resume.Fingerprinter.read_through
 
     def cut_behind(witness: Any, data: Any) -> Any:
         yield from stream(witness, data)
@@ -636,7 +636,7 @@ def test_a_log_that_is_rewritten_while_it_is_read_commits_nothing(
         logs.write(lines("c", "d", "e"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(resume.Witness, "watching", cut_behind)
+        patch.setattr(resume.Fingerprinter, "read_through", cut_behind)
         with pytest.raises(LogChangedError, match=r"app\.jsonl: was cut or rewritten"):
             logs.export()
     assert logs.ids() == ["a"]

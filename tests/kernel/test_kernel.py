@@ -152,7 +152,7 @@ def test_repeats_are_left_out_the_same() -> None:
     for _ in range(300):
         lines = [random.choice(pool).encode() for _ in range(random.randint(0, 9))]
         decoded = agreed_lines(lines)
-        kept = one.without_repeats(decoded), other.without_repeats(decoded)
+        kept = one.drop_duplicates(decoded), other.drop_duplicates(decoded)
         assert difference(*kept) is None
         left_out += kept[1].duplicates
     assert left_out > 300

@@ -22,8 +22,8 @@ from toolkit.reading.manifest import (
     REJECTS_DIR,
     STAGING_DIR,
     below,
-    parts_of,
-    read_state,
+    list_parts,
+    read_manifest,
     sync_directory,
 )
 from toolkit.schema.tables import REJECTS, choices_table
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from toolkit.exports.prefix import ObjectStoreTarget
-    from toolkit.reading.manifest import State
+    from toolkit.reading.manifest import Manifest
 
 # A part of that size is useful as it is.
 _LARGE_BYTES = 256 * 1024 * 1024
@@ -95,7 +95,7 @@ def compact(
     0
     """
     where = os.fspath(directory)
-    read_state(where)  # else one would be made
+    read_manifest(where)  # else one would be made
     made = Compacted(0, 0, 0)
     with open_target(where, wait=wait) as target:
         if target.state is None:
@@ -115,12 +115,12 @@ def compact(
     return made
 
 
-def _folders(where: str, state: State, closed: str) -> Iterator[_Folder]:
+def _folders(where: str, state: Manifest, closed: str) -> Iterator[_Folder]:
     """Yield the directories that hold two small parts or more."""
     sizes = _part_sizes(where)
     by_path: dict[PurePosixPath, list[str]] = {}
     for kind in (CHOICES_DIR, REJECTS_DIR):
-        for part in parts_of(where, kind, state):
+        for part in list_parts(where, kind, state):
             path = PurePosixPath(part).parent.relative_to(PurePosixPath(where))
             by_path.setdefault(path, []).append(part)
     schema = choices_table(state.tags).arrow

@@ -36,19 +36,19 @@ from toolkit.reading.manifest import (
     README_FILE,
     STAGING_DIR,
     STATE_FILE,
-    generation_of,
-    part_paths,
-    read_state,
-    saying_what_failed,
-    state_text,
+    format_manifest,
+    list_part_files,
+    parse_generation,
+    read_manifest,
     sync_directory,
+    write_errors,
     write_synced,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from toolkit.reading.manifest import State
+    from toolkit.reading.manifest import Manifest
 
 _POLL_SECONDS = 0.05
 
@@ -58,7 +58,7 @@ class Target(Protocol):
 
     where: str
     run: str | None
-    state: State | None  # what is committed there
+    state: Manifest | None  # what is committed there
     generation: int  # of what is committed there, 0 if nothing is
 
     def stage(self) -> Path:
@@ -70,7 +70,7 @@ class Target(Protocol):
     def adopt(self, staged: str, path: Path) -> None:
         """Take a part that a worker has put there for one of the parts in staging."""
 
-    def commit(self, made: Sequence[Path], state: State, *, anew: bool) -> None:
+    def commit(self, made: Sequence[Path], state: Manifest, *, anew: bool) -> None:
         """Make parts visible that lie in staging, and commit them.
 
         Those that were committed before stay, or are replaced if it is made anew.
@@ -88,7 +88,7 @@ def open_target(to: str, *, wait: float = 0, rewrite: bool = False) -> Iterator[
         # The engines that are to read it cannot open such a path.
         raise OptionError("to", as_text(to), expected="a path that is UTF-8")
     directory = Path(to)
-    with saying_what_failed(to), _lock_directory(directory, wait):
+    with write_errors(to), _lock_directory(directory, wait):
         held = DirectoryTarget(directory, rewrite=rewrite)
         try:
             yield held
@@ -155,19 +155,19 @@ class DirectoryTarget:
         self.state = None
         self.generation = 0
         try:
-            self.state = read_state(directory)
+            self.state = read_manifest(directory)
             self.generation = self.state.generation
         except NotAnExportError:
             pass
         except DamagedExportError:
             if not rewrite:
                 raise
-            self.generation = max(map(generation_of, self.parts()), default=0)
+            self.generation = max(map(parse_generation, self.parts()), default=0)
         self.restore()
 
     def parts(self) -> list[str]:
         """Return all that lies where parts lie."""
-        return [path for kind in KINDS for path in part_paths(self.where, kind)]
+        return [path for kind in KINDS for path in list_part_files(self.where, kind)]
 
     def restore(self) -> None:
         """Clear away what a run has left that did not come to its end.
@@ -179,11 +179,11 @@ class DirectoryTarget:
         finish_exchanges(self.staging, self.directory)
         if self.was_committing():
             for kind in KINDS:
-                staged = part_paths(str(self.staging), kind)
-                if any(generation_of(path) <= self.generation for path in staged):
+                staged = list_part_files(str(self.staging), kind)
+                if any(parse_generation(path) <= self.generation for path in staged):
                     exchange(self.staging / kind, self.directory / kind)
         uncommitted = [
-            path for path in self.parts() if generation_of(path) > self.generation
+            path for path in self.parts() if parse_generation(path) > self.generation
         ]
         for path in uncommitted:
             Path(path).unlink()
@@ -207,7 +207,7 @@ class DirectoryTarget:
     def was_committing(self) -> bool:
         """Say whether a state lies in staging that did not get to its place."""
         try:
-            return read_state(self.staging).generation > self.generation
+            return read_manifest(self.staging).generation > self.generation
         except NotAnExportError:
             return False
         except DamagedExportError:  # it was being written
@@ -233,7 +233,7 @@ class DirectoryTarget:
         (self.staging / path.parent).mkdir(parents=True, exist_ok=True)
         Path(staged).rename(self.staging / path)
 
-    def commit(self, made: Sequence[Path], state: State, *, anew: bool) -> None:
+    def commit(self, made: Sequence[Path], state: Manifest, *, anew: bool) -> None:
         """Rename parts into place, sync the directories, and replace state.json."""
         if not self.staging.exists():
             self.stage()
@@ -242,11 +242,11 @@ class DirectoryTarget:
             text = README.format(directory=as_text(self.where))
             self.put(readme, text)
         if anew:
-            write_synced(self.staging / STATE_FILE, state_text(state))
+            write_synced(self.staging / STATE_FILE, format_manifest(state))
             self.exchange_parts(made)
         else:
             self.add_parts(made)
-        self.put(self.directory / STATE_FILE, state_text(state))
+        self.put(self.directory / STATE_FILE, format_manifest(state))
         self.generation = state.generation
         sync_directory(self.directory)
         self.remove_staging()

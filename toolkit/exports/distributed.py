@@ -24,7 +24,7 @@ from toolkit.exports.worker import (
     write_ranges,
 )
 from toolkit.reading import framing
-from toolkit.reading.compression import Feed, codec_of
+from toolkit.reading.compression import PushbackReader, detect_codec
 from toolkit.reading.fingerprints import HEAD_BYTES
 from toolkit.reading.manifest import CHOICES_DIR
 from toolkit.reading.scan import scan_parts
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from toolkit.exports.resume import LogRange
     from toolkit.exports.worker import TaskResult, WorkerOptions
-    from toolkit.reading.ledger import Account
+    from toolkit.reading.ledger import LedgerBuilder
 
 # So many bytes of plain logs are worth a worker's while.
 _SHARE_BYTES = 64 * 1024 * 1024
@@ -69,11 +69,11 @@ class WorkerPool:
             log_ranges += _cut_range(log, list(_find_cuts(log, counted)))
         return log_ranges
 
-    def without_repeats(
+    def drop_duplicates(
         self,
         shares: Sequence[Sequence[StagedPart]],
         committed: Callable[[str], list[str]],
-        account: Account,
+        account: LedgerBuilder,
     ) -> list[list[StagedPart]]:
         """Leave out what an earlier share has, or what is committed."""
         found = list(_repeating(shares, committed))
@@ -152,12 +152,12 @@ def _may_be_cut(log: LogRange) -> bool:
     if source.size is None or source.size - log.offset < 2 * _SHARE_BYTES:
         return False
     try:
-        with framing.opened(source) as file:
-            is_plain = codec_of(Feed(file, source.name)) is None
+        with framing.open_source(source) as file:
+            is_plain = detect_codec(PushbackReader(file, source.name)) is None
         if not (is_plain and log.offset):
             return is_plain
-        with framing.opened(source, log.offset - 1) as file:
-            return Feed(file, source.name).read(1) == b"\n"
+        with framing.open_source(source, log.offset - 1) as file:
+            return PushbackReader(file, source.name).read(1) == b"\n"
     except SourceError:
         return False  # whoever reads it says why
 

@@ -16,9 +16,9 @@ from toolkit.exports.parts import Parts, find_days
 from toolkit.exports.tracking import Tracker
 from toolkit.exports.worker import KEYS, ExportTask, WorkerOptions, read_keys
 from toolkit.reading.blocks import Decoded
-from toolkit.reading.decoder import make_seen
-from toolkit.reading.ledger import Account, some_of
-from toolkit.reading.manifest import CHOICES_DIR, State, part_name, parts_of
+from toolkit.reading.decoder import make_deduplicator
+from toolkit.reading.ledger import LedgerBuilder, shorten
+from toolkit.reading.manifest import CHOICES_DIR, Manifest, format_part_name, list_parts
 from toolkit.reading.scan import DUPLICATE_KEY
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from toolkit.exports.directory import Target
     from toolkit.exports.worker import StagedPart, TaskResult
     from toolkit.expressions.time_ranges import Span
-    from toolkit.reading.fingerprints import Sight
-    from toolkit.reading.log_reader import Reading
+    from toolkit.reading.fingerprints import Fingerprint
+    from toolkit.reading.log_reader import LogReader
     from toolkit.reading.manifest import TrackedLog
 
 
@@ -38,7 +38,7 @@ class ExportRun:
 
     def __init__(
         self,
-        reading: Reading,
+        reading: LogReader,
         target: Target,
         span: Span,
         *,
@@ -54,10 +54,10 @@ class ExportRun:
         known = self.before.logs if self.before else ()
         self.tracker = Tracker(reading.logs, known, reading.on_damage)
         self.unread = self.tracker.unread()
-        self.account = Account({log.log_id: log.source for log in self.unread})
+        self.account = LedgerBuilder({log.log_id: log.source for log in self.unread})
         self.moved: set[int] = set()  # logs that had another place when they were read
         self.cut: set[int] = set()  # logs whose last line was rejected as truncated
-        self.sights: dict[int, Sight] = {}
+        self.sights: dict[int, Fingerprint] = {}
         self.replaced: list[str] = []
         self.missing: list[str] = []
 
@@ -69,7 +69,7 @@ class ExportRun:
         self.note_losses(known)
         logs = [known[log_id] for log_id in sorted(known)]
         first = self.before.first if self.before else generation
-        state = State(generation, options, logs, run=self.target.run, first=first)
+        state = Manifest(generation, options, logs, run=self.target.run, first=first)
         self.state = state.with_totals()
         if self.before is None or made or logs != self.before.logs:
             self.target.commit(made, self.state, anew=self.anew)
@@ -105,10 +105,10 @@ class ExportRun:
             if self.reading.progress is not None:
                 self.reading.progress(report.read)
         if self.reading.duplicates == "drop":
-            shares = [*crew.without_repeats(shares, self.committed_parts, self.account)]
+            shares = [*crew.drop_duplicates(shares, self.committed_parts, self.account)]
         made = []
         for number, part in enumerate(chain.from_iterable(shares)):
-            name = part_name(generation, number, self.target.run)
+            name = format_part_name(generation, number, self.target.run)
             made.append(Path(part.directory) / name)
             self.target.adopt(part.name, made[-1])
         return made
@@ -117,16 +117,16 @@ class ExportRun:
         """Return the parts that are committed in a directory of the export."""
         if self.before is None:
             return []
-        return parts_of(self.target.where, directory, self.before)
+        return list_parts(self.target.where, directory, self.before)
 
     def take(self, report: TaskResult) -> None:
         """Note what became of logs."""
-        self.account.add_up(report.account)
+        self.account.merge(report.account)
         self.moved |= report.moved
         self.cut |= report.cut
         for log_id, sight in report.sights.items():
             first = self.sights.get(log_id)
-            self.sights[log_id] = sight.behind(first) if first else sight
+            self.sights[log_id] = sight.with_head_of(first) if first else sight
 
     def added(self) -> pl.DataFrame:
         """Return the ledger of this run alone."""
@@ -164,9 +164,9 @@ class ExportRun:
         """Say what is wrong with the logs, each kind once."""
         self.account.warn_of_damage(stacklevel=3)
         if self.replaced:
-            warnings.warn(some_of(self.replaced), ReplacedLogWarning, stacklevel=3)
+            warnings.warn(shorten(self.replaced), ReplacedLogWarning, stacklevel=3)
         if self.missing:
-            warnings.warn(some_of(self.missing), MissingBytesWarning, stacklevel=3)
+            warnings.warn(shorten(self.missing), MissingBytesWarning, stacklevel=3)
 
 
 class _ExportDeduplicator:
@@ -176,23 +176,23 @@ class _ExportDeduplicator:
     are read that new rows have.
     """
 
-    def __init__(self, directory: str, committed: State | None) -> None:
+    def __init__(self, directory: str, committed: Manifest | None) -> None:
         self.directory = directory
         self.committed = committed
-        self.seen = make_seen()
+        self.seen = make_deduplicator()
         self.days: set[str] = set()
 
-    def without_repeats(self, decoded: Decoded) -> Decoded:
+    def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Leave out the rows of responses that were seen before."""
         if self.committed is not None:
             for day in find_days(decoded.choices) - self.days:
                 self.days.add(day)
                 self.see(day, self.committed)
-        return self.seen.without_repeats(decoded)
+        return self.seen.drop_duplicates(decoded)
 
-    def see(self, day: str, committed: State) -> None:
+    def see(self, day: str, committed: Manifest) -> None:
         """Note the responses that are committed of a day."""
-        parts = parts_of(self.directory, f"{CHOICES_DIR}/date={day}", committed)
+        parts = list_parts(self.directory, f"{CHOICES_DIR}/date={day}", committed)
         if not parts:
             return
         keys = (
@@ -202,4 +202,4 @@ class _ExportDeduplicator:
             .collect()
         )
         for batch in keys.to_arrow().cast(KEYS).to_batches():
-            self.seen.without_repeats(Decoded(0, "", batch, batch, 0, 0, 0, 0))
+            self.seen.drop_duplicates(Decoded(0, "", batch, batch, 0, 0, 0, 0))

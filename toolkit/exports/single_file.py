@@ -13,9 +13,9 @@ import polars as pl
 from toolkit.exports.directory import take_lock
 from toolkit.exports.parts import PartWriter
 from toolkit.reading import object_store
-from toolkit.reading.batching import gathered
+from toolkit.reading.batching import iter_tables
 from toolkit.reading.discovery import SUFFIX
-from toolkit.reading.manifest import saying_what_failed, sync_directory
+from toolkit.reading.manifest import sync_directory, write_errors
 from toolkit.schema.validation import validate
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def write_file(
     with _replace_file(to, wait) as handle:
         writer = PartWriter(handle, table.arrow)
         try:
-            for rows in gathered(stream, table.arrow):
+            for rows in iter_tables(stream, table.arrow):
                 validate(pl.DataFrame(rows), table=table)
                 writer.write_table(rows.sort_by([("created", "ascending", "at_start")]))
             writer.close()
@@ -49,7 +49,7 @@ def write_file(
 @contextmanager
 def _replace_file(to: str, wait: float) -> Iterator[int]:
     """Give a file to write to, and put it in its place once it is whole."""
-    with saying_what_failed(to):
+    with write_errors(to):
         if object_store.is_uri(to):
             with tempfile.TemporaryDirectory(prefix="toolkit-") as folder:
                 staged = Path(folder) / "choices.parquet"

@@ -19,7 +19,7 @@ import xxhash
 from toolkit.errors import SourceError, UnreadableSourceError
 from toolkit.exports.resume import first_bytes, unread_bytes, unread_range
 from toolkit.reading.blocks import STDIN
-from toolkit.reading.discovery import as_source
+from toolkit.reading.discovery import describe_file
 from toolkit.reading.ledger import TOTALS
 from toolkit.reading.manifest import TrackedLog
 from toolkit.reading.object_store import is_uri
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from toolkit.exports.resume import LogRange
     from toolkit.reading.blocks import Source
-    from toolkit.reading.fingerprints import Sight
+    from toolkit.reading.fingerprints import Fingerprint
     from toolkit.reading.options import OnDamage
 
 # A file that was written to later than that is looked into, though its stamp is equal.
@@ -56,7 +56,7 @@ class PendingLog(NamedTuple):
         return unread_range(self.log_id, self.source, mark)
 
     def after_run(
-        self, counts: dict[str, Any], sight: Sight, *, is_cut: bool, now: int
+        self, counts: dict[str, Any], sight: Fingerprint, *, is_cut: bool, now: int
     ) -> TrackedLog:
         """Return the log as it is known after it was read; counts are of this run.
 
@@ -78,8 +78,8 @@ class PendingLog(NamedTuple):
         if cut:
             end, line = sight.line_end, line - 1
         if line > 1:
-            return replace(known, mark=sight.mark(end, line), cut=cut)
-        torn = sight.mark(sight.size, line) if row["pending_bytes"] else None
+            return replace(known, mark=sight.checkpoint(end, line), cut=cut)
+        torn = sight.checkpoint(sight.size, line) if row["pending_bytes"] else None
         return replace(known, mark=None, torn=torn)
 
 
@@ -142,11 +142,11 @@ class Tracker:
         for log in logs:
             if log.log_id not in self.free:
                 continue
-            if log.known_by is None:  # nothing but its path
+            if log.last_checkpoint is None:  # nothing but its path
                 self.give(source, log, has_more=True)
                 return
             try:
-                size = unread_bytes(source, log.known_by, at_most=log.cut + 1)
+                size = unread_bytes(source, log.last_checkpoint, at_most=log.cut + 1)
             except UnreadableSourceError:
                 if source.path != log.path:
                     continue
@@ -188,7 +188,7 @@ class Tracker:
         for source in self.found:
             log = self.by_path.get(source.path)
             is_new = source.stamp and source not in self.given
-            if is_new and log and log.known_by and log.log_id in self.free:
+            if is_new and log and log.last_checkpoint and log.log_id in self.free:
                 left = _count_unread_in_folder(log)
                 unread = log.row["pending_bytes"] if left is None else left
                 if unread or left is None:
@@ -229,9 +229,11 @@ def _count_unread_in_folder(log: TrackedLog) -> int | None:
             for entry in entries:
                 if entry.inode() != inode or entry.stat().st_dev != device:
                     continue
-                source, _ = as_source(entry.path, entry.stat())
-                known_by = log.known_by
-                left = known_by and unread_bytes(source, known_by, at_most=math.inf)
+                source, _ = describe_file(entry.path, entry.stat())
+                last_checkpoint = log.last_checkpoint
+                left = last_checkpoint and unread_bytes(
+                    source, last_checkpoint, at_most=math.inf
+                )
                 if left is not None:
                     return left + (log.torn.offset if log.torn else 0)
     return None
@@ -244,7 +246,9 @@ _Heads: TypeAlias = "dict[int, dict[str, list[TrackedLog]]]"
 def _group_by_head(logs: Iterable[TrackedLog]) -> _Heads:
     """Arrange known logs by their first bytes, those that were read furthest first."""
     heads: _Heads = {}
-    marked = [(log.known_by, log) for log in logs if log.known_by is not None]
+    marked = [
+        (log.last_checkpoint, log) for log in logs if log.last_checkpoint is not None
+    ]
     for mark, log in sorted(marked, key=lambda marked: -marked[0].offset):
         heads.setdefault(mark.head_bytes, {}).setdefault(mark.head, []).append(log)
     return dict(sorted(heads.items()))

@@ -24,11 +24,11 @@ from toolkit.exports.resume import LogMovedError, LogRange, is_moved, iter_block
 from toolkit.expressions.time_ranges import span
 from toolkit.reading import framing, object_store
 from toolkit.reading.blocks import make_plan
-from toolkit.reading.compression import READ_BYTES, Feed
-from toolkit.reading.decoder import make_seen
-from toolkit.reading.fingerprints import Sight, Witness
-from toolkit.reading.ledger import Account
-from toolkit.reading.log_reader import Reading
+from toolkit.reading.compression import READ_BYTES, PushbackReader
+from toolkit.reading.decoder import make_deduplicator
+from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
+from toolkit.reading.ledger import LedgerBuilder
+from toolkit.reading.log_reader import LogReader
 from toolkit.reading.scan import DUPLICATE_KEY, scan_parts
 from toolkit.schema.tables import CHOICES, choices_table
 
@@ -56,8 +56,8 @@ class StagedPart(NamedTuple):
 class TaskResult(NamedTuple):
     """What became of some ranges of logs, besides the parts."""
 
-    account: Account
-    sights: dict[int, Sight]
+    account: LedgerBuilder
+    sights: dict[int, Fingerprint]
     moved: set[int]  # logs that had another place when they were read
     cut: set[int]  # logs whose last line was rejected as truncated
     parts: Sequence[StagedPart] = ()
@@ -69,7 +69,7 @@ class ExportTask:
 
     def __init__(
         self,
-        reading: Reading,
+        reading: LogReader,
         log_ranges: Sequence[LogRange],
         span: Span,
         repeats: Deduplicator | None,
@@ -78,14 +78,14 @@ class ExportTask:
         self.log_ranges = log_ranges
         self.span = span
         self.repeats = repeats
-        account = Account(
+        account = LedgerBuilder(
             {log_range.log_id: log_range.source for log_range in log_ranges}
         )
         self.report = TaskResult(account, {}, set(), set())
 
     def write(self, parts: Parts) -> TaskResult:
         """Write what is new, and say what became of it."""
-        for decoded in self.report.account.noting(self.decoded()):
+        for decoded in self.report.account.count_all(self.decoded()):
             parts.add(decoded.choices, decoded.rejects)
         parts.finish()
         return self.report
@@ -99,12 +99,12 @@ class ExportTask:
             if self.repeats is None:
                 yield decoded
             else:
-                yield self.repeats.without_repeats(decoded)
+                yield self.repeats.drop_duplicates(decoded)
 
     def blocks(self) -> Iterator[Block]:
         """Yield range after range."""
         for log_range in self.log_ranges:
-            witness = Witness()
+            witness = Fingerprinter()
             try:
                 yield from iter_blocks(
                     log_range,
@@ -114,9 +114,9 @@ class ExportTask:
                 )
             except LogMovedError:  # the next run finds it where it is then
                 self.report.moved.add(log_range.log_id)
-            sight, sights = witness.sight(), self.report.sights
+            sight, sights = witness.fingerprint(), self.report.sights
             first = sights.get(log_range.log_id)
-            sights[log_range.log_id] = sight.behind(first) if first else sight
+            sights[log_range.log_id] = sight.with_head_of(first) if first else sight
 
 
 # What a worker does.
@@ -129,7 +129,7 @@ class WorkerOptions(NamedTuple):
     options: Mapping[str, Any]  # as state.json keeps them
     on_damage: OnDamage
 
-    def reading(self, progress: Callable[[int], None] | None = None) -> Reading:
+    def reading(self, progress: Callable[[int], None] | None = None) -> LogReader:
         """Return how logs are to be read; a worker has one thread."""
         shaped = {
             name: value
@@ -138,7 +138,7 @@ class WorkerOptions(NamedTuple):
         }
         plan = make_plan(**shaped, leave_pending=True)
         duplicates = self.options["duplicates"]
-        return Reading(
+        return LogReader(
             [], {}, plan, duplicates, self.on_damage, None, progress, threads=1
         )
 
@@ -148,7 +148,7 @@ def write_ranges(order: WorkerOptions, log_ranges: Sequence[LogRange]) -> TaskRe
     read: list[int] = []
     reading = order.reading(read.append)
     within = span(order.options["since"], order.options["until"])
-    repeats = make_seen() if reading.duplicates == "drop" else None
+    repeats = make_deduplicator() if reading.duplicates == "drop" else None
     work = ExportTask(reading, log_ranges, within, repeats)
     with _make_folder(order.workspace) as folder:
         table = reading.plan.table
@@ -169,10 +169,10 @@ def count_lines(log_range: LogRange, start: int, end: int) -> LineCount | None:
     """Count the lines that end in a range; None if the log has changed."""
     lines, behind, place = 0, start, start
     try:
-        with framing.opened(log_range.source, start, same=True) as file:
+        with framing.open_source(log_range.source, start, same=True) as file:
             if is_moved(log_range.source, file):
                 return None
-            feed = Feed(file, log_range.source.name)
+            feed = PushbackReader(file, log_range.source.name)
             while data := feed.read(min(READ_BYTES, end - place)):
                 lines += data.count(b"\n")
                 behind = max(behind, place + data.rfind(b"\n") + 1)
@@ -235,7 +235,7 @@ def _find_repeats(rows: pa.Table, repeats: pl.DataFrame) -> pa.Array:
 
 def _count_dropped(rows: pa.Table) -> pl.DataFrame:
     """Count rows that were left out as the ledger counts them."""
-    columns = ["log_id", "choice_position", *Account.SUMS]
+    columns = ["log_id", "choice_position", *LedgerBuilder.SUMS]
     return (
         pl.DataFrame(rows.select(columns))
         .group_by("log_id")
@@ -243,7 +243,7 @@ def _count_dropped(rows: pa.Table) -> pl.DataFrame:
             responses=-(pl.col("choice_position") == 0).sum().cast(pl.Int64),
             duplicates=(pl.col("choice_position") == 0).sum().cast(pl.Int64),
             choices=-pl.len().cast(pl.Int64),
-            **{name: -pl.col(name).sum() for name in Account.SUMS},
+            **{name: -pl.col(name).sum() for name in LedgerBuilder.SUMS},
         )
     )
 

@@ -105,7 +105,7 @@ class _KernelSeen:
     def __init__(self) -> None:
         self.seen = _kernel().Seen()
 
-    def without_repeats(self, decoded: Decoded) -> Decoded:
+    def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Leave out the rows of responses that were seen before."""
         choices = decoded.choices
         kept = self.seen.keep(choices.select(self.KEY))
@@ -152,7 +152,7 @@ def make_decoder(plan: Plan) -> Decoder:
     return _DECODERS[DECODER](plan)
 
 
-def make_seen() -> Deduplicator:
+def make_deduplicator() -> Deduplicator:
     """Return what finds responses that were logged twice."""
     return SeenKeys() if KERNEL is None else _KernelSeen()
 

@@ -49,7 +49,7 @@ class Keys(NamedTuple):
 class Deduplicator(Protocol):
     """Finds the responses that were read before."""
 
-    def without_repeats(self, decoded: Decoded) -> Decoded:
+    def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Leave out the rows of responses that were seen before."""
 
 
@@ -64,7 +64,7 @@ class SeenKeys:
     def __init__(self) -> None:
         self.runs: list[Keys] = []
 
-    def without_repeats(self, decoded: Decoded) -> Decoded:
+    def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Leave out the rows of responses that were seen before."""
         choices = decoded.choices
         starts = pc.equal(choices.column("choice_position"), 0)
