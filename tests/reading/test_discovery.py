@@ -149,7 +149,7 @@ def test_a_directory_without_logs_says_what_it_holds(tmp_path: Path) -> None:
         toolkit.load(tmp_path)
 
     assert str(caught.value) == (
-        f"{tmp_path}/ holds no *.jsonl or *.ndjson; it holds 3 *.json.gz: "
+        f"{tmp_path}: expected *.jsonl or *.ndjson, found 3 *.json.gz: "
         f"name them, {tmp_path}/*.json.gz"
     )
 

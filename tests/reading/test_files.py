@@ -193,9 +193,11 @@ def test_an_empty_directory_named_like_a_log_is_no_log(
     folder = tmp_path / "x.jsonl"
     folder.mkdir()
 
-    with pytest.raises(NoLogsError, match=r"x\.jsonl/ holds no"):
+    with pytest.raises(NoLogsError, match=r"x\.jsonl: expected \*\.jsonl"):
         toolkit.load(folder)
-    assert command("tokens", folder).one_line().startswith(f"{folder}/ holds no")
+    assert (
+        command("tokens", folder).one_line().startswith(f"{folder}: expected *.jsonl")
+    )
 
     write(tmp_path / "y.jsonl", 1)
     log = toolkit.load(tmp_path)
