@@ -25,7 +25,7 @@ from toolkit.errors import (
     as_text,
 )
 from toolkit.exports.exchange import exchange, finish_exchanges
-from toolkit.exports.prefix import opened_prefix
+from toolkit.exports.prefix import open_prefix
 from toolkit.reading import object_store
 from toolkit.reading.discovery import is_export
 from toolkit.reading.manifest import (
@@ -54,7 +54,7 @@ _POLL_SECONDS = 0.05
 
 
 class Target(Protocol):
-    """Where an export goes; made by `opened_target`, which holds it."""
+    """Where an export goes; made by `open_target`, which holds it."""
 
     where: str
     run: str | None
@@ -78,20 +78,18 @@ class Target(Protocol):
 
 
 @contextmanager
-def opened_target(
-    to: str, *, wait: float = 0, rewrite: bool = False
-) -> Iterator[Target]:
+def open_target(to: str, *, wait: float = 0, rewrite: bool = False) -> Iterator[Target]:
     """Take hold of a directory or a prefix that is new, empty or an export."""
     if object_store.is_uri(to):
-        with opened_prefix(to.rstrip("/")) as target:
+        with open_prefix(to.rstrip("/")) as target:
             yield target
         return
     if as_text(to) != to:
         # The engines that are to read it cannot open such a path.
         raise OptionError("to", as_text(to), expected="a path that is UTF-8")
     directory = Path(to)
-    with write_errors(to), _held_directory(directory, wait):
-        held = Directory(directory, rewrite=rewrite)
+    with write_errors(to), _lock_directory(directory, wait):
+        held = DirectoryTarget(directory, rewrite=rewrite)
         try:
             yield held
         except BaseException:
@@ -106,7 +104,7 @@ def opened_target(
 
 
 @contextmanager
-def _held_directory(directory: Path, wait: float) -> Iterator[None]:
+def _lock_directory(directory: Path, wait: float) -> Iterator[None]:
     """Make a directory and hold its lock; the lock dies with the process."""
     try:
         directory.mkdir(parents=True)
@@ -145,7 +143,7 @@ def take_lock(handle: int, directory: str, wait: float) -> None:
             return
 
 
-class Directory:
+class DirectoryTarget:
     """A local directory whose lock is held."""
 
     run: str | None = None

@@ -11,9 +11,9 @@ import os
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from toolkit.errors import OptionError
-from toolkit.exports.directory import opened_target
+from toolkit.exports.directory import open_target
 from toolkit.exports.parts import within
-from toolkit.exports.run import Increment
+from toolkit.exports.run import ExportRun
 from toolkit.exports.single_file import is_file_name, write_file
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import share_parameters
@@ -158,12 +158,12 @@ def export(
         if executor is not None:
             raise OptionError("executor", executor, expected="a directory to export to")
         return _export_file(reading, os.fspath(to), expected, wait)
-    with opened_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:
+    with open_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:
         if target.state is not None and not rewrite:
             _check_options(target.state, kept)
         if wait:  # other logs may have come meanwhile
             reading = opened()
-        increment = Increment(
+        increment = ExportRun(
             reading, target, expected, anew=rewrite, executor=executor
         )
         increment.write(kept)

@@ -250,7 +250,7 @@ class PartWriter:
 
 
 @contextmanager
-def opened_part(part: str) -> Iterator[pq.ParquetFile]:
+def open_part(part: str) -> Iterator[pq.ParquetFile]:
     """Open a part for reading; its pages are held against their checksums."""
     with ExitStack() as opened:
         if object_store.is_uri(part):
@@ -330,15 +330,13 @@ def _split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """
     start = 0
     for run in pc.value_counts(_day_numbers(rows)).to_pylist():
-        yield _written_day(run["values"]), rows.slice(start, run["counts"])
+        yield _format_day(run["values"]), rows.slice(start, run["counts"])
         start += run["counts"]
 
 
-def days_of(rows: pa.Table | pa.RecordBatch) -> set[str]:
+def find_days(rows: pa.Table | pa.RecordBatch) -> set[str]:
     """Return the dates under which rows are written."""
-    return {
-        _written_day(number) for number in pc.unique(_day_numbers(rows)).to_pylist()
-    }
+    return {_format_day(number) for number in pc.unique(_day_numbers(rows)).to_pylist()}
 
 
 def _day_numbers(rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray | pa.Array:
@@ -347,6 +345,6 @@ def _day_numbers(rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray | pa.Array:
     return pc.divide(micros, _MICROSECONDS_A_DAY)
 
 
-def _written_day(number: int) -> str:
+def _format_day(number: int) -> str:
     """Write a day as the name of its directory does."""
     return (_EPOCH + timedelta(days=number)).isoformat()

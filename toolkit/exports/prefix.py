@@ -48,13 +48,13 @@ _STAGED_NAME = re.compile(r"(?P<generation>[0-9]{1,18})-(?P<run>[0-9a-f]{8})/")
 
 
 @contextmanager
-def opened_prefix(uri: str) -> Iterator[Prefix]:
+def open_prefix(uri: str) -> Iterator[ObjectStoreTarget]:
     """Take a prefix that is new, empty or an export; whoever loses cleans up."""
     with write_errors(uri):
         if "//" in uri.removeprefix(object_store.SCHEME):
             raise OptionError("to", uri, expected="an address without an empty name")
         with tempfile.TemporaryDirectory(prefix="toolkit-") as staging:
-            target = Prefix(uri, Path(staging))
+            target = ObjectStoreTarget(uri, Path(staging))
             try:
                 yield target
             except BaseException:
@@ -62,7 +62,7 @@ def opened_prefix(uri: str) -> Iterator[Prefix]:
                 raise
 
 
-class Prefix:
+class ObjectStoreTarget:
     """A prefix of a store: parts are put whole, state.json on a condition.
 
     The names of the parts end in the number of this run, so that two runs at once do

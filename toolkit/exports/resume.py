@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from toolkit.reading.options import OnDamage
 
 
-class Stretch(NamedTuple):
+class LogRange(NamedTuple):
     """Lines of a log, from a place on: up to another place, or all there are."""
 
     log_id: int
@@ -44,95 +44,95 @@ class Stretch(NamedTuple):
         return self.is_first and self.end is None
 
 
-def unread_stretch(log_id: int, source: Source, mark: Checkpoint | None) -> Stretch:
+def unread_range(log_id: int, source: Source, mark: Checkpoint | None) -> LogRange:
     """Return all that stands behind a mark."""
     place = (mark.offset, mark.line) if mark else (0, 1)
-    return Stretch(log_id, source, mark, *place)
+    return LogRange(log_id, source, mark, *place)
 
 
 class LogMovedError(Exception):
     """A log that is another one than it was when it was found; nothing was read."""
 
 
-def blocks_of(
-    stretch: Stretch,
+def iter_blocks(
+    log_range: LogRange,
     witness: Fingerprinter,
     *,
     max_line_bytes: int,
     on_damage: OnDamage,
 ) -> Iterator[Block]:
-    """Yield a stretch of a log as blocks, and show the bytes to a witness.
+    """Yield a range of a log as blocks, and show the bytes to a witness.
 
     Raises
     ------
     LogMovedError
         Before the first block, if the log was moved away or rewritten since it was
-        found; where it was cut into stretches it is a `LogChangedError`.
+        found; where it was cut into ranges it is a `LogChangedError`.
     LogChangedError
         At the end, if it was cut or rewritten while it was read.
     """
-    name = stretch.source.name
-    framer = framing.Framer(stretch.log_id, name, max_line_bytes, framing.BLOCK_BYTES)
-    framer.line, framer.offset = stretch.line, stretch.offset
+    name = log_range.source.name
+    framer = framing.Framer(log_range.log_id, name, max_line_bytes, framing.BLOCK_BYTES)
+    framer.line, framer.offset = log_range.line, log_range.offset
     verify_first = on_damage == "collect"
-    stream = _read_on(stretch, framer, witness, verify_first=verify_first)
+    stream = _read_on(log_range, framer, witness, verify_first=verify_first)
     try:
         yield from framing.frame_stream(framer, stream, on_damage)
     except (LogMovedError, PreconditionError):
-        if stretch.is_whole:
+        if log_range.is_whole:
             raise
         raise LogChangedError(name) from None
-    if stretch.end is not None and framer.line != stretch.end_line:
+    if log_range.end is not None and framer.line != log_range.end_line:
         raise LogChangedError(name)
 
 
 def _read_on(
-    stretch: Stretch,
+    log_range: LogRange,
     framer: framing.Framer,
     witness: Fingerprinter,
     *,
     verify_first: bool,
 ) -> Iterator[bytes]:
-    """Yield the bytes of a stretch of a log.
+    """Yield the bytes of a range of a log.
 
     What was read of a plain file may not be other bytes at the end: it may have been
     cut and written anew meanwhile. One that is shorter by then was read before it was
     cut.
     """
-    mark, source = stretch.mark, stretch.source
-    with _opened_at(stretch) as file:
+    mark, source = log_range.mark, log_range.source
+    with _opened_at(log_range) as file:
         if is_moved(source, file):
             raise LogMovedError
         feed = PushbackReader(file, source.name)
-        is_plain = not stretch.is_first or detect_codec(feed) is None
+        is_plain = not log_range.is_first or detect_codec(feed) is None
         framer.growing = source.size is not None and is_plain
         framer.position = lambda: feed.position
-        if stretch.is_first:
+        if log_range.is_first:
             rest = _behind(mark, feed, witness, verify_first=verify_first)
         else:
-            rest = _behind_line_end(feed, stretch.offset, witness)
+            rest = _behind_line_end(feed, log_range.offset, witness)
         if rest is None:
             raise LogMovedError
-        if stretch.end is not None:
-            rest = _first_of(rest, stretch.end - witness.size)
+        if log_range.end is not None:
+            rest = _first_of(rest, log_range.end - witness.size)
         is_cut = mark is not None and not witness.last.endswith(b"\n")
         rest = witness.read_through(rest)
         yield from _without_line_end(rest, framer) if is_cut else rest
-        position = min(feed.position, (stretch.end or math.inf) - stretch.offset)
+        position = min(feed.position, (log_range.end or math.inf) - log_range.offset)
         framer.position = lambda: int(position)  # what is read again does not count
         is_file = source.stamp is not None and file.seekable()
         if is_plain and is_file and _is_rewritten(feed, witness):
             raise LogChangedError(source.name)
-        if stretch.end not in {None, witness.size}:
+        if log_range.end not in {None, witness.size}:
             raise LogChangedError(source.name)
 
 
-def _opened_at(stretch: Stretch) -> AbstractContextManager[BinaryIO]:
-    """Open a log; what is not its first stretch, at the end of the line before it."""
-    if stretch.is_whole:
-        return framing.open_source(stretch.source)
-    start = 0 if stretch.is_first else stretch.offset - 1
-    return framing.open_source(stretch.source, start, same=True)
+def _opened_at(log_range: LogRange) -> AbstractContextManager[BinaryIO]:
+    """Open a log; what is not its first range, at the end of the line before it."""
+    if log_range.is_whole:
+        return framing.open_source(log_range.source)
+    start = 0 if log_range.is_first else log_range.offset - 1
+    return framing.open_source(log_range.source, start, same=True)
 
 
 def _behind_line_end(

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
-from toolkit.exports.distributed import Crew
-from toolkit.exports.parts import Parts, days_of
+from toolkit.exports.distributed import WorkerPool
+from toolkit.exports.parts import Parts, find_days
 from toolkit.exports.tracking import Tracker
-from toolkit.exports.worker import KEYS, Order, Work, keys_of
+from toolkit.exports.worker import KEYS, ExportTask, WorkerOptions, read_keys
 from toolkit.reading.blocks import Decoded
 from toolkit.reading.decoder import make_deduplicator
 from toolkit.reading.ledger import LedgerBuilder, shorten
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from toolkit.exports.directory import Target
-    from toolkit.exports.worker import Report, Staged
+    from toolkit.exports.worker import StagedPart, TaskResult
     from toolkit.expressions.time_ranges import Span
     from toolkit.reading.fingerprints import Fingerprint
     from toolkit.reading.log_reader import LogReader
     from toolkit.reading.manifest import TrackedLog
 
 
-class Increment:
+class ExportRun:
     """Reads what is new in logs into parts, and commits them."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Increment:
         """Write the parts, and commit them if there is anything to be kept."""
         generation = self.target.generation + 1
         made = self.write_parts(generation, options) if self.unread else []
-        known = self.known_now()
+        known = self.after_run()
         self.note_losses(known)
         logs = [known[log_id] for log_id in sorted(known)]
         first = self.before.first if self.before else generation
@@ -78,26 +78,28 @@ class Increment:
         """Read what is unread into parts below staging."""
         staging = self.target.stage()
         if self.executor is not None:
-            order = Order(self.target.workspace(), options, self.reading.on_damage)
-            return self.adopt_parts(Crew(self.executor, order), generation)
-        stretches = [log.stretch for log in self.unread]
+            order = WorkerOptions(
+                self.target.workspace(), options, self.reading.on_damage
+            )
+            return self.adopt_parts(WorkerPool(self.executor, order), generation)
+        log_ranges = [log.log_range for log in self.unread]
         repeats = None
         if self.reading.duplicates == "drop":
-            repeats = _Repeats(self.target.where, self.before)
+            repeats = _ExportDeduplicator(self.target.where, self.before)
         with Parts(
             staging,
             generation=generation,
             run=self.target.run,
             table=self.reading.plan.table,
         ) as parts:
-            work = Work(self.reading, stretches, self.span, repeats)
+            work = ExportTask(self.reading, log_ranges, self.span, repeats)
             self.take(work.write(parts))
         return parts.made
 
-    def adopt_parts(self, crew: Crew, generation: int) -> list[Path]:
+    def adopt_parts(self, crew: WorkerPool, generation: int) -> list[Path]:
         """Have workers read what is unread, and take the parts that they made."""
-        shares: list[Sequence[Staged]] = []
-        for report in crew.reports([log.stretch for log in self.unread]):
+        shares: list[Sequence[StagedPart]] = []
+        for report in crew.reports([log.log_range for log in self.unread]):
             self.take(report)
             shares.append(report.parts)
             if self.reading.progress is not None:
@@ -117,7 +119,7 @@ class Increment:
             return []
         return list_parts(self.target.where, directory, self.before)
 
-    def take(self, report: Report) -> None:
+    def take(self, report: TaskResult) -> None:
         """Note what became of logs."""
         self.account.merge(report.account)
         self.moved |= report.moved
@@ -130,13 +132,13 @@ class Increment:
         """Return the ledger of this run alone."""
         return self.account.frame().filter(~pl.col("log_id").is_in(list(self.moved)))
 
-    def known_now(self) -> dict[int, TrackedLog]:
+    def after_run(self) -> dict[int, TrackedLog]:
         """Return all logs of the export as they are known after this run."""
         known = self.tracker.renamed()
         counts = {row["log_id"]: row for row in self.added().to_dicts()}
         for log in self.unread:
             if log.log_id not in self.moved:
-                known[log.log_id] = log.known_now(
+                known[log.log_id] = log.after_run(
                     counts[log.log_id],
                     self.sights[log.log_id],
                     is_cut=log.log_id in self.cut,
@@ -167,7 +169,7 @@ class Increment:
             warnings.warn(shorten(self.missing), MissingBytesWarning, stacklevel=3)
 
 
-class _Repeats:
+class _ExportDeduplicator:
     """Finds what repeats a response, of this run or of an earlier one.
 
     Equal bytes have an equal date: of what is committed only the keys of those dates
@@ -183,7 +185,7 @@ class _Repeats:
     def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Leave out the rows of responses that were seen before."""
         if self.committed is not None:
-            for day in days_of(decoded.choices) - self.days:
+            for day in find_days(decoded.choices) - self.days:
                 self.days.add(day)
                 self.see(day, self.committed)
         return self.seen.drop_duplicates(decoded)
@@ -194,7 +196,7 @@ class _Repeats:
         if not parts:
             return
         keys = (
-            keys_of(parts)
+            read_keys(parts)
             .unique()
             .select(pl.lit(0, pl.Int32).alias("choice_position"), *DUPLICATE_KEY)
             .collect()

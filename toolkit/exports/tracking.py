@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import xxhash
 
 from toolkit.errors import SourceError, UnreadableSourceError
-from toolkit.exports.resume import first_bytes, unread_bytes, unread_stretch
+from toolkit.exports.resume import first_bytes, unread_bytes, unread_range
 from toolkit.reading.blocks import STDIN
 from toolkit.reading.discovery import describe_file
 from toolkit.reading.ledger import TOTALS
@@ -27,7 +27,7 @@ from toolkit.reading.object_store import is_uri
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from toolkit.exports.resume import Stretch
+    from toolkit.exports.resume import LogRange
     from toolkit.reading.blocks import Source
     from toolkit.reading.fingerprints import Fingerprint
     from toolkit.reading.options import OnDamage
@@ -42,7 +42,7 @@ _FILE_FIELDS = 4
 _ADDED = tuple(name for name in TOTALS if name not in {"bytes", "pending_bytes"})
 
 
-class Unread(NamedTuple):
+class PendingLog(NamedTuple):
     """A log of which there is something to read."""
 
     source: Source
@@ -50,12 +50,12 @@ class Unread(NamedTuple):
     known: TrackedLog | None
 
     @property
-    def stretch(self) -> Stretch:
+    def log_range(self) -> LogRange:
         """What to read of it."""
         mark = None if self.known is None else self.known.mark
-        return unread_stretch(self.log_id, self.source, mark)
+        return unread_range(self.log_id, self.source, mark)
 
-    def known_now(
+    def after_run(
         self, counts: dict[str, Any], sight: Fingerprint, *, is_cut: bool, now: int
     ) -> TrackedLog:
         """Return the log as it is known after it was read; counts are of this run.
@@ -64,13 +64,13 @@ class Unread(NamedTuple):
         whole, it is read.
         """
         before = self.known
-        _, _, mark, start, line, *_ = self.stretch
+        _, _, mark, start, line, *_ = self.log_range
         row = {**counts, "bytes": start + counts["bytes"]}
         if before is not None:
             row |= {name: before.row[name] + counts[name] for name in _ADDED}
             if not (row["responses"] or row["duplicates"]):
                 row["hint"] = counts["hint"] or before.row["hint"]
-        known = _seen_now(TrackedLog(row, "", mark=mark), self.source, now)
+        known = _refresh(TrackedLog(row, "", mark=mark), self.source, now)
         if sight.size < start:  # it could not be read up to its mark
             return replace(known, cut=before.cut if before else 0)
         end, line = row["bytes"] - row["pending_bytes"], line + counts["lines"]
@@ -116,7 +116,7 @@ class Tracker:
             log = self.by_path.get(source.path)
             if log is not None and source not in self.given:
                 self.try_to_give(source, [log])
-        heads = _heads_of(self.free.values())
+        heads = _group_by_head(self.free.values())
         for source in named:
             if source not in self.given and heads:
                 self.try_to_give(source, _candidates(source, heads))
@@ -158,17 +158,17 @@ class Tracker:
                 self.give(source, log, has_more=is_more)
                 return
 
-    def unread(self) -> list[Unread]:
+    def unread(self) -> list[PendingLog]:
         """Return the logs with something new in them, in the order of the files."""
         next_log_id = max(self.known, default=-1) + 1
         unread = []
         for source in self.found:
             log, has_more = self.given.get(source, (None, True))
             if log is None:
-                unread.append(Unread(source, next_log_id, None))
+                unread.append(PendingLog(source, next_log_id, None))
                 next_log_id += 1
             elif has_more:
-                unread.append(Unread(source, log.log_id, log))
+                unread.append(PendingLog(source, log.log_id, log))
         return unread
 
     def renamed(self) -> dict[int, TrackedLog]:
@@ -176,7 +176,7 @@ class Tracker:
         known = dict(self.known)
         for source, (log, has_more) in self.given.items():
             if not has_more:
-                known[log.log_id] = _seen_now(log, source, self.now)
+                known[log.log_id] = _refresh(log, source, self.now)
         return known
 
     def losses(self) -> Iterator[tuple[TrackedLog, int | None]]:
@@ -189,18 +189,18 @@ class Tracker:
             log = self.by_path.get(source.path)
             is_new = source.stamp and source not in self.given
             if is_new and log and log.last_checkpoint and log.log_id in self.free:
-                left = _left_in_folder(log)
+                left = _count_unread_in_folder(log)
                 unread = log.row["pending_bytes"] if left is None else left
                 if unread or left is None:
                     yield log, unread or None
         for log in self.free.values():
             pending = log.row["pending_bytes"]
             is_told = log.row["error"] is not None or log.path in names
-            if pending and not is_told and not _is_there(log.path):
+            if pending and not is_told and not _may_exist(log.path):
                 yield log, pending
 
 
-def _seen_now(log: TrackedLog, source: Source, now: int) -> TrackedLog:
+def _refresh(log: TrackedLog, source: Source, now: int) -> TrackedLog:
     """Note the name and the stamp that a known log has now."""
     changed = [time for time in (source.stamp or ())[-2:] if isinstance(time, int)]
     return replace(
@@ -212,12 +212,12 @@ def _seen_now(log: TrackedLog, source: Source, now: int) -> TrackedLog:
     )
 
 
-def _is_there(path: str) -> bool:
+def _may_exist(path: str) -> bool:
     """Say whether a log may still be where it was; of a store nobody asks."""
     return is_uri(path) or path == STDIN or os.path.lexists(path)
 
 
-def _left_in_folder(log: TrackedLog) -> int | None:
+def _count_unread_in_folder(log: TrackedLog) -> int | None:
     """Count what is unread of a log that has another name in its folder by now.
 
     None: it is not there. A pattern such as ``*.jsonl`` does not find what was rotated.
@@ -243,7 +243,7 @@ def _left_in_folder(log: TrackedLog) -> int | None:
 _Heads: TypeAlias = "dict[int, dict[str, list[TrackedLog]]]"
 
 
-def _heads_of(logs: Iterable[TrackedLog]) -> _Heads:
+def _group_by_head(logs: Iterable[TrackedLog]) -> _Heads:
     """Arrange known logs by their first bytes, those that were read furthest first."""
     heads: _Heads = {}
     marked = [

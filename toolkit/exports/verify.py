@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from toolkit.errors import plural
-from toolkit.exports.parts import days_of, opened_part
+from toolkit.exports.parts import find_days, open_part
 from toolkit.reading import object_store
 from toolkit.reading.manifest import (
     CHOICES_DIR,
@@ -116,7 +116,7 @@ class _Verifier:
     def count_choices(self, part: str, rows: pa.RecordBatch) -> pl.DataFrame:
         """Count rows, and return what must be there once."""
         day = PurePosixPath(part).parent.name.removeprefix("date=")
-        if strange := sorted(days_of(rows) - {day}):
+        if strange := sorted(find_days(rows) - {day}):
             self.faults.append(f"{part}: holds rows of {strange[0]}")
         frame = pl.DataFrame(rows)
         counts = frame.group_by("log_id").agg(
@@ -163,7 +163,7 @@ class _Verifier:
         """Yield the rows of a part; one that cannot be read to its end is a fault."""
         self.parts += 1
         try:
-            with opened_part(part) as file:
+            with open_part(part) as file:
                 if not file.schema_arrow.equals(table.arrow, check_metadata=True):
                     self.faults.append(
                         f"{part}: its columns are not those of the schema"

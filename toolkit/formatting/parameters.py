@@ -72,18 +72,18 @@ def share_parameters(
         )
         if function.__doc__ is not None:
             text = f"{inspect.cleandoc(function.__doc__)}\n"
-            function.__doc__ = _ENTRY.sub(lambda _: describe(shared), text, count=1)
+            function.__doc__ = _ENTRY.sub(lambda _: _describe(shared), text, count=1)
         return function
 
     return decorate
 
 
-def describe(parameters: Mapping[str, Parameter]) -> str:
+def _describe(parameters: Mapping[str, Parameter]) -> str:
     """Format parameters as the entries of a numpy docstring.
 
     Examples
     --------
-    >>> print(describe({"tz": Parameter("UTC", "Time zone.")}), end="")
+    >>> print(_describe({"tz": Parameter("UTC", "Time zone.")}), end="")
     tz
         Time zone.
     """
