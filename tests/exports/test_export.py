@@ -227,7 +227,7 @@ def test_a_part_that_is_lost_or_cut_is_noticed_by_whoever_reads(
             read(out)
     second.unlink()
     for read in (toolkit.scan, toolkit.check):
-        with pytest.raises(DamagedExportError, match="rows where"):
+        with pytest.raises(DamagedExportError, match="rows as in its ledger"):
             read(out)
     assert first.exists()
 

@@ -252,8 +252,3 @@ def test_a_damaged_parquet_is_a_failure_in_one_line(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "stump.parquet: damaged: it is not Parquet" in done.stderr
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "toolkit", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, check=False, text=True)

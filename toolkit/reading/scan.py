@@ -282,7 +282,7 @@ def _check_rows(directory: str, parts: Sequence[str], committed: int) -> None:
     """Raise unless the parts have as many rows as the ledger."""
     rows = _count_rows(parts) if parts else 0
     if rows != committed:
-        fault = f"its parts hold {rows:,} rows, expected {committed:,}"
+        fault = f"expected {committed:,} rows as in its ledger, got {rows:,}"
         raise DamagedExportError(directory, fault=fault)
 
 
