@@ -161,14 +161,18 @@ LINKS = all_links()
 
 def inline(text: str) -> str:
     """Turn the inline markup of a docstring into Markdown, with links to names."""
-    text = re.sub(r"``(.+?)``", r"`\1`", text, flags=re.DOTALL)
     return re.sub(
         r"`(toolkit\.[\w.]+)`",
         lambda found: (
             f"[{found[0]}]({LINKS[found[1]]})" if found[1] in LINKS else found[0]
         ),
-        text,
+        as_code(text),
     )
+
+
+def as_code(text: str) -> str:
+    """Turn code between two backticks into code between one."""
+    return re.sub(r"``(.+?)``", r"`\1`", text, flags=re.DOTALL)
 
 
 def table(lines: list[str]) -> str:
@@ -371,11 +375,11 @@ def dictionary_page() -> str:
     parts = [
         NOTE,
         "# Data dictionary\n",
-        "The column *grain* says how a value repeats. R: a fact of the response, the "
-        "same on each of its rows. C: a fact of the choice. U: a fact of the response "
-        "that is summed, on its first row only. Paths start at the response, in a "
-        "choice (`choices[].`) or at the line (`(line).`); the first path that is "
-        "present is read.\n",
+        "Grain R: the value belongs to the response and is the same on each of its\n"
+        "rows. C: it belongs to the choice. U: it belongs to the response and can be\n"
+        "summed: it is on the first row only. Paths start at the response, in a choice\n"
+        "(`choices[].`) or at the line (`(line).`); the first path that is present and\n"
+        "not null is read.\n",
     ]
     rows = {"choices": "choice", "rejects": "rejected line", "ledger": "log"}
     for each in TABLES:
@@ -399,7 +403,7 @@ def modules_page() -> str:
         for path in sorted(folder.glob("*.py")):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             first = (ast.get_docstring(tree) or "").partition("\n")[0]
-            rows.append(f"| `{path.name}` | {inline(first)} |")
+            rows.append(f"| `{path.name}` | {as_code(first)} |")
         parts.append("\n".join(rows))
     return "\n\n".join(parts) + "\n"
 
