@@ -377,9 +377,9 @@ def dictionary_page() -> str:
         "# Data dictionary\n",
         "Grain R: the value belongs to the response and is the same on each of its\n"
         "rows. C: it belongs to the choice. U: it belongs to the response and can be\n"
-        "summed: it is on the first row only. Paths start at the response, in a choice\n"
-        "(`choices[].`) or at the line (`(line).`); the first path that is present and\n"
-        "not null is read.\n",
+        "summed: it is on the first row only. Paths start at the response, in a\n"
+        "choice (`choices[].`) or at the line (`(line).`); the first path that is\n"
+        "present and not null is read.\n",
     ]
     rows = {"choices": "choice", "rejects": "rejected line", "ledger": "log"}
     for each in TABLES:

@@ -323,7 +323,6 @@ def _rounded_share(percent: Figure) -> str:
 
 # What follows goes as its callers switch to the functions above.
 _CENT = Decimal("0.01")
-_SMALLEST_SHARE = 0.001
 _UNKNOWN = "unknown"
 # Columns of money that may be lower bounds, and which columns say how many responses
 # each leaves out, of how many.
@@ -478,73 +477,3 @@ def written(name: str, row: Mapping[str, object]) -> str | None:
     if name.endswith(_CHANGE):
         return _bounded_change(row[name], sums[""], sums[_BEFORE])  # type: ignore[arg-type] # money and counts
     return bounded(*sums[_BEFORE if name.endswith(_BEFORE) else ""])  # type: ignore[arg-type] # money and counts
-
-
-def per_cent(share: float) -> str:
-    """Write a share; one that is not 0 or 1 is never written as if it were.
-
-    Examples
-    --------
-    >>> per_cent(0.0312), per_cent(0.00001), per_cent(0.99999), per_cent(1.0)
-    ('3.1 %', 'under 0.1 %', 'over 99.9 %', '100 %')
-    >>> per_cent(3.0), per_cent(12.345)
-    ('300 %', '1,234.5 %')
-    """
-    if share in {0, 1}:
-        return f"{share:.0%}".replace("%", " %")
-    if share > 1:
-        return f"{share * 100:,.1f}".removesuffix(".0") + " %"
-    if share < _SMALLEST_SHARE:
-        return "under 0.1 %"
-    return "over 99.9 %" if share > 1 - _SMALLEST_SHARE else f"{share * 100:.1f} %"
-
-
-def at_least(
-    cost: Decimal,
-    *,
-    tokens_unpriced: int = 0,
-    total_tokens: int = 0,
-    responses_unpriced: int = 0,
-    responses: int = 0,
-) -> str:
-    """Say a sum of costs in words, and how much of the log it leaves out.
-
-    Parameters
-    ----------
-    cost
-        Sum of what could be priced, in USD.
-    tokens_unpriced, total_tokens
-        Tokens of unpriced responses, and of all.
-    responses_unpriced, responses
-        Number of unpriced responses, and of all.
-
-    Examples
-    --------
-    >>> at_least(Decimal("4812.0712"), tokens_unpriced=31, total_tokens=1000,
-    ...          responses_unpriced=2, responses=100)
-    'at least $4,812.07; 3.1 % of tokens unpriced'
-    >>> at_least(Decimal("4812.0712"), total_tokens=1000, responses=100)
-    '$4,812.07'
-    >>> at_least(Decimal(0), tokens_unpriced=9, total_tokens=9,
-    ...          responses_unpriced=1, responses=1)
-    'cost unknown; 100 % of tokens unpriced'
-
-    Unpriced responses that report no tokens are counted as such:
-
-    >>> at_least(Decimal(3), total_tokens=1000, responses_unpriced=2, responses=100)
-    'at least $3.00; 2 of 100 responses unpriced'
-    """
-    if not responses_unpriced and not tokens_unpriced:
-        return dollars(cost)
-    if tokens_unpriced and total_tokens:
-        left_out = f"{per_cent(tokens_unpriced / total_tokens)} of tokens unpriced"
-    else:
-        left_out = f"{responses_unpriced:,} of {responses:,} responses unpriced"
-    said = bounded(
-        cost,
-        responses_unpriced or 1,
-        responses,
-        mark="at least ",
-        unknown="cost unknown",
-    )
-    return f"{said}; {left_out}"
