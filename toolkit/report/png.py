@@ -29,7 +29,7 @@ def overview_png(content: ReportContent, inputs: ReportInputs) -> bytes:
     frames = {result.section.name: result.frame for result in content.sections}
     charts.colors(content.names)
     said = f"{content.range} ({plan.tz})"
-    places = page.new_page(PAGE, 3, 2, (content.headline, said))
+    places = page.build_page(PAGE, 3, 2, (content.headline, said))
     for name, ax in zip(PICTURES, places, strict=True):
         frame = frames.get(name)
         if frame is None:
