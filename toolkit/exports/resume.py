@@ -247,7 +247,7 @@ def _without_line_end(
     if rest.startswith(b"\n"):
         ended = len(held) - len(rest) + 1
         framer.offset += ended
-        framer.unsaid += ended
+        framer.uncounted += ended
         held = held[ended:]
     if held:
         yield held
