@@ -261,7 +261,7 @@ def check_responses(choices: pl.DataFrame, *, needs_key: bool) -> None:
     picked, repeated = _count_responses(choices)
     if picked:
         warnings.warn(
-            f"choices of {plural(picked, 'response')} are missing, and so may be usage: "
+            f"choices of {plural(picked, 'response')} are missing, and maybe usage: "
             "filter with toolkit.expressions.any_choice()",
             PartialResponsesWarning,
             stacklevel=3,
