@@ -163,10 +163,10 @@ def _last_period(period: Period, today: date) -> tuple[date, date]:
         start = end - timedelta(days=7)
     elif period == "month":
         end = today.replace(day=1)
-        start = months_on(end, -1)
+        start = _add_months(end, -1)
     else:
         end = today.replace(month=today.month - (today.month - 1) % 3, day=1)
-        start = months_on(end, -3)
+        start = _add_months(end, -3)
     return start, end
 
 
@@ -209,11 +209,11 @@ def before(within: Span, tz: str = "UTC") -> Span:
         return Span(within.start - (within.end - within.start), within.start)
     months = 12 * (stop.year - first.year) + stop.month - first.month
     if first.day == stop.day == 1 and months:
-        return span(months_on(first, -months), first, tz)
+        return span(_add_months(first, -months), first, tz)
     return span(first - (stop - first), first, tz)
 
 
-def months_on(day: date, months: int) -> date:
+def _add_months(day: date, months: int) -> date:
     """Return the first day of the month that is `months` later."""
     year, month = divmod(12 * day.year + day.month - 1 + months, 12)
     return date(year, month + 1, 1)
