@@ -20,6 +20,7 @@
     ├── MissingColumnsError            (ValueError) a frame lacks a column
     ├── UnsuitableColumnError          (ValueError) a column that cannot serve
     ├── OptionError                    (ValueError) a wrong period, zone, date, path
+    │   └── UnknownOptionError         (ValueError) an option that there is not
     ├── ConfigurationError             (ValueError) a file of settings that is wrong
     ├── PriceFileError                 (ValueError) prices that cannot be meant
     ├── InvoiceError                   (ValueError) an invoice that cannot be read
@@ -329,6 +330,19 @@ class OptionError(ToolkitError, ValueError):
         super().__init__(f"{name}: expected {expected}, got {value!r}{hint}")
         self.name = name
         self.value = value
+
+
+class UnknownOptionError(OptionError):
+    """An option that a function or a metric does not have."""
+
+    def __init__(self, name: str, *, owner: str, known: Sequence[str]) -> None:
+        takes = ", ".join(known) or "none"
+        hint = near_miss(name, known)
+        ToolkitError.__init__(
+            self, f"{owner} has no option {name!r}{hint}; it takes {takes}"
+        )
+        self.name = name
+        self.value = None
 
 
 class ConfigurationError(ToolkitError, ValueError):
