@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.support.command import run
 from toolkit.cli.output import print_table
 from toolkit.cli.tables import _cell, lay_out
 from toolkit.metrics import (
@@ -68,14 +69,14 @@ def test_what_does_not_fit_is_named() -> None:
     ("metric", "name", "cell", "expected"),
     [
         ("cost", "responses", 1234567, "1,234,567"),
-        ("finish_reasons", "share", 0.5, "50.0%"),
-        ("finish_reasons", "share", 0.0, "0.0%"),
+        ("finish_reasons", "share", 0.5, "50%"),
+        ("finish_reasons", "share", 0.0, "0%"),
         ("cache_share", "cache_share", 0.0001, "<0.1%"),
         ("truncation_rate", "response_rate", 0.9999, ">99.9%"),
-        ("truncation_rate", "response_rate_change", -0.25, "-25.0%"),
+        ("truncation_rate", "response_rate_change", -0.25, "-25 points"),
         ("tokens_per_response", "mean", 1234.56, "1,235"),
         ("cost", "cost", Decimal("4812.067900000000"), "$4,812.07"),
-        ("tokens_per_response", "p50", None, "-"),
+        ("tokens_per_response", "p50", None, "–"),
         ("drift", "differs", True, "yes"),
         (
             "drift",
@@ -117,8 +118,8 @@ def test_money_that_leaves_something_out_is_a_lower_bound_or_unknown() -> None:
 
     # 1,000 x 2.50 + 101 x 10 USD per million are 0.00351: 0.0035 at least, and two
     # are 0.00702. All three, 0.01053, are 0.011 to the nearest.
-    assert by_model == ["$0.011", "unknown", ">= $0.010"]
-    assert by_day == [">= $0.0035", "$0.007", ">= $0.010"]
+    assert by_model == ["$0.011", "unknown", "≥ $0.01"]
+    assert by_day == ["≥ $0.0035", "$0.007", "≥ $0.01"]
     assert nothing == ["unknown", "unknown"]
 
 
@@ -130,9 +131,9 @@ def test_a_change_from_or_to_a_lower_bound_is_marked() -> None:
     table = cost(choices, by=(), compare="previous")
 
     before = cells(table, "cost", "cost_before")[:-1]
-    assert before == ["-", "$0.0035", ">= $0.0035", ">= $0.0035", "$0.0035"]
+    assert before == ["–", "$0.0035", "≥ $0.0035", "≥ $0.0035", "$0.0035"]
     changes = cells(table, "cost", "cost_change")[:-1]
-    assert changes == ["-", ">= $0", "~ $0", "<= $0", "unknown"]
+    assert changes == ["–", "≥ $0", "~ $0", "≤ $0", "unknown"]
 
 
 def test_the_cost_of_answers_cut_off_is_a_lower_bound_too() -> None:
@@ -141,7 +142,7 @@ def test_the_cost_of_answers_cut_off_is_a_lower_bound_too() -> None:
     by_model = truncation_rate(choices, every=None)
 
     assert cells(by_model, "truncation_rate", "cost_truncated") == [
-        "$0.0035", "unknown", ">= $0.0035",
+        "$0.0035", "unknown", "≥ $0.0035",
     ]  # fmt: skip
 
 
@@ -173,17 +174,6 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(log: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Print a metric of the log."""
-    return subprocess.run(
-        [sys.executable, "-m", "toolkit", "metric", arguments[0], log, *arguments[1:]],
-        capture_output=True,
-        check=False,
-        text=True,
-        cwd=ROOT,
-    )
-
-
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("columns", [45, 80])
 def test_every_metric_prints_a_table_that_fits_and_breaks_no_number(
@@ -205,13 +195,12 @@ def test_every_metric_prints_a_table_that_fits_and_breaks_no_number(
 
 def test_a_metric_takes_its_options_and_no_others(log: Path) -> None:
     asked = ("--every", "none", "--by", "none", "--json")
-    compared = run(
-        log, "token_usage", *asked, "--compare", "previous",
+    compared = run("metric", "token_usage", log, *asked, "--compare", "previous",
         "--since", "2026-01-01", "--until", "2026-02-01",
     )  # fmt: skip
-    folded = run(log, "token_usage", "--top", "1", "--csv")
-    refused = run(log, "drift", "--every", "1d")
-    unknown = run(log, "tokn_usage")
+    folded = run("metric", "token_usage", log, "--top", "1", "--csv")
+    refused = run("metric", "drift", log, "--every", "1d")
+    unknown = run("metric", "tokn_usage", log)
 
     (row,) = json.loads(compared.stdout)
     # Both responses were made in January; nothing is known from before.
@@ -225,7 +214,7 @@ def test_a_metric_takes_its_options_and_no_others(log: Path) -> None:
 
 def test_tokens_is_short_for_token_usage_and_fill_shows_the_gaps(log: Path) -> None:
     options = ("--fill", "--since", "2026-01-01", "--until", "2026-01-04", "--csv")
-    long = run(log, "token_usage", *options)
+    long = run("metric", "token_usage", log, *options)
     short = subprocess.run(
         [sys.executable, "-m", "toolkit", "tokens", log, *options],
         capture_output=True, check=True, text=True, cwd=ROOT,

@@ -6,14 +6,21 @@ Names are folded, numbers are never broken. What does not fit is left out, and s
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from toolkit.errors import clean, plural
-from toolkit.formatting.text import bounded, bounded_change, dollars
+from toolkit.formatting.figures import Figure, sum_with_gaps
+from toolkit.formatting.text import (
+    DASH,
+    NO_NAME,
+    format_number,
+    format_share,
+    format_share_change,
+    format_usd,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +31,6 @@ if TYPE_CHECKING:
 
     Width: TypeAlias = Callable[[str], int]
 
-_NOT_SAID, _UNKNOWN = "not said", "-"
 _BEFORE, _CHANGE = "_before", "_change"
 UNFINISHED = "\N{HORIZONTAL ELLIPSIS}"
 _PERIOD = ("period", "period_end", "partial")
@@ -99,7 +105,7 @@ def lay_out(
         if needed <= free or not chosen:
             chosen[name] = column.wrapped(measure)
             free -= needed
-    last = [_named(frame[name], _UNKNOWN) for name in behind if free > _NARROWEST]
+    last = [_named(frame[name], DASH) for name in behind if free > _NARROWEST]
     shown = [*leading, *[chosen[name] for name in measures if name in chosen], *last]
     there = {column.name for column in shown} | set(_PERIOD)
     return Layout(shown, [name for name in frame.columns if name not in there])
@@ -182,7 +188,7 @@ def _period_column(frame: pl.DataFrame) -> list[Shown]:
     return [Shown("period", "period", cells)]
 
 
-def _named(column: pl.Series, unsaid: str = _NOT_SAID) -> Shown:
+def _named(column: pl.Series, unsaid: str = NO_NAME) -> Shown:
     """Return a column of names as it is shown."""
     cells = [clean(unsaid if cell is None else str(cell)) for cell in column]
     return Shown(column.name, column.name, cells, folds=True)
@@ -205,46 +211,35 @@ def _figures(frame: pl.DataFrame, name: str, spec: MetricSpec) -> Shown:
 
 def _cell(name: str, row: Mapping[str, Any], measure: Measure | None) -> str:
     """Write a cell of a measure for a reader; CSV and JSON have it in full."""
-    is_share = measure is not None and measure.is_share
-    if measure is None or not measure.is_money or row[name] is None:
-        return _number(row[name], is_share=is_share)
-    counts = (measure.unseen, measure.of)
-    if None in counts or any(one not in row for one in counts):
-        return _number(row[name], is_share=is_share)
-    sums: dict[str, Any] = {
-        end: tuple(row.get(f"{one}{end}") or 0 for one in (measure.name, *counts))
-        for end in ("", _BEFORE)
-    }
-    if name.endswith(_CHANGE):
-        return bounded_change(row[name], sums[""], sums[_BEFORE])
-    return bounded(*sums[_BEFORE if name.endswith(_BEFORE) else ""])
-
-
-def _number(cell: object, *, is_share: bool = False) -> str:
-    """Write a value."""
+    cell = row[name]
     if cell is None:
-        return _UNKNOWN
+        return DASH
+    if measure is not None and measure.is_money:
+        amount = _amount(name, row, measure)
+        return format_usd(amount, words=not amount.is_known)
+    if measure is not None and measure.is_share:
+        is_change = name.endswith(_CHANGE)
+        return format_share_change(cell) if is_change else format_share(cell)
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, int):
         return f"{cell:,}"
-    if isinstance(cell, Decimal):
-        return dollars(cell)
     if isinstance(cell, float):
-        return _percent(cell) if is_share else f"{cell:,.4g}"
-    if isinstance(cell, datetime):
-        return f"{cell:%Y-%m-%d %H:%M}"
-    return clean(str(cell))
+        return format_number(cell)
+    return f"{cell:%Y-%m-%d %H:%M}" if isinstance(cell, datetime) else clean(str(cell))
 
 
-def _percent(share: float) -> str:
-    """Write a share; what is there is never 0 %, what lacks something never 100 %."""
-    hundredths = 100 * share
-    if 0 < hundredths < 0.05:
-        return "<0.1%"
-    if 99.95 <= hundredths < 100:
-        return ">99.9%"
-    return f"{hundredths:,.1f}%"
+def _amount(name: str, row: Mapping[str, Any], measure: Measure) -> Figure:
+    """Return an amount, which may be a lower bound; a change is from the one before."""
+
+    def amount(end: str) -> Figure:
+        unseen, of = (row.get(f"{one}{end}") for one in (measure.unseen, measure.of))
+        value = row.get(f"{measure.name}{end}")
+        return sum_with_gaps(value, missing=unseen or 0, of=of or 0)
+
+    if name.endswith(_CHANGE):
+        return amount("") - amount(_BEFORE)
+    return amount(_BEFORE if name.endswith(_BEFORE) else "")
 
 
 def _period_words(start: datetime | None, end: datetime | None) -> str:

@@ -29,7 +29,7 @@ def overview_png(contents: Contents, material: Material) -> bytes:
     frames = {part.section.name: part.frame for part in contents.parts}
     charts.colors(contents.names)
     said = f"{contents.range} ({plan.tz})"
-    places = page.new_page(PAGE, 3, 2, (contents.headline, said))
+    places = page.build_page(PAGE, 3, 2, (contents.headline, said))
     for name, ax in zip(PICTURES, places, strict=True):
         frame = frames.get(name)
         if frame is None:
