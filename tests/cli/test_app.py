@@ -76,7 +76,7 @@ def test_tokens_prints_a_table_with_its_sum(log: Path) -> None:
     ]
     (footer,) = [line for line in done.stdout.splitlines() if " all" in line]
     assert footer.split() == ["all", "2", "20", "10", "30"]
-    assert "1 line became no rows: 1 not_a_response" in done.stderr
+    assert "skipped: 1 not_a_response" in done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
