@@ -47,8 +47,10 @@ themselves, the error has them in an attribute.
 
 from __future__ import annotations
 
+import errno
 import unicodedata
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -430,7 +432,11 @@ class WriteError(ExportError, OSError):
     """The operating system cannot write a file."""
 
     def __init__(self, path: str, *, cause: OSError) -> None:
-        super().__init__(f"{path}: cannot write: {cause.strerror or cause}")
+        reason = cause.strerror or str(cause)
+        parent = Path(path).parent
+        if cause.errno == errno.ENOENT and "://" not in path and not parent.is_dir():
+            reason = f"the directory {parent} does not exist"
+        super().__init__(f"{path}: cannot write: {reason}")
         self.path = path
         self.errno = cause.errno
 
