@@ -17,13 +17,27 @@ _LAST_YEAR = 9999  # of the calendar of Python and of every tool behind it
 PART_OF_PERIOD = re.compile(r"([1-9][0-9]*)(ns|us|ms|mo|s|m|h|d|w|q|y)")
 _PERIOD = re.compile(rf"({PART_OF_PERIOD.pattern})+")
 _DAYS = {"d", "w", "mo", "q", "y"}
+# Other spellings of a unit, and its name in polars.
+_UNITS = {
+    "sec": "s", "second": "s", "min": "m", "minute": "m", "hr": "h", "hour": "h",
+    "hourly": "h", "day": "d", "daily": "d", "week": "w", "weekly": "w", "mon": "mo",
+    "month": "mo", "monthly": "mo", "quarter": "q", "quarterly": "q", "yr": "y",
+    "year": "y", "yearly": "y", "M": "mo",
+    **{unit: unit for unit in ("s", "m", "h", "d", "w", "mo", "q", "y")},
+}  # fmt: skip
+_SPELLED = re.compile(r"\s*(?:every\b)?\s*([0-9]*)\s*-?([A-Za-z]+?)(s?)\s*")
 
 
 def check_period(every: str) -> str:
     """Return a length of period that polars accepts, or raise `OptionError`."""
     # In UTC polars lets a wrong period pass where there is nothing to do.
     moment = pl.Series([LATEST_CREATED]).dt.convert_time_zone("Europe/Berlin")
-    wrong = OptionError("every", every, expected='a period such as "1h", "1d" or "1mo"')
+    wrong = OptionError(
+        "every",
+        every,
+        expected='a period such as "1h", "1d", "1w", "1mo", "1q", "1y"',
+        hint=_near_period(every) if isinstance(every, str) else "",
+    )
     if not isinstance(every, str) or not _PERIOD.fullmatch(every):
         raise wrong
     try:
@@ -33,6 +47,24 @@ def check_period(every: str) -> str:
     if not 1970 <= ends.item() <= _LAST_YEAR:
         raise wrong
     return every
+
+
+def _near_period(every: str) -> str:
+    """Return a hint at the period that was probably meant, or nothing.
+
+    Examples
+    --------
+    >>> _near_period("1week"), _near_period("2 Hours"), _near_period("soon")
+    (" (did you mean '1w'?)", " (did you mean '2h'?)", '')
+    """
+    spelled = _SPELLED.fullmatch(every)
+    if spelled is None:
+        return ""
+    number, word, plural = spelled.groups()
+    # Only the case of M and m matters: months and minutes.
+    known = (_UNITS.get(one) for one in (word, word.lower(), word + plural))
+    unit = next((one for one in known if one), None)
+    return f" (did you mean '{number.lstrip('0') or 1}{unit}'?)" if unit else ""
 
 
 def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:
