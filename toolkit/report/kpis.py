@@ -10,7 +10,7 @@ import polars as pl
 
 from toolkit.expressions.model_families import model_family
 from toolkit.formatting.dates import format_day
-from toolkit.formatting.figures import Figure, as_figure, sum_with_gaps
+from toolkit.formatting.figures import Figure, as_figure
 from toolkit.formatting.text import (
     DASH,
     format_change,
@@ -20,6 +20,7 @@ from toolkit.formatting.text import (
     format_share_change,
     format_usd,
 )
+from toolkit.metrics.registry import SPECS
 from toolkit.report.wording import calls
 
 if TYPE_CHECKING:
@@ -134,11 +135,7 @@ def cost_of(row: Row, end: str = "") -> Figure:
 
     `end` is ``_before`` for the cost of the range before.
     """
-    missing, of = (
-        row.get(f"{name}{end}") for name in ("responses_unpriced", "responses")
-    )
-    cost = row.get(f"cost{end}")
-    return sum_with_gaps(cost, missing=missing or 0, of=of or 0)
+    return SPECS["cost"]["cost"].figure(row, end)
 
 
 def _direction_of(bad: int, value: Any, before: Any) -> str:  # noqa: ANN401
