@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Amount: TypeAlias = Figure | Number | None
 
 DASH = "–"
-NO_NAME = "not said"
+UNKNOWN_TEXT = "unknown"
 _SIGNS = {"lower": "≥ ", "upper": "≤ ", "approximate": "~ "}
 _WORDS = {"lower": "at least ", "upper": "at most ", "approximate": "about "}
 _UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
@@ -240,12 +240,12 @@ def format_name(name: object) -> str:
     Examples
     --------
     >>> format_name("a\x1b[31m\nb"), format_name(None)
-    ('a�[31m�b', 'not said')
+    ('a�[31m�b', 'unknown')
     >>> len(format_name("x" * 10_000))
     64
     """
     if name is None:
-        return NO_NAME
+        return UNKNOWN_TEXT
     # The middle is cut first: a name may have megabytes.
     text = str(name)
     if len(text) > _LONGEST:
@@ -256,7 +256,7 @@ def format_name(name: object) -> str:
 
 def _unknown(words: bool) -> str:
     """Return what is written for a figure that is not known."""
-    return "unknown" if words else DASH
+    return UNKNOWN_TEXT if words else DASH
 
 
 def _marked(figure: Figure, text: str, *, words: bool) -> str:
