@@ -400,11 +400,12 @@ def test_a_reader_that_goes_away_makes_no_noise() -> None:
 
 
 def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    write_sample(path, 60_000)
-    command = [sys.executable, "-m", "toolkit", "export", path, "--to", tmp_path / "o"]
+    # The log is a pipe that stays open: the command is still at work when Ctrl-C comes.
+    command = [sys.executable, "-m", "toolkit", "export", "-", "--to", tmp_path / "o"]
 
-    with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
         wait_for(tmp_path / "o" / ".staging")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
