@@ -5,42 +5,42 @@
     ToolkitError
     ├── SourceError                    a log cannot be found or read
     │   ├── SourceNotFoundError        (FileNotFoundError) no such file or match
-    │   ├── NoLogsError                (FileNotFoundError) no log in a directory
+    │   ├── NoLogsError                (FileNotFoundError) a directory without logs
     │   ├── ExportGivenError           (ValueError) an export where logs are expected
-    │   ├── UnsupportedSourceError     (ValueError) an address not read here
-    │   ├── UnreadableSourceError      (OSError) the system refuses to read it
-    │   ├── StreamReadTwiceError       (ValueError) standard input comes once
+    │   ├── UnsupportedSourceError     (ValueError) an address of an unknown kind
+    │   ├── UnreadableSourceError      (OSError) the operating system cannot read it
+    │   ├── StreamReadTwiceError       (ValueError) standard input was already read
     │   └── DamagedLogError            (ValueError) truncated or corrupt compression
-    ├── LogChangedError                a log was cut or rewritten while it was read
-    ├── RejectedLineError              (ValueError) one bad line, on_reject="raise"
-    ├── MissingPackageError            (ImportError) an extra that is not installed
-    ├── PreconditionError              another writer of an object was faster
+    ├── LogChangedError                a log changed while it was read
+    ├── RejectedLineError              (ValueError) a bad line, with on_reject="raise"
+    ├── MissingPackageError            (ImportError) an optional package is missing
+    ├── PreconditionError              another process wrote the object first
     ├── NotEnoughMemoryError           (MemoryError) a log larger than free memory
-    ├── ValidationError                (ValueError) a frame breaks the schema
+    ├── ValidationError                (ValueError) a frame does not match its schema
     ├── MissingColumnsError            (ValueError) a frame lacks a column
-    ├── UnsuitableColumnError          (ValueError) a column that cannot serve
-    ├── OptionError                    (ValueError) a wrong period, zone, date, path
-    ├── ConfigurationError             (ValueError) a file of settings that is wrong
-    ├── PriceFileError                 (ValueError) prices that cannot be meant
-    ├── InvoiceError                   (ValueError) an invoice that cannot be read
-    ├── TotalOverflowError             (OverflowError) a sum that 64 bits cannot hold
-    ├── ExportError                    an export cannot be made or read
-    │   ├── NotEmptyError              (FileExistsError) the target holds something
-    │   ├── NotAnExportError           (FileNotFoundError) no state.json there
-    │   ├── DamagedExportError         (ValueError) a part or the state cannot be read
-    │   ├── BusyError                  another process is writing there
-    │   └── WriteError                 (OSError) disk full, no permission, ...
-    └── (warnings) ToolkitWarning      (UserWarning)
-        ├── RejectsWarning             lines were rejected
-        ├── DamageWarning              logs were left off, on_damage="collect"
-        │   └── MissingBytesWarning    a log is gone before its end was read
-        ├── ReplacedLogWarning         a log is not the one that it was
-        ├── SlowDecoderWarning         a large log, and the kernel was not built
-        ├── PassedOverWarning          files were found that are not called like logs
-        └── PartialResponsesWarning    choices were picked, so usage may be missing
+    ├── UnsuitableColumnError          (ValueError) a column cannot be used here
+    ├── OptionError                    (ValueError) an argument has an invalid value
+    ├── ConfigurationError             (ValueError) a settings file is invalid
+    ├── PriceFileError                 (ValueError) a price file is invalid
+    ├── InvoiceError                   (ValueError) an invoice is invalid
+    ├── TotalOverflowError             (OverflowError) a sum does not fit into 64 bits
+    └── ExportError                    an export cannot be written or read
+        ├── NotEmptyError              (FileExistsError) the target is not empty
+        ├── NotAnExportError           (FileNotFoundError) no state.json there
+        ├── DamagedExportError         (ValueError) a file of an export is damaged
+        ├── BusyError                  another process is writing there
+        └── WriteError                 (OSError) disk full, no permission, ...
+    ToolkitWarning                     (UserWarning)
+    ├── RejectsWarning                 lines were rejected
+    ├── DamageWarning                  logs could not be read to their end
+    │   └── MissingBytesWarning        a log was removed before it was fully read
+    ├── ReplacedLogWarning             a log was replaced since the last export
+    ├── SlowDecoderWarning             a large log, and the Rust decoder is missing
+    ├── PassedOverWarning              files were skipped because of their names
+    └── PartialResponsesWarning        choices are missing, so usage may be missing
 
-No message holds a word of a prompt or an answer; where a caller needs the cells
-themselves, they stand in an attribute.
+No message contains text of a prompt or an answer. Where the caller needs the cells
+themselves, the error has them in an attribute.
 """
 
 from __future__ import annotations
@@ -55,19 +55,25 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+def __dir__() -> list[str]:
+    """List the errors and warnings."""
+    classes = (value for value in globals().values() if isinstance(value, type))
+    return sorted(one.__name__ for one in classes if one.__module__ == __name__)
+
+
 def near_miss(word: str, known: Iterable[str]) -> str:
-    """Say which known word was probably meant, or nothing."""
+    """Return ``(did you mean ...?)`` with the most similar name, or nothing."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def plural(count: int, word: str) -> str:
-    """Write a count with its noun: ``1 line``, ``1,200 lines``."""
+    """Format a count with its noun: ``1 line``, ``1,200 lines``."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 def as_text(path: str) -> str:
-    r"""Write a path as text that any file can hold.
+    r"""Return a path as text that can be encoded as UTF-8.
 
     Examples
     --------
@@ -78,7 +84,7 @@ def as_text(path: str) -> str:
 
 
 def clean(text: str) -> str:
-    r"""Replace control and bidi characters: a name must not steer the screen.
+    r"""Replace control and bidi characters, which could change the terminal.
 
     Examples
     --------
@@ -86,32 +92,36 @@ def clean(text: str) -> str:
     'a\ufffd[31m.jsonl'
     """
     return "".join(
-        "\ufffd" if unicodedata.category(sign) in {"Cc", "Cf", "Cs"} else sign
-        for sign in as_text(text)
+        "\ufffd" if unicodedata.category(char) in {"Cc", "Cf", "Cs"} else char
+        for char in as_text(text)
     )
 
 
 class ToolkitError(Exception):
-    """Base of every error of this package; its sentence is safe to print."""
+    """Base class of every error of this package; the message is safe to print."""
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(clean(sentence))
+    def __init__(self, message: str) -> None:
+        super().__init__(clean(message))
+
+    def __str__(self) -> str:
+        """Return the message (an OSError would print its arguments)."""
+        return str(self.args[0])
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Say how another process makes it again: the same sentence and facts."""
-        facts = dict(vars(self))
+        """Return what another process rebuilds the error from."""
+        attributes = dict(vars(self))
         if isinstance(self, OSError):
-            facts["errno"] = self.errno
-        return made_again, (type(self), self.args, facts)
+            attributes["errno"] = self.errno
+        return _rebuild, (type(self), self.args, attributes)
 
 
-def made_again(
-    kind: type[ToolkitError], args: tuple[object, ...], facts: Mapping[str, object]
+def _rebuild(
+    kind: type[ToolkitError], args: tuple[object, ...], attributes: Mapping[str, object]
 ) -> ToolkitError:
-    """Make an error of its facts, whatever its class makes it of."""
+    """Build an error without calling its ``__init__``."""
     error = kind.__new__(kind)
     error.args = args
-    for name, value in facts.items():
+    for name, value in attributes.items():
         setattr(error, name, value)
     return error
 
@@ -119,121 +129,100 @@ def made_again(
 class SourceError(ToolkitError):
     """A log cannot be found or read."""
 
-
-class SourceNotFoundError(SourceError, FileNotFoundError):
-    """A path or a glob that names no file."""
-
-    def __init__(self, source: str, *, hint: str = "") -> None:
-        super().__init__(f"{source}: no such file or directory{hint}")
+    def __init__(self, source: str, problem: str) -> None:
+        super().__init__(f"{source}: {problem}")
         self.source = source
 
-    def __str__(self) -> str:
-        """Return the sentence (an OSError would print its arguments)."""
-        return str(self.args[0])
+
+class SourceNotFoundError(SourceError, FileNotFoundError):
+    """A path does not exist, or a glob matches nothing."""
+
+    def __init__(self, source: str, *, hint: str = "") -> None:
+        super().__init__(source, f"no such file or directory{hint}")
 
 
 class NoLogsError(SourceError, FileNotFoundError):
-    """A directory that holds no log."""
+    """A directory contains no log."""
 
     def __init__(self, source: str, *, passed_over: Mapping[str, int]) -> None:
-        text = f"{source.rstrip('/')}/ holds no *.jsonl or *.ndjson"
-        if passed_over:
-            most = list(passed_over.items())[:3]
-            kinds = [f"{count:,} {kind}" for kind, count in most]
-            text += f"; it holds {', '.join(kinds)}"
-            endings = [kind for kind in passed_over if kind.startswith("*")]
-            if endings:
-                text += f": name them, {source.rstrip('/')}/{endings[0]}"
-        super().__init__(text)
-        self.source = source
+        found = [f"{count:,} {kind}" for kind, count in passed_over.items()]
+        text = f"expected *.jsonl or *.ndjson, found {', '.join(found[:3]) or 'none'}"
+        endings = [kind for kind in passed_over if kind.startswith("*")]
+        text += f": name them, {source.rstrip('/')}/{endings[0]}" if endings else ""
+        super().__init__(source, text)
         self.passed_over = dict(passed_over)
-
-    def __str__(self) -> str:
-        """Return the sentence (an OSError would print its arguments)."""
-        return str(self.args[0])
 
 
 class ExportGivenError(SourceError, ValueError):
     """An export directory was given where logs are expected."""
 
     def __init__(self, source: str) -> None:
-        super().__init__(
-            f"{source} is an export, not a log: use toolkit.scan({source!r})"
-        )
-        self.source = source
+        expected = f"expected a log, got an export: use toolkit.scan({source!r})"
+        super().__init__(source, expected)
 
 
 class UnsupportedSourceError(SourceError, ValueError):
-    """An address of a kind that this version does not read."""
+    """An address is neither a local path nor an object of S3."""
 
     def __init__(self, source: str) -> None:
-        super().__init__(
-            f"{source}: local paths and s3://bucket/key are read, no other address"
-        )
-        self.source = source
+        expected = "expected a local path or s3://bucket/key, no other address"
+        super().__init__(source, expected)
 
 
 class UnreadableSourceError(SourceError, OSError):
-    """A log, or a file of settings, that the system refuses to open or to read."""
+    """The operating system cannot open or read a log or a settings file."""
 
     def __init__(self, source: str, *, cause: OSError) -> None:
-        super().__init__(f"{source}: {cause.strerror or cause}")
-        self.source = source
+        super().__init__(source, cause.strerror or str(cause))
         self.errno = cause.errno
-
-    def __str__(self) -> str:
-        """Return the sentence (an OSError would print its arguments)."""
-        return str(self.args[0])
 
 
 class StreamReadTwiceError(SourceError, ValueError):
-    """Standard input, of which nothing is left to read."""
+    """Standard input was already read to its end."""
 
     def __init__(self, source: str) -> None:
-        super().__init__(f"{source}: was read already: collect it once and keep that")
-        self.source = source
+        super().__init__(source, "already read: load it once and use the result")
 
 
 class DamagedLogError(SourceError, ValueError):
-    """A compressed log that is truncated or corrupt.
+    """A compressed log is truncated or corrupt.
 
     Attributes
     ----------
     byte
-        Where in the file the damaged member or frame begins.
+        Offset in the file at which the damaged member or frame begins.
     verified
-        How many decompressed bytes stand before it, all of them checked.
+        Number of decompressed bytes before it, all of which were checked.
     lines
-        How many line feeds the damaged member held before the fault.
+        Number of line feeds that could be read of the damaged member.
     """
 
     def __init__(
         self, source: str, *, byte: int, verified: int, lines: int, fault: str
     ) -> None:
-        held = plural(lines, "line")
         super().__init__(
-            f"{source}: damaged: the member that begins at byte {byte:,} {fault}; "
-            f"{held} of it could be read and cannot be trusted"
+            source,
+            f"damaged: the member that begins at byte {byte:,} {fault}; "
+            f"{plural(lines, 'line')} of it could be read but not verified",
         )
-        self.source = source
         self.byte = byte
         self.verified = verified
         self.lines = lines
 
 
 class LogChangedError(ToolkitError):
-    """A log that was cut or rewritten while it was read."""
+    """A log was truncated or rewritten while it was read."""
 
     def __init__(self, source: str) -> None:
         super().__init__(
-            f"{source}: was cut or rewritten while it was read: nothing was committed, "
+            f"{source}: was cut or rewritten while it was read; nothing was committed: "
             "run the same command again"
         )
         self.source = source
 
 
 class RejectedLineError(ToolkitError, ValueError):
-    """The first rejected line, when the caller asked for an error."""
+    """A line was rejected, and the caller asked for an error."""
 
     def __init__(
         self, *, source: str, line: int, code: str, reason: str, json_path: str | None
@@ -247,7 +236,7 @@ class RejectedLineError(ToolkitError, ValueError):
 
 
 class MissingPackageError(ToolkitError, ImportError):
-    """A package that only some users need, and that is not installed."""
+    """An optional package is not installed."""
 
     def __init__(self, package: str, *, extra: str) -> None:
         super().__init__(
@@ -257,19 +246,19 @@ class MissingPackageError(ToolkitError, ImportError):
 
 
 class PreconditionError(ToolkitError):
-    """An object that another writer has put in the meantime."""
+    """Another process wrote the object first."""
 
     def __init__(self, uri: str) -> None:
-        super().__init__(f"{uri}: another writer was faster")
+        super().__init__(f"{uri}: another process wrote it first")
         self.uri = uri
 
 
 class NotEnoughMemoryError(ToolkitError, MemoryError):
-    """A log whose table would not fit into free memory."""
+    """The table of a log does not fit into free memory."""
 
     def __init__(self, *, needed: int, free: int) -> None:
         super().__init__(
-            f"the table of these logs needs about {needed / 1e9:,.1f} GB and "
+            f"the table of these logs needs about {needed / 1e9:,.1f} GB, but only "
             f"{free / 1e9:,.1f} GB are free: use toolkit.export() and toolkit.scan(), "
             'toolkit.batches(), content="drop" or max_lines=...'
         )
@@ -278,14 +267,14 @@ class NotEnoughMemoryError(ToolkitError, MemoryError):
 
 
 class ValidationError(ToolkitError, ValueError):
-    """A frame that breaks its schema; every failure is named.
+    """A frame does not match its schema.
 
     Attributes
     ----------
     failures
-        One sentence a failure, without any cell.
+        One sentence per failure, without the values of cells.
     failure_cases
-        pandera's table of the failing cells, in clear: private.
+        pandera's table of the failing cells. It may contain private text.
     """
 
     def __init__(
@@ -297,20 +286,20 @@ class ValidationError(ToolkitError, ValueError):
 
 
 class MissingColumnsError(ToolkitError, ValueError):
-    """A frame that lacks columns."""
+    """A frame lacks columns."""
 
     def __init__(
         self, missing: Sequence[str], available: Sequence[str], *, hint: str = ""
     ) -> None:
-        named = ", ".join(f"{name!r}{near_miss(name, available)}" for name in missing)
+        names = ", ".join(f"{name!r}{near_miss(name, available)}" for name in missing)
         noun = "column" if len(missing) == 1 else "columns"
-        super().__init__(f"no {noun} {named}" + (f": {hint}" if hint else ""))
+        super().__init__(f"no {noun} {names}" + (f": {hint}" if hint else ""))
         self.missing = list(missing)
         self.available = list(available)
 
 
 class UnsuitableColumnError(ToolkitError, ValueError):
-    """A column that exists and cannot serve here."""
+    """A column exists but cannot be used here."""
 
     def __init__(self, column: str, *, why: str) -> None:
         super().__init__(f"column {column!r} {why}")
@@ -318,9 +307,9 @@ class UnsuitableColumnError(ToolkitError, ValueError):
 
 
 class OptionError(ToolkitError, ValueError):
-    """An argument whose value means nothing here.
+    """An argument has an invalid value.
 
-    The sentence reads ``name: expected X, got Y``; `hint` says what to do.
+    The message is ``name: expected X, got Y``, then `hint`, which says what to do.
     """
 
     def __init__(
@@ -332,7 +321,7 @@ class OptionError(ToolkitError, ValueError):
 
 
 class ConfigurationError(ToolkitError, ValueError):
-    """A file of settings that is missing, no TOML, or holds what is no setting."""
+    """A settings file is missing, not valid TOML, or contains invalid settings."""
 
     def __init__(self, file: str, faults: Sequence[str]) -> None:
         super().__init__(f"{file}: " + "; ".join(faults))
@@ -341,7 +330,7 @@ class ConfigurationError(ToolkitError, ValueError):
 
 
 class PriceFileError(ToolkitError, ValueError):
-    """A price file that is missing, is no TOML, or cannot be meant."""
+    """A price file is missing, not valid TOML, or contains invalid prices."""
 
     def __init__(self, source: str, fault: str) -> None:
         super().__init__(f"{source}: {fault}")
@@ -350,7 +339,7 @@ class PriceFileError(ToolkitError, ValueError):
 
 
 class InvoiceError(ToolkitError, ValueError):
-    """An invoice that cannot be read, or lacks what is needed."""
+    """An invoice cannot be read or is incomplete."""
 
     def __init__(self, place: str, fault: str) -> None:
         super().__init__(f"{place}: {fault}")
@@ -359,7 +348,7 @@ class InvoiceError(ToolkitError, ValueError):
 
 
 class TotalOverflowError(ToolkitError, OverflowError):
-    """A sum that 64 bits cannot hold: said, never wrapped."""
+    """A sum does not fit into 64 bits."""
 
     def __init__(self, column: str) -> None:
         super().__init__(f"the sum of {column!r} does not fit into 64 bits")
@@ -367,11 +356,11 @@ class TotalOverflowError(ToolkitError, OverflowError):
 
 
 class ExportError(ToolkitError):
-    """An export cannot be made or read."""
+    """An export cannot be written or read."""
 
 
 class NotEmptyError(ExportError, FileExistsError):
-    """The target of an export holds something already."""
+    """The target of an export is not empty."""
 
     def __init__(self, directory: str) -> None:
         super().__init__(
@@ -379,25 +368,17 @@ class NotEmptyError(ExportError, FileExistsError):
         )
         self.directory = directory
 
-    def __str__(self) -> str:
-        """Return the sentence (an OSError would print its arguments)."""
-        return str(self.args[0])
-
 
 class NotAnExportError(ExportError, FileNotFoundError):
-    """A directory in which no export was ever committed."""
+    """A directory is not an export."""
 
     def __init__(self, directory: str, *, hint: str = "") -> None:
         super().__init__(f"{directory} is not an export: it has no state.json{hint}")
         self.directory = directory
 
-    def __str__(self) -> str:
-        """Return the sentence (an OSError would print its arguments)."""
-        return str(self.args[0])
-
 
 class DamagedExportError(ExportError, ValueError):
-    """A file of an export that cannot be read."""
+    """A file of an export cannot be read."""
 
     def __init__(self, path: str, *, fault: str) -> None:
         super().__init__(f"{path}: damaged: {fault}")
@@ -414,23 +395,19 @@ class BusyError(ExportError):
 
 
 class WriteError(ExportError, OSError):
-    """The system refuses to write."""
+    """The operating system cannot write a file."""
 
     def __init__(self, path: str, *, cause: OSError) -> None:
         super().__init__(f"{path}: cannot write: {cause.strerror or cause}")
         self.path = path
         self.errno = cause.errno
 
-    def __str__(self) -> str:
-        """Return the sentence (an OSError would print its arguments)."""
-        return str(self.args[0])
-
 
 class ToolkitWarning(UserWarning):
-    """Base of every warning of this package; its sentence is safe to print."""
+    """Base class of every warning of this package; the message is safe to print."""
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(clean(sentence))
+    def __init__(self, message: str) -> None:
+        super().__init__(clean(message))
 
 
 class RejectsWarning(ToolkitWarning):
@@ -442,27 +419,27 @@ class DamageWarning(ToolkitWarning):
 
 
 class MissingBytesWarning(DamageWarning):
-    """Logs were replaced or deleted before an export had read their end."""
+    """A log was replaced or deleted before an export had read all of it."""
 
 
 class ReplacedLogWarning(ToolkitWarning):
-    """A log that an export knows was made anew, or rewritten in place."""
+    """A log of an export was replaced by a new one, or rewritten in place."""
 
 
 class SlowDecoderWarning(ToolkitWarning):
-    """A large log is read by the decoder in plain Python."""
+    """A large log is read by the slow decoder in plain Python."""
 
 
 class PassedOverWarning(ToolkitWarning):
-    """A walk over a directory met files that are not called like logs."""
+    """A directory contains files that do not have the names of logs."""
 
 
 class PartialResponsesWarning(ToolkitWarning):
-    """Choices were picked, so usage may be missing, or responses are there twice."""
+    """Choices are missing, so usage may be missing, or responses occur twice."""
 
 
 def check_word(name: str, value: object, words: Sequence[str]) -> None:
-    """Raise `OptionError` unless a value is one of some words."""
+    """Raise `OptionError` unless a value is one of `words`."""
     if value not in words:
         expected = " or ".join(repr(word) for word in words)
         hint = near_miss(str(value), words)

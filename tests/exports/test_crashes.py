@@ -191,7 +191,7 @@ def test_an_export_stays_as_it_was_until_its_new_form_is_committed(
         patch.setattr(Path, "replace", refuse)  # of state.json
         # What the run itself would mend is left for the next one.
         patch.setattr(
-            "toolkit.exports.directory.Directory.restore", refuse_to_restore(out)
+            "toolkit.exports.directory.DirectoryTarget.restore", refuse_to_restore(out)
         )
         with pytest.raises(WriteError):
             toolkit.export(log, to=out, content="drop", rewrite=True)

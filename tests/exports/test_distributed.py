@@ -27,7 +27,7 @@ from toolkit.errors import DamagedLogError, LogChangedError, OptionError
 from toolkit.exports import distributed as sharing
 from toolkit.exports import parts, worker
 from toolkit.reading import object_store
-from toolkit.reading.manifest import part_paths
+from toolkit.reading.manifest import list_part_files
 from toolkit.testing import make_response, write_sample
 
 KEY = ["log_id", "line", "choice_position"]
@@ -135,7 +135,7 @@ def assert_same(shared: Path | str, alone: Path | str) -> None:
     assert rejects[0].equals(rejects[1], null_equal=True)
     assert state_of(shared) == state_of(alone)
     days = [
-        {path.split("/")[-2] for path in part_paths(str(out), "choices")}
+        {path.split("/")[-2] for path in list_part_files(str(out), "choices")}
         for out in (shared, alone)
     ]
     assert days[0] == days[1]
@@ -210,7 +210,7 @@ def test_a_large_log_is_cut_and_small_ones_are_put_together(logs: Path) -> None:
     shares = [
         [(Path(s.source.path).name, s.offset, s.end) for s in args[1]]
         for fn, args in seen
-        if fn is worker.write_stretches
+        if fn is worker.write_ranges
     ]
     big = [place for share in shares for place in share if place[0] == "a-big.jsonl"]
     assert len(big) >= 4
@@ -308,7 +308,7 @@ class Meddling(ThreadPoolExecutor):
         self.deed: Callable[[], object] | None = deed
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if fn is worker.write_stretches and self.deed is not None:
+        if fn is worker.write_ranges and self.deed is not None:
             self.deed()
             self.deed = None
         return super().submit(fn, *args, **kwargs)
@@ -454,7 +454,7 @@ class Killing(Executor):
         return self.executor.submit(fn, *args, **kwargs)
 
 
-@pytest.mark.parametrize("deed", [worker.write_stretches, worker.drop_repeats])
+@pytest.mark.parametrize("deed", [worker.write_ranges, worker.drop_repeats])
 def test_a_worker_of_a_cluster_may_be_killed(
     cluster: distributed.Client, logs: Path, tmp_path: Path, deed: Any
 ) -> None:
@@ -481,7 +481,7 @@ def test_a_cluster_reads_and_writes_a_store(
         object_store.put_file(f"s3://logs/in/{path.name}", path)
     shared, alone, flag = "s3://logs/shared", "s3://logs/alone", tmp_path / "flag"
 
-    executor = Killing(cluster, worker.write_stretches, flag)
+    executor = Killing(cluster, worker.write_ranges, flag)
     toolkit.export("s3://logs/in", to=shared, executor=executor)
 
     assert flag.exists()

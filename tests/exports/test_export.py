@@ -357,7 +357,7 @@ def test_the_row_groups_of_a_date_go_into_two_parts_by_turns(
     log.write_text("".join(f"{json.dumps(one)}\n" for one in responses))
     monkeypatch.setattr(compression, "READ_BYTES", 64 * 1024)
     monkeypatch.setattr(framing, "BLOCK_BYTES", 64 * 1024)
-    monkeypatch.setattr(batching, "_GATE_BYTES", 128 * 1024)
+    monkeypatch.setattr(batching, "_BYTES_PER_TABLE", 128 * 1024)
     monkeypatch.setattr(parts, "_ROW_GROUP_BYTES", 1)
 
     toolkit.export(log, to=tmp_path / "out")
@@ -411,7 +411,7 @@ def test_rows_that_do_not_pass_the_gate_end_the_run_and_leave_nothing(
 
     monkeypatch.setattr(compression, "READ_BYTES", 16 * 1024)
     monkeypatch.setattr(framing, "BLOCK_BYTES", 16 * 1024)
-    monkeypatch.setattr(batching, "_GATE_BYTES", 1)
+    monkeypatch.setattr(batching, "_BYTES_PER_TABLE", 1)
     monkeypatch.setattr(parts, "validate", refuse_the_second)
     out = tmp_path / "out"
 

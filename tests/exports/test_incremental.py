@@ -98,13 +98,13 @@ def logs(tmp_path: Path) -> Logs:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note which logs are opened."""
     opened: list[str] = []
-    real = framing.opened
+    real = framing.open_source
 
     def noting(source: Any) -> Any:
         opened.append(Path(source.path).name)
         return real(source)
 
-    monkeypatch.setattr(framing, "opened", noting)
+    monkeypatch.setattr(framing, "open_source", noting)
     return opened
 
 
@@ -606,7 +606,7 @@ def test_a_log_that_is_rotated_between_its_finding_and_its_reading_is_left(
     logs.write(lines("a"))
     logs.export()
     logs.append(lines("b"))
-    real = run.Increment.write_parts
+    real = run.ExportRun.write_parts
 
     def rotate_first(*arguments: Any) -> Any:
         logs.rotate()
@@ -614,7 +614,7 @@ def test_a_log_that_is_rotated_between_its_finding_and_its_reading_is_left(
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run.Increment, "write_parts", rotate_first)
+        patch.setattr(run.ExportRun, "write_parts", rotate_first)
         logs.export()
     assert logs.ids() == ["a"]
 
@@ -628,7 +628,7 @@ def test_a_log_that_is_rewritten_while_it_is_read_commits_nothing(
     logs.write(lines("a"))
     logs.export()
     logs.append(lines("b"))
-    stream = resume.Witness.watching
+    stream = resume.Fingerprinter.read_through
 
     def cut_behind(witness: Any, data: Any) -> Any:
         yield from stream(witness, data)
@@ -636,7 +636,7 @@ def test_a_log_that_is_rewritten_while_it_is_read_commits_nothing(
         logs.write(lines("c", "d", "e"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(resume.Witness, "watching", cut_behind)
+        patch.setattr(resume.Fingerprinter, "read_through", cut_behind)
         with pytest.raises(LogChangedError, match=r"app\.jsonl: was cut or rewritten"):
             logs.export()
     assert logs.ids() == ["a"]
@@ -676,13 +676,13 @@ def test_only_the_keys_of_the_dates_that_are_written_to_are_read(
     logs.write(b"".join(line(f"r{day}", day) for day in (1, 2, 3)))
     logs.export()
     days: list[str] = []
-    real = run._Repeats.see
+    real = run._ExportDeduplicator.see
 
     def noting(repeats: Any, day: str, committed: Any) -> None:
         days.append(day)
         real(repeats, day, committed)
 
-    monkeypatch.setattr(run._Repeats, "see", noting)
+    monkeypatch.setattr(run._ExportDeduplicator, "see", noting)
     logs.append(line("new", 2))
     logs.export()
 

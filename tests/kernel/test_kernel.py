@@ -53,7 +53,7 @@ from toolkit.reading import decoder as decoding
 from toolkit.reading import json_values, ledger
 from toolkit.reading.blocks import Plan, make_plan
 from toolkit.reading.decoder import _Kernel
-from toolkit.reading.dedup import Seen
+from toolkit.reading.dedup import SeenKeys
 from toolkit.reading.framing import Framer
 from toolkit.reading.reference import REPEATED_BYTES
 from toolkit.schema import CHOICES, Column
@@ -147,12 +147,12 @@ def test_repeats_are_left_out_the_same() -> None:
         for count in range(4)
         for more in range(2)
     ]
-    one, other = Seen(), decoding._KernelSeen()
+    one, other = SeenKeys(), decoding._KernelSeen()
     left_out = 0
     for _ in range(300):
         lines = [random.choice(pool).encode() for _ in range(random.randint(0, 9))]
         decoded = agreed_lines(lines)
-        kept = one.without_repeats(decoded), other.without_repeats(decoded)
+        kept = one.drop_duplicates(decoded), other.drop_duplicates(decoded)
         assert difference(*kept) is None
         left_out += kept[1].duplicates
     assert left_out > 300

@@ -1,4 +1,4 @@
-"""The recipes under docs/schedules: each is checked, and its command is run."""
+"""The recipes under examples/schedules: each is checked, and its command is run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import yaml
 import toolkit
 from toolkit.cli.config import read_configuration
 
-FOLDER = Path(__file__).parents[2] / "docs" / "schedules"
+FOLDER = Path(__file__).parents[2] / "examples" / "schedules"
 SYSTEMD = shutil.which("systemd-analyze")
 
 

@@ -20,7 +20,7 @@ from toolkit.errors import (
     UnsupportedSourceError,
 )
 from toolkit.reading.discovery import find_logs
-from toolkit.reading.framing import Framer, blocks
+from toolkit.reading.framing import Framer, iter_blocks
 from toolkit.testing import sample_lines
 
 pytestmark = pytest.mark.both_decoders
@@ -149,7 +149,7 @@ def test_a_directory_without_logs_says_what_it_holds(tmp_path: Path) -> None:
         toolkit.load(tmp_path)
 
     assert str(caught.value) == (
-        f"{tmp_path}/ holds no *.jsonl or *.ndjson; it holds 3 *.json.gz: "
+        f"{tmp_path}: expected *.jsonl or *.ndjson, found 3 *.json.gz: "
         f"name them, {tmp_path}/*.json.gz"
     )
 
@@ -254,7 +254,7 @@ def rows(data: bytes, tmp_path: Path, block_bytes: int) -> list[tuple[object, ..
     path.write_bytes(data)
     (log,) = find_logs(path).logs
     result: list[tuple[object, ...]] = []
-    for block in blocks(log, 0, max_line_bytes=2**26, block_bytes=block_bytes):
+    for block in iter_blocks(log, 0, max_line_bytes=2**26, block_bytes=block_bytes):
         line, offset = block.line, block.offset
         for piece in block.data.splitlines(keepends=True):
             result.append((line, offset, piece))

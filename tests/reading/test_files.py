@@ -193,9 +193,11 @@ def test_an_empty_directory_named_like_a_log_is_no_log(
     folder = tmp_path / "x.jsonl"
     folder.mkdir()
 
-    with pytest.raises(NoLogsError, match=r"x\.jsonl/ holds no"):
+    with pytest.raises(NoLogsError, match=r"x\.jsonl: expected \*\.jsonl"):
         toolkit.load(folder)
-    assert command("tokens", folder).one_line().startswith(f"{folder}/ holds no")
+    assert (
+        command("tokens", folder).one_line().startswith(f"{folder}: expected *.jsonl")
+    )
 
     write(tmp_path / "y.jsonl", 1)
     log = toolkit.load(tmp_path)
@@ -490,17 +492,17 @@ class FailingDisk(io.BytesIO):
 def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, int], None]:
     """Return what lets the disk fail under a file, behind so many bytes."""
     # The true one: it is about to be replaced.
-    from toolkit.reading.framing import opened
+    from toolkit.reading.framing import open_source
 
     sizes: dict[str, int] = {}
 
     @contextmanager
     def fails(source: Any) -> Iterator[BinaryIO]:
-        with opened(source) as file:
+        with open_source(source) as file:
             size = sizes.get(source.path)
             yield file if size is None else FailingDisk(file.read(size))
 
-    monkeypatch.setattr("toolkit.reading.framing.opened", fails)
+    monkeypatch.setattr("toolkit.reading.framing.open_source", fails)
     return lambda path, size: sizes.update({str(path): size})
 
 

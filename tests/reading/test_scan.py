@@ -198,7 +198,7 @@ def test_standard_input_is_not_silently_empty_the_second_time(
     scanned = toolkit.scan("-")
 
     assert scanned.collect().height == 1
-    with pytest.raises(StreamReadTwiceError, match="read already"):
+    with pytest.raises(StreamReadTwiceError, match="already read"):
         scanned.collect()
 
 

@@ -311,7 +311,7 @@ def test_a_budget_fails_closed_and_says_why(log: Path) -> None:
     assert (unsure.returncode, held.returncode, crossed.returncode) == (3, 0, 3)
     assert "1 of 2 calls has no known price" in unsure.stderr
     # 10 read at 2.50 and 5 written at 10 USD a million: 0.000075.
-    assert "is crossed: $0.000075 of $0.00001" in crossed.stderr
+    assert "is exceeded: $0.000075 of $0.00001" in crossed.stderr
 
 
 def test_too_many_rejects_exit_4_and_a_budget_goes_before(log: Path) -> None:

@@ -8,8 +8,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+import toolkit
 from toolkit.errors import OptionError
-from toolkit.schema import CHOICES, TABLES, choices_table
+from toolkit.schema import CHOICES, TABLES, Table, choices_table
 from toolkit.schema.paths import parse_path, write_path
 
 
@@ -31,6 +32,29 @@ def test_every_field_carries_its_declaration() -> None:
         "usage.prompt_tokens_details.cached_tokens"
     )
     assert all(column.description for table in TABLES for column in table.columns)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_the_repr_of_a_table_is_short(table: Table) -> None:
+    text = repr(table)
+
+    assert text.count("\n") < 3
+    assert all(len(line) <= 88 for line in text.splitlines())
+    assert f"{len(table.columns)} columns" in text
+    assert all(name in text for name in table.key[:2])
+
+
+def test_the_repr_of_a_column_is_one_line_without_its_defaults() -> None:
+    assert repr(CHOICES["prompt_tokens"]) == (
+        "<Column prompt_tokens: int64, U, tokens; prompt, cached ones included>"
+    )
+    assert all("\n" not in repr(column) for column in CHOICES.columns)
+
+
+def test_the_modules_list_public_names_only() -> None:
+    assert dir(toolkit.schema) == sorted(toolkit.schema.__all__)
+    assert "CHOICES" in dir(toolkit.schema)
+    assert "annotations" not in dir(toolkit.schema)
 
 
 def test_paths_are_read_and_written_alike() -> None:

@@ -40,10 +40,10 @@ def test_an_empty_table_passes(table: toolkit.schema.Table) -> None:
         ({"choice_position": 1, "choice_count": 1}, "choice_position is below"),
         (
             {"choice_position": 1, "choice_count": 2, "total_tokens": 5},
-            "usage stands on the row",
+            "usage is null unless",
         ),
-        ({"created": datetime(2200, 1, 1, tzinfo=UTC)}, "created lies"),
-        ({"created": datetime(1969, 12, 31, tzinfo=UTC)}, "created lies"),
+        ({"created": datetime(2200, 1, 1, tzinfo=UTC)}, "created is from 1970"),
+        ({"created": datetime(1969, 12, 31, tzinfo=UTC)}, "created is from 1970"),
     ],
 )
 def test_a_cell_that_breaks_a_rule_is_named_by_rule_and_row(

@@ -1,6 +1,6 @@
 """What the contract says of one line, in plain Python that shares no code with us.
 
-It reads like docs/contract.md and shared/CONTRACT.md, section by section, with the
+It reads like docs/reference/ and shared/CONTRACT.md, section by section, with the
 standard library alone (xxhash but for the hash), and takes its time. Left out is the
 limit on how often facts of the response may be repeated; no line of the tests is large.
 """

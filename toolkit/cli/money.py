@@ -55,7 +55,7 @@ def cost(
     else:
         print_costs(spent.costs, options.get("by", ("model",)))
     if not spent.costs.is_empty():
-        print_message(spent.words)
+        print_message(spent.summary)
     _print_missing(spent.missing)
 
 
@@ -84,13 +84,13 @@ def explain(
     if as_json:
         parts = ("prices", "lines", "unseen")
         tables = {part: getattr(explained, part).to_dicts() for part in parts}
-        print_result(to_json({"words": explained.words, **tables}))
+        print_result(to_json({"summary": explained.summary, **tables}))
     elif as_csv:
         print_csv(explained.lines)
     else:
         print_explained(explained)
     if as_json or as_csv:
-        print_message(explained.words)
+        print_message(explained.summary)
 
 
 @shared("since", "until", "last", "now", *_READ)

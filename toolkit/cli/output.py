@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from toolkit.metrics.catalogue import Shape
     from toolkit.metrics.explain import Explained
-    from toolkit.reading.check import Checked
+    from toolkit.reading.check import CheckResult
     from toolkit.schema import Table as DeclaredTable
 
 
@@ -167,7 +167,7 @@ def print_explained(explained: Explained) -> None:
     """Print what a model cost on a day: the sum, its prices, its lines, the unseen."""
     lines, day = explained.lines, explained.date or "undated"
     console = Console()
-    console.print(Text(clean(f"{explained.model}, {day}: {explained.words}")))
+    console.print(Text(clean(f"{explained.model}, {day}: {explained.summary}")))
     kinds = [name for name in _RATE_NAMES if explained.prices[name].count()]
     rows = [
         (
@@ -220,7 +220,7 @@ def _cost_words(row: dict[str, Any]) -> str:
     return row["reason"] if row["cost"] is None else dollars(row["cost"])
 
 
-def print_check(checked: Checked) -> None:
+def print_check(checked: CheckResult) -> None:
     """Print the account of logs, within 80 columns."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.schema.tables import LEDGER
@@ -286,7 +286,7 @@ def _print_sentences(title: str, sentences: Sequence[str]) -> None:
         console.print(Padding(Text(clean(sentence)), (0, 0, 0, 2)))
 
 
-def check_data(checked: Checked) -> dict[str, object]:
+def check_data(checked: CheckResult) -> dict[str, object]:
     """Return the account of logs as data."""
     return {
         "ledger": checked.ledger.to_dicts(),

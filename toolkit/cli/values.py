@@ -40,8 +40,9 @@ class RejectLimit:
 
     def allows(self, rejected: int, *, of: int) -> bool:
         """Return whether that many rejected lines are allowed."""
-        share = of / 100 if self._text.endswith("%") else 1
-        return rejected <= self._number * share
+        if self._text.endswith("%"):
+            return rejected <= of * self._number / 100
+        return rejected <= self._number
 
 
 def parse_pairs(option: str, texts: Sequence[str]) -> list[tuple[str, str]]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import pyarrow as pa
 
 from toolkit.errors import DamagedExportError
-from toolkit.exports.directory import Directory, opened_target
+from toolkit.exports.directory import DirectoryTarget, open_target
 from toolkit.exports.exchange import exchange
-from toolkit.exports.parts import HELD_BYTES, new_part, opened_part
+from toolkit.exports.parts import HELD_BYTES, new_part, open_part
 from toolkit.reading import object_store
 from toolkit.reading.manifest import (
     CHOICES_DIR,
@@ -22,8 +22,8 @@ from toolkit.reading.manifest import (
     REJECTS_DIR,
     STAGING_DIR,
     below,
-    parts_of,
-    read_state,
+    list_parts,
+    read_manifest,
     sync_directory,
 )
 from toolkit.schema.tables import REJECTS, choices_table
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
-    from toolkit.exports.prefix import Prefix
-    from toolkit.reading.manifest import State
+    from toolkit.exports.prefix import ObjectStoreTarget
+    from toolkit.reading.manifest import Manifest
 
 # A part of that size is useful as it is.
 _LARGE_BYTES = 256 * 1024 * 1024
@@ -95,15 +95,15 @@ def compact(
     0
     """
     where = os.fspath(directory)
-    read_state(where)  # else one would be made
+    read_manifest(where)  # else one would be made
     made = Compacted(0, 0, 0)
-    with opened_target(where, wait=wait) as target:
+    with open_target(where, wait=wait) as target:
         if target.state is None:
             return made
         closed = (today or datetime.now(UTC).date()).isoformat()
         found = [*_folders(target.where, target.state, closed)]
-        if not isinstance(target, Directory):
-            return _replace_parts(cast("Prefix", target), found)
+        if not isinstance(target, DirectoryTarget):
+            return _replace_parts(cast("ObjectStoreTarget", target), found)
         for folder in found:
             if not target.staging.exists():
                 target.stage()
@@ -115,12 +115,12 @@ def compact(
     return made
 
 
-def _folders(where: str, state: State, closed: str) -> Iterator[_Folder]:
+def _folders(where: str, state: Manifest, closed: str) -> Iterator[_Folder]:
     """Yield the directories that hold two small parts or more."""
     sizes = _part_sizes(where)
     by_path: dict[PurePosixPath, list[str]] = {}
     for kind in (CHOICES_DIR, REJECTS_DIR):
-        for part in parts_of(where, kind, state):
+        for part in list_parts(where, kind, state):
             path = PurePosixPath(part).parent.relative_to(PurePosixPath(where))
             by_path.setdefault(path, []).append(part)
     schema = choices_table(state.tags).arrow
@@ -146,7 +146,7 @@ def _part_sizes(where: str) -> dict[str, int]:
     }
 
 
-def _replace_parts(target: Prefix, found: Sequence[_Folder]) -> Compacted:
+def _replace_parts(target: ObjectStoreTarget, found: Sequence[_Folder]) -> Compacted:
     """Put merged parts into a store, and commit that those in them no longer count."""
     if not found or target.state is None:
         return Compacted(0, 0, 0)
@@ -177,7 +177,7 @@ def _rebuild(directory: Path, folder: _Folder) -> int:
         if str(path) not in merged:
             os.link(path, staged / path.name)
     rows = _write_merged(merged, staged / _next_name(folder.parts), folder)
-    if rows != sum(map(_rows_of, merged)):
+    if rows != sum(map(_count_rows, merged)):
         raise DamagedExportError(str(placed), fault="its parts changed meanwhile")
     sync_directory(staged)
     exchange(staged, placed)
@@ -188,9 +188,9 @@ def _rebuild(directory: Path, folder: _Folder) -> int:
     return len(folder.parts) - len(merged) + 1
 
 
-def _rows_of(part: str) -> int:
+def _count_rows(part: str) -> int:
     """Return how many rows a part says that it has."""
-    with opened_part(part) as file:
+    with open_part(part) as file:
         return int(file.metadata.num_rows)
 
 
@@ -236,7 +236,7 @@ def _write_merged(parts: Sequence[str], to: Path, folder: _Folder) -> int:
 def _batches(part: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a part, whose pages are verified."""
     try:
-        with opened_part(part) as file:
+        with open_part(part) as file:
             if not file.schema_arrow.equals(schema):
                 raise DamagedExportError(part, fault="its columns are others")
             yield from file.iter_batches()

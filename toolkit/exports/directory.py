@@ -25,7 +25,7 @@ from toolkit.errors import (
     as_text,
 )
 from toolkit.exports.exchange import exchange, finish_exchanges
-from toolkit.exports.prefix import opened_prefix
+from toolkit.exports.prefix import open_prefix
 from toolkit.reading import object_store
 from toolkit.reading.discovery import is_export
 from toolkit.reading.manifest import (
@@ -36,29 +36,29 @@ from toolkit.reading.manifest import (
     README_FILE,
     STAGING_DIR,
     STATE_FILE,
-    generation_of,
-    part_paths,
-    read_state,
-    saying_what_failed,
-    state_text,
+    format_manifest,
+    list_part_files,
+    parse_generation,
+    read_manifest,
     sync_directory,
+    write_errors,
     write_synced,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from toolkit.reading.manifest import State
+    from toolkit.reading.manifest import Manifest
 
 _POLL_SECONDS = 0.05
 
 
 class Target(Protocol):
-    """Where an export goes; made by `opened_target`, which holds it."""
+    """Where an export goes; made by `open_target`, which holds it."""
 
     where: str
     run: str | None
-    state: State | None  # what is committed there
+    state: Manifest | None  # what is committed there
     generation: int  # of what is committed there, 0 if nothing is
 
     def stage(self) -> Path:
@@ -70,7 +70,7 @@ class Target(Protocol):
     def adopt(self, staged: str, path: Path) -> None:
         """Take a part that a worker has put there for one of the parts in staging."""
 
-    def commit(self, made: Sequence[Path], state: State, *, anew: bool) -> None:
+    def commit(self, made: Sequence[Path], state: Manifest, *, anew: bool) -> None:
         """Make parts visible that lie in staging, and commit them.
 
         Those that were committed before stay, or are replaced if it is made anew.
@@ -78,20 +78,18 @@ class Target(Protocol):
 
 
 @contextmanager
-def opened_target(
-    to: str, *, wait: float = 0, rewrite: bool = False
-) -> Iterator[Target]:
+def open_target(to: str, *, wait: float = 0, rewrite: bool = False) -> Iterator[Target]:
     """Take hold of a directory or a prefix that is new, empty or an export."""
     if object_store.is_uri(to):
-        with opened_prefix(to.rstrip("/")) as target:
+        with open_prefix(to.rstrip("/")) as target:
             yield target
         return
     if as_text(to) != to:
         # The engines that are to read it cannot open such a path.
         raise OptionError("to", as_text(to), expected="a path that is UTF-8")
     directory = Path(to)
-    with saying_what_failed(to), _held_directory(directory, wait):
-        held = Directory(directory, rewrite=rewrite)
+    with write_errors(to), _lock_directory(directory, wait):
+        held = DirectoryTarget(directory, rewrite=rewrite)
         try:
             yield held
         except BaseException:
@@ -106,7 +104,7 @@ def opened_target(
 
 
 @contextmanager
-def _held_directory(directory: Path, wait: float) -> Iterator[None]:
+def _lock_directory(directory: Path, wait: float) -> Iterator[None]:
     """Make a directory and hold its lock; the lock dies with the process."""
     try:
         directory.mkdir(parents=True)
@@ -145,7 +143,7 @@ def take_lock(handle: int, directory: str, wait: float) -> None:
             return
 
 
-class Directory:
+class DirectoryTarget:
     """A local directory whose lock is held."""
 
     run: str | None = None
@@ -157,19 +155,19 @@ class Directory:
         self.state = None
         self.generation = 0
         try:
-            self.state = read_state(directory)
+            self.state = read_manifest(directory)
             self.generation = self.state.generation
         except NotAnExportError:
             pass
         except DamagedExportError:
             if not rewrite:
                 raise
-            self.generation = max(map(generation_of, self.parts()), default=0)
+            self.generation = max(map(parse_generation, self.parts()), default=0)
         self.restore()
 
     def parts(self) -> list[str]:
         """Return all that lies where parts lie."""
-        return [path for kind in KINDS for path in part_paths(self.where, kind)]
+        return [path for kind in KINDS for path in list_part_files(self.where, kind)]
 
     def restore(self) -> None:
         """Clear away what a run has left that did not come to its end.
@@ -181,11 +179,11 @@ class Directory:
         finish_exchanges(self.staging, self.directory)
         if self.was_committing():
             for kind in KINDS:
-                staged = part_paths(str(self.staging), kind)
-                if any(generation_of(path) <= self.generation for path in staged):
+                staged = list_part_files(str(self.staging), kind)
+                if any(parse_generation(path) <= self.generation for path in staged):
                     exchange(self.staging / kind, self.directory / kind)
         uncommitted = [
-            path for path in self.parts() if generation_of(path) > self.generation
+            path for path in self.parts() if parse_generation(path) > self.generation
         ]
         for path in uncommitted:
             Path(path).unlink()
@@ -209,7 +207,7 @@ class Directory:
     def was_committing(self) -> bool:
         """Say whether a state lies in staging that did not get to its place."""
         try:
-            return read_state(self.staging).generation > self.generation
+            return read_manifest(self.staging).generation > self.generation
         except NotAnExportError:
             return False
         except DamagedExportError:  # it was being written
@@ -235,7 +233,7 @@ class Directory:
         (self.staging / path.parent).mkdir(parents=True, exist_ok=True)
         Path(staged).rename(self.staging / path)
 
-    def commit(self, made: Sequence[Path], state: State, *, anew: bool) -> None:
+    def commit(self, made: Sequence[Path], state: Manifest, *, anew: bool) -> None:
         """Rename parts into place, sync the directories, and replace state.json."""
         if not self.staging.exists():
             self.stage()
@@ -244,11 +242,11 @@ class Directory:
             text = README.format(directory=as_text(self.where))
             self.put(readme, text)
         if anew:
-            write_synced(self.staging / STATE_FILE, state_text(state))
+            write_synced(self.staging / STATE_FILE, format_manifest(state))
             self.exchange_parts(made)
         else:
             self.add_parts(made)
-        self.put(self.directory / STATE_FILE, state_text(state))
+        self.put(self.directory / STATE_FILE, format_manifest(state))
         self.generation = state.generation
         sync_directory(self.directory)
         self.remove_staging()

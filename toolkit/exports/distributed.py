@@ -1,6 +1,6 @@
 """A run that is spread over the workers of an executor.
 
-The logs are cut into stretches; each worker writes the parts of some, and says what
+The logs are cut into ranges; each worker writes the parts of some, and says what
 became of them. What one share repeats of another is found by the parts, date by date.
 """
 
@@ -18,13 +18,13 @@ from toolkit.errors import SourceError
 from toolkit.exports.worker import (
     KEYS,
     LineCount,
-    Staged,
+    StagedPart,
     count_lines,
     drop_repeats,
-    write_stretches,
+    write_ranges,
 )
 from toolkit.reading import framing
-from toolkit.reading.compression import Feed, codec_of
+from toolkit.reading.compression import PushbackReader, detect_codec
 from toolkit.reading.fingerprints import HEAD_BYTES
 from toolkit.reading.manifest import CHOICES_DIR
 from toolkit.reading.scan import scan_parts
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
-    from toolkit.exports.resume import Stretch
-    from toolkit.exports.worker import Order, Report
-    from toolkit.reading.ledger import Account
+    from toolkit.exports.resume import LogRange
+    from toolkit.exports.worker import TaskResult, WorkerOptions
+    from toolkit.reading.ledger import LedgerBuilder
 
 # So many bytes of plain logs are worth a worker's while.
 _SHARE_BYTES = 64 * 1024 * 1024
@@ -43,42 +43,42 @@ _SHARE_BYTES = 64 * 1024 * 1024
 _INFLATION = 4
 
 
-class Crew:
+class WorkerPool:
     """The workers of an executor, and how they are to read."""
 
-    def __init__(self, executor: Executor, order: Order) -> None:
+    def __init__(self, executor: Executor, order: WorkerOptions) -> None:
         self.executor = executor
         self.order = order
 
-    def reports(self, logs: Sequence[Stretch]) -> Iterator[Report]:
+    def reports(self, logs: Sequence[LogRange]) -> Iterator[TaskResult]:
         """Have logs written, and yield what became of them in their order."""
-        shares = _shares_of(self.cut(logs))
+        shares = _group_ranges(self.cut(logs))
         tasks = [(self.order, share) for share in shares]
-        yield from self.results(write_stretches, tasks)
+        yield from self.results(write_ranges, tasks)
 
-    def cut(self, logs: Sequence[Stretch]) -> list[Stretch]:
+    def cut(self, logs: Sequence[LogRange]) -> list[LogRange]:
         """Cut large plain logs at line ends; others stay whole."""
         ranges = {}
         if self.order.on_damage == "raise":
-            ranges = {log: _ranges_of(log) for log in logs if _may_be_cut(log)}
+            ranges = {log: _byte_ranges(log) for log in logs if _may_be_cut(log)}
         tasks = [(log, *edges) for log, found in ranges.items() for edges in found]
         counts = self.results(count_lines, tasks)
-        stretches = []
+        log_ranges = []
         for log in logs:
             counted = [next(counts) for _ in ranges.get(log, ())]
-            stretches += _cut_at(log, list(_places_of(log, counted)))
-        return stretches
+            log_ranges += _cut_range(log, list(_find_cuts(log, counted)))
+        return log_ranges
 
-    def without_repeats(
+    def drop_duplicates(
         self,
-        shares: Sequence[Sequence[Staged]],
+        shares: Sequence[Sequence[StagedPart]],
         committed: Callable[[str], list[str]],
-        account: Account,
-    ) -> list[list[Staged]]:
+        account: LedgerBuilder,
+    ) -> list[list[StagedPart]]:
         """Leave out what an earlier share has, or what is committed."""
         found = list(_repeating(shares, committed))
         tasks = [(self.order, part, earlier) for part, earlier in found]
-        instead: dict[Staged, Staged | None] = {}
+        instead: dict[StagedPart, StagedPart | None] = {}
         results = self.results(drop_repeats, tasks)
         for (part, _), dropped in zip(found, results, strict=True):
             instead[part] = dropped.part
@@ -94,48 +94,50 @@ class Crew:
         waiting: deque[Future[Any]] = deque()
         try:
             for task in tasks:
-                waiting.append(self.begun(function, task))
+                waiting.append(self.submit(function, task))
             while waiting:
                 yield waiting[0].result()
                 waiting.popleft()
         finally:
             wait([future for future in waiting if not future.cancel()])
 
-    def begun(self, function: Callable[..., Any], task: tuple[Any, ...]) -> Future[Any]:
+    def submit(
+        self, function: Callable[..., Any], task: tuple[Any, ...]
+    ) -> Future[Any]:
         """Give a task to the executor; a stream can be read in this process only."""
-        if function is not write_stretches or not any(map(_is_stream, task[1])):
+        if function is not write_ranges or not any(map(_is_stream, task[1])):
             return self.executor.submit(function, *task)
         done: Future[Any] = Future()
         done.set_result(function(*task))
         return done
 
 
-def _is_stream(stretch: Stretch) -> bool:
+def _is_stream(log_range: LogRange) -> bool:
     """Say whether a log is standard input or a pipe."""
-    return stretch.source.size is None
+    return log_range.source.size is None
 
 
-def _weight(stretch: Stretch) -> float:
-    """Say how much of a share a stretch is; a stream is one of its own."""
-    source = stretch.source
+def _weight(log_range: LogRange) -> float:
+    """Say how much of a share a range is; a stream is one of its own."""
+    source = log_range.source
     if source.size is None:
         return math.inf
     if source.name.endswith((".gz", ".zst")):
         return source.size * _INFLATION / _SHARE_BYTES
-    end = source.size if stretch.end is None else stretch.end
-    return (end - stretch.offset) / _SHARE_BYTES
+    end = source.size if log_range.end is None else log_range.end
+    return (end - log_range.offset) / _SHARE_BYTES
 
 
-def _shares_of(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
-    """Put stretches together, in order, until they are worth a worker's while."""
-    share: list[Stretch] = []
+def _group_ranges(log_ranges: Iterable[LogRange]) -> Iterator[list[LogRange]]:
+    """Put ranges together, in order, until they are worth a worker's while."""
+    share: list[LogRange] = []
     held = 0.0
-    for stretch in stretches:
-        size = _weight(stretch)
+    for log_range in log_ranges:
+        size = _weight(log_range)
         if share and held + size > 1:
             yield share
             share, held = [], 0.0
-        share.append(stretch)
+        share.append(log_range)
         held += size
     if share:
         yield share
@@ -144,23 +146,23 @@ def _shares_of(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
 # Cutting.
 
 
-def _may_be_cut(log: Stretch) -> bool:
+def _may_be_cut(log: LogRange) -> bool:
     """Say whether a log is large, plain, and begins behind a line end."""
     source = log.source
     if source.size is None or source.size - log.offset < 2 * _SHARE_BYTES:
         return False
     try:
-        with framing.opened(source) as file:
-            is_plain = codec_of(Feed(file, source.name)) is None
+        with framing.open_source(source) as file:
+            is_plain = detect_codec(PushbackReader(file, source.name)) is None
         if not (is_plain and log.offset):
             return is_plain
-        with framing.opened(source, log.offset - 1) as file:
-            return Feed(file, source.name).read(1) == b"\n"
+        with framing.open_source(source, log.offset - 1) as file:
+            return PushbackReader(file, source.name).read(1) == b"\n"
     except SourceError:
         return False  # whoever reads it says why
 
 
-def _ranges_of(log: Stretch) -> list[tuple[int, int]]:
+def _byte_ranges(log: LogRange) -> list[tuple[int, int]]:
     """Cut a log into ranges of bytes; none is shorter than a share."""
     size = log.source.size or 0
     count = (size - log.offset) // _SHARE_BYTES
@@ -168,8 +170,8 @@ def _ranges_of(log: Stretch) -> list[tuple[int, int]]:
     return list(pairwise([*starts, size]))
 
 
-def _places_of(
-    log: Stretch, counted: Sequence[LineCount | None]
+def _find_cuts(
+    log: LogRange, counted: Sequence[LineCount | None]
 ) -> Iterator[tuple[int, int]]:
     """Yield where a log may be cut: offsets and numbers of lines.
 
@@ -187,7 +189,7 @@ def _places_of(
             before = end
 
 
-def _cut_at(log: Stretch, places: Sequence[tuple[int, int]]) -> list[Stretch]:
+def _cut_range(log: LogRange, places: Sequence[tuple[int, int]]) -> list[LogRange]:
     """Cut a log at some places."""
     if not places:
         return [log]
@@ -205,8 +207,8 @@ def _cut_at(log: Stretch, places: Sequence[tuple[int, int]]) -> list[Stretch]:
 
 
 def _repeating(
-    shares: Sequence[Sequence[Staged]], committed: Callable[[str], list[str]]
-) -> Iterator[tuple[Staged, list[str]]]:
+    shares: Sequence[Sequence[StagedPart]], committed: Callable[[str], list[str]]
+) -> Iterator[tuple[StagedPart, list[str]]]:
     """Yield the parts that may repeat something of earlier ones, and those.
 
     Equal bytes have an equal date: dates are looked at one by one.
@@ -223,7 +225,7 @@ def _repeating(
         for number in sorted(_repeating_groups(groups)):
             earlier = list(chain.from_iterable(groups[:number]))
             for name in groups[number]:
-                yield Staged(directory, name), earlier
+                yield StagedPart(directory, name), earlier
 
 
 def _repeating_groups(groups: Sequence[Sequence[str]]) -> set[int]:

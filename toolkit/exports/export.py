@@ -11,12 +11,12 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.errors import OptionError
-from toolkit.exports.directory import opened_target
+from toolkit.exports.directory import open_target
 from toolkit.exports.parts import within
-from toolkit.exports.run import Increment
+from toolkit.exports.run import ExportRun
 from toolkit.exports.single_file import is_file_name, write_file
 from toolkit.expressions.time_ranges import span
-from toolkit.reading.ledger import Account
+from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
 from toolkit.reading.options import MAX_LINE_BYTES
 from toolkit.schema.columns import SCHEMA_VERSION
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from toolkit.expressions.time_ranges import Moment, Span
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
-    from toolkit.reading.log_reader import Reading
-    from toolkit.reading.manifest import State
+    from toolkit.reading.log_reader import LogReader
+    from toolkit.reading.manifest import Manifest
     from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
 
 
@@ -158,7 +158,7 @@ def export(
         "until": expected.end and expected.end.isoformat(),
     }
 
-    def opened() -> Reading:
+    def opened() -> LogReader:
         return open_logs(
             sources,
             content=content,
@@ -178,12 +178,12 @@ def export(
         if executor is not None:
             raise OptionError("executor", executor, expected="a directory to export to")
         return _export_file(reading, os.fspath(to), expected, wait)
-    with opened_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:
+    with open_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:
         if target.state is not None and not rewrite:
             _check_options(target.state, options)
         if wait:  # other logs may have come meanwhile
             reading = opened()
-        increment = Increment(
+        increment = ExportRun(
             reading, target, expected, anew=rewrite, executor=executor
         )
         increment.write(options)
@@ -198,10 +198,10 @@ def export(
     )
 
 
-def _export_file(reading: Reading, to: str, expected: Span, wait: float) -> Exported:
+def _export_file(reading: LogReader, to: str, expected: Span, wait: float) -> Exported:
     """Write logs as one file."""
-    account = Account(reading.logs)
-    stream = account.noting(within(reading.decoded(), expected))
+    account = LedgerBuilder(reading.logs)
+    stream = account.count_all(within(reading.iter_decoded(), expected))
     write_file(stream, to, reading.plan.table, wait=wait)
     account.warn(stacklevel=3)
     ledger, found = account.frame(), len(reading.logs)
@@ -209,7 +209,7 @@ def _export_file(reading: Reading, to: str, expected: Span, wait: float) -> Expo
     return Exported(to, ledger, rejects, reading.passed_over, ledger, found)
 
 
-def _check_options(state: State, options: Mapping[str, object]) -> None:
+def _check_options(state: Manifest, options: Mapping[str, object]) -> None:
     """Refuse to mix rows of two shapes."""
     kept = {**state.options, "schema": state.schema}
     for name, value in {**options, "schema": SCHEMA_VERSION}.items():

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from toolkit.reading import object_store
-from toolkit.reading.batching import Waiting
-from toolkit.reading.manifest import CHOICES_DIR, REJECTS_DIR, part_name
+from toolkit.reading.batching import BatchBuffer
+from toolkit.reading.manifest import CHOICES_DIR, REJECTS_DIR, format_part_name
 from toolkit.schema.tables import REJECTS
 from toolkit.schema.validation import validate
 
@@ -67,8 +67,8 @@ class Parts:
         self.generation = generation
         self.run = run
         self.table = table
-        self.choices = Waiting(table.arrow)
-        self.rejects = Waiting(REJECTS.arrow)
+        self.choices = BatchBuffer(table.arrow)
+        self.rejects = BatchBuffer(REJECTS.arrow)
         self.by_date: dict[str, list[pa.Table]] = {}
         self.writers: dict[tuple[str, int], PartWriter] = {}  # by date and lane
         self.row_groups: Counter[str] = Counter()  # of each date so far
@@ -165,7 +165,7 @@ class Parts:
             if len(self.writers) >= _OPEN_PARTS:
                 self.wait()
                 self.close_part(next(iter(self.writers)))
-            path = Path(CHOICES_DIR) / f"date={day}" / self.part_name()
+            path = Path(CHOICES_DIR) / f"date={day}" / self.format_part_name()
             writer = self.open_part(path, self.table.arrow, mode=0o666)
         self.writers[lane] = writer
         return writer
@@ -174,13 +174,13 @@ class Parts:
         """Write rejects; nobody else may read them."""
         validate(pl.DataFrame(rows), table=REJECTS)
         if self.rejects_writer is None:
-            path = Path(REJECTS_DIR) / self.part_name()
+            path = Path(REJECTS_DIR) / self.format_part_name()
             self.rejects_writer = self.open_part(path, REJECTS.arrow, mode=0o600)
         self.rejects_writer.write_table(rows)
 
-    def part_name(self) -> str:
+    def format_part_name(self) -> str:
         """Name a part: no two of an export have the same name."""
-        return part_name(self.generation, len(self.made), self.run)
+        return format_part_name(self.generation, len(self.made), self.run)
 
     def open_part(self, path: Path, schema: pa.Schema, *, mode: int) -> PartWriter:
         """Create a part below staging."""
@@ -250,7 +250,7 @@ class PartWriter:
 
 
 @contextmanager
-def opened_part(part: str) -> Iterator[pq.ParquetFile]:
+def open_part(part: str) -> Iterator[pq.ParquetFile]:
     """Open a part for reading; its pages are held against their checksums."""
     with ExitStack() as opened:
         if object_store.is_uri(part):
@@ -330,15 +330,13 @@ def _split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """
     start = 0
     for run in pc.value_counts(_day_numbers(rows)).to_pylist():
-        yield _written_day(run["values"]), rows.slice(start, run["counts"])
+        yield _format_day(run["values"]), rows.slice(start, run["counts"])
         start += run["counts"]
 
 
-def days_of(rows: pa.Table | pa.RecordBatch) -> set[str]:
+def find_days(rows: pa.Table | pa.RecordBatch) -> set[str]:
     """Return the dates under which rows are written."""
-    return {
-        _written_day(number) for number in pc.unique(_day_numbers(rows)).to_pylist()
-    }
+    return {_format_day(number) for number in pc.unique(_day_numbers(rows)).to_pylist()}
 
 
 def _day_numbers(rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray | pa.Array:
@@ -347,6 +345,6 @@ def _day_numbers(rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray | pa.Array:
     return pc.divide(micros, _MICROSECONDS_A_DAY)
 
 
-def _written_day(number: int) -> str:
+def _format_day(number: int) -> str:
     """Write a day as the name of its directory does."""
     return (_EPOCH + timedelta(days=number)).isoformat()

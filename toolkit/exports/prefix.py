@@ -27,19 +27,19 @@ from toolkit.reading.manifest import (
     STAGING_DIR,
     STATE_FILE,
     below,
-    generation_of,
-    parse_state,
-    part_paths,
-    parts_of,
-    read_state,
-    saying_what_failed,
-    state_text,
+    format_manifest,
+    list_part_files,
+    list_parts,
+    parse_generation,
+    parse_manifest,
+    read_manifest,
+    write_errors,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from toolkit.reading.manifest import State
+    from toolkit.reading.manifest import Manifest
 
 
 _FASTER = "another run, which was faster"
@@ -48,13 +48,13 @@ _STAGED_NAME = re.compile(r"(?P<generation>[0-9]{1,18})-(?P<run>[0-9a-f]{8})/")
 
 
 @contextmanager
-def opened_prefix(uri: str) -> Iterator[Prefix]:
+def open_prefix(uri: str) -> Iterator[ObjectStoreTarget]:
     """Take a prefix that is new, empty or an export; whoever loses cleans up."""
-    with saying_what_failed(uri):
+    with write_errors(uri):
         if "//" in uri.removeprefix(object_store.SCHEME):
             raise OptionError("to", uri, expected="an address without an empty name")
         with tempfile.TemporaryDirectory(prefix="toolkit-") as staging:
-            target = Prefix(uri, Path(staging))
+            target = ObjectStoreTarget(uri, Path(staging))
             try:
                 yield target
             except BaseException:
@@ -62,7 +62,7 @@ def opened_prefix(uri: str) -> Iterator[Prefix]:
                 raise
 
 
-class Prefix:
+class ObjectStoreTarget:
     """A prefix of a store: parts are put whole, state.json on a condition.
 
     The names of the parts end in the number of this run, so that two runs at once do
@@ -76,7 +76,7 @@ class Prefix:
         self.put: list[str] = []
         self.has_workers = False
         self.adopted: dict[Path, str] = {}  # parts that workers have put
-        self.state: State | None = None
+        self.state: Manifest | None = None
         self.tag: str | None = None  # of the state.json that is to be replaced
         path = below(uri, STATE_FILE)
         try:
@@ -84,7 +84,10 @@ class Prefix:
         except FileNotFoundError:
             data, tag = b"", ""
         if b'"generation"' in data:
-            self.state, self.tag = parse_state(data.decode(errors="replace"), path), tag
+            self.state, self.tag = (
+                parse_manifest(data.decode(errors="replace"), path),
+                tag,
+            )
         else:
             _refuse_what_is_there(uri)
         self.generation = self.state.generation if self.state else 0
@@ -106,14 +109,14 @@ class Prefix:
         """Note a part of a worker; it is copied within the store when it is due."""
         self.adopted[path] = staged
 
-    def commit(self, made: Sequence[Path], state: State, *, anew: bool) -> None:
+    def commit(self, made: Sequence[Path], state: Manifest, *, anew: bool) -> None:
         """Put the parts, then state.json if no other run has put one."""
         if self.state is not None:
             self.sweep(self.state)
         for path in made:
             self.put_part(path)
         try:
-            data = state_text(state).encode()
+            data = format_manifest(state).encode()
             object_store.put_bytes(below(self.uri, STATE_FILE), data, replaces=self.tag)
         except PreconditionError:
             if not self.has_committed():
@@ -149,14 +152,14 @@ class Prefix:
     def has_committed(self) -> bool:
         """Ask whose state.json stands: the answer to a put may have been lost."""
         try:
-            return read_state(self.uri).run == self.run
+            return read_manifest(self.uri).run == self.run
         except NotAnExportError:
             return False
         except DamagedExportError:
             self.put = []  # perhaps committed: to leave parts lying does no harm
             raise
 
-    def sweep(self, state: State) -> None:
+    def sweep(self, state: Manifest) -> None:
         """Delete the parts up to a state that it does not count.
 
         They are of runs that lost or died at its generation and can no longer be
@@ -164,13 +167,13 @@ class Prefix:
         could tell them: so it is done again before that is put.
         """
         for kind in KINDS:
-            committed = {*parts_of(self.uri, kind, state)}
+            committed = {*list_parts(self.uri, kind, state)}
             object_store.delete_objects(
                 path
-                for path in part_paths(self.uri, kind)
+                for path in list_part_files(self.uri, kind)
                 if path not in committed
                 and PART_NAME.fullmatch(PurePosixPath(path).name)
-                and generation_of(path) <= state.generation
+                and parse_generation(path) <= state.generation
             )
         self.sweep_staging(state.generation)
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
-from toolkit.exports.distributed import Crew
-from toolkit.exports.parts import Parts, days_of
+from toolkit.exports.distributed import WorkerPool
+from toolkit.exports.parts import Parts, find_days
 from toolkit.exports.tracking import Tracker
-from toolkit.exports.worker import KEYS, Order, Work, keys_of
+from toolkit.exports.worker import KEYS, ExportTask, WorkerOptions, read_keys
 from toolkit.reading.blocks import Decoded
-from toolkit.reading.decoder import make_seen
-from toolkit.reading.ledger import Account, some_of
-from toolkit.reading.manifest import CHOICES_DIR, State, part_name, parts_of
+from toolkit.reading.decoder import make_deduplicator
+from toolkit.reading.ledger import LedgerBuilder, shorten
+from toolkit.reading.manifest import CHOICES_DIR, Manifest, format_part_name, list_parts
 from toolkit.reading.scan import DUPLICATE_KEY
 
 if TYPE_CHECKING:
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from toolkit.exports.directory import Target
-    from toolkit.exports.worker import Report, Staged
+    from toolkit.exports.worker import StagedPart, TaskResult
     from toolkit.expressions.time_ranges import Span
-    from toolkit.reading.fingerprints import Sight
-    from toolkit.reading.log_reader import Reading
-    from toolkit.reading.manifest import Known
+    from toolkit.reading.fingerprints import Fingerprint
+    from toolkit.reading.log_reader import LogReader
+    from toolkit.reading.manifest import TrackedLog
 
 
-class Increment:
+class ExportRun:
     """Reads what is new in logs into parts, and commits them."""
 
     def __init__(
         self,
-        reading: Reading,
+        reading: LogReader,
         target: Target,
         span: Span,
         *,
@@ -54,10 +54,10 @@ class Increment:
         known = self.before.logs if self.before else ()
         self.tracker = Tracker(reading.logs, known, reading.on_damage)
         self.unread = self.tracker.unread()
-        self.account = Account({log.log_id: log.source for log in self.unread})
+        self.account = LedgerBuilder({log.log_id: log.source for log in self.unread})
         self.moved: set[int] = set()  # logs that had another place when they were read
         self.cut: set[int] = set()  # logs whose last line was rejected as truncated
-        self.sights: dict[int, Sight] = {}
+        self.sights: dict[int, Fingerprint] = {}
         self.replaced: list[str] = []
         self.missing: list[str] = []
 
@@ -65,11 +65,11 @@ class Increment:
         """Write the parts, and commit them if there is anything to be kept."""
         generation = self.target.generation + 1
         made = self.write_parts(generation, options) if self.unread else []
-        known = self.known_now()
+        known = self.after_run()
         self.note_losses(known)
         logs = [known[log_id] for log_id in sorted(known)]
         first = self.before.first if self.before else generation
-        state = State(generation, options, logs, run=self.target.run, first=first)
+        state = Manifest(generation, options, logs, run=self.target.run, first=first)
         self.state = state.with_totals()
         if self.before is None or made or logs != self.before.logs:
             self.target.commit(made, self.state, anew=self.anew)
@@ -78,35 +78,37 @@ class Increment:
         """Read what is unread into parts below staging."""
         staging = self.target.stage()
         if self.executor is not None:
-            order = Order(self.target.workspace(), options, self.reading.on_damage)
-            return self.adopt_parts(Crew(self.executor, order), generation)
-        stretches = [log.stretch for log in self.unread]
+            order = WorkerOptions(
+                self.target.workspace(), options, self.reading.on_damage
+            )
+            return self.adopt_parts(WorkerPool(self.executor, order), generation)
+        log_ranges = [log.log_range for log in self.unread]
         repeats = None
         if self.reading.duplicates == "drop":
-            repeats = _Repeats(self.target.where, self.before)
+            repeats = _ExportDeduplicator(self.target.where, self.before)
         with Parts(
             staging,
             generation=generation,
             run=self.target.run,
             table=self.reading.plan.table,
         ) as parts:
-            work = Work(self.reading, stretches, self.span, repeats)
+            work = ExportTask(self.reading, log_ranges, self.span, repeats)
             self.take(work.write(parts))
         return parts.made
 
-    def adopt_parts(self, crew: Crew, generation: int) -> list[Path]:
+    def adopt_parts(self, crew: WorkerPool, generation: int) -> list[Path]:
         """Have workers read what is unread, and take the parts that they made."""
-        shares: list[Sequence[Staged]] = []
-        for report in crew.reports([log.stretch for log in self.unread]):
+        shares: list[Sequence[StagedPart]] = []
+        for report in crew.reports([log.log_range for log in self.unread]):
             self.take(report)
             shares.append(report.parts)
             if self.reading.progress is not None:
                 self.reading.progress(report.read)
         if self.reading.duplicates == "drop":
-            shares = [*crew.without_repeats(shares, self.committed_parts, self.account)]
+            shares = [*crew.drop_duplicates(shares, self.committed_parts, self.account)]
         made = []
         for number, part in enumerate(chain.from_iterable(shares)):
-            name = part_name(generation, number, self.target.run)
+            name = format_part_name(generation, number, self.target.run)
             made.append(Path(part.directory) / name)
             self.target.adopt(part.name, made[-1])
         return made
@@ -115,28 +117,28 @@ class Increment:
         """Return the parts that are committed in a directory of the export."""
         if self.before is None:
             return []
-        return parts_of(self.target.where, directory, self.before)
+        return list_parts(self.target.where, directory, self.before)
 
-    def take(self, report: Report) -> None:
+    def take(self, report: TaskResult) -> None:
         """Note what became of logs."""
-        self.account.add_up(report.account)
+        self.account.merge(report.account)
         self.moved |= report.moved
         self.cut |= report.cut
         for log_id, sight in report.sights.items():
             first = self.sights.get(log_id)
-            self.sights[log_id] = sight.behind(first) if first else sight
+            self.sights[log_id] = sight.with_head_of(first) if first else sight
 
     def added(self) -> pl.DataFrame:
         """Return the ledger of this run alone."""
         return self.account.frame().filter(~pl.col("log_id").is_in(list(self.moved)))
 
-    def known_now(self) -> dict[int, Known]:
+    def after_run(self) -> dict[int, TrackedLog]:
         """Return all logs of the export as they are known after this run."""
         known = self.tracker.renamed()
         counts = {row["log_id"]: row for row in self.added().to_dicts()}
         for log in self.unread:
             if log.log_id not in self.moved:
-                known[log.log_id] = log.known_now(
+                known[log.log_id] = log.after_run(
                     counts[log.log_id],
                     self.sights[log.log_id],
                     is_cut=log.log_id in self.cut,
@@ -144,7 +146,7 @@ class Increment:
                 )
         return known
 
-    def note_losses(self, known: dict[int, Known]) -> None:
+    def note_losses(self, known: dict[int, TrackedLog]) -> None:
         """Note the logs that are gone; in the ledger, if bytes of them are missing."""
         for log, size in self.tracker.losses():
             name = log.row["source"]
@@ -162,42 +164,42 @@ class Increment:
         """Say what is wrong with the logs, each kind once."""
         self.account.warn_of_damage(stacklevel=3)
         if self.replaced:
-            warnings.warn(some_of(self.replaced), ReplacedLogWarning, stacklevel=3)
+            warnings.warn(shorten(self.replaced), ReplacedLogWarning, stacklevel=3)
         if self.missing:
-            warnings.warn(some_of(self.missing), MissingBytesWarning, stacklevel=3)
+            warnings.warn(shorten(self.missing), MissingBytesWarning, stacklevel=3)
 
 
-class _Repeats:
+class _ExportDeduplicator:
     """Finds what repeats a response, of this run or of an earlier one.
 
     Equal bytes have an equal date: of what is committed only the keys of those dates
     are read that new rows have.
     """
 
-    def __init__(self, directory: str, committed: State | None) -> None:
+    def __init__(self, directory: str, committed: Manifest | None) -> None:
         self.directory = directory
         self.committed = committed
-        self.seen = make_seen()
+        self.seen = make_deduplicator()
         self.days: set[str] = set()
 
-    def without_repeats(self, decoded: Decoded) -> Decoded:
+    def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Leave out the rows of responses that were seen before."""
         if self.committed is not None:
-            for day in days_of(decoded.choices) - self.days:
+            for day in find_days(decoded.choices) - self.days:
                 self.days.add(day)
                 self.see(day, self.committed)
-        return self.seen.without_repeats(decoded)
+        return self.seen.drop_duplicates(decoded)
 
-    def see(self, day: str, committed: State) -> None:
+    def see(self, day: str, committed: Manifest) -> None:
         """Note the responses that are committed of a day."""
-        parts = parts_of(self.directory, f"{CHOICES_DIR}/date={day}", committed)
+        parts = list_parts(self.directory, f"{CHOICES_DIR}/date={day}", committed)
         if not parts:
             return
         keys = (
-            keys_of(parts)
+            read_keys(parts)
             .unique()
             .select(pl.lit(0, pl.Int32).alias("choice_position"), *DUPLICATE_KEY)
             .collect()
         )
         for batch in keys.to_arrow().cast(KEYS).to_batches():
-            self.seen.without_repeats(Decoded(0, "", batch, batch, 0, 0, 0, 0))
+            self.seen.drop_duplicates(Decoded(0, "", batch, batch, 0, 0, 0, 0))

@@ -13,9 +13,9 @@ import polars as pl
 from toolkit.exports.directory import take_lock
 from toolkit.exports.parts import PartWriter
 from toolkit.reading import object_store
-from toolkit.reading.batching import gathered
+from toolkit.reading.batching import iter_tables
 from toolkit.reading.discovery import SUFFIX
-from toolkit.reading.manifest import saying_what_failed, sync_directory
+from toolkit.reading.manifest import sync_directory, write_errors
 from toolkit.schema.validation import validate
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def write_file(
     stream: Iterable[Decoded], to: str, table: Table, *, wait: float = 0
 ) -> None:
     """Write the choices of blocks as a file, in the place of one that is there."""
-    with _replaced(to, wait) as handle:
+    with _replace_file(to, wait) as handle:
         writer = PartWriter(handle, table.arrow)
         try:
-            for rows in gathered(stream, table.arrow):
+            for rows in iter_tables(stream, table.arrow):
                 validate(pl.DataFrame(rows), table=table)
                 writer.write_table(rows.sort_by([("created", "ascending", "at_start")]))
             writer.close()
@@ -47,9 +47,9 @@ def write_file(
 
 
 @contextmanager
-def _replaced(to: str, wait: float) -> Iterator[int]:
+def _replace_file(to: str, wait: float) -> Iterator[int]:
     """Give a file to write to, and put it in its place once it is whole."""
-    with saying_what_failed(to):
+    with write_errors(to):
         if object_store.is_uri(to):
             with tempfile.TemporaryDirectory(prefix="toolkit-") as folder:
                 staged = Path(folder) / "choices.parquet"
@@ -58,7 +58,7 @@ def _replaced(to: str, wait: float) -> Iterator[int]:
             return
         target = Path(to)
         staged = target.with_name(f".{target.name}.staging")
-        lock = _held_file(staged, to, wait)
+        lock = _open_locked(staged, to, wait)
         try:
             yield os.open(staged, os.O_WRONLY | os.O_TRUNC)
             staged.replace(target)
@@ -71,7 +71,7 @@ def _replaced(to: str, wait: float) -> Iterator[int]:
             os.close(lock)
 
 
-def _held_file(staged: Path, to: str, wait: float) -> int:
+def _open_locked(staged: Path, to: str, wait: float) -> int:
     """Open a file and hold its lock, which dies with the process.
 
     The one who held it before may have put it in its place meanwhile: another file has

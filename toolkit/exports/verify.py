@@ -11,16 +11,16 @@ import polars as pl
 import pyarrow as pa
 
 from toolkit.errors import plural
-from toolkit.exports.parts import days_of, opened_part
+from toolkit.exports.parts import find_days, open_part
 from toolkit.reading import object_store
 from toolkit.reading.manifest import (
     CHOICES_DIR,
     REJECTS_DIR,
     STAGING_DIR,
     below,
-    part_paths,
-    parts_of,
-    read_state,
+    list_part_files,
+    list_parts,
+    read_manifest,
 )
 from toolkit.reading.scan import DUPLICATE_KEY
 from toolkit.schema.tables import CHOICES, REJECTS, choices_table
@@ -28,7 +28,7 @@ from toolkit.schema.tables import CHOICES, REJECTS, choices_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from toolkit.reading.manifest import State
+    from toolkit.reading.manifest import Manifest
     from toolkit.schema.columns import Table
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -94,7 +94,7 @@ class _Verifier:
 
     def __init__(self, where: str) -> None:
         self.where = where
-        self.state = read_state(where)
+        self.state = read_manifest(where)
         self.found: dict[int, Counter[str]] = {}
         self.faults: list[str] = []
         self.parts = self.rows = 0
@@ -102,7 +102,7 @@ class _Verifier:
     def read_choices(self) -> None:
         """Read the choices, date by date."""
         by_day: dict[str, list[str]] = {}
-        for part in parts_of(self.where, CHOICES_DIR, self.state):
+        for part in list_parts(self.where, CHOICES_DIR, self.state):
             by_day.setdefault(PurePosixPath(part).parent.name, []).append(part)
         for day, parts in sorted(by_day.items()):
             keys = [
@@ -116,7 +116,7 @@ class _Verifier:
     def count_choices(self, part: str, rows: pa.RecordBatch) -> pl.DataFrame:
         """Count rows, and return what must be there once."""
         day = PurePosixPath(part).parent.name.removeprefix("date=")
-        if strange := sorted(days_of(rows) - {day}):
+        if strange := sorted(find_days(rows) - {day}):
             self.faults.append(f"{part}: holds rows of {strange[0]}")
         frame = pl.DataFrame(rows)
         counts = frame.group_by("log_id").agg(
@@ -143,7 +143,7 @@ class _Verifier:
 
     def read_rejects(self) -> None:
         """Read the rejects."""
-        for part in parts_of(self.where, REJECTS_DIR, self.state):
+        for part in list_parts(self.where, REJECTS_DIR, self.state):
             for rows in self.batches(part, REJECTS):
                 is_error = pl.col("code") == "error_response"
                 counts = pl.DataFrame(rows).group_by("log_id")
@@ -163,7 +163,7 @@ class _Verifier:
         """Yield the rows of a part; one that cannot be read to its end is a fault."""
         self.parts += 1
         try:
-            with opened_part(part) as file:
+            with open_part(part) as file:
                 if not file.schema_arrow.equals(table.arrow, check_metadata=True):
                     self.faults.append(
                         f"{part}: its columns are not those of the schema"
@@ -192,7 +192,7 @@ class _Verifier:
                     )
 
 
-def _ledger_faults(state: State) -> Iterator[str]:
+def _ledger_faults(state: Manifest) -> Iterator[str]:
     """Hold the ledger against its laws."""
     for row in state.ledger.to_dicts():
         fates = sum(row[name] for name in _FATES)
@@ -203,11 +203,11 @@ def _ledger_faults(state: State) -> Iterator[str]:
         yield "the totals of state.json are not the sums of its ledger"
 
 
-def _strange_files(where: str, state: State) -> Iterator[str]:
+def _strange_files(where: str, state: Manifest) -> Iterator[str]:
     """Say what lies in an export that is no part of it."""
     for kind in (CHOICES_DIR, REJECTS_DIR):
-        parts: Sequence[str] = parts_of(where, kind, state)
-        for path in sorted({*part_paths(where, kind)} - {*parts}):
+        parts: Sequence[str] = list_parts(where, kind, state)
+        for path in sorted({*list_part_files(where, kind)} - {*parts}):
             yield f"{path}: is no part that was committed"
     if not object_store.is_uri(where) and (Path(where) / STAGING_DIR).exists():
         yield f"{below(where, STAGING_DIR)}: left by a run that did not end"

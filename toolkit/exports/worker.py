@@ -1,4 +1,4 @@
-"""Work on stretches of logs: read, decoded, validated, and written as parts.
+"""Work on ranges of logs: read, decoded, validated, and written as parts.
 
 A run does all of it itself, or has it done by workers of an executor, on this machine
 or on others. What goes to them and comes back is plain data; the parts that they write
@@ -20,15 +20,15 @@ import pyarrow.parquet as pq
 
 from toolkit.errors import PreconditionError, SourceError
 from toolkit.exports.parts import Parts, new_part, within
-from toolkit.exports.resume import LogMovedError, Stretch, blocks_of, is_moved
+from toolkit.exports.resume import LogMovedError, LogRange, is_moved, iter_blocks
 from toolkit.expressions.time_ranges import span
 from toolkit.reading import framing, object_store
 from toolkit.reading.blocks import make_plan
-from toolkit.reading.compression import READ_BYTES, Feed
-from toolkit.reading.decoder import make_seen
-from toolkit.reading.fingerprints import Sight, Witness
-from toolkit.reading.ledger import Account
-from toolkit.reading.log_reader import Reading
+from toolkit.reading.compression import READ_BYTES, PushbackReader
+from toolkit.reading.decoder import make_deduplicator
+from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
+from toolkit.reading.ledger import LedgerBuilder
+from toolkit.reading.log_reader import LogReader
 from toolkit.reading.scan import DUPLICATE_KEY, scan_parts
 from toolkit.schema.tables import CHOICES, choices_table
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from toolkit.exports.parts import PartWriter
     from toolkit.expressions.time_ranges import Span
     from toolkit.reading.blocks import Block, Decoded
-    from toolkit.reading.dedup import Repeats
+    from toolkit.reading.dedup import Deduplicator
     from toolkit.reading.options import OnDamage
     from toolkit.schema.columns import Table
 
@@ -46,44 +46,46 @@ if TYPE_CHECKING:
 KEYS = pa.schema([CHOICES[name].arrow for name in ("choice_position", *DUPLICATE_KEY)])
 
 
-class Staged(NamedTuple):
+class StagedPart(NamedTuple):
     """A part that lies in staging, and the directory of an export that it is for."""
 
     directory: str
     name: str
 
 
-class Report(NamedTuple):
-    """What became of some stretches of logs, besides the parts."""
+class TaskResult(NamedTuple):
+    """What became of some ranges of logs, besides the parts."""
 
-    account: Account
-    sights: dict[int, Sight]
+    account: LedgerBuilder
+    sights: dict[int, Fingerprint]
     moved: set[int]  # logs that had another place when they were read
     cut: set[int]  # logs whose last line was rejected as truncated
-    parts: Sequence[Staged] = ()
+    parts: Sequence[StagedPart] = ()
     read: int = 0  # bytes of files
 
 
-class Work:
-    """Reads stretches of logs into parts."""
+class ExportTask:
+    """Reads ranges of logs into parts."""
 
     def __init__(
         self,
-        reading: Reading,
-        stretches: Sequence[Stretch],
+        reading: LogReader,
+        log_ranges: Sequence[LogRange],
         span: Span,
-        repeats: Repeats | None,
+        repeats: Deduplicator | None,
     ) -> None:
         self.reading = reading
-        self.stretches = stretches
+        self.log_ranges = log_ranges
         self.span = span
         self.repeats = repeats
-        account = Account({stretch.log_id: stretch.source for stretch in stretches})
-        self.report = Report(account, {}, set(), set())
+        account = LedgerBuilder(
+            {log_range.log_id: log_range.source for log_range in log_ranges}
+        )
+        self.report = TaskResult(account, {}, set(), set())
 
-    def write(self, parts: Parts) -> Report:
+    def write(self, parts: Parts) -> TaskResult:
         """Write what is new, and say what became of it."""
-        for decoded in self.report.account.noting(self.decoded()):
+        for decoded in self.report.account.count_all(self.decoded()):
             parts.add(decoded.choices, decoded.rejects)
         parts.finish()
         return self.report
@@ -97,37 +99,37 @@ class Work:
             if self.repeats is None:
                 yield decoded
             else:
-                yield self.repeats.without_repeats(decoded)
+                yield self.repeats.drop_duplicates(decoded)
 
     def blocks(self) -> Iterator[Block]:
-        """Yield stretch after stretch."""
-        for stretch in self.stretches:
-            witness = Witness()
+        """Yield range after range."""
+        for log_range in self.log_ranges:
+            witness = Fingerprinter()
             try:
-                yield from blocks_of(
-                    stretch,
+                yield from iter_blocks(
+                    log_range,
                     witness,
                     max_line_bytes=self.reading.plan.max_line_bytes,
                     on_damage=self.reading.on_damage,
                 )
             except LogMovedError:  # the next run finds it where it is then
-                self.report.moved.add(stretch.log_id)
-            sight, sights = witness.sight(), self.report.sights
-            first = sights.get(stretch.log_id)
-            sights[stretch.log_id] = sight.behind(first) if first else sight
+                self.report.moved.add(log_range.log_id)
+            sight, sights = witness.fingerprint(), self.report.sights
+            first = sights.get(log_range.log_id)
+            sights[log_range.log_id] = sight.with_head_of(first) if first else sight
 
 
 # What a worker does.
 
 
-class Order(NamedTuple):
-    """How stretches are to be read, and where their parts are to be put."""
+class WorkerOptions(NamedTuple):
+    """How ranges are to be read, and where their parts are to be put."""
 
     workspace: str
     options: Mapping[str, Any]  # as state.json keeps them
     on_damage: OnDamage
 
-    def reading(self, progress: Callable[[int], None] | None = None) -> Reading:
+    def reading(self, progress: Callable[[int], None] | None = None) -> LogReader:
         """Return how logs are to be read; a worker has one thread."""
         shaped = {
             name: value
@@ -136,23 +138,23 @@ class Order(NamedTuple):
         }
         plan = make_plan(**shaped, leave_pending=True)
         duplicates = self.options["duplicates"]
-        return Reading(
+        return LogReader(
             [], {}, plan, duplicates, self.on_damage, None, progress, threads=1
         )
 
 
-def write_stretches(order: Order, stretches: Sequence[Stretch]) -> Report:
-    """Read stretches of logs into parts in staging."""
+def write_ranges(order: WorkerOptions, log_ranges: Sequence[LogRange]) -> TaskResult:
+    """Read ranges of logs into parts in staging."""
     read: list[int] = []
     reading = order.reading(read.append)
     within = span(order.options["since"], order.options["until"])
-    repeats = make_seen() if reading.duplicates == "drop" else None
-    work = Work(reading, stretches, within, repeats)
-    with _new_folder(order.workspace) as folder:
+    repeats = make_deduplicator() if reading.duplicates == "drop" else None
+    work = ExportTask(reading, log_ranges, within, repeats)
+    with _make_folder(order.workspace) as folder:
         table = reading.plan.table
         with Parts(folder, generation=0, run=None, table=table, threads=1) as parts:
             report = work.write(parts)
-        staged = _delivered(order.workspace, folder, parts.made)
+        staged = _deliver(order.workspace, folder, parts.made)
     return report._replace(parts=staged, read=sum(read))
 
 
@@ -163,14 +165,14 @@ class LineCount(NamedTuple):
     end: int
 
 
-def count_lines(stretch: Stretch, start: int, end: int) -> LineCount | None:
+def count_lines(log_range: LogRange, start: int, end: int) -> LineCount | None:
     """Count the lines that end in a range; None if the log has changed."""
     lines, behind, place = 0, start, start
     try:
-        with framing.opened(stretch.source, start, same=True) as file:
-            if is_moved(stretch.source, file):
+        with framing.open_source(log_range.source, start, same=True) as file:
+            if is_moved(log_range.source, file):
                 return None
-            feed = Feed(file, stretch.source.name)
+            feed = PushbackReader(file, log_range.source.name)
             while data := feed.read(min(READ_BYTES, end - place)):
                 lines += data.count(b"\n")
                 behind = max(behind, place + data.rfind(b"\n") + 1)
@@ -180,18 +182,20 @@ def count_lines(stretch: Stretch, start: int, end: int) -> LineCount | None:
     return LineCount(lines, behind) if place == end else None
 
 
-class Dropped(NamedTuple):
+class DedupResult(NamedTuple):
     """A part without some responses (none if no row is left), and what they counted."""
 
-    part: Staged | None
+    part: StagedPart | None
     counts: list[dict[str, int]]  # for each log
 
 
-def drop_repeats(order: Order, part: Staged, earlier: Sequence[str]) -> Dropped:
+def drop_repeats(
+    order: WorkerOptions, part: StagedPart, earlier: Sequence[str]
+) -> DedupResult:
     """Write a part of staging again without what parts of earlier lines hold."""
-    own = keys_of([part.name])
+    own = read_keys([part.name])
     repeats = (
-        keys_of(earlier)
+        read_keys(earlier)
         .join(own, on=DUPLICATE_KEY, how="semi")
         .unique()
         .with_columns(is_repeat=True)
@@ -199,37 +203,39 @@ def drop_repeats(order: Order, part: Staged, earlier: Sequence[str]) -> Dropped:
     )
     counts = []
     path = Path(part.directory) / "0.parquet"
-    with _new_folder(order.workspace) as folder:
+    with _make_folder(order.workspace) as folder:
         kept = 0
-        with _written(folder / path, choices_table(order.options["tags"])) as writer:
+        with _create_part(
+            folder / path, choices_table(order.options["tags"])
+        ) as writer:
             for rows in _row_groups(part.name, folder):
-                repeated = _mask_of(rows, repeats)
-                counts.append(_counts_of(rows.filter(repeated)))
+                repeated = _find_repeats(rows, repeats)
+                counts.append(_count_dropped(rows.filter(repeated)))
                 left = rows.filter(pc.invert(repeated))
                 kept += len(left)
                 writer.write_table(left)
-        (staged,) = _delivered(order.workspace, folder, [path])
+        (staged,) = _deliver(order.workspace, folder, [path])
     sums = pl.concat(counts).group_by("log_id").sum().to_dicts()
-    return Dropped(staged if kept else None, sums)
+    return DedupResult(staged if kept else None, sums)
 
 
-def keys_of(parts: Sequence[str]) -> pl.LazyFrame:
+def read_keys(parts: Sequence[str]) -> pl.LazyFrame:
     """Read what finds a repeat, of the responses in parts that have an id."""
     is_named = pl.col("response_id").is_not_null()
     first = scan_parts(parts, pl.Schema(KEYS)).filter(is_named, choice_position=0)
     return first.select(DUPLICATE_KEY)
 
 
-def _mask_of(rows: pa.Table, repeats: pl.DataFrame) -> pa.Array:
+def _find_repeats(rows: pa.Table, repeats: pl.DataFrame) -> pa.Array:
     """Say of each row whether its response is among the repeats."""
     keys = pl.DataFrame(rows.select(DUPLICATE_KEY))
     found = keys.join(repeats, on=DUPLICATE_KEY, how="left", maintain_order="left")
     return found["is_repeat"].fill_null(value=False).to_arrow()
 
 
-def _counts_of(rows: pa.Table) -> pl.DataFrame:
+def _count_dropped(rows: pa.Table) -> pl.DataFrame:
     """Count rows that were left out as the ledger counts them."""
-    columns = ["log_id", "choice_position", *Account.SUMS]
+    columns = ["log_id", "choice_position", *LedgerBuilder.SUMS]
     return (
         pl.DataFrame(rows.select(columns))
         .group_by("log_id")
@@ -237,7 +243,7 @@ def _counts_of(rows: pa.Table) -> pl.DataFrame:
             responses=-(pl.col("choice_position") == 0).sum().cast(pl.Int64),
             duplicates=(pl.col("choice_position") == 0).sum().cast(pl.Int64),
             choices=-pl.len().cast(pl.Int64),
-            **{name: -pl.col(name).sum() for name in Account.SUMS},
+            **{name: -pl.col(name).sum() for name in LedgerBuilder.SUMS},
         )
     )
 
@@ -246,7 +252,7 @@ def _counts_of(rows: pa.Table) -> pl.DataFrame:
 
 
 @contextmanager
-def _new_folder(workspace: str) -> Iterator[Path]:
+def _make_folder(workspace: str) -> Iterator[Path]:
     """Make a folder for one attempt: a second one meets no leftovers of the first."""
     if object_store.is_uri(workspace):
         with tempfile.TemporaryDirectory(prefix="toolkit-") as name:
@@ -257,7 +263,7 @@ def _new_folder(workspace: str) -> Iterator[Path]:
     yield folder
 
 
-def _delivered(workspace: str, folder: Path, made: Sequence[Path]) -> list[Staged]:
+def _deliver(workspace: str, folder: Path, made: Sequence[Path]) -> list[StagedPart]:
     """Leave parts where the run finds them; what goes to a store is put there."""
     where = str(folder)
     if object_store.is_uri(workspace):
@@ -265,12 +271,13 @@ def _delivered(workspace: str, folder: Path, made: Sequence[Path]) -> list[Stage
         for path in made:
             object_store.put_file(f"{where}/{path.as_posix()}", folder / path)
     return [
-        Staged(path.parent.as_posix(), f"{where}/{path.as_posix()}") for path in made
+        StagedPart(path.parent.as_posix(), f"{where}/{path.as_posix()}")
+        for path in made
     ]
 
 
 @contextmanager
-def _written(path: Path, table: Table) -> Iterator[PartWriter]:
+def _create_part(path: Path, table: Table) -> Iterator[PartWriter]:
     """Give a new part to write to."""
     writer = new_part(path, table.arrow)
     try:

@@ -1,15 +1,328 @@
-"""Money in words: amounts, and sums that are known to be too small."""
+"""Figures as text: counts, shares, changes, dollars and names.
+
+One function writes each kind of text. Styles differ by purpose, never by module:
+
+========== ================================= ======================================
+kind       in tables and sentences           on axes
+========== ================================= ======================================
+count      ``1,234``; sentence: ``1.93M``    short: ``1.2k``, ``50M``
+share      ``3.1%``, ``<0.1%``, ``>99.9%``   exact: ``2.5%``, ``0.05%``
+dollars    cents: ``$4,812.07``, ``$0.0036`` short: ``$12.50``, ``$1.5k``, ``$2M``
+========== ================================= ======================================
+
+Dollars that are compared or traced (budgets, the lines of `explain`) are ``exact``.
+
+Every function takes a `Figure` or a plain number. A bound is marked by a sign
+(``≥ $5.95``) or, with ``words=True``, by words (``at least $5.95``), and is rounded on
+its own side. What is unknown is a dash or, in words, ``unknown``. Minus is ``-``.
+"""
 
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from toolkit.errors import clean
+from toolkit.formatting.figures import Figure, as_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from toolkit.formatting.figures import Number
+
+    Amount: TypeAlias = Figure | Number | None
+
+DASH = "–"
+NO_NAME = "not said"
+_SIGNS = {"lower": "≥ ", "upper": "≤ ", "approximate": "~ "}
+_WORDS = {"lower": "at least ", "upper": "at most ", "approximate": "about "}
+_UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+_SHORT_FROM = {"sentence": 10**6, "short": 1000}
+_LONGEST = 64  # characters of a name: more are cut out of its middle
+_BEGINNING = 40  # characters that are kept before the cut
+
+
+def format_count(
+    count: Amount,
+    style: Literal["exact", "sentence", "short"] = "exact",
+    *,
+    words: bool = False,
+) -> str:
+    """Format a count.
+
+    Parameters
+    ----------
+    count
+        A number of responses, tokens or lines.
+    style
+        ``exact``: all digits, in tables; ``sentence``: three digits of a million and
+        more; ``short``: three digits of a thousand and more, on axes and labels.
+    words
+        Write a bound in words, not as a sign.
+
+    Examples
+    --------
+    >>> format_count(1234567), format_count(Figure(1234, "lower"))
+    ('1,234,567', '≥ 1,234')
+    >>> [format_count(number, "short") for number in (0, 999, 1234, 50_000_000)]
+    ['0', '999', '1.23k', '50M']
+    >>> format_count(207_812, "sentence"), format_count(1_934_000_000, "sentence")
+    ('207,812', '1.93B')
+    """
+    figure = as_figure(count)
+    if not figure.is_known:
+        return _unknown(words)
+    if style != "exact" and abs(figure.number) >= _SHORT_FROM[style]:
+        text = _with_unit(figure)
+    else:
+        text = _three_digits(figure)
+    return _marked(figure, text, words=words)
+
+
+def format_number(number: Amount, *, words: bool = False) -> str:
+    """Format a measured number, such as a mean or a ratio, in three digits.
+
+    Examples
+    --------
+    >>> [format_number(number) for number in (1.2345, 0.031, 12_345.6, 3.0)]
+    ['1.23', '0.031', '12,346', '3']
+    """
+    figure = as_figure(number)
+    if not figure.is_known:
+        return _unknown(words)
+    return _marked(figure, _three_digits(figure), words=words)
+
+
+def format_share(
+    share: Amount,
+    style: Literal["rounded", "exact"] = "rounded",
+    *,
+    words: bool = False,
+) -> str:
+    """Format a share; one that is not 0 or 1 is never written as if it were.
+
+    Parameters
+    ----------
+    share
+        1 is the whole; a ratio may be more.
+    style
+        ``rounded``: one digit after the point; ``exact``: all digits, on axes.
+    words
+        Write a bound in words, not as a sign.
+
+    Examples
+    --------
+    >>> [format_share(share) for share in (0, 0.00001, 0.0312, 0.25, 0.99999, 1)]
+    ['0%', '<0.1%', '3.1%', '25%', '>99.9%', '100%']
+    >>> format_share(Figure(0.6789, "lower")), format_share(12.345)
+    ('≥ 67.8%', '1,234.5%')
+    >>> format_share(0.0005, "exact")
+    '0.05%'
+    """
+    figure = as_figure(share)
+    if not figure.is_known:
+        return _unknown(words)
+    percent = Figure(figure.number.scaleb(2), figure.bound)
+    if style == "exact":
+        text = f"{_plain(percent.rounded(10).number)}%"
+    else:
+        text = _rounded_share(percent)
+    return _marked(figure, text, words=words)
+
+
+def format_share_change(change: Amount, *, words: bool = False) -> str:
+    """Format the difference of two shares in percentage points.
+
+    Examples
+    --------
+    >>> [format_share_change(change) for change in (-0.004, 0.06, 0.01, 0, -0.0001)]
+    ['-0.4 points', '+6 points', '+1 point', '±0 points', '-<0.1 points']
+    """
+    figure = as_figure(change)
+    if not figure.is_known:
+        return _unknown(words)
+    percent = Figure(figure.number.scaleb(2), figure.bound)
+    size = _tenths(percent)
+    noun = "point" if size == "1" else "points"
+    text = f"{_sign(percent.number)}{size} {noun}"
+    return _marked(figure, text, words=words)
+
+
+def format_change(now: Amount, before: Amount, *, words: bool = False) -> str:
+    """Format how much a count or an amount grew, relative to what it was.
+
+    Examples
+    --------
+    >>> format_change(112, 100), format_change(100, 100), format_change(5, 0)
+    ('+12%', '±0%', 'new')
+    >>> format_change(91, 99.5), format_change(Figure(3, "lower"), 2)
+    ('-8.5%', '≥ +50%')
+    """
+    new, old = as_figure(now), as_figure(before)
+    if old == Figure(0) and new.exceeds(0) is not None:
+        return "new" if new.exceeds(0) else "±0%"
+    change = new / old - 1
+    if not change.is_known:
+        return _unknown(words)
+    percent = Figure(change.number.scaleb(2), change.bound)
+    size = abs(percent.number)
+    if size >= 10_000 and not _is_bound(percent):
+        text = ">9,999"
+    elif -100 < percent.number < -99 and not _is_bound(percent):
+        # What is not gone is not written as -100%.
+        text = f"{min(round(size, 1), Decimal('99.9'))}"
+    elif size >= 10:
+        text = _plain(abs(percent.rounded(0).number))
+    else:
+        text = _tenths(percent)
+    return _marked(change, f"{_sign(percent.number)}{text}%", words=words)
+
+
+def format_usd(
+    amount: Amount,
+    style: Literal["exact", "cents", "short"] = "cents",
+    *,
+    words: bool = False,
+) -> str:
+    """Format an amount of US dollars.
+
+    Parameters
+    ----------
+    amount
+        USD.
+    style
+        ``cents``: to the cent, below a dollar in two digits if it takes more places;
+        ``exact``: all digits, and cents at least; ``short``: on axes, thousands and
+        more in three digits, and no cents of whole dollars.
+    words
+        Write a bound in words, not as a sign.
+
+    Examples
+    --------
+    >>> [format_usd(Decimal(usd)) for usd in ("4812.0679", "-3.5", "0.0035521", "0")]
+    ['$4,812.07', '-$3.50', '$0.0036', '$0']
+    >>> bound = Figure(Decimal("5.956"), "lower")
+    >>> format_usd(bound), format_usd(bound, words=True), format_usd(None)
+    ('≥ $5.95', 'at least $5.95', '–')
+    >>> format_usd(Decimal("0.0035521"), "exact"), format_usd(1234.5, "exact")
+    ('$0.0035521', '$1,234.50')
+    >>> [format_usd(usd, "short") for usd in (0, 0.05, 0.5, 12.34, 152, 1_500)]
+    ['$0', '$0.05', '$0.50', '$12.34', '$152', '$1.5k']
+    """
+    figure = as_figure(amount)
+    if not figure.is_known:
+        return _unknown(words)
+    size = abs(figure.number)
+    if not size:
+        text = "0"
+    elif style == "short" and size >= 1000:
+        text = _with_unit(figure)
+    elif style == "exact":
+        text = _with_cents(size)
+    else:
+        digits = 3 if style == "short" else 2
+        places = 2 if size >= 1 else max(2, _places_of(size, digits))
+        text = _with_cents(abs(figure.rounded(places).number))
+        if style == "short":
+            text = text.removesuffix(".00")
+    minus = "-" if figure.number < 0 else ""
+    return _marked(figure, f"{minus}${text.removeprefix('-')}", words=words)
+
+
+def format_name(name: object) -> str:
+    r"""Format a name of a log: harmless, in one line, of 64 characters at most.
+
+    Examples
+    --------
+    >>> format_name("a\x1b[31m\nb"), format_name(None)
+    ('a�[31m�b', 'not said')
+    >>> len(format_name("x" * 10_000))
+    64
+    """
+    if name is None:
+        return NO_NAME
+    # The middle is cut first: a name may have megabytes.
+    text = str(name)
+    if len(text) > _LONGEST:
+        text = f"{text[:_BEGINNING]}…{text[_BEGINNING + 1 - _LONGEST :]}"
+    text = " ".join(clean(text).split())
+    return text or repr(str(name)[:_LONGEST])
+
+
+def _unknown(words: bool) -> str:
+    """Return what is written for a figure that is not known."""
+    return "unknown" if words else DASH
+
+
+def _marked(figure: Figure, text: str, *, words: bool) -> str:
+    """Put the mark of a bound before its text."""
+    return (_WORDS if words else _SIGNS).get(figure.bound, "") + text
+
+
+def _sign(number: Decimal) -> str:
+    """Return the sign of a change."""
+    return "±" if not number else "+" if number > 0 else "-"
+
+
+def _plain(number: Decimal) -> str:
+    """Write a number with groups of thousands, and without trailing zeros."""
+    text = f"{number:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _places_of(number: Decimal, digits: int) -> int:
+    """Return how many decimal places a number in so many significant digits has."""
+    return digits - 1 - number.adjusted() if number else 0
+
+
+def _three_digits(figure: Figure) -> str:
+    """Write three significant digits, or all digits of a whole number."""
+    return _plain(figure.rounded(max(0, _places_of(figure.number, 3))).number)
+
+
+def _with_unit(figure: Figure) -> str:
+    """Write three digits of a large number, and its unit."""
+    rounded = figure.rounded(_places_of(figure.number, 3)).number
+    size, unit = next(pair for pair in _UNITS if abs(rounded) >= pair[0])
+    return f"{_plain(rounded / size)}{unit}"
+
+
+def _with_cents(size: Decimal) -> str:
+    """Write dollars with cents, and with more places only where they are not 0."""
+    text = _plain(size)
+    whole, _, cents = text.partition(".")
+    return f"{whole}.{cents:0<2}"
+
+
+def _is_bound(figure: Figure) -> bool:
+    """Return whether a figure must be rounded to its own side."""
+    return figure.bound in {"lower", "upper"}
+
+
+def _tenths(percent: Figure) -> str:
+    """Write the size of a change to one decimal place, never as 0 if it is not."""
+    if 0 < abs(percent.number) < Decimal("0.1") and not _is_bound(percent):
+        return "<0.1"
+    return _plain(abs(percent.rounded(1).number))
+
+
+def _rounded_share(percent: Figure) -> str:
+    """Write a share to one decimal place, never as 0% or 100% if it is not."""
+    number = percent.number
+    if not _is_bound(percent):
+        if 0 < number < Decimal("0.1"):
+            return "<0.1%"
+        if Decimal("99.9") < number < 100:
+            return ">99.9%"
+        if 100 < number < Decimal("100.1"):
+            return ">100%"
+    rounded = percent.rounded(1).number
+    # A bound: it is rounded to its own side, and 0 would say nothing.
+    return ">0%" if number > 0 and not rounded else f"{_plain(rounded)}%"
+
+
+# What follows goes as its callers switch to the functions above.
 _CENT = Decimal("0.01")
-_SMALLEST_SHARE = 0.001
 _UNKNOWN = "unknown"
 # Columns of money that may be lower bounds, and which columns say how many responses
 # each leaves out, of how many.
@@ -60,7 +373,7 @@ def dollars(amount: Decimal, *, down: bool = False, up: bool = False) -> str:
     return f"{sign}${abs(digits if digits.adjusted() < -2 else rounded):f}"
 
 
-def _is_unknown(cost: Decimal | None, unpriced: int, responses: int) -> bool:
+def _tells_nothing(cost: Decimal | None, unpriced: int, responses: int) -> bool:
     """Say whether a sum of costs tells nothing: no response of it has a price."""
     return unpriced > 0 and not cost and unpriced >= responses
 
@@ -98,7 +411,7 @@ def bounded(
     """
     if not unpriced:
         return write(cost)
-    if _is_unknown(cost, unpriced, responses):
+    if _tells_nothing(cost, unpriced, responses):
         return unknown
     return f"{mark}{write(cost, down=True)}"
 
@@ -123,7 +436,7 @@ def _bounded_change(
     >>> _bounded_change(Decimal("-1"), (Decimal(0), 2, 2), exact)
     'unknown'
     """
-    if _is_unknown(*now) or _is_unknown(*before):
+    if _tells_nothing(*now) or _tells_nothing(*before):
         return _UNKNOWN
     if now[1] and before[1]:
         return f"~ {dollars(change)}"
@@ -164,73 +477,3 @@ def written(name: str, row: Mapping[str, object]) -> str | None:
     if name.endswith(_CHANGE):
         return _bounded_change(row[name], sums[""], sums[_BEFORE])  # type: ignore[arg-type] # money and counts
     return bounded(*sums[_BEFORE if name.endswith(_BEFORE) else ""])  # type: ignore[arg-type] # money and counts
-
-
-def per_cent(share: float) -> str:
-    """Write a share; one that is not 0 or 1 is never written as if it were.
-
-    Examples
-    --------
-    >>> per_cent(0.0312), per_cent(0.00001), per_cent(0.99999), per_cent(1.0)
-    ('3.1 %', 'under 0.1 %', 'over 99.9 %', '100 %')
-    >>> per_cent(3.0), per_cent(12.345)
-    ('300 %', '1,234.5 %')
-    """
-    if share in {0, 1}:
-        return f"{share:.0%}".replace("%", " %")
-    if share > 1:
-        return f"{share * 100:,.1f}".removesuffix(".0") + " %"
-    if share < _SMALLEST_SHARE:
-        return "under 0.1 %"
-    return "over 99.9 %" if share > 1 - _SMALLEST_SHARE else f"{share * 100:.1f} %"
-
-
-def at_least(
-    cost: Decimal,
-    *,
-    tokens_unpriced: int = 0,
-    total_tokens: int = 0,
-    responses_unpriced: int = 0,
-    responses: int = 0,
-) -> str:
-    """Say a sum of costs in words, and how much of the log it leaves out.
-
-    Parameters
-    ----------
-    cost
-        Sum of what could be priced, in USD.
-    tokens_unpriced, total_tokens
-        Tokens of unpriced responses, and of all.
-    responses_unpriced, responses
-        Number of unpriced responses, and of all.
-
-    Examples
-    --------
-    >>> at_least(Decimal("4812.0712"), tokens_unpriced=31, total_tokens=1000,
-    ...          responses_unpriced=2, responses=100)
-    'at least $4,812.07; 3.1 % of tokens unpriced'
-    >>> at_least(Decimal("4812.0712"), total_tokens=1000, responses=100)
-    '$4,812.07'
-    >>> at_least(Decimal(0), tokens_unpriced=9, total_tokens=9,
-    ...          responses_unpriced=1, responses=1)
-    'cost unknown; 100 % of tokens unpriced'
-
-    Unpriced responses that report no tokens are counted as such:
-
-    >>> at_least(Decimal(3), total_tokens=1000, responses_unpriced=2, responses=100)
-    'at least $3.00; 2 of 100 responses unpriced'
-    """
-    if not responses_unpriced and not tokens_unpriced:
-        return dollars(cost)
-    if tokens_unpriced and total_tokens:
-        left_out = f"{per_cent(tokens_unpriced / total_tokens)} of tokens unpriced"
-    else:
-        left_out = f"{responses_unpriced:,} of {responses:,} responses unpriced"
-    said = bounded(
-        cost,
-        responses_unpriced or 1,
-        responses,
-        mark="at least ",
-        unknown="cost unknown",
-    )
-    return f"{said}; {left_out}"

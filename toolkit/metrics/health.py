@@ -9,8 +9,8 @@ import polars as pl
 from toolkit.reading.check import (
     FINDING_CODES,
     check,
-    told_by_exports,
-    told_by_tables,
+    summarize_exports,
+    summarize_loaded,
 )
 from toolkit.reading.discovery import exports_in
 from toolkit.reading.load import Loaded
@@ -19,7 +19,7 @@ from toolkit.schema.tables import REJECT_CODES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from toolkit.reading.check import Checked
+    from toolkit.reading.check import CheckResult
     from toolkit.reading.discovery import Sources
     from toolkit.reading.options import CreatedUnit, LogOptions
 
@@ -114,11 +114,11 @@ def _account_of(
     source: Loaded | Sources,
     options: LogOptions,
     progress: Callable[[int], None] | None,
-) -> Checked:
+) -> CheckResult:
     """Return the account of logs, without a second look at what was validated."""
     if isinstance(source, Loaded):
-        return told_by_tables(source)
+        return summarize_loaded(source)
     exports = exports_in(source, **options)
     if exports:
-        return told_by_exports(exports)
+        return summarize_exports(exports)
     return check(source, progress=progress, **cast("Any", options))

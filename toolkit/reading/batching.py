@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from toolkit.reading.blocks import Decoded
 
 # A call of pandera costs the same for a thousand rows as for many.
-GATE_ROWS = 65_536
-_GATE_BYTES = 64 * 1024 * 1024
+ROWS_PER_TABLE = 65_536
+_BYTES_PER_TABLE = 64 * 1024 * 1024
 # Each batch takes some kilobytes however few rows it has: tiny logs have a batch each.
-_GATE_BATCHES = 1024
+_BATCHES_PER_TABLE = 1024
 # Batches with fewer rows than that, on the average, are copied into one.
 _SMALL_BATCH_ROWS = 256
 
 
-class Waiting:
+class BatchBuffer:
     """Batches that wait until they are worth a call of pandera, or a row group."""
 
-    def __init__(self, schema: pa.Schema, rows: int = GATE_ROWS) -> None:
+    def __init__(self, schema: pa.Schema, rows: int = ROWS_PER_TABLE) -> None:
         self.schema = schema
         self.enough = rows
         self.clear()
@@ -41,8 +41,8 @@ class Waiting:
             self.bytes += batch.nbytes
         is_enough = (
             self.rows >= self.enough
-            or self.bytes >= _GATE_BYTES
-            or len(self.batches) >= _GATE_BATCHES
+            or self.bytes >= _BYTES_PER_TABLE
+            or len(self.batches) >= _BATCHES_PER_TABLE
         )
         return self.take() if is_enough else None
 
@@ -55,11 +55,11 @@ class Waiting:
         return table
 
 
-def gathered(
-    stream: Iterable[Decoded], schema: pa.Schema, rows: int = GATE_ROWS
+def iter_tables(
+    stream: Iterable[Decoded], schema: pa.Schema, rows: int = ROWS_PER_TABLE
 ) -> Iterator[pa.Table]:
     """Yield the choices of blocks in tables that are worth a call of pandera."""
-    waiting = Waiting(schema, rows)
+    waiting = BatchBuffer(schema, rows)
     for decoded in stream:
         table = waiting.add(decoded.choices)
         if table is not None:
@@ -68,11 +68,11 @@ def gathered(
         yield waiting.take()
 
 
-class Tables:
+class TableBuilder:
     """Batches on their way to one table."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        self.waiting = Waiting(schema)
+        self.waiting = BatchBuffer(schema)
         self.tables: list[pa.Table] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -81,6 +81,6 @@ class Tables:
         if table is not None:
             self.tables.append(table)
 
-    def whole(self) -> pa.Table:
+    def build(self) -> pa.Table:
         """Return all that was added."""
         return pa.concat_tables([*self.tables, self.waiting.take()])

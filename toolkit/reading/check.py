@@ -11,11 +11,16 @@ import polars as pl
 
 from toolkit.errors import DamagedExportError, ValidationError
 from toolkit.expressions.choices import first_choice
-from toolkit.reading.batching import gathered
+from toolkit.reading.batching import iter_tables
 from toolkit.reading.discovery import exports_in
-from toolkit.reading.ledger import Account, merged, ranked, reject_counts
+from toolkit.reading.ledger import (
+    LedgerBuilder,
+    merge_counts,
+    rank_counts,
+    reject_counts,
+)
 from toolkit.reading.log_reader import open_logs
-from toolkit.reading.manifest import CHOICES_DIR, parts_of, read_state
+from toolkit.reading.manifest import CHOICES_DIR, list_parts, read_manifest
 from toolkit.reading.rejects import reject_frames
 from toolkit.reading.scan import ledger, scan, scan_parts
 from toolkit.schema.tables import choices_table
@@ -40,7 +45,7 @@ class Finding(NamedTuple):
     first: str
 
 
-class Checked(NamedTuple):
+class CheckResult(NamedTuple):
     """The account of logs or of exports."""
 
     ledger: pl.DataFrame
@@ -107,7 +112,7 @@ def check(
     created_unit: CreatedUnit = "s",
     on_damage: OnDamage = "collect",
     progress: Callable[[int], None] | None = None,
-) -> Checked:
+) -> CheckResult:
     """Give the account of logs, or of exports: ledger, rejects, schema, findings.
 
     Parameters
@@ -146,15 +151,15 @@ def check(
         on_damage=on_damage,
         progress=progress,
     ).without_text()
-    account = Account(reading.logs)
+    account = LedgerBuilder(reading.logs)
     table = reading.plan.table
     failures: list[str] = []
     seen = [table.empty().select(_FINDING_COLUMNS)]
-    for rows in gathered(account.noting(reading.decoded()), table.arrow):
+    for rows in iter_tables(account.count_all(reading.iter_decoded()), table.arrow):
         frame = pl.DataFrame(rows)
         failures += _frame_failures(frame, table)
         seen.append(frame.filter(first_choice()).select(_FINDING_COLUMNS))
-    return Checked(
+    return CheckResult(
         account.frame(),
         account.rejects(),
         failures,
@@ -163,34 +168,34 @@ def check(
     )
 
 
-def _check_exports(exports: list[str]) -> Checked:
+def _check_exports(exports: list[str]) -> CheckResult:
     """Give the account of exports; each is held against its own ledger."""
     failures = []
     for directory in exports:
         failures += _sum_failures(scan(directory), ledger(directory))
         failures += _export_failures(directory)
-    return told_by_exports(exports)._replace(failures=failures)
+    return summarize_exports(exports)._replace(failures=failures)
 
 
-def told_by_exports(exports: list[str]) -> Checked:
+def summarize_exports(exports: list[str]) -> CheckResult:
     """Give the account of exports as their files tell it, held against nothing."""
-    counts = merged(
+    counts = merge_counts(
         count
         for frame in reject_frames(exports)
         for count in reject_counts(frame.to_arrow())
     )
-    return Checked(
+    return CheckResult(
         ledger(exports),
-        ranked(counts.values()),
+        rank_counts(counts.values()),
         [],
         _findings(scan(exports)),
         {},
     )
 
 
-def told_by_tables(loaded: Loaded) -> Checked:
+def summarize_loaded(loaded: Loaded) -> CheckResult:
     """Give the account of logs that were loaded, of which every row was validated."""
-    return Checked(
+    return CheckResult(
         loaded.ledger,
         reject_counts(loaded.rejects),
         [],
@@ -222,10 +227,10 @@ def _sum_failures(choices: pl.LazyFrame, account: pl.DataFrame) -> list[str]:
 
 def _export_failures(directory: str) -> list[str]:
     """Ask the gate about every part of an export."""
-    state = read_state(directory)
+    state = read_manifest(directory)
     table = choices_table(state.tags)
     failures = []
-    for part in parts_of(directory, CHOICES_DIR, state):
+    for part in list_parts(directory, CHOICES_DIR, state):
         try:
             frame = scan_parts([part], table.polars).collect()
         except (pl.exceptions.PolarsError, OSError) as error:

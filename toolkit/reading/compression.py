@@ -29,7 +29,7 @@ _GZIP_READ_BYTES = 128 * 1024
 _ZSTD_READ_BYTES = 4 * 1024
 
 
-class Feed:
+class PushbackReader:
     """The bytes of a file, with the position, and a place to put back what is over.
 
     `_verified` counts the decompressed bytes of the members that were checked to their
@@ -81,7 +81,7 @@ class Codec(NamedTuple):
 
     name: str
     magic: re.Pattern[bytes]
-    member: Callable[[Feed], Iterator[bytes]]
+    member: Callable[[PushbackReader], Iterator[bytes]]
 
 
 # isal declares its error as an instance.
@@ -92,7 +92,7 @@ class _EndOfFile(Exception):  # noqa: N818 - caught in this module
     """A member that the file ends in."""
 
 
-def _gzip_member(feed: Feed) -> Iterator[bytes]:
+def _gzip_member(feed: PushbackReader) -> Iterator[bytes]:
     """Inflate one gzip member; its CRC and length are checked at its end."""
     inflater = isal_zlib.decompressobj(wbits=31)
     while not inflater.eof:
@@ -105,7 +105,7 @@ def _gzip_member(feed: Feed) -> Iterator[bytes]:
     feed.put_back(inflater.unused_data)
 
 
-def _zstd_frame(feed: Feed) -> Iterator[bytes]:
+def _zstd_frame(feed: PushbackReader) -> Iterator[bytes]:
     """Inflate one zstd frame; its checksum is checked at its end if it has one."""
     inflater = zstandard.ZstdDecompressor().decompressobj()
     while not inflater.eof:
@@ -125,13 +125,13 @@ _ZSTD = Codec(
 )
 
 
-def chunks(feed: Feed, *, verify_first: bool = False) -> Iterator[bytes]:
+def iter_chunks(feed: PushbackReader, *, verify_first: bool = False) -> Iterator[bytes]:
     """Yield the decompressed bytes of a log.
 
     With `verify_first` a compressed log is read twice, and nothing of a damaged member
     is yielded before the error is raised.
     """
-    codec = codec_of(feed)
+    codec = detect_codec(feed)
     if codec is None:
         while data := feed.read(READ_BYTES):
             yield data
@@ -141,7 +141,7 @@ def chunks(feed: Feed, *, verify_first: bool = False) -> Iterator[bytes]:
         yield from _inflate(feed, codec)
 
 
-def _verified(feed: Feed, codec: Codec) -> Iterator[bytes]:
+def _verified(feed: PushbackReader, codec: Codec) -> Iterator[bytes]:
     """Yield the bytes of the members before the first damaged one, then raise."""
     with _rewindable(feed) as (file, start, fault):
         damage = fault
@@ -163,7 +163,9 @@ def _verified(feed: Feed, codec: Codec) -> Iterator[bytes]:
 
 
 @contextmanager
-def _rewindable(feed: Feed) -> Iterator[tuple[BinaryIO, int, SourceError | None]]:
+def _rewindable(
+    feed: PushbackReader,
+) -> Iterator[tuple[BinaryIO, int, SourceError | None]]:
     """Return the file of a feed and the place of its beginning in it.
 
     What cannot seek is copied to disk first, up to the fault that ends it.
@@ -186,13 +188,13 @@ def _rewindable(feed: Feed) -> Iterator[tuple[BinaryIO, int, SourceError | None]
         raise UnreadableSourceError(feed.name, cause=error) from error
 
 
-def codec_of(feed: Feed) -> Codec | None:
+def detect_codec(feed: PushbackReader) -> Codec | None:
     """Tell the compression by the first bytes; None is plain."""
     head = feed.peek(4)
     return next((codec for codec in (_GZIP, _ZSTD) if codec.magic.match(head)), None)
 
 
-def _inflate(feed: Feed, codec: Codec) -> Iterator[bytes]:
+def _inflate(feed: PushbackReader, codec: Codec) -> Iterator[bytes]:
     """Yield the decompressed bytes of every member, or raise where one is damaged."""
     while head := feed.peek(4):
         start, size, lines = feed.position, 0, 0
@@ -225,7 +227,7 @@ def _corruption(codec: Codec, error: Exception) -> str:
     return f"is corrupt ({codec.name}: {error})"
 
 
-def _is_padding(feed: Feed, head: bytes) -> bool:
+def _is_padding(feed: PushbackReader, head: bytes) -> bool:
     """Say whether only zeros follow, as tapes and block devices leave them."""
     if head.strip(b"\0"):
         return False

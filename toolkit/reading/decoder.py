@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from toolkit.errors import SourceError
 from toolkit.reading.blocks import Decoded
-from toolkit.reading.dedup import Seen
+from toolkit.reading.dedup import SeenKeys
 from toolkit.reading.json_values import EXPECTED, LATEST_MICROSECOND, MICROSECONDS
 from toolkit.reading.native import KERNEL
 from toolkit.reading.reference import (
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from toolkit.reading.blocks import Block, Plan
-    from toolkit.reading.dedup import Repeats
+    from toolkit.reading.dedup import Deduplicator
     from toolkit.schema.columns import Column
 
 
@@ -105,7 +105,7 @@ class _KernelSeen:
     def __init__(self) -> None:
         self.seen = _kernel().Seen()
 
-    def without_repeats(self, decoded: Decoded) -> Decoded:
+    def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Leave out the rows of responses that were seen before."""
         choices = decoded.choices
         kept = self.seen.keep(choices.select(self.KEY))
@@ -152,9 +152,9 @@ def make_decoder(plan: Plan) -> Decoder:
     return _DECODERS[DECODER](plan)
 
 
-def make_seen() -> Repeats:
+def make_deduplicator() -> Deduplicator:
     """Return what finds responses that were logged twice."""
-    return Seen() if KERNEL is None else _KernelSeen()
+    return SeenKeys() if KERNEL is None else _KernelSeen()
 
 
 def decode_all(

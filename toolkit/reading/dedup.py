@@ -46,14 +46,14 @@ class Keys(NamedTuple):
         return both.take(np.lexsort((both.ids, both.responses)))
 
 
-class Repeats(Protocol):
+class Deduplicator(Protocol):
     """Finds the responses that were read before."""
 
-    def without_repeats(self, decoded: Decoded) -> Decoded:
+    def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Leave out the rows of responses that were seen before."""
 
 
-class Seen:
+class SeenKeys:
     """The responses that were read so far.
 
     Kept as sorted runs, each more than twice as long as the next: a run is merged into
@@ -64,7 +64,7 @@ class Seen:
     def __init__(self) -> None:
         self.runs: list[Keys] = []
 
-    def without_repeats(self, decoded: Decoded) -> Decoded:
+    def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Leave out the rows of responses that were seen before."""
         choices = decoded.choices
         starts = pc.equal(choices.column("choice_position"), 0)

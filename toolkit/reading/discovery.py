@@ -46,14 +46,14 @@ _LOG_NAME = re.compile(
 )
 
 
-class Found(NamedTuple):
+class FoundLogs(NamedTuple):
     """The logs that were found, and what a walk passed over, counted by ending."""
 
     logs: list[Source]
     passed_over: dict[str, int]
 
 
-def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Found:
+def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> FoundLogs:
     """Expand paths, directories and globs into logs.
 
     Parameters
@@ -82,7 +82,7 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Found:
                 logs.append(log)
     if not logs:
         raise OptionError("sources", sources, expected="at least one log")
-    return Found(logs, dict(passed_over.most_common()))
+    return FoundLogs(logs, dict(passed_over.most_common()))
 
 
 # Device and inode; the address in a store.
@@ -132,7 +132,7 @@ def _expand_path(
     """Yield a file, or the logs below a directory."""
     status = _status_of(name)
     if not stat.S_ISDIR(status.st_mode):
-        yield as_source(name, status)
+        yield describe_file(name, status)
         return
     if is_export(name):
         raise ExportGivenError(name)
@@ -162,7 +162,7 @@ def _expand_glob(
             passed_over.update(error.passed_over)
 
 
-def as_source(name: str, status: os.stat_result) -> tuple[Source, Identity]:
+def describe_file(name: str, status: os.stat_result) -> tuple[Source, Identity]:
     """Describe a file that may be read."""
     identity = (status.st_dev, status.st_ino)
     if not stat.S_ISREG(status.st_mode):
@@ -172,7 +172,7 @@ def as_source(name: str, status: os.stat_result) -> tuple[Source, Identity]:
     return Source(name, status.st_size, stamp), identity
 
 
-def _as_object(stored: object_store.Stored) -> tuple[Source, Identity]:
+def _as_object(stored: object_store.StoredObject) -> tuple[Source, Identity]:
     """Describe an object of a store."""
     return Source(stored.uri, stored.size, (stored.etag,)), stored.uri
 
@@ -247,7 +247,7 @@ def _matching_objects(
         raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
 
 
-def _objects_like(pattern: str) -> list[object_store.Stored]:
+def _objects_like(pattern: str) -> list[object_store.StoredObject]:
     """List the objects that begin with what a pattern says before its first sign."""
     return object_store.list_objects(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
 
@@ -338,7 +338,7 @@ def _walk(
         elif not stat.S_ISREG(status.st_mode):
             passed_over["pipes, sockets or devices"] += 1
         elif _LOG_NAME.search(name):
-            yield as_source(path, status)
+            yield describe_file(path, status)
         else:
             passed_over[_ending(name)] += 1
 

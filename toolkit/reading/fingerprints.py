@@ -17,7 +17,7 @@ HEAD_BYTES = 64 * 1024
 _TAIL_BYTES = 4 * 1024
 
 
-class Mark(NamedTuple):
+class Checkpoint(NamedTuple):
     """The place up to which a log was read; offsets are decompressed bytes."""
 
     offset: int
@@ -36,7 +36,7 @@ class Mark(NamedTuple):
         return min(_TAIL_BYTES, self.offset)
 
 
-class Sight(NamedTuple):
+class Fingerprint(NamedTuple):
     """What was seen of a log: its two places that may be marked, by what they hold.
 
     A place is the end of what has passed, or that of the last whole line in it.
@@ -49,16 +49,16 @@ class Sight(NamedTuple):
     head_of_lines: str
     tail_of_lines: str
 
-    def mark(self, offset: int, line: int) -> Mark:
+    def checkpoint(self, offset: int, line: int) -> Checkpoint:
         """Mark a place."""
         if offset == self.size:
-            return Mark(offset, line, self.head, self.tail)
+            return Checkpoint(offset, line, self.head, self.tail)
         if offset == self.line_end:
-            return Mark(offset, line, self.head_of_lines, self.tail_of_lines)
+            return Checkpoint(offset, line, self.head_of_lines, self.tail_of_lines)
         message = f"{offset} is neither the end nor that of a line"
         raise ValueError(message)
 
-    def behind(self, first: Sight) -> Sight:
+    def with_head_of(self, first: Fingerprint) -> Fingerprint:
         """Return the same of a log that was seen in two stretches or more.
 
         Each is longer than what is hashed: head and tails are of one stretch alone.
@@ -71,20 +71,20 @@ def _digest(data: bytes) -> str:
     return xxhash.xxh3_128_hexdigest(data)
 
 
-class Witness:
+class Fingerprinter:
     """Looks at the bytes of a log as they pass, and can then say what it saw."""
 
     def __init__(self) -> None:
         self.size = self.line_end = 0
         self.head = self.last = self.last_of_line = b""
 
-    def watching(self, stream: Iterable[bytes]) -> Iterator[bytes]:
+    def read_through(self, stream: Iterable[bytes]) -> Iterator[bytes]:
         """Pass bytes on, and look at them."""
         for data in stream:
-            self.see(data)
+            self.add(data)
             yield data
 
-    def see(self, data: bytes) -> None:
+    def add(self, data: bytes) -> None:
         """Look at the next bytes."""
         self.head += data[: HEAD_BYTES - len(self.head)]
         end = data.rfind(b"\n") + 1
@@ -94,14 +94,14 @@ class Witness:
         self.last = _tail(self.last, data, len(data))
         self.size += len(data)
 
-    def recall(self, head: bytes, last: bytes, size: int) -> None:
+    def resume(self, head: bytes, last: bytes, size: int) -> None:
         """Begin behind bytes that were looked at before."""
         self.head, self.last, self.last_of_line = head, last, last
         self.size = self.line_end = size
 
-    def sight(self) -> Sight:
+    def fingerprint(self) -> Fingerprint:
         """Say what was seen so far."""
-        return Sight(
+        return Fingerprint(
             self.size,
             _digest(self.head),
             _digest(self.last),

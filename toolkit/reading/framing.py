@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from toolkit.errors import SourceError, UnreadableSourceError
 from toolkit.reading import object_store
 from toolkit.reading.blocks import STDIN, Block, Piece, Source, whole
-from toolkit.reading.compression import Feed, chunks, codec_of
+from toolkit.reading.compression import PushbackReader, detect_codec, iter_chunks
 from toolkit.reading.fingerprints import HEAD_BYTES
 from toolkit.reading.native import count_lines
 
@@ -29,7 +29,9 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @contextmanager
-def opened(source: Source, start: int = 0, *, same: bool = False) -> Iterator[BinaryIO]:
+def open_source(
+    source: Source, start: int = 0, *, same: bool = False
+) -> Iterator[BinaryIO]:
     """Open a log for reading, unbuffered; standard input stays open.
 
     Of an object, `same` asks for the content that it had when it was found.
@@ -55,7 +57,7 @@ def opened(source: Source, start: int = 0, *, same: bool = False) -> Iterator[Bi
         yield file
 
 
-def blocks(
+def iter_blocks(
     source: Source,
     log_id: int,
     *,
@@ -70,10 +72,10 @@ def blocks(
     """
     framer = Framer(log_id, source.name, max_line_bytes, block_bytes or BLOCK_BYTES)
     stream = _read(source, framer, verify_first=on_damage == "collect")
-    yield from framed(framer, stream, on_damage)
+    yield from frame_stream(framer, stream, on_damage)
 
 
-def framed(
+def frame_stream(
     framer: Framer, stream: Iterator[bytes], on_damage: OnDamage
 ) -> Iterator[Block]:
     """Yield the blocks of a stream; with ``"collect"`` up to the fault that ends it."""
@@ -90,11 +92,11 @@ def _read(
     source: Source, framer: Framer, *, verify_first: bool = False
 ) -> Iterator[bytes]:
     """Yield the decompressed bytes of a log, and tell the framer where it is."""
-    with opened(source) as file:
-        feed = Feed(file, source.name)
-        framer.growing = source.size is not None and codec_of(feed) is None
+    with open_source(source) as file:
+        feed = PushbackReader(file, source.name)
+        framer.growing = source.size is not None and detect_codec(feed) is None
         framer.position = lambda: feed.position
-        yield from chunks(feed, verify_first=verify_first)
+        yield from iter_chunks(feed, verify_first=verify_first)
 
 
 def _until_fault(stream: Iterator[bytes], faults: list[SourceError]) -> Iterator[bytes]:

@@ -52,7 +52,7 @@ _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _string = msgspec.json.Decoder(str).decode
 
 
-class Fault(Exception):  # noqa: N818 - a verdict on a line, caught in this module
+class LineError(Exception):
     """Why a line is rejected: a code, a place in it, and a sentence without content."""
 
     def __init__(self, code: str, reason: str = "", path: Keys = ()) -> None:
@@ -61,9 +61,9 @@ class Fault(Exception):  # noqa: N818 - a verdict on a line, caught in this modu
         self.reason = reason or REJECT_CODES[code]
         self.path = path
 
-    def below(self, path: Keys) -> Fault:
+    def below(self, path: Keys) -> LineError:
         """Return the same fault, its place written from further up."""
-        return Fault(self.code, self.reason, path + self.path)
+        return LineError(self.code, self.reason, path + self.path)
 
 
 def _json_type(raw: bytes) -> str:
@@ -71,9 +71,9 @@ def _json_type(raw: bytes) -> str:
     return _JSON_TYPES.get(raw[0], "a number")
 
 
-def _wrong_type(expected: str, raw: bytes, path: Keys = ()) -> Fault:
+def _wrong_type(expected: str, raw: bytes, path: Keys = ()) -> LineError:
     """Make the fault of a value that has another type than the one expected."""
-    return Fault("wrong_type", f"expected {expected}, got {_json_type(raw)}", path)
+    return LineError("wrong_type", f"expected {expected}, got {_json_type(raw)}", path)
 
 
 class Node:
@@ -119,11 +119,11 @@ class Node:
 
 
 def validate_json(raw: bytes) -> bytes:
-    """Return a JSON value without the white space around it, or raise a Fault."""
+    """Return a JSON value without the white space around it, or raise a LineError."""
     try:
         return bytes(_raw(raw))
     except msgspec.DecodeError:
-        raise Fault("invalid_json") from None
+        raise LineError("invalid_json") from None
 
 
 def _split_list(raw: bytes) -> list[bytes]:
@@ -134,7 +134,7 @@ def _split_list(raw: bytes) -> list[bytes]:
 def split_short_list(raw: bytes) -> list[bytes]:
     """Return the raw items of a JSON list that may not be endless."""
     if raw.count(b",") >= MOST_ITEMS and _count_items(raw) > MOST_ITEMS:
-        raise Fault("out_of_range", f"expected at most {MOST_ITEMS} items")
+        raise LineError("out_of_range", f"expected at most {MOST_ITEMS} items")
     return _split_list(raw)
 
 
@@ -155,7 +155,7 @@ def text_of(raw: bytes) -> str:
     return _string(raw)
 
 
-# Kinds of values: each reads a raw value of a type it knows, or raises a Fault.
+# Kinds of values: each reads a raw value of a type it knows, or raises a LineError.
 
 
 def read_string(raw: bytes) -> str | None:
@@ -217,7 +217,7 @@ def _join_parts_below(raw: bytes, path: Keys) -> str | None:
     """Join the text parts of a list that stands inside a part."""
     try:
         return _join_parts(raw, "text")
-    except Fault as fault:
+    except LineError as fault:
         raise fault.below(path) from None
 
 
@@ -236,7 +236,9 @@ def read_count(raw: bytes, low: int | None, high: int | None) -> int:
     """Read a whole number; 5.0 is 5, read as an IEEE double."""
     if _json_type(raw) != "a number":
         raise _wrong_type(EXPECTED["count"], raw)
-    too_large = Fault("out_of_range", f"expected a whole number from {low} to {high}")
+    too_large = LineError(
+        "out_of_range", f"expected a whole number from {low} to {high}"
+    )
     if not re.search(rb"[.eE]", raw):
         # Twenty digits are past every range; int() refuses more than 4,300.
         if len(raw) > 20:
@@ -248,7 +250,7 @@ def read_count(raw: bytes, low: int | None, high: int | None) -> int:
             raise too_large
         if not number.is_integer():
             reason = "expected a whole number, got a fraction"
-            raise Fault("wrong_type", reason)
+            raise LineError("wrong_type", reason)
         value = int(number)
     if (low is not None and value < low) or (high is not None and value > high):
         raise too_large
@@ -261,7 +263,7 @@ def read_number(raw: bytes) -> float:
         raise _wrong_type(EXPECTED["number"], raw)
     number = float(raw)
     if math.isinf(number):
-        raise Fault("out_of_range", "expected a number that a double can hold")
+        raise LineError("out_of_range", "expected a number that a double can hold")
     return number
 
 
@@ -281,14 +283,16 @@ def read_timestamp(raw: bytes, unit: str) -> int | None:
         if not digits:
             return None
         if not re.fullmatch(rb"[0-9]+\.?[0-9]*|\.[0-9]+", digits):
-            raise Fault("wrong_type", "expected a Unix time, got a string without one")
+            raise LineError(
+                "wrong_type", "expected a Unix time, got a string without one"
+            )
     elif _json_type(raw) != "a number":
         raise _wrong_type(EXPECTED["timestamp"], raw)
     scale = MICROSECONDS[unit]
     seconds = _decimal(digits)
     if not seconds:
         return None
-    outside = Fault("out_of_range", "expected a time from 1970 to before 2200")
+    outside = LineError("out_of_range", "expected a time from 1970 to before 2200")
     if not seconds.is_finite() or seconds.adjusted() + scale > 20:
         raise outside
     micros = int(

@@ -30,7 +30,7 @@ class RejectCount(NamedTuple):
     first: str
 
 
-class Account:
+class LedgerBuilder:
     """Adds up what became of the lines of each log."""
 
     SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -45,7 +45,7 @@ class Account:
         self.codes: dict[str, RejectCount] = {}
         self.decoders = dict.fromkeys(self.logs, DECODER)
 
-    def noting(self, stream: Iterable[Decoded]) -> Iterator[Decoded]:
+    def count_all(self, stream: Iterable[Decoded]) -> Iterator[Decoded]:
         """Pass blocks on, and count each."""
         for decoded in stream:
             self.add(decoded)
@@ -58,7 +58,9 @@ class Account:
         if len(decoded.rejects):
             rejected = len(decoded.rejects)
             errors = _count_equal(decoded.rejects.column("code"), "error_response")
-            self.codes = merged([*self.codes.values(), *reject_counts(decoded.rejects)])
+            self.codes = merge_counts(
+                [*self.codes.values(), *reject_counts(decoded.rejects)]
+            )
         counts.update(
             bytes=decoded.bytes,
             lines=decoded.lines,
@@ -78,13 +80,13 @@ class Account:
         if decoded.head and (look := looks_like(decoded.head)) is not None:
             self.looks[decoded.log_id] = look
 
-    def add_up(self, other: Account) -> None:
+    def merge(self, other: LedgerBuilder) -> None:
         """Add the counts of another account of the same logs, or of some of them."""
         for log_id, counts in other.counts.items():
             self.counts[log_id].update(counts)
         self.errors |= other.errors
         self.looks |= other.looks
-        self.codes = merged([*self.codes.values(), *other.codes.values()])
+        self.codes = merge_counts([*self.codes.values(), *other.codes.values()])
         self.decoders |= other.decoders
 
     def hint(self, log_id: int) -> str | None:
@@ -111,7 +113,7 @@ class Account:
 
     def rejects(self) -> list[RejectCount]:
         """Return each code with its count and first place, the most frequent first."""
-        return ranked(self.codes.values())
+        return rank_counts(self.codes.values())
 
     def warn(self, stacklevel: int = 2) -> None:
         """Say once, in one line and without content, what became no rows.
@@ -132,7 +134,7 @@ class Account:
     def warn_of_damage(self, stacklevel: int = 2) -> None:
         """Say once which logs could not be read to their end."""
         if self.errors:
-            words = some_of(list(self.errors.values()))
+            words = shorten(list(self.errors.values()))
             warnings.warn(words, DamageWarning, stacklevel=stacklevel + 1)
 
     def hints(self) -> list[str]:
@@ -153,7 +155,7 @@ def _count_equal(column: pa.Array, value: object) -> int:
     return int(pc.sum(pc.equal(column, value), min_count=0).as_py())
 
 
-def merged(counts: Iterable[RejectCount]) -> dict[str, RejectCount]:
+def merge_counts(counts: Iterable[RejectCount]) -> dict[str, RejectCount]:
     """Add up counts of the same code; the first place is that of the first."""
     codes: dict[str, RejectCount] = {}
     for code, lines, first in counts:
@@ -166,7 +168,7 @@ def merged(counts: Iterable[RejectCount]) -> dict[str, RejectCount]:
     return codes
 
 
-def ranked(counts: Iterable[RejectCount]) -> list[RejectCount]:
+def rank_counts(counts: Iterable[RejectCount]) -> list[RejectCount]:
     """Sort by frequency, the highest first, then by code."""
     return sorted(counts, key=lambda count: (-count.lines, count.code))
 
@@ -179,7 +181,7 @@ def reject_counts(rejects: pa.Table | pa.RecordBatch) -> list[RejectCount]:
         first = codes.index(code)
         source, line = (rejects.column(name)[first] for name in ("source", "line"))
         found.append(RejectCount(code, lines, f"{source}:{line}"))
-    return ranked(found)
+    return rank_counts(found)
 
 
 def _reject_words(counts: Sequence[RejectCount], hints: Sequence[str]) -> str:
@@ -187,10 +189,10 @@ def _reject_words(counts: Sequence[RejectCount], hints: Sequence[str]) -> str:
     lines = plural(sum(count.lines for count in counts), "line")
     codes = ", ".join(f"{count.lines:,} {count.code}" for count in counts)
     words = f"{lines} became no rows: {codes} (first: {counts[0].first}); see rejects"
-    return f"{words}; {some_of(hints)}" if hints else words
+    return f"{words}; {shorten(hints)}" if hints else words
 
 
-def some_of(sentences: Sequence[str]) -> str:
+def shorten(sentences: Sequence[str]) -> str:
     """Return the first sentence, and how many more there are."""
     more = f" (and {plural(len(sentences) - 1, 'more log')})"
     return sentences[0] + (more if len(sentences) > 1 else "")

@@ -21,9 +21,9 @@ from toolkit.errors import (
     clean,
     plural,
 )
-from toolkit.reading.batching import Tables
+from toolkit.reading.batching import TableBuilder
 from toolkit.reading.blocks import STDIN, Decoded, Source
-from toolkit.reading.ledger import Account, passed_over_words, reject_counts
+from toolkit.reading.ledger import LedgerBuilder, passed_over_words, reject_counts
 from toolkit.reading.log_reader import open_logs
 from toolkit.reading.options import (
     MAX_LINE_BYTES,
@@ -220,7 +220,7 @@ def batches(
         max_line_bytes=max_line_bytes,
         on_damage=on_damage,
         threads=threads,
-    ).decoded()
+    ).iter_decoded()
 
 
 def load(
@@ -318,16 +318,19 @@ def load(
     )
     if max_lines is None:
         _check_memory(reading.logs, content)
-    account = Account(reading.logs)
-    choices, rejects = Tables(reading.plan.table.arrow), Tables(REJECTS.arrow)
-    for decoded in account.noting(reading.decoded()):
+    account = LedgerBuilder(reading.logs)
+    choices, rejects = (
+        TableBuilder(reading.plan.table.arrow),
+        TableBuilder(REJECTS.arrow),
+    )
+    for decoded in account.count_all(reading.iter_decoded()):
         if on_reject == "raise" and len(decoded.rejects):
             raise _first_reject(decoded)
         choices.add(decoded.choices)
         rejects.add(decoded.rejects)
     account.warn()
     return Loaded(
-        choices.whole(), rejects.whole(), account.frame(), reading.passed_over
+        choices.build(), rejects.build(), account.frame(), reading.passed_over
     )
 
 

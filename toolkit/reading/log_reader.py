@@ -17,9 +17,9 @@ from toolkit.errors import (
     check_word,
 )
 from toolkit.reading.blocks import Block, Decoded, Plan, Source, make_plan, whole
-from toolkit.reading.decoder import decode_all, make_decoder, make_seen
+from toolkit.reading.decoder import decode_all, make_decoder, make_deduplicator
 from toolkit.reading.discovery import Sources, find_logs
-from toolkit.reading.framing import blocks
+from toolkit.reading.framing import iter_blocks
 from toolkit.reading.ledger import passed_over_words
 from toolkit.reading.native import KERNEL, count_lines
 from toolkit.reading.options import (
@@ -37,7 +37,7 @@ _SLOW_BYTES = 100 * 10**6
 
 
 @dataclass(frozen=True)
-class Reading:
+class LogReader:
     """Logs that were found, and how they are to be read."""
 
     logs: Sequence[Source]
@@ -49,12 +49,12 @@ class Reading:
     progress: Callable[[int], None] | None = None
     threads: int | None = None
 
-    def decoded(self) -> Iterator[Decoded]:
+    def iter_decoded(self) -> Iterator[Decoded]:
         """Yield the blocks of the logs, decoded and without duplicates."""
-        seen = make_seen() if self.duplicates == "drop" else None
-        lines = _first_lines(self.blocks(), self.max_lines)
+        seen = make_deduplicator() if self.duplicates == "drop" else None
+        lines = _first_lines(self.iter_blocks(), self.max_lines)
         for decoded in self.decode(lines):
-            yield decoded if seen is None else seen.without_repeats(decoded)
+            yield decoded if seen is None else seen.drop_duplicates(decoded)
 
     def decode(self, stream: Iterator[Block]) -> Iterator[Decoded]:
         """Yield blocks decoded, with all that they repeat, and tell the progress."""
@@ -69,23 +69,23 @@ class Reading:
             position = block.position
             yield decoded
 
-    def blocks(self) -> Iterator[Block]:
+    def iter_blocks(self) -> Iterator[Block]:
         """Yield the blocks of log after log."""
         for log_id, log in enumerate(self.logs):
-            yield from blocks(
+            yield from iter_blocks(
                 log,
                 log_id,
                 max_line_bytes=self.plan.max_line_bytes,
                 on_damage=self.on_damage,
             )
 
-    def warn_of_passed_over(self) -> None:
+    def warn_of_skipped_files(self) -> None:
         """Say once which files a walk did not read."""
         if self.passed_over:
             words = passed_over_words(self.passed_over)
             warnings.warn(words, PassedOverWarning, stacklevel=3)
 
-    def without_text(self) -> Reading:
+    def without_text(self) -> LogReader:
         """Return the same logs, read without the text of their messages."""
         return replace(self, plan=replace(self.plan, content="drop"))
 
@@ -97,7 +97,7 @@ def open_logs(
     leave_pending: bool = False,
     progress: Callable[[int], None] | None = None,
     **options: Unpack[LogOptions],
-) -> Reading:
+) -> LogReader:
     """Check the options and find the logs; nothing is read yet."""
     duplicates = options.get("duplicates", "drop")
     on_damage = options.get("on_damage", "raise")
@@ -116,7 +116,7 @@ def open_logs(
     )
     found = find_logs(sources, on_damage=on_damage)
     _warn_of_slowness(found.logs)
-    return Reading(
+    return LogReader(
         found.logs,
         found.passed_over,
         plan,

@@ -19,7 +19,7 @@ from toolkit.errors import (
     WriteError,
 )
 from toolkit.reading import object_store
-from toolkit.reading.fingerprints import Mark
+from toolkit.reading.fingerprints import Checkpoint
 from toolkit.schema.columns import SCHEMA_VERSION
 from toolkit.schema.tables import LEDGER
 
@@ -57,7 +57,7 @@ rejects/ holds the lines that could not be read, with their bytes: keep it priva
 
 
 @dataclass(frozen=True)
-class Known:
+class TrackedLog:
     """A log as an export knows it: its row of the ledger, and its mark.
 
     `stamp` is that of the file when it was found last, and says of an equal one that
@@ -69,8 +69,8 @@ class Known:
     path: str
     stamp: tuple[int | str, ...] | None = None
     rested: bool = False
-    mark: Mark | None = None  # nothing was read, nothing is known
-    torn: Mark | None = None  # then the end of a half line, if there was one
+    mark: Checkpoint | None = None  # nothing was read, nothing is known
+    torn: Checkpoint | None = None  # then the end of a half line, if there was one
     cut: int = 0  # bytes behind the mark that were rejected as truncated
 
     @property
@@ -79,7 +79,7 @@ class Known:
         return int(self.row["log_id"])
 
     @property
-    def known_by(self) -> Mark | None:
+    def last_checkpoint(self) -> Checkpoint | None:
         """The place up to which its bytes are known; None: there are none."""
         return self.mark or self.torn
 
@@ -92,23 +92,23 @@ class Known:
         }
 
 
-def _known_of(data: Mapping[str, Any]) -> Known:
+def _known_of(data: Mapping[str, Any]) -> TrackedLog:
     """Make a known log of what was read from JSON."""
     stamp, marks = data["stamp"], {"mark": data["mark"], "torn": data.get("torn")}
     fields = {
         "stamp": None if stamp is None else tuple(stamp),
-        **{name: mark and Mark(**mark) for name, mark in marks.items()},
+        **{name: mark and Checkpoint(**mark) for name, mark in marks.items()},
     }
-    return Known(**{**data, **fields})
+    return TrackedLog(**{**data, **fields})
 
 
 @dataclass(frozen=True)
-class State:
+class Manifest:
     """What was committed: logs, the options that shaped the rows, totals."""
 
     generation: int
     options: Mapping[str, Any]
-    logs: Sequence[Known]
+    logs: Sequence[TrackedLog]
     schema: int = SCHEMA_VERSION
     run: str | None = None  # in a store: whose parts of this generation count
     first: int = 1  # parts of an earlier generation are of a form that was replaced
@@ -121,7 +121,7 @@ class State:
         rows = [log.row for log in self.logs]
         return pl.DataFrame(rows, schema=LEDGER.polars, orient="row")
 
-    def with_totals(self) -> State:
+    def with_totals(self) -> Manifest:
         """Return the same with the sums of its ledger."""
         totals = self.ledger.select(pl.col(pl.Int64).sum()).row(0, named=True)
         return replace(self, totals=totals)
@@ -138,7 +138,7 @@ class State:
         return {**tags} if isinstance(tags, dict) else {}
 
 
-def read_state(directory: str | os.PathLike[str]) -> State:
+def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
     """Read state.json, or say that this is no export or a damaged one."""
     name = os.fspath(directory)
     path = below(name, STATE_FILE)
@@ -151,7 +151,7 @@ def read_state(directory: str | os.PathLike[str]) -> State:
         raise NotAnExportError(name) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DamagedExportError(path, fault=str(error)) from error
-    return parse_state(text, path)
+    return parse_manifest(text, path)
 
 
 _NOT_A_STATE = (
@@ -163,12 +163,12 @@ _NOT_A_STATE = (
 )
 
 
-def parse_state(text: str, path: str) -> State:
+def parse_manifest(text: str, path: str) -> Manifest:
     """Read the JSON of a state; the path is for the error."""
     try:
         data = json.loads(text)
         logs = [_known_of(log) for log in data["logs"]]
-        state = State(**{**data, "logs": logs})
+        state = Manifest(**{**data, "logs": logs})
         state.ledger.select("choices").sum()
         is_ours = 1 <= state.schema <= SCHEMA_VERSION
     except _NOT_A_STATE:
@@ -178,7 +178,7 @@ def parse_state(text: str, path: str) -> State:
     return state
 
 
-def state_text(state: State) -> str:
+def format_manifest(state: Manifest) -> str:
     """Write a state as JSON, each log on a line.
 
     In ASCII: a name that is no UTF-8 comes as lone surrogates, which escapes carry.
@@ -193,15 +193,18 @@ def below(directory: str, name: str) -> str:
     return f"{directory.rstrip('/')}/{name}" if directory != "/" else f"/{name}"
 
 
-def parts_of(directory: str, kind: str, state: State) -> list[str]:
+def list_parts(directory: str, kind: str, state: Manifest) -> list[str]:
     """Return the committed parts of an export, in the order in which they were made."""
     parts = []
     merged = {below(directory, part) for part in state.merged}
-    for path in part_paths(directory, kind):
+    for path in list_part_files(directory, kind):
         if path in merged:
             continue
         name = PART_NAME.fullmatch(PurePosixPath(path).name)
-        if name is None or not state.first <= generation_of(path) <= state.generation:
+        if (
+            name is None
+            or not state.first <= parse_generation(path) <= state.generation
+        ):
             continue
         is_last = int(name["generation"]) == state.generation
         if is_last and name["run"] != state.run:
@@ -210,18 +213,18 @@ def parts_of(directory: str, kind: str, state: State) -> list[str]:
     return [path for _, _, path in sorted(parts)]
 
 
-def part_name(generation: int, number: int, run: str | None) -> str:
+def format_part_name(generation: int, number: int, run: str | None) -> str:
     """Name a part."""
     return f"{generation}-{number}{f'-{run}' if run else ''}.parquet"
 
 
-def generation_of(path: str) -> int:
+def parse_generation(path: str) -> int:
     """Return the generation of a part by its name; 0 of what is none."""
     name = PART_NAME.fullmatch(PurePosixPath(path).name)
     return int(name["generation"]) if name else 0
 
 
-def part_paths(directory: str, kind: str) -> list[str]:
+def list_part_files(directory: str, kind: str) -> list[str]:
     """Return everything that lies where parts of a kind lie."""
     where = below(directory, kind)
     if object_store.is_uri(directory):
@@ -249,7 +252,7 @@ def sync_directory(directory: Path) -> None:
 
 
 @contextmanager
-def saying_what_failed(where: str) -> Iterator[None]:
+def write_errors(where: str) -> Iterator[None]:
     """Turn a refusal of the system into one line."""
     try:
         yield

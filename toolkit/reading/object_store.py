@@ -30,7 +30,7 @@ _ERRNO = {
 _LOST = {409, 412}
 
 
-class Stored(NamedTuple):
+class StoredObject(NamedTuple):
     """An object: its address, its size in bytes, and the tag of its content."""
 
     uri: str
@@ -91,7 +91,7 @@ def _saying_what_failed(uri: str) -> Iterator[None]:
         raise OSError(errno.EIO, words, uri) from error
 
 
-def find_object(uri: str) -> Stored | None:
+def find_object(uri: str) -> StoredObject | None:
     """Return an object, None if there is none."""
     bucket, key = _bucket_and_key(uri)
     if not key:
@@ -101,16 +101,18 @@ def find_object(uri: str) -> Stored | None:
             found = _client().head_object(Bucket=bucket, Key=key)
     except FileNotFoundError:
         return None
-    return Stored(uri, found["ContentLength"], found["ETag"])
+    return StoredObject(uri, found["ContentLength"], found["ETag"])
 
 
-def list_objects(prefix: str) -> list[Stored]:
+def list_objects(prefix: str) -> list[StoredObject]:
     """Return the objects whose address begins so, sorted."""
     bucket, key = _bucket_and_key(prefix)
     with _saying_what_failed(prefix):
         pages = _client().get_paginator("list_objects_v2")
         return [
-            Stored(f"{SCHEME}{bucket}/{entry['Key']}", entry["Size"], entry["ETag"])
+            StoredObject(
+                f"{SCHEME}{bucket}/{entry['Key']}", entry["Size"], entry["ETag"]
+            )
             for page in pages.paginate(Bucket=bucket, Prefix=key)
             for entry in page.get("Contents", ())
         ]

@@ -20,7 +20,7 @@ import xxhash
 from toolkit.reading.blocks import Block, Decoded
 from toolkit.reading.json_values import (
     STRINGS,
-    Fault,
+    LineError,
     Node,
     read_characters,
     read_content,
@@ -75,7 +75,7 @@ ENVELOPES = tuple(
 # From a column's declaration to a function that reads its cell.
 
 
-class Way(NamedTuple):
+class ColumnPath(NamedTuple):
     """One path of a column, taken apart."""
 
     keys: tuple[str, ...]
@@ -85,14 +85,14 @@ class Way(NamedTuple):
     takes_any_shape: bool  # what is not as declared is null, not an error
 
 
-def ways_of(column: Column) -> list[Way]:
+def ways_of(column: Column) -> list[ColumnPath]:
     """Take the paths of a column apart."""
     found = []
     for place, path in enumerate(column.paths):
         plain, _, part = path.partition("[]")
         later = any(other.startswith(f"{plain}.") for other in column.paths[place:])
         found.append(
-            Way(
+            ColumnPath(
                 parse_path(plain),
                 path.endswith("[]"),
                 part.removeprefix(".") or None,
@@ -103,19 +103,19 @@ def ways_of(column: Column) -> list[Way]:
     return found
 
 
-class Route(NamedTuple):
+class ColumnReader(NamedTuple):
     """A way to a column's value, and how the value at its end is read."""
 
-    way: Way
+    way: ColumnPath
     read: Callable[[bytes], Cell]
 
 
-def _routes(column: Column, plan: Plan) -> list[Route]:
+def _routes(column: Column, plan: Plan) -> list[ColumnReader]:
     """Lay out the ways to a column's value."""
-    return [Route(way, _reader(column, plan, way)) for way in ways_of(column)]
+    return [ColumnReader(way, _reader(column, plan, way)) for way in ways_of(column)]
 
 
-def _reader(column: Column, plan: Plan, way: Way) -> Callable[[bytes], Cell]:
+def _reader(column: Column, plan: Plan, way: ColumnPath) -> Callable[[bytes], Cell]:
     """Choose how the value of a kind is read."""
     if way.part:
         return partial(read_parts, kind=way.part)
@@ -137,12 +137,12 @@ def _reader(column: Column, plan: Plan, way: Way) -> Callable[[bytes], Cell]:
     }[column.kind]
 
 
-def _read_cell(node: Node, ways: Sequence[Route]) -> Cell:
+def _read_cell(node: Node, ways: Sequence[ColumnReader]) -> Cell:
     """Read the first value that is present on the ways to a column."""
     for way, read in ways:
         try:
             raw = node.find(way.keys)
-        except Fault:
+        except LineError:
             if way.takes_any_shape:
                 continue
             raise
@@ -150,7 +150,7 @@ def _read_cell(node: Node, ways: Sequence[Route]) -> Cell:
             continue
         try:
             cell = read(raw)
-        except Fault as fault:
+        except LineError as fault:
             raise fault.below(node.path + way.keys) from None
         if cell is not None:
             return cell
@@ -181,16 +181,16 @@ class Response(NamedTuple):
 
 
 def _find_response(line: Node, envelopes: Sequence[tuple[str, ...]]) -> Response:
-    """Find the response of a line, or raise the Fault that says what it is instead."""
+    """Find the response of a line, or raise `LineError` with what it is instead."""
     is_error = False
     for node in _candidates(line, envelopes):
         choices = _choices_of(node)
         if choices is not None:
             if _is_chunk(node, choices):
-                raise Fault("stream_chunk")
+                raise LineError("stream_chunk")
             return Response(line, node, choices)
         is_error = is_error or node.get("error") is not None
-    raise Fault("error_response" if is_error else "not_a_response")
+    raise LineError("error_response" if is_error else "not_a_response")
 
 
 def _candidates(line: Node, envelopes: Sequence[tuple[str, ...]]) -> Iterator[Node]:
@@ -212,7 +212,7 @@ def _opened(node: Node, key: str) -> Node | None:
         raw = text_of(raw).encode()
         try:
             raw = _checked_json(raw)
-        except Fault:
+        except LineError:
             return None
     return Node(raw, path) if raw is not None and raw[0] == ord("{") else None
 
@@ -225,7 +225,7 @@ def _choices_of(node: Node) -> list[Node] | None:
     path = (*node.path, "choices")
     try:
         items = split_short_list(raw)
-    except Fault as fault:
+    except LineError as fault:
         raise fault.below(path) from None
     if any(item[0] != ord("{") for item in items):
         return None
@@ -257,29 +257,29 @@ def _is_too_deep(raw: bytes) -> bool:
 
 
 def _checked_json(raw: bytes) -> bytes:
-    """Return a JSON value without the white space around it, or raise a Fault."""
+    """Return a JSON value without the white space around it, or raise a LineError."""
     if _is_too_deep(raw):
-        raise Fault("too_deep")
+        raise LineError("too_deep")
     return validate_json(raw)
 
 
 def _open_line(raw: bytes, *, longest: int, tail: bool) -> Node:
-    """Return the JSON object of a line, or raise the Fault of one that holds none."""
+    """Return the JSON object of a line, or raise `LineError` if it is not one."""
     if len(raw) > longest:
-        raise Fault("line_too_long")
+        raise LineError("line_too_long")
     try:
         raw.decode()
     except UnicodeDecodeError:
-        raise Fault("invalid_utf8") from None
+        raise LineError("invalid_utf8") from None
     try:
         value = _checked_json(raw)
-    except Fault as fault:
+    except LineError as fault:
         if tail and fault.code == "invalid_json":
-            raise Fault("truncated") from None
+            raise LineError("truncated") from None
         raise
     if value[0] != ord("{"):
         # A number without a line feed may be the beginning of a longer one.
-        raise Fault("truncated" if tail else "not_a_response")
+        raise LineError("truncated" if tail else "not_a_response")
     return Node(value)
 
 
@@ -316,7 +316,7 @@ class Reference:
                 continue
             try:
                 cells = self.read_line(raw, (block.log_id, block.source, line), tail)
-            except Fault as fault:
+            except LineError as fault:
                 if waits and fault.code in _UNFINISHED:
                     lines, pending = lines - 1, len(raw)
                 else:
@@ -371,12 +371,12 @@ class Reference:
         if repeated * len(response.choices) > REPEATED_BYTES:
             reason = "expected fewer choices, or shorter facts to repeat for each"
             path = (*response.node.path, "choices")
-            raise Fault("out_of_range", reason, path)
+            raise LineError("out_of_range", reason, path)
 
     def read_column(
         self,
         column: Column,
-        ways: list[Route],
+        ways: list[ColumnReader],
         response: Response,
         given: dict[str, Cell],
     ) -> list[Cell]:
@@ -428,10 +428,10 @@ def _is_white(data: bytes, longest: int) -> bool:
 
 
 def _reject(
-    block: Block, line: int, offset: int, raw: bytes | None, fault: Fault | None
+    block: Block, line: int, offset: int, raw: bytes | None, fault: LineError | None
 ) -> tuple[Cell, ...]:
     """Make a row of the rejects table; a line that was skipped has no bytes."""
-    fault = fault or Fault("line_too_long")
+    fault = fault or LineError("line_too_long")
     length = block.skipped if raw is None else len(raw)
     kept = None if fault.code == "line_too_long" else raw
     path = write_path(fault.path) or None

@@ -11,9 +11,9 @@ import polars as pl
 
 from toolkit.errors import DamagedExportError, WriteError, check_word
 from toolkit.reading.discovery import exports_in
-from toolkit.reading.ledger import Account
+from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
-from toolkit.reading.manifest import REJECTS_DIR, parts_of, read_state
+from toolkit.reading.manifest import REJECTS_DIR, list_parts, read_manifest
 from toolkit.reading.scan import scan_parts
 from toolkit.schema.tables import REJECT_CODES, REJECTS
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from toolkit.reading.discovery import Sources
-    from toolkit.reading.log_reader import Reading
+    from toolkit.reading.log_reader import LogReader
     from toolkit.reading.options import LogOptions
 
 # What a line must not begin with if it is the first of a log: it would be taken for a
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _MAGIC = (b"\xef\xbb\xbf", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18")
 
 
-class Replayed(NamedTuple):
+class WrittenRejects(NamedTuple):
     """How many lines were written, and how many have no bytes to write."""
 
     lines: int
@@ -88,21 +88,21 @@ def reject_frames(
             yield picked
 
 
-def _log_rejects(reading: Reading) -> Iterator[pl.DataFrame]:
+def _log_rejects(reading: LogReader) -> Iterator[pl.DataFrame]:
     """Yield the rejects of logs, block by block."""
-    account = Account(reading.logs)
-    for decoded in account.noting(reading.without_text().decoded()):
+    account = LedgerBuilder(reading.logs)
+    for decoded in account.count_all(reading.without_text().iter_decoded()):
         yield pl.DataFrame(decoded.rejects)
     account.warn_of_damage()
-    reading.warn_of_passed_over()
+    reading.warn_of_skipped_files()
 
 
 def _export_rejects(exports: list[str]) -> Iterator[pl.DataFrame]:
     """Yield the rejects of exports, part by part."""
     logs = 0
     for directory in exports:
-        state = read_state(directory)
-        for part in parts_of(directory, REJECTS_DIR, state):
+        state = read_manifest(directory)
+        for part in list_parts(directory, REJECTS_DIR, state):
             try:
                 frame = scan_parts([part], REJECTS.polars).collect()
             except (pl.exceptions.PolarsError, OSError) as error:
@@ -118,7 +118,7 @@ def write_rejects(
     code: str | None = None,
     progress: Callable[[int], None] | None = None,
     **options: Unpack[LogOptions],
-) -> Replayed:
+) -> WrittenRejects:
     r"""Write the raw lines of rejects as a log, so that it can be mended and replayed.
 
     Parameters
@@ -161,7 +161,7 @@ def write_rejects(
                     file.write(b"\n")
                 file.write(raw + b"\n")
                 lines += 1
-    return Replayed(lines, without_bytes)
+    return WrittenRejects(lines, without_bytes)
 
 
 @contextmanager

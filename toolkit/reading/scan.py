@@ -19,16 +19,16 @@ from toolkit.errors import (
     UnreadableSourceError,
 )
 from toolkit.expressions.time_ranges import span
-from toolkit.reading.batching import GATE_ROWS, gathered
+from toolkit.reading.batching import ROWS_PER_TABLE, iter_tables
 from toolkit.reading.blocks import STDIN
 from toolkit.reading.discovery import (
     exports_in,
     named_sources,
     parquet_files,
 )
-from toolkit.reading.ledger import Account
+from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
-from toolkit.reading.manifest import CHOICES_DIR, parts_of, read_state
+from toolkit.reading.manifest import CHOICES_DIR, list_parts, read_manifest
 from toolkit.reading.object_store import is_uri, polars_options
 from toolkit.reading.options import MAX_LINE_BYTES, LogOptions
 from toolkit.schema.tables import CHOICES, LEDGER, choices_table
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from toolkit.expressions.time_ranges import Moment, Span
     from toolkit.reading.discovery import Sources
-    from toolkit.reading.log_reader import Reading
-    from toolkit.reading.manifest import State
+    from toolkit.reading.log_reader import LogReader
+    from toolkit.reading.manifest import Manifest
     from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
 
 # Two responses are one when both are equal: see `toolkit.reading.dedup`.
@@ -138,7 +138,7 @@ def scan(
 # Logs.
 
 
-def _scan_logs(reading: Reading) -> pl.LazyFrame:
+def _scan_logs(reading: LogReader) -> pl.LazyFrame:
     """Make a source for polars of logs."""
     return register_io_source(
         _LogScan(reading),
@@ -151,7 +151,7 @@ def _scan_logs(reading: Reading) -> pl.LazyFrame:
 class _LogScan:
     """What polars calls to read logs: it says which columns and rows it wants."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: LogReader) -> None:
         self.reading = reading
         self.is_spent = False
 
@@ -170,10 +170,10 @@ class _LogScan:
         if not self.wants_text(with_columns, predicate):
             reading = reading.without_text()
         table = reading.plan.table
-        account = Account(reading.logs)
-        left = GATE_ROWS if n_rows is None else n_rows
-        stream = account.noting(reading.decoded())
-        for rows in gathered(stream, table.arrow, rows=min(left, GATE_ROWS)):
+        account = LedgerBuilder(reading.logs)
+        left = ROWS_PER_TABLE if n_rows is None else n_rows
+        stream = account.count_all(reading.iter_decoded())
+        for rows in iter_tables(stream, table.arrow, rows=min(left, ROWS_PER_TABLE)):
             frame = validate(pl.DataFrame(rows), table=table)
             if n_rows is not None:
                 # The engine takes what it is given; of rows and a predicate together
@@ -188,7 +188,7 @@ class _LogScan:
             if not left:
                 break
         account.warn()
-        reading.warn_of_passed_over()
+        reading.warn_of_skipped_files()
 
     def wants_text(
         self, with_columns: list[str] | None, predicate: pl.Expr | None
@@ -204,7 +204,7 @@ class _LogScan:
 # Exports.
 
 
-class _Shown(NamedTuple):
+class _ScanSource(NamedTuple):
     """An export, or a single file, that is to be shown."""
 
     scan: Callable[[Span], pl.LazyFrame]
@@ -212,14 +212,14 @@ class _Shown(NamedTuple):
     created_unit: object = None  # not known of a file
 
 
-def _shown_export(directory: str) -> _Shown:
+def _shown_export(directory: str) -> _ScanSource:
     """Read what an export says of itself."""
-    state = read_state(directory)
+    state = read_manifest(directory)
     unit = state.options.get("created_unit")
-    return _Shown(partial(_scan_export, directory, state), state.next_log_id, unit)
+    return _ScanSource(partial(_scan_export, directory, state), state.next_log_id, unit)
 
 
-def _shown_file(name: str) -> _Shown:
+def _shown_file(name: str) -> _ScanSource:
     """Look whether a Parquet file holds choices."""
     try:
         found = scan_parts([name]).collect_schema()
@@ -232,7 +232,7 @@ def _shown_file(name: str) -> _Shown:
             )
             raise OptionError("sources", name, expected=expected)
     last = scan_parts([name]).select(pl.col("log_id").max()).collect().item()
-    return _Shown(partial(_scan_file, name), 0 if last is None else last + 1)
+    return _ScanSource(partial(_scan_file, name), 0 if last is None else last + 1)
 
 
 def _scan_file(name: str, within: Span) -> pl.LazyFrame:
@@ -240,7 +240,7 @@ def _scan_file(name: str, within: Span) -> pl.LazyFrame:
     return scan_parts([name]).filter(*within.conditions())
 
 
-def _scan_shown(shown: Sequence[_Shown], within: Span) -> pl.LazyFrame:
+def _scan_shown(shown: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
     """Concatenate exports without the responses that they have in common."""
     frames: list[pl.LazyFrame] = []
     keys: list[pl.LazyFrame] = []
@@ -268,10 +268,10 @@ def _scan_shown(shown: Sequence[_Shown], within: Span) -> pl.LazyFrame:
     return pl.concat(frames, how="diagonal")
 
 
-def _scan_export(directory: str, state: State, within: Span) -> pl.LazyFrame:
+def _scan_export(directory: str, state: Manifest, within: Span) -> pl.LazyFrame:
     """Read the parts of an export whose day may hold what is in the range."""
     table = choices_table(state.tags)
-    parts = parts_of(directory, CHOICES_DIR, state)
+    parts = list_parts(directory, CHOICES_DIR, state)
     _check_rows(directory, parts, int(state.ledger["choices"].sum()))
     expected = [part for part in parts if within.touches(_day_of(part))]
     frame = scan_parts(expected, table.polars) if expected else table.empty().lazy()
@@ -333,7 +333,7 @@ def ledger(exports: Sources) -> pl.DataFrame:
     frames: list[pl.DataFrame] = []
     logs = 0
     for directory in named_sources(exports):
-        state = read_state(directory)
+        state = read_manifest(directory)
         frames.append(state.ledger.with_columns(log_id=pl.col("log_id") + logs))
         logs += state.next_log_id
     return LEDGER.empty().vstack(pl.concat(frames).cast(pl.Schema(LEDGER.polars)))

@@ -20,10 +20,10 @@ from toolkit.pricing.pricer import NEEDED
 from toolkit.reading.decoder import DECODER
 from toolkit.reading.discovery import exports_in, named_sources
 from toolkit.reading.ledger import (
-    Account,
-    merged,
+    LedgerBuilder,
+    merge_counts,
     passed_over_words,
-    ranked,
+    rank_counts,
     reject_counts,
 )
 from toolkit.reading.load import Loaded
@@ -109,24 +109,24 @@ def collect_material(
     }
     exports = exports_in(named, **options)
     if exports:
-        counts = merged(
+        counts = merge_counts(
             count
             for frame in reject_frames(exports)
             for count in reject_counts(frame.drop("raw").to_arrow())
         )
         lazy = scan(exports)
         return Material(
-            lazy, lazy, ledger(exports), ranked(counts.values()), inputs, ""
+            lazy, lazy, ledger(exports), rank_counts(counts.values()), inputs, ""
         )
     options["on_damage"] = on_damage
     reading = open_logs(named, progress=progress, **options)
-    account = Account(reading.logs)
+    account = LedgerBuilder(reading.logs)
     table = reading.plan.table
     kept = [name for name in table.names if name not in _UNREAD]
     frames = [table.empty().select(kept)]
     frames += [
         pl.DataFrame(decoded.choices.select(kept)).with_columns(_IS_THERE)
-        for decoded in account.noting(reading.decoded())
+        for decoded in account.count_all(reading.iter_decoded())
     ]
     account.warn_of_damage()
     return Material(

@@ -1,9 +1,9 @@
-"""What tables are made of: `Column`, `Rule` and `Table`."""
+"""Definitions of `Column`, `Rule` and `Table`."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol
 
@@ -14,7 +14,7 @@ SCHEMA_VERSION = 1
 Grain = Literal["R", "C", "U"]
 Root = Literal["response", "choice", "envelope", "line"]
 Kind = Literal[
-    "given",  # not in the line: filled by the reader of the log, found by its name
+    "given",  # not in the line: filled by the reader of the log
     "position",
     "choice_count",
     "hash",
@@ -32,30 +32,30 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Column:
-    """What one column is, and where its value stands in a line.
+    """What a column is, and where its value is found in a line.
 
     Parameters
     ----------
     name, type, description, unit
-        As users see them; the type is Arrow's.
+        As users see them; `type` is an Arrow type.
     grain
-        R: a fact of the response, the same on each of its rows. C: a fact of the
-        choice. U: a fact of the response that is summed; it stands on the row with
-        `choice_position` 0 and is null on the others.
+        R: belongs to the response, the same on each of its rows. C: belongs to the
+        choice. U: belongs to the response and can be summed: it is on the row with
+        `choice_position` 0, and null on the others.
     kind
         How the value is read from JSON.
     paths
-        Where it stands; the first that is present (not null) is read. ``a.b[]`` is a
-        list, ``a.b[].k`` its items of type ``k``.
+        Where the value is found; the first path that is present and not null is read.
+        ``a.b[]`` is a list, ``a.b[].k`` its items of type ``k``.
     root
         Where the paths start: the response, the choice, the line, or the envelope
-        (the line, but null where the line itself is the response).
+        (the line, but null if the line itself is the response).
     nullable, minimum, maximum
         What validation allows.
     private
-        Holds text of a message: ``content="drop"`` leaves it null.
+        Whether it contains text of a message, which ``content="drop"`` sets to null.
     """
 
     name: str
@@ -70,6 +70,13 @@ class Column:
     minimum: int | None = None
     maximum: int | None = None
     private: bool = False
+
+    def __repr__(self) -> str:
+        """Return name, type, grain, unit and description."""
+        unit = f", {self.unit}" if self.unit else ""
+        return (
+            f"<Column {self.name}: {self.type}, {self.grain}{unit}; {self.description}>"
+        )
 
     @property
     def arrow(self) -> pa.Field:
@@ -88,35 +95,43 @@ class Column:
         return pl.Schema(pa.schema([self.arrow]))[self.name]
 
     def written(self, path: str) -> str:
-        """Write a path as the dictionary shows it: from the line unless in a choice."""
+        """Return a path as the dictionary shows it."""
         where = {"choice": "choices[].", "envelope": "(line).", "line": "(line)."}
         return where.get(self.root, "") + path
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What must hold in every row, beyond the type of a column."""
+    """A condition over several columns that is true in every row."""
 
     name: str
     description: str
-    holds: pl.Expr
+    holds: pl.Expr = field(repr=False)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Table:
-    """Columns in order, the key that is unique among them, and rules over rows."""
+    """Columns in their order, the columns of the unique key, and rules."""
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return the name, the names of the columns and the key."""
+        names, key = self.names, ", ".join(self.key)
+        return (
+            f"<Table {self.name}: {len(names)} columns, unique by ({key})\n"
+            f" {', '.join(names[:4])}, ..., {names[-1]}>"
+        )
+
     def __getitem__(self, name: str) -> Column:
         """Return the column of that name."""
         return self.by_name[name]
 
     def __contains__(self, name: object) -> bool:
-        """Say whether a column has that name."""
+        """Return whether a column has that name."""
         return name in self.by_name
 
     @cached_property
@@ -131,7 +146,7 @@ class Table:
 
     @cached_property
     def arrow(self) -> pa.Schema:
-        """The Arrow schema; field metadata travels into Parquet."""
+        """The Arrow schema, with metadata that Parquet keeps."""
         metadata = {"toolkit.table": self.name, "toolkit.schema": str(SCHEMA_VERSION)}
         return pa.schema([column.arrow for column in self.columns], metadata)
 
@@ -146,7 +161,7 @@ class Table:
 
 
 class ArrowStream(Protocol):
-    """Anything that hands out Arrow data: Loaded, pyarrow, DuckDB, pandas."""
+    """Anything that exports Arrow data: Loaded, pyarrow, DuckDB, pandas."""
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Return a capsule."""

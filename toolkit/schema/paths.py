@@ -1,4 +1,4 @@
-"""Paths of values in a line: parsed from text, and written as text."""
+"""Parse and format the paths of values in a line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STEP = re.compile(
 
 
 def parse_path(path: str) -> tuple[str, ...]:
-    """Split a path into its keys: ``a.b``, or ``a["b.c"]`` for any other key.
+    """Parse a path into its keys: ``a.b``, or ``a["b.c"]`` for any other key.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def parse_path(path: str) -> tuple[str, ...]:
 
 
 def write_path(keys: tuple[str | int, ...]) -> str:
-    """Write keys and places as the rejects table shows them.
+    """Format keys and positions as the rejects table shows them.
 
     Examples
     --------

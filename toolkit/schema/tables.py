@@ -1,9 +1,8 @@
-"""The one definition of each table: choices, rejects, ledger.
+"""The definition of each table: choices, rejects, ledger.
 
-A `Column` says what a column is and where its value stands in a line. From these
-declarations follow the Arrow schema and its metadata, the polars dtypes, the pandera
-schema (`toolkit.schema.validation`), the data dictionary in docs, and what the decoders
-read (`toolkit.reading.reference`). Adding a column is one entry here.
+From these definitions follow the Arrow schema and its metadata, the polars dtypes, the
+pandera models (`toolkit.schema.models`), the data dictionary in the docs, and what the
+decoders read (`toolkit.reading.reference`). To add a column, add one entry here.
 """
 
 from __future__ import annotations
@@ -17,43 +16,95 @@ import polars as pl
 import pyarrow as pa
 
 from toolkit.errors import OptionError
-from toolkit.schema.columns import Column, Grain, Kind, Root, Rule, Table
+from toolkit.schema.columns import Column, Kind, Root, Rule, Table
 from toolkit.schema.paths import parse_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# Larger counts than any real response; keeps 9 million of them inside an int64 sum.
+# Larger than the count of any real response; 9 million of them fit into an int64 sum.
 _LARGEST_COUNT = 10**12
 _LARGEST_INT32 = 2**31 - 1
-# No response has more choices, and no choice more calls; a line of 6 MB may hold two
-# million, and would take gigabytes.
+# No response has more choices, and no choice more calls. Two million fit into a line of
+# 6 MB, and would need gigabytes.
 MOST_ITEMS = 65_536
-
-
-_TOOL_CALL = pa.struct(
-    [(name, pa.string()) for name in ("id", "type", "name", "arguments")]
-)
-# Parquet calls the items of a list "element"; any other name would not come back.
-_TOOL_CALLS = pa.list_(pa.field("element", _TOOL_CALL))
-_TIMESTAMP = pa.timestamp("us", tz="UTC")
-# `created` outside these is a unit mistaken for another (milliseconds for seconds).
+# `created` outside these is in a wrong unit (milliseconds instead of seconds).
 EARLIEST_CREATED = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_CREATED = datetime(2200, 1, 1, tzinfo=UTC)
 
+_STRING, _INT32, _INT64, _FLOAT = pa.string(), pa.int32(), pa.int64(), pa.float64()
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+_TOOL_CALL = pa.struct(
+    [(name, _STRING) for name in ("id", "type", "name", "arguments")]
+)
+# Parquet calls the items of a list "element"; another name would be changed by it.
+_TOOL_CALLS = pa.list_(pa.field("element", _TOOL_CALL))
 
-def _string(name: str, grain: Grain, description: str, *paths: str) -> Column:
-    root: Root = "choice" if grain == "C" else "response"
+
+def _given(
+    name: str,
+    type_: pa.DataType,
+    description: str,
+    unit: str = "",
+    *,
+    nullable: bool = False,
+    minimum: int | None = None,
+) -> Column:
+    """Return a column that is not read from the line, but filled by the reader."""
     return Column(
-        name, pa.string(), grain, "string", description, paths=paths, root=root
+        name, type_, "R", "given", description, unit, nullable=nullable, minimum=minimum
     )
 
 
-def _tokens(name: str, description: str, *paths: str) -> Column:
+def _response(
+    name: str,
+    description: str,
+    *paths: str,
+    kind: Kind = "string",
+    root: Root = "response",
+) -> Column:
+    """Return a text of the response."""
+    return Column(name, _STRING, "R", kind, description, paths=paths, root=root)
+
+
+_CHOICE_TYPES: dict[Kind, pa.DataType] = {
+    "string": _STRING,
+    "content": pa.large_string(),
+    "text": pa.large_string(),
+    "tool_calls": _TOOL_CALLS,
+    "count": _INT32,
+    "characters": _INT64,
+    "items": _INT64,
+    "logprob_sum": _FLOAT,
+}
+
+
+def _choice(
+    name: str, kind: Kind, description: str, *paths: str, unit: str = ""
+) -> Column:
+    """Return a column of the choice; its integers are not negative."""
+    type_ = _CHOICE_TYPES[kind]
     return Column(
         name,
-        pa.int64(),
+        type_,
+        "C",
+        kind,
+        description,
+        unit,
+        paths,
+        "choice",
+        minimum=0 if pa.types.is_integer(type_) else None,
+        maximum=_LARGEST_INT32 if kind == "count" else None,
+        private=kind in {"content", "text", "tool_calls"},
+    )
+
+
+def _usage(name: str, description: str, *paths: str) -> Column:
+    """Return a count of tokens; its paths start at `usage`."""
+    return Column(
+        name,
+        _INT64,
         "U",
         "count",
         description,
@@ -64,262 +115,196 @@ def _tokens(name: str, description: str, *paths: str) -> Column:
     )
 
 
-def _text(name: str, kind: Kind, description: str, *paths: str) -> Column:
-    return Column(
-        name,
-        pa.large_string(),
-        "C",
-        kind,
-        description,
-        paths=paths,
-        root="choice",
-        private=True,
-    )
-
-
+_LOG = "number of the log: its place among the sources, or the export's number for it"
 _LOG_COLUMNS = (
+    _given("log_id", _INT32, _LOG, minimum=0),
+    _given("source", _STRING, "path of the log as it was found"),
+    _given("line", _INT64, "physical line number, from 1", minimum=1),
+)
+
+_CHOICES_COLUMNS = (
+    *_LOG_COLUMNS,
     Column(
-        "log_id",
-        pa.int32(),
+        "choice_position",
+        _INT32,
+        "C",
+        "position",
+        "place in `choices`, from 0; never missing, unlike choice_index",
+        nullable=False,
+        minimum=0,
+    ),
+    _choice("choice_index", "count", "the provider's number of the choice", "index"),
+    Column(
+        "choice_count",
+        _INT32,
         "R",
-        "given",
-        "number of the log: its place among the sources, or the export's number for it",
+        "choice_count",
+        "length of `choices`; a response with 0 choices is one row",
+        "choices",
         nullable=False,
         minimum=0,
     ),
     Column(
-        "source",
-        pa.string(),
+        "response_hash",
+        pa.uint64(),
         "R",
-        "given",
-        "path of the log as it was found",
+        "hash",
+        "xxh3-64 of the bytes of the response object as written",
         nullable=False,
+    ),
+    _response("response_id", "the provider's id; some providers repeat it", "id"),
+    Column(
+        "created",
+        _TIMESTAMP,
+        "R",
+        "timestamp",
+        "when the response was created; null where missing or 0",
+        "UTC",
+        ("created",),
+    ),
+    _response("model", "the model that answered", "model"),
+    _response(
+        "requested_model",
+        "the model that was requested, where the line contains the request",
+        "request.body.model",
+        "request.model",
+        "model",
+        root="envelope",
+    ),
+    _response(
+        "custom_id",
+        "the caller's id in a batch",
+        "custom_id",
+        kind="label",
+        root="envelope",
+    ),
+    _response("provider", "the provider that a router chose", "provider"),
+    _response("service_tier", "tier", "service_tier", "usage.service_tier"),
+    _response("system_fingerprint", "backend version", "system_fingerprint"),
+    _choice("finish_reason", "string", "why the choice ended", "finish_reason"),
+    _choice(
+        "native_finish_reason",
+        "string",
+        "the same in the provider's own words",
+        "native_finish_reason",
+    ),
+    _choice("role", "string", "author of the message", "message.role"),
+    _choice("content", "content", "text of the message", "message.content"),
+    _choice(
+        "reasoning_content",
+        "text",
+        "text of the model's reasoning",
+        "message.reasoning_content",
+        "message.reasoning",
+        "message.content[].thinking",
+    ),
+    _choice("refusal", "text", "text of a refusal", "message.refusal"),
+    _choice(
+        "tool_calls",
+        "tool_calls",
+        "tools that the model calls",
+        "message.tool_calls[]",
+        "message.function_call",
+    ),
+    _choice(
+        "content_chars",
+        "characters",
+        "length of content; present even when content is dropped",
+        "message.content",
+        unit="code points",
+    ),
+    _choice(
+        "logprob_tokens",
+        "items",
+        "tokens with a logprob",
+        "logprobs.content",
+        unit="tokens",
+    ),
+    _choice(
+        "logprob_sum",
+        "logprob_sum",
+        "sum of their logprobs",
+        "logprobs.content",
+        unit="nats",
+    ),
+    _usage("prompt_tokens", "prompt, cached ones included", "prompt_tokens"),
+    _usage("completion_tokens", "completion, over all choices", "completion_tokens"),
+    _usage("total_tokens", "total as reported, never recomputed", "total_tokens"),
+    _usage(
+        "cached_tokens",
+        "prompt tokens read from a cache",
+        "prompt_tokens_details.cached_tokens",
+        "prompt_cache_hit_tokens",
+        "cached_tokens",
+        "num_cached_tokens",
+        "cache_read_input_tokens",
+    ),
+    _usage(
+        "cache_write_tokens",
+        "prompt tokens written to a cache",
+        "prompt_tokens_details.cache_write_tokens",
+        "cache_creation_input_tokens",
+    ),
+    _usage(
+        "reasoning_tokens",
+        "tokens of the model's reasoning",
+        "completion_tokens_details.reasoning_tokens",
+        "reasoning_tokens",
+    ),
+    _usage(
+        "prompt_audio_tokens",
+        "audio in the prompt",
+        "prompt_tokens_details.audio_tokens",
+    ),
+    _usage(
+        "completion_audio_tokens",
+        "audio in the completion",
+        "completion_tokens_details.audio_tokens",
+    ),
+    _usage(
+        "accepted_prediction_tokens",
+        "predicted tokens that were used",
+        "completion_tokens_details.accepted_prediction_tokens",
+    ),
+    _usage(
+        "rejected_prediction_tokens",
+        "predicted tokens that were not used",
+        "completion_tokens_details.rejected_prediction_tokens",
     ),
     Column(
-        "line",
-        pa.int64(),
-        "R",
-        "given",
-        "physical line number, from 1",
-        nullable=False,
-        minimum=1,
+        "reported_cost",
+        _FLOAT,
+        "U",
+        "number",
+        "cost as the provider reports it",
+        "USD",
+        ("usage.cost", "usage.cost.total_cost"),
     ),
 )
 
+USAGE_COLUMNS = tuple(column.name for column in _CHOICES_COLUMNS if column.grain == "U")
+
+_position, _created = pl.col("choice_position"), pl.col("created")
 CHOICES = Table(
     "choices",
-    (
-        *_LOG_COLUMNS,
-        Column(
-            "choice_position",
-            pa.int32(),
-            "C",
-            "position",
-            "place in `choices`, from 0: ours, always there",
-            nullable=False,
-            minimum=0,
-        ),
-        Column(
-            "choice_index",
-            pa.int32(),
-            "C",
-            "count",
-            "the provider's number of the choice",
-            paths=("index",),
-            root="choice",
-            minimum=0,
-            maximum=_LARGEST_INT32,
-        ),
-        Column(
-            "choice_count",
-            pa.int32(),
-            "R",
-            "choice_count",
-            "length of `choices`; 0 stands on the one row of a response without any",
-            "choices",
-            nullable=False,
-            minimum=0,
-        ),
-        Column(
-            "response_hash",
-            pa.uint64(),
-            "R",
-            "hash",
-            "xxh3-64 of the bytes of the response object as written",
-            nullable=False,
-        ),
-        _string("response_id", "R", "the provider's id; not unique with some", "id"),
-        Column(
-            "created",
-            _TIMESTAMP,
-            "R",
-            "timestamp",
-            "when the response was made; null where missing or 0",
-            "UTC",
-            ("created",),
-        ),
-        _string("model", "R", "the model that answered", "model"),
-        replace(
-            _string(
-                "requested_model",
-                "R",
-                "the model that was asked for, where the line says it",
-                "request.body.model",
-                "request.model",
-                "model",
-            ),
-            root="envelope",
-        ),
-        replace(
-            _string("custom_id", "R", "the caller's id in a batch", "custom_id"),
-            kind="label",
-            root="envelope",
-        ),
-        _string("provider", "R", "the provider that a router chose", "provider"),
-        _string("service_tier", "R", "tier", "service_tier", "usage.service_tier"),
-        _string("system_fingerprint", "R", "backend version", "system_fingerprint"),
-        _string("finish_reason", "C", "why the choice ended", "finish_reason"),
-        _string(
-            "native_finish_reason",
-            "C",
-            "the same in the provider's own word",
-            "native_finish_reason",
-        ),
-        _string("role", "C", "author of the message", "message.role"),
-        _text("content", "content", "text of the message", "message.content"),
-        _text(
-            "reasoning_content",
-            "text",
-            "text of the model's thinking",
-            "message.reasoning_content",
-            "message.reasoning",
-            "message.content[].thinking",
-        ),
-        _text("refusal", "text", "text of a refusal", "message.refusal"),
-        Column(
-            "tool_calls",
-            _TOOL_CALLS,
-            "C",
-            "tool_calls",
-            "calls that the model asks for",
-            paths=("message.tool_calls[]", "message.function_call"),
-            root="choice",
-            private=True,
-        ),
-        Column(
-            "content_chars",
-            pa.int64(),
-            "C",
-            "characters",
-            "length of content; kept when content is dropped",
-            "code points",
-            ("message.content",),
-            root="choice",
-            minimum=0,
-        ),
-        Column(
-            "logprob_tokens",
-            pa.int64(),
-            "C",
-            "items",
-            "tokens with a logprob",
-            "tokens",
-            ("logprobs.content",),
-            root="choice",
-            minimum=0,
-        ),
-        Column(
-            "logprob_sum",
-            pa.float64(),
-            "C",
-            "logprob_sum",
-            "sum of their logprobs",
-            "nats",
-            ("logprobs.content",),
-            root="choice",
-        ),
-        _tokens("prompt_tokens", "prompt, cached ones included", "prompt_tokens"),
-        _tokens(
-            "completion_tokens", "completion, over all choices", "completion_tokens"
-        ),
-        _tokens("total_tokens", "total as reported, never recomputed", "total_tokens"),
-        _tokens(
-            "cached_tokens",
-            "prompt tokens read from a cache",
-            "prompt_tokens_details.cached_tokens",
-            "prompt_cache_hit_tokens",
-            "cached_tokens",
-            "num_cached_tokens",
-            "cache_read_input_tokens",
-        ),
-        _tokens(
-            "cache_write_tokens",
-            "prompt tokens written to a cache",
-            "prompt_tokens_details.cache_write_tokens",
-            "cache_creation_input_tokens",
-        ),
-        _tokens(
-            "reasoning_tokens",
-            "tokens spent on thinking",
-            "completion_tokens_details.reasoning_tokens",
-            "reasoning_tokens",
-        ),
-        _tokens(
-            "prompt_audio_tokens",
-            "audio in the prompt",
-            "prompt_tokens_details.audio_tokens",
-        ),
-        _tokens(
-            "completion_audio_tokens",
-            "audio in the completion",
-            "completion_tokens_details.audio_tokens",
-        ),
-        _tokens(
-            "accepted_prediction_tokens",
-            "predicted tokens that were used",
-            "completion_tokens_details.accepted_prediction_tokens",
-        ),
-        _tokens(
-            "rejected_prediction_tokens",
-            "predicted tokens that were not",
-            "completion_tokens_details.rejected_prediction_tokens",
-        ),
-        Column(
-            "reported_cost",
-            pa.float64(),
-            "U",
-            "number",
-            "cost as the provider reports it",
-            "USD",
-            ("usage.cost", "usage.cost.total_cost"),
-        ),
-    ),
+    _CHOICES_COLUMNS,
     key=("log_id", "line", "choice_position"),
-)
-
-USAGE_COLUMNS = tuple(column.name for column in CHOICES.columns if column.grain == "U")
-
-CHOICES = replace(
-    CHOICES,
     rules=(
         Rule(
             "position_within_count",
-            "choice_position is below choice_count, or 0 where there is no choice",
-            pl.col("choice_position") < pl.max_horizontal("choice_count", pl.lit(1)),
+            "choice_position is below choice_count, or 0 if there is no choice",
+            _position < pl.max_horizontal("choice_count", pl.lit(1)),
         ),
         Rule(
             "usage_on_first_choice",
-            "usage stands on the row with choice_position 0 and nowhere else",
-            (pl.col("choice_position") == 0)
-            | pl.all_horizontal(pl.col(*USAGE_COLUMNS).is_null()),
+            "usage is null unless choice_position is 0",
+            (_position == 0) | pl.all_horizontal(pl.col(*USAGE_COLUMNS).is_null()),
         ),
         Rule(
             "created_in_range",
-            "created lies from 1970 to before 2200",
-            pl.col("created").is_null()
-            | pl.col("created").is_between(
-                EARLIEST_CREATED, LATEST_CREATED, closed="left"
-            ),
+            "created is from 1970 to before 2200",
+            _created.is_null()
+            | _created.is_between(EARLIEST_CREATED, LATEST_CREATED, closed="left"),
         ),
     ),
 )
@@ -329,63 +314,40 @@ REJECT_CODES = {
     "invalid_utf8": "not UTF-8",
     "too_deep": "nested deeper than 512 levels",
     "invalid_json": "not JSON (RFC 8259)",
-    "truncated": "the last line ends in its middle",
+    "truncated": "the last line is incomplete",
     "stream_chunk": "a chunk of a streamed response, not a whole one",
     "error_response": "the provider answered with an error",
     "not_a_response": "JSON, but no chat completion response",
-    "wrong_type": "a field has a type that it cannot have",
-    "out_of_range": "a number outside what the field can hold",
+    "wrong_type": "a field has a type that is not allowed",
+    "out_of_range": "a number is outside the range of the field",
 }
 
 REJECTS = Table(
     "rejects",
     (
         *_LOG_COLUMNS,
-        Column(
+        _given(
             "offset",
-            pa.int64(),
-            "R",
-            "given",
-            "where the line begins in the decompressed log",
+            _INT64,
+            "offset of the line in the decompressed log",
             "bytes",
-            nullable=False,
             minimum=0,
         ),
-        Column(
-            "length",
-            pa.int64(),
-            "R",
-            "given",
-            "length of the line without its end",
-            "bytes",
-            nullable=False,
-            minimum=0,
+        _given(
+            "length", _INT64, "length of the line without its end", "bytes", minimum=0
         ),
-        Column(
-            "code",
-            pa.string(),
-            "R",
-            "given",
-            "which check failed: " + ", ".join(REJECT_CODES),
-            nullable=False,
+        _given("code", _STRING, "which check failed: " + ", ".join(REJECT_CODES)),
+        _given(
+            "json_path", _STRING, "path of the wrong field in the line", nullable=True
         ),
-        Column(
-            "json_path", pa.string(), "R", "given", "the field at fault, from the line"
+        _given(
+            "reason", _STRING, "what was expected and what was found; never content"
         ),
-        Column(
-            "reason",
-            pa.string(),
-            "R",
-            "given",
-            "what was expected and what was there; never content",
-            nullable=False,
-        ),
-        Column(
+        _given(
             "raw",
             pa.large_binary(),
-            "R",
-            "given",
             "the bytes of the line; null for line_too_long",
+            nullable=True,
         ),
     ),
     key=("log_id", "line"),
@@ -393,9 +355,8 @@ REJECTS = Table(
 
 
 def _total(name: str, description: str, unit: str) -> Column:
-    return Column(
-        name, pa.int64(), "R", "given", description, unit, nullable=False, minimum=0
-    )
+    """Return a count of the ledger."""
+    return _given(name, _INT64, description, unit, minimum=0)
 
 
 LEDGER = Table(
@@ -404,27 +365,31 @@ LEDGER = Table(
         *_LOG_COLUMNS[:2],
         _total("bytes", "size of the log, decompressed", "bytes"),
         _total("lines", "physical lines", "lines"),
-        _total("blank", "lines of white space only", "lines"),
+        _total("blank", "lines that contain only white space", "lines"),
         _total("responses", "lines that became rows", "lines"),
-        _total("duplicates", "lines that repeat a response seen before", "lines"),
+        _total("duplicates", "lines that repeat an earlier response", "lines"),
         _total("outside", "lines whose response is outside since and until", "lines"),
         _total("errors", "lines in which a provider reports an error", "lines"),
-        _total("rejected", "lines refused for any other reason", "lines"),
+        _total("rejected", "lines rejected for any other reason", "lines"),
         _total("choices", "rows of the choices table", "rows"),
-        _total("pending_bytes", "unfinished last line, left for later", "bytes"),
+        _total(
+            "pending_bytes", "incomplete last line, to be read by a later run", "bytes"
+        ),
         _total("prompt_tokens", "sum over the rows", "tokens"),
         _total("completion_tokens", "sum over the rows", "tokens"),
         _total("total_tokens", "sum over the rows", "tokens"),
-        Column(
-            "decoder", pa.string(), "R", "given", "kernel or reference", nullable=False
+        _given("decoder", _STRING, "kernel or reference"),
+        _given(
+            "error",
+            _STRING,
+            "why reading stopped before the end of the log",
+            nullable=True,
         ),
-        Column("error", pa.string(), "R", "given", "what ended the log before its end"),
-        Column(
+        _given(
             "hint",
-            pa.string(),
-            "R",
-            "given",
+            _STRING,
             "what a log without any response looks like, and what to do",
+            nullable=True,
         ),
     ),
     key=("log_id",),
@@ -439,7 +404,7 @@ def choices_table(tags: Mapping[str, str] | None = None) -> Table:
     Parameters
     ----------
     tags
-        Name of a tag to the path of its value, from the root of the line.
+        Name of each tag, and the path of its value in the line.
 
     Examples
     --------
@@ -459,16 +424,16 @@ def _tag(name: str, path: str) -> Column:
         pa.string(),
         "R",
         "label",
-        "a tag of the caller's",
+        "a tag of the caller",
         paths=(path,),
         root="line",
     )
 
 
 def dictionary(table: Table = CHOICES) -> str:
-    """Write the data dictionary of a table as Markdown."""
+    """Return the data dictionary of a table as Markdown."""
     rows = [
-        "| column | type | grain | unit | what, and where from |",
+        "| column | type | grain | unit | description, and where it is read from |",
         "|---|---|---|---|---|",
     ]
     for column in table.columns:
