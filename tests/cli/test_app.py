@@ -22,29 +22,13 @@ from typer.core import TyperOption
 from typer.main import get_command
 
 import toolkit
+from tests.support.command import run
 from toolkit.cli import app
 from toolkit.testing import make_response, write_sample
 
 pytestmark = pytest.mark.both_decoders
 
 ROOT = Path(__file__).parents[2]
-
-
-def run(
-    *arguments: object, stdin: bytes | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user would, without a terminal."""
-    done = subprocess.run(
-        [sys.executable, "-m", "toolkit", *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "80"},
-    )
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
 
 
 @pytest.fixture
@@ -107,7 +91,7 @@ def test_tokens_prints_a_table_with_its_sum(log: Path) -> None:
     ]
     (footer,) = [line for line in done.stdout.splitlines() if " all" in line]
     assert footer.split() == ["all", "2", "20", "10", "30"]
-    assert "1 line became no rows: 1 not_a_response" in done.stderr
+    assert "skipped: 1 not_a_response" in done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 import toolkit
-from tests.cli.test_app import run
+from tests.support.command import run
 from toolkit.cli.config import _Settings, json_schema, read_configuration
 from toolkit.errors import ConfigurationError, UnreadableSourceError
 from toolkit.report.sections import NAMES as SECTIONS

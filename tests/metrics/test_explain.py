@@ -5,10 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import subprocess
-import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +14,7 @@ import polars as pl
 import pytest
 
 import toolkit
+from tests.support.command import run
 from toolkit.errors import MissingColumnsError, OptionError, PartialResponsesWarning
 from toolkit.pricing import missing_prices, reconcile, what_if
 from toolkit.testing import make_choices, make_response
@@ -46,23 +44,6 @@ def log(tmp_path: Path) -> Path:
     ]
     path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
     return path
-
-
-def run(
-    *arguments: object, stdin: bytes | None = None, columns: int = 80
-) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user would, without a terminal."""
-    done = subprocess.run(
-        [sys.executable, "-m", "toolkit", *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": str(columns)},
-    )
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
 
 
 def test_a_sum_is_explained_by_its_prices_and_its_lines(log: Path) -> None:

@@ -183,6 +183,7 @@ def format_usd(
     style: Literal["exact", "cents", "short"] = "cents",
     *,
     words: bool = False,
+    signed: bool = False,
 ) -> str:
     """Format an amount of US dollars.
 
@@ -196,6 +197,8 @@ def format_usd(
         more in three digits, and no cents of whole dollars.
     words
         Write a bound in words, not as a sign.
+    signed
+        Write ``+`` before a positive amount, for changes.
 
     Examples
     --------
@@ -208,6 +211,8 @@ def format_usd(
     ('$0.0035521', '$1,234.50')
     >>> [format_usd(usd, "short") for usd in (0, 0.05, 0.5, 12.34, 152, 1_500)]
     ['$0', '$0.05', '$0.50', '$12.34', '$152', '$1.5k']
+    >>> format_usd(Figure(Decimal("0.288"), "lower"), signed=True)
+    '≥ +$0.28'
     """
     figure = as_figure(amount)
     if not figure.is_known:
@@ -225,8 +230,8 @@ def format_usd(
         text = _with_cents(abs(figure.rounded(places).number))
         if style == "short":
             text = text.removesuffix(".00")
-    minus = "-" if figure.number < 0 else ""
-    return _marked(figure, f"{minus}${text.removeprefix('-')}", words=words)
+    sign = "-" if figure.number < 0 else "+" if signed and size else ""
+    return _marked(figure, f"{sign}${text.removeprefix('-')}", words=words)
 
 
 def format_name(name: object) -> str:

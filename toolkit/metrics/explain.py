@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - `date` is what the day is called here
 from datetime import timedelta
@@ -24,6 +23,7 @@ from toolkit.pricing.pricer import MONEY, NEEDED, PRICED, Pricer
 from toolkit.pricing.rates import Rates, Reason
 from toolkit.pricing.unpriced import missing_prices
 from toolkit.reading.scan import scan
+from toolkit.reading.sources import choices_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -228,9 +228,10 @@ def _scanned(
     sources: Sources | Choices, **options: Unpack[_ScanOptions]
 ) -> pl.DataFrame | pl.LazyFrame:
     """Take choices that are at hand, or scan logs and exports."""
-    if isinstance(sources, str | os.PathLike | list | tuple):
+    choices = choices_of(sources)
+    if choices is None:
         return scan(cast("Sources", sources), **options)
-    return taken(cast("Choices", sources))
+    return taken(choices)
 
 
 def explain(

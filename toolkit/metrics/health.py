@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -12,8 +12,8 @@ from toolkit.reading.check import (
     summarize_exports,
     summarize_loaded,
 )
-from toolkit.reading.discovery import exports_in
 from toolkit.reading.load import Loaded
+from toolkit.reading.sources import Exports, resolve_lines
 from toolkit.schema.tables import REJECT_CODES
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from toolkit.reading.check import CheckResult
     from toolkit.reading.discovery import Sources
-    from toolkit.reading.options import CreatedUnit, LogOptions
+    from toolkit.reading.options import CreatedUnit, ReadOptions
 
 # What becomes of a line; of these the sum is that of all lines.
 _FATES = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
@@ -84,8 +84,8 @@ def log_health(
             "tags": tags,
             "response_path": response_path,
             "created_unit": created_unit,
+            "progress": progress,
         },
-        progress,
     )
     totals = told.ledger.select("lines", *_FATES).sum().row(0, named=True)
     places = {count.code: count for count in told.rejects}
@@ -112,13 +112,12 @@ def log_health(
 
 def _account_of(
     source: Loaded | Sources,
-    options: LogOptions,
-    progress: Callable[[int], None] | None,
+    options: ReadOptions,
 ) -> CheckResult:
     """Return the account of logs, without a second look at what was validated."""
     if isinstance(source, Loaded):
         return summarize_loaded(source)
-    exports = exports_in(source, **options)
-    if exports:
-        return summarize_exports(exports)
-    return check(source, progress=progress, **cast("Any", options))
+    found = resolve_lines(source, options)
+    if isinstance(found, Exports):
+        return summarize_exports(found)
+    return check(found, **options)
