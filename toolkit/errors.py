@@ -20,7 +20,7 @@
     ├── MissingColumnsError            (ValueError) a frame lacks a column
     ├── UnsuitableColumnError          (ValueError) a column cannot be used here
     ├── OptionError                    (ValueError) an argument has an invalid value
-    │   ├── UnknownOptionError         (ValueError) an option that there is not
+    │   ├── UnknownOptionError         (ValueError) an option that does not exist
     │   └── OptionTypeError            (TypeError) an argument has the wrong type
     ├── ConfigurationError             (ValueError) a settings file is invalid
     ├── PriceFileError                 (ValueError) a price file is invalid

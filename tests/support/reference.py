@@ -149,8 +149,9 @@ def anchor(path: str) -> str:
 
 
 def all_links() -> dict[str, str]:
-    """Return page and anchor of each documented name."""
-    return {
+    """Return where each documented name and module is described."""
+    modules = {page.module: f"{name}.md" for name, page in PAGES.items() if page.module}
+    return modules | {
         name: f"{page}.md#{anchor(name)}"
         for page, content in PAGES.items()
         for name in content.names

@@ -12,6 +12,7 @@ from toolkit.charts import page
 from toolkit.errors import OptionError, check_word
 from toolkit.expressions.choices import first_choice
 from toolkit.expressions.time_ranges import span
+from toolkit.metrics.options import check_options
 from toolkit.pricing.costs import add_cost
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import choices_of
@@ -204,7 +205,7 @@ def overview(
         frame = add_cost(frame, prices)
     asked = {"tz": tz, "since": since, "until": until}
     length = every or _suited(frame, tz, since, until)
-    metrics.check_options(every=length, by=by, top=top, **asked)  # type: ignore[arg-type] # of these three
+    check_options(every=length, by=by, top=top, **asked)  # type: ignore[arg-type] # of these three
     series = {"by": by, "top": top}
     with charts.theme(theme):
         places = page.build_page(PAGE, 3, 2, _headline(frame, asked))

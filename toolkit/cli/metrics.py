@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from inspect import signature
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +24,7 @@ from toolkit.cli.output import (
     to_json,
 )
 from toolkit.cli.values import check_folder
-from toolkit.errors import OptionError
+from toolkit.errors import OptionError, UnknownOptionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +57,7 @@ def _print_metric(
 ) -> None:
     """Print the table of a metric in the form that was asked for."""
     # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.catalogue import measure, shape_of
+    from toolkit.metrics.registry import SPECS, measure
 
     as_json, as_csv = options.pop("as_json", False), options.pop("as_csv", False)
     _drop_settings(ctx, name, options)
@@ -69,8 +68,7 @@ def _print_metric(
     elif as_csv:
         print_csv(table)
     else:
-        shape = shape_of(name)
-        print_table(table, shape._replace(series=options.get("by", shape.series)))
+        print_table(table, SPECS[name], options.get("by"))
 
 
 def _drop_settings(ctx: typer.Context, metric: str, options: dict[str, Any]) -> None:
@@ -83,11 +81,12 @@ def _drop_settings(ctx: typer.Context, metric: str, options: dict[str, Any]) -> 
 def _takes(metric: str, option: str) -> bool:
     """Return whether a metric takes an option."""
     # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.catalogue import METRICS, WITH_MONEY
+    from toolkit.metrics.registry import SPECS
 
-    if option == "prices":
-        return metric in WITH_MONEY
-    return metric in METRICS and option in signature(METRICS[metric]).parameters
+    if metric not in SPECS:
+        return False
+    spec = SPECS[metric]
+    return spec.has_money if option == "prices" else option in spec.option_names
 
 
 @shared(
@@ -147,13 +146,9 @@ def plot(
 def _check_options(metric: str, options: Mapping[str, object]) -> None:
     """Check that a metric takes the options that it was given."""
     # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.catalogue import METRICS
+    from toolkit.metrics.registry import SPECS
 
     for option in ("every", "by", "top"):
-        if metric in METRICS and option in options and not _takes(metric, option):
-            others = ("choices", "source", "compare")
-            known = [
-                n for n in signature(METRICS[metric]).parameters if n not in others
-            ]
-            expected = f"an option of {metric} ({', '.join(known)})"
-            raise OptionError(option, options[option], expected=expected)
+        if metric in SPECS and option in options and not _takes(metric, option):
+            known = SPECS[metric].option_names
+            raise UnknownOptionError(option, owner=metric, known=known)
