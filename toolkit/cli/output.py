@@ -27,7 +27,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from toolkit.errors import clean
+from toolkit.errors import clean, plural
 from toolkit.formatting.text import dollars
 
 if TYPE_CHECKING:
