@@ -62,9 +62,18 @@ class Page(NamedTuple):
     intro: str = ""
 
 
+def resolve(path: str) -> Any:
+    """Return what a dotted name stands for."""
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError:
+        return getattr(resolve(module), name)
+
+
 def below(module: str, first: Iterable[str] = ()) -> list[str]:
     """Return the public names of a module, some of them first."""
-    public = importlib.import_module(module).__all__
+    public = resolve(module).__all__
     ordered = [name for name in first if name in public]
     return [f"{module}.{name}" for name in dict.fromkeys([*ordered, *public])]
 
@@ -114,7 +123,10 @@ PAGES = {
     "report": Page("The report", ["toolkit.write_report"], "toolkit.report"),
     "schema": Page(
         "Schema",
-        below("toolkit.schema"),
+        below(
+            "toolkit.schema",
+            ["CHOICES", "REJECTS", "LEDGER", "Choices", "Rejects", "Ledger"],
+        ),
         "toolkit.schema",
         "The columns are listed in the [data dictionary](dictionary.md).",
     ),
@@ -122,7 +134,7 @@ PAGES = {
         "Expressions",
         [
             *below("toolkit.expressions", ["any_choice", "first_choice"]),
-            *(f"toolkit.ranges.{name}" for name in ("last", "before", "span")),
+            *below("toolkit.ranges", ["last", "before", "span"]),
         ],
         "toolkit.expressions",
     ),
@@ -132,15 +144,6 @@ PAGES = {
         "toolkit.errors",
     ),
 }
-
-
-def resolve(path: str) -> Any:
-    """Return what a dotted name stands for."""
-    module, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except ModuleNotFoundError:
-        return getattr(resolve(module), name)
 
 
 def anchor(path: str) -> str:
