@@ -109,7 +109,7 @@ def _build_kpi(spec: _KpiSpec, row: Row, periods: pl.DataFrame) -> Kpi:
     now = as_figure(row.get(spec.measure))
     before = as_figure(row.get(f"{spec.measure}_before"))
     if spec.name == "cost":
-        now, before = cost_of(row), cost_of(row, "_before")
+        now, before = _cost_of(row), _cost_of(row, "_before")
     change = spec.format_change(now, before)
     points = _points_of(spec, periods)
     known = [point for point in points if point is not None]
@@ -130,7 +130,7 @@ def _build_kpi(spec: _KpiSpec, row: Row, periods: pl.DataFrame) -> Kpi:
     )
 
 
-def cost_of(row: Row, end: str = "") -> Figure:
+def _cost_of(row: Row, end: str = "") -> Figure:
     """Return the cost of a row: a lower bound if responses have no known price.
 
     `end` is ``_before`` for the cost of the range before.
@@ -173,10 +173,10 @@ def headline(totals: Mapping[str, Row], word: str) -> str:
         return "No calls."
     tokens = format_count(usage["total_tokens"], "sentence")
     parts = [f"{tokens} tokens in {calls(usage['responses'])}"]
-    spent, of = cost_of(cost), ""
+    spent, of = _cost_of(cost), ""
     if spent.is_known:
         parts.append(format_usd(spent, words=True))
-        change = format_change(spent, cost_of(cost, "_before"), words=True)
+        change = format_change(spent, _cost_of(cost, "_before"), words=True)
     else:
         before = usage.get("total_tokens_before")
         change, of = format_change(usage["total_tokens"], before), " of tokens"
@@ -303,7 +303,7 @@ def _of_costs(
         reasons.setdefault(key, change.words)
     rows = [row for row in _rows_of(costs) if row.get("cost_change")]
     for row in sorted(rows, key=lambda row: -abs(row["cost_change"])):
-        key, now, before = _key_of(row, series), cost_of(row), cost_of(row, "_before")
+        key, now, before = _key_of(row, series), _cost_of(row), _cost_of(row, "_before")
         moved_by = now - before
         if not moved_by.is_known or abs(moved_by.number) < _CENT or key in fresh:
             continue
