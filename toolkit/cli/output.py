@@ -28,7 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from toolkit.errors import clean
-from toolkit.formatting.text import dollars
+from toolkit.formatting.text import format_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -166,7 +166,7 @@ def print_explained(explained: Explained) -> None:
         (
             f"price {row['price']}",
             f"{row['responses']:,}",
-            f"{dollars(row['cost'])} by {row['source']}: "
+            f"{format_usd(row['cost'], 'exact')} by {row['source']}: "
             + ", ".join(
                 f"{name} {row[name].normalize():f}"
                 for name in kinds
@@ -177,7 +177,7 @@ def print_explained(explained: Explained) -> None:
     ]
     reported = lines.filter(cost_source="reported")
     if reported.height:
-        cost = dollars(Decimal(reported["cost"].sum()))
+        cost = format_usd(reported["cost"].sum(), "exact")
         rows.append(
             ("reported", f"{reported.height:,}", f"{cost} as the provider said")
         )
@@ -210,7 +210,7 @@ def _line_words(row: dict[str, Any]) -> str:
 
 def _cost_words(row: dict[str, Any]) -> str:
     """Write what a line cost, or why that is not known."""
-    return row["reason"] if row["cost"] is None else dollars(row["cost"])
+    return row["reason"] if row["cost"] is None else format_usd(row["cost"], "exact")
 
 
 def print_check(checked: CheckResult) -> None:
