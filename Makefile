@@ -1,32 +1,33 @@
-# Everything is set up on the way: a virtual environment in .venv, the package in it.
+# Each target first sets up what it needs: a virtual environment in .venv, with the package.
 PYTHON ?= python3
 BIN := .venv/bin
 KERNEL := $(wildcard toolkit/kernel/Cargo.* toolkit/kernel/src/*.rs)
 
-.PHONY: help demo test check notebooks docs wheel bench crashes gallery clean
+.PHONY: help demo test check notebooks docs reference wheel bench crashes gallery clean
 
-# Without Rust, or without the crates, this succeeds too. A kernel that was compiled from
-# older source is removed first: it must not decode for this one.
+# This also succeeds without Rust or without the crates. A kernel compiled from older
+# source is removed first, so that it cannot be used with this source.
 define install
 	@if command -v cargo >/dev/null; \
 		then echo "compiling the kernel (a minute or two, once)"; \
-		else echo "no cargo: the decoder is plain Python; Rust 1.89 brings a faster one"; fi
+		else echo "no cargo: using the decoder in Python; with Rust 1.89 a faster one is compiled"; fi
 	@rm -f toolkit/_kernel*.so
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.$(1)'
 	@$(BIN)/toolkit --version
 endef
 
 help:
-	@echo "make demo       set up, export the sample, print the tokens, save the chart"
+	@echo "make demo       set up, export the sample, print the tokens, save a chart"
 	@echo "make test       set up and run the tests"
-	@echo "make check      ruff and mypy"
-	@echo "make notebooks  open JupyterLab with the notebooks"
-	@echo "make docs       build the site of the docs in out/site"
-	@echo "make wheel      build dist/*.whl; where it is installed, Rust is not needed"
+	@echo "make check      run ruff and mypy"
+	@echo "make notebooks  open the notebooks in JupyterLab"
+	@echo "make docs       build the docs as a site in out/site"
+	@echo "make reference  write the reference pages of the docs from the code"
+	@echo "make gallery    draw every chart in many variants, into docs and out/gallery"
+	@echo "make wheel      build dist/*.whl, which needs no Rust to install"
 	@echo "make bench      measure against other engines"
-	@echo "make gallery    draw every chart under every condition, into docs and out/gallery"
-	@echo "make crashes    let every call of an export fail once (strace, half an hour)"
-	@echo "make clean      remove what these made"
+	@echo "make crashes    fail every system call of an export once (strace, half an hour)"
+	@echo "make clean      remove everything that these commands made"
 
 $(BIN)/python:
 	@echo "setting up .venv (once, about a minute)"
@@ -39,7 +40,7 @@ $(BIN)/python:
 	@touch $@
 
 .venv/ready-dev: $(BIN)/python pyproject.toml $(KERNEL)
-	@echo "installing what the tests need"
+	@echo "installing the packages that the tests need"
 	$(call install,[dev])
 	@touch .venv/ready $@
 
@@ -74,7 +75,7 @@ docs: .venv/ready-dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "out/site/index.html"
 
-# What an earlier build left in build/ must not get into this wheel.
+# Files that an earlier build left in build/ must not get into this wheel.
 wheel: $(BIN)/python
 	@rm -rf build dist
 	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
@@ -87,6 +88,9 @@ bench: .venv/ready-dev
 	$(BIN)/python tests/benchmarks/pricing.py
 	$(BIN)/python tests/benchmarks/metrics.py
 	$(BIN)/python tests/benchmarks/workers.py
+
+reference: .venv/ready-dev
+	$(BIN)/python -m tests.support.reference
 
 gallery: .venv/ready-dev
 	$(BIN)/python -m tests.support.gallery

@@ -280,7 +280,9 @@ class ValidationError(ToolkitError, ValueError):
     def __init__(
         self, failures: Sequence[str], *, failure_cases: pl.DataFrame | None = None
     ) -> None:
-        super().__init__(f"{plural(len(failures), 'failure')}: " + "; ".join(failures))
+        more = [f"{len(failures) - 9:,} more"] if len(failures) > 10 else []
+        shown = "; ".join([*failures[: 9 if more else 10], *more])
+        super().__init__(f"{plural(len(failures), 'failure')}: {shown}")
         self.failures = list(failures)
         self.failure_cases = failure_cases
 

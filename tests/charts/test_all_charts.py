@@ -227,7 +227,7 @@ def test_the_alt_text_tells_the_figures() -> None:
     # 100 in all, of which a has 30 + 50; the second day has 50 + 10
     calls = frame["responses"].sum()
     assert told == (
-        "Tokens by model and day. Stacked bars: total tokens, as reported; UTC days. "
+        "Tokens by model and day. Stacked bars: Total tokens per day (UTC). "
         "1 Nov 2026 to 2 Nov 2026. Total 100. a 80 (80 %); b 20 (20 %). "
         f"Highest: 60, 2 Nov 2026. {calls:,} calls."
     )
@@ -236,7 +236,7 @@ def test_the_alt_text_tells_the_figures() -> None:
 def test_the_alt_text_of_another_axes_is_not_known() -> None:
     _, ax = plt.subplots()
 
-    with pytest.raises(TypeError, match="expected an Axes that a function of"):
+    with pytest.raises(TypeError, match=r"expected an Axes drawn by toolkit\.charts"):
         charts.describe(ax)
 
 

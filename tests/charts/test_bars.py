@@ -25,7 +25,7 @@ from tests.support.charting import (
 from toolkit import charts
 from toolkit.charts.bars import _STUB
 from toolkit.charts.heatmap import _DAYS
-from toolkit.charts.page import usage_sentence
+from toolkit.charts.page import format_usage
 from toolkit.charts.style import LIGHT, contrast
 from toolkit.errors import UnsuitableColumnError
 
@@ -80,9 +80,9 @@ def test_an_unpriced_part_is_dotted_and_the_cost_a_lower_bound() -> None:
     ax = charts.plot_cost(costs(("a", "100", 900, 0), ("b", "152", 100, 31)))
 
     assert note(ax).startswith("at least $252: 3.1 % of tokens have no known price")
-    assert subtitle(ax) == "US dollars, at least"
+    assert subtitle(ax) == ("US dollars; calls without a known price are not included")
     assert said(ax)[:2] == ["≥ $152, 31 % unpriced", "$100"]
-    (stub,) = bars(ax)["unknown"]
+    (stub,) = bars(ax)["no known price"]
     assert stub.get_hatch()
     assert stub.get_x() == 152  # it begins where the known cost ends
     ax.figure.draw_without_rendering()
@@ -115,8 +115,8 @@ def test_the_sentence_over_a_page_rounds_down_and_knows_unknown() -> None:
     usage = [{"total_tokens": 100, "responses": 2}]
     money = {"responses_unpriced": 1, "tokens_unpriced": 50, "total_tokens": 100}
 
-    least = usage_sentence(usage, [{**money, "cost": Decimal("5.955995305")}])
-    nothing = usage_sentence(usage, [{**money, "cost": 0, "responses_unpriced": 2}])
+    least = format_usage(usage, [{**money, "cost": Decimal("5.955995305")}])
+    nothing = format_usage(usage, [{**money, "cost": 0, "responses_unpriced": 2}])
 
     assert least.startswith("100 tokens in 2 calls, at least $5.95.")
     assert nothing.startswith("100 tokens in 2 calls, cost unknown.")
@@ -133,7 +133,7 @@ def test_a_free_model_is_zero_and_not_dotted() -> None:
     ax = charts.plot_cost(costs(("a", "100", 900, 0), ("free", "0", 50, 0)))
 
     assert said(ax)[1] == "$0"
-    assert "unknown" not in bars(ax)
+    assert "no known price" not in bars(ax)
     assert note(ax) == "20 calls"
 
 
@@ -142,11 +142,13 @@ def test_over_time_a_dotted_cap_stands_on_days_with_unpriced_tokens() -> None:
 
     ax = charts.plot_cost(pl.concat([dated(priced), dated(lost, 2)]))
 
-    (cap,) = bars(ax)["unknown"]
+    (cap,) = bars(ax)["no known price"]
     assert cap.get_hatch()
     assert cap.get_y() == pytest.approx(50, rel=0.02)
     assert cap.get_x() == bars(ax)["a"][1].get_x()
-    assert subtitle(ax) == "US dollars, at least of a; UTC days"
+    assert subtitle(ax) == (
+        "US dollars of a per day (UTC); calls without a known price are not included"
+    )
 
 
 def test_a_partial_day_is_hatched_and_the_others_are_not() -> None:
@@ -154,7 +156,7 @@ def test_a_partial_day_is_hatched_and_the_others_are_not() -> None:
 
     for drawn in bars(ax).values():
         assert [bool(bar.get_hatch()) for bar in drawn] == [False, False, True]
-    assert subtitle(ax).endswith("; UTC days; last day unfinished (hatched)")
+    assert subtitle(ax).endswith(" per day (UTC). Hatched: last day not complete")
 
 
 def test_a_partial_step_of_an_area_is_hatched_too() -> None:
@@ -171,10 +173,10 @@ def test_a_partial_step_of_an_area_is_hatched_too() -> None:
 @pytest.mark.parametrize(
     ("partial", "said_so"),
     [
-        ([True, False, False], "first day unfinished (hatched)"),
-        ([True, False, True], "first and last days unfinished (hatched)"),
-        ([False, True, True], "2 days unfinished (hatched)"),
-        ([False, False, False], "UTC days"),
+        ([True, False, False], ". Hatched: first day not complete"),
+        ([True, False, True], ". Hatched: first and last days not complete"),
+        ([False, True, True], ". Hatched: 2 days not complete"),
+        ([False, False, False], " per day (UTC)"),
     ],
 )
 def test_the_subtitle_says_which_periods_are_unfinished(
@@ -214,7 +216,7 @@ def test_a_bar_says_its_ratio_and_what_that_is_of() -> None:
 
     ax = charts.plot_truncation_rate(frame)
 
-    assert said(ax) == ["33.3 %", "· 1 of 3 calls", "not known", "a", "b"]
+    assert said(ax) == ["33.3 %", "· 1 of 3 calls", "unknown", "a", "b"]
     assert bars(ax)["b"][0].get_width() == 0
 
 
@@ -242,7 +244,7 @@ def test_finish_reasons_of_each_model_make_100_percent() -> None:
     ends = [bar.get_x() + bar.get_width() for bar in list(bars(ax).values())[-1]]
     assert ends == pytest.approx([1, 1])
     assert next(iter(bars(ax))) == "stop"
-    assert "not said" in bars(ax)
+    assert "unknown" in bars(ax)
 
 
 def test_shares_over_time_make_100_percent_of_all_series() -> None:
@@ -287,10 +289,10 @@ def test_calls_of_a_tool_are_taken_together_and_broken_ones_marked() -> None:
     assert [(bar.get_x(), bar.get_width()) for bar in sql] == [(0, 36), (36, 4)]
     assert [bool(bar.get_hatch()) for bar in sql] == [False, True]
     assert to_hex(sql[1].get_facecolor()) == LIGHT.alarm.lower()
-    assert said(ax) == ["40", "· 10 % invalid", "7", "1", "sql", "mail", "not said"]
+    assert said(ax) == ["40", "· 10 % invalid", "7", "1", "sql", "mail", "unknown"]
     assert note(ax) == (
-        "48 tool calls · hatched: arguments that are no JSON"
-        " · 2 calls without their arguments, not judged"
+        "48 tool calls · hatched: invalid JSON arguments"
+        " · 2 calls without arguments, not checked"
     )
 
 
@@ -313,7 +315,7 @@ def test_tools_beyond_sixteen_are_one() -> None:
 def test_no_tool_was_called_is_said() -> None:
     ax = charts.plot_tool_calls(frames.tool_calls(None, []))
 
-    assert said(ax) == ["no tool was called"]
+    assert said(ax) == ["no tool calls"]
 
 
 def test_health_shows_what_is_odd_and_leaves_out_what_is_sound() -> None:
@@ -338,7 +340,7 @@ def test_health_shows_what_is_odd_and_leaves_out_what_is_sound() -> None:
 def test_a_sound_log_is_said_to_be_sound() -> None:
     ax = charts.plot_log_health(frames.log_health(empty=True))
 
-    assert said(ax) == ["nothing is wrong"]
+    assert said(ax) == ["no problems found"]
 
 
 def test_hours_of_the_week_begin_on_monday() -> None:
@@ -368,7 +370,9 @@ def test_hours_of_the_week_begin_on_monday() -> None:
     order = [contrast(cells[cell]) for cell in (("Tue", 0), ("Sun", 23), ("Mon", 0))]
     assert order == sorted(order)
     assert len(set(order)) == 3
-    assert note(ax) == "17 calls · 3 undated, not drawn · most on Mon at 09:00: 8"
+    assert note(ax) == (
+        "17 calls · not shown: 3 calls without a date · busiest: Mon 09:00 (8 calls)"
+    )
 
 
 def test_the_sum_of_a_weekday_stands_at_its_right_and_hours_below() -> None:
@@ -384,7 +388,9 @@ def test_several_series_of_hours_are_taken_together() -> None:
         {"model": ["a", "b"], "weekday": [2, 2], "hour": [5, 5], "responses": [4, 8]}
     )
 
-    assert note(charts.plot_response_volume(frame)).endswith("Tue at 05:00: 12")
+    assert note(charts.plot_response_volume(frame)).endswith(
+        "busiest: Tue 05:00 (12 calls)"
+    )
 
 
 def test_a_backend_is_a_bar_from_its_first_to_its_last_response() -> None:
@@ -399,7 +405,7 @@ def test_a_backend_is_a_bar_from_its_first_to_its_last_response() -> None:
     assert bar.get_width() == pytest.approx(7.5)
     # 3 November in Berlin begins at 23:00 UTC on the day before.
     assert bar.get_x() % 1 == pytest.approx(23 / 24)
-    assert subtitle(ax) == "first to last response; Europe/Berlin"
+    assert subtitle(ax) == "First to last response (Berlin time)"
     assert ticks(ax)[0].endswith("Nov\n2026")
 
 
@@ -407,9 +413,9 @@ def test_a_backend_that_was_not_asked_for_is_hatched_and_says_so() -> None:
     ax = charts.plot_drift(frames.drift(frames.models(3)))
 
     hatched = [str(bar.get_label()) for bar in ax.patches if bar.get_hatch()]
-    asked = [text for text in said(ax) if "asked for gpt-4o" in text]
+    asked = [text for text in said(ax) if "requested: gpt-4o" in text]
     assert len(hatched) == len(asked) == 2  # Llama-3.3-70B and DeepSeek-R1, once each
-    assert "hatched: another model was asked for" in note(ax)
+    assert "hatched: another model was requested" in note(ax)
 
 
 def test_backends_are_in_the_order_in_which_they_came() -> None:
@@ -425,7 +431,7 @@ def test_the_rarest_of_too_many_backends_are_counted() -> None:
     ax = charts.plot_drift(frame)
 
     assert len(ax.patches) == 25
-    assert f"{len(frame) - 25} rarer ones not drawn" in note(ax)
+    assert f"{len(frame) - 25} less frequent versions not shown" in note(ax)
     assert everything_is_inside(ax)
 
 
@@ -467,7 +473,7 @@ def test_percentiles_are_never_added() -> None:
         frames.tokens_per_response(frames.periods(3), frames.models(8))
     )
 
-    assert "3 others not drawn" in note(ax)
+    assert "3 others not shown" in note(ax)
     assert "3 others" not in lines(ax)
 
 

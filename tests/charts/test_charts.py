@@ -28,7 +28,7 @@ from tests.support.charting import (
 from tests.support.charting import said as names
 from toolkit.charts import plot_token_usage
 from toolkit.charts.layout import _spread
-from toolkit.charts.style import _PALETTE, _REST, FULL, contrast, readable
+from toolkit.charts.style import FULL, LIGHT, contrast, readable
 from toolkit.charts.text import fit, percent, short_number, text_width
 from toolkit.charts.time_axis import Length, _tick_label, _tick_step
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
@@ -129,7 +129,7 @@ def test_a_bar_is_as_wide_as_its_day_of_23_or_25_hours(
     ax = plot_token_usage(make_usage({"period": start}, tz="Europe/Berlin"))
 
     assert bars(ax)["gpt-a"][0].get_width() * 24 == pytest.approx(hours)
-    assert subtitle(ax).endswith("; Europe/Berlin days")
+    assert subtitle(ax) == "Total tokens of gpt-a per day (Berlin time)"
 
 
 def test_a_bar_is_as_wide_as_its_month() -> None:
@@ -221,7 +221,7 @@ def test_title_and_subtitle_name_the_length_of_a_period(every: str, word: str) -
     ax = plot_token_usage(make_usage({"day": 1}, every=every))
 
     assert ax.get_title(loc="left") == f"Tokens by model and {word}"
-    assert subtitle(ax) == f"total tokens of gpt-a, as reported; UTC {word}s"
+    assert subtitle(ax) == f"Total tokens of gpt-a per {word} (UTC)"
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_beyond_six_series_the_five_largest_are_named_and_the_others_are_one() -
 
     assert names(ax) == ["a", "b", "c", "d", "e", "2 others"]
     assert bars(ax)["2 others"][0].get_height() == 21  # 20 + 1
-    assert to_hex(bars(ax)["2 others"][0].get_facecolor()).upper() == _REST
+    assert to_hex(bars(ax)["2 others"][0].get_facecolor()).upper() == LIGHT.rest
 
 
 def test_six_series_are_all_named() -> None:
@@ -310,7 +310,7 @@ def test_six_series_are_all_named() -> None:
 
     shades = [to_hex(bar[0].get_facecolor()).upper() for bar in bars(ax).values()]
     assert names(ax) == ["a", "b", "c", "d", "e", "f"]
-    assert shades == list(_PALETTE[:6])
+    assert shades == list(LIGHT.palette[:6])
 
 
 def test_a_thousand_series_are_folded_with_their_exact_total() -> None:
@@ -323,26 +323,26 @@ def test_a_thousand_series_are_folded_with_their_exact_total() -> None:
 
 
 def test_a_model_that_is_called_like_our_words_is_not_taken_for_them() -> None:
-    tokens = {"others": 90, "2 others": 80, "not said": 70, "": 60, "e": 50, "f": 2}
+    tokens = {"others": 90, "2 others": 80, "unknown": 70, "": 60, "e": 50, "f": 2}
     nameless = make_usage({"day": 1, "model": None, "total_tokens": 3})
 
     ax = plot_token_usage(pl.concat([make_models(**tokens), nameless]))
 
-    assert names(ax) == ["others", '"2 others"', '"not said"', '""', "e", "2 others"]
+    assert names(ax) == ["others", '"2 others"', '"unknown"', '""', "e", "2 others"]
     assert bars(ax)["others"][0].get_height() == 90
     assert bars(ax)["2 others"][0].get_height() == 5  # 2 + 3
 
 
-def test_a_null_name_reads_not_said() -> None:
+def test_a_null_name_is_shown_as_unknown() -> None:
     ax = plot_token_usage(make_usage({"day": 1, "model": None}, {"day": 1}))
 
-    assert sorted(names(ax)) == ["gpt-a", "not said"]
+    assert sorted(names(ax)) == ["gpt-a", "unknown"]
 
 
 def test_one_series_has_its_name_in_the_subtitle_and_no_label() -> None:
     ax = plot_token_usage(make_models(**{"gpt-4o": 5}))
 
-    assert subtitle(ax) == "total tokens of gpt-4o, as reported; UTC days"
+    assert subtitle(ax) == "Total tokens of gpt-4o per day (UTC)"
     assert not labels(ax)
 
 
@@ -350,10 +350,10 @@ def test_the_title_names_the_columns_that_name_the_series() -> None:
     two = plot_token_usage(with_team(make_models(a=1, b=2)))
     none = plot_token_usage(make_models(a=3).drop("model"))
 
-    assert two.get_title(loc="left") == "Tokens by model, tag team and day"
+    assert two.get_title(loc="left") == "Tokens by model, team and day"
     assert names(two) == ["b · x", "a · x"]
     assert none.get_title(loc="left") == "Tokens by day"
-    assert subtitle(none) == "total tokens of all calls, as reported; UTC days"
+    assert subtitle(none) == "Total tokens of all calls per day (UTC)"
 
 
 def test_a_column_of_any_type_may_name_the_series() -> None:
@@ -362,7 +362,7 @@ def test_a_column_of_any_type_may_name_the_series() -> None:
     assert names(plot_token_usage(frame)) == ["False", "True"]
 
 
-@pytest.mark.parametrize("color", [*_PALETTE, _REST])
+@pytest.mark.parametrize("color", [*LIGHT.palette, LIGHT.rest])
 def test_a_colour_for_text_is_readable_and_hardly_darker_than_that(color: str) -> None:
     dark = readable(color)
 
@@ -380,7 +380,7 @@ def test_a_label_is_written_in_the_colour_of_its_series_darkened() -> None:
     ax = plot_token_usage(make_models(a=2, b=1))
 
     assert [label.get_color() for label in labels(ax)] == [
-        readable(color) for color in _PALETTE[:2]
+        readable(color) for color in LIGHT.palette[:2]
     ]
 
 
@@ -435,8 +435,8 @@ def test_the_note_says_what_is_counted_and_what_is_left_out() -> None:
 
     # 207,790 + 10 + 12 calls; 3 of 1,000 tokens
     assert note(plot_token_usage(frame)) == (
-        "207,812 calls · 12 undated, 0.3 % of tokens, not drawn"
-        " · 41 calls report no usage"
+        "207,812 calls · not shown: 12 calls without a date (0.3 % of tokens)"
+        " · 41 calls without token counts"
     )
 
 
@@ -444,7 +444,7 @@ def test_the_note_says_no_more_than_applies() -> None:
     silent = make_usage({"day": 1, "responses_without_usage": 1})
 
     assert note(plot_token_usage(make_usage({"day": 1}))) == "1 call"
-    assert note(plot_token_usage(silent)) == "1 call · 1 call reports no usage"
+    assert note(plot_token_usage(silent)) == "1 call · 1 call without token counts"
 
 
 def test_a_long_name_is_shortened_in_its_middle() -> None:
@@ -525,8 +525,8 @@ def test_a_note_too_long_for_its_place_takes_more_lines() -> None:
     plot_token_usage(frame, ax=ax)
 
     assert note(ax).split("\n") == [
-        "2 calls · 1 undated, not drawn",
-        "1 call reports no usage",
+        "2 calls · not shown: 1 call without a date",
+        "1 call without token counts",
     ]
 
 
@@ -567,7 +567,7 @@ def test_an_empty_frame_gives_an_empty_chart_that_says_so() -> None:
 
     assert [text.get_text() for text in ax.texts] == [
         "0 calls",
-        "total tokens, as reported; UTC",
+        "Total tokens (UTC)",
         "no dated responses",
     ]
     assert ax.get_title(loc="left") == "Tokens by model"
@@ -580,8 +580,8 @@ def test_undated_responses_alone_give_an_empty_chart_that_counts_them() -> None:
 
     ax = plot_token_usage(make_usage(undated, tz="Asia/Tokyo"))
 
-    assert note(ax) == "3 calls · 3 undated, 100 % of tokens, not drawn"
-    assert subtitle(ax) == "total tokens, as reported; Asia/Tokyo"
+    assert note(ax) == ("3 calls · not shown: 3 calls without a date (100 % of tokens)")
+    assert subtitle(ax) == "Total tokens (Tokyo time)"
     assert names(ax) == ["no dated responses"]
 
 
@@ -592,7 +592,7 @@ def test_no_tokens_at_all_are_an_honest_zero(tokens: int | None) -> None:
     ax = plot_token_usage(frame.with_columns(total_tokens=pl.lit(tokens, pl.Int64)))
 
     assert ax.get_ylim() == (0, 1)
-    assert note(ax) == "3 calls · 1 undated, not drawn"
+    assert note(ax) == "3 calls · not shown: 1 call without a date"
 
 
 def test_choices_are_refused_with_a_word_of_advice() -> None:

@@ -69,8 +69,10 @@ def test_a_line_goes_through_the_ratios_that_the_metric_gave() -> None:
     ax = charts.plot_truncation_rate(rates(*({"day": d, "cut": d} for d in (1, 2, 3))))
 
     assert points(lines(ax)["a"]) == [0.01, 0.02, 0.03]
-    assert title(ax) == "Cut off at the limit by model and day"
-    assert subtitle(ax) == "share of calls of a; UTC days"
+    assert title(ax) == "Truncated answers by model and day"
+    assert subtitle(ax) == (
+        "Share of calls of a per day (UTC); an answer was cut off at the token limit"
+    )
     assert ax.get_ylim()[0] == 0
 
 
@@ -98,7 +100,7 @@ def test_a_line_is_broken_where_the_ratio_is_null() -> None:
     )
 
     assert points(lines(ax)["a"]) == [0.03, 0.04, None, 0.05, 0.06]
-    assert note(ax) == "500 calls · 100 calls give no reason"
+    assert note(ax) == "500 calls · 100 calls without a finish reason"
 
 
 def test_a_model_that_comes_later_is_no_zero_before() -> None:
@@ -136,7 +138,7 @@ def test_the_way_to_an_unfinished_period_is_dashed_and_its_end_hollow() -> None:
     assert points(end) == [0.03, 0.05]
     assert end.get_markevery() == [1]
     assert to_hex(end.get_markerfacecolor()) == to_hex(ax.get_facecolor())
-    assert subtitle(ax).endswith("; UTC days; last day unfinished (dashed)")
+    assert subtitle(ax).endswith(". Dashed: last day not complete")
 
 
 def test_no_way_leads_over_a_gap_to_an_unfinished_period() -> None:
@@ -251,7 +253,7 @@ def test_shares_end_at_100_percent_and_what_is_beyond_is_marked_and_said() -> No
     assert ax.get_ylim() == (0, pytest.approx(1.04))
     (mark,) = [line for line in ax.lines if line.get_marker() == "^"]
     assert points(mark) == [1.0]
-    assert note(ax) == "300 calls · ▲ 1 value beyond 100 %, up to 2,000 %"
+    assert note(ax) == "300 calls · ▲ 1 day above 100 %, up to 2,000 %"
 
 
 def test_small_shares_use_the_whole_height() -> None:
@@ -270,7 +272,7 @@ def test_shares_of_zero_stand_on_the_zero_line() -> None:
 def test_nothing_known_is_said() -> None:
     ax = charts.plot_truncation_rate(rates({"day": 1}, {"day": 2}))
 
-    assert said(ax) == ["no response tells"]
+    assert said(ax) == ["not reported by any call"]
     assert not ax.lines
 
 
@@ -280,7 +282,7 @@ def test_undated_responses_are_counted_and_not_drawn() -> None:
     )
 
     assert points(lines(ax)["a"]) == [0.03]
-    assert note(ax) == "112 calls · 12 undated, not drawn"
+    assert note(ax) == "112 calls · not shown: 12 calls without a date"
 
 
 def test_coverage_has_a_line_for_each_count_over_all_models() -> None:
@@ -326,8 +328,8 @@ def test_an_infinite_perplexity_is_not_drawn(over_time: bool) -> None:
     ax = charts.plot_confidence(frame)
 
     ax.figure.draw_without_rendering()
-    assert "not known" in said(ax) or points(lines(ax)["b"]) == [None, None, None]
-    assert "inf" not in charts.describe(ax).replace("unfinished", "")
+    assert "unknown" in said(ax) or points(lines(ax)["b"]) == [None, None, None]
+    assert "inf" not in charts.describe(ax)
 
 
 def drawn_colors(ax: Axes) -> set[str]:

@@ -89,8 +89,8 @@ def test_the_overview_has_six_charts_and_one_sentence() -> None:
     assert [title(ax) for ax in figure.axes] == [
         "Tokens by model and day",
         "Cost by model and day",
-        "Cut off at the limit by model and day",
-        "Prompt from cache by model and day",
+        "Truncated answers by model and day",
+        "Prompt tokens served from cache by model and day",
         "Size of calls by model and day",
         "When calls are made",
     ]

@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from tests.support import frames
 from tests.support.charting import bars, labels, lines, said
 from toolkit import charts
-from toolkit.charts.series_colors import _slots_of, colors_of
+from toolkit.charts.series_colors import _assign_slots, assign_colors
 from toolkit.charts.style import _FALLBACKS, DARK, LIGHT, contrast, families, readable
 from toolkit.charts.text import dollars, fit, money, percent_tick, printable
 from toolkit.errors import OptionError
@@ -167,11 +167,11 @@ def test_a_name_has_the_same_colour_in_every_chart() -> None:
 
 
 def test_colours_are_fixed_anew_and_forget_what_was_before() -> None:
-    colors_of(["z", "y"])
+    assign_colors(["z", "y"])
 
     charts.colors(["a", "z"])
 
-    assert colors_of(["z", "a", "y"]) == [
+    assert assign_colors(["z", "a", "y"]) == [
         LIGHT.palette[1],
         LIGHT.palette[0],
         LIGHT.palette[2],
@@ -182,7 +182,7 @@ def test_no_two_series_of_a_chart_share_a_colour_while_there_are_enough() -> Non
     charts.colors([f"old {n}" for n in range(30)])
     names = ["old 0", "old 12", "old 24", *(f"new {n}" for n in range(9))]
 
-    slots = _slots_of(names, "series")
+    slots = _assign_slots(names, "series")
 
     assert len(set(slots)) == 12
     assert slots[0] == 0  # the first keeps its own; 12 and 24 would have had it too
@@ -235,7 +235,7 @@ def test_more_fonts_are_asked_only_if_they_are_there() -> None:
 def test_a_font_that_is_set_is_the_first_that_is_asked() -> None:
     with mpl.rc_context({"font.family": ["DejaVu Serif"]}):
         assert families()[0] == "DejaVu Serif"
-        assert printable("gpt ☃ 4o", charts.style.FULL.words) == "gpt ☃ 4o"
+        assert printable("gpt ☃ 4o", charts.style.FULL.body) == "gpt ☃ 4o"
 
 
 def test_a_name_that_fits_is_left_as_it_is() -> None:

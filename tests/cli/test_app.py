@@ -20,29 +20,13 @@ from typing import Any
 import pytest
 
 import toolkit
+from tests.support.command import run
 from toolkit.cli import app
 from toolkit.testing import make_response, write_sample
 
 pytestmark = pytest.mark.both_decoders
 
 ROOT = Path(__file__).parents[2]
-
-
-def run(
-    *arguments: object, stdin: bytes | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user would, without a terminal."""
-    done = subprocess.run(
-        [sys.executable, "-m", "toolkit", *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "80"},
-    )
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
 
 
 @pytest.fixture

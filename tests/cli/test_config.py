@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.cli.test_app import run
+from tests.support.command import run
 from toolkit.cli.config import _NAMES, _SECTIONS, json_schema, read_configuration
 from toolkit.errors import ConfigurationError, UnreadableSourceError
 from toolkit.testing import make_response

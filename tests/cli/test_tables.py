@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.support.command import run
 from toolkit.cli.output import print_table
 from toolkit.cli.tables import _number, lay_out
 from toolkit.metrics import (
@@ -166,17 +167,6 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(log: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Print a metric of the log."""
-    return subprocess.run(
-        [sys.executable, "-m", "toolkit", "metric", arguments[0], log, *arguments[1:]],
-        capture_output=True,
-        check=False,
-        text=True,
-        cwd=ROOT,
-    )
-
-
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("columns", [45, 80])
 def test_every_metric_prints_a_table_that_fits_and_breaks_no_number(
@@ -198,13 +188,12 @@ def test_every_metric_prints_a_table_that_fits_and_breaks_no_number(
 
 def test_a_metric_takes_its_options_and_no_others(log: Path) -> None:
     asked = ("--every", "none", "--by", "none", "--json")
-    compared = run(
-        log, "token_usage", *asked, "--compare", "previous",
+    compared = run("metric", "token_usage", log, *asked, "--compare", "previous",
         "--since", "2026-01-01", "--until", "2026-02-01",
     )  # fmt: skip
-    folded = run(log, "token_usage", "--top", "1", "--csv")
-    refused = run(log, "drift", "--every", "1d")
-    unknown = run(log, "tokn_usage")
+    folded = run("metric", "token_usage", log, "--top", "1", "--csv")
+    refused = run("metric", "drift", log, "--every", "1d")
+    unknown = run("metric", "tokn_usage", log)
 
     (row,) = json.loads(compared.stdout)
     # Both responses were made in January; nothing is known from before.
@@ -218,7 +207,7 @@ def test_a_metric_takes_its_options_and_no_others(log: Path) -> None:
 
 def test_tokens_is_short_for_token_usage_and_fill_shows_the_gaps(log: Path) -> None:
     options = ("--fill", "--since", "2026-01-01", "--until", "2026-01-04", "--csv")
-    long = run(log, "token_usage", *options)
+    long = run("metric", "token_usage", log, *options)
     short = subprocess.run(
         [sys.executable, "-m", "toolkit", "tokens", log, *options],
         capture_output=True, check=True, text=True, cwd=ROOT,

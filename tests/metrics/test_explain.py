@@ -5,10 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import subprocess
-import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +14,7 @@ import polars as pl
 import pytest
 
 import toolkit
+from tests.support.command import run
 from toolkit.errors import MissingColumnsError, OptionError, PartialResponsesWarning
 from toolkit.pricing import missing_prices, reconcile, what_if
 from toolkit.testing import make_choices, make_response
@@ -48,23 +46,6 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def run(
-    *arguments: object, stdin: bytes | None = None, columns: int = 80
-) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user would, without a terminal."""
-    done = subprocess.run(
-        [sys.executable, "-m", "toolkit", *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": str(columns)},
-    )
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
-
-
 def test_a_sum_is_explained_by_its_prices_and_its_lines(log: Path) -> None:
     explained = toolkit.explain(log, model="gpt-4o", date="2026-10-05")
 
@@ -84,7 +65,7 @@ def test_a_sum_is_explained_by_its_prices_and_its_lines(log: Path) -> None:
     assert price["source"].endswith(", openai, gpt-4o")
     assert explained.unseen["reason"].to_list() == ["no_usage"]
     # 0.2535, rounded down as a lower bound
-    assert explained.words == "at least $0.25; 1 of 3 responses unpriced"
+    assert explained.summary == "at least $0.25; 1 of 3 responses unpriced"
     assert explained.cost == Decimal("0.2535")
 
 
@@ -118,7 +99,7 @@ def test_a_day_begins_in_the_zone_and_undated_responses_have_none() -> None:
 
     assert berlin.lines["line"].to_list() == [1]
     assert undated.lines["line"].to_list() == [2]
-    assert undated.words == "$0.0035"
+    assert undated.summary == "$0.0035"
 
 
 def test_a_model_or_a_day_without_responses_is_said_with_a_hint(log: Path) -> None:
@@ -138,9 +119,9 @@ def test_spending_is_the_metric_with_what_is_missing(log: Path) -> None:
     assert spent.costs["cost"].to_list() == [Decimal("0.2535")]
     assert spent.missing["responses"].sum() == 2
     # 1,100 of 3,300 tokens are the evil one's.
-    assert spent.words == "at least $0.25; 33.3 % of tokens unpriced"
+    assert spent.summary == "at least $0.25; 33.3% of tokens unpriced"
     again = toolkit.spending(toolkit.load(log), every=None, by=())
-    assert again.words == spent.words
+    assert again.summary == spent.summary
     with pytest.raises(MissingColumnsError, match="modle"):
         toolkit.spending(log, by="modle")
 
@@ -160,7 +141,7 @@ def test_a_range_that_ends_before_the_data_does_is_complete() -> None:
     # What lies behind the range is not counted.
     assert whole.costs["cost"].to_list() == [GPT_4O, GPT_4O]
     assert whole.missing.is_empty()
-    assert whole.words == "$0.007"
+    assert whole.summary == "$0.007"
     assert cut.costs["partial"].to_list() == [False, True]
     assert last.costs["partial"].to_list() == [False, False, True]
 
@@ -198,7 +179,7 @@ def test_the_command_prints_costs_and_says_what_is_missing(log: Path) -> None:
     lines = [line.split() for line in done.stdout.splitlines() if "2026" in line]
     assert lines[-1] == ["2026-10-05…", "gpt-4o", ">=", "$0.25", "3", "1", "2,200"]
     assert "unknown" in done.stdout
-    assert done.stderr.splitlines()[0] == "at least $0.25; 33.3 % of tokens unpriced"
+    assert done.stderr.splitlines()[0] == "at least $0.25; 33.3% of tokens unpriced"
     assert "unknown_model, 1 response, 1,100 tokens" in done.stderr
     assert "\x1b" not in done.stdout + done.stderr
     assert max(map(len, done.stderr.splitlines())) < 200

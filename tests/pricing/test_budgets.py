@@ -1,4 +1,4 @@
-"""Gates: a budget is held only where nothing is unknown."""
+"""Budgets: one is met only if no price is missing."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def said(budgets: list[str], frame: pl.DataFrame) -> list[tuple[bool, str]]:
     return [(breach.is_certain, breach.sentence) for breach in found]
 
 
-def test_a_budget_that_is_just_reached_is_held() -> None:
+def test_a_budget_that_is_just_reached_is_met() -> None:
     assert said(["10USD", "gpt-a=7.25 USD"], PRICED) == []
 
 
-def test_a_budget_is_crossed_by_the_least_that_it_cost() -> None:
+def test_a_budget_is_exceeded_by_the_least_that_it_cost() -> None:
     assert said(["9.99USD", "gpt-b=2.70USD"], PRICED) == [
-        (True, "the budget is crossed: $10.00 of $9.99"),
-        (True, "the budget of gpt-b is crossed: $2.75 of $2.70"),
+        (True, "the budget is exceeded: $10.00 of $9.99 (100.1%)"),
+        (True, "the budget of gpt-b is exceeded: $2.75 of $2.70 (101.9%)"),
     ]
 
 
@@ -50,15 +50,15 @@ def test_the_unpriced_part_makes_it_uncertain_and_that_fails_closed() -> None:
     assert said(["1000USD", "gpt-a=8USD"], UNSURE) == [
         (
             False,
-            "the budget may be crossed: at least $7.25 of $1,000.00, and 4 of 7 calls "
-            "have no known price",
+            "the budget may be exceeded: at least $7.25 of $1,000.00 (≥ 0.7%), and 4 "
+            "of 7 calls have no known price",
         )
     ]
 
 
-def test_what_is_crossed_for_certain_is_so_with_an_unpriced_part_too() -> None:
+def test_what_is_exceeded_for_certain_is_so_with_an_unpriced_part_too() -> None:
     assert said(["7USD"], UNSURE) == [
-        (True, "the budget is crossed: at least $7.25 of $7.00")
+        (True, "the budget is exceeded: at least $7.25 of $7.00 (≥ 103.5%)")
     ]
 
 
@@ -66,8 +66,17 @@ def test_the_last_digit_decides() -> None:
     frame = costs(("gpt-a", "5.000000000001", 1, 0))
 
     assert said(["5USD"], frame) == [
-        (True, "the budget is crossed: $5.000000000001 of $5.00")
+        (True, "the budget is exceeded: $5.000000000001 of $5.00 (>100%)")
     ]
+
+
+def test_what_was_spent_is_written_to_the_cent() -> None:
+    frame = costs(("gpt-a", "1.1014972", 1, 0))
+
+    assert said(["1USD"], frame) == [
+        (True, "the budget is exceeded: $1.10 of $1.00 (110.1%)")
+    ]
+    assert said(["0USD"], frame) == [(True, "the budget is exceeded: $1.10 of $0")]
 
 
 def test_no_calls_cost_nothing() -> None:
@@ -76,7 +85,7 @@ def test_no_calls_cost_nothing() -> None:
 
 def test_a_budget_for_a_model_without_calls_is_said() -> None:
     assert strangers(parse_budgets(["1USD", "gpt_a=1USD", "gpt-b=1USD"]), PRICED) == [
-        "the budget of gpt_a: no call of that model (did you mean 'gpt-a'?)"
+        "the budget of gpt_a matches no model of the calls (did you mean 'gpt-a'?)"
     ]
 
 

@@ -177,9 +177,9 @@ def test_exports_by_anthropic_are_read_as_they_come(tmp_path: Path) -> None:
     assert by_usage["prompt_tokens_invoiced"].to_list() == [1000]
     assert by_usage["cached_tokens_invoiced"].to_list() == [600]
     # 100 x 1 + 600 x 0.10 + 300 x 1.25 + 50 x 5 = 100 + 60 + 375 + 250 = 785
-    # millionths; 1,200 are 415 more, 52.9 % of it.
+    # millionths; 1,200 are 415 more, 52.9% of it.
     assert by_cost["cost"].to_list() == [Decimal("0.000785")]
-    assert by_cost["explanation"].to_list() == ["another price: $0.00042 (52.9 %) more"]
+    assert by_cost["explanation"].to_list() == ["another price: $0.00042 (52.9%) more"]
 
 
 def test_columns_with_other_names_are_said_by_the_caller(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_difference_of_more_than_all_is_written_as_such() -> None:
 
     # A million at 2.50; 7.50 more is three times as much.
     assert reconcile(log, invoice)["explanation"].item() == (
-        "another price: $7.50 (300 %) more"
+        "another price: $7.50 (300%) more"
     )
 
 

@@ -11,13 +11,15 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import toolkit
+from tests.support.reference import PAGES as GENERATED_FROM
+from tests.support.reference import REGENERATE, pages
 from toolkit.errors import RejectsWarning
 from toolkit.reading.decoder import DECODER
-from toolkit.schema import CHOICES, LEDGER, REJECTS, dictionary
 from toolkit.testing import write_sample
 
 pytestmark = pytest.mark.both_decoders
@@ -31,6 +33,9 @@ PAGES = [
     *sorted(ROOT.glob("examples/**/*.md")),
     *SITE,
 ]
+
+
+GENERATED = pages()
 
 
 def squeezed(text: str) -> list[str]:
@@ -140,11 +145,23 @@ def test_every_page_is_in_the_menu() -> None:
     assert named == {str(page.relative_to(ROOT / "docs")) for page in SITE}
 
 
-def test_the_data_dictionary_is_the_schemas() -> None:
-    page = (ROOT / "docs" / "reference" / "dictionary.md").read_text("utf-8")
+@pytest.mark.parametrize("name", sorted(GENERATED))
+def test_a_generated_page_is_fresh(name: str) -> None:
+    page = ROOT / "docs" / name
 
-    for table in (CHOICES, REJECTS, LEDGER):
-        assert dictionary(table) in page
+    assert page.read_text("utf-8") == GENERATED[name], f"run `{REGENERATE}`"
+
+
+def test_every_public_name_has_its_place_in_the_reference() -> None:
+    documented = {name for page in GENERATED_FROM.values() for name in page.names}
+    for name in toolkit.__all__:
+        value = getattr(toolkit, name)
+        public = getattr(value, "__all__", [])
+        expected = {f"toolkit.{name}.{each}" for each in public}
+        if not isinstance(value, ModuleType):
+            expected = {f"toolkit.{name}"}
+
+        assert expected <= documented
 
 
 def test_the_sample_is_what_its_readme_says(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from toolkit.cli.config import _SECTIONS as NAMES
 from toolkit.errors import OptionError, WriteError
 from toolkit.report import write_report
 from toolkit.report.kpis import Change
-from toolkit.report.report import _FORMS
+from toolkit.report.report import _FORMATS
 from toolkit.report.sections import SECTIONS
 from toolkit.testing import make_choices, make_response
 
@@ -94,10 +94,10 @@ def test_the_five_figures_are_those_of_a_hand(report: Any) -> None:
 
 
 def test_the_answer_comes_first(report: Any) -> None:
-    # 0.089 / 0.0875 = 1.0171; 1,100 of 33,000 tokens are 3.3 %.
+    # 0.089 / 0.0875 = 1.0171; 1,100 of 33,000 tokens are 3.3%.
     assert report.headline == (
-        "33,000 tokens in 30 calls, at least $0.08, +1.7 % on the week before. "
-        "3.3 % of tokens have no known price."
+        "33,000 tokens in 30 calls, at least $0.089, at least +1.7% on the week "
+        "before. 3.3% of tokens have no known price."
     )
     assert str(report) == f"Week of 16 to 22 Nov 2026 (UTC): {report.headline}"
 
@@ -125,7 +125,7 @@ def test_what_changed_most_names_the_model_and_the_reason(report: Any) -> None:
     (cached,) = [
         one for one in changes if "from cache" in one.words and one.kind == "share"
     ]
-    # 10,000 of 29,000 of gpt-4o: 34.5 %.
+    # 10,000 of 29,000 of gpt-4o: 34.5%.
     assert cached.amount == "+34.5 points"
     assert cached.direction == "good"
 
@@ -145,12 +145,14 @@ def test_each_section_is_a_metric_with_chart_and_table(report: Any) -> None:
 
 def test_a_cost_that_nobody_knows_is_not_zero(report: Any) -> None:
     (table,) = [
-        part.table for part in report.contents.parts if part.section.name == "cost"
+        result.table
+        for result in report.content.sections
+        if result.section.name == "cost"
     ]
 
     costs = {row[0]: row[table.names.index("cost")] for row in table.rows}
     # 0.089, worked above.
-    assert costs == {"gpt-4o": "$0.09", "of-our-own": "not known"}
+    assert costs == {"gpt-4o": "$0.089", "of-our-own": "–"}
 
 
 def test_sections_come_in_the_order_that_was_asked_for() -> None:
@@ -178,7 +180,7 @@ def test_the_same_input_gives_the_same_bytes(
         toolkit.charts.colors([f"other {number}"])
         write_report("data/sample", files, last="week", now="2026-11-09")
 
-    for form in _FORMS:
+    for form in _FORMATS:
         first = (tmp_path / f"1{form}").read_bytes()
         assert first == (tmp_path / f"2{form}").read_bytes()
         assert len(first) < 2_000_000
@@ -312,7 +314,7 @@ def test_a_budget_fails_closed_and_says_why(log: Path) -> None:
     assert (unsure.returncode, held.returncode, crossed.returncode) == (3, 0, 3)
     assert "1 of 2 calls has no known price" in unsure.stderr
     # 10 read at 2.50 and 5 written at 10 USD a million: 0.000075.
-    assert "is crossed: $0.000075 of $0.00001" in crossed.stderr
+    assert "is exceeded: $0.000075 of $0.00001" in crossed.stderr
 
 
 def test_too_many_rejects_exit_4_and_a_budget_goes_before(log: Path) -> None:

@@ -1,4 +1,4 @@
-"""The gate: what passes, and what is said of what does not."""
+"""Validation: what passes, and what the error says of what does not."""
 
 from __future__ import annotations
 
@@ -30,29 +30,32 @@ def test_an_empty_table_passes(table: toolkit.schema.Table) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cells", "said"),
+    ("cells", "message"),
     [
-        ({"prompt_tokens": -1}, "prompt_tokens"),
-        ({"prompt_tokens": 10**12 + 1}, "prompt_tokens"),
+        ({"prompt_tokens": -1}, "prompt_tokens: must be >= 0; 1 row is not"),
+        ({"prompt_tokens": 10**12 + 1}, "prompt_tokens: must be <= 1,000,000,000,000"),
         ({"choice_index": -1}, "choice_index"),
-        ({"line": None}, "line"),
+        ({"line": None}, r"line: must not be null; 1 row is \(first: row 1\)"),
         ({"source": None}, "source"),
-        ({"choice_position": 1, "choice_count": 1}, "choice_position is below"),
+        (
+            {"choice_position": 1, "choice_count": 1},
+            "choice_position: must be below choice_count",
+        ),
         (
             {"choice_position": 1, "choice_count": 2, "total_tokens": 5},
-            "usage is null unless",
+            "choice_position: must be 0 if a usage column",
         ),
-        ({"created": datetime(2200, 1, 1, tzinfo=UTC)}, "created is from 1970"),
-        ({"created": datetime(1969, 12, 31, tzinfo=UTC)}, "created is from 1970"),
+        ({"created": datetime(2200, 1, 1, tzinfo=UTC)}, "created: must be from 1970"),
+        ({"created": datetime(1969, 12, 31, tzinfo=UTC)}, "created: must be from 1970"),
     ],
 )
 def test_a_cell_that_breaks_a_rule_is_named_by_rule_and_row(
-    cells: dict[str, object], said: str
+    cells: dict[str, object], message: str
 ) -> None:
     frame = pl.concat([make_choices({}), make_choices(cells).with_columns(log_id=1)])
     frame = frame.with_columns(pl.col("log_id").cast(pl.Int32))
 
-    with pytest.raises(ValidationError, match=said) as caught:
+    with pytest.raises(ValidationError, match=message) as caught:
         toolkit.validate(frame)
 
     assert caught.value.failure_cases is not None
@@ -76,18 +79,20 @@ def test_each_limit_of_a_column_is_held(name: str, value: float) -> None:
         pl.lit(value, CHOICES[name].dtype).alias(name)
     )
 
-    with pytest.raises(ValidationError, match=f"column '{name}': .*fails in 1 rows"):
+    with pytest.raises(ValidationError, match=f"{name}: must be .* 1 row is not"):
         toolkit.validate(frame)
 
 
-def test_a_key_that_stands_twice_is_named() -> None:
+def test_a_key_that_occurs_twice_is_named() -> None:
     frame = pl.concat([make_choices({}), make_choices({})])
 
-    with pytest.raises(ValidationError, match="is unique fails in 2 rows"):
+    with pytest.raises(
+        ValidationError, match=r"must be unique together with .*; 2 rows are not"
+    ):
         toolkit.validate(frame)
 
 
-def test_all_failures_are_told_at_once() -> None:
+def test_all_failures_are_reported_at_once() -> None:
     frame = make_choices({"prompt_tokens": -1, "completion_tokens": -1, "source": None})
 
     with pytest.raises(ValidationError) as caught:
@@ -106,27 +111,62 @@ def test_no_cell_stands_in_the_message() -> None:
     assert "12345" not in str(caught.value)
 
 
-def test_a_wrong_name_dtype_or_order_is_told() -> None:
+def test_a_wrong_name_dtype_or_order_is_named() -> None:
     good = make_choices({})
     other = good.rename({"model": "modle"})
     typed = good.with_columns(pl.col("line").cast(pl.Int32))
 
     with pytest.raises(ValidationError, match=r"no column 'model' \(did you mean"):
         toolkit.validate(other)
-    with pytest.raises(ValidationError, match="'line' is Int32, expected Int64"):
+    with pytest.raises(ValidationError, match="line: expected Int64, got Int32"):
         toolkit.validate(typed)
-    with pytest.raises(ValidationError, match="another order"):
+    with pytest.raises(
+        ValidationError,
+        match="order of columns: expected 'log_id', got 'reported_cost'",
+    ):
         toolkit.validate(good.select(*reversed(good.columns)))
 
 
-def test_own_columns_stand_behind_and_may_be_forbidden() -> None:
+def test_own_columns_are_allowed_or_forbidden() -> None:
     frame = make_choices({"mine": 1})
 
     toolkit.validate(frame)
-    with pytest.raises(ValidationError, match="'mine' is not in the schema"):
+    with pytest.raises(
+        ValidationError, match="mine: not a column of the table choices"
+    ):
         toolkit.validate(frame, extra="forbid")
 
 
-def test_a_lazy_frame_is_refused_with_the_words_that_help() -> None:
-    with pytest.raises(TypeError, match="collect it first"):
-        toolkit.validate(make_choices({}).lazy())  # type: ignore[arg-type]
+def test_the_message_counts_the_rows_and_names_the_first() -> None:
+    rows = [{"total_tokens": 1}, *[{"total_tokens": -1}] * 2887]
+
+    with pytest.raises(ValidationError) as caught:
+        toolkit.validate(make_choices(*rows))
+
+    assert str(caught.value) == (
+        "1 failure: total_tokens: must be >= 0; 2,887 rows are not (first: row 1)"
+    )
+
+
+def test_a_message_ends_after_ten_failures() -> None:
+    with pytest.raises(ValidationError) as caught:
+        toolkit.validate(pl.DataFrame({"a": [1]}))
+
+    assert len(caught.value.failures) == len(CHOICES.columns)
+    assert str(caught.value).endswith(f"; {len(CHOICES.columns) - 9} more")
+    assert str(caught.value).count(";") == 9
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (make_choices({}).lazy(), "got a LazyFrame: call collect\\(\\) first"),
+        ("secret", "expected a DataFrame or Arrow data, got a str$"),
+        ([{"content": "secret"}], "got a list$"),
+    ],
+)
+def test_what_is_no_frame_is_one_sentence_with_its_type(
+    given: object, message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        toolkit.validate(given)  # type: ignore[arg-type]

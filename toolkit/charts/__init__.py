@@ -1,8 +1,8 @@
-"""Charts: a small tidy frame in, a finished picture out.
+"""Charts of the results of metrics.
 
-A function for each metric, ``plot_<metric>(frame, *, ax=None) -> Axes``: it reads the
-frame that `toolkit.metrics` made, and nothing else. `theme` draws in the dark, `colors`
-fixes which name has which colour, `describe` gives a picture's alt text.
+There is a function for each metric, ``plot_<metric>(frame, *, ax=None) -> Axes``, which
+draws a frame returned by `toolkit.metrics`. `theme` selects the dark theme, `colors`
+assigns colours to names, and `describe` returns the alt text of a chart.
 """
 
 from toolkit.charts.alt_text import describe
@@ -10,16 +10,14 @@ from toolkit.charts.counts import plot_log_health, plot_tool_calls
 from toolkit.charts.distributions import plot_tokens_per_response
 from toolkit.charts.heatmap import plot_response_volume
 from toolkit.charts.mix import plot_finish_reasons, plot_model_mix
-from toolkit.charts.quality import (
-    plot_choices_per_response,
-    plot_confidence,
-    plot_refusal_and_filter_rate,
-    plot_truncation_rate,
-)
 from toolkit.charts.ratios import (
     plot_cache_share,
+    plot_choices_per_response,
+    plot_confidence,
     plot_output_input_ratio,
     plot_reasoning_share,
+    plot_refusal_and_filter_rate,
+    plot_truncation_rate,
     plot_usage_coverage,
 )
 from toolkit.charts.series_colors import colors

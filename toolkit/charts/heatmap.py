@@ -1,4 +1,4 @@
-"""When the calls are made: a cell for each hour of each weekday, Monday first."""
+"""A heat map of calls: a cell for each hour of each weekday, Monday first."""
 
 from __future__ import annotations
 
@@ -8,20 +8,13 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import MaxNLocator
 
-from toolkit.charts.alt_text import tell
-from toolkit.charts.bars import AXIS_ROOM, name_room, write_row_names
-from toolkit.charts.layout import (
-    GAP,
-    Words,
-    draw_nothing,
-    new_axes,
-    place_of,
-    undress,
-    write_words,
-)
-from toolkit.charts.series import Metric, Series, read
-from toolkit.charts.style import mix, now
-from toolkit.charts.text import short_number, text_width, write
+from toolkit.charts.alt_text import set_alt_text
+from toolkit.charts.layout import GAP, build_axes, draw_empty, style_axes
+from toolkit.charts.rows import end_room, finish_rows, lay_out_rows, write_row_end
+from toolkit.charts.series import Metric, Series, read_frame
+from toolkit.charts.style import current_theme, mix
+from toolkit.charts.text import short_number
+from toolkit.charts.titles import NO_DATES, ChartText, format_undated
 from toolkit.errors import plural
 
 if TYPE_CHECKING:
@@ -31,7 +24,8 @@ if TYPE_CHECKING:
 
 _VOLUME = Metric("response_volume", ("responses",), "responses", ("weekday", "hour"))
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_STEPS = 5  # of the scale that is shown, at most
+_STEPS = 5  # of the legend
+_HOUR_WIDTH = 36  # points of a label
 
 
 def plot_response_volume(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -40,16 +34,16 @@ def plot_response_volume(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     Parameters
     ----------
     frame
-        As `toolkit.metrics.response_volume` returns it, hours in the zone that was
-        asked for. Several series are taken together.
+        Result of `toolkit.metrics.response_volume`, with hours in its time zone.
+        Several series are summed.
     ax
         Where to draw; a new figure unless given. See `plot_token_usage`.
 
     Returns
     -------
     Axes
-        A cell is the stronger the more calls began in it; an hour without a row is a
-        zero. The sum of a weekday stands at its right.
+        A cell is darker the more calls began in it; an hour without a row is zero. The
+        sum of a weekday is at its right.
 
     Raises
     ------
@@ -63,87 +57,67 @@ def plot_response_volume(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     ...     schema_overrides={"weekday": pl.Int8, "hour": pl.Int8},
     ... )
     >>> plot_response_volume(volume).texts[0].get_text()
-    '7 calls · 2 undated, not drawn · most on Mon at 09:00: 5'
+    '7 calls · not shown: 2 calls without a date · busiest: Mon 09:00 (5 calls)'
     """
-    given = read(frame, _VOLUME)
-    dated = given.frame.drop_nulls(["weekday", "hour"])
-    total, drawn = int(given.total("responses")), int(dated["responses"].sum())
+    data = read_frame(frame, _VOLUME)
+    dated = data.frame.drop_nulls(["weekday", "hour"])
+    total, drawn = int(data.total("responses")), int(dated["responses"].sum())
     counts = np.zeros((7, 24))
     cells = dated.group_by("weekday", "hour").agg(pl.col("responses").sum())
     at = cells["weekday"].cast(pl.Int64).to_numpy() - 1, cells["hour"].to_numpy()
     counts[at] = cells["responses"]
-    note = [plural(total, "call")]
-    if total > drawn:
-        note.append(f"{total - drawn:,} undated, not drawn")
-    ax = new_axes(3.6) if ax is None else ax
-    undress(ax, "none")
+    note = [plural(total, "call"), *format_undated(total - drawn)]
+    text = ChartText(
+        "When calls are made", "Calls by weekday and hour of the day", note
+    )
+    ax = build_axes(3.6) if ax is None else ax
+    style_axes(ax, "none")
     ax.spines[:].set_visible(False)
-    subtitle = "calls by weekday and hour of the day"
     if not drawn:
-        words = Words("When calls are made", subtitle, note)
-        draw_nothing(
-            ax, "no dated responses", write_words(ax, words, hanging=0, below=AXIS_ROOM)
-        )
-        tell(ax, "An empty chart", words, ["no dated responses"])
-        return ax
+        return draw_empty(ax, text, NO_DATES, in_rows=True)
     day, hour = np.unravel_index(counts.argmax(), counts.shape)
-    most = f"most on {_DAYS[day]} at {hour:02}:00: {int(counts.max()):,}"
-    words = Words("When calls are made", subtitle, [*note, most])
-    _draw_cells(ax, counts, words)
+    most = plural(int(counts.max()), "call")
+    note.append(f"busiest: {_DAYS[day]} {hour:02}:00 ({most})")
+    _draw_cells(ax, counts, text)
     sums = counts.sum(axis=1).astype(int)
     facts = ", ".join(f"{name} {n:,}" for name, n in zip(_DAYS, sums, strict=True))
-    tell(ax, "A heat map", words, [facts])
+    set_alt_text(ax, "Heat map", text, [facts])
     return ax
 
 
 def _shade(share: float) -> str:
     """Return the colour of a share of the largest cell; zero is the faintest."""
-    theme = now()
+    theme = current_theme()
     strong = mix(theme.palette[0], theme.ink, 0.25)
     return mix(theme.faint, strong, share**0.8)
 
 
-def _draw_cells(ax: Axes, counts: Numbers, words: Words) -> None:
+def _draw_cells(ax: Axes, counts: Numbers, text: ChartText) -> None:
     """Draw the cells, the days at their left, their sums at the right."""
-    place, top = place_of(ax, 0), counts.max()
-    style = place.texts.words
-    left = name_room(_DAYS, place)
+    top = counts.max()
     steps = MaxNLocator(_STEPS, steps=[1, 2, 5, 10], integer=True).tick_values(0, top)
     scale = [
         Series(short_number(step), _shade(step / top)) for step in steps if step <= top
     ]
-    room = write_words(
-        ax, words, parts=scale, left=left, hanging=0, below=AXIS_ROOM, legend=True
-    )
     sums = [short_number(value) for value in counts.sum(axis=1)]
-    room = room._replace(right=GAP + max(text_width(text, style) for text in sums))
-    colors = np.array([[_shade(n / top) for n in row] for row in counts])
-    for day in range(7):
+    right = end_room(ax, sums) - GAP
+    layout = lay_out_rows(ax, text, _DAYS, parts=scale, right=right)
+    for day, name in enumerate(_DAYS):
         ax.bar(
             np.arange(24),
             1,
             width=1,
             bottom=day - 0.5,
             align="edge",
-            color=colors[day].tolist(),
-            edgecolor=now().ground,
+            color=[_shade(count / top) for count in counts[day]],
+            edgecolor=current_theme().ground,
             linewidth=1.2,
-            label=_DAYS[day],
+            label=name,
         )
-        write(
-            ax,
-            sums[day],
-            style,
-            (1, day),
-            (GAP, 0),
-            "left center_baseline",
-            coords=("axes fraction", "data"),
-        )
+        write_row_end(ax, day, sums[day])
     ax.set(xlim=(0, 24), ylim=(6.5, -0.5), yticks=[])
-    each = next(
-        n for n in (1, 2, 3, 6, 12) if 24 / n * 36 <= room.inside().width or n == 12
-    )
-    hours = np.arange(0, 24, each)
+    room = layout.inside().width / _HOUR_WIDTH
+    step = next((n for n in (1, 2, 3, 6) if 24 / n <= room), 12)
+    hours = np.arange(0, 24, step)
     ax.set_xticks(hours + 0.5, [f"{hour:02}:00" for hour in hours])
-    write_row_names(ax, _DAYS, left, place)
-    room.keep()
+    finish_rows(ax, _DAYS, layout)

@@ -1,15 +1,17 @@
-"""Room for words around the axes, measured; labels at the data, or a legend."""
+"""Room for text around the axes, measured in points; labels or a legend."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from toolkit.charts.style import FULL, SMALL, Texts, ground_of, now, readable
-from toolkit.charts.text import fit, height_of, printable, text_width, wrap, write
+from toolkit.charts.alt_text import set_alt_text
+from toolkit.charts.style import FULL, SMALL, Texts, background, current_theme, readable
+from toolkit.charts.text import fit, printable, text_height, text_width, wrap, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,81 +22,75 @@ if TYPE_CHECKING:
 
     from toolkit.charts.series import Series
     from toolkit.charts.time_axis import Numbers
+    from toolkit.charts.titles import ChartText
 
-_FIGURE_SIZE = (9.0, 4.2)  # inches; all other lengths are points on paper
-RIM = 12.0  # free on every side of a figure
+_FIGURE_SIZE = (9.0, 4.2)  # inches; all other lengths are in points
+MARGIN = 12.0  # on every side of a figure
 TICK_ROOM = 34.0  # for the widest number on the y axis
-_SMALL_PLACE = (300.0, 215.0)  # below it, in one direction, words are smaller
-_TINY_PLACE = 130.0  # below this height there is room for a title only
+AXIS_ROOM = 24.0  # for one line of numbers under the axes
+_SMALL = (300.0, 215.0)  # width and height; in a smaller box the text is smaller
+_TINY = 130.0  # height; a lower box has room for a title only
 
-_NAME_WIDTH = 190.0  # of the name of a series, at most
-_LABELS_AT_MOST = 6  # series with a name at the right edge; of more there is a legend
+_NAME_WIDTH = 190.0  # of the name of a series
+_MAX_LABELS = 6  # at the right edge; more series have a legend
 GAP = 8.0
 
 
-class Words(NamedTuple):
-    """What a chart says around its axes."""
-
-    title: str
-    subtitle: str
-    note: Sequence[str] = ()
-
-
-class Place(NamedTuple):
-    """The place given to an Axes, in points, and the size of its words."""
+class AxesBox(NamedTuple):
+    """The box of an Axes and its text, in points, and its text styles."""
 
     box: Bbox
     texts: Texts
 
     @property
     def small(self) -> bool:
-        """Whether words must be few."""
+        """Whether there is little room for text."""
         return self.texts is SMALL
 
     @property
     def width(self) -> float:
-        """How wide it is."""
+        """Its width."""
         return float(self.box.width)
 
     @property
     def height(self) -> float:
-        """How high it is."""
+        """Its height."""
         return float(self.box.height)
 
     @property
     def below(self) -> float:
         """Room for two lines under the x axis."""
-        return 4 * self.texts.words.size
+        return 4 * self.texts.body.size
 
     @property
     def date_width(self) -> float:
-        """Width of a label on the x axis, with the space around it."""
-        return 5.05 * self.texts.words.size
+        """Width of a label on the x axis, including the space around it."""
+        return 5.05 * self.texts.body.size
 
 
-def _size_of(ax: Axes) -> Numbers:
-    """Return width and height of the figure of an Axes in points."""
+def _figure_size(ax: Axes) -> Numbers:
+    """Return the width and height of the figure of an Axes in points."""
     size: Numbers = np.array(ax.figure.bbox.size) * (72 / ax.figure.dpi)
     return size
 
 
-def _paper(ax: Axes, hanging: float = TICK_ROOM) -> Bbox:
-    """Return the place given to an Axes, in points, inside the rim of its figure."""
-    given = ax.get_position(original=True).get_points() * _size_of(ax)
-    return Bbox(np.clip(given, (RIM + hanging, RIM), _size_of(ax) - RIM))
+def _find_box(ax: Axes, overhang: float) -> Bbox:
+    """Return the box given to an Axes in points, inside the margins of its figure."""
+    given = ax.get_position(original=True).get_points() * _figure_size(ax)
+    return Bbox(np.clip(given, (MARGIN + overhang, MARGIN), _figure_size(ax) - MARGIN))
 
 
-def place_of(ax: Axes, hanging: float = TICK_ROOM) -> Place:
-    """Return the place given to an Axes, and how large words in it are."""
-    box = _paper(ax, hanging)
-    small = box.width < _SMALL_PLACE[0] or box.height < _SMALL_PLACE[1]
-    return Place(box, SMALL if small else FULL)
+def measure_axes(ax: Axes, overhang: float = TICK_ROOM) -> AxesBox:
+    """Return the box given to an Axes, except for what hangs over at its left."""
+    box = _find_box(ax, overhang)
+    small = box.width < _SMALL[0] or box.height < _SMALL[1]
+    return AxesBox(box, SMALL if small else FULL)
 
 
 def _spread(expected: Numbers, gap: float, top: float) -> Numbers:
-    """Move ascending places as little as it takes until they are `gap` apart.
+    """Move ascending positions as little as possible until they are `gap` apart.
 
-    None comes below 0 or, if there is room enough, above `top`.
+    All are at least 0 and, if there is room, at most `top`.
 
     Examples
     --------
@@ -102,9 +98,9 @@ def _spread(expected: Numbers, gap: float, top: float) -> Numbers:
     [0.0, 10.0, 45.0]
     """
     steps = gap * np.arange(len(expected))
-    blocks: list[tuple[float, int]] = []  # mean and size; pooled while they descend
-    for place in (expected - steps).tolist():
-        mean, size = place, 1
+    blocks: list[tuple[float, int]] = []  # mean and size; merged while they descend
+    for position in (expected - steps).tolist():
+        mean, size = position, 1
         while blocks and blocks[-1][0] > mean:
             before, count = blocks.pop()
             mean = (before * count + mean * size) / (count + size)
@@ -116,11 +112,12 @@ def _spread(expected: Numbers, gap: float, top: float) -> Numbers:
     return places + steps
 
 
-class Room(NamedTuple):
-    """Room in points for the words around the axes, and the labels at their right.
+class AxesLayout(NamedTuple):
+    """Room in points for the text around the axes, and the labels at their right.
 
-    Matplotlib asks it before each drawing where the axes are. So words stay inside the
-    place given, and labels apart, at any size and resolution and in any layout.
+    It is an axes locator: matplotlib calls it before each drawing to position the axes.
+    So the text stays inside its box, and labels do not overlap, at any size, resolution
+    and layout.
     """
 
     ax: Axes
@@ -128,25 +125,25 @@ class Room(NamedTuple):
     bottom: float
     top: float
     left: float = 0.0
-    hanging: float = TICK_ROOM
+    overhang: float = TICK_ROOM
     gap: float = 12.0  # from label to label
-    heading: Text | None = None
+    title: Text | None = None
     labels: Sequence[Annotation] = ()
-    heights: Sequence[float] = ()  # of the labels, in units of the data
+    heights: Sequence[float] = ()  # of the labels, in data units
 
     def inside(self) -> Bbox:
-        """Return what the words leave to the axes, a tenth at least, in points."""
-        low, high = _paper(self.ax, self.hanging).get_points()
+        """Return the room left for the axes in points, at least a tenth of the box."""
+        low, high = _find_box(self.ax, self.overhang).get_points()
         least = 0.1 * (high - low)
         high = np.maximum(high - (self.right, self.top), low + least)
         low = np.minimum(low + np.array([self.left, self.bottom]), high - least)
         return Bbox([low, high])
 
     def __call__(self, _ax: object = None, _renderer: object = None) -> Bbox:
-        """Set the labels apart; return the place of the axes in their figure."""
+        """Spread the labels; return the position of the axes in their figure."""
         box = self.inside()
-        if self.heading is not None:
-            self.heading.set_x(-self.left / box.width)
+        if self.title is not None:
+            self.title.set_x(-self.left / box.width)
         shares = (self.ax.transScale + self.ax.transLimits).transform
         expected = np.array(
             [shares((0, height))[1] * box.height for height in self.heights]
@@ -155,39 +152,39 @@ class Room(NamedTuple):
         places = _spread(expected[order], self.gap, box.height)
         for label, place in zip(order, places, strict=True):
             self.labels[label].xy = (1, place / box.height)
-        return Bbox(box.get_points() / _size_of(self.ax))
+        return Bbox(box.get_points() / _figure_size(self.ax))
 
     def get_subplotspec(self) -> SubplotSpec | None:
-        """Tell ``figure.tight_layout()``, which asks this of locators, of our cell."""
+        """Return the grid cell of the axes, for ``figure.tight_layout()``."""
         return self.ax.get_subplotspec()
 
-    def keep(self) -> None:
-        """Keep this room from now on."""
-        self.ax.set_axes_locator(self)  # type: ignore[arg-type] # it is given our Axes
+    def apply(self) -> None:
+        """Position the axes, now and before each drawing."""
+        self.ax.set_axes_locator(self)  # type: ignore[arg-type] # only for this Axes
         self.ax.apply_aspect(self())
 
 
-def new_axes(height: float = _FIGURE_SIZE[1]) -> Axes:
-    """Make a figure of one Axes, known to pyplot so that a notebook shows it."""
-    # Imported here: pyplot chooses a backend, and who brings an Axes needs none.
+def build_axes(height: float = _FIGURE_SIZE[1]) -> Axes:
+    """Create a pyplot figure with one Axes, which notebooks show."""
+    # Imported here: pyplot chooses a backend, which is not needed for an existing Axes.
     from matplotlib import pyplot as plt
 
     whole = {"left": 0, "bottom": 0, "right": 1, "top": 1}
     _, ax = plt.subplots(
         figsize=(_FIGURE_SIZE[0], height),
-        facecolor=now().ground,
+        facecolor=current_theme().ground,
         layout="none",
         gridspec_kw=whole,
     )
     return ax
 
 
-def undress(ax: Axes, lines: str = "y") -> None:
-    """Leave of the axes a zero line, faint lines across the values, and numbers."""
-    theme, size = now(), place_of(ax).texts.words.size
-    ax.set_facecolor(ground_of(ax))
+def style_axes(ax: Axes, lines: str = "y") -> None:
+    """Reduce the axes to a zero line, faint grid lines and numbers."""
+    theme, size = current_theme(), measure_axes(ax).texts.body.size
+    ax.set_facecolor(background(ax))
     ax.minorticks_off()
-    ink = readable(theme.muted, ground_of(ax))
+    ink = readable(theme.muted, background(ax))
     ax.tick_params(length=0, pad=4, labelsize=size, labelcolor=ink)
     ax.spines[:].set_visible(False)
     zero = "bottom" if lines == "y" else "left"
@@ -198,96 +195,90 @@ def undress(ax: Axes, lines: str = "y") -> None:
     ax.set_axisbelow(True)
 
 
-def write_words(
+def write_text(
     ax: Axes,
-    words: Words,
+    text: ChartText,
     *,
     parts: Sequence[Series] = (),
     left: float = 0.0,
-    hanging: float = TICK_ROOM,
+    overhang: float = TICK_ROOM,
     below: float | None = None,
     legend: bool = False,
-) -> Room:
-    """Write title, subtitle, note, and names; return the room they take.
+) -> AxesLayout:
+    """Draw title, subtitle, note, and names of series; return the layout.
 
-    Names stand at the right edge or, where that has no room for them, in a legend
-    under the subtitle. `left` is the room that names of rows take.
+    Names are labels at the right edge or, if there is no room, in a legend under the
+    subtitle. `left` is the room for names of rows.
     """
-    place = place_of(ax, hanging)
-    texts, below = place.texts, place.below if below is None else below
-    tiny = place.height < _TINY_PLACE
-    note = "" if tiny else wrap(words.note, " · ", texts.note, place.width)
-    lines = "" if tiny else _subtitle_lines(words.subtitle, place)
-    if place.small:
+    box = measure_axes(ax, overhang)
+    texts, below = box.texts, box.below if below is None else below
+    tiny = box.height < _TINY
+    note = "" if tiny else wrap(text.note, " · ", texts.note, box.width)
+    lines = "" if tiny else _fit_subtitle(text.subtitle, box)
+    if box.small:
         note = "\n".join(note.split("\n")[:2])
-    title = wrap(words.title.split(" "), " ", texts.title, place.width)
-    at_edge = not legend and _labels_fit(parts, place)
-    keys = [] if at_edge or len(parts) < 2 else _legend_rows(parts, place)
-    row = 1.5 * texts.words.size
+    title = wrap(text.title.split(" "), " ", texts.title, box.width)
+    at_edge = not legend and _labels_fit(parts, box)
+    keys = [] if at_edge or len(parts) < 2 else _legend_rows(parts, box)
+    row = 1.5 * texts.body.size
     key_room = row * len(keys)
-    pad = (2.2 if lines else 1) * GAP + height_of(lines, texts.words) + key_room
+    pad = (2.2 if lines else 1) * GAP + text_height(lines, texts.body) + key_room
     write(ax, note, texts.note, (0, 0), (-left, -below), "left top")
-    write(ax, lines, texts.words, (0, 1), (-left, 1.5 * GAP + key_room))
-    heading = ax.set_title(title, loc="left", y=1, pad=pad)
-    heading.set(
-        fontproperties=texts.title.font, color=_readable_ink(ax), linespacing=1.25
-    )
-    heading.set(parse_math=False, usetex=False)
-    labels = _write_names(ax, parts, place) if at_edge else []
+    write(ax, lines, texts.body, (0, 1), (-left, 1.5 * GAP + key_room))
+    drawn = ax.set_title(title, loc="left", y=1, pad=pad)
+    ink = readable(current_theme().ink, background(ax))
+    drawn.set(fontproperties=texts.title.font, color=ink, linespacing=1.25)
+    drawn.set(parse_math=False, usetex=False)
+    labels = _write_names(ax, parts, box) if at_edge else []
     for number, entries in enumerate(keys, start=1):
-        _write_keys(ax, entries, place, (-left, GAP + row * (len(keys) - number)))
+        _write_keys(ax, entries, box, (-left, GAP + row * (len(keys) - number)))
     widths = [text_width(label.get_text(), texts.names) for label in labels]
-    return Room(
+    return AxesLayout(
         ax=ax,
-        right=GAP + max(widths) if widths else place.date_width / 2,
-        bottom=below + height_of(note, texts.note),
-        top=pad + height_of(title, texts.title),
+        right=GAP + max(widths) if widths else box.date_width / 2,
+        bottom=below + text_height(note, texts.note),
+        top=pad + text_height(title, texts.title),
         left=left,
-        hanging=hanging,
+        overhang=overhang,
         gap=1.3 * texts.names.size,
-        heading=heading,
+        title=drawn,
         labels=labels,
     )
 
 
-def _subtitle_lines(subtitle: str, place: Place) -> str:
-    """Wrap a subtitle; in a small place say of it what one line can hold."""
-    style, width = place.texts.words, place.width
-    if not place.small:
+def _fit_subtitle(subtitle: str, box: AxesBox) -> str:
+    """Wrap a subtitle; in a small box leave out clauses until one line holds it."""
+    style, width = box.texts.body, box.width
+    if not box.small:
         return wrap(subtitle.split(" "), " ", style, width)
-    said = printable(subtitle, style)
-    while "; " in said and text_width(said, style) > width:
-        said = said.rpartition("; ")[0]
-    return fit(said, style, width)
+    clauses = re.split(r"(?<=[.;]) ", printable(subtitle, style))
+    while len(clauses) > 1 and text_width(" ".join(clauses), style) > width:
+        clauses.pop()
+    return fit(" ".join(clauses).rstrip(";."), style, width)
 
 
-def _readable_ink(ax: Axes) -> str:
-    """Return the colour of the title on the ground of the figure."""
-    return readable(now().ink, ground_of(ax))
+def _name_room(box: AxesBox) -> float:
+    """Return the maximum width of a label at the right edge."""
+    return min(_NAME_WIDTH, 0.4 * box.width)
 
 
-def _name_room(place: Place) -> float:
-    """Return how wide a name at the right edge may be."""
-    return min(_NAME_WIDTH, 0.4 * place.width)
-
-
-def _labels_fit(parts: Sequence[Series], place: Place) -> bool:
-    """Tell whether names fit at the right edge: few, and as high as the axes."""
-    height = place.height - 60 - place.below
+def _labels_fit(parts: Sequence[Series], box: AxesBox) -> bool:
+    """Return whether names fit at the right edge: few, and no higher than the axes."""
+    height = box.height - 60 - box.below
     return (
-        1 < len(parts) <= _LABELS_AT_MOST
-        and place.width > 220
-        and len(parts) * 1.3 * place.texts.names.size <= height
+        1 < len(parts) <= _MAX_LABELS
+        and box.width > 220
+        and len(parts) * 1.3 * box.texts.names.size <= height
     )
 
 
-def _write_names(ax: Axes, parts: Sequence[Series], place: Place) -> list[Annotation]:
-    """Write each name at the right edge, in its colour."""
-    style = place.texts.names
+def _write_names(ax: Axes, parts: Sequence[Series], box: AxesBox) -> list[Annotation]:
+    """Draw a label for each series at the right edge, in its colour."""
+    style = box.texts.names
     return [
         write(
             ax,
-            fit(part.name, style, _name_room(place)),
+            fit(part.name, style, _name_room(box)),
             style,
             (1, 0),
             (GAP, 0),
@@ -299,16 +290,16 @@ def _write_names(ax: Axes, parts: Sequence[Series], place: Place) -> list[Annota
 
 
 def _legend_rows(
-    parts: Sequence[Series], place: Place
+    parts: Sequence[Series], box: AxesBox
 ) -> list[list[tuple[float, str, str]]]:
-    """Return rows of a legend: for each name its place from the left, and colour."""
-    style = place.texts.words
+    """Return the rows of a legend: the x position, name and colour of each entry."""
+    style = box.texts.body
     rows: list[list[tuple[float, str, str]]] = [[]]
     at = 0.0
     for part in parts:
-        name = fit(part.name, style, min(_NAME_WIDTH, place.width - 2 * GAP))
+        name = fit(part.name, style, min(_NAME_WIDTH, box.width - 2 * GAP))
         width = text_width(name, style) + 1.2 * style.size + 1.5 * GAP
-        if rows[-1] and at + width > place.width:
+        if rows[-1] and at + width > box.width:
             rows.append([])
             at = 0.0
         rows[-1].append((at, name, part.color))
@@ -319,11 +310,11 @@ def _legend_rows(
 def _write_keys(
     ax: Axes,
     entries: Sequence[tuple[float, str, str]],
-    place: Place,
+    box: AxesBox,
     off: tuple[float, float],
 ) -> None:
-    """Write one row of a legend: a square in the colour, and the name in ink."""
-    style = place.texts.words
+    """Draw a row of a legend: a coloured square and a name for each entry."""
+    style = box.texts.body
     for at, name, color in entries:
         x, y = off[0] + at, off[1]
         write(ax, "■", style, (0, 1), (x, y), "left baseline", color=color, inside=True)
@@ -331,29 +322,43 @@ def _write_keys(
         write(ax, name, style, (0, 1), (x, y), "left baseline", color=color)
 
 
-def value_axis(
+def set_value_axis(
     ax: Axes,
     top: float,
     length: float,
-    written: Callable[..., str],
+    tick: Callable[..., str],
     *,
     axis: str = "y",
     whole: bool = False,
     slack: float = 1.04,
 ) -> None:
-    """Set the range from an honest zero, and few ticks, in units that are written."""
+    """Set the range from zero, and a few ticks labelled by `tick`."""
     limit = slack * top or 1
     (ax.set_ylim if axis == "y" else ax.set_xlim)(0, limit)
     scale = ax.yaxis if axis == "y" else ax.xaxis
     each = 24 if axis == "y" else 60
     most = min(7, max(1, int(length / each)))
     scale.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], integer=whole))
-    scale.set_major_formatter(written)
+    scale.set_major_formatter(tick)
 
 
-def draw_nothing(ax: Axes, reason: str, room: Room) -> None:
-    """Say in an empty chart why it is empty."""
+def draw_empty(
+    ax: Axes, text: ChartText, reason: str, *, in_rows: bool = False
+) -> Axes:
+    """Draw an empty chart that gives the reason why it is empty."""
+    rows: dict[str, float] = {"overhang": 0, "below": AXIS_ROOM} if in_rows else {}
+    layout = write_text(ax, text, **rows)  # type: ignore[arg-type] # two lengths
     ax.set(xticks=[], yticks=[], ylim=(0, 1))
-    style = place_of(ax).texts.words
+    style = measure_axes(ax).texts.body
     write(ax, reason, style, (0.5, 0.5), (0, 0), "center center")
-    room.keep()
+    layout.apply()
+    set_alt_text(ax, "Empty chart", text, [reason])
+    return ax
+
+
+def format_single(ax: Axes, series: Sequence[Series]) -> str:
+    """Format `` of NAME`` for the subtitle if there is a single series."""
+    if len(series) != 1:
+        return ""
+    box = measure_axes(ax)
+    return f" of {fit(series[0].name, box.texts.body, box.width / 2)}"

@@ -1,4 +1,4 @@
-"""A line for each series: broken where nothing is known, open where it goes on."""
+"""Lines over time: broken where a value is unknown, dashed at incomplete periods."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from toolkit.charts.layout import place_of, value_axis
-from toolkit.charts.style import LINE_CONTRAST, now, readable
-from toolkit.charts.time_axis import PERIOD, Span, span_of, time_axis
+from toolkit.charts.alt_text import shorten
+from toolkit.charts.layout import measure_axes, set_value_axis
+from toolkit.charts.series import UNKNOWN
+from toolkit.charts.style import LINE_CONTRAST, current_theme, readable
+from toolkit.charts.time_axis import PERIOD, Span, build_span, set_time_axis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,11 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from toolkit.charts.layout import Room
+    from toolkit.charts.layout import AxesLayout
     from toolkit.charts.series import Series
     from toolkit.charts.time_axis import Numbers
 
-_MANY = 200  # points of a line; more are drawn finer
+_MANY = 200  # points; a line of more is thinner
+_MAX_DESCRIBED = 12  # series in an alt text
 
 
 class Lines(NamedTuple):
@@ -48,33 +51,35 @@ class Lines(NamedTuple):
         return [float(row[-1]) if len(row) else np.nan for row in known]
 
 
-def lines(series: list[Series], rows: pl.DataFrame) -> Lines:
-    """Lay out `value` by `period` and `series`: one row for each pair."""
-    span = span_of(rows)
+def build_lines(series: list[Series], rows: pl.DataFrame) -> Lines:
+    """Build lines from `value`; there is one row for each period and series."""
+    span = build_span(rows)
     periods = span.periods.select("period").with_row_index("~at")
     cells = rows.join(periods, on="period", maintain_order="left")
     values = np.full((len(series), len(span.starts)), np.nan)
     given = cells["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    known = np.where(np.isfinite(given), given, np.nan)  # no axis reaches an infinity
+    known = np.where(np.isfinite(given), given, np.nan)  # an axis cannot reach infinity
     values[cells["series"].to_numpy(), cells["~at"].to_numpy()] = known
     return Lines(series, span, values)
 
 
-def ratio(
+def compute_ratios(
     rows: pl.DataFrame,
     part: str,
     whole: pl.Expr,
     given: str,
-    folded: Callable[[pl.Expr], pl.Expr],
+    transform: Callable[[pl.Expr], pl.Expr] | None,
 ) -> pl.DataFrame:
-    """Return `value` for each period and series: as given, or of a folded one's sums.
+    """Compute `value` for each period and series.
 
-    A series that stands for itself shows the ratio that the metric gave; only of those
-    that were folded are numerators and denominators summed.
+    A single series has the ratio that the metric computed. The ratio of folded series
+    is computed from their sums.
     """
     keys = [name for name in (*PERIOD, "partial") if name in rows.columns]
-    denominator = pl.col("~whole")
-    summed = pl.when(denominator > 0).then(folded(pl.col("~part") / denominator))
+    ratio = pl.col("~part") / pl.col("~whole")
+    summed = pl.when(pl.col("~whole") > 0).then(
+        transform(ratio) if transform else ratio
+    )
     alone = pl.col("~rows") == 1
     return (
         rows.group_by(*keys, "series", maintain_order=True)
@@ -88,14 +93,14 @@ def ratio(
     )
 
 
-def _broken(span: Span, values: Numbers) -> tuple[Numbers, Numbers]:
-    """Return points of a line, with a NaN wherever a period is missing."""
+def _with_gaps(span: Span, values: Numbers) -> tuple[Numbers, Numbers]:
+    """Return the points of a line, with a NaN where a period is missing."""
     gaps = np.flatnonzero(span.starts[1:] > span.ends[:-1] + 1e-9) + 1
     return np.insert(span.middles, gaps, np.nan), np.insert(values, gaps, np.nan)
 
 
-def _alone(values: Numbers) -> NDArray[np.intp]:
-    """Return the places of values without a neighbour, which no line would show."""
+def _find_single(values: Numbers) -> NDArray[np.intp]:
+    """Return the indexes of values without a neighbour, which a line would not show."""
     known = np.concatenate([[False], np.isfinite(values), [False]])
     return np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])
 
@@ -103,13 +108,13 @@ def _alone(values: Numbers) -> NDArray[np.intp]:
 def draw_line(
     ax: Axes, span: Span, values: Numbers, color: str, label: str, width: float = 2.0
 ) -> None:
-    """Draw one series; towards an unfinished period dashed, with a hollow end."""
+    """Draw a line, dashed and with a hollow end towards an incomplete period."""
     finished = np.where(span.partial, np.nan, values)
-    xs, ys = _broken(span, finished)
+    xs, ys = _with_gaps(span, finished)
     size = min(width, 1.1) if len(xs) > _MANY else width
     (line,) = ax.plot(xs, ys, color=color, linewidth=size, label=label)
     line.set(solid_capstyle="round", solid_joinstyle="round")
-    single = _alone(ys)
+    single = _find_single(ys)
     if len(single):
         ax.plot(xs[single], ys[single], "o", color=color, markersize=2.2 * size)
     for place in np.flatnonzero(span.partial & np.isfinite(values)):
@@ -117,8 +122,8 @@ def draw_line(
 
 
 def line_color(part: Series) -> str:
-    """Return the colour of a line: what is made for areas may be too pale for it."""
-    theme = now()
+    """Return the colour of a line; some colours for areas are too pale for lines."""
+    theme = current_theme()
     if part.folded:
         return theme.muted
     return readable(part.color, theme.ground, LINE_CONTRAST)
@@ -127,7 +132,7 @@ def line_color(part: Series) -> str:
 def _draw_open_end(
     ax: Axes, span: Span, values: Numbers, place: int, color: str, size: float
 ) -> None:
-    """Draw the way to an unfinished period."""
+    """Draw the dashed end of a line towards an incomplete period."""
     joined = (
         place > 0
         and np.isfinite(values[place - 1])
@@ -144,14 +149,14 @@ def _draw_open_end(
         marker="o",
         markevery=[place - begin],
         markersize=2.6 * size,
-        markerfacecolor=now().ground,
+        markerfacecolor=current_theme().ground,
         markeredgecolor=color,
         markeredgewidth=0.7 * size,
     )
 
 
 def _draw_beyond(ax: Axes, table: Lines, most: float) -> None:
-    """Mark at the upper edge what lies beyond the scale."""
+    """Mark values above the scale at its upper edge."""
     for part, values in zip(table.series, table.values, strict=True):
         where = np.flatnonzero(values > most)
         if len(where):
@@ -170,26 +175,40 @@ def _draw_beyond(ax: Axes, table: Lines, most: float) -> None:
 def draw_lines(
     ax: Axes,
     table: Lines,
-    room: Room,
-    written: Callable[..., str],
+    layout: AxesLayout,
+    tick: Callable[..., str],
     *,
     most: float = 0.0,
 ) -> None:
-    """Draw all series in their room, names beside their last points.
+    """Draw all lines, with labels beside their last points.
 
-    `most` is what sound values do not exceed, such as 1 for a share: what does is
-    marked at the upper edge, so that a few of them do not flatten all others.
+    `most` is the highest valid value, such as 1 for a share. Higher ones are marked at
+    the upper edge, so that they do not flatten all others.
     """
-    if room.labels:
+    if layout.labels:
         heights = np.nan_to_num(np.array(table.last)).tolist()
-        room = room._replace(heights=heights)
+        layout = layout._replace(heights=heights)
     for part, values in reversed(list(zip(table.series, table.values, strict=True))):
         draw_line(ax, table.span, values, line_color(part), part.name)
-    inside = room.inside()
+    inside = layout.inside()
     top = table.top or (0.1 if most else 1.0)
     if most and top > 0.8 * most:
         top = most
         _draw_beyond(ax, table, most)
-    value_axis(ax, top, inside.height, written)
-    time_axis(ax, table.span, inside.width, place_of(ax).date_width)
-    room.keep()
+    set_value_axis(ax, top, inside.height, tick)
+    set_time_axis(ax, table.span, inside.width, measure_axes(ax).date_width)
+    layout.apply()
+
+
+def describe_lines(table: Lines, tick: Callable[[float], str]) -> list[str]:
+    """Describe the time range, and the last, lowest and highest value of each line."""
+    facts = []
+    for part, row, last in zip(table.series, table.values, table.last, strict=True):
+        known = row[np.isfinite(row)]
+        if not len(known):
+            facts.append(f"{shorten(part.name)} {UNKNOWN}")
+            continue
+        low, high = tick(float(known.min())), tick(float(known.max()))
+        between = f" (between {low} and {high})" if low != high else ""
+        facts.append(f"{shorten(part.name)} {tick(last)} at the end{between}")
+    return [table.span.format_range(), "; ".join(facts[:_MAX_DESCRIBED])]

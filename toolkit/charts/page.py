@@ -1,21 +1,21 @@
-"""Several charts on one page, under one sentence."""
+"""A page of several charts under a headline."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from toolkit.charts.layout import RIM, TICK_ROOM
-from toolkit.charts.style import Style, now
+from toolkit.charts.layout import MARGIN, TICK_ROOM
+from toolkit.charts.style import Style, current_theme
 from toolkit.charts.text import (
     LEADING,
     dollars,
-    height_of,
     percent,
     short_number,
+    text_height,
     wrap,
 )
-from toolkit.charts.time_axis import moment_text
+from toolkit.charts.time_axis import format_moment
 from toolkit.errors import plural
 from toolkit.formatting.text import bounded
 
@@ -27,29 +27,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _HEADLINE, _UNDER = Style(19, "bold"), Style(11, "normal")
-_BETWEEN = (70.0, 26.0)  # points from chart to chart: across, with numbers, and down
+_BETWEEN = (70.0, 26.0)  # points between charts: across (with tick labels), and down
 
 
-def new_page(
+def build_page(
     size: tuple[float, float], rows: int, columns: int, words: tuple[str, str]
 ) -> list[Axes]:
-    """Make a figure of many Axes, known to pyplot, under a headline.
+    """Create a pyplot figure of many Axes under a headline.
 
-    `words` are the sentence, and what stands in small letters above it.
+    `words` are the headline, and the small line above it.
     """
     # Imported here: pyplot chooses a backend.
     from matplotlib import pyplot as plt
 
-    figure = plt.figure(figsize=size, facecolor=now().ground, layout="none")
+    figure = plt.figure(figsize=size, facecolor=current_theme().ground, layout="none")
     wide, high = (72 * inches for inches in size)
-    left = RIM + TICK_ROOM
-    across = (wide - left - RIM - _BETWEEN[0] * (columns - 1)) / columns
+    left = MARGIN + TICK_ROOM
+    across = (wide - left - MARGIN - _BETWEEN[0] * (columns - 1)) / columns
     head = _write_headline(figure, *words)
-    down = (high - RIM - head - _BETWEEN[1] * (rows - 1)) / rows
+    down = (high - MARGIN - head - _BETWEEN[1] * (rows - 1)) / rows
     places = [
         (
             left + column * (across + _BETWEEN[0]),
-            RIM + (rows - 1 - row) * (down + _BETWEEN[1]),
+            MARGIN + (rows - 1 - row) * (down + _BETWEEN[1]),
         )
         for row in range(rows)
         for column in range(columns)
@@ -61,13 +61,13 @@ def new_page(
 
 
 def _write_headline(figure: Figure, sentence: str, under: str) -> float:
-    """Write the sentence over all charts, and a line above it; return their room."""
+    """Draw the headline and the line above it; return their height in points."""
     wide, high = figure.get_size_inches() * 72
-    x = (RIM + TICK_ROOM) / wide
-    lines = wrap(sentence.split(" "), " ", _HEADLINE, wide - 2 * (RIM + TICK_ROOM))
+    x = (MARGIN + TICK_ROOM) / wide
+    lines = wrap(sentence.split(" "), " ", _HEADLINE, wide - 2 * (MARGIN + TICK_ROOM))
     for text, style, down, color in (
-        (lines, _HEADLINE, RIM + LEADING * _UNDER.size + 4, now().ink),
-        (under, _UNDER, RIM, now().muted),
+        (lines, _HEADLINE, MARGIN + LEADING * _UNDER.size + 4, current_theme().ink),
+        (under, _UNDER, MARGIN, current_theme().muted),
     ):
         figure.text(
             x,
@@ -80,13 +80,13 @@ def _write_headline(figure: Figure, sentence: str, under: str) -> float:
             parse_math=False,
             usetex=False,
         )
-    return RIM + LEADING * _UNDER.size + height_of(lines, _HEADLINE) + 2 * RIM
+    return MARGIN + LEADING * _UNDER.size + text_height(lines, _HEADLINE) + 2 * MARGIN
 
 
-def usage_sentence(
+def format_usage(
     usage: Sequence[Mapping[str, object]], money: Sequence[Mapping[str, object]]
 ) -> str:
-    """Say how many tokens in how many calls, and what they cost, as far as is known.
+    """Format how many tokens were used in how many calls, and what they cost.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def usage_sentence(
     ...         "total_tokens": 1_934_000_000,
     ...     }
     ... ]
-    >>> usage_sentence(usage, money)
+    >>> format_usage(usage, money)
     '1.93B tokens in 207,812 calls, at least $4,812. 3.1 % of tokens have no known ...'
     """
 
@@ -115,28 +115,28 @@ def usage_sentence(
         write=dollars,
         unknown="cost unknown",
     )
-    said = f"{short_number(tokens)} tokens in {plural(calls, 'call')}, {cost}."
+    sentence = f"{short_number(tokens)} tokens in {plural(calls, 'call')}, {cost}."
     lost, whole = (
         float(total(money, name)) for name in ("tokens_unpriced", "total_tokens")
     )
     if lost and whole:
-        said += f" {percent(lost, whole)} of tokens have no known price."
-    return said
+        sentence += f" {percent(lost, whole)} of tokens have no known price."
+    return sentence
 
 
-def range_words(times: pl.Series, zone: str) -> str:
-    """Say from when to when, and in which zone.
+def format_range(times: pl.Series, zone: str) -> str:
+    """Format the range of times, in a time zone.
 
     Examples
     --------
     >>> from datetime import UTC, datetime
     >>> import polars as pl
     >>> days = [datetime(2026, 11, day, tzinfo=UTC) for day in (1, 22)]
-    >>> range_words(pl.Series(days), "UTC")
+    >>> format_range(pl.Series(days), "UTC")
     'LLM usage · 1 Nov 2026 to 22 Nov 2026 (UTC)'
     """
     local = times.drop_nulls().dt.convert_time_zone(zone)
     if local.is_empty():
         return "LLM usage · no dated responses"
-    first, last = (moment_text(at, "d") for at in (local.min(), local.max()))  # type: ignore[arg-type] # datetimes
+    first, last = (format_moment(at, "d") for at in (local.min(), local.max()))  # type: ignore[arg-type] # datetimes
     return f"LLM usage · {first if first == last else f'{first} to {last}'} ({zone})"

@@ -213,7 +213,7 @@ def overview(
     metrics.check_options(every=length, by=by, top=top, **asked)  # type: ignore[arg-type] # of these three
     series = {"by": by, "top": top}
     with charts.theme(theme):
-        places = page.new_page(PAGE, 3, 2, _headline(frame, asked))
+        places = page.build_page(PAGE, 3, 2, _headline(frame, asked))
         for name, ax in zip(PICTURES, places, strict=True):
             shown, own = SHOWN[name], {}
             if name != "response_volume":
@@ -272,4 +272,4 @@ def _headline(frame: pl.DataFrame, asked: Mapping[str, object]) -> tuple[str, st
     tz, since, until = str(asked["tz"]), asked["since"], asked["until"]
     within = span(cast("Moment", since), cast("Moment", until), tz)
     times = frame.filter(first_choice(), *within.conditions())["created"]
-    return page.usage_sentence(usage, money), page.range_words(times, tz)
+    return page.format_usage(usage, money), page.format_range(times, tz)

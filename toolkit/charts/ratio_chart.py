@@ -1,4 +1,4 @@
-"""Ratios over time: a line for each series, or a bar for each without periods."""
+"""Ratios over time as lines, or without periods as a bar for each series."""
 
 from __future__ import annotations
 
@@ -8,14 +8,35 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from toolkit.charts.alt_text import line_facts, row_facts, tell
-from toolkit.charts.bars import Row, axes_for, draw_rows, rows_at_most
-from toolkit.charts.layout import Words, draw_nothing, new_axes, undress, write_words
-from toolkit.charts.lines import draw_lines, lines, ratio
-from toolkit.charts.series import LEADING_COLUMNS, Metric, fold, read
+from toolkit.charts.alt_text import set_alt_text
+from toolkit.charts.bars import Row, draw_bars
+from toolkit.charts.layout import (
+    build_axes,
+    draw_empty,
+    format_single,
+    style_axes,
+    write_text,
+)
+from toolkit.charts.lines import build_lines, compute_ratios, describe_lines, draw_lines
+from toolkit.charts.rows import max_rows
+from toolkit.charts.series import (
+    LEADING_COLUMNS,
+    UNKNOWN,
+    Metric,
+    fold_series,
+    read_frame,
+)
 from toolkit.charts.text import percent_tick, share_text, short_number
-from toolkit.charts.time_axis import span_of
-from toolkit.charts.titles import heading, silent, when
+from toolkit.charts.time_axis import build_span
+from toolkit.charts.titles import (
+    NO_DATES,
+    NOT_REPORTED,
+    ChartText,
+    build_note,
+    format_missing,
+    format_subtitle,
+    format_title,
+)
 from toolkit.errors import plural
 
 if TYPE_CHECKING:
@@ -23,142 +44,126 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from toolkit.charts.series import Given, Series
-
-
-def _same(mean: pl.Expr) -> pl.Expr:
-    """Return what is drawn of a ratio: itself."""
-    return mean
+    from toolkit.charts.series import ChartData, Series
+    from toolkit.charts.time_axis import Span
 
 
 class Ratio(NamedTuple):
-    """How a ratio is drawn, and how folded series make one of their own."""
+    """How a ratio is drawn, and how that of folded series is computed."""
 
     metric: Metric
     value: str  # the column that is drawn
     part: str
     whole: pl.Expr
     title: str
-    subtitle: str
-    unseen: tuple[str, str] = ("", "")  # a count, and what its responses do not say
-    noun: str = "call"  # of what `metric.main` counts, if that is said in the note
-    counted: str = "responses"
-    shown: Callable[[float], str] = share_text
+    subtitle: tuple[str, ...]
+    missing: tuple[str, str] = ("", "")  # a count, and what its responses lack
+    noun: str = "call"
+    counted: str = "responses"  # column that counts the nouns
+    show: Callable[[float], str] = share_text
     tick: Callable[..., str] = percent_tick
-    most: float = 1.0  # the highest value there can be, 0 if there is no such
-    of: str = "{part} of {whole}"  # behind a bar
-    together: bool = False  # all series of `by` as one: the keys are the lines
-    lone: str = "all calls"
-    folded: Callable[[pl.Expr], pl.Expr] = _same  # from part / whole to the value
+    most: float = 1.0  # the highest valid value; 0 if there is none
+    excess: str = ""  # why a value may be higher
+    of: str = "{part} of {whole} calls"  # after the value of a bar
+    together: bool = False  # sum over the series of `by`; draw a line for each key
+    transform: Callable[[pl.Expr], pl.Expr] | None = None  # from part / whole to value
 
 
-def draw_ratio(frame: pl.DataFrame, way: Ratio, ax: Axes | None) -> Axes:
-    """Draw a ratio of any metric over time, or as bars."""
-    given = read(frame, way.metric)
-    rows = given.dated
-    names = list(way.metric.keys) if way.together else [*given.by, *way.metric.keys]
-    note = _ratio_note(given, way)
-    if way.together:
-        rows = _all_together(rows, way)
-    weight = pl.col(way.metric.main)
-    kind = way.metric.keys[0] if way.together else "series"
-    over_time = given.zone is not None
-    most = None if over_time else rows_at_most(ax)
-    series, placed = fold(rows, names, weight, most=most, kind=kind, lone=way.lone)
-    table = ratio(placed, way.part, way.whole, way.value, way.folded)
-    by = ["kind"] if way.together else given.by
-    if not over_time:
-        return _ratio_rows(
-            series, table, Words(heading(way.title, by), way.subtitle, note), way, ax
-        )
-    ax = new_axes() if ax is None else ax
-    undress(ax)
-    span = None if rows.is_empty() else span_of(rows)
-    note += _beyond(table["value"], way)
-    own = f" of {series[0].name[:40]}" if len(series) == 1 and by else ""
-    words = Words(
-        heading(way.title, by, span),
-        f"{way.subtitle}{own}{when(given, span, 'dashed')}",
+def draw_ratio(frame: pl.DataFrame, ratio: Ratio, ax: Axes | None) -> Axes:
+    """Draw a ratio over time, or as bars."""
+    data = read_frame(frame, ratio.metric)
+    rows, keys = data.dated, list(ratio.metric.keys)
+    names, kind, by = [*data.by, *keys], "series", data.by
+    if ratio.together:
+        rows, names, kind, by = _sum_over_series(rows, ratio), keys, keys[0], ["kind"]
+    note = _build_note(data, ratio)
+    weight = pl.col(ratio.metric.main)
+    most = None if data.zone is not None else max_rows(ax)
+    lone = f"all {ratio.noun}s"
+    series, placed = fold_series(rows, names, weight, most=most, kind=kind, lone=lone)
+    table = compute_ratios(
+        placed, ratio.part, ratio.whole, ratio.value, ratio.transform
+    )
+    if data.zone is None:
+        text = ChartText(format_title(ratio.title, by), "; ".join(ratio.subtitle), note)
+        return _draw_ratio_bars(ax, text, series, table, ratio)
+    ax = build_axes() if ax is None else ax
+    style_axes(ax)
+    span = None if rows.is_empty() else build_span(rows)
+    note += _format_excess(table, ratio, span)
+    what, *details = ratio.subtitle
+    what += format_single(ax, series) if by else ""
+    text = ChartText(
+        format_title(ratio.title, by, span),
+        format_subtitle(data, span, what, *details, mark="Dashed"),
         note,
     )
-    drawn = None if span is None else lines(series, table)
-    if drawn is None or not drawn.known:
-        reason = "no dated responses" if drawn is None else "no response tells"
-        draw_nothing(ax, reason, write_words(ax, words))
-        tell(ax, "An empty chart", words, [reason])
-        return ax
-    parts = series if len(series) > 1 else []
-    room = write_words(ax, words, parts=parts)
-    draw_lines(ax, drawn, room, way.tick, most=way.most)
-    tell(ax, "Lines", words, line_facts(drawn, way.shown))
+    if span is None:
+        return draw_empty(ax, text, NO_DATES)
+    lines = build_lines(series, table)
+    if not lines.known:
+        return draw_empty(ax, text, NOT_REPORTED)
+    layout = write_text(ax, text, parts=series if len(series) > 1 else [])
+    draw_lines(ax, lines, layout, ratio.tick, most=ratio.most)
+    set_alt_text(ax, "Lines", text, describe_lines(lines, ratio.show))
     return ax
 
 
-def _all_together(rows: pl.DataFrame, way: Ratio) -> pl.DataFrame:
-    """Sum over the series of `by`: one row for each period and line."""
-    keys = [*(name for name in LEADING_COLUMNS if name in rows.columns)]
-    keys += way.metric.keys
+def _sum_over_series(rows: pl.DataFrame, ratio: Ratio) -> pl.DataFrame:
+    """Sum over the series of `by`: one row for each period and key."""
+    keys = [name for name in LEADING_COLUMNS if name in rows.columns]
     whole = pl.col("~whole")
-    known = pl.col(way.value).is_not_null()  # nulls add nothing, and alone are null
+    known = pl.col(ratio.value).is_not_null()
     return (
-        rows.group_by(keys, maintain_order=True)
+        rows.group_by(*keys, *ratio.metric.keys, maintain_order=True)
         .agg(
-            pl.col(way.metric.main).sum(),
-            pl.col(way.part).filter(known).sum(),
-            way.whole.filter(known).sum().alias("~whole"),
+            pl.col(ratio.metric.main).sum(),
+            pl.col(ratio.part).filter(known).sum(),
+            ratio.whole.filter(known).sum().alias("~whole"),
         )
         .with_columns(
-            pl.when(whole > 0).then(pl.col(way.part) / whole).alias(way.value)
+            pl.when(whole > 0).then(pl.col(ratio.part) / whole).alias(ratio.value)
         )
     )
 
 
-def _ratio_note(given: Given, way: Ratio) -> list[str]:
-    """Say how many there are, and how many say nothing of it."""
-    total = int(given.total(way.counted))
-    repeated = bool(way.metric.keys)  # a row for each key counts a response again
-    note = [] if repeated else [plural(total, way.noun)]
-    if not repeated:
-        note += given.undated(way.counted, None, "")
-    column, says = way.unseen
-    if column in given.frame.columns:
-        note += silent(given, column, says, way.noun)
-    return note
+def _build_note(data: ChartData, ratio: Ratio) -> list[str]:
+    """Build the note; without counts if a response has a row for each key."""
+    if ratio.metric.keys:
+        return format_missing(data, *ratio.missing, ratio.noun)
+    return build_note(data, ratio.counted, ratio.noun, missing=ratio.missing)
 
 
-def _beyond(values: pl.Series, way: Ratio) -> list[str]:
-    """Say how many values lie beyond what is sound, and how far."""
-    far = values.filter(values > way.most) if way.most else values.clear()
-    if far.is_empty():
+def _format_excess(table: pl.DataFrame, ratio: Ratio, span: Span | None) -> list[str]:
+    """Format in how many periods a value is above the highest valid one, and why."""
+    above = table.filter(pl.col("value") > ratio.most) if ratio.most else table.clear()
+    if above.is_empty() or span is None:
         return []
-    highest = way.shown(float(far.to_numpy().max()))
-    return [
-        f"▲ {plural(len(far), 'value')} beyond {way.shown(way.most)}, up to {highest}"
-    ]
+    periods = plural(above["period"].n_unique(), span.length.word)
+    highest = ratio.show(float(above["value"].to_numpy().max()))
+    reason = f" ({ratio.excess})" if ratio.excess else ""
+    return [f"▲ {periods} above {ratio.show(ratio.most)}, up to {highest}{reason}"]
 
 
-def _ratio_rows(
+def _draw_ratio_bars(
+    ax: Axes | None,
+    text: ChartText,
     series: Sequence[Series],
     table: pl.DataFrame,
-    words: Words,
-    way: Ratio,
-    ax: Axes | None,
+    ratio: Ratio,
 ) -> Axes:
-    """Draw a ratio of each series as a bar, its parts in numbers behind it."""
+    """Draw a ratio of each series as a bar, with numerator and denominator."""
     cells = {row["series"]: row for row in table.iter_rows(named=True)}
     bars = []
     for at, one in enumerate(series):
         row = cells[at]
-        known = row["value"] is not None and isfinite(row["value"])
-        more = way.of.format(
-            part=short_number(row["~part"]), whole=short_number(row["~whole"])
-        )
-        value = float(row["value"]) if known else np.nan
-        text = way.shown(value) if known else "not known"
-        if way.most and value > way.most:
-            value, text = way.most, f"{text} (off the scale)"
-        bars.append(Row(one.name, value, one.color, text, f"· {more}" if known else ""))
-    ax = axes_for(len(bars), ax)
-    draw_rows(ax, words, bars, way.tick)
-    tell(ax, "Bars", words, row_facts(bars))
-    return ax
+        if row["value"] is None or not isfinite(row["value"]):
+            bars.append(Row(one.name, np.nan, one.color, UNKNOWN))
+            continue
+        value, shown = float(row["value"]), ratio.show(float(row["value"]))
+        if ratio.most and value > ratio.most:
+            value, shown = ratio.most, f"{shown} (off the scale)"
+        parts = {name: short_number(row[f"~{name}"]) for name in ("part", "whole")}
+        of = f"· {ratio.of.format(**parts)}"
+        bars.append(Row(one.name, value, one.color, shown, of))
+    return draw_bars(ax, text, bars, ratio.tick)

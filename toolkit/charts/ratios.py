@@ -1,4 +1,4 @@
-"""Ratios of tokens: what came from a cache, was thought, was reported."""
+"""Charts of ratios: shares of tokens, and rates of calls."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ _CACHE = Ratio(
     value="cache_share",
     part="cached_tokens",
     whole=pl.col("prompt_tokens"),
-    title="Prompt from cache",
-    subtitle="share of prompt tokens",
-    unseen=("cached_unseen", "say nothing of it"),
+    title="Prompt tokens served from cache",
+    subtitle=("Share of prompt tokens",),
+    missing=("cached_unseen", "do not report cache use"),
+    excess="provider reports more cached than prompt tokens",
     of="{part} of {whole} tokens",
 )
 _REASONING = Ratio(
@@ -42,9 +43,10 @@ _REASONING = Ratio(
     value="reasoning_share",
     part="reasoning_tokens",
     whole=pl.col("completion_tokens"),
-    title="Spent on reasoning",
-    subtitle="share of completion tokens",
-    unseen=("reasoning_unseen", "say nothing of it"),
+    title="Completion tokens spent on reasoning",
+    subtitle=("Share of completion tokens",),
+    missing=("reasoning_unseen", "do not report reasoning"),
+    excess="provider reports more reasoning than completion tokens",
     of="{part} of {whole} tokens",
 )
 _OUTPUT_INPUT = Ratio(
@@ -62,10 +64,10 @@ _OUTPUT_INPUT = Ratio(
     value="output_input_ratio",
     part="completion_tokens",
     whole=pl.col("prompt_tokens"),
-    title="Output per input",
-    subtitle="completion tokens per prompt token",
-    unseen=("unseen", "lack one of the two"),
-    shown=decimal_text,
+    title="Output tokens per input token",
+    subtitle=("Completion tokens per prompt token",),
+    missing=("unseen", "without prompt or completion tokens"),
+    show=decimal_text,
     tick=decimal_text,
     most=0.0,
     of="{part} per {whole} tokens",
@@ -81,29 +83,101 @@ _COVERAGE = Ratio(
     part="reported",
     whole=pl.col("responses"),
     title="Usage reported",
-    subtitle="share of calls that report each count",
-    of="{part} of {whole} calls",
+    subtitle=("Share of calls that report each count",),
     together=True,
+)
+_TRUNCATION = Ratio(
+    Metric(
+        "truncation_rate",
+        (
+            "responses",
+            "responses_without_reason",
+            "responses_truncated",
+            "response_rate",
+        ),
+        "responses",
+    ),
+    value="response_rate",
+    part="responses_truncated",
+    whole=pl.col("responses").cast(pl.Int64) - pl.col("responses_without_reason"),
+    title="Truncated answers",
+    subtitle=("Share of calls", "an answer was cut off at the token limit"),
+    missing=("responses_without_reason", "without a finish reason"),
+)
+_REFUSAL = Ratio(
+    Metric(
+        "refusal_and_filter_rate",
+        ("responses", "responses_refused_or_filtered", "response_rate"),
+        "responses",
+    ),
+    value="response_rate",
+    part="responses_refused_or_filtered",
+    whole=pl.col("responses"),
+    title="Refused or filtered answers",
+    subtitle=("Share of calls",),
+)
+_CHOICES = Ratio(
+    Metric(
+        "choices_per_response",
+        ("responses", "choices", "choices_per_response"),
+        "responses",
+    ),
+    value="choices_per_response",
+    part="choices",
+    whole=pl.col("responses"),
+    title="Answers per call",
+    subtitle=("Mean number of answers",),
+    missing=("responses_without_choices", "without answers"),
+    show=decimal_text,
+    tick=decimal_text,
+    most=0.0,
+    of="{part} in {whole} calls",
+)
+_CONFIDENCE = Ratio(
+    Metric(
+        "confidence",
+        (
+            "choices",
+            "choices_without_logprobs",
+            "logprob_tokens",
+            "logprob_sum",
+            "perplexity",
+        ),
+        "choices",
+    ),
+    value="perplexity",
+    part="logprob_sum",
+    whole=pl.col("logprob_tokens"),
+    title="Perplexity",
+    subtitle=("Perplexity of the answers", "1 = certain, lower is more confident"),
+    missing=("choices_without_logprobs", "without logprobs"),
+    noun="answer",
+    counted="choices",
+    show=decimal_text,
+    tick=decimal_text,
+    most=0.0,
+    of="over {whole} tokens",
+    transform=lambda mean: (-mean).exp(),
 )
 
 
 def plot_cache_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw the share of the prompt that came from a cache, a line for each series.
+    """Draw the share of prompt tokens served from a cache, a line for each series.
 
     Parameters
     ----------
     frame
-        As `toolkit.metrics.cache_share` returns it; without periods (``every=None``)
-        each series is a horizontal bar.
+        Result of `toolkit.metrics.cache_share`; without periods (``every=None``) each
+        series is a horizontal bar.
     ax
         Where to draw; a new figure unless given. See `plot_token_usage`.
 
     Returns
     -------
     Axes
-        Lines from an honest zero, broken where nothing is known, dashed towards an
-        unfinished period; names at the right edge or in a legend. Series beyond the
-        six largest are one, from the sums of their parts.
+        Lines on an axis that starts at zero, broken where the value is unknown, dashed
+        towards an incomplete period; names at the right edge or in a legend. Of more
+        than six series the smaller ones are folded; their ratio is computed from sums.
 
     Raises
     ------
@@ -123,7 +197,7 @@ def plot_cache_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ...     }
     ... )
     >>> [text.get_text() for text in plot_cache_share(shares).texts]
-    ['3 calls · 1 call says nothing of it', ..., '25 %', '· 50 of 200 tokens', ...]
+    ['3 calls · 1 call does not report cache use', ..., '· 50 of 200 tokens', 'gpt-a']
     """
     return draw_ratio(frame, _CACHE, ax)
 
@@ -134,14 +208,14 @@ def plot_reasoning_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     Parameters
     ----------
     frame
-        As `toolkit.metrics.reasoning_share` returns it.
+        Result of `toolkit.metrics.reasoning_share`.
     ax
         Where to draw; a new figure unless given.
 
     Returns
     -------
     Axes
-        As of `plot_cache_share`.
+        As `plot_cache_share`.
 
     Raises
     ------
@@ -161,25 +235,25 @@ def plot_reasoning_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     ...     }
     ... )
     >>> plot_reasoning_share(shares).get_title(loc="left")
-    'Spent on reasoning by model'
+    'Completion tokens spent on reasoning by model'
     """
     return draw_ratio(frame, _REASONING, ax)
 
 
 def plot_output_input_ratio(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw how many tokens were written for each that was read.
+    """Draw the number of output tokens per input token.
 
     Parameters
     ----------
     frame
-        As `toolkit.metrics.output_input_ratio` returns it.
+        Result of `toolkit.metrics.output_input_ratio`.
     ax
         Where to draw; a new figure unless given.
 
     Returns
     -------
     Axes
-        As of `plot_cache_share`.
+        As `plot_cache_share`.
 
     Raises
     ------
@@ -205,20 +279,20 @@ def plot_output_input_ratio(frame: pl.DataFrame, *, ax: Axes | None = None) -> A
 
 
 def plot_usage_coverage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw how many calls report each count of usage.
+    """Draw the share of calls that report each token count.
 
     Parameters
     ----------
     frame
-        As `toolkit.metrics.usage_coverage` returns it. A line is a column of usage; the
-        series of `by` are taken together.
+        Result of `toolkit.metrics.usage_coverage`. There is a line for each kind of
+        tokens; the series of `by` are summed.
     ax
         Where to draw; a new figure unless given.
 
     Returns
     -------
     Axes
-        As of `plot_cache_share`.
+        As `plot_cache_share`.
 
     Raises
     ------
@@ -239,3 +313,152 @@ def plot_usage_coverage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ['100 %', '· 4 of 4 calls']
     """
     return draw_ratio(frame, _COVERAGE, ax)
+
+
+def plot_truncation_rate(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw the share of calls with an answer cut off at the token limit.
+
+    Parameters
+    ----------
+    frame
+        Result of `toolkit.metrics.truncation_rate`.
+    ax
+        Where to draw; a new figure unless given.
+
+    Returns
+    -------
+    Axes
+        As `plot_cache_share`; `response_rate` is drawn.
+
+    Raises
+    ------
+    MissingColumnsError
+        If `frame` is not a result of `truncation_rate`.
+
+    Examples
+    --------
+    >>> rates = pl.DataFrame(
+    ...     {
+    ...         "model": ["gpt-a"],
+    ...         "responses": [40],
+    ...         "responses_without_reason": [0],
+    ...         "responses_truncated": [1],
+    ...         "response_rate": [0.025],
+    ...     }
+    ... )
+    >>> [text.get_text() for text in plot_truncation_rate(rates).texts][2:4]
+    ['2.5 %', '· 1 of 40 calls']
+    """
+    return draw_ratio(frame, _TRUNCATION, ax)
+
+
+def plot_refusal_and_filter_rate(
+    frame: pl.DataFrame, *, ax: Axes | None = None
+) -> Axes:
+    """Draw the share of calls that were refused or filtered.
+
+    Parameters
+    ----------
+    frame
+        Result of `toolkit.metrics.refusal_and_filter_rate`.
+    ax
+        Where to draw; a new figure unless given.
+
+    Returns
+    -------
+    Axes
+        As `plot_cache_share`; `response_rate` is drawn.
+
+    Raises
+    ------
+    MissingColumnsError
+        If `frame` is not a result of `refusal_and_filter_rate`.
+
+    Examples
+    --------
+    >>> rates = pl.DataFrame(
+    ...     {
+    ...         "model": ["gpt-a"],
+    ...         "responses": [40],
+    ...         "responses_refused_or_filtered": [2],
+    ...         "response_rate": [0.05],
+    ...     }
+    ... )
+    >>> [text.get_text() for text in plot_refusal_and_filter_rate(rates).texts][2:4]
+    ['5 %', '· 2 of 40 calls']
+    """
+    return draw_ratio(frame, _REFUSAL, ax)
+
+
+def plot_choices_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw the mean number of choices of a call.
+
+    Parameters
+    ----------
+    frame
+        Result of `toolkit.metrics.choices_per_response`.
+    ax
+        Where to draw; a new figure unless given.
+
+    Returns
+    -------
+    Axes
+        As `plot_cache_share`.
+
+    Raises
+    ------
+    MissingColumnsError
+        If `frame` is not a result of `choices_per_response`.
+
+    Examples
+    --------
+    >>> means = pl.DataFrame(
+    ...     {
+    ...         "model": ["gpt-a"],
+    ...         "responses": [2],
+    ...         "choices": [5],
+    ...         "choices_per_response": [2.5],
+    ...     }
+    ... )
+    >>> [text.get_text() for text in plot_choices_per_response(means).texts][2:4]
+    ['2.5', '· 5 in 2 calls']
+    """
+    return draw_ratio(frame, _CHOICES, ax)
+
+
+def plot_confidence(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw the perplexity of each series: how confident it was in its tokens.
+
+    Parameters
+    ----------
+    frame
+        Result of `toolkit.metrics.confidence`.
+    ax
+        Where to draw; a new figure unless given.
+
+    Returns
+    -------
+    Axes
+        As `plot_cache_share`. Folded series have the perplexity of all their tokens.
+
+    Raises
+    ------
+    MissingColumnsError
+        If `frame` is not a result of `confidence`.
+
+    Examples
+    --------
+    >>> sure = pl.DataFrame(
+    ...     {
+    ...         "model": ["gpt-a"],
+    ...         "choices": [2],
+    ...         "choices_without_logprobs": [0],
+    ...         "logprob_tokens": [10],
+    ...         "logprob_sum": [-6.9314718],
+    ...         "perplexity": [2.0],
+    ...     }
+    ... )
+    >>> [text.get_text() for text in plot_confidence(sure).texts][2:4]
+    ['2', '· over 10 tokens']
+    """
+    return draw_ratio(frame, _CONFIDENCE, ax)

@@ -1,4 +1,4 @@
-"""Parts on parts over time: bars while they can be told apart, else filled steps."""
+"""Stacks over time: bars, or filled steps if there are many periods."""
 
 from __future__ import annotations
 
@@ -7,56 +7,60 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from toolkit.charts.layout import place_of, value_axis
-from toolkit.charts.style import mix, now
-from toolkit.charts.time_axis import PERIOD, Span, span_of, time_axis
+from toolkit.charts.alt_text import shorten
+from toolkit.charts.layout import measure_axes, set_value_axis
+from toolkit.charts.style import current_theme, mix
+from toolkit.charts.text import percent
+from toolkit.charts.time_axis import PERIOD, Span, build_span, set_time_axis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from matplotlib.axes import Axes
     from matplotlib.container import BarContainer
+    from matplotlib.patches import Rectangle
     from numpy.typing import NDArray
 
-    from toolkit.charts.layout import Room
+    from toolkit.charts.layout import AxesLayout
     from toolkit.charts.series import Series
     from toolkit.charts.time_axis import Numbers
 
-_BARS_AT_MOST = 90  # periods; more are too thin to be told apart
-EDGE = 0.7  # white, about one pixel
-_THIN = 0.012  # of the height of the chart: an edge would hide so thin a part
+_MAX_BARS = 90  # periods; more are drawn as steps
+EDGE = 0.7  # of a bar, about one pixel
+NO_PRICE = "no known price"  # of a dotted part
+_THIN = 0.012  # of the height of the chart; thinner parts have no edge
 HATCH = "/////"
-DOTS = "....."
-_CAP = 6.0  # points: how high a dotted cap of unknown height is drawn
+_DOTS = "....."
+_CAP = 6.0  # height in points of a dotted cap, which has no true height
 
 
 class Stack(NamedTuple):
-    """Parts on parts: a row of heights for each series, a column for each period."""
+    """Stacked series: a row of heights for each series, a column for each period."""
 
     series: list[Series]
     span: Span
     heights: Numbers
-    open: NDArray[np.bool_]  # periods of which some part is unknown
+    open: NDArray[np.bool_]  # periods whose height is a lower bound
 
     @property
     def floors(self) -> Numbers:
-        """Where each part begins: on the sum of those below."""
+        """Lower end of each part."""
         return np.cumsum(self.heights, axis=0) - self.heights
 
     @property
     def sums(self) -> Numbers:
-        """Height of each pile."""
+        """Height of each stack."""
         return np.asarray(self.heights.sum(axis=0))
 
     @property
     def top(self) -> float:
-        """Height of the highest pile."""
+        """Height of the highest stack."""
         return float(self.sums.max())
 
 
-def stack(series: list[Series], rows: pl.DataFrame) -> Stack:
-    """Pile up `value` by `period` and `series`; `open` marks what is unknown."""
-    span = span_of(rows)
+def build_stack(series: list[Series], rows: pl.DataFrame) -> Stack:
+    """Build a stack of `value`; `open` marks rows whose value is a lower bound."""
+    span = build_span(rows)
     table = (
         rows.group_by(*PERIOD, "series")
         .agg(pl.col("value").sum())
@@ -73,8 +77,8 @@ def stack(series: list[Series], rows: pl.DataFrame) -> Stack:
 
 
 def _draw_bars(ax: Axes, pile: Stack) -> None:
-    """Draw each part as a bar as wide as its period, with edges of the ground."""
-    ground = now().ground
+    """Draw each part as a bar as wide as its period."""
+    ground = current_theme().ground
     widths = pile.span.ends - pile.span.starts
     for part, floor, height in zip(pile.series, pile.floors, pile.heights, strict=True):
         drawn = ax.bar(
@@ -92,21 +96,32 @@ def _draw_bars(ax: Axes, pile: Stack) -> None:
 
 
 def _hatch(drawn: BarContainer, color: str, where: NDArray[np.bool_]) -> None:
-    """Draw bars of unfinished periods hatched and paler."""
-    ground = now().ground
-    for place in np.flatnonzero(where):
-        patch = drawn.patches[place]
-        patch.set(facecolor=mix(color, ground, 0.25), hatch=HATCH)
-        patch.set_hatchcolor(ground)
-        patch.set_hatch_linewidth(1.1)
+    """Draw bars of incomplete periods hatched and paler."""
+    for index in np.flatnonzero(where):
+        hatch_patch(drawn.patches[index], color)
+
+
+def hatch_patch(patch: Rectangle, color: str) -> None:
+    """Draw a patch hatched and paler."""
+    ground = current_theme().ground
+    patch.set(facecolor=mix(color, ground, 0.25), hatch=HATCH)
+    patch.set_hatchcolor(ground)
+    patch.set_hatch_linewidth(1.1)
+
+
+def dot_patch(patch: Rectangle) -> None:
+    """Draw a patch dotted: its size is unknown."""
+    patch.set(hatch=_DOTS)
+    patch.set_hatchcolor(current_theme().muted)
+    patch.set_hatch_linewidth(0.6)
 
 
 def _draw_areas(ax: Axes, pile: Stack) -> None:
-    """Draw each part as filled steps, which fall to zero where no period is."""
-    span, ground = pile.span, now().ground
+    """Draw each part as filled steps, at zero where a period is missing."""
+    span, ground = pile.span, current_theme().ground
     steps = np.unique([span.starts, span.ends])
     at = np.searchsorted(steps, span.starts)
-    edge = EDGE * _BARS_AT_MOST / span.slots  # the thinner the steps, the finer
+    edge = EDGE * _MAX_BARS / span.slots  # thinner for thinner steps
     last = np.flatnonzero(span.partial)
     for part, floor, height in zip(pile.series, pile.floors, pile.heights, strict=True):
         low, high = np.zeros((2, len(steps)))
@@ -127,7 +142,7 @@ def _draw_areas(ax: Axes, pile: Stack) -> None:
 
 
 def _draw_caps(ax: Axes, pile: Stack, height: float) -> None:
-    """Set a dotted cap of no true height on piles that are higher than is known."""
+    """Draw a dotted cap on stacks whose height is a lower bound."""
     where = np.flatnonzero(pile.open)
     if not len(where):
         return
@@ -138,36 +153,75 @@ def _draw_caps(ax: Axes, pile: Stack, height: float) -> None:
         width=(pile.span.ends - pile.span.starts)[where],
         bottom=pile.sums[where] + 0.8 * unit,
         align="edge",
-        label="unknown",
+        label=NO_PRICE,
         facecolor="none",
-        edgecolor=now().ground,
+        edgecolor=current_theme().ground,
         linewidth=EDGE,
     )
     for patch in drawn.patches:
-        patch.set_hatch(DOTS)
-        patch.set_hatchcolor(now().muted)
-        patch.set_hatch_linewidth(0.6)
+        dot_patch(patch)
 
 
 def draw_stack(
     ax: Axes,
     pile: Stack,
-    room: Room,
-    written: Callable[..., str],
+    layout: AxesLayout,
+    tick: Callable[..., str],
     *,
     whole: bool = True,
 ) -> None:
-    """Draw a pile in its room, names beside the last period."""
-    middles = (pile.floors + pile.heights / 2)[:, -1].tolist()
-    if room.labels:
-        room = room._replace(heights=middles)
-    inside = room.inside()
-    # A day of 25 hours, or a month of 31 days, makes the range a little longer.
-    few = round(pile.span.slots) <= _BARS_AT_MOST
+    """Draw a stack, with labels beside the last period."""
+    if layout.labels:
+        middles = (pile.floors + pile.heights / 2)[:, -1].tolist()
+        layout = layout._replace(heights=middles)
+    inside = layout.inside()
+    # Rounded: a day of 25 hours or a month of 31 days makes the range a little longer.
+    few = round(pile.span.slots) <= _MAX_BARS
     (_draw_bars if few else _draw_areas)(ax, pile)
     slack = 1.04 if not pile.open.any() else 1.04 + 1.5 * _CAP / inside.height
-    value_axis(ax, pile.top, inside.height, written, whole=whole, slack=slack)
+    set_value_axis(ax, pile.top, inside.height, tick, whole=whole, slack=slack)
     if few:
         _draw_caps(ax, pile, inside.height)
-    time_axis(ax, pile.span, inside.width, place_of(ax).date_width)
-    room.keep()
+    set_time_axis(ax, pile.span, inside.width, measure_axes(ax).date_width)
+    layout.apply()
+
+
+def describe_stack(
+    pile: Stack, format_amount: Callable[[int | None, int | None], str]
+) -> list[str]:
+    """Describe the time range, the total, the series and the highest period of a stack.
+
+    `format_amount` formats the sum of a series in a period, given their indexes; None
+    stands for all of them.
+    """
+    sums = pile.heights.sum(axis=1)
+    total, highest = float(sums.sum()), int(pile.sums.argmax())
+    facts = [pile.span.format_range(), f"Total {format_amount(None, None)}"]
+    if len(pile.series) > 1 and total:
+        facts.append(
+            "; ".join(
+                f"{shorten(part.name)} {format_amount(index, None)} "
+                f"({percent(value, total)})"
+                for index, (part, value) in enumerate(
+                    zip(pile.series, sums.tolist(), strict=True)
+                )
+            )
+        )
+    if len(pile.span.starts) > 1 and total:
+        amount = format_amount(None, highest)
+        facts.append(f"Highest: {amount}, {pile.span.format_period(highest)}")
+    return facts
+
+
+def describe_shares(pile: Stack) -> list[str]:
+    """Describe the time range, and the first and last shares of a stack of 100 %."""
+    full = np.flatnonzero(pile.sums > 0)
+    if not len(full):
+        return [pile.span.format_range()]
+    first, last = int(full[0]), int(full[-1])
+    changes = []
+    for part, row in zip(pile.series, pile.heights, strict=True):
+        begin, end = percent(float(row[first]), 1), percent(float(row[last]), 1)
+        change = end if first == last else f"from {begin} to {end}"
+        changes.append(f"{shorten(part.name)} {change}")
+    return [pile.span.format_range(), "; ".join(changes)]

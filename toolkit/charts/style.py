@@ -1,4 +1,4 @@
-"""The look in one place: themes, sizes of text, contrast, and the fonts there are."""
+"""Themes, text styles, contrast of colours, and fonts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-_CONTRAST = 4.5  # of text on its ground: WCAG 2.2, success criterion 1.4.3
-LINE_CONTRAST = 2.2  # of a line; the palette's orange on white has as much
+_CONTRAST = 4.5  # of text on its background: WCAG 2.2, success criterion 1.4.3
+LINE_CONTRAST = 2.2  # of a line; that of the palette's orange on white
 
-# Fonts that hold what DejaVu Sans lacks, where a system has them; colour fonts of emoji
-# cannot be drawn here.
+# Fonts with characters that DejaVu Sans lacks, used where they are installed. Colour
+# fonts of emoji cannot be drawn by matplotlib.
 _FALLBACKS = (
     "DejaVu Sans",
     "Noto Sans",
@@ -53,7 +53,7 @@ _FALLBACKS = (
 
 
 class Theme(NamedTuple):
-    """The colours of a chart: parts by their slot, words, lines and the ground."""
+    """The colours of a chart: series by their slot, text, lines and the background."""
 
     name: str
     palette: tuple[str, ...]
@@ -63,12 +63,12 @@ class Theme(NamedTuple):
     grid: str
     ground: str
     faint: str  # the lower end of a heat map
-    alarm: str  # what is wrong, in the colour of no series
+    alarm: str  # errors; used by no series
 
 
-# The first six after Okabe and Ito, safe for the colour-blind; the others are the same
-# hues, lighter and darker, and so told apart by their brightness. Grey is the rest: as
-# pale as it takes to be no pink to those who see no green.
+# The first six follow Okabe and Ito and are safe for the colour-blind; the others are
+# the same hues, lighter or darker. The rest is a grey so pale that readers who do not
+# see green can tell it from the pink.
 LIGHT = Theme(
     name="light",
     palette=(
@@ -118,14 +118,12 @@ DARK = Theme(
     alarm="#FF7B72",
 )
 _THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
-_PALETTE, _REST = LIGHT.palette, LIGHT.rest
-
 _chosen: ContextVar[Theme] = ContextVar("chosen", default=LIGHT)
 
 
 @contextmanager
 def theme(name: str) -> Iterator[None]:
-    """Draw in another theme for a while.
+    """Draw in another theme inside a ``with`` block.
 
     Parameters
     ----------
@@ -134,9 +132,9 @@ def theme(name: str) -> Iterator[None]:
 
     Notes
     -----
-    Each theme has a palette of its own, and a name has the same place in both. A figure
-    that is made inside gets the ground of the theme; one that is brought keeps its own,
-    and the words on it stay readable.
+    Each theme has its own palette; a name has the same slot in both. A figure created
+    inside the block gets the background of the theme. An existing figure keeps its own
+    background, and the text on it stays readable.
 
     Examples
     --------
@@ -157,40 +155,40 @@ def theme(name: str) -> Iterator[None]:
         _chosen.reset(before)
 
 
-def now() -> Theme:
-    """Return the theme that is in force."""
+def current_theme() -> Theme:
+    """Return the current theme."""
     return _chosen.get()
 
 
 @lru_cache(maxsize=8)
-def _families_of(expected: tuple[str, ...]) -> tuple[str, ...]:
-    """Return expected families of fonts, and behind them those that hold more signs."""
-    there = {font.name for font in fontManager.ttflist}
-    return (*expected, *(name for name in _FALLBACKS if name in there - set(expected)))
+def _with_fallbacks(first: tuple[str, ...]) -> tuple[str, ...]:
+    """Return font families followed by the installed fallbacks."""
+    installed = {font.name for font in fontManager.ttflist}
+    return (*first, *(name for name in _FALLBACKS if name in installed - set(first)))
 
 
 def families() -> list[str]:
-    """Return the families of fonts that text is drawn in, the first first."""
-    return list(_families_of(tuple(mpl.rcParams["font.family"])))
+    """Return the font families of text, in the order in which they are tried."""
+    return list(_with_fallbacks(tuple(mpl.rcParams["font.family"])))
 
 
 class Style(NamedTuple):
-    """How a text looks: size in points, and weight."""
+    """Size of a text in points, and its weight."""
 
     size: float
     weight: str
 
     @property
     def font(self) -> FontProperties:
-        """The font that draws it."""
+        """The font of the text."""
         return FontProperties(family=families(), size=self.size, weight=self.weight)
 
 
 class Texts(NamedTuple):
-    """The styles of one chart: three sizes, as large as its place allows."""
+    """The text styles of a chart."""
 
     title: Style
-    words: Style
+    body: Style
     names: Style
     note: Style
 
@@ -217,7 +215,7 @@ def contrast(color: str, ground: str = LIGHT.ground) -> float:
 
 @lru_cache(maxsize=1024)
 def readable(color: str, ground: str = LIGHT.ground, least: float = _CONTRAST) -> str:
-    """Darken a colour, or on a dark ground lighten it, just enough for text."""
+    """Darken a colour, or lighten it on a dark background, until text is readable."""
     black, white = contrast("#000000", ground), contrast("#ffffff", ground)
     end = "#000000" if black >= white else "#ffffff"
     shades = (mix(color, end, step / 100) for step in range(101))
@@ -225,13 +223,13 @@ def readable(color: str, ground: str = LIGHT.ground, least: float = _CONTRAST) -
 
 
 def mix(color: str, other: str, share: float) -> str:
-    """Return a colour on the way from one to another."""
+    """Return a mixture of two colours; `share` is that of `other`."""
     pairs = zip(to_rgb(color), to_rgb(other), strict=True)
     red, green, blue = (one * (1 - share) + two * share for one, two in pairs)
     return to_hex((red, green, blue))
 
 
-def ground_of(ax: Axes) -> str:
-    """Return the colour on which the words around an Axes stand."""
+def background(ax: Axes) -> str:
+    """Return the background colour of the text around an Axes."""
     red, green, blue, alpha = to_rgba(ax.figure.get_facecolor())
-    return to_hex((red, green, blue)) if alpha > 0.5 else now().ground
+    return to_hex((red, green, blue)) if alpha > 0.5 else current_theme().ground

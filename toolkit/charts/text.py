@@ -1,4 +1,4 @@
-"""Words and numbers: short, printable, measured, and written as they are."""
+"""Format numbers; measure, fit, wrap and draw text."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
-from toolkit.charts.style import FULL, Style, families, ground_of, now, readable
-from toolkit.errors import plural
+from toolkit.charts.style import Style, background, current_theme, families, readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.ft2font import FT2Font
     from matplotlib.text import Annotation
 
-LEADING = 1.25  # from line to line, of the size of the text
-_LONGEST_NAME = 400  # characters: more fit into no chart, and need not be measured
+LEADING = 1.25  # line height as a multiple of the font size
+_LONGEST_NAME = 400  # characters; no chart has room for more
 _SIGNS = {1e12: "T", 1e9: "B", 1e6: "M", 1e3: "k", 1: ""}
 
 
@@ -98,61 +97,57 @@ def decimal_text(value: float, _tick: float = 0) -> str:
     return short_number(value)
 
 
-def _count_of(number: int, one: str, many: str | None = None) -> str:
-    """Write a count with its noun, also where the plural is no ``s``."""
-    return plural(number, one) if many is None or number == 1 else f"{number:,} {many}"
-
-
 @lru_cache(maxsize=16)
-def _fonts_of(names: tuple[str, ...], weight: str) -> list[FT2Font]:
-    """Return the opened fonts of some families."""
+def _load_fonts(names: tuple[str, ...], weight: str) -> list[FT2Font]:
+    """Load one font of each family."""
     paths = [findfont(FontProperties(family=[n], weight=weight)) for n in names]
     return [get_font(path) for path in dict.fromkeys(paths)]
 
 
 def printable(text: str, style: Style) -> str:
-    """Replace what no font has, and what would act on the line, not stand in it."""
+    """Replace control characters and characters that no font has."""
     if text.isascii() and text.isprintable():
         return text
-    fonts = _fonts_of(tuple(families()), style.weight)
+    fonts = _load_fonts(tuple(families()), style.weight)
+    controls = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
 
-    def stands(sign: str) -> bool:
-        acts = unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
-        return not acts and any(font.get_char_index(ord(sign)) for font in fonts)
+    def is_drawable(char: str) -> bool:
+        has_glyph = any(font.get_char_index(ord(char)) for font in fonts)
+        return has_glyph and unicodedata.category(char) not in controls
 
-    instead = next(filter(stands, "\N{REPLACEMENT CHARACTER}"), "?")
-    return "".join(sign if stands(sign) else instead for sign in text)
+    substitute = next(filter(is_drawable, "\N{REPLACEMENT CHARACTER}"), "?")
+    return "".join(char if is_drawable(char) else substitute for char in text)
 
 
 @lru_cache(maxsize=4096)
-def _measured(text: str, style: Style, _families: tuple[str, ...]) -> float:
-    """Measure a printable line in points, in certain fonts."""
+def _measure(text: str, style: Style, _families: tuple[str, ...]) -> float:
+    """Return the width of a printable line in points; fonts are part of the key."""
     width, _, _ = text_to_path.get_text_width_height_descent(
         text, style.font, ismath=False
     )
-    return 1.05 * float(width)  # hinted for a screen, a line may be that much longer
+    return 1.05 * float(width)  # hinting on a screen may widen a line
 
 
 def text_width(text: str, style: Style) -> float:
-    """Measure a printable line in points."""
-    return _measured(text, style, tuple(families()))
+    """Return the width of a printable line in points."""
+    return _measure(text, style, tuple(families()))
 
 
 def fit(text: str, style: Style, width: float) -> str:
-    """Make a text printable and, by … in its middle, no wider than `width` points."""
+    """Make a text printable, and shorten it in its middle to `width` points."""
     if len(text) > _LONGEST_NAME:
         text = f"{text[: _LONGEST_NAME // 2]}…{text[-_LONGEST_NAME // 2 :]}"
     text = printable(text, style)
 
-    def cut(kept: int) -> str:
-        return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+    def cut(length: int) -> str:
+        return f"{text[: length - length // 2]}…{text[len(text) - length // 2 :]}"
 
-    def width_of_cut(kept: int) -> float:
-        return text_width(cut(kept), style)
+    def cut_width(length: int) -> float:
+        return text_width(cut(length), style)
 
     if text_width(text, style) <= width:
         return text
-    return cut(max(1, bisect_right(range(len(text)), width, key=width_of_cut) - 1))
+    return cut(max(1, bisect_right(range(len(text)), width, key=cut_width) - 1))
 
 
 def wrap(parts: Sequence[str], joint: str, style: Style, width: float) -> str:
@@ -160,10 +155,10 @@ def wrap(parts: Sequence[str], joint: str, style: Style, width: float) -> str:
     lines: list[str] = []
     for part in parts:
         fitted = fit(part, style, width)
-        if fitted != part and " " in part:  # too long for a line: break it at words
+        if fitted != part and " " in part:  # longer than a line: break it at spaces
             fitted = wrap(part.split(" "), " ", style, width)
         longer = f"{lines[-1]}{joint}{fitted}" if lines else fitted
-        # Only the last line grows: the part before may have been broken into several.
+        # Measure the last line only: the part before may take several lines.
         if lines and text_width(longer.rpartition("\n")[2], style) <= width:
             lines[-1] = longer
         else:
@@ -171,7 +166,7 @@ def wrap(parts: Sequence[str], joint: str, style: Style, width: float) -> str:
     return "\n".join(lines)
 
 
-def height_of(lines: str, style: Style) -> float:
+def text_height(lines: str, style: Style) -> float:
     """Return the height of wrapped lines in points."""
     return LEADING * style.size * (1 + lines.count("\n")) if lines else 0.0
 
@@ -188,12 +183,12 @@ def write(
     inside: bool = False,
     coords: str | tuple[str, str] = "axes fraction",
 ) -> Annotation:
-    """Write plain text at a place of the axes (0 to 1), moved off it by points.
+    """Draw plain text at a position in the axes (0 to 1), offset by points.
 
-    The colour, muted unless given, is made readable on the ground of the figure or,
-    with `inside`, kept: then it was chosen for what lies under it.
+    The colour is muted by default, and adjusted until it is readable on the background
+    of the figure. With `inside` it is used as it is.
     """
-    shade = color or now().muted
+    shade = color or current_theme().muted
     return ax.annotate(
         text,
         at,
@@ -203,19 +198,14 @@ def write(
         horizontalalignment=align.split()[0],
         verticalalignment=align.split()[1],
         fontproperties=style.font,
-        color=shade if inside else readable(shade, ground_of(ax)),
+        color=shade if inside else readable(shade, background(ax)),
         linespacing=LEADING,
         annotation_clip=False,
-        parse_math=False,  # a model may be called $x^$
+        parse_math=False,  # a model may be named $x^$
         usetex=False,
     )
 
 
-def listing(words: Sequence[str]) -> str:
+def join_words(words: Sequence[str]) -> str:
     """Join words: ``model, team and day``."""
     return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
-
-
-def _name_width(text: str) -> float:
-    """Return the width of a name at full size, for those who only want to compare."""
-    return text_width(printable(text, FULL.names), FULL.names)

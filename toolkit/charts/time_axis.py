@@ -1,4 +1,4 @@
-"""A true time axis: how long periods are, where ticks stand, what they say."""
+"""The time axis: lengths of periods, positions and labels of ticks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Numbers: TypeAlias = NDArray[np.float64]
 
-_BARS_AT_LEAST = 6  # periods that have room on the x axis, lest one day be a wall
+_MIN_PERIODS = 6  # that the x axis has room for; keeps a single bar from filling it
 
 _DAY = 86_400  # seconds
 _SECONDS = {"mo": 2_629_800, "w": 7 * _DAY, "d": _DAY, "h": 3_600, "m": 60, "s": 1}
@@ -33,7 +33,9 @@ _UNITS = {
     "m": "minute",
     "s": "second",
 }
-_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"  # strftime's depend on the locale
+_MONTHS = (
+    "JanFebMarAprMayJunJulAugSepOctNovDec"  # those of strftime depend on the locale
+)
 
 PERIOD = ("period", "period_end")
 
@@ -42,21 +44,21 @@ class Length(NamedTuple):
     """Length of a period on the calendar, such as six hours or one month."""
 
     number: int
-    unit: str  # of polars' duration language
+    unit: str  # as in polars' duration strings
 
     @property
     def seconds(self) -> int:
-        """Length in seconds, of a month on average."""
+        """Length in seconds; months have their average length."""
         return self.number * _SECONDS[self.unit]
 
     @property
     def interval(self) -> str:
-        """The length as polars writes it."""
+        """The length as a duration string of polars."""
         return f"{self.number}{self.unit}"
 
     @property
     def word(self) -> str:
-        """What such a period is called: ``day``, ``6-hour period``."""
+        """Name of such a period: ``day``, ``6-hour period``."""
         if self == (12, "mo"):
             return "year"
         unit = _UNITS[self.unit]
@@ -74,7 +76,7 @@ _TICK_STEPS = (
 
 
 def time_zone(frame: pl.DataFrame) -> str:
-    """Return the zone in which the periods were cut."""
+    """Return the time zone of the periods; raise if there is none."""
     dtype = frame.schema[PERIOD[0]]
     if not isinstance(dtype, pl.Datetime) or dtype.time_zone is None:
         raise UnsuitableColumnError(
@@ -84,21 +86,21 @@ def time_zone(frame: pl.DataFrame) -> str:
 
 
 def elapsed_days(moments: pl.Series) -> Numbers:
-    """Return moments as matplotlib's days in UTC, which no change of clocks moves."""
+    """Convert moments to matplotlib's days in UTC, unaffected by clock changes."""
     utc = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     days = date2num(utc.to_numpy())  # type: ignore[no-untyped-call] # no stubs
     return np.asarray(days, dtype=np.float64)
 
 
 def _period_length(periods: pl.DataFrame) -> Length:
-    """Tell how long the periods are; a day of 23 hours is a day, February a month."""
+    """Return the length of the periods on the calendar: a day may have 23 hours."""
     lasting = (pl.col("period_end") - pl.col("period")).median()
     wall = periods.select(pl.col(PERIOD).dt.replace_time_zone(None))
     days = wall.select(lasting).item() / timedelta(days=1)
     firsts = wall.select((pl.col(PERIOD).dt.day() == 1).all()).row(0)
     if days >= 28 and all(firsts):
         return Length(round(days * _DAY / _SECONDS["mo"]), "mo")
-    # Of hours, those count that have passed; of days, those of the wall clock.
+    # Hours are measured in elapsed time, days on the wall clock.
     exact = (wall if days >= 0.9 else periods).select(lasting).item()
     seconds = max(1, round(exact.total_seconds()))
     unit = next(unit for unit in "wdhms" if seconds % _SECONDS[unit] == 0)
@@ -106,7 +108,7 @@ def _period_length(periods: pl.DataFrame) -> Length:
 
 
 def _tick_step(length: Length, span: float, most: float) -> Length:
-    """Choose the finest step that lies on starts of periods and gives few ticks."""
+    """Return the finest step that falls on starts of periods and gives few ticks."""
     least = max(1, ceil(span / length.seconds / most)) * length.seconds
     for step in _TICK_STEPS:
         whole = _DAY if step.unit == "mo" else step.seconds
@@ -117,17 +119,17 @@ def _tick_step(length: Length, span: float, most: float) -> Length:
 
 
 def _tick_moments(periods: pl.DataFrame, step: Length) -> pl.Series:
-    """Return round times of the wall clock, one step apart, within the periods."""
+    """Return round wall clock times within the periods, one step apart."""
     first, last = periods["period"].head(1), periods["period_end"].tail(1)
     begin = first.dt.replace_time_zone(None)
     if step.unit in {"d", "w"}:
         begin = begin.dt.truncate("1d")
     elif step.unit == "mo" or _DAY % step.seconds == 0:
         begin = begin.dt.truncate(step.interval)
-    # Where clocks go back, the wall may show less at the end than an hour before.
+    # When clocks go back, the end may be earlier on the wall clock than an hour before.
     end = last.dt.replace_time_zone(None).item() + timedelta(hours=3)
     wall = pl.datetime_range(begin.item(), end, step.interval, eager=True)
-    # An hour that comes twice gets ticks twice, if there is room for so fine a step.
+    # An hour that occurs twice gets two ticks if the steps are hours or less.
     turns: list[Literal["earliest", "latest"]] = ["earliest", "latest"]
     moments = pl.concat(
         wall.dt.replace_time_zone(
@@ -140,7 +142,7 @@ def _tick_moments(periods: pl.DataFrame, step: Length) -> pl.Series:
 
 
 def _tick_label(moment: datetime, before: datetime | None, unit: str) -> str:
-    """Write a date or a time, without what the tick before it has said."""
+    """Format a date or a time, leaving out what the previous label shows."""
     month = _MONTHS[3 * moment.month - 3 : 3 * moment.month]
     new_year = before is None or before.year != moment.year
     new_month = before is None or (before.year, before.month) != moment.timetuple()[:2]
@@ -155,8 +157,8 @@ def _tick_label(moment: datetime, before: datetime | None, unit: str) -> str:
 class Span(NamedTuple):
     """The periods of a chart, in order.
 
-    Starts and ends are matplotlib's days in UTC: time that has passed, so that no hour
-    lies on another where the clocks go back.
+    Starts and ends are matplotlib's days in UTC, so that hours do not overlap when
+    clocks go back.
     """
 
     periods: pl.DataFrame
@@ -166,33 +168,32 @@ class Span(NamedTuple):
 
     @property
     def middles(self) -> Numbers:
-        """Where a point of each period stands."""
+        """The middle of each period."""
         return (self.starts + self.ends) / 2
 
     @property
     def slots(self) -> float:
-        """How many periods the range of time holds, gaps included."""
+        """Number of periods in the time range, gaps included."""
         lasting = np.median(self.ends - self.starts)
         return float((self.ends[-1] - self.starts[0]) / lasting)
 
     @property
     def length(self) -> Length:
-        """How long a period is."""
+        """Length of a period."""
         return _period_length(self.periods)
 
-    def said(self, place: int) -> str:
-        """Name one period: ``5 Nov 2026``, ``Nov 2026``, ``5 Nov 2026 06:00``."""
-        return moment_text(self.periods["period"][place], self.length.unit)
+    def format_period(self, index: int) -> str:
+        """Format one period: ``5 Nov 2026``, ``Nov 2026``, ``5 Nov 2026 06:00``."""
+        return format_moment(self.periods["period"][index], self.length.unit)
 
-    @property
-    def words(self) -> str:
-        """Name the range: from the first period to the last."""
-        first, last = self.said(0), self.said(len(self.starts) - 1)
+    def format_range(self) -> str:
+        """Format the range from the first period to the last."""
+        first, last = self.format_period(0), self.format_period(-1)
         return first if first == last else f"{first} to {last}"
 
 
-def span_of(rows: pl.DataFrame) -> Span:
-    """Return the periods of dated rows."""
+def build_span(rows: pl.DataFrame) -> Span:
+    """Build the span of dated rows."""
     partial = (
         pl.col("partial").any() if "partial" in rows.columns else pl.lit(value=False)
     )
@@ -206,8 +207,8 @@ def span_of(rows: pl.DataFrame) -> Span:
     )
 
 
-def moment_text(moment: datetime, unit: str) -> str:
-    """Write a moment in full, as finely as the unit asks for."""
+def format_moment(moment: datetime, unit: str) -> str:
+    """Format a moment in full, to the precision of the unit."""
     month = f"{_MONTHS[3 * moment.month - 3 : 3 * moment.month]} {moment.year}"
     if unit == "mo":
         return month
@@ -215,56 +216,55 @@ def moment_text(moment: datetime, unit: str) -> str:
     return day if unit in "dw" else f"{day} {moment:%H:%M}"
 
 
-def time_axis(ax: Axes, span: Span, width: float, label_width: float) -> None:
-    """Set the range of time, its first and last periods whole, and ticks under them."""
+def set_time_axis(ax: Axes, span: Span, width: float, label_width: float) -> None:
+    """Set the time range, with whole first and last periods, and the ticks."""
     length, zone = span.length, time_zone(span.periods)
     usual = length.seconds / _DAY
     days = span.ends[-1] - span.starts[0]
-    rim = max(0.004 * days, (_BARS_AT_LEAST * usual - days) / 2)
-    ax.set_xlim(span.starts[0] - rim, span.ends[-1] + rim)
+    margin = max(0.004 * days, (_MIN_PERIODS * usual - days) / 2)
+    ax.set_xlim(span.starts[0] - margin, span.ends[-1] + margin)
     most = max(1, width / label_width)
-    step = _tick_step(length, (days + 2 * rim) * _DAY, most)
+    step = _tick_step(length, (days + 2 * margin) * _DAY, most)
     moments = _tick_moments(span.periods, step)
     at = elapsed_days(moments)
     near = np.searchsorted(span.starts, at).clip(max=len(span.starts) - 1)
     lasting = np.where(span.starts[near] == at, (span.ends - span.starts)[near], usual)
-    wall = moments.to_list()
-    pairs = zip(wall, [None, *wall], strict=False)
-    ax.set_xticks(at + lasting / 2, [_tick_label(*pair, step.unit) for pair in pairs])
-    _keep_in(ax, width, label_width)
+    _set_ticks(ax, at + lasting / 2, moments, step.unit, (width, label_width))
     ax.fmt_xdata = DateFormatter(  # type: ignore[no-untyped-call] # no stubs
         "%Y-%m-%d %H:%M", ZoneInfo(zone)
     )
 
 
-def _keep_in(ax: Axes, width: float, label_width: float) -> None:
-    """Let a long first label begin at its tick, lest it run into the numbers."""
+def set_moment_axis(
+    ax: Axes, rows: pl.DataFrame, width: float, label_width: float
+) -> None:
+    """Set the time range from `first_seen` to `last_seen`, and the ticks."""
+    ends = rows.select(
+        pl.col("first_seen").min().alias("period"),
+        pl.col("last_seen").max().alias("period_end"),
+    )
+    low, high = (float(elapsed_days(ends[name])[0]) for name in PERIOD)
+    margin = max(0.01 * (high - low), 0.5 / 24)
+    ax.set_xlim(low - margin, high + margin)
+    most = max(1, width / label_width)
+    step = _tick_step(Length(1, "s"), (high - low + 2 * margin) * _DAY, most)
+    moments = _tick_moments(ends, step)
+    at = elapsed_days(moments)
+    _set_ticks(ax, at, moments, step.unit, (width, label_width))
+
+
+def _set_ticks(
+    ax: Axes, at: Numbers, moments: pl.Series, unit: str, widths: tuple[float, float]
+) -> None:
+    """Set labelled ticks; left-align a long first label, clear of the value axis."""
+    times = moments.to_list()
+    pairs = zip(times, [None, *times], strict=False)
+    ax.set_xticks(at, [_tick_label(*pair, unit) for pair in pairs])
+    width, label_width = widths
     low, high = ax.get_xlim()
     label = ax.get_xticklabels()[0]
     longest = max(len(line) for line in label.get_text().split("\n"))
     from_left = (ax.get_xticks()[0] - low) / (high - low) * width
-    half = longest * label_width / 16  # at about 8 signs a label
-    if from_left < half - 8:  # points that it may stand out
+    half = longest * label_width / 16  # about 8 characters per label
+    if from_left < half - 8:  # points of overhang
         label.set_horizontalalignment("left")
-
-
-def moment_axis(ax: Axes, rows: pl.DataFrame, width: float, label_width: float) -> None:
-    """Set the range of time from `first_seen` to `last_seen`, and ticks at moments."""
-    firsts, lasts = elapsed_days(rows["first_seen"]), elapsed_days(rows["last_seen"])
-    low, high = float(firsts.min()), float(lasts.max())
-    rim = max(0.01 * (high - low), 0.5 / 24)
-    ax.set_xlim(low - rim, high + rim)
-    ends = pl.DataFrame(
-        {
-            "period": [rows["first_seen"].min()],
-            "period_end": [rows["last_seen"].max()],
-        },
-        schema=dict.fromkeys(PERIOD, rows.schema["first_seen"]),
-    )
-    most = max(1, width / label_width)
-    step = _tick_step(Length(1, "s"), (high - low + 2 * rim) * _DAY, most)
-    wall = _tick_moments(ends, step)
-    at, moments = elapsed_days(wall), wall.to_list()
-    pairs = zip(moments, [None, *moments], strict=False)
-    ax.set_xticks(at, [_tick_label(*pair, step.unit) for pair in pairs])
-    _keep_in(ax, width, label_width)

@@ -1,4 +1,4 @@
-"""What served, from when to when: a bar for each kind of backend that was seen."""
+"""A timeline: a bar from the first to the last response of each model version."""
 
 from __future__ import annotations
 
@@ -6,37 +6,31 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.charts.alt_text import brief, tell
-from toolkit.charts.bars import (
-    AXIS_ROOM,
-    axes_for,
-    name_room,
-    row_axis,
-    rows_at_most,
-    write_row_names,
+from toolkit.charts.alt_text import set_alt_text, shorten
+from toolkit.charts.bars import MAX_DESCRIBED
+from toolkit.charts.layout import draw_empty, measure_axes
+from toolkit.charts.rows import (
+    THICKNESS,
+    build_row_axes,
+    end_room,
+    finish_rows,
+    lay_out_rows,
+    max_rows,
+    write_row_end,
 )
-from toolkit.charts.layout import (
-    GAP,
-    Words,
-    draw_nothing,
-    place_of,
-    undress,
-    write_words,
-)
-from toolkit.charts.series import Metric, read, series_name
-from toolkit.charts.series_colors import colors_of
-from toolkit.charts.stacked import EDGE, HATCH
-from toolkit.charts.style import mix, now
-from toolkit.charts.text import fit, short_number, text_width, write
-from toolkit.charts.time_axis import elapsed_days, moment_axis, moment_text
-from toolkit.errors import UnsuitableColumnError
+from toolkit.charts.series import Metric, format_key, read_frame
+from toolkit.charts.series_colors import assign_colors
+from toolkit.charts.stacked import EDGE, hatch_patch
+from toolkit.charts.style import current_theme
+from toolkit.charts.text import fit, short_number
+from toolkit.charts.time_axis import elapsed_days, format_moment, set_moment_axis
+from toolkit.charts.titles import NO_DATES, ChartText, format_undated, format_zone
+from toolkit.errors import UnsuitableColumnError, plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.axes import Axes
-
-    from toolkit.charts.layout import Place
 
 _DRIFT = Metric(
     "drift",
@@ -44,17 +38,17 @@ _DRIFT = Metric(
     "responses",
     ("requested_model", "model", "system_fingerprint", "service_tier", "provider"),
 )
-_FACTS = ("model", "system_fingerprint", "service_tier", "provider")
-_LEAST = 3.0  # points: a bar of a moment
+_VERSION = ("model", "system_fingerprint", "service_tier", "provider")
+_MIN_WIDTH = 3.0  # points of a bar
 
 
 def plot_drift(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw which model, fingerprint, tier and provider answered, from when to when.
+    """Draw which model, fingerprint, tier and provider answered, and when.
 
     Parameters
     ----------
     frame
-        As `toolkit.metrics.drift` returns it.
+        Result of `toolkit.metrics.drift`.
     ax
         Where to draw; a new figure unless given. See `plot_token_usage`.
 
@@ -62,9 +56,9 @@ def plot_drift(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     -------
     Axes
         A bar from the first to the last response of each, in the colour of its model,
-        the first seen at the top. Where another model was asked for than the one that
-        answered the bar is hatched and says which. Of too many rows those with the
-        fewest calls are left out and counted in the note.
+        the first seen at the top. Where a different model was requested, the bar is
+        hatched and names it. If there are too many rows, those with the fewest calls
+        are left out and counted in the note.
 
     Raises
     ------
@@ -89,106 +83,77 @@ def plot_drift(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ...     }
     ... )
     >>> [text.get_text() for text in plot_drift(drift).texts][2:]
-    ['3 calls, asked for gpt-a', 'gpt-b · fp_1']
+    ['3 calls, requested: gpt-a', 'gpt-b · fp_1']
     """
-    given = read(frame, _DRIFT)
+    data = read_frame(frame, _DRIFT)
     zone = getattr(frame.schema["first_seen"], "time_zone", None)
     if zone is None:
         raise UnsuitableColumnError("first_seen", why="has no time zone")
-    seen = given.frame.filter(pl.col("first_seen").is_not_null())
-    most = rows_at_most(ax)
-    rows = seen.sort("responses", descending=True, maintain_order=True).head(most)
-    rows = rows.sort("first_seen", "last_seen", maintain_order=True)
-    note = [*given.calls()]
-    undated = int(given.total("undated"))
-    if undated:
-        note.append(f"{undated:,} undated, not drawn")
-    if len(seen) > len(rows):
-        note.append(f"{len(seen) - len(rows):,} rarer ones not drawn")
+    dated = data.frame.filter(pl.col("first_seen").is_not_null())
+    rows = dated.sort("responses", descending=True, maintain_order=True)
+    rows = rows.head(max_rows(ax)).sort("first_seen", "last_seen", maintain_order=True)
+    note = [plural(int(data.total("responses")), "call")]
+    note += format_undated(int(data.total("undated")))
+    if len(dated) > len(rows):
+        note.append(f"{len(dated) - len(rows):,} less frequent versions not shown")
     if rows["differs"].any():
-        note.append("hatched: another model was asked for")
-    words = Words("What answered, and when", f"first to last response; {zone}", note)
-    ax = axes_for(len(rows), ax)
-    undress(ax, "x")
+        note.append("hatched: another model was requested")
+    text = ChartText(
+        "Model versions in use", f"First to last response ({format_zone(zone)})", note
+    )
+    ax = build_row_axes(len(rows), ax)
     if rows.is_empty():
-        draw_nothing(
-            ax, "no dated responses", write_words(ax, words, hanging=0, below=AXIS_ROOM)
-        )
-        tell(ax, "An empty chart", words, ["no dated responses"])
-        return ax
-    _draw_spans(ax, rows, words)
+        return draw_empty(ax, text, NO_DATES, in_rows=True)
+    _draw_spans(ax, rows, text)
     facts = [
-        f"{brief(_row_name(row))} from {moment_text(row['first_seen'], 'd')} to "
-        f"{moment_text(row['last_seen'], 'd')}, {_row_text(row)}"
-        for row in rows.head(8).iter_rows(named=True)
+        f"{shorten(_row_name(row))} from {format_moment(row['first_seen'], 'd')} to "
+        f"{format_moment(row['last_seen'], 'd')}, {_row_text(row)}"
+        for row in rows.head(MAX_DESCRIBED).iter_rows(named=True)
     ]
-    tell(ax, "Bars over time", words, facts)
+    set_alt_text(ax, "Bars over time", text, facts)
     return ax
 
 
 def _row_name(row: Mapping[str, object]) -> str:
-    """Name a row: its model, and what else is known of what answered."""
-    told = [row[name] for name in _FACTS if row[name] is not None]
-    if row["model"] is None:
-        told = [None, *told]
-    return " · ".join(series_name(value) for value in told)
+    """Name a row by its model, and what else is known of the version."""
+    known = [row[name] for name in _VERSION if name == "model" or row[name] is not None]
+    return " · ".join(format_key(value) for value in known)
 
 
 def _row_text(row: Mapping[str, object]) -> str:
-    """Say how many calls a row has, and what was asked for if that differs."""
+    """Format the number of calls, and the requested model if it differs."""
     number = int(str(row["responses"]))
     calls = f"{short_number(number)} {'call' if number == 1 else 'calls'}"
-    asked = f", asked for {series_name(row['requested_model'])}"
-    return calls + asked if row["differs"] else calls
+    requested = f", requested: {format_key(row['requested_model'])}"
+    return calls + requested if row["differs"] else calls
 
 
-def _draw_spans(ax: Axes, rows: pl.DataFrame, words: Words) -> None:
+def _draw_spans(ax: Axes, rows: pl.DataFrame, text: ChartText) -> None:
     """Draw a bar for each row between its first and its last response."""
-    place = place_of(ax, 0)
-    style = place.texts.words
+    box, theme = measure_axes(ax, 0), current_theme()
     cells = list(rows.iter_rows(named=True))
     names = [_row_name(row) for row in cells]
-    texts = [fit(_row_text(row), style, 0.28 * place.width) for row in cells]
-    left = name_room(names, place)
-    room = write_words(ax, words, left=left, hanging=0, below=place.below)
-    room = room._replace(right=2 * GAP + max(text_width(text, style) for text in texts))
-    thick = row_axis(ax, len(cells), room)
-    width = room.inside().width
-    firsts, lasts = elapsed_days(rows["first_seen"]), elapsed_days(rows["last_seen"])
-    moment_axis(ax, rows, width, place.date_width)
+    texts = [fit(_row_text(row), box.texts.body, 0.28 * box.width) for row in cells]
+    right = end_room(ax, texts)
+    layout = lay_out_rows(ax, text, names, right=right, below=box.below)
+    width = layout.inside().width
+    set_moment_axis(ax, rows, width, box.date_width)
     low, high = ax.get_xlim()
-    least = _LEAST * (high - low) / width
-    colors = colors_of([series_name(row["model"]) for row in cells])
-    ground = now().ground
+    least = _MIN_WIDTH * (high - low) / width
+    firsts, lasts = elapsed_days(rows["first_seen"]), elapsed_days(rows["last_seen"])
+    colors = assign_colors([format_key(row["model"]) for row in cells])
     for at, (row, color) in enumerate(zip(cells, colors, strict=True)):
         (patch,) = ax.barh(
             at,
             max(lasts[at] - firsts[at], least),
             left=firsts[at],
-            height=thick,
+            height=THICKNESS,
             color=color,
-            edgecolor=ground,
+            edgecolor=theme.ground,
             linewidth=EDGE,
             label=names[at],
         ).patches
         if row["differs"]:
-            patch.set(facecolor=mix(color, ground, 0.25), hatch=HATCH)
-            patch.set_hatchcolor(ground)
-            patch.set_hatch_linewidth(1.1)
-        _write_text(ax, at, texts[at], place, alarm=bool(row["differs"]))
-    write_row_names(ax, names, left, place)
-    room.keep()
-
-
-def _write_text(ax: Axes, at: int, text: str, place: Place, *, alarm: bool) -> None:
-    """Write at the right of a row how many calls it has."""
-    write(
-        ax,
-        text,
-        place.texts.words,
-        (1, at),
-        (GAP, 0),
-        "left center_baseline",
-        color=now().alarm if alarm else now().muted,
-        coords=("axes fraction", "data"),
-    )
+            hatch_patch(patch, color)
+        write_row_end(ax, at, texts[at], theme.alarm if row["differs"] else None)
+    finish_rows(ax, names, layout)

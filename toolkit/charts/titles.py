@@ -1,53 +1,113 @@
-"""Titles, subtitles and notes: the same words for the same things."""
+"""Titles, subtitles and notes, worded the same in all charts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from toolkit.charts.text import listing
+from toolkit.charts.text import join_words, percent
 from toolkit.errors import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toolkit.charts.series import Given
+    from toolkit.charts.series import ChartData
     from toolkit.charts.time_axis import Span
 
+NO_DATES, NOT_REPORTED = "no dated responses", "not reported by any call"
 
-def heading(what: str, by: Sequence[str], span: Span | None = None) -> str:
-    """Write a title: what is drawn, by which columns, by which period."""
-    facets = [name.replace("_", " ") for name in by]
+
+class ChartText(NamedTuple):
+    """The text around the axes of a chart."""
+
+    title: str
+    subtitle: str
+    note: Sequence[str] = ()
+
+
+def format_title(what: str, by: Sequence[str], span: Span | None = None) -> str:
+    """Format a title: what is drawn, by which columns and which period."""
+    facets = [name.removeprefix("tag_").replace("_", " ") for name in by]
     if span is not None:
         facets.append(span.length.word)
-    return f"{what} by {listing(facets)}" if facets else what
+    return f"{what} by {join_words(facets)}" if facets else what
 
 
-def when(given: Given, span: Span | None, mark: str = "hatched") -> str:
-    """Tell the zone and the periods, and which of them are unfinished."""
-    if given.zone is None:
-        return ""
-    if span is None:
-        return f"; {given.zone}"
-    word = span.length.word
-    text = f"; {given.zone} {word}s"
+def format_subtitle(
+    data: ChartData, span: Span | None, what: str, *details: str, mark: str = "Hatched"
+) -> str:
+    """Format a subtitle: what is drawn, the time zone, incomplete periods."""
+    if data.zone is not None:
+        per = f" per {span.length.word}" if span else ""
+        # "tokens per call, per day"
+        what += (
+            f"{',' * (' per ' in what and bool(per))}{per} ({format_zone(data.zone)})"
+        )
+    return "; ".join([what, *details]) + (
+        _format_incomplete(span, mark) if span else ""
+    )
+
+
+def format_zone(zone: str) -> str:
+    """Format a time zone.
+
+    Examples
+    --------
+    >>> format_zone("Europe/Berlin"), format_zone("America/New_York")
+    ('Berlin time', 'New York time')
+    >>> format_zone("UTC"), format_zone("Etc/GMT+5")
+    ('UTC', 'Etc/GMT+5')
+    """
+    region, _, city = zone.rpartition("/")
+    return f"{city.replace('_', ' ')} time" if region and region != "Etc" else zone
+
+
+def _format_incomplete(span: Span, mark: str) -> str:
+    """Format which periods are not complete."""
     places = span.partial.nonzero()[0].tolist()
     if not places:
-        return text
+        return ""
+    word = span.length.word
     first, last = 0 in places, len(span.starts) - 1 in places
     if len(places) > first + last:
-        return f"{text}; {len(places):,} {word}s unfinished ({mark})"
+        return f". {mark}: {len(places):,} {word}s not complete"
     which = ["last"] if len(span.starts) == 1 else ["first"] * first + ["last"] * last
     many = "s" if len(which) > 1 else ""
-    return f"{text}; {listing(which)} {word}{many} unfinished ({mark})"
+    return f". {mark}: {join_words(which)} {word}{many} not complete"
 
 
-_VERBS = {"have": "has"}
+def build_note(
+    data: ChartData,
+    counted: str = "responses",
+    noun: str = "call",
+    *,
+    share: tuple[str, str] | None = None,
+    missing: tuple[str, str] | None = None,
+) -> list[str]:
+    """Build a note: how many are counted, are not shown, or lack a value.
+
+    `share` is a measure and its unit, of which undated rows have a share; `missing` is
+    the count of what lacks a value, and what to say of it.
+    """
+    undated = data.undated
+    note = [plural(int(data.total(counted)), noun)]
+    part = ""
+    if share and data.total(share[0]):
+        lost = float(undated[share[0]].cast(float).sum() or 0)
+        part = f" ({percent(lost, data.total(share[0]))} of {share[1]})"
+    note += format_undated(int(undated[counted].sum() or 0), noun, part)
+    return note + (format_missing(data, *missing, noun) if missing else [])
 
 
-def silent(given: Given, column: str, says: str, noun: str = "call") -> list[str]:
-    """Say how many responses tell nothing; `says` begins with a verb, as of many."""
-    count = int(given.total(column))
-    verb, _, rest = says.partition(" ")
+def format_undated(count: int, noun: str = "call", part: str = "") -> list[str]:
+    """Format how many have no date, if any."""
+    return [f"not shown: {plural(count, noun)} without a date{part}"] if count else []
+
+
+def format_missing(
+    data: ChartData, column: str, what: str, noun: str = "call"
+) -> list[str]:
+    """Format how many lack a value, if any: ``1 call does not report cache use``."""
+    count = int(data.total(column)) if column in data.frame.columns else 0
     if count == 1:
-        verb = _VERBS.get(verb, f"{verb}s")
-    return [f"{plural(count, noun)} {verb} {rest}"] if count else []
+        what = what.replace("do not ", "does not ")
+    return [f"{plural(count, noun)} {what}"] if count else []

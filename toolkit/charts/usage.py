@@ -1,119 +1,55 @@
-"""What was used, and what it cost: tokens, money, and the mix of models."""
+"""Charts of what was used and what it cost: tokens and dollars."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from toolkit.charts.alt_text import pile_facts, row_facts, tell
-from toolkit.charts.bars import (
-    Row,
-    axes_for,
-    draw_rows,
-    rows_at_most,
+from toolkit.charts.bars import Row, draw_bars
+from toolkit.charts.series import Metric, read_frame
+from toolkit.charts.stack_chart import (
+    SumChart,
+    draw_over_time,
+    draw_sums,
+    select_values,
+    sum_series,
 )
-from toolkit.charts.layout import (
-    Words,
-    draw_nothing,
-    new_axes,
-    place_of,
-    undress,
-    write_words,
-)
-from toolkit.charts.series import Given, Metric, Series, fold, read
-from toolkit.charts.stacked import Stack, draw_stack, stack
-from toolkit.charts.text import (
-    dollars,
-    fit,
-    money,
-    percent,
-    short_number,
-)
-from toolkit.charts.time_axis import PERIOD
-from toolkit.charts.titles import heading, silent, when
+from toolkit.charts.stacked import NO_PRICE
+from toolkit.charts.text import dollars, money, percent
+from toolkit.charts.titles import ChartText, build_note, format_title
 from toolkit.errors import plural
 from toolkit.formatting.text import bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from matplotlib.axes import Axes
 
-_COUNTS = ("responses", "responses_without_usage")
-_TOKENS = (
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-)
-_TOKEN_USAGE = Metric("token_usage", (*_COUNTS, *_TOKENS), "total_tokens")
-_COST = Metric(
-    "cost",
-    ("responses", "cost", "responses_unpriced", "total_tokens", "tokens_unpriced"),
-    "cost",
-)
+    from toolkit.charts.series import ChartData
 
+_TOKEN_USAGE = SumChart(
+    Metric(
+        "token_usage",
+        (
+            "responses",
+            "responses_without_usage",
+            "prompt_tokens",
+            "completion_tokens",
+            "total_tokens",
+            "cached_tokens",
+            "reasoning_tokens",
+        ),
+        "total_tokens",
+    ),
+    title="Tokens",
+    subtitle="Total tokens",
+    unit="tokens",
+    missing=("responses_without_usage", "without token counts"),
+)
+_COUNTS = ("responses_unpriced", "responses", "tokens_unpriced", "total_tokens")
+_COST = Metric("cost", ("cost", *_COUNTS), "cost")
 _MONEY = pl.Decimal(38, 12)
-_NO_PRICE = "no known price"
-NO_DATES, NOTHING_TOLD = "no dated responses", "no response tells"
-
-
-def kept(given: Given, value: pl.Expr, *more: pl.Expr) -> pl.DataFrame:
-    """Return what a stack is made of: keys, periods, and a value that is a double."""
-    leading = [
-        name for name in (*PERIOD, "partial", "folded") if name in given.frame.columns
-    ]
-    names = [*leading, *given.by, *given.metric.keys]
-    if given.zone is None:
-        names = [name for name in names if name not in {*PERIOD, "partial"}]
-    return given.dated.select(*names, value.cast(pl.Float64).alias("value"), *more)
-
-
-def _whose(series: Sequence[Series], ax: Axes) -> str:
-    """Name the only series, where there is but one."""
-    if len(series) != 1:
-        return ""
-    place = place_of(ax)
-    return f" of {fit(series[0].name, place.texts.words, place.width / 2)}"
-
-
-def _pile_up(
-    ax: Axes,
-    given: Given,
-    rows: pl.DataFrame,
-    words: Callable[[Stack | None], Words],
-    written: Callable[..., str],
-    amounts: Callable[[pl.DataFrame], Callable[..., str]] | None = None,
-) -> None:
-    """Draw a stack over time, or say why there is none.
-
-    `written` writes the axis; `amounts` makes of the rows what writes the alt text's
-    sums, if those are more than was drawn.
-    """
-    undress(ax)
-    if rows["value"].null_count() == len(rows):
-        said = words(None)
-        reason = NO_DATES if rows.is_empty() else NOTHING_TOLD
-        draw_nothing(ax, reason, write_words(ax, said))
-        tell(ax, "An empty chart", said, [reason])
-        return
-    series, placed = fold(rows, given.by, pl.col("value"))
-    pile = stack(series, placed)
-    said = words(pile)
-    parts = series if len(series) > 1 else []
-    draw_stack(ax, pile, write_words(ax, said, parts=parts), written)
-    tell(
-        ax, "Stacked bars", said, pile_facts(pile, written, amounts and amounts(placed))
-    )
-
-
-def ranked(
-    given: Given, rows: pl.DataFrame, ax: Axes | None
-) -> tuple[list[Series], pl.DataFrame]:
-    """Fold so many series that each has a row of its own."""
-    return fold(rows, given.by, pl.col("value"), most=rows_at_most(ax))
 
 
 def plot_token_usage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -122,33 +58,33 @@ def plot_token_usage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     frame
-        One row per period and series, as `toolkit.metrics.token_usage` returns it. The
+        Result of `toolkit.metrics.token_usage`: one row per period and series. The
         columns it was grouped by name the series; the time zone is that of `period`.
         Without periods (``every=None``) each series is a horizontal bar.
     ax
-        Where to draw. All words stay inside its place, but for the numbers at its
-        left. By default a new figure, 9 inches wide and known to pyplot.
+        Where to draw; by default a new pyplot figure, 9 inches wide. All text stays
+        inside the box of the Axes, except for the numbers at its left.
 
     Returns
     -------
     Axes
-        Bars as wide as their periods or, over more than 90 periods, filled steps. Time
-        runs true: a period without a response is a gap. The five largest series (or
-        six, if there are six) are named, the largest at the bottom; the others are one.
-        x is in matplotlib's days (UTC), labelled in the zone; y is in tokens. What is
-        `partial` is hatched. Responses without a date are counted in the note.
+        Bars as wide as their periods, or filled steps for more than 90 periods; a
+        period without responses is a gap. The five largest series (or six, if there are
+        six) are shown, the largest at the bottom; the others are folded into one. x is
+        in matplotlib's days (UTC), labelled in the time zone; y is in tokens. Periods
+        that are `partial` are hatched. The note counts responses without a date.
 
     Raises
     ------
     MissingColumnsError
-        If `frame` is not a result of `token_usage`, such as the choices themselves.
+        If `frame` is not a result of `token_usage`, for example the choices themselves.
     UnsuitableColumnError
         If `period` has no time zone.
 
     Notes
     -----
-    A null in a column that names the series reads "not said". What no font can show
-    (see ``rcParams["font.family"]``) is drawn as U+FFFD.
+    A null in a column that names the series is shown as "unknown". Characters that no
+    font has (see ``rcParams["font.family"]``) are drawn as U+FFFD.
 
     Examples
     --------
@@ -171,71 +107,28 @@ def plot_token_usage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> ax.get_title(loc="left")
     'Tokens by model and day'
     >>> [text.get_text() for text in ax.texts]
-    ['3 calls', 'total tokens, as reported; UTC days', 'gpt-a', 'gpt-b']
+    ['3 calls', 'Total tokens per day (UTC)', 'gpt-a', 'gpt-b']
     """
-    given = read(frame, _TOKEN_USAGE)
-    rows = kept(given, pl.col("total_tokens"))
-    note = [
-        *given.calls(),
-        *given.undated("responses", "total_tokens", "tokens"),
-        *silent(given, "responses_without_usage", "report no usage"),
-    ]
-    if given.zone is None:
-        return _rows_of_tokens(given, rows, note, ax)
-    ax = new_axes() if ax is None else ax
-
-    def words(pile: Stack | None) -> Words:
-        span = pile.span if pile else None
-        own = _whose(pile.series, ax) if pile else ""
-        subtitle = f"total tokens{own}, as reported{when(given, span)}"
-        return Words(heading("Tokens", given.by, span), subtitle, note)
-
-    _pile_up(ax, given, rows, words, short_number)
-    return ax
-
-
-def _rows_of_tokens(
-    given: Given, rows: pl.DataFrame, note: list[str], ax: Axes | None
-) -> Axes:
-    """Draw the tokens of each series as a bar."""
-    series, placed = ranked(given, rows, ax)
-    sums = placed.group_by("series").agg(pl.col("value").sum()).sort("series")
-    values = sums["value"].to_list()
-    total = sum(values)
-    bars = [
-        Row(
-            part.name,
-            value,
-            part.color,
-            short_number(value),
-            f"· {percent(value, total)}" if total else "",
-        )
-        for part, value in zip(series, values, strict=True)
-    ]
-    ax = axes_for(len(bars), ax)
-    words = Words(heading("Tokens", given.by), "total tokens, as reported", note)
-    draw_rows(ax, words, bars, short_number, whole=True)
-    tell(ax, "Bars", words, row_facts(bars))
-    return ax
+    return draw_sums(frame, _TOKEN_USAGE, ax)
 
 
 def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw what each model cost in each period, and that it is a lower bound.
+    """Draw what each model cost in each period, marking lower bounds.
 
     Parameters
     ----------
     frame
-        As `toolkit.metrics.cost` returns it; without periods (``every=None``) each
-        series is a horizontal bar.
+        Result of `toolkit.metrics.cost`; without periods (``every=None``) each series
+        is a horizontal bar.
     ax
         Where to draw; a new figure unless given. See `plot_token_usage`.
 
     Returns
     -------
     Axes
-        Stacked bars in US dollars. Where responses have no known price a dotted part is
-        set on top, of a length that says nothing, and the note says how much is
-        missing: a sum of money is then "at least" so much.
+        Stacked bars in US dollars. Where responses have no known price, a dotted part
+        of arbitrary length is added, and the note gives the share of tokens that have
+        no price: the sums are lower bounds ("at least").
 
     Raises
     ------
@@ -259,100 +152,74 @@ def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> ax.texts[0].get_text()
     'at least $1.50: 3 % of tokens have no known price (dotted) · 3 calls'
     """
-    given = read(frame, _COST)
-    unknown = (pl.col("responses_unpriced") > 0).fill_null(value=False).alias("open")
-    counts = ("responses_unpriced", "responses", "tokens_unpriced", "total_tokens")
+    data = read_frame(frame, _COST)
+    is_open = (pl.col("responses_unpriced") > 0).fill_null(value=False).alias("open")
     exact = pl.col("cost").cast(_MONEY).alias("exact")
-    rows = kept(given, pl.col("cost"), unknown, exact, pl.col(counts))
-    least = given.total("responses_unpriced") > 0
-    note = [*_missing_prices(given), *given.calls()]
-    note += given.undated("responses", "cost", "cost")
-    bound = "US dollars, at least" if least else "US dollars"
-    if given.zone is None:
-        return _rows_of_cost(
-            given, rows, Words(heading("Cost", given.by), bound, note), ax
+    rows = select_values(data, pl.col("cost"), is_open, exact, pl.col(_COUNTS))
+    note = _format_missing_prices(data) + build_note(data, share=("cost", "cost"))
+    what = ["US dollars"]
+    if data.total("responses_unpriced"):
+        what.append("calls without a known price are not included")
+    if data.zone is not None:
+        words = ("Cost", *what)
+        return draw_over_time(ax, data, rows, words, note, money, _build_amounts)
+    text = ChartText(format_title("Cost", data.by), "; ".join(what), note)
+    sums = pl.col("exact", *_COUNTS).sum(), pl.col("open").any()
+    series, placed = sum_series(data, rows, ax, *sums)
+    bars = [
+        Row(
+            part.name,
+            row["value"],
+            part.color,
+            _format_bar(row),
+            open=row["open"],
         )
-    ax = new_axes() if ax is None else ax
-
-    def words(pile: Stack | None) -> Words:
-        span = pile.span if pile else None
-        own = _whose(pile.series, ax) if pile else ""
-        return Words(
-            heading("Cost", given.by, span), f"{bound}{own}{when(given, span)}", note
-        )
-
-    _pile_up(ax, given, rows, words, money, _amounts_of)
-    return ax
+        for part, row in zip(series, placed.iter_rows(named=True), strict=True)
+    ]
+    return draw_bars(ax, text, bars, money)
 
 
-def _amounts_of(placed: pl.DataFrame) -> Callable[[int | None, int | None], str]:
-    """Return what writes the cost of a series in a period, by their places."""
+def _build_amounts(placed: pl.DataFrame) -> Callable[[int | None, int | None], str]:
+    """Build what formats the cost of a series in a period, given their indexes."""
     starts = placed["period"].unique().sort()
 
-    def amount(place: int | None, period: int | None) -> str:
-        rows = placed if place is None else placed.filter(pl.col("series") == place)
+    def format_amount(index: int | None, period: int | None) -> str:
+        rows = placed if index is None else placed.filter(pl.col("series") == index)
         if period is not None:
             rows = rows.filter(pl.col("period") == starts[period])
         sums = rows.select(pl.col("exact", "responses_unpriced", "responses").sum())
         return bounded(*sums.row(0), mark="≥ ", write=dollars)
 
-    return amount
+    return format_amount
 
 
-def _missing_prices(given: Given) -> list[str]:
-    """Say what of the cost is not known, if anything."""
-    responses = int(given.total("responses_unpriced"))
-    if not responses:
+def _format_missing_prices(data: ChartData) -> list[str]:
+    """Format the total as a lower bound, and what it does not include, if anything."""
+    sums = data.frame.select(pl.col("cost").cast(_MONEY).sum(), pl.col(_COUNTS).sum())
+    cost, unpriced, responses, lost, whole = sums.row(0)
+    if not unpriced:
         return []
-    tokens, whole = given.total("tokens_unpriced"), given.total("total_tokens")
-    (cost,) = given.frame.select(pl.col("cost").cast(_MONEY).sum()).row(0)
     least = bounded(
         cost,
+        unpriced,
         responses,
-        int(given.total("responses")),
         mark="at least ",
         write=dollars,
         unknown="cost unknown",
     )
-    if tokens and whole:
-        return [
-            f"{least}: {percent(tokens, whole)} of tokens have no known price (dotted)"
-        ]
-    return [f"{least}: {plural(responses, 'call')} without a known price (dotted)"]
+    if lost and whole:
+        missing = f"{percent(lost, whole)} of tokens have no known price"
+    else:
+        missing = f"{plural(unpriced, 'call')} without a known price"
+    return [f"{least}: {missing} (dotted)"]
 
 
-def _rows_of_cost(
-    given: Given, rows: pl.DataFrame, words: Words, ax: Axes | None
-) -> Axes:
-    """Draw the cost of each series as a bar, dotted where it is a lower bound."""
-    series, placed = ranked(given, rows, ax)
-    sums = (
-        placed.group_by("series")
-        .agg(
-            pl.col("value").sum(),
-            pl.col("exact").sum(),
-            pl.col(
-                "responses_unpriced", "responses", "tokens_unpriced", "total_tokens"
-            ).sum(),
-            pl.col("open").any(),
-        )
-        .sort("series")
-    )
-    bars = []
-    for part, row in zip(series, sums.iter_rows(named=True), strict=True):
-        counts = row["responses_unpriced"], row["responses"]
-        text = bounded(
-            row["exact"], *counts, mark="≥ ", write=dollars, unknown=_NO_PRICE
-        )
-        lost, whole = row["tokens_unpriced"], row["total_tokens"]
-        more = ""
-        if row["open"] and text != _NO_PRICE:
-            some = f"{percent(lost, whole)} unpriced" if lost and whole else ""
-            more = f", {some or 'unpriced calls'}"
-        bars.append(
-            Row(part.name, row["value"], part.color, text + more, open=row["open"])
-        )
-    ax = axes_for(len(bars), ax)
-    draw_rows(ax, words, bars, money)
-    tell(ax, "Bars", words, row_facts(bars))
-    return ax
+def _format_bar(row: dict[str, Any]) -> str:
+    """Format the cost of a series, and what it does not include."""
+    counts = row["responses_unpriced"], row["responses"]
+    text = bounded(row["exact"], *counts, mark="≥ ", write=dollars, unknown=NO_PRICE)
+    if not row["open"] or text == NO_PRICE:
+        return text
+    lost, whole = row["tokens_unpriced"], row["total_tokens"]
+    part = percent(lost, whole) if lost and whole else ""
+    return f"{text}, {part} unpriced" if part else f"{text}, unpriced calls"

@@ -91,7 +91,7 @@ def cost(
     else:
         print_costs(spent.costs, series)
     if not spent.costs.is_empty():
-        words(spent.words)
+        words(spent.summary)
     _say_missing(spent.missing)
 
 
@@ -130,13 +130,13 @@ def explain(
     if as_json:
         parts = ("prices", "lines", "unseen")
         tables = {part: getattr(explained, part).to_dicts() for part in parts}
-        say(to_json({"words": explained.words, **tables}))
+        say(to_json({"summary": explained.summary, **tables}))
     elif as_csv:
         print_csv(explained.lines)
     else:
         print_explained(explained)
     if as_json or as_csv:
-        words(explained.words)
+        words(explained.summary)
 
 
 def _say_missing(missing: pl.DataFrame) -> None:

@@ -167,7 +167,7 @@ def print_explained(explained: Explained) -> None:
     """Print what a model cost on a day: the sum, its prices, its lines, the unseen."""
     lines, day = explained.lines, explained.date or "undated"
     console = Console()
-    console.print(Text(clean(f"{explained.model}, {day}: {explained.words}")))
+    console.print(Text(clean(f"{explained.model}, {day}: {explained.summary}")))
     kinds = [name for name in _RATE_NAMES if explained.prices[name].count()]
     rows = [
         (

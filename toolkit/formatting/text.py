@@ -183,6 +183,7 @@ def format_usd(
     style: Literal["exact", "cents", "short"] = "cents",
     *,
     words: bool = False,
+    signed: bool = False,
 ) -> str:
     """Format an amount of US dollars.
 
@@ -196,6 +197,8 @@ def format_usd(
         more in three digits, and no cents of whole dollars.
     words
         Write a bound in words, not as a sign.
+    signed
+        Write ``+`` before a positive amount, for changes.
 
     Examples
     --------
@@ -208,6 +211,8 @@ def format_usd(
     ('$0.0035521', '$1,234.50')
     >>> [format_usd(usd, "short") for usd in (0, 0.05, 0.5, 12.34, 152, 1_500)]
     ['$0', '$0.05', '$0.50', '$12.34', '$152', '$1.5k']
+    >>> format_usd(Figure(Decimal("0.288"), "lower"), signed=True)
+    '≥ +$0.28'
     """
     figure = as_figure(amount)
     if not figure.is_known:
@@ -225,8 +230,8 @@ def format_usd(
         text = _with_cents(abs(figure.rounded(places).number))
         if style == "short":
             text = text.removesuffix(".00")
-    minus = "-" if figure.number < 0 else ""
-    return _marked(figure, f"{minus}${text.removeprefix('-')}", words=words)
+    sign = "-" if figure.number < 0 else "+" if signed and size else ""
+    return _marked(figure, f"{sign}${text.removeprefix('-')}", words=words)
 
 
 def format_name(name: object) -> str:
@@ -323,7 +328,6 @@ def _rounded_share(percent: Figure) -> str:
 
 # What follows goes as its callers switch to the functions above.
 _CENT = Decimal("0.01")
-_SMALLEST_SHARE = 0.001
 _UNKNOWN = "unknown"
 # Columns of money that may be lower bounds, and which columns say how many responses
 # each leaves out, of how many.
@@ -478,73 +482,3 @@ def written(name: str, row: Mapping[str, object]) -> str | None:
     if name.endswith(_CHANGE):
         return _bounded_change(row[name], sums[""], sums[_BEFORE])  # type: ignore[arg-type] # money and counts
     return bounded(*sums[_BEFORE if name.endswith(_BEFORE) else ""])  # type: ignore[arg-type] # money and counts
-
-
-def per_cent(share: float) -> str:
-    """Write a share; one that is not 0 or 1 is never written as if it were.
-
-    Examples
-    --------
-    >>> per_cent(0.0312), per_cent(0.00001), per_cent(0.99999), per_cent(1.0)
-    ('3.1 %', 'under 0.1 %', 'over 99.9 %', '100 %')
-    >>> per_cent(3.0), per_cent(12.345)
-    ('300 %', '1,234.5 %')
-    """
-    if share in {0, 1}:
-        return f"{share:.0%}".replace("%", " %")
-    if share > 1:
-        return f"{share * 100:,.1f}".removesuffix(".0") + " %"
-    if share < _SMALLEST_SHARE:
-        return "under 0.1 %"
-    return "over 99.9 %" if share > 1 - _SMALLEST_SHARE else f"{share * 100:.1f} %"
-
-
-def at_least(
-    cost: Decimal,
-    *,
-    tokens_unpriced: int = 0,
-    total_tokens: int = 0,
-    responses_unpriced: int = 0,
-    responses: int = 0,
-) -> str:
-    """Say a sum of costs in words, and how much of the log it leaves out.
-
-    Parameters
-    ----------
-    cost
-        Sum of what could be priced, in USD.
-    tokens_unpriced, total_tokens
-        Tokens of unpriced responses, and of all.
-    responses_unpriced, responses
-        Number of unpriced responses, and of all.
-
-    Examples
-    --------
-    >>> at_least(Decimal("4812.0712"), tokens_unpriced=31, total_tokens=1000,
-    ...          responses_unpriced=2, responses=100)
-    'at least $4,812.07; 3.1 % of tokens unpriced'
-    >>> at_least(Decimal("4812.0712"), total_tokens=1000, responses=100)
-    '$4,812.07'
-    >>> at_least(Decimal(0), tokens_unpriced=9, total_tokens=9,
-    ...          responses_unpriced=1, responses=1)
-    'cost unknown; 100 % of tokens unpriced'
-
-    Unpriced responses that report no tokens are counted as such:
-
-    >>> at_least(Decimal(3), total_tokens=1000, responses_unpriced=2, responses=100)
-    'at least $3.00; 2 of 100 responses unpriced'
-    """
-    if not responses_unpriced and not tokens_unpriced:
-        return dollars(cost)
-    if tokens_unpriced and total_tokens:
-        left_out = f"{per_cent(tokens_unpriced / total_tokens)} of tokens unpriced"
-    else:
-        left_out = f"{responses_unpriced:,} of {responses:,} responses unpriced"
-    said = bounded(
-        cost,
-        responses_unpriced or 1,
-        responses,
-        mark="at least ",
-        unknown="cost unknown",
-    )
-    return f"{said}; {left_out}"

@@ -15,7 +15,8 @@ from toolkit import metrics
 from toolkit.errors import OptionError, near_miss
 from toolkit.expressions.choices import check_columns, first_choice
 from toolkit.expressions.time_ranges import span
-from toolkit.formatting.text import at_least
+from toolkit.formatting.figures import sum_with_gaps
+from toolkit.formatting.text import format_share, format_usd
 from toolkit.metrics.engine import read_once
 from toolkit.pricing.costs import price_responses, taken
 from toolkit.pricing.price_file import RATES, read_prices
@@ -87,10 +88,10 @@ class Explained:
         return cast("Decimal", self.lines["cost"].sum()) or Decimal(0)
 
     @property
-    def words(self) -> str:
-        """The cost in words, as a lower bound where something is unpriced."""
+    def summary(self) -> str:
+        """The cost in words; a lower bound if a response has no known price."""
         unpriced = self.lines.filter(pl.col("cost").is_null())
-        return at_least(
+        return _summary_of(
             self.cost,
             tokens_unpriced=int(unpriced["total_tokens"].sum()),
             total_tokens=int(self.lines["total_tokens"].sum()),
@@ -106,12 +107,47 @@ class Spent(NamedTuple):
     missing: pl.DataFrame
 
     @property
-    def words(self) -> str:
-        """The sum in words, as a lower bound where something is unpriced."""
+    def summary(self) -> str:
+        """The sum in words; a lower bound if a response has no known price.
+
+        Such as ``at least $4,812.07; 3.1% of tokens unpriced``.
+        """
         sums = self.costs.sum()
         names = ("tokens_unpriced", "total_tokens", "responses_unpriced", "responses")
         counts = {name: int(sums[name].item() or 0) for name in names}
-        return at_least(sums["cost"].item() or Decimal(0), **counts)
+        return _summary_of(sums["cost"].item() or Decimal(0), **counts)
+
+
+def _summary_of(
+    cost: Decimal,
+    *,
+    tokens_unpriced: int,
+    total_tokens: int,
+    responses_unpriced: int,
+    responses: int,
+) -> str:
+    """Return a sum of costs in words, and how much has no known price.
+
+    Examples
+    --------
+    >>> _summary_of(
+    ...     Decimal("4812.0712"),
+    ...     tokens_unpriced=31,
+    ...     total_tokens=1000,
+    ...     responses_unpriced=2,
+    ...     responses=100,
+    ... )
+    'at least $4,812.07; 3.1% of tokens unpriced'
+    """
+    figure = sum_with_gaps(cost, missing=responses_unpriced, of=responses)
+    text = format_usd(figure, words=True)
+    if not responses_unpriced:
+        return text
+    if tokens_unpriced and total_tokens:
+        unpriced = f"{format_share(tokens_unpriced / total_tokens)} of tokens unpriced"
+    else:
+        unpriced = f"{responses_unpriced:,} of {responses:,} responses unpriced"
+    return f"{text if figure.is_known else 'cost unknown'}; {unpriced}"
 
 
 def spending(
@@ -147,7 +183,7 @@ def spending(
     -------
     Spent
         `costs` is what `toolkit.metrics.cost` returns, `missing` what
-        `toolkit.pricing.missing_prices` does; `words` says the sum.
+        `toolkit.pricing.missing_prices` does; `summary` is the sum in words.
 
     Examples
     --------
@@ -244,7 +280,7 @@ def explain(
     ('made.jsonl:1', Decimal('0.003500000000'), 0)
     >>> explained.prices.select("input", "output").row(0)
     (Decimal('2.500000000000'), Decimal('10.000000000000'))
-    >>> explained.words
+    >>> explained.summary
     '$0.0035'
     """
     day = _day_of(date)

@@ -88,7 +88,7 @@ def what_if(
 
     Notes
     -----
-    It moves the bill, not the work. Each model cuts text into other tokens (10 to 30 %
+    It moves the bill, not the work. Each model cuts text into other tokens (10 to 30%
     more or less is common), answers at another length, reasons or not; caches hit as
     they did here, and what is cached costs the full rate where the other has no rate
     for it. What was reported as charged stands on the side of now.

@@ -1,16 +1,18 @@
-"""Gates for schedules: budgets that fail closed, and how many rejects are too many.
+"""Limits for scheduled runs: budgets, and how many rejected lines are too many.
 
-A cost is a lower bound as long as some response has no known price. A budget is held
-only if the sum is within it *and* nothing of it is unpriced: unknown is never zero.
+A cost is a lower bound as long as some response has no known price. A budget is met
+only if the sum is within it *and* no price is missing: unknown is never zero.
 """
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from toolkit.errors import OptionError, near_miss, plural
+from toolkit.formatting.figures import Figure
+from toolkit.formatting.text import format_share, format_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +25,7 @@ CENT = Decimal("0.01")
 
 
 class Budget(NamedTuple):
-    """What may be spent: on one model, or on all of them together (None)."""
+    """What may be spent: on one model, or on all models together (None)."""
 
     model: str | None
     usd: Decimal
@@ -35,7 +37,7 @@ class Budget(NamedTuple):
 
 
 class Breach(NamedTuple):
-    """A budget that is not held, and why."""
+    """A budget that is exceeded, or may be, and why."""
 
     budget: Budget
     cost: Decimal
@@ -44,7 +46,7 @@ class Breach(NamedTuple):
 
 
 def parse_amount(text: str) -> Decimal:
-    """Read an amount of dollars: ``500USD``, ``0.50 USD``."""
+    """Parse an amount of dollars: ``500USD``, ``0.50 USD``."""
     amount = AMOUNT.fullmatch(text)
     if amount is None:
         raise OptionError("budget", text, expected=EXPECTED)
@@ -52,7 +54,7 @@ def parse_amount(text: str) -> Decimal:
 
 
 def parse_budget(text: str) -> Budget:
-    """Read a budget: ``500USD``, or ``MODEL=100USD``.
+    """Parse a budget: ``500USD``, or ``MODEL=100USD``.
 
     Examples
     --------
@@ -69,7 +71,7 @@ def parse_budget(text: str) -> Budget:
 
 
 def parse_budgets(texts: Iterable[str]) -> list[Budget]:
-    """Read budgets, one for each model at most."""
+    """Parse budgets, at most one for each model."""
     budgets = [parse_budget(text) for text in texts]
     models = [budget.model for budget in budgets]
     for budget in budgets:
@@ -80,7 +82,7 @@ def parse_budgets(texts: Iterable[str]) -> list[Budget]:
 
 
 def breaches(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[Breach]:
-    """Return the budgets that are not held.
+    """Return the budgets that are exceeded, or may be.
 
     Parameters
     ----------
@@ -93,8 +95,8 @@ def breaches(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[Breach]:
     Returns
     -------
     list of Breach
-        A budget is crossed when the known part of the cost is above it; it is in doubt
-        when that part is not, and some responses have no known price.
+        A budget is exceeded if the known part of the cost is above it, and may be
+        exceeded if that part is not above it, but some responses have no known price.
 
     Examples
     --------
@@ -110,59 +112,56 @@ def breaches(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[Breach]:
     ... )
     >>> for breach in breaches(parse_budgets(["10USD", "gpt-b=5USD"]), costs):
     ...     print(breach.sentence)
-    the budget is crossed: at least $15.50 of $10.00
-    the budget of gpt-b may be crossed: at least $3.00 of $5.00, and 5 of 6 calls ...
+    the budget is exceeded: at least $15.50 of $10.00 (≥ 155%)
+    the budget of gpt-b may be exceeded: at least $3.00 of $5.00 (≥ 60%), and 5 of 6 ...
     """
-    found = (judge(budget, costs) for budget in budgets)
+    found = (_judge(budget, costs) for budget in budgets)
     return [breach for breach in found if breach is not None]
 
 
-def judge(budget: Budget, costs: pl.DataFrame) -> Breach | None:
-    """Hold one budget against the costs."""
+def _judge(budget: Budget, costs: pl.DataFrame) -> Breach | None:
+    """Compare one budget with the costs."""
     rows = costs
     if budget.model is not None:
         rows = costs.filter(costs["model"] == budget.model)
     cost = Decimal(rows["cost"].sum() or 0)
     unpriced = int(rows["responses_unpriced"].sum())
-    spent = f"at least {dollars(cost)} of {dollars(budget.usd)}"
-    if cost > budget.usd:
-        said = spent if unpriced else spent.removeprefix("at least ")
-        return Breach(budget, cost, True, f"{budget.name} is crossed: {said}")
-    if unpriced:
-        calls = plural(int(rows["responses"].sum()), "call")
-        have = "has" if unpriced == 1 else "have"
-        why = f"{unpriced:,} of {calls} {have} no known price"
-        sentence = f"{budget.name} may be crossed: {spent}, and {why}"
-        return Breach(budget, cost, False, sentence)
-    return None
+    spent = Figure(cost, "lower" if unpriced else "exact")
+    is_over = spent.exceeds(budget.usd)
+    if is_over is False:
+        return None
+    amounts = _format_amounts(spent, budget.usd)
+    if is_over:
+        return Breach(budget, cost, True, f"{budget.name} is exceeded: {amounts}")
+    calls = plural(int(rows["responses"].sum()), "call")
+    have = "has" if unpriced == 1 else "have"
+    why = f"{unpriced:,} of {calls} {have} no known price"
+    sentence = f"{budget.name} may be exceeded: {amounts}, and {why}"
+    return Breach(budget, cost, False, sentence)
+
+
+def _format_amounts(spent: Figure, limit: Decimal) -> str:
+    """Format what was spent of a budget: to the cent, unless both would look equal."""
+    style: Literal["cents", "exact"] = "cents"
+    if format_usd(spent.number) == format_usd(limit) and spent.number != limit:
+        style = "exact"
+    of = f"{format_usd(spent, style, words=True)} of {format_usd(limit, 'exact')}"
+    share = spent / limit
+    return f"{of} ({format_share(share)})" if share.is_known else of
 
 
 def strangers(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[str]:
-    """Say which budgets are for a model that made no call: perhaps a slip."""
+    """Return a sentence for each budget of a model without calls: perhaps a typo."""
     known = costs["model"].drop_nulls().unique().sort().to_list()
     return [
-        f"{budget.name}: no call of that model{near_miss(budget.model, known)}"
+        f"{budget.name} matches no model of the calls{near_miss(budget.model, known)}"
         for budget in budgets
         if budget.model is not None and budget.model not in known
     ]
 
 
-def dollars(amount: Decimal) -> str:
-    """Write dollars whole: two digits after the point, more where there are more.
-
-    Examples
-    --------
-    >>> dollars(Decimal("1234.5")), dollars(Decimal("0.000125"))
-    ('$1,234.50', '$0.000125')
-    """
-    exact = amount.normalize()
-    digits = exact.as_tuple().exponent
-    places = max(2, -digits if isinstance(digits, int) else 2)
-    return f"${exact:,.{places}f}"
-
-
 def parse_limit(text: str) -> Callable[[int], float]:
-    """Read a number of lines, or a share of them in percent.
+    """Parse a number of lines, or a share of them in percent.
 
     Examples
     --------

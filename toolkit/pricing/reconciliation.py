@@ -9,7 +9,7 @@ import polars as pl
 
 from toolkit.errors import check_word, plural
 from toolkit.expressions.choices import check_columns, first_choice
-from toolkit.formatting.text import dollars, per_cent
+from toolkit.formatting.text import format_share, format_usd
 from toolkit.pricing.costs import price_responses, taken
 from toolkit.pricing.invoices import COUNTED, family_names, plain_names, read_invoice
 from toolkit.pricing.pricer import MOMENT, MONEY, NEEDED
@@ -228,6 +228,6 @@ def _explain_price(row: dict[str, Any], tolerance: Decimal) -> list[str]:
         return []
     share = ""
     if row["cost"]:
-        share = f" ({per_cent(float(abs(difference) / row['cost']))})"
+        share = f" ({format_share(abs(difference) / row['cost'])})"
     kind = "more" if difference > 0 else "less"
-    return [f"another price: {dollars(abs(difference))}{share} {kind}"]
+    return [f"another price: {format_usd(abs(difference))}{share} {kind}"]

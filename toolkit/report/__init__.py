@@ -1,8 +1,4 @@
-"""The report that arrives on Monday: page, Markdown, JSON and picture, from one run.
-
-Built as a tuple of sections, each a title, a metric, a chart and words; one loop makes
-them all.
-"""
+"""Reports as HTML page, Markdown, JSON and PNG, from one run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""The contents of a report: every figure and word of it, whatever its form.
+"""The content of a report: all its figures and text, independent of the format.
 
-`contents_of` asks the metrics; the page, the Markdown and the JSON are written from
-what it returns, and so say the same.
+`build_content` computes the metrics; all formats are written from its result.
 """
 
 from __future__ import annotations
@@ -16,31 +15,32 @@ from polars import selectors
 from toolkit import metrics
 from toolkit.errors import plural
 from toolkit.expressions.time_ranges import before as range_before
+from toolkit.formatting.text import NO_NAME, format_count, format_share
 from toolkit.report.inputs import undated
-from toolkit.report.kpis import changes, figures, headline
+from toolkit.report.kpis import build_kpis, changes, headline
 from toolkit.report.sections import SECTIONS
 from toolkit.report.tables import periods_of, series_of, table_of, volume_table
-from toolkit.report.wording import (
-    calls,
-    period_word,
-    range_words,
-    share_words,
-    short,
-)
+from toolkit.report.wording import calls, period_word, range_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toolkit.expressions.time_ranges import Span
-    from toolkit.report.inputs import Material
-    from toolkit.report.kpis import Change, Figure
+    from toolkit.report.inputs import ReportInputs
+    from toolkit.report.kpis import Change, Kpi
     from toolkit.report.sections import Section
     from toolkit.report.tables import Table
 
-# The metrics of which the five figures are made, and what changed.
-_TOLD = ("token_usage", "cost", "truncation_rate", "cache_share", "reasoning_share")
-# Metrics that read no more than what is held in memory.
-_HELD = {
+# Metrics that the key figures and the changes are computed from.
+_MAIN_METRICS = (
+    "token_usage",
+    "cost",
+    "truncation_rate",
+    "cache_share",
+    "reasoning_share",
+)
+# Metrics that need only the columns that are in memory.
+_IN_MEMORY = {
     "model_mix",
     "finish_reasons",
     "tokens_per_response",
@@ -48,13 +48,13 @@ _HELD = {
     "choices_per_response",
     "response_volume",
 }
-# Series of a chart over time: so many names have room beside it.
+# Series of a chart over time: as many names as have room beside it.
 CHART_TOP = 5
 _HOUR, _DAY, _WEEK, _MONTH = "1h", "1d", "1w", "1mo"
 
 
 class Plan(NamedTuple):
-    """What a report is asked for, understood."""
+    """The checked options of a report."""
 
     within: Span
     compares: bool
@@ -67,12 +67,12 @@ class Plan(NamedTuple):
 
     @property
     def range(self) -> dict[str, Any]:
-        """The range, as a metric takes it."""
+        """The range, as options of a metric."""
         return {"since": self.within.start, "until": self.within.end, "tz": self.tz}
 
 
-class Part(NamedTuple):
-    """A section with its figures: what the chart draws, and the table below it."""
+class SectionResult(NamedTuple):
+    """A section with its result: the frame of the chart, and the table below it."""
 
     section: Section
     frame: pl.DataFrame
@@ -81,24 +81,24 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Contents:
-    """A report."""
+class ReportContent:
+    """Everything that a report says."""
 
     plan: Plan
     range: str
     before: str | None
     headline: str
-    figures: list[Figure]
+    kpis: list[Kpi]
     changes: list[Change]
-    parts: list[Part]
+    sections: list[SectionResult]
     data: Data
-    periods: pl.DataFrame  # what is held against a later report
+    periods: pl.DataFrame  # to compare with a later report
     series: pl.DataFrame
     names: list[str] = field(default_factory=list)  # of series, the largest first
 
 
 class Data(NamedTuple):
-    """What the data page says: is the report to be trusted, and how far."""
+    """How complete the data is, and how far the report can be trusted."""
 
     facts: list[tuple[str, str, str]]  # what, how many, in words
     ledger: list[tuple[str, int, str]]
@@ -108,7 +108,7 @@ class Data(NamedTuple):
 
 
 def every_for(within: Span) -> str:
-    """Choose the length of a period: some dozens of them in a range."""
+    """Return a length of period that cuts a range into some dozens."""
     if within.start is None or within.end is None:
         return _DAY
     days = (within.end - within.start).total_seconds() / 86_400
@@ -119,27 +119,27 @@ def every_for(within: Span) -> str:
     return _WEEK if days <= 400 else _MONTH
 
 
-def contents_of(material: Material, plan: Plan) -> Contents:
-    """Ask the metrics what a report tells."""
-    choices, priced = material.choices, material.priced
+def build_content(inputs: ReportInputs, plan: Plan) -> ReportContent:
+    """Compute the content of a report."""
+    choices, priced = inputs.choices, inputs.priced
     compare: dict[str, Any] = {"compare": "previous"} if plan.compares else {}
     together = {
         name: getattr(metrics, name)(
             priced, every=None, by=(), fill=True, **plan.range, **compare
         )
-        for name in _TOLD
+        for name in _MAIN_METRICS
     }
     series: dict[str, Any] = {"by": plan.by, "top": plan.top}
     whole = {
         name: getattr(metrics, name)(
             priced, every=None, **series, **plan.range, **compare
         )
-        for name in _TOLD
+        for name in _MAIN_METRICS
     }
     drawn = {"by": plan.by, "top": CHART_TOP}
     over_time = {
         name: getattr(metrics, name)(priced, every=plan.every, **drawn, **plan.range)
-        for name in _TOLD
+        for name in _MAIN_METRICS
     }
     totals = {name: _row_of(frame) for name, frame in together.items()}
     drift = metrics.drift(choices, **plan.range)
@@ -157,17 +157,19 @@ def contents_of(material: Material, plan: Plan) -> Contents:
         )
     frames = _Frames(whole, over_time, drift)
     known = {section.name: section for section in SECTIONS}
-    parts = [
-        _part_of(known[name], priced if name in _HELD else choices, plan, frames)
+    sections = [
+        _build_section(
+            known[name], priced if name in _IN_MEMORY else choices, plan, frames
+        )
         for name in plan.names
     ]
     by_usage = whole["token_usage"]
-    return Contents(
+    return ReportContent(
         plan=plan,
         range=range_words(plan.within, plan.tz),
         before=_range_before_words(earlier, plan.tz) if earlier else None,
         headline=headline(totals, word),
-        figures=figures(totals, over_time),
+        kpis=build_kpis(totals, over_time),
         changes=changes(
             whole["cost"],
             by_usage,
@@ -181,8 +183,8 @@ def contents_of(material: Material, plan: Plan) -> Contents:
         )
         if plan.compares
         else [],
-        parts=parts,
-        data=_data_of(material, plan, totals, over_time["token_usage"], parts),
+        sections=sections,
+        data=_build_data(inputs, plan, totals, over_time["token_usage"], sections),
         periods=periods_of(
             over_time["token_usage"], over_time["cost"], over_time["truncation_rate"]
         ),
@@ -192,7 +194,7 @@ def contents_of(material: Material, plan: Plan) -> Contents:
 
 
 def _range_before_words(within: Span, tz: str) -> str:
-    """Write the range before within a sentence."""
+    """Return the name of the range before, as it reads within a sentence."""
     words = range_words(within, tz)
     return words[0].lower() + words[1:] if words.startswith("Week") else words
 
@@ -205,21 +207,21 @@ class _Frames(NamedTuple):
     drift: pl.DataFrame
 
 
-def _part_of(
+def _build_section(
     section: Section, choices: pl.LazyFrame, plan: Plan, frames: _Frames
-) -> Part:
-    """Make a section."""
+) -> SectionResult:
+    """Compute a section."""
     if section.name == "drift":
         frame = frames.drift
-        return Part(section, frame, table_of(section, frame, ()), [])
+        return SectionResult(section, frame, table_of(section, frame, ()), [])
     if section.name == "response_volume":
         frame = metrics.response_volume(choices, by=(), **plan.range)
-        return Part(section, frame, volume_table(frame), [])
+        return SectionResult(section, frame, volume_table(frame), [])
     by = () if section.together else plan.by
     top = None if section.together else plan.top
     options = {"by": by, "top": top, **plan.range}
-    made = frames.whole.get(section.name)
-    frame = section.metric(choices, every=None, **options) if made is None else made
+    known = frames.whole.get(section.name)
+    frame = section.metric(choices, every=None, **options) if known is None else known
     frame = frame.with_columns(selectors.categorical().cast(pl.String))
     table = table_of(section, frame, by)
     shown = frame
@@ -233,11 +235,11 @@ def _part_of(
     notes = []
     if table.folded:
         notes.append(f"{table.folded:,} smaller ones are in one row: sums are exact.")
-    return Part(section, shown, table, notes)
+    return SectionResult(section, shown, table, notes)
 
 
 def _row_of(frame: pl.DataFrame) -> dict[str, Any]:
-    """Return the one row of all responses together; zeros where there is none."""
+    """Return the row of all responses together; zeros if there is none."""
     if len(frame):
         return frame.row(0, named=True)
     nothing = {
@@ -250,7 +252,7 @@ def _row_of(frame: pl.DataFrame) -> dict[str, Any]:
 def _with_calls(
     frame: pl.DataFrame, usage: pl.DataFrame, by: Sequence[str]
 ) -> pl.DataFrame:
-    """Set the calls before beside shares, where a metric does not say them."""
+    """Add the calls of the range before to the frame of a share that lacks them."""
     if "responses_before" in frame.columns or "responses_before" not in usage.columns:
         return frame
     return frame.join(
@@ -259,12 +261,12 @@ def _with_calls(
 
 
 def _names_of(usage: pl.DataFrame, by: Sequence[str]) -> list[str]:
-    """Return names of series as charts write them, the largest first."""
+    """Return the names of series as charts write them, the largest first."""
     largest = usage.filter(pl.col("folded") == 0).sort(
         "total_tokens", *by, descending=[True, *[False] * len(by)], nulls_last=True
     )
     return [
-        ", ".join("not said" if part is None else str(part) for part in row)
+        ", ".join(NO_NAME if part is None else str(part) for part in row)
         for row in largest.select(by).iter_rows()
     ]
 
@@ -281,74 +283,78 @@ _LEDGER_WORDS = (
 )
 
 
-def _data_of(
-    material: Material,
+def _build_data(
+    inputs: ReportInputs,
     plan: Plan,
     totals: dict[str, dict[str, Any]],
     periods: pl.DataFrame,
-    parts: Sequence[Part],
+    sections: Sequence[SectionResult],
 ) -> Data:
-    """Say how far the figures can be trusted."""
+    """Compute how far the figures can be trusted."""
     usage, cost = totals["token_usage"], totals["cost"]
-    count, tokens = undated(material.choices)
+    count, tokens = undated(inputs.choices)
     partial = periods.filter(pl.col("partial"))["period"].drop_nulls().n_unique()
     is_open = plan.within.start is None and plan.within.end is None
     facts = [
         (
             "Calls without a price",
-            f"{cost['responses_unpriced']:,}",
-            f"of {calls(cost['responses'])}; {share_words(cost['unpriced_share'])} of "
+            format_count(cost["responses_unpriced"]),
+            f"of {calls(cost['responses'])}; {format_share(cost['unpriced_share'])} of "
             "tokens: their cost is not in the sum",
         ),
         (
             "Calls without usage",
-            f"{usage['responses_without_usage']:,}",
+            format_count(usage["responses_without_usage"]),
             "their tokens are not known, and not in the sum",
         ),
         (
             "Calls without a date",
-            f"{count:,}",
-            f"with {short(tokens)} tokens; "
+            format_count(count),
+            f"with {format_count(tokens, 'sentence')} tokens; "
             + ("in the sums, in no period" if is_open else "in no range, so not here"),
         ),
         (
             "Unfinished periods",
-            f"{partial:,}",
+            format_count(partial),
             "the data or the range end within them, or begin",
         ),
     ]
     ledger = []
-    if material.ledger is not None:
-        sums = material.ledger.sum().row(0, named=True)
+    if inputs.ledger is not None:
+        sums = inputs.ledger.sum().row(0, named=True)
         ledger = [(name, int(sums[name] or 0), words) for name, words in _LEDGER_WORDS]
     return Data(
         facts,
         ledger,
-        [(row.code, row.lines, row.first) for row in material.rejects],
+        [(row.code, row.lines, row.first) for row in inputs.rejects],
         (count, tokens),
-        _left_out(material, parts, count, is_open=is_open),
+        _left_out(inputs, sections, count, is_open=is_open),
     )
 
 
 def _left_out(
-    material: Material, parts: Sequence[Part], count: int, *, is_open: bool
+    inputs: ReportInputs,
+    sections: Sequence[SectionResult],
+    count: int,
+    *,
+    is_open: bool,
 ) -> list[str]:
-    """Say what is not in the figures, or in no row of its own."""
-    said = []
+    """Return what is not in the figures, or has no row of its own."""
+    left_out = []
     if count and not is_open:
-        said.append(f"{calls(count)} without a date")
-    if material.ledger is not None:
-        damaged = material.ledger["error"].count()
+        left_out.append(f"{calls(count)} without a date")
+    if inputs.ledger is not None:
+        damaged = inputs.ledger["error"].count()
         if damaged:
-            said.append(f"the damaged part of {plural(damaged, 'log')}")
-        strange = material.ledger["hint"].count()
+            left_out.append(f"the damaged part of {plural(damaged, 'log')}")
+        strange = inputs.ledger["hint"].count()
         if strange:
-            said.append(f"{plural(strange, 'file')} that look like no log")
+            left_out.append(f"{plural(strange, 'file')} that look like no log")
     else:
-        said.append("an account of the lines: the report was made of a frame")
-    if material.passed_over:
-        said.append(f"files {material.passed_over}")
-    folded = max((part.table.folded for part in parts), default=0)
+        left_out.append("an account of the lines: the report was made of a frame")
+    if inputs.passed_over:
+        left_out.append(f"files {inputs.passed_over}")
+    folded = max((result.table.folded for result in sections), default=0)
     if folded:
-        said.append(f"rows of their own for up to {folded:,} small series")
-    return said
+        left_out.append(f"rows of their own for up to {folded:,} small series")
+    return left_out

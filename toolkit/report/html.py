@@ -1,8 +1,7 @@
-"""The report as one page of HTML: no script, nothing fetched, nothing that runs.
+"""The report as one HTML page, without scripts or external resources.
 
-Every word from a log passes Jinja2's escaping; the charts come as SVG that was written
-here, with their words escaped too. The Content-Security-Policy allows one style sheet,
-named by its hash, and nothing else.
+All text from logs is escaped, by Jinja2 and in the SVG of the charts. The
+Content-Security-Policy allows one style sheet, given by its hash, and nothing else.
 """
 
 from __future__ import annotations
@@ -18,15 +17,16 @@ import jinja2
 from markupsafe import Markup
 
 from toolkit import charts
+from toolkit.formatting.text import format_count
 from toolkit.report.svg import NARROW, WIDE, Styles, draw, sparkline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toolkit.report.content import Contents, Part
-    from toolkit.report.provenance import Made
+    from toolkit.report.content import ReportContent, SectionResult
+    from toolkit.report.provenance import Provenance
 
-# Of the page itself in the dark; that of the charts is theirs.
+# Dark colours of the page; the charts have their own.
 _DARK = (
     ":root{--ground:#141b22;--ink:#eef2f6;--muted:#a3aeb9;--line:#2a343f;--card:#1b242d;"
     "--link:#6db8ee;--good:#4cc38a;--bad:#ff7b72;--spark:#3d9bdb}"
@@ -35,13 +35,13 @@ _DARK = (
 
 @cache
 def _text_of(name: str) -> str:
-    """Read a file of this package."""
+    """Read a text file of this package."""
     return files("toolkit.report").joinpath(name).read_text(encoding="utf-8")
 
 
 @cache
 def _templates() -> jinja2.Environment:
-    """Return the templates: what is not known is an error, what is text is escaped."""
+    """Return the templates; undefined names are errors, and text is escaped."""
     return jinja2.Environment(
         loader=jinja2.FunctionLoader(_text_of),
         autoescape=True,
@@ -50,16 +50,16 @@ def _templates() -> jinja2.Environment:
     )
 
 
-def to_html(contents: Contents, made: Made) -> str:
-    """Write a report as a page."""
+def to_html(content: ReportContent, provenance: Provenance) -> str:
+    """Return a report as an HTML page."""
     styles = Styles()
-    charts.colors(contents.names)
-    # A chart makes a hundred thousand objects: to look for circles in them, again and
-    # again, takes a fifth of the time.
+    charts.colors(content.names)
+    # A chart makes a hundred thousand objects: looking for reference cycles among them
+    # takes a fifth of the time.
     collects = gc.isenabled()
     gc.disable()
     try:
-        parts = [_part_data(part, styles) for part in contents.parts]
+        sections = [_section_data(result, styles) for result in content.sections]
     finally:
         if collects:
             gc.enable()
@@ -67,26 +67,23 @@ def to_html(contents: Contents, made: Made) -> str:
     digest = b64encode(sha256(style.encode()).digest()).decode()
     page = _templates().get_template("page.html")
     return page.render(
-        title=contents.plan.title,
-        range=contents.range,
-        before=contents.before,
-        tz=contents.plan.tz,
-        headline=contents.headline,
-        figures=[
-            {**figure._asdict(), "line": sparkline(figure.points)}
-            for figure in contents.figures
-        ],
-        changes=contents.changes,
-        against=made.against,
-        parts=parts,
+        title=content.plan.title,
+        range=content.range,
+        before=content.before,
+        tz=content.plan.tz,
+        headline=content.headline,
+        kpis=[{**kpi._asdict(), "line": sparkline(kpi.points)} for kpi in content.kpis],
+        changes=content.changes,
+        against=provenance.against,
+        sections=sections,
         data={
-            **contents.data._asdict(),
-            "ledger": _with_commas(contents.data.ledger),
-            "rejects": _with_commas(contents.data.rejects),
+            **content.data._asdict(),
+            "ledger": _with_commas(content.data.ledger),
+            "rejects": _with_commas(content.data.rejects),
         },
-        made=made,
-        footer=made.footer(),
-        style=Markup(style),  # noqa: S704 - of ours, and of matplotlib's numbers
+        provenance=provenance,
+        footer=provenance.footer(),
+        style=Markup(style),  # noqa: S704 - our own rules, and numbers of matplotlib
         style_hash=f"sha256-{digest}",
         table=_html_table,
         arrow=_arrow,
@@ -94,12 +91,12 @@ def to_html(contents: Contents, made: Made) -> str:
 
 
 def _with_commas(rows: Sequence[tuple[str, int, str]]) -> list[tuple[str, str, str]]:
-    """Write the counts of a table."""
-    return [(name, f"{count:,}", words) for name, count, words in rows]
+    """Format the counts of a table."""
+    return [(name, format_count(count), words) for name, count, words in rows]
 
 
 def _style_sheet(styles: Styles) -> str:
-    """Return the one style sheet: of the page, and of its pictures, in both themes."""
+    """Return the style sheet of the page and its charts, in both themes."""
     light, dark = styles.rules()
     sheet = " ".join(_text_of("page.css").split())
     return (
@@ -107,14 +104,14 @@ def _style_sheet(styles: Styles) -> str:
     )
 
 
-def _part_data(part: Part, styles: Styles) -> dict[str, Any]:
-    """Draw a section, once for a laptop and once for a phone."""
-    section, table = part.section, part.table
+def _section_data(result: SectionResult, styles: Styles) -> dict[str, Any]:
+    """Draw a section, for wide and for narrow screens."""
+    section, table = result.section, result.table
     drawn = [
-        draw(section.chart, part.frame, styles, f"{section.name}-{size}", inches)
+        draw(section.chart, result.frame, styles, f"{section.name}-{size}", inches)
         for size, inches in (("w", WIDE), ("n", NARROW))
     ]
-    # Their words were escaped where they were written.
+    # Their text was escaped when it was written.
     wide, narrow = (Markup(one.svg) for one in drawn)  # noqa: S704
     return {
         "name": section.name,
@@ -125,7 +122,7 @@ def _part_data(part: Part, styles: Styles) -> dict[str, Any]:
         "heads": table.heads,
         "kinds": table.kinds,
         "rows": table.rows,
-        "notes": part.notes,
+        "notes": result.notes,
     }
 
 
@@ -135,7 +132,7 @@ def _html_table(
     rows: Sequence[Sequence[str]],
     label: str,
 ) -> Markup:
-    """Write a table that scrolls by itself where the page is narrow."""
+    """Return a table that scrolls on narrow screens."""
     written = (
         _templates()
         .get_template("table.html")
@@ -145,9 +142,9 @@ def _html_table(
             label=label,
         )
     )
-    return Markup(written)  # noqa: S704 - the template has escaped it
+    return Markup(written)  # noqa: S704 - escaped by the template
 
 
 def _arrow(change: str) -> str:
-    """Return the arrow of a change."""
-    return {"+": "▲ ", "−": "▼ "}.get(change[:1], "")
+    """Return the arrow for a change."""
+    return "▲ " if "+" in change else "▼ " if "-" in change else ""

@@ -1,6 +1,6 @@
-"""What a report is made of: the choices of logs or exports, and their account.
+"""The inputs of a report: the choices of logs or exports, and their ledger.
 
-Logs are read once, without the text of messages; exports are opened where they lie.
+Logs are read once, without the text of messages; exports are scanned in place.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from toolkit.reading.ledger import RejectCount
     from toolkit.reading.options import CreatedUnit, LogOptions, OnDamage
 
-# What the metrics of use and money read.
+# Columns that the metrics of usage and cost read.
 _HELD = (
     "log_id",
     "line",
@@ -55,30 +55,30 @@ _HELD = (
     "cached_tokens",
     "reasoning_tokens",
 )
-# What a price follows from.
+# Columns that prices depend on.
 _PRICED_BY = ("log_id", "line", "choice_position", *NEEDED)
 _PIECE = 400_000  # rows
-# What no figure needs. Of the text of an answer only that it is there is kept.
+# Columns that no figure needs. Answers are reduced to whether there is one.
 _UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
 _IS_THERE = pl.when(pl.col("content").is_not_null()).then(pl.lit("")).alias("content")
 
 
-class Material(NamedTuple):
-    """Choices, the account of their lines (None of a frame), and what they are from.
+class ReportInputs(NamedTuple):
+    """Choices, the ledger of their logs (None for a frame), and where they are from.
 
-    `priced` is what the money is asked of: few columns, held in memory, so that each
-    response is priced once and the metrics that tell the most share one reading.
+    `priced` has the costs: few columns, in memory, so that each response is priced once
+    and the main metrics share one read.
     """
 
     choices: pl.LazyFrame
     priced: pl.LazyFrame
     ledger: pl.DataFrame | None
     rejects: list[RejectCount]
-    inputs: list[str]
+    names: list[str]
     passed_over: str
 
 
-def collect_material(
+def collect_inputs(
     sources: Sources | Choices,
     *,
     tags: Mapping[str, str] | None = None,
@@ -86,10 +86,10 @@ def collect_material(
     created_unit: CreatedUnit = "s",
     on_damage: OnDamage = "raise",
     progress: Callable[[int], None] | None = None,
-) -> Material:
-    """Open exports, read logs, or take choices that are at hand."""
+) -> ReportInputs:
+    """Scan exports, read logs, or take choices that are in memory."""
     if isinstance(sources, Loaded):
-        return Material(
+        return ReportInputs(
             *_in_memory(pl.DataFrame(sources.choices)),
             sources.ledger,
             reject_counts(sources.rejects),
@@ -98,8 +98,8 @@ def collect_material(
         )
     if not isinstance(sources, str | os.PathLike | list | tuple):
         if isinstance(sources, pl.LazyFrame):
-            return Material(sources, sources, None, [], [], "")
-        return Material(*_in_memory(pl.DataFrame(sources)), None, [], [], "")
+            return ReportInputs(sources, sources, None, [], [], "")
+        return ReportInputs(*_in_memory(pl.DataFrame(sources)), None, [], [], "")
     named = cast("Sources", sources)
     inputs = [clean(name) for name in named_sources(named)]
     options: LogOptions = {
@@ -115,7 +115,7 @@ def collect_material(
             for count in reject_counts(frame.drop("raw").to_arrow())
         )
         lazy = scan(exports)
-        return Material(
+        return ReportInputs(
             lazy, lazy, ledger(exports), rank_counts(counts.values()), inputs, ""
         )
     options["on_damage"] = on_damage
@@ -129,7 +129,7 @@ def collect_material(
         for decoded in account.count_all(reading.iter_decoded())
     ]
     account.warn_of_damage()
-    return Material(
+    return ReportInputs(
         *_in_memory(pl.concat(frames)),
         account.frame(),
         account.rejects(),
@@ -139,35 +139,33 @@ def collect_material(
 
 
 def _in_memory(frame: pl.DataFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Return a frame for both uses."""
+    """Return a frame as `choices` and as `priced`."""
     return frame.lazy(), frame.lazy()
 
 
 def price(
-    material: Material,
+    inputs: ReportInputs,
     prices: Prices,
     by: Sequence[str],
     since: datetime | None,
-) -> Material:
-    """Price each response once, and hold what the metrics of use and money read."""
+) -> ReportInputs:
+    """Price each response once, and collect what metrics of usage and cost read."""
     names = list(dict.fromkeys((*_HELD, "model", *by)))
-    frame = material.priced
+    frame = inputs.priced
     if since is not None:
         frame = frame.filter(pl.col("created") >= since)
-    # A name that stands in a million rows is held once: a number in each.
     known = read_prices(prices)
     rows = frame.select(list(dict.fromkeys((*names, *_PRICED_BY))))
-    # Piece by piece: to price all at once takes twice the memory.
+    # In pieces: pricing all rows at once takes twice the memory.
     pieces = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_PIECE))
     priced = pl.concat(
         add_cost(piece, known)
         .select(*names, "cost", "cost_source")
-        # A name that stands in a million rows is held once, and a number in each: the
-        # groups are then found in a third of the time.
+        # Names as categories: grouping then takes a third of the time.
         .with_columns(selectors.string().cast(pl.Categorical))
         for piece in pieces
     )
-    return material._replace(priced=priced.lazy())
+    return inputs._replace(priced=priced.lazy())
 
 
 def undated(choices: pl.LazyFrame) -> tuple[int, int]:
@@ -181,8 +179,8 @@ def undated(choices: pl.LazyFrame) -> tuple[int, int]:
     return int(row[0]), int(row[1] or 0)
 
 
-def decoder_of(material: Material) -> str:
-    """Say which decoder read the lines."""
-    if material.ledger is None or material.ledger.is_empty():
+def decoder_of(inputs: ReportInputs) -> str:
+    """Return the name of the decoder that read the lines."""
+    if inputs.ledger is None or inputs.ledger.is_empty():
         return DECODER
-    return ", ".join(material.ledger["decoder"].unique().sort())
+    return ", ".join(inputs.ledger["decoder"].unique().sort())

@@ -1,7 +1,7 @@
-r"""The report as Markdown: for the summary of a job, or for a chat.
+r"""The report as Markdown, for job summaries and chats.
 
-A name from a log stands in a code span: there GitHub and chats read no link, no
-mention, no formula and no HTML.
+Names from logs are written as code spans, in which GitHub and chats interpret no links,
+mentions, formulas or HTML.
 """
 
 from __future__ import annotations
@@ -9,91 +9,100 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from toolkit.formatting.text import format_count
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toolkit.report.content import Contents, Part
-    from toolkit.report.provenance import Made
+    from toolkit.report.content import ReportContent, SectionResult
+    from toolkit.report.provenance import Provenance
 
 _NUMBERS = {"count", "share", "usd", "number"}
-# What begins something in Markdown, and entities and mentions of GitHub.
+# Characters with a meaning in Markdown, entities, and mentions on GitHub.
 _SIGNS = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&@^=]|:(?=\S)|^-)")
 _SHOWN = 12  # rows of a table
 
 
-def to_markdown(contents: Contents, made: Made) -> str:
-    """Write a report as Markdown."""
-    before = f" · before: {contents.before}" if contents.before else ""
-    plan = contents.plan
+def to_markdown(content: ReportContent, provenance: Provenance) -> str:
+    """Return a report as Markdown."""
+    before = f" · before: {content.before}" if content.before else ""
+    plan = content.plan
     blocks = [
-        f"# {_escape(plan.title)}: {_escape(contents.range)} ({_escape(plan.tz)})",
-        f"**{_escape(contents.headline)}**{_escape(before)}",
+        f"# {_escape(plan.title)}: {_escape(content.range)} ({_escape(plan.tz)})",
+        f"**{_escape(content.headline)}**{_escape(before)}",
         _table(
-            ["", "now", *(["change"] if contents.before else [])],
-            ["words", "count", *(["count"] if contents.before else [])],
+            ["", "now", *(["change"] if content.before else [])],
+            ["words", "count", *(["count"] if content.before else [])],
             [
                 [
-                    figure.label,
-                    figure.text,
-                    *([figure.change] if contents.before else []),
+                    kpi.label,
+                    kpi.text,
+                    *([kpi.change] if content.before else []),
                 ]
-                for figure in contents.figures
+                for kpi in content.kpis
             ],
         ),
     ]
-    if contents.changes:
+    if content.changes:
         blocks += [
             "## What changed most",
             "\n".join(
                 f"- **{_escape(change.amount)}** "
                 + (f"{_code(change.subject)}: " if change.subject else "")
                 + _escape(change.words)
-                for change in contents.changes
+                for change in content.changes
             ),
         ]
-    if made.against:
-        against = made.against
+    if provenance.against:
+        against = provenance.against
         blocks += ["## What is no longer as it was told", _escape(against["words"])]
         if against["rows"]:
             blocks.append(_table(against["heads"], against["kinds"], against["rows"]))
-    for part in contents.parts:
-        blocks += _section(part)
-    blocks += _data_blocks(contents)
+    for result in content.sections:
+        blocks += _section(result)
+    blocks += _data_blocks(content)
     blocks += [
         "## How this was made",
-        "\n".join(f"- {name}: {_code(value)}" for name, value in made.footer()),
+        "\n".join(f"- {name}: {_code(value)}" for name, value in provenance.footer()),
     ]
     return "\n\n".join(blocks) + "\n"
 
 
-def _section(part: Part) -> list[str]:
-    """Write a section: its table, the largest rows of it."""
-    rows = part.table.rows
+def _section(result: SectionResult) -> list[str]:
+    """Return the blocks of a section: the largest rows of its table."""
+    rows = result.table.rows
     more = len(rows) - _SHOWN
-    notes = [*part.notes, *([f"{more:,} more rows are not shown."] if more > 0 else [])]
+    notes = [
+        *result.notes,
+        *([f"{format_count(more)} more rows are not shown."] if more > 0 else []),
+    ]
     return [
-        f"## {part.section.title}",
-        _escape(part.section.words),
-        _table(part.table.heads, part.table.kinds, rows[:_SHOWN]),
+        f"## {result.section.title}",
+        _escape(result.section.words),
+        _table(result.table.heads, result.table.kinds, rows[:_SHOWN]),
         *[_escape(note) for note in notes],
     ]
 
 
-def _data_blocks(contents: Contents) -> list[str]:
-    """Write how far the figures can be trusted."""
-    data = contents.data
+def _data_blocks(content: ReportContent) -> list[str]:
+    """Return the blocks about how far the figures can be trusted."""
+    data = content.data
     blocks = [
         "## The data",
         _table(["", "number", ""], ["words", "count", "words"], data.facts),
     ]
     if data.ledger:
-        ledger = [(name, f"{count:,}", words) for name, count, words in data.ledger]
+        ledger = [
+            (name, format_count(count), words) for name, count, words in data.ledger
+        ]
         blocks += [
             "### The ledger: what became of every line",
             _table(["", "number", ""], ["words", "count", "words"], ledger),
         ]
     if data.rejects:
-        rejects = [(name, f"{lines:,}", first) for name, lines, first in data.rejects]
+        rejects = [
+            (name, format_count(lines), first) for name, lines, first in data.rejects
+        ]
         blocks += [
             "### Rejects by code",
             _table(["code", "lines", "first"], ["name", "count", "name"], rejects),
@@ -109,7 +118,7 @@ def _data_blocks(contents: Contents) -> list[str]:
 def _table(
     heads: Sequence[str], kinds: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> str:
-    """Write a table: numbers at the right, names as code."""
+    """Return a table, with numbers right-aligned and names as code."""
     right = [kind in _NUMBERS for kind in kinds]
     lines = [
         [_escape(head) for head in heads],
@@ -126,7 +135,7 @@ def _table(
 
 
 def _code(text: str) -> str:
-    r"""Write text as a code span, also within a table.
+    r"""Return text as a code span that is safe in a table.
 
     Examples
     --------
@@ -136,13 +145,13 @@ def _code(text: str) -> str:
     ticks = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (ticks + 1)
     pad = " " if ticks else ""
-    # A backslash before a pipe would else be taken for the table's.
+    # A backslash before a pipe would escape the pipe.
     text = text.replace("\\|", "\\ |").replace("|", "\\|")
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
 def _escape(text: str) -> str:
-    r"""Write text so that Markdown takes none of it for its own.
+    r"""Return text in which no character has a meaning in Markdown.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The overview of a report as a picture: the charts of `toolkit.overview`."""
+"""The overview of a report as PNG: the charts of `toolkit.overview`."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from toolkit.report.svg import any_sign
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from toolkit.report.content import Contents
-    from toolkit.report.inputs import Material
+    from toolkit.report.content import ReportContent
+    from toolkit.report.inputs import ReportInputs
 
 _DPI = 110
 
 
-def overview_png(contents: Contents, material: Material) -> bytes:
-    """Draw the overview of the range; the same contents give the same bytes."""
-    # Imported here: only the page of six charts is known to pyplot.
+def overview_png(content: ReportContent, inputs: ReportInputs) -> bytes:
+    """Draw the overview of the range; the same content gives the same bytes."""
+    # Imported here: only the overview needs pyplot.
     from matplotlib import pyplot as plt
 
-    plan = contents.plan
-    frames = {part.section.name: part.frame for part in contents.parts}
-    charts.colors(contents.names)
-    said = f"{contents.range} ({plan.tz})"
-    places = page.new_page(PAGE, 3, 2, (contents.headline, said))
+    plan = content.plan
+    frames = {result.section.name: result.frame for result in content.sections}
+    charts.colors(content.names)
+    said = f"{content.range} ({plan.tz})"
+    places = page.build_page(PAGE, 3, 2, (content.headline, said))
     for name, ax in zip(PICTURES, places, strict=True):
         frame = frames.get(name)
         if frame is None:
@@ -38,7 +38,7 @@ def overview_png(contents: Contents, material: Material) -> bytes:
                 if name == "response_volume"
                 else {"every": plan.every, "by": plan.by, "top": CHART_TOP}
             )
-            frame = SHOWN[name].metric(material.choices, **options, **plan.range)
+            frame = SHOWN[name].metric(inputs.choices, **options, **plan.range)
         with any_sign():
             SHOWN[name].chart(frame, ax=ax)
     written = io.BytesIO()

@@ -1,4 +1,4 @@
-"""How a report was made: all that it takes to make it again, to the byte."""
+"""Provenance of a report: everything needed to make the same bytes again."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import OptionError, clean
+from toolkit.formatting.dates import format_moment
 from toolkit.report.inputs import decoder_of
-from toolkit.report.wording import moment_words
 
 if TYPE_CHECKING:
-    from toolkit.report.content import Contents
-    from toolkit.report.inputs import Material
+    from toolkit.report.content import ReportContent
+    from toolkit.report.inputs import ReportInputs
 
 _EPOCH = "SOURCE_DATE_EPOCH"
 _LIBRARIES = ("polars", "pyarrow", "matplotlib", "genai-prices")
 
 
 @dataclass(frozen=True)
-class Made:
-    """The making of a report."""
+class Provenance:
+    """How a report was made."""
 
     inputs: list[str]
     since: str | None
@@ -39,7 +39,7 @@ class Made:
     against: dict[str, Any] | None = None
 
     def footer(self) -> list[tuple[str, str]]:
-        """Return what stands at the foot of a page."""
+        """Return the entries of the footer."""
         start, end = self.since or "…", self.until or "…"
         libraries = [f"{name} {number}" for name, number in self.versions.items()]
         return [
@@ -56,7 +56,7 @@ class Made:
 
 @cache
 def _versions() -> dict[str, str]:
-    """Return the versions that may change a figure or a picture."""
+    """Return the versions of all libraries that may change a figure or a chart."""
     return {
         "completion-toolkit": version("completion-toolkit"),
         **{name: version(name) for name in _LIBRARIES},
@@ -65,7 +65,7 @@ def _versions() -> dict[str, str]:
 
 
 def _generated_at() -> str | None:
-    """Return the time that SOURCE_DATE_EPOCH gives; the clock is not asked."""
+    """Return the time in SOURCE_DATE_EPOCH; the clock is not read."""
     text = os.environ.get(_EPOCH)
     if not text:
         return None
@@ -73,41 +73,43 @@ def _generated_at() -> str | None:
         moment = datetime.fromtimestamp(int(text), UTC)
     except (ValueError, OverflowError, OSError):
         raise OptionError(_EPOCH, text, expected="seconds since 1970") from None
-    return f"{moment_words(moment)} UTC"
+    return f"{format_moment(moment)} UTC"
 
 
-def made_of(contents: Contents, material: Material, prices: str | None) -> Made:
-    """Say how a report was made."""
-    plan = contents.plan
+def build_provenance(
+    content: ReportContent, inputs: ReportInputs, prices: str | None
+) -> Provenance:
+    """Build the provenance of a report."""
+    plan = content.plan
     since, until = (
         None if at is None else at.isoformat().replace("+00:00", "Z")
         for at in plan.within
     )
     known = _versions()["genai-prices"]
     own = f"own prices of {clean(str(prices))}, then " if prices else ""
-    return Made(
-        inputs=material.inputs,
+    return Provenance(
+        inputs=inputs.names,
         since=since,
         until=until,
         tz=plan.tz,
-        command=_command_of(contents, material, since, until, prices),
+        command=_command_of(content, inputs, since, until, prices),
         versions=_versions(),
         prices=f"{own}genai-prices {known}, at the day of each call",
-        decoder=decoder_of(material),
+        decoder=decoder_of(inputs),
         generated=_generated_at(),
     )
 
 
 def _command_of(
-    contents: Contents,
-    material: Material,
+    content: ReportContent,
+    inputs: ReportInputs,
     since: str | None,
     until: str | None,
     prices: str | None,
 ) -> str:
-    """Write the command that makes the same report again."""
-    plan = contents.plan
-    words = ["toolkit", "report", *(material.inputs or ["LOG"])]
+    """Return the command that makes the same report again."""
+    plan = content.plan
+    words = ["toolkit", "report", *(inputs.names or ["LOG"])]
     words += ["--since", since] if since else []
     words += ["--until", until] if until else []
     words += ["--compare", "previous"] if plan.compares else []

@@ -1,4 +1,4 @@
-"""`write_report`: from logs or an export to a page, Markdown, JSON and a picture."""
+"""`write_report`: a report on logs or an export as HTML, Markdown, JSON and PNG."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import before, chosen
 from toolkit.metrics.options import check_options
 from toolkit.metrics.spending import cost
-from toolkit.report.content import Plan, contents_of, every_for
-from toolkit.report.inputs import collect_material, price
+from toolkit.report.content import Plan, build_content, every_for
+from toolkit.report.inputs import collect_inputs, price
 from toolkit.report.markdown import to_markdown
-from toolkit.report.provenance import made_of
-from toolkit.report.restated import hold_against, read_report
+from toolkit.report.provenance import build_provenance
+from toolkit.report.restated import compare_with, read_report
 from toolkit.report.sections import NAMES
 from toolkit.report.to_json import to_data, to_json
 
@@ -30,45 +30,45 @@ if TYPE_CHECKING:
     from toolkit.metrics.options import Choices
     from toolkit.reading.discovery import Sources
     from toolkit.reading.options import CreatedUnit, OnDamage
-    from toolkit.report.content import Contents
-    from toolkit.report.inputs import Material
-    from toolkit.report.provenance import Made
+    from toolkit.report.content import ReportContent
+    from toolkit.report.inputs import ReportInputs
+    from toolkit.report.provenance import Provenance
 
 _TITLE, _TOP = "LLM usage", 12
-_FORMS = (".html", ".md", ".json", ".png")
+_FORMATS = (".html", ".md", ".json", ".png")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report:
-    """A report that was made: its forms, and the figures that a gate needs.
+    """A report: its formats, and the figures that budgets are compared with.
 
     Attributes
     ----------
     headline
-        The answer, in one sentence.
+        The summary, in one sentence.
     ledger
-        One row per log, whatever the range; None if it was made of a frame.
+        One row per log, whatever the range; None if the report was made from a frame.
     """
 
     headline: str
     ledger: pl.DataFrame | None
-    contents: Contents
-    made: Made
-    material: Material
+    content: ReportContent
+    provenance: Provenance
+    inputs: ReportInputs
 
     def __repr__(self) -> str:
-        """Say the answer."""
-        return f"{self.contents.range} ({self.contents.plan.tz}): {self.headline}"
+        """Return range and headline."""
+        return f"{self.content.range} ({self.content.plan.tz}): {self.headline}"
 
     def html(self) -> str:
-        """Return the report as one page."""
-        # Imported here: matplotlib is not needed for the other forms.
+        """Return the report as an HTML page."""
+        # Imported here: the other formats do not need matplotlib.
         from toolkit.report.html import to_html
 
-        return to_html(self.contents, self.made)
+        return to_html(self.content, self.provenance)
 
     def _repr_html_(self) -> str:
-        """Show the page in a notebook, in a frame of its own."""
+        """Return the page for a notebook, in a frame of its own."""
         from html import escape
 
         return (
@@ -78,38 +78,38 @@ class Report:
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
-        return to_markdown(self.contents, self.made)
+        return to_markdown(self.content, self.provenance)
 
     def json(self) -> str:
         """Return the report as JSON: see ``docs/report.schema.json``."""
-        return to_json(self.contents, self.made)
+        return to_json(self.content, self.provenance)
 
     def data(self) -> dict[str, Any]:
-        """Return what the JSON holds."""
-        return to_data(self.contents, self.made)
+        """Return the data of the JSON."""
+        return to_data(self.content, self.provenance)
 
     def png(self) -> bytes:
-        """Return the overview of the range as a picture."""
-        # Imported here: matplotlib is not needed for the other forms.
+        """Return the overview of the range as PNG."""
+        # Imported here: the other formats do not need matplotlib.
         from toolkit.report.png import overview_png
 
-        return overview_png(self.contents, self.material)
+        return overview_png(self.content, self.inputs)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the form that the name ends in: .html, .md, .json or .png."""
-        form = _form_of(path)
-        if form == ".png":
+        """Write a file in the format of its suffix: .html, .md, .json or .png."""
+        suffix = _format_of(path)
+        if suffix == ".png":
             data = self.png()
         else:
-            forms = {".html": self.html, ".md": self.markdown, ".json": self.json}
-            data = forms[form]().encode()
+            formats = {".html": self.html, ".md": self.markdown, ".json": self.json}
+            data = formats[suffix]().encode()
         _write_whole(Path(path), data)
 
     @cached_property
     def costs(self) -> pl.DataFrame:
-        """One row per model over the range, none folded; see `toolkit.metrics.cost`."""
-        within = self.contents.plan.range
-        costs = cost(self.material.priced, every=None, by="model", **within)
+        """The costs of all models over the range, as of `toolkit.metrics.cost`."""
+        within = self.content.plan.range
+        costs = cost(self.inputs.priced, every=None, by="model", **within)
         return costs.with_columns(pl.col("model").cast(pl.String))
 
 
@@ -136,60 +136,59 @@ def write_report(
     on_damage: OnDamage = "raise",
     progress: Callable[[int], None] | None = None,
 ) -> Report:
-    """Write the report on a range of time: what it cost, what changed, and how sure.
+    """Write a report on a range of time: cost, changes, and how complete the data is.
 
     Parameters
     ----------
     sources
-        Logs or exports as in `toolkit.scan`, or choices that are at hand: a frame, a
-        `Loaded`.
+        Logs or exports as in `toolkit.scan`, or choices in memory: a frame, a `Loaded`.
     to
-        Files to write; their endings say as what: .html, .md, .json, .png.
+        Files to write, in the format of their suffix: .html, .md, .json, .png.
     last
-        The last complete ``"day"``, ``"week"``, ``"month"`` or ``"quarter"`` of the
-        zone. Beside it neither `since` nor `until`.
+        The last complete ``"day"``, ``"week"``, ``"month"`` or ``"quarter"`` in `tz`,
+        instead of `since` and `until`.
     since, until
-        Range of `created`, until exclusive: a date, a time, or ``"7d"``. Without any
-        range everything is in the report, also what has no date.
+        Range of `created`, `until` exclusive: a date, a time, or ``"7d"``. Without a
+        range the report covers everything, including calls without a date.
     now
-        When it is, for `last` and ``"7d"``; the clock says it unless given.
+        The current time, for `last` and ``"7d"``; by default that of the clock.
     compare
-        ``"previous"`` holds the range against the one directly before.
+        ``"previous"`` compares the range with the one directly before.
     tz
         Time zone in which days begin.
     every
-        Length of a period of the charts; unless given it is chosen by the range.
+        Length of a period in the charts; by default it depends on the range.
     by, top
-        Columns that name the series, and how many are named; the others are folded into
-        one, and the sums stay exact.
+        Columns that define the series, and how many series are named; the others are
+        summed as one.
     sections
-        Names of the metrics that are shown, in this order.
+        Names of the metrics to show, in this order.
     title
-        What the report is about.
+        Title of the report.
     prices
-        Your own price file, before all other prices: see `toolkit.pricing`.
+        Your own price file, which overrides the bundled prices: see `toolkit.pricing`.
     against
-        The JSON of an earlier report: figures of its closed periods that have changed
+        The JSON of an earlier report: figures of its complete periods that have changed
         since are listed, with the reason.
     tags, response_path, created_unit, on_damage, progress
-        As in `toolkit.load`; an export keeps those that it was made with.
+        As in `toolkit.load`; an export has those that it was made with.
 
     Returns
     -------
     Report
-        The same report in all forms.
+        The same report in all formats.
 
     Raises
     ------
     OptionError
-        If an option means nothing, or a file has another ending.
+        If an option has an invalid value, or a file another suffix.
     WriteError
         If a file cannot be written.
 
     Notes
     -----
-    The same input gives the same bytes: no clock is asked once the range is known, but
-    for the ``SOURCE_DATE_EPOCH`` of the environment, which then stands at the foot.
+    The same input gives the same bytes: the clock is read only to find the range. The
+    environment variable ``SOURCE_DATE_EPOCH`` sets the time in the footer.
 
     Examples
     --------
@@ -201,7 +200,7 @@ def write_report(
     """
     files = [to] if isinstance(to, str | os.PathLike) else list(to)
     for file in files:
-        _form_of(file)
+        _format_of(file)
     within = chosen(last, since, until, tz, now=now)
     if compare is not None and None in within:
         expected = "a range with both ends, such as last, to compare it with"
@@ -226,8 +225,8 @@ def write_report(
         _check_sections(sections),
         title,
     )
-    told = read_report(against) if against is not None else None
-    read = collect_material(
+    earlier = read_report(against) if against is not None else None
+    read = collect_inputs(
         sources,
         tags=tags,
         response_path=response_path,
@@ -236,19 +235,23 @@ def write_report(
         progress=progress,
     )
     first = before(within, tz).start if compare is not None else within.start
-    material = price(read, prices, plan.by, first)
-    contents = contents_of(material, plan)
-    made = made_of(contents, material, None if prices is None else os.fspath(prices))
-    if told is not None:
-        made = replace(made, against=hold_against(told, read, prices, made.versions))
-    report = Report(contents.headline, material.ledger, contents, made, material)
+    inputs = price(read, prices, plan.by, first)
+    content = build_content(inputs, plan)
+    provenance = build_provenance(
+        content, inputs, None if prices is None else os.fspath(prices)
+    )
+    if earlier is not None:
+        provenance = replace(
+            provenance, against=compare_with(earlier, read, prices, provenance.versions)
+        )
+    report = Report(content.headline, inputs.ledger, content, provenance, inputs)
     for file in files:
         report.save(file)
     return report
 
 
 def _check_sections(names: Sequence[str]) -> tuple[str, ...]:
-    """Refuse a section that does not exist, or none at all."""
+    """Raise `OptionError` if a section does not exist, or there is none."""
     for name in names:
         if name not in NAMES:
             expected = f"one of {', '.join(NAMES)}{near_miss(str(name), NAMES)}"
@@ -258,17 +261,17 @@ def _check_sections(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _form_of(path: str | os.PathLike[str]) -> str:
-    """Return the ending of a file, if a report has such a form."""
-    ending = Path(path).suffix.lower()
-    if ending not in _FORMS:
-        expected = f"a file that ends in {', '.join(_FORMS)}"
+def _format_of(path: str | os.PathLike[str]) -> str:
+    """Return the suffix of a file; raise `OptionError` if it is not a format."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in _FORMATS:
+        expected = f"a file that ends in {', '.join(_FORMATS)}"
         raise OptionError("to", os.fspath(path), expected=expected)
-    return ending
+    return suffix
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside its place and put it there at once: never half a report."""
+    """Write a file under another name, then rename it: never half a report."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:

@@ -1,4 +1,4 @@
-"""What is no longer as a report told it: closed periods whose figures have changed."""
+"""Restatement: complete periods whose figures have changed since an earlier report."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 from toolkit import metrics
 from toolkit.errors import OptionError, plural
 from toolkit.expressions.time_ranges import moment
+from toolkit.formatting.dates import format_days, format_moment
+from toolkit.formatting.text import format_count, format_usd
 from toolkit.report.inputs import price
 from toolkit.report.tables import periods_of
 from toolkit.report.to_json import SCHEMA_VERSION, plain
-from toolkit.report.wording import UNKNOWN, calls, days_words, money_in_table
+from toolkit.report.wording import calls
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
     from toolkit.pricing.price_file import Prices
-    from toolkit.report.inputs import Material
+    from toolkit.report.inputs import ReportInputs
 
 _MEASURES = {
     "calls": "calls",
@@ -53,26 +55,26 @@ def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(data)
 
 
-def hold_against(
-    told: Mapping[str, Any],
-    material: Material,
+def compare_with(
+    earlier: Mapping[str, Any],
+    inputs: ReportInputs,
     prices: Prices,
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return what an earlier report told of closed periods that is not so any more."""
-    now = _periods_again(told["range"], material, prices)
+    """Return the figures of complete periods that differ from an earlier report."""
+    now = _periods_again(earlier["range"], inputs, prices)
     before = {
         row["period"]: row
-        for row in told["periods"]
+        for row in earlier["periods"]
         if row["period"] is not None and not row["partial"]
     }
     after = {row["period"]: row for row in json.loads(json.dumps(now, default=plain))}
-    ledger = told["data"]["ledger"]
+    ledger = earlier["data"]["ledger"]
     mended = 0
-    if material.ledger is not None and ledger:
-        mended = ledger["rejected"] - int(material.ledger["rejected"].sum() or 0)
+    if inputs.ledger is not None and ledger:
+        mended = ledger["rejected"] - int(inputs.ledger["rejected"].sum() or 0)
     data: list[dict[str, Any]] = []
-    late = {period for period in after if period and _was_empty(period, told)}
+    late = {period for period in after if period and _was_empty(period, earlier)}
     for period in sorted(before.keys() | late):
         row, new = before.get(period, {}), after.get(period, {})
         changed = {
@@ -102,8 +104,8 @@ def hold_against(
         for name, (old, new) in one["changed"].items()
     ]
     return {
-        "range": told["range"]["words"],
-        "words": _summary(told, data, mended, grown, versions),
+        "range": earlier["range"]["words"],
+        "words": _summary(earlier, data, mended, grown, versions),
         "changes": data,
         "heads": ["period", "figure", "told", "now", "why"],
         "kinds": ["time", "label", "count", "count", "words"],
@@ -112,9 +114,9 @@ def hold_against(
 
 
 def _periods_again(
-    within: Mapping[str, Any], material: Material, prices: Prices
+    within: Mapping[str, Any], inputs: ReportInputs, prices: Prices
 ) -> list[dict[str, Any]]:
-    """Ask for the figures of the periods of an earlier report once more."""
+    """Compute the figures of the periods of an earlier report again."""
     options: dict[str, Any] = {
         "every": within["every"],
         "by": (),
@@ -123,7 +125,7 @@ def _periods_again(
         "until": within["until"],
     }
     since = moment("since", within["since"], within["tz"])
-    choices = price(material, prices, (), since).priced
+    choices = price(inputs, prices, (), since).priced
     return periods_of(
         metrics.token_usage(choices, **options),
         metrics.cost(choices, **options),
@@ -131,16 +133,16 @@ def _periods_again(
     ).to_dicts()
 
 
-def _was_empty(period: str, told: Mapping[str, Any]) -> bool:
-    """Say whether a period had no calls then: it lies before one that had."""
-    known = [row["period"] for row in told["periods"] if row["period"] is not None]
+def _was_empty(period: str, earlier: Mapping[str, Any]) -> bool:
+    """Return whether a period had no calls then, although a later one had."""
+    known = [row["period"] for row in earlier["periods"] if row["period"] is not None]
     return period not in known and any(
         datetime.fromisoformat(period) < datetime.fromisoformat(one) for one in known
     )
 
 
 def _reason(changed: Mapping[str, tuple[Any, Any]], mended: int, grown: int) -> str:
-    """Say why the figures of a period changed."""
+    """Return why the figures of a period changed."""
     if "calls" in changed:
         old, new = changed["calls"]
         if new < old:
@@ -154,14 +156,14 @@ def _reason(changed: Mapping[str, tuple[Any, Any]], mended: int, grown: int) -> 
 
 
 def _summary(
-    told: Mapping[str, Any],
+    earlier: Mapping[str, Any],
     data: list[dict[str, Any]],
     mended: int,
     grown: int,
     versions: Mapping[str, str],
 ) -> str:
-    """Say in a sentence what has changed since a report."""
-    of = told["range"]["words"]
+    """Return what has changed since a report, in one sentence."""
+    of = earlier["range"]["words"]
     if not data:
         return f"Nothing: every closed period of the report on {of} is as it was told."
     said = (
@@ -171,23 +173,22 @@ def _summary(
         said += f": {calls(grown)} more"
     if mended > 0:
         said += f", {plural(mended, 'reject')} fewer"
-    then = told["made"]["versions"].get("genai-prices")
+    then = earlier["made"]["versions"].get("genai-prices")
     if then != versions["genai-prices"]:
         said += f"; prices of genai-prices {then} were {versions['genai-prices']} now"
     return f"{said}."
 
 
 def _period_words(start: str, end: str) -> str:
-    """Write a period of a report."""
+    """Format a period of a report."""
     first, stop = datetime.fromisoformat(start), datetime.fromisoformat(end)
     midnight = first.time() == stop.time() == first.time().min
     if midnight:
-        return days_words(first.date(), stop.date() - timedelta(days=1))
-    return f"{first:%Y-%m-%d %H:%M}"
+        return format_days(first.date(), stop.date() - timedelta(days=1))
+    return format_moment(first, "iso")
 
 
 def _write(name: str, value: object) -> str:
-    """Write a figure of a period."""
-    if value is None:
-        return UNKNOWN
-    return money_in_table(Decimal(str(value))) if name == "cost" else f"{value:,}"
+    """Format a figure of a period."""
+    number = None if value is None else Decimal(str(value))
+    return format_usd(number) if name == "cost" else format_count(number)

@@ -1,7 +1,4 @@
-"""The sections of a report: a title, a metric, its chart, and words for a manager.
-
-`SECTIONS` is all there is to a section; one loop makes each of them.
-"""
+"""The sections of a report: title, metric, chart, and a sentence of explanation."""
 
 from __future__ import annotations
 
@@ -17,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Section(NamedTuple):
-    """A metric as a manager reads it.
+    """A metric, and how the report shows it.
 
-    Without `over_time` the chart shows the whole range. `columns` are what its table
-    shows, the main one first in `sorts`; `keys` stand beside the series.
+    Without `over_time` the chart shows the range as a whole. `columns` are those of the
+    table, sorted by `sorts`; `keys` are shown beside the series.
     """
 
     name: str
@@ -33,13 +30,13 @@ class Section(NamedTuple):
     over_time: bool = False
     keys: tuple[str, ...] = ()
     by: bool = True  # whether the metric has series and periods
-    together: bool = False  # whether all series are one here
+    together: bool = False  # whether all series are summed
 
 
 def _section(
     name: str, title: str, words: str, columns: str, sorts: str, **options: object
 ) -> Section:
-    """Find the metric and the chart by their name."""
+    """Return a section, with metric and chart of its name."""
     return Section(
         name,
         title,
@@ -193,7 +190,7 @@ SECTIONS = (
     ),
 )
 
-# How a column is called, and how its cells are written.
+# Head of each column, and how its cells are written.
 COLUMNS: dict[str, tuple[str, str]] = {
     "arguments_invalid": ("unreadable", "count"),
     "cache_share": ("from cache", "share"),
@@ -205,7 +202,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "choices_per_response": ("answers per call", "number"),
     "choices_without_logprobs": ("without probabilities", "count"),
     "completion_tokens": ("written", "count"),
-    "cost": ("cost, at least", "usd"),
+    "cost": ("cost", "usd"),
     "cost_truncated": ("cost of these", "usd"),
     "coverage": ("share", "share"),
     "differs": ("other than asked", "flag"),
@@ -219,8 +216,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "model": ("model", "name"),
     "output_input_ratio": ("written per token read", "number"),
     "p50": ("median", "count"),
-    "p90": ("90 %", "count"),
-    "p99": ("99 %", "count"),
+    "p90": ("90%", "count"),
+    "p99": ("99%", "count"),
     "perplexity": ("perplexity", "number"),
     "prompt_tokens": ("read", "count"),
     "provider": ("provider", "name"),
@@ -249,7 +246,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "unpriced_share": ("tokens without a price", "share"),
     "weekday": ("day", "weekday"),
 }
-# Token counts as a manager calls them.
+# Names of token counts.
 KINDS = {
     "prompt_tokens": "read (prompt)",
     "completion_tokens": "written (completion)",

@@ -1,8 +1,7 @@
-"""Charts as SVG inside a page: no script, no style attribute, one drawing, two themes.
+"""Charts as SVG inside a page: no scripts, no style attributes, and two themes.
 
-matplotlib writes a style at every mark. Here each distinct style becomes a class of the
-page's one style sheet, which a Content-Security-Policy can name by its hash, and gets a
-second rule for the dark.
+matplotlib writes a style on each element. Here each distinct style becomes a class in
+the style sheet of the page, with a second rule for the dark theme.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
-# Nothing of the clock, of the machine or of a random number is in a picture.
+# Nothing in a drawing depends on the clock, the machine or random numbers.
 _RC = {"svg.hashsalt": "toolkit", "svg.fonttype": "none"}
 _METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
-WIDE, NARROW = (9.0, 3.9), (4.3, 3.6)  # inches: of a laptop, and of a phone
-_TITLE = 13 * 1.25 + 6  # points that a line of a title takes, and the space around it
+WIDE, NARROW = (9.0, 3.9), (4.3, 3.6)  # inches, for laptops and phones
+_TITLE = 13 * 1.25 + 6  # points of a line of the title, with its spacing
 _COLOR = re.compile(r"#[0-9a-f]{6}\b")
-# A dot, in a tile so wide: a hatch of dots.
+# Width of the tile of a dotted hatch, and its dot.
 _TILE, _DOT = 4, "M 1.4 2 a .6 .6 0 1 0 1.2 0 a .6 .6 0 1 0 -1.2 0 z"
 _LONGEST_ALT = 1500  # characters
 _LONG_PATH = 4000  # characters
-# Attributes that a mark may have besides its style and its shape.
+# Attributes that are moved into the style.
 _PAINT = ("fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "opacity")
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
@@ -46,7 +45,7 @@ _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 @cache
 def _dark_colors() -> dict[str, str]:
-    """Return for each colour of the light theme that of the dark one."""
+    """Return the colour of the dark theme for each colour of the light theme."""
     grounds = LIGHT.ground, DARK.ground
     pairs = list(zip(LIGHT.palette, DARK.palette, strict=True))
     pairs += [
@@ -61,7 +60,7 @@ def _dark_colors() -> dict[str, str]:
         (getattr(LIGHT, name), getattr(DARK, name))
         for name in ("faint", "grid", "ground")
     ]
-    # Hatched parts are paler, and words on a part have a breath of its colour.
+    # Hatched parts are paler, and text on a part is tinted with its colour.
     blends = [
         (mix(light, LIGHT.ground, 0.25), mix(dark, DARK.ground, 0.25))
         for light, dark in pairs
@@ -82,19 +81,19 @@ def _ink_on(color: str) -> str:
 
 
 class Styles:
-    """The styles of a page's pictures: a class for each, with a rule for each theme."""
+    """The styles of all charts of a page: a class for each, with a rule per theme."""
 
     def __init__(self) -> None:
         self.names: dict[tuple[str, str], str] = {}
         self.colors = dict(_dark_colors())
 
     def name_of(self, style: str) -> str:
-        """Return the class of a style, and remember it."""
+        """Return the class of a style; add it if it is new."""
         dark = _COLOR.sub(lambda found: self.colors[found[0]], style)
         return self.names.setdefault((style, dark), f"c{len(self.names)}")
 
     def rules(self) -> tuple[str, str]:
-        """Return the rules of the light, and those that differ in the dark."""
+        """Return the rules of the light theme, and those that differ in the dark."""
         rules = self.names.items()
         light = "".join(f".{name}{{{style}}}" for (style, _), name in rules)
         dark = "".join(
@@ -104,7 +103,7 @@ class Styles:
 
 
 class Picture(NamedTuple):
-    """A drawing as SVG for the inside of a page, and what it shows in words."""
+    """A chart as SVG for use inside a page, and its alt text."""
 
     svg: str
     alt: str
@@ -117,11 +116,11 @@ def draw(
     prefix: str,
     inches: tuple[float, float] = WIDE,
 ) -> Picture:
-    """Draw a chart; the title above it is the page's, not its own."""
+    """Draw a chart without its title, which the page shows."""
     light, alt, cut = _drawing(chart, frame, inches, LIGHT)
     found = _COLOR.findall(light)
     if not styles.colors.keys() >= set(found):
-        # A blend of colours: the same drawing in the dark has its own in its place.
+        # A blend of colours: take the one at the same place of the dark drawing.
         dark = _COLOR.findall(_drawing(chart, frame, inches, DARK)[0])
         styles.colors = dict(zip(found, dark, strict=True)) | styles.colors
     return Picture(_page_svg(light, styles, prefix, alt, cut), alt)
@@ -133,7 +132,7 @@ def _drawing(
     inches: tuple[float, float],
     look: Theme,
 ) -> tuple[str, str, float]:
-    """Draw without a title; return the SVG, its words, and what may be cut off."""
+    """Draw without a title; return SVG, alt text, and the height to cut at the top."""
     figure = Figure(figsize=inches, facecolor=look.ground)
     ax = figure.add_axes((0, 0, 1, 1))
     with mpl.rc_context(cast("Any", _RC)), theme(look.name), any_sign():
@@ -150,14 +149,14 @@ def _drawing(
 
 @contextmanager
 def any_sign() -> Iterator[None]:
-    """Draw a sign that no font has as a box: that is no news to who reads a report."""
+    """Silence the warning that no font has a character; it is drawn as a box."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph ", UserWarning)
         yield
 
 
 def _shortened(text: str) -> str:
-    """Cut alt text in which a name of thousands of characters stands."""
+    """Cut alt text that contains very long names."""
     return text if len(text) <= _LONGEST_ALT else f"{text[: _LONGEST_ALT - 1]}…"
 
 
@@ -168,9 +167,9 @@ def _page_svg(
     alt: str,
     cut: float,
 ) -> str:
-    """Turn a drawing of matplotlib into one that is safe inside a page."""
+    """Convert an SVG of matplotlib to one that is safe inside a page."""
     classes = styles.name_of
-    root = ET.fromstring(text)  # noqa: S314 - matplotlib has written it just now
+    root = ET.fromstring(text)  # noqa: S314 - written by matplotlib
     _, _, width, height = map(float, root.attrib["viewBox"].split())
     used = set(_REFERENCE.findall(text))
     used |= {of.attrib[_LINK][1:] for of in root.iter() if _LINK in of.attrib}
@@ -187,7 +186,7 @@ def _page_svg(
 
 
 def _simplify(pattern: ET.Element) -> None:
-    """Make a small tile of a hatch of dots: matplotlib writes a thousand circles."""
+    """Replace a dotted hatch of a thousand circles by a small tile."""
     for path in pattern:
         if len(path.attrib.get("d", "")) > _LONG_PATH:
             pattern.attrib.update(width=f"{_TILE}", height=f"{_TILE}")
@@ -202,7 +201,7 @@ def _local(element: ET.Element) -> str:
 def _element_html(
     element: ET.Element, classes: Callable[[str], str], ids: dict[str, str]
 ) -> str:
-    """Write an element and what is in it, as HTML takes SVG."""
+    """Return an element and its children as SVG in HTML."""
     name = _local(element)
     if name == "style":
         return ""
@@ -220,7 +219,7 @@ def _element_html(
 def _attributes_of(
     element: ET.Element, classes: Callable[[str], str], ids: dict[str, str]
 ) -> str:
-    """Write the attributes of an element: a class for its style, new names for ids."""
+    """Return the attributes of an element, with a class for its style and new ids."""
     written, of = [], element.attrib
     style = "; ".join(
         [
@@ -246,7 +245,7 @@ def _attributes_of(
 
 
 def sparkline(points: Sequence[float | None]) -> str:
-    """Return the points of a small line in a box of 100 by 24; none for less than two.
+    """Return the points of a sparkline in a box of 100 by 24; none for less than two.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Tables of a report: the frame of a metric in words, short however long it is."""
+"""Tables of a report: the frame of a metric as text, cut to a readable length."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from toolkit.errors import plural
-from toolkit.report.sections import COLUMNS, KINDS, WEEKDAYS
-from toolkit.report.wording import (
-    NOT_SAID,
-    UNKNOWN,
-    moment_words,
-    money_in_table,
-    name_words,
-    share_words,
+from toolkit.formatting.dates import format_moment
+from toolkit.formatting.text import (
+    DASH,
+    NO_NAME,
+    format_count,
+    format_name,
+    format_number,
+    format_share,
+    format_usd,
 )
+from toolkit.report.kpis import cost_of
+from toolkit.report.sections import COLUMNS, KINDS, WEEKDAYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +32,9 @@ _MONEY = pl.Decimal(38, 12)
 
 
 class Table(NamedTuple):
-    """Heads and rows as text; the figures behind them as data.
+    """Heads and rows as text, and the figures behind them as data.
 
-    `kinds` says of each column how it is written: a name stands at the left.
+    `kinds` says how each column is written; names are left-aligned.
     """
 
     names: list[str]
@@ -44,7 +47,7 @@ class Table(NamedTuple):
 
 
 def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
-    """Write the frame of a section as a table, the largest rows first."""
+    """Return the frame of a section as a table, the largest rows first."""
     series = [*(by if section.by else ()), *section.keys]
     shown, folded = _largest(frame, section, series)
     columns = [*series, *section.columns]
@@ -56,8 +59,8 @@ def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
     ]
     if "cost" in columns:
         place = columns.index("cost")
-        for row, unknown in zip(rows, _all_unpriced(shown), strict=True):
-            row[place] = "not known" if unknown else row[place]
+        for cells, cost in zip(rows, shown.iter_rows(named=True), strict=True):
+            cells[place] = format_usd(cost_of(cost))
     numbers = shown[_FOLDED].to_list() if _FOLDED in shown.columns else [0] * len(rows)
     for row, number in zip(rows, numbers, strict=True):
         if number and series:
@@ -66,27 +69,21 @@ def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
     return Table(columns, heads, kinds, rows, data, numbers, folded)
 
 
-def _all_unpriced(frame: pl.DataFrame) -> list[bool]:
-    """Say of each row whether no call in it has a known price: that is not zero."""
-    priced = pl.col("responses") > pl.col("responses_unpriced")
-    return frame.select(~priced).to_series().to_list()
-
-
 def _others(number: int) -> str:
-    """Write how many series stand in one row."""
+    """Return how many series were summed into one row, in words."""
     return "1 other" if number == 1 else f"{number:,} others"
 
 
 def _head_of(name: str) -> str:
-    """Write the head of a column; a tag and a column of one's own by its name."""
-    own = name_words(name.removeprefix("tag_"))
+    """Return the head of a column; tags and other columns have their own name."""
+    own = format_name(name.removeprefix("tag_"))
     return COLUMNS[name][0] if name in COLUMNS else own
 
 
 def _largest(
     frame: pl.DataFrame, section: Section, series: Sequence[str]
 ) -> tuple[pl.DataFrame, int]:
-    """Return the largest rows, folded ones last, and how many series were folded."""
+    """Return the largest rows, folded ones last, and the number of folded series."""
     folded = pl.col(_FOLDED) if _FOLDED in frame.columns else pl.lit(0, pl.Int64)
     numbered = frame.with_columns(folded.alias(_FOLDED)).sort(
         pl.col(_FOLDED) > 0,
@@ -99,7 +96,7 @@ def _largest(
     if len(numbered) <= _MOST_ROWS:
         return numbered, count
     rest = numbered[_MOST_ROWS:]
-    # What can be added up is; a ratio of many rows is not known here.
+    # Only counts and sums add up; a ratio of many rows is unknown here.
     sums = [
         pl.col(name).sum().cast(dtype)
         if name == _FOLDED or _is_additive(name, dtype)
@@ -111,7 +108,7 @@ def _largest(
 
 
 def _is_additive(name: str, dtype: pl.DataType) -> bool:
-    """Say whether a column is a count or a sum, and no largest or middle value."""
+    """Return whether a column is a count or a sum, not a maximum or a quantile."""
     return (
         (dtype in {pl.Int64, _MONEY})
         and COLUMNS.get(name, ("", ""))[1]
@@ -124,35 +121,35 @@ def _is_additive(name: str, dtype: pl.DataType) -> bool:
 
 
 def _write(value: object, kind: str) -> str:
-    """Write a cell."""
+    """Format a cell."""
     if kind == "name":
-        return name_words(value)
+        return format_name(value)
     if value is None:
-        return UNKNOWN
+        return DASH
     if kind == "count":
-        return f"{value:,}"
+        return format_count(value)  # type: ignore[arg-type]
     if kind == "share":
-        return share_words(value)  # type: ignore[arg-type]
+        return format_share(value)  # type: ignore[arg-type]
     if kind == "usd":
-        return money_in_table(value)  # type: ignore[arg-type]
+        return format_usd(value)  # type: ignore[arg-type]
     if kind == "number":
-        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"  # type: ignore[arg-type]
+        return format_number(value)  # type: ignore[arg-type]
     if kind == "time":
-        return moment_words(value)  # type: ignore[arg-type]
+        return format_moment(value)  # type: ignore[arg-type]
     if kind == "flag":
         return "yes" if value else "no"
     if kind == "kind":
-        return KINDS.get(str(value), name_words(value))
-    return name_words(value)
+        return KINDS.get(str(value), format_name(value))
+    return format_name(value)
 
 
 def as_text(value: object) -> str:
-    """Write any other value, such as one of a caller's own column."""
+    """Return any other value as text, such as one of a user's own column."""
     return str(value)
 
 
 def volume_table(frame: pl.DataFrame) -> Table:
-    """Write calls by hour and weekday: a row an hour, a column a day."""
+    """Return calls by hour and weekday: one row per hour, one column per day."""
     counts = {
         (hour, day): calls
         for day, hour, calls in frame.select("weekday", "hour", "responses")
@@ -167,16 +164,16 @@ def volume_table(frame: pl.DataFrame) -> Table:
     ]
     names = ["hour", *[day.lower() for day in WEEKDAYS]]
     kinds = ["name", *["count"] * 7]
-    rows = [[str(row[0]), *[f"{count:,}" for count in row[1:]]] for row in data]
+    rows = [list(map(_write, row, kinds)) for row in data]
     if undated:
-        rows.append([NOT_SAID, plural(undated, "call"), *[""] * 6])
+        rows.append([NO_NAME, plural(undated, "call"), *[""] * 6])
     return Table(names, ["hour", *WEEKDAYS], kinds, rows, data, [0] * 24, 0)
 
 
 def periods_of(
     usage: pl.DataFrame, cost: pl.DataFrame, truncation: pl.DataFrame
 ) -> pl.DataFrame:
-    """Sum the series of each period: the figures that are held against later ones."""
+    """Sum the series of each period, to compare them with a later report."""
     keys = ["period", "period_end", "partial"]
     frames = [
         usage.group_by(keys).agg(

@@ -1,7 +1,7 @@
-"""The report as JSON: every figure of it, as numbers, for programs and for next time.
+"""The report as JSON, for programs and for comparison with a later report.
 
-The form is that of ``docs/report.schema.json``; what is added later is added, and
-nothing that is there changes its meaning while `SCHEMA_VERSION` is the same.
+The schema is ``docs/report.schema.json``. Keys may be added, but none changes its
+meaning while `SCHEMA_VERSION` is the same.
 """
 
 from __future__ import annotations
@@ -14,56 +14,56 @@ from typing import TYPE_CHECKING, Any
 from toolkit.report.tables import as_text
 
 if TYPE_CHECKING:
-    from toolkit.report.content import Contents
-    from toolkit.report.provenance import Made
+    from toolkit.report.content import ReportContent
+    from toolkit.report.provenance import Provenance
 
 SCHEMA_VERSION = 1
 
 
-def to_data(contents: Contents, made: Made) -> dict[str, Any]:
+def to_data(content: ReportContent, provenance: Provenance) -> dict[str, Any]:
     """Return a report as data."""
-    plan, data = contents.plan, contents.data
+    plan, data = content.plan, content.data
     return {
         "schema_version": SCHEMA_VERSION,
         "title": plan.title,
         "range": {
-            "since": made.since,
-            "until": made.until,
+            "since": provenance.since,
+            "until": provenance.until,
             "tz": plan.tz,
             "every": plan.every,
             "by": list(plan.by),
-            "words": contents.range,
-            "before": contents.before,
+            "words": content.range,
+            "before": content.before,
         },
-        "headline": contents.headline,
+        "headline": content.headline,
         "figures": [
             {
-                "name": figure.name,
-                "label": figure.label,
-                "value": figure.value,
-                "before": figure.before,
-                "text": figure.text,
-                "change": figure.change,
-                "direction": figure.direction,
+                "name": kpi.name,
+                "label": kpi.label,
+                "value": kpi.value,
+                "before": kpi.before,
+                "text": kpi.text,
+                "change": kpi.change,
+                "direction": kpi.direction,
             }
-            for figure in contents.figures
+            for kpi in content.kpis
         ],
-        "changes": [change._asdict() for change in contents.changes],
-        "against": made.against,
+        "changes": [change._asdict() for change in content.changes],
+        "against": provenance.against,
         "sections": [
             {
-                "name": part.section.name,
-                "title": part.section.title,
-                "words": part.section.words,
-                "columns": part.table.names,
-                "rows": part.table.data,
-                "folded": part.table.folds,
-                "notes": part.notes,
+                "name": result.section.name,
+                "title": result.section.title,
+                "words": result.section.words,
+                "columns": result.table.names,
+                "rows": result.table.data,
+                "folded": result.table.folds,
+                "notes": result.notes,
             }
-            for part in contents.parts
+            for result in content.sections
         ],
-        "periods": contents.periods.to_dicts(),
-        "series": contents.series.to_dicts(),
+        "periods": content.periods.to_dicts(),
+        "series": content.series.to_dicts(),
         "data": {
             "facts": [
                 {"name": name, "count": int(count.replace(",", "")), "words": words}
@@ -77,23 +77,23 @@ def to_data(contents: Contents, made: Made) -> dict[str, Any]:
             "left_out": data.left_out,
         },
         "made": {
-            "inputs": made.inputs,
-            "command": made.command,
-            "versions": made.versions,
-            "prices": made.prices,
-            "decoder": made.decoder,
-            "generated": made.generated,
+            "inputs": provenance.inputs,
+            "command": provenance.command,
+            "versions": provenance.versions,
+            "prices": provenance.prices,
+            "decoder": provenance.decoder,
+            "generated": provenance.generated,
         },
     }
 
 
-def to_json(contents: Contents, made: Made) -> str:
-    """Write a report as JSON, in ASCII: no name in it steers a screen."""
-    return json.dumps(to_data(contents, made), indent=1, default=plain) + "\n"
+def to_json(content: ReportContent, provenance: Provenance) -> str:
+    """Return a report as JSON in ASCII, safe to print."""
+    return json.dumps(to_data(content, provenance), indent=1, default=plain) + "\n"
 
 
 def plain(value: object) -> object:
-    """Write what JSON has no form for: times in ISO 8601, money as exact text."""
+    """Convert what JSON cannot hold: times to ISO 8601, amounts to exact text."""
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
     if isinstance(value, datetime | date):

@@ -102,9 +102,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition over several columns that is true in every row."""
+    """A condition that is true in every row, reported for the cells of one column."""
 
     name: str
+    column: str
     description: str
     holds: pl.Expr = field(repr=False)
 
@@ -138,6 +139,17 @@ class Table:
     def by_name(self) -> dict[str, Column]:
         """The columns by their names."""
         return {column.name: column for column in self.columns}
+
+    @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        """The rules, and that the key is unique."""
+        if not self.key:
+            return self.rules
+        *others, column = self.key
+        together = f" together with {', '.join(others)}" if others else ""
+        holds = pl.struct(self.key).is_unique()
+        unique = Rule("key_is_unique", column, f"must be unique{together}", holds)
+        return (*self.rules, unique)
 
     @property
     def names(self) -> list[str]:

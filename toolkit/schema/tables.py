@@ -292,17 +292,20 @@ CHOICES = Table(
     rules=(
         Rule(
             "position_within_count",
-            "choice_position is below choice_count, or 0 if there is no choice",
+            "choice_position",
+            "must be below choice_count, or 0 if there is no choice",
             _position < pl.max_horizontal("choice_count", pl.lit(1)),
         ),
         Rule(
             "usage_on_first_choice",
-            "usage is null unless choice_position is 0",
+            "choice_position",
+            "must be 0 if a usage column is not null",
             (_position == 0) | pl.all_horizontal(pl.col(*USAGE_COLUMNS).is_null()),
         ),
         Rule(
             "created_in_range",
-            "created is from 1970 to before 2200",
+            "created",
+            "must be from 1970 to before 2200",
             _created.is_null()
             | _created.is_between(EARLIEST_CREATED, LATEST_CREATED, closed="left"),
         ),

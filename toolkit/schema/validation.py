@@ -1,9 +1,9 @@
-"""The gate: pandera enforces the schema. The only module that imports it.
+"""Validate frames with pandera.
 
-`import pandera.polars` takes over a second, so it is imported on first use; and a call
-takes 15 ms whatever its size, so callers validate 64,000 rows or more at a time. Each
-check of a schema takes it a millisecond: what must hold in a row is asked as one
-question first, and one by one only if the answer is no.
+`import pandera.polars` takes over a second, so it is imported on first use. A call
+takes 15 ms whatever the size of the frame, so callers validate 64,000 rows or more at a
+time. Each check takes pandera a millisecond: all limits and rules are checked as one
+first, and one by one only if that fails.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
-from toolkit.errors import ValidationError, check_word, near_miss
+from toolkit.errors import ValidationError, check_word, near_miss, plural
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
-    from pandera.polars import Check, Column, DataFrameSchema
+    from pandera.polars import DataFrameSchema
 
     from toolkit.schema.columns import ArrowStream, Table
-    from toolkit.schema.columns import Column as Declared
 
 Extra = Literal["allow", "forbid"]
 
@@ -32,18 +31,19 @@ def validate(
     table: Table = CHOICES,
     extra: Extra = "allow",
 ) -> pl.DataFrame:
-    """Pass a frame that keeps the schema, or raise one error that lists all failures.
+    """Return a frame that matches its table, or raise one error with every failure.
+
+    `toolkit.schema.Choices`, `Rejects` and `Ledger` are pandera models of the tables.
 
     Parameters
     ----------
     frame
-        A frame with the columns of `table`, in its order and with its dtypes; or
-        anything with ``__arrow_c_stream__``, which is then returned as a frame.
+        A frame with the columns of `table`, in the same order and with the same dtypes.
+        Anything with ``__arrow_c_stream__`` is converted to a frame.
     table
-        The schema; `toolkit.schema.CHOICES` unless said otherwise.
+        The table; `toolkit.schema.CHOICES` by default.
     extra
-        ``"allow"`` lets tags and the caller's own columns stand behind those of the
-        schema; ``"forbid"`` does not.
+        Whether other columns are allowed, such as tags: ``"allow"`` or ``"forbid"``.
 
     Returns
     -------
@@ -53,10 +53,10 @@ def validate(
     Raises
     ------
     ValidationError
-        With a sentence for each failure: the column, the rule, how many rows and
-        which is the first. The cells stand in its `failure_cases`.
+        With a sentence for each failure: the column, what must be true, for how many
+        rows it is not, and the first of them. Its `failure_cases` has the cells.
     TypeError
-        If `frame` is a LazyFrame, of which values cannot be checked.
+        If `frame` is neither a DataFrame nor Arrow data, such as a LazyFrame.
 
     Examples
     --------
@@ -64,131 +64,101 @@ def validate(
     >>> validate(make_choices({"prompt_tokens": 5})).height
     1
     """
-    if not isinstance(frame, pl.DataFrame | pl.LazyFrame):
-        frame = pl.DataFrame(frame)
-    if isinstance(frame, pl.LazyFrame):
-        message = "validate needs a DataFrame, got a LazyFrame: collect it first"
-        raise TypeError(message)
     check_word("extra", extra, get_args(Extra))
+    if isinstance(frame, pl.LazyFrame) or not hasattr(frame, "__arrow_c_stream__"):
+        hint = ": call collect() first" if isinstance(frame, pl.LazyFrame) else ""
+        kind = type(frame).__name__
+        message = f"frame: expected a DataFrame or Arrow data, got a {kind}{hint}"
+        raise TypeError(message)
+    if not isinstance(frame, pl.DataFrame):
+        frame = pl.DataFrame(frame)
     failures = _column_failures(frame, table, extra)
     if failures:
         raise ValidationError(failures)
     # Imported here: pandera is slow to import.
     from pandera.errors import SchemaError, SchemaErrors
 
-    own = frame.select(table.names)
+    from toolkit.schema.models import MODELS
+
     with suppress(SchemaError):
-        _pandera_schema(table, at_once=True).validate(own)
+        _combined_schema(table).validate(frame.select(table.names))
         return frame
-    cases = None
+    failures, cases = [f"a limit or a rule of the table {table.name} fails"], None
     try:
-        _pandera_schema(table).validate(own, lazy=True)
+        schema = MODELS[table.name].to_schema()
+        schema.validate(frame.select(*schema.columns), lazy=True)
     except SchemaErrors as error:
         cases = error.failure_cases
-    # Raised here, so that no error of pandera, which tells cells, stands behind it.
-    if cases is None:
-        raise ValidationError(["its limits and rules do not hold together"])
-    raise ValidationError(_sentences(cases), failure_cases=cases)
+        failures = _row_failures(cases)
+    # Not raised from pandera's error, whose message contains cells.
+    raise ValidationError(failures, failure_cases=cases)
 
 
 def _column_failures(frame: pl.DataFrame, table: Table, extra: Extra) -> list[str]:
-    """Say what is wrong with names, order and dtypes."""
+    """Return what is wrong with the names, dtypes and order of columns."""
     failures = [
         f"no column {name!r}{near_miss(name, frame.columns)}"
         for name in table.names
         if name not in frame.columns
     ]
     failures += [
-        f"column {name!r} is {_named(frame.schema[name])}, expected {dtype}"
+        f"{name}: expected {dtype}, got {_dtype_name(frame.schema[name])}"
         for name, dtype in table.polars.items()
         if name in frame.columns and frame.schema[name] != dtype
     ]
     if extra == "forbid":
         failures += [
-            f"column {name!r} is not in the schema"
+            f"{name}: not a column of the table {table.name}"
             for name in frame.columns
             if name not in table
         ]
-    if not failures and frame.columns[: len(table.names)] != table.names:
-        failures.append("the schema's columns stand in another order")
+    if not failures:
+        order = [name for name in frame.columns if name in table]
+        failures += [
+            f"order of columns: expected {expected!r}, got {name!r}: "
+            "select() the names of the table first"
+            for name, expected in zip(order, table.names, strict=True)
+            if name != expected
+        ][:1]
     return failures
 
 
-def _named(dtype: pl.DataType) -> str:
-    """Name a dtype without the categories of an Enum, which are cells."""
+def _dtype_name(dtype: pl.DataType) -> str:
+    """Return the name of a dtype without the categories of an Enum, which are cells."""
     return str(dtype.base_type() if isinstance(dtype, pl.Enum) else dtype)
 
 
 @cache
-def _pandera_schema(table: Table, *, at_once: bool = False) -> DataFrameSchema:
-    """Build the pandera schema of a table from its declaration.
-
-    `at_once` makes one check of all limits and rules: it does not say which one fails,
-    nor where.
-    """
+def _combined_schema(table: Table) -> DataFrameSchema:
+    """Return a schema with one check, which does not show what fails, nor where."""
     # Imported here: pandera is slow to import.
-    from pandera.polars import Check, DataFrameSchema
+    from pandera.polars import Check, Column, DataFrameSchema
 
-    columns = {
-        column.name: _pandera_column(column, with_limits=not at_once)
-        for column in table.columns
-    }
-    rules = [
-        Check(
-            lambda data, holds=rule.holds: data.lazyframe.select(holds),
-            name=rule.name,
-            error=rule.description,
-        )
-        for rule in table.rules
-    ]
-    if at_once:
-        holds = _together(table)
-        rules = [Check(lambda data: data.lazyframe.select(holds).collect().item())]
-    if table.key:
-        # pandera's own check of uniqueness sorts whole rows; this hashes the key.
-        rules.append(
-            Check(
-                lambda data: data.lazyframe.select(pl.struct(table.key).is_unique()),
-                name="key_is_unique",
-                error=f"({', '.join(table.key)}) is unique",
-            )
-        )
-    return DataFrameSchema(columns, checks=rules, strict=True, ordered=True)
-
-
-def _together(table: Table) -> pl.Expr:
-    """Say whether all holds that must hold in a row; null holds, as pandera has it."""
-    holds = [rule.holds for rule in table.rules]
+    conditions = [rule.holds for rule in table.all_rules]
     for column in table.columns:
-        if column.minimum is not None:
-            holds.append(pl.col(column.name) >= column.minimum)
-        if column.maximum is not None:
-            holds.append(pl.col(column.name) <= column.maximum)
-    return pl.all_horizontal(pl.lit(value=True), *holds).fill_null(value=True).all()
-
-
-def _pandera_column(column: Declared, *, with_limits: bool) -> Column:
-    """Build one pandera column."""
-    # Imported here: pandera is slow to import.
-    from pandera.polars import Check, Column
-
-    checks: list[Check] = []
-    if with_limits and column.minimum is not None:
-        checks.append(Check.ge(column.minimum))
-    if with_limits and column.maximum is not None:
-        checks.append(Check.le(column.maximum))
-    return Column(column.dtype, nullable=column.nullable, checks=checks)
-
-
-def _sentences(cases: pl.DataFrame) -> list[str]:
-    """Say each kind of failure once, with its count and first row, without cells."""
-    grouped = (
-        cases.group_by("column", "check", maintain_order=True)
-        .agg(pl.len().alias("rows"), pl.col("index").min().alias("first"))
-        .rows(named=True)
+        cells = pl.col(column.name)
+        conditions += [] if column.minimum is None else [cells >= column.minimum]
+        conditions += [] if column.maximum is None else [cells <= column.maximum]
+    # A null meets every condition, as in pandera.
+    holds = (
+        pl.all_horizontal(pl.lit(value=True), *conditions).fill_null(value=True).all()
     )
-    return [
-        (f"column {row['column']!r}: " if row["column"] else "")
-        + f"{row['check']} fails in {row['rows']:,} rows, first in row {row['first']}"
-        for row in grouped
-    ]
+    return DataFrameSchema(
+        {one.name: Column(one.dtype, nullable=one.nullable) for one in table.columns},
+        checks=[Check(lambda data: data.lazyframe.select(holds).collect().item())],
+    )
+
+
+def _row_failures(cases: pl.DataFrame) -> list[str]:
+    """Return a sentence for each check that fails, without cells."""
+    grouped = cases.group_by("column", "check", maintain_order=True)
+    failures = []
+    for column, check, rows, first in grouped.agg(
+        pl.len(), pl.col("index").min().alias("first")
+    ).iter_rows():
+        must, verb = check, "is not" if rows == 1 else "are not"
+        if check == "not_nullable":
+            must, verb = "must not be null", verb.removesuffix(" not")
+        rest = f"{plural(rows, 'row')} {verb} (first: row {first})"
+        failures.append(f"{column}: {must}; {rest}")
+    return failures
