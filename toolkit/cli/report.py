@@ -142,13 +142,13 @@ def _summarise(made: Report) -> None:
 def _hold_budgets(made: Report, budgets: list[Any]) -> bool:
     """Say which budgets are crossed, or may be; return whether all are held."""
     # Imported here: it is not needed for --help.
-    from toolkit.pricing.budgets import breaches, strangers
+    from toolkit.pricing.budgets import breaches, unmatched_budgets
 
     if not budgets:
         return True
     costs = made.costs
-    for stranger in strangers(budgets, costs):
-        words(stranger)
+    for sentence in unmatched_budgets(budgets, costs):
+        words(sentence)
     found = breaches(budgets, costs)
     for breach in found:
         words(breach.sentence)

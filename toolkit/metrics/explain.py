@@ -18,7 +18,7 @@ from toolkit.expressions.time_ranges import span
 from toolkit.formatting.figures import sum_with_gaps
 from toolkit.formatting.text import format_share, format_usd
 from toolkit.metrics.engine import read_once
-from toolkit.pricing.costs import price_responses, taken
+from toolkit.pricing.costs import prepare_choices, price_responses
 from toolkit.pricing.price_file import RATES, read_prices
 from toolkit.pricing.pricer import MONEY, NEEDED, PRICED, Pricer
 from toolkit.pricing.rates import Rates, Reason
@@ -230,7 +230,7 @@ def _scanned(
     """Take choices that are at hand, or scan logs and exports."""
     if isinstance(sources, str | os.PathLike | list | tuple):
         return scan(cast("Sources", sources), **options)
-    return taken(cast("Choices", sources))
+    return prepare_choices(cast("Choices", sources))
 
 
 def explain(
@@ -311,7 +311,7 @@ def explain(
         raise _nothing(model, day, others.drop_nulls().to_list())
     rows = rows.sort("created", "source", "line")
     costs = pricer.price(rows.select(NEEDED))
-    used, numbers = _rates_used(pricer.ends_of(rows), costs["cost_source"])
+    used, numbers = _rates_used(pricer.find_rates(rows), costs["cost_source"])
     place = pl.format("{}:{}", "source", "line").alias("place")
     lines = rows.with_columns(place, *costs.select(PRICED.names()), numbers)
     return Explained(
