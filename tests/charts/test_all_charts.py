@@ -1,4 +1,4 @@
-"""Laws that hold for every chart: what it refuses, where it fits, what it tells."""
+"""What holds for every chart: its errors, its room, its alt text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from tests.support import frames
-from tests.support.charting import everything_is_inside, note, said
+from tests.support.charting import everything_is_inside, label_texts, note
 from toolkit import charts, metrics
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
 from toolkit.testing import make_choices
@@ -136,7 +136,7 @@ def test_an_empty_frame_is_an_empty_chart_that_says_so(
 
     assert not ax.patches
     assert not ax.lines
-    assert len(said(ax)) == 1
+    assert len(label_texts(ax)) == 1
     assert everything_is_inside(ax)
     assert charts.describe(ax)
 
@@ -175,10 +175,10 @@ def test_any_name_is_drawn_as_text(metric: str, over_time: bool) -> None:
     for form in ("png", "svg"):
         ax.figure.savefig(BytesIO(), format=form)
     assert everything_is_inside(ax)
-    told = charts.describe(ax)
-    assert "\x1b" not in told
-    assert "\n" not in told
-    assert len(told) < 4_000
+    alt_text = charts.describe(ax)
+    assert "\x1b" not in alt_text
+    assert "\n" not in alt_text
+    assert len(alt_text) < 4_000
 
 
 @pytest.mark.parametrize(
@@ -207,14 +207,14 @@ def test_a_log_that_names_its_tools_and_reasons_strangely_is_drawn(metric: str) 
 def test_the_alt_text_says_title_and_note(metric: str) -> None:
     ax = plot_of(metric)(made(metric, 5))
 
-    told = charts.describe(ax)
+    alt_text = charts.describe(ax)
 
-    assert told.startswith(ax.get_title(loc="left").replace("\n", " "))
+    assert alt_text.startswith(ax.get_title(loc="left").replace("\n", " "))
     parts = [part for part in note(ax).replace("\n", " · ").split(" · ") if part]
-    assert all(part.rstrip(".") in told for part in parts)
+    assert all(part.rstrip(".") in alt_text for part in parts)
 
 
-def test_the_alt_text_tells_the_figures() -> None:
+def test_the_alt_text_contains_the_figures() -> None:
     days = frames.periods(2).with_columns(partial=pl.lit(value=False))
     frame = frames.token_usage(days, ["a", "b"]).filter(pl.col("period").is_not_null())
     tokens = [30, 10, 50, 10]  # a and b on each of two days
@@ -222,11 +222,11 @@ def test_the_alt_text_tells_the_figures() -> None:
         total_tokens=pl.Series(tokens), responses_without_usage=pl.lit(0)
     )
 
-    told = charts.describe(charts.plot_token_usage(frame))
+    alt_text = charts.describe(charts.plot_token_usage(frame))
 
     # 100 in all, of which a has 30 + 50; the second day has 50 + 10
     calls = frame["responses"].sum()
-    assert told == (
+    assert alt_text == (
         "Tokens by model and day. Stacked bars: Total tokens per day (UTC). "
         "1 Nov 2026 to 2 Nov 2026. Total 100. a 80 (80 %); b 20 (20 %). "
         f"Highest: 60, 2 Nov 2026. {calls:,} calls."
@@ -274,5 +274,5 @@ def test_two_years_of_hours_by_sixty_models_are_drawn_in_a_second(metric: str) -
     ax = plot_of(metric)(frame)
     ax.figure.canvas.draw()
 
-    # The law is one second; a busy machine may count a part of its own work to us.
+    # The goal is one second; a busy machine may be slower.
     assert time.process_time() - start < 2

@@ -14,10 +14,10 @@ from tests.support import frames
 from tests.support.charting import (
     bars,
     everything_is_inside,
+    label_texts,
     labels,
     lines,
     note,
-    said,
     subtitle,
     ticks,
     title,
@@ -71,7 +71,7 @@ def test_without_periods_each_series_is_a_bar_the_largest_at_the_top() -> None:
     low, high = ax.get_ylim()
     assert low > high  # rows go down
     assert drawn["a"].get_y() < drawn["b"].get_y()
-    assert said(ax) == ["$2,310", "$390", "a", "b"]
+    assert label_texts(ax) == ["$2,310", "$390", "a", "b"]
     assert title(ax) == "Cost by model"
     assert subtitle(ax) == "US dollars"
 
@@ -81,7 +81,7 @@ def test_an_unpriced_part_is_dotted_and_the_cost_a_lower_bound() -> None:
 
     assert note(ax).startswith("at least $252: 3.1 % of tokens have no known price")
     assert subtitle(ax) == ("US dollars; calls without a known price are not included")
-    assert said(ax)[:2] == ["≥ $152, 31 % unpriced", "$100"]
+    assert label_texts(ax)[:2] == ["≥ $152, 31 % unpriced", "$100"]
     (stub,) = bars(ax)["no known price"]
     assert stub.get_hatch()
     assert stub.get_x() == 152  # it begins where the known cost ends
@@ -94,21 +94,21 @@ def test_at_least_so_much_is_rounded_down_and_unknown_is_no_amount() -> None:
     ax = charts.plot_cost(costs(("a", "1.598715", 900, 9), ("b", "0.524524", 9, 1)))
 
     # 1.598715 + 0.524524 = 2.123239; to the nearest the parts were $1.60 and $0.525.
-    assert said(ax)[:2] == ["≥ $1.59, 1 % unpriced", "≥ $0.524, 11.1 % unpriced"]
+    assert label_texts(ax)[:2] == ["≥ $1.59, 1 % unpriced", "≥ $0.524, 11.1 % unpriced"]
     assert note(ax).startswith("at least $2.12: 1.1 % of tokens")
     summed = costs(("a", "5.955995", 900, 9), ("b", "0.000000305", 9, 1))
     # 5.955995305 to the nearest were $5.96.
     assert note(charts.plot_cost(summed)).startswith("at least $5.95: ")
     over_time = charts.plot_cost(dated(summed))
-    told = charts.describe(over_time)
-    assert "Total ≥ $5.95. a ≥ $5.95 (" in told
+    alt_text = charts.describe(over_time)
+    assert "Total ≥ $5.95. a ≥ $5.95 (" in alt_text
     nothing = charts.plot_cost(costs(("own", "0", 50, 50)))
     assert note(nothing).startswith("cost unknown: 100 % of tokens")
     both = [dated(costs(("a", "2.5", 9, 0), ("own", "0", 50, 50))), dated(summed, 2)]
-    told = charts.describe(charts.plot_cost(pl.concat(both)))
+    alt_text = charts.describe(charts.plot_cost(pl.concat(both)))
     # 5.955995305 + 2.5 = 8.455995305; the second day is the higher.
-    assert "Total ≥ $8.45. a ≥ $8.45 (" in told
-    assert "; own unknown (0 %). Highest: ≥ $5.95, 2 Nov 2026." in told
+    assert "Total ≥ $8.45. a ≥ $8.45 (" in alt_text
+    assert "; own unknown (0 %). Highest: ≥ $5.95, 2 Nov 2026." in alt_text
 
 
 def test_the_sentence_over_a_page_rounds_down_and_knows_unknown() -> None:
@@ -125,19 +125,19 @@ def test_the_sentence_over_a_page_rounds_down_and_knows_unknown() -> None:
 def test_a_model_without_any_price_is_not_free() -> None:
     ax = charts.plot_cost(costs(("a", "100", 900, 0), ("own", "0", 50, 50)))
 
-    assert said(ax)[1] == "no known price"
+    assert label_texts(ax)[1] == "no known price"
     assert bars(ax)["own"][0].get_width() == 0
 
 
 def test_a_free_model_is_zero_and_not_dotted() -> None:
     ax = charts.plot_cost(costs(("a", "100", 900, 0), ("free", "0", 50, 0)))
 
-    assert said(ax)[1] == "$0"
+    assert label_texts(ax)[1] == "$0"
     assert "no known price" not in bars(ax)
     assert note(ax) == "20 calls"
 
 
-def test_over_time_a_dotted_cap_stands_on_days_with_unpriced_tokens() -> None:
+def test_over_time_a_dotted_cap_is_on_days_with_unpriced_tokens() -> None:
     priced, lost = costs(("a", "100", 900, 0)), costs(("a", "50", 900, 90))
 
     ax = charts.plot_cost(pl.concat([dated(priced), dated(lost, 2)]))
@@ -216,11 +216,11 @@ def test_a_bar_says_its_ratio_and_what_that_is_of() -> None:
 
     ax = charts.plot_truncation_rate(frame)
 
-    assert said(ax) == ["33.3 %", "· 1 of 3 calls", "unknown", "a", "b"]
+    assert label_texts(ax) == ["33.3 %", "· 1 of 3 calls", "unknown", "a", "b"]
     assert bars(ax)["b"][0].get_width() == 0
 
 
-def test_a_share_beyond_all_is_drawn_to_the_edge_and_said() -> None:
+def test_a_share_above_100_percent_is_drawn_to_the_edge_and_written_out() -> None:
     frame = pl.DataFrame(
         {
             "model": ["a"],
@@ -235,7 +235,7 @@ def test_a_share_beyond_all_is_drawn_to_the_edge_and_said() -> None:
     ax = charts.plot_cache_share(frame)
 
     assert bars(ax)["a"][0].get_width() == 1
-    assert said(ax)[0] == "500 % (off the scale)"
+    assert label_texts(ax)[0] == "500 % (off the scale)"
 
 
 def test_finish_reasons_of_each_model_make_100_percent() -> None:
@@ -289,7 +289,15 @@ def test_calls_of_a_tool_are_taken_together_and_broken_ones_marked() -> None:
     assert [(bar.get_x(), bar.get_width()) for bar in sql] == [(0, 36), (36, 4)]
     assert [bool(bar.get_hatch()) for bar in sql] == [False, True]
     assert to_hex(sql[1].get_facecolor()) == LIGHT.alarm.lower()
-    assert said(ax) == ["40", "· 10 % invalid", "7", "1", "sql", "mail", "unknown"]
+    assert label_texts(ax) == [
+        "40",
+        "· 10 % invalid",
+        "7",
+        "1",
+        "sql",
+        "mail",
+        "unknown",
+    ]
     assert note(ax) == (
         "48 tool calls · hatched: invalid JSON arguments"
         " · 2 calls without arguments, not checked"
@@ -312,10 +320,10 @@ def test_tools_beyond_sixteen_are_one() -> None:
     assert bars(ax)["4 others"][0].get_width() == 330
 
 
-def test_no_tool_was_called_is_said() -> None:
+def test_a_chart_without_tool_calls_says_so() -> None:
     ax = charts.plot_tool_calls(frames.tool_calls(None, []))
 
-    assert said(ax) == ["no tool calls"]
+    assert label_texts(ax) == ["no tool calls"]
 
 
 def test_health_shows_what_is_odd_and_leaves_out_what_is_sound() -> None:
@@ -333,14 +341,14 @@ def test_health_shows_what_is_odd_and_leaves_out_what_is_sound() -> None:
     red = to_hex(bars(ax)["invalid json"][0].get_facecolor())
     assert red == LIGHT.alarm.lower()
     # 31 of 207,900 lines is 0.015 %; 31 + 22 + 21 lines were rejected
-    assert said(ax)[:2] == ["31", "· < 0.1 % of 207,900"]
+    assert label_texts(ax)[:2] == ["31", "· < 0.1 % of 207,900"]
     assert note(ax) == "74 rejected lines (red) · 3 kinds of findings (amber)"
 
 
 def test_a_sound_log_is_said_to_be_sound() -> None:
     ax = charts.plot_log_health(frames.log_health(empty=True))
 
-    assert said(ax) == ["no problems found"]
+    assert label_texts(ax) == ["no problems found"]
 
 
 def test_hours_of_the_week_begin_on_monday() -> None:
@@ -375,7 +383,7 @@ def test_hours_of_the_week_begin_on_monday() -> None:
     )
 
 
-def test_the_sum_of_a_weekday_stands_at_its_right_and_hours_below() -> None:
+def test_the_sum_of_a_weekday_is_at_its_right_and_hours_below() -> None:
     ax = charts.plot_response_volume(frames.response_volume())
 
     at_edge = [label.get_text() for label in labels(ax) if label.xy[0] == 1]
@@ -413,7 +421,7 @@ def test_a_backend_that_was_not_asked_for_is_hatched_and_says_so() -> None:
     ax = charts.plot_drift(frames.drift(frames.models(3)))
 
     hatched = [str(bar.get_label()) for bar in ax.patches if bar.get_hatch()]
-    asked = [text for text in said(ax) if "requested: gpt-4o" in text]
+    asked = [text for text in label_texts(ax) if "requested: gpt-4o" in text]
     assert len(hatched) == len(asked) == 2  # Llama-3.3-70B and DeepSeek-R1, once each
     assert "hatched: another model was requested" in note(ax)
 
@@ -449,7 +457,7 @@ def test_sizes_of_one_series_are_three_lines_with_a_band() -> None:
         frames.tokens_per_response(frames.periods(5), ["a"])
     )
 
-    assert sorted(said(ax)) == ["p50", "p90", "p99"]
+    assert sorted(label_texts(ax)) == ["p50", "p90", "p99"]
     assert len(ax.collections) == 2
     p50 = np.asarray(lines(ax)["p50"].get_ydata(), dtype=float)
     p99 = np.asarray(lines(ax)["p99"].get_ydata(), dtype=float)

@@ -25,7 +25,7 @@ from tests.support.charting import (
     subtitle,
     ticks,
 )
-from tests.support.charting import said as names
+from tests.support.charting import label_texts as names
 from toolkit.charts import plot_token_usage
 from toolkit.charts.layout import _spread
 from toolkit.charts.style import FULL, LIGHT, contrast, readable
@@ -111,7 +111,7 @@ def with_team(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def test_a_bar_of_1_november_in_berlin_stands_on_1_november() -> None:
+def test_a_bar_of_1_november_in_berlin_starts_on_1_november() -> None:
     ax = plot_token_usage(make_usage({"day": 1}, {"day": 2}, tz="Europe/Berlin"))
 
     first = bars(ax)["gpt-a"][0]
@@ -244,12 +244,12 @@ def test_ticks_are_at_most_ten_and_on_starts_of_periods(
     assert _tick_step(length, days * 86_400, 10).interval == expected
 
 
-def test_each_tick_stands_under_the_middle_of_a_bar() -> None:
+def test_each_tick_is_under_the_middle_of_a_bar() -> None:
     ax = plot_token_usage(make_days(40))
 
     middles = [bar.get_x() + bar.get_width() / 2 for bar in bars(ax)["gpt-a"]]
     assert all(np.isclose(middles, tick).any() for tick in ax.get_xticks())
-    # Four days apart, and the month is said where it begins.
+    # Four days apart, and the month is named where it begins.
     days = ["5", "9", "13", "17", "21", "25", "29"]
     assert ticks(ax) == ["1 Nov\n2026", *days, "3 Dec", "7"]
 
@@ -595,7 +595,7 @@ def test_no_tokens_at_all_are_an_honest_zero(tokens: int | None) -> None:
     assert note(ax) == "3 calls · not shown: 1 call without a date"
 
 
-def test_choices_are_refused_with_a_word_of_advice() -> None:
+def test_choices_are_refused_with_the_metric_to_call() -> None:
     choices = pl.DataFrame(
         {"choice_position": [0], "model": ["a"], "total_tokens": [1]}
     )

@@ -12,7 +12,15 @@ import pytest
 from matplotlib.colors import to_hex
 
 from tests.support import frames
-from tests.support.charting import labels, lines, note, said, subtitle, ticks, title
+from tests.support.charting import (
+    label_texts,
+    labels,
+    lines,
+    note,
+    subtitle,
+    ticks,
+    title,
+)
 from toolkit import charts
 from toolkit.charts.style import LIGHT, contrast, readable
 
@@ -76,7 +84,7 @@ def test_a_line_goes_through_the_ratios_that_the_metric_gave() -> None:
     assert ax.get_ylim()[0] == 0
 
 
-def test_a_point_stands_in_the_middle_of_its_period() -> None:
+def test_a_point_is_in_the_middle_of_its_period() -> None:
     ax = charts.plot_truncation_rate(rates({"day": 1, "cut": 5}, {"day": 2, "cut": 5}))
 
     xs = np.asarray(lines(ax)["a"].get_xdata(), dtype=float)
@@ -156,7 +164,7 @@ def test_names_stand_at_the_right_edge_in_the_colour_of_their_line() -> None:
     ax = charts.plot_output_input_ratio(frame)
     ax.figure.draw_without_rendering()
 
-    assert sorted(said(ax)) == sorted(names)
+    assert sorted(label_texts(ax)) == sorted(names)
     for label in labels(ax):
         color = to_hex(lines(ax)[label.get_text()].get_color())
         assert label.get_color() == readable(color)
@@ -232,7 +240,7 @@ def test_what_the_metric_folded_is_grey_and_counted_and_drawn_as_it_is() -> None
     assert to_hex(lines(ax)["6 others"].get_color()) == LIGHT.muted.lower()
 
 
-def test_a_model_called_other_is_told_from_the_rest() -> None:
+def test_a_model_called_other_is_distinct_from_the_rest() -> None:
     frame = rates(
         {"day": 1, "cut": 4, "model": "other"}, {"day": 1, "cut": 7, "model": "other"}
     ).insert_column(4, pl.Series("folded", [0, 6]))
@@ -243,7 +251,7 @@ def test_a_model_called_other_is_told_from_the_rest() -> None:
     assert points(lines(ax)["6 others"]) == [0.07]
 
 
-def test_shares_end_at_100_percent_and_what_is_beyond_is_marked_and_said() -> None:
+def test_shares_end_at_100_percent_and_higher_values_are_marked_and_noted() -> None:
     frame = rates(
         {"day": 1, "cut": 50}, {"day": 2, "cut": 90}, {"day": 3, "cut": 2_000}
     )
@@ -269,10 +277,10 @@ def test_shares_of_zero_stand_on_the_zero_line() -> None:
     assert ax.get_ylim() == (0, pytest.approx(0.104))
 
 
-def test_nothing_known_is_said() -> None:
+def test_a_chart_without_known_values_says_so() -> None:
     ax = charts.plot_truncation_rate(rates({"day": 1}, {"day": 2}))
 
-    assert said(ax) == ["not reported by any call"]
+    assert label_texts(ax) == ["not reported by any call"]
     assert not ax.lines
 
 
@@ -288,9 +296,9 @@ def test_undated_responses_are_counted_and_not_drawn() -> None:
 def test_coverage_has_a_line_for_each_count_over_all_models() -> None:
     # Two models of 100 and 300 calls; 90 and 210 report cached tokens: 300 of 400.
     rows = [
-        {"tokens": name, "model": model, "responses": of, "reported": told}
+        {"tokens": name, "model": model, "responses": of, "reported": reported}
         for model, of, cached in (("a", 100, 90), ("b", 300, 210))
-        for name, told in (("total_tokens", of), ("cached_tokens", cached))
+        for name, reported in (("total_tokens", of), ("cached_tokens", cached))
     ]
     time = frames.periods(1).with_columns(partial=pl.lit(value=False))
     frame = pl.DataFrame(rows).with_columns(
@@ -328,7 +336,7 @@ def test_an_infinite_perplexity_is_not_drawn(over_time: bool) -> None:
     ax = charts.plot_confidence(frame)
 
     ax.figure.draw_without_rendering()
-    assert "unknown" in said(ax) or points(lines(ax)["b"]) == [None, None, None]
+    assert "unknown" in label_texts(ax) or points(lines(ax)["b"]) == [None, None, None]
     assert "inf" not in charts.describe(ax)
 
 

@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.text import Text
 
 from tests.support import frames
-from tests.support.charting import bars, labels, lines, said
+from tests.support.charting import bars, label_texts, labels, lines
 from toolkit import charts
 from toolkit.charts.series_colors import _assign_slots, assign_colors
 from toolkit.charts.style import _FALLBACKS, DARK, LIGHT, contrast, families, readable
@@ -51,7 +51,7 @@ def seen(color: str, kind: str) -> np.ndarray:
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
 @pytest.mark.parametrize("kind", ["all", *BLIND])
-def test_the_first_six_colours_are_told_apart_also_by_the_colour_blind(
+def test_the_first_six_colours_are_distinct_for_the_colour_blind(
     theme: charts.style.Theme, kind: str
 ) -> None:
     shades = [seen(color, kind) for color in (*theme.palette[:6], theme.rest)]
@@ -166,7 +166,7 @@ def test_a_name_has_the_same_colour_in_every_chart() -> None:
     }
 
 
-def test_colours_are_fixed_anew_and_forget_what_was_before() -> None:
+def test_colours_are_assigned_again_after_a_reset() -> None:
     assign_colors(["z", "y"])
 
     charts.colors(["a", "z"])
@@ -248,7 +248,7 @@ def test_labels_beyond_six_series_become_a_legend_with_all_names() -> None:
 
     ax = charts.plot_token_usage(asked)
 
-    texts = said(ax)
+    texts = label_texts(ax)
     assert texts.count("■") == 9
     assert [text for text in texts if text != "■"] == [str(name) for name in bars(ax)]
     squares = [to_hex(t.get_color()) for t in labels(ax) if t.get_text() == "■"]

@@ -197,7 +197,7 @@ def test_a_log_in_a_store_gives_the_tables_of_the_same_file(
     assert far.frame["response_id"].to_list() == ALL
     assert far.frame.drop("source").equals(near.frame.drop("source"))
     assert far.rejects.drop(["source"]).equals(near.rejects.drop(["source"]))
-    assert far.rejects["offset"].to_pylist() == [len(LOG) - 9]
+    assert far.rejects["offset"].to_list() == [len(LOG) - 9]
     assert far.ledger.drop("source").equals(near.ledger.drop("source"))
     lazy = toolkit.scan(bucket.uri(name), duplicates="keep")
     assert lazy.collect().equals(far.frame)
@@ -713,9 +713,9 @@ def test_of_two_runs_at_once_one_wins_and_the_other_leaves_nothing(
     real, together, one = object_store.put_bytes, Barrier(2), Lock()
 
     def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
-        together.wait(10)
+        together.wait(120)
         assert len(bucket.names("parquet")) == 2 * PARTS
-        together.wait(10)
+        together.wait(120)
         with one:
             real(uri, data, replaces=replaces)
 

@@ -1,4 +1,4 @@
-"""How the tests of the charts ask the artists."""
+"""What the tests of the charts read from the artists."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def lines(ax: Axes) -> dict[str, Line2D]:
 
 
 def note(ax: Axes) -> str:
-    """Return what is said under the chart."""
+    """Return the note."""
     return ax.texts[0].get_text()
 
 
 def subtitle(ax: Axes) -> str:
-    """Return what is said under the title."""
+    """Return the subtitle."""
     return ax.texts[1].get_text()
 
 
@@ -51,8 +51,8 @@ def labels(ax: Axes) -> list[Text]:
     return list(ax.texts[2:])
 
 
-def said(ax: Axes) -> list[str]:
-    """Return what is said beside the data."""
+def label_texts(ax: Axes) -> list[str]:
+    """Return the texts beside the data as strings."""
     return [label.get_text() for label in labels(ax)]
 
 
@@ -62,7 +62,7 @@ def ticks(ax: Axes) -> list[str]:
 
 
 def everything_is_inside(ax: Axes) -> bool:
-    """Tell whether nothing that is drawn leaves the figure."""
+    """Return whether everything that is drawn is inside the figure."""
     ax.figure.draw_without_rendering()
     drawn, whole = ax.get_tightbbox(), ax.figure.bbox
     assert drawn is not None
@@ -70,7 +70,7 @@ def everything_is_inside(ax: Axes) -> bool:
 
 
 def labels_are_apart(ax: Axes) -> bool:
-    """Tell whether labels in one column do not cover each other."""
+    """Return whether the labels of a column do not overlap."""
     ax.figure.draw_without_rendering()
     boxes = sorted(
         (label.get_window_extent() for label in labels(ax)), key=lambda box: box.y0

@@ -1,6 +1,6 @@
-"""Draw every chart under every condition, to be looked at: ``make gallery``.
+"""Draw every chart under every condition, to look at: ``make gallery``.
 
-A few pictures go to docs/gallery, which are kept with the project; all the others to
+A few pictures are saved in docs/gallery, under version control; all others in
 out/gallery, with a page that shows them side by side.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parents[2]
-KEPT, ALL = ROOT / "docs" / "gallery", ROOT / "out" / "gallery"
+COMMITTED, ALL = ROOT / "docs" / "gallery", ROOT / "out" / "gallery"
 SAMPLE = ROOT / "data" / "sample"
 DPI = 110
 NAMES = [
@@ -40,7 +40,7 @@ NAMES = [
     "",
     None,
 ]
-# What is kept: a picture of each chart, and of what else a reader should see.
+# The pictures in docs/gallery: at least one of each chart.
 CHOSEN = {
     "token_usage-22-days-5",
     "token_usage-dark",
@@ -71,7 +71,7 @@ CHOSEN = {
 
 
 def over_time(name: str) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Frames of one metric: few and many models, short and long, odd and empty."""
+    """Yield frames of a metric: few and many models, short and long, odd and empty."""
     make = frames.OVER_TIME[name]
     days = frames.periods(22)
     for count in (1, 5, 60):
@@ -92,11 +92,11 @@ def over_time(name: str) -> Iterator[tuple[str, pl.DataFrame]]:
     yield "empty", make(days, [])
     yield "gaps", with_gaps(make(days, frames.models(3)))
     yield "all-null", all_null(make(days, frames.models(3)))
-    yield "asked-for-9", asked_for(make(days, frames.models(9)))
+    yield "folded-9", folded(make(days, frames.models(9)))
 
 
 def with_gaps(frame: pl.DataFrame) -> pl.DataFrame:
-    """Leave out some days, and the first model on some others."""
+    """Remove some days, and the first model on others."""
     day = pl.col("period").dt.day()
     return frame.filter(
         ~day.is_in([4, 5, 13]) & ~((pl.col("model") == "gpt-4o") & (day % 5 == 0))
@@ -104,7 +104,7 @@ def with_gaps(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def all_null(frame: pl.DataFrame) -> pl.DataFrame:
-    """Make all that is measured unknown."""
+    """Set all measures to null."""
     keys = {
         "period",
         "period_end",
@@ -121,16 +121,16 @@ def all_null(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def asked_for(frame: pl.DataFrame) -> pl.DataFrame:
-    """Fold the last model as a metric does with `top`."""
+def folded(frame: pl.DataFrame) -> pl.DataFrame:
+    """Mark the last model as folded, as a metric does with `top`."""
     last = frames.models(9)[-1]
-    folded = pl.when(pl.col("model") == last).then(7).otherwise(0).cast(pl.Int64)
+    count = pl.when(pl.col("model") == last).then(7).otherwise(0).cast(pl.Int64)
     place = frame.columns.index("model") + 1
-    return frame.insert_column(place, frame.select(folded.alias("folded")).to_series())
+    return frame.insert_column(place, frame.select(count.alias("folded")).to_series())
 
 
 def frames_of(name: str) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Return all frames of a chart, by what is special of them."""
+    """Yield all frames of a chart, with what is special about each."""
     if name in frames.OVER_TIME:
         yield from over_time(name)
     elif name == "response_volume":
@@ -147,10 +147,10 @@ def frames_of(name: str) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 class Picture(NamedTuple):
-    """Where a picture lies, what it shows in words, and how long it took."""
+    """The path of a picture, its alt text, and how long it took."""
 
     path: Path
-    told: str
+    alt_text: str
     seconds: float
 
 
@@ -163,16 +163,16 @@ def draw(name: str, kind: str, frame: pl.DataFrame, theme: str) -> Picture:
     started = time.process_time()
     with charts.theme(theme):
         ax = getattr(charts, f"plot_{name}")(frame)
-    told = charts.describe(ax)
-    return save(title, ax.figure, told, started)
+    alt_text = charts.describe(ax)
+    return save(title, ax.figure, alt_text, started)
 
 
-def save(title: str, figure: Any, told: str, started: float) -> Picture:
-    """Save a picture where it belongs."""
-    path = (KEPT if title in CHOSEN else ALL) / f"{title}.png"
+def save(title: str, figure: Any, alt_text: str, started: float) -> Picture:
+    """Save a picture."""
+    path = (COMMITTED if title in CHOSEN else ALL) / f"{title}.png"
     figure.savefig(path, dpi=DPI)
     plt.close("all")
-    return Picture(path, told, time.process_time() - started)
+    return Picture(path, alt_text, time.process_time() - started)
 
 
 def small_axes() -> Iterator[Picture]:
@@ -197,19 +197,19 @@ def overviews() -> Iterator[Picture]:
         started = time.process_time()
         charts.colors()
         figure = toolkit.overview(choices, theme=theme)
-        told = " ".join(
+        alt_text = " ".join(
             [f"{text.get_text().rstrip('.')}." for text in figure.texts]
             + [charts.describe(ax) for ax in figure.axes]
         )
         title = "overview" if theme == "light" else "overview-dark"
-        yield save(title, figure, told.replace("\n", " "), started)
+        yield save(title, figure, alt_text.replace("\n", " "), started)
 
 
 def write_page(drawn: Iterable[Picture]) -> None:
     """Write a page that shows all pictures side by side."""
     pictures = "\n".join(
         f'<figure><img src="{escape(os.path.relpath(picture.path, ALL))}" width="680" '
-        f'alt="{escape(picture.told)}">'
+        f'alt="{escape(picture.alt_text)}">'
         f"<figcaption>{escape(picture.path.stem)}</figcaption></figure>"
         for picture in drawn
     )
@@ -218,23 +218,23 @@ def write_page(drawn: Iterable[Picture]) -> None:
 
 
 def write_readme(drawn: Iterable[Picture]) -> None:
-    """Write the page of the pictures that are kept, with the alt text of each."""
-    kept = sorted(picture for picture in drawn if picture.path.parent == KEPT)
+    """Write the page of the pictures in docs/gallery, with the alt text of each."""
+    committed = sorted(picture for picture in drawn if picture.path.parent == COMMITTED)
     parts = [
         "# Gallery\n",
-        "`make gallery` draws every chart under every condition; these are kept. The "
-        "overviews are of `data/sample`, all others of numbers made up by "
-        "`tests/support/frames.py`. Under each stands its alt text, as "
-        "`toolkit.charts.describe()` writes it from the data.\n",
+        "`make gallery` draws every chart in many variants; these are checked in. The "
+        "overviews show `data/sample`, all others invented numbers from "
+        "`tests/support/frames.py`. Below each is its alt text, written by "
+        "`toolkit.charts.describe()` from the data.\n",
     ]
-    for path, told, _ in kept:
-        parts.append(f"## {path.stem}\n\n![{path.stem}]({path.name})\n\n{told}\n")
-    (KEPT / "README.md").write_text("\n".join(parts), encoding="utf-8")
+    for path, alt_text, _ in committed:
+        parts.append(f"## {path.stem}\n\n![{path.stem}]({path.name})\n\n{alt_text}\n")
+    (COMMITTED / "README.md").write_text("\n".join(parts), encoding="utf-8")
 
 
 def main() -> None:
-    """Draw all, or the metrics that are named."""
-    for folder in (KEPT, ALL):
+    """Draw all charts, or those of the metrics in the arguments."""
+    for folder in (COMMITTED, ALL):
         folder.mkdir(parents=True, exist_ok=True)
     every = [*frames.OVER_TIME, "response_volume", "drift", "log_health"]
     drawn = [
@@ -247,10 +247,10 @@ def main() -> None:
         drawn += [*small_axes(), *overviews()]
         write_readme(drawn)
     write_page(drawn)
-    size = sum(path.stat().st_size for path in KEPT.glob("*.png")) / 1e6
+    size = sum(path.stat().st_size for path in COMMITTED.glob("*.png")) / 1e6
     slowest = max(drawn, key=lambda picture: picture.seconds)
     print(f"{len(drawn)} pictures: {ALL / 'index.html'}")
-    print(f"kept: {KEPT}, {size:.1f} MB")
+    print(f"committed: {COMMITTED}, {size:.1f} MB")
     print(f"slowest: {slowest.path.stem}, {slowest.seconds:.2f} s with its file")
 
 

@@ -12,6 +12,7 @@ import inspect
 import os
 import re
 import textwrap
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
@@ -24,7 +25,7 @@ from toolkit.cli import app as cli
 from toolkit.schema import TABLES, dictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FunctionType
 
 ROOT = Path(__file__).parents[2]
@@ -61,9 +62,18 @@ class Page(NamedTuple):
     intro: str = ""
 
 
+def resolve(path: str) -> Any:
+    """Return what a dotted name stands for."""
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError:
+        return getattr(resolve(module), name)
+
+
 def below(module: str, first: Iterable[str] = ()) -> list[str]:
     """Return the public names of a module, some of them first."""
-    public = importlib.import_module(module).__all__
+    public = resolve(module).__all__
     ordered = [name for name in first if name in public]
     return [f"{module}.{name}" for name in dict.fromkeys([*ordered, *public])]
 
@@ -113,7 +123,10 @@ PAGES = {
     "report": Page("The report", ["toolkit.write_report"], "toolkit.report"),
     "schema": Page(
         "Schema",
-        below("toolkit.schema"),
+        below(
+            "toolkit.schema",
+            ["CHOICES", "REJECTS", "LEDGER", "Choices", "Rejects", "Ledger"],
+        ),
         "toolkit.schema",
         "The columns are listed in the [data dictionary](dictionary.md).",
     ),
@@ -121,7 +134,7 @@ PAGES = {
         "Expressions",
         [
             *below("toolkit.expressions", ["any_choice", "first_choice"]),
-            *(f"toolkit.ranges.{name}" for name in ("last", "before", "span")),
+            *below("toolkit.ranges", ["last", "before", "span"]),
         ],
         "toolkit.expressions",
     ),
@@ -133,23 +146,15 @@ PAGES = {
 }
 
 
-def resolve(path: str) -> Any:
-    """Return what a dotted name stands for."""
-    module, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except ModuleNotFoundError:
-        return getattr(resolve(module), name)
-
-
 def anchor(path: str) -> str:
     """Return the anchor of a heading, the same on a code host and in the site."""
     return re.sub(r"[^\w-]", "", path).lower()
 
 
 def all_links() -> dict[str, str]:
-    """Return page and anchor of each documented name."""
-    return {
+    """Return where each documented name and module is described."""
+    modules = {page.module: f"{name}.md" for name, page in PAGES.items() if page.module}
+    return modules | {
         name: f"{page}.md#{anchor(name)}"
         for page, content in PAGES.items()
         for name in content.names
@@ -408,21 +413,22 @@ def modules_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def pages() -> dict[str, str]:
-    """Return each generated page, by its path below docs."""
-    written = {f"reference/{name}.md": reference_page(PAGES[name]) for name in PAGES}
-    return {
-        **written,
-        "reference/command-line.md": command_page(),
-        "reference/dictionary.md": dictionary_page(),
-        "development/modules.md": modules_page(),
-    }
+# How each generated page is written, by its path below docs.
+GENERATED: dict[str, Callable[[], str]] = {
+    **{
+        f"reference/{name}.md": partial(reference_page, page)
+        for name, page in PAGES.items()
+    },
+    "reference/command-line.md": command_page,
+    "reference/dictionary.md": dictionary_page,
+    "development/modules.md": modules_page,
+}
 
 
 def main() -> None:
     """Write all pages."""
-    for name, text in pages().items():
-        (DOCS / name).write_text(text, encoding="utf-8")
+    for name, write in GENERATED.items():
+        (DOCS / name).write_text(write(), encoding="utf-8")
 
 
 if __name__ == "__main__":

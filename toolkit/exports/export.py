@@ -7,7 +7,7 @@ see only whole files, and the next run removes what an interrupted run has left.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from toolkit.errors import OptionError
 from toolkit.exports.directory import open_target
@@ -15,13 +15,14 @@ from toolkit.exports.parts import filter_span
 from toolkit.exports.run import ExportRun
 from toolkit.exports.single_file import is_file_name, write_file
 from toolkit.expressions.time_ranges import span
+from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
-from toolkit.reading.options import MAX_LINE_BYTES
+from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.schema.columns import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from concurrent.futures import Executor
 
     import polars as pl
@@ -31,13 +32,9 @@ if TYPE_CHECKING:
     from toolkit.reading.ledger import RejectCount
     from toolkit.reading.log_reader import LogReader
     from toolkit.reading.manifest import Manifest
-    from toolkit.reading.options import (
-        Content,
-        CreatedUnit,
-        Duplicates,
-        LogOptions,
-        OnDamage,
-    )
+
+# Options of reading that do not shape the rows; the others are stored in state.json.
+_NOT_STORED = {"on_damage", "threads", "progress"}
 
 
 class Exported(NamedTuple):
@@ -55,24 +52,17 @@ class Exported(NamedTuple):
     found: int  # logs, including those with nothing new
 
 
+@share_parameters(ReadOptions, READ_PARAMETERS)
 def export(
     sources: Sources,
     to: str | os.PathLike[str],
     *,
-    content: Content = "keep",
-    duplicates: Duplicates = "drop",
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    max_line_bytes: int = MAX_LINE_BYTES,
     since: Moment = None,
     until: Moment = None,
     rewrite: bool = False,
     wait: float = 0,
-    on_damage: OnDamage = "raise",
-    threads: int | None = None,
     executor: Executor | None = None,
-    progress: Callable[[int], None] | None = None,
+    **options: Unpack[ReadOptions],
 ) -> Exported:
     """Write logs as Parquet, partitioned by the UTC date of `created`.
 
@@ -88,8 +78,6 @@ def export(
         an address ``s3://bucket/key``. A name that ends in ``.parquet`` is one file:
         each run reads all logs and replaces the file atomically; rejects are only
         counted.
-    content, duplicates, tags, response_path, created_unit, max_line_bytes
-        As in `toolkit.load`; they are stored with the export.
     since, until
         Range of `created`, until exclusive, as in `toolkit.scan`. With either, undated
         responses are left out; the ledger counts what is left out. They are stored with
@@ -99,13 +87,13 @@ def export(
         one is complete.
     wait
         Seconds to wait for another process that is writing there.
-    on_damage, threads, progress
-        As in `toolkit.load`.
     executor
         Any `concurrent.futures.Executor`, also one of a cluster. Its workers read the
         logs and write the parts, each with one thread, and this process commits them.
         They must have access to the logs and the target under the same names. The
         result is the same.
+    **options
+        Those that shape rows are stored with the export; later runs must have the same.
 
     Returns
     -------
@@ -153,33 +141,14 @@ def export(
     0
     """
     within = span(since, until)
-    read_options: LogOptions = {
-        "content": content,
-        "duplicates": duplicates,
-        "tags": dict(tags or {}),
-        "response_path": response_path,
-        "created_unit": created_unit,
-        "max_line_bytes": max_line_bytes,
-        "on_damage": on_damage,
-        "threads": threads,
-    }
-    # Those that shape the rows are stored in state.json.
-    unstored = {"on_damage", "threads"}
-    options = {
-        **{name: value for name, value in read_options.items() if name not in unstored},
+    read_options = complete(export, options)
+    stored = {
+        **{k: v for k, v in read_options.items() if k not in _NOT_STORED},
+        "tags": dict(read_options["tags"] or {}),
         "since": within.start and within.start.isoformat(),
         "until": within.end and within.end.isoformat(),
     }
-
-    def open_reader() -> LogReader:
-        return open_logs(
-            sources,
-            **read_options,
-            leave_pending=True,
-            progress=progress,
-        )
-
-    reader = open_reader()
+    reader = open_logs(sources, read_options, leave_pending=True)
     if is_file_name(os.fspath(to)):
         if executor is not None:
             hint = ": one Parquet file is written without it"
@@ -188,11 +157,11 @@ def export(
         return _export_file(reader, os.fspath(to), within, wait)
     with open_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:
         if target.state is not None and not rewrite:
-            _check_options(target.state, options)
+            _check_options(target.state, stored)
         if wait:  # there may be new logs by now
-            reader = open_reader()
+            reader = open_logs(sources, read_options, leave_pending=True)
         run = ExportRun(reader, target, within, rewrite=rewrite, executor=executor)
-        run.write(options)
+        run.write(stored)
     run.warn()
     return Exported(
         target.where,
