@@ -432,11 +432,14 @@ def test_what_if_asks_a_provider_and_a_tier() -> None:
     ("asked", "words"),
     [
         ({"model": "gpt-4o-mimi"}, r"did you mean 'gpt-4o-mini'\?"),
-        ({"model": "gpt-4o", "provider": "DeepInfra"}, "the provider is not in"),
+        (
+            {"model": "gpt-4o", "provider": "DeepInfra"},
+            "provider not in the price data",
+        ),
         ({"model": "gpt-4o", "provider": "opnai"}, r"did you mean 'openai'\?"),
         ({"model": "gpt-4o", "service_tier": "bach"}, r"did you mean 'batch'\?"),
         ({"model": "gpt-4o", "service_tier": "scale"}, "service_tier"),
-        ({"model": "gpt-4o", "service_tier": "flex"}, "no rate for this service tier"),
+        ({"model": "gpt-4o", "service_tier": "flex"}, "no price for this service tier"),
     ],
 )
 def test_what_if_refuses_a_model_without_a_price(

@@ -15,7 +15,7 @@ from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import format_share, format_usd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     import polars as pl
 
@@ -170,24 +170,3 @@ def _list_models(known: list[str]) -> str:
         return ""
     more = ", ..." if len(known) > _MODELS_LISTED else ""
     return f" (models: {', '.join(known[:_MODELS_LISTED])}{more})"
-
-
-def parse_limit(text: str) -> Callable[[int], float]:
-    """Parse a number of lines, or a share of them in percent.
-
-    Examples
-    --------
-    >>> parse_limit("0.1%")(20_000)
-    20.0
-    """
-    try:
-        number = float(text.removesuffix("%"))
-    except ValueError:
-        number = -1
-    if not 0 <= number < float("inf"):
-        raise OptionError(
-            "max_rejects", text, expected="a count or a share: 10 or 0.1%"
-        )
-    if text.endswith("%"):
-        return lambda lines: lines * number / 100
-    return lambda _lines: number
