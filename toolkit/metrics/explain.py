@@ -24,7 +24,7 @@ from toolkit.metrics.options import (
     split_options,
 )
 from toolkit.metrics.spending import COST
-from toolkit.pricing.costs import price_responses, taken
+from toolkit.pricing.costs import prepare_choices, price_responses
 from toolkit.pricing.price_file import RATES, read_prices
 from toolkit.pricing.pricer import MONEY, NEEDED, PRICED, Pricer
 from toolkit.pricing.rates import Rates, Reason
@@ -203,7 +203,7 @@ def _frame_of(
     """Return choices as a frame, or scan logs and exports."""
     choices = choices_of(sources)
     if choices is not None:
-        return taken(choices)
+        return prepare_choices(choices)
     since, until = within
     return scan(cast("Sources", sources), since=since, until=until, **read)
 
@@ -274,7 +274,7 @@ def explain(
         raise _nothing(model, day, others.drop_nulls().to_list())
     rows = rows.sort("created", "source", "line")
     costs = pricer.price(rows.select(NEEDED))
-    used, numbers = _rates_used(pricer.ends_of(rows), costs["cost_source"])
+    used, numbers = _rates_used(pricer.find_rates(rows), costs["cost_source"])
     place = pl.format("{}:{}", "source", "line").alias("place")
     lines = rows.with_columns(place, *costs.select(PRICED.names()), numbers)
     return Explained(
