@@ -102,10 +102,14 @@ def test_a_day_begins_in_the_zone_and_undated_responses_have_none() -> None:
     assert undated.summary == "$0.0035"
 
 
-def test_a_model_or_a_day_without_responses_is_said_with_a_hint(log: Path) -> None:
-    with pytest.raises(OptionError, match=r"on 2026-10-05 \(did you mean 'gpt-4o'\?\)"):
+def test_a_model_without_responses_is_an_error_with_those_of_the_day(log: Path) -> None:
+    message = (
+        r"a model with a response on 2026-10-05, got 'gpt-40' "
+        r"\(did you mean 'gpt-4o'\?\); there are: gpt-4o"
+    )
+    with pytest.raises(OptionError, match=message):
         toolkit.explain(log, model="gpt-40", date="2026-10-05")
-    with pytest.raises(OptionError, match="a model that has a response on 2026-10-06"):
+    with pytest.raises(OptionError, match="with a response on 2026-10-06, got"):
         toolkit.explain(log, model="gpt-4o", date=date(2026, 10, 6))
     with pytest.raises(OptionError, match="a day such as 2026-01-31"):
         toolkit.explain(log, model="gpt-4o", date="soon")
