@@ -306,7 +306,7 @@ def _no_response(model: str, day: Date | None, others: Sequence[str]) -> OptionE
 def _rates_used(
     ends: Sequence[Rates | Reason], sources: pl.Series
 ) -> tuple[list[Rates], pl.Series]:
-    """Number the rates by which responses were priced."""
+    """Return the distinct rates by which responses were priced, and their numbers."""
     known: dict[Rates, int] = {}
     numbers = [
         known.setdefault(end, len(known))
