@@ -90,6 +90,7 @@ def test_numbers(number: float | None, text: str) -> None:
         (1.515, "151.5%"),
         (12.345, "1,234.5%"),
         (Decimal("0.031"), "3.1%"),
+        (-1e-9, "0%"),
         (None, "–"),
     ],
 )
@@ -248,6 +249,6 @@ def test_a_name_is_one_harmless_line() -> None:
     assert format_name("a\x1b[31m\nb") == "a�[31m�b"
     assert format_name("  a   b ") == "a b"
     assert format_name("") == "''"
-    assert format_name(None) == "not said"
+    assert format_name(None) == "unknown"
     long = format_name("a" * 50 + "b" * 50)
     assert long == "a" * 40 + "…" + "b" * 23

@@ -56,7 +56,7 @@ def run_python(code: str, names: dict[str, object]) -> list[str]:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), warnings.catch_warnings():
         warnings.simplefilter("ignore", RejectsWarning)
-        exec(compile(code, "example", "exec"), names)
+        exec(compile(code, "example", "exec", dont_inherit=True), names)
     return squeezed(printed.getvalue())
 
 

@@ -10,9 +10,10 @@ from toolkit.charts.bars import Row, draw_bars
 from toolkit.charts.rows import max_rows
 from toolkit.charts.series import Metric, format_key, format_others, read_frame
 from toolkit.charts.style import current_theme
-from toolkit.charts.text import percent, short_number
+from toolkit.charts.text import count_tick
 from toolkit.charts.titles import ChartText, format_title
 from toolkit.errors import plural
+from toolkit.formatting.text import format_count, format_share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +61,7 @@ def plot_tool_calls(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ...     }
     ... )
     >>> [text.get_text() for text in plot_tool_calls(calls).texts][2:4]
-    ['40', '· 2.5 % invalid']
+    ['40', '· 2.5% invalid']
     """
     data = read_frame(frame, _TOOL_CALLS)
     measures = pl.col(_TOOL_CALLS.measures).cast(pl.Int64).sum()
@@ -77,10 +78,10 @@ def plot_tool_calls(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     bars = []
     for index, (name, calls, invalid, unseen) in enumerate(tools):
         seen = calls - unseen
-        more = f"· {percent(invalid, seen)} invalid" if invalid and seen else ""
+        more = f"· {format_share(invalid / seen)} invalid" if invalid and seen else ""
         theme = current_theme()
         color = theme.palette[0] if index < len(shown) else theme.rest
-        bars.append(Row(name, calls, color, f"{calls:,}", more, faulty=invalid))
+        bars.append(Row(name, calls, color, format_count(calls), more, faulty=invalid))
     total, unseen = int(data.total("calls")), int(data.total("arguments_unseen"))
     note = [plural(total, "tool call")]
     if any(row.faulty for row in bars):
@@ -92,7 +93,7 @@ def plot_tool_calls(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     text = ChartText(
         format_title("Tool calls", ["tool"]), "Calls requested by the models", note
     )
-    return draw_bars(ax, text, bars, short_number, whole=True, empty="no tool calls")
+    return draw_bars(ax, text, bars, count_tick, whole=True, empty="no tool calls")
 
 
 def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -128,7 +129,7 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ...     }
     ... )
     >>> [text.get_text() for text in plot_log_health(health).texts][2:4]
-    ['2', '· 2 % of 100']
+    ['2', '· 2% of 100']
     """
     data, theme = read_frame(frame, _LOG_HEALTH), current_theme()
     colors = {"reject": theme.alarm, "finding": theme.palette[1], "ledger": theme.rest}
@@ -150,8 +151,8 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
             f"{row['name']}".replace("_", " "),
             row["count"],
             colors.get(row["kind"], theme.rest),
-            f"{row['count']:,}",
-            f"· {percent(row['count'], row['of'])} of {row['of']:,}"
+            format_count(row["count"]),
+            f"· {format_share(row['count'] / row['of'])} of {format_count(row['of'])}"
             if row["of"]
             else "",
         )
@@ -165,10 +166,8 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         f"{plural(len(findings), 'kind')} of findings (amber)",
     ]
     if len(rows) > most:
-        note.append(f"{len(rows) - most:,} more not shown")
+        note.append(f"{format_count(len(rows) - most)} more not shown")
     lines = data.frame.filter(pl.col("kind") == "reject")["of"].max()
     of = f" in {plural(lines, 'line')}" if isinstance(lines, int) else ""
     text = ChartText("Health of the log", f"Rejected lines and findings{of}", note)
-    return draw_bars(
-        ax, text, bars, short_number, whole=True, empty="no problems found"
-    )
+    return draw_bars(ax, text, bars, count_tick, whole=True, empty="no problems found")

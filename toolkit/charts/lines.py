@@ -9,9 +9,9 @@ import polars as pl
 
 from toolkit.charts.alt_text import shorten
 from toolkit.charts.layout import measure_axes, set_value_axis
-from toolkit.charts.series import UNKNOWN
 from toolkit.charts.style import LINE_CONTRAST, current_theme, readable
 from toolkit.charts.time_axis import PERIOD, Span, build_span, set_time_axis
+from toolkit.formatting.text import UNKNOWN_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,7 +206,7 @@ def describe_lines(table: Lines, tick: Callable[[float], str]) -> list[str]:
     for part, row, last in zip(table.series, table.values, table.last, strict=True):
         known = row[np.isfinite(row)]
         if not len(known):
-            facts.append(f"{shorten(part.name)} {UNKNOWN}")
+            facts.append(f"{shorten(part.name)} {UNKNOWN_TEXT}")
             continue
         low, high = tick(float(known.min())), tick(float(known.max()))
         between = f" (between {low} and {high})" if low != high else ""

@@ -1,4 +1,4 @@
-"""Charts of shares of 100 %: models, and finish reasons."""
+"""Charts of shares of 100%: models, and finish reasons."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from toolkit.charts.layout import build_axes, draw_empty, style_axes, write_text
 from toolkit.charts.rows import max_rows
 from toolkit.charts.series import (
     LEADING_COLUMNS,
-    UNKNOWN,
     Metric,
     fold_series,
     read_frame,
 )
 from toolkit.charts.stack_chart import select_values, sum_series
 from toolkit.charts.stacked import build_stack, describe_shares, draw_stack
-from toolkit.charts.text import percent, percent_tick
+from toolkit.charts.text import share_tick
 from toolkit.charts.titles import (
     NO_DATES,
     NOT_REPORTED,
@@ -30,6 +29,7 @@ from toolkit.charts.titles import (
     format_title,
 )
 from toolkit.errors import plural
+from toolkit.formatting.text import format_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def plot_model_mix(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Stacks of 100 %: all responses of a period.
+        Stacks of 100%: all responses of a period.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def plot_model_mix(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ...     }
     ... )
     >>> [text.get_text() for text in plot_model_mix(mix).texts][2:4]
-    ['75 %', '3 calls']
+    ['75%', '3 calls']
     """
     data = read_frame(frame, _MODEL_MIX)
     note = build_note(data)
@@ -90,13 +90,13 @@ def plot_model_mix(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
             part.name,
             value / whole if whole else float("nan"),
             part.color,
-            percent(value, whole) if whole else UNKNOWN,
+            format_share(value / whole if whole else None),
             plural(int(value), "call"),
         )
         for part, value in zip(series, sums["value"].to_list(), strict=True)
     ]
     text = ChartText(format_title(title, data.by), "Share of all calls", note)
-    return draw_bars(ax, text, bars, percent_tick)
+    return draw_bars(ax, text, bars, share_tick)
 
 
 def _draw_shares(
@@ -107,7 +107,7 @@ def _draw_shares(
     words: tuple[str, str],
     note: Sequence[str],
 ) -> Axes:
-    """Draw a stack of 100 % over time, of `responses_all` or the sum of `value`."""
+    """Draw a stack of 100% over time, of `responses_all` or the sum of `value`."""
     ax = build_axes() if ax is None else ax
     style_axes(ax)
     title, what = words
@@ -128,8 +128,8 @@ def _draw_shares(
         note,
     )
     layout = write_text(ax, text, parts=series)
-    draw_stack(ax, pile, layout, percent_tick, whole=False)
-    set_alt_text(ax, "Stacks of 100 %", text, describe_shares(pile))
+    draw_stack(ax, pile, layout, share_tick, whole=False)
+    set_alt_text(ax, "Stacks of 100%", text, describe_shares(pile))
     return ax
 
 
@@ -140,14 +140,14 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ----------
     frame
         Result of `toolkit.metrics.finish_reasons`. Over time all series are summed;
-        without periods each series is a horizontal bar of 100 %.
+        without periods each series is a horizontal bar of 100%.
     ax
         Where to draw; a new figure unless given. See `plot_token_usage`.
 
     Returns
     -------
     Axes
-        Stacks of 100 %: all choices of a period or a series. A reason has the same
+        Stacks of 100%: all choices of a period or a series. A reason has the same
         colour in every chart; rare reasons are folded into one.
 
     Raises
@@ -168,7 +168,7 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ... )
     >>> from toolkit.charts import describe
     >>> describe(plot_finish_reasons(ends))
-    'Finish reasons by model. Bars of 100 %: ... gpt-a: stop 75 %, length 25 %...'
+    'Finish reasons by model. Bars of 100%: ... gpt-a: stop 75%, length 25%...'
     """
     data = read_frame(frame, _FINISH_REASONS)
     note = build_note(data, "choices", "answer")
@@ -198,7 +198,7 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     shares = np.divide(counts, sums, out=np.zeros_like(counts), where=sums > 0)
     text = ChartText(format_title(title, data.by), what, note)
     names = [part.name for part in series]
-    return draw_share_bars(ax, text, names, reasons, shares, percent_tick)
+    return draw_share_bars(ax, text, names, reasons, shares, share_tick)
 
 
 def _sum_over_series(rows: pl.DataFrame) -> pl.DataFrame:

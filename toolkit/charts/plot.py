@@ -134,7 +134,7 @@ def plot(
         return SHOWN[metric].chart(frame, ax=ax)
 
 
-def _options_of(metric: str, **options: object) -> dict[str, object]:
+def _options_of(metric: str, **options: object) -> dict[str, Any]:
     """Return the options that a metric takes; refuse one that it would not heed."""
     own = signature(SHOWN[metric].metric).parameters
     ours = signature(plot).parameters

@@ -21,12 +21,11 @@ from toolkit.charts.lines import build_lines, compute_ratios, describe_lines, dr
 from toolkit.charts.rows import max_rows
 from toolkit.charts.series import (
     LEADING_COLUMNS,
-    UNKNOWN,
     Metric,
     fold_series,
     read_frame,
 )
-from toolkit.charts.text import percent_tick, share_text, short_number
+from toolkit.charts.text import share_tick
 from toolkit.charts.time_axis import build_span
 from toolkit.charts.titles import (
     NO_DATES,
@@ -38,6 +37,7 @@ from toolkit.charts.titles import (
     format_title,
 )
 from toolkit.errors import plural
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,8 +60,8 @@ class Ratio(NamedTuple):
     missing: tuple[str, str] = ("", "")  # a count, and what its responses lack
     noun: str = "call"
     counted: str = "responses"  # column that counts the nouns
-    show: Callable[[float], str] = share_text
-    tick: Callable[..., str] = percent_tick
+    show: Callable[[float], str] = format_share
+    tick: Callable[..., str] = share_tick
     most: float = 1.0  # the highest valid value; 0 if there is none
     excess: str = ""  # why a value may be higher
     of: str = "{part} of {whole} calls"  # after the value of a bar
@@ -158,12 +158,14 @@ def _draw_ratio_bars(
     for at, one in enumerate(series):
         row = cells[at]
         if row["value"] is None or not isfinite(row["value"]):
-            bars.append(Row(one.name, np.nan, one.color, UNKNOWN))
+            bars.append(Row(one.name, np.nan, one.color, UNKNOWN_TEXT))
             continue
         value, shown = float(row["value"]), ratio.show(float(row["value"]))
         if ratio.most and value > ratio.most:
             value, shown = ratio.most, f"{shown} (off the scale)"
-        parts = {name: short_number(row[f"~{name}"]) for name in ("part", "whole")}
+        parts = {
+            name: format_count(row[f"~{name}"], "short") for name in ("part", "whole")
+        }
         of = f"· {ratio.of.format(**parts)}"
         bars.append(Row(one.name, value, one.color, shown, of))
     return draw_bars(ax, text, bars, ratio.tick)

@@ -8,7 +8,7 @@ import polars as pl
 
 from toolkit.charts.ratio_chart import Ratio, draw_ratio
 from toolkit.charts.series import Metric
-from toolkit.charts.text import decimal_text
+from toolkit.charts.text import count_tick
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,8 +67,8 @@ _OUTPUT_INPUT = Ratio(
     title="Output tokens per input token",
     subtitle=("Completion tokens per prompt token",),
     missing=("unseen", "without prompt or completion tokens"),
-    show=decimal_text,
-    tick=decimal_text,
+    show=count_tick,
+    tick=count_tick,
     most=0.0,
     of="{part} per {whole} tokens",
 )
@@ -128,8 +128,8 @@ _CHOICES = Ratio(
     title="Answers per call",
     subtitle=("Mean number of answers",),
     missing=("responses_without_choices", "without answers"),
-    show=decimal_text,
-    tick=decimal_text,
+    show=count_tick,
+    tick=count_tick,
     most=0.0,
     of="{part} in {whole} calls",
 )
@@ -153,8 +153,8 @@ _CONFIDENCE = Ratio(
     missing=("choices_without_logprobs", "without logprobs"),
     noun="answer",
     counted="choices",
-    show=decimal_text,
-    tick=decimal_text,
+    show=count_tick,
+    tick=count_tick,
     most=0.0,
     of="over {whole} tokens",
     transform=lambda mean: (-mean).exp(),
@@ -310,7 +310,7 @@ def plot_usage_coverage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ...     }
     ... )
     >>> [text.get_text() for text in plot_usage_coverage(coverage).texts][2:4]
-    ['100 %', '· 4 of 4 calls']
+    ['100%', '· 4 of 4 calls']
     """
     return draw_ratio(frame, _COVERAGE, ax)
 
@@ -347,7 +347,7 @@ def plot_truncation_rate(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     ...     }
     ... )
     >>> [text.get_text() for text in plot_truncation_rate(rates).texts][2:4]
-    ['2.5 %', '· 1 of 40 calls']
+    ['2.5%', '· 1 of 40 calls']
     """
     return draw_ratio(frame, _TRUNCATION, ax)
 
@@ -385,7 +385,7 @@ def plot_refusal_and_filter_rate(
     ...     }
     ... )
     >>> [text.get_text() for text in plot_refusal_and_filter_rate(rates).texts][2:4]
-    ['5 %', '· 2 of 40 calls']
+    ['5%', '· 2 of 40 calls']
     """
     return draw_ratio(frame, _REFUSAL, ax)
 

@@ -18,7 +18,7 @@ from toolkit.charts.layout import (
 from toolkit.charts.rows import max_rows
 from toolkit.charts.series import LEADING_COLUMNS, Metric, fold_series, read_frame
 from toolkit.charts.stacked import build_stack, describe_stack, draw_stack
-from toolkit.charts.text import percent, short_number
+from toolkit.charts.text import count_tick
 from toolkit.charts.titles import (
     NO_DATES,
     NOT_REPORTED,
@@ -27,6 +27,7 @@ from toolkit.charts.titles import (
     format_subtitle,
     format_title,
 )
+from toolkit.formatting.text import format_count, format_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +72,7 @@ def draw_sums(frame: pl.DataFrame, chart: SumChart, ax: Axes | None) -> Axes:
     note = build_note(data, share=(measure, chart.unit), missing=chart.missing)
     if data.zone is not None:
         return draw_over_time(
-            ax, data, rows, (chart.title, chart.subtitle), note, short_number
+            ax, data, rows, (chart.title, chart.subtitle), note, count_tick
         )
     series, sums = sum_series(data, rows, ax)
     values = sums["value"].to_list()
@@ -81,13 +82,13 @@ def draw_sums(frame: pl.DataFrame, chart: SumChart, ax: Axes | None) -> Axes:
             part.name,
             value,
             part.color,
-            short_number(value),
-            f"· {percent(value, total)}" if total else "",
+            format_count(value, "short"),
+            f"· {format_share(value / total)}" if total else "",
         )
         for part, value in zip(series, values, strict=True)
     ]
     text = ChartText(format_title(chart.title, data.by), chart.subtitle, note)
-    return draw_bars(ax, text, bars, short_number, whole=True)
+    return draw_bars(ax, text, bars, count_tick, whole=True)
 
 
 def draw_over_time(

@@ -22,10 +22,12 @@ from toolkit.charts.series import Metric, format_key, read_frame
 from toolkit.charts.series_colors import assign_colors
 from toolkit.charts.stacked import EDGE, hatch_patch
 from toolkit.charts.style import current_theme
-from toolkit.charts.text import fit, short_number
-from toolkit.charts.time_axis import elapsed_days, format_moment, set_moment_axis
+from toolkit.charts.text import fit
+from toolkit.charts.time_axis import elapsed_days, set_moment_axis
 from toolkit.charts.titles import NO_DATES, ChartText, format_undated, format_zone
 from toolkit.errors import UnsuitableColumnError, plural
+from toolkit.formatting.dates import format_day
+from toolkit.formatting.text import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +97,9 @@ def plot_drift(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     note = [plural(int(data.total("responses")), "call")]
     note += format_undated(int(data.total("undated")))
     if len(dated) > len(rows):
-        note.append(f"{len(dated) - len(rows):,} less frequent versions not shown")
+        note.append(
+            f"{format_count(len(dated) - len(rows))} less frequent versions not shown"
+        )
     if rows["differs"].any():
         note.append("hatched: another model was requested")
     text = ChartText(
@@ -106,8 +110,8 @@ def plot_drift(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         return draw_empty(ax, text, NO_DATES, in_rows=True)
     _draw_spans(ax, rows, text)
     facts = [
-        f"{shorten(_row_name(row))} from {format_moment(row['first_seen'], 'd')} to "
-        f"{format_moment(row['last_seen'], 'd')}, {_row_text(row)}"
+        f"{shorten(_row_name(row))} from {format_day(row['first_seen'])} to "
+        f"{format_day(row['last_seen'])}, {_row_text(row)}"
         for row in rows.head(MAX_DESCRIBED).iter_rows(named=True)
     ]
     set_alt_text(ax, "Bars over time", text, facts)
@@ -123,7 +127,7 @@ def _row_name(row: Mapping[str, object]) -> str:
 def _row_text(row: Mapping[str, object]) -> str:
     """Format the number of calls, and the requested model if it differs."""
     number = int(str(row["responses"]))
-    calls = f"{short_number(number)} {'call' if number == 1 else 'calls'}"
+    calls = f"{format_count(number, 'short')} {'call' if number == 1 else 'calls'}"
     requested = f", requested: {format_key(row['requested_model'])}"
     return calls + requested if row["differs"] else calls
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from toolkit.charts.text import join_words, percent
+from toolkit.charts.text import join_words
 from toolkit.errors import plural
+from toolkit.formatting.text import format_count, format_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ def _format_incomplete(span: Span, mark: str) -> str:
     word = span.length.word
     first, last = 0 in places, len(span.starts) - 1 in places
     if len(places) > first + last:
-        return f". {mark}: {len(places):,} {word}s not complete"
+        return f". {mark}: {format_count(len(places))} {word}s not complete"
     which = ["last"] if len(span.starts) == 1 else ["first"] * first + ["last"] * last
     many = "s" if len(which) > 1 else ""
     return f". {mark}: {join_words(which)} {word}{many} not complete"
@@ -93,7 +94,7 @@ def build_note(
     part = ""
     if share and data.total(share[0]):
         lost = float(undated[share[0]].cast(float).sum() or 0)
-        part = f" ({percent(lost, data.total(share[0]))} of {share[1]})"
+        part = f" ({format_share(lost / data.total(share[0]))} of {share[1]})"
     note += format_undated(int(undated[counted].sum() or 0), noun, part)
     return note + (format_missing(data, *missing, noun) if missing else [])
 

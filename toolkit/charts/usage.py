@@ -16,10 +16,11 @@ from toolkit.charts.stack_chart import (
     sum_series,
 )
 from toolkit.charts.stacked import NO_PRICE
-from toolkit.charts.text import dollars, money, percent
+from toolkit.charts.text import usd_tick
 from toolkit.charts.titles import ChartText, build_note, format_title
 from toolkit.errors import plural
-from toolkit.formatting.text import bounded
+from toolkit.formatting.figures import sum_with_gaps
+from toolkit.formatting.text import format_share, format_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +151,7 @@ def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ... )
     >>> ax = plot_cost(money)
     >>> ax.texts[0].get_text()
-    'at least $1.50: 3 % of tokens have no known price (dotted) · 3 calls'
+    'at least $1.50: 3% of tokens have no known price (dotted) · 3 calls'
     """
     data = read_frame(frame, _COST)
     is_open = (pl.col("responses_unpriced") > 0).fill_null(value=False).alias("open")
@@ -162,7 +163,7 @@ def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         what.append("calls without a known price are not included")
     if data.zone is not None:
         words = ("Cost", *what)
-        return draw_over_time(ax, data, rows, words, note, money, _build_amounts)
+        return draw_over_time(ax, data, rows, words, note, usd_tick, _build_amounts)
     text = ChartText(format_title("Cost", data.by), "; ".join(what), note)
     sums = pl.col("exact", *_COUNTS).sum(), pl.col("open").any()
     series, placed = sum_series(data, rows, ax, *sums)
@@ -176,7 +177,7 @@ def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         )
         for part, row in zip(series, placed.iter_rows(named=True), strict=True)
     ]
-    return draw_bars(ax, text, bars, money)
+    return draw_bars(ax, text, bars, usd_tick)
 
 
 def _build_amounts(placed: pl.DataFrame) -> Callable[[int | None, int | None], str]:
@@ -188,7 +189,8 @@ def _build_amounts(placed: pl.DataFrame) -> Callable[[int | None, int | None], s
         if period is not None:
             rows = rows.filter(pl.col("period") == starts[period])
         sums = rows.select(pl.col("exact", "responses_unpriced", "responses").sum())
-        return bounded(*sums.row(0), mark="≥ ", write=dollars)
+        cost, missing, of = sums.row(0)
+        return format_usd(sum_with_gaps(cost, missing=missing, of=of), words=True)
 
     return format_amount
 
@@ -199,16 +201,10 @@ def _format_missing_prices(data: ChartData) -> list[str]:
     cost, unpriced, responses, lost, whole = sums.row(0)
     if not unpriced:
         return []
-    least = bounded(
-        cost,
-        unpriced,
-        responses,
-        mark="at least ",
-        write=dollars,
-        unknown="cost unknown",
-    )
+    figure = sum_with_gaps(cost, missing=unpriced, of=responses)
+    least = format_usd(figure, words=True) if figure.is_known else "cost unknown"
     if lost and whole:
-        missing = f"{percent(lost, whole)} of tokens have no known price"
+        missing = f"{format_share(lost / whole)} of tokens have no known price"
     else:
         missing = f"{plural(unpriced, 'call')} without a known price"
     return [f"{least}: {missing} (dotted)"]
@@ -216,10 +212,13 @@ def _format_missing_prices(data: ChartData) -> list[str]:
 
 def _format_bar(row: dict[str, Any]) -> str:
     """Format the cost of a series, and what it does not include."""
-    counts = row["responses_unpriced"], row["responses"]
-    text = bounded(row["exact"], *counts, mark="≥ ", write=dollars, unknown=NO_PRICE)
-    if not row["open"] or text == NO_PRICE:
+    missing, of = row["responses_unpriced"], row["responses"]
+    cost = sum_with_gaps(row["exact"], missing=missing, of=of)
+    if not cost.is_known:
+        return NO_PRICE
+    text = format_usd(cost)
+    if not row["open"]:
         return text
     lost, whole = row["tokens_unpriced"], row["total_tokens"]
-    part = percent(lost, whole) if lost and whole else ""
+    part = format_share(lost / whole) if lost and whole else ""
     return f"{text}, {part} unpriced" if part else f"{text}, unpriced calls"
