@@ -440,7 +440,7 @@ def dictionary(table: Table = CHOICES) -> str:
         "|---|---|---|---|---|",
     ]
     for column in table.columns:
-        paths = ", ".join(f"`{column.written(path)}`" for path in column.paths)
+        paths = ", ".join(f"`{column.full_path(path)}`" for path in column.paths)
         what = f"{column.description}; {paths}" if paths else column.description
         kind = str(column.type).replace("|", "\\|")
         rows.append(
