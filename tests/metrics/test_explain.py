@@ -180,7 +180,7 @@ def test_the_command_prints_costs_and_says_what_is_missing(log: Path) -> None:
     assert lines[-1] == ["2026-10-05…", "gpt-4o", "≥", "$0.25", "3", "1", "2,200"]
     assert "unknown" in done.stdout
     assert done.stderr.splitlines()[0] == "at least $0.25; 33.3% of tokens unpriced"
-    assert "unknown_model, 1 response, 1,100 tokens" in done.stderr
+    assert "price data of its provider): 1 response, 1,100 tokens" in done.stderr
     assert "\x1b" not in done.stdout + done.stderr
     assert max(map(len, done.stderr.splitlines())) < 200
 
@@ -198,7 +198,7 @@ def test_a_narrow_screen_breaks_no_number_and_says_what_it_leaves_out(
     assert "≥ $0.25" in costs.stdout
     assert "unknown" in costs.stdout
     assert "gpt-4o" in costs.stdout
-    assert "not shown: " in costs.stderr
+    assert "use a wider terminal, or --csv" in costs.stderr
     # The three lines: 0.0035 by the catalogue, 0.25 reported, the third without usage.
     told = explained.stdout.partition("Lines")[2]
     assert re.findall(r"\$[\d.]+|no_usage", told) == ["$0.0035", "$0.25", "no_usage"]
