@@ -18,7 +18,7 @@ from toolkit.charts.rows import (
     max_rows,
     write_row_end,
 )
-from toolkit.charts.series import Metric, format_key, read_frame
+from toolkit.charts.series import format_key, read_frame
 from toolkit.charts.series_colors import assign_colors
 from toolkit.charts.stacked import EDGE, hatch_patch
 from toolkit.charts.style import current_theme
@@ -26,18 +26,13 @@ from toolkit.charts.text import fit, short_number
 from toolkit.charts.time_axis import elapsed_days, format_moment, set_moment_axis
 from toolkit.charts.titles import NO_DATES, ChartText, format_undated, format_zone
 from toolkit.errors import UnsuitableColumnError, plural
+from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.axes import Axes
 
-_DRIFT = Metric(
-    "drift",
-    ("first_seen", "last_seen", "responses", "undated", "differs"),
-    "responses",
-    ("requested_model", "model", "system_fingerprint", "service_tier", "provider"),
-)
 _VERSION = ("model", "system_fingerprint", "service_tier", "provider")
 _MIN_WIDTH = 3.0  # points of a bar
 
@@ -85,7 +80,7 @@ def plot_drift(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in plot_drift(drift).texts][2:]
     ['3 calls, requested: gpt-a', 'gpt-b · fp_1']
     """
-    data = read_frame(frame, _DRIFT)
+    data = read_frame(frame, SPECS["drift"])
     zone = getattr(frame.schema["first_seen"], "time_zone", None)
     if zone is None:
         raise UnsuitableColumnError("first_seen", why="has no time zone")
@@ -99,7 +94,7 @@ def plot_drift(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     if rows["differs"].any():
         note.append("hatched: another model was requested")
     text = ChartText(
-        "Model versions in use", f"First to last response ({format_zone(zone)})", note
+        data.spec.title, f"First to last response ({format_zone(zone)})", note
     )
     ax = build_row_axes(len(rows), ax)
     if rows.is_empty():

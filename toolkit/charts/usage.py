@@ -2,54 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import polars as pl
-
-from toolkit.charts.bars import Row, draw_bars
-from toolkit.charts.series import Metric, read_frame
-from toolkit.charts.stack_chart import (
-    SumChart,
-    draw_over_time,
-    draw_sums,
-    select_values,
-    sum_series,
-)
-from toolkit.charts.stacked import NO_PRICE
-from toolkit.charts.text import dollars, money, percent
-from toolkit.charts.titles import ChartText, build_note, format_title
-from toolkit.errors import plural
-from toolkit.formatting.text import bounded
+from toolkit.charts.stack_chart import draw_sums
+from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    import polars as pl
     from matplotlib.axes import Axes
-
-    from toolkit.charts.series import ChartData
-
-_TOKEN_USAGE = SumChart(
-    Metric(
-        "token_usage",
-        (
-            "responses",
-            "responses_without_usage",
-            "prompt_tokens",
-            "completion_tokens",
-            "total_tokens",
-            "cached_tokens",
-            "reasoning_tokens",
-        ),
-        "total_tokens",
-    ),
-    title="Tokens",
-    subtitle="Total tokens",
-    unit="tokens",
-    missing=("responses_without_usage", "without token counts"),
-)
-_COUNTS = ("responses_unpriced", "responses", "tokens_unpriced", "total_tokens")
-_COST = Metric("cost", ("cost", *_COUNTS), "cost")
-_MONEY = pl.Decimal(38, 12)
 
 
 def plot_token_usage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -109,7 +69,13 @@ def plot_token_usage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in ax.texts]
     ['3 calls', 'Total tokens per day (UTC)', 'gpt-a', 'gpt-b']
     """
-    return draw_sums(frame, _TOKEN_USAGE, ax)
+    return draw_sums(
+        frame,
+        SPECS["token_usage"],
+        ax,
+        subtitle="Total tokens",
+        missing="without token counts",
+    )
 
 
 def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -152,74 +118,4 @@ def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> ax.texts[0].get_text()
     'at least $1.50: 3 % of tokens have no known price (dotted) · 3 calls'
     """
-    data = read_frame(frame, _COST)
-    is_open = (pl.col("responses_unpriced") > 0).fill_null(value=False).alias("open")
-    exact = pl.col("cost").cast(_MONEY).alias("exact")
-    rows = select_values(data, pl.col("cost"), is_open, exact, pl.col(_COUNTS))
-    note = _format_missing_prices(data) + build_note(data, share=("cost", "cost"))
-    what = ["US dollars"]
-    if data.total("responses_unpriced"):
-        what.append("calls without a known price are not included")
-    if data.zone is not None:
-        words = ("Cost", *what)
-        return draw_over_time(ax, data, rows, words, note, money, _build_amounts)
-    text = ChartText(format_title("Cost", data.by), "; ".join(what), note)
-    sums = pl.col("exact", *_COUNTS).sum(), pl.col("open").any()
-    series, placed = sum_series(data, rows, ax, *sums)
-    bars = [
-        Row(
-            part.name,
-            row["value"],
-            part.color,
-            _format_bar(row),
-            open=row["open"],
-        )
-        for part, row in zip(series, placed.iter_rows(named=True), strict=True)
-    ]
-    return draw_bars(ax, text, bars, money)
-
-
-def _build_amounts(placed: pl.DataFrame) -> Callable[[int | None, int | None], str]:
-    """Build what formats the cost of a series in a period, given their indexes."""
-    starts = placed["period"].unique().sort()
-
-    def format_amount(index: int | None, period: int | None) -> str:
-        rows = placed if index is None else placed.filter(pl.col("series") == index)
-        if period is not None:
-            rows = rows.filter(pl.col("period") == starts[period])
-        sums = rows.select(pl.col("exact", "responses_unpriced", "responses").sum())
-        return bounded(*sums.row(0), mark="≥ ", write=dollars)
-
-    return format_amount
-
-
-def _format_missing_prices(data: ChartData) -> list[str]:
-    """Format the total as a lower bound, and what it does not include, if anything."""
-    sums = data.frame.select(pl.col("cost").cast(_MONEY).sum(), pl.col(_COUNTS).sum())
-    cost, unpriced, responses, lost, whole = sums.row(0)
-    if not unpriced:
-        return []
-    least = bounded(
-        cost,
-        unpriced,
-        responses,
-        mark="at least ",
-        write=dollars,
-        unknown="cost unknown",
-    )
-    if lost and whole:
-        missing = f"{percent(lost, whole)} of tokens have no known price"
-    else:
-        missing = f"{plural(unpriced, 'call')} without a known price"
-    return [f"{least}: {missing} (dotted)"]
-
-
-def _format_bar(row: dict[str, Any]) -> str:
-    """Format the cost of a series, and what it does not include."""
-    counts = row["responses_unpriced"], row["responses"]
-    text = bounded(row["exact"], *counts, mark="≥ ", write=dollars, unknown=NO_PRICE)
-    if not row["open"] or text == NO_PRICE:
-        return text
-    lost, whole = row["tokens_unpriced"], row["total_tokens"]
-    part = percent(lost, whole) if lost and whole else ""
-    return f"{text}, {part} unpriced" if part else f"{text}, unpriced calls"
+    return draw_sums(frame, SPECS["cost"], ax)
