@@ -20,6 +20,8 @@
     ├── MissingColumnsError            (ValueError) a frame lacks a column
     ├── UnsuitableColumnError          (ValueError) a column cannot be used here
     ├── OptionError                    (ValueError) an argument has an invalid value
+    │   ├── UnknownOptionError         (ValueError) an option that does not exist
+    │   └── OptionTypeError            (TypeError) an argument has the wrong type
     ├── ConfigurationError             (ValueError) a settings file is invalid
     ├── PriceFileError                 (ValueError) a price file is invalid
     ├── InvoiceError                   (ValueError) an invoice is invalid
@@ -157,7 +159,10 @@ class ExportGivenError(SourceError, ValueError):
     """An export directory was given where logs are expected."""
 
     def __init__(self, source: str) -> None:
-        expected = f"expected a log, got an export: use toolkit.scan({source!r})"
+        expected = (
+            "expected a log, got an export: name the log files instead, or read it "
+            f"with toolkit.scan({source!r})"
+        )
         super().__init__(source, expected)
 
 
@@ -320,6 +325,31 @@ class OptionError(ToolkitError, ValueError):
         super().__init__(f"{name}: expected {expected}, got {value!r}{hint}")
         self.name = name
         self.value = value
+
+
+class UnknownOptionError(OptionError):
+    """An option that a function or a metric does not have."""
+
+    def __init__(self, name: str, *, owner: str, known: Sequence[str]) -> None:
+        takes = ", ".join(known) or "none"
+        hint = near_miss(name, known)
+        ToolkitError.__init__(
+            self, f"{owner} has no option {name!r}{hint}; it takes {takes}"
+        )
+        self.name = name
+        self.value = None
+
+
+class OptionTypeError(OptionError, TypeError):
+    """An argument has the wrong type; the message names the type, never the value."""
+
+    def __init__(
+        self, name: str, value: object, *, expected: str, hint: str = ""
+    ) -> None:
+        got = type(value).__name__
+        ToolkitError.__init__(self, f"{name}: expected {expected}, got {got}{hint}")
+        self.name = name
+        self.value = None
 
 
 class ConfigurationError(ToolkitError, ValueError):

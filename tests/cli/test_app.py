@@ -76,7 +76,7 @@ def test_tokens_prints_a_table_with_its_sum(log: Path) -> None:
     ]
     (footer,) = [line for line in done.stdout.splitlines() if " all" in line]
     assert footer.split() == ["all", "2", "20", "10", "30"]
-    assert "1 line became no rows: 1 not_a_response" in done.stderr
+    assert "skipped: 1 not_a_response" in done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
@@ -183,8 +183,14 @@ def test_plot_draws_the_overview_and_any_metric_in_the_dark(
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        (("drift", "--every", "1w"), "what drift takes"),
-        (("response_volume", "--every", "1d"), "what response_volume takes: by"),
+        (
+            ("drift", "--every", "1w"),
+            "drift has no option 'every'; it takes tz, since, until",
+        ),
+        (
+            ("response_volume", "--every", "1d"),
+            "response_volume has no option 'every'; it takes by",
+        ),
         (("cost", "--theme", "sepia"), "'light' or 'dark'"),
         (("overview", "--every", "none"), "a length of a period"),
         (("cost", "--top", "0"), "--top"),

@@ -14,15 +14,15 @@ import pytest
 
 from tests.support.command import run
 from toolkit.cli.output import print_table
-from toolkit.cli.tables import _number, lay_out
+from toolkit.cli.tables import _cell, lay_out
 from toolkit.metrics import (
     METRICS,
     cost,
     measure,
-    shape_of,
     token_usage,
     truncation_rate,
 )
+from toolkit.metrics.registry import SPECS
 from toolkit.testing import make_choices, make_response
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 
 def shown(frame: pl.DataFrame, metric: str, width: int) -> list[str]:
     """Return the names of the columns that fit into a width."""
-    return [c.name for c in lay_out(frame, shape_of(metric), width, len).shown]
+    return [c.name for c in lay_out(frame, SPECS[metric], width, len).shown]
 
 
 def test_columns_are_chosen_by_weight_and_stand_in_the_order_of_the_table() -> None:
@@ -59,30 +59,37 @@ def test_columns_are_chosen_by_weight_and_stand_in_the_order_of_the_table() -> N
 def test_what_does_not_fit_is_named() -> None:
     usage = token_usage(make_choices({"total_tokens": 730}))
 
-    layout = lay_out(usage, shape_of("token_usage"), 30, len)
+    layout = lay_out(usage, SPECS["token_usage"], 30, len)
 
     names = {column.name for column in layout.shown} | set(layout.left_out)
     assert names == set(usage.columns) - {"period_end", "partial"}
 
 
 @pytest.mark.parametrize(
-    ("name", "cell", "expected"),
+    ("metric", "name", "cell", "expected"),
     [
-        ("responses", 1234567, "1,234,567"),
-        ("share", 0.5, "50.0%"),
-        ("share", 0.0, "0.0%"),
-        ("cache_share", 0.0001, "<0.1%"),
-        ("response_rate", 0.9999, ">99.9%"),
-        ("response_rate_change", -0.25, "-25.0%"),
-        ("mean", 1234.56, "1,235"),
-        ("cost", Decimal("4812.067900000000"), "$4,812.07"),
-        ("p50", None, "-"),
-        ("differs", True, "yes"),
-        ("first_seen", datetime(2026, 11, 2, 3, 4, tzinfo=UTC), "2026-11-02 03:04"),
+        ("cost", "responses", 1234567, "1,234,567"),
+        ("finish_reasons", "share", 0.5, "50%"),
+        ("finish_reasons", "share", 0.0, "0%"),
+        ("cache_share", "cache_share", 0.0001, "<0.1%"),
+        ("truncation_rate", "response_rate", 0.9999, ">99.9%"),
+        ("truncation_rate", "response_rate_change", -0.25, "-25 points"),
+        ("tokens_per_response", "mean", 1234.56, "1,235"),
+        ("cost", "cost", Decimal("4812.067900000000"), "$4,812.07"),
+        ("tokens_per_response", "p50", None, "–"),
+        ("drift", "differs", True, "yes"),
+        (
+            "drift",
+            "first_seen",
+            datetime(2026, 11, 2, 3, 4, tzinfo=UTC),
+            "2026-11-02 03:04",
+        ),
     ],
 )
-def test_a_cell_is_written_for_a_reader(name: str, cell: object, expected: str) -> None:
-    assert _number(name, cell) == expected
+def test_a_cell_is_written_by_the_unit_of_its_measure(
+    metric: str, name: str, cell: object, expected: str
+) -> None:
+    assert _cell(name, {name: cell}, SPECS[metric].get(name)) == expected
 
 
 def priced(day: int, *models: str, reason: str = "stop") -> list[dict[str, object]]:
@@ -97,7 +104,7 @@ def priced(day: int, *models: str, reason: str = "stop") -> list[dict[str, objec
 
 def cells(frame: pl.DataFrame, metric: str, name: str) -> list[str]:
     """Return a column as it is shown, its sum last."""
-    layout = lay_out(frame, shape_of(metric), 1000, len)
+    layout = lay_out(frame, SPECS[metric], 1000, len)
     (column,) = [column for column in layout.shown if column.name == name]
     return [*column.cells, column.footer]
 
@@ -111,8 +118,8 @@ def test_money_that_leaves_something_out_is_a_lower_bound_or_unknown() -> None:
 
     # 1,000 x 2.50 + 101 x 10 USD per million are 0.00351: 0.0035 at least, and two
     # are 0.00702. All three, 0.01053, are 0.011 to the nearest.
-    assert by_model == ["$0.011", "unknown", ">= $0.010"]
-    assert by_day == [">= $0.0035", "$0.007", ">= $0.010"]
+    assert by_model == ["$0.011", "unknown", "≥ $0.01"]
+    assert by_day == ["≥ $0.0035", "$0.007", "≥ $0.01"]
     assert nothing == ["unknown", "unknown"]
 
 
@@ -124,9 +131,9 @@ def test_a_change_from_or_to_a_lower_bound_is_marked() -> None:
     table = cost(choices, by=(), compare="previous")
 
     before = cells(table, "cost", "cost_before")[:-1]
-    assert before == ["-", "$0.0035", ">= $0.0035", ">= $0.0035", "$0.0035"]
+    assert before == ["–", "$0.0035", "≥ $0.0035", "≥ $0.0035", "$0.0035"]
     changes = cells(table, "cost", "cost_change")[:-1]
-    assert changes == ["-", ">= $0", "~ $0", "<= $0", "unknown"]
+    assert changes == ["–", "≥ $0", "~ $0", "≤ $0", "unknown"]
 
 
 def test_the_cost_of_answers_cut_off_is_a_lower_bound_too() -> None:
@@ -135,7 +142,7 @@ def test_the_cost_of_answers_cut_off_is_a_lower_bound_too() -> None:
     by_model = truncation_rate(choices, every=None)
 
     assert cells(by_model, "truncation_rate", "cost_truncated") == [
-        "$0.0035", "unknown", ">= $0.0035",
+        "$0.0035", "unknown", "≥ $0.0035",
     ]  # fmt: skip
 
 
@@ -144,11 +151,11 @@ def test_at_80_columns_the_marks_of_lower_bounds_are_explained(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
 
-    print_table(cost(make_choices(*priced(1, "gpt-4o", "own"))), shape_of("cost"))
+    print_table(cost(make_choices(*priced(1, "gpt-4o", "own"))), SPECS["cost"])
 
     text = " ".join(capsys.readouterr().out.split())
     assert "unknown" in text
-    assert "1 response of unknown cost: the sums are the least that they are" in text
+    assert "1 response has no known price: totals are lower bounds" in text
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +185,7 @@ def test_every_metric_prints_a_table_that_fits_and_breaks_no_number(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
 
-    print_table(measure(name, log), shape_of(name))
+    print_table(measure(name, log), SPECS[name])
 
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= columns
@@ -201,8 +208,8 @@ def test_a_metric_takes_its_options_and_no_others(log: Path) -> None:
     assert "model,folded,responses" in folded.stdout
     assert ",other,1,1," in folded.stdout
     assert (refused.returncode, unknown.returncode) == (2, 2)
-    assert "drift takes no every" in refused.stderr
-    assert "expected 'token_usage' or 'cost'" in unknown.stderr
+    assert "drift has no option 'every'; it takes tz, since, until" in refused.stderr
+    assert "did you mean 'token_usage'?" in unknown.stderr
 
 
 def test_tokens_is_short_for_token_usage_and_fill_shows_the_gaps(log: Path) -> None:

@@ -223,11 +223,11 @@ def test_a_part_that_is_lost_or_cut_is_noticed_by_whoever_reads(
 
     second.write_bytes(second.read_bytes()[:100])
     for read in (toolkit.scan, toolkit.check):
-        with pytest.raises(DamagedExportError, match="no Parquet"):
+        with pytest.raises(DamagedExportError, match="not Parquet"):
             read(out)
     second.unlink()
     for read in (toolkit.scan, toolkit.check):
-        with pytest.raises(DamagedExportError, match="rows where"):
+        with pytest.raises(DamagedExportError, match="rows as in its ledger"):
             read(out)
     assert first.exists()
 

@@ -197,7 +197,7 @@ def test_a_log_in_a_store_gives_the_tables_of_the_same_file(
     assert far.frame["response_id"].to_list() == ALL
     assert far.frame.drop("source").equals(near.frame.drop("source"))
     assert far.rejects.drop(["source"]).equals(near.rejects.drop(["source"]))
-    assert far.rejects["offset"].to_pylist() == [len(LOG) - 9]
+    assert far.rejects["offset"].to_list() == [len(LOG) - 9]
     assert far.ledger.drop("source").equals(near.ledger.drop("source"))
     lazy = toolkit.scan(bucket.uri(name), duplicates="keep")
     assert lazy.collect().equals(far.frame)

@@ -97,6 +97,7 @@ def test_by_nothing_is_all_responses_together() -> None:
     usage = token_usage(THREE, by=())
 
     assert usage.select("responses", "total_tokens").rows() == [(2, 60), (2, 40)]
+    assert token_usage(THREE, by=None).equals(usage)
 
 
 # Partial periods.
@@ -403,7 +404,7 @@ def test_a_fact_of_a_choice_names_no_series_and_the_error_says_what_to_do(
             METRICS[name](THREE, by=column)
     with pytest.raises(UnsuitableColumnError, match=r"any_choice\(\.\.\.\)"):
         METRICS[name](THREE, by="role")
-    with pytest.raises(UnsuitableColumnError, match="what the result is called"):
+    with pytest.raises(UnsuitableColumnError, match="is a column of the result"):
         METRICS[name](THREE.with_columns(partial=1), by="partial")
 
 

@@ -177,7 +177,7 @@ def test_the_command_prints_costs_and_says_what_is_missing(log: Path) -> None:
 
     assert done.returncode == 0
     lines = [line.split() for line in done.stdout.splitlines() if "2026" in line]
-    assert lines[-1] == ["2026-10-05…", "gpt-4o", ">=", "$0.25", "3", "1", "2,200"]
+    assert lines[-1] == ["2026-10-05…", "gpt-4o", "≥", "$0.25", "3", "1", "2,200"]
     assert "unknown" in done.stdout
     assert done.stderr.splitlines()[0] == "at least $0.25; 33.3% of tokens unpriced"
     assert "unknown_model, 1 response, 1,100 tokens" in done.stderr
@@ -195,7 +195,7 @@ def test_a_narrow_screen_breaks_no_number_and_says_what_it_leaves_out(
     for done in (costs, explained):
         assert done.returncode == 0
         assert max(map(len, done.stdout.splitlines())) <= 40
-    assert ">= $0.25" in costs.stdout
+    assert "≥ $0.25" in costs.stdout
     assert "unknown" in costs.stdout
     assert "gpt-4o" in costs.stdout
     assert "not shown: " in costs.stderr
@@ -214,7 +214,7 @@ def test_costs_are_told_without_series_and_without_periods(log: Path) -> None:
     (row,) = json.loads(together.stdout)
     assert (row["responses"], row["cost"]) == (4, "0.253500000000")
     assert "model" not in row
-    assert ">= $0.25" in printed.stdout
+    assert "≥ $0.25" in printed.stdout
     assert plotted.returncode == 0
     assert picture.stat().st_size > 0
 

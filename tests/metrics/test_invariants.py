@@ -9,7 +9,8 @@ import polars as pl
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from toolkit.metrics import METRICS, shape_of, token_usage
+from toolkit.metrics import METRICS, token_usage
+from toolkit.metrics.registry import SPECS
 from toolkit.testing import make_choices
 
 quick = settings(
@@ -19,7 +20,7 @@ START = datetime(
     2026, 3, 28, 12, tzinfo=UTC
 )  # the night before clocks change in Berlin
 NAMES = [name for name in METRICS if name != "log_health"]
-SUMMED = [name for name in METRICS if shape_of(name).sums]
+SUMMED = [name for name in METRICS if SPECS[name].sums]
 
 counts = st.none() | st.integers(0, 10**6)
 moments = st.none() | st.integers(0, 200_000).map(
@@ -109,7 +110,7 @@ def asked(name: str, question: dict[str, Any]) -> dict[str, Any]:
 
 def totals(table: pl.DataFrame, name: str) -> dict[str, Any]:
     """Return the sums over all rows of what adds up."""
-    return table.select(pl.col(shape_of(name).sums).sum()).row(0, named=True)
+    return table.select(pl.col(SPECS[name].sums).sum()).row(0, named=True)
 
 
 @quick

@@ -70,7 +70,7 @@ def test_a_cost_of_ones_own_that_is_no_amount_is_unpriced() -> None:
 
 
 def test_a_metric_without_money_refuses_prices(prices: Path) -> None:
-    with pytest.raises(OptionError, match="no money in token_usage"):
+    with pytest.raises(OptionError, match="token_usage has no amounts of money"):
         measure("token_usage", make_choices({}), prices=prices)
 
 

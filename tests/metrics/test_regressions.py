@@ -253,7 +253,7 @@ def test_columns_that_cannot_serve_are_named() -> None:
     with pytest.raises(UnsuitableColumnError, match="'total_tokens' is String"):
         metrics.token_usage(choices.with_columns(total_tokens=pl.lit("5")))
     for own in (pl.lit(b"\xff"), pl.duration(hours=1)):
-        with pytest.raises(UnsuitableColumnError, match="'own' is no text"):
+        with pytest.raises(UnsuitableColumnError, match="'own' is not text"):
             metrics.token_usage(choices.with_columns(own=own), by="own", top=2)
 
 
@@ -267,7 +267,6 @@ def test_in_nanoseconds_the_moments_are_the_same() -> None:
     ("options", "word"),
     [
         ({"since": 20261101}, "since: .* got 20261101"),
-        ({"by": None}, "by: .* got None"),
         ({"by": [None]}, "by: "),
         ({"by": 3}, "by: .* got 3"),
     ],

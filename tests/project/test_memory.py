@@ -49,9 +49,9 @@ def tell(**facts):
 """
 LOAD = """
 log = toolkit.load(path)
-rejects = log.rejects.select(["line", "offset", "length", "code"]).to_pylist()
+rejects = log.rejects.select(["line", "offset", "length", "code"]).to_dicts()
 raw = [value if value is None else len(value) for value in
-       log.rejects.column("raw").to_pylist()]
+       log.rejects["raw"].to_list()]
 tell(ledger=log.ledger.to_dicts()[0], rejects=rejects, raw=raw,
      lines=log.choices.column("line").to_pylist())
 """

@@ -20,7 +20,7 @@ import json, toolkit
 from toolkit.reading.decoder import DECODER
 log = toolkit.load("data/sample")
 rows = log.ledger.to_dicts()
-totals = [log.choices.num_rows, log.rejects.num_rows]
+totals = [log.choices.num_rows, log.rejects.height]
 totals += [[row["responses"], row["total_tokens"]] for row in rows]
 print(json.dumps([DECODER, *{row["decoder"] for row in rows}, *totals]))
 """

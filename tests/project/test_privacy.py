@@ -198,8 +198,8 @@ def test_the_lines_of_this_page_have_the_fates_that_they_should(log: Path) -> No
     assert total["responses"] == len(GOOD)
     assert total["duplicates"] == 1
     assert total["errors"] + total["rejected"] == len(BAD) + 1
-    assert "wrong_type" in loaded.rejects.column("code").to_pylist()
-    text = str(loaded.choices.to_pylist()) + str(loaded.rejects.to_pylist())
+    assert "wrong_type" in loaded.rejects["code"].to_list()
+    text = str(loaded.choices.to_pylist()) + str(loaded.rejects.to_dicts())
     assert PART.search(text)
 
 

@@ -1,4 +1,4 @@
-"""The recipes under examples/schedules: each is checked, and its command is run."""
+"""The recipes in examples/schedules: each is checked, and its command is run."""
 
 from __future__ import annotations
 
@@ -73,18 +73,18 @@ def test_the_command_of_a_recipe_runs_in_a_bare_environment(
         check=False,
     )
 
-    # Some calls of the sample have no price: a budget is then in doubt.
+    # Some calls of the sample have no price: they may be over budget.
     assert (done.returncode, b"no known price" in done.stderr) == (3, True)
     pages = sorted(path.name for path in tmp_path.glob("*.html"))
     assert pages == (["report.html"] if name == "github" else ["week.html"])
     assert len(list(tmp_path.glob("*.json"))) == 1
 
 
-def test_systemd_takes_the_units(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     if SYSTEMD is None:
         pytest.skip("systemd-analyze is not installed")
     for name in ("toolkit-report.service", "toolkit-report.timer"):
-        # It wants to see the command, which this machine may have elsewhere.
+        # It checks that the command exists, which may be elsewhere on this machine.
         text = (FOLDER / name).read_text(encoding="utf-8")
         there = text.replace("/usr/local/bin/toolkit", sys.executable)
         (tmp_path / name).write_text(there, encoding="utf-8")
@@ -96,8 +96,8 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
         check=False,
     )
 
-    said = [line for line in done.stderr.splitlines() if "toolkit-report" in line]
-    assert (done.returncode, said) == (0, [])
+    lines = [line for line in done.stderr.splitlines() if "toolkit-report" in line]
+    assert (done.returncode, lines) == (0, [])
 
 
 def test_the_timer_starts_the_service_every_monday() -> None:
@@ -118,7 +118,7 @@ def test_cron_has_five_fields_a_user_and_one_command() -> None:
     assert "%" not in line
 
 
-def test_the_workflow_is_whole() -> None:
+def test_the_workflow_is_complete() -> None:
     found = workflow()
 
     # YAML 1.1 reads the key `on` as true.
@@ -135,7 +135,7 @@ def test_the_workflow_is_whole() -> None:
     assert steps[-1]["if"] == "always()"
 
 
-def test_the_settings_hold() -> None:
+def test_the_settings_are_valid() -> None:
     values = read_configuration(FOLDER / "toolkit.toml").values
 
     assert values["sources"] == ["/var/lib/toolkit/export"]

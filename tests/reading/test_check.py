@@ -70,4 +70,4 @@ def test_sums_that_are_not_those_of_the_ledger_are_a_failure(tmp_path: Path) -> 
 
     (failure,) = toolkit.check(tmp_path / "out").failures
 
-    assert failure.startswith("total_tokens of the rows are")
+    assert failure.startswith("total_tokens: expected ")

@@ -160,7 +160,7 @@ Tell = Callable[..., Told]
 def load(source: Source, **options: Any) -> Told:
     """Load logs."""
     log = toolkit.load(source, **options)
-    return hold(log.choices.to_pylist(), log.rejects.to_pylist(), log.ledger.to_dicts())
+    return hold(log.choices.to_pylist(), log.rejects.to_dicts(), log.ledger.to_dicts())
 
 
 def export(source: Source, **options: Any) -> Told:

@@ -18,7 +18,7 @@ COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 def codes(log: toolkit.Loaded) -> Counter[str]:
     """Count the reject codes."""
-    return Counter(log.rejects.column("code").to_pylist())
+    return Counter(log.rejects["code"].to_list())
 
 
 def recorded(path: Path) -> list[dict[str, Any]]:
@@ -46,11 +46,9 @@ def test_every_recorded_response_is_a_row_or_a_reject_that_the_contract_demands(
 
     assert log.ledger["lines"].item() == 273
     assert log.ledger["responses"].item() == 271
-    assert bad == log.rejects.column("line").to_pylist() == [207, 208]
+    assert bad == log.rejects["line"].to_list() == [207, 208]
     assert codes(log) == {"wrong_type": 2}
-    assert set(log.rejects.column("json_path").to_pylist()) == {
-        "choices[0].finish_reason"
-    }
+    assert set(log.rejects["json_path"].to_list()) == {"choices[0].finish_reason"}
 
 
 def test_token_sums_equal_an_independent_count(corpus: Path) -> None:

@@ -296,7 +296,7 @@ def test_a_line_that_is_too_long_is_a_reject_of_exact_place_and_length(
 
     log = toolkit.load(path, max_line_bytes=1000)
 
-    (reject,) = log.rejects.to_pylist()
+    (reject,) = log.rejects.to_dicts()
     assert reject["code"] == "line_too_long"
     assert (reject["line"], reject["offset"]) == (2, len(LINE))
     assert (reject["length"], reject["raw"]) == (len(long), None)
@@ -318,7 +318,7 @@ def test_a_byte_order_mark_at_the_start_is_skipped_and_counted(tmp_path: Path) -
 
     log = toolkit.load(path)
 
-    assert log.rejects.column("offset").to_pylist() == [3]
+    assert log.rejects["offset"].to_list() == [3]
     assert log.choices.column("line").to_pylist() == [2]
     assert log.ledger["bytes"].item() == 3 + 3 + len(LINE)
 

@@ -109,9 +109,7 @@ def test_a_file_that_is_no_log_is_rejects_and_one_hint(
     assert hint.startswith(f"looks like {looks.rstrip(': ')}")
     assert ": " in hint  # and what to do
     assert len(log) == 0
-    assert (
-        log.rejects.num_rows == log.ledger["lines"].item() - log.ledger["blank"].item()
-    )
+    assert log.rejects.height == log.ledger["lines"].item() - log.ledger["blank"].item()
     assert len(warned) == 1
     assert f"{path} {hint}" in str(warned[0].message)
     assert repr(log).splitlines()[-1].split(None, 2)[-1] == f"{path} {hint}"
@@ -137,7 +135,7 @@ def test_a_log_with_one_response_is_a_log_whatever_it_begins_with(
     log = toolkit.load(path)
 
     assert log.ledger["hint"].item() is None
-    assert log.rejects.num_rows == 2
+    assert log.rejects.height == 2
 
 
 def test_an_export_keeps_its_hints_and_a_check_shows_them(tmp_path: Path) -> None:

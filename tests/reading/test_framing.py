@@ -86,7 +86,7 @@ def cut(data: bytes) -> list[Line]:
 def load(source: str | Path, **options: Any) -> Told:
     """Read one log into memory."""
     log = toolkit.load(source, **options)
-    rows, rejects = log.choices.to_pylist(), log.rejects.to_pylist()
+    rows, rejects = log.choices.to_pylist(), log.rejects.to_dicts()
     return Told(rows, rejects, log.ledger.row(0, named=True))
 
 

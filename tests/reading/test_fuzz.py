@@ -294,7 +294,7 @@ def found_by(log: toolkit.Loaded) -> dict[tuple[int, int], Outcome]:
     names = [name for name in CHOICES.names if name not in OURS]
     found: dict[tuple[int, int], Outcome] = {
         (reject["log_id"], reject["line"]): Reject(reject["code"], reject["json_path"])
-        for reject in log.rejects.select([*OURS, "code", "json_path"]).to_pylist()
+        for reject in log.rejects.select([*OURS, "code", "json_path"]).to_dicts()
     }
     rows = log.choices.to_pylist()
     for place, choices in groupby(rows, lambda row: (row["log_id"], row["line"])):
@@ -320,7 +320,7 @@ def agreed_log(path: Path, lines: Sequence[bytes]) -> toolkit.Loaded:
         blank += expected == []
         offset += len(raw) + 1
     columns = ("line", "offset", "length", "raw")
-    said = zip(*(log.rejects[name].to_pylist() for name in columns), strict=True)
+    said = zip(*(log.rejects[name].to_list() for name in columns), strict=True)
     assert list(said) == rejects
     assert log.ledger["lines"].item() == 1 + len(lines)
     assert log.ledger["blank"].item() == blank
@@ -329,7 +329,7 @@ def agreed_log(path: Path, lines: Sequence[bytes]) -> toolkit.Loaded:
 
 def codes(log: toolkit.Loaded) -> Counter[str]:
     """Count the reject codes."""
-    return Counter(log.rejects["code"].to_pylist())
+    return Counter(log.rejects["code"].to_list())
 
 
 def assert_same(place: str, line: bytes, found: Outcome, expected: Outcome) -> None:

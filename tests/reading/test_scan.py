@@ -161,8 +161,8 @@ def test_rejects_are_warned_of_once_when_the_logs_were_read(tmp_path: Path) -> N
         with pytest.warns(RejectsWarning) as warned:
             scanned.collect()
         assert [str(warning.message) for warning in warned] == [
-            "2 lines became no rows: 1 error_response, 1 not_a_response "
-            f"(first: {path}:2); see rejects"
+            "2 of 3 lines skipped: 1 error_response, 1 not_a_response; "
+            f"first: {path}:2; list them with toolkit.rejects()"
         ]
 
 

@@ -222,11 +222,10 @@ def write_readme(drawn: Iterable[Picture]) -> None:
     committed = sorted(picture for picture in drawn if picture.path.parent == COMMITTED)
     parts = [
         "# Gallery\n",
-        "`make gallery` draws every chart under every condition; these are in "
-        "the repository. The "
-        "overviews are of `data/sample`, all others of numbers made up by "
-        "`tests/support/frames.py`. Below each is its alt text, "
-        "as `toolkit.charts.describe()` builds it from the data.\n",
+        "`make gallery` draws every chart in many variants; these are checked in. The "
+        "overviews show `data/sample`, all others invented numbers from "
+        "`tests/support/frames.py`. Below each is its alt text, written by "
+        "`toolkit.charts.describe()` from the data.\n",
     ]
     for path, alt_text, _ in committed:
         parts.append(f"## {path.stem}\n\n![{path.stem}]({path.name})\n\n{alt_text}\n")

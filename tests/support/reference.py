@@ -12,6 +12,7 @@ import inspect
 import os
 import re
 import textwrap
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
@@ -24,7 +25,7 @@ from toolkit.cli import app as cli
 from toolkit.schema import TABLES, dictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FunctionType
 
 ROOT = Path(__file__).parents[2]
@@ -408,21 +409,22 @@ def modules_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def pages() -> dict[str, str]:
-    """Return each generated page, by its path below docs."""
-    written = {f"reference/{name}.md": reference_page(PAGES[name]) for name in PAGES}
-    return {
-        **written,
-        "reference/command-line.md": command_page(),
-        "reference/dictionary.md": dictionary_page(),
-        "development/modules.md": modules_page(),
-    }
+# How each generated page is written, by its path below docs.
+GENERATED: dict[str, Callable[[], str]] = {
+    **{
+        f"reference/{name}.md": partial(reference_page, page)
+        for name, page in PAGES.items()
+    },
+    "reference/command-line.md": command_page,
+    "reference/dictionary.md": dictionary_page,
+    "development/modules.md": modules_page,
+}
 
 
 def main() -> None:
     """Write all pages."""
-    for name, text in pages().items():
-        (DOCS / name).write_text(text, encoding="utf-8")
+    for name, write in GENERATED.items():
+        (DOCS / name).write_text(write(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -13,8 +12,10 @@ from toolkit.charts import page
 from toolkit.errors import OptionError, check_word
 from toolkit.expressions.choices import first_choice
 from toolkit.expressions.time_ranges import span
+from toolkit.metrics.options import check_options
 from toolkit.pricing.costs import add_cost
 from toolkit.reading.scan import scan
+from toolkit.reading.sources import choices_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
     from toolkit.reading.options import CreatedUnit, OnDamage
-    from toolkit.schema.columns import ArrowStream
 
 
 class _Shown(NamedTuple):
@@ -134,11 +134,6 @@ def plot(
         return SHOWN[metric].chart(frame, ax=ax)
 
 
-def _is_path(sources: Sources | Choices) -> bool:
-    """Tell names of logs from choices that are at hand."""
-    return isinstance(sources, str | os.PathLike | list | tuple)
-
-
 def _options_of(metric: str, **options: object) -> dict[str, object]:
     """Return the options that a metric takes; refuse one that it would not heed."""
     own = signature(SHOWN[metric].metric).parameters
@@ -210,7 +205,7 @@ def overview(
         frame = add_cost(frame, prices)
     asked = {"tz": tz, "since": since, "until": until}
     length = every or _suited(frame, tz, since, until)
-    metrics.check_options(every=length, by=by, top=top, **asked)  # type: ignore[arg-type] # of these three
+    check_options(every=length, by=by, top=top, **asked)  # type: ignore[arg-type] # of these three
     series = {"by": by, "top": top}
     with charts.theme(theme):
         places = page.build_page(PAGE, 3, 2, _headline(frame, asked))
@@ -240,17 +235,18 @@ def _at_hand(
     options: dict[str, object],
 ) -> pl.DataFrame:
     """Collect what an overview reads, once."""
-    if _is_path(sources):
+    choices = choices_of(sources)
+    if choices is None:
         within = span(since, until, tz)
         known = cast("dict[str, Any]", options)
         lazy = scan(cast("Sources", sources), since=within.start, **known)
     elif options:
         name, value = next(iter(options.items()))
         raise OptionError(name, value, expected="names of logs, not choices, beside it")
-    elif isinstance(sources, pl.DataFrame | pl.LazyFrame):
-        lazy = sources.lazy()
+    elif isinstance(choices, pl.LazyFrame):
+        lazy = choices
     else:
-        lazy = pl.DataFrame(cast("ArrowStream", sources)).lazy()
+        lazy = pl.DataFrame(choices).lazy()
     return lazy.drop(_UNREAD, strict=False).collect()
 
 

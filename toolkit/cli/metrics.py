@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from inspect import signature
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -34,7 +33,7 @@ from toolkit.cli.options import (
     within,
 )
 from toolkit.cli.output import print_csv, print_table, progress_of, say, to_json
-from toolkit.errors import OptionError
+from toolkit.errors import OptionError, UnknownOptionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +68,7 @@ def metric(
 ) -> None:
     """Print the table of any metric; a response counts once."""
     # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.catalogue import measure
+    from toolkit.metrics.registry import measure
 
     if as_json and as_csv:
         raise OptionError("csv", as_csv, expected="either --json or --csv")
@@ -100,34 +99,31 @@ def metric(
 
 
 def is_told(ctx: typer.Context, name: str, option: str) -> bool:
-    """Say whether an option was said, by the user or by the configuration.
+    """Return whether an option was given, by the user or by the configuration.
 
-    A metric may take fewer than others: what the configuration says is not for it.
+    A metric may have fewer options than others: those of the configuration that it does
+    not have are left out.
     """
     # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.catalogue import METRICS, WITH_MONEY
+    from toolkit.metrics.registry import SPECS
 
     source = value_source(ctx, option)
     if source != "DEFAULT_MAP":
         return source == "COMMANDLINE"
     if option == "prices":
-        return name in WITH_MONEY
-    taken = METRICS.get(name)
-    return taken is not None and option in signature(taken).parameters
+        return name in SPECS and SPECS[name].has_money
+    return name in SPECS and option in SPECS[name].option_names
 
 
 def check_taken(name: str, told: Mapping[str, object]) -> None:
-    """Refuse options that were told and that a metric does not heed."""
+    """Raise an error if a metric does not have an option that was given."""
     # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.catalogue import METRICS
+    from toolkit.metrics.registry import SPECS
 
-    metric = METRICS.get(name)
-    known = list(signature(metric).parameters) if metric else []
-    for option, value in told.items() if metric else ():
-        if option not in known and option != "prices":
-            others = ("choices", "source", "compare")
-            taken = ", ".join(other for other in known if other not in others)
-            raise OptionError(option, value, expected=f"what {name} takes: {taken}")
+    known = (*SPECS[name].option_names, "prices") if name in SPECS else told
+    for option in told:
+        if option not in known:
+            raise UnknownOptionError(option, owner=name, known=SPECS[name].option_names)
 
 
 def _show(
@@ -140,16 +136,14 @@ def _show(
 ) -> None:
     """Print a table as it was asked for."""
     # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.catalogue import shape_of
+    from toolkit.metrics.registry import SPECS
 
     if as_json:
         say(to_json(table.to_dicts()))
     elif as_csv:
         print_csv(table)
     else:
-        shape = shape_of(name)
-        series = shape.series if by is None else tuple(by)
-        print_table(table, shape._replace(series=series))
+        print_table(table, SPECS[name], by)
 
 
 def tokens(

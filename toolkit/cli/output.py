@@ -27,16 +27,16 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from toolkit.errors import clean, plural
-from toolkit.formatting.text import BOUNDS, dollars
+from toolkit.errors import clean
+from toolkit.formatting.text import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
 
-    from toolkit.metrics.catalogue import Shape
     from toolkit.metrics.explain import Explained
+    from toolkit.metrics.spec import MetricSpec
     from toolkit.reading.check import CheckResult
     from toolkit.schema import Table as DeclaredTable
 
@@ -55,16 +55,6 @@ _RATE_NAMES = (
     "output_audio",
 )  # fmt: skip
 _MOST_LINES = 100
-
-# What no table may keep to itself.
-_UNSEEN = {
-    "responses_without_usage": "without usage",
-}
-# Money that is marked in a table, and yet to be explained below it.
-_MARKED = {
-    "cost": "of unknown cost: the sums are the least that they are",
-    "cost_truncated": "cut off at unknown cost: the sums are the least that they are",
-}
 
 
 def say(text: str) -> None:
@@ -109,28 +99,32 @@ def _safe_cell(cell: object) -> object:
     return cell
 
 
-def print_table(frame: pl.DataFrame, shape: Shape) -> None:
-    """Print the table of a metric in the width that there is, with its sums."""
+def print_table(
+    frame: pl.DataFrame, spec: MetricSpec, by: Sequence[str] | None = None
+) -> None:
+    """Print the table of a metric in the width that there is, with its sums.
+
+    Parameters
+    ----------
+    frame
+        Its table.
+    spec
+        Its declaration.
+    by
+        The columns that name the series, if they are not those of the default.
+    """
     # Imported here: polars is not needed for --help.
-    from toolkit.cli.tables import UNFINISHED, lay_out
+    from toolkit.cli.tables import UNFINISHED, lay_out, notes_of
 
     console = Console()
-    layout = lay_out(frame, shape, console.width, cell_len)
+    layout = lay_out(frame, spec, console.width, cell_len, by)
     notes = []
     if "partial" in frame.columns and frame["partial"].any():
         notes.append(f"{UNFINISHED} the period is not complete")
-    told_by = {name: told for name, told in _UNSEEN.items() if name in layout.left_out}
-    for column in layout.shown:
-        if column.name in _MARKED:
-            told_by[BOUNDS[column.name][0]] = _MARKED[column.name]
-    for name, told in told_by.items():
-        if name not in shape.sums:
-            continue
-        unseen = int(frame[name].sum())
-        notes += [f"{plural(unseen, 'response')} {told}"] if unseen else []
+    notes += notes_of(frame, spec, layout)
     table = Table(
         box=box.SIMPLE_HEAD,
-        show_footer=bool(shape.sums),
+        show_footer=bool(spec.sums),
         pad_edge=False,
         padding=0,
         caption="\n".join(notes) or None,
@@ -156,11 +150,10 @@ def print_table(frame: pl.DataFrame, shape: Shape) -> None:
 def print_costs(costs: pl.DataFrame, series: Sequence[str]) -> None:
     """Print costs as a table with its sum; a lower bound is marked."""
     # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.catalogue import shape_of
+    from toolkit.metrics.registry import SPECS
 
-    shape = shape_of("cost")._replace(series=tuple(series))
     leading = [name for name in _PERIOD if name in costs.columns]
-    print_table(costs.select(*leading, *series, *_SPENT), shape)
+    print_table(costs.select(*leading, *series, *_SPENT), SPECS["cost"], series)
 
 
 def print_explained(explained: Explained) -> None:

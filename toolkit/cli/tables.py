@@ -5,31 +5,33 @@ Names are folded, numbers are never broken. What does not fit is left out, and s
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
-from decimal import Decimal
 from textwrap import wrap
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from toolkit.errors import clean
-from toolkit.formatting.text import BOUNDS, dollars, written
+from toolkit.errors import clean, plural
+from toolkit.formatting.figures import Figure, sum_with_gaps
+from toolkit.formatting.text import (
+    DASH,
+    NO_NAME,
+    format_number,
+    format_share,
+    format_share_change,
+    format_usd,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from typing import TypeAlias
 
-    from toolkit.metrics.catalogue import Shape
+    from toolkit.metrics.measures import Measure
+    from toolkit.metrics.spec import MetricSpec
 
-    Measure: TypeAlias = Callable[[str], int]
+    Width: TypeAlias = Callable[[str], int]
 
-_NOT_SAID, _UNKNOWN = "not said", "-"
-# A column that counts what a sum beside it could not see.
-_ABSENCE = re.compile(
-    r"(?:(?P<of>.*?)_?unseen|.*_without_.*|undated)(?:_before|_change)?"
-)
-_PERCENT = re.compile(r".*(_share|_rate)|share|coverage")
+_BEFORE, _CHANGE = "_before", "_change"
 UNFINISHED = "\N{HORIZONTAL ELLIPSIS}"
 _PERIOD = ("period", "period_end", "partial")
 # Names may be folded to so many signs, and need no more than so many, nor than so much
@@ -47,12 +49,12 @@ class Shown(NamedTuple):
     at_left: bool = True
     folds: bool = False  # its cells may be broken
 
-    def width(self, measure: Measure) -> int:
+    def width(self, measure: Width) -> int:
         """Return the width that it needs: its heading may break between words."""
         words = [*self.heading.split(), self.footer, *self.cells]
         return max(map(measure, words), default=0)
 
-    def wrapped(self, measure: Measure) -> Shown:
+    def wrapped(self, measure: Width) -> Shown:
         """Break the heading into lines no wider than the column must be."""
         lines = wrap(self.heading, self.width(measure), break_long_words=False)
         return self._replace(heading="\n".join(lines))
@@ -67,22 +69,24 @@ class Layout(NamedTuple):
 
 def lay_out(
     frame: pl.DataFrame,
-    shape: Shape,
+    spec: MetricSpec,
     width: int,
-    measure: Measure,
+    measure: Width,
+    by: Sequence[str] | None = None,
 ) -> Layout:
     """Choose the columns of a table that fit: names, the main measure, the others.
 
-    Counts of what was not seen come last, and measures that are 0 or null throughout
-    are left out: they would say nothing.
+    Counts of what a measure could not see come last, and measures that are 0 or null
+    throughout are left out: they show nothing.
     """
     texts = [name for name in frame.columns if frame.schema[name] == pl.String]
-    names = [name for name in (*shape.series, *shape.keys) if name in frame.columns]
+    series = spec.series if by is None else by
+    names = [name for name in (*series, *spec.key_names) if name in frame.columns]
     behind = [name for name in texts if name not in names]
-    taken = {*_PERIOD, *names, *behind}
-    measures = [name for name in frame.columns if name not in taken]
+    leading_names = {*_PERIOD, *names, *behind}
+    measures = [name for name in frame.columns if name not in leading_names]
     leading = [*_period_column(frame), *[_named(frame[name]) for name in names]]
-    if leading and shape.sums:
+    if leading and spec.sums:
         leading[0] = leading[0]._replace(footer="all")
     room = max(
         _NARROWEST, min(_NAME_WIDTH, int(_NAME_SHARE * width / (len(names) or 1)))
@@ -93,49 +97,84 @@ def lay_out(
         for column in leading
     )
     chosen: dict[str, Shown] = {}
-    for name in _by_weight(frame.select(measures), shape.main):
-        absence = _ABSENCE.fullmatch(name)
-        of = absence["of"] if absence else None
-        if of and not any(seen.startswith(of) for seen in chosen):
+    for name in _by_weight(frame.select(measures), spec):
+        if not _has_use(name, chosen, spec):
             continue
-        column = _figures(frame, name, summed=name in shape.sums)
+        column = _figures(frame, name, spec)
         needed = column.width(measure) + 1
         if needed <= free or not chosen:
             chosen[name] = column.wrapped(measure)
             free -= needed
-    last = [_named(frame[name], _UNKNOWN) for name in behind if free > _NARROWEST]
+    last = [_named(frame[name], DASH) for name in behind if free > _NARROWEST]
     shown = [*leading, *[chosen[name] for name in measures if name in chosen], *last]
     there = {column.name for column in shown} | set(_PERIOD)
     return Layout(shown, [name for name in frame.columns if name not in there])
 
 
-def _by_weight(measures: pl.DataFrame, main: str) -> list[str]:
-    """Put measures in the order in which they are expected; some tell nothing."""
+def notes_of(frame: pl.DataFrame, spec: MetricSpec, layout: Layout) -> list[str]:
+    """Return sentences about what the sums of a table could not see.
+
+    Money is always explained; what the main measure could not see, only if its column
+    was left out.
+    """
+    shown = {column.name for column in layout.shown}
+    notes = []
+    for one in spec.shown:
+        if one.unseen not in spec.sums or one.name not in shown:
+            continue
+        count = int(frame[one.unseen].sum()) if one.unseen in frame.columns else 0
+        responses = plural(count, spec[one.unseen].unit.removesuffix("s"))
+        if count and one.is_money:
+            has = "has" if count == 1 else "have"
+            notes.append(f"{responses} {has} no known price: totals are lower bounds")
+        elif count and one.name == spec.main and one.unseen not in shown:
+            does = "does" if count == 1 else "do"
+            notes.append(f"{responses} {does} not report {one.name}")
+    return notes
+
+
+def _by_weight(measures: pl.DataFrame, spec: MetricSpec) -> list[str]:
+    """Order measures by importance, without those that are 0 or null throughout."""
     telling = [
         column.name
         for column in measures
-        if _tells(column) or _is_bound(measures, column)
+        if _has_values(column) or _is_bound(measures, column, spec)
     ]
-    own = {main, f"{main}_before", f"{main}_change"}
-    absent = {name for name in telling if _ABSENCE.fullmatch(name)}
+    own = {spec.main, f"{spec.main}_before", f"{spec.main}_change"}
     return sorted(
         telling or measures.columns[:1],
-        key=lambda name: (name in absent, name not in own),
+        key=lambda name: (_base_of(name) in spec.absences, name not in own),
     )
 
 
-def _tells(column: pl.Series) -> bool:
-    """Say whether a column holds anything but 0 and null."""
+def _has_use(name: str, chosen: Mapping[str, Shown], spec: MetricSpec) -> bool:
+    """Return whether a column is worth showing beside the columns chosen so far.
+
+    A count of what a measure could not see is, if that measure is shown.
+    """
+    base = _base_of(name)
+    seen = {one.name for one in spec.measures if one.unseen == base}
+    return not seen or any(_base_of(other) in seen for other in chosen)
+
+
+def _base_of(name: str) -> str:
+    """Return the name of a measure without ``_before`` and ``_change``."""
+    return name.removesuffix(_BEFORE).removesuffix(_CHANGE)
+
+
+def _has_values(column: pl.Series) -> bool:
+    """Return whether a column has anything but 0 and null."""
     known = column.drop_nulls()
     if not known.dtype.is_numeric():
         return len(known) > 0
     return bool((known != 0).any())
 
 
-def _is_bound(measures: pl.DataFrame, column: pl.Series) -> bool:
-    """Say whether a column of money leaves out what has no price: its 0 tells that."""
-    unpriced = BOUNDS.get(column.name, ("",))[0]
-    return unpriced in measures.columns and _tells(measures[unpriced])
+def _is_bound(measures: pl.DataFrame, column: pl.Series, spec: MetricSpec) -> bool:
+    """Return whether an amount of money leaves out responses without a price."""
+    one = spec.get(column.name)
+    unpriced = one.unseen if one is not None and one.is_money else None
+    return unpriced in measures.columns and _has_values(measures[unpriced])
 
 
 def _period_column(frame: pl.DataFrame) -> list[Shown]:
@@ -149,54 +188,58 @@ def _period_column(frame: pl.DataFrame) -> list[Shown]:
     return [Shown("period", "period", cells)]
 
 
-def _named(column: pl.Series, unsaid: str = _NOT_SAID) -> Shown:
+def _named(column: pl.Series, unsaid: str = NO_NAME) -> Shown:
     """Return a column of names as it is shown."""
     cells = [clean(unsaid if cell is None else str(cell)) for cell in column]
     return Shown(column.name, column.name, cells, folds=True)
 
 
-def _figures(frame: pl.DataFrame, name: str, *, summed: bool) -> Shown:
+def _figures(frame: pl.DataFrame, name: str, spec: MetricSpec) -> Shown:
     """Return a measure as it is shown; money that may be more is marked."""
     heading = name.removesuffix("_tokens").replace("_", " ")
-    if frame.schema[name].is_decimal():
-        rows = frame.iter_rows(named=True)
-        cells = [written(name, row) or _number(name, row[name]) for row in rows]
-    else:
-        cells = [_number(name, cell) for cell in frame[name]]
+    measure = spec.get(name)
+    rows = frame.iter_rows(named=True)
+    cells = [_cell(name, row, measure) for row in rows]
     footer = ""
-    if summed:
-        needed = [name, *(one for one in BOUNDS.get(name, ()) if one in frame.columns)]
-        total = frame.select(pl.col(needed).sum()).row(0, named=True)
-        footer = written(name, total) or _number(name, total[name])
+    if measure is not None and name in spec.sums:
+        needed = [one for one in measure.columns if one in frame.columns]
+        footer = _cell(
+            name, frame.select(pl.col(needed).sum()).row(0, named=True), measure
+        )
     return Shown(name, heading, cells, footer, at_left=False)
 
 
-def _number(name: str, cell: object) -> str:
+def _cell(name: str, row: Mapping[str, Any], measure: Measure | None) -> str:
     """Write a cell of a measure for a reader; CSV and JSON have it in full."""
+    cell = row[name]
     if cell is None:
-        return _UNKNOWN
+        return DASH
+    if measure is not None and measure.is_money:
+        amount = _amount(name, row, measure)
+        return format_usd(amount, words=not amount.is_known)
+    if measure is not None and measure.is_share:
+        is_change = name.endswith(_CHANGE)
+        return format_share_change(cell) if is_change else format_share(cell)
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, int):
         return f"{cell:,}"
-    if isinstance(cell, Decimal):
-        return dollars(cell)
     if isinstance(cell, float):
-        base = name.removesuffix("_before").removesuffix("_change")
-        return _percent(cell) if _PERCENT.fullmatch(base) else f"{cell:,.4g}"
-    if isinstance(cell, datetime):
-        return f"{cell:%Y-%m-%d %H:%M}"
-    return clean(str(cell))
+        return format_number(cell)
+    return f"{cell:%Y-%m-%d %H:%M}" if isinstance(cell, datetime) else clean(str(cell))
 
 
-def _percent(share: float) -> str:
-    """Write a share; what is there is never 0 %, what lacks something never 100 %."""
-    hundredths = 100 * share
-    if 0 < hundredths < 0.05:
-        return "<0.1%"
-    if 99.95 <= hundredths < 100:
-        return ">99.9%"
-    return f"{hundredths:,.1f}%"
+def _amount(name: str, row: Mapping[str, Any], measure: Measure) -> Figure:
+    """Return an amount, which may be a lower bound; a change is from the one before."""
+
+    def amount(end: str) -> Figure:
+        unseen, of = (row.get(f"{one}{end}") for one in (measure.unseen, measure.of))
+        value = row.get(f"{measure.name}{end}")
+        return sum_with_gaps(value, missing=unseen or 0, of=of or 0)
+
+    if name.endswith(_CHANGE):
+        return amount("") - amount(_BEFORE)
+    return amount(_BEFORE if name.endswith(_BEFORE) else "")
 
 
 def _period_words(start: datetime | None, end: datetime | None) -> str:

@@ -8,7 +8,7 @@ not clear away.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from toolkit.errors import OptionError
 from toolkit.exports.directory import open_target
@@ -16,13 +16,14 @@ from toolkit.exports.parts import within
 from toolkit.exports.run import ExportRun
 from toolkit.exports.single_file import is_file_name, write_file
 from toolkit.expressions.time_ranges import span
+from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
-from toolkit.reading.options import MAX_LINE_BYTES
+from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.schema.columns import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from concurrent.futures import Executor
 
     import polars as pl
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from toolkit.reading.ledger import RejectCount
     from toolkit.reading.log_reader import LogReader
     from toolkit.reading.manifest import Manifest
-    from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
 
 
 class Exported(NamedTuple):
@@ -50,24 +50,17 @@ class Exported(NamedTuple):
     found: int  # logs that were named or found, read or not
 
 
+@share_parameters(ReadOptions, READ_PARAMETERS)
 def export(
     sources: Sources,
     to: str | os.PathLike[str],
     *,
-    content: Content = "keep",
-    duplicates: Duplicates = "drop",
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    max_line_bytes: int = MAX_LINE_BYTES,
     since: Moment = None,
     until: Moment = None,
     rewrite: bool = False,
     wait: float = 0,
-    on_damage: OnDamage = "raise",
-    threads: int | None = None,
     executor: Executor | None = None,
-    progress: Callable[[int], None] | None = None,
+    **options: Unpack[ReadOptions],
 ) -> Exported:
     """Write logs as Parquet, partitioned by the UTC date of `created`.
 
@@ -83,8 +76,6 @@ def export(
         that was cut off left; or such an address ``s3://bucket/key``. A name that ends
         in ``.parquet`` is one file: all is read each time, and the file replaced at
         once; rejects are counted only.
-    content, duplicates, tags, response_path, created_unit, max_line_bytes
-        As in `toolkit.load`; they are kept with the export.
     since, until
         Range of `created`, until exclusive, as in `toolkit.scan`. With either, undated
         responses are left out; what is left out is counted in the ledger. They are kept
@@ -94,12 +85,12 @@ def export(
         until the new one is whole.
     wait
         Seconds to wait for another process that is writing there.
-    on_damage, threads, progress
-        As in `toolkit.load`.
     executor
         Any `concurrent.futures.Executor`, also one of a cluster: its workers read the
         logs and write the parts, each with one thread, and this process commits them.
         They must reach logs and target under the same names. The result is the same.
+    **options
+        Those that shape rows are kept with the export: it refuses others later.
 
     Returns
     -------
@@ -147,46 +138,35 @@ def export(
     0
     """
     expected = span(since, until)
-    options = {
-        "content": content,
-        "duplicates": duplicates,
-        "tags": dict(tags or {}),
-        "response_path": response_path,
-        "created_unit": created_unit,
-        "max_line_bytes": max_line_bytes,
+    known = complete(export, options)
+
+    def opened() -> LogReader:
+        return open_logs(sources, known, leave_pending=True)
+
+    reading = opened()
+    kept = {
+        "content": known["content"],
+        "duplicates": known["duplicates"],
+        "tags": dict(known["tags"] or {}),
+        "response_path": known["response_path"],
+        "created_unit": known["created_unit"],
+        "max_line_bytes": known["max_line_bytes"],
         "since": expected.start and expected.start.isoformat(),
         "until": expected.end and expected.end.isoformat(),
     }
-
-    def opened() -> LogReader:
-        return open_logs(
-            sources,
-            content=content,
-            duplicates=duplicates,
-            tags=tags,
-            response_path=response_path,
-            created_unit=created_unit,
-            max_line_bytes=max_line_bytes,
-            on_damage=on_damage,
-            threads=threads,
-            leave_pending=True,
-            progress=progress,
-        )
-
-    reading = opened()
     if is_file_name(os.fspath(to)):
         if executor is not None:
             raise OptionError("executor", executor, expected="a directory to export to")
         return _export_file(reading, os.fspath(to), expected, wait)
     with open_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:
         if target.state is not None and not rewrite:
-            _check_options(target.state, options)
+            _check_options(target.state, kept)
         if wait:  # other logs may have come meanwhile
             reading = opened()
         increment = ExportRun(
             reading, target, expected, anew=rewrite, executor=executor
         )
-        increment.write(options)
+        increment.write(kept)
     increment.warn()
     return Exported(
         target.where,

@@ -14,8 +14,8 @@ from toolkit.exports.directory import take_lock
 from toolkit.exports.parts import PartWriter
 from toolkit.reading import object_store
 from toolkit.reading.batching import iter_tables
-from toolkit.reading.discovery import SUFFIX
 from toolkit.reading.manifest import sync_directory, write_errors
+from toolkit.reading.sources import PARQUET
 from toolkit.schema.validation import validate
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def is_file_name(to: str) -> bool:
     """Say whether an export goes into one file."""
-    return to.endswith(SUFFIX) and not Path(to).is_dir()
+    return to.endswith(PARQUET) and not Path(to).is_dir()
 
 
 def write_file(

@@ -26,8 +26,6 @@ from toolkit.errors import clean
 from toolkit.formatting.figures import Figure, as_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from toolkit.formatting.figures import Number
 
     Amount: TypeAlias = Figure | Number | None
@@ -329,13 +327,6 @@ def _rounded_share(percent: Figure) -> str:
 # What follows goes as its callers switch to the functions above.
 _CENT = Decimal("0.01")
 _UNKNOWN = "unknown"
-# Columns of money that may be lower bounds, and which columns say how many responses
-# each leaves out, of how many.
-BOUNDS = {
-    "cost": ("responses_unpriced", "responses"),
-    "cost_truncated": ("responses_truncated_unpriced", "responses_truncated"),
-}
-_BEFORE, _CHANGE = "_before", "_change"
 
 
 class Writes(Protocol):
@@ -419,66 +410,3 @@ def bounded(
     if _tells_nothing(cost, unpriced, responses):
         return unknown
     return f"{mark}{write(cost, down=True)}"
-
-
-def _bounded_change(
-    change: Decimal, now: tuple[Decimal, int, int], before: tuple[Decimal, int, int]
-) -> str:
-    """Write the change between two sums, each ``(cost, unpriced, responses)``.
-
-    From an exact sum to a lower bound it is a lower bound, the other way an upper one;
-    of two lower bounds nothing is sure, and where one is unknown, so is the change.
-
-    Examples
-    --------
-    >>> exact, least = (Decimal(1), 0, 2), (Decimal("3.456"), 1, 2)
-    >>> _bounded_change(Decimal("2.456"), least, exact)
-    '>= $2.45'
-    >>> _bounded_change(Decimal("-2.456"), exact, least)
-    '<= -$2.45'
-    >>> _bounded_change(Decimal("0"), least, least)
-    '~ $0'
-    >>> _bounded_change(Decimal("-1"), (Decimal(0), 2, 2), exact)
-    'unknown'
-    """
-    if _tells_nothing(*now) or _tells_nothing(*before):
-        return _UNKNOWN
-    if now[1] and before[1]:
-        return f"~ {dollars(change)}"
-    if before[1]:
-        return f"<= {dollars(change, up=True)}"
-    return f">= {dollars(change, down=True)}" if now[1] else dollars(change)
-
-
-def written(name: str, row: Mapping[str, object]) -> str | None:
-    """Write a column of money of a metric, as far as it is known.
-
-    Parameters
-    ----------
-    name
-        Such as ``cost``, ``cost_truncated``, ``cost_before``, ``cost_change``.
-    row
-        What stands in the row, also how many responses have no price.
-
-    Returns
-    -------
-    str or None
-        None if the column may not be a lower bound, or is null.
-
-    Examples
-    --------
-    >>> row = {"cost": Decimal("1.239"), "responses": 3, "responses_unpriced": 1}
-    >>> written("cost", row), written("responses", row)
-    ('>= $1.23', None)
-    """
-    base = name.removesuffix(_BEFORE).removesuffix(_CHANGE)
-    counts = BOUNDS.get(base, ())
-    if row.get(name) is None or not counts or any(one not in row for one in counts):
-        return None
-    sums = {
-        end: tuple(row.get(f"{one}{end}") or 0 for one in (base, *counts))
-        for end in ("", _BEFORE)
-    }
-    if name.endswith(_CHANGE):
-        return _bounded_change(row[name], sums[""], sums[_BEFORE])  # type: ignore[arg-type] # money and counts
-    return bounded(*sums[_BEFORE if name.endswith(_BEFORE) else ""])  # type: ignore[arg-type] # money and counts

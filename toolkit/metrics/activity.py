@@ -8,60 +8,52 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.expressions.choices import first_choice
-from toolkit.metrics.engine import answer, start
-from toolkit.metrics.measures import count, total, unseen
-from toolkit.metrics.options import ask
-from toolkit.metrics.spec import Declared
+from toolkit.metrics.engine import compute
+from toolkit.metrics.measures import (
+    RESPONSES,
+    TOTAL_TOKENS,
+    WITHOUT_USAGE,
+    Measure,
+    count,
+    derived,
+)
+from toolkit.metrics.options import RangeOptions, SeriesOptions
+from toolkit.metrics.registry import metric
+from toolkit.metrics.spec import Key, MetricSpec
 
 if TYPE_CHECKING:
-    from toolkit.expressions.time_ranges import Moment
-    from toolkit.metrics.options import By, Choices, Compare
+    from typing import Unpack
+
+    from toolkit.metrics.options import Choices
 
 _WEEK = pl.DataFrame({"weekday": range(1, 8)}, schema={"weekday": pl.Int8}).join(
     pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int8}), how="cross"
 )
-RESPONSE_VOLUME = Declared(
-    (
-        count("responses"),
-        unseen("responses_without_usage", "total_tokens"),
-        total("total_tokens", "total_tokens"),
-    ),
+_RESPONSE_VOLUME = MetricSpec(
+    "response_volume",
+    (RESPONSES, WITHOUT_USAGE, TOTAL_TOKENS),
     main="responses",
+    title="Calls by hour",
+    shape="heatmap",
+    options=SeriesOptions,
+    series=(),
     needs=("created", "total_tokens"),
-    keys={"weekday": pl.Int8, "hour": pl.Int8},
+    keys=(
+        Key("weekday", pl.Int8, "day", "1 is Monday; null for undated responses"),
+        Key("hour", pl.Int8, meaning="0 to 23, in `tz`; null for undated responses"),
+    ),
     grid=_WEEK,
 )
 
 
-def response_volume(
-    choices: Choices,
-    *,
-    by: By = (),
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
-) -> pl.DataFrame:
+@metric(_RESPONSE_VOLUME)
+def response_volume(choices: Choices, **options: Unpack[SeriesOptions]) -> pl.DataFrame:
     """Count the responses of each hour of the week.
-
-    Parameters
-    ----------
-    choices, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`; `fill` gives each series all 168 hours.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of the series, then `weekday` (int8, 1 is Monday) and `hour` (int8,
-        0 to 23) in the zone, null for undated responses; `responses`,
-        `responses_without_usage`, and `total_tokens`.
 
     Notes
     -----
-    `created` is when a response was made, in the zone: an hour that clocks show twice
-    in a night counts as one, and one that they leap over has no response.
+    With `fill` each series has all 168 hours. An hour that clocks show twice in a night
+    counts as one, and one that they skip has no response.
 
     Examples
     --------
@@ -69,57 +61,78 @@ def response_volume(
     >>> response_volume(make_choices({"total_tokens": 5}, {})).row(0)  # a Thursday
     (4, 0, 2, 1, 5)
     """
-    question = ask(
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    local = pl.col("created").dt.convert_time_zone(tz)
+    local = pl.col("created").dt.convert_time_zone(_RESPONSE_VOLUME.query(options).tz)
 
     def rows(frame: pl.LazyFrame) -> pl.LazyFrame:
         return frame.filter(first_choice()).with_columns(
             local.dt.weekday().alias("weekday"), local.dt.hour().alias("hour")
         )
 
-    return answer(choices, replace(RESPONSE_VOLUME, rows=rows), question)
+    return compute(replace(_RESPONSE_VOLUME, rows=rows), choices, options)
 
 
-VERSION = (
-    "requested_model",
-    "model",
-    "system_fingerprint",
-    "service_tier",
-    "provider",
+_VERSION = (
+    Key("requested_model", label="asked for"),
+    Key("model"),
+    Key("system_fingerprint", label="version"),
+    Key("service_tier", label="tier"),
+    Key("provider"),
 )
-_DRIFT = Declared((count("responses"),), main="responses", needs=("created", *VERSION))
+_MOMENT = pl.Datetime("us", "UTC")
+_DRIFT = MetricSpec(
+    "drift",
+    (
+        Measure(
+            "first_seen",
+            _MOMENT,
+            "time",
+            label="first seen",
+            meaning="in `tz`; null where no response has a date",
+            rows=pl.col("created").min(),
+            fold="min",
+        ),
+        Measure(
+            "last_seen",
+            _MOMENT,
+            "time",
+            label="last seen",
+            meaning="in `tz`; null where no response has a date",
+            rows=pl.col("created").max(),
+            fold="max",
+        ),
+        RESPONSES,
+        count(
+            "undated",
+            pl.col("created").is_null(),
+            meaning="responses without a date",
+        ),
+        derived(
+            "differs",
+            pl.col("requested_model") != pl.col("model"),
+            dtype=pl.Boolean,
+            unit="yes or no",
+            label="other than asked",
+            meaning="whether another model answered than the one that was requested; "
+            "null where one of them is not reported",
+        ),
+    ),
+    main="responses",
+    title="What answered, and when",
+    shape="timeline",
+    draws=("first_seen", "last_seen", "undated", "differs"),
+    adds_up=False,
+    options=RangeOptions,
+    series=(),
+    needs=("created", *(key.name for key in _VERSION)),
+    keys=_VERSION,
+)
 
 
-def drift(
-    choices: Choices,
-    *,
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-) -> pl.DataFrame:
-    """Tell when each version of a model was first and last seen.
+@metric(_DRIFT)
+def drift(choices: Choices, **options: Unpack[RangeOptions]) -> pl.DataFrame:
+    """Compute when each version of a model was first and last seen.
 
-    Parameters
-    ----------
-    choices, tz, since, until
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        One row per `requested_model`, `model`, `system_fingerprint`, `service_tier` and
-        `provider`, sorted by them, nulls last: `first_seen` and `last_seen`
-        (datetime[us, `tz`], null where no response has a date), `responses`, `undated`
-        (responses), and `differs`: whether another model answered than the one that was
-        asked for, null where one of them is not said.
+    There is one row per combination of the key columns, sorted by them, nulls last.
 
     Notes
     -----
@@ -133,20 +146,6 @@ def drift(
     >>> seen.select("requested_model", "model", "responses", "differs").rows()
     [('gpt-b', 'gpt-a', 1, True), (None, 'gpt-a', 1, None)]
     """
-    question = ask(tz=tz, since=since, until=until)
-    return (
-        start(choices, _DRIFT, question)
-        .rows.group_by(VERSION)
-        .agg(
-            pl.col("created").min().alias("first_seen"),
-            pl.col("created").max().alias("last_seen"),
-            pl.len().cast(pl.Int64).alias("responses"),
-            pl.col("created").null_count().cast(pl.Int64).alias("undated"),
-        )
-        .with_columns(
-            pl.col("first_seen", "last_seen").dt.convert_time_zone(tz),
-            (pl.col("requested_model") != pl.col("model")).alias("differs"),
-        )
-        .sort(VERSION, nulls_last=True)
-        .collect(engine="streaming")
-    )
+    zone = _DRIFT.query(options).tz
+    moments = pl.col("first_seen", "last_seen").dt.convert_time_zone(zone)
+    return compute(_DRIFT, choices, options).with_columns(moments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
@@ -11,16 +11,13 @@ from toolkit.errors import OptionError
 from toolkit.expressions.periods import PART_OF_PERIOD, local_period, period_end
 from toolkit.expressions.time_ranges import Span, before
 
-if TYPE_CHECKING:
-    from toolkit.expressions.time_ranges import Moment
-
 _MICROSECONDS = {
     "ns": 0, "us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000,
     "h": 3_600_000_000, "d": 86_400_000_000, "w": 7 * 86_400_000_000,
     "mo": 28 * 86_400_000_000, "q": 90 * 86_400_000_000, "y": 365 * 86_400_000_000,
 }  # fmt: skip
 _LONGEST_STEP = timedelta(hours=12)  # shorter than any day, 30 December 2011 apart
-_MOST_ROWS = 10_000_000  # of filled gaps; more is a slip
+_MOST_ROWS = 10_000_000  # of filled gaps; more is a mistake
 
 
 class Calendar(NamedTuple):
@@ -30,15 +27,15 @@ class Calendar(NamedTuple):
     tz: str
 
     def start(self, moments: pl.Expr) -> pl.Expr:
-        """Start of the period in which moments lie."""
+        """Return the start of the period in which moments lie."""
         return local_period(moments, self.every, self.tz)
 
     def end(self) -> pl.Expr:
-        """End of the period that starts at the column `period`."""
+        """Return the end of the period that starts at the column `period`."""
         return period_end(self.every, self.tz)
 
     def before(self) -> pl.Expr:
-        """Start of the period before that of the column `period`."""
+        """Return the start of the period before that of the column `period`."""
         return self.start(pl.col("period") - pl.duration(microseconds=1))
 
     def starts(self, first: datetime, last: datetime, series: int) -> pl.Series:
@@ -60,14 +57,14 @@ class Calendar(NamedTuple):
         return starts
 
     def too_many(self) -> OptionError:
-        """Return the error of gaps that nobody can want filled."""
+        """Return the error for gaps that are too many to be filled."""
         rows = f"more than {_MOST_ROWS:,} rows"
-        expected = f"longer periods or a shorter range: to fill these makes {rows}"
+        expected = f"longer periods or a shorter range (to fill these makes {rows})"
         return OptionError("every", self.every, expected=expected)
 
 
 def _shortest(every: str) -> timedelta:
-    """Half of a period, or less: no period is jumped over in such steps."""
+    """Return half of a period or less: a step that skips no period."""
     parts = PART_OF_PERIOD.findall(every)
     length = sum(int(number) * _MICROSECONDS[unit] for number, unit in parts)
     return timedelta(microseconds=min(length, 2**50) // 2)
@@ -76,8 +73,8 @@ def _shortest(every: str) -> timedelta:
 def range_before(within: Span, tz: str) -> Span:
     """Return the range of the same length that ends where another begins.
 
-    Whole months and whole days of the zone stay such; any other range is as long in
-    hours.
+    A range of whole months or days gives whole months or days in the zone; any other
+    range has the same length in hours.
 
     Examples
     --------
@@ -106,10 +103,10 @@ def instant(moment: datetime | None, tz: str) -> pl.Expr:
 def is_partial(
     within: Span, last: datetime | None, tz: str, *, is_open: bool
 ) -> pl.Expr:
-    """Say of periods whether the data or the range do not cover them.
+    """Return whether a period is not covered by the data or by the range.
 
-    `last` is the start of the period of the latest response, and `is_open` says that
-    none is known from behind the range: more may come.
+    `last` is the start of the period of the latest response, and `is_open` whether no
+    response after the range is known: more may come.
     """
     start, end = pl.col("period"), pl.col("period_end")
     cuts = [instant(moment, tz) for moment in within if moment is not None]
@@ -119,23 +116,3 @@ def is_partial(
             start.is_not_null() if last is None else start >= instant(last, tz)
         )
     return pl.any_horizontal(pl.lit(False), *reasons).fill_null(False)
-
-
-def reach(
-    every: str | None,
-    tz: str,
-    since: Moment,
-    until: Moment,
-    compare: str | None = None,
-) -> Span:
-    """Return the range of `created` that a metric looks at, for `toolkit.scan`.
-
-    It is open at its end: only a response behind `until` shows that the last period is
-    complete.
-    """
-    from toolkit.expressions.time_ranges import span
-
-    within = span(since, until, tz)
-    if compare is not None and every is None:
-        within = range_before(within, tz)
-    return Span(within.start, None)

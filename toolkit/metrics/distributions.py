@@ -1,4 +1,4 @@
-"""Sizes: choices a response, tokens a response, confidence in tokens."""
+"""Sizes: choices per response, tokens per response, confidence in tokens."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.metrics.engine import LARGEST_INT64, answer, check_sums
+from toolkit.metrics.engine import LARGEST_INT64, check_sums, compute
 from toolkit.metrics.measures import (
+    ANSWERS,
     FINENESS,
+    RESPONSES,
     Measure,
     count,
     derived,
@@ -17,55 +19,57 @@ from toolkit.metrics.measures import (
     ratio,
     total,
 )
-from toolkit.metrics.options import ask
-from toolkit.metrics.spec import Declared
+from toolkit.metrics.registry import metric
+from toolkit.metrics.spec import Key, MetricSpec
 
 if TYPE_CHECKING:
-    from toolkit.expressions.time_ranges import Moment
-    from toolkit.metrics.engine import Work
-    from toolkit.metrics.options import By, Choices, Compare
+    from typing import Unpack
+
+    from toolkit.metrics.engine import Computation
+    from toolkit.metrics.options import Choices, MetricOptions
 
 
-CHOICES_PER_RESPONSE = Declared(
+_CHOICES_PER_RESPONSE = MetricSpec(
+    "choices_per_response",
     (
-        count("responses"),
-        total("choices", "choice_count"),
-        ratio("choices_per_response", "choices", "responses"),
-        largest("choices_max", pl.col("choice_count")),
+        RESPONSES,
+        total(
+            "choices",
+            "choice_count",
+            unit="choices",
+            label="answers",
+            meaning="choices as the responses count them, also those that are not in "
+            "the frame",
+        ),
+        ratio(
+            "choices_per_response",
+            "choices",
+            "responses",
+            unit="choices per response",
+            label="answers per call",
+        ),
+        largest("choices_max", pl.col("choice_count"), unit="choices", label="most"),
         count("responses_without_choices", pl.col("choice_count") == 0),
-        count("responses_with_several", pl.col("choice_count") > 1),
+        count(
+            "responses_with_several",
+            pl.col("choice_count") > 1,
+            label="with several",
+            meaning="responses with several choices",
+        ),
     ),
     main="responses",
+    title="Choices per call",
+    shape="ratio",
+    draws=("choices_per_response",),
     needs=("choice_count",),
 )
 
 
+@metric(_CHOICES_PER_RESPONSE)
 def choices_per_response(
-    choices: Choices,
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
+    choices: Choices, **options: Unpack[MetricOptions]
 ) -> pl.DataFrame:
-    """Tell how many choices responses have.
-
-    Parameters
-    ----------
-    choices, every, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of period and series (see `toolkit.metrics`), then `responses`,
-        `choices` (as the responses count them, also those that are not in the frame),
-        `choices_per_response`, `choices_max`, `responses_without_choices`, and
-        `responses_with_several`.
+    """Compute how many choices responses have.
 
     Examples
     --------
@@ -78,17 +82,7 @@ def choices_per_response(
     >>> choices_per_response(choices).row(0)[-5:]
     (2, 1.0, 2, 1, 1)
     """
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    return answer(choices, CHOICES_PER_RESPONSE, question)
+    return compute(_CHOICES_PER_RESPONSE, choices, options)
 
 
 # No sum of logarithms of probabilities is beyond; int128 holds 10^11 of these.
@@ -98,17 +92,54 @@ _IS_SEEN = (_SEEN & (pl.col("logprob_sum").abs() <= _LARGEST_LOGPROB_SUM)).fill_
     False
 )
 _PERPLEXITY = (-pl.col("mean_logprob")).exp()
-CONFIDENCE = Declared(
+_WITHOUT = "choices_without_logprobs"
+_CONFIDENCE = MetricSpec(
+    "confidence",
     (
-        count("choices"),
-        count("choices_without_logprobs", ~_IS_SEEN),
-        total("logprob_tokens", pl.when(_IS_SEEN).then("logprob_tokens")),
+        ANSWERS,
+        count(
+            _WITHOUT,
+            ~_IS_SEEN,
+            unit="choices",
+            label="without probabilities",
+            meaning="choices that are in none of the figures that follow",
+        ),
+        total(
+            "logprob_tokens",
+            pl.when(_IS_SEEN).then("logprob_tokens"),
+            unseen=_WITHOUT,
+            of="choices",
+        ),
         exact("~logprob_sum", pl.when(_IS_SEEN).then("logprob_sum")),
-        derived("logprob_sum", pl.col("~logprob_sum").cast(pl.Float64) / FINENESS),
-        ratio("mean_logprob", "logprob_sum", "logprob_tokens"),
-        derived("perplexity", pl.when(_PERPLEXITY.is_finite()).then(_PERPLEXITY)),
+        derived(
+            "logprob_sum",
+            pl.col("~logprob_sum").cast(pl.Float64) / FINENESS,
+            unit="nats",
+        ),
+        ratio(
+            "mean_logprob",
+            "logprob_sum",
+            "logprob_tokens",
+            unit="nats per token",
+            label="mean log-probability",
+            meaning="nats per token; null where there is no token",
+        ),
+        derived(
+            "perplexity",
+            pl.when(_PERPLEXITY.is_finite()).then(_PERPLEXITY),
+            unit="perplexity",
+            meaning="exp(-mean_logprob); null where that is beyond a double",
+        )._replace(
+            part="logprob_sum",
+            whole=pl.col("logprob_tokens"),
+            unseen=_WITHOUT,
+            of="choices",
+        ),
     ),
     main="choices",
+    title="Perplexity",
+    shape="ratio",
+    draws=("perplexity",),
     of_choices=True,
     leaves_out=True,
     needs=("choice_count", "logprob_tokens", "logprob_sum"),
@@ -116,40 +147,16 @@ CONFIDENCE = Declared(
 )
 
 
-def confidence(
-    choices: Choices,
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
-) -> pl.DataFrame:
-    """Tell how sure models were of their tokens, where logprobs were logged.
-
-    Parameters
-    ----------
-    choices, every, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of period and series (see `toolkit.metrics`), then `choices`,
-        `choices_without_logprobs` (they are in none of the figures that follow),
-        `logprob_tokens`, `logprob_sum` (nats), `mean_logprob` (nats a token; null where
-        there is no token) and `perplexity`, e to the power of its negative (null where
-        that is beyond a double).
+@metric(_CONFIDENCE)
+def confidence(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFrame:
+    """Compute how confident models were of their tokens, where logprobs were logged.
 
     Notes
     -----
     A choice whose sum of logprobs is beyond 10^15 nats counts as one without.
 
     Each choice's sum of logprobs is rounded to 2^-40 nats and added as a whole number:
-    the order of the rows does not show in the figures.
+    the figures do not depend on the order of the rows.
 
     Examples
     --------
@@ -158,17 +165,7 @@ def confidence(
     >>> confidence(choices).row(0)[-4:-1]
     (4, -2.0, -0.5)
     """
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    return answer(choices, CONFIDENCE, question)
+    return compute(_CONFIDENCE, choices, options)
 
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -176,14 +173,14 @@ _RANKS = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
 _GROUP, _EVERYTHING = "~group", "~"
 
 
-def _quantiles(work: Work) -> pl.DataFrame:
-    """Sort the counts of all groups at once, and pick ranks; the series are folded."""
-    keys = [_EVERYTHING, *work.when, *work.question.by]
+def _compute_quantiles(work: Computation) -> pl.DataFrame:
+    """Sort the counts of all groups at once, and pick the ranks of each."""
+    keys = [_EVERYTHING, *work.when, *work.query.by]
     rows = work.rows.select(
-        pl.lit(0).alias(_EVERYTHING), *work.when.values(), *work.question.by, *_TOKENS
+        pl.lit(0).alias(_EVERYTHING), *work.when.values(), *work.query.by, *_TOKENS
     )
-    if work.question.calendar and work.question.tz != "UTC":
-        # The hours of a zone take longer to find than the columns take to hold.
+    if work.query.calendar and work.query.tz != "UTC":
+        # To compute the hours of a zone takes longer than to collect the columns.
         rows = rows.collect(engine="streaming").lazy()
     groups = rows.group_by(keys).agg(pl.len().cast(pl.Int64).alias("responses"))
     named, target = work.named(groups.collect(engine="streaming"))
@@ -256,48 +253,51 @@ def _ranks(counts: pl.DataFrame, name: str, groups: int) -> pl.DataFrame:
     )
 
 
-_TOKENS_PER_RESPONSE = Declared(
+_LABELS = {"p50": "median", "p90": "90 %", "p99": "99 %", "max": "largest"}
+_TOKENS_PER_RESPONSE = MetricSpec(
+    "tokens_per_response",
     (
-        Measure("responses"),
-        Measure("unseen"),
-        *[Measure(rank, fold="max") for rank in _RANKS],
-        Measure("mean", pl.Float64, fold="max"),
+        RESPONSES,
+        Measure("unseen", meaning="responses that do not report that count"),
+        *[
+            Measure(
+                rank,
+                unit="tokens",
+                label=_LABELS[rank],
+                fold="max",
+                unseen="unseen",
+                meaning="tokens, the largest"
+                if percent == 100
+                else f"tokens: {percent} % of the responses have no more",
+            )
+            for rank, percent in _RANKS.items()
+        ],
+        Measure("mean", pl.Float64, unit="tokens", fold="max"),
     ),
     main="responses",
+    title="Size of calls",
+    shape="distribution",
+    draws=("p50", "p90", "p99", "max"),
+    adds_up=False,
     needs=_TOKENS,
-    keys={"tokens": pl.String},
-    order=_TOKENS,
-    gather=_quantiles,
+    keys=(
+        Key(
+            "tokens",
+            label="kind",
+            meaning="prompt_tokens, completion_tokens, total_tokens",
+            order=_TOKENS,
+        ),
+    ),
+    gather=_compute_quantiles,
     passes=2,
 )
 
 
+@metric(_TOKENS_PER_RESPONSE)
 def tokens_per_response(
-    choices: Choices,
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
+    choices: Choices, **options: Unpack[MetricOptions]
 ) -> pl.DataFrame:
-    """Tell how large responses are: median, 90 %, 99 %, largest, and mean.
-
-    Parameters
-    ----------
-    choices, every, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of period and series (see `toolkit.metrics`), then `tokens`
-        (``prompt_tokens``, ``completion_tokens``, ``total_tokens``), `responses`,
-        `unseen` (responses that do not report that count), `p50`, `p90`, `p99`, `max`
-        (int64), and `mean`.
+    """Compute how large responses are: median, 90 %, 99 %, largest, and mean.
 
     Notes
     -----
@@ -312,14 +312,4 @@ def tokens_per_response(
     >>> sizes.select("p50", "p90", "max", "mean").row(0)
     (20, 40, 40, 25.0)
     """
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    return answer(choices, _TOKENS_PER_RESPONSE, question)
+    return compute(_TOKENS_PER_RESPONSE, choices, options)

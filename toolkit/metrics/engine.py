@@ -1,7 +1,7 @@
-"""The one engine behind the metrics: from declared measures to a tidy table.
+"""The engine behind the metrics: from a `MetricSpec` to a tidy table.
 
-The rows are grouped once, lazily. All the rest (folding small series, filling gaps,
-ratios, the period before) is done on what came out, some rows a period and series.
+The rows are grouped once, lazily. Everything else (folding small series, filling gaps,
+ratios, the period before) is done on the result: some rows per period and series.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from toolkit.metrics.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from toolkit.metrics.options import Choices, Question
-    from toolkit.metrics.spec import Declared
+    from toolkit.metrics.options import Choices, MetricQuery
+    from toolkit.metrics.spec import MetricSpec
 
-# What polars calls a source that is written in Python, such as `toolkit.scan` of logs.
+# How polars names a source written in Python, such as `toolkit.scan` of logs.
 _PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
-# Above this a sum of doubles may stand for one that an int64 cannot hold.
+# A sum of doubles above this may be one that an int64 cannot hold.
 _LARGEST_SUM = 9.2e18
 LARGEST_INT64 = 2**63 - 1
 # Whether a row lies in the range, and not in the one before.
@@ -53,47 +53,47 @@ _RESOLUTION = timedelta(microseconds=1)  # of `created`
 
 
 @dataclass(frozen=True)
-class Work:
-    """One answer in the making."""
+class Computation:
+    """A metric, its options, and the frame that it is computed from."""
 
-    declared: Declared
-    question: Question
+    spec: MetricSpec
+    query: MetricQuery
     frame: pl.LazyFrame
 
     @property
     def when(self) -> dict[str, pl.Expr]:
         """The period of a row, or whether it lies in the range or in the one before."""
-        if self.question.calendar:
-            start = self.question.calendar.start(pl.col("created"))
+        if self.query.calendar:
+            start = self.query.calendar.start(pl.col("created"))
             return {"period": start.alias("period")}
-        if self.question.before:
-            return {_NOW: (pl.col("created") >= self.question.within.start).alias(_NOW)}
+        if self.query.before:
+            return {_NOW: (pl.col("created") >= self.query.within.start).alias(_NOW)}
         return {}
 
     @property
     def keys(self) -> list[str]:
-        """Columns that tell a row of the result from any other, but for `folded`."""
-        return [*self.when, *self.question.by, *self.declared.keys]
+        """Columns that identify a row of the result, except for `folded`."""
+        return [*self.when, *self.query.by, *self.spec.key_names]
 
     @property
     def rows(self) -> pl.LazyFrame:
         """The rows that are grouped, in the range."""
-        within = self.frame.filter(*self.question.looked_at.conditions())
-        if self.declared.of_choices:
-            within = with_first_values(within, own_columns(self.question))
-        return self.declared.rows(within)
+        within = self.frame.filter(*self.query.read_range.conditions())
+        if self.spec.of_choices:
+            within = with_first_values(within, own_columns(self.query))
+        return self.spec.rows(within)
 
     def reach(self, table: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
         """Return the first and the last period in which a response was made, in UTC."""
-        if self.question.calendar is None:
+        if self.query.calendar is None:
             return None, None
-        if self.declared.leaves_out:
-            within = self.frame.filter(*self.question.looked_at.conditions())
+        if self.spec.leaves_out:
+            within = self.frame.filter(*self.query.read_range.conditions())
             moments = within.select(
                 pl.col("created").min().alias("first"),
                 pl.col("created").max().alias("last"),
             )
-            start = self.question.calendar.start
+            start = self.query.calendar.start
             ends = moments.collect(engine="streaming").select(
                 start(pl.col("first")).alias("first"),
                 start(pl.col("last")).alias("last"),
@@ -107,14 +107,14 @@ class Work:
         return first, last
 
     def grouped(self, *extra: str) -> pl.DataFrame:
-        """Gather the measures of each group, told apart by extra columns too."""
-        gathered = self.declared.gathered
+        """Gather the measures of each group; extra columns split the groups further."""
+        gathered = self.spec.gathered
         guards = {
             f"{HIDDEN}{measure.name}": measure.guard
             for measure in gathered
             if measure.guard is not None
         }
-        own = [*self.question.by, *self.declared.keys, *extra]
+        own = [*self.query.by, *self.spec.key_names, *extra]
         # By nothing at all, or a literal, polars gives a row also where no rows are.
         keys = [*self.when.values(), *own] or [HIDDEN]
         table = (
@@ -132,25 +132,23 @@ class Work:
 
     def folded(self, table: pl.DataFrame) -> pl.DataFrame:
         """Fold the series beyond the largest into one."""
-        if self.question.top is None:
+        if self.query.top is None:
             return table
         named, target = self.named(table)
-        folds = [
-            measure.folded.alias(measure.name) for measure in self.declared.gathered
-        ]
-        table = named.group_by(*target, *self.declared.keys).agg(folds).rename(target)
-        counts = [m.name for m in self.declared.gathered if m.dtype == pl.Int64]
+        folds = [measure.folded.alias(measure.name) for measure in self.spec.gathered]
+        table = named.group_by(*target, *self.spec.key_names).agg(folds).rename(target)
+        counts = [m.name for m in self.spec.gathered if m.dtype == pl.Int64]
         _check_wholes(table, counts)
         return table
 
     def named(self, groups: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
-        """Give each group the name under which its series is shown.
+        """Add to each group the name under which its series is shown.
 
-        Returns the groups, and the columns of period and series that tell those of the
-        result apart, each with its final name.
+        Returns the groups, and the columns of period and series that identify those
+        of the result, each with its final name.
         """
-        by = self.question.by
-        if self.question.top is None:
+        by = self.query.by
+        if self.query.top is None:
             return groups, {name: name for name in (*self.when, *by)}
         names = self.names_of_series(groups)
         if by:
@@ -162,16 +160,16 @@ class Work:
 
     def names_of_series(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return each series, what it is called, and how many are folded with it."""
-        by = list(self.question.by)
+        by = list(self.query.by)
         if not by:
             return pl.DataFrame({FOLDED: [0]}, schema={FOLDED: pl.Int64})
-        now = pl.col(_NOW) if self.question.before else pl.lit(True)
-        main = pl.col(self.declared.main).filter(now)
+        now = pl.col(_NOW) if self.query.before else pl.lit(True)
+        main = pl.col(self.spec.main).filter(now)
         # Sums of int64 may wrap, and would then be ranked last.
-        is_whole = table.schema[self.declared.main].is_integer()
+        is_whole = table.schema[self.spec.main].is_integer()
         main = (main.cast(pl.Int128) if is_whole else main).sum()
         place = pl.int_range(pl.len())
-        is_rest = place >= self.question.top
+        is_rest = place >= self.query.top
         return (
             table.group_by(by)
             .agg(main.alias(f"{HIDDEN}main"))
@@ -191,7 +189,7 @@ class Work:
                     for name in by
                 ],
                 pl.when(is_rest)
-                .then(pl.len().cast(pl.Int64) - self.question.top)
+                .then(pl.len().cast(pl.Int64) - self.query.top)
                 .otherwise(0)
                 .cast(pl.Int64)
                 .alias(FOLDED),
@@ -199,53 +197,47 @@ class Work:
         )
 
 
-def answer(choices: Choices, declared: Declared, question: Question) -> pl.DataFrame:
-    """Make the table of a metric."""
-    work = start(choices, declared, question)
-    gathered = declared.gather(work).select(
+def compute(
+    spec: MetricSpec, choices: Choices, options: Mapping[str, object]
+) -> pl.DataFrame:
+    """Compute the table of a metric."""
+    query = spec.query(options)
+    work = _start(choices, spec, query)
+    gathered = spec.gather(work).select(
         *work.when,
-        *question.series,
-        *declared.keys,
-        *[pl.col(measure.name).cast(measure.dtype) for measure in declared.gathered],
+        *query.series,
+        *spec.key_names,
+        *[pl.col(measure.name).cast(measure.dtype) for measure in spec.gathered],
     )
     first, last = work.reach(gathered)
-    table = _with_rows(declared, gathered, _rows_to_fill(work, gathered, first, last))
-    table = (
-        _compared(work, table, first) if question.compares else _derived(work, table)
-    )
-    if question.calendar:
-        table = table.with_columns(question.calendar.end()).with_columns(
-            is_partial(
-                question.within, last, question.tz, is_open=_is_open(work)
-            ).alias("partial")
+    table = _with_rows(spec, gathered, _rows_to_fill(work, gathered, first, last))
+    table = _compared(work, table, first) if query.compares else _derived(work, table)
+    if query.calendar:
+        table = table.with_columns(query.calendar.end()).with_columns(
+            is_partial(query.within, last, query.tz, is_open=_is_open(work)).alias(
+                "partial"
+            )
         )
     return _arranged(work, table)
 
 
-def _arranged(work: Work, table: pl.DataFrame) -> pl.DataFrame:
+def _arranged(work: Computation, table: pl.DataFrame) -> pl.DataFrame:
     """Sort a table, nulls last, and show its columns in their order."""
-    question, declared = work.question, work.declared
-    names = [measure.name for measure in declared.shown]
-    if question.compares:
+    query, spec = work.query, work.spec
+    names = [measure.name for measure in spec.shown]
+    if query.compares:
         names = [name + end for name in names for end in ("", BEFORE, CHANGE)]
-    order = {
-        name: pl.col(name)
-        if declared.order is None
-        else pl.col(name).replace_strict(
-            declared.order, range(len(declared.order)), return_dtype=pl.Int64
-        )
-        for name in declared.keys
-    }
-    keys = [pl.col([*question.period[:1], *question.series]), *order.values()]
+    leading = pl.col([*query.period[:1], *query.series])
+    keys = [leading, *(key.sort_key() for key in spec.keys)]
     table = table.sort(keys, nulls_last=True)
-    return table.select(*question.period, *question.series, *declared.keys, *names)
+    return table.select(*query.period, *query.series, *spec.key_names, *names)
 
 
-def _derived(work: Work, table: pl.DataFrame) -> pl.DataFrame:
-    """Work out what follows from what was gathered, measure by measure."""
-    for measure in work.declared.measures:
+def _derived(work: Computation, table: pl.DataFrame) -> pl.DataFrame:
+    """Compute the derived measures, one by one."""
+    for measure in work.spec.measures:
         if measure.derive is not None:
-            figure = measure.derive(work.question.series, list(work.when))
+            figure = measure.derive(work.query.series, list(work.when))
             table = table.with_columns(figure.alias(measure.name))
             if measure.dtype == pl.Int64:
                 _check_wholes(table, [measure.name])
@@ -254,25 +246,28 @@ def _derived(work: Work, table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rows_to_fill(
-    work: Work, table: pl.DataFrame, first: datetime | None, last: datetime | None
+    work: Computation,
+    table: pl.DataFrame,
+    first: datetime | None,
+    last: datetime | None,
 ) -> pl.DataFrame | None:
-    """Return a row for each series in each period, or None if none is expected."""
-    question, declared = work.question, work.declared
-    if not question.fill:
+    """Return a row for each series in each period, or None unless gaps are filled."""
+    query, spec = work.query, work.spec
+    if not query.fill:
         return None
     parts = []
-    if question.calendar:
+    if query.calendar:
         parts.append(_periods_of(work, table, first, last))
-    elif question.before:
+    elif query.before:
         parts.append(pl.DataFrame({_NOW: [True]}))
-    if declared.grid is None:
-        own = [*question.series, *declared.keys]
+    if spec.grid is None:
+        own = [*query.series, *spec.key_names]
         parts += [table.select(own).unique()] if own else []
     else:
-        series = question.series
-        parts += [table.select(series).unique()] if question.by else []
-        parts += [pl.DataFrame({FOLDED: [0]})] if series and not question.by else []
-        parts.append(declared.grid)
+        series = query.series
+        parts += [table.select(series).unique()] if query.by else []
+        parts += [pl.DataFrame({FOLDED: [0]})] if series and not query.by else []
+        parts.append(spec.grid)
     expected = parts[0] if parts else None
     for part in parts[1:]:
         expected = expected.join(part, how="cross") if expected is not None else part
@@ -280,64 +275,69 @@ def _rows_to_fill(
 
 
 def _periods_of(
-    work: Work, table: pl.DataFrame, first: datetime | None, last: datetime | None
+    work: Computation,
+    table: pl.DataFrame,
+    first: datetime | None,
+    last: datetime | None,
 ) -> pl.DataFrame:
     """Return the periods of the range or, where it is open, of the data."""
-    question = work.question
-    start, end = question.within
+    query = work.query
+    start, end = query.within
     begin = start or first
     until = end - _RESOLUTION if end else last
-    if question.calendar is None or begin is None or until is None or begin > until:
+    if query.calendar is None or begin is None or until is None or begin > until:
         return table.select("period").clear()
-    own = [*question.series, *work.declared.keys]
+    own = [*query.series, *work.spec.key_names]
     series = table.select(own).n_unique() if own else 1
-    return question.calendar.starts(begin, until, series).to_frame()
+    return query.calendar.starts(begin, until, series).to_frame()
 
 
 def _with_rows(
-    declared: Declared, table: pl.DataFrame, expected: pl.DataFrame | None
+    spec: MetricSpec, table: pl.DataFrame, expected: pl.DataFrame | None
 ) -> pl.DataFrame:
-    """Add the rows that are expected and not there: additive measures are 0 in them."""
+    """Add the expected rows that are missing: additive measures are 0 in them."""
     if expected is None:
         return table
     keys = expected.columns
     zeros = [
         pl.lit(0 if measure.additive else None).cast(measure.dtype).alias(measure.name)
-        for measure in declared.gathered
+        for measure in spec.gathered
     ]
     expected = expected.cast({name: table.schema[name] for name in keys})
     missing = expected.join(table, on=keys, how="anti", nulls_equal=True)
     return pl.concat([table, missing.with_columns(zeros).select(table.columns)])
 
 
-def _compared(work: Work, table: pl.DataFrame, first: datetime | None) -> pl.DataFrame:
-    """Set the period before beside each, and the change since."""
-    question, declared = work.question, work.declared
-    own = [*question.series, *declared.keys]
-    names = [measure.name for measure in declared.shown]
-    if question.calendar:
-        known = pl.col("period") > instant(first, question.tz)
+def _compared(
+    work: Computation, table: pl.DataFrame, first: datetime | None
+) -> pl.DataFrame:
+    """Add the value of the period before to each measure, and the change since."""
+    query, spec = work.query, work.spec
+    own = [*query.series, *spec.key_names]
+    names = [measure.name for measure in spec.shown]
+    if query.calendar:
+        known = pl.col("period") > instant(first, query.tz)
         shown = table.with_columns(
-            pl.when(known).then(question.calendar.before()).alias(_EARLIER)
+            pl.when(known).then(query.calendar.before()).alias(_EARLIER)
         )
         expected = shown.select(pl.col(_EARLIER).alias("period"), *own)
         expected = expected.filter(pl.col("period").is_not_null())
         when = "period"
     else:
         is_known = bool((~table[_NOW]).any()) or _has_rows(
-            work, pl.col("created") < question.looked_at.start
+            work, pl.col("created") < query.read_range.start
         )
         earlier = pl.lit(False if is_known else None, pl.Boolean)
         shown = table.filter(pl.col(_NOW)).with_columns(earlier.alias(_EARLIER))
         expected = shown.select(pl.lit(False).alias(_NOW), *own)
         when = _NOW
-    everything = _derived(work, _with_rows(declared, table, expected.unique()))
+    everything = _derived(work, _with_rows(spec, table, expected.unique()))
     before = everything.select(
         pl.col(when).alias(_EARLIER),
         *own,
         *[pl.col(name).alias(f"{name}{BEFORE}") for name in names],
     )
-    # A null would else meet the undated rows.
+    # A null would otherwise match the undated rows.
     before = before.filter(pl.col(_EARLIER).is_not_null())
     return (
         shown.select(when, *own, _EARLIER)
@@ -347,75 +347,75 @@ def _compared(work: Work, table: pl.DataFrame, first: datetime | None) -> pl.Dat
             (pl.col(measure.name) - pl.col(f"{measure.name}{BEFORE}"))
             .cast(measure.dtype)
             .alias(f"{measure.name}{CHANGE}")
-            for measure in declared.shown
+            for measure in spec.shown
         )
     )
 
 
-def _is_open(work: Work) -> bool:
-    """Say whether the data may go on in the period of the latest response."""
-    end = work.question.within.end
+def _is_open(work: Computation) -> bool:
+    """Return whether more data may come in the period of the latest response."""
+    end = work.query.within.end
     return end is None or not _has_rows(work, pl.col("created") >= end)
 
 
-def _has_rows(work: Work, condition: pl.Expr) -> bool:
-    """Say whether some row of the frame meets a condition on `created`."""
+def _has_rows(work: Computation, condition: pl.Expr) -> bool:
+    """Return whether some row of the frame meets a condition on `created`."""
     found = work.frame.filter(condition).select(pl.col("created")).head(1)
     return not found.collect(engine="streaming").is_empty()
 
 
-def start(choices: Choices, declared: Declared, question: Question) -> Work:
-    """Check what was given, before anything is collected."""
+def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computation:
+    """Check the frame and the options, before anything is collected."""
     if not isinstance(choices, pl.LazyFrame | pl.DataFrame):
         choices = frame_of(choices)
-    results = [measure.name for measure in declared.shown]
+    results = [measure.name for measure in spec.shown]
     changes = [f"{name}{end}" for name in results for end in (BEFORE, CHANGE)]
     check_series(
-        question.by,
-        [*declared.keys, *results, *(changes if question.compares else ())],
+        query.by,
+        [*spec.key_names, *results, *(changes if query.compares else ())],
     )
     frame = choices.lazy()
-    dated = question.calendar is not None or question.looked_at != (None, None)
+    dated = query.calendar is not None or query.read_range != (None, None)
     needs = list(
         dict.fromkeys(
             (
                 "choice_position",
-                *declared.needs,
-                *declared.needs_of(frame),
-                *key_of(frame, declared, question),
+                *spec.needs,
+                *spec.needs_of(frame),
+                *key_of(frame, spec, query),
                 *(("created",) if dated else ()),
-                *question.by,
+                *query.by,
             )
         )
     )
     check_columns(frame, needs)
-    check_types(frame, question)
+    check_types(frame, query)
     if isinstance(choices, pl.DataFrame):
         choices = choices.with_columns(as_declared(choices, needs))
         frame = choices.lazy()
         check_rows(choices, needs_key="line" in needs)
-        return Work(declared, question, frame)
+        return Computation(spec, query, frame)
     frame = frame.with_columns(as_declared(frame, needs))
     if (
-        declared.passes > 1
-        or declared.leaves_out
-        or (declared.of_choices and own_columns(question))
-        or question.within.end
-        or question.before
+        spec.passes > 1
+        or spec.leaves_out
+        or (spec.of_choices and own_columns(query))
+        or query.within.end
+        or query.before
     ):
         frame = read_once(frame, needs)
-    return Work(declared, question, frame)
+    return Computation(spec, query, frame)
 
 
 def read_once(frame: pl.LazyFrame, needs: Sequence[str]) -> pl.LazyFrame:
-    """Hold the columns that are needed, if they are of logs: those are read once."""
+    """Collect the needed columns if they come from logs, to read those once."""
     if not _PYTHON_SCAN.search(frame.explain(optimized=False)):
         return frame
     return frame.select(needs).collect(engine="streaming").lazy()
 
 
 def _check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
-    """Refuse whole numbers that an int64 cannot hold, where a table has wider ones."""
+    """Raise an error if a whole number of a table does not fit into an int64."""
     for name in names:
         largest = table[name].abs().max() if table[name].dtype == pl.Int128 else None
         if isinstance(largest, int) and largest > LARGEST_INT64:
@@ -423,7 +423,7 @@ def _check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
 
 
 def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> None:
-    """Refuse sums that have wrapped: polars adds int64 without a word."""
+    """Raise an error if a sum has wrapped: polars does not check sums of int64."""
     for name in guards:
         largest = table[name].abs().max()
         if isinstance(largest, float) and largest > _LARGEST_SUM:

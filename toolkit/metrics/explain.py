@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - `date` is what the day is called here
 from datetime import timedelta
@@ -11,19 +10,21 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 import polars as pl
 
-from toolkit import metrics
 from toolkit.errors import OptionError, near_miss
 from toolkit.expressions.choices import check_columns, first_choice
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.figures import sum_with_gaps
 from toolkit.formatting.text import format_share, format_usd
-from toolkit.metrics.engine import read_once
+from toolkit.metrics.engine import compute, read_once
+from toolkit.metrics.options import check_series
+from toolkit.metrics.spending import COST
 from toolkit.pricing.costs import price_responses, taken
 from toolkit.pricing.price_file import RATES, read_prices
 from toolkit.pricing.pricer import MONEY, NEEDED, PRICED, Pricer
 from toolkit.pricing.rates import Rates, Reason
 from toolkit.pricing.unpriced import missing_prices
 from toolkit.reading.scan import scan
+from toolkit.reading.sources import choices_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -192,11 +193,13 @@ def spending(
     >>> spent.costs["responses"].to_list() == [spent.costs["responses"].sum()]
     True
     """
-    metrics.check_options(every=every, by=by, tz=tz, since=since, until=until)
+    options = {"every": every, "by": by, "tz": tz, "since": since, "until": until}
+    query = COST.query(options)
+    check_series(query.by, ())
     file = read_prices(prices)
-    within = span(since, until, tz)
-    # What lies behind the range tells that its last period is complete.
-    looked_at = metrics.reach(every, tz, since, until) if every else within
+    within = query.within
+    # Only a response after the range shows that its last period is complete.
+    looked_at = query.scan_range if every else within
     frame = _scanned(
         sources,
         since=looked_at.start,
@@ -207,30 +210,23 @@ def spending(
         on_damage=on_damage,
         progress=progress,
     )
-    series = (by,) if isinstance(by, str) else tuple(by)
-    needed = dict.fromkeys(("choice_position", *NEEDED, *series))
+    needed = dict.fromkeys(("choice_position", *NEEDED, *query.by))
     check_columns(frame, tuple(needed))
     first = frame.lazy().filter(first_choice(), *looked_at.conditions())
-    held = read_once(first, tuple(needed))
-    costs = metrics.cost(
-        price_responses(held, file),
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-    )
-    asked = held.filter(*within.conditions())
-    return Spent(costs, missing_prices(asked, file))
+    collected = read_once(first, tuple(needed))
+    costs = compute(COST, price_responses(collected, file), options)
+    in_range = collected.filter(*within.conditions())
+    return Spent(costs, missing_prices(in_range, file))
 
 
 def _scanned(
     sources: Sources | Choices, **options: Unpack[_ScanOptions]
 ) -> pl.DataFrame | pl.LazyFrame:
     """Take choices that are at hand, or scan logs and exports."""
-    if isinstance(sources, str | os.PathLike | list | tuple):
+    choices = choices_of(sources)
+    if choices is None:
         return scan(cast("Sources", sources), **options)
-    return taken(cast("Choices", sources))
+    return taken(choices)
 
 
 def explain(

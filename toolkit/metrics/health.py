@@ -1,19 +1,22 @@
-"""The health of logs: what became of their lines, and what is odd in the responses."""
+"""The health of logs: what their lines are, and what is odd in the responses."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from toolkit.metrics.measures import Measure, ratio
+from toolkit.metrics.registry import metric
+from toolkit.metrics.spec import Key, MetricSpec
 from toolkit.reading.check import (
     FINDING_CODES,
     check,
     summarize_exports,
     summarize_loaded,
 )
-from toolkit.reading.discovery import exports_in
 from toolkit.reading.load import Loaded
+from toolkit.reading.sources import Exports, resolve_lines
 from toolkit.schema.tables import REJECT_CODES
 
 if TYPE_CHECKING:
@@ -21,20 +24,43 @@ if TYPE_CHECKING:
 
     from toolkit.reading.check import CheckResult
     from toolkit.reading.discovery import Sources
-    from toolkit.reading.options import CreatedUnit, LogOptions
+    from toolkit.reading.options import CreatedUnit, ReadOptions
 
-# What becomes of a line; of these the sum is that of all lines.
-_FATES = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
-_HEALTH = {
-    "kind": pl.String,
-    "name": pl.String,
-    "count": pl.Int64,
-    "of": pl.Int64,
-    "share": pl.Float64,
-    "first": pl.String,
-}
+# What a line is; these add up to all lines.
+_LINE_KINDS = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
+_LOG_HEALTH = MetricSpec(
+    "log_health",
+    (
+        Measure("count", unit="lines", meaning="lines; of a finding, responses"),
+        Measure("of", unit="lines", meaning="all lines; of a finding, all responses"),
+        ratio("share", "count", "of", meaning="count / of, null where there is none"),
+        Measure(
+            "first",
+            pl.String,
+            "place",
+            meaning="``source:line`` of the first; null where there is none, and for "
+            "the ledger",
+        ),
+    ),
+    main="count",
+    title="Health of the log",
+    shape="bars",
+    draws=("count", "share"),
+    adds_up=False,
+    options=None,
+    series=(),
+    keys=(
+        Key(
+            "kind",
+            meaning="``ledger``: what a line is; ``reject``: why it was rejected; "
+            "``finding``: what is odd in a valid response",
+        ),
+        Key("name", meaning="column of the ledger, code of the reject or the finding"),
+    ),
+)
 
 
+@metric(_LOG_HEALTH)
 def log_health(
     source: Loaded | Sources,
     *,
@@ -43,7 +69,9 @@ def log_health(
     created_unit: CreatedUnit = "s",
     progress: Callable[[int], None] | None = None,
 ) -> pl.DataFrame:
-    """Tell what share of the lines and of the responses is not as it should be.
+    """Compute which share of the lines and of the responses is rejected or odd.
+
+    The rows are always the same: the names of each kind, in the order of the docs.
 
     Parameters
     ----------
@@ -53,24 +81,6 @@ def log_health(
     tags, response_path, created_unit, progress
         As in `toolkit.check`; of logs only.
 
-    Returns
-    -------
-    pl.DataFrame
-        Always the same rows: of each `kind` its names, in the order of the documents.
-
-        ======= ======= ==============================================================
-        column  dtype   meaning
-        ======= ======= ==============================================================
-        kind    string  ``ledger``: what became of a line; ``reject``: why it was
-                        refused; ``finding``: what is odd in a response that is valid
-        name    string  column of the ledger, code of the reject or of the finding
-        count   int64   lines, of a finding responses
-        of      int64   all lines, of a finding all responses
-        share   float64 count / of, null where there is none
-        first   string  ``source:line`` of the first, null where there is none, or
-                        where the ledger counts without a place
-        ======= ======= ==============================================================
-
     Examples
     --------
     >>> import toolkit
@@ -78,20 +88,20 @@ def log_health(
     >>> health.filter(pl.col("name") == "duplicates").select("count", "of").row(0)
     (23, 3000)
     """
-    told = _account_of(
+    checked = _account_of(
         source,
         {
             "tags": tags,
             "response_path": response_path,
             "created_unit": created_unit,
+            "progress": progress,
         },
-        progress,
     )
-    totals = told.ledger.select("lines", *_FATES).sum().row(0, named=True)
-    places = {count.code: count for count in told.rejects}
-    odd = {finding.code: finding for finding in told.findings}
+    totals = checked.ledger.select("lines", *_LINE_KINDS).sum().row(0, named=True)
+    places = {count.code: count for count in checked.rejects}
+    odd = {finding.code: finding for finding in checked.findings}
     rows: list[tuple[str, str, int, int, str | None]] = [
-        ("ledger", name, totals[name], totals["lines"], None) for name in _FATES
+        ("ledger", name, totals[name], totals["lines"], None) for name in _LINE_KINDS
     ]
     for code in REJECT_CODES:
         count = places.get(code)
@@ -101,24 +111,25 @@ def log_health(
         found = odd.get(code)
         responses, first = (found.responses, found.first) if found else (0, None)
         rows.append(("finding", code, responses, totals["responses"], first))
-    names = [name for name in _HEALTH if name != "share"]
+    schema = {key.name: key.dtype for key in _LOG_HEALTH.keys}
+    schema |= {measure.name: measure.dtype for measure in _LOG_HEALTH.measures}
+    names = [name for name in schema if name != "share"]
     of = pl.col("of")
     return (
-        pl.DataFrame(rows, schema={name: _HEALTH[name] for name in names}, orient="row")
+        pl.DataFrame(rows, schema={name: schema[name] for name in names}, orient="row")
         .with_columns(pl.when(of != 0).then(pl.col("count") / of).alias("share"))
-        .select(list(_HEALTH))
+        .select(list(schema))
     )
 
 
 def _account_of(
     source: Loaded | Sources,
-    options: LogOptions,
-    progress: Callable[[int], None] | None,
+    options: ReadOptions,
 ) -> CheckResult:
-    """Return the account of logs, without a second look at what was validated."""
+    """Return the account of logs; what was validated is not validated again."""
     if isinstance(source, Loaded):
         return summarize_loaded(source)
-    exports = exports_in(source, **options)
-    if exports:
-        return summarize_exports(exports)
-    return check(source, progress=progress, **cast("Any", options))
+    found = resolve_lines(source, options)
+    if isinstance(found, Exports):
+        return summarize_exports(found)
+    return check(found, **options)

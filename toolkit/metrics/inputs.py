@@ -1,4 +1,4 @@
-"""What a metric is given: a frame of choices, checked and made fit before any work."""
+"""The input of a metric: a frame of choices, checked and converted."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from toolkit.schema.tables import CHOICES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toolkit.metrics.options import Question
-    from toolkit.metrics.spec import Declared
+    from toolkit.metrics.options import MetricQuery
+    from toolkit.metrics.spec import MetricSpec
     from toolkit.schema.columns import ArrowStream
 
-# Types that polars does not write as text.
+# Types that polars cannot cast to text.
 _NO_TEXT = (pl.Binary, pl.Duration, pl.Object)
 
 
 def frame_of(choices: ArrowStream) -> pl.DataFrame:
-    """Take whatever has choices in it as a frame."""
+    """Return a frame of anything that exports Arrow, or raise `TypeError`."""
     if hasattr(choices, "__arrow_c_stream__"):
         return pl.DataFrame(choices)
     message = (
@@ -41,68 +41,69 @@ def frame_of(choices: ArrowStream) -> pl.DataFrame:
 def as_declared(
     frame: pl.DataFrame | pl.LazyFrame, needs: Sequence[str]
 ) -> list[pl.Expr]:
-    """Give columns that another library has held the types of the schema again.
+    """Return casts that restore the types of the schema.
 
-    pandas, for one, has no type for a column of nulls, and holds counts as doubles.
+    Other libraries change them: pandas has no type for a column of nulls, and makes
+    doubles of counts that have nulls.
     """
     schema = frame.collect_schema()
     changed = []
     for name in needs:
         if name not in CHOICES or schema[name] == CHOICES[name].dtype:
             continue
-        held, expected = schema[name], CHOICES[name].dtype
+        found, expected = schema[name], CHOICES[name].dtype
         column = pl.col(name)
-        if held == pl.Null or (
+        if found == pl.Null or (
             isinstance(frame, pl.DataFrame) and _is_void(frame[name])
         ):
             changed.append(pl.lit(None, expected).alias(name))
-        elif isinstance(held, pl.Datetime) and name == "created":
-            if held.time_zone is None:
-                why = 'has no time zone: say which, as by .dt.replace_time_zone("UTC")'
+        elif isinstance(found, pl.Datetime) and name == "created":
+            if found.time_zone is None:
+                why = 'has no time zone: set it, as with .dt.replace_time_zone("UTC")'
                 raise UnsuitableColumnError(name, why=why)
             changed.append(column.dt.cast_time_unit("us"))
-        elif held.is_numeric() and expected.is_numeric():
-            whole = column.fill_nan(None) if held.is_float() else column
+        elif found.is_numeric() and expected.is_numeric():
+            whole = column.fill_nan(None) if found.is_float() else column
             changed.append(whole.cast(expected))
-        elif held.base_type() == expected.base_type() == pl.List:
+        elif found.base_type() == expected.base_type() == pl.List:
             changed.append(column.cast(expected))
-        elif expected != pl.String or held.is_nested() or held.is_numeric():
-            raise UnsuitableColumnError(name, why=f"is {held}, and not {expected}")
+        elif expected != pl.String or found.is_nested() or found.is_numeric():
+            raise UnsuitableColumnError(name, why=f"is {found}, expected {expected}")
     return changed
 
 
 def _is_void(column: pl.Series) -> bool:
-    """Say whether a column holds nothing at all."""
+    """Return whether a column has only nulls."""
     return column.null_count() == len(column)
 
 
-def check_types(frame: pl.LazyFrame, question: Question) -> None:
-    """Refuse series that no text can name, where small ones are to be folded."""
+def check_types(frame: pl.LazyFrame, query: MetricQuery) -> None:
+    """Raise an error if small series are to be folded and cannot be named by text."""
     schema = frame.collect_schema()
-    for name in question.by if question.top is not None else ():
+    for name in query.by if query.top is not None else ():
         if schema[name].is_nested() or schema[name] in _NO_TEXT:
-            raise UnsuitableColumnError(name, why="is no text: top=N cannot fold it")
+            raise UnsuitableColumnError(name, why="is not text: top=N cannot fold it")
 
 
 def key_of(
-    frame: pl.LazyFrame, declared: Declared, question: Question
+    frame: pl.LazyFrame, spec: MetricSpec, query: MetricQuery
 ) -> tuple[str, ...]:
-    """Return what tells responses apart, for a metric that has to."""
+    """Return the columns that identify a response, for a metric that needs them."""
     key: tuple[str, ...] = ()
-    if declared.of_choices and own_columns(question):
+    if spec.of_choices and own_columns(query):
         key = (*RESPONSE_KEY, "choice_count")
-    if not set(RESPONSE_KEY) <= {*key, *declared.needs}:
+    if not set(RESPONSE_KEY) <= {*key, *spec.needs}:
         return ()
     return (*key, SOURCE) if SOURCE in frame.collect_schema().names() else key
 
 
-def own_columns(question: Question) -> list[str]:
-    """Return the columns of `by` that are no facts: tags and one's own."""
-    return [name for name in question.by if name not in CHOICES]
+def own_columns(query: MetricQuery) -> list[str]:
+    """Return the columns of `by` outside the schema: tags and the user's own."""
+    return [name for name in query.by if name not in CHOICES]
 
 
 def with_first_values(frame: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
-    """Give all choices of a response the value of the first, where it has several."""
+    """Replace the values of all choices of a response by those of the first."""
     if not names:
         return frame
     has_several = (pl.col("choice_count") > 1).fill_null(True)
@@ -116,7 +117,7 @@ def with_first_values(frame: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame
 
 
 def check_rows(choices: pl.DataFrame, *, needs_key: bool) -> None:
-    """Check that responses are whole, where the frame has what it takes to tell."""
+    """Check that responses are complete, if the frame has the columns for it."""
     try:
         check_columns(choices, (*CHOICES.key, "choice_count"))
     except MissingColumnsError:

@@ -14,33 +14,62 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
+    DataType: TypeAlias = pl.DataType | type[pl.DataType]
     # Groups of a table: "series" are the columns that name one, "period" those of time.
     Derive: TypeAlias = "Callable[[Sequence[str], Sequence[str]], pl.Expr]"
 
-Fold = Literal["sum", "max", "min"]
-
 MONEY = pl.Decimal(38, 12)
-# Logprobs are added as whole numbers of 2^-40 nats, so that no order of the rows and no
-# number of threads shows in the sum; a double holds none of them finer.
+_SHARE = "share"  # the unit of what is written in percent
+# Logprobs are added as whole numbers of 2^-40 nats, so that neither the order of the
+# rows nor the number of threads changes the sum; a double holds nothing finer.
 FINENESS = 2.0**40
 
 
 class Measure(NamedTuple):
     """One figure of a table.
 
-    `rows` gathers it from the rows of a group (a metric with a way of its own to gather
-    names none), `derive` works it out from other measures; `fold`
-    says how figures of two groups become that of both. `guard` is a sum of doubles that
-    tells when the sum of int64 has wrapped.
+    Attributes
+    ----------
+    unit
+        What is counted: ``"tokens"``, ``"responses"``, ``"USD"``; or ``"share"``.
+    label
+        What readers of charts and reports call it; by default the name in words.
+    meaning
+        What the table of the docstring says; by default the unit.
+    rows
+        Gathers the figure from the rows of a group.
+    derive
+        Computes it from other measures.
+    fold
+        How the figures of two groups become that of both.
+    guard
+        A sum of doubles that shows when the sum of int64 has wrapped.
+    unseen, of
+        The measure that counts what this figure leaves out because it is unknown, and
+        the one that counts all: where the first is not 0, a sum is a lower bound.
+    part, whole
+        Of a ratio: the measure above, and what it is divided by.
     """
 
     name: str
-    dtype: pl.DataType | type[pl.DataType] = pl.Int64
+    dtype: DataType = pl.Int64
+    unit: str = "responses"
+    label: str = ""
+    meaning: str = ""
     rows: pl.Expr | None = None
     derive: Derive | None = None
-    fold: Fold = "sum"
+    fold: Literal["sum", "max", "min"] = "sum"
     guard: pl.Expr | None = None
+    unseen: str | None = None
+    of: str = "responses"
+    part: str | None = None
+    whole: pl.Expr | None = None
     is_hidden: bool = False
+
+    @property
+    def title(self) -> str:
+        """What readers call it."""
+        return self.label or self.name.replace("_", " ")
 
     @property
     def agg(self) -> pl.Expr:
@@ -60,32 +89,93 @@ class Measure(NamedTuple):
         """Whether a group without rows has 0 of it."""
         return self.derive is None and self.fold == "sum"
 
+    @property
+    def is_money(self) -> bool:
+        """Whether it is an amount of US dollars."""
+        return self.unit == "USD"
 
-def count(name: str, condition: pl.Expr | None = None) -> Measure:
+    @property
+    def is_share(self) -> bool:
+        """Whether it is written in percent."""
+        return self.unit == _SHARE
+
+    @property
+    def columns(self) -> list[str]:
+        """Return all columns that are needed to show it, with its bound."""
+        unseen = [self.unseen, self.of] if self.unseen else []
+        parts = [self.part] if self.part else []
+        whole = [] if self.whole is None else self.whole.meta.root_names()
+        return list(dict.fromkeys([self.name, *parts, *whole, *unseen]))
+
+
+def count(
+    name: str,
+    condition: pl.Expr | None = None,
+    *,
+    unit: str = "responses",
+    label: str = "",
+    meaning: str = "",
+) -> Measure:
     """Count the rows, or those that meet a condition; null meets none."""
     rows = pl.len() if condition is None else condition.sum()
-    return Measure(name, rows=rows.cast(pl.Int64))
+    return Measure(
+        name, unit=unit, label=label, meaning=meaning, rows=rows.cast(pl.Int64)
+    )
 
 
-def total(name: str, values: pl.Expr | str) -> Measure:
-    """Sum whole numbers; nulls add nothing, and 64 bits never wrap in silence."""
-    values = pl.col(values) if isinstance(values, str) else values
-    return Measure(name, rows=values.sum(), guard=values.cast(pl.Float64).sum())
+def total(
+    name: str,
+    values: pl.Expr | str | None = None,
+    *,
+    unit: str = "tokens",
+    label: str = "",
+    meaning: str = "",
+    unseen: str | None = None,
+    of: str = "responses",
+) -> Measure:
+    """Sum whole numbers; nulls add nothing, and a sum beyond 64 bits is an error."""
+    values = pl.col(values or name) if not isinstance(values, pl.Expr) else values
+    guard = values.cast(pl.Float64).sum()
+    return Measure(
+        name,
+        pl.Int64,
+        unit,
+        label,
+        meaning,
+        values.sum(),
+        None,
+        "sum",
+        guard,
+        unseen,
+        of,
+    )
 
 
-def unseen(name: str, column: str) -> Measure:
+def unseen(name: str, column: str, *, label: str = "") -> Measure:
     """Count the rows in which a column is null: what its sum could not see."""
-    return count(name, pl.col(column).is_null())
+    meaning = f"responses that do not report {column}"
+    return count(name, pl.col(column).is_null(), label=label, meaning=meaning)
 
 
-def money(name: str, values: pl.Expr) -> Measure:
+def money(
+    name: str,
+    values: pl.Expr,
+    *,
+    label: str = "",
+    meaning: str = "",
+    unseen: str | None = None,
+    of: str = "responses",
+) -> Measure:
     """Sum Decimals of US dollars, exactly."""
-    return Measure(name, MONEY, rows=values.cast(MONEY).sum())
+    rows = values.cast(MONEY).sum()
+    return Measure(name, MONEY, "USD", label, meaning, rows=rows, unseen=unseen, of=of)
 
 
-def largest(name: str, values: pl.Expr) -> Measure:
+def largest(name: str, values: pl.Expr, *, unit: str, label: str = "") -> Measure:
     """Return the greatest value; null where there is none."""
-    return Measure(name, rows=values.max().cast(pl.Int64), fold="max")
+    rows = values.max().cast(pl.Int64)
+    meaning = f"{unit}, the most of one response"
+    return Measure(name, pl.Int64, unit, label, meaning, rows, fold="max")
 
 
 def exact(name: str, values: pl.Expr) -> Measure:
@@ -94,27 +184,66 @@ def exact(name: str, values: pl.Expr) -> Measure:
     return Measure(name, pl.Int128, rows=fine.sum(), is_hidden=True)
 
 
-def ratio(name: str, numerator: str, denominator: str | pl.Expr) -> Measure:
+def ratio(
+    name: str,
+    part: str,
+    whole: str | pl.Expr,
+    *,
+    unit: str = _SHARE,
+    label: str = "",
+    meaning: str = "",
+    unseen: str | None = None,
+    of: str = "responses",
+) -> Measure:
     """Divide two measures; null where the denominator is 0."""
-    below = pl.col(denominator) if isinstance(denominator, str) else denominator
+    below = pl.col(whole) if isinstance(whole, str) else whole
     quotient = pl.when(below != 0).then(
-        pl.col(numerator).cast(pl.Float64) / below.cast(pl.Float64)
+        pl.col(part).cast(pl.Float64) / below.cast(pl.Float64)
     )
-    return Measure(name, pl.Float64, derive=lambda _series, _period: quotient)
+    if isinstance(whole, str):
+        meaning = meaning or f"{part} / {whole}"
+    ratio = derived(name, quotient, unit=unit, label=label, meaning=meaning)
+    return ratio._replace(part=part, whole=below, unseen=unseen, of=of)
 
 
-def whole(name: str, part: str, of: Literal["series", "period"]) -> Measure:
+def all_of(name: str, part: str, of: Literal["series", "period"]) -> Measure:
     """Sum a measure over all rows of a period, or of a period and series."""
 
     def derive(series: Sequence[str], period: Sequence[str]) -> pl.Expr:
         groups = [*period, *(series if of == "series" else ())]
-        # Wider than int64, whose sum would wrap in silence: the engine checks it.
+        # Wider than int64, whose sum would wrap unnoticed: the engine checks it.
         added = pl.col(part).cast(pl.Int128).sum()
         return added.over(groups) if groups else added
 
-    return Measure(name, derive=derive)
+    meaning = f"{part} of the period" + (" and series" if of == "series" else "")
+    return Measure(name, meaning=meaning, derive=derive)
 
 
-def derived(name: str, expression: pl.Expr) -> Measure:
-    """Work out a double from other measures."""
-    return Measure(name, pl.Float64, derive=lambda _series, _period: expression)
+def derived(
+    name: str,
+    expression: pl.Expr,
+    *,
+    dtype: DataType = pl.Float64,
+    unit: str,
+    label: str = "",
+    meaning: str = "",
+) -> Measure:
+    """Compute a figure from other measures."""
+    return Measure(
+        name, dtype, unit, label, meaning, derive=lambda _series, _period: expression
+    )
+
+
+# What most metrics count.
+RESPONSES = count("responses", label="calls")
+ANSWERS = count("choices", unit="choices", label="answers")
+WITHOUT_USAGE = count(
+    "responses_without_usage",
+    pl.col("total_tokens").is_null(),
+    label="calls without usage",
+    meaning="responses that do not report total_tokens",
+)
+TOTAL_TOKENS = total(
+    "total_tokens", label="tokens", meaning="tokens, as reported",
+    unseen="responses_without_usage",
+)  # fmt: skip

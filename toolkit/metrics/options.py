@@ -1,18 +1,19 @@
-"""What is asked of a metric: its options, read and checked before any data is."""
+"""Options of the metrics: their types, defaults and descriptions, and their checks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict
 
-from toolkit.errors import OptionError, UnsuitableColumnError
+from toolkit.errors import OptionError, UnknownOptionError, UnsuitableColumnError
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import Span, check_zone, span
 from toolkit.metrics.calendar import Calendar, range_before
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Unpack
 
     import polars as pl
 
@@ -20,19 +21,95 @@ if TYPE_CHECKING:
     from toolkit.schema.columns import ArrowStream
 
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
-By: TypeAlias = "str | Sequence[str]"
+By: TypeAlias = "str | Sequence[str] | None"
 Compare = Literal["previous"]
 
 _PERIOD = ("period", "period_end", "partial")
 FOLDED = "folded"
 OTHER = "other"
 BEFORE, CHANGE = "_before", "_change"
-# Names of what the engine works with, and shows to nobody.
+# Prefix of the columns that only the engine sees.
 HIDDEN = "~"
 
 
-class Question(NamedTuple):
-    """The options of a metric, understood."""
+class RangeOptions(TypedDict, total=False):
+    """Which responses a metric reads."""
+
+    tz: str
+    since: Moment
+    until: Moment
+
+
+class SeriesOptions(RangeOptions, total=False):
+    """Also, which series its rows are of."""
+
+    by: By
+    top: int | None
+    fill: bool
+    compare: Compare | None
+
+
+class MetricOptions(SeriesOptions, total=False):
+    """Also, which periods its rows are of."""
+
+    every: str | None
+
+
+class Parameter(NamedTuple):
+    """The default of an option, and what it means."""
+
+    default: Any
+    description: str
+
+
+PARAMETERS = {
+    "every": Parameter(
+        "1d",
+        'Length of a period in polars\' duration language: ``"1h"``, ``"1d"``,\n'
+        '``"1w"`` (from Monday), ``"1mo"``; None for the whole range, without columns\n'
+        "of a period.",
+    ),
+    "by": Parameter(
+        "model",
+        "Column or columns that name the series: a column of the response, a tag, or\n"
+        "a column of your own, of which the value of the first choice counts. None or\n"
+        "``()`` puts all responses together. A column of a choice is an error.",
+    ),
+    "tz": Parameter(
+        "UTC",
+        "Time zone in which days begin; days of 23 and 25 hours are one day.",
+    ),
+    "since": Parameter(
+        None,
+        "Start of the range of `created`: a date, a datetime or its ISO text; one\n"
+        "without a zone is in `tz`. Undated responses are then left out.",
+    ),
+    "until": Parameter(None, "End of the range, exclusive; like `since`."),
+    "top": Parameter(
+        None,
+        "Show the N largest series, by the main measure over the whole range, and\n"
+        "group the rest as ``other`` (the columns of `by` are then text), with exact\n"
+        "figures. A column `folded` counts the series in a row; it is 0 for a series\n"
+        "of its own.",
+    ),
+    "fill": Parameter(
+        False,
+        "Whether each series has a row in each period of the range or, where that is\n"
+        "open, of the data: counts are 0 in the gaps, ratios null.",
+    ),
+    "compare": Parameter(
+        None,
+        '``"previous"`` adds to each measure its value in the period before,\n'
+        "`_before`, and the change since, `_change`. Before the first period of the\n"
+        "data nothing is known: null. A series without a response in the period\n"
+        "before has counts of 0 in it. With ``every=None`` the period before is the\n"
+        "range of the same length that ends at `since`.",
+    ),
+}
+
+
+class MetricQuery(NamedTuple):
+    """The options of a metric, checked."""
 
     calendar: Calendar | None
     by: tuple[str, ...]
@@ -45,7 +122,7 @@ class Question(NamedTuple):
 
     @property
     def period(self) -> list[str]:
-        """Columns of the result that say the period."""
+        """Columns of the result that hold the period."""
         return list(_PERIOD) if self.calendar else []
 
     @property
@@ -54,90 +131,80 @@ class Question(NamedTuple):
         return [*self.by, *([FOLDED] if self.top is not None else [])]
 
     @property
-    def looked_at(self) -> Span:
+    def read_range(self) -> Span:
         """The range in which rows are expected."""
         return Span(self.before.start, self.within.end) if self.before else self.within
 
+    @property
+    def scan_range(self) -> Span:
+        """The range to read from logs.
 
-def ask(
-    *,
-    every: str | None = None,
-    by: By = (),
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
-) -> Question:
+        It is open at its end: only a response after `until` shows that the last period
+        is complete.
+        """
+        return Span(self.read_range.start, None)
+
+
+def build_query(
+    metric: str, known: Sequence[str], options: Mapping[str, Any]
+) -> MetricQuery:
     """Read the options of a metric, or raise `OptionError`."""
-    check_zone(tz)
-    within = span(since, until, tz)
-    series = _series_of(by)
-    if len(set(series)) < len(series):
-        raise OptionError("by", list(series), expected="different columns")
-    if top is not None and (isinstance(top, bool) or not isinstance(top, int | None)):
+    for name in options:
+        if name not in known:
+            raise UnknownOptionError(name, owner=metric, known=known)
+    values: dict[str, Any] = {
+        name: parameter.default for name, parameter in PARAMETERS.items()
+    }
+    values |= {name: None for name in ("every", "by") if name not in known}
+    values |= options
+    tz, top, compare = check_zone(values["tz"]), values["top"], values["compare"]
+    within = span(values["since"], values["until"], tz)
+    by = _columns_of(values["by"])
+    if len(set(by)) < len(by):
+        raise OptionError("by", list(by), expected="different columns")
+    if top is not None and (isinstance(top, bool) or not isinstance(top, int)):
         raise OptionError("top", top, expected="a number of series, 1 or more")
     if top is not None and top < 1:
         raise OptionError("top", top, expected="a number of series, 1 or more")
     if compare not in (None, "previous"):
         raise OptionError("compare", compare, expected='"previous" or None')
+    every = values["every"]
     calendar = None if every is None else Calendar(check_period(every), tz)
     before = range_before(within, tz) if compare and calendar is None else None
-    return Question(
-        calendar, series, tz, within, top, bool(fill), before, compare is not None
-    )
+    fill = bool(values["fill"])
+    return MetricQuery(calendar, by, tz, within, top, fill, before, compare is not None)
 
 
-def _series_of(by: By) -> tuple[str, ...]:
-    """Return the names of columns, or raise `OptionError`."""
+def _columns_of(by: By) -> tuple[str, ...]:
+    """Return the names of the columns in `by`, or raise `OptionError`."""
+    if by is None:
+        return ()
     if isinstance(by, str):
         return (by,)
     names = tuple(by) if isinstance(by, Iterable) else (by,)
     if not all(isinstance(name, str) for name in names):
-        raise OptionError(
-            "by", by, expected="a column, several of them, or () for none"
-        )
+        raise OptionError("by", by, expected="a column, several of them, or None")
     return names
 
 
-def check_options(
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
-) -> None:
-    """Refuse options that mean nothing, before a log is read for them."""
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    check_series(question.by, ())
+def check_options(**options: Unpack[MetricOptions]) -> None:
+    """Raise an error if options are not valid, before a log is read for them."""
+    query = build_query("toolkit", tuple(PARAMETERS), options)
+    check_series(query.by, ())
 
 
 def check_series(names: Sequence[str], results: Iterable[str]) -> None:
-    """Refuse columns that cannot name a series of responses."""
-    taken = {*_PERIOD, FOLDED, *results}
+    """Raise an error if columns cannot name a series of responses."""
+    reserved = {*_PERIOD, FOLDED, *results}
     for name in names:
         if name in CHOICES and CHOICES[name].grain == "C":
             raise UnsuitableColumnError(
                 name,
-                why="is a fact of a choice and tokens belong to the response: filter "
+                why="belongs to a choice, and tokens belong to the response: filter "
                 "with toolkit.expressions.any_choice(...), or group by a column of "
                 "the response",
             )
         if (name in CHOICES and CHOICES[name].grain == "U") or name == "created":
             raise UnsuitableColumnError(name, why="is a measure: group by a name")
-        if name in taken or name.startswith(HIDDEN):
-            raise UnsuitableColumnError(name, why="is what the result is called")
+        if name in reserved or name.startswith(HIDDEN):
+            raise UnsuitableColumnError(name, why="is a column of the result")

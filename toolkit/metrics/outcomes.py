@@ -1,4 +1,4 @@
-"""How choices ended: reasons, truncation, refusals and filters."""
+"""How choices ended: finish reasons, truncation, refusals and filters."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.expressions.choices import SOURCE, first_choice, response_key
-from toolkit.metrics.engine import answer
-from toolkit.metrics.measures import count, money, ratio, total, whole
-from toolkit.metrics.options import ask
-from toolkit.metrics.spec import Declared
+from toolkit.metrics.engine import compute
+from toolkit.metrics.measures import (
+    ANSWERS,
+    all_of,
+    count,
+    money,
+    ratio,
+    total,
+)
+from toolkit.metrics.registry import metric
+from toolkit.metrics.spec import Key, MetricSpec
 from toolkit.metrics.spending import needs_of_cost, with_costs
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
-    from toolkit.expressions.time_ranges import Moment
-    from toolkit.metrics.engine import Work
-    from toolkit.metrics.options import By, Choices, Compare
+    from typing import Unpack
+
+    from toolkit.metrics.engine import Computation
+    from toolkit.metrics.options import Choices, MetricOptions
 
 
 _TRUNCATED = "length"
@@ -29,18 +37,18 @@ _WHOLE_RESPONSE = (*CHOICES.key, "choice_count")
 
 
 def _real_choices(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Leave out the row that stands for a response without choices."""
+    """Return the rows without those of responses that have no choices."""
     return frame.filter(_IS_CHOICE)
 
 
 def _with_any(frame: pl.LazyFrame, **conditions: pl.Expr) -> pl.LazyFrame:
-    """Say of each row whether a condition holds for any choice of its response.
+    """Add to each row whether a condition is met by any choice of its response.
 
-    Most responses have one choice, and need no look at their other rows.
+    Most responses have one choice, so that no other rows need to be read.
     """
-    known = {name: held.fill_null(False) for name, held in conditions.items()}
+    known = {name: condition.fill_null(False) for name, condition in conditions.items()}
     key = response_key(frame)
-    over = {name: held.any().over(key) for name, held in known.items()}
+    over = {name: condition.any().over(key) for name, condition in known.items()}
     has_several = (pl.col("choice_count") > 1).fill_null(True)
     return pl.concat(
         [
@@ -50,46 +58,32 @@ def _with_any(frame: pl.LazyFrame, **conditions: pl.Expr) -> pl.LazyFrame:
     )
 
 
-FINISH_REASONS = Declared(
+_FINISH_REASONS = MetricSpec(
+    "finish_reasons",
     (
-        count("choices"),
-        whole("choices_all", "choices", "series"),
+        ANSWERS,
+        all_of("choices_all", "choices", "series"),
         ratio("share", "choices", "choices_all"),
     ),
     main="choices",
+    title="Why choices ended",
+    shape="mix",
+    draws=("share",),
     of_choices=True,
     leaves_out=True,
     needs=("choice_count", "finish_reason"),
     rows=_real_choices,
-    keys={"finish_reason": pl.String},
+    keys=(
+        Key("finish_reason", label="ended by", meaning="null where none is reported"),
+    ),
 )
 
 
-def finish_reasons(
-    choices: Choices,
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
-) -> pl.DataFrame:
-    """Count why choices ended, as the provider says it.
+@metric(_FINISH_REASONS)
+def finish_reasons(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFrame:
+    """Count why choices ended, as the provider reports it.
 
-    Parameters
-    ----------
-    choices, every, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of period and series (see `toolkit.metrics`), then `finish_reason`
-        (null where none is said), `choices` that ended so, `choices_all` of that period
-        and series, and `share`. A response without choices is in none of them.
+    A response without choices is not counted.
 
     Examples
     --------
@@ -100,23 +94,13 @@ def finish_reasons(
     >>> finish_reasons(choices).select("finish_reason", "choices", "share").rows()
     [('length', 1, 0.25), ('stop', 1, 0.25), (None, 2, 0.5)]
     """
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    return answer(choices, FINISH_REASONS, question)
+    return compute(_FINISH_REASONS, choices, options)
 
 
 def _rows_of_refusals(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Mark the responses of which any choice was refused or filtered."""
-    spoken = pl.col("refusal").str.len_bytes() > 0
-    refused = spoken.fill_null(False) | (pl.col("finish_reason") == _REFUSED)
+    has_refusal = pl.col("refusal").str.len_bytes() > 0
+    refused = has_refusal.fill_null(False) | (pl.col("finish_reason") == _REFUSED)
     filtered = pl.col("finish_reason") == _FILTERED
     silent = pl.col("content").is_null() & pl.col("refusal").is_null()
     marked = frame.with_columns(
@@ -134,25 +118,25 @@ def _rows_of_refusals(frame: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _refusals(work: Work) -> pl.DataFrame:
-    """Gather by log first: one whose text was dropped shows it in some choice."""
+def _count_refusals(work: Computation) -> pl.DataFrame:
+    """Gather by log first: dropped text is recognised by any choice of a log."""
     names = work.frame.collect_schema().names()
     log = ["log_id", *([SOURCE] if SOURCE in names else [])]
-    own = work.question.by
+    own = work.query.by
     table = work.grouped(*[name for name in log if name not in own])
     dropped = pl.col("~dropped").sum().over(log) > 0
-    keys = [*work.when, *work.question.by]
+    keys = [*work.when, *own]
     table = (
         table.with_columns(
             pl.when(dropped)
             .then("refusals_unseen")
             .otherwise(0)
             .alias("refusals_unseen"),
-            # A literal as a key would make a row of nothing.
+            # A literal as a key would make a row of an empty frame.
             pl.lit(0).alias("~"),
         )
         .group_by("~", *keys)
-        .agg(pl.col(measure.name).sum() for measure in work.declared.gathered)
+        .agg(pl.col(measure.name).sum() for measure in work.spec.gathered)
         .drop("~")
     )
     return work.folded(table)
@@ -160,22 +144,45 @@ def _refusals(work: Work) -> pl.DataFrame:
 
 _BOTH = pl.col("~refused") | pl.col("~filtered")
 _ANY_OF_BOTH = pl.col("~any_refused") | pl.col("~any_filtered")
-REFUSAL_AND_FILTER_RATE = Declared(
+_REFUSAL_AND_FILTER_RATE = MetricSpec(
+    "refusal_and_filter_rate",
     (
-        count("responses", first_choice()),
-        count("responses_refused", first_choice() & pl.col("~any_refused")),
-        count("responses_filtered", first_choice() & pl.col("~any_filtered")),
+        count("responses", first_choice(), label="calls"),
+        count(
+            "responses_refused",
+            first_choice() & pl.col("~any_refused"),
+            label="refused",
+        ),
+        count(
+            "responses_filtered",
+            first_choice() & pl.col("~any_filtered"),
+            label="filtered",
+        ),
         count("responses_refused_or_filtered", first_choice() & _ANY_OF_BOTH),
-        ratio("response_rate", "responses_refused_or_filtered", "responses"),
-        count("choices", _IS_CHOICE),
-        count("choices_refused", _IS_CHOICE & pl.col("~refused")),
-        count("choices_filtered", _IS_CHOICE & pl.col("~filtered")),
-        count("choices_refused_or_filtered", _IS_CHOICE & _BOTH),
+        ratio(
+            "response_rate",
+            "responses_refused_or_filtered",
+            "responses",
+            label="share of calls",
+        ),
+        count("choices", _IS_CHOICE, unit="choices", label="answers"),
+        count("choices_refused", _IS_CHOICE & pl.col("~refused"), unit="choices"),
+        count("choices_filtered", _IS_CHOICE & pl.col("~filtered"), unit="choices"),
+        count("choices_refused_or_filtered", _IS_CHOICE & _BOTH, unit="choices"),
         ratio("choice_rate", "choices_refused_or_filtered", "choices"),
-        count("refusals_unseen", pl.col("~silent")),
+        count(
+            "refusals_unseen",
+            pl.col("~silent"),
+            unit="choices",
+            meaning="choices whose text was dropped when their log was read: a refusal "
+            "would not show",
+        ),
         count("~dropped", pl.col("~dropped"))._replace(is_hidden=True),
     ),
     main="responses",
+    title="Refused or filtered",
+    shape="ratio",
+    draws=("response_rate",),
     of_choices=True,
     needs=(
         *_WHOLE_RESPONSE,
@@ -185,46 +192,24 @@ REFUSAL_AND_FILTER_RATE = Declared(
         "content_chars",
     ),
     rows=_rows_of_refusals,
-    gather=_refusals,
+    gather=_count_refusals,
     passes=2,
 )
 
 
+@metric(_REFUSAL_AND_FILTER_RATE)
 def refusal_and_filter_rate(
-    choices: Choices,
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
+    choices: Choices, **options: Unpack[MetricOptions]
 ) -> pl.DataFrame:
-    """Tell how often a model refused, or a filter took its answer.
+    """Compute how often a model refused, or a filter removed its answer.
 
     A choice was refused if it has the text of a refusal, or ended by ``refusal``, and
     filtered if it ended by ``content_filter``; a response, if any of its choices was.
 
-    Parameters
-    ----------
-    choices, every, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of period and series (see `toolkit.metrics`), then
-        `responses`, `responses_refused`, `responses_filtered`,
-        `responses_refused_or_filtered`, `response_rate` (of the last two figures), the
-        same of `choices` up to `choice_rate`, and `refusals_unseen`: choices whose text
-        was dropped when their log was read, so that a refusal would not show.
-
     Notes
     -----
-    That text was dropped shows in content that has a length and is null; then each
-    choice of that log that has no text may have been a refusal. To see it, the column
+    Dropped text is recognised by content that has a length and is null; then each
+    choice of that log that has no text may have been a refusal. For this, the column
     of the content is read.
 
     Examples
@@ -236,61 +221,91 @@ def refusal_and_filter_rate(
     >>> refusal_and_filter_rate(choices)["response_rate"].item()
     0.5
     """
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    return answer(choices, REFUSAL_AND_FILTER_RATE, question)
+    return compute(_REFUSAL_AND_FILTER_RATE, choices, options)
 
 
 _CUT = first_choice() & pl.col("~cut")
 
 
 def _rows_of_truncation(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Mark the responses of which any choice was cut off, and price those."""
+    """Mark the responses of which any choice was truncated, and price those."""
     cut = pl.col("finish_reason") == _TRUNCATED
-    marked = _with_any(frame, **{"~cut": cut, "~said": _HAS_REASON})
+    marked = _with_any(frame, **{"~cut": cut, "~has_reason": _HAS_REASON})
     priced = with_costs(marked.filter(_CUT))
     return pl.concat([marked.filter(~_CUT), priced], how="diagonal_relaxed")
 
 
-TRUNCATION_RATE = Declared(
+_TRUNCATION_RATE = MetricSpec(
+    "truncation_rate",
     (
-        count("responses", first_choice()),
-        count("responses_without_reason", first_choice() & ~pl.col("~said")),
-        count("responses_truncated", _CUT),
+        count("responses", first_choice(), label="calls"),
+        count(
+            "responses_without_reason",
+            first_choice() & ~pl.col("~has_reason"),
+            meaning="responses of which no choice reports a reason",
+        ),
+        count("responses_truncated", _CUT, label="cut off"),
         ratio(
             "response_rate",
             "responses_truncated",
             pl.col("responses") - pl.col("responses_without_reason"),
+            label="share of calls",
+            meaning="truncated / those that report a reason",
+            unseen="responses_without_reason",
         ),
-        count("choices", _IS_CHOICE),
-        count("choices_without_reason", _IS_CHOICE & ~_HAS_REASON),
+        count("choices", _IS_CHOICE, unit="choices", label="answers"),
+        count("choices_without_reason", _IS_CHOICE & ~_HAS_REASON, unit="choices"),
         count(
-            "choices_truncated", _IS_CHOICE & (pl.col("finish_reason") == _TRUNCATED)
+            "choices_truncated",
+            _IS_CHOICE & (pl.col("finish_reason") == _TRUNCATED),
+            unit="choices",
         ),
         ratio(
             "choice_rate",
             "choices_truncated",
             pl.col("choices") - pl.col("choices_without_reason"),
+            meaning="truncated / those that report a reason",
+            unseen="choices_without_reason",
+            of="choices",
         ),
-        total("total_tokens", pl.when(first_choice()).then("total_tokens")),
-        total("tokens_truncated", pl.when(_CUT).then("total_tokens")),
-        count(
-            "responses_truncated_without_usage", _CUT & pl.col("total_tokens").is_null()
+        total(
+            "total_tokens",
+            pl.when(first_choice()).then("total_tokens"),
+            label="tokens",
+            meaning="tokens of all responses",
         ),
-        money("cost_truncated", pl.when(_CUT).then("cost")),
+        total(
+            "tokens_truncated",
+            pl.when(_CUT).then("total_tokens"),
+            label="tokens in these",
+            meaning="tokens of the truncated responses",
+            unseen="responses_truncated_without_usage",
+            of="responses_truncated",
+        ),
         count(
-            "responses_truncated_unpriced", _CUT & (pl.col("cost_source") == "unpriced")
+            "responses_truncated_without_usage",
+            _CUT & pl.col("total_tokens").is_null(),
+            meaning="truncated responses that do not report total_tokens",
+        ),
+        money(
+            "cost_truncated",
+            pl.when(_CUT).then("cost"),
+            label="cost of these",
+            meaning="USD of the truncated responses: a lower bound if some are "
+            "unpriced",
+            unseen="responses_truncated_unpriced",
+            of="responses_truncated",
+        ),
+        count(
+            "responses_truncated_unpriced",
+            _CUT & (pl.col("cost_source") == "unpriced"),
+            meaning="truncated responses of unknown cost",
         ),
     ),
     main="responses",
+    title="Cut off at the limit",
+    shape="ratio",
+    draws=("response_rate",),
     of_choices=True,
     needs=(*_WHOLE_RESPONSE, "finish_reason", "total_tokens"),
     rows=_rows_of_truncation,
@@ -299,49 +314,11 @@ TRUNCATION_RATE = Declared(
 )
 
 
-def truncation_rate(
-    choices: Choices,
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
-) -> pl.DataFrame:
-    """Tell how often answers were cut off at the limit, and what those cost.
+@metric(_TRUNCATION_RATE)
+def truncation_rate(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFrame:
+    """Compute how often answers were cut off at the token limit, and what those cost.
 
     A choice is truncated if it ended by ``length``, a response if any choice of it is.
-
-    Parameters
-    ----------
-    choices, every, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of period and series (see `toolkit.metrics`), then
-
-        ================================= =============================================
-        column                            unit
-        ================================= =============================================
-        responses                         responses
-        responses_without_reason          responses of which no choice says a reason
-        responses_truncated               responses
-        response_rate                     truncated / those that say a reason
-        choices                           choices
-        choices_without_reason            choices
-        choices_truncated                 choices
-        choice_rate                       truncated / those that say a reason
-        total_tokens                      tokens of all responses
-        tokens_truncated                  tokens of the truncated responses
-        responses_truncated_without_usage truncated responses that report no total
-        cost_truncated                    USD (Decimal), the least that they cost
-        responses_truncated_unpriced      truncated responses of unknown cost
-        ================================= =============================================
 
     Examples
     --------
@@ -355,14 +332,4 @@ def truncation_rate(
     >>> rate.select("responses_truncated", "response_rate", "tokens_truncated").row(0)
     (1, 0.5, 30)
     """
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    return answer(choices, TRUNCATION_RATE, question)
+    return compute(_TRUNCATION_RATE, choices, options)

@@ -1,4 +1,4 @@
-"""Shares: of the cache, of thinking, of the output, of each model."""
+"""Shares: of the cache, of reasoning, of the output, of each model."""
 
 from __future__ import annotations
 
@@ -6,64 +6,77 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.metrics.engine import answer
-from toolkit.metrics.measures import count, ratio, total, unseen, whole
-from toolkit.metrics.options import ask
-from toolkit.metrics.spec import Declared
+from toolkit.metrics.engine import compute
+from toolkit.metrics.measures import (
+    RESPONSES,
+    TOTAL_TOKENS,
+    WITHOUT_USAGE,
+    Measure,
+    all_of,
+    count,
+    ratio,
+    total,
+)
+from toolkit.metrics.registry import metric
+from toolkit.metrics.spec import MetricSpec
 
 if TYPE_CHECKING:
-    from toolkit.expressions.time_ranges import Moment
-    from toolkit.metrics.options import By, Choices, Compare
+    from typing import Unpack
+
+    from toolkit.metrics.options import Choices, MetricOptions
+
+_LABELS = {
+    "prompt_tokens": "read",
+    "completion_tokens": "written",
+    "cached_tokens": "from cache",
+    "reasoning_tokens": "reasoning",
+}
 
 
-def _both_known(one: str, other: str) -> pl.Expr:
-    """Say whether a response reports both of two counts."""
-    return pl.col(one).is_not_null() & pl.col(other).is_not_null()
+def _of_both(whole: str, part: str, unseen: str, label: str) -> tuple[Measure, ...]:
+    """Return the measures that a ratio of two counts needs of a response.
+
+    A response that does not report both counts is in neither sum.
+    """
+    unknown = pl.col(whole).is_null() | pl.col(part).is_null()
+    counts = [
+        total(
+            one,
+            pl.when(pl.col(other).is_not_null()).then(pl.col(one)),
+            label=_LABELS[one],
+            unseen=unseen,
+        )
+        for one, other in ((whole, part), (part, whole))
+    ]
+    meaning = "responses that do not report both counts, and are in neither sum"
+    return RESPONSES, count(unseen, unknown, label=label, meaning=meaning), *counts
 
 
-def _where_known(expected: str, other: str) -> pl.Expr:
-    """Return a count, null where another one is: a ratio needs both of a response."""
-    return pl.when(pl.col(other).is_not_null()).then(pl.col(expected))
-
-
-CACHE_SHARE = Declared(
+_CACHE_SHARE = MetricSpec(
+    "cache_share",
     (
-        count("responses"),
-        count("cached_unseen", ~_both_known("prompt_tokens", "cached_tokens")),
-        total("prompt_tokens", _where_known("prompt_tokens", "cached_tokens")),
-        total("cached_tokens", _where_known("cached_tokens", "prompt_tokens")),
-        ratio("cache_share", "cached_tokens", "prompt_tokens"),
+        *_of_both(
+            "prompt_tokens", "cached_tokens", "cached_unseen", "calls that do not say"
+        ),
+        ratio(
+            "cache_share",
+            "cached_tokens",
+            "prompt_tokens",
+            label="from cache",
+            unseen="cached_unseen",
+        ),
     ),
     main="prompt_tokens",
+    title="Prompt from cache",
+    shape="ratio",
+    draws=("cache_share",),
     needs=("prompt_tokens", "cached_tokens"),
 )
 
 
-def cache_share(
-    choices: Choices,
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
-) -> pl.DataFrame:
-    """Tell which share of the prompt tokens was read from a cache.
-
-    Parameters
-    ----------
-    choices, every, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of period and series (see `toolkit.metrics`), then `responses`,
-        `cached_unseen` (responses that do not report both counts, and are in neither
-        sum), `prompt_tokens`, `cached_tokens`, and `cache_share`, their ratio.
+@metric(_CACHE_SHARE)
+def cache_share(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFrame:
+    """Compute which share of the prompt tokens was read from a cache.
 
     Examples
     --------
@@ -74,64 +87,39 @@ def cache_share(
     >>> cache_share(choices).row(0)[-4:]
     (1, 100, 40, 0.4)
     """
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    return answer(choices, CACHE_SHARE, question)
+    return compute(_CACHE_SHARE, choices, options)
 
 
-REASONING_SHARE = Declared(
+_REASONING_SHARE = MetricSpec(
+    "reasoning_share",
     (
-        count("responses"),
-        count(
-            "reasoning_unseen", ~_both_known("completion_tokens", "reasoning_tokens")
+        *_of_both(
+            "completion_tokens",
+            "reasoning_tokens",
+            "reasoning_unseen",
+            "calls that do not say",
         ),
-        total(
-            "completion_tokens", _where_known("completion_tokens", "reasoning_tokens")
+        ratio(
+            "reasoning_share",
+            "reasoning_tokens",
+            "completion_tokens",
+            label="reasoning",
+            unseen="reasoning_unseen",
         ),
-        total(
-            "reasoning_tokens", _where_known("reasoning_tokens", "completion_tokens")
-        ),
-        ratio("reasoning_share", "reasoning_tokens", "completion_tokens"),
     ),
     main="completion_tokens",
+    title="Spent on reasoning",
+    shape="ratio",
+    draws=("reasoning_share",),
     needs=("completion_tokens", "reasoning_tokens"),
 )
 
 
-def reasoning_share(
-    choices: Choices,
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
-) -> pl.DataFrame:
-    """Tell which share of the completion tokens was spent on thinking.
+@metric(_REASONING_SHARE)
+def reasoning_share(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFrame:
+    """Compute which share of the completion tokens was spent on reasoning.
 
-    Parameters
-    ----------
-    choices, every, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of period and series (see `toolkit.metrics`), then `responses`,
-        `reasoning_unseen` (responses that do not report both counts, and are in neither
-        sum), `completion_tokens`, `reasoning_tokens`, and `reasoning_share`. Some
-        providers leave thinking out of the completion: the share may exceed 1.
+    Some providers do not count reasoning as completion: the share may exceed 1.
 
     Examples
     --------
@@ -140,58 +128,35 @@ def reasoning_share(
     >>> reasoning_share(choices).row(0)[-4:]
     (1, 80, 60, 0.75)
     """
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    return answer(choices, REASONING_SHARE, question)
+    return compute(_REASONING_SHARE, choices, options)
 
 
-OUTPUT_INPUT_RATIO = Declared(
+_OUTPUT_INPUT_RATIO = MetricSpec(
+    "output_input_ratio",
     (
-        count("responses"),
-        count("unseen", ~_both_known("prompt_tokens", "completion_tokens")),
-        total("prompt_tokens", _where_known("prompt_tokens", "completion_tokens")),
-        total("completion_tokens", _where_known("completion_tokens", "prompt_tokens")),
-        ratio("output_input_ratio", "completion_tokens", "prompt_tokens"),
+        *_of_both("prompt_tokens", "completion_tokens", "unseen", ""),
+        ratio(
+            "output_input_ratio",
+            "completion_tokens",
+            "prompt_tokens",
+            unit="tokens per token",
+            label="written per token read",
+            unseen="unseen",
+        ),
     ),
     main="prompt_tokens",
+    title="Output per input",
+    shape="ratio",
+    draws=("output_input_ratio",),
     needs=("prompt_tokens", "completion_tokens"),
 )
 
 
+@metric(_OUTPUT_INPUT_RATIO)
 def output_input_ratio(
-    choices: Choices,
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
+    choices: Choices, **options: Unpack[MetricOptions]
 ) -> pl.DataFrame:
-    """Tell how many tokens were written for each that was read.
-
-    Parameters
-    ----------
-    choices, every, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of period and series (see `toolkit.metrics`), then `responses`,
-        `unseen` (responses that do not report both counts, and are in neither sum),
-        `prompt_tokens`, `completion_tokens`, and `output_input_ratio`, the second by
-        the first.
+    """Compute how many tokens were written for each token that was read.
 
     Examples
     --------
@@ -200,59 +165,31 @@ def output_input_ratio(
     >>> output_input_ratio(choices)["output_input_ratio"].item()
     0.25
     """
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    return answer(choices, OUTPUT_INPUT_RATIO, question)
+    return compute(_OUTPUT_INPUT_RATIO, choices, options)
 
 
-MODEL_MIX = Declared(
+_MODEL_MIX = MetricSpec(
+    "model_mix",
     (
-        count("responses"),
-        whole("responses_all", "responses", "period"),
-        ratio("response_share", "responses", "responses_all"),
-        total("total_tokens", "total_tokens"),
-        whole("tokens_all", "total_tokens", "period"),
-        ratio("token_share", "total_tokens", "tokens_all"),
-        unseen("responses_without_usage", "total_tokens"),
+        RESPONSES,
+        all_of("responses_all", "responses", "period"),
+        ratio("response_share", "responses", "responses_all", label="of calls"),
+        TOTAL_TOKENS,
+        all_of("tokens_all", "total_tokens", "period"),
+        ratio("token_share", "total_tokens", "tokens_all", label="of tokens"),
+        WITHOUT_USAGE,
     ),
     main="responses",
+    title="Model mix",
+    shape="mix",
+    draws=("response_share",),
     needs=("total_tokens",),
 )
 
 
-def model_mix(
-    choices: Choices,
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
-) -> pl.DataFrame:
-    """Tell which share of a period's responses and tokens each model has.
-
-    Parameters
-    ----------
-    choices, every, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of period and series (see `toolkit.metrics`), then `responses`,
-        `responses_all` (of all series of the period), `response_share`,
-        `total_tokens`, `tokens_all`, `token_share`, and `responses_without_usage`.
+@metric(_MODEL_MIX)
+def model_mix(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFrame:
+    """Compute which share of a period's responses and tokens each model has.
 
     Examples
     --------
@@ -264,14 +201,4 @@ def model_mix(
     >>> model_mix(choices).select("model", "response_share", "token_share").rows()
     [('gpt-a', 0.5, 0.25), ('gpt-b', 0.5, 0.75)]
     """
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    return answer(choices, MODEL_MIX, question)
+    return compute(_MODEL_MIX, choices, options)

@@ -1,38 +1,125 @@
-"""What a metric is: its measures, keys and needs, declared once."""
+"""What a metric is: its measures, keys and needs, declared once.
+
+From a `MetricSpec` follow the work of the engine, the table in the docstring, the
+columns of its chart, and the headings and formats of its tables.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import polars as pl
 
 from toolkit.expressions.choices import first_choice
+from toolkit.metrics.options import PARAMETERS, MetricOptions, build_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import polars as pl
+    from toolkit.metrics.measures import DataType, Measure
+    from toolkit.metrics.options import MetricQuery
 
-    from toolkit.metrics.measures import Measure
+ChartShape = Literal[
+    "stacked", "ratio", "mix", "bars", "distribution", "heatmap", "timeline"
+]
+
+
+class Key(NamedTuple):
+    """A column beside those of `by` that distinguishes the rows of a metric."""
+
+    name: str
+    dtype: DataType = pl.String
+    label: str = ""
+    meaning: str = ""
+    order: Sequence[str] | None = None  # of its values; by default they are sorted
+
+    @property
+    def title(self) -> str:
+        """What readers call it."""
+        return self.label or self.name.replace("_", " ")
+
+    def sort_key(self) -> pl.Expr:
+        """Return what rows are sorted by."""
+        column = pl.col(self.name)
+        if self.order is None:
+            return column
+        places = range(len(self.order))
+        return column.replace_strict(self.order, places, return_dtype=pl.Int64)
 
 
 @dataclass(frozen=True)
-class Declared:
-    """What makes a metric: the columns it reads, its rows, keys and measures."""
+class MetricSpec:
+    """The declaration of a metric.
 
+    Attributes
+    ----------
+    name
+        Name of the function.
+    measures
+        The figures of its table, in their order.
+    main
+        The measure by which series are ranked.
+    title
+        What its chart is called; by default the name in words.
+    keys
+        Further columns that distinguish rows.
+    series
+        What `by` is unless given.
+    shape
+        How it is drawn.
+    draws
+        The measures that its chart shows, the most important first; by default `main`.
+    adds_up
+        Whether each response, or each choice, is counted in one row only, so that the
+        sum of a count over all rows is that of everything.
+    options
+        The options that the metric takes; None if it reads logs and takes others.
+    needs, needs_of
+        Columns that it reads: always, and depending on the frame.
+    rows
+        Which rows are gathered: by default the first choice of each response.
+    of_choices
+        Whether not only first choices are gathered.
+    leaves_out
+        Whether nothing is gathered of some responses.
+    gather
+        Computes the table of all gathered measures.
+    grid
+        All combinations of the keys, for `fill`.
+    passes
+        How often the rows are read.
+    """
+
+    name: str
     measures: tuple[Measure, ...]
     main: str
+    title: str = ""
+    keys: tuple[Key, ...] = ()
+    series: tuple[str, ...] = ("model",)
+    shape: ChartShape = "stacked"
+    draws: tuple[str, ...] = ()
+    adds_up: bool = True
+    options: type | None = MetricOptions
     needs: tuple[str, ...] = ()
+    needs_of: Callable[[pl.LazyFrame], tuple[str, ...]] = lambda _frame: ()
     rows: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda frame: frame.filter(
         first_choice()
     )
-    of_choices: bool = False  # not only first choices are gathered
-    leaves_out: bool = False  # of some responses nothing is gathered
-    keys: Mapping[str, pl.DataType | type[pl.DataType]] = field(default_factory=dict)
+    of_choices: bool = False
+    leaves_out: bool = False
     gather: Callable[..., pl.DataFrame] = lambda work: work.folded(work.grouped())
-    grid: pl.DataFrame | None = None  # all combinations of the keys, to be filled
-    order: Sequence[str] | None = None  # of the values of the keys
+    grid: pl.DataFrame | None = None
     passes: int = 1
-    needs_of: Callable[[pl.LazyFrame], tuple[str, ...]] = lambda _frame: ()
+
+    def __getitem__(self, name: str) -> Measure:
+        """Return a measure by its name."""
+        return next(measure for measure in self.measures if measure.name == name)
+
+    def get(self, name: str) -> Measure | None:
+        """Return a measure by its name, or by that of its value before or change."""
+        base = name.removesuffix("_before").removesuffix("_change")
+        return next((one for one in self.measures if one.name in (name, base)), None)
 
     @property
     def gathered(self) -> list[Measure]:
@@ -43,3 +130,48 @@ class Declared:
     def shown(self) -> list[Measure]:
         """The measures of the result."""
         return [measure for measure in self.measures if not measure.is_hidden]
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """Names of the keys."""
+        return tuple(key.name for key in self.keys)
+
+    @property
+    def sums(self) -> tuple[str, ...]:
+        """Names of the measures that add up over all rows."""
+        if not self.adds_up:
+            return ()
+        return tuple(measure.name for measure in self.shown if measure.additive)
+
+    @property
+    def drawn(self) -> list[Measure]:
+        """The measures that its chart shows."""
+        return [self[name] for name in self.draws or (self.main,)]
+
+    @property
+    def chart_columns(self) -> tuple[str, ...]:
+        """The columns that its chart reads, beside those of periods and series."""
+        measures = [self[self.main], *self.drawn]
+        columns = (name for measure in measures for name in measure.columns)
+        return tuple(dict.fromkeys([*self.key_names, *columns]))
+
+    @property
+    def absences(self) -> frozenset[str]:
+        """Names of the measures that count what another one could not see."""
+        return frozenset(one.unseen for one in self.measures if one.unseen)
+
+    @property
+    def has_money(self) -> bool:
+        """Whether it has amounts of US dollars in it."""
+        return any(measure.is_money for measure in self.measures)
+
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        """Names of the options that it takes."""
+        types = self.options.__annotations__ if self.options else ()
+        return tuple(name for name in PARAMETERS if name in types)
+
+    def query(self, options: Mapping[str, object]) -> MetricQuery:
+        """Read options of this metric, or raise `OptionError`."""
+        by = {"by": self.series} if "by" in self.option_names else {}
+        return build_query(self.name, self.option_names, {**by, **options})

@@ -7,20 +7,30 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.expressions.choices import first_choice
-from toolkit.metrics.engine import answer
-from toolkit.metrics.measures import MONEY, count, money, ratio, total, unseen
-from toolkit.metrics.options import ask
-from toolkit.metrics.spec import Declared
+from toolkit.metrics.engine import compute
+from toolkit.metrics.measures import (
+    MONEY,
+    RESPONSES,
+    TOTAL_TOKENS,
+    WITHOUT_USAGE,
+    count,
+    money,
+    ratio,
+    total,
+)
+from toolkit.metrics.registry import metric
+from toolkit.metrics.spec import MetricSpec
 from toolkit.pricing.costs import price_responses
 from toolkit.pricing.pricer import NEEDED
 
 if TYPE_CHECKING:
-    from toolkit.expressions.time_ranges import Moment
-    from toolkit.metrics.options import By, Choices, Compare
+    from typing import Unpack
+
+    from toolkit.metrics.options import Choices, MetricOptions
 
 
 _COST = "cost"
-# Where a frame has costs already, made by `add_cost` or the caller's own.
+# In a frame that has costs already, from `add_cost` or the user's own.
 _SOURCE = "cost_source"
 _LARGEST_COST = 10**14  # USD of one response, as of what a provider reports
 
@@ -30,16 +40,16 @@ def with_costs(frame: pl.LazyFrame) -> pl.LazyFrame:
     names = frame.collect_schema().names()
     if _COST not in names:
         return price_responses(frame).lazy()
-    # What is no amount (NaN, or more than all money) is unknown, and not an error.
+    # What is not an amount (NaN, or more than all money) is unknown, not an error.
     is_amount = pl.col(_COST).abs() < _LARGEST_COST
     cost = pl.when(is_amount).then(pl.col(_COST)).cast(MONEY)
-    said = pl.col(_SOURCE) if _SOURCE in names else pl.lit("priced")
-    source = pl.when(cost.is_null()).then(pl.lit("unpriced")).otherwise(said)
+    known = pl.col(_SOURCE) if _SOURCE in names else pl.lit("priced")
+    source = pl.when(cost.is_null()).then(pl.lit("unpriced")).otherwise(known)
     return frame.with_columns(cost, source.alias(_SOURCE))
 
 
 def needs_of_cost(frame: pl.LazyFrame) -> tuple[str, ...]:
-    """Return the columns that costs are read from, or made of."""
+    """Return the columns that costs are read or computed from."""
     names = frame.collect_schema().names()
     if _COST not in names:
         return NEEDED
@@ -47,77 +57,67 @@ def needs_of_cost(frame: pl.LazyFrame) -> tuple[str, ...]:
 
 
 def _is_from(source: str) -> pl.Expr:
-    """Say where the cost of a response is from."""
+    """Return whether the cost of a response is from a source."""
     return pl.col(_SOURCE) == source
 
 
-SPENDING = Declared(
+COST = MetricSpec(
+    "cost",
     (
-        count("responses"),
-        money("cost", pl.col(_COST)),
-        count("responses_reported", _is_from("reported")),
+        RESPONSES,
+        money(
+            "cost",
+            pl.col(_COST),
+            label="cost, at least",
+            meaning="USD that are reported or priced: a lower bound if responses are "
+            "unpriced",
+            unseen="responses_unpriced",
+        ),
+        count(
+            "responses_reported",
+            _is_from("reported"),
+            meaning="responses whose provider reports the cost",
+        ),
         count("responses_priced", _is_from("priced")),
-        count("responses_unpriced", _is_from("unpriced")),
-        total("total_tokens", "total_tokens"),
-        unseen("responses_without_usage", "total_tokens"),
-        total("tokens_unpriced", pl.when(_is_from("unpriced")).then("total_tokens")),
-        ratio("unpriced_share", "tokens_unpriced", "total_tokens"),
+        count(
+            "responses_unpriced", _is_from("unpriced"), label="calls without a price"
+        ),
+        TOTAL_TOKENS,
+        WITHOUT_USAGE,
+        total(
+            "tokens_unpriced",
+            pl.when(_is_from("unpriced")).then("total_tokens"),
+            meaning="tokens of the unpriced responses",
+        ),
+        ratio(
+            "unpriced_share",
+            "tokens_unpriced",
+            "total_tokens",
+            label="tokens without a price",
+        ),
     ),
     main="cost",
+    title="Cost",
+    draws=("cost", "unpriced_share"),
     needs=("total_tokens",),
     rows=lambda frame: with_costs(frame.filter(first_choice())),
     needs_of=needs_of_cost,
 )
 
 
-def cost(
-    choices: Choices,
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
-) -> pl.DataFrame:
-    """Sum what responses cost, and tell what could not be priced.
+@metric(COST)
+def cost(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFrame:
+    """Sum what responses cost, and count what could not be priced.
 
     If `choices` has no column `cost` the costs are those of `toolkit.pricing.add_cost`
     with the prices that come with the package; for a price file of your own call it
     first.
 
-    Parameters
-    ----------
-    choices, every, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of period and series (see `toolkit.metrics`), then
-
-        ======================== ============== =======================================
-        column                   dtype          unit
-        ======================== ============== =======================================
-        responses                int64          responses
-        cost                     Decimal(38,12) USD, of what is reported or priced: the
-                                                least that it was
-        responses_reported       int64          responses whose provider told the cost
-        responses_priced         int64          responses
-        responses_unpriced       int64          responses
-        total_tokens             int64          tokens of all responses
-        responses_without_usage  int64          responses that report no total
-        tokens_unpriced          int64          tokens of the unpriced responses
-        unpriced_share           float64        tokens_unpriced / total_tokens
-        ======================== ============== =======================================
-
     Notes
     -----
-    Unknown is never zero: where `responses_unpriced` is not 0, the cost is at least
-    what stands there. A cost of your own that is no amount (NaN, or 10^14 USD and more)
-    is unpriced.
+    Unknown is never zero: where `responses_unpriced` is not 0, the cost is a lower
+    bound. A cost of your own that is not an amount (NaN, or 10^14 USD and more) is
+    unpriced.
 
     Examples
     --------
@@ -128,18 +128,8 @@ def cost(
     >>> choices = make_choices(
     ...     {"model": "gpt-4o", **usage}, {"model": "my-own", **usage}
     ... )
-    >>> spent = cost(choices, by=())
+    >>> spent = cost(choices, by=None)
     >>> spent.select("cost", "responses_unpriced", "unpriced_share").row(0)
     (Decimal('0.003500000000'), 1, 0.5)
     """
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    return answer(choices, SPENDING, question)
+    return compute(COST, choices, options)

@@ -1,4 +1,4 @@
-"""Tokens: how many, and how many responses say so."""
+"""Tokens: how many, and how many responses report them."""
 
 from __future__ import annotations
 
@@ -6,33 +6,55 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.metrics.engine import answer
-from toolkit.metrics.measures import Measure, count, ratio, total, unseen
-from toolkit.metrics.options import HIDDEN, ask
-from toolkit.metrics.spec import Declared
+from toolkit.metrics.engine import compute
+from toolkit.metrics.measures import (
+    RESPONSES,
+    TOTAL_TOKENS,
+    WITHOUT_USAGE,
+    Measure,
+    ratio,
+    total,
+    unseen,
+)
+from toolkit.metrics.options import HIDDEN
+from toolkit.metrics.registry import metric
+from toolkit.metrics.spec import Key, MetricSpec
 from toolkit.schema.tables import USAGE_COLUMNS
 
 if TYPE_CHECKING:
-    from toolkit.expressions.time_ranges import Moment
-    from toolkit.metrics.engine import Work
-    from toolkit.metrics.options import By, Choices, Compare
+    from typing import Unpack
 
+    from toolkit.metrics.engine import Computation
+    from toolkit.metrics.options import Choices, MetricOptions
 
-TOKEN_USAGE = Declared(
+_CACHED = "calls that do not say"
+_TOKEN_USAGE = MetricSpec(
+    "token_usage",
     (
-        count("responses"),
-        unseen("responses_without_usage", "total_tokens"),
-        total("prompt_tokens", "prompt_tokens"),
+        RESPONSES,
+        WITHOUT_USAGE,
+        total(
+            "prompt_tokens",
+            label="read",
+            meaning="tokens, cached ones included",
+            unseen="prompt_unseen",
+        ),
         unseen("prompt_unseen", "prompt_tokens"),
-        total("completion_tokens", "completion_tokens"),
+        total(
+            "completion_tokens",
+            label="written",
+            meaning="tokens of all choices",
+            unseen="completion_unseen",
+        ),
         unseen("completion_unseen", "completion_tokens"),
-        total("total_tokens", "total_tokens"),
-        total("cached_tokens", "cached_tokens"),
-        unseen("cached_unseen", "cached_tokens"),
-        total("reasoning_tokens", "reasoning_tokens"),
-        unseen("reasoning_unseen", "reasoning_tokens"),
+        TOTAL_TOKENS,
+        total("cached_tokens", label="from cache", unseen="cached_unseen"),
+        unseen("cached_unseen", "cached_tokens", label=_CACHED),
+        total("reasoning_tokens", label="reasoning", unseen="reasoning_unseen"),
+        unseen("reasoning_unseen", "reasoning_tokens", label=_CACHED),
     ),
     main="total_tokens",
+    title="Tokens",
     needs=(
         "prompt_tokens",
         "completion_tokens",
@@ -43,66 +65,30 @@ TOKEN_USAGE = Declared(
 )
 
 
-def token_usage(
-    choices: Choices,
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
-) -> pl.DataFrame:
+@metric(_TOKEN_USAGE)
+def token_usage(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFrame:
     """Sum the tokens of each model in each period.
-
-    Parameters
-    ----------
-    choices, every, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of period and series (see `toolkit.metrics`), then, as int64:
-
-        ======================== ======================================================
-        column                   unit
-        ======================== ======================================================
-        responses                responses
-        responses_without_usage  responses that report no total
-        prompt_tokens            tokens, cached ones included
-        prompt_unseen            responses that do not say their prompt tokens
-        completion_tokens        tokens, over all choices
-        completion_unseen        responses that do not say them
-        total_tokens             tokens, as reported
-        cached_tokens            tokens
-        cached_unseen            responses that do not say them
-        reasoning_tokens         tokens
-        reasoning_unseen         responses that do not say them
-        ======================== ======================================================
 
     Raises
     ------
     MissingColumnsError
         If `choices` lacks a column that is needed; before anything is collected.
     UnsuitableColumnError
-        If `by` names a fact of a choice or a token count.
+        If `by` names a column of a choice or a token count.
     OptionError
-        If an option means nothing.
+        If an option is unknown or has a wrong value.
     TotalOverflowError
         If a sum does not fit into 64 bits.
 
     Warns
     -----
     PartialResponsesWarning
-        If rows of an eager frame were picked, so that usage may be missing.
+        If rows of an eager frame were removed, so that usage may be missing.
 
     Notes
     -----
     A response counts once, however many choices it has. One that reports no usage adds
-    nothing to the sums and counts in `responses_without_usage`. Undated responses stand
+    nothing to the sums and counts in `responses_without_usage`. Undated responses are
     in rows with a null period, so that the sum over all rows is that of the ledger.
 
     Examples
@@ -124,28 +110,18 @@ def token_usage(
     │ gpt-b ┆ 1         ┆ 0            │
     └───────┴───────────┴──────────────┘
     """
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    return answer(choices, TOKEN_USAGE, question)
+    return compute(_TOKEN_USAGE, choices, options)
 
 
 _COVERAGE = f"{HIDDEN}covered "
 
 
-def _usage_columns(work: Work) -> pl.DataFrame:
-    """Gather one wide row a group, and turn it: a row for each usage column."""
-    keys = [*work.when, *work.question.by]
+def _count_usage_columns(work: Computation) -> pl.DataFrame:
+    """Gather one wide row a group, and return a row for each usage column."""
+    keys = [*work.when, *work.query.by]
     wide = (
         work.rows.with_columns(pl.lit(0).alias(HIDDEN))
-        .group_by(HIDDEN, *work.when.values(), *work.question.by)
+        .group_by(HIDDEN, *work.when.values(), *work.query.by)
         .agg(
             pl.len().alias("responses"),
             *[pl.col(name).count().alias(_COVERAGE + name) for name in USAGE_COLUMNS],
@@ -164,45 +140,38 @@ def _usage_columns(work: Work) -> pl.DataFrame:
     return work.folded(table)
 
 
-_USAGE_COVERAGE = Declared(
+_USAGE_COVERAGE = MetricSpec(
+    "usage_coverage",
     (
-        Measure("responses"),
-        Measure("reported"),
-        ratio("coverage", "reported", "responses"),
+        RESPONSES,
+        Measure(
+            "reported",
+            label="calls that say it",
+            meaning="responses in which that column is not null",
+        ),
+        ratio("coverage", "reported", "responses", label="share"),
     ),
     main="responses",
+    title="Usage reported",
+    shape="ratio",
+    draws=("coverage",),
+    adds_up=False,
     needs=USAGE_COLUMNS,
-    keys={"tokens": pl.String},
-    order=USAGE_COLUMNS,
-    gather=_usage_columns,
+    keys=(
+        Key(
+            "tokens",
+            label="kind",
+            meaning="name of a usage column, in the order of the schema",
+            order=USAGE_COLUMNS,
+        ),
+    ),
+    gather=_count_usage_columns,
 )
 
 
-def usage_coverage(
-    choices: Choices,
-    *,
-    every: str | None = "1d",
-    by: By = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
-    compare: Compare | None = None,
-) -> pl.DataFrame:
-    """Tell which share of the responses reports each column of usage.
-
-    Parameters
-    ----------
-    choices, every, by, tz, since, until, top, fill, compare
-        See `toolkit.metrics`.
-
-    Returns
-    -------
-    pl.DataFrame
-        The columns of period and series (see `toolkit.metrics`), then `tokens` (the
-        name of a usage column, in the order of the schema), `responses`, `reported`
-        (responses in which that column is not null) and `coverage`, their ratio.
+@metric(_USAGE_COVERAGE)
+def usage_coverage(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFrame:
+    """Compute which share of the responses reports each column of usage.
 
     Examples
     --------
@@ -211,14 +180,4 @@ def usage_coverage(
     >>> usage_coverage(choices).select("tokens", "reported", "coverage").rows()[:2]
     [('prompt_tokens', 1, 0.5), ('completion_tokens', 0, 0.0)]
     """
-    question = ask(
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-        compare=compare,
-    )
-    return answer(choices, _USAGE_COVERAGE, question)
+    return compute(_USAGE_COVERAGE, choices, options)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, get_args
 
-from toolkit.errors import OptionError, as_text, check_word
+from toolkit.errors import OptionError, OptionTypeError, as_text, check_word
 from toolkit.reading.options import MAX_LINE_BYTES, Content, CreatedUnit
 from toolkit.schema.paths import parse_path
 from toolkit.schema.tables import choices_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pyarrow as pa
 
     from toolkit.schema.columns import Table
@@ -42,9 +41,12 @@ def make_plan(
     max_line_bytes: int = MAX_LINE_BYTES,
     leave_pending: bool = False,
 ) -> Plan:
-    """Check the options that shape rows and make a plan of them."""
+    """Check the options that shape rows, and build a plan from them."""
     check_word("content", content, get_args(Content))
     check_word("created_unit", created_unit, get_args(CreatedUnit))
+    if tags is not None and not isinstance(tags, Mapping):
+        expected = 'a mapping of name to path, such as {"team": "metadata.team"}'
+        raise OptionTypeError("tags", tags, expected=expected)
     if max_line_bytes < 1:
         raise OptionError("max_line_bytes", max_line_bytes, expected="at least 1")
     return Plan(

@@ -1,43 +1,38 @@
-"""Findings: what is odd in a log though it is valid, told with count and first place.
+"""Check logs and exports: `check`, and its findings in valid responses.
 
-None of these rejects a line: real providers send all of them.
+No finding rejects a line: real providers send all of them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import polars as pl
 
 from toolkit.errors import DamagedExportError, ValidationError
 from toolkit.expressions.choices import first_choice
+from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import iter_tables
-from toolkit.reading.discovery import exports_in
-from toolkit.reading.ledger import (
-    LedgerBuilder,
-    merge_counts,
-    rank_counts,
-    reject_counts,
-)
+from toolkit.reading.ledger import LedgerBuilder, rank_counts, reject_counts
 from toolkit.reading.log_reader import open_logs
-from toolkit.reading.manifest import CHOICES_DIR, list_parts, read_manifest
-from toolkit.reading.rejects import reject_frames
-from toolkit.reading.scan import ledger, scan, scan_parts
+from toolkit.reading.manifest import CHOICES_DIR, list_parts
+from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
+from toolkit.reading.rejects import export_reject_counts
+from toolkit.reading.scan import scan, scan_parts
+from toolkit.reading.sources import Exports, resolve_lines
 from toolkit.schema.tables import choices_table
 from toolkit.schema.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
     from toolkit.reading.load import Loaded
-    from toolkit.reading.options import CreatedUnit, OnDamage
+    from toolkit.reading.sources import Resolved
     from toolkit.schema.columns import Table
 
 
 class Finding(NamedTuple):
-    """Something odd: how many responses it concerns, and where the first one stands."""
+    """Something unusual: in how many responses, and the place of the first one."""
 
     code: str
     words: str
@@ -46,7 +41,7 @@ class Finding(NamedTuple):
 
 
 class CheckResult(NamedTuple):
-    """The account of logs or of exports."""
+    """What a check found in logs or in exports."""
 
     ledger: pl.DataFrame
     rejects: list[RejectCount]
@@ -55,8 +50,8 @@ class CheckResult(NamedTuple):
     passed_over: dict[str, int]
 
 
-# Code, words, and the condition on the row that stands for a response.
-_ODDITIES: tuple[tuple[str, str, pl.Expr], ...] = (
+# Code, description, and the condition on the first row of a response.
+_UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
     ("undated", "responses without a date", pl.col("created").is_null()),
     (
         "without_usage",
@@ -82,55 +77,49 @@ _ODDITIES: tuple[tuple[str, str, pl.Expr], ...] = (
         pl.col("reasoning_tokens") > pl.col("completion_tokens"),
     ),
 )
-_REPEATED_ID = ("repeated_id", "responses that share their id with another one")
+_REPEATED_ID = ("repeated_id", "responses whose id occurs more than once")
 _EQUAL_WITHOUT_ID = (
     "equal_without_id",
-    "responses without an id that equal another one; all are kept",
+    "identical responses without an id (kept: they may be genuine)",
 )
 FINDING_CODES = (
-    *(code for code, _, _ in _ODDITIES),
+    *(code for code, _, _ in _UNUSUAL),
     _REPEATED_ID[0],
     _EQUAL_WITHOUT_ID[0],
 )
 # The place of a response as one number: its log, and its line in it.
 _LINE_BITS = 40
 _PLACE = pl.col("log_id").cast(pl.Int64) * 2**_LINE_BITS + pl.col("line")
-# Of a group: how many, and where the first of them stands.
+# Of a group: how many, and the place of the first.
 _COUNT_AND_PLACE = (pl.len().alias("count"), _PLACE.min().alias("first"))
 # What is kept of a response until all were read: some hundred bytes.
 _FINDING_COLUMNS = sorted(
     {"log_id", "source", "line", "choice_position", "response_id", "response_hash"}
-    | {name for _, _, is_odd in _ODDITIES for name in is_odd.meta.root_names()}
+    | {name for _, _, is_unusual in _UNUSUAL for name in is_unusual.meta.root_names()}
 )
 
 
-def check(
-    sources: Sources,
-    *,
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    on_damage: OnDamage = "collect",
-    progress: Callable[[int], None] | None = None,
-) -> CheckResult:
-    """Give the account of logs, or of exports: ledger, rejects, schema, findings.
+@share_parameters(ReadOptions, READ_PARAMETERS, on_damage="collect")
+def check(sources: Sources | Resolved, **options: Unpack[ReadOptions]) -> CheckResult:
+    """Check logs or exports: ledger, rejects, schema, and findings.
 
     Parameters
     ----------
     sources
         Logs as in `toolkit.load`, or one or several directories of an export.
-    tags, response_path, created_unit, on_damage, progress
-        As in `toolkit.load`; an export keeps those that it was made with. A damaged log
-        does not end a check: its fault stands in the ledger.
+    **options
+        Of logs only; an export keeps the options that it was made with. A damaged log
+        does not end a check: its error is in the ledger.
 
     Returns
     -------
-    Checked
+    CheckResult
         Findings count responses; those with a count of 0 are left out.
 
     Notes
     -----
-    Of logs some hundred bytes of each response are held, and no rejected line.
+    Of logs some hundred bytes of each response are kept in memory, and no rejected
+    line.
 
     Examples
     --------
@@ -138,55 +127,34 @@ def check(
     >>> [finding.code for finding in toolkit.check("data/sample").findings][:2]
     ['undated', 'without_usage']
     """
-    exports = exports_in(
-        sources, tags=tags, response_path=response_path, created_unit=created_unit
-    )
-    if exports:
-        return _check_exports(exports)
-    reading = open_logs(
-        sources,
-        tags=tags,
-        response_path=response_path,
-        created_unit=created_unit,
-        on_damage=on_damage,
-        progress=progress,
-    ).without_text()
-    account = LedgerBuilder(reading.logs)
-    table = reading.plan.table
+    known = complete(check, options)
+    on_damage = options.pop("on_damage", known["on_damage"])
+    found = resolve_lines(sources, options, on_damage=on_damage)
+    if isinstance(found, Exports):
+        return summarize_exports(found)._replace(failures=_export_failures(found))
+    reader = open_logs(found, known).without_text()
+    builder = LedgerBuilder(reader.logs)
+    table = reader.plan.table
     failures: list[str] = []
     seen = [table.empty().select(_FINDING_COLUMNS)]
-    for rows in iter_tables(account.count_all(reading.iter_decoded()), table.arrow):
+    for rows in iter_tables(builder.count_all(reader.iter_decoded()), table.arrow):
         frame = pl.DataFrame(rows)
         failures += _frame_failures(frame, table)
         seen.append(frame.filter(first_choice()).select(_FINDING_COLUMNS))
     return CheckResult(
-        account.frame(),
-        account.rejects(),
+        builder.frame(),
+        builder.rejects(),
         failures,
         _findings(pl.concat(seen).lazy()),
-        reading.passed_over,
+        reader.passed_over,
     )
 
 
-def _check_exports(exports: list[str]) -> CheckResult:
-    """Give the account of exports; each is held against its own ledger."""
-    failures = []
-    for directory in exports:
-        failures += _sum_failures(scan(directory), ledger(directory))
-        failures += _export_failures(directory)
-    return summarize_exports(exports)._replace(failures=failures)
-
-
-def summarize_exports(exports: list[str]) -> CheckResult:
-    """Give the account of exports as their files tell it, held against nothing."""
-    counts = merge_counts(
-        count
-        for frame in reject_frames(exports)
-        for count in reject_counts(frame.to_arrow())
-    )
+def summarize_exports(exports: Exports) -> CheckResult:
+    """Build the result for exports from what their files say, without checking them."""
     return CheckResult(
-        ledger(exports),
-        rank_counts(counts.values()),
+        exports.ledger,
+        export_reject_counts(exports),
         [],
         _findings(scan(exports)),
         {},
@@ -194,10 +162,10 @@ def summarize_exports(exports: list[str]) -> CheckResult:
 
 
 def summarize_loaded(loaded: Loaded) -> CheckResult:
-    """Give the account of logs that were loaded, of which every row was validated."""
+    """Build the result for logs that were loaded: their rows are validated already."""
     return CheckResult(
         loaded.ledger,
-        reject_counts(loaded.rejects),
+        rank_counts(reject_counts(loaded.rejects)),
         [],
         _findings(pl.DataFrame(loaded.choices.select(_FINDING_COLUMNS)).lazy()),
         loaded.passed_over,
@@ -205,7 +173,7 @@ def summarize_loaded(loaded: Loaded) -> CheckResult:
 
 
 def _frame_failures(frame: pl.DataFrame, table: Table) -> list[str]:
-    """Ask the gate about a frame."""
+    """Validate a frame, and return the failures."""
     try:
         validate(frame, table=table)
     except ValidationError as error:
@@ -213,45 +181,48 @@ def _frame_failures(frame: pl.DataFrame, table: Table) -> list[str]:
     return []
 
 
-def _sum_failures(choices: pl.LazyFrame, account: pl.DataFrame) -> list[str]:
-    """Hold the sums of the rows against those of the ledger."""
-    names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    sums = choices.select(pl.col(names).sum()).collect()
-    return [
-        f"{name} of the rows are {sums[name].item():,}, of the ledger "
-        f"{account[name].sum():,}"
-        for name in names
-        if sums[name].item() != account[name].sum()
-    ]
-
-
-def _export_failures(directory: str) -> list[str]:
-    """Ask the gate about every part of an export."""
-    state = read_manifest(directory)
-    table = choices_table(state.tags)
+def _export_failures(exports: Exports) -> list[str]:
+    """Compare each export with its own ledger, and validate each of its parts."""
     failures = []
-    for part in list_parts(directory, CHOICES_DIR, state):
-        try:
-            frame = scan_parts([part], table.polars).collect()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise DamagedExportError(part, fault="it is no Parquet") from error
-        failures += [f"{part}: {failure}" for failure in _frame_failures(frame, table)]
+    for export in exports.exports:
+        alone = Exports([export.directory], [export])
+        failures += _sum_failures(scan(alone), alone.ledger)
+        table = choices_table(export.manifest.tags)
+        for part in list_parts(export.directory, CHOICES_DIR, export.manifest):
+            try:
+                frame = scan_parts([part], table.polars).collect()
+            except (pl.exceptions.PolarsError, OSError) as error:
+                raise DamagedExportError(part, fault="it is not Parquet") from error
+            found = _frame_failures(frame, table)
+            failures += [f"{part}: {failure}" for failure in found]
     return failures
 
 
+def _sum_failures(choices: pl.LazyFrame, ledger: pl.DataFrame) -> list[str]:
+    """Compare the sums of the rows with those of the ledger."""
+    names = LedgerBuilder.SUMS
+    sums = choices.select(pl.col(names).sum()).collect()
+    return [
+        f"{name}: expected {ledger[name].sum():,} as in the ledger, got "
+        f"{sums[name].item():,} in the rows"
+        for name in names
+        if sums[name].item() != ledger[name].sum()
+    ]
+
+
 def _findings(choices: pl.LazyFrame) -> list[Finding]:
-    """Count what is odd in choices, one pass for all that a row shows by itself."""
+    """Count what is unusual in choices, in one pass as far as rows show it alone."""
     rows = choices.filter(first_choice())
     counts = rows.select(
-        *[is_odd.sum().alias(code) for code, _, is_odd in _ODDITIES],
+        *[is_unusual.sum().alias(code) for code, _, is_unusual in _UNUSUAL],
         *[
-            pl.when(is_odd).then(_PLACE).min().alias(f"{code} first")
-            for code, _, is_odd in _ODDITIES
+            pl.when(is_unusual).then(_PLACE).min().alias(f"{code} first")
+            for code, _, is_unusual in _UNUSUAL
         ],
     ).collect(engine="streaming")
     found = [
         (code, words, counts[code].item(), counts[f"{code} first"].item())
-        for code, words, _ in _ODDITIES
+        for code, words, _ in _UNUSUAL
     ]
     found.append((*_REPEATED_ID, *_repeated_ids(rows)))
     found.append((*_EQUAL_WITHOUT_ID, *_equal_without_id(rows)))
@@ -264,7 +235,7 @@ def _findings(choices: pl.LazyFrame) -> list[Finding]:
 
 
 def _places_of(rows: pl.LazyFrame, firsts: list[int]) -> dict[int, str]:
-    """Write places for a reader: source and line."""
+    """Return places as text: source and line."""
     if not firsts:
         return {}
     expected = pl.Series(firsts, dtype=pl.Int64).implode()
@@ -296,7 +267,7 @@ def _equal_without_id(rows: pl.LazyFrame) -> tuple[int, int | None]:
 
 
 def _only_repeated(rows: pl.LazyFrame, key: pl.Expr) -> pl.LazyFrame:
-    """Leave out the rows whose key stands once: eight bytes each tell them."""
+    """Keep the rows whose key occurs more than once; it takes eight bytes per row."""
     keys = rows.select(key.alias("key")).collect(engine="streaming")["key"].sort()
     repeated = keys.filter(keys == keys.shift(1)).unique()
     return rows.filter(key.is_in(repeated.implode()))

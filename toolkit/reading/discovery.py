@@ -8,15 +8,18 @@ import os
 import re
 import stat
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Unpack
+from typing import TYPE_CHECKING, TypeAlias
 
 from toolkit.errors import (
     ExportGivenError,
     NoLogsError,
     OptionError,
+    OptionTypeError,
     SourceError,
     SourceNotFoundError,
     UnreadableSourceError,
@@ -26,17 +29,12 @@ from toolkit.errors import (
 )
 from toolkit.reading import object_store
 from toolkit.reading.blocks import STDIN, Source
-from toolkit.reading.manifest import STATE_FILE
-from toolkit.reading.object_store import is_uri
-from toolkit.reading.options import MAX_LINE_BYTES, LogOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from toolkit.reading.options import OnDamage
 
-
-Sources: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 
 # app.jsonl, app.ndjson.gz, app.jsonl.1, app.jsonl-20261122.zst, app.jsonl.2026-11-22
 # app.jsonl.gz.1
@@ -46,14 +44,20 @@ _LOG_NAME = re.compile(
 )
 
 
-class FoundLogs(NamedTuple):
-    """The logs that were found, and what a walk passed over, counted by ending."""
+@dataclass(frozen=True)
+class Logs:
+    """Logs that were found, and the files that were skipped, counted by ending."""
 
+    names: list[str]
     logs: list[Source]
     passed_over: dict[str, int]
 
 
-def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> FoundLogs:
+# One name or several: paths, directories, globs, addresses in a store.
+Sources: TypeAlias = "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
+
+
+def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
     """Expand paths, directories and globs into logs.
 
     Parameters
@@ -75,24 +79,55 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> FoundLogs:
     passed_over: Counter[str] = Counter()
     logs: list[Source] = []
     seen: set[Identity] = set()
-    for name in named_sources(sources):
+    names = list_names(sources)
+    for name in names:
         for log, identity in _expand(name, passed_over, on_damage):
             if identity not in seen:
                 seen.add(identity)
                 logs.append(log)
     if not logs:
         raise OptionError("sources", sources, expected="at least one log")
-    return FoundLogs(logs, dict(passed_over.most_common()))
+    return Logs(names, logs, dict(passed_over.most_common()))
 
 
 # Device and inode; the address in a store.
 Identity: TypeAlias = "tuple[int, int] | str"
 
 
-def named_sources(sources: Sources) -> list[str]:
-    """Return what the user has named, one by one."""
-    named = [sources] if isinstance(sources, str | os.PathLike) else sources
-    return [os.fspath(source) for source in named]
+def list_names(sources: Sources) -> list[str]:
+    """Return the names of logs one by one, each ``~`` expanded.
+
+    Raises
+    ------
+    OptionTypeError
+        If anything else is given, such as an open file, bytes or a frame.
+    """
+    if isinstance(sources, str | os.PathLike):
+        return [_expand_home(sources)]
+    given: object = sources
+    hint = ""
+    if hasattr(given, "read"):
+        hint = ": give its path, not the open file"
+    elif isinstance(given, bytes | bytearray | memoryview):
+        hint = ": give the path of a file, as str"
+    elif hasattr(given, "__arrow_c_stream__") or hasattr(given, "collect"):
+        hint = ": it holds choices, not logs; metrics, charts and the report take it"
+    elif isinstance(given, Iterable) and not isinstance(given, Mapping):
+        return [_expand_home(name) for name in given]
+    raise _wrong_type(given, hint)
+
+
+def _expand_home(name: object) -> str:
+    """Return a name as text, with ``~`` expanded."""
+    if not isinstance(name, str | os.PathLike):
+        raise _wrong_type(name, " in the list")
+    return os.path.expanduser(os.fspath(name))  # noqa: PTH111 - names, not paths
+
+
+def _wrong_type(given: object, hint: str) -> OptionTypeError:
+    """Build the error for sources that are not names of logs."""
+    expected = "a path, a directory, a glob, or a list of them"
+    return OptionTypeError("sources", given, expected=expected, hint=hint)
 
 
 def _expand(
@@ -233,7 +268,7 @@ def _matching_objects(
     """Yield the objects that a pattern matches, and the logs below what it matches."""
     expected = pattern.rstrip("/").split("/")
     matched = False
-    for stored in _objects_like(pattern):
+    for stored in objects_like(pattern):
         path = stored.uri.split("/")
         cut = _matched_part(path, expected)
         if cut is None or not path[-1] or any(_is_hidden(name) for name in path[cut:]):
@@ -247,7 +282,7 @@ def _matching_objects(
         raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
 
 
-def _objects_like(pattern: str) -> list[object_store.StoredObject]:
+def objects_like(pattern: str) -> list[object_store.StoredObject]:
     """List the objects that begin with what a pattern says before its first sign."""
     return object_store.list_objects(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
 
@@ -255,7 +290,7 @@ def _objects_like(pattern: str) -> list[object_store.StoredObject]:
 def _matched_part(path: list[str], pattern: list[str]) -> int | None:
     """Return how many names of a path a pattern matches, the most; None if it fails."""
     cuts = range(len(path), 0, -1)
-    return next((cut for cut in cuts if _matches_path(path[:cut], pattern)), None)
+    return next((cut for cut in cuts if matches_path(path[:cut], pattern)), None)
 
 
 def _is_hidden(name: str) -> bool:
@@ -263,17 +298,17 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".")
 
 
-def _matches_path(path: list[str], pattern: list[str]) -> bool:
+def matches_path(path: list[str], pattern: list[str]) -> bool:
     """Match name by name; ``**`` stands for any number of names."""
     if not pattern:
         return not path
     if pattern[0] == "**":
-        return _matches_path(path, pattern[1:]) or (
-            bool(path) and not _is_hidden(path[0]) and _matches_path(path[1:], pattern)
+        return matches_path(path, pattern[1:]) or (
+            bool(path) and not _is_hidden(path[0]) and matches_path(path[1:], pattern)
         )
     if not path or (_is_hidden(path[0]) and not _is_hidden(pattern[0])):
         return False
-    return fnmatchcase(path[0], pattern[0]) and _matches_path(path[1:], pattern[1:])
+    return fnmatchcase(path[0], pattern[0]) and matches_path(path[1:], pattern[1:])
 
 
 def _objects_below(
@@ -363,79 +398,3 @@ def _missing_hint(name: str) -> str:
     if missing != path and not close:
         return f"; there is no directory {missing}"
     return near_miss(str(missing), [str(missing.parent / close[0])]) if close else ""
-
-
-SUFFIX = ".parquet"
-_DEFAULTS: LogOptions = {
-    "content": "keep",
-    "duplicates": "drop",
-    "tags": None,
-    "response_path": None,
-    "created_unit": "s",
-    "max_line_bytes": MAX_LINE_BYTES,
-    "on_damage": "raise",
-    "threads": None,
-}
-
-
-def exports_in(sources: Sources, **options: Unpack[LogOptions]) -> list[str]:
-    """Return the exports that are named; none if logs are meant."""
-    names = [match for name in named_sources(sources) for match in _expanded(name)]
-    for name in names:
-        if _is_parquet(name):
-            expected = (
-                "logs or an export; one Parquet file has no ledger and no rejects"
-            )
-            raise OptionError("sources", name, expected=expected)
-    exports = [name for name in names if is_export(name)]
-    _check_alone(names, exports, "an export", **options)
-    return list(dict.fromkeys(exports))
-
-
-def parquet_files(sources: Sources, **options: Unpack[LogOptions]) -> list[str]:
-    """Return the Parquet files that are named; none if logs or exports are meant."""
-    names = [match for name in named_sources(sources) for match in _expanded(name)]
-    files = [name for name in names if _is_parquet(name)]
-    _check_alone(names, files, "a Parquet file", **options)
-    return list(dict.fromkeys(files))
-
-
-def _is_parquet(name: str) -> bool:
-    """Say whether a name is that of one Parquet file."""
-    if not name.endswith(SUFFIX):
-        return False
-    return not is_export(name) if is_uri(name) else os.path.isfile(name)  # noqa: PTH113
-
-
-def _check_alone(
-    names: Sequence[str], found: Sequence[str], kind: str, **options: Unpack[LogOptions]
-) -> None:
-    """Refuse exports or Parquet files among other names, or with options of logs."""
-    if not found:
-        return
-    other = next((name for name in names if name not in found), None)
-    if other is not None:
-        expected = f"logs or exports, not both ({found[0]} is {kind})"
-        raise OptionError("sources", other, expected=expected)
-    for name, value in options.items():
-        if (value or None) != _DEFAULTS.get(name):
-            expected = f"nothing: {kind} keeps the options it was made with"
-            raise OptionError(name, value, expected=expected)
-
-
-def _expanded(name: str) -> list[str]:
-    """Return what a glob matches; any other name as it is."""
-    if is_uri(name) and glob.has_magic(name):
-        expected = [*name.rstrip("/").split("/"), STATE_FILE]
-        try:
-            listed = _objects_like(name)
-        except OSError as error:
-            raise UnreadableSourceError(name, cause=error) from error
-        return sorted(
-            stored.uri.removesuffix(f"/{STATE_FILE}")
-            for stored in listed
-            if _matches_path(stored.uri.split("/"), expected)
-        ) or [name]
-    if glob.has_magic(name) and not os.path.lexists(name):
-        return sorted(glob.glob(name, recursive=True)) or [name]  # noqa: PTH207 - names
-    return [name]

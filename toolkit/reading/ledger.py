@@ -1,4 +1,4 @@
-"""The account of logs: what became of every line, and what is to be said of it."""
+"""The ledger: counts of the lines of each log, and the warnings about them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class RejectCount(NamedTuple):
-    """A reject code, how many lines it has, and where the first one stands."""
+    """A reject code, the number of its lines, and the place of the first one."""
 
     code: str
     lines: int
@@ -31,7 +31,7 @@ class RejectCount(NamedTuple):
 
 
 class LedgerBuilder:
-    """Adds up what became of the lines of each log."""
+    """Counts the lines of each log, block by block."""
 
     SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
@@ -46,7 +46,7 @@ class LedgerBuilder:
         self.decoders = dict.fromkeys(self.logs, DECODER)
 
     def count_all(self, stream: Iterable[Decoded]) -> Iterator[Decoded]:
-        """Pass blocks on, and count each."""
+        """Yield blocks, and count each."""
         for decoded in stream:
             self.add(decoded)
             yield decoded
@@ -81,7 +81,7 @@ class LedgerBuilder:
             self.looks[decoded.log_id] = look
 
     def merge(self, other: LedgerBuilder) -> None:
-        """Add the counts of another account of the same logs, or of some of them."""
+        """Add the counts of another builder of the same logs, or of some of them."""
         for log_id, counts in other.counts.items():
             self.counts[log_id].update(counts)
         self.errors |= other.errors
@@ -90,14 +90,14 @@ class LedgerBuilder:
         self.decoders |= other.decoders
 
     def hint(self, log_id: int) -> str | None:
-        """Say what a log looks like in which no response was found."""
+        """Return what a log without any response looks like, None if unknown."""
         counts = self.counts[log_id]
         if counts["responses"] or counts["duplicates"]:
             return None
         return self.looks.get(log_id)
 
     def frame(self) -> pl.DataFrame:
-        """Return the ledger: one row a log."""
+        """Build the ledger: one row per log."""
         rows = [
             {
                 "log_id": log_id,
@@ -116,7 +116,7 @@ class LedgerBuilder:
         return rank_counts(self.codes.values())
 
     def warn(self, stacklevel: int = 2) -> None:
-        """Say once, in one line and without content, what became no rows.
+        """Warn once, in one line and without content, about lines that were skipped.
 
         Warns
         -----
@@ -126,16 +126,27 @@ class LedgerBuilder:
             If lines were rejected.
         """
         self.warn_of_damage(stacklevel + 1)
-        counts = self.rejects()
-        if counts:
-            words = _reject_words(counts, self.hints())
-            warnings.warn(words, RejectsWarning, stacklevel=stacklevel + 1)
+        if self.codes:
+            message = self._rejects_message()
+            warnings.warn(message, RejectsWarning, stacklevel=stacklevel + 1)
+
+    def _rejects_message(self) -> str:
+        """Format how many lines were skipped, why, and where the first one is."""
+        skipped = sum(count.lines for count in self.codes.values())
+        lines = sum(counts["lines"] for counts in self.counts.values())
+        codes = ", ".join(f"{count.lines:,} {count.code}" for count in self.rejects())
+        message = (
+            f"{skipped:,} of {plural(lines, 'line')} skipped: {codes}; first: "
+            f"{next(iter(self.codes.values())).first}; list them with toolkit.rejects()"
+        )
+        hints = self.hints()
+        return f"{message}; {shorten(hints)}" if hints else message
 
     def warn_of_damage(self, stacklevel: int = 2) -> None:
-        """Say once which logs could not be read to their end."""
+        """Warn once about logs that could not be read to their end."""
         if self.errors:
-            words = shorten(list(self.errors.values()))
-            warnings.warn(words, DamageWarning, stacklevel=stacklevel + 1)
+            message = shorten(list(self.errors.values()))
+            warnings.warn(message, DamageWarning, stacklevel=stacklevel + 1)
 
     def hints(self) -> list[str]:
         """Return a sentence for each log that does not look like one."""
@@ -156,7 +167,7 @@ def _count_equal(column: pa.Array, value: object) -> int:
 
 
 def merge_counts(counts: Iterable[RejectCount]) -> dict[str, RejectCount]:
-    """Add up counts of the same code; the first place is that of the first."""
+    """Sum counts of the same code; the first place is that of the first count."""
     codes: dict[str, RejectCount] = {}
     for code, lines, first in counts:
         before = codes.get(code)
@@ -173,23 +184,14 @@ def rank_counts(counts: Iterable[RejectCount]) -> list[RejectCount]:
     return sorted(counts, key=lambda count: (-count.lines, count.code))
 
 
-def reject_counts(rejects: pa.Table | pa.RecordBatch) -> list[RejectCount]:
-    """Count the codes of rejects in source order, the most frequent first."""
-    codes = rejects.column("code").to_pylist()
-    found = []
-    for code, lines in Counter(codes).items():
-        first = codes.index(code)
-        source, line = (rejects.column(name)[first] for name in ("source", "line"))
-        found.append(RejectCount(code, lines, f"{source}:{line}"))
-    return rank_counts(found)
-
-
-def _reject_words(counts: Sequence[RejectCount], hints: Sequence[str]) -> str:
-    """Say how many lines became no rows, and why."""
-    lines = plural(sum(count.lines for count in counts), "line")
-    codes = ", ".join(f"{count.lines:,} {count.code}" for count in counts)
-    words = f"{lines} became no rows: {codes} (first: {counts[0].first}); see rejects"
-    return f"{words}; {shorten(hints)}" if hints else words
+def reject_counts(rejects: pl.DataFrame | pa.RecordBatch) -> list[RejectCount]:
+    """Count the codes of rejects, in the order of their first lines."""
+    frame = pl.DataFrame(rejects.select(["code", "source", "line"]))
+    first = pl.format("{}:{}", pl.col("source").first(), pl.col("line").first())
+    counts = frame.group_by("code", maintain_order=True).agg(
+        pl.len().alias("lines"), first.alias("first")
+    )
+    return [RejectCount(*row) for row in counts.rows()]
 
 
 def shorten(sentences: Sequence[str]) -> str:
@@ -199,6 +201,6 @@ def shorten(sentences: Sequence[str]) -> str:
 
 
 def passed_over_words(passed_over: Mapping[str, int]) -> str:
-    """Say how many files a walk did not read, by ending."""
+    """Format how many files in a directory were not read, by ending."""
     kinds = [f"{count:,} {kind}" for kind, count in passed_over.items()]
     return f"not read: {', '.join(kinds)}"

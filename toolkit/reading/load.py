@@ -1,4 +1,4 @@
-"""What `load` returns: logs as tables, and what it says of itself."""
+"""Logs into memory: `load`, `batches`, and `Loaded` with its summary."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Unpack, get_args
 
 import polars as pl
 import pyarrow as pa
@@ -21,51 +21,54 @@ from toolkit.errors import (
     clean,
     plural,
 )
+from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import TableBuilder
 from toolkit.reading.blocks import STDIN, Decoded, Source
 from toolkit.reading.ledger import LedgerBuilder, passed_over_words, reject_counts
 from toolkit.reading.log_reader import open_logs
 from toolkit.reading.options import (
-    MAX_LINE_BYTES,
+    READ_PARAMETERS,
     Content,
-    CreatedUnit,
-    Duplicates,
-    OnDamage,
     OnReject,
+    ReadOptions,
+    complete,
 )
 from toolkit.schema.tables import REJECTS
 from toolkit.schema.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from toolkit.reading.discovery import Sources
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Loaded:
-    """Logs as tables: what was read, what was refused, and the account of both.
+    """Logs as tables: the choices, the rejected lines, and a ledger of all lines.
 
     Attributes
     ----------
     choices
-        One row per choice; see `toolkit.schema.CHOICES`.
+        One row per choice, as an Arrow table; see `toolkit.schema.CHOICES`. `frame` is
+        the same as a polars frame.
     rejects
-        One row per refused line, with its bytes; see `toolkit.schema.REJECTS`.
+        One row per rejected line, with its bytes; see `toolkit.schema.REJECTS`. A
+        polars frame, as `toolkit.rejects` returns; ``rejects.to_arrow()`` for Arrow.
     ledger
-        One row per log; see `toolkit.schema.LEDGER`.
+        One row per log; see `toolkit.schema.LEDGER`. A polars frame, as
+        `toolkit.ledger` returns.
     passed_over
-        Files that a walk over a directory did not read, counted by ending.
+        Files in a directory that were not read, counted by ending.
     """
 
     choices: pa.Table
-    rejects: pa.Table
+    rejects: pl.DataFrame
     ledger: pl.DataFrame
     passed_over: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def frame(self) -> pl.DataFrame:
-        """The choices as a polars frame, passed by `toolkit.validate`."""
+        """The choices as a polars frame, validated."""
         return validate(pl.DataFrame(self.choices))
 
     @cached_property
@@ -74,7 +77,7 @@ class Loaded:
         return expressions.responses(self.frame)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Hand the choices to any library that speaks Arrow."""
+        """Export the choices to any library that reads Arrow."""
         return self.choices.__arrow_c_stream__(requested_schema)
 
     def __len__(self) -> int:
@@ -82,11 +85,11 @@ class Loaded:
         return int(self.choices.num_rows)
 
     def __repr__(self) -> str:
-        """Say in five lines what was read and what was not; in more what is wrong."""
+        """Return five lines about what was read, and one for each bad log."""
         return "\n".join(f"{label:<11}{text}" for label, text in self.summary())
 
     def _repr_html_(self) -> str:
-        """Say the same as a table."""
+        """Return the same as an HTML table."""
         rows = "".join(
             f'<tr><th style="text-align:left">{html.escape(label)}</th>'
             f'<td style="text-align:left">{html.escape(text)}</td></tr>'
@@ -170,29 +173,27 @@ class Loaded:
         return f"{span}; {undated:,} undated"
 
 
-# Bytes of a table for each byte of its log, measured on data/sample/chat.jsonl; lines
-# shorter than its thousand bytes take more. A compressed log holds several times its
-# size (the sample 12 times). Both are low, so that no log that fits is refused.
+# Bytes of a table for each byte of its log, measured on data/sample/chat.jsonl (lines
+# of a thousand bytes; shorter ones take more), and how much larger a compressed log is
+# (the sample 12 times). Both are low estimates: no log that fits is rejected.
 _TABLE_BYTES = {"keep": 0.8, "drop": 0.35}
 _INFLATION = 4
 
 
+@share_parameters(ReadOptions, READ_PARAMETERS)
 def batches(
-    sources: Sources,
-    *,
-    content: Content = "keep",
-    duplicates: Duplicates = "drop",
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    max_lines: int | None = None,
-    max_line_bytes: int = MAX_LINE_BYTES,
-    on_damage: OnDamage = "raise",
-    threads: int | None = None,
+    sources: Sources, *, max_lines: int | None = None, **options: Unpack[ReadOptions]
 ) -> Iterator[Decoded]:
     """Read logs block by block, in order, in constant memory.
 
-    Parameters are those of `load`.
+    Parameters
+    ----------
+    sources
+        As in `toolkit.load`.
+    max_lines
+        Read at most so many lines in all.
+    **options
+        See `toolkit.reading.options.ReadOptions`.
 
     Yields
     ------
@@ -209,34 +210,17 @@ def batches(
     >>> rows == toolkit.load("data/sample").choices.num_rows
     True
     """
-    return open_logs(
-        sources,
-        content=content,
-        duplicates=duplicates,
-        tags=tags,
-        response_path=response_path,
-        created_unit=created_unit,
-        max_lines=max_lines,
-        max_line_bytes=max_line_bytes,
-        on_damage=on_damage,
-        threads=threads,
-    ).iter_decoded()
+    known = complete(batches, options)
+    return open_logs(sources, known, max_lines=max_lines).iter_decoded()
 
 
+@share_parameters(ReadOptions, READ_PARAMETERS)
 def load(
     sources: Sources,
     *,
-    content: Content = "keep",
-    duplicates: Duplicates = "drop",
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
     on_reject: OnReject = "collect",
-    on_damage: OnDamage = "raise",
     max_lines: int | None = None,
-    max_line_bytes: int = MAX_LINE_BYTES,
-    threads: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    **options: Unpack[ReadOptions],
 ) -> Loaded:
     """Read logs into memory: a table of choices, one of rejects, and a ledger.
 
@@ -244,36 +228,15 @@ def load(
     ----------
     sources
         A path, a directory, a glob, ``-`` for standard input, an address
-        ``s3://bucket/key`` (also with a glob or of a folder), or a sequence of them.
-        Plain, gzip and zstd are told apart by their first bytes.
-    content
-        ``"drop"`` leaves the text of messages null; `content_chars` is kept.
-    duplicates
-        ``"drop"`` keeps the first of two lines with the same response bytes and the
-        same id; the ledger counts the rest. ``"keep"`` keeps all.
-    tags
-        Name to path of a value in the line, ``{"team": "metadata.team"}``; each gives
-        a nullable string column, ``tag_team``.
-    response_path
-        Where the response stands in a line, if not in one of the usual envelopes.
-    created_unit
-        Unit of `created` in the log: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``.
+        ``s3://bucket/key`` (also with a glob or of a folder), or a list of them.
+        Plain text, gzip and zstd are detected by their first bytes.
     on_reject
         ``"collect"`` puts bad lines into `rejects` and warns once; ``"raise"`` stops
         at the first with `RejectedLineError`.
-    on_damage
-        ``"raise"`` stops at a log that is damaged or cannot be read; ``"collect"``
-        keeps what was verified before the damage and every other log, warns once, and
-        says the fault in the `error` column of the ledger. A compressed log is then
-        read twice.
     max_lines
         Read at most so many lines in all.
-    max_line_bytes
-        A longer line is rejected without being held in memory.
-    threads
-        How many threads decode, all cores unless given; the result is the same.
-    progress
-        Called with the number of file bytes that were newly read.
+    **options
+        See `toolkit.reading.options.ReadOptions`.
 
     Returns
     -------
@@ -303,39 +266,29 @@ def load(
     True
     """
     check_word("on_reject", on_reject, get_args(OnReject))
-    reading = open_logs(
-        sources,
-        content=content,
-        duplicates=duplicates,
-        tags=tags,
-        response_path=response_path,
-        created_unit=created_unit,
-        max_lines=max_lines,
-        max_line_bytes=max_line_bytes,
-        on_damage=on_damage,
-        threads=threads,
-        progress=progress,
-    )
+    known = complete(load, options)
+    reader = open_logs(sources, known, max_lines=max_lines)
     if max_lines is None:
-        _check_memory(reading.logs, content)
-    account = LedgerBuilder(reading.logs)
-    choices, rejects = (
-        TableBuilder(reading.plan.table.arrow),
-        TableBuilder(REJECTS.arrow),
-    )
-    for decoded in account.count_all(reading.iter_decoded()):
+        _check_memory(reader.logs, known["content"])
+    builder = LedgerBuilder(reader.logs)
+    choices = TableBuilder(reader.plan.table.arrow)
+    rejects = TableBuilder(REJECTS.arrow)
+    for decoded in builder.count_all(reader.iter_decoded()):
         if on_reject == "raise" and len(decoded.rejects):
             raise _first_reject(decoded)
         choices.add(decoded.choices)
         rejects.add(decoded.rejects)
-    account.warn()
+    builder.warn()
     return Loaded(
-        choices.build(), rejects.build(), account.frame(), reading.passed_over
+        choices.build(),
+        pl.DataFrame(rejects.build()),
+        builder.frame(),
+        reader.passed_over,
     )
 
 
 def _first_reject(decoded: Decoded) -> RejectedLineError:
-    """Make an error of the first reject of a block."""
+    """Build the error for the first reject of a block."""
     row = decoded.rejects.slice(0, 1).to_pylist()[0]
     return RejectedLineError(
         **{key: row[key] for key in ("source", "line", "code", "reason", "json_path")}
@@ -343,7 +296,7 @@ def _first_reject(decoded: Decoded) -> RejectedLineError:
 
 
 def _check_memory(logs: Sequence[Source], content: Content) -> None:
-    """Refuse logs whose table would be larger than free memory."""
+    """Raise if the table of the logs would be larger than free memory."""
     free = _free_memory()
     needed = sum(_table_bytes(log, content) for log in logs)
     if free is not None and needed > free:
@@ -359,7 +312,7 @@ def _table_bytes(log: Source, content: Content) -> int:
 
 
 def _free_memory() -> int | None:
-    """Return the bytes that can be had without swapping, None where unknown."""
+    """Return the free memory in bytes, None if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -371,7 +324,7 @@ def _free_memory() -> int | None:
 
 
 def _total_memory() -> int | None:
-    """Return the size of the machine's memory, None where it does not say."""
+    """Return the memory of the machine in bytes, None if unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Unpack, get_args
+from typing import TYPE_CHECKING, get_args
 
 from toolkit.errors import (
     OptionError,
@@ -18,19 +18,17 @@ from toolkit.errors import (
 )
 from toolkit.reading.blocks import Block, Decoded, Plan, Source, make_plan, whole
 from toolkit.reading.decoder import decode_all, make_decoder, make_deduplicator
-from toolkit.reading.discovery import Sources, find_logs
+from toolkit.reading.discovery import Logs, find_logs
 from toolkit.reading.framing import iter_blocks
 from toolkit.reading.ledger import passed_over_words
 from toolkit.reading.native import KERNEL, count_lines
-from toolkit.reading.options import (
-    MAX_LINE_BYTES,
-    Duplicates,
-    LogOptions,
-    OnDamage,
-)
+from toolkit.reading.options import Duplicates, OnDamage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from toolkit.reading.discovery import Sources
+    from toolkit.reading.options import ReadOptions
 
 
 _SLOW_BYTES = 100 * 10**6
@@ -91,40 +89,39 @@ class LogReader:
 
 
 def open_logs(
-    sources: Sources,
+    sources: Sources | Logs,
+    options: ReadOptions,
     *,
     max_lines: int | None = None,
     leave_pending: bool = False,
-    progress: Callable[[int], None] | None = None,
-    **options: Unpack[LogOptions],
 ) -> LogReader:
-    """Check the options and find the logs; nothing is read yet."""
-    duplicates = options.get("duplicates", "drop")
-    on_damage = options.get("on_damage", "raise")
-    check_word("duplicates", duplicates, get_args(Duplicates))
-    check_word("on_damage", on_damage, get_args(OnDamage))
+    """Check all options of reading and find the logs; nothing is read yet."""
+    check_word("duplicates", options["duplicates"], get_args(Duplicates))
+    check_word("on_damage", options["on_damage"], get_args(OnDamage))
     _check_whole("max_lines", max_lines, 0)
-    threads = options.get("threads")
-    _check_whole("threads", threads, 1)
+    _check_whole("threads", options["threads"], 1)
     plan = make_plan(
-        content=options.get("content", "keep"),
-        tags=options.get("tags"),
-        response_path=options.get("response_path"),
-        created_unit=options.get("created_unit", "s"),
-        max_line_bytes=options.get("max_line_bytes", MAX_LINE_BYTES),
+        content=options["content"],
+        tags=options["tags"],
+        response_path=options["response_path"],
+        created_unit=options["created_unit"],
+        max_line_bytes=options["max_line_bytes"],
         leave_pending=leave_pending,
     )
-    found = find_logs(sources, on_damage=on_damage)
+    on_damage = options["on_damage"]
+    found = sources
+    if not isinstance(found, Logs):
+        found = find_logs(found, on_damage=on_damage)
     _warn_of_slowness(found.logs)
     return LogReader(
         found.logs,
         found.passed_over,
         plan,
-        duplicates,
+        options["duplicates"],
         on_damage,
         max_lines,
-        progress,
-        threads,
+        options["progress"],
+        options["threads"],
     )
 
 
@@ -170,7 +167,7 @@ def _warn_of_slowness(logs: Sequence[Source]) -> None:
 
 
 def _check_whole(name: str, value: int | None, least: int) -> None:
-    """Refuse what is no whole number, or one too small; None is none."""
+    """Raise unless a value is None or a whole number that is large enough."""
     if value is None:
         return
     if not isinstance(value, int) or isinstance(value, bool) or value < least:

@@ -1,15 +1,24 @@
-"""Options of reading: what may be said of how logs are read."""
+"""Options of reading: their types, defaults and descriptions, for every function."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict, cast
+
+from toolkit.formatting.parameters import Parameter, complete_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+Content = Literal["keep", "drop"]
+CreatedUnit = Literal["s", "ms", "us", "ns"]
+Duplicates = Literal["drop", "keep"]
+OnDamage = Literal["raise", "collect"]
+OnReject = Literal["collect", "raise"]
+MAX_LINE_BYTES = 64 * 1024 * 1024
 
 
-class LogOptions(TypedDict, total=False):
-    """What may be said of how logs are to be read; an export has settled it."""
+class ReadOptions(TypedDict, total=False):
+    """How logs are read; an export keeps the options that it was made with."""
 
     content: Content
     duplicates: Duplicates
@@ -19,13 +28,49 @@ class LogOptions(TypedDict, total=False):
     max_line_bytes: int
     on_damage: OnDamage
     threads: int | None
+    progress: Callable[[int], None] | None
 
 
-MAX_LINE_BYTES = 64 * 1024 * 1024
-Content = Literal["keep", "drop"]
-CreatedUnit = Literal["s", "ms", "us", "ns"]
-Duplicates = Literal["drop", "keep"]
-OnDamage = Literal["raise", "collect"]
+READ_PARAMETERS = {
+    "content": Parameter(
+        "keep",
+        '``"drop"`` leaves the text of messages null; `content_chars` is kept.',
+    ),
+    "duplicates": Parameter(
+        "drop",
+        '``"drop"`` keeps the first of two lines with the same response bytes and the\n'
+        'same id; the ledger counts the rest. ``"keep"`` keeps all.',
+    ),
+    "tags": Parameter(
+        None,
+        'Name to path of a value in the line, ``{"team": "metadata.team"}``; each\n'
+        "gives a nullable string column, ``tag_team``.",
+    ),
+    "response_path": Parameter(
+        None,
+        "Path of the response in a line, if it is not in one of the usual envelopes.",
+    ),
+    "created_unit": Parameter(
+        "s",
+        'Unit of `created` in the log: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``.',
+    ),
+    "max_line_bytes": Parameter(
+        MAX_LINE_BYTES, "A longer line is rejected without being held in memory."
+    ),
+    "on_damage": Parameter(
+        "raise",
+        '``"raise"`` stops at a log that is damaged or cannot be read; ``"collect"``\n'
+        "keeps what was verified before the damage and every other log, warns once,\n"
+        "and puts the error into the ledger. A compressed log is then read twice.",
+    ),
+    "threads": Parameter(None, "Number of threads that decode, by default all cores."),
+    "progress": Parameter(
+        None, "Called with the number of file bytes that were newly read."
+    ),
+}
+DEFAULTS = {name: one.default for name, one in READ_PARAMETERS.items()}
 
 
-OnReject = Literal["collect", "raise"]
+def complete(function: Callable[..., object], options: ReadOptions) -> ReadOptions:
+    """Return all options of reading: as given, else the default of the function."""
+    return cast("ReadOptions", complete_options(function, options, READ_PARAMETERS))

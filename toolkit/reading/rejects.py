@@ -1,4 +1,4 @@
-"""Rejected lines: to look at, and to write back as a log that can be mended."""
+"""Rejected lines as a frame, or written to a file to fix and read again."""
 
 from __future__ import annotations
 
@@ -10,34 +10,46 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Unpack
 import polars as pl
 
 from toolkit.errors import DamagedExportError, WriteError, check_word
-from toolkit.reading.discovery import exports_in
-from toolkit.reading.ledger import LedgerBuilder
+from toolkit.formatting.parameters import share_parameters
+from toolkit.reading.ledger import (
+    LedgerBuilder,
+    merge_counts,
+    rank_counts,
+    reject_counts,
+)
 from toolkit.reading.log_reader import open_logs
-from toolkit.reading.manifest import REJECTS_DIR, list_parts, read_manifest
+from toolkit.reading.manifest import REJECTS_DIR, list_parts
+from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.scan import scan_parts
+from toolkit.reading.sources import Exports, resolve_lines
 from toolkit.schema.tables import REJECT_CODES, REJECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from toolkit.reading.discovery import Sources
+    from toolkit.reading.discovery import Logs, Sources
+    from toolkit.reading.ledger import RejectCount
     from toolkit.reading.log_reader import LogReader
-    from toolkit.reading.options import LogOptions
+    from toolkit.reading.sources import Resolved
 
-# What a line must not begin with if it is the first of a log: it would be taken for a
-# byte-order mark or for compression.
+# A byte-order mark, or the first bytes of a compressed file: if the first line begins
+# so, a line feed is written before it.
 _MAGIC = (b"\xef\xbb\xbf", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18")
 
 
 class WrittenRejects(NamedTuple):
-    """How many lines were written, and how many have no bytes to write."""
+    """How many lines were written, and how many were left out: they have no bytes."""
 
     lines: int
     without_bytes: int
 
 
+@share_parameters(ReadOptions, READ_PARAMETERS)
 def rejects(
-    sources: Sources, *, code: str | None = None, **options: Unpack[LogOptions]
+    sources: Sources | Resolved,
+    *,
+    code: str | None = None,
+    **options: Unpack[ReadOptions],
 ) -> pl.DataFrame:
     """Return the rejects of logs or of exports, one row per line.
 
@@ -50,7 +62,7 @@ def rejects(
     code
         Only those with this code: see `toolkit.schema.REJECT_CODES`.
     **options
-        `tags`, `response_path`, `created_unit`, ... as in `toolkit.load`.
+        Of logs only; an export keeps the options that it was made with.
 
     Returns
     -------
@@ -63,83 +75,83 @@ def rejects(
     >>> toolkit.rejects("data/sample", code="truncated").height
     0
     """
-    frames = reject_frames(sources, code=code, **options)
+    known = complete(rejects, options)
+    frames = _iter_rejects(resolve_lines(sources, options), known, code)
     return pl.concat([REJECTS.empty(), *frames]).sort("log_id", "line")
 
 
-def reject_frames(
-    sources: Sources,
-    *,
-    code: str | None = None,
-    progress: Callable[[int], None] | None = None,
-    **options: Unpack[LogOptions],
+def _iter_rejects(
+    found: Logs | Exports, options: ReadOptions, code: str | None
 ) -> Iterator[pl.DataFrame]:
-    """Yield the rejects of logs or exports, a block or a part at a time."""
+    """Yield the rejects of logs or exports, block by block or part by part."""
     if code is not None:
         check_word("code", code, tuple(REJECT_CODES))
-    exports = exports_in(sources, **options)
-    if exports:
-        frames = _export_rejects(exports)
+    if isinstance(found, Exports):
+        frames = _export_rejects(found)
     else:
-        frames = _log_rejects(open_logs(sources, progress=progress, **options))
+        frames = _log_rejects(open_logs(found, options))
     for frame in frames:
         picked = frame if code is None else frame.filter(pl.col("code") == code)
         if len(picked):
             yield picked
 
 
-def _log_rejects(reading: LogReader) -> Iterator[pl.DataFrame]:
+def _log_rejects(reader: LogReader) -> Iterator[pl.DataFrame]:
     """Yield the rejects of logs, block by block."""
-    account = LedgerBuilder(reading.logs)
-    for decoded in account.count_all(reading.without_text().iter_decoded()):
+    builder = LedgerBuilder(reader.logs)
+    for decoded in builder.count_all(reader.without_text().iter_decoded()):
         yield pl.DataFrame(decoded.rejects)
-    account.warn_of_damage()
-    reading.warn_of_skipped_files()
+    builder.warn_of_damage()
+    reader.warn_of_skipped_files()
 
 
-def _export_rejects(exports: list[str]) -> Iterator[pl.DataFrame]:
+def export_reject_counts(exports: Exports) -> list[RejectCount]:
+    """Count the codes of the rejects of exports, the most frequent first."""
+    frames = _export_rejects(exports)
+    counts = merge_counts(one for frame in frames for one in reject_counts(frame))
+    return rank_counts(counts.values())
+
+
+def _export_rejects(exports: Exports) -> Iterator[pl.DataFrame]:
     """Yield the rejects of exports, part by part."""
-    logs = 0
-    for directory in exports:
-        state = read_manifest(directory)
-        for part in list_parts(directory, REJECTS_DIR, state):
+    for export, logs in exports.numbered():
+        for part in list_parts(export.directory, REJECTS_DIR, export.manifest):
             try:
                 frame = scan_parts([part], REJECTS.polars).collect()
             except (pl.exceptions.PolarsError, OSError) as error:
                 raise DamagedExportError(part, fault="it is unreadable") from error
             yield frame.with_columns(log_id=(pl.col("log_id") + logs).cast(pl.Int32))
-        logs += state.next_log_id
 
 
+@share_parameters(ReadOptions, READ_PARAMETERS)
 def write_rejects(
-    sources: Sources,
+    sources: Sources | Resolved,
     to: str | os.PathLike[str] | BinaryIO,
     *,
     code: str | None = None,
-    progress: Callable[[int], None] | None = None,
-    **options: Unpack[LogOptions],
+    **options: Unpack[ReadOptions],
 ) -> WrittenRejects:
-    r"""Write the raw lines of rejects as a log, so that it can be mended and replayed.
+    r"""Write the raw lines of rejects as a log, to fix and read again.
 
     Parameters
     ----------
-    sources, code, **options
+    sources, code
         As in `rejects`.
     to
-        A new file, which nobody else may read, or a binary stream.
-    progress
-        Called with the number of bytes of the logs that were newly read.
+        A new file, readable by you only, or a binary stream.
+    **options
+        As in `rejects`.
 
     Returns
     -------
-    Replayed
-        How many lines were written, and how many could not be: of a line that was too
-        long no bytes were kept.
+    WrittenRejects
+        How many lines were written, and how many could not be: the bytes of a line
+        that is too long are not kept.
 
     Raises
     ------
     WriteError
-        If the file exists, or the system refuses to write it.
+        If the file exists already or cannot be written.
 
     Examples
     --------
@@ -149,7 +161,8 @@ def write_rejects(
     >>> log.getvalue().count(b"\n") == done.lines
     True
     """
-    frames = reject_frames(sources, code=code, progress=progress, **options)
+    known = complete(write_rejects, options)
+    frames = _iter_rejects(resolve_lines(sources, options), known, code)
     lines = without_bytes = 0
     with _opened_for_writing(to) as file:
         for frame in frames:

@@ -1,13 +1,10 @@
-"""The lazy twin of `load`: logs and exports as polars LazyFrames.
-
-Also what an export says of itself: its ledger, and the options it was made with.
-"""
+"""Logs and exports as polars LazyFrames: `scan`; the ledger of exports: `ledger`."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, Unpack, cast
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -19,18 +16,16 @@ from toolkit.errors import (
     UnreadableSourceError,
 )
 from toolkit.expressions.time_ranges import span
+from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import ROWS_PER_TABLE, iter_tables
 from toolkit.reading.blocks import STDIN
-from toolkit.reading.discovery import (
-    exports_in,
-    named_sources,
-    parquet_files,
-)
+from toolkit.reading.discovery import Logs
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
-from toolkit.reading.manifest import CHOICES_DIR, list_parts, read_manifest
+from toolkit.reading.manifest import CHOICES_DIR, list_parts
 from toolkit.reading.object_store import is_uri, polars_options
-from toolkit.reading.options import MAX_LINE_BYTES, LogOptions
+from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
+from toolkit.reading.sources import Exports, resolve, resolve_exports
 from toolkit.schema.tables import CHOICES, LEDGER, choices_table
 from toolkit.schema.validation import validate
 
@@ -41,27 +36,19 @@ if TYPE_CHECKING:
     from toolkit.expressions.time_ranges import Moment, Span
     from toolkit.reading.discovery import Sources
     from toolkit.reading.log_reader import LogReader
-    from toolkit.reading.manifest import Manifest
-    from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
+    from toolkit.reading.sources import Export, Resolved
 
 # Two responses are one when both are equal: see `toolkit.reading.dedup`.
 DUPLICATE_KEY = ("response_hash", "response_id")
 
 
+@share_parameters(ReadOptions, READ_PARAMETERS)
 def scan(
-    sources: Sources,
+    sources: Sources | Resolved,
     *,
     since: Moment = None,
     until: Moment = None,
-    content: Content = "keep",
-    duplicates: Duplicates = "drop",
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    max_line_bytes: int = MAX_LINE_BYTES,
-    on_damage: OnDamage = "raise",
-    threads: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    **options: Unpack[ReadOptions],
 ) -> pl.LazyFrame:
     """Read the choices of logs, exports or Parquet files, lazily, in bounded memory.
 
@@ -70,26 +57,22 @@ def scan(
     sources
         Logs as in `toolkit.load`, or one or several directories (also by a glob, also
         ``s3://...``) that `toolkit.export` has written. Of several exports the
-        responses that they have in common are shown once. Also files that end in
+        responses that they have in common appear once. Also files that end in
         ``.parquet`` and hold choices, such as `toolkit.export` writes into one file.
     since, until
         Range of `created`, until exclusive: a date, a datetime or its ISO text, in UTC
-        unless it says otherwise. With either, undated responses are left out. Of an
+        unless it has a zone. With either, undated responses are left out. Of an
         export only the days in the range are opened.
-    content, duplicates, tags, response_path, created_unit, max_line_bytes
-        As in `toolkit.load`; of logs only, an export keeps those it was made with.
-    on_damage, threads
-        As in `toolkit.load`; of logs only.
-    progress
-        Called with the number of bytes of the logs that were newly read.
+    **options
+        Of logs only; an export keeps the options that it was made with.
 
     Returns
     -------
     pl.LazyFrame
         One row per choice with the dtypes of `toolkit.schema.CHOICES`, and the tags.
-        `log_id` counts on from export to export, so that the key stays one. A column
+        `log_id` counts on from export to export, so that keys stay unique. A column
         that an older version has not written is null. Logs are read when the frame is
-        collected, and each time anew; their text is left off if nobody asks for it.
+        collected, each time again; their text is not read unless a column needs it.
 
     Raises
     ------
@@ -117,42 +100,33 @@ def scan(
     Schema([('model', String), ('total_tokens', Int64)])
     """
     within = span(since, until)
-    options: LogOptions = {
-        "content": content,
-        "duplicates": duplicates,
-        "tags": tags,
-        "response_path": response_path,
-        "created_unit": created_unit,
-        "max_line_bytes": max_line_bytes,
-        "on_damage": on_damage,
-        "threads": threads,
-    }
-    if files := parquet_files(sources, **options):
-        return _scan_shown([_shown_file(name) for name in files], within)
-    if exports := exports_in(sources, **options):
-        return _scan_shown([_shown_export(name) for name in exports], within)
-    reading = open_logs(sources, progress=progress, **options)
-    return _scan_logs(reading).filter(*within.conditions())
+    known = complete(scan, options)
+    found = resolve(sources, options)
+    if isinstance(found, Logs):
+        return _scan_logs(open_logs(found, known)).filter(*within.conditions())
+    if isinstance(found, Exports):
+        return _scan_several([_export_source(one) for one in found.exports], within)
+    return _scan_several([_file_source(name) for name in found.names], within)
 
 
 # Logs.
 
 
-def _scan_logs(reading: LogReader) -> pl.LazyFrame:
-    """Make a source for polars of logs."""
+def _scan_logs(reader: LogReader) -> pl.LazyFrame:
+    """Build a LazyFrame that reads logs when it is collected."""
     return register_io_source(
-        _LogScan(reading),
-        schema=dict(reading.plan.table.polars),
+        _LogScan(reader),
+        schema=dict(reader.plan.table.polars),
         is_pure=True,
         explain_name="logs",
     )
 
 
 class _LogScan:
-    """What polars calls to read logs: it says which columns and rows it wants."""
+    """Reads logs for polars, which asks for columns and rows."""
 
-    def __init__(self, reading: LogReader) -> None:
-        self.reading = reading
+    def __init__(self, reader: LogReader) -> None:
+        self.reader = reader
         self.is_spent = False
 
     def __call__(
@@ -162,22 +136,22 @@ class _LogScan:
         n_rows: int | None,
         _batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
-        """Yield the rows of the logs in frames that pandera has passed."""
+        """Yield the rows of the logs in validated frames."""
         if self.is_spent:
             raise StreamReadTwiceError(STDIN)
-        self.is_spent = any(log.path == STDIN for log in self.reading.logs)
-        reading = self.reading
-        if not self.wants_text(with_columns, predicate):
-            reading = reading.without_text()
-        table = reading.plan.table
-        account = LedgerBuilder(reading.logs)
+        self.is_spent = any(log.path == STDIN for log in self.reader.logs)
+        reader = self.reader
+        if not self.needs_text(with_columns, predicate):
+            reader = reader.without_text()
+        table = reader.plan.table
+        builder = LedgerBuilder(reader.logs)
         left = ROWS_PER_TABLE if n_rows is None else n_rows
-        stream = account.count_all(reading.iter_decoded())
+        stream = builder.count_all(reader.iter_decoded())
         for rows in iter_tables(stream, table.arrow, rows=min(left, ROWS_PER_TABLE)):
             frame = validate(pl.DataFrame(rows), table=table)
             if n_rows is not None:
-                # The engine takes what it is given; of rows and a predicate together
-                # it wants the rows first.
+                # The engine checks nothing of what it gets; the limit of rows applies
+                # before the predicate.
                 frame = frame.head(left)
                 left -= frame.height
             if predicate is not None:
@@ -187,14 +161,14 @@ class _LogScan:
             yield frame
             if not left:
                 break
-        account.warn()
-        reading.warn_of_skipped_files()
+        builder.warn()
+        reader.warn_of_skipped_files()
 
-    def wants_text(
+    def needs_text(
         self, with_columns: list[str] | None, predicate: pl.Expr | None
     ) -> bool:
-        """Say whether a column is asked for that `content="drop"` leaves null."""
-        table = self.reading.plan.table
+        """Return whether a column is needed that `content="drop"` leaves null."""
+        table = self.reader.plan.table
         asked = set(table.names if with_columns is None else with_columns)
         if predicate is not None:
             asked |= set(predicate.meta.root_names())
@@ -205,26 +179,25 @@ class _LogScan:
 
 
 class _ScanSource(NamedTuple):
-    """An export, or a single file, that is to be shown."""
+    """An export or a Parquet file, and how its choices are read."""
 
     scan: Callable[[Span], pl.LazyFrame]
     next_log_id: int
-    created_unit: object = None  # not known of a file
+    created_unit: object = None  # unknown for a file
 
 
-def _shown_export(directory: str) -> _ScanSource:
-    """Read what an export says of itself."""
-    state = read_manifest(directory)
-    unit = state.options.get("created_unit")
-    return _ScanSource(partial(_scan_export, directory, state), state.next_log_id, unit)
+def _export_source(export: Export) -> _ScanSource:
+    """Build the source of an export."""
+    unit = export.manifest.options.get("created_unit")
+    return _ScanSource(partial(_scan_export, export), export.manifest.next_log_id, unit)
 
 
-def _shown_file(name: str) -> _ScanSource:
-    """Look whether a Parquet file holds choices."""
+def _file_source(name: str) -> _ScanSource:
+    """Build the source of a Parquet file, or raise if it does not hold choices."""
     try:
         found = scan_parts([name]).collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DamagedExportError(name, fault="it is no Parquet") from error
+        raise DamagedExportError(name, fault="it is not Parquet") from error
     for column, dtype in CHOICES.polars.items():
         if found.get(column) != dtype:
             expected = (
@@ -240,15 +213,15 @@ def _scan_file(name: str, within: Span) -> pl.LazyFrame:
     return scan_parts([name]).filter(*within.conditions())
 
 
-def _scan_shown(shown: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
+def _scan_several(sources: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
     """Concatenate exports without the responses that they have in common."""
     frames: list[pl.LazyFrame] = []
     keys: list[pl.LazyFrame] = []
     logs = 0
     # Equal bytes have equal dates, unless their units were read differently.
-    units = {one.created_unit for one in shown}
+    units = {one.created_unit for one in sources}
     within_keys = within if len(units) == 1 else span(None, None)
-    for one in shown:
+    for one in sources:
         frame = one.scan(within)
         if logs:
             frame = frame.with_columns(
@@ -268,11 +241,12 @@ def _scan_shown(shown: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
     return pl.concat(frames, how="diagonal")
 
 
-def _scan_export(directory: str, state: Manifest, within: Span) -> pl.LazyFrame:
-    """Read the parts of an export whose day may hold what is in the range."""
-    table = choices_table(state.tags)
-    parts = list_parts(directory, CHOICES_DIR, state)
-    _check_rows(directory, parts, int(state.ledger["choices"].sum()))
+def _scan_export(export: Export, within: Span) -> pl.LazyFrame:
+    """Read the parts of an export whose day overlaps the range."""
+    directory, manifest = export
+    table = choices_table(manifest.tags)
+    parts = list_parts(directory, CHOICES_DIR, manifest)
+    _check_rows(directory, parts, int(manifest.ledger["choices"].sum()))
     expected = [part for part in parts if within.touches(_day_of(part))]
     frame = scan_parts(expected, table.polars) if expected else table.empty().lazy()
     return frame.filter(*within.conditions())
@@ -297,43 +271,37 @@ def scan_parts(
 
 
 def _day_of(part: str) -> date:
-    """Return the day whose responses a part holds."""
-    # Imported here: `date` is a type for everyone else.
+    """Return the day of the responses in a part."""
+    # Imported here: elsewhere in this module `date` is a type only.
     from datetime import date
 
     return date.fromisoformat(PurePosixPath(part).parent.name.removeprefix("date="))
 
 
 def _check_rows(directory: str, parts: Sequence[str], committed: int) -> None:
-    """Hold the number of rows that the parts say they have against the ledger."""
+    """Raise unless the parts have as many rows as the ledger."""
     rows = _count_rows(parts) if parts else 0
     if rows != committed:
-        fault = f"its parts hold {rows:,} rows where {committed:,} were committed"
+        fault = f"expected {committed:,} rows as in its ledger, got {rows:,}"
         raise DamagedExportError(directory, fault=fault)
 
 
 def _count_rows(parts: Sequence[str]) -> int:
-    """Count rows by the footers of parts; one that has none is named."""
+    """Count rows by the footers of parts; raise for the one without a footer."""
     try:
         counted = scan_parts(parts, {}).select(pl.len()).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         if isinstance(error, OSError) and is_uri(parts[0]):
             raise UnreadableSourceError(parts[0], cause=error) from error
         if len(parts) == 1:
-            raise DamagedExportError(parts[0], fault="it is no Parquet") from error
+            raise DamagedExportError(parts[0], fault="it is not Parquet") from error
         return sum(_count_rows([part]) for part in parts)
     return int(counted.item())
 
 
-def ledger(exports: Sources) -> pl.DataFrame:
+def ledger(exports: Sources | Resolved) -> pl.DataFrame:
     """Return the ledger of one or several exports: one row per log.
 
     See `toolkit.schema.LEDGER`; `log_id` counts on from export to export, as in `scan`.
     """
-    frames: list[pl.DataFrame] = []
-    logs = 0
-    for directory in named_sources(exports):
-        state = read_manifest(directory)
-        frames.append(state.ledger.with_columns(log_id=pl.col("log_id") + logs))
-        logs += state.next_log_id
-    return LEDGER.empty().vstack(pl.concat(frames).cast(pl.Schema(LEDGER.polars)))
+    return resolve_exports(exports).ledger

@@ -5,7 +5,6 @@ Logs are read once, without the text of messages; exports are scanned in place.
 
 from __future__ import annotations
 
-import os
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -18,18 +17,18 @@ from toolkit.pricing.costs import add_cost
 from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import NEEDED
 from toolkit.reading.decoder import DECODER
-from toolkit.reading.discovery import exports_in, named_sources
 from toolkit.reading.ledger import (
     LedgerBuilder,
-    merge_counts,
     passed_over_words,
     rank_counts,
     reject_counts,
 )
 from toolkit.reading.load import Loaded
 from toolkit.reading.log_reader import open_logs
-from toolkit.reading.rejects import reject_frames
-from toolkit.reading.scan import ledger, scan
+from toolkit.reading.options import complete
+from toolkit.reading.rejects import export_reject_counts
+from toolkit.reading.scan import scan
+from toolkit.reading.sources import Exports, choices_of, resolve_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
-    from toolkit.reading.options import CreatedUnit, LogOptions, OnDamage
+    from toolkit.reading.options import CreatedUnit, OnDamage, ReadOptions
 
 # Columns that the metrics of usage and cost read.
 _HELD = (
@@ -92,34 +91,29 @@ def collect_inputs(
         return ReportInputs(
             *_in_memory(pl.DataFrame(sources.choices)),
             sources.ledger,
-            reject_counts(sources.rejects),
+            rank_counts(reject_counts(sources.rejects)),
             sources.ledger["source"].to_list(),
             passed_over_words(sources.passed_over) if sources.passed_over else "",
         )
-    if not isinstance(sources, str | os.PathLike | list | tuple):
-        if isinstance(sources, pl.LazyFrame):
-            return ReportInputs(sources, sources, None, [], [], "")
-        return ReportInputs(*_in_memory(pl.DataFrame(sources)), None, [], [], "")
-    named = cast("Sources", sources)
-    inputs = [clean(name) for name in named_sources(named)]
-    options: LogOptions = {
+    choices = choices_of(sources)
+    if isinstance(choices, pl.LazyFrame):
+        return ReportInputs(choices, choices, None, [], [], "")
+    if choices is not None:
+        return ReportInputs(*_in_memory(pl.DataFrame(choices)), None, [], [], "")
+    options: ReadOptions = {
         "tags": tags,
         "response_path": response_path,
         "created_unit": created_unit,
     }
-    exports = exports_in(named, **options)
-    if exports:
-        counts = merge_counts(
-            count
-            for frame in reject_frames(exports)
-            for count in reject_counts(frame.drop("raw").to_arrow())
-        )
-        lazy = scan(exports)
-        return ReportInputs(
-            lazy, lazy, ledger(exports), rank_counts(counts.values()), inputs, ""
-        )
-    options["on_damage"] = on_damage
-    reading = open_logs(named, progress=progress, **options)
+    found = resolve_lines(cast("Sources", sources), options, on_damage=on_damage)
+    inputs = [clean(name) for name in found.names]
+    if isinstance(found, Exports):
+        lazy = scan(found)
+        counts = export_reject_counts(found)
+        return ReportInputs(lazy, lazy, found.ledger, counts, inputs, "")
+    reading = open_logs(
+        found, complete(scan, {**options, "on_damage": on_damage, "progress": progress})
+    )
     account = LedgerBuilder(reading.logs)
     table = reading.plan.table
     kept = [name for name in table.names if name not in _UNREAD]

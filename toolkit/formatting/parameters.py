@@ -1,0 +1,116 @@
+"""Parameters that several functions share: declared once, shown in each of them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from textwrap import indent
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from toolkit.errors import UnknownOptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+# In a docstring: the entry of ``**options``, up to the next entry or section.
+_ENTRY = re.compile(r"^\*\*\w+\n(?: +.*\n|\n(?= ))*", re.MULTILINE)
+
+
+class Parameter(NamedTuple):
+    """The default of a parameter, and its description."""
+
+    default: Any
+    description: str
+
+
+def share_parameters(
+    options: type, parameters: Mapping[str, Parameter], **defaults: object
+) -> Callable[[_Function], _Function]:
+    """Show what ``**options`` stands for in the signature and help of a function.
+
+    Parameters
+    ----------
+    options
+        The TypedDict that ``**options`` unpacks.
+    parameters
+        Default and description of its keys, in the order in which they are shown.
+    **defaults
+        Defaults that differ for this function.
+
+    Examples
+    --------
+    >>> from typing import TypedDict, Unpack
+    >>> Where = TypedDict("Where", {"tz": "str"})
+    >>> @share_parameters(Where, {"tz": Parameter("UTC", "Time zone.")})
+    ... def count(log: str, **options: "Unpack[Where]") -> int: ...
+    >>> inspect.signature(count).parameters["tz"].default
+    'UTC'
+    """
+    types = options.__annotations__
+    shared = {name: one for name, one in parameters.items() if name in types}
+
+    def decorate(function: _Function) -> _Function:
+        signature = inspect.signature(function)
+        own = [
+            one
+            for one in signature.parameters.values()
+            if one.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        added = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=defaults.get(name, one.default),
+                annotation=getattr(types[name], "__forward_arg__", types[name]),
+            )
+            for name, one in shared.items()
+        ]
+        function.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*own, *added]
+        )
+        if function.__doc__ is not None:
+            text = f"{inspect.cleandoc(function.__doc__)}\n"
+            function.__doc__ = _ENTRY.sub(lambda _: _describe(shared), text, count=1)
+        return function
+
+    return decorate
+
+
+def _describe(parameters: Mapping[str, Parameter]) -> str:
+    """Format parameters as the entries of a numpy docstring.
+
+    Examples
+    --------
+    >>> print(_describe({"tz": Parameter("UTC", "Time zone.")}), end="")
+    tz
+        Time zone.
+    """
+    return "".join(
+        f"{name}\n{indent(one.description, '    ')}\n"
+        for name, one in parameters.items()
+    )
+
+
+def complete_options(
+    function: Callable[..., Any], options: Mapping[str, Any], names: Iterable[str]
+) -> dict[str, Any]:
+    """Return the named options: as given, else the default of the function.
+
+    Raises
+    ------
+    UnknownOptionError
+        If the function has no parameter of that name.
+    """
+    parameters = inspect.signature(function).parameters
+    for name in options:
+        if name not in parameters:
+            known = [
+                one.name
+                for one in parameters.values()
+                if one.kind is inspect.Parameter.KEYWORD_ONLY
+            ]
+            owner = f"{function.__name__}()"
+            raise UnknownOptionError(name, owner=owner, known=known)
+    return {name: options.get(name, parameters[name].default) for name in names}

@@ -1,0 +1,122 @@
+"""Signatures and docstrings of the metrics, written from their specs."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from textwrap import indent, wrap
+from typing import TYPE_CHECKING, cast
+
+import polars as pl
+
+from toolkit.metrics.options import PARAMETERS
+from toolkit.schema.tables import CHOICES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from toolkit.metrics.measures import DataType
+    from toolkit.metrics.spec import Key, MetricSpec
+
+_SECTION = re.compile(r"^(?!Parameters)\w+\n-+$", re.MULTILINE)
+_MEANING_WIDTH = 44  # of a table in a docstring
+_CHOICES = (
+    "One row per choice; see `toolkit.schema.CHOICES`. A polars frame, eager or\n"
+    "lazy, or anything with ``__arrow_c_stream__`` (`Loaded`, pyarrow, DuckDB, pandas)."
+)
+
+
+def signature_of(
+    function: Callable[..., pl.DataFrame], spec: MetricSpec
+) -> inspect.Signature:
+    """Return a signature that lists the options."""
+    types = cast("type", spec.options).__annotations__
+    signature = inspect.signature(function)
+    first, *_ = signature.parameters.values()
+    options = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_default_of(spec, name),
+            annotation=types[name].__forward_arg__,
+        )
+        for name in spec.option_names
+    ]
+    return signature.replace(parameters=[first, *options])
+
+
+def _default_of(spec: MetricSpec, option: str) -> object:
+    """Return the default of an option."""
+    if option == "by":
+        return spec.series[0] if len(spec.series) == 1 else spec.series
+    return PARAMETERS[option].default
+
+
+def docstring_of(function: Callable[..., pl.DataFrame], spec: MetricSpec) -> str:
+    """Return a docstring with the parameters and the table of the result."""
+    text = inspect.cleandoc(function.__doc__ or "")
+    parts = []
+    if spec.options is not None:
+        described = {name: PARAMETERS[name].description for name in spec.option_names}
+        parameters = [
+            f"{name}\n{indent(text, '    ')}"
+            for name, text in {"choices": _CHOICES, **described}.items()
+        ]
+        parts.append("\n".join(["Parameters\n----------", *parameters]))
+    leading = _leading_columns(spec)
+    table = _table_of(spec)
+    parts.append(
+        f"Returns\n-------\npl.DataFrame\n{indent(f'{leading}{table}', '    ')}"
+    )
+    own = "\n\n".join(parts)
+    section = _SECTION.search(text)
+    if section is None:
+        return f"{text}\n\n{own}\n"
+    return f"{text[: section.start()]}{own}\n\n{text[section.start() :]}\n"
+
+
+def _leading_columns(spec: MetricSpec) -> str:
+    """Name the columns that come before those of the metric."""
+    known = {"every": "period", "by": "series"}
+    names = [name for option, name in known.items() if option in spec.option_names]
+    if not names:
+        return ""
+    return f"The columns of {' and '.join(names)} (see `toolkit.metrics`), then\n\n"
+
+
+def _table_of(spec: MetricSpec) -> str:
+    """Write the columns of a metric as a table of reStructuredText."""
+    rows = [(key.name, _type_name(key.dtype), _meaning_of(key)) for key in spec.keys]
+    rows += [
+        (one.name, _type_name(one.dtype), one.meaning or one.unit) for one in spec.shown
+    ]
+    rows.insert(0, ("column", "type", "meaning"))
+    widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
+    rule = " ".join("=" * width for width in (*widths, _MEANING_WIDTH))
+    lines = [rule]
+    for name, dtype, meaning in rows:
+        first, *more = wrap(meaning, _MEANING_WIDTH) or [""]
+        lines.append(f"{name:{widths[0]}} {dtype:{widths[1]}} {first}".rstrip())
+        lines += [f"{'':{sum(widths) + 1}} {line}" for line in more]
+        if name == "column":
+            lines.append(rule)
+    return "\n".join([*lines, rule])
+
+
+def _meaning_of(key: Key) -> str:
+    """Return what a key is: by default, what the schema says of the column."""
+    described = CHOICES[key.name].description if key.name in CHOICES else ""
+    return key.meaning or described
+
+
+def _type_name(dtype: DataType) -> str:
+    """Write a type of polars as it is written in documentation.
+
+    Examples
+    --------
+    >>> _type_name(pl.Int64), _type_name(pl.Decimal(38, 12))
+    ('int64', 'decimal(38, 12)')
+    """
+    if isinstance(dtype, pl.Decimal):
+        return f"decimal({dtype.precision}, {dtype.scale})"
+    return "datetime" if isinstance(dtype, pl.Datetime) else str(dtype).lower()
