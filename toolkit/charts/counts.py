@@ -92,45 +92,49 @@ def draw_counts(
 ) -> Axes:
     """Draw the sum of the main measure of each key, or of each series, as a bar.
 
-    If the metric shows a ratio whose numerator is a part of the main measure, that part
-    is hatched. `fault` and `faults` are what it is called, `missing` is what those lack
-    of which it is unknown.
+    If the metric shows a ratio of the main measure, its numerator is hatched. `fault`
+    and `faults` name that part, and `missing` what it does not include.
     """
     data, measure = read_frame(frame, spec), spec[spec.main]
-    noun, names = noun or unit_noun(measure.unit), spec.key_names or data.by
-    ratio = next((one for one in spec.drawn if one.part and one.name != spec.main), None)
-    part, whole = (ratio.part, ratio.whole) if ratio else (None, None)
+    noun, names = noun or unit_noun(measure.unit), list(spec.key_names) or data.by
+    ratio = next((one for one in spec.drawn if one.part not in {None, spec.main}), None)
+    part = pl.lit(0) if ratio is None else pl.col(str(ratio.part))
+    whole = pl.lit(0) if ratio is None or ratio.whole is None else ratio.whole
     sums = (
         data.frame.group_by(names or pl.lit(0).alias("~all"))
         .agg(
             pl.col(measure.name).cast(pl.Float64).sum().alias("value"),
-            (pl.lit(0) if part is None else pl.col(part).sum()).alias("part"),
-            (pl.lit(0) if whole is None else whole.sum()).alias("whole"),
+            part.cast(pl.Int64).sum().alias("part"),
+            whole.cast(pl.Int64).sum().alias("whole"),
         )
-        .sort("value", *names, descending=[True, *[False] * len(names)], nulls_last=True)
+        .sort("value", *names, descending=[True, *(False for _ in names)])
     )
     most, theme = min(_MAX_BARS, max_rows(ax)), current_theme()
+    keys = [
+        format_key(key) for key in sums.select(names).head(most).iter_rows(named=True)
+    ]
+    colors = [theme.palette[0]] * len(keys)
+    values = sums.select("value", "part", "whole")
+    if len(sums) > most:
+        keys.append(format_others(len(sums) - most))
+        colors.append(theme.rest)
+        values = pl.concat([values.head(most), values.slice(most).sum()])
     tick = money if measure.is_money else short_number
     bars = []
-    rest = sums.slice(most).select(pl.col("value", "part", "whole").sum())
-    rows = [
-        (format_key(dict(zip(names, row[:-3], strict=True))) , *row[-3:], theme.palette[0])
-        for row in sums.head(most).iter_rows()
-    ]
-    if len(sums) > most:
-        rows.append((format_others(len(sums) - most), *rest.row(0), theme.rest))
-    for name, value, faulty, seen, color in rows:
+    for key, color, row in zip(keys, colors, values.iter_rows(), strict=True):
+        value, faulty, seen = row
         more = f"· {percent(faulty, seen)} {fault}" if faulty and seen else ""
         text = money(value) if measure.is_money else f"{value:,.0f}"
-        bars.append(Row(name, value, color, text, more, faulty=faulty))
+        bars.append(Row(key, value, color, text, more, faulty=faulty))
     note = [plural(int(data.total(measure.name)), noun)]
-    if any(row.faulty for row in bars):
+    if any(bar.faulty for bar in bars):
         note.append(f"hatched: {faults}")
     note += format_missing(data, ratio, missing) if ratio else []
     if "period" in data.frame.columns and len(data.frame):
         note.append("all periods together")
-    text = ChartText(format_title(spec.title, names), subtitle or capitalize(measure.title), note)
-    return draw_bars(ax, text, bars, tick, whole=True, empty=f"no {noun}s")
+    what = subtitle or capitalize(measure.title)
+    words = ChartText(format_title(spec.title, names), what, note)
+    return draw_bars(ax, words, bars, tick, whole=True, empty=f"no {noun}s")
 
 
 def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:

@@ -66,13 +66,10 @@ def plot_response_volume(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     >>> plot_response_volume(volume).texts[0].get_text()
     '7 calls · not shown: 2 calls without a date · busiest: Mon 09:00 (5 calls)'
     """
-    spec = SPECS["response_volume"]
-    return draw_hours(frame, spec, ax, title="When calls are made")
+    return draw_hours(frame, SPECS["response_volume"], ax)
 
 
-def draw_hours(
-    frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None, *, title: str = ""
-) -> Axes:
+def draw_hours(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
     """Draw the main measure of a metric whose keys are `weekday` and `hour`."""
     data, measure = read_frame(frame, spec), spec[spec.main]
     noun = unit_noun(measure.unit)
@@ -82,10 +79,9 @@ def draw_hours(
     cells = dated.group_by("weekday", "hour").agg(pl.col(measure.name).sum())
     at = cells["weekday"].cast(pl.Int64).to_numpy() - 1, cells["hour"].to_numpy()
     counts[at] = cells[measure.name]
-    note = [plural(total, "call"), *format_undated(total - drawn)]
-    text = ChartText(
-        "When calls are made", "Calls by weekday and hour of the day", note
-    )
+    note = [plural(total, noun), *format_undated(total - drawn, noun)]
+    what = capitalize(f"{measure.title} by weekday and hour of the day")
+    text = ChartText(spec.title, what, note)
     ax = build_axes(3.6) if ax is None else ax
     style_axes(ax, "none")
     ax.spines[:].set_visible(False)

@@ -109,9 +109,7 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> describe(plot_finish_reasons(ends))
     'Finish reasons by model. Bars of 100 %: ... gpt-a: stop 75 %, length 25 %...'
     """
-    return draw_mix(
-        frame, SPECS["finish_reasons"], ax, subtitle="Share of answers"
-    )
+    return draw_mix(frame, SPECS["finish_reasons"], ax, subtitle="Share of answers")
 
 
 def draw_mix(
@@ -133,14 +131,14 @@ def draw_mix(
         whole = pl.col("~whole").max().over("period")
         return _draw_shares(ax, data, series, placed.with_columns(whole), what, note)
     series, sums = sum_series(data, rows, ax)
-    whole = max(rows["~whole"].drop_nulls().to_list(), default=0)
+    total = max(rows["~whole"].drop_nulls().to_list(), default=0)
     noun = unit_noun(measure.unit)
     bars = [
         Row(
             part.name,
-            value / whole if whole else float("nan"),
+            value / total if total else float("nan"),
             part.color,
-            percent(value, whole) if whole else UNKNOWN,
+            percent(value, total) if total else UNKNOWN,
             plural(int(value), noun),
         )
         for part, value in zip(series, sums["value"].to_list(), strict=True)

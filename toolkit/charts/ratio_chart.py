@@ -92,7 +92,9 @@ def draw_ratio(
     )
     what, *details = subtitle or [capitalize(ratio.measure.title)]
     if data.zone is None:
-        text = ChartText(format_title(spec.title, by), "; ".join([what, *details]), note)
+        text = ChartText(
+            format_title(spec.title, by), "; ".join([what, *details]), note
+        )
         return _draw_ratio_bars(ax, text, series, table, ratio)
     ax = build_axes() if ax is None else ax
     style_axes(ax)
@@ -145,7 +147,9 @@ def _sum_over_series(
             ratio.whole.filter(known).sum().alias("~whole"),
         )
         .with_columns(
-            pl.when(whole > 0).then(pl.col(ratio.part) / whole).alias(ratio.measure.name)
+            pl.when(whole > 0)
+            .then(pl.col(ratio.part) / whole)
+            .alias(ratio.measure.name)
         )
     )
 

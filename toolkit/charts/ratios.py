@@ -40,7 +40,8 @@ def plot_cache_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> from toolkit.metrics import cache_share
     >>> from toolkit.testing import make_choices
     >>> choices = make_choices({"prompt_tokens": 200, "cached_tokens": 50}, {})
-    >>> plot_cache_share(cache_share(choices, every=None)).texts[0].get_text()
+    >>> ax = plot_cache_share(cache_share(choices, every=None))
+    >>> ax.texts[0].get_text()
     '2 calls · 1 call does not report cache use'
     """
     return draw_ratio(
@@ -78,7 +79,8 @@ def plot_reasoning_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     >>> from toolkit.metrics import reasoning_share
     >>> from toolkit.testing import make_choices
     >>> choices = make_choices({"completion_tokens": 200, "reasoning_tokens": 150})
-    >>> plot_reasoning_share(reasoning_share(choices, every=None)).get_title(loc="left")
+    >>> ax = plot_reasoning_share(reasoning_share(choices, every=None))
+    >>> ax.get_title(loc="left")
     'Completion tokens spent on reasoning by model'
     """
     return draw_ratio(
@@ -116,7 +118,8 @@ def plot_output_input_ratio(frame: pl.DataFrame, *, ax: Axes | None = None) -> A
     >>> from toolkit.metrics import output_input_ratio
     >>> from toolkit.testing import make_choices
     >>> choices = make_choices({"prompt_tokens": 200, "completion_tokens": 50})
-    >>> plot_output_input_ratio(output_input_ratio(choices, every=None)).texts[3].get_text()
+    >>> ax = plot_output_input_ratio(output_input_ratio(choices, every=None))
+    >>> ax.texts[3].get_text()
     '· 50 / 200 tokens'
     """
     return draw_ratio(
@@ -154,7 +157,8 @@ def plot_usage_coverage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> from toolkit.metrics import usage_coverage
     >>> from toolkit.testing import make_choices
     >>> choices = make_choices({"total_tokens": 3}, {})
-    >>> plot_usage_coverage(usage_coverage(choices, every=None)).texts[-1].get_text()
+    >>> ax = plot_usage_coverage(usage_coverage(choices, every=None))
+    >>> ax.texts[-1].get_text()
     'reasoning_tokens'
     """
     return draw_ratio(
@@ -190,7 +194,8 @@ def plot_truncation_rate(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     >>> from toolkit.metrics import truncation_rate
     >>> from toolkit.testing import make_choices
     >>> choices = make_choices({"finish_reason": "length"}, {"finish_reason": "stop"})
-    >>> plot_truncation_rate(truncation_rate(choices, every=None)).texts[3].get_text()
+    >>> ax = plot_truncation_rate(truncation_rate(choices, every=None))
+    >>> ax.texts[3].get_text()
     '· 1 of 2 calls'
     """
     return draw_ratio(
@@ -202,7 +207,9 @@ def plot_truncation_rate(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     )
 
 
-def plot_refusal_and_filter_rate(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
+def plot_refusal_and_filter_rate(
+    frame: pl.DataFrame, *, ax: Axes | None = None
+) -> Axes:
     """Draw the share of calls that were refused or filtered.
 
     Parameters
@@ -227,7 +234,8 @@ def plot_refusal_and_filter_rate(frame: pl.DataFrame, *, ax: Axes | None = None)
     >>> from toolkit.metrics import refusal_and_filter_rate
     >>> from toolkit.testing import make_choices
     >>> choices = make_choices({"finish_reason": "content_filter"}, {})
-    >>> plot_refusal_and_filter_rate(refusal_and_filter_rate(choices, every=None)).texts[3].get_text()
+    >>> ax = plot_refusal_and_filter_rate(refusal_and_filter_rate(choices, every=None))
+    >>> ax.texts[3].get_text()
     '· 1 of 2 calls'
     """
     return draw_ratio(
@@ -263,7 +271,8 @@ def plot_choices_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) ->
     >>> from toolkit.metrics import choices_per_response
     >>> from toolkit.testing import make_choices
     >>> choices = make_choices({"choice_count": 3}, {"choice_count": 2})
-    >>> plot_choices_per_response(choices_per_response(choices, every=None)).texts[3].get_text()
+    >>> ax = plot_choices_per_response(choices_per_response(choices, every=None))
+    >>> ax.texts[3].get_text()
     '· 5 / 2 calls'
     """
     return draw_ratio(
@@ -299,7 +308,8 @@ def plot_confidence(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> from toolkit.metrics import confidence
     >>> from toolkit.testing import make_choices
     >>> choices = make_choices({"logprob_tokens": 10, "logprob_sum": -6.9314718})
-    >>> plot_confidence(confidence(choices, every=None)).texts[3].get_text()
+    >>> ax = plot_confidence(confidence(choices, every=None))
+    >>> ax.texts[3].get_text()
     '· over 10 tokens'
     """
     return draw_ratio(

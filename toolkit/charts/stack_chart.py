@@ -95,7 +95,7 @@ def draw_sums(
 
 
 def draw_costs(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
-    """Draw sums of dollars over time, or as bars, dotted where they are lower bounds."""
+    """Draw sums of dollars over time, or as bars; lower bounds are dotted."""
     data, measure = read_frame(frame, spec), spec[spec.main]
     columns = _cost_columns(spec, measure)
     is_open = (pl.col("unpriced") > 0).fill_null(value=False).alias("open")
