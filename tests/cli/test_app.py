@@ -494,7 +494,7 @@ def test_last_and_days_back_count_from_now_in_the_zone(tmp_path: Path) -> None:
     assert months("--since", "0d") == ["2026-11-23"]
     both = run("tokens", path, "--last", "week", "--since", "7d")
     assert both.returncode == 2
-    assert "nothing beside since and until" in both.stderr
+    assert "None if since or until is given" in both.stderr
     picture = tmp_path / "a.png"
     drawn = run("plot", "token_usage", path, "--to", picture, "--last", "month")
     assert drawn.returncode == 0

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+import toolkit
 from toolkit.errors import OptionError
 from toolkit.expressions.time_ranges import Span, before, chosen, last, moment, span
 
@@ -34,7 +35,7 @@ def hours(within: Span) -> float:
         ("quarter", "2026-04-01", "2026-01-01", "2026-04-01"),
     ],
 )
-def test_last_is_the_calendar_period_that_was_completed_last(
+def test_last_is_the_last_complete_calendar_period(
     period: str, now: str, since: str, until: str
 ) -> None:
     assert last(period, now=now) == span(since, until)
@@ -64,7 +65,7 @@ def test_the_last_day_is_as_long_as_it_was(now: str, length: int) -> None:
     assert hours(last("day", "Europe/Berlin", now=now)) == length
 
 
-def test_a_midnight_that_the_clock_leaps_over_is_the_first_instant_of_the_day() -> None:
+def test_a_midnight_that_the_clocks_skip_is_the_first_instant_of_the_day() -> None:
     # Santiago, 6 September 2026: from 24:00 (-04) to 01:00 (-03), both 04:00 UTC.
     within = last("day", "America/Santiago", now="2026-09-07T12:00Z")
 
@@ -94,15 +95,15 @@ def test_a_moment_is_a_date_a_time_or_days_back(text: str, expected: str) -> Non
 @pytest.mark.parametrize(
     "text", ["7", "d", "-7d", "7D", "\u0667d", "99999999d", "last", ""]
 )
-def test_another_text_is_no_moment(text: str) -> None:
+def test_another_text_is_not_a_moment(text: str) -> None:
     with pytest.raises(OptionError, match=r"since: expected a date, a time or days"):
         moment("since", text, "UTC", now=MONDAY)
 
 
-def test_days_before_the_calendar_are_refused() -> None:
-    with pytest.raises(OptionError, match="a time of the calendar"):
+def test_days_before_the_calendar_are_an_error() -> None:
+    with pytest.raises(OptionError, match="a time in the years 1 to 9999"):
         moment("since", "99999d", "UTC", now="0100-01-01")
-    with pytest.raises(OptionError, match="a time of the calendar"):
+    with pytest.raises(OptionError, match="a time in the years 1 to 9999"):
         last("month", now="0001-01-01")
 
 
@@ -117,7 +118,7 @@ def test_a_period_that_is_none_is_hinted_at() -> None:
 
 
 def test_last_stands_alone() -> None:
-    with pytest.raises(OptionError, match="nothing beside since and until"):
+    with pytest.raises(OptionError, match="None if since or until is given"):
         chosen("week", "7d", None, now=MONDAY)
     assert chosen("week", None, None, now=MONDAY) == last("week", now=MONDAY)
     assert chosen(None, "2026-01-01", None) == span("2026-01-01", None)
@@ -152,8 +153,21 @@ def test_before_is_the_same_length_of_the_calendar_directly_before(
 
 
 def test_nothing_lies_before_an_open_range() -> None:
-    with pytest.raises(OptionError, match="both ends of a range"):
+    with pytest.raises(OptionError, match="a range with both ends"):
         before(span("2026-01-01", None))
+
+
+def test_an_end_before_the_start_is_an_error_with_both() -> None:
+    message = (
+        "until: expected a time that is not before since, 2026-02-01, got '2026-01"
+    )
+    with pytest.raises(OptionError, match=message):
+        span("2026-02-01", "2026-01-31")
+    assert span("2026-02-01", "2026-02-01").start is not None
+
+
+def test_the_module_lists_public_names_only() -> None:
+    assert dir(toolkit.ranges) == ["Span", "before", "last", "span"]
 
 
 def test_a_date_object_is_its_midnight_in_the_zone() -> None:

@@ -1,4 +1,4 @@
-"""Laws of the sample: what is promised of it, checked with the standard library."""
+"""Properties of the sample, checked with the standard library."""
 
 import gzip
 import io
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 import zstandard
 
+import toolkit
 from toolkit.testing.responses import make_response
 from toolkit.testing.sample_logs import sample_lines, write_sample
 
@@ -86,7 +87,7 @@ def column_fault(response: Json) -> str:
 
 
 def verdict(line: bytes) -> str:
-    """Say what the contract makes of a line, as far as the sample goes."""
+    """Return the verdict of the contract on a line of the sample."""
     if not line.strip(b" \t\r"):
         return "blank"
     try:
@@ -332,6 +333,12 @@ def test_a_sample_has_exactly_so_many_physical_lines(lines: int) -> None:
     assert not any(b"\n" in line for line in made)
 
 
+def test_the_package_lists_public_names_only() -> None:
+    names = ["make_choices", "make_response", "sample_lines", "write_sample"]
+
+    assert dir(toolkit.testing) == names
+
+
 def test_the_same_arguments_give_the_same_bytes() -> None:
     assert list(sample_lines(700, seed=5)) == list(sample_lines(700, seed=5))
 
@@ -349,7 +356,7 @@ def test_every_argument_counts() -> None:
 
 
 @pytest.mark.parametrize(("hash_seed", "zone"), [("1", "Asia/Tokyo"), ("2", "UTC")])
-def test_the_bytes_hang_on_neither_the_process_nor_its_time_zone(
+def test_the_bytes_depend_on_neither_the_process_nor_its_time_zone(
     hash_seed: str, zone: str
 ) -> None:
     code = (
@@ -529,7 +536,7 @@ def test_a_file_stays_open_and_where_it_is_for_its_owner() -> None:
     ("start", "days"),
     [(START.replace(tzinfo=None), 45), (START, 0), (START, -1)],
 )
-def test_a_start_without_zone_or_no_days_is_refused_before_anything_is_written(
+def test_a_start_without_zone_or_no_days_is_an_error_before_anything_is_written(
     tmp_path: Path, start: datetime, days: int
 ) -> None:
     log = tmp_path / "log.jsonl"

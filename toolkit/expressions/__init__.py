@@ -1,4 +1,4 @@
-"""polars expressions with a name, and the way from choices to responses.
+"""polars expressions over choices, and the conversion of choices to responses.
 
 Token counts are stored once per response, on its first choice: filter choices with
 `any_choice`, count calls with `responses`.

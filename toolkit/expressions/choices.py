@@ -1,6 +1,6 @@
-"""polars expressions with a name, and the way from choices to responses.
+"""polars expressions over choices, and the conversion of choices to responses.
 
-Usage belongs to the response and stands on its first choice: pick choices with
+Token counts are stored once per response, on its first choice: filter choices with
 `any_choice`, count calls with `responses`.
 """
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from toolkit.schema.columns import ArrowStream
 
 RESPONSE_KEY = ("log_id", "line")
-# Every load counts its logs from 0: put together, their sources tell them apart.
+# Every load numbers its logs from 0; of two loads only the sources differ.
 SOURCE = "source"
 
 
 def first_choice() -> pl.Expr:
-    """Say whether a row is the first of its response: the one that bears its usage.
+    """Return whether a row is the first choice of its response, which has its usage.
 
     Examples
     --------
@@ -43,9 +43,9 @@ def first_choice() -> pl.Expr:
 
 
 def any_choice(condition: pl.Expr) -> pl.Expr:
-    """Say of every row whether the condition holds for any choice of its response.
+    """Return whether a condition is true for any choice of the response of each row.
 
-    Filter with it to pick whole responses, so that their usage stays in the frame.
+    A filter with it keeps whole responses, and so their usage.
 
     Examples
     --------
@@ -58,13 +58,13 @@ def any_choice(condition: pl.Expr) -> pl.Expr:
     >>> choices.filter(any_choice(pl.col("finish_reason") == "length")).height
     2
     """
-    # A frame without sources has none to tell responses apart by: the pattern then adds
-    # nothing, and stands in a struct, as an expression with it would vanish as a whole.
+    # The pattern matches nothing if the frame has no sources. It is inside a struct: an
+    # expression of only such a pattern would be left out.
     return condition.any().over(pl.struct(*RESPONSE_KEY, pl.col(f"^{SOURCE}$")))
 
 
 def reports_usage() -> pl.Expr:
-    """Say whether a response reports any of the three token counts.
+    """Return whether a response reports any of the three token counts.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def reports_usage() -> pl.Expr:
 
 
 def check_columns(frame: pl.DataFrame | pl.LazyFrame, needed: Sequence[str]) -> None:
-    """Raise `MissingColumnsError` if a frame lacks a column, before it is collected."""
+    """Raise `MissingColumnsError` if a frame lacks a column, without collecting it."""
     available = frame.collect_schema().names()
     missing = [name for name in needed if name not in available]
     if missing:
@@ -93,34 +93,35 @@ def responses(choices: ArrowStream) -> pl.DataFrame: ...
 def responses(
     choices: pl.DataFrame | pl.LazyFrame | ArrowStream,
 ) -> pl.DataFrame | pl.LazyFrame:
-    """Turn choices into responses: one row each.
+    """Convert choices to responses, one row each.
 
     Parameters
     ----------
     choices
         One row per choice; see `toolkit.schema.CHOICES`. A polars frame, or anything
-        with ``__arrow_c_stream__``. Tags and the caller's own columns are kept with
-        the value of the first row.
+        with ``__arrow_c_stream__``. Of tags and of your own columns the value of the
+        first row is used.
 
     Returns
     -------
     pl.DataFrame or pl.LazyFrame
-        As given, in the same order. The columns of a response (R and U) keep their
-        names; `finish_reasons` lists the `finish_reason` of each choice, null where
-        a choice has none, empty for a response without choices. The other columns of
-        a choice are not kept.
+        Eager or lazy as `choices`, in the same order, with the columns of a response
+        (grain R and U). `finish_reasons` is the list of the `finish_reason` of each
+        choice: null for a choice without one, empty for a response without choices.
+        The other columns of a choice are dropped.
 
     Raises
     ------
     MissingColumnsError
         If a column of the key, `choice_count` or `finish_reason` is missing.
     UnsuitableColumnError
-        Of an eager frame, if its key names several responses: see `check_responses`.
+        If a key of an eager frame belongs to several responses.
 
     Warns
     -----
     PartialResponsesWarning
-        Of an eager frame, if rows of a response are missing: its usage may be too.
+        If choices of a response are missing from an eager frame: its usage may be
+        missing too.
 
     Examples
     --------
@@ -141,7 +142,7 @@ def responses(
     names = choices.collect_schema().names()
     grains = {name: CHOICES[name].grain if name in CHOICES else "R" for name in names}
     facts = [
-        # The one row that bears usage may stand anywhere among the response's rows.
+        # The row with the usage may be any of the rows of the response.
         pl.col(name).max() if grain == "U" else pl.col(name).first()
         for name, grain in grains.items()
         if grain != "C" and name not in key
@@ -160,9 +161,9 @@ def responses(
 
 
 def response_key(choices: pl.DataFrame | pl.LazyFrame) -> tuple[str, ...]:
-    """Return the columns that tell responses apart: with the source where there is one.
+    """Return the columns that identify a response: with the source if there is one.
 
-    The log_id of a load tells its logs apart; two loads put together both begin at 0.
+    A log_id is unique within a load, but each load begins at 0.
     """
     if SOURCE not in choices.collect_schema().names():
         return RESPONSE_KEY
@@ -172,7 +173,7 @@ def response_key(choices: pl.DataFrame | pl.LazyFrame) -> tuple[str, ...]:
 
 
 def _is_in_order(choices: pl.DataFrame) -> bool:
-    """Say whether rows stand as one load gives them, so that a log_id is one source."""
+    """Return whether rows are in the order of a load: each log_id is one source."""
     log, line = map(pl.col, RESPONSE_KEY)
     same_log = log == log.shift()
     broken = (log < log.shift()) | (same_log & (line < line.shift()))
@@ -184,7 +185,7 @@ def _is_in_order(choices: pl.DataFrame) -> bool:
 
 
 def _count_responses(choices: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
-    """Count the responses with choices missing, and the keys of several responses."""
+    """Count the responses with missing choices, and the keys of several responses."""
     if isinstance(choices, pl.DataFrame) and _is_in_order(choices):
         groups = _runs(choices).lazy()
     else:
@@ -212,7 +213,7 @@ def _count_responses(choices: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
 
 
 def _runs(choices: pl.DataFrame) -> pl.DataFrame:
-    """Count the rows of each response, where those stand together: soon done."""
+    """Count the rows of each response, if they follow each other (faster)."""
     log, line = map(pl.col, RESPONSE_KEY)
     begins = log.ne_missing(log.shift()) | line.ne_missing(line.shift())
     row = pl.int_range(pl.len())
@@ -247,28 +248,29 @@ def _count_picked(choices: pl.DataFrame | pl.LazyFrame) -> int:
 
 
 def warn_of_picked_choices(choices: pl.DataFrame) -> None:
-    """Warn if choices were picked out of responses, or responses are there twice."""
+    """Warn if choices of responses are missing, or if responses occur twice."""
     check_responses(choices, needs_key=False)
 
 
 def check_responses(choices: pl.DataFrame, *, needs_key: bool) -> None:
-    """Warn if choices were picked; refuse a key that names several responses.
+    """Warn if choices are missing, and check that each key is one response.
 
-    Where nothing hangs on the key it warns of these, too: they may be there twice.
+    If a key belongs to several responses, raise `UnsuitableColumnError` if the caller
+    `needs_key`; otherwise warn, because responses may occur twice.
     """
     picked, repeated = _count_responses(choices)
     if picked:
         warnings.warn(
-            f"choices of {plural(picked, 'response')} are missing: usage stands on the "
-            "first choice and may be lost; pick with toolkit.expressions.any_choice()",
+            f"choices of {plural(picked, 'response')} are missing, and maybe usage: "
+            "filter with toolkit.expressions.any_choice()",
             PartialResponsesWarning,
             stacklevel=3,
         )
     if not repeated:
         return
     why = (
-        f"is that of several responses {plural(repeated, 'time')}, as log_id and "
-        "source are: load the logs together, or give each frame its own log_id"
+        f"is the same for several responses {plural(repeated, 'time')}, as log_id and "
+        "source are: load the logs together, or set another log_id in each frame"
     )
     if needs_key:
         raise UnsuitableColumnError("line", why=why)

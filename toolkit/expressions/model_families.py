@@ -1,4 +1,4 @@
-"""Families of models: the many names under which one model is logged, as one."""
+"""Model families: one name for the many names under which a model is logged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class FamilyRule(NamedTuple):
-    """What is replaced in the name of a model, in lower case, and by what.
+    """A pattern in the lower-case name of a model, and its replacement.
 
     A pattern is a regular expression of Rust's regex crate, without look-around.
     """
@@ -26,8 +26,8 @@ _MONTH, _DAY = "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
 _VENDORS = "ai21|amazon|anthropic|cohere|deepseek|google|meta|mistral|openai|qwen"
 _WEIGHTS = "i?q[0-9](?:_[a-z0-9]+)*|bf16|f16|fp16|fp8|fp4|int8|int4|awq|gptq|[48]bit"
 
-# Applied from first to last, each once. The names that these are made for were seen in
-# recorded responses of some forty providers.
+# Applied from first to last, each once. They are made for names in recorded responses
+# of some forty providers.
 FAMILY_RULES: tuple[FamilyRule, ...] = (
     # openai/gpt-4o, @cf/meta/llama-3, /models/llama-3-8b.gguf, C:\\models\\x.gguf
     FamilyRule(r"^.*[/\\](.)", "${1}"),
@@ -43,7 +43,7 @@ FAMILY_RULES: tuple[FamilyRule, ...] = (
     FamilyRule(r"@(?:latest|default|[0-9]+)$"),
     # llama-3.3-70b-instruct-fp8-fast, qwen2.5-7b-instruct-q4_k_m
     FamilyRule(rf"[-_.](?:{_WEIGHTS})(?:-fast)?$"),
-    # Two snapshots of gpt-4-turbo do not say that they are it.
+    # Two snapshots of gpt-4-turbo have another name.
     FamilyRule(r"^gpt-4-(?:1106|0125)(?:-vision)?-preview$", "gpt-4-turbo"),
     FamilyRule(r"^gpt-35-", "gpt-3.5-"),
     # A preview is a model of its own, with prices of its own: o1-preview is not o1.
@@ -60,7 +60,7 @@ FAMILY_RULES: tuple[FamilyRule, ...] = (
 
 
 def families(names: pl.Series, rules: Sequence[FamilyRule]) -> pl.Series:
-    """Return the family of each name; a name is looked at once, however often it is."""
+    """Return the family of each name; equal names are computed once."""
     known = pl.DataFrame({"name": names.unique().drop_nulls().cast(pl.String)})
     family = pl.col("name").str.strip_chars().str.to_lowercase()
     for rule in rules:
@@ -72,7 +72,7 @@ def families(names: pl.Series, rules: Sequence[FamilyRule]) -> pl.Series:
 
 
 def _check_rules(rules: Sequence[tuple[str, str]]) -> tuple[FamilyRule, ...]:
-    """Return rules whose patterns the engine understands, or raise `OptionError`."""
+    """Return the rules, or raise `OptionError` if a pattern is invalid."""
     checked = tuple(FamilyRule(*rule) for rule in rules)
     for rule in checked:
         try:
@@ -88,26 +88,26 @@ def model_family(
     *,
     rules: Sequence[tuple[str, str]] = FAMILY_RULES,
 ) -> pl.Expr:
-    """Family of a model: snapshots, routers' prefixes and file paths as one name.
+    """Return the family of a model: snapshots, prefixes and file paths as one name.
 
     Parameters
     ----------
     column
-        The names of models; `requested_model` holds some, too.
+        The column with the names of models, such as `requested_model`.
     rules
-        What is replaced, in this order, once each, after the name was put into lower
-        case: pairs of a pattern and what stands in its place. To extend the table, put
-        rules of your own before or behind `toolkit.expressions.FAMILY_RULES`.
+        Pairs of a pattern and its replacement, applied to the lower-case name in this
+        order, once each. To add rules, put them before or after
+        `toolkit.expressions.FAMILY_RULES`.
 
     Returns
     -------
     pl.Expr
-        Text, null where no model is said.
+        A string, null where the model is unknown.
 
     Raises
     ------
     OptionError
-        If a pattern is no regular expression of Rust.
+        If a pattern is not a regular expression of Rust.
 
     Examples
     --------

@@ -1,9 +1,10 @@
-"""Calendar periods of a time zone: `period`, `period_end`."""
+"""Calendar periods in a time zone: `period`, `period_end`."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
+from difflib import get_close_matches
 from functools import cache
 
 import polars as pl
@@ -12,18 +13,21 @@ from toolkit.errors import OptionError
 from toolkit.expressions.time_ranges import check_zone
 from toolkit.schema.tables import EARLIEST_CREATED, LATEST_CREATED
 
-_LAST_YEAR = 9999  # of the calendar of Python and of every tool behind it
+_LAST_YEAR = 9999  # of the calendar of Python
 # polars' duration language: whole numbers above 0, each with its unit.
 PART_OF_PERIOD = re.compile(r"([1-9][0-9]*)(ns|us|ms|mo|s|m|h|d|w|q|y)")
 _PERIOD = re.compile(rf"({PART_OF_PERIOD.pattern})+")
 _DAYS = {"d", "w", "mo", "q", "y"}
+_UNITS = {"seconds": "s", "minutes": "m", "hours": "h", "hourly": "h", "days": "d"}
+_UNITS |= {"daily": "d", "weekly": "w", "months": "mo", "quarterly": "q", "yearly": "y"}
 
 
 def check_period(every: str) -> str:
-    """Return a length of period that polars accepts, or raise `OptionError`."""
-    # In UTC polars lets a wrong period pass where there is nothing to do.
+    """Return a period that polars accepts, or raise `OptionError`."""
+    # In UTC polars accepts some wrong periods.
     moment = pl.Series([LATEST_CREATED]).dt.convert_time_zone("Europe/Berlin")
-    wrong = OptionError("every", every, expected='a period such as "1h", "1d" or "1mo"')
+    expected = 'a period such as "1h", "1d", "1w" or "1mo"'
+    wrong = OptionError("every", every, expected=expected, hint=_near_period(every))
     if not isinstance(every, str) or not _PERIOD.fullmatch(every):
         raise wrong
     try:
@@ -35,11 +39,23 @@ def check_period(every: str) -> str:
     return every
 
 
-def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:
-    """Start of the calendar period in which a response was made.
+def _near_period(every: object) -> str:
+    """Return a hint for a period in words: ``1w`` for ``1week`` or ``weekly``."""
+    found = re.fullmatch(r"([0-9]*)\s*([a-z]+)", str(every).strip().lower())
+    close = get_close_matches(found[2], _UNITS, n=1) if found else []
+    return (
+        f' (did you mean "{found[1] or 1}{_UNITS[close[0]]}"?)'
+        if found and close
+        else ""
+    )
 
-    A day begins at midnight of the zone, or where the clocks pass over it; a week on
-    Monday; days of 23 and 25 hours are one day. Null for an undated response.
+
+def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:
+    """Return the start of the calendar period in which a response was created.
+
+    A day begins at midnight of the zone, or at the first time after it if the clocks
+    skip midnight. Days of 23 and 25 hours are one day. A week begins on Monday. The
+    period of an undated response is null.
 
     Examples
     --------
@@ -53,35 +69,35 @@ def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:
 
 
 def local_period(moments: pl.Expr, every: str, tz: str) -> pl.Expr:
-    """Start of the calendar period in which moments of any zone lie."""
+    """Return the start of the calendar period of each moment."""
     local = moments.dt.convert_time_zone(tz)
     if _is_of_days(every) and _has_odd_midnights(tz):
-        # polars begins the day at that midnight which has the offset of the moment,
-        # and fails where the day that a period begins with was left out.
+        # polars begins the day at the midnight that has the offset of the moment, and
+        # fails if the clocks skip the first day of a period.
         return _first_of(local.dt.replace_time_zone(None).dt.truncate(every), tz)
     return local.dt.truncate(every)
 
 
 def _first_of(wall: pl.Expr, tz: str) -> pl.Expr:
-    """First moment at which clocks show a time or, where they leap over it, a later."""
+    """Return the first moment at which clocks show a time or, if skipped, the next."""
     moments = [
         (wall + pl.duration(minutes=minutes)).dt.replace_time_zone(
             tz, ambiguous="earliest", non_existent="null"
         )
-        # Clocks leap half an hour, an hour, or (Samoa, once) a day.
+        # Clocks skip half an hour, an hour, or (Samoa, once) a day.
         for minutes in (0, 30, 60, 24 * 60)
     ]
     return pl.coalesce(moments)
 
 
 def _is_of_days(every: str) -> bool:
-    """Say whether periods are counted in days of the calendar, not in hours."""
+    """Return whether a period is counted in days of the calendar, not in hours."""
     return any(unit in _DAYS for _, unit in PART_OF_PERIOD.findall(every))
 
 
 @cache
 def _has_odd_midnights(tz: str) -> bool:
-    """Say whether some day has two midnights, as in Havana, or was left out (Samoa)."""
+    """Return whether a day has two midnights, as in Havana, or was skipped (Samoa)."""
     days = pl.datetime_range(
         EARLIEST_CREATED.replace(tzinfo=None),
         LATEST_CREATED.replace(tzinfo=None),
@@ -99,20 +115,20 @@ def _has_odd_midnights(tz: str) -> bool:
 
 
 def period_end(every: str = "1d", tz: str = "UTC") -> pl.Expr:
-    """End of the period that starts at the column `period`; it is not part of it.
+    """Return the exclusive end of the period that starts at the column `period`.
 
-    A period of some hours may be longer or shorter where the clocks change.
+    A period of hours may be longer or shorter when the clocks change.
     """
     start = pl.col("period")
     if _is_of_days(every):
         wall = start.dt.replace_time_zone(None).dt.truncate(every).dt.offset_by(every)
         return _first_of(wall, tz).alias("period_end")
     end = start.dt.offset_by(every)
-    # In the night of the longer day six hours on is still within the same period.
+    # On a day of 25 hours the time six hours later may be in the same period.
     later = end.dt.offset_by("2h")
     inside = end.dt.truncate(every) == start
     next_start = pl.when(inside).then(later).otherwise(end).dt.truncate(every)
-    # Of 45 minutes the clocks that go back may cut one off: its end begins no other.
+    # Clocks that go back may cut off a period of 45 minutes: then no other follows.
     return (
         pl.when(next_start > start).then(next_start).otherwise(end).alias("period_end")
     )

@@ -1,8 +1,7 @@
-"""Ranges of time: from what a person types to two instants, half-open.
+"""Ranges of time: `last`, `before` and `span`, which return a half-open `Span`.
 
-`last` is the calendar period of a zone that was completed last, `before` the range of
-the same length that lies directly before another one. A clock is asked only where the
-caller gives no `now`.
+`last` is the last complete calendar period of a zone, `before` the range of the same
+length directly before another one. The clock is read only if `now` is not given.
 """
 
 from __future__ import annotations
@@ -19,21 +18,23 @@ from toolkit.schema.tables import LATEST_CREATED
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+__all__ = ["Span", "before", "last", "span"]
+
 Moment: TypeAlias = "str | date | datetime | None"
 Period = Literal["day", "week", "month", "quarter"]
-PERIODS: tuple[str, ...] = get_args(Period)
+_PERIODS: tuple[str, ...] = get_args(Period)
 
-DAYS_BACK = re.compile(r"([0-9]{1,5})d")
+_DAYS_BACK = re.compile(r"([0-9]{1,5})d")
 
 
 class Span(NamedTuple):
-    """A half-open range of time, in UTC; None is open."""
+    """A half-open range of time, in UTC; None is an open end."""
 
     start: datetime | None
     end: datetime | None
 
     def conditions(self) -> list[pl.Expr]:
-        """Return what `created` must meet; undated responses meet neither."""
+        """Return the conditions on `created`; undated responses meet none."""
         created = pl.col("created")
         return [
             *([created >= self.start] if self.start is not None else []),
@@ -41,7 +42,7 @@ class Span(NamedTuple):
         ]
 
     def touches(self, day: date) -> bool:
-        """Say whether a day of UTC may hold a moment of the range."""
+        """Return whether a day of UTC overlaps the range."""
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
         return (self.start is None or day >= self.start.date()) and (
             self.end is None or midnight < self.end
@@ -49,7 +50,7 @@ class Span(NamedTuple):
 
 
 def span(since: Moment, until: Moment, tz: str = "UTC", *, now: Moment = None) -> Span:
-    """Read a range of `created`, or raise `OptionError`.
+    """Parse a range of `created`, or raise `OptionError`.
 
     Examples
     --------
@@ -60,40 +61,40 @@ def span(since: Moment, until: Moment, tz: str = "UTC", *, now: Moment = None) -
     start = moment("since", since, tz, now=now)
     end = moment("until", until, tz, now=now)
     if start is not None and end is not None and start > end:
-        raise OptionError(
-            "until", str(until), expected=f"no time before since, {since}"
-        )
+        expected = f"a time that is not before since, {since}"
+        raise OptionError("until", str(until), expected=expected)
     return Span(start, end)
 
 
 def moment(name: str, value: Moment, tz: str, *, now: Moment = None) -> datetime | None:
-    """Read a date, a datetime, its ISO text or ``7d`` as a point in time, in UTC.
+    """Parse a date, a datetime, ISO text or ``7d`` as a point in time, in UTC.
 
-    A date is its midnight in the zone; ``7d`` is that seven whole days before the last
-    midnight of the zone.
+    A date is midnight in the zone; ``7d`` is the midnight seven days before today's.
     """
     if value is None:
         return None
     zone = zone_of(tz)
     if isinstance(value, str):
-        back = DAYS_BACK.fullmatch(value)
+        back = _DAYS_BACK.fullmatch(value)
         if back:
-            today = local_day(now, tz)
-            value = days_before(name, value, today, int(back[1]))
+            today = _local_day(now, tz)
+            value = _days_before(name, value, today, int(back[1]))
         else:
-            value = time_of(name, value)
+            value = _parse_time(name, value)
     if not isinstance(value, date):
-        raise OptionError(name, value, expected="a date, a datetime or its text")
+        raise OptionError(name, value, expected="a date, a datetime or text")
     if not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day, tzinfo=zone)
     try:
         return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
     except OverflowError:
-        raise OptionError(name, value, expected="a time of the calendar") from None
+        raise OptionError(
+            name, value, expected="a time in the years 1 to 9999"
+        ) from None
 
 
-def time_of(name: str, text: str) -> datetime:
-    """Read ISO 8601, and so RFC 3339, which allows small letters."""
+def _parse_time(name: str, text: str) -> datetime:
+    """Parse ISO 8601 or RFC 3339, which allows lower-case letters."""
     try:
         return datetime.fromisoformat(text.upper())
     except ValueError:
@@ -101,25 +102,27 @@ def time_of(name: str, text: str) -> datetime:
         raise OptionError(name, text, expected=expected) from None
 
 
-def days_before(name: str, value: str, today: date, count: int) -> date:
-    """Go back whole days of the calendar, whatever their length."""
+def _days_before(name: str, value: str, today: date, count: int) -> date:
+    """Return the day that is `count` calendar days earlier."""
     try:
         return today - timedelta(days=count)
     except OverflowError:
-        raise OptionError(name, value, expected="a time of the calendar") from None
+        raise OptionError(
+            name, value, expected="a time in the years 1 to 9999"
+        ) from None
 
 
 def last(period: Period, tz: str = "UTC", *, now: Moment = None) -> Span:
-    """Return the calendar period of the zone that was completed last.
+    """Return the last complete calendar period of a zone.
 
     Parameters
     ----------
     period
         ``"day"``, ``"week"`` (from Monday), ``"month"`` or ``"quarter"``.
     tz
-        The zone whose calendar it is; its days have 23, 24 or 25 hours.
+        The time zone of the calendar; its days have 23, 24 or 25 hours.
     now
-        When it is; the clock says it unless given.
+        The current time; read from the clock by default.
 
     Returns
     -------
@@ -129,7 +132,7 @@ def last(period: Period, tz: str = "UTC", *, now: Moment = None) -> Span:
     Raises
     ------
     OptionError
-        If `period`, `tz` or `now` mean nothing.
+        If `period`, `tz` or `now` is invalid.
 
     Examples
     --------
@@ -137,20 +140,22 @@ def last(period: Period, tz: str = "UTC", *, now: Moment = None) -> Span:
     >>> since.isoformat(), until.isoformat()
     ('2026-11-15T23:00:00+00:00', '2026-11-22T23:00:00+00:00')
     """
-    if period not in PERIODS:
-        expected = f"one of {', '.join(map(repr, PERIODS))}"
-        hint = near_miss(str(period), PERIODS)
+    if period not in _PERIODS:
+        expected = f"one of {', '.join(map(repr, _PERIODS))}"
+        hint = near_miss(str(period), _PERIODS)
         raise OptionError("last", period, expected=expected, hint=hint)
-    today = local_day(now, tz)
+    today = _local_day(now, tz)
     try:
-        start, end = calendar_period(period, today)
+        start, end = _last_period(period, today)
     except (OverflowError, ValueError):
-        raise OptionError("now", now, expected="a time of the calendar") from None
+        raise OptionError(
+            "now", now, expected="a time in the years 1 to 9999"
+        ) from None
     return span(start, end, tz)
 
 
-def calendar_period(period: Period, today: date) -> tuple[date, date]:
-    """Return the first day of the period before today's, and that of today's."""
+def _last_period(period: Period, today: date) -> tuple[date, date]:
+    """Return the first day of the last complete period, and of the current one."""
     if period == "day":
         start, end = today - timedelta(days=1), today
     elif period == "week":
@@ -158,10 +163,10 @@ def calendar_period(period: Period, today: date) -> tuple[date, date]:
         start = end - timedelta(days=7)
     elif period == "month":
         end = today.replace(day=1)
-        start = months_on(end, -1)
+        start = _add_months(end, -1)
     else:
         end = today.replace(month=today.month - (today.month - 1) % 3, day=1)
-        start = months_on(end, -3)
+        start = _add_months(end, -3)
     return start, end
 
 
@@ -173,21 +178,20 @@ def chosen(
     *,
     now: Moment = None,
 ) -> Span:
-    """Return the last complete period or the range between two moments, not both."""
+    """Return the last complete period, or the range between two moments."""
     if last_period is None:
         return span(since, until, tz, now=now)
     if since is not None or until is not None:
-        raise OptionError(
-            "last", last_period, expected="nothing beside since and until"
-        )
+        expected = "None if since or until is given"
+        raise OptionError("last", last_period, expected=expected)
     return last(last_period, tz, now=now)
 
 
 def before(within: Span, tz: str = "UTC") -> Span:
     """Return the range of the same length directly before another one.
 
-    Whole months of the zone have as many months before them, whole days as many days;
-    any other range the same number of seconds. A range that is open has none before.
+    Before whole months of the zone are as many months, before whole days as many days,
+    before any other range the same number of seconds.
 
     Examples
     --------
@@ -196,7 +200,7 @@ def before(within: Span, tz: str = "UTC") -> Span:
     ('2026-02-01T00:00:00+00:00', '2026-03-01T00:00:00+00:00')
     """
     if within.start is None or within.end is None:
-        expected = "both ends of a range, to compare it with the one before"
+        expected = "a range with both ends, to compare it with the one before"
         raise OptionError("since", within.start, expected=expected)
     zone = zone_of(tz)
     first = within.start.astimezone(zone).date()
@@ -205,43 +209,45 @@ def before(within: Span, tz: str = "UTC") -> Span:
         return Span(within.start - (within.end - within.start), within.start)
     months = 12 * (stop.year - first.year) + stop.month - first.month
     if first.day == stop.day == 1 and months:
-        return span(months_on(first, -months), first, tz)
+        return span(_add_months(first, -months), first, tz)
     return span(first - (stop - first), first, tz)
 
 
-def months_on(day: date, months: int) -> date:
-    """Go from the first of a month to that of another one."""
+def _add_months(day: date, months: int) -> date:
+    """Return the first day of the month that is `months` later."""
     year, month = divmod(12 * day.year + day.month - 1 + months, 12)
     return date(year, month + 1, 1)
 
 
-def local_day(now: Moment, tz: str) -> date:
-    """Return the day that it is in the zone."""
-    if isinstance(now, str) and DAYS_BACK.fullmatch(now):
+def _local_day(now: Moment, tz: str) -> date:
+    """Return the current day in a zone."""
+    if isinstance(now, str) and _DAYS_BACK.fullmatch(now):
         raise OptionError("now", now, expected="a date or a time")
     instant = moment("now", now, tz) or datetime.now(UTC)
     try:
         return instant.astimezone(zone_of(tz)).date()
     except OverflowError:
-        raise OptionError("now", now, expected="a time of the calendar") from None
+        raise OptionError(
+            "now", now, expected="a time in the years 1 to 9999"
+        ) from None
 
 
 def zone_of(tz: str) -> ZoneInfo:
     """Return a time zone by its name."""
-    # Imported here: it is needed only where a range is given.
+    # Imported here: only needed if a range is given.
     from zoneinfo import ZoneInfo
 
     return ZoneInfo(check_zone(tz))
 
 
 def check_zone(tz: str) -> str:
-    """Return the name of a time zone that exists, or raise `OptionError`."""
-    # Imported here: reading the list of zones is needed only for a wrong name.
+    """Return the name of a time zone, or raise `OptionError` if it does not exist."""
+    # Imported here: the list of zones is only needed for a wrong name.
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
     try:
         ZoneInfo(tz)
-        # polars knows fewer zones than zoneinfo: not "localtime", for one.
+        # polars knows fewer zones than zoneinfo, for example not "localtime".
         pl.Series([LATEST_CREATED]).dt.convert_time_zone(tz)
     except (
         ZoneInfoNotFoundError,
@@ -254,3 +260,8 @@ def check_zone(tz: str) -> str:
         expected = 'a time zone such as "UTC" or "Europe/Berlin"'
         raise OptionError("tz", tz, expected=expected, hint=hint) from None
     return tz
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""Small true data for tests and examples: responses, choices and sample logs."""
+"""Small valid data for tests and examples: responses, choices and sample logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The models of a sample log, and the dialects of their providers."""
+"""The models of a sample log, and the fields that their providers add: dialects.
+
+`Dice` is the source of chance, and the state of the line that is being made.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +48,14 @@ _SPREAD = [float(Decimal(0.8 * z).exp(Context(prec=17))) for z in _NORMAL]
 
 
 class Dice:
-    """Chance, and what the line in the making is about."""
+    """A source of chance, and the state of the line that is being made."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed).random  # noqa: S311  (a sample, no secret)
         self.now = 0  # seconds since 1970
         self.day = 0  # days since the start of the sample
         self.model = GPT_4O
-        self.remembered: bytes = b""  # an ordinary line from some time ago
+        self.earlier_line: bytes = b""  # an earlier ordinary line
 
     def pick(self, among: Sequence[T]) -> T:
         """Return one of `among`."""
@@ -63,7 +66,7 @@ class Dice:
         return 1 + int(median * self.pick(_SPREAD))
 
     def text(self, sentences: int) -> str:
-        """Return a text of about so many sentences."""
+        """Return a text of about `sentences` sentences."""
         return " ".join([self.pick(SENTENCES) for _ in range(self.size(sentences))])
 
     def code(self) -> str:
@@ -71,15 +74,15 @@ class Dice:
         return f"{int(self.random() * 2**48):012x}{int(self.random() * 2**48):012x}"
 
 
-# A change is made to a response that nobody else holds; what it returns is not used.
+# A change modifies the response in place; the return value is not used.
 Change: TypeAlias = Callable[[Json, Dice], object]
 Wrap: TypeAlias = Callable[[Json, Dice], Json]
-Pen: TypeAlias = Callable[[Json], str]
+Encoder: TypeAlias = Callable[[Json], str]
 Damage: TypeAlias = Callable[[bytes, Dice], bytes]
 
 
 def _openai(response: Json, dice: Dice) -> None:
-    """Report cached tokens in steps of 128, from 1,024 prompt tokens on."""
+    """Add cached tokens, in steps of 128 from 1,024 prompt tokens on."""
     usage, choice = response["usage"], response["choices"][0]
     prompt = usage["prompt_tokens"]
     cached = prompt // 256 * 128 if prompt >= 1024 else 0
@@ -93,7 +96,7 @@ def _openai(response: Json, dice: Dice) -> None:
 
 
 def _deepseek(response: Json, dice: Dice) -> None:
-    """Put the reasoning beside the content, and cache misses beside the hits."""
+    """Add the reasoning to the message, and cache hits and misses to the usage."""
     usage = response["usage"]
     hit = usage["prompt_tokens"] // 2
     missed = usage["prompt_tokens"] - hit
@@ -102,7 +105,7 @@ def _deepseek(response: Json, dice: Dice) -> None:
 
 
 def _openrouter(response: Json, dice: Dice) -> None:
-    """Name the provider behind the router; the cost is a number of dollars."""
+    """Add the provider behind the router, and the cost as a number."""
     usage = response["usage"]
     cost = usage["prompt_tokens"] * 3e-6 + usage["completion_tokens"] * 15e-6
     usage.update(cost=round(cost, 7), is_byok=False)
@@ -111,7 +114,7 @@ def _openrouter(response: Json, dice: Dice) -> None:
 
 
 def _perplexity(response: Json, _dice: Dice) -> None:
-    """Cite sources; the cost is an object."""
+    """Add citations, and the cost as an object."""
     usage = response["usage"]
     prompt, completion = usage["prompt_tokens"] * 3, usage["completion_tokens"] * 15
     cost = {"input_tokens_cost": prompt / 1e6, "output_tokens_cost": completion / 1e6}
@@ -121,19 +124,19 @@ def _perplexity(response: Json, _dice: Dice) -> None:
 
 
 def _xai(response: Json, dice: Dice) -> None:
-    """Leave the reasoning out of the completion tokens, but not of the total."""
+    """Remove the reasoning from the completion tokens, but not from the total."""
     usage = response["usage"]
     usage["completion_tokens"] -= usage["completion_tokens_details"]["reasoning_tokens"]
     response["choices"][0]["message"]["reasoning_content"] = dice.text(2)
 
 
-def stating(**fields: object) -> Change:
-    """Return a change that adds `fields`, none for instance."""
+def set_fields(**fields: object) -> Change:
+    """Return a change that sets `fields` of the response; there may be none."""
     return lambda response, _dice: response.update(fields)
 
 
 class Model(NamedTuple):
-    """One model and its part in the sample."""
+    """A model, and how often and with which sizes it is used."""
 
     name: str
     requested: str  # what the caller asks for
@@ -142,32 +145,31 @@ class Model(NamedTuple):
     share: int
     prompt: int  # median tokens
     sentences: int  # median
-    reasoning: int = 0  # median tokens; 0: none are reported
+    reasoning: int = 0  # median tokens; 0 if not reported
 
 
-_CHATCMPL, _SMALL, _ROUTED = (
-    "chatcmpl-{code}",
-    "chatcmpl-{small}",
-    "gen-{now}-{code:.16}",
+_CHATCMPL, _SMALL = "chatcmpl-{code}", "chatcmpl-{small}"
+_ROUTED = "gen-{now}-{code:.16}"
+_GGUF = "/models/qwen2.5-7b-instruct-q4_k_m.gguf"
+_SONNET = "anthropic/claude-3.7-sonnet"
+_LLAMACPP = set_fields(
+    system_fingerprint="b7204-4be19c02", timings={"prompt_ms": 218.75}
 )
-_GGUF, _SONNET = (
-    "/models/qwen2.5-7b-instruct-q4_k_m.gguf",
-    "anthropic/claude-3.7-sonnet",
-)
-_LLAMACPP = stating(system_fingerprint="b7204-4be19c02", timings={"prompt_ms": 218.75})
-_GROQ = stating(system_fingerprint="fp_9c1e8f55d2", service_tier="on_demand")
-_LLAMA = stating(system_fingerprint="fp_ollama")
+_GROQ = set_fields(system_fingerprint="fp_9c1e8f55d2", service_tier="on_demand")
+_LLAMA = set_fields(system_fingerprint="fp_ollama")
 MODELS = (
     Model("gpt-4o-2024-08-06", "gpt-4o", _CHATCMPL, _openai, 20, 900, 5),
     Model("gpt-4o-mini-2024-07-18", "gpt-4o-mini", _CHATCMPL, _openai, 30, 500, 4),
-    Model("mistral-large-2411", "mistral-large", "{code}", stating(), 7, 650, 5),
+    Model("mistral-large-2411", "mistral-large", "{code}", set_fields(), 7, 650, 5),
     Model("deepseek-r1", "deepseek-r1", "{code}-ds", _deepseek, 7, 700, 4, 400),
     Model("grok-3-mini", "grok-3-mini", "{code}-us", _xai, 3, 400, 4, 300),
     Model("llama3.2:3b", "llama3.2", _SMALL, _LLAMA, 3, 250, 4),
     Model(_SONNET, _SONNET, _ROUTED, _openrouter, 9, 1400, 6),
     Model(_GGUF, "qwen2.5", _CHATCMPL, _LLAMACPP, 4, 300, 5),
     Model("llama-3.3-70b-versatile", "llama-3.3-70b", _CHATCMPL, _GROQ, 8, 450, 5),
-    Model("gemini-2.0-flash", "gemini-2.0-flash", "{code:.22}", stating(), 6, 800, 5),
+    Model(
+        "gemini-2.0-flash", "gemini-2.0-flash", "{code:.22}", set_fields(), 6, 800, 5
+    ),
     Model("sonar-pro", "sonar-pro", "{code}-s", _perplexity, 3, 120, 6),
 )
 _GPT_5 = Model(

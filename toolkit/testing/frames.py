@@ -1,4 +1,4 @@
-"""Small true data for tests and examples: `make_response`, `make_choices`, samples."""
+"""Small frames of choices: `make_choices`."""
 
 from __future__ import annotations
 
@@ -8,24 +8,20 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.schema.tables import CHOICES
-from toolkit.testing.responses import make_response
-from toolkit.testing.sample_logs import sample_lines, write_sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["make_choices", "make_response", "sample_lines", "write_sample"]
-
 
 def make_choices(*rows: Mapping[str, object]) -> pl.DataFrame:
-    """Make a valid choices frame; each row states only the cells that matter.
+    """Return a valid frame of choices; each row gives only the cells that matter.
 
     Parameters
     ----------
     rows
         Cells by column. A row with `choice_position` above 0 belongs to the response
-        of the row before it; any other begins a new response on the next line.
-        Columns that are not in the schema are put behind it.
+        of the row before it; any other row begins a new response on the next line.
+        Columns that are not in the schema follow those of the schema.
 
     Examples
     --------

@@ -1,17 +1,17 @@
-"""One small, true response: `make_response`."""
+"""A small valid response: `make_response`."""
 
 from __future__ import annotations
 
 
 def make_response(*, n: int = 1, **fields: object) -> dict[str, object]:
-    """Make a small, true chat completion response.
+    """Return a small valid chat completion response.
 
     Parameters
     ----------
     n
         Number of choices.
     **fields
-        Top-level fields that replace the defaults or stand beside them.
+        Top-level fields, added to the defaults or replacing them.
 
     Examples
     --------
