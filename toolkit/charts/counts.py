@@ -55,17 +55,12 @@ def plot_tool_calls(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> calls = pl.DataFrame(
-    ...     {
-    ...         "model": ["gpt-a", "gpt-b"],
-    ...         "tool": ["get_weather", "get_weather"],
-    ...         "calls": [30, 10],
-    ...         "arguments_invalid": [1, 0],
-    ...         "arguments_unseen": [0, 0],
-    ...     }
-    ... )
-    >>> [text.get_text() for text in plot_tool_calls(calls).texts][2:4]
-    ['40', '· 2.5 % invalid']
+    >>> from toolkit.metrics import tool_calls
+    >>> from toolkit.testing import make_choices
+    >>> call = {"id": "1", "type": "function", "name": "add", "arguments": "{}"}
+    >>> choices = make_choices({"tool_calls": [call, {**call, "arguments": "{"}]})
+    >>> [text.get_text() for text in plot_tool_calls(tool_calls(choices)).texts][2:4]
+    ['2', '· 50 % invalid']
     """
     return draw_counts(
         frame,

@@ -158,8 +158,8 @@ def plot_usage_coverage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> from toolkit.testing import make_choices
     >>> choices = make_choices({"total_tokens": 3}, {})
     >>> ax = plot_usage_coverage(usage_coverage(choices, every=None))
-    >>> ax.texts[-1].get_text()
-    'reasoning_tokens'
+    >>> ax.get_title(loc="left")
+    'Usage reported by kind'
     """
     return draw_ratio(
         frame,
@@ -270,10 +270,10 @@ def plot_choices_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) ->
     --------
     >>> from toolkit.metrics import choices_per_response
     >>> from toolkit.testing import make_choices
-    >>> choices = make_choices({"choice_count": 3}, {"choice_count": 2})
+    >>> choices = make_choices({}, {})
     >>> ax = plot_choices_per_response(choices_per_response(choices, every=None))
     >>> ax.texts[3].get_text()
-    '· 5 / 2 calls'
+    '· 2 / 2 calls'
     """
     return draw_ratio(
         frame,

@@ -70,7 +70,7 @@ def draw_sums(
     """Draw the sums of the main measure over time, or as bars."""
     measure = spec[spec.main]
     if measure.is_money:
-        return draw_costs(frame, spec, ax)
+        return _draw_costs(frame, spec, ax)
     data = read_frame(frame, spec)
     rows = select_values(data, pl.col(measure.name))
     note = build_note(data, measure, missing, with_share=True)
@@ -94,7 +94,7 @@ def draw_sums(
     return draw_bars(ax, text, bars, short_number, whole=True)
 
 
-def draw_costs(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
+def _draw_costs(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
     """Draw sums of dollars over time, or as bars; lower bounds are dotted."""
     data, measure = read_frame(frame, spec), spec[spec.main]
     columns = _cost_columns(spec, measure)

@@ -48,26 +48,17 @@ def plot_token_usage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> from datetime import UTC, datetime
-    >>> usage = pl.DataFrame(
-    ...     {
-    ...         "period": [datetime(2026, 11, day, tzinfo=UTC) for day in (1, 2)],
-    ...         "period_end": [datetime(2026, 11, day, tzinfo=UTC) for day in (2, 3)],
-    ...         "model": ["gpt-a", "gpt-b"],
-    ...         "responses": [2, 1],
-    ...         "responses_without_usage": [0, 0],
-    ...         "prompt_tokens": [30, 10],
-    ...         "completion_tokens": [15, 5],
-    ...         "total_tokens": [45, 15],
-    ...         "cached_tokens": [0, 0],
-    ...         "reasoning_tokens": [0, 0],
-    ...     }
+    >>> from toolkit.metrics import token_usage
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices(
+    ...     {"model": "gpt-a", "total_tokens": 45},
+    ...     {"model": "gpt-b", "total_tokens": 15},
     ... )
-    >>> ax = plot_token_usage(usage)
+    >>> ax = plot_token_usage(token_usage(choices))
     >>> ax.get_title(loc="left")
     'Tokens by model and day'
     >>> [text.get_text() for text in ax.texts]
-    ['3 calls', 'Total tokens per day (UTC)', 'gpt-a', 'gpt-b']
+    ['2 calls', 'Total tokens per day (UTC). Hatched: ...', 'gpt-a', 'gpt-b']
     """
     return draw_sums(
         frame,
@@ -103,19 +94,13 @@ def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> from decimal import Decimal
-    >>> money = pl.DataFrame(
-    ...     {
-    ...         "model": ["gpt-a", "own"],
-    ...         "responses": [2, 1],
-    ...         "cost": [Decimal("1.50"), Decimal("0")],
-    ...         "responses_unpriced": [0, 1],
-    ...         "total_tokens": [970, 30],
-    ...         "tokens_unpriced": [0, 30],
-    ...     }
+    >>> from toolkit.metrics import cost
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices(
+    ...     {"total_tokens": 970, "reported_cost": 1.5},
+    ...     {"model": "own", "total_tokens": 30},
     ... )
-    >>> ax = plot_cost(money)
-    >>> ax.texts[0].get_text()
-    'at least $1.50: 3 % of tokens have no known price (dotted) · 3 calls'
+    >>> plot_cost(cost(choices, every=None)).texts[0].get_text()
+    'at least $1.50: 3 % of tokens have no known price (dotted) · 2 calls'
     """
     return draw_sums(frame, SPECS["cost"], ax)
