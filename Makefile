@@ -90,6 +90,7 @@ bench: .venv/ready-dev
 	$(BIN)/python tests/benchmarks/workers.py
 
 reference: .venv/ready-dev
+	$(BIN)/python -m tests.support.models
 	$(BIN)/python -m tests.support.reference
 
 gallery: .venv/ready-dev

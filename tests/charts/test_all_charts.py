@@ -228,7 +228,7 @@ def test_the_alt_text_contains_the_figures() -> None:
     calls = frame["responses"].sum()
     assert alt_text == (
         "Tokens by model and day. Stacked bars: Total tokens per day (UTC). "
-        "1 Nov 2026 to 2 Nov 2026. Total 100. a 80 (80 %); b 20 (20 %). "
+        "1 to 2 Nov 2026. Total 100. a 80 (80%); b 20 (20%). "
         f"Highest: 60, 2 Nov 2026. {calls:,} calls."
     )
 

@@ -72,7 +72,7 @@ def test_without_periods_each_series_is_a_bar_the_largest_at_the_top() -> None:
     low, high = ax.get_ylim()
     assert low > high  # rows go down
     assert drawn["a"].get_y() < drawn["b"].get_y()
-    assert label_texts(ax) == ["$2,310", "$390", "a", "b"]
+    assert label_texts(ax) == ["$2,310.42", "$390.00", "a", "b"]
     assert title(ax) == "Cost by model"
     assert subtitle(ax) == "US dollars"
 
@@ -80,9 +80,9 @@ def test_without_periods_each_series_is_a_bar_the_largest_at_the_top() -> None:
 def test_an_unpriced_part_is_dotted_and_the_cost_a_lower_bound() -> None:
     ax = charts.plot_cost(costs(("a", "100", 900, 0), ("b", "152", 100, 31)))
 
-    assert note(ax).startswith("at least $252: 3.1 % of tokens have no known price")
+    assert note(ax).startswith("at least $252.00: 3.1% of tokens have no known price")
     assert subtitle(ax) == ("US dollars; calls without a known price are not included")
-    assert label_texts(ax)[:2] == ["≥ $152, 31 % unpriced", "$100"]
+    assert label_texts(ax)[:2] == ["≥ $152.00, 31% unpriced", "$100.00"]
     (stub,) = bars(ax)["no known price"]
     assert stub.get_hatch()
     assert stub.get_x() == 152  # it begins where the known cost ends
@@ -94,22 +94,22 @@ def test_an_unpriced_part_is_dotted_and_the_cost_a_lower_bound() -> None:
 def test_at_least_so_much_is_rounded_down_and_unknown_is_no_amount() -> None:
     ax = charts.plot_cost(costs(("a", "1.598715", 900, 9), ("b", "0.524524", 9, 1)))
 
-    # 1.598715 + 0.524524 = 2.123239; to the nearest the parts were $1.60 and $0.525.
-    assert label_texts(ax)[:2] == ["≥ $1.59, 1 % unpriced", "≥ $0.524, 11.1 % unpriced"]
-    assert note(ax).startswith("at least $2.12: 1.1 % of tokens")
+    # 1.598715 + 0.524524 = 2.123239; to the nearest the parts were $1.60 and $0.52.
+    assert label_texts(ax)[:2] == ["≥ $1.59, 1% unpriced", "≥ $0.52, 11.1% unpriced"]
+    assert note(ax).startswith("at least $2.12: 1.1% of tokens")
     summed = costs(("a", "5.955995", 900, 9), ("b", "0.000000305", 9, 1))
     # 5.955995305 to the nearest were $5.96.
     assert note(charts.plot_cost(summed)).startswith("at least $5.95: ")
     over_time = charts.plot_cost(dated(summed))
     alt_text = charts.describe(over_time)
-    assert "Total ≥ $5.95. a ≥ $5.95 (" in alt_text
+    assert "Total at least $5.95. a at least $5.95 (" in alt_text
     nothing = charts.plot_cost(costs(("own", "0", 50, 50)))
-    assert note(nothing).startswith("cost unknown: 100 % of tokens")
+    assert note(nothing).startswith("cost unknown: 100% of tokens")
     both = [dated(costs(("a", "2.5", 9, 0), ("own", "0", 50, 50))), dated(summed, 2)]
     alt_text = charts.describe(charts.plot_cost(pl.concat(both)))
     # 5.955995305 + 2.5 = 8.455995305; the second day is the higher.
-    assert "Total ≥ $8.45. a ≥ $8.45 (" in alt_text
-    assert "; own unknown (0 %). Highest: ≥ $5.95, 2 Nov 2026." in alt_text
+    assert "Total at least $8.45. a at least $8.45 (" in alt_text
+    assert "; own unknown (0%). Highest: at least $5.95, 2 Nov 2026." in alt_text
 
 
 def test_the_sentence_over_a_page_rounds_down_and_knows_unknown() -> None:
@@ -217,7 +217,7 @@ def test_a_bar_says_its_ratio_and_what_that_is_of() -> None:
 
     ax = charts.plot_truncation_rate(frame)
 
-    assert label_texts(ax) == ["33.3 %", "· 1 of 3 calls", "unknown", "a", "b"]
+    assert label_texts(ax) == ["33.3%", "· 1 of 3 calls", "unknown", "a", "b"]
     assert bars(ax)["b"][0].get_width() == 0
 
 
@@ -236,7 +236,7 @@ def test_a_share_above_100_percent_is_drawn_to_the_edge_and_written_out() -> Non
     ax = charts.plot_cache_share(frame)
 
     assert bars(ax)["a"][0].get_width() == 1
-    assert label_texts(ax)[0] == "500 % (off the scale)"
+    assert label_texts(ax)[0] == "500% (off the scale)"
 
 
 def test_finish_reasons_of_each_model_make_100_percent() -> None:
@@ -292,7 +292,7 @@ def test_calls_of_a_tool_are_taken_together_and_broken_ones_marked() -> None:
     assert to_hex(sql[1].get_facecolor()) == LIGHT.alarm.lower()
     assert label_texts(ax) == [
         "40",
-        "· 10 % invalid",
+        "· 10% invalid",
         "7",
         "1",
         "sql",
@@ -342,8 +342,8 @@ def test_health_shows_what_is_odd_and_leaves_out_what_is_sound() -> None:
     ]
     red = to_hex(bars(ax)["invalid json"][0].get_facecolor())
     assert red == LIGHT.alarm.lower()
-    # 31 of 207,900 lines is 0.015 %; 31 + 22 + 21 lines were rejected
-    assert label_texts(ax)[:2] == ["31", "· < 0.1 % of 207,900"]
+    # 31 of 207,900 lines is 0.015%; 31 + 22 + 21 lines were rejected
+    assert label_texts(ax)[:2] == ["31", "· <0.1% of 207,900"]
     assert note(ax) == "74 rejected lines (red) · 3 kinds of findings (amber)"
 
 

@@ -29,7 +29,7 @@ from tests.support.charting import label_texts as names
 from toolkit.charts import plot_token_usage
 from toolkit.charts.layout import _spread
 from toolkit.charts.style import FULL, LIGHT, contrast, readable
-from toolkit.charts.text import fit, percent, short_number, text_width
+from toolkit.charts.text import count_tick, fit, text_width
 from toolkit.charts.time_axis import Length, _tick_label, _tick_step
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
 
@@ -399,22 +399,7 @@ def test_a_label_is_written_in_the_colour_of_its_series_darkened() -> None:
     ],
 )
 def test_a_number_on_an_axis_is_short(value: float, expected: str) -> None:
-    assert short_number(value) == expected
-
-
-@pytest.mark.parametrize(
-    ("part", "expected"),
-    [
-        (0, "0 %"),
-        (1, "< 0.1 %"),
-        (30, "0.3 %"),
-        (5_000, "50 %"),
-        (9_999, "> 99.9 %"),
-        (10_000, "100 %"),
-    ],
-)
-def test_a_share_is_never_rounded_to_nothing_or_all(part: float, expected: str) -> None:
-    assert percent(part, 10_000) == expected
+    assert count_tick(value) == expected
 
 
 def test_the_value_axis_starts_at_zero_and_has_short_whole_ticks() -> None:
@@ -435,7 +420,7 @@ def test_the_note_says_what_is_counted_and_what_is_left_out() -> None:
 
     # 207,790 + 10 + 12 calls; 3 of 1,000 tokens
     assert note(plot_token_usage(frame)) == (
-        "207,812 calls · not shown: 12 calls without a date (0.3 % of tokens)"
+        "207,812 calls · not shown: 12 calls without a date (0.3% of tokens)"
         " · 41 calls without token counts"
     )
 
@@ -580,7 +565,7 @@ def test_undated_responses_alone_give_an_empty_chart_that_counts_them() -> None:
 
     ax = plot_token_usage(make_usage(undated, tz="Asia/Tokyo"))
 
-    assert note(ax) == ("3 calls · not shown: 3 calls without a date (100 % of tokens)")
+    assert note(ax) == ("3 calls · not shown: 3 calls without a date (100% of tokens)")
     assert subtitle(ax) == "Total tokens (Tokyo time)"
     assert names(ax) == ["no dated responses"]
 

@@ -261,7 +261,7 @@ def test_shares_end_at_100_percent_and_higher_values_are_marked_and_noted() -> N
     assert ax.get_ylim() == (0, pytest.approx(1.04))
     (mark,) = [line for line in ax.lines if line.get_marker() == "^"]
     assert points(mark) == [1.0]
-    assert note(ax) == "300 calls · ▲ 1 day above 100 %, up to 2,000 %"
+    assert note(ax) == "300 calls · ▲ 1 day above 100%, up to 2,000%"
 
 
 def test_small_shares_use_the_whole_height() -> None:

@@ -86,7 +86,7 @@ def test_the_overview_has_six_charts_and_one_sentence() -> None:
     # The figures of the sample, as `toolkit tokens` and `toolkit check` print them.
     sentence = figure.texts[0].get_text().replace("\n", " ")
     assert sentence.startswith("3.36M tokens in 2,906 calls, at least $")
-    assert figure.texts[1].get_text() == "LLM usage · 1 Oct 2026 to 14 Nov 2026 (UTC)"
+    assert figure.texts[1].get_text() == "LLM usage · 1 Oct to 14 Nov 2026 (UTC)"
     assert [title(ax) for ax in figure.axes] == [
         "Tokens by model and day",
         "Cost by model and day",

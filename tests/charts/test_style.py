@@ -18,7 +18,7 @@ from tests.support.charting import bars, label_texts, labels, lines
 from toolkit import charts
 from toolkit.charts.series_colors import _assign_slots, assign_colors
 from toolkit.charts.style import _FALLBACKS, DARK, LIGHT, contrast, families, readable
-from toolkit.charts.text import dollars, fit, money, percent_tick, printable
+from toolkit.charts.text import fit, printable, share_tick, usd_tick
 from toolkit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def test_words_in_a_bar_are_readable_on_its_colour() -> None:
         words = [text for text in ax.texts if text.get_gid() == "inside"]
         assert words
         for text in words:
-            # Shares are 69.4 % stop, 20 % tool_calls, 8.3 % length.
+            # Shares are 69.4% stop, 20% tool_calls, 8.3% length.
             name = {"6": "stop", "2": "tool_calls", "8": "length"}[text.get_text()[0]]
             assert contrast(to_hex(text.get_color()), colors[name]) >= 4.5
 
@@ -209,19 +209,15 @@ def test_a_finish_reason_has_its_own_colour_whatever_came_before() -> None:
     ],
 )
 def test_money_on_an_axis(value: float, expected: str) -> None:
-    assert money(value) == expected
-
-
-def test_money_at_a_bar_is_whole_above_a_hundred() -> None:
-    assert [dollars(v) for v in (2_310.42, 99.5, 3e6)] == ["$2,310", "$99.50", "$3M"]
+    assert usd_tick(value) == expected
 
 
 def test_shares_on_an_axis() -> None:
-    assert [percent_tick(v) for v in (0, 0.025, 0.5, 1)] == [
-        "0 %",
-        "2.5 %",
-        "50 %",
-        "100 %",
+    assert [share_tick(v) for v in (0, 0.025, 0.5, 1)] == [
+        "0%",
+        "2.5%",
+        "50%",
+        "100%",
     ]
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.core import TyperOption
+from typer.main import get_command
 
 import toolkit
 from tests.support.command import run
@@ -46,19 +48,32 @@ def test_the_help_fits_one_screen(arguments: tuple[str, ...]) -> None:
     assert done.returncode == 0
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
-    assert [line for line in lines if line in ("Look", "Keep", "Tell", "Help")] == [
-        "Look", "Keep", "Tell", "Help",
-    ]  # fmt: skip
-    assert sum(line.startswith("  toolkit ") for line in lines) == 3
+    headings = [line for line in lines if line.isalpha()]
+    assert headings == ["Analyse", "Export", "Report", "Help"]
+    assert any(line.startswith("Example: toolkit ") for line in lines)
 
 
 def test_every_command_of_the_help_exists_and_has_its_own() -> None:
-    commands = ("tokens", "metric", "check", "export", "verify", "compact", "plot")
-    for command in (*commands, "sample"):
+    commands = list(get_command(app._app).commands)
+    assert len(commands) <= 16
+    for command in commands:
         done = run(command, "--help")
         assert done.returncode == 0
-        assert "Usage:" in done.stdout
+        assert f"Usage: toolkit {command}" in done.stdout
+        assert max(map(len, done.stdout.splitlines())) <= 80
         assert command in run().stdout
+
+
+def test_an_option_means_the_same_in_all_commands() -> None:
+    meanings: dict[str, set[str]] = {}
+    for command in get_command(app._app).commands.values():
+        for option in command.params:
+            if isinstance(option, TyperOption):
+                meaning = str(option.help).partition("  [default")[0]
+                meanings.setdefault(option.opts[0], set()).add(meaning)
+
+    # What is written, a form of its own in each.
+    assert {name for name, texts in meanings.items() if len(texts) > 1} == {"--to"}
 
 
 def test_version_says_which_decoder_runs() -> None:
@@ -108,10 +123,10 @@ def test_export_closes_with_one_line_on_stderr(log: Path, tmp_path: Path) -> Non
     done = run("export", log, "--to", tmp_path / "out")
 
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.startswith("2 new responses, 1 rejected, 1 of 1 log, ")
+    assert done.stderr.startswith("2 new responses from 1 log; 1 line rejected (")
     assert len(done.stderr.splitlines()) == 1
     again = run("export", log, "--to", tmp_path / "out")
-    assert again.stderr.startswith("0 new responses, 0 rejected, 0 of 1 log, ")
+    assert again.stderr.startswith("nothing new in 1 log (")
     quiet = run("export", log, "--to", tmp_path / "out", "--quiet")
     assert (quiet.returncode, quiet.stderr) == (0, "")
 
@@ -123,8 +138,19 @@ def test_the_closing_line_tells_errors_of_a_provider(tmp_path: Path) -> None:
 
     done = run("export", path, "--to", tmp_path / "out")
 
-    words = "1 new response, 1 rejected, 2 provider errors, 1 of 1 log, "
+    words = "1 new response from 1 log; 1 line rejected, 2 provider errors ("
     assert done.stderr.startswith(words)
+
+
+def test_the_closing_line_counts_the_logs_that_have_something_new(
+    log: Path, tmp_path: Path
+) -> None:
+    run("export", log, "--to", tmp_path / "out")
+    (tmp_path / "b.jsonl").write_text(json.dumps(make_response(id="c")) + "\n")
+
+    done = run("export", log, tmp_path / "b.jsonl", "--to", tmp_path / "out")
+
+    assert done.stderr.startswith("1 new response from 1 of 2 logs (")
 
 
 def test_another_option_is_wrong_usage_and_rewrite_takes_it(
@@ -315,7 +341,11 @@ def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:
         (["frobnicate"], 2, "No such command"),
         (["plot", "usage", "data/sample", "--to", "x.png"], 2, "token_usage"),
         (["plot", "token_usage", "data/sample", "--to", "x.gif"], 2, ".png"),
-        (["plot", "token_usage", "data/sample", "--to", "none/x.png"], 1, "none/x.png"),
+        (
+            ["plot", "token_usage", "data/sample", "--to", "none/x.png"],
+            1,
+            "the folder none does not exist",
+        ),
         (["export", "data/sample", "--to", "x", "--tag", "a"], 2, "NAME=PATH"),
     ],
 )
@@ -400,11 +430,12 @@ def test_a_reader_that_goes_away_makes_no_noise() -> None:
 
 
 def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    write_sample(path, 60_000)
-    command = [sys.executable, "-m", "toolkit", "export", path, "--to", tmp_path / "o"]
+    # The log is a pipe that stays open: the command is still at work when Ctrl-C comes.
+    command = [sys.executable, "-m", "toolkit", "export", "-", "--to", tmp_path / "o"]
 
-    with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
         wait_for(tmp_path / "o" / ".staging")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
@@ -529,8 +560,8 @@ def test_a_fault_that_cannot_be_said_is_a_failure_still(
     def full(_text: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(app, "words", full)
-    monkeypatch.setattr(app, "_let_go", lambda _stream: None)
+    monkeypatch.setattr(app, "print_message", full)
+    monkeypatch.setattr(app, "_discard", lambda _stream: None)
     monkeypatch.setattr(sys, "argv", ["toolkit", "tokens", "none.jsonl"])
 
     with pytest.raises(SystemExit) as ended:

@@ -1,4 +1,4 @@
-"""The configuration: read strictly, and the same to JSON Schema and to us."""
+"""The settings file: read strictly, and the same to JSON Schema and to us."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+import toolkit
 from tests.support.command import run
-from toolkit.cli.config import _NAMES, _SECTIONS, json_schema, read_configuration
+from toolkit.cli.config import _Settings, json_schema, read_configuration
 from toolkit.errors import ConfigurationError, UnreadableSourceError
+from toolkit.report.sections import NAMES as SECTIONS
 from toolkit.testing import make_response
 
 FULL = """
@@ -35,42 +37,78 @@ team = "metadata.team"
 [budgets]
 total = "500USD"
 models = { "gpt-4o" = "100.50 USD" }
+
+[export]
+sources = ["raw/*.jsonl.gz"]
+to = "parquet"
+content = "drop"
+duplicates = "keep"
+wait = "10m"
+on_damage = "raise"
+max_rejects = 10
+
+[report]
+sources = ["parquet"]
+to = ["week.html", "/srv/week.json"]
+last = "week"
+compare = "previous"
+every = "1d"
+by = ["provider"]
+top = 3
+budgets = { total = "5USD" }
+max_rejects = 0
+on_damage = "raise"
+sections = ["drift"]
+title = "The week"
 """
 # What is wrong by its shape, and what is said of it.
 MISSHAPEN = [
     ('zone = "UTC"', "no setting 'zone' (did you mean 'tz'?)"),
     ('sorces = ["a"]', "no setting 'sorces' (did you mean 'sources'?)"),
     ('qqq = "a"', "no setting 'qqq'"),
-    ('sources = "logs"', "sources='logs': expected a list"),
-    ("sources = []", "sources is empty"),
-    ('sources = ["a", "a"]', "sources names 'a' twice"),
-    ("sources = [1]", "sources[0]=1: expected a string"),
-    ('title = ""', "title is empty"),
-    ("top = 0", "top=0: expected 1 to 1000"),
-    ("top = 1001", "top=1001: expected 1 to 1000"),
-    ("top = true", "top=True: expected a whole number"),
-    ("top = 1.5", "top=1.5: expected a whole number"),
-    ('created_unit = "sec"', "created_unit='sec': expected one of s, ms, us, ns"),
-    ("max_rejects = -1", "max_rejects=-1: expected 0 or more"),
-    ("max_rejects = [1]", "max_rejects=[1]: expected a string or a whole number"),
-    ('sections = ["costs"]', "sections[0]='costs': expected one of"),
+    ('sources = "logs"', "sources: expected a list, got 'logs'"),
+    ("sources = []", "sources: expected at least one, got []"),
+    ('sources = ["a", "a"]', "sources: expected each once, got 'a' twice"),
+    ("sources = [1]", "sources[0]: expected a string, got 1"),
+    ('title = ""', "title: expected some text, got ''"),
+    ("top = 0", "top: expected at least 1, got 0"),
+    ("top = 1001", "top: expected at most 1000, got 1001"),
+    ("top = true", "top: expected a whole number, got True"),
+    ("top = 1.5", "top: expected a whole number, got 1.5"),
+    (
+        'created_unit = "msec"',
+        "created_unit: expected 's', 'ms', 'us' or 'ns', got 'msec' "
+        "(did you mean 'ms'?)",
+    ),
+    ("max_rejects = -1", "max_rejects: expected a count or a share: 10 or 0.1%, got"),
+    ("max_rejects = [1]", "max_rejects: expected a count or a share: 10 or 0.1%, got"),
+    ('sections = ["costs"]', "sections[0]: expected one of"),
     ('sections = ["costs"]', "(did you mean 'cost'?)"),
-    ("tags = { team = 1 }", "tags.team=1: expected a string"),
+    ("tags = { team = 1 }", "tags.team: expected a string, got 1"),
+    ("tags = 1", "tags: expected a table, got 1"),
     (
         'budgets = { totl = "5USD" }',
         "no setting 'budgets.totl' (did you mean 'total'?)",
     ),
-    ("budgets = { total = 5 }", "budgets.total=5: expected a string"),
-    ("by = []", "by is empty"),
+    ("budgets = { total = 5 }", "budgets.total: expected a string, got 5"),
+    ("budgets = 5", "budgets: expected a table, got 5"),
+    ("by = []", "by: expected at least one, got []"),
+    ('export = { source = ["a"] }', "'export.source' (did you mean 'sources'?)"),
+    ('report = { logs = ["a"] }', "'report.logs' (did you mean 'sources'?)"),
+    ('report = { tz = "UTC" }', "'report.tz' (it belongs at the top of the file)"),
+    ('report = { last = "weak" }', "report.last: expected 'day', 'week', 'month' or"),
+    ('report = { to = "a.html" }', "report.to: expected a list, got 'a.html'"),
+    ('export = { content = "dorp" }', "got 'dorp' (did you mean 'drop'?)"),
 ]
 # What only the toolkit can tell to be wrong.
 MEANINGLESS = [
     ('tz = "Europe/Berlln"', "did you mean 'Europe/Berlin'?"),
-    ('every = "1 day"', "expected a period such as"),
-    ('max_rejects = "many"', "expected a count or a share"),
-    ('budgets = { total = "5EUR" }', "budgets: budget: expected dollars"),
-    ('tags = { "a b" = "c" }', "names of letters, digits and _"),
-    ("tz = ", "it is no TOML"),
+    ('every = "1 day"', "every: expected a period such as"),
+    ('max_rejects = "many"', "max_rejects: expected a count or a share"),
+    ('budgets = { total = "5EUR" }', "budgets.total: expected dollars"),
+    ('tags = { "a b" = "c" }', "tags: expected names of letters, digits and _"),
+    ('export = { wait = "soon" }', "export.wait: expected a length of time"),
+    ("tz = ", "not valid TOML"),
 ]
 
 
@@ -89,11 +127,14 @@ def test_every_setting_can_be_set_and_paths_are_those_of_the_file(
 
     found = read_configuration("../toolkit.toml")
 
-    assert set(found.values) == set(_NAMES)
+    assert found.values.keys() == _Settings.model_fields.keys()
     assert found.values["sources"] == [
         "../logs/*.jsonl", "/var/log/llm", "s3://bucket/prefix", "-",
     ]  # fmt: skip
     assert found.values["prices"] == "../prices.toml"
+    assert found.values["export"]["to"] == "../parquet"
+    assert found.values["export"]["sources"] == ["../raw/*.jsonl.gz"]
+    assert found.values["report"]["to"] == ["../week.html", "/srv/week.json"]
     assert found.values["tz"] == "Europe/Berlin"
     assert {at for _, _, at in found.effective()} == {"../toolkit.toml"}
 
@@ -127,11 +168,22 @@ def test_a_setting_without_meaning_is_refused(
     assert said in str(refused.value)
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
+    text = """
+    top = 0
+    zone = "UTC"
+    every = "1 day"
+    budgets = { totl = "5USD", total = "5EUR", models = { "gpt-4o" = "5" } }
+    report = { last = "weak", compare = 1 }
+    """
     with pytest.raises(ConfigurationError) as refused:
-        read_configuration(write(tmp_path, 'top = 0\nzone = "UTC"\nevery = ""'))
+        read_configuration(write(tmp_path, text))
 
-    assert len(refused.value.faults) == 3
+    places = ["top", "'zone'", "every", "'budgets.totl'", "budgets.total"]
+    places += ["budgets.models.gpt-4o", "report.last", "report.compare"]
+    assert len(refused.value.faults) == len(places)
+    for place in places:
+        assert [fault for fault in refused.value.faults if f"{place}" in fault]
 
 
 def test_a_pyproject_has_its_table(tmp_path: Path) -> None:
@@ -196,7 +248,7 @@ def test_nothing_configured_means_the_defaults(
 
     assert found == (None, {})
     assert ("tz", "UTC", "default") in found.effective()
-    assert ("sections", list(_SECTIONS), "default") in found.effective()
+    assert ("sections", list(SECTIONS), "default") in found.effective()
 
 
 @pytest.fixture
@@ -237,11 +289,86 @@ def test_an_export_keeps_its_own_tags(house: Path) -> None:
 
     assert run("export", "--to", out, *config).returncode == 0
     read = run("tokens", out, *config, "--json")
-    told = run("tokens", out, *config, "--tag", "team=metadata.team")
+    asked = run("tokens", out, *config, "--tag", "team=metadata.team")
 
     assert len(json.loads(read.stdout)) == 2
-    assert told.returncode == 2
-    assert "an export keeps the options" in told.stderr
+    assert asked.returncode == 2
+    assert "an export keeps the options" in asked.stderr
+
+
+def test_one_file_serves_export_and_report(house: Path) -> None:
+    write(
+        house,
+        """
+        sources = ["parquet"]
+        tz = "Europe/Berlin"
+        tags = { team = "metadata.team" }
+        [export]
+        sources = ["log.jsonl"]
+        to = "parquet"
+        content = "drop"
+        [report]
+        by = ["tag_team"]
+        to = ["all.json"]
+        title = "Teams"
+        """,
+    )
+    config = ("--config", house / "toolkit.toml")
+
+    assert run("export", *config).returncode == 0
+    tokens = json.loads(run("tokens", *config, "--json").stdout)
+    reported = run("report", *config, "--quiet")
+    other = run("report", *config, "--title", "Mine", "--to", house / "b.json")
+
+    # The settings of the report are not those of the table.
+    assert [row["model"] for row in tokens] == ["gpt-a"]
+    assert toolkit.scan(house / "parquet").collect()["content"].null_count() == 2
+    assert (reported.returncode, reported.stderr) == (0, "")
+    data = json.loads((house / "all.json").read_text())
+    assert (data["title"], data["range"]["by"]) == ("Teams", ["tag_team"])
+    assert data["range"]["tz"] == "Europe/Berlin"
+    assert other.returncode == 0
+    assert json.loads((house / "b.json").read_text())["title"] == "Mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "words"),
+    [
+        ('sources = ["none/*.jsonl"]', ["tokens"], ["matches nothing", "`sources`"]),
+        ('by = ["modle"]', ["tokens", "data/sample"], ["no column 'modle'", "`by`"]),
+        ('prices = "none.toml"', ["cost", "data/sample"], ["none.toml", "`prices`"]),
+        (
+            'report = { to = ["week.pdf"] }',
+            ["report", "data/sample"],
+            ["a file that ends in", "`to`"],
+        ),
+        (
+            'report = { to = ["none/week.md"] }',
+            ["report", "data/sample"],
+            ["none does not exist", "`to`"],
+        ),
+    ],
+)
+def test_the_file_whose_settings_make_a_command_fail_is_named(
+    tmp_path: Path, text: str, command: list[str], words: list[str]
+) -> None:
+    path = write(tmp_path, text)
+
+    done = run(*command, "--config", path)
+
+    assert done.returncode in (1, 2)
+    (line,) = done.stderr.splitlines()
+    assert line.endswith(f"{words.pop()} is set in {path}")
+    assert words[0] in line
+
+
+def test_the_file_is_not_named_for_what_it_does_not_set(tmp_path: Path) -> None:
+    path = write(tmp_path, 'by = ["provider"]')
+
+    done = run("tokens", "data/sample", "--by", "modle", "--config", path)
+
+    assert "no column 'modle'" in done.stderr
+    assert "toolkit.toml" not in done.stderr
 
 
 def test_settings_that_are_wrong_are_wrong_usage(tmp_path: Path) -> None:
@@ -250,7 +377,7 @@ def test_settings_that_are_wrong_are_wrong_usage(tmp_path: Path) -> None:
     for command in (("tokens", "data/sample"), ("config",)):
         done = run(*command, "--config", path)
         assert done.returncode == 2
-        assert "top=0: expected 1 to 1000" in done.stderr
+        assert "top: expected at least 1, got 0" in done.stderr
 
 
 def test_config_prints_each_value_and_where_it_came_from(house: Path) -> None:
@@ -267,5 +394,5 @@ def test_config_prints_each_value_and_where_it_came_from(house: Path) -> None:
     assert values["sources"] == [os.fspath(house / "log.jsonl")]
     assert as_json["tz"] == {"value": "Europe/Berlin", "from": str(path)}
     assert as_json["prices"] == {"value": None, "from": "default"}
-    assert list(as_json) == list(_NAMES)
+    assert [*as_json, "export", "report"] == list(_Settings.model_fields)
     assert schema == json_schema()

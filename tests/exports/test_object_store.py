@@ -713,9 +713,9 @@ def test_of_two_runs_at_once_one_wins_and_the_other_leaves_nothing(
     real, together, one = object_store.put_bytes, Barrier(2), Lock()
 
     def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
-        together.wait(10)
+        together.wait(120)
         assert len(bucket.names("parquet")) == 2 * PARTS
-        together.wait(10)
+        together.wait(120)
         with one:
             real(uri, data, replaces=replaces)
 

@@ -248,6 +248,6 @@ def test_a_name_is_one_harmless_line() -> None:
     assert format_name("a\x1b[31m\nb") == "a�[31m�b"
     assert format_name("  a   b ") == "a b"
     assert format_name("") == "''"
-    assert format_name(None) == "not said"
+    assert format_name(None) == "unknown"
     long = format_name("a" * 50 + "b" * 50)
     assert long == "a" * 40 + "…" + "b" * 23

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import toolkit
 from toolkit.cli.app import _app
-from toolkit.errors import OptionError
+from toolkit.errors import OptionError, WriteError
 from toolkit.metrics import measure
 from toolkit.testing import make_choices, make_response
 
@@ -113,5 +113,5 @@ def test_a_chart_that_has_no_place_to_go_is_refused_before_anything_is_read(
 
     done = CliRunner().invoke(_app, asked)
 
-    assert isinstance(done.exception, FileNotFoundError)
-    assert done.exception.filename == asked[-1]
+    assert isinstance(done.exception, WriteError)
+    assert done.exception.path == asked[-1]

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from toolkit.errors import OptionError
-from toolkit.pricing.budgets import breaches, parse_budgets, parse_limit, strangers
+from toolkit.pricing.budgets import breaches, parse_budgets, strangers
 
 
 def costs(*rows: tuple[str | None, str, int, int]) -> pl.DataFrame:
@@ -104,10 +104,3 @@ def test_another_text_is_no_budget(text: str) -> None:
 def test_a_model_has_one_budget() -> None:
     with pytest.raises(OptionError, match="one amount for the budget of gpt-a"):
         parse_budgets(["gpt-a=1USD", "gpt-a=2USD"])
-
-
-def test_a_limit_is_a_count_or_a_share() -> None:
-    assert parse_limit("10")(5000) == 10
-    assert parse_limit("0.1%")(5000) == 5
-    with pytest.raises(OptionError, match="a count or a share"):
-        parse_limit("nan")

@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 import warnings
@@ -17,6 +18,7 @@ import pytest
 
 import toolkit
 from tests.support import reference
+from tests.support.command import run
 from toolkit.errors import RejectsWarning
 from toolkit.reading.decoder import DECODER
 from toolkit.testing import write_sample
@@ -54,12 +56,21 @@ def run_python(code: str, names: dict[str, object]) -> list[str]:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), warnings.catch_warnings():
         warnings.simplefilter("ignore", RejectsWarning)
-        exec(compile(code, "example", "exec"), names)
+        exec(compile(code, "example", "exec", dont_inherit=True), names)
     return squeezed(printed.getvalue())
+
+
+# A line that needs a shell: for a pipe, a redirection, a variable, a glob.
+NEEDS_SHELL = re.compile(r"^(?!toolkit )|[|<>$;&*`]")
 
 
 def run_bash(code: str, where: Path) -> list[str]:
     """Run an example and return what it printed, in any order: on two streams."""
+    lines = code.replace("\\\n", "").splitlines()
+    if not any(NEEDS_SHELL.search(line) for line in lines):
+        ended = [run(*shlex.split(line, comments=True)[1:]) for line in lines]
+        assert not any(done.returncode for done in ended), ended
+        return sorted(squeezed("".join(out + err for _, out, err in ended)))
     command = f"toolkit() {{ '{sys.executable}' -m toolkit \"$@\"; }}\n{code}"
     done = subprocess.run(
         ["bash", "-euc", command],

@@ -156,7 +156,9 @@ def command(
     def run(*arguments: object) -> Done:
         monkeypatch.setattr("sys.argv", ["toolkit", *map(str, arguments)])
         with warnings.catch_warnings():
-            warnings.simplefilter("default")
+            # What Python finds when it collects garbage is not the command's.
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("default", UserWarning)
             with pytest.raises(SystemExit) as ended:
                 main()
         return Done(cast("int", ended.value.code or 0), *capsys.readouterr())

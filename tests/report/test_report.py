@@ -14,12 +14,11 @@ from typer.testing import CliRunner
 
 import toolkit
 from toolkit.cli.app import _app
-from toolkit.cli.config import _SECTIONS as NAMES
 from toolkit.errors import OptionError, WriteError
 from toolkit.report import write_report
 from toolkit.report.kpis import Change
 from toolkit.report.report import _FORMATS
-from toolkit.report.sections import SECTIONS
+from toolkit.report.sections import NAMES, SECTIONS
 from toolkit.testing import make_choices, make_response
 
 SCHEMA = json.loads(Path("docs/report.schema.json").read_text(encoding="utf-8"))

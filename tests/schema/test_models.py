@@ -87,7 +87,7 @@ def verdict_of_model(frame: pl.DataFrame, table: Table = CHOICES) -> bool:
 def test_the_module_is_what_the_tables_generate() -> None:
     text = models.MODULE.read_text("utf-8")
 
-    assert models.generate(text) == text, "run python -m tests.support.models"
+    assert models.generate(text) == text, "run `make reference` and commit it"
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

@@ -1,4 +1,4 @@
-"""Write the classes of `toolkit.schema.models`: ``python -m tests.support.models``."""
+"""Write the classes of `toolkit.schema.models`: ``make reference``."""
 
 from __future__ import annotations
 

@@ -62,9 +62,18 @@ class Page(NamedTuple):
     intro: str = ""
 
 
+def resolve(path: str) -> Any:
+    """Return what a dotted name stands for."""
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError:
+        return getattr(resolve(module), name)
+
+
 def below(module: str, first: Iterable[str] = ()) -> list[str]:
     """Return the public names of a module, some of them first."""
-    public = importlib.import_module(module).__all__
+    public = resolve(module).__all__
     ordered = [name for name in first if name in public]
     return [f"{module}.{name}" for name in dict.fromkeys([*ordered, *public])]
 
@@ -114,7 +123,10 @@ PAGES = {
     "report": Page("The report", ["toolkit.write_report"], "toolkit.report"),
     "schema": Page(
         "Schema",
-        below("toolkit.schema"),
+        below(
+            "toolkit.schema",
+            ["CHOICES", "REJECTS", "LEDGER", "Choices", "Rejects", "Ledger"],
+        ),
         "toolkit.schema",
         "The columns are listed in the [data dictionary](dictionary.md).",
     ),
@@ -122,7 +134,7 @@ PAGES = {
         "Expressions",
         [
             *below("toolkit.expressions", ["any_choice", "first_choice"]),
-            *(f"toolkit.ranges.{name}" for name in ("last", "before", "span")),
+            *below("toolkit.ranges", ["last", "before", "span"]),
         ],
         "toolkit.expressions",
     ),
@@ -134,23 +146,15 @@ PAGES = {
 }
 
 
-def resolve(path: str) -> Any:
-    """Return what a dotted name stands for."""
-    module, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except ModuleNotFoundError:
-        return getattr(resolve(module), name)
-
-
 def anchor(path: str) -> str:
     """Return the anchor of a heading, the same on a code host and in the site."""
     return re.sub(r"[^\w-]", "", path).lower()
 
 
 def all_links() -> dict[str, str]:
-    """Return page and anchor of each documented name."""
-    return {
+    """Return where each documented name and module is described."""
+    modules = {page.module: f"{name}.md" for name, page in PAGES.items() if page.module}
+    return modules | {
         name: f"{page}.md#{anchor(name)}"
         for page, content in PAGES.items()
         for name in content.names

@@ -18,7 +18,8 @@ from toolkit.charts.rows import (
 )
 from toolkit.charts.stacked import EDGE, HATCH, NO_PRICE, dot_patch
 from toolkit.charts.style import contrast, current_theme
-from toolkit.charts.text import fit, share_text, text_width, write
+from toolkit.charts.text import fit, text_width, write
+from toolkit.formatting.text import format_count, format_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -163,7 +164,7 @@ def _describe_rows(rows: Sequence[Row]) -> list[str]:
     """Describe the largest bars by the texts at their ends."""
     facts = [f"{shorten(row.name)} {row.full_text}" for row in rows[:MAX_DESCRIBED]]
     left = len(rows) - len(facts)
-    return [*facts, f"{left:,} more"] if left else facts
+    return [*facts, f"{format_count(left)} more"] if left else facts
 
 
 def draw_share_bars(
@@ -174,7 +175,7 @@ def draw_share_bars(
     shares: Numbers,
     tick: Callable[..., str],
 ) -> Axes:
-    """Draw a bar of 100 % for each name; `shares` has a row for each part."""
+    """Draw a bar of 100% for each name; `shares` has a row for each part."""
     ax = build_row_axes(len(names), ax)
     if not names:
         return draw_empty(ax, text, _NOTHING, in_rows=True)
@@ -198,13 +199,13 @@ def draw_share_bars(
     facts = [
         f"{shorten(name)}: "
         + ", ".join(
-            f"{part.name} {share_text(float(share))}"
+            f"{part.name} {format_share(float(share))}"
             for part, share in zip(parts, shares[:, at], strict=True)
             if share
         )
         for at, name in enumerate(names[:MAX_DESCRIBED])
     ]
-    set_alt_text(ax, "Bars of 100 %", text, facts)
+    set_alt_text(ax, "Bars of 100%", text, facts)
     return ax
 
 
@@ -215,7 +216,7 @@ def _write_inside(
     style = measure_axes(ax, 0).texts.note
     ink = max(("#000000", "#ffffff"), key=lambda shade: contrast(shade, color))
     for at, (start, share) in enumerate(zip(starts, shares, strict=True)):
-        text = share_text(float(share))
+        text = format_share(float(share))
         if share and text_width(text, style) + GAP <= share * width:
             inner = write(
                 ax,

@@ -10,7 +10,7 @@ from toolkit.charts.bars import Row, draw_bars
 from toolkit.charts.rows import max_rows
 from toolkit.charts.series import format_key, format_others, read_frame
 from toolkit.charts.style import current_theme
-from toolkit.charts.text import money, percent, short_number
+from toolkit.charts.text import count_tick, usd_tick
 from toolkit.charts.titles import (
     ChartText,
     capitalize,
@@ -19,6 +19,7 @@ from toolkit.charts.titles import (
     unit_noun,
 )
 from toolkit.errors import plural
+from toolkit.formatting.text import format_count, format_share, format_usd
 from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def plot_tool_calls(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> call = {"id": "1", "type": "function", "name": "add", "arguments": "{}"}
     >>> choices = make_choices({"tool_calls": [call, {**call, "arguments": "{"}]})
     >>> [text.get_text() for text in plot_tool_calls(tool_calls(choices)).texts][2:4]
-    ['2', '· 50 % invalid']
+    ['2', '· 50% invalid']
     """
     return draw_counts(
         frame,
@@ -114,12 +115,12 @@ def draw_counts(
         keys.append(format_others(len(sums) - most))
         colors.append(theme.rest)
         values = pl.concat([values.head(most), values.slice(most).sum()])
-    tick = money if measure.is_money else short_number
+    tick = usd_tick if measure.is_money else count_tick
     bars = []
     for key, color, row in zip(keys, colors, values.iter_rows(), strict=True):
         value, faulty, seen = row
-        more = f"· {percent(faulty, seen)} {fault}" if faulty and seen else ""
-        text = money(value) if measure.is_money else f"{value:,.0f}"
+        more = f"· {format_share(faulty / seen)} {fault}" if faulty and seen else ""
+        text = format_usd(value) if measure.is_money else format_count(value)
         bars.append(Row(key, value, color, text, more, faulty=faulty))
     note = [plural(int(data.total(measure.name)), noun)]
     if any(bar.faulty for bar in bars):
@@ -165,7 +166,7 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ...     }
     ... )
     >>> [text.get_text() for text in plot_log_health(health).texts][2:4]
-    ['2', '· 2 % of 100']
+    ['2', '· 2% of 100']
     """
     data, theme = read_frame(frame, SPECS["log_health"]), current_theme()
     colors = {"reject": theme.alarm, "finding": theme.palette[1], "ledger": theme.rest}
@@ -187,8 +188,8 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
             f"{row['name']}".replace("_", " "),
             row["count"],
             colors.get(row["kind"], theme.rest),
-            f"{row['count']:,}",
-            f"· {percent(row['count'], row['of'])} of {row['of']:,}"
+            format_count(row["count"]),
+            f"· {format_share(row['count'] / row['of'])} of {format_count(row['of'])}"
             if row["of"]
             else "",
         )
@@ -202,10 +203,8 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         f"{plural(len(findings), 'kind')} of findings (amber)",
     ]
     if len(rows) > most:
-        note.append(f"{len(rows) - most:,} more not shown")
+        note.append(f"{format_count(len(rows) - most)} more not shown")
     lines = data.frame.filter(pl.col("kind") == "reject")["of"].max()
     of = f" in {plural(lines, 'line')}" if isinstance(lines, int) else ""
     text = ChartText(data.spec.title, f"Rejected lines and findings{of}", note)
-    return draw_bars(
-        ax, text, bars, short_number, whole=True, empty="no problems found"
-    )
+    return draw_bars(ax, text, bars, count_tick, whole=True, empty="no problems found")

@@ -28,9 +28,9 @@ from toolkit.charts.rows import (
     max_rows,
     write_row_end,
 )
-from toolkit.charts.series import UNKNOWN, Series, fold_series, read_frame
+from toolkit.charts.series import Series, fold_series, read_frame
 from toolkit.charts.style import current_theme, mix
-from toolkit.charts.text import fit, short_number
+from toolkit.charts.text import count_tick, fit
 from toolkit.charts.time_axis import set_time_axis
 from toolkit.charts.titles import (
     NO_DATES,
@@ -41,6 +41,7 @@ from toolkit.charts.titles import (
     format_subtitle,
     format_title,
 )
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def _draw_sizes(
     _set_size_axis(ax, low, high, inside.height, "y")
     set_time_axis(ax, medians.span, inside.width, measure_axes(ax).date_width)
     layout.apply()
-    set_alt_text(ax, "Lines", text, describe_lines(medians, short_number))
+    set_alt_text(ax, "Lines", text, describe_lines(medians, count_tick))
 
 
 def _draw_band(ax: Axes, tables: list[Lines], parts: list[Series]) -> None:
@@ -231,7 +232,7 @@ def _set_size_axis(ax: Axes, low: float, high: float, length: float, axis: str) 
             ax,
             high,
             length,
-            short_number,
+            count_tick,
             axis=axis,
             whole=True,
             slack=1.04 if axis == "y" else 1.0,
@@ -242,7 +243,7 @@ def _set_size_axis(ax: Axes, low: float, high: float, length: float, axis: str) 
     (ax.set_yscale if axis == "y" else ax.set_xscale)("log")
     (ax.set_ylim if axis == "y" else ax.set_xlim)(bottom, 1.15 * high)
     scale.set_major_locator(LogLocator(10, numticks=9))
-    scale.set_major_formatter(short_number)
+    scale.set_major_formatter(count_tick)
     scale.set_minor_formatter(NullFormatter())
     ax.minorticks_off()
 
@@ -271,9 +272,9 @@ def _draw_ranges(
     text = ChartText(title, subtitle, note)
     box, names = measure_axes(ax, 0), [part.name for part in series]
     texts = [
-        " · ".join(short_number(cells[at][q]) for q in _QUANTILES)
+        " · ".join(format_count(cells[at][q], "short") for q in _QUANTILES)
         if at in cells
-        else UNKNOWN
+        else UNKNOWN_TEXT
         for at in range(len(series))
     ]
     layout = lay_out_rows(ax, text, names, right=end_room(ax, texts))

@@ -13,7 +13,6 @@ from toolkit.charts.layout import GAP, build_axes, draw_empty, style_axes
 from toolkit.charts.rows import end_room, finish_rows, lay_out_rows, write_row_end
 from toolkit.charts.series import Series, read_frame
 from toolkit.charts.style import current_theme, mix
-from toolkit.charts.text import short_number
 from toolkit.charts.titles import (
     NO_DATES,
     ChartText,
@@ -22,6 +21,7 @@ from toolkit.charts.titles import (
     unit_noun,
 )
 from toolkit.errors import plural
+from toolkit.formatting.text import format_count
 from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
@@ -91,8 +91,10 @@ def draw_hours(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
     most = plural(int(counts.max()), noun)
     note.append(f"busiest: {_DAYS[day]} {hour:02}:00 ({most})")
     _draw_cells(ax, counts, text)
-    sums = counts.sum(axis=1).astype(int)
-    facts = ", ".join(f"{name} {n:,}" for name, n in zip(_DAYS, sums, strict=True))
+    sums = counts.sum(axis=1).astype(int).tolist()
+    facts = ", ".join(
+        f"{name} {format_count(n)}" for name, n in zip(_DAYS, sums, strict=True)
+    )
     set_alt_text(ax, "Heat map", text, [facts])
     return ax
 
@@ -109,9 +111,11 @@ def _draw_cells(ax: Axes, counts: Numbers, text: ChartText) -> None:
     top = counts.max()
     steps = MaxNLocator(_STEPS, steps=[1, 2, 5, 10], integer=True).tick_values(0, top)
     scale = [
-        Series(short_number(step), _shade(step / top)) for step in steps if step <= top
+        Series(format_count(step, "short"), _shade(step / top))
+        for step in steps
+        if step <= top
     ]
-    sums = [short_number(value) for value in counts.sum(axis=1)]
+    sums = [format_count(value, "short") for value in counts.sum(axis=1)]
     right = end_room(ax, sums) - GAP
     layout = lay_out_rows(ax, text, _DAYS, parts=scale, right=right)
     for day, name in enumerate(_DAYS):

@@ -9,9 +9,9 @@ import polars as pl
 
 from toolkit.charts.alt_text import shorten
 from toolkit.charts.layout import measure_axes, set_value_axis
-from toolkit.charts.series import UNKNOWN
 from toolkit.charts.style import LINE_CONTRAST, current_theme, readable
 from toolkit.charts.time_axis import PERIOD, Span, build_span, set_time_axis
+from toolkit.formatting.text import UNKNOWN_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,9 @@ class Lines(NamedTuple):
     def labels(self) -> list[Series]:
         """The series, marked where no value is known."""
         return [
-            part._replace(name=f"{part.name} ({UNKNOWN})") if np.isnan(last) else part
+            part._replace(name=f"{part.name} ({UNKNOWN_TEXT})")
+            if np.isnan(last)
+            else part
             for part, last in zip(self.series, self.last, strict=True)
         ]
 
@@ -214,7 +216,7 @@ def describe_lines(table: Lines, tick: Callable[[float], str]) -> list[str]:
     for part, row, last in zip(table.series, table.values, table.last, strict=True):
         known = row[np.isfinite(row)]
         if not len(known):
-            facts.append(f"{shorten(part.name)} {UNKNOWN}")
+            facts.append(f"{shorten(part.name)} {UNKNOWN_TEXT}")
             continue
         low, high = tick(float(known.min())), tick(float(known.max()))
         between = f" (between {low} and {high})" if low != high else ""

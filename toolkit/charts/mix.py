@@ -1,4 +1,4 @@
-"""Charts of shares of 100 %: models, and finish reasons."""
+"""Charts of shares of 100%: models, and finish reasons."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.bars import Row, draw_bars, draw_share_bars
 from toolkit.charts.layout import build_axes, draw_empty, style_axes, write_text
 from toolkit.charts.rows import max_rows
-from toolkit.charts.series import LEADING_COLUMNS, UNKNOWN, fold_series, read_frame
+from toolkit.charts.series import LEADING_COLUMNS, fold_series, read_frame
 from toolkit.charts.stack_chart import select_values, sum_series
 from toolkit.charts.stacked import build_stack, describe_shares, draw_stack
-from toolkit.charts.text import percent, percent_tick
+from toolkit.charts.text import share_tick
 from toolkit.charts.titles import (
     NO_DATES,
     NOT_REPORTED,
@@ -26,6 +26,7 @@ from toolkit.charts.titles import (
     unit_noun,
 )
 from toolkit.errors import plural
+from toolkit.formatting.text import format_share
 from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def plot_model_mix(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Stacks of 100 %: all responses of a period.
+        Stacks of 100%: all responses of a period.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def plot_model_mix(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ...     }
     ... )
     >>> [text.get_text() for text in plot_model_mix(mix).texts][2:4]
-    ['75 %', '3 calls']
+    ['75%', '3 calls']
     """
     return draw_mix(frame, SPECS["model_mix"], ax, subtitle="Share of calls")
 
@@ -79,14 +80,14 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ----------
     frame
         Result of `toolkit.metrics.finish_reasons`. Over time all series are summed;
-        without periods each series is a horizontal bar of 100 %.
+        without periods each series is a horizontal bar of 100%.
     ax
         Where to draw; a new figure unless given. See `plot_token_usage`.
 
     Returns
     -------
     Axes
-        Stacks of 100 %: all choices of a period or a series. A reason has the same
+        Stacks of 100%: all choices of a period or a series. A reason has the same
         colour in every chart; rare reasons are folded into one.
 
     Raises
@@ -107,7 +108,7 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ... )
     >>> from toolkit.charts import describe
     >>> describe(plot_finish_reasons(ends))
-    'Finish reasons by model. Bars of 100 %: ... gpt-a: stop 75 %, length 25 %...'
+    'Finish reasons by model. Bars of 100%: ... gpt-a: stop 75%, length 25%...'
     """
     return draw_mix(frame, SPECS["finish_reasons"], ax, subtitle="Share of answers")
 
@@ -138,13 +139,13 @@ def draw_mix(
             part.name,
             value / total if total else float("nan"),
             part.color,
-            percent(value, total) if total else UNKNOWN,
+            format_share(value / total if total else None, words=True),
             plural(int(value), noun),
         )
         for part, value in zip(series, sums["value"].to_list(), strict=True)
     ]
     text = ChartText(format_title(spec.title, data.by), what, note)
-    return draw_bars(ax, text, bars, percent_tick)
+    return draw_bars(ax, text, bars, share_tick)
 
 
 def _whole(spec: MetricSpec) -> pl.Expr:
@@ -180,7 +181,7 @@ def _draw_keys(
     shares = np.divide(counts, sums, out=np.zeros_like(counts), where=sums > 0)
     text = ChartText(format_title(data.spec.title, data.by), what, note)
     names = [part.name for part in series]
-    return draw_share_bars(ax, text, names, parts, shares, percent_tick)
+    return draw_share_bars(ax, text, names, parts, shares, share_tick)
 
 
 def _sum_over_series(rows: pl.DataFrame, key: str) -> pl.DataFrame:
@@ -199,7 +200,7 @@ def _draw_shares(
     what: str,
     note: list[str],
 ) -> Axes:
-    """Draw a stack of 100 % over time, of `value` over `~whole`."""
+    """Draw a stack of 100% over time, of `value` over `~whole`."""
     ax = build_axes() if ax is None else ax
     style_axes(ax)
     title = data.spec.title
@@ -217,6 +218,6 @@ def _draw_shares(
         note,
     )
     layout = write_text(ax, text, parts=series)
-    draw_stack(ax, pile, layout, percent_tick, whole=False)
-    set_alt_text(ax, "Stacks of 100 %", text, describe_shares(pile))
+    draw_stack(ax, pile, layout, share_tick, whole=False)
+    set_alt_text(ax, "Stacks of 100%", text, describe_shares(pile))
     return ax

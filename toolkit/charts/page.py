@@ -7,17 +7,11 @@ from typing import TYPE_CHECKING
 
 from toolkit.charts.layout import MARGIN, TICK_ROOM
 from toolkit.charts.style import Style, current_theme
-from toolkit.charts.text import (
-    LEADING,
-    dollars,
-    percent,
-    short_number,
-    text_height,
-    wrap,
-)
-from toolkit.charts.time_axis import format_moment
+from toolkit.charts.text import LEADING, text_height, wrap
 from toolkit.errors import plural
-from toolkit.formatting.text import bounded
+from toolkit.formatting.dates import format_days
+from toolkit.formatting.figures import sum_with_gaps
+from toolkit.formatting.text import format_count, format_share, format_usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,27 +94,21 @@ def format_usage(
     ...     }
     ... ]
     >>> format_usage(usage, money)
-    '1.93B tokens in 207,812 calls, at least $4,812. 3.1 % of tokens have no known ...'
+    '1.93B tokens in 207,812 calls, at least $4,812.00. 3.1% of tokens have no ...'
     """
 
     def total(rows: Sequence[Mapping[str, object]], name: str) -> Decimal:
         return sum((Decimal(str(row[name] or 0)) for row in rows), Decimal(0))
 
-    calls, tokens = int(total(usage, "responses")), float(total(usage, "total_tokens"))
-    cost = bounded(
-        total(money, "cost"),
-        int(total(money, "responses_unpriced")),
-        calls,
-        mark="at least ",
-        write=dollars,
-        unknown="cost unknown",
-    )
-    sentence = f"{short_number(tokens)} tokens in {plural(calls, 'call')}, {cost}."
-    lost, whole = (
-        float(total(money, name)) for name in ("tokens_unpriced", "total_tokens")
-    )
+    calls = int(total(usage, "responses"))
+    tokens = format_count(total(usage, "total_tokens"), "sentence")
+    unpriced = int(total(money, "responses_unpriced"))
+    cost = sum_with_gaps(total(money, "cost"), missing=unpriced, of=calls)
+    spent = format_usd(cost, words=True) if cost.is_known else "cost unknown"
+    sentence = f"{tokens} tokens in {plural(calls, 'call')}, {spent}."
+    lost, whole = (total(money, name) for name in ("tokens_unpriced", "total_tokens"))
     if lost and whole:
-        sentence += f" {percent(lost, whole)} of tokens have no known price."
+        sentence += f" {format_share(lost / whole)} of tokens have no known price."
     return sentence
 
 
@@ -133,10 +121,10 @@ def format_range(times: pl.Series, zone: str) -> str:
     >>> import polars as pl
     >>> days = [datetime(2026, 11, day, tzinfo=UTC) for day in (1, 22)]
     >>> format_range(pl.Series(days), "UTC")
-    'LLM usage · 1 Nov 2026 to 22 Nov 2026 (UTC)'
+    'LLM usage · 1 to 22 Nov 2026 (UTC)'
     """
     local = times.drop_nulls().dt.convert_time_zone(zone)
     if local.is_empty():
         return "LLM usage · no dated responses"
-    first, last = (format_moment(at, "d") for at in (local.min(), local.max()))  # type: ignore[arg-type] # datetimes
-    return f"LLM usage · {first if first == last else f'{first} to {last}'} ({zone})"
+    first, last = (at.date() for at in (local.min(), local.max()))  # type: ignore[union-attr] # datetimes
+    return f"LLM usage · {format_days(first, last)} ({zone})"

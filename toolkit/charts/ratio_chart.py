@@ -19,8 +19,8 @@ from toolkit.charts.layout import (
 )
 from toolkit.charts.lines import build_lines, compute_ratios, describe_lines, draw_lines
 from toolkit.charts.rows import max_rows
-from toolkit.charts.series import LEADING_COLUMNS, UNKNOWN, fold_series, read_frame
-from toolkit.charts.text import decimal_text, percent_tick, share_text, short_number
+from toolkit.charts.series import LEADING_COLUMNS, fold_series, read_frame
+from toolkit.charts.text import count_tick, share_tick
 from toolkit.charts.time_axis import build_span
 from toolkit.charts.titles import (
     NO_DATES,
@@ -34,6 +34,7 @@ from toolkit.charts.titles import (
     unit_noun,
 )
 from toolkit.errors import plural
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,9 +128,9 @@ def _read_ratio(spec: MetricSpec, of: str) -> _Ratio:
     unit = f" {unit_noun(spec[roots[0]].unit)}s" if roots else ""
     if measure.is_share:
         of = of or "{part} of {whole}" + unit
-        return _Ratio(measure, part, whole, share_text, percent_tick, 1.0, of)
+        return _Ratio(measure, part, whole, format_share, share_tick, 1.0, of)
     of = of or "{part} / {whole}" + unit
-    return _Ratio(measure, part, whole, decimal_text, decimal_text, 0.0, of)
+    return _Ratio(measure, part, whole, count_tick, count_tick, 0.0, of)
 
 
 def _sum_over_series(
@@ -180,12 +181,14 @@ def _draw_ratio_bars(
     for at, one in enumerate(series):
         row = cells[at]
         if row["value"] is None or not isfinite(row["value"]):
-            bars.append(Row(one.name, np.nan, one.color, UNKNOWN))
+            bars.append(Row(one.name, np.nan, one.color, UNKNOWN_TEXT))
             continue
         value, shown = float(row["value"]), ratio.show(float(row["value"]))
         if ratio.most and value > ratio.most:
             value, shown = ratio.most, f"{shown} (off the scale)"
-        parts = {name: short_number(row[f"~{name}"]) for name in ("part", "whole")}
+        parts = {
+            name: format_count(row[f"~{name}"], "short") for name in ("part", "whole")
+        }
         of = f"· {ratio.of.format(**parts)}"
         bars.append(Row(one.name, value, one.color, shown, of))
     return draw_bars(ax, text, bars, ratio.tick)

@@ -11,6 +11,7 @@ from toolkit.charts.series_colors import assign_colors
 from toolkit.charts.style import current_theme
 from toolkit.charts.time_axis import PERIOD, time_zone
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
     from toolkit.metrics.spec import MetricSpec
 
 LEADING_COLUMNS = (*PERIOD, "partial")
-UNKNOWN = "unknown"  # a null name, or a value that no call reports
 _SHOWN = 5  # series; a sixth is shown too, of more the rest is "N others"
 _SHOWN_OF_FOLDED = 12  # where the metric has folded: as many as there are colours
-_RESERVED = re.compile(rf"\s*|{UNKNOWN}|[\d,]+ others?")
+_RESERVED = re.compile(rf"\s*|{UNKNOWN_TEXT}|[\d,]+ others?")
 
 
 class ChartData(NamedTuple):
@@ -85,13 +85,13 @@ def format_key(key: object) -> str:
     if isinstance(key, dict):
         return " · ".join(format_key(value) for value in key.values())
     if key is None:
-        return UNKNOWN
+        return UNKNOWN_TEXT
     return f'"{key}"' if _RESERVED.fullmatch(str(key)) else str(key)
 
 
 def format_others(count: int) -> str:
     """Format the name of the folded series."""
-    return f"{count:,} other" if count == 1 else f"{count:,} others"
+    return "1 other" if count == 1 else f"{format_count(count)} others"
 
 
 def fold_series(

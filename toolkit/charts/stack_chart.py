@@ -18,7 +18,7 @@ from toolkit.charts.layout import (
 from toolkit.charts.rows import max_rows
 from toolkit.charts.series import LEADING_COLUMNS, fold_series, read_frame
 from toolkit.charts.stacked import NO_PRICE, build_stack, describe_stack, draw_stack
-from toolkit.charts.text import dollars, money, percent, short_number
+from toolkit.charts.text import count_tick, usd_tick
 from toolkit.charts.titles import (
     NO_DATES,
     NOT_REPORTED,
@@ -29,7 +29,8 @@ from toolkit.charts.titles import (
     format_title,
 )
 from toolkit.errors import plural
-from toolkit.formatting.text import bounded
+from toolkit.formatting.figures import sum_with_gaps
+from toolkit.formatting.text import format_count, format_share, format_usd
 from toolkit.metrics.measures import MONEY
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def draw_sums(
     note = build_note(data, measure, missing, with_share=True)
     what = subtitle or capitalize(measure.title)
     if data.zone is not None:
-        return _draw_over_time(ax, data, rows, [what], note, short_number)
+        return _draw_over_time(ax, data, rows, [what], note, count_tick)
     series, sums = sum_series(data, rows, ax)
     values = sums["value"].to_list()
     total = sum(values)
@@ -85,13 +86,13 @@ def draw_sums(
             part.name,
             value,
             part.color,
-            short_number(value),
-            f"· {percent(value, total)}" if total else "",
+            format_count(value, "short"),
+            f"· {format_share(value / total)}" if total else "",
         )
         for part, value in zip(series, values, strict=True)
     ]
     text = ChartText(format_title(spec.title, data.by), what, note)
-    return draw_bars(ax, text, bars, short_number, whole=True)
+    return draw_bars(ax, text, bars, count_tick, whole=True)
 
 
 def _draw_costs(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
@@ -108,7 +109,7 @@ def _draw_costs(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
     if totals["unpriced"]:
         words.append("calls without a known price are not included")
     if data.zone is not None:
-        return _draw_over_time(ax, data, rows, words, note, money, _build_amounts)
+        return _draw_over_time(ax, data, rows, words, note, usd_tick, _build_amounts)
     text = ChartText(format_title(spec.title, data.by), "; ".join(words), note)
     names = (column.meta.output_name() for column in columns)
     sums = pl.col(*names).sum(), pl.col("open").any()
@@ -117,7 +118,7 @@ def _draw_costs(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
         Row(part.name, row["value"], part.color, _format_bar(row), open=row["open"])
         for part, row in zip(series, placed.iter_rows(named=True), strict=True)
     ]
-    return draw_bars(ax, text, bars, money)
+    return draw_bars(ax, text, bars, usd_tick)
 
 
 def _cost_columns(spec: MetricSpec, measure: Measure) -> list[pl.Expr]:
@@ -147,8 +148,10 @@ def _build_amounts(placed: pl.DataFrame) -> Callable[[int | None, int | None], s
         rows = placed if index is None else placed.filter(pl.col("series") == index)
         if period is not None:
             rows = rows.filter(pl.col("period") == starts[period])
-        sums = rows.select(pl.col("exact", "unpriced", "calls").sum())
-        return bounded(*sums.row(0), mark="≥ ", write=dollars)
+        cost, unpriced, calls = rows.select(
+            pl.col("exact", "unpriced", "calls").sum()
+        ).row(0)
+        return format_usd(sum_with_gaps(cost, missing=unpriced, of=calls), words=True)
 
     return format_amount
 
@@ -158,27 +161,25 @@ def _format_missing_prices(totals: dict[str, Any]) -> list[str]:
     unpriced, lost, whole = (totals[name] for name in ("unpriced", "lost", "whole"))
     if not unpriced:
         return []
-    least = bounded(
-        totals["exact"],
-        unpriced,
-        totals["calls"],
-        mark="at least ",
-        write=dollars,
-        unknown="cost unknown",
-    )
+    cost = sum_with_gaps(totals["exact"], missing=unpriced, of=totals["calls"])
+    least = format_usd(cost, words=True) if cost.is_known else "cost unknown"
     missing = f"{plural(unpriced, 'call')} without a known price"
     if lost and whole:
-        missing = f"{percent(lost, whole)} of tokens have no known price"
+        missing = f"{format_share(lost / whole)} of tokens have no known price"
     return [f"{least}: {missing} (dotted)"]
 
 
 def _format_bar(row: dict[str, Any]) -> str:
     """Format the cost of a series, and what it does not include."""
-    counts = row["unpriced"], row["calls"]
-    text = bounded(row["exact"], *counts, mark="≥ ", write=dollars, unknown=NO_PRICE)
-    if not row["open"] or text == NO_PRICE:
+    cost = sum_with_gaps(row["exact"], missing=row["unpriced"], of=row["calls"])
+    if not cost.is_known:
+        return NO_PRICE
+    text = format_usd(cost)
+    if not row["open"]:
         return text
-    part = percent(row["lost"], row["whole"]) if row["lost"] and row["whole"] else ""
+    part = (
+        format_share(row["lost"] / row["whole"]) if row["lost"] and row["whole"] else ""
+    )
     return f"{text}, {part} unpriced" if part else f"{text}, unpriced calls"
 
 

@@ -10,8 +10,8 @@ import polars as pl
 from toolkit.charts.alt_text import shorten
 from toolkit.charts.layout import measure_axes, set_value_axis
 from toolkit.charts.style import current_theme, mix
-from toolkit.charts.text import percent
 from toolkit.charts.time_axis import PERIOD, Span, build_span, set_time_axis
+from toolkit.formatting.text import format_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,7 +201,7 @@ def describe_stack(
         facts.append(
             "; ".join(
                 f"{shorten(part.name)} {format_amount(index, None)} "
-                f"({percent(value, total)})"
+                f"({format_share(value / total)})"
                 for index, (part, value) in enumerate(
                     zip(pile.series, sums.tolist(), strict=True)
                 )
@@ -214,14 +214,14 @@ def describe_stack(
 
 
 def describe_shares(pile: Stack) -> list[str]:
-    """Describe the time range, and the first and last shares of a stack of 100 %."""
+    """Describe the time range, and the first and last shares of a stack of 100%."""
     full = np.flatnonzero(pile.sums > 0)
     if not len(full):
         return [pile.span.format_range()]
     first, last = int(full[0]), int(full[-1])
     changes = []
     for part, row in zip(pile.series, pile.heights, strict=True):
-        begin, end = percent(float(row[first]), 1), percent(float(row[last]), 1)
+        begin, end = format_share(float(row[first])), format_share(float(row[last]))
         change = end if first == last else f"from {begin} to {end}"
         changes.append(f"{shorten(part.name)} {change}")
     return [pile.span.format_range(), "; ".join(changes)]

@@ -1,10 +1,9 @@
-"""Format numbers; measure, fit, wrap and draw text."""
+"""Format ticks; measure, fit, wrap and draw text."""
 
 from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
-from decimal import ROUND_FLOOR, Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
 from toolkit.charts.style import Style, background, current_theme, families, readable
+from toolkit.formatting.text import format_count, format_share, format_usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,79 +22,21 @@ if TYPE_CHECKING:
 
 LEADING = 1.25  # line height as a multiple of the font size
 _LONGEST_NAME = 400  # characters; no chart has room for more
-_SIGNS = {1e12: "T", 1e9: "B", 1e6: "M", 1e3: "k", 1: ""}
 
 
-def short_number(value: float, _tick: float = 0) -> str:
-    """Write a number in three digits: ``200``, ``1.2k``, ``50M``, ``1.5B``."""
-    value = float(f"{value:.3g}")
-    size = next((size for size in _SIGNS if abs(value) >= size), 1)
-    digits = 3 if abs(value) >= 0.01 or not value else 12
-    text = f"{value / size:,.{digits}f}".rstrip("0").rstrip(".")
-    return text + _SIGNS[size]
+def count_tick(value: float, _index: float = 0) -> str:
+    """Format a count or a ratio on an axis."""
+    return format_count(value, "short")
 
 
-def money(value: float, _tick: float = 0) -> str:
-    """Write dollars in three digits: ``$0``, ``$0.05``, ``$12.50``, ``$1.5k``.
-
-    Examples
-    --------
-    >>> [money(value) for value in (0, 0.00042, 0.5, 12.5, 152, 1_500, 2_000_000)]
-    ['$0', '$0.00042', '$0.50', '$12.50', '$152', '$1.5k', '$2M']
-    """
-    text = short_number(value)
-    whole, point, cents = text.partition(".")
-    if point and len(cents) == 1 and cents.isdigit():
-        text = f"{whole}.{cents}0"
-    return f"-${text[1:]}" if text.startswith("-") else f"${text}"
+def share_tick(value: float, _index: float = 0) -> str:
+    """Format a share on an axis."""
+    return format_share(value, "exact")
 
 
-def dollars(value: float | Decimal, *, down: bool = False) -> str:
-    """Write dollars for a label: whole above a hundred, else as on an axis.
-
-    What is the least that was spent is rounded down.
-
-    Examples
-    --------
-    >>> dollars(Decimal("1.598715")), dollars(Decimal("1.598715"), down=True)
-    ('$1.60', '$1.59')
-    >>> dollars(152.7), dollars(152.7, down=True), dollars(0.3, down=True)
-    ('$153', '$152', '$0.30')
-    """
-    if down and value:
-        # A double is taken for what it was before it was one.
-        exact = value if isinstance(value, Decimal) else Decimal(f"{value:.12g}")
-        places = 0 if 100 <= abs(exact) < 10**6 else exact.adjusted() - 2
-        value = exact.quantize(Decimal(1).scaleb(places), ROUND_FLOOR)
-    value = float(value)
-    if 100 <= abs(value) < 1e6:
-        return f"${value:,.0f}".replace("$-", "-$")
-    return money(value)
-
-
-def percent(part: float, whole: float) -> str:
-    """Write a share; what is there is never 0 %, what lacks something never 100 %."""
-    share = 100 * part / whole
-    if 0 < share < 0.1:
-        return "< 0.1 %"
-    if 99.9 < share < 100:
-        return "> 99.9 %"
-    return f"{share:,.1f}".removesuffix(".0") + " %"
-
-
-def percent_tick(value: float, _tick: float = 0) -> str:
-    """Write a share on an axis: ``0 %``, ``2.5 %``, ``100 %``."""
-    return f"{100 * value:.4g} %"
-
-
-def share_text(value: float) -> str:
-    """Write a share that is known as one number."""
-    return percent(value, 1)
-
-
-def decimal_text(value: float, _tick: float = 0) -> str:
-    """Write a plain ratio: ``1.25``, ``0.031``, ``12.3k``."""
-    return short_number(value)
+def usd_tick(value: float, _index: float = 0) -> str:
+    """Format dollars on an axis."""
+    return format_usd(value, "short")
 
 
 @lru_cache(maxsize=16)

@@ -12,6 +12,13 @@ import polars as pl
 from matplotlib.dates import DateFormatter, date2num
 
 from toolkit.errors import UnsuitableColumnError
+from toolkit.formatting.dates import (
+    MONTHS,
+    format_day,
+    format_days,
+    format_moment,
+    format_month,
+)
 
 if TYPE_CHECKING:
     from typing import Literal, TypeAlias
@@ -33,9 +40,6 @@ _UNITS = {
     "m": "minute",
     "s": "second",
 }
-_MONTHS = (
-    "JanFebMarAprMayJunJulAugSepOctNovDec"  # those of strftime depend on the locale
-)
 
 PERIOD = ("period", "period_end")
 
@@ -143,7 +147,7 @@ def _tick_moments(periods: pl.DataFrame, step: Length) -> pl.Series:
 
 def _tick_label(moment: datetime, before: datetime | None, unit: str) -> str:
     """Format a date or a time, leaving out what the previous label shows."""
-    month = _MONTHS[3 * moment.month - 3 : 3 * moment.month]
+    month = MONTHS[moment.month - 1]
     new_year = before is None or before.year != moment.year
     new_month = before is None or (before.year, before.month) != moment.timetuple()[:2]
     if unit in "hms":
@@ -183,11 +187,13 @@ class Span(NamedTuple):
         return _period_length(self.periods)
 
     def format_period(self, index: int) -> str:
-        """Format one period: ``5 Nov 2026``, ``Nov 2026``, ``5 Nov 2026 06:00``."""
-        return format_moment(self.periods["period"][index], self.length.unit)
+        """Format one period: ``5 Nov 2026``, ``Nov 2026``, ``5 Nov 2026, 06:00``."""
+        return _format_start(self.periods["period"][index], self.length.unit)
 
     def format_range(self) -> str:
         """Format the range from the first period to the last."""
+        if self.length.unit in "dw":
+            return format_days(self.periods["period"][0], self.periods["period"][-1])
         first, last = self.format_period(0), self.format_period(-1)
         return first if first == last else f"{first} to {last}"
 
@@ -207,13 +213,11 @@ def build_span(rows: pl.DataFrame) -> Span:
     )
 
 
-def format_moment(moment: datetime, unit: str) -> str:
-    """Format a moment in full, to the precision of the unit."""
-    month = f"{_MONTHS[3 * moment.month - 3 : 3 * moment.month]} {moment.year}"
+def _format_start(moment: datetime, unit: str) -> str:
+    """Format the start of a period, to the precision of its unit."""
     if unit == "mo":
-        return month
-    day = f"{moment.day} {month}"
-    return day if unit in "dw" else f"{day} {moment:%H:%M}"
+        return format_month(moment)
+    return format_day(moment) if unit in "dw" else format_moment(moment)
 
 
 def set_time_axis(ax: Axes, span: Span, width: float, label_width: float) -> None:

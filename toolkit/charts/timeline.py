@@ -22,8 +22,8 @@ from toolkit.charts.series import format_key, read_frame
 from toolkit.charts.series_colors import assign_colors
 from toolkit.charts.stacked import EDGE, hatch_patch
 from toolkit.charts.style import current_theme
-from toolkit.charts.text import fit, short_number
-from toolkit.charts.time_axis import elapsed_days, format_moment, set_moment_axis
+from toolkit.charts.text import fit
+from toolkit.charts.time_axis import elapsed_days, set_moment_axis
 from toolkit.charts.titles import (
     NO_DATES,
     ChartText,
@@ -32,6 +32,8 @@ from toolkit.charts.titles import (
     unit_noun,
 )
 from toolkit.errors import UnsuitableColumnError, plural
+from toolkit.formatting.dates import format_day
+from toolkit.formatting.text import format_count
 from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
@@ -117,7 +119,9 @@ def draw_timeline(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axe
     note = [plural(int(rows["count"].sum()), noun)]
     note += format_undated(int(rows["undated"].sum() or 0), noun)
     if len(dated) > len(shown):
-        note.append(f"{len(dated) - len(shown):,} less frequent versions not shown")
+        note.append(
+            f"{format_count(len(dated) - len(shown))} less frequent versions not shown"
+        )
     if shown["differs"].any():
         note.append("hatched: another model was requested")
     text = ChartText(spec.title, f"First to last response ({format_zone(zone)})", note)
@@ -127,8 +131,8 @@ def draw_timeline(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axe
     names, texts = _format_rows(shown, noun)
     _draw_spans(ax, shown, text, names, texts)
     facts = [
-        f"{shorten(name)} from {format_moment(row['first_seen'], 'd')} to "
-        f"{format_moment(row['last_seen'], 'd')}, {end}"
+        f"{shorten(name)} from {format_day(row['first_seen'])} to "
+        f"{format_day(row['last_seen'])}, {end}"
         for name, end, row in zip(
             names, texts, shown.iter_rows(named=True), strict=True
         )
@@ -149,7 +153,9 @@ def _format_rows(rows: pl.DataFrame, noun: str) -> tuple[list[str], list[str]]:
         first, *others = row["version"]
         known = [first, *(part for part in others if part is not None)]
         names.append(" · ".join(format_key(part) for part in known))
-        count = f"{short_number(row['count'])} {noun}{'s' * (row['count'] != 1)}"
+        count = (
+            f"{format_count(row['count'], 'short')} {noun}{'s' * (row['count'] != 1)}"
+        )
         requested = f", requested: {format_key(row[_REQUESTED])}"
         texts.append(count + requested if row["differs"] else count)
     return names, texts

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from toolkit.charts.text import join_words, percent
+from toolkit.charts.text import join_words
 from toolkit.errors import plural
+from toolkit.formatting.text import format_count, format_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ def _format_incomplete(span: Span, mark: str) -> str:
     word = span.length.word
     first, last = 0 in places, len(span.starts) - 1 in places
     if len(places) > first + last:
-        return f". {mark}: {len(places):,} {word}s not complete"
+        return f". {mark}: {format_count(len(places))} {word}s not complete"
     which = ["last"] if len(span.starts) == 1 else ["first"] * first + ["last"] * last
     many = "s" if len(which) > 1 else ""
     return f". {mark}: {join_words(which)} {word}{many} not complete"
@@ -97,7 +98,7 @@ def build_note(
         if total:
             lost = float(data.undated[measure.name].cast(float).sum() or 0)
             unit = "cost" if measure.is_money else measure.unit
-            part = f" ({percent(lost, total)} of {unit})"
+            part = f" ({format_share(lost / total)} of {unit})"
         undated = int(data.undated[counted].sum() or 0)
         note = [plural(int(data.total(counted)), noun)]
         note += format_undated(undated, noun, part)

@@ -101,6 +101,6 @@ def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ...     {"model": "own", "total_tokens": 30},
     ... )
     >>> plot_cost(cost(choices, every=None)).texts[0].get_text()
-    'at least $1.50: 3 % of tokens have no known price (dotted) · 2 calls'
+    'at least $1.50: 3% of tokens have no known price (dotted) · 2 calls'
     """
     return draw_sums(frame, SPECS["cost"], ax)

@@ -1,12 +1,11 @@
 """The command `toolkit`: parse, call one public function, print, exit code.
 
-Results go to stdout, words to stderr. Exit codes: 0 done, 1 failure, 2 wrong usage,
-3 a budget was crossed, 4 more rejects than allowed, 5 the export directory is busy.
+Results go to stdout, messages to stderr. Exit codes: 0 done, 1 failure, 2 wrong usage,
+3 over budget, 4 more rejects than allowed, 5 the export directory is busy.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
@@ -17,48 +16,34 @@ from typing import Annotated, Any, BinaryIO, TextIO, cast
 import typer
 from typer.core import TyperGroup
 
-from toolkit.cli.metrics import check_taken, is_told, metric, tokens
-from toolkit.cli.money import cost, explain
+from toolkit.cli.metrics import metric, plot, tokens
+from toolkit.cli.money import cost, explain, reconcile
 from toolkit.cli.options import (
-    NONE,
-    AsJson,
-    By,
-    Config,
-    CreatedUnitOption,
-    Last,
+    LOG_FORMAT,
+    Export,
     Logs,
     LogsOrExport,
-    Now,
-    OnDamageOption,
-    PricesOption,
-    ResponsePath,
-    Since,
-    Tag,
-    Tz,
-    Until,
-    Wait,
-    log_options,
-    parse_duration,
-    series_of,
-    within,
+    shared,
 )
 from toolkit.cli.output import (
     check_data,
     print_check,
+    print_hints,
+    print_message,
+    print_passed_over,
+    print_result,
     print_schema,
-    progress_of,
-    say,
-    say_hints,
-    say_passed_over,
+    show_progress,
     table_data,
     to_json,
-    words,
 )
-from toolkit.cli.report import config, hold_limit, limit_of, report
+from toolkit.cli.report import check_rejects, config, report
+from toolkit.cli.values import RejectLimit, check_folder
 from toolkit.errors import (
     BusyError,
     ConfigurationError,
     DamageWarning,
+    InvoiceError,
     MissingColumnsError,
     MissingPackageError,
     OptionError,
@@ -73,30 +58,29 @@ from toolkit.reading.object_store import is_uri
 _FAILURE, _USAGE, _BUSY = 1, 2, 5
 
 _HELP = """\
-usage: toolkit COMMAND [OPTIONS] ...        toolkit COMMAND --help says more
+usage: toolkit COMMAND [OPTIONS] ...        toolkit COMMAND --help explains one
 
-Logs of LLM chat completions as dataframes: right to the token, nothing lost.
-LOG is a file, a directory, a glob or -, DIR an export; also s3://bucket/key.
+Token counts, costs and charts from logs of LLM chat completions.
+LOG is a file, a directory, a glob, - or s3://bucket/key; DIR is an export.
 
-Look
-  tokens LOG|DIR    sum tokens by period and model (metric NAME LOG|DIR: any)
-  cost, explain     what responses cost; from such a sum down to its lines
-  check LOG|DIR     account for every line: ledger, rejects, findings
-  rejects LOG|DIR   write the refused lines as a log, to be mended
-Keep
-  export LOG        write Parquet, by date; run again, it adds what is new
-  verify, compact   hold an export against its state; merge its small parts
-Tell
-  report LOG|DIR    write the report on a range: page, Markdown, JSON, picture
-  plot METRIC LOG|DIR   save a chart as PNG, SVG or PDF; plot overview: one page
+Analyse
+  tokens LOG|DIR       token counts by period and model
+  metric NAME LOG|DIR  any metric, such as cache_share or tool_calls
+  cost, explain        what responses cost; the log lines behind a cost
+  reconcile LOG|DIR    compare the log with a provider's invoice
+  check LOG|DIR        account for every line: counts, rejects, findings
+  rejects LOG|DIR      write rejected lines to a file, to fix and re-read
+Export
+  export LOG           write Parquet by date; run again to add what is new
+  verify, compact DIR  verify an export; merge its small files
+Report
+  report LOG|DIR       report on a range: HTML, Markdown, JSON or PNG
+  plot METRIC LOG|DIR  save a chart as PNG, SVG or PDF; plot overview: one page
 Help
-  schema, config    print the data dictionary; the settings and their origin
-  sample, --version write a log to try things on; print versions
+  schema, config       print the columns of all tables; print the settings
+  sample, --version    write a sample log; print versions
 
-Examples
-  toolkit tokens logs/ --every 1w --by model
-  toolkit export 'logs/*.jsonl.gz' --to parquet/
-  toolkit plot cost parquet/ --every 1w --to cost.png
+Example: toolkit tokens logs/ --every 1w --by model
 """
 
 
@@ -116,23 +100,17 @@ _app = typer.Typer(
 )
 
 
-def version(expected: bool) -> None:
-    """Print the versions and stop."""
-    # Imported here: what a command does not use is not loaded.
-    from importlib.metadata import version as version_of
-
-    own = version_of("completion-toolkit")
-
+def _print_version(expected: bool) -> None:
+    """Print the versions and exit."""
     if expected:
         # Imported here: only this needs them at once.
-        import polars
-        import pyarrow
+        from importlib.metadata import version
 
         from toolkit.reading.decoder import DECODER
 
-        say(
-            f"completion-toolkit {own} (decoder {DECODER}, "
-            f"polars {polars.__version__}, pyarrow {pyarrow.__version__}, "
+        print_result(
+            f"completion-toolkit {version('completion-toolkit')} (decoder {DECODER}, "
+            f"polars {version('polars')}, pyarrow {version('pyarrow')}, "
             f"Python {sys.version.split()[0]})"
         )
         raise typer.Exit
@@ -142,164 +120,137 @@ def version(expected: bool) -> None:
 def start(
     ctx: typer.Context,
     _version: Annotated[
-        bool, typer.Option("--version", callback=version, is_eager=True)
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Print the help if no command is given."""
     if ctx.invoked_subcommand is None:
-        say(_HELP.rstrip())
+        print_result(_HELP.rstrip())
 
 
-_app.command()(metric)
-_app.command()(tokens)
-_app.command()(report)
-_app.command()(config)
-
-
-_app.command()(cost)
-_app.command()(explain)
+for _command in (tokens, metric, plot, cost, explain, reconcile, report, config):
+    _app.command()(_command)
 
 
 @_app.command()
+@shared("max_rejects", *LOG_FORMAT, "as_json", "config")
 def check(
-    ctx: typer.Context,
     logs: LogsOrExport,
-    max_rejects: Annotated[
-        str | None, typer.Option(help="exit 4 above so many: 10 or 0.1%")
-    ] = None,
-    tag: Tag = None,
-    response_path: ResponsePath = None,
-    created_unit: CreatedUnitOption = "s",
-    as_json: AsJson = False,
-    config: Config = None,  # noqa: ARG001 - its callback has read it
+    max_rejects: RejectLimit | None = None,
+    as_json: bool = False,
+    **options: Any,  # noqa: ANN401 - of `check`
 ) -> None:
     """Account for every line: ledger, rejects, pandera's verdict, findings."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.reading.check import check as check_logs
 
-    limit = limit_of(max_rejects)
-    with progress_of("reading") as progress:
-        checked = check_logs(
-            logs,
-            progress=progress,
-            **log_options(ctx, tag, response_path, created_unit),
-        )
+    with show_progress("reading") as progress:
+        checked = check_logs(logs, progress=progress, **options)
     if as_json:
-        say(to_json(check_data(checked)))
+        print_result(to_json(check_data(checked)))
     else:
         print_check(checked)
     if checked.failures or checked.ledger["error"].count():
         raise typer.Exit(_FAILURE)
-    hold_limit(limit, checked.ledger.sum().row(0, named=True), max_rejects)
+    check_rejects(max_rejects, checked.ledger.sum().row(0, named=True))
 
 
 @_app.command()
+@shared(*LOG_FORMAT, "on_damage", "config")
 def rejects(
-    ctx: typer.Context,
     logs: LogsOrExport,
-    code: Annotated[str | None, typer.Option(help="only those with this code")] = None,
-    to: Annotated[
-        Path | None, typer.Option(help="new file to write, for you only  [stdout]")
+    code: Annotated[
+        str | None, typer.Option(help="only rejects with this code", metavar="CODE")
     ] = None,
-    tag: Tag = None,
-    response_path: ResponsePath = None,
-    created_unit: CreatedUnitOption = "s",
-    on_damage: OnDamageOption = "raise",
-    config: Config = None,  # noqa: ARG001 - its callback has read it
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="new file, readable only for you  [default: stdout]", metavar="FILE"
+        ),
+    ] = None,
+    **options: Any,  # noqa: ANN401 - of `write_rejects`
 ) -> None:
-    """Write the raw lines that were refused as a log, to be mended and read again."""
+    """Write the raw lines that were rejected to a file, to fix and re-read."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.reading.rejects import write_rejects
 
     if to is None and sys.stdout.isatty():
-        expected = "a file, or a pipe: raw lines are private and may steer a screen"
+        expected = "a file or a pipe (raw lines are private and may control a screen)"
         raise OptionError("to", "the screen", expected=expected)
     target = cast("BinaryIO", sys.stdout.buffer) if to is None else to
-    with progress_of("reading") as progress:
-        done = write_rejects(
-            logs,
-            target,
-            code=code,
-            progress=progress,
-            on_damage=cast("Any", on_damage),
-            **log_options(ctx, tag, response_path, created_unit),
-        )
+    with show_progress("reading") as progress:
+        done = write_rejects(logs, target, code=code, progress=progress, **options)
     left_out = f", {done.without_bytes:,} too long to be kept"
-    words(plural(done.lines, "line") + (left_out if done.without_bytes else ""))
+    lines = plural(done.lines, "line")
+    print_message(lines + (left_out if done.without_bytes else ""))
 
 
 @_app.command()
+@shared("max_rejects", "wait", "quiet", *LOG_FORMAT, "on_damage", "config")
 def export(
-    ctx: typer.Context,
     logs: Logs,
     to: Annotated[
-        str, typer.Option(help="directory to write or to add to, or one file .parquet")
+        str,
+        typer.Option(
+            help="directory to write or to add to, or one .parquet file", metavar="DIR"
+        ),
     ],
-    content: Annotated[str, typer.Option(help="keep, or drop the text")] = "keep",
-    duplicates: Annotated[str, typer.Option(help="drop or keep")] = "drop",
-    tag: Tag = None,
-    response_path: ResponsePath = None,
-    created_unit: CreatedUnitOption = "s",
-    since: Since = None,
-    until: Until = None,
-    max_rejects: Annotated[
-        str | None, typer.Option(help="exit 4 above so many of this run: 10 or 0.1%")
-    ] = None,
+    content: Annotated[
+        str, typer.Option(help="text of messages: keep or drop", metavar="ACTION")
+    ] = "keep",
+    duplicates: Annotated[
+        str, typer.Option(help="repeated responses: drop or keep", metavar="ACTION")
+    ] = "drop",
     rewrite: Annotated[
-        bool, typer.Option("--rewrite", help="make it anew, also with other options")
+        bool, typer.Option("--rewrite", help="export everything again")
     ] = False,
-    wait: Wait = "0s",
-    quiet: Annotated[bool, typer.Option("--quiet", help="no closing line")] = False,
-    on_damage: OnDamageOption = "raise",
-    config: Config = None,  # noqa: ARG001 - its callback has read it
+    max_rejects: RejectLimit | None = None,
+    quiet: bool = False,
+    **options: Any,  # noqa: ANN401 - of `export`
 ) -> None:
-    """Write logs as Parquet, by the UTC date of created; again: only what is new."""
+    """Write logs as Parquet, by UTC date; run again, it adds only what is new."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.exports.export import export as export_logs
 
     started = time.monotonic()
-    options = {
-        "content": content,
-        "duplicates": duplicates,
-        "on_damage": on_damage,
-        "rewrite": rewrite,
-        "wait": parse_duration(wait),
-        **within(since, until, "UTC"),
-        **log_options(ctx, tag, response_path, created_unit),
-    }
-    limit = limit_of(max_rejects)
-    with progress_of("exporting") as progress:
-        done = export_logs(logs, to=to, progress=progress, **cast("Any", options))
-    say_passed_over(done.passed_over)
-    say_hints(done.added)
+    options |= {"content": content, "duplicates": duplicates, "rewrite": rewrite}
+    with show_progress("exporting") as progress:
+        done = export_logs(logs, to=to, progress=progress, **options)
+    print_passed_over(done.passed_over)
+    print_hints(done.added)
     totals = done.added.sum().row(0, named=True)
     if not quiet:
-        words(
-            f"{plural(totals['responses'], 'new response')}, "
-            f"{totals['rejected']:,} rejected, {_provider_errors(totals['errors'])}"
-            f"{len(done.added):,} of {plural(done.found, 'log')}, "
-            f"{time.monotonic() - started:.1f} s"
-        )
-    hold_limit(limit, totals, max_rejects)
+        seconds = f"({time.monotonic() - started:.1f} s)"
+        print_message(f"{_export_words(totals, len(done.added), done.found)} {seconds}")
+    check_rejects(max_rejects, totals)
 
 
-def _provider_errors(count: int) -> str:
-    """Say how many lines are a provider's failure, if there are any."""
-    return f"{plural(count, 'provider error')}, " if count else ""
+def _export_words(totals: dict[str, int], added: int, found: int) -> str:
+    """Return what an export added, in words."""
+    if not added:
+        return f"nothing new in {plural(found, 'log')}"
+    logs = plural(found, "log") if added == found else f"{added:,} of {found:,} logs"
+    words = f"{plural(totals['responses'], 'new response')} from {logs}"
+    faults = [
+        *(
+            [f"{plural(totals['rejected'], 'line')} rejected"]
+            * bool(totals["rejected"])
+        ),
+        *([plural(totals["errors"], "provider error")] * bool(totals["errors"])),
+    ]
+    return "; ".join([words, *([", ".join(faults)] if faults else [])])
 
 
 @_app.command()
-def verify(
-    directory: Annotated[str, typer.Argument(metavar="DIR", show_default=False)],
-) -> None:
-    """Read an export again, and hold it against its state: a line for each fault."""
+def verify(directory: Export) -> None:
+    """Read an export again and compare it with its state; print a line per fault."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.exports.verify import verify as verify_export
 
     verified = verify_export(directory)
     for fault in verified.faults:
-        say(clean(fault))
-    words(
+        print_result(clean(fault))
+    print_message(
         f"{plural(verified.rows, 'row')} in {plural(verified.parts, 'part')}, "
         f"{plural(len(verified.faults), 'fault')}"
     )
@@ -308,132 +259,65 @@ def verify(
 
 
 @_app.command()
+@shared("wait")
 def compact(
-    directory: Annotated[str, typer.Argument(metavar="DIR", show_default=False)],
-    wait: Wait = "0s",
+    directory: Export,
+    **options: Any,  # noqa: ANN401 - of `compact`
 ) -> None:
-    """Merge the small parts of closed days; readers may go on reading."""
+    """Merge the small files of past days; the export can be read meanwhile."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.exports.compact import compact as compact_export
 
     if sys.platform != "linux" or is_uri(directory):
-        words("a compaction here needs a moment without readers")
-    done = compact_export(directory, wait=parse_duration(wait))
+        print_message("nobody should read this export while it is compacted")
+    done = compact_export(directory, **options)
     kinds = "directory" if done.directories == 1 else "directories"
-    words(
+    print_message(
         f"{done.directories:,} {kinds}: {plural(done.before, 'part')} "
         f"became {done.after:,}"
     )
 
 
 @_app.command()
-def plot(
-    ctx: typer.Context,
-    metric: Annotated[
-        str,
-        typer.Argument(
-            metavar="METRIC",
-            help="any metric, such as token_usage or cost; or overview, one page",
-            show_default=False,
-        ),
-    ],
-    logs: LogsOrExport,
-    to: Annotated[Path, typer.Option(help="file to write: .png, .svg or .pdf")],
-    every: Annotated[
-        str | None,
-        typer.Option(help="length of a period: 1h, 1d, 1w, 1mo; none for all  [1d]"),
-    ] = None,
-    by: By = None,
-    tz: Tz = "UTC",
-    since: Since = None,
-    until: Until = None,
-    last: Last = None,
-    now: Now = None,
-    top: Annotated[
-        int | None, typer.Option(help="so many series; the others become one", min=1)
-    ] = None,
-    theme: Annotated[str, typer.Option(help="light or dark")] = "light",
-    prices: PricesOption = None,
-    tag: Tag = None,
-    response_path: ResponsePath = None,
-    created_unit: CreatedUnitOption = "s",
-    on_damage: OnDamageOption = "raise",
-    config: Config = None,  # noqa: ARG001 - its callback has read it
+def schema(
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Save the chart of a metric, or an overview of all."""
-    # Imported here: what a command does not use is not loaded.
-    from toolkit.charts.plot import overview
-    from toolkit.charts.plot import plot as plot_metric
-
-    if to.suffix.lower() not in {".png", ".svg", ".pdf"}:
-        raise OptionError(
-            "to", str(to), expected="a file that ends in .png, .svg or .pdf"
-        )
-    if not to.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(to))
-    # A script has no screen: matplotlib must not look for one.
-    os.environ.setdefault("MPLBACKEND", "agg")
-    chosen = {"by": series_of(by), "top": top, "every": every, "prices": prices}
-    options: dict[str, Any] = {
-        **{
-            name: value
-            for name, value in chosen.items()
-            if value is not None
-            and (metric == "overview" or is_told(ctx, metric, name))
-        },
-        "tz": tz,
-        **within(since, until, tz, last=last, now=now),
-        "theme": theme,
-        "on_damage": on_damage,
-        **log_options(ctx, tag, response_path, created_unit),
-    }
-    if metric != "overview":
-        check_taken(metric, {name: chosen[name] for name in chosen if name in options})
-    if every == NONE:
-        options["every"] = None
-        if metric == "overview":
-            raise OptionError(
-                "every", every, expected="a length of a period, or no word"
-            )
-    with progress_of("reading") as progress:
-        if metric == "overview":
-            drawn: Any = overview(logs, progress=progress, **options)
-        else:
-            drawn = plot_metric(metric, logs, progress=progress, **options).figure
-    drawn.savefig(to, dpi=150)
-    words(f"{to} written")
-
-
-@_app.command()
-def schema(as_json: AsJson = False) -> None:
     """Print the data dictionary: every column, its type, unit and source."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.schema.tables import TABLES
 
     if as_json:
-        tables = {table.name: table_data(table) for table in TABLES}
-        say(to_json(tables))
-        return
-    print_schema()
+        print_result(to_json({table.name: table_data(table) for table in TABLES}))
+    else:
+        print_schema()
 
 
 @_app.command()
 def sample(
-    lines: Annotated[int, typer.Option(help="number of lines", min=1)] = 1000,
-    seed: Annotated[int, typer.Option(help="picks one of many logs")] = 0,
+    lines: Annotated[
+        int, typer.Option(help="number of lines", min=1, metavar="N")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(help="same seed, same log", metavar="N")] = 0,
     to: Annotated[
-        Path | None, typer.Option(help="file to write (.gz, .zst)  [stdout]")
+        Path | None,
+        typer.Option(
+            help="file to write (.gz, .zst)  [default: stdout]", metavar="FILE"
+        ),
     ] = None,
-    torn: Annotated[bool, typer.Option(help="cut the last line in half")] = False,
+    torn: Annotated[
+        bool, typer.Option("--torn", help="cut the last line in half")
+    ] = False,
 ) -> None:
-    """Write a log with every quirk of real ones, the same for the same seed."""
+    """Write a sample log that has every quirk of real ones."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.testing.sample_logs import write_sample
 
+    if to is not None:
+        check_folder(to)
     target = cast("BinaryIO", sys.stdout.buffer) if to is None else to
     write_sample(target, lines, seed=seed, torn=torn)
     if to is not None:
-        words(f"{to} written, {plural(lines, 'line')}")
+        print_message(f"{to} written, {plural(lines, 'line')}")
 
 
 def main() -> None:
@@ -443,15 +327,15 @@ def main() -> None:
     def show(message: Warning | str, category: type[Warning], *_rest: object) -> None:
         nonlocal damaged
         damaged = damaged or issubclass(category, DamageWarning)
-        words(f"warning: {message}")
+        print_message(f"warning: {message}")
 
     warnings.showwarning = cast("Any", show)
     try:
-        _app()
+        _app(prog_name="toolkit")
     except SystemExit as done:
         sys.exit(_flush(_FAILURE if damaged and not done.code else done.code))
     except ToolkitError as error:
-        _complain(str(error))
+        _complain("; ".join([str(error), *getattr(error, "__notes__", [])]))
         sys.exit(_flush(_exit_code(error)))
     except OSError as error:
         _complain(f"{error.filename or 'output'}: {error.strerror or error}")
@@ -459,24 +343,25 @@ def main() -> None:
 
 
 def _complain(fault: str) -> None:
-    """Say what went wrong, if it can be written: the disk may be full for it too."""
+    """Print what went wrong, if that is possible: the disk may be full for it too."""
     try:
-        words(f"toolkit: {fault}")
+        print_message(f"toolkit: {fault}")
     except OSError:
-        _let_go(sys.stderr)
+        _discard(sys.stderr)
 
 
-def _let_go(stream: TextIO) -> None:
-    """Drop what is buffered still: tried again at exit, it would fail again."""
+def _discard(stream: TextIO) -> None:
+    """Drop what is buffered still: written at exit, it would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _exit_code(error: ToolkitError) -> int:
-    """Tell wrong usage and a busy directory from a failure."""
+    """Return the exit code: wrong usage, a busy directory, or a failure."""
     if isinstance(error, BusyError):
         return _BUSY
     wrong_usage = (
         ConfigurationError,
+        InvoiceError,
         OptionError,
         MissingColumnsError,
         MissingPackageError,
@@ -487,11 +372,11 @@ def _exit_code(error: ToolkitError) -> int:
 
 
 def _flush(code: str | int | None) -> str | int | None:
-    """Write out what is left; a reader that has gone makes no noise."""
+    """Write out what is buffered; a reader that is gone is no reason to complain."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        _let_go(sys.stdout)
+        _discard(sys.stdout)
         if not code and not isinstance(error, BrokenPipeError):
             _complain(f"output: {error.strerror or error}")
         return code or _FAILURE

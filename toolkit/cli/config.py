@@ -1,8 +1,7 @@
-"""The configuration: what a house says once, so that no command need say it again.
+"""The settings file, `toolkit.toml`: what it may hold, and how it is found and read.
 
-It stands in ``toolkit.toml``, or in ``[tool.completion-toolkit]`` of a pyproject.toml;
-it is read strictly, and a flag of the command wins over it. `_SETTINGS` is the one
-definition: what may be set, how it is checked, and the JSON Schema.
+`_Settings` is the one definition: names, types, defaults, checks and the JSON Schema
+follow from it. An option of the command line wins over the file.
 """
 
 from __future__ import annotations
@@ -10,8 +9,19 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from toolkit.cli.values import RejectLimit, parse_duration
 from toolkit.errors import (
     ConfigurationError,
     OptionError,
@@ -19,38 +29,21 @@ from toolkit.errors import (
     near_miss,
 )
 from toolkit.expressions.periods import check_period
-from toolkit.expressions.time_ranges import check_zone
-from toolkit.pricing.budgets import parse_amount, parse_limit
+from toolkit.expressions.time_ranges import Period, check_zone
+from toolkit.pricing.budgets import parse_amount
 from toolkit.reading.object_store import is_uri
-from toolkit.reading.options import CreatedUnit, OnDamage
+from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
 from toolkit.schema.tables import choices_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pydantic_core import ErrorDetails
+
 _VARIABLE = "TOOLKIT_CONFIG"
 _FILE, _PYPROJECT, _TABLE = "toolkit.toml", "pyproject.toml", "completion-toolkit"
 _DEFAULT = "default"
-
-# The sections that a report can have, in its order: each is the name of a metric.
-_SECTIONS = (
-    "token_usage",
-    "cost",
-    "model_mix",
-    "truncation_rate",
-    "cache_share",
-    "reasoning_share",
-    "finish_reasons",
-    "refusal_and_filter_rate",
-    "tool_calls",
-    "tokens_per_response",
-    "output_input_ratio",
-    "choices_per_response",
-    "confidence",
-    "response_volume",
-    "usage_coverage",
-    "drift",
-)
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # Words that other tools use for the same thing.
 _ALIASES = {
     "zone": "tz",
@@ -60,124 +53,220 @@ _ALIASES = {
     "tag": "tags",
     "model": "by",
 }
+# Types of errors of pydantic, and what was expected.
+_EXPECTED = {
+    "string_type": "a string",
+    "string_too_short": "some text",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "too_short": "at least one",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "{expected}",
+}
 
 
-def _check_budgets(value: dict[str, Any]) -> None:
-    """Refuse amounts that are none."""
-    for amount in [value.get("total", "0USD"), *value.get("models", {}).values()]:
-        parse_amount(amount)
+def _valid(check: Callable[[Any], object]) -> AfterValidator:
+    """Return a validator that calls a check, which raises `OptionError`."""
+
+    def validate(value: Any) -> Any:  # noqa: ANN401 - of any field
+        check(value)
+        return value
+
+    return AfterValidator(validate)
 
 
-class _Setting(NamedTuple):
-    """Something that may be set: its shape as JSON Schema, and what it is for."""
-
-    name: str
-    shape: dict[str, Any]
-    default: object
-    description: str
-    check: Callable[[Any], object] | None = None
+def _check_unique(values: list[str]) -> None:
+    """Check that no value is there twice."""
+    for value in values:
+        if values.count(value) > 1:
+            raise OptionError("", value, expected="each once", hint=" twice")
 
 
-_TEXT = {"type": "string", "minLength": 1}
-_TEXTS = {"type": "array", "items": _TEXT, "minItems": 1, "uniqueItems": True}
-_TEXT_BY_NAME = {"type": "object", "additionalProperties": _TEXT}
-_SETTINGS = (
-    _Setting(
-        "sources",
-        _TEXTS,
-        None,
+def _check_tags(tags: dict[str, str]) -> None:
+    """Check the names and the paths of tags."""
+    for name, path in tags.items():
+        choices_table({name: path})
+
+
+def _section_names() -> list[str]:
+    """Return the names of all sections of a report, in order."""
+    # Imported here: it takes a while, and most files name no section.
+    from toolkit.report.sections import NAMES
+
+    return list(NAMES)
+
+
+def _check_section(name: str) -> None:
+    """Check that a report has such a section."""
+    names = _section_names()
+    if name not in names:
+        expected = f"one of {', '.join(names)}"
+        raise OptionError("", name, expected=expected, hint=near_miss(name, names))
+
+
+def _check_limit(value: Any) -> Any:  # noqa: ANN401 - whatever the file holds
+    """Return a limit of rejected lines that is valid."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise OptionError("", value, expected="a count or a share: 10 or 0.1%")
+    RejectLimit(str(value))
+    return value
+
+
+_Text = Annotated[str, Field(min_length=1)]
+_Texts = Annotated[
+    list[_Text],
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+    _valid(_check_unique),
+]
+_Section = Annotated[
+    str,
+    _valid(_check_section),
+    Field(json_schema_extra=lambda schema: schema.update(enum=_section_names())),
+]
+_Sections = Annotated[
+    list[_Section],
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+    _valid(_check_unique),
+]
+_Limit = Annotated[
+    Any,
+    PlainValidator(_check_limit),
+    WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "minimum": 0}),
+]
+_Amount = Annotated[_Text, _valid(parse_amount)]
+_Every = Annotated[_Text, _valid(check_period)]
+_Top = Annotated[int, Field(ge=1, le=1000)]
+_Wait = Annotated[_Text, _valid(parse_duration)]
+
+
+class _Table(BaseModel):
+    """A table of the file: strict types, and no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def _setting(text: str, default: Any = None) -> Any:  # noqa: ANN401 - any field has one
+    """Describe a setting; None: not set."""
+    return Field(default=default, description=text)
+
+
+class _Budgets(_Table):
+    """Most that may be spent in the range of a report."""
+
+    total: _Amount = _setting('on all models together: "500USD"')
+    models: dict[_Text, _Amount] = _setting('by model: { "gpt-4o" = "100USD" }')
+
+
+class _Shared(_Table):
+    """What may stand at the top, for all commands, or in a table, for one of them."""
+
+    sources: _Texts = _setting(
         "logs or exports that are read where a command names none; a relative path is "
-        "relative to this file",
-    ),
-    _Setting(
-        "tags",
-        _TEXT_BY_NAME,
-        {},
-        "columns tag_NAME of logs: the path of each from the root of the line",
-        choices_table,
-    ),
-    _Setting(
-        "response_path", _TEXT, None, "where the response stands in a line of logs"
-    ),
-    _Setting(
-        "created_unit",
-        {"enum": list(get_args(CreatedUnit))},
-        "s",
-        "unit of created in logs",
-    ),
-    _Setting(
-        "on_damage",
-        {"enum": list(get_args(OnDamage))},
-        "raise",
-        "whether a damaged log ends the work",
-    ),
-    _Setting("tz", _TEXT, "UTC", "time zone in which days begin", check_zone),
-    _Setting("every", _TEXT, "1d", "length of a period: 1h, 1d, 1w, 1mo", check_period),
-    _Setting("by", _TEXTS, ["model"], "columns that name the series"),
-    _Setting(
-        "top",
-        {"type": "integer", "minimum": 1, "maximum": 1000},
-        12,
-        "series that a report names; the others are folded into one, with exact sums",
-    ),
-    _Setting(
-        "prices",
-        _TEXT,
-        None,
-        "file of your own prices; a relative path is relative to this file",
-    ),
-    _Setting(
-        "budgets",
-        {
-            "type": "object",
-            "properties": {"total": _TEXT, "models": _TEXT_BY_NAME},
-            "additionalProperties": False,
-        },
-        {},
-        'what a report may find spent: total = "500USD", and models by name',
-        _check_budgets,
-    ),
-    _Setting(
-        "max_rejects",
-        {"type": ["string", "integer"], "minLength": 1, "minimum": 0},
-        None,
-        'unreadable lines that are allowed: 10 or "0.1%"',
-        lambda value: parse_limit(str(value)),
-    ),
-    _Setting(
-        "sections",
-        {
-            "type": "array",
-            "items": {"enum": list(_SECTIONS)},
-            "minItems": 1,
-            "uniqueItems": True,
-        },
-        list(_SECTIONS),
-        "metrics that a report shows, in this order",
-    ),
-    _Setting("title", _TEXT, None, "what a report is about, above its first line"),
-)
-_NAMES = {setting.name: setting for setting in _SETTINGS}
+        "relative to this file"
+    )
+    on_damage: OnDamage = _setting("at a damaged log: stop, or go on", "raise")
+    max_rejects: _Limit = _setting('rejected lines that are allowed: 10 or "0.1%"')
+
+
+class _ReportOptions(_Table):
+    """What a report shows; some of it serves the tables of metrics too."""
+
+    every: _Every = _setting("length of a period: 1h, 1d, 1w, 1mo", "1d")
+    by: _Texts = _setting("columns whose values are the series", ["model"])
+    top: _Top = _setting("series that a report shows; the rest is grouped as one", 12)
+    budgets: _Budgets = _setting("most that may be spent in the range of a report", {})
+    sections: _Sections = Field(
+        default_factory=_section_names,
+        description="metrics that a report shows, in this order",
+    )
+    title: _Text = _setting("title of a report, above its first line")
+
+
+class _Export(_Shared):
+    """Settings of `toolkit export`; they win over those at the top."""
+
+    to: _Text = _setting("directory or .parquet file to write; relative to this file")
+    content: Content = _setting("keep or drop the text of prompts and answers", "keep")
+    duplicates: Duplicates = _setting("drop or keep responses that occur again", "drop")
+    wait: _Wait = _setting("how long to wait for another run: 30s, 10m", "0s")
+
+
+class _Report(_ReportOptions, _Shared):
+    """Settings of `toolkit report`; they win over those at the top."""
+
+    to: _Texts = _setting("files to write: .html, .md, .json, .png")
+    last: Period = _setting("last complete period that is reported")
+    compare: Literal["previous"] = _setting("compare with the range before")
+
+
+class _Settings(_ReportOptions, _Shared):
+    """The settings of all commands."""
+
+    tags: Annotated[dict[_Text, _Text], _valid(_check_tags)] = _setting(
+        "columns tag_NAME of logs: the path of each from the root of the line", {}
+    )
+    response_path: _Text = _setting("path of the response in a line of a log")
+    created_unit: CreatedUnit = _setting("unit of `created` in logs", "s")
+    tz: Annotated[_Text, _valid(check_zone)] = _setting(
+        "time zone in which days begin", "UTC"
+    )
+    prices: _Text = _setting("file of your own prices; relative to this file")
+    export: _Export = _setting("settings of `toolkit export`")
+    report: _Report = _setting("settings of `toolkit report`")
+
+
+_TABLES: dict[str, type[_Table]] = {
+    "export": _Export,
+    "report": _Report,
+    "budgets": _Budgets,
+}
 
 
 class Configuration(NamedTuple):
-    """What was set, and the file in which it stands; None if there is none."""
+    """The settings that are set, and the file that sets them; None if there is none."""
 
     file: str | None
     values: dict[str, Any]
 
     def effective(self) -> list[tuple[str, Any, str]]:
         """Return each setting with its value, and where that came from."""
-        return [
-            (setting.name, self.values[setting.name], str(self.file))
-            if setting.name in self.values
-            else (setting.name, setting.default, _DEFAULT)
-            for setting in _SETTINGS
+        top = [
+            (name, self.values[name], str(self.file))
+            if name in self.values
+            else (name, field.get_default(call_default_factory=True), _DEFAULT)
+            for name, field in _Settings.model_fields.items()
+            if name not in {"export", "report"}
         ]
+        tables = [
+            (f"{table}.{name}", value, str(self.file))
+            for table in ("export", "report")
+            for name, value in self.values.get(table, {}).items()
+        ]
+        return top + tables
+
+    def options_of(self, command: str) -> dict[str, Any]:
+        """Return the values of a command's options, by the names of its parameters."""
+        values = {**self.values, **self.values.get(command, {})}
+        budgets = values.get("budgets", {})
+        models = [f"{name}={usd}" for name, usd in budgets.get("models", {}).items()]
+        total = [budgets["total"]] if "total" in budgets else []
+        if command != "report":  # a table of a metric shows every series
+            values.pop("top", None)
+        return {
+            **values,
+            "logs": values.get("sources"),
+            "section": values.get("sections"),
+            "tag": [f"{name}={path}" for name, path in values.get("tags", {}).items()]
+            or None,
+            "budget": [*total, *models] or None,
+        }
 
 
 def read_configuration(file: str | os.PathLike[str] | None = None) -> Configuration:
-    """Read the configuration, and check it to the last word.
+    """Read the settings file, and check all of it.
 
     Parameters
     ----------
@@ -194,7 +283,8 @@ def read_configuration(file: str | os.PathLike[str] | None = None) -> Configurat
     Raises
     ------
     ConfigurationError
-        If the file is missing, is no TOML, or holds anything that is no setting.
+        If the file is missing, is not valid TOML, or has settings that are unknown or
+        invalid: the error lists them all.
     UnreadableSourceError
         If the system refuses to read it.
 
@@ -210,7 +300,7 @@ def read_configuration(file: str | os.PathLike[str] | None = None) -> Configurat
     named = file or os.environ.get(_VARIABLE) or None
     if named is not None:
         path = Path(named)
-        values = _table_of(path)
+        values = _read_table(path)
         if values is None:
             fault = f"it has no table [tool.{_TABLE}]"
             raise ConfigurationError(str(path), [fault])
@@ -218,14 +308,14 @@ def read_configuration(file: str | os.PathLike[str] | None = None) -> Configurat
     for folder in (Path(), *Path.cwd().parents):
         for name in (_FILE, _PYPROJECT):
             path = folder / name
-            values = _table_of(path) if path.is_file() else None
+            values = _read_table(path) if path.is_file() else None
             if values is not None:
                 return Configuration(str(path), _checked(path, values))
     return Configuration(None, {})
 
 
-def _table_of(path: Path) -> dict[str, Any] | None:
-    """Read a file of TOML; None if it is a pyproject.toml that says nothing to us."""
+def _read_table(path: Path) -> dict[str, Any] | None:
+    """Read the settings of a file; None if it is a pyproject.toml without any."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError) as error:
@@ -233,7 +323,7 @@ def _table_of(path: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise UnreadableSourceError(str(path), cause=error) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(str(path), [f"it is no TOML: {error}"]) from error
+        raise ConfigurationError(str(path), [f"not valid TOML: {error}"]) from error
     if path.name != _PYPROJECT:
         return document
     tool = document.get("tool", {})
@@ -242,99 +332,61 @@ def _table_of(path: Path) -> dict[str, Any] | None:
 
 
 def _checked(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values that hold in every respect; all faults are told at once."""
-    faults = []
+    """Return valid settings, or raise an error that lists all faults."""
+    try:
+        settings = _Settings.model_validate(values)
+    except ValidationError as error:
+        faults = [_sentence(fault) for fault in error.errors(include_url=False)]
+        raise ConfigurationError(str(path), faults) from None
+    return _placed(settings.model_dump(exclude_unset=True), path.parent)
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    """Return a sentence on a fault that pydantic found."""
+    *parents, name = fault["loc"]
+    if fault["type"] == "extra_forbidden":
+        table = _TABLES.get(str(parents[-1]), _Settings) if parents else _Settings
+        likely = _ALIASES.get(str(name), "")
+        hint = near_miss(str(name), table.model_fields)
+        if likely in table.model_fields:
+            hint = f" (did you mean {likely!r}?)"
+        elif parents and name in _Settings.model_fields:
+            hint = " (it belongs at the top of the file)"
+        return f"no setting {_dotted(fault['loc'])!r}{hint}"
+    value, facts = fault["input"], fault.get("ctx", {})
+    error = facts.get("error")
+    if isinstance(error, OptionError):
+        # Its sentence begins with its own name of the option.
+        return f"{_dotted(fault['loc'])}{str(error).removeprefix(error.name)}"
+    expected = _EXPECTED[fault["type"]].format(**facts)
+    hint = near_miss(value, expected.split("'")[1::2]) if isinstance(value, str) else ""
+    return f"{_dotted(fault['loc'])}: expected {expected}, got {value!r}{hint}"
+
+
+def _dotted(place: tuple[int | str, ...]) -> str:
+    """Return the place of a setting: ``budgets.total``, ``sources[0]``."""
+    parts = [f"[{one}]" if isinstance(one, int) else f".{one}" for one in place]
+    return "".join(parts).removeprefix(".")
+
+
+def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return settings whose paths are relative to where we are, not to their file."""
+
+    def placed(path: str) -> str:
+        if path == "-" or is_uri(path):
+            return path
+        # Behind an absolute path the folder is dropped.
+        return os.path.normpath(folder / path)
+
+    found = dict(values)
     for name, value in values.items():
-        if name not in _NAMES:
-            likely = _ALIASES.get(name)
-            hint = f" (did you mean {likely!r}?)" if likely else near_miss(name, _NAMES)
-            faults.append(f"no setting {name!r}{hint}")
-            continue
-        setting = _NAMES[name]
-        found = list(_misfits(value, setting.shape, name))
-        if not found and setting.check is not None:
-            try:
-                setting.check(value)
-            except OptionError as error:
-                found = [str(error) if error.name == name else f"{name}: {error}"]
-        faults += found
-    if faults:
-        raise ConfigurationError(str(path), faults)
-    return {name: _placed(name, value, path.parent) for name, value in values.items()}
-
-
-_KINDS: dict[str, type] = {"string": str, "integer": int, "array": list, "object": dict}
-
-
-def _misfits(value: Any, shape: dict[str, Any], name: str) -> list[str]:  # noqa: ANN401
-    """Say where a value does not fit its shape, in the words of JSON Schema."""
-    if "enum" in shape:
-        known = shape["enum"]
-        if isinstance(value, str) and value in known:
-            return []
-        hint = near_miss(value, known) if isinstance(value, str) else ""
-        return [f"{name}={value!r}: expected one of {', '.join(known)}{hint}"]
-    kinds = shape["type"] if isinstance(shape["type"], list) else [shape["type"]]
-    # A boolean of Python is an integer too; of TOML it is none.
-    if isinstance(value, bool) or not isinstance(
-        value, tuple(_KINDS[kind] for kind in kinds)
-    ):
-        return [f"{name}={value!r}: expected {_words_for(kinds)}"]
-    if isinstance(value, str):
-        return [] if value else [f"{name} is empty"]
-    if isinstance(value, int):
-        low, high = shape.get("minimum", value), shape.get("maximum", value)
-        most = f"to {high}" if "maximum" in shape else "or more"
-        return (
-            [] if low <= value <= high else [f"{name}={value}: expected {low} {most}"]
-        )
-    if isinstance(value, list):
-        return _items_misfits(value, shape, name)
-    return _members_misfits(cast("dict[str, Any]", value), shape, name)
-
-
-def _items_misfits(items: list[Any], shape: Mapping[str, Any], name: str) -> list[str]:
-    """Say where the items of a list do not fit."""
-    if not items:
-        return [f"{name} is empty"]
-    faults = [
-        fault
-        for number, item in enumerate(items)
-        for fault in _misfits(item, shape["items"], f"{name}[{number}]")
-    ]
-    doubles = {item for item in items if not faults and items.count(item) > 1}
-    return faults + [f"{name} names {item!r} twice" for item in sorted(doubles)]
-
-
-def _members_misfits(
-    members: dict[str, Any], shape: Mapping[str, Any], name: str
-) -> list[str]:
-    """Say where the members of a table do not fit."""
-    known = shape.get("properties", {})
-    faults = []
-    for key, value in members.items():
-        member = known.get(key, shape["additionalProperties"])
-        if member is False:
-            faults.append(f"no setting '{name}.{key}'{near_miss(key, known)}")
-        else:
-            faults += _misfits(value, member, f"{name}.{key}")
-    return faults
-
-
-def _words_for(kinds: list[str]) -> str:
-    """Write the kinds of a value as TOML calls them."""
-    names = {"array": "a list", "object": "a table", "string": "a string"}
-    return " or ".join(names.get(kind, "a whole number") for kind in kinds)
-
-
-def _placed(name: str, value: Any, folder: Path) -> Any:  # noqa: ANN401
-    """Make paths that are relative to the file relative to where we are."""
-    if name == "sources":
-        return [_placed("prices", source, folder) for source in value]
-    if name != "prices" or value == "-" or is_uri(value):
-        return value
-    # Behind an absolute path the folder is dropped.
-    return os.path.normpath(folder / value)
+        if name in {"sources", "prices", "to"}:
+            found[name] = (
+                placed(value) if isinstance(value, str) else [*map(placed, value)]
+            )
+        elif name in {"export", "report"}:
+            found[name] = _placed(value, folder)
+    return found
 
 
 def json_schema() -> dict[str, Any]:
@@ -345,17 +397,22 @@ def json_schema() -> dict[str, Any]:
     >>> json_schema()["properties"]["tz"]["description"]
     'time zone in which days begin'
     """
+    schema = _pruned(_Settings.model_json_schema())
+    for table in schema["$defs"].values():
+        for setting in table["properties"].values():
+            setting.pop("default", None)  # it is the value at the top
+    return {"$schema": _DIALECT, **schema, "title": _FILE}
+
+
+def _pruned(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    """Return a schema without generated titles and without defaults of null."""
+    if isinstance(schema, list):
+        return [_pruned(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": _FILE,
-        "type": "object",
-        "properties": {
-            setting.name: {
-                **setting.shape,
-                "description": setting.description,
-                **({} if setting.default is None else {"default": setting.default}),
-            }
-            for setting in _SETTINGS
-        },
-        "additionalProperties": False,
+        key: _pruned(value)
+        for key, value in schema.items()
+        if not (key == "title" and isinstance(value, str))
+        and not (key == "default" and value is None)
     }

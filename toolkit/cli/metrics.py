@@ -1,193 +1,154 @@
-"""The commands that print the table of a metric: `metric`, and `tokens` for short."""
+"""The commands that show a metric: `metric` and `tokens` print it, `plot` draws it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+import os
+from pathlib import Path  # noqa: TC003 - typer reads the annotation
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from toolkit.cli.options import (
-    NONE,
-    AsCsv,
-    AsJson,
-    By,
-    CompareOption,
-    Config,
-    CreatedUnitOption,
-    EveryOrNone,
-    Fill,
-    Last,
+    LOG_FORMAT,
+    RANGE,
     LogsOrExport,
-    Now,
-    OnDamageOption,
-    PricesOption,
-    ResponsePath,
-    Since,
-    Tag,
-    Top,
-    Tz,
-    Until,
-    log_options,
-    series_of,
-    value_source,
-    within,
+    is_configured,
+    shared,
 )
-from toolkit.cli.output import print_csv, print_table, progress_of, say, to_json
+from toolkit.cli.output import (
+    print_csv,
+    print_message,
+    print_result,
+    print_table,
+    show_progress,
+    to_json,
+)
+from toolkit.cli.values import check_folder
 from toolkit.errors import OptionError, UnknownOptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    import polars as pl
+_TABLE = ("every", "by", *RANGE, "top", "fill", "compare")
+_READ = (*LOG_FORMAT, "on_damage", "as_json", "as_csv", "config")
 
 
+@shared(*_TABLE, "prices", *_READ)
 def metric(
     ctx: typer.Context,
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="token_usage, cost, model_mix, ...")
     ],
     logs: LogsOrExport,
-    every: EveryOrNone = "1d",
-    by: By = None,
-    tz: Tz = "UTC",
-    since: Since = None,
-    until: Until = None,
-    last: Last = None,
-    now: Now = None,
-    top: Top = None,
-    fill: Fill = False,
-    compare: CompareOption = None,
-    prices: PricesOption = None,
-    tag: Tag = None,
-    response_path: ResponsePath = None,
-    created_unit: CreatedUnitOption = "s",
-    on_damage: OnDamageOption = "raise",
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    config: Config = None,  # noqa: ARG001 - its callback has read it
+    **options: Any,  # noqa: ANN401 - of the metric
 ) -> None:
-    """Print the table of any metric; a response counts once."""
-    # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.registry import measure
-
-    if as_json and as_csv:
-        raise OptionError("csv", as_csv, expected="either --json or --csv")
-    options = {
-        "every": None if every == NONE else every,
-        "by": series_of(by),
-        "tz": tz,
-        "top": top,
-        "fill": fill,
-        "compare": compare,
-        "prices": prices,
-    }
-    told: dict[str, Any] = {
-        option: value for option, value in options.items() if is_told(ctx, name, option)
-    }
-    if (since, until, last) != (None, None, None):
-        told |= within(since, until, tz, last=last, now=now)
-    with progress_of("reading") as progress:
-        table = measure(
-            name,
-            logs,
-            on_damage=cast("Any", on_damage),
-            progress=progress,
-            **log_options(ctx, tag, response_path, created_unit),
-            **told,
-        )
-    _show(name, table, told.get("by"), as_json=as_json, as_csv=as_csv)
+    """Print the table of any metric by period and model."""
+    _print_metric(ctx, name, logs, options)
 
 
-def is_told(ctx: typer.Context, name: str, option: str) -> bool:
-    """Return whether an option was given, by the user or by the configuration.
-
-    A metric may have fewer options than others: those of the configuration that it does
-    not have are left out.
-    """
-    # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.registry import SPECS
-
-    source = value_source(ctx, option)
-    if source != "DEFAULT_MAP":
-        return source == "COMMANDLINE"
-    if option == "prices":
-        return name in SPECS and SPECS[name].has_money
-    return name in SPECS and option in SPECS[name].option_names
+@shared(*_TABLE, *_READ)
+def tokens(ctx: typer.Context, logs: LogsOrExport, **options: Any) -> None:  # noqa: ANN401
+    """Print the token counts by period and model."""
+    _print_metric(ctx, "token_usage", logs, options)
 
 
-def check_taken(name: str, told: Mapping[str, object]) -> None:
-    """Raise an error if a metric does not have an option that was given."""
-    # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.registry import SPECS
-
-    known = (*SPECS[name].option_names, "prices") if name in SPECS else told
-    for option in told:
-        if option not in known:
-            raise UnknownOptionError(option, owner=name, known=SPECS[name].option_names)
-
-
-def _show(
-    name: str,
-    table: pl.DataFrame,
-    by: Sequence[str] | None,
-    *,
-    as_json: bool,
-    as_csv: bool,
+def _print_metric(
+    ctx: typer.Context, name: str, logs: list[str], options: dict[str, Any]
 ) -> None:
-    """Print a table as it was asked for."""
+    """Print the table of a metric in the form that was asked for."""
     # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.registry import SPECS
+    from toolkit.metrics.registry import SPECS, measure
 
+    as_json, as_csv = options.pop("as_json", False), options.pop("as_csv", False)
+    _drop_settings(ctx, name, options)
+    with show_progress("reading") as progress:
+        table = measure(name, logs, progress=progress, **options)
     if as_json:
-        say(to_json(table.to_dicts()))
+        print_result(to_json(table.to_dicts()))
     elif as_csv:
         print_csv(table)
     else:
-        print_table(table, SPECS[name], by)
+        print_table(table, SPECS[name], options.get("by"))
 
 
-def tokens(
+def _drop_settings(ctx: typer.Context, metric: str, options: dict[str, Any]) -> None:
+    """Drop the options from the settings file that a metric does not take."""
+    for option in ("every", "by", "tz", "prices"):
+        if is_configured(ctx, option) and not _takes(metric, option):
+            options.pop(option, None)
+
+
+def _takes(metric: str, option: str) -> bool:
+    """Return whether a metric takes an option."""
+    # Imported here: what a command does not use is not loaded.
+    from toolkit.metrics.registry import SPECS
+
+    if metric not in SPECS:
+        return False
+    spec = SPECS[metric]
+    return spec.has_money if option == "prices" else option in spec.option_names
+
+
+@shared(
+    "every",
+    "by",
+    *RANGE,
+    "top",
+    "prices",
+    *LOG_FORMAT,
+    "on_damage",
+    "config",
+)
+def plot(
     ctx: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="METRIC", help="token_usage, cost, ...; or overview: one page"
+        ),
+    ],
     logs: LogsOrExport,
-    every: EveryOrNone = "1d",
-    by: By = None,
-    tz: Tz = "UTC",
-    since: Since = None,
-    until: Until = None,
-    last: Last = None,
-    now: Now = None,
-    top: Top = None,
-    fill: Fill = False,
-    compare: CompareOption = None,
-    tag: Tag = None,
-    response_path: ResponsePath = None,
-    created_unit: CreatedUnitOption = "s",
-    on_damage: OnDamageOption = "raise",
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    config: Config = None,
+    to: Annotated[
+        Path, typer.Option(help="file to write: .png, .svg or .pdf", metavar="FILE")
+    ],
+    theme: Annotated[
+        str, typer.Option(help="light or dark", metavar="THEME")
+    ] = "light",
+    **options: Any,  # noqa: ANN401 - of the chart
 ) -> None:
-    """Sum the tokens of each model in each period; a response counts once."""
-    metric(
-        ctx,
-        "token_usage",
-        logs,
-        every,
-        by,
-        tz,
-        since,
-        until,
-        last,
-        now,
-        top,
-        fill,
-        compare,
-        None,
-        tag,
-        response_path,
-        created_unit,
-        on_damage,
-        as_json,
-        as_csv,
-        config,
-    )
+    """Save the chart of a metric, or an overview on one page."""
+    # Imported here: what a command does not use is not loaded.
+    from toolkit.charts.plot import overview
+    from toolkit.charts.plot import plot as plot_metric
+
+    if to.suffix.lower() not in {".png", ".svg", ".pdf"}:
+        expected = "a file that ends in .png, .svg or .pdf"
+        raise OptionError("to", str(to), expected=expected)
+    check_folder(to)
+    # A script has no screen: matplotlib must not look for one.
+    os.environ.setdefault("MPLBACKEND", "agg")
+    options["theme"] = theme
+    if name == "overview":
+        if "every" in options and options["every"] is None:
+            raise OptionError("every", "none", expected="a length of a period")
+    else:
+        _drop_settings(ctx, name, options)
+        _check_options(name, options)
+    with show_progress("reading") as progress:
+        if name == "overview":
+            drawn: Any = overview(logs, progress=progress, **options)
+        else:
+            drawn = plot_metric(name, logs, progress=progress, **options).figure
+    drawn.savefig(to, dpi=150)
+    print_message(f"{to} written")
+
+
+def _check_options(metric: str, options: Mapping[str, object]) -> None:
+    """Check that a metric takes the options that it was given."""
+    # Imported here: what a command does not use is not loaded.
+    from toolkit.metrics.registry import SPECS
+
+    for option in ("every", "by", "top"):
+        if metric in SPECS and option in options and not _takes(metric, option):
+            known = SPECS[metric].option_names
+            raise UnknownOptionError(option, owner=metric, known=known)

@@ -1,42 +1,30 @@
-"""The commands about money: `toolkit cost` and `toolkit explain`."""
+"""The commands about money: `cost`, `explain` and `reconcile`."""
 
 from __future__ import annotations
 
+from datetime import time
+from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from toolkit.cli.options import (
-    NONE,
-    AsCsv,
-    AsJson,
-    By,
-    Config,
-    CreatedUnitOption,
-    EveryOrNone,
-    Last,
+    LOG_FORMAT,
+    RANGE,
     LogsOrExport,
-    Now,
-    OnDamageOption,
-    PricesOption,
-    ResponsePath,
-    Since,
-    Tag,
-    Tz,
-    Until,
-    log_options,
-    series_of,
-    within,
+    shared,
 )
 from toolkit.cli.output import (
     print_costs,
     print_csv,
     print_explained,
-    progress_of,
-    say,
+    print_message,
+    print_reconciled,
+    print_result,
+    show_progress,
     to_json,
-    words,
 )
+from toolkit.cli.values import parse_pairs
 from toolkit.errors import OptionError, plural
 
 if TYPE_CHECKING:
@@ -44,112 +32,146 @@ if TYPE_CHECKING:
 
 _MOST_MISSING = 10
 _LONGEST_NAME = 60
+_READ = ("prices", *LOG_FORMAT, "on_damage", "as_json", "as_csv", "config")
 
 
+@shared("every", "by", *RANGE, *_READ)
 def cost(
-    ctx: typer.Context,
     logs: LogsOrExport,
-    every: EveryOrNone = "1d",
-    by: By = None,
-    tz: Tz = "UTC",
-    since: Since = None,
-    until: Until = None,
-    last: Last = None,
-    now: Now = None,
-    prices: PricesOption = None,
-    tag: Tag = None,
-    response_path: ResponsePath = None,
-    created_unit: CreatedUnitOption = "s",
-    on_damage: OnDamageOption = "raise",
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    config: Config = None,  # noqa: ARG001 - its callback has read it
+    as_json: bool = False,
+    as_csv: bool = False,
+    **options: Any,  # noqa: ANN401 - of `spending`
 ) -> None:
-    """Sum what responses cost, in USD, and tell what could not be priced."""
+    """Print what responses cost in US dollars, and which have no known price."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.metrics.explain import spending
 
-    series = ("model",) if not by else series_of(by) or ()
-    if as_json and as_csv:
-        raise OptionError("csv", as_csv, expected="either --json or --csv")
-    with progress_of("reading") as progress:
-        spent = spending(
-            logs,
-            every=None if every == NONE else every,
-            by=series,
-            tz=tz,
-            **within(since, until, tz, last=last, now=now),
-            prices=prices,
-            on_damage=cast("Any", on_damage),
-            progress=progress,
-            **log_options(ctx, tag, response_path, created_unit),
-        )
+    with show_progress("reading") as progress:
+        spent = spending(logs, progress=progress, **options)
     if as_json:
-        say(to_json(spent.costs.to_dicts()))
+        print_result(to_json(spent.costs.to_dicts()))
     elif as_csv:
         print_csv(spent.costs)
     else:
-        print_costs(spent.costs, series)
+        print_costs(spent.costs, options.get("by", ("model",)))
     if not spent.costs.is_empty():
-        words(spent.summary)
-    _say_missing(spent.missing)
+        print_message(spent.summary)
+    _print_missing(spent.missing)
 
 
+@shared("tz", *_READ)
 def explain(
-    ctx: typer.Context,
     logs: LogsOrExport,
-    model: Annotated[str, typer.Option(help="name of the model, as served")],
-    date: Annotated[str, typer.Option(help="a day: 2026-11-22, or undated")],
-    tz: Tz = "UTC",
-    prices: PricesOption = None,
-    tag: Tag = None,
-    response_path: ResponsePath = None,
-    created_unit: CreatedUnitOption = "s",
-    on_damage: OnDamageOption = "raise",
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    config: Config = None,  # noqa: ARG001 - its callback has read it
+    model: Annotated[
+        str, typer.Option(help="name of the model, as in the log", metavar="MODEL")
+    ],
+    date: Annotated[
+        str, typer.Option(help="a day (2026-11-22), or undated", metavar="DAY")
+    ],
+    as_json: bool = False,
+    as_csv: bool = False,
+    **options: Any,  # noqa: ANN401 - of `explain`
 ) -> None:
-    """Go down from what a model cost on a day to its prices and its lines."""
+    """Print the prices and the log lines behind the cost of a model on one day."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.metrics.explain import explain as explain_spending
 
-    if as_json and as_csv:
-        raise OptionError("csv", as_csv, expected="either --json or --csv")
-    with progress_of("reading") as progress:
+    day = None if date == "undated" else date
+    with show_progress("reading") as progress:
         explained = explain_spending(
-            logs,
-            model=model,
-            date=None if date == "undated" else date,
-            tz=tz,
-            prices=prices,
-            on_damage=cast("Any", on_damage),
-            progress=progress,
-            **log_options(ctx, tag, response_path, created_unit),
+            logs, model=model, date=day, progress=progress, **options
         )
     if as_json:
         parts = ("prices", "lines", "unseen")
         tables = {part: getattr(explained, part).to_dicts() for part in parts}
-        say(to_json({"summary": explained.summary, **tables}))
+        print_result(to_json({"summary": explained.summary, **tables}))
     elif as_csv:
         print_csv(explained.lines)
     else:
         print_explained(explained)
     if as_json or as_csv:
-        words(explained.summary)
+        print_message(explained.summary)
 
 
-def _say_missing(missing: pl.DataFrame) -> None:
-    """List what has no price, the most tokens first, in words."""
+@shared("since", "until", "last", "now", *_READ)
+def reconcile(
+    logs: LogsOrExport,
+    invoice: Annotated[
+        Path, typer.Option(help="CSV of the provider: usage or costs", metavar="FILE")
+    ],
+    match: Annotated[
+        str,
+        typer.Option(
+            help="family: gpt-4o-2024-08-06 is gpt-4o; name: it is not", metavar="BY"
+        ),
+    ] = "family",
+    provider: Annotated[
+        str | None, typer.Option(help="only responses of this provider", metavar="NAME")
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="where the invoice has day, model, responses, prompt_tokens, "
+            "cached_tokens, completion_tokens or cost; may be repeated",
+            metavar="NAME=COLUMN",
+        ),
+    ] = None,
+    as_json: bool = False,
+    as_csv: bool = False,
+    prices: str | None = None,
+    **options: Any,  # noqa: ANN401 - of `scan`
+) -> None:
+    """Compare the log with a provider's invoice, by UTC day and model."""
+    # Imported here: what a command does not use is not loaded.
+    import polars as pl
+
+    from toolkit.pricing.reconciliation import reconcile as reconcile_log
+    from toolkit.reading.scan import scan
+
+    since, until = options.get("since"), options.get("until")
+    for name, bound in (("since", since), ("until", until)):
+        if bound is not None and bound.time() != time():
+            raise OptionError(name, str(bound), expected="the start of a day in UTC")
+    columns: dict[str, list[str]] = {}
+    for name, of_invoice in parse_pairs("column", column or []):
+        columns.setdefault(name, []).append(of_invoice)
+    with show_progress("reading") as progress:
+        choices = scan(logs, progress=progress, **options)
+        if provider is not None:
+            choices = choices.filter(pl.col("provider") == provider)
+        rows = reconcile_log(
+            choices,
+            invoice,
+            match=cast("Any", match),  # it is checked there
+            columns=columns,
+            prices=prices,
+        )
+    if since is not None:
+        rows = rows.filter(pl.col("day") >= since.date())
+    if until is not None:
+        rows = rows.filter(pl.col("day") < until.date())
+    if as_json:
+        print_result(to_json(rows.to_dicts()))
+    elif as_csv:
+        print_csv(rows)
+    else:
+        print_reconciled(rows)
+
+
+def _print_missing(missing: pl.DataFrame) -> None:
+    """List what has no known price, the most tokens first."""
+    # Imported here: what a command does not use is not loaded.
+    from toolkit.pricing.rates import MEANINGS, Reason
+
     for row in missing.head(_MOST_MISSING).iter_rows(named=True):
         names = [row[name] for name in ("model", "provider", "service_tier")]
-        called = ", ".join(name for name in names if name) or "no model"
-        words(
-            f"unpriced: {_shortened(called)}: {row['reason']}, "
+        called = ", ".join(name for name in names if name) or "responses without model"
+        print_message(
+            f"no price for {_shortened(called)} ({MEANINGS[Reason(row['reason'])]}): "
             f"{plural(row['responses'], 'response')}, {row['total_tokens']:,} tokens"
         )
     if missing.height > _MOST_MISSING:
-        words(f"unpriced: {missing.height - _MOST_MISSING:,} more")
+        print_message(f"no price for {missing.height - _MOST_MISSING:,} more")
 
 
 def _shortened(name: str) -> str:

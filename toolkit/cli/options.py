@@ -1,167 +1,266 @@
-"""What may be typed behind a command, and what it means."""
+"""The options that commands share, each declared once, and how the library gets them.
+
+A command lists the shared options that it takes: `@shared("every", "by")`. It gets
+those that are set, by the user or by the settings file, as keywords of the library.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, cast
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from toolkit.errors import OptionError
+from toolkit.cli.values import RejectLimit, parse_duration, parse_pairs
+from toolkit.errors import (
+    MissingColumnsError,
+    OptionError,
+    PriceFileError,
+    SourceError,
+    ToolkitError,
+    UnsuitableColumnError,
+    WriteError,
+)
 
-NONE = "none"
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
-Logs = Annotated[list[str], typer.Argument(metavar="LOG...", show_default=False)]
+_NONE = "none"
+_FILE = "settings_file"
+
+Logs = Annotated[
+    list[str],
+    typer.Argument(metavar="LOG", help="file, directory, glob, - or s3://bucket/key"),
+]
 LogsOrExport = Annotated[
-    list[str], typer.Argument(metavar="LOG...|DIR", show_default=False)
+    list[str],
+    typer.Argument(
+        metavar="LOG|DIR", help="file, directory, glob, - or s3://bucket/key; an export"
+    ),
 ]
-EveryOrNone = Annotated[
-    str, typer.Option(help="length of a period: 1h, 1d, 1w, 1mo; none: no periods")
-]
-Top = Annotated[
-    int | None, typer.Option(help="name so many series, and fold the others into one")
-]
-Fill = Annotated[bool, typer.Option("--fill", help="also periods without a response")]
-CompareOption = Annotated[
-    str | None, typer.Option("--compare", help="previous: the period before beside it")
-]
-By = Annotated[
-    list[str] | None,
-    typer.Option(help="column that names the series; may be repeated; none  [model]"),
-]
-Tz = Annotated[str, typer.Option(help="time zone in which days begin")]
-Since = Annotated[
-    str | None, typer.Option(help="from this date or time on; 7d: from 7 days ago")
-]
-Until = Annotated[
-    str | None, typer.Option(help="up to this date, time or 7d, exclusive")
-]
-Last = Annotated[
-    str | None,
-    typer.Option(help="the last complete day, week, month or quarter of the zone"),
-]
-Now = Annotated[
-    str | None, typer.Option(help="the time that --last and 7d count from  [clock]")
-]
-Tag = Annotated[
-    list[str] | None,
-    typer.Option(help="column tag_NAME from a path of the line: NAME=PATH"),
-]
-ResponsePath = Annotated[
-    str | None, typer.Option(help="where the response stands in a line")
-]
-CreatedUnitOption = Annotated[
-    str, typer.Option(help="unit of created in the log: s, ms, us, ns")
-]
-OnDamageOption = Annotated[
-    str, typer.Option(help="raise, or collect: go on, and exit 1 at the end")
-]
-PricesOption = Annotated[
-    Path | None, typer.Option(help="TOML file of your own prices, before all others")
-]
-Wait = Annotated[str, typer.Option(help="how long to wait for another run: 30s, 10m")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="print CSV")]
+Export = Annotated[str, typer.Argument(metavar="DIR", help="directory of an export")]
+
+# Groups of options, to be unpacked: @shared(*RANGE).
+LOG_FORMAT = ("tag", "response_path", "created_unit")
+RANGE = ("tz", "since", "until", "last", "now")
 
 
-def series_of(by: list[str] | None) -> tuple[str, ...] | None:
-    """Return the columns that were typed behind --by; none: all together."""
-    return None if by is None else () if by == [NONE] else tuple(by)
+def _option(
+    text: str,
+    *names: str,
+    kind: Any = str | None,  # noqa: ANN401 - a type or a union of types
+    default: str = "",
+    **more: Any,  # noqa: ANN401 - whatever typer takes
+) -> Callable[[str, str], Parameter]:
+    """Return a function from a name and its default, for the help, to a parameter."""
+
+    def parameter(name: str, own_default: str) -> Parameter:
+        shown = own_default or default
+        described = f"{text}  [default: {shown}]" if shown else text
+        return Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            default=False if kind is bool else None,
+            annotation=Annotated[kind, typer.Option(*names, help=described, **more)],
+        )
+
+    return parameter
 
 
-def use_configuration(ctx: typer.Context, file: str | None) -> None:
-    """Take what the configuration says for what the command is not told."""
+def _use_settings(ctx: typer.Context, file: str | None) -> None:
+    """Let the settings file fill in the options that the command line leaves out."""
     # Imported here: none of it is needed for --help.
     from toolkit.cli.config import read_configuration
 
-    values = read_configuration(file).values
-    budgets = values.get("budgets", {})
-    models = [f"{name}={usd}" for name, usd in budgets.get("models", {}).items()]
-    total = [budgets["total"]] if "total" in budgets else []
-    limit = values.get("max_rejects")
-    ctx.default_map = {
-        **values,
-        "logs": values.get("sources"),
-        "section": values.get("sections"),
-        "tag": [f"{name}={path}" for name, path in values.get("tags", {}).items()],
-        "budget": [*total, *models],
-        "max_rejects": None if limit is None else str(limit),
-        # Of a report; a table of a metric names every series.
-        "top": values.get("top") if ctx.info_name == "report" else None,
-    }
+    found = read_configuration(file)
+    ctx.meta[_FILE] = found.file
+    ctx.default_map = found.options_of(ctx.info_name or "")
 
 
-Config = Annotated[
-    str | None,
-    typer.Option(
-        help="settings  [toolkit.toml, or pyproject.toml]",
-        is_eager=True,
-        callback=use_configuration,
+_Texts: TypeAlias = list[str] | None
+_OPTIONS = {
+    "every": _option(
+        "length of a period: 1h, 1d, 1w, 1mo, 1q, 1y; none: all periods in one",
+        default="1d",
+        metavar="PERIOD",
     ),
-]
+    "by": _option(
+        "column whose values are the series; repeat for more; none: all in one",
+        kind=_Texts,
+        default="model",
+        metavar="COLUMN",
+    ),
+    "tz": _option("time zone in which days begin", default="UTC", metavar="ZONE"),
+    "since": _option("start: a date, a time, or 7d for 7 days ago", metavar="TIME"),
+    "until": _option("end, exclusive: a date, a time, or 7d", metavar="TIME"),
+    "last": _option(
+        "last complete day, week, month or quarter (in --tz)", metavar="UNIT"
+    ),
+    "now": _option(
+        "time from which --last and 7d count", default="the clock", metavar="TIME"
+    ),
+    "top": _option(
+        "show the N largest series, group the rest as 'other'",
+        kind=int | None,
+        metavar="N",
+        min=1,
+    ),
+    "fill": _option("include empty periods", "--fill", kind=bool),
+    "compare": _option(
+        "previous: add the values of the period before", metavar="PERIOD"
+    ),
+    "prices": _option(
+        "TOML file with your own prices, used before all others", metavar="FILE"
+    ),
+    "tag": _option(
+        "add a column tag_NAME from a path in the line; may be repeated",
+        kind=_Texts,
+        metavar="NAME=PATH",
+    ),
+    "response_path": _option("path of the response in a line", metavar="PATH"),
+    "created_unit": _option(
+        "unit of `created` in the log: s, ms, us, ns", default="s", metavar="UNIT"
+    ),
+    "on_damage": _option(
+        "at a damaged log: raise, or collect (go on, exit 1 at the end)",
+        default="raise",
+        metavar="ACTION",
+    ),
+    "max_rejects": _option(
+        "exit 4 if more lines are rejected: 10 or 0.1%", metavar="LIMIT"
+    ),
+    "wait": _option(
+        "wait for another run to finish: 30s, 10m, 2h", default="0s", metavar="TIME"
+    ),
+    "quiet": _option("print errors only", "--quiet", kind=bool),
+    "as_json": _option("print JSON", "--json", kind=bool),
+    "as_csv": _option("print CSV", "--csv", kind=bool),
+    "config": _option(
+        "settings file",
+        default="toolkit.toml or pyproject.toml",
+        metavar="FILE",
+        is_eager=True,
+        callback=_use_settings,
+    ),
+}
 
 
-def log_options(
-    ctx: typer.Context, tag: list[str] | None, response_path: str | None, unit: str
-) -> dict[str, Any]:
-    """Gather what was said of the logs; the library checks the words.
+def shared(
+    *names: str, **defaults: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add shared options to a command.
 
-    An export keeps the options that it was made with: what the configuration says of
-    logs is not said of it.
+    Parameters
+    ----------
+    names
+        Names of options; the command gets them as keywords, if they are set.
+    defaults
+        What the help of this command shows as the default of an option.
     """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        parameters = signature(command, eval_str=True).parameters
+        own = [
+            parameter.replace(kind=Parameter.KEYWORD_ONLY)
+            for name, parameter in parameters.items()
+            if name not in {*_OPTIONS, "ctx", "options"}
+        ]
+
+        @wraps(command)
+        def run(ctx: typer.Context, **values: Any) -> None:  # noqa: ANN401 - of typer
+            arguments = {one.name: values.pop(one.name) for one in own}
+            if "ctx" in parameters:
+                arguments["ctx"] = ctx
+            try:
+                command(**arguments, **_library_options(ctx, values))
+            except ToolkitError as error:
+                for setting in _settings_at_fault(ctx, error):
+                    error.add_note(f"`{setting}` is set in {ctx.meta[_FILE]}")
+                raise
+
+        context = Parameter("ctx", Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        added = [_OPTIONS[name](name, defaults.get(name, "")) for name in names]
+        run.__signature__ = Signature([context, *own, *added])  # type: ignore[attr-defined] # inspect reads it
+        return run
+
+    return decorate
+
+
+def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are set, as the library takes them."""
+    options = {
+        name: value
+        for name, value in values.items()
+        if value is not None and value is not False and name != "config"
+    }
+    if "as_json" in options and "as_csv" in options:
+        raise OptionError("csv", True, expected="either --json or --csv")
+    # An export keeps the options that it was made with.
+    if any(is_configured(ctx, name) for name in LOG_FORMAT) and _names_export(ctx):
+        for name in LOG_FORMAT:
+            if is_configured(ctx, name):
+                options.pop(name, None)
+    if "tag" in options:
+        options["tags"] = dict(parse_pairs("tag", options.pop("tag")))
+    if "by" in options:
+        options["by"] = () if options["by"] == [_NONE] else tuple(options["by"])
+    if options.get("every") == _NONE:
+        options["every"] = None
+    if "max_rejects" in options:
+        options["max_rejects"] = RejectLimit(str(options["max_rejects"]))
+    if "wait" in options:
+        options["wait"] = parse_duration(options["wait"])
+    bounds = {name: options.pop(name) for name in RANGE[1:] if name in options}
+    if bounds.keys() - {"now"}:
+        options |= _parse_range(tz=options.get("tz", "UTC"), **bounds)
+    return options
+
+
+def is_configured(ctx: typer.Context, name: str) -> bool:
+    """Return whether the value of an option comes from the settings file."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "DEFAULT_MAP"
+
+
+def _names_export(ctx: typer.Context) -> bool:
+    """Return whether an export is among the logs."""
     # Imported here: it is not needed for --help.
     from toolkit.reading.discovery import is_export
 
-    given = {"tag": tag, "response_path": response_path, "created_unit": unit}
-    configured = {
-        name
-        for name in given
-        if value_source(ctx, name) == "DEFAULT_MAP" and given[name]
-    }
-    if configured and any(is_export(log) for log in ctx.params.get("logs") or ()):
-        given |= dict.fromkeys(configured)
-    return {
-        "tags": _parse_tags(cast("Any", given["tag"]) or []),
-        "response_path": given["response_path"],
-        "created_unit": given["created_unit"] or "s",
-    }
+    return any(is_export(log) for log in ctx.params.get("logs") or ())
 
 
-def value_source(ctx: typer.Context, name: str) -> str:
-    """Say where the value of a parameter came from."""
-    source = ctx.get_parameter_source(name)
-    return "" if source is None else source.name
+def _settings_at_fault(ctx: typer.Context, error: ToolkitError) -> Iterator[str]:
+    """Yield the settings from the file that made a command fail."""
+    names: tuple[str, ...] = ()
+    if isinstance(error, OptionError):
+        names = (error.name,)
+    elif isinstance(error, SourceError):
+        names = ("sources",)
+    elif isinstance(error, MissingColumnsError | UnsuitableColumnError):
+        names = ("by",)
+    elif isinstance(error, PriceFileError):
+        names = ("prices",)
+    elif isinstance(error, WriteError):
+        names = ("to",)
+    parameters = {"sources": "logs", "tags": "tag", "sections": "section"}
+    for name in names:
+        if is_configured(ctx, parameters.get(name, name)):
+            yield name
 
 
-def within(
-    since: str | None,
-    until: str | None,
-    tz: str,
+def _parse_range(
     *,
-    last: str | None = None,
+    tz: str,
+    since: str | None = None,
+    until: str | None = None,
+    last: Any = None,  # noqa: ANN401 - it is checked there
     now: str | None = None,
 ) -> dict[str, Any]:
-    """Read a range of time in its zone, so that only the days in it are opened."""
+    """Parse a range of time in its zone, so that only the days in it are opened."""
     # Imported here: polars is not needed for --help.
     from toolkit.expressions.time_ranges import chosen
 
-    start, end = chosen(cast("Any", last), since, until, tz, now=now)
+    start, end = chosen(last, since, until, tz, now=now)
     return {"since": start, "until": end}
-
-
-def _parse_tags(tags: list[str]) -> dict[str, str]:
-    """Read NAME=PATH."""
-    pairs = [tag.partition("=") for tag in tags]
-    for name, equals, path in pairs:
-        if not (name and equals and path):
-            raise OptionError("tag", f"{name}{equals}{path}", expected="NAME=PATH")
-    return {name: path for name, _, path in pairs}
-
-
-def parse_duration(text: str) -> float:
-    """Read a length of time in seconds: 30s, 10m, 2h."""
-    number = text[:-1]
-    if not (number.isascii() and number.isdigit() and text[-1] in _SECONDS):
-        raise OptionError("wait", text, expected="a length of time: 30s, 10m, 2h")
-    return int(number) * _SECONDS[text[-1]]

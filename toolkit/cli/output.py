@@ -27,8 +27,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from toolkit.errors import clean
-from toolkit.formatting.text import dollars
+from toolkit.errors import clean, plural
+from toolkit.formatting.text import format_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,12 +57,12 @@ _RATE_NAMES = (
 _MOST_LINES = 100
 
 
-def say(text: str) -> None:
+def print_result(text: str) -> None:
     """Print a result."""
     print(text)  # noqa: T201 - the one place that prints
 
 
-def words(text: str) -> None:
+def print_message(text: str) -> None:
     """Print words about the result, on stderr and in one line."""
     print(clean(text), file=sys.stderr)  # noqa: T201 - the one place that prints
 
@@ -142,9 +142,9 @@ def print_table(
         table.add_row(*map(Text, row))
     console.print(table)
     if layout.left_out:
-        words(f"not shown: {', '.join(layout.left_out)}; --csv has all columns")
+        print_message(f"not shown: {', '.join(layout.left_out)}; --csv has all columns")
     if frame.is_empty():
-        words("no responses, or none in this range")
+        print_message("no responses, or none in this range")
 
 
 def print_costs(costs: pl.DataFrame, series: Sequence[str]) -> None:
@@ -166,7 +166,7 @@ def print_explained(explained: Explained) -> None:
         (
             f"price {row['price']}",
             f"{row['responses']:,}",
-            f"{dollars(row['cost'])} by {row['source']}: "
+            f"{format_usd(row['cost'], 'exact')} by {row['source']}: "
             + ", ".join(
                 f"{name} {row[name].normalize():f}"
                 for name in kinds
@@ -177,7 +177,7 @@ def print_explained(explained: Explained) -> None:
     ]
     reported = lines.filter(cost_source="reported")
     if reported.height:
-        cost = dollars(Decimal(reported["cost"].sum()))
+        cost = format_usd(reported["cost"].sum(), "exact")
         rows.append(
             ("reported", f"{reported.height:,}", f"{cost} as the provider said")
         )
@@ -210,7 +210,7 @@ def _line_words(row: dict[str, Any]) -> str:
 
 def _cost_words(row: dict[str, Any]) -> str:
     """Write what a line cost, or why that is not known."""
-    return row["reason"] if row["cost"] is None else dollars(row["cost"])
+    return row["reason"] if row["cost"] is None else format_usd(row["cost"], "exact")
 
 
 def print_check(checked: CheckResult) -> None:
@@ -218,7 +218,7 @@ def print_check(checked: CheckResult) -> None:
     # Imported here: what a command does not use is not loaded.
     from toolkit.schema.tables import LEDGER
 
-    say_passed_over(checked.passed_over)
+    print_passed_over(checked.passed_over)
     totals = checked.ledger.sum().row(0, named=True)
     _print_pairs(
         "Ledger",
@@ -327,7 +327,7 @@ def print_settings(settings: Sequence[tuple[str, object, str]]) -> None:
     """Print settings as lines of TOML, and behind each where it came from."""
     for name, value, source in settings:
         line = f"{'# ' if value is None else ''}{name} = {_as_toml(value)}"
-        say(f"{line}  # {clean(source)}")
+        print_result(f"{line}  # {clean(source)}")
 
 
 def _as_toml(value: object) -> str:
@@ -341,23 +341,23 @@ def _as_toml(value: object) -> str:
     return json.dumps(value)
 
 
-def say_hints(ledger: pl.DataFrame) -> None:
+def print_hints(ledger: pl.DataFrame) -> None:
     """Say of each file that is no log what it looks like."""
     for source, hint in ledger.select("source", "hint").drop_nulls().rows():
-        words(f"{source} {hint}")
+        print_message(f"{source} {hint}")
 
 
-def say_passed_over(passed_over: dict[str, int]) -> None:
+def print_passed_over(passed_over: dict[str, int]) -> None:
     """Say what a walk did not read."""
     if passed_over:
         # Imported here: polars and Arrow are not needed for --help.
         from toolkit.reading.ledger import passed_over_words
 
-        words(passed_over_words(passed_over))
+        print_message(passed_over_words(passed_over))
 
 
 @contextmanager
-def progress_of(what: str) -> Iterator[Callable[[int], None]]:
+def show_progress(what: str) -> Iterator[Callable[[int], None]]:
     """Show bytes and rate while work goes on, on a terminal only."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -367,3 +367,23 @@ def progress_of(what: str) -> Iterator[Callable[[int], None]]:
     with Progress(*bars, console=console, transient=True) as progress:
         task = progress.add_task(what, total=None)
         yield lambda size: progress.advance(task, size)
+
+
+def print_reconciled(rows: pl.DataFrame) -> None:
+    """Print a log beside its invoice, a row for each day and model."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("day", "model"):
+        table.add_column(name, overflow="fold")
+    for name in ("log", "invoice", "difference"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("explanation", overflow="fold")
+    for row in rows.iter_rows(named=True):
+        amounts = [
+            "-" if row[name] is None else format_usd(row[name])
+            for name in ("cost", "cost_invoiced", "difference")
+        ]
+        names = (str(row["day"] or "undated"), clean(row["model"] or "unknown"))
+        table.add_row(*map(Text, (*names, *amounts, row["explanation"])))
+    Console().print(table)
+    agreeing = rows.filter(explanation="agrees").height
+    print_message(f"{agreeing:,} of {plural(rows.height, 'row')} agree")

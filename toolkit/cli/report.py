@@ -1,4 +1,4 @@
-"""The commands that a schedule runs: `report` and `config`, and the gates they hold."""
+"""The commands that a schedule runs, `report` and `config`, and their limits."""
 
 from __future__ import annotations
 
@@ -8,126 +8,110 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from toolkit.cli.options import (
-    AsJson,
-    By,
-    Config,
-    CreatedUnitOption,
-    Last,
+    LOG_FORMAT,
+    RANGE,
     LogsOrExport,
-    Now,
-    OnDamageOption,
-    ResponsePath,
-    Since,
-    Tag,
-    Tz,
-    Until,
-    log_options,
+    shared,
 )
-from toolkit.cli.output import print_settings, progress_of, say, to_json, words
+from toolkit.cli.output import (
+    print_message,
+    print_result,
+    print_settings,
+    show_progress,
+    to_json,
+)
+from toolkit.cli.values import RejectLimit, check_folder
 from toolkit.errors import WriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from toolkit.pricing.budgets import Budget
     from toolkit.report.report import Report
 
-_BUDGET_CROSSED, _TOO_MANY_REJECTS = 3, 4
+_OVER_BUDGET, _TOO_MANY_REJECTS = 3, 4
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
+@shared(
+    *RANGE,
+    "compare",
+    "every",
+    "by",
+    "top",
+    "prices",
+    "max_rejects",
+    "quiet",
+    *LOG_FORMAT,
+    "on_damage",
+    "config",
+    every="suits the range",
+    top="12",
+)
 def report(
-    ctx: typer.Context,
     logs: LogsOrExport,
     to: Annotated[
         list[str] | None,
         typer.Option(
             help="file to write: .html, .md, .json or .png; may be repeated; without "
-            "one the answer is printed"
+            "one the headline is printed",
+            metavar="FILE",
         ),
     ] = None,
-    last: Last = None,
-    since: Since = None,
-    until: Until = None,
-    now: Now = None,
-    compare: Annotated[
-        str | None, typer.Option(help="previous: the range directly before")
-    ] = None,
-    tz: Tz = "UTC",
-    every: Annotated[
-        str | None, typer.Option(help="length of a period  [by the range]")
-    ] = None,
-    by: By = None,
-    top: Annotated[
-        int, typer.Option(help="series that are named; the others are folded", min=1)
-    ] = 12,
     section: Annotated[
         list[str] | None,
-        typer.Option(help="metric to show; may be repeated  [all]"),
+        typer.Option(
+            help="metric to show; may be repeated  [default: all]", metavar="METRIC"
+        ),
     ] = None,
-    title: Annotated[str, typer.Option(help="what the report is about")] = "LLM usage",
-    prices: Annotated[
-        str | None, typer.Option(help="file of your own prices, before all others")
-    ] = None,
+    title: Annotated[
+        str, typer.Option(help="title of the report", metavar="TEXT")
+    ] = "LLM usage",
     against: Annotated[
         str | None,
-        typer.Option(help="an earlier report (.json): list what changed since"),
+        typer.Option(
+            help="an earlier report (.json): list what changed since", metavar="FILE"
+        ),
     ] = None,
     budget: Annotated[
         list[str] | None,
-        typer.Option(help="exit 3 above 500USD, or MODEL=100USD; or if in doubt"),
+        typer.Option(
+            help="exit 3 if cost exceeds 500USD (or MODEL=100USD), or may exceed it "
+            "because prices are missing; may be repeated",
+            metavar="AMOUNT",
+        ),
     ] = None,
-    max_rejects: Annotated[
-        str | None, typer.Option(help="exit 4 above so many: 10 or 0.1%")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="no word but faults")] = False,
-    tag: Tag = None,
-    response_path: ResponsePath = None,
-    created_unit: CreatedUnitOption = "s",
-    on_damage: OnDamageOption = "raise",
-    config: Config = None,  # noqa: ARG001 - its callback has read it
+    max_rejects: RejectLimit | None = None,
+    quiet: bool = False,
+    **options: Any,  # noqa: ANN401 - of `write_report`
 ) -> None:
-    """Write the report on a range: what it cost, what changed, and how sure that is."""
-    # Imported here: what a command does not use is not loaded.
+    """Write a report on a range of time: cost, changes, and how sure they are."""
     # Imported here: polars is not needed for --help.
     from toolkit.pricing.budgets import parse_budgets
     from toolkit.report.report import write_report
 
     os.environ.setdefault("MPLBACKEND", "agg")
     budgets = parse_budgets(budget or [])
-    limit = limit_of(max_rejects)
-    options: dict[str, Any] = {
-        "last": last,
-        "since": since,
-        "until": until,
-        "now": now,
-        "compare": compare,
-        "tz": tz,
-        "every": every,
-        "by": by or ["model"],
-        "top": top,
-        "title": title,
-        "prices": prices,
-        "against": against,
-        "on_damage": on_damage,
-        **({"sections": section} if section else {}),
-        **log_options(ctx, tag, response_path, created_unit),
-    }
-    with progress_of("reading") as progress:
-        made = write_report(logs, to or [], progress=progress, **options)
-    _summarise(made)
+    for path in to or []:
+        check_folder(path)
+    if section:
+        options["sections"] = section
+    with show_progress("reading") as progress:
+        made = write_report(
+            logs, to or [], title=title, against=against, progress=progress, **options
+        )
+    _add_to_step_summary(made)
     if not to:
-        say(str(made))
+        print_result(str(made))
     elif not quiet:
-        words(f"{', '.join(to)} written; {made}")
-    is_held = _hold_budgets(made, budgets)
+        print_message(f"{', '.join(to)} written; {made}")
+    code = 0 if _check_budgets(made, budgets) else _OVER_BUDGET
     if made.ledger is not None:
         totals = made.ledger.sum().row(0, named=True)
-        hold_limit(limit, totals, max_rejects, code=0 if is_held else _BUDGET_CROSSED)
-    if not is_held:
-        raise typer.Exit(_BUDGET_CROSSED)
+        check_rejects(max_rejects, totals, code=code)
+    if code:
+        raise typer.Exit(code)
 
 
-def _summarise(made: Report) -> None:
+def _add_to_step_summary(made: Report) -> None:
     """Add the report to the summary of a job of GitHub Actions, if it runs in one."""
     path = os.environ.get(_STEP_SUMMARY)
     if not path:
@@ -139,66 +123,57 @@ def _summarise(made: Report) -> None:
         raise WriteError(path, cause=error) from error
 
 
-def _hold_budgets(made: Report, budgets: list[Any]) -> bool:
-    """Say which budgets are crossed, or may be; return whether all are held."""
+def _check_budgets(made: Report, budgets: list[Budget]) -> bool:
+    """Print the budgets that are exceeded, or may be; return whether there are none."""
     # Imported here: it is not needed for --help.
     from toolkit.pricing.budgets import breaches, strangers
 
     if not budgets:
         return True
-    costs = made.costs
-    for stranger in strangers(budgets, costs):
-        words(stranger)
-    found = breaches(budgets, costs)
+    for stranger in strangers(budgets, made.costs):
+        print_message(stranger)
+    found = breaches(budgets, made.costs)
     for breach in found:
-        words(breach.sentence)
+        print_message(breach.sentence)
     return not found
 
 
-def limit_of(max_rejects: str | None) -> Callable[[int], float] | None:
-    """Read how many lines may be rejected."""
-    # Imported here: it is not needed for --help.
-    from toolkit.pricing.budgets import parse_limit
-
-    return None if max_rejects is None else parse_limit(max_rejects)
-
-
-def hold_limit(
-    limit: Callable[[int], float] | None,
-    totals: dict[str, int],
-    said: str | None,
-    *,
-    code: int = 0,
+def check_rejects(
+    limit: RejectLimit | None, totals: dict[str, int], *, code: int = 0
 ) -> None:
-    """Exit 4 if more lines were rejected than were allowed; errors do not count.
+    """Exit 4 if more lines were rejected than are allowed; errors do not count.
 
-    `code` is that of a gate which was crossed before: it stands.
+    `code` is the exit code if an earlier check has failed already.
     """
-    if limit is not None and totals["rejected"] > limit(totals["lines"]):
-        words(f"{totals['rejected']:,} lines rejected, more than {said}")
+    if limit is not None and not limit.allows(totals["rejected"], of=totals["lines"]):
+        print_message(f"{totals['rejected']:,} lines rejected, more than {limit}")
         raise typer.Exit(code or _TOO_MANY_REJECTS)
 
 
 def config(
     file: Annotated[
         str | None,
-        typer.Option("--config", help="settings  [toolkit.toml, or pyproject.toml]"),
+        typer.Option(
+            "--config",
+            help="settings file  [default: toolkit.toml or pyproject.toml]",
+            metavar="FILE",
+        ),
     ] = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="print the JSON Schema of the file")
     ] = False,
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Print every setting with its value, and where that came from."""
-    # Imported here: tomllib is not needed by the other commands' help.
+    """Print every setting with its value, and where it comes from."""
+    # Imported here: it is not needed for --help.
     from toolkit.cli.config import json_schema, read_configuration
 
     if schema:
-        say(to_json(json_schema()))
+        print_result(to_json(json_schema()))
         return
     effective = read_configuration(file).effective()
     if as_json:
         found = {name: {"value": value, "from": at} for name, value, at in effective}
-        say(to_json(cast("Any", found)))
+        print_result(to_json(cast("Any", found)))
         return
     print_settings(effective)

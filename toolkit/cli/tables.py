@@ -5,17 +5,19 @@ Names are folded, numbers are never broken. What does not fit is left out, and s
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from toolkit.errors import clean, plural
+from toolkit.formatting.dates import format_day, format_moment
 from toolkit.formatting.figures import Figure, sum_with_gaps
 from toolkit.formatting.text import (
     DASH,
-    NO_NAME,
+    UNKNOWN_TEXT,
+    format_count,
     format_number,
     format_share,
     format_share_change,
@@ -188,7 +190,7 @@ def _period_column(frame: pl.DataFrame) -> list[Shown]:
     return [Shown("period", "period", cells)]
 
 
-def _named(column: pl.Series, unsaid: str = NO_NAME) -> Shown:
+def _named(column: pl.Series, unsaid: str = UNKNOWN_TEXT) -> Shown:
     """Return a column of names as it is shown."""
     cells = [clean(unsaid if cell is None else str(cell)) for cell in column]
     return Shown(column.name, column.name, cells, folds=True)
@@ -223,10 +225,12 @@ def _cell(name: str, row: Mapping[str, Any], measure: Measure | None) -> str:
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, int):
-        return f"{cell:,}"
+        return format_count(cell)
     if isinstance(cell, float):
         return format_number(cell)
-    return f"{cell:%Y-%m-%d %H:%M}" if isinstance(cell, datetime) else clean(str(cell))
+    if isinstance(cell, datetime):
+        return format_moment(cell, "iso")
+    return clean(str(cell))
 
 
 def _amount(name: str, row: Mapping[str, Any], measure: Measure) -> Figure:
@@ -243,10 +247,8 @@ def _amount(name: str, row: Mapping[str, Any], measure: Measure) -> Figure:
 
 
 def _period_words(start: datetime | None, end: datetime | None) -> str:
-    """Write a period as short as it is clear."""
+    """Format the start of a period: the day, unless it is shorter than a day."""
     if start is None or end is None:
         return "undated"
-    midnight = (start.hour, start.minute, start.second) == (0, 0, 0)
-    if midnight and (end.hour, end.minute, end.second) == (0, 0, 0):
-        return f"{start:%Y-%m-%d}"
-    return f"{start:%Y-%m-%d %H:%M}"
+    is_of_days = start.time() == end.time() == time.min
+    return format_day(start, "iso") if is_of_days else format_moment(start, "iso")

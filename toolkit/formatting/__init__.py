@@ -23,7 +23,7 @@ from toolkit.formatting.figures import (
 )
 from toolkit.formatting.text import (
     DASH,
-    NO_NAME,
+    UNKNOWN_TEXT,
     format_change,
     format_count,
     format_name,
@@ -36,8 +36,8 @@ from toolkit.formatting.text import (
 __all__ = [
     "DASH",
     "MONTHS",
-    "NO_NAME",
     "UNKNOWN",
+    "UNKNOWN_TEXT",
     "Figure",
     "as_figure",
     "calendar_unit",

@@ -19,8 +19,8 @@ its own side. What is unknown is a dash or, in words, ``unknown``. Minus is ``-`
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from toolkit.errors import clean
 from toolkit.formatting.figures import Figure, as_figure
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Amount: TypeAlias = Figure | Number | None
 
 DASH = "–"
-NO_NAME = "not said"
+UNKNOWN_TEXT = "unknown"
 _SIGNS = {"lower": "≥ ", "upper": "≤ ", "approximate": "~ "}
 _WORDS = {"lower": "at least ", "upper": "at most ", "approximate": "about "}
 _UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
@@ -238,12 +238,12 @@ def format_name(name: object) -> str:
     Examples
     --------
     >>> format_name("a\x1b[31m\nb"), format_name(None)
-    ('a�[31m�b', 'not said')
+    ('a�[31m�b', 'unknown')
     >>> len(format_name("x" * 10_000))
     64
     """
     if name is None:
-        return NO_NAME
+        return UNKNOWN_TEXT
     # The middle is cut first: a name may have megabytes.
     text = str(name)
     if len(text) > _LONGEST:
@@ -254,7 +254,7 @@ def format_name(name: object) -> str:
 
 def _unknown(words: bool) -> str:
     """Return what is written for a figure that is not known."""
-    return "unknown" if words else DASH
+    return UNKNOWN_TEXT if words else DASH
 
 
 def _marked(figure: Figure, text: str, *, words: bool) -> str:
@@ -322,91 +322,3 @@ def _rounded_share(percent: Figure) -> str:
     rounded = percent.rounded(1).number
     # A bound: it is rounded to its own side, and 0 would say nothing.
     return ">0%" if number > 0 and not rounded else f"{_plain(rounded)}%"
-
-
-# What follows goes as its callers switch to the functions above.
-_CENT = Decimal("0.01")
-_UNKNOWN = "unknown"
-
-
-class Writes(Protocol):
-    """Writes an amount of USD, rounded down if it is to be a lower bound."""
-
-    def __call__(self, amount: Decimal, /, *, down: bool = False) -> str:
-        """Write it."""
-
-
-def dollars(amount: Decimal, *, down: bool = False, up: bool = False) -> str:
-    """Write an amount of USD for a reader: cents, or two digits below a dollar.
-
-    Parameters
-    ----------
-    amount
-        USD.
-    down
-        Round down, as a lower bound must be; else to the nearest.
-    up
-        Round up, as an upper bound must be.
-
-    Examples
-    --------
-    >>> dollars(Decimal("4812.0679")), dollars(Decimal("4812.0679"), down=True)
-    ('$4,812.07', '$4,812.06')
-    >>> dollars(Decimal("0.0035521")), dollars(Decimal("-3.5")), dollars(Decimal(0))
-    ('$0.0036', '-$3.50', '$0')
-    """
-    rounding = ROUND_FLOOR if down else ROUND_CEILING if up else ROUND_HALF_EVEN
-    sign = "-" if amount < 0 else ""
-    if amount == 0:
-        return "$0"
-    if abs(amount) >= 1:
-        return f"{sign}${abs(amount.quantize(_CENT, rounding)):,}"
-    rounded = amount.quantize(Decimal(1).scaleb(amount.adjusted() - 1), rounding)
-    if abs(rounded) >= 1:
-        return dollars(rounded)
-    # The trailing zeros go, but for those of whole cents: $0.50, $0.0035.
-    digits = rounded.normalize()
-    return f"{sign}${abs(digits if digits.adjusted() < -2 else rounded):f}"
-
-
-def _tells_nothing(cost: Decimal | None, unpriced: int, responses: int) -> bool:
-    """Say whether a sum of costs tells nothing: no response of it has a price."""
-    return unpriced > 0 and not cost and unpriced >= responses
-
-
-def bounded(
-    cost: Decimal,
-    unpriced: int,
-    responses: int,
-    *,
-    mark: str = ">= ",
-    write: Writes = dollars,
-    unknown: str = _UNKNOWN,
-) -> str:
-    """Write a sum of costs that may be a lower bound: the one place that decides how.
-
-    Parameters
-    ----------
-    cost
-        USD of the responses that have a cost.
-    unpriced, responses
-        Number of the responses without a cost, and of all.
-    mark
-        What stands before a lower bound.
-    write
-        Writes an amount; it is asked to round a lower bound down.
-    unknown
-        What stands for a sum of which nothing is known.
-
-    Examples
-    --------
-    >>> bounded(Decimal("5.956"), 0, 3), bounded(Decimal("5.956"), 1, 3)
-    ('$5.96', '>= $5.95')
-    >>> bounded(Decimal(0), 3, 3), bounded(Decimal(0), 0, 3)
-    ('unknown', '$0')
-    """
-    if not unpriced:
-        return write(cost)
-    if _tells_nothing(cost, unpriced, responses):
-        return unknown
-    return f"{mark}{write(cost, down=True)}"

@@ -1,4 +1,4 @@
-"""Limits for scheduled runs: budgets, and how many rejected lines are too many.
+"""Limits for scheduled runs: budgets.
 
 A cost is a lower bound as long as some response has no known price. A budget is met
 only if the sum is within it *and* no price is missing: unknown is never zero.
@@ -15,7 +15,7 @@ from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import format_share, format_usd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     import polars as pl
 
@@ -158,24 +158,3 @@ def strangers(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[str]:
         for budget in budgets
         if budget.model is not None and budget.model not in known
     ]
-
-
-def parse_limit(text: str) -> Callable[[int], float]:
-    """Parse a number of lines, or a share of them in percent.
-
-    Examples
-    --------
-    >>> parse_limit("0.1%")(20_000)
-    20.0
-    """
-    try:
-        number = float(text.removesuffix("%"))
-    except ValueError:
-        number = -1
-    if not 0 <= number < float("inf"):
-        raise OptionError(
-            "max_rejects", text, expected="a count or a share: 10 or 0.1%"
-        )
-    if text.endswith("%"):
-        return lambda lines: lines * number / 100
-    return lambda _lines: number

@@ -31,15 +31,15 @@ class Reason(StrEnum):
 
 
 MEANINGS = {
-    Reason.NO_USAGE: "prompt or completion tokens are not reported",
-    Reason.NO_MODEL: "no model is named",
-    Reason.UNKNOWN_PROVIDER: "the provider is not in the price data",
-    Reason.UNKNOWN_MODEL: "the model is not in the price data of its provider",
-    Reason.UNKNOWN_TIER: "the service tier has no price per token that is known",
-    Reason.NO_TIER_RATE: "this model has no rate for this service tier at this time",
-    Reason.NO_RATE: "the model has no rate for tokens that were used",
-    Reason.UNDATED: "no time of the response, and the price has changed",
-    Reason.COUNTS: "the token counts contradict each other, or overlap",
+    Reason.NO_USAGE: "no prompt or completion tokens reported",
+    Reason.NO_MODEL: "no model named",
+    Reason.UNKNOWN_PROVIDER: "provider not in the price data",
+    Reason.UNKNOWN_MODEL: "model not in the price data of its provider",
+    Reason.UNKNOWN_TIER: "no known price per token for this service tier",
+    Reason.NO_TIER_RATE: "no price for this service tier at that time",
+    Reason.NO_RATE: "no price for some kinds of its tokens",
+    Reason.UNDATED: "no date, and the price has changed",
+    Reason.COUNTS: "token counts that contradict each other",
 }
 
 

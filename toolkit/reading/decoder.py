@@ -157,6 +157,13 @@ def make_deduplicator() -> Deduplicator:
     return SeenKeys() if KERNEL is None else _KernelSeen()
 
 
+def _available_cores() -> int:
+    """Count the cores that this process may use; macOS says only how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def decode_all(
     decoder: Decoder, blocks: Iterable[Block], threads: int | None = None
 ) -> Iterator[tuple[Block, Decoded]]:
@@ -165,7 +172,7 @@ def decode_all(
     While they are decoded the next ones are read. Few are held at a time: one for each
     thread, and two that wait.
     """
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or _available_cores()
     if threads == 1 or not decoder.is_parallel:
         for block in blocks:
             yield block, decoder.decode(block)

@@ -15,7 +15,7 @@ from polars import selectors
 from toolkit import metrics
 from toolkit.errors import plural
 from toolkit.expressions.time_ranges import before as range_before
-from toolkit.formatting.text import NO_NAME, format_count, format_share
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
 from toolkit.report.inputs import undated
 from toolkit.report.kpis import build_kpis, changes, headline
 from toolkit.report.sections import SECTIONS
@@ -266,7 +266,7 @@ def _names_of(usage: pl.DataFrame, by: Sequence[str]) -> list[str]:
         "total_tokens", *by, descending=[True, *[False] * len(by)], nulls_last=True
     )
     return [
-        ", ".join(NO_NAME if part is None else str(part) for part in row)
+        ", ".join(UNKNOWN_TEXT if part is None else str(part) for part in row)
         for row in largest.select(by).iter_rows()
     ]
 

@@ -10,7 +10,7 @@ from toolkit.errors import plural
 from toolkit.formatting.dates import format_moment
 from toolkit.formatting.text import (
     DASH,
-    NO_NAME,
+    UNKNOWN_TEXT,
     format_count,
     format_name,
     format_number,
@@ -166,7 +166,7 @@ def volume_table(frame: pl.DataFrame) -> Table:
     kinds = ["name", *["count"] * 7]
     rows = [list(map(_write, row, kinds)) for row in data]
     if undated:
-        rows.append([NO_NAME, plural(undated, "call"), *[""] * 6])
+        rows.append([UNKNOWN_TEXT, plural(undated, "call"), *[""] * 6])
     return Table(names, ["hour", *WEEKDAYS], kinds, rows, data, [0] * 24, 0)
 
 

@@ -2,7 +2,7 @@
 
 What is nullable, the limits and the rules are taken from `toolkit.schema.tables`. Names
 and types are written out, for type checkers and editors; they are generated: after a
-change of the tables, run ``python -m tests.support.models``.
+change of the tables, run ``make reference``.
 """
 
 from __future__ import annotations

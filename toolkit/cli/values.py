@@ -1,0 +1,71 @@
+"""Values of options as they are typed: parsed and checked."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.errors import OptionError, WriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+class RejectLimit:
+    """How many rejected lines are allowed: a count, or a share in percent.
+
+    Examples
+    --------
+    >>> RejectLimit("0.1%").allows(20, of=20_000), RejectLimit("10").allows(11, of=99)
+    (True, False)
+    """
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._number = float(text.removesuffix("%"))
+        except ValueError:
+            self._number = -1
+        if not 0 <= self._number < float("inf"):
+            expected = "a count or a share: 10 or 0.1%"
+            raise OptionError("max_rejects", text, expected=expected)
+        self._text = text
+
+    def __str__(self) -> str:
+        """Return the limit as it was given."""
+        return self._text
+
+    def allows(self, rejected: int, *, of: int) -> bool:
+        """Return whether that many rejected lines are allowed."""
+        if self._text.endswith("%"):
+            return rejected <= of * self._number / 100
+        return rejected <= self._number
+
+
+def parse_pairs(option: str, texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Parse texts NAME=VALUE, as --tag takes them."""
+    pairs = [text.partition("=") for text in texts]
+    for name, equals, value in pairs:
+        if not (name and equals and value):
+            expected = "NAME=PATH" if option == "tag" else "NAME=COLUMN"
+            raise OptionError(option, f"{name}{equals}{value}", expected=expected)
+    return [(name, value) for name, _, value in pairs]
+
+
+def parse_duration(text: str) -> float:
+    """Parse a length of time and return its seconds: 30s, 10m, 2h."""
+    number = text[:-1]
+    if not (number.isascii() and number.isdigit() and text[-1:] in _SECONDS):
+        raise OptionError("wait", text, expected="a length of time: 30s, 10m, 2h")
+    return int(number) * _SECONDS[text[-1]]
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Check that the folder of a new file exists."""
+    folder = Path(path).parent
+    if not folder.is_dir():
+        missing = OSError(errno.ENOENT, f"the folder {folder} does not exist")
+        raise WriteError(os.fspath(path), cause=missing)
