@@ -22,7 +22,7 @@ help:
 	@echo "make check      run ruff and mypy"
 	@echo "make notebooks  open the notebooks in JupyterLab"
 	@echo "make docs       build the docs as a site in out/site"
-	@echo "make reference  write the reference pages of the docs from the code"
+	@echo "make reference  write the pandera models and the reference pages from the code"
 	@echo "make gallery    draw every chart in many variants, into docs and out/gallery"
 	@echo "make wheel      build dist/*.whl, which needs no Rust to install"
 	@echo "make bench      measure against other engines"

@@ -90,6 +90,7 @@ def test_numbers(number: float | None, text: str) -> None:
         (1.515, "151.5%"),
         (12.345, "1,234.5%"),
         (Decimal("0.031"), "3.1%"),
+        (-1e-9, "0%"),
         (None, "–"),
     ],
 )

@@ -178,7 +178,7 @@ def plot(
         return plotted.draw(frame, ax=ax)
 
 
-def _select_options(metric: str, **options: object) -> dict[str, object]:
+def _select_options(metric: str, **options: object) -> dict[str, Any]:
     """Return the options that a metric has; raise if another one is not the default."""
     known, defaults = SPECS[metric].option_names, signature(plot).parameters
     for name, value in options.items():

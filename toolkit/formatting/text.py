@@ -269,7 +269,7 @@ def _sign(number: Decimal) -> str:
 
 def _plain(number: Decimal) -> str:
     """Write a number with groups of thousands, and without trailing zeros."""
-    text = f"{number:,f}"
+    text = f"{number or abs(number):,f}"  # no -0
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - `date` is what the day is called here
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import polars as pl
 
@@ -14,40 +14,37 @@ from toolkit.errors import OptionError, near_miss
 from toolkit.expressions.choices import check_columns, first_choice
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.figures import sum_with_gaps
+from toolkit.formatting.parameters import share_parameters
 from toolkit.formatting.text import format_share, format_usd
 from toolkit.metrics.engine import compute, read_once
-from toolkit.metrics.options import check_series
+from toolkit.metrics.options import (
+    PARAMETERS,
+    PeriodOptions,
+    check_series,
+    split_options,
+)
 from toolkit.metrics.spending import COST
-from toolkit.pricing.costs import price_responses, taken
+from toolkit.pricing.costs import prepare_choices, price_responses
 from toolkit.pricing.price_file import RATES, read_prices
 from toolkit.pricing.pricer import MONEY, NEEDED, PRICED, Pricer
 from toolkit.pricing.rates import Rates, Reason
 from toolkit.pricing.unpriced import missing_prices
+from toolkit.reading.options import READ_PARAMETERS, ReadOptions
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import choices_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
     from typing import Unpack
 
-    from toolkit.expressions.time_ranges import Moment
+    from toolkit.expressions.time_ranges import Span
     from toolkit.pricing.costs import Choices
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
-    from toolkit.reading.options import CreatedUnit, OnDamage
 
 
-class _ScanOptions(TypedDict):
-    """What is passed on to `toolkit.scan`."""
-
-    since: datetime | None
-    until: datetime | None
-    tags: Mapping[str, str] | None
-    response_path: str | None
-    created_unit: CreatedUnit
-    on_damage: OnDamage
-    progress: Callable[[int], None] | None
+class _SpendingOptions(PeriodOptions, ReadOptions, total=False):
+    """The options of `spending`."""
 
 
 _COUNTS = (
@@ -151,34 +148,24 @@ def _summary_of(
     return f"{text if figure.is_known else 'cost unknown'}; {unpriced}"
 
 
+@share_parameters(_SpendingOptions, {**PARAMETERS, **READ_PARAMETERS})
 def spending(
     sources: Sources | Choices,
     *,
-    every: str | None = "1d",
-    by: str | Sequence[str] = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
     prices: Prices = None,
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    on_damage: OnDamage = "raise",
-    progress: Callable[[int], None] | None = None,
+    **options: Unpack[_SpendingOptions],
 ) -> Spent:
     """Sum what logs or exports cost, and list what could not be priced.
 
     Parameters
     ----------
     sources
-        Logs or exports as in `toolkit.scan`, or choices that are at hand: a frame, a
-        `Loaded`. Logs are read once.
-    every, by, tz, since, until
-        As in `toolkit.metrics.cost`.
+        Logs or exports as in `toolkit.scan`, or choices: a frame, a `Loaded`. Logs are
+        read once.
     prices
         As in `toolkit.pricing.add_cost`.
-    tags, response_path, created_unit, on_damage, progress
-        As in `toolkit.load`; an export keeps those that it was made with.
+    **options
+        Those of `toolkit.metrics.cost`, then those of reading logs.
 
     Returns
     -------
@@ -193,42 +180,35 @@ def spending(
     >>> spent.costs["responses"].to_list() == [spent.costs["responses"].sum()]
     True
     """
-    options = {"every": every, "by": by, "tz": tz, "since": since, "until": until}
-    query = COST.query(options)
+    own, read = split_options(options)
+    query = COST.query(own)
     check_series(query.by, ())
     file = read_prices(prices)
     within = query.within
     # Only a response after the range shows that its last period is complete.
-    looked_at = query.scan_range if every else within
-    frame = _scanned(
-        sources,
-        since=looked_at.start,
-        until=looked_at.end,
-        tags=tags,
-        response_path=response_path,
-        created_unit=created_unit,
-        on_damage=on_damage,
-        progress=progress,
-    )
+    scanned = query.scan_range if query.calendar else within
+    frame = _frame_of(sources, scanned, read)
     needed = dict.fromkeys(("choice_position", *NEEDED, *query.by))
     check_columns(frame, tuple(needed))
-    first = frame.lazy().filter(first_choice(), *looked_at.conditions())
+    first = frame.lazy().filter(first_choice(), *scanned.conditions())
     collected = read_once(first, tuple(needed))
-    costs = compute(COST, price_responses(collected, file), options)
+    costs = compute(COST, price_responses(collected, file), own)
     in_range = collected.filter(*within.conditions())
     return Spent(costs, missing_prices(in_range, file))
 
 
-def _scanned(
-    sources: Sources | Choices, **options: Unpack[_ScanOptions]
+def _frame_of(
+    sources: Sources | Choices, within: Span, read: ReadOptions
 ) -> pl.DataFrame | pl.LazyFrame:
-    """Take choices that are at hand, or scan logs and exports."""
+    """Return choices as a frame, or scan logs and exports."""
     choices = choices_of(sources)
-    if choices is None:
-        return scan(cast("Sources", sources), **options)
-    return taken(choices)
+    if choices is not None:
+        return prepare_choices(choices)
+    since, until = within
+    return scan(cast("Sources", sources), since=since, until=until, **read)
 
 
+@share_parameters(ReadOptions, READ_PARAMETERS)
 def explain(
     sources: Sources | Choices,
     *,
@@ -236,11 +216,7 @@ def explain(
     date: Date | str | None,
     tz: str = "UTC",
     prices: Prices = None,
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    on_damage: OnDamage = "raise",
-    progress: Callable[[int], None] | None = None,
+    **options: Unpack[ReadOptions],
 ) -> Explained:
     """Explain what a model cost on a day: its lines, their prices, what is unseen.
 
@@ -257,8 +233,8 @@ def explain(
         Time zone in which the day begins.
     prices
         As in `toolkit.pricing.add_cost`.
-    tags, response_path, created_unit, on_damage, progress
-        As in `toolkit.load`; an export keeps those that it was made with.
+    **options
+        Of logs only; an export keeps the options that it was made with.
 
     Raises
     ------
@@ -287,16 +263,7 @@ def explain(
             "date", date, expected="a day that has one after it"
         ) from None
     pricer = Pricer(read_prices(prices))
-    frame = _scanned(
-        sources,
-        since=within.start,
-        until=within.end,
-        tags=tags,
-        response_path=response_path,
-        created_unit=created_unit,
-        on_damage=on_damage,
-        progress=progress,
-    )
+    frame = _frame_of(sources, within, options)
     of_day = within.conditions() or [pl.col("created").is_null()]
     check_columns(frame, ("source", "line", "choice_position", *NEEDED))
     expected = ("choice_position", "source", "line", *NEEDED)
@@ -307,7 +274,7 @@ def explain(
         raise _nothing(model, day, others.drop_nulls().to_list())
     rows = rows.sort("created", "source", "line")
     costs = pricer.price(rows.select(NEEDED))
-    used, numbers = _rates_used(pricer.ends_of(rows), costs["cost_source"])
+    used, numbers = _rates_used(pricer.find_rates(rows), costs["cost_source"])
     place = pl.format("{}:{}", "source", "line").alias("place")
     lines = rows.with_columns(place, *costs.select(PRICED.names()), numbers)
     return Explained(
