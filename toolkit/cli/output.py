@@ -304,7 +304,7 @@ def table_data(table: DeclaredTable) -> list[dict[str, object]]:
             "unit": column.unit,
             "nullable": column.nullable,
             "description": column.description,
-            "paths": [column.written(path) for path in column.paths],
+            "paths": [column.full_path(path) for path in column.paths],
         }
         for column in table.columns
     ]

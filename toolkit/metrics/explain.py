@@ -1,4 +1,4 @@
-"""What logs cost, and down from such a number to its lines: `spending`, `explain`."""
+"""What logs cost, and the lines behind such a number: `spending`, `explain`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _COUNTS = (
 )  # fmt: skip
 _NAMED = ("source", "line", "created", "provider", "service_tier")
 _LINES = ("place", *_NAMED, *_COUNTS, "cost", "cost_source", "reason", "price")
-_UNDATED = "undated"
+_MOST_NAMES = 5  # in an error
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Explained:
     ----------
     lines
         One row per response, in the order of `created`: `place` (``source:line``), what
-        bears on the price, `cost`, `cost_source`, the `reason` why it is unpriced, and
+        affects the price, `cost`, `cost_source`, the `reason` why it is unpriced, and
         `price`, the row of `prices` by which it was priced.
     prices
         The rates that were used: `price` (its number), `source` (the row of the price
@@ -218,13 +218,12 @@ def explain(
     prices: Prices = None,
     **options: Unpack[ReadOptions],
 ) -> Explained:
-    """Explain what a model cost on a day: its lines, their prices, what is unseen.
+    """Explain what a model cost on a day: its lines, their prices, what is unpriced.
 
     Parameters
     ----------
     sources
-        Logs or exports as in `toolkit.scan`, or choices that are at hand: a frame, a
-        `Loaded`.
+        Logs or exports as in `toolkit.scan`, or choices: a frame, a `Loaded`.
     model
         Its name as served.
     date
@@ -239,7 +238,7 @@ def explain(
     Raises
     ------
     OptionError
-        If the model has no response on that day; other names of the day are hinted at.
+        If the model has no response on that day; the message names other models.
 
     Examples
     --------
@@ -259,9 +258,7 @@ def explain(
     try:
         within = span(day, None if day is None else day + timedelta(days=1), tz)
     except OverflowError:
-        raise OptionError(
-            "date", date, expected="a day that has one after it"
-        ) from None
+        raise OptionError("date", date, expected="a day before 9999-12-31") from None
     pricer = Pricer(read_prices(prices))
     frame = _frame_of(sources, within, options)
     of_day = within.conditions() or [pl.col("created").is_null()]
@@ -270,8 +267,9 @@ def explain(
     responses = read_once(frame.lazy().filter(first_choice(), *of_day), expected)
     rows = responses.filter(pl.col("model") == model).select(expected).collect()
     if rows.is_empty():
-        others = responses.select(pl.col("model").unique()).collect()["model"]
-        raise _nothing(model, day, others.drop_nulls().to_list())
+        counts = responses.group_by("model").len().drop_nulls().collect()
+        others = counts.sort("len", "model", descending=[True, False])["model"]
+        raise _no_response(model, day, others.to_list())
     rows = rows.sort("created", "source", "line")
     costs = pricer.price(rows.select(NEEDED))
     used, numbers = _rates_used(pricer.find_rates(rows), costs["cost_source"])
@@ -287,25 +285,28 @@ def explain(
 
 
 def _day_of(date: Date | str | None) -> Date | None:
-    """Read a day."""
+    """Parse a day."""
     try:
         return Date.fromisoformat(date) if isinstance(date, str) else date
     except ValueError:
         raise OptionError("date", date, expected="a day such as 2026-01-31") from None
 
 
-def _nothing(model: str, day: Date | None, others: Sequence[str]) -> OptionError:
-    """Say that a model has no response on a day, and what it may be called."""
+def _no_response(model: str, day: Date | None, others: Sequence[str]) -> OptionError:
+    """Return the error for a model without a response on a day."""
     of_day = f"on {day}" if day else "without a date"
     hint = near_miss(model, others)
-    expected = f"a model that has a response {of_day}{hint}"
-    return OptionError("model", model, expected=expected)
+    if others:
+        more = ", ..." if len(others) > _MOST_NAMES else ""
+        hint += f"; there are: {', '.join(others[:_MOST_NAMES])}{more}"
+    expected = f"a model with a response {of_day}"
+    return OptionError("model", model, expected=expected, hint=hint)
 
 
 def _rates_used(
     ends: Sequence[Rates | Reason], sources: pl.Series
 ) -> tuple[list[Rates], pl.Series]:
-    """Give a number to each of the rates by which responses were priced."""
+    """Return the distinct rates by which responses were priced, and their numbers."""
     known: dict[Rates, int] = {}
     numbers = [
         known.setdefault(end, len(known))
@@ -317,7 +318,7 @@ def _rates_used(
 
 
 def _price_rows(used: Sequence[Rates], lines: pl.DataFrame) -> pl.DataFrame:
-    """List the rates that were used, and what they add up to."""
+    """Return the rates that were used, with responses and cost of each."""
     amounts = (*RATES, "request")
     rates = pl.DataFrame(
         [
