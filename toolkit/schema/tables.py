@@ -366,7 +366,7 @@ LEDGER = Table(
     "ledger",
     (
         *_LOG_COLUMNS[:2],
-        _total("bytes", "size of the log, decompressed", "bytes"),
+        _total("bytes", "uncompressed size of the log", "bytes"),
         _total("lines", "physical lines", "lines"),
         _total("blank", "lines that contain only white space", "lines"),
         _total("responses", "lines that became rows", "lines"),
