@@ -129,7 +129,7 @@ def _cost_columns(spec: MetricSpec, measure: Measure) -> list[pl.Expr]:
     share = next((one for one in spec.drawn if one.is_share), None)
     names = {
         "unpriced": measure.unseen,
-        "calls": measure.of,
+        "calls": measure.of if measure.unseen else None,
         "lost": share.part if share else None,
         "whole": share.columns[-1] if share else None,
     }
