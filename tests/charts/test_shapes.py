@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, get_args
 
 import polars as pl
@@ -129,7 +128,12 @@ def test_a_sum_of_dollars_with_unknown_parts_is_a_lower_bound(
 
 
 def test_a_sum_of_dollars_that_is_always_known_is_exact(register: Register) -> None:
-    spec = MetricSpec("fees", (money("fee", pl.lit(Decimal(2))),), main="fee")
+    spec = MetricSpec(
+        "fees",
+        (money("fee", pl.col("choice_position") + 2),),
+        main="fee",
+        needs=("choice_position",),
+    )
 
     ax = toolkit.plot(register(spec), CHOICES, every=None)
 
