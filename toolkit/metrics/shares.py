@@ -66,7 +66,7 @@ _CACHE_SHARE = MetricSpec(
         ),
     ),
     main="prompt_tokens",
-    title="Prompt from cache",
+    title="Prompt tokens served from cache",
     shape="ratio",
     draws=("cache_share",),
 )
@@ -101,7 +101,7 @@ _REASONING_SHARE = MetricSpec(
         ),
     ),
     main="completion_tokens",
-    title="Spent on reasoning",
+    title="Completion tokens spent on reasoning",
     shape="ratio",
     draws=("reasoning_share",),
 )
@@ -137,7 +137,7 @@ _OUTPUT_INPUT_RATIO = MetricSpec(
         ),
     ),
     main="prompt_tokens",
-    title="Output per input",
+    title="Output tokens per input token",
     shape="ratio",
     draws=("output_input_ratio",),
 )
@@ -171,7 +171,7 @@ _MODEL_MIX = MetricSpec(
         WITHOUT_USAGE,
     ),
     main="responses",
-    title="Model mix",
+    title="Mix of calls",
     shape="mix",
     draws=("response_share",),
 )
