@@ -58,7 +58,7 @@ _CHOICES_PER_RESPONSE = MetricSpec(
         ),
     ),
     main="responses",
-    title="Choices per call",
+    title="Answers per call",
     shape="ratio",
     draws=("choices_per_response",),
     needs=("choice_count",),
