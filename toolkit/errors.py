@@ -48,7 +48,9 @@ themselves, the error has them in an attribute.
 from __future__ import annotations
 
 import unicodedata
+from datetime import date
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,10 +59,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+_PLAIN = (str, float, int, date, Path, type(None))
+
+
 def __dir__() -> list[str]:
     """List the errors and warnings."""
-    classes = (value for value in globals().values() if isinstance(value, type))
-    return sorted(one.__name__ for one in classes if one.__module__ == __name__)
+    public = (name for name in globals() if not name.startswith("_"))
+    return sorted(name for name in public if name.endswith(("Error", "Warning")))
 
 
 def near_miss(word: str, known: Iterable[str]) -> str:
@@ -75,24 +80,12 @@ def plural(count: int, word: str) -> str:
 
 
 def as_text(path: str) -> str:
-    r"""Return a path as text that can be encoded as UTF-8.
-
-    Examples
-    --------
-    >>> as_text("caf\udce9.jsonl")
-    'caf\\xe9.jsonl'
-    """
+    r"""Return a path as text that can be encoded as UTF-8: ``caf\xe9.jsonl``."""
     return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def clean(text: str) -> str:
-    r"""Replace control and bidi characters, which could change the terminal.
-
-    Examples
-    --------
-    >>> clean("a\x1b[31m.jsonl")
-    'a\ufffd[31m.jsonl'
-    """
+    """Replace control and bidi characters, which could change the terminal."""
     return "".join(
         "\ufffd" if unicodedata.category(char) in {"Cc", "Cf", "Cs"} else char
         for char in as_text(text)
@@ -110,28 +103,20 @@ class ToolkitError(Exception):
         return str(self.args[0])
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Return what another process rebuilds the error from."""
-        attributes = dict(vars(self))
+        """Return how to copy the error to another process, without its ``__init__``."""
+        state = {**vars(self), "args": self.args}
         if isinstance(self, OSError):
-            attributes["errno"] = self.errno
-        return _rebuild, (type(self), self.args, attributes)
-
-
-def _rebuild(
-    kind: type[ToolkitError], args: tuple[object, ...], attributes: Mapping[str, object]
-) -> ToolkitError:
-    """Build an error without calling its ``__init__``."""
-    error = kind.__new__(kind)
-    error.args = args
-    for name, value in attributes.items():
-        setattr(error, name, value)
-    return error
+            state["errno"] = self.errno
+        return type(self).__new__, (type(self),), state
 
 
 class SourceError(ToolkitError):
     """A log cannot be found or read."""
 
-    def __init__(self, source: str, problem: str) -> None:
+    problem = ""
+
+    def __init__(self, source: str, problem: str = "") -> None:
+        problem = problem or self.problem.format(source=source)
         super().__init__(f"{source}: {problem}")
         self.source = source
 
@@ -158,20 +143,16 @@ class NoLogsError(SourceError, FileNotFoundError):
 class ExportGivenError(SourceError, ValueError):
     """An export directory was given where logs are expected."""
 
-    def __init__(self, source: str) -> None:
-        expected = (
-            "expected a log, got an export: name the log files instead, or read it "
-            f"with toolkit.scan({source!r})"
-        )
-        super().__init__(source, expected)
+    problem = (
+        "expected a log, got an export: name the log files instead, or read it "
+        "with toolkit.scan({source!r})"
+    )
 
 
 class UnsupportedSourceError(SourceError, ValueError):
     """An address is neither a local path nor an object of S3."""
 
-    def __init__(self, source: str) -> None:
-        expected = "expected a local path or s3://bucket/key, no other address"
-        super().__init__(source, expected)
+    problem = "expected a local path or s3://bucket/key, no other address"
 
 
 class UnreadableSourceError(SourceError, OSError):
@@ -185,8 +166,7 @@ class UnreadableSourceError(SourceError, OSError):
 class StreamReadTwiceError(SourceError, ValueError):
     """Standard input was already read to its end."""
 
-    def __init__(self, source: str) -> None:
-        super().__init__(source, "already read: load it once and use the result")
+    problem = "already read: load it once and use the result"
 
 
 class DamagedLogError(SourceError, ValueError):
@@ -210,9 +190,7 @@ class DamagedLogError(SourceError, ValueError):
             f"damaged: the member that begins at byte {byte:,} {fault}; "
             f"{plural(lines, 'line')} of it could be read but not verified",
         )
-        self.byte = byte
-        self.verified = verified
-        self.lines = lines
+        self.byte, self.verified, self.lines = byte, verified, lines
 
 
 class LogChangedError(ToolkitError):
@@ -234,9 +212,7 @@ class RejectedLineError(ToolkitError, ValueError):
     ) -> None:
         where = f" at {json_path}" if json_path else ""
         super().__init__(f"{source}:{line}: {code}{where}: {reason}")
-        self.source = source
-        self.line = line
-        self.code = code
+        self.source, self.line, self.code = source, line, code
         self.json_path = json_path
 
 
@@ -267,8 +243,7 @@ class NotEnoughMemoryError(ToolkitError, MemoryError):
             f"{free / 1e9:,.1f} GB are free: use toolkit.export() and toolkit.scan(), "
             'toolkit.batches(), content="drop" or max_lines=...'
         )
-        self.needed = needed
-        self.free = free
+        self.needed, self.free = needed, free
 
 
 class ValidationError(ToolkitError, ValueError):
@@ -285,11 +260,11 @@ class ValidationError(ToolkitError, ValueError):
     def __init__(
         self, failures: Sequence[str], *, failure_cases: pl.DataFrame | None = None
     ) -> None:
-        more = [f"{len(failures) - 9:,} more"] if len(failures) > 10 else []
-        shown = "; ".join([*failures[: 9 if more else 10], *more])
-        super().__init__(f"{plural(len(failures), 'failure')}: {shown}")
-        self.failures = list(failures)
-        self.failure_cases = failure_cases
+        count = len(failures)
+        last = [f"{count - 9:,} more"] if count > 10 else failures[9:]
+        shown = "; ".join([*failures[:9], *last])
+        super().__init__(f"{plural(count, 'failure')}: {shown}")
+        self.failures, self.failure_cases = list(failures), failure_cases
 
 
 class MissingColumnsError(ToolkitError, ValueError):
@@ -301,8 +276,7 @@ class MissingColumnsError(ToolkitError, ValueError):
         names = ", ".join(f"{name!r}{near_miss(name, available)}" for name in missing)
         noun = "column" if len(missing) == 1 else "columns"
         super().__init__(f"no {noun} {names}" + (f": {hint}" if hint else ""))
-        self.missing = list(missing)
-        self.available = list(available)
+        self.missing, self.available = list(missing), list(available)
 
 
 class UnsuitableColumnError(ToolkitError, ValueError):
@@ -322,34 +296,32 @@ class OptionError(ToolkitError, ValueError):
     def __init__(
         self, name: str, value: object, *, expected: str, hint: str = ""
     ) -> None:
-        super().__init__(f"{name}: expected {expected}, got {value!r}{hint}")
-        self.name = name
-        self.value = value
+        got = self._describe(value)
+        super().__init__(f"{name}: expected {expected}, got {got}{hint}")
+        self.name, self.value = name, value
+
+    def _describe(self, value: object) -> str:
+        """Return a value of a plain type, or else only the name of its type."""
+        items = list(value.values()) if isinstance(value, dict) else value
+        items = items if isinstance(items, list | tuple) else [items]
+        plain = all(isinstance(one, _PLAIN) for one in items)
+        return repr(value) if plain else type(value).__name__
 
 
 class UnknownOptionError(OptionError):
     """An option that a function or a metric does not have."""
 
     def __init__(self, name: str, *, owner: str, known: Sequence[str]) -> None:
-        takes = ", ".join(known) or "none"
-        hint = near_miss(name, known)
-        ToolkitError.__init__(
-            self, f"{owner} has no option {name!r}{hint}; it takes {takes}"
-        )
-        self.name = name
-        self.value = None
+        text = f"{owner} has no option {name!r}{near_miss(name, known)}"
+        ToolkitError.__init__(self, f"{text}; it takes {', '.join(known) or 'none'}")
+        self.name, self.value = name, None
 
 
 class OptionTypeError(OptionError, TypeError):
     """An argument has the wrong type; the message names the type, never the value."""
 
-    def __init__(
-        self, name: str, value: object, *, expected: str, hint: str = ""
-    ) -> None:
-        got = type(value).__name__
-        ToolkitError.__init__(self, f"{name}: expected {expected}, got {got}{hint}")
-        self.name = name
-        self.value = None
+    def _describe(self, value: object) -> str:
+        return type(value).__name__
 
 
 class ConfigurationError(ToolkitError, ValueError):
@@ -357,26 +329,23 @@ class ConfigurationError(ToolkitError, ValueError):
 
     def __init__(self, file: str, faults: Sequence[str]) -> None:
         super().__init__(f"{file}: " + "; ".join(faults))
-        self.file = file
-        self.faults = list(faults)
+        self.file, self.faults = file, list(faults)
 
 
-class PriceFileError(ToolkitError, ValueError):
-    """A price file is missing, not valid TOML, or contains invalid prices."""
+class _InputError(ToolkitError, ValueError):
+    """A file, or an argument in place of a file, is invalid."""
 
     def __init__(self, source: str, fault: str) -> None:
         super().__init__(f"{source}: {fault}")
-        self.source = source
-        self.fault = fault
+        self.source, self.fault = source, fault
 
 
-class InvoiceError(ToolkitError, ValueError):
+class PriceFileError(_InputError):
+    """A price file is missing, not valid TOML, or contains invalid prices."""
+
+
+class InvoiceError(_InputError):
     """An invoice cannot be read or is incomplete."""
-
-    def __init__(self, place: str, fault: str) -> None:
-        super().__init__(f"{place}: {fault}")
-        self.place = place
-        self.fault = fault
 
 
 class TotalOverflowError(ToolkitError, OverflowError):
@@ -422,17 +391,18 @@ class BusyError(ExportError):
 
     def __init__(self, directory: str, *, holder: str) -> None:
         super().__init__(f"{directory} is being written by {holder}: nothing was done")
-        self.directory = directory
-        self.holder = holder
+        self.directory, self.holder = directory, holder
 
 
 class WriteError(ExportError, OSError):
     """The operating system cannot write a file."""
 
     def __init__(self, path: str, *, cause: OSError) -> None:
-        super().__init__(f"{path}: cannot write: {cause.strerror or cause}")
-        self.path = path
-        self.errno = cause.errno
+        reason = cause.strerror or str(cause)
+        if isinstance(cause, FileNotFoundError) and not Path(path).parent.exists():
+            reason = f"the directory {Path(path).parent} does not exist"
+        super().__init__(f"{path}: cannot write: {reason}")
+        self.path, self.errno = path, cause.errno
 
 
 class ToolkitWarning(UserWarning):

@@ -14,7 +14,7 @@ import pytest
 
 import toolkit
 from toolkit.errors import BusyError, WriteError
-from toolkit.exports import exchange
+from toolkit.exports import directory as target
 from toolkit.testing import make_response
 
 ROOT = Path(__file__).parents[2]
@@ -178,14 +178,14 @@ def test_an_export_stays_as_it_was_until_its_new_form_is_committed(
         if left[0] < 0:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    real = exchange.exchange
+    real = target.exchange
 
     def cut_off(staged: Path, placed: Path) -> None:
         refuse()
         real(staged, placed)
 
     if not at_once:
-        monkeypatch.setattr(exchange, "_exchange_at_once", not_offered)
+        monkeypatch.setattr(target, "_exchange_at_once", not_offered)
     with monkeypatch.context() as patch:
         patch.setattr("toolkit.exports.directory.exchange", cut_off)
         patch.setattr(Path, "replace", refuse)  # of state.json
@@ -208,7 +208,7 @@ def test_where_no_exchange_is_offered_a_form_is_replaced_in_steps(
     def not_offered(*_paths: Path) -> None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
-    monkeypatch.setattr(exchange, "_exchange_at_once", not_offered)
+    monkeypatch.setattr(target, "_exchange_at_once", not_offered)
     out = tmp_path / "out"
     toolkit.export(log, to=out)
 
@@ -237,12 +237,12 @@ def test_an_exchange_that_was_cut_off_is_undone_or_finished(
     for path, name in ((staging / "choices", "new"), (directory / "choices", "old")):
         path.mkdir(parents=True)
         (path / name).touch()
-    aside = staging / f"choices{exchange._ASIDE}"
+    aside = staging / f"choices{target._ASIDE}"
     (directory / "choices").rename(aside)
     if step == 2:
         (staging / "choices").rename(directory / "choices")
 
-    exchange.finish_exchanges(staging, directory)
+    target._finish_exchanges(staging, directory)
 
     placed = [path.name for path in (directory / "choices").iterdir()]
     staged = [path.name for path in (staging / "choices").iterdir()]

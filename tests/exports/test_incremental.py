@@ -465,7 +465,7 @@ def test_a_log_that_was_rewritten_is_said_once_and_read_whole(logs: Logs) -> Non
     logs.write(lines("b", "c"))
 
     with pytest.warns(
-        ReplacedLogWarning, match=r"app\.jsonl is not the log that it was"
+        ReplacedLogWarning, match=r"app\.jsonl is not the same log as in the last run"
     ):
         done = logs.export()
 
@@ -684,13 +684,13 @@ def test_only_the_keys_of_the_dates_that_are_written_to_are_read(
     logs.write(b"".join(line(f"r{day}", day) for day in (1, 2, 3)))
     logs.export()
     days: list[str] = []
-    real = run._ExportDeduplicator.see
+    real = run._ExportDeduplicator.add_committed
 
     def noting(repeats: Any, day: str, committed: Any) -> None:
         days.append(day)
         real(repeats, day, committed)
 
-    monkeypatch.setattr(run._ExportDeduplicator, "see", noting)
+    monkeypatch.setattr(run._ExportDeduplicator, "add_committed", noting)
     logs.append(line("new", 2))
     logs.export()
 

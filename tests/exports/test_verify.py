@@ -122,7 +122,7 @@ def test_rows_under_another_date_are_found(out: Path) -> None:
 
     (fault,) = toolkit.verify(out).faults
 
-    assert "holds rows of 2026-" in fault
+    assert "contains rows of 2026-" in fault
 
 
 @pytest.mark.parametrize("name", ["lines", "total_tokens", "responses", "errors"])
@@ -151,7 +151,7 @@ def test_a_file_that_is_no_part_is_found(out: Path, name: str) -> None:
 
     (fault,) = toolkit.verify(out).faults
 
-    assert fault == f"{path}: is no part that was committed"
+    assert fault == f"{path}: not part of what was committed"
 
 
 def test_a_run_that_did_not_end_is_found(out: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_run_that_did_not_end_is_found(out: Path) -> None:
 
     (fault,) = toolkit.verify(out).faults
 
-    assert "left by a run that did not end" in fault
+    assert "left by an interrupted run" in fault
 
 
 def test_what_is_no_export_or_has_no_state_is_an_error(out: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import toolkit
 from toolkit.errors import MissingColumnsError, PartialResponsesWarning
 from toolkit.expressions import any_choice, first_choice, reports_usage
+from toolkit.expressions.choices import _count_responses
 from toolkit.testing import make_choices
 
 TWO = make_choices(
@@ -84,3 +85,17 @@ def test_any_choice_holds_for_responses_with_and_without_sources() -> None:
         True,
         False,
     ]
+
+
+def test_missing_and_repeated_choices_are_counted_in_any_order() -> None:
+    # Line 1 lacks one of 2 choices, line 2 is there twice, line 3 is whole.
+    cells = [(1, 0, 2), (2, 0, 1), (2, 0, 1), (3, 0, 2), (3, 1, 2), (4, 0, 0)]
+    choices = make_choices(
+        *[
+            {"line": line, "choice_position": position, "choice_count": count}
+            for line, position, count in cells
+        ]
+    )
+    for given in (choices, choices.reverse(), choices.lazy(), choices.drop("source")):
+        assert _count_responses(given) == (1, 1)
+    assert _count_responses(choices.clear()) == (0, 0)

@@ -90,6 +90,7 @@ def test_numbers(number: float | None, text: str) -> None:
         (1.515, "151.5%"),
         (12.345, "1,234.5%"),
         (Decimal("0.031"), "3.1%"),
+        (-1e-9, "0%"),
         (None, "–"),
     ],
 )
@@ -130,6 +131,13 @@ def test_shares_on_an_axis(share: float, text: str) -> None:
 @given(st.floats(0, 1, exclude_min=True, exclude_max=True))
 def test_a_part_is_neither_nothing_nor_all(share: float) -> None:
     assert format_share(share) not in {"0%", "100%"}
+
+
+@given(st.decimals(0, 2, places=40))
+def test_a_bound_of_a_share_is_rounded_to_its_own_side(share: Decimal) -> None:
+    lower = format_share(Figure(share, "lower")).strip("≥ >%")
+    upper = format_share(Figure(share, "upper")).strip("≤ >%")
+    assert Decimal(lower) <= share * 100 <= Decimal(upper)
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,22 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from toolkit.errors import OptionError, PartialResponsesWarning, UnsuitableColumnError
+from toolkit.errors import (
+    OptionError,
+    PartialResponsesWarning,
+    TotalOverflowError,
+    UnsuitableColumnError,
+)
 from toolkit.metrics import (
     METRICS,
     cache_share,
     choices_per_response,
+    confidence,
     finish_reasons,
     model_mix,
     token_usage,
     tokens_per_response,
+    tool_calls,
 )
 from toolkit.reading.scan import scan
 from toolkit.testing import make_choices, write_sample
@@ -132,76 +139,6 @@ def test_undated_responses_are_in_no_partial_period() -> None:
     usage = token_usage(make_choices({"created": None}))
 
     assert usage.select("period", "period_end", "partial").row(0) == (None, None, False)
-
-
-# Calendars.
-
-
-def test_a_day_with_two_midnights_is_one_day_of_25_hours() -> None:
-    # In Havana clocks went from 01:00 back to 00:00 on 4 November 2018 (05:00 UTC).
-    moments = ("2018-11-03T12:00", "2018-11-04T04:30", "2018-11-04T05:30")
-    choices = make_choices(*[{"created": at(moment)} for moment in moments])
-
-    days = token_usage(choices, tz="America/Havana")
-    hours = token_usage(choices, every="1h", tz="America/Havana")
-
-    assert days["responses"].to_list() == [1, 2]
-    assert [str(day) for day in days["period_end"]] == [
-        "2018-11-04 00:00:00-04:00",
-        "2018-11-05 00:00:00-05:00",
-    ]
-    assert hours["responses"].to_list() == [1, 1, 1]
-
-
-def test_a_day_without_midnight_begins_where_clocks_go_on() -> None:
-    # In São Paulo clocks went from 00:00 to 01:00 on 4 November 2018.
-    moments = ("2018-11-03T15:00", "2018-11-04T15:00")
-    choices = make_choices(*[{"created": at(moment)} for moment in moments])
-
-    days = token_usage(choices, tz="America/Sao_Paulo")
-
-    assert [str(day) for day in days["period"]] == [
-        "2018-11-03 00:00:00-03:00",
-        "2018-11-04 01:00:00-02:00",
-    ]
-    assert days["period_end"][0] == days["period"][1]
-    assert str(days["period_end"][1]) == "2018-11-05 00:00:00-02:00"
-
-
-def test_a_day_that_never_was_is_left_out() -> None:
-    # Samoa crossed the date line: 30 December 2011 is missing.
-    choices = make_choices({"created": at("2011-12-29T15:00")})
-
-    day = token_usage(choices, tz="Pacific/Apia")
-
-    assert str(day["period_end"].item()) == "2011-12-31 00:00:00+14:00"
-
-
-@pytest.mark.parametrize(
-    ("every", "first", "last", "count"),
-    [
-        # March 2026 in Berlin has 31 days, one of them of 23 hours.
-        ("1d", "2026-03-01", "2026-04-01", 31),
-        ("1h", "2026-03-29", "2026-03-30", 23),
-        ("1h", "2026-10-25", "2026-10-26", 25),
-        ("6h", "2026-10-25", "2026-10-26", 4),
-        ("1w", "2026-03-02", "2026-03-30", 4),
-        ("1mo", "2026-01-01", "2027-01-01", 12),
-        ("15m", "2026-10-25", "2026-10-26", 100),
-    ],
-)
-def test_gaps_are_filled_with_each_period_once(
-    every: str, first: str, last: str, count: int
-) -> None:
-    choices = make_choices({"created": at(f"{first}T12:00"), "total_tokens": 7})
-
-    usage = token_usage(
-        choices, every=every, tz="Europe/Berlin", since=first, until=last, fill=True
-    )
-
-    assert len(usage) == count
-    assert usage["period_end"].to_list()[:-1] == usage["period"].to_list()[1:]
-    assert usage["total_tokens"].sum() == 7
 
 
 # Gaps.
@@ -392,7 +329,7 @@ def test_to_compare_without_periods_needs_a_range() -> None:
         token_usage(THREE, every=None, compare="previous")
 
 
-# What is refused, and warned of.
+# Errors and warnings.
 
 
 @pytest.mark.parametrize("name", COMMON)
@@ -446,3 +383,107 @@ def test_choices_of_the_responses_are_counted_once() -> None:
 
     # 3 choices and none, in two responses.
     assert table.row(0)[-6:] == (2, 3, 1.5, 3, 1, 1)
+
+
+# Limits.
+
+LARGE = 6 * 10**18  # two of them are more than 2**63 - 1, about 9.22 x 10**18
+
+
+def test_a_sum_of_sums_beyond_64_bits_is_an_error() -> None:
+    choices = make_choices(
+        *[
+            {"model": name, "total_tokens": tokens}
+            for name, tokens in (("a", LARGE), ("b", LARGE), ("c", 1))
+        ]
+    )
+    with pytest.raises(TotalOverflowError, match="tokens_all"):
+        model_mix(choices)
+    # b and c make 6 x 10**18 + 1, and with another large one too much.
+    more = make_choices({"model": "d", "total_tokens": LARGE, "line": 9})
+    with pytest.raises(TotalOverflowError, match="total_tokens"):
+        token_usage(pl.concat([choices, more]), top=1)
+    folded = token_usage(choices, top=1, every=None)
+    assert folded["total_tokens"].to_list() == [LARGE, LARGE + 1]
+
+
+def test_a_series_beyond_64_bits_is_ranked_first() -> None:
+    choices = make_choices(
+        *[
+            row
+            for name, tokens, day in (("a", LARGE, 1), ("a", LARGE, 2), ("b", 1, 1))
+            for row in on(day, model=name, total_tokens=tokens)
+        ]
+    )
+    # Over both days a has 12 x 10**18 tokens: no figure of the table, and the most.
+    ranked = token_usage(choices, top=1)
+    assert ranked["model"].to_list() == ["a", "other", "a"]
+
+
+def test_filling_is_limited_by_the_number_of_rows() -> None:
+    # 1 January 1970 to 2025: 55 years of 400 models are 22,000 rows.
+    choices = make_choices(*[{"model": f"m{n:03}"} for n in range(400)])
+    filled = token_usage(
+        choices, every="1y", since="1970-01-01", until="2025-01-01", fill=True
+    )
+    assert filled.is_empty()  # no response lies in the range: no series is known
+    choices = choices.with_columns(
+        pl.lit(datetime(1970, 1, 1, tzinfo=UTC)).alias("created")
+    )
+    filled = token_usage(
+        choices, every="1y", since="1970-01-01", until="2025-01-01", fill=True
+    )
+    assert filled.height == 22_000
+    with pytest.raises(OptionError, match="10,000,000 rows"):
+        # 55 x 365.25 x 24 hours are 482,130 a model.
+        token_usage(
+            choices, every="1h", since="1970-01-01", until="2025-01-01", fill=True
+        )
+
+
+@pytest.mark.parametrize("name", [*COMMON, "response_volume"])
+def test_no_responses_give_no_rows(name: str) -> None:
+    whole = {} if name == "response_volume" else {"every": None}
+    nothing = make_choices({}).clear()
+    before = {"compare": "previous", "since": "2026-01-01", "until": "2026-01-02"}
+    for given in (nothing, nothing.lazy()):
+        for options in ({}, {"top": 1}, before):
+            table = METRICS[name](given, by=(), **whole, **options)
+            assert table.is_empty()
+    later = METRICS[name](make_choices({}), by=(), since="2030-01-01", **whole)
+    assert later.is_empty()
+
+
+# Metrics of which some responses have no row.
+
+CALL = {"id": "1", "type": "function", "name": "add", "arguments": "{}"}
+CALLED_ONCE = make_choices(*on(1), *on(2, tool_calls=[CALL]), *on(3, 4))
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_days_without_a_tool_call_count_as_days_of_the_data(lazy: bool) -> None:
+    choices = CALLED_ONCE.lazy() if lazy else CALLED_ONCE
+
+    calls = tool_calls(choices, by=(), compare="previous")
+
+    # There are responses behind the 2nd, and some of the 1st, without calls.
+    assert calls.select("partial", "calls", "calls_before", "calls_change").rows() == [
+        (False, 1, 0, 1)
+    ]
+
+
+def test_gaps_before_and_after_tool_calls_are_filled() -> None:
+    filled = tool_calls(CALLED_ONCE, by=(), fill=True)
+
+    assert filled["calls"].to_list() == [0, 1, 0, 0]
+    assert filled["period"].dt.day().to_list() == [1, 2, 3, 4]
+    assert filled["partial"].to_list() == [False, False, False, True]
+
+
+def test_a_later_response_without_choices_completes_a_period() -> None:
+    choices = make_choices(*on(1), *on(5, choice_count=0))
+
+    for metric in (finish_reasons, confidence):
+        assert metric(choices, by=())["partial"].to_list() == [False]
+        filled = metric(choices, by=(), fill=True)
+        assert filled["choices"].to_list() == [1, 0, 0, 0, 0]

@@ -296,3 +296,18 @@ def test_the_argument_is_not_changed() -> None:
 
     assert choices.equals(before)
     assert isinstance(choices.to_arrow(), pa.Table)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"since": 20261101}, "since: .* got 20261101"),
+        ({"by": [None]}, "by: "),
+        ({"by": 3}, "by: .* got 3"),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_an_error(
+    options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        token_usage(make_choices({}), **options)  # type: ignore[arg-type]

@@ -476,3 +476,27 @@ def test_a_metric_of_an_export_is_that_of_its_logs(log: Path, tmp_path: Path) ->
     assert of_log["total_tokens"].to_list() == [3]
     assert of_export.equals(of_log)
     assert of_frame.equals(of_log)
+
+
+def test_extreme_logprobs_make_no_infinite_figure() -> None:
+    never = {"logprob_tokens": 1, "logprob_sum": -9999.0}  # what some servers write
+    alone = confidence(make_choices(never), every=None)
+    assert alone.select("logprob_sum", "mean_logprob", "perplexity").row(0) == (
+        -9999.0,
+        -9999.0,
+        None,
+    )
+    beyond = make_choices(
+        {"logprob_tokens": 1, "logprob_sum": -1e30},
+        {"logprob_tokens": 2, "logprob_sum": -1.0},
+    )
+    sure = confidence(beyond, every=None)
+    names = ("choices", "choices_without_logprobs", "logprob_tokens", "mean_logprob")
+    # Only the second: -1 nat over 2 tokens.
+    assert sure.select(names).row(0) == (2, 1, 2, -0.5)
+
+
+def test_large_sums_of_logprobs_are_folded_exactly() -> None:
+    rows = [{"model": m, "logprob_tokens": 1, "logprob_sum": -1e15} for m in "abc"]
+    folded = confidence(make_choices(*rows), every=None, top=1)
+    assert folded["logprob_sum"].to_list() == [-1e15, -2e15]

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from toolkit.errors import OptionError
-from toolkit.pricing.budgets import breaches, parse_budgets, strangers
+from toolkit.pricing.budgets import breaches, parse_budgets, unmatched_budgets
 
 
 def costs(*rows: tuple[str | None, str, int, int]) -> pl.DataFrame:
@@ -29,25 +29,25 @@ PRICED = costs(("gpt-a", "7.25", 3, 0), ("gpt-b", "2.75", 2, 0))  # 10 in all
 UNSURE = costs(("gpt-a", "7.25", 3, 0), (None, "0", 4, 4))
 
 
-def said(budgets: list[str], frame: pl.DataFrame) -> list[tuple[bool, str]]:
+def wrong(budgets: list[str], frame: pl.DataFrame) -> list[tuple[bool, str]]:
     """Return what is wrong with budgets."""
     found = breaches(parse_budgets(budgets), frame)
     return [(breach.is_certain, breach.sentence) for breach in found]
 
 
 def test_a_budget_that_is_just_reached_is_met() -> None:
-    assert said(["10USD", "gpt-a=7.25 USD"], PRICED) == []
+    assert wrong(["10USD", "gpt-a=7.25 USD"], PRICED) == []
 
 
 def test_a_budget_is_exceeded_by_the_least_that_it_cost() -> None:
-    assert said(["9.99USD", "gpt-b=2.70USD"], PRICED) == [
+    assert wrong(["9.99USD", "gpt-b=2.70USD"], PRICED) == [
         (True, "the budget is exceeded: $10.00 of $9.99 (100.1%)"),
         (True, "the budget of gpt-b is exceeded: $2.75 of $2.70 (101.9%)"),
     ]
 
 
 def test_the_unpriced_part_makes_it_uncertain_and_that_fails_closed() -> None:
-    assert said(["1000USD", "gpt-a=8USD"], UNSURE) == [
+    assert wrong(["1000USD", "gpt-a=8USD"], UNSURE) == [
         (
             False,
             "the budget may be exceeded: at least $7.25 of $1,000.00 (≥ 0.7%), and 4 "
@@ -57,7 +57,7 @@ def test_the_unpriced_part_makes_it_uncertain_and_that_fails_closed() -> None:
 
 
 def test_what_is_exceeded_for_certain_is_so_with_an_unpriced_part_too() -> None:
-    assert said(["7USD"], UNSURE) == [
+    assert wrong(["7USD"], UNSURE) == [
         (True, "the budget is exceeded: at least $7.25 of $7.00 (≥ 103.5%)")
     ]
 
@@ -65,7 +65,7 @@ def test_what_is_exceeded_for_certain_is_so_with_an_unpriced_part_too() -> None:
 def test_the_last_digit_decides() -> None:
     frame = costs(("gpt-a", "5.000000000001", 1, 0))
 
-    assert said(["5USD"], frame) == [
+    assert wrong(["5USD"], frame) == [
         (True, "the budget is exceeded: $5.000000000001 of $5.00 (>100%)")
     ]
 
@@ -73,19 +73,22 @@ def test_the_last_digit_decides() -> None:
 def test_what_was_spent_is_written_to_the_cent() -> None:
     frame = costs(("gpt-a", "1.1014972", 1, 0))
 
-    assert said(["1USD"], frame) == [
+    assert wrong(["1USD"], frame) == [
         (True, "the budget is exceeded: $1.10 of $1.00 (110.1%)")
     ]
-    assert said(["0USD"], frame) == [(True, "the budget is exceeded: $1.10 of $0")]
+    assert wrong(["0USD"], frame) == [(True, "the budget is exceeded: $1.10 of $0")]
 
 
 def test_no_calls_cost_nothing() -> None:
-    assert said(["0USD", "gpt-a=1USD"], costs()) == []
+    assert wrong(["0USD", "gpt-a=1USD"], costs()) == []
 
 
-def test_a_budget_for_a_model_without_calls_is_said() -> None:
-    assert strangers(parse_budgets(["1USD", "gpt_a=1USD", "gpt-b=1USD"]), PRICED) == [
-        "the budget of gpt_a matches no model of the calls (did you mean 'gpt-a'?)"
+def test_a_budget_of_a_model_without_calls_is_reported() -> None:
+    budgets = parse_budgets(["1USD", "gpt_a=1USD", "o3=1USD", "gpt-b=1USD"])
+
+    assert unmatched_budgets(budgets, PRICED) == [
+        "the budget of gpt_a matches no model of the calls (did you mean 'gpt-a'?)",
+        "the budget of o3 matches no model of the calls (models: gpt-a, gpt-b)",
     ]
 
 

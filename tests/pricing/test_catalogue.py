@@ -12,7 +12,7 @@ from genai_prices.data import providers
 from genai_prices.types import ModelInfo, StartDateConstraint
 
 from toolkit.pricing import PriceFile
-from toolkit.pricing.catalogue import _TIERS, find_offer
+from toolkit.pricing.catalogue import TIERS, find_offer
 from toolkit.pricing.pricer import NEEDED, Pricer
 from toolkit.pricing.rates import Rates, Reason
 from toolkit.testing import make_choices
@@ -24,7 +24,7 @@ def test_every_cost_is_that_of_genai_prices_over_its_whole_catalogue() -> None:
         {
             "provider": provider.id,
             "model": model.id,
-            "service_tier": chance.choice([None, None, None, *_TIERS]),
+            "service_tier": chance.choice([None, None, None, *TIERS]),
             "created": datetime(2024, 1, 1, tzinfo=UTC)
             + timedelta(seconds=chance.randrange(3 * 365 * 86_400)),
             **random_counts(chance),
@@ -163,7 +163,7 @@ def price_by_genai_prices(row: dict[str, object]) -> Decimal | None:
             str(row["model"]),
             provider_id=str(row["provider"]),
             genai_request_timestamp=row["created"],  # type: ignore[arg-type]
-            price_context=_TIERS[str(tier)] if tier else None,
+            price_context=TIERS[str(tier)] if tier else None,
         ).total_price
     except ValueError:
         return None

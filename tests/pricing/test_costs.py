@@ -24,7 +24,8 @@ from toolkit.pricing import (
     missing_prices,
     price_responses,
 )
-from toolkit.pricing.pricer import _COUNTS, NEEDED, Pricer
+from toolkit.pricing.offers import COUNTS
+from toolkit.pricing.pricer import NEEDED, Pricer
 from toolkit.pricing.rates import Offer, Rates
 from toolkit.testing import make_choices
 
@@ -415,7 +416,7 @@ def test_an_amount_beyond_64_bits_is_exact() -> None:
 def test_a_rate_finer_than_the_money_is_rounded_once_and_to_even() -> None:
     def find(_provider: object, model: str | None, _tier: object) -> Offer:
         rates = Rates(Decimal(model or "0"), Decimal(0))
-        return Offer.of(rates)
+        return Offer.constant(rates)
 
     # 1 token at 0.0000005 USD a million is half of 10^-12, 3 tokens are 1.5 of it.
     choices = make_choices(
@@ -505,7 +506,7 @@ RESPONSE = st.fixed_dictionaries(
         | st.integers(0, 7 * 10**9).map(lambda second: EPOCH + timedelta(0, second)),
         "total_tokens": COUNT,
         "reported_cost": st.none() | st.floats(),
-        **dict.fromkeys(_COUNTS, COUNT),
+        **dict.fromkeys(COUNTS, COUNT),
     }
 )
 

@@ -13,7 +13,7 @@ from toolkit.errors import PriceFileError
 from toolkit.pricing import add_cost, read_prices
 from toolkit.testing import make_choices
 
-DOCS = Path(__file__).parents[2] / "docs" / "pricing.md"
+DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "prices.md"
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
 
 
@@ -158,31 +158,53 @@ ROW = '[[price]]\nmodel = "m"\ninput = 1\noutput = 2\n'
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[[price]\n", "no TOML"),
+        ("[[price]\n", "not valid TOML"),
         ("[[prices]]\n", r"unknown table 'prices' \(did you mean 'price'\?\)"),
         ("price = 3\n", r"under \[\[price\]\]"),
         (
             ROW + "caches = 1\n",
             r"price 1: unknown key 'caches' \(did you mean 'cached'",
         ),
+        (ROW + "quite = 1\n", "unknown key 'quite': use model, provider"),
         ("[[price]]\nmodel = 'm'\ninput = 1\n", "price 1: output is missing"),
-        (ROW.replace("1", "'a lot'"), 'input is an amount of USD such as "2.50"'),
-        (ROW.replace("1", "'1_000'"), "input is an amount of USD"),
-        (ROW.replace("1", "-1"), "input is from 0 to 1,000,000 USD"),
-        (ROW.replace("1", "nan"), "input is"),
-        (ROW.replace("1", "true"), "input is an amount"),
-        (ROW.replace("1", "'1e-13'"), "input has more than 12 decimals"),
-        (ROW.replace('"m"', "[]"), "model is a name, or a list"),
-        (ROW.replace('"m"', '["m", "M"]'), "model is a name, or a list"),
-        (ROW + "provider = 7\n", "provider is a name in quotes"),
-        (ROW + "from = 7\n", "from is a date such as 2026-01-31"),
-        (ROW + "from = 'soon'\n", "from is a date such as 2026-01-31"),
-        (ROW + "from = 2026-01-02\nto = 2026-01-02\n", "to is not after from"),
-        (ROW + "from = 1969-01-02\n", "from is a whole second after 1970"),
-        (ROW + ROW, "two rows for 'm' hold at one time: .*price 1; .*price 2"),
+        (
+            ROW.replace("1", "'a lot'"),
+            "input: expected an amount of USD such as \"2.50\", got 'a lot'",
+        ),
+        (
+            ROW.replace("1", "'1_000'"),
+            "input: expected an amount of USD such as .*, got '1_000'",
+        ),
+        (ROW.replace("1", "-1"), "input: expected 0 to 1,000,000 USD, got -1"),
+        (ROW.replace("1", "nan"), "input: expected 0 to 1,000,000 USD, got NaN"),
+        (ROW.replace("1", "true"), "input: expected an amount of USD"),
+        (
+            ROW.replace("1", "'1e-13'"),
+            "input: expected at most 12 decimals, got '1e-13'",
+        ),
+        (
+            ROW.replace('"m"', "[]"),
+            "model: expected a name, or a list of different names",
+        ),
+        (ROW.replace('"m"', '["m", "M"]'), r"different names, got \['m', 'M'\]"),
+        (ROW + "provider = 7\n", "provider: expected a name in quotes, got 7"),
+        (ROW + "from = 7\n", "from: expected a date such as 2026-01-31, got 7"),
+        (
+            ROW + "from = 'soon'\n",
+            "from: expected a date such as 2026-01-31, got 'soon'",
+        ),
+        (
+            ROW + "from = 2026-01-02\nto = 2026-01-02\n",
+            r"to: expected a time after from \(2026-01-02\), got 2026-01-02",
+        ),
+        (
+            ROW + "from = 1969-01-02\n",
+            "from: expected a whole second after 1970, got 1969-01-02",
+        ),
+        (ROW + ROW, "two prices for 'm' at the same time: .*price 1; .*price 2"),
         (
             ROW + "to = 2026-02-02\n" + ROW + "from = 2026-02-01\n",
-            "two rows for 'm' hold at one time: .* to 2026-02-02; .* from 2026-02-01",
+            "two prices for 'm' at the same time: .* to 2026-02-02; .* from 2026-02-01",
         ),
     ],
 )
@@ -199,7 +221,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(PriceFileError, match=r"none.toml: No such file"):
         add_cost(make_choices(), tmp_path / "none.toml")
     (tmp_path / "latin.toml").write_bytes(b"# caf\xe9\n")
-    with pytest.raises(PriceFileError, match="no TOML"):
+    with pytest.raises(PriceFileError, match="not valid TOML"):
         read_prices(tmp_path / "latin.toml")
 
 

@@ -107,7 +107,7 @@ def test_an_export_of_usage_by_openai_is_read_as_it_comes(tmp_path: Path) -> Non
         ("2026-09-02", "gpt-4o-mini"): "1 response missing in the log; "
         "+1,500 prompt tokens invoiced; +120 completion tokens invoiced; "
         "1 response without usage; 1 response unpriced",
-        ("None", "gpt-4o"): "undated: no day of the invoice",
+        ("None", "gpt-4o"): "undated responses: not compared",
     }
 
 
@@ -136,9 +136,9 @@ def test_an_export_of_costs_by_openai_is_added_up(tmp_path: Path) -> None:
     assert explained(rows) == {
         ("2026-09-01", "gpt-4o"): "agrees",
         ("2026-09-02", "gpt-4o-mini"): "not invoiced",
-        ("2026-09-02", "o3"): "the log has nothing of this model on this day",
-        ("2026-09-03", "o3"): "the log has nothing of this day",
-        ("None", "gpt-4o"): "undated: no day of the invoice",
+        ("2026-09-02", "o3"): "no responses in the log for this model on this day",
+        ("2026-09-03", "o3"): "no responses in the log for this day",
+        ("None", "gpt-4o"): "undated responses: not compared",
     }
 
 
@@ -179,7 +179,9 @@ def test_exports_by_anthropic_are_read_as_they_come(tmp_path: Path) -> None:
     # 100 x 1 + 600 x 0.10 + 300 x 1.25 + 50 x 5 = 100 + 60 + 375 + 250 = 785
     # millionths; 1,200 are 415 more, 52.9% of it.
     assert by_cost["cost"].to_list() == [Decimal("0.000785")]
-    assert by_cost["explanation"].to_list() == ["another price: $0.00042 (52.9%) more"]
+    assert by_cost["explanation"].to_list() == [
+        "different price: $0.00042 (52.9%) more"
+    ]
 
 
 def test_columns_with_other_names_are_said_by_the_caller(tmp_path: Path) -> None:
@@ -221,7 +223,7 @@ def test_nothing_on_either_side_keeps_the_columns() -> None:
     assert reconcile(LOG[:0], invoice).schema == full.schema
     assert set(full["explanation"]) == {
         "not invoiced",
-        "undated: no day of the invoice",
+        "undated responses: not compared",
     }
 
 
@@ -229,31 +231,69 @@ def test_nothing_on_either_side_keeps_the_columns() -> None:
     ("text", "columns", "words"),
     [
         ("model,cost\n", None, "no column for the day among 'model', 'cost'"),
-        ("day,model\n", None, "neither counts nor costs"),
-        ("day,model,cost\nsoon,m,1\n", None, "line 2: day is no day"),
-        ("day,model,requests\n2026-09-01,m,1.5\n", None, "requests is no responses"),
-        ("day,model,cost\n2026-09-01,m,free\n", None, "line 2: cost is no cost"),
+        ("day,model\n", None, "no column for counts or costs among 'day', 'model'"),
+        (
+            "day,model,cost\nsoon,m,1\n",
+            None,
+            "line 2: day: expected a day such as 2026-01-31",
+        ),
+        (
+            "day,model,requests\n2026-09-01,m,1.5\n",
+            None,
+            "requests: expected a whole number",
+        ),
+        (
+            "day,model,cost\n2026-09-01,m,free\n",
+            None,
+            "line 2: cost: expected an amount such as 1234.50",
+        ),
         (
             "day,model,cost,currency\n2026-09-01,m,1,eur\n",
             None,
-            "amounts in 'eur', expected USD",
+            "column 'currency': expected USD, got 'eur'",
         ),
         (
             "day,model,cost, Currency\n2026-09-01,m,1,EUR \n",
             None,
-            "amounts in 'EUR', expected USD",
+            "column ' Currency': expected USD, got 'EUR'",
         ),
-        ('day,model,cost\n2026-09-01,m,"12,50"\n', None, "line 2: cost is no cost"),
-        ('day,model,cost\n2026-09-01,m,"0,0035"\n', None, "cost is no cost"),
-        ('day,model,cost\n2026-09-01,m,"0,003"\n', None, "cost is no cost"),
-        ('day,model,cost\n2026-09-01,m,"1,234"\n', None, "cost is no cost"),
-        ('day,model,cost\n2026-09-01,m,"1.234,50"\n', None, "cost is no cost"),
-        ("day,model,cost\n2026-09-01,m,1_000\n", None, "cost is no cost"),
-        ('day,model,requests\n2026-09-01,m,"12,50"\n', None, "is no responses"),
-        ("day,model,cost\n20261301,m,1\n", None, "line 2: day is no day"),
-        ("day,model,cost\n123456,m,1\n", None, "line 2: day is no day"),
-        ("day,model,cost\n1767225600000,m,1\n", None, "line 2: day is no day"),
-        ("day,model,cost\n", {"costs": "cost"}, r"no 'costs' \(did you mean 'cost'\?"),
+        (
+            'day,model,cost\n2026-09-01,m,"12,50"\n',
+            None,
+            "line 2: cost: expected an amount such as 1234.50",
+        ),
+        ('day,model,cost\n2026-09-01,m,"0,0035"\n', None, "cost: expected an amount"),
+        ('day,model,cost\n2026-09-01,m,"0,003"\n', None, "cost: expected an amount"),
+        ('day,model,cost\n2026-09-01,m,"1,234"\n', None, "cost: expected an amount"),
+        ('day,model,cost\n2026-09-01,m,"1.234,50"\n', None, "cost: expected an amount"),
+        ("day,model,cost\n2026-09-01,m,1_000\n", None, "cost: expected an amount"),
+        (
+            'day,model,requests\n2026-09-01,m,"12,50"\n',
+            None,
+            "requests: expected a whole number",
+        ),
+        (
+            "day,model,cost\n20261301,m,1\n",
+            None,
+            "line 2: day: expected a day such as 2026-01-31",
+        ),
+        (
+            "day,model,cost\n123456,m,1\n",
+            None,
+            "line 2: day: expected a day such as 2026-01-31",
+        ),
+        (
+            "day,model,cost\n1767225600000,m,1\n",
+            None,
+            "line 2: day: expected a day such as 2026-01-31",
+        ),
+        (
+            "day,model,cost\n",
+            {"costs": "cost"},
+            r"no field 'costs' \(did you mean 'cost'\?",
+        ),
+        ("day,model,cost\n", {"x": "y"}, "no field 'x': use day, model, responses"),
+        ("day,model,cost\n", {"cost": "x"}, "no column 'x': there are 'day', 'model'"),
         ("day,model,cost\n", {"cost": "coast"}, r"'coast' \(did you mean 'cost'\?"),
     ],
 )
@@ -294,14 +334,16 @@ def test_a_difference_of_more_than_all_is_written_as_such() -> None:
 
     # A million at 2.50; 7.50 more is three times as much.
     assert reconcile(log, invoice)["explanation"].item() == (
-        "another price: $7.50 (300%) more"
+        "different price: $7.50 (300%) more"
     )
 
 
 def test_a_file_that_is_no_invoice_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_bytes(b"")
 
-    with pytest.raises(InvoiceError, match="no CSV"):
+    with pytest.raises(
+        InvoiceError, match="expected a CSV file in UTF-8 with a header"
+    ):
         read_invoice(tmp_path / "empty.csv")
     with pytest.raises(InvoiceError, match="No such file"):
         read_invoice(tmp_path / "none.csv")
@@ -390,9 +432,14 @@ def test_what_if_asks_a_provider_and_a_tier() -> None:
     ("asked", "words"),
     [
         ({"model": "gpt-4o-mimi"}, r"did you mean 'gpt-4o-mini'\?"),
-        ({"model": "gpt-4o", "provider": "DeepInfra"}, "the provider is not in"),
+        (
+            {"model": "gpt-4o", "provider": "DeepInfra"},
+            "provider not in the price data",
+        ),
+        ({"model": "gpt-4o", "provider": "opnai"}, r"did you mean 'openai'\?"),
+        ({"model": "gpt-4o", "service_tier": "bach"}, r"did you mean 'batch'\?"),
         ({"model": "gpt-4o", "service_tier": "scale"}, "service_tier"),
-        ({"model": "gpt-4o", "service_tier": "flex"}, "no rate for this service tier"),
+        ({"model": "gpt-4o", "service_tier": "flex"}, "no price for this service tier"),
     ],
 )
 def test_what_if_refuses_a_model_without_a_price(

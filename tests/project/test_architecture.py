@@ -135,7 +135,7 @@ def test_across_packages_only_public_names_are_imported(name: str) -> None:
 # Names that modules use without importing them: the command calls what is registered.
 REGISTERS = {"_app.command", "_app.callback"}
 # Their whole content is for users, who import from them.
-FOR_USERS = {"__main__", "errors", "pricing.budgets"}
+FOR_USERS = {"__main__", "errors"}
 
 
 def definitions(name: str) -> dict[str, ast.stmt]:

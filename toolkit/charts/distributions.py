@@ -28,7 +28,7 @@ from toolkit.charts.rows import (
     max_rows,
     write_row_end,
 )
-from toolkit.charts.series import Metric, Series, fold_series, read_frame
+from toolkit.charts.series import Series, fold_series, read_frame
 from toolkit.charts.style import current_theme, mix
 from toolkit.charts.text import count_tick, fit
 from toolkit.charts.time_axis import set_time_axis
@@ -37,24 +37,21 @@ from toolkit.charts.titles import (
     NOT_REPORTED,
     ChartText,
     build_note,
+    capitalize,
     format_subtitle,
     format_title,
 )
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
+from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from toolkit.charts.lines import Lines
     from toolkit.charts.series import ChartData
+    from toolkit.metrics.spec import MetricSpec
 
-_SIZES = Metric(
-    "tokens_per_response",
-    ("responses", "unseen", "p50", "p90", "p99", "max"),
-    "responses",
-    ("tokens",),
-)
-_TITLE, _LOG = "Size of calls", "log scale"
+_LOG = "log scale"
 _LOG_RATIO = 40.0  # of the largest value to the smallest, above which the axis is log
 _QUANTILES = ("p50", "p90", "p99")
 _MAX_WITH_P90 = 3  # series; of more, only the medians are drawn
@@ -103,10 +100,19 @@ def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> 
     >>> [text.get_text() for text in plot_tokens_per_response(sizes).texts][2]
     '100 · 400 · 900'
     """
-    data, kind = _select_kind(read_frame(frame, _SIZES))
-    note = build_note(data, missing=("unseen", "without token counts"))
+    return draw_sizes(
+        frame, SPECS["tokens_per_response"], ax, missing="without token counts"
+    )
+
+
+def draw_sizes(
+    frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None, *, missing: str = ""
+) -> Axes:
+    """Draw the percentiles p50, p90 and p99 of a metric over time, or as ranges."""
+    data, kind = _select_kind(read_frame(frame, spec))
+    note = build_note(data, spec[_QUANTILES[0]], missing)
     most = None if data.zone is not None else max_rows(ax)
-    series, placed = fold_series(data.dated, data.by, pl.col("responses"), most=most)
+    series, placed = fold_series(data.dated, data.by, pl.col(spec.main), most=most)
     series, placed = _drop_folded(series, placed, data.by, note)
     if data.zone is None:
         return _draw_ranges(ax, data, kind, series, placed, note)
@@ -114,7 +120,7 @@ def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> 
     style_axes(ax)
     if placed["p50"].null_count() == len(placed):
         text = ChartText(
-            format_title(_TITLE, data.by),
+            format_title(spec.title, data.by),
             format_subtitle(data, None, f"{kind} per call"),
             note,
         )
@@ -129,11 +135,14 @@ def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> 
 
 def _select_kind(data: ChartData) -> tuple[ChartData, str]:
     """Select the rows of one kind of tokens; return them, and its name."""
-    kinds = data.frame["tokens"].unique(maintain_order=True).to_list()
+    if not data.spec.keys:
+        return data, capitalize(data.spec[_QUANTILES[0]].unit)
+    key = data.spec.key_names[0]
+    kinds = data.frame[key].unique(maintain_order=True).to_list()
     kind = "total_tokens" if "total_tokens" in kinds or not kinds else kinds[0]
-    rows = data.frame.filter(pl.col("tokens").eq_missing(pl.lit(kind, pl.String)))
+    rows = data.frame.filter(pl.col(key).eq_missing(pl.lit(kind, pl.String)))
     name = str(kind).replace("_", " ")
-    return data._replace(frame=rows), name[:1].upper() + name[1:]
+    return data._replace(frame=rows), capitalize(name)
 
 
 def _drop_folded(
@@ -165,7 +174,7 @@ def _draw_sizes(
     ]
     details += [_LOG] if _needs_log(low, high) else []
     text = ChartText(
-        format_title(_TITLE, data.by, medians.span),
+        format_title(data.spec.title, data.by, medians.span),
         format_subtitle(
             data, medians.span, f"{kind} per call{of}", *details, mark="Dashed"
         ),
@@ -251,7 +260,7 @@ def _draw_ranges(
     known = placed.filter(pl.col("p50").is_not_null()).sort("series")
     ax = build_row_axes(len(series), ax)
     title, subtitle = (
-        format_title(_TITLE, data.by),
+        format_title(data.spec.title, data.by),
         f"{kind} per call: median, p90, p99",
     )
     if known.is_empty():

@@ -177,6 +177,8 @@ def rejects(
     if to is None and sys.stdout.isatty():
         expected = "a file or a pipe (raw lines are private and may control a screen)"
         raise OptionError("to", "the screen", expected=expected)
+    if to is not None:
+        check_folder(to)
     target = cast("BinaryIO", sys.stdout.buffer) if to is None else to
     with show_progress("reading") as progress:
         done = write_rejects(logs, target, code=code, progress=progress, **options)

@@ -6,6 +6,7 @@ those that are set, by the user or by the settings file, as keywords of the libr
 
 from __future__ import annotations
 
+import re
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -24,10 +25,18 @@ from toolkit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 _NONE = "none"
 _FILE = "settings_file"
+# Parameters of commands whose settings have other names.
+_PARAMETERS = {
+    "sources": "logs",
+    "tags": "tag",
+    "sections": "section",
+    "budgets": "budget",
+    "columns": "column",
+}
 
 Logs = Annotated[
     list[str],
@@ -175,8 +184,7 @@ def shared(
             try:
                 command(**arguments, **_library_options(ctx, values))
             except ToolkitError as error:
-                for setting in _settings_at_fault(ctx, error):
-                    error.add_note(f"`{setting}` is set in {ctx.meta[_FILE]}")
+                _explain_error(ctx, error)
                 raise
 
         context = Parameter("ctx", Parameter.KEYWORD_ONLY, annotation=typer.Context)
@@ -195,7 +203,7 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
         if value is not None and value is not False and name != "config"
     }
     if "as_json" in options and "as_csv" in options:
-        raise OptionError("csv", True, expected="either --json or --csv")
+        ctx.fail("choose either --json or --csv")
     # An export keeps the options that it was made with.
     if any(is_configured(ctx, name) for name in LOG_FORMAT) and _names_export(ctx):
         for name in LOG_FORMAT:
@@ -212,6 +220,10 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
     if "wait" in options:
         options["wait"] = parse_duration(options["wait"])
     bounds = {name: options.pop(name) for name in RANGE[1:] if name in options}
+    if "last" in bounds and bounds.keys() & {"since", "until"}:
+        if not is_configured(ctx, "last"):
+            ctx.fail("--last cannot be combined with --since or --until")
+        del bounds["last"]
     if bounds.keys() - {"now"}:
         options |= _parse_range(tz=options.get("tz", "UTC"), **bounds)
     return options
@@ -231,23 +243,25 @@ def _names_export(ctx: typer.Context) -> bool:
     return any(is_export(log) for log in ctx.params.get("logs") or ())
 
 
-def _settings_at_fault(ctx: typer.Context, error: ToolkitError) -> Iterator[str]:
-    """Yield the settings from the file that made a command fail."""
-    names: tuple[str, ...] = ()
+def _explain_error(ctx: typer.Context, error: ToolkitError) -> None:
+    """Name an option as it is typed, and the settings file if the file sets it."""
+    name = ""
     if isinstance(error, OptionError):
-        names = (error.name,)
+        name = error.name
     elif isinstance(error, SourceError):
-        names = ("sources",)
+        name = "sources"
     elif isinstance(error, MissingColumnsError | UnsuitableColumnError):
-        names = ("by",)
+        name = "by"
     elif isinstance(error, PriceFileError):
-        names = ("prices",)
+        name = "prices"
     elif isinstance(error, WriteError):
-        names = ("to",)
-    parameters = {"sources": "logs", "tags": "tag", "sections": "section"}
-    for name in names:
-        if is_configured(ctx, parameters.get(name, name)):
-            yield name
+        name = "to"
+    parameter = _PARAMETERS.get(name, name)
+    if is_configured(ctx, parameter):
+        error.add_note(f"`{name}` is set in {ctx.meta[_FILE]}")
+    elif parameter in ctx.params:
+        typed = f"--{parameter.replace('_', '-')}:"
+        error.args = (re.sub(f"^{name}:", typed, str(error)),)
 
 
 def _parse_range(

@@ -28,7 +28,8 @@ from rich.table import Table
 from rich.text import Text
 
 from toolkit.errors import clean, plural
-from toolkit.formatting.text import format_usd
+from toolkit.formatting.figures import Figure, sum_with_gaps
+from toolkit.formatting.text import UNKNOWN_TEXT, format_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +56,8 @@ _RATE_NAMES = (
     "output_audio",
 )  # fmt: skip
 _MOST_LINES = 100
+# In a narrow terminal: the least width of names, and of the text beside them.
+_NARROWEST, _NARROW_TEXT = 8, 16
 
 
 def print_result(text: str) -> None:
@@ -120,7 +123,7 @@ def print_table(
     layout = lay_out(frame, spec, console.width, cell_len, by)
     notes = []
     if "partial" in frame.columns and frame["partial"].any():
-        notes.append(f"{UNFINISHED} the period is not complete")
+        notes.append(f"{UNFINISHED} = period not finished yet")
     notes += notes_of(frame, spec, layout)
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -142,7 +145,8 @@ def print_table(
         table.add_row(*map(Text, row))
     console.print(table)
     if layout.left_out:
-        print_message(f"not shown: {', '.join(layout.left_out)}; --csv has all columns")
+        more = plural(len(layout.left_out), "more column")
+        print_message(f"{more}: use a wider terminal, or --csv")
     if frame.is_empty():
         print_message("no responses, or none in this range")
 
@@ -255,18 +259,18 @@ def print_check(checked: CheckResult) -> None:
 def _print_pairs(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
     """Print a heading and its rows: name, figure, words."""
     rows = rows or [("none", "", "")]
-    # Where it is narrow names break between words; figures never break.
-    longest = max(
-        cell_len(word) for name, _, _ in rows for word in name.split() or [""]
-    )
+    console = Console()
     widest = max(cell_len(figure) for _, figure, _ in rows)
+    room = max(1, console.width - widest - 6)  # beside the margin and the gaps
+    # Names break between words only, unless the text would get no room; figures never.
+    words = [cell_len(word) for name, _, _ in rows for word in name.split()]
+    longest = min(max(words, default=0), max(_NARROWEST, room - _NARROW_TEXT))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(overflow="fold", min_width=longest)
     table.add_column(justify="right", no_wrap=True, min_width=widest)
-    table.add_column(overflow="fold")
+    table.add_column(overflow="fold", max_width=max(1, room - longest))
     for name, figure, text in rows:
         table.add_row(Text(name), figure, Text(clean(text)))
-    console = Console()
     console.print(Text(title, style="bold"))
     console.print(Padding(table, (0, 0, 0, 2)))
 
@@ -300,7 +304,7 @@ def table_data(table: DeclaredTable) -> list[dict[str, object]]:
             "unit": column.unit,
             "nullable": column.nullable,
             "description": column.description,
-            "paths": [column.written(path) for path in column.paths],
+            "paths": [column.full_path(path) for path in column.paths],
         }
         for column in table.columns
     ]
@@ -372,18 +376,27 @@ def show_progress(what: str) -> Iterator[Callable[[int], None]]:
 def print_reconciled(rows: pl.DataFrame) -> None:
     """Print a log beside its invoice, a row for each day and model."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("day", "model"):
-        table.add_column(name, overflow="fold")
+    table.add_column("day", no_wrap=True)
+    table.add_column("model", overflow="fold")
     for name in ("log", "invoice", "difference"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("explanation", overflow="fold")
     for row in rows.iter_rows(named=True):
-        amounts = [
-            "-" if row[name] is None else format_usd(row[name])
-            for name in ("cost", "cost_invoiced", "difference")
-        ]
-        names = (str(row["day"] or "undated"), clean(row["model"] or "unknown"))
-        table.add_row(*map(Text, (*names, *amounts, row["explanation"])))
+        names = (str(row["day"] or "undated"), clean(row["model"] or UNKNOWN_TEXT))
+        cells = (*names, *_reconciled_amounts(row), row["explanation"])
+        table.add_row(*map(Text, cells))
     Console().print(table)
     agreeing = rows.filter(explanation="agrees").height
     print_message(f"{agreeing:,} of {plural(rows.height, 'row')} agree")
+
+
+def _reconciled_amounts(row: dict[str, Any]) -> list[str]:
+    """Return the costs of the log and of the invoice, and their difference."""
+    logged = sum_with_gaps(
+        row["cost"], missing=row["responses_unpriced"] or 0, of=row["responses"] or 0
+    )
+    invoiced = Figure(row["cost_invoiced"])
+    difference = Figure(row["difference"])
+    if row["cost"] is not None:
+        difference = invoiced - logged
+    return [format_usd(one, "exact") for one in (logged, invoiced, difference)]

@@ -126,12 +126,12 @@ def _add_to_step_summary(made: Report) -> None:
 def _check_budgets(made: Report, budgets: list[Budget]) -> bool:
     """Print the budgets that are exceeded, or may be; return whether there are none."""
     # Imported here: it is not needed for --help.
-    from toolkit.pricing.budgets import breaches, strangers
+    from toolkit.pricing.budgets import breaches, unmatched_budgets
 
     if not budgets:
         return True
-    for stranger in strangers(budgets, made.costs):
-        print_message(stranger)
+    for sentence in unmatched_budgets(budgets, made.costs):
+        print_message(sentence)
     found = breaches(budgets, made.costs)
     for breach in found:
         print_message(breach.sentence)

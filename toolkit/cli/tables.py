@@ -13,7 +13,6 @@ import polars as pl
 
 from toolkit.errors import clean, plural
 from toolkit.formatting.dates import format_day, format_moment
-from toolkit.formatting.figures import Figure, sum_with_gaps
 from toolkit.formatting.text import (
     DASH,
     UNKNOWN_TEXT,
@@ -217,7 +216,9 @@ def _cell(name: str, row: Mapping[str, Any], measure: Measure | None) -> str:
     if cell is None:
         return DASH
     if measure is not None and measure.is_money:
-        amount = _amount(name, row, measure)
+        amount = measure.figure(row, _BEFORE if name.endswith(_BEFORE) else "")
+        if name.endswith(_CHANGE):
+            amount -= measure.figure(row, _BEFORE)
         return format_usd(amount, words=not amount.is_known)
     if measure is not None and measure.is_share:
         is_change = name.endswith(_CHANGE)
@@ -231,19 +232,6 @@ def _cell(name: str, row: Mapping[str, Any], measure: Measure | None) -> str:
     if isinstance(cell, datetime):
         return format_moment(cell, "iso")
     return clean(str(cell))
-
-
-def _amount(name: str, row: Mapping[str, Any], measure: Measure) -> Figure:
-    """Return an amount, which may be a lower bound; a change is from the one before."""
-
-    def amount(end: str) -> Figure:
-        unseen, of = (row.get(f"{one}{end}") for one in (measure.unseen, measure.of))
-        value = row.get(f"{measure.name}{end}")
-        return sum_with_gaps(value, missing=unseen or 0, of=of or 0)
-
-    if name.endswith(_CHANGE):
-        return amount("") - amount(_BEFORE)
-    return amount(_BEFORE if name.endswith(_BEFORE) else "")
 
 
 def _period_words(start: datetime | None, end: datetime | None) -> str:

@@ -1,11 +1,13 @@
-"""Where an export goes: a directory, or a prefix in an object store.
+"""Where an export goes: a local directory, or a prefix in an object store.
 
 Both take parts that were written into a staging directory, make them visible at once,
-and commit them by state.json.
+and commit them by replacing state.json.
 """
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import fcntl
 import os
 import shutil
@@ -24,7 +26,6 @@ from toolkit.errors import (
     WriteError,
     as_text,
 )
-from toolkit.exports.exchange import exchange, finish_exchanges
 from toolkit.exports.prefix import open_prefix
 from toolkit.reading import object_store
 from toolkit.reading.discovery import is_export
@@ -51,10 +52,15 @@ if TYPE_CHECKING:
     from toolkit.reading.manifest import Manifest
 
 _POLL_SECONDS = 0.05
+# Arguments and errors of the Linux call renameat2.
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_NOT_SUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
+_ASIDE = ".aside"
 
 
 class Target(Protocol):
-    """Where an export goes; made by `open_target`, which holds it."""
+    """A locked directory or a prefix that an export is written to."""
 
     where: str
     run: str | None
@@ -62,50 +68,47 @@ class Target(Protocol):
     generation: int  # of what is committed there, 0 if nothing is
 
     def stage(self) -> Path:
-        """Make the directory in which parts are written."""
+        """Create the directory in which parts are written."""
 
     def workspace(self) -> str:
-        """Make a directory for workers, in staging, that nobody else has."""
+        """Create a new directory for workers inside staging."""
 
     def adopt(self, staged: str, path: Path) -> None:
-        """Take a part that a worker has put there for one of the parts in staging."""
+        """Use a part that a worker has written as one of the parts in staging."""
 
-    def commit(self, made: Sequence[Path], state: Manifest, *, anew: bool) -> None:
-        """Make parts visible that lie in staging, and commit them.
+    def commit(self, made: Sequence[Path], state: Manifest, *, rewrite: bool) -> None:
+        """Make the staged parts visible and commit them.
 
-        Those that were committed before stay, or are replaced if it is made anew.
+        Earlier parts stay, unless the export is rewritten.
         """
 
 
 @contextmanager
 def open_target(to: str, *, wait: float = 0, rewrite: bool = False) -> Iterator[Target]:
-    """Take hold of a directory or a prefix that is new, empty or an export."""
+    """Open a directory or a prefix that is new, empty or an export."""
     if object_store.is_uri(to):
         with open_prefix(to.rstrip("/")) as target:
             yield target
         return
     if as_text(to) != to:
-        # The engines that are to read it cannot open such a path.
-        raise OptionError("to", as_text(to), expected="a path that is UTF-8")
+        # polars and DuckDB cannot open such a path.
+        raise OptionError("to", as_text(to), expected="a path in UTF-8")
     directory = Path(to)
     with write_errors(to), _lock_directory(directory, wait):
-        held = DirectoryTarget(directory, rewrite=rewrite)
+        local = DirectoryTarget(directory, rewrite=rewrite)
         try:
-            yield held
+            yield local
         except BaseException:
-            with suppress(OSError):  # else the next run does it
-                held.restore()
+            with suppress(OSError):  # otherwise the next run does it
+                local.restore()
             raise
-        if held.staging.exists():  # what was read was nothing new
-            held.remove_staging()
-
-
-# A directory.
+        if local.staging.exists():  # nothing new was found
+            local.remove_staging()
 
 
 @contextmanager
 def _lock_directory(directory: Path, wait: float) -> Iterator[None]:
-    """Make a directory and hold its lock; the lock dies with the process."""
+    """Create a directory and lock it; the lock is released when the process ends."""
     try:
         directory.mkdir(parents=True)
         sync_directory(directory.parent)
@@ -113,9 +116,9 @@ def _lock_directory(directory: Path, wait: float) -> Iterator[None]:
         if not directory.is_dir():
             raise NotEmptyError(str(directory)) from None
     names = {path.name for path in directory.iterdir()}
-    # Only a run of ours leaves a lock: without one, what is there is the user's.
-    is_left = LOCK_FILE in names and names <= OWN_NAMES
-    if names and not is_left and not is_export(str(directory)):
+    # Only an export leaves a lock file: other files belong to the user.
+    is_ours = LOCK_FILE in names and names <= OWN_NAMES
+    if names and not is_ours and not is_export(str(directory)):
         raise NotEmptyError(str(directory))
     handle = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -128,7 +131,7 @@ def _lock_directory(directory: Path, wait: float) -> Iterator[None]:
 
 
 def take_lock(handle: int, directory: str, wait: float) -> None:
-    """Take a lock, at once or after a while; say who holds it if it stays taken."""
+    """Lock an open file, waiting if asked; raise `BusyError` if it stays locked."""
     deadline = time.monotonic() + wait
     while True:
         try:
@@ -144,7 +147,7 @@ def take_lock(handle: int, directory: str, wait: float) -> None:
 
 
 class DirectoryTarget:
-    """A local directory whose lock is held."""
+    """A local directory that this process has locked."""
 
     run: str | None = None
 
@@ -166,27 +169,25 @@ class DirectoryTarget:
         self.restore()
 
     def parts(self) -> list[str]:
-        """Return all that lies where parts lie."""
+        """Return every file in the directories of the parts."""
         return [path for kind in KINDS for path in list_part_files(self.where, kind)]
 
     def restore(self) -> None:
-        """Clear away what a run has left that did not come to its end.
+        """Remove what an interrupted run has left.
 
-        One that did leaves no staging directory.
+        A run that was not interrupted leaves no staging directory.
         """
         if not self.staging.exists():
             return
-        finish_exchanges(self.staging, self.directory)
+        _finish_exchanges(self.staging, self.directory)
         if self.was_committing():
             for kind in KINDS:
                 staged = list_part_files(str(self.staging), kind)
                 if any(parse_generation(path) <= self.generation for path in staged):
                     exchange(self.staging / kind, self.directory / kind)
-        uncommitted = [
-            path for path in self.parts() if parse_generation(path) > self.generation
-        ]
-        for path in uncommitted:
-            Path(path).unlink()
+        for path in self.parts():
+            if parse_generation(path) > self.generation:
+                Path(path).unlink()
         for kind in KINDS:
             placed = self.directory / kind
             placed.mkdir(exist_ok=True)
@@ -198,14 +199,14 @@ class DirectoryTarget:
         self.remove_staging()
 
     def remove_staging(self) -> None:
-        """Remove the staging directory; an error names its whole path."""
+        """Remove the staging directory; an error gives its whole path."""
         try:
             shutil.rmtree(self.staging)
         except OSError as error:
             raise WriteError(str(self.staging), cause=error) from error
 
     def was_committing(self) -> bool:
-        """Say whether a state lies in staging that did not get to its place."""
+        """Return whether staging holds a state.json that was not committed."""
         try:
             return read_manifest(self.staging).generation > self.generation
         except NotAnExportError:
@@ -214,7 +215,7 @@ class DirectoryTarget:
             return True
 
     def stage(self) -> Path:
-        """Make the staging directory; it stays until all is committed or undone."""
+        """Create the staging directory; it stays until all is committed or undone."""
         self.staging.mkdir()
         sync_directory(self.directory)
         for name in KINDS:
@@ -223,25 +224,24 @@ class DirectoryTarget:
         return self.staging
 
     def workspace(self) -> str:
-        """Make a directory for workers; all that stays in it goes with staging."""
+        """Create a directory for workers; it is removed together with staging."""
         folder = self.staging / uuid4().hex
         folder.mkdir()
         return str(folder)
 
     def adopt(self, staged: str, path: Path) -> None:
-        """Rename a part of a worker."""
+        """Move a part that a worker has written to its place in staging."""
         (self.staging / path.parent).mkdir(parents=True, exist_ok=True)
         Path(staged).rename(self.staging / path)
 
-    def commit(self, made: Sequence[Path], state: Manifest, *, anew: bool) -> None:
+    def commit(self, made: Sequence[Path], state: Manifest, *, rewrite: bool) -> None:
         """Rename parts into place, sync the directories, and replace state.json."""
         if not self.staging.exists():
             self.stage()
         readme = self.directory / README_FILE
         if not readme.exists():
-            text = README.format(directory=as_text(self.where))
-            self.put(readme, text)
-        if anew:
+            self.put(readme, README.format(directory=as_text(self.where)))
+        if rewrite:
             write_synced(self.staging / STATE_FILE, format_manifest(state))
             self.exchange_parts(made)
         else:
@@ -252,13 +252,13 @@ class DirectoryTarget:
         self.remove_staging()
 
     def put(self, path: Path, text: str) -> None:
-        """Replace a file at once."""
+        """Replace a file atomically."""
         staged = self.staging / path.name
         write_synced(staged, text)
         staged.replace(path)
 
     def add_parts(self, made: Sequence[Path]) -> None:
-        """Rename parts into place."""
+        """Rename parts into place, beside those that are there."""
         for path in made:
             (self.directory / path.parent).mkdir(parents=True, exist_ok=True)
             (self.staging / path).rename(self.directory / path)
@@ -268,7 +268,7 @@ class DirectoryTarget:
             sync_directory(self.directory / name)
 
     def exchange_parts(self, made: Sequence[Path]) -> None:
-        """Put parts in the place of all that were there."""
+        """Replace all parts by the staged ones."""
         for parent in {self.staging / path.parent for path in made}:
             sync_directory(parent)
         for name in KINDS:
@@ -276,3 +276,39 @@ class DirectoryTarget:
             exchange(self.staging / name, self.directory / name)
         sync_directory(self.staging)
         sync_directory(self.directory)
+
+
+def exchange(staged: Path, placed: Path) -> None:
+    """Swap the names of two directories, atomically where the system can.
+
+    Elsewhere there is a moment without `placed`; if a run is killed in it,
+    `_finish_exchanges` completes or undoes the swap.
+    """
+    try:
+        _exchange_at_once(staged, placed)
+    except OSError as error:
+        if error.errno not in _NOT_SUPPORTED:
+            raise
+        aside = staged.with_name(staged.name + _ASIDE)
+        placed.rename(aside)
+        staged.rename(placed)
+        aside.rename(staged)
+
+
+def _exchange_at_once(staged: Path, placed: Path) -> None:
+    """Call renameat2; raise ENOSYS on a system that does not have it."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(placed))
+    names = _AT_FDCWD, os.fsencode(staged), _AT_FDCWD, os.fsencode(placed)
+    if renameat2(*names, _RENAME_EXCHANGE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(placed))
+
+
+def _finish_exchanges(staging: Path, directory: Path) -> None:
+    """Complete or undo the swap in which a run was killed, if it was not atomic."""
+    for aside in sorted(staging.rglob(f"*{_ASIDE}")):
+        staged = aside.with_name(aside.name.removesuffix(_ASIDE))
+        placed = directory / staged.relative_to(staging)
+        aside.rename(staged if placed.exists() else placed)

@@ -1,20 +1,21 @@
-"""A run that is spread over the workers of an executor.
+"""Spread a run over the workers of an executor.
 
-The logs are cut into ranges; each worker writes the parts of some, and says what
-became of them. What one share repeats of another is found by the parts, date by date.
+The logs are cut into ranges, and each task writes the parts of some of them. Duplicates
+across tasks are then found in the parts, date by date.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from toolkit.errors import SourceError
+from toolkit.exports.parts import run_now
 from toolkit.exports.worker import (
     KEYS,
     LineCount,
@@ -31,35 +32,35 @@ from toolkit.reading.scan import scan_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
     from toolkit.exports.resume import LogRange
     from toolkit.exports.worker import TaskResult, WorkerOptions
     from toolkit.reading.ledger import LedgerBuilder
 
-# So many bytes of plain logs are worth a worker's while.
+# A task reads about so many bytes of plain logs.
 _SHARE_BYTES = 64 * 1024 * 1024
-# A byte of a compressed log is as much work as so many of a plain one.
+# A byte of a compressed log counts as so many bytes of a plain one.
 _INFLATION = 4
 
 
 class WorkerPool:
-    """The workers of an executor, and how they are to read."""
+    """The workers of an executor."""
 
-    def __init__(self, executor: Executor, order: WorkerOptions) -> None:
+    def __init__(self, executor: Executor, options: WorkerOptions) -> None:
         self.executor = executor
-        self.order = order
+        self.options = options
 
-    def reports(self, logs: Sequence[LogRange]) -> Iterator[TaskResult]:
-        """Have logs written, and yield what became of them in their order."""
+    def write(self, logs: Sequence[LogRange]) -> Iterator[TaskResult]:
+        """Have workers write the parts of logs, and yield the results in order."""
         shares = _group_ranges(self.cut(logs))
-        tasks = [(self.order, share) for share in shares]
+        tasks = [(self.options, share) for share in shares]
         yield from self.results(write_ranges, tasks)
 
     def cut(self, logs: Sequence[LogRange]) -> list[LogRange]:
-        """Cut large plain logs at line ends; others stay whole."""
+        """Cut large plain logs at line ends; leave others whole."""
         ranges = {}
-        if self.order.on_damage == "raise":
+        if self.options.on_damage == "raise":
             ranges = {log: _byte_ranges(log) for log in logs if _may_be_cut(log)}
         tasks = [(log, *edges) for log, found in ranges.items() for edges in found]
         counts = self.results(count_lines, tasks)
@@ -73,24 +74,24 @@ class WorkerPool:
         self,
         shares: Sequence[Sequence[StagedPart]],
         committed: Callable[[str], list[str]],
-        account: LedgerBuilder,
+        ledger: LedgerBuilder,
     ) -> list[list[StagedPart]]:
-        """Leave out what an earlier share has, or what is committed."""
+        """Remove the duplicates of committed responses and of earlier tasks."""
         found = list(_repeating(shares, committed))
-        tasks = [(self.order, part, earlier) for part, earlier in found]
+        tasks = [(self.options, part, earlier) for part, earlier in found]
         instead: dict[StagedPart, StagedPart | None] = {}
         results = self.results(drop_repeats, tasks)
-        for (part, _), dropped in zip(found, results, strict=True):
-            instead[part] = dropped.part
-            for counts in dropped.counts:
-                account.counts[counts.pop("log_id")].update(counts)
-        kept = [[instead.get(part, part) for part in share] for share in shares]
-        return [[part for part in share if part is not None] for share in kept]
+        for (part, _), result in zip(found, results, strict=True):
+            instead[part] = result.part
+            for counts in result.counts:
+                ledger.counts[counts.pop("log_id")].update(counts)
+        left = [[instead.get(part, part) for part in share] for share in shares]
+        return [[part for part in share if part is not None] for share in left]
 
     def results(
         self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]
     ) -> Iterator[Any]:
-        """Yield what workers make of tasks, in order; at a fault none is begun."""
+        """Yield the results of tasks in order; after an error, start no more tasks."""
         waiting: deque[Future[Any]] = deque()
         try:
             for task in tasks:
@@ -104,21 +105,19 @@ class WorkerPool:
     def submit(
         self, function: Callable[..., Any], task: tuple[Any, ...]
     ) -> Future[Any]:
-        """Give a task to the executor; a stream can be read in this process only."""
+        """Submit a task; read a stream in this process, as no other can."""
         if function is not write_ranges or not any(map(_is_stream, task[1])):
             return self.executor.submit(function, *task)
-        done: Future[Any] = Future()
-        done.set_result(function(*task))
-        return done
+        return run_now(function, *task)
 
 
 def _is_stream(log_range: LogRange) -> bool:
-    """Say whether a log is standard input or a pipe."""
+    """Return whether a log is standard input or a pipe."""
     return log_range.source.size is None
 
 
 def _weight(log_range: LogRange) -> float:
-    """Say how much of a share a range is; a stream is one of its own."""
+    """Return the size of a range in tasks; a stream is a task of its own."""
     source = log_range.source
     if source.size is None:
         return math.inf
@@ -129,16 +128,16 @@ def _weight(log_range: LogRange) -> float:
 
 
 def _group_ranges(log_ranges: Iterable[LogRange]) -> Iterator[list[LogRange]]:
-    """Put ranges together, in order, until they are worth a worker's while."""
+    """Group ranges, in order, into tasks."""
     share: list[LogRange] = []
-    held = 0.0
+    total = 0.0
     for log_range in log_ranges:
         size = _weight(log_range)
-        if share and held + size > 1:
+        if share and total + size > 1:
             yield share
-            share, held = [], 0.0
+            share, total = [], 0.0
         share.append(log_range)
-        held += size
+        total += size
     if share:
         yield share
 
@@ -147,7 +146,7 @@ def _group_ranges(log_ranges: Iterable[LogRange]) -> Iterator[list[LogRange]]:
 
 
 def _may_be_cut(log: LogRange) -> bool:
-    """Say whether a log is large, plain, and begins behind a line end."""
+    """Return whether a log is large, plain, and begins after a line end."""
     source = log.source
     if source.size is None or source.size - log.offset < 2 * _SHARE_BYTES:
         return False
@@ -159,11 +158,11 @@ def _may_be_cut(log: LogRange) -> bool:
         with framing.open_source(source, log.offset - 1) as file:
             return PushbackReader(file, source.name).read(1) == b"\n"
     except SourceError:
-        return False  # whoever reads it says why
+        return False  # the error is raised when it is read
 
 
 def _byte_ranges(log: LogRange) -> list[tuple[int, int]]:
-    """Cut a log into ranges of bytes; none is shorter than a share."""
+    """Cut a log into byte ranges; none is shorter than a task."""
     size = log.source.size or 0
     count = (size - log.offset) // _SHARE_BYTES
     starts = range(log.offset, log.offset + count * _SHARE_BYTES, _SHARE_BYTES)
@@ -173,10 +172,9 @@ def _byte_ranges(log: LogRange) -> list[tuple[int, int]]:
 def _find_cuts(
     log: LogRange, counted: Sequence[LineCount | None]
 ) -> Iterator[tuple[int, int]]:
-    """Yield where a log may be cut: offsets and numbers of lines.
+    """Yield where a log may be cut, as offsets and line numbers.
 
-    Both sides of a cut have so many bytes in whole lines that a log is known by one of
-    them alone.
+    Each piece has enough bytes for the hashes of a fingerprint.
     """
     known = [count for count in counted if count is not None]
     if len(known) < len(counted) or not known:
@@ -209,9 +207,9 @@ def _cut_range(log: LogRange, places: Sequence[tuple[int, int]]) -> list[LogRang
 def _repeating(
     shares: Sequence[Sequence[StagedPart]], committed: Callable[[str], list[str]]
 ) -> Iterator[tuple[StagedPart, list[str]]]:
-    """Yield the parts that may repeat something of earlier ones, and those.
+    """Yield the parts that may repeat responses of earlier parts, and those.
 
-    Equal bytes have an equal date: dates are looked at one by one.
+    Duplicates have the same date, so each date is searched alone.
     """
     parts = [part for share in shares for part in share]
     for directory in sorted({part.directory for part in parts}):
@@ -229,7 +227,7 @@ def _repeating(
 
 
 def _repeating_groups(groups: Sequence[Sequence[str]]) -> set[int]:
-    """Return the groups of parts with the hash of a response of an earlier group."""
+    """Return which groups of parts have a response hash of an earlier group."""
     frames = [
         scan_parts(parts, pl.Schema(KEYS))
         .filter(choice_position=0)

@@ -1,8 +1,7 @@
-"""Logs in, Parquet by date out, in constant memory, and each time only what is new.
+"""Export logs as Parquet by date, in constant memory; each run adds only what is new.
 
-Parts are written in a staging directory and committed at once by state.json: whoever
-reads sees whole files only, and a run that died leaves nothing that the next one does
-not clear away.
+Parts are written to a staging directory and committed together by state.json. Readers
+see only whole files, and the next run removes what an interrupted run has left.
 """
 
 from __future__ import annotations
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from toolkit.errors import OptionError
 from toolkit.exports.directory import open_target
-from toolkit.exports.parts import within
+from toolkit.exports.parts import filter_span
 from toolkit.exports.run import ExportRun
 from toolkit.exports.single_file import is_file_name, write_file
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import share_parameters
+from toolkit.reading.discovery import list_names
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
@@ -34,12 +34,15 @@ if TYPE_CHECKING:
     from toolkit.reading.log_reader import LogReader
     from toolkit.reading.manifest import Manifest
 
+# Options of reading that do not shape the rows; the others are stored in state.json.
+_NOT_STORED = {"on_damage", "threads", "progress"}
+
 
 class Exported(NamedTuple):
-    """What an export did.
+    """The result of an export.
 
-    `ledger` is that of the export as it stands, `added` that of this run alone: a row
-    for each log that it read.
+    `ledger` covers the whole export, `added` this run alone: one row for each log that
+    it read.
     """
 
     directory: str
@@ -47,7 +50,7 @@ class Exported(NamedTuple):
     rejects: list[RejectCount]
     passed_over: dict[str, int]
     added: pl.DataFrame
-    found: int  # logs that were named or found, read or not
+    found: int  # logs, including those with nothing new
 
 
 @share_parameters(ReadOptions, READ_PARAMETERS)
@@ -64,54 +67,55 @@ def export(
 ) -> Exported:
     """Write logs as Parquet, partitioned by the UTC date of `created`.
 
-    Run again, it reads only what is new: logs are known by what they hold, also under
-    another name or compressed.
+    A second run reads only what is new. Logs are recognized by their content, also if
+    they were renamed or compressed.
 
     Parameters
     ----------
     sources
         As in `toolkit.load`.
     to
-        A directory that does not exist yet, or is empty, or holds an export or what one
-        that was cut off left; or such an address ``s3://bucket/key``. A name that ends
-        in ``.parquet`` is one file: all is read each time, and the file replaced at
-        once; rejects are counted only.
+        A directory that is new, empty or an export (also an interrupted one), or such
+        an address ``s3://bucket/key``. A name that ends in ``.parquet`` is one file:
+        each run reads all logs and replaces the file atomically; rejects are only
+        counted.
     since, until
         Range of `created`, until exclusive, as in `toolkit.scan`. With either, undated
-        responses are left out; what is left out is counted in the ledger. They are kept
-        with the export.
+        responses are left out; the ledger counts what is left out. They are stored with
+        the export.
     rewrite
-        Make the export anew, from the logs that there are now. What was there stays
-        until the new one is whole.
+        Replace the export by one of the present logs. The old one stays until the new
+        one is complete.
     wait
         Seconds to wait for another process that is writing there.
     executor
-        Any `concurrent.futures.Executor`, also one of a cluster: its workers read the
+        Any `concurrent.futures.Executor`, also one of a cluster. Its workers read the
         logs and write the parts, each with one thread, and this process commits them.
-        They must reach logs and target under the same names. The result is the same.
+        They must have access to the logs and the target under the same names. The
+        result is the same.
     **options
-        Those that shape rows are kept with the export: it refuses others later.
+        Those that shape rows are stored with the export; later runs must have the same.
 
     Returns
     -------
     Exported
         The directory, its ledger (one row per log), what this run added, and the files
-        passed over.
+        that were skipped.
 
     Raises
     ------
     NotEmptyError
-        If the directory holds anything else.
+        If the directory contains anything else.
     BusyError
-        If another process is writing there, or was faster in the store.
+        If another process is writing there, or has committed first in a store.
     OptionError
-        If the export was made with another option that shapes rows.
+        If the export was made with other options, and `rewrite` is not set.
     SourceError
         If a log is missing, unreadable or damaged; nothing is committed then.
     LogChangedError
         If a log was cut or rewritten while it was read; nothing is committed then.
     WriteError
-        If the system refuses to write; nothing is committed then.
+        If writing fails; nothing is committed then.
 
     Warns
     -----
@@ -120,12 +124,12 @@ def export(
     MissingBytesWarning
         Once, if logs were replaced or deleted before their end was read.
     ReplacedLogWarning
-        Once, if logs that the export knows were made anew or rewritten.
+        Once, if logs of an earlier run were replaced or rewritten.
 
     Notes
     -----
-    An unfinished last line of a plain file is left for later (`pending_bytes` in the
-    ledger). Every batch passes `toolkit.validate` before it is written.
+    An unfinished last line of a plain file is left for the next run (`pending_bytes` in
+    the ledger). Every batch is checked by `toolkit.validate` before it is written.
 
     Examples
     --------
@@ -137,62 +141,59 @@ def export(
     >>> len(toolkit.export("data/sample/chat.jsonl", to=to).added)
     0
     """
-    expected = span(since, until)
-    known = complete(export, options)
-
-    def opened() -> LogReader:
-        return open_logs(sources, known, leave_pending=True)
-
-    reading = opened()
-    kept = {
-        "content": known["content"],
-        "duplicates": known["duplicates"],
-        "tags": dict(known["tags"] or {}),
-        "response_path": known["response_path"],
-        "created_unit": known["created_unit"],
-        "max_line_bytes": known["max_line_bytes"],
-        "since": expected.start and expected.start.isoformat(),
-        "until": expected.end and expected.end.isoformat(),
+    within = span(since, until)
+    read_options = complete(export, options)
+    names = list_names(sources)
+    reader = open_logs(names, read_options, leave_pending=True)
+    stored = {
+        **{k: v for k, v in read_options.items() if k not in _NOT_STORED},
+        "tags": dict(read_options["tags"] or {}),
+        "since": within.start and within.start.isoformat(),
+        "until": within.end and within.end.isoformat(),
     }
     if is_file_name(os.fspath(to)):
         if executor is not None:
-            raise OptionError("executor", executor, expected="a directory to export to")
-        return _export_file(reading, os.fspath(to), expected, wait)
+            hint = ": one Parquet file is written without it"
+            expected = "None for a file"
+            raise OptionError("executor", executor, expected=expected, hint=hint)
+        return _export_file(reader, os.fspath(to), within, wait)
     with open_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:
         if target.state is not None and not rewrite:
-            _check_options(target.state, kept)
-        if wait:  # other logs may have come meanwhile
-            reading = opened()
-        increment = ExportRun(
-            reading, target, expected, anew=rewrite, executor=executor
-        )
-        increment.write(kept)
-    increment.warn()
+            _check_options(target.state, stored)
+        if wait:  # there may be new logs by now
+            reader = open_logs(names, read_options, leave_pending=True)
+        run = ExportRun(reader, target, within, rewrite=rewrite, executor=executor)
+        run.write(stored)
+    run.warn()
     return Exported(
         target.where,
-        increment.state.ledger,
-        increment.account.rejects(),
-        reading.passed_over,
-        increment.added(),
-        len(reading.logs),
+        run.state.ledger,
+        run.result.ledger.rejects(),
+        reader.passed_over,
+        run.added(),
+        len(reader.logs),
     )
 
 
-def _export_file(reading: LogReader, to: str, expected: Span, wait: float) -> Exported:
+def _export_file(reader: LogReader, to: str, within: Span, wait: float) -> Exported:
     """Write logs as one file."""
-    account = LedgerBuilder(reading.logs)
-    stream = account.count_all(within(reading.iter_decoded(), expected))
-    write_file(stream, to, reading.plan.table, wait=wait)
-    account.warn(stacklevel=3)
-    ledger, found = account.frame(), len(reading.logs)
-    rejects = account.rejects()
-    return Exported(to, ledger, rejects, reading.passed_over, ledger, found)
+    counts = LedgerBuilder(reader.logs)
+    stream = counts.count_all(filter_span(reader.iter_decoded(), within))
+    write_file(stream, to, reader.plan.table, wait=wait)
+    counts.warn(stacklevel=3)
+    ledger, rejects = counts.frame(), counts.rejects()
+    return Exported(to, ledger, rejects, reader.passed_over, ledger, len(reader.logs))
 
 
 def _check_options(state: Manifest, options: Mapping[str, object]) -> None:
-    """Refuse to mix rows of two shapes."""
-    kept = {**state.options, "schema": state.schema}
+    """Raise `OptionError` if an export was made with other options."""
+    before = {**state.options, "schema": state.schema}
     for name, value in {**options, "schema": SCHEMA_VERSION}.items():
-        if value != kept.get(name):
-            expected = f"{kept.get(name)!r}, as this export was made, or --rewrite"
-            raise OptionError(name, value, expected=expected)
+        if value != before.get(name):
+            same = "" if name == "schema" else "use the same value, or "
+            raise OptionError(
+                name,
+                value,
+                expected=f"{before.get(name)!r}, with which this export was made",
+                hint=f": {same}rewrite it (rewrite=True, --rewrite)",
+            )

@@ -1,15 +1,15 @@
-"""Rows on their way into the parts of an export: validated, and cut by date."""
+"""The Parquet parts of an export: rows are validated, split by date and written."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, timedelta
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 import pyarrow as pa
@@ -24,24 +24,23 @@ from toolkit.schema.validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Future
 
     from toolkit.expressions.time_ranges import Span
     from toolkit.reading.blocks import Decoded
     from toolkit.schema.columns import Table
 
-# Rows of a date wait for their row group until they are so many bytes,
+# A row group is written when the rows of a date have so many bytes,
 _ROW_GROUP_BYTES = 32 * 1024 * 1024
-# or those of all dates so many.
-HELD_BYTES = 128 * 1024 * 1024
-# What is left at the end is cut finer: no thread is to write long after the others.
+# or when those of all dates have so many.
+BUFFER_BYTES = 128 * 1024 * 1024
+# The last row groups are smaller, so that all threads finish at about the same time.
 _LAST_BYTES = 16 * 1024 * 1024
-# Files that are open at once; a log may reach over more days than that.
+# Files that are open at once; a log may have more days than that.
 _OPEN_PARTS = 128
 _ZSTD_LEVEL = 1
-# The row groups of a date go into so many parts by turns: they are written at a time.
+# The row groups of a date go into so many parts in turn, which are written in parallel.
 _LANES = 2
-# Values that do not come again: to look for them in a dictionary is in vain.
+# Columns of unique values, which a dictionary does not make smaller.
 _UNIQUE = {
     *("line", "offset", "response_hash", "response_id", "raw"),
     *("content", "reasoning_content", "refusal"),
@@ -51,8 +50,15 @@ _MICROSECONDS_A_DAY = 86_400 * 10**6
 _EPOCH = date(1970, 1, 1)
 
 
+def run_now(function: Callable[..., Any], *arguments: object) -> Future[Any]:
+    """Call a function at once, and return its result as a finished future."""
+    future: Future[Any] = Future()
+    future.set_result(function(*arguments))
+    return future
+
+
 class Parts:
-    """Gathers rows, passes them through the gate, and writes them by date."""
+    """Collect rows, validate them, and write them by date."""
 
     def __init__(
         self,
@@ -72,16 +78,23 @@ class Parts:
         self.by_date: dict[str, list[pa.Table]] = {}
         self.writers: dict[tuple[str, int], PartWriter] = {}  # by date and lane
         self.row_groups: Counter[str] = Counter()  # of each date so far
-        self.lanes = 1 if threads == 1 else _LANES
         self.rejects_writer: PartWriter | None = None
         self.made: list[Path] = []
-        # Rows pass the gate and row groups are written side by side, while the next
-        # ones are decoded; not so where one thread is all there is.
-        self.passing = self.writing = None
-        if threads != 1:
-            self.passing = ThreadPoolExecutor(1, thread_name_prefix="toolkit-gate")
-            self.writing = ThreadPoolExecutor(thread_name_prefix="toolkit-write")
-        self.passed: Future[None] | None = None
+        # Validation and writing run in threads while the next rows are decoded.
+        self.has_threads = threads != 1
+        self.lanes = _LANES if self.has_threads else 1
+        self.pools: list[ThreadPoolExecutor] = []
+        self.start_validation: Callable[..., Future[Any]] = run_now
+        self.start_writing: Callable[..., Future[Any]] = run_now
+        if self.has_threads:
+            self.pools = [
+                ThreadPoolExecutor(1, thread_name_prefix="toolkit-validate"),
+                ThreadPoolExecutor(thread_name_prefix="toolkit-write"),
+            ]
+            self.start_validation, self.start_writing = (
+                pool.submit for pool in self.pools
+            )
+        self.validated: Future[None] | None = None
         self.written: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
@@ -89,75 +102,68 @@ class Parts:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Let go of the files that a fault has left open."""
-        for pool in (self.passing, self.writing):
-            if pool is not None:
-                pool.shutdown(cancel_futures=True)
+        """Close the files that an error has left open."""
+        for pool in self.pools:
+            pool.shutdown(cancel_futures=True)
         for writer in (*self.writers.values(), self.rejects_writer):
             if writer is not None:
                 writer.abandon()
 
     def add(self, choices: pa.RecordBatch, rejects: pa.RecordBatch) -> None:
-        """Take the rows of a block."""
+        """Add the rows of a block."""
         if (rows := self.choices.add(choices)) is not None:
-            self.submit(self.pass_gate, rows)
+            self.submit(self.add_choices, rows)
         if (rows := self.rejects.add(rejects)) is not None:
             self.submit(self.write_rejects, rows)
 
     def submit(self, work: Callable[[pa.Table], None], rows: pa.Table) -> None:
-        """Have rows pass the gate once those before them have, in a thread."""
-        if self.passing is None:
-            work(rows)
-            return
-        self.wait_for_gate()
-        self.passed = self.passing.submit(work, rows)
+        """Start to validate rows after those before them."""
+        self.wait_for_validation()
+        self.validated = self.start_validation(work, rows)
 
-    def wait_for_gate(self) -> None:
-        """Wait until no rows are at the gate, and raise what stopped them."""
-        if self.passed is not None:
-            self.passed.result()
+    def wait_for_validation(self) -> None:
+        """Wait for the rows that are being validated, and raise their error."""
+        if self.validated is not None:
+            self.validated.result()
 
-    def pass_gate(self, rows: pa.Table) -> None:
-        """Validate rows, and write what is enough of a date by now."""
-        self.hold(rows)
+    def add_choices(self, rows: pa.Table) -> None:
+        """Validate rows, and write the dates that have enough of them."""
+        self.sort_by_date(rows)
         sizes = {
             day: sum(table.nbytes for table in tables)
             for day, tables in self.by_date.items()
         }
-        least = 0 if sum(sizes.values()) >= HELD_BYTES else _ROW_GROUP_BYTES
+        least = 0 if sum(sizes.values()) >= BUFFER_BYTES else _ROW_GROUP_BYTES
         if days := [day for day, size in sorted(sizes.items()) if size >= least]:
             self.write_dates(days)
 
-    def hold(self, rows: pa.Table) -> None:
-        """Validate rows, sort them by time and so by date, and keep them."""
+    def sort_by_date(self, rows: pa.Table) -> None:
+        """Validate rows, and add them to those of their dates."""
         validate(pl.DataFrame(rows), table=self.table)
-        for day, part in _split_by_date(_in_order(rows)):
+        for day, part in _split_by_date(sort_by_created(rows)):
             self.by_date.setdefault(day, []).append(part)
 
     def write_dates(self, days: Iterable[str], size: int = _ROW_GROUP_BYTES) -> None:
-        """Write what is held of some dates as row groups, once the last ones are."""
+        """Write the rows of some dates as row groups, after the earlier ones."""
         self.wait(until=self.lanes - 1)
         for day in days:
             for rows in _cut_evenly(pa.concat_tables(self.by_date.pop(day)), size):
                 self.write_rows(self.writer(day), rows)
 
     def write_rows(self, writer: PartWriter, rows: pa.Table) -> None:
-        """Write a row group, in a thread once the part has written its last one."""
-        if self.writing is None:
-            _write_in_order(writer, rows)
-            return
+        """Start to write a row group after the last one of its part."""
         if writer.busy is not None:
             writer.busy.result()
-        writer.busy = self.writing.submit(_write_in_order, writer, rows)
+        writer.busy = self.start_writing(_write_sorted, writer, rows)
         self.written.append(writer.busy)
 
     def wait(self, until: int = 0) -> None:
-        """Wait until few row groups are at work, and raise what came of the rest."""
+        """Wait until so few row groups are being written, and raise their errors."""
         while len(self.written) > until:
             self.written.popleft().result()
 
     def writer(self, day: str) -> PartWriter:
-        """Return an open part of a date; the one unused for longest makes room."""
+        """Return an open part of a date; close the least recently used if too many."""
         lane = day, self.row_groups[day] % self.lanes
         self.row_groups[day] += 1
         writer = self.writers.pop(lane, None)
@@ -165,26 +171,28 @@ class Parts:
             if len(self.writers) >= _OPEN_PARTS:
                 self.wait()
                 self.close_part(next(iter(self.writers)))
-            path = Path(CHOICES_DIR) / f"date={day}" / self.format_part_name()
-            writer = self.open_part(path, self.table.arrow, mode=0o666)
+            writer = self.create_part(
+                f"{CHOICES_DIR}/date={day}", self.table.arrow, mode=0o666
+            )
         self.writers[lane] = writer
         return writer
 
     def write_rejects(self, rows: pa.Table) -> None:
-        """Write rejects; nobody else may read them."""
+        """Validate and write rejects, into a file that only its owner can read."""
         validate(pl.DataFrame(rows), table=REJECTS)
         if self.rejects_writer is None:
-            path = Path(REJECTS_DIR) / self.format_part_name()
-            self.rejects_writer = self.open_part(path, REJECTS.arrow, mode=0o600)
+            self.rejects_writer = self.create_part(
+                REJECTS_DIR, REJECTS.arrow, mode=0o600
+            )
         self.rejects_writer.write_table(rows)
 
-    def format_part_name(self) -> str:
-        """Name a part: no two of an export have the same name."""
-        return format_part_name(self.generation, len(self.made), self.run)
-
-    def open_part(self, path: Path, schema: pa.Schema, *, mode: int) -> PartWriter:
-        """Create a part below staging."""
-        writer = new_part(self.staging / path, schema, mode=mode)
+    def create_part(
+        self, directory: str, schema: pa.Schema, *, mode: int
+    ) -> PartWriter:
+        """Create a part in a directory below staging."""
+        name = format_part_name(self.generation, len(self.made), self.run)
+        path = Path(directory) / name
+        writer = create_part(self.staging / path, schema, mode=mode)
         self.made.append(path)
         return writer
 
@@ -193,26 +201,23 @@ class Parts:
         self.writers.pop(lane).close()
 
     def finish(self) -> None:
-        """Write all that waits and finish every part."""
+        """Write all rows that are left, and finish every part."""
         if len(rows := self.choices.take()):
-            self.submit(self.hold, rows)
-        self.wait_for_gate()
-        size = _ROW_GROUP_BYTES if self.writing is None else _LAST_BYTES
+            self.submit(self.sort_by_date, rows)
+        self.wait_for_validation()
+        size = _LAST_BYTES if self.has_threads else _ROW_GROUP_BYTES
         self.write_dates(sorted(self.by_date), size)
         if len(rows := self.rejects.take()):
             self.write_rejects(rows)
         for writer in self.writers.values():
-            if self.writing is None:
-                writer.close()
-            else:
-                self.written.append(self.writing.submit(writer.close))
+            self.written.append(self.start_writing(writer.close))
         if self.rejects_writer is not None:
             self.rejects_writer.close()
         self.wait()
 
 
 class PartWriter:
-    """One Parquet file that is on disk when it is closed."""
+    """Write one Parquet file, which is on disk once it is closed."""
 
     def __init__(self, handle: int, schema: pa.Schema) -> None:
         self.file = os.fdopen(handle, "wb")
@@ -226,12 +231,24 @@ class PartWriter:
             write_page_checksum=True,
         )
 
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        """Finish the file, or close it unfinished after an error."""
+        try:
+            if kind is None:
+                self.close()
+        finally:
+            self.abandon()
+
     def write_table(self, rows: pa.Table) -> None:
         """Write rows as a row group."""
         self.parquet.write_table(rows)
 
     def close(self) -> None:
-        """Finish the file, behind its last row group, and sync it."""
+        """Finish the file after its last row group, and sync it."""
         try:
             if self.busy is not None:
                 self.busy.result()
@@ -242,7 +259,7 @@ class PartWriter:
             self.file.close()
 
     def abandon(self) -> None:
-        """Close the file as it is; it is about to be removed."""
+        """Close the file as it is."""
         with suppress(OSError, ValueError, pa.ArrowException):
             self.parquet.close()
         with suppress(OSError):
@@ -251,19 +268,19 @@ class PartWriter:
 
 @contextmanager
 def open_part(part: str) -> Iterator[pq.ParquetFile]:
-    """Open a part for reading; its pages are held against their checksums."""
+    """Open a part for reading; the checksums of its pages are verified."""
     with ExitStack() as opened:
         if object_store.is_uri(part):
             data: object = pa.BufferReader(object_store.read_object(part)[0])
         else:
-            # Opened here: Arrow does not say why a file could not be closed.
+            # Opened here: Arrow does not report why a file cannot be closed.
             data = opened.enter_context(Path(part).open("rb"))
         yield opened.enter_context(
             pq.ParquetFile(data, page_checksum_verification=True)
         )
 
 
-def new_part(path: Path, schema: pa.Schema, *, mode: int = 0o666) -> PartWriter:
+def create_part(path: Path, schema: pa.Schema, *, mode: int = 0o666) -> PartWriter:
     """Create a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -271,7 +288,7 @@ def new_part(path: Path, schema: pa.Schema, *, mode: int = 0o666) -> PartWriter:
 
 
 def _leaves(schema: pa.Schema) -> Iterator[str]:
-    """Yield the columns of Parquet that a schema becomes."""
+    """Yield the names of the Parquet columns of a schema."""
     for field in schema:
         if pa.types.is_list(field.type):
             inner = field.type.value_type
@@ -281,36 +298,36 @@ def _leaves(schema: pa.Schema) -> Iterator[str]:
 
 
 def _cut_evenly(rows: pa.Table, size: int) -> Iterator[pa.Table]:
-    """Cut rows into parts of about equal size; a quarter more than it is one still."""
+    """Cut rows into pieces of about a size; up to a quarter more stays whole."""
     number = max(1, ceil(rows.nbytes / size - 0.25))
     step = ceil(len(rows) / number)
     for start in range(0, len(rows), step):
         yield rows.slice(start, step)
 
 
-def _write_in_order(writer: PartWriter, rows: pa.Table) -> None:
+def _write_sorted(writer: PartWriter, rows: pa.Table) -> None:
     """Write rows of a date as a row group."""
-    writer.write_table(_in_order(rows))
+    writer.write_table(sort_by_created(rows))
 
 
-def _in_order(rows: pa.Table) -> pa.Table:
-    """Sort rows by `created`, undated ones first; most logs are in that order."""
+def sort_by_created(rows: pa.Table) -> pa.Table:
+    """Sort rows by `created`, undated ones first; most are sorted already."""
     created = rows.column("created").cast(pa.int64()).fill_null(-1).to_numpy()
     if (created[1:] >= created[:-1]).all():
         return rows
-    # Rows are taken from one chunk far faster than from many.
+    # `take` is much faster on one chunk than on many.
     return rows.combine_chunks().take(created.argsort(kind="stable"))
 
 
-def within(stream: Iterable[Decoded], span: Span) -> Iterator[Decoded]:
-    """Yield blocks without the responses that were made outside a range."""
+def filter_span(stream: Iterable[Decoded], span: Span) -> Iterator[Decoded]:
+    """Yield blocks without the responses outside a time range."""
     is_open = span == (None, None)
     for decoded in stream:
-        yield decoded if is_open else _within_span(decoded, span)
+        yield decoded if is_open else _filter_block(decoded, span)
 
 
-def _within_span(decoded: Decoded, span: Span) -> Decoded:
-    """Leave out the responses that were made outside a range, and count them."""
+def _filter_block(decoded: Decoded, span: Span) -> Decoded:
+    """Remove the responses outside a time range, and count them."""
     first_and_created = ["choice_position", "created"]
     frame = pl.DataFrame(decoded.choices.select(first_and_created)).select(
         "choice_position",
@@ -319,14 +336,14 @@ def _within_span(decoded: Decoded, span: Span) -> Decoded:
     outside = frame.filter(~pl.col("is_within"), choice_position=0)
     if outside.is_empty():
         return decoded
-    kept = decoded.choices.filter(frame["is_within"].to_arrow())
-    return decoded._replace(choices=kept, outside=len(outside))
+    rows = decoded.choices.filter(frame["is_within"].to_arrow())
+    return decoded._replace(choices=rows, outside=len(outside))
 
 
 def _split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """Cut rows that are sorted by `created` at the midnights of UTC.
+    """Split rows, sorted by `created`, by UTC date.
 
-    Undated rows go to 1970-01-01: a null partition cannot be opened by pandas.
+    Undated rows have the date 1970-01-01: pandas cannot open a null partition.
     """
     start = 0
     for run in pc.value_counts(_day_numbers(rows)).to_pylist():
@@ -335,16 +352,16 @@ def _split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
 
 
 def find_days(rows: pa.Table | pa.RecordBatch) -> set[str]:
-    """Return the dates under which rows are written."""
+    """Return the dates whose directories rows belong in."""
     return {_format_day(number) for number in pc.unique(_day_numbers(rows)).to_pylist()}
 
 
 def _day_numbers(rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray | pa.Array:
-    """Return the UTC day of each row as the number of days since 1970."""
+    """Return the UTC day of each row, in days since 1970."""
     micros = rows.column("created").cast(pa.int64()).fill_null(0)
     return pc.divide(micros, _MICROSECONDS_A_DAY)
 
 
 def _format_day(number: int) -> str:
-    """Write a day as the name of its directory does."""
+    """Format a day as in the name of its directory."""
     return (_EPOCH + timedelta(days=number)).isoformat()

@@ -42,31 +42,32 @@ if TYPE_CHECKING:
     from toolkit.reading.manifest import Manifest
 
 
-_FASTER = "another run, which was faster"
-# What a worker has put, below the staging of its run.
+_OTHER_RUN = "another run, which committed first"
+# The folder of a run in staging, in which its workers put their parts.
 _STAGED_NAME = re.compile(r"(?P<generation>[0-9]{1,18})-(?P<run>[0-9a-f]{8})/")
 
 
 @contextmanager
 def open_prefix(uri: str) -> Iterator[ObjectStoreTarget]:
-    """Take a prefix that is new, empty or an export; whoever loses cleans up."""
+    """Open a prefix that is new, empty or an export; clean up after an error."""
     with write_errors(uri):
         if "//" in uri.removeprefix(object_store.SCHEME):
-            raise OptionError("to", uri, expected="an address without an empty name")
+            raise OptionError("to", uri, expected="an address without //")
         with tempfile.TemporaryDirectory(prefix="toolkit-") as staging:
             target = ObjectStoreTarget(uri, Path(staging))
             try:
                 yield target
             except BaseException:
-                target.withdraw()
+                target.roll_back()
                 raise
 
 
 class ObjectStoreTarget:
-    """A prefix of a store: parts are put whole, state.json on a condition.
+    """A prefix of an object store.
 
-    The names of the parts end in the number of this run, so that two runs at once do
-    not touch each other's; the one whose state.json comes second has lost.
+    The names of the parts end in the id of this run, so that two runs at once do not
+    touch each other's parts. state.json is put on the condition that it is the one that
+    was read: of two runs, the second one fails.
     """
 
     def __init__(self, uri: str, staging: Path) -> None:
@@ -75,21 +76,19 @@ class ObjectStoreTarget:
         self.run: str | None = uuid4().hex[:8]
         self.put: list[str] = []
         self.has_workers = False
-        self.adopted: dict[Path, str] = {}  # parts that workers have put
+        self.adopted: dict[Path, str] = {}  # parts that workers have uploaded
         self.state: Manifest | None = None
-        self.tag: str | None = None  # of the state.json that is to be replaced
+        self.tag: str | None = None  # of the state.json that was read
         path = below(uri, STATE_FILE)
         try:
             data, tag = object_store.read_object(path)
         except FileNotFoundError:
             data, tag = b"", ""
         if b'"generation"' in data:
-            self.state, self.tag = (
-                parse_manifest(data.decode(errors="replace"), path),
-                tag,
-            )
+            text = data.decode(errors="replace")
+            self.state, self.tag = parse_manifest(text, path), tag
         else:
-            _refuse_what_is_there(uri)
+            _check_empty(uri)
         self.generation = self.state.generation if self.state else 0
 
     def stage(self) -> Path:
@@ -97,20 +96,20 @@ class ObjectStoreTarget:
         return self.staging
 
     def workspace(self) -> str:
-        """Return a prefix for workers; it goes with the parts of its generation."""
+        """Return a prefix for workers, which `sweep` removes."""
         self.has_workers = True
         return f"{self.below_staging()}/{self.generation + 1}-{self.run}"
 
     def below_staging(self) -> str:
-        """Return the prefix of what workers have put."""
+        """Return the prefix of what workers upload."""
         return below(self.uri, STAGING_DIR)
 
     def adopt(self, staged: str, path: Path) -> None:
-        """Note a part of a worker; it is copied within the store when it is due."""
+        """Note a part of a worker; `commit` copies it within the store."""
         self.adopted[path] = staged
 
-    def commit(self, made: Sequence[Path], state: Manifest, *, anew: bool) -> None:
-        """Put the parts, then state.json if no other run has put one."""
+    def commit(self, made: Sequence[Path], state: Manifest, *, rewrite: bool) -> None:
+        """Upload the parts, then state.json if no other run has replaced it."""
         if self.state is not None:
             self.sweep(self.state)
         for path in made:
@@ -120,51 +119,54 @@ class ObjectStoreTarget:
             object_store.put_bytes(below(self.uri, STATE_FILE), data, replaces=self.tag)
         except PreconditionError:
             if not self.has_committed():
-                raise BusyError(self.uri, holder=_FASTER) from None
+                raise BusyError(self.uri, holder=_OTHER_RUN) from None
         except OSError as error:
             if not self.has_committed():
                 if error.errno == errno.EIO:
-                    # It may still be on its way: the next run clears what lies there.
+                    # The store may still commit it: the next run removes the parts.
                     self.put = []
                 raise
         self.put = []
-        # It is committed: what fails from here on is a convenience.
+        # It is committed. What follows may fail: the next run does it again.
         with suppress(OSError):
             if self.tag is None:
                 readme = self.staging / README_FILE
                 readme.write_text(README.format(directory=self.uri), encoding="utf-8")
                 object_store.put_file(below(self.uri, README_FILE), readme)
         with suppress(OSError):
-            if self.tag is None or anew or made:
+            if self.tag is None or rewrite or made:
                 self.sweep(state)
 
     def put_part(self, path: Path) -> None:
-        """Put a part under its name."""
+        """Upload a part under its name."""
         self.put.append(below(self.uri, path.as_posix()))
         if path not in self.adopted:
             object_store.put_file(self.put[-1], self.staging / path)
             return
         try:
             object_store.copy_object(self.adopted[path], self.put[-1])
-        except FileNotFoundError:  # another run has swept it, behind its commit
-            raise BusyError(self.uri, holder=_FASTER) from None
+        except FileNotFoundError:  # another run has committed and removed it
+            raise BusyError(self.uri, holder=_OTHER_RUN) from None
 
     def has_committed(self) -> bool:
-        """Ask whose state.json stands: the answer to a put may have been lost."""
+        """Return whether state.json is that of this run.
+
+        The response to the upload may have been lost.
+        """
         try:
             return read_manifest(self.uri).run == self.run
         except NotAnExportError:
             return False
         except DamagedExportError:
-            self.put = []  # perhaps committed: to leave parts lying does no harm
+            self.put = []  # it may be committed, so its parts stay
             raise
 
     def sweep(self, state: Manifest) -> None:
-        """Delete the parts up to a state that it does not count.
+        """Delete the parts up to the generation of a state that are not part of it.
 
-        They are of runs that lost or died at its generation and can no longer be
-        committed, or of a form that was replaced. Once a later state stands nobody
-        could tell them: so it is done again before that is put.
+        They belong to runs of that generation that failed, or to what a rewrite has
+        replaced. After the next commit they could no longer be recognized, so this is
+        repeated before it.
         """
         for kind in KINDS:
             committed = {*list_parts(self.uri, kind, state)}
@@ -178,7 +180,7 @@ class ObjectStoreTarget:
         self.sweep_staging(state.generation)
 
     def sweep_staging(self, generation: int, run: str = "") -> None:
-        """Delete what workers of runs up to a generation have put."""
+        """Delete what workers of runs up to a generation have uploaded."""
         staging = f"{self.below_staging()}/"
         object_store.delete_objects(
             stored.uri
@@ -188,8 +190,8 @@ class ObjectStoreTarget:
             and run in {"", name["run"]}
         )
 
-    def withdraw(self) -> None:
-        """Delete what this run has put, and nothing else."""
+    def roll_back(self) -> None:
+        """Delete what this run has uploaded."""
         put, self.put = self.put, []
         with suppress(OSError):
             object_store.delete_objects(put)
@@ -197,11 +199,11 @@ class ObjectStoreTarget:
                 self.sweep_staging(self.generation + 1, self.run or "")
 
 
-def _refuse_what_is_there(uri: str) -> None:
-    """Refuse a prefix that holds anything that is not ours."""
+def _check_empty(uri: str) -> None:
+    """Raise `NotEmptyError` if a prefix holds objects that no export has written."""
     for stored in object_store.list_objects(f"{uri}/"):
         if stored.uri.endswith("/"):
-            continue  # what a console makes of a new folder
+            continue  # consoles create such an object for a new folder
         first, _, rest = stored.uri.removeprefix(f"{uri}/").partition("/")
         if first == STAGING_DIR and _STAGED_NAME.match(rest):
             continue

@@ -1,4 +1,4 @@
-"""What one run adds to an export: the lines that are new, without what they repeat."""
+"""One run of an export: read what is new in the logs, write it, and commit it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
 from toolkit.exports.distributed import WorkerPool
 from toolkit.exports.parts import Parts, find_days
 from toolkit.exports.tracking import Tracker
-from toolkit.exports.worker import KEYS, ExportTask, WorkerOptions, read_keys
+from toolkit.exports.worker import (
+    KEYS,
+    ExportTask,
+    TaskResult,
+    WorkerOptions,
+    read_keys,
+)
 from toolkit.reading.blocks import Decoded
 from toolkit.reading.decoder import make_deduplicator
-from toolkit.reading.ledger import LedgerBuilder, shorten
+from toolkit.reading.ledger import shorten
 from toolkit.reading.manifest import CHOICES_DIR, Manifest, format_part_name, list_parts
 from toolkit.reading.scan import DUPLICATE_KEY
 
@@ -26,86 +32,86 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from toolkit.exports.directory import Target
-    from toolkit.exports.worker import StagedPart, TaskResult
+    from toolkit.exports.worker import StagedPart
     from toolkit.expressions.time_ranges import Span
-    from toolkit.reading.fingerprints import Fingerprint
     from toolkit.reading.log_reader import LogReader
     from toolkit.reading.manifest import TrackedLog
 
 
 class ExportRun:
-    """Reads what is new in logs into parts, and commits them."""
+    """Read what is new in logs into parts, and commit them."""
 
     def __init__(
         self,
-        reading: LogReader,
+        reader: LogReader,
         target: Target,
         span: Span,
         *,
-        anew: bool,
+        rewrite: bool,
         executor: Executor | None = None,
     ) -> None:
-        self.reading = reading
+        self.reader = reader
         self.span = span
         self.target = target
-        self.anew = anew
+        self.rewrite = rewrite
         self.executor = executor
-        self.before = None if anew else target.state
-        known = self.before.logs if self.before else ()
-        self.tracker = Tracker(reading.logs, known, reading.on_damage)
-        self.unread = self.tracker.unread()
-        self.account = LedgerBuilder({log.log_id: log.source for log in self.unread})
-        self.moved: set[int] = set()  # logs that had another place when they were read
-        self.cut: set[int] = set()  # logs whose last line was rejected as truncated
-        self.sights: dict[int, Fingerprint] = {}
+        self.before = None if rewrite else target.state
+        tracked = self.before.logs if self.before else ()
+        self.tracker = Tracker(reader.logs, tracked, reader.on_damage)
+        self.pending = self.tracker.find_pending()
+        logs = {log.log_id: log.source for log in self.pending}
+        self.result = TaskResult.for_logs(logs)
         self.replaced: list[str] = []
         self.missing: list[str] = []
 
     def write(self, options: Mapping[str, object]) -> None:
-        """Write the parts, and commit them if there is anything to be kept."""
+        """Write the parts, and commit them if anything has changed."""
         generation = self.target.generation + 1
-        made = self.write_parts(generation, options) if self.unread else []
-        known = self.after_run()
-        self.note_losses(known)
-        logs = [known[log_id] for log_id in sorted(known)]
+        made = self.write_parts(generation, options) if self.pending else []
+        tracked = self.track_logs()
+        self.note_losses(tracked)
+        logs = [tracked[log_id] for log_id in sorted(tracked)]
         first = self.before.first if self.before else generation
         state = Manifest(generation, options, logs, run=self.target.run, first=first)
         self.state = state.with_totals()
         if self.before is None or made or logs != self.before.logs:
-            self.target.commit(made, self.state, anew=self.anew)
+            self.target.commit(made, self.state, rewrite=self.rewrite)
 
     def write_parts(self, generation: int, options: Mapping[str, object]) -> list[Path]:
-        """Read what is unread into parts below staging."""
+        """Read the pending logs into parts in staging."""
         staging = self.target.stage()
         if self.executor is not None:
-            order = WorkerOptions(
-                self.target.workspace(), options, self.reading.on_damage
+            workspace = self.target.workspace()
+            worker_options = WorkerOptions(workspace, options, self.reader.on_damage)
+            return self.adopt_parts(
+                WorkerPool(self.executor, worker_options), generation
             )
-            return self.adopt_parts(WorkerPool(self.executor, order), generation)
-        log_ranges = [log.log_range for log in self.unread]
-        repeats = None
-        if self.reading.duplicates == "drop":
-            repeats = _ExportDeduplicator(self.target.where, self.before)
+        log_ranges = [log.log_range for log in self.pending]
+        deduplicator = None
+        if self.reader.duplicates == "drop":
+            deduplicator = _ExportDeduplicator(self.target.where, self.before)
         with Parts(
             staging,
             generation=generation,
             run=self.target.run,
-            table=self.reading.plan.table,
+            table=self.reader.plan.table,
         ) as parts:
-            work = ExportTask(self.reading, log_ranges, self.span, repeats)
-            self.take(work.write(parts))
+            task = ExportTask(self.reader, log_ranges, self.span, deduplicator)
+            self.result.merge(task.write(parts))
         return parts.made
 
-    def adopt_parts(self, crew: WorkerPool, generation: int) -> list[Path]:
-        """Have workers read what is unread, and take the parts that they made."""
+    def adopt_parts(self, pool: WorkerPool, generation: int) -> list[Path]:
+        """Have workers read the pending logs, and use the parts that they write."""
         shares: list[Sequence[StagedPart]] = []
-        for report in crew.reports([log.log_range for log in self.unread]):
-            self.take(report)
-            shares.append(report.parts)
-            if self.reading.progress is not None:
-                self.reading.progress(report.read)
-        if self.reading.duplicates == "drop":
-            shares = [*crew.drop_duplicates(shares, self.committed_parts, self.account)]
+        for result in pool.write([log.log_range for log in self.pending]):
+            self.result.merge(result)
+            shares.append(result.parts)
+            if self.reader.progress is not None:
+                self.reader.progress(result.read)
+        if self.reader.duplicates == "drop":
+            shares = [
+                *pool.drop_duplicates(shares, self.committed_parts, self.result.ledger)
+            ]
         made = []
         for number, part in enumerate(chain.from_iterable(shares)):
             name = format_part_name(generation, number, self.target.run)
@@ -114,55 +120,47 @@ class ExportRun:
         return made
 
     def committed_parts(self, directory: str) -> list[str]:
-        """Return the parts that are committed in a directory of the export."""
+        """Return the committed parts in a directory of the export."""
         if self.before is None:
             return []
         return list_parts(self.target.where, directory, self.before)
 
-    def take(self, report: TaskResult) -> None:
-        """Note what became of logs."""
-        self.account.merge(report.account)
-        self.moved |= report.moved
-        self.cut |= report.cut
-        for log_id, sight in report.sights.items():
-            first = self.sights.get(log_id)
-            self.sights[log_id] = sight.with_head_of(first) if first else sight
-
     def added(self) -> pl.DataFrame:
         """Return the ledger of this run alone."""
-        return self.account.frame().filter(~pl.col("log_id").is_in(list(self.moved)))
+        moved = pl.col("log_id").is_in(list(self.result.moved))
+        return self.result.ledger.frame().filter(~moved)
 
-    def after_run(self) -> dict[int, TrackedLog]:
-        """Return all logs of the export as they are known after this run."""
-        known = self.tracker.renamed()
+    def track_logs(self) -> dict[int, TrackedLog]:
+        """Return all logs of the export as they are after this run."""
+        tracked = self.tracker.refresh_assigned()
         counts = {row["log_id"]: row for row in self.added().to_dicts()}
-        for log in self.unread:
-            if log.log_id not in self.moved:
-                known[log.log_id] = log.after_run(
+        for log in self.pending:
+            if log.log_id not in self.result.moved:
+                tracked[log.log_id] = log.track(
                     counts[log.log_id],
-                    self.sights[log.log_id],
-                    is_cut=log.log_id in self.cut,
+                    self.result.fingerprints[log.log_id],
+                    is_truncated=log.log_id in self.result.truncated,
                     now=self.tracker.now,
                 )
-        return known
+        return tracked
 
-    def note_losses(self, known: dict[int, TrackedLog]) -> None:
-        """Note the logs that are gone; in the ledger, if bytes of them are missing."""
-        for log, size in self.tracker.losses():
+    def note_losses(self, tracked: dict[int, TrackedLog]) -> None:
+        """Note the logs that are gone, and in the ledger how many bytes are missing."""
+        for log, size in self.tracker.find_losses():
             name = log.row["source"]
             if size is None:
                 self.replaced.append(
-                    f"{name} is not the log that it was: made anew or rewritten, it is "
-                    "read from its beginning"
+                    f"{name} is not the same log as in the last run: it was replaced "
+                    "or rewritten, and is read from its beginning"
                 )
                 continue
             error = f"gone before its end was read: {plural(size, 'byte')} missing"
             self.missing.append(f"{name}: {error}")
-            known[log.log_id] = replace(log, row={**log.row, "error": error})
+            tracked[log.log_id] = replace(log, row={**log.row, "error": error})
 
     def warn(self) -> None:
-        """Say what is wrong with the logs, each kind once."""
-        self.account.warn_of_damage(stacklevel=3)
+        """Warn about damaged, replaced and missing logs, once each."""
+        self.result.ledger.warn_of_damage(stacklevel=3)
         if self.replaced:
             warnings.warn(shorten(self.replaced), ReplacedLogWarning, stacklevel=3)
         if self.missing:
@@ -170,10 +168,10 @@ class ExportRun:
 
 
 class _ExportDeduplicator:
-    """Finds what repeats a response, of this run or of an earlier one.
+    """Find the duplicates of responses of this run and of earlier runs.
 
-    Equal bytes have an equal date: of what is committed only the keys of those dates
-    are read that new rows have.
+    Duplicates have the same date: only the committed keys of the dates of new rows are
+    read.
     """
 
     def __init__(self, directory: str, committed: Manifest | None) -> None:
@@ -183,15 +181,15 @@ class _ExportDeduplicator:
         self.days: set[str] = set()
 
     def drop_duplicates(self, decoded: Decoded) -> Decoded:
-        """Leave out the rows of responses that were seen before."""
+        """Remove the rows of responses that were seen before."""
         if self.committed is not None:
             for day in find_days(decoded.choices) - self.days:
                 self.days.add(day)
-                self.see(day, self.committed)
+                self.add_committed(day, self.committed)
         return self.seen.drop_duplicates(decoded)
 
-    def see(self, day: str, committed: Manifest) -> None:
-        """Note the responses that are committed of a day."""
+    def add_committed(self, day: str, committed: Manifest) -> None:
+        """Add the committed responses of a day to those that were seen."""
         parts = list_parts(self.directory, f"{CHOICES_DIR}/date={day}", committed)
         if not parts:
             return

@@ -1,4 +1,4 @@
-"""Logs in, one Parquet file out: written beside, and then put in its place at once."""
+"""Export logs as one Parquet file, which is replaced atomically."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.exports.directory import take_lock
-from toolkit.exports.parts import PartWriter
+from toolkit.exports.parts import PartWriter, sort_by_created
 from toolkit.reading import object_store
 from toolkit.reading.batching import iter_tables
 from toolkit.reading.manifest import sync_directory, write_errors
@@ -26,29 +26,23 @@ if TYPE_CHECKING:
 
 
 def is_file_name(to: str) -> bool:
-    """Say whether an export goes into one file."""
+    """Return whether an export goes into one file."""
     return to.endswith(PARQUET) and not Path(to).is_dir()
 
 
 def write_file(
     stream: Iterable[Decoded], to: str, table: Table, *, wait: float = 0
 ) -> None:
-    """Write the choices of blocks as a file, in the place of one that is there."""
-    with _replace_file(to, wait) as handle:
-        writer = PartWriter(handle, table.arrow)
-        try:
-            for rows in iter_tables(stream, table.arrow):
-                validate(pl.DataFrame(rows), table=table)
-                writer.write_table(rows.sort_by([("created", "ascending", "at_start")]))
-            writer.close()
-        except BaseException:
-            writer.abandon()
-            raise
+    """Write the choices of blocks as a file; replace one that exists."""
+    with _replace_file(to, wait) as handle, PartWriter(handle, table.arrow) as writer:
+        for rows in iter_tables(stream, table.arrow):
+            validate(pl.DataFrame(rows), table=table)
+            writer.write_table(sort_by_created(rows))
 
 
 @contextmanager
 def _replace_file(to: str, wait: float) -> Iterator[int]:
-    """Give a file to write to, and put it in its place once it is whole."""
+    """Yield a new file to write to; then rename or upload it to its place."""
     with write_errors(to):
         if object_store.is_uri(to):
             with tempfile.TemporaryDirectory(prefix="toolkit-") as folder:
@@ -72,10 +66,10 @@ def _replace_file(to: str, wait: float) -> Iterator[int]:
 
 
 def _open_locked(staged: Path, to: str, wait: float) -> int:
-    """Open a file and hold its lock, which dies with the process.
+    """Open and lock a file; the lock is released when the process ends.
 
-    The one who held it before may have put it in its place meanwhile: another file has
-    the name then.
+    The process that had the lock before may have renamed the file meanwhile: then the
+    file of that name is a new one, and is locked instead.
     """
     while True:
         handle = os.open(staged, os.O_RDWR | os.O_CREAT, 0o666)

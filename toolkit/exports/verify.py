@@ -1,4 +1,4 @@
-"""An export held against its state: every part is read again, and all is counted."""
+"""Verify an export: read every part again, and compare it with state.json."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from toolkit.exports.parts import find_days, open_part
 from toolkit.reading import object_store
 from toolkit.reading.manifest import (
     CHOICES_DIR,
+    KINDS,
     REJECTS_DIR,
     STAGING_DIR,
     below,
@@ -32,13 +33,13 @@ if TYPE_CHECKING:
     from toolkit.schema.columns import Table
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
-# Of the rows of a log, what the ledger says of them.
+# Columns of the ledger that are compared with the rows of a log.
 _COUNTED = ("choices", "responses", *_TOKENS)
 _FATES = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
 
 
 class Verified(NamedTuple):
-    """What was read again, and a sentence for each fault: none in a sound export."""
+    """What was read, and a sentence for each fault."""
 
     parts: int
     rows: int
@@ -46,16 +47,16 @@ class Verified(NamedTuple):
 
 
 def verify(directory: str | os.PathLike[str]) -> Verified:
-    """Read an export again, and hold it against its state.
+    """Read every part of an export again, and compare it with its ledger.
 
-    Every part must be whole to the bit and lie under the date of its rows; the rows,
-    responses and token sums of each log, and its rejects, must be those of the ledger;
-    the ledger must keep its laws; and no response may stand twice.
+    Every part must match its checksums and be in the directory of the date of its rows;
+    the rows, responses, tokens and rejects of each log must be those of the ledger; the
+    lines of the ledger must add up; and no response may be there twice.
 
     Parameters
     ----------
     directory
-        What `toolkit.export` has written, also ``s3://...``.
+        An export of `toolkit.export`, local or ``s3://...``.
 
     Raises
     ------
@@ -66,8 +67,8 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
 
     Notes
     -----
-    An export that is being written meanwhile may be found faulty. The keys of a day are
-    held in memory.
+    Faults may be reported for an export that is being written. The keys of a day must
+    fit into memory.
 
     Examples
     --------
@@ -90,7 +91,7 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
 
 
 class _Verifier:
-    """Reads the parts of an export, and counts what it finds of each log."""
+    """Read the parts of an export, and count what belongs to each log."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -114,10 +115,10 @@ class _Verifier:
                 self.faults += self.repeats(day, pl.concat(keys))
 
     def count_choices(self, part: str, rows: pa.RecordBatch) -> pl.DataFrame:
-        """Count rows, and return what must be there once."""
+        """Count rows, and return their keys."""
         day = PurePosixPath(part).parent.name.removeprefix("date=")
         if strange := sorted(find_days(rows) - {day}):
-            self.faults.append(f"{part}: holds rows of {strange[0]}")
+            self.faults.append(f"{part}: contains rows of {strange[0]}")
         frame = pl.DataFrame(rows)
         counts = frame.group_by("log_id").agg(
             pl.len().alias("choices"),
@@ -129,16 +130,16 @@ class _Verifier:
         return frame.select(*CHOICES.key, *DUPLICATE_KEY)
 
     def repeats(self, day: str, keys: pl.DataFrame) -> Iterator[str]:
-        """Say which rows or responses of a day stand twice."""
+        """Yield how many rows or responses of a day are there twice."""
+        where = f"{below(self.where, CHOICES_DIR)}/{day}"
         rows = len(keys) - keys.select(CHOICES.key).n_unique()
         if rows:
-            yield f"{below(self.where, CHOICES_DIR)}/{day}: {plural(rows, 'row')} twice"
+            yield f"{where}: {plural(rows, 'row')} twice"
         if self.state.options.get("duplicates") == "keep":
             return
         named = keys.filter(choice_position=0).drop_nulls("response_id")
         again = len(named) - named.select(DUPLICATE_KEY).n_unique()
         if again:
-            where = f"{below(self.where, CHOICES_DIR)}/{day}"
             yield f"{where}: {plural(again, 'response')} twice"
 
     def read_rejects(self) -> None:
@@ -155,12 +156,12 @@ class _Verifier:
                 )
 
     def count(self, counts: pl.DataFrame) -> None:
-        """Add what was found of logs."""
+        """Add counts of logs."""
         for row in counts.to_dicts():
             self.found.setdefault(row.pop("log_id"), Counter()).update(row)
 
     def batches(self, part: str, table: Table) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a part; one that cannot be read to its end is a fault."""
+        """Yield the rows of a part, and note a fault if it cannot be read."""
         self.parts += 1
         try:
             with open_part(part) as file:
@@ -170,18 +171,18 @@ class _Verifier:
                     )
                     return
                 for rows in file.iter_batches():
-                    rows.validate(full=True)  # polars trusts what it is given
+                    rows.validate(full=True)  # polars does not check
                     yield rows
         except (pa.ArrowException, OSError, ValueError) as error:
-            # The first line: what follows may hold what it could not read.
-            words = str(error).partition("\n")[0]
-            self.faults.append(f"{part}: cannot be read: {words}")
+            # Only the first line: the others may quote cells.
+            reason = str(error).partition("\n")[0]
+            self.faults.append(f"{part}: cannot be read: {reason}")
 
     def count_faults(self) -> Iterator[str]:
-        """Hold what was found of each log against the ledger."""
+        """Yield the differences between the rows of each log and the ledger."""
         known = {log.log_id: log.row for log in self.state.logs}
         for log_id in sorted(self.found.keys() - known.keys()):
-            yield f"rows of log {log_id}, which state.json does not know"
+            yield f"rows of log {log_id}, which is not in state.json"
         for log_id, row in known.items():
             found = self.found.get(log_id, Counter())
             for name in (*_COUNTED, "errors", "rejected"):
@@ -193,21 +194,21 @@ class _Verifier:
 
 
 def _ledger_faults(state: Manifest) -> Iterator[str]:
-    """Hold the ledger against its laws."""
+    """Yield the logs whose counts do not add up."""
     for row in state.ledger.to_dicts():
         fates = sum(row[name] for name in _FATES)
         if row["lines"] != fates:
-            told = f"{row['lines']:,} lines, of which {fates:,} are told"
-            yield f"{row['source']}: {told}"
+            lines = f"{row['lines']:,} lines, but {fates:,} are accounted for"
+            yield f"{row['source']}: {lines}"
     if state.totals != state.with_totals().totals:
         yield "the totals of state.json are not the sums of its ledger"
 
 
 def _strange_files(where: str, state: Manifest) -> Iterator[str]:
-    """Say what lies in an export that is no part of it."""
-    for kind in (CHOICES_DIR, REJECTS_DIR):
+    """Yield the files in an export that do not belong to it."""
+    for kind in KINDS:
         parts: Sequence[str] = list_parts(where, kind, state)
         for path in sorted({*list_part_files(where, kind)} - {*parts}):
-            yield f"{path}: is no part that was committed"
+            yield f"{path}: not part of what was committed"
     if not object_store.is_uri(where) and (Path(where) / STAGING_DIR).exists():
-        yield f"{below(where, STAGING_DIR)}: left by a run that did not end"
+        yield f"{below(where, STAGING_DIR)}: left by an interrupted run"

@@ -1,8 +1,7 @@
-"""Work on ranges of logs: read, decoded, validated, and written as parts.
+"""Read ranges of logs, and write them as parts: in this process or in workers.
 
-A run does all of it itself, or has it done by workers of an executor, on this machine
-or on others. What goes to them and comes back is plain data; the parts that they write
-lie in staging until the run takes them.
+What is sent to a worker and back is plain data; its parts stay in staging until the run
+uses them.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from toolkit.errors import PreconditionError, SourceError
-from toolkit.exports.parts import Parts, new_part, within
+from toolkit.exports.parts import Parts, create_part, filter_span
 from toolkit.exports.resume import LogMovedError, LogRange, is_moved, iter_blocks
 from toolkit.expressions.time_ranges import span
 from toolkit.reading import framing, object_store
@@ -35,138 +34,149 @@ from toolkit.schema.tables import CHOICES, choices_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from toolkit.exports.parts import PartWriter
     from toolkit.expressions.time_ranges import Span
-    from toolkit.reading.blocks import Block, Decoded
+    from toolkit.reading.blocks import Block, Decoded, Source
     from toolkit.reading.dedup import Deduplicator
     from toolkit.reading.options import OnDamage
-    from toolkit.schema.columns import Table
 
-# What finds a repeat; a response counts once, by whatever row.
+# The key of duplicates; it is compared on the first choice of each response.
 KEYS = pa.schema([CHOICES[name].arrow for name in ("choice_position", *DUPLICATE_KEY)])
 
 
 class StagedPart(NamedTuple):
-    """A part that lies in staging, and the directory of an export that it is for."""
+    """A part in staging, and the directory of the export that it belongs in."""
 
     directory: str
     name: str
 
 
 class TaskResult(NamedTuple):
-    """What became of some ranges of logs, besides the parts."""
+    """What was read from some ranges of logs, and the parts that were written."""
 
-    account: LedgerBuilder
-    sights: dict[int, Fingerprint]
-    moved: set[int]  # logs that had another place when they were read
-    cut: set[int]  # logs whose last line was rejected as truncated
+    ledger: LedgerBuilder
+    fingerprints: dict[int, Fingerprint]
+    moved: set[int]  # logs that were moved before they were read
+    truncated: set[int]  # logs whose last line was rejected as truncated
     parts: Sequence[StagedPart] = ()
     read: int = 0  # bytes of files
 
+    @classmethod
+    def for_logs(cls, logs: Mapping[int, Source]) -> TaskResult:
+        """Return the result before anything is read."""
+        return cls(LedgerBuilder(logs), {}, set(), set())
+
+    def add_fingerprint(self, log_id: int, fingerprint: Fingerprint) -> None:
+        """Add the fingerprint of the next range of a log."""
+        first = self.fingerprints.get(log_id)
+        self.fingerprints[log_id] = (
+            fingerprint.with_head_of(first) if first else fingerprint
+        )
+
+    def merge(self, other: TaskResult) -> None:
+        """Add the result of later ranges."""
+        self.ledger.merge(other.ledger)
+        self.moved.update(other.moved)
+        self.truncated.update(other.truncated)
+        for log_id, fingerprint in other.fingerprints.items():
+            self.add_fingerprint(log_id, fingerprint)
+
 
 class ExportTask:
-    """Reads ranges of logs into parts."""
+    """Read ranges of logs into parts."""
 
     def __init__(
         self,
-        reading: LogReader,
+        reader: LogReader,
         log_ranges: Sequence[LogRange],
         span: Span,
-        repeats: Deduplicator | None,
+        deduplicator: Deduplicator | None,
     ) -> None:
-        self.reading = reading
+        self.reader = reader
         self.log_ranges = log_ranges
         self.span = span
-        self.repeats = repeats
-        account = LedgerBuilder(
-            {log_range.log_id: log_range.source for log_range in log_ranges}
-        )
-        self.report = TaskResult(account, {}, set(), set())
+        self.deduplicator = deduplicator
+        logs = {log_range.log_id: log_range.source for log_range in log_ranges}
+        self.result = TaskResult.for_logs(logs)
 
     def write(self, parts: Parts) -> TaskResult:
-        """Write what is new, and say what became of it."""
-        for decoded in self.report.account.count_all(self.decoded()):
+        """Write what is new, and return what was read."""
+        for decoded in self.result.ledger.count_all(self.iter_decoded()):
             parts.add(decoded.choices, decoded.rejects)
         parts.finish()
-        return self.report
+        return self.result
 
-    def decoded(self) -> Iterator[Decoded]:
-        """Yield what is new, without what repeats a response."""
-        for decoded in within(self.reading.decode(self.blocks()), self.span):
+    def iter_decoded(self) -> Iterator[Decoded]:
+        """Yield what is new, without duplicates."""
+        for decoded in filter_span(self.reader.decode(self.iter_blocks()), self.span):
             codes = decoded.rejects.column("code")
             if len(codes) and codes[-1].as_py() == "truncated":
-                self.report.cut.add(decoded.log_id)
-            if self.repeats is None:
+                self.result.truncated.add(decoded.log_id)
+            if self.deduplicator is None:
                 yield decoded
             else:
-                yield self.repeats.drop_duplicates(decoded)
+                yield self.deduplicator.drop_duplicates(decoded)
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield range after range."""
+    def iter_blocks(self) -> Iterator[Block]:
+        """Yield the blocks of range after range."""
         for log_range in self.log_ranges:
-            witness = Fingerprinter()
+            fingerprinter = Fingerprinter()
             try:
                 yield from iter_blocks(
                     log_range,
-                    witness,
-                    max_line_bytes=self.reading.plan.max_line_bytes,
-                    on_damage=self.reading.on_damage,
+                    fingerprinter,
+                    max_line_bytes=self.reader.plan.max_line_bytes,
+                    on_damage=self.reader.on_damage,
                 )
-            except LogMovedError:  # the next run finds it where it is then
-                self.report.moved.add(log_range.log_id)
-            sight, sights = witness.fingerprint(), self.report.sights
-            first = sights.get(log_range.log_id)
-            sights[log_range.log_id] = sight.with_head_of(first) if first else sight
-
-
-# What a worker does.
+            except LogMovedError:  # the next run finds it in its new place
+                self.result.moved.add(log_range.log_id)
+            self.result.add_fingerprint(log_range.log_id, fingerprinter.fingerprint())
 
 
 class WorkerOptions(NamedTuple):
-    """How ranges are to be read, and where their parts are to be put."""
+    """How workers read ranges, and where they put their parts."""
 
     workspace: str
-    options: Mapping[str, Any]  # as state.json keeps them
+    options: Mapping[str, Any]  # as in state.json
     on_damage: OnDamage
 
-    def reading(self, progress: Callable[[int], None] | None = None) -> LogReader:
-        """Return how logs are to be read; a worker has one thread."""
-        shaped = {
+    def reader(self, progress: Callable[[int], None] | None = None) -> LogReader:
+        """Return a reader; a worker has one thread."""
+        plan_options = {
             name: value
             for name, value in self.options.items()
             if name not in {"duplicates", "since", "until"}
         }
-        plan = make_plan(**shaped, leave_pending=True)
+        plan = make_plan(**plan_options, leave_pending=True)
         duplicates = self.options["duplicates"]
         return LogReader(
             [], {}, plan, duplicates, self.on_damage, None, progress, threads=1
         )
 
 
-def write_ranges(order: WorkerOptions, log_ranges: Sequence[LogRange]) -> TaskResult:
+def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> TaskResult:
     """Read ranges of logs into parts in staging."""
     read: list[int] = []
-    reading = order.reading(read.append)
-    within = span(order.options["since"], order.options["until"])
-    repeats = make_deduplicator() if reading.duplicates == "drop" else None
-    work = ExportTask(reading, log_ranges, within, repeats)
-    with _make_folder(order.workspace) as folder:
-        table = reading.plan.table
+    reader = options.reader(read.append)
+    within = span(options.options["since"], options.options["until"])
+    deduplicator = make_deduplicator() if reader.duplicates == "drop" else None
+    task = ExportTask(reader, log_ranges, within, deduplicator)
+    with _make_folder(options.workspace) as folder:
+        table = reader.plan.table
         with Parts(folder, generation=0, run=None, table=table, threads=1) as parts:
-            report = work.write(parts)
-        staged = _deliver(order.workspace, folder, parts.made)
-    return report._replace(parts=staged, read=sum(read))
+            result = task.write(parts)
+        staged = _deliver(options.workspace, folder, parts.made)
+    return result._replace(parts=staged, read=sum(read))
 
 
 class LineCount(NamedTuple):
-    """How many lines end in a range of a log, and where the last one does."""
+    """The number of lines that end in a byte range, and where the last one ends."""
 
     lines: int
     end: int
 
 
 def count_lines(log_range: LogRange, start: int, end: int) -> LineCount | None:
-    """Count the lines that end in a range; None if the log has changed."""
+    """Count the lines that end in a byte range; None if the log has changed."""
     lines, behind, place = 0, start, start
     try:
         with framing.open_source(log_range.source, start, same=True) as file:
@@ -178,21 +188,21 @@ def count_lines(log_range: LogRange, start: int, end: int) -> LineCount | None:
                 behind = max(behind, place + data.rfind(b"\n") + 1)
                 place += len(data)
     except (SourceError, PreconditionError):
-        return None  # whoever reads it says why
+        return None  # the error is raised when it is read
     return LineCount(lines, behind) if place == end else None
 
 
 class DedupResult(NamedTuple):
-    """A part without some responses (none if no row is left), and what they counted."""
+    """A part without some responses, and their counts; no part if no row is left."""
 
     part: StagedPart | None
     counts: list[dict[str, int]]  # for each log
 
 
 def drop_repeats(
-    order: WorkerOptions, part: StagedPart, earlier: Sequence[str]
+    options: WorkerOptions, part: StagedPart, earlier: Sequence[str]
 ) -> DedupResult:
-    """Write a part of staging again without what parts of earlier lines hold."""
+    """Rewrite a staged part without the responses of earlier parts."""
     own = read_keys([part.name])
     repeats = (
         read_keys(earlier)
@@ -203,38 +213,37 @@ def drop_repeats(
     )
     counts = []
     path = Path(part.directory) / "0.parquet"
-    with _make_folder(order.workspace) as folder:
-        kept = 0
-        with _create_part(
-            folder / path, choices_table(order.options["tags"])
-        ) as writer:
-            for rows in _row_groups(part.name, folder):
+    schema = choices_table(options.options["tags"]).arrow
+    with _make_folder(options.workspace) as folder:
+        left = 0
+        with create_part(folder / path, schema) as writer:
+            for rows in _iter_row_groups(part.name, folder):
                 repeated = _find_repeats(rows, repeats)
                 counts.append(_count_dropped(rows.filter(repeated)))
-                left = rows.filter(pc.invert(repeated))
-                kept += len(left)
-                writer.write_table(left)
-        (staged,) = _deliver(order.workspace, folder, [path])
+                others = rows.filter(pc.invert(repeated))
+                left += len(others)
+                writer.write_table(others)
+        (staged,) = _deliver(options.workspace, folder, [path])
     sums = pl.concat(counts).group_by("log_id").sum().to_dicts()
-    return DedupResult(staged if kept else None, sums)
+    return DedupResult(staged if left else None, sums)
 
 
 def read_keys(parts: Sequence[str]) -> pl.LazyFrame:
-    """Read what finds a repeat, of the responses in parts that have an id."""
+    """Read the keys of the responses in parts that have an id."""
     is_named = pl.col("response_id").is_not_null()
     first = scan_parts(parts, pl.Schema(KEYS)).filter(is_named, choice_position=0)
     return first.select(DUPLICATE_KEY)
 
 
 def _find_repeats(rows: pa.Table, repeats: pl.DataFrame) -> pa.Array:
-    """Say of each row whether its response is among the repeats."""
+    """Return for each row whether its response is a repeat."""
     keys = pl.DataFrame(rows.select(DUPLICATE_KEY))
     found = keys.join(repeats, on=DUPLICATE_KEY, how="left", maintain_order="left")
     return found["is_repeat"].fill_null(value=False).to_arrow()
 
 
 def _count_dropped(rows: pa.Table) -> pl.DataFrame:
-    """Count rows that were left out as the ledger counts them."""
+    """Count removed rows as changes to the ledger."""
     columns = ["log_id", "choice_position", *LedgerBuilder.SUMS]
     return (
         pl.DataFrame(rows.select(columns))
@@ -248,12 +257,9 @@ def _count_dropped(rows: pa.Table) -> pl.DataFrame:
     )
 
 
-# Where parts are put.
-
-
 @contextmanager
 def _make_folder(workspace: str) -> Iterator[Path]:
-    """Make a folder for one attempt: a second one meets no leftovers of the first."""
+    """Create a folder for one attempt, so that a retry does not find leftovers."""
     if object_store.is_uri(workspace):
         with tempfile.TemporaryDirectory(prefix="toolkit-") as name:
             yield Path(name)
@@ -264,7 +270,7 @@ def _make_folder(workspace: str) -> Iterator[Path]:
 
 
 def _deliver(workspace: str, folder: Path, made: Sequence[Path]) -> list[StagedPart]:
-    """Leave parts where the run finds them; what goes to a store is put there."""
+    """Return where the run finds the parts; upload them if it is in a store."""
     where = str(folder)
     if object_store.is_uri(workspace):
         where = f"{workspace}/{uuid4().hex}"
@@ -276,20 +282,8 @@ def _deliver(workspace: str, folder: Path, made: Sequence[Path]) -> list[StagedP
     ]
 
 
-@contextmanager
-def _create_part(path: Path, table: Table) -> Iterator[PartWriter]:
-    """Give a new part to write to."""
-    writer = new_part(path, table.arrow)
-    try:
-        yield writer
-        writer.close()
-    except BaseException:
-        writer.abandon()
-        raise
-
-
-def _row_groups(name: str, folder: Path) -> Iterator[pa.Table]:
-    """Yield the rows of a part; an object is copied into a folder first."""
+def _iter_row_groups(name: str, folder: Path) -> Iterator[pa.Table]:
+    """Yield the row groups of a part; download an object into a folder first."""
     if object_store.is_uri(name):
         name, uri = str(folder / "part.parquet"), name
         object_store.get_file(uri, Path(name))

@@ -58,7 +58,7 @@ _CHOICES_PER_RESPONSE = MetricSpec(
         ),
     ),
     main="responses",
-    title="Choices per call",
+    title="Answers per call",
     shape="ratio",
     draws=("choices_per_response",),
     needs=("choice_count",),
@@ -253,7 +253,7 @@ def _ranks(counts: pl.DataFrame, name: str, groups: int) -> pl.DataFrame:
     )
 
 
-_LABELS = {"p50": "median", "p90": "90 %", "p99": "99 %", "max": "largest"}
+_LABELS = {"p50": "median", "p90": "90%", "p99": "99%", "max": "largest"}
 _TOKENS_PER_RESPONSE = MetricSpec(
     "tokens_per_response",
     (
@@ -268,7 +268,7 @@ _TOKENS_PER_RESPONSE = MetricSpec(
                 unseen="unseen",
                 meaning="tokens, the largest"
                 if percent == 100
-                else f"tokens: {percent} % of the responses have no more",
+                else f"tokens: {percent}% of the responses have no more",
             )
             for rank, percent in _RANKS.items()
         ],
@@ -297,7 +297,7 @@ _TOKENS_PER_RESPONSE = MetricSpec(
 def tokens_per_response(
     choices: Choices, **options: Unpack[MetricOptions]
 ) -> pl.DataFrame:
-    """Compute how large responses are: median, 90 %, 99 %, largest, and mean.
+    """Compute how large responses are: median, 90%, 99%, largest, and mean.
 
     Notes
     -----

@@ -5,11 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 from textwrap import indent, wrap
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.metrics.options import PARAMETERS
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
@@ -20,49 +19,20 @@ if TYPE_CHECKING:
 
 _SECTION = re.compile(r"^(?!Parameters)\w+\n-+$", re.MULTILINE)
 _MEANING_WIDTH = 44  # of a table in a docstring
-_CHOICES = (
-    "One row per choice; see `toolkit.schema.CHOICES`. A polars frame, eager or\n"
-    "lazy, or anything with ``__arrow_c_stream__`` (`Loaded`, pyarrow, DuckDB, pandas)."
-)
-
-
-def signature_of(
-    function: Callable[..., pl.DataFrame], spec: MetricSpec
-) -> inspect.Signature:
-    """Return a signature that lists the options."""
-    types = cast("type", spec.options).__annotations__
-    signature = inspect.signature(function)
-    first, *_ = signature.parameters.values()
-    options = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=_default_of(spec, name),
-            annotation=types[name].__forward_arg__,
-        )
-        for name in spec.option_names
-    ]
-    return signature.replace(parameters=[first, *options])
-
-
-def _default_of(spec: MetricSpec, option: str) -> object:
-    """Return the default of an option."""
-    if option == "by":
-        return spec.series[0] if len(spec.series) == 1 else spec.series
-    return PARAMETERS[option].default
+# The entry of the options is replaced by those that the metric has.
+_PARAMETERS = """Parameters
+----------
+choices
+    One row per choice; see `toolkit.schema.CHOICES`. A polars frame, eager or
+    lazy, or anything that exports Arrow (`Loaded`, pyarrow, DuckDB, pandas).
+**options
+    Those of metrics."""
 
 
 def docstring_of(function: Callable[..., pl.DataFrame], spec: MetricSpec) -> str:
     """Return a docstring with the parameters and the table of the result."""
     text = inspect.cleandoc(function.__doc__ or "")
-    parts = []
-    if spec.options is not None:
-        described = {name: PARAMETERS[name].description for name in spec.option_names}
-        parameters = [
-            f"{name}\n{indent(text, '    ')}"
-            for name, text in {"choices": _CHOICES, **described}.items()
-        ]
-        parts.append("\n".join(["Parameters\n----------", *parameters]))
+    parts = [_PARAMETERS] if spec.option_names else []
     leading = _leading_columns(spec)
     table = _table_of(spec)
     parts.append(

@@ -1,4 +1,4 @@
-"""What logs cost, and down from such a number to its lines: `spending`, `explain`."""
+"""What logs cost, and the lines behind such a number: `spending`, `explain`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - `date` is what the day is called here
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import polars as pl
 
@@ -14,40 +14,37 @@ from toolkit.errors import OptionError, near_miss
 from toolkit.expressions.choices import check_columns, first_choice
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.figures import sum_with_gaps
+from toolkit.formatting.parameters import share_parameters
 from toolkit.formatting.text import format_share, format_usd
 from toolkit.metrics.engine import compute, read_once
-from toolkit.metrics.options import check_series
+from toolkit.metrics.options import (
+    PARAMETERS,
+    PeriodOptions,
+    check_series,
+    split_options,
+)
 from toolkit.metrics.spending import COST
-from toolkit.pricing.costs import price_responses, taken
+from toolkit.pricing.costs import prepare_choices, price_responses
 from toolkit.pricing.price_file import RATES, read_prices
 from toolkit.pricing.pricer import MONEY, NEEDED, PRICED, Pricer
 from toolkit.pricing.rates import Rates, Reason
 from toolkit.pricing.unpriced import missing_prices
+from toolkit.reading.options import READ_PARAMETERS, ReadOptions
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import choices_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
     from typing import Unpack
 
-    from toolkit.expressions.time_ranges import Moment
+    from toolkit.expressions.time_ranges import Span
     from toolkit.pricing.costs import Choices
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
-    from toolkit.reading.options import CreatedUnit, OnDamage
 
 
-class _ScanOptions(TypedDict):
-    """What is passed on to `toolkit.scan`."""
-
-    since: datetime | None
-    until: datetime | None
-    tags: Mapping[str, str] | None
-    response_path: str | None
-    created_unit: CreatedUnit
-    on_damage: OnDamage
-    progress: Callable[[int], None] | None
+class _SpendingOptions(PeriodOptions, ReadOptions, total=False):
+    """The options of `spending`."""
 
 
 _COUNTS = (
@@ -56,7 +53,7 @@ _COUNTS = (
 )  # fmt: skip
 _NAMED = ("source", "line", "created", "provider", "service_tier")
 _LINES = ("place", *_NAMED, *_COUNTS, "cost", "cost_source", "reason", "price")
-_UNDATED = "undated"
+_MOST_NAMES = 5  # in an error
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Explained:
     ----------
     lines
         One row per response, in the order of `created`: `place` (``source:line``), what
-        bears on the price, `cost`, `cost_source`, the `reason` why it is unpriced, and
+        affects the price, `cost`, `cost_source`, the `reason` why it is unpriced, and
         `price`, the row of `prices` by which it was priced.
     prices
         The rates that were used: `price` (its number), `source` (the row of the price
@@ -151,34 +148,24 @@ def _summary_of(
     return f"{text if figure.is_known else 'cost unknown'}; {unpriced}"
 
 
+@share_parameters(_SpendingOptions, {**PARAMETERS, **READ_PARAMETERS})
 def spending(
     sources: Sources | Choices,
     *,
-    every: str | None = "1d",
-    by: str | Sequence[str] = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
     prices: Prices = None,
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    on_damage: OnDamage = "raise",
-    progress: Callable[[int], None] | None = None,
+    **options: Unpack[_SpendingOptions],
 ) -> Spent:
     """Sum what logs or exports cost, and list what could not be priced.
 
     Parameters
     ----------
     sources
-        Logs or exports as in `toolkit.scan`, or choices that are at hand: a frame, a
-        `Loaded`. Logs are read once.
-    every, by, tz, since, until
-        As in `toolkit.metrics.cost`.
+        Logs or exports as in `toolkit.scan`, or choices: a frame, a `Loaded`. Logs are
+        read once.
     prices
         As in `toolkit.pricing.add_cost`.
-    tags, response_path, created_unit, on_damage, progress
-        As in `toolkit.load`; an export keeps those that it was made with.
+    **options
+        Those of `toolkit.metrics.cost`, then those of reading logs.
 
     Returns
     -------
@@ -193,42 +180,35 @@ def spending(
     >>> spent.costs["responses"].to_list() == [spent.costs["responses"].sum()]
     True
     """
-    options = {"every": every, "by": by, "tz": tz, "since": since, "until": until}
-    query = COST.query(options)
+    own, read = split_options(options)
+    query = COST.query(own)
     check_series(query.by, ())
     file = read_prices(prices)
     within = query.within
     # Only a response after the range shows that its last period is complete.
-    looked_at = query.scan_range if every else within
-    frame = _scanned(
-        sources,
-        since=looked_at.start,
-        until=looked_at.end,
-        tags=tags,
-        response_path=response_path,
-        created_unit=created_unit,
-        on_damage=on_damage,
-        progress=progress,
-    )
+    scanned = query.scan_range if query.calendar else within
+    frame = _frame_of(sources, scanned, read)
     needed = dict.fromkeys(("choice_position", *NEEDED, *query.by))
     check_columns(frame, tuple(needed))
-    first = frame.lazy().filter(first_choice(), *looked_at.conditions())
+    first = frame.lazy().filter(first_choice(), *scanned.conditions())
     collected = read_once(first, tuple(needed))
-    costs = compute(COST, price_responses(collected, file), options)
+    costs = compute(COST, price_responses(collected, file), own)
     in_range = collected.filter(*within.conditions())
     return Spent(costs, missing_prices(in_range, file))
 
 
-def _scanned(
-    sources: Sources | Choices, **options: Unpack[_ScanOptions]
+def _frame_of(
+    sources: Sources | Choices, within: Span, read: ReadOptions
 ) -> pl.DataFrame | pl.LazyFrame:
-    """Take choices that are at hand, or scan logs and exports."""
+    """Return choices as a frame, or scan logs and exports."""
     choices = choices_of(sources)
-    if choices is None:
-        return scan(cast("Sources", sources), **options)
-    return taken(choices)
+    if choices is not None:
+        return prepare_choices(choices)
+    since, until = within
+    return scan(cast("Sources", sources), since=since, until=until, **read)
 
 
+@share_parameters(ReadOptions, READ_PARAMETERS)
 def explain(
     sources: Sources | Choices,
     *,
@@ -236,19 +216,14 @@ def explain(
     date: Date | str | None,
     tz: str = "UTC",
     prices: Prices = None,
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    on_damage: OnDamage = "raise",
-    progress: Callable[[int], None] | None = None,
+    **options: Unpack[ReadOptions],
 ) -> Explained:
-    """Explain what a model cost on a day: its lines, their prices, what is unseen.
+    """Explain what a model cost on a day: its lines, their prices, what is unpriced.
 
     Parameters
     ----------
     sources
-        Logs or exports as in `toolkit.scan`, or choices that are at hand: a frame, a
-        `Loaded`.
+        Logs or exports as in `toolkit.scan`, or choices: a frame, a `Loaded`.
     model
         Its name as served.
     date
@@ -257,13 +232,13 @@ def explain(
         Time zone in which the day begins.
     prices
         As in `toolkit.pricing.add_cost`.
-    tags, response_path, created_unit, on_damage, progress
-        As in `toolkit.load`; an export keeps those that it was made with.
+    **options
+        Of logs only; an export keeps the options that it was made with.
 
     Raises
     ------
     OptionError
-        If the model has no response on that day; other names of the day are hinted at.
+        If the model has no response on that day; the message names other models.
 
     Examples
     --------
@@ -283,31 +258,21 @@ def explain(
     try:
         within = span(day, None if day is None else day + timedelta(days=1), tz)
     except OverflowError:
-        raise OptionError(
-            "date", date, expected="a day that has one after it"
-        ) from None
+        raise OptionError("date", date, expected="a day before 9999-12-31") from None
     pricer = Pricer(read_prices(prices))
-    frame = _scanned(
-        sources,
-        since=within.start,
-        until=within.end,
-        tags=tags,
-        response_path=response_path,
-        created_unit=created_unit,
-        on_damage=on_damage,
-        progress=progress,
-    )
+    frame = _frame_of(sources, within, options)
     of_day = within.conditions() or [pl.col("created").is_null()]
     check_columns(frame, ("source", "line", "choice_position", *NEEDED))
     expected = ("choice_position", "source", "line", *NEEDED)
     responses = read_once(frame.lazy().filter(first_choice(), *of_day), expected)
     rows = responses.filter(pl.col("model") == model).select(expected).collect()
     if rows.is_empty():
-        others = responses.select(pl.col("model").unique()).collect()["model"]
-        raise _nothing(model, day, others.drop_nulls().to_list())
+        counts = responses.group_by("model").len().drop_nulls().collect()
+        others = counts.sort("len", "model", descending=[True, False])["model"]
+        raise _no_response(model, day, others.to_list())
     rows = rows.sort("created", "source", "line")
     costs = pricer.price(rows.select(NEEDED))
-    used, numbers = _rates_used(pricer.ends_of(rows), costs["cost_source"])
+    used, numbers = _rates_used(pricer.find_rates(rows), costs["cost_source"])
     place = pl.format("{}:{}", "source", "line").alias("place")
     lines = rows.with_columns(place, *costs.select(PRICED.names()), numbers)
     return Explained(
@@ -320,25 +285,28 @@ def explain(
 
 
 def _day_of(date: Date | str | None) -> Date | None:
-    """Read a day."""
+    """Parse a day."""
     try:
         return Date.fromisoformat(date) if isinstance(date, str) else date
     except ValueError:
         raise OptionError("date", date, expected="a day such as 2026-01-31") from None
 
 
-def _nothing(model: str, day: Date | None, others: Sequence[str]) -> OptionError:
-    """Say that a model has no response on a day, and what it may be called."""
+def _no_response(model: str, day: Date | None, others: Sequence[str]) -> OptionError:
+    """Return the error for a model without a response on a day."""
     of_day = f"on {day}" if day else "without a date"
     hint = near_miss(model, others)
-    expected = f"a model that has a response {of_day}{hint}"
-    return OptionError("model", model, expected=expected)
+    if others:
+        more = ", ..." if len(others) > _MOST_NAMES else ""
+        hint += f"; there are: {', '.join(others[:_MOST_NAMES])}{more}"
+    expected = f"a model with a response {of_day}"
+    return OptionError("model", model, expected=expected, hint=hint)
 
 
 def _rates_used(
     ends: Sequence[Rates | Reason], sources: pl.Series
 ) -> tuple[list[Rates], pl.Series]:
-    """Give a number to each of the rates by which responses were priced."""
+    """Return the distinct rates by which responses were priced, and their numbers."""
     known: dict[Rates, int] = {}
     numbers = [
         known.setdefault(end, len(known))
@@ -350,7 +318,7 @@ def _rates_used(
 
 
 def _price_rows(used: Sequence[Rates], lines: pl.DataFrame) -> pl.DataFrame:
-    """List the rates that were used, and what they add up to."""
+    """Return the rates that were used, with responses and cost of each."""
     amounts = (*RATES, "request")
     rates = pl.DataFrame(
         [

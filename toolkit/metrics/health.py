@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from toolkit.formatting.parameters import share_parameters
 from toolkit.metrics.measures import Measure, ratio
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
@@ -16,15 +17,15 @@ from toolkit.reading.check import (
     summarize_loaded,
 )
 from toolkit.reading.load import Loaded
+from toolkit.reading.options import READ_PARAMETERS, ReadOptions
 from toolkit.reading.sources import Exports, resolve_lines
 from toolkit.schema.tables import REJECT_CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from typing import Unpack
 
     from toolkit.reading.check import CheckResult
     from toolkit.reading.discovery import Sources
-    from toolkit.reading.options import CreatedUnit, ReadOptions
 
 # What a line is; these add up to all lines.
 _LINE_KINDS = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
@@ -60,14 +61,10 @@ _LOG_HEALTH = MetricSpec(
 )
 
 
+@share_parameters(ReadOptions, READ_PARAMETERS, on_damage="collect")
 @metric(_LOG_HEALTH)
 def log_health(
-    source: Loaded | Sources,
-    *,
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    progress: Callable[[int], None] | None = None,
+    source: Loaded | Sources, **options: Unpack[ReadOptions]
 ) -> pl.DataFrame:
     """Compute which share of the lines and of the responses is rejected or odd.
 
@@ -76,10 +73,9 @@ def log_health(
     Parameters
     ----------
     source
-        What `toolkit.load` returned; or, as in `toolkit.check`, the path of logs or of
-        exports.
-    tags, response_path, created_unit, progress
-        As in `toolkit.check`; of logs only.
+        What `toolkit.load` returned; or, as in `toolkit.check`, logs or exports.
+    **options
+        Of logs only.
 
     Examples
     --------
@@ -88,15 +84,7 @@ def log_health(
     >>> health.filter(pl.col("name") == "duplicates").select("count", "of").row(0)
     (23, 3000)
     """
-    checked = _account_of(
-        source,
-        {
-            "tags": tags,
-            "response_path": response_path,
-            "created_unit": created_unit,
-            "progress": progress,
-        },
-    )
+    checked = _account_of(source, options)
     totals = checked.ledger.select("lines", *_LINE_KINDS).sum().row(0, named=True)
     places = {count.code: count for count in checked.rejects}
     odd = {finding.code: finding for finding in checked.findings}

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 import polars as pl
 
+from toolkit.formatting.figures import Figure, as_figure, sum_with_gaps
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import TypeAlias
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeAlias
 
     DataType: TypeAlias = pl.DataType | type[pl.DataType]
     # Groups of a table: "series" are the columns that name one, "period" those of time.
@@ -98,6 +100,17 @@ class Measure(NamedTuple):
     def is_share(self) -> bool:
         """Whether it is written in percent."""
         return self.unit == _SHARE
+
+    def figure(self, row: Mapping[str, Any], end: str = "") -> Figure:
+        """Return its figure in a row: a lower bound if responses are unseen.
+
+        `end` is ``_before`` for that of the period before.
+        """
+        value = row.get(f"{self.name}{end}")
+        if self.unseen is None:
+            return as_figure(value)
+        unseen, of = (row.get(f"{name}{end}") for name in (self.unseen, self.of))
+        return sum_with_gaps(value, missing=unseen or 0, of=of or 0)
 
     @property
     def columns(self) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict, cast
 
 from toolkit.errors import OptionError, UnknownOptionError, UnsuitableColumnError
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import Span, check_zone, span
+from toolkit.formatting.parameters import Parameter
 from toolkit.metrics.calendar import Calendar, range_before
+from toolkit.reading.options import READ_PARAMETERS, ReadOptions
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
@@ -49,17 +51,19 @@ class SeriesOptions(RangeOptions, total=False):
     compare: Compare | None
 
 
-class MetricOptions(SeriesOptions, total=False):
-    """Also, which periods its rows are of."""
+class PeriodOptions(RangeOptions, total=False):
+    """Also, which periods and series its rows are of."""
 
     every: str | None
+    by: By
 
 
-class Parameter(NamedTuple):
-    """The default of an option, and what it means."""
+class MetricOptions(PeriodOptions, SeriesOptions, total=False):
+    """The options of most metrics."""
 
-    default: Any
-    description: str
+
+class MeasureOptions(MetricOptions, ReadOptions, total=False):
+    """The options of a metric that is computed from logs."""
 
 
 PARAMETERS = {
@@ -173,6 +177,15 @@ def build_query(
     before = range_before(within, tz) if compare and calendar is None else None
     fill = bool(values["fill"])
     return MetricQuery(calendar, by, tz, within, top, fill, before, compare is not None)
+
+
+def split_options(
+    options: Mapping[str, Any],
+) -> tuple[dict[str, Any], ReadOptions]:
+    """Return the options of a metric, and those of reading logs."""
+    read = {name: value for name, value in options.items() if name in READ_PARAMETERS}
+    own = {name: value for name, value in options.items() if name not in read}
+    return own, cast("ReadOptions", read)
 
 
 def _columns_of(by: By) -> tuple[str, ...]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from toolkit.errors import OptionError, check_word
-from toolkit.metrics.docstrings import docstring_of, signature_of
+from toolkit.formatting.parameters import share_parameters
+from toolkit.metrics.docstrings import docstring_of
+from toolkit.metrics.options import PARAMETERS, MeasureOptions, split_options
 from toolkit.pricing.costs import add_cost
+from toolkit.reading.options import READ_PARAMETERS
 from toolkit.reading.scan import scan
+from toolkit.reading.sources import choices_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Unpack
 
     import polars as pl
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from toolkit.metrics.spec import MetricSpec
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
-    from toolkit.reading.options import CreatedUnit, OnDamage
+    from toolkit.reading.options import ReadOptions
 
 _Function = TypeVar("_Function", bound="Callable[..., pl.DataFrame]")
 _METRICS: dict[str, Callable[..., pl.DataFrame]] = {}
@@ -47,24 +51,21 @@ def metric(spec: MetricSpec) -> Callable[[_Function], _Function]:
         _METRICS[spec.name] = function
         _SPECS[spec.name] = spec
         function.__doc__ = docstring_of(function, spec)
-        if spec.options is not None:
-            cast("Any", function).__signature__ = signature_of(function, spec)
-        return function
+        if spec.options is None:
+            return function
+        by = spec.series[0] if len(spec.series) == 1 else spec.series
+        return share_parameters(spec.options, PARAMETERS, by=by)(function)
 
     return register
 
 
+@share_parameters(MeasureOptions, {**PARAMETERS, **READ_PARAMETERS})
 def measure(
     name: str,
     sources: Sources | Choices,
     *,
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    on_damage: OnDamage = "raise",
-    progress: Callable[[int], None] | None = None,
     prices: Prices = None,
-    **options: object,
+    **options: Unpack[MeasureOptions],
 ) -> pl.DataFrame:
     """Compute the table of any metric from logs, from exports, or from choices.
 
@@ -74,13 +75,11 @@ def measure(
         Name of the metric; `METRICS` has them all.
     sources
         Logs or exports as in `toolkit.scan`; or a frame of choices, a `Loaded`.
-    tags, response_path, created_unit, on_damage, progress
-        As in `toolkit.scan`; of logs only.
     prices
         The user's own price file, as in `toolkit.pricing.add_cost`; for metrics with
         money in them.
-    options
-        Those of the metric, such as `every` and `by`.
+    **options
+        Those of the metric, then those of reading logs.
 
     Returns
     -------
@@ -107,29 +106,28 @@ def measure(
     """
     check_word("metric", name, tuple(METRICS))
     compute, spec = METRICS[name], SPECS[name]
-    query = spec.query(options)
+    own, read = split_options(options)
+    query = spec.query(own)
     if prices is not None and not spec.has_money:
         expected = f"None: {name} has no amounts of money"
         raise OptionError("prices", str(prices), expected=expected)
-    if not isinstance(sources, str | os.PathLike | list | tuple):
-        return compute(_with_prices(cast("Choices", sources), prices), **options)
-    of_logs: dict[str, Any] = {
-        "tags": tags,
-        "response_path": response_path,
-        "created_unit": created_unit,
-        "progress": progress,
-    }
     if spec.options is None:
-        return compute(cast("Sources", sources), **of_logs)
-    since, until = query.scan_range
-    choices = scan(
-        cast("Sources", sources),
-        since=since,
-        until=until,
-        on_damage=on_damage,
-        **of_logs,
-    )
-    return compute(_with_prices(choices, prices), **options)
+        return compute(sources, **read)
+    choices = choices_of(sources)
+    if choices is None:
+        since, until = query.scan_range
+        choices = scan(cast("Sources", sources), since=since, until=until, **read)
+    else:
+        _check_unread(read)
+    return compute(_with_prices(choices, prices), **own)
+
+
+def _check_unread(read: ReadOptions) -> None:
+    """Raise an error if an option of reading is given with choices."""
+    for name, value in read.items():
+        if value != READ_PARAMETERS[name].default:
+            expected = "names of logs: choices were already read"
+            raise OptionError(name, value, expected=expected)
 
 
 def _with_prices(choices: Choices, prices: Prices) -> Choices:

@@ -151,7 +151,8 @@ class MetricSpec:
     @property
     def chart_columns(self) -> tuple[str, ...]:
         """The columns that its chart reads, beside those of periods and series."""
-        measures = [self[self.main], *self.drawn]
+        first, *others = self.drawn
+        measures = [self[self.main], first, *(m._replace(unseen=None) for m in others)]
         columns = (name for measure in measures for name in measure.columns)
         return tuple(dict.fromkeys([*self.key_names, *columns]))
 

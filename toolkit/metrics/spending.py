@@ -68,7 +68,6 @@ COST = MetricSpec(
         money(
             "cost",
             pl.col(_COST),
-            label="cost, at least",
             meaning="USD that are reported or priced: a lower bound if responses are "
             "unpriced",
             unseen="responses_unpriced",

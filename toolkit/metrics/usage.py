@@ -55,6 +55,13 @@ _TOKEN_USAGE = MetricSpec(
     ),
     main="total_tokens",
     title="Tokens",
+    draws=(
+        "total_tokens",
+        "prompt_tokens",
+        "completion_tokens",
+        "cached_tokens",
+        "reasoning_tokens",
+    ),
     needs=(
         "prompt_tokens",
         "completion_tokens",

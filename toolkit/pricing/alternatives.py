@@ -1,4 +1,4 @@
-"""The same tokens at another model's price: `what_if`."""
+"""Price the same tokens at another model: `what_if`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.errors import OptionError, near_miss
-from toolkit.expressions.choices import check_columns, first_choice
-from toolkit.pricing.catalogue import model_names
-from toolkit.pricing.costs import PRICED_ROW, priced, taken
+from toolkit.pricing.catalogue import TIERS, model_names, provider_names
+from toolkit.pricing.costs import add_priced, first_choices
 from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import MONEY, NEEDED, Pricer
 from toolkit.pricing.rates import MEANINGS, Rates, Reason
-from toolkit.pricing.unpriced import fitting
+from toolkit.pricing.unpriced import cast_sums
 
 if TYPE_CHECKING:
     from toolkit.pricing.costs import Choices
@@ -50,15 +49,15 @@ def what_if(
     choices
         One row per choice; see `toolkit.schema.CHOICES`.
     model, provider, service_tier
-        Where the tokens would go; without a provider the model's name decides, as in
-        `add_cost`, and without a tier the rate is the standard one.
+        The other model. Without a provider it is inferred from the name of the model,
+        as in `add_cost`; without a tier the standard rate is used.
     prices
-        As in `add_cost`; both sides are priced by it.
+        As in `add_cost`; used for both prices.
 
     Returns
     -------
     pl.DataFrame
-        One row per served model, sorted by it, nulls last.
+        One row per served model, sorted by model, nulls last.
 
         ============================ ============== ===============================
         column                       dtype          meaning
@@ -72,14 +71,14 @@ def what_if(
         cost_elsewhere               Decimal(38,12) USD there, of those with a price
         responses_unpriced_elsewhere Int64          responses without a price there
         responses_compared           Int64          responses with both
-        difference                   Decimal(38,12) USD there less USD now, of the
+        difference                   Decimal(38,12) USD there minus USD now, of the
                                                     responses with both; null if none
         ============================ ============== ===============================
 
     Raises
     ------
     OptionError
-        If nothing is known of what the model costs, at any time.
+        If no price of the model is known, at any time.
 
     Warns
     -----
@@ -88,10 +87,10 @@ def what_if(
 
     Notes
     -----
-    It moves the bill, not the work. Each model cuts text into other tokens (10 to 30%
-    more or less is common), answers at another length, reasons or not; caches hit as
-    they did here, and what is cached costs the full rate where the other has no rate
-    for it. What was reported as charged stands on the side of now.
+    This is an estimate. Another model splits the same text into more or fewer tokens
+    (10 to 30% is common), and its answers have another length. The cache is assumed to
+    hit as often as it did; cached tokens cost the full rate if the other model has no
+    rate for them. Costs that were reported by the provider are used for the cost now.
 
     Examples
     --------
@@ -105,27 +104,18 @@ def what_if(
     >>> there.select("cost", "cost_elsewhere", "difference").row(0)
     (Decimal('0.003500000000'), Decimal('0.000210000000'), Decimal('-0.003290000000'))
     """
-    frame = taken(choices)
-    check_columns(frame, ("choice_position", *NEEDED))
+    first = first_choices(choices)
     file = read_prices(prices)
     _check_priced(provider, model, service_tier, file)
-    moved = {"provider": provider, "model": model, "service_tier": service_tier}
-    there = [pl.lit(text, pl.String).alias(name) for name, text in moved.items()]
-    nothing = pl.lit(None, pl.Float64).alias("reported_cost")
+    other = {"provider": provider, "model": model, "service_tier": service_tier}
+    there = [pl.lit(text, pl.String).alias(name) for name, text in other.items()]
+    unreported = pl.lit(None, pl.Float64).alias("reported_cost")
     now, then = pl.col("~now"), pl.col("~then")
     both = now.is_not_null() & then.is_not_null()
+    priced = add_priced(first.select(NEEDED), Pricer(file), {"cost": "~now"})
+    moved = priced.with_columns(pl.col("model").alias("~model"), *there, unreported)
     rows = (
-        frame.lazy()
-        .filter(first_choice())
-        .select(NEEDED)
-        .with_columns(priced(Pricer(file)))
-        .with_columns(
-            pl.col(PRICED_ROW).struct.field("cost").alias("~now"),
-            pl.col("model").alias("~model"),
-        )
-        .with_columns(*there, nothing)
-        .with_columns(priced(Pricer(file)))
-        .with_columns(pl.col(PRICED_ROW).struct.field("cost").alias("~then"))
+        add_priced(moved, Pricer(file), {"cost": "~then"})
         .group_by("~model")
         .agg(
             pl.len().alias("responses"),
@@ -144,24 +134,27 @@ def what_if(
         .sort("model", nulls_last=True)
         .collect()
     )
-    return fitting(rows, _ELSEWHERE)
+    return cast_sums(rows, _ELSEWHERE)
 
 
 def _check_priced(
     provider: str | None, model: str, tier: str | None, file: PriceFile
 ) -> None:
-    """Refuse a model of which no price is known at any time."""
+    """Raise `OptionError` unless a price of the model is known at some time."""
     offer = Pricer(file).offer(provider, model, tier)
-    ends = [end for _, bands in offer.pieces for _, steps in bands for _, end in steps]
-    if any(isinstance(end, Rates) for end in ends):
+    rates = offer.all_rates()
+    if any(isinstance(one, Rates) for one in rates):
         return
-    reason = next(end for end in ends if isinstance(end, Reason))
-    names = {name for name, _, _ in file.rows} | model_names(provider)
-    hint = near_miss(model.casefold(), sorted(names))
-    option, value = ("model", model)
+    reason = next(one for one in rates if isinstance(one, Reason))
+    option, value, hint = "model", model, ""
     if reason == Reason.UNKNOWN_PROVIDER:
-        option, value, hint = "provider", str(provider), ""
+        option, value = "provider", str(provider)
+        hint = near_miss(value.casefold(), sorted(provider_names()))
     elif reason in {Reason.UNKNOWN_TIER, Reason.NO_TIER_RATE}:
-        option, value, hint = "service_tier", str(tier), ""
-    expected = f"one with a price: {MEANINGS[reason]}{hint}"
-    raise OptionError(option, value, expected=expected)
+        option, value = "service_tier", str(tier)
+        hint = near_miss(value.casefold(), sorted(TIERS))
+    else:
+        names = {name for name, _, _ in file.rows} | model_names(provider)
+        hint = near_miss(model.casefold(), sorted(names))
+    expected = f"a {option.replace('_', ' ')} with a price ({MEANINGS[reason]})"
+    raise OptionError(option, value, expected=expected, hint=hint)

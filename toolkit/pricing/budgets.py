@@ -1,4 +1,4 @@
-"""Limits for scheduled runs: budgets.
+"""Budgets for scheduled runs.
 
 A cost is a lower bound as long as some response has no known price. A budget is met
 only if the sum is within it *and* no price is missing: unknown is never zero.
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?USD", re.ASCII)
-EXPECTED = 'dollars, or those of one model: "500USD" or "gpt-4o=100USD"'
-CENT = Decimal("0.01")
+__all__ = ["Breach", "Budget", "breaches", "parse_budgets", "unmatched_budgets"]
+
+_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?USD", re.ASCII)
+_EXPECTED = 'dollars, or those of one model: "500USD" or "gpt-4o=100USD"'
+# Models that a message lists.
+_MODELS_LISTED = 5
 
 
 class Budget(NamedTuple):
@@ -32,7 +35,7 @@ class Budget(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What the budget is for."""
+        """The budget in words, for messages."""
         return "the budget" if self.model is None else f"the budget of {self.model}"
 
 
@@ -47,32 +50,32 @@ class Breach(NamedTuple):
 
 def parse_amount(text: str) -> Decimal:
     """Parse an amount of dollars: ``500USD``, ``0.50 USD``."""
-    amount = AMOUNT.fullmatch(text)
+    amount = _AMOUNT.fullmatch(text)
     if amount is None:
-        raise OptionError("budget", text, expected=EXPECTED)
+        raise OptionError("budget", text, expected=_EXPECTED)
     return Decimal(amount[1])
 
 
-def parse_budget(text: str) -> Budget:
+def _parse_budget(text: str) -> Budget:
     """Parse a budget: ``500USD``, or ``MODEL=100USD``.
 
     Examples
     --------
-    >>> parse_budget("gpt-4o=100USD")
+    >>> _parse_budget("gpt-4o=100USD")
     Budget(model='gpt-4o', usd=Decimal('100'))
     """
     model, equals, amount = text.rpartition("=")
     if equals and not model:
-        raise OptionError("budget", text, expected=EXPECTED)
+        raise OptionError("budget", text, expected=_EXPECTED)
     try:
         return Budget(model if equals else None, parse_amount(amount))
     except OptionError:
-        raise OptionError("budget", text, expected=EXPECTED) from None
+        raise OptionError("budget", text, expected=_EXPECTED) from None
 
 
 def parse_budgets(texts: Iterable[str]) -> list[Budget]:
     """Parse budgets, at most one for each model."""
-    budgets = [parse_budget(text) for text in texts]
+    budgets = [_parse_budget(text) for text in texts]
     models = [budget.model for budget in budgets]
     for budget in budgets:
         if models.count(budget.model) > 1:
@@ -150,11 +153,20 @@ def _format_amounts(spent: Figure, limit: Decimal) -> str:
     return f"{of} ({format_share(share)})" if share.is_known else of
 
 
-def strangers(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[str]:
+def unmatched_budgets(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[str]:
     """Return a sentence for each budget of a model without calls: perhaps a typo."""
     known = costs["model"].drop_nulls().unique().sort().to_list()
     return [
-        f"{budget.name} matches no model of the calls{near_miss(budget.model, known)}"
+        f"{budget.name} matches no model of the calls"
+        + (near_miss(budget.model, known) or _list_models(known))
         for budget in budgets
         if budget.model is not None and budget.model not in known
     ]
+
+
+def _list_models(known: list[str]) -> str:
+    """Return the first of some models, in parentheses."""
+    if not known:
+        return ""
+    more = ", ..." if len(known) > _MODELS_LISTED else ""
+    return f" (models: {', '.join(known[:_MODELS_LISTED])}{more})"

@@ -1,4 +1,4 @@
-"""Costs of responses: `add_cost`, and what could not be priced: `missing_prices`."""
+"""Add the cost of each response: `add_cost` and `price_responses`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from toolkit.expressions.choices import (
     RESPONSE_KEY,
     SOURCE,
     check_columns,
+    check_responses,
     first_choice,
     response_key,
-    warn_of_picked_choices,
 )
 from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import NEEDED, PRICED, Pricer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from toolkit.pricing.price_file import Prices
     from toolkit.schema.columns import ArrowStream
 
@@ -27,8 +29,8 @@ Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
 
 _KEY = (*RESPONSE_KEY, "choice_position")
 _ADDED = ("cost", "cost_source", "price_date")
-_OF_RESPONSE = ("cost_source", "price_date")
-PRICED_ROW = "~priced"
+_PER_RESPONSE = ("cost_source", "price_date")
+_PRICED = "~priced"
 _SHARED = "~shared"
 _FRAMES = (pl.DataFrame, pl.LazyFrame)
 
@@ -42,33 +44,33 @@ def add_cost(choices: ArrowStream, prices: Prices = None) -> pl.DataFrame: ...
 def add_cost(
     choices: pl.DataFrame | pl.LazyFrame | ArrowStream, prices: Prices = None
 ) -> pl.DataFrame | pl.LazyFrame:
-    """Add what each response cost, in USD, at the price of its day.
+    """Add the cost of each response, in USD, at the price of its day.
 
     Parameters
     ----------
     choices
         One row per choice; see `toolkit.schema.CHOICES`. A polars frame, or anything
-        with ``__arrow_c_stream__``. Of a lazy frame nothing is collected.
+        with ``__arrow_c_stream__``. A lazy frame is not collected.
     prices
-        Path of the user's own price file, or what `read_prices` made of one. Its rows
-        stand before the prices of genai-prices.
+        Path of your own price file, or the result of `read_prices`. Its prices override
+        those of genai-prices.
 
     Returns
     -------
     pl.DataFrame or pl.LazyFrame
-        As given, in the same order, with three columns more (they replace columns of
-        the same name):
+        The same rows in the same order, with three new columns (they replace columns
+        of the same name):
 
         =========== ============== ===== ===========================================
         column      dtype          grain meaning
         =========== ============== ===== ===========================================
         cost        Decimal(38,12) U     USD; null where unpriced, and on every
                                          choice but the first
-        cost_source String         R     ``reported``: what the provider said that it
-                                         charged (`reported_cost`), which stands
-                                         first; ``priced``; ``unpriced``
-        price_date  Date           R     UTC day at whose rate it was priced; null
-                                         unless priced, and where undated
+        cost_source String         R     ``reported`` (the provider's own figure,
+                                         `reported_cost`, which is preferred);
+                                         ``priced``; ``unpriced``
+        price_date  Date           R     UTC day of the price; null unless priced, and
+                                         for undated responses
         =========== ============== ===== ===========================================
 
     Raises
@@ -76,13 +78,13 @@ def add_cost(
     MissingColumnsError
         If `choices` lacks a column that a price needs; before anything is collected.
     PriceFileError
-        If the price file cannot be read, or cannot be meant.
+        If the price file cannot be read, or has an error.
 
     Notes
     -----
     Unknown is never zero: a response without usage, without a price or with counts
-    that contradict each other has no cost, and `missing_prices` tells why. Where the
-    first choice of a response was filtered away it is ``unpriced``.
+    that contradict each other has no cost, and `missing_prices` gives the reason. A
+    response whose first choice was filtered out is ``unpriced``.
 
     Examples
     --------
@@ -102,31 +104,31 @@ def add_cost(
     pricer = Pricer(read_prices(prices))
     key = response_key(choices)
     if isinstance(choices, pl.LazyFrame):
-        own = pl.col(PRICED_ROW).struct
+        own = pl.col(_PRICED).struct
         cost = pl.when(first_choice()).then(own.field("cost")).alias("cost")
-        marked = choices.with_columns(priced(pricer))
-        told = [*key, "choice_position", *(own.field(name) for name in _OF_RESPONSE)]
-        shared = pl.struct(told).map_batches(
-            lambda rows: _first_says(rows.struct.unnest()).to_struct(),
-            return_dtype=pl.Struct({name: PRICED[name] for name in _OF_RESPONSE}),
+        marked = choices.with_columns(_priced(pricer))
+        fields = [*key, "choice_position", *(own.field(name) for name in _PER_RESPONSE)]
+        shared = pl.struct(fields).map_batches(
+            lambda rows: _spread_first(rows.struct.unnest()).to_struct(),
+            return_dtype=pl.Struct({name: PRICED[name] for name in _PER_RESPONSE}),
         )
         marked = marked.with_columns(cost, shared.alias(_SHARED))
-        facts = pl.col(_SHARED).struct.field(*_OF_RESPONSE)
-        return marked.with_columns(facts).drop(PRICED_ROW, _SHARED)
+        facts = pl.col(_SHARED).struct.field(*_PER_RESPONSE)
+        return marked.with_columns(facts).drop(_PRICED, _SHARED)
     rows = choices.select(*key, "choice_position").hstack(
         pricer.price(choices.select(NEEDED))
     )
     costs = rows.select(pl.when(first_choice()).then(pl.col("cost")).alias("cost"))
-    return choices.with_columns(costs.hstack(_first_says(rows)).select(_ADDED))
+    return choices.with_columns(costs.hstack(_spread_first(rows)).select(_ADDED))
 
 
 def price_responses(
     responses: Choices, prices: Prices = None
 ) -> pl.DataFrame | pl.LazyFrame:
-    """Add what each response cost to a frame with one row per response.
+    """Add the cost of each response to a frame with one row per response.
 
-    As `add_cost`, for what `toolkit.responses` returns or for first choices alone: no
-    key is needed, and a lazy frame streams, for no row is looked up in another.
+    Like `add_cost`, for the result of `toolkit.responses` or for first choices alone.
+    It needs no key columns, and a lazy frame is streamed.
 
     Examples
     --------
@@ -143,25 +145,39 @@ def price_responses(
     pricer = Pricer(read_prices(prices))
     if isinstance(frame, pl.DataFrame):
         return frame.with_columns(pricer.price(frame.select(NEEDED)).select(_ADDED))
-    own = pl.col(PRICED_ROW).struct
-    marked = frame.with_columns(priced(pricer))
-    return marked.with_columns(own.field(*_ADDED)).drop(PRICED_ROW)
+    return add_priced(frame, pricer, {name: name for name in _ADDED})
 
 
-def taken(choices: Choices) -> pl.DataFrame | pl.LazyFrame:
-    """Take choices of which costs are summed; warn if some were picked out of them."""
+def prepare_choices(choices: Choices) -> pl.DataFrame | pl.LazyFrame:
+    """Return choices as a polars frame; warn if rows of responses are missing."""
     frame = choices if isinstance(choices, _FRAMES) else pl.DataFrame(choices)
     if isinstance(frame, pl.DataFrame):
         try:
             check_columns(frame, (*_KEY, "choice_count"))
         except MissingColumnsError:
-            return frame  # it does not have what it takes to tell
-        warn_of_picked_choices(frame)
+            return frame  # it lacks the columns by which this is found
+        check_responses(frame, needs_key=False)
     return frame
 
 
-def priced(pricer: Pricer) -> pl.Expr:
-    """Price each row as if it bore its usage; a struct of `PRICED`."""
+def first_choices(choices: Choices) -> pl.LazyFrame:
+    """Return the first choice of each response, with all columns that a price needs."""
+    frame = prepare_choices(choices)
+    check_columns(frame, ("choice_position", *NEEDED))
+    return frame.lazy().filter(first_choice())
+
+
+def add_priced(
+    rows: pl.LazyFrame, pricer: Pricer, names: Mapping[str, str]
+) -> pl.LazyFrame:
+    """Price each row by its own usage, and add fields of `PRICED` under new names."""
+    fields = pl.col(_PRICED).struct
+    added = [fields.field(name).alias(new) for name, new in names.items()]
+    return rows.with_columns(_priced(pricer)).with_columns(added).drop(_PRICED)
+
+
+def _priced(pricer: Pricer) -> pl.Expr:
+    """Return an expression that prices each row, as a struct of `PRICED`."""
     return (
         pl.struct(NEEDED)
         .map_batches(
@@ -169,24 +185,24 @@ def priced(pricer: Pricer) -> pl.Expr:
             return_dtype=pl.Struct(PRICED),
             is_elementwise=True,
         )
-        .alias(PRICED_ROW)
+        .alias(_PRICED)
     )
 
 
-def _first_says(rows: pl.DataFrame) -> pl.DataFrame:
-    """Give every choice what the first of its response says: source and date."""
-    says = rows.select(_OF_RESPONSE)
+def _spread_first(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return source and date of each choice: those of the first of its response."""
+    own = rows.select(_PER_RESPONSE)
     position = rows["choice_position"].to_numpy()
     if not (position != 0).any():
-        return says
-    # Rows of a response stand together as a rule: the last first choice is theirs.
+        return own
+    # The rows of a response usually follow each other, its first choice first.
     place = np.maximum.accumulate(np.where(position == 0, np.arange(rows.height), 0))
     names = [name for name in (*RESPONSE_KEY, SOURCE) if name in rows.columns]
     key = rows.select(names)
     apart = (key != key[place]).select(pl.any_horizontal(pl.all())).to_series()
     apart = apart | (rows["choice_position"][place] != 0)
     if not apart.any():
-        return says[place]
+        return own[place]
     first = rows.filter(first_choice()).unique(names, keep="first")
     joined = key.join(
         first, on=names, how="left", nulls_equal=True, maintain_order="left"

@@ -1,7 +1,7 @@
-"""A provider's invoice as a frame: one row for each UTC day and model.
+"""Read a provider's invoice as a frame: one row for each UTC day and model.
 
-The columns are known by the names that exports of real providers have: OpenAI's usage
-and costs, Anthropic's usage and costs. Of others the caller says which is which.
+The columns are found by their names in the exports of providers: OpenAI's usage and
+costs, Anthropic's usage and costs. For other invoices the caller names the columns.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import polars as pl
 
 from toolkit.errors import InvoiceError, near_miss
 from toolkit.expressions.model_families import FAMILY_RULES, families
-from toolkit.pricing.pricer import MONEY, scaled
+from toolkit.pricing.offers import scaled
+from toolkit.pricing.pricer import MONEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Invoice: TypeAlias = "str | os.PathLike[str] | pl.DataFrame | ArrowStream"
 Columns: TypeAlias = "Mapping[str, str | Sequence[str]] | None"
 
-# What each column is called; several that are found together are added up.
+# Names of each column, the preferred first; several in one entry are added up.
 _KNOWN: dict[str, tuple[tuple[str, ...], ...]] = {
     "day": (
         ("day",),
@@ -72,9 +73,14 @@ _KNOWN: dict[str, tuple[tuple[str, ...], ...]] = {
     "cost": (("cost",), ("cost_usd",), ("amount_value",), ("amount_usd",)),
 }
 COUNTED = ("responses", "prompt_tokens", "cached_tokens", "completion_tokens")
+_EXPECTED = {
+    "day": "a day such as 2026-01-31",
+    **dict.fromkeys(COUNTED, "a whole number"),
+    "cost": "an amount such as 1234.50",
+}
 _CURRENCIES = ("currency", "amount_currency")
 _DAY_IN_DIGITS = re.compile(r"(?:19|20)\d{6}")
-# Seconds since 1970 of 2001 to 2100; other numbers are no times.
+# Seconds since 1970 of the years 2001 to 2099; other numbers are not times.
 _FIRST_SECOND, _LAST_SECOND = 10**9, 4_102_444_800
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 _INVOICE = pl.Schema(
@@ -88,16 +94,17 @@ _INVOICE = pl.Schema(
 
 
 def read_invoice(invoice: Invoice, columns: Columns = None) -> pl.DataFrame:
-    """Read an invoice into rows of a day and a model; what it lacks is null."""
-    table = _table_of(invoice)
-    found = _columns_of(table.columns, columns)
+    """Read an invoice into rows of a day and a model; missing columns are null."""
+    table = _read_table(invoice)
+    found = _find_columns(table.columns, columns)
     for column in table.columns:
         if column.strip().lower() not in _CURRENCIES:
             continue
-        said = (text and text.strip() for text in table[column].cast(pl.String))
-        others = sorted({text for text in said if text and text.lower() != "usd"})
+        texts = (text and text.strip() for text in table[column].cast(pl.String))
+        others = sorted({text for text in texts if text and text.lower() != "usd"})
         if others:
-            raise InvoiceError("invoice", f"amounts in {others[0]!r}, expected USD")
+            fault = f"column {column!r}: expected USD, got {others[0]!r}"
+            raise InvoiceError("invoice", f"{fault}: convert the amounts first")
     rows = [
         _read_row(dict(zip(table.columns, row, strict=True)), found, number)
         for number, row in enumerate(table.iter_rows(), 2)
@@ -118,8 +125,8 @@ def read_invoice(invoice: Invoice, columns: Columns = None) -> pl.DataFrame:
     )
 
 
-def _table_of(invoice: Invoice) -> pl.DataFrame:
-    """Take a CSV as text, a frame as it is."""
+def _read_table(invoice: Invoice) -> pl.DataFrame:
+    """Read a CSV as text; return a frame as it is."""
     if isinstance(invoice, pl.DataFrame):
         return invoice
     if not isinstance(invoice, str | os.PathLike):
@@ -130,66 +137,70 @@ def _table_of(invoice: Invoice) -> pl.DataFrame:
     except OSError as error:
         raise InvoiceError(name, error.strerror or "cannot be read") from None
     except pl.exceptions.PolarsError:
-        raise InvoiceError(name, "no CSV in UTF-8 with a header") from None
+        raise InvoiceError(name, "expected a CSV file in UTF-8 with a header") from None
 
 
-def _columns_of(there: Sequence[str], said: Columns) -> dict[str, list[str]]:
-    """Find which columns hold what: those that the caller said, else known names."""
-    given: dict[str, list[str]] = {}
-    for name, value in (said or {}).items():
+def _find_columns(there: Sequence[str], columns: Columns) -> dict[str, list[str]]:
+    """Return the columns of each field: those of the caller, else by known names."""
+    found: dict[str, list[str]] = {}
+    for name, value in (columns or {}).items():
         if name not in _KNOWN:
-            raise InvoiceError("columns", f"no {name!r}{near_miss(name, _KNOWN)}")
-        given[name] = [value] if isinstance(value, str) else list(value)
-        for column in given[name]:
+            hint = near_miss(name, _KNOWN) or f": use {', '.join(_KNOWN)}"
+            raise InvoiceError("columns", f"no field {name!r}{hint}")
+        found[name] = [value] if isinstance(value, str) else list(value)
+        for column in found[name]:
             if column not in there:
-                hint = near_miss(column, there)
+                hint = near_miss(column, there) or f": there are {_list(there)}"
                 raise InvoiceError("columns", f"no column {column!r}{hint}")
     plain = {column.strip().lower(): column for column in reversed(there)}
     for name, choices in _KNOWN.items():
         known = ([plain[one] for one in names if one in plain] for names in choices)
-        found = next(filter(None, known), None)
-        if name not in given and found:
-            given[name] = found
+        first = next(filter(None, known), None)
+        if name not in found and first:
+            found[name] = first
     for name in ("day", "model"):
-        if name not in given:
-            listed = ", ".join(repr(column) for column in there)
-            raise InvoiceError(
-                "invoice",
-                f"no column for the {name} among {listed}: say which in columns",
-            )
-    if not set(given) - {"day", "model"}:
-        raise InvoiceError("invoice", "neither counts nor costs: say their columns")
-    return given
+        if name not in found:
+            fault = f"no column for the {name} among {_list(there)}"
+            raise InvoiceError("invoice", f"{fault}: name it in columns")
+    if not set(found) - {"day", "model"}:
+        fault = f"no column for counts or costs among {_list(there)}"
+        raise InvoiceError("invoice", f"{fault}: name one in columns")
+    return found
+
+
+def _list(columns: Sequence[str]) -> str:
+    """Return the names of columns for a message."""
+    return ", ".join(repr(column) for column in columns)
 
 
 def _read_row(
     row: dict[str, Any], found: dict[str, list[str]], number: int
 ) -> list[object]:
-    """Read one line of the invoice, or say which cell of it is wrong."""
+    """Read one line of the invoice; raise `InvoiceError` for a wrong cell."""
     cells: dict[str, object] = {}
     for name, columns in found.items():
         try:
             if name == "day":
-                cells[name] = _day_of(row[columns[0]])
+                cells[name] = _parse_day(row[columns[0]])
             elif name == "model":
-                cells[name] = _model_of(row[columns[0]])
+                cells[name] = _parse_model(row[columns[0]])
             else:
-                cells[name] = _amount_of((row[column] for column in columns), name)
+                cells[name] = _sum_amounts((row[column] for column in columns), name)
         except (ValueError, InvalidOperation, OverflowError, OSError):
-            fault = f"line {number}: {columns[0]} is no {name}"
+            fault = f"line {number}: {columns[0]}: expected {_EXPECTED[name]}"
             raise InvoiceError("invoice", fault) from None
     return [cells.get(name) for name in _INVOICE]
 
 
-def _day_of(value: object) -> date:
-    """Read a UTC day: a date, an ISO time, 20260131, or seconds since 1970."""
+def _parse_day(value: object) -> date:
+    """Parse a UTC day: a date, an ISO time, 20260131, or seconds since 1970."""
     if isinstance(value, datetime):
         return (value.astimezone(UTC) if value.tzinfo else value).date()
     if isinstance(value, date):
         return value
     text = str(value).strip()
     if isinstance(value, str) and not text.replace(".", "", 1).isdigit():
-        return _day_of(datetime.fromisoformat(text))
+        return _parse_day(datetime.fromisoformat(text))
     if _DAY_IN_DIGITS.fullmatch(text):
         return date.fromisoformat(text)
     seconds = float(text)
@@ -198,15 +209,15 @@ def _day_of(value: object) -> date:
     return datetime.fromtimestamp(seconds, UTC).date()
 
 
-def _model_of(value: object) -> str | None:
-    """Read the name of a model; a line of costs has more behind a comma."""
+def _parse_model(value: object) -> str | None:
+    """Parse the name of a model; in some invoices more follows after a comma."""
     return None if value is None else str(value).partition(",")[0].strip() or None
 
 
-def _amount_of(values: Iterable[object], name: str) -> int | Decimal | None:
-    """Add up counts or USD; None where nothing is said."""
+def _sum_amounts(values: Iterable[object], name: str) -> int | Decimal | None:
+    """Sum counts or USD; None if all are missing."""
     texts = (str(value).strip() for value in values if value is not None)
-    amounts = [_number_of(text, name) for text in texts if text]
+    amounts = [_parse_number(text, name) for text in texts if text]
     if not amounts:
         return None
     total = sum(amounts, Decimal(0))
@@ -217,11 +228,11 @@ def _amount_of(values: Iterable[object], name: str) -> int | Decimal | None:
     return int(total)
 
 
-def _number_of(text: str, name: str) -> Decimal:
-    """Read a number; a comma that may stand for a point is refused."""
+def _parse_number(text: str, name: str) -> Decimal:
+    """Parse a number; raise ValueError if a comma may be a decimal point."""
     plain = text.replace("$", "", 1).strip()
     if "," in plain:
-        # Of money 1,234 may be 1.234: only what has two marks is clear.
+        # An amount of 1,234 may mean 1.234: it needs two separators to be clear.
         marks = plain.count(",") + plain.count(".")
         if not _GROUPED.fullmatch(plain) or (name == "cost" and marks < 2):
             raise ValueError(text)
@@ -231,7 +242,7 @@ def _number_of(text: str, name: str) -> Decimal:
 
 
 def plain_names(names: pl.Series) -> pl.Series:
-    """Write names of models as invoices and logs both could have them.
+    """Return names of models in a form that invoices and logs share.
 
     Examples
     --------
@@ -245,7 +256,7 @@ def plain_names(names: pl.Series) -> pl.Series:
 
 
 def family_names(names: pl.Series) -> pl.Series:
-    """Write names of models without what tells their snapshots apart.
+    """Return names of models without the dates of their snapshots.
 
     Examples
     --------

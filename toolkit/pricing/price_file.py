@@ -1,4 +1,4 @@
-"""The user's own prices: a TOML file of dated rows, before every other price."""
+"""Read the user's own prices: a TOML file of dated rows, which override all others."""
 
 from __future__ import annotations
 
@@ -27,21 +27,26 @@ RATES = (
     "output_audio",
 )
 _KEYS = ("model", "provider", "service_tier", "from", "to", "request", *RATES)
-# USD per million tokens, or for a request: more is a slip, and would overflow a sum.
+# USD per million tokens, or per request: more is a typo, and might overflow a sum.
 _LARGEST_RATE = Decimal(1_000_000)
 _EXPONENT = -12
+_MODELS = "a name, or a list of different names"
+_DATE = "a date such as 2026-01-31"
+_AMOUNT = 'an amount of USD such as "2.50"'
 
 
-class _Fault(Exception):  # noqa: N818 - it becomes a PriceFileError at once
-    """What is wrong with a key of a row, in words."""
+class _RowError(Exception):
+    """A wrong row, in words; it becomes a `PriceFileError`."""
 
-    def __str__(self) -> str:
-        """Return the words."""
-        return " ".join(self.args)
+
+def _wrong_value(key: str, expected: str, value: object) -> _RowError:
+    """Return the error for a wrong value."""
+    got = repr(value) if isinstance(value, str) else str(value)
+    return _RowError(f"{key}: expected {expected}, got {got}")
 
 
 class Row(NamedTuple):
-    """Rates, and the seconds since 1970 from and to which they hold."""
+    """Rates, and the seconds since 1970 between which they hold."""
 
     start: int
     end: int | None
@@ -50,7 +55,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class PriceFile:
-    """Prices that were read and checked; see `read_prices`."""
+    """Checked prices; see `read_prices`."""
 
     rows: dict[tuple[str, str | None, str | None], list[Row]] = field(
         default_factory=dict
@@ -59,27 +64,27 @@ class PriceFile:
     def overlay(
         self, offer: Offer, provider: str | None, model: str | None, tier: str | None
     ) -> Offer:
-        """Lay the file's rows over an offer; those for the provider go before."""
+        """Return an offer with the prices of the file; those for its provider win."""
         if model is None:
             return offer
         plain = (tier or "").casefold()
         tiers = None if plain in {"", *STANDARD_TIERS} else plain
-        named = None if provider is None else provider.casefold()
-        for seller in dict.fromkeys((None, named)):
-            rows = self.rows.get((model.casefold(), seller, tiers))
+        seller = None if provider is None else provider.casefold()
+        for name in dict.fromkeys((None, seller)):
+            rows = self.rows.get((model.casefold(), name, tiers))
             if rows:
-                offer = offer.overlaid(rows)
+                offer = offer.overlay(rows)
         return offer
 
 
 def read_prices(prices: Prices) -> PriceFile:
-    """Read a price file, or return the one that was read; None is a file without rows.
+    """Read a price file; None is one without prices, and a `PriceFile` is returned.
 
     Raises
     ------
     PriceFileError
-        If the file is missing, is no TOML, or says what cannot be meant: an unknown
-        key, a rate that is no number, two rows for one model at one time.
+        If the file is missing, is not valid TOML, or has an error: an unknown key, a
+        rate that is not a number, two rows for one model at the same time.
     """
     if prices is None:
         return PriceFile()
@@ -88,93 +93,99 @@ def read_prices(prices: Prices) -> PriceFile:
     name = os.fspath(prices)
     try:
         with Path(name).open("rb") as file:
-            # A rate is money: floats are read to the digit that was written.
+            # Rates are money: they must not become floats.
             data = tomllib.load(file, parse_float=Decimal)
     except OSError as error:
         raise PriceFileError(name, error.strerror or "cannot be read") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PriceFileError(name, f"no TOML: {error}") from None
-    return _checked(name, data)
+        raise PriceFileError(name, f"not valid TOML: {error}") from None
+    return _parse(name, data)
 
 
-def _checked(name: str, data: dict[str, Any]) -> PriceFile:
-    """Turn what TOML says into rows, or say what is wrong with it."""
+def _parse(name: str, data: dict[str, Any]) -> PriceFile:
+    """Parse the rows of a price file."""
     for key in data:
         if key != "price":
             hint = near_miss(key, ("price",))
             raise PriceFileError(
-                name, f"unknown table {key!r}{hint}; expected [[price]]"
+                name, f"unknown table {key!r}{hint}: expected [[price]]"
             )
-    said = data.get("price", [])
-    if not isinstance(said, list) or not all(isinstance(row, dict) for row in said):
-        raise PriceFileError(name, "prices stand in tables, each under [[price]]")
+    tables = data.get("price", [])
+    if not isinstance(tables, list) or not all(isinstance(row, dict) for row in tables):
+        raise PriceFileError(name, "expected each price as a table under [[price]]")
     rows: dict[tuple[str, str | None, str | None], list[Row]] = {}
-    for number, row in enumerate(said, 1):
+    for number, row in enumerate(tables, 1):
         at = f"price {number}"
         try:
-            named, parsed = _read_row(row, f"{name}, {at}")
-        except _Fault as error:
+            keys, parsed = _parse_row(row, f"{name}, {at}")
+        except _RowError as error:
             raise PriceFileError(name, f"{at}: {error}") from None
-        for names in named:
-            rows.setdefault(names, []).append(parsed)
-    for (called, _, _), dated in rows.items():
+        for one in keys:
+            rows.setdefault(one, []).append(parsed)
+    for (model, _, _), dated in rows.items():
         dated.sort(key=lambda row: row.start)
         for before, after in pairwise(dated):
             if before.end is None or after.start < before.end:
                 first, second = before.rates.source, after.rates.source
-                raise PriceFileError(
-                    name, f"two rows for {called!r} hold at one time: {first}; {second}"
-                )
+                fault = f"two prices for {model!r} at the same time"
+                raise PriceFileError(name, f"{fault}: {first}; {second}")
     return PriceFile(rows)
 
 
-def _read_row(
+def _parse_row(
     row: dict[str, Any], source: str
 ) -> tuple[list[tuple[str, str | None, str | None]], Row]:
-    """Read one row: the models that it is for, and its rates."""
+    """Parse one row: its models, and their rates."""
     for key in row:
         if key not in _KEYS:
-            raise _Fault("unknown key", repr(key) + near_miss(key, _KEYS))
+            hint = near_miss(key, _KEYS) or f": use {', '.join(_KEYS)}"
+            fault = f"unknown key {key!r}{hint}"
+            raise _RowError(fault)
     for key in ("model", "input", "output"):
         if key not in row:
-            raise _Fault(key, "is missing")
+            fault = f"{key} is missing"
+            raise _RowError(fault)
     models = row["model"] if isinstance(row["model"], list) else [row["model"]]
-    provider, tier = _text(row, "provider"), _text(row, "service_tier")
+    provider, tier = _parse_text(row, "provider"), _parse_text(row, "service_tier")
     if tier in STANDARD_TIERS:
         tier = None
-    start, end = _second(row, "from"), _second(row, "to")
+    start, end = _parse_second(row, "from"), _parse_second(row, "to")
     if end is not None and end <= (start or 0):
-        raise _Fault("to", "is not after from")
-    rates = {key: _rate(key, row[key]) for key in (*RATES, "request") if key in row}
-    made = Rates(**cast("Any", rates), source=source + _dates(row))
-    keys = [(_name_of(model), provider, tier) for model in models]
+        raise _wrong_value(
+            "to", f"a time after from ({row.get('from', 1970)})", row["to"]
+        )
+    rates = {
+        key: _parse_rate(key, row[key]) for key in (*RATES, "request") if key in row
+    }
+    parsed = Rates(**cast("Any", rates), source=source + _dates(row))
+    keys = [(_parse_name(model), provider, tier) for model in models]
     if not keys or len(set(keys)) < len(keys):
-        raise _Fault("model", "is a name, or a list of different names")
-    return keys, Row(start or 0, end, made)
+        raise _wrong_value("model", _MODELS, row["model"])
+    return keys, Row(start or 0, end, parsed)
 
 
 def _dates(row: dict[str, Any]) -> str:
-    """Say the dates of a row as its author wrote them."""
+    """Return the dates of a row as they are written."""
     return "".join(f" {key} {row[key]}" for key in ("from", "to") if key in row)
 
 
-def _name_of(model: object) -> str:
-    """Read the name of a model."""
+def _parse_name(model: object) -> str:
+    """Parse the name of a model."""
     if not isinstance(model, str) or not model:
-        raise _Fault("model", "is a name, or a list of different names")
+        raise _wrong_value("model", _MODELS, model)
     return model.casefold()
 
 
-def _text(row: dict[str, Any], key: str) -> str | None:
-    """Read a name that may be left out."""
+def _parse_text(row: dict[str, Any], key: str) -> str | None:
+    """Parse an optional name."""
     value = row.get(key)
     if value is not None and (not isinstance(value, str) or not value):
-        raise _Fault(key, "is a name in quotes")
+        raise _wrong_value(key, "a name in quotes", value)
     return None if value is None else value.casefold()
 
 
-def _second(row: dict[str, Any], key: str) -> int | None:
-    """Read a date or a time as seconds since 1970, in UTC where no zone is said."""
+def _parse_second(row: dict[str, Any], key: str) -> int | None:
+    """Parse a date or a time as seconds since 1970; without a zone it is UTC."""
     value = row.get(key)
     if value is None:
         return None
@@ -182,29 +193,29 @@ def _second(row: dict[str, Any], key: str) -> int | None:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise _Fault(key, "is a date such as 2026-01-31") from None
+            raise _wrong_value(key, _DATE, value) from None
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day, tzinfo=UTC)
     if not isinstance(value, datetime):
-        raise _Fault(key, "is a date such as 2026-01-31")
+        raise _wrong_value(key, _DATE, value)
     value = value if value.tzinfo else value.replace(tzinfo=UTC)
     if value.microsecond or value < datetime(1970, 1, 1, tzinfo=UTC):
-        raise _Fault(key, "is a whole second after 1970")
+        raise _wrong_value(key, "a whole second after 1970", value)
     return int(value.timestamp())
 
 
-def _rate(key: str, value: object) -> Decimal:
-    """Read an amount of USD, as a number or in quotes."""
+def _parse_rate(key: str, value: object) -> Decimal:
+    """Parse an amount of USD, a number or a string."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise _Fault(key, 'is an amount of USD such as "2.50"')
+        raise _wrong_value(key, _AMOUNT, value)
     if isinstance(value, str) and "_" in value:
-        raise _Fault(key, 'is an amount of USD such as "2.50"')
+        raise _wrong_value(key, _AMOUNT, value)
     try:
         amount = Decimal(value)
     except InvalidOperation:
-        raise _Fault(key, 'is an amount of USD such as "2.50"') from None
+        raise _wrong_value(key, _AMOUNT, value) from None
     if not amount.is_finite() or not 0 <= amount <= _LARGEST_RATE:
-        raise _Fault(key, f"is from 0 to {_LARGEST_RATE:,} USD")
+        raise _wrong_value(key, f"0 to {_LARGEST_RATE:,} USD", value)
     if int(amount.normalize().as_tuple().exponent) < _EXPONENT:
-        raise _Fault(key, "has more than 12 decimals")
+        raise _wrong_value(key, "at most 12 decimals", value)
     return amount

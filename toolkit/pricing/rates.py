@@ -1,8 +1,8 @@
-"""What a token costs: rates, the time for which they hold, and the steps in them.
+"""Rates per token, and the times and prompt lengths for which they hold.
 
-An `Offer` is what one provider asks for one model in one service tier, for all time:
-pieces that begin on a day, in them bands of the day, in them steps by the length of the
-prompt, and at the end `Rates`, or the `Reason` why there are none.
+An `Offer` has the prices of one model of one provider in one service tier, for all
+time: pieces that begin on a day, in them bands of the day, in them steps by the length
+of the prompt, and in these `Rates`, or the `Reason` why there are none.
 """
 
 from __future__ import annotations
@@ -59,12 +59,23 @@ class Rates:
     reasoning: Decimal | None = None
     output_audio: Decimal | None = None
     request: Decimal = Decimal(0)
-    """USD for each request, whatever its length."""
+    """USD for each request."""
     source: str = ""
-    """Where the rates stand, in words: a row of a price file, or the catalogue."""
+    """Where the rates are from, in words: a row of a price file, or the catalogue."""
+
+    @property
+    def may_overlap_in(self) -> bool:
+        """Whether audio tokens and the cache both have rates of their own."""
+        has_cache = self.cached is not None or self.cache_write is not None
+        return self.input_audio is not None and has_cache
+
+    @property
+    def may_overlap_out(self) -> bool:
+        """Whether audio and reasoning tokens both have rates of their own."""
+        return self.output_audio is not None and self.reasoning is not None
 
 
-# A step holds for prompts of more than so many tokens; the first is 0 and for all.
+# A step begins at a number of prompt tokens; the first at 0.
 Step: TypeAlias = "tuple[int, Rates | Reason]"
 # A band of the day begins at a second of the UTC day; the first is 0.
 Band: TypeAlias = "tuple[int, tuple[Step, ...]]"
@@ -74,26 +85,35 @@ Piece: TypeAlias = "tuple[int, tuple[Band, ...]]"
 
 @dataclass(frozen=True)
 class Offer:
-    """What a model costs at every time."""
+    """The prices of a model at all times."""
 
     pieces: tuple[Piece, ...]
 
     @classmethod
-    def of(cls, rates: Rates | Reason) -> Offer:
-        """Make an offer that never changes."""
+    def constant(cls, rates: Rates | Reason) -> Offer:
+        """Return an offer that never changes."""
         return cls(((0, _always(rates)),))
 
     @property
     def never_changes(self) -> bool:
-        """Say whether one price holds at all times; steps by length are no change."""
+        """Whether one price holds at all times; it may have steps by length."""
         return len(self.pieces) == 1 and len(self.pieces[0][1]) == 1
 
     def at(self, second: int) -> tuple[Band, ...]:
-        """Return the bands that hold at a second since 1970."""
+        """Return the bands at a second since 1970."""
         return next(bands for start, bands in reversed(self.pieces) if start <= second)
 
-    def overlaid(self, rows: Sequence[tuple[int, int | None, Rates]]) -> Offer:
-        """Let rows with their own rates (from, to, rates) stand before this offer."""
+    def all_rates(self) -> list[Rates | Reason]:
+        """Return the rates of all times and steps."""
+        return [
+            rates
+            for _, bands in self.pieces
+            for _, steps in bands
+            for _, rates in steps
+        ]
+
+    def overlay(self, rows: Sequence[tuple[int, int | None, Rates]]) -> Offer:
+        """Return this offer with rates of its own in some times (from, to, rates)."""
         edges = {start for start, _ in self.pieces}
         edges |= {start for start, _, _ in rows}
         edges |= {end for _, end, _ in rows if end is not None}
@@ -108,24 +128,24 @@ class Offer:
         return Offer(tuple(pieces)).merged()
 
     def merged(self) -> Offer:
-        """Join neighbours that are equal."""
+        """Return the same offer with equal neighbours merged."""
         pieces: list[Piece] = []
         for start, bands in self.pieces:
-            joined = _same_neighbours(bands)
-            if not pieces or pieces[-1][1] != joined:
-                pieces.append((start, joined))
+            merged = _merge_bands(bands)
+            if not pieces or pieces[-1][1] != merged:
+                pieces.append((start, merged))
         return replace(self, pieces=tuple(pieces))
 
 
 def _always(rates: Rates | Reason) -> tuple[Band, ...]:
-    """Make the bands of a day on which one price holds."""
+    """Return the bands of a day with one price."""
     return ((0, ((0, rates),)),)
 
 
-def _same_neighbours(bands: tuple[Band, ...]) -> tuple[Band, ...]:
-    """Join bands that follow each other and are equal."""
-    joined: list[Band] = []
+def _merge_bands(bands: tuple[Band, ...]) -> tuple[Band, ...]:
+    """Merge bands that follow each other and are equal."""
+    merged: list[Band] = []
     for band in bands:
-        if not joined or joined[-1][1] != band[1]:
-            joined.append(band)
-    return tuple(joined)
+        if not merged or merged[-1][1] != band[1]:
+            merged.append(band)
+    return tuple(merged)

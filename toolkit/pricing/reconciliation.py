@@ -1,4 +1,4 @@
-"""A log beside its invoice: `reconcile`."""
+"""Compare a log with an invoice: `reconcile`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from toolkit.errors import check_word, plural
-from toolkit.expressions.choices import check_columns, first_choice
 from toolkit.formatting.text import format_share, format_usd
-from toolkit.pricing.costs import price_responses, taken
+from toolkit.pricing.costs import first_choices, price_responses
 from toolkit.pricing.invoices import COUNTED, family_names, plain_names, read_invoice
 from toolkit.pricing.pricer import MOMENT, MONEY, NEEDED
-from toolkit.pricing.unpriced import fitting
+from toolkit.pricing.unpriced import cast_sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,13 +51,13 @@ def reconcile(
     tolerance: Decimal = _CENT,
     prices: Prices = None,
 ) -> pl.DataFrame:
-    """Set a log beside a provider's invoice, by UTC day and model.
+    """Compare a log with a provider's invoice, by UTC day and model.
 
     Parameters
     ----------
     choices
-        One row per choice; see `toolkit.schema.CHOICES`. Pick the provider's own
-        responses first.
+        One row per choice; see `toolkit.schema.CHOICES`. Pass only responses of this
+        provider.
     invoice
         Path of a CSV, or a frame: OpenAI's export of usage or costs, Anthropic's export
         of usage or costs, or any with `columns`.
@@ -69,9 +68,9 @@ def reconcile(
     columns
         Which columns of the invoice hold ``day``, ``model``, ``responses``,
         ``prompt_tokens``, ``cached_tokens``, ``completion_tokens``, ``cost`` (USD);
-        several for one are added up. What is not said is found by its name.
+        several for one are added up. Others are found by their names.
     tolerance
-        USD by which costs may differ and agree: providers round.
+        Costs agree if they differ by at most so many USD: providers round.
     prices
         As in `add_cost`.
 
@@ -88,11 +87,11 @@ def reconcile(
         responses, prompt_tokens,   Int64          of the log; null if it has none
         cached_tokens,                             of that day and model
         completion_tokens
-        ..._invoiced                Int64          beside each; null where the
-                                                   invoice does not say it
+        ..._invoiced                Int64          after each of them; null if not in
+                                                   the invoice
         cost, cost_invoiced         Decimal(38,12) USD; the log's is a lower bound
-        difference                  Decimal(38,12) USD invoiced less USD of the log
-        responses_unpriced,         Int64          what the log's sums leave out
+        difference                  Decimal(38,12) USD invoiced minus USD of the log
+        responses_unpriced,         Int64          not included in the log's sums
         responses_without_usage
         explanation                 String         ``agrees``, or what differs
         =========================== ============== =================================
@@ -100,7 +99,7 @@ def reconcile(
     Raises
     ------
     InvoiceError
-        If the invoice cannot be read, or lacks what is needed.
+        If the invoice cannot be read, or lacks a column.
 
     Warns
     -----
@@ -122,13 +121,12 @@ def reconcile(
     (Decimal('0.003500000000'), '1 response missing in the log')
     """
     check_word("match", match, ("family", "name"))
-    frame = taken(choices)
-    check_columns(frame, ("choice_position", *NEEDED))
+    first = first_choices(choices)
     billed = read_invoice(invoice, columns)
-    logged = _log_by_day(frame.lazy(), prices)
-    naming = family_names if match == "family" else plain_names
-    joined = _renamed(logged, naming).join(
-        _renamed(billed, naming),
+    logged = _log_by_day(first, prices)
+    rename = family_names if match == "family" else plain_names
+    joined = _sum_by_name(logged, rename).join(
+        _sum_by_name(billed, rename),
         on=["day", "model"],
         how="full",
         nulls_equal=True,
@@ -140,18 +138,19 @@ def reconcile(
     rows = joined.with_columns(difference.alias("difference")).sort(
         "day", "model", nulls_last=True
     )
-    words = [_explain_row(row, days, tolerance) for row in rows.iter_rows(named=True)]
-    told = rows.with_columns(pl.Series("explanation", words, pl.String))
-    return fitting(told, _RECONCILED)
+    explanations = [
+        _explain_row(row, days, tolerance) for row in rows.iter_rows(named=True)
+    ]
+    column = pl.Series("explanation", explanations, pl.String)
+    return cast_sums(rows.with_columns(column), _RECONCILED)
 
 
-def _log_by_day(choices: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
+def _log_by_day(first: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
     """Sum the log by UTC day and model as served."""
-    first = choices.filter(first_choice()).select(NEEDED)
     unseen = pl.any_horizontal(pl.col("prompt_tokens", "completion_tokens").is_null())
     day = pl.col("created").cast(MOMENT).dt.date().alias("day")
     return (
-        price_responses(first, prices)
+        price_responses(first.select(NEEDED), prices)
         .lazy()
         .group_by(day, "model")
         .agg(
@@ -165,13 +164,13 @@ def _log_by_day(choices: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
     )
 
 
-def _renamed(
-    frame: pl.DataFrame, naming: Callable[[pl.Series], pl.Series]
+def _sum_by_name(
+    frame: pl.DataFrame, rename: Callable[[pl.Series], pl.Series]
 ) -> pl.DataFrame:
-    """Add up what has one name on both sides; a sum of nothing stays null."""
+    """Sum the rows of models with the same new name; a sum of nulls is null."""
     measures = [name for name in frame.columns if name not in {"day", "model"}]
     return (
-        frame.with_columns(naming(frame["model"]).alias("model"))
+        frame.with_columns(rename(frame["model"]).alias("model"))
         .group_by("day", "model")
         .agg(
             pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum())
@@ -181,12 +180,12 @@ def _renamed(
 
 
 def _explain_row(row: dict[str, Any], days: set[date], tolerance: Decimal) -> str:
-    """Say in words why two sums differ, or that they agree."""
+    """Return in words why two sums differ, or that they agree."""
     if row["day"] is None:
-        return "undated: no day of the invoice"
+        return "undated responses: not compared"
     if row["responses"] is None:
-        nothing = "this day" if row["day"] not in days else "this model on this day"
-        return f"the log has nothing of {nothing}"
+        missing = "this day" if row["day"] not in days else "this model on this day"
+        return f"no responses in the log for {missing}"
     if all(row[f"{name}_invoiced"] is None for name in (*COUNTED, "cost")):
         return "not invoiced"
     differing = [*_explain_responses(row), *_explain_tokens(row)]
@@ -203,7 +202,7 @@ def _explain_row(row: dict[str, Any], days: set[date], tolerance: Decimal) -> st
 
 
 def _explain_responses(row: dict[str, Any]) -> list[str]:
-    """Say how many responses one side has more."""
+    """Return how many responses are missing on one side."""
     if row["responses_invoiced"] is None:
         return []
     more = row["responses_invoiced"] - row["responses"]
@@ -213,7 +212,7 @@ def _explain_responses(row: dict[str, Any]) -> list[str]:
 
 
 def _explain_tokens(row: dict[str, Any]) -> list[str]:
-    """Say which tokens one side has more of, signed as invoiced less log."""
+    """Return the differences of tokens, invoiced minus log."""
     return [
         f"{row[name + '_invoiced'] - row[name]:+,} {name.replace('_', ' ')} invoiced"
         for name in COUNTED[1:]
@@ -222,7 +221,7 @@ def _explain_tokens(row: dict[str, Any]) -> list[str]:
 
 
 def _explain_price(row: dict[str, Any], tolerance: Decimal) -> list[str]:
-    """Say that the same tokens have another price."""
+    """Return the difference in price of the same tokens."""
     difference = row["difference"]
     if difference is None or abs(difference) <= tolerance:
         return []
@@ -230,4 +229,4 @@ def _explain_price(row: dict[str, Any], tolerance: Decimal) -> list[str]:
     if row["cost"]:
         share = f" ({format_share(abs(difference) / row['cost'])})"
     kind = "more" if difference > 0 else "less"
-    return [f"another price: {format_usd(abs(difference))}{share} {kind}"]
+    return [f"different price: {format_usd(abs(difference))}{share} {kind}"]

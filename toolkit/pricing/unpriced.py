@@ -1,4 +1,4 @@
-"""What could not be priced, and why."""
+"""List the responses without a price, and why: `missing_prices`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.errors import TotalOverflowError
-from toolkit.expressions.choices import check_columns, first_choice
-from toolkit.pricing.costs import PRICED_ROW, priced, taken
+from toolkit.pricing.costs import add_priced, first_choices
 from toolkit.pricing.price_file import read_prices
-from toolkit.pricing.pricer import MOMENT, NAMES, NEEDED, Pricer
+from toolkit.pricing.pricer import MOMENT, NAMES, Pricer
 
 if TYPE_CHECKING:
     from toolkit.pricing.costs import Choices
@@ -30,7 +29,7 @@ _MISSING = pl.Schema(
 
 
 def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
-    """List what could not be priced: a row for each model, tier and reason.
+    """List the responses without a price: one row for each model, tier and reason.
 
     Parameters
     ----------
@@ -42,7 +41,7 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        The most tokens first; empty if everything was priced.
+        Those with the most tokens first; empty if everything was priced.
 
         ======================= ================= ====================================
         column                  dtype             meaning
@@ -57,7 +56,7 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
                                                   ``undated``, ``counts_contradict``
         responses               Int64             responses
         responses_without_usage Int64             of them, without `total_tokens`
-        total_tokens            Int64             tokens, of those that report them
+        total_tokens            Int64             their tokens, where reported
         first_seen, last_seen   datetime[us, UTC] null where all are undated
         ======================= ================= ====================================
 
@@ -79,15 +78,10 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
     >>> missing_prices(choices).select("model", "reason", "total_tokens").rows()
     [('my-own', 'unknown_model', 30), ('gpt-4o', 'no_usage', 0)]
     """
-    frame = taken(choices)
-    check_columns(frame, ("choice_position", *NEEDED))
-    pricer = Pricer(read_prices(prices))
+    first = first_choices(choices)
+    priced = add_priced(first, Pricer(read_prices(prices)), {"reason": "reason"})
     rows = (
-        frame.lazy()
-        .filter(first_choice())
-        .with_columns(priced(pricer))
-        .with_columns(pl.col(PRICED_ROW).struct.field("reason"))
-        .filter(pl.col("reason").is_not_null())
+        priced.filter(pl.col("reason").is_not_null())
         .group_by(*NAMES, "reason")
         .agg(
             pl.len().alias("responses"),
@@ -106,11 +100,11 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
         )
         .collect()
     )
-    return fitting(rows, _MISSING)
+    return cast_sums(rows, _MISSING)
 
 
-def fitting(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    """Give sums their types; those that 64 bits cannot hold are refused."""
+def cast_sums(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """Cast sums to their types; raise `TotalOverflowError` if 64 bits are too few."""
     for name, dtype in rows.schema.items():
         if dtype == pl.Int128 and (rows[name].abs() > _LARGEST_SUM).any():
             raise TotalOverflowError(name)

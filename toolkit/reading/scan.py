@@ -150,8 +150,7 @@ class _LogScan:
         for rows in iter_tables(stream, table.arrow, rows=min(left, ROWS_PER_TABLE)):
             frame = validate(pl.DataFrame(rows), table=table)
             if n_rows is not None:
-                # The engine checks nothing of what it gets; the limit of rows applies
-                # before the predicate.
+                # polars does not cut frames; the limit applies before the predicate.
                 frame = frame.head(left)
                 left -= frame.height
             if predicate is not None:

@@ -10,7 +10,7 @@ import polars as pl
 
 from toolkit.expressions.model_families import model_family
 from toolkit.formatting.dates import format_day
-from toolkit.formatting.figures import Figure, as_figure, sum_with_gaps
+from toolkit.formatting.figures import Figure, as_figure
 from toolkit.formatting.text import (
     DASH,
     format_change,
@@ -20,6 +20,7 @@ from toolkit.formatting.text import (
     format_share_change,
     format_usd,
 )
+from toolkit.metrics.registry import SPECS
 from toolkit.report.wording import calls
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _build_kpi(spec: _KpiSpec, row: Row, periods: pl.DataFrame) -> Kpi:
     now = as_figure(row.get(spec.measure))
     before = as_figure(row.get(f"{spec.measure}_before"))
     if spec.name == "cost":
-        now, before = cost_of(row), cost_of(row, "_before")
+        now, before = _cost_of(row), _cost_of(row, "_before")
     change = spec.format_change(now, before)
     points = _points_of(spec, periods)
     known = [point for point in points if point is not None]
@@ -129,16 +130,12 @@ def _build_kpi(spec: _KpiSpec, row: Row, periods: pl.DataFrame) -> Kpi:
     )
 
 
-def cost_of(row: Row, end: str = "") -> Figure:
+def _cost_of(row: Row, end: str = "") -> Figure:
     """Return the cost of a row: a lower bound if responses have no known price.
 
     `end` is ``_before`` for the cost of the range before.
     """
-    missing, of = (
-        row.get(f"{name}{end}") for name in ("responses_unpriced", "responses")
-    )
-    cost = row.get(f"cost{end}")
-    return sum_with_gaps(cost, missing=missing or 0, of=of or 0)
+    return SPECS["cost"]["cost"].figure(row, end)
 
 
 def _direction_of(bad: int, value: Any, before: Any) -> str:  # noqa: ANN401
@@ -176,10 +173,10 @@ def headline(totals: Mapping[str, Row], word: str) -> str:
         return "No calls."
     tokens = format_count(usage["total_tokens"], "sentence")
     parts = [f"{tokens} tokens in {calls(usage['responses'])}"]
-    spent, of = cost_of(cost), ""
+    spent, of = _cost_of(cost), ""
     if spent.is_known:
         parts.append(format_usd(spent, words=True))
-        change = format_change(spent, cost_of(cost, "_before"), words=True)
+        change = format_change(spent, _cost_of(cost, "_before"), words=True)
     else:
         before = usage.get("total_tokens_before")
         change, of = format_change(usage["total_tokens"], before), " of tokens"
@@ -306,7 +303,7 @@ def _of_costs(
         reasons.setdefault(key, change.words)
     rows = [row for row in _rows_of(costs) if row.get("cost_change")]
     for row in sorted(rows, key=lambda row: -abs(row["cost_change"])):
-        key, now, before = _key_of(row, series), cost_of(row), cost_of(row, "_before")
+        key, now, before = _key_of(row, series), _cost_of(row), _cost_of(row, "_before")
         moved_by = now - before
         if not moved_by.is_known or abs(moved_by.number) < _CENT or key in fresh:
             continue

@@ -28,8 +28,6 @@ class Section(NamedTuple):
     columns: tuple[str, ...]
     sorts: str
     over_time: bool = False
-    keys: tuple[str, ...] = ()
-    by: bool = True  # whether the metric has series and periods
     together: bool = False  # whether all series are summed
 
 
@@ -107,7 +105,6 @@ SECTIONS = (
         "Stop is a whole answer; length is one that was cut off.",
         "choices share",
         "choices",
-        keys=("finish_reason",),
     ),
     _section(
         "refusal_and_filter_rate",
@@ -123,7 +120,6 @@ SECTIONS = (
         "Which tools the models called, and how many of those calls cannot be read.",
         "calls responses arguments_invalid invalid_share",
         "calls",
-        keys=("tool",),
         together=True,
     ),
     _section(
@@ -133,7 +129,6 @@ SECTIONS = (
         "figure but one.",
         "responses p50 p90 p99 max",
         "responses",
-        keys=("tokens",),
     ),
     _section(
         "output_input_ratio",
@@ -170,7 +165,6 @@ SECTIONS = (
         "Calls whose answer says how many tokens it took.",
         "responses reported coverage",
         "reported",
-        keys=("tokens",),
         together=True,
     ),
     _section(
@@ -179,73 +173,9 @@ SECTIONS = (
         "Each version that answered, and when it was first and last seen.",
         "first_seen last_seen responses differs",
         "responses",
-        keys=(
-            "requested_model",
-            "model",
-            "system_fingerprint",
-            "service_tier",
-            "provider",
-        ),
-        by=False,
     ),
 )
 
-# Head of each column, and how its cells are written.
-COLUMNS: dict[str, tuple[str, str]] = {
-    "arguments_invalid": ("unreadable", "count"),
-    "cache_share": ("from cache", "share"),
-    "cached_tokens": ("from cache", "count"),
-    "cached_unseen": ("calls that do not say", "count"),
-    "calls": ("times", "count"),
-    "choices": ("answers", "count"),
-    "choices_max": ("most", "count"),
-    "choices_per_response": ("answers per call", "number"),
-    "choices_without_logprobs": ("without probabilities", "count"),
-    "completion_tokens": ("written", "count"),
-    "cost": ("cost", "usd"),
-    "cost_truncated": ("cost of these", "usd"),
-    "coverage": ("share", "share"),
-    "differs": ("other than asked", "flag"),
-    "finish_reason": ("ended by", "name"),
-    "first_seen": ("first seen", "time"),
-    "hour": ("hour", "count"),
-    "invalid_share": ("share unreadable", "share"),
-    "last_seen": ("last seen", "time"),
-    "max": ("largest", "count"),
-    "mean_logprob": ("mean log-probability", "number"),
-    "model": ("model", "name"),
-    "output_input_ratio": ("written per token read", "number"),
-    "p50": ("median", "count"),
-    "p90": ("90%", "count"),
-    "p99": ("99%", "count"),
-    "perplexity": ("perplexity", "number"),
-    "prompt_tokens": ("read", "count"),
-    "provider": ("provider", "name"),
-    "reasoning_share": ("reasoning", "share"),
-    "reasoning_tokens": ("reasoning", "count"),
-    "reasoning_unseen": ("calls that do not say", "count"),
-    "reported": ("calls that say it", "count"),
-    "requested_model": ("asked for", "name"),
-    "response_rate": ("share of calls", "share"),
-    "response_share": ("of calls", "share"),
-    "responses": ("calls", "count"),
-    "responses_filtered": ("filtered", "count"),
-    "responses_refused": ("refused", "count"),
-    "responses_truncated": ("cut off", "count"),
-    "responses_unpriced": ("calls without a price", "count"),
-    "responses_with_several": ("with several", "count"),
-    "responses_without_usage": ("calls without usage", "count"),
-    "service_tier": ("tier", "name"),
-    "share": ("share", "share"),
-    "system_fingerprint": ("version", "name"),
-    "token_share": ("of tokens", "share"),
-    "tokens": ("kind", "kind"),
-    "tokens_truncated": ("tokens in these", "count"),
-    "tool": ("tool", "name"),
-    "total_tokens": ("tokens", "count"),
-    "unpriced_share": ("tokens without a price", "share"),
-    "weekday": ("day", "weekday"),
-}
 # Names of token counts.
 KINDS = {
     "prompt_tokens": "read (prompt)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -17,18 +17,29 @@ from toolkit.formatting.text import (
     format_share,
     format_usd,
 )
-from toolkit.report.kpis import cost_of
-from toolkit.report.sections import COLUMNS, KINDS, WEEKDAYS
+from toolkit.metrics.registry import SPECS
+from toolkit.report.sections import KINDS, WEEKDAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from toolkit.metrics.spec import MetricSpec
     from toolkit.report.sections import Section
 
 
 _FOLDED = "folded"
 _MOST_ROWS = 40  # of a table; the smallest beyond are one row
-_MONEY = pl.Decimal(38, 12)
+
+
+_WRITERS: dict[str, Callable[[Any], str]] = {
+    "count": format_count,
+    "share": format_share,
+    "usd": format_usd,
+    "number": format_number,
+    "time": format_moment,
+    "flag": lambda flag: "yes" if flag else "no",
+    "kind": lambda kind: KINDS.get(kind, format_name(kind)),
+}
 
 
 class Table(NamedTuple):
@@ -48,24 +59,24 @@ class Table(NamedTuple):
 
 def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
     """Return the frame of a section as a table, the largest rows first."""
-    series = [*(by if section.by else ()), *section.keys]
+    spec = SPECS[section.name]
+    series = [*(by if "by" in spec.option_names else ()), *spec.key_names]
     shown, folded = _largest(frame, section, series)
     columns = [*series, *section.columns]
-    kinds = [COLUMNS.get(name, (name, "name"))[1] for name in columns]
+    kinds = [_kind_of(spec, name) for name in columns]
     data = [[row[name] for name in columns] for row in shown.iter_rows(named=True)]
     rows = [
-        [_write(value, kind) for value, kind in zip(row, kinds, strict=True)]
-        for row in data
+        [
+            format_usd(spec[name].figure(row)) if kind == "usd" else _write(value, kind)
+            for name, value, kind in zip(columns, values, kinds, strict=True)
+        ]
+        for values, row in zip(data, shown.iter_rows(named=True), strict=True)
     ]
-    if "cost" in columns:
-        place = columns.index("cost")
-        for cells, cost in zip(rows, shown.iter_rows(named=True), strict=True):
-            cells[place] = format_usd(cost_of(cost))
     numbers = shown[_FOLDED].to_list() if _FOLDED in shown.columns else [0] * len(rows)
     for row, number in zip(rows, numbers, strict=True):
         if number and series:
             row[0] = _others(number)
-    heads = [_head_of(name) for name in columns]
+    heads = [_head_of(spec, name) for name in columns]
     return Table(columns, heads, kinds, rows, data, numbers, folded)
 
 
@@ -74,10 +85,24 @@ def _others(number: int) -> str:
     return "1 other" if number == 1 else f"{number:,} others"
 
 
-def _head_of(name: str) -> str:
+def _head_of(spec: MetricSpec, name: str) -> str:
     """Return the head of a column; tags and other columns have their own name."""
-    own = format_name(name.removeprefix("tag_"))
-    return COLUMNS[name][0] if name in COLUMNS else own
+    titles = {key.name: key.title for key in (*SPECS["drift"].keys, *spec.keys)}
+    titles |= {measure.name: measure.title for measure in spec.shown}
+    return titles.get(name) or format_name(name.removeprefix("tag_"))
+
+
+def _kind_of(spec: MetricSpec, name: str) -> str:
+    """Return how a column is written."""
+    measure = spec.get(name)
+    if measure is None:
+        return "kind" if name == "tokens" and name in spec.key_names else "name"
+    if measure.is_money or measure.is_share:
+        return "usd" if measure.is_money else "share"
+    dtype = measure.dtype
+    if dtype.is_temporal() or dtype == pl.Boolean:
+        return "time" if dtype.is_temporal() else "flag"
+    return "count" if dtype.is_integer() else "number"
 
 
 def _largest(
@@ -96,10 +121,11 @@ def _largest(
     if len(numbered) <= _MOST_ROWS:
         return numbered, count
     rest = numbered[_MOST_ROWS:]
+    additive = {one.name for one in SPECS[section.name].measures if one.additive}
     # Only counts and sums add up; a ratio of many rows is unknown here.
     sums = [
         pl.col(name).sum().cast(dtype)
-        if name == _FOLDED or _is_additive(name, dtype)
+        if name == _FOLDED or name in additive
         else pl.lit(None, dtype).alias(name)
         for name, dtype in numbered.schema.items()
     ]
@@ -107,45 +133,11 @@ def _largest(
     return pl.concat([numbered[:_MOST_ROWS], row]), max(count, len(rest))
 
 
-def _is_additive(name: str, dtype: pl.DataType) -> bool:
-    """Return whether a column is a count or a sum, not a maximum or a quantile."""
-    return (
-        (dtype in {pl.Int64, _MONEY})
-        and COLUMNS.get(name, ("", ""))[1]
-        in {
-            "count",
-            "usd",
-        }
-        and name not in {"max", "choices_max", "p50", "p90", "p99", "weekday", "hour"}
-    )
-
-
-def _write(value: object, kind: str) -> str:
+def _write(value: Any, kind: str) -> str:  # noqa: ANN401 - any kind of cell
     """Format a cell."""
     if kind == "name":
         return format_name(value)
-    if value is None:
-        return DASH
-    if kind == "count":
-        return format_count(value)  # type: ignore[arg-type]
-    if kind == "share":
-        return format_share(value)  # type: ignore[arg-type]
-    if kind == "usd":
-        return format_usd(value)  # type: ignore[arg-type]
-    if kind == "number":
-        return format_number(value)  # type: ignore[arg-type]
-    if kind == "time":
-        return format_moment(value)  # type: ignore[arg-type]
-    if kind == "flag":
-        return "yes" if value else "no"
-    if kind == "kind":
-        return KINDS.get(str(value), format_name(value))
-    return format_name(value)
-
-
-def as_text(value: object) -> str:
-    """Return any other value as text, such as one of a user's own column."""
-    return str(value)
+    return DASH if value is None else _WRITERS[kind](value)
 
 
 def volume_table(frame: pl.DataFrame) -> Table:
@@ -158,7 +150,7 @@ def volume_table(frame: pl.DataFrame) -> Table:
         .iter_rows()
     }
     undated = sum(calls for (hour, _), calls in counts.items() if hour is None)
-    data: list[list[object]] = [
+    data: list[list[Any]] = [
         [f"{hour:02}:00", *[counts.get((hour, day), 0) for day in range(1, 8)]]
         for hour in range(24)
     ]

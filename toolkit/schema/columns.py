@@ -85,7 +85,7 @@ class Column:
             "description": self.description,
             "unit": self.unit,
             "grain": self.grain,
-            "paths": json.dumps([self.written(path) for path in self.paths]),
+            "paths": json.dumps([self.full_path(path) for path in self.paths]),
         }
         return pa.field(self.name, self.type, self.nullable, metadata)
 
@@ -94,8 +94,8 @@ class Column:
         """The polars dtype."""
         return pl.Schema(pa.schema([self.arrow]))[self.name]
 
-    def written(self, path: str) -> str:
-        """Return a path as the dictionary shows it."""
+    def full_path(self, path: str) -> str:
+        """Return a path as the dictionary shows it, from the start of the line."""
         where = {"choice": "choices[].", "envelope": "(line).", "line": "(line)."}
         return where.get(self.root, "") + path
 
@@ -107,7 +107,7 @@ class Rule:
     name: str
     column: str
     description: str
-    holds: pl.Expr = field(repr=False)
+    condition: pl.Expr = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -147,8 +147,9 @@ class Table:
             return self.rules
         *others, column = self.key
         together = f" together with {', '.join(others)}" if others else ""
-        holds = pl.struct(self.key).is_unique()
-        unique = Rule("key_is_unique", column, f"must be unique{together}", holds)
+        description = f"must be unique{together}"
+        condition = pl.struct(self.key).is_unique()
+        unique = Rule("key_is_unique", column, description, condition)
         return (*self.rules, unique)
 
     @property

@@ -366,7 +366,7 @@ LEDGER = Table(
     "ledger",
     (
         *_LOG_COLUMNS[:2],
-        _total("bytes", "size of the log, decompressed", "bytes"),
+        _total("bytes", "uncompressed size of the log", "bytes"),
         _total("lines", "physical lines", "lines"),
         _total("blank", "lines that contain only white space", "lines"),
         _total("responses", "lines that became rows", "lines"),
@@ -440,7 +440,7 @@ def dictionary(table: Table = CHOICES) -> str:
         "|---|---|---|---|---|",
     ]
     for column in table.columns:
-        paths = ", ".join(f"`{column.written(path)}`" for path in column.paths)
+        paths = ", ".join(f"`{column.full_path(path)}`" for path in column.paths)
         what = f"{column.description}; {paths}" if paths else column.description
         kind = str(column.type).replace("|", "\\|")
         rows.append(

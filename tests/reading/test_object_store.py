@@ -1,0 +1,352 @@
+"""Logs in an object store: they are found and read like local files."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from botocore import exceptions
+from botocore.response import StreamingBody
+
+import toolkit
+from tests.support.store import (
+    ALL,
+    FORMS,
+    LOG,
+    Bucket,
+    forget_client,
+    make_bucket,
+    response,
+    run,
+    run_server,
+)
+from toolkit import errors
+from toolkit.reading import object_store
+from toolkit.reading.discovery import find_logs
+
+server = pytest.fixture(scope="module")(run_server)
+bucket = pytest.fixture(make_bucket)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_log_in_a_store_gives_the_same_tables_as_the_file(
+    bucket: Bucket, name: str
+) -> None:
+    bucket.put_both(name, data=FORMS[name])
+
+    near = toolkit.load(bucket.folder / name, duplicates="keep")
+    far = toolkit.load(bucket.uri(name), duplicates="keep")
+
+    assert set(far.frame["source"]) == {bucket.uri(name)}
+    assert far.frame["response_id"].to_list() == ALL
+    assert far.frame.drop("source").equals(near.frame.drop("source"))
+    assert far.rejects.drop(["source"]).equals(near.rejects.drop(["source"]))
+    assert far.rejects["offset"].to_list() == [len(LOG) - 9]
+    assert far.ledger.drop("source").equals(near.ledger.drop("source"))
+    lazy = toolkit.scan(bucket.uri(name), duplicates="keep")
+    assert lazy.collect().equals(far.frame)
+
+
+TREE = (
+    "logs/a.jsonl", "logs/b.ndjson", "logs/c.jsonl.gz", "logs/e.jsonl.1",
+    "logs/f.jsonl-20261122.gz", "logs/sub/a.jsonl", "logs/sub/deep/g.jsonl",
+    "logs/.hidden.jsonl", "logs/.dir/h.jsonl", "logs/i.json", "logs/j.json",
+    "logs/k.txt", "logs2/a.jsonl",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["logs", "logs/", "logs/sub"])
+def test_a_prefix_is_searched_like_a_directory(bucket: Bucket, name: str) -> None:
+    bucket.put_both(*TREE)
+    bucket.patch.chdir(bucket.folder)
+
+    near, far = find_logs(name), find_logs(bucket.uri(name))
+
+    assert [log.name for log in far.logs] == [bucket.uri(log.name) for log in near.logs]
+    assert far.passed_over == near.passed_over
+    if name == "logs":
+        assert (len(far.logs), far.passed_over) == (7, {"*.json": 2, "*.txt": 1})
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["logs/*.jsonl", "logs/?.jsonl", "logs/[ab].*", "logs/*.jsonl.gz", "*/a.jsonl",
+     "logs/**/*.jsonl", "**/a.jsonl", "logs*/a.jsonl", "logs/*", "logs/s*", "logs/**"],
+)  # fmt: skip
+def test_a_pattern_matches_the_same_names_in_a_store_as_on_disk(
+    bucket: Bucket, pattern: str
+) -> None:
+    bucket.put_both(*TREE)
+    bucket.put("logs/", b"")  # what a console makes of a new folder
+    bucket.patch.chdir(bucket.folder)
+
+    near, far = find_logs(pattern), find_logs(bucket.uri(pattern))
+
+    names = sorted(log.name for log in far.logs)
+    assert names == sorted(bucket.uri(log.name) for log in near.logs)
+
+
+def test_an_object_that_is_named_twice_is_read_once(bucket: Bucket) -> None:
+    uri = bucket.put("logs/a.jsonl")
+    whole = bucket.uri("").rstrip("/")
+
+    for name in (uri, bucket.uri("logs"), bucket.uri("logs/*"), bucket.uri(""), whole):
+        assert [log.name for log in find_logs([uri, name]).logs] == [uri]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a b.jsonl", "café/日本.jsonl", "a+b.jsonl", "100%25.jsonl", "a[1]*.jsonl",
+     "a?versionId=x.jsonl", "a#b.jsonl", "a&b='c'\".jsonl"],
+)  # fmt: skip
+def test_special_characters_of_a_key_are_taken_literally(
+    bucket: Bucket, key: str
+) -> None:
+    uri = bucket.put(f"in/{key}")
+    bucket.out = bucket.uri(f"out/{key}")
+
+    for source in (uri, bucket.uri("in")):
+        assert toolkit.load(source).frame["source"].unique().to_list() == [uri]
+    toolkit.export(uri, to=bucket.out)
+    assert bucket.shown() == ALL
+    assert f"out/{key}/state.json" in bucket.names()
+
+
+@pytest.mark.parametrize(
+    "name", ["none.jsonl", "none/", "none*", "empty", "/nobucket/a.jsonl", "/nobucket"]
+)
+def test_a_missing_object_raises_one_line_that_starts_with_its_address(
+    bucket: Bucket, name: str
+) -> None:
+    bucket.put("empty/a.txt", b"x")
+    uri = f"s3:/{name}" if name.startswith("/") else bucket.uri(name)
+
+    for read in (toolkit.load, toolkit.scan, toolkit.check):
+        with pytest.raises(errors.SourceError) as caught:
+            read(uri)
+        assert str(caught.value).startswith(uri.rstrip("/"))
+        assert not re.search("\n|Parameter validation", str(caught.value))
+        if name == "none.jsonl":  # no directory was meant
+            assert isinstance(caught.value, errors.SourceNotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [("logs/a.jsonl", "HEAD"), ("logs/a.jsonl", r"GET .*jsonl"), ("logs", "prefix=")],
+)
+def test_a_denied_request_raises_one_line_that_starts_with_the_address(
+    bucket: Bucket, name: str, refused: str
+) -> None:
+    bucket.put("logs/a.jsonl")
+    bucket.server.refuses = refused
+
+    with pytest.raises(
+        errors.UnreadableSourceError, match=r"(Forbidden|Denied)\Z"
+    ) as caught:
+        toolkit.load(bucket.uri(name))
+
+    assert str(caught.value).startswith(bucket.uri(name))
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"AWS_PROFILE": "nobody"},
+        {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+        {"AWS_SECRET_ACCESS_KEY": ""},
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+        {"AWS_ENDPOINT_URL": "nonsense"},
+        {"AWS_DEFAULT_REGION": "no region"},
+    ],
+    ids=str,
+)
+def test_wrong_credentials_or_endpoints_raise_a_toolkit_error(
+    bucket: Bucket, environment: dict[str, str]
+) -> None:
+    forget_client()
+    for name, value in environment.items():
+        bucket.patch.setenv(name, value)
+
+    export = partial(toolkit.export, bucket.log)
+    for use in (toolkit.load, toolkit.scan, export):
+        with pytest.raises(errors.ToolkitError) as caught:
+            use(bucket.uri("a.jsonl"))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_truncated_log_raises_an_error_with_its_address(bucket: Bucket) -> None:
+    uri = bucket.put("a.jsonl.gz", FORMS["b.jsonl.gz"][:-20])
+    whole = bucket.put("b.jsonl", response("whole"))
+
+    with pytest.raises(errors.DamagedLogError, match=re.escape(uri)):
+        toolkit.load(uri)
+    with pytest.warns(errors.DamageWarning, match=re.escape(uri)):
+        log = toolkit.load([uri, whole], on_damage="collect")
+    # The first member holds 500 bytes.
+    assert log.ledger["bytes"].to_list() == [500, len(response("whole"))]
+    assert "is cut off" in log.ledger["error"][0]
+    assert log.ledger["error"][1] is None
+
+
+def test_an_object_that_is_deleted_before_it_is_read_raises(bucket: Bucket) -> None:
+    uris = [bucket.put("a.jsonl"), bucket.put("b.jsonl", response("b"))]
+    bucket.server.before = lambda request: (
+        object_store._client().delete_object(Bucket=bucket.name, Key="a.jsonl")
+        if re.fullmatch("GET .*/a.jsonl", request)
+        else None
+    )
+
+    with pytest.raises(errors.UnreadableSourceError, match="does not exist") as caught:
+        toolkit.load(uris)
+    assert str(caught.value).startswith(uris[0])
+    bucket.put("a.jsonl")
+    with pytest.warns(errors.DamageWarning):
+        log = toolkit.load(uris, on_damage="collect")
+    assert log.frame["response_id"].to_list() == ["b"]
+
+
+BREAKS = (
+    exceptions.ReadTimeoutError(endpoint_url="http://x", error="slow"),
+    exceptions.ResponseStreamingError(error="reset by peer"),
+    exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2),
+    exceptions.ConnectionClosedError(endpoint_url="http://x"),
+)
+
+
+@pytest.mark.parametrize("use", ["load", "export"])
+@pytest.mark.parametrize("error", BREAKS, ids=lambda error: type(error).__name__)
+def test_a_broken_connection_is_not_taken_for_the_end_of_a_log(
+    bucket: Bucket, error: Exception, use: str
+) -> None:
+    real = StreamingBody.read
+    uses: dict[str, Callable[[str], object]] = {
+        "load": toolkit.load,
+        "export": partial(toolkit.export, to=bucket.out),
+    }
+
+    def read(body: StreamingBody, amt: int | None = None) -> bytes:
+        data = bytes(real(body, amt))
+        if not data:
+            raise error
+        return data
+
+    for name, data in FORMS.items():
+        uri = bucket.put(name, data)
+        with bucket.patch.context() as patch:
+            patch.setattr(StreamingBody, "read", read)
+            with pytest.raises(errors.UnreadableSourceError) as caught:
+                uses[use](uri)
+        assert str(caught.value).startswith(uri)
+    assert bucket.names("parquet") == []
+
+
+def test_a_foreign_state_json_does_not_make_an_export(bucket: Bucket) -> None:
+    bucket.put_both("logs/a.jsonl")
+    bucket.put_both("logs/state.json", data=b"{}")
+
+    assert len(toolkit.load(bucket.folder / "logs")) == 6
+    assert len(toolkit.load(bucket.uri("logs"))) == 6
+
+
+# What is asked of the store, and as whom.
+
+OTHER = "s3://other/secret.jsonl"
+
+
+def test_only_addresses_given_by_the_user_are_opened(bucket: Bucket) -> None:
+    poison = response(OTHER, model=OTHER, system_fingerprint=OTHER, team=OTHER)
+    folder = bucket.folder / "logs"
+    bucket.put_both(f"logs/{OTHER}", data=poison + f'"{OTHER}"\n'.encode())
+    bucket.server.asked.clear()
+
+    loaded = toolkit.load(bucket.uri("logs"), tags={"team": "team"})
+    toolkit.check(bucket.uri("logs"))
+
+    assert loaded.frame["tag_team"].to_list() == [OTHER]
+    assert bucket.server.asked
+    for request in bucket.server.asked:
+        assert re.search(rf"/{bucket.name}(/logs|\?.*prefix=logs/)", request)
+
+    forget_client()
+    bucket.server.asked.clear()
+    toolkit.export(folder, to=folder / "out", tags={"team": "team"})
+    assert toolkit.scan(folder / "out").collect()["model"].to_list() == [OTHER]
+    assert toolkit.check(folder / "out").failures == []
+    assert toolkit.rejects(folder / "s3:").height == 1
+    assert object_store._client.cache_info().currsize == 0
+    assert bucket.server.asked == []
+
+
+def test_a_path_that_looks_like_an_address_is_a_path(bucket: Bucket) -> None:
+    forget_client()
+    path = bucket.folder / "s3:" / "bucket" / "a+%20 b.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(LOG)
+    bucket.patch.chdir(bucket.folder)
+
+    for name in (path, "s3:/bucket/a+%20 b.jsonl", "./s3://bucket"):
+        assert len(toolkit.load(name)) == 6
+    assert object_store._client.cache_info().currsize == 0
+
+
+PROFILE = """
+import sys, toolkit
+log, to = sys.argv[1:]
+done = toolkit.export(log, to=to)
+print(len(toolkit.load(log)), toolkit.scan(to).collect().height)
+"""
+
+
+def test_a_profile_is_used_by_load_export_and_scan(bucket: Bucket) -> None:
+    uri = bucket.put("a.jsonl")
+    endpoint = os.environ["AWS_ENDPOINT_URL"]
+    (bucket.folder / "config").write_text(
+        f"[profile work]\nendpoint_url = {endpoint}\nregion = eu-west-1\n"
+        "aws_access_key_id = atwork\naws_secret_access_key = hidden\n",
+        encoding="utf-8",
+    )
+    for name in (
+        "ENDPOINT_URL",
+        "ACCESS_KEY_ID",
+        "SECRET_ACCESS_KEY",
+        "DEFAULT_REGION",
+    ):
+        bucket.patch.delenv(f"AWS_{name}")
+    bucket.patch.setenv("AWS_PROFILE", "work")
+    bucket.patch.setenv("AWS_CONFIG_FILE", str(bucket.folder / "config"))
+    bucket.server.signed_by.clear()
+
+    done = run("-c", PROFILE, uri, bucket.out)
+
+    assert (done.stdout.split(), done.returncode) == (["6", "6"], 0), done.stderr
+    assert bucket.server.signed_by == {"atwork"}
+
+
+def test_polars_gets_a_region_if_none_is_set(bucket: Bucket) -> None:
+    forget_client()
+    bucket.patch.delenv("AWS_DEFAULT_REGION")
+    bucket.patch.delenv("AWS_ENDPOINT_URL")
+
+    options = object_store.polars_options(bucket.out)
+
+    assert options is not None
+    assert options["aws_region"] == "us-east-1"
+
+
+def test_without_boto3_an_address_raises_with_what_to_install(bucket: Bucket) -> None:
+    forget_client()
+    bucket.patch.setitem(sys.modules, "boto3", None)
+
+    export = partial(toolkit.export, bucket.log)
+    uses: list[Any] = [toolkit.load, toolkit.scan, toolkit.check, toolkit.ledger]
+    for use in (*uses, export):
+        with pytest.raises(
+            errors.MissingPackageError, match=r"completion-toolkit\[s3\]'"
+        ):
+            use("s3://bucket/a.jsonl")
+    assert len(toolkit.load(bucket.log)) == 6

@@ -1,0 +1,167 @@
+"""A store on this machine for tests: moto's, which records and can deny requests."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import zstandard
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+from moto.server import ThreadedMotoServer
+
+import toolkit
+from toolkit.reading import object_store
+from toolkit.schema import CHOICES
+from toolkit.testing import make_response
+
+KEY = list(CHOICES.key)
+NUMBERS = count()
+NOTHING = r"\Z."
+REAL_ANSWER = DomainDispatcherApplication.__call__
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
+
+class Server:
+    """The store: it records requests, and denies those that match `refuses`."""
+
+    def __init__(self) -> None:
+        self.moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        self.forget()
+
+    def forget(self) -> None:
+        self.asked: list[str] = []
+        self.signed_by: set[str] = set()
+        self.refuses = NOTHING
+        self.before: Callable[[str], object] = str
+
+    def answer(self, app: Any, environ: dict[str, Any], start: Any) -> Any:
+        request = f"{environ['REQUEST_METHOD']} {unquote(environ['REQUEST_URI'])}"
+        signature = environ.get("HTTP_AUTHORIZATION", "")
+        self.asked.append(request)
+        self.signed_by |= set(re.findall(r"Credential=(\w+)/", signature))
+        self.before(request)
+        if re.search(self.refuses, request):
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            start("403 Forbidden", [("Content-Type", "application/xml")])
+            return [DENIED]
+        return REAL_ANSWER(app, environ, start)
+
+
+def run_server() -> Iterator[Server]:
+    """Run a store."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = Server()
+
+    def answer(*arguments: Any) -> Any:
+        return server.answer(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DomainDispatcherApplication, "__call__", answer)
+        server.moto.start()
+        yield server
+        server.moto.stop()
+        server.moto._server.server_close()  # type: ignore[union-attr]
+
+
+def response(name: str, day: int = 1, **fields: Any) -> bytes:
+    created = int(datetime(2026, 11, day, 12, tzinfo=UTC).timestamp())
+    made = make_response(id=name, created=created, **fields)
+    return json.dumps(made).encode() + b"\n"
+
+
+# Six responses on three days, and a line that is none: four parts of an export.
+LOG = b"".join(response(f"r{n}", n % 3 + 1) for n in range(6)) + b'{"a": 1}\n'
+ALL = [f"r{n}" for n in range(6)]
+PARTS = 4
+FORMS = {
+    "a.jsonl": LOG,
+    "b.jsonl.gz": gzip.compress(LOG[:500]) + gzip.compress(LOG[500:]),
+    "c.jsonl.zst": zstandard.compress(LOG),
+}
+
+
+class Bucket:
+    """A new bucket, and a new folder with a log."""
+
+    def __init__(self, server: Server, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.name = f"bucket-{next(NUMBERS)}"
+        self.server, self.folder, self.patch = server, folder, patch
+        self.out = self.uri("out")
+        self.log = folder / "log.jsonl"
+        self.log.write_bytes(LOG)
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.name}/{key}"
+
+    def put(self, key: str, data: bytes = LOG) -> str:
+        object_store._client().put_object(Bucket=self.name, Key=key, Body=data)
+        return self.uri(key)
+
+    def put_both(self, *keys: str, data: bytes = LOG) -> None:
+        """Put objects, and write the same files into the folder."""
+        for key in keys:
+            (self.folder / key).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / key).write_bytes(data)
+            self.put(key, data)
+
+    def names(self, ending: str = "") -> list[str]:
+        found = (
+            object_store._client().list_objects_v2(Bucket=self.name).get("Contents", ())
+        )
+        return [entry["Key"] for entry in found if entry["Key"].endswith(ending)]
+
+    def shown(self) -> list[str]:
+        """Return the ids of the responses that the export shows."""
+        return sorted(toolkit.scan(self.out).collect()["response_id"])
+
+
+def forget_client() -> None:
+    if object_store._client.cache_info().currsize:
+        object_store._client().close()
+    object_store._client.cache_clear()
+
+
+def make_bucket(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bucket]:
+    """Make a bucket, and have the environment lead to its store."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    host, port = server.moto.get_host_and_port()
+    environment = {
+        "ENDPOINT_URL": f"http://{host}:{port}",
+        "ACCESS_KEY_ID": "tester",
+        "SECRET_ACCESS_KEY": "secret",
+        "DEFAULT_REGION": "us-east-1",
+        "EC2_METADATA_DISABLED": "true",
+        "MAX_ATTEMPTS": "1",
+        "CONFIG_FILE": os.devnull,
+        "SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    forget_client()
+    bucket = Bucket(server, tmp_path, monkeypatch)
+    object_store._client().create_bucket(Bucket=bucket.name)
+    server.forget()
+    yield bucket
+    server.forget()
+    forget_client()
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run Python in this environment."""
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, text=True)
