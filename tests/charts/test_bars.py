@@ -41,6 +41,7 @@ def costs(*rows: tuple[str, str, int, int]) -> pl.DataFrame:
                 "responses_unpriced": 10 if lost == tokens else int(lost > 0),
                 "total_tokens": tokens,
                 "tokens_unpriced": lost,
+                "unpriced_share": lost / tokens,
             }
             for model, cost, tokens, lost in rows
         ],
@@ -311,6 +312,7 @@ def test_tools_beyond_sixteen_are_one() -> None:
             "calls": [100 - n for n in range(20)],
             "arguments_invalid": 0,
             "arguments_unseen": 0,
+            "invalid_share": 0.0,
         }
     )
 

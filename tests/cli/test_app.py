@@ -333,9 +333,9 @@ def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:
     [
         (["tokens", "data/sampel"], 1, "did you mean 'data/sample'"),
         (["tokens", "data/*.none"], 1, "matches nothing"),
-        (["tokens", "data/sample", "--every", "1x"], 2, "expected a period"),
+        (["tokens", "data/sample", "--every", "1x"], 2, "--every: expected a period"),
         (["tokens", "data/sample", "--by", "modle"], 2, "did you mean 'model'"),
-        (["tokens", "data/sample", "--tz", "Mars"], 2, "expected a time zone"),
+        (["tokens", "data/sample", "--tz", "Mars"], 2, "--tz: expected a time zone"),
         (["tokens"], 2, "Missing argument"),
         (["tokens", "data/sample", "--json", "--csv"], 2, "either"),
         (["frobnicate"], 2, "No such command"),
@@ -344,9 +344,11 @@ def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:
         (
             ["plot", "token_usage", "data/sample", "--to", "none/x.png"],
             1,
-            "the folder none does not exist",
+            "the directory none does not exist",
         ),
-        (["export", "data/sample", "--to", "x", "--tag", "a"], 2, "NAME=PATH"),
+        (["export", "data/sample", "--to", "x", "--tag", "a"], 2, "--tag: expected"),
+        (["rejects", "data/sample", "--to", "none/x.jsonl"], 1, "directory none does"),
+        (["sample", "--to", "none/x.jsonl"], 1, "the directory none does not exist"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_and_where(
@@ -525,7 +527,7 @@ def test_last_and_days_back_count_from_now_in_the_zone(tmp_path: Path) -> None:
     assert months("--since", "0d") == ["2026-11-23"]
     both = run("tokens", path, "--last", "week", "--since", "7d")
     assert both.returncode == 2
-    assert "None if since or until is given" in both.stderr
+    assert "--last cannot be combined with --since" in both.stderr
     picture = tmp_path / "a.png"
     drawn = run("plot", "token_usage", path, "--to", picture, "--last", "month")
     assert drawn.returncode == 0

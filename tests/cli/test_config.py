@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import jsonschema
 import pytest
 
 import toolkit
+from tests.conftest import ROOT
 from tests.support.command import run
 from toolkit.cli.config import _Settings, json_schema, read_configuration
 from toolkit.errors import ConfigurationError, UnreadableSourceError
@@ -137,6 +139,14 @@ def test_every_setting_can_be_set_and_paths_are_those_of_the_file(
     assert found.values["report"]["to"] == ["../week.html", "/srv/week.json"]
     assert found.values["tz"] == "Europe/Berlin"
     assert {at for _, _, at in found.effective()} == {"../toolkit.toml"}
+
+
+def test_the_settings_of_the_docs_are_valid(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "howto" / "report.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+
+    jsonschema.validate(tomllib.loads(text), json_schema())
+    assert read_configuration(write(tmp_path, text)).values["report"]["last"] == "week"
 
 
 def test_the_schema_takes_what_we_take() -> None:
@@ -360,6 +370,18 @@ def test_the_file_whose_settings_make_a_command_fail_is_named(
     (line,) = done.stderr.splitlines()
     assert line.endswith(f"{words.pop()} is set in {path}")
     assert words[0] in line
+
+
+def test_a_range_on_the_command_line_replaces_the_last_period_of_the_file(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, 'report = { last = "week" }')
+    config = ("--config", tmp_path / "toolkit.toml")
+
+    done = run("report", "data/sample", "--since", "2026-11-02", *config)
+
+    assert done.returncode == 0
+    assert "Since 2 Nov 2026" in done.stdout
 
 
 def test_the_file_is_not_named_for_what_it_does_not_set(tmp_path: Path) -> None:

@@ -133,6 +133,13 @@ def test_a_part_is_neither_nothing_nor_all(share: float) -> None:
     assert format_share(share) not in {"0%", "100%"}
 
 
+@given(st.decimals(0, 2, places=40))
+def test_a_bound_of_a_share_is_rounded_to_its_own_side(share: Decimal) -> None:
+    lower = format_share(Figure(share, "lower")).strip("≥ >%")
+    upper = format_share(Figure(share, "upper")).strip("≤ >%")
+    assert Decimal(lower) <= share * 100 <= Decimal(upper)
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [

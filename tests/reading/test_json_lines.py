@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.reading.blocks import Block, make_plan, whole
+from toolkit.reading.blocks import Block, as_pieces, make_plan
 from toolkit.reading.reference import Reference
 from toolkit.schema import CHOICES, REJECT_CODES, REJECTS
 from toolkit.testing import make_response
@@ -28,7 +28,7 @@ GOOD = json.dumps(make_response()).encode()
 
 
 def decode(data: bytes, *, tail: bool = False, **options: Any) -> Decoded:
-    block = Block(0, "made.jsonl", whole(data), 1, 0, len(data), len(data), tail)
+    block = Block(0, "made.jsonl", as_pieces(data), 1, 0, len(data), len(data), tail)
     return Reference(make_plan(**options)).decode(block)
 
 
@@ -96,7 +96,7 @@ def test_lines_are_split_at_lf_only() -> None:
 def test_rejects_say_exactly_where_their_line_stands() -> None:
     data = b"[1]\n\n  \xff\r\n" + GOOD + b"\r\n{}\r\r\nx\n"
     offset = 1000
-    block = Block(7, "made.jsonl", whole(data), 41, offset, len(data), len(data))
+    block = Block(7, "made.jsonl", as_pieces(data), 41, offset, len(data), len(data))
 
     decoded = Reference(make_plan()).decode(block)
 

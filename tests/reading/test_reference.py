@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import xxhash
 
-from toolkit.reading.blocks import Block, make_plan, whole
+from toolkit.reading.blocks import Block, as_pieces, make_plan
 from toolkit.reading.reference import Reference
 from toolkit.schema import CHOICES, Column
 from toolkit.testing import make_response
@@ -45,7 +45,7 @@ def decode(*lines: object, **options: Any) -> Decoded:
     data = b"".join(
         (text.encode() if isinstance(text, str) else text) + b"\n" for text in texts
     )
-    block = Block(0, "made.jsonl", whole(data), 1, 0, len(data), len(data))
+    block = Block(0, "made.jsonl", as_pieces(data), 1, 0, len(data), len(data))
     return Reference(make_plan(**options)).decode(block)
 
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from tests.reading.test_fuzz import LIMIT, MUTATIONS, mutated_lines
 from tests.support.oracle import CANDIDATES
-from toolkit.reading.blocks import Block, Decoded, Plan, make_plan, whole
+from toolkit.reading.blocks import Block, Decoded, Plan, as_pieces, make_plan
 from toolkit.reading.decoder import _Kernel
 from toolkit.reading.reference import Reference
 from toolkit.testing import make_response
@@ -67,7 +67,13 @@ def block_of(data: bytes, **fields: Any) -> Block:
     size = len(data)
     place = {"log_id": 0, "source": "made.jsonl", "line": 1, "offset": 0}
     return Block(
-        **{**place, "pieces": whole(data), "bytes": size, "position": size, **fields}
+        **{
+            **place,
+            "pieces": as_pieces(data),
+            "bytes": size,
+            "position": size,
+            **fields,
+        }
     )
 
 

@@ -8,23 +8,28 @@ import polars as pl
 
 from toolkit.charts.bars import Row, draw_bars
 from toolkit.charts.rows import max_rows
-from toolkit.charts.series import Metric, format_key, format_others, read_frame
+from toolkit.charts.series import format_key, format_others, read_frame
 from toolkit.charts.style import current_theme
-from toolkit.charts.text import count_tick
-from toolkit.charts.titles import ChartText, format_title
+from toolkit.charts.text import count_tick, usd_tick
+from toolkit.charts.titles import (
+    ChartText,
+    capitalize,
+    format_missing,
+    format_title,
+    unit_noun,
+)
 from toolkit.errors import plural
-from toolkit.formatting.text import format_count, format_share
+from toolkit.formatting.text import format_count, format_share, format_usd
+from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_TOOL_CALLS = Metric(
-    "tool_calls", ("calls", "arguments_invalid", "arguments_unseen"), "calls", ("tool",)
-)
-_LOG_HEALTH = Metric("log_health", ("count", "of", "share"), "count", ("kind", "name"))
+    from toolkit.metrics.spec import MetricSpec
+
 # Counts of a ledger that are no problem, or that the codes of rejects break down.
 _NO_PROBLEM = ("lines", "responses", "choices", "rejected", "errors")
-_MAX_TOOLS = 16
+_MAX_BARS = 16
 
 
 def plot_tool_calls(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -51,49 +56,81 @@ def plot_tool_calls(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> calls = pl.DataFrame(
-    ...     {
-    ...         "model": ["gpt-a", "gpt-b"],
-    ...         "tool": ["get_weather", "get_weather"],
-    ...         "calls": [30, 10],
-    ...         "arguments_invalid": [1, 0],
-    ...         "arguments_unseen": [0, 0],
-    ...     }
-    ... )
-    >>> [text.get_text() for text in plot_tool_calls(calls).texts][2:4]
-    ['40', '· 2.5% invalid']
+    >>> from toolkit.metrics import tool_calls
+    >>> from toolkit.testing import make_choices
+    >>> call = {"id": "1", "type": "function", "name": "add", "arguments": "{}"}
+    >>> choices = make_choices({"tool_calls": [call, {**call, "arguments": "{"}]})
+    >>> [text.get_text() for text in plot_tool_calls(tool_calls(choices)).texts][2:4]
+    ['2', '· 50% invalid']
     """
-    data = read_frame(frame, _TOOL_CALLS)
-    measures = pl.col(_TOOL_CALLS.measures).cast(pl.Int64).sum()
-    sums = (
-        data.frame.group_by("tool")
-        .agg(measures)
-        .sort("calls", "tool", descending=[True, False], nulls_last=True)
+    return draw_counts(
+        frame,
+        SPECS["tool_calls"],
+        ax,
+        subtitle="Calls requested by the models",
+        noun="tool call",
+        fault="invalid",
+        faults="invalid JSON arguments",
+        missing="without arguments, not checked",
     )
-    most = min(_MAX_TOOLS, max_rows(ax))
-    shown, rest = sums.head(most), sums.slice(most)
-    tools = [(format_key(row[0]), *row[1:]) for row in shown.iter_rows()]
-    if len(rest):
-        tools.append((format_others(len(rest)), *rest.select(measures).row(0)))
+
+
+def draw_counts(
+    frame: pl.DataFrame,
+    spec: MetricSpec,
+    ax: Axes | None,
+    *,
+    subtitle: str = "",
+    noun: str = "",
+    fault: str = "",
+    faults: str = "",
+    missing: str = "",
+) -> Axes:
+    """Draw the sum of the main measure of each key, or of each series, as a bar.
+
+    If the metric shows a ratio of the main measure, its numerator is hatched. `fault`
+    and `faults` name that part, and `missing` what it does not include.
+    """
+    data, measure = read_frame(frame, spec), spec[spec.main]
+    noun, names = noun or unit_noun(measure.unit), list(spec.key_names) or data.by
+    ratio = next((one for one in spec.drawn if one.part not in {None, spec.main}), None)
+    part = pl.lit(0) if ratio is None else pl.col(str(ratio.part))
+    whole = pl.lit(0) if ratio is None or ratio.whole is None else ratio.whole
+    sums = (
+        data.frame.group_by(names or pl.lit(0).alias("~all"))
+        .agg(
+            pl.col(measure.name).cast(pl.Float64).sum().alias("value"),
+            part.cast(pl.Int64).sum().alias("part"),
+            whole.cast(pl.Int64).sum().alias("whole"),
+        )
+        .sort("value", *names, descending=[True, *(False for _ in names)])
+    )
+    most, theme = min(_MAX_BARS, max_rows(ax)), current_theme()
+    keys = [
+        format_key(key) for key in sums.select(names).head(most).iter_rows(named=True)
+    ]
+    colors = [theme.palette[0]] * len(keys)
+    values = sums.select("value", "part", "whole")
+    if len(sums) > most:
+        keys.append(format_others(len(sums) - most))
+        colors.append(theme.rest)
+        values = pl.concat([values.head(most), values.slice(most).sum()])
+    tick = usd_tick if measure.is_money else count_tick
     bars = []
-    for index, (name, calls, invalid, unseen) in enumerate(tools):
-        seen = calls - unseen
-        more = f"· {format_share(invalid / seen)} invalid" if invalid and seen else ""
-        theme = current_theme()
-        color = theme.palette[0] if index < len(shown) else theme.rest
-        bars.append(Row(name, calls, color, format_count(calls), more, faulty=invalid))
-    total, unseen = int(data.total("calls")), int(data.total("arguments_unseen"))
-    note = [plural(total, "tool call")]
-    if any(row.faulty for row in bars):
-        note.append("hatched: invalid JSON arguments")
-    if unseen:
-        note.append(f"{plural(unseen, 'call')} without arguments, not checked")
+    for key, color, row in zip(keys, colors, values.iter_rows(), strict=True):
+        value, faulty, seen = row
+        more = f"· {format_share(faulty / seen)} {fault}" if faulty and seen else ""
+        shown = format_usd(value) if measure.is_money else format_count(value)
+        bars.append(Row(key, value, color, shown, more, faulty=faulty))
+    note = [plural(int(data.total(measure.name)), noun)]
+    if any(bar.faulty for bar in bars):
+        note.append(f"hatched: {faults}")
+    note += format_missing(data, ratio, missing) if ratio else []
     if "period" in data.frame.columns and len(data.frame):
         note.append("all periods together")
-    text = ChartText(
-        format_title("Tool calls", ["tool"]), "Calls requested by the models", note
-    )
-    return draw_bars(ax, text, bars, count_tick, whole=True, empty="no tool calls")
+    what = subtitle or capitalize(measure.title)
+    text = ChartText(format_title(spec.title, names), what, note)
+    return draw_bars(ax, text, bars, tick, whole=True, empty=f"no {noun}s")
 
 
 def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -131,7 +168,7 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in plot_log_health(health).texts][2:4]
     ['2', '· 2% of 100']
     """
-    data, theme = read_frame(frame, _LOG_HEALTH), current_theme()
+    data, theme = read_frame(frame, SPECS["log_health"]), current_theme()
     colors = {"reject": theme.alarm, "finding": theme.palette[1], "ledger": theme.rest}
     rows = (
         data.frame.filter(
@@ -169,5 +206,5 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         note.append(f"{format_count(len(rows) - most)} more not shown")
     lines = data.frame.filter(pl.col("kind") == "reject")["of"].max()
     of = f" in {plural(lines, 'line')}" if isinstance(lines, int) else ""
-    text = ChartText("Health of the log", f"Rejected lines and findings{of}", note)
+    text = ChartText(data.spec.title, f"Rejected lines and findings{of}", note)
     return draw_bars(ax, text, bars, count_tick, whole=True, empty="no problems found")

@@ -11,12 +11,11 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from toolkit.charts.alt_text import set_alt_text, shorten
 from toolkit.charts.bars import MAX_DESCRIBED
 from toolkit.charts.layout import (
-    build_axes,
     draw_empty,
     format_single,
     measure_axes,
     set_value_axis,
-    style_axes,
+    start_axes,
     write_text,
 )
 from toolkit.charts.lines import build_lines, describe_lines, draw_line, line_color
@@ -28,33 +27,28 @@ from toolkit.charts.rows import (
     max_rows,
     write_row_end,
 )
-from toolkit.charts.series import Metric, Series, fold_series, read_frame
+from toolkit.charts.series import Series, fold_series, read_frame
 from toolkit.charts.style import current_theme, mix
 from toolkit.charts.text import count_tick, fit
 from toolkit.charts.time_axis import set_time_axis
 from toolkit.charts.titles import (
     NO_DATES,
     NOT_REPORTED,
-    ChartText,
     build_note,
-    format_subtitle,
-    format_title,
+    build_text,
+    capitalize,
 )
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
+from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from toolkit.charts.lines import Lines
     from toolkit.charts.series import ChartData
+    from toolkit.metrics.spec import MetricSpec
 
-_SIZES = Metric(
-    "tokens_per_response",
-    ("responses", "unseen", "p50", "p90", "p99", "max"),
-    "responses",
-    ("tokens",),
-)
-_TITLE, _LOG = "Size of calls", "log scale"
+_LOG = "log scale"
 _LOG_RATIO = 40.0  # of the largest value to the smallest, above which the axis is log
 _QUANTILES = ("p50", "p90", "p99")
 _MAX_WITH_P90 = 3  # series; of more, only the medians are drawn
@@ -103,21 +97,25 @@ def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> 
     >>> [text.get_text() for text in plot_tokens_per_response(sizes).texts][2]
     '100 · 400 · 900'
     """
-    data, kind = _select_kind(read_frame(frame, _SIZES))
-    note = build_note(data, missing=("unseen", "without token counts"))
+    return draw_sizes(
+        frame, SPECS["tokens_per_response"], ax, missing="without token counts"
+    )
+
+
+def draw_sizes(
+    frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None, *, missing: str = ""
+) -> Axes:
+    """Draw the percentiles p50, p90 and p99 of a metric over time, or as ranges."""
+    data, kind = _select_kind(read_frame(frame, spec))
+    note = build_note(data, spec[_QUANTILES[0]], missing)
     most = None if data.zone is not None else max_rows(ax)
-    series, placed = fold_series(data.dated, data.by, pl.col("responses"), most=most)
+    series, placed = fold_series(data.dated, data.by, pl.col(spec.main), most=most)
     series, placed = _drop_folded(series, placed, data.by, note)
     if data.zone is None:
         return _draw_ranges(ax, data, kind, series, placed, note)
-    ax = build_axes() if ax is None else ax
-    style_axes(ax)
+    ax = start_axes(ax)
     if placed["p50"].null_count() == len(placed):
-        text = ChartText(
-            format_title(_TITLE, data.by),
-            format_subtitle(data, None, f"{kind} per call"),
-            note,
-        )
+        text = build_text(data, note, f"{kind} per call")
         return draw_empty(ax, text, NO_DATES if placed.is_empty() else NOT_REPORTED)
     tables = [
         build_lines(series, placed.with_columns(pl.col(name).alias("value")))
@@ -129,11 +127,14 @@ def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> 
 
 def _select_kind(data: ChartData) -> tuple[ChartData, str]:
     """Select the rows of one kind of tokens; return them, and its name."""
-    kinds = data.frame["tokens"].unique(maintain_order=True).to_list()
+    if not data.spec.keys:
+        return data, capitalize(data.spec[_QUANTILES[0]].unit)
+    key = data.spec.key_names[0]
+    kinds = data.frame[key].unique(maintain_order=True).to_list()
     kind = "total_tokens" if "total_tokens" in kinds or not kinds else kinds[0]
-    rows = data.frame.filter(pl.col("tokens").eq_missing(pl.lit(kind, pl.String)))
+    rows = data.frame.filter(pl.col(key).eq_missing(pl.lit(kind, pl.String)))
     name = str(kind).replace("_", " ")
-    return data._replace(frame=rows), name[:1].upper() + name[1:]
+    return data._replace(frame=rows), capitalize(name)
 
 
 def _drop_folded(
@@ -164,13 +165,8 @@ def _draw_sizes(
         ("median", "median thick, p90 thin", "median, p90 and p99")[len(shown) - 1]
     ]
     details += [_LOG] if _needs_log(low, high) else []
-    text = ChartText(
-        format_title(_TITLE, data.by, medians.span),
-        format_subtitle(
-            data, medians.span, f"{kind} per call{of}", *details, mark="Dashed"
-        ),
-        note,
-    )
+    what = f"{kind} per call{of}"
+    text = build_text(data, note, what, *details, span=medians.span, mark="Dashed")
     color, ink = series[0].color, current_theme().ink
     parts = series
     if single:  # higher percentiles have more contrast
@@ -250,17 +246,14 @@ def _draw_ranges(
     """Draw a row for each series: a dot at the median, a line to p90 and to p99."""
     known = placed.filter(pl.col("p50").is_not_null()).sort("series")
     ax = build_row_axes(len(series), ax)
-    title, subtitle = (
-        format_title(_TITLE, data.by),
-        f"{kind} per call: median, p90, p99",
-    )
+    words = [f"{kind} per call: median, p90, p99"]
     if known.is_empty():
-        text = ChartText(title, subtitle, note)
+        text = build_text(data, note, *words)
         return draw_empty(ax, text, NOT_REPORTED, in_rows=True)
     cells = {row["series"]: row for row in known.iter_rows(named=True)}
     low, high = float(known["p50"].min() or 0), float(known["p99"].max() or 0)  # type: ignore[arg-type] # counts
-    subtitle += f"; {_LOG}" if _needs_log(low, high) else ""
-    text = ChartText(title, subtitle, note)
+    words += [_LOG] if _needs_log(low, high) else []
+    text = build_text(data, note, *words)
     box, names = measure_axes(ax, 0), [part.name for part in series]
     texts = [
         " · ".join(format_count(cells[at][q], "short") for q in _QUANTILES)

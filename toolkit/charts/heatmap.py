@@ -9,20 +9,27 @@ import polars as pl
 from matplotlib.ticker import MaxNLocator
 
 from toolkit.charts.alt_text import set_alt_text
-from toolkit.charts.layout import GAP, build_axes, draw_empty, style_axes
+from toolkit.charts.layout import GAP, draw_empty, start_axes
 from toolkit.charts.rows import end_room, finish_rows, lay_out_rows, write_row_end
-from toolkit.charts.series import Metric, Series, read_frame
+from toolkit.charts.series import Series, read_frame
 from toolkit.charts.style import current_theme, mix
-from toolkit.charts.titles import NO_DATES, ChartText, format_undated
+from toolkit.charts.titles import (
+    NO_DATES,
+    ChartText,
+    capitalize,
+    format_undated,
+    unit_noun,
+)
 from toolkit.errors import plural
 from toolkit.formatting.text import format_count
+from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from toolkit.charts.time_axis import Numbers
+    from toolkit.metrics.spec import MetricSpec
 
-_VOLUME = Metric("response_volume", ("responses",), "responses", ("weekday", "hour"))
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _STEPS = 5  # of the legend
 _HOUR_WIDTH = 36  # points of a label
@@ -59,30 +66,33 @@ def plot_response_volume(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     >>> plot_response_volume(volume).texts[0].get_text()
     '7 calls · not shown: 2 calls without a date · busiest: Mon 09:00 (5 calls)'
     """
-    data = read_frame(frame, _VOLUME)
+    return draw_hours(frame, SPECS["response_volume"], ax)
+
+
+def draw_hours(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
+    """Draw the main measure of a metric whose keys are `weekday` and `hour`."""
+    data, measure = read_frame(frame, spec), spec[spec.main]
+    noun = unit_noun(measure.unit)
     dated = data.frame.drop_nulls(["weekday", "hour"])
-    total, drawn = int(data.total("responses")), int(dated["responses"].sum())
+    total, drawn = int(data.total(measure.name)), int(dated[measure.name].sum())
     counts = np.zeros((7, 24))
-    cells = dated.group_by("weekday", "hour").agg(pl.col("responses").sum())
+    cells = dated.group_by("weekday", "hour").agg(pl.col(measure.name).sum())
     at = cells["weekday"].cast(pl.Int64).to_numpy() - 1, cells["hour"].to_numpy()
-    counts[at] = cells["responses"]
-    note = [plural(total, "call"), *format_undated(total - drawn)]
-    text = ChartText(
-        "When calls are made", "Calls by weekday and hour of the day", note
-    )
-    ax = build_axes(3.6) if ax is None else ax
-    style_axes(ax, "none")
+    counts[at] = cells[measure.name]
+    note = [plural(total, noun), *format_undated(total - drawn, noun)]
+    what = capitalize(f"{measure.title} by weekday and hour of the day")
+    text = ChartText(spec.title, what, note)
+    ax = start_axes(ax, 3.6, "none")
     ax.spines[:].set_visible(False)
     if not drawn:
         return draw_empty(ax, text, NO_DATES, in_rows=True)
     day, hour = np.unravel_index(counts.argmax(), counts.shape)
-    most = plural(int(counts.max()), "call")
+    most = plural(int(counts.max()), noun)
     note.append(f"busiest: {_DAYS[day]} {hour:02}:00 ({most})")
     _draw_cells(ax, counts, text)
-    sums = counts.sum(axis=1).astype(int)
+    sums = counts.sum(axis=1).astype(int).tolist()
     facts = ", ".join(
-        f"{name} {format_count(n)}"
-        for name, n in zip(_DAYS, sums.tolist(), strict=True)
+        f"{name} {format_count(n)}" for name, n in zip(_DAYS, sums, strict=True)
     )
     set_alt_text(ax, "Heat map", text, [facts])
     return ax

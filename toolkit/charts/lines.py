@@ -45,6 +45,16 @@ class Lines(NamedTuple):
         return bool(np.isfinite(self.values).any())
 
     @property
+    def labels(self) -> list[Series]:
+        """The series, marked where no value is known."""
+        return [
+            part._replace(name=f"{part.name} ({UNKNOWN_TEXT})")
+            if np.isnan(last)
+            else part
+            for part, last in zip(self.series, self.last, strict=True)
+        ]
+
+    @property
     def last(self) -> list[float]:
         """The last known value of each series, NaN where there is none."""
         known = [row[np.isfinite(row)] for row in self.values]

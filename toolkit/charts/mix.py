@@ -9,37 +9,29 @@ import polars as pl
 
 from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.bars import Row, draw_bars, draw_share_bars
-from toolkit.charts.layout import build_axes, draw_empty, style_axes, write_text
+from toolkit.charts.layout import draw_empty, start_axes, write_text
 from toolkit.charts.rows import max_rows
-from toolkit.charts.series import (
-    LEADING_COLUMNS,
-    Metric,
-    fold_series,
-    read_frame,
-)
+from toolkit.charts.series import LEADING_COLUMNS, fold_series, read_frame
 from toolkit.charts.stack_chart import select_values, sum_series
 from toolkit.charts.stacked import build_stack, describe_shares, draw_stack
 from toolkit.charts.text import share_tick
 from toolkit.charts.titles import (
     NO_DATES,
     NOT_REPORTED,
-    ChartText,
     build_note,
-    format_subtitle,
-    format_title,
+    build_text,
+    capitalize,
+    unit_noun,
 )
 from toolkit.errors import plural
 from toolkit.formatting.text import format_share
+from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
 
     from toolkit.charts.series import ChartData, Series
-
-_MODEL_MIX = Metric("model_mix", ("responses", "responses_all"), "responses")
-_FINISH_REASONS = Metric("finish_reasons", ("choices",), "choices", ("finish_reason",))
+    from toolkit.metrics.spec import MetricSpec
 
 
 def plot_model_mix(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -76,61 +68,7 @@ def plot_model_mix(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in plot_model_mix(mix).texts][2:4]
     ['75%', '3 calls']
     """
-    data = read_frame(frame, _MODEL_MIX)
-    note = build_note(data)
-    title = "Mix of calls" if data.by else "Calls"
-    rows = select_values(data, pl.col("responses"), pl.col("responses_all"))
-    if data.zone is not None:
-        series, placed = fold_series(rows, data.by, pl.col("value"))
-        return _draw_shares(ax, data, series, placed, (title, "Share of calls"), note)
-    series, sums = sum_series(data, rows, ax)
-    whole = max(rows["responses_all"].drop_nulls().to_list(), default=0)
-    bars = [
-        Row(
-            part.name,
-            value / whole if whole else float("nan"),
-            part.color,
-            format_share(value / whole if whole else None),
-            plural(int(value), "call"),
-        )
-        for part, value in zip(series, sums["value"].to_list(), strict=True)
-    ]
-    text = ChartText(format_title(title, data.by), "Share of all calls", note)
-    return draw_bars(ax, text, bars, share_tick)
-
-
-def _draw_shares(
-    ax: Axes | None,
-    data: ChartData,
-    series: list[Series],
-    placed: pl.DataFrame,
-    words: tuple[str, str],
-    note: Sequence[str],
-) -> Axes:
-    """Draw a stack of 100% over time, of `responses_all` or the sum of `value`."""
-    ax = build_axes() if ax is None else ax
-    style_axes(ax)
-    title, what = words
-    if placed["value"].null_count() == len(placed):
-        text = ChartText(
-            format_title(title, data.by), format_subtitle(data, None, what), note
-        )
-        return draw_empty(ax, text, NO_DATES if placed.is_empty() else NOT_REPORTED)
-    value = pl.col("value")
-    is_mix = data.metric is _MODEL_MIX
-    whole = pl.col("responses_all").max() if is_mix else value.sum()
-    whole = whole.over("period").cast(pl.Float64)
-    share = pl.when(whole > 0).then(value / whole).otherwise(0.0)
-    pile = build_stack(series, placed.with_columns(share.alias("value")))
-    text = ChartText(
-        format_title(title, data.by if is_mix else [], pile.span),
-        format_subtitle(data, pile.span, what),
-        note,
-    )
-    layout = write_text(ax, text, parts=series)
-    draw_stack(ax, pile, layout, share_tick, whole=False)
-    set_alt_text(ax, "Stacks of 100%", text, describe_shares(pile))
-    return ax
+    return draw_mix(frame, SPECS["model_mix"], ax, subtitle="Share of calls")
 
 
 def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -170,40 +108,106 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> describe(plot_finish_reasons(ends))
     'Finish reasons by model. Bars of 100%: ... gpt-a: stop 75%, length 25%...'
     """
-    data = read_frame(frame, _FINISH_REASONS)
-    note = build_note(data, "choices", "answer")
-    rows = select_values(data, pl.col("choices"))
-    by_reason = rows if data.zone is None else _sum_over_series(rows)
-    reasons, placed = fold_series(
-        by_reason.drop("folded", strict=False),
-        ["finish_reason"],
-        pl.col("value"),
-        kind="finish_reason",
-    )
-    title, what = "Finish reasons", "Share of answers"
+    return draw_mix(frame, SPECS["finish_reasons"], ax, subtitle="Share of answers")
+
+
+def draw_mix(
+    frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None, *, subtitle: str = ""
+) -> Axes:
+    """Draw the shares of the main measure over time, or as bars.
+
+    The shares are those of the series or, if the metric has keys, those of a key. Over
+    time the keys of all series are summed.
+    """
+    data, measure = read_frame(frame, spec), spec[spec.main]
+    what = subtitle or capitalize(f"share of {measure.title}")
+    note = build_note(data, measure._replace(of=measure.name))
+    rows = select_values(data, pl.col(measure.name), _whole(spec).alias("~whole"))
+    if spec.keys:
+        return _draw_keys(ax, data, rows, what, note)
     if data.zone is not None:
-        what += ", all series together" if len(by_reason) < len(rows) else ""
-        return _draw_shares(ax, data, reasons, placed, (title, what), note)
-    series, placed = fold_series(
-        rows.with_columns(placed["series"].alias("~reason")),
-        data.by,
-        pl.col("value"),
-        most=max_rows(ax),
-        lone="all answers",
+        series, placed = fold_series(rows, data.by, pl.col("value"))
+        whole = pl.col("~whole").max().over("period")
+        return _draw_shares(ax, data, series, placed.with_columns(whole), what, note)
+    series, sums = sum_series(data, rows, ax)
+    total = max(rows["~whole"].drop_nulls().to_list(), default=0)
+    noun = unit_noun(measure.unit)
+    bars = [
+        Row(
+            part.name,
+            value / total if total else float("nan"),
+            part.color,
+            format_share(value / total if total else None, words=True),
+            plural(int(value), noun),
+        )
+        for part, value in zip(series, sums["value"].to_list(), strict=True)
+    ]
+    text = build_text(data, note, what)
+    return draw_bars(ax, text, bars, share_tick)
+
+
+def _whole(spec: MetricSpec) -> pl.Expr:
+    """Return the denominator of the shares: that of the metric, or the sum."""
+    wholes = (one.whole for one in spec.drawn if one.part == spec.main)
+    return next((one for one in wholes if one is not None), pl.col(spec.main).sum())
+
+
+def _draw_keys(
+    ax: Axes | None, data: ChartData, rows: pl.DataFrame, what: str, note: list[str]
+) -> Axes:
+    """Draw the shares of a key: of all series over time, or of each as a bar."""
+    (key, *_), value = data.spec.key_names, pl.col("value")
+    by_key = rows if data.zone is None else _sum_over_series(rows, key)
+    parts, placed = fold_series(
+        by_key.drop("folded", strict=False), [key], value, kind=key
     )
-    counts = np.zeros((len(reasons), len(series)))
-    cells = placed.group_by("~reason", "series").agg(pl.col("value").sum())
-    counts[cells["~reason"].to_numpy(), cells["series"].to_numpy()] = cells["value"]
+    if data.zone is not None:
+        what += ", all series together" if len(by_key) < len(rows) else ""
+        placed = placed.with_columns(value.sum().over("period").alias("~whole"))
+        return _draw_shares(ax, data._replace(by=[]), parts, placed, what, note)
+    series, placed = fold_series(
+        rows.with_columns(placed["series"].alias("~part")),
+        data.by,
+        value,
+        most=max_rows(ax),
+        lone=f"all {unit_noun(data.spec[data.spec.main].unit)}s",
+    )
+    counts = np.zeros((len(parts), len(series)))
+    cells = placed.group_by("~part", "series").agg(value.sum())
+    counts[cells["~part"].to_numpy(), cells["series"].to_numpy()] = cells["value"]
     sums = counts.sum(axis=0)
     shares = np.divide(counts, sums, out=np.zeros_like(counts), where=sums > 0)
-    text = ChartText(format_title(title, data.by), what, note)
+    text = build_text(data, note, what)
     names = [part.name for part in series]
-    return draw_share_bars(ax, text, names, reasons, shares, share_tick)
+    return draw_share_bars(ax, text, names, parts, shares, share_tick)
 
 
-def _sum_over_series(rows: pl.DataFrame) -> pl.DataFrame:
-    """Sum over the series of `by`: one row for each period and reason."""
+def _sum_over_series(rows: pl.DataFrame, key: str) -> pl.DataFrame:
+    """Sum over the series of `by`: one row for each period and key."""
     keys = [name for name in LEADING_COLUMNS if name in rows.columns]
     value = pl.col("value")
     known = pl.when(value.is_not_null().any()).then(value.sum())
-    return rows.group_by(*keys, "finish_reason", maintain_order=True).agg(known)
+    return rows.group_by(*keys, key, maintain_order=True).agg(known)
+
+
+def _draw_shares(
+    ax: Axes | None,
+    data: ChartData,
+    series: list[Series],
+    placed: pl.DataFrame,
+    what: str,
+    note: list[str],
+) -> Axes:
+    """Draw a stack of 100% over time, of `value` over `~whole`."""
+    ax = start_axes(ax)
+    if placed["value"].null_count() == len(placed):
+        text = build_text(data, note, what)
+        return draw_empty(ax, text, NO_DATES if placed.is_empty() else NOT_REPORTED)
+    whole = pl.col("~whole").cast(pl.Float64)
+    share = pl.when(whole > 0).then(pl.col("value") / whole).otherwise(0.0)
+    pile = build_stack(series, placed.with_columns(share.alias("value")))
+    text = build_text(data, note, what, span=pile.span)
+    layout = write_text(ax, text, parts=series)
+    draw_stack(ax, pile, layout, share_tick, whole=False)
+    set_alt_text(ax, "Stacks of 100%", text, describe_shares(pile))
+    return ax

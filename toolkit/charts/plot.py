@@ -1,7 +1,8 @@
-"""Where metrics and charts meet: a picture in one line, and an overview of one page."""
+"""Plot metrics: a chart of any metric in one call, and an overview of six."""
 
 from __future__ import annotations
 
+from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -9,16 +10,32 @@ import polars as pl
 
 from toolkit import charts, metrics
 from toolkit.charts import page
-from toolkit.errors import OptionError, check_word
+from toolkit.charts.counts import draw_counts
+from toolkit.charts.distributions import draw_sizes
+from toolkit.charts.heatmap import draw_hours
+from toolkit.charts.mix import draw_mix
+from toolkit.charts.ratio_chart import draw_ratio
+from toolkit.charts.stack_chart import draw_sums
+from toolkit.charts.timeline import draw_timeline
+from toolkit.errors import UnknownOptionError, check_word
 from toolkit.expressions.choices import first_choice
 from toolkit.expressions.time_ranges import span
-from toolkit.metrics.options import check_options
+from toolkit.formatting.parameters import complete_options, share_parameters
+from toolkit.metrics.options import (
+    PARAMETERS,
+    PeriodOptions,
+    check_options,
+    split_options,
+)
+from toolkit.metrics.registry import SPECS
 from toolkit.pricing.costs import add_cost
+from toolkit.reading.options import DEFAULTS, READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import choices_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Unpack
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -27,79 +44,108 @@ if TYPE_CHECKING:
     from toolkit.metrics.options import Choices
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
-    from toolkit.reading.options import CreatedUnit, OnDamage
 
-
-class _Shown(NamedTuple):
-    """A metric and the chart that draws it."""
-
-    metric: Callable[..., pl.DataFrame]
-    chart: Callable[..., Axes]
-
-
-SHOWN = {
-    name: _Shown(metric, getattr(charts, f"plot_{name}"))
-    for name, metric in metrics.METRICS.items()
-    if hasattr(charts, f"plot_{name}")
+# Functions that draw a metric by its declaration, by the shape of its chart.
+_SHAPES: Mapping[str, Callable[..., Axes]] = {
+    "stacked": draw_sums,
+    "ratio": draw_ratio,
+    "mix": draw_mix,
+    "bars": draw_counts,
+    "distribution": draw_sizes,
+    "heatmap": draw_hours,
+    "timeline": draw_timeline,
 }
-# What an overview reads of choices: no text, which may be most of a log.
-_UNREAD = ("content", "reasoning_content", "refusal", "tool_calls", "custom_id")
 PAGE = (16.0, 10.4)  # inches
-# Of so many days, periods of that length.
+# The charts of an overview.
+PICTURES = (
+    "token_usage",
+    "cost",
+    "truncation_rate",
+    "cache_share",
+    "tokens_per_response",
+    "response_volume",
+)
+# Columns of text, which may be most of a log, and which an overview does not read.
+_UNREAD = ("content", "reasoning_content", "refusal", "tool_calls", "custom_id")
+# Length of a period in an overview of at most so many days.
 _LENGTHS = ((2.1, "1h"), (100.0, "1d"), (800.0, "1w"))
 
 
+class PlottedMetric(NamedTuple):
+    """The functions that compute and draw a metric."""
+
+    compute: Callable[..., pl.DataFrame]
+    draw: Callable[..., Axes]
+
+
+def find_metric(name: str) -> PlottedMetric:
+    """Return the functions of a metric.
+
+    Its chart is the one of this package or, for a metric that was registered later, one
+    of the shape in its declaration.
+    """
+    check_word("metric", name, tuple(metrics.METRICS))
+    spec = SPECS[name]
+    by_shape = partial(_draw_shape, _SHAPES[spec.shape], spec)
+    return PlottedMetric(
+        metrics.METRICS[name], getattr(charts, f"plot_{name}", by_shape)
+    )
+
+
+def _draw_shape(
+    draw: Callable[..., Axes], spec: object, frame: pl.DataFrame, *, ax: Axes | None
+) -> Axes:
+    """Draw a metric by its declaration."""
+    return draw(frame, spec, ax)
+
+
+class _PlotOptions(PeriodOptions, ReadOptions, total=False):
+    """The options of `plot`."""
+
+    top: int | None
+    fill: bool
+
+
+_PARAMETERS = {**PARAMETERS, **READ_PARAMETERS}
+
+
+@share_parameters(_PlotOptions, _PARAMETERS)
 def plot(
     metric: str,
     sources: Sources | Choices,
     *,
-    every: str | None = "1d",
-    by: str | Sequence[str] = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
     theme: str = "light",
     ax: Axes | None = None,
     prices: Prices = None,
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    on_damage: OnDamage = "raise",
-    progress: Callable[[int], None] | None = None,
+    **options: Unpack[_PlotOptions],
 ) -> Axes:
     """Draw a metric of logs or of an export.
 
     Parameters
     ----------
     metric
-        Name of any metric: a key of `toolkit.metrics.METRICS`.
+        Name of a metric: a key of `toolkit.metrics.METRICS`.
     sources
-        Logs or exports as in `toolkit.scan`, or choices that are at hand: a frame, a
-        `Loaded`.
-    every, by, tz, since, until, top, fill
-        As in the metric: see `toolkit.metrics`. With ``every=None`` each series is a
-        horizontal bar. What a metric does not take (`drift` has no `by`) is refused.
+        Logs or exports as in `toolkit.scan`, or choices: a frame or a `Loaded`.
     theme
         ``"light"`` or ``"dark"``.
     ax
-        Where to draw; a new figure unless given.
+        Where to draw; by default a new figure.
     prices
-        Your own price file, as in `toolkit.pricing.add_cost`; for `cost` and
-        `truncation_rate`.
-    tags, response_path, created_unit, on_damage, progress
-        As in `toolkit.load`; an export keeps those that it was made with.
+        Your own price file, as in `toolkit.pricing.add_cost`; for metrics with costs.
+    **options
+        Those of the metric, then those of reading logs.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Its figure is saved by ``ax.figure.savefig("usage.png")``.
+        With ``every=None`` each series is a horizontal bar. Save the figure by
+        ``ax.figure.savefig("usage.png")``.
 
     Raises
     ------
     OptionError
-        If there is no such metric, or it takes no such option.
+        If there is no such metric, or it has no such option.
 
     Examples
     --------
@@ -108,88 +154,70 @@ def plot(
     >>> ax.get_title(loc="left")
     'Tokens by provider and day'
     """
-    check_word("metric", metric, tuple(SHOWN))
-    options = _options_of(
-        metric,
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-    )
+    plotted = find_metric(metric)
+    complete_options(plot, options, ())  # raises if there is no such option
+    own, read = split_options(options)
+    own = _select_options(metric, own)
     with charts.theme(theme):
-        frame = metrics.measure(
-            metric,
-            sources,
-            tags=tags,
-            response_path=response_path,
-            created_unit=created_unit,
-            on_damage=on_damage,
-            progress=progress,
-            prices=prices,
-            **options,
-        )
-        return SHOWN[metric].chart(frame, ax=ax)
+        frame = metrics.measure(metric, sources, prices=prices, **read, **own)
+        return plotted.draw(frame, ax=ax)
 
 
-def _options_of(metric: str, **options: object) -> dict[str, Any]:
-    """Return the options that a metric takes; refuse one that it would not heed."""
-    own = signature(SHOWN[metric].metric).parameters
-    ours = signature(plot).parameters
+def _select_options(metric: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a metric has; raise if another one is not the default."""
+    known = SPECS[metric].option_names
+    selected = {}
     for name, value in options.items():
-        if name not in own and value != ours[name].default:
-            taken = ", ".join(known for known in own if known in options) or "nothing"
-            raise OptionError(name, value, expected=f"what {metric} takes: {taken}")
-    # A metric that is of all responses by itself stays so, unless it is told otherwise.
-    return {
-        name: value
-        for name, value in options.items()
-        if name in own and not (name == "by" and value == ours["by"].default)
-    }
+        is_default = value == PARAMETERS[name].default
+        if name in known and not (name == "by" and is_default):
+            selected[name] = value  # the default of `by` is that of the metric
+        elif not is_default:
+            names = [
+                option for option in known if option in _PlotOptions.__annotations__
+            ]
+            raise UnknownOptionError(name, owner=metric, known=names)
+    return selected
 
 
+@share_parameters(ReadOptions, READ_PARAMETERS)
 def overview(
     sources: Sources | Choices,
     *,
     every: str | None = None,
-    by: str | Sequence[str] = "model",
+    by: str | Sequence[str] | None = "model",
     tz: str = "UTC",
     since: Moment = None,
     until: Moment = None,
     top: int = 5,
     theme: str = "light",
     prices: Prices = None,
-    **options: object,
+    **options: Unpack[ReadOptions],
 ) -> Figure:
-    """Draw what matters most on one page: use, money, quality, rhythm.
+    """Draw a page of six charts: tokens, cost, truncated answers, cache, size, hours.
 
     Parameters
     ----------
     sources
-        Choices, or names of logs or exports, as in `plot`. Logs are read once, without
-        their texts.
+        Logs or exports as in `toolkit.scan`, or choices: a frame or a `Loaded`. Logs
+        are read once, without their texts.
     every
-        Length of a period; by default one that suits the range: hours for two days,
-        days for a hundred, then weeks, then months.
+        Length of a period. The default depends on the time range: hours up to two days,
+        days up to a hundred, then weeks, then months.
     by, tz, since, until
-        As in the metrics: see `toolkit.metrics`.
+        Options of the metrics: see `toolkit.metrics`.
     top
-        So many series are named; the others are one, with exact figures.
+        Number of series; the others are folded into one, with exact figures.
     theme
         ``"light"`` or ``"dark"``.
     prices
         Your own price file, as in `toolkit.pricing.add_cost`.
     **options
-        As in `toolkit.scan`: `tags`, `response_path`, `created_unit`, `on_damage`,
-        `progress`.
+        As in `toolkit.scan`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A headline, and six charts: tokens, cost, cut off at the limit, prompt from
-        cache, size of calls, hours of the week. 16 by 10.4 inches, known to pyplot.
+        A pyplot figure of 16 by 10.4 inches with a headline and six charts.
 
     Examples
     --------
@@ -200,58 +228,53 @@ def overview(
     >>> figure.texts[0].get_text()
     '3.36M tokens in 2,906 calls, at least $...'
     """
-    frame = _at_hand(sources, tz, since, until, options)
+    frame = _collect(sources, tz, since, until, options)
     if prices is not None:
         frame = add_cost(frame, prices)
-    asked = {"tz": tz, "since": since, "until": until}
-    length = every or _suited(frame, tz, since, until)
-    check_options(every=length, by=by, top=top, **asked)  # type: ignore[arg-type] # of these three
-    series = {"by": by, "top": top}
+    within: dict[str, Any] = {"tz": tz, "since": since, "until": until}
+    series: dict[str, Any] = {
+        "every": every or _choose_length(frame, tz, since, until),
+        "by": by,
+        "top": top,
+    }
+    check_options(**series, **within)
     with charts.theme(theme):
-        places = page.build_page(PAGE, 3, 2, _headline(frame, asked))
-        for name, ax in zip(PICTURES, places, strict=True):
-            shown, own = SHOWN[name], {}
-            if name != "response_volume":
-                own = {"every": length, **series}
-            shown.chart(shown.metric(frame, **asked, **own), ax=ax)
-    return cast("Figure", places[0].figure)
+        axes = page.build_page(PAGE, 3, 2, _format_headline(frame, within))
+        for name, ax in zip(PICTURES, axes, strict=True):
+            plotted = find_metric(name)
+            own = {} if name == "response_volume" else series
+            plotted.draw(plotted.compute(frame, **within, **own), ax=ax)
+    return cast("Figure", axes[0].figure)
 
 
-PICTURES = (
-    "token_usage",
-    "cost",
-    "truncation_rate",
-    "cache_share",
-    "tokens_per_response",
-    "response_volume",
-)
-
-
-def _at_hand(
+def _collect(
     sources: Sources | Choices,
     tz: str,
     since: Moment,
     until: Moment,
-    options: dict[str, object],
+    options: ReadOptions,
 ) -> pl.DataFrame:
-    """Collect what an overview reads, once."""
+    """Read the columns of an overview, once."""
     choices = choices_of(sources)
+    complete(overview, options)  # raises for an unknown option
     if choices is None:
-        within = span(since, until, tz)
-        known = cast("dict[str, Any]", options)
-        lazy = scan(cast("Sources", sources), since=within.start, **known)
+        start = span(since, until, tz).start
+        lazy = scan(cast("Sources", sources), since=start, **options)
     elif options:
-        name, value = next(iter(options.items()))
-        raise OptionError(name, value, expected="names of logs, not choices, beside it")
-    elif isinstance(choices, pl.LazyFrame):
-        lazy = choices
+        own = [name for name in signature(overview).parameters if name not in DEFAULTS]
+        owner = "overview() of choices"
+        raise UnknownOptionError(next(iter(options)), owner=owner, known=own[1:])
     else:
-        lazy = pl.DataFrame(choices).lazy()
+        lazy = (
+            choices.lazy()
+            if isinstance(choices, pl.LazyFrame)
+            else pl.DataFrame(choices).lazy()
+        )
     return lazy.drop(_UNREAD, strict=False).collect()
 
 
-def _suited(frame: pl.DataFrame, tz: str, since: Moment, until: Moment) -> str:
-    """Choose a length of periods for the range of time."""
+def _choose_length(frame: pl.DataFrame, tz: str, since: Moment, until: Moment) -> str:
+    """Return a length of periods that suits the time range."""
     times = frame.filter(*span(since, until, tz).conditions())["created"]
     first, last = times.min(), times.max()
     if first is None or last is None:
@@ -260,12 +283,12 @@ def _suited(frame: pl.DataFrame, tz: str, since: Moment, until: Moment) -> str:
     return next((every for most, every in _LENGTHS if days <= most), "1mo")
 
 
-def _headline(frame: pl.DataFrame, asked: Mapping[str, object]) -> tuple[str, str]:
-    """Say in one sentence what was used and what it cost; and of which time."""
-    every: dict[str, object] = {"every": None, "by": (), **asked}
-    usage = metrics.token_usage(frame, **every).to_dicts()  # type: ignore[arg-type] # of these
-    money = metrics.cost(frame, **every).to_dicts()  # type: ignore[arg-type] # of these
-    tz, since, until = str(asked["tz"]), asked["since"], asked["until"]
-    within = span(cast("Moment", since), cast("Moment", until), tz)
-    times = frame.filter(first_choice(), *within.conditions())["created"]
-    return page.format_usage(usage, money), page.format_range(times, tz)
+def _format_headline(frame: pl.DataFrame, within: dict[str, Any]) -> tuple[str, str]:
+    """Format what was used and what it cost, and the time range."""
+    every: dict[str, Any] = {"every": None, "by": None, **within}
+    usage = metrics.token_usage(frame, **every).to_dicts()
+    costs = metrics.cost(frame, **every).to_dicts()
+    tz = within["tz"]
+    conditions = span(within["since"], within["until"], tz).conditions()
+    times = frame.filter(first_choice(), *conditions)["created"]
+    return page.format_usage(usage, costs), page.format_range(times, tz)

@@ -11,30 +11,25 @@ import polars as pl
 from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.bars import Row, draw_bars
 from toolkit.charts.layout import (
-    build_axes,
     draw_empty,
     format_single,
-    style_axes,
+    start_axes,
     write_text,
 )
 from toolkit.charts.lines import build_lines, compute_ratios, describe_lines, draw_lines
 from toolkit.charts.rows import max_rows
-from toolkit.charts.series import (
-    LEADING_COLUMNS,
-    Metric,
-    fold_series,
-    read_frame,
-)
-from toolkit.charts.text import share_tick
+from toolkit.charts.series import LEADING_COLUMNS, fold_series, read_frame
+from toolkit.charts.text import count_tick, share_tick
 from toolkit.charts.time_axis import build_span
 from toolkit.charts.titles import (
     NO_DATES,
     NOT_REPORTED,
     ChartText,
     build_note,
+    build_text,
+    capitalize,
     format_missing,
-    format_subtitle,
-    format_title,
+    unit_noun,
 )
 from toolkit.errors import plural
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
@@ -44,104 +39,123 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from toolkit.charts.series import ChartData, Series
+    from toolkit.charts.series import Series
     from toolkit.charts.time_axis import Span
+    from toolkit.metrics.measures import Measure
+    from toolkit.metrics.spec import MetricSpec
 
 
-class Ratio(NamedTuple):
-    """How a ratio is drawn, and how that of folded series is computed."""
+class _Ratio(NamedTuple):
+    """How a ratio is drawn."""
 
-    metric: Metric
-    value: str  # the column that is drawn
+    measure: Measure
     part: str
     whole: pl.Expr
-    title: str
-    subtitle: tuple[str, ...]
-    missing: tuple[str, str] = ("", "")  # a count, and what its responses lack
-    noun: str = "call"
-    counted: str = "responses"  # column that counts the nouns
-    show: Callable[[float], str] = format_share
-    tick: Callable[..., str] = share_tick
-    most: float = 1.0  # the highest valid value; 0 if there is none
-    excess: str = ""  # why a value may be higher
-    of: str = "{part} of {whole} calls"  # after the value of a bar
-    together: bool = False  # sum over the series of `by`; draw a line for each key
-    transform: Callable[[pl.Expr], pl.Expr] | None = None  # from part / whole to value
+    show: Callable[[float], str]
+    tick: Callable[..., str]
+    most: float  # the highest valid value; 0 if there is none
+    of: str  # after the value of a bar
 
 
-def draw_ratio(frame: pl.DataFrame, ratio: Ratio, ax: Axes | None) -> Axes:
-    """Draw a ratio over time, or as bars."""
-    data = read_frame(frame, ratio.metric)
-    rows, keys = data.dated, list(ratio.metric.keys)
-    names, kind, by = [*data.by, *keys], "series", data.by
-    if ratio.together:
-        rows, names, kind, by = _sum_over_series(rows, ratio), keys, keys[0], ["kind"]
-    note = _build_note(data, ratio)
-    weight = pl.col(ratio.metric.main)
+def draw_ratio(
+    frame: pl.DataFrame,
+    spec: MetricSpec,
+    ax: Axes | None,
+    *,
+    subtitle: Sequence[str] = (),
+    missing: str = "",
+    excess: str = "",
+    of: str = "",
+    transform: Callable[[pl.Expr], pl.Expr] | None = None,
+) -> Axes:
+    """Draw the first ratio of a metric over time, or as bars.
+
+    `missing` is what calls lack that are not included, `excess` is why a share may be
+    above 1, and `of` is the text after the value of a bar. `transform` computes the
+    value of folded series from numerator / denominator. If the metric has keys, its
+    series are summed, and there is a line for each key.
+    """
+    data, ratio = read_frame(frame, spec), _read_ratio(spec, of)
+    rows, names, kind, by = data.dated, data.by, "series", data.by
+    if spec.keys:
+        names, kind, by = list(spec.key_names), spec.key_names[0], [spec.keys[0].title]
+        rows = _sum_over_series(rows, spec, ratio)
+        note = format_missing(data, ratio.measure, missing)  # calls have several rows
+    else:
+        note = build_note(data, ratio.measure, missing)
+    weight, lone = pl.col(spec.main), f"all {unit_noun(ratio.measure.of)}s"
     most = None if data.zone is not None else max_rows(ax)
-    lone = f"all {ratio.noun}s"
     series, placed = fold_series(rows, names, weight, most=most, kind=kind, lone=lone)
     table = compute_ratios(
-        placed, ratio.part, ratio.whole, ratio.value, ratio.transform
+        placed, ratio.part, ratio.whole, ratio.measure.name, transform
     )
+    what, *details = subtitle or [capitalize(ratio.measure.title)]
     if data.zone is None:
-        text = ChartText(format_title(ratio.title, by), "; ".join(ratio.subtitle), note)
+        text = build_text(data, note, what, *details, by=by)
         return _draw_ratio_bars(ax, text, series, table, ratio)
-    ax = build_axes() if ax is None else ax
-    style_axes(ax)
+    ax = start_axes(ax)
     span = None if rows.is_empty() else build_span(rows)
-    note += _format_excess(table, ratio, span)
-    what, *details = ratio.subtitle
+    note += _format_excess(table, ratio, span, excess)
     what += format_single(ax, series) if by else ""
-    text = ChartText(
-        format_title(ratio.title, by, span),
-        format_subtitle(data, span, what, *details, mark="Dashed"),
-        note,
-    )
+    text = build_text(data, note, what, *details, span=span, mark="Dashed", by=by)
     if span is None:
         return draw_empty(ax, text, NO_DATES)
     lines = build_lines(series, table)
     if not lines.known:
         return draw_empty(ax, text, NOT_REPORTED)
-    layout = write_text(ax, text, parts=series if len(series) > 1 else [])
+    layout = write_text(ax, text, parts=lines.labels if len(series) > 1 else [])
     draw_lines(ax, lines, layout, ratio.tick, most=ratio.most)
     set_alt_text(ax, "Lines", text, describe_lines(lines, ratio.show))
     return ax
 
 
-def _sum_over_series(rows: pl.DataFrame, ratio: Ratio) -> pl.DataFrame:
+def _read_ratio(spec: MetricSpec, of: str) -> _Ratio:
+    """Return how the first ratio of a metric is drawn."""
+    measure = next(one for one in spec.drawn if one.part is not None)
+    part, whole = str(measure.part), measure.whole
+    if whole is None:
+        whole = pl.lit(1)
+    roots = whole.meta.root_names()
+    unit = f" {unit_noun(spec[roots[0]].unit)}s" if roots else ""
+    if measure.is_share:
+        of = of or "{part} of {whole}" + unit
+        return _Ratio(measure, part, whole, format_share, share_tick, 1.0, of)
+    of = of or "{part} / {whole}" + unit
+    return _Ratio(measure, part, whole, count_tick, count_tick, 0.0, of)
+
+
+def _sum_over_series(
+    rows: pl.DataFrame, spec: MetricSpec, ratio: _Ratio
+) -> pl.DataFrame:
     """Sum over the series of `by`: one row for each period and key."""
     keys = [name for name in LEADING_COLUMNS if name in rows.columns]
     whole = pl.col("~whole")
-    known = pl.col(ratio.value).is_not_null()
+    known = pl.col(ratio.measure.name).is_not_null()
     return (
-        rows.group_by(*keys, *ratio.metric.keys, maintain_order=True)
+        rows.group_by(*keys, *spec.key_names, maintain_order=True)
         .agg(
-            pl.col(ratio.metric.main).sum(),
+            pl.col(spec.main).sum(),
             pl.col(ratio.part).filter(known).sum(),
             ratio.whole.filter(known).sum().alias("~whole"),
         )
         .with_columns(
-            pl.when(whole > 0).then(pl.col(ratio.part) / whole).alias(ratio.value)
+            pl.when(whole > 0)
+            .then(pl.col(ratio.part) / whole)
+            .alias(ratio.measure.name)
         )
     )
 
 
-def _build_note(data: ChartData, ratio: Ratio) -> list[str]:
-    """Build the note; without counts if a response has a row for each key."""
-    if ratio.metric.keys:
-        return format_missing(data, *ratio.missing, ratio.noun)
-    return build_note(data, ratio.counted, ratio.noun, missing=ratio.missing)
-
-
-def _format_excess(table: pl.DataFrame, ratio: Ratio, span: Span | None) -> list[str]:
+def _format_excess(
+    table: pl.DataFrame, ratio: _Ratio, span: Span | None, excess: str
+) -> list[str]:
     """Format in how many periods a value is above the highest valid one, and why."""
     above = table.filter(pl.col("value") > ratio.most) if ratio.most else table.clear()
     if above.is_empty() or span is None:
         return []
     periods = plural(above["period"].n_unique(), span.length.word)
     highest = ratio.show(float(above["value"].to_numpy().max()))
-    reason = f" ({ratio.excess})" if ratio.excess else ""
+    reason = f" ({excess})" if excess else ""
     return [f"▲ {periods} above {ratio.show(ratio.most)}, up to {highest}{reason}"]
 
 
@@ -150,7 +164,7 @@ def _draw_ratio_bars(
     text: ChartText,
     series: Sequence[Series],
     table: pl.DataFrame,
-    ratio: Ratio,
+    ratio: _Ratio,
 ) -> Axes:
     """Draw a ratio of each series as a bar, with numerator and denominator."""
     cells = {row["series"]: row for row in table.iter_rows(named=True)}

@@ -4,161 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
-
-from toolkit.charts.ratio_chart import Ratio, draw_ratio
-from toolkit.charts.series import Metric
-from toolkit.charts.text import count_tick
+from toolkit.charts.ratio_chart import draw_ratio
+from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
+    import polars as pl
     from matplotlib.axes import Axes
-
-_CACHE = Ratio(
-    Metric(
-        "cache_share",
-        ("responses", "cached_unseen", "prompt_tokens", "cached_tokens", "cache_share"),
-        "prompt_tokens",
-    ),
-    value="cache_share",
-    part="cached_tokens",
-    whole=pl.col("prompt_tokens"),
-    title="Prompt tokens served from cache",
-    subtitle=("Share of prompt tokens",),
-    missing=("cached_unseen", "do not report cache use"),
-    excess="provider reports more cached than prompt tokens",
-    of="{part} of {whole} tokens",
-)
-_REASONING = Ratio(
-    Metric(
-        "reasoning_share",
-        (
-            "responses",
-            "reasoning_unseen",
-            "completion_tokens",
-            "reasoning_tokens",
-            "reasoning_share",
-        ),
-        "completion_tokens",
-    ),
-    value="reasoning_share",
-    part="reasoning_tokens",
-    whole=pl.col("completion_tokens"),
-    title="Completion tokens spent on reasoning",
-    subtitle=("Share of completion tokens",),
-    missing=("reasoning_unseen", "do not report reasoning"),
-    excess="provider reports more reasoning than completion tokens",
-    of="{part} of {whole} tokens",
-)
-_OUTPUT_INPUT = Ratio(
-    Metric(
-        "output_input_ratio",
-        (
-            "responses",
-            "unseen",
-            "prompt_tokens",
-            "completion_tokens",
-            "output_input_ratio",
-        ),
-        "prompt_tokens",
-    ),
-    value="output_input_ratio",
-    part="completion_tokens",
-    whole=pl.col("prompt_tokens"),
-    title="Output tokens per input token",
-    subtitle=("Completion tokens per prompt token",),
-    missing=("unseen", "without prompt or completion tokens"),
-    show=count_tick,
-    tick=count_tick,
-    most=0.0,
-    of="{part} per {whole} tokens",
-)
-_COVERAGE = Ratio(
-    Metric(
-        "usage_coverage",
-        ("responses", "reported", "coverage"),
-        "responses",
-        ("tokens",),
-    ),
-    value="coverage",
-    part="reported",
-    whole=pl.col("responses"),
-    title="Usage reported",
-    subtitle=("Share of calls that report each count",),
-    together=True,
-)
-_TRUNCATION = Ratio(
-    Metric(
-        "truncation_rate",
-        (
-            "responses",
-            "responses_without_reason",
-            "responses_truncated",
-            "response_rate",
-        ),
-        "responses",
-    ),
-    value="response_rate",
-    part="responses_truncated",
-    whole=pl.col("responses").cast(pl.Int64) - pl.col("responses_without_reason"),
-    title="Truncated answers",
-    subtitle=("Share of calls", "an answer was cut off at the token limit"),
-    missing=("responses_without_reason", "without a finish reason"),
-)
-_REFUSAL = Ratio(
-    Metric(
-        "refusal_and_filter_rate",
-        ("responses", "responses_refused_or_filtered", "response_rate"),
-        "responses",
-    ),
-    value="response_rate",
-    part="responses_refused_or_filtered",
-    whole=pl.col("responses"),
-    title="Refused or filtered answers",
-    subtitle=("Share of calls",),
-)
-_CHOICES = Ratio(
-    Metric(
-        "choices_per_response",
-        ("responses", "choices", "choices_per_response"),
-        "responses",
-    ),
-    value="choices_per_response",
-    part="choices",
-    whole=pl.col("responses"),
-    title="Answers per call",
-    subtitle=("Mean number of answers",),
-    missing=("responses_without_choices", "without answers"),
-    show=count_tick,
-    tick=count_tick,
-    most=0.0,
-    of="{part} in {whole} calls",
-)
-_CONFIDENCE = Ratio(
-    Metric(
-        "confidence",
-        (
-            "choices",
-            "choices_without_logprobs",
-            "logprob_tokens",
-            "logprob_sum",
-            "perplexity",
-        ),
-        "choices",
-    ),
-    value="perplexity",
-    part="logprob_sum",
-    whole=pl.col("logprob_tokens"),
-    title="Perplexity",
-    subtitle=("Perplexity of the answers", "1 = certain, lower is more confident"),
-    missing=("choices_without_logprobs", "without logprobs"),
-    noun="answer",
-    counted="choices",
-    show=count_tick,
-    tick=count_tick,
-    most=0.0,
-    of="over {whole} tokens",
-    transform=lambda mean: (-mean).exp(),
-)
 
 
 def plot_cache_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -186,31 +37,32 @@ def plot_cache_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> shares = pl.DataFrame(
-    ...     {
-    ...         "model": ["gpt-a"],
-    ...         "responses": [3],
-    ...         "cached_unseen": [1],
-    ...         "prompt_tokens": [200],
-    ...         "cached_tokens": [50],
-    ...         "cache_share": [0.25],
-    ...     }
-    ... )
-    >>> [text.get_text() for text in plot_cache_share(shares).texts]
-    ['3 calls · 1 call does not report cache use', ..., '· 50 of 200 tokens', 'gpt-a']
+    >>> from toolkit.metrics import cache_share
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices({"prompt_tokens": 200, "cached_tokens": 50}, {})
+    >>> ax = plot_cache_share(cache_share(choices, every=None))
+    >>> ax.texts[0].get_text()
+    '2 calls · 1 call does not report cache use'
     """
-    return draw_ratio(frame, _CACHE, ax)
+    return draw_ratio(
+        frame,
+        SPECS["cache_share"],
+        ax,
+        subtitle=("Share of prompt tokens",),
+        missing="do not report cache use",
+        excess="provider reports more cached than prompt tokens",
+    )
 
 
 def plot_reasoning_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw the share of completion tokens that were spent on reasoning.
+    """Draw the share of completion tokens spent on reasoning.
 
     Parameters
     ----------
     frame
         Result of `toolkit.metrics.reasoning_share`.
     ax
-        Where to draw; a new figure unless given.
+        Where to draw; a new figure unless given. See `plot_token_usage`.
 
     Returns
     -------
@@ -224,20 +76,21 @@ def plot_reasoning_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
 
     Examples
     --------
-    >>> shares = pl.DataFrame(
-    ...     {
-    ...         "model": ["gpt-a"],
-    ...         "responses": [3],
-    ...         "reasoning_unseen": [0],
-    ...         "completion_tokens": [200],
-    ...         "reasoning_tokens": [150],
-    ...         "reasoning_share": [0.75],
-    ...     }
-    ... )
-    >>> plot_reasoning_share(shares).get_title(loc="left")
+    >>> from toolkit.metrics import reasoning_share
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices({"completion_tokens": 200, "reasoning_tokens": 150})
+    >>> ax = plot_reasoning_share(reasoning_share(choices, every=None))
+    >>> ax.get_title(loc="left")
     'Completion tokens spent on reasoning by model'
     """
-    return draw_ratio(frame, _REASONING, ax)
+    return draw_ratio(
+        frame,
+        SPECS["reasoning_share"],
+        ax,
+        subtitle=("Share of completion tokens",),
+        missing="do not report reasoning",
+        excess="provider reports more reasoning than completion tokens",
+    )
 
 
 def plot_output_input_ratio(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -248,7 +101,7 @@ def plot_output_input_ratio(frame: pl.DataFrame, *, ax: Axes | None = None) -> A
     frame
         Result of `toolkit.metrics.output_input_ratio`.
     ax
-        Where to draw; a new figure unless given.
+        Where to draw; a new figure unless given. See `plot_token_usage`.
 
     Returns
     -------
@@ -262,20 +115,20 @@ def plot_output_input_ratio(frame: pl.DataFrame, *, ax: Axes | None = None) -> A
 
     Examples
     --------
-    >>> ratios = pl.DataFrame(
-    ...     {
-    ...         "model": ["gpt-a"],
-    ...         "responses": [2],
-    ...         "unseen": [0],
-    ...         "prompt_tokens": [200],
-    ...         "completion_tokens": [50],
-    ...         "output_input_ratio": [0.25],
-    ...     }
-    ... )
-    >>> [text.get_text() for text in plot_output_input_ratio(ratios).texts][2:4]
-    ['0.25', '· 50 per 200 tokens']
+    >>> from toolkit.metrics import output_input_ratio
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices({"prompt_tokens": 200, "completion_tokens": 50})
+    >>> ax = plot_output_input_ratio(output_input_ratio(choices, every=None))
+    >>> ax.texts[3].get_text()
+    '· 50 / 200 tokens'
     """
-    return draw_ratio(frame, _OUTPUT_INPUT, ax)
+    return draw_ratio(
+        frame,
+        SPECS["output_input_ratio"],
+        ax,
+        subtitle=("Completion tokens per prompt token",),
+        missing="without prompt or completion tokens",
+    )
 
 
 def plot_usage_coverage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -284,15 +137,15 @@ def plot_usage_coverage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     frame
-        Result of `toolkit.metrics.usage_coverage`. There is a line for each kind of
-        tokens; the series of `by` are summed.
+        Result of `toolkit.metrics.usage_coverage`.
     ax
-        Where to draw; a new figure unless given.
+        Where to draw; a new figure unless given. See `plot_token_usage`.
 
     Returns
     -------
     Axes
-        As `plot_cache_share`.
+        As `plot_cache_share`, with a line for each kind of tokens. The series of `by`
+        are summed.
 
     Raises
     ------
@@ -301,18 +154,19 @@ def plot_usage_coverage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> coverage = pl.DataFrame(
-    ...     {
-    ...         "tokens": ["total_tokens", "cached_tokens"],
-    ...         "responses": [4, 4],
-    ...         "reported": [4, 3],
-    ...         "coverage": [1.0, 0.75],
-    ...     }
-    ... )
-    >>> [text.get_text() for text in plot_usage_coverage(coverage).texts][2:4]
-    ['100%', '· 4 of 4 calls']
+    >>> from toolkit.metrics import usage_coverage
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices({"total_tokens": 3}, {})
+    >>> ax = plot_usage_coverage(usage_coverage(choices, every=None))
+    >>> ax.get_title(loc="left")
+    'Usage reported by kind'
     """
-    return draw_ratio(frame, _COVERAGE, ax)
+    return draw_ratio(
+        frame,
+        SPECS["usage_coverage"],
+        ax,
+        subtitle=("Share of calls that report each count",),
+    )
 
 
 def plot_truncation_rate(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -323,12 +177,12 @@ def plot_truncation_rate(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
     frame
         Result of `toolkit.metrics.truncation_rate`.
     ax
-        Where to draw; a new figure unless given.
+        Where to draw; a new figure unless given. See `plot_token_usage`.
 
     Returns
     -------
     Axes
-        As `plot_cache_share`; `response_rate` is drawn.
+        As `plot_cache_share`.
 
     Raises
     ------
@@ -337,19 +191,20 @@ def plot_truncation_rate(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
 
     Examples
     --------
-    >>> rates = pl.DataFrame(
-    ...     {
-    ...         "model": ["gpt-a"],
-    ...         "responses": [40],
-    ...         "responses_without_reason": [0],
-    ...         "responses_truncated": [1],
-    ...         "response_rate": [0.025],
-    ...     }
-    ... )
-    >>> [text.get_text() for text in plot_truncation_rate(rates).texts][2:4]
-    ['2.5%', '· 1 of 40 calls']
+    >>> from toolkit.metrics import truncation_rate
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices({"finish_reason": "length"}, {"finish_reason": "stop"})
+    >>> ax = plot_truncation_rate(truncation_rate(choices, every=None))
+    >>> ax.texts[3].get_text()
+    '· 1 of 2 calls'
     """
-    return draw_ratio(frame, _TRUNCATION, ax)
+    return draw_ratio(
+        frame,
+        SPECS["truncation_rate"],
+        ax,
+        subtitle=("Share of calls", "an answer was cut off at the token limit"),
+        missing="without a finish reason",
+    )
 
 
 def plot_refusal_and_filter_rate(
@@ -362,12 +217,12 @@ def plot_refusal_and_filter_rate(
     frame
         Result of `toolkit.metrics.refusal_and_filter_rate`.
     ax
-        Where to draw; a new figure unless given.
+        Where to draw; a new figure unless given. See `plot_token_usage`.
 
     Returns
     -------
     Axes
-        As `plot_cache_share`; `response_rate` is drawn.
+        As `plot_cache_share`.
 
     Raises
     ------
@@ -376,29 +231,30 @@ def plot_refusal_and_filter_rate(
 
     Examples
     --------
-    >>> rates = pl.DataFrame(
-    ...     {
-    ...         "model": ["gpt-a"],
-    ...         "responses": [40],
-    ...         "responses_refused_or_filtered": [2],
-    ...         "response_rate": [0.05],
-    ...     }
-    ... )
-    >>> [text.get_text() for text in plot_refusal_and_filter_rate(rates).texts][2:4]
-    ['5%', '· 2 of 40 calls']
+    >>> from toolkit.metrics import refusal_and_filter_rate
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices({"finish_reason": "content_filter"}, {})
+    >>> ax = plot_refusal_and_filter_rate(refusal_and_filter_rate(choices, every=None))
+    >>> ax.texts[3].get_text()
+    '· 1 of 2 calls'
     """
-    return draw_ratio(frame, _REFUSAL, ax)
+    return draw_ratio(
+        frame,
+        SPECS["refusal_and_filter_rate"],
+        ax,
+        subtitle=("Share of calls",),
+    )
 
 
 def plot_choices_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw the mean number of choices of a call.
+    """Draw the mean number of answers of a call.
 
     Parameters
     ----------
     frame
         Result of `toolkit.metrics.choices_per_response`.
     ax
-        Where to draw; a new figure unless given.
+        Where to draw; a new figure unless given. See `plot_token_usage`.
 
     Returns
     -------
@@ -412,18 +268,19 @@ def plot_choices_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) ->
 
     Examples
     --------
-    >>> means = pl.DataFrame(
-    ...     {
-    ...         "model": ["gpt-a"],
-    ...         "responses": [2],
-    ...         "choices": [5],
-    ...         "choices_per_response": [2.5],
-    ...     }
-    ... )
-    >>> [text.get_text() for text in plot_choices_per_response(means).texts][2:4]
-    ['2.5', '· 5 in 2 calls']
+    >>> from toolkit.metrics import choices_per_response
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices({}, {})
+    >>> ax = plot_choices_per_response(choices_per_response(choices, every=None))
+    >>> ax.texts[3].get_text()
+    '· 2 / 2 calls'
     """
-    return draw_ratio(frame, _CHOICES, ax)
+    return draw_ratio(
+        frame,
+        SPECS["choices_per_response"],
+        ax,
+        subtitle=("Mean number of answers",),
+    )
 
 
 def plot_confidence(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -434,7 +291,7 @@ def plot_confidence(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     frame
         Result of `toolkit.metrics.confidence`.
     ax
-        Where to draw; a new figure unless given.
+        Where to draw; a new figure unless given. See `plot_token_usage`.
 
     Returns
     -------
@@ -448,17 +305,19 @@ def plot_confidence(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> sure = pl.DataFrame(
-    ...     {
-    ...         "model": ["gpt-a"],
-    ...         "choices": [2],
-    ...         "choices_without_logprobs": [0],
-    ...         "logprob_tokens": [10],
-    ...         "logprob_sum": [-6.9314718],
-    ...         "perplexity": [2.0],
-    ...     }
-    ... )
-    >>> [text.get_text() for text in plot_confidence(sure).texts][2:4]
-    ['2', '· over 10 tokens']
+    >>> from toolkit.metrics import confidence
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices({"logprob_tokens": 10, "logprob_sum": -6.9314718})
+    >>> ax = plot_confidence(confidence(choices, every=None))
+    >>> ax.texts[3].get_text()
+    '· over 10 tokens'
     """
-    return draw_ratio(frame, _CONFIDENCE, ax)
+    return draw_ratio(
+        frame,
+        SPECS["confidence"],
+        ax,
+        subtitle=("Perplexity of the answers", "1 = certain, lower is more confident"),
+        missing="without logprobs",
+        of="over {whole} tokens",
+        transform=lambda mean: (-mean).exp(),
+    )

@@ -16,31 +16,19 @@ from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from toolkit.metrics.spec import MetricSpec
+
 LEADING_COLUMNS = (*PERIOD, "partial")
 _SHOWN = 5  # series; a sixth is shown too, of more the rest is "N others"
 _SHOWN_OF_FOLDED = 12  # where the metric has folded: as many as there are colours
 _RESERVED = re.compile(rf"\s*|{UNKNOWN_TEXT}|[\d,]+ others?")
 
 
-class Metric(NamedTuple):
-    """What a chart must know of a metric: its columns, and what is drawn of them."""
-
-    name: str
-    measures: tuple[str, ...]  # that the chart reads
-    main: str  # ranks the series
-    keys: tuple[str, ...] = ()  # columns that name the series, in addition to `by`
-
-    @property
-    def hint(self) -> str:
-        """How to get a suitable frame."""
-        return f"call toolkit.metrics.{self.name}(choices) first"
-
-
 class ChartData(NamedTuple):
     """A checked frame of a metric."""
 
     frame: pl.DataFrame
-    metric: Metric
+    spec: MetricSpec
     by: list[str]
     zone: str | None  # of the periods; None if there are none
 
@@ -71,26 +59,25 @@ class Series(NamedTuple):
     folded: int = 0  # number of series that it stands for, if it is the rest
 
 
-def read_frame(frame: object, metric: Metric) -> ChartData:
+def read_frame(frame: object, spec: MetricSpec) -> ChartData:
     """Check that a frame is of a metric; find the columns it was grouped by."""
+    hint = f"call toolkit.metrics.{spec.name}(choices) first"
     if not isinstance(frame, pl.DataFrame):
-        message = (
-            f"expected a polars DataFrame, got {type(frame).__name__}: {metric.hint}"
-        )
+        message = f"expected a polars DataFrame, got {type(frame).__name__}: {hint}"
         raise TypeError(message)
     with_periods = bool({*PERIOD} & {*frame.columns})
-    needed = (*(PERIOD if with_periods else ()), *metric.keys, *metric.measures)
+    needed = (*(PERIOD if with_periods else ()), *spec.chart_columns)
     missing = [name for name in needed if name not in frame.columns]
     if missing:
-        raise MissingColumnsError(missing, frame.columns, hint=metric.hint)
+        raise MissingColumnsError(missing, frame.columns, hint=hint)
     if "choice_position" in frame.columns:
         raise UnsuitableColumnError(
-            "choice_position", why=f"belongs to choices: {metric.hint}"
+            "choice_position", why=f"belongs to choices: {hint}"
         )
-    ends = {"folded", *metric.keys, *metric.measures}
+    ends = {"folded", *spec.key_names, *(measure.name for measure in spec.shown)}
     end = min(index for index, name in enumerate(frame.columns) if name in ends)
     by = [name for name in frame.columns[:end] if name not in LEADING_COLUMNS]
-    return ChartData(frame, metric, by, time_zone(frame) if with_periods else None)
+    return ChartData(frame, spec, by, time_zone(frame) if with_periods else None)
 
 
 def format_key(key: object) -> str:

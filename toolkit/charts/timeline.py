@@ -18,29 +18,32 @@ from toolkit.charts.rows import (
     max_rows,
     write_row_end,
 )
-from toolkit.charts.series import Metric, format_key, read_frame
+from toolkit.charts.series import format_key, read_frame
 from toolkit.charts.series_colors import assign_colors
 from toolkit.charts.stacked import EDGE, hatch_patch
 from toolkit.charts.style import current_theme
 from toolkit.charts.text import fit
 from toolkit.charts.time_axis import elapsed_days, set_moment_axis
-from toolkit.charts.titles import NO_DATES, ChartText, format_undated, format_zone
+from toolkit.charts.titles import (
+    NO_DATES,
+    ChartText,
+    format_undated,
+    format_zone,
+    unit_noun,
+)
 from toolkit.errors import UnsuitableColumnError, plural
 from toolkit.formatting.dates import format_day
 from toolkit.formatting.text import format_count
+from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from matplotlib.axes import Axes
 
-_DRIFT = Metric(
-    "drift",
-    ("first_seen", "last_seen", "responses", "undated", "differs"),
-    "responses",
-    ("requested_model", "model", "system_fingerprint", "service_tier", "provider"),
-)
-_VERSION = ("model", "system_fingerprint", "service_tier", "provider")
+    from toolkit.charts.series import ChartData
+    from toolkit.metrics.spec import MetricSpec
+
+_REQUESTED = "requested_model"
+_OPTIONAL = {_REQUESTED: pl.String, "differs": pl.Boolean, "undated": pl.Int64}
 _MIN_WIDTH = 3.0  # points of a bar
 
 
@@ -87,57 +90,89 @@ def plot_drift(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in plot_drift(drift).texts][2:]
     ['3 calls, requested: gpt-a', 'gpt-b · fp_1']
     """
-    data = read_frame(frame, _DRIFT)
+    return draw_timeline(frame, SPECS["drift"], ax)
+
+
+def draw_timeline(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
+    """Draw a bar from `first_seen` to `last_seen` for each row of a metric.
+
+    A row is named by its keys other than `requested_model`. Where `differs` is true,
+    the bar is hatched, and the requested model is at its end.
+    """
+    data = read_frame(frame, spec)
     zone = getattr(frame.schema["first_seen"], "time_zone", None)
     if zone is None:
         raise UnsuitableColumnError("first_seen", why="has no time zone")
-    dated = data.frame.filter(pl.col("first_seen").is_not_null())
-    rows = dated.sort("responses", descending=True, maintain_order=True)
-    rows = rows.head(max_rows(ax)).sort("first_seen", "last_seen", maintain_order=True)
-    note = [plural(int(data.total("responses")), "call")]
-    note += format_undated(int(data.total("undated")))
-    if len(dated) > len(rows):
-        note.append(
-            f"{format_count(len(dated) - len(rows))} less frequent versions not shown"
-        )
-    if rows["differs"].any():
-        note.append("hatched: another model was requested")
-    text = ChartText(
-        "Model versions in use", f"First to last response ({format_zone(zone)})", note
+    version = [key for key in spec.key_names or data.by if key != _REQUESTED]
+    rows = data.frame.select(
+        pl.concat_list(pl.col(version).cast(pl.String)).alias("version"),
+        pl.col(spec.main).alias("count"),
+        *(_column(data, name, dtype) for name, dtype in _OPTIONAL.items()),
+        "first_seen",
+        "last_seen",
     )
-    ax = build_row_axes(len(rows), ax)
-    if rows.is_empty():
+    dated = rows.filter(pl.col("first_seen").is_not_null())
+    shown = dated.sort("count", descending=True, maintain_order=True)
+    shown = shown.head(max_rows(ax)).sort(
+        "first_seen", "last_seen", maintain_order=True
+    )
+    noun = unit_noun(spec[spec.main].unit)
+    note = [plural(int(rows["count"].sum()), noun)]
+    note += format_undated(int(rows["undated"].sum() or 0), noun)
+    if len(dated) > len(shown):
+        note.append(
+            f"{format_count(len(dated) - len(shown))} less frequent versions not shown"
+        )
+    if shown["differs"].any():
+        note.append("hatched: another model was requested")
+    text = ChartText(spec.title, f"First to last response ({format_zone(zone)})", note)
+    ax = build_row_axes(len(shown), ax)
+    if shown.is_empty():
         return draw_empty(ax, text, NO_DATES, in_rows=True)
-    _draw_spans(ax, rows, text)
+    names, texts = _format_rows(shown, noun)
+    _draw_spans(ax, shown, text, names, texts)
     facts = [
-        f"{shorten(_row_name(row))} from {format_day(row['first_seen'])} to "
-        f"{format_day(row['last_seen'])}, {_row_text(row)}"
-        for row in rows.head(MAX_DESCRIBED).iter_rows(named=True)
+        f"{shorten(name)} from {format_day(row['first_seen'])} to "
+        f"{format_day(row['last_seen'])}, {end}"
+        for name, end, row in zip(
+            names, texts, shown.iter_rows(named=True), strict=True
+        )
     ]
-    set_alt_text(ax, "Bars over time", text, facts)
+    set_alt_text(ax, "Bars over time", text, facts[:MAX_DESCRIBED])
     return ax
 
 
-def _row_name(row: Mapping[str, object]) -> str:
-    """Name a row by its model, and what else is known of the version."""
-    known = [row[name] for name in _VERSION if name == "model" or row[name] is not None]
-    return " · ".join(format_key(value) for value in known)
+def _column(data: ChartData, name: str, dtype: type[pl.DataType]) -> pl.Expr:
+    """Return a column that a metric may have, else nulls."""
+    column = pl.col(name) if name in data.frame.columns else pl.lit(None)
+    return column.cast(dtype).alias(name)
 
 
-def _row_text(row: Mapping[str, object]) -> str:
-    """Format the number of calls, and the requested model if it differs."""
-    number = int(str(row["responses"]))
-    calls = f"{format_count(number, 'short')} {'call' if number == 1 else 'calls'}"
-    requested = f", requested: {format_key(row['requested_model'])}"
-    return calls + requested if row["differs"] else calls
+def _format_rows(rows: pl.DataFrame, noun: str) -> tuple[list[str], list[str]]:
+    """Format the names of rows, and their counts and requested models."""
+    names, texts = [], []
+    for row in rows.iter_rows(named=True):
+        first, *others = row["version"]
+        known = [first, *(part for part in others if part is not None)]
+        names.append(" · ".join(format_key(part) for part in known))
+        count = (
+            f"{format_count(row['count'], 'short')} {noun}{'s' * (row['count'] != 1)}"
+        )
+        requested = f", requested: {format_key(row[_REQUESTED])}"
+        texts.append(count + requested if row["differs"] else count)
+    return names, texts
 
 
-def _draw_spans(ax: Axes, rows: pl.DataFrame, text: ChartText) -> None:
+def _draw_spans(
+    ax: Axes,
+    rows: pl.DataFrame,
+    text: ChartText,
+    names: list[str],
+    texts: list[str],
+) -> None:
     """Draw a bar for each row between its first and its last response."""
     box, theme = measure_axes(ax, 0), current_theme()
-    cells = list(rows.iter_rows(named=True))
-    names = [_row_name(row) for row in cells]
-    texts = [fit(_row_text(row), box.texts.body, 0.28 * box.width) for row in cells]
+    texts = [fit(end, box.texts.body, 0.28 * box.width) for end in texts]
     right = end_room(ax, texts)
     layout = lay_out_rows(ax, text, names, right=right, below=box.below)
     width = layout.inside().width
@@ -145,8 +180,8 @@ def _draw_spans(ax: Axes, rows: pl.DataFrame, text: ChartText) -> None:
     low, high = ax.get_xlim()
     least = _MIN_WIDTH * (high - low) / width
     firsts, lasts = elapsed_days(rows["first_seen"]), elapsed_days(rows["last_seen"])
-    colors = assign_colors([format_key(row["model"]) for row in cells])
-    for at, (row, color) in enumerate(zip(cells, colors, strict=True)):
+    colors = assign_colors([format_key(row[0]) for row in rows["version"]])
+    for at, (differs, color) in enumerate(zip(rows["differs"], colors, strict=True)):
         (patch,) = ax.barh(
             at,
             max(lasts[at] - firsts[at], least),
@@ -157,7 +192,7 @@ def _draw_spans(ax: Axes, rows: pl.DataFrame, text: ChartText) -> None:
             linewidth=EDGE,
             label=names[at],
         ).patches
-        if row["differs"]:
+        if differs:
             hatch_patch(patch, color)
-        write_row_end(ax, at, texts[at], theme.alarm if row["differs"] else None)
+        write_row_end(ax, at, texts[at], theme.alarm if differs else None)
     finish_rows(ax, names, layout)

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from toolkit.charts.series import ChartData
     from toolkit.charts.time_axis import Span
+    from toolkit.metrics.measures import Measure
 
+_NOUNS = {"responses": "call", "choices": "answer"}
 NO_DATES, NOT_REPORTED = "no dated responses", "not reported by any call"
 
 
@@ -25,6 +27,11 @@ class ChartText(NamedTuple):
     note: Sequence[str] = ()
 
 
+def capitalize(text: str) -> str:
+    """Return a text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
 def format_title(what: str, by: Sequence[str], span: Span | None = None) -> str:
     """Format a title: what is drawn, by which columns and which period."""
     facets = [name.removeprefix("tag_").replace("_", " ") for name in by]
@@ -33,19 +40,28 @@ def format_title(what: str, by: Sequence[str], span: Span | None = None) -> str:
     return f"{what} by {join_words(facets)}" if facets else what
 
 
-def format_subtitle(
-    data: ChartData, span: Span | None, what: str, *details: str, mark: str = "Hatched"
-) -> str:
-    """Format a subtitle: what is drawn, the time zone, incomplete periods."""
+def build_text(
+    data: ChartData,
+    note: Sequence[str],
+    what: str,
+    *details: str,
+    span: Span | None = None,
+    mark: str = "Hatched",
+    by: Sequence[str] | None = None,
+) -> ChartText:
+    """Build the text of a chart of a metric.
+
+    The subtitle is what is drawn, the time zone, details, and the incomplete periods,
+    with how they are marked.
+    """
+    by = data.by if by is None else by
     if data.zone is not None:
         per = f" per {span.length.word}" if span else ""
-        # "tokens per call, per day"
-        what += (
-            f"{',' * (' per ' in what and bool(per))}{per} ({format_zone(data.zone)})"
-        )
-    return "; ".join([what, *details]) + (
-        _format_incomplete(span, mark) if span else ""
-    )
+        comma = "," if per and " per " in what else ""  # "tokens per call, per day"
+        what += f"{comma}{per} ({format_zone(data.zone)})"
+    subtitle = "; ".join([what, *details])
+    subtitle += _format_incomplete(span, mark) if span else ""
+    return ChartText(format_title(data.spec.title, by, span), subtitle, note)
 
 
 def format_zone(zone: str) -> str:
@@ -77,26 +93,30 @@ def _format_incomplete(span: Span, mark: str) -> str:
 
 
 def build_note(
-    data: ChartData,
-    counted: str = "responses",
-    noun: str = "call",
-    *,
-    share: tuple[str, str] | None = None,
-    missing: tuple[str, str] | None = None,
+    data: ChartData, measure: Measure, missing: str = "", *, with_share: bool = False
 ) -> list[str]:
     """Build a note: how many are counted, are not shown, or lack a value.
 
-    `share` is a measure and its unit, of which undated rows have a share; `missing` is
-    the count of what lacks a value, and what to say of it.
+    `missing` is what those lack that `measure` does not include. With `with_share` the
+    note includes the share of `measure` in undated rows.
     """
-    undated = data.undated
-    note = [plural(int(data.total(counted)), noun)]
-    part = ""
-    if share and data.total(share[0]):
-        lost = float(undated[share[0]].cast(float).sum() or 0)
-        part = f" ({format_share(lost / data.total(share[0]))} of {share[1]})"
-    note += format_undated(int(undated[counted].sum() or 0), noun, part)
-    return note + (format_missing(data, *missing, noun) if missing else [])
+    counted, noun, note = measure.of, unit_noun(measure.of), []
+    if counted in data.frame.columns:
+        total = data.total(measure.name) if with_share else 0
+        part = ""
+        if total:
+            lost = float(data.undated[measure.name].cast(float).sum() or 0)
+            unit = "cost" if measure.is_money else measure.unit
+            part = f" ({format_share(lost / total)} of {unit})"
+        undated = int(data.undated[counted].sum() or 0)
+        note = [plural(int(data.total(counted)), noun)]
+        note += format_undated(undated, noun, part)
+    return note + format_missing(data, measure, missing)
+
+
+def unit_noun(unit: str) -> str:
+    """Return the noun for what is counted in a unit: call, answer, token."""
+    return _NOUNS.get(unit, unit.removesuffix("s"))
 
 
 def format_undated(count: int, noun: str = "call", part: str = "") -> list[str]:
@@ -104,11 +124,12 @@ def format_undated(count: int, noun: str = "call", part: str = "") -> list[str]:
     return [f"not shown: {plural(count, noun)} without a date{part}"] if count else []
 
 
-def format_missing(
-    data: ChartData, column: str, what: str, noun: str = "call"
-) -> list[str]:
+def format_missing(data: ChartData, measure: Measure, what: str = "") -> list[str]:
     """Format how many lack a value, if any: ``1 call does not report cache use``."""
-    count = int(data.total(column)) if column in data.frame.columns else 0
+    if measure.unseen not in data.frame.columns:
+        return []
+    count = int(data.total(measure.unseen))
+    what = what or f"without {measure.title}"
     if count == 1:
         what = what.replace("do not ", "does not ")
-    return [f"{plural(count, noun)} {what}"] if count else []
+    return [f"{plural(count, unit_noun(measure.of))} {what}"] if count else []

@@ -6,6 +6,7 @@ those that are set, by the user or by the settings file, as keywords of the libr
 
 from __future__ import annotations
 
+import re
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -15,7 +16,6 @@ import typer
 from toolkit.cli.values import RejectLimit, parse_duration, parse_pairs
 from toolkit.errors import (
     MissingColumnsError,
-    OptionError,
     PriceFileError,
     SourceError,
     ToolkitError,
@@ -24,10 +24,26 @@ from toolkit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 _NONE = "none"
 _FILE = "settings_file"
+# Errors about one option, and its name.
+_AT_FAULT: dict[type[ToolkitError], str] = {
+    SourceError: "sources",
+    MissingColumnsError: "by",
+    UnsuitableColumnError: "by",
+    PriceFileError: "prices",
+    WriteError: "to",
+}
+# Parameters of commands whose settings have other names.
+_PARAMETERS = {
+    "sources": "logs",
+    "tags": "tag",
+    "sections": "section",
+    "budgets": "budget",
+    "columns": "column",
+}
 
 Logs = Annotated[
     list[str],
@@ -43,6 +59,7 @@ Export = Annotated[str, typer.Argument(metavar="DIR", help="directory of an expo
 
 # Groups of options, to be unpacked: @shared(*RANGE).
 LOG_FORMAT = ("tag", "response_path", "created_unit")
+READ = (*LOG_FORMAT, "on_damage", "config")
 RANGE = ("tz", "since", "until", "last", "now")
 
 
@@ -51,6 +68,7 @@ def _option(
     *names: str,
     kind: Any = str | None,  # noqa: ANN401 - a type or a union of types
     default: str = "",
+    is_required: bool = False,
     **more: Any,  # noqa: ANN401 - whatever typer takes
 ) -> Callable[[str, str], Parameter]:
     """Return a function from a name and its default, for the help, to a parameter."""
@@ -58,10 +76,11 @@ def _option(
     def parameter(name: str, own_default: str) -> Parameter:
         shown = own_default or default
         described = f"{text}  [default: {shown}]" if shown else text
+        unset = False if kind is bool else None
         return Parameter(
             name,
             Parameter.KEYWORD_ONLY,
-            default=False if kind is bool else None,
+            default=Parameter.empty if is_required else unset,
             annotation=Annotated[kind, typer.Option(*names, help=described, **more)],
         )
 
@@ -136,6 +155,58 @@ _OPTIONS = {
     "quiet": _option("print errors only", "--quiet", kind=bool),
     "as_json": _option("print JSON", "--json", kind=bool),
     "as_csv": _option("print CSV", "--csv", kind=bool),
+    # Of one command each.
+    "model": _option(
+        "name of the model, as in the log", kind=str, metavar="MODEL", is_required=True
+    ),
+    "date": _option(
+        "a day (2026-11-22), or undated", kind=str, metavar="DAY", is_required=True
+    ),
+    "invoice": _option(
+        "CSV of the provider: usage or costs",
+        kind=str,
+        metavar="FILE",
+        is_required=True,
+    ),
+    "match": _option(
+        "family: gpt-4o-2024-08-06 is gpt-4o; name: it is not",
+        default="family",
+        metavar="BY",
+    ),
+    "provider": _option("only responses of this provider", metavar="NAME"),
+    "column": _option(
+        "where the invoice has day, model, responses, prompt_tokens, cached_tokens, "
+        "completion_tokens or cost; may be repeated",
+        kind=_Texts,
+        metavar="NAME=COLUMN",
+    ),
+    "code": _option("only rejects with this code", metavar="CODE"),
+    "content": _option(
+        "text of messages: keep or drop", default="keep", metavar="ACTION"
+    ),
+    "duplicates": _option(
+        "repeated responses: drop or keep", default="drop", metavar="ACTION"
+    ),
+    "rewrite": _option("export everything again", "--rewrite", kind=bool),
+    "theme": _option("light or dark", default="light", metavar="THEME"),
+    "section": _option(
+        "metric to show; may be repeated", kind=_Texts, default="all", metavar="METRIC"
+    ),
+    "title": _option("title of the report", default="LLM usage", metavar="TEXT"),
+    "against": _option(
+        "an earlier report (.json): list what changed since", metavar="FILE"
+    ),
+    "budget": _option(
+        "exit 3 if cost exceeds 500USD (or MODEL=100USD), or may exceed it because "
+        "prices are missing; may be repeated",
+        kind=_Texts,
+        metavar="AMOUNT",
+    ),
+    "lines": _option(
+        "number of lines", kind=int | None, default="1000", metavar="N", min=1
+    ),
+    "seed": _option("same seed, same log", kind=int | None, default="0", metavar="N"),
+    "torn": _option("cut the last line in half", "--torn", kind=bool),
     "config": _option(
         "settings file",
         default="toolkit.toml or pyproject.toml",
@@ -175,8 +246,7 @@ def shared(
             try:
                 command(**arguments, **_library_options(ctx, values))
             except ToolkitError as error:
-                for setting in _settings_at_fault(ctx, error):
-                    error.add_note(f"`{setting}` is set in {ctx.meta[_FILE]}")
+                _explain_error(ctx, error)
                 raise
 
         context = Parameter("ctx", Parameter.KEYWORD_ONLY, annotation=typer.Context)
@@ -195,7 +265,7 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
         if value is not None and value is not False and name != "config"
     }
     if "as_json" in options and "as_csv" in options:
-        raise OptionError("csv", True, expected="either --json or --csv")
+        ctx.fail("choose either --json or --csv")
     # An export keeps the options that it was made with.
     if any(is_configured(ctx, name) for name in LOG_FORMAT) and _names_export(ctx):
         for name in LOG_FORMAT:
@@ -212,6 +282,10 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
     if "wait" in options:
         options["wait"] = parse_duration(options["wait"])
     bounds = {name: options.pop(name) for name in RANGE[1:] if name in options}
+    if "last" in bounds and bounds.keys() & {"since", "until"}:
+        if not is_configured(ctx, "last"):
+            ctx.fail("--last cannot be combined with --since or --until")
+        del bounds["last"]
     if bounds.keys() - {"now"}:
         options |= _parse_range(tz=options.get("tz", "UTC"), **bounds)
     return options
@@ -231,23 +305,17 @@ def _names_export(ctx: typer.Context) -> bool:
     return any(is_export(log) for log in ctx.params.get("logs") or ())
 
 
-def _settings_at_fault(ctx: typer.Context, error: ToolkitError) -> Iterator[str]:
-    """Yield the settings from the file that made a command fail."""
-    names: tuple[str, ...] = ()
-    if isinstance(error, OptionError):
-        names = (error.name,)
-    elif isinstance(error, SourceError):
-        names = ("sources",)
-    elif isinstance(error, MissingColumnsError | UnsuitableColumnError):
-        names = ("by",)
-    elif isinstance(error, PriceFileError):
-        names = ("prices",)
-    elif isinstance(error, WriteError):
-        names = ("to",)
-    parameters = {"sources": "logs", "tags": "tag", "sections": "section"}
-    for name in names:
-        if is_configured(ctx, parameters.get(name, name)):
-            yield name
+def _explain_error(ctx: typer.Context, error: ToolkitError) -> None:
+    """Name an option as it is typed, and the settings file if the file sets it."""
+    name = getattr(error, "name", None) or next(
+        (name for kind, name in _AT_FAULT.items() if isinstance(error, kind)), ""
+    )
+    parameter = _PARAMETERS.get(name, name)
+    if is_configured(ctx, parameter):
+        error.add_note(f"`{name}` is set in {ctx.meta[_FILE]}")
+    elif parameter in ctx.params:
+        typed = f"--{parameter.replace('_', '-')}:"
+        error.args = (re.sub(f"^{name}:", typed, str(error)),)
 
 
 def _parse_range(

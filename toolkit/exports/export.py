@@ -16,6 +16,7 @@ from toolkit.exports.run import ExportRun
 from toolkit.exports.single_file import is_file_name, write_file
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import share_parameters
+from toolkit.reading.discovery import list_names
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
@@ -142,13 +143,14 @@ def export(
     """
     within = span(since, until)
     read_options = complete(export, options)
+    names = list_names(sources)
+    reader = open_logs(names, read_options, leave_pending=True)
     stored = {
         **{k: v for k, v in read_options.items() if k not in _NOT_STORED},
         "tags": dict(read_options["tags"] or {}),
         "since": within.start and within.start.isoformat(),
         "until": within.end and within.end.isoformat(),
     }
-    reader = open_logs(sources, read_options, leave_pending=True)
     if is_file_name(os.fspath(to)):
         if executor is not None:
             hint = ": one Parquet file is written without it"
@@ -159,7 +161,7 @@ def export(
         if target.state is not None and not rewrite:
             _check_options(target.state, stored)
         if wait:  # there may be new logs by now
-            reader = open_logs(sources, read_options, leave_pending=True)
+            reader = open_logs(names, read_options, leave_pending=True)
         run = ExportRun(reader, target, within, rewrite=rewrite, executor=executor)
         run.write(stored)
     run.warn()

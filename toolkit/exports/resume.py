@@ -244,7 +244,7 @@ def _without_line_end(
     if rest.startswith(b"\n"):
         ended = len(start) - len(rest) + 1
         framer.offset += ended
-        framer.unsaid += ended
+        framer.uncounted += ended
         start = start[ended:]
     if start:
         yield start

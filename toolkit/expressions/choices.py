@@ -242,16 +242,6 @@ def _runs(choices: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _count_picked(choices: pl.DataFrame | pl.LazyFrame) -> int:
-    """Count the responses of which some choices are not in the frame."""
-    return _count_responses(choices)[0]
-
-
-def warn_of_picked_choices(choices: pl.DataFrame) -> None:
-    """Warn if choices of responses are missing, or if responses occur twice."""
-    check_responses(choices, needs_key=False)
-
-
 def check_responses(choices: pl.DataFrame, *, needs_key: bool) -> None:
     """Warn if choices are missing, and check that each key is one response.
 

@@ -23,7 +23,7 @@ __all__ = ["Span", "before", "last", "span"]
 Moment: TypeAlias = "str | date | datetime | None"
 Period = Literal["day", "week", "month", "quarter"]
 _PERIODS: tuple[str, ...] = get_args(Period)
-
+_IN_CALENDAR = "a time in the years 1 to 9999"
 _DAYS_BACK = re.compile(r"([0-9]{1,5})d")
 
 
@@ -88,9 +88,7 @@ def moment(name: str, value: Moment, tz: str, *, now: Moment = None) -> datetime
     try:
         return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
     except OverflowError:
-        raise OptionError(
-            name, value, expected="a time in the years 1 to 9999"
-        ) from None
+        raise OptionError(name, value, expected=_IN_CALENDAR) from None
 
 
 def _parse_time(name: str, text: str) -> datetime:
@@ -107,9 +105,7 @@ def _days_before(name: str, value: str, today: date, count: int) -> date:
     try:
         return today - timedelta(days=count)
     except OverflowError:
-        raise OptionError(
-            name, value, expected="a time in the years 1 to 9999"
-        ) from None
+        raise OptionError(name, value, expected=_IN_CALENDAR) from None
 
 
 def last(period: Period, tz: str = "UTC", *, now: Moment = None) -> Span:
@@ -148,9 +144,7 @@ def last(period: Period, tz: str = "UTC", *, now: Moment = None) -> Span:
     try:
         start, end = _last_period(period, today)
     except (OverflowError, ValueError):
-        raise OptionError(
-            "now", now, expected="a time in the years 1 to 9999"
-        ) from None
+        raise OptionError("now", now, expected=_IN_CALENDAR) from None
     return span(start, end, tz)
 
 
@@ -227,9 +221,7 @@ def _local_day(now: Moment, tz: str) -> date:
     try:
         return instant.astimezone(zone_of(tz)).date()
     except OverflowError:
-        raise OptionError(
-            "now", now, expected="a time in the years 1 to 9999"
-        ) from None
+        raise OptionError("now", now, expected=_IN_CALENDAR) from None
 
 
 def zone_of(tz: str) -> ZoneInfo:

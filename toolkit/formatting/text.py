@@ -19,7 +19,7 @@ its own side. What is unknown is a dash or, in words, ``unknown``. Minus is ``-`
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from toolkit.errors import clean
@@ -35,6 +35,7 @@ UNKNOWN_TEXT = "unknown"
 _SIGNS = {"lower": "≥ ", "upper": "≤ ", "approximate": "~ "}
 _WORDS = {"lower": "at least ", "upper": "at most ", "approximate": "about "}
 _UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+_ALL_DIGITS = Context(prec=60)  # a ratio of figures has 50
 _SHORT_FROM = {"sentence": 10**6, "short": 1000}
 _LONGEST = 64  # characters of a name: more are cut out of its middle
 _BEGINNING = 40  # characters that are kept before the cut
@@ -120,7 +121,7 @@ def format_share(
     figure = as_figure(share)
     if not figure.is_known:
         return _unknown(words)
-    percent = Figure(figure.number.scaleb(2), figure.bound)
+    percent = _in_percent(figure)
     if style == "exact":
         text = f"{_plain(percent.rounded(10).number)}%"
     else:
@@ -139,7 +140,7 @@ def format_share_change(change: Amount, *, words: bool = False) -> str:
     figure = as_figure(change)
     if not figure.is_known:
         return _unknown(words)
-    percent = Figure(figure.number.scaleb(2), figure.bound)
+    percent = _in_percent(figure)
     size = _tenths(percent)
     noun = "point" if size == "1" else "points"
     text = f"{_sign(percent.number)}{size} {noun}"
@@ -162,7 +163,7 @@ def format_change(now: Amount, before: Amount, *, words: bool = False) -> str:
     change = new / old - 1
     if not change.is_known:
         return _unknown(words)
-    percent = Figure(change.number.scaleb(2), change.bound)
+    percent = _in_percent(change)
     size = abs(percent.number)
     if size >= 10_000 and not _is_bound(percent):
         text = ">9,999"
@@ -215,7 +216,7 @@ def format_usd(
     figure = as_figure(amount)
     if not figure.is_known:
         return _unknown(words)
-    size = abs(figure.number)
+    size = figure.number.copy_abs()
     if not size:
         text = "0"
     elif style == "short" and size >= 1000:
@@ -269,7 +270,7 @@ def _sign(number: Decimal) -> str:
 
 def _plain(number: Decimal) -> str:
     """Write a number with groups of thousands, and without trailing zeros."""
-    text = f"{number or abs(number):,f}"  # no -0
+    text = f"{number or 0:,f}"  # no -0
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -295,6 +296,11 @@ def _with_cents(size: Decimal) -> str:
     text = _plain(size)
     whole, _, cents = text.partition(".")
     return f"{whole}.{cents:0<2}"
+
+
+def _in_percent(figure: Figure) -> Figure:
+    """Return a share in percent, with all of its digits."""
+    return Figure(figure.number.scaleb(2, _ALL_DIGITS), figure.bound)
 
 
 def _is_bound(figure: Figure) -> bool:

@@ -36,32 +36,29 @@ _CHOICES_PER_RESPONSE = MetricSpec(
         total(
             "choices",
             "choice_count",
-            unit="choices",
-            label="answers",
-            meaning="choices as the responses count them, also those that are not in "
-            "the frame",
+            "answers",
+            "choices as the responses count them, also those that are not in the frame",
         ),
         ratio(
             "choices_per_response",
             "choices",
             "responses",
+            "answers per call",
             unit="choices per response",
-            label="answers per call",
         ),
-        largest("choices_max", pl.col("choice_count"), unit="choices", label="most"),
+        largest("choices_max", pl.col("choice_count"), "most"),
         count("responses_without_choices", pl.col("choice_count") == 0),
         count(
             "responses_with_several",
             pl.col("choice_count") > 1,
-            label="with several",
-            meaning="responses with several choices",
+            "with several",
+            "responses with several choices",
         ),
     ),
     main="responses",
-    title="Choices per call",
+    title="Answers per call",
     shape="ratio",
     draws=("choices_per_response",),
-    needs=("choice_count",),
 )
 
 
@@ -100,9 +97,8 @@ _CONFIDENCE = MetricSpec(
         count(
             _WITHOUT,
             ~_IS_SEEN,
-            unit="choices",
-            label="without probabilities",
-            meaning="choices that are in none of the figures that follow",
+            "without probabilities",
+            "choices that are in none of the figures that follow",
         ),
         total(
             "logprob_tokens",
@@ -112,22 +108,20 @@ _CONFIDENCE = MetricSpec(
         ),
         exact("~logprob_sum", pl.when(_IS_SEEN).then("logprob_sum")),
         derived(
-            "logprob_sum",
-            pl.col("~logprob_sum").cast(pl.Float64) / FINENESS,
-            unit="nats",
+            "logprob_sum", pl.col("~logprob_sum").cast(pl.Float64) / FINENESS, "nats"
         ),
         ratio(
             "mean_logprob",
             "logprob_sum",
             "logprob_tokens",
+            "mean log-probability",
+            "nats per token; null where there is no token",
             unit="nats per token",
-            label="mean log-probability",
-            meaning="nats per token; null where there is no token",
         ),
         derived(
             "perplexity",
             pl.when(_PERPLEXITY.is_finite()).then(_PERPLEXITY),
-            unit="perplexity",
+            "perplexity",
             meaning="exp(-mean_logprob); null where that is beyond a double",
         )._replace(
             part="logprob_sum",
@@ -142,7 +136,7 @@ _CONFIDENCE = MetricSpec(
     draws=("perplexity",),
     of_choices=True,
     leaves_out=True,
-    needs=("choice_count", "logprob_tokens", "logprob_sum"),
+    needs=("choice_count",),
     rows=lambda frame: frame.filter(pl.col("choice_count") > 0),
 )
 
@@ -280,14 +274,7 @@ _TOKENS_PER_RESPONSE = MetricSpec(
     draws=("p50", "p90", "p99", "max"),
     adds_up=False,
     needs=_TOKENS,
-    keys=(
-        Key(
-            "tokens",
-            label="kind",
-            meaning="prompt_tokens, completion_tokens, total_tokens",
-            order=_TOKENS,
-        ),
-    ),
+    keys=(Key("tokens", pl.String, "kind", ", ".join(_TOKENS), order=_TOKENS),),
     gather=_compute_quantiles,
     passes=2,
 )

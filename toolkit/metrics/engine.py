@@ -380,7 +380,7 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
         dict.fromkeys(
             (
                 "choice_position",
-                *spec.needs,
+                *spec.columns,
                 *spec.needs_of(frame),
                 *key_of(frame, spec, query),
                 *(("created",) if dated else ()),

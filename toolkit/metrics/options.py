@@ -166,9 +166,8 @@ def build_query(
     by = _columns_of(values["by"])
     if len(set(by)) < len(by):
         raise OptionError("by", list(by), expected="different columns")
-    if top is not None and (isinstance(top, bool) or not isinstance(top, int)):
-        raise OptionError("top", top, expected="a number of series, 1 or more")
-    if top is not None and top < 1:
+    is_number = isinstance(top, int) and not isinstance(top, bool) and top >= 1
+    if top is not None and not is_number:
         raise OptionError("top", top, expected="a number of series, 1 or more")
     if compare not in (None, "previous"):
         raise OptionError("compare", compare, expected='"previous" or None')

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from toolkit.metrics.options import Choices, MetricOptions
 
 
-_TRUNCATED = "length"
 _FILTERED = "content_filter"
 _REFUSED = "refusal"
+_IS_FIRST = first_choice()
 _IS_CHOICE = pl.col("choice_count") > 0
+_IS_TRUNCATED = pl.col("finish_reason") == "length"
 _HAS_REASON = pl.col("finish_reason").is_not_null()
 _WHOLE_RESPONSE = (*CHOICES.key, "choice_count")
 
@@ -66,12 +67,12 @@ _FINISH_REASONS = MetricSpec(
         ratio("share", "choices", "choices_all"),
     ),
     main="choices",
-    title="Why choices ended",
+    title="Finish reasons",
     shape="mix",
     draws=("share",),
     of_choices=True,
     leaves_out=True,
-    needs=("choice_count", "finish_reason"),
+    needs=("choice_count",),
     rows=_real_choices,
     keys=(
         Key("finish_reason", label="ended by", meaning="null where none is reported"),
@@ -147,50 +148,35 @@ _ANY_OF_BOTH = pl.col("~any_refused") | pl.col("~any_filtered")
 _REFUSAL_AND_FILTER_RATE = MetricSpec(
     "refusal_and_filter_rate",
     (
-        count("responses", first_choice(), label="calls"),
-        count(
-            "responses_refused",
-            first_choice() & pl.col("~any_refused"),
-            label="refused",
-        ),
-        count(
-            "responses_filtered",
-            first_choice() & pl.col("~any_filtered"),
-            label="filtered",
-        ),
-        count("responses_refused_or_filtered", first_choice() & _ANY_OF_BOTH),
+        count("responses", _IS_FIRST, "calls"),
+        count("responses_refused", _IS_FIRST & pl.col("~any_refused"), "refused"),
+        count("responses_filtered", _IS_FIRST & pl.col("~any_filtered"), "filtered"),
+        count("responses_refused_or_filtered", _IS_FIRST & _ANY_OF_BOTH),
         ratio(
             "response_rate",
             "responses_refused_or_filtered",
             "responses",
-            label="share of calls",
+            "share of calls",
         ),
-        count("choices", _IS_CHOICE, unit="choices", label="answers"),
-        count("choices_refused", _IS_CHOICE & pl.col("~refused"), unit="choices"),
-        count("choices_filtered", _IS_CHOICE & pl.col("~filtered"), unit="choices"),
-        count("choices_refused_or_filtered", _IS_CHOICE & _BOTH, unit="choices"),
+        count("choices", _IS_CHOICE, "answers"),
+        count("choices_refused", _IS_CHOICE & pl.col("~refused")),
+        count("choices_filtered", _IS_CHOICE & pl.col("~filtered")),
+        count("choices_refused_or_filtered", _IS_CHOICE & _BOTH),
         ratio("choice_rate", "choices_refused_or_filtered", "choices"),
         count(
             "refusals_unseen",
             pl.col("~silent"),
-            unit="choices",
             meaning="choices whose text was dropped when their log was read: a refusal "
             "would not show",
-        ),
+        )._replace(unit="choices"),
         count("~dropped", pl.col("~dropped"))._replace(is_hidden=True),
     ),
     main="responses",
-    title="Refused or filtered",
+    title="Refused or filtered answers",
     shape="ratio",
     draws=("response_rate",),
     of_choices=True,
-    needs=(
-        *_WHOLE_RESPONSE,
-        "finish_reason",
-        "refusal",
-        "content",
-        "content_chars",
-    ),
+    needs=(*_WHOLE_RESPONSE, "finish_reason", "refusal", "content", "content_chars"),
     rows=_rows_of_refusals,
     gather=_count_refusals,
     passes=2,
@@ -224,13 +210,12 @@ def refusal_and_filter_rate(
     return compute(_REFUSAL_AND_FILTER_RATE, choices, options)
 
 
-_CUT = first_choice() & pl.col("~cut")
+_CUT = _IS_FIRST & pl.col("~cut")
 
 
 def _rows_of_truncation(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Mark the responses of which any choice was truncated, and price those."""
-    cut = pl.col("finish_reason") == _TRUNCATED
-    marked = _with_any(frame, **{"~cut": cut, "~has_reason": _HAS_REASON})
+    marked = _with_any(frame, **{"~cut": _IS_TRUNCATED, "~has_reason": _HAS_REASON})
     priced = with_costs(marked.filter(_CUT))
     return pl.concat([marked.filter(~_CUT), priced], how="diagonal_relaxed")
 
@@ -238,28 +223,24 @@ def _rows_of_truncation(frame: pl.LazyFrame) -> pl.LazyFrame:
 _TRUNCATION_RATE = MetricSpec(
     "truncation_rate",
     (
-        count("responses", first_choice(), label="calls"),
+        count("responses", _IS_FIRST, "calls"),
         count(
             "responses_without_reason",
-            first_choice() & ~pl.col("~has_reason"),
+            _IS_FIRST & ~pl.col("~has_reason"),
             meaning="responses of which no choice reports a reason",
         ),
-        count("responses_truncated", _CUT, label="cut off"),
+        count("responses_truncated", _CUT, "cut off"),
         ratio(
             "response_rate",
             "responses_truncated",
             pl.col("responses") - pl.col("responses_without_reason"),
-            label="share of calls",
-            meaning="truncated / those that report a reason",
+            "share of calls",
+            "truncated / those that report a reason",
             unseen="responses_without_reason",
         ),
-        count("choices", _IS_CHOICE, unit="choices", label="answers"),
-        count("choices_without_reason", _IS_CHOICE & ~_HAS_REASON, unit="choices"),
-        count(
-            "choices_truncated",
-            _IS_CHOICE & (pl.col("finish_reason") == _TRUNCATED),
-            unit="choices",
-        ),
+        count("choices", _IS_CHOICE, "answers"),
+        count("choices_without_reason", _IS_CHOICE & ~_HAS_REASON),
+        count("choices_truncated", _IS_CHOICE & _IS_TRUNCATED),
         ratio(
             "choice_rate",
             "choices_truncated",
@@ -270,17 +251,17 @@ _TRUNCATION_RATE = MetricSpec(
         ),
         total(
             "total_tokens",
-            pl.when(first_choice()).then("total_tokens"),
-            label="tokens",
-            meaning="tokens of all responses",
+            pl.when(_IS_FIRST).then("total_tokens"),
+            "tokens",
+            "tokens of all responses",
         ),
         total(
             "tokens_truncated",
             pl.when(_CUT).then("total_tokens"),
-            label="tokens in these",
-            meaning="tokens of the truncated responses",
-            unseen="responses_truncated_without_usage",
-            of="responses_truncated",
+            "tokens in these",
+            "tokens of the truncated responses",
+            "responses_truncated_without_usage",
+            "responses_truncated",
         ),
         count(
             "responses_truncated_without_usage",
@@ -290,11 +271,10 @@ _TRUNCATION_RATE = MetricSpec(
         money(
             "cost_truncated",
             pl.when(_CUT).then("cost"),
-            label="cost of these",
-            meaning="USD of the truncated responses: a lower bound if some are "
-            "unpriced",
-            unseen="responses_truncated_unpriced",
-            of="responses_truncated",
+            "cost of these",
+            "USD of the truncated responses: a lower bound if some are unpriced",
+            "responses_truncated_unpriced",
+            "responses_truncated",
         ),
         count(
             "responses_truncated_unpriced",
@@ -303,11 +283,11 @@ _TRUNCATION_RATE = MetricSpec(
         ),
     ),
     main="responses",
-    title="Cut off at the limit",
+    title="Truncated answers",
     shape="ratio",
     draws=("response_rate",),
     of_choices=True,
-    needs=(*_WHOLE_RESPONSE, "finish_reason", "total_tokens"),
+    needs=_WHOLE_RESPONSE,
     rows=_rows_of_truncation,
     passes=2,
     needs_of=needs_of_cost,

@@ -12,9 +12,9 @@ from toolkit.expressions.choices import (
     RESPONSE_KEY,
     SOURCE,
     check_columns,
+    check_responses,
     first_choice,
     response_key,
-    warn_of_picked_choices,
 )
 from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import NEEDED, PRICED, Pricer
@@ -156,7 +156,7 @@ def prepare_choices(choices: Choices) -> pl.DataFrame | pl.LazyFrame:
             check_columns(frame, (*_KEY, "choice_count"))
         except MissingColumnsError:
             return frame  # it lacks the columns by which this is found
-        warn_of_picked_choices(frame)
+        check_responses(frame, needs_key=False)
     return frame
 
 

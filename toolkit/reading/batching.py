@@ -1,4 +1,4 @@
-"""Record batches that are gathered until they are worth what comes next."""
+"""Record batches joined into tables that are large enough to validate or write."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
     from toolkit.reading.blocks import Decoded
 
-# A call of pandera costs the same for a thousand rows as for many.
+# A call of pandera takes as long for a thousand rows as for many.
 ROWS_PER_TABLE = 65_536
 _BYTES_PER_TABLE = 64 * 1024 * 1024
-# Each batch takes some kilobytes however few rows it has: tiny logs have a batch each.
+# Each batch takes some kilobytes even without rows, and a tiny log is one batch.
 _BATCHES_PER_TABLE = 1024
-# Batches with fewer rows than that, on the average, are copied into one.
+# Batches with fewer rows on average are copied into one.
 _SMALL_BATCH_ROWS = 256
 
 
 class BatchBuffer:
-    """Batches that wait until they are worth a call of pandera, or a row group."""
+    """Collects batches until they are enough for a call of pandera, or a row group."""
 
     def __init__(self, schema: pa.Schema, rows: int = ROWS_PER_TABLE) -> None:
         self.schema = schema
@@ -29,12 +29,12 @@ class BatchBuffer:
         self.clear()
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Remove all batches."""
         self.batches: list[pa.RecordBatch] = []
         self.rows = self.bytes = 0
 
     def add(self, batch: pa.RecordBatch) -> pa.Table | None:
-        """Take a batch; return all that waits once it is enough."""
+        """Add a batch; return all batches once they are enough."""
         if len(batch):
             self.batches.append(batch)
             self.rows += len(batch)
@@ -47,7 +47,7 @@ class BatchBuffer:
         return self.take() if is_enough else None
 
     def take(self) -> pa.Table:
-        """Return all that waits, perhaps nothing."""
+        """Remove all batches and return them as a table, which may be empty."""
         table = pa.Table.from_batches(self.batches, self.schema)
         if self.rows < _SMALL_BATCH_ROWS * len(self.batches):
             table = table.combine_chunks()
@@ -58,29 +58,29 @@ class BatchBuffer:
 def iter_tables(
     stream: Iterable[Decoded], schema: pa.Schema, rows: int = ROWS_PER_TABLE
 ) -> Iterator[pa.Table]:
-    """Yield the choices of blocks in tables that are worth a call of pandera."""
-    waiting = BatchBuffer(schema, rows)
+    """Yield the choices of blocks in tables of about that many rows."""
+    buffer = BatchBuffer(schema, rows)
     for decoded in stream:
-        table = waiting.add(decoded.choices)
+        table = buffer.add(decoded.choices)
         if table is not None:
             yield table
-    if waiting.rows:
-        yield waiting.take()
+    if buffer.rows:
+        yield buffer.take()
 
 
 class TableBuilder:
-    """Batches on their way to one table."""
+    """Joins batches into one table."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        self.waiting = BatchBuffer(schema)
+        self.buffer = BatchBuffer(schema)
         self.tables: list[pa.Table] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take a batch."""
-        table = self.waiting.add(batch)
+        """Add a batch."""
+        table = self.buffer.add(batch)
         if table is not None:
             self.tables.append(table)
 
     def build(self) -> pa.Table:
-        """Return all that was added."""
-        return pa.concat_tables([*self.tables, self.waiting.take()])
+        """Return all batches as one table."""
+        return pa.concat_tables([*self.tables, self.buffer.take()])

@@ -1,4 +1,4 @@
-"""What passes between reading, decoding and loading: `Plan`, `Block`, `Decoded`."""
+"""Data that reading, decoding and loading exchange: `Plan`, `Block`, `Decoded`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Bytes: TypeAlias = bytes  # for tuples with a field of that name
 
 @dataclass(frozen=True)
 class Plan:
-    """What a decoder reads, and how."""
+    """The columns that a decoder reads, and how."""
 
     table: Table
     content: Content = "keep"
@@ -60,15 +60,15 @@ def make_plan(
 
 
 class Piece(NamedTuple):
-    """Whole lines within some bytes: they are not copied."""
+    """Whole lines in a part of some bytes, without copying them."""
 
     held: bytes
     start: int
     end: int
 
 
-def whole(data: bytes) -> tuple[Piece, ...]:
-    """Return some lines as the pieces of a block."""
+def as_pieces(data: bytes) -> tuple[Piece, ...]:
+    """Return lines as the pieces of a block."""
     return (Piece(data, 0, len(data)),) if data else ()
 
 
@@ -76,8 +76,7 @@ class Block(NamedTuple):
     """Whole lines of one log, each with its line feed.
 
     Only the last block of a log may end without one (`tail`). A line that is too long
-    to be held comes as a block of its own, without pieces, with its length in
-    `skipped`.
+    is a block of its own, without pieces, with its length in `skipped`.
     """
 
     log_id: int
@@ -85,13 +84,13 @@ class Block(NamedTuple):
     pieces: tuple[Piece, ...]
     line: int  # number of the first line, from 1
     offset: int  # of the first byte, in the decompressed log
-    bytes: int  # of the decompressed log that this block accounts for
+    bytes: int  # of the decompressed log that this block covers
     position: int  # bytes of the file that were read so far
     tail: bool = False
-    growing: bool = False  # a plain file: what lacks its end may still get it
+    growing: bool = False  # a plain file: an unfinished line may still be completed
     skipped: int | None = None
-    head: Bytes = b""  # of the first block: the beginning of the log
-    error: str | None = None  # what ended the log before its end
+    head: Bytes = b""  # of the first block: the first bytes of the log
+    error: str | None = None  # why the log could not be read to its end
 
     @property
     def data(self) -> Bytes:
@@ -100,10 +99,10 @@ class Block(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """What became of one block: rows, rejects, and the counts of the ledger.
+    """One decoded block: rows, rejects, and the counts of the ledger.
 
     `choices` and `rejects` have the schemas of `toolkit.schema`; `duplicates` counts
-    the lines whose rows were left out because the response was seen before.
+    the lines whose rows were left out because the response was read before.
     """
 
     log_id: int
@@ -116,9 +115,9 @@ class Decoded(NamedTuple):
     blank: int
     pending: int = 0  # bytes of an unfinished last line that was left for later
     duplicates: int = 0
-    outside: int = 0  # lines whose response was made outside the range that is expected
-    head: Bytes = b""  # of the first block: the beginning of the log
-    error: str | None = None  # what ended the log before its end
+    outside: int = 0  # lines whose response is outside the range of time
+    head: Bytes = b""  # of the first block: the first bytes of the log
+    error: str | None = None  # why the log could not be read to its end
 
 
 STDIN = "-"
@@ -129,11 +128,11 @@ class Source(NamedTuple):
 
     path: str
     size: int | None
-    # What changes when the file does: device, inode, size and times, or the tag of an
-    # object; None of what is no file.
+    # Changes when the file changes: device, inode, size and times, or the tag of an
+    # object; None if it is not a file.
     stamp: tuple[int | str, ...] | None = None
 
     @property
     def name(self) -> str:
-        """The path as text; bytes that are no UTF-8 are written as escapes."""
+        """The path as text; bytes that are not UTF-8 are escaped."""
         return as_text(self.path)

@@ -1,7 +1,7 @@
 """Decompression: gzip members and zstd frames, each checked to its end.
 
-Compression is known by its first bytes, never by a name; every gzip member's CRC and
-every zstd checksum is verified.
+Compression is detected by the first bytes, never by the name. The CRC of every gzip
+member and the checksum of every zstd frame is verified.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 READ_BYTES = 1024 * 1024
-# Each step copies what it leaves of its input.
+# Each step copies the input that it does not use.
 _GZIP_READ_BYTES = 128 * 1024
 # zstd stores a run of 128 KiB in 4 bytes: fed 4 KiB at a time, no step of a bomb
 # gives more than 128 MiB.
@@ -30,9 +30,9 @@ _ZSTD_READ_BYTES = 4 * 1024
 
 
 class PushbackReader:
-    """The bytes of a file, with the position, and a place to put back what is over.
+    """Reads a file, counts its position, and takes back bytes that were read too far.
 
-    `_verified` counts the decompressed bytes of the members that were checked to their
+    `verified` counts the decompressed bytes of the members that were checked to their
     end so far.
     """
 
@@ -56,12 +56,12 @@ class PushbackReader:
         return data
 
     def put_back(self, data: bytes) -> None:
-        """Take back bytes that were read too far."""
+        """Put back bytes that were read too far."""
         self.over = data + self.over
         self.position -= len(data)
 
     def rewind_to(self, file: BinaryIO, start: int) -> None:
-        """Go on from a place of a file that can seek."""
+        """Continue from a place of a file that can seek."""
         self.file = file
         self.file.seek(start)
         self.position = self.verified = 0
@@ -89,7 +89,7 @@ _INFLATE_ERRORS = cast("tuple[type[Exception], ...]", (IsalError, zstandard.Zstd
 
 
 class _EndOfFile(Exception):  # noqa: N818 - caught in this module
-    """A member that the file ends in."""
+    """The file ends inside a member."""
 
 
 def _gzip_member(feed: PushbackReader) -> Iterator[bytes]:
@@ -119,7 +119,7 @@ def _zstd_frame(feed: PushbackReader) -> Iterator[bytes]:
 
 
 _GZIP = Codec("gzip", re.compile(rb"\x1f\x8b"), _gzip_member)
-# The second form is a frame to skip: pzstd and other tools write it.
+# The second form is a skippable frame, which pzstd and other tools write.
 _ZSTD = Codec(
     "zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), _zstd_frame
 )
@@ -128,8 +128,8 @@ _ZSTD = Codec(
 def iter_chunks(feed: PushbackReader, *, verify_first: bool = False) -> Iterator[bytes]:
     """Yield the decompressed bytes of a log.
 
-    With `verify_first` a compressed log is read twice, and nothing of a damaged member
-    is yielded before the error is raised.
+    With `verify_first` a compressed log is read twice, and no bytes of a damaged member
+    are yielded before the error is raised.
     """
     codec = detect_codec(feed)
     if codec is None:
@@ -166,9 +166,9 @@ def _verified(feed: PushbackReader, codec: Codec) -> Iterator[bytes]:
 def _rewindable(
     feed: PushbackReader,
 ) -> Iterator[tuple[BinaryIO, int, SourceError | None]]:
-    """Return the file of a feed and the place of its beginning in it.
+    """Yield a file that can seek, the place of the log in it, and an error or None.
 
-    What cannot seek is copied to disk first, up to the fault that ends it.
+    A file that cannot seek is copied to disk first, up to the first error.
     """
     if feed.file.seekable():
         yield feed.file, feed.file.tell() - feed.position - len(feed.over), None
@@ -189,13 +189,13 @@ def _rewindable(
 
 
 def detect_codec(feed: PushbackReader) -> Codec | None:
-    """Tell the compression by the first bytes; None is plain."""
+    """Return the compression by the first bytes, None if there is none."""
     head = feed.peek(4)
     return next((codec for codec in (_GZIP, _ZSTD) if codec.magic.match(head)), None)
 
 
 def _inflate(feed: PushbackReader, codec: Codec) -> Iterator[bytes]:
-    """Yield the decompressed bytes of every member, or raise where one is damaged."""
+    """Yield the decompressed bytes of every member; raise at a damaged one."""
     while head := feed.peek(4):
         start, size, lines = feed.position, 0, 0
         fault = ""
@@ -212,7 +212,7 @@ def _inflate(feed: PushbackReader, codec: Codec) -> Iterator[bytes]:
         elif _is_padding(feed, head):
             return
         else:
-            fault = f"is not {codec.name}: other bytes follow the compressed ones"
+            fault = f"is not {codec.name}: other bytes follow the compressed data"
         if fault:
             raise DamagedLogError(
                 feed.name, byte=start, verified=feed.verified, lines=lines, fault=fault
@@ -221,14 +221,14 @@ def _inflate(feed: PushbackReader, codec: Codec) -> Iterator[bytes]:
 
 
 def _corruption(codec: Codec, error: Exception) -> str:
-    """Say what a decompressor refused."""
+    """Format the error of a decompressor."""
     if "too much memory" in str(error):
         return "needs a window over 128 MiB (zstd --long): unpack it by hand first"
     return f"is corrupt ({codec.name}: {error})"
 
 
 def _is_padding(feed: PushbackReader, head: bytes) -> bool:
-    """Say whether only zeros follow, as tapes and block devices leave them."""
+    """Return whether only zeros follow, as tapes and block devices write them."""
     if head.strip(b"\0"):
         return False
     while data := feed.read(READ_BYTES):

@@ -1,7 +1,7 @@
-"""From a block of lines to Arrow batches: the kernel, or else the reference.
+"""Decode blocks of lines into Arrow batches, with the kernel or the reference.
 
-Both mean the same to the byte. The kernel is compiled from `toolkit/kernel` when the
-package is installed and Rust is at hand.
+Both give the same result to the byte. The kernel is compiled from `toolkit/kernel` when
+the package is installed and Rust is available.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from toolkit.reading.reference import (
     ENVELOPES,
     REPEATED_BYTES,
     Reference,
-    ways_of,
+    column_paths,
 )
 from toolkit.schema.tables import MOST_ITEMS, REJECT_CODES, REJECTS
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Decoder(Protocol):
-    """Turns blocks into batches; both decoders give the same rows and rejects."""
+    """Decodes blocks into batches; both decoders give the same rows and rejects."""
 
     name: str
     is_parallel: bool  # decodes in several threads at once
@@ -49,14 +49,14 @@ class Decoder(Protocol):
 
 
 class _Kernel:
-    """The decoder in Rust; it releases the interpreter's lock while it works."""
+    """The decoder in Rust; it releases the lock of the interpreter while it works."""
 
     name = "kernel"
     is_parallel = True
 
     def __init__(self, plan: Plan) -> None:
         self.kernel = _kernel().Decoder(
-            [_declared(column) for column in plan.table.columns],
+            [_kernel_column(column) for column in plan.table.columns],
             plan.table.arrow,
             REJECTS.arrow,
             drops_text=plan.content == "drop",
@@ -98,7 +98,7 @@ class _Kernel:
 
 
 class _KernelSeen:
-    """The responses that were read so far, noted by the kernel."""
+    """The keys of the responses that were read so far, kept by the kernel."""
 
     KEY = ("choice_position", "response_hash", "response_id")
 
@@ -106,7 +106,7 @@ class _KernelSeen:
         self.seen = _kernel().Seen()
 
     def drop_duplicates(self, decoded: Decoded) -> Decoded:
-        """Leave out the rows of responses that were seen before."""
+        """Return the block without the responses that were read before."""
         choices = decoded.choices
         kept = self.seen.keep(choices.select(self.KEY))
         if kept is None:
@@ -126,8 +126,8 @@ def _kernel() -> ModuleType:
     return KERNEL
 
 
-def _declared(column: Column) -> SimpleNamespace:
-    """Write a column as the kernel takes it."""
+def _kernel_column(column: Column) -> SimpleNamespace:
+    """Return a column in the form that the kernel reads."""
     return SimpleNamespace(
         name=column.name,
         kind=column.kind,
@@ -136,7 +136,7 @@ def _declared(column: Column) -> SimpleNamespace:
         private=column.private,
         minimum=column.minimum,
         maximum=column.maximum,
-        ways=[tuple(way) for way in ways_of(column)],
+        ways=[tuple(path) for path in column_paths(column)],
     )
 
 
@@ -153,7 +153,7 @@ def make_decoder(plan: Plan) -> Decoder:
 
 
 def make_deduplicator() -> Deduplicator:
-    """Return what finds responses that were logged twice."""
+    """Return the fastest deduplicator that is installed."""
     return SeenKeys() if KERNEL is None else _KernelSeen()
 
 
@@ -169,35 +169,35 @@ def decode_all(
 ) -> Iterator[tuple[Block, Decoded]]:
     """Decode blocks in several threads, and yield them in their order.
 
-    While they are decoded the next ones are read. Few are held at a time: one for each
-    thread, and two that wait.
+    Meanwhile the next ones are read. Only few blocks are in memory: one for each
+    thread, and two more.
     """
     threads = threads or _available_cores()
     if threads == 1 or not decoder.is_parallel:
         for block in blocks:
             yield block, decoder.decode(block)
         return
-    at_work: deque[tuple[Block, Future[Decoded]]] = deque()
+    pending: deque[tuple[Block, Future[Decoded]]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="toolkit")
-    faults: list[SourceError] = []
+    errors: list[SourceError] = []
     try:
-        for block in _until_fault(blocks, faults):
-            at_work.append((block, pool.submit(decoder.decode, block)))
-            if len(at_work) > threads + 2:
-                first, decoded = at_work.popleft()
+        for block in _until_error(blocks, errors):
+            pending.append((block, pool.submit(decoder.decode, block)))
+            if len(pending) > threads + 2:
+                first, decoded = pending.popleft()
                 yield first, decoded.result()
-        while at_work:
-            first, decoded = at_work.popleft()
+        while pending:
+            first, decoded = pending.popleft()
             yield first, decoded.result()
-        for fault in faults:
-            raise fault
+        for error in errors:
+            raise error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _until_fault(blocks: Iterable[Block], faults: list[SourceError]) -> Iterator[Block]:
-    """Yield blocks, and note the fault that ends them: what is at work comes first."""
+def _until_error(blocks: Iterable[Block], errors: list[SourceError]) -> Iterator[Block]:
+    """Yield blocks; append the error that ends them, to raise it later."""
     try:
         yield from blocks
-    except SourceError as fault:
-        faults.append(fault)
+    except SourceError as error:
+        errors.append(error)

@@ -1,6 +1,6 @@
-"""Responses that were logged twice.
+"""Find responses that were logged twice.
 
-Two lines are one response when both its bytes (by their hash) and its id are the same.
+Two lines are the same response if both its bytes (by their hash) and its id are equal.
 A response without an id is never a duplicate: two short answers may be equal.
 """
 
@@ -25,13 +25,13 @@ class Keys(NamedTuple):
     responses: NDArray[np.uint64]
     ids: NDArray[np.uint64]
 
-    def hold(self, other: Keys) -> NDArray[np.bool_]:
-        """Say of each key of the other whether it is among these."""
+    def contains(self, other: Keys) -> NDArray[np.bool_]:
+        """Return for each key of the other whether it is among these."""
         places = np.searchsorted(self.responses, other.responses)
         places = np.minimum(places, len(self.responses) - 1)
         same = self.responses[places] == other.responses
-        held: NDArray[np.bool_] = same & (self.ids[places] == other.ids)
-        return held
+        found: NDArray[np.bool_] = same & (self.ids[places] == other.ids)
+        return found
 
     def take(self, places: NDArray[np.intp] | NDArray[np.bool_]) -> Keys:
         """Return some of the keys."""
@@ -47,25 +47,25 @@ class Keys(NamedTuple):
 
 
 class Deduplicator(Protocol):
-    """Finds the responses that were read before."""
+    """Leaves out responses that were read before."""
 
     def drop_duplicates(self, decoded: Decoded) -> Decoded:
-        """Leave out the rows of responses that were seen before."""
+        """Return the block without the responses that were read before."""
 
 
 class SeenKeys:
-    """The responses that were read so far.
+    """The keys of the responses that were read so far, 16 bytes each.
 
-    Kept as sorted runs, each more than twice as long as the next: a run is merged into
-    the one before it when it has grown near to it, so that a key is moved as often as
-    the number of keys doubles, and takes 16 bytes.
+    They are sorted runs, each more than twice as long as the next. A run that has grown
+    too long is merged into the one before, so that a key is moved only as often as the
+    number of keys doubles.
     """
 
     def __init__(self) -> None:
         self.runs: list[Keys] = []
 
     def drop_duplicates(self, decoded: Decoded) -> Decoded:
-        """Leave out the rows of responses that were seen before."""
+        """Return the block without the responses that were read before."""
         choices = decoded.choices
         starts = pc.equal(choices.column("choice_position"), 0)
         ids = pl.Series(choices.column("response_id").filter(starts))
@@ -74,7 +74,7 @@ class SeenKeys:
             return decoded
         hashes = choices.column("response_hash").filter(starts).to_numpy()
         keys = Keys(hashes[named], ids.hash().to_numpy()[named])
-        repeated = named[self.note(keys)]
+        repeated = named[self.add(keys)]
         if not len(repeated):
             return decoded
         # The number of the response that each row belongs to, from 0.
@@ -84,8 +84,8 @@ class SeenKeys:
             choices=choices.filter(pc.invert(repeats)), duplicates=len(repeated)
         )
 
-    def note(self, keys: Keys) -> NDArray[np.bool_]:
-        """Note keys, and say of each whether it was noted before it."""
+    def add(self, keys: Keys) -> NDArray[np.bool_]:
+        """Add keys, and return for each whether it was there before."""
         repeated = np.zeros(len(keys.responses), np.bool_)
         # A stable sort: of equal keys the first stays first.
         order = np.lexsort((keys.ids, keys.responses))
@@ -95,12 +95,12 @@ class SeenKeys:
         )
         repeated[order[1:][again]] = True
         for run in self.runs:
-            repeated |= run.hold(keys)
-        self.add(ordered.take(~repeated[order]))
+            repeated |= run.contains(keys)
+        self._add_run(ordered.take(~repeated[order]))
         return repeated
 
-    def add(self, run: Keys) -> None:
-        """Keep a sorted run of new keys."""
+    def _add_run(self, run: Keys) -> None:
+        """Add a sorted run of new keys."""
         if not len(run.responses):
             return
         while self.runs and len(self.runs[-1].responses) < 2 * len(run.responses):

@@ -1,4 +1,4 @@
-"""From what the user named to logs: paths, directories, globs, standard input."""
+"""Find logs: expand paths, directories, globs, addresses, standard input."""
 
 from __future__ import annotations
 
@@ -45,16 +45,24 @@ _LOG_NAME = re.compile(
 
 
 @dataclass(frozen=True)
-class Logs:
-    """Logs that were found, and the files that were skipped, counted by ending."""
+class Resolved:
+    """Sources that were found before: see `toolkit.reading.sources.resolve`."""
 
     names: list[str]
+
+
+@dataclass(frozen=True)
+class Logs(Resolved):
+    """Logs that were found, and the files that were skipped, counted by ending."""
+
     logs: list[Source]
     passed_over: dict[str, int]
 
 
 # One name or several: paths, directories, globs, addresses in a store.
-Sources: TypeAlias = "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
+Sources: TypeAlias = (
+    "str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Resolved"
+)
 
 
 def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
@@ -68,13 +76,13 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
         ``.zst`` and with a rotation suffix; hidden names are skipped. A file that is
         named by itself is read whatever its name is.
     on_damage
-        ``"collect"`` passes over a directory that the system refuses to list.
+        ``"collect"`` skips a directory that cannot be listed.
 
     Returns
     -------
     Found
         In the order of the arguments, sorted within each; a file that is found twice
-        (also by a link) stands once.
+        (also by a link) is read once.
     """
     passed_over: Counter[str] = Counter()
     logs: list[Source] = []
@@ -102,6 +110,8 @@ def list_names(sources: Sources) -> list[str]:
     OptionTypeError
         If anything else is given, such as an open file, bytes or a frame.
     """
+    if isinstance(sources, Resolved):
+        return sources.names
     if isinstance(sources, str | os.PathLike):
         return [_expand_home(sources)]
     given: object = sources
@@ -133,7 +143,7 @@ def _wrong_type(given: object, hint: str) -> OptionTypeError:
 def _expand(
     name: str, passed_over: Counter[str], on_damage: OnDamage
 ) -> Iterator[tuple[Source, Identity]]:
-    """Yield the logs of one argument, each with what tells it from another file."""
+    """Yield the logs of one name, each with the identity of its file."""
     if name == STDIN:
         yield Source(STDIN, None), STDIN
     elif object_store.is_uri(name):
@@ -149,7 +159,7 @@ def _expand(
 
 
 def _exists(name: str) -> bool:
-    """Say whether a name stands for something, be it a link that leads nowhere."""
+    """Return whether a name exists, even as a broken link."""
     try:
         os.lstat(name)
     except ValueError:  # a NUL byte
@@ -182,7 +192,7 @@ def _expand_path(
 def _expand_glob(
     pattern: str, passed_over: Counter[str], on_damage: OnDamage
 ) -> Iterator[tuple[Source, Identity]]:
-    """Yield what a pattern matches; a matched directory without logs is passed over."""
+    """Yield the logs that a pattern matches; a directory without logs is skipped."""
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - names, not paths
     if not matches:
         raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
@@ -198,7 +208,7 @@ def _expand_glob(
 
 
 def describe_file(name: str, status: os.stat_result) -> tuple[Source, Identity]:
-    """Describe a file that may be read."""
+    """Return a file as a source of bytes, and its identity."""
     identity = (status.st_dev, status.st_ino)
     if not stat.S_ISREG(status.st_mode):
         return Source(name, None), identity
@@ -208,22 +218,22 @@ def describe_file(name: str, status: os.stat_result) -> tuple[Source, Identity]:
 
 
 def _as_object(stored: object_store.StoredObject) -> tuple[Source, Identity]:
-    """Describe an object of a store."""
+    """Return an object of a store as a source of bytes, and its identity."""
     return Source(stored.uri, stored.size, (stored.etag,)), stored.uri
 
 
 def _status_of(name: str) -> os.stat_result:
-    """Return what a name leads to."""
+    """Return the status of a file, following links."""
     try:
         return os.stat(name)  # noqa: PTH116 - the name is kept as it was given
     except FileNotFoundError:
-        raise SourceNotFoundError(name, hint=" (a link that leads nowhere)") from None
+        raise SourceNotFoundError(name, hint=" (a broken link)") from None
     except OSError as error:
         raise UnreadableSourceError(name, cause=error) from error
 
 
 def is_export(name: str) -> bool:
-    """Say whether a directory, or a prefix of a store, was written by an export."""
+    """Return whether a directory, or a prefix of a store, is an export."""
     if object_store.is_uri(name):
         below = name.rstrip("/")
         try:
@@ -239,7 +249,7 @@ def is_export(name: str) -> bool:
     try:
         return (directory / "state.json").is_file() and (directory / "choices").is_dir()
     except OSError:
-        return False  # whoever opens it says what is wrong
+        return False  # opening it raises the error
 
 
 def _expand_uri(
@@ -265,7 +275,7 @@ def _expand_uri(
 def _matching_objects(
     pattern: str, passed_over: Counter[str]
 ) -> Iterator[tuple[Source, Identity]]:
-    """Yield the objects that a pattern matches, and the logs below what it matches."""
+    """Yield the objects that a pattern matches, and the logs below a matched prefix."""
     expected = pattern.rstrip("/").split("/")
     matched = False
     for stored in objects_like(pattern):
@@ -283,23 +293,23 @@ def _matching_objects(
 
 
 def objects_like(pattern: str) -> list[object_store.StoredObject]:
-    """List the objects that begin with what a pattern says before its first sign."""
+    """List the objects that begin with the fixed part of a pattern."""
     return object_store.list_objects(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
 
 
 def _matched_part(path: list[str], pattern: list[str]) -> int | None:
-    """Return how many names of a path a pattern matches, the most; None if it fails."""
+    """Return how many leading names of a path match; None if there is no match."""
     cuts = range(len(path), 0, -1)
     return next((cut for cut in cuts if matches_path(path[:cut], pattern)), None)
 
 
 def _is_hidden(name: str) -> bool:
-    """Say whether a name is skipped by walks and patterns."""
+    """Return whether a name is hidden, and so skipped."""
     return name.startswith(".")
 
 
 def matches_path(path: list[str], pattern: list[str]) -> bool:
-    """Match name by name; ``**`` stands for any number of names."""
+    """Return whether a path matches, name by name; ``**`` is any number of names."""
     if not pattern:
         return not path
     if pattern[0] == "**":
@@ -362,7 +372,7 @@ def _walk(
             status = os.stat(path)  # noqa: PTH116 - the name is kept as it was found
         except OSError as error:
             if error.errno in {errno.ENOENT, errno.ELOOP}:
-                passed_over["links that lead nowhere"] += 1
+                passed_over["broken links"] += 1
             elif on_damage == "collect":
                 passed_over[f"{name} ({error.strerror})"] += 1
             else:
@@ -379,13 +389,13 @@ def _walk(
 
 
 def _ending(name: str) -> str:
-    """Write the ending of a name as a pattern: ``*.json.gz``."""
+    """Return the ending of a name as a pattern: ``*.json.gz``."""
     suffixes = "".join(Path(name).suffixes[-2:])
     return as_text(f"*{suffixes}" if suffixes else name)
 
 
 def _missing_hint(name: str) -> str:
-    """Say what stands nearest to a path that does not exist."""
+    """Return a hint to the nearest path that exists."""
     path = Path(name)
     missing = path
     while not missing.parent.is_dir() and missing != missing.parent:

@@ -1,7 +1,7 @@
-"""What a file looks like that turned out to be no log, and what to do about it.
+"""Guess the type of a file that is not a log, and say what to do with it.
 
-Told of a log in which not one response was found: the rejects name every line, and one
-sentence names the file.
+This is for a log in which no response was found: the rejects name each line, and one
+sentence names the type of the file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 
 _UNPACK = "unpack it first"
 
-# In the order in which they are tried, on the first 64 KiB: a pattern, and the words.
+# Patterns for the first 64 KiB, in the order in which they are tried, and the sentence.
 _LOOKS: tuple[tuple[str, str], ...] = (
     (
         r"\xff\xfe|\xfe\xff|(?:[\x09-\x7e]\x00){4}|(?:\x00[\x09-\x7e]){4}",
@@ -63,7 +63,7 @@ _PATTERNS = tuple(
 
 
 def looks_like(head: bytes) -> str | None:
-    r"""Say what the beginning of a file looks like, and what to do; None if unknown.
+    r"""Return what the beginning of a file looks like, and what to do; None if unknown.
 
     Examples
     --------

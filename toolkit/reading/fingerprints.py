@@ -1,7 +1,7 @@
-"""How far a log was read, and the bytes by which it is known again.
+"""How far a log was read, and hashes of its bytes that identify it later.
 
-A log is known by what it holds: its first bytes, and the last ones before the place up
-to which it was read. Neither its name nor its inode nor its compression says more.
+A log is identified by its content: its first bytes, and the last ones before the place
+up to which it was read. Its name, its inode and its compression do not matter.
 """
 
 from __future__ import annotations
@@ -27,20 +27,17 @@ class Checkpoint(NamedTuple):
 
     @property
     def head_bytes(self) -> int:
-        """How many first bytes of the log `head` is of."""
+        """The number of first bytes that `head` is the hash of."""
         return min(HEAD_BYTES, self.offset)
 
     @property
     def tail_bytes(self) -> int:
-        """How many bytes before the offset `_tail` is of."""
+        """The number of bytes before the offset that `tail` is the hash of."""
         return min(_TAIL_BYTES, self.offset)
 
 
 class Fingerprint(NamedTuple):
-    """What was seen of a log: its two places that may be marked, by what they hold.
-
-    A place is the end of what has passed, or that of the last whole line in it.
-    """
+    """Hashes of a log at the end of what was read, and of its last whole line."""
 
     size: int
     head: str
@@ -50,7 +47,7 @@ class Fingerprint(NamedTuple):
     tail_of_lines: str
 
     def checkpoint(self, offset: int, line: int) -> Checkpoint:
-        """Mark a place."""
+        """Build the checkpoint of one of the two places."""
         if offset == self.size:
             return Checkpoint(offset, line, self.head, self.tail)
         if offset == self.line_end:
@@ -59,9 +56,10 @@ class Fingerprint(NamedTuple):
         raise ValueError(message)
 
     def with_head_of(self, first: Fingerprint) -> Fingerprint:
-        """Return the same of a log that was seen in two stretches or more.
+        """Return the fingerprint of a log that was read in two ranges or more.
 
-        Each is longer than what is hashed: head and tails are of one stretch alone.
+        Each range is longer than the bytes that are hashed, so that the head is in the
+        first range alone, and the tails are in the last one.
         """
         return self._replace(head=first.head, head_of_lines=first.head)
 
@@ -72,20 +70,20 @@ def _digest(data: bytes) -> str:
 
 
 class Fingerprinter:
-    """Looks at the bytes of a log as they pass, and can then say what it saw."""
+    """Computes the fingerprint of a log while its bytes pass."""
 
     def __init__(self) -> None:
         self.size = self.line_end = 0
         self.head = self.last = self.last_of_line = b""
 
     def read_through(self, stream: Iterable[bytes]) -> Iterator[bytes]:
-        """Pass bytes on, and look at them."""
+        """Yield the bytes of a stream, and add each."""
         for data in stream:
             self.add(data)
             yield data
 
     def add(self, data: bytes) -> None:
-        """Look at the next bytes."""
+        """Add the next bytes."""
         self.head += data[: HEAD_BYTES - len(self.head)]
         end = data.rfind(b"\n") + 1
         if end:
@@ -95,12 +93,12 @@ class Fingerprinter:
         self.size += len(data)
 
     def resume(self, head: bytes, last: bytes, size: int) -> None:
-        """Begin behind bytes that were looked at before."""
+        """Continue behind bytes that were read earlier."""
         self.head, self.last, self.last_of_line = head, last, last
         self.size = self.line_end = size
 
     def fingerprint(self) -> Fingerprint:
-        """Say what was seen so far."""
+        """Return the fingerprint of the bytes so far."""
         return Fingerprint(
             self.size,
             _digest(self.head),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from toolkit.errors import SourceError, UnreadableSourceError
 from toolkit.reading import object_store
-from toolkit.reading.blocks import STDIN, Block, Piece, Source, whole
+from toolkit.reading.blocks import STDIN, Block, Piece, Source, as_pieces
 from toolkit.reading.compression import PushbackReader, detect_codec, iter_chunks
 from toolkit.reading.fingerprints import HEAD_BYTES
 from toolkit.reading.native import count_lines
@@ -34,7 +34,7 @@ def open_source(
 ) -> Iterator[BinaryIO]:
     """Open a log for reading, unbuffered; standard input stays open.
 
-    Of an object, `same` asks for the content that it had when it was found.
+    With `same` an object of a store must still have the content that it had when found.
     """
     if source.path == STDIN:
         if sys.stdin is None:
@@ -67,8 +67,8 @@ def iter_blocks(
 ) -> Iterator[Block]:
     """Yield a log as blocks of whole lines, in order, with line numbers and offsets.
 
-    Of a damaged log an error is raised where the damage is met; with ``"collect"`` the
-    blocks end before it, and a last one without data carries the error.
+    A damaged log raises an error at the damage; with ``"collect"`` the blocks end
+    before it, and a last one without data has the error.
     """
     framer = Framer(log_id, source.name, max_line_bytes, block_bytes or BLOCK_BYTES)
     stream = _read(source, framer, verify_first=on_damage == "collect")
@@ -78,20 +78,20 @@ def iter_blocks(
 def frame_stream(
     framer: Framer, stream: Iterator[bytes], on_damage: OnDamage
 ) -> Iterator[Block]:
-    """Yield the blocks of a stream; with ``"collect"`` up to the fault that ends it."""
+    """Yield the blocks of a stream; with ``"collect"`` up to the error that ends it."""
     if on_damage == "raise":
         yield from framer.frame(stream)
         return
-    faults: list[SourceError] = []
-    yield from framer.frame(_until_fault(stream, faults))
-    for fault in faults:
-        yield framer.block((), 0, tail=True, error=str(fault))
+    errors: list[SourceError] = []
+    yield from framer.frame(_until_error(stream, errors))
+    for error in errors:
+        yield framer.block((), 0, tail=True, error=str(error))
 
 
 def _read(
     source: Source, framer: Framer, *, verify_first: bool = False
 ) -> Iterator[bytes]:
-    """Yield the decompressed bytes of a log, and tell the framer where it is."""
+    """Yield the decompressed bytes of a log, and set what the framer needs to know."""
     with open_source(source) as file:
         feed = PushbackReader(file, source.name)
         framer.growing = source.size is not None and detect_codec(feed) is None
@@ -99,19 +99,19 @@ def _read(
         yield from iter_chunks(feed, verify_first=verify_first)
 
 
-def _until_fault(stream: Iterator[bytes], faults: list[SourceError]) -> Iterator[bytes]:
-    """Yield a stream, and note the fault that ends it instead of raising it."""
+def _until_error(stream: Iterator[bytes], errors: list[SourceError]) -> Iterator[bytes]:
+    """Yield a stream; append the error that ends it instead of raising it."""
     try:
         yield from stream
-    except SourceError as fault:
-        faults.append(fault)
+    except SourceError as error:
+        errors.append(error)
 
 
 class Framer:
     """Cuts a stream of bytes into blocks of whole lines, without copying most of them.
 
-    Holds at most a block and an unfinished line; of a line that grows past the limit
-    only the length is kept.
+    It keeps at most a block and an unfinished line in memory; of a line that is longer
+    than the limit only the length.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Framer:
         self.unfinished = 0  # bytes in it
         self.line = 1
         self.offset = 0  # of the first byte in pieces
-        self.unsaid = 0  # bytes before it that no block has accounted for
+        self.uncounted = 0  # bytes before it that no block has counted
         self.skipped = 0  # bytes of a line that is too long, already dropped
         self.ends_in_cr = False
         self.head = b""  # the beginning of the log, until a block carries it
@@ -137,20 +137,20 @@ class Framer:
 
     def frame(self, stream: Iterable[bytes]) -> Iterator[Block]:
         """Yield the blocks of a stream."""
-        for chunk in stream if self.offset else _without_mark(stream):
+        for chunk in stream if self.offset else _split_mark(stream):
             if chunk is _BYTE_ORDER_MARK:
-                self.offset = self.unsaid = len(chunk)
+                self.offset = self.uncounted = len(chunk)
                 continue
             if self.line == 1 and len(self.head) < HEAD_BYTES:
                 self.head += chunk[: HEAD_BYTES - len(self.head)]
             yield from self.add(chunk)
         if self.skipped:
             yield self.skip_block(b"", tail=True)
-        elif self.held or self.unfinished or self.unsaid:
+        elif self.held or self.unfinished or self.uncounted:
             yield self.cut(tail=True)
 
     def add(self, chunk: bytes) -> Iterator[Block]:
-        """Take more bytes; yield what has become whole blocks."""
+        """Add bytes; yield the blocks that are complete."""
         if self.skipped:
             end = chunk.find(b"\n")
             if end < 0:
@@ -162,7 +162,7 @@ class Framer:
         if end:
             start = chunk.find(b"\n") + 1 if self.rest else 0
             self.finish_line(chunk[:start])
-            self.hold(Piece(chunk, start, end))
+            self.add_lines(Piece(chunk, start, end))
         if end < len(chunk):
             self.rest.append(chunk[end:])
             self.unfinished += len(chunk) - end
@@ -177,21 +177,21 @@ class Framer:
                 self.skip(piece)
 
     def finish_line(self, end: bytes) -> None:
-        """Hold the line that was unfinished."""
-        self.hold(*whole(b"".join([*self.rest, end])))
+        """Add the unfinished line to the whole ones."""
+        self.add_lines(*as_pieces(b"".join([*self.rest, end])))
         self.rest, self.unfinished = [], 0
 
-    def hold(self, *pieces: Piece) -> None:
-        """Keep whole lines for the next block."""
+    def add_lines(self, *pieces: Piece) -> None:
+        """Add whole lines to the next block."""
         for piece in pieces:
             if piece.end > piece.start:
                 self.pieces.append(piece)
                 self.held += piece.end - piece.start
-                # Counted now: what was just read is still near the processor.
+                # Counted now, while the bytes are still in the cache.
                 self.ended += count_lines(*piece)
 
     def cut(self, *, tail: bool = False) -> Block:
-        """Return the whole lines held, at the tail of a log the unfinished one too."""
+        """Return a block of the whole lines, and at the end of a log the last one."""
         if tail:
             self.finish_line(b"")
         block = self.block(tuple(self.pieces), self.held, tail=tail)
@@ -208,14 +208,14 @@ class Framer:
         skipped: int | None = None,
         error: str | None = None,
     ) -> Block:
-        """Make a block, and move the offset past it."""
+        """Build a block, and move the offset past it."""
         block = Block(
             self.log_id,
             self.name,
             pieces,
             self.line,
             self.offset,
-            size + self.unsaid,
+            size + self.uncounted,
             self.position(),
             tail,
             self.growing,
@@ -225,7 +225,7 @@ class Framer:
         )
         self.head = b""
         self.offset += size
-        self.unsaid = 0
+        self.uncounted = 0
         return block
 
     def skip(self, data: bytes) -> None:
@@ -248,8 +248,8 @@ class Framer:
         return block
 
 
-def _without_mark(stream: Iterable[bytes]) -> Iterator[bytes]:
-    """Set a byte-order mark at the start apart from the bytes behind it."""
+def _split_mark(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a byte-order mark at the start apart from the bytes behind it."""
     head = b""
     pieces = iter(stream)
     for piece in pieces:

@@ -1,7 +1,7 @@
-"""The values of a line: JSON, one level at a time, and how each kind is read.
+"""Read the values of a line: JSON, one level at a time, and each kind of value.
 
 JSON is parsed by msgspec: it is strict, keeps unread values as raw bytes (so 1e400 and
-a 5,000-digit integer harm nothing), gives the last of duplicate keys and refuses a lone
+a 5,000-digit integer do no harm), returns the last of duplicate keys and rejects a lone
 surrogate anywhere. No other module parses the JSON of a log.
 """
 
@@ -17,14 +17,14 @@ import msgspec
 from toolkit.schema.tables import LATEST_CREATED, MOST_ITEMS, REJECT_CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 Keys: TypeAlias = "tuple[str | int, ...]"
 
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-_NOT_SIGNS = bytes(set(range(256)) - set(b"[]{},"))
+_NOT_PUNCTUATION = bytes(set(range(256)) - set(b"[]{},"))
 _JSON_SPACE = " \t\n\r"
-_TOGETHER = 256  # texts that are parsed at once, where JSON is expected
+_TOGETHER = 256  # texts that `are_json` parses at once
 
 _JSON_TYPES = {
     ord("{"): "an object",
@@ -62,17 +62,17 @@ class LineError(Exception):
         self.path = path
 
     def below(self, path: Keys) -> LineError:
-        """Return the same fault, its place written from further up."""
+        """Return the same error with a path from further up."""
         return LineError(self.code, self.reason, path + self.path)
 
 
 def _json_type(raw: bytes) -> str:
-    """Name the JSON type of a raw value."""
+    """Return the name of the JSON type of a raw value."""
     return _JSON_TYPES.get(raw[0], "a number")
 
 
 def _wrong_type(expected: str, raw: bytes, path: Keys = ()) -> LineError:
-    """Make the fault of a value that has another type than the one expected."""
+    """Build the error of a value that does not have the expected type."""
     return LineError("wrong_type", f"expected {expected}, got {_json_type(raw)}", path)
 
 
@@ -99,7 +99,7 @@ class Node:
         return None if raw == b"null" else raw
 
     def child(self, key: str) -> Node | None:
-        """Return a field that must be an object if it is there at all."""
+        """Return a field that must be an object if it is present."""
         if key not in self.children:
             raw = self.get(key)
             if raw is not None and raw[0] != ord("{"):
@@ -119,7 +119,7 @@ class Node:
 
 
 def validate_json(raw: bytes) -> bytes:
-    """Return a JSON value without the white space around it, or raise a LineError."""
+    """Return a JSON value without white space around it, or raise `LineError`."""
     try:
         return bytes(_raw(raw))
     except msgspec.DecodeError:
@@ -132,7 +132,7 @@ def _split_list(raw: bytes) -> list[bytes]:
 
 
 def split_short_list(raw: bytes) -> list[bytes]:
-    """Return the raw items of a JSON list that may not be endless."""
+    """Return the raw items of a JSON list, or raise if there are too many."""
     if raw.count(b",") >= MOST_ITEMS and _count_items(raw) > MOST_ITEMS:
         raise LineError("out_of_range", f"expected at most {MOST_ITEMS} items")
     return _split_list(raw)
@@ -140,9 +140,9 @@ def split_short_list(raw: bytes) -> list[bytes]:
 
 def _count_items(raw: bytes) -> int:
     """Count the items of a JSON list that is not empty, in little memory."""
-    signs = STRINGS.sub(b"", raw).translate(None, _NOT_SIGNS)
+    punctuation = STRINGS.sub(b"", raw).translate(None, _NOT_PUNCTUATION)
     depth = commas = 0
-    for sign in signs:
+    for sign in punctuation:
         if sign == ord(","):
             commas += depth == 1
         else:
@@ -155,39 +155,39 @@ def text_of(raw: bytes) -> str:
     return _string(raw)
 
 
-# Kinds of values: each reads a raw value of a type it knows, or raises a LineError.
+# Kinds of values: each function reads a raw value of a type it knows, or raises.
 
 
-def read_string(raw: bytes) -> str | None:
-    """Read a string of which "" means nothing."""
-    return read_text(raw, "string") or None
+def _read_string(raw: bytes) -> str | None:
+    """Read a string; the empty string is null."""
+    return _read_text(raw, "string") or None
 
 
-def read_text(raw: bytes, kind: str = "text") -> str:
-    """Read a string as it stands."""
+def _read_text(raw: bytes, kind: str = "text") -> str:
+    """Read a string, which may be empty."""
     if raw[0] != ord('"'):
         raise _wrong_type(EXPECTED[kind], raw)
     return _string(raw)
 
 
-def read_label(raw: bytes) -> str | None:
+def _read_label(raw: bytes) -> str | None:
     """Read a string, or a number or boolean by its JSON text."""
     if raw[0] in b"{[":
         raise _wrong_type(EXPECTED["label"], raw)
-    return read_string(raw) if raw[0] == ord('"') else raw.decode()
+    return _read_string(raw) if raw[0] == ord('"') else raw.decode()
 
 
-def read_content(raw: bytes) -> str | None:
+def _read_content(raw: bytes) -> str | None:
     """Read a message's content: a string, the text parts of a list, or an object."""
     if raw[0] == ord("["):
         return _join_parts(raw, "text")
     if raw[0] == ord("{"):
         return raw.decode()
-    return read_text(raw, "content")
+    return _read_text(raw, "content")
 
 
 def _join_parts(raw: bytes, kind: str) -> str | None:
-    """Join the parts of a kind; what a part holds is a string or a list of texts."""
+    """Join the parts of a kind; the value of a part is a string or a list of texts."""
     texts: list[str] = []
     for place, item in enumerate(_split_list(raw)):
         part = _part_of(item, kind, place)
@@ -214,21 +214,21 @@ def _part_of(item: bytes, kind: str, place: int) -> bytes | None:
 
 
 def _join_parts_below(raw: bytes, path: Keys) -> str | None:
-    """Join the text parts of a list that stands inside a part."""
+    """Join the text parts of a list inside a part."""
     try:
         return _join_parts(raw, "text")
-    except LineError as fault:
-        raise fault.below(path) from None
+    except LineError as error:
+        raise error.below(path) from None
 
 
 def read_parts(raw: bytes, kind: str) -> str | None:
-    """Read the parts of a kind if the value is a list of parts, else nothing."""
+    """Read the parts of a kind if the value is a list, else return None."""
     return _join_parts(raw, kind) if raw[0] == ord("[") else None
 
 
-def read_characters(raw: bytes) -> int | None:
+def _read_characters(raw: bytes) -> int | None:
     """Count the code points of a message's content."""
-    text = read_content(raw)
+    text = _read_content(raw)
     return None if text is None else len(text)
 
 
@@ -240,7 +240,7 @@ def read_count(raw: bytes, low: int | None, high: int | None) -> int:
         "out_of_range", f"expected a whole number from {low} to {high}"
     )
     if not re.search(rb"[.eE]", raw):
-        # Twenty digits are past every range; int() refuses more than 4,300.
+        # Twenty digits are past every range; int() rejects more than 4,300.
         if len(raw) > 20:
             raise too_large
         value = int(raw)
@@ -257,7 +257,7 @@ def read_count(raw: bytes, low: int | None, high: int | None) -> int:
     return value
 
 
-def read_number(raw: bytes) -> float:
+def _read_number(raw: bytes) -> float:
     """Read a number as an IEEE double."""
     if _json_type(raw) != "a number":
         raise _wrong_type(EXPECTED["number"], raw)
@@ -275,7 +275,7 @@ LATEST_MICROSECOND = int(LATEST_CREATED.timestamp()) * 10**6
 def read_timestamp(raw: bytes, unit: str) -> int | None:
     """Read a Unix time, a number or a string of digits, as microseconds.
 
-    The number is taken exactly as it is written in decimal, then rounded half to even.
+    The decimal number is read exactly, then rounded half to even.
     """
     digits = raw
     if raw[0] == ord('"'):
@@ -304,19 +304,19 @@ def read_timestamp(raw: bytes, unit: str) -> int | None:
 
 
 def _decimal(digits: bytes) -> Decimal:
-    """Read a decimal number; one whose exponent is past all bounds is 0 or infinite."""
+    """Read a decimal number; one with an exponent out of range is 0 or infinite."""
     try:
         return Decimal(digits.decode())
     except InvalidOperation:
         return Decimal(float(digits))
 
 
-def read_items(raw: bytes) -> int | None:
+def _read_items(raw: bytes) -> int | None:
     """Count the items of a list; other shapes are not an error."""
     return len(_list(raw)) if raw[0] == ord("[") else None
 
 
-def read_logprob_sum(raw: bytes) -> float | None:
+def _read_logprob_sum(raw: bytes) -> float | None:
     """Add the logprobs of a list of tokens; other shapes are not an error."""
     if raw[0] != ord("["):
         return None
@@ -329,13 +329,13 @@ def read_logprob_sum(raw: bytes) -> float | None:
     return total if math.isfinite(total) else None
 
 
-# The kinds of tool that a call may name, and where each keeps its input; the second is
-# read only for what the first does not say.
+# The kinds of tool that a call may name, and the key of their input; the second is read
+# only if the first has no value.
 _TOOLS = {"function": "arguments", "custom": "input"}
 
 
 def read_tool_calls(raw: bytes) -> list[dict[str, str | None]] | None:
-    """Read a list of tool calls: functions, or custom tools; {} is nothing."""
+    """Read a list of tool calls, of functions or custom tools; {} is null."""
     if raw[0] == ord("{") and not Node(raw).fields:
         return None
     if raw[0] != ord("["):
@@ -359,7 +359,7 @@ def read_tool_calls(raw: bytes) -> list[dict[str, str | None]] | None:
 
 
 def read_function_call(raw: bytes) -> list[dict[str, str | None]] | None:
-    """Read the older form as one call; without name and arguments it is none."""
+    """Read the older form as one call; without name and arguments it is null."""
     if raw[0] != ord("{"):
         raise _wrong_type("an object", raw)
     call = Node(raw)
@@ -380,7 +380,7 @@ def _call_text(node: Node | None, key: str) -> str | None:
 
 
 def _call_input(node: Node | None, key: str) -> str | None:
-    """Read the input of a call: a string, or an object by its JSON text."""
+    """Read the input of a call: a string, or an object as its JSON text."""
     raw = node.get(key) if node else None
     return raw.decode() if raw and raw[0] == ord("{") else _call_text(node, key)
 
@@ -390,28 +390,41 @@ def _first(values: Iterator[str | None]) -> str | None:
     return next((value for value in values if value is not None), None)
 
 
-def are_json(texts: Sequence[str]) -> list[bool]:
-    """Say of each text whether it is JSON.
+# By kind of column; the other kinds depend on the column or its path.
+READERS: dict[str, Callable[[bytes], object]] = {
+    "string": _read_string,
+    "label": _read_label,
+    "text": _read_text,
+    "content": _read_content,
+    "characters": _read_characters,
+    "items": _read_items,
+    "logprob_sum": _read_logprob_sum,
+    "number": _read_number,
+}
 
-    Many are parsed at once, as the items of one list; where that list does not give
-    back each text as it was, its halves are looked at by themselves.
+
+def are_json(texts: Sequence[str]) -> list[bool]:
+    """Return for each text whether it is JSON.
+
+    Many are parsed at once, as the items of one list. If that fails, or the items are
+    not the texts, each half is parsed by itself.
     """
     items = [text.strip(_JSON_SPACE).encode() for text in texts]
     return [
-        verdict
+        is_json
         for begin in range(0, len(items), _TOGETHER)
-        for verdict in _verdicts(items[begin : begin + _TOGETHER])
+        for is_json in _check_items(items[begin : begin + _TOGETHER])
     ]
 
 
-def _verdicts(items: list[bytes]) -> list[bool]:
-    """Say of each item whether it is JSON, many at once."""
+def _check_items(items: list[bytes]) -> list[bool]:
+    """Return for each item whether it is JSON, many at once."""
     try:
         if _split_list(b"[" + b",".join(items) + b"]") == items:
             return [True] * len(items)
     except (msgspec.DecodeError, RecursionError):
-        pass  # some item is no JSON, or nested deeper than any that is of use
+        pass  # an item is not JSON, or nested too deep
     if len(items) == 1:
         return [False]
     half = len(items) // 2
-    return _verdicts(items[:half]) + _verdicts(items[half:])
+    return _check_items(items[:half]) + _check_items(items[half:])

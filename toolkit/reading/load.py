@@ -24,7 +24,12 @@ from toolkit.errors import (
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import TableBuilder
 from toolkit.reading.blocks import STDIN, Decoded, Source
-from toolkit.reading.ledger import LedgerBuilder, passed_over_words, reject_counts
+from toolkit.reading.ledger import (
+    LedgerBuilder,
+    passed_over_words,
+    rank_counts,
+    reject_counts,
+)
 from toolkit.reading.log_reader import open_logs
 from toolkit.reading.options import (
     READ_PARAMETERS,
@@ -147,7 +152,7 @@ class Loaded:
         )
 
     def _set_aside(self, totals: dict[str, int]) -> str:
-        counts = reject_counts(self.rejects)
+        counts = rank_counts(reject_counts(self.rejects))
         errors = [place for code, _, place in counts if code == "error_response"]
         rejected = [
             f"{count:,} {code} (first {place})"

@@ -1,7 +1,6 @@
-"""Logs in, tables out: `load` and `batches`.
+"""Read logs block by block: `open_logs` checks the options, `LogReader` reads.
 
-Nothing is dropped in silence: what is not a row is a reject, a duplicate or a blank
-line, and the ledger counts each.
+Each line becomes rows, a reject, a duplicate or a blank line, and the ledger counts it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from toolkit.errors import (
     SlowDecoderWarning,
     check_word,
 )
-from toolkit.reading.blocks import Block, Decoded, Plan, Source, make_plan, whole
+from toolkit.reading.blocks import Block, Decoded, Plan, Source, as_pieces, make_plan
 from toolkit.reading.decoder import decode_all, make_decoder, make_deduplicator
 from toolkit.reading.discovery import Logs, find_logs
 from toolkit.reading.framing import iter_blocks
@@ -36,7 +35,7 @@ _SLOW_BYTES = 100 * 10**6
 
 @dataclass(frozen=True)
 class LogReader:
-    """Logs that were found, and how they are to be read."""
+    """Logs, and the options with which they are read."""
 
     logs: Sequence[Source]
     passed_over: dict[str, int]
@@ -55,7 +54,7 @@ class LogReader:
             yield decoded if seen is None else seen.drop_duplicates(decoded)
 
     def decode(self, stream: Iterator[Block]) -> Iterator[Decoded]:
-        """Yield blocks decoded, with all that they repeat, and tell the progress."""
+        """Yield blocks decoded, with duplicates, and report the progress."""
         decoder = make_decoder(self.plan)
         log_id, position = -1, 0
         for block, made in decode_all(decoder, stream, self.threads):
@@ -78,10 +77,10 @@ class LogReader:
             )
 
     def warn_of_skipped_files(self) -> None:
-        """Say once which files a walk did not read."""
+        """Warn once about files in a directory that were not read."""
         if self.passed_over:
-            words = passed_over_words(self.passed_over)
-            warnings.warn(words, PassedOverWarning, stacklevel=3)
+            message = passed_over_words(self.passed_over)
+            warnings.warn(message, PassedOverWarning, stacklevel=3)
 
     def without_text(self) -> LogReader:
         """Return the same logs, read without the text of their messages."""
@@ -89,7 +88,7 @@ class LogReader:
 
 
 def open_logs(
-    sources: Sources | Logs,
+    sources: Sources,
     options: ReadOptions,
     *,
     max_lines: int | None = None,
@@ -126,7 +125,7 @@ def open_logs(
 
 
 def _first_lines(stream: Iterator[Block], max_lines: int | None) -> Iterator[Block]:
-    """Yield blocks up to a number of lines in all."""
+    """Yield blocks up to a number of lines."""
     left = max_lines
     for block in stream:
         if left is None:
@@ -143,7 +142,7 @@ def _first_lines(stream: Iterator[Block], max_lines: int | None) -> Iterator[Blo
 
 
 def _cut_block(block: Block, lines: int) -> Block:
-    """Keep the first lines of a block."""
+    """Return the first lines of a block."""
     if block.skipped is not None:
         return block
     data = block.data
@@ -151,19 +150,19 @@ def _cut_block(block: Block, lines: int) -> Block:
     for _ in range(lines):
         end = data.index(b"\n", end + 1)
     kept = data[: end + 1]
-    accounted = block.bytes - len(data) + len(kept)
-    return block._replace(pieces=whole(kept), bytes=accounted, tail=False)
+    counted = block.bytes - len(data) + len(kept)
+    return block._replace(pieces=as_pieces(kept), bytes=counted, tail=False)
 
 
 def _warn_of_slowness(logs: Sequence[Source]) -> None:
-    """Say once that a large log would be read sooner by the kernel."""
+    """Warn once if large logs are read without the Rust decoder."""
     size = sum(log.size or 0 for log in logs)
     if KERNEL is None and size > _SLOW_BYTES:
-        words = (
-            f"{size / 1e6:,.0f} MB of log for the decoder in plain Python: installed "
-            "where Rust is at hand, the one in Rust is ten times as fast and more"
+        message = (
+            f"reading {size / 1e6:,.0f} MB with the decoder in Python; the one in Rust "
+            "is over ten times faster: install Rust, then this package again"
         )
-        warnings.warn(words, SlowDecoderWarning, stacklevel=4)
+        warnings.warn(message, SlowDecoderWarning, stacklevel=4)
 
 
 def _check_whole(name: str, value: int | None, least: int) -> None:

@@ -1,4 +1,4 @@
-"""The export directory on disk: its layout, and state.json that says what is in it."""
+"""The layout of an export on disk, and its manifest, state.json."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STAGING_DIR = ".staging"
 LOCK_FILE = ".lock"
 STATE_FILE = "state.json"
 README_FILE = "README.txt"
-# Generation, number, and in a store also what tells one run from another.
+# Generation, number, and in a store also the run.
 PART_NAME = re.compile(
     r"(?P<generation>[0-9]{1,18})-(?P<number>[0-9]{1,18})(-(?P<run>[0-9a-f]{8}))?\.parquet"
 )
@@ -43,7 +43,7 @@ OWN_NAMES = frozenset(
 
 README = """\
 One row per choice of an LLM chat completion, as Parquet, made by completion-toolkit.
-Token counts stand on the first choice of a response: sum() counts each once.
+Token counts are on the first choice of a response: sum() counts each once.
 
 toolkit   toolkit.scan("{directory}")
 polars    pl.read_parquet("{directory}/choices")
@@ -51,27 +51,27 @@ DuckDB    select * from read_parquet('{directory}/choices/**/*.parquet')
 pandas    pd.read_parquet("{directory}/choices")
 pyarrow   pyarrow.dataset.dataset("{directory}/choices", partitioning="hive")
 
-Responses without a date lie in date=1970-01-01; their `created` is null.
+Responses without a date are in date=1970-01-01; their `created` is null.
 rejects/ holds the lines that could not be read, with their bytes: keep it private.
 """
 
 
 @dataclass(frozen=True)
 class TrackedLog:
-    """A log as an export knows it: its row of the ledger, and its mark.
+    """A log that an export has read: its row of the ledger, and its checkpoint.
 
-    `stamp` is that of the file when it was found last, and says of an equal one that
-    nothing was written since, if the file had `rested` then: the clock of a file system
-    may tick as seldom as once in two seconds.
+    `stamp` is that of the file when it was last found. A file with an equal stamp was
+    not written since, if it had `rested` then: the clock of a file system may tick only
+    once in two seconds.
     """
 
     row: dict[str, Any]
     path: str
     stamp: tuple[int | str, ...] | None = None
     rested: bool = False
-    mark: Checkpoint | None = None  # nothing was read, nothing is known
-    torn: Checkpoint | None = None  # then the end of a half line, if there was one
-    cut: int = 0  # bytes behind the mark that were rejected as truncated
+    mark: Checkpoint | None = None  # None: nothing was read
+    torn: Checkpoint | None = None  # then the end of an unfinished line, if any
+    cut: int = 0  # bytes after the mark that were rejected as truncated
 
     @property
     def log_id(self) -> int:
@@ -80,11 +80,11 @@ class TrackedLog:
 
     @property
     def last_checkpoint(self) -> Checkpoint | None:
-        """The place up to which its bytes are known; None: there are none."""
+        """The place up to which its bytes are known, None if there are none."""
         return self.mark or self.torn
 
     def as_data(self) -> dict[str, object]:
-        """Return what JSON can hold."""
+        """Return the log as values for JSON."""
         marks = {"mark": self.mark, "torn": self.torn}
         return {
             **vars(self),
@@ -92,8 +92,8 @@ class TrackedLog:
         }
 
 
-def _known_of(data: Mapping[str, Any]) -> TrackedLog:
-    """Make a known log of what was read from JSON."""
+def _parse_log(data: Mapping[str, Any]) -> TrackedLog:
+    """Build a log from the values in JSON."""
     stamp, marks = data["stamp"], {"mark": data["mark"], "torn": data.get("torn")}
     fields = {
         "stamp": None if stamp is None else tuple(stamp),
@@ -104,16 +104,16 @@ def _known_of(data: Mapping[str, Any]) -> TrackedLog:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What was committed: logs, the options that shaped the rows, totals."""
+    """What is committed: the logs, the options that shaped the rows, totals."""
 
     generation: int
     options: Mapping[str, Any]
     logs: Sequence[TrackedLog]
     schema: int = SCHEMA_VERSION
-    run: str | None = None  # in a store: whose parts of this generation count
-    first: int = 1  # parts of an earlier generation are of a form that was replaced
+    run: str | None = None  # in a store: the run whose parts of this generation count
+    first: int = 1  # parts of an earlier generation were replaced
     totals: Mapping[str, int] = field(default_factory=dict)
-    merged: Sequence[str] = ()  # in a store: parts that others took the place of
+    merged: Sequence[str] = ()  # in a store: parts that were replaced by merged ones
 
     @property
     def ledger(self) -> pl.DataFrame:
@@ -122,13 +122,13 @@ class Manifest:
         return pl.DataFrame(rows, schema=LEDGER.polars, orient="row")
 
     def with_totals(self) -> Manifest:
-        """Return the same with the sums of its ledger."""
+        """Return the manifest with the sums of its ledger."""
         totals = self.ledger.select(pl.col(pl.Int64).sum()).row(0, named=True)
         return replace(self, totals=totals)
 
     @property
     def next_log_id(self) -> int:
-        """The number of the next log that is new: above those of all that are known."""
+        """The number of the next new log."""
         return max((log.log_id for log in self.logs), default=-1) + 1
 
     @property
@@ -139,7 +139,7 @@ class Manifest:
 
 
 def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
-    """Read state.json, or say that this is no export or a damaged one."""
+    """Read state.json; raise if this is not an export, or a damaged one."""
     name = os.fspath(directory)
     path = below(name, STATE_FILE)
     try:
@@ -164,24 +164,26 @@ _NOT_A_STATE = (
 
 
 def parse_manifest(text: str, path: str) -> Manifest:
-    """Read the JSON of a state; the path is for the error."""
+    """Parse a manifest; the path is for the error."""
     try:
         data = json.loads(text)
-        logs = [_known_of(log) for log in data["logs"]]
+        logs = [_parse_log(log) for log in data["logs"]]
         state = Manifest(**{**data, "logs": logs})
         state.ledger.select("choices").sum()
         is_ours = 1 <= state.schema <= SCHEMA_VERSION
     except _NOT_A_STATE:
-        raise DamagedExportError(path, fault="it is not a state") from None
+        raise DamagedExportError(
+            path, fault="it is not the state of an export"
+        ) from None
     if not (is_ours and isinstance(state.options, dict)):
-        raise DamagedExportError(path, fault="it is of another version")
+        raise DamagedExportError(path, fault="it was written by another version")
     return state
 
 
 def format_manifest(state: Manifest) -> str:
-    """Write a state as JSON, each log on a line.
+    """Format a manifest as JSON, with a line for each log.
 
-    In ASCII: a name that is no UTF-8 comes as lone surrogates, which escapes carry.
+    In ASCII: a name that is not UTF-8 has lone surrogates, which escapes can hold.
     """
     fields = {**vars(state)}
     logs = ",\n".join(json.dumps(log.as_data()) for log in fields.pop("logs"))
@@ -189,12 +191,12 @@ def format_manifest(state: Manifest) -> str:
 
 
 def below(directory: str, name: str) -> str:
-    """Return the path or address of something in an export."""
+    """Return the path or address of a file in an export."""
     return f"{directory.rstrip('/')}/{name}" if directory != "/" else f"/{name}"
 
 
 def list_parts(directory: str, kind: str, state: Manifest) -> list[str]:
-    """Return the committed parts of an export, in the order in which they were made."""
+    """Return the committed parts of an export, in the order of their writing."""
     parts = []
     merged = {below(directory, part) for part in state.merged}
     for path in list_part_files(directory, kind):
@@ -214,18 +216,18 @@ def list_parts(directory: str, kind: str, state: Manifest) -> list[str]:
 
 
 def format_part_name(generation: int, number: int, run: str | None) -> str:
-    """Name a part."""
+    """Return the name of a part."""
     return f"{generation}-{number}{f'-{run}' if run else ''}.parquet"
 
 
 def parse_generation(path: str) -> int:
-    """Return the generation of a part by its name; 0 of what is none."""
+    """Return the generation of a part by its name; 0 of another file."""
     name = PART_NAME.fullmatch(PurePosixPath(path).name)
     return int(name["generation"]) if name else 0
 
 
 def list_part_files(directory: str, kind: str) -> list[str]:
-    """Return everything that lies where parts of a kind lie."""
+    """Return all files in the directory for parts of a kind."""
     where = below(directory, kind)
     if object_store.is_uri(directory):
         return [stored.uri for stored in object_store.list_objects(f"{where}/")]
@@ -233,7 +235,7 @@ def list_part_files(directory: str, kind: str) -> list[str]:
 
 
 def write_synced(path: Path, text: str) -> None:
-    """Write a file and have it on disk before returning."""
+    """Write a file and sync it to disk."""
     with path.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -241,7 +243,7 @@ def write_synced(path: Path, text: str) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Have the names of a directory on disk before returning."""
+    """Sync the names of a directory to disk."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -253,7 +255,7 @@ def sync_directory(directory: Path) -> None:
 
 @contextmanager
 def write_errors(where: str) -> Iterator[None]:
-    """Turn a refusal of the system into one line."""
+    """Raise errors of the operating system as `WriteError`."""
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
-"""The compiled kernel, if it was built and is expected.
+"""The compiled kernel, if it was built.
 
-``TOOLKIT_DECODER=reference`` leaves it alone; both decoders mean the same.
+``TOOLKIT_DECODER=reference`` disables it; both decoders give the same result.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Object stores: the few things that logs and exports need of S3.
+"""Object stores: the few operations on S3 that logs and exports need.
 
-boto3 is the library behind the AWS tools: credentials, profiles, region and endpoint
-(``AWS_PROFILE``, ``AWS_ENDPOINT_URL``, ``~/.aws/config``) are taken as these take them.
-Only an address that the user typed comes here.
+Credentials, profiles, region and endpoint (``AWS_PROFILE``, ``AWS_ENDPOINT_URL``,
+``~/.aws/config``) are those of the AWS tools, which use boto3 too. Only addresses that
+the user typed are used.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 SCHEME = "s3://"
 _DELETE_AT_ONCE = 1000  # the most that one call of DeleteObjects takes
-# What the answer of a store means, in the system's words.
+# The errno for a status of the store.
 _ERRNO = {
     403: errno.EACCES,
     404: errno.ENOENT,
 }
-# Both are in the way of a conditional put: it lost, or it met another one.
+# A conditional put failed: another one was first, or is running.
 _LOST = {409, 412}
 
 
@@ -39,12 +39,12 @@ class StoredObject(NamedTuple):
 
 
 def is_uri(name: str) -> bool:
-    """Say whether a name is an address in a store that is read here."""
+    """Return whether a name is an address in a supported store."""
     return name.startswith(SCHEME)
 
 
 def _bucket_and_key(uri: str) -> tuple[str, str]:
-    """Cut ``s3://bucket/key``."""
+    """Split ``s3://bucket/key``."""
     bucket, _, key = uri.removeprefix(SCHEME).partition("/")
     return bucket, key
 
@@ -68,8 +68,8 @@ def _client() -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
 
 
 @contextmanager
-def _saying_what_failed(uri: str) -> Iterator[None]:
-    """Turn an answer of the store, or none, into an OSError with short words."""
+def _os_errors(uri: str) -> Iterator[None]:
+    """Raise errors of the store as an OSError with a short message."""
     _client()
     # Imported here: boto3 is an extra.
     from boto3.exceptions import Boto3Error
@@ -97,7 +97,7 @@ def find_object(uri: str) -> StoredObject | None:
     if not key:
         return None
     try:
-        with _saying_what_failed(uri):
+        with _os_errors(uri):
             found = _client().head_object(Bucket=bucket, Key=key)
     except FileNotFoundError:
         return None
@@ -105,9 +105,9 @@ def find_object(uri: str) -> StoredObject | None:
 
 
 def list_objects(prefix: str) -> list[StoredObject]:
-    """Return the objects whose address begins so, sorted."""
+    """Return the objects whose address begins with a prefix, sorted."""
     bucket, key = _bucket_and_key(prefix)
-    with _saying_what_failed(prefix):
+    with _os_errors(prefix):
         pages = _client().get_paginator("list_objects_v2")
         return [
             StoredObject(
@@ -124,19 +124,19 @@ def open_object(uri: str, start: int = 0, *, etag: str | None = None) -> BinaryI
     Raises
     ------
     PreconditionError
-        If it is not the one with this tag any more.
+        If the object no longer has this tag.
     """
     bucket, key = _bucket_and_key(uri)
     expected = {"Range": f"bytes={start}-"} if start else {}
     if etag is not None:
         expected["IfMatch"] = etag
-    with _saying_what_failed(uri):
+    with _os_errors(uri):
         body = _client().get_object(Bucket=bucket, Key=key, **expected)["Body"]
     return cast("BinaryIO", _ObjectReader(uri, body))
 
 
 class _ObjectReader(io.RawIOBase):
-    """The bytes of an object; what its library raises becomes an OSError."""
+    """Reads the bytes of an object; errors of the library become an OSError."""
 
     def __init__(self, uri: str, body: Any) -> None:  # noqa: ANN401 - botocore's own
         self.uri = uri
@@ -148,11 +148,11 @@ class _ObjectReader(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes, none at the end."""
-        with _saying_what_failed(self.uri):
+        with _os_errors(self.uri):
             return bytes(self.body.read(None if size < 0 else size))
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self.body.close()
         super().close()
 
@@ -160,64 +160,64 @@ class _ObjectReader(io.RawIOBase):
 def read_object(uri: str) -> tuple[bytes, str]:
     """Return the bytes of an object and the tag of its content."""
     bucket, key = _bucket_and_key(uri)
-    with _saying_what_failed(uri):
+    with _os_errors(uri):
         found = _client().get_object(Bucket=bucket, Key=key)
         return bytes(found["Body"].read()), str(found["ETag"])
 
 
 def get_file(uri: str, path: Path) -> None:
-    """Copy an object into a file."""
+    """Download an object into a file."""
     bucket, key = _bucket_and_key(uri)
-    with _saying_what_failed(uri):
+    with _os_errors(uri):
         _client().download_file(bucket, key, str(path))
 
 
 def copy_object(uri: str, to: str) -> None:
-    """Copy an object within its store, whole; a reader sees all of it or nothing."""
+    """Copy an object within its store; a reader sees all of it or nothing."""
     bucket, key = _bucket_and_key(uri)
     new_bucket, new_key = _bucket_and_key(to)
-    with _saying_what_failed(uri):
+    with _os_errors(uri):
         _client().copy({"Bucket": bucket, "Key": key}, new_bucket, new_key)
 
 
 def put_file(uri: str, path: Path) -> None:
-    """Put a file whole; a reader sees all of it or nothing."""
+    """Upload a file; a reader sees all of it or nothing."""
     bucket, key = _bucket_and_key(uri)
-    with _saying_what_failed(uri):
+    with _os_errors(uri):
         _client().upload_file(str(path), bucket, key)
 
 
 def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
-    """Put an object only if it is still the one with this tag; None: if there is none.
+    """Write an object if it still has this tag; with None, if there is none yet.
 
     Raises
     ------
     PreconditionError
-        If another writer was faster; nothing was put then.
+        If another process wrote it first; nothing is written then.
     """
     bucket, key = _bucket_and_key(uri)
     condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}
-    with _saying_what_failed(uri):
+    with _os_errors(uri):
         _client().put_object(Bucket=bucket, Key=key, Body=data, **condition)
 
 
 def delete_objects(uris: Iterable[str]) -> None:
-    """Delete objects; one that is gone already is no fault."""
+    """Delete objects; one that is already gone is not an error."""
     keys = sorted(uris)
     for start in range(0, len(keys), _DELETE_AT_ONCE):
         some = keys[start : start + _DELETE_AT_ONCE]
         bucket = _bucket_and_key(some[0])[0]
-        named = [{"Key": _bucket_and_key(uri)[1]} for uri in some]
-        with _saying_what_failed(some[0]):
+        objects = [{"Key": _bucket_and_key(uri)[1]} for uri in some]
+        with _os_errors(some[0]):
             _client().delete_objects(
-                Bucket=bucket, Delete={"Objects": named, "Quiet": True}
+                Bucket=bucket, Delete={"Objects": objects, "Quiet": True}
             )
 
 
 def polars_options(name: str) -> dict[str, str] | None:
-    """Return what polars needs to read an address itself; None for a local path.
+    """Return the options for polars to read an address; None for a local path.
 
-    It asks boto3 for credentials on its own, but knows the endpoint only by variable.
+    polars gets the credentials from boto3 itself, but not endpoint and region.
     """
     if not is_uri(name):
         return None

@@ -1,11 +1,11 @@
-"""The decoder in plain Python: what the data contract says, in code that reads like it.
+"""The decoder in plain Python, written to be read beside the data contract.
 
-A line passes the checks in this order, and the first that fails decides: length, UTF-8,
-depth, JSON, form (is it a response, and where), columns. It then becomes rows, one a
-choice, or one reject; never half of each.
+A line is checked in this order, and the first failure decides: length, UTF-8, depth,
+JSON, form (whether and where it has a response), columns. It becomes either rows, one
+per choice, or one reject.
 
-The decoder is driven by the `Column` declarations of `toolkit.schema` and names no
-column: it knows kinds and paths.
+The decoder follows the `Column` declarations of `toolkit.schema`: it knows kinds and
+paths, and no column by name.
 """
 
 from __future__ import annotations
@@ -19,20 +19,13 @@ import xxhash
 
 from toolkit.reading.blocks import Block, Decoded
 from toolkit.reading.json_values import (
+    READERS,
     STRINGS,
     LineError,
     Node,
-    read_characters,
-    read_content,
     read_count,
     read_function_call,
-    read_items,
-    read_label,
-    read_logprob_sum,
-    read_number,
     read_parts,
-    read_string,
-    read_text,
     read_timestamp,
     read_tool_calls,
     split_short_list,
@@ -51,13 +44,13 @@ if TYPE_CHECKING:
 Cell: TypeAlias = object
 
 DEEPEST = 512  # levels; the root is level 1
-# What a fact of the response may take when it is repeated for each choice: a line of
-# 1 MB could else ask for rows of gigabytes.
+# The most that values of the response may take when repeated for each choice: else the
+# rows of a line of 1 MB could take gigabytes.
 REPEATED_BYTES = 8 * 1024 * 1024
-# Verdicts on a last line that more bytes could still change.
+# Codes of an unfinished last line that more bytes could still change.
 _UNFINISHED = frozenset({"truncated", "invalid_utf8", "too_deep", "line_too_long"})
 
-# Where an envelope may hold the response, in the order in which they are tried.
+# Paths of the response in an envelope, in the order in which they are tried.
 ENVELOPES = tuple(
     parse_path(path)
     for path in (
@@ -72,11 +65,9 @@ ENVELOPES = tuple(
     )
 )
 
-# From a column's declaration to a function that reads its cell.
-
 
 class ColumnPath(NamedTuple):
-    """One path of a column, taken apart."""
+    """One path of a column, split into its parts."""
 
     keys: tuple[str, ...]
     is_list: bool  # it ends in []
@@ -85,8 +76,8 @@ class ColumnPath(NamedTuple):
     takes_any_shape: bool  # what is not as declared is null, not an error
 
 
-def ways_of(column: Column) -> list[ColumnPath]:
-    """Take the paths of a column apart."""
+def column_paths(column: Column) -> list[ColumnPath]:
+    """Split the paths of a column into their parts."""
     found = []
     for place, path in enumerate(column.paths):
         plain, _, part = path.partition("[]")
@@ -104,67 +95,56 @@ def ways_of(column: Column) -> list[ColumnPath]:
 
 
 class ColumnReader(NamedTuple):
-    """A way to a column's value, and how the value at its end is read."""
+    """A path of a column, and the function that reads the value at its end."""
 
-    way: ColumnPath
+    path: ColumnPath
     read: Callable[[bytes], Cell]
 
 
-def _routes(column: Column, plan: Plan) -> list[ColumnReader]:
-    """Lay out the ways to a column's value."""
-    return [ColumnReader(way, _reader(column, plan, way)) for way in ways_of(column)]
+def _column_readers(column: Column, plan: Plan) -> list[ColumnReader]:
+    """Build the readers of a column, one per path."""
+    paths = column_paths(column)
+    return [ColumnReader(path, _reader(column, plan, path)) for path in paths]
 
 
-def _reader(column: Column, plan: Plan, way: ColumnPath) -> Callable[[bytes], Cell]:
-    """Choose how the value of a kind is read."""
-    if way.part:
-        return partial(read_parts, kind=way.part)
+def _reader(column: Column, plan: Plan, path: ColumnPath) -> Callable[[bytes], Cell]:
+    """Return the function that reads the values of a path."""
+    if path.part:
+        return partial(read_parts, kind=path.part)
     if column.kind == "tool_calls":
-        return read_tool_calls if way.is_list else read_function_call
+        return read_tool_calls if path.is_list else read_function_call
     if column.kind == "count":
         return partial(read_count, low=column.minimum, high=column.maximum)
     if column.kind == "timestamp":
         return partial(read_timestamp, unit=plan.created_unit)
-    return {
-        "string": read_string,
-        "label": read_label,
-        "text": read_text,
-        "content": read_content,
-        "characters": read_characters,
-        "items": read_items,
-        "logprob_sum": read_logprob_sum,
-        "number": read_number,
-    }[column.kind]
+    return READERS[column.kind]
 
 
-def _read_cell(node: Node, ways: Sequence[ColumnReader]) -> Cell:
-    """Read the first value that is present on the ways to a column."""
-    for way, read in ways:
+def _read_cell(node: Node, readers: Sequence[ColumnReader]) -> Cell:
+    """Read the first value that is present on the paths of a column."""
+    for path, read in readers:
         try:
-            raw = node.find(way.keys)
+            raw = node.find(path.keys)
         except LineError:
-            if way.takes_any_shape:
+            if path.takes_any_shape:
                 continue
             raise
-        if raw is None or (way.passes_objects and raw[0] == ord("{")):
+        if raw is None or (path.passes_objects and raw[0] == ord("{")):
             continue
         try:
             cell = read(raw)
-        except LineError as fault:
-            raise fault.below(node.path + way.keys) from None
+        except LineError as error:
+            raise error.below(node.path + path.keys) from None
         if cell is not None:
             return cell
     return None
 
 
 def _without_text(cell: Cell) -> Cell:
-    """Leave of a private cell what is no text: the calls without their arguments."""
+    """Return what is not text of a private cell: tool calls without arguments."""
     if isinstance(cell, list):
         return [{**call, "arguments": None} for call in cell]
     return None
-
-
-# The form of a line: is it a response, and where does it stand.
 
 
 class Response(NamedTuple):
@@ -176,7 +156,7 @@ class Response(NamedTuple):
 
     @property
     def envelope(self) -> Node | None:
-        """The line, where it is not itself the response."""
+        """The line, unless it is the response itself."""
         return None if self.node is self.line else self.line
 
 
@@ -194,18 +174,18 @@ def _find_response(line: Node, envelopes: Sequence[tuple[str, ...]]) -> Response
 
 
 def _candidates(line: Node, envelopes: Sequence[tuple[str, ...]]) -> Iterator[Node]:
-    """Yield the line, then each object that an envelope may hold."""
+    """Yield the line, then the object at each path of an envelope."""
     yield line
     for keys in envelopes:
         node: Node | None = line
         for key in keys:
-            node = node and _opened(node, key)
+            node = node and _open_field(node, key)
         if node is not None:
             yield node
 
 
-def _opened(node: Node, key: str) -> Node | None:
-    """Return a field that is an object, or a string that holds the JSON of one."""
+def _open_field(node: Node, key: str) -> Node | None:
+    """Return a field that is an object, or a string with the JSON of one."""
     raw = node.get(key)
     path = (*node.path, key)
     if raw is not None and raw[0] == ord('"'):
@@ -218,22 +198,22 @@ def _opened(node: Node, key: str) -> Node | None:
 
 
 def _choices_of(node: Node) -> list[Node] | None:
-    """Return the choices of a response, None if this object is none."""
+    """Return the choices of a response, None if this object is not a response."""
     raw = node.get("choices")
     if raw is None or raw[0] != ord("["):
         return None
     path = (*node.path, "choices")
     try:
         items = split_short_list(raw)
-    except LineError as fault:
-        raise fault.below(path) from None
+    except LineError as error:
+        raise error.below(path) from None
     if any(item[0] != ord("{") for item in items):
         return None
     return [Node(item, (*path, place)) for place, item in enumerate(items)]
 
 
 def _is_chunk(node: Node, choices: list[Node]) -> bool:
-    """Say whether this is a piece of a streamed response."""
+    """Return whether this is a chunk of a streamed response."""
     if any(choice.get("message") is not None for choice in choices):
         return False
     kind = node.get("object")
@@ -242,13 +222,11 @@ def _is_chunk(node: Node, choices: list[Node]) -> bool:
     return kind[0] == ord('"') and text_of(kind) == "chat.completion.chunk"
 
 
-# One line.
-
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def _is_too_deep(raw: bytes) -> bool:
-    """Say whether brackets outside strings stand deeper than 512 levels."""
+    """Return whether brackets outside strings are nested deeper than 512 levels."""
     if raw.count(b"[") + raw.count(b"{") <= DEEPEST:
         return False
     brackets = STRINGS.sub(b"", raw).translate(None, _NOT_BRACKETS)
@@ -257,7 +235,7 @@ def _is_too_deep(raw: bytes) -> bool:
 
 
 def _checked_json(raw: bytes) -> bytes:
-    """Return a JSON value without the white space around it, or raise a LineError."""
+    """Return a JSON value without white space around it, or raise `LineError`."""
     if _is_too_deep(raw):
         raise LineError("too_deep")
     return validate_json(raw)
@@ -273,8 +251,8 @@ def _open_line(raw: bytes, *, longest: int, tail: bool) -> Node:
         raise LineError("invalid_utf8") from None
     try:
         value = _checked_json(raw)
-    except LineError as fault:
-        if tail and fault.code == "invalid_json":
+    except LineError as error:
+        if tail and error.code == "invalid_json":
             raise LineError("truncated") from None
         raise
     if value[0] != ord("{"):
@@ -284,7 +262,7 @@ def _open_line(raw: bytes, *, longest: int, tail: bool) -> Node:
 
 
 class Reference:
-    """Decodes blocks of lines by a plan; keeps nothing between them."""
+    """Decodes blocks of lines by a plan; it keeps no state between them."""
 
     name = "reference"
     is_parallel = False
@@ -292,7 +270,7 @@ class Reference:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.envelopes = (plan.response_path,) if plan.response_path else ENVELOPES
-        self.ways = [_routes(column, plan) for column in plan.table.columns]
+        self.readers = [_column_readers(column, plan) for column in plan.table.columns]
 
     def decode(self, block: Block) -> Decoded:
         """Turn the lines of a block into rows and rejects."""
@@ -302,12 +280,12 @@ class Reference:
         lines = blank = pending = 0
         data = block.data
         if _is_white(data, longest) and not block.tail:
-            # One by one, the lines of a bomb of line feeds would take hours.
+            # A file of line feeds alone would take hours line by line.
             lines = blank = data.count(b"\n")
             data = b""
         for line, offset, raw, tail in _split(data, block.line, block.offset):
             lines += 1
-            waits = tail and self.leaves(block)
+            waits = tail and self.leaves_tail(block)
             if len(raw) <= longest and not raw.strip(b" \t\r"):
                 if waits:
                     lines, pending = lines - 1, len(raw)
@@ -316,15 +294,15 @@ class Reference:
                 continue
             try:
                 cells = self.read_line(raw, (block.log_id, block.source, line), tail)
-            except LineError as fault:
-                if waits and fault.code in _UNFINISHED:
+            except LineError as error:
+                if waits and error.code in _UNFINISHED:
                     lines, pending = lines - 1, len(raw)
                 else:
-                    rejects.append(_reject(block, line, offset, raw, fault))
+                    rejects.append(_reject(block, line, offset, raw, error))
                 continue
             for column, more in zip(rows, cells, strict=True):
                 column.extend(more)
-        if block.skipped is not None and block.tail and self.leaves(block):
+        if block.skipped is not None and block.tail and self.leaves_tail(block):
             pending = block.skipped
         elif block.skipped is not None:
             lines += 1
@@ -341,26 +319,28 @@ class Reference:
             pending,
         )
 
-    def leaves(self, block: Block) -> bool:
-        """Say whether an unfinished last line is left for a later run."""
+    def leaves_tail(self, block: Block) -> bool:
+        """Return whether an unfinished last line is left for a later run."""
         return self.plan.leave_pending and block.growing
 
     def read_line(
         self, raw: bytes, place: tuple[int, str, int], tail: bool
     ) -> list[list[Cell]]:
-        """Return the cells of a line, column by column, a cell for each choice."""
+        """Return the cells of a line, column by column, one for each choice."""
         line = _open_line(raw, longest=self.plan.max_line_bytes, tail=tail)
         response = _find_response(line, self.envelopes)
         given = dict(zip(("log_id", "source", "line"), place, strict=True))
         cells = [
-            self.read_column(column, ways, response, given)
-            for column, ways in zip(self.plan.table.columns, self.ways, strict=True)
+            self.read_column(column, readers, response, given)
+            for column, readers in zip(
+                self.plan.table.columns, self.readers, strict=True
+            )
         ]
         self.check_repeated(cells, response)
         return cells
 
     def check_repeated(self, cells: list[list[Cell]], response: Response) -> None:
-        """Refuse a line whose rows would repeat far more text than it holds."""
+        """Raise for a line whose rows would repeat far more text than it has."""
         if len(response.choices) < 2:
             return
         repeated = sum(
@@ -376,18 +356,20 @@ class Reference:
     def read_column(
         self,
         column: Column,
-        ways: list[ColumnReader],
+        readers: list[ColumnReader],
         response: Response,
         given: dict[str, Cell],
     ) -> list[Cell]:
-        """Return a column's cells, one for each choice; one where there is none."""
+        """Return the cells of a column, one for each choice; one if there are none."""
         count = len(response.choices)
         rows = max(count, 1)
         drops = column.private and self.plan.content == "drop"
         if column.kind == "position":
             return list(range(rows))
         if column.root == "choice":
-            cells = [_read_cell(choice, ways) for choice in response.choices] or [None]
+            cells = [_read_cell(choice, readers) for choice in response.choices] or [
+                None
+            ]
             return [_without_text(cell) for cell in cells] if drops else cells
         if column.kind == "given":
             cell = given[column.name]
@@ -397,7 +379,7 @@ class Reference:
             cell = xxhash.xxh3_64_intdigest(response.node.raw)
         else:
             node = getattr(response, _ROOTS[column.root])
-            cell = None if node is None else _read_cell(node, ways)
+            cell = None if node is None else _read_cell(node, readers)
             cell = _without_text(cell) if drops else cell
         return [cell] * rows if column.grain == "R" else [cell] + [None] * (rows - 1)
 
@@ -408,7 +390,7 @@ _ROOTS = {"response": "node", "envelope": "envelope", "line": "line"}
 def _split(
     data: bytes, line: int, offset: int
 ) -> Iterator[tuple[int, int, bytes, bool]]:
-    """Yield number, offset and bytes of each line, and whether it lacks its end."""
+    """Yield number, offset and bytes of each line, and whether it is unfinished."""
     pieces = data.split(b"\n")
     last = len(pieces) - 1
     for place, piece in enumerate(pieces):
@@ -423,33 +405,33 @@ def _split(
 
 
 def _is_white(data: bytes, longest: int) -> bool:
-    """Say whether some lines are all blank, and none of them too long."""
+    """Return whether all lines are blank, and none of them is too long."""
     return len(data) <= longest and not data.strip(b" \t\r\n")
 
 
 def _reject(
-    block: Block, line: int, offset: int, raw: bytes | None, fault: LineError | None
+    block: Block, line: int, offset: int, raw: bytes | None, error: LineError | None
 ) -> tuple[Cell, ...]:
-    """Make a row of the rejects table; a line that was skipped has no bytes."""
-    fault = fault or LineError("line_too_long")
+    """Build a row of the rejects table; a line that was skipped has no bytes."""
+    error = error or LineError("line_too_long")
     length = block.skipped if raw is None else len(raw)
-    kept = None if fault.code == "line_too_long" else raw
-    path = write_path(fault.path) or None
+    kept = None if error.code == "line_too_long" else raw
+    path = write_path(error.path) or None
     return (
         block.log_id,
         block.source,
         line,
         offset,
         length,
-        fault.code,
+        error.code,
         path,
-        fault.reason,
+        error.reason,
         kept,
     )
 
 
 def _batch(columns: Sequence[Sequence[Cell]], schema: pa.Schema) -> pa.RecordBatch:
-    """Make an Arrow batch of columns of cells; without columns it is empty."""
+    """Build an Arrow batch from columns of cells; without columns it is empty."""
     cells = columns or [[] for _ in schema]
     arrays = [
         pa.array(column, field.type)

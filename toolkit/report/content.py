@@ -123,38 +123,17 @@ def build_content(inputs: ReportInputs, plan: Plan) -> ReportContent:
     """Compute the content of a report."""
     choices, priced = inputs.choices, inputs.priced
     compare: dict[str, Any] = {"compare": "previous"} if plan.compares else {}
-    together = {
-        name: getattr(metrics, name)(
-            priced, every=None, by=(), fill=True, **plan.range, **compare
-        )
-        for name in _MAIN_METRICS
-    }
-    series: dict[str, Any] = {"by": plan.by, "top": plan.top}
-    whole = {
-        name: getattr(metrics, name)(
-            priced, every=None, **series, **plan.range, **compare
-        )
-        for name in _MAIN_METRICS
-    }
-    drawn = {"by": plan.by, "top": CHART_TOP}
-    over_time = {
-        name: getattr(metrics, name)(priced, every=plan.every, **drawn, **plan.range)
-        for name in _MAIN_METRICS
-    }
+    series: dict[str, Any] = {"every": None, "by": plan.by, "top": plan.top}
+    together = _compute(priced, plan, every=None, by=(), fill=True, **compare)
+    whole = _compute(priced, plan, **series, **compare)
+    over_time = _compute(priced, plan, every=plan.every, by=plan.by, top=CHART_TOP)
     totals = {name: _row_of(frame) for name, frame in together.items()}
     drift = metrics.drift(choices, **plan.range)
-    word = period_word(plan.within, plan.tz)
     gone = whole["token_usage"].clear()
     earlier = range_before(plan.within, plan.tz) if plan.compares else None
     if earlier:
-        gone = metrics.token_usage(
-            priced,
-            every=None,
-            **series,
-            tz=plan.tz,
-            since=earlier.start,
-            until=earlier.end,
-        )
+        before = plan._replace(within=earlier).range
+        gone = metrics.token_usage(priced, **series, **before)
     frames = _Frames(whole, over_time, drift)
     known = {section.name: section for section in SECTIONS}
     sections = [
@@ -168,7 +147,7 @@ def build_content(inputs: ReportInputs, plan: Plan) -> ReportContent:
         plan=plan,
         range=range_words(plan.within, plan.tz),
         before=_range_before_words(earlier, plan.tz) if earlier else None,
-        headline=headline(totals, word),
+        headline=headline(totals, period_word(plan.within, plan.tz)),
         kpis=build_kpis(totals, over_time),
         changes=changes(
             whole["cost"],
@@ -191,6 +170,16 @@ def build_content(inputs: ReportInputs, plan: Plan) -> ReportContent:
         series=series_of(by_usage, whole["cost"], plan.by),
         names=_names_of(by_usage, plan.by),
     )
+
+
+def _compute(
+    priced: pl.LazyFrame, plan: Plan, **options: object
+) -> dict[str, pl.DataFrame]:
+    """Compute the main metrics over the range of a report."""
+    return {
+        name: getattr(metrics, name)(priced, **options, **plan.range)
+        for name in _MAIN_METRICS
+    }
 
 
 def _range_before_words(within: Span, tz: str) -> str:
@@ -242,11 +231,10 @@ def _row_of(frame: pl.DataFrame) -> dict[str, Any]:
     """Return the row of all responses together; zeros if there is none."""
     if len(frame):
         return frame.row(0, named=True)
-    nothing = {
+    return {
         name: Decimal(0) if dtype.is_decimal() else 0 if dtype.is_integer() else None
         for name, dtype in frame.schema.items()
     }
-    return dict(nothing)
 
 
 def _with_calls(

@@ -31,14 +31,14 @@ from toolkit.reading.scan import scan
 from toolkit.reading.sources import Exports, choices_of, resolve_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from toolkit.metrics.options import Choices
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
-    from toolkit.reading.options import CreatedUnit, OnDamage, ReadOptions
+    from toolkit.reading.options import ReadOptions
 
 # Columns that the metrics of usage and cost read.
 _HELD = (
@@ -77,15 +77,7 @@ class ReportInputs(NamedTuple):
     passed_over: str
 
 
-def collect_inputs(
-    sources: Sources | Choices,
-    *,
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    on_damage: OnDamage = "raise",
-    progress: Callable[[int], None] | None = None,
-) -> ReportInputs:
+def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportInputs:
     """Scan exports, read logs, or take choices that are in memory."""
     if isinstance(sources, Loaded):
         return ReportInputs(
@@ -100,20 +92,15 @@ def collect_inputs(
         return ReportInputs(choices, choices, None, [], [], "")
     if choices is not None:
         return ReportInputs(*_in_memory(pl.DataFrame(choices)), None, [], [], "")
-    options: ReadOptions = {
-        "tags": tags,
-        "response_path": response_path,
-        "created_unit": created_unit,
-    }
+    known = complete(scan, options)
+    on_damage = options.pop("on_damage", "raise")  # no error with an export
     found = resolve_lines(cast("Sources", sources), options, on_damage=on_damage)
     inputs = [clean(name) for name in found.names]
     if isinstance(found, Exports):
         lazy = scan(found)
         counts = export_reject_counts(found)
         return ReportInputs(lazy, lazy, found.ledger, counts, inputs, "")
-    reading = open_logs(
-        found, complete(scan, {**options, "on_damage": on_damage, "progress": progress})
-    )
+    reading = open_logs(found, known)
     account = LedgerBuilder(reading.logs)
     table = reading.plan.table
     kept = [name for name in table.names if name not in _UNREAD]

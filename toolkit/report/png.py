@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from toolkit import charts
 from toolkit.charts import page
-from toolkit.charts.plot import PAGE, PICTURES, SHOWN
+from toolkit.charts.plot import PAGE, PICTURES, find_metric
 from toolkit.report.content import CHART_TOP
 from toolkit.report.svg import any_sign
 
@@ -31,16 +31,16 @@ def overview_png(content: ReportContent, inputs: ReportInputs) -> bytes:
     said = f"{content.range} ({plan.tz})"
     places = page.build_page(PAGE, 3, 2, (content.headline, said))
     for name, ax in zip(PICTURES, places, strict=True):
-        frame = frames.get(name)
+        plotted, frame = find_metric(name), frames.get(name)
         if frame is None:
             options: dict[str, Any] = (
                 {"by": ()}
                 if name == "response_volume"
                 else {"every": plan.every, "by": plan.by, "top": CHART_TOP}
             )
-            frame = SHOWN[name].metric(inputs.choices, **options, **plan.range)
+            frame = plotted.compute(inputs.choices, **options, **plan.range)
         with any_sign():
-            SHOWN[name].chart(frame, ax=ax)
+            plotted.draw(frame, ax=ax)
     written = io.BytesIO()
     figure = cast("Figure", places[0].figure)
     with any_sign():

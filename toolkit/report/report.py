@@ -6,15 +6,17 @@ import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import polars as pl
 
 from toolkit.errors import OptionError, WriteError, near_miss
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import before, chosen
+from toolkit.formatting.parameters import share_parameters
 from toolkit.metrics.options import check_options
 from toolkit.metrics.spending import cost
+from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.report.content import Plan, build_content, every_for
 from toolkit.report.inputs import collect_inputs, price
 from toolkit.report.markdown import to_markdown
@@ -24,12 +26,11 @@ from toolkit.report.sections import NAMES
 from toolkit.report.to_json import to_data, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from toolkit.expressions.time_ranges import Moment, Period
     from toolkit.metrics.options import Choices
     from toolkit.reading.discovery import Sources
-    from toolkit.reading.options import CreatedUnit, OnDamage
     from toolkit.report.content import ReportContent
     from toolkit.report.inputs import ReportInputs
     from toolkit.report.provenance import Provenance
@@ -113,6 +114,7 @@ class Report:
         return costs.with_columns(pl.col("model").cast(pl.String))
 
 
+@share_parameters(ReadOptions, READ_PARAMETERS)
 def write_report(
     sources: Sources | Choices,
     to: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
@@ -130,11 +132,7 @@ def write_report(
     title: str = _TITLE,
     prices: str | os.PathLike[str] | None = None,
     against: str | os.PathLike[str] | None = None,
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    on_damage: OnDamage = "raise",
-    progress: Callable[[int], None] | None = None,
+    **options: Unpack[ReadOptions],
 ) -> Report:
     """Write a report on a range of time: cost, changes, and how complete the data is.
 
@@ -170,8 +168,8 @@ def write_report(
     against
         The JSON of an earlier report: figures of its complete periods that have changed
         since are listed, with the reason.
-    tags, response_path, created_unit, on_damage, progress
-        As in `toolkit.load`; an export has those that it was made with.
+    **options
+        Of logs only; an export keeps the options that it was made with.
 
     Returns
     -------
@@ -198,6 +196,7 @@ def write_report(
     >>> print(report)
     Week of 2 to 8 Nov 2026 (UTC): 522,241 tokens in 443 calls, at least $..., ...
     """
+    complete(write_report, options)
     files = [to] if isinstance(to, str | os.PathLike) else list(to)
     for file in files:
         _format_of(file)
@@ -226,14 +225,7 @@ def write_report(
         title,
     )
     earlier = read_report(against) if against is not None else None
-    read = collect_inputs(
-        sources,
-        tags=tags,
-        response_path=response_path,
-        created_unit=created_unit,
-        on_damage=on_damage,
-        progress=progress,
-    )
+    read = collect_inputs(sources, options)
     first = before(within, tz).start if compare is not None else within.start
     inputs = price(read, prices, plan.by, first)
     content = build_content(inputs, plan)

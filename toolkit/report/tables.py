@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -21,7 +21,7 @@ from toolkit.metrics.registry import SPECS
 from toolkit.report.sections import KINDS, WEEKDAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from toolkit.metrics.spec import MetricSpec
     from toolkit.report.sections import Section
@@ -29,6 +29,17 @@ if TYPE_CHECKING:
 
 _FOLDED = "folded"
 _MOST_ROWS = 40  # of a table; the smallest beyond are one row
+
+
+_WRITERS: dict[str, Callable[[Any], str]] = {
+    "count": format_count,
+    "share": format_share,
+    "usd": format_usd,
+    "number": format_number,
+    "time": format_moment,
+    "flag": lambda flag: "yes" if flag else "no",
+    "kind": lambda kind: KINDS.get(kind, format_name(kind)),
+}
 
 
 class Table(NamedTuple):
@@ -122,32 +133,11 @@ def _largest(
     return pl.concat([numbered[:_MOST_ROWS], row]), max(count, len(rest))
 
 
-def _write(value: object, kind: str) -> str:
+def _write(value: Any, kind: str) -> str:  # noqa: ANN401 - any kind of cell
     """Format a cell."""
     if kind == "name":
         return format_name(value)
-    if value is None:
-        return DASH
-    if kind == "count":
-        return format_count(value)  # type: ignore[arg-type]
-    if kind == "share":
-        return format_share(value)  # type: ignore[arg-type]
-    if kind == "usd":
-        return format_usd(value)  # type: ignore[arg-type]
-    if kind == "number":
-        return format_number(value)  # type: ignore[arg-type]
-    if kind == "time":
-        return format_moment(value)  # type: ignore[arg-type]
-    if kind == "flag":
-        return "yes" if value else "no"
-    if kind == "kind":
-        return KINDS.get(str(value), format_name(value))
-    return format_name(value)
-
-
-def as_text(value: object) -> str:
-    """Return any other value as text, such as one of a user's own column."""
-    return str(value)
+    return DASH if value is None else _WRITERS[kind](value)
 
 
 def volume_table(frame: pl.DataFrame) -> Table:
@@ -160,7 +150,7 @@ def volume_table(frame: pl.DataFrame) -> Table:
         .iter_rows()
     }
     undated = sum(calls for (hour, _), calls in counts.items() if hour is None)
-    data: list[list[object]] = [
+    data: list[list[Any]] = [
         [f"{hour:02}:00", *[counts.get((hour, day), 0) for day in range(1, 8)]]
         for hour in range(24)
     ]

@@ -11,8 +11,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from toolkit.report.tables import as_text
-
 if TYPE_CHECKING:
     from toolkit.report.content import ReportContent
     from toolkit.report.provenance import Provenance
@@ -98,4 +96,4 @@ def plain(value: object) -> object:
         return f"{value.normalize():f}"
     if isinstance(value, datetime | date):
         return value.isoformat()
-    return as_text(value)
+    return str(value)

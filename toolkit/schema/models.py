@@ -33,17 +33,22 @@ def _field(column: Column) -> Any:  # noqa: ANN401 - as pandera's Field
     if column.maximum is not None:
         error = f"must be <= {column.maximum:,}"
         limits["le"] = {"max_value": column.maximum, "error": error}
-    return Field(nullable=column.nullable, description=column.description, **limits)
+    return Field(
+        nullable=column.nullable,
+        description=column.description,
+        metadata={"grain": column.grain, "unit": column.unit},
+        **limits,
+    )
 
 
 def _check(rule: Rule) -> object:
     """Return the pandera check of a rule."""
 
-    def holds(_cls: type[DataFrameModel], data: PolarsData) -> pl.LazyFrame:
-        return data.lazyframe.select(rule.holds)
+    def is_met(_cls: type[DataFrameModel], data: PolarsData) -> pl.LazyFrame:
+        return data.lazyframe.select(rule.condition)
 
     # Of a check of the whole frame pandera would collect whole rows, in JSON.
-    return check(rule.column, name=rule.name, error=rule.description)(holds)
+    return check(rule.column, name=rule.name, error=rule.description)(is_met)
 
 
 class _TableModel(DataFrameModel):

@@ -134,18 +134,18 @@ def _combined_schema(table: Table) -> DataFrameSchema:
     # Imported here: pandera is slow to import.
     from pandera.polars import Check, Column, DataFrameSchema
 
-    conditions = [rule.holds for rule in table.all_rules]
+    conditions = [rule.condition for rule in table.all_rules]
     for column in table.columns:
         cells = pl.col(column.name)
         conditions += [] if column.minimum is None else [cells >= column.minimum]
         conditions += [] if column.maximum is None else [cells <= column.maximum]
     # A null meets every condition, as in pandera.
-    holds = (
+    all_met = (
         pl.all_horizontal(pl.lit(value=True), *conditions).fill_null(value=True).all()
     )
     return DataFrameSchema(
         {one.name: Column(one.dtype, nullable=one.nullable) for one in table.columns},
-        checks=[Check(lambda data: data.lazyframe.select(holds).collect().item())],
+        checks=[Check(lambda data: data.lazyframe.select(all_met).collect().item())],
     )
 
 

@@ -54,7 +54,7 @@ class Dice:
         self.random = Random(seed).random  # noqa: S311  (a sample, no secret)
         self.now = 0  # seconds since 1970
         self.day = 0  # days since the start of the sample
-        self.model = GPT_4O
+        self.model = MODELS[0]
         self.earlier_line: bytes = b""  # an earlier ordinary line
 
     def pick(self, among: Sequence[T]) -> T:
@@ -76,9 +76,6 @@ class Dice:
 
 # A change modifies the response in place; the return value is not used.
 Change: TypeAlias = Callable[[Json, Dice], object]
-Wrap: TypeAlias = Callable[[Json, Dice], Json]
-Encoder: TypeAlias = Callable[[Json], str]
-Damage: TypeAlias = Callable[[bytes, Dice], bytes]
 
 
 def _openai(response: Json, dice: Dice) -> None:
@@ -175,6 +172,5 @@ MODELS = (
 _GPT_5 = Model(
     "gpt-5-mini-2025-08-07", "gpt-5-mini", _CHATCMPL, _openai, 18, 800, 4, 350
 )
-GPT_4O, GPT_MINI, MISTRAL, DEEPSEEK, GROK, OLLAMA = MODELS[:6]
 FLEET = [model for model in MODELS for _ in range(model.share)]
 LATER_FLEET = [*FLEET, *[_GPT_5] * _GPT_5.share]

@@ -8,33 +8,26 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 from toolkit.testing.dialects import (
-    DEEPSEEK,
     FOREIGN,
-    GPT_4O,
-    GPT_MINI,
-    GROK,
-    MISTRAL,
     MODELS,
-    OLLAMA,
     SENTENCES,
     TOOLS,
     Change,
-    Damage,
     Dice,
-    Encoder,
     Json,
     Model,
-    Wrap,
     set_fields,
 )
 from toolkit.testing.responses import make_response
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+Wrap: TypeAlias = Callable[[Json, Dice], Json]
+Encoder: TypeAlias = Callable[[Json], str]
+Damage: TypeAlias = Callable[[bytes, Dice], bytes]
+_GPT_4O, _GPT_MINI, _MISTRAL, _DEEPSEEK, _GROK, _OLLAMA = MODELS[:6]
 _TEAMS = ("search", "search", "support", "support", "support", "billing", "docs")
 
 
@@ -175,7 +168,7 @@ _ERROR = {"error": {"message": "Too many requests.", "type": "requests", "code":
 _ERROR_TEXT = {"error": "upstream timed out"}
 _NOTICE = {"level": "INFO", "logger": "worker", "message": "ready"}
 # Each is required twice, as two lines are needed for a repetition.
-_REPEATED_ID = Quirk("repeated_id", 0, _put("chatcmpl-417", "id"), OLLAMA)
+_REPEATED_ID = Quirk("repeated_id", 0, _put("chatcmpl-417", "id"), _OLLAMA)
 _EQUAL = Quirk(
     "equal", 10, wrap=lambda *_: make_response(id="", created=0), encoder=_RAW
 )
@@ -189,27 +182,29 @@ QUIRKS = (
         20,
         _set_tool_calls(lambda given: json.dumps(given)[:-3]),
     ),
-    Quirk("tool_object_arguments", 20, _set_tool_calls(dict), MISTRAL),
-    Quirk("tool_custom", 30, _set_message("tool_calls", tool_calls=[_SQL]), GPT_4O),
+    Quirk("tool_object_arguments", 20, _set_tool_calls(dict), _MISTRAL),
+    Quirk("tool_custom", 30, _set_message("tool_calls", tool_calls=[_SQL]), _GPT_4O),
     Quirk(
         "function_call",
         30,
         _set_message("function_call", function_call=_LEGACY),
-        GPT_4O,
+        _GPT_4O,
     ),
     Quirk(
-        "refusal", 60, _set_message("stop", refusal="I cannot help with that."), GPT_4O
+        "refusal", 60, _set_message("stop", refusal="I cannot help with that."), _GPT_4O
     ),
-    Quirk("content_filter", 40, _put([_FILTERED], "choices"), GPT_4O),
-    Quirk("content_parts", 80, _parts, MISTRAL),
+    Quirk("content_filter", 40, _put([_FILTERED], "choices"), _GPT_4O),
+    Quirk("content_parts", 80, _parts, _MISTRAL),
     Quirk("content_object", 20, _put({"city": "Lyon", "nights": 3}, *_CONTENT)),
     Quirk("text_escaped", 20, _put(FOREIGN, *_CONTENT), encoder=_ESCAPED),
     Quirk("text_raw", 20, _put(FOREIGN, *_CONTENT), encoder=_RAW),
-    Quirk("logprobs", 120, _logprobs, GPT_4O),
-    Quirk("several_choices", 200, _several_choices, GPT_MINI),
+    Quirk("logprobs", 120, _logprobs, _GPT_4O),
+    Quirk("several_choices", 200, _several_choices, _GPT_MINI),
     Quirk("choices_empty", 10, _put([], "choices")),
-    Quirk("service_tier", 80, _put("flex", "service_tier"), GPT_MINI),
-    Quirk("service_tier_in_usage", 20, _put("batch", "usage", "service_tier"), MISTRAL),
+    Quirk("service_tier", 80, _put("flex", "service_tier"), _GPT_MINI),
+    Quirk(
+        "service_tier_in_usage", 20, _put("batch", "usage", "service_tier"), _MISTRAL
+    ),
     Quirk("metadata", 0, wrap=_tagged),
     Quirk("batch", 0, wrap=_batch),
     Quirk("pair", 0, wrap=_pair),
@@ -222,8 +217,8 @@ QUIRKS = (
     Quirk("id_missing", 15, lambda response, _: response.pop("id")),
     *(_REPEATED_ID, _REPEATED_ID, _EQUAL, _EQUAL),
     Quirk("logged_twice", 40, damage=lambda _, dice: dice.earlier_line),
-    Quirk("reasoning_over", 20, _put(9, "usage", "completion_tokens"), DEEPSEEK),
-    Quirk("cached_over", 10, _put(10**4, "usage", "cached_tokens"), GROK),
+    Quirk("reasoning_over", 20, _put(9, "usage", "completion_tokens"), _DEEPSEEK),
+    Quirk("cached_over", 10, _put(10**4, "usage", "cached_tokens"), _GROK),
     Quirk("usage_missing", 30, lambda response, _: response.pop("usage")),
     Quirk("usage_null", 15, _put(None, "usage")),
     Quirk("blank", 15, damage=lambda *_: b""),

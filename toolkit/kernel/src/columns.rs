@@ -1,7 +1,7 @@
 //! Arrow columns that grow cell by cell.
 //!
-//! A column is told only of the cells that hold something, by their row; the rows that
-//! it was not told of are null. Most cells of a log are, and cost nothing so.
+//! Only cells with a value are set, by their row; all other rows are null. Most cells of a
+//! log are null, and cost nothing.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
 
 use crate::values::{Call, Cell};
 
-/// A column under construction; its Arrow type says which.
-pub enum Building {
+/// A column under construction, by its Arrow type.
+pub enum ColumnBuilder {
     Int32(Numbers<i32>),
     Int64(Numbers<i64>),
     UInt64(Numbers<u64>),
@@ -32,21 +32,21 @@ pub enum Building {
     Calls(Box<Calls>),
 }
 
-impl Building {
-    /// Begins a column, with room for so many rows and bytes of text.
+impl ColumnBuilder {
+    /// Begins a column, with room for a number of rows and bytes of text.
     pub fn new(kind: &DataType, rows: usize, bytes: usize) -> Result<Self, ArrowError> {
         Ok(match kind {
-            DataType::Int32 => Building::Int32(Numbers::new(rows)),
-            DataType::Int64 => Building::Int64(Numbers::new(rows)),
-            DataType::UInt64 => Building::UInt64(Numbers::new(rows)),
-            DataType::Float64 => Building::Float64(Numbers::new(rows)),
+            DataType::Int32 => ColumnBuilder::Int32(Numbers::new(rows)),
+            DataType::Int64 => ColumnBuilder::Int64(Numbers::new(rows)),
+            DataType::UInt64 => ColumnBuilder::UInt64(Numbers::new(rows)),
+            DataType::Float64 => ColumnBuilder::Float64(Numbers::new(rows)),
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                Building::Timestamp(Numbers::new(rows))
+                ColumnBuilder::Timestamp(Numbers::new(rows))
             }
-            DataType::Utf8 => Building::String(Texts::new(rows, bytes)),
-            DataType::LargeUtf8 => Building::LargeString(Texts::new(rows, bytes)),
-            DataType::LargeBinary => Building::LargeBinary(Texts::new(rows, bytes)),
-            DataType::List(item) => Building::Calls(Box::new(Calls::new(item.clone()))),
+            DataType::Utf8 => ColumnBuilder::String(Texts::new(rows, bytes)),
+            DataType::LargeUtf8 => ColumnBuilder::LargeString(Texts::new(rows, bytes)),
+            DataType::LargeBinary => ColumnBuilder::LargeBinary(Texts::new(rows, bytes)),
+            DataType::List(item) => ColumnBuilder::Calls(Box::new(Calls::new(item.clone()))),
             other => return Err(ArrowError::NotYetImplemented(other.to_string())),
         })
     }
@@ -54,23 +54,27 @@ impl Building {
     /// Another column of this type, without a row.
     pub fn empty(&self) -> Self {
         match self {
-            Building::Int32(_) => Building::Int32(Numbers::new(0)),
-            Building::Int64(_) => Building::Int64(Numbers::new(0)),
-            Building::UInt64(_) => Building::UInt64(Numbers::new(0)),
-            Building::Float64(_) => Building::Float64(Numbers::new(0)),
-            Building::Timestamp(_) => Building::Timestamp(Numbers::new(0)),
-            Building::String(_) => Building::String(Texts::new(0, 0)),
-            Building::LargeString(_) => Building::LargeString(Texts::new(0, 0)),
-            Building::LargeBinary(_) => Building::LargeBinary(Texts::new(0, 0)),
-            Building::Calls(column) => Building::Calls(Box::new(Calls::new(column.item.clone()))),
+            ColumnBuilder::Int32(_) => ColumnBuilder::Int32(Numbers::new(0)),
+            ColumnBuilder::Int64(_) => ColumnBuilder::Int64(Numbers::new(0)),
+            ColumnBuilder::UInt64(_) => ColumnBuilder::UInt64(Numbers::new(0)),
+            ColumnBuilder::Float64(_) => ColumnBuilder::Float64(Numbers::new(0)),
+            ColumnBuilder::Timestamp(_) => ColumnBuilder::Timestamp(Numbers::new(0)),
+            ColumnBuilder::String(_) => ColumnBuilder::String(Texts::new(0, 0)),
+            ColumnBuilder::LargeString(_) => ColumnBuilder::LargeString(Texts::new(0, 0)),
+            ColumnBuilder::LargeBinary(_) => ColumnBuilder::LargeBinary(Texts::new(0, 0)),
+            ColumnBuilder::Calls(column) => {
+                ColumnBuilder::Calls(Box::new(Calls::new(column.item.clone())))
+            }
         }
     }
 
     /// How many bytes of text it holds.
     pub fn bytes(&self) -> usize {
         match self {
-            Building::String(column) => column.bytes.len(),
-            Building::LargeString(column) | Building::LargeBinary(column) => column.bytes.len(),
+            ColumnBuilder::String(column) => column.bytes.len(),
+            ColumnBuilder::LargeString(column) | ColumnBuilder::LargeBinary(column) => {
+                column.bytes.len()
+            }
             _ => 0,
         }
     }
@@ -78,30 +82,38 @@ impl Building {
     /// Sets all cells of an empty column.
     pub fn set_ints(&mut self, values: impl Iterator<Item = i64>) {
         match self {
-            Building::Int32(column) => column.extend(values.map(|value| value as i32)),
-            Building::Int64(column) | Building::Timestamp(column) => column.extend(values),
-            Building::UInt64(column) => column.extend(values.map(|value| value as u64)),
-            Building::Float64(column) => column.extend(values.map(|value| value as f64)),
+            ColumnBuilder::Int32(column) => column.extend(values.map(|value| value as i32)),
+            ColumnBuilder::Int64(column) | ColumnBuilder::Timestamp(column) => {
+                column.extend(values)
+            }
+            ColumnBuilder::UInt64(column) => column.extend(values.map(|value| value as u64)),
+            ColumnBuilder::Float64(column) => column.extend(values.map(|value| value as f64)),
             _ => {}
         }
     }
 
-    /// Sets so many rows behind all that were set to the first cell, if there is one, of a
+    /// Sets a number of rows behind all that were set to the first cell, if there is one, of a
     /// column of the same type.
-    pub fn set_rows(&mut self, row: usize, rows: usize, from: &Building) {
+    pub fn set_rows(&mut self, row: usize, rows: usize, from: &ColumnBuilder) {
         match (self, from) {
-            (Building::Int32(column), Building::Int32(from)) => column.set_rows(row, rows, from),
-            (Building::Int64(column), Building::Int64(from))
-            | (Building::Timestamp(column), Building::Timestamp(from)) => {
+            (ColumnBuilder::Int32(column), ColumnBuilder::Int32(from)) => {
+                column.set_rows(row, rows, from)
+            }
+            (ColumnBuilder::Int64(column), ColumnBuilder::Int64(from))
+            | (ColumnBuilder::Timestamp(column), ColumnBuilder::Timestamp(from)) => {
                 column.set_rows(row, rows, from);
             }
-            (Building::UInt64(column), Building::UInt64(from)) => column.set_rows(row, rows, from),
-            (Building::Float64(column), Building::Float64(from)) => {
+            (ColumnBuilder::UInt64(column), ColumnBuilder::UInt64(from)) => {
+                column.set_rows(row, rows, from)
+            }
+            (ColumnBuilder::Float64(column), ColumnBuilder::Float64(from)) => {
                 column.set_rows(row, rows, from);
             }
-            (Building::String(column), Building::String(from)) => column.set_rows(row, rows, from),
-            (Building::LargeString(column), Building::LargeString(from))
-            | (Building::LargeBinary(column), Building::LargeBinary(from)) => {
+            (ColumnBuilder::String(column), ColumnBuilder::String(from)) => {
+                column.set_rows(row, rows, from)
+            }
+            (ColumnBuilder::LargeString(column), ColumnBuilder::LargeString(from))
+            | (ColumnBuilder::LargeBinary(column), ColumnBuilder::LargeBinary(from)) => {
                 column.set_rows(row, rows, from);
             }
             _ => {} // lists of calls are not set so
@@ -117,7 +129,7 @@ impl Building {
             Cell::Int(value) => self.set_int(row, *value),
             Cell::Float(value) => self.set_float(row, *value),
             Cell::Calls(calls) => {
-                if let Building::Calls(column) = self {
+                if let ColumnBuilder::Calls(column) = self {
                     column.set(row, calls);
                 }
             }
@@ -127,16 +139,18 @@ impl Building {
     #[inline]
     pub fn set_int(&mut self, row: usize, value: i64) {
         match self {
-            Building::Int32(column) => column.set(row, value as i32),
-            Building::Int64(column) | Building::Timestamp(column) => column.set(row, value),
-            Building::UInt64(column) => column.set(row, value as u64),
-            Building::Float64(column) => column.set(row, value as f64),
+            ColumnBuilder::Int32(column) => column.set(row, value as i32),
+            ColumnBuilder::Int64(column) | ColumnBuilder::Timestamp(column) => {
+                column.set(row, value)
+            }
+            ColumnBuilder::UInt64(column) => column.set(row, value as u64),
+            ColumnBuilder::Float64(column) => column.set(row, value as f64),
             _ => {}
         }
     }
 
     pub fn set_float(&mut self, row: usize, value: f64) {
-        if let Building::Float64(column) = self {
+        if let ColumnBuilder::Float64(column) = self {
             column.set(row, value);
         }
     }
@@ -144,30 +158,32 @@ impl Building {
     #[inline]
     pub fn set_bytes(&mut self, row: usize, bytes: &[u8]) {
         match self {
-            Building::String(column) => column.set(row, bytes),
-            Building::LargeString(column) | Building::LargeBinary(column) => {
+            ColumnBuilder::String(column) => column.set(row, bytes),
+            ColumnBuilder::LargeString(column) | ColumnBuilder::LargeBinary(column) => {
                 column.set(row, bytes);
             }
             _ => {}
         }
     }
 
-    /// Forgets the rows from one on.
+    /// Removes the rows from one on.
     pub fn truncate(&mut self, rows: usize) {
         match self {
-            Building::Int32(column) => column.truncate(rows),
-            Building::Int64(column) | Building::Timestamp(column) => column.truncate(rows),
-            Building::UInt64(column) => column.truncate(rows),
-            Building::Float64(column) => column.truncate(rows),
-            Building::String(column) => column.truncate(rows),
-            Building::LargeString(column) | Building::LargeBinary(column) => {
+            ColumnBuilder::Int32(column) => column.truncate(rows),
+            ColumnBuilder::Int64(column) | ColumnBuilder::Timestamp(column) => {
+                column.truncate(rows)
+            }
+            ColumnBuilder::UInt64(column) => column.truncate(rows),
+            ColumnBuilder::Float64(column) => column.truncate(rows),
+            ColumnBuilder::String(column) => column.truncate(rows),
+            ColumnBuilder::LargeString(column) | ColumnBuilder::LargeBinary(column) => {
                 column.truncate(rows);
             }
-            Building::Calls(column) => column.truncate(rows),
+            ColumnBuilder::Calls(column) => column.truncate(rows),
         }
     }
 
-    /// Returns the column with so many rows.
+    /// Returns the column with a number of rows.
     pub fn finish(
         self,
         rows: usize,
@@ -175,22 +191,22 @@ impl Building {
         zeros: &Zeros,
     ) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
-            Building::Int32(column) => column.finish::<Int32Type>(rows, kind, zeros),
-            Building::Int64(column) => column.finish::<Int64Type>(rows, kind, zeros),
-            Building::UInt64(column) => column.finish::<UInt64Type>(rows, kind, zeros),
-            Building::Float64(column) => column.finish::<Float64Type>(rows, kind, zeros),
-            Building::Timestamp(column) => {
+            ColumnBuilder::Int32(column) => column.finish::<Int32Type>(rows, kind, zeros),
+            ColumnBuilder::Int64(column) => column.finish::<Int64Type>(rows, kind, zeros),
+            ColumnBuilder::UInt64(column) => column.finish::<UInt64Type>(rows, kind, zeros),
+            ColumnBuilder::Float64(column) => column.finish::<Float64Type>(rows, kind, zeros),
+            ColumnBuilder::Timestamp(column) => {
                 column.finish::<TimestampMicrosecondType>(rows, kind, zeros)
             }
-            Building::String(column) => column.finish_text(rows, zeros)?,
-            Building::LargeString(column) => column.finish_text(rows, zeros)?,
-            Building::LargeBinary(column) => column.finish_binary(rows, zeros)?,
-            Building::Calls(column) => column.finish(rows, zeros)?,
+            ColumnBuilder::String(column) => column.finish_text(rows, zeros)?,
+            ColumnBuilder::LargeString(column) => column.finish_text(rows, zeros)?,
+            ColumnBuilder::LargeBinary(column) => column.finish_binary(rows, zeros)?,
+            ColumnBuilder::Calls(column) => column.finish(rows, zeros)?,
         })
     }
 }
 
-/// What the columns of a batch share that hold nothing: most pages of memory that are not
+/// What the columns of a batch share that have none: most pages of memory that are not
 /// written to are not taken.
 pub struct Zeros {
     bytes: Buffer,
@@ -210,7 +226,7 @@ impl Zeros {
     }
 }
 
-/// Which rows of a column hold something; nothing is noted as long as all do.
+/// Which rows of a column have a value; nothing is noted as long as all have.
 #[derive(Default)]
 struct Valid {
     rows: usize,
@@ -219,7 +235,7 @@ struct Valid {
 }
 
 impl Valid {
-    /// Notes a row that holds something, behind rows that may hold nothing.
+    /// Notes a row that has a value, behind rows that may have none.
     #[inline]
     fn set(&mut self, row: usize) {
         if self.rows < row {
@@ -231,7 +247,7 @@ impl Valid {
         }
     }
 
-    /// Notes so many rows that hold something.
+    /// Notes a number of rows that have a value.
     fn set_rows(&mut self, row: usize, rows: usize) {
         self.set(row);
         self.rows = row + rows;
@@ -240,7 +256,7 @@ impl Valid {
         }
     }
 
-    /// Notes that the rows before this one hold nothing, but for those that do.
+    /// Notes that the rows before this one have none, but for those that do.
     fn fill(&mut self, rows: usize) {
         if self.rows < rows {
             self.noted.resize(self.rows, true);
@@ -405,7 +421,7 @@ impl<O: OffsetSizeTrait> Texts<O> {
     fn finish_text(self, rows: usize, zeros: &Zeros) -> Result<ArrayRef, ArrowError> {
         let (offsets, bytes, nulls) = self.parts(rows, zeros)?;
         // SAFETY: only whole strings were set, so that the bytes are UTF-8 and every
-        // offset stands between two of them; checking it again costs a tenth of all.
+        // offset is between two of them; checking it again costs a tenth of the time.
         let texts = unsafe { GenericStringArray::new_unchecked(offsets, bytes, nulls) };
         Ok(Arc::new(texts))
     }

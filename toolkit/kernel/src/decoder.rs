@@ -8,9 +8,9 @@ use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 use typed_arena::Arena;
 
-use crate::columns::{Building, Zeros};
+use crate::columns::{ColumnBuilder, Zeros};
 use crate::fast::Memory;
-use crate::json::{Fault, write_path};
+use crate::json::{LineError, write_path};
 use crate::plan::{Grain, Kind, Plan, Root};
 use crate::routes::Routes;
 use crate::strict::read_line;
@@ -114,11 +114,11 @@ impl Decoder {
         };
         let fields = self.choices.fields().iter().zip(texts);
         let choices = fields
-            .map(|(field, texts)| Building::new(field.data_type(), room(rows), room(texts)))
+            .map(|(field, texts)| ColumnBuilder::new(field.data_type(), room(rows), room(texts)))
             .collect::<Result<Vec<_>, _>>()?;
         let fields = self.rejects.fields().iter();
         let rejects = fields
-            .map(|field| Building::new(field.data_type(), 0, 0))
+            .map(|field| ColumnBuilder::new(field.data_type(), 0, 0))
             .collect::<Result<Vec<_>, _>>()?;
         let mut work = Work {
             decoder: self,
@@ -166,8 +166,8 @@ impl Response {
 struct Work<'a> {
     decoder: &'a Decoder,
     block: &'a Block<'a>,
-    choices: Vec<Building>,
-    rejects: Vec<Building>,
+    choices: Vec<ColumnBuilder>,
+    rejects: Vec<ColumnBuilder>,
     responses: Vec<Response>,
     rows: usize,
     rejected: usize,
@@ -193,7 +193,7 @@ impl Work<'_> {
             Some(length) if self.block.tail && leaves => self.pending = length,
             Some(length) => {
                 self.lines += 1;
-                let fault = Fault::new("line_too_long");
+                let fault = LineError::new("line_too_long");
                 self.reject(&fault, self.block.line, self.block.offset, length, None);
             }
             None => {}
@@ -271,7 +271,7 @@ impl Work<'_> {
         }
     }
 
-    /// Takes the line that begins the data by the fast path; says whether it was taken.
+    /// Reads the line that begins the data by the fast path; returns whether it could.
     fn take(&mut self, data: &[u8], end: usize, memory: &mut Memory) -> bool {
         let Decoder {
             plan,
@@ -346,7 +346,14 @@ impl Work<'_> {
         }
     }
 
-    fn reject(&mut self, fault: &Fault, line: i64, offset: i64, length: i64, raw: Option<&[u8]>) {
+    fn reject(
+        &mut self,
+        fault: &LineError,
+        line: i64,
+        offset: i64,
+        length: i64,
+        raw: Option<&[u8]>,
+    ) {
         let sentence = self
             .decoder
             .plan
@@ -378,7 +385,7 @@ impl Work<'_> {
 }
 
 fn batch(
-    columns: Vec<Building>,
+    columns: Vec<ColumnBuilder>,
     schema: &SchemaRef,
     rows: usize,
 ) -> Result<RecordBatch, ArrowError> {

@@ -1,4 +1,4 @@
-//! Strict JSON, one level at a time: what `values.py` does with msgspec.
+//! Strict JSON, one level at a time: what `json_values.py` does with msgspec.
 //!
 //! serde_json validates; a value stays raw text until it is read.
 
@@ -20,16 +20,16 @@ pub enum Step {
 
 /// Why a line is rejected: a code, a sentence without content, a place in the line.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub struct LineError {
     pub code: &'static str,
     /// None: the fixed sentence of the code.
     pub reason: Option<String>,
     pub path: Vec<Step>,
 }
 
-impl Fault {
+impl LineError {
     pub fn new(code: &'static str) -> Self {
-        Fault {
+        LineError {
             code,
             reason: None,
             path: Vec::new(),
@@ -37,7 +37,7 @@ impl Fault {
     }
 
     pub fn because(code: &'static str, reason: String) -> Self {
-        Fault {
+        LineError {
             code,
             reason: Some(reason),
             path: Vec::new(),
@@ -45,13 +45,13 @@ impl Fault {
     }
 
     pub fn wrong_type(expected: &str, raw: &str) -> Self {
-        Fault::because(
+        LineError::because(
             "wrong_type",
             format!("expected {expected}, got {}", json_type(raw)),
         )
     }
 
-    /// The same fault, its place written from further up.
+    /// The same error, its path written from further up.
     pub fn below(mut self, above: &[Step]) -> Self {
         self.path.splice(0..0, above.iter().cloned());
         self
@@ -79,7 +79,7 @@ pub struct Node<'a> {
     pub raw: &'a str,
     pub path: Vec<Step>,
     fields: Vec<(Cow<'a, str>, &'a str)>,
-    /// The fields that were opened: many columns stand below each.
+    /// The fields that were opened: many columns are below each.
     children: RefCell<Vec<(String, Rc<Node<'a>>)>>,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Node<'a> {
         self.fields.is_empty()
     }
 
-    /// The raw JSON of a field; of a key that repeats the last stands.
+    /// The raw JSON of a field; of a repeated key the last one counts.
     pub fn get(&self, key: &str) -> Option<&'a str> {
         let found = self.fields.iter().rev().find(|(name, _)| name == key)?.1;
         (found != "null").then_some(found)
@@ -114,7 +114,7 @@ impl<'a> Node<'a> {
     }
 
     /// A field that must be an object if it is there at all.
-    pub fn child(&self, key: &str) -> Result<Option<Rc<Node<'a>>>, Fault> {
+    pub fn child(&self, key: &str) -> Result<Option<Rc<Node<'a>>>, LineError> {
         if let Some((_, node)) = self.children.borrow().iter().find(|(name, _)| name == key) {
             return Ok(Some(node.clone()));
         }
@@ -122,7 +122,7 @@ impl<'a> Node<'a> {
             return Ok(None);
         };
         if !raw.starts_with('{') {
-            return Err(Fault::wrong_type("an object", raw).below(&self.at(key)));
+            return Err(LineError::wrong_type("an object", raw).below(&self.at(key)));
         }
         let node = Rc::new(Node::open(raw, self.at(key)));
         self.children
@@ -132,7 +132,7 @@ impl<'a> Node<'a> {
     }
 
     /// The raw JSON at the end of a path.
-    pub fn find(&self, keys: &[String]) -> Result<Option<&'a str>, Fault> {
+    pub fn find(&self, keys: &[String]) -> Result<Option<&'a str>, LineError> {
         match keys {
             [] => Ok(None),
             [last] => Ok(self.get(last)),
@@ -231,12 +231,12 @@ pub fn text(raw: &str) -> Cow<'_, str> {
         .unwrap_or_default()
 }
 
-/// Returns a JSON value without the white space around it, or the fault.
-pub fn checked(raw: &str, deepest: usize) -> Result<&str, Fault> {
+/// Returns a JSON value without the white space around it, or the error.
+pub fn checked(raw: &str, deepest: usize) -> Result<&str, LineError> {
     if is_too_deep(raw.as_bytes(), deepest) {
-        return Err(Fault::new("too_deep"));
+        return Err(LineError::new("too_deep"));
     }
-    let invalid = || Fault::new("invalid_json");
+    let invalid = || LineError::new("invalid_json");
     serde_json::from_str::<IgnoredAny>(raw).map_err(|_| invalid())?;
     if has_lone_surrogate(raw.as_bytes()) {
         return Err(invalid());
@@ -244,7 +244,7 @@ pub fn checked(raw: &str, deepest: usize) -> Result<&str, Fault> {
     Ok(raw.trim_matches([' ', '\t', '\r', '\n']))
 }
 
-/// Says whether brackets outside strings stand deeper than allowed.
+/// Returns whether brackets outside strings are nested deeper than allowed.
 pub fn is_too_deep(raw: &[u8], deepest: usize) -> bool {
     let opening = raw
         .iter()
@@ -272,7 +272,7 @@ pub fn is_too_deep(raw: &[u8], deepest: usize) -> bool {
     false
 }
 
-/// Says whether an escape names half of a pair alone; the text was validated before.
+/// Returns whether an escape names half of a pair alone; the text was validated before.
 pub fn has_lone_surrogate(raw: &[u8]) -> bool {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {

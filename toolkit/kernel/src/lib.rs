@@ -1,11 +1,12 @@
 //! Lines of chat completion logs into Arrow batches: the fast decoder of `toolkit`.
 //!
-//! It means what `toolkit/reading/reference.py` means, to the byte.
+//! It gives the same result as `toolkit/reading/reference.py`, to the byte.
 
 pub mod columns;
 pub mod decoder;
 pub mod fast;
 pub mod json;
+pub mod line;
 pub mod pace;
 pub mod plan;
 pub mod routes;
@@ -129,7 +130,7 @@ impl PyDecoder {
     }
 }
 
-/// A record batch that hands itself over through Arrow's C data interface.
+/// A record batch that is exported through Arrow's C data interface.
 #[pyclass(frozen, module = "toolkit._kernel")]
 struct Batch(RecordBatch);
 

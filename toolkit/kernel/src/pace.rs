@@ -1,6 +1,6 @@
 //! When it pays to try shapes on lines, and to learn one more.
 
-/// So many lines must have had their shape before learning goes on as if it were new.
+/// The number of lines that must have had their shape before learning goes on as if it were new.
 const ENOUGH: usize = 64;
 /// At most so many lines are passed before one is learned again.
 const LONGEST_PAUSE: usize = 4096;
@@ -25,7 +25,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Says whether a line is to be tried.
+    /// Returns whether a line is to be tried.
     pub fn may_try(&mut self) -> bool {
         if self.rest > 0 {
             self.rest -= 1;
@@ -48,7 +48,7 @@ impl Pace {
         self.hits_since_lesson += 1;
     }
 
-    /// Says whether a line that had none is to be learned.
+    /// Returns whether a line that had none is to be learned.
     pub fn may_learn(&mut self) -> bool {
         if self.rest > 0 {
             return false;

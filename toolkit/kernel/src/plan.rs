@@ -30,7 +30,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Says whether the cell is a fact of the line or its response, of no value in it.
+    /// Returns whether the cell is a fact of the line or its response, of no value in it.
     pub fn is_given(self) -> bool {
         use Kind::{ChoiceCount, Hash, Line, LogId, Position, Source};
         matches!(self, LogId | Source | Line | Position | ChoiceCount | Hash)
@@ -56,7 +56,7 @@ pub enum Root {
 
 /// One path of a column.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub struct ColumnPath {
     pub keys: Vec<String>,
     /// The path ends in `[]`.
     pub is_list: bool,
@@ -76,7 +76,7 @@ pub struct Column {
     pub private: bool,
     pub minimum: Option<i64>,
     pub maximum: Option<i64>,
-    pub ways: Vec<Way>,
+    pub ways: Vec<ColumnPath>,
 }
 
 pub struct Plan {
@@ -94,18 +94,18 @@ pub struct Plan {
     pub most_items: usize,
     /// The fixed sentence of each code.
     pub reasons: HashMap<String, String>,
-    /// What each kind wants, in words.
+    /// What each kind expects, in words.
     pub expected: HashMap<String, String>,
 }
 
-type PyWay = (Vec<String>, bool, Option<String>, bool, bool);
+type PyColumnPath = (Vec<String>, bool, Option<String>, bool, bool);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Column {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         let text = |name: &str| object.getattr(name)?.extract::<String>();
-        let ways = object.getattr("ways")?.extract::<Vec<PyWay>>()?;
+        let ways = object.getattr("ways")?.extract::<Vec<PyColumnPath>>()?;
         Ok(Column {
             kind: kind(&text("kind")?, &text("name")?)?,
             grain: match text("grain")?.as_str() {
@@ -127,7 +127,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Column {
             ways: ways
                 .into_iter()
                 .map(
-                    |(keys, is_list, part, passes_objects, takes_any_shape)| Way {
+                    |(keys, is_list, part, passes_objects, takes_any_shape)| ColumnPath {
                         keys,
                         is_list,
                         part,
@@ -141,9 +141,9 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Column {
 }
 
 impl Plan {
-    pub fn too_many(&self) -> crate::json::Fault {
+    pub fn too_many(&self) -> crate::json::LineError {
         let reason = format!("expected at most {} items", self.most_items);
-        crate::json::Fault::because("out_of_range", reason)
+        crate::json::LineError::because("out_of_range", reason)
     }
 }
 

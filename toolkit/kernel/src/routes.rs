@@ -31,7 +31,7 @@ pub struct Target {
     pub tree: usize,
     /// It is null where the line is the response.
     pub needs_envelope: bool,
-    /// It stands in all rows of a response.
+    /// It is repeated in all rows of a response.
     pub repeats: bool,
     pub drops: bool,
     pub minimum: i64,
@@ -69,7 +69,7 @@ impl Routes {
         tries[RESPONSE].nodes[choices].role = Role::Choices;
         let object = tries[RESPONSE].add_column(&key("object"));
         let message = tries[CHOICE].add_way(&key("message"));
-        tries[CHOICE].nodes[message].is_container = true; // another message is a fault
+        tries[CHOICE].nodes[message].is_container = true; // another message is an error
         let mut cells = Vec::new();
         for (number, column) in columns.iter().enumerate() {
             if !column.kind.is_given() {
@@ -107,7 +107,7 @@ impl Routes {
 }
 
 fn target(number: usize, column: &Column, drops: bool, trie: &mut Trie) -> Target {
-    let end = |way: &crate::plan::Way| End {
+    let end = |way: &crate::plan::ColumnPath| End {
         node: trie.add_column(&way.keys),
         has_part: way.part.is_some(),
         passes_objects: way.passes_objects,
@@ -135,12 +135,12 @@ fn tree_of(column: &Column) -> usize {
     }
 }
 
-/// Says whether a column is of a shape that this path knows.
+/// Returns whether a column is of a shape that this path knows.
 fn is_plain(column: &Column) -> bool {
     column.kind.is_given() || column.root == Root::Choice || column.grain != Grain::Choice
 }
 
-/// Says whether a path ends where the path of another column goes on, or its own one,
+/// Returns whether a path ends where the path of another column goes on, or its own one,
 /// but for a number: that is read whatever the paths that go on behind it.
 fn crosses(column: &Column, columns: &[Column]) -> bool {
     let goes_on = |keys: &[String], other: &Column| {

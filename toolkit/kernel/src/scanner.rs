@@ -1,11 +1,11 @@
-//! One strict pass over the JSON of a line: where its values stand, and nothing kept.
+//! One strict pass over the JSON of a line: where its values are, and nothing kept.
 //!
-//! A line ends before a control character (its line feed), which no token takes: so the
+//! A line ends before a control character (its line feed), which no token accepts: so the
 //! scanner needs no other bound. What it does not take, the strict path looks at.
 
 use wide::u8x16;
 
-/// Where a value stands in a line, and what it is.
+/// Where a value is in a line, and what it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Value {
     pub kind: JsonType,
@@ -51,7 +51,7 @@ impl Value {
     }
 }
 
-/// Passes what stands at a place, and returns the place behind it.
+/// Passes what is at a place, and returns the place behind it.
 ///
 /// The place is handed from call to call: it stays in a register so.
 pub struct Scanner<'a> {
@@ -84,14 +84,14 @@ impl Scanner<'_> {
         (self.sign(at) == sign).then_some(at + 1)
     }
 
-    /// Passes what stands between a key and its value.
+    /// Passes the colon between a key and its value.
     #[inline]
     pub fn colon(&self, at: usize) -> Option<usize> {
         let at = self.expect(self.space(at), b':')?;
         Some(self.space(at))
     }
 
-    /// Passes a comma, or the bracket that closes: says whether more follows.
+    /// Passes a comma, or the bracket that closes: returns whether more follows.
     #[inline]
     pub fn goes_on(&self, at: usize, closing: u8) -> Option<(bool, usize)> {
         let at = self.space(at);
@@ -102,7 +102,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Passes a value that stands below so many brackets.
+    /// Passes a value inside a number of open brackets.
     pub fn value(&mut self, at: usize, depth: usize) -> Option<(JsonType, usize)> {
         Some(match self.sign(at) {
             b'"' => (JsonType::String, self.string(at + 1)?.1),
@@ -199,7 +199,7 @@ impl Scanner<'_> {
         (at > start).then_some(at)
     }
 
-    /// Passes a string behind its opening quote; says whether it has escapes.
+    /// Passes a string behind its opening quote; returns whether it has escapes.
     #[inline]
     pub fn string(&self, at: usize) -> Option<(bool, usize)> {
         let at = next_stop(self.data, at);
@@ -209,7 +209,7 @@ impl Scanner<'_> {
         self.string_from(at).map(|end| (true, end))
     }
 
-    /// Goes on with a string where something else than its end stands.
+    /// Goes on with a string that goes on with an escape or a control character.
     fn string_from(&self, mut at: usize) -> Option<usize> {
         loop {
             at += escape(&self.data[at..])?.1;
@@ -362,7 +362,7 @@ const DIGITS: [u8; 256] = {
     table
 };
 
-/// The whole number of up to 15 digits that stands at a place, and how many it has; 0:
+/// The whole number of up to 15 digits at a place, and how many it has; 0:
 /// there is none, or a longer one.
 #[inline]
 fn whole(data: &[u8], at: usize) -> (u64, usize) {

@@ -1,4 +1,4 @@
-//! Responses that were logged twice: what `duplicates.py` does with numpy.
+//! Responses that were logged twice: what `dedup.py` does with numpy.
 
 use std::sync::Mutex;
 

@@ -2,27 +2,27 @@
 //!
 //! The lines of a log are written by few programs: most have the keys of the line before,
 //! in its order, and half of its values. A shape is such a line, cut at the values that
-//! were seen to differ. A line that has all that stands between them, and at each cut a
+//! were seen to differ. A line that has all bytes between them, and at each cut a
 //! value of the same type, is read by its shape: its other bytes are compared, not parsed,
 //! and the cells that are the same in all its lines are written for many rows at once.
 //!
-//! Shapes change no meaning. They are learned from lines that a walk has taken; what has
-//! the bytes of such a line has its structure; and where a value that differs tells
-//! something else than before (an empty name, a number out of range), a walk decides.
+//! Shapes change no result. They are learned from lines that a walk has read; what has
+//! the bytes of such a line has its structure; and where a value that differs means
+//! something else than before (an empty name, a number out of range), a walk reads it.
 
-use crate::columns::Building;
-use crate::fast::{Found, Taken};
+use crate::columns::ColumnBuilder;
+use crate::line::{LineRows, LineValues};
 use crate::pace::Pace;
 use crate::plan::Plan;
 use crate::routes::Routes;
 use crate::scanner::{JsonType, Scanner, Texts, Value};
 use crate::walk::Line;
 
-/// So many shapes are kept.
+/// The most shapes that are kept.
 const MOST_SHAPES: usize = 32;
-/// So many are tried on a line.
+/// The most shapes that are tried on a line.
 const MOST_TRIES: u32 = 6;
-/// A longer line, or one with more values, is not learned by heart.
+/// A longer line, or one with more values, is not learned.
 const LONGEST: usize = 1 << 16;
 const MOST_TOKENS: usize = 512;
 
@@ -33,10 +33,10 @@ pub struct Shapes {
     /// The number of the shape of the last line.
     latest: usize,
     /// Its last rows, whose constant cells are not written yet: the first one, and how many
-    /// they are. They follow each other: whoever sets a row by other means flushes before.
+    /// they are. They follow each other: flush before a row is set by other means.
     first_waiting: usize,
     waiting: usize,
-    /// What stands at the cuts of a line.
+    /// The values at the cuts of a line.
     values: Vec<Value>,
     clock: usize,
     pace: Pace,
@@ -48,19 +48,19 @@ struct Shape {
     tokens: Vec<Token>,
     varies: Vec<bool>,
     steps: Vec<Step>,
-    /// What stands behind the last cut.
+    /// The bytes behind the last cut.
     tail: Box<[u8]>,
     /// Where the response starts and ends.
     response: (Place, Place),
     /// Cells of one row, by column: the same in all lines.
-    constants: Vec<(usize, Building)>,
+    constants: Vec<(usize, ColumnBuilder)>,
     /// By number of another shape: how many of their first steps are alike.
     shared: Vec<usize>,
     /// When it was used or learned.
     used: usize,
 }
 
-/// What stands up to a cut and at it.
+/// The bytes up to a cut, and the type of the value at it.
 struct Step {
     before: Box<[u8]>,
     kind: JsonType,
@@ -97,9 +97,9 @@ impl Shapes {
         routes: &Routes,
         texts: &mut Texts,
         line: Line<'_>,
-        columns: &mut [Building],
+        columns: &mut [ColumnBuilder],
         row: usize,
-    ) -> Option<Taken> {
+    ) -> Option<LineRows> {
         if !self.pace.may_try() {
             return None;
         }
@@ -111,7 +111,7 @@ impl Shapes {
             self.first_waiting = row;
         }
         let shape = &self.shapes[number];
-        let found = Found {
+        let found = LineValues {
             plan,
             line: line.data,
             texts: &texts.bytes,
@@ -138,11 +138,11 @@ impl Shapes {
         self.waiting += 1;
         self.pace.hit();
         self.note_use(number);
-        Some(Taken { choices: 1, hash })
+        Some(LineRows { choices: 1, hash })
     }
 
     /// Writes the constant cells of the rows that wait for them.
-    pub fn flush(&mut self, columns: &mut [Building]) {
+    pub fn flush(&mut self, columns: &mut [ColumnBuilder]) {
         if self.waiting > 0 {
             for (column, cell) in &self.shapes[self.latest].constants {
                 columns[*column].set_rows(self.first_waiting, self.waiting, cell);
@@ -156,14 +156,14 @@ impl Shapes {
         let mut scanner = Scanner {
             data: line.data,
             end: line.end,
-            deepest: 0, // no list nor object stands at a cut
+            deepest: 0, // no list or object is at a cut
             whole: 0,
         };
         self.values.clear();
         let mut number = self.latest;
         let mut tried = 0_u32;
         let mut at = 0;
-        // So many bytes may be passed in vain: a long line is not read six times.
+        // At most this many bytes may be passed in vain: a long line is not read six times.
         let mut spare = line.end;
         loop {
             tried |= 1 << number;
@@ -195,8 +195,8 @@ impl Shapes {
         }
     }
 
-    /// Learns a line that a walk has just taken as one row.
-    pub fn learn(&mut self, routes: &Routes, walked: &Walked<'_>, columns: &[Building]) {
+    /// Learns a line that a walk has just read as one row.
+    pub fn learn(&mut self, routes: &Routes, walked: &WalkedLine<'_>, columns: &[ColumnBuilder]) {
         if !self.pace.may_learn() {
             return;
         }
@@ -248,23 +248,23 @@ impl Shapes {
     }
 }
 
-/// A line that a walk has taken as one row.
-pub struct Walked<'w> {
+/// A line that a walk has read as one row.
+pub struct WalkedLine<'w> {
     pub line: &'w [u8],
-    pub found: &'w Found<'w>,
+    pub found: &'w LineValues<'w>,
     /// Where the response starts and ends.
     pub response: (usize, usize),
 }
 
 impl Shape {
-    /// None: a cell is read from more than one value that varies, or one of these tells
+    /// None: a cell is read from more than one value that varies, or one of these decides
     /// whether it is a chunk.
     fn new(
         routes: &Routes,
-        walked: &Walked<'_>,
+        walked: &WalkedLine<'_>,
         tokens: Vec<Token>,
         varies: Vec<bool>,
-        columns: &[Building],
+        columns: &[ColumnBuilder],
     ) -> Option<Self> {
         let mut steps: Vec<Step> = Vec::new();
         let mut cuts: Vec<&Token> = Vec::new();
@@ -282,7 +282,7 @@ impl Shape {
         let object = walked.found.object(routes);
         let is_varied = cuts.iter().any(|cut| cut.start == object.start as usize);
         if is_varied && !walked.found.has_message(routes) {
-            return None; // its name alone says that this is no chunk
+            return None; // only its name shows that this is not a chunk
         }
         let mut constants = Vec::new();
         for (number, target) in routes.cells.iter().enumerate() {
@@ -309,7 +309,7 @@ impl Shape {
                     .way(target, way, value, &mut cell, 0)?
                     .is_some()
                 {
-                    if matches!(cell, Building::Calls(_)) {
+                    if matches!(cell, ColumnBuilder::Calls(_)) {
                         return None;
                     }
                     constants.push((target.column, cell));
@@ -345,7 +345,7 @@ impl Shape {
         pairs.take_while(|(own, other)| own.is_same(other)).count()
     }
 
-    /// Says whether a line differs from this one in values only, and in no type.
+    /// Returns whether a line differs from this one in values only, and in no type.
     fn has_form_of(&self, line: &[u8], tokens: &[Token]) -> bool {
         let mut ends = (0, 0);
         let mut pairs = self.tokens.iter().zip(tokens);
@@ -358,7 +358,7 @@ impl Shape {
             && self.line[ends.0..] == line[ends.1..]
     }
 
-    /// Says of each value whether it was seen to differ, or does in a line that is like this.
+    /// Returns for each value whether it was seen to differ, or does in a line that is like this.
     fn differing(&self, line: &[u8], tokens: &[Token]) -> Vec<bool> {
         let pairs = self.tokens.iter().zip(tokens).zip(&self.varies);
         pairs
@@ -370,7 +370,7 @@ impl Shape {
 }
 
 impl Step {
-    /// Passes what stands up to the cut and at it.
+    /// Passes the bytes up to the cut and at it.
     #[inline]
     fn pass(&self, scanner: &mut Scanner<'_>, at: usize, texts: &mut Texts) -> Option<Value> {
         if !scanner.data.get(at..)?.starts_with(&self.before) {
@@ -414,7 +414,7 @@ fn general(kind: JsonType) -> JsonType {
 /// The values of a line that are neither keys nor lists nor objects; None: too many, or
 /// too long a line.
 ///
-/// It is JSON: a walk has taken it.
+/// It is JSON: a walk has read it.
 fn scalars(line: &[u8]) -> Option<Vec<Token>> {
     if line.len() > LONGEST {
         return None;

@@ -2,7 +2,7 @@
 
 use typed_arena::Arena;
 
-use crate::json::{Fault, Node, Step, checked, short_list, text};
+use crate::json::{LineError, Node, Step, checked, short_list, text};
 use crate::plan::{Grain, Plan, Root};
 use crate::values::{Cell, read_cell};
 
@@ -35,7 +35,7 @@ pub fn read_line<'a>(
     raw: &'a [u8],
     tail: bool,
     arena: &'a Arena<String>,
-) -> Result<Rows<'a>, Fault> {
+) -> Result<Rows<'a>, LineError> {
     let line = open_line(plan, raw, tail)?;
     let response = find_response(plan, line, arena)?;
     let cells = plan
@@ -51,19 +51,19 @@ pub fn read_line<'a>(
     })
 }
 
-/// Returns the object of a line, or the fault of one that holds none.
-fn open_line<'a>(plan: &Plan, raw: &'a [u8], tail: bool) -> Result<Node<'a>, Fault> {
+/// Returns the object of a line, or the error of one that holds none.
+fn open_line<'a>(plan: &Plan, raw: &'a [u8], tail: bool) -> Result<Node<'a>, LineError> {
     if raw.len() > plan.longest {
-        return Err(Fault::new("line_too_long"));
+        return Err(LineError::new("line_too_long"));
     }
-    let line = simdutf8::basic::from_utf8(raw).map_err(|_| Fault::new("invalid_utf8"))?;
+    let line = simdutf8::basic::from_utf8(raw).map_err(|_| LineError::new("invalid_utf8"))?;
     let value = checked(line, plan.deepest).map_err(|fault| match fault.code {
-        "invalid_json" if tail => Fault::new("truncated"),
+        "invalid_json" if tail => LineError::new("truncated"),
         _ => fault,
     })?;
     if !value.starts_with('{') {
         // A number without a line feed may be the beginning of a longer one.
-        return Err(Fault::new(if tail {
+        return Err(LineError::new(if tail {
             "truncated"
         } else {
             "not_a_response"
@@ -76,7 +76,7 @@ fn find_response<'a>(
     plan: &Plan,
     line: Node<'a>,
     arena: &'a Arena<String>,
-) -> Result<Response<'a>, Fault> {
+) -> Result<Response<'a>, LineError> {
     if let Some(choices) = choices_of(plan, &line)? {
         refuse_chunk(&line, &choices)?;
         return Ok(Response {
@@ -100,14 +100,14 @@ fn find_response<'a>(
         }
         is_error |= node.get("error").is_some();
     }
-    Err(Fault::new(if is_error {
+    Err(LineError::new(if is_error {
         "error_response"
     } else {
         "not_a_response"
     }))
 }
 
-/// Returns the object that stands at a path, where a step may be JSON in a string.
+/// Returns the object at a path, where a step may be JSON in a string.
 fn candidate<'a>(
     plan: &Plan,
     line: &Node<'a>,
@@ -131,7 +131,7 @@ fn candidate<'a>(
 }
 
 /// Returns the choices of a response, None if this object is none.
-fn choices_of<'a>(plan: &Plan, node: &Node<'a>) -> Result<Option<Vec<Node<'a>>>, Fault> {
+fn choices_of<'a>(plan: &Plan, node: &Node<'a>) -> Result<Option<Vec<Node<'a>>>, LineError> {
     let Some(raw) = node.get("choices").filter(|raw| raw.starts_with('[')) else {
         return Ok(None);
     };
@@ -148,8 +148,8 @@ fn choices_of<'a>(plan: &Plan, node: &Node<'a>) -> Result<Option<Vec<Node<'a>>>,
     Ok(Some(items.into_iter().enumerate().map(open).collect()))
 }
 
-/// Refuses a piece of a streamed response.
-fn refuse_chunk(node: &Node<'_>, choices: &[Node<'_>]) -> Result<(), Fault> {
+/// Rejects a piece of a streamed response.
+fn refuse_chunk(node: &Node<'_>, choices: &[Node<'_>]) -> Result<(), LineError> {
     if choices.iter().any(|choice| choice.get("message").is_some()) {
         return Ok(());
     }
@@ -160,7 +160,7 @@ fn refuse_chunk(node: &Node<'_>, choices: &[Node<'_>]) -> Result<(), Fault> {
         Some(kind) => kind.starts_with('"') && text(kind) == "chat.completion.chunk",
     };
     if is_chunk {
-        Err(Fault::new("stream_chunk"))
+        Err(LineError::new("stream_chunk"))
     } else {
         Ok(())
     }
@@ -170,7 +170,7 @@ fn read_column<'a>(
     plan: &Plan,
     column: &crate::plan::Column,
     response: &Response<'a>,
-) -> Result<Vec<Cell<'a>>, Fault> {
+) -> Result<Vec<Cell<'a>>, LineError> {
     let count = response.choices.len();
     let rows = count.max(1);
     let drops = column.private && plan.drops_text;
@@ -219,12 +219,12 @@ pub fn without_text(cell: Cell<'_>) -> Cell<'_> {
     }
 }
 
-/// Refuses a line whose rows would repeat far more text than it holds.
+/// Rejects a line whose rows would repeat far more text than it holds.
 fn check_repeated(
     plan: &Plan,
     cells: &[Vec<Cell<'_>>],
     response: &Response<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), LineError> {
     let count = response.choices.len();
     if count < 2 {
         return Ok(());
@@ -242,7 +242,7 @@ fn check_repeated(
     if repeated * count > plan.repeated_bytes {
         let reason = "expected fewer choices, or shorter facts to repeat for each".to_owned();
         let path = response.node().at("choices");
-        return Err(Fault::because("out_of_range", reason).below(&path));
+        return Err(LineError::because("out_of_range", reason).below(&path));
     }
     Ok(())
 }

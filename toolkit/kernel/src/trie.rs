@@ -1,4 +1,4 @@
-//! The paths of columns as trees of keys, and the keys that stood where in the last lines.
+//! The paths of columns as trees of keys, and the keys of the last lines, in their order.
 
 /// The paths of all columns with one root.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub struct Node {
     pub role: Role,
     /// The path of a column ends here.
     pub is_leaf: bool,
-    /// The path of a column goes on below: what is no object here is a fault.
+    /// The path of a column goes on below: what is no object here is an error.
     pub is_container: bool,
     /// The path of a column ends here, and none goes on below.
     pub is_text: bool,
@@ -35,7 +35,7 @@ pub enum Role {
 }
 
 pub const TOP: usize = 0;
-/// Where a key leads that no path has.
+/// The child of a key that no path has.
 pub const NOWHERE: usize = usize::MAX;
 
 impl Trie {
@@ -59,7 +59,7 @@ impl Trie {
         at
     }
 
-    /// Adds a path that is looked at, whatever stands on it.
+    /// Adds a path whose values may have any type.
     pub fn add_way(&mut self, keys: &[String]) -> usize {
         keys.iter().fold(TOP, |at, key| self.child_or_new(at, key))
     }
@@ -102,11 +102,11 @@ pub fn bit(id: usize) -> u64 {
     1 << (id % 64)
 }
 
-/// The keys that stood in an object, in their order: those of the next line are likely
+/// The keys of an object, in their order: those of the next line are likely
 /// the same, and a comparison is cheaper than a search.
 pub type Guesses = Vec<Guess>;
 
-/// An object with more keys than that is not learned by heart.
+/// An object with more keys than that is not learned.
 pub const MOST_GUESSES: usize = 48;
 
 /// A key with the quote and the colon behind it, and where it leads.
@@ -135,7 +135,7 @@ impl Guess {
         }
     }
 
-    /// Says whether this key stands at the beginning of some bytes.
+    /// Returns whether this key is at the beginning of some bytes.
     #[inline]
     pub fn stands_in(&self, bytes: &[u8]) -> bool {
         let Some(chunk) = bytes.first_chunk::<16>() else {

@@ -1,11 +1,11 @@
-//! The kinds of values: each reads a raw value of a type it knows, or gives a fault.
+//! The kinds of values: each reads a raw value of a type it knows, or returns an error.
 //!
-//! What `values.py` says, in its order and words.
+//! The same as `json_values.py`, in its order and words.
 
 use std::borrow::Cow;
 
-use crate::json::{Fault, Node, Step, count, is_number, items, short_list, text};
-use crate::plan::{Column, Kind, Plan, Way};
+use crate::json::{LineError, Node, Step, count, is_number, items, short_list, text};
+use crate::plan::{Column, ColumnPath, Kind, Plan};
 
 /// A call that a model asks for: id, type, name, arguments.
 pub type Call<'a> = [Option<Cow<'a, str>>; 4];
@@ -21,7 +21,7 @@ pub enum Cell<'a> {
     Bytes(&'a [u8]),
 }
 
-type Read<'a> = Result<Cell<'a>, Fault>;
+type Read<'a> = Result<Cell<'a>, LineError>;
 
 const PAST_ALL_RANGES: usize = 20; // digits
 
@@ -50,7 +50,7 @@ pub fn read_cell<'a>(node: &Node<'a>, column: &Column, plan: &Plan) -> Read<'a> 
 }
 
 /// Reads a value by one way to a column.
-pub fn read_value<'a>(raw: &'a str, column: &Column, way: &Way, plan: &Plan) -> Read<'a> {
+pub fn read_value<'a>(raw: &'a str, column: &Column, way: &ColumnPath, plan: &Plan) -> Read<'a> {
     if let Some(part) = &way.part {
         return if raw.starts_with('[') {
             join_parts(raw, part)
@@ -90,13 +90,13 @@ fn read_text<'a>(raw: &'a str, expected: &str) -> Read<'a> {
     if raw.starts_with('"') {
         Ok(Cell::Text(text(raw)))
     } else {
-        Err(Fault::wrong_type(expected, raw))
+        Err(LineError::wrong_type(expected, raw))
     }
 }
 
 fn read_label<'a>(raw: &'a str, expected: &str) -> Read<'a> {
     match raw.as_bytes()[0] {
-        b'{' | b'[' => Err(Fault::wrong_type(expected, raw)),
+        b'{' | b'[' => Err(LineError::wrong_type(expected, raw)),
         b'"' => Ok(unless_empty(Cell::Text(text(raw)))),
         _ => Ok(Cell::Text(Cow::Borrowed(raw))),
     }
@@ -115,7 +115,7 @@ fn join_parts<'a>(raw: &str, kind: &str) -> Read<'a> {
     let mut joined: Option<String> = None;
     for (place, item) in items(raw).into_iter().enumerate() {
         if !item.starts_with('{') {
-            return Err(Fault::wrong_type("an object", item).below(&[Step::Place(place)]));
+            return Err(LineError::wrong_type("an object", item).below(&[Step::Place(place)]));
         }
         let part = Node::open(item, Vec::new());
         let is_kind = part
@@ -130,7 +130,7 @@ fn join_parts<'a>(raw: &str, kind: &str) -> Read<'a> {
             b'[' if kind != "text" => {
                 join_parts(value, "text").map_err(|fault| fault.below(&here))?
             }
-            _ => return Err(Fault::wrong_type("a string", value).below(&here)),
+            _ => return Err(LineError::wrong_type("a string", value).below(&here)),
         };
         if let Cell::Text(piece) = piece {
             joined.get_or_insert_default().push_str(&piece);
@@ -141,7 +141,7 @@ fn join_parts<'a>(raw: &str, kind: &str) -> Read<'a> {
 
 fn read_count<'a>(raw: &str, column: &Column, expected: &str) -> Read<'a> {
     if !is_number(raw) {
-        return Err(Fault::wrong_type(expected, raw));
+        return Err(LineError::wrong_type(expected, raw));
     }
     let (low, high) = (
         column.minimum.unwrap_or(i64::MIN),
@@ -151,7 +151,7 @@ fn read_count<'a>(raw: &str, column: &Column, expected: &str) -> Read<'a> {
         let written = |bound: Option<i64>| bound.map_or("None".to_owned(), |it| it.to_string());
         let (low, high) = (written(column.minimum), written(column.maximum));
         let reason = format!("expected a whole number from {low} to {high}");
-        Fault::because("out_of_range", reason)
+        LineError::because("out_of_range", reason)
     };
     let value = if !raw.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
         if raw.len() > PAST_ALL_RANGES {
@@ -165,7 +165,7 @@ fn read_count<'a>(raw: &str, column: &Column, expected: &str) -> Read<'a> {
         }
         if number.fract() != 0.0 {
             let reason = "expected a whole number, got a fraction".to_owned();
-            return Err(Fault::because("wrong_type", reason));
+            return Err(LineError::because("wrong_type", reason));
         }
         if number < low as f64 || number > high as f64 {
             return Err(too_large());
@@ -180,12 +180,12 @@ fn read_count<'a>(raw: &str, column: &Column, expected: &str) -> Read<'a> {
 
 fn read_number<'a>(raw: &str, expected: &str) -> Read<'a> {
     if !is_number(raw) {
-        return Err(Fault::wrong_type(expected, raw));
+        return Err(LineError::wrong_type(expected, raw));
     }
     let number = raw.parse::<f64>().unwrap_or(f64::INFINITY);
     if number.is_infinite() {
         let reason = "expected a number that a double can hold".to_owned();
-        return Err(Fault::because("out_of_range", reason));
+        return Err(LineError::because("out_of_range", reason));
     }
     Ok(Cell::Float(number))
 }
@@ -218,14 +218,14 @@ fn read_tool_calls<'a>(raw: &'a str, plan: &Plan) -> Read<'a> {
         return Ok(Cell::Null);
     }
     if !raw.starts_with('[') {
-        return Err(Fault::wrong_type("a list", raw));
+        return Err(LineError::wrong_type("a list", raw));
     }
     let mut calls = Vec::new();
     let items = short_list(raw, plan.most_items).ok_or_else(|| plan.too_many())?;
     for (place, item) in items.into_iter().enumerate() {
         let here = vec![Step::Place(place)];
         if !item.starts_with('{') {
-            return Err(Fault::wrong_type("an object", item).below(&here));
+            return Err(LineError::wrong_type("an object", item).below(&here));
         }
         let call = Node::open(item, here);
         let (id, kind) = (call_text(&call, "id")?, call_text(&call, "type")?);
@@ -252,7 +252,7 @@ fn read_tool_calls<'a>(raw: &'a str, plan: &Plan) -> Read<'a> {
 
 fn read_function_call<'a>(raw: &'a str) -> Read<'a> {
     if !raw.starts_with('{') {
-        return Err(Fault::wrong_type("an object", raw));
+        return Err(LineError::wrong_type("an object", raw));
     }
     let call = Node::open(raw, Vec::new());
     let (name, arguments) = (call_text(&call, "name")?, call_input(&call, "arguments")?);
@@ -263,15 +263,15 @@ fn read_function_call<'a>(raw: &'a str) -> Read<'a> {
     Ok(Cell::Calls(vec![[None, None, name, arguments]]))
 }
 
-fn call_text<'a>(node: &Node<'a>, key: &str) -> Result<Option<Cow<'a, str>>, Fault> {
+fn call_text<'a>(node: &Node<'a>, key: &str) -> Result<Option<Cow<'a, str>>, LineError> {
     match node.get(key) {
         None => Ok(None),
         Some(raw) if raw.starts_with('"') => Ok(Some(text(raw))),
-        Some(raw) => Err(Fault::wrong_type("a string", raw).below(&node.at(key))),
+        Some(raw) => Err(LineError::wrong_type("a string", raw).below(&node.at(key))),
     }
 }
 
-fn call_input<'a>(node: &Node<'a>, key: &str) -> Result<Option<Cow<'a, str>>, Fault> {
+fn call_input<'a>(node: &Node<'a>, key: &str) -> Result<Option<Cow<'a, str>>, LineError> {
     match node.get(key) {
         Some(raw) if raw.starts_with('{') => Ok(Some(Cow::Borrowed(raw))),
         _ => call_text(node, key),
@@ -292,17 +292,17 @@ fn read_timestamp<'a>(raw: &str, plan: &Plan, expected: &str) -> Read<'a> {
         let numbers = digits.bytes().filter(u8::is_ascii_digit).count();
         if points > 1 || numbers == 0 || points + numbers != digits.len() {
             let reason = "expected a Unix time, got a string without one".to_owned();
-            return Err(Fault::because("wrong_type", reason));
+            return Err(LineError::because("wrong_type", reason));
         }
     } else if !is_number(raw) {
-        return Err(Fault::wrong_type(expected, raw));
+        return Err(LineError::wrong_type(expected, raw));
     }
     match microseconds(&digits, plan.created_scale, plan.latest_microsecond) {
         Some(0) => Ok(Cell::Null),
         Some(micros) => Ok(Cell::Int(micros)),
         None => {
             let reason = "expected a time from 1970 to before 2200".to_owned();
-            Err(Fault::because("out_of_range", reason))
+            Err(LineError::because("out_of_range", reason))
         }
     }
 }
@@ -325,7 +325,7 @@ pub fn microseconds(number: &str, scale: i32, latest: i64) -> Option<i64> {
         .collect();
     let first = digits.iter().position(|&digit| digit != 0);
     let Some(first) = first else { return Some(0) };
-    // How many of the digits stand before the point, once it is moved.
+    // How many of the digits are before the point, once it is moved.
     let shift = exponent.saturating_add(i64::from(scale));
     let point = (whole.len() as i64).saturating_add(shift);
     let significant = point.saturating_sub(first as i64);

@@ -1,4 +1,4 @@
-//! One pass over a line, which notes where the values of the plan stand.
+//! One pass over a line, which notes where the values of the plan are.
 
 use crate::plan::Plan;
 use crate::routes::{CHOICE, OUTER, RESPONSE, Routes};
@@ -7,8 +7,8 @@ use crate::trie::{Guess, Guesses, MOST_GUESSES, NOWHERE, Role, TOP, Trie, bit};
 
 /// What is used again from line to line.
 pub struct Workspace {
-    /// By tree: what stands at each node. Of choices one row of nodes after the other.
-    /// The extra of the first node has the bit of each node where something stands.
+    /// By tree: the value at each node. Of choices one row of nodes after the other.
+    /// The extra of the first node has the bit of each node that has a value.
     pub slots: [Vec<Value>; 3],
     /// By tree and node: the keys of that object.
     guesses: [Vec<Guesses>; 3],
@@ -34,7 +34,7 @@ impl Workspace {
 #[derive(Clone, Copy)]
 pub struct Line<'a> {
     pub data: &'a [u8],
-    /// Where the line ends in the data; a control character stands there.
+    /// Where the line ends in the data; a control character is there.
     pub end: usize,
 }
 
@@ -47,7 +47,7 @@ pub struct Walk<'w, 'a> {
     pub line: Line<'a>,
     /// The envelope whose object is read as a response.
     pub target: Option<usize>,
-    /// Where the response stands in the line.
+    /// Where the response is in the line.
     pub response: (usize, usize),
     /// The choices that are objects.
     pub count: usize,
@@ -82,7 +82,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
     }
 
-    /// Notes where everything stands; None: this is no response, or an odd one.
+    /// Notes where everything is; None: this is not a response, or an unusual one.
     pub fn find_response(&mut self) -> Option<()> {
         if self.workspace.envelope.is_some() {
             self.target = self.workspace.envelope;
@@ -135,12 +135,12 @@ impl<'w, 'a> Walk<'w, 'a> {
         slots.resize(self.routes.tries[tree].nodes.len(), Value::default());
     }
 
-    /// Says whether what was passed as a response has choices, all of them objects.
+    /// Returns whether what was passed as a response has choices, all of them objects.
     fn is_response(&self) -> bool {
         self.count > 0 && !self.is_odd
     }
 
-    /// The first envelope that holds choices; None: none does, or one is odd.
+    /// The first envelope that holds choices; None: none does, or one is unusual.
     fn envelope(&self) -> Option<usize> {
         let slots = &self.workspace.slots[OUTER];
         let kind = |at: usize| slots[at].kind;
@@ -202,7 +202,7 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     /// Passes a key behind its opening quote, and the colon; returns the node below that
-    /// it leads to, and where its value stands.
+    /// it leads to, and where its value is.
     #[inline]
     fn key<const TREE: usize>(
         &mut self,
@@ -242,7 +242,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         Some((child, self.scanner.colon(end)?))
     }
 
-    /// Passes the value of a node, and notes where it stands.
+    /// Passes the value of a node, and notes where it is.
     #[inline]
     fn value<const TREE: usize>(
         &mut self,
@@ -303,7 +303,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         Some(end)
     }
 
-    /// Passes the object of the envelope that is taken for the response.
+    /// Passes the object of the envelope that is read as the response.
     fn envelope_object(&mut self, at: usize, id: usize, depth: usize) -> Option<usize> {
         self.begin_response();
         let end = self.object::<RESPONSE>(at + 1, TOP, 0, depth)?;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use _kernel::decoder::{Block, Decoded, Decoder, Piece};
-use _kernel::plan::{Column, Grain, Kind, Plan, Root, Way};
+use _kernel::plan::{Column, ColumnPath, Grain, Kind, Plan, Root};
 use _kernel::routes::Routes;
 use _kernel::walk::{Line, Walk, Workspace};
 use arrow_array::Array;
@@ -25,7 +25,7 @@ const SEEDS: [&str; 6] = [
 fn column(kind: Kind, grain: Grain, root: Root, paths: &[&str]) -> Column {
     let way = |path: &&str| {
         let (plain, part) = path.split_once("[]").unwrap_or((path, ""));
-        Way {
+        ColumnPath {
             keys: plain.split('.').map(str::to_owned).collect(),
             is_list: path.ends_with("[]"),
             part: part.strip_prefix('.').map(str::to_owned),

@@ -1,0 +1,110 @@
+"""The commands about money: what they print of a cost and of an invoice."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import run
+from toolkit.testing import make_response
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Write a log: two days of gpt-4o and a model without a price."""
+    # 1,000 tokens at $2.50 and 100 at $10 per million are $0.0035.
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    lines = [
+        make_response(
+            id=f"{model}-{day}",
+            model=model,
+            usage=usage,
+            created=int(datetime(2026, 11, day, 12, tzinfo=UTC).timestamp()),
+        )
+        for model, day in (("gpt-4o", 2), ("gpt-4o", 3), ("my-own", 3))
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def invoice(tmp_path: Path) -> Path:
+    """Write an invoice that has one call more on the third, under other names."""
+    path = tmp_path / "invoice.csv"
+    path.write_text(
+        "date,model,calls,amount\n"
+        "2026-11-02,gpt-4o,1,0.0035\n2026-11-03,gpt-4o,2,0.0070\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+COLUMNS = ("--column", "responses=calls", "--column", "cost=amount")
+
+
+def test_reconcile_prints_a_row_for_each_day_and_model(
+    log: Path, invoice: Path
+) -> None:
+    done = run("reconcile", log, "--invoice", invoice, *COLUMNS)
+    rows = csv.DictReader(
+        io.StringIO(
+            run("reconcile", log, "--invoice", invoice, *COLUMNS, "--csv").stdout
+        )
+    )
+
+    assert done.returncode == 0
+    second, third, own = [
+        line.split() for line in done.stdout.splitlines() if "2026-11" in line
+    ]
+    assert second == ["2026-11-02", "gpt-4o", "$0.0035", "$0.0035", "$0", "agrees"]
+    assert third[:5] == ["2026-11-03", "gpt-4o", "$0.0035", "$0.007", "$0.0035"]
+    # What has no price is unknown, never $0.
+    assert own[:5] == ["2026-11-03", "my-own", "–", "–", "–"]
+    assert "1 of 3 rows agree" in done.stderr
+    assert [row["explanation"] for row in rows] == [
+        "agrees", "1 response missing in the log", "not invoiced",
+    ]  # fmt: skip
+
+
+def test_reconcile_compares_only_the_days_of_the_range(
+    log: Path, invoice: Path
+) -> None:
+    words = ("reconcile", log, "--invoice", invoice, *COLUMNS, "--json")
+
+    done = run(*words, "--until", "2026-11-03")
+    noon = run(*words, "--since", "2026-11-02T12:00")
+
+    assert [row["day"] for row in json.loads(done.stdout)] == ["2026-11-02"]
+    assert noon.returncode == 2
+    assert "--since: expected the start of a day in UTC" in noon.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (("--invoice", "none.csv"), "none.csv"),
+        (("--invoice", "{}", "--match", "famly"), "did you mean 'family'"),
+        (("--invoice", "{}", "--column", "cost"), "--column: expected NAME=COLUMN"),
+        (("--invoice", "{}", "--column", "cost=amont"), "did you mean 'amount'"),
+    ],
+)
+def test_a_mistake_in_reconcile_is_wrong_usage(
+    log: Path, invoice: Path, words: tuple[str, ...], fault: str
+) -> None:
+    done = run("reconcile", log, *[word.format(invoice) for word in words])
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert fault in done.stderr
+
+
+def test_cost_lists_what_has_no_price_and_why(log: Path) -> None:
+    done = run("cost", log, "--every", "none")
+
+    assert "no price for my-own (model not in the price data" in done.stderr
+    assert "1 response, 1,100 tokens" in done.stderr
