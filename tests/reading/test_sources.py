@@ -167,6 +167,12 @@ def test_choices_at_hand_are_told_from_names() -> None:
 
 
 READERS = [
+    toolkit.spending,
+    toolkit.explain,
+    toolkit.plot,
+    toolkit.overview,
+    toolkit.write_report,
+    toolkit.metrics.measure,
     toolkit.load,
     toolkit.batches,
     toolkit.scan,

@@ -20,8 +20,13 @@ from toolkit.charts.timeline import draw_timeline
 from toolkit.errors import UnknownOptionError, check_word
 from toolkit.expressions.choices import first_choice
 from toolkit.expressions.time_ranges import span
-from toolkit.formatting.parameters import share_parameters
-from toolkit.metrics.options import check_options
+from toolkit.formatting.parameters import complete_options, share_parameters
+from toolkit.metrics.options import (
+    PARAMETERS,
+    PeriodOptions,
+    check_options,
+    split_options,
+)
 from toolkit.metrics.registry import SPECS
 from toolkit.pricing.costs import add_cost
 from toolkit.reading.options import DEFAULTS, READ_PARAMETERS, ReadOptions, complete
@@ -39,7 +44,6 @@ if TYPE_CHECKING:
     from toolkit.metrics.options import Choices
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
-    from toolkit.reading.options import CreatedUnit, OnDamage
 
 # Functions that draw a metric by its declaration, by the shape of its chart.
 _SHAPES: Mapping[str, Callable[..., Axes]] = {
@@ -95,25 +99,25 @@ def _draw_shape(
     return draw(frame, spec, ax)
 
 
+class _PlotOptions(PeriodOptions, ReadOptions, total=False):
+    """The options of `plot`."""
+
+    top: int | None
+    fill: bool
+
+
+_PARAMETERS = {**PARAMETERS, **READ_PARAMETERS}
+
+
+@share_parameters(_PlotOptions, _PARAMETERS)
 def plot(
     metric: str,
     sources: Sources | Choices,
     *,
-    every: str | None = "1d",
-    by: str | Sequence[str] | None = "model",
-    tz: str = "UTC",
-    since: Moment = None,
-    until: Moment = None,
-    top: int | None = None,
-    fill: bool = False,
     theme: str = "light",
     ax: Axes | None = None,
     prices: Prices = None,
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    on_damage: OnDamage = "raise",
-    progress: Callable[[int], None] | None = None,
+    **options: Unpack[_PlotOptions],
 ) -> Axes:
     """Draw a metric of logs or of an export.
 
@@ -123,22 +127,20 @@ def plot(
         Name of a metric: a key of `toolkit.metrics.METRICS`.
     sources
         Logs or exports as in `toolkit.scan`, or choices: a frame or a `Loaded`.
-    every, by, tz, since, until, top, fill
-        Options of the metric: see `toolkit.metrics`. With ``every=None`` each series is
-        a horizontal bar.
     theme
         ``"light"`` or ``"dark"``.
     ax
         Where to draw; by default a new figure.
     prices
         Your own price file, as in `toolkit.pricing.add_cost`; for metrics with costs.
-    tags, response_path, created_unit, on_damage, progress
-        As in `toolkit.load`; an export keeps those it was made with.
+    **options
+        Those of the metric, then those of reading logs.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Save its figure by ``ax.figure.savefig("usage.png")``.
+        With ``every=None`` each series is a horizontal bar. Save the figure by
+        ``ax.figure.savefig("usage.png")``.
 
     Raises
     ------
@@ -153,44 +155,28 @@ def plot(
     'Tokens by provider and day'
     """
     plotted = find_metric(metric)
-    options = _select_options(
-        metric,
-        every=every,
-        by=by,
-        tz=tz,
-        since=since,
-        until=until,
-        top=top,
-        fill=fill,
-    )
+    complete_options(plot, options, ())  # raises if there is no such option
+    own, read = split_options(options)
+    own = _select_options(metric, own)
     with charts.theme(theme):
-        frame = metrics.measure(
-            metric,
-            sources,
-            tags=tags,
-            response_path=response_path,
-            created_unit=created_unit,
-            on_damage=on_damage,
-            progress=progress,
-            prices=prices,
-            **options,
-        )
+        frame = metrics.measure(metric, sources, prices=prices, **read, **own)
         return plotted.draw(frame, ax=ax)
 
 
-def _select_options(metric: str, **options: object) -> dict[str, Any]:
+def _select_options(metric: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that a metric has; raise if another one is not the default."""
-    known, defaults = SPECS[metric].option_names, signature(plot).parameters
+    known = SPECS[metric].option_names
+    selected = {}
     for name, value in options.items():
-        if name not in known and value != defaults[name].default:
-            names = [option for option in known if option in options]
+        is_default = value == PARAMETERS[name].default
+        if name in known and not (name == "by" and is_default):
+            selected[name] = value  # the default of `by` is that of the metric
+        elif not is_default:
+            names = [
+                option for option in known if option in _PlotOptions.__annotations__
+            ]
             raise UnknownOptionError(name, owner=metric, known=names)
-    # The default of `by` is that of the metric.
-    return {
-        name: value
-        for name, value in options.items()
-        if name in known and not (name == "by" and value == defaults[name].default)
-    }
+    return selected
 
 
 @share_parameters(ReadOptions, READ_PARAMETERS)
