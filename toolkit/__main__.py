@@ -1,4 +1,4 @@
-"""The command `toolkit`, also as python -m toolkit: Ctrl-C ends it without a word."""
+"""The command `toolkit`, also `python -m toolkit`: Ctrl-C ends it quietly."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def main() -> None:
     """Run the command and exit."""
     wants_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if wants_interrupts:
-        signal.signal(signal.SIGINT, leave)  # nothing is begun: nothing to clear away
-    # Imported here: it takes a while, in which Ctrl-C may come.
+        signal.signal(signal.SIGINT, _exit)  # nothing has begun yet
+    # Imported here: it takes a while, and Ctrl-C may come meanwhile.
     from toolkit.cli.app import main as run
 
     try:
@@ -29,13 +29,13 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     finally:
-        # All is done but to go: no thread that still ends is to speak of it.
+        # Everything is done: threads that end now must not report Ctrl-C.
         with suppress(KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def leave(_number: int, _frame: FrameType | None) -> None:
-    """End at once."""
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    """Exit at once."""
     os._exit(INTERRUPTED)
 
 

@@ -344,11 +344,11 @@ def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:
         (
             ["plot", "token_usage", "data/sample", "--to", "none/x.png"],
             1,
-            "the folder none does not exist",
+            "the directory none does not exist",
         ),
         (["export", "data/sample", "--to", "x", "--tag", "a"], 2, "--tag: expected"),
-        (["rejects", "data/sample", "--to", "none/x.jsonl"], 1, "folder none does"),
-        (["sample", "--to", "none/x.jsonl"], 1, "the folder none does not exist"),
+        (["rejects", "data/sample", "--to", "none/x.jsonl"], 1, "directory none does"),
+        (["sample", "--to", "none/x.jsonl"], 1, "the directory none does not exist"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_and_where(

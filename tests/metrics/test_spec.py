@@ -12,6 +12,7 @@ from typing import Unpack
 
 import polars as pl
 import pytest
+from matplotlib import pyplot
 
 import toolkit
 from toolkit import metrics
@@ -100,6 +101,17 @@ def test_a_new_metric_is_printed_by_its_units(
     words = capsys.readouterr().out.split()
     assert "50%" in words
     assert "a-1" in words
+
+
+@pytest.mark.parametrize(("every", "text"), [("1d", "2 calls"), (None, "50%")])
+def test_a_new_metric_is_drawn_in_the_shape_of_its_declaration(
+    added: str, log: Path, every: str | None, text: str
+) -> None:
+    ax = toolkit.plot(added, log, every=every)
+
+    assert "Answered by an alias" in ax.get_title(loc="left")
+    assert text in " ".join(one.get_text() for one in ax.texts)
+    pyplot.close("all")
 
 
 def test_a_new_metric_has_a_signature_and_its_columns_in_its_help(added: str) -> None:

@@ -44,6 +44,7 @@ ENTRANCES = {
     "zstandard": {"reading.compression", "testing.sample_logs"},
     "boto3": {"reading.object_store"},
     "botocore": {"reading.object_store"},
+    "pydantic": {"cli.config"},
     "typer": {"cli"},
     "rich": {"cli.output"},
     "pandas": set(),

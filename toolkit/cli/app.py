@@ -20,6 +20,7 @@ from toolkit.cli.metrics import metric, plot, tokens
 from toolkit.cli.money import cost, explain, reconcile
 from toolkit.cli.options import (
     LOG_FORMAT,
+    READ,
     Export,
     Logs,
     LogsOrExport,
@@ -156,12 +157,9 @@ def check(
 
 
 @_app.command()
-@shared(*LOG_FORMAT, "on_damage", "config")
+@shared("code", *READ)
 def rejects(
     logs: LogsOrExport,
-    code: Annotated[
-        str | None, typer.Option(help="only rejects with this code", metavar="CODE")
-    ] = None,
     to: Annotated[
         Path | None,
         typer.Option(
@@ -181,14 +179,14 @@ def rejects(
         check_folder(to)
     target = cast("BinaryIO", sys.stdout.buffer) if to is None else to
     with show_progress("reading") as progress:
-        done = write_rejects(logs, target, code=code, progress=progress, **options)
+        done = write_rejects(logs, target, progress=progress, **options)
     left_out = f", {done.without_bytes:,} too long to be kept"
     lines = plural(done.lines, "line")
     print_message(lines + (left_out if done.without_bytes else ""))
 
 
 @_app.command()
-@shared("max_rejects", "wait", "quiet", *LOG_FORMAT, "on_damage", "config")
+@shared("content", "duplicates", "rewrite", "max_rejects", "wait", "quiet", *READ)
 def export(
     logs: Logs,
     to: Annotated[
@@ -197,15 +195,6 @@ def export(
             help="directory to write or to add to, or one .parquet file", metavar="DIR"
         ),
     ],
-    content: Annotated[
-        str, typer.Option(help="text of messages: keep or drop", metavar="ACTION")
-    ] = "keep",
-    duplicates: Annotated[
-        str, typer.Option(help="repeated responses: drop or keep", metavar="ACTION")
-    ] = "drop",
-    rewrite: Annotated[
-        bool, typer.Option("--rewrite", help="export everything again")
-    ] = False,
     max_rejects: RejectLimit | None = None,
     quiet: bool = False,
     **options: Any,  # noqa: ANN401 - of `export`
@@ -215,7 +204,6 @@ def export(
     from toolkit.exports.export import export as export_logs
 
     started = time.monotonic()
-    options |= {"content": content, "duplicates": duplicates, "rewrite": rewrite}
     with show_progress("exporting") as progress:
         done = export_logs(logs, to=to, progress=progress, **options)
     print_passed_over(done.passed_over)
@@ -281,9 +269,8 @@ def compact(
 
 
 @_app.command()
-def schema(
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-) -> None:
+@shared("as_json")
+def schema(as_json: bool = False) -> None:
     """Print the data dictionary: every column, its type, unit and source."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.schema.tables import TABLES
@@ -295,20 +282,16 @@ def schema(
 
 
 @_app.command()
+@shared("lines", "seed", "torn")
 def sample(
-    lines: Annotated[
-        int, typer.Option(help="number of lines", min=1, metavar="N")
-    ] = 1000,
-    seed: Annotated[int, typer.Option(help="same seed, same log", metavar="N")] = 0,
     to: Annotated[
         Path | None,
         typer.Option(
             help="file to write (.gz, .zst)  [default: stdout]", metavar="FILE"
         ),
     ] = None,
-    torn: Annotated[
-        bool, typer.Option("--torn", help="cut the last line in half")
-    ] = False,
+    lines: int = 1000,
+    **options: Any,  # noqa: ANN401 - of `write_sample`
 ) -> None:
     """Write a sample log that has every quirk of real ones."""
     # Imported here: what a command does not use is not loaded.
@@ -317,7 +300,7 @@ def sample(
     if to is not None:
         check_folder(to)
     target = cast("BinaryIO", sys.stdout.buffer) if to is None else to
-    write_sample(target, lines, seed=seed, torn=torn)
+    write_sample(target, lines, **options)
     if to is not None:
         print_message(f"{to} written, {plural(lines, 'line')}")
 
@@ -329,7 +312,8 @@ def main() -> None:
     def show(message: Warning | str, category: type[Warning], *_rest: object) -> None:
         nonlocal damaged
         damaged = damaged or issubclass(category, DamageWarning)
-        print_message(f"warning: {message}")
+        text = str(message).replace("toolkit.rejects()", "`toolkit check`")
+        print_message(f"warning: {text}")
 
     warnings.showwarning = cast("Any", show)
     try:

@@ -116,21 +116,14 @@ def _check_limit(value: Any) -> Any:  # noqa: ANN401 - whatever the file holds
 
 
 _Text = Annotated[str, Field(min_length=1)]
-_Texts = Annotated[
-    list[_Text],
-    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
-    _valid(_check_unique),
-]
+_NOT_EMPTY = Field(min_length=1, json_schema_extra={"uniqueItems": True})
+_Texts = Annotated[list[_Text], _NOT_EMPTY, _valid(_check_unique)]
 _Section = Annotated[
     str,
     _valid(_check_section),
     Field(json_schema_extra=lambda schema: schema.update(enum=_section_names())),
 ]
-_Sections = Annotated[
-    list[_Section],
-    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
-    _valid(_check_unique),
-]
+_Sections = Annotated[list[_Section], _NOT_EMPTY, _valid(_check_unique)]
 _Limit = Annotated[
     Any,
     PlainValidator(_check_limit),
@@ -149,7 +142,9 @@ class _Table(BaseModel):
 
 
 def _setting(text: str, default: Any = None) -> Any:  # noqa: ANN401 - any field has one
-    """Describe a setting; None: not set."""
+    """Describe a setting; None: it has no default."""
+    if default is None:  # from a function it is not in the JSON Schema
+        return Field(default_factory=lambda: None, description=text)
     return Field(default=default, description=text)
 
 
@@ -397,22 +392,8 @@ def json_schema() -> dict[str, Any]:
     >>> json_schema()["properties"]["tz"]["description"]
     'time zone in which days begin'
     """
-    schema = _pruned(_Settings.model_json_schema())
+    schema = _Settings.model_json_schema()
     for table in schema["$defs"].values():
         for setting in table["properties"].values():
             setting.pop("default", None)  # it is the value at the top
     return {"$schema": _DIALECT, **schema, "title": _FILE}
-
-
-def _pruned(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
-    """Return a schema without generated titles and without defaults of null."""
-    if isinstance(schema, list):
-        return [_pruned(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: _pruned(value)
-        for key, value in schema.items()
-        if not (key == "title" and isinstance(value, str))
-        and not (key == "default" and value is None)
-    }

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli.options import (
-    LOG_FORMAT,
     RANGE,
+    READ,
     LogsOrExport,
     is_configured,
     shared,
@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TABLE = ("every", "by", *RANGE, "top", "fill", "compare")
-_READ = (*LOG_FORMAT, "on_damage", "as_json", "as_csv", "config")
 
 
-@shared(*_TABLE, "prices", *_READ)
+@shared(*_TABLE, "prices", "as_json", "as_csv", *READ)
 def metric(
     ctx: typer.Context,
     name: Annotated[
@@ -46,7 +45,7 @@ def metric(
     _print_metric(ctx, name, logs, options)
 
 
-@shared(*_TABLE, *_READ)
+@shared(*_TABLE, "as_json", "as_csv", *READ)
 def tokens(ctx: typer.Context, logs: LogsOrExport, **options: Any) -> None:  # noqa: ANN401
     """Print the token counts by period and model."""
     _print_metric(ctx, "token_usage", logs, options)
@@ -89,16 +88,7 @@ def _takes(metric: str, option: str) -> bool:
     return spec.has_money if option == "prices" else option in spec.option_names
 
 
-@shared(
-    "every",
-    "by",
-    *RANGE,
-    "top",
-    "prices",
-    *LOG_FORMAT,
-    "on_damage",
-    "config",
-)
+@shared("theme", "every", "by", *RANGE, "top", "prices", *READ)
 def plot(
     ctx: typer.Context,
     name: Annotated[
@@ -111,9 +101,6 @@ def plot(
     to: Annotated[
         Path, typer.Option(help="file to write: .png, .svg or .pdf", metavar="FILE")
     ],
-    theme: Annotated[
-        str, typer.Option(help="light or dark", metavar="THEME")
-    ] = "light",
     **options: Any,  # noqa: ANN401 - of the chart
 ) -> None:
     """Save the chart of a metric, or an overview on one page."""
@@ -127,7 +114,6 @@ def plot(
     check_folder(to)
     # A script has no screen: matplotlib must not look for one.
     os.environ.setdefault("MPLBACKEND", "agg")
-    options["theme"] = theme
     if name == "overview":
         if "every" in options and options["every"] is None:
             raise OptionError("every", "none", expected="a length of a period")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from datetime import time
-from pathlib import Path  # noqa: TC003 - typer reads the annotation
-from typing import TYPE_CHECKING, Annotated, Any, cast
-
-import typer
+from typing import TYPE_CHECKING, Any, cast
 
 from toolkit.cli.options import (
-    LOG_FORMAT,
     RANGE,
+    READ,
     LogsOrExport,
     shared,
 )
@@ -32,7 +29,7 @@ if TYPE_CHECKING:
 
 _MOST_MISSING = 10
 _LONGEST_NAME = 60
-_READ = ("prices", *LOG_FORMAT, "on_damage", "as_json", "as_csv", "config")
+_READ = ("prices", "as_json", "as_csv", *READ)
 
 
 @shared("every", "by", *RANGE, *_READ)
@@ -59,15 +56,11 @@ def cost(
     _print_missing(spent.missing)
 
 
-@shared("tz", *_READ)
+@shared("model", "date", "tz", *_READ)
 def explain(
     logs: LogsOrExport,
-    model: Annotated[
-        str, typer.Option(help="name of the model, as in the log", metavar="MODEL")
-    ],
-    date: Annotated[
-        str, typer.Option(help="a day (2026-11-22), or undated", metavar="DAY")
-    ],
+    model: str,
+    date: str,
     as_json: bool = False,
     as_csv: bool = False,
     **options: Any,  # noqa: ANN401 - of `explain`
@@ -93,29 +86,13 @@ def explain(
         print_message(explained.summary)
 
 
-@shared("since", "until", "last", "now", *_READ)
+@shared("invoice", "match", "provider", "column", *RANGE[1:], *_READ)
 def reconcile(
     logs: LogsOrExport,
-    invoice: Annotated[
-        Path, typer.Option(help="CSV of the provider: usage or costs", metavar="FILE")
-    ],
-    match: Annotated[
-        str,
-        typer.Option(
-            help="family: gpt-4o-2024-08-06 is gpt-4o; name: it is not", metavar="BY"
-        ),
-    ] = "family",
-    provider: Annotated[
-        str | None, typer.Option(help="only responses of this provider", metavar="NAME")
-    ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="where the invoice has day, model, responses, prompt_tokens, "
-            "cached_tokens, completion_tokens or cost; may be repeated",
-            metavar="NAME=COLUMN",
-        ),
-    ] = None,
+    invoice: str,
+    match: str = "family",
+    provider: str | None = None,
+    column: list[str] | None = None,
     as_json: bool = False,
     as_csv: bool = False,
     prices: str | None = None,

@@ -16,7 +16,6 @@ import typer
 from toolkit.cli.values import RejectLimit, parse_duration, parse_pairs
 from toolkit.errors import (
     MissingColumnsError,
-    OptionError,
     PriceFileError,
     SourceError,
     ToolkitError,
@@ -29,6 +28,14 @@ if TYPE_CHECKING:
 
 _NONE = "none"
 _FILE = "settings_file"
+# Errors about one option, and its name.
+_AT_FAULT: dict[type[ToolkitError], str] = {
+    SourceError: "sources",
+    MissingColumnsError: "by",
+    UnsuitableColumnError: "by",
+    PriceFileError: "prices",
+    WriteError: "to",
+}
 # Parameters of commands whose settings have other names.
 _PARAMETERS = {
     "sources": "logs",
@@ -52,6 +59,7 @@ Export = Annotated[str, typer.Argument(metavar="DIR", help="directory of an expo
 
 # Groups of options, to be unpacked: @shared(*RANGE).
 LOG_FORMAT = ("tag", "response_path", "created_unit")
+READ = (*LOG_FORMAT, "on_damage", "config")
 RANGE = ("tz", "since", "until", "last", "now")
 
 
@@ -60,6 +68,7 @@ def _option(
     *names: str,
     kind: Any = str | None,  # noqa: ANN401 - a type or a union of types
     default: str = "",
+    is_required: bool = False,
     **more: Any,  # noqa: ANN401 - whatever typer takes
 ) -> Callable[[str, str], Parameter]:
     """Return a function from a name and its default, for the help, to a parameter."""
@@ -67,10 +76,11 @@ def _option(
     def parameter(name: str, own_default: str) -> Parameter:
         shown = own_default or default
         described = f"{text}  [default: {shown}]" if shown else text
+        unset = False if kind is bool else None
         return Parameter(
             name,
             Parameter.KEYWORD_ONLY,
-            default=False if kind is bool else None,
+            default=Parameter.empty if is_required else unset,
             annotation=Annotated[kind, typer.Option(*names, help=described, **more)],
         )
 
@@ -145,6 +155,58 @@ _OPTIONS = {
     "quiet": _option("print errors only", "--quiet", kind=bool),
     "as_json": _option("print JSON", "--json", kind=bool),
     "as_csv": _option("print CSV", "--csv", kind=bool),
+    # Of one command each.
+    "model": _option(
+        "name of the model, as in the log", kind=str, metavar="MODEL", is_required=True
+    ),
+    "date": _option(
+        "a day (2026-11-22), or undated", kind=str, metavar="DAY", is_required=True
+    ),
+    "invoice": _option(
+        "CSV of the provider: usage or costs",
+        kind=str,
+        metavar="FILE",
+        is_required=True,
+    ),
+    "match": _option(
+        "family: gpt-4o-2024-08-06 is gpt-4o; name: it is not",
+        default="family",
+        metavar="BY",
+    ),
+    "provider": _option("only responses of this provider", metavar="NAME"),
+    "column": _option(
+        "where the invoice has day, model, responses, prompt_tokens, cached_tokens, "
+        "completion_tokens or cost; may be repeated",
+        kind=_Texts,
+        metavar="NAME=COLUMN",
+    ),
+    "code": _option("only rejects with this code", metavar="CODE"),
+    "content": _option(
+        "text of messages: keep or drop", default="keep", metavar="ACTION"
+    ),
+    "duplicates": _option(
+        "repeated responses: drop or keep", default="drop", metavar="ACTION"
+    ),
+    "rewrite": _option("export everything again", "--rewrite", kind=bool),
+    "theme": _option("light or dark", default="light", metavar="THEME"),
+    "section": _option(
+        "metric to show; may be repeated", kind=_Texts, default="all", metavar="METRIC"
+    ),
+    "title": _option("title of the report", default="LLM usage", metavar="TEXT"),
+    "against": _option(
+        "an earlier report (.json): list what changed since", metavar="FILE"
+    ),
+    "budget": _option(
+        "exit 3 if cost exceeds 500USD (or MODEL=100USD), or may exceed it because "
+        "prices are missing; may be repeated",
+        kind=_Texts,
+        metavar="AMOUNT",
+    ),
+    "lines": _option(
+        "number of lines", kind=int | None, default="1000", metavar="N", min=1
+    ),
+    "seed": _option("same seed, same log", kind=int | None, default="0", metavar="N"),
+    "torn": _option("cut the last line in half", "--torn", kind=bool),
     "config": _option(
         "settings file",
         default="toolkit.toml or pyproject.toml",
@@ -245,17 +307,9 @@ def _names_export(ctx: typer.Context) -> bool:
 
 def _explain_error(ctx: typer.Context, error: ToolkitError) -> None:
     """Name an option as it is typed, and the settings file if the file sets it."""
-    name = ""
-    if isinstance(error, OptionError):
-        name = error.name
-    elif isinstance(error, SourceError):
-        name = "sources"
-    elif isinstance(error, MissingColumnsError | UnsuitableColumnError):
-        name = "by"
-    elif isinstance(error, PriceFileError):
-        name = "prices"
-    elif isinstance(error, WriteError):
-        name = "to"
+    name = getattr(error, "name", None) or next(
+        (name for kind, name in _AT_FAULT.items() if isinstance(error, kind)), ""
+    )
     parameter = _PARAMETERS.get(name, name)
     if is_configured(ctx, parameter):
         error.add_note(f"`{name}` is set in {ctx.meta[_FILE]}")

@@ -1,6 +1,6 @@
-"""What the command prints: tables that fit 80 columns, JSON and CSV that are safe.
+"""Output of the command: tables that fit the terminal, and safe JSON and CSV.
 
-A log is hostile: nothing of it may steer the screen or be taken for a formula.
+A log is not trusted: nothing in it may control the screen or become a formula.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ if TYPE_CHECKING:
     from toolkit.schema import Table as DeclaredTable
 
 
-# Of the ledger, what `check` prints.
+# Columns of the ledger that `check` prints.
 _COUNTS = (
     "bytes", "lines", "blank", "responses", "duplicates", "outside", "errors",
     "rejected", "choices", "pending_bytes",
 )  # fmt: skip
 
 _PERIOD = ("period", "period_end", "partial")
-# Of the costs, what `cost` prints.
+# Columns of the costs that `cost` prints.
 _SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
 _RATE_NAMES = (
     "input", "cached", "cache_write", "input_audio", "output", "reasoning",
@@ -66,24 +66,24 @@ def print_result(text: str) -> None:
 
 
 def print_message(text: str) -> None:
-    """Print words about the result, on stderr and in one line."""
+    """Print a message about the result on stderr, in one line."""
     print(clean(text), file=sys.stderr)  # noqa: T201 - the one place that prints
 
 
 def to_json(data: object) -> str:
-    """Write JSON; times in ISO 8601, in ASCII so that nothing steers the screen.
+    """Format JSON: times in ISO 8601, in ASCII so that nothing controls the screen.
 
-    Money is text, to the digit: no float holds it.
+    Money is a string, because no float is exact.
     """
 
-    def plain(value: Any) -> str:  # noqa: ANN401 - whatever JSON has no word for
+    def plain(value: Any) -> str:  # noqa: ANN401 - what JSON has no type for
         return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
 
     return json.dumps(data, indent=1, default=plain, allow_nan=False)
 
 
 def print_csv(frame: pl.DataFrame) -> None:
-    """Print CSV that no spreadsheet takes for a formula."""
+    """Print CSV in which no cell is a formula to a spreadsheet."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(frame.columns)
     for row in frame.iter_rows():
@@ -91,7 +91,7 @@ def print_csv(frame: pl.DataFrame) -> None:
 
 
 def _safe_cell(cell: object) -> object:
-    """Write a cell of CSV."""
+    """Format a cell of CSV."""
     if isinstance(cell, datetime):
         return cell.isoformat()
     if isinstance(cell, Decimal):
@@ -105,7 +105,7 @@ def _safe_cell(cell: object) -> object:
 def print_table(
     frame: pl.DataFrame, spec: MetricSpec, by: Sequence[str] | None = None
 ) -> None:
-    """Print the table of a metric in the width that there is, with its sums.
+    """Print the table of a metric, as wide as the terminal, with its sums.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def print_costs(costs: pl.DataFrame, series: Sequence[str]) -> None:
 
 
 def print_explained(explained: Explained) -> None:
-    """Print what a model cost on a day: the sum, its prices, its lines, the unseen."""
+    """Print what a model cost on a day: sum, prices, lines, and what has no price."""
     lines, day = explained.lines, explained.date or "undated"
     console = Console()
     console.print(Text(clean(f"{explained.model}, {day}: {explained.summary}")))
@@ -183,7 +183,7 @@ def print_explained(explained: Explained) -> None:
     if reported.height:
         cost = format_usd(reported["cost"].sum(), "exact")
         rows.append(
-            ("reported", f"{reported.height:,}", f"{cost} as the provider said")
+            ("reported", f"{reported.height:,}", f"{cost} as the provider reports")
         )
     rows += [
         (
@@ -204,7 +204,7 @@ def print_explained(explained: Explained) -> None:
 
 
 def _line_words(row: dict[str, Any]) -> str:
-    """Write what bears on the price of a line."""
+    """Format the time and the token counts of a line."""
     when = f"{row['created']:%H:%M:%S}" if row["created"] else "undated"
     counts = (row["prompt_tokens"], row["completion_tokens"])
     prompt, completion = ("?" if count is None else f"{count:,}" for count in counts)
@@ -213,12 +213,12 @@ def _line_words(row: dict[str, Any]) -> str:
 
 
 def _cost_words(row: dict[str, Any]) -> str:
-    """Write what a line cost, or why that is not known."""
+    """Format what a line cost, or why that is unknown."""
     return row["reason"] if row["cost"] is None else format_usd(row["cost"], "exact")
 
 
 def print_check(checked: CheckResult) -> None:
-    """Print the account of logs, within 80 columns."""
+    """Print the ledger, the rejects and the findings of logs."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.schema.tables import LEDGER
 
@@ -257,7 +257,7 @@ def print_check(checked: CheckResult) -> None:
 
 
 def _print_pairs(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
-    """Print a heading and its rows: name, figure, words."""
+    """Print a heading and its rows: name, figure, text."""
     rows = rows or [("none", "", "")]
     console = Console()
     widest = max(cell_len(figure) for _, figure, _ in rows)
@@ -284,7 +284,7 @@ def _print_sentences(title: str, sentences: Sequence[str]) -> None:
 
 
 def check_data(checked: CheckResult) -> dict[str, object]:
-    """Return the account of logs as data."""
+    """Return the ledger, the rejects and the findings of logs, for JSON."""
     return {
         "ledger": checked.ledger.to_dicts(),
         "rejects": [row._asdict() for row in checked.rejects],
@@ -295,7 +295,7 @@ def check_data(checked: CheckResult) -> dict[str, object]:
 
 
 def table_data(table: DeclaredTable) -> list[dict[str, object]]:
-    """Return the data dictionary of a table as data."""
+    """Return the data dictionary of a table, for JSON."""
     return [
         {
             "name": column.name,
@@ -328,14 +328,14 @@ def print_schema() -> None:
 
 
 def print_settings(settings: Sequence[tuple[str, object, str]]) -> None:
-    """Print settings as lines of TOML, and behind each where it came from."""
+    """Print settings as lines of TOML, each with a comment on where it comes from."""
     for name, value, source in settings:
         line = f"{'# ' if value is None else ''}{name} = {_as_toml(value)}"
         print_result(f"{line}  # {clean(source)}")
 
 
 def _as_toml(value: object) -> str:
-    """Write a value as TOML; what is not set has none."""
+    """Format a value as TOML; None: not set."""
     if value is None:
         return "not set"
     if isinstance(value, dict):
@@ -346,13 +346,13 @@ def _as_toml(value: object) -> str:
 
 
 def print_hints(ledger: pl.DataFrame) -> None:
-    """Say of each file that is no log what it looks like."""
+    """Print what each file that is not a log looks like."""
     for source, hint in ledger.select("source", "hint").drop_nulls().rows():
         print_message(f"{source} {hint}")
 
 
 def print_passed_over(passed_over: dict[str, int]) -> None:
-    """Say what a walk did not read."""
+    """Print which files of a directory were not read."""
     if passed_over:
         # Imported here: polars and Arrow are not needed for --help.
         from toolkit.reading.ledger import passed_over_words

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from toolkit.cli.options import (
-    LOG_FORMAT,
     RANGE,
+    READ,
     LogsOrExport,
     shared,
 )
@@ -32,17 +32,8 @@ _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 @shared(
-    *RANGE,
-    "compare",
-    "every",
-    "by",
-    "top",
-    "prices",
-    "max_rejects",
-    "quiet",
-    *LOG_FORMAT,
-    "on_damage",
-    "config",
+    *("section", "title", "against", "budget", *RANGE, "compare", "every", "by", "top"),
+    *("prices", "max_rejects", "quiet", *READ),
     every="suits the range",
     top="12",
 )
@@ -56,29 +47,8 @@ def report(
             metavar="FILE",
         ),
     ] = None,
-    section: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="metric to show; may be repeated  [default: all]", metavar="METRIC"
-        ),
-    ] = None,
-    title: Annotated[
-        str, typer.Option(help="title of the report", metavar="TEXT")
-    ] = "LLM usage",
-    against: Annotated[
-        str | None,
-        typer.Option(
-            help="an earlier report (.json): list what changed since", metavar="FILE"
-        ),
-    ] = None,
-    budget: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="exit 3 if cost exceeds 500USD (or MODEL=100USD), or may exceed it "
-            "because prices are missing; may be repeated",
-            metavar="AMOUNT",
-        ),
-    ] = None,
+    section: list[str] | None = None,
+    budget: list[str] | None = None,
     max_rejects: RejectLimit | None = None,
     quiet: bool = False,
     **options: Any,  # noqa: ANN401 - of `write_report`
@@ -95,9 +65,7 @@ def report(
     if section:
         options["sections"] = section
     with show_progress("reading") as progress:
-        made = write_report(
-            logs, to or [], title=title, against=against, progress=progress, **options
-        )
+        made = write_report(logs, to or [], progress=progress, **options)
     _add_to_step_summary(made)
     if not to:
         print_result(str(made))

@@ -1,6 +1,6 @@
-"""How a table of a metric is laid out in a terminal: which columns fit, and how wide.
+"""Layout of the table of a metric in a terminal: which columns fit, and how wide.
 
-Names are folded, numbers are never broken. What does not fit is left out, and said.
+Names are folded, numbers are never broken. Columns that do not fit are left out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _NARROWEST, _NAME_WIDTH, _NAME_SHARE = 8, 28, 0.55
 
 
 class Shown(NamedTuple):
-    """A column as it is shown: its lines of heading, its cells, its sum."""
+    """A column as text: the lines of its heading, its cells, its sum."""
 
     name: str
     heading: str
@@ -211,7 +211,7 @@ def _figures(frame: pl.DataFrame, name: str, spec: MetricSpec) -> Shown:
 
 
 def _cell(name: str, row: Mapping[str, Any], measure: Measure | None) -> str:
-    """Write a cell of a measure for a reader; CSV and JSON have it in full."""
+    """Format a cell of a measure for a reader; CSV and JSON have all digits."""
     cell = row[name]
     if cell is None:
         return DASH

@@ -64,8 +64,7 @@ def parse_duration(text: str) -> float:
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
-    """Check that the folder of a new file exists."""
-    folder = Path(path).parent
-    if not folder.is_dir():
-        missing = OSError(errno.ENOENT, f"the folder {folder} does not exist")
+    """Check that the directory of a new file exists."""
+    if not Path(path).parent.is_dir():
+        missing = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         raise WriteError(os.fspath(path), cause=missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Unpack
 
 import polars as pl
 
@@ -22,8 +22,6 @@ from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from toolkit.metrics.options import Choices
 
 _WEEK = pl.DataFrame({"weekday": range(1, 8)}, schema={"weekday": pl.Int8}).join(
@@ -37,7 +35,7 @@ _RESPONSE_VOLUME = MetricSpec(
     shape="heatmap",
     options=SeriesOptions,
     series=(),
-    needs=("created", "total_tokens"),
+    needs=("created",),
     keys=(
         Key("weekday", pl.Int8, "day", "1 is Monday; null for undated responses"),
         Key("hour", pl.Int8, meaning="0 to 23, in `tz`; null for undated responses"),
@@ -71,50 +69,35 @@ def response_volume(choices: Choices, **options: Unpack[SeriesOptions]) -> pl.Da
     return compute(replace(_RESPONSE_VOLUME, rows=rows), choices, options)
 
 
-_VERSION = (
-    Key("requested_model", label="asked for"),
-    Key("model"),
-    Key("system_fingerprint", label="version"),
-    Key("service_tier", label="tier"),
-    Key("provider"),
-)
-_MOMENT = pl.Datetime("us", "UTC")
+def _seen(which: str, fold: Literal["min", "max"]) -> Measure:
+    """Return the measure of the first or the last time at which a version was seen."""
+    return Measure(
+        f"{which}_seen",
+        pl.Datetime("us", "UTC"),
+        "time",
+        meaning="in `tz`; null where no response has a date",
+        rows=getattr(pl.col("created"), fold)(),
+        fold=fold,
+    )
+
+
 _DRIFT = MetricSpec(
     "drift",
     (
-        Measure(
-            "first_seen",
-            _MOMENT,
-            "time",
-            label="first seen",
-            meaning="in `tz`; null where no response has a date",
-            rows=pl.col("created").min(),
-            fold="min",
-        ),
-        Measure(
-            "last_seen",
-            _MOMENT,
-            "time",
-            label="last seen",
-            meaning="in `tz`; null where no response has a date",
-            rows=pl.col("created").max(),
-            fold="max",
-        ),
+        _seen("first", "min"),
+        _seen("last", "max"),
         RESPONSES,
         count(
-            "undated",
-            pl.col("created").is_null(),
-            meaning="responses without a date",
+            "undated", pl.col("created").is_null(), meaning="responses without a date"
         ),
         derived(
             "differs",
             pl.col("requested_model") != pl.col("model"),
-            dtype=pl.Boolean,
-            unit="yes or no",
-            label="other than asked",
-            meaning="whether another model answered than the one that was requested; "
-            "null where one of them is not reported",
-        ),
+            "yes or no",
+            "other than asked",
+            "whether another model answered than the one that was requested; null "
+            "where one of them is not reported",
+        )._replace(dtype=pl.Boolean),
     ),
     main="responses",
     title="Model versions in use",
@@ -123,8 +106,13 @@ _DRIFT = MetricSpec(
     adds_up=False,
     options=RangeOptions,
     series=(),
-    needs=("created", *(key.name for key in _VERSION)),
-    keys=_VERSION,
+    keys=(
+        Key("requested_model", label="asked for"),
+        Key("model"),
+        Key("system_fingerprint", label="version"),
+        Key("service_tier", label="tier"),
+        Key("provider"),
+    ),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -23,8 +23,6 @@ from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
@@ -36,32 +34,29 @@ _CHOICES_PER_RESPONSE = MetricSpec(
         total(
             "choices",
             "choice_count",
-            unit="choices",
-            label="answers",
-            meaning="choices as the responses count them, also those that are not in "
-            "the frame",
+            "answers",
+            "choices as the responses count them, also those that are not in the frame",
         ),
         ratio(
             "choices_per_response",
             "choices",
             "responses",
+            "answers per call",
             unit="choices per response",
-            label="answers per call",
         ),
-        largest("choices_max", pl.col("choice_count"), unit="choices", label="most"),
+        largest("choices_max", pl.col("choice_count"), "most"),
         count("responses_without_choices", pl.col("choice_count") == 0),
         count(
             "responses_with_several",
             pl.col("choice_count") > 1,
-            label="with several",
-            meaning="responses with several choices",
+            "with several",
+            "responses with several choices",
         ),
     ),
     main="responses",
     title="Answers per call",
     shape="ratio",
     draws=("choices_per_response",),
-    needs=("choice_count",),
 )
 
 
@@ -85,7 +80,7 @@ def choices_per_response(
     return compute(_CHOICES_PER_RESPONSE, choices, options)
 
 
-# No sum of logarithms of probabilities is beyond; int128 holds 10^11 of these.
+# Larger than any sum of logprobs of a choice; int128 holds 10^11 of these.
 _LARGEST_LOGPROB_SUM = 1e15
 _SEEN = pl.col("logprob_sum").is_finite() & pl.col("logprob_tokens").is_not_null()
 _IS_SEEN = (_SEEN & (pl.col("logprob_sum").abs() <= _LARGEST_LOGPROB_SUM)).fill_null(
@@ -100,9 +95,8 @@ _CONFIDENCE = MetricSpec(
         count(
             _WITHOUT,
             ~_IS_SEEN,
-            unit="choices",
-            label="without probabilities",
-            meaning="choices that are in none of the figures that follow",
+            "without probabilities",
+            "choices that are in none of the figures that follow",
         ),
         total(
             "logprob_tokens",
@@ -112,22 +106,20 @@ _CONFIDENCE = MetricSpec(
         ),
         exact("~logprob_sum", pl.when(_IS_SEEN).then("logprob_sum")),
         derived(
-            "logprob_sum",
-            pl.col("~logprob_sum").cast(pl.Float64) / FINENESS,
-            unit="nats",
+            "logprob_sum", pl.col("~logprob_sum").cast(pl.Float64) / FINENESS, "nats"
         ),
         ratio(
             "mean_logprob",
             "logprob_sum",
             "logprob_tokens",
+            "mean log-probability",
+            "nats per token; null where there is no token",
             unit="nats per token",
-            label="mean log-probability",
-            meaning="nats per token; null where there is no token",
         ),
         derived(
             "perplexity",
             pl.when(_PERPLEXITY.is_finite()).then(_PERPLEXITY),
-            unit="perplexity",
+            "perplexity",
             meaning="exp(-mean_logprob); null where that is beyond a double",
         )._replace(
             part="logprob_sum",
@@ -142,7 +134,7 @@ _CONFIDENCE = MetricSpec(
     draws=("perplexity",),
     of_choices=True,
     leaves_out=True,
-    needs=("choice_count", "logprob_tokens", "logprob_sum"),
+    needs=("choice_count",),
     rows=lambda frame: frame.filter(pl.col("choice_count") > 0),
 )
 
@@ -180,7 +172,7 @@ def _compute_quantiles(work: Computation) -> pl.DataFrame:
         pl.lit(0).alias(_EVERYTHING), *work.when.values(), *work.query.by, *_TOKENS
     )
     if work.query.calendar and work.query.tz != "UTC":
-        # To compute the hours of a zone takes longer than to collect the columns.
+        # Computing the hours of a zone takes longer than collecting the columns.
         rows = rows.collect(engine="streaming").lazy()
     groups = rows.group_by(keys).agg(pl.len().cast(pl.Int64).alias("responses"))
     named, target = work.named(groups.collect(engine="streaming"))
@@ -228,7 +220,7 @@ def _ranks(counts: pl.DataFrame, name: str, groups: int) -> pl.DataFrame:
     if groups * width > LARGEST_INT64:
         sorted_counts = counts.sort(_GROUP, name).select(name).drop_nulls().to_series()
     else:
-        # One sort of whole numbers: a group's values lie together.
+        # One sort of whole numbers puts the values of a group together.
         key = counts[_GROUP] * width + (counts[name] - low)
         sorted_counts = key.drop_nulls().sort() % width + low
     seen = pl.col("~seen")
@@ -280,14 +272,7 @@ _TOKENS_PER_RESPONSE = MetricSpec(
     draws=("p50", "p90", "p99", "max"),
     adds_up=False,
     needs=_TOKENS,
-    keys=(
-        Key(
-            "tokens",
-            label="kind",
-            meaning="prompt_tokens, completion_tokens, total_tokens",
-            order=_TOKENS,
-        ),
-    ),
+    keys=(Key("tokens", pl.String, "kind", ", ".join(_TOKENS), order=_TOKENS),),
     gather=_compute_quantiles,
     passes=2,
 )

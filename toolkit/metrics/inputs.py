@@ -92,7 +92,7 @@ def key_of(
     key: tuple[str, ...] = ()
     if spec.of_choices and own_columns(query):
         key = (*RESPONSE_KEY, "choice_count")
-    if not set(RESPONSE_KEY) <= {*key, *spec.needs}:
+    if not set(RESPONSE_KEY) <= {*key, *spec.columns}:
         return ()
     return (*key, SOURCE) if SOURCE in frame.collect_schema().names() else key
 

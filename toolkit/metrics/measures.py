@@ -1,4 +1,4 @@
-"""What a metric measures, as declarations: how rows become figures, how figures add up.
+"""The measures of a metric: how rows become figures, and how figures add up.
 
 A measure that is gathered comes from the rows; one that is derived comes from other
 measures of the same table, once all rows were folded and all gaps filled.
@@ -122,71 +122,45 @@ class Measure(NamedTuple):
 
 
 def count(
-    name: str,
-    condition: pl.Expr | None = None,
-    *,
-    unit: str = "responses",
-    label: str = "",
-    meaning: str = "",
+    name: str, condition: pl.Expr | None = None, label: str = "", meaning: str = ""
 ) -> Measure:
     """Count the rows, or those that meet a condition; null meets none."""
-    rows = pl.len() if condition is None else condition.sum()
-    return Measure(
-        name, unit=unit, label=label, meaning=meaning, rows=rows.cast(pl.Int64)
-    )
+    rows = (pl.len() if condition is None else condition.sum()).cast(pl.Int64)
+    return Measure(name, pl.Int64, _unit_of(name), label, meaning, rows)
 
 
 def total(
     name: str,
-    values: pl.Expr | str | None = None,
-    *,
-    unit: str = "tokens",
+    values: pl.Expr | str,
     label: str = "",
     meaning: str = "",
     unseen: str | None = None,
     of: str = "responses",
 ) -> Measure:
     """Sum whole numbers; nulls add nothing, and a sum beyond 64 bits is an error."""
-    values = pl.col(values or name) if not isinstance(values, pl.Expr) else values
+    values = pl.col(values) if isinstance(values, str) else values
     guard = values.cast(pl.Float64).sum()
-    return Measure(
-        name,
-        pl.Int64,
-        unit,
-        label,
-        meaning,
-        values.sum(),
-        None,
-        "sum",
-        guard,
-        unseen,
-        of,
-    )
+    measure = Measure(name, pl.Int64, _unit_of(name), label, meaning, values.sum())
+    return measure._replace(guard=guard, unseen=unseen, of=of)
 
 
-def unseen(name: str, column: str, *, label: str = "") -> Measure:
+def unseen(name: str, column: str, label: str = "") -> Measure:
     """Count the rows in which a column is null: what its sum could not see."""
     meaning = f"responses that do not report {column}"
-    return count(name, pl.col(column).is_null(), label=label, meaning=meaning)
+    return count(name, pl.col(column).is_null(), label, meaning)
 
 
 def money(
-    name: str,
-    values: pl.Expr,
-    *,
-    label: str = "",
-    meaning: str = "",
-    unseen: str | None = None,
-    of: str = "responses",
+    name: str, values: pl.Expr, label: str, meaning: str, unseen: str, of: str
 ) -> Measure:
     """Sum Decimals of US dollars, exactly."""
-    rows = values.cast(MONEY).sum()
-    return Measure(name, MONEY, "USD", label, meaning, rows=rows, unseen=unseen, of=of)
+    measure = Measure(name, MONEY, "USD", label, meaning, values.cast(MONEY).sum())
+    return measure._replace(unseen=unseen, of=of)
 
 
-def largest(name: str, values: pl.Expr, *, unit: str, label: str = "") -> Measure:
+def largest(name: str, values: pl.Expr, label: str = "") -> Measure:
     """Return the greatest value; null where there is none."""
-    rows = values.max().cast(pl.Int64)
+    rows, unit = values.max().cast(pl.Int64), _unit_of(name)
     meaning = f"{unit}, the most of one response"
     return Measure(name, pl.Int64, unit, label, meaning, rows, fold="max")
 
@@ -201,10 +175,10 @@ def ratio(
     name: str,
     part: str,
     whole: str | pl.Expr,
-    *,
-    unit: str = _SHARE,
     label: str = "",
     meaning: str = "",
+    *,
+    unit: str = _SHARE,
     unseen: str | None = None,
     of: str = "responses",
 ) -> Measure:
@@ -213,10 +187,9 @@ def ratio(
     quotient = pl.when(below != 0).then(
         pl.col(part).cast(pl.Float64) / below.cast(pl.Float64)
     )
-    if isinstance(whole, str):
-        meaning = meaning or f"{part} / {whole}"
-    ratio = derived(name, quotient, unit=unit, label=label, meaning=meaning)
-    return ratio._replace(part=part, whole=below, unseen=unseen, of=of)
+    meaning = meaning or (f"{part} / {whole}" if isinstance(whole, str) else unit)
+    measure = derived(name, quotient, unit, label, meaning)
+    return measure._replace(part=part, whole=below, unseen=unseen, of=of)
 
 
 def all_of(name: str, part: str, of: Literal["series", "period"]) -> Measure:
@@ -233,30 +206,26 @@ def all_of(name: str, part: str, of: Literal["series", "period"]) -> Measure:
 
 
 def derived(
-    name: str,
-    expression: pl.Expr,
-    *,
-    dtype: DataType = pl.Float64,
-    unit: str,
-    label: str = "",
-    meaning: str = "",
+    name: str, expression: pl.Expr, unit: str, label: str = "", meaning: str = ""
 ) -> Measure:
-    """Compute a figure from other measures."""
-    return Measure(
-        name, dtype, unit, label, meaning, derive=lambda _series, _period: expression
-    )
+    """Compute a double from other measures."""
+    measure = Measure(name, pl.Float64, unit, label, meaning)
+    return measure._replace(derive=lambda _series, _period: expression)
+
+
+def _unit_of(name: str) -> str:
+    """Return what a measure of this name counts."""
+    words = name.split("_")
+    if words[0] == "choices":
+        return "choices"
+    return "tokens" if "tokens" in (words[0], words[-1]) else "responses"
 
 
 # What most metrics count.
 RESPONSES = count("responses", label="calls")
-ANSWERS = count("choices", unit="choices", label="answers")
-WITHOUT_USAGE = count(
-    "responses_without_usage",
-    pl.col("total_tokens").is_null(),
-    label="calls without usage",
-    meaning="responses that do not report total_tokens",
-)
+ANSWERS = count("choices", label="answers")
+WITHOUT_USAGE = unseen("responses_without_usage", "total_tokens", "calls without usage")
 TOTAL_TOKENS = total(
-    "total_tokens", label="tokens", meaning="tokens, as reported",
-    unseen="responses_without_usage",
+    "total_tokens", "total_tokens", "tokens", "tokens, as reported",
+    "responses_without_usage",
 )  # fmt: skip

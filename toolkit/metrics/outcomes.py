@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -22,16 +22,15 @@ from toolkit.metrics.spending import needs_of_cost, with_costs
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
 
-_TRUNCATED = "length"
 _FILTERED = "content_filter"
 _REFUSED = "refusal"
+_IS_FIRST = first_choice()
 _IS_CHOICE = pl.col("choice_count") > 0
+_IS_TRUNCATED = pl.col("finish_reason") == "length"
 _HAS_REASON = pl.col("finish_reason").is_not_null()
 _WHOLE_RESPONSE = (*CHOICES.key, "choice_count")
 
@@ -71,7 +70,7 @@ _FINISH_REASONS = MetricSpec(
     draws=("share",),
     of_choices=True,
     leaves_out=True,
-    needs=("choice_count", "finish_reason"),
+    needs=("choice_count",),
     rows=_real_choices,
     keys=(
         Key("finish_reason", label="ended by", meaning="null where none is reported"),
@@ -119,7 +118,7 @@ def _rows_of_refusals(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _count_refusals(work: Computation) -> pl.DataFrame:
-    """Gather by log first: dropped text is recognised by any choice of a log."""
+    """Count by log first: any choice of a log shows that its text was dropped."""
     names = work.frame.collect_schema().names()
     log = ["log_id", *([SOURCE] if SOURCE in names else [])]
     own = work.query.by
@@ -132,7 +131,7 @@ def _count_refusals(work: Computation) -> pl.DataFrame:
             .then("refusals_unseen")
             .otherwise(0)
             .alias("refusals_unseen"),
-            # A literal as a key would make a row of an empty frame.
+            # Without keys polars returns a row for an empty frame.
             pl.lit(0).alias("~"),
         )
         .group_by("~", *keys)
@@ -147,36 +146,27 @@ _ANY_OF_BOTH = pl.col("~any_refused") | pl.col("~any_filtered")
 _REFUSAL_AND_FILTER_RATE = MetricSpec(
     "refusal_and_filter_rate",
     (
-        count("responses", first_choice(), label="calls"),
-        count(
-            "responses_refused",
-            first_choice() & pl.col("~any_refused"),
-            label="refused",
-        ),
-        count(
-            "responses_filtered",
-            first_choice() & pl.col("~any_filtered"),
-            label="filtered",
-        ),
-        count("responses_refused_or_filtered", first_choice() & _ANY_OF_BOTH),
+        count("responses", _IS_FIRST, "calls"),
+        count("responses_refused", _IS_FIRST & pl.col("~any_refused"), "refused"),
+        count("responses_filtered", _IS_FIRST & pl.col("~any_filtered"), "filtered"),
+        count("responses_refused_or_filtered", _IS_FIRST & _ANY_OF_BOTH),
         ratio(
             "response_rate",
             "responses_refused_or_filtered",
             "responses",
-            label="share of calls",
+            "share of calls",
         ),
-        count("choices", _IS_CHOICE, unit="choices", label="answers"),
-        count("choices_refused", _IS_CHOICE & pl.col("~refused"), unit="choices"),
-        count("choices_filtered", _IS_CHOICE & pl.col("~filtered"), unit="choices"),
-        count("choices_refused_or_filtered", _IS_CHOICE & _BOTH, unit="choices"),
+        count("choices", _IS_CHOICE, "answers"),
+        count("choices_refused", _IS_CHOICE & pl.col("~refused")),
+        count("choices_filtered", _IS_CHOICE & pl.col("~filtered")),
+        count("choices_refused_or_filtered", _IS_CHOICE & _BOTH),
         ratio("choice_rate", "choices_refused_or_filtered", "choices"),
         count(
             "refusals_unseen",
             pl.col("~silent"),
-            unit="choices",
             meaning="choices whose text was dropped when their log was read: a refusal "
             "would not show",
-        ),
+        )._replace(unit="choices"),
         count("~dropped", pl.col("~dropped"))._replace(is_hidden=True),
     ),
     main="responses",
@@ -184,13 +174,7 @@ _REFUSAL_AND_FILTER_RATE = MetricSpec(
     shape="ratio",
     draws=("response_rate",),
     of_choices=True,
-    needs=(
-        *_WHOLE_RESPONSE,
-        "finish_reason",
-        "refusal",
-        "content",
-        "content_chars",
-    ),
+    needs=(*_WHOLE_RESPONSE, "finish_reason", "refusal", "content", "content_chars"),
     rows=_rows_of_refusals,
     gather=_count_refusals,
     passes=2,
@@ -224,13 +208,12 @@ def refusal_and_filter_rate(
     return compute(_REFUSAL_AND_FILTER_RATE, choices, options)
 
 
-_CUT = first_choice() & pl.col("~cut")
+_CUT = _IS_FIRST & pl.col("~cut")
 
 
 def _rows_of_truncation(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Mark the responses of which any choice was truncated, and price those."""
-    cut = pl.col("finish_reason") == _TRUNCATED
-    marked = _with_any(frame, **{"~cut": cut, "~has_reason": _HAS_REASON})
+    marked = _with_any(frame, **{"~cut": _IS_TRUNCATED, "~has_reason": _HAS_REASON})
     priced = with_costs(marked.filter(_CUT))
     return pl.concat([marked.filter(~_CUT), priced], how="diagonal_relaxed")
 
@@ -238,28 +221,24 @@ def _rows_of_truncation(frame: pl.LazyFrame) -> pl.LazyFrame:
 _TRUNCATION_RATE = MetricSpec(
     "truncation_rate",
     (
-        count("responses", first_choice(), label="calls"),
+        count("responses", _IS_FIRST, "calls"),
         count(
             "responses_without_reason",
-            first_choice() & ~pl.col("~has_reason"),
+            _IS_FIRST & ~pl.col("~has_reason"),
             meaning="responses of which no choice reports a reason",
         ),
-        count("responses_truncated", _CUT, label="cut off"),
+        count("responses_truncated", _CUT, "cut off"),
         ratio(
             "response_rate",
             "responses_truncated",
             pl.col("responses") - pl.col("responses_without_reason"),
-            label="share of calls",
-            meaning="truncated / those that report a reason",
+            "share of calls",
+            "truncated / those that report a reason",
             unseen="responses_without_reason",
         ),
-        count("choices", _IS_CHOICE, unit="choices", label="answers"),
-        count("choices_without_reason", _IS_CHOICE & ~_HAS_REASON, unit="choices"),
-        count(
-            "choices_truncated",
-            _IS_CHOICE & (pl.col("finish_reason") == _TRUNCATED),
-            unit="choices",
-        ),
+        count("choices", _IS_CHOICE, "answers"),
+        count("choices_without_reason", _IS_CHOICE & ~_HAS_REASON),
+        count("choices_truncated", _IS_CHOICE & _IS_TRUNCATED),
         ratio(
             "choice_rate",
             "choices_truncated",
@@ -270,17 +249,17 @@ _TRUNCATION_RATE = MetricSpec(
         ),
         total(
             "total_tokens",
-            pl.when(first_choice()).then("total_tokens"),
-            label="tokens",
-            meaning="tokens of all responses",
+            pl.when(_IS_FIRST).then("total_tokens"),
+            "tokens",
+            "tokens of all responses",
         ),
         total(
             "tokens_truncated",
             pl.when(_CUT).then("total_tokens"),
-            label="tokens in these",
-            meaning="tokens of the truncated responses",
-            unseen="responses_truncated_without_usage",
-            of="responses_truncated",
+            "tokens in these",
+            "tokens of the truncated responses",
+            "responses_truncated_without_usage",
+            "responses_truncated",
         ),
         count(
             "responses_truncated_without_usage",
@@ -290,11 +269,10 @@ _TRUNCATION_RATE = MetricSpec(
         money(
             "cost_truncated",
             pl.when(_CUT).then("cost"),
-            label="cost of these",
-            meaning="USD of the truncated responses: a lower bound if some are "
-            "unpriced",
-            unseen="responses_truncated_unpriced",
-            of="responses_truncated",
+            "cost of these",
+            "USD of the truncated responses: a lower bound if some are unpriced",
+            "responses_truncated_unpriced",
+            "responses_truncated",
         ),
         count(
             "responses_truncated_unpriced",
@@ -307,7 +285,7 @@ _TRUNCATION_RATE = MetricSpec(
     shape="ratio",
     draws=("response_rate",),
     of_choices=True,
-    needs=(*_WHOLE_RESPONSE, "finish_reason", "total_tokens"),
+    needs=_WHOLE_RESPONSE,
     rows=_rows_of_truncation,
     passes=2,
     needs_of=needs_of_cost,

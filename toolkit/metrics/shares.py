@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -21,10 +21,9 @@ from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import MetricSpec
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from toolkit.metrics.options import Choices, MetricOptions
 
+_SILENT = "calls that do not say"
 _LABELS = {
     "prompt_tokens": "read",
     "completion_tokens": "written",
@@ -33,8 +32,8 @@ _LABELS = {
 }
 
 
-def _of_both(whole: str, part: str, unseen: str, label: str) -> tuple[Measure, ...]:
-    """Return the measures that a ratio of two counts needs of a response.
+def _of_both(whole: str, part: str, unseen: str, label: str = "") -> list[Measure]:
+    """Return the measures that a ratio of two counts needs.
 
     A response that does not report both counts is in neither sum.
     """
@@ -43,26 +42,24 @@ def _of_both(whole: str, part: str, unseen: str, label: str) -> tuple[Measure, .
         total(
             one,
             pl.when(pl.col(other).is_not_null()).then(pl.col(one)),
-            label=_LABELS[one],
+            _LABELS[one],
             unseen=unseen,
         )
         for one, other in ((whole, part), (part, whole))
     ]
     meaning = "responses that do not report both counts, and are in neither sum"
-    return RESPONSES, count(unseen, unknown, label=label, meaning=meaning), *counts
+    return [RESPONSES, count(unseen, unknown, label, meaning), *counts]
 
 
 _CACHE_SHARE = MetricSpec(
     "cache_share",
     (
-        *_of_both(
-            "prompt_tokens", "cached_tokens", "cached_unseen", "calls that do not say"
-        ),
+        *_of_both("prompt_tokens", "cached_tokens", "cached_unseen", _SILENT),
         ratio(
             "cache_share",
             "cached_tokens",
             "prompt_tokens",
-            label="from cache",
+            "from cache",
             unseen="cached_unseen",
         ),
     ),
@@ -70,7 +67,6 @@ _CACHE_SHARE = MetricSpec(
     title="Prompt tokens served from cache",
     shape="ratio",
     draws=("cache_share",),
-    needs=("prompt_tokens", "cached_tokens"),
 )
 
 
@@ -93,17 +89,12 @@ def cache_share(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFr
 _REASONING_SHARE = MetricSpec(
     "reasoning_share",
     (
-        *_of_both(
-            "completion_tokens",
-            "reasoning_tokens",
-            "reasoning_unseen",
-            "calls that do not say",
-        ),
+        *_of_both("completion_tokens", "reasoning_tokens", "reasoning_unseen", _SILENT),
         ratio(
             "reasoning_share",
             "reasoning_tokens",
             "completion_tokens",
-            label="reasoning",
+            "reasoning",
             unseen="reasoning_unseen",
         ),
     ),
@@ -111,7 +102,6 @@ _REASONING_SHARE = MetricSpec(
     title="Completion tokens spent on reasoning",
     shape="ratio",
     draws=("reasoning_share",),
-    needs=("completion_tokens", "reasoning_tokens"),
 )
 
 
@@ -134,13 +124,13 @@ def reasoning_share(choices: Choices, **options: Unpack[MetricOptions]) -> pl.Da
 _OUTPUT_INPUT_RATIO = MetricSpec(
     "output_input_ratio",
     (
-        *_of_both("prompt_tokens", "completion_tokens", "unseen", ""),
+        *_of_both("prompt_tokens", "completion_tokens", "unseen"),
         ratio(
             "output_input_ratio",
             "completion_tokens",
             "prompt_tokens",
+            "written per token read",
             unit="tokens per token",
-            label="written per token read",
             unseen="unseen",
         ),
     ),
@@ -148,7 +138,6 @@ _OUTPUT_INPUT_RATIO = MetricSpec(
     title="Output tokens per input token",
     shape="ratio",
     draws=("output_input_ratio",),
-    needs=("prompt_tokens", "completion_tokens"),
 )
 
 
@@ -173,17 +162,16 @@ _MODEL_MIX = MetricSpec(
     (
         RESPONSES,
         all_of("responses_all", "responses", "period"),
-        ratio("response_share", "responses", "responses_all", label="of calls"),
+        ratio("response_share", "responses", "responses_all", "of calls"),
         TOTAL_TOKENS,
         all_of("tokens_all", "total_tokens", "period"),
-        ratio("token_share", "total_tokens", "tokens_all", label="of tokens"),
+        ratio("token_share", "total_tokens", "tokens_all", "of tokens"),
         WITHOUT_USAGE,
     ),
     main="responses",
     title="Mix of calls",
     shape="mix",
     draws=("response_share",),
-    needs=("total_tokens",),
 )
 
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from toolkit.expressions.choices import first_choice
 from toolkit.metrics.options import PARAMETERS, MetricOptions, build_query
+from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -76,7 +77,8 @@ class MetricSpec:
     options
         The options that the metric takes; None if it reads logs and takes others.
     needs, needs_of
-        Columns that it reads: always, and depending on the frame.
+        Columns that it reads beside those of the measures and keys: always, and
+        depending on the frame.
     rows
         Which rows are gathered: by default the first choice of each response.
     of_choices
@@ -171,6 +173,15 @@ class MetricSpec:
         """Names of the options that it takes."""
         types = self.options.__annotations__ if self.options else ()
         return tuple(name for name in PARAMETERS if name in types)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of choices that it reads."""
+        rows = (
+            one.rows.meta.root_names() for one in self.gathered if one.rows is not None
+        )
+        names = (*self.needs, *self.key_names, *(name for one in rows for name in one))
+        return tuple(dict.fromkeys(name for name in names if name in CHOICES))
 
     def query(self, options: Mapping[str, object]) -> MetricQuery:
         """Read options of this metric, or raise `OptionError`."""

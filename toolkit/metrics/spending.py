@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -24,8 +24,6 @@ from toolkit.pricing.costs import price_responses
 from toolkit.pricing.pricer import NEEDED
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from toolkit.metrics.options import Choices, MetricOptions
 
 
@@ -68,9 +66,10 @@ COST = MetricSpec(
         money(
             "cost",
             pl.col(_COST),
-            meaning="USD that are reported or priced: a lower bound if responses are "
-            "unpriced",
-            unseen="responses_unpriced",
+            "",
+            "USD that are reported or priced: a lower bound if responses are unpriced",
+            "responses_unpriced",
+            "responses",
         ),
         count(
             "responses_reported",
@@ -78,9 +77,7 @@ COST = MetricSpec(
             meaning="responses whose provider reports the cost",
         ),
         count("responses_priced", _is_from("priced")),
-        count(
-            "responses_unpriced", _is_from("unpriced"), label="calls without a price"
-        ),
+        count("responses_unpriced", _is_from("unpriced"), "calls without a price"),
         TOTAL_TOKENS,
         WITHOUT_USAGE,
         total(
@@ -92,13 +89,12 @@ COST = MetricSpec(
             "unpriced_share",
             "tokens_unpriced",
             "total_tokens",
-            label="tokens without a price",
+            "tokens without a price",
         ),
     ),
     main="cost",
     title="Cost",
     draws=("cost", "unpriced_share"),
-    needs=("total_tokens",),
     rows=lambda frame: with_costs(frame.filter(first_choice())),
     needs_of=needs_of_cost,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -14,8 +14,6 @@ from toolkit.metrics.spec import Key, MetricSpec
 from toolkit.reading.json_values import are_json
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 def _count_calls(work: Computation) -> pl.DataFrame:
     """Count the calls of the choices, by response first."""
     keys = [*work.when, *work.query.by, "tool"]
-    # Renamed: a series may have the name of a column of the key.
+    # Renamed, as a series may have the name of a key column.
     key = {f"~{name}": pl.col(name) for name in response_key(work.frame)}
     calls = (
         work.rows.filter(pl.col("tool_calls").list.len() > 0)
@@ -68,25 +66,27 @@ def _is_invalid(arguments: pl.Series) -> pl.Series:
 _TOOL_CALLS = MetricSpec(
     "tool_calls",
     (
-        Measure("calls", unit="calls", label="times", meaning="calls of the tool"),
+        Measure("calls", pl.Int64, "calls", "times", "calls of the tool"),
         Measure("responses", label="calls", meaning="responses with such a call"),
         Measure(
             "arguments_invalid",
-            unit="calls",
-            label="unreadable",
-            meaning="calls whose arguments are not JSON",
+            pl.Int64,
+            "calls",
+            "unreadable",
+            "calls whose arguments are not JSON",
         ),
         Measure(
             "arguments_unseen",
-            unit="calls",
+            pl.Int64,
+            "calls",
             meaning='calls whose arguments are null, as after content="drop"',
         ),
         ratio(
             "invalid_share",
             "arguments_invalid",
             pl.col("calls") - pl.col("arguments_unseen"),
-            label="share unreadable",
-            meaning="share of the calls whose arguments were seen",
+            "share unreadable",
+            "share of the calls whose arguments were seen",
             unseen="arguments_unseen",
             of="calls",
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -22,12 +22,10 @@ from toolkit.metrics.spec import Key, MetricSpec
 from toolkit.schema.tables import USAGE_COLUMNS
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
-_CACHED = "calls that do not say"
+_SILENT = "calls that do not say"
 _TOKEN_USAGE = MetricSpec(
     "token_usage",
     (
@@ -35,23 +33,27 @@ _TOKEN_USAGE = MetricSpec(
         WITHOUT_USAGE,
         total(
             "prompt_tokens",
-            label="read",
-            meaning="tokens, cached ones included",
-            unseen="prompt_unseen",
+            "prompt_tokens",
+            "read",
+            "tokens, cached ones included",
+            "prompt_unseen",
         ),
         unseen("prompt_unseen", "prompt_tokens"),
         total(
             "completion_tokens",
-            label="written",
-            meaning="tokens of all choices",
-            unseen="completion_unseen",
+            "completion_tokens",
+            "written",
+            "tokens of all choices",
+            "completion_unseen",
         ),
         unseen("completion_unseen", "completion_tokens"),
         TOTAL_TOKENS,
-        total("cached_tokens", label="from cache", unseen="cached_unseen"),
-        unseen("cached_unseen", "cached_tokens", label=_CACHED),
-        total("reasoning_tokens", label="reasoning", unseen="reasoning_unseen"),
-        unseen("reasoning_unseen", "reasoning_tokens", label=_CACHED),
+        total("cached_tokens", "cached_tokens", "from cache", "", "cached_unseen"),
+        unseen("cached_unseen", "cached_tokens", _SILENT),
+        total(
+            "reasoning_tokens", "reasoning_tokens", "reasoning", "", "reasoning_unseen"
+        ),
+        unseen("reasoning_unseen", "reasoning_tokens", _SILENT),
     ),
     main="total_tokens",
     title="Tokens",
@@ -59,13 +61,6 @@ _TOKEN_USAGE = MetricSpec(
         "total_tokens",
         "prompt_tokens",
         "completion_tokens",
-        "cached_tokens",
-        "reasoning_tokens",
-    ),
-    needs=(
-        "prompt_tokens",
-        "completion_tokens",
-        "total_tokens",
         "cached_tokens",
         "reasoning_tokens",
     ),
@@ -156,7 +151,7 @@ _USAGE_COVERAGE = MetricSpec(
             label="calls that say it",
             meaning="responses in which that column is not null",
         ),
-        ratio("coverage", "reported", "responses", label="share"),
+        ratio("coverage", "reported", "responses", "share"),
     ),
     main="responses",
     title="Usage reported",
@@ -164,14 +159,7 @@ _USAGE_COVERAGE = MetricSpec(
     draws=("coverage",),
     adds_up=False,
     needs=USAGE_COLUMNS,
-    keys=(
-        Key(
-            "tokens",
-            label="kind",
-            meaning="name of a usage column, in the order of the schema",
-            order=USAGE_COLUMNS,
-        ),
-    ),
+    keys=(Key("tokens", pl.String, "kind", "name of a usage column", USAGE_COLUMNS),),
     gather=_count_usage_columns,
 )
 
