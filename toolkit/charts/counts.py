@@ -120,8 +120,8 @@ def draw_counts(
     for key, color, row in zip(keys, colors, values.iter_rows(), strict=True):
         value, faulty, seen = row
         more = f"· {format_share(faulty / seen)} {fault}" if faulty and seen else ""
-        text = format_usd(value) if measure.is_money else format_count(value)
-        bars.append(Row(key, value, color, text, more, faulty=faulty))
+        shown = format_usd(value) if measure.is_money else format_count(value)
+        bars.append(Row(key, value, color, shown, more, faulty=faulty))
     note = [plural(int(data.total(measure.name)), noun)]
     if any(bar.faulty for bar in bars):
         note.append(f"hatched: {faults}")
@@ -129,8 +129,8 @@ def draw_counts(
     if "period" in data.frame.columns and len(data.frame):
         note.append("all periods together")
     what = subtitle or capitalize(measure.title)
-    words = ChartText(format_title(spec.title, names), what, note)
-    return draw_bars(ax, words, bars, tick, whole=True, empty=f"no {noun}s")
+    text = ChartText(format_title(spec.title, names), what, note)
+    return draw_bars(ax, text, bars, tick, whole=True, empty=f"no {noun}s")
 
 
 def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:

@@ -11,12 +11,11 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from toolkit.charts.alt_text import set_alt_text, shorten
 from toolkit.charts.bars import MAX_DESCRIBED
 from toolkit.charts.layout import (
-    build_axes,
     draw_empty,
     format_single,
     measure_axes,
     set_value_axis,
-    style_axes,
+    start_axes,
     write_text,
 )
 from toolkit.charts.lines import build_lines, describe_lines, draw_line, line_color
@@ -35,11 +34,9 @@ from toolkit.charts.time_axis import set_time_axis
 from toolkit.charts.titles import (
     NO_DATES,
     NOT_REPORTED,
-    ChartText,
     build_note,
+    build_text,
     capitalize,
-    format_subtitle,
-    format_title,
 )
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 from toolkit.metrics.registry import SPECS
@@ -116,14 +113,9 @@ def draw_sizes(
     series, placed = _drop_folded(series, placed, data.by, note)
     if data.zone is None:
         return _draw_ranges(ax, data, kind, series, placed, note)
-    ax = build_axes() if ax is None else ax
-    style_axes(ax)
+    ax = start_axes(ax)
     if placed["p50"].null_count() == len(placed):
-        text = ChartText(
-            format_title(spec.title, data.by),
-            format_subtitle(data, None, f"{kind} per call"),
-            note,
-        )
+        text = build_text(data, note, f"{kind} per call")
         return draw_empty(ax, text, NO_DATES if placed.is_empty() else NOT_REPORTED)
     tables = [
         build_lines(series, placed.with_columns(pl.col(name).alias("value")))
@@ -173,13 +165,8 @@ def _draw_sizes(
         ("median", "median thick, p90 thin", "median, p90 and p99")[len(shown) - 1]
     ]
     details += [_LOG] if _needs_log(low, high) else []
-    text = ChartText(
-        format_title(data.spec.title, data.by, medians.span),
-        format_subtitle(
-            data, medians.span, f"{kind} per call{of}", *details, mark="Dashed"
-        ),
-        note,
-    )
+    what = f"{kind} per call{of}"
+    text = build_text(data, note, what, *details, span=medians.span, mark="Dashed")
     color, ink = series[0].color, current_theme().ink
     parts = series
     if single:  # higher percentiles have more contrast
@@ -259,17 +246,14 @@ def _draw_ranges(
     """Draw a row for each series: a dot at the median, a line to p90 and to p99."""
     known = placed.filter(pl.col("p50").is_not_null()).sort("series")
     ax = build_row_axes(len(series), ax)
-    title, subtitle = (
-        format_title(data.spec.title, data.by),
-        f"{kind} per call: median, p90, p99",
-    )
+    words = [f"{kind} per call: median, p90, p99"]
     if known.is_empty():
-        text = ChartText(title, subtitle, note)
+        text = build_text(data, note, *words)
         return draw_empty(ax, text, NOT_REPORTED, in_rows=True)
     cells = {row["series"]: row for row in known.iter_rows(named=True)}
     low, high = float(known["p50"].min() or 0), float(known["p99"].max() or 0)  # type: ignore[arg-type] # counts
-    subtitle += f"; {_LOG}" if _needs_log(low, high) else ""
-    text = ChartText(title, subtitle, note)
+    words += [_LOG] if _needs_log(low, high) else []
+    text = build_text(data, note, *words)
     box, names = measure_axes(ax, 0), [part.name for part in series]
     texts = [
         " · ".join(format_count(cells[at][q], "short") for q in _QUANTILES)

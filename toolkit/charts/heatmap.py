@@ -9,7 +9,7 @@ import polars as pl
 from matplotlib.ticker import MaxNLocator
 
 from toolkit.charts.alt_text import set_alt_text
-from toolkit.charts.layout import GAP, build_axes, draw_empty, style_axes
+from toolkit.charts.layout import GAP, draw_empty, start_axes
 from toolkit.charts.rows import end_room, finish_rows, lay_out_rows, write_row_end
 from toolkit.charts.series import Series, read_frame
 from toolkit.charts.style import current_theme, mix
@@ -82,8 +82,7 @@ def draw_hours(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
     note = [plural(total, noun), *format_undated(total - drawn, noun)]
     what = capitalize(f"{measure.title} by weekday and hour of the day")
     text = ChartText(spec.title, what, note)
-    ax = build_axes(3.6) if ax is None else ax
-    style_axes(ax, "none")
+    ax = start_axes(ax, 3.6, "none")
     ax.spines[:].set_visible(False)
     if not drawn:
         return draw_empty(ax, text, NO_DATES, in_rows=True)

@@ -164,7 +164,16 @@ class AxesLayout(NamedTuple):
         self.ax.apply_aspect(self())
 
 
-def build_axes(height: float = _FIGURE_SIZE[1]) -> Axes:
+def start_axes(
+    ax: Axes | None, height: float = _FIGURE_SIZE[1], lines: str = "y"
+) -> Axes:
+    """Return the given Axes, or that of a new pyplot figure; style it."""
+    ax = _build_axes(height) if ax is None else ax
+    _style_axes(ax, lines)
+    return ax
+
+
+def _build_axes(height: float) -> Axes:
     """Create a pyplot figure with one Axes, which notebooks show."""
     # Imported here: pyplot chooses a backend, which is not needed for an existing Axes.
     from matplotlib import pyplot as plt
@@ -179,7 +188,7 @@ def build_axes(height: float = _FIGURE_SIZE[1]) -> Axes:
     return ax
 
 
-def style_axes(ax: Axes, lines: str = "y") -> None:
+def _style_axes(ax: Axes, lines: str) -> None:
     """Reduce the axes to a zero line, faint grid lines and numbers."""
     theme, size = current_theme(), measure_axes(ax).texts.body.size
     ax.set_facecolor(background(ax))

@@ -9,7 +9,7 @@ import polars as pl
 
 from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.bars import Row, draw_bars, draw_share_bars
-from toolkit.charts.layout import build_axes, draw_empty, style_axes, write_text
+from toolkit.charts.layout import draw_empty, start_axes, write_text
 from toolkit.charts.rows import max_rows
 from toolkit.charts.series import LEADING_COLUMNS, fold_series, read_frame
 from toolkit.charts.stack_chart import select_values, sum_series
@@ -18,11 +18,9 @@ from toolkit.charts.text import share_tick
 from toolkit.charts.titles import (
     NO_DATES,
     NOT_REPORTED,
-    ChartText,
     build_note,
+    build_text,
     capitalize,
-    format_subtitle,
-    format_title,
     unit_noun,
 )
 from toolkit.errors import plural
@@ -144,7 +142,7 @@ def draw_mix(
         )
         for part, value in zip(series, sums["value"].to_list(), strict=True)
     ]
-    text = ChartText(format_title(spec.title, data.by), what, note)
+    text = build_text(data, note, what)
     return draw_bars(ax, text, bars, share_tick)
 
 
@@ -179,7 +177,7 @@ def _draw_keys(
     counts[cells["~part"].to_numpy(), cells["series"].to_numpy()] = cells["value"]
     sums = counts.sum(axis=0)
     shares = np.divide(counts, sums, out=np.zeros_like(counts), where=sums > 0)
-    text = ChartText(format_title(data.spec.title, data.by), what, note)
+    text = build_text(data, note, what)
     names = [part.name for part in series]
     return draw_share_bars(ax, text, names, parts, shares, share_tick)
 
@@ -201,22 +199,14 @@ def _draw_shares(
     note: list[str],
 ) -> Axes:
     """Draw a stack of 100% over time, of `value` over `~whole`."""
-    ax = build_axes() if ax is None else ax
-    style_axes(ax)
-    title = data.spec.title
+    ax = start_axes(ax)
     if placed["value"].null_count() == len(placed):
-        text = ChartText(
-            format_title(title, data.by), format_subtitle(data, None, what), note
-        )
+        text = build_text(data, note, what)
         return draw_empty(ax, text, NO_DATES if placed.is_empty() else NOT_REPORTED)
     whole = pl.col("~whole").cast(pl.Float64)
     share = pl.when(whole > 0).then(pl.col("value") / whole).otherwise(0.0)
     pile = build_stack(series, placed.with_columns(share.alias("value")))
-    text = ChartText(
-        format_title(title, data.by, pile.span),
-        format_subtitle(data, pile.span, what),
-        note,
-    )
+    text = build_text(data, note, what, span=pile.span)
     layout = write_text(ax, text, parts=series)
     draw_stack(ax, pile, layout, share_tick, whole=False)
     set_alt_text(ax, "Stacks of 100%", text, describe_shares(pile))

@@ -11,10 +11,9 @@ import polars as pl
 from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.bars import Row, draw_bars
 from toolkit.charts.layout import (
-    build_axes,
     draw_empty,
     format_single,
-    style_axes,
+    start_axes,
     write_text,
 )
 from toolkit.charts.lines import build_lines, compute_ratios, describe_lines, draw_lines
@@ -27,10 +26,9 @@ from toolkit.charts.titles import (
     NOT_REPORTED,
     ChartText,
     build_note,
+    build_text,
     capitalize,
     format_missing,
-    format_subtitle,
-    format_title,
     unit_noun,
 )
 from toolkit.errors import plural
@@ -93,20 +91,13 @@ def draw_ratio(
     )
     what, *details = subtitle or [capitalize(ratio.measure.title)]
     if data.zone is None:
-        text = ChartText(
-            format_title(spec.title, by), "; ".join([what, *details]), note
-        )
+        text = build_text(data, note, what, *details, by=by)
         return _draw_ratio_bars(ax, text, series, table, ratio)
-    ax = build_axes() if ax is None else ax
-    style_axes(ax)
+    ax = start_axes(ax)
     span = None if rows.is_empty() else build_span(rows)
     note += _format_excess(table, ratio, span, excess)
     what += format_single(ax, series) if by else ""
-    text = ChartText(
-        format_title(spec.title, by, span),
-        format_subtitle(data, span, what, *details, mark="Dashed"),
-        note,
-    )
+    text = build_text(data, note, what, *details, span=span, mark="Dashed", by=by)
     if span is None:
         return draw_empty(ax, text, NO_DATES)
     lines = build_lines(series, table)

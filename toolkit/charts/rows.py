@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from toolkit.charts.layout import (
     AXIS_ROOM,
     GAP,
-    build_axes,
     measure_axes,
-    style_axes,
+    start_axes,
     write_text,
 )
 from toolkit.charts.style import current_theme
@@ -36,11 +35,8 @@ THICKNESS = 0.62  # of a bar, as a share of its row
 
 def build_row_axes(rows: int, ax: Axes | None) -> Axes:
     """Return the given Axes, or a new one high enough for the rows; style it."""
-    if ax is None:
-        rows = max(_MIN_ROWS, min(rows, _MAX_ROWS + 1))
-        ax = build_axes((_TEXT_HEIGHT + _ROW * rows) / 72)
-    style_axes(ax, "x")
-    return ax
+    rows = max(_MIN_ROWS, min(rows, _MAX_ROWS + 1))
+    return start_axes(ax, (_TEXT_HEIGHT + _ROW * rows) / 72, "x")
 
 
 def max_rows(ax: Axes | None) -> int:

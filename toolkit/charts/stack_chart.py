@@ -9,10 +9,9 @@ import polars as pl
 from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.bars import Row, draw_bars
 from toolkit.charts.layout import (
-    build_axes,
     draw_empty,
     format_single,
-    style_axes,
+    start_axes,
     write_text,
 )
 from toolkit.charts.rows import max_rows
@@ -22,11 +21,9 @@ from toolkit.charts.text import count_tick, usd_tick
 from toolkit.charts.titles import (
     NO_DATES,
     NOT_REPORTED,
-    ChartText,
     build_note,
+    build_text,
     capitalize,
-    format_subtitle,
-    format_title,
 )
 from toolkit.errors import plural
 from toolkit.formatting.figures import sum_with_gaps
@@ -91,7 +88,7 @@ def draw_sums(
         )
         for part, value in zip(series, values, strict=True)
     ]
-    text = ChartText(format_title(spec.title, data.by), what, note)
+    text = build_text(data, note, what)
     return draw_bars(ax, text, bars, count_tick, whole=True)
 
 
@@ -110,7 +107,7 @@ def _draw_costs(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
         words.append("calls without a known price are not included")
     if data.zone is not None:
         return _draw_over_time(ax, data, rows, words, note, usd_tick, _build_amounts)
-    text = ChartText(format_title(spec.title, data.by), "; ".join(words), note)
+    text = build_text(data, note, *words)
     names = (column.meta.output_name() for column in columns)
     sums = pl.col(*names).sum(), pl.col("open").any()
     series, placed = sum_series(data, rows, ax, *sums)
@@ -129,7 +126,7 @@ def _cost_columns(spec: MetricSpec, measure: Measure) -> list[pl.Expr]:
     share = next((one for one in spec.drawn if one.is_share), None)
     names = {
         "unpriced": measure.unseen,
-        "calls": measure.of,
+        "calls": measure.of if measure.unseen else None,
         "lost": share.part if share else None,
         "whole": share.columns[-1] if share else None,
     }
@@ -197,24 +194,15 @@ def _draw_over_time(
     `tick` formats the axis. `build_amounts` builds from the rows what formats the sums
     in the alt text; the default formats what is drawn.
     """
-    ax = build_axes() if ax is None else ax
-    style_axes(ax)
-    title, (what, *details) = data.spec.title, words
+    ax = start_axes(ax)
+    what, *details = words
     if rows["value"].null_count() == len(rows):
-        text = ChartText(
-            format_title(title, data.by),
-            format_subtitle(data, None, what, *details),
-            note,
-        )
+        text = build_text(data, note, what, *details)
         return draw_empty(ax, text, NO_DATES if rows.is_empty() else NOT_REPORTED)
     series, placed = fold_series(rows, data.by, pl.col("value"))
     pile = build_stack(series, placed)
     what += format_single(ax, series)
-    text = ChartText(
-        format_title(title, data.by, pile.span),
-        format_subtitle(data, pile.span, what, *details),
-        note,
-    )
+    text = build_text(data, note, what, *details, span=pile.span)
     layout = write_text(ax, text, parts=series if len(series) > 1 else [])
     draw_stack(ax, pile, layout, tick)
 

@@ -22,33 +22,22 @@ if TYPE_CHECKING:
 _CONTRAST = 4.5  # of text on its background: WCAG 2.2, success criterion 1.4.3
 LINE_CONTRAST = 2.2  # of a line; that of the palette's orange on white
 
+
+def _split(names: str, separator: str = " ") -> tuple[str, ...]:
+    """Split a text into its names."""
+    return tuple(names.split(separator))
+
+
 # Fonts with characters that DejaVu Sans lacks, used where they are installed. Colour
 # fonts of emoji cannot be drawn by matplotlib.
-_FALLBACKS = (
-    "DejaVu Sans",
-    "Noto Sans",
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Noto Sans SC",
-    "Noto Sans JP",
-    "Noto Sans KR",
-    "Source Han Sans SC",
-    "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei",
-    "PingFang SC",
-    "Hiragino Sans GB",
-    "Microsoft YaHei",
-    "Yu Gothic",
-    "Malgun Gothic",
-    "Arial Unicode MS",
-    "Noto Sans Arabic",
-    "Noto Sans Hebrew",
-    "Noto Sans Devanagari",
-    "Noto Sans Thai",
-    "Noto Emoji",
-    "Symbola",
-    "Segoe UI Symbol",
-    "Segoe UI Emoji",
+_FALLBACKS = _split(
+    "DejaVu Sans,Noto Sans,Noto Sans CJK SC,Noto Sans CJK JP,Noto Sans SC,"
+    "Noto Sans JP,Noto Sans KR,Source Han Sans SC,WenQuanYi Micro Hei,"
+    "WenQuanYi Zen Hei,PingFang SC,Hiragino Sans GB,Microsoft YaHei,"
+    "Yu Gothic,Malgun Gothic,Arial Unicode MS,Noto Sans Arabic,"
+    "Noto Sans Hebrew,Noto Sans Devanagari,Noto Sans Thai,Noto Emoji,"
+    "Symbola,Segoe UI Symbol,Segoe UI Emoji",
+    ",",
 )
 
 
@@ -71,19 +60,9 @@ class Theme(NamedTuple):
 # see green can tell it from the pink.
 LIGHT = Theme(
     name="light",
-    palette=(
-        "#0072B2",
-        "#E69F00",
-        "#009E73",
-        "#CC79A7",
-        "#56B4E9",
-        "#D55E00",
-        "#7A4B00",
-        "#8FD8BF",
-        "#7A3A5E",
-        "#F5B489",
-        "#00385A",
-        "#B9E0F7",
+    palette=_split(
+        "#0072B2 #E69F00 #009E73 #CC79A7 #56B4E9 #D55E00 "
+        "#7A4B00 #8FD8BF #7A3A5E #F5B489 #00385A #B9E0F7"
     ),
     rest="#B0B8C0",
     ink="#1B2733",
@@ -95,19 +74,9 @@ LIGHT = Theme(
 )
 DARK = Theme(
     name="dark",
-    palette=(
-        "#3A8FD6",
-        "#F2B233",
-        "#2DBE91",
-        "#D985B8",
-        "#8FD0F5",
-        "#FF8A4C",
-        "#A87B1E",
-        "#B4EFDB",
-        "#A8648A",
-        "#FFC9A8",
-        "#1F6AA5",
-        "#D3ECFA",
+    palette=_split(
+        "#3A8FD6 #F2B233 #2DBE91 #D985B8 #8FD0F5 #FF8A4C "
+        "#A87B1E #B4EFDB #A8648A #FFC9A8 #1F6AA5 #D3ECFA"
     ),
     rest="#77838F",
     ink="#EEF2F6",

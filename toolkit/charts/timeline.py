@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from toolkit.metrics.spec import MetricSpec
 
 _REQUESTED = "requested_model"
+_OPTIONAL = {_REQUESTED: pl.String, "differs": pl.Boolean, "undated": pl.Int64}
 _MIN_WIDTH = 3.0  # points of a bar
 
 
@@ -106,7 +107,7 @@ def draw_timeline(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axe
     rows = data.frame.select(
         pl.concat_list(pl.col(version).cast(pl.String)).alias("version"),
         pl.col(spec.main).alias("count"),
-        *(_column(data, name) for name in (_REQUESTED, "differs", "undated")),
+        *(_column(data, name, dtype) for name, dtype in _OPTIONAL.items()),
         "first_seen",
         "last_seen",
     )
@@ -141,9 +142,10 @@ def draw_timeline(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axe
     return ax
 
 
-def _column(data: ChartData, name: str) -> pl.Expr:
+def _column(data: ChartData, name: str, dtype: type[pl.DataType]) -> pl.Expr:
     """Return a column that a metric may have, else nulls."""
-    return pl.col(name) if name in data.frame.columns else pl.lit(None).alias(name)
+    column = pl.col(name) if name in data.frame.columns else pl.lit(None)
+    return column.cast(dtype).alias(name)
 
 
 def _format_rows(rows: pl.DataFrame, noun: str) -> tuple[list[str], list[str]]:

@@ -40,19 +40,28 @@ def format_title(what: str, by: Sequence[str], span: Span | None = None) -> str:
     return f"{what} by {join_words(facets)}" if facets else what
 
 
-def format_subtitle(
-    data: ChartData, span: Span | None, what: str, *details: str, mark: str = "Hatched"
-) -> str:
-    """Format a subtitle: what is drawn, the time zone, incomplete periods."""
+def build_text(
+    data: ChartData,
+    note: Sequence[str],
+    what: str,
+    *details: str,
+    span: Span | None = None,
+    mark: str = "Hatched",
+    by: Sequence[str] | None = None,
+) -> ChartText:
+    """Build the text of a chart of a metric.
+
+    The subtitle is what is drawn, the time zone, details, and the incomplete periods,
+    with how they are marked.
+    """
+    by = data.by if by is None else by
     if data.zone is not None:
         per = f" per {span.length.word}" if span else ""
-        # "tokens per call, per day"
-        what += (
-            f"{',' * (' per ' in what and bool(per))}{per} ({format_zone(data.zone)})"
-        )
-    return "; ".join([what, *details]) + (
-        _format_incomplete(span, mark) if span else ""
-    )
+        comma = "," if per and " per " in what else ""  # "tokens per call, per day"
+        what += f"{comma}{per} ({format_zone(data.zone)})"
+    subtitle = "; ".join([what, *details])
+    subtitle += _format_incomplete(span, mark) if span else ""
+    return ChartText(format_title(data.spec.title, by, span), subtitle, note)
 
 
 def format_zone(zone: str) -> str:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from toolkit.reading.discovery import Logs, Sources
     from toolkit.reading.ledger import RejectCount
     from toolkit.reading.log_reader import LogReader
-    from toolkit.reading.sources import Resolved
 
 # A byte-order mark, or the first bytes of a compressed file: if the first line begins
 # so, a line feed is written before it.
@@ -46,7 +45,7 @@ class WrittenRejects(NamedTuple):
 
 @share_parameters(ReadOptions, READ_PARAMETERS)
 def rejects(
-    sources: Sources | Resolved,
+    sources: Sources,
     *,
     code: str | None = None,
     **options: Unpack[ReadOptions],
@@ -125,7 +124,7 @@ def _export_rejects(exports: Exports) -> Iterator[pl.DataFrame]:
 
 @share_parameters(ReadOptions, READ_PARAMETERS)
 def write_rejects(
-    sources: Sources | Resolved,
+    sources: Sources,
     to: str | os.PathLike[str] | BinaryIO,
     *,
     code: str | None = None,
@@ -164,7 +163,7 @@ def write_rejects(
     known = complete(write_rejects, options)
     frames = _iter_rejects(resolve_lines(sources, options), known, code)
     lines = without_bytes = 0
-    with _opened_for_writing(to) as file:
+    with _open_output(to) as file:
         for frame in frames:
             for raw in frame["raw"]:
                 if raw is None:
@@ -178,10 +177,10 @@ def write_rejects(
 
 
 @contextmanager
-def _opened_for_writing(
+def _open_output(
     to: str | os.PathLike[str] | BinaryIO,
 ) -> Iterator[BinaryIO]:
-    """Open a new private file, or use the stream that was given."""
+    """Open a new private file, or yield the stream that was given."""
     if not isinstance(to, str | os.PathLike):
         yield to
         return
