@@ -100,6 +100,7 @@ def test_a_model_has_the_columns_of_its_table(table: Table) -> None:
         assert field.dtype.type == column.dtype
         assert (field.nullable, field.required) == (column.nullable, True)
         assert field.description == column.description
+        assert field.metadata == {"grain": column.grain, "unit": column.unit}
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
     from toolkit.reading.load import Loaded
-    from toolkit.reading.sources import Resolved
     from toolkit.schema.columns import Table
 
 
@@ -100,7 +99,7 @@ _FINDING_COLUMNS = sorted(
 
 
 @share_parameters(ReadOptions, READ_PARAMETERS, on_damage="collect")
-def check(sources: Sources | Resolved, **options: Unpack[ReadOptions]) -> CheckResult:
+def check(sources: Sources, **options: Unpack[ReadOptions]) -> CheckResult:
     """Check logs or exports: ledger, rejects, schema, and findings.
 
     Parameters

@@ -45,16 +45,24 @@ _LOG_NAME = re.compile(
 
 
 @dataclass(frozen=True)
-class Logs:
-    """Logs that were found, and the files that were skipped, counted by ending."""
+class Resolved:
+    """Sources that were found before: see `toolkit.reading.sources.resolve`."""
 
     names: list[str]
+
+
+@dataclass(frozen=True)
+class Logs(Resolved):
+    """Logs that were found, and the files that were skipped, counted by ending."""
+
     logs: list[Source]
     passed_over: dict[str, int]
 
 
 # One name or several: paths, directories, globs, addresses in a store.
-Sources: TypeAlias = "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
+Sources: TypeAlias = (
+    "str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Resolved"
+)
 
 
 def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
@@ -102,6 +110,8 @@ def list_names(sources: Sources) -> list[str]:
     OptionTypeError
         If anything else is given, such as an open file, bytes or a frame.
     """
+    if isinstance(sources, Resolved):
+        return sources.names
     if isinstance(sources, str | os.PathLike):
         return [_expand_home(sources)]
     given: object = sources

@@ -88,7 +88,7 @@ class LogReader:
 
 
 def open_logs(
-    sources: Sources | Logs,
+    sources: Sources,
     options: ReadOptions,
     *,
     max_lines: int | None = None,

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from toolkit.reading.discovery import Logs, Sources
     from toolkit.reading.ledger import RejectCount
     from toolkit.reading.log_reader import LogReader
-    from toolkit.reading.sources import Resolved
 
 # A byte-order mark, or the first bytes of a compressed file: if the first line begins
 # so, a line feed is written before it.
@@ -46,7 +45,7 @@ class WrittenRejects(NamedTuple):
 
 @share_parameters(ReadOptions, READ_PARAMETERS)
 def rejects(
-    sources: Sources | Resolved,
+    sources: Sources,
     *,
     code: str | None = None,
     **options: Unpack[ReadOptions],
@@ -125,7 +124,7 @@ def _export_rejects(exports: Exports) -> Iterator[pl.DataFrame]:
 
 @share_parameters(ReadOptions, READ_PARAMETERS)
 def write_rejects(
-    sources: Sources | Resolved,
+    sources: Sources,
     to: str | os.PathLike[str] | BinaryIO,
     *,
     code: str | None = None,

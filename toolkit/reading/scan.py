@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from toolkit.expressions.time_ranges import Moment, Span
     from toolkit.reading.discovery import Sources
     from toolkit.reading.log_reader import LogReader
-    from toolkit.reading.sources import Export, Resolved
+    from toolkit.reading.sources import Export
 
 # Two responses are one when both are equal: see `toolkit.reading.dedup`.
 DUPLICATE_KEY = ("response_hash", "response_id")
@@ -44,7 +44,7 @@ DUPLICATE_KEY = ("response_hash", "response_id")
 
 @share_parameters(ReadOptions, READ_PARAMETERS)
 def scan(
-    sources: Sources | Resolved,
+    sources: Sources,
     *,
     since: Moment = None,
     until: Moment = None,
@@ -298,7 +298,7 @@ def _count_rows(parts: Sequence[str]) -> int:
     return int(counted.item())
 
 
-def ledger(exports: Sources | Resolved) -> pl.DataFrame:
+def ledger(exports: Sources) -> pl.DataFrame:
     """Return the ledger of one or several exports: one row per log.
 
     See `toolkit.schema.LEDGER`; `log_id` counts on from export to export, as in `scan`.

@@ -16,6 +16,7 @@ import polars as pl
 from toolkit.errors import OptionError, UnreadableSourceError
 from toolkit.reading.discovery import (
     Logs,
+    Resolved,
     find_logs,
     is_export,
     list_names,
@@ -45,10 +46,9 @@ class Export(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Exports:
+class Exports(Resolved):
     """One or several exports."""
 
-    names: list[str]
     exports: Sequence[Export]
 
     def numbered(self) -> Iterator[tuple[Export, int]]:
@@ -69,13 +69,10 @@ class Exports:
 
 
 @dataclass(frozen=True)
-class ParquetFiles:
-    """Parquet files of choices."""
-
-    names: list[str]
+class ParquetFiles(Resolved):
+    """Parquet files of choices; their names are the files."""
 
 
-Resolved: TypeAlias = "Logs | Exports | ParquetFiles"
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
 
 
@@ -96,11 +93,11 @@ def choices_of(sources: object) -> Choices | None:
 
 
 def resolve(
-    sources: Sources | Resolved,
+    sources: Sources,
     options: ReadOptions | None = None,
     *,
     on_damage: OnDamage | None = None,
-) -> Resolved:
+) -> Logs | Exports | ParquetFiles:
     """Find out whether sources are logs, exports or Parquet files, and find them.
 
     Parameters
@@ -136,7 +133,7 @@ def resolve(
 
 
 def resolve_lines(
-    sources: Sources | Resolved,
+    sources: Sources,
     options: ReadOptions | None = None,
     *,
     on_damage: OnDamage | None = None,
@@ -149,11 +146,11 @@ def resolve_lines(
     return found
 
 
-def resolve_exports(sources: Sources | Resolved) -> Exports:
+def resolve_exports(sources: Sources) -> Exports:
     """Resolve sources that must be exports, or raise `NotAnExportError`."""
     if isinstance(sources, Exports):
         return sources
-    names = list_names(cast("Sources", sources))
+    names = list_names(sources)
     matches = _expand_globs(names)
     return Exports(names, [Export(one, read_manifest(one)) for one in matches])
 

@@ -1,4 +1,4 @@
-"""Definitions of `Column`, `Rule` and `Table`."""
+"""Definitions of `Column`, `Rule` and `Table`, and functions that build columns."""
 
 from __future__ import annotations
 
@@ -178,3 +178,85 @@ class ArrowStream(Protocol):
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Return a capsule."""
+
+
+# Larger than the count of any real response; 9 million of them fit into an int64 sum.
+_LARGEST_COUNT = 10**12
+_LARGEST_INT32 = 2**31 - 1
+STRING, INT32, INT64, FLOAT = pa.string(), pa.int32(), pa.int64(), pa.float64()
+_TOOL_CALL = pa.struct([(name, STRING) for name in ("id", "type", "name", "arguments")])
+# Parquet calls the items of a list "element"; another name would be changed by it.
+_TOOL_CALLS = pa.list_(pa.field("element", _TOOL_CALL))
+
+
+def given(
+    name: str,
+    type_: pa.DataType,
+    description: str,
+    unit: str = "",
+    *,
+    nullable: bool = False,
+    minimum: int | None = None,
+) -> Column:
+    """Return a column that is not read from the line, but filled by the reader."""
+    return Column(
+        name, type_, "R", "given", description, unit, nullable=nullable, minimum=minimum
+    )
+
+
+def response(
+    name: str,
+    description: str,
+    *paths: str,
+    kind: Kind = "string",
+    root: Root = "response",
+) -> Column:
+    """Return a text of the response."""
+    return Column(name, STRING, "R", kind, description, paths=paths, root=root)
+
+
+_CHOICE_TYPES: dict[Kind, pa.DataType] = {
+    "string": STRING,
+    "content": pa.large_string(),
+    "text": pa.large_string(),
+    "tool_calls": _TOOL_CALLS,
+    "count": INT32,
+    "characters": INT64,
+    "items": INT64,
+    "logprob_sum": FLOAT,
+}
+
+
+def choice(
+    name: str, kind: Kind, description: str, *paths: str, unit: str = ""
+) -> Column:
+    """Return a column of the choice; its integers are not negative."""
+    type_ = _CHOICE_TYPES[kind]
+    return Column(
+        name,
+        type_,
+        "C",
+        kind,
+        description,
+        unit,
+        paths,
+        "choice",
+        minimum=0 if pa.types.is_integer(type_) else None,
+        maximum=_LARGEST_INT32 if kind == "count" else None,
+        private=kind in {"content", "text", "tool_calls"},
+    )
+
+
+def usage(name: str, description: str, *paths: str) -> Column:
+    """Return a count of tokens; its paths start at `usage`."""
+    return Column(
+        name,
+        INT64,
+        "U",
+        "count",
+        description,
+        "tokens",
+        tuple(f"usage.{path}" for path in paths),
+        minimum=0,
+        maximum=_LARGEST_COUNT,
+    )

@@ -33,7 +33,12 @@ def _field(column: Column) -> Any:  # noqa: ANN401 - as pandera's Field
     if column.maximum is not None:
         error = f"must be <= {column.maximum:,}"
         limits["le"] = {"max_value": column.maximum, "error": error}
-    return Field(nullable=column.nullable, description=column.description, **limits)
+    return Field(
+        nullable=column.nullable,
+        description=column.description,
+        metadata={"grain": column.grain, "unit": column.unit},
+        **limits,
+    )
 
 
 def _check(rule: Rule) -> object:

@@ -16,16 +16,25 @@ import polars as pl
 import pyarrow as pa
 
 from toolkit.errors import OptionError
-from toolkit.schema.columns import Column, Kind, Root, Rule, Table
+from toolkit.schema.columns import (
+    FLOAT,
+    INT32,
+    INT64,
+    STRING,
+    Column,
+    Rule,
+    Table,
+    choice,
+    given,
+    response,
+    usage,
+)
 from toolkit.schema.paths import parse_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# Larger than the count of any real response; 9 million of them fit into an int64 sum.
-_LARGEST_COUNT = 10**12
-_LARGEST_INT32 = 2**31 - 1
 # No response has more choices, and no choice more calls. Two million fit into a line of
 # 6 MB, and would need gigabytes.
 MOST_ITEMS = 65_536
@@ -33,110 +42,28 @@ MOST_ITEMS = 65_536
 EARLIEST_CREATED = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_CREATED = datetime(2200, 1, 1, tzinfo=UTC)
 
-_STRING, _INT32, _INT64, _FLOAT = pa.string(), pa.int32(), pa.int64(), pa.float64()
-_TIMESTAMP = pa.timestamp("us", tz="UTC")
-_TOOL_CALL = pa.struct(
-    [(name, _STRING) for name in ("id", "type", "name", "arguments")]
-)
-# Parquet calls the items of a list "element"; another name would be changed by it.
-_TOOL_CALLS = pa.list_(pa.field("element", _TOOL_CALL))
-
-
-def _given(
-    name: str,
-    type_: pa.DataType,
-    description: str,
-    unit: str = "",
-    *,
-    nullable: bool = False,
-    minimum: int | None = None,
-) -> Column:
-    """Return a column that is not read from the line, but filled by the reader."""
-    return Column(
-        name, type_, "R", "given", description, unit, nullable=nullable, minimum=minimum
-    )
-
-
-def _response(
-    name: str,
-    description: str,
-    *paths: str,
-    kind: Kind = "string",
-    root: Root = "response",
-) -> Column:
-    """Return a text of the response."""
-    return Column(name, _STRING, "R", kind, description, paths=paths, root=root)
-
-
-_CHOICE_TYPES: dict[Kind, pa.DataType] = {
-    "string": _STRING,
-    "content": pa.large_string(),
-    "text": pa.large_string(),
-    "tool_calls": _TOOL_CALLS,
-    "count": _INT32,
-    "characters": _INT64,
-    "items": _INT64,
-    "logprob_sum": _FLOAT,
-}
-
-
-def _choice(
-    name: str, kind: Kind, description: str, *paths: str, unit: str = ""
-) -> Column:
-    """Return a column of the choice; its integers are not negative."""
-    type_ = _CHOICE_TYPES[kind]
-    return Column(
-        name,
-        type_,
-        "C",
-        kind,
-        description,
-        unit,
-        paths,
-        "choice",
-        minimum=0 if pa.types.is_integer(type_) else None,
-        maximum=_LARGEST_INT32 if kind == "count" else None,
-        private=kind in {"content", "text", "tool_calls"},
-    )
-
-
-def _usage(name: str, description: str, *paths: str) -> Column:
-    """Return a count of tokens; its paths start at `usage`."""
-    return Column(
-        name,
-        _INT64,
-        "U",
-        "count",
-        description,
-        "tokens",
-        tuple(f"usage.{path}" for path in paths),
-        minimum=0,
-        maximum=_LARGEST_COUNT,
-    )
-
-
 _LOG = "number of the log: its place among the sources, or the export's number for it"
 _LOG_COLUMNS = (
-    _given("log_id", _INT32, _LOG, minimum=0),
-    _given("source", _STRING, "path of the log as it was found"),
-    _given("line", _INT64, "physical line number, from 1", minimum=1),
+    given("log_id", INT32, _LOG, minimum=0),
+    given("source", STRING, "path of the log as it was found"),
+    given("line", INT64, "physical line number, from 1", minimum=1),
 )
 
 _CHOICES_COLUMNS = (
     *_LOG_COLUMNS,
     Column(
         "choice_position",
-        _INT32,
+        INT32,
         "C",
         "position",
         "place in `choices`, from 0; never missing, unlike choice_index",
         nullable=False,
         minimum=0,
     ),
-    _choice("choice_index", "count", "the provider's number of the choice", "index"),
+    choice("choice_index", "count", "the provider's number of the choice", "index"),
     Column(
         "choice_count",
-        _INT32,
+        INT32,
         "R",
         "choice_count",
         "length of `choices`; a response with 0 choices is one row",
@@ -152,18 +79,18 @@ _CHOICES_COLUMNS = (
         "xxh3-64 of the bytes of the response object as written",
         nullable=False,
     ),
-    _response("response_id", "the provider's id; some providers repeat it", "id"),
+    response("response_id", "the provider's id; some providers repeat it", "id"),
     Column(
         "created",
-        _TIMESTAMP,
+        pa.timestamp("us", tz="UTC"),
         "R",
         "timestamp",
         "when the response was created; null where missing or 0",
         "UTC",
         ("created",),
     ),
-    _response("model", "the model that answered", "model"),
-    _response(
+    response("model", "the model that answered", "model"),
+    response(
         "requested_model",
         "the model that was requested, where the line contains the request",
         "request.body.model",
@@ -171,26 +98,26 @@ _CHOICES_COLUMNS = (
         "model",
         root="envelope",
     ),
-    _response(
+    response(
         "custom_id",
         "the caller's id in a batch",
         "custom_id",
         kind="label",
         root="envelope",
     ),
-    _response("provider", "the provider that a router chose", "provider"),
-    _response("service_tier", "tier", "service_tier", "usage.service_tier"),
-    _response("system_fingerprint", "backend version", "system_fingerprint"),
-    _choice("finish_reason", "string", "why the choice ended", "finish_reason"),
-    _choice(
+    response("provider", "the provider that a router chose", "provider"),
+    response("service_tier", "tier", "service_tier", "usage.service_tier"),
+    response("system_fingerprint", "backend version", "system_fingerprint"),
+    choice("finish_reason", "string", "why the choice ended", "finish_reason"),
+    choice(
         "native_finish_reason",
         "string",
         "the same in the provider's own words",
         "native_finish_reason",
     ),
-    _choice("role", "string", "author of the message", "message.role"),
-    _choice("content", "content", "text of the message", "message.content"),
-    _choice(
+    choice("role", "string", "author of the message", "message.role"),
+    choice("content", "content", "text of the message", "message.content"),
+    choice(
         "reasoning_content",
         "text",
         "text of the model's reasoning",
@@ -198,39 +125,39 @@ _CHOICES_COLUMNS = (
         "message.reasoning",
         "message.content[].thinking",
     ),
-    _choice("refusal", "text", "text of a refusal", "message.refusal"),
-    _choice(
+    choice("refusal", "text", "text of a refusal", "message.refusal"),
+    choice(
         "tool_calls",
         "tool_calls",
         "tools that the model calls",
         "message.tool_calls[]",
         "message.function_call",
     ),
-    _choice(
+    choice(
         "content_chars",
         "characters",
         "length of content; present even when content is dropped",
         "message.content",
         unit="code points",
     ),
-    _choice(
+    choice(
         "logprob_tokens",
         "items",
         "tokens with a logprob",
         "logprobs.content",
         unit="tokens",
     ),
-    _choice(
+    choice(
         "logprob_sum",
         "logprob_sum",
         "sum of their logprobs",
         "logprobs.content",
         unit="nats",
     ),
-    _usage("prompt_tokens", "prompt, cached ones included", "prompt_tokens"),
-    _usage("completion_tokens", "completion, over all choices", "completion_tokens"),
-    _usage("total_tokens", "total as reported, never recomputed", "total_tokens"),
-    _usage(
+    usage("prompt_tokens", "prompt, cached ones included", "prompt_tokens"),
+    usage("completion_tokens", "completion, over all choices", "completion_tokens"),
+    usage("total_tokens", "total as reported, never recomputed", "total_tokens"),
+    usage(
         "cached_tokens",
         "prompt tokens read from a cache",
         "prompt_tokens_details.cached_tokens",
@@ -239,41 +166,41 @@ _CHOICES_COLUMNS = (
         "num_cached_tokens",
         "cache_read_input_tokens",
     ),
-    _usage(
+    usage(
         "cache_write_tokens",
         "prompt tokens written to a cache",
         "prompt_tokens_details.cache_write_tokens",
         "cache_creation_input_tokens",
     ),
-    _usage(
+    usage(
         "reasoning_tokens",
         "tokens of the model's reasoning",
         "completion_tokens_details.reasoning_tokens",
         "reasoning_tokens",
     ),
-    _usage(
+    usage(
         "prompt_audio_tokens",
         "audio in the prompt",
         "prompt_tokens_details.audio_tokens",
     ),
-    _usage(
+    usage(
         "completion_audio_tokens",
         "audio in the completion",
         "completion_tokens_details.audio_tokens",
     ),
-    _usage(
+    usage(
         "accepted_prediction_tokens",
         "predicted tokens that were used",
         "completion_tokens_details.accepted_prediction_tokens",
     ),
-    _usage(
+    usage(
         "rejected_prediction_tokens",
         "predicted tokens that were not used",
         "completion_tokens_details.rejected_prediction_tokens",
     ),
     Column(
         "reported_cost",
-        _FLOAT,
+        FLOAT,
         "U",
         "number",
         "cost as the provider reports it",
@@ -329,24 +256,22 @@ REJECTS = Table(
     "rejects",
     (
         *_LOG_COLUMNS,
-        _given(
+        given(
             "offset",
-            _INT64,
+            INT64,
             "offset of the line in the decompressed log",
             "bytes",
             minimum=0,
         ),
-        _given(
-            "length", _INT64, "length of the line without its end", "bytes", minimum=0
+        given(
+            "length", INT64, "length of the line without its end", "bytes", minimum=0
         ),
-        _given("code", _STRING, "which check failed: " + ", ".join(REJECT_CODES)),
-        _given(
-            "json_path", _STRING, "path of the wrong field in the line", nullable=True
+        given("code", STRING, "which check failed: " + ", ".join(REJECT_CODES)),
+        given(
+            "json_path", STRING, "path of the wrong field in the line", nullable=True
         ),
-        _given(
-            "reason", _STRING, "what was expected and what was found; never content"
-        ),
-        _given(
+        given("reason", STRING, "what was expected and what was found; never content"),
+        given(
             "raw",
             pa.large_binary(),
             "the bytes of the line; null for line_too_long",
@@ -359,7 +284,7 @@ REJECTS = Table(
 
 def _total(name: str, description: str, unit: str) -> Column:
     """Return a count of the ledger."""
-    return _given(name, _INT64, description, unit, minimum=0)
+    return given(name, INT64, description, unit, minimum=0)
 
 
 LEDGER = Table(
@@ -381,16 +306,16 @@ LEDGER = Table(
         _total("prompt_tokens", "sum over the rows", "tokens"),
         _total("completion_tokens", "sum over the rows", "tokens"),
         _total("total_tokens", "sum over the rows", "tokens"),
-        _given("decoder", _STRING, "kernel or reference"),
-        _given(
+        given("decoder", STRING, "kernel or reference"),
+        given(
             "error",
-            _STRING,
+            STRING,
             "why reading stopped before the end of the log",
             nullable=True,
         ),
-        _given(
+        given(
             "hint",
-            _STRING,
+            STRING,
             "what a log without any response looks like, and what to do",
             nullable=True,
         ),
