@@ -153,7 +153,7 @@ def _draw_keys(
         by_key.drop("folded", strict=False), [key], value, kind=key
     )
     if data.zone is not None:
-        what += ", all series together" if len(by_key) < len(rows) else ""
+        what += " of all series" if len(by_key) < len(rows) else ""
         placed = placed.with_columns(value.sum().over("period").alias("~whole"))
         return _draw_shares(ax, data._replace(by=[]), parts, placed, what, note)
     series, placed = fold_series(
