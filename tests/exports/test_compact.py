@@ -92,7 +92,7 @@ def test_every_engine_reads_a_compacted_export(out: Path) -> None:
     assert duckdb.sql(query).fetchall() == [(total,)]
 
 
-def test_a_compacted_export_goes_on(out: Path, tmp_path: Path) -> None:
+def test_an_export_continues_after_it_was_compacted(out: Path, tmp_path: Path) -> None:
     toolkit.compact(out, today=TODAY)
     with (tmp_path / "log.jsonl").open("ab") as file:
         file.write(line("late", 1, 5) + line("r0-1", 1, 20))
@@ -129,7 +129,7 @@ def test_nobody_else_may_read_merged_rejects(out: Path) -> None:
     assert stat.S_IMODE(part.stat().st_mode) == 0o600
 
 
-def test_a_damaged_part_is_named_and_all_is_left_as_it_was(out: Path) -> None:
+def test_a_damaged_part_raises_and_everything_is_left_unchanged(out: Path) -> None:
     part = out / "choices" / "date=2026-11-02" / parts(out, 2)[0]
     whole = part.read_bytes()
     part.write_bytes(whole[:-50])
@@ -161,14 +161,16 @@ def test_a_compaction_that_fails_leaves_every_row_once(
     assert toolkit.verify(out).faults == []
 
 
-def test_what_is_no_export_is_said_and_left_alone(tmp_path: Path) -> None:
+def test_compacting_what_is_not_an_export_raises_and_creates_nothing(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(NotAnExportError):
         toolkit.compact(tmp_path / "none")
 
     assert not (tmp_path / "none").exists()
 
 
-def test_the_command_says_what_it_did(out: Path) -> None:
+def test_the_command_prints_how_many_directories_it_compacted(out: Path) -> None:
     done = CliRunner().invoke(_app, ["compact", str(out)])
 
     days = 3 if datetime.now(UTC).date() > TODAY else 2

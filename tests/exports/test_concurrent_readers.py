@@ -60,7 +60,7 @@ def is_absence(error: Exception) -> bool:
 
 
 @pytest.mark.parametrize("read", [with_polars, with_pyarrow, with_duckdb])
-def test_a_reader_of_an_export_at_work_sees_no_row_twice(
+def test_a_reader_during_an_export_sees_no_row_twice(
     tmp_path: Path, read: Callable[[str], list[str]]
 ) -> None:
     log, out = tmp_path / "log.jsonl", tmp_path / "out"

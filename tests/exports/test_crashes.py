@@ -75,7 +75,7 @@ def test_ten_runs_that_are_started_together_write_each_response_once(
     assert toolkit.ledger(out)["responses"].to_list() == [2]
 
 
-def test_ten_runs_that_wait_for_each_other_all_end_well(
+def test_ten_runs_that_wait_for_each_other_all_succeed(
     log: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -90,7 +90,7 @@ def test_ten_runs_that_wait_for_each_other_all_end_well(
     assert ids(out) == ["a", "b"]
 
 
-def test_a_run_that_waits_in_vain_says_who_holds_the_directory(
+def test_a_run_that_waits_too_long_raises_with_the_process_that_has_the_lock(
     log: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -115,7 +115,7 @@ def test_a_run_that_waits_in_vain_says_who_holds_the_directory(
         assert len(toolkit.export(log, to=out).added) == 0
 
 
-def test_an_error_of_a_lock_is_not_taken_for_another_run(
+def test_an_error_of_locking_is_not_reported_as_another_run(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_arguments: object) -> None:
@@ -158,7 +158,7 @@ def test_parts_that_were_not_committed_are_removed_and_written_again(
 
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("exchanges", [0, 1, 2])
-def test_an_export_stays_as_it_was_until_its_new_form_is_committed(
+def test_a_rewrite_that_fails_leaves_the_old_export_readable(
     log: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -202,7 +202,7 @@ def test_an_export_stays_as_it_was_until_its_new_form_is_committed(
     assert toolkit.rejects(out).height == 1
 
 
-def test_where_no_exchange_is_offered_a_form_is_replaced_in_steps(
+def test_an_export_is_rewritten_where_directories_cannot_be_swapped_atomically(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def not_offered(*_paths: Path) -> None:
@@ -230,9 +230,7 @@ def refuse_to_restore(out: Path) -> object:
 
 
 @pytest.mark.parametrize("step", [1, 2])
-def test_an_exchange_that_was_cut_off_is_undone_or_finished(
-    tmp_path: Path, step: int
-) -> None:
+def test_an_interrupted_swap_is_undone_or_completed(tmp_path: Path, step: int) -> None:
     staging, directory = tmp_path / ".staging", tmp_path
     for path, name in ((staging / "choices", "new"), (directory / "choices", "old")):
         path.mkdir(parents=True)
@@ -249,7 +247,7 @@ def test_an_exchange_that_was_cut_off_is_undone_or_finished(
     assert (placed, staged) == ((["old"], ["new"]) if step == 1 else (["new"], ["old"]))
 
 
-def test_all_is_synced_before_its_rename_and_its_directory_before_the_commit(
+def test_files_are_synced_before_they_are_renamed_and_directories_before_the_commit(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"

@@ -147,7 +147,9 @@ def assert_same(shared: Path | str, alone: Path | str) -> None:
 # One process, many threads or processes.
 
 
-def test_a_run_of_threads_is_the_run_of_one(quirks: Path, tmp_path: Path) -> None:
+def test_a_run_with_threads_writes_the_same_as_one_without(
+    quirks: Path, tmp_path: Path
+) -> None:
     shared, alone = tmp_path / "shared", tmp_path / "alone"
     read: list[int] = []
 
@@ -184,7 +186,7 @@ def test_a_run_of_threads_is_the_run_of_one(quirks: Path, tmp_path: Path) -> Non
     ],
     ids=str,
 )
-def test_options_mean_the_same_to_workers(
+def test_workers_apply_the_options_of_the_run(
     logs: Path, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     shared, alone = tmp_path / "shared", tmp_path / "alone"
@@ -196,7 +198,7 @@ def test_options_mean_the_same_to_workers(
     assert_same(shared, alone)
 
 
-def test_a_large_log_is_cut_and_small_ones_are_put_together(logs: Path) -> None:
+def test_large_logs_are_cut_and_small_ones_are_grouped(logs: Path) -> None:
     seen: list[tuple[Callable[..., Any], Any]] = []
 
     class Noting(ThreadPoolExecutor):
@@ -221,7 +223,7 @@ def test_a_large_log_is_cut_and_small_ones_are_put_together(logs: Path) -> None:
     assert dropped  # what repeats was in another share
 
 
-def test_rewrite_makes_an_export_anew_with_workers(logs: Path, tmp_path: Path) -> None:
+def test_workers_rewrite_an_export(logs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with ThreadPoolExecutor(2) as executor:
         toolkit.export(logs, to=out, content="drop", executor=executor)
@@ -252,7 +254,7 @@ def test_a_pipe_is_read_by_the_run_itself(logs: Path, tmp_path: Path) -> None:
     assert done.ledger.row(-1, named=True)["duplicates"] == 1
 
 
-def test_processes_share_a_run(logs: Path, tmp_path: Path) -> None:
+def test_processes_write_the_same_as_one_process(logs: Path, tmp_path: Path) -> None:
     shared, alone = tmp_path / "shared", tmp_path / "alone"
 
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
@@ -279,7 +281,7 @@ def test_one_file_is_not_written_by_workers(logs: Path, tmp_path: Path) -> None:
         toolkit.export(logs, to=tmp_path / "one.parquet", executor=executor)
 
 
-def test_every_error_arrives_in_another_process_as_it_was() -> None:
+def test_every_error_is_the_same_after_pickling() -> None:
     cause = OSError(28, "No space left on device")
     made = [
         errors.DamagedLogError("a.gz", byte=1, verified=2, lines=3, fault="is cut"),
@@ -364,7 +366,7 @@ def test_a_log_that_grows_while_it_is_cut_loses_nothing(
     assert ours.drop("log_id").equals(theirs.drop("log_id"), null_equal=True)
 
 
-def test_a_log_whose_last_line_had_no_end_is_read_on_by_one_worker(
+def test_a_log_that_was_read_without_its_last_line_end_is_not_cut(
     tmp_path: Path,
 ) -> None:
     log = tmp_path / "a.jsonl"
@@ -512,7 +514,7 @@ def test_a_run_that_fails_leaves_nothing_in_a_store(
     assert object_store.list_objects(out) == []
 
 
-def test_what_a_killed_run_left_in_a_store_goes_with_the_next_commit(
+def test_parts_of_a_killed_run_in_a_store_are_deleted_by_the_next_commit(
     server: ThreadedMotoServer, logs: Path
 ) -> None:
     assert server is not None

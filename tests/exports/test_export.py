@@ -47,7 +47,7 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def test_an_export_holds_the_rows_that_load_gives(log: Path, tmp_path: Path) -> None:
+def test_an_export_has_the_rows_that_load_returns(log: Path, tmp_path: Path) -> None:
     done = toolkit.export(log, to=tmp_path / "out")
     loaded = toolkit.load(log)
 
@@ -106,14 +106,14 @@ def test_a_large_export_counts_the_same_in_four_engines(tmp_path: Path) -> None:
     assert frame["total_tokens"].null_count() == data["total_tokens"].isna().sum()
 
 
-def test_a_dictionary_of_tags_comes_back(log: Path, tmp_path: Path) -> None:
+def test_tag_columns_are_read_back(log: Path, tmp_path: Path) -> None:
     toolkit.export(log, to=tmp_path / "out", tags={"team": "metadata.team"})
 
     teams = toolkit.scan(tmp_path / "out").select("tag_team").collect()["tag_team"]
     assert "search" in teams.unique().to_list()
 
 
-def test_only_whole_parquet_files_and_our_own_names_lie_in_an_export(
+def test_an_export_contains_only_whole_parquet_files_and_known_names(
     log: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -136,7 +136,7 @@ def test_nobody_else_may_read_the_rejects(log: Path, tmp_path: Path) -> None:
     assert stat.S_IMODE(part.stat().st_mode) == 0o600
 
 
-def test_an_unfinished_last_line_of_a_plain_log_is_left_for_later(
+def test_an_unfinished_last_line_of_a_plain_log_is_left_for_the_next_run(
     tmp_path: Path,
 ) -> None:
     plain, packed = tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz"
@@ -164,7 +164,7 @@ def test_a_log_without_rows_is_an_export_without_rows(tmp_path: Path) -> None:
     assert toolkit.rejects(tmp_path / "out").schema == REJECTS.polars
 
 
-def test_a_directory_that_holds_something_is_refused(log: Path, tmp_path: Path) -> None:
+def test_a_directory_with_other_files_raises(log: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine.txt").write_text("x", encoding="utf-8")
 
@@ -177,7 +177,7 @@ def test_a_directory_that_holds_something_is_refused(log: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     "mine", ["choices/mine.parquet", "README.txt", "rejects/1-0.parquet"]
 )
-def test_files_of_the_user_are_never_removed(
+def test_files_of_the_user_are_never_deleted(
     log: Path, tmp_path: Path, mine: str
 ) -> None:
     path = tmp_path / "out" / mine
@@ -202,7 +202,7 @@ def test_files_of_the_user_are_never_removed(
         (b"  ", (1, 1, 0, 0, 2)),
     ],
 )
-def test_a_last_line_is_taken_if_it_is_whole_and_left_if_it_may_still_grow(
+def test_a_last_line_is_read_if_it_is_complete_and_left_if_it_may_still_grow(
     tmp_path: Path, tail: bytes, counts: tuple[int, ...]
 ) -> None:
     path = tmp_path / "a.jsonl"
@@ -214,7 +214,7 @@ def test_a_last_line_is_taken_if_it_is_whole_and_left_if_it_may_still_grow(
     assert done.ledger.select(names).row(0) == counts
 
 
-def test_a_part_that_is_lost_or_cut_is_noticed_by_whoever_reads(
+def test_reading_an_export_with_a_missing_or_truncated_part_raises(
     log: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -233,7 +233,7 @@ def test_a_part_that_is_lost_or_cut_is_noticed_by_whoever_reads(
 
 
 @pytest.mark.parametrize("state", ["[]", '{"a": 1}', "[" * 10**5])
-def test_a_state_that_is_none_is_said(tmp_path: Path, state: str) -> None:
+def test_a_state_json_that_is_not_valid_raises(tmp_path: Path, state: str) -> None:
     (tmp_path / "state.json").write_text(state, encoding="utf-8")
 
     with pytest.raises(DamagedExportError, match=r"state\.json"):
@@ -243,7 +243,7 @@ def test_a_state_that_is_none_is_said(tmp_path: Path, state: str) -> None:
 @pytest.mark.parametrize(
     "change", [{"options": []}, {"schema": 99}, {"logs": [{"choices": "x"}]}]
 )
-def test_a_state_with_a_wrong_field_is_said(
+def test_a_state_json_with_a_wrong_field_raises(
     log: Path, tmp_path: Path, change: dict[str, object]
 ) -> None:
     path = tmp_path / "out" / "state.json"
@@ -255,7 +255,7 @@ def test_a_state_with_a_wrong_field_is_said(
         toolkit.scan(tmp_path / "out")
 
 
-def test_a_directory_named_like_a_pattern_is_no_pattern(
+def test_a_directory_name_with_pattern_characters_is_taken_literally(
     log: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "[a]*_out"
@@ -265,7 +265,9 @@ def test_a_directory_named_like_a_pattern_is_no_pattern(
     assert toolkit.rejects(out).height > 0
 
 
-def test_what_a_killed_run_left_is_cleared_away(log: Path, tmp_path: Path) -> None:
+def test_files_of_a_killed_run_are_removed_by_the_next_run(
+    log: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     (out / "choices" / "date=2026-10-01").mkdir(parents=True)
     (out / "choices" / "date=2026-10-01" / "1-0.parquet").write_bytes(b"stump")
@@ -277,7 +279,7 @@ def test_what_a_killed_run_left_is_cleared_away(log: Path, tmp_path: Path) -> No
     assert toolkit.scan(out).collect().height == done.ledger["choices"].item()
 
 
-def test_a_second_writer_is_told_who_holds_the_directory(
+def test_a_second_writer_gets_an_error_with_the_process_of_the_first(
     log: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -311,7 +313,7 @@ def test_a_damaged_log_commits_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename", "replace"])
-def test_a_refusal_of_the_system_names_the_path_and_commits_nothing(
+def test_an_error_of_the_system_gives_the_path_and_commits_nothing(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     def refuse(*_arguments: object) -> None:
@@ -330,7 +332,7 @@ def test_a_refusal_of_the_system_names_the_path_and_commits_nothing(
     assert toolkit.scan(out).collect().height == done.ledger["choices"].item()
 
 
-def test_what_is_no_export_is_said(tmp_path: Path) -> None:
+def test_reading_what_is_not_an_export_raises(tmp_path: Path) -> None:
     with pytest.raises(NotAnExportError, match=r"state\.json"):
         toolkit.ledger(tmp_path)
     for read in (toolkit.scan, toolkit.rejects):
@@ -349,7 +351,7 @@ def test_a_log_that_cannot_be_found_makes_no_directory(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_row_groups_of_a_date_go_into_two_parts_by_turns(
+def test_the_row_groups_of_a_date_alternate_between_two_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = tmp_path / "log.jsonl"
@@ -371,7 +373,7 @@ def test_the_row_groups_of_a_date_go_into_two_parts_by_turns(
     assert sorted(rows["line"]) == list(range(1, 5001))
 
 
-def test_what_is_left_at_the_end_is_cut_into_equal_row_groups(
+def test_the_last_rows_are_cut_into_equal_row_groups(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, out = tmp_path / "log.jsonl", tmp_path / "out"
@@ -399,7 +401,7 @@ def test_what_is_left_at_the_end_is_cut_into_equal_row_groups(
     assert sorted(toolkit.scan(out).collect()["line"]) == list(range(1, 3001))
 
 
-def test_rows_that_do_not_pass_the_gate_end_the_run_and_leave_nothing(
+def test_rows_that_are_not_valid_stop_the_run_and_leave_nothing(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
@@ -423,7 +425,7 @@ def test_rows_that_do_not_pass_the_gate_end_the_run_and_leave_nothing(
     assert not list(out.rglob("*.parquet"))
 
 
-def test_only_values_that_come_again_have_a_dictionary(tmp_path: Path) -> None:
+def test_only_columns_with_repeated_values_have_a_dictionary(tmp_path: Path) -> None:
     toolkit.export("data/sample", to=tmp_path / "out")
 
     encodings = {}

@@ -130,7 +130,7 @@ def test_only_the_new_lines_of_a_log_that_grew_are_read(logs: Logs) -> None:
     assert logs.rows().sort("line")["line"].to_list() == [1, 2, 3]
 
 
-def test_the_export_of_a_log_in_many_runs_is_that_in_one_run(
+def test_many_runs_over_a_growing_log_write_the_same_as_one(
     logs: Logs, tmp_path: Path
 ) -> None:
     toolkit.testing.write_sample(tmp_path / "whole.jsonl", 400, seed=7)
@@ -164,7 +164,9 @@ def test_a_log_that_did_not_change_is_not_opened(
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
-def test_a_stamp_is_trusted_only_of_a_file_that_had_rested(logs: Logs) -> None:
+def test_an_equal_stamp_is_trusted_only_if_the_file_was_not_just_written(
+    logs: Logs,
+) -> None:
     logs.write(lines("a"))
     logs.export()
     data, status = lines("b"), logs.path().stat()
@@ -223,7 +225,7 @@ def test_the_state_does_not_grow_with_lines_parts_or_runs(logs: Logs) -> None:
     assert (logs.out / "state.json").stat().st_size < size + 100
 
 
-def test_the_parts_of_a_run_hold_the_rows_of_many_logs(logs: Logs) -> None:
+def test_a_part_contains_the_rows_of_many_logs(logs: Logs) -> None:
     for number in range(50):
         logs.write(lines(f"r{number}"), f"{number}.jsonl")
 
@@ -232,7 +234,7 @@ def test_the_parts_of_a_run_hold_the_rows_of_many_logs(logs: Logs) -> None:
     assert len(list((logs.out / "choices").rglob("*.parquet"))) == 1
 
 
-def test_a_file_that_only_has_another_name_is_not_opened(
+def test_a_file_that_was_only_renamed_is_not_opened(
     logs: Logs, read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracking, "_REST_NANOSECONDS", 0)
@@ -254,7 +256,9 @@ def test_a_file_that_only_has_another_name_is_not_opened(
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 301])
-def test_a_line_that_comes_in_fragments_is_one_response(logs: Logs, size: int) -> None:
+def test_a_line_that_is_written_in_fragments_is_one_response(
+    logs: Logs, size: int
+) -> None:
     data = lines("a", "b")
     for start in range(0, len(data), size * 3):
         logs.append(data[start : start + size * 3])
@@ -265,7 +269,7 @@ def test_a_line_that_comes_in_fragments_is_one_response(logs: Logs, size: int) -
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b" \t\n", b" \r\n"])
-def test_the_end_of_a_line_that_was_taken_before_is_no_line(
+def test_the_line_end_of_a_line_that_was_read_before_is_not_a_line(
     logs: Logs, end: bytes
 ) -> None:
     logs.write(line("a").rstrip(b"\n"))
@@ -281,7 +285,7 @@ def test_the_end_of_a_line_that_was_taken_before_is_no_line(
     assert logs.rows().sort("line")["line"].to_list() == [1, 2]
 
 
-def test_the_end_of_a_line_may_itself_come_in_pieces(logs: Logs) -> None:
+def test_a_line_end_may_be_written_in_pieces(logs: Logs) -> None:
     logs.write(line("a").rstrip(b"\n"))
     for piece in (b"\r", b"\n", line("b")):
         logs.export()
@@ -306,7 +310,7 @@ def test_a_byte_order_mark_is_skipped_once(logs: Logs) -> None:
     assert done.ledger["bytes"].item() == logs.path().stat().st_size
 
 
-def test_a_line_that_was_too_long_is_passed_over_once(logs: Logs) -> None:
+def test_a_line_that_is_too_long_is_rejected_once(logs: Logs) -> None:
     logs.write(lines("a") + b'"' + b"x" * 5000)
     logs.export(max_line_bytes=2000)
     logs.append(b"x" * 5000 + b'"\n')
@@ -319,7 +323,7 @@ def test_a_line_that_was_too_long_is_passed_over_once(logs: Logs) -> None:
     assert done.ledger.select("lines", "rejected").row(0) == (3, 1)
 
 
-def test_a_torn_line_of_a_compressed_log_is_read_when_it_comes_whole(
+def test_a_truncated_line_of_a_compressed_log_is_read_once_it_is_complete(
     logs: Logs,
 ) -> None:
     data = lines("a", "b")
@@ -341,7 +345,7 @@ def test_a_torn_line_of_a_compressed_log_is_read_when_it_comes_whole(
 # Rotation.
 
 
-def test_a_log_that_was_renamed_is_read_on(logs: Logs) -> None:
+def test_reading_continues_in_a_renamed_log(logs: Logs) -> None:
     logs.write(lines("a"))
     logs.export()
     logs.append(lines("b"))
@@ -357,7 +361,9 @@ def test_a_log_that_was_renamed_is_read_on(logs: Logs) -> None:
 
 
 @pytest.mark.parametrize("kind", PACKERS)
-def test_a_rotated_log_that_was_compressed_is_read_on(logs: Logs, kind: str) -> None:
+def test_reading_continues_in_a_rotated_and_compressed_log(
+    logs: Logs, kind: str
+) -> None:
     logs.write(lines("a") + line("b")[:50])
     logs.export()
     logs.append(line("b")[50:] + lines("c"))
@@ -373,7 +379,7 @@ def test_a_rotated_log_that_was_compressed_is_read_on(logs: Logs, kind: str) -> 
     assert len(logs.export().added) == 0
 
 
-def test_all_logs_of_a_rotation_move_on_by_one(logs: Logs) -> None:
+def test_a_rotation_that_renames_all_logs_loses_nothing(logs: Logs) -> None:
     for turn in range(5):
         for number in (3, 2, 1):
             older = logs.path(f"app.jsonl.{number}")
@@ -390,7 +396,7 @@ def test_all_logs_of_a_rotation_move_on_by_one(logs: Logs) -> None:
     assert toolkit.ledger(logs.out).height == 5
 
 
-def test_a_log_that_was_copied_and_cut_is_read_on_in_the_copy(logs: Logs) -> None:
+def test_reading_continues_in_the_copy_of_a_truncated_log(logs: Logs) -> None:
     logs.write(lines("a"))
     logs.export()
     logs.append(lines("b"))
@@ -430,7 +436,7 @@ def test_a_link_that_moves_to_another_log_loses_nothing(logs: Logs) -> None:
     assert done.ledger["duplicates"].sum() == 0
 
 
-def test_of_two_logs_with_the_same_beginning_each_stays_itself(logs: Logs) -> None:
+def test_two_logs_with_the_same_beginning_are_told_apart(logs: Logs) -> None:
     logs.write(lines("a"), "x.jsonl")
     logs.write(lines("a", "b"), "y.jsonl")
     logs.export()
@@ -443,7 +449,7 @@ def test_of_two_logs_with_the_same_beginning_each_stays_itself(logs: Logs) -> No
     assert done.added.sort("log_id")["lines"].to_list() == [1, 1]
 
 
-def test_a_log_with_nothing_whole_in_it_is_one_log(logs: Logs) -> None:
+def test_a_log_without_a_complete_line_is_one_log(logs: Logs) -> None:
     logs.write(b"")
     logs.export()
     logs.write(b'{"id"')
@@ -459,7 +465,7 @@ def test_a_log_with_nothing_whole_in_it_is_one_log(logs: Logs) -> None:
 # What is lost or replaced is said.
 
 
-def test_a_log_that_was_rewritten_is_said_once_and_read_whole(logs: Logs) -> None:
+def test_a_rewritten_log_warns_once_and_is_read_from_its_beginning(logs: Logs) -> None:
     logs.write(lines("a", "b"))
     logs.export()
     logs.write(lines("b", "c"))
@@ -476,7 +482,7 @@ def test_a_log_that_was_rewritten_is_said_once_and_read_whole(logs: Logs) -> Non
     assert logs.ids() == ["a", "b", "c", "d"]
 
 
-def test_a_log_that_was_deleted_and_made_anew_is_said(logs: Logs) -> None:
+def test_a_log_that_was_deleted_and_created_again_warns(logs: Logs) -> None:
     logs.write(lines("a"))
     logs.export()
     logs.path().unlink()
@@ -488,7 +494,7 @@ def test_a_log_that_was_deleted_and_made_anew_is_said(logs: Logs) -> None:
     assert logs.ids() == ["a", "b"]
 
 
-def test_a_log_that_was_replaced_before_its_end_is_named_with_what_is_missing(
+def test_a_log_that_was_replaced_before_its_end_was_read_warns_with_the_missing_bytes(
     logs: Logs,
 ) -> None:
     logs.write(lines("a") + b'{"id": "torn')
@@ -507,7 +513,7 @@ def test_a_log_that_was_replaced_before_its_end_is_named_with_what_is_missing(
 
 
 @pytest.mark.parametrize("torn", [b'{"id": "torn', b'{"' + b"x" * 70_000])
-def test_a_half_line_that_was_all_there_was_is_missing_if_it_is_rewritten(
+def test_a_log_of_half_a_line_is_missing_if_it_is_rewritten(
     logs: Logs, torn: bytes
 ) -> None:
     logs.write(torn)
@@ -524,7 +530,9 @@ def test_a_half_line_that_was_all_there_was_is_missing_if_it_is_rewritten(
     logs.export()  # it is said once
 
 
-def test_a_half_line_that_goes_on_elsewhere_is_not_missing(logs: Logs) -> None:
+def test_half_a_line_that_is_completed_in_a_renamed_log_is_not_missing(
+    logs: Logs,
+) -> None:
     whole = line("torn")
     logs.write(whole[:40])
     logs.export()
@@ -539,7 +547,9 @@ def test_a_half_line_that_goes_on_elsewhere_is_not_missing(logs: Logs) -> None:
     assert done.ledger["error"].to_list() == [None, None]
 
 
-def test_a_half_line_that_no_pattern_finds_any_more_is_said(logs: Logs) -> None:
+def test_half_a_line_in_a_log_that_the_pattern_no_longer_matches_warns(
+    logs: Logs,
+) -> None:
     pattern = str(logs.path("*.jsonl"))
     logs.write(b'{"id": "torn')
     logs.export(pattern)
@@ -551,7 +561,7 @@ def test_a_half_line_that_no_pattern_finds_any_more_is_said(logs: Logs) -> None:
         logs.export(pattern)
 
 
-def test_what_is_unread_of_a_log_that_no_pattern_finds_any_more_is_said(
+def test_unread_bytes_of_a_log_that_the_pattern_no_longer_matches_warn(
     logs: Logs,
 ) -> None:
     pattern = str(logs.folder / "*.jsonl")
@@ -567,7 +577,7 @@ def test_what_is_unread_of_a_log_that_no_pattern_finds_any_more_is_said(
     assert logs.ids() == ["a", "c"]
 
 
-def test_a_log_that_was_read_to_its_end_may_be_rotated_out_of_sight(logs: Logs) -> None:
+def test_a_log_that_was_read_to_its_end_may_be_rotated_away(logs: Logs) -> None:
     pattern = str(logs.folder / "*.jsonl")
     logs.write(lines("a"))
     logs.export(pattern)
@@ -579,7 +589,9 @@ def test_a_log_that_was_read_to_its_end_may_be_rotated_out_of_sight(logs: Logs) 
     assert logs.ids() == ["a", "b"]
 
 
-def test_a_deleted_log_is_said_only_if_bytes_of_it_are_missing(logs: Logs) -> None:
+def test_a_deleted_log_warns_only_if_some_of_its_bytes_were_not_read(
+    logs: Logs,
+) -> None:
     logs.write(lines("stays"), "z.jsonl")
     logs.write(lines("a"), "a.jsonl")
     logs.write(lines("b") + b'{"torn', "b.jsonl")
@@ -595,7 +607,7 @@ def test_a_deleted_log_is_said_only_if_bytes_of_it_are_missing(logs: Logs) -> No
     assert logs.ids() == ["a", "b", "stays"]
 
 
-def test_a_run_over_other_logs_says_nothing_of_the_rest(logs: Logs) -> None:
+def test_a_run_over_other_logs_does_not_warn_about_the_rest(logs: Logs) -> None:
     logs.write(lines("a") + b"{", "a.jsonl")
     logs.write(lines("b"), "b.jsonl")
     logs.export()
@@ -608,7 +620,7 @@ def test_a_run_over_other_logs_says_nothing_of_the_rest(logs: Logs) -> None:
 # Logs that change while a run is at work.
 
 
-def test_a_log_that_is_rotated_between_its_finding_and_its_reading_is_left(
+def test_a_log_that_is_rotated_before_it_is_read_is_left_for_the_next_run(
     logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logs.write(lines("a"))
@@ -656,7 +668,9 @@ def test_a_log_that_is_rewritten_while_it_is_read_commits_nothing(
 # Duplicates.
 
 
-def test_a_response_that_was_committed_before_is_counted_not_kept(logs: Logs) -> None:
+def test_a_response_that_was_committed_before_is_counted_as_a_duplicate(
+    logs: Logs,
+) -> None:
     logs.write(line("a", 1) + line("b", 2, n=2), "one.jsonl")
     logs.export()
     logs.write(line("b", 2, n=2) + line("c", 2) + line("a", 1), "two.jsonl")
@@ -678,7 +692,7 @@ def test_equal_responses_without_an_id_are_kept_across_runs(logs: Logs) -> None:
     assert logs.rows().height == 2
 
 
-def test_only_the_keys_of_the_dates_that_are_written_to_are_read(
+def test_only_the_keys_of_the_dates_of_new_rows_are_read(
     logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logs.write(b"".join(line(f"r{day}", day) for day in (1, 2, 3)))
@@ -697,7 +711,7 @@ def test_only_the_keys_of_the_dates_that_are_written_to_are_read(
     assert days == ["2026-11-02"]
 
 
-def test_duplicates_that_are_kept_are_kept_across_runs(logs: Logs) -> None:
+def test_duplicates_are_kept_across_runs_if_asked(logs: Logs) -> None:
     logs.write(lines("a"), "one.jsonl")
     logs.export(duplicates="keep")
     logs.write(lines("a"), "two.jsonl")
@@ -720,7 +734,7 @@ def test_duplicates_that_are_kept_are_kept_across_runs(logs: Logs) -> None:
         ("created_unit", "ms"),
     ],
 )
-def test_another_value_of_an_option_that_shapes_rows_is_refused(
+def test_another_value_of_an_option_that_shapes_rows_raises(
     logs: Logs, name: str, value: Any
 ) -> None:
     logs.write(lines("a"))
@@ -733,7 +747,7 @@ def test_another_value_of_an_option_that_shapes_rows_is_refused(
     assert logs.ids() == ["a"]
 
 
-def test_rewrite_makes_the_export_anew_from_the_logs_there_are(logs: Logs) -> None:
+def test_rewrite_exports_the_logs_that_there_are_now(logs: Logs) -> None:
     logs.write(lines("gone"), "gone.jsonl")
     logs.write(lines("a") + b"{}\n")
     logs.export()
@@ -753,7 +767,7 @@ def test_rewrite_makes_the_export_anew_from_the_logs_there_are(logs: Logs) -> No
     assert logs.ids() == ["a", "b", "c"]
 
 
-def test_rewrite_mends_an_export_whose_state_is_damaged(logs: Logs) -> None:
+def test_rewrite_replaces_an_export_with_a_damaged_state_json(logs: Logs) -> None:
     logs.write(lines("a"))
     logs.export()
     (logs.out / "state.json").write_text("{", encoding="utf-8")

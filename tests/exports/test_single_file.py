@@ -51,7 +51,7 @@ def ids(frame: pl.DataFrame) -> list[str]:
 # One file.
 
 
-def test_one_file_holds_the_rows_that_load_gives(tmp_path: Path) -> None:
+def test_one_file_has_the_rows_that_load_returns(tmp_path: Path) -> None:
     log, to = tmp_path / "log.jsonl", tmp_path / "one.parquet"
     write_sample(log, 500, seed=2)
 
@@ -67,7 +67,7 @@ def test_one_file_holds_the_rows_that_load_gives(tmp_path: Path) -> None:
     ]
 
 
-def test_one_file_is_made_whole_each_time(log: Path, tmp_path: Path) -> None:
+def test_one_file_is_written_whole_each_time(log: Path, tmp_path: Path) -> None:
     to = tmp_path / "one.parquet"
     toolkit.export(log, to=to)
     with log.open("ab") as file:
@@ -80,7 +80,7 @@ def test_one_file_is_made_whole_each_time(log: Path, tmp_path: Path) -> None:
     assert frame["content"].null_count() == frame.height
 
 
-def test_rejects_of_one_file_are_told(log: Path, tmp_path: Path) -> None:
+def test_rejects_of_one_file_warn(log: Path, tmp_path: Path) -> None:
     with pytest.warns(RejectsWarning, match=r"^2 of \d+ lines skipped"):
         toolkit.export(log, to=tmp_path / "one.parquet")
 
@@ -108,9 +108,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(
     ]
 
 
-def test_what_a_killed_run_left_of_a_file_is_written_over(
-    log: Path, tmp_path: Path
-) -> None:
+def test_the_file_of_a_killed_run_is_overwritten(log: Path, tmp_path: Path) -> None:
     to = tmp_path / "one.parquet"
     (tmp_path / ".one.parquet.staging").write_bytes(b"PAR1" * 10**6)
 
@@ -155,7 +153,7 @@ def test_a_range_leaves_out_whole_responses_and_counts_them(
     assert done.ledger["total_tokens"].item() == rows["total_tokens"].sum()
 
 
-def test_a_range_is_kept_with_the_export(log: Path, tmp_path: Path) -> None:
+def test_a_time_range_is_stored_with_the_export(log: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     toolkit.export(log, to=out, since="2026-11-02")
 
@@ -171,7 +169,7 @@ def test_a_range_is_kept_with_the_export(log: Path, tmp_path: Path) -> None:
 # A limit of rejects.
 
 
-def test_a_limit_judges_the_lines_of_this_run_after_they_are_committed(
+def test_the_limit_of_rejects_applies_to_this_run_after_its_commit(
     log: Path, tmp_path: Path
 ) -> None:
     def run(limit: str) -> int:

@@ -44,7 +44,7 @@ def change_row(out: Path, **cells: Any) -> None:
     path.write_text(json.dumps(state), encoding="utf-8")
 
 
-def test_a_sound_export_has_no_faults(out: Path) -> None:
+def test_a_correct_export_has_no_faults(out: Path) -> None:
     verified = toolkit.verify(out)
 
     assert verified.faults == []
@@ -53,7 +53,7 @@ def test_a_sound_export_has_no_faults(out: Path) -> None:
     assert verified.parts == len(files)
 
 
-def test_a_bit_that_fell_over_is_found_and_is_never_a_panic(tmp_path: Path) -> None:
+def test_a_flipped_bit_is_found_and_never_a_panic(tmp_path: Path) -> None:
     log, out = tmp_path / "a.jsonl", tmp_path / "out"
     made = [json.dumps(make_response(id=f"r{number}")) for number in range(20)]
     log.write_text("\n".join(made), encoding="utf-8")
@@ -74,7 +74,7 @@ def test_a_bit_that_fell_over_is_found_and_is_never_a_panic(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("size", [0, 3, 100, -1, -9])
-def test_a_part_that_was_cut_is_named(out: Path, size: int) -> None:
+def test_a_truncated_part_is_reported(out: Path, size: int) -> None:
     part = parts(out)[1]
     part.write_bytes(part.read_bytes()[:size])
 
@@ -83,7 +83,7 @@ def test_a_part_that_was_cut_is_named(out: Path, size: int) -> None:
     assert any(fault.startswith(f"{part}: cannot be read") for fault in faults)
 
 
-def test_a_part_that_is_gone_is_counted(out: Path) -> None:
+def test_a_missing_part_is_reported_with_its_rows(out: Path) -> None:
     part = parts(out)[1]
     rows = pq.ParquetFile(part).metadata.num_rows
     whole = toolkit.ledger(out)["choices"].item()
@@ -95,7 +95,7 @@ def test_a_part_that_is_gone_is_counted(out: Path) -> None:
     assert any(fault.endswith(expected) for fault in faults)
 
 
-def test_rejects_that_are_gone_are_counted(out: Path) -> None:
+def test_missing_rejects_are_reported(out: Path) -> None:
     for part in (out / "rejects").iterdir():
         part.unlink()
 
@@ -104,7 +104,7 @@ def test_rejects_that_are_gone_are_counted(out: Path) -> None:
     )
 
 
-def test_a_part_that_stands_twice_is_found(out: Path) -> None:
+def test_a_copied_part_is_reported(out: Path) -> None:
     part = parts(out)[0]
     shutil.copyfile(part, part.with_name("1-99.parquet"))
 
@@ -114,7 +114,7 @@ def test_a_part_that_stands_twice_is_found(out: Path) -> None:
     assert any("choices:" in fault for fault in faults)
 
 
-def test_rows_under_another_date_are_found(out: Path) -> None:
+def test_rows_under_a_wrong_date_are_reported(out: Path) -> None:
     part = parts(out)[-1]
     other = out / "choices" / "date=2031-01-01"
     other.mkdir()
@@ -126,13 +126,15 @@ def test_rows_under_another_date_are_found(out: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["lines", "total_tokens", "responses", "errors"])
-def test_a_ledger_that_is_not_that_of_the_rows_is_found(out: Path, name: str) -> None:
+def test_a_ledger_that_does_not_match_the_rows_is_reported(
+    out: Path, name: str
+) -> None:
     change_row(out, **{name: 1})
 
     assert toolkit.verify(out).faults != []
 
 
-def test_totals_that_are_no_sums_are_found(out: Path) -> None:
+def test_totals_that_are_not_the_sums_are_reported(out: Path) -> None:
     path = out / "state.json"
     state = json.loads(path.read_text(encoding="utf-8"))
     state["totals"]["choices"] += 1
@@ -144,7 +146,7 @@ def test_totals_that_are_no_sums_are_found(out: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.parquet", "date=2026-10-01/9-0.parquet"])
-def test_a_file_that_is_no_part_is_found(out: Path, name: str) -> None:
+def test_a_file_that_is_not_a_part_is_reported(out: Path, name: str) -> None:
     path = out / "choices" / name
     path.parent.mkdir(exist_ok=True)
     path.touch()
@@ -154,7 +156,7 @@ def test_a_file_that_is_no_part_is_found(out: Path, name: str) -> None:
     assert fault == f"{path}: not part of what was committed"
 
 
-def test_a_run_that_did_not_end_is_found(out: Path) -> None:
+def test_an_interrupted_run_is_reported(out: Path) -> None:
     (out / ".staging").mkdir()
 
     (fault,) = toolkit.verify(out).faults
@@ -162,7 +164,7 @@ def test_a_run_that_did_not_end_is_found(out: Path) -> None:
     assert "left by an interrupted run" in fault
 
 
-def test_what_is_no_export_or_has_no_state_is_an_error(out: Path) -> None:
+def test_verifying_what_is_not_an_export_raises(out: Path) -> None:
     with pytest.raises(NotAnExportError):
         toolkit.verify(out / "choices")
     (out / "state.json").write_text("{", encoding="utf-8")
@@ -183,7 +185,7 @@ def test_the_command_prints_a_line_for_each_fault_and_exits_1(out: Path) -> None
     assert len(named) == 2
 
 
-def test_an_export_with_tags_is_sound(tmp_path: Path) -> None:
+def test_an_export_with_tags_has_no_faults(tmp_path: Path) -> None:
     log = tmp_path / "a.jsonl"
     log.write_text(json.dumps({**make_response(), "team": "x"}), encoding="utf-8")
     toolkit.export(log, to=tmp_path / "out", tags={"team": "team"})

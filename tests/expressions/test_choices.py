@@ -57,14 +57,14 @@ def test_responses_names_the_columns_that_it_lacks() -> None:
         toolkit.responses(TWO.drop("line"))
 
 
-def test_named_conditions_say_what_their_names_say() -> None:
+def test_first_choice_and_reports_usage_are_named_conditions() -> None:
     rows = TWO.select(first_choice(), reports_usage())
 
     assert rows["first_choice"].to_list() == [True, False, True]
     assert rows["reports_usage"].to_list() == [True, False, False]
 
 
-def test_responses_takes_whatever_has_choices_in_it() -> None:
+def test_responses_accepts_arrow_tables_and_loads() -> None:
     assert toolkit.responses(TWO.to_arrow()).equals(toolkit.responses(TWO))
     log = toolkit.load("data/sample")
     assert toolkit.responses(log).equals(log.responses)

@@ -79,7 +79,7 @@ def test_a_table_of_rules_may_be_extended_before_and_behind() -> None:
     assert family("GPT-X", rules=()) == "gpt-x"
 
 
-def test_a_rule_that_is_no_expression_is_refused_before_anything_is_read() -> None:
+def test_a_rule_that_is_not_a_pattern_is_an_error_before_anything_is_read() -> None:
     with pytest.raises(OptionError, match="no look-around"):
         model_family(rules=[("(", "")])
 

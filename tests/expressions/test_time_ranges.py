@@ -117,7 +117,7 @@ def test_a_period_that_is_none_is_hinted_at() -> None:
         last("weak")  # type: ignore[arg-type]
 
 
-def test_last_stands_alone() -> None:
+def test_last_cannot_be_combined_with_since_or_until() -> None:
     with pytest.raises(OptionError, match="None if since or until is given"):
         chosen("week", "7d", None, now=MONDAY)
     assert chosen("week", None, None, now=MONDAY) == last("week", now=MONDAY)

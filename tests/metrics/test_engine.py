@@ -70,7 +70,7 @@ def test_each_metric_is_the_same_lazy_and_has_its_dtypes_without_a_row(
 
 
 @pytest.mark.parametrize("name", COMMON)
-def test_each_metric_has_its_dtypes_whatever_is_asked(name: str) -> None:
+def test_each_metric_has_its_dtypes_with_any_options(name: str) -> None:
     metric = METRICS[name]
     january = {"since": "2026-01-01", "until": "2026-02-01"}
     questions: list[dict[str, object]] = [
@@ -110,7 +110,7 @@ def test_by_nothing_is_all_responses_together() -> None:
 # Partial periods.
 
 
-def test_the_period_of_the_latest_response_is_not_complete() -> None:
+def test_the_period_of_the_latest_response_is_partial() -> None:
     assert token_usage(THREE, by=())["partial"].to_list() == [False, True]
 
 
@@ -170,7 +170,7 @@ def test_filling_leaves_undated_rows_as_they_are_and_adds_nothing_to_nothing() -
     assert token_usage(THREE.clear(), **empty)["responses"].to_list() == [0, 0]
 
 
-def test_a_fill_without_end_is_refused() -> None:
+def test_filling_too_many_periods_is_an_error() -> None:
     with pytest.raises(OptionError, match="longer periods or a shorter range"):
         token_usage(THREE, every="1us", fill=True)
 
@@ -198,7 +198,7 @@ def test_a_ratio_of_folded_series_is_that_of_their_sums() -> None:
     )
 
 
-def test_a_model_that_is_called_other_is_told_apart() -> None:
+def test_a_model_called_other_is_not_the_folded_rest() -> None:
     frame = THREE.with_columns(pl.col("model").replace("a", "other"))
 
     usage = token_usage(frame, every=None, top=1)
@@ -238,7 +238,7 @@ def test_quantiles_are_those_of_all_responses_that_were_folded() -> None:
 # The period before.
 
 
-def test_the_period_before_and_the_change_stand_beside_each_measure() -> None:
+def test_each_measure_has_its_value_before_and_its_change() -> None:
     usage = token_usage(THREE, compare="previous")
 
     got = usage.select(
@@ -268,7 +268,7 @@ def test_a_ratio_before_is_null_where_nothing_was() -> None:
     assert table["cache_share_change"].to_list() == [None, 0.5, None]
 
 
-def test_a_share_of_the_whole_before_is_that_of_the_whole_of_then() -> None:
+def test_the_share_before_is_of_the_whole_of_the_period_before() -> None:
     choices = make_choices(
         *on(1, 1, 1, 2, finish_reason="stop"), *on(2, finish_reason="length")
     )
@@ -282,7 +282,7 @@ def test_a_share_of_the_whole_before_is_that_of_the_whole_of_then() -> None:
     assert table.select("share", "share_before").row(0) == (0.5, 0.0)
 
 
-def test_a_range_is_compared_with_the_one_before_of_whole_months() -> None:
+def test_a_range_of_whole_months_is_compared_with_the_months_before() -> None:
     # February 2026 has 28 days; before it comes all of January.
     choices = make_choices(
         {"created": at("2025-12-31T12:00"), "total_tokens": 1000},
@@ -333,7 +333,7 @@ def test_to_compare_without_periods_needs_a_range() -> None:
 
 
 @pytest.mark.parametrize("name", COMMON)
-def test_a_fact_of_a_choice_names_no_series_and_the_error_says_what_to_do(
+def test_a_column_of_a_choice_names_no_series_and_the_error_has_a_solution(
     name: str,
 ) -> None:
     for column in ("finish_reason", "total_tokens", "created"):
@@ -346,7 +346,7 @@ def test_a_fact_of_a_choice_names_no_series_and_the_error_says_what_to_do(
 
 
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in NO_OPTIONS])
-def test_each_metric_warns_of_picked_choices(name: str) -> None:
+def test_each_metric_warns_of_missing_choices(name: str) -> None:
     choices = make_choices(
         {"choice_position": 0, "choice_count": 2, "finish_reason": "stop"},
         {"choice_position": 1, "choice_count": 2, "finish_reason": "length"},
@@ -356,7 +356,7 @@ def test_each_metric_warns_of_picked_choices(name: str) -> None:
         METRICS[name](choices.filter(pl.col("finish_reason") == "stop"))
 
 
-def test_logs_are_read_once_for_whatever_is_asked(tmp_path: Path) -> None:
+def test_logs_are_read_once_with_any_options(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     write_sample(path, 50)
     read: list[int] = []

@@ -150,7 +150,7 @@ def test_a_range_that_ends_before_the_data_does_is_complete() -> None:
     assert last.costs["partial"].to_list() == [False, False, True]
 
 
-def test_choices_picked_out_of_responses_are_warned_of() -> None:
+def test_missing_choices_of_a_response_give_a_warning() -> None:
     two = {"model": "gpt-4o", "choice_count": 2}
     picked = make_choices({**two, **USAGE}, {**two, "choice_position": 1}).filter(
         pl.col("choice_position") == 1
@@ -176,7 +176,7 @@ def test_choices_picked_out_of_responses_are_warned_of() -> None:
 ROLE = {"role": "metadata.role"}
 
 
-def test_the_command_prints_costs_and_says_what_is_missing(log: Path) -> None:
+def test_the_command_prints_costs_and_lists_missing_prices(log: Path) -> None:
     done = run("cost", log)
 
     assert done.returncode == 0
@@ -209,7 +209,7 @@ def test_a_narrow_screen_breaks_no_number_and_says_what_it_leaves_out(
     assert "…" not in explained.stdout
 
 
-def test_costs_are_told_without_series_and_without_periods(log: Path) -> None:
+def test_costs_are_printed_without_series_and_without_periods(log: Path) -> None:
     together = run("cost", log, "--by", "none", "--every", "none", "--json")
     printed = run("cost", log, "--by", "none", "--every", "none")
     picture = log.with_name("cost.svg")
@@ -245,7 +245,7 @@ def test_the_command_explains_a_number(log: Path) -> None:
     assert json.loads(as_json.stdout)["lines"][0]["cost"] == "0.003500000000"
 
 
-def test_wrong_words_to_the_commands_about_money_exit_2(
+def test_invalid_options_of_the_commands_about_money_exit_2(
     log: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "own.toml").write_text("[[price]]\nmodle = 1\n")

@@ -1,4 +1,4 @@
-"""Laws of all metrics, whatever the choices are."""
+"""Invariants of all metrics, for any choices."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def totals(table: pl.DataFrame, name: str) -> dict[str, Any]:
 
 @quick
 @given(frames, questions, st.randoms(use_true_random=False))
-def test_the_order_of_rows_shows_in_no_figure(
+def test_figures_do_not_depend_on_the_order_of_rows(
     frame: pl.DataFrame, question: dict[str, Any], chance: Any
 ) -> None:
     mixed = frame.sample(fraction=1, shuffle=True, seed=chance.randint(0, 99))
@@ -129,7 +129,7 @@ def test_the_order_of_rows_shows_in_no_figure(
 
 @quick
 @given(frames, questions)
-def test_what_adds_up_depends_neither_on_the_period_nor_on_the_series(
+def test_sums_do_not_depend_on_the_period_or_the_series(
     frame: pl.DataFrame, question: dict[str, Any]
 ) -> None:
     for name in SUMMED:
@@ -225,7 +225,7 @@ def test_the_value_before_is_that_of_the_period_before(
 
 @quick
 @given(frames, st.sampled_from([1, 2, 3]))
-def test_folding_leaves_the_whole_and_names_the_largest(
+def test_folding_keeps_the_total_and_names_the_largest(
     frame: pl.DataFrame, top: int
 ) -> None:
     every = token_usage(frame, every=None)

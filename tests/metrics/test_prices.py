@@ -1,4 +1,4 @@
-"""Money in metrics by prices of one's own, as `measure` and the commands take them."""
+"""Money in metrics by your own prices, with `measure` and the commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def prices(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_metric_with_money_takes_prices_of_ones_own(prices: Path) -> None:
+def test_a_metric_with_money_takes_your_own_prices(prices: Path) -> None:
     choices = make_choices(
         {
             "model": "my-own",
@@ -47,7 +47,7 @@ def test_a_metric_with_money_takes_prices_of_ones_own(prices: Path) -> None:
     assert measure("cost", choices)["responses_unpriced"].item() == 1
 
 
-def test_a_cost_of_ones_own_that_is_no_amount_is_unpriced() -> None:
+def test_a_cost_of_your_own_that_is_not_an_amount_is_unpriced() -> None:
     amounts = [0.25, float("nan"), 1e30, float("-inf"), None, -0.05]
     choices = make_choices(
         *[{"total_tokens": 10, "finish_reason": "length", "cost": a} for a in amounts]
@@ -69,7 +69,7 @@ def test_a_cost_of_ones_own_that_is_no_amount_is_unpriced() -> None:
     assert measure("cost", whole, by=())["cost"].item() == 12
 
 
-def test_a_metric_without_money_refuses_prices(prices: Path) -> None:
+def test_prices_are_an_error_for_a_metric_without_money(prices: Path) -> None:
     with pytest.raises(OptionError, match="token_usage has no amounts of money"):
         measure("token_usage", make_choices({}), prices=prices)
 
@@ -106,7 +106,7 @@ def test_prices_of_a_configuration_are_for_money_only(
     assert done.exit_code == 0, done.exception
 
 
-def test_a_chart_that_has_no_place_to_go_is_refused_before_anything_is_read(
+def test_a_chart_without_a_folder_to_write_to_is_an_error_before_logs_are_read(
     tmp_path: Path,
 ) -> None:
     asked = ["plot", "cost", "nowhere.jsonl", "--to", str(tmp_path / "no" / "a.png")]

@@ -77,7 +77,7 @@ def test_each_column_of_tokens_is_its_own_sum() -> None:
     assert usage.row(0)[6:] == (2, 0, 40, 0, 600, 4000, 1, 50000, 1)
 
 
-def test_undated_responses_stand_in_rows_with_a_null_period_at_the_end() -> None:
+def test_undated_responses_are_in_rows_with_a_null_period_at_the_end() -> None:
     choices = make_choices({"created": None, "total_tokens": 1}, {"total_tokens": 2})
 
     usage = token_usage(choices)
@@ -87,7 +87,7 @@ def test_undated_responses_stand_in_rows_with_a_null_period_at_the_end() -> None
     assert usage["total_tokens"].to_list() == [2, 1]
 
 
-def test_a_null_series_is_kept() -> None:
+def test_a_null_is_a_series_of_its_own() -> None:
     usage = token_usage(
         make_choices({"model": None, "total_tokens": 1}, {"model": "a"})
     )
@@ -135,7 +135,7 @@ def test_days_of_23_and_25_hours_are_one_day(day: str, hours: int) -> None:
     assert length.dt.total_hours().item() == hours
 
 
-def test_the_hour_that_comes_twice_is_two_hours() -> None:
+def test_an_hour_that_clocks_show_twice_is_two_hours() -> None:
     # Summer time ends in Berlin on 25 October 2026 at 01:00 UTC.
     choices = make_choices(
         {"created": at("2026-10-25T00:30")}, {"created": at("2026-10-25T01:30")}
@@ -180,7 +180,7 @@ def test_a_range_is_half_open_and_leaves_the_undated_out(
     assert usage["responses"].sum() == expected
 
 
-def test_a_date_without_a_zone_is_one_of_the_zone_that_is_asked_for() -> None:
+def test_a_date_without_a_zone_is_in_tz() -> None:
     choices = make_choices({"created": at("2026-01-01T23:30")})
 
     usage = token_usage(choices, since="2026-01-02", tz="Europe/Berlin")
@@ -188,7 +188,7 @@ def test_a_date_without_a_zone_is_one_of_the_zone_that_is_asked_for() -> None:
     assert usage["responses"].sum() == 1
 
 
-def test_several_columns_may_name_a_series_own_ones_too() -> None:
+def test_several_columns_name_a_series_also_your_own() -> None:
     choices = make_choices({"provider": "p", "mine": 1}, {"provider": "p", "mine": 2})
 
     usage = token_usage(choices, by=["provider", "mine"])
@@ -199,7 +199,7 @@ def test_several_columns_may_name_a_series_own_ones_too() -> None:
     ]
 
 
-def test_whatever_has_choices_in_it_gives_the_same() -> None:
+def test_anything_that_exports_arrow_gives_the_same() -> None:
     choices = make_choices({"total_tokens": 15})
     usage = token_usage(choices)
 
@@ -231,7 +231,7 @@ def test_a_wrong_column_names_the_near_miss_before_anything_is_collected() -> No
 @pytest.mark.parametrize(
     "name", ["finish_reason", "choice_position", "total_tokens", "responses", "period"]
 )
-def test_a_column_that_cannot_name_a_series_is_refused(name: str) -> None:
+def test_a_column_that_cannot_name_a_series_is_an_error(name: str) -> None:
     with pytest.raises(UnsuitableColumnError, match=name):
         token_usage(make_choices({}), by=name)
 
@@ -261,7 +261,7 @@ def test_a_column_that_cannot_name_a_series_is_refused(name: str) -> None:
         ("until", "2026-13-01"),
     ],
 )
-def test_an_option_that_means_nothing_is_refused(option: str, value: object) -> None:
+def test_an_invalid_option_is_an_error(option: str, value: object) -> None:
     with pytest.raises(OptionError, match="expected"):
         token_usage(make_choices({}), **{option: value})  # type: ignore[arg-type]
 
@@ -275,7 +275,7 @@ def test_a_sum_that_does_not_fit_is_an_error_and_never_wraps() -> None:
         token_usage(make_choices(*[{"total_tokens": -(2**62)}] * 3))
 
 
-def test_picked_choices_are_warned_of() -> None:
+def test_missing_choices_give_a_warning() -> None:
     choices = make_choices(
         {"choice_position": 0, "choice_count": 2, "finish_reason": "stop"},
         {"choice_position": 1, "choice_count": 2, "finish_reason": "length"},

@@ -60,7 +60,7 @@ def test_a_share_is_of_the_responses_that_report_both_counts() -> None:
     assert cache_share(choices).row(0)[4:] == (4, 2, 400, 100, 0.25)
 
 
-def test_thinking_may_be_more_than_the_completion_and_is_shown_so() -> None:
+def test_reasoning_may_exceed_the_completion() -> None:
     choices = make_choices(
         {"completion_tokens": 10, "reasoning_tokens": 40},
         {"completion_tokens": 30, "reasoning_tokens": 10},
@@ -70,7 +70,7 @@ def test_thinking_may_be_more_than_the_completion_and_is_shown_so() -> None:
     assert reasoning_share(choices).row(0)[4:] == (3, 1, 40, 50, 1.25)
 
 
-def test_nothing_read_or_written_has_no_ratio() -> None:
+def test_zero_tokens_have_no_ratio() -> None:
     choices = make_choices({"prompt_tokens": 0, "completion_tokens": 0}, {})
 
     assert output_input_ratio(choices).row(0)[4:] == (2, 1, 0, 0, None)
@@ -106,7 +106,9 @@ def test_the_mix_of_a_period_adds_up_to_one() -> None:
     ]
 
 
-def test_coverage_counts_who_reports_a_column_in_the_order_of_the_schema() -> None:
+def test_coverage_counts_the_responses_that_report_each_column_in_schema_order() -> (
+    None
+):
     choices = make_choices(
         {"total_tokens": 0, "reported_cost": 0.5},
         {"total_tokens": 3, "choice_count": 2},
@@ -137,7 +139,7 @@ ENDINGS = make_choices(
 )
 
 
-def test_reasons_are_counted_by_choice_with_those_that_say_none() -> None:
+def test_finish_reasons_are_counted_by_choice_also_missing_ones() -> None:
     # 7 choices; the response without choices has none.
     assert finish_reasons(ENDINGS, every=None, by=()).rows() == [
         ("length", 3, 7, 3 / 7),
@@ -165,7 +167,7 @@ def test_a_response_is_truncated_if_any_of_its_choices_is() -> None:
     assert truncation_rate(ENDINGS.reverse(), every=None, by=()).equals(table)
 
 
-def test_money_that_was_cut_off_is_that_of_whole_responses() -> None:
+def test_the_cost_of_truncated_responses_is_that_of_all_their_choices() -> None:
     cut = {"finish_reason": "length", "model": "gpt-4o"}
     counts = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
     choices = make_choices(
@@ -260,7 +262,7 @@ def test_calls_are_counted_by_tool_and_those_with_broken_arguments() -> None:
         ["[" * 100_000, "[" * 100_000 + "]" * 100_000],
     ],
 )
-def test_a_text_is_json_by_itself_or_not_at_all(texts: list[str]) -> None:
+def test_each_text_is_checked_as_json_on_its_own(texts: list[str]) -> None:
     good = [
         "{}",
         "[]",
@@ -310,7 +312,7 @@ def test_values_of_any_size_keep_their_ranks() -> None:
     ]
 
 
-def test_who_reports_nothing_has_no_size() -> None:
+def test_responses_without_usage_have_no_size() -> None:
     sizes = tokens_per_response(make_choices({}), every=None)
 
     assert sizes.select(
@@ -358,7 +360,7 @@ def test_volume_is_by_the_hour_and_weekday_of_the_zone() -> None:
     assert (len(filled), filled["responses"].sum()) == (169, 3)
 
 
-def test_drift_tells_first_and_last_and_who_answered() -> None:
+def test_drift_has_the_first_and_last_time_of_each_version() -> None:
     version = {"model": "b", "system_fingerprint": "f1"}
     choices = make_choices(
         {**version, "requested_model": "b", "created": at("2026-01-03")},
@@ -386,7 +388,7 @@ def test_drift_tells_first_and_last_and_who_answered() -> None:
 # Money.
 
 
-def test_costs_are_sums_of_what_is_known_beside_what_is_not() -> None:
+def test_costs_are_sums_beside_counts_of_unpriced_responses() -> None:
     counts = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
     choices = make_choices(
         {"model": "gpt-4o", **counts},
@@ -404,7 +406,7 @@ def test_costs_are_sums_of_what_is_known_beside_what_is_not() -> None:
     assert table.schema["cost"] == pl.Decimal(38, 12)
 
 
-def test_costs_that_a_frame_has_are_taken_as_they_are() -> None:
+def test_costs_of_the_frame_are_used_as_they_are() -> None:
     choices = make_choices({"total_tokens": 10}, {"total_tokens": 30}).with_columns(
         cost=pl.Series([Decimal("1.25"), None], dtype=pl.Decimal(38, 12))
     )
@@ -432,7 +434,7 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_health_of_a_log_tells_each_line_and_what_is_odd(
+def test_the_health_of_a_log_counts_each_line_and_each_finding(
     log: Path, tmp_path: Path
 ) -> None:
     health = log_health(log)

@@ -35,18 +35,18 @@ def wrong(budgets: list[str], frame: pl.DataFrame) -> list[tuple[bool, str]]:
     return [(breach.is_certain, breach.sentence) for breach in found]
 
 
-def test_a_budget_that_is_just_reached_is_met() -> None:
+def test_a_budget_that_is_just_reached_is_not_exceeded() -> None:
     assert wrong(["10USD", "gpt-a=7.25 USD"], PRICED) == []
 
 
-def test_a_budget_is_exceeded_by_the_least_that_it_cost() -> None:
+def test_a_budget_below_the_cost_is_exceeded() -> None:
     assert wrong(["9.99USD", "gpt-b=2.70USD"], PRICED) == [
         (True, "the budget is exceeded: $10.00 of $9.99 (100.1%)"),
         (True, "the budget of gpt-b is exceeded: $2.75 of $2.70 (101.9%)"),
     ]
 
 
-def test_the_unpriced_part_makes_it_uncertain_and_that_fails_closed() -> None:
+def test_a_budget_may_be_exceeded_if_a_price_is_missing() -> None:
     assert wrong(["1000USD", "gpt-a=8USD"], UNSURE) == [
         (
             False,
@@ -56,7 +56,7 @@ def test_the_unpriced_part_makes_it_uncertain_and_that_fails_closed() -> None:
     ]
 
 
-def test_what_is_exceeded_for_certain_is_so_with_an_unpriced_part_too() -> None:
+def test_a_budget_below_the_known_cost_is_exceeded_even_if_a_price_is_missing() -> None:
     assert wrong(["7USD"], UNSURE) == [
         (True, "the budget is exceeded: at least $7.25 of $7.00 (≥ 103.5%)")
     ]
@@ -99,7 +99,7 @@ def test_a_model_may_have_an_equals_sign() -> None:
 @pytest.mark.parametrize(
     "text", ["500", "500EUR", "-1USD", "1e3USD", "=1USD", "", "gpt-a=", "1,000USD"]
 )
-def test_another_text_is_no_budget(text: str) -> None:
+def test_a_text_that_is_not_a_budget_raises(text: str) -> None:
     with pytest.raises(OptionError, match="expected dollars"):
         parse_budgets([text])
 

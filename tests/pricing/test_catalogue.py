@@ -169,7 +169,7 @@ def price_by_genai_prices(row: dict[str, object]) -> Decimal | None:
         return None
 
 
-def test_the_offer_of_a_model_is_laid_out_once() -> None:
+def test_the_offer_of_a_model_is_built_once() -> None:
     assert find_offer(None, "gpt-4o", None) is find_offer("OpenAI", "GPT-4o", "default")
 
 
@@ -228,7 +228,7 @@ def test_the_offer_of_a_model_is_laid_out_once() -> None:
         (None, "qwen3:latest", None),
     ],
 )
-def test_the_seller_is_who_the_log_says_or_the_only_one_of_that_name(
+def test_the_provider_is_that_of_the_log_or_the_only_one_with_the_name(
     provider: str | None, model: str, seller: str | None
 ) -> None:
     ((_, ((_, steps), *_)), *_) = find_offer(provider, model, None).pieces

@@ -208,7 +208,7 @@ INVOICES = {
 
 
 @pytest.mark.parametrize("name", INVOICES)
-def test_a_cost_is_that_of_an_invoice_worked_by_hand(name: str) -> None:
+def test_a_cost_equals_a_calculation_by_hand(name: str) -> None:
     cells, expected = INVOICES[name]
 
     cost, source, day = cost_of(**cells)
@@ -219,7 +219,7 @@ def test_a_cost_is_that_of_an_invoice_worked_by_hand(name: str) -> None:
     assert day == (created.date() if isinstance(created, datetime) else None)
 
 
-def test_a_price_that_changed_is_that_of_the_day() -> None:
+def test_the_price_of_the_day_is_used() -> None:
     # o3: 10 and 40 USD until it became 2 and 8 on 10 June 2025 (UTC).
     counts = {"model": "o3", "prompt_tokens": 100, "completion_tokens": 10}
     last = datetime(2025, 6, 9, 23, 59, 59, 999_999, tzinfo=UTC)
@@ -250,7 +250,7 @@ def test_a_price_by_the_time_of_day_holds_in_utc() -> None:
     ] * 2
 
 
-def test_what_was_reported_stands_before_a_price() -> None:
+def test_a_reported_cost_takes_precedence_over_a_price() -> None:
     cells = {"model": "gpt-4o", "prompt_tokens": 1000, "completion_tokens": 100}
 
     assert cost_of(**cells, reported_cost=0.1) == (Decimal("0.1"), "reported", None)
@@ -316,7 +316,7 @@ def test_an_unpriced_response_has_a_reason_and_no_cost(
     assert reason_of(**cells) == reason
 
 
-def test_a_response_costs_once_however_many_choices_it_has() -> None:
+def test_a_response_is_charged_once_however_many_choices_it_has() -> None:
     usage = {"model": "gpt-4o", "prompt_tokens": 1000, "completion_tokens": 100}
     choices = make_choices(
         {**usage, "choice_count": 2},
@@ -337,7 +337,7 @@ def test_a_response_costs_once_however_many_choices_it_has() -> None:
     assert turned.equals(priced)
 
 
-def test_a_lazy_frame_stays_lazy_and_means_the_same() -> None:
+def test_a_lazy_frame_stays_lazy_and_gives_the_same_costs() -> None:
     choices = make_choices(
         {"model": "gpt-4o", "prompt_tokens": 1000, "completion_tokens": 100},
         {"model": "gpt-4o", "choice_position": 1},
@@ -364,7 +364,7 @@ def test_a_lazy_frame_stays_lazy_and_means_the_same() -> None:
     ],
     ids=["zone", "naive", "nanoseconds"],
 )
-def test_a_frame_of_the_callers_own_may_have_its_times_otherwise(
+def test_a_frame_may_have_other_types_of_times(
     created: pl.Expr,
 ) -> None:
     # The last half hour in UTC before the price of o3 changed; in Berlin it is past it.
@@ -399,7 +399,7 @@ def test_an_empty_frame_gets_the_columns() -> None:
     assert price_responses(empty).schema == add_cost(empty).schema
 
 
-def test_a_missing_column_is_said_before_anything_is_collected() -> None:
+def test_a_missing_column_raises_before_anything_is_collected() -> None:
     choices = make_choices({}).rename({"reported_cost": "report_cost"})
 
     with pytest.raises(MissingColumnsError, match="reported_cost"):
@@ -457,7 +457,7 @@ def test_every_recorded_response_is_priced_or_has_a_reason(corpus: Path) -> None
     assert counts["priced"] > 80
 
 
-def test_what_is_missing_is_listed_by_model_and_reason() -> None:
+def test_missing_prices_are_listed_by_model_and_reason() -> None:
     usage = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
     later = MAY + timedelta(days=1)
     choices = make_choices(
@@ -513,7 +513,7 @@ RESPONSE = st.fixed_dictionaries(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(RESPONSE, max_size=8), st.randoms(use_true_random=False))
-def test_any_response_has_a_cost_or_a_reason_whatever_stands_beside_it(
+def test_any_response_has_a_cost_or_a_reason_independent_of_its_neighbours(
     rows: list[dict[str, object]], chance: random.Random
 ) -> None:
     together = Pricer(PriceFile()).price(make_choices(*rows).select(NEEDED))
@@ -534,7 +534,7 @@ def test_any_response_has_a_cost_or_a_reason_whatever_stands_beside_it(
     assert not (computed["cost"] < 0).any()
 
 
-def test_a_long_frame_is_priced_in_parts_that_do_not_show(
+def test_a_long_frame_is_priced_in_slices_with_the_same_result(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     chance = random.Random(7)
@@ -555,7 +555,7 @@ def test_a_long_frame_is_priced_in_parts_that_do_not_show(
     assert add_cost(choices).equals(whole)
 
 
-def test_two_loads_put_together_keep_their_own_costs_in_any_order() -> None:
+def test_two_loads_that_are_concatenated_keep_their_costs_in_any_order() -> None:
     usage = {"choice_count": 2, "prompt_tokens": 1000, "completion_tokens": 100}
     one, two = (
         make_choices(

@@ -38,7 +38,7 @@ def documented(tmp_path: Path) -> Path:
     return write(tmp_path, example)
 
 
-def test_the_documented_file_prices_by_its_dates(documented: Path) -> None:
+def test_the_documented_price_file_is_applied_by_date(documented: Path) -> None:
     change = datetime(2026, 7, 1, tzinfo=UTC)
     before = change - timedelta(microseconds=1)
     cached = {"model": "GPT-4o", "cached_tokens": 400}
@@ -62,7 +62,9 @@ def test_the_documented_free_models_cost_nothing_and_are_priced(
     assert wrong == (None, "unpriced")
 
 
-def test_a_row_for_a_provider_and_a_tier_prices_no_other(documented: Path) -> None:
+def test_a_price_for_a_provider_and_a_tier_is_used_for_no_other(
+    documented: Path,
+) -> None:
     nemo = {"model": "mistralai/mistral-nemo"}
 
     # 1,000 x 0.01 + 100 x 0.02 = 12 millionths
@@ -73,7 +75,7 @@ def test_a_row_for_a_provider_and_a_tier_prices_no_other(documented: Path) -> No
     assert price_with(documented, model="gpt-4o", service_tier="scale")[1] == "unpriced"
 
 
-def test_a_row_for_the_provider_goes_before_one_without(tmp_path: Path) -> None:
+def test_a_price_for_the_provider_takes_precedence(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         """
@@ -122,7 +124,7 @@ def test_every_kind_of_token_has_its_own_rate(tmp_path: Path) -> None:
     assert cost == Decimal("0.001085")
 
 
-def test_a_row_prices_what_the_catalogue_has_no_word_for(tmp_path: Path) -> None:
+def test_the_price_file_can_price_unknown_models_and_tiers(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         """
@@ -142,7 +144,7 @@ def test_a_row_prices_what_the_catalogue_has_no_word_for(tmp_path: Path) -> None
     assert price_with(path, model=None, service_tier="scale") == (None, "unpriced")
 
 
-def test_a_number_is_read_to_the_digit_that_was_written(tmp_path: Path) -> None:
+def test_rates_are_read_exactly(tmp_path: Path) -> None:
     path = write(tmp_path, '[[price]]\nmodel="own"\ninput=0.1\noutput="1e-7"\n')
 
     # 10^12 x 0.1 / 10^6 = 100,000, and a million at 10^-13 each
@@ -208,7 +210,7 @@ ROW = '[[price]]\nmodel = "m"\ninput = 1\noutput = 2\n'
         ),
     ],
 )
-def test_a_file_that_cannot_be_meant_is_refused_in_words(
+def test_a_wrong_price_file_raises_with_what_was_expected(
     tmp_path: Path, text: str, words: str
 ) -> None:
     path = write(tmp_path, text)
@@ -217,7 +219,7 @@ def test_a_file_that_cannot_be_meant_is_refused_in_words(
         read_prices(path)
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_price_file_raises(tmp_path: Path) -> None:
     with pytest.raises(PriceFileError, match=r"none.toml: No such file"):
         add_cost(make_choices(), tmp_path / "none.toml")
     (tmp_path / "latin.toml").write_bytes(b"# caf\xe9\n")
@@ -225,7 +227,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         read_prices(tmp_path / "latin.toml")
 
 
-def test_rows_that_meet_do_not_overlap(tmp_path: Path) -> None:
+def test_prices_that_follow_each_other_do_not_overlap(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         ROW

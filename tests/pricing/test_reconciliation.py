@@ -47,7 +47,7 @@ def explained(rows: pl.DataFrame) -> dict[tuple[str, str | None], str]:
     return {(str(day), model): words for day, model, words in said}
 
 
-def test_an_export_of_usage_by_openai_is_read_as_it_comes(tmp_path: Path) -> None:
+def test_a_usage_export_of_openai_is_read(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "\ufeffstart_time,end_time,start_time_iso,end_time_iso,num_model_requests,"
@@ -111,7 +111,7 @@ def test_an_export_of_usage_by_openai_is_read_as_it_comes(tmp_path: Path) -> Non
     }
 
 
-def test_an_export_of_costs_by_openai_is_added_up(tmp_path: Path) -> None:
+def test_a_cost_export_of_openai_is_summed(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "start_time,end_time,start_time_iso,end_time_iso,amount_value,"
@@ -142,7 +142,7 @@ def test_an_export_of_costs_by_openai_is_added_up(tmp_path: Path) -> None:
     }
 
 
-def test_exports_by_anthropic_are_read_as_they_come(tmp_path: Path) -> None:
+def test_exports_of_anthropic_are_read(tmp_path: Path) -> None:
     log = make_choices(
         {
             "model": "anthropic/claude-haiku-4.5",
@@ -184,7 +184,7 @@ def test_exports_by_anthropic_are_read_as_they_come(tmp_path: Path) -> None:
     ]
 
 
-def test_columns_with_other_names_are_said_by_the_caller(tmp_path: Path) -> None:
+def test_the_caller_can_name_the_columns(tmp_path: Path) -> None:
     path = write(
         tmp_path, "Tag,Modell,Fresh,Hit,USD\n2026-09-01,GPT-4o,1800,200,$0.00675\n"
     )
@@ -201,7 +201,7 @@ def test_columns_with_other_names_are_said_by_the_caller(tmp_path: Path) -> None
     assert reconcile(LOG, path, columns=columns).equals(rows)
 
 
-def test_snapshots_stay_apart_where_names_are_to_match() -> None:
+def test_snapshots_are_separate_if_matched_by_name() -> None:
     invoice = pl.DataFrame(
         {"day": [date(2026, 9, 1)], "model": ["gpt-4o-2024-08-06"], "requests": [1]}
     )
@@ -213,7 +213,7 @@ def test_snapshots_stay_apart_where_names_are_to_match() -> None:
     assert said["2026-09-01", "gpt-4o-2024-11-20"] == "not invoiced"
 
 
-def test_nothing_on_either_side_keeps_the_columns() -> None:
+def test_an_empty_log_or_invoice_keeps_the_columns() -> None:
     invoice = pl.DataFrame(
         schema={"day": pl.Date, "model": pl.String, "cost": pl.Float64}
     )
@@ -297,7 +297,7 @@ def test_nothing_on_either_side_keeps_the_columns() -> None:
         ("day,model,cost\n", {"cost": "coast"}, r"'coast' \(did you mean 'cost'\?"),
     ],
 )
-def test_an_invoice_that_cannot_be_read_is_refused_in_words(
+def test_a_wrong_invoice_raises_with_what_was_expected(
     tmp_path: Path, text: str, columns: dict[str, str] | None, words: str
 ) -> None:
     path = write(tmp_path, text)
@@ -306,7 +306,7 @@ def test_an_invoice_that_cannot_be_read_is_refused_in_words(
         reconcile(LOG, path, columns=columns)
 
 
-def test_days_and_amounts_are_read_as_they_are_meant(tmp_path: Path) -> None:
+def test_days_and_amounts_are_read_in_many_formats(tmp_path: Path) -> None:
     text = (
         "Day,Model,Cost,Requests,CURRENCY\n"
         'day,m,"$1,234.50","1,234",usd\n'
@@ -325,7 +325,7 @@ def test_days_and_amounts_are_read_as_they_are_meant(tmp_path: Path) -> None:
     assert read_invoice(frame)["day"].item() == date(2026, 1, 1)
 
 
-def test_a_difference_of_more_than_all_is_written_as_such() -> None:
+def test_a_difference_above_100_percent_is_written() -> None:
     usage = {"prompt_tokens": 10**6, "completion_tokens": 0, "total_tokens": 10**6}
     log = make_choices({"model": "gpt-4o", **usage})
     invoice = pl.DataFrame(
@@ -338,7 +338,7 @@ def test_a_difference_of_more_than_all_is_written_as_such() -> None:
     )
 
 
-def test_a_file_that_is_no_invoice_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_invoice_raises(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_bytes(b"")
 
     with pytest.raises(
@@ -353,7 +353,7 @@ def test_a_file_that_is_no_invoice_is_said(tmp_path: Path) -> None:
         reconcile(LOG, tmp_path / "none.csv", match="famly")  # type: ignore[arg-type]
 
 
-def test_a_model_is_told_by_its_plain_name_and_by_its_family() -> None:
+def test_a_model_has_a_plain_name_and_a_family() -> None:
     names = pl.Series(
         [
             "gpt-4o-2024-08-06",
@@ -383,7 +383,7 @@ def test_a_model_is_told_by_its_plain_name_and_by_its_family() -> None:
     ]
 
 
-def test_what_if_prices_the_same_tokens_elsewhere() -> None:
+def test_what_if_prices_the_same_tokens_at_another_model() -> None:
     choices = make_choices(
         {"model": "gpt-4o", **USAGE},
         {"model": "gpt-4o", **USAGE, "reported_cost": 0.01},
@@ -415,7 +415,7 @@ def test_what_if_prices_the_same_tokens_elsewhere() -> None:
     assert what_if(choices[:0], model="gpt-4o-mini").schema == there.schema
 
 
-def test_what_if_asks_a_provider_and_a_tier() -> None:
+def test_what_if_accepts_a_provider_and_a_tier() -> None:
     choices = make_choices(
         {"model": "gpt-4.1", **USAGE, "created": datetime(2026, 11, 1, tzinfo=UTC)}
     )
@@ -442,7 +442,7 @@ def test_what_if_asks_a_provider_and_a_tier() -> None:
         ({"model": "gpt-4o", "service_tier": "flex"}, "no price for this service tier"),
     ],
 )
-def test_what_if_refuses_a_model_without_a_price(
+def test_what_if_raises_for_a_model_without_a_price(
     asked: dict[str, str], words: str
 ) -> None:
     with pytest.raises(OptionError, match=words):

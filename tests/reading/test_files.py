@@ -920,7 +920,9 @@ def test_a_log_that_vanishes_behind_the_walk_is_one_line(
     gone = write(tmp_path / "b.jsonl", 2)
     found = find_logs(tmp_path)
     gone.unlink()
-    monkeypatch.setattr("toolkit.reading.log_reader.find_logs", lambda *_, **__: found)
+    for module in ("sources", "log_reader"):
+        name = f"toolkit.reading.{module}.find_logs"
+        monkeypatch.setattr(name, lambda *_, **__: found)
     said = f"{gone}: {os.strerror(errno.ENOENT)}"
 
     assert command("tokens", tmp_path).one_line() == said

@@ -143,7 +143,7 @@ def test_the_command_leaves_a_screen_alone(log: Path) -> None:
         os.close(master)
 
     assert done.returncode == 2
-    assert b"toolkit: to: " in done.stderr
+    assert b"toolkit: --to: " in done.stderr
 
 
 def test_a_damaged_log_gives_what_was_verified_if_asked(tmp_path: Path) -> None:

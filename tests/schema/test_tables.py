@@ -65,12 +65,12 @@ def test_paths_are_read_and_written_alike() -> None:
 
 
 @pytest.mark.parametrize("path", ["", ".", "a.", "a..b", "a[0]", "a b", '["a"'])
-def test_what_is_no_path_is_refused(path: str) -> None:
+def test_what_is_not_a_path_is_an_error(path: str) -> None:
     with pytest.raises(OptionError):
         parse_path(path)
 
 
-def test_tags_stand_behind_the_contracts_columns() -> None:
+def test_tags_follow_the_columns_of_the_table() -> None:
     table = choices_table({"team": "metadata.team"})
 
     assert table.names == [*CHOICES.names, "tag_team"]

@@ -101,7 +101,7 @@ def test_all_failures_are_reported_at_once() -> None:
     assert len(caught.value.failures) == 3
 
 
-def test_no_cell_stands_in_the_message() -> None:
+def test_the_message_contains_no_cell() -> None:
     frame = make_choices({"content": "secret", "prompt_tokens": -12345, "source": None})
 
     with pytest.raises(ValidationError) as caught:

@@ -1,16 +1,16 @@
-"""What an export is after every fault: ``python -m tests.support.crashes``.
+"""Test exports after faults: ``python -m tests.support.crashes``.
 
 Two tests in one command, on Linux with strace:
 
-- *enumerated*: in an export of each kind (the first, the next one, one made anew, one
-  that is compacted) the k-th call of each kind fails, with ENOSPC and with EIO, or the
-  process is killed in it, for every k;
-- *random*: an export is killed again and again while logs are written in torn
-  fragments, rotated, copied and cut, and compressed.
+- *enumerated*: in each kind of run (a first export, a second one, a rewrite, a
+  compaction) the k-th call of each kind fails with ENOSPC or EIO, or the process is
+  killed in it, for every k;
+- *random*: an export is killed again and again while logs are written in fragments,
+  rotated, copied and truncated, and compressed.
 
-After each fault what lies there can be read and shows no row twice, and the same
-command run again holds each response once, and nothing else. `--short` takes a part of
-both.
+After each fault the export must be readable without a row that is there twice, and the
+same command, run again, must write each response once, and nothing else. `--short` runs
+a part of both.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-# Loaded before any process is forked, so that none of them has to. `toolkit` itself
-# starts the threads of polars, which no process outlives a fork with.
+# Imported here, so that forked processes need not. `toolkit` itself is not: it starts
+# the threads of polars, which do not survive a fork.
 import pandera.polars  # noqa: F401
 import polars as pl
 import pyarrow.parquet as pq
@@ -46,8 +46,7 @@ CALLS = (
     "close", "ftruncate", "mkdir", "mkdirat", "unlink", "unlinkat", "rmdir",
 )  # fmt: skip
 ERRORS = {"ENOSPC": "No space left on device", "EIO": "Input/output error"}
-# A call by which threads wake each other, or Python reads a module: neither is of the
-# export.
+# Calls by which threads wake each other, or Python reads a module; not of the export.
 NO_FILE = re.compile(r"<(anon_inode|pipe|socket):|\.pyc?>")
 DAY = 86_400
 MOST_SECONDS = 60
@@ -68,25 +67,25 @@ def line(number: int) -> bytes:
     return json.dumps(response).encode() + b"\n"
 
 
-class Failed(Exception):  # noqa: N818 - a law that does not hold
-    """What an export is and must not be."""
+class Failed(Exception):  # noqa: N818 - it is no error of the toolkit
+    """A requirement that is not met."""
 
     def __init__(self, *words: object) -> None:
         super().__init__(" ".join(map(str, words)))
 
 
-# Processes: forked from this one, which never starts a thread.
+# Processes are forked from this one, which never starts a thread.
 
 
-def forked(work: Callable[[], object], said: Path | None = None) -> int:
-    """Start a process that does some work; its exit code is the command's."""
+def forked(work: Callable[[], object], stderr: Path | None = None) -> int:
+    """Fork a process that does some work, and return its id."""
     sys.stdout.flush()
     process = os.fork()
     if process:
         return process
     signal.alarm(MOST_SECONDS)
-    if said is not None:
-        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
+    if stderr is not None:
+        os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
     code: object = 1
     try:
         work()
@@ -99,12 +98,12 @@ def forked(work: Callable[[], object], said: Path | None = None) -> int:
 
 
 def ended(process: int) -> int:
-    """Wait for a process, and return its exit code, or minus the signal."""
+    """Wait for a process; return its exit code, or the negative signal."""
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def command(folder: Path, *words: object) -> Callable[[], None]:
-    """Return what runs the command `toolkit` in a folder, in a process of its own."""
+    """Return a function that runs the command `toolkit` in a folder."""
 
     def run() -> None:
         # Imported here: it starts threads.
@@ -117,24 +116,21 @@ def command(folder: Path, *words: object) -> Callable[[], None]:
     return run
 
 
-# Laws.
-
-
-def hold(out: Path, expected: set[int], *, whole: bool) -> None:
-    """Hold an export against the responses that may be in it, or must be."""
+def check_export(out: Path, expected: set[int], *, whole: bool) -> None:
+    """Check that an export has only expected responses, once; all of them if whole."""
     # Imported here: it starts threads.
     import toolkit
 
     ids: Counter[str] = Counter()
     for path in (out / "choices").rglob("*.parquet"):
-        with suppress(FileNotFoundError):  # it was cleared away
+        with suppress(FileNotFoundError):  # it was removed
             ids.update(pq.ParquetFile(path).read(["response_id"])[0].to_pylist())
     twice = [name for name, count in ids.items() if count > 1]
     if twice:
-        raise Failed("rows that stand twice:", sorted(twice)[:5])
+        raise Failed("rows that are there twice:", sorted(twice)[:5])
     strange = ids.keys() - {f"r{number}" for number in expected}
     if strange:
-        raise Failed("rows that nobody wrote:", sorted(strange)[:5])
+        raise Failed("rows of unknown responses:", sorted(strange)[:5])
     if not whole:
         return
     if len(ids) < len(expected):
@@ -145,7 +141,7 @@ def hold(out: Path, expected: set[int], *, whole: bool) -> None:
     ledger = toolkit.ledger(out)
     rows = toolkit.scan(out).select(pl.len(), pl.col("total_tokens").sum()).collect()
     if rows.row(0) != (ledger["choices"].sum(), ledger["total_tokens"].sum()):
-        raise Failed("the rows are not those of the ledger")
+        raise Failed("the rows do not match the ledger")
     days = (out / "choices").iterdir()
     if empty := [day.name for day in days if not any(day.iterdir())]:
         raise Failed("empty directories:", empty)
@@ -155,7 +151,7 @@ def hold(out: Path, expected: set[int], *, whole: bool) -> None:
 
 
 class Scenario(NamedTuple):
-    """An export that a fault meets: what lies there before, and what is run."""
+    """A command to test, and the folder that it starts from."""
 
     name: str
     folder: Path
@@ -170,9 +166,9 @@ class Scenario(NamedTuple):
 
 
 def scenarios(folder: Path) -> Iterator[Scenario]:
-    """Prepare each kind of an export in a folder of its own."""
+    """Prepare each kind of run in its own folder."""
     old, new = range(6), range(6, 12)
-    for name in ("first", "next", "anew", "compact"):
+    for name in ("first", "next", "rewrite", "compact"):
         here = folder / name
         (here / "logs").mkdir(parents=True)
         (here / SETTINGS).write_text("top = 3\n")
@@ -186,19 +182,19 @@ def scenarios(folder: Path) -> Iterator[Scenario]:
             file.write(b"".join(map(line, new)) + b'{"torn')
         if name == "compact":
             must_run(command(here, *export), here)
-        options = ("--content", "drop", "--rewrite") if name == "anew" else ()
+        options = ("--content", "drop", "--rewrite") if name == "rewrite" else ()
         yield Scenario(name, here, options, {*old, *new, 100})
 
 
 def must_run(work: Callable[[], None], folder: Path) -> None:
-    """Run a command that nothing stands in the way of."""
-    said = folder / "said"
-    if ended(forked(work, said)):
-        raise Failed("a run without a fault failed:", said.read_text())
+    """Run a command without a fault; raise `Failed` if it fails."""
+    stderr = folder / "stderr"
+    if ended(forked(work, stderr)):
+        raise Failed("a run without a fault failed:", stderr.read_text())
 
 
 class Fault(NamedTuple):
-    """What is done to the k-th call of a kind."""
+    """A fault in the k-th call of a kind."""
 
     call: str
     number: int
@@ -213,13 +209,13 @@ class Fault(NamedTuple):
 def traced(
     work: Callable[[], None], folder: Path, *options: str
 ) -> tuple[int, str, str]:
-    """Run a command below strace: its exit code, what it said, what was traced."""
-    said, trace = folder / "said", folder / "trace"
+    """Run a command with strace; return its exit code, its stderr and the trace."""
+    stderr, trace = folder / "stderr", folder / "trace"
     is_ready, ready = os.pipe()
     may_go, go = os.pipe()
 
     def import_first() -> None:
-        # Imported here: it starts threads. What is done once in a process is done.
+        # Imported here: it starts threads. The export warms up what runs once only.
         import toolkit.cli.app
 
         with tempfile.TemporaryDirectory() as warm:
@@ -232,7 +228,7 @@ def traced(
         os.read(may_go, 1)
         work()
 
-    process = forked(import_first, said)
+    process = forked(import_first, stderr)
     os.read(is_ready, 1)
     strace = ["strace", "-f", "-y", "-q", "-o", str(trace), "-p", str(process)]
     with subprocess.Popen([*strace, *options], stderr=subprocess.PIPE) as tracer:
@@ -249,18 +245,18 @@ def traced(
         tracer.wait()
     for end in (is_ready, ready, may_go, go):
         os.close(end)
-    return code, said.read_text(errors="replace"), trace.read_text(errors="replace")
+    return code, stderr.read_text(errors="replace"), trace.read_text(errors="replace")
 
 
 def faults_of(scenario: Scenario, folder: Path, *, every: int) -> Iterator[Fault]:
-    """Count the calls of a run that nothing stands in the way of."""
+    """Yield the faults to try, one for each call of a run without a fault."""
     shutil.copytree(scenario.folder, folder)
     work = scenario.command(folder)
-    code, said, trace = traced(work, folder, "-e", f"trace={','.join(CALLS)}")
+    code, stderr, trace = traced(work, folder, "-e", f"trace={','.join(CALLS)}")
     shutil.rmtree(folder)
     if code:
-        raise Failed("a run without a fault failed:", said)
-    # strace counts the calls of each thread for itself.
+        raise Failed("a run without a fault failed:", stderr)
+    # strace counts the calls of each thread separately.
     counts: Counter[tuple[str, str]] = Counter()
     of_files = set()
     for thread, call, rest in re.findall(r"^(\d+) +(\w+)\((.*)", trace, re.MULTILINE):
@@ -276,42 +272,44 @@ def faults_of(scenario: Scenario, folder: Path, *, every: int) -> Iterator[Fault
 
 
 def try_fault(scenario: Scenario, fault: Fault, folder: Path) -> None:
-    """Let a fault meet an export, and then run the same command again."""
+    """Run a command with a fault, and then again without."""
     shutil.copytree(scenario.folder, folder)
     work = scenario.command(folder)
     calls = f"trace={fault.call}"
-    code, said, trace = traced(work, folder, "-e", calls, "-e", fault.injection())
+    code, stderr, trace = traced(work, folder, "-e", calls, "-e", fault.injection())
     met = [call for call in trace.splitlines() if "(INJECTED)" in call]
     if any(map(NO_FILE.search, met)):
-        # It came at another time than when it was counted: threads take turns.
+        # Threads made their calls in another order than when they were counted.
         shutil.rmtree(folder)
         return
     if met and fault.what in ERRORS:
         names = (str(folder), SETTINGS)
-        is_said = ERRORS[fault.what] in said and any(name in said for name in names)
-        # Threads count their calls apart: the k-th one that tells of it may fail too.
-        is_mute = any("/said>" in call for call in met)
-        if code == 1 and not (is_said or is_mute):
-            raise Failed("exit 1 without path and reason:", said)
-        if code not in {0, 1} or "traceback" in said.lower():
-            raise Failed("exit", code, said)
+        is_reported = ERRORS[fault.what] in stderr and any(
+            name in stderr for name in names
+        )
+        # The call that writes the message may be a k-th call of its thread too.
+        is_mute = any("/stderr>" in call for call in met)
+        if code == 1 and not (is_reported or is_mute):
+            raise Failed("exit 1 without path and reason:", stderr)
+        if code not in {0, 1} or "traceback" in stderr.lower():
+            raise Failed("exit", code, stderr)
 
     def repair() -> None:
         if (folder / "out" / "choices").exists():
-            hold(folder / "out", scenario.expected, whole=code == 0)
+            check_export(folder / "out", scenario.expected, whole=code == 0)
         try:
             work()
         except SystemExit as done:
             if done.code:
                 raise
-        hold(folder / "out", scenario.expected, whole=True)
+        check_export(folder / "out", scenario.expected, whole=True)
 
     must_run(repair, folder)
     shutil.rmtree(folder)
 
 
 def enumerated(folder: Path, *, every: int) -> tuple[int, list[str]]:
-    """Try each fault; return how many were tried, and what does not hold."""
+    """Try each fault; return how many were tried, and the failures."""
     tried, failures = 0, []
     for scenario in scenarios(folder / "kinds"):
         faults = list(faults_of(scenario, folder / "count", every=every))
@@ -328,11 +326,11 @@ def enumerated(folder: Path, *, every: int) -> tuple[int, list[str]]:
     return tried, failures
 
 
-# A live log, and an export that is killed again and again.
+# A log that is being written, and an export that is killed again and again.
 
 
 def write_live(logs: Path, seed: int) -> None:
-    """Write lines in torn fragments, and rotate now and then, until told to stop."""
+    """Write lines in fragments, and rotate now and then, until SIGTERM."""
     dice = random.Random(seed)
     stopped: list[int] = []
     signal.alarm(0)
@@ -354,7 +352,7 @@ def write_live(logs: Path, seed: int) -> None:
 
 
 def rotate(log: Path, number: int, how: str) -> None:
-    """Rotate a log as logrotate does: by name, by copy, compressed later on."""
+    """Rotate a log like logrotate: rename, copy and truncate, or compress."""
     to = log.with_name(f"app.jsonl.{number}")
     if how == "copy":
         shutil.copyfile(log, log.with_name(f".{to.name}"))
@@ -370,9 +368,9 @@ def rotate(log: Path, number: int, how: str) -> None:
 
 
 def killed_at_random(folder: Path, *, seconds: float, seed: int) -> tuple[int, int]:
-    """Kill an export of a live log for a while; return kills and responses."""
+    """Kill an export of a growing log for a while; return kills and responses."""
     dice = random.Random(seed)
-    logs, out, said = folder / "logs", folder / "out", folder / "said"
+    logs, out, stderr = folder / "logs", folder / "out", folder / "stderr"
     logs.mkdir(parents=True)
     (logs / "app.jsonl").touch()
     work = command(folder, "export", logs, "--to", out)
@@ -380,24 +378,24 @@ def killed_at_random(folder: Path, *, seconds: float, seed: int) -> tuple[int, i
     kills, end = 0, time.monotonic() + seconds
     any_number = set(range(10**6))
     while time.monotonic() < end:
-        process = forked(work, said)
+        process = forked(work, stderr)
         time.sleep(dice.random() * 0.4)
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
         code = ended(process)
         kills += code == -signal.SIGKILL
-        told = said.read_text()
-        if code == 1 and "while it was read" not in told and "No such file" not in told:
-            raise Failed("exit 1:", told)
-        if "missing" in told:
-            raise Failed(told)
+        text = stderr.read_text()
+        if code == 1 and "while it was read" not in text and "No such file" not in text:
+            raise Failed("exit 1:", text)
+        if "missing" in text:
+            raise Failed(text)
         if (out / "choices").exists():
-            must_run(lambda: hold(out, any_number, whole=False), folder)
+            must_run(lambda: check_export(out, any_number, whole=False), folder)
     os.kill(writer, signal.SIGTERM)
     ended(writer)
     must_run(work, folder)
     written = set(range(int((folder / "written").read_text())))
-    must_run(lambda: hold(out, written, whole=True), folder)
+    must_run(lambda: check_export(out, written, whole=True), folder)
 
     def no_rejects() -> None:
         # Imported here: it starts threads.
@@ -411,7 +409,7 @@ def killed_at_random(folder: Path, *, seconds: float, seed: int) -> tuple[int, i
 
 
 def run(*, short: bool, every: int, seed: int) -> int:
-    """Run both tests, and say what came of them."""
+    """Run both tests, and print the results."""
     folder = Path(tempfile.mkdtemp(prefix="crashes-"))
     try:
         tried, failures = enumerated(folder, every=61 if short else every)
@@ -425,7 +423,7 @@ def run(*, short: bool, every: int, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="what an export is after every fault")
+    parser = argparse.ArgumentParser(description="test exports after faults")
     parser.add_argument("--short", action="store_true", help="a part of both tests")
     parser.add_argument("--every", type=int, default=1, help="try one fault of so many")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))

@@ -56,14 +56,14 @@ PLANS: dict[str, Plan] = {
 
 
 class DisagreementError(AssertionError):
-    """The decoders do not say the same."""
+    """The decoders disagree."""
 
     def __init__(self, *parts: str) -> None:
         super().__init__("\n".join(parts))
 
 
 def block_of(data: bytes, **fields: Any) -> Block:
-    """Make a block of these bytes, the first of a log if nothing else is said."""
+    """Build a block of these bytes, by default the first of a log."""
     size = len(data)
     place = {"log_id": 0, "source": "made.jsonl", "line": 1, "offset": 0}
     return Block(
@@ -104,7 +104,7 @@ def agreed_lines(lines: Sequence[bytes], plan: Plan | None = None) -> Decoded:
 
 
 def difference(expected: Decoded, found: Decoded) -> str | None:
-    """Say where two decoders differ first: the reference, then the kernel."""
+    """Return where two decoders differ first: the reference, then the kernel."""
     for table in ("choices", "rejects"):
         said = first_cell(getattr(expected, table), getattr(found, table))
         if said is not None:
@@ -118,7 +118,7 @@ def difference(expected: Decoded, found: Decoded) -> str | None:
 
 
 def first_cell(expected: pa.RecordBatch, found: pa.RecordBatch) -> str | None:
-    """Say in which cell two batches differ first."""
+    """Return the first cell in which two batches differ."""
     try:
         found.validate(full=True)
     except pa.ArrowInvalid as error:
@@ -162,7 +162,7 @@ def shown(cell: object) -> str:
 
 
 def culprit(block: Block, plan: Plan) -> str:
-    """Say which lines of a block disagree when they stand alone, and shrink one."""
+    """Return which lines of a block disagree by themselves, and shrink one."""
     ends = block.data.split(b"\n")
     lines = [block.data[-len(ends[-1]) :]] if ends[-1] else []
     lines = [line + b"\n" for line in ends[:-1]] + lines
@@ -176,7 +176,7 @@ def culprit(block: Block, plan: Plan) -> str:
 
 
 def alone(line: bytes, block: Block, plan: Plan) -> str | None:
-    """Say how the decoders differ over one line."""
+    """Return how the decoders differ over one line."""
     reference, kernel = decoders(plan)
     single = block_of(line, tail=not line.endswith(b"\n"), growing=block.growing)
     return difference(reference.decode(single), kernel.decode(single))
@@ -427,7 +427,7 @@ ATTACKS = (*MUTATIONS, *[replaced] * 12, renumbered, renumbered, *[spread] * 4, 
 
 
 def attacked_lines(seed: int, count: int) -> list[bytes]:
-    """Make lines, each of none to three attacks on a plain one; none holds an LF."""
+    """Build lines, each of none to three attacks on a plain one; none holds an LF."""
     random = Random(seed)
     lines = []
     for _ in range(count):
@@ -487,7 +487,7 @@ def rounds(count: int) -> Iterator[Decoded]:
 
 
 def run(count: int) -> None:
-    """Compare so many rounds and say what the lines were."""
+    """Compare a number of rounds, and print what the lines were."""
     found: Counter[str] = Counter()
     for decoded in rounds(count):
         found.update(decoded.rejects.column("code").to_pylist())

@@ -37,30 +37,30 @@ YEAR_2200 = datetime(2200, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Reject:
-    """A line that is refused, and the field at fault."""
+    """A rejected line, and the field that is wrong."""
 
     code: str
     json_path: str | None = None
 
 
 class RejectError(Exception):
-    """Says code and path of the first check that failed."""
+    """Code and path of the first check that failed."""
 
 
 def wrong_type(where: str) -> NoReturn:
-    """Refuse the line: a field has a type that it cannot have."""
+    """Reject the line: a field has a type that it cannot have."""
     raise RejectError("wrong_type", where)
 
 
 def out_of_range(where: str) -> NoReturn:
-    """Refuse the line: a number is outside what the field can hold."""
+    """Reject the line: a number is outside what the field can hold."""
     raise RejectError("out_of_range", where)
 
 
 def outcome(
     line: bytes, *, tail: bool = False, max_line_bytes: int = 64 * 2**20
 ) -> list[Row] | Reject:
-    """Say what becomes of a line: its rows (none if it is blank), or its reject.
+    """Return the outcome of a line: its rows (none if it is blank), or its reject.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def number_as_written(text: str) -> Number:
 
 
 def refuse_constant(text: str) -> NoReturn:
-    """Refuse NaN and the infinities, which the library takes."""
+    """Reject NaN and the infinities, which the library accepts."""
     raise ValueError(text)
 
 
@@ -203,7 +203,7 @@ def find_response(line: Json) -> tuple[Object, str]:
 
 
 def candidate(line: Json, path: str) -> Json:
-    """Return what stands at a path; a string on it is decoded once."""
+    """Return the value at a path; a string on it is decoded once."""
     value = line
     for key in path.split("."):
         value = decoded(value.get(key)) if isinstance(value, Object) else None
@@ -221,13 +221,13 @@ def decoded(value: Json) -> Json:
 
 
 def is_response(value: Json) -> bool:
-    """Tell an object that has an array of objects as its choices."""
+    """Return whether an object has an array of objects as its choices."""
     choices = value.get("choices") if isinstance(value, Object) else None
     return isinstance(choices, list) and all(isinstance(c, Object) for c in choices)
 
 
 def is_chunk(response: Object) -> bool:
-    """Tell a piece of a streamed response."""
+    """Return whether this is a chunk of a streamed response."""
     choices, kind = response["choices"], response.get("object")
     if any(choice.get("message") is not None for choice in choices):
         return False
@@ -272,7 +272,7 @@ def at(read: Read, *paths: str) -> Read:
 
 
 def find(root: Json, where: str, path: str) -> tuple[Json, str]:
-    """Return what stands at a path below a root, and its path from the line."""
+    """Return the value at a path below a root, and its path from the line."""
     value, separator = root, ""
     for key in path.split("."):
         if value is not None and not isinstance(value, Object):

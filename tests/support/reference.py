@@ -128,7 +128,8 @@ PAGES = {
             ["CHOICES", "REJECTS", "LEDGER", "Choices", "Rejects", "Ledger"],
         ),
         "toolkit.schema",
-        "The columns are listed in the [data dictionary](dictionary.md).",
+        "The columns are listed in the [data dictionary](dictionary.md). "
+        "For the models, see\n[how to validate with pandera](../howto/pandera.md).",
     ),
     "expressions": Page(
         "Expressions",

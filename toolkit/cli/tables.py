@@ -40,7 +40,7 @@ _PERIOD = ("period", "period_end", "partial")
 _NARROWEST, _NAME_WIDTH, _NAME_SHARE = 8, 28, 0.55
 
 
-class Shown(NamedTuple):
+class TableColumn(NamedTuple):
     """A column as text: the lines of its heading, its cells, its sum."""
 
     name: str
@@ -55,7 +55,7 @@ class Shown(NamedTuple):
         words = [*self.heading.split(), self.footer, *self.cells]
         return max(map(measure, words), default=0)
 
-    def wrapped(self, measure: Width) -> Shown:
+    def wrapped(self, measure: Width) -> TableColumn:
         """Break the heading into lines no wider than the column must be."""
         lines = wrap(self.heading, self.width(measure), break_long_words=False)
         return self._replace(heading="\n".join(lines))
@@ -64,7 +64,7 @@ class Shown(NamedTuple):
 class Layout(NamedTuple):
     """The columns that fit, and the names of those that do not."""
 
-    shown: list[Shown]
+    shown: list[TableColumn]
     left_out: list[str]
 
 
@@ -97,7 +97,7 @@ def lay_out(
         + 1
         for column in leading
     )
-    chosen: dict[str, Shown] = {}
+    chosen: dict[str, TableColumn] = {}
     for name in _by_weight(frame.select(measures), spec):
         if not _has_use(name, chosen, spec):
             continue
@@ -148,7 +148,7 @@ def _by_weight(measures: pl.DataFrame, spec: MetricSpec) -> list[str]:
     )
 
 
-def _has_use(name: str, chosen: Mapping[str, Shown], spec: MetricSpec) -> bool:
+def _has_use(name: str, chosen: Mapping[str, TableColumn], spec: MetricSpec) -> bool:
     """Return whether a column is worth showing beside the columns chosen so far.
 
     A count of what a measure could not see is, if that measure is shown.
@@ -178,7 +178,7 @@ def _is_bound(measures: pl.DataFrame, column: pl.Series, spec: MetricSpec) -> bo
     return unpriced in measures.columns and _has_values(measures[unpriced])
 
 
-def _period_column(frame: pl.DataFrame) -> list[Shown]:
+def _period_column(frame: pl.DataFrame) -> list[TableColumn]:
     """Return the period as one column, if the table has any."""
     if "period" not in frame.columns:
         return []
@@ -186,16 +186,16 @@ def _period_column(frame: pl.DataFrame) -> list[Shown]:
         _period_words(start, end) + (UNFINISHED if partial else "")
         for start, end, partial in frame.select(_PERIOD).iter_rows()
     ]
-    return [Shown("period", "period", cells)]
+    return [TableColumn("period", "period", cells)]
 
 
-def _named(column: pl.Series, unsaid: str = UNKNOWN_TEXT) -> Shown:
+def _named(column: pl.Series, unsaid: str = UNKNOWN_TEXT) -> TableColumn:
     """Return a column of names as it is shown."""
     cells = [clean(unsaid if cell is None else str(cell)) for cell in column]
-    return Shown(column.name, column.name, cells, folds=True)
+    return TableColumn(column.name, column.name, cells, folds=True)
 
 
-def _figures(frame: pl.DataFrame, name: str, spec: MetricSpec) -> Shown:
+def _figures(frame: pl.DataFrame, name: str, spec: MetricSpec) -> TableColumn:
     """Return a measure as it is shown; money that may be more is marked."""
     heading = name.removesuffix("_tokens").replace("_", " ")
     measure = spec.get(name)
@@ -207,7 +207,7 @@ def _figures(frame: pl.DataFrame, name: str, spec: MetricSpec) -> Shown:
         footer = _cell(
             name, frame.select(pl.col(needed).sum()).row(0, named=True), measure
         )
-    return Shown(name, heading, cells, footer, at_left=False)
+    return TableColumn(name, heading, cells, footer, at_left=False)
 
 
 def _cell(name: str, row: Mapping[str, Any], measure: Measure | None) -> str:

@@ -13,7 +13,6 @@ import pyarrow as pa
 from toolkit.errors import DamagedExportError
 from toolkit.exports.directory import DirectoryTarget, exchange, open_target
 from toolkit.exports.parts import BUFFER_BYTES, create_part, open_part, sort_by_created
-from toolkit.exports.prefix import ObjectStoreTarget
 from toolkit.reading import object_store
 from toolkit.reading.manifest import (
     KINDS,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from toolkit.exports.parts import PartWriter
+    from toolkit.exports.prefix import ObjectStoreTarget
     from toolkit.reading.manifest import Manifest
 
 # Larger parts are not merged.
@@ -105,7 +105,7 @@ def compact(
                 if not target.staging.exists():
                     target.stage()
                 _rebuild(Path(where), folder)
-        elif isinstance(target, ObjectStoreTarget) and state and found:
+        elif state and found:
             _replace_parts(target, state, found)
     before = sum(len(folder.parts) for folder in found)
     merged = sum(len(folder.small) - 1 for folder in found)

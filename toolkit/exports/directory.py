@@ -14,7 +14,7 @@ import shutil
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
 from toolkit.errors import (
@@ -26,25 +26,9 @@ from toolkit.errors import (
     WriteError,
     as_text,
 )
-from toolkit.exports.prefix import open_prefix
-from toolkit.reading import object_store
+from toolkit.exports.prefix import ObjectStoreTarget, open_prefix
+from toolkit.reading import manifest, object_store
 from toolkit.reading.discovery import is_export
-from toolkit.reading.manifest import (
-    KINDS,
-    LOCK_FILE,
-    OWN_NAMES,
-    README,
-    README_FILE,
-    STAGING_DIR,
-    STATE_FILE,
-    format_manifest,
-    list_part_files,
-    parse_generation,
-    read_manifest,
-    sync_directory,
-    write_errors,
-    write_synced,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,30 +43,6 @@ _NOT_SUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 _ASIDE = ".aside"
 
 
-class Target(Protocol):
-    """A locked directory or a prefix that an export is written to."""
-
-    where: str
-    run: str | None
-    state: Manifest | None  # what is committed there
-    generation: int  # of what is committed there, 0 if nothing is
-
-    def stage(self) -> Path:
-        """Create the directory in which parts are written."""
-
-    def workspace(self) -> str:
-        """Create a new directory for workers inside staging."""
-
-    def adopt(self, staged: str, path: Path) -> None:
-        """Use a part that a worker has written as one of the parts in staging."""
-
-    def commit(self, made: Sequence[Path], state: Manifest, *, rewrite: bool) -> None:
-        """Make the staged parts visible and commit them.
-
-        Earlier parts stay, unless the export is rewritten.
-        """
-
-
 @contextmanager
 def open_target(to: str, *, wait: float = 0, rewrite: bool = False) -> Iterator[Target]:
     """Open a directory or a prefix that is new, empty or an export."""
@@ -94,7 +54,7 @@ def open_target(to: str, *, wait: float = 0, rewrite: bool = False) -> Iterator[
         # polars and DuckDB cannot open such a path.
         raise OptionError("to", as_text(to), expected="a path in UTF-8")
     directory = Path(to)
-    with write_errors(to), _lock_directory(directory, wait):
+    with manifest.write_errors(to), _lock_directory(directory, wait):
         local = DirectoryTarget(directory, rewrite=rewrite)
         try:
             yield local
@@ -111,16 +71,16 @@ def _lock_directory(directory: Path, wait: float) -> Iterator[None]:
     """Create a directory and lock it; the lock is released when the process ends."""
     try:
         directory.mkdir(parents=True)
-        sync_directory(directory.parent)
+        manifest.sync_directory(directory.parent)
     except FileExistsError:
         if not directory.is_dir():
             raise NotEmptyError(str(directory)) from None
     names = {path.name for path in directory.iterdir()}
     # Only an export leaves a lock file: other files belong to the user.
-    is_ours = LOCK_FILE in names and names <= OWN_NAMES
+    is_ours = manifest.LOCK_FILE in names and names <= manifest.OWN_NAMES
     if names and not is_ours and not is_export(str(directory)):
         raise NotEmptyError(str(directory))
-    handle = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
+    handle = os.open(directory / manifest.LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         take_lock(handle, str(directory), wait)
         os.ftruncate(handle, 0)
@@ -154,23 +114,29 @@ class DirectoryTarget:
     def __init__(self, directory: Path, *, rewrite: bool = False) -> None:
         self.where = str(directory)
         self.directory = directory
-        self.staging = directory / STAGING_DIR
-        self.state = None
-        self.generation = 0
+        self.staging = directory / manifest.STAGING_DIR
+        self.state: Manifest | None = None
+        self.generation = 0  # of the last commit
         try:
-            self.state = read_manifest(directory)
+            self.state = manifest.read_manifest(directory)
             self.generation = self.state.generation
         except NotAnExportError:
             pass
         except DamagedExportError:
             if not rewrite:
                 raise
-            self.generation = max(map(parse_generation, self.parts()), default=0)
+            self.generation = max(
+                map(manifest.parse_generation, self.parts()), default=0
+            )
         self.restore()
 
     def parts(self) -> list[str]:
         """Return every file in the directories of the parts."""
-        return [path for kind in KINDS for path in list_part_files(self.where, kind)]
+        return [
+            path
+            for kind in manifest.KINDS
+            for path in manifest.list_part_files(self.where, kind)
+        ]
 
     def restore(self) -> None:
         """Remove what an interrupted run has left.
@@ -181,21 +147,24 @@ class DirectoryTarget:
             return
         _finish_exchanges(self.staging, self.directory)
         if self.was_committing():
-            for kind in KINDS:
-                staged = list_part_files(str(self.staging), kind)
-                if any(parse_generation(path) <= self.generation for path in staged):
+            for kind in manifest.KINDS:
+                staged = manifest.list_part_files(str(self.staging), kind)
+                if any(
+                    manifest.parse_generation(path) <= self.generation
+                    for path in staged
+                ):
                     exchange(self.staging / kind, self.directory / kind)
         for path in self.parts():
-            if parse_generation(path) > self.generation:
+            if manifest.parse_generation(path) > self.generation:
                 Path(path).unlink()
-        for kind in KINDS:
+        for kind in manifest.KINDS:
             placed = self.directory / kind
             placed.mkdir(exist_ok=True)
             for day in [path for path in placed.iterdir() if path.is_dir()]:
-                sync_directory(day)
+                manifest.sync_directory(day)
                 if not any(day.iterdir()):
                     day.rmdir()
-            sync_directory(placed)
+            manifest.sync_directory(placed)
         self.remove_staging()
 
     def remove_staging(self) -> None:
@@ -208,7 +177,7 @@ class DirectoryTarget:
     def was_committing(self) -> bool:
         """Return whether staging holds a state.json that was not committed."""
         try:
-            return read_manifest(self.staging).generation > self.generation
+            return manifest.read_manifest(self.staging).generation > self.generation
         except NotAnExportError:
             return False
         except DamagedExportError:  # it was being written
@@ -217,8 +186,8 @@ class DirectoryTarget:
     def stage(self) -> Path:
         """Create the staging directory; it stays until all is committed or undone."""
         self.staging.mkdir()
-        sync_directory(self.directory)
-        for name in KINDS:
+        manifest.sync_directory(self.directory)
+        for name in manifest.KINDS:
             (self.staging / name).mkdir()
             (self.directory / name).mkdir(exist_ok=True)
         return self.staging
@@ -238,23 +207,25 @@ class DirectoryTarget:
         """Rename parts into place, sync the directories, and replace state.json."""
         if not self.staging.exists():
             self.stage()
-        readme = self.directory / README_FILE
+        readme = self.directory / manifest.README_FILE
         if not readme.exists():
-            self.put(readme, README.format(directory=as_text(self.where)))
+            self.put(readme, manifest.README.format(directory=as_text(self.where)))
         if rewrite:
-            write_synced(self.staging / STATE_FILE, format_manifest(state))
+            manifest.write_synced(
+                self.staging / manifest.STATE_FILE, manifest.format_manifest(state)
+            )
             self.exchange_parts(made)
         else:
             self.add_parts(made)
-        self.put(self.directory / STATE_FILE, format_manifest(state))
+        self.put(self.directory / manifest.STATE_FILE, manifest.format_manifest(state))
         self.generation = state.generation
-        sync_directory(self.directory)
+        manifest.sync_directory(self.directory)
         self.remove_staging()
 
     def put(self, path: Path, text: str) -> None:
         """Replace a file atomically."""
         staged = self.staging / path.name
-        write_synced(staged, text)
+        manifest.write_synced(staged, text)
         staged.replace(path)
 
     def add_parts(self, made: Sequence[Path]) -> None:
@@ -263,19 +234,23 @@ class DirectoryTarget:
             (self.directory / path.parent).mkdir(parents=True, exist_ok=True)
             (self.staging / path).rename(self.directory / path)
         for parent in {self.directory / path.parent for path in made}:
-            sync_directory(parent)
-        for name in KINDS:
-            sync_directory(self.directory / name)
+            manifest.sync_directory(parent)
+        for name in manifest.KINDS:
+            manifest.sync_directory(self.directory / name)
 
     def exchange_parts(self, made: Sequence[Path]) -> None:
         """Replace all parts by the staged ones."""
         for parent in {self.staging / path.parent for path in made}:
-            sync_directory(parent)
-        for name in KINDS:
-            sync_directory(self.staging / name)
+            manifest.sync_directory(parent)
+        for name in manifest.KINDS:
+            manifest.sync_directory(self.staging / name)
             exchange(self.staging / name, self.directory / name)
-        sync_directory(self.staging)
-        sync_directory(self.directory)
+        manifest.sync_directory(self.staging)
+        manifest.sync_directory(self.directory)
+
+
+# Where an export goes.
+Target: TypeAlias = DirectoryTarget | ObjectStoreTarget
 
 
 def exchange(staged: Path, placed: Path) -> None:

@@ -18,23 +18,7 @@ from toolkit.errors import (
     OptionError,
     PreconditionError,
 )
-from toolkit.reading import object_store
-from toolkit.reading.manifest import (
-    KINDS,
-    PART_NAME,
-    README,
-    README_FILE,
-    STAGING_DIR,
-    STATE_FILE,
-    below,
-    format_manifest,
-    list_part_files,
-    list_parts,
-    parse_generation,
-    parse_manifest,
-    read_manifest,
-    write_errors,
-)
+from toolkit.reading import manifest, object_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,7 +34,7 @@ _STAGED_NAME = re.compile(r"(?P<generation>[0-9]{1,18})-(?P<run>[0-9a-f]{8})/")
 @contextmanager
 def open_prefix(uri: str) -> Iterator[ObjectStoreTarget]:
     """Open a prefix that is new, empty or an export; clean up after an error."""
-    with write_errors(uri):
+    with manifest.write_errors(uri):
         if "//" in uri.removeprefix(object_store.SCHEME):
             raise OptionError("to", uri, expected="an address without //")
         with tempfile.TemporaryDirectory(prefix="toolkit-") as staging:
@@ -79,14 +63,14 @@ class ObjectStoreTarget:
         self.adopted: dict[Path, str] = {}  # parts that workers have uploaded
         self.state: Manifest | None = None
         self.tag: str | None = None  # of the state.json that was read
-        path = below(uri, STATE_FILE)
+        path = manifest.below(uri, manifest.STATE_FILE)
         try:
             data, tag = object_store.read_object(path)
         except FileNotFoundError:
             data, tag = b"", ""
         if b'"generation"' in data:
             text = data.decode(errors="replace")
-            self.state, self.tag = parse_manifest(text, path), tag
+            self.state, self.tag = manifest.parse_manifest(text, path), tag
         else:
             _check_empty(uri)
         self.generation = self.state.generation if self.state else 0
@@ -102,7 +86,7 @@ class ObjectStoreTarget:
 
     def below_staging(self) -> str:
         """Return the prefix of what workers upload."""
-        return below(self.uri, STAGING_DIR)
+        return manifest.below(self.uri, manifest.STAGING_DIR)
 
     def adopt(self, staged: str, path: Path) -> None:
         """Note a part of a worker; `commit` copies it within the store."""
@@ -115,8 +99,10 @@ class ObjectStoreTarget:
         for path in made:
             self.put_part(path)
         try:
-            data = format_manifest(state).encode()
-            object_store.put_bytes(below(self.uri, STATE_FILE), data, replaces=self.tag)
+            data = manifest.format_manifest(state).encode()
+            object_store.put_bytes(
+                manifest.below(self.uri, manifest.STATE_FILE), data, replaces=self.tag
+            )
         except PreconditionError:
             if not self.has_committed():
                 raise BusyError(self.uri, holder=_OTHER_RUN) from None
@@ -130,16 +116,20 @@ class ObjectStoreTarget:
         # It is committed. What follows may fail: the next run does it again.
         with suppress(OSError):
             if self.tag is None:
-                readme = self.staging / README_FILE
-                readme.write_text(README.format(directory=self.uri), encoding="utf-8")
-                object_store.put_file(below(self.uri, README_FILE), readme)
+                readme = self.staging / manifest.README_FILE
+                readme.write_text(
+                    manifest.README.format(directory=self.uri), encoding="utf-8"
+                )
+                object_store.put_file(
+                    manifest.below(self.uri, manifest.README_FILE), readme
+                )
         with suppress(OSError):
             if self.tag is None or rewrite or made:
                 self.sweep(state)
 
     def put_part(self, path: Path) -> None:
         """Upload a part under its name."""
-        self.put.append(below(self.uri, path.as_posix()))
+        self.put.append(manifest.below(self.uri, path.as_posix()))
         if path not in self.adopted:
             object_store.put_file(self.put[-1], self.staging / path)
             return
@@ -154,7 +144,7 @@ class ObjectStoreTarget:
         The response to the upload may have been lost.
         """
         try:
-            return read_manifest(self.uri).run == self.run
+            return manifest.read_manifest(self.uri).run == self.run
         except NotAnExportError:
             return False
         except DamagedExportError:
@@ -168,14 +158,14 @@ class ObjectStoreTarget:
         replaced. After the next commit they could no longer be recognized, so this is
         repeated before it.
         """
-        for kind in KINDS:
-            committed = {*list_parts(self.uri, kind, state)}
+        for kind in manifest.KINDS:
+            committed = {*manifest.list_parts(self.uri, kind, state)}
             object_store.delete_objects(
                 path
-                for path in list_part_files(self.uri, kind)
+                for path in manifest.list_part_files(self.uri, kind)
                 if path not in committed
-                and PART_NAME.fullmatch(PurePosixPath(path).name)
-                and parse_generation(path) <= state.generation
+                and manifest.PART_NAME.fullmatch(PurePosixPath(path).name)
+                and manifest.parse_generation(path) <= state.generation
             )
         self.sweep_staging(state.generation)
 
@@ -205,8 +195,8 @@ def _check_empty(uri: str) -> None:
         if stored.uri.endswith("/"):
             continue  # consoles create such an object for a new folder
         first, _, rest = stored.uri.removeprefix(f"{uri}/").partition("/")
-        if first == STAGING_DIR and _STAGED_NAME.match(rest):
+        if first == manifest.STAGING_DIR and _STAGED_NAME.match(rest):
             continue
-        part = PART_NAME.fullmatch(PurePosixPath(rest).name)
-        if first not in KINDS or part is None or part["run"] is None:
+        part = manifest.PART_NAME.fullmatch(PurePosixPath(rest).name)
+        if first not in manifest.KINDS or part is None or part["run"] is None:
             raise NotEmptyError(uri)

@@ -12,17 +12,7 @@ import pyarrow as pa
 
 from toolkit.errors import plural
 from toolkit.exports.parts import find_days, open_part
-from toolkit.reading import object_store
-from toolkit.reading.manifest import (
-    CHOICES_DIR,
-    KINDS,
-    REJECTS_DIR,
-    STAGING_DIR,
-    below,
-    list_part_files,
-    list_parts,
-    read_manifest,
-)
+from toolkit.reading import manifest, object_store
 from toolkit.reading.scan import DUPLICATE_KEY
 from toolkit.schema.tables import CHOICES, REJECTS, choices_table
 
@@ -95,7 +85,7 @@ class _Verifier:
 
     def __init__(self, where: str) -> None:
         self.where = where
-        self.state = read_manifest(where)
+        self.state = manifest.read_manifest(where)
         self.found: dict[int, Counter[str]] = {}
         self.faults: list[str] = []
         self.parts = self.rows = 0
@@ -103,7 +93,7 @@ class _Verifier:
     def read_choices(self) -> None:
         """Read the choices, date by date."""
         by_day: dict[str, list[str]] = {}
-        for part in list_parts(self.where, CHOICES_DIR, self.state):
+        for part in manifest.list_parts(self.where, manifest.CHOICES_DIR, self.state):
             by_day.setdefault(PurePosixPath(part).parent.name, []).append(part)
         for day, parts in sorted(by_day.items()):
             keys = [
@@ -131,7 +121,7 @@ class _Verifier:
 
     def repeats(self, day: str, keys: pl.DataFrame) -> Iterator[str]:
         """Yield how many rows or responses of a day are there twice."""
-        where = f"{below(self.where, CHOICES_DIR)}/{day}"
+        where = f"{manifest.below(self.where, manifest.CHOICES_DIR)}/{day}"
         rows = len(keys) - keys.select(CHOICES.key).n_unique()
         if rows:
             yield f"{where}: {plural(rows, 'row')} twice"
@@ -144,7 +134,7 @@ class _Verifier:
 
     def read_rejects(self) -> None:
         """Read the rejects."""
-        for part in list_parts(self.where, REJECTS_DIR, self.state):
+        for part in manifest.list_parts(self.where, manifest.REJECTS_DIR, self.state):
             for rows in self.batches(part, REJECTS):
                 is_error = pl.col("code") == "error_response"
                 counts = pl.DataFrame(rows).group_by("log_id")
@@ -206,9 +196,10 @@ def _ledger_faults(state: Manifest) -> Iterator[str]:
 
 def _strange_files(where: str, state: Manifest) -> Iterator[str]:
     """Yield the files in an export that do not belong to it."""
-    for kind in KINDS:
-        parts: Sequence[str] = list_parts(where, kind, state)
-        for path in sorted({*list_part_files(where, kind)} - {*parts}):
+    for kind in manifest.KINDS:
+        parts: Sequence[str] = manifest.list_parts(where, kind, state)
+        for path in sorted({*manifest.list_part_files(where, kind)} - {*parts}):
             yield f"{path}: not part of what was committed"
-    if not object_store.is_uri(where) and (Path(where) / STAGING_DIR).exists():
-        yield f"{below(where, STAGING_DIR)}: left by an interrupted run"
+    staging = manifest.below(where, manifest.STAGING_DIR)
+    if not object_store.is_uri(where) and Path(staging).exists():
+        yield f"{staging}: left by an interrupted run"

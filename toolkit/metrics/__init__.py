@@ -1,6 +1,6 @@
 """Metrics: from a frame of choices to a small tidy frame.
 
-Each is pure, and they take and return the same::
+All take the same options, and none changes its argument::
 
     metric(choices, *, every="1d", by="model", tz="UTC", since=None, until=None,
            top=None, fill=False, compare=None) -> pl.DataFrame

@@ -16,12 +16,12 @@ _MICROSECONDS = {
     "h": 3_600_000_000, "d": 86_400_000_000, "w": 7 * 86_400_000_000,
     "mo": 28 * 86_400_000_000, "q": 90 * 86_400_000_000, "y": 365 * 86_400_000_000,
 }  # fmt: skip
-_LONGEST_STEP = timedelta(hours=12)  # shorter than any day, 30 December 2011 apart
+_LONGEST_STEP = timedelta(hours=12)  # shorter than any day (Samoa skipped one in 2011)
 _MOST_ROWS = 10_000_000  # of filled gaps; more is a mistake
 
 
 class Calendar(NamedTuple):
-    """How time is cut: the length of a period and the zone in which days begin."""
+    """A calendar: the length of a period, and the zone in which days begin."""
 
     every: str
     tz: str
@@ -44,7 +44,7 @@ class Calendar(NamedTuple):
         if (last - first) / step > _MOST_ROWS:
             raise self.too_many()
         moments = pl.datetime_range(first, last, step, time_unit="us", eager=True)
-        # The last step may fall short of the last period.
+        # The last step may not reach the last period.
         moments = pl.concat([moments, pl.Series([last], dtype=moments.dtype)])
         starts = (
             pl.select(self.start(pl.lit(moments)).alias("period"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -23,8 +23,6 @@ from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
@@ -82,7 +80,7 @@ def choices_per_response(
     return compute(_CHOICES_PER_RESPONSE, choices, options)
 
 
-# No sum of logarithms of probabilities is beyond; int128 holds 10^11 of these.
+# Larger than any sum of logprobs of a choice; int128 holds 10^11 of these.
 _LARGEST_LOGPROB_SUM = 1e15
 _SEEN = pl.col("logprob_sum").is_finite() & pl.col("logprob_tokens").is_not_null()
 _IS_SEEN = (_SEEN & (pl.col("logprob_sum").abs() <= _LARGEST_LOGPROB_SUM)).fill_null(
@@ -174,7 +172,7 @@ def _compute_quantiles(work: Computation) -> pl.DataFrame:
         pl.lit(0).alias(_EVERYTHING), *work.when.values(), *work.query.by, *_TOKENS
     )
     if work.query.calendar and work.query.tz != "UTC":
-        # To compute the hours of a zone takes longer than to collect the columns.
+        # Computing the hours of a zone takes longer than collecting the columns.
         rows = rows.collect(engine="streaming").lazy()
     groups = rows.group_by(keys).agg(pl.len().cast(pl.Int64).alias("responses"))
     named, target = work.named(groups.collect(engine="streaming"))
@@ -222,7 +220,7 @@ def _ranks(counts: pl.DataFrame, name: str, groups: int) -> pl.DataFrame:
     if groups * width > LARGEST_INT64:
         sorted_counts = counts.sort(_GROUP, name).select(name).drop_nulls().to_series()
     else:
-        # One sort of whole numbers: a group's values lie together.
+        # One sort of whole numbers puts the values of a group together.
         key = counts[_GROUP] * width + (counts[name] - low)
         sorted_counts = key.drop_nulls().sort() % width + low
     seen = pl.col("~seen")

@@ -46,7 +46,7 @@ _PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
 # A sum of doubles above this may be one that an int64 cannot hold.
 _LARGEST_SUM = 9.2e18
 LARGEST_INT64 = 2**63 - 1
-# Whether a row lies in the range, and not in the one before.
+# Columns: whether a row is in the range (not in the one before), and the period before.
 _NOW = f"{HIDDEN}now"
 _EARLIER = f"{HIDDEN}earlier"
 _RESOLUTION = timedelta(microseconds=1)  # of `created`
@@ -69,11 +69,6 @@ class Computation:
         if self.query.before:
             return {_NOW: (pl.col("created") >= self.query.within.start).alias(_NOW)}
         return {}
-
-    @property
-    def keys(self) -> list[str]:
-        """Columns that identify a row of the result, except for `folded`."""
-        return [*self.when, *self.query.by, *self.spec.key_names]
 
     @property
     def rows(self) -> pl.LazyFrame:
@@ -107,7 +102,7 @@ class Computation:
         return first, last
 
     def grouped(self, *extra: str) -> pl.DataFrame:
-        """Gather the measures of each group; extra columns split the groups further."""
+        """Compute the measures of each group; extra columns split the groups."""
         gathered = self.spec.gathered
         guards = {
             f"{HIDDEN}{measure.name}": measure.guard
@@ -115,7 +110,7 @@ class Computation:
             if measure.guard is not None
         }
         own = [*self.query.by, *self.spec.key_names, *extra]
-        # By nothing at all, or a literal, polars gives a row also where no rows are.
+        # Without keys, or by a literal, polars returns a row for an empty frame.
         keys = [*self.when.values(), *own] or [HIDDEN]
         table = (
             self.rows.with_columns(pl.lit(0).alias(HIDDEN))
@@ -131,7 +126,7 @@ class Computation:
         return table.drop(guards)
 
     def folded(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Fold the series beyond the largest into one."""
+        """Sum the series beyond the largest into one."""
         if self.query.top is None:
             return table
         named, target = self.named(table)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - `date` is what the day is called here
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, Unpack, cast
 
 import polars as pl
 
@@ -35,7 +35,6 @@ from toolkit.reading.sources import choices_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Unpack
 
     from toolkit.expressions.time_ranges import Span
     from toolkit.pricing.costs import Choices

@@ -1,8 +1,8 @@
-"""The health of logs: what their lines are, and what is odd in the responses."""
+"""The health of logs: rejected lines, and odd values in responses."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -22,8 +22,6 @@ from toolkit.reading.sources import Exports, resolve_lines
 from toolkit.schema.tables import REJECT_CODES
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from toolkit.reading.check import CheckResult
     from toolkit.reading.discovery import Sources
 

@@ -1,4 +1,4 @@
-"""What a metric measures, as declarations: how rows become figures, how figures add up.
+"""The measures of a metric: how rows become figures, and how figures add up.
 
 A measure that is gathered comes from the rows; one that is derived comes from other
 measures of the same table, once all rows were folded and all gaps filled.

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeAlias,
+    TypedDict,
+    Unpack,
+    cast,
+)
 
 from toolkit.errors import OptionError, UnknownOptionError, UnsuitableColumnError
 from toolkit.expressions.periods import check_period
@@ -15,7 +24,6 @@ from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Unpack
 
     import polars as pl
 
@@ -35,7 +43,7 @@ HIDDEN = "~"
 
 
 class RangeOptions(TypedDict, total=False):
-    """Which responses a metric reads."""
+    """The range of responses that a metric reads."""
 
     tz: str
     since: Moment
@@ -43,7 +51,7 @@ class RangeOptions(TypedDict, total=False):
 
 
 class SeriesOptions(RangeOptions, total=False):
-    """Also, which series its rows are of."""
+    """The range, and the series of a table without periods."""
 
     by: By
     top: int | None
@@ -52,7 +60,7 @@ class SeriesOptions(RangeOptions, total=False):
 
 
 class PeriodOptions(RangeOptions, total=False):
-    """Also, which periods and series its rows are of."""
+    """The range, the length of a period, and the series."""
 
     every: str | None
     by: By

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -22,8 +22,6 @@ from toolkit.metrics.spending import needs_of_cost, with_costs
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
@@ -120,7 +118,7 @@ def _rows_of_refusals(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _count_refusals(work: Computation) -> pl.DataFrame:
-    """Gather by log first: dropped text is recognised by any choice of a log."""
+    """Count by log first: any choice of a log shows that its text was dropped."""
     names = work.frame.collect_schema().names()
     log = ["log_id", *([SOURCE] if SOURCE in names else [])]
     own = work.query.by
@@ -133,7 +131,7 @@ def _count_refusals(work: Computation) -> pl.DataFrame:
             .then("refusals_unseen")
             .otherwise(0)
             .alias("refusals_unseen"),
-            # A literal as a key would make a row of an empty frame.
+            # Without keys polars returns a row for an empty frame.
             pl.lit(0).alias("~"),
         )
         .group_by("~", *keys)

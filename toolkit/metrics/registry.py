@@ -1,9 +1,9 @@
-"""All metrics by name, and the way from logs to any of them."""
+"""All metrics by name, and `measure`, which computes any of them from logs."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, Unpack, cast
 
 from toolkit.errors import OptionError, check_word
 from toolkit.formatting.parameters import share_parameters
@@ -16,7 +16,6 @@ from toolkit.reading.sources import choices_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Unpack
 
     import polars as pl
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -21,8 +21,6 @@ from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import MetricSpec
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from toolkit.metrics.options import Choices, MetricOptions
 
 _SILENT = "calls that do not say"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -24,8 +24,6 @@ from toolkit.pricing.costs import price_responses
 from toolkit.pricing.pricer import NEEDED
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from toolkit.metrics.options import Choices, MetricOptions
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -14,8 +14,6 @@ from toolkit.metrics.spec import Key, MetricSpec
 from toolkit.reading.json_values import are_json
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 def _count_calls(work: Computation) -> pl.DataFrame:
     """Count the calls of the choices, by response first."""
     keys = [*work.when, *work.query.by, "tool"]
-    # Renamed: a series may have the name of a column of the key.
+    # Renamed, as a series may have the name of a key column.
     key = {f"~{name}": pl.col(name) for name in response_key(work.frame)}
     calls = (
         work.rows.filter(pl.col("tool_calls").list.len() > 0)

@@ -41,27 +41,22 @@ TIERS: dict[str, dict[str, str]] = {
 }
 # Names of providers in logs, besides the ids and names of genai-prices.
 _PROVIDERS = {
-    "amazon": "aws",
-    "amazon bedrock": "aws",
-    "aws bedrock": "aws",
-    "bedrock": "aws",
-    "azure ai": "azure",
-    "azure openai": "azure",
-    "fireworks ai": "fireworks",
-    "gemini": "google",
-    "google ai": "google",
-    "google ai studio": "google",
-    "google vertex": "google",
-    "google vertex ai": "google",
-    "vertex ai": "google",
-    "mistral ai": "mistral",
-    "mistralai": "mistral",
-    "moonshot": "moonshotai",
-    "moonshot ai": "moonshotai",
-    "together": "together",
-    "x.ai": "x-ai",
-    "xai": "x-ai",
-    "z.ai": "zai",
+    name: provider
+    for provider, names in {
+        "aws": ("amazon", "amazon bedrock", "aws bedrock", "bedrock"),
+        "azure": ("azure ai", "azure openai"),
+        "fireworks": ("fireworks ai",),
+        "google": (
+            *("gemini", "google ai", "google ai studio"),
+            *("google vertex", "google vertex ai", "vertex ai"),
+        ),
+        "mistral": ("mistral ai", "mistralai"),
+        "moonshotai": ("moonshot", "moonshot ai"),
+        "together": ("together",),
+        "x-ai": ("x.ai", "xai"),
+        "zai": ("z.ai",),
+    }.items()
+    for name in names
 }
 # Prefixes of the name of a model that identify the provider: hosts in the spelling of
 # proxies, and makers whose models, except open weights, only they serve.

@@ -28,49 +28,19 @@ if TYPE_CHECKING:
 Invoice: TypeAlias = "str | os.PathLike[str] | pl.DataFrame | ArrowStream"
 Columns: TypeAlias = "Mapping[str, str | Sequence[str]] | None"
 
-# Names of each column, the preferred first; several in one entry are added up.
-_KNOWN: dict[str, tuple[tuple[str, ...], ...]] = {
-    "day": (
-        ("day",),
-        ("date",),
-        ("usage_date_utc",),
-        ("usage_date",),
-        ("start_time_iso",),
-        ("start_time",),
-        ("timestamp",),
-    ),
-    "model": (("model",), ("model_version",), ("snapshot_id",), ("line_item",)),
-    "responses": (
-        ("responses",),
-        ("requests",),
-        ("num_model_requests",),
-        ("num_requests",),
-        ("n_requests",),
-    ),
-    "prompt_tokens": (
-        ("prompt_tokens",),
-        ("input_tokens",),
-        ("n_context_tokens_total",),
-        (
-            "usage_input_tokens_no_cache",
-            "usage_input_tokens_cache_write_5m",
-            "usage_input_tokens_cache_write_1h",
-            "usage_input_tokens_cache_read",
-        ),
-    ),
-    "cached_tokens": (
-        ("cached_tokens",),
-        ("input_cached_tokens",),
-        ("n_cached_context_tokens_total",),
-        ("usage_input_tokens_cache_read",),
-    ),
-    "completion_tokens": (
-        ("completion_tokens",),
-        ("output_tokens",),
-        ("n_generated_tokens_total",),
-        ("usage_output_tokens",),
-    ),
-    "cost": (("cost",), ("cost_usd",), ("amount_value",), ("amount_usd",)),
+# Names of each column, the preferred first; those joined by + are added up.
+_KNOWN = {
+    "day": "day date usage_date_utc usage_date start_time_iso start_time timestamp",
+    "model": "model model_version snapshot_id line_item",
+    "responses": "responses requests num_model_requests num_requests n_requests",
+    "prompt_tokens": "prompt_tokens input_tokens n_context_tokens_total "
+    "usage_input_tokens_no_cache+usage_input_tokens_cache_write_5m"
+    "+usage_input_tokens_cache_write_1h+usage_input_tokens_cache_read",
+    "cached_tokens": "cached_tokens input_cached_tokens n_cached_context_tokens_total "
+    "usage_input_tokens_cache_read",
+    "completion_tokens": "completion_tokens output_tokens n_generated_tokens_total "
+    "usage_output_tokens",
+    "cost": "cost cost_usd amount_value amount_usd",
 }
 COUNTED = ("responses", "prompt_tokens", "cached_tokens", "completion_tokens")
 _EXPECTED = {
@@ -154,7 +124,10 @@ def _find_columns(there: Sequence[str], columns: Columns) -> dict[str, list[str]
                 raise InvoiceError("columns", f"no column {column!r}{hint}")
     plain = {column.strip().lower(): column for column in reversed(there)}
     for name, choices in _KNOWN.items():
-        known = ([plain[one] for one in names if one in plain] for names in choices)
+        known = (
+            [plain[one] for one in names.split("+") if one in plain]
+            for names in choices.split()
+        )
         first = next(filter(None, known), None)
         if name not in found and first:
             found[name] = first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
@@ -17,14 +17,8 @@ from toolkit.pricing.rates import Offer, Rates
 
 Prices: TypeAlias = "str | os.PathLike[str] | PriceFile | None"
 
-RATES = (
-    "input",
-    "output",
-    "cached",
-    "cache_write",
-    "input_audio",
-    "reasoning",
-    "output_audio",
+RATES = tuple(
+    one.name for one in fields(Rates) if one.name not in {"request", "source"}
 )
 _KEYS = ("model", "provider", "service_tier", "from", "to", "request", *RATES)
 # USD per million tokens, or per request: more is a typo, and might overflow a sum.

@@ -62,7 +62,7 @@ def make_plan(
 class Piece(NamedTuple):
     """Whole lines in a part of some bytes, without copying them."""
 
-    held: bytes
+    data: bytes
     start: int
     end: int
 
@@ -95,7 +95,7 @@ class Block(NamedTuple):
     @property
     def data(self) -> Bytes:
         """The lines, joined."""
-        return b"".join(held[start:end] for held, start, end in self.pieces)
+        return b"".join(data[start:end] for data, start, end in self.pieces)
 
 
 class Decoded(NamedTuple):

@@ -91,7 +91,7 @@ _LINE_BITS = 40
 _PLACE = pl.col("log_id").cast(pl.Int64) * 2**_LINE_BITS + pl.col("line")
 # Of a group: how many, and the place of the first.
 _COUNT_AND_PLACE = (pl.len().alias("count"), _PLACE.min().alias("first"))
-# What is kept of a response until all were read: some hundred bytes.
+# The columns that a check needs of each response: some hundred bytes.
 _FINDING_COLUMNS = sorted(
     {"log_id", "source", "line", "choice_position", "response_id", "response_hash"}
     | {name for _, _, is_unusual in _UNUSUAL for name in is_unusual.meta.root_names()}
@@ -245,9 +245,9 @@ def _places_of(rows: pl.LazyFrame, firsts: list[int]) -> dict[int, str]:
 
 def _repeated_ids(rows: pl.LazyFrame) -> tuple[int, int | None]:
     """Count the responses that share an id with a different response."""
-    named = rows.filter(pl.col("response_id").is_not_null())
+    with_id = rows.filter(pl.col("response_id").is_not_null())
     groups = (
-        _only_repeated(named, pl.col("response_id").hash())
+        _only_repeated(with_id, pl.col("response_id").hash())
         .group_by("response_id")
         .agg(*_COUNT_AND_PLACE, pl.col("response_hash").n_unique().alias("distinct"))
     )
@@ -256,9 +256,9 @@ def _repeated_ids(rows: pl.LazyFrame) -> tuple[int, int | None]:
 
 def _equal_without_id(rows: pl.LazyFrame) -> tuple[int, int | None]:
     """Count the responses without id that are equal to another one."""
-    nameless = rows.filter(pl.col("response_id").is_null())
+    without_id = rows.filter(pl.col("response_id").is_null())
     groups = (
-        _only_repeated(nameless, pl.col("response_hash"))
+        _only_repeated(without_id, pl.col("response_hash"))
         .group_by("response_hash")
         .agg(*_COUNT_AND_PLACE)
     )

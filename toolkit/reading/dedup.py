@@ -69,12 +69,12 @@ class SeenKeys:
         choices = decoded.choices
         starts = pc.equal(choices.column("choice_position"), 0)
         ids = pl.Series(choices.column("response_id").filter(starts))
-        named = np.flatnonzero(ids.is_not_null().to_numpy())
-        if not len(named):
+        with_id = np.flatnonzero(ids.is_not_null().to_numpy())
+        if not len(with_id):
             return decoded
         hashes = choices.column("response_hash").filter(starts).to_numpy()
-        keys = Keys(hashes[named], ids.hash().to_numpy()[named])
-        repeated = named[self.add(keys)]
+        keys = Keys(hashes[with_id], ids.hash().to_numpy()[with_id])
+        repeated = with_id[self.add(keys)]
         if not len(repeated):
             return decoded
         # The number of the response that each row belongs to, from 0.

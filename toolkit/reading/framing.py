@@ -122,7 +122,7 @@ class Framer:
         self.longest = max_line_bytes
         self.block_bytes = block_bytes
         self.pieces: list[Piece] = []  # whole lines
-        self.held = 0  # bytes in them
+        self.size = 0  # bytes in them
         self.ended = 0  # lines in them
         self.rest: list[bytes] = []  # the unfinished line behind them
         self.unfinished = 0  # bytes in it
@@ -146,7 +146,7 @@ class Framer:
             yield from self.add(chunk)
         if self.skipped:
             yield self.skip_block(b"", tail=True)
-        elif self.held or self.unfinished or self.uncounted:
+        elif self.size or self.unfinished or self.uncounted:
             yield self.cut(tail=True)
 
     def add(self, chunk: bytes) -> Iterator[Block]:
@@ -166,11 +166,11 @@ class Framer:
         if end < len(chunk):
             self.rest.append(chunk[end:])
             self.unfinished += len(chunk) - end
-        if self.held >= self.block_bytes:
+        if self.size >= self.block_bytes:
             yield self.cut()
         # One byte more than the limit may be the CR of a line end.
         if self.unfinished > self.longest + 1:
-            if self.held:
+            if self.size:
                 yield self.cut()
             line, self.rest, self.unfinished = self.rest, [], 0
             for piece in line:
@@ -186,7 +186,7 @@ class Framer:
         for piece in pieces:
             if piece.end > piece.start:
                 self.pieces.append(piece)
-                self.held += piece.end - piece.start
+                self.size += piece.end - piece.start
                 # Counted now, while the bytes are still in the cache.
                 self.ended += count_lines(*piece)
 
@@ -194,9 +194,9 @@ class Framer:
         """Return a block of the whole lines, and at the end of a log the last one."""
         if tail:
             self.finish_line(b"")
-        block = self.block(tuple(self.pieces), self.held, tail=tail)
+        block = self.block(tuple(self.pieces), self.size, tail=tail)
         self.line += self.ended
-        self.pieces, self.held, self.ended = [], 0, 0
+        self.pieces, self.size, self.ended = [], 0, 0
         return block
 
     def block(

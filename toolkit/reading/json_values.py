@@ -208,8 +208,8 @@ def _part_of(item: bytes, kind: str, place: int) -> bytes | None:
     if item[0] != ord("{"):
         raise _wrong_type("an object", item, (place,))
     part = Node(item)
-    named = part.get("type") or b""
-    is_kind = named[:1] == b'"' and _string(named) == kind
+    type_name = part.get("type") or b""
+    is_kind = type_name[:1] == b'"' and _string(type_name) == kind
     return part.get(kind) if is_kind else None
 
 

@@ -21,6 +21,7 @@ from toolkit.errors import (
     clean,
     plural,
 )
+from toolkit.formatting.dates import format_moment
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import TableBuilder
 from toolkit.reading.blocks import STDIN, Decoded, Source
@@ -174,7 +175,8 @@ class Loaded:
         ends = pc.min_max(created).as_py()
         span = "no dates"
         if ends["min"] is not None:
-            span = f"{ends['min']:%Y-%m-%d %H:%M} to {ends['max']:%Y-%m-%d %H:%M} UTC"
+            first, last = (format_moment(ends[end], "iso") for end in ("min", "max"))
+            span = f"{first} to {last} UTC"
         return f"{span}; {undated:,} undated"
 
 

@@ -20,8 +20,8 @@ _WANTS_REFERENCE = os.environ.get("TOOLKIT_DECODER") == "reference"
 KERNEL = None if _WANTS_REFERENCE else cast("ModuleType | None", built)
 
 
-def count_lines(held: bytes, start: int, end: int) -> int:
+def count_lines(data: bytes, start: int, end: int) -> int:
     """Count the line feeds in a part of some bytes."""
     if KERNEL is None:
-        return held.count(b"\n", start, end)
-    return int(KERNEL.count_lines(held, start, end))
+        return data.count(b"\n", start, end)
+    return int(KERNEL.count_lines(data, start, end))

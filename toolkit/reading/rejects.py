@@ -163,7 +163,7 @@ def write_rejects(
     known = complete(write_rejects, options)
     frames = _iter_rejects(resolve_lines(sources, options), known, code)
     lines = without_bytes = 0
-    with _opened_for_writing(to) as file:
+    with _open_output(to) as file:
         for frame in frames:
             for raw in frame["raw"]:
                 if raw is None:
@@ -177,10 +177,10 @@ def write_rejects(
 
 
 @contextmanager
-def _opened_for_writing(
+def _open_output(
     to: str | os.PathLike[str] | BinaryIO,
 ) -> Iterator[BinaryIO]:
-    """Open a new private file, or use the stream that was given."""
+    """Open a new private file, or yield the stream that was given."""
     if not isinstance(to, str | os.PathLike):
         yield to
         return
