@@ -193,6 +193,28 @@ def test_export_takes_the_options_that_shape_rows(log: Path, tmp_path: Path) -> 
     assert frame["tag_m"].to_list() == ["gpt-a", "=1+1"]
 
 
+def test_export_takes_a_range_of_time_in_utc(log: Path, tmp_path: Path) -> None:
+    # Both responses of the log were made on 1 January 2026.
+    later = run("export", log, "--to", tmp_path / "later", "--since", "2026-01-02")
+    day = ("--last", "day", "--now", "2026-01-02T08:00")
+    run("export", log, "--to", tmp_path / "day", *day)
+
+    assert later.returncode == 0
+    assert toolkit.scan(tmp_path / "later").collect().height == 0
+    assert toolkit.scan(tmp_path / "day").collect().height == 2
+
+
+@pytest.mark.parametrize("words", ["--help", "tokens --help"])
+def test_the_help_is_shown_without_the_libraries_of_the_tables(words: str) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "toolkit", *words.split()]
+
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "toolkit.cli.app" in loaded
+    assert not loaded & {"polars", "pyarrow", "pandera", "matplotlib"}
+
+
 def test_plot_draws_the_overview_and_any_metric_in_the_dark(
     log: Path, tmp_path: Path
 ) -> None:

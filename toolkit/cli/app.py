@@ -20,6 +20,7 @@ from toolkit.cli.metrics import metric, plot, tokens
 from toolkit.cli.money import cost, explain, reconcile
 from toolkit.cli.options import (
     LOG_FORMAT,
+    RANGE,
     READ,
     Export,
     Logs,
@@ -186,7 +187,10 @@ def rejects(
 
 
 @_app.command()
-@shared("content", "duplicates", "rewrite", "max_rejects", "wait", "quiet", *READ)
+@shared(
+    *("content", "duplicates", *RANGE[1:], "rewrite", "max_rejects", "wait", "quiet"),
+    *READ,
+)
 def export(
     logs: Logs,
     to: Annotated[

@@ -1,7 +1,7 @@
-"""The options that commands share, each declared once, and how the library gets them.
+"""Options of the commands, each declared once, and how the library gets them.
 
-A command lists the shared options that it takes: `@shared("every", "by")`. It gets
-those that are set, by the user or by the settings file, as keywords of the library.
+A command lists its options: `@shared("every", "by")`. It gets those that are set, on
+the command line or in the settings file, as keywords of the library.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ _OPTIONS = {
 def shared(
     *names: str, **defaults: str
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add shared options to a command.
+    """Add options to a command.
 
     Parameters
     ----------
