@@ -7,6 +7,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+import toolkit
 from toolkit.errors import OptionError
 from toolkit.pricing.budgets import breaches, parse_budgets, unmatched_budgets
 
@@ -107,3 +108,16 @@ def test_a_text_that_is_not_a_budget_raises(text: str) -> None:
 def test_a_model_has_one_budget() -> None:
     with pytest.raises(OptionError, match="one amount for the budget of gpt-a"):
         parse_budgets(["gpt-a=1USD", "gpt-a=2USD"])
+
+
+def test_the_packages_list_only_public_names() -> None:
+    assert dir(toolkit.pricing) == sorted(toolkit.pricing.__all__)
+    assert "budgets" in dir(toolkit.pricing)
+    assert "annotations" not in dir(toolkit.pricing)
+    assert dir(toolkit.pricing.budgets) == [
+        "Breach",
+        "Budget",
+        "breaches",
+        "parse_budgets",
+        "unmatched_budgets",
+    ]

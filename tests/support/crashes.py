@@ -47,11 +47,12 @@ CALLS = (
 )  # fmt: skip
 ERRORS = {"ENOSPC": "No space left on device", "EIO": "Input/output error"}
 # Calls by which threads wake each other, or Python reads a module; not of the export.
-NO_FILE = re.compile(r"<(anon_inode|pipe|socket):|\.pyc?>")
+NO_FILE = re.compile(r"<(anon_inode|pipe|socket):|\.(pyc?|so)\b[^>]*>")
 DAY = 86_400
 MOST_SECONDS = 60
 FIRST_DAY = 1_760_000_000
 SETTINGS = "toolkit.toml"
+TOP = "top = 3\n"
 
 
 def line(number: int) -> bytes:
@@ -171,7 +172,7 @@ def scenarios(folder: Path) -> Iterator[Scenario]:
     for name in ("first", "next", "rewrite", "compact"):
         here = folder / name
         (here / "logs").mkdir(parents=True)
-        (here / SETTINGS).write_text("top = 3\n")
+        (here / SETTINGS).write_text(TOP)
         export = ("export", here / "logs", "--to", here / "out")
         log = here / "logs" / "app.jsonl"
         log.write_bytes(b"".join(map(line, old)) + b"{}\n")
@@ -217,6 +218,7 @@ def traced(
     def import_first() -> None:
         # Imported here: it starts threads. The export warms up what runs once only.
         import toolkit.cli.app
+        import toolkit.cli.config
 
         with tempfile.TemporaryDirectory() as warm:
             log = Path(warm) / "app.jsonl"
@@ -224,6 +226,9 @@ def traced(
                 log.write_bytes(b"".join(map(line, range(turn + 1))))
                 toolkit.export(log, to=Path(warm) / "out")
             toolkit.compact(Path(warm) / "out")
+            settings = Path(warm) / SETTINGS
+            settings.write_text(TOP)
+            toolkit.cli.config.read_configuration(settings)
         os.write(ready, b"x")
         os.read(may_go, 1)
         work()

@@ -82,20 +82,12 @@ def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> 
 
     Examples
     --------
-    >>> sizes = pl.DataFrame(
-    ...     {
-    ...         "model": ["gpt-a"],
-    ...         "tokens": ["total_tokens"],
-    ...         "responses": [100],
-    ...         "unseen": [1],
-    ...         "p50": [100],
-    ...         "p90": [400],
-    ...         "p99": [900],
-    ...         "max": [1200],
-    ...     }
-    ... )
-    >>> [text.get_text() for text in plot_tokens_per_response(sizes).texts][2]
-    '100 · 400 · 900'
+    >>> from toolkit.metrics import tokens_per_response
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices(*({"total_tokens": n} for n in range(1, 101)))
+    >>> ax = plot_tokens_per_response(tokens_per_response(choices, every=None))
+    >>> ax.texts[2].get_text()
+    '50 · 90 · 99'
     """
     return draw_sizes(
         frame, SPECS["tokens_per_response"], ax, missing="without token counts"

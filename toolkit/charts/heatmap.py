@@ -59,12 +59,11 @@ def plot_response_volume(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
 
     Examples
     --------
-    >>> volume = pl.DataFrame(
-    ...     {"weekday": [1, None], "hour": [9, None], "responses": [5, 2]},
-    ...     schema_overrides={"weekday": pl.Int8, "hour": pl.Int8},
-    ... )
-    >>> plot_response_volume(volume).texts[0].get_text()
-    '7 calls · not shown: 2 calls without a date · busiest: Mon 09:00 (5 calls)'
+    >>> from toolkit.metrics import response_volume
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices({}, {"created": None})  # a Thursday, at 00:00
+    >>> plot_response_volume(response_volume(choices)).texts[0].get_text()
+    '2 calls · not shown: 1 call without a date · busiest: Thu 00:00 (1 call)'
     """
     return draw_hours(frame, SPECS["response_volume"], ax)
 

@@ -57,15 +57,11 @@ def plot_model_mix(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> mix = pl.DataFrame(
-    ...     {
-    ...         "model": ["gpt-a", "gpt-b"],
-    ...         "responses": [3, 1],
-    ...         "responses_all": [4, 4],
-    ...         "response_share": [0.75, 0.25],
-    ...     }
-    ... )
-    >>> [text.get_text() for text in plot_model_mix(mix).texts][2:4]
+    >>> from toolkit.metrics import model_mix
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices({}, {}, {}, {"model": "b"})
+    >>> ax = plot_model_mix(model_mix(choices, every=None))
+    >>> [text.get_text() for text in ax.texts][2:4]
     ['75%', '3 calls']
     """
     return draw_mix(frame, SPECS["model_mix"], ax, subtitle="Share of calls")
@@ -95,18 +91,13 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> ends = pl.DataFrame(
-    ...     {
-    ...         "model": ["gpt-a", "gpt-a"],
-    ...         "finish_reason": ["stop", "length"],
-    ...         "choices": [3, 1],
-    ...         "choices_all": [4, 4],
-    ...         "share": [0.75, 0.25],
-    ...     }
-    ... )
+    >>> from toolkit.metrics import finish_reasons
+    >>> from toolkit.testing import make_choices
+    >>> reasons = ["stop", "stop", "stop", "length"]
+    >>> choices = make_choices(*({"finish_reason": reason} for reason in reasons))
     >>> from toolkit.charts import describe
-    >>> describe(plot_finish_reasons(ends))
-    'Finish reasons by model. Bars of 100%: ... gpt-a: stop 75%, length 25%...'
+    >>> describe(plot_finish_reasons(finish_reasons(choices, every=None)))
+    'Finish reasons by model. Bars of 100%: ...: stop 75%, length 25%...'
     """
     return draw_mix(frame, SPECS["finish_reasons"], ax, subtitle="Share of answers")
 
@@ -162,7 +153,7 @@ def _draw_keys(
         by_key.drop("folded", strict=False), [key], value, kind=key
     )
     if data.zone is not None:
-        what += ", all series together" if len(by_key) < len(rows) else ""
+        what += " of all series" if len(by_key) < len(rows) else ""
         placed = placed.with_columns(value.sum().over("period").alias("~whole"))
         return _draw_shares(ax, data._replace(by=[]), parts, placed, what, note)
     series, placed = fold_series(
@@ -205,9 +196,9 @@ def _draw_shares(
         return draw_empty(ax, text, NO_DATES if placed.is_empty() else NOT_REPORTED)
     whole = pl.col("~whole").cast(pl.Float64)
     share = pl.when(whole > 0).then(pl.col("value") / whole).otherwise(0.0)
-    pile = build_stack(series, placed.with_columns(share.alias("value")))
-    text = build_text(data, note, what, span=pile.span)
+    stack = build_stack(series, placed.with_columns(share.alias("value")))
+    text = build_text(data, note, what, span=stack.span)
     layout = write_text(ax, text, parts=series)
-    draw_stack(ax, pile, layout, share_tick, whole=False)
-    set_alt_text(ax, "Stacks of 100%", text, describe_shares(pile))
+    draw_stack(ax, stack, layout, share_tick, whole=False)
+    set_alt_text(ax, "Stacks of 100%", text, describe_shares(stack))
     return ax

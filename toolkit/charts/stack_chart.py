@@ -200,17 +200,17 @@ def _draw_over_time(
         text = build_text(data, note, what, *details)
         return draw_empty(ax, text, NO_DATES if rows.is_empty() else NOT_REPORTED)
     series, placed = fold_series(rows, data.by, pl.col("value"))
-    pile = build_stack(series, placed)
+    stack = build_stack(series, placed)
     what += format_single(ax, series)
-    text = build_text(data, note, what, *details, span=pile.span)
+    text = build_text(data, note, what, *details, span=stack.span)
     layout = write_text(ax, text, parts=series if len(series) > 1 else [])
-    draw_stack(ax, pile, layout, tick)
+    draw_stack(ax, stack, layout, tick)
 
     def format_drawn(index: int | None, period: int | None) -> str:
-        heights = pile.heights if index is None else pile.heights[index : index + 1]
+        heights = stack.heights if index is None else stack.heights[index : index + 1]
         columns = heights if period is None else heights[:, period : period + 1]
         return tick(float(columns.sum()))
 
     amount = build_amounts(placed) if build_amounts else format_drawn
-    set_alt_text(ax, "Stacked bars", text, describe_stack(pile, amount))
+    set_alt_text(ax, "Stacked bars", text, describe_stack(stack, amount))
     return ax

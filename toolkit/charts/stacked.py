@@ -43,7 +43,7 @@ class Stack(NamedTuple):
     open: NDArray[np.bool_]  # periods whose height is a lower bound
 
     @property
-    def floors(self) -> Numbers:
+    def bottoms(self) -> Numbers:
         """Lower end of each part."""
         return np.cumsum(self.heights, axis=0) - self.heights
 
@@ -76,23 +76,25 @@ def build_stack(series: list[Series], rows: pl.DataFrame) -> Stack:
     return Stack(series, span, heights, opened.to_numpy().astype(bool))
 
 
-def _draw_bars(ax: Axes, pile: Stack) -> None:
+def _draw_bars(ax: Axes, stack: Stack) -> None:
     """Draw each part as a bar as wide as its period."""
     ground = current_theme().ground
-    widths = pile.span.ends - pile.span.starts
-    for part, floor, height in zip(pile.series, pile.floors, pile.heights, strict=True):
+    widths = stack.span.ends - stack.span.starts
+    for part, bottom, height in zip(
+        stack.series, stack.bottoms, stack.heights, strict=True
+    ):
         drawn = ax.bar(
-            pile.span.starts,
+            stack.span.starts,
             height,
             width=widths,
-            bottom=floor,
+            bottom=bottom,
             align="edge",
             label=part.name,
             color=part.color,
             edgecolor=ground,
-            linewidth=np.where(height > _THIN * pile.top, EDGE, 0).tolist(),
+            linewidth=np.where(height > _THIN * stack.top, EDGE, 0).tolist(),
         )
-        _hatch(drawn, part.color, pile.span.partial)
+        _hatch(drawn, part.color, stack.span.partial)
 
 
 def _hatch(drawn: BarContainer, color: str, where: NDArray[np.bool_]) -> None:
@@ -116,16 +118,18 @@ def dot_patch(patch: Rectangle) -> None:
     patch.set_hatch_linewidth(0.6)
 
 
-def _draw_areas(ax: Axes, pile: Stack) -> None:
+def _draw_areas(ax: Axes, stack: Stack) -> None:
     """Draw each part as filled steps, at zero where a period is missing."""
-    span, ground = pile.span, current_theme().ground
+    span, ground = stack.span, current_theme().ground
     steps = np.unique([span.starts, span.ends])
     at = np.searchsorted(steps, span.starts)
     edge = EDGE * _MAX_BARS / span.slots  # thinner for thinner steps
     last = np.flatnonzero(span.partial)
-    for part, floor, height in zip(pile.series, pile.floors, pile.heights, strict=True):
+    for part, bottom, height in zip(
+        stack.series, stack.bottoms, stack.heights, strict=True
+    ):
         low, high = np.zeros((2, len(steps)))
-        low[at], high[at] = floor, floor + np.where(span.partial, 0, height)
+        low[at], high[at] = bottom, bottom + np.where(span.partial, 0, height)
         area = ax.fill_between(steps, low, high, step="post", label=part.name)
         area.set(facecolor=part.color, edgecolor=ground, linewidth=edge)
         if len(last):
@@ -133,7 +137,7 @@ def _draw_areas(ax: Axes, pile: Stack) -> None:
                 span.starts[last],
                 height[last],
                 width=(span.ends - span.starts)[last],
-                bottom=floor[last],
+                bottom=bottom[last],
                 align="edge",
                 color=part.color,
                 linewidth=0,
@@ -141,17 +145,17 @@ def _draw_areas(ax: Axes, pile: Stack) -> None:
             _hatch(drawn, part.color, np.ones(len(last), dtype=bool))
 
 
-def _draw_caps(ax: Axes, pile: Stack, height: float) -> None:
+def _draw_caps(ax: Axes, stack: Stack, height: float) -> None:
     """Draw a dotted cap on stacks whose height is a lower bound."""
-    where = np.flatnonzero(pile.open)
+    where = np.flatnonzero(stack.open)
     if not len(where):
         return
     unit = ax.get_ylim()[1] / height
     drawn = ax.bar(
-        pile.span.starts[where],
+        stack.span.starts[where],
         _CAP * unit,
-        width=(pile.span.ends - pile.span.starts)[where],
-        bottom=pile.sums[where] + 0.8 * unit,
+        width=(stack.span.ends - stack.span.starts)[where],
+        bottom=stack.sums[where] + 0.8 * unit,
         align="edge",
         label=NO_PRICE,
         facecolor="none",
@@ -164,7 +168,7 @@ def _draw_caps(ax: Axes, pile: Stack, height: float) -> None:
 
 def draw_stack(
     ax: Axes,
-    pile: Stack,
+    stack: Stack,
     layout: AxesLayout,
     tick: Callable[..., str],
     *,
@@ -172,56 +176,56 @@ def draw_stack(
 ) -> None:
     """Draw a stack, with labels beside the last period."""
     if layout.labels:
-        middles = (pile.floors + pile.heights / 2)[:, -1].tolist()
+        middles = (stack.bottoms + stack.heights / 2)[:, -1].tolist()
         layout = layout._replace(heights=middles)
     inside = layout.inside()
     # Rounded: a day of 25 hours or a month of 31 days makes the range a little longer.
-    few = round(pile.span.slots) <= _MAX_BARS
-    (_draw_bars if few else _draw_areas)(ax, pile)
-    slack = 1.04 if not pile.open.any() else 1.04 + 1.5 * _CAP / inside.height
-    set_value_axis(ax, pile.top, inside.height, tick, whole=whole, slack=slack)
+    few = round(stack.span.slots) <= _MAX_BARS
+    (_draw_bars if few else _draw_areas)(ax, stack)
+    slack = 1.04 if not stack.open.any() else 1.04 + 1.5 * _CAP / inside.height
+    set_value_axis(ax, stack.top, inside.height, tick, whole=whole, slack=slack)
     if few:
-        _draw_caps(ax, pile, inside.height)
-    set_time_axis(ax, pile.span, inside.width, measure_axes(ax).date_width)
+        _draw_caps(ax, stack, inside.height)
+    set_time_axis(ax, stack.span, inside.width, measure_axes(ax).date_width)
     layout.apply()
 
 
 def describe_stack(
-    pile: Stack, format_amount: Callable[[int | None, int | None], str]
+    stack: Stack, format_amount: Callable[[int | None, int | None], str]
 ) -> list[str]:
     """Describe the time range, the total, the series and the highest period of a stack.
 
     `format_amount` formats the sum of a series in a period, given their indexes; None
     stands for all of them.
     """
-    sums = pile.heights.sum(axis=1)
-    total, highest = float(sums.sum()), int(pile.sums.argmax())
-    facts = [pile.span.format_range(), f"Total {format_amount(None, None)}"]
-    if len(pile.series) > 1 and total:
+    sums = stack.heights.sum(axis=1)
+    total, highest = float(sums.sum()), int(stack.sums.argmax())
+    facts = [stack.span.format_range(), f"Total {format_amount(None, None)}"]
+    if len(stack.series) > 1 and total:
         facts.append(
             "; ".join(
                 f"{shorten(part.name)} {format_amount(index, None)} "
                 f"({format_share(value / total)})"
                 for index, (part, value) in enumerate(
-                    zip(pile.series, sums.tolist(), strict=True)
+                    zip(stack.series, sums.tolist(), strict=True)
                 )
             )
         )
-    if len(pile.span.starts) > 1 and total:
+    if len(stack.span.starts) > 1 and total:
         amount = format_amount(None, highest)
-        facts.append(f"Highest: {amount}, {pile.span.format_period(highest)}")
+        facts.append(f"Highest: {amount}, {stack.span.format_period(highest)}")
     return facts
 
 
-def describe_shares(pile: Stack) -> list[str]:
+def describe_shares(stack: Stack) -> list[str]:
     """Describe the time range, and the first and last shares of a stack of 100%."""
-    full = np.flatnonzero(pile.sums > 0)
+    full = np.flatnonzero(stack.sums > 0)
     if not len(full):
-        return [pile.span.format_range()]
+        return [stack.span.format_range()]
     first, last = int(full[0]), int(full[-1])
     changes = []
-    for part, row in zip(pile.series, pile.heights, strict=True):
+    for part, row in zip(stack.series, stack.heights, strict=True):
         begin, end = format_share(float(row[first])), format_share(float(row[last]))
         change = end if first == last else f"from {begin} to {end}"
         changes.append(f"{shorten(part.name)} {change}")
-    return [pile.span.format_range(), "; ".join(changes)]
+    return [stack.span.format_range(), "; ".join(changes)]

@@ -72,23 +72,11 @@ def plot_drift(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> from datetime import UTC, datetime
-    >>> drift = pl.DataFrame(
-    ...     {
-    ...         "requested_model": ["gpt-a"],
-    ...         "model": ["gpt-b"],
-    ...         "system_fingerprint": ["fp_1"],
-    ...         "service_tier": [None],
-    ...         "provider": [None],
-    ...         "first_seen": [datetime(2026, 11, 1, tzinfo=UTC)],
-    ...         "last_seen": [datetime(2026, 11, 9, tzinfo=UTC)],
-    ...         "responses": [3],
-    ...         "undated": [0],
-    ...         "differs": [True],
-    ...     }
-    ... )
-    >>> [text.get_text() for text in plot_drift(drift).texts][2:]
-    ['3 calls, requested: gpt-a', 'gpt-b · fp_1']
+    >>> from toolkit.metrics import drift
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices({"requested_model": "gpt-a", "model": "gpt-b"})
+    >>> [text.get_text() for text in plot_drift(drift(choices)).texts][2:]
+    ['1 call, requested: gpt-a', 'gpt-b']
     """
     return draw_timeline(frame, SPECS["drift"], ax)
 

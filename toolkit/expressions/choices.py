@@ -259,8 +259,8 @@ def check_responses(choices: pl.DataFrame, *, needs_key: bool) -> None:
     if not repeated:
         return
     why = (
-        f"is the same for several responses {plural(repeated, 'time')}, as log_id and "
-        "source are: load the logs together, or set another log_id in each frame"
+        f"does not identify a response ({plural(repeated, 'key')} of several "
+        "responses): load the logs together, or set another log_id in each frame"
     )
     if needs_key:
         raise UnsuitableColumnError("line", why=why)

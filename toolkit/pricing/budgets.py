@@ -170,3 +170,8 @@ def _list_models(known: list[str]) -> str:
         return ""
     more = ", ..." if len(known) > _MODELS_LISTED else ""
     return f" (models: {', '.join(known[:_MODELS_LISTED])}{more})"
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

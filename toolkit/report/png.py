@@ -28,8 +28,8 @@ def overview_png(content: ReportContent, inputs: ReportInputs) -> bytes:
     plan = content.plan
     frames = {result.section.name: result.frame for result in content.sections}
     charts.colors(content.names)
-    said = f"{content.range} ({plan.tz})"
-    places = page.build_page(PAGE, 3, 2, (content.headline, said))
+    subtitle = f"{content.range} ({plan.tz})"
+    places = page.build_page(PAGE, 3, 2, (content.headline, subtitle))
     for name, ax in zip(PICTURES, places, strict=True):
         plotted, frame = find_metric(name), frames.get(name)
         if frame is None:

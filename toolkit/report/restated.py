@@ -166,17 +166,17 @@ def _summary(
     of = earlier["range"]["words"]
     if not data:
         return f"Nothing: every closed period of the report on {of} is as it was told."
-    said = (
+    text = (
         f"Figures of {plural(len(data), 'closed period')} of the report on {of} changed"
     )
     if grown:
-        said += f": {calls(grown)} more"
+        text += f": {calls(grown)} more"
     if mended > 0:
-        said += f", {plural(mended, 'reject')} fewer"
+        text += f", {plural(mended, 'reject')} fewer"
     then = earlier["made"]["versions"].get("genai-prices")
     if then != versions["genai-prices"]:
-        said += f"; prices of genai-prices {then} were {versions['genai-prices']} now"
-    return f"{said}."
+        text += f"; prices of genai-prices {then} were {versions['genai-prices']} now"
+    return f"{text}."
 
 
 def _period_words(start: str, end: str) -> str:

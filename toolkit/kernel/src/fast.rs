@@ -1,7 +1,7 @@
-//! The fast path: the cells of a line, from where a walk found their values.
+//! The fast path: reads a line by the shape of an earlier one, or else by a walk.
 //!
-//! It reads a line only if it is sure of every cell. Any other line
-//! (not JSON, a repeated key, an error) is left to the strict path.
+//! It reads a line only if it is sure of every cell. Any other line (not JSON, a repeated
+//! key, an error) is left to the strict path.
 
 use crate::columns::ColumnBuilder;
 use crate::line::{LineRows, LineValues};
