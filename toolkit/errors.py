@@ -443,6 +443,7 @@ class PartialResponsesWarning(ToolkitWarning):
 def check_word(name: str, value: object, words: Sequence[str]) -> None:
     """Raise `OptionError` unless a value is one of `words`."""
     if value not in words:
-        expected = " or ".join(repr(word) for word in words)
+        *others, last = map(repr, words)
+        expected = f"{', '.join(others)} or {last}" if others else last
         hint = near_miss(str(value), words)
         raise OptionError(name, value, expected=expected, hint=hint)

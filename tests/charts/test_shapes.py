@@ -27,7 +27,6 @@ from toolkit.metrics.measures import (
     RESPONSES,
     Measure,
     count,
-    money,
     ratio,
     total,
 )
@@ -49,7 +48,13 @@ CHOICES = make_choices(
     {"model": "b"},
 )
 UNSEEN = count("unseen", pl.col("prompt_tokens").is_null())
-READ = total("prompt_tokens", label="tokens read", unseen="unseen")
+READ = total(
+    "prompt_tokens", pl.col("prompt_tokens"), label="tokens read", unseen="unseen"
+)
+
+
+def usd(name: str, values: pl.Expr, unseen: str | None = None) -> Measure:
+    return Measure(name, MONEY, "USD", rows=values.cast(MONEY).sum(), unseen=unseen)
 
 
 @pytest.fixture
@@ -114,7 +119,7 @@ def test_a_sum_of_dollars_with_unknown_parts_is_a_lower_bound(
             (
                 RESPONSES,
                 UNSEEN,
-                money("discount", pl.col("prompt_tokens").cast(MONEY), unseen="unseen"),
+                usd("discount", pl.col("prompt_tokens"), unseen="unseen"),
             ),
             main="discount",
             needs=("prompt_tokens",),
@@ -130,7 +135,7 @@ def test_a_sum_of_dollars_with_unknown_parts_is_a_lower_bound(
 def test_a_sum_of_dollars_that_is_always_known_is_exact(register: Register) -> None:
     spec = MetricSpec(
         "fees",
-        (money("fee", pl.col("choice_position") + 2),),
+        (usd("fee", pl.col("choice_position") + 2),),
         main="fee",
         needs=("choice_position",),
     )
