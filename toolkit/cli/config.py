@@ -1,7 +1,7 @@
-"""The settings file, `toolkit.toml`: what it may hold, and how it is found and read.
+"""The settings file, `toolkit.toml`: what it may contain, and how it is found and read.
 
 `_Settings` is the one definition: names, types, defaults, checks and the JSON Schema
-follow from it. An option of the command line wins over the file.
+follow from it. An option on the command line takes precedence over the file.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _valid(check: Callable[[Any], object]) -> AfterValidator:
 
 
 def _check_unique(values: list[str]) -> None:
-    """Check that no value is there twice."""
+    """Check that no value occurs twice."""
     for value in values:
         if values.count(value) > 1:
             raise OptionError("", value, expected="each once", hint=" twice")
@@ -149,14 +149,14 @@ def _setting(text: str, default: Any = None) -> Any:  # noqa: ANN401 - any field
 
 
 class _Budgets(_Table):
-    """Most that may be spent in the range of a report."""
+    """Budgets of a report: what may be spent in its range."""
 
     total: _Amount = _setting('on all models together: "500USD"')
     models: dict[_Text, _Amount] = _setting('by model: { "gpt-4o" = "100USD" }')
 
 
 class _Shared(_Table):
-    """What may stand at the top, for all commands, or in a table, for one of them."""
+    """Settings of all commands (at the top) or of one command (in its table)."""
 
     sources: _Texts = _setting(
         "logs or exports that are read where a command names none; a relative path is "
@@ -167,12 +167,12 @@ class _Shared(_Table):
 
 
 class _ReportOptions(_Table):
-    """What a report shows; some of it serves the tables of metrics too."""
+    """Settings of a report; some also apply to the tables of metrics."""
 
     every: _Every = _setting("length of a period: 1h, 1d, 1w, 1mo", "1d")
     by: _Texts = _setting("columns whose values are the series", ["model"])
     top: _Top = _setting("series that a report shows; the rest is grouped as one", 12)
-    budgets: _Budgets = _setting("most that may be spent in the range of a report", {})
+    budgets: _Budgets = _setting("what may be spent in the range of a report", {})
     sections: _Sections = Field(
         default_factory=_section_names,
         description="metrics that a report shows, in this order",
@@ -181,7 +181,7 @@ class _ReportOptions(_Table):
 
 
 class _Export(_Shared):
-    """Settings of `toolkit export`; they win over those at the top."""
+    """Settings of `toolkit export`; they take precedence over the top."""
 
     to: _Text = _setting("directory or .parquet file to write; relative to this file")
     content: Content = _setting("keep or drop the text of prompts and answers", "keep")
@@ -190,7 +190,7 @@ class _Export(_Shared):
 
 
 class _Report(_ReportOptions, _Shared):
-    """Settings of `toolkit report`; they win over those at the top."""
+    """Settings of `toolkit report`; they take precedence over the top."""
 
     to: _Texts = _setting("files to write: .html, .md, .json, .png")
     last: Period = _setting("last complete period that is reported")
@@ -221,7 +221,7 @@ _TABLES: dict[str, type[_Table]] = {
 
 
 class Configuration(NamedTuple):
-    """The settings that are set, and the file that sets them; None if there is none."""
+    """Settings that are set, and the file that sets them; None if there is no file."""
 
     file: str | None
     values: dict[str, Any]
@@ -365,7 +365,7 @@ def _dotted(place: tuple[int | str, ...]) -> str:
 
 
 def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return settings whose paths are relative to where we are, not to their file."""
+    """Return settings with paths relative to the current directory, not to the file."""
 
     def placed(path: str) -> str:
         if path == "-" or is_uri(path):

@@ -128,7 +128,7 @@ class Parts:
 
     def add_choices(self, rows: pa.Table) -> None:
         """Validate rows, and write the dates that have enough of them."""
-        self.sort_by_date(rows)
+        self.add_to_dates(rows)
         sizes = {
             day: sum(table.nbytes for table in tables)
             for day, tables in self.by_date.items()
@@ -137,7 +137,7 @@ class Parts:
         if days := [day for day, size in sorted(sizes.items()) if size >= least]:
             self.write_dates(days)
 
-    def sort_by_date(self, rows: pa.Table) -> None:
+    def add_to_dates(self, rows: pa.Table) -> None:
         """Validate rows, and add them to those of their dates."""
         validate(pl.DataFrame(rows), table=self.table)
         for day, part in _split_by_date(sort_by_created(rows)):
@@ -203,7 +203,7 @@ class Parts:
     def finish(self) -> None:
         """Write all rows that are left, and finish every part."""
         if len(rows := self.choices.take()):
-            self.submit(self.sort_by_date, rows)
+            self.submit(self.add_to_dates, rows)
         self.wait_for_validation()
         size = _LAST_BYTES if self.has_threads else _ROW_GROUP_BYTES
         self.write_dates(sorted(self.by_date), size)

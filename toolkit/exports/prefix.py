@@ -63,7 +63,7 @@ class ObjectStoreTarget:
         self.adopted: dict[Path, str] = {}  # parts that workers have uploaded
         self.state: Manifest | None = None
         self.tag: str | None = None  # of the state.json that was read
-        path = manifest.below(uri, manifest.STATE_FILE)
+        path = self.at(manifest.STATE_FILE)
         try:
             data, tag = object_store.read_object(path)
         except FileNotFoundError:
@@ -82,11 +82,11 @@ class ObjectStoreTarget:
     def workspace(self) -> str:
         """Return a prefix for workers, which `sweep` removes."""
         self.has_workers = True
-        return f"{self.below_staging()}/{self.generation + 1}-{self.run}"
+        return self.at(f"{manifest.STAGING_DIR}/{self.generation + 1}-{self.run}")
 
-    def below_staging(self) -> str:
-        """Return the prefix of what workers upload."""
-        return manifest.below(self.uri, manifest.STAGING_DIR)
+    def at(self, name: str) -> str:
+        """Return the address of an object or a prefix of this export."""
+        return manifest.below(self.uri, name)
 
     def adopt(self, staged: str, path: Path) -> None:
         """Note a part of a worker; `commit` copies it within the store."""
@@ -101,7 +101,7 @@ class ObjectStoreTarget:
         try:
             data = manifest.format_manifest(state).encode()
             object_store.put_bytes(
-                manifest.below(self.uri, manifest.STATE_FILE), data, replaces=self.tag
+                self.at(manifest.STATE_FILE), data, replaces=self.tag
             )
         except PreconditionError:
             if not self.has_committed():
@@ -117,19 +117,16 @@ class ObjectStoreTarget:
         with suppress(OSError):
             if self.tag is None:
                 readme = self.staging / manifest.README_FILE
-                readme.write_text(
-                    manifest.README.format(directory=self.uri), encoding="utf-8"
-                )
-                object_store.put_file(
-                    manifest.below(self.uri, manifest.README_FILE), readme
-                )
+                text = manifest.README.format(directory=self.uri)
+                readme.write_text(text, encoding="utf-8")
+                object_store.put_file(self.at(manifest.README_FILE), readme)
         with suppress(OSError):
             if self.tag is None or rewrite or made:
                 self.sweep(state)
 
     def put_part(self, path: Path) -> None:
         """Upload a part under its name."""
-        self.put.append(manifest.below(self.uri, path.as_posix()))
+        self.put.append(self.at(path.as_posix()))
         if path not in self.adopted:
             object_store.put_file(self.put[-1], self.staging / path)
             return
@@ -171,7 +168,7 @@ class ObjectStoreTarget:
 
     def sweep_staging(self, generation: int, run: str = "") -> None:
         """Delete what workers of runs up to a generation have uploaded."""
-        staging = f"{self.below_staging()}/"
+        staging = self.at(f"{manifest.STAGING_DIR}/")
         object_store.delete_objects(
             stored.uri
             for stored in object_store.list_objects(staging)

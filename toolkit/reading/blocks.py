@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar, get_args
 
-from toolkit.errors import OptionError, OptionTypeError, as_text, check_word
+from toolkit.errors import (
+    OptionError,
+    OptionTypeError,
+    SourceError,
+    as_text,
+    check_word,
+)
 from toolkit.reading.options import MAX_LINE_BYTES, Content, CreatedUnit
 from toolkit.schema.paths import parse_path
 from toolkit.schema.tables import choices_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import pyarrow as pa
 
     from toolkit.schema.columns import Table
 
+_Item = TypeVar("_Item")
 Bytes: TypeAlias = bytes  # for tuples with a field of that name
 
 
@@ -136,3 +145,11 @@ class Source(NamedTuple):
     def name(self) -> str:
         """The path as text; bytes that are not UTF-8 are escaped."""
         return as_text(self.path)
+
+
+def until_error(stream: Iterable[_Item], errors: list[SourceError]) -> Iterator[_Item]:
+    """Yield a stream; append the error that ends it instead of raising it."""
+    try:
+        yield from stream
+    except SourceError as error:
+        errors.append(error)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from toolkit.errors import SourceError
-from toolkit.reading.blocks import Decoded
+from toolkit.reading.blocks import Decoded, until_error
 from toolkit.reading.dedup import SeenKeys
 from toolkit.reading.json_values import EXPECTED, LATEST_MICROSECOND, MICROSECONDS
 from toolkit.reading.native import KERNEL
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from types import ModuleType
 
+    from toolkit.errors import SourceError
     from toolkit.reading.blocks import Block, Plan
     from toolkit.reading.dedup import Deduplicator
     from toolkit.schema.columns import Column
@@ -181,7 +181,7 @@ def decode_all(
     pool = ThreadPoolExecutor(threads, thread_name_prefix="toolkit")
     errors: list[SourceError] = []
     try:
-        for block in _until_error(blocks, errors):
+        for block in until_error(blocks, errors):
             pending.append((block, pool.submit(decoder.decode, block)))
             if len(pending) > threads + 2:
                 first, decoded = pending.popleft()
@@ -193,11 +193,3 @@ def decode_all(
             raise error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _until_error(blocks: Iterable[Block], errors: list[SourceError]) -> Iterator[Block]:
-    """Yield blocks; append the error that ends them, to raise it later."""
-    try:
-        yield from blocks
-    except SourceError as error:
-        errors.append(error)

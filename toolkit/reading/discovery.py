@@ -72,7 +72,7 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
     ----------
     sources
         A path, a directory, a glob, ``-`` for standard input, or a sequence of them.
-        A directory is walked for ``*.jsonl`` and ``*.ndjson``, also with ``.gz`` or
+        A directory is searched for ``*.jsonl`` and ``*.ndjson``, also with ``.gz`` or
         ``.zst`` and with a rotation suffix; hidden names are skipped. A file that is
         named by itself is read whatever its name is.
     on_damage
@@ -80,7 +80,7 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
 
     Returns
     -------
-    Found
+    Logs
         In the order of the arguments, sorted within each; a file that is found twice
         (also by a link) is read once.
     """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from toolkit.errors import SourceError, UnreadableSourceError
 from toolkit.reading import object_store
-from toolkit.reading.blocks import STDIN, Block, Piece, Source, as_pieces
+from toolkit.reading.blocks import STDIN, Block, Piece, Source, as_pieces, until_error
 from toolkit.reading.compression import PushbackReader, detect_codec, iter_chunks
 from toolkit.reading.fingerprints import HEAD_BYTES
 from toolkit.reading.native import count_lines
@@ -83,7 +83,7 @@ def frame_stream(
         yield from framer.frame(stream)
         return
     errors: list[SourceError] = []
-    yield from framer.frame(_until_error(stream, errors))
+    yield from framer.frame(until_error(stream, errors))
     for error in errors:
         yield framer.block((), 0, tail=True, error=str(error))
 
@@ -97,14 +97,6 @@ def _read(
         framer.growing = source.size is not None and detect_codec(feed) is None
         framer.position = lambda: feed.position
         yield from iter_chunks(feed, verify_first=verify_first)
-
-
-def _until_error(stream: Iterator[bytes], errors: list[SourceError]) -> Iterator[bytes]:
-    """Yield a stream; append the error that ends it instead of raising it."""
-    try:
-        yield from stream
-    except SourceError as error:
-        errors.append(error)
 
 
 class Framer:

@@ -1,6 +1,6 @@
-"""What the user named: logs, exports, Parquet files, or choices at hand.
+"""Resolve sources: logs, exports, Parquet files, or choices in memory.
 
-`resolve` finds out once; all other functions take what it returns.
+`resolve` is called once; the functions behind it take its result.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
 
 
 def choices_of(sources: object) -> Choices | None:
-    """Return choices that are at hand: a frame, a `Loaded`; None if logs are named.
+    """Return choices in memory (a frame, a `Loaded`), or None for names of logs.
 
     Examples
     --------
@@ -98,16 +98,16 @@ def resolve(
     *,
     on_damage: OnDamage | None = None,
 ) -> Logs | Exports | ParquetFiles:
-    """Find out whether sources are logs, exports or Parquet files, and find them.
+    """Return the logs, exports or Parquet files that sources name.
 
     Parameters
     ----------
     sources
         Names as in `toolkit.load`, or what this function returned.
     options
-        Those that the user gave: an error with exports and Parquet files.
+        The options that the user gave; exports and Parquet files allow none.
     on_damage
-        As in `toolkit.load`, where it is no error with an export.
+        As in `toolkit.load`; it takes precedence, and is allowed with exports.
 
     Raises
     ------
