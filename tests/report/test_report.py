@@ -16,7 +16,7 @@ import toolkit
 from toolkit.cli.app import _app
 from toolkit.errors import OptionError, WriteError
 from toolkit.report import write_report
-from toolkit.report.kpis import Change
+from toolkit.report.changes import Change
 from toolkit.report.report import _FORMATS
 from toolkit.report.sections import NAMES, SECTIONS
 from toolkit.testing import make_choices, make_response

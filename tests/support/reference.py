@@ -315,6 +315,8 @@ def entry(path: str, shown: set[type]) -> Iterator[str]:
         yield signature(path, value)
         yield from document(inspect.getdoc(value) or "")
         yield from result_of(value, shown)
+    elif inspect.ismodule(value):
+        yield from document(inspect.getdoc(value) or "")
     else:
         yield VALUES.get(path, f"`{value}`")
 

@@ -16,8 +16,10 @@ from toolkit import metrics
 from toolkit.errors import plural
 from toolkit.expressions.time_ranges import before as range_before
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
+from toolkit.report.changes import changes
+from toolkit.report.headline import headline
 from toolkit.report.inputs import undated
-from toolkit.report.kpis import build_kpis, changes, headline
+from toolkit.report.kpis import build_kpis
 from toolkit.report.sections import SECTIONS
 from toolkit.report.tables import periods_of, series_of, table_of, volume_table
 from toolkit.report.wording import calls, period_word, range_words
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toolkit.expressions.time_ranges import Span
+    from toolkit.report.changes import Change
     from toolkit.report.inputs import ReportInputs
-    from toolkit.report.kpis import Change, Kpi
+    from toolkit.report.kpis import Kpi
     from toolkit.report.sections import Section
     from toolkit.report.tables import Table
 

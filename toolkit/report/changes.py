@@ -1,0 +1,233 @@
+"""What changed most since the period before, and the model versions behind it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+
+from toolkit.expressions.model_families import model_family
+from toolkit.formatting.dates import format_day
+from toolkit.formatting.text import (
+    format_change,
+    format_name,
+    format_share,
+    format_usd,
+)
+from toolkit.report.kpis import BAD, GOOD, NEUTRAL, cost_of, direction_of, format_move
+from toolkit.report.wording import calls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from toolkit.report.kpis import Row
+
+_MOST_CHANGES = 8
+# A share of fewer calls is not reliable.
+_ENOUGH_CALLS = 20
+_FINGERPRINT = ("system_fingerprint",)
+# Change of a share, in percentage points / 100, from which it is listed.
+_POINT = 0.01
+_CENT = Decimal("0.01")
+
+
+class Change(NamedTuple):
+    """Something that changed: by how much, and of which series."""
+
+    kind: str
+    subject: str | None
+    amount: str
+    words: str
+    direction: str
+
+
+def changes(
+    costs: pl.DataFrame,
+    usage: pl.DataFrame,
+    truncation: pl.DataFrame,
+    cache: pl.DataFrame,
+    reasoning: pl.DataFrame,
+    gone: pl.DataFrame,
+    drift: pl.DataFrame,
+    *,
+    series: Sequence[str],
+    since: Any,  # noqa: ANN401 - a moment of the zone
+) -> list[Change]:
+    """Return what changed most, costs first."""
+    shares = (
+        (cache, "cache_share", "of the prompt came from cache", -1),
+        (reasoning, "reasoning_share", "of what it wrote is reasoning", 0),
+        (truncation, "response_rate", "of calls were cut off", 1),
+    )
+    moved = _of_shares(shares, series)
+    fresh = {_key_of(row, series) for row in _rows_of(usage) if _is_new(row)}
+    money_moved = list(_of_costs(costs, usage, moved, series, fresh))[:3]
+    # A share that explains a cost is not listed again.
+    explained = {
+        change.words for _, change, _ in moved if _explains(change, money_moved)
+    }
+    found = [
+        *money_moved,
+        *list(_of_models(usage, gone, drift, series, fresh))[:3],
+        *[change for _, change, _ in moved if change.words not in explained][:2],
+        *list(_of_versions(drift, since))[:2],
+    ]
+    unique: dict[tuple[str | None, str], Change] = {}
+    for change in found:
+        unique.setdefault((change.subject, change.words), change)
+    return list(unique.values())[:_MOST_CHANGES]
+
+
+def _explains(share: Change, costs: Sequence[Change]) -> bool:
+    """Return whether a share is given as the reason of a cost."""
+    return any(
+        share.subject == cost.subject and share.words in cost.words for cost in costs
+    )
+
+
+def _rows_of(frame: pl.DataFrame) -> Iterable[Row]:
+    """Return the rows of named series, without the folded ones."""
+    if "folded" in frame.columns:
+        frame = frame.filter(pl.col("folded") == 0)
+    return frame.iter_rows(named=True)
+
+
+def _key_of(row: Row, series: Sequence[str]) -> tuple[Any, ...]:
+    """Return the key of a series."""
+    return tuple(row[name] for name in series)
+
+
+def _subject_of(key: Sequence[object]) -> str:
+    """Format the name of a series."""
+    return ", ".join(format_name(part) for part in key)
+
+
+def _is_new(row: Row) -> bool:
+    """Return whether a series has calls now and had none before."""
+    return bool(row["responses"]) and row.get("responses_before") == 0
+
+
+_Moved = tuple[tuple[Any, ...], Change, float]
+
+
+def _of_shares(
+    shares: Sequence[tuple[pl.DataFrame, str, str, int]], series: Sequence[str]
+) -> list[_Moved]:
+    """Return shares that moved by a point or more, the largest changes first."""
+    found: list[_Moved] = []
+    for frame, measure, words, bad in shares:
+        for row in _rows_of(frame):
+            now, then = row[measure], row.get(f"{measure}_before")
+            enough = min(row["responses"], row.get("responses_before") or 0)
+            if now is None or then is None or enough < _ENOUGH_CALLS:
+                continue
+            if abs(now - then) < _POINT:
+                continue
+            key = _key_of(row, series)
+            sentence = f"{format_share(now)} {words}, {format_share(then)} before"
+            change = Change(
+                "share",
+                _subject_of(key),
+                format_move(now, then),
+                sentence,
+                direction_of(bad, now, then),
+            )
+            found.append((key, change, abs(now - then)))
+    return sorted(found, key=lambda one: -one[2])
+
+
+def _of_costs(
+    costs: pl.DataFrame,
+    usage: pl.DataFrame,
+    moved: Sequence[_Moved],
+    series: Sequence[str],
+    fresh: set[tuple[Any, ...]],
+) -> Iterable[Change]:
+    """Yield series whose cost moved by a cent or more, and the likely reason."""
+    counts = {_key_of(row, series): row for row in _rows_of(usage)}
+    reasons: dict[tuple[Any, ...], str] = {}
+    for key, change, _ in moved:
+        reasons.setdefault(key, change.words)
+    rows = [row for row in _rows_of(costs) if row.get("cost_change")]
+    for row in sorted(rows, key=lambda row: -abs(row["cost_change"])):
+        key, now, before = _key_of(row, series), cost_of(row), cost_of(row, "_before")
+        moved_by = now - before
+        if not moved_by.is_known or abs(moved_by.number) < _CENT or key in fresh:
+            continue
+        why = [f"{format_usd(before)} before"]
+        count = counts.get(key)
+        if count and count.get("responses_before"):
+            grew = format_change(count["responses"], count["responses_before"])
+            why.append(f"calls {grew}")
+        if key in reasons:
+            why.append(reasons[key])
+        yield Change(
+            "cost",
+            _subject_of(key),
+            format_usd(moved_by, signed=True),
+            f"{format_usd(now)}, {', '.join(why)}",
+            BAD if moved_by.number > 0 else GOOD,
+        )
+
+
+def _of_models(
+    usage: pl.DataFrame,
+    gone: pl.DataFrame,
+    drift: pl.DataFrame,
+    series: Sequence[str],
+    fresh: set[tuple[Any, ...]],
+) -> Iterable[Change]:
+    """Yield series that are new, and those without calls in this range."""
+    first = {}
+    if list(series) == ["model"]:
+        seen = drift.group_by("model").agg(pl.col("first_seen").min())
+        first = dict(seen.iter_rows())
+    for row in _rows_of(usage):
+        key = _key_of(row, series)
+        if key not in fresh:
+            continue
+        at = first.get(key[0])
+        when = f"first seen on {format_day(at, 'short')}; " if at else ""
+        words = f"{when}{calls(row['responses'])}"
+        yield Change("new", _subject_of(key), "new", words, NEUTRAL)
+    present = {_key_of(row, series) for row in _rows_of(usage)}
+    for row in _rows_of(gone):
+        key = _key_of(row, series)
+        if key not in present:
+            words = f"no calls; {calls(row['responses'])} before"
+            yield Change("gone", _subject_of(key), "gone", words, NEUTRAL)
+
+
+def _of_versions(drift: pl.DataFrame, since: Any) -> Iterable[Change]:  # noqa: ANN401
+    """Yield requests that another model answered, and new versions of models."""
+    # A dated snapshot of the requested model is the same model.
+    differs = drift.filter(
+        pl.col("differs").fill_null(value=False),
+        model_family("requested_model") != model_family("model"),
+    )
+    groups = (
+        differs.group_by("requested_model", "model")
+        .agg(pl.col("responses").sum())
+        .sort("responses", "requested_model", "model", descending=[True, False, False])
+    )
+    for asked, served, count in groups.iter_rows():
+        words = f"answered by {format_name(served)} in {calls(count)}"
+        yield Change("served", format_name(asked), "other", words, NEUTRAL)
+    if since is None:
+        return
+    versions = (
+        drift.filter(pl.col("system_fingerprint").is_not_null())
+        .group_by("model", *_FINGERPRINT)
+        .agg(pl.col("first_seen").min(), pl.col("responses").sum())
+        .sort("responses", "model", *_FINGERPRINT, descending=[True, False, False])
+    )
+    first_of_all = versions.group_by("model").agg(pl.col("first_seen").min())
+    oldest = dict(first_of_all.iter_rows())
+    for model, version, first, count in versions.iter_rows():
+        # The first version of a model in the data is not new.
+        if first is None or oldest[model] is None or first <= oldest[model]:
+            continue
+        when = format_day(first, "short")
+        words = f"version {format_name(version)} since {when}; {calls(count)}"
+        yield Change("version", format_name(model), "version", words, NEUTRAL)
