@@ -244,7 +244,7 @@ def test_only_the_output_of_the_command_prints(name: str) -> None:
 def test_the_decoder_names_no_column_that_it_reads() -> None:
     texts = {
         node.value
-        for name in ("reading.reference", "reading.json_values")
+        for name in ("reading.reference_decoder", "reading.json_values")
         for node in ast.walk(TREES[name])
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
