@@ -14,6 +14,7 @@ import re
 import textwrap
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
 
@@ -74,8 +75,13 @@ def resolve(path: str) -> Any:
 
 
 def below(module: str, first: Iterable[str] = ()) -> list[str]:
-    """Return the public names of a module, some of them first."""
-    public = resolve(module).__all__
+    """Return the public names of a module without its modules, some of them first."""
+    parent = resolve(module)
+    public = [
+        name
+        for name in parent.__all__
+        if not isinstance(getattr(parent, name), ModuleType)
+    ]
     ordered = [name for name in first if name in public]
     return [f"{module}.{name}" for name in dict.fromkeys([*ordered, *public])]
 
@@ -108,8 +114,7 @@ PAGES = {
             "toolkit.spending",
             "toolkit.explain",
             *below("toolkit.pricing", ["add_cost", "missing_prices", "what_if"]),
-            "toolkit.pricing.budgets.parse_budgets",
-            "toolkit.pricing.budgets.breaches",
+            *below("toolkit.pricing.budgets", ["parse_budgets", "breaches"]),
         ],
         "toolkit.pricing",
     ),
