@@ -41,6 +41,10 @@ ERRORS = [
     for name, value in vars(toolkit.errors).items()
     if inspect.isclass(value) and issubclass(value, (Exception, Warning))
 ]
+PRICING = [
+    *("add_cost", "missing_prices", "what_if", "reconcile", "read_prices"),
+    *("PriceFile", "price_responses", "Reason", "MEANINGS", "budgets"),
+]
 # What has no docstring of its own.
 VALUES = {
     "toolkit.metrics.METRICS": "Each metric by its name.",
@@ -107,9 +111,8 @@ PAGES = {
         [
             "toolkit.spending",
             "toolkit.explain",
-            *below("toolkit.pricing", ["add_cost", "missing_prices", "what_if"]),
-            "toolkit.pricing.budgets.parse_budgets",
-            "toolkit.pricing.budgets.breaches",
+            *below("toolkit.pricing", PRICING),
+            *below("toolkit.pricing.budgets", ["parse_budgets", "breaches"]),
         ],
         "toolkit.pricing",
     ),
