@@ -55,7 +55,7 @@ from toolkit.reading.blocks import Plan, make_plan
 from toolkit.reading.decoder import _Kernel
 from toolkit.reading.dedup import SeenKeys
 from toolkit.reading.framing import Framer
-from toolkit.reading.reference import REPEATED_BYTES
+from toolkit.reading.reference_decoder import REPEATED_BYTES
 from toolkit.schema import CHOICES, Column
 from toolkit.schema.paths import parse_path
 from toolkit.schema.tables import _TIMESTAMP, _TOOL_CALLS

@@ -40,8 +40,8 @@ ENTRANCES = {
     "markupsafe": {"report"},
     "msgspec": {"reading.json_values"},
     "genai_prices": {"pricing.catalogue"},
-    "isal": {"reading.compression"},
-    "zstandard": {"reading.compression", "testing.sample_logs"},
+    "isal": {"reading.decompression"},
+    "zstandard": {"reading.decompression", "testing.sample_logs"},
     "boto3": {"reading.object_store"},
     "botocore": {"reading.object_store"},
     "pydantic": {"cli.config"},
@@ -244,7 +244,7 @@ def test_only_the_output_of_the_command_prints(name: str) -> None:
 def test_the_decoder_names_no_column_that_it_reads() -> None:
     texts = {
         node.value
-        for name in ("reading.reference", "reading.json_values")
+        for name in ("reading.reference_decoder", "reading.json_values")
         for node in ast.walk(TREES[name])
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

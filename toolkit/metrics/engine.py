@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -104,11 +105,7 @@ class Computation:
     def grouped(self, *extra: str) -> pl.DataFrame:
         """Compute the measures of each group; extra columns split the groups."""
         gathered = self.spec.gathered
-        guards = {
-            f"{HIDDEN}{measure.name}": measure.guard
-            for measure in gathered
-            if measure.guard is not None
-        }
+        guards = {f"{HIDDEN}{m.name}": m.guard for m in gathered if m.guard is not None}
         own = [*self.query.by, *self.spec.key_names, *extra]
         # Without keys, or by a literal, polars returns a row for an empty frame.
         keys = [*self.when.values(), *own] or [HIDDEN]
@@ -263,10 +260,9 @@ def _rows_to_fill(
         parts += [table.select(series).unique()] if query.by else []
         parts += [pl.DataFrame({FOLDED: [0]})] if series and not query.by else []
         parts.append(spec.grid)
-    expected = parts[0] if parts else None
-    for part in parts[1:]:
-        expected = expected.join(part, how="cross") if expected is not None else part
-    return expected
+    if not parts:
+        return None
+    return reduce(lambda one, other: one.join(other, how="cross"), parts)
 
 
 def _periods_of(

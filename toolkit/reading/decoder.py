@@ -18,7 +18,7 @@ from toolkit.reading.blocks import Decoded, until_error
 from toolkit.reading.dedup import SeenKeys
 from toolkit.reading.json_values import EXPECTED, LATEST_MICROSECOND, MICROSECONDS
 from toolkit.reading.native import KERNEL
-from toolkit.reading.reference import (
+from toolkit.reading.reference_decoder import (
     DEEPEST,
     ENVELOPES,
     REPEATED_BYTES,

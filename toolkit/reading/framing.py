@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from toolkit.errors import SourceError, UnreadableSourceError
 from toolkit.reading import object_store
 from toolkit.reading.blocks import STDIN, Block, Piece, Source, as_pieces, until_error
-from toolkit.reading.compression import PushbackReader, detect_codec, iter_chunks
+from toolkit.reading.decompression import PushbackReader, detect_codec, iter_chunks
 from toolkit.reading.fingerprints import HEAD_BYTES
 from toolkit.reading.native import count_lines
 
