@@ -150,10 +150,14 @@ class AxesLayout(NamedTuple):
         """Return the grid cell of the axes, for ``figure.tight_layout()``."""
         return self.ax.get_subplotspec()
 
-    def apply(self) -> None:
-        """Position the axes, now and before each drawing."""
-        self.ax.set_axes_locator(self)  # type: ignore[arg-type] # only for this Axes
-        self.ax.apply_aspect(self())
+    def apply(self, heights: Sequence[float] = ()) -> None:
+        """Position the axes and the labels, now and before each drawing.
+
+        `heights` are those of the labels, if there are any.
+        """
+        layout = self._replace(heights=heights) if self.labels else self
+        layout.ax.set_axes_locator(layout)  # type: ignore[arg-type] # only for this Axes
+        layout.ax.apply_aspect(layout())
 
 
 def start_axes(
