@@ -106,7 +106,8 @@ def draw_counts(
         .sort("value", *names, descending=[True, *(False for _ in names)])
     )
     most, theme = min(_MAX_BARS, max_rows(ax)), current_theme()
-    keys = [format_key(key) for key in sums.head(most)[names].iter_rows(named=True)]
+    shown = sums.head(most)[names].iter_rows(named=True)
+    keys = [format_key(key) for key in shown] if names else [f"all {noun}s"]
     colors = [theme.palette[0]] * len(keys)
     values = sums["value", "part", "whole"]
     if len(sums) > most:
@@ -117,8 +118,8 @@ def draw_counts(
     for key, color, row in zip(keys, colors, values.iter_rows(), strict=True):
         value, faulty, seen = row
         more = f"· {format_share(faulty / seen)} {fault}" if faulty and seen else ""
-        shown = format_usd(value) if measure.is_money else format_count(value)
-        bars.append(Row(key, value, color, shown, more, faulty=faulty))
+        end = format_usd(value) if measure.is_money else format_count(value)
+        bars.append(Row(key, value, color, end, more, faulty=faulty))
     note = [plural(int(data.total(measure.name)), noun)]
     if any(bar.faulty for bar in bars):
         note.append(f"hatched: {faults}")

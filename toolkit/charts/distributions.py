@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from toolkit.metrics.spec import MetricSpec
 
 _LOG = "log scale"
+_LEGENDS = ("median", "median thick, p90 thin", "median, p90 and p99")
 _LOG_RATIO = 40.0  # of the largest value to the smallest, above which the axis is log
 _QUANTILES = ("p50", "p90", "p99")
 _MAX_WITH_P90 = 3  # series; of more, only the medians are drawn
@@ -151,9 +152,7 @@ def _draw_sizes(
     values = [table.values for table in shown]
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     of = format_single(ax, series) if data.by else ""
-    details = [
-        ("median", "median thick, p90 thin", "median, p90 and p99")[len(shown) - 1]
-    ]
+    details = [_LEGENDS[len(shown) - 1]]
     details += [_LOG] if _needs_log(low, high) else []
     what = f"{kind} per call{of}"
     text = build_text(data, note, what, *details, span=medians.span, mark="Dashed")
@@ -181,16 +180,11 @@ def _draw_sizes(
 
 def _draw_band(ax: Axes, tables: list[Lines], parts: list[Series]) -> None:
     """Draw three lines of a single series, and pale bands between them."""
-    span = tables[0].span
-    low, middle, high = (table.values[0] for table in tables)
+    span, rows = tables[0].span, [table.values[0] for table in tables]
     color = parts[0].color
-    for lower, upper, alpha in ((low, middle, 0.22), (middle, high, 0.1)):
-        ax.fill_between(
-            span.middles, lower, upper, color=color, alpha=alpha, linewidth=0
-        )
-    for part, values, width in zip(
-        parts, (low, middle, high), (2, 1.2, 0.9), strict=True
-    ):
+    for low, high, alpha in zip(rows, rows[1:], (0.22, 0.1), strict=False):
+        ax.fill_between(span.middles, low, high, color=color, alpha=alpha, linewidth=0)
+    for part, values, width in zip(parts, rows, (2, 1.2, 0.9), strict=True):
         draw_line(ax, span, values, part.color, part.name, width)
 
 
