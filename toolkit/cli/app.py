@@ -142,7 +142,7 @@ def check(
     as_json: bool = False,
     **options: Any,  # noqa: ANN401 - of `check`
 ) -> None:
-    """Account for every line: ledger, rejects, pandera's verdict, findings."""
+    """Account for every line: ledger, rejects, validation, findings."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.reading.check import check as check_logs
 
@@ -174,14 +174,14 @@ def rejects(
     from toolkit.reading.rejects import write_rejects
 
     if to is None and sys.stdout.isatty():
-        expected = "a file or a pipe (raw lines are private and may control a screen)"
-        raise OptionError("to", "the screen", expected=expected)
+        expected = "a file or a pipe (raw lines are private and may hold control codes)"
+        raise OptionError("to", "the terminal", expected=expected)
     if to is not None:
         check_folder(to)
     target = cast("BinaryIO", sys.stdout.buffer) if to is None else to
     with show_progress("reading") as progress:
         done = write_rejects(logs, target, progress=progress, **options)
-    left_out = f", {done.without_bytes:,} too long to be kept"
+    left_out = f", {done.without_bytes:,} too long, so left out"
     lines = plural(done.lines, "line")
     print_message(lines + (left_out if done.without_bytes else ""))
 
@@ -237,7 +237,7 @@ def _export_words(totals: dict[str, int], added: int, found: int) -> str:
 
 @_app.command()
 def verify(directory: Export) -> None:
-    """Read an export again and compare it with its state; print a line per fault."""
+    """Read an export again and compare it with its ledger; print a line per fault."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.exports.verify import verify as verify_export
 
@@ -263,13 +263,12 @@ def compact(
     from toolkit.exports.compact import compact as compact_export
 
     if sys.platform != "linux" or is_uri(directory):
-        print_message("nobody should read this export while it is compacted")
+        print_message("do not read this export while it is being compacted")
     done = compact_export(directory, **options)
     kinds = "directory" if done.directories == 1 else "directories"
-    print_message(
-        f"{done.directories:,} {kinds}: {plural(done.before, 'part')} "
-        f"became {done.after:,}"
-    )
+    counts = f"{plural(done.before, 'part')} before, {done.after:,} after"
+    merged = f"{done.directories:,} {kinds} compacted: {counts}"
+    print_message(merged if done.directories else "nothing to merge")
 
 
 @_app.command()

@@ -117,7 +117,9 @@ _OPTIONS = {
         "last complete day, week, month or quarter (in --tz)", metavar="UNIT"
     ),
     "now": _option(
-        "time from which --last and 7d count", default="the clock", metavar="TIME"
+        "time to use as now, in --last and 7d",
+        default="the clock",
+        metavar="TIME",
     ),
     "top": _option(
         "show the N largest series, group the rest as 'other'",
@@ -142,7 +144,7 @@ _OPTIONS = {
         "unit of `created` in the log: s, ms, us, ns", default="s", metavar="UNIT"
     ),
     "on_damage": _option(
-        "at a damaged log: raise, or collect (go on, exit 1 at the end)",
+        "if a log is damaged: raise, or collect (go on, exit 1 at the end)",
         default="raise",
         metavar="ACTION",
     ),
@@ -163,20 +165,20 @@ _OPTIONS = {
         "a day (2026-11-22), or undated", kind=str, metavar="DAY", is_required=True
     ),
     "invoice": _option(
-        "CSV of the provider: usage or costs",
+        "CSV file of the provider, of usage or costs",
         kind=str,
         metavar="FILE",
         is_required=True,
     ),
     "match": _option(
-        "family: gpt-4o-2024-08-06 is gpt-4o; name: it is not",
+        "family: gpt-4o-2024-08-06 counts as gpt-4o; name: it does not",
         default="family",
         metavar="BY",
     ),
     "provider": _option("only responses of this provider", metavar="NAME"),
     "column": _option(
-        "where the invoice has day, model, responses, prompt_tokens, cached_tokens, "
-        "completion_tokens or cost; may be repeated",
+        "column of the invoice for day, model, responses, prompt_tokens, "
+        "cached_tokens, completion_tokens or cost; may be repeated",
         kind=_Texts,
         metavar="NAME=COLUMN",
     ),

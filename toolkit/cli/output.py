@@ -183,7 +183,7 @@ def print_explained(explained: Explained) -> None:
     if reported.height:
         cost = format_usd(reported["cost"].sum(), "exact")
         rows.append(
-            ("reported", f"{reported.height:,}", f"{cost} as the provider reports")
+            ("reported", f"{reported.height:,}", f"{cost}, as the provider reports")
         )
     rows += [
         (

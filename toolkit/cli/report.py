@@ -34,7 +34,7 @@ _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 @shared(
     *("section", "title", "against", "budget", *RANGE, "compare", "every", "by", "top"),
     *("prices", "max_rejects", "quiet", *READ),
-    every="suits the range",
+    every="depends on the range",
     top="12",
 )
 def report(

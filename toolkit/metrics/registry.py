@@ -108,7 +108,7 @@ def measure(
     own, read = split_options(options)
     query = spec.query(own)
     if prices is not None and not spec.has_money:
-        expected = f"None: {name} has no amounts of money"
+        expected = f"None: {name} does not use prices"
         raise OptionError("prices", str(prices), expected=expected)
     if spec.options is None:
         return compute(sources, **read)
@@ -125,7 +125,7 @@ def _check_unread(read: ReadOptions) -> None:
     """Raise an error if an option of reading is given with choices."""
     for name, value in read.items():
         if value != READ_PARAMETERS[name].default:
-            expected = "names of logs: choices were already read"
+            expected = "the default, because choices were given, not logs"
             raise OptionError(name, value, expected=expected)
 
 

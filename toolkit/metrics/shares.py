@@ -23,7 +23,7 @@ from toolkit.metrics.spec import MetricSpec
 if TYPE_CHECKING:
     from toolkit.metrics.options import Choices, MetricOptions
 
-_SILENT = "calls that do not say"
+_SILENT = "calls that do not report it"
 _LABELS = {
     "prompt_tokens": "read",
     "completion_tokens": "written",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
-_SILENT = "calls that do not say"
+_SILENT = "calls that do not report it"
 _TOKEN_USAGE = MetricSpec(
     "token_usage",
     (
@@ -148,7 +148,7 @@ _USAGE_COVERAGE = MetricSpec(
         RESPONSES,
         Measure(
             "reported",
-            label="calls that say it",
+            label="calls that report it",
             meaning="responses in which that column is not null",
         ),
         ratio("coverage", "reported", "responses", "share"),
