@@ -71,7 +71,8 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
     Parameters
     ----------
     sources
-        A path, a directory, a glob, ``-`` for standard input, or a sequence of them.
+        A path, a directory, a glob, ``-`` for standard input, or a sequence of them;
+        logs that were found before are returned as they are.
         A directory is searched for ``*.jsonl`` and ``*.ndjson``, also with ``.gz`` or
         ``.zst`` and with a rotation suffix; hidden names are skipped. A file that is
         named by itself is read whatever its name is.
@@ -84,6 +85,8 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
         In the order of the arguments, sorted within each; a file that is found twice
         (also by a link) is read once.
     """
+    if isinstance(sources, Logs):
+        return sources
     passed_over: Counter[str] = Counter()
     logs: list[Source] = []
     seen: set[Identity] = set()
