@@ -154,6 +154,8 @@ class Source(NamedTuple):
     # Changes when the file changes: device, inode, size and times, or the tag of an
     # object; None if it is not a file.
     stamp: tuple[int | str, ...] | None = None
+    # Of a file, whatever its name: device and inode.
+    identity: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
