@@ -14,7 +14,6 @@ import re
 import textwrap
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
 
@@ -24,7 +23,7 @@ from typer.testing import CliRunner
 import toolkit
 from toolkit.cli import app as cli
 from toolkit.cli.config import json_schema
-from toolkit.cli.output import to_json
+from toolkit.cli.output import _to_json
 from toolkit.schema import TABLES, dictionary
 
 if TYPE_CHECKING:
@@ -41,6 +40,10 @@ ERRORS = [
     name
     for name, value in vars(toolkit.errors).items()
     if inspect.isclass(value) and issubclass(value, (Exception, Warning))
+]
+PRICING = [
+    *("add_cost", "missing_prices", "what_if", "reconcile", "read_prices"),
+    *("PriceFile", "price_responses", "Reason", "MEANINGS", "budgets"),
 ]
 # What has no docstring of its own.
 VALUES = {
@@ -75,13 +78,8 @@ def resolve(path: str) -> Any:
 
 
 def below(module: str, first: Iterable[str] = ()) -> list[str]:
-    """Return the public names of a module without its modules, some of them first."""
-    parent = resolve(module)
-    public = [
-        name
-        for name in parent.__all__
-        if not isinstance(getattr(parent, name), ModuleType)
-    ]
+    """Return the public names of a module, some of them first."""
+    public = resolve(module).__all__
     ordered = [name for name in first if name in public]
     return [f"{module}.{name}" for name in dict.fromkeys([*ordered, *public])]
 
@@ -113,7 +111,7 @@ PAGES = {
         [
             "toolkit.spending",
             "toolkit.explain",
-            *below("toolkit.pricing", ["add_cost", "missing_prices", "what_if"]),
+            *below("toolkit.pricing", PRICING),
             *below("toolkit.pricing.budgets", ["parse_budgets", "breaches"]),
         ],
         "toolkit.pricing",
@@ -432,7 +430,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "reference/command-line.md": command_page,
     "reference/dictionary.md": dictionary_page,
     "development/modules.md": modules_page,
-    "settings.schema.json": lambda: to_json(json_schema()) + "\n",
+    "settings.schema.json": lambda: _to_json(json_schema()) + "\n",
 }
 
 
