@@ -36,7 +36,7 @@ from toolkit.metrics.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from toolkit.metrics.options import Choices, MetricQuery
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
 # A sum of doubles above this may be one that an int64 cannot hold.
 _LARGEST_SUM = 9.2e18
-LARGEST_INT64 = 2**63 - 1
+_LARGEST_INT64 = 2**63 - 1
 # Columns: whether a row is in the range (not in the one before), and the period before.
 _NOW = f"{HIDDEN}now"
 _EARLIER = f"{HIDDEN}earlier"
@@ -107,20 +107,10 @@ class Computation:
         gathered = self.spec.gathered
         guards = {f"{HIDDEN}{m.name}": m.guard for m in gathered if m.guard is not None}
         own = [*self.query.by, *self.spec.key_names, *extra]
-        # Without keys, or by a literal, polars returns a row for an empty frame.
-        keys = [*self.when.values(), *own] or [HIDDEN]
-        table = (
-            self.rows.with_columns(pl.lit(0).alias(HIDDEN))
-            .group_by(keys)
-            .agg(
-                *[measure.agg.alias(measure.name) for measure in gathered],
-                *[guard.alias(name) for name, guard in guards.items()],
-            )
-            .drop(HIDDEN, strict=False)
-            .collect(engine="streaming")
-        )
-        check_sums(table, list(guards))
-        return table.drop(guards)
+        figures = [measure.agg.alias(measure.name) for measure in gathered]
+        guarded = [guard.alias(name) for name, guard in guards.items()]
+        table = group(self.rows, [*self.when.values(), *own], *figures, *guarded)
+        return check_sums(table, list(guards))
 
     def folded(self, table: pl.DataFrame) -> pl.DataFrame:
         """Sum the series beyond the largest into one."""
@@ -211,6 +201,17 @@ def compute(
             )
         )
     return _arranged(work, table)
+
+
+def group(
+    rows: pl.LazyFrame, keys: Iterable[pl.Expr | str], *figures: pl.Expr
+) -> pl.DataFrame:
+    """Compute figures of each group of rows: of none, if there are no rows."""
+    # Without keys, or by a literal, polars returns a row for an empty frame.
+    constant = pl.lit(0).alias(HIDDEN)
+    groups = rows.with_columns(constant).group_by(list(keys) or [HIDDEN])
+    table = groups.agg(figures).drop(HIDDEN, strict=False)
+    return table.collect(engine="streaming")
 
 
 def _arranged(work: Computation, table: pl.DataFrame) -> pl.DataFrame:
@@ -409,13 +410,14 @@ def _check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
     """Raise an error if a whole number of a table does not fit into an int64."""
     for name in names:
         largest = table[name].abs().max() if table[name].dtype == pl.Int128 else None
-        if isinstance(largest, int) and largest > LARGEST_INT64:
+        if isinstance(largest, int) and largest > _LARGEST_INT64:
             raise TotalOverflowError(name)
 
 
-def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> None:
-    """Raise an error if a sum has wrapped: polars does not check sums of int64."""
+def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> pl.DataFrame:
+    """Check that no sum has wrapped, which polars does not, and drop the guards."""
     for name in guards:
         largest = table[name].abs().max()
         if isinstance(largest, float) and largest > _LARGEST_SUM:
             raise TotalOverflowError(name.removeprefix(HIDDEN))
+    return table.drop(guards)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.metrics.engine import compute
+from toolkit.metrics.engine import compute, group
 from toolkit.metrics.measures import (
     RESPONSES,
     TOTAL_TOKENS,
@@ -16,7 +16,6 @@ from toolkit.metrics.measures import (
     total,
     unseen,
 )
-from toolkit.metrics.options import HIDDEN
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
 from toolkit.schema.tables import USAGE_COLUMNS
@@ -115,29 +114,20 @@ def token_usage(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFr
     return compute(_TOKEN_USAGE, choices, options)
 
 
-_COVERAGE = f"{HIDDEN}covered "
-
-
 def _count_usage_columns(work: Computation) -> pl.DataFrame:
     """Gather one wide row a group, and return a row for each usage column."""
     keys = [*work.when, *work.query.by]
-    wide = (
-        work.rows.with_columns(pl.lit(0).alias(HIDDEN))
-        .group_by(HIDDEN, *work.when.values(), *work.query.by)
-        .agg(
-            pl.len().alias("responses"),
-            *[pl.col(name).count().alias(_COVERAGE + name) for name in USAGE_COLUMNS],
-        )
-        .collect(engine="streaming")
+    wide = group(
+        work.rows,
+        [*work.when.values(), *work.query.by],
+        pl.len().alias("responses"),
+        *[pl.col(name).count() for name in USAGE_COLUMNS],
     )
-    table = pl.concat(
-        wide.select(
-            *keys,
-            pl.lit(name).alias("tokens"),
-            "responses",
-            pl.col(_COVERAGE + name).alias("reported"),
-        )
-        for name in USAGE_COLUMNS
+    table = wide.unpivot(
+        USAGE_COLUMNS,
+        index=[*keys, "responses"],
+        variable_name="tokens",
+        value_name="reported",
     )
     return work.folded(table)
 
