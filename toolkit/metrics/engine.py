@@ -10,16 +10,15 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import polars as pl
 
 from toolkit.errors import TotalOverflowError
-from toolkit.expressions.choices import check_columns
+from toolkit.expressions.choices import check_columns, check_responses
 from toolkit.metrics.calendar import instant, is_partial
 from toolkit.metrics.inputs import (
     as_declared,
-    check_rows,
     check_types,
     frame_of,
     key_of,
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
 
     from toolkit.metrics.options import Choices, MetricQuery
     from toolkit.metrics.spec import MetricSpec
+
+    _Ends: TypeAlias = tuple[datetime | None, datetime | None]
 
 # How polars names a source written in Python, such as `toolkit.scan` of logs.
 _PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
@@ -79,35 +80,25 @@ class Computation:
             within = with_first_values(within, own_columns(self.query))
         return self.spec.rows(within)
 
-    def reach(self, table: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
+    def reach(self, table: pl.DataFrame) -> _Ends:
         """Return the first and the last period in which a response was made, in UTC."""
         if self.query.calendar is None:
             return None, None
         if self.spec.leaves_out:
+            created = pl.col("created")
+            ends = created.min().append(created.max())
             within = self.frame.filter(*self.query.read_range.conditions())
-            moments = within.select(
-                pl.col("created").min().alias("first"),
-                pl.col("created").max().alias("last"),
-            )
-            start = self.query.calendar.start
-            ends = moments.collect(engine="streaming").select(
-                start(pl.col("first")).alias("first"),
-                start(pl.col("last")).alias("last"),
-            )
-        else:
-            ends = table.select(
-                pl.col("period").min().alias("first"),
-                pl.col("period").max().alias("last"),
-            )
-        first, last = ends.select(pl.all().dt.convert_time_zone("UTC")).row(0)
-        return first, last
+            table = within.select(ends).collect(engine="streaming")
+            table = table.select(*self.when.values())
+        period = table["period"].dt.convert_time_zone("UTC")
+        return cast("_Ends", (period.min(), period.max()))
 
     def grouped(self, *extra: str) -> pl.DataFrame:
         """Compute the measures of each group; extra columns split the groups."""
         gathered = self.spec.gathered
         guards = {f"{HIDDEN}{m.name}": m.guard for m in gathered if m.guard is not None}
         own = [*self.query.by, *self.spec.key_names, *extra]
-        figures = [measure.agg.alias(measure.name) for measure in gathered]
+        figures = [m.rows.alias(m.name) for m in gathered if m.rows is not None]
         guarded = [guard.alias(name) for name, guard in guards.items()]
         table = group(self.rows, [*self.when.values(), *own], *figures, *guarded)
         return check_sums(table, list(guards))
@@ -144,7 +135,7 @@ class Computation:
         """Return each series, what it is called, and how many are folded with it."""
         by = list(self.query.by)
         if not by:
-            return pl.DataFrame({FOLDED: [0]}, schema={FOLDED: pl.Int64})
+            return pl.DataFrame({FOLDED: [0]})
         now = pl.col(_NOW) if self.query.before else pl.lit(True)
         main = pl.col(self.spec.main).filter(now)
         # Sums of int64 may wrap, and would then be ranked last.
@@ -163,17 +154,13 @@ class Computation:
             )
             .select(
                 *by,
-                *[
-                    pl.when(is_rest)
-                    .then(pl.lit(OTHER))
-                    .otherwise(pl.col(name).cast(pl.String))
-                    .alias(f"{HIDDEN}{name}")
-                    for name in by
-                ],
+                pl.when(~is_rest)
+                .then(pl.col(by).cast(pl.String))
+                .otherwise(pl.lit(OTHER))
+                .name.prefix(HIDDEN),
                 pl.when(is_rest)
                 .then(pl.len().cast(pl.Int64) - self.query.top)
                 .otherwise(0)
-                .cast(pl.Int64)
                 .alias(FOLDED),
             )
         )
@@ -385,7 +372,7 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     if isinstance(choices, pl.DataFrame):
         choices = choices.with_columns(as_declared(choices, needs))
         frame = choices.lazy()
-        check_rows(choices, needs_key="line" in needs)
+        check_responses(choices, needs_key="line" in needs)
         return Computation(spec, query, frame)
     frame = frame.with_columns(as_declared(frame, needs))
     if (

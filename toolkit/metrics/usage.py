@@ -9,6 +9,7 @@ import polars as pl
 from toolkit.metrics.engine import compute, group
 from toolkit.metrics.measures import (
     RESPONSES,
+    SILENT,
     TOTAL_TOKENS,
     WITHOUT_USAGE,
     Measure,
@@ -24,35 +25,28 @@ if TYPE_CHECKING:
     from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
-_SILENT = "calls that do not say"
+
+def _sum_of(
+    kind: str, label: str, meaning: str = "", unseen_label: str = ""
+) -> tuple[Measure, Measure]:
+    """Return the sum of a column of tokens, and how many responses do not report it."""
+    name, missing = f"{kind}_tokens", f"{kind}_unseen"
+    return (
+        total(name, name, label, meaning, missing),
+        unseen(missing, name, unseen_label),
+    )
+
+
 _TOKEN_USAGE = MetricSpec(
     "token_usage",
     (
         RESPONSES,
         WITHOUT_USAGE,
-        total(
-            "prompt_tokens",
-            "prompt_tokens",
-            "read",
-            "tokens, cached ones included",
-            "prompt_unseen",
-        ),
-        unseen("prompt_unseen", "prompt_tokens"),
-        total(
-            "completion_tokens",
-            "completion_tokens",
-            "written",
-            "tokens of all choices",
-            "completion_unseen",
-        ),
-        unseen("completion_unseen", "completion_tokens"),
+        *_sum_of("prompt", "read", "tokens, cached ones included"),
+        *_sum_of("completion", "written", "tokens of all choices"),
         TOTAL_TOKENS,
-        total("cached_tokens", "cached_tokens", "from cache", "", "cached_unseen"),
-        unseen("cached_unseen", "cached_tokens", _SILENT),
-        total(
-            "reasoning_tokens", "reasoning_tokens", "reasoning", "", "reasoning_unseen"
-        ),
-        unseen("reasoning_unseen", "reasoning_tokens", _SILENT),
+        *_sum_of("cached", "from cache", unseen_label=SILENT),
+        *_sum_of("reasoning", "reasoning", unseen_label=SILENT),
     ),
     main="total_tokens",
     title="Tokens",
