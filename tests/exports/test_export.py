@@ -30,7 +30,7 @@ from toolkit.errors import (
     WriteError,
 )
 from toolkit.exports import parts
-from toolkit.reading import batching, compression, framing
+from toolkit.reading import batching, decompression, framing
 from toolkit.schema import CHOICES, REJECTS
 from toolkit.testing import make_response, write_sample
 
@@ -357,7 +357,7 @@ def test_the_row_groups_of_a_date_alternate_between_two_parts(
     log = tmp_path / "log.jsonl"
     responses = [make_response(id=f"r{number}") for number in range(5000)]
     log.write_text("".join(f"{json.dumps(one)}\n" for one in responses))
-    monkeypatch.setattr(compression, "READ_BYTES", 64 * 1024)
+    monkeypatch.setattr(decompression, "READ_BYTES", 64 * 1024)
     monkeypatch.setattr(framing, "BLOCK_BYTES", 64 * 1024)
     monkeypatch.setattr(batching, "_BYTES_PER_TABLE", 128 * 1024)
     monkeypatch.setattr(parts, "_ROW_GROUP_BYTES", 1)
@@ -411,7 +411,7 @@ def test_rows_that_are_not_valid_stop_the_run_and_leave_nothing(
         if len(calls) == 2:
             raise ValidationError(["column 'line': refused"])
 
-    monkeypatch.setattr(compression, "READ_BYTES", 16 * 1024)
+    monkeypatch.setattr(decompression, "READ_BYTES", 16 * 1024)
     monkeypatch.setattr(framing, "BLOCK_BYTES", 16 * 1024)
     monkeypatch.setattr(batching, "_BYTES_PER_TABLE", 1)
     monkeypatch.setattr(parts, "validate", refuse_the_second)

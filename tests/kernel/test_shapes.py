@@ -22,7 +22,7 @@ from tests.support.differential import (
     runs,
 )
 from toolkit.reading.decoder import _Kernel
-from toolkit.reading.reference import Reference
+from toolkit.reading.reference_decoder import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -40,8 +40,8 @@ ENTRANCES = {
     "markupsafe": {"report"},
     "msgspec": {"reading.json_values"},
     "genai_prices": {"pricing.catalogue"},
-    "isal": {"reading.compression"},
-    "zstandard": {"reading.compression", "testing.sample_logs"},
+    "isal": {"reading.decompression"},
+    "zstandard": {"reading.decompression", "testing.sample_logs"},
     "boto3": {"reading.object_store"},
     "botocore": {"reading.object_store"},
     "pydantic": {"cli.config"},
@@ -244,7 +244,7 @@ def test_only_the_output_of_the_command_prints(name: str) -> None:
 def test_the_decoder_names_no_column_that_it_reads() -> None:
     texts = {
         node.value
-        for name in ("reading.reference", "reading.json_values")
+        for name in ("reading.reference_decoder", "reading.json_values")
         for node in ast.walk(TREES[name])
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
@@ -278,6 +278,14 @@ def test_no_module_has_the_name_of_what_its_package_exports(
     }
 
     assert not exported & {path.stem for path in (PACKAGE / package).iterdir()}
+
+
+@pytest.mark.parametrize("package", ["", *PACKAGES])
+def test_tab_completion_offers_the_public_names_only(package: str) -> None:
+    imported = importlib.import_module(f"toolkit.{package}".removesuffix("."))
+    public = getattr(imported, "__all__", None)
+
+    assert public is None or set(dir(imported)) - {"__version__"} == set(public)
 
 
 def test_every_public_name_is_there() -> None:

@@ -888,7 +888,7 @@ LONG = [good(number, padding=100_000) for number in range(24)]
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read in smaller pieces, so that a log of some megabytes has several blocks."""
     monkeypatch.setattr("toolkit.reading.framing.BLOCK_BYTES", 1024 * 1024)
-    monkeypatch.setattr("toolkit.reading.compression.READ_BYTES", 256 * 1024)
+    monkeypatch.setattr("toolkit.reading.decompression.READ_BYTES", 256 * 1024)
 
 
 @pytest.fixture

@@ -222,9 +222,9 @@ def steps_of(block_bytes: int, read_bytes: int) -> Iterator[None]:
     """Let logs be read and framed in steps of other sizes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toolkit.reading.framing.BLOCK_BYTES", block_bytes)
-        patch.setattr("toolkit.reading.compression.READ_BYTES", read_bytes)
-        patch.setattr("toolkit.reading.compression._GZIP_READ_BYTES", read_bytes)
-        patch.setattr("toolkit.reading.compression._ZSTD_READ_BYTES", read_bytes)
+        patch.setattr("toolkit.reading.decompression.READ_BYTES", read_bytes)
+        patch.setattr("toolkit.reading.decompression._GZIP_READ_BYTES", read_bytes)
+        patch.setattr("toolkit.reading.decompression._ZSTD_READ_BYTES", read_bytes)
         yield
 
 

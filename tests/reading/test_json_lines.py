@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.reading.blocks import Block, as_pieces, make_plan
-from toolkit.reading.reference import Reference
+from toolkit.reading.reference_decoder import Reference
 from toolkit.schema import CHOICES, REJECT_CODES, REJECTS
 from toolkit.testing import make_response
 

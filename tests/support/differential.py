@@ -23,7 +23,7 @@ from tests.reading.test_fuzz import LIMIT, MUTATIONS, mutated_lines
 from tests.support.oracle import CANDIDATES
 from toolkit.reading.blocks import Block, Decoded, Plan, as_pieces, make_plan
 from toolkit.reading.decoder import _Kernel
-from toolkit.reading.reference import Reference
+from toolkit.reading.reference_decoder import Reference
 from toolkit.testing import make_response
 
 LINES = 10_000  # of a round, half of them from `tests.reading.test_fuzz`

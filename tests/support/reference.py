@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 import toolkit
 from toolkit.cli import app as cli
 from toolkit.cli.config import json_schema
-from toolkit.cli.output import to_json
+from toolkit.cli.output import _to_json
 from toolkit.schema import TABLES, dictionary
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ ERRORS = [
     name
     for name, value in vars(toolkit.errors).items()
     if inspect.isclass(value) and issubclass(value, (Exception, Warning))
+]
+PRICING = [
+    *("add_cost", "missing_prices", "what_if", "reconcile", "read_prices"),
+    *("PriceFile", "price_responses", "Reason", "MEANINGS", "budgets"),
 ]
 # What has no docstring of its own.
 VALUES = {
@@ -107,9 +111,8 @@ PAGES = {
         [
             "toolkit.spending",
             "toolkit.explain",
-            *below("toolkit.pricing", ["add_cost", "missing_prices", "what_if"]),
-            "toolkit.pricing.budgets.parse_budgets",
-            "toolkit.pricing.budgets.breaches",
+            *below("toolkit.pricing", PRICING),
+            *below("toolkit.pricing.budgets", ["parse_budgets", "breaches"]),
         ],
         "toolkit.pricing",
     ),
@@ -427,7 +430,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "reference/command-line.md": command_page,
     "reference/dictionary.md": dictionary_page,
     "development/modules.md": modules_page,
-    "settings.schema.json": lambda: to_json(json_schema()) + "\n",
+    "settings.schema.json": lambda: _to_json(json_schema()) + "\n",
 }
 
 

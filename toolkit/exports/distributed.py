@@ -25,7 +25,7 @@ from toolkit.exports.worker import (
     write_ranges,
 )
 from toolkit.reading import framing
-from toolkit.reading.compression import PushbackReader, detect_codec
+from toolkit.reading.decompression import PushbackReader, detect_codec
 from toolkit.reading.fingerprints import HEAD_BYTES
 from toolkit.reading.manifest import CHOICES_DIR
 from toolkit.reading.scan import scan_parts

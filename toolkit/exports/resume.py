@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from toolkit.errors import LogChangedError, PreconditionError
 from toolkit.reading import framing
-from toolkit.reading.compression import (
+from toolkit.reading.decompression import (
     READ_BYTES,
     PushbackReader,
     detect_codec,

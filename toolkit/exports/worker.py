@@ -23,8 +23,8 @@ from toolkit.exports.resume import LogMovedError, LogRange, is_moved, iter_block
 from toolkit.expressions.time_ranges import span
 from toolkit.reading import framing, object_store
 from toolkit.reading.blocks import make_plan
-from toolkit.reading.compression import READ_BYTES, PushbackReader
 from toolkit.reading.decoder import make_deduplicator
+from toolkit.reading.decompression import READ_BYTES, PushbackReader
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import LogReader

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from toolkit import charts, metrics
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,24 +21,36 @@ class Section(NamedTuple):
     name: str
     title: str
     words: str
-    metric: Callable[..., pl.DataFrame]
-    chart: Callable[..., Axes]
     columns: tuple[str, ...]
     sorts: str
     over_time: bool = False
     together: bool = False  # whether all series are summed
 
+    @property
+    def metric(self) -> Callable[..., pl.DataFrame]:
+        """The metric of its name."""
+        # Imported here: settings need only the names of sections.
+        from toolkit.metrics.registry import METRICS
+
+        return METRICS[self.name]
+
+    @property
+    def chart(self) -> Callable[..., Axes]:
+        """What draws the metric."""
+        # Imported here: settings need only the names of sections.
+        from toolkit.charts.plot import find_chart
+
+        return find_chart(self.name)
+
 
 def _section(
     name: str, title: str, words: str, columns: str, sorts: str, **options: object
 ) -> Section:
-    """Return a section, with metric and chart of its name."""
+    """Return a section; `columns` are separated by spaces."""
     return Section(
         name,
         title,
         words,
-        getattr(metrics, name),
-        getattr(charts, f"plot_{name}"),
         tuple(columns.split()),
         sorts,
         **options,  # type: ignore[arg-type]  # the fields that have a default

@@ -2,7 +2,8 @@
 
 From these definitions follow the Arrow schema and its metadata, the polars dtypes, the
 pandera models (`toolkit.schema.models`), the data dictionary in the docs, and what the
-decoders read (`toolkit.reading.reference`). To add a column, add one entry here.
+decoders read (`toolkit.reading.reference_decoder`). To add a column, add one entry
+here.
 """
 
 from __future__ import annotations

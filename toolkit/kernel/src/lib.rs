@@ -1,6 +1,6 @@
 //! Lines of chat completion logs into Arrow batches: the fast decoder of `toolkit`.
 //!
-//! It gives the same result as `toolkit/reading/reference.py`, to the byte.
+//! It gives the same result as `toolkit/reading/reference_decoder.py`, to the byte.
 
 pub mod columns;
 pub mod decoder;

@@ -1,4 +1,4 @@
-//! One line, decoded as `reference.py` does: strictly, step by step.
+//! One line, decoded as `reference_decoder.py` does: strictly, step by step.
 
 use typed_arena::Arena;
 

@@ -398,9 +398,9 @@ def test_a_log_is_told_alike_whatever_is_read_at_once(
     path: Path, kind: str, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packed = pack(kind, THREE)
-    monkeypatch.setattr("toolkit.reading.compression.READ_BYTES", step)
-    monkeypatch.setattr("toolkit.reading.compression._GZIP_READ_BYTES", step)
-    monkeypatch.setattr("toolkit.reading.compression._ZSTD_READ_BYTES", step)
+    monkeypatch.setattr("toolkit.reading.decompression.READ_BYTES", step)
+    monkeypatch.setattr("toolkit.reading.decompression._GZIP_READ_BYTES", step)
+    monkeypatch.setattr("toolkit.reading.decompression._ZSTD_READ_BYTES", step)
 
     path.write_bytes(packed.data + bytes(9))
     assert load(path).lines() == KEPT_LINES[3]

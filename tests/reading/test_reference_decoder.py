@@ -11,7 +11,7 @@ import pytest
 import xxhash
 
 from toolkit.reading.blocks import Block, as_pieces, make_plan
-from toolkit.reading.reference import Reference
+from toolkit.reading.reference_decoder import Reference
 from toolkit.schema import CHOICES, Column
 from toolkit.testing import make_response
 
