@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.options import (
-    RANGE,
-    READ,
-    LogsOrExport,
-    shared,
-)
+from toolkit.cli.options import RANGE, READ, LogsOrExport, shared
 from toolkit.cli.output import (
+    print_json,
     print_message,
     print_result,
     print_settings,
     show_progress,
-    to_json,
 )
 from toolkit.cli.values import RejectLimit, check_folder
 from toolkit.errors import WriteError
@@ -28,7 +23,6 @@ if TYPE_CHECKING:
     from toolkit.report.report import Report
 
 _OVER_BUDGET, _TOO_MANY_REJECTS = 3, 4
-_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 @shared(
@@ -51,7 +45,7 @@ def report(
     budget: list[str] | None = None,
     max_rejects: RejectLimit | None = None,
     quiet: bool = False,
-    **options: Any,  # noqa: ANN401 - of `write_report`
+    **options: Any,
 ) -> None:
     """Write a report on a range of time: cost, changes, and how sure they are."""
     # Imported here: polars is not needed for --help.
@@ -71,7 +65,7 @@ def report(
         print_result(str(made))
     elif not quiet:
         print_message(f"{', '.join(to)} written; {made}")
-    code = 0 if _check_budgets(made, budgets) else _OVER_BUDGET
+    code = 0 if not budgets or _check_budgets(made, budgets) else _OVER_BUDGET
     if made.ledger is not None:
         totals = made.ledger.sum().row(0, named=True)
         check_rejects(max_rejects, totals, code=code)
@@ -81,7 +75,7 @@ def report(
 
 def _add_to_step_summary(made: Report) -> None:
     """Add the report to the summary of a job of GitHub Actions, if it runs in one."""
-    path = os.environ.get(_STEP_SUMMARY)
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
     if not path:
         return
     try:
@@ -96,8 +90,6 @@ def _check_budgets(made: Report, budgets: list[Budget]) -> bool:
     # Imported here: it is not needed for --help.
     from toolkit.pricing.budgets import breaches, unmatched_budgets
 
-    if not budgets:
-        return True
     for sentence in unmatched_budgets(budgets, made.costs):
         print_message(sentence)
     found = breaches(budgets, made.costs)
@@ -137,11 +129,11 @@ def config(
     from toolkit.cli.config import json_schema, read_configuration
 
     if schema:
-        print_result(to_json(json_schema()))
+        print_json(json_schema())
         return
     effective = read_configuration(file).effective()
     if as_json:
         found = {name: {"value": value, "from": at} for name, value, at in effective}
-        print_result(to_json(cast("Any", found)))
-        return
-    print_settings(effective)
+        print_json(found)
+    else:
+        print_settings(effective)

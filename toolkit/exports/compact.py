@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from toolkit.exports.parts import PartWriter
-    from toolkit.exports.prefix import ObjectStoreTarget
+    from toolkit.exports.store_prefix import ObjectStoreTarget
     from toolkit.reading.manifest import Manifest
 
 # Larger parts are not merged.

@@ -26,7 +26,7 @@ from toolkit.errors import (
     WriteError,
     as_text,
 )
-from toolkit.exports.prefix import ObjectStoreTarget, open_prefix
+from toolkit.exports.store_prefix import ObjectStoreTarget, open_prefix
 from toolkit.reading import manifest, object_store
 from toolkit.reading.discovery import is_export
 

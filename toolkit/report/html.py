@@ -17,7 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from toolkit import charts
-from toolkit.charts.plot import find_metric
+from toolkit.charts.plot import find_chart
 from toolkit.formatting.text import format_count
 from toolkit.report.svg import NARROW, WIDE, Styles, draw, sparkline
 
@@ -96,7 +96,7 @@ def _style_sheet(styles: Styles) -> str:
 def _draw(result: SectionResult, styles: Styles) -> list[Markup]:
     """Draw a section, for wide and for narrow screens."""
     name = result.section.name
-    chart = find_metric(name).draw
+    chart = find_chart(name)
     # Their text is escaped when it is written.
     return [
         Markup(draw(chart, result.frame, styles, f"{name}-{size}", inches))  # noqa: S704

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from toolkit import charts
 from toolkit.charts import page
-from toolkit.charts.plot import PAGE, PICTURES, find_metric
+from toolkit.charts.plot import PAGE, PICTURES, find_chart
 from toolkit.report.content import CHART_TOP, compute_metric
 from toolkit.report.svg import any_sign
 
@@ -37,7 +37,7 @@ def overview_png(content: ReportContent, inputs: ReportInputs) -> bytes:
             options = {"every": plan.every, "by": by, "top": CHART_TOP}
             frame = compute_metric(inputs, plan, name, **options)
         with any_sign():
-            find_metric(name).draw(frame, ax=ax)
+            find_chart(name)(frame, ax=ax)
     written = io.BytesIO()
     figure = cast("Figure", places[0].figure)
     with any_sign():
