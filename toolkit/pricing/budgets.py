@@ -119,9 +119,7 @@ def breaches(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[Breach]:
 
 def _judge(budget: Budget, costs: pl.DataFrame) -> Breach | None:
     """Compare one budget with the costs."""
-    rows = costs
-    if budget.model is not None:
-        rows = costs.filter(costs["model"] == budget.model)
+    rows = costs if budget.model is None else costs.filter(model=budget.model)
     cost = Decimal(rows["cost"].sum() or 0)
     unpriced = int(rows["responses_unpriced"].sum())
     spent = Figure(cost, "lower" if unpriced else "exact")
