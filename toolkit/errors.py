@@ -48,13 +48,14 @@ themselves, the error has them in an attribute.
 from __future__ import annotations
 
 import unicodedata
+from contextlib import contextmanager
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -135,7 +136,8 @@ class NoLogsError(SourceError, FileNotFoundError):
         found = [f"{count:,} {kind}" for kind, count in passed_over.items()]
         text = f"expected *.jsonl or *.ndjson, found {', '.join(found[:3]) or 'none'}"
         endings = [kind for kind in passed_over if kind.startswith("*")]
-        text += f": name them, {source.rstrip('/')}/{endings[0]}" if endings else ""
+        if endings:
+            text += f": to read these, name them: {source.rstrip('/')}/{endings[0]}"
         super().__init__(source, text)
         self.passed_over = dict(passed_over)
 
@@ -152,7 +154,7 @@ class ExportGivenError(SourceError, ValueError):
 class UnsupportedSourceError(SourceError, ValueError):
     """An address is neither a local path nor an object of S3."""
 
-    problem = "expected a local path or s3://bucket/key, no other address"
+    problem = "expected a local path or s3://bucket/key"
 
 
 class UnreadableSourceError(SourceError, OSError):
@@ -161,6 +163,17 @@ class UnreadableSourceError(SourceError, OSError):
     def __init__(self, source: str, *, cause: OSError) -> None:
         super().__init__(source, cause.strerror or str(cause))
         self.errno = cause.errno
+
+
+@contextmanager
+def read_errors(name: str) -> Iterator[None]:
+    """Raise errors of the operating system as `UnreadableSourceError`."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except OSError as error:
+        raise UnreadableSourceError(name, cause=error) from error
 
 
 class StreamReadTwiceError(SourceError, ValueError):
@@ -198,8 +211,8 @@ class LogChangedError(ToolkitError):
 
     def __init__(self, source: str) -> None:
         super().__init__(
-            f"{source}: was cut or rewritten while it was read; nothing was committed: "
-            "run the same command again"
+            f"{source}: truncated or rewritten while it was read; nothing was "
+            "committed: run the same command again"
         )
         self.source = source
 

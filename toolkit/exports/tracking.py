@@ -239,7 +239,7 @@ def _count_unread_in_folder(log: TrackedLog) -> int | None:
             for entry in entries:
                 if entry.inode() != inode or entry.stat().st_dev != device:
                     continue
-                source, _ = describe_file(entry.path, entry.stat())
+                source = describe_file(entry.path, entry.stat())
                 mark = log.last_checkpoint
                 left = mark and unread_bytes(source, mark, at_most=math.inf)
                 if left is not None:

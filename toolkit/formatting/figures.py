@@ -90,7 +90,7 @@ class Figure:
         Decimal('0.1')
         """
         if self.value is None:
-            message = "an unknown figure has no number: ask is_known first"
+            message = "an unknown figure has no number: check is_known first"
             raise ValueError(message)
         # repr() of a subclass, as that of numpy, is not the number alone.
         value = self.value
