@@ -110,6 +110,7 @@ class Loaded:
 
     def _sentences(self) -> list[tuple[str, str]]:
         totals = self.ledger.sum().row(0, named=True)
+        hints = self.ledger.select("source", "hint").drop_nulls("hint")
         return [
             ("logs", self._logs(totals["bytes"] or 0)),
             ("lines", self._lines(totals)),
@@ -117,14 +118,7 @@ class Loaded:
             ("set aside", self._set_aside(totals)),
             ("created", self._created()),
             *[("damaged", error) for error in self.ledger["error"].drop_nulls()],
-            *self._hints(),
-        ]
-
-    def _hints(self) -> list[tuple[str, str]]:
-        odd = self.ledger.filter(pl.col("hint").is_not_null())
-        return [
-            ("no log", f"{source} {hint}")
-            for source, hint in odd.select("source", "hint").rows()
+            *[("no log", f"{source} {hint}") for source, hint in hints.rows()],
         ]
 
     def _logs(self, size: int) -> str:
