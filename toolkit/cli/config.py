@@ -31,7 +31,7 @@ from toolkit.errors import (
 )
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import Period, check_zone
-from toolkit.pricing.budgets import parse_amount
+from toolkit.pricing.budgets import check_amount
 from toolkit.reading.object_store import is_uri
 from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
 from toolkit.schema.tables import choices_table
@@ -41,10 +41,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-_VARIABLE = "TOOLKIT_CONFIG"
 _FILE, _PYPROJECT, _TABLE = "toolkit.toml", "pyproject.toml", "completion-toolkit"
-_DEFAULT = "default"
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # Words that other tools use for the same thing.
 _ALIASES = {
     "zone": "tz",
@@ -94,12 +91,6 @@ def _check_unique(values: list[str]) -> None:
             raise OptionError("", value, expected="each once", hint=" twice")
 
 
-def _check_tags(tags: dict[str, str]) -> None:
-    """Check the names and the paths of tags."""
-    for name, path in tags.items():
-        choices_table({name: path})
-
-
 def _section_names() -> list[str]:
     """Return the names of all sections of a report, in order."""
     # Imported here: it takes a while, and most files name no section.
@@ -142,7 +133,7 @@ _Limit = Annotated[
     PlainValidator(_check_limit),
     WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "minimum": 0}),
 ]
-_Amount = Annotated[_Text, _valid(parse_amount)]
+_Amount = Annotated[_Text, _valid(check_amount)]
 _Every = Annotated[_Text, _valid(check_period)]
 _Top = Annotated[int, Field(ge=1, le=1000)]
 _Wait = Annotated[_Text, _valid(parse_duration)]
@@ -172,11 +163,11 @@ class _Shared(_Table):
     """Settings of all commands (at the top) or of one command (in its table)."""
 
     sources: _Paths = _setting(
-        "logs or exports that are read where a command names none; a relative path is "
+        "logs or exports to read if a command names none; a relative path is "
         "relative to this file"
     )
-    on_damage: OnDamage = _setting("at a damaged log: stop, or go on", "raise")
-    max_rejects: _Limit = _setting('rejected lines that are allowed: 10 or "0.1%"')
+    on_damage: OnDamage = _setting("if a log is damaged: stop or go on", "raise")
+    max_rejects: _Limit = _setting('how many lines may be rejected: 10 or "0.1%"')
 
 
 class _ReportOptions(_Table):
@@ -194,26 +185,26 @@ class _ReportOptions(_Table):
 
 
 class _Export(_Shared):
-    """Settings of `toolkit export`; they take precedence over the top."""
+    """Settings of `toolkit export`; they take precedence over those at the top."""
 
     to: _Path = _setting("directory or .parquet file to write; relative to this file")
     content: Content = _setting("keep or drop the text of prompts and answers", "keep")
-    duplicates: Duplicates = _setting("drop or keep responses that occur again", "drop")
+    duplicates: Duplicates = _setting("drop or keep repeated responses", "drop")
     wait: _Wait = _setting("how long to wait for another run: 30s, 10m", "0s")
 
 
 class _Report(_ReportOptions, _Shared):
-    """Settings of `toolkit report`; they take precedence over the top."""
+    """Settings of `toolkit report`; they take precedence over those at the top."""
 
     to: _Paths = _setting("files to write: .html, .md, .json, .png")
     last: Period = _setting("last complete period that is reported")
-    compare: Literal["previous"] = _setting("compare with the range before")
+    compare: Literal["previous"] = _setting("compare with the range before it")
 
 
 class _Settings(_ReportOptions, _Shared):
     """The settings of all commands."""
 
-    tags: Annotated[dict[_Text, _Text], _valid(_check_tags)] = _setting(
+    tags: Annotated[dict[_Text, _Text], _valid(choices_table)] = _setting(
         "columns tag_NAME of logs: the path of each from the root of the line", {}
     )
     response_path: _Text = _setting("path of the response in a line of a log")
@@ -241,19 +232,14 @@ class Configuration(NamedTuple):
 
     def effective(self) -> list[tuple[str, Any, str]]:
         """Return each setting with its value, and where that came from."""
-        top = [
-            (name, self.values[name], str(self.file))
-            if name in self.values
-            else (name, field.get_default(call_default_factory=True), _DEFAULT)
-            for name, field in _Settings.model_fields.items()
-            if name not in {"export", "report"}
-        ]
-        tables = [
-            (f"{table}.{name}", value, str(self.file))
-            for table in ("export", "report")
-            for name, value in self.values.get(table, {}).items()
-        ]
-        return top + tables
+        found = {name: (value, "default") for name, value in _Settings()}
+        for name, value in self.values.items():
+            found[name] = (value, str(self.file))
+        for table in ("export", "report"):
+            del found[table]
+            for name, value in self.values.get(table, {}).items():
+                found[f"{table}.{name}"] = (value, str(self.file))
+        return [(name, value, source) for name, (value, source) in found.items()]
 
     def options_of(self, command: str) -> dict[str, Any]:
         """Return the values of a command's options, by the names of its parameters."""
@@ -305,7 +291,7 @@ def read_configuration(file: str | os.PathLike[str] | None = None) -> Configurat
     Traceback (most recent call last):
     toolkit.errors.ConfigurationError: ...: no setting 'zone' (did you mean 'tz'?)
     """
-    if chosen := file or os.environ.get(_VARIABLE):
+    if chosen := file or os.environ.get("TOOLKIT_CONFIG"):
         path = Path(chosen)
         values = _read_table(path)
         if values is None:
@@ -387,4 +373,5 @@ def json_schema() -> dict[str, Any]:
     for table in schema["$defs"].values():
         for setting in table["properties"].values():
             setting.pop("default", None)  # it is the value at the top
-    return {"$schema": _DIALECT, **schema, "title": _FILE}
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, **schema, "title": _FILE}

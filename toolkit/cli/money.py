@@ -131,14 +131,11 @@ def _print_missing(missing: pl.DataFrame) -> None:
     for row in missing.head(_MOST_MISSING).iter_rows(named=True):
         names = [row[name] for name in ("model", "provider", "service_tier")]
         called = ", ".join(name for name in names if name) or "responses without model"
+        if len(called) > _LONGEST_NAME:
+            called = f"{called[:_LONGEST_NAME]}..."
         print_message(
-            f"no price for {_shortened(called)} ({MEANINGS[Reason(row['reason'])]}): "
+            f"no price for {called} ({MEANINGS[Reason(row['reason'])]}): "
             f"{plural(row['responses'], 'response')}, {row['total_tokens']:,} tokens"
         )
     if missing.height > _MOST_MISSING:
         print_message(f"no price for {missing.height - _MOST_MISSING:,} more")
-
-
-def _shortened(name: str) -> str:
-    """Cut a name that would fill the screen."""
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."

@@ -55,11 +55,6 @@ class TableColumn(NamedTuple):
         words = [*self.heading.split(), self.footer, *self.cells]
         return max(map(measure, words), default=0)
 
-    def wrapped(self, measure: Width) -> TableColumn:
-        """Break the heading into lines no wider than the column must be."""
-        lines = wrap(self.heading, self.width(measure), break_long_words=False)
-        return self._replace(heading="\n".join(lines))
-
 
 class Layout(NamedTuple):
     """The columns that fit, and the names of those that do not."""
@@ -101,10 +96,12 @@ def lay_out(
         if not _has_use(name, chosen, spec):
             continue
         column = _figures(frame, name, spec)
-        needed = column.width(measure) + 1
-        if needed <= free or not chosen:
-            chosen[name] = column.wrapped(measure)
-            free -= needed
+        needed = column.width(measure)
+        if needed < free or not chosen:
+            # No line of the heading is wider than the column must be.
+            lines = wrap(column.heading, needed, break_long_words=False)
+            chosen[name] = column._replace(heading="\n".join(lines))
+            free -= needed + 1
     last = [_named(frame[name], DASH) for name in behind if free > _NARROWEST]
     shown = [*leading, *[chosen[name] for name in measures if name in chosen], *last]
     there = {column.name for column in shown} | set(_PERIOD)

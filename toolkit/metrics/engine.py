@@ -10,16 +10,15 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import polars as pl
 
 from toolkit.errors import TotalOverflowError
-from toolkit.expressions.choices import check_columns
+from toolkit.expressions.choices import check_columns, check_responses
 from toolkit.metrics.calendar import instant, is_partial
 from toolkit.metrics.inputs import (
     as_declared,
-    check_rows,
     check_types,
     frame_of,
     key_of,
@@ -36,17 +35,20 @@ from toolkit.metrics.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from toolkit.metrics.calendar import Calendar
     from toolkit.metrics.options import Choices, MetricQuery
     from toolkit.metrics.spec import MetricSpec
+
+    _Ends: TypeAlias = tuple[datetime | None, datetime | None]
 
 # How polars names a source written in Python, such as `toolkit.scan` of logs.
 _PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
 # A sum of doubles above this may be one that an int64 cannot hold.
 _LARGEST_SUM = 9.2e18
-LARGEST_INT64 = 2**63 - 1
+_LARGEST_INT64 = 2**63 - 1
 # Columns: whether a row is in the range (not in the one before), and the period before.
 _NOW = f"{HIDDEN}now"
 _EARLIER = f"{HIDDEN}earlier"
@@ -79,48 +81,28 @@ class Computation:
             within = with_first_values(within, own_columns(self.query))
         return self.spec.rows(within)
 
-    def reach(self, table: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
+    def reach(self, table: pl.DataFrame) -> _Ends:
         """Return the first and the last period in which a response was made, in UTC."""
         if self.query.calendar is None:
             return None, None
         if self.spec.leaves_out:
+            created = pl.col("created")
+            ends = created.min().append(created.max())
             within = self.frame.filter(*self.query.read_range.conditions())
-            moments = within.select(
-                pl.col("created").min().alias("first"),
-                pl.col("created").max().alias("last"),
-            )
-            start = self.query.calendar.start
-            ends = moments.collect(engine="streaming").select(
-                start(pl.col("first")).alias("first"),
-                start(pl.col("last")).alias("last"),
-            )
-        else:
-            ends = table.select(
-                pl.col("period").min().alias("first"),
-                pl.col("period").max().alias("last"),
-            )
-        first, last = ends.select(pl.all().dt.convert_time_zone("UTC")).row(0)
-        return first, last
+            table = within.select(ends).collect(engine="streaming")
+            table = table.select(*self.when.values())
+        period = table["period"].dt.convert_time_zone("UTC")
+        return cast("_Ends", (period.min(), period.max()))
 
     def grouped(self, *extra: str) -> pl.DataFrame:
         """Compute the measures of each group; extra columns split the groups."""
         gathered = self.spec.gathered
         guards = {f"{HIDDEN}{m.name}": m.guard for m in gathered if m.guard is not None}
         own = [*self.query.by, *self.spec.key_names, *extra]
-        # Without keys, or by a literal, polars returns a row for an empty frame.
-        keys = [*self.when.values(), *own] or [HIDDEN]
-        table = (
-            self.rows.with_columns(pl.lit(0).alias(HIDDEN))
-            .group_by(keys)
-            .agg(
-                *[measure.agg.alias(measure.name) for measure in gathered],
-                *[guard.alias(name) for name, guard in guards.items()],
-            )
-            .drop(HIDDEN, strict=False)
-            .collect(engine="streaming")
-        )
-        check_sums(table, list(guards))
-        return table.drop(guards)
+        figures = [m.rows.alias(m.name) for m in gathered if m.rows is not None]
+        guarded = [guard.alias(name) for name, guard in guards.items()]
+        table = group(self.rows, [*self.when.values(), *own], *figures, *guarded)
+        return check_sums(table, list(guards))
 
     def folded(self, table: pl.DataFrame) -> pl.DataFrame:
         """Sum the series beyond the largest into one."""
@@ -154,7 +136,7 @@ class Computation:
         """Return each series, what it is called, and how many are folded with it."""
         by = list(self.query.by)
         if not by:
-            return pl.DataFrame({FOLDED: [0]}, schema={FOLDED: pl.Int64})
+            return pl.DataFrame({FOLDED: [0]})
         now = pl.col(_NOW) if self.query.before else pl.lit(True)
         main = pl.col(self.spec.main).filter(now)
         # Sums of int64 may wrap, and would then be ranked last.
@@ -173,17 +155,13 @@ class Computation:
             )
             .select(
                 *by,
-                *[
-                    pl.when(is_rest)
-                    .then(pl.lit(OTHER))
-                    .otherwise(pl.col(name).cast(pl.String))
-                    .alias(f"{HIDDEN}{name}")
-                    for name in by
-                ],
+                pl.when(~is_rest)
+                .then(pl.col(by).cast(pl.String))
+                .otherwise(pl.lit(OTHER))
+                .name.prefix(HIDDEN),
                 pl.when(is_rest)
                 .then(pl.len().cast(pl.Int64) - self.query.top)
                 .otherwise(0)
-                .cast(pl.Int64)
                 .alias(FOLDED),
             )
         )
@@ -201,8 +179,8 @@ def compute(
         *spec.key_names,
         *[pl.col(measure.name).cast(measure.dtype) for measure in spec.gathered],
     )
-    first, last = work.reach(gathered)
-    table = _with_rows(spec, gathered, _rows_to_fill(work, gathered, first, last))
+    first, last = reach = work.reach(gathered)
+    table = _filled(work, gathered, reach) if query.fill else gathered
     table = _compared(work, table, first) if query.compares else _derived(work, table)
     if query.calendar:
         table = table.with_columns(query.calendar.end()).with_columns(
@@ -213,16 +191,31 @@ def compute(
     return _arranged(work, table)
 
 
+def group(
+    rows: pl.LazyFrame, keys: Iterable[pl.Expr | str], *figures: pl.Expr
+) -> pl.DataFrame:
+    """Compute figures of each group of rows: of none, if there are no rows."""
+    # Without keys, or by a literal, polars returns a row for an empty frame.
+    constant = pl.lit(0).alias(HIDDEN)
+    groups = rows.with_columns(constant).group_by(list(keys) or [HIDDEN])
+    table = groups.agg(figures).drop(HIDDEN, strict=False)
+    return table.collect(engine="streaming")
+
+
 def _arranged(work: Computation, table: pl.DataFrame) -> pl.DataFrame:
     """Sort a table, nulls last, and show its columns in their order."""
     query, spec = work.query, work.spec
-    names = [measure.name for measure in spec.shown]
-    if query.compares:
-        names = [name + end for name in names for end in ("", BEFORE, CHANGE)]
     leading = pl.col([*query.period[:1], *query.series])
     keys = [leading, *(key.sort_key() for key in spec.keys)]
     table = table.sort(keys, nulls_last=True)
-    return table.select(*query.period, *query.series, *spec.key_names, *names)
+    return table.select(*query.period, *query.series, *_result_names(spec, query))
+
+
+def _result_names(spec: MetricSpec, query: MetricQuery) -> list[str]:
+    """Return the columns of a table that follow those of the series."""
+    ends = ("", BEFORE, CHANGE) if query.compares else ("",)
+    figures = (f"{measure.name}{end}" for measure in spec.shown for end in ends)
+    return [*spec.key_names, *figures]
 
 
 def _derived(work: Computation, table: pl.DataFrame) -> pl.DataFrame:
@@ -231,64 +224,50 @@ def _derived(work: Computation, table: pl.DataFrame) -> pl.DataFrame:
         if measure.derive is not None:
             figure = measure.derive(work.query.series, list(work.when))
             table = table.with_columns(figure.alias(measure.name))
-            if measure.dtype == pl.Int64:
-                _check_wholes(table, [measure.name])
+            _check_wholes(table, [measure.name])
             table = table.with_columns(pl.col(measure.name).cast(measure.dtype))
     return table
 
 
-def _rows_to_fill(
-    work: Computation,
-    table: pl.DataFrame,
-    first: datetime | None,
-    last: datetime | None,
-) -> pl.DataFrame | None:
-    """Return a row for each series in each period, or None unless gaps are filled."""
-    query, spec = work.query, work.spec
-    if not query.fill:
-        return None
+def _filled(work: Computation, table: pl.DataFrame, reach: _Ends) -> pl.DataFrame:
+    """Add the rows that are missing of each series in each period."""
+    query, grid = work.query, work.spec.grid
+    own = [*query.series, *(work.spec.key_names if grid is None else ())]
     parts = []
     if query.calendar:
-        parts.append(_periods_of(work, table, first, last))
+        parts.append(_periods_of(work, query.calendar, table, reach))
     elif query.before:
         parts.append(pl.DataFrame({_NOW: [True]}))
-    if spec.grid is None:
-        own = [*query.series, *spec.key_names]
-        parts += [table.select(own).unique()] if own else []
-    else:
-        series = query.series
-        parts += [table.select(series).unique()] if query.by else []
-        parts += [pl.DataFrame({FOLDED: [0]})] if series and not query.by else []
-        parts.append(spec.grid)
+    if grid is not None and own == [FOLDED]:
+        parts.append(pl.DataFrame({FOLDED: [0]}))  # in an empty table, too
+    elif own:
+        parts.append(table.select(own).unique())
+    if grid is not None:
+        parts.append(grid)
     if not parts:
-        return None
-    return reduce(lambda one, other: one.join(other, how="cross"), parts)
+        return table
+    expected = reduce(lambda one, other: one.join(other, how="cross"), parts)
+    return _with_rows(work.spec, table, expected)
 
 
 def _periods_of(
-    work: Computation,
-    table: pl.DataFrame,
-    first: datetime | None,
-    last: datetime | None,
+    work: Computation, calendar: Calendar, table: pl.DataFrame, reach: _Ends
 ) -> pl.DataFrame:
     """Return the periods of the range or, where it is open, of the data."""
-    query = work.query
-    start, end = query.within
-    begin = start or first
-    until = end - _RESOLUTION if end else last
-    if query.calendar is None or begin is None or until is None or begin > until:
+    start, end = work.query.within
+    begin = start or reach[0]
+    until = end - _RESOLUTION if end else reach[1]
+    if begin is None or until is None or begin > until:
         return table.select("period").clear()
-    own = [*query.series, *work.spec.key_names]
+    own = [*work.query.series, *work.spec.key_names]
     series = table.select(own).n_unique() if own else 1
-    return query.calendar.starts(begin, until, series).to_frame()
+    return calendar.starts(begin, until, series).to_frame()
 
 
 def _with_rows(
-    spec: MetricSpec, table: pl.DataFrame, expected: pl.DataFrame | None
+    spec: MetricSpec, table: pl.DataFrame, expected: pl.DataFrame
 ) -> pl.DataFrame:
     """Add the expected rows that are missing: additive measures are 0 in them."""
-    if expected is None:
-        return table
     keys = expected.columns
     zeros = [
         pl.lit(0 if measure.additive else None).cast(measure.dtype).alias(measure.name)
@@ -359,35 +338,20 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     """Check the frame and the options, before anything is collected."""
     if not isinstance(choices, pl.LazyFrame | pl.DataFrame):
         choices = frame_of(choices)
-    results = [measure.name for measure in spec.shown]
-    changes = [f"{name}{end}" for name in results for end in (BEFORE, CHANGE)]
-    check_series(
-        query.by,
-        [*spec.key_names, *results, *(changes if query.compares else ())],
-    )
+    check_series(query.by, _result_names(spec, query))
     frame = choices.lazy()
-    dated = query.calendar is not None or query.read_range != (None, None)
-    needs = list(
-        dict.fromkeys(
-            (
-                "choice_position",
-                *spec.columns,
-                *spec.needs_of(frame),
-                *key_of(frame, spec, query),
-                *(("created",) if dated else ()),
-                *query.by,
-            )
-        )
-    )
+    needs = ["choice_position", *spec.columns, *spec.needs_of(frame)]
+    needs += [*key_of(frame, spec, query), *query.by]
+    if query.calendar or query.read_range != (None, None):
+        needs.append("created")
+    needs = list(dict.fromkeys(needs))
     check_columns(frame, needs)
     check_types(frame, query)
+    choices = choices.with_columns(as_declared(choices, needs))
+    frame = choices.lazy()
     if isinstance(choices, pl.DataFrame):
-        choices = choices.with_columns(as_declared(choices, needs))
-        frame = choices.lazy()
-        check_rows(choices, needs_key="line" in needs)
-        return Computation(spec, query, frame)
-    frame = frame.with_columns(as_declared(frame, needs))
-    if (
+        check_responses(choices, needs_key="line" in needs)
+    elif (
         spec.passes > 1
         or spec.leaves_out
         or (spec.of_choices and own_columns(query))
@@ -409,13 +373,14 @@ def _check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
     """Raise an error if a whole number of a table does not fit into an int64."""
     for name in names:
         largest = table[name].abs().max() if table[name].dtype == pl.Int128 else None
-        if isinstance(largest, int) and largest > LARGEST_INT64:
+        if isinstance(largest, int) and largest > _LARGEST_INT64:
             raise TotalOverflowError(name)
 
 
-def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> None:
-    """Raise an error if a sum has wrapped: polars does not check sums of int64."""
+def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> pl.DataFrame:
+    """Check that no sum has wrapped, which polars does not, and drop the guards."""
     for name in guards:
         largest = table[name].abs().max()
         if isinstance(largest, float) and largest > _LARGEST_SUM:
             raise TotalOverflowError(name.removeprefix(HIDDEN))
+    return table.drop(guards)

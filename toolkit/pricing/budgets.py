@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Breach", "Budget", "breaches", "parse_budgets", "unmatched_budgets"]
 
-_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?USD", re.ASCII)
-_EXPECTED = 'dollars, or those of one model: "500USD" or "gpt-4o=100USD"'
+_BUDGET = re.compile(r"(?:(?P<model>.+)=)?(?P<usd>[0-9]+(?:\.[0-9]+)?) ?USD", re.DOTALL)
+_EXPECTED = 'an amount, or that of one model: "500USD" or "gpt-4o=100USD"'
 # Models that a message lists.
 _MODELS_LISTED = 5
 
@@ -48,29 +48,24 @@ class Breach(NamedTuple):
     sentence: str
 
 
-def parse_amount(text: str) -> Decimal:
-    """Parse an amount of dollars: ``500USD``, ``0.50 USD``."""
-    amount = _AMOUNT.fullmatch(text)
-    if amount is None:
-        raise OptionError("budget", text, expected=_EXPECTED)
-    return Decimal(amount[1])
-
-
 def _parse_budget(text: str) -> Budget:
-    """Parse a budget: ``500USD``, or ``MODEL=100USD``.
+    """Parse a budget: ``500USD``, ``0.50 USD``, or ``MODEL=100USD``.
 
     Examples
     --------
     >>> _parse_budget("gpt-4o=100USD")
     Budget(model='gpt-4o', usd=Decimal('100'))
     """
-    model, equals, amount = text.rpartition("=")
-    if equals and not model:
+    found = _BUDGET.fullmatch(text)
+    if found is None:
         raise OptionError("budget", text, expected=_EXPECTED)
-    try:
-        return Budget(model if equals else None, parse_amount(amount))
-    except OptionError:
-        raise OptionError("budget", text, expected=_EXPECTED) from None
+    return Budget(found["model"], Decimal(found["usd"]))
+
+
+def check_amount(text: str) -> None:
+    """Check an amount of dollars, without a model: ``500USD``, ``0.50 USD``."""
+    if _parse_budget(text).model is not None:
+        raise OptionError("budget", text, expected=_EXPECTED)
 
 
 def parse_budgets(texts: Iterable[str]) -> list[Budget]:
@@ -124,9 +119,7 @@ def breaches(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[Breach]:
 
 def _judge(budget: Budget, costs: pl.DataFrame) -> Breach | None:
     """Compare one budget with the costs."""
-    rows = costs
-    if budget.model is not None:
-        rows = costs.filter(costs["model"] == budget.model)
+    rows = costs if budget.model is None else costs.filter(model=budget.model)
     cost = Decimal(rows["cost"].sum() or 0)
     unpriced = int(rows["responses_unpriced"].sum())
     spent = Figure(cost, "lower" if unpriced else "exact")
@@ -157,7 +150,7 @@ def unmatched_budgets(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[st
     """Return a sentence for each budget of a model without calls: perhaps a typo."""
     known = costs["model"].drop_nulls().unique().sort().to_list()
     return [
-        f"{budget.name} matches no model of the calls"
+        f"{budget.name} matches no model in the data"
         + (near_miss(budget.model, known) or _list_models(known))
         for budget in budgets
         if budget.model is not None and budget.model not in known
