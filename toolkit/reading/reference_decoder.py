@@ -90,7 +90,7 @@ def column_paths(column: Column) -> list[ColumnPath]:
     return found
 
 
-class ColumnReader(NamedTuple):
+class _ColumnReader(NamedTuple):
     """A path of a column, and the function that reads the value at its end."""
 
     path: ColumnPath
@@ -110,7 +110,7 @@ def _reader(column: Column, plan: Plan, path: ColumnPath) -> Callable[[bytes], C
     return READERS[column.kind]
 
 
-def _read_cell(node: Node, readers: Sequence[ColumnReader]) -> Cell:
+def _read_cell(node: Node, readers: Sequence[_ColumnReader]) -> Cell:
     """Read the first value that is present on the paths of a column."""
     for path, read in readers:
         try:
@@ -263,7 +263,7 @@ class Reference:
         self.columns = plan.table.columns
         self.readers = {
             column.name: [
-                ColumnReader(path, _reader(column, plan, path))
+                _ColumnReader(path, _reader(column, plan, path))
                 for path in column_paths(column)
             ]
             for column in self.columns
