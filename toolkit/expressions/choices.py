@@ -247,16 +247,16 @@ def check_responses(choices: pl.DataFrame, *, needs_key: bool) -> None:
     picked, repeated = _count_responses(choices)
     if picked:
         warnings.warn(
-            f"choices of {plural(picked, 'response')} are missing, and maybe usage: "
-            "filter with toolkit.expressions.any_choice()",
+            f"choices of {plural(picked, 'response')} are missing, so usage may be "
+            "missing too: filter with toolkit.expressions.any_choice()",
             PartialResponsesWarning,
             stacklevel=3,
         )
     if not repeated:
         return
     why = (
-        f"does not identify a response ({plural(repeated, 'key')} of several "
-        "responses): load the logs together, or set another log_id in each frame"
+        f"does not identify a response ({plural(repeated, 'key')} shared by "
+        "several responses): load the logs together, or give each frame its own log_id"
     )
     if needs_key:
         raise UnsuitableColumnError("line", why=why)

@@ -61,7 +61,7 @@ def span(since: Moment, until: Moment, tz: str = "UTC", *, now: Moment = None) -
     start = moment("since", since, tz, now=now)
     end = moment("until", until, tz, now=now)
     if start is not None and end is not None and start > end:
-        expected = f"a time that is not before since, {since}"
+        expected = f"a time that is not before since ({since})"
         raise OptionError("until", str(until), expected=expected)
     return Span(start, end)
 
@@ -178,7 +178,7 @@ def before(within: Span, tz: str = "UTC") -> Span:
     ('2026-02-01T00:00:00+00:00', '2026-03-01T00:00:00+00:00')
     """
     if within.start is None or within.end is None:
-        expected = "a range with both ends, to compare it with the one before"
+        expected = "a range with a start and an end, to compare with the one before"
         raise OptionError("since", within.start, expected=expected)
     zone = zone_of(tz)
     first = within.start.astimezone(zone).date()
