@@ -81,7 +81,7 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     -------
     Axes
         Stacks of 100%: all choices of a period or a series. A reason has the same
-        colour in every chart; rare reasons are folded into one.
+        colour in every chart; rare reasons are grouped as one.
 
     Raises
     ------
