@@ -122,6 +122,21 @@ def test_a_large_part_and_files_of_the_user_stay_as_they_are(
     assert parts(out, 1) == ["1-0.parquet", "5-1.parquet", "mine.txt"]
 
 
+def test_a_local_copy_of_an_export_in_a_store_loses_nothing(out: Path) -> None:
+    state = json.loads((out / "state.json").read_text())
+    state["run"] = "0123abcd"
+    (out / "state.json").write_text(json.dumps(state))
+    for part in out.rglob("*.parquet"):
+        part.rename(part.with_stem(f"{part.stem}-0123abcd"))
+    before = rows(out)
+    assert len(before) == 5 * 3 * 2
+
+    assert toolkit.compact(out, today=TODAY) == (3, 15, 3)
+
+    assert rows(out).equals(before)
+    assert toolkit.verify(out).faults == []
+
+
 def test_nobody_else_may_read_merged_rejects(out: Path) -> None:
     toolkit.compact(out, today=TODAY)
 

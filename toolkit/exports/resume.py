@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import sys
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -111,10 +112,9 @@ def _read_on(
         is_cut = mark is not None and not fingerprinter.last.endswith(b"\n")
         rest = fingerprinter.read_through(rest)
         yield from _without_line_end(rest, framer) if is_cut else rest
+        # The bytes that are read again do not count.
         position = min(reader.position, (log_range.end or math.inf) - log_range.offset)
-        framer.position = lambda: int(
-            position
-        )  # bytes that are read again do not count
+        framer.position = lambda: int(position)
         is_file = source.stamp is not None and file.seekable()
         if is_plain and is_file and _is_rewritten(reader, fingerprinter):
             raise LogChangedError(source.name)
@@ -156,9 +156,8 @@ def is_moved(source: Source, file: BinaryIO) -> bool:
         status = os.fstat(file.fileno())
     except io.UnsupportedOperation:  # an object of a store
         return False
-    return (
-        status.st_ino != source.stamp[1]
-    )  # device numbers may differ between machines
+    # Device numbers may differ between machines.
+    return status.st_ino != source.stamp[1]
 
 
 def _is_rewritten(reader: PushbackReader, fingerprinter: Fingerprinter) -> bool:
@@ -211,26 +210,20 @@ def _read_at(reader: PushbackReader, start: int, size: int) -> bytes:
     return reader.peek(size)
 
 
-def unread_bytes(source: Source, mark: Checkpoint, *, at_most: float = 1) -> int | None:
-    """Count the bytes after a checkpoint, about `at_most`; None if it does not fit."""
-    size = 0
+def count_unread(
+    source: Source, mark: Checkpoint, at_most: int = sys.maxsize
+) -> int | None:
+    """Count the bytes after a checkpoint; None if it is not of this log."""
     with framing.open_source(source) as file:
         rest = _after(mark, PushbackReader(file, source.name), Fingerprinter())
-        if rest is None:
-            return None
-        while size < at_most and (data := next(rest, b"")):
-            size += len(data)
-    return size
+        return None if rest is None else sum(map(len, _take_bytes(rest, at_most)))
 
 
 def first_bytes(source: Source) -> bytes:
     """Return the first bytes of a log, decompressed."""
-    head = b""
     with framing.open_source(source) as file:
         stream = iter_chunks(PushbackReader(file, source.name))
-        while len(head) < HEAD_BYTES and (data := next(stream, b"")):
-            head += data
-    return head[:HEAD_BYTES]
+        return b"".join(_take_bytes(stream, HEAD_BYTES))
 
 
 def _without_line_end(
