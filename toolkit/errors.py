@@ -48,13 +48,14 @@ themselves, the error has them in an attribute.
 from __future__ import annotations
 
 import unicodedata
+from contextlib import contextmanager
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -161,6 +162,17 @@ class UnreadableSourceError(SourceError, OSError):
     def __init__(self, source: str, *, cause: OSError) -> None:
         super().__init__(source, cause.strerror or str(cause))
         self.errno = cause.errno
+
+
+@contextmanager
+def read_errors(name: str) -> Iterator[None]:
+    """Raise errors of the operating system as `UnreadableSourceError`."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except OSError as error:
+        raise UnreadableSourceError(name, cause=error) from error
 
 
 class StreamReadTwiceError(SourceError, ValueError):

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 import toolkit
 from tests.support.charting import bars, lines, title
 from toolkit import charts, metrics
-from toolkit.charts.plot import PICTURES, _choose_length, find_metric
+from toolkit.charts.plot import PICTURES, _choose_length, find_chart
 from toolkit.charts.style import DARK, contrast
 from toolkit.errors import OptionError
 from toolkit.testing import make_choices
@@ -23,7 +23,7 @@ SAMPLE = "data/sample"
 
 def test_every_metric_can_be_plotted_by_its_name() -> None:
     for name in metrics.METRICS:
-        assert find_metric(name).draw is getattr(charts, f"plot_{name}")
+        assert find_chart(name) is getattr(charts, f"plot_{name}")
 
 
 @pytest.mark.parametrize("metric", [*metrics.METRICS])

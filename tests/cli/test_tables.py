@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from tests.support.command import run
-from toolkit.cli.output import print_table, to_json
+from toolkit.cli.output import _to_json, print_table
 from toolkit.cli.tables import _cell, lay_out
 from toolkit.metrics import (
     METRICS,
@@ -227,4 +227,4 @@ def test_tokens_is_short_for_token_usage_and_fill_shows_the_gaps(log: Path) -> N
 
 def test_a_number_that_json_cannot_hold_is_an_error() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        to_json([float("inf")])
+        _to_json([float("inf")])

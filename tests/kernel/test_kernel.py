@@ -58,7 +58,6 @@ from toolkit.reading.framing import Framer
 from toolkit.reading.reference_decoder import REPEATED_BYTES
 from toolkit.schema import CHOICES, Column
 from toolkit.schema.paths import parse_path
-from toolkit.schema.tables import _TIMESTAMP, _TOOL_CALLS
 
 
 def why_not() -> str:
@@ -791,12 +790,12 @@ TYPES = {
     "text": pa.large_string(),
     "content": pa.large_string(),
     "characters": pa.int64(),
-    "tool_calls": _TOOL_CALLS,
+    "tool_calls": CHOICES["tool_calls"].type,
     "items": pa.int32(),
     "logprob_sum": pa.float64(),
     "count": pa.int64(),
     "number": pa.float64(),
-    "timestamp": _TIMESTAMP,
+    "timestamp": CHOICES["created"].type,
     "position": pa.int32(),
     "choice_count": pa.int64(),
     "hash": pa.uint64(),

@@ -280,6 +280,14 @@ def test_no_module_has_the_name_of_what_its_package_exports(
     assert not exported & {path.stem for path in (PACKAGE / package).iterdir()}
 
 
+@pytest.mark.parametrize("package", ["", *PACKAGES])
+def test_tab_completion_offers_the_public_names_only(package: str) -> None:
+    imported = importlib.import_module(f"toolkit.{package}".removesuffix("."))
+    public = getattr(imported, "__all__", None)
+
+    assert public is None or set(dir(imported)) - {"__version__"} == set(public)
+
+
 def test_every_public_name_is_there() -> None:
     code = "import toolkit; [getattr(toolkit, name) for name in toolkit.__all__]"
 

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 import toolkit
 from toolkit.cli import app as cli
 from toolkit.cli.config import json_schema
-from toolkit.cli.output import to_json
+from toolkit.cli.output import _to_json
 from toolkit.schema import TABLES, dictionary
 
 if TYPE_CHECKING:
@@ -430,7 +430,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "reference/command-line.md": command_page,
     "reference/dictionary.md": dictionary_page,
     "development/modules.md": modules_page,
-    "settings.schema.json": lambda: to_json(json_schema()) + "\n",
+    "settings.schema.json": lambda: _to_json(json_schema()) + "\n",
 }
 
 

@@ -47,3 +47,8 @@ __all__ = [
     "plot_usage_coverage",
     "theme",
 ]
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -10,13 +10,13 @@ import numpy as np
 from toolkit.charts.alt_text import set_alt_text, shorten
 from toolkit.charts.layout import GAP, draw_empty, measure_axes, set_value_axis
 from toolkit.charts.rows import (
-    THICKNESS,
     build_row_axes,
+    draw_rows,
     finish_rows,
     lay_out_rows,
     name_room,
 )
-from toolkit.charts.stacked import EDGE, HATCH, NO_PRICE, dot_patch
+from toolkit.charts.stacked import HATCH, NO_PRICE, dot_patch
 from toolkit.charts.style import contrast, current_theme
 from toolkit.charts.text import fit, text_width, write
 from toolkit.formatting.text import format_count, format_share
@@ -74,9 +74,7 @@ def draw_bars(
     top = max([row.value for row in rows if isfinite(row.value)], default=0.0)
     right = _end_room(rows, box, box.width - name_room(ax, names), top)
     layout = lay_out_rows(ax, text, names, right=right)
-    set_value_axis(
-        ax, top, layout.inside().width, tick, axis="x", whole=whole, slack=1.0
-    )
+    set_value_axis(ax, top, layout.inside().width, tick, axis="x", whole=whole)
     set_alt_text(ax, "Bars", text, _describe_rows(rows))
     if not all(_has_room(row, layout, ax.get_xlim()[1], box) for row in rows):
         rows = [row._replace(more="") for row in rows]
@@ -112,41 +110,15 @@ def _draw_bar(ax: Axes, at: int, row: Row, layout: AxesLayout, box: AxesBox) -> 
     unit = ax.get_xlim()[1] / width
     theme = current_theme()
     length = row.value if isfinite(row.value) else 0.0
-    ax.barh(
-        at,
-        length - row.faulty,
-        height=THICKNESS,
-        color=row.color,
-        edgecolor=theme.ground,
-        linewidth=EDGE,
-        label=row.name,
-    )
+    valid = length - row.faulty
+    draw_rows(ax, at, valid, row.color, row.name)
     if row.faulty:
-        (patch,) = ax.barh(
-            at,
-            row.faulty,
-            left=length - row.faulty,
-            height=THICKNESS,
-            color=theme.alarm,
-            edgecolor=theme.ground,
-            linewidth=EDGE,
-            label=row.name,
-        ).patches
-        patch.set(hatch=HATCH)
-        patch.set_hatchcolor(theme.ground)
+        (patch,) = draw_rows(ax, at, row.faulty, theme.alarm, row.name, left=valid)
+        patch.set(hatch=HATCH, hatchcolor=theme.ground)
     offset = GAP / 2
     if row.open:
-        (stub,) = ax.barh(
-            at,
-            _STUB * unit,
-            left=length,
-            height=THICKNESS,
-            facecolor="none",
-            edgecolor=theme.rest,
-            linewidth=EDGE,
-            clip_on=False,
-            label=NO_PRICE,
-        ).patches
+        (stub,) = draw_rows(ax, at, _STUB * unit, "none", NO_PRICE, left=length)
+        stub.set(edgecolor=theme.rest, clip_on=False)
         dot_patch(stub)
         offset += _STUB
     space = width - length / unit + layout.right - offset
@@ -181,20 +153,11 @@ def draw_share_bars(
         return draw_empty(ax, text, _NOTHING, in_rows=True)
     layout = lay_out_rows(ax, text, names, parts=parts)
     width = layout.inside().width
-    starts = np.cumsum(shares, axis=0) - shares
+    rows, starts = range(len(names)), np.cumsum(shares, axis=0) - shares
     for part, start, share in zip(parts, starts, shares, strict=True):
-        ax.barh(
-            np.arange(len(names)),
-            share,
-            left=start,
-            height=THICKNESS,
-            color=part.color,
-            edgecolor=current_theme().ground,
-            linewidth=EDGE,
-            label=part.name,
-        )
+        draw_rows(ax, rows, share, part.color, part.name, left=start)
         _write_inside(ax, part.color, start, share, width)
-    set_value_axis(ax, 1.0, width, tick, axis="x", slack=1.0)
+    set_value_axis(ax, 1.0, width, tick, axis="x")
     finish_rows(ax, names, layout)
     facts = [
         f"{shorten(name)}: "

@@ -32,11 +32,11 @@ from toolkit.charts.style import current_theme, mix
 from toolkit.charts.text import count_tick, fit
 from toolkit.charts.time_axis import set_time_axis
 from toolkit.charts.titles import (
-    NO_DATES,
     NOT_REPORTED,
     build_note,
     build_text,
     capitalize,
+    why_empty,
 )
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 from toolkit.metrics.registry import SPECS
@@ -106,9 +106,8 @@ def draw_sizes(
     if data.zone is None:
         return _draw_ranges(ax, data, kind, series, placed, note)
     ax = start_axes(ax)
-    if placed["p50"].null_count() == len(placed):
-        text = build_text(data, note, f"{kind} per call")
-        return draw_empty(ax, text, NO_DATES if placed.is_empty() else NOT_REPORTED)
+    if reason := why_empty(placed["p50"]):
+        return draw_empty(ax, build_text(data, note, f"{kind} per call"), reason)
     tables = [
         build_lines(series, placed.with_columns(pl.col(name).alias("value")))
         for name in _QUANTILES
@@ -207,20 +206,11 @@ def _needs_log(low: float, high: float) -> bool:
 def _set_size_axis(ax: Axes, low: float, high: float, length: float, axis: str) -> None:
     """Set an axis from zero or, if values are far apart, a logarithmic one."""
     if not _needs_log(low, high):
-        set_value_axis(
-            ax,
-            high,
-            length,
-            count_tick,
-            axis=axis,
-            whole=True,
-            slack=1.04 if axis == "y" else 1.0,
-        )
+        set_value_axis(ax, high, length, count_tick, axis=axis, whole=True)
         return
     bottom = 10 ** np.floor(np.log10(low))
+    ax.set(**{f"{axis}scale": "log", f"{axis}lim": (bottom, 1.15 * high)})
     scale = ax.yaxis if axis == "y" else ax.xaxis
-    (ax.set_yscale if axis == "y" else ax.set_xscale)("log")
-    (ax.set_ylim if axis == "y" else ax.set_xlim)(bottom, 1.15 * high)
     scale.set_major_locator(LogLocator(10, numticks=9))
     scale.set_major_formatter(count_tick)
     scale.set_minor_formatter(NullFormatter())

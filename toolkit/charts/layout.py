@@ -37,25 +37,16 @@ GAP = 8.0
 
 
 class AxesBox(NamedTuple):
-    """The box of an Axes and its text, in points, and its text styles."""
+    """The size of an Axes and its text, in points, and its text styles."""
 
-    box: Bbox
+    width: float
+    height: float
     texts: Texts
 
     @property
     def small(self) -> bool:
         """Whether there is little room for text."""
         return self.texts is SMALL
-
-    @property
-    def width(self) -> float:
-        """Its width."""
-        return float(self.box.width)
-
-    @property
-    def height(self) -> float:
-        """Its height."""
-        return float(self.box.height)
 
     @property
     def below(self) -> float:
@@ -81,10 +72,11 @@ def _find_box(ax: Axes, overhang: float) -> Bbox:
 
 
 def measure_axes(ax: Axes, overhang: float = TICK_ROOM) -> AxesBox:
-    """Return the box given to an Axes, except for what hangs over at its left."""
+    """Return the size of the box of an Axes, without what hangs over at its left."""
     box = _find_box(ax, overhang)
-    small = box.width < _SMALL[0] or box.height < _SMALL[1]
-    return AxesBox(box, SMALL if small else FULL)
+    width, height = float(box.width), float(box.height)
+    small = width < _SMALL[0] or height < _SMALL[1]
+    return AxesBox(width, height, SMALL if small else FULL)
 
 
 def _spread(expected: Numbers, gap: float, top: float) -> Numbers:
@@ -178,14 +170,9 @@ def _build_axes(height: float) -> Axes:
     # Imported here: pyplot chooses a backend, which is not needed for an existing Axes.
     from matplotlib import pyplot as plt
 
-    whole = {"left": 0, "bottom": 0, "right": 1, "top": 1}
-    _, ax = plt.subplots(
-        figsize=(_FIGURE_SIZE[0], height),
-        facecolor=current_theme().ground,
-        layout="none",
-        gridspec_kw=whole,
-    )
-    return ax
+    size = (_FIGURE_SIZE[0], height)
+    figure = plt.figure(figsize=size, facecolor=current_theme().ground, layout="none")
+    return figure.subplots(gridspec_kw={"left": 0, "bottom": 0, "right": 1, "top": 1})
 
 
 def _style_axes(ax: Axes, lines: str) -> None:
@@ -266,11 +253,6 @@ def _fit_subtitle(subtitle: str, box: AxesBox) -> str:
     return fit(" ".join(clauses).rstrip(";."), style, width)
 
 
-def _name_room(box: AxesBox) -> float:
-    """Return the maximum width of a label at the right edge."""
-    return min(_NAME_WIDTH, 0.4 * box.width)
-
-
 def _labels_fit(parts: Sequence[Series], box: AxesBox) -> bool:
     """Return whether names fit at the right edge: few, and no higher than the axes."""
     height = box.height - 60 - box.below
@@ -283,18 +265,12 @@ def _labels_fit(parts: Sequence[Series], box: AxesBox) -> bool:
 
 def _write_names(ax: Axes, parts: Sequence[Series], box: AxesBox) -> list[Annotation]:
     """Draw a label for each series at the right edge, in its colour."""
-    style = box.texts.names
+    style, align = box.texts.names, "left center_baseline"
+    most = min(_NAME_WIDTH, 0.4 * box.width)
+    names = [fit(part.name, style, most) for part in parts]
     return [
-        write(
-            ax,
-            fit(part.name, style, _name_room(box)),
-            style,
-            (1, 0),
-            (GAP, 0),
-            "left center_baseline",
-            color=part.color,
-        )
-        for part in parts
+        write(ax, name, style, (1, 0), (GAP, 0), align, color=part.color)
+        for name, part in zip(names, parts, strict=True)
     ]
 
 
@@ -339,13 +315,15 @@ def set_value_axis(
     *,
     axis: str = "y",
     whole: bool = False,
-    slack: float = 1.04,
+    extra: float = 0.0,
 ) -> None:
-    """Set the range from zero, and a few ticks labelled by `tick`."""
-    limit = slack * top or 1
-    (ax.set_ylim if axis == "y" else ax.set_xlim)(0, limit)
-    scale = ax.yaxis if axis == "y" else ax.xaxis
-    each = 24 if axis == "y" else 60
+    """Set the range from zero, and a few ticks labelled by `tick`.
+
+    `extra` is room above the highest value, as a share of it.
+    """
+    vertical = axis == "y"
+    scale, slack, each = (ax.yaxis, 1.04, 24) if vertical else (ax.xaxis, 1.0, 60)
+    (ax.set_ylim if vertical else ax.set_xlim)(0, (slack + extra) * top or 1)
     most = min(7, max(1, int(length / each)))
     scale.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], integer=whole))
     scale.set_major_formatter(tick)

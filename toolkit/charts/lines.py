@@ -64,12 +64,10 @@ class Lines(NamedTuple):
 def build_lines(series: list[Series], rows: pl.DataFrame) -> Lines:
     """Build lines from `value`; there is one row for each period and series."""
     span = build_span(rows)
-    periods = span.periods.select("period").with_row_index("~at")
-    cells = rows.join(periods, on="period", maintain_order="left")
     values = np.full((len(series), len(span.starts)), np.nan)
-    given = cells["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    given = rows["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
     known = np.where(np.isfinite(given), given, np.nan)  # an axis cannot reach infinity
-    values[cells["series"].to_numpy(), cells["~at"].to_numpy()] = known
+    values[rows["series"].to_numpy(), span.find(rows)] = known
     return Lines(series, span, values)
 
 

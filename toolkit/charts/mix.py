@@ -16,12 +16,11 @@ from toolkit.charts.stack_chart import select_values, sum_series
 from toolkit.charts.stacked import build_stack, describe_shares, draw_stack
 from toolkit.charts.text import share_tick
 from toolkit.charts.titles import (
-    NO_DATES,
-    NOT_REPORTED,
     build_note,
     build_text,
     capitalize,
     unit_noun,
+    why_empty,
 )
 from toolkit.errors import plural
 from toolkit.formatting.text import format_share
@@ -191,9 +190,8 @@ def _draw_shares(
 ) -> Axes:
     """Draw a stack of 100% over time, of `value` over `~whole`."""
     ax = start_axes(ax)
-    if placed["value"].null_count() == len(placed):
-        text = build_text(data, note, what)
-        return draw_empty(ax, text, NO_DATES if placed.is_empty() else NOT_REPORTED)
+    if reason := why_empty(placed["value"]):
+        return draw_empty(ax, build_text(data, note, what), reason)
     whole = pl.col("~whole").cast(pl.Float64)
     share = pl.when(whole > 0).then(pl.col("value") / whole).otherwise(0.0)
     stack = build_stack(series, placed.with_columns(share.alias("value")))

@@ -40,18 +40,15 @@ def build_page(
     across = (wide - left - MARGIN - _BETWEEN[0] * (columns - 1)) / columns
     head = _write_headline(figure, *words)
     down = (high - MARGIN - head - _BETWEEN[1] * (rows - 1)) / rows
-    places = [
-        (
-            left + column * (across + _BETWEEN[0]),
-            MARGIN + (rows - 1 - row) * (down + _BETWEEN[1]),
-        )
-        for row in range(rows)
-        for column in range(columns)
-    ]
-    return [
-        figure.add_axes((x / wide, y / high, across / wide, down / high))
-        for x, y in places
-    ]
+    grid = {
+        "left": left / wide,
+        "right": 1 - MARGIN / wide,
+        "bottom": MARGIN / high,
+        "top": 1 - head / high,
+        "wspace": _BETWEEN[0] / across,
+        "hspace": _BETWEEN[1] / down,
+    }
+    return list(figure.subplots(rows, columns, gridspec_kw=grid).flat)
 
 
 def _write_headline(figure: Figure, sentence: str, under: str) -> float:

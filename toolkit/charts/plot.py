@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from inspect import signature
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
@@ -71,32 +71,15 @@ _UNREAD = ("content", "reasoning_content", "refusal", "tool_calls", "custom_id")
 _LENGTHS = ((2.1, "1h"), (100.0, "1d"), (800.0, "1w"))
 
 
-class PlottedMetric(NamedTuple):
-    """The functions that compute and draw a metric."""
+def find_chart(name: str) -> Callable[..., Axes]:
+    """Return the function that draws a metric.
 
-    compute: Callable[..., pl.DataFrame]
-    draw: Callable[..., Axes]
-
-
-def find_metric(name: str) -> PlottedMetric:
-    """Return the functions of a metric.
-
-    Its chart is the one of this package or, for a metric that was registered later, one
-    of the shape in its declaration.
+    It is the one of this package or, for a metric that was registered later, one of the
+    shape in its declaration.
     """
-    check_word("metric", name, tuple(metrics.METRICS))
-    spec = SPECS[name]
-    by_shape = partial(_draw_shape, _SHAPES[spec.shape], spec)
-    return PlottedMetric(
-        metrics.METRICS[name], getattr(charts, f"plot_{name}", by_shape)
-    )
-
-
-def _draw_shape(
-    draw: Callable[..., Axes], spec: object, frame: pl.DataFrame, *, ax: Axes | None
-) -> Axes:
-    """Draw a metric by its declaration."""
-    return draw(frame, spec, ax)
+    check_word("metric", name, tuple(SPECS))
+    by_shape = partial(_SHAPES[SPECS[name].shape], spec=SPECS[name])
+    return getattr(charts, f"plot_{name}", by_shape)
 
 
 class _PlotOptions(PeriodOptions, ReadOptions, total=False):
@@ -154,13 +137,13 @@ def plot(
     >>> ax.get_title(loc="left")
     'Tokens by provider and day'
     """
-    plotted = find_metric(metric)
+    draw = find_chart(metric)
     complete_options(plot, options, ())  # raises if there is no such option
     own, read = split_options(options)
     own = _select_options(metric, own)
     with charts.theme(theme):
         frame = metrics.measure(metric, sources, prices=prices, **read, **own)
-        return plotted.draw(frame, ax=ax)
+        return draw(frame, ax=ax)
 
 
 def _select_options(metric: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,9 +155,7 @@ def _select_options(metric: str, options: Mapping[str, Any]) -> dict[str, Any]:
         if name in known and not (name == "by" and is_default):
             selected[name] = value  # the default of `by` is that of the metric
         elif not is_default:
-            names = [
-                option for option in known if option in _PlotOptions.__annotations__
-            ]
+            names = [one for one in known if one in _PlotOptions.__annotations__]
             raise UnknownOptionError(name, owner=metric, known=names)
     return selected
 
@@ -241,9 +222,8 @@ def overview(
     with charts.theme(theme):
         axes = page.build_page(PAGE, 3, 2, _format_headline(frame, within))
         for name, ax in zip(PICTURES, axes, strict=True):
-            plotted = find_metric(name)
             own = {} if name == "response_volume" else series
-            plotted.draw(plotted.compute(frame, **within, **own), ax=ax)
+            find_chart(name)(metrics.METRICS[name](frame, **within, **own), ax=ax)
     return cast("Figure", axes[0].figure)
 
 
@@ -264,12 +244,10 @@ def _collect(
         own = [name for name in signature(overview).parameters if name not in DEFAULTS]
         owner = "overview() of choices"
         raise UnknownOptionError(next(iter(options)), owner=owner, known=own[1:])
+    elif isinstance(choices, pl.LazyFrame):
+        lazy = choices
     else:
-        lazy = (
-            choices.lazy()
-            if isinstance(choices, pl.LazyFrame)
-            else pl.DataFrame(choices).lazy()
-        )
+        lazy = pl.DataFrame(choices).lazy()
     return lazy.drop(_UNREAD, strict=False).collect()
 
 

@@ -10,12 +10,7 @@ import polars as pl
 
 from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.bars import Row, draw_bars
-from toolkit.charts.layout import (
-    draw_empty,
-    format_single,
-    start_axes,
-    write_text,
-)
+from toolkit.charts.layout import draw_empty, format_single, start_axes, write_text
 from toolkit.charts.lines import build_lines, compute_ratios, describe_lines, draw_lines
 from toolkit.charts.rows import max_rows
 from toolkit.charts.series import LEADING_COLUMNS, fold_series, read_frame
@@ -62,7 +57,8 @@ def draw_ratio(
     spec: MetricSpec,
     ax: Axes | None,
     *,
-    subtitle: Sequence[str] = (),
+    subtitle: str = "",
+    detail: str = "",
     missing: str = "",
     excess: str = "",
     of: str = "",
@@ -70,15 +66,17 @@ def draw_ratio(
 ) -> Axes:
     """Draw the first ratio of a metric over time, or as bars.
 
-    `missing` is what calls lack that are not included, `excess` is why a share may be
-    above 1, and `of` is the text after the value of a bar. `transform` computes the
-    value of folded series from numerator / denominator. If the metric has keys, its
-    series are summed, and there is a line for each key.
+    `detail` is the second part of the subtitle, `missing` is what calls lack that are
+    not included, `excess` is why a share may be above 1, and `of` is the text after the
+    value of a bar. `transform` computes the value of folded series from numerator /
+    denominator. If the metric has keys, its series are summed, and there is a line for
+    each key.
     """
     data, ratio = read_frame(frame, spec), _read_ratio(spec, of)
-    rows, names, kind, by = data.dated, data.by, "series", data.by
+    rows, names, kind = data.dated, data.by, "series"
     if spec.keys:
-        names, kind, by = list(spec.key_names), spec.key_names[0], [spec.keys[0].title]
+        names, kind = list(spec.key_names), spec.key_names[0]
+        data = data._replace(by=[spec.keys[0].title])
         rows = _sum_over_series(rows, spec, ratio)
         note = format_missing(data, ratio.measure, missing)  # calls have several rows
     else:
@@ -89,15 +87,16 @@ def draw_ratio(
     table = compute_ratios(
         placed, ratio.part, ratio.whole, ratio.measure.name, transform
     )
-    what, *details = subtitle or [capitalize(ratio.measure.title)]
+    what = subtitle or capitalize(ratio.measure.title)
+    details = [detail] if detail else []
     if data.zone is None:
-        text = build_text(data, note, what, *details, by=by)
+        text = build_text(data, note, what, *details)
         return _draw_ratio_bars(ax, text, series, table, ratio)
     ax = start_axes(ax)
     span = None if rows.is_empty() else build_span(rows)
     note += _format_excess(table, ratio, span, excess)
-    what += format_single(ax, series) if by else ""
-    text = build_text(data, note, what, *details, span=span, mark="Dashed", by=by)
+    what += format_single(ax, series) if data.by else ""
+    text = build_text(data, note, what, *details, span=span, mark="Dashed")
     if span is None:
         return draw_empty(ax, text, NO_DATES)
     lines = build_lines(series, table)

@@ -48,7 +48,7 @@ def plot_cache_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         frame,
         SPECS["cache_share"],
         ax,
-        subtitle=("Share of prompt tokens",),
+        subtitle="Share of prompt tokens",
         missing="do not report cache use",
         excess="provider reports more cached than prompt tokens",
     )
@@ -87,7 +87,7 @@ def plot_reasoning_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
         frame,
         SPECS["reasoning_share"],
         ax,
-        subtitle=("Share of completion tokens",),
+        subtitle="Share of completion tokens",
         missing="do not report reasoning",
         excess="provider reports more reasoning than completion tokens",
     )
@@ -126,7 +126,7 @@ def plot_output_input_ratio(frame: pl.DataFrame, *, ax: Axes | None = None) -> A
         frame,
         SPECS["output_input_ratio"],
         ax,
-        subtitle=("Completion tokens per prompt token",),
+        subtitle="Completion tokens per prompt token",
         missing="without prompt or completion tokens",
     )
 
@@ -161,12 +161,8 @@ def plot_usage_coverage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> ax.get_title(loc="left")
     'Usage reported by kind'
     """
-    return draw_ratio(
-        frame,
-        SPECS["usage_coverage"],
-        ax,
-        subtitle=("Share of calls that report each count",),
-    )
+    spec = SPECS["usage_coverage"]
+    return draw_ratio(frame, spec, ax, subtitle="Share of calls that report each count")
 
 
 def plot_truncation_rate(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -202,7 +198,8 @@ def plot_truncation_rate(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes
         frame,
         SPECS["truncation_rate"],
         ax,
-        subtitle=("Share of calls", "an answer was cut off at the token limit"),
+        subtitle="Share of calls",
+        detail="an answer was cut off at the token limit",
         missing="without a finish reason",
     )
 
@@ -238,12 +235,8 @@ def plot_refusal_and_filter_rate(
     >>> ax.texts[3].get_text()
     '· 1 of 2 calls'
     """
-    return draw_ratio(
-        frame,
-        SPECS["refusal_and_filter_rate"],
-        ax,
-        subtitle=("Share of calls",),
-    )
+    spec = SPECS["refusal_and_filter_rate"]
+    return draw_ratio(frame, spec, ax, subtitle="Share of calls")
 
 
 def plot_choices_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -275,12 +268,8 @@ def plot_choices_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) ->
     >>> ax.texts[3].get_text()
     '· 2 / 2 calls'
     """
-    return draw_ratio(
-        frame,
-        SPECS["choices_per_response"],
-        ax,
-        subtitle=("Mean number of answers",),
-    )
+    spec = SPECS["choices_per_response"]
+    return draw_ratio(frame, spec, ax, subtitle="Mean number of answers")
 
 
 def plot_confidence(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -316,7 +305,8 @@ def plot_confidence(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         frame,
         SPECS["confidence"],
         ax,
-        subtitle=("Perplexity of the answers", "1 = certain, lower is more confident"),
+        subtitle="Perplexity of the answers",
+        detail="1 = certain, lower is more confident",
         missing="without logprobs",
         of="over {whole} tokens",
         transform=lambda mean: (-mean).exp(),

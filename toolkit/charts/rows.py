@@ -5,13 +5,8 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
-from toolkit.charts.layout import (
-    AXIS_ROOM,
-    GAP,
-    measure_axes,
-    start_axes,
-    write_text,
-)
+from toolkit.charts.layout import AXIS_ROOM, GAP, measure_axes, start_axes, write_text
+from toolkit.charts.stacked import EDGE
 from toolkit.charts.style import current_theme
 from toolkit.charts.text import fit, text_width, write
 
@@ -19,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.patches import Rectangle
 
     from toolkit.charts.layout import AxesLayout
     from toolkit.charts.series import Series
+    from toolkit.charts.time_axis import Numbers
     from toolkit.charts.titles import ChartText
 
 _TEXT_HEIGHT = 146.0  # points above and below the rows of a new figure
@@ -30,7 +27,8 @@ _MIN_ROW = 14.0
 _MAX_ROW = 42.0
 _MIN_ROWS = 4  # that the axes have room for; keeps a single bar from filling them
 _MAX_ROWS = 25  # of a new figure; one more is the rest
-THICKNESS = 0.62  # of a bar, as a share of its row
+_ROWS = ("axes fraction", "data")  # coordinates of a text beside a row
+_THICKNESS = 0.62  # of a bar, as a share of its row
 
 
 def build_row_axes(rows: int, ax: Axes | None) -> Axes:
@@ -75,20 +73,35 @@ def lay_out_rows(
     return layout
 
 
+def draw_rows(
+    ax: Axes,
+    rows: int | Sequence[int],
+    widths: float | Numbers,
+    color: str,
+    label: str,
+    *,
+    left: float | Numbers = 0.0,
+) -> list[Rectangle]:
+    """Draw a bar in each of the rows; return their patches."""
+    drawn = ax.barh(
+        rows,
+        widths,
+        left=left,
+        height=_THICKNESS,
+        color=color,
+        edgecolor=current_theme().ground,
+        linewidth=EDGE,
+        label=label,
+    )
+    return drawn.patches
+
+
 def finish_rows(ax: Axes, names: Sequence[str], layout: AxesLayout) -> None:
     """Draw the names at the left of their rows; position the axes."""
-    style, width = measure_axes(ax, 0).texts.body, layout.left - GAP
+    style, ink = measure_axes(ax, 0).texts.body, current_theme().ink
     for row, name in enumerate(names):
-        write(
-            ax,
-            fit(name, style, width),
-            style,
-            (0, row),
-            (-GAP, 0),
-            "right center_baseline",
-            color=current_theme().ink,
-            coords=("axes fraction", "data"),
-        )
+        fitted, align = fit(name, style, layout.left - GAP), "right center_baseline"
+        write(ax, fitted, style, (0, row), (-GAP, 0), align, color=ink, coords=_ROWS)
     layout.apply()
 
 
@@ -100,13 +113,5 @@ def end_room(ax: Axes, texts: Sequence[str]) -> float:
 
 def write_row_end(ax: Axes, row: int, text: str, color: str | None = None) -> None:
     """Draw a text at the right end of a row."""
-    write(
-        ax,
-        text,
-        measure_axes(ax, 0).texts.body,
-        (1, row),
-        (GAP, 0),
-        "left center_baseline",
-        color=color,
-        coords=("axes fraction", "data"),
-    )
+    style, align = measure_axes(ax, 0).texts.body, "left center_baseline"
+    write(ax, text, style, (1, row), (GAP, 0), align, color=color, coords=_ROWS)

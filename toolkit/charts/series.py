@@ -111,8 +111,11 @@ def fold_series(
     """
     has_folded = "folded" in rows.columns
     count = pl.col("folded") if has_folded else pl.lit(0, pl.Int64)
-    rows = rows.with_columns(count.fill_null(0).cast(pl.Int64).alias("~folded"))
-    group = [*names, (pl.col("~folded") > 0).alias("~rest")]
+    rows = rows.with_columns(
+        count.fill_null(0).cast(pl.Int64).alias("~folded"),
+        (count > 0).fill_null(value=False).alias("~rest"),
+    )
+    group = [*names, "~rest"]
     keys = (
         rows.group_by(group, maintain_order=True)
         .agg(weight.cast(pl.Float64).sum().alias("~weight"), pl.col("~folded").max())
@@ -121,17 +124,12 @@ def fold_series(
     unfolded = int((~keys["~rest"]).sum())
     if most is None:
         most = _SHOWN_OF_FOLDED - 1 if has_folded else _SHOWN
-    shown = unfolded
-    if unfolded > most + 1:
-        shown = most + (unfolded < len(keys))
+    shown = unfolded if unfolded <= most + 1 else most + (unfolded < len(keys))
     ranks = keys.with_columns(
         pl.int_range(pl.len()).clip(upper_bound=shown).alias("series")
     )
-    first = ranks.head(shown)
-    texts = [
-        format_key(dict(zip(names, row, strict=True))) if names else lone
-        for row in (first.select(names).iter_rows() if names else [()] * shown)
-    ]
+    first = ranks.head(shown).select(names).iter_rows(named=True)
+    texts = [format_key(key) for key in first] if names else [lone] * shown
     series = [
         Series(name, color)
         for name, color in zip(texts, assign_colors(texts, kind), strict=True)
@@ -142,11 +140,9 @@ def fold_series(
         series.append(
             Series(format_others(count_rest), current_theme().rest, count_rest)
         )
-    rows = rows.with_columns((pl.col("~folded") > 0).alias("~rest"))
-    on = [*names, "~rest"]
     joined = rows.join(
-        ranks.select(*on, "series"),
-        on=on,
+        ranks.select(*group, "series"),
+        on=group,
         how="left",
         nulls_equal=True,
         maintain_order="left",

@@ -47,22 +47,17 @@ def _assign_slots(names: Sequence[str], kind: str) -> list[int]:
     known = _assigned.setdefault(
         kind, {name: slot for slot, name in enumerate(_FIXED.get(kind, ()))}
     )
-    used: set[int] = set()
     slots: dict[str, int] = {}
-    for (
-        name
-    ) in names:  # names that have a colour keep it; the largest series goes first
-        if name in known and known[name] not in used:
-            slots[name] = known[name]
-            used.add(known[name])
+    # Names that have a colour keep it; the largest series goes first.
     for name in names:
-        if name in slots:
-            continue
-        counts = [list(known.values()).count(slot) for slot in range(_SLOTS)]
-        free = [slot for slot in range(_SLOTS) if slot not in used] or range(_SLOTS)
-        slots[name] = min(free, key=lambda slot: (counts[slot], slot))
-        used.add(slots[name])
-        known.setdefault(name, slots[name])
+        if name in known and known[name] not in slots.values():
+            slots[name] = known[name]
+    for name in names:
+        if name not in slots:
+            taken = list(known.values())
+            free = {*range(_SLOTS)}.difference(slots.values()) or range(_SLOTS)
+            slots[name] = min(free, key=lambda slot: (taken.count(slot), slot))
+            known.setdefault(name, slots[name])
     return [slots[name] for name in names]
 
 

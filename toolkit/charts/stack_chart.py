@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.bars import Row, draw_bars
-from toolkit.charts.layout import (
-    draw_empty,
-    format_single,
-    start_axes,
-    write_text,
-)
+from toolkit.charts.layout import draw_empty, format_single, start_axes, write_text
 from toolkit.charts.rows import max_rows
 from toolkit.charts.series import LEADING_COLUMNS, fold_series, read_frame
 from toolkit.charts.stacked import NO_PRICE, build_stack, describe_stack, draw_stack
 from toolkit.charts.text import count_tick, usd_tick
 from toolkit.charts.titles import (
-    NO_DATES,
-    NOT_REPORTED,
     build_note,
     build_text,
     capitalize,
+    why_empty,
 )
 from toolkit.errors import plural
 from toolkit.formatting.figures import sum_with_gaps
@@ -36,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from toolkit.charts.series import ChartData, Series
+    from toolkit.formatting.figures import Figure
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.spec import MetricSpec
 
@@ -74,7 +69,7 @@ def draw_sums(
     note = build_note(data, measure, missing, with_share=True)
     what = subtitle or capitalize(measure.title)
     if data.zone is not None:
-        return _draw_over_time(ax, data, rows, [what], note, count_tick)
+        return _draw_over_time(ax, data, rows, [what], note, count_tick, _format_sum)
     series, sums = sum_series(data, rows, ax)
     values = sums["value"].to_list()
     total = sum(values)
@@ -98,22 +93,26 @@ def _draw_costs(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
     columns = _cost_columns(spec, measure)
     is_open = (pl.col("unpriced") > 0).fill_null(value=False).alias("open")
     rows = select_values(data, pl.col(measure.name), *columns).with_columns(is_open)
-    totals = data.frame.select(columns).sum().row(0, named=True)
-    note = _format_missing_prices(totals) + build_note(
-        data, measure._replace(unseen=None), with_share=True
-    )
-    words = ["US dollars"]
-    if totals["unpriced"]:
+    note = build_note(data, measure._replace(unseen=None), with_share=True)
+    words, total = ["US dollars"], data.frame.select(columns).sum()
+    if total["unpriced"].item():
+        note = [_format_missing_prices(total), *note]
         words.append("calls without a known price are not included")
     if data.zone is not None:
-        return _draw_over_time(ax, data, rows, words, note, usd_tick, _build_amounts)
+        return _draw_over_time(ax, data, rows, words, note, usd_tick, _format_cost)
     text = build_text(data, note, *words)
     names = (column.meta.output_name() for column in columns)
     sums = pl.col(*names).sum(), pl.col("open").any()
     series, placed = sum_series(data, rows, ax, *sums)
     bars = [
-        Row(part.name, row["value"], part.color, _format_bar(row), open=row["open"])
-        for part, row in zip(series, placed.iter_rows(named=True), strict=True)
+        Row(
+            part.name,
+            row["value"].item(),
+            part.color,
+            _format_bar(row),
+            open=row["open"].item(),
+        )
+        for part, row in zip(series, placed.iter_slices(1), strict=True)
     ]
     return draw_bars(ax, text, bars, usd_tick)
 
@@ -137,47 +136,48 @@ def _cost_columns(spec: MetricSpec, measure: Measure) -> list[pl.Expr]:
     return [pl.col(measure.name).cast(MONEY).alias("exact"), *counts]
 
 
-def _build_amounts(placed: pl.DataFrame) -> Callable[[int | None, int | None], str]:
-    """Build what formats the cost of a series in a period, given their indexes."""
-    starts = placed["period"].unique().sort()
-
-    def format_amount(index: int | None, period: int | None) -> str:
-        rows = placed if index is None else placed.filter(pl.col("series") == index)
-        if period is not None:
-            rows = rows.filter(pl.col("period") == starts[period])
-        cost, unpriced, calls = rows.select(
-            pl.col("exact", "unpriced", "calls").sum()
-        ).row(0)
-        return format_usd(sum_with_gaps(cost, missing=unpriced, of=calls), words=True)
-
-    return format_amount
+def _sum_cost(rows: pl.DataFrame) -> Figure:
+    """Sum the exact cost of rows: a lower bound if calls are unpriced."""
+    sums = rows.select(pl.col("exact", "unpriced", "calls").sum())
+    cost, unpriced, calls = sums.row(0)
+    return sum_with_gaps(cost, missing=unpriced, of=calls)
 
 
-def _format_missing_prices(totals: dict[str, Any]) -> list[str]:
-    """Format the total as a lower bound, and what it does not include, if anything."""
-    unpriced, lost, whole = (totals[name] for name in ("unpriced", "lost", "whole"))
-    if not unpriced:
-        return []
-    cost = sum_with_gaps(totals["exact"], missing=unpriced, of=totals["calls"])
-    least = format_usd(cost, words=True) if cost.is_known else "cost unknown"
-    missing = f"{plural(unpriced, 'call')} without a known price"
-    if lost and whole:
-        missing = f"{format_share(lost / whole)} of tokens have no known price"
-    return [f"{least}: {missing} (dotted)"]
+def _format_cost(rows: pl.DataFrame) -> str:
+    """Format the cost of rows."""
+    return format_usd(_sum_cost(rows), words=True)
 
 
-def _format_bar(row: dict[str, Any]) -> str:
+def _format_sum(rows: pl.DataFrame) -> str:
+    """Format the sum of what is drawn of rows."""
+    return count_tick(float(rows["value"].sum()))
+
+
+def _format_lost(row: pl.DataFrame) -> str:
+    """Format the share of tokens without a price, if it is known and not zero."""
+    lost, whole = row["lost"].item(), row["whole"].item()
+    return format_share(lost / whole) if lost and whole else ""
+
+
+def _format_missing_prices(total: pl.DataFrame) -> str:
+    """Format the total as a lower bound, and what it does not include."""
+    least = _format_cost(total) if _sum_cost(total).is_known else "cost unknown"
+    missing = f"{plural(total['unpriced'].item(), 'call')} without a known price"
+    if lost := _format_lost(total):
+        missing = f"{lost} of tokens have no known price"
+    return f"{least}: {missing} (dotted)"
+
+
+def _format_bar(row: pl.DataFrame) -> str:
     """Format the cost of a series, and what it does not include."""
-    cost = sum_with_gaps(row["exact"], missing=row["unpriced"], of=row["calls"])
+    cost = _sum_cost(row)
     if not cost.is_known:
         return NO_PRICE
     text = format_usd(cost)
-    if not row["open"]:
+    if not row["open"].item():
         return text
-    part = (
-        format_share(row["lost"] / row["whole"]) if row["lost"] and row["whole"] else ""
-    )
-    return f"{text}, {part} unpriced" if part else f"{text}, unpriced calls"
+    lost = _format_lost(row)
+    return f"{text}, {lost} unpriced" if lost else f"{text}, unpriced calls"
 
 
 def _draw_over_time(
@@ -187,30 +187,22 @@ def _draw_over_time(
     words: Sequence[str],
     note: list[str],
     tick: Callable[..., str],
-    build_amounts: Callable[[pl.DataFrame], Callable[..., str]] | None = None,
+    format_sum: Callable[[pl.DataFrame], str],
 ) -> Axes:
     """Draw a stack over time; `words` are the parts of the subtitle.
 
-    `tick` formats the axis. `build_amounts` builds from the rows what formats the sums
-    in the alt text; the default formats what is drawn.
+    `tick` formats the axis, and `format_sum` the sum of rows in the alt text.
     """
     ax = start_axes(ax)
     what, *details = words
-    if rows["value"].null_count() == len(rows):
-        text = build_text(data, note, what, *details)
-        return draw_empty(ax, text, NO_DATES if rows.is_empty() else NOT_REPORTED)
+    if reason := why_empty(rows["value"]):
+        return draw_empty(ax, build_text(data, note, what, *details), reason)
     series, placed = fold_series(rows, data.by, pl.col("value"))
     stack = build_stack(series, placed)
     what += format_single(ax, series)
     text = build_text(data, note, what, *details, span=stack.span)
     layout = write_text(ax, text, parts=series if len(series) > 1 else [])
     draw_stack(ax, stack, layout, tick)
-
-    def format_drawn(index: int | None, period: int | None) -> str:
-        heights = stack.heights if index is None else stack.heights[index : index + 1]
-        columns = heights if period is None else heights[:, period : period + 1]
-        return tick(float(columns.sum()))
-
-    amount = build_amounts(placed) if build_amounts else format_drawn
-    set_alt_text(ax, "Stacked bars", text, describe_stack(stack, amount))
+    facts = describe_stack(stack, placed, format_sum)
+    set_alt_text(ax, "Stacked bars", text, facts)
     return ax

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from toolkit.charts.alt_text import shorten
 from toolkit.charts.layout import measure_axes, set_value_axis
 from toolkit.charts.style import current_theme, mix
-from toolkit.charts.time_axis import PERIOD, Span, build_span, set_time_axis
+from toolkit.charts.time_axis import Span, build_span, set_time_axis
 from toolkit.formatting.text import format_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import polars as pl
     from matplotlib.axes import Axes
-    from matplotlib.container import BarContainer
     from matplotlib.patches import Rectangle
     from numpy.typing import NDArray
 
@@ -61,19 +60,13 @@ class Stack(NamedTuple):
 def build_stack(series: list[Series], rows: pl.DataFrame) -> Stack:
     """Build a stack of `value`; `open` marks rows whose value is a lower bound."""
     span = build_span(rows)
-    table = (
-        rows.group_by(*PERIOD, "series")
-        .agg(pl.col("value").sum())
-        .pivot(on="series", index=PERIOD, values="value", aggregate_function="sum")
-        .sort("period")
-        .fill_null(0)
-    )
-    places = [str(place) for place in range(len(series))]
-    absent = [pl.lit(0.0).alias(name) for name in places if name not in table.columns]
-    heights = table.with_columns(absent).select(places).to_numpy().T
-    unknown = pl.col("open").any() if "open" in rows.columns else pl.lit(value=False)
-    opened = rows.group_by("period").agg(unknown.alias("open")).sort("period")["open"]
-    return Stack(series, span, heights, opened.to_numpy().astype(bool))
+    at, heights = span.find(rows), np.zeros((len(series), len(span.starts)))
+    values = rows["value"].fill_null(0).to_numpy()
+    np.add.at(heights, (rows["series"].to_numpy(), at), values)
+    is_open = np.zeros(len(span.starts), dtype=bool)
+    if "open" in rows.columns:
+        is_open[at[rows["open"].to_numpy()]] = True
+    return Stack(series, span, heights, is_open)
 
 
 def _draw_bars(ax: Axes, stack: Stack) -> None:
@@ -94,28 +87,20 @@ def _draw_bars(ax: Axes, stack: Stack) -> None:
             edgecolor=ground,
             linewidth=np.where(height > _THIN * stack.top, EDGE, 0).tolist(),
         )
-        _hatch(drawn, part.color, stack.span.partial)
-
-
-def _hatch(drawn: BarContainer, color: str, where: NDArray[np.bool_]) -> None:
-    """Draw bars of incomplete periods hatched and paler."""
-    for index in np.flatnonzero(where):
-        hatch_patch(drawn.patches[index], color)
+        for index in np.flatnonzero(stack.span.partial):
+            hatch_patch(drawn.patches[index], part.color)
 
 
 def hatch_patch(patch: Rectangle, color: str) -> None:
     """Draw a patch hatched and paler."""
     ground = current_theme().ground
-    patch.set(facecolor=mix(color, ground, 0.25), hatch=HATCH)
-    patch.set_hatchcolor(ground)
-    patch.set_hatch_linewidth(1.1)
+    pale = mix(color, ground, 0.25)
+    patch.set(facecolor=pale, hatch=HATCH, hatchcolor=ground, hatch_linewidth=1.1)
 
 
 def dot_patch(patch: Rectangle) -> None:
     """Draw a patch dotted: its size is unknown."""
-    patch.set(hatch=_DOTS)
-    patch.set_hatchcolor(current_theme().muted)
-    patch.set_hatch_linewidth(0.6)
+    patch.set(hatch=_DOTS, hatchcolor=current_theme().muted, hatch_linewidth=0.6)
 
 
 def _draw_areas(ax: Axes, stack: Stack) -> None:
@@ -142,7 +127,8 @@ def _draw_areas(ax: Axes, stack: Stack) -> None:
                 color=part.color,
                 linewidth=0,
             )
-            _hatch(drawn, part.color, np.ones(len(last), dtype=bool))
+            for patch in drawn.patches:
+                hatch_patch(patch, part.color)
 
 
 def _draw_caps(ax: Axes, stack: Stack, height: float) -> None:
@@ -182,8 +168,8 @@ def draw_stack(
     # Rounded: a day of 25 hours or a month of 31 days makes the range a little longer.
     few = round(stack.span.slots) <= _MAX_BARS
     (_draw_bars if few else _draw_areas)(ax, stack)
-    slack = 1.04 if not stack.open.any() else 1.04 + 1.5 * _CAP / inside.height
-    set_value_axis(ax, stack.top, inside.height, tick, whole=whole, slack=slack)
+    extra = 1.5 * _CAP / inside.height if stack.open.any() else 0.0
+    set_value_axis(ax, stack.top, inside.height, tick, whole=whole, extra=extra)
     if few:
         _draw_caps(ax, stack, inside.height)
     set_time_axis(ax, stack.span, inside.width, measure_axes(ax).date_width)
@@ -191,28 +177,25 @@ def draw_stack(
 
 
 def describe_stack(
-    stack: Stack, format_amount: Callable[[int | None, int | None], str]
+    stack: Stack, rows: pl.DataFrame, format_sum: Callable[[pl.DataFrame], str]
 ) -> list[str]:
     """Describe the time range, the total, the series and the highest period of a stack.
 
-    `format_amount` formats the sum of a series in a period, given their indexes; None
-    stands for all of them.
+    `format_sum` formats the sum of some of the rows that the stack was built from.
     """
-    sums = stack.heights.sum(axis=1)
-    total, highest = float(sums.sum()), int(stack.sums.argmax())
-    facts = [stack.span.format_range(), f"Total {format_amount(None, None)}"]
+    sums = stack.heights.sum(axis=1).tolist()
+    total, highest = sum(sums), int(stack.sums.argmax())
+    facts = [stack.span.format_range(), f"Total {format_sum(rows)}"]
     if len(stack.series) > 1 and total:
-        facts.append(
-            "; ".join(
-                f"{shorten(part.name)} {format_amount(index, None)} "
-                f"({format_share(value / total)})"
-                for index, (part, value) in enumerate(
-                    zip(stack.series, sums.tolist(), strict=True)
-                )
-            )
+        parts = (
+            f"{shorten(part.name)} {format_sum(rows.filter(series=index))} "
+            f"({format_share(value / total)})"
+            for index, (part, value) in enumerate(zip(stack.series, sums, strict=True))
         )
+        facts.append("; ".join(parts))
     if len(stack.span.starts) > 1 and total:
-        amount = format_amount(None, highest)
+        start = stack.span.periods["period"][highest]
+        amount = format_sum(rows.filter(period=start))
         facts.append(f"Highest: {amount}, {stack.span.format_period(highest)}")
     return facts
 

@@ -186,6 +186,10 @@ class Span(NamedTuple):
         """Length of a period."""
         return _period_length(self.periods)
 
+    def find(self, rows: pl.DataFrame) -> NDArray[np.intp]:
+        """Return the index of the period of each row."""
+        return np.searchsorted(self.starts, elapsed_days(rows["period"]))
+
     def format_period(self, index: int) -> str:
         """Format one period: ``5 Nov 2026``, ``Nov 2026``, ``5 Nov 2026, 06:00``."""
         return _format_start(self.periods["period"][index], self.length.unit)

@@ -10,8 +10,8 @@ from toolkit.charts.alt_text import set_alt_text, shorten
 from toolkit.charts.bars import MAX_DESCRIBED
 from toolkit.charts.layout import draw_empty, measure_axes
 from toolkit.charts.rows import (
-    THICKNESS,
     build_row_axes,
+    draw_rows,
     end_room,
     finish_rows,
     lay_out_rows,
@@ -20,7 +20,7 @@ from toolkit.charts.rows import (
 )
 from toolkit.charts.series import format_key, read_frame
 from toolkit.charts.series_colors import assign_colors
-from toolkit.charts.stacked import EDGE, hatch_patch
+from toolkit.charts.stacked import hatch_patch
 from toolkit.charts.style import current_theme
 from toolkit.charts.text import fit
 from toolkit.charts.time_axis import elapsed_days, set_moment_axis
@@ -159,28 +159,20 @@ def _draw_spans(
     texts: list[str],
 ) -> None:
     """Draw a bar for each row between its first and its last response."""
-    box, theme = measure_axes(ax, 0), current_theme()
+    box, alarm = measure_axes(ax, 0), current_theme().alarm
     texts = [fit(end, box.texts.body, 0.28 * box.width) for end in texts]
     right = end_room(ax, texts)
     layout = lay_out_rows(ax, text, names, right=right, below=box.below)
-    width = layout.inside().width
-    set_moment_axis(ax, rows, width, box.date_width)
+    inside = layout.inside()
+    set_moment_axis(ax, rows, inside.width, box.date_width)
     low, high = ax.get_xlim()
-    least = _MIN_WIDTH * (high - low) / width
+    least = _MIN_WIDTH * (high - low) / inside.width
     firsts, lasts = elapsed_days(rows["first_seen"]), elapsed_days(rows["last_seen"])
     colors = assign_colors([format_key(row[0]) for row in rows["version"]])
     for at, (differs, color) in enumerate(zip(rows["differs"], colors, strict=True)):
-        (patch,) = ax.barh(
-            at,
-            max(lasts[at] - firsts[at], least),
-            left=firsts[at],
-            height=THICKNESS,
-            color=color,
-            edgecolor=theme.ground,
-            linewidth=EDGE,
-            label=names[at],
-        ).patches
+        width = max(lasts[at] - firsts[at], least)
+        (patch,) = draw_rows(ax, at, width, color, names[at], left=firsts[at])
         if differs:
             hatch_patch(patch, color)
-        write_row_end(ax, at, texts[at], theme.alarm if differs else None)
+        write_row_end(ax, at, texts[at], alarm if differs else None)
     finish_rows(ax, names, layout)

@@ -11,6 +11,8 @@ from toolkit.formatting.text import format_count, format_share
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import polars as pl
+
     from toolkit.charts.series import ChartData
     from toolkit.charts.time_axis import Span
     from toolkit.metrics.measures import Measure
@@ -47,21 +49,26 @@ def build_text(
     *details: str,
     span: Span | None = None,
     mark: str = "Hatched",
-    by: Sequence[str] | None = None,
 ) -> ChartText:
     """Build the text of a chart of a metric.
 
     The subtitle is what is drawn, the time zone, details, and the incomplete periods,
     with how they are marked.
     """
-    by = data.by if by is None else by
     if data.zone is not None:
         per = f" per {span.length.word}" if span else ""
         comma = "," if per and " per " in what else ""  # "tokens per call, per day"
         what += f"{comma}{per} ({format_zone(data.zone)})"
     subtitle = "; ".join([what, *details])
     subtitle += _format_incomplete(span, mark) if span else ""
-    return ChartText(format_title(data.spec.title, by, span), subtitle, note)
+    return ChartText(format_title(data.spec.title, data.by, span), subtitle, note)
+
+
+def why_empty(values: pl.Series) -> str:
+    """Return why a chart of dated values is empty, or an empty text if it is not."""
+    if values.null_count() < len(values):
+        return ""
+    return NOT_REPORTED if len(values) else NO_DATES
 
 
 def format_zone(zone: str) -> str:

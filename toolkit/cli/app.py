@@ -16,48 +16,39 @@ from typing import Annotated, Any, BinaryIO, TextIO, cast
 import typer
 from typer.core import TyperGroup
 
+from toolkit import errors
 from toolkit.cli.metrics import metric, plot, tokens
 from toolkit.cli.money import cost, explain, reconcile
-from toolkit.cli.options import (
-    LOG_FORMAT,
-    RANGE,
-    READ,
-    Export,
-    Logs,
-    LogsOrExport,
-    shared,
-)
+from toolkit.cli.options import LOG_FORMAT, RANGE, READ, LogsOrExport, shared
 from toolkit.cli.output import (
     check_data,
     print_check,
     print_hints,
+    print_json,
     print_message,
     print_passed_over,
     print_result,
     print_schema,
     show_progress,
     table_data,
-    to_json,
 )
 from toolkit.cli.report import check_rejects, config, report
 from toolkit.cli.values import RejectLimit, check_folder
-from toolkit.errors import (
-    BusyError,
-    ConfigurationError,
-    DamageWarning,
-    InvoiceError,
-    MissingColumnsError,
-    MissingPackageError,
-    OptionError,
-    PriceFileError,
-    ToolkitError,
-    UnsuitableColumnError,
-    clean,
-    plural,
-)
+from toolkit.errors import OptionError, ToolkitError, clean, plural
 from toolkit.reading.object_store import is_uri
 
 _FAILURE, _USAGE, _BUSY = 1, 2, 5
+_WRONG_USAGE = (
+    errors.ConfigurationError,
+    errors.InvoiceError,
+    errors.MissingColumnsError,
+    errors.MissingPackageError,
+    errors.OptionError,
+    errors.PriceFileError,
+    errors.UnsuitableColumnError,
+)
+
+_Export = Annotated[str, typer.Argument(metavar="DIR", help="directory of an export")]
 
 _HELP = """\
 usage: toolkit COMMAND [OPTIONS] ...        toolkit COMMAND --help explains one
@@ -89,7 +80,7 @@ Example: toolkit tokens logs/ --every 1w --by model
 class _Screen(TyperGroup):
     """The commands, with a help that fits one screen."""
 
-    def get_help(self, ctx: Any) -> str:  # noqa: ANN401, ARG002 - typer's private type
+    def get_help(self, ctx: Any) -> str:  # noqa: ARG002 - typer's private type
         """Return the screen above."""
         return _HELP.rstrip()
 
@@ -140,7 +131,7 @@ def check(
     logs: LogsOrExport,
     max_rejects: RejectLimit | None = None,
     as_json: bool = False,
-    **options: Any,  # noqa: ANN401 - of `check`
+    **options: Any,
 ) -> None:
     """Account for every line: ledger, rejects, pandera's verdict, findings."""
     # Imported here: what a command does not use is not loaded.
@@ -149,12 +140,20 @@ def check(
     with show_progress("reading") as progress:
         checked = check_logs(logs, progress=progress, **options)
     if as_json:
-        print_result(to_json(check_data(checked)))
+        print_json(check_data(checked))
     else:
         print_check(checked)
     if checked.failures or checked.ledger["error"].count():
         raise typer.Exit(_FAILURE)
     check_rejects(max_rejects, checked.ledger.sum().row(0, named=True))
+
+
+def _target(to: Path | None) -> Path | BinaryIO:
+    """Return the file to write, in a directory that exists, or stdout."""
+    if to is None:
+        return cast("BinaryIO", sys.stdout.buffer)
+    check_folder(to)
+    return to
 
 
 @_app.command()
@@ -167,7 +166,7 @@ def rejects(
             help="new file, readable only for you  [default: stdout]", metavar="FILE"
         ),
     ] = None,
-    **options: Any,  # noqa: ANN401 - of `write_rejects`
+    **options: Any,
 ) -> None:
     """Write the raw lines that were rejected to a file, to fix and re-read."""
     # Imported here: what a command does not use is not loaded.
@@ -176,14 +175,11 @@ def rejects(
     if to is None and sys.stdout.isatty():
         expected = "a file or a pipe (raw lines are private and may control a screen)"
         raise OptionError("to", "the screen", expected=expected)
-    if to is not None:
-        check_folder(to)
-    target = cast("BinaryIO", sys.stdout.buffer) if to is None else to
+    target = _target(to)
     with show_progress("reading") as progress:
         done = write_rejects(logs, target, progress=progress, **options)
-    left_out = f", {done.without_bytes:,} too long to be kept"
-    lines = plural(done.lines, "line")
-    print_message(lines + (left_out if done.without_bytes else ""))
+    too_long = f", {done.without_bytes:,} too long to be kept"
+    print_message(plural(done.lines, "line") + (too_long if done.without_bytes else ""))
 
 
 @_app.command()
@@ -192,7 +188,12 @@ def rejects(
     *READ,
 )
 def export(
-    logs: Logs,
+    logs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="LOG", help="file, directory, glob, - or s3://bucket/key"
+        ),
+    ],
     to: Annotated[
         str,
         typer.Option(
@@ -201,7 +202,7 @@ def export(
     ],
     max_rejects: RejectLimit | None = None,
     quiet: bool = False,
-    **options: Any,  # noqa: ANN401 - of `export`
+    **options: Any,
 ) -> None:
     """Write logs as Parquet, by UTC date; run again, it adds only what is new."""
     # Imported here: what a command does not use is not loaded.
@@ -225,18 +226,16 @@ def _export_words(totals: dict[str, int], added: int, found: int) -> str:
         return f"nothing new in {plural(found, 'log')}"
     logs = plural(found, "log") if added == found else f"{added:,} of {found:,} logs"
     words = f"{plural(totals['responses'], 'new response')} from {logs}"
-    faults = [
-        *(
-            [f"{plural(totals['rejected'], 'line')} rejected"]
-            * bool(totals["rejected"])
-        ),
-        *([plural(totals["errors"], "provider error")] * bool(totals["errors"])),
-    ]
-    return "; ".join([words, *([", ".join(faults)] if faults else [])])
+    faults = []
+    if totals["rejected"]:
+        faults.append(f"{plural(totals['rejected'], 'line')} rejected")
+    if totals["errors"]:
+        faults.append(plural(totals["errors"], "provider error"))
+    return f"{words}; {', '.join(faults)}" if faults else words
 
 
 @_app.command()
-def verify(directory: Export) -> None:
+def verify(directory: _Export) -> None:
     """Read an export again and compare it with its state; print a line per fault."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.exports.verify import verify as verify_export
@@ -254,10 +253,7 @@ def verify(directory: Export) -> None:
 
 @_app.command()
 @shared("wait")
-def compact(
-    directory: Export,
-    **options: Any,  # noqa: ANN401 - of `compact`
-) -> None:
+def compact(directory: _Export, **options: Any) -> None:
     """Merge the small files of past days; the export can be read meanwhile."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.exports.compact import compact as compact_export
@@ -280,7 +276,7 @@ def schema(as_json: bool = False) -> None:
     from toolkit.schema.tables import TABLES
 
     if as_json:
-        print_result(to_json({table.name: table_data(table) for table in TABLES}))
+        print_json({table.name: table_data(table) for table in TABLES})
     else:
         print_schema()
 
@@ -295,16 +291,13 @@ def sample(
         ),
     ] = None,
     lines: int = 1000,
-    **options: Any,  # noqa: ANN401 - of `write_sample`
+    **options: Any,
 ) -> None:
     """Write a sample log that has every quirk of real ones."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.testing.sample_logs import write_sample
 
-    if to is not None:
-        check_folder(to)
-    target = cast("BinaryIO", sys.stdout.buffer) if to is None else to
-    write_sample(target, lines, **options)
+    write_sample(_target(to), lines, **options)
     if to is not None:
         print_message(f"{to} written, {plural(lines, 'line')}")
 
@@ -315,7 +308,7 @@ def main() -> None:
 
     def show(message: Warning | str, category: type[Warning], *_rest: object) -> None:
         nonlocal damaged
-        damaged = damaged or issubclass(category, DamageWarning)
+        damaged = damaged or issubclass(category, errors.DamageWarning)
         text = str(message).replace("toolkit.rejects()", "`toolkit check`")
         print_message(f"warning: {text}")
 
@@ -347,18 +340,9 @@ def _discard(stream: TextIO) -> None:
 
 def _exit_code(error: ToolkitError) -> int:
     """Return the exit code: wrong usage, a busy directory, or a failure."""
-    if isinstance(error, BusyError):
+    if isinstance(error, errors.BusyError):
         return _BUSY
-    wrong_usage = (
-        ConfigurationError,
-        InvoiceError,
-        OptionError,
-        MissingColumnsError,
-        MissingPackageError,
-        PriceFileError,
-        UnsuitableColumnError,
-    )
-    return _USAGE if isinstance(error, wrong_usage) else _FAILURE
+    return _USAGE if isinstance(error, _WRONG_USAGE) else _FAILURE
 
 
 def _flush(code: str | int | None) -> str | int | None:

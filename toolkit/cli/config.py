@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     PlainValidator,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
 )
 
@@ -30,7 +31,7 @@ from toolkit.errors import (
 )
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import Period, check_zone
-from toolkit.pricing.budgets import parse_amount
+from toolkit.pricing.budgets import check_amount
 from toolkit.reading.object_store import is_uri
 from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
 from toolkit.schema.tables import choices_table
@@ -40,10 +41,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-_VARIABLE = "TOOLKIT_CONFIG"
 _FILE, _PYPROJECT, _TABLE = "toolkit.toml", "pyproject.toml", "completion-toolkit"
-_DEFAULT = "default"
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # Words that other tools use for the same thing.
 _ALIASES = {
     "zone": "tz",
@@ -71,11 +69,19 @@ _EXPECTED = {
 def _valid(check: Callable[[Any], object]) -> AfterValidator:
     """Return a validator that calls a check, which raises `OptionError`."""
 
-    def validate(value: Any) -> Any:  # noqa: ANN401 - of any field
+    def validate(value: Any) -> Any:
         check(value)
         return value
 
     return AfterValidator(validate)
+
+
+def _place(path: str, info: ValidationInfo[Any]) -> str:
+    """Return a path relative to the current directory, not to the file."""
+    if path == "-" or is_uri(path):
+        return path
+    # Behind an absolute path the folder is dropped.
+    return os.path.normpath(Path(info.context["folder"], path))
 
 
 def _check_unique(values: list[str]) -> None:
@@ -83,12 +89,6 @@ def _check_unique(values: list[str]) -> None:
     for value in values:
         if values.count(value) > 1:
             raise OptionError("", value, expected="each once", hint=" twice")
-
-
-def _check_tags(tags: dict[str, str]) -> None:
-    """Check the names and the paths of tags."""
-    for name, path in tags.items():
-        choices_table({name: path})
 
 
 def _section_names() -> list[str]:
@@ -107,7 +107,7 @@ def _check_section(name: str) -> None:
         raise OptionError("", name, expected=expected, hint=near_miss(name, names))
 
 
-def _check_limit(value: Any) -> Any:  # noqa: ANN401 - whatever the file holds
+def _check_limit(value: Any) -> Any:
     """Return a limit of rejected lines that is valid."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise OptionError("", value, expected="a count or a share: 10 or 0.1%")
@@ -118,6 +118,10 @@ def _check_limit(value: Any) -> Any:  # noqa: ANN401 - whatever the file holds
 _Text = Annotated[str, Field(min_length=1)]
 _NOT_EMPTY = Field(min_length=1, json_schema_extra={"uniqueItems": True})
 _Texts = Annotated[list[_Text], _NOT_EMPTY, _valid(_check_unique)]
+_Path = Annotated[_Text, AfterValidator(_place)]
+_Paths = Annotated[
+    _Texts, AfterValidator(lambda paths, info: [_place(one, info) for one in paths])
+]
 _Section = Annotated[
     str,
     _valid(_check_section),
@@ -129,7 +133,7 @@ _Limit = Annotated[
     PlainValidator(_check_limit),
     WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "minimum": 0}),
 ]
-_Amount = Annotated[_Text, _valid(parse_amount)]
+_Amount = Annotated[_Text, _valid(check_amount)]
 _Every = Annotated[_Text, _valid(check_period)]
 _Top = Annotated[int, Field(ge=1, le=1000)]
 _Wait = Annotated[_Text, _valid(parse_duration)]
@@ -141,7 +145,7 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-def _setting(text: str, default: Any = None) -> Any:  # noqa: ANN401 - any field has one
+def _setting(text: str, default: Any = None) -> Any:
     """Describe a setting; None: it has no default."""
     if default is None:  # from a function it is not in the JSON Schema
         return Field(default_factory=lambda: None, description=text)
@@ -158,7 +162,7 @@ class _Budgets(_Table):
 class _Shared(_Table):
     """Settings of all commands (at the top) or of one command (in its table)."""
 
-    sources: _Texts = _setting(
+    sources: _Paths = _setting(
         "logs or exports that are read where a command names none; a relative path is "
         "relative to this file"
     )
@@ -183,7 +187,7 @@ class _ReportOptions(_Table):
 class _Export(_Shared):
     """Settings of `toolkit export`; they take precedence over the top."""
 
-    to: _Text = _setting("directory or .parquet file to write; relative to this file")
+    to: _Path = _setting("directory or .parquet file to write; relative to this file")
     content: Content = _setting("keep or drop the text of prompts and answers", "keep")
     duplicates: Duplicates = _setting("drop or keep responses that occur again", "drop")
     wait: _Wait = _setting("how long to wait for another run: 30s, 10m", "0s")
@@ -192,7 +196,7 @@ class _Export(_Shared):
 class _Report(_ReportOptions, _Shared):
     """Settings of `toolkit report`; they take precedence over the top."""
 
-    to: _Texts = _setting("files to write: .html, .md, .json, .png")
+    to: _Paths = _setting("files to write: .html, .md, .json, .png")
     last: Period = _setting("last complete period that is reported")
     compare: Literal["previous"] = _setting("compare with the range before")
 
@@ -200,7 +204,7 @@ class _Report(_ReportOptions, _Shared):
 class _Settings(_ReportOptions, _Shared):
     """The settings of all commands."""
 
-    tags: Annotated[dict[_Text, _Text], _valid(_check_tags)] = _setting(
+    tags: Annotated[dict[_Text, _Text], _valid(choices_table)] = _setting(
         "columns tag_NAME of logs: the path of each from the root of the line", {}
     )
     response_path: _Text = _setting("path of the response in a line of a log")
@@ -208,7 +212,7 @@ class _Settings(_ReportOptions, _Shared):
     tz: Annotated[_Text, _valid(check_zone)] = _setting(
         "time zone in which days begin", "UTC"
     )
-    prices: _Text = _setting("file of your own prices; relative to this file")
+    prices: _Path = _setting("file of your own prices; relative to this file")
     export: _Export = _setting("settings of `toolkit export`")
     report: _Report = _setting("settings of `toolkit report`")
 
@@ -228,19 +232,14 @@ class Configuration(NamedTuple):
 
     def effective(self) -> list[tuple[str, Any, str]]:
         """Return each setting with its value, and where that came from."""
-        top = [
-            (name, self.values[name], str(self.file))
-            if name in self.values
-            else (name, field.get_default(call_default_factory=True), _DEFAULT)
-            for name, field in _Settings.model_fields.items()
-            if name not in {"export", "report"}
-        ]
-        tables = [
-            (f"{table}.{name}", value, str(self.file))
-            for table in ("export", "report")
-            for name, value in self.values.get(table, {}).items()
-        ]
-        return top + tables
+        found = {name: (value, "default") for name, value in _Settings()}
+        for name, value in self.values.items():
+            found[name] = (value, str(self.file))
+        for table in ("export", "report"):
+            del found[table]
+            for name, value in self.values.get(table, {}).items():
+                found[f"{table}.{name}"] = (value, str(self.file))
+        return [(name, value, source) for name, (value, source) in found.items()]
 
     def options_of(self, command: str) -> dict[str, Any]:
         """Return the values of a command's options, by the names of its parameters."""
@@ -292,13 +291,11 @@ def read_configuration(file: str | os.PathLike[str] | None = None) -> Configurat
     Traceback (most recent call last):
     toolkit.errors.ConfigurationError: ...: no setting 'zone' (did you mean 'tz'?)
     """
-    named = file or os.environ.get(_VARIABLE) or None
-    if named is not None:
-        path = Path(named)
+    if chosen := file or os.environ.get("TOOLKIT_CONFIG"):
+        path = Path(chosen)
         values = _read_table(path)
         if values is None:
-            fault = f"it has no table [tool.{_TABLE}]"
-            raise ConfigurationError(str(path), [fault])
+            raise ConfigurationError(str(path), [f"it has no table [tool.{_TABLE}]"])
         return Configuration(str(path), _checked(path, values))
     for folder in (Path(), *Path.cwd().parents):
         for name in (_FILE, _PYPROJECT):
@@ -329,11 +326,11 @@ def _read_table(path: Path) -> dict[str, Any] | None:
 def _checked(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return valid settings, or raise an error that lists all faults."""
     try:
-        settings = _Settings.model_validate(values)
+        settings = _Settings.model_validate(values, context={"folder": path.parent})
     except ValidationError as error:
         faults = [_sentence(fault) for fault in error.errors(include_url=False)]
         raise ConfigurationError(str(path), faults) from None
-    return _placed(settings.model_dump(exclude_unset=True), path.parent)
+    return settings.model_dump(exclude_unset=True)
 
 
 def _sentence(fault: ErrorDetails) -> str:
@@ -364,26 +361,6 @@ def _dotted(place: tuple[int | str, ...]) -> str:
     return "".join(parts).removeprefix(".")
 
 
-def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return settings with paths relative to the current directory, not to the file."""
-
-    def placed(path: str) -> str:
-        if path == "-" or is_uri(path):
-            return path
-        # Behind an absolute path the folder is dropped.
-        return os.path.normpath(folder / path)
-
-    found = dict(values)
-    for name, value in values.items():
-        if name in {"sources", "prices", "to"}:
-            found[name] = (
-                placed(value) if isinstance(value, str) else [*map(placed, value)]
-            )
-        elif name in {"export", "report"}:
-            found[name] = _placed(value, folder)
-    return found
-
-
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of ``toolkit.toml``.
 
@@ -396,4 +373,5 @@ def json_schema() -> dict[str, Any]:
     for table in schema["$defs"].values():
         for setting in table["properties"].values():
             setting.pop("default", None)  # it is the value at the top
-    return {"$schema": _DIALECT, **schema, "title": _FILE}
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, **schema, "title": _FILE}

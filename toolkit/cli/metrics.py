@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from toolkit.cli.options import (
-    RANGE,
-    READ,
-    LogsOrExport,
-    is_configured,
-    shared,
-)
-from toolkit.cli.output import (
-    print_csv,
-    print_message,
-    print_result,
-    print_table,
-    show_progress,
-    to_json,
-)
+from toolkit.cli.options import RANGE, READ, LogsOrExport, is_configured, shared
+from toolkit.cli.output import print_data, print_message, print_table, show_progress
 from toolkit.cli.values import check_folder
 from toolkit.errors import OptionError, UnknownOptionError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _TABLE = ("every", "by", *RANGE, "top", "fill", "compare")
 
@@ -39,14 +23,14 @@ def metric(
         str, typer.Argument(metavar="NAME", help="token_usage, cost, model_mix, ...")
     ],
     logs: LogsOrExport,
-    **options: Any,  # noqa: ANN401 - of the metric
+    **options: Any,
 ) -> None:
     """Print the table of any metric by period and model."""
     _print_metric(ctx, name, logs, options)
 
 
 @shared(*_TABLE, "as_json", "as_csv", *READ)
-def tokens(ctx: typer.Context, logs: LogsOrExport, **options: Any) -> None:  # noqa: ANN401
+def tokens(ctx: typer.Context, logs: LogsOrExport, **options: Any) -> None:
     """Print the token counts by period and model."""
     _print_metric(ctx, "token_usage", logs, options)
 
@@ -59,33 +43,29 @@ def _print_metric(
     from toolkit.metrics.registry import SPECS, measure
 
     as_json, as_csv = options.pop("as_json", False), options.pop("as_csv", False)
-    _drop_settings(ctx, name, options)
+    _fit_options(ctx, name, options)
     with show_progress("reading") as progress:
         table = measure(name, logs, progress=progress, **options)
-    if as_json:
-        print_result(to_json(table.to_dicts()))
-    elif as_csv:
-        print_csv(table)
-    else:
+    if not print_data(table, as_json=as_json, as_csv=as_csv):
         print_table(table, SPECS[name], options.get("by"))
 
 
-def _drop_settings(ctx: typer.Context, metric: str, options: dict[str, Any]) -> None:
-    """Drop the options from the settings file that a metric does not take."""
-    for option in ("every", "by", "tz", "prices"):
-        if is_configured(ctx, option) and not _takes(metric, option):
-            options.pop(option, None)
-
-
-def _takes(metric: str, option: str) -> bool:
-    """Return whether a metric takes an option."""
+def _fit_options(ctx: typer.Context, metric: str, options: dict[str, Any]) -> None:
+    """Drop settings that a metric does not take; raise if such an option is given."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.metrics.registry import SPECS
 
     if metric not in SPECS:
-        return False
+        return  # `measure` and `plot` raise
     spec = SPECS[metric]
-    return spec.has_money if option == "prices" else option in spec.option_names
+    for option in ("every", "by", "tz", "top", "prices"):
+        takes = spec.has_money if option == "prices" else option in spec.option_names
+        if option in options and not takes:
+            if is_configured(ctx, option):
+                del options[option]
+            elif option != "prices":  # of which `measure` has more to say
+                known = spec.option_names
+                raise UnknownOptionError(option, owner=metric, known=known)
 
 
 @shared("theme", "every", "by", *RANGE, "top", "prices", *READ)
@@ -101,7 +81,7 @@ def plot(
     to: Annotated[
         Path, typer.Option(help="file to write: .png, .svg or .pdf", metavar="FILE")
     ],
-    **options: Any,  # noqa: ANN401 - of the chart
+    **options: Any,
 ) -> None:
     """Save the chart of a metric, or an overview on one page."""
     # Imported here: what a command does not use is not loaded.
@@ -115,26 +95,14 @@ def plot(
     # A script has no screen: matplotlib must not look for one.
     os.environ.setdefault("MPLBACKEND", "agg")
     if name == "overview":
-        if "every" in options and options["every"] is None:
+        if options.get("every", "") is None:
             raise OptionError("every", "none", expected="a length of a period")
     else:
-        _drop_settings(ctx, name, options)
-        _check_options(name, options)
+        _fit_options(ctx, name, options)
     with show_progress("reading") as progress:
         if name == "overview":
-            drawn: Any = overview(logs, progress=progress, **options)
+            figure: Any = overview(logs, progress=progress, **options)
         else:
-            drawn = plot_metric(name, logs, progress=progress, **options).figure
-    drawn.savefig(to, dpi=150)
+            figure = plot_metric(name, logs, progress=progress, **options).figure
+    figure.savefig(to, dpi=150)
     print_message(f"{to} written")
-
-
-def _check_options(metric: str, options: Mapping[str, object]) -> None:
-    """Check that a metric takes the options that it was given."""
-    # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.registry import SPECS
-
-    for option in ("every", "by", "top"):
-        if metric in SPECS and option in options and not _takes(metric, option):
-            known = SPECS[metric].option_names
-            raise UnknownOptionError(option, owner=metric, known=known)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from datetime import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal
 
-from toolkit.cli.options import (
-    RANGE,
-    READ,
-    LogsOrExport,
-    shared,
-)
+from toolkit.cli.options import RANGE, READ, LogsOrExport, shared
 from toolkit.cli.output import (
-    print_costs,
     print_csv,
+    print_data,
     print_explained,
+    print_json,
     print_message,
     print_reconciled,
-    print_result,
+    print_table,
     show_progress,
-    to_json,
 )
 from toolkit.cli.values import parse_pairs
 from toolkit.errors import OptionError, plural
@@ -27,6 +22,9 @@ from toolkit.errors import OptionError, plural
 if TYPE_CHECKING:
     import polars as pl
 
+_PERIOD = ("period", "period_end", "partial")
+# Columns that `cost` prints beside those of the period and the series.
+_SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
 _MOST_MISSING = 10
 _LONGEST_NAME = 60
 _READ = ("prices", "as_json", "as_csv", *READ)
@@ -34,24 +32,22 @@ _READ = ("prices", "as_json", "as_csv", *READ)
 
 @shared("every", "by", *RANGE, *_READ)
 def cost(
-    logs: LogsOrExport,
-    as_json: bool = False,
-    as_csv: bool = False,
-    **options: Any,  # noqa: ANN401 - of `spending`
+    logs: LogsOrExport, as_json: bool = False, as_csv: bool = False, **options: Any
 ) -> None:
     """Print what responses cost in US dollars, and which have no known price."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.metrics.explain import spending
+    from toolkit.metrics.registry import SPECS
 
     with show_progress("reading") as progress:
         spent = spending(logs, progress=progress, **options)
-    if as_json:
-        print_result(to_json(spent.costs.to_dicts()))
-    elif as_csv:
-        print_csv(spent.costs)
-    else:
-        print_costs(spent.costs, options.get("by", ("model",)))
-    if not spent.costs.is_empty():
+    costs = spent.costs
+    if not print_data(costs, as_json=as_json, as_csv=as_csv):
+        series = options.get("by", ("model",))
+        periods = [name for name in _PERIOD if name in costs.columns]
+        shown = costs.select(*periods, *series, *_SPENT)
+        print_table(shown, SPECS["cost"], series)
+    if not costs.is_empty():
         print_message(spent.summary)
     _print_missing(spent.missing)
 
@@ -63,7 +59,7 @@ def explain(
     date: str,
     as_json: bool = False,
     as_csv: bool = False,
-    **options: Any,  # noqa: ANN401 - of `explain`
+    **options: Any,
 ) -> None:
     """Print the prices and the log lines behind the cost of a model on one day."""
     # Imported here: what a command does not use is not loaded.
@@ -77,7 +73,7 @@ def explain(
     if as_json:
         parts = ("prices", "lines", "unseen")
         tables = {part: getattr(explained, part).to_dicts() for part in parts}
-        print_result(to_json({"summary": explained.summary, **tables}))
+        print_json({"summary": explained.summary, **tables})
     elif as_csv:
         print_csv(explained.lines)
     else:
@@ -90,13 +86,13 @@ def explain(
 def reconcile(
     logs: LogsOrExport,
     invoice: str,
-    match: str = "family",
+    match: Literal["family", "name"] = "family",  # `reconcile` checks it
     provider: str | None = None,
     column: list[str] | None = None,
     as_json: bool = False,
     as_csv: bool = False,
     prices: str | None = None,
-    **options: Any,  # noqa: ANN401 - of `scan`
+    **options: Any,
 ) -> None:
     """Compare the log with a provider's invoice, by UTC day and model."""
     # Imported here: what a command does not use is not loaded.
@@ -117,21 +113,13 @@ def reconcile(
         if provider is not None:
             choices = choices.filter(pl.col("provider") == provider)
         rows = reconcile_log(
-            choices,
-            invoice,
-            match=cast("Any", match),  # it is checked there
-            columns=columns,
-            prices=prices,
+            choices, invoice, match=match, columns=columns, prices=prices
         )
     if since is not None:
         rows = rows.filter(pl.col("day") >= since.date())
     if until is not None:
         rows = rows.filter(pl.col("day") < until.date())
-    if as_json:
-        print_result(to_json(rows.to_dicts()))
-    elif as_csv:
-        print_csv(rows)
-    else:
+    if not print_data(rows, as_json=as_json, as_csv=as_csv):
         print_reconciled(rows)
 
 
@@ -143,14 +131,11 @@ def _print_missing(missing: pl.DataFrame) -> None:
     for row in missing.head(_MOST_MISSING).iter_rows(named=True):
         names = [row[name] for name in ("model", "provider", "service_tier")]
         called = ", ".join(name for name in names if name) or "responses without model"
+        if len(called) > _LONGEST_NAME:
+            called = f"{called[:_LONGEST_NAME]}..."
         print_message(
-            f"no price for {_shortened(called)} ({MEANINGS[Reason(row['reason'])]}): "
+            f"no price for {called} ({MEANINGS[Reason(row['reason'])]}): "
             f"{plural(row['responses'], 'response')}, {row['total_tokens']:,} tokens"
         )
     if missing.height > _MOST_MISSING:
         print_message(f"no price for {missing.height - _MOST_MISSING:,} more")
-
-
-def _shortened(name: str) -> str:
-    """Cut a name that would fill the screen."""
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."

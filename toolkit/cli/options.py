@@ -13,15 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from toolkit import errors
 from toolkit.cli.values import RejectLimit, parse_duration, parse_pairs
-from toolkit.errors import (
-    MissingColumnsError,
-    PriceFileError,
-    SourceError,
-    ToolkitError,
-    UnsuitableColumnError,
-    WriteError,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,12 +22,12 @@ if TYPE_CHECKING:
 _NONE = "none"
 _FILE = "settings_file"
 # Errors about one option, and its name.
-_AT_FAULT: dict[type[ToolkitError], str] = {
-    SourceError: "sources",
-    MissingColumnsError: "by",
-    UnsuitableColumnError: "by",
-    PriceFileError: "prices",
-    WriteError: "to",
+_AT_FAULT: dict[type[errors.ToolkitError], str] = {
+    errors.SourceError: "sources",
+    errors.MissingColumnsError: "by",
+    errors.UnsuitableColumnError: "by",
+    errors.PriceFileError: "prices",
+    errors.WriteError: "to",
 }
 # Parameters of commands whose settings have other names.
 _PARAMETERS = {
@@ -45,17 +38,12 @@ _PARAMETERS = {
     "columns": "column",
 }
 
-Logs = Annotated[
-    list[str],
-    typer.Argument(metavar="LOG", help="file, directory, glob, - or s3://bucket/key"),
-]
 LogsOrExport = Annotated[
     list[str],
     typer.Argument(
         metavar="LOG|DIR", help="file, directory, glob, - or s3://bucket/key; an export"
     ),
 ]
-Export = Annotated[str, typer.Argument(metavar="DIR", help="directory of an export")]
 
 # Groups of options, to be unpacked: @shared(*RANGE).
 LOG_FORMAT = ("tag", "response_path", "created_unit")
@@ -63,25 +51,28 @@ READ = (*LOG_FORMAT, "on_damage", "config")
 RANGE = ("tz", "since", "until", "last", "now")
 
 
+# What an option is if it is not given, by its type: a text has to be given.
+_UNSET = {bool: False, str: Parameter.empty}
+
+
 def _option(
+    metavar: str | None,
     text: str,
-    *names: str,
-    kind: Any = str | None,  # noqa: ANN401 - a type or a union of types
     default: str = "",
-    is_required: bool = False,
-    **more: Any,  # noqa: ANN401 - whatever typer takes
+    kind: Any = str | None,
+    **more: Any,
 ) -> Callable[[str, str], Parameter]:
     """Return a function from a name and its default, for the help, to a parameter."""
 
     def parameter(name: str, own_default: str) -> Parameter:
         shown = own_default or default
         described = f"{text}  [default: {shown}]" if shown else text
-        unset = False if kind is bool else None
+        names = [f"--{name.removeprefix('as_')}"] if kind is bool else []
+        option = typer.Option(*names, help=described, metavar=metavar, **more)
+        annotation = Annotated[kind, option]
+        unset = _UNSET.get(kind)
         return Parameter(
-            name,
-            Parameter.KEYWORD_ONLY,
-            default=Parameter.empty if is_required else unset,
-            annotation=Annotated[kind, typer.Option(*names, help=described, **more)],
+            name, Parameter.KEYWORD_ONLY, default=unset, annotation=annotation
         )
 
     return parameter
@@ -100,117 +91,82 @@ def _use_settings(ctx: typer.Context, file: str | None) -> None:
 _Texts: TypeAlias = list[str] | None
 _OPTIONS = {
     "every": _option(
+        "PERIOD",
         "length of a period: 1h, 1d, 1w, 1mo, 1q, 1y; none: all periods in one",
-        default="1d",
-        metavar="PERIOD",
+        "1d",
     ),
     "by": _option(
+        "COLUMN",
         "column whose values are the series; repeat for more; none: all in one",
-        kind=_Texts,
-        default="model",
-        metavar="COLUMN",
+        "model",
+        _Texts,
     ),
-    "tz": _option("time zone in which days begin", default="UTC", metavar="ZONE"),
-    "since": _option("start: a date, a time, or 7d for 7 days ago", metavar="TIME"),
-    "until": _option("end, exclusive: a date, a time, or 7d", metavar="TIME"),
-    "last": _option(
-        "last complete day, week, month or quarter (in --tz)", metavar="UNIT"
-    ),
-    "now": _option(
-        "time from which --last and 7d count", default="the clock", metavar="TIME"
-    ),
+    "tz": _option("ZONE", "time zone in which days begin", "UTC"),
+    "since": _option("TIME", "start: a date, a time, or 7d for 7 days ago"),
+    "until": _option("TIME", "end, exclusive: a date, a time, or 7d"),
+    "last": _option("UNIT", "last complete day, week, month or quarter (in --tz)"),
+    "now": _option("TIME", "time from which --last and 7d count", "the clock"),
     "top": _option(
+        "N",
         "show the N largest series, group the rest as 'other'",
         kind=int | None,
-        metavar="N",
         min=1,
     ),
-    "fill": _option("include empty periods", "--fill", kind=bool),
-    "compare": _option(
-        "previous: add the values of the period before", metavar="PERIOD"
-    ),
-    "prices": _option(
-        "TOML file with your own prices, used before all others", metavar="FILE"
-    ),
+    "fill": _option(None, "include empty periods", kind=bool),
+    "compare": _option("PERIOD", "previous: add the values of the period before"),
+    "prices": _option("FILE", "TOML file with your own prices, used before all others"),
     "tag": _option(
+        "NAME=PATH",
         "add a column tag_NAME from a path in the line; may be repeated",
         kind=_Texts,
-        metavar="NAME=PATH",
     ),
-    "response_path": _option("path of the response in a line", metavar="PATH"),
-    "created_unit": _option(
-        "unit of `created` in the log: s, ms, us, ns", default="s", metavar="UNIT"
-    ),
+    "response_path": _option("PATH", "path of the response in a line"),
+    "created_unit": _option("UNIT", "unit of `created` in the log: s, ms, us, ns", "s"),
     "on_damage": _option(
+        "ACTION",
         "at a damaged log: raise, or collect (go on, exit 1 at the end)",
-        default="raise",
-        metavar="ACTION",
+        "raise",
     ),
-    "max_rejects": _option(
-        "exit 4 if more lines are rejected: 10 or 0.1%", metavar="LIMIT"
-    ),
-    "wait": _option(
-        "wait for another run to finish: 30s, 10m, 2h", default="0s", metavar="TIME"
-    ),
-    "quiet": _option("print errors only", "--quiet", kind=bool),
-    "as_json": _option("print JSON", "--json", kind=bool),
-    "as_csv": _option("print CSV", "--csv", kind=bool),
+    "max_rejects": _option("LIMIT", "exit 4 if more lines are rejected: 10 or 0.1%"),
+    "wait": _option("TIME", "wait for another run to finish: 30s, 10m, 2h", "0s"),
+    "quiet": _option(None, "print errors only", kind=bool),
+    "as_json": _option(None, "print JSON", kind=bool),
+    "as_csv": _option(None, "print CSV", kind=bool),
     # Of one command each.
-    "model": _option(
-        "name of the model, as in the log", kind=str, metavar="MODEL", is_required=True
-    ),
-    "date": _option(
-        "a day (2026-11-22), or undated", kind=str, metavar="DAY", is_required=True
-    ),
-    "invoice": _option(
-        "CSV of the provider: usage or costs",
-        kind=str,
-        metavar="FILE",
-        is_required=True,
-    ),
+    "model": _option("MODEL", "name of the model, as in the log", kind=str),
+    "date": _option("DAY", "a day (2026-11-22), or undated", kind=str),
+    "invoice": _option("FILE", "CSV of the provider: usage or costs", kind=str),
     "match": _option(
-        "family: gpt-4o-2024-08-06 is gpt-4o; name: it is not",
-        default="family",
-        metavar="BY",
+        "BY", "family: gpt-4o-2024-08-06 is gpt-4o; name: it is not", "family"
     ),
-    "provider": _option("only responses of this provider", metavar="NAME"),
+    "provider": _option("NAME", "only responses of this provider"),
     "column": _option(
+        "NAME=COLUMN",
         "where the invoice has day, model, responses, prompt_tokens, cached_tokens, "
         "completion_tokens or cost; may be repeated",
         kind=_Texts,
-        metavar="NAME=COLUMN",
     ),
-    "code": _option("only rejects with this code", metavar="CODE"),
-    "content": _option(
-        "text of messages: keep or drop", default="keep", metavar="ACTION"
-    ),
-    "duplicates": _option(
-        "repeated responses: drop or keep", default="drop", metavar="ACTION"
-    ),
-    "rewrite": _option("export everything again", "--rewrite", kind=bool),
-    "theme": _option("light or dark", default="light", metavar="THEME"),
-    "section": _option(
-        "metric to show; may be repeated", kind=_Texts, default="all", metavar="METRIC"
-    ),
-    "title": _option("title of the report", default="LLM usage", metavar="TEXT"),
-    "against": _option(
-        "an earlier report (.json): list what changed since", metavar="FILE"
-    ),
+    "code": _option("CODE", "only rejects with this code"),
+    "content": _option("ACTION", "text of messages: keep or drop", "keep"),
+    "duplicates": _option("ACTION", "repeated responses: drop or keep", "drop"),
+    "rewrite": _option(None, "export everything again", kind=bool),
+    "theme": _option("THEME", "light or dark", "light"),
+    "section": _option("METRIC", "metric to show; may be repeated", "all", _Texts),
+    "title": _option("TEXT", "title of the report", "LLM usage"),
+    "against": _option("FILE", "an earlier report (.json): list what changed since"),
     "budget": _option(
+        "AMOUNT",
         "exit 3 if cost exceeds 500USD (or MODEL=100USD), or may exceed it because "
         "prices are missing; may be repeated",
         kind=_Texts,
-        metavar="AMOUNT",
     ),
-    "lines": _option(
-        "number of lines", kind=int | None, default="1000", metavar="N", min=1
-    ),
-    "seed": _option("same seed, same log", kind=int | None, default="0", metavar="N"),
-    "torn": _option("cut the last line in half", "--torn", kind=bool),
+    "lines": _option("N", "number of lines", "1000", int | None, min=1),
+    "seed": _option("N", "same seed, same log", "0", int | None),
+    "torn": _option(None, "cut the last line in half", kind=bool),
     "config": _option(
+        "FILE",
         "settings file",
-        default="toolkit.toml or pyproject.toml",
-        metavar="FILE",
+        "toolkit.toml or pyproject.toml",
         is_eager=True,
         callback=_use_settings,
     ),
@@ -239,13 +195,13 @@ def shared(
         ]
 
         @wraps(command)
-        def run(ctx: typer.Context, **values: Any) -> None:  # noqa: ANN401 - of typer
+        def run(ctx: typer.Context, **values: Any) -> None:
             arguments = {one.name: values.pop(one.name) for one in own}
             if "ctx" in parameters:
                 arguments["ctx"] = ctx
             try:
                 command(**arguments, **_library_options(ctx, values))
-            except ToolkitError as error:
+            except errors.ToolkitError as error:
                 _explain_error(ctx, error)
                 raise
 
@@ -267,10 +223,10 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
     if "as_json" in options and "as_csv" in options:
         ctx.fail("choose either --json or --csv")
     # An export keeps the options that it was made with.
-    if any(is_configured(ctx, name) for name in LOG_FORMAT) and _names_export(ctx):
-        for name in LOG_FORMAT:
-            if is_configured(ctx, name):
-                options.pop(name, None)
+    configured = [name for name in LOG_FORMAT if is_configured(ctx, name)]
+    if configured and _names_export(ctx):
+        for name in configured:
+            options.pop(name, None)
     if "tag" in options:
         options["tags"] = dict(parse_pairs("tag", options.pop("tag")))
     if "by" in options:
@@ -287,7 +243,15 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
             ctx.fail("--last cannot be combined with --since or --until")
         del bounds["last"]
     if bounds.keys() - {"now"}:
-        options |= _parse_range(tz=options.get("tz", "UTC"), **bounds)
+        # Imported here: polars is not needed for --help.
+        from toolkit.expressions.time_ranges import chosen
+
+        since, until, last = map(bounds.get, ("since", "until", "last"))
+        start, end = chosen(
+            last, since, until, options.get("tz", "UTC"), now=bounds.get("now")
+        )
+        # In the zone, so that only the days in the range are opened.
+        options |= {"since": start, "until": end}
     return options
 
 
@@ -305,7 +269,7 @@ def _names_export(ctx: typer.Context) -> bool:
     return any(is_export(log) for log in ctx.params.get("logs") or ())
 
 
-def _explain_error(ctx: typer.Context, error: ToolkitError) -> None:
+def _explain_error(ctx: typer.Context, error: errors.ToolkitError) -> None:
     """Name an option as it is typed, and the settings file if the file sets it."""
     name = getattr(error, "name", None) or next(
         (name for kind, name in _AT_FAULT.items() if isinstance(error, kind)), ""
@@ -316,19 +280,3 @@ def _explain_error(ctx: typer.Context, error: ToolkitError) -> None:
     elif parameter in ctx.params:
         typed = f"--{parameter.replace('_', '-')}:"
         error.args = (re.sub(f"^{name}:", typed, str(error)),)
-
-
-def _parse_range(
-    *,
-    tz: str,
-    since: str | None = None,
-    until: str | None = None,
-    last: Any = None,  # noqa: ANN401 - it is checked there
-    now: str | None = None,
-) -> dict[str, Any]:
-    """Parse a range of time in its zone, so that only the days in it are opened."""
-    # Imported here: polars is not needed for --help.
-    from toolkit.expressions.time_ranges import chosen
-
-    start, end = chosen(last, since, until, tz, now=now)
-    return {"since": start, "until": end}

@@ -13,17 +13,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from rich import box
+from rich import box, progress
 from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
@@ -33,6 +26,7 @@ from toolkit.formatting.text import UNKNOWN_TEXT, format_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeAlias
 
     import polars as pl
 
@@ -41,16 +35,13 @@ if TYPE_CHECKING:
     from toolkit.reading.check import CheckResult
     from toolkit.schema import Table as DeclaredTable
 
+    _Row: TypeAlias = tuple[str, int | str, str]
 
 # Columns of the ledger that `check` prints.
 _COUNTS = (
     "bytes", "lines", "blank", "responses", "duplicates", "outside", "errors",
     "rejected", "choices", "pending_bytes",
 )  # fmt: skip
-
-_PERIOD = ("period", "period_end", "partial")
-# Columns of the costs that `cost` prints.
-_SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
 _RATE_NAMES = (
     "input", "cached", "cache_write", "input_audio", "output", "reasoning",
     "output_audio",
@@ -70,16 +61,31 @@ def print_message(text: str) -> None:
     print(clean(text), file=sys.stderr)  # noqa: T201 - the one place that prints
 
 
-def to_json(data: object) -> str:
+def print_json(data: object) -> None:
+    """Print a result as JSON."""
+    print_result(_to_json(data))
+
+
+def _to_json(data: object) -> str:
     """Format JSON: times in ISO 8601, in ASCII so that nothing controls the screen.
 
     Money is a string, because no float is exact.
     """
+    return json.dumps(data, indent=1, default=_plain, allow_nan=False)
 
-    def plain(value: Any) -> str:  # noqa: ANN401 - what JSON has no type for
-        return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
 
-    return json.dumps(data, indent=1, default=plain, allow_nan=False)
+def _plain(value: Any) -> str:
+    """Format money, with all digits, or a time for JSON and CSV."""
+    return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
+
+
+def print_data(frame: pl.DataFrame, *, as_json: bool, as_csv: bool) -> bool:
+    """Print a table as JSON or CSV; return whether either was asked for."""
+    if as_json:
+        print_json(frame.to_dicts())
+    elif as_csv:
+        print_csv(frame)
+    return as_json or as_csv
 
 
 def print_csv(frame: pl.DataFrame) -> None:
@@ -92,10 +98,8 @@ def print_csv(frame: pl.DataFrame) -> None:
 
 def _safe_cell(cell: object) -> object:
     """Format a cell of CSV."""
-    if isinstance(cell, datetime):
-        return cell.isoformat()
-    if isinstance(cell, Decimal):
-        return f"{cell:f}"
+    if isinstance(cell, datetime | Decimal):
+        return _plain(cell)
     if isinstance(cell, str):
         cell = clean(cell)
         return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
@@ -117,20 +121,16 @@ def print_table(
         The columns that name the series, if they are not those of the default.
     """
     # Imported here: polars is not needed for --help.
-    from toolkit.cli.tables import UNFINISHED, lay_out, notes_of
+    from toolkit.cli.tables import lay_out, notes_of
 
     console = Console()
     layout = lay_out(frame, spec, console.width, cell_len, by)
-    notes = []
-    if "partial" in frame.columns and frame["partial"].any():
-        notes.append(f"{UNFINISHED} = period not finished yet")
-    notes += notes_of(frame, spec, layout)
     table = Table(
         box=box.SIMPLE_HEAD,
         show_footer=bool(spec.sums),
         pad_edge=False,
         padding=0,
-        caption="\n".join(notes) or None,
+        caption="\n".join(notes_of(frame, spec, layout)) or None,
         caption_justify="left",
     )
     for column in layout.shown:
@@ -151,56 +151,33 @@ def print_table(
         print_message("no responses, or none in this range")
 
 
-def print_costs(costs: pl.DataFrame, series: Sequence[str]) -> None:
-    """Print costs as a table with its sum; a lower bound is marked."""
-    # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.registry import SPECS
-
-    leading = [name for name in _PERIOD if name in costs.columns]
-    print_table(costs.select(*leading, *series, *_SPENT), SPECS["cost"], series)
-
-
 def print_explained(explained: Explained) -> None:
     """Print what a model cost on a day: sum, prices, lines, and what has no price."""
     lines, day = explained.lines, explained.date or "undated"
     console = Console()
     console.print(Text(clean(f"{explained.model}, {day}: {explained.summary}")))
-    kinds = [name for name in _RATE_NAMES if explained.prices[name].count()]
-    rows = [
-        (
-            f"price {row['price']}",
-            f"{row['responses']:,}",
-            f"{format_usd(row['cost'], 'exact')} by {row['source']}: "
-            + ", ".join(
-                f"{name} {row[name].normalize():f}"
-                for name in kinds
-                if row[name] is not None
-            ),
+    rows: list[_Row] = []
+    for row in explained.prices.iter_rows(named=True):
+        rates = ", ".join(
+            f"{name} {row[name].normalize():f}"
+            for name in _RATE_NAMES
+            if row[name] is not None
         )
-        for row in explained.prices.iter_rows(named=True)
-    ]
+        text = f"{format_usd(row['cost'], 'exact')} by {row['source']}: {rates}"
+        rows.append((f"price {row['price']}", row["responses"], text))
     reported = lines.filter(cost_source="reported")
     if reported.height:
         cost = format_usd(reported["cost"].sum(), "exact")
-        rows.append(
-            ("reported", f"{reported.height:,}", f"{cost} as the provider reports")
-        )
-    rows += [
-        (
-            "unpriced",
-            f"{row['responses']:,}",
-            f"{row['reason']}, {row['total_tokens']:,} tokens",
-        )
-        for row in explained.unseen.iter_rows(named=True)
-    ]
+        text = f"{cost} as the provider reports"
+        rows.append(("reported", reported.height, text))
+    for row in explained.unseen.iter_rows(named=True):
+        text = f"{row['reason']}, {row['total_tokens']:,} tokens"
+        rows.append(("unpriced", row["responses"], text))
     _print_pairs("Responses", rows)
-    _print_pairs(
-        f"Lines (the first {_MOST_LINES:,})" if lines.height > _MOST_LINES else "Lines",
-        [
-            (_line_words(row), _cost_words(row), row["place"])
-            for row in lines.head(_MOST_LINES).iter_rows(named=True)
-        ],
-    )
+    first = f" (the first {_MOST_LINES:,})" if lines.height > _MOST_LINES else ""
+    shown = lines.head(_MOST_LINES).iter_rows(named=True)
+    pairs = [(_line_words(row), _cost_words(row), row["place"]) for row in shown]
+    _print_pairs(f"Lines{first}", pairs)
 
 
 def _line_words(row: dict[str, Any]) -> str:
@@ -224,43 +201,33 @@ def print_check(checked: CheckResult) -> None:
 
     print_passed_over(checked.passed_over)
     totals = checked.ledger.sum().row(0, named=True)
-    _print_pairs(
-        "Ledger",
-        [
-            ("logs", f"{len(checked.ledger):,}", ""),
-            *[
-                (name, f"{totals[name]:,}", LEDGER[name].description)
-                for name in _COUNTS
-            ],
-            ("total_tokens", f"{totals['total_tokens']:,}", "as reported"),
-        ],
-    )
-    _print_pairs(
-        "Rejects",
-        [(row.code, f"{row.lines:,}", f"first {row.first}") for row in checked.rejects],
-    )
+    counts = [(name, totals[name], LEDGER[name].description) for name in _COUNTS]
+    logs = ("logs", len(checked.ledger), "")
+    tokens = ("total_tokens", totals["total_tokens"], "as reported")
+    _print_pairs("Ledger", [logs, *counts, tokens])
+    rejects = [(row.code, row.lines, f"first {row.first}") for row in checked.rejects]
+    _print_pairs("Rejects", rejects)
     damage = checked.ledger["error"].drop_nulls().to_list()
-    hints = checked.ledger.select("source", "hint").drop_nulls().rows()
     if damage:
         _print_sentences("Damage", damage)
+    hints = checked.ledger.select("source", "hint").drop_nulls().rows()
     if hints:
         _print_sentences("No logs", [f"{source} {hint}" for source, hint in hints])
     verdict = checked.failures or ["every row passed"]
     _print_pairs("Schema", [("pandera", "", sentence) for sentence in verdict])
-    _print_pairs(
-        "Findings",
-        [
-            (row.code, f"{row.responses:,}", f"{row.words}; first {row.first}")
-            for row in checked.findings
-        ],
-    )
+    findings = [
+        (row.code, row.responses, f"{row.words}; first {row.first}")
+        for row in checked.findings
+    ]
+    _print_pairs("Findings", findings)
 
 
-def _print_pairs(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+def _print_pairs(title: str, rows: Sequence[_Row]) -> None:
     """Print a heading and its rows: name, figure, text."""
     rows = rows or [("none", "", "")]
     console = Console()
-    widest = max(cell_len(figure) for _, figure, _ in rows)
+    figures = [f"{one:,}" if isinstance(one, int) else one for _, one, _ in rows]
+    widest = max(map(cell_len, figures))
     room = max(1, console.width - widest - 6)  # beside the margin and the gaps
     # Names break between words only, unless the text would get no room; figures never.
     words = [cell_len(word) for name, _, _ in rows for word in name.split()]
@@ -269,7 +236,7 @@ def _print_pairs(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
     table.add_column(overflow="fold", min_width=longest)
     table.add_column(justify="right", no_wrap=True, min_width=widest)
     table.add_column(overflow="fold", max_width=max(1, room - longest))
-    for name, figure, text in rows:
+    for (name, _, text), figure in zip(rows, figures, strict=True):
         table.add_row(Text(name), figure, Text(clean(text)))
     console.print(Text(title, style="bold"))
     console.print(Padding(table, (0, 0, 0, 2)))
@@ -367,10 +334,15 @@ def show_progress(what: str) -> Iterator[Callable[[int], None]]:
     if not console.is_terminal:
         yield lambda _bytes: None
         return
-    bars = (TextColumn(what), DownloadColumn(), BarColumn(), TransferSpeedColumn())
-    with Progress(*bars, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda size: progress.advance(task, size)
+    columns = (
+        progress.TextColumn(what),
+        progress.DownloadColumn(),
+        progress.BarColumn(),
+        progress.TransferSpeedColumn(),
+    )
+    with progress.Progress(*columns, console=console, transient=True) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda size: shown.advance(task, size)
 
 
 def print_reconciled(rows: pl.DataFrame) -> None:
@@ -396,7 +368,6 @@ def _reconciled_amounts(row: dict[str, Any]) -> list[str]:
         row["cost"], missing=row["responses_unpriced"] or 0, of=row["responses"] or 0
     )
     invoiced = Figure(row["cost_invoiced"])
-    difference = Figure(row["difference"])
-    if row["cost"] is not None:
-        difference = invoiced - logged
+    has_both = row["cost"] is not None
+    difference = invoiced - logged if has_both else Figure(row["difference"])
     return [format_usd(one, "exact") for one in (logged, invoiced, difference)]

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.options import (
-    RANGE,
-    READ,
-    LogsOrExport,
-    shared,
-)
+from toolkit.cli.options import RANGE, READ, LogsOrExport, shared
 from toolkit.cli.output import (
+    print_json,
     print_message,
     print_result,
     print_settings,
     show_progress,
-    to_json,
 )
 from toolkit.cli.values import RejectLimit, check_folder
 from toolkit.errors import WriteError
@@ -51,7 +46,7 @@ def report(
     budget: list[str] | None = None,
     max_rejects: RejectLimit | None = None,
     quiet: bool = False,
-    **options: Any,  # noqa: ANN401 - of `write_report`
+    **options: Any,
 ) -> None:
     """Write a report on a range of time: cost, changes, and how sure they are."""
     # Imported here: polars is not needed for --help.
@@ -137,11 +132,11 @@ def config(
     from toolkit.cli.config import json_schema, read_configuration
 
     if schema:
-        print_result(to_json(json_schema()))
+        print_json(json_schema())
         return
     effective = read_configuration(file).effective()
     if as_json:
         found = {name: {"value": value, "from": at} for name, value, at in effective}
-        print_result(to_json(cast("Any", found)))
-        return
-    print_settings(effective)
+        print_json(found)
+    else:
+        print_settings(effective)

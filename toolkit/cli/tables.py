@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Width: TypeAlias = Callable[[str], int]
 
 _BEFORE, _CHANGE = "_before", "_change"
-UNFINISHED = "\N{HORIZONTAL ELLIPSIS}"
+_UNFINISHED = "\N{HORIZONTAL ELLIPSIS}"
 _PERIOD = ("period", "period_end", "partial")
 # Names may be folded to so many signs, and need no more than so many, nor than so much
 # of the width.
@@ -55,11 +55,6 @@ class TableColumn(NamedTuple):
         words = [*self.heading.split(), self.footer, *self.cells]
         return max(map(measure, words), default=0)
 
-    def wrapped(self, measure: Width) -> TableColumn:
-        """Break the heading into lines no wider than the column must be."""
-        lines = wrap(self.heading, self.width(measure), break_long_words=False)
-        return self._replace(heading="\n".join(lines))
-
 
 class Layout(NamedTuple):
     """The columns that fit, and the names of those that do not."""
@@ -80,32 +75,33 @@ def lay_out(
     Counts of what a measure could not see come last, and measures that are 0 or null
     throughout are left out: they show nothing.
     """
-    texts = [name for name in frame.columns if frame.schema[name] == pl.String]
     series = spec.series if by is None else by
     names = [name for name in (*series, *spec.key_names) if name in frame.columns]
+    texts = frame.select(pl.col(pl.String)).columns
     behind = [name for name in texts if name not in names]
-    leading_names = {*_PERIOD, *names, *behind}
-    measures = [name for name in frame.columns if name not in leading_names]
+    others = {*_PERIOD, *names, *behind}
+    measures = [name for name in frame.columns if name not in others]
     leading = [*_period_column(frame), *[_named(frame[name]) for name in names]]
     if leading and spec.sums:
         leading[0] = leading[0]._replace(footer="all")
     room = max(
         _NARROWEST, min(_NAME_WIDTH, int(_NAME_SHARE * width / (len(names) or 1)))
     )
-    free = width - sum(
-        (min(room, column.width(measure)) if column.folds else column.width(measure))
-        + 1
-        for column in leading
-    )
+    free = width
+    for column in leading:
+        needed = column.width(measure)
+        free -= 1 + (min(room, needed) if column.folds else needed)
     chosen: dict[str, TableColumn] = {}
     for name in _by_weight(frame.select(measures), spec):
         if not _has_use(name, chosen, spec):
             continue
         column = _figures(frame, name, spec)
-        needed = column.width(measure) + 1
-        if needed <= free or not chosen:
-            chosen[name] = column.wrapped(measure)
-            free -= needed
+        needed = column.width(measure)
+        if needed < free or not chosen:
+            # No line of the heading is wider than the column must be.
+            lines = wrap(column.heading, needed, break_long_words=False)
+            chosen[name] = column._replace(heading="\n".join(lines))
+            free -= needed + 1
     last = [_named(frame[name], DASH) for name in behind if free > _NARROWEST]
     shown = [*leading, *[chosen[name] for name in measures if name in chosen], *last]
     there = {column.name for column in shown} | set(_PERIOD)
@@ -113,13 +109,15 @@ def lay_out(
 
 
 def notes_of(frame: pl.DataFrame, spec: MetricSpec, layout: Layout) -> list[str]:
-    """Return sentences about what the sums of a table could not see.
+    """Return sentences about unfinished periods and what the sums could not see.
 
     Money is always explained; what the main measure could not see, only if its column
     was left out.
     """
     shown = {column.name for column in layout.shown}
     notes = []
+    if "partial" in frame.columns and frame["partial"].any():
+        notes.append(f"{_UNFINISHED} = period not finished yet")
     for one in spec.shown:
         if one.unseen not in spec.sums or one.name not in shown:
             continue
@@ -183,7 +181,7 @@ def _period_column(frame: pl.DataFrame) -> list[TableColumn]:
     if "period" not in frame.columns:
         return []
     cells = [
-        _period_words(start, end) + (UNFINISHED if partial else "")
+        _period_words(start, end) + (_UNFINISHED if partial else "")
         for start, end, partial in frame.select(_PERIOD).iter_rows()
     ]
     return [TableColumn("period", "period", cells)]

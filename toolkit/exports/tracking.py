@@ -237,7 +237,7 @@ def _count_unread_in_folder(log: TrackedLog) -> int | None:
             for entry in entries:
                 if entry.inode() != inode or entry.stat().st_dev != device:
                     continue
-                source, _ = describe_file(entry.path, entry.stat())
+                source = describe_file(entry.path, entry.stat())
                 mark = log.last_checkpoint
                 left = mark and count_unread(source, mark)
                 if left is not None:

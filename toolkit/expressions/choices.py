@@ -245,9 +245,12 @@ def _runs(choices: pl.DataFrame) -> pl.DataFrame:
 def check_responses(choices: pl.DataFrame, *, needs_key: bool) -> None:
     """Warn if choices are missing, and check that each key is one response.
 
+    A frame that lacks the columns for this is not checked.
     If a key belongs to several responses, raise `UnsuitableColumnError` if the caller
     `needs_key`; otherwise warn, because responses may occur twice.
     """
+    if not {*CHOICES.key, "choice_count"} <= set(choices.columns):
+        return
     picked, repeated = _count_responses(choices)
     if picked:
         warnings.warn(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.metrics.engine import LARGEST_INT64, check_sums, compute
+from toolkit.metrics.engine import check_sums, compute
 from toolkit.metrics.measures import (
     ANSWERS,
     FINENESS,
@@ -19,6 +19,7 @@ from toolkit.metrics.measures import (
     ratio,
     total,
 )
+from toolkit.metrics.options import HIDDEN
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
 
@@ -162,87 +163,46 @@ def confidence(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFra
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _RANKS = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
-_GROUP, _EVERYTHING = "~group", "~"
 
 
 def _compute_quantiles(work: Computation) -> pl.DataFrame:
-    """Sort the counts of all groups at once, and pick the ranks of each."""
-    keys = [_EVERYTHING, *work.when, *work.query.by]
+    """Pick the ranks of the sorted counts of each group."""
     rows = work.rows.select(
-        pl.lit(0).alias(_EVERYTHING), *work.when.values(), *work.query.by, *_TOKENS
+        pl.lit(0).alias(HIDDEN),
+        *work.when.values(),
+        *work.query.by,
+        *_TOKENS,
+        pl.lit(1).alias("responses"),
     )
-    if work.query.calendar and work.query.tz != "UTC":
-        # Computing the hours of a zone takes longer than collecting the columns.
-        rows = rows.collect(engine="streaming").lazy()
-    groups = rows.group_by(keys).agg(pl.len().cast(pl.Int64).alias("responses"))
-    named, target = work.named(groups.collect(engine="streaming"))
-    numbers = named.group_by(_EVERYTHING, *target).agg(pl.col("responses").sum())
-    numbers = numbers.with_row_index(_GROUP).with_columns(pl.col(_GROUP).cast(pl.Int64))
-    places = named.drop("responses").join(
-        numbers, on=[_EVERYTHING, *target], nulls_equal=True
+    named, target = work.named(rows.collect(engine="streaming"))
+    # Without keys polars returns a row for an empty frame.
+    wide = named.group_by(HIDDEN, *target).agg(
+        pl.len().alias("responses"),
+        *[_sizes_of(name) for name in _TOKENS],
+        *[pl.col(n).cast(pl.Float64).sum().alias(f"{HIDDEN}{n}") for n in _TOKENS],
     )
-    counts = (
-        rows.join(places.lazy().select(_GROUP, *keys), on=keys, nulls_equal=True)
-        .select(_GROUP, *_TOKENS)
-        .collect(engine="streaming")
-    )
-    numbers = numbers.rename(target)
+    wide = check_sums(wide, [f"{HIDDEN}{name}" for name in _TOKENS]).rename(target)
+    keys = [*target.values(), "responses"]
     return pl.concat(
-        [
-            numbers.join(_ranks(counts, name, len(numbers)), on=_GROUP).with_columns(
-                pl.lit(name).alias("tokens")
-            )
-            for name in _TOKENS
-        ]
+        wide.select(
+            *keys, pl.lit(name).alias("tokens"), pl.col(name).struct.unnest()
+        ).unnest("ranks")
+        for name in _TOKENS
     )
 
 
-def _ranks(counts: pl.DataFrame, name: str, groups: int) -> pl.DataFrame:
-    """Return the nearest ranks of a count in each group."""
-    stats = (
-        counts.lazy()
-        .group_by(_GROUP)
-        .agg(
-            pl.col(name).null_count().cast(pl.Int64).alias("unseen"),
-            pl.col(name).count().cast(pl.Int64).alias("~seen"),
-            pl.col(name).sum().alias("~sum"),
-            pl.col(name).cast(pl.Float64).sum().alias(f"~{name}"),
-        )
-        .sort(_GROUP)
-        .collect()
-    )
-    check_sums(stats, [f"~{name}"])
-    low, high = counts.select(
-        pl.col(name).min().alias("low"), pl.col(name).max().alias("high")
-    ).row(0)
-    low, high = low or 0, high or 0
-    width = high - low + 1
-    if groups * width > LARGEST_INT64:
-        sorted_counts = counts.sort(_GROUP, name).select(name).drop_nulls().to_series()
-    else:
-        # One sort of whole numbers puts the values of a group together.
-        key = counts[_GROUP] * width + (counts[name] - low)
-        sorted_counts = key.drop_nulls().sort() % width + low
-    seen = pl.col("~seen")
-    begin = seen.cum_sum() - seen
-    places = {
-        rank: begin + (seen * percent + 99) // 100 - 1
-        for rank, percent in _RANKS.items()
-    }
-    picked = stats.with_columns(**places).with_columns(
-        pl.when(seen > 0).then(pl.col(rank)).alias(rank) for rank in _RANKS
-    )
-    return picked.select(
-        _GROUP,
-        "unseen",
-        *[
-            sorted_counts.gather(picked[rank]).alias(rank)
-            if len(sorted_counts)
-            else pl.lit(None, pl.Int64).alias(rank)
-            for rank in _RANKS
-        ],
-        pl.when(seen > 0).then(pl.col("~sum") / seen).alias("mean"),
-    )
+def _sizes_of(name: str) -> pl.Expr:
+    """Return the figures of a count; ranks and mean are null where none is seen."""
+    column = pl.col(name)
+    seen = column.count().cast(pl.Int64)
+    # The nearest rank is ceil(seen * percent / 100); places begin at 0.
+    places = (seen * pl.lit(pl.Series(_RANKS.values())) - 1) // 100
+    ranks = column.sort(nulls_last=True).gather(places).implode()
+    return pl.struct(
+        column.null_count().alias("unseen"),
+        ranks.list.to_struct(fields=list(_RANKS)).alias("ranks"),
+        pl.when(seen > 0).then(column.sum() / seen).alias("mean"),
+    ).alias(name)
 
 
 _LABELS = {"p50": "median", "p90": "90%", "p99": "99%", "max": "largest"}
@@ -274,7 +234,6 @@ _TOKENS_PER_RESPONSE = MetricSpec(
     needs=_TOKENS,
     keys=(Key("tokens", pl.String, "kind", ", ".join(_TOKENS), order=_TOKENS),),
     gather=_compute_quantiles,
-    passes=2,
 )
 
 

@@ -10,16 +10,15 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import polars as pl
 
 from toolkit.errors import TotalOverflowError
-from toolkit.expressions.choices import check_columns
+from toolkit.expressions.choices import check_columns, check_responses
 from toolkit.metrics.calendar import instant, is_partial
 from toolkit.metrics.inputs import (
     as_declared,
-    check_rows,
     check_types,
     frame_of,
     key_of,
@@ -36,17 +35,19 @@ from toolkit.metrics.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from toolkit.metrics.options import Choices, MetricQuery
     from toolkit.metrics.spec import MetricSpec
 
+    _Ends: TypeAlias = tuple[datetime | None, datetime | None]
+
 # How polars names a source written in Python, such as `toolkit.scan` of logs.
 _PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
 # A sum of doubles above this may be one that an int64 cannot hold.
 _LARGEST_SUM = 9.2e18
-LARGEST_INT64 = 2**63 - 1
+_LARGEST_INT64 = 2**63 - 1
 # Columns: whether a row is in the range (not in the one before), and the period before.
 _NOW = f"{HIDDEN}now"
 _EARLIER = f"{HIDDEN}earlier"
@@ -79,48 +80,28 @@ class Computation:
             within = with_first_values(within, own_columns(self.query))
         return self.spec.rows(within)
 
-    def reach(self, table: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
+    def reach(self, table: pl.DataFrame) -> _Ends:
         """Return the first and the last period in which a response was made, in UTC."""
         if self.query.calendar is None:
             return None, None
         if self.spec.leaves_out:
+            created = pl.col("created")
+            ends = created.min().append(created.max())
             within = self.frame.filter(*self.query.read_range.conditions())
-            moments = within.select(
-                pl.col("created").min().alias("first"),
-                pl.col("created").max().alias("last"),
-            )
-            start = self.query.calendar.start
-            ends = moments.collect(engine="streaming").select(
-                start(pl.col("first")).alias("first"),
-                start(pl.col("last")).alias("last"),
-            )
-        else:
-            ends = table.select(
-                pl.col("period").min().alias("first"),
-                pl.col("period").max().alias("last"),
-            )
-        first, last = ends.select(pl.all().dt.convert_time_zone("UTC")).row(0)
-        return first, last
+            table = within.select(ends).collect(engine="streaming")
+            table = table.select(*self.when.values())
+        period = table["period"].dt.convert_time_zone("UTC")
+        return cast("_Ends", (period.min(), period.max()))
 
     def grouped(self, *extra: str) -> pl.DataFrame:
         """Compute the measures of each group; extra columns split the groups."""
         gathered = self.spec.gathered
         guards = {f"{HIDDEN}{m.name}": m.guard for m in gathered if m.guard is not None}
         own = [*self.query.by, *self.spec.key_names, *extra]
-        # Without keys, or by a literal, polars returns a row for an empty frame.
-        keys = [*self.when.values(), *own] or [HIDDEN]
-        table = (
-            self.rows.with_columns(pl.lit(0).alias(HIDDEN))
-            .group_by(keys)
-            .agg(
-                *[measure.agg.alias(measure.name) for measure in gathered],
-                *[guard.alias(name) for name, guard in guards.items()],
-            )
-            .drop(HIDDEN, strict=False)
-            .collect(engine="streaming")
-        )
-        check_sums(table, list(guards))
-        return table.drop(guards)
+        figures = [m.rows.alias(m.name) for m in gathered if m.rows is not None]
+        guarded = [guard.alias(name) for name, guard in guards.items()]
+        table = group(self.rows, [*self.when.values(), *own], *figures, *guarded)
+        return check_sums(table, list(guards))
 
     def folded(self, table: pl.DataFrame) -> pl.DataFrame:
         """Sum the series beyond the largest into one."""
@@ -154,7 +135,7 @@ class Computation:
         """Return each series, what it is called, and how many are folded with it."""
         by = list(self.query.by)
         if not by:
-            return pl.DataFrame({FOLDED: [0]}, schema={FOLDED: pl.Int64})
+            return pl.DataFrame({FOLDED: [0]})
         now = pl.col(_NOW) if self.query.before else pl.lit(True)
         main = pl.col(self.spec.main).filter(now)
         # Sums of int64 may wrap, and would then be ranked last.
@@ -173,17 +154,13 @@ class Computation:
             )
             .select(
                 *by,
-                *[
-                    pl.when(is_rest)
-                    .then(pl.lit(OTHER))
-                    .otherwise(pl.col(name).cast(pl.String))
-                    .alias(f"{HIDDEN}{name}")
-                    for name in by
-                ],
+                pl.when(~is_rest)
+                .then(pl.col(by).cast(pl.String))
+                .otherwise(pl.lit(OTHER))
+                .name.prefix(HIDDEN),
                 pl.when(is_rest)
                 .then(pl.len().cast(pl.Int64) - self.query.top)
                 .otherwise(0)
-                .cast(pl.Int64)
                 .alias(FOLDED),
             )
         )
@@ -211,6 +188,17 @@ def compute(
             )
         )
     return _arranged(work, table)
+
+
+def group(
+    rows: pl.LazyFrame, keys: Iterable[pl.Expr | str], *figures: pl.Expr
+) -> pl.DataFrame:
+    """Compute figures of each group of rows: of none, if there are no rows."""
+    # Without keys, or by a literal, polars returns a row for an empty frame.
+    constant = pl.lit(0).alias(HIDDEN)
+    groups = rows.with_columns(constant).group_by(list(keys) or [HIDDEN])
+    table = groups.agg(figures).drop(HIDDEN, strict=False)
+    return table.collect(engine="streaming")
 
 
 def _arranged(work: Computation, table: pl.DataFrame) -> pl.DataFrame:
@@ -384,7 +372,7 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     if isinstance(choices, pl.DataFrame):
         choices = choices.with_columns(as_declared(choices, needs))
         frame = choices.lazy()
-        check_rows(choices, needs_key="line" in needs)
+        check_responses(choices, needs_key="line" in needs)
         return Computation(spec, query, frame)
     frame = frame.with_columns(as_declared(frame, needs))
     if (
@@ -409,13 +397,14 @@ def _check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
     """Raise an error if a whole number of a table does not fit into an int64."""
     for name in names:
         largest = table[name].abs().max() if table[name].dtype == pl.Int128 else None
-        if isinstance(largest, int) and largest > LARGEST_INT64:
+        if isinstance(largest, int) and largest > _LARGEST_INT64:
             raise TotalOverflowError(name)
 
 
-def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> None:
-    """Raise an error if a sum has wrapped: polars does not check sums of int64."""
+def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> pl.DataFrame:
+    """Check that no sum has wrapped, which polars does not, and drop the guards."""
     for name in guards:
         largest = table[name].abs().max()
         if isinstance(largest, float) and largest > _LARGEST_SUM:
             raise TotalOverflowError(name.removeprefix(HIDDEN))
+    return table.drop(guards)

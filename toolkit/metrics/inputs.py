@@ -6,18 +6,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.errors import MissingColumnsError, UnsuitableColumnError
+from toolkit.errors import UnsuitableColumnError
 from toolkit.expressions.choices import (
     RESPONSE_KEY,
     SOURCE,
-    check_columns,
-    check_responses,
     response_key,
 )
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from toolkit.metrics.options import MetricQuery
     from toolkit.metrics.spec import MetricSpec
@@ -106,20 +104,23 @@ def with_first_values(frame: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame
     """Replace the values of all choices of a response by those of the first."""
     if not names:
         return frame
+    values = [pl.col(name) for name in names]
+    return of_responses(frame, values, lambda v: v.sort_by("choice_position").first())
+
+
+def of_responses(
+    frame: pl.LazyFrame, values: Sequence[pl.Expr], fold: Callable[[pl.Expr], pl.Expr]
+) -> pl.LazyFrame:
+    """Add to each row the values of its whole response.
+
+    Most responses have one choice: only the rows of the others are grouped.
+    """
+    key = response_key(frame)
     has_several = (pl.col("choice_count") > 1).fill_null(True)
-    first = pl.col(names).sort_by("choice_position").first()
+    folded = [fold(value).over(key) for value in values]
     return pl.concat(
         [
-            frame.filter(~has_several),
-            frame.filter(has_several).with_columns(first.over(response_key(frame))),
+            frame.filter(~has_several).with_columns(values),
+            frame.filter(has_several).with_columns(folded),
         ]
     )
-
-
-def check_rows(choices: pl.DataFrame, *, needs_key: bool) -> None:
-    """Check that responses are complete, if the frame has the columns for it."""
-    try:
-        check_columns(choices, (*CHOICES.key, "choice_count"))
-    except MissingColumnsError:
-        return
-    check_responses(choices, needs_key=needs_key)

@@ -74,11 +74,6 @@ class Measure(NamedTuple):
         return self.label or self.name.replace("_", " ")
 
     @property
-    def agg(self) -> pl.Expr:
-        """How the rows of a group make it."""
-        return pl.lit(0) if self.rows is None else self.rows
-
-    @property
     def folded(self) -> pl.Expr:
         """How figures of several series become one; sums are wide, to be checked."""
         figure = pl.col(self.name)
@@ -221,6 +216,7 @@ def _unit_of(name: str) -> str:
     return "tokens" if "tokens" in (words[0], words[-1]) else "responses"
 
 
+SILENT = "calls that do not say"
 # What most metrics count.
 RESPONSES = count("responses", label="calls")
 ANSWERS = count("choices", label="answers")

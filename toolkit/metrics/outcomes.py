@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.expressions.choices import SOURCE, first_choice, response_key
-from toolkit.metrics.engine import compute
+from toolkit.expressions.choices import SOURCE, first_choice
+from toolkit.metrics.engine import compute, group
+from toolkit.metrics.inputs import of_responses
 from toolkit.metrics.measures import (
     ANSWERS,
     all_of,
@@ -35,26 +36,13 @@ _HAS_REASON = pl.col("finish_reason").is_not_null()
 _WHOLE_RESPONSE = (*CHOICES.key, "choice_count")
 
 
-def _real_choices(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the rows without those of responses that have no choices."""
-    return frame.filter(_IS_CHOICE)
-
-
 def _with_any(frame: pl.LazyFrame, **conditions: pl.Expr) -> pl.LazyFrame:
-    """Add to each row whether a condition is met by any choice of its response.
-
-    Most responses have one choice, so that no other rows need to be read.
-    """
-    known = {name: condition.fill_null(False) for name, condition in conditions.items()}
-    key = response_key(frame)
-    over = {name: condition.any().over(key) for name, condition in known.items()}
-    has_several = (pl.col("choice_count") > 1).fill_null(True)
-    return pl.concat(
-        [
-            frame.filter(~has_several).with_columns(**known),
-            frame.filter(has_several).with_columns(**over),
-        ]
-    )
+    """Add, as ``~any_...``, whether any choice of a response meets a condition."""
+    known = [
+        condition.fill_null(False).alias(f"~any_{name}")
+        for name, condition in conditions.items()
+    ]
+    return of_responses(frame, known, pl.Expr.any)
 
 
 _FINISH_REASONS = MetricSpec(
@@ -71,7 +59,7 @@ _FINISH_REASONS = MetricSpec(
     of_choices=True,
     leaves_out=True,
     needs=("choice_count",),
-    rows=_real_choices,
+    rows=lambda frame: frame.filter(_IS_CHOICE),
     keys=(
         Key("finish_reason", label="ended by", meaning="null where none is reported"),
     ),
@@ -108,13 +96,7 @@ def _rows_of_refusals(frame: pl.LazyFrame) -> pl.LazyFrame:
         (silent & _IS_CHOICE).alias("~silent"),
         (silent & pl.col("content_chars").is_not_null()).alias("~dropped"),
     ).drop("content", "refusal", "content_chars", strict=False)
-    return _with_any(
-        marked,
-        **{
-            "~any_refused": pl.col("~refused"),
-            "~any_filtered": pl.col("~filtered"),
-        },
-    )
+    return _with_any(marked, refused=pl.col("~refused"), filtered=pl.col("~filtered"))
 
 
 def _count_refusals(work: Computation) -> pl.DataFrame:
@@ -125,20 +107,10 @@ def _count_refusals(work: Computation) -> pl.DataFrame:
     table = work.grouped(*[name for name in log if name not in own])
     dropped = pl.col("~dropped").sum().over(log) > 0
     keys = [*work.when, *own]
-    table = (
-        table.with_columns(
-            pl.when(dropped)
-            .then("refusals_unseen")
-            .otherwise(0)
-            .alias("refusals_unseen"),
-            # Without keys polars returns a row for an empty frame.
-            pl.lit(0).alias("~"),
-        )
-        .group_by("~", *keys)
-        .agg(pl.col(measure.name).sum() for measure in work.spec.gathered)
-        .drop("~")
-    )
-    return work.folded(table)
+    unseen = pl.when(dropped).then("refusals_unseen").otherwise(0)
+    table = table.with_columns(unseen.alias("refusals_unseen"))
+    sums = [pl.col(measure.name).sum() for measure in work.spec.gathered]
+    return work.folded(group(table.lazy(), keys, *sums))
 
 
 _BOTH = pl.col("~refused") | pl.col("~filtered")
@@ -208,12 +180,12 @@ def refusal_and_filter_rate(
     return compute(_REFUSAL_AND_FILTER_RATE, choices, options)
 
 
-_CUT = _IS_FIRST & pl.col("~cut")
+_CUT = _IS_FIRST & pl.col("~any_truncated")
 
 
 def _rows_of_truncation(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Mark the responses of which any choice was truncated, and price those."""
-    marked = _with_any(frame, **{"~cut": _IS_TRUNCATED, "~has_reason": _HAS_REASON})
+    marked = _with_any(frame, truncated=_IS_TRUNCATED, has_reason=_HAS_REASON)
     priced = with_costs(marked.filter(_CUT))
     return pl.concat([marked.filter(~_CUT), priced], how="diagonal_relaxed")
 
@@ -224,7 +196,7 @@ _TRUNCATION_RATE = MetricSpec(
         count("responses", _IS_FIRST, "calls"),
         count(
             "responses_without_reason",
-            _IS_FIRST & ~pl.col("~has_reason"),
+            _IS_FIRST & ~pl.col("~any_has_reason"),
             meaning="responses of which no choice reports a reason",
         ),
         count("responses_truncated", _CUT, "cut off"),

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from toolkit.metrics.spec import MetricSpec
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
-    from toolkit.reading.options import ReadOptions
 
 _Function = TypeVar("_Function", bound="Callable[..., pl.DataFrame]")
 _METRICS: dict[str, Callable[..., pl.DataFrame]] = {}
@@ -117,18 +116,10 @@ def measure(
         since, until = query.scan_range
         choices = scan(cast("Sources", sources), since=since, until=until, **read)
     else:
-        _check_unread(read)
-    return compute(_with_prices(choices, prices), **own)
-
-
-def _check_unread(read: ReadOptions) -> None:
-    """Raise an error if an option of reading is given with choices."""
-    for name, value in read.items():
-        if value != READ_PARAMETERS[name].default:
-            expected = "names of logs: choices were already read"
-            raise OptionError(name, value, expected=expected)
-
-
-def _with_prices(choices: Choices, prices: Prices) -> Choices:
-    """Add costs by the user's own prices, if there are any."""
-    return choices if prices is None else add_cost(choices, prices)
+        for option, value in read.items():
+            if value != READ_PARAMETERS[option].default:
+                expected = "names of logs: choices were already read"
+                raise OptionError(option, value, expected=expected)
+    if prices is not None:
+        choices = add_cost(choices, prices)
+    return compute(choices, **own)

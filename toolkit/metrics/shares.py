@@ -9,9 +9,9 @@ import polars as pl
 from toolkit.metrics.engine import compute
 from toolkit.metrics.measures import (
     RESPONSES,
+    SILENT,
     TOTAL_TOKENS,
     WITHOUT_USAGE,
-    Measure,
     all_of,
     count,
     ratio,
@@ -23,7 +23,6 @@ from toolkit.metrics.spec import MetricSpec
 if TYPE_CHECKING:
     from toolkit.metrics.options import Choices, MetricOptions
 
-_SILENT = "calls that do not say"
 _LABELS = {
     "prompt_tokens": "read",
     "completion_tokens": "written",
@@ -32,41 +31,45 @@ _LABELS = {
 }
 
 
-def _of_both(whole: str, part: str, unseen: str, label: str = "") -> list[Measure]:
-    """Return the measures that a ratio of two counts needs.
-
-    A response that does not report both counts is in neither sum.
-    """
+def _ratio_of(
+    name: str,
+    part: str,
+    whole: str,
+    title: str,
+    label: str,
+    unseen: str,
+    unseen_label: str = SILENT,
+    unit: str = "share",
+) -> MetricSpec:
+    """Declare the ratio of two counts, of the responses that report both."""
     unknown = pl.col(whole).is_null() | pl.col(part).is_null()
-    counts = [
-        total(
-            one,
-            pl.when(pl.col(other).is_not_null()).then(pl.col(one)),
-            _LABELS[one],
-            unseen=unseen,
-        )
-        for one, other in ((whole, part), (part, whole))
-    ]
     meaning = "responses that do not report both counts, and are in neither sum"
-    return [RESPONSES, count(unseen, unknown, label, meaning), *counts]
-
-
-_CACHE_SHARE = MetricSpec(
-    "cache_share",
-    (
-        *_of_both("prompt_tokens", "cached_tokens", "cached_unseen", _SILENT),
-        ratio(
-            "cache_share",
-            "cached_tokens",
-            "prompt_tokens",
-            "from cache",
-            unseen="cached_unseen",
+    sums = [
+        total(one, pl.when(~unknown).then(one), _LABELS[one], unseen=unseen)
+        for one in (whole, part)
+    ]
+    return MetricSpec(
+        name,
+        (
+            RESPONSES,
+            count(unseen, unknown, unseen_label, meaning),
+            *sums,
+            ratio(name, part, whole, label, unit=unit, unseen=unseen),
         ),
-    ),
-    main="prompt_tokens",
+        main=whole,
+        title=title,
+        shape="ratio",
+        draws=(name,),
+    )
+
+
+_CACHE_SHARE = _ratio_of(
+    "cache_share",
+    part="cached_tokens",
+    whole="prompt_tokens",
     title="Prompt tokens served from cache",
-    shape="ratio",
-    draws=("cache_share",),
+    label="from cache",
+    unseen="cached_unseen",
 )
 
 
@@ -86,22 +89,13 @@ def cache_share(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFr
     return compute(_CACHE_SHARE, choices, options)
 
 
-_REASONING_SHARE = MetricSpec(
+_REASONING_SHARE = _ratio_of(
     "reasoning_share",
-    (
-        *_of_both("completion_tokens", "reasoning_tokens", "reasoning_unseen", _SILENT),
-        ratio(
-            "reasoning_share",
-            "reasoning_tokens",
-            "completion_tokens",
-            "reasoning",
-            unseen="reasoning_unseen",
-        ),
-    ),
-    main="completion_tokens",
+    part="reasoning_tokens",
+    whole="completion_tokens",
     title="Completion tokens spent on reasoning",
-    shape="ratio",
-    draws=("reasoning_share",),
+    label="reasoning",
+    unseen="reasoning_unseen",
 )
 
 
@@ -121,23 +115,15 @@ def reasoning_share(choices: Choices, **options: Unpack[MetricOptions]) -> pl.Da
     return compute(_REASONING_SHARE, choices, options)
 
 
-_OUTPUT_INPUT_RATIO = MetricSpec(
+_OUTPUT_INPUT_RATIO = _ratio_of(
     "output_input_ratio",
-    (
-        *_of_both("prompt_tokens", "completion_tokens", "unseen"),
-        ratio(
-            "output_input_ratio",
-            "completion_tokens",
-            "prompt_tokens",
-            "written per token read",
-            unit="tokens per token",
-            unseen="unseen",
-        ),
-    ),
-    main="prompt_tokens",
+    part="completion_tokens",
+    whole="prompt_tokens",
     title="Output tokens per input token",
-    shape="ratio",
-    draws=("output_input_ratio",),
+    label="written per token read",
+    unseen="unseen",
+    unseen_label="",
+    unit="tokens per token",
 )
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.metrics.engine import compute
+from toolkit.metrics.engine import compute, group
 from toolkit.metrics.measures import (
     RESPONSES,
+    SILENT,
     TOTAL_TOKENS,
     WITHOUT_USAGE,
     Measure,
@@ -16,7 +17,6 @@ from toolkit.metrics.measures import (
     total,
     unseen,
 )
-from toolkit.metrics.options import HIDDEN
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
 from toolkit.schema.tables import USAGE_COLUMNS
@@ -25,35 +25,28 @@ if TYPE_CHECKING:
     from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
-_SILENT = "calls that do not say"
+
+def _sum_of(
+    kind: str, label: str, meaning: str = "", unseen_label: str = ""
+) -> tuple[Measure, Measure]:
+    """Return the sum of a column of tokens, and how many responses do not report it."""
+    name, missing = f"{kind}_tokens", f"{kind}_unseen"
+    return (
+        total(name, name, label, meaning, missing),
+        unseen(missing, name, unseen_label),
+    )
+
+
 _TOKEN_USAGE = MetricSpec(
     "token_usage",
     (
         RESPONSES,
         WITHOUT_USAGE,
-        total(
-            "prompt_tokens",
-            "prompt_tokens",
-            "read",
-            "tokens, cached ones included",
-            "prompt_unseen",
-        ),
-        unseen("prompt_unseen", "prompt_tokens"),
-        total(
-            "completion_tokens",
-            "completion_tokens",
-            "written",
-            "tokens of all choices",
-            "completion_unseen",
-        ),
-        unseen("completion_unseen", "completion_tokens"),
+        *_sum_of("prompt", "read", "tokens, cached ones included"),
+        *_sum_of("completion", "written", "tokens of all choices"),
         TOTAL_TOKENS,
-        total("cached_tokens", "cached_tokens", "from cache", "", "cached_unseen"),
-        unseen("cached_unseen", "cached_tokens", _SILENT),
-        total(
-            "reasoning_tokens", "reasoning_tokens", "reasoning", "", "reasoning_unseen"
-        ),
-        unseen("reasoning_unseen", "reasoning_tokens", _SILENT),
+        *_sum_of("cached", "from cache", unseen_label=SILENT),
+        *_sum_of("reasoning", "reasoning", unseen_label=SILENT),
     ),
     main="total_tokens",
     title="Tokens",
@@ -115,29 +108,20 @@ def token_usage(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFr
     return compute(_TOKEN_USAGE, choices, options)
 
 
-_COVERAGE = f"{HIDDEN}covered "
-
-
 def _count_usage_columns(work: Computation) -> pl.DataFrame:
     """Gather one wide row a group, and return a row for each usage column."""
     keys = [*work.when, *work.query.by]
-    wide = (
-        work.rows.with_columns(pl.lit(0).alias(HIDDEN))
-        .group_by(HIDDEN, *work.when.values(), *work.query.by)
-        .agg(
-            pl.len().alias("responses"),
-            *[pl.col(name).count().alias(_COVERAGE + name) for name in USAGE_COLUMNS],
-        )
-        .collect(engine="streaming")
+    wide = group(
+        work.rows,
+        [*work.when.values(), *work.query.by],
+        pl.len().alias("responses"),
+        *[pl.col(name).count() for name in USAGE_COLUMNS],
     )
-    table = pl.concat(
-        wide.select(
-            *keys,
-            pl.lit(name).alias("tokens"),
-            "responses",
-            pl.col(_COVERAGE + name).alias("reported"),
-        )
-        for name in USAGE_COLUMNS
+    table = wide.unpivot(
+        USAGE_COLUMNS,
+        index=[*keys, "responses"],
+        variable_name="tokens",
+        value_name="reported",
     )
     return work.folded(table)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Breach", "Budget", "breaches", "parse_budgets", "unmatched_budgets"]
 
-_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?USD", re.ASCII)
+_BUDGET = re.compile(r"(?:(?P<model>.+)=)?(?P<usd>[0-9]+(?:\.[0-9]+)?) ?USD", re.DOTALL)
 _EXPECTED = 'dollars, or those of one model: "500USD" or "gpt-4o=100USD"'
 # Models that a message lists.
 _MODELS_LISTED = 5
@@ -48,29 +48,24 @@ class Breach(NamedTuple):
     sentence: str
 
 
-def parse_amount(text: str) -> Decimal:
-    """Parse an amount of dollars: ``500USD``, ``0.50 USD``."""
-    amount = _AMOUNT.fullmatch(text)
-    if amount is None:
-        raise OptionError("budget", text, expected=_EXPECTED)
-    return Decimal(amount[1])
-
-
 def _parse_budget(text: str) -> Budget:
-    """Parse a budget: ``500USD``, or ``MODEL=100USD``.
+    """Parse a budget: ``500USD``, ``0.50 USD``, or ``MODEL=100USD``.
 
     Examples
     --------
     >>> _parse_budget("gpt-4o=100USD")
     Budget(model='gpt-4o', usd=Decimal('100'))
     """
-    model, equals, amount = text.rpartition("=")
-    if equals and not model:
+    found = _BUDGET.fullmatch(text)
+    if found is None:
         raise OptionError("budget", text, expected=_EXPECTED)
-    try:
-        return Budget(model if equals else None, parse_amount(amount))
-    except OptionError:
-        raise OptionError("budget", text, expected=_EXPECTED) from None
+    return Budget(found["model"], Decimal(found["usd"]))
+
+
+def check_amount(text: str) -> None:
+    """Check an amount of dollars, without a model: ``500USD``, ``0.50 USD``."""
+    if _parse_budget(text).model is not None:
+        raise OptionError("budget", text, expected=_EXPECTED)
 
 
 def parse_budgets(texts: Iterable[str]) -> list[Budget]:

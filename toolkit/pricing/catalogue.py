@@ -17,14 +17,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.pricing.rates import Offer, Rates, Reason
 
 if TYPE_CHECKING:
-    from genai_prices.types import (
-        ModelInfo,
-        ModelPrice,
-        PriceVariant,
-        Provider,
-        Tier,
-        TieredPrices,
-    )
+    from genai_prices.types import ModelInfo, Provider, TieredPrices
 
     from toolkit.pricing.rates import Step
 
@@ -141,10 +134,12 @@ def find_offer(provider: str | None, model: str | None, tier: str | None) -> Off
         seller, names = _infer_provider(model)
         if seller is None:
             return Offer.constant(Reason.UNKNOWN_MODEL)
-    info = next(filter(None, (_find_model(seller, name) for name in names)), None)
-    if info is None:
-        return Offer.constant(Reason.UNKNOWN_MODEL)
-    return _build_offer(seller, info, tuple(context.items()))
+    for name in names:
+        # Among the models of a provider, or those that it resells.
+        info = seller.find_model(name, all_providers=list(_providers()))
+        if info is not None:
+            return _build_offer(seller, info, context)
+    return Offer.constant(Reason.UNKNOWN_MODEL)
 
 
 @cache
@@ -188,55 +183,43 @@ def _infer_provider(model: str) -> tuple[Provider | None, list[str]]:
     return seller, [name]
 
 
-def _find_model(provider: Provider, name: str) -> ModelInfo | None:
-    """Find a model among those of a provider, or those that it resells."""
-    return provider.find_model(name, all_providers=list(_providers()))
-
-
 # By seller, model and tier; the catalogue does not change.
 _OFFERS: dict[tuple[str, int, tuple[tuple[str, str], ...]], Offer] = {}
 
 
-def _build_offer(
-    seller: Provider, info: ModelInfo, tier: tuple[tuple[str, str], ...]
-) -> Offer:
+def _build_offer(seller: Provider, info: ModelInfo, context: dict[str, str]) -> Offer:
     """Return the prices of a model for all time."""
-    key = (seller.id, id(info), tier)
+    key = (seller.id, id(info), tuple(context.items()))
     if key not in _OFFERS:
         days, seconds = _price_changes(info)
-        pieces = tuple(
+        pieces = [
             (
-                (day - _EPOCH).days * _DAY,
+                day,
                 tuple(
-                    (second, _steps_at(seller, info, tier, day, second))
+                    (second, _steps_at(seller, info, context, day + second))
                     for second in seconds
                 ),
             )
             for day in days
-        )
-        _OFFERS[key] = Offer(pieces).merged()
+        ]
+        _OFFERS[key] = Offer(tuple(pieces)).merged()
     return _OFFERS[key]
 
 
-def _price_changes(info: ModelInfo) -> tuple[list[date], list[int]]:
-    """Return the days, and the seconds of a day, on which a price may change."""
+def _price_changes(info: ModelInfo) -> tuple[list[int], list[int]]:
+    """Return when a price may change: days as seconds since 1970, seconds of a day."""
     # Imported here, as all of genai-prices.
-    from genai_prices.types import ConditionalPrice, StartDateConstraint
+    from genai_prices.types import StartDateConstraint
 
-    listed = [] if not isinstance(info.prices, list) else info.prices
-    dated: list[ConditionalPrice | PriceVariant] = [
-        *listed,
-        *(info.price_variants or ()),
-    ]
-    days, seconds = {_EPOCH}, {0}
-    for constraint in (one.constraint for one in dated):
+    listed = info.prices if isinstance(info.prices, list) else []
+    days, seconds = {0}, {0}
+    for one in (*listed, *(info.price_variants or ())):
+        constraint = one.constraint
         if isinstance(constraint, StartDateConstraint):
-            days.add(max(constraint.start_date, _EPOCH))
+            days.add(max((constraint.start_date - _EPOCH).days, 0) * _DAY)
         elif constraint is not None:
-            seconds |= {
-                _second_of(constraint.start_time),
-                _second_of(constraint.end_time),
-            }
+            ends = (constraint.start_time, constraint.end_time)
+            seconds |= {_second_of(end) for end in ends}
     return sorted(days), sorted(seconds)
 
 
@@ -248,26 +231,36 @@ def _second_of(moment: time) -> int:
 
 
 def _steps_at(
-    seller: Provider,
-    info: ModelInfo,
-    tier: tuple[tuple[str, str], ...],
-    day: date,
-    second: int,
+    seller: Provider, info: ModelInfo, context: dict[str, str], second: int
 ) -> tuple[Step, ...]:
-    """Return the rates at a time, by the length of the prompt."""
-    moment = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(0, second)
-    context = dict(tier)
+    """Return the rates at a second since 1970, by the length of the prompt."""
+    moment = datetime.fromtimestamp(second, UTC)
     if context and not _knows_tier(seller, info, context, moment):
         return ((0, Reason.NO_TIER_RATE),)
-    price = info.get_prices(moment, context)
-    prices = {kind: price.__dict__.get(kind) for kind in _KINDS}
-    # genai-prices applies a step above so many prompt tokens.
-    starts = sorted(
-        {0, *(step.start + 1 for x in prices.values() for step in _steps_of(x))}
-    )
+    prices = vars(info.get_prices(moment, context))
     source = f"genai-prices {version('genai-prices')}, {seller.id}, {info.id}"
+    if not any(value is not None for value in prices.values()):
+        # An empty price means free or unknown, depending on the name.
+        free = Rates(Decimal(0), Decimal(0), source=source)
+        return ((0, free if info.id.endswith(":free") else Reason.NO_RATE),)
+    if prices.get("input_mtok") is None:
+        return ((0, Reason.NO_RATE),)
+    kinds = {field: prices.get(kind) for kind, field in _KINDS.items()}
+    requests = prices.get("requests_kcount") or Decimal(0)
+    # genai-prices applies a step above so many prompt tokens.
+    above = {
+        step.start for price in kinds.values() for step in getattr(price, "tiers", ())
+    }
     return tuple(
-        (start, _rates_of(price, prices, start, info, source)) for start in starts
+        (
+            start,
+            Rates(
+                **{field: _rate_at(price, start) for field, price in kinds.items()},
+                request=_rate_at(requests, start) / 1000,
+                source=source,
+            ),
+        )
+        for start in sorted({0, *(tokens + 1 for tokens in above)})
     )
 
 
@@ -279,34 +272,6 @@ def _knows_tier(
         variant.when == context
         and (variant.constraint is None or variant.constraint.active(moment))
         for variant in info.price_variants or ()
-    )
-
-
-def _steps_of(price: Decimal | TieredPrices | None) -> list[Tier]:
-    """Return the steps of a price, by length of the prompt."""
-    return list(getattr(price, "tiers", ()))
-
-
-def _rates_of(
-    price: ModelPrice,
-    prices: dict[str, Decimal | TieredPrices | None],
-    prompt_tokens: int,
-    info: ModelInfo,
-    source: str,
-) -> Rates | Reason:
-    """Return the rates for prompts from a length on."""
-    if not any(value is not None for value in price.__dict__.values()):
-        # An empty price means free or unknown, depending on the name.
-        free = info.id.endswith(":free")
-        return Rates(Decimal(0), Decimal(0), source=source) if free else Reason.NO_RATE
-    if prices["input_mtok"] is None:
-        return Reason.NO_RATE
-    rates = {
-        _KINDS[kind]: _rate_at(value, prompt_tokens) for kind, value in prices.items()
-    }
-    requests = price.__dict__.get("requests_kcount") or Decimal(0)
-    return Rates(
-        **rates, request=_rate_at(requests, prompt_tokens) / 1000, source=source
     )
 
 

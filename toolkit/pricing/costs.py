@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeAlias, overload
 import numpy as np
 import polars as pl
 
-from toolkit.errors import MissingColumnsError
 from toolkit.expressions.choices import (
     RESPONSE_KEY,
     SOURCE,
@@ -152,10 +151,6 @@ def prepare_choices(choices: Choices) -> pl.DataFrame | pl.LazyFrame:
     """Return choices as a polars frame; warn if rows of responses are missing."""
     frame = choices if isinstance(choices, _FRAMES) else pl.DataFrame(choices)
     if isinstance(frame, pl.DataFrame):
-        try:
-            check_columns(frame, (*_KEY, "choice_count"))
-        except MissingColumnsError:
-            return frame  # it lacks the columns by which this is found
         check_responses(frame, needs_key=False)
     return frame
 

@@ -1,4 +1,4 @@
-"""Read a provider's invoice as a frame: one row for each UTC day and model.
+"""Read a provider's invoice as a frame: rows of a UTC day and a model.
 
 The columns are found by their names in the exports of providers: OpenAI's usage and
 costs, Anthropic's usage and costs. For other invoices the caller names the columns.
@@ -79,20 +79,8 @@ def read_invoice(invoice: Invoice, columns: Columns = None) -> pl.DataFrame:
         _read_row(dict(zip(table.columns, row, strict=True)), found, number)
         for number, row in enumerate(table.iter_rows(), 2)
     ]
-    frame = pl.DataFrame(
-        [row for row in rows if any(value is not None for value in row[2:])],
-        schema=_INVOICE,
-        orient="row",
-    )
-    return (
-        frame.group_by("day", "model")
-        .agg(
-            pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum())
-            for name in _INVOICE
-            if name not in {"day", "model"}
-        )
-        .sort("day", "model")
-    )
+    filled = [row for row in rows if any(value is not None for value in row[2:])]
+    return pl.DataFrame(filled, schema=_INVOICE, orient="row")
 
 
 def _read_table(invoice: Invoice) -> pl.DataFrame:

@@ -25,8 +25,8 @@ _KEYS = ("model", "provider", "service_tier", "from", "to", "request", *RATES)
 _LARGEST_RATE = Decimal(1_000_000)
 _EXPONENT = -12
 _MODELS = "a name, or a list of different names"
-_DATE = "a date such as 2026-01-31"
 _AMOUNT = 'an amount of USD such as "2.50"'
+_DATE = "a date such as 2026-01-31"
 
 
 class _RowError(Exception):
@@ -151,16 +151,12 @@ def _parse_row(
     rates = {
         key: _parse_rate(key, row[key]) for key in (*RATES, "request") if key in row
     }
-    parsed = Rates(**cast("Any", rates), source=source + _dates(row))
+    dates = [f" {key} {row[key]}" for key in ("from", "to") if key in row]
+    parsed = Rates(**cast("Any", rates), source=source + "".join(dates))
     keys = [(_parse_name(model), provider, tier) for model in models]
     if not keys or len(set(keys)) < len(keys):
         raise _wrong_value("model", _MODELS, row["model"])
     return keys, Row(start or 0, end, parsed)
-
-
-def _dates(row: dict[str, Any]) -> str:
-    """Return the dates of a row as they are written."""
-    return "".join(f" {key} {row[key]}" for key in ("from", "to") if key in row)
 
 
 def _parse_name(model: object) -> str:
@@ -200,12 +196,11 @@ def _parse_second(row: dict[str, Any], key: str) -> int | None:
 
 def _parse_rate(key: str, value: object) -> Decimal:
     """Parse an amount of USD, a number or a string."""
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise _wrong_value(key, _AMOUNT, value)
-    if isinstance(value, str) and "_" in value:
+    is_number = isinstance(value, str | int | Decimal) and not isinstance(value, bool)
+    if not is_number or "_" in str(value):
         raise _wrong_value(key, _AMOUNT, value)
     try:
-        amount = Decimal(value)
+        amount = Decimal(cast("str | int | Decimal", value))
     except InvalidOperation:
         raise _wrong_value(key, _AMOUNT, value) from None
     if not amount.is_finite() or not 0 <= amount <= _LARGEST_RATE:

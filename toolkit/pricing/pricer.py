@@ -135,9 +135,7 @@ class Pricer:
         reason[(reason < 0) & lacking] = reason_code(Reason.NO_RATE)
         wrong = _contradicting(frame, counts) | _overlapping(rates, place, counts)
         reason[(reason < 0) & wrong] = reason_code(Reason.COUNTS)
-        unseen = frame.select(
-            pl.any_horizontal(pl.col("prompt_tokens", "completion_tokens").is_null())
-        ).to_series()
+        unseen = frame["prompt_tokens"].is_null() | frame["completion_tokens"].is_null()
         reason[unseen.to_numpy()] = reason_code(Reason.NO_USAGE)
         amounts = _amounts(rates, place, counts, reason < 0)
         return _result(frame, amounts, reason, dated)
@@ -156,13 +154,8 @@ def _reasoning_beside(frame: pl.DataFrame) -> Bools:
     The total counts them too.
     """
     prompt, completion, reasoning, total = (
-        pl.col(name).cast(pl.Float64)
-        for name in (
-            "prompt_tokens",
-            "completion_tokens",
-            "reasoning_tokens",
-            "total_tokens",
-        )
+        pl.col(f"{name}_tokens").cast(pl.Float64)
+        for name in ("prompt", "completion", "reasoning", "total")
     )
     # Doubles are exact up to 2^53, and counts above 10^12 are not priced.
     sums = (reasoning > 0) & (prompt + completion + reasoning == total)

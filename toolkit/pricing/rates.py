@@ -7,13 +7,17 @@ of the prompt, and in these `Rates`, or the `Reason` why there are none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+_Value = TypeVar("_Value")
 
 
 class Reason(StrEnum):
@@ -129,12 +133,7 @@ class Offer:
 
     def merged(self) -> Offer:
         """Return the same offer with equal neighbours merged."""
-        pieces: list[Piece] = []
-        for start, bands in self.pieces:
-            merged = _merge_bands(bands)
-            if not pieces or pieces[-1][1] != merged:
-                pieces.append((start, merged))
-        return replace(self, pieces=tuple(pieces))
+        return Offer(_merge((start, _merge(bands)) for start, bands in self.pieces))
 
 
 def _always(rates: Rates | Reason) -> tuple[Band, ...]:
@@ -142,10 +141,6 @@ def _always(rates: Rates | Reason) -> tuple[Band, ...]:
     return ((0, ((0, rates),)),)
 
 
-def _merge_bands(bands: tuple[Band, ...]) -> tuple[Band, ...]:
-    """Merge bands that follow each other and are equal."""
-    merged: list[Band] = []
-    for band in bands:
-        if not merged or merged[-1][1] != band[1]:
-            merged.append(band)
-    return tuple(merged)
+def _merge(dated: Iterable[tuple[int, _Value]]) -> tuple[tuple[int, _Value], ...]:
+    """Drop each value that equals the one before."""
+    return tuple(next(equal) for _, equal in groupby(dated, itemgetter(1)))

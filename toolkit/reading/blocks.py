@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, Unpack, get_args
 
 from toolkit.errors import (
     OptionError,
@@ -13,7 +13,13 @@ from toolkit.errors import (
     as_text,
     check_word,
 )
-from toolkit.reading.options import MAX_LINE_BYTES, Content, CreatedUnit
+from toolkit.reading.options import (
+    DEFAULTS,
+    MAX_LINE_BYTES,
+    Content,
+    CreatedUnit,
+    ReadOptions,
+)
 from toolkit.schema.paths import parse_path
 from toolkit.schema.tables import choices_table
 
@@ -41,29 +47,24 @@ class Plan:
     leave_pending: bool = False
 
 
-def make_plan(
-    *,
-    content: Content = "keep",
-    tags: Mapping[str, str] | None = None,
-    response_path: str | None = None,
-    created_unit: CreatedUnit = "s",
-    max_line_bytes: int = MAX_LINE_BYTES,
-    leave_pending: bool = False,
-) -> Plan:
+def make_plan(*, leave_pending: bool = False, **options: Unpack[ReadOptions]) -> Plan:
     """Check the options that shape rows, and build a plan from them."""
-    check_word("content", content, get_args(Content))
-    check_word("created_unit", created_unit, get_args(CreatedUnit))
+    known: dict[str, Any] = {**DEFAULTS, **options}
+    check_word("content", known["content"], get_args(Content))
+    check_word("created_unit", known["created_unit"], get_args(CreatedUnit))
+    tags, path = known["tags"], known["response_path"]
+    longest = known["max_line_bytes"]
     if tags is not None and not isinstance(tags, Mapping):
         expected = 'a mapping of name to path, such as {"team": "metadata.team"}'
         raise OptionTypeError("tags", tags, expected=expected)
-    if max_line_bytes < 1:
-        raise OptionError("max_line_bytes", max_line_bytes, expected="at least 1")
+    if longest < 1:
+        raise OptionError("max_line_bytes", longest, expected="at least 1")
     return Plan(
         choices_table(tags),
-        content,
-        parse_path(response_path) if response_path is not None else None,
-        created_unit,
-        max_line_bytes,
+        known["content"],
+        None if path is None else parse_path(path),
+        known["created_unit"],
+        longest,
         leave_pending,
     )
 
@@ -106,6 +107,19 @@ class Block(NamedTuple):
         """The lines, joined."""
         return b"".join(data[start:end] for data, start, end in self.pieces)
 
+    def decoded(
+        self,
+        choices: pa.RecordBatch,
+        rejects: pa.RecordBatch,
+        lines: int,
+        blank: int,
+        pending: int,
+    ) -> Decoded:
+        """Return the rows and rejects of the block, with its place and its size."""
+        place = (self.log_id, self.source, choices, rejects, self.bytes, self.position)
+        counts = (lines, blank, pending)
+        return Decoded(*place, *counts, head=self.head, error=self.error)
+
 
 class Decoded(NamedTuple):
     """One decoded block: rows, rejects, and the counts of the ledger.
@@ -140,6 +154,8 @@ class Source(NamedTuple):
     # Changes when the file changes: device, inode, size and times, or the tag of an
     # object; None if it is not a file.
     stamp: tuple[int | str, ...] | None = None
+    # Of a file, whatever its name: device and inode.
+    identity: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from toolkit.reading.blocks import Decoded, until_error
+from toolkit.reading.blocks import until_error
 from toolkit.reading.dedup import SeenKeys
 from toolkit.reading.json_values import EXPECTED, LATEST_MICROSECOND, MICROSECONDS
 from toolkit.reading.native import KERNEL
@@ -30,10 +30,9 @@ from toolkit.schema.tables import MOST_ITEMS, REJECT_CODES, REJECTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
-    from types import ModuleType
 
     from toolkit.errors import SourceError
-    from toolkit.reading.blocks import Block, Plan
+    from toolkit.reading.blocks import Block, Decoded, Plan
     from toolkit.reading.dedup import Deduplicator
     from toolkit.schema.columns import Column
 
@@ -55,7 +54,7 @@ class _Kernel:
     is_parallel = True
 
     def __init__(self, plan: Plan) -> None:
-        self.kernel = _kernel().Decoder(
+        self.kernel = KERNEL.Decoder(
             [_kernel_column(column) for column in plan.table.columns],
             plan.table.arrow,
             REJECTS.arrow,
@@ -84,17 +83,8 @@ class _Kernel:
             block.growing,
             block.skipped,
         )
-        return Decoded(
-            block.log_id,
-            block.source,
-            pa.record_batch(choices),
-            pa.record_batch(rejects),
-            block.bytes,
-            block.position,
-            lines,
-            blank,
-            pending,
-        )
+        rows = pa.record_batch(choices)
+        return block.decoded(rows, pa.record_batch(rejects), lines, blank, pending)
 
 
 class _KernelSeen:
@@ -103,7 +93,7 @@ class _KernelSeen:
     KEY = ("choice_position", "response_hash", "response_id")
 
     def __init__(self) -> None:
-        self.seen = _kernel().Seen()
+        self.seen = KERNEL.Seen()
 
     def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Return the block without the responses that were read before."""
@@ -118,26 +108,10 @@ class _KernelSeen:
         return decoded._replace(choices=batch, duplicates=left_out)
 
 
-def _kernel() -> ModuleType:
-    """Return the compiled kernel."""
-    if KERNEL is None:
-        message = "the kernel was not built"
-        raise RuntimeError(message)
-    return KERNEL
-
-
 def _kernel_column(column: Column) -> SimpleNamespace:
-    """Return a column in the form that the kernel reads."""
-    return SimpleNamespace(
-        name=column.name,
-        kind=column.kind,
-        grain=column.grain,
-        root=column.root,
-        private=column.private,
-        minimum=column.minimum,
-        maximum=column.maximum,
-        ways=[tuple(path) for path in column_paths(column)],
-    )
+    """Return a column with its paths in the form that the kernel reads."""
+    ways = [tuple(path) for path in column_paths(column)]
+    return SimpleNamespace(**vars(column), ways=ways)
 
 
 _DECODERS: dict[str, Callable[[Plan], Decoder]] = {

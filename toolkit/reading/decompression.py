@@ -15,7 +15,12 @@ import zstandard
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
-from toolkit.errors import DamagedLogError, SourceError, UnreadableSourceError
+from toolkit.errors import (
+    DamagedLogError,
+    SourceError,
+    UnreadableSourceError,
+    read_errors,
+)
 from toolkit.reading.native import count_lines
 
 if TYPE_CHECKING:
@@ -174,18 +179,13 @@ def _rewindable(
         yield feed.file, feed.file.tell() - feed.position - len(feed.over), None
         return
     fault = None
-    try:
-        with tempfile.TemporaryFile() as spool:
-            try:
-                while data := feed.read(READ_BYTES):
-                    spool.write(data)
-            except SourceError as error:
-                fault = error
-            yield cast("BinaryIO", spool), 0, fault
-    except OSError as error:
-        if isinstance(error, SourceError):
-            raise
-        raise UnreadableSourceError(feed.name, cause=error) from error
+    with read_errors(feed.name), tempfile.TemporaryFile() as spool:
+        try:
+            while data := feed.read(READ_BYTES):
+                spool.write(data)
+        except SourceError as error:
+            fault = error
+        yield cast("BinaryIO", spool), 0, fault
 
 
 def detect_codec(feed: PushbackReader) -> Codec | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,12 +21,12 @@ from toolkit.errors import (
     NoLogsError,
     OptionError,
     OptionTypeError,
-    SourceError,
     SourceNotFoundError,
     UnreadableSourceError,
     UnsupportedSourceError,
     as_text,
     near_miss,
+    read_errors,
 )
 from toolkit.reading import object_store
 from toolkit.reading.blocks import STDIN, Source
@@ -71,7 +72,8 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
     Parameters
     ----------
     sources
-        A path, a directory, a glob, ``-`` for standard input, or a sequence of them.
+        A path, a directory, a glob, ``-`` for standard input, or a sequence of them;
+        logs that were found before are returned as they are.
         A directory is searched for ``*.jsonl`` and ``*.ndjson``, also with ``.gz`` or
         ``.zst`` and with a rotation suffix; hidden names are skipped. A file that is
         named by itself is read whatever its name is.
@@ -84,22 +86,25 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
         In the order of the arguments, sorted within each; a file that is found twice
         (also by a link) is read once.
     """
+    if isinstance(sources, Logs):
+        return sources
     passed_over: Counter[str] = Counter()
     logs: list[Source] = []
-    seen: set[Identity] = set()
+    seen: set[tuple[int, int] | str] = set()
     names = list_names(sources)
-    for name in names:
-        for log, identity in _expand(name, passed_over, on_damage):
-            if identity not in seen:
-                seen.add(identity)
-                logs.append(log)
+    for found in chain.from_iterable(_expand(name, on_damage) for name in names):
+        if isinstance(found, str):
+            passed_over[found] += 1
+        elif (identity := found.identity or found.path) not in seen:
+            seen.add(identity)
+            logs.append(found)
     if not logs:
         raise OptionError("sources", sources, expected="at least one log")
     return Logs(names, logs, dict(passed_over.most_common()))
 
 
-# Device and inode; the address in a store.
-Identity: TypeAlias = "tuple[int, int] | str"
+# A log, or of what is not one, what it is counted as.
+_Found: TypeAlias = "Source | str"
 
 
 def list_names(sources: Sources) -> list[str]:
@@ -140,20 +145,18 @@ def _wrong_type(given: object, hint: str) -> OptionTypeError:
     return OptionTypeError("sources", given, expected=expected, hint=hint)
 
 
-def _expand(
-    name: str, passed_over: Counter[str], on_damage: OnDamage
-) -> Iterator[tuple[Source, Identity]]:
-    """Yield the logs of one name, each with the identity of its file."""
+def _expand(name: str, on_damage: OnDamage) -> Iterator[_Found]:
+    """Yield the logs of one name, and the kinds of files that are not logs."""
     if name == STDIN:
-        yield Source(STDIN, None), STDIN
+        yield Source(STDIN, None)
     elif object_store.is_uri(name):
-        yield from _expand_uri(name, passed_over)
+        yield from _expand_uri(name)
     elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
         raise UnsupportedSourceError(name)
     elif _exists(name):
-        yield from _expand_path(name, passed_over, on_damage)
+        yield from _expand_path(name, on_damage)
     elif glob.has_magic(name):
-        yield from _expand_glob(name, passed_over, on_damage)
+        yield from _expand_glob(name, on_damage)
     else:
         raise SourceNotFoundError(name, hint=_missing_hint(name))
 
@@ -171,55 +174,59 @@ def _exists(name: str) -> bool:
     return True
 
 
-def _expand_path(
-    name: str, passed_over: Counter[str], on_damage: OnDamage
-) -> Iterator[tuple[Source, Identity]]:
-    """Yield a file, or the logs below a directory."""
+def _expand_path(name: str, on_damage: OnDamage) -> Iterator[_Found]:
+    """Yield a file, or what is below a directory."""
     status = _status_of(name)
     if not stat.S_ISDIR(status.st_mode):
         yield describe_file(name, status)
-        return
-    if is_export(name):
+    elif is_export(name):
         raise ExportGivenError(name)
-    passed_here: Counter[str] = Counter()
-    found = list(_walk(name, passed_here, on_damage, set()))
-    if not found:
-        raise NoLogsError(name, passed_over=dict(passed_here.most_common()))
-    passed_over.update(passed_here)
-    yield from found
+    else:
+        yield from _require_logs(name, _walk(name, on_damage, set()))
 
 
-def _expand_glob(
-    pattern: str, passed_over: Counter[str], on_damage: OnDamage
-) -> Iterator[tuple[Source, Identity]]:
-    """Yield the logs that a pattern matches; a directory without logs is skipped."""
+def _require_logs(name: str, contents: Iterable[_Found]) -> Iterator[_Found]:
+    """Yield what a directory contains; raise at the end if there is no log."""
+    passed_over: Counter[str] = Counter()
+    has_logs = False
+    for found in contents:
+        if isinstance(found, str):
+            passed_over[found] += 1
+        else:
+            has_logs = True
+        yield found
+    if not has_logs:
+        raise NoLogsError(name, passed_over=dict(passed_over.most_common()))
+
+
+def _expand_glob(pattern: str, on_damage: OnDamage) -> Iterator[_Found]:
+    """Yield what a pattern matches; a directory without logs is skipped."""
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - names, not paths
     if not matches:
         raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
-    holds_logs = False
+    empty: list[NoLogsError] = []
     for match in matches:
         try:
-            yield from _expand_path(match, passed_over, on_damage)
-            holds_logs = True
+            yield from _expand_path(match, on_damage)
         except NoLogsError as error:
-            if match == matches[-1] and not holds_logs:
-                raise
-            passed_over.update(error.passed_over)
+            empty.append(error)
+    if len(empty) == len(matches):
+        raise empty[-1]
 
 
-def describe_file(name: str, status: os.stat_result) -> tuple[Source, Identity]:
-    """Return a file as a source of bytes, and its identity."""
+def describe_file(name: str, status: os.stat_result) -> Source:
+    """Return a file as a source of bytes."""
     identity = (status.st_dev, status.st_ino)
     if not stat.S_ISREG(status.st_mode):
-        return Source(name, None), identity
+        return Source(name, None, identity=identity)
     times = (status.st_mtime_ns, status.st_ctime_ns)
     stamp = (*identity, status.st_size, *times)
-    return Source(name, status.st_size, stamp), identity
+    return Source(name, status.st_size, stamp, identity)
 
 
-def _as_object(stored: object_store.StoredObject) -> tuple[Source, Identity]:
-    """Return an object of a store as a source of bytes, and its identity."""
-    return Source(stored.uri, stored.size, (stored.etag,)), stored.uri
+def _describe_object(stored: object_store.StoredObject) -> Source:
+    """Return an object of a store as a source of bytes."""
+    return Source(stored.uri, stored.size, (stored.etag,))
 
 
 def _status_of(name: str) -> os.stat_result:
@@ -236,15 +243,13 @@ def is_export(name: str) -> bool:
     """Return whether a directory, or a prefix of a store, is an export."""
     if object_store.is_uri(name):
         below = name.rstrip("/")
-        try:
+        with read_errors(name):
             if object_store.find_object(f"{below}/state.json") is None:
                 return False
             data, _ = object_store.read_object(f"{below}/state.json")
             return b'"generation"' in data or bool(
                 object_store.list_objects(f"{below}/choices/")
             )
-        except OSError as error:
-            raise UnreadableSourceError(name, cause=error) from error
     directory = Path(name)
     try:
         return (directory / "state.json").is_file() and (directory / "choices").is_dir()
@@ -252,30 +257,23 @@ def is_export(name: str) -> bool:
         return False  # opening it raises the error
 
 
-def _expand_uri(
-    uri: str, passed_over: Counter[str]
-) -> Iterator[tuple[Source, Identity]]:
-    """Yield an object, those that a pattern matches, or the logs below a prefix."""
-    try:
+def _expand_uri(uri: str) -> Iterator[_Found]:
+    """Yield an object, those that a pattern matches, or what is below a prefix."""
+    with read_errors(uri):
         stored = None if uri.endswith("/") else object_store.find_object(uri)
         if stored is not None:
-            yield _as_object(stored)
+            yield _describe_object(stored)
         elif glob.has_magic(uri):
-            yield from _matching_objects(uri, passed_over)
+            yield from _matching_objects(uri)
         elif is_export(uri):
             raise ExportGivenError(uri)
         else:
-            yield from _objects_below(f"{uri.rstrip('/')}/", passed_over)
-    except OSError as error:
-        if isinstance(error, SourceError):
-            raise
-        raise UnreadableSourceError(uri, cause=error) from error
+            prefix = f"{uri.rstrip('/')}/"
+            yield from _require_logs(prefix, _objects_below(prefix))
 
 
-def _matching_objects(
-    pattern: str, passed_over: Counter[str]
-) -> Iterator[tuple[Source, Identity]]:
-    """Yield the objects that a pattern matches, and the logs below a matched prefix."""
+def _matching_objects(pattern: str) -> Iterator[_Found]:
+    """Yield the objects that a pattern matches, and what is below a matched prefix."""
     expected = pattern.rstrip("/").split("/")
     matched = False
     for stored in objects_like(pattern):
@@ -285,9 +283,9 @@ def _matching_objects(
             continue
         if cut == len(path) or _LOG_NAME.search(path[-1]):
             matched = True
-            yield _as_object(stored)
+            yield _describe_object(stored)
         else:
-            passed_over[_ending(path[-1])] += 1
+            yield _ending(path[-1])
     if not matched:
         raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
 
@@ -321,12 +319,8 @@ def matches_path(path: list[str], pattern: list[str]) -> bool:
     return fnmatchcase(path[0], pattern[0]) and matches_path(path[1:], pattern[1:])
 
 
-def _objects_below(
-    prefix: str, passed_over: Counter[str]
-) -> Iterator[tuple[Source, Identity]]:
-    """Yield the logs below a prefix, as a walk over a directory would."""
-    passed_here: Counter[str] = Counter()
-    holds_logs = False
+def _objects_below(prefix: str) -> Iterator[_Found]:
+    """Yield what is below a prefix, as a walk over a directory would."""
     below = object_store.list_objects(prefix)
     if not below:
         raise SourceNotFoundError(prefix.rstrip("/"), hint=", and nothing below it")
@@ -334,23 +328,14 @@ def _objects_below(
         names = stored.uri.removeprefix(prefix).split("/")
         if any(_is_hidden(name) for name in names) or not names[-1]:
             continue
-        if _LOG_NAME.search(names[-1]):
-            holds_logs = True
-            yield _as_object(stored)
-        else:
-            passed_here[_ending(names[-1])] += 1
-    if not holds_logs:
-        raise NoLogsError(prefix, passed_over=dict(passed_here.most_common()))
-    passed_over.update(passed_here)
+        is_log = _LOG_NAME.search(names[-1])
+        yield _describe_object(stored) if is_log else _ending(names[-1])
 
 
 def _walk(
-    directory: str,
-    passed_over: Counter[str],
-    on_damage: OnDamage,
-    visited: set[Identity],
-) -> Iterator[tuple[Source, Identity]]:
-    """Yield the logs below a directory in sorted order; each directory once."""
+    directory: str, on_damage: OnDamage, visited: set[tuple[int, int]]
+) -> Iterator[_Found]:
+    """Yield what is below a directory in sorted order; each directory once."""
     status = _status_of(directory)
     here = (status.st_dev, status.st_ino)
     if here in visited:
@@ -362,7 +347,7 @@ def _walk(
         was_named = len(visited) == 1
         if was_named or on_damage == "raise":
             raise UnreadableSourceError(directory, cause=error) from error
-        passed_over[f"{Path(directory).name}/ ({error.strerror})"] += 1
+        yield f"{Path(directory).name}/ ({error.strerror})"
         return
     for name in names:
         if _is_hidden(name):
@@ -372,20 +357,20 @@ def _walk(
             status = os.stat(path)  # noqa: PTH116 - the name is kept as it was found
         except OSError as error:
             if error.errno in {errno.ENOENT, errno.ELOOP}:
-                passed_over["broken links"] += 1
+                yield "broken links"
             elif on_damage == "collect":
-                passed_over[f"{name} ({error.strerror})"] += 1
+                yield f"{name} ({error.strerror})"
             else:
                 raise UnreadableSourceError(path, cause=error) from error
             continue
         if stat.S_ISDIR(status.st_mode):
-            yield from _walk(path, passed_over, on_damage, visited)
+            yield from _walk(path, on_damage, visited)
         elif not stat.S_ISREG(status.st_mode):
-            passed_over["pipes, sockets or devices"] += 1
+            yield "pipes, sockets or devices"
         elif _LOG_NAME.search(name):
             yield describe_file(path, status)
         else:
-            passed_over[_ending(name)] += 1
+            yield _ending(name)
 
 
 def _ending(name: str) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from toolkit.errors import SourceError, UnreadableSourceError
+from toolkit.errors import SourceError, UnreadableSourceError, read_errors
 from toolkit.reading import object_store
 from toolkit.reading.blocks import STDIN, Block, Piece, Source, as_pieces, until_error
 from toolkit.reading.decompression import PushbackReader, detect_codec, iter_chunks
@@ -42,17 +42,15 @@ def open_source(
             raise UnreadableSourceError(source.name, cause=closed)
         yield sys.stdin.buffer
         return
-    try:
+    with read_errors(source.name):
         if object_store.is_uri(source.path):
             etag = str(source.stamp[0]) if source.stamp and same else None
             file = object_store.open_object(source.path, start, etag=etag)
         else:
             unbuffered = Path(source.path).open("rb", buffering=0)  # noqa: SIM115
-            if start:
+            if start:  # a pipe cannot seek
                 unbuffered.seek(start)
             file = cast("BinaryIO", unbuffered)
-    except OSError as error:
-        raise UnreadableSourceError(source.name, cause=error) from error
     with file:
         yield file
 

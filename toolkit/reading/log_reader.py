@@ -17,7 +17,7 @@ from toolkit.errors import (
 )
 from toolkit.reading.blocks import Block, Decoded, Plan, Source, as_pieces, make_plan
 from toolkit.reading.decoder import decode_all, make_decoder, make_deduplicator
-from toolkit.reading.discovery import Logs, find_logs
+from toolkit.reading.discovery import find_logs
 from toolkit.reading.framing import iter_blocks
 from toolkit.reading.ledger import passed_over_words
 from toolkit.reading.native import KERNEL, count_lines
@@ -57,8 +57,7 @@ class LogReader:
         """Yield blocks decoded, with duplicates, and report the progress."""
         decoder = make_decoder(self.plan)
         log_id, position = -1, 0
-        for block, made in decode_all(decoder, stream, self.threads):
-            decoded = made._replace(head=block.head, error=block.error)
+        for block, decoded in decode_all(decoder, stream, self.threads):
             if block.log_id != log_id:
                 log_id, position = block.log_id, 0
             if self.progress is not None:
@@ -99,18 +98,9 @@ def open_logs(
     check_word("on_damage", options["on_damage"], get_args(OnDamage))
     _check_whole("max_lines", max_lines, 0)
     _check_whole("threads", options["threads"], 1)
-    plan = make_plan(
-        content=options["content"],
-        tags=options["tags"],
-        response_path=options["response_path"],
-        created_unit=options["created_unit"],
-        max_line_bytes=options["max_line_bytes"],
-        leave_pending=leave_pending,
-    )
+    plan = make_plan(leave_pending=leave_pending, **options)
     on_damage = options["on_damage"]
-    found = sources
-    if not isinstance(found, Logs):
-        found = find_logs(found, on_damage=on_damage)
+    found = find_logs(sources, on_damage=on_damage)
     _warn_of_slowness(found.logs)
     return LogReader(
         found.logs,

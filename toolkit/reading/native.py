@@ -6,10 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, cast
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from typing import Any
 
 try:
     from toolkit import _kernel as built
@@ -17,7 +14,7 @@ except ImportError:
     built = None  # type: ignore[assignment]
 
 _WANTS_REFERENCE = os.environ.get("TOOLKIT_DECODER") == "reference"
-KERNEL = None if _WANTS_REFERENCE else cast("ModuleType | None", built)
+KERNEL: Any = None if _WANTS_REFERENCE else built
 
 
 def count_lines(data: bytes, start: int, end: int) -> int:

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 SCHEME = "s3://"
 _DELETE_AT_ONCE = 1000  # the most that one call of DeleteObjects takes
 # The errno for a status of the store.
-_ERRNO = {
-    403: errno.EACCES,
-    404: errno.ENOENT,
-}
+_ERRNO = {403: errno.EACCES, 404: errno.ENOENT}
 # A conditional put failed: another one was first, or is running.
 _LOST = {409, 412}
 
@@ -73,7 +70,7 @@ def _os_errors(uri: str) -> Iterator[None]:
     _client()
     # Imported here: boto3 is an extra.
     from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         try:
@@ -86,19 +83,24 @@ def _os_errors(uri: str) -> Iterator[None]:
             raise PreconditionError(uri) from error
         words = str(error.response["Error"].get("Message") or status)
         raise OSError(_ERRNO.get(status, errno.EIO), words, uri) from error
-    except (BotoCoreError, HTTPClientError, Boto3Error) as error:
+    except (BotoCoreError, Boto3Error) as error:
         words = " ".join(str(error).split())
         raise OSError(errno.EIO, words, uri) from error
 
 
+def _request(operation: str, uri: str, **arguments: object) -> Any:  # noqa: ANN401
+    """Call an operation of the client on an object."""
+    bucket, key = _bucket_and_key(uri)
+    with _os_errors(uri):
+        return getattr(_client(), operation)(Bucket=bucket, Key=key, **arguments)
+
+
 def find_object(uri: str) -> StoredObject | None:
     """Return an object, None if there is none."""
-    bucket, key = _bucket_and_key(uri)
-    if not key:
+    if not _bucket_and_key(uri)[1]:
         return None
     try:
-        with _os_errors(uri):
-            found = _client().head_object(Bucket=bucket, Key=key)
+        found = _request("head_object", uri)
     except FileNotFoundError:
         return None
     return StoredObject(uri, found["ContentLength"], found["ETag"])
@@ -126,12 +128,10 @@ def open_object(uri: str, start: int = 0, *, etag: str | None = None) -> BinaryI
     PreconditionError
         If the object no longer has this tag.
     """
-    bucket, key = _bucket_and_key(uri)
     expected = {"Range": f"bytes={start}-"} if start else {}
     if etag is not None:
         expected["IfMatch"] = etag
-    with _os_errors(uri):
-        body = _client().get_object(Bucket=bucket, Key=key, **expected)["Body"]
+    body = _request("get_object", uri, **expected)["Body"]
     return cast("BinaryIO", _ObjectReader(uri, body))
 
 
@@ -159,17 +159,14 @@ class _ObjectReader(io.RawIOBase):
 
 def read_object(uri: str) -> tuple[bytes, str]:
     """Return the bytes of an object and the tag of its content."""
-    bucket, key = _bucket_and_key(uri)
+    found = _request("get_object", uri)
     with _os_errors(uri):
-        found = _client().get_object(Bucket=bucket, Key=key)
         return bytes(found["Body"].read()), str(found["ETag"])
 
 
 def get_file(uri: str, path: Path) -> None:
     """Download an object into a file."""
-    bucket, key = _bucket_and_key(uri)
-    with _os_errors(uri):
-        _client().download_file(bucket, key, str(path))
+    _request("download_file", uri, Filename=str(path))
 
 
 def copy_object(uri: str, to: str) -> None:
@@ -182,9 +179,7 @@ def copy_object(uri: str, to: str) -> None:
 
 def put_file(uri: str, path: Path) -> None:
     """Upload a file; a reader sees all of it or nothing."""
-    bucket, key = _bucket_and_key(uri)
-    with _os_errors(uri):
-        _client().upload_file(str(path), bucket, key)
+    _request("upload_file", uri, Filename=str(path))
 
 
 def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
@@ -195,10 +190,8 @@ def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
     PreconditionError
         If another process wrote it first; nothing is written then.
     """
-    bucket, key = _bucket_and_key(uri)
     condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}
-    with _os_errors(uri):
-        _client().put_object(Bucket=bucket, Key=key, Body=data, **condition)
+    _request("put_object", uri, Body=data, **condition)
 
 
 def delete_objects(uris: Iterable[str]) -> None:

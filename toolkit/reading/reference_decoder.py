@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import pyarrow as pa
 import xxhash
 
-from toolkit.reading.blocks import Block, Decoded
 from toolkit.reading.json_values import (
     READERS,
     STRINGS,
@@ -38,7 +37,7 @@ from toolkit.schema.tables import REJECTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from toolkit.reading.blocks import Plan
+    from toolkit.reading.blocks import Block, Decoded, Plan
     from toolkit.schema.columns import Column
 
 Cell: TypeAlias = object
@@ -307,13 +306,9 @@ class Reference:
         elif block.skipped is not None:
             lines += 1
             rejects.append(_reject(block, block.line, block.offset, None, None))
-        return Decoded(
-            block.log_id,
-            block.source,
+        return block.decoded(
             _batch(rows, self.plan.table.arrow),
             _batch(list(zip(*rejects, strict=True)), REJECTS.arrow),
-            block.bytes,
-            block.position,
             lines,
             blank,
             pending,

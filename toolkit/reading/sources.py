@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import polars as pl
 
-from toolkit.errors import OptionError, UnreadableSourceError
+from toolkit.errors import OptionError, read_errors
 from toolkit.reading.discovery import (
     Logs,
     Resolved,
@@ -186,10 +186,8 @@ def _expand_glob(name: str) -> list[str]:
     """Return what a glob matches; any other name as it is."""
     if is_uri(name) and glob.has_magic(name):
         expected = [*name.rstrip("/").split("/"), STATE_FILE]
-        try:
+        with read_errors(name):
             listed = objects_like(name)
-        except OSError as error:
-            raise UnreadableSourceError(name, cause=error) from error
         return sorted(
             stored.uri.removesuffix(f"/{STATE_FILE}")
             for stored in listed

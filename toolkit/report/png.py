@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any, cast
 
-from toolkit import charts
+from toolkit import charts, metrics
 from toolkit.charts import page
-from toolkit.charts.plot import PAGE, PICTURES, find_metric
+from toolkit.charts.plot import PAGE, PICTURES, find_chart
 from toolkit.report.content import CHART_TOP
 from toolkit.report.svg import any_sign
 
@@ -31,16 +31,16 @@ def overview_png(content: ReportContent, inputs: ReportInputs) -> bytes:
     subtitle = f"{content.range} ({plan.tz})"
     places = page.build_page(PAGE, 3, 2, (content.headline, subtitle))
     for name, ax in zip(PICTURES, places, strict=True):
-        plotted, frame = find_metric(name), frames.get(name)
+        frame = frames.get(name)
         if frame is None:
             options: dict[str, Any] = (
                 {"by": ()}
                 if name == "response_volume"
                 else {"every": plan.every, "by": plan.by, "top": CHART_TOP}
             )
-            frame = plotted.compute(inputs.choices, **options, **plan.range)
+            frame = metrics.METRICS[name](inputs.choices, **options, **plan.range)
         with any_sign():
-            plotted.draw(frame, ax=ax)
+            find_chart(name)(frame, ax=ax)
     written = io.BytesIO()
     figure = cast("Figure", places[0].figure)
     with any_sign():

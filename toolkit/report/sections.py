@@ -38,9 +38,9 @@ class Section(NamedTuple):
     def chart(self) -> Callable[..., Axes]:
         """What draws the metric."""
         # Imported here: settings need only the names of sections.
-        from toolkit.charts.plot import find_metric
+        from toolkit.charts.plot import find_chart
 
-        return find_metric(self.name).draw
+        return find_chart(self.name)
 
 
 def _section(
