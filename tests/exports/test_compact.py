@@ -112,9 +112,9 @@ def test_a_large_part_and_files_of_the_user_stay_as_they_are(
     large = folder / "1-0.parquet"
     (folder / "mine.txt").write_text("mine", encoding="utf-8")
     inode = large.stat().st_ino
-    sizes = compact._part_sizes(str(out))
+    sizes = compact._read_sizes(str(out))
     sizes[str(large)] = compact._LARGE_BYTES
-    monkeypatch.setattr(compact, "_part_sizes", lambda _where: sizes)
+    monkeypatch.setattr(compact, "_read_sizes", lambda _where: sizes)
 
     toolkit.compact(out, today=TODAY)
 

@@ -113,7 +113,7 @@ def compact(
 
 def _find_folders(where: str, state: Manifest, closed: str) -> Iterator[_Folder]:
     """Yield the directories that contain two small parts or more."""
-    sizes = _part_sizes(where)
+    sizes = _read_sizes(where)
     by_path: dict[PurePosixPath, list[str]] = {}
     for kind in KINDS:
         for part in list_parts(where, kind, state):
@@ -127,7 +127,7 @@ def _find_folders(where: str, state: Manifest, closed: str) -> Iterator[_Folder]
             yield _Folder(Path(path), parts, small, table)
 
 
-def _part_sizes(where: str) -> dict[str, int]:
+def _read_sizes(where: str) -> dict[str, int]:
     """Return the size of each file of an export."""
     if object_store.is_uri(where):
         listed = object_store.list_objects(f"{where}/")
@@ -164,7 +164,7 @@ def _rebuild(directory: Path, folder: _Folder, state: Manifest) -> None:
     for path in placed.iterdir():  # large parts, and files of others
         if str(path) not in folder.small:
             os.link(path, staged / path.name)
-    rows = _write_merged(folder, staged / _next_name(folder.parts, state.run))
+    rows = _write_merged(folder, staged / _find_free_name(folder.parts, state.run))
     if rows != sum(map(_count_rows, folder.small)):
         fault = "its parts have changed during the compaction"
         raise DamagedExportError(str(placed), fault=fault)
@@ -182,7 +182,7 @@ def _count_rows(part: str) -> int:
         return int(file.metadata.num_rows)
 
 
-def _next_name(parts: Sequence[str], run: str | None) -> str:
+def _find_free_name(parts: Sequence[str], run: str | None) -> str:
     """Return a free name for a part of the last generation among some parts.
 
     A copy of an export in a store has the name of a run in the names of its parts.

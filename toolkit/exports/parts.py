@@ -207,7 +207,7 @@ class PartWriter:
             schema,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
-            use_dictionary=[name for name in _leaves(schema) if name not in _UNIQUE],
+            use_dictionary=sorted({*_list_leaves(schema)} - _UNIQUE),
             write_page_checksum=True,
         )
 
@@ -269,7 +269,7 @@ def create_part(path: Path, table: Table) -> PartWriter:
     return PartWriter(handle, table.arrow)
 
 
-def _leaves(schema: pa.Schema) -> Iterator[str]:
+def _list_leaves(schema: pa.Schema) -> Iterator[str]:
     """Yield the names of the Parquet columns of a schema."""
     for field in schema:
         if pa.types.is_list(field.type):
@@ -320,17 +320,17 @@ def _filter_block(decoded: Decoded, span: Span) -> Decoded:
 def _split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """Split rows, sorted by `created`, by UTC date."""
     start = 0
-    for run in _dates(rows).rle():
+    for run in _compute_dates(rows).rle():
         yield run["value"].isoformat(), rows.slice(start, run["len"])
         start += run["len"]
 
 
 def find_days(rows: pa.Table | pa.RecordBatch) -> set[str]:
     """Return the dates whose directories rows belong in."""
-    return {day.isoformat() for day in _dates(rows).unique()}
+    return {day.isoformat() for day in _compute_dates(rows).unique()}
 
 
-def _dates(rows: pa.Table | pa.RecordBatch) -> pl.Series:
+def _compute_dates(rows: pa.Table | pa.RecordBatch) -> pl.Series:
     """Return the UTC date of each row.
 
     Undated rows have the date 1970-01-01: pandas cannot open a null partition.

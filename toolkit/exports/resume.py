@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from toolkit.reading.blocks import Block, Source
-    from toolkit.reading.options import OnDamage
+    from toolkit.reading.log_reader import LogReader
 
 
 class LogRange(NamedTuple):
@@ -50,13 +50,11 @@ class LogMovedError(Exception):
 
 
 def iter_blocks(
-    log_range: LogRange,
-    fingerprinter: Fingerprinter,
-    *,
-    max_line_bytes: int,
-    on_damage: OnDamage,
+    log_range: LogRange, fingerprinter: Fingerprinter, reader: LogReader
 ) -> Iterator[Block]:
     """Yield a range of a log as blocks, and pass its bytes to a fingerprinter.
+
+    The reader has the options.
 
     Raises
     ------
@@ -67,12 +65,13 @@ def iter_blocks(
         At the end, if it was cut or rewritten while it was read.
     """
     name = log_range.source.name
+    max_line_bytes = reader.plan.max_line_bytes
     framer = framing.Framer(log_range.log_id, name, max_line_bytes, framing.BLOCK_BYTES)
     framer.line, framer.offset = log_range.line, log_range.offset
-    verify_first = on_damage == "collect"
+    verify_first = reader.on_damage == "collect"
     stream = _read_on(log_range, framer, fingerprinter, verify_first=verify_first)
     try:
-        yield from framing.frame_stream(framer, stream, on_damage)
+        yield from framing.frame_stream(framer, stream, reader.on_damage)
     except (LogMovedError, PreconditionError):
         if log_range.is_whole:
             raise
@@ -102,16 +101,16 @@ def _read_on(
         framer.growing = source.size is not None and is_plain
         framer.position = lambda: reader.position
         if log_range.is_first:
-            rest = _after(mark, reader, fingerprinter, verify_first=verify_first)
+            rest = _read_after(mark, reader, fingerprinter, verify_first=verify_first)
         else:
-            rest = _after_line_end(reader, log_range.offset, fingerprinter)
+            rest = _read_after_line_end(reader, log_range.offset, fingerprinter)
         if rest is None:
             raise LogMovedError
         if log_range.end is not None:
             rest = _take_bytes(rest, log_range.end - fingerprinter.size)
         is_cut = mark is not None and not fingerprinter.last.endswith(b"\n")
         rest = fingerprinter.read_through(rest)
-        yield from _without_line_end(rest, framer) if is_cut else rest
+        yield from _skip_line_end(rest, framer) if is_cut else rest
         # The bytes that are read again do not count.
         position = min(reader.position, (log_range.end or math.inf) - log_range.offset)
         framer.position = lambda: int(position)
@@ -130,7 +129,7 @@ def _open_range(log_range: LogRange) -> AbstractContextManager[BinaryIO]:
     return framing.open_source(log_range.source, start, same=True)
 
 
-def _after_line_end(
+def _read_after_line_end(
     reader: PushbackReader, offset: int, fingerprinter: Fingerprinter
 ) -> Iterator[bytes] | None:
     """Return the bytes after the next byte, or None if that is not a line end."""
@@ -167,7 +166,7 @@ def _is_rewritten(reader: PushbackReader, fingerprinter: Fingerprinter) -> bool:
     return len(now) == size and now != fingerprinter.last
 
 
-def _after(
+def _read_after(
     mark: Checkpoint | None,
     reader: PushbackReader,
     fingerprinter: Fingerprinter,
@@ -215,20 +214,18 @@ def count_unread(
 ) -> int | None:
     """Count the bytes after a checkpoint; None if it is not of this log."""
     with framing.open_source(source) as file:
-        rest = _after(mark, PushbackReader(file, source.name), Fingerprinter())
+        rest = _read_after(mark, PushbackReader(file, source.name), Fingerprinter())
         return None if rest is None else sum(map(len, _take_bytes(rest, at_most)))
 
 
-def first_bytes(source: Source) -> bytes:
+def read_first_bytes(source: Source) -> bytes:
     """Return the first bytes of a log, decompressed."""
     with framing.open_source(source) as file:
         stream = iter_chunks(PushbackReader(file, source.name))
         return b"".join(_take_bytes(stream, HEAD_BYTES))
 
 
-def _without_line_end(
-    stream: Iterator[bytes], framer: framing.Framer
-) -> Iterator[bytes]:
+def _skip_line_end(stream: Iterator[bytes], framer: framing.Framer) -> Iterator[bytes]:
     """Skip the line end of a line that an earlier run has read without it."""
     start = rest = b""
     while not rest and (data := next(stream, b"")):

@@ -128,12 +128,8 @@ class ExportRun:
         counts = {row["log_id"]: row for row in self.added().to_dicts()}
         for log in self.pending:
             if log.log_id not in self.result.moved:
-                tracked[log.log_id] = log.track(
-                    counts[log.log_id],
-                    self.result.fingerprints[log.log_id],
-                    is_truncated=log.log_id in self.result.truncated,
-                    now=self.tracker.now,
-                )
+                row = counts[log.log_id]
+                tracked[log.log_id] = log.track(self.result, row, self.tracker.now)
         return tracked
 
     def note_losses(self, tracked: dict[int, TrackedLog]) -> None:

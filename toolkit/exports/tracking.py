@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import xxhash
 
 from toolkit.errors import SourceError, UnreadableSourceError
-from toolkit.exports.resume import LogRange, count_unread, first_bytes
+from toolkit.exports.resume import LogRange, count_unread, read_first_bytes
 from toolkit.reading.blocks import STDIN
 from toolkit.reading.discovery import describe_file
 from toolkit.reading.ledger import TOTALS
@@ -27,8 +27,8 @@ from toolkit.reading.object_store import is_uri
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from toolkit.exports.worker import TaskResult
     from toolkit.reading.blocks import Source
-    from toolkit.reading.fingerprints import Fingerprint
     from toolkit.reading.options import OnDamage
 
 # A file that was written to within this time is read again even if its stamp is equal:
@@ -56,20 +56,13 @@ class PendingLog(NamedTuple):
         place = (mark.offset, mark.line) if mark else (0, 1)
         return LogRange(self.log_id, self.source, mark, *place)
 
-    def track(
-        self,
-        counts: dict[str, Any],
-        fingerprint: Fingerprint,
-        *,
-        is_truncated: bool,
-        now: int,
-    ) -> TrackedLog:
+    def track(self, result: TaskResult, counts: dict[str, Any], now: int) -> TrackedLog:
         """Return the log as it is after it was read; the counts are those of this run.
 
         A last line that was rejected as truncated is left after the checkpoint: if its
         rest arrives later, the line is read whole.
         """
-        before = self.tracked
+        before, fingerprint = self.tracked, result.fingerprints[self.log_id]
         _, _, mark, start, line, *_ = self.log_range
         row = {**counts, "bytes": start + counts["bytes"]}
         if before is not None:
@@ -81,6 +74,7 @@ class PendingLog(NamedTuple):
             return replace(tracked, cut=before.cut if before else 0)
         end, line = row["bytes"] - row["pending_bytes"], line + counts["lines"]
         line_end = fingerprint.line_end
+        is_truncated = self.log_id in result.truncated
         cut = end - line_end if is_truncated and line_end else 0
         if cut:
             end, line = line_end, line - 1
@@ -132,7 +126,7 @@ class Tracker:
         heads = _group_by_head(self.unassigned.values())
         for source in files:
             if source not in self.assigned and heads:
-                self.assign_match(source, _candidates(source, heads))
+                self.assign_match(source, _find_candidates(source, heads))
 
     def is_settled(self, log: TrackedLog) -> bool:
         """Return whether a file with the stamp of a log is it without being opened.
@@ -258,10 +252,10 @@ def _group_by_head(logs: Iterable[TrackedLog]) -> _Heads:
     return dict(sorted(heads.items()))
 
 
-def _candidates(source: Source, heads: _Heads) -> list[TrackedLog]:
+def _find_candidates(source: Source, heads: _Heads) -> list[TrackedLog]:
     """Return the tracked logs that begin with the same bytes as a file."""
     try:
-        head = first_bytes(source)
+        head = read_first_bytes(source)
     except SourceError:
         return []  # the error is raised when it is read
     hasher, hashed = xxhash.xxh3_128(), 0

@@ -73,10 +73,10 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
     verifier.read_choices()
     verifier.read_rejects()
     faults = [
-        *_ledger_faults(verifier.state),
-        *_strange_files(verifier.where, verifier.state),
+        *_find_ledger_faults(verifier.state),
+        *_find_strange_files(verifier.where, verifier.state),
         *verifier.faults,
-        *verifier.count_faults(),
+        *verifier.find_wrong_counts(),
     ]
     return Verified(verifier.parts, verifier.rows, faults)
 
@@ -100,10 +100,10 @@ class _Verifier:
             keys = [
                 self.count_choices(part, batch)
                 for part in parts
-                for batch in self.batches(part, choices_table(self.state.tags))
+                for batch in self.iter_batches(part, choices_table(self.state.tags))
             ]
             if keys:
-                self.faults += self.repeats(day, pl.concat(keys))
+                self.faults += self.find_repeats(day, pl.concat(keys))
 
     def count_choices(self, part: str, rows: pa.RecordBatch) -> pl.DataFrame:
         """Count rows, and return their keys."""
@@ -120,7 +120,7 @@ class _Verifier:
         self.rows += len(frame)
         return frame.select(*CHOICES.key, *DUPLICATE_KEY)
 
-    def repeats(self, day: str, keys: pl.DataFrame) -> Iterator[str]:
+    def find_repeats(self, day: str, keys: pl.DataFrame) -> Iterator[str]:
         """Yield how many rows or responses of a day are there twice."""
         where = f"{manifest.below(self.where, manifest.CHOICES_DIR)}/{day}"
         rows = len(keys) - keys.select(CHOICES.key).n_unique()
@@ -137,7 +137,7 @@ class _Verifier:
         """Read the rejects."""
         is_error = pl.col("code") == "error_response"
         for part in manifest.list_parts(self.where, manifest.REJECTS_DIR, self.state):
-            for rows in self.batches(part, REJECTS):
+            for rows in self.iter_batches(part, REJECTS):
                 frame = pl.DataFrame(rows)
                 self.count(frame, errors=is_error.sum(), rejected=(~is_error).sum())
 
@@ -146,7 +146,7 @@ class _Verifier:
         for row in rows.group_by("log_id").agg(**counts).to_dicts():
             self.found[row.pop("log_id")].update(row)
 
-    def batches(self, part: str, table: Table) -> Iterator[pa.RecordBatch]:
+    def iter_batches(self, part: str, table: Table) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a part, and note a fault if it cannot be read."""
         self.parts += 1
         try:
@@ -163,7 +163,7 @@ class _Verifier:
             reason = str(error).partition("\n")[0]
             self.faults.append(f"{part}: cannot be read: {reason}")
 
-    def count_faults(self) -> Iterator[str]:
+    def find_wrong_counts(self) -> Iterator[str]:
         """Yield the differences between the rows of each log and the ledger."""
         known = {log.log_id: log.row for log in self.state.logs}
         for log_id in sorted(self.found.keys() - known.keys()):
@@ -177,7 +177,7 @@ class _Verifier:
                     )
 
 
-def _ledger_faults(state: Manifest) -> Iterator[str]:
+def _find_ledger_faults(state: Manifest) -> Iterator[str]:
     """Yield the logs whose counts do not add up."""
     for row in state.ledger.to_dicts():
         fates = sum(row[name] for name in _FATES)
@@ -188,7 +188,7 @@ def _ledger_faults(state: Manifest) -> Iterator[str]:
         yield "the totals of state.json are not the sums of its ledger"
 
 
-def _strange_files(where: str, state: Manifest) -> Iterator[str]:
+def _find_strange_files(where: str, state: Manifest) -> Iterator[str]:
     """Yield the files in an export that do not belong to it."""
     for kind in manifest.KINDS:
         files = {*manifest.list_part_files(where, kind)}

@@ -111,12 +111,7 @@ def _iter_blocks(
     for log_range in log_ranges:
         fingerprinter = Fingerprinter()
         try:
-            yield from iter_blocks(
-                log_range,
-                fingerprinter,
-                max_line_bytes=reader.plan.max_line_bytes,
-                on_damage=reader.on_damage,
-            )
+            yield from iter_blocks(log_range, fingerprinter, reader)
         except LogMovedError:  # the next run finds it in its new place
             result.moved.add(log_range.log_id)
         result.add_fingerprint(log_range.log_id, fingerprinter.fingerprint())
