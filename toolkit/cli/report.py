@@ -23,13 +23,12 @@ if TYPE_CHECKING:
     from toolkit.report.report import Report
 
 _OVER_BUDGET, _TOO_MANY_REJECTS = 3, 4
-_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 @shared(
     *("section", "title", "against", "budget", *RANGE, "compare", "every", "by", "top"),
     *("prices", "max_rejects", "quiet", *READ),
-    every="suits the range",
+    every="depends on the range",
     top="12",
 )
 def report(
@@ -66,7 +65,7 @@ def report(
         print_result(str(made))
     elif not quiet:
         print_message(f"{', '.join(to)} written; {made}")
-    code = 0 if _check_budgets(made, budgets) else _OVER_BUDGET
+    code = 0 if not budgets or _check_budgets(made, budgets) else _OVER_BUDGET
     if made.ledger is not None:
         totals = made.ledger.sum().row(0, named=True)
         check_rejects(max_rejects, totals, code=code)
@@ -76,7 +75,7 @@ def report(
 
 def _add_to_step_summary(made: Report) -> None:
     """Add the report to the summary of a job of GitHub Actions, if it runs in one."""
-    path = os.environ.get(_STEP_SUMMARY)
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
     if not path:
         return
     try:
@@ -91,8 +90,6 @@ def _check_budgets(made: Report, budgets: list[Budget]) -> bool:
     # Imported here: it is not needed for --help.
     from toolkit.pricing.budgets import breaches, unmatched_budgets
 
-    if not budgets:
-        return True
     for sentence in unmatched_budgets(budgets, made.costs):
         print_message(sentence)
     found = breaches(budgets, made.costs)

@@ -90,7 +90,7 @@ class Figure:
         Decimal('0.1')
         """
         if self.value is None:
-            message = "an unknown figure has no number: ask is_known first"
+            message = "an unknown figure has no number: check is_known first"
             raise ValueError(message)
         return _exact_number(self.value)
 

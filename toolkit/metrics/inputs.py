@@ -30,7 +30,7 @@ def frame_of(choices: ArrowStream) -> pl.DataFrame:
     if hasattr(choices, "__arrow_c_stream__"):
         return pl.DataFrame(choices)
     message = (
-        f"expected a frame of choices (polars, Loaded, anything of Arrow), "
+        f"expected a frame of choices (polars, Loaded or Arrow data), "
         f"got {type(choices).__name__}"
     )
     raise TypeError(message)
@@ -80,7 +80,7 @@ def check_types(frame: pl.LazyFrame, query: MetricQuery) -> None:
     schema = frame.collect_schema()
     for name in query.by if query.top is not None else ():
         if schema[name].is_nested() or schema[name] in _NO_TEXT:
-            raise UnsuitableColumnError(name, why="is not text: top=N cannot fold it")
+            raise UnsuitableColumnError(name, why="is not text: top=N cannot group it")
 
 
 def key_of(

@@ -216,7 +216,7 @@ def _unit_of(name: str) -> str:
     return "tokens" if "tokens" in (words[0], words[-1]) else "responses"
 
 
-SILENT = "calls that do not say"
+SILENT = "calls that do not report it"
 # What most metrics count.
 RESPONSES = count("responses", label="calls")
 ANSWERS = count("choices", label="answers")

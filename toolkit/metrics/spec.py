@@ -43,10 +43,7 @@ class Key(NamedTuple):
     def sort_key(self) -> pl.Expr:
         """Return what rows are sorted by."""
         column = pl.col(self.name)
-        if self.order is None:
-            return column
-        places = range(len(self.order))
-        return column.replace_strict(self.order, places, return_dtype=pl.Int64)
+        return column if self.order is None else column.cast(pl.Enum(self.order))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from toolkit.pricing.costs import add_priced, first_choices
 from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import MONEY, NEEDED, Pricer
 from toolkit.pricing.rates import MEANINGS, Rates, Reason
-from toolkit.pricing.unpriced import cast_sums
+from toolkit.pricing.unpriced import SUMS, cast_sums
 
 if TYPE_CHECKING:
     from toolkit.pricing.costs import Choices
@@ -118,9 +118,7 @@ def what_if(
         add_priced(moved, Pricer(file), {"cost": "~then"})
         .group_by("~model")
         .agg(
-            pl.len().alias("responses"),
-            pl.col("total_tokens").is_null().sum().alias("responses_without_usage"),
-            pl.col("total_tokens").cast(pl.Int128).sum(),
+            *SUMS,
             now.sum().alias("cost"),
             now.is_null().sum().alias("responses_unpriced"),
             then.sum().alias("cost_elsewhere"),
@@ -146,15 +144,13 @@ def _check_priced(
     if any(isinstance(one, Rates) for one in rates):
         return
     reason = next(one for one in rates if isinstance(one, Reason))
-    option, value, hint = "model", model, ""
     if reason == Reason.UNKNOWN_PROVIDER:
-        option, value = "provider", str(provider)
-        hint = near_miss(value.casefold(), sorted(provider_names()))
+        option, value, names = "provider", str(provider), provider_names()
     elif reason in {Reason.UNKNOWN_TIER, Reason.NO_TIER_RATE}:
-        option, value = "service_tier", str(tier)
-        hint = near_miss(value.casefold(), sorted(TIERS))
+        option, value, names = "service_tier", str(tier), set(TIERS)
     else:
-        names = {name for name, _, _ in file.rows} | model_names(provider)
-        hint = near_miss(model.casefold(), sorted(names))
+        option, value, names = "model", model, model_names(provider)
+        names |= {name for name, _, _ in file.rows}
+    hint = near_miss(value.casefold(), sorted(names))
     expected = f"a {option.replace('_', ' ')} with a price ({MEANINGS[reason]})"
     raise OptionError(option, value, expected=expected, hint=hint)

@@ -190,12 +190,9 @@ def _explain_row(row: dict[str, Any], days: set[date], tolerance: Decimal) -> st
         return "not invoiced"
     differing = [*_explain_responses(row), *_explain_tokens(row)]
     left_out = [
-        f"{plural(row[name], 'response')} {words}"
-        for name, words in (
-            ("responses_without_usage", "without usage"),
-            ("responses_unpriced", "unpriced"),
-        )
-        if row[name]
+        f"{plural(row[f'responses_{kind}'], 'response')} {kind.replace('_', ' ')}"
+        for kind in ("without_usage", "unpriced")
+        if row[f"responses_{kind}"]
     ]
     by_price = [] if differing or left_out else _explain_price(row, tolerance)
     return "; ".join([*differing, *left_out, *by_price]) or "agrees"
@@ -225,8 +222,6 @@ def _explain_price(row: dict[str, Any], tolerance: Decimal) -> list[str]:
     difference = row["difference"]
     if difference is None or abs(difference) <= tolerance:
         return []
-    share = ""
-    if row["cost"]:
-        share = f" ({format_share(abs(difference) / row['cost'])})"
+    share = f" ({format_share(abs(difference) / row['cost'])})" if row["cost"] else ""
     kind = "more" if difference > 0 else "less"
     return [f"different price: {format_usd(abs(difference))}{share} {kind}"]

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from toolkit.pricing.costs import Choices
     from toolkit.pricing.price_file import Prices
 
+# What is summed over responses, with or without a price.
+SUMS = (
+    pl.len().alias("responses"),
+    pl.col("total_tokens").is_null().sum().alias("responses_without_usage"),
+    pl.col("total_tokens").cast(pl.Int128).sum(),
+)
 _LARGEST_SUM = 2**63 - 1
 _MISSING = pl.Schema(
     {
@@ -80,24 +86,16 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
     """
     first = first_choices(choices)
     priced = add_priced(first, Pricer(read_prices(prices)), {"reason": "reason"})
+    order = ("total_tokens", "responses", *NAMES, "reason")
     rows = (
         priced.filter(pl.col("reason").is_not_null())
         .group_by(*NAMES, "reason")
         .agg(
-            pl.len().alias("responses"),
-            pl.col("total_tokens").is_null().sum().alias("responses_without_usage"),
-            pl.col("total_tokens").cast(pl.Int128).sum(),
+            *SUMS,
             pl.col("created").min().alias("first_seen"),
             pl.col("created").max().alias("last_seen"),
         )
-        .sort(
-            "total_tokens",
-            "responses",
-            *NAMES,
-            "reason",
-            descending=[True] * 2 + [False] * 4,
-            nulls_last=True,
-        )
+        .sort(order, descending=[True] * 2 + [False] * 4, nulls_last=True)
         .collect()
     )
     return cast_sums(rows, _MISSING)

@@ -54,7 +54,7 @@ _UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
     ("undated", "responses without a date", pl.col("created").is_null()),
     (
         "without_usage",
-        "responses that report no total of tokens",
+        "responses that do not report total_tokens",
         pl.col("total_tokens").is_null(),
     ),
     ("without_id", "responses without an id", pl.col("response_id").is_null()),

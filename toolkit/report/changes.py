@@ -19,11 +19,18 @@ from toolkit.report.kpis import BAD, GOOD, NEUTRAL, cost_of, direction_of, forma
 from toolkit.report.wording import calls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from toolkit.report.kpis import Row
 
 _MOST_CHANGES = 8
+# Shares that are listed: metric, measure, words, and which direction is bad.
+_SHARES = (
+    ("cache_share", "cache_share", "of the prompt came from cache", -1),
+    ("reasoning_share", "reasoning_share", "of what it wrote is reasoning", 0),
+    ("truncation_rate", "response_rate", "of calls were cut off", 1),
+)
 # A share of fewer calls is not reliable.
 _ENOUGH_CALLS = 20
 _FINGERPRINT = ("system_fingerprint",)
@@ -43,26 +50,19 @@ class Change(NamedTuple):
 
 
 def changes(
-    costs: pl.DataFrame,
-    usage: pl.DataFrame,
-    truncation: pl.DataFrame,
-    cache: pl.DataFrame,
-    reasoning: pl.DataFrame,
+    whole: Mapping[str, pl.DataFrame],
     gone: pl.DataFrame,
-    drift: pl.DataFrame,
-    *,
     series: Sequence[str],
-    since: Any,  # noqa: ANN401 - a moment of the zone
+    since: datetime | None,
 ) -> list[Change]:
-    """Return what changed most, costs first."""
-    shares = (
-        (cache, "cache_share", "of the prompt came from cache", -1),
-        (reasoning, "reasoning_share", "of what it wrote is reasoning", 0),
-        (truncation, "response_rate", "of calls were cut off", 1),
-    )
-    moved = _of_shares(shares, series)
+    """Return what changed most, costs first.
+
+    `whole` are the metrics of the range, and `gone` the usage of the range before.
+    """
+    usage, drift = whole["token_usage"], whole["drift"]
+    moved = _of_shares(whole, series)
     fresh = {_key_of(row, series) for row in _rows_of(usage) if _is_new(row)}
-    money_moved = list(_of_costs(costs, usage, moved, series, fresh))[:3]
+    money_moved = list(_of_costs(whole["cost"], usage, moved, series, fresh))[:3]
     # A share that explains a cost is not listed again.
     explained = {
         change.words for _, change, _ in moved if _explains(change, money_moved)
@@ -112,12 +112,12 @@ _Moved = tuple[tuple[Any, ...], Change, float]
 
 
 def _of_shares(
-    shares: Sequence[tuple[pl.DataFrame, str, str, int]], series: Sequence[str]
+    whole: Mapping[str, pl.DataFrame], series: Sequence[str]
 ) -> list[_Moved]:
     """Return shares that moved by a point or more, the largest changes first."""
     found: list[_Moved] = []
-    for frame, measure, words, bad in shares:
-        for row in _rows_of(frame):
+    for metric, measure, words, bad in _SHARES:
+        for row in _rows_of(whole[metric]):
             now, then = row[measure], row.get(f"{measure}_before")
             enough = min(row["responses"], row.get("responses_before") or 0)
             if now is None or then is None or enough < _ENOUGH_CALLS:

@@ -11,20 +11,18 @@ from base64 import b64encode
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jinja2
 from markupsafe import Markup
 
 from toolkit import charts
+from toolkit.charts.plot import find_chart
 from toolkit.formatting.text import format_count
 from toolkit.report.svg import NARROW, WIDE, Styles, draw, sparkline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from toolkit.report.content import ReportContent, SectionResult
-    from toolkit.report.provenance import Provenance
 
 # Dark colours of the page; the charts have their own.
 _DARK = (
@@ -42,15 +40,17 @@ def _text_of(name: str) -> str:
 @cache
 def _templates() -> jinja2.Environment:
     """Return the templates; undefined names are errors, and text is escaped."""
-    return jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.FunctionLoader(_text_of),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
+    templates.filters["format_count"] = format_count
+    return templates
 
 
-def to_html(content: ReportContent, provenance: Provenance) -> str:
+def to_html(content: ReportContent) -> str:
     """Return a report as an HTML page."""
     styles = Styles()
     charts.colors(content.names)
@@ -59,40 +59,29 @@ def to_html(content: ReportContent, provenance: Provenance) -> str:
     collects = gc.isenabled()
     gc.disable()
     try:
-        sections = [_section_data(result, styles) for result in content.sections]
+        pictures = {
+            result.section.name: _draw(result, styles) for result in content.sections
+        }
     finally:
         if collects:
             gc.enable()
     style = _style_sheet(styles)
     digest = b64encode(sha256(style.encode()).digest()).decode()
-    page = _templates().get_template("page.html")
-    return page.render(
-        title=content.plan.title,
-        range=content.range,
-        before=content.before,
-        tz=content.plan.tz,
-        headline=content.headline,
-        kpis=[{**kpi._asdict(), "line": sparkline(kpi.points)} for kpi in content.kpis],
-        changes=content.changes,
-        against=provenance.against,
-        sections=sections,
-        data={
-            **content.data._asdict(),
-            "ledger": _with_commas(content.data.ledger),
-            "rejects": _with_commas(content.data.rejects),
-        },
-        provenance=provenance,
-        footer=provenance.footer(),
-        style=Markup(style),  # noqa: S704 - our own rules, and numbers of matplotlib
-        style_hash=f"sha256-{digest}",
-        table=_html_table,
-        arrow=_arrow,
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            content=content,
+            plan=content.plan,
+            data=content.data,
+            against=content.against,
+            pictures=pictures,
+            footer=content.provenance.footer(content.plan),
+            style=Markup(style),  # noqa: S704 - our own rules, and numbers of matplotlib
+            style_hash=f"sha256-{digest}",
+            sparkline=sparkline,
+        )
     )
-
-
-def _with_commas(rows: Sequence[tuple[str, int, str]]) -> list[tuple[str, str, str]]:
-    """Format the counts of a table."""
-    return [(name, format_count(count), words) for name, count, words in rows]
 
 
 def _style_sheet(styles: Styles) -> str:
@@ -104,47 +93,12 @@ def _style_sheet(styles: Styles) -> str:
     )
 
 
-def _section_data(result: SectionResult, styles: Styles) -> dict[str, Any]:
+def _draw(result: SectionResult, styles: Styles) -> list[Markup]:
     """Draw a section, for wide and for narrow screens."""
-    section, table = result.section, result.table
-    drawn = [
-        draw(section.chart, result.frame, styles, f"{section.name}-{size}", inches)
+    name = result.section.name
+    chart = find_chart(name)
+    # Their text is escaped when it is written.
+    return [
+        Markup(draw(chart, result.frame, styles, f"{name}-{size}", inches))  # noqa: S704
         for size, inches in (("w", WIDE), ("n", NARROW))
     ]
-    # Their text was escaped when it was written.
-    wide, narrow = (Markup(one.svg) for one in drawn)  # noqa: S704
-    return {
-        "name": section.name,
-        "title": section.title,
-        "words": section.words,
-        "wide": wide,
-        "narrow": narrow,
-        "heads": table.heads,
-        "kinds": table.kinds,
-        "rows": table.rows,
-        "notes": result.notes,
-    }
-
-
-def _html_table(
-    heads: Sequence[str],
-    kinds: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    label: str,
-) -> Markup:
-    """Return a table that scrolls on narrow screens."""
-    written = (
-        _templates()
-        .get_template("table.html")
-        .render(
-            heads=list(zip(heads, kinds, strict=True)),
-            rows=[list(zip(row, kinds, strict=True)) for row in rows],
-            label=label,
-        )
-    )
-    return Markup(written)  # noqa: S704 - escaped by the template
-
-
-def _arrow(change: str) -> str:
-    """Return the arrow for a change."""
-    return "▲ " if "+" in change else "▼ " if "-" in change else ""

@@ -1,4 +1,4 @@
-"""The inputs of a report: the choices of logs or exports, and their ledger.
+"""The inputs of a report: its options, the choices of logs or exports, their ledger.
 
 Logs are read once, without the text of messages; exports are scanned in place.
 """
@@ -6,17 +6,15 @@ Logs are read once, without the text of messages; exports are scanned in place.
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import polars as pl
 from polars import selectors
 
 from toolkit.errors import clean
-from toolkit.expressions.choices import first_choice
 from toolkit.pricing.costs import add_cost
 from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import NEEDED
-from toolkit.reading.decoder import DECODER
 from toolkit.reading.ledger import (
     LedgerBuilder,
     passed_over_words,
@@ -31,14 +29,16 @@ from toolkit.reading.scan import scan
 from toolkit.reading.sources import Exports, choices_of, resolve_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from toolkit.expressions.time_ranges import Span
     from toolkit.metrics.options import Choices
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
     from toolkit.reading.options import ReadOptions
+    from toolkit.report.sections import Section
 
 # Columns that the metrics of usage and cost read.
 _HELD = (
@@ -62,6 +62,39 @@ _UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
 _IS_THERE = pl.when(pl.col("content").is_not_null()).then(pl.lit("")).alias("content")
 
 
+class Plan(NamedTuple):
+    """The checked options of a report."""
+
+    within: Span
+    compares: bool
+    tz: str
+    every: str
+    by: tuple[str, ...]
+    top: int
+    sections: tuple[Section, ...]
+    title: str
+
+    @property
+    def range(self) -> dict[str, Any]:
+        """The range, as options of a metric."""
+        return {"since": self.within.start, "until": self.within.end, "tz": self.tz}
+
+    @property
+    def since(self) -> str | None:
+        """The start of the range as text."""
+        return _iso(self.within.start)
+
+    @property
+    def until(self) -> str | None:
+        """The end of the range as text."""
+        return _iso(self.within.end)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    """Format a time of UTC."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
 class ReportInputs(NamedTuple):
     """Choices, the ledger of their logs (None for a frame), and where they are from.
 
@@ -71,57 +104,64 @@ class ReportInputs(NamedTuple):
 
     choices: pl.LazyFrame
     priced: pl.LazyFrame
-    ledger: pl.DataFrame | None
-    rejects: list[RejectCount]
-    names: list[str]
-    passed_over: str
+    ledger: pl.DataFrame | None = None
+    rejects: Sequence[RejectCount] = ()
+    names: Sequence[str] = ()
+    passed_over: str = ""
 
 
 def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportInputs:
     """Scan exports, read logs, or take choices that are in memory."""
     if isinstance(sources, Loaded):
-        return ReportInputs(
-            *_in_memory(pl.DataFrame(sources.choices)),
+        return _in_memory(
+            pl.DataFrame(sources.choices),
             sources.ledger,
             rank_counts(reject_counts(sources.rejects)),
             sources.ledger["source"].to_list(),
-            passed_over_words(sources.passed_over) if sources.passed_over else "",
+            sources.passed_over,
         )
     choices = choices_of(sources)
     if isinstance(choices, pl.LazyFrame):
-        return ReportInputs(choices, choices, None, [], [], "")
+        return ReportInputs(choices, choices)
     if choices is not None:
-        return ReportInputs(*_in_memory(pl.DataFrame(choices)), None, [], [], "")
+        return _in_memory(pl.DataFrame(choices))
     known = complete(scan, options)
     on_damage = options.pop("on_damage", "raise")  # no error with an export
     found = resolve_lines(cast("Sources", sources), options, on_damage=on_damage)
-    inputs = [clean(name) for name in found.names]
+    names = [clean(name) for name in found.names]
     if isinstance(found, Exports):
         lazy = scan(found)
-        counts = export_reject_counts(found)
-        return ReportInputs(lazy, lazy, found.ledger, counts, inputs, "")
+        rejects = export_reject_counts(found)
+        return ReportInputs(lazy, lazy, found.ledger, rejects, names)
     reading = open_logs(found, known)
     account = LedgerBuilder(reading.logs)
     table = reading.plan.table
-    kept = [name for name in table.names if name not in _UNREAD]
-    frames = [table.empty().select(kept)]
+    columns = [name for name in table.names if name not in _UNREAD]
+    frames = [table.empty().select(columns)]
     frames += [
-        pl.DataFrame(decoded.choices.select(kept)).with_columns(_IS_THERE)
+        pl.DataFrame(decoded.choices.select(columns)).with_columns(_IS_THERE)
         for decoded in account.count_all(reading.iter_decoded())
     ]
     account.warn_of_damage()
-    return ReportInputs(
-        *_in_memory(pl.concat(frames)),
+    return _in_memory(
+        pl.concat(frames),
         account.frame(),
         account.rejects(),
-        inputs,
-        passed_over_words(reading.passed_over) if reading.passed_over else "",
+        names,
+        reading.passed_over,
     )
 
 
-def _in_memory(frame: pl.DataFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Return a frame as `choices` and as `priced`."""
-    return frame.lazy(), frame.lazy()
+def _in_memory(
+    frame: pl.DataFrame,
+    ledger: pl.DataFrame | None = None,
+    rejects: Sequence[RejectCount] = (),
+    names: Sequence[str] = (),
+    passed_over: Mapping[str, int] | None = None,
+) -> ReportInputs:
+    """Return inputs of which all choices are in memory."""
+    words = passed_over_words(passed_over) if passed_over else ""
+    return ReportInputs(frame.lazy(), frame.lazy(), ledger, rejects, names, words)
 
 
 def price(
@@ -147,21 +187,3 @@ def price(
         for piece in pieces
     )
     return inputs._replace(priced=priced.lazy())
-
-
-def undated(choices: pl.LazyFrame) -> tuple[int, int]:
-    """Count the responses without a date, and sum the tokens that they report."""
-    row = (
-        choices.filter(first_choice(), pl.col("created").is_null())
-        .select(pl.len(), pl.col("total_tokens").sum())
-        .collect()
-        .row(0)
-    )
-    return int(row[0]), int(row[1] or 0)
-
-
-def decoder_of(inputs: ReportInputs) -> str:
-    """Return the name of the decoder that read the lines."""
-    if inputs.ledger is None or inputs.ledger.is_empty():
-        return DECODER
-    return ", ".join(inputs.ledger["decoder"].unique().sort())

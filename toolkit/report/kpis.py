@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from decimal import Decimal
 
+    from toolkit.metrics.measures import Measure
+
     Row = Mapping[str, Any]
 
 GOOD, BAD, NEUTRAL = "good", "bad", "neutral"
@@ -40,6 +42,12 @@ class Kpi(NamedTuple):
     points: list[float | None]
     summary: str  # the sparkline in words
 
+    def as_data(self) -> dict[str, Any]:
+        """Return the figure without its sparkline."""
+        data = self._asdict()
+        del data["points"], data["summary"]
+        return data
+
 
 def format_move(now: float | Figure | None, before: float | Figure | None) -> str:
     """Format how a share moved."""
@@ -47,31 +55,22 @@ def format_move(now: float | Figure | None, before: float | Figure | None) -> st
 
 
 class _KpiSpec(NamedTuple):
-    """How a key figure follows from the totals, and which direction is bad."""
+    """A measure as a key figure."""
 
     name: str
     label: str
     metric: str
     measure: str
-    format: Callable[[Any], str]
-    format_change: Callable[[Any, Any], str]
-    parts: tuple[str, ...]  # that a point of the sparkline is computed from
     bad: int = 0  # 1: more is bad, -1: less is bad, 0: neither
 
 
-_sentence_count = partial(format_count, style="sentence")
 _KPIS = (
-    _KpiSpec("tokens", "Tokens", "token_usage", "total_tokens", _sentence_count,
-             format_change, ("total_tokens",)),
-    _KpiSpec("calls", "Calls", "token_usage", "responses", _sentence_count,
-             format_change, ("responses",)),
-    _KpiSpec("cost", "Cost", "cost", "cost", format_usd, format_change, ("cost",), 1),
-    _KpiSpec("cut_off", "Cut off at the limit", "truncation_rate", "response_rate",
-             format_share, format_move,
-             ("responses_truncated", "responses", "responses_without_reason"), 1),
-    _KpiSpec("cache", "Prompt from cache", "cache_share", "cache_share", format_share,
-             format_move, ("cached_tokens", "prompt_tokens"), -1),
-)  # fmt: skip
+    _KpiSpec("tokens", "Tokens", "token_usage", "total_tokens"),
+    _KpiSpec("calls", "Calls", "token_usage", "responses"),
+    _KpiSpec("cost", "Cost", "cost", "cost", 1),
+    _KpiSpec("cut_off", "Cut off at the limit", "truncation_rate", "response_rate", 1),
+    _KpiSpec("cache", "Prompt from cache", "cache_share", "cache_share", -1),
+)
 
 
 def build_kpis(
@@ -85,23 +84,29 @@ def build_kpis(
 
 def _build_kpi(spec: _KpiSpec, row: Row, periods: pl.DataFrame) -> Kpi:
     """Build one key figure."""
-    now = as_figure(row.get(spec.measure))
-    before = as_figure(row.get(f"{spec.measure}_before"))
-    if spec.name == "cost":
-        now, before = cost_of(row), cost_of(row, "_before")
-    change = spec.format_change(now, before)
-    points = _points_of(spec, periods)
+    measure = SPECS[spec.metric][spec.measure]
+    now, before = (
+        as_figure(row.get(f"{measure.name}{end}")) for end in ("", "_before")
+    )
+    write: Callable[[Any], str] = partial(format_count, style="sentence")
+    write_change: Callable[[Any, Any], str] = format_change
+    if measure.is_money:
+        now, before, write = cost_of(row), cost_of(row, "_before"), format_usd
+    elif measure.is_share:
+        write, write_change = format_share, format_move
+    change = write_change(now, before)
+    points = _points_of(measure, periods)
     known = [point for point in points if point is not None]
     summary = ""
     if len(known) > 1:
-        low, high = spec.format(min(known)), spec.format(max(known))
+        low, high = write(min(known)), write(max(known))
         summary = f"{spec.label} in {len(points)} periods: from {low} to {high}"
     return Kpi(
         spec.name,
         spec.label,
         now.value,
         before.value,
-        spec.format(now),
+        write(now),
         "" if change == DASH else change,
         direction_of(spec.bad, now.value, before.value),
         points,
@@ -124,22 +129,16 @@ def direction_of(bad: int, value: Any, before: Any) -> str:  # noqa: ANN401
     return BAD if (value > before) == (bad > 0) else GOOD
 
 
-def _points_of(spec: _KpiSpec, periods: pl.DataFrame) -> list[float | None]:
+def _points_of(measure: Measure, periods: pl.DataFrame) -> list[float | None]:
     """Return the figure of each period: the sum of all series, or a ratio of sums."""
-    if "period" not in periods.columns or periods.is_empty():
-        return []
+    parts, point = [measure.name], pl.col(measure.name)
+    if measure.part and measure.whole is not None and measure.derive:
+        parts = [measure.part, *measure.whole.meta.root_names()]
+        point = measure.derive((), ())
     sums = (
         periods.filter(pl.col("period").is_not_null())
         .group_by("period")
-        .agg(pl.col(spec.parts).sum())
+        .agg(pl.col(parts).sum())
         .sort("period")
     )
-    if len(spec.parts) == 1:
-        return [float(value) for value in sums[spec.parts[0]]]
-    above, below, *less = (sums[name] for name in spec.parts)
-    for part in less:
-        below = below - part
-    return [
-        part / whole if whole else None
-        for part, whole in zip(above, below, strict=True)
-    ]
+    return sums.select(point.cast(pl.Float64)).to_series().to_list()

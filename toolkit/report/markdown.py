@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from toolkit.formatting.text import format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from toolkit.report.content import ReportContent, SectionResult
-    from toolkit.report.provenance import Provenance
+    from toolkit.report.content import Data, ReportContent, SectionResult
 
 _NUMBERS = {"count", "share", "usd", "number"}
 # Characters with a meaning in Markdown, entities, and mentions on GitHub.
@@ -23,115 +22,94 @@ _SIGNS = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&@^=]|:(?=\S)|^-)")
 _SHOWN = 12  # rows of a table
 
 
-def to_markdown(content: ReportContent, provenance: Provenance) -> str:
+def to_markdown(content: ReportContent) -> str:
     """Return a report as Markdown."""
+    plan, against = content.plan, content.against
     before = f" · before: {content.before}" if content.before else ""
-    plan = content.plan
+    # Without a range before there is no change.
+    shown = 3 if content.before else 2
     blocks = [
         f"# {_escape(plan.title)}: {_escape(content.range)} ({_escape(plan.tz)})",
         f"**{_escape(content.headline)}**{_escape(before)}",
         _table(
-            ["", "now", *(["change"] if content.before else [])],
-            ["words", "count", *(["count"] if content.before else [])],
-            [
-                [
-                    kpi.label,
-                    kpi.text,
-                    *([kpi.change] if content.before else []),
-                ]
-                for kpi in content.kpis
-            ],
+            ["", "now", "change"][:shown],
+            ["words", "count", "count"][:shown],
+            [(kpi.label, kpi.text, kpi.change)[:shown] for kpi in content.kpis],
         ),
     ]
     if content.changes:
-        blocks += [
-            "## What changed most",
-            "\n".join(
-                f"- **{_escape(change.amount)}** "
-                + (f"{_code(change.subject)}: " if change.subject else "")
-                + _escape(change.words)
-                for change in content.changes
-            ),
+        changes = [
+            f"**{_escape(change.amount)}** "
+            + (f"{_code(change.subject)}: " if change.subject else "")
+            + _escape(change.words)
+            for change in content.changes
         ]
-    if provenance.against:
-        against = provenance.against
+        blocks += ["## What changed most", _list(changes)]
+    if against:
         blocks += ["## What is no longer as it was told", _escape(against["words"])]
         if against["rows"]:
             blocks.append(_table(against["heads"], against["kinds"], against["rows"]))
     for result in content.sections:
         blocks += _section(result)
-    blocks += _data_blocks(content)
-    blocks += [
-        "## How this was made",
-        "\n".join(f"- {name}: {_code(value)}" for name, value in provenance.footer()),
-    ]
-    return "\n\n".join(blocks) + "\n"
+    blocks += _data_blocks(content.data)
+    footer = content.provenance.footer(plan)
+    made = _list(f"{name}: {_code(value)}" for name, value in footer)
+    return "\n\n".join([*blocks, "## How this was made", made]) + "\n"
 
 
 def _section(result: SectionResult) -> list[str]:
     """Return the blocks of a section: the largest rows of its table."""
-    rows = result.table.rows
-    more = len(rows) - _SHOWN
-    notes = [
-        *result.notes,
-        *([f"{format_count(more)} more rows are not shown."] if more > 0 else []),
-    ]
+    section, table, notes = result.section, result.table, [*result.notes]
+    more = len(table.rows) - _SHOWN
+    if more > 0:
+        notes.append(f"{format_count(more)} more rows are not shown.")
     return [
-        f"## {result.section.title}",
-        _escape(result.section.words),
-        _table(result.table.heads, result.table.kinds, rows[:_SHOWN]),
-        *[_escape(note) for note in notes],
+        f"## {section.title}",
+        _escape(section.words),
+        _table(table.heads, table.kinds, table.rows[:_SHOWN]),
+        *map(_escape, notes),
     ]
 
 
-def _data_blocks(content: ReportContent) -> list[str]:
+def _data_blocks(data: Data) -> list[str]:
     """Return the blocks about how far the figures can be trusted."""
-    data = content.data
-    blocks = [
-        "## The data",
-        _table(["", "number", ""], ["words", "count", "words"], data.facts),
-    ]
+    heads, kinds = ["", "number", ""], ["words", "count", "words"]
+    blocks = ["## The data", _table(heads, kinds, data.facts)]
     if data.ledger:
-        ledger = [
-            (name, format_count(count), words) for name, count, words in data.ledger
-        ]
         blocks += [
             "### The ledger: what became of every line",
-            _table(["", "number", ""], ["words", "count", "words"], ledger),
+            _table(heads, kinds, data.ledger),
         ]
     if data.rejects:
-        rejects = [
-            (name, format_count(lines), first) for name, lines, first in data.rejects
-        ]
-        blocks += [
-            "### Rejects by code",
-            _table(["code", "lines", "first"], ["name", "count", "name"], rejects),
-        ]
+        heads, kinds = ["code", "lines", "first"], ["name", "count", "name"]
+        blocks += ["### Rejects by code", _table(heads, kinds, data.rejects)]
     if data.left_out:
-        blocks += [
-            "### What was left out",
-            "\n".join(f"- {_escape(one)}" for one in data.left_out),
-        ]
+        blocks += ["### What was left out", _list(map(_escape, data.left_out))]
     return blocks
 
 
+def _list(items: Iterable[str]) -> str:
+    """Return a list of items that are Markdown."""
+    return "\n".join(f"- {item}" for item in items)
+
+
 def _table(
-    heads: Sequence[str], kinds: Sequence[str], rows: Sequence[Sequence[str]]
+    heads: Sequence[str], kinds: Sequence[str], rows: Iterable[Sequence[str | int]]
 ) -> str:
     """Return a table, with numbers right-aligned and names as code."""
-    right = [kind in _NUMBERS for kind in kinds]
     lines = [
         [_escape(head) for head in heads],
-        ["---:" if is_right else "---" for is_right in right],
-        *[
-            [
-                _code(cell) if kind == "name" and cell else _escape(cell)
-                for cell, kind in zip(row, kinds, strict=True)
-            ]
-            for row in rows
-        ],
+        ["---:" if kind in _NUMBERS else "---" for kind in kinds],
+        *[list(map(_cell, row, kinds)) for row in rows],
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(cell: str | int, kind: str) -> str:
+    """Return a cell of a table: a count, or text."""
+    if isinstance(cell, int):
+        return format_count(cell)
+    return _code(cell) if kind == "name" and cell else _escape(cell)
 
 
 def _code(text: str) -> str:

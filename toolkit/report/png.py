@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from toolkit import charts, metrics
+from toolkit import charts
 from toolkit.charts import page
 from toolkit.charts.plot import PAGE, PICTURES, find_chart
-from toolkit.report.content import CHART_TOP
+from toolkit.report.content import CHART_TOP, compute_metric
 from toolkit.report.svg import any_sign
 
 if TYPE_CHECKING:
@@ -33,12 +33,9 @@ def overview_png(content: ReportContent, inputs: ReportInputs) -> bytes:
     for name, ax in zip(PICTURES, places, strict=True):
         frame = frames.get(name)
         if frame is None:
-            options: dict[str, Any] = (
-                {"by": ()}
-                if name == "response_volume"
-                else {"every": plan.every, "by": plan.by, "top": CHART_TOP}
-            )
-            frame = metrics.METRICS[name](inputs.choices, **options, **plan.range)
+            by = () if name == "response_volume" else plan.by
+            options = {"every": plan.every, "by": by, "top": CHART_TOP}
+            frame = compute_metric(inputs, plan, name, **options)
         with any_sign():
             find_chart(name)(frame, ax=ax)
     written = io.BytesIO()

@@ -5,47 +5,42 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.errors import OptionError, clean
 from toolkit.formatting.dates import format_moment
-from toolkit.report.inputs import decoder_of
+from toolkit.reading.decoder import DECODER
 
 if TYPE_CHECKING:
-    from toolkit.report.content import ReportContent
-    from toolkit.report.inputs import ReportInputs
+    from collections.abc import Sequence
+
+    from toolkit.report.inputs import Plan, ReportInputs
 
 _EPOCH = "SOURCE_DATE_EPOCH"
-_LIBRARIES = ("polars", "pyarrow", "matplotlib", "genai-prices")
+# Libraries that may change a figure or a chart.
+_LIBRARIES = ("completion-toolkit", "polars", "pyarrow", "matplotlib", "genai-prices")
 
 
-@dataclass(frozen=True)
-class Provenance:
+class Provenance(NamedTuple):
     """How a report was made."""
 
     inputs: list[str]
-    since: str | None
-    until: str | None
-    tz: str
     command: str
     versions: dict[str, str]
     prices: str
     decoder: str
     generated: str | None
-    against: dict[str, Any] | None = None
 
-    def footer(self) -> list[tuple[str, str]]:
+    def footer(self, plan: Plan) -> list[tuple[str, str]]:
         """Return the entries of the footer."""
-        start, end = self.since or "…", self.until or "…"
         libraries = [f"{name} {number}" for name, number in self.versions.items()]
         return [
             ("Read from", ", ".join(self.inputs) or "a frame"),
-            ("Range", f"{start} ≤ created < {end}"),
-            ("Zone", self.tz),
+            ("Range", f"{plan.since or '…'} ≤ created < {plan.until or '…'}"),
+            ("Zone", plan.tz),
             ("Prices", self.prices),
             ("Decoder", self.decoder),
             ("Versions", ", ".join(libraries)),
@@ -55,13 +50,30 @@ class Provenance:
 
 
 @cache
-def _versions() -> dict[str, str]:
-    """Return the versions of all libraries that may change a figure or a chart."""
-    return {
-        "completion-toolkit": version("completion-toolkit"),
-        **{name: version(name) for name in _LIBRARIES},
-        "Python": ".".join(map(str, sys.version_info[:3])),
-    }
+def versions() -> dict[str, str]:
+    """Return the versions of Python and the libraries."""
+    known = {name: version(name) for name in _LIBRARIES}
+    return {**known, "Python": ".".join(map(str, sys.version_info[:3]))}
+
+
+def build_provenance(
+    plan: Plan, inputs: ReportInputs, prices: str | None
+) -> Provenance:
+    """Build the provenance of a report."""
+    prices = clean(prices) if prices else None
+    own = f"own prices of {prices}, then " if prices else ""
+    decoder = DECODER
+    if inputs.ledger is not None and len(inputs.ledger):
+        decoder = ", ".join(inputs.ledger["decoder"].unique().sort())
+    return Provenance(
+        inputs=list(inputs.names),
+        command=_command_of(plan, inputs.names, prices),
+        versions=versions(),
+        prices=f"{own}genai-prices {versions()['genai-prices']}, at the day of each "
+        "call",
+        decoder=decoder,
+        generated=_generated_at(),
+    )
 
 
 def _generated_at() -> str | None:
@@ -76,45 +88,21 @@ def _generated_at() -> str | None:
     return f"{format_moment(moment)} UTC"
 
 
-def build_provenance(
-    content: ReportContent, inputs: ReportInputs, prices: str | None
-) -> Provenance:
-    """Build the provenance of a report."""
-    plan = content.plan
-    since, until = (
-        None if at is None else at.isoformat().replace("+00:00", "Z")
-        for at in plan.within
-    )
-    known = _versions()["genai-prices"]
-    own = f"own prices of {clean(str(prices))}, then " if prices else ""
-    return Provenance(
-        inputs=inputs.names,
-        since=since,
-        until=until,
-        tz=plan.tz,
-        command=_command_of(content, inputs, since, until, prices),
-        versions=_versions(),
-        prices=f"{own}genai-prices {known}, at the day of each call",
-        decoder=decoder_of(inputs),
-        generated=_generated_at(),
-    )
-
-
-def _command_of(
-    content: ReportContent,
-    inputs: ReportInputs,
-    since: str | None,
-    until: str | None,
-    prices: str | None,
-) -> str:
+def _command_of(plan: Plan, names: Sequence[str], prices: str | None) -> str:
     """Return the command that makes the same report again."""
-    plan = content.plan
-    words = ["toolkit", "report", *(inputs.names or ["LOG"])]
-    words += ["--since", since] if since else []
-    words += ["--until", until] if until else []
-    words += ["--compare", "previous"] if plan.compares else []
-    words += ["--tz", plan.tz, "--every", plan.every, "--top", str(plan.top)]
-    for name in plan.by:
-        words += ["--by", clean(name)]
-    words += ["--prices", clean(str(prices))] if prices else []
-    return " ".join(shlex.quote(word) for word in [*words, "--to", "report.html"])
+    options = {
+        "since": plan.since,
+        "until": plan.until,
+        "compare": "previous" if plan.compares else None,
+        "tz": plan.tz,
+        "every": plan.every,
+        "top": str(plan.top),
+    }
+    pairs = [
+        *options.items(),
+        *(("by", clean(name)) for name in plan.by),
+        ("prices", prices),
+        ("to", "report.html"),
+    ]
+    words = [word for name, value in pairs if value for word in (f"--{name}", value)]
+    return shlex.join(["toolkit", "report", *(names or ["LOG"]), *words])

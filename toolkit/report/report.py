@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import polars as pl
 
-from toolkit.errors import OptionError, WriteError, near_miss
-from toolkit.expressions.periods import check_period
+from toolkit.errors import OptionError, WriteError, check_word
 from toolkit.expressions.time_ranges import before, chosen
 from toolkit.formatting.parameters import share_parameters
 from toolkit.metrics.options import check_options
 from toolkit.metrics.spending import cost
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
-from toolkit.report.content import Plan, build_content, every_for
-from toolkit.report.inputs import collect_inputs, price
+from toolkit.report.content import build_content
+from toolkit.report.inputs import Plan, collect_inputs, price
 from toolkit.report.markdown import to_markdown
 from toolkit.report.provenance import build_provenance
 from toolkit.report.restated import compare_with, read_report
-from toolkit.report.sections import NAMES
+from toolkit.report.sections import NAMES, SECTIONS
 from toolkit.report.to_json import to_data, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from toolkit.expressions.time_ranges import Moment, Period
+    from toolkit.expressions.time_ranges import Moment, Period, Span
     from toolkit.metrics.options import Choices
     from toolkit.reading.discovery import Sources
     from toolkit.report.content import ReportContent
     from toolkit.report.inputs import ReportInputs
-    from toolkit.report.provenance import Provenance
+    from toolkit.report.sections import Section
 
 _TITLE, _TOP = "LLM usage", 12
-_FORMATS = (".html", ".md", ".json", ".png")
+# Length of a period in a range of at most so many days.
+_LENGTHS = ((2, "1h"), (62, "1d"), (400, "1w"))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,7 +54,6 @@ class Report:
     headline: str
     ledger: pl.DataFrame | None
     content: ReportContent
-    provenance: Provenance
     inputs: ReportInputs
 
     def __repr__(self) -> str:
@@ -66,7 +65,7 @@ class Report:
         # Imported here: the other formats do not need matplotlib.
         from toolkit.report.html import to_html
 
-        return to_html(self.content, self.provenance)
+        return to_html(self.content)
 
     def _repr_html_(self) -> str:
         """Return the page for a notebook, in a frame of its own."""
@@ -79,15 +78,15 @@ class Report:
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
-        return to_markdown(self.content, self.provenance)
+        return to_markdown(self.content)
 
     def json(self) -> str:
         """Return the report as JSON: see ``docs/report.schema.json``."""
-        return to_json(self.content, self.provenance)
+        return to_json(self.content)
 
     def data(self) -> dict[str, Any]:
         """Return the data of the JSON."""
-        return to_data(self.content, self.provenance)
+        return to_data(self.content)
 
     def png(self) -> bytes:
         """Return the overview of the range as PNG."""
@@ -98,13 +97,8 @@ class Report:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a file in the format of its suffix: .html, .md, .json or .png."""
-        suffix = _format_of(path)
-        if suffix == ".png":
-            data = self.png()
-        else:
-            formats = {".html": self.html, ".md": self.markdown, ".json": self.json}
-            data = formats[suffix]().encode()
-        _write_whole(Path(path), data)
+        data = _FORMATS[_format_of(path)](self)
+        _write_whole(Path(path), data.encode() if isinstance(data, str) else data)
 
     @cached_property
     def costs(self) -> pl.DataFrame:
@@ -112,6 +106,14 @@ class Report:
         within = self.content.plan.range
         costs = cost(self.inputs.priced, every=None, by="model", **within)
         return costs.with_columns(pl.col("model").cast(pl.String))
+
+
+_FORMATS: dict[str, Callable[[Report], str | bytes]] = {
+    ".html": Report.html,
+    ".md": Report.markdown,
+    ".json": Report.json,
+    ".png": Report.png,
+}
 
 
 @share_parameters(ReadOptions, READ_PARAMETERS)
@@ -204,7 +206,6 @@ def write_report(
     if compare is not None and None in within:
         expected = "a range with both ends, such as last, to compare it with"
         raise OptionError("compare", compare, expected=expected)
-    every = every_for(within) if every is None else check_period(every)
     check_options(
         every=every,
         by=by,
@@ -215,42 +216,47 @@ def write_report(
         compare=cast("Any", compare),
     )
     plan = Plan(
-        within,
-        compare is not None,
-        tz,
-        every,
-        (by,) if isinstance(by, str) else tuple(by),
-        top,
-        _check_sections(sections),
-        title,
+        within=within,
+        compares=compare is not None,
+        tz=tz,
+        every=_length_for(within) if every is None else every,
+        by=(by,) if isinstance(by, str) else tuple(by),
+        top=top,
+        sections=_find_sections(sections),
+        title=title,
     )
     earlier = read_report(against) if against is not None else None
     read = collect_inputs(sources, options)
     first = before(within, tz).start if compare is not None else within.start
     inputs = price(read, prices, plan.by, first)
-    content = build_content(inputs, plan)
-    provenance = build_provenance(
-        content, inputs, None if prices is None else os.fspath(prices)
+    content = build_content(
+        inputs,
+        plan,
+        build_provenance(plan, inputs, None if prices is None else os.fspath(prices)),
+        None if earlier is None else compare_with(earlier, read, prices),
     )
-    if earlier is not None:
-        provenance = replace(
-            provenance, against=compare_with(earlier, read, prices, provenance.versions)
-        )
-    report = Report(content.headline, inputs.ledger, content, provenance, inputs)
+    report = Report(content.headline, inputs.ledger, content, inputs)
     for file in files:
         report.save(file)
     return report
 
 
-def _check_sections(names: Sequence[str]) -> tuple[str, ...]:
-    """Raise `OptionError` if a section does not exist, or there is none."""
-    for name in names:
-        if name not in NAMES:
-            expected = f"one of {', '.join(NAMES)}{near_miss(str(name), NAMES)}"
-            raise OptionError("sections", name, expected=expected)
+def _length_for(within: Span) -> str:
+    """Return a length of period that cuts a range into some dozens."""
+    if within.start is None or within.end is None:
+        return "1d"
+    days = (within.end - within.start).total_seconds() / 86_400
+    return next((length for most, length in _LENGTHS if days <= most), "1mo")
+
+
+def _find_sections(names: Sequence[str]) -> tuple[Section, ...]:
+    """Return the sections of these names, each once, or raise `OptionError`."""
     if not names or isinstance(names, str):
         raise OptionError("sections", names, expected="names of sections, at least one")
-    return tuple(dict.fromkeys(names))
+    for name in names:
+        check_word("sections", name, NAMES)
+    known = dict(zip(NAMES, SECTIONS, strict=True))
+    return tuple(known[name] for name in dict.fromkeys(names))
 
 
 def _format_of(path: str | os.PathLike[str]) -> str:

@@ -14,6 +14,7 @@ from toolkit.expressions.time_ranges import moment
 from toolkit.formatting.dates import format_days, format_moment
 from toolkit.formatting.text import format_count, format_usd
 from toolkit.report.inputs import price
+from toolkit.report.provenance import versions
 from toolkit.report.tables import periods_of
 from toolkit.report.to_json import SCHEMA_VERSION, plain
 from toolkit.report.wording import calls
@@ -59,7 +60,6 @@ def compare_with(
     earlier: Mapping[str, Any],
     inputs: ReportInputs,
     prices: Prices,
-    versions: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the figures of complete periods that differ from an earlier report."""
     now = _periods_again(earlier["range"], inputs, prices)
@@ -105,7 +105,7 @@ def compare_with(
     ]
     return {
         "range": earlier["range"]["words"],
-        "words": _summary(earlier, data, mended, grown, versions),
+        "words": _summary(earlier, data, mended, grown),
         "changes": data,
         "heads": ["period", "figure", "told", "now", "why"],
         "kinds": ["time", "label", "count", "count", "words"],
@@ -160,7 +160,6 @@ def _summary(
     data: list[dict[str, Any]],
     mended: int,
     grown: int,
-    versions: Mapping[str, str],
 ) -> str:
     """Return what has changed since a report, in one sentence."""
     of = earlier["range"]["words"]
@@ -174,8 +173,9 @@ def _summary(
     if mended > 0:
         text += f", {plural(mended, 'reject')} fewer"
     then = earlier["made"]["versions"].get("genai-prices")
-    if then != versions["genai-prices"]:
-        text += f"; prices of genai-prices {then} were {versions['genai-prices']} now"
+    now = versions()["genai-prices"]
+    if then != now:
+        text += f"; prices of genai-prices {then} were {now} now"
     return f"{text}."
 
 

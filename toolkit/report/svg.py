@@ -12,7 +12,7 @@ import warnings
 from contextlib import contextmanager
 from functools import cache
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
@@ -102,28 +102,21 @@ class Styles:
         return light, dark
 
 
-class Picture(NamedTuple):
-    """A chart as SVG for use inside a page, and its alt text."""
-
-    svg: str
-    alt: str
-
-
 def draw(
     chart: Callable[..., Axes],
     frame: pl.DataFrame,
     styles: Styles,
     prefix: str,
-    inches: tuple[float, float] = WIDE,
-) -> Picture:
-    """Draw a chart without its title, which the page shows."""
+    inches: tuple[float, float],
+) -> str:
+    """Draw a chart as SVG for a page, without its title, which the page shows."""
     light, alt, cut = _drawing(chart, frame, inches, LIGHT)
     found = _COLOR.findall(light)
     if not styles.colors.keys() >= set(found):
         # A blend of colours: take the one at the same place of the dark drawing.
         dark = _COLOR.findall(_drawing(chart, frame, inches, DARK)[0])
         styles.colors = dict(zip(found, dark, strict=True)) | styles.colors
-    return Picture(_page_svg(light, styles, prefix, alt, cut), alt)
+    return _page_svg(light, styles, prefix, alt, cut)
 
 
 def _drawing(

@@ -18,10 +18,9 @@ from toolkit.formatting.text import (
     format_usd,
 )
 from toolkit.metrics.registry import SPECS
-from toolkit.report.sections import KINDS, WEEKDAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from toolkit.metrics.spec import MetricSpec
     from toolkit.report.sections import Section
@@ -29,16 +28,27 @@ if TYPE_CHECKING:
 
 _FOLDED = "folded"
 _MOST_ROWS = 40  # of a table; the smallest beyond are one row
-
-
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+# Names of token counts.
+_KINDS = {
+    "prompt_tokens": "read (prompt)",
+    "completion_tokens": "written (completion)",
+    "total_tokens": "both (total)",
+    "cached_tokens": "read from cache",
+    "cache_write_tokens": "written to cache",
+    "reasoning_tokens": "reasoning",
+    "prompt_audio_tokens": "audio read",
+    "completion_audio_tokens": "audio written",
+    "accepted_prediction_tokens": "predicted, accepted",
+    "rejected_prediction_tokens": "predicted, rejected",
+}
 _WRITERS: dict[str, Callable[[Any], str]] = {
     "count": format_count,
     "share": format_share,
-    "usd": format_usd,
     "number": format_number,
     "time": format_moment,
     "flag": lambda flag: "yes" if flag else "no",
-    "kind": lambda kind: KINDS.get(kind, format_name(kind)),
+    "kind": lambda kind: _KINDS.get(kind, format_name(kind)),
 }
 
 
@@ -54,35 +64,37 @@ class Table(NamedTuple):
     rows: list[list[str]]
     data: list[list[object]]
     folds: list[int]
-    folded: int
+    folded: int = 0
 
 
 def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
     """Return the frame of a section as a table, the largest rows first."""
     spec = SPECS[section.name]
     series = [*(by if "by" in spec.option_names else ()), *spec.key_names]
-    shown, folded = _largest(frame, section, series)
-    columns = [*series, *section.columns]
+    shown, folded = _largest(frame, spec, section.sorts or spec.main, series)
+    columns = [*series, *section.columns.split()]
     kinds = [_kind_of(spec, name) for name in columns]
-    data = [[row[name] for name in columns] for row in shown.iter_rows(named=True)]
+    shown_rows = shown.to_dicts()
     rows = [
         [
-            format_usd(spec[name].figure(row)) if kind == "usd" else _write(value, kind)
-            for name, value, kind in zip(columns, values, kinds, strict=True)
+            _write(spec, row, name, kind)
+            for name, kind in zip(columns, kinds, strict=True)
         ]
-        for values, row in zip(data, shown.iter_rows(named=True), strict=True)
+        for row in shown_rows
     ]
-    numbers = shown[_FOLDED].to_list() if _FOLDED in shown.columns else [0] * len(rows)
-    for row, number in zip(rows, numbers, strict=True):
+    folds = shown[_FOLDED].to_list()
+    for row, number in zip(rows, folds, strict=True):
         if number and series:
-            row[0] = _others(number)
-    heads = [_head_of(spec, name) for name in columns]
-    return Table(columns, heads, kinds, rows, data, numbers, folded)
-
-
-def _others(number: int) -> str:
-    """Return how many series were summed into one row, in words."""
-    return "1 other" if number == 1 else f"{number:,} others"
+            row[0] = "1 other" if number == 1 else f"{number:,} others"
+    return Table(
+        columns,
+        [_head_of(spec, name) for name in columns],
+        kinds,
+        rows,
+        [[row[name] for name in columns] for row in shown_rows],
+        folds,
+        folded,
+    )
 
 
 def _head_of(spec: MetricSpec, name: str) -> str:
@@ -105,14 +117,23 @@ def _kind_of(spec: MetricSpec, name: str) -> str:
     return "count" if dtype.is_integer() else "number"
 
 
+def _write(spec: MetricSpec, row: Mapping[str, Any], name: str, kind: str) -> str:
+    """Format a cell."""
+    if kind == "usd":
+        return format_usd(spec[name].figure(row))
+    if kind == "name":
+        return format_name(row[name])
+    return DASH if row[name] is None else _WRITERS[kind](row[name])
+
+
 def _largest(
-    frame: pl.DataFrame, section: Section, series: Sequence[str]
+    frame: pl.DataFrame, spec: MetricSpec, sorts: str, series: Sequence[str]
 ) -> tuple[pl.DataFrame, int]:
     """Return the largest rows, folded ones last, and the number of folded series."""
     folded = pl.col(_FOLDED) if _FOLDED in frame.columns else pl.lit(0, pl.Int64)
     numbered = frame.with_columns(folded.alias(_FOLDED)).sort(
         pl.col(_FOLDED) > 0,
-        pl.col(section.sorts).fill_null(0),
+        pl.col(sorts).fill_null(0),
         *series,
         descending=[False, True, *[False] * len(series)],
         nulls_last=True,
@@ -121,45 +142,32 @@ def _largest(
     if len(numbered) <= _MOST_ROWS:
         return numbered, count
     rest = numbered[_MOST_ROWS:]
-    additive = {one.name for one in SPECS[section.name].measures if one.additive}
+    additive = [one.name for one in spec.shown if one.additive]
     # Only counts and sums add up; a ratio of many rows is unknown here.
-    sums = [
-        pl.col(name).sum().cast(dtype)
-        if name == _FOLDED or name in additive
-        else pl.lit(None, dtype).alias(name)
-        for name, dtype in numbered.schema.items()
-    ]
-    row = rest.select(sums).with_columns(pl.lit(len(rest), pl.Int64).alias(_FOLDED))
-    return pl.concat([numbered[:_MOST_ROWS], row]), max(count, len(rest))
-
-
-def _write(value: Any, kind: str) -> str:  # noqa: ANN401 - any kind of cell
-    """Format a cell."""
-    if kind == "name":
-        return format_name(value)
-    return DASH if value is None else _WRITERS[kind](value)
+    row = rest.select(
+        pl.col(additive).sum(), pl.lit(len(rest), pl.Int64).alias(_FOLDED)
+    )
+    shown = pl.concat([numbered[:_MOST_ROWS], row], how="diagonal_relaxed")
+    return shown, max(count, len(rest))
 
 
 def volume_table(frame: pl.DataFrame) -> Table:
     """Return calls by hour and weekday: one row per hour, one column per day."""
     counts = {
         (hour, day): calls
-        for day, hour, calls in frame.select("weekday", "hour", "responses")
-        .group_by("weekday", "hour")
-        .agg(pl.col("responses").sum())
-        .iter_rows()
+        for day, hour, calls in frame.select("weekday", "hour", "responses").iter_rows()
     }
     undated = sum(calls for (hour, _), calls in counts.items() if hour is None)
     data: list[list[Any]] = [
         [f"{hour:02}:00", *[counts.get((hour, day), 0) for day in range(1, 8)]]
         for hour in range(24)
     ]
-    names = ["hour", *[day.lower() for day in WEEKDAYS]]
-    kinds = ["name", *["count"] * 7]
-    rows = [list(map(_write, row, kinds)) for row in data]
+    rows = [[hour, *map(format_count, calls)] for hour, *calls in data]
     if undated:
         rows.append([UNKNOWN_TEXT, plural(undated, "call"), *[""] * 6])
-    return Table(names, ["hour", *WEEKDAYS], kinds, rows, data, [0] * 24, 0)
+    heads = ["hour", *_WEEKDAYS]
+    kinds = ["name", *["count"] * 7]
+    return Table([head.lower() for head in heads], heads, kinds, rows, data, [0] * 24)
 
 
 def periods_of(
@@ -167,39 +175,33 @@ def periods_of(
 ) -> pl.DataFrame:
     """Sum the series of each period, to compare them with a later report."""
     keys = ["period", "period_end", "partial"]
+    sums = {
+        "calls": (usage, "responses"),
+        "tokens": (usage, "total_tokens"),
+        "cost": (cost, "cost"),
+        "calls_unpriced": (cost, "responses_unpriced"),
+        "calls_cut_off": (truncation, "responses_truncated"),
+    }
     frames = [
-        usage.group_by(keys).agg(
-            pl.col("responses").sum().alias("calls"),
-            pl.col("total_tokens").sum().alias("tokens"),
-        ),
-        cost.group_by("period").agg(
-            pl.col("cost").sum(),
-            pl.col("responses_unpriced").sum().alias("calls_unpriced"),
-        ),
-        truncation.group_by("period").agg(
-            pl.col("responses_truncated").sum().alias("calls_cut_off")
-        ),
+        frame.select(*keys, pl.col(column).alias(name))
+        for name, (frame, column) in sums.items()
     ]
-    table, *others = frames
-    for other in others:
-        table = table.join(other, on="period", how="left", nulls_equal=True)
-    return table.sort("period", nulls_last=True)
+    return (
+        pl.concat(frames, how="diagonal")
+        .group_by(keys)
+        .agg(pl.col(tuple(sums)).sum())
+        .sort("period", nulls_last=True)
+    )
 
 
 def series_of(
     usage: pl.DataFrame, cost: pl.DataFrame, by: Sequence[str]
 ) -> pl.DataFrame:
     """Return calls, tokens and cost of each series over the range."""
-    costs = cost.select(
-        *by, "cost", pl.col("responses_unpriced").alias("calls_unpriced")
-    )
+    costs = cost.select(*by, "cost", calls_unpriced="responses_unpriced")
     return (
-        usage.filter(pl.col("folded") == 0)
-        .select(
-            *by,
-            pl.col("responses").alias("calls"),
-            pl.col("total_tokens").alias("tokens"),
-        )
+        usage.filter(pl.col(_FOLDED) == 0)
+        .select(*by, calls="responses", tokens="total_tokens")
         .join(costs, on=list(by), how="left", nulls_equal=True)
         .sort(*by, nulls_last=True)
     )
