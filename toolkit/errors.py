@@ -136,7 +136,8 @@ class NoLogsError(SourceError, FileNotFoundError):
         found = [f"{count:,} {kind}" for kind, count in passed_over.items()]
         text = f"expected *.jsonl or *.ndjson, found {', '.join(found[:3]) or 'none'}"
         endings = [kind for kind in passed_over if kind.startswith("*")]
-        text += f": name them, {source.rstrip('/')}/{endings[0]}" if endings else ""
+        if endings:
+            text += f": to read these, name them: {source.rstrip('/')}/{endings[0]}"
         super().__init__(source, text)
         self.passed_over = dict(passed_over)
 
@@ -153,7 +154,7 @@ class ExportGivenError(SourceError, ValueError):
 class UnsupportedSourceError(SourceError, ValueError):
     """An address is neither a local path nor an object of S3."""
 
-    problem = "expected a local path or s3://bucket/key, no other address"
+    problem = "expected a local path or s3://bucket/key"
 
 
 class UnreadableSourceError(SourceError, OSError):
@@ -210,8 +211,8 @@ class LogChangedError(ToolkitError):
 
     def __init__(self, source: str) -> None:
         super().__init__(
-            f"{source}: was cut or rewritten while it was read; nothing was committed: "
-            "run the same command again"
+            f"{source}: truncated or rewritten while it was read; nothing was "
+            "committed: run the same command again"
         )
         self.source = source
 

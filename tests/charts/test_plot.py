@@ -149,7 +149,7 @@ def test_the_length_of_a_period_suits_the_range(last: str, every: str) -> None:
     times = pl.Series(["2026-11-01", last]).str.to_datetime(time_zone="UTC")
     choices = pl.DataFrame({"created": times})
 
-    assert _choose_length(choices, "UTC", None, None) == every
+    assert _choose_length(choices, {"tz": "UTC", "since": None, "until": None}) == every
 
 
 def test_options_of_logs_beside_choices_are_refused() -> None:

@@ -198,6 +198,7 @@ def test_bars_are_the_sums_of_a_key_or_of_the_series(register: Register) -> None
 
     assert label_texts(toolkit.plot(by_tool, CHOICES)) == ["5", "4", "y", "x"]
     assert label_texts(toolkit.plot(by_model, CHOICES)) == ["2", "1", "b", "a"]
+    assert label_texts(toolkit.plot(by_model, CHOICES, by=None)) == ["3", "all calls"]
 
 
 def test_a_distribution_is_a_range_for_each_series(register: Register) -> None:

@@ -179,7 +179,7 @@ def test_bytes_that_are_missing_are_a_failure_after_the_commit(
     done = run("export", log, "--to", tmp_path / "out")
 
     assert done.returncode == 1
-    assert "gone before its end was read: 6 bytes missing" in done.stderr
+    assert "removed before its end was read: 6 bytes missing" in done.stderr
     assert run("export", log, "--to", tmp_path / "out").returncode == 0
 
 

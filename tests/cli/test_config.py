@@ -109,7 +109,7 @@ MEANINGLESS = [
     ('tz = "Europe/Berlln"', "did you mean 'Europe/Berlin'?"),
     ('every = "1 day"', "every: expected a period such as"),
     ('max_rejects = "many"', "max_rejects: expected a count or a share"),
-    ('budgets = { total = "5EUR" }', "budgets.total: expected dollars"),
+    ('budgets = { total = "5EUR" }', "budgets.total: expected an amount"),
     ('tags = { "a b" = "c" }', "tags: expected names of letters, digits and _"),
     ('export = { wait = "soon" }', "export.wait: expected a length of time"),
     ("tz = ", "not valid TOML"),

@@ -502,13 +502,13 @@ def test_a_log_that_was_replaced_before_its_end_was_read_warns_with_the_missing_
     logs.path().unlink()
     logs.write(lines("b"))
 
-    words = r"app\.jsonl: gone before its end was read: 12 bytes missing"
+    words = r"app\.jsonl: removed before its end was read: 12 bytes missing"
     with pytest.warns(MissingBytesWarning, match=words):
         done = logs.export()
 
     assert logs.ids() == ["a", "b"]
     errors = done.ledger["error"].to_list()
-    assert errors == ["gone before its end was read: 12 bytes missing", None]
+    assert errors == ["removed before its end was read: 12 bytes missing", None]
     logs.export()  # it is said once
 
 
@@ -522,7 +522,7 @@ def test_a_log_of_half_a_line_is_missing_if_it_is_rewritten(
     assert size < 4000  # a hash of the half line, not the half line
     logs.write(lines("a"))
 
-    words = rf"app\.jsonl: gone before its end was read: {len(torn):,} bytes missing"
+    words = rf"app\.jsonl: removed before its end was read: {len(torn):,} bytes missing"
     with pytest.warns(MissingBytesWarning, match=words):
         logs.export()
 
@@ -657,7 +657,7 @@ def test_a_log_that_is_rewritten_while_it_is_read_commits_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(resume.Fingerprinter, "read_through", cut_behind)
-        with pytest.raises(LogChangedError, match=r"app\.jsonl: was cut or rewritten"):
+        with pytest.raises(LogChangedError, match=r"app\.jsonl: truncated or "):
             logs.export()
     assert logs.ids() == ["a"]
 

@@ -153,14 +153,12 @@ def test_before_is_the_same_length_of_the_calendar_directly_before(
 
 
 def test_nothing_lies_before_an_open_range() -> None:
-    with pytest.raises(OptionError, match="a range with both ends"):
+    with pytest.raises(OptionError, match="a range with a start and an end"):
         before(span("2026-01-01", None))
 
 
 def test_an_end_before_the_start_is_an_error_with_both() -> None:
-    message = (
-        "until: expected a time that is not before since, 2026-02-01, got '2026-01"
-    )
+    message = r"until: expected a time that is not before since \(2026-02-01\), got"
     with pytest.raises(OptionError, match=message):
         span("2026-02-01", "2026-01-31")
     assert span("2026-02-01", "2026-02-01").start is not None

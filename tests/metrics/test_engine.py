@@ -218,7 +218,7 @@ def test_series_of_several_columns_and_of_numbers_are_folded_as_text() -> None:
         ("a", "1", 0, 60),
         ("other", "other", 2, 40),
     ]
-    with pytest.raises(UnsuitableColumnError, match="cannot fold it"):
+    with pytest.raises(UnsuitableColumnError, match="top=N cannot group it"):
         token_usage(frame.with_columns(l=pl.lit([1])), by="l", top=1)
 
 

@@ -66,7 +66,7 @@ def test_responses_with_the_same_key_are_an_error_where_it_matters() -> None:
                 metric(choices)
         with pytest.raises(UnsuitableColumnError, match="load the logs together"):
             toolkit.responses(choices)
-        with pytest.warns(PartialResponsesWarning, match="1 key of several responses"):
+        with pytest.warns(PartialResponsesWarning, match="1 key shared by several"):
             used = metrics.token_usage(choices, every=None, by=())
         assert used["total_tokens"].item() == 20
 

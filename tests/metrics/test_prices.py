@@ -70,7 +70,7 @@ def test_a_cost_of_your_own_that_is_not_an_amount_is_unpriced() -> None:
 
 
 def test_prices_are_an_error_for_a_metric_without_money(prices: Path) -> None:
-    with pytest.raises(OptionError, match="token_usage has no amounts of money"):
+    with pytest.raises(OptionError, match="token_usage does not use prices"):
         measure("token_usage", make_choices({}), prices=prices)
 
 

@@ -220,7 +220,7 @@ def test_by_none_puts_all_responses_together(name: str) -> None:
 
 
 def test_options_of_reading_are_an_error_beside_choices() -> None:
-    with pytest.raises(OptionError, match=r"tags: .*names of logs"):
+    with pytest.raises(OptionError, match=r"tags: .*choices were given, not logs"):
         metrics.measure("cost", make_choices({}), tags={"team": "team"})
 
 

@@ -88,8 +88,8 @@ def test_a_budget_of_a_model_without_calls_is_reported() -> None:
     budgets = parse_budgets(["1USD", "gpt_a=1USD", "o3=1USD", "gpt-b=1USD"])
 
     assert unmatched_budgets(budgets, PRICED) == [
-        "the budget of gpt_a matches no model of the calls (did you mean 'gpt-a'?)",
-        "the budget of o3 matches no model of the calls (models: gpt-a, gpt-b)",
+        "the budget of gpt_a matches no model in the data (did you mean 'gpt-a'?)",
+        "the budget of o3 matches no model in the data (models: gpt-a, gpt-b)",
     ]
 
 
@@ -101,7 +101,7 @@ def test_a_model_may_have_an_equals_sign() -> None:
     "text", ["500", "500EUR", "-1USD", "1e3USD", "=1USD", "", "gpt-a=", "1,000USD"]
 )
 def test_a_text_that_is_not_a_budget_raises(text: str) -> None:
-    with pytest.raises(OptionError, match="expected dollars"):
+    with pytest.raises(OptionError, match="expected an amount"):
         parse_budgets([text])
 
 

@@ -293,7 +293,7 @@ def test_an_empty_log_or_invoice_keeps_the_columns() -> None:
             r"no field 'costs' \(did you mean 'cost'\?",
         ),
         ("day,model,cost\n", {"x": "y"}, "no field 'x': use day, model, responses"),
-        ("day,model,cost\n", {"cost": "x"}, "no column 'x': there are 'day', 'model'"),
+        ("day,model,cost\n", {"cost": "x"}, "no column 'x': it has 'day', 'model'"),
         ("day,model,cost\n", {"cost": "coast"}, r"'coast' \(did you mean 'cost'\?"),
     ],
 )

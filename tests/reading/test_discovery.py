@@ -150,7 +150,7 @@ def test_a_directory_without_logs_says_what_it_holds(tmp_path: Path) -> None:
 
     assert str(caught.value) == (
         f"{tmp_path}: expected *.jsonl or *.ndjson, found 3 *.json.gz: "
-        f"name them, {tmp_path}/*.json.gz"
+        f"to read these, name them: {tmp_path}/*.json.gz"
     )
 
 
@@ -160,7 +160,7 @@ def test_what_is_no_log_is_refused_by_its_kind(tmp_path: Path) -> None:
 
     with pytest.raises(ExportGivenError, match=r"toolkit\.scan"):
         toolkit.load(tmp_path / "out")
-    with pytest.raises(UnsupportedSourceError, match="no other address"):
+    with pytest.raises(UnsupportedSourceError, match="expected a local path or s3"):
         toolkit.load("https://host/log.jsonl")
     with pytest.raises(OptionError, match="at least one log"):
         toolkit.load([])

@@ -90,7 +90,7 @@ FILES = {
     "JSON text sequences": f"\x1e{LINE}\n\x1e{LINE}\n",
     "lines that end in CR": f"{LINE}\r{LINE}\r",
     "requests": '{"model": "m", "messages": [{"role": "user", "content": "hi"}]}\n',
-    "JSON behind other text": f"2026-11-22 10:00:00 INFO {LINE}\n",
+    "JSON after other text": f"2026-11-22 10:00:00 INFO {LINE}\n",
 }
 
 

@@ -106,22 +106,20 @@ def draw_counts(
         .sort("value", *names, descending=[True, *(False for _ in names)])
     )
     most, theme = min(_MAX_BARS, max_rows(ax)), current_theme()
-    keys = [
-        format_key(key) for key in sums.select(names).head(most).iter_rows(named=True)
-    ]
+    shown = sums.head(most)[names].iter_rows(named=True)
+    keys = [format_key(key) for key in shown] if names else [f"all {noun}s"]
     colors = [theme.palette[0]] * len(keys)
-    values = sums.select("value", "part", "whole")
+    values = sums["value", "part", "whole"]
     if len(sums) > most:
         keys.append(format_others(len(sums) - most))
         colors.append(theme.rest)
-        values = pl.concat([values.head(most), values.slice(most).sum()])
-    tick = usd_tick if measure.is_money else count_tick
+        values = values.head(most).vstack(values.slice(most).sum())
     bars = []
     for key, color, row in zip(keys, colors, values.iter_rows(), strict=True):
         value, faulty, seen = row
         more = f"· {format_share(faulty / seen)} {fault}" if faulty and seen else ""
-        shown = format_usd(value) if measure.is_money else format_count(value)
-        bars.append(Row(key, value, color, shown, more, faulty=faulty))
+        end = format_usd(value) if measure.is_money else format_count(value)
+        bars.append(Row(key, value, color, end, more, faulty=faulty))
     note = [plural(int(data.total(measure.name)), noun)]
     if any(bar.faulty for bar in bars):
         note.append(f"hatched: {faults}")
@@ -130,6 +128,7 @@ def draw_counts(
         note.append("all periods together")
     what = subtitle or capitalize(measure.title)
     text = ChartText(format_title(spec.title, names), what, note)
+    tick = usd_tick if measure.is_money else count_tick
     return draw_bars(ax, text, bars, tick, whole=True, empty=f"no {noun}s")
 
 

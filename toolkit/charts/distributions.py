@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from toolkit.metrics.spec import MetricSpec
 
 _LOG = "log scale"
+_LEGENDS = ("median", "median thick, p90 thin", "median, p90 and p99")
 _LOG_RATIO = 40.0  # of the largest value to the smallest, above which the axis is log
 _QUANTILES = ("p50", "p90", "p99")
 _MAX_WITH_P90 = 3  # series; of more, only the medians are drawn
@@ -148,13 +149,10 @@ def _draw_sizes(
     medians, series = tables[0], tables[0].series
     single = len(series) == 1
     shown = tables if single else tables[: 1 + (len(series) <= _MAX_WITH_P90)]
-    values = np.concatenate([table.values.ravel() for table in shown])
-    values = values[np.isfinite(values)]
-    low, high = float(values.min()), float(values.max())
+    values = [table.values for table in shown]
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     of = format_single(ax, series) if data.by else ""
-    details = [
-        ("median", "median thick, p90 thin", "median, p90 and p99")[len(shown) - 1]
-    ]
+    details = [_LEGENDS[len(shown) - 1]]
     details += [_LOG] if _needs_log(low, high) else []
     what = f"{kind} per call{of}"
     text = build_text(data, note, what, *details, span=medians.span, mark="Dashed")
@@ -163,10 +161,7 @@ def _draw_sizes(
     if single:  # higher percentiles have more contrast
         parts = [Series(q, mix(color, ink, 0.25 * k)) for k, q in enumerate(_QUANTILES)]
     layout = write_text(ax, text, parts=parts)
-    if layout.labels:
-        ends = [table.last[0] for table in tables] if single else medians.last
-        heights = np.nan_to_num(np.array(ends), nan=1.0).tolist()
-        layout = layout._replace(heights=heights)
+    ends = [table.last[0] for table in tables] if single else medians.last
     if single:
         _draw_band(ax, tables, parts)
     else:
@@ -179,22 +174,17 @@ def _draw_sizes(
     inside = layout.inside()
     _set_size_axis(ax, low, high, inside.height, "y")
     set_time_axis(ax, medians.span, inside.width, measure_axes(ax).date_width)
-    layout.apply()
+    layout.apply(np.nan_to_num(ends, nan=1.0).tolist())
     set_alt_text(ax, "Lines", text, describe_lines(medians, count_tick))
 
 
 def _draw_band(ax: Axes, tables: list[Lines], parts: list[Series]) -> None:
     """Draw three lines of a single series, and pale bands between them."""
-    span = tables[0].span
-    low, middle, high = (table.values[0] for table in tables)
+    span, rows = tables[0].span, [table.values[0] for table in tables]
     color = parts[0].color
-    for lower, upper, alpha in ((low, middle, 0.22), (middle, high, 0.1)):
-        ax.fill_between(
-            span.middles, lower, upper, color=color, alpha=alpha, linewidth=0
-        )
-    for part, values, width in zip(
-        parts, (low, middle, high), (2, 1.2, 0.9), strict=True
-    ):
+    for low, high, alpha in zip(rows, rows[1:], (0.22, 0.1), strict=False):
+        ax.fill_between(span.middles, low, high, color=color, alpha=alpha, linewidth=0)
+    for part, values, width in zip(parts, rows, (2, 1.2, 0.9), strict=True):
         draw_line(ax, span, values, part.color, part.name, width)
 
 
@@ -226,19 +216,21 @@ def _draw_ranges(
     note: list[str],
 ) -> Axes:
     """Draw a row for each series: a dot at the median, a line to p90 and to p99."""
-    known = placed.filter(pl.col("p50").is_not_null()).sort("series")
+    cells = {
+        row["series"]: [float(row[name]) for name in _QUANTILES]
+        for row in placed.drop_nulls("p50").iter_rows(named=True)
+    }
     ax = build_row_axes(len(series), ax)
     words = [f"{kind} per call: median, p90, p99"]
-    if known.is_empty():
+    if not cells:
         text = build_text(data, note, *words)
         return draw_empty(ax, text, NOT_REPORTED, in_rows=True)
-    cells = {row["series"]: row for row in known.iter_rows(named=True)}
-    low, high = float(known["p50"].min() or 0), float(known["p99"].max() or 0)  # type: ignore[arg-type] # counts
+    low, high = min(one[0] for one in cells.values()), max(map(max, cells.values()))
     words += [_LOG] if _needs_log(low, high) else []
     text = build_text(data, note, *words)
     box, names = measure_axes(ax, 0), [part.name for part in series]
     texts = [
-        " · ".join(format_count(cells[at][q], "short") for q in _QUANTILES)
+        " · ".join(format_count(value, "short") for value in cells[at])
         if at in cells
         else UNKNOWN_TEXT
         for at in range(len(series))
@@ -247,7 +239,7 @@ def _draw_ranges(
     _set_size_axis(ax, low, high, layout.inside().width, "x")
     for at, (part, shown) in enumerate(zip(series, texts, strict=True)):
         if at in cells:
-            _draw_range(ax, at, part, [float(cells[at][q]) for q in _QUANTILES])
+            _draw_range(ax, at, part, cells[at])
         shown = fit(shown, box.texts.body, 0.4 * box.width)
         write_row_end(ax, at, shown, current_theme().ink)
     finish_rows(ax, names, layout)

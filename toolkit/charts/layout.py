@@ -150,10 +150,14 @@ class AxesLayout(NamedTuple):
         """Return the grid cell of the axes, for ``figure.tight_layout()``."""
         return self.ax.get_subplotspec()
 
-    def apply(self) -> None:
-        """Position the axes, now and before each drawing."""
-        self.ax.set_axes_locator(self)  # type: ignore[arg-type] # only for this Axes
-        self.ax.apply_aspect(self())
+    def apply(self, heights: Sequence[float] = ()) -> None:
+        """Position the axes and the labels, now and before each drawing.
+
+        `heights` are those of the labels, if there are any.
+        """
+        layout = self._replace(heights=heights) if self.labels else self
+        layout.ax.set_axes_locator(layout)  # type: ignore[arg-type] # only for this Axes
+        layout.ax.apply_aspect(layout())
 
 
 def start_axes(
@@ -215,9 +219,9 @@ def write_text(
         note = "\n".join(note.split("\n")[:2])
     title = wrap(text.title.split(" "), " ", texts.title, box.width)
     at_edge = not legend and _labels_fit(parts, box)
-    keys = [] if at_edge or len(parts) < 2 else _legend_rows(parts, box)
-    row = 1.5 * texts.body.size
-    key_room = row * len(keys)
+    keys = [] if at_edge or len(parts) < 2 else _place_keys(parts, box)
+    row, rows = 1.5 * texts.body.size, len({key.row for key in keys})
+    key_room = row * rows
     pad = (2.2 if lines else 1) * GAP + text_height(lines, texts.body) + key_room
     write(ax, note, texts.note, (0, 0), (-left, -below), "left top")
     write(ax, lines, texts.body, (0, 1), (-left, 1.5 * GAP + key_room))
@@ -226,8 +230,9 @@ def write_text(
     drawn.set(fontproperties=texts.title.font, color=ink, linespacing=1.25)
     drawn.set(parse_math=False, usetex=False)
     labels = _write_names(ax, parts, box) if at_edge else []
-    for number, entries in enumerate(keys, start=1):
-        _write_keys(ax, entries, box, (-left, GAP + row * (len(keys) - number)))
+    for key in keys:
+        off = (key.at - left, GAP + row * (rows - 1 - key.row))
+        _write_key(ax, key, box, off)
     widths = [text_width(label.get_text(), texts.names) for label in labels]
     return AxesLayout(
         ax=ax,
@@ -274,37 +279,35 @@ def _write_names(ax: Axes, parts: Sequence[Series], box: AxesBox) -> list[Annota
     ]
 
 
-def _legend_rows(
-    parts: Sequence[Series], box: AxesBox
-) -> list[list[tuple[float, str, str]]]:
-    """Return the rows of a legend: the x position, name and colour of each entry."""
-    style = box.texts.body
-    rows: list[list[tuple[float, str, str]]] = [[]]
-    at = 0.0
+class _Key(NamedTuple):
+    """An entry of a legend: its row, its x position, its text and its colour."""
+
+    row: int
+    at: float
+    name: str
+    color: str
+
+
+def _place_keys(parts: Sequence[Series], box: AxesBox) -> list[_Key]:
+    """Place the entries of a legend in rows."""
+    keys: list[_Key] = []
+    style, row, at = box.texts.body, 0, 0.0
     for part in parts:
         name = fit(part.name, style, min(_NAME_WIDTH, box.width - 2 * GAP))
         width = text_width(name, style) + 1.2 * style.size + 1.5 * GAP
-        if rows[-1] and at + width > box.width:
-            rows.append([])
-            at = 0.0
-        rows[-1].append((at, name, part.color))
+        if at and at + width > box.width:
+            row, at = row + 1, 0.0
+        keys.append(_Key(row, at, name, part.color))
         at += width
-    return rows
+    return keys
 
 
-def _write_keys(
-    ax: Axes,
-    entries: Sequence[tuple[float, str, str]],
-    box: AxesBox,
-    off: tuple[float, float],
-) -> None:
-    """Draw a row of a legend: a coloured square and a name for each entry."""
-    style = box.texts.body
-    for at, name, color in entries:
-        x, y = off[0] + at, off[1]
-        write(ax, "■", style, (0, 1), (x, y), "left baseline", color=color, inside=True)
-        x += 1.2 * style.size
-        write(ax, name, style, (0, 1), (x, y), "left baseline", color=color)
+def _write_key(ax: Axes, key: _Key, box: AxesBox, off: tuple[float, float]) -> None:
+    """Draw an entry of a legend: a coloured square and a name."""
+    style, align, top, color = box.texts.body, "left baseline", (0, 1), key.color
+    write(ax, "■", style, top, off, align, color=color, inside=True)
+    beside = (off[0] + 1.2 * style.size, off[1])
+    write(ax, key.name, style, top, beside, align, color=color)
 
 
 def set_value_axis(

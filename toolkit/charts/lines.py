@@ -76,7 +76,7 @@ def compute_ratios(
     part: str,
     whole: pl.Expr,
     given: str,
-    transform: Callable[[pl.Expr], pl.Expr] | None,
+    transform: Callable[[pl.Expr], pl.Expr],
 ) -> pl.DataFrame:
     """Compute `value` for each period and series.
 
@@ -84,10 +84,8 @@ def compute_ratios(
     is computed from their sums.
     """
     keys = [name for name in (*PERIOD, "partial") if name in rows.columns]
-    ratio = pl.col("~part") / pl.col("~whole")
-    summed = pl.when(pl.col("~whole") > 0).then(
-        transform(ratio) if transform else ratio
-    )
+    ratio = transform(pl.col("~part") / pl.col("~whole"))
+    summed = pl.when(pl.col("~whole") > 0).then(ratio)
     alone = pl.col("~rows") == 1
     return (
         rows.group_by(*keys, "series", maintain_order=True)
@@ -193,9 +191,6 @@ def draw_lines(
     `most` is the highest valid value, such as 1 for a share. Higher ones are marked at
     the upper edge, so that they do not flatten all others.
     """
-    if layout.labels:
-        heights = np.nan_to_num(np.array(table.last)).tolist()
-        layout = layout._replace(heights=heights)
     for part, values in reversed(list(zip(table.series, table.values, strict=True))):
         draw_line(ax, table.span, values, line_color(part), part.name)
     inside = layout.inside()
@@ -205,7 +200,7 @@ def draw_lines(
         _draw_beyond(ax, table, most)
     set_value_axis(ax, top, inside.height, tick)
     set_time_axis(ax, table.span, inside.width, measure_axes(ax).date_width)
-    layout.apply()
+    layout.apply(np.nan_to_num(table.last).tolist())
 
 
 def describe_lines(table: Lines, tick: Callable[[float], str]) -> list[str]:

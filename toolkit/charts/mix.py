@@ -122,16 +122,11 @@ def draw_mix(
     series, sums = sum_series(data, rows, ax)
     total = max(rows["~whole"].drop_nulls().to_list(), default=0)
     noun = unit_noun(measure.unit)
-    bars = [
-        Row(
-            part.name,
-            value / total if total else float("nan"),
-            part.color,
-            format_share(value / total if total else None, words=True),
-            plural(int(value), noun),
-        )
-        for part, value in zip(series, sums["value"].to_list(), strict=True)
-    ]
+    bars = []
+    for part, value in zip(series, sums["value"].to_list(), strict=True):
+        share, calls = value / total if total else np.nan, plural(int(value), noun)
+        shown = format_share(share, words=True)
+        bars.append(Row(part.name, share, part.color, shown, calls))
     text = build_text(data, note, what)
     return draw_bars(ax, text, bars, share_tick)
 

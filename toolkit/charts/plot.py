@@ -209,15 +209,12 @@ def overview(
     >>> figure.texts[0].get_text()
     '3.36M tokens in 2,906 calls, at least $...'
     """
-    frame = _collect(sources, tz, since, until, options)
+    within: dict[str, Any] = {"tz": tz, "since": since, "until": until}
+    frame = _collect(sources, within, options)
     if prices is not None:
         frame = add_cost(frame, prices)
-    within: dict[str, Any] = {"tz": tz, "since": since, "until": until}
-    series: dict[str, Any] = {
-        "every": every or _choose_length(frame, tz, since, until),
-        "by": by,
-        "top": top,
-    }
+    every = every or _choose_length(frame, within)
+    series: dict[str, Any] = {"every": every, "by": by, "top": top}
     check_options(**series, **within)
     with charts.theme(theme):
         axes = page.build_page(PAGE, 3, 2, _format_headline(frame, within))
@@ -228,17 +225,13 @@ def overview(
 
 
 def _collect(
-    sources: Sources | Choices,
-    tz: str,
-    since: Moment,
-    until: Moment,
-    options: ReadOptions,
+    sources: Sources | Choices, within: Mapping[str, Any], options: ReadOptions
 ) -> pl.DataFrame:
     """Read the columns of an overview, once."""
     choices = choices_of(sources)
     complete(overview, options)  # raises for an unknown option
     if choices is None:
-        start = span(since, until, tz).start
+        start = span(**within).start
         lazy = scan(cast("Sources", sources), since=start, **options)
     elif options:
         own = [name for name in signature(overview).parameters if name not in DEFAULTS]
@@ -251,9 +244,9 @@ def _collect(
     return lazy.drop(_UNREAD, strict=False).collect()
 
 
-def _choose_length(frame: pl.DataFrame, tz: str, since: Moment, until: Moment) -> str:
+def _choose_length(frame: pl.DataFrame, within: Mapping[str, Any]) -> str:
     """Return a length of periods that suits the time range."""
-    times = frame.filter(*span(since, until, tz).conditions())["created"]
+    times = frame.filter(*span(**within).conditions())["created"]
     first, last = times.min(), times.max()
     if first is None or last is None:
         return "1d"
@@ -261,12 +254,10 @@ def _choose_length(frame: pl.DataFrame, tz: str, since: Moment, until: Moment) -
     return next((every for most, every in _LENGTHS if days <= most), "1mo")
 
 
-def _format_headline(frame: pl.DataFrame, within: dict[str, Any]) -> tuple[str, str]:
+def _format_headline(frame: pl.DataFrame, within: Mapping[str, Any]) -> tuple[str, str]:
     """Format what was used and what it cost, and the time range."""
     every: dict[str, Any] = {"every": None, "by": None, **within}
     usage = metrics.token_usage(frame, **every).to_dicts()
     costs = metrics.cost(frame, **every).to_dicts()
-    tz = within["tz"]
-    conditions = span(within["since"], within["until"], tz).conditions()
-    times = frame.filter(first_choice(), *conditions)["created"]
-    return page.format_usage(usage, costs), page.format_range(times, tz)
+    times = frame.filter(first_choice(), *span(**within).conditions())["created"]
+    return page.format_usage(usage, costs), page.format_range(times, within["tz"])

@@ -62,7 +62,7 @@ def draw_ratio(
     missing: str = "",
     excess: str = "",
     of: str = "",
-    transform: Callable[[pl.Expr], pl.Expr] | None = None,
+    transform: Callable[[pl.Expr], pl.Expr] = lambda ratio: ratio,
 ) -> Axes:
     """Draw the first ratio of a metric over time, or as bars.
 

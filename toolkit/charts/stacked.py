@@ -161,9 +161,6 @@ def draw_stack(
     whole: bool = True,
 ) -> None:
     """Draw a stack, with labels beside the last period."""
-    if layout.labels:
-        middles = (stack.bottoms + stack.heights / 2)[:, -1].tolist()
-        layout = layout._replace(heights=middles)
     inside = layout.inside()
     # Rounded: a day of 25 hours or a month of 31 days makes the range a little longer.
     few = round(stack.span.slots) <= _MAX_BARS
@@ -173,7 +170,7 @@ def draw_stack(
     if few:
         _draw_caps(ax, stack, inside.height)
     set_time_axis(ax, stack.span, inside.width, measure_axes(ax).date_width)
-    layout.apply()
+    layout.apply((stack.bottoms + stack.heights / 2)[:, -1].tolist())
 
 
 def describe_stack(

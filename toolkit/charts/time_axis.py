@@ -192,7 +192,10 @@ class Span(NamedTuple):
 
     def format_period(self, index: int) -> str:
         """Format one period: ``5 Nov 2026``, ``Nov 2026``, ``5 Nov 2026, 06:00``."""
-        return _format_start(self.periods["period"][index], self.length.unit)
+        start, unit = self.periods["period"][index], self.length.unit
+        if unit == "mo":
+            return format_month(start)
+        return format_day(start) if unit in "dw" else format_moment(start)
 
     def format_range(self) -> str:
         """Format the range from the first period to the last."""
@@ -215,13 +218,6 @@ def build_span(rows: pl.DataFrame) -> Span:
         ends,
         periods["partial"].fill_null(value=False).to_numpy(),
     )
-
-
-def _format_start(moment: datetime, unit: str) -> str:
-    """Format the start of a period, to the precision of its unit."""
-    if unit == "mo":
-        return format_month(moment)
-    return format_day(moment) if unit in "dw" else format_moment(moment)
 
 
 def set_time_axis(ax: Axes, span: Span, width: float, label_width: float) -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from toolkit.metrics.spec import MetricSpec
 
 _REQUESTED = "requested_model"
+_SEEN = ("first_seen", "last_seen")
 _OPTIONAL = {_REQUESTED: pl.String, "differs": pl.Boolean, "undated": pl.Int64}
 _MIN_WIDTH = 3.0  # points of a bar
 
@@ -96,21 +97,16 @@ def draw_timeline(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axe
         pl.concat_list(pl.col(version).cast(pl.String)).alias("version"),
         pl.col(spec.main).alias("count"),
         *(_column(data, name, dtype) for name, dtype in _OPTIONAL.items()),
-        "first_seen",
-        "last_seen",
+        *_SEEN,
     )
-    dated = rows.filter(pl.col("first_seen").is_not_null())
+    dated = rows.drop_nulls("first_seen")
     shown = dated.sort("count", descending=True, maintain_order=True)
-    shown = shown.head(max_rows(ax)).sort(
-        "first_seen", "last_seen", maintain_order=True
-    )
+    shown = shown.head(max_rows(ax)).sort(_SEEN, maintain_order=True)
     noun = unit_noun(spec[spec.main].unit)
     note = [plural(int(rows["count"].sum()), noun)]
     note += format_undated(int(rows["undated"].sum() or 0), noun)
-    if len(dated) > len(shown):
-        note.append(
-            f"{format_count(len(dated) - len(shown))} less frequent versions not shown"
-        )
+    if left := len(dated) - len(shown):
+        note.append(f"{format_count(left)} less frequent versions not shown")
     if shown["differs"].any():
         note.append("hatched: another model was requested")
     text = ChartText(spec.title, f"First to last response ({format_zone(zone)})", note)
@@ -119,12 +115,10 @@ def draw_timeline(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axe
         return draw_empty(ax, text, NO_DATES, in_rows=True)
     names, texts = _format_rows(shown, noun)
     _draw_spans(ax, shown, text, names, texts)
+    seen = shown.select(_SEEN).iter_rows()
     facts = [
-        f"{shorten(name)} from {format_day(row['first_seen'])} to "
-        f"{format_day(row['last_seen'])}, {end}"
-        for name, end, row in zip(
-            names, texts, shown.iter_rows(named=True), strict=True
-        )
+        f"{shorten(name)} from {format_day(first)} to {format_day(last)}, {end}"
+        for name, end, (first, last) in zip(names, texts, seen, strict=True)
     ]
     set_alt_text(ax, "Bars over time", text, facts[:MAX_DESCRIBED])
     return ax
@@ -143,9 +137,8 @@ def _format_rows(rows: pl.DataFrame, noun: str) -> tuple[list[str], list[str]]:
         first, *others = row["version"]
         known = [first, *(part for part in others if part is not None)]
         names.append(" · ".join(format_key(part) for part in known))
-        count = (
-            f"{format_count(row['count'], 'short')} {noun}{'s' * (row['count'] != 1)}"
-        )
+        plural_end = "s" * (row["count"] != 1)
+        count = f"{format_count(row['count'], 'short')} {noun}{plural_end}"
         requested = f", requested: {format_key(row[_REQUESTED])}"
         texts.append(count + requested if row["differs"] else count)
     return names, texts
@@ -167,7 +160,7 @@ def _draw_spans(
     set_moment_axis(ax, rows, inside.width, box.date_width)
     low, high = ax.get_xlim()
     least = _MIN_WIDTH * (high - low) / inside.width
-    firsts, lasts = elapsed_days(rows["first_seen"]), elapsed_days(rows["last_seen"])
+    firsts, lasts = (elapsed_days(rows[name]) for name in _SEEN)
     colors = assign_colors([format_key(row[0]) for row in rows["version"]])
     for at, (differs, color) in enumerate(zip(rows["differs"], colors, strict=True)):
         width = max(lasts[at] - firsts[at], least)

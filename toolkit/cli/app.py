@@ -133,7 +133,7 @@ def check(
     as_json: bool = False,
     **options: Any,
 ) -> None:
-    """Account for every line: ledger, rejects, pandera's verdict, findings."""
+    """Account for every line: ledger, rejects, validation, findings."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.reading.check import check as check_logs
 
@@ -173,12 +173,12 @@ def rejects(
     from toolkit.reading.rejects import write_rejects
 
     if to is None and sys.stdout.isatty():
-        expected = "a file or a pipe (raw lines are private and may control a screen)"
-        raise OptionError("to", "the screen", expected=expected)
+        expected = "a file or a pipe (raw lines are private and may hold control codes)"
+        raise OptionError("to", "the terminal", expected=expected)
     target = _target(to)
     with show_progress("reading") as progress:
         done = write_rejects(logs, target, progress=progress, **options)
-    too_long = f", {done.without_bytes:,} too long to be kept"
+    too_long = f", {done.without_bytes:,} too long, so left out"
     print_message(plural(done.lines, "line") + (too_long if done.without_bytes else ""))
 
 
@@ -236,7 +236,7 @@ def _export_words(totals: dict[str, int], added: int, found: int) -> str:
 
 @_app.command()
 def verify(directory: _Export) -> None:
-    """Read an export again and compare it with its state; print a line per fault."""
+    """Read an export again and compare it with its ledger; print a line per fault."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.exports.verify import verify as verify_export
 
@@ -259,13 +259,12 @@ def compact(directory: _Export, **options: Any) -> None:
     from toolkit.exports.compact import compact as compact_export
 
     if sys.platform != "linux" or is_uri(directory):
-        print_message("nobody should read this export while it is compacted")
+        print_message("do not read this export while it is being compacted")
     done = compact_export(directory, **options)
     kinds = "directory" if done.directories == 1 else "directories"
-    print_message(
-        f"{done.directories:,} {kinds}: {plural(done.before, 'part')} "
-        f"became {done.after:,}"
-    )
+    counts = f"{plural(done.before, 'part')} before, {done.after:,} after"
+    merged = f"{done.directories:,} {kinds} compacted: {counts}"
+    print_message(merged if done.directories else "nothing to merge")
 
 
 @_app.command()

@@ -163,11 +163,11 @@ class _Shared(_Table):
     """Settings of all commands (at the top) or of one command (in its table)."""
 
     sources: _Paths = _setting(
-        "logs or exports that are read where a command names none; a relative path is "
+        "logs or exports to read if a command names none; a relative path is "
         "relative to this file"
     )
-    on_damage: OnDamage = _setting("at a damaged log: stop, or go on", "raise")
-    max_rejects: _Limit = _setting('rejected lines that are allowed: 10 or "0.1%"')
+    on_damage: OnDamage = _setting("if a log is damaged: stop or go on", "raise")
+    max_rejects: _Limit = _setting('how many lines may be rejected: 10 or "0.1%"')
 
 
 class _ReportOptions(_Table):
@@ -185,20 +185,20 @@ class _ReportOptions(_Table):
 
 
 class _Export(_Shared):
-    """Settings of `toolkit export`; they take precedence over the top."""
+    """Settings of `toolkit export`; they take precedence over those at the top."""
 
     to: _Path = _setting("directory or .parquet file to write; relative to this file")
     content: Content = _setting("keep or drop the text of prompts and answers", "keep")
-    duplicates: Duplicates = _setting("drop or keep responses that occur again", "drop")
+    duplicates: Duplicates = _setting("drop or keep repeated responses", "drop")
     wait: _Wait = _setting("how long to wait for another run: 30s, 10m", "0s")
 
 
 class _Report(_ReportOptions, _Shared):
-    """Settings of `toolkit report`; they take precedence over the top."""
+    """Settings of `toolkit report`; they take precedence over those at the top."""
 
     to: _Paths = _setting("files to write: .html, .md, .json, .png")
     last: Period = _setting("last complete period that is reported")
-    compare: Literal["previous"] = _setting("compare with the range before")
+    compare: Literal["previous"] = _setting("compare with the range before it")
 
 
 class _Settings(_ReportOptions, _Shared):

@@ -50,8 +50,7 @@ LOG_FORMAT = ("tag", "response_path", "created_unit")
 READ = (*LOG_FORMAT, "on_damage", "config")
 RANGE = ("tz", "since", "until", "last", "now")
 
-
-# What an option is if it is not given, by its type: a text has to be given.
+# The value of an option that is not given, by its type; a `str` has to be given.
 _UNSET = {bool: False, str: Parameter.empty}
 
 
@@ -105,7 +104,7 @@ _OPTIONS = {
     "since": _option("TIME", "start: a date, a time, or 7d for 7 days ago"),
     "until": _option("TIME", "end, exclusive: a date, a time, or 7d"),
     "last": _option("UNIT", "last complete day, week, month or quarter (in --tz)"),
-    "now": _option("TIME", "time from which --last and 7d count", "the clock"),
+    "now": _option("TIME", "time to use as now, in --last and 7d", "the clock"),
     "top": _option(
         "N",
         "show the N largest series, group the rest as 'other'",
@@ -124,7 +123,7 @@ _OPTIONS = {
     "created_unit": _option("UNIT", "unit of `created` in the log: s, ms, us, ns", "s"),
     "on_damage": _option(
         "ACTION",
-        "at a damaged log: raise, or collect (go on, exit 1 at the end)",
+        "if a log is damaged: raise, or collect (go on, exit 1 at the end)",
         "raise",
     ),
     "max_rejects": _option("LIMIT", "exit 4 if more lines are rejected: 10 or 0.1%"),
@@ -135,15 +134,15 @@ _OPTIONS = {
     # Of one command each.
     "model": _option("MODEL", "name of the model, as in the log", kind=str),
     "date": _option("DAY", "a day (2026-11-22), or undated", kind=str),
-    "invoice": _option("FILE", "CSV of the provider: usage or costs", kind=str),
+    "invoice": _option("FILE", "CSV file of the provider, of usage or costs", kind=str),
     "match": _option(
-        "BY", "family: gpt-4o-2024-08-06 is gpt-4o; name: it is not", "family"
+        "BY", "family: gpt-4o-2024-08-06 counts as gpt-4o; name: it does not", "family"
     ),
     "provider": _option("NAME", "only responses of this provider"),
     "column": _option(
         "NAME=COLUMN",
-        "where the invoice has day, model, responses, prompt_tokens, cached_tokens, "
-        "completion_tokens or cost; may be repeated",
+        "column of the invoice for day, model, responses, prompt_tokens, "
+        "cached_tokens, completion_tokens or cost; may be repeated",
         kind=_Texts,
     ),
     "code": _option("CODE", "only rejects with this code"),

@@ -168,7 +168,7 @@ def print_explained(explained: Explained) -> None:
     reported = lines.filter(cost_source="reported")
     if reported.height:
         cost = format_usd(reported["cost"].sum(), "exact")
-        text = f"{cost} as the provider reports"
+        text = f"{cost}, as the provider reports"
         rows.append(("reported", reported.height, text))
     for row in explained.unseen.iter_rows(named=True):
         text = f"{row['reason']}, {row['total_tokens']:,} tokens"

@@ -28,7 +28,7 @@ _OVER_BUDGET, _TOO_MANY_REJECTS = 3, 4
 @shared(
     *("section", "title", "against", "budget", *RANGE, "compare", "every", "by", "top"),
     *("prices", "max_rejects", "quiet", *READ),
-    every="suits the range",
+    every="depends on the range",
     top="12",
 )
 def report(

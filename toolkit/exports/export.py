@@ -113,7 +113,7 @@ def export(
     SourceError
         If a log is missing, unreadable or damaged; nothing is committed then.
     LogChangedError
-        If a log was cut or rewritten while it was read; nothing is committed then.
+        If a log was truncated or rewritten while it was read; nothing is committed.
     WriteError
         If writing fails; nothing is committed then.
 
@@ -153,8 +153,8 @@ def export(
     }
     if is_file_name(os.fspath(to)):
         if executor is not None:
-            hint = ": one Parquet file is written without it"
-            expected = "None for a file"
+            hint = ": workers cannot write to a single file"
+            expected = "None for an export to one file"
             raise OptionError("executor", executor, expected=expected, hint=hint)
         return _export_file(reader, os.fspath(to), within, wait)
     with open_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:

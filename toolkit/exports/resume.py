@@ -63,7 +63,7 @@ def iter_blocks(
         Before the first block, if the log was moved away or rewritten since it was
         found; if it is read in several ranges it is a `LogChangedError`.
     LogChangedError
-        At the end, if it was cut or rewritten while it was read.
+        At the end, if it was truncated or rewritten while it was read.
     """
     name = log_range.source.name
     framer = framing.Framer(log_range.log_id, name, max_line_bytes, framing.BLOCK_BYTES)

@@ -154,7 +154,7 @@ class ExportRun:
                     "or rewritten, and is read from its beginning"
                 )
                 continue
-            error = f"gone before its end was read: {plural(size, 'byte')} missing"
+            error = f"removed before its end was read: {plural(size, 'byte')} missing"
             self.missing.append(f"{name}: {error}")
             tracked[log.log_id] = replace(log, row={**log.row, "error": error})
 

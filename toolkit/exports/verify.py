@@ -124,13 +124,13 @@ class _Verifier:
         where = f"{manifest.below(self.where, manifest.CHOICES_DIR)}/{day}"
         rows = len(keys) - keys.select(CHOICES.key).n_unique()
         if rows:
-            yield f"{where}: {plural(rows, 'row')} twice"
+            yield f"{where}: {plural(rows, 'duplicate row')}"
         if self.state.options.get("duplicates") == "keep":
             return
         named = keys.filter(choice_position=0).drop_nulls("response_id")
         again = len(named) - named.select(DUPLICATE_KEY).n_unique()
         if again:
-            yield f"{where}: {plural(again, 'response')} twice"
+            yield f"{where}: {plural(again, 'duplicate response')}"
 
     def read_rejects(self) -> None:
         """Read the rejects."""
@@ -199,7 +199,7 @@ def _strange_files(where: str, state: Manifest) -> Iterator[str]:
     for kind in manifest.KINDS:
         parts: Sequence[str] = manifest.list_parts(where, kind, state)
         for path in sorted({*manifest.list_part_files(where, kind)} - {*parts}):
-            yield f"{path}: not part of what was committed"
+            yield f"{path}: was not committed"
     staging = manifest.below(where, manifest.STAGING_DIR)
     if not object_store.is_uri(where) and Path(staging).exists():
         yield f"{staging}: left by an interrupted run"

@@ -151,10 +151,7 @@ def responses(
     one_row_each = (
         choices.lazy()
         .group_by(*key, maintain_order=True)
-        .agg(
-            *facts,
-            reasons.filter(pl.col("choice_count") > 0).alias("finish_reasons"),
-        )
+        .agg(*facts, reasons.filter(pl.col("choice_count") > 0).alias("finish_reasons"))
         .select(*[name for name in names if grains[name] != "C"], "finish_reasons")
     )
     return one_row_each.collect() if isinstance(choices, pl.DataFrame) else one_row_each
@@ -198,45 +195,41 @@ def _count_responses(choices: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
                 first_choice().sum().alias("firsts"),
             )
         )
-    firsts = pl.col("firsts")
     present = pl.col("present").cast(pl.Int64)
     expected = pl.max_horizontal(pl.col("expected").cast(pl.Int64), pl.lit(1))
-    picked, repeated = (
-        groups.select(
-            (present < expected).sum().alias("picked"),
-            ((firsts > 1) | (present > expected)).sum().alias("repeated"),
-        )
-        .collect()
-        .row(0)
+    counts = groups.select(
+        (present < expected).sum().alias("missing"),
+        ((pl.col("firsts") > 1) | (present > expected)).sum().alias("repeated"),
     )
-    return int(picked), int(repeated)
+    missing, repeated = counts.collect().row(0)
+    return missing, repeated
 
 
 def _runs(choices: pl.DataFrame) -> pl.DataFrame:
     """Count the rows of each response, if they follow each other (faster)."""
     log, line = map(pl.col, RESPONSE_KEY)
     begins = log.ne_missing(log.shift()) | line.ne_missing(line.shift())
-    row = pl.int_range(pl.len())
-    so_far = first_choice().cast(pl.Int64).cum_sum()
+    first = first_choice().cast(pl.Int64)
+
+    def until_next(name: str, end: str) -> pl.Expr:
+        """Return the difference to the next response or, after the last, to the end."""
+        return pl.col(name).shift(-1).fill_null(pl.col(end)) - pl.col(name)
+
     return (
         choices.lazy()
         .select(
             begins.alias("begins"),
-            row.alias("row"),
+            pl.int_range(pl.len()).alias("row"),
             pl.len().alias("rows"),
             pl.col("choice_count").alias("expected"),
-            (so_far - first_choice().cast(pl.Int64)).alias("before"),
-            so_far.last().alias("all"),
+            (first.cum_sum() - first).alias("before"),
+            first.sum().alias("all"),
         )
-        .filter(pl.col("begins"))
+        .filter("begins")
         .select(
-            (pl.col("row").shift(-1).fill_null(pl.col("rows")) - pl.col("row")).alias(
-                "present"
-            ),
+            until_next("row", "rows").alias("present"),
             "expected",
-            (
-                pl.col("before").shift(-1).fill_null(pl.col("all")) - pl.col("before")
-            ).alias("firsts"),
+            until_next("before", "all").alias("firsts"),
         )
         .collect()
     )
@@ -254,16 +247,16 @@ def check_responses(choices: pl.DataFrame, *, needs_key: bool) -> None:
     picked, repeated = _count_responses(choices)
     if picked:
         warnings.warn(
-            f"choices of {plural(picked, 'response')} are missing, and maybe usage: "
-            "filter with toolkit.expressions.any_choice()",
+            f"choices of {plural(picked, 'response')} are missing, so usage may be "
+            "missing too: filter with toolkit.expressions.any_choice()",
             PartialResponsesWarning,
             stacklevel=3,
         )
     if not repeated:
         return
     why = (
-        f"does not identify a response ({plural(repeated, 'key')} of several "
-        "responses): load the logs together, or set another log_id in each frame"
+        f"does not identify a response ({plural(repeated, 'key')} shared by "
+        "several responses): load the logs together, or give each frame its own log_id"
     )
     if needs_key:
         raise UnsuitableColumnError("line", why=why)

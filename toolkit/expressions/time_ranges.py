@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 
 import polars as pl
 
-from toolkit.errors import OptionError, near_miss
+from toolkit.errors import OptionError, check_word, near_miss
 from toolkit.schema.tables import LATEST_CREATED
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def span(since: Moment, until: Moment, tz: str = "UTC", *, now: Moment = None) -
     start = moment("since", since, tz, now=now)
     end = moment("until", until, tz, now=now)
     if start is not None and end is not None and start > end:
-        expected = f"a time that is not before since, {since}"
+        expected = f"a time that is not before since ({since})"
         raise OptionError("until", str(until), expected=expected)
     return Span(start, end)
 
@@ -73,22 +73,21 @@ def moment(name: str, value: Moment, tz: str, *, now: Moment = None) -> datetime
     """
     if value is None:
         return None
-    zone = zone_of(tz)
-    if isinstance(value, str):
-        back = _DAYS_BACK.fullmatch(value)
-        if back:
-            today = _local_day(now, tz)
-            value = _days_before(name, value, today, int(back[1]))
-        else:
-            value = _parse_time(name, value)
-    if not isinstance(value, date):
-        raise OptionError(name, value, expected="a date, a datetime or text")
-    if not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day, tzinfo=zone)
+    zone, given = zone_of(tz), value
     try:
+        if isinstance(value, str):
+            back = _DAYS_BACK.fullmatch(value)
+            if back:
+                value = _local_day(now, tz) - timedelta(days=int(back[1]))
+            else:
+                value = _parse_time(name, value)
+        if not isinstance(value, date):
+            raise OptionError(name, value, expected="a date, a datetime or text")
+        if not isinstance(value, datetime):
+            value = datetime(value.year, value.month, value.day, tzinfo=zone)
         return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
     except OverflowError:
-        raise OptionError(name, value, expected=_IN_CALENDAR) from None
+        raise OptionError(name, given, expected=_IN_CALENDAR) from None
 
 
 def _parse_time(name: str, text: str) -> datetime:
@@ -98,14 +97,6 @@ def _parse_time(name: str, text: str) -> datetime:
     except ValueError:
         expected = 'a date, a time or days: "2026-11-01", "2026-11-01T12:00Z" or "7d"'
         raise OptionError(name, text, expected=expected) from None
-
-
-def _days_before(name: str, value: str, today: date, count: int) -> date:
-    """Return the day that is `count` calendar days earlier."""
-    try:
-        return today - timedelta(days=count)
-    except OverflowError:
-        raise OptionError(name, value, expected=_IN_CALENDAR) from None
 
 
 def last(period: Period, tz: str = "UTC", *, now: Moment = None) -> Span:
@@ -136,10 +127,7 @@ def last(period: Period, tz: str = "UTC", *, now: Moment = None) -> Span:
     >>> since.isoformat(), until.isoformat()
     ('2026-11-15T23:00:00+00:00', '2026-11-22T23:00:00+00:00')
     """
-    if period not in _PERIODS:
-        expected = f"one of {', '.join(map(repr, _PERIODS))}"
-        hint = near_miss(str(period), _PERIODS)
-        raise OptionError("last", period, expected=expected, hint=hint)
+    check_word("last", period, _PERIODS)
     today = _local_day(now, tz)
     try:
         start, end = _last_period(period, today)
@@ -151,17 +139,13 @@ def last(period: Period, tz: str = "UTC", *, now: Moment = None) -> Span:
 def _last_period(period: Period, today: date) -> tuple[date, date]:
     """Return the first day of the last complete period, and of the current one."""
     if period == "day":
-        start, end = today - timedelta(days=1), today
-    elif period == "week":
-        end = today - timedelta(days=today.weekday())
-        start = end - timedelta(days=7)
-    elif period == "month":
-        end = today.replace(day=1)
-        start = _add_months(end, -1)
-    else:
-        end = today.replace(month=today.month - (today.month - 1) % 3, day=1)
-        start = _add_months(end, -3)
-    return start, end
+        return today - timedelta(days=1), today
+    if period == "week":
+        monday = today - timedelta(days=today.weekday())
+        return monday - timedelta(days=7), monday
+    months = 1 if period == "month" else 3
+    end = today.replace(month=today.month - (today.month - 1) % months, day=1)
+    return _add_months(end, -months), end
 
 
 def chosen(
@@ -194,7 +178,7 @@ def before(within: Span, tz: str = "UTC") -> Span:
     ('2026-02-01T00:00:00+00:00', '2026-03-01T00:00:00+00:00')
     """
     if within.start is None or within.end is None:
-        expected = "a range with both ends, to compare it with the one before"
+        expected = "a range with a start and an end, to compare with the one before"
         raise OptionError("since", within.start, expected=expected)
     zone = zone_of(tz)
     first = within.start.astimezone(zone).date()

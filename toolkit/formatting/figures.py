@@ -90,9 +90,11 @@ class Figure:
         Decimal('0.1')
         """
         if self.value is None:
-            message = "an unknown figure has no number: ask is_known first"
+            message = "an unknown figure has no number: check is_known first"
             raise ValueError(message)
-        return _exact_number(self.value)
+        # repr() of a subclass, as that of numpy, is not the number alone.
+        value = self.value
+        return Decimal(float.__repr__(value) if isinstance(value, float) else value)
 
     def __neg__(self) -> Figure:
         """Negate: a lower bound becomes an upper one."""
@@ -238,11 +240,6 @@ def sum_with_gaps(value: Number | None, *, missing: int, of: int) -> Figure:
     if not missing:
         return Figure(value)
     return UNKNOWN if not value and missing >= of else Figure(value, "lower")
-
-
-def _exact_number(value: Number) -> Decimal:
-    """Return a number as a Decimal; a float as Python prints it."""
-    return Decimal(float.__repr__(value) if isinstance(value, float) else value)
 
 
 def _combine(one: Bound, other: Bound) -> Bound:

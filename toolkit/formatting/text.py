@@ -26,6 +26,8 @@ from toolkit.errors import clean
 from toolkit.formatting.figures import Figure, as_figure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from toolkit.formatting.figures import Number
 
     Amount: TypeAlias = Figure | Number | None
@@ -68,14 +70,12 @@ def format_count(
     >>> format_count(207_812, "sentence"), format_count(1_934_000_000, "sentence")
     ('207,812', '1.93B')
     """
-    figure = as_figure(count)
-    if not figure.is_known:
-        return _unknown(words)
-    if style != "exact" and abs(figure.number) >= _SHORT_FROM[style]:
-        text = _with_unit(figure)
-    else:
-        text = _three_digits(figure)
-    return _marked(figure, text, words=words)
+
+    def write(figure: Figure) -> str:
+        is_short = style != "exact" and abs(figure.number) >= _SHORT_FROM[style]
+        return _with_unit(figure) if is_short else _three_digits(figure)
+
+    return _format(count, write, words=words)
 
 
 def format_number(number: Amount, *, words: bool = False) -> str:
@@ -86,10 +86,7 @@ def format_number(number: Amount, *, words: bool = False) -> str:
     >>> [format_number(number) for number in (1.2345, 0.031, 12_345.6, 3.0)]
     ['1.23', '0.031', '12,346', '3']
     """
-    figure = as_figure(number)
-    if not figure.is_known:
-        return _unknown(words)
-    return _marked(figure, _three_digits(figure), words=words)
+    return _format(number, _three_digits, words=words)
 
 
 def format_share(
@@ -118,15 +115,14 @@ def format_share(
     >>> format_share(0.0005, "exact")
     '0.05%'
     """
-    figure = as_figure(share)
-    if not figure.is_known:
-        return _unknown(words)
-    percent = _in_percent(figure)
-    if style == "exact":
-        text = f"{_plain(percent.rounded(10).number)}%"
-    else:
-        text = _rounded_share(percent)
-    return _marked(figure, text, words=words)
+
+    def write(figure: Figure) -> str:
+        percent = _in_percent(figure)
+        if style == "exact":
+            return f"{_plain(percent.rounded(10).number)}%"
+        return _rounded_share(percent)
+
+    return _format(share, write, words=words)
 
 
 def format_share_change(change: Amount, *, words: bool = False) -> str:
@@ -137,14 +133,14 @@ def format_share_change(change: Amount, *, words: bool = False) -> str:
     >>> [format_share_change(change) for change in (-0.004, 0.06, 0.01, 0, -0.0001)]
     ['-0.4 points', '+6 points', '+1 point', '±0 points', '-<0.1 points']
     """
-    figure = as_figure(change)
-    if not figure.is_known:
-        return _unknown(words)
-    percent = _in_percent(figure)
-    size = _tenths(percent)
-    noun = "point" if size == "1" else "points"
-    text = f"{_sign(percent.number)}{size} {noun}"
-    return _marked(figure, text, words=words)
+
+    def write(figure: Figure) -> str:
+        percent = _in_percent(figure)
+        size = _tenths(percent)
+        noun = "point" if size == "1" else "points"
+        return f"{_sign(percent.number)}{size} {noun}"
+
+    return _format(change, write, words=words)
 
 
 def format_change(now: Amount, before: Amount, *, words: bool = False) -> str:
@@ -160,9 +156,11 @@ def format_change(now: Amount, before: Amount, *, words: bool = False) -> str:
     new, old = as_figure(now), as_figure(before)
     if old == Figure(0) and new.exceeds(0) is not None:
         return "new" if new.exceeds(0) else "±0%"
-    change = new / old - 1
-    if not change.is_known:
-        return _unknown(words)
+    return _format(new / old - 1, _relative_change, words=words)
+
+
+def _relative_change(change: Figure) -> str:
+    """Write how much something grew in percent, with fewer digits the more it is."""
     percent = _in_percent(change)
     size = abs(percent.number)
     if size >= 10_000 and not _is_bound(percent):
@@ -174,7 +172,7 @@ def format_change(now: Amount, before: Amount, *, words: bool = False) -> str:
         text = _plain(abs(percent.rounded(0).number))
     else:
         text = _tenths(percent)
-    return _marked(change, f"{_sign(percent.number)}{text}%", words=words)
+    return f"{_sign(percent.number)}{text}%"
 
 
 def format_usd(
@@ -213,24 +211,25 @@ def format_usd(
     >>> format_usd(Figure(Decimal("0.288"), "lower"), signed=True)
     '≥ +$0.28'
     """
-    figure = as_figure(amount)
-    if not figure.is_known:
-        return _unknown(words)
-    size = figure.number.copy_abs()
-    if not size:
-        text = "0"
-    elif style == "short" and size >= 1000:
-        text = _with_unit(figure)
-    elif style == "exact":
-        text = _with_cents(size)
-    else:
-        digits = 3 if style == "short" else 2
-        places = 2 if size >= 1 else max(2, _places_of(size, digits))
-        text = _with_cents(abs(figure.rounded(places).number))
-        if style == "short":
-            text = text.removesuffix(".00")
-    sign = "-" if figure.number < 0 else "+" if signed and size else ""
-    return _marked(figure, f"{sign}${text.removeprefix('-')}", words=words)
+
+    def write(figure: Figure) -> str:
+        size = figure.number.copy_abs()
+        if not size:
+            text = "0"
+        elif style == "short" and size >= 1000:
+            text = _with_unit(figure)
+        elif style == "exact":
+            text = _with_cents(size)
+        else:
+            digits = 3 if style == "short" else 2
+            places = 2 if size >= 1 else max(2, _places_of(size, digits))
+            text = _with_cents(abs(figure.rounded(places).number))
+            if style == "short":
+                text = text.removesuffix(".00")
+        sign = "-" if figure.number < 0 else "+" if signed and size else ""
+        return f"{sign}${text.removeprefix('-')}"
+
+    return _format(amount, write, words=words)
 
 
 def format_name(name: object) -> str:
@@ -253,14 +252,12 @@ def format_name(name: object) -> str:
     return text or repr(str(name)[:_LONGEST])
 
 
-def _unknown(words: bool) -> str:
-    """Return what is written for a figure that is not known."""
-    return UNKNOWN_TEXT if words else DASH
-
-
-def _marked(figure: Figure, text: str, *, words: bool) -> str:
-    """Put the mark of a bound before its text."""
-    return (_WORDS if words else _SIGNS).get(figure.bound, "") + text
+def _format(amount: Amount, write: Callable[[Figure], str], *, words: bool) -> str:
+    """Format an amount by `write`, after the mark of its bound, or as unknown."""
+    figure = as_figure(amount)
+    if not figure.is_known:
+        return UNKNOWN_TEXT if words else DASH
+    return (_WORDS if words else _SIGNS).get(figure.bound, "") + write(figure)
 
 
 def _sign(number: Decimal) -> str:

@@ -94,7 +94,7 @@ _DRIFT = MetricSpec(
             "differs",
             pl.col("requested_model") != pl.col("model"),
             "yes or no",
-            "other than asked",
+            "other than requested",
             "whether another model answered than the one that was requested; null "
             "where one of them is not reported",
         )._replace(dtype=pl.Boolean),

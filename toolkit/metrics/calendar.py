@@ -59,7 +59,7 @@ class Calendar(NamedTuple):
     def too_many(self) -> OptionError:
         """Return the error for gaps that are too many to be filled."""
         rows = f"more than {_MOST_ROWS:,} rows"
-        expected = f"longer periods or a shorter range (to fill these makes {rows})"
+        expected = f"longer periods or a shorter range (fill would make {rows})"
         return OptionError("every", self.every, expected=expected)
 
 
@@ -84,12 +84,12 @@ def range_before(within: Span, tz: str) -> Span:
     '2026-01-31T23:00:00+00:00'
     """
     if within.start is None or within.end is None:
-        expected = "since and until: with every=None it compares with the range before"
+        expected = "since and until, which every=None needs to compare"
         raise OptionError("compare", "previous", expected=expected)
     try:
         return before(within, tz)
     except (OverflowError, ValueError):
-        expected = "a later time: the range before it is beyond the calendar"
+        expected = "a later time: the range before would begin before year 1"
         raise OptionError(
             "since", within.start.isoformat(), expected=expected
         ) from None

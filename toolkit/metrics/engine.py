@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from toolkit.metrics.calendar import Calendar
     from toolkit.metrics.options import Choices, MetricQuery
     from toolkit.metrics.spec import MetricSpec
 
@@ -178,8 +179,8 @@ def compute(
         *spec.key_names,
         *[pl.col(measure.name).cast(measure.dtype) for measure in spec.gathered],
     )
-    first, last = work.reach(gathered)
-    table = _with_rows(spec, gathered, _rows_to_fill(work, gathered, first, last))
+    first, last = reach = work.reach(gathered)
+    table = _filled(work, gathered, reach) if query.fill else gathered
     table = _compared(work, table, first) if query.compares else _derived(work, table)
     if query.calendar:
         table = table.with_columns(query.calendar.end()).with_columns(
@@ -204,13 +205,17 @@ def group(
 def _arranged(work: Computation, table: pl.DataFrame) -> pl.DataFrame:
     """Sort a table, nulls last, and show its columns in their order."""
     query, spec = work.query, work.spec
-    names = [measure.name for measure in spec.shown]
-    if query.compares:
-        names = [name + end for name in names for end in ("", BEFORE, CHANGE)]
     leading = pl.col([*query.period[:1], *query.series])
     keys = [leading, *(key.sort_key() for key in spec.keys)]
     table = table.sort(keys, nulls_last=True)
-    return table.select(*query.period, *query.series, *spec.key_names, *names)
+    return table.select(*query.period, *query.series, *_result_names(spec, query))
+
+
+def _result_names(spec: MetricSpec, query: MetricQuery) -> list[str]:
+    """Return the columns of a table that follow those of the series."""
+    ends = ("", BEFORE, CHANGE) if query.compares else ("",)
+    figures = (f"{measure.name}{end}" for measure in spec.shown for end in ends)
+    return [*spec.key_names, *figures]
 
 
 def _derived(work: Computation, table: pl.DataFrame) -> pl.DataFrame:
@@ -219,64 +224,50 @@ def _derived(work: Computation, table: pl.DataFrame) -> pl.DataFrame:
         if measure.derive is not None:
             figure = measure.derive(work.query.series, list(work.when))
             table = table.with_columns(figure.alias(measure.name))
-            if measure.dtype == pl.Int64:
-                _check_wholes(table, [measure.name])
+            _check_wholes(table, [measure.name])
             table = table.with_columns(pl.col(measure.name).cast(measure.dtype))
     return table
 
 
-def _rows_to_fill(
-    work: Computation,
-    table: pl.DataFrame,
-    first: datetime | None,
-    last: datetime | None,
-) -> pl.DataFrame | None:
-    """Return a row for each series in each period, or None unless gaps are filled."""
-    query, spec = work.query, work.spec
-    if not query.fill:
-        return None
+def _filled(work: Computation, table: pl.DataFrame, reach: _Ends) -> pl.DataFrame:
+    """Add the rows that are missing of each series in each period."""
+    query, grid = work.query, work.spec.grid
+    own = [*query.series, *(work.spec.key_names if grid is None else ())]
     parts = []
     if query.calendar:
-        parts.append(_periods_of(work, table, first, last))
+        parts.append(_periods_of(work, query.calendar, table, reach))
     elif query.before:
         parts.append(pl.DataFrame({_NOW: [True]}))
-    if spec.grid is None:
-        own = [*query.series, *spec.key_names]
-        parts += [table.select(own).unique()] if own else []
-    else:
-        series = query.series
-        parts += [table.select(series).unique()] if query.by else []
-        parts += [pl.DataFrame({FOLDED: [0]})] if series and not query.by else []
-        parts.append(spec.grid)
+    if grid is not None and own == [FOLDED]:
+        parts.append(pl.DataFrame({FOLDED: [0]}))  # in an empty table, too
+    elif own:
+        parts.append(table.select(own).unique())
+    if grid is not None:
+        parts.append(grid)
     if not parts:
-        return None
-    return reduce(lambda one, other: one.join(other, how="cross"), parts)
+        return table
+    expected = reduce(lambda one, other: one.join(other, how="cross"), parts)
+    return _with_rows(work.spec, table, expected)
 
 
 def _periods_of(
-    work: Computation,
-    table: pl.DataFrame,
-    first: datetime | None,
-    last: datetime | None,
+    work: Computation, calendar: Calendar, table: pl.DataFrame, reach: _Ends
 ) -> pl.DataFrame:
     """Return the periods of the range or, where it is open, of the data."""
-    query = work.query
-    start, end = query.within
-    begin = start or first
-    until = end - _RESOLUTION if end else last
-    if query.calendar is None or begin is None or until is None or begin > until:
+    start, end = work.query.within
+    begin = start or reach[0]
+    until = end - _RESOLUTION if end else reach[1]
+    if begin is None or until is None or begin > until:
         return table.select("period").clear()
-    own = [*query.series, *work.spec.key_names]
+    own = [*work.query.series, *work.spec.key_names]
     series = table.select(own).n_unique() if own else 1
-    return query.calendar.starts(begin, until, series).to_frame()
+    return calendar.starts(begin, until, series).to_frame()
 
 
 def _with_rows(
-    spec: MetricSpec, table: pl.DataFrame, expected: pl.DataFrame | None
+    spec: MetricSpec, table: pl.DataFrame, expected: pl.DataFrame
 ) -> pl.DataFrame:
     """Add the expected rows that are missing: additive measures are 0 in them."""
-    if expected is None:
-        return table
     keys = expected.columns
     zeros = [
         pl.lit(0 if measure.additive else None).cast(measure.dtype).alias(measure.name)
@@ -347,35 +338,20 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     """Check the frame and the options, before anything is collected."""
     if not isinstance(choices, pl.LazyFrame | pl.DataFrame):
         choices = frame_of(choices)
-    results = [measure.name for measure in spec.shown]
-    changes = [f"{name}{end}" for name in results for end in (BEFORE, CHANGE)]
-    check_series(
-        query.by,
-        [*spec.key_names, *results, *(changes if query.compares else ())],
-    )
+    check_series(query.by, _result_names(spec, query))
     frame = choices.lazy()
-    dated = query.calendar is not None or query.read_range != (None, None)
-    needs = list(
-        dict.fromkeys(
-            (
-                "choice_position",
-                *spec.columns,
-                *spec.needs_of(frame),
-                *key_of(frame, spec, query),
-                *(("created",) if dated else ()),
-                *query.by,
-            )
-        )
-    )
+    needs = ["choice_position", *spec.columns, *spec.needs_of(frame)]
+    needs += [*key_of(frame, spec, query), *query.by]
+    if query.calendar or query.read_range != (None, None):
+        needs.append("created")
+    needs = list(dict.fromkeys(needs))
     check_columns(frame, needs)
     check_types(frame, query)
+    choices = choices.with_columns(as_declared(choices, needs))
+    frame = choices.lazy()
     if isinstance(choices, pl.DataFrame):
-        choices = choices.with_columns(as_declared(choices, needs))
-        frame = choices.lazy()
         check_responses(choices, needs_key="line" in needs)
-        return Computation(spec, query, frame)
-    frame = frame.with_columns(as_declared(frame, needs))
-    if (
+    elif (
         spec.passes > 1
         or spec.leaves_out
         or (spec.of_choices and own_columns(query))

@@ -183,16 +183,15 @@ def spending(
     query = COST.query(own)
     check_series(query.by, ())
     file = read_prices(prices)
-    within = query.within
     # Only a response after the range shows that its last period is complete.
-    scanned = query.scan_range if query.calendar else within
+    scanned = query.scan_range if query.calendar else query.within
     frame = _frame_of(sources, scanned, read)
-    needed = dict.fromkeys(("choice_position", *NEEDED, *query.by))
-    check_columns(frame, tuple(needed))
+    needed = list(dict.fromkeys(("choice_position", *NEEDED, *query.by)))
+    check_columns(frame, needed)
     first = frame.lazy().filter(first_choice(), *scanned.conditions())
-    collected = read_once(first, tuple(needed))
+    collected = read_once(first, needed)
     costs = compute(COST, price_responses(collected, file), own)
-    in_range = collected.filter(*within.conditions())
+    in_range = collected.filter(*query.within.conditions())
     return Spent(costs, missing_prices(in_range, file))
 
 
@@ -261,10 +260,10 @@ def explain(
     pricer = Pricer(read_prices(prices))
     frame = _frame_of(sources, within, options)
     of_day = within.conditions() or [pl.col("created").is_null()]
-    check_columns(frame, ("source", "line", "choice_position", *NEEDED))
-    expected = ("choice_position", "source", "line", *NEEDED)
-    responses = read_once(frame.lazy().filter(first_choice(), *of_day), expected)
-    rows = responses.filter(pl.col("model") == model).select(expected).collect()
+    needed = ("source", "line", "choice_position", *NEEDED)
+    check_columns(frame, needed)
+    responses = read_once(frame.lazy().filter(first_choice(), *of_day), needed)
+    rows = responses.filter(pl.col("model") == model).select(needed).collect()
     if rows.is_empty():
         counts = responses.group_by("model").len().drop_nulls().collect()
         others = counts.sort("len", "model", descending=[True, False])["model"]
@@ -324,11 +323,7 @@ def _price_rows(used: Sequence[Rates], lines: pl.DataFrame) -> pl.DataFrame:
             (number, rates.source, *(getattr(rates, name) for name in amounts))
             for number, rates in enumerate(used)
         ],
-        schema={
-            "price": pl.Int64,
-            "source": pl.String,
-            **dict.fromkeys(amounts, MONEY),
-        },
+        {"price": pl.Int64, "source": pl.String, **dict.fromkeys(amounts, MONEY)},
         orient="row",
     )
     sums = lines.group_by("price").agg(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 import polars as pl
 
@@ -24,6 +24,8 @@ from toolkit.schema.tables import REJECT_CODES
 if TYPE_CHECKING:
     from toolkit.reading.check import CheckResult
     from toolkit.reading.discovery import Sources
+
+    _Count: TypeAlias = tuple[int, str | None]  # and the place of the first
 
 # What a line is; these add up to all lines.
 _LINE_KINDS = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
@@ -84,25 +86,25 @@ def log_health(
     """
     checked = _account_of(source, options)
     totals = checked.ledger.select("lines", *_LINE_KINDS).sum().row(0, named=True)
-    places = {count.code: count for count in checked.rejects}
-    odd = {finding.code: finding for finding in checked.findings}
-    rows: list[tuple[str, str, int, int, str | None]] = [
-        ("ledger", name, totals[name], totals["lines"], None) for name in _LINE_KINDS
+    none: _Count = (0, None)
+    counts: dict[tuple[str, str], dict[str, _Count]] = {
+        ("ledger", "lines"): {name: (totals[name], None) for name in _LINE_KINDS},
+        ("reject", "lines"): dict.fromkeys(REJECT_CODES, none)
+        | {one.code: (one.lines, one.first) for one in checked.rejects},
+        ("finding", "responses"): dict.fromkeys(FINDING_CODES, none)
+        | {one.code: (one.responses, one.first) for one in checked.findings},
+    }
+    rows = [
+        (kind, name, totals[of], *found)
+        for (kind, of), names in counts.items()
+        for name, found in names.items()
     ]
-    for code in REJECT_CODES:
-        count = places.get(code)
-        lines, first = (count.lines, count.first) if count else (0, None)
-        rows.append(("reject", code, lines, totals["lines"], first))
-    for code in FINDING_CODES:
-        found = odd.get(code)
-        responses, first = (found.responses, found.first) if found else (0, None)
-        rows.append(("finding", code, responses, totals["responses"], first))
     schema = {key.name: key.dtype for key in _LOG_HEALTH.keys}
     schema |= {measure.name: measure.dtype for measure in _LOG_HEALTH.measures}
-    names = [name for name in schema if name != "share"]
+    given = {name: schema[name] for name in ("kind", "name", "of", "count", "first")}
     of = pl.col("of")
     return (
-        pl.DataFrame(rows, schema={name: schema[name] for name in names}, orient="row")
+        pl.DataFrame(rows, given, orient="row")
         .with_columns(pl.when(of != 0).then(pl.col("count") / of).alias("share"))
         .select(list(schema))
     )

@@ -30,7 +30,7 @@ def frame_of(choices: ArrowStream) -> pl.DataFrame:
     if hasattr(choices, "__arrow_c_stream__"):
         return pl.DataFrame(choices)
     message = (
-        f"expected a frame of choices (polars, Loaded, anything of Arrow), "
+        f"expected a frame of choices (polars, Loaded or Arrow data), "
         f"got {type(choices).__name__}"
     )
     raise TypeError(message)
@@ -52,7 +52,7 @@ def as_declared(
         found, expected = schema[name], CHOICES[name].dtype
         column = pl.col(name)
         if found == pl.Null or (
-            isinstance(frame, pl.DataFrame) and _is_void(frame[name])
+            isinstance(frame, pl.DataFrame) and frame[name].is_null().all()
         ):
             changed.append(pl.lit(None, expected).alias(name))
         elif isinstance(found, pl.Datetime) and name == "created":
@@ -70,17 +70,12 @@ def as_declared(
     return changed
 
 
-def _is_void(column: pl.Series) -> bool:
-    """Return whether a column has only nulls."""
-    return column.null_count() == len(column)
-
-
 def check_types(frame: pl.LazyFrame, query: MetricQuery) -> None:
     """Raise an error if small series are to be folded and cannot be named by text."""
     schema = frame.collect_schema()
     for name in query.by if query.top is not None else ():
         if schema[name].is_nested() or schema[name] in _NO_TEXT:
-            raise UnsuitableColumnError(name, why="is not text: top=N cannot fold it")
+            raise UnsuitableColumnError(name, why="is not text: top=N cannot group it")
 
 
 def key_of(

@@ -66,7 +66,6 @@ class Measure(NamedTuple):
     of: str = "responses"
     part: str | None = None
     whole: pl.Expr | None = None
-    is_hidden: bool = False
 
     @property
     def title(self) -> str:
@@ -161,9 +160,9 @@ def largest(name: str, values: pl.Expr, label: str = "") -> Measure:
 
 
 def exact(name: str, values: pl.Expr) -> Measure:
-    """Sum finite doubles as whole numbers of `FINENESS`: a part that is not shown."""
+    """Sum finite doubles as whole numbers of `FINENESS`."""
     fine = (values * FINENESS).round().cast(pl.Int128)
-    return Measure(name, pl.Int128, rows=fine.sum(), is_hidden=True)
+    return Measure(name, pl.Int128, rows=fine.sum())
 
 
 def ratio(
@@ -216,7 +215,7 @@ def _unit_of(name: str) -> str:
     return "tokens" if "tokens" in (words[0], words[-1]) else "responses"
 
 
-SILENT = "calls that do not say"
+SILENT = "calls that do not report it"
 # What most metrics count.
 RESPONSES = count("responses", label="calls")
 ANSWERS = count("choices", label="answers")

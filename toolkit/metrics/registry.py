@@ -107,7 +107,7 @@ def measure(
     own, read = split_options(options)
     query = spec.query(own)
     if prices is not None and not spec.has_money:
-        expected = f"None: {name} has no amounts of money"
+        expected = f"None: {name} does not use prices"
         raise OptionError("prices", str(prices), expected=expected)
     if spec.options is None:
         return compute(sources, **read)
@@ -118,7 +118,7 @@ def measure(
     else:
         for option, value in read.items():
             if value != READ_PARAMETERS[option].default:
-                expected = "names of logs: choices were already read"
+                expected = "the default, because choices were given, not logs"
                 raise OptionError(option, value, expected=expected)
     if prices is not None:
         choices = add_cost(choices, prices)

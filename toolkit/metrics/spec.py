@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import polars as pl
 
 from toolkit.expressions.choices import first_choice
-from toolkit.metrics.options import PARAMETERS, MetricOptions, build_query
+from toolkit.metrics.options import HIDDEN, PARAMETERS, MetricOptions, build_query
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
@@ -43,10 +43,7 @@ class Key(NamedTuple):
     def sort_key(self) -> pl.Expr:
         """Return what rows are sorted by."""
         column = pl.col(self.name)
-        if self.order is None:
-            return column
-        places = range(len(self.order))
-        return column.replace_strict(self.order, places, return_dtype=pl.Int64)
+        return column if self.order is None else column.cast(pl.Enum(self.order))
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ class MetricSpec:
     @property
     def shown(self) -> list[Measure]:
         """The measures of the result."""
-        return [measure for measure in self.measures if not measure.is_hidden]
+        return [one for one in self.measures if not one.name.startswith(HIDDEN)]
 
     @property
     def key_names(self) -> tuple[str, ...]:

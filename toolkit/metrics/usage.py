@@ -132,7 +132,7 @@ _USAGE_COVERAGE = MetricSpec(
         RESPONSES,
         Measure(
             "reported",
-            label="calls that say it",
+            label="calls that report it",
             meaning="responses in which that column is not null",
         ),
         ratio("coverage", "reported", "responses", "share"),

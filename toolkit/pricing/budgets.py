@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Breach", "Budget", "breaches", "parse_budgets", "unmatched_budgets"]
 
 _BUDGET = re.compile(r"(?:(?P<model>.+)=)?(?P<usd>[0-9]+(?:\.[0-9]+)?) ?USD", re.DOTALL)
-_EXPECTED = 'dollars, or those of one model: "500USD" or "gpt-4o=100USD"'
+_EXPECTED = 'an amount, or that of one model: "500USD" or "gpt-4o=100USD"'
 # Models that a message lists.
 _MODELS_LISTED = 5
 
@@ -150,7 +150,7 @@ def unmatched_budgets(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[st
     """Return a sentence for each budget of a model without calls: perhaps a typo."""
     known = costs["model"].drop_nulls().unique().sort().to_list()
     return [
-        f"{budget.name} matches no model of the calls"
+        f"{budget.name} matches no model in the data"
         + (near_miss(budget.model, known) or _list_models(known))
         for budget in budgets
         if budget.model is not None and budget.model not in known

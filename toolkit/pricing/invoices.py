@@ -108,7 +108,7 @@ def _find_columns(there: Sequence[str], columns: Columns) -> dict[str, list[str]
         found[name] = [value] if isinstance(value, str) else list(value)
         for column in found[name]:
             if column not in there:
-                hint = near_miss(column, there) or f": there are {_list(there)}"
+                hint = near_miss(column, there) or f": it has {_list(there)}"
                 raise InvoiceError("columns", f"no column {column!r}{hint}")
     plain = {column.strip().lower(): column for column in reversed(there)}
     for name, choices in _KNOWN.items():

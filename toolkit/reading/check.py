@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import polars as pl
 
-from toolkit.errors import DamagedExportError, ValidationError
+from toolkit.errors import ValidationError
 from toolkit.expressions.choices import first_choice
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import iter_tables
@@ -18,7 +18,7 @@ from toolkit.reading.log_reader import open_logs
 from toolkit.reading.manifest import CHOICES_DIR, list_parts
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.rejects import export_reject_counts
-from toolkit.reading.scan import scan, scan_parts
+from toolkit.reading.scan import part_errors, scan, scan_parts
 from toolkit.reading.sources import Exports, resolve_lines
 from toolkit.schema.tables import choices_table
 from toolkit.schema.validation import validate
@@ -54,7 +54,7 @@ _UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
     ("undated", "responses without a date", pl.col("created").is_null()),
     (
         "without_usage",
-        "responses that report no total of tokens",
+        "responses that do not report total_tokens",
         pl.col("total_tokens").is_null(),
     ),
     ("without_id", "responses without an id", pl.col("response_id").is_null()),
@@ -188,10 +188,8 @@ def _export_failures(exports: Exports) -> list[str]:
         failures += _sum_failures(scan(alone), alone.ledger)
         table = choices_table(export.manifest.tags)
         for part in list_parts(export.directory, CHOICES_DIR, export.manifest):
-            try:
+            with part_errors(part):
                 frame = scan_parts([part], table.polars).collect()
-            except (pl.exceptions.PolarsError, OSError) as error:
-                raise DamagedExportError(part, fault="it is not Parquet") from error
             found = _frame_failures(frame, table)
             failures += [f"{part}: {failure}" for failure in found]
     return failures

@@ -37,15 +37,15 @@ _LOOKS: tuple[tuple[str, str], ...] = (
     (r"\s*<\?xml", "XML: give the log itself"),
     (
         r"\s*(?:data|event|id|retry): ?|: ",
-        "server-sent events: log each response when it is whole, not its stream",
+        "server-sent events: log each complete response, not its stream",
     ),
     (r"\s*\[\s*[\[{\]]", "one JSON array: write a line for each item (jq -c '.[]')"),
     (r"\s*[\[{]\s*\n", "JSON over many lines: write each on one line (jq -c .)"),
     (r"\s*\{\s*'", "Python's repr: write lines with json.dumps"),
-    (r"\x1e\s*\{", "JSON text sequences: take the separators out (tr -d '\\036')"),
+    (r"\x1e\s*\{", "JSON text sequences: remove the separators (tr -d '\\036')"),
     (
         r"[^\n]*?[}\]]\r[ \t\r]*[\[{]",
-        "lines that end in CR: translate (tr '\\r' '\\n')",
+        "lines that end in CR: convert them (tr '\\r' '\\n')",
     ),
     (
         r'(?![^\n]*"choices"\s*:)\s*\{[^\n]*"messages"\s*:\s*\[',
@@ -53,7 +53,7 @@ _LOOKS: tuple[tuple[str, str], ...] = (
     ),
     (
         r'[^\n{"\[]{1,200}\{\s*"',
-        "JSON behind other text: take the text out (sed 's/^[^{]*//')",
+        "JSON after other text: remove the text (sed 's/^[^{]*//')",
     ),
 )
 _PATTERNS = tuple(

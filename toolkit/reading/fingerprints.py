@@ -52,7 +52,7 @@ class Fingerprint(NamedTuple):
             return Checkpoint(offset, line, self.head, self.tail)
         if offset == self.line_end:
             return Checkpoint(offset, line, self.head_of_lines, self.tail_of_lines)
-        message = f"{offset} is neither the end nor that of a line"
+        message = f"{offset} is neither the end of the log nor of a line"
         raise ValueError(message)
 
     def with_head_of(self, first: Fingerprint) -> Fingerprint:

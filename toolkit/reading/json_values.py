@@ -49,7 +49,7 @@ EXPECTED = {
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_string = msgspec.json.Decoder(str).decode
+text_of = msgspec.json.Decoder(str).decode
 
 
 class LineError(Exception):
@@ -150,11 +150,6 @@ def _count_items(raw: bytes) -> int:
     return commas + 1
 
 
-def text_of(raw: bytes) -> str:
-    """Return the text of a JSON string."""
-    return _string(raw)
-
-
 # Kinds of values: each function reads a raw value of a type it knows, or raises.
 
 
@@ -167,7 +162,7 @@ def _read_text(raw: bytes, kind: str = "text") -> str:
     """Read a string, which may be empty."""
     if raw[0] != ord('"'):
         raise _wrong_type(EXPECTED[kind], raw)
-    return _string(raw)
+    return text_of(raw)
 
 
 def _read_label(raw: bytes) -> str | None:
@@ -194,9 +189,12 @@ def _join_parts(raw: bytes, kind: str) -> str | None:
         if part is None:
             continue
         if part[0] == ord('"'):
-            texts.append(_string(part))
+            texts.append(text_of(part))
         elif part[0] == ord("[") and kind != "text":
-            below = _join_parts_below(part, (place, kind))
+            try:
+                below = _join_parts(part, "text")
+            except LineError as error:
+                raise error.below((place, kind)) from None
             texts += [] if below is None else [below]
         else:
             raise _wrong_type("a string", part, (place, kind))
@@ -209,16 +207,8 @@ def _part_of(item: bytes, kind: str, place: int) -> bytes | None:
         raise _wrong_type("an object", item, (place,))
     part = Node(item)
     type_name = part.get("type") or b""
-    is_kind = type_name[:1] == b'"' and _string(type_name) == kind
+    is_kind = type_name[:1] == b'"' and text_of(type_name) == kind
     return part.get(kind) if is_kind else None
-
-
-def _join_parts_below(raw: bytes, path: Keys) -> str | None:
-    """Join the text parts of a list inside a part."""
-    try:
-        return _join_parts(raw, "text")
-    except LineError as error:
-        raise error.below(path) from None
 
 
 def read_parts(raw: bytes, kind: str) -> str | None:
@@ -279,7 +269,7 @@ def read_timestamp(raw: bytes, unit: str) -> int | None:
     """
     digits = raw
     if raw[0] == ord('"'):
-        digits = _string(raw).encode()
+        digits = text_of(raw).encode()
         if not digits:
             return None
         if not re.fullmatch(rb"[0-9]+\.?[0-9]*|\.[0-9]+", digits):
@@ -376,7 +366,7 @@ def _call_text(node: Node | None, key: str) -> str | None:
         return None
     if raw[0] != ord('"'):
         raise _wrong_type("a string", raw, (*node.path, key))
-    return _string(raw)
+    return text_of(raw)
 
 
 def _call_input(node: Node | None, key: str) -> str | None:

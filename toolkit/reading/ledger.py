@@ -54,13 +54,11 @@ class LedgerBuilder:
     def add(self, decoded: Decoded) -> None:
         """Count one block."""
         counts = self.counts[decoded.log_id]
-        rejected = errors = 0
-        if len(decoded.rejects):
-            rejected = len(decoded.rejects)
-            errors = _count_equal(decoded.rejects.column("code"), "error_response")
-            self.codes = merge_counts(
-                [*self.codes.values(), *reject_counts(decoded.rejects)]
-            )
+        rejected = len(decoded.rejects)
+        errors = _count_equal(decoded.rejects.column("code"), "error_response")
+        if rejected:
+            new = reject_counts(decoded.rejects)
+            self.codes = merge_counts([*self.codes.values(), *new])
         counts.update(
             bytes=decoded.bytes,
             lines=decoded.lines,
@@ -169,13 +167,9 @@ def _count_equal(column: pa.Array, value: object) -> int:
 def merge_counts(counts: Iterable[RejectCount]) -> dict[str, RejectCount]:
     """Sum counts of the same code; the first place is that of the first count."""
     codes: dict[str, RejectCount] = {}
-    for code, lines, first in counts:
-        before = codes.get(code)
-        codes[code] = (
-            RejectCount(code, lines, first)
-            if before is None
-            else before._replace(lines=before.lines + lines)
-        )
+    for count in counts:
+        first = codes.get(count.code, count._replace(lines=0))
+        codes[count.code] = first._replace(lines=first.lines + count.lines)
     return codes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -109,6 +110,7 @@ class Loaded:
 
     def _sentences(self) -> list[tuple[str, str]]:
         totals = self.ledger.sum().row(0, named=True)
+        hints = self.ledger.select("source", "hint").drop_nulls("hint")
         return [
             ("logs", self._logs(totals["bytes"] or 0)),
             ("lines", self._lines(totals)),
@@ -116,14 +118,7 @@ class Loaded:
             ("set aside", self._set_aside(totals)),
             ("created", self._created()),
             *[("damaged", error) for error in self.ledger["error"].drop_nulls()],
-            *self._hints(),
-        ]
-
-    def _hints(self) -> list[tuple[str, str]]:
-        odd = self.ledger.filter(pl.col("hint").is_not_null())
-        return [
-            ("no log", f"{source} {hint}")
-            for source, hint in odd.select("source", "hint").rows()
+            *[("no log", f"{source} {hint}") for source, hint in hints.rows()],
         ]
 
     def _logs(self, size: int) -> str:
@@ -296,10 +291,8 @@ def load(
 
 def _first_reject(decoded: Decoded) -> RejectedLineError:
     """Build the error for the first reject of a block."""
-    row = decoded.rejects.slice(0, 1).to_pylist()[0]
-    return RejectedLineError(
-        **{key: row[key] for key in ("source", "line", "code", "reason", "json_path")}
-    )
+    facts = decoded.rejects.select(["source", "line", "code", "reason", "json_path"])
+    return RejectedLineError(**facts.slice(0, 1).to_pylist()[0])
 
 
 def _check_memory(logs: Sequence[Source], content: Content) -> None:
@@ -320,13 +313,10 @@ def _table_bytes(log: Source, content: Content) -> int:
 
 def _free_memory() -> int | None:
     """Return the free memory in bytes, None if unknown."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return _total_memory()
-    for line in lines:
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
+    with suppress(OSError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
     return _total_memory()
 
 

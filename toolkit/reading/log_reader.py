@@ -49,8 +49,10 @@ class LogReader:
     def iter_decoded(self) -> Iterator[Decoded]:
         """Yield the blocks of the logs, decoded and without duplicates."""
         seen = make_deduplicator() if self.duplicates == "drop" else None
-        lines = _first_lines(self.iter_blocks(), self.max_lines)
-        for decoded in self.decode(lines):
+        blocks = self.iter_blocks()
+        if self.max_lines is not None:
+            blocks = _first_lines(blocks, self.max_lines)
+        for decoded in self.decode(blocks):
             yield decoded if seen is None else seen.drop_duplicates(decoded)
 
     def decode(self, stream: Iterator[Block]) -> Iterator[Decoded]:
@@ -114,13 +116,9 @@ def open_logs(
     )
 
 
-def _first_lines(stream: Iterator[Block], max_lines: int | None) -> Iterator[Block]:
+def _first_lines(stream: Iterator[Block], left: int) -> Iterator[Block]:
     """Yield blocks up to a number of lines."""
-    left = max_lines
     for block in stream:
-        if left is None:
-            yield block
-            continue
         lines = sum(count_lines(*piece) for piece in block.pieces)
         lines += int(block.skipped is not None)
         if lines >= left:

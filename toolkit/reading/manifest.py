@@ -154,27 +154,18 @@ def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
     return parse_manifest(text, path)
 
 
-_NOT_A_STATE = (
-    LookupError,
-    TypeError,
-    ValueError,
-    RecursionError,
-    pl.exceptions.PolarsError,
-)
-
-
 def parse_manifest(text: str, path: str) -> Manifest:
     """Parse a manifest; the path is for the error."""
+    malformed = (LookupError, TypeError, ValueError, RecursionError)
     try:
         data = json.loads(text)
         logs = [_parse_log(log) for log in data["logs"]]
         state = Manifest(**{**data, "logs": logs})
         state.ledger.select("choices").sum()
         is_ours = 1 <= state.schema <= SCHEMA_VERSION
-    except _NOT_A_STATE:
-        raise DamagedExportError(
-            path, fault="it is not the state of an export"
-        ) from None
+    except (*malformed, pl.exceptions.PolarsError):
+        fault = "it is not the state of an export"
+        raise DamagedExportError(path, fault=fault) from None
     if not (is_ours and isinstance(state.options, dict)):
         raise DamagedExportError(path, fault="it was written by another version")
     return state
@@ -200,18 +191,13 @@ def list_parts(directory: str, kind: str, state: Manifest) -> list[str]:
     parts = []
     merged = {below(directory, part) for part in state.merged}
     for path in list_part_files(directory, kind):
-        if path in merged:
-            continue
         name = PART_NAME.fullmatch(PurePosixPath(path).name)
-        if (
-            name is None
-            or not state.first <= parse_generation(path) <= state.generation
-        ):
+        if name is None or path in merged:
             continue
-        is_last = int(name["generation"]) == state.generation
-        if is_last and name["run"] != state.run:
-            continue
-        parts.append((int(name["generation"]), int(name["number"]), path))
+        generation = int(name["generation"])
+        is_last = generation == state.generation and name["run"] == state.run
+        if is_last or state.first <= generation < state.generation:
+            parts.append((generation, int(name["number"]), path))
     return [path for _, _, path in sorted(parts)]
 
 

@@ -207,7 +207,7 @@ def delete_objects(uris: Iterable[str]) -> None:
             )
 
 
-def polars_options(name: str) -> dict[str, str] | None:
+def polars_options(name: str) -> dict[str, Any] | None:
     """Return the options for polars to read an address; None for a local path.
 
     polars gets the credentials from boto3 itself, but not endpoint and region.

@@ -35,7 +35,7 @@ from toolkit.schema.paths import parse_path, write_path
 from toolkit.schema.tables import REJECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from toolkit.reading.blocks import Block, Decoded, Plan
     from toolkit.schema.columns import Column
@@ -50,18 +50,15 @@ REPEATED_BYTES = 8 * 1024 * 1024
 _UNFINISHED = frozenset({"truncated", "invalid_utf8", "too_deep", "line_too_long"})
 
 # Paths of the response in an envelope, in the order in which they are tried.
-ENVELOPES = tuple(
-    parse_path(path)
-    for path in (
-        "response.body",
-        "response",
-        "response_body",
-        "body",
-        "output",
-        "outputs",
-        "result",
-        "data",
-    )
+ENVELOPES = (
+    ("response", "body"),
+    ("response",),
+    ("response_body",),
+    ("body",),
+    ("output",),
+    ("outputs",),
+    ("result",),
+    ("data",),
 )
 
 
@@ -93,17 +90,11 @@ def column_paths(column: Column) -> list[ColumnPath]:
     return found
 
 
-class ColumnReader(NamedTuple):
+class _ColumnReader(NamedTuple):
     """A path of a column, and the function that reads the value at its end."""
 
     path: ColumnPath
     read: Callable[[bytes], Cell]
-
-
-def _column_readers(column: Column, plan: Plan) -> list[ColumnReader]:
-    """Build the readers of a column, one per path."""
-    paths = column_paths(column)
-    return [ColumnReader(path, _reader(column, plan, path)) for path in paths]
 
 
 def _reader(column: Column, plan: Plan, path: ColumnPath) -> Callable[[bytes], Cell]:
@@ -119,7 +110,7 @@ def _reader(column: Column, plan: Plan, path: ColumnPath) -> Callable[[bytes], C
     return READERS[column.kind]
 
 
-def _read_cell(node: Node, readers: Sequence[ColumnReader]) -> Cell:
+def _read_cell(node: Node, readers: Sequence[_ColumnReader]) -> Cell:
     """Read the first value that is present on the paths of a column."""
     for path, read in readers:
         try:
@@ -269,11 +260,18 @@ class Reference:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.envelopes = (plan.response_path,) if plan.response_path else ENVELOPES
-        self.readers = [_column_readers(column, plan) for column in plan.table.columns]
+        self.columns = plan.table.columns
+        self.readers = {
+            column.name: [
+                _ColumnReader(path, _reader(column, plan, path))
+                for path in column_paths(column)
+            ]
+            for column in self.columns
+        }
 
     def decode(self, block: Block) -> Decoded:
         """Turn the lines of a block into rows and rejects."""
-        rows: list[list[Cell]] = [[] for _ in self.plan.table.columns]
+        rows: list[list[Cell]] = [[] for _ in self.columns]
         rejects: list[tuple[Cell, ...]] = []
         longest = self.plan.max_line_bytes
         lines = blank = pending = 0
@@ -291,8 +289,9 @@ class Reference:
                 else:
                     blank += 1
                 continue
+            given = {"log_id": block.log_id, "source": block.source, "line": line}
             try:
-                cells = self.read_line(raw, (block.log_id, block.source, line), tail)
+                cells = self.read_line(raw, given, tail)
             except LineError as error:
                 if waits and error.code in _UNFINISHED:
                     lines, pending = lines - 1, len(raw)
@@ -319,53 +318,39 @@ class Reference:
         return self.plan.leave_pending and block.growing
 
     def read_line(
-        self, raw: bytes, place: tuple[int, str, int], tail: bool
+        self, raw: bytes, given: Mapping[str, Cell], tail: bool
     ) -> list[list[Cell]]:
         """Return the cells of a line, column by column, one for each choice."""
         line = _open_line(raw, longest=self.plan.max_line_bytes, tail=tail)
         response = _find_response(line, self.envelopes)
-        given = dict(zip(("log_id", "source", "line"), place, strict=True))
-        cells = [
-            self.read_column(column, readers, response, given)
-            for column, readers in zip(
-                self.plan.table.columns, self.readers, strict=True
-            )
-        ]
+        cells = [self.read_column(one, response, given) for one in self.columns]
         self.check_repeated(cells, response)
         return cells
 
     def check_repeated(self, cells: list[list[Cell]], response: Response) -> None:
         """Raise for a line whose rows would repeat far more text than it has."""
-        if len(response.choices) < 2:
-            return
+        count = len(response.choices)
         repeated = sum(
-            len(column[0])
-            for column, declared in zip(cells, self.plan.table.columns, strict=True)
-            if declared.grain == "R" and declared.paths and isinstance(column[0], str)
+            len(first)
+            for column, (first, *_) in zip(self.columns, cells, strict=True)
+            if column.grain == "R" and column.paths and isinstance(first, str)
         )
-        if repeated * len(response.choices) > REPEATED_BYTES:
+        if count > 1 and repeated * count > REPEATED_BYTES:
             reason = "expected fewer choices, or shorter facts to repeat for each"
             path = (*response.node.path, "choices")
             raise LineError("out_of_range", reason, path)
 
     def read_column(
-        self,
-        column: Column,
-        readers: list[ColumnReader],
-        response: Response,
-        given: dict[str, Cell],
+        self, column: Column, response: Response, given: Mapping[str, Cell]
     ) -> list[Cell]:
         """Return the cells of a column, one for each choice; one if there are none."""
         count = len(response.choices)
         rows = max(count, 1)
-        drops = column.private and self.plan.content == "drop"
         if column.kind == "position":
             return list(range(rows))
         if column.root == "choice":
-            cells = [_read_cell(choice, readers) for choice in response.choices] or [
-                None
-            ]
-            return [_without_text(cell) for cell in cells] if drops else cells
+            cells = [self.read_cell(column, node) for node in response.choices]
+            return cells or [None]
         if column.kind == "given":
             cell = given[column.name]
         elif column.kind == "choice_count":
@@ -373,10 +358,14 @@ class Reference:
         elif column.kind == "hash":
             cell = xxhash.xxh3_64_intdigest(response.node.raw)
         else:
-            node = getattr(response, _ROOTS[column.root])
-            cell = None if node is None else _read_cell(node, readers)
-            cell = _without_text(cell) if drops else cell
+            cell = self.read_cell(column, getattr(response, _ROOTS[column.root]))
         return [cell] * rows if column.grain == "R" else [cell] + [None] * (rows - 1)
+
+    def read_cell(self, column: Column, node: Node | None) -> Cell:
+        """Return the value of a column in the object where its paths start."""
+        cell = None if node is None else _read_cell(node, self.readers[column.name])
+        drops = column.private and self.plan.content == "drop"
+        return _without_text(cell) if drops else cell
 
 
 _ROOTS = {"response": "node", "envelope": "envelope", "line": "line"}
@@ -412,17 +401,8 @@ def _reject(
     length = block.skipped if raw is None else len(raw)
     kept = None if error.code == "line_too_long" else raw
     path = write_path(error.path) or None
-    return (
-        block.log_id,
-        block.source,
-        line,
-        offset,
-        length,
-        error.code,
-        path,
-        error.reason,
-        kept,
-    )
+    place = (block.log_id, block.source, line, offset, length)
+    return (*place, error.code, path, error.reason, kept)
 
 
 def _batch(columns: Sequence[Sequence[Cell]], schema: pa.Schema) -> pa.RecordBatch:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Unpack
 
 import polars as pl
 
-from toolkit.errors import DamagedExportError, WriteError, check_word
+from toolkit.errors import WriteError, check_word
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.ledger import (
     LedgerBuilder,
@@ -20,7 +20,7 @@ from toolkit.reading.ledger import (
 from toolkit.reading.log_reader import open_logs
 from toolkit.reading.manifest import REJECTS_DIR, list_parts
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
-from toolkit.reading.scan import scan_parts
+from toolkit.reading.scan import part_errors, scan_parts
 from toolkit.reading.sources import Exports, resolve_lines
 from toolkit.schema.tables import REJECT_CODES, REJECTS
 
@@ -115,10 +115,8 @@ def _export_rejects(exports: Exports) -> Iterator[pl.DataFrame]:
     """Yield the rejects of exports, part by part."""
     for export, logs in exports.numbered():
         for part in list_parts(export.directory, REJECTS_DIR, export.manifest):
-            try:
+            with part_errors(part):
                 frame = scan_parts([part], REJECTS.polars).collect()
-            except (pl.exceptions.PolarsError, OSError) as error:
-                raise DamagedExportError(part, fault="it is unreadable") from error
             yield frame.with_columns(log_id=(pl.col("log_id") + logs).cast(pl.Int32))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from datetime import date
 from functools import partial
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple, Unpack, cast
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -31,7 +33,6 @@ from toolkit.schema.validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import date
 
     from toolkit.expressions.time_ranges import Moment, Span
     from toolkit.reading.discovery import Sources
@@ -178,7 +179,7 @@ class _LogScan:
 
 
 class _ScanSource(NamedTuple):
-    """An export or a Parquet file, and how its choices are read."""
+    """An export or a Parquet file, and how the choices of a range of time are read."""
 
     scan: Callable[[Span], pl.LazyFrame]
     next_log_id: int
@@ -193,10 +194,8 @@ def _export_source(export: Export) -> _ScanSource:
 
 def _file_source(name: str) -> _ScanSource:
     """Build the source of a Parquet file, or raise if it does not hold choices."""
-    try:
+    with part_errors(name):
         found = scan_parts([name]).collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DamagedExportError(name, fault="it is not Parquet") from error
     for column, dtype in CHOICES.polars.items():
         if found.get(column) != dtype:
             expected = (
@@ -204,12 +203,7 @@ def _file_source(name: str) -> _ScanSource:
             )
             raise OptionError("sources", name, expected=expected)
     last = scan_parts([name]).select(pl.col("log_id").max()).collect().item()
-    return _ScanSource(partial(_scan_file, name), 0 if last is None else last + 1)
-
-
-def _scan_file(name: str, within: Span) -> pl.LazyFrame:
-    """Read a Parquet file of choices."""
-    return scan_parts([name]).filter(*within.conditions())
+    return _ScanSource(lambda _: scan_parts([name]), 0 if last is None else last + 1)
 
 
 def _scan_several(sources: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
@@ -221,12 +215,12 @@ def _scan_several(sources: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
     units = {one.created_unit for one in sources}
     within_keys = within if len(units) == 1 else span(None, None)
     for one in sources:
-        frame = one.scan(within)
+        frame = one.scan(within).filter(*within.conditions())
         if logs:
             frame = frame.with_columns(
                 pl.col("log_id") + pl.lit(logs, LEDGER["log_id"].dtype)
             )
-        key = one.scan(within_keys).select(DUPLICATE_KEY)
+        key = one.scan(within_keys).filter(*within_keys.conditions())
         if keys:
             frame = frame.join(
                 pl.concat(keys).unique(),
@@ -235,20 +229,20 @@ def _scan_several(sources: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
                 maintain_order="left",
             )
         frames.append(frame)
-        keys.append(key.filter(pl.col("response_id").is_not_null()))
+        with_id = key.filter(pl.col("response_id").is_not_null())
+        keys.append(with_id.select(DUPLICATE_KEY))
         logs += one.next_log_id
     return pl.concat(frames, how="diagonal")
 
 
 def _scan_export(export: Export, within: Span) -> pl.LazyFrame:
-    """Read the parts of an export whose day overlaps the range."""
+    """Read the parts of an export whose day overlaps a range of time."""
     directory, manifest = export
     table = choices_table(manifest.tags)
     parts = list_parts(directory, CHOICES_DIR, manifest)
     _check_rows(directory, parts, int(manifest.ledger["choices"].sum()))
     expected = [part for part in parts if within.touches(_day_of(part))]
-    frame = scan_parts(expected, table.polars) if expected else table.empty().lazy()
-    return frame.filter(*within.conditions())
+    return scan_parts(expected, table.polars) if expected else table.empty().lazy()
 
 
 def scan_parts(
@@ -265,15 +259,21 @@ def scan_parts(
         schema=None if schema is None else dict(schema),
         missing_columns="insert",
         extra_columns="ignore",
-        storage_options=cast("dict[str, object]", polars_options(parts[0])),
+        storage_options=polars_options(parts[0]),
     )
+
+
+@contextmanager
+def part_errors(part: str) -> Iterator[None]:
+    """Raise errors of a file that cannot be read as `DamagedExportError`."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DamagedExportError(part, fault="it is not Parquet") from error
 
 
 def _day_of(part: str) -> date:
     """Return the day of the responses in a part."""
-    # Imported here: elsewhere in this module `date` is a type only.
-    from datetime import date
-
     return date.fromisoformat(PurePosixPath(part).parent.name.removeprefix("date="))
 
 

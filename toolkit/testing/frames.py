@@ -35,11 +35,7 @@ def make_choices(*rows: Mapping[str, object]) -> pl.DataFrame:
         line += 0 if row.get("choice_position") and line else 1
         full.append({**_DEFAULTS, "line": line, "response_hash": line, **row})
     own = dict.fromkeys(name for row in full for name in row if name not in CHOICES)
-    frame = pl.DataFrame(
-        [{name: row.get(name) for name in CHOICES.names} for row in full],
-        schema=CHOICES.polars,
-        orient="row",
-    )
+    frame = pl.DataFrame(full, schema=CHOICES.polars)
     return frame.with_columns(
         pl.Series(name, [row.get(name) for row in full]) for name in own
     )
