@@ -50,8 +50,7 @@ LOG_FORMAT = ("tag", "response_path", "created_unit")
 READ = (*LOG_FORMAT, "on_damage", "config")
 RANGE = ("tz", "since", "until", "last", "now")
 
-
-# What an option is if it is not given, by its type: a text has to be given.
+# The value of an option that is not given, by its type; a `str` has to be given.
 _UNSET = {bool: False, str: Parameter.empty}
 
 

@@ -52,7 +52,7 @@ def as_declared(
         found, expected = schema[name], CHOICES[name].dtype
         column = pl.col(name)
         if found == pl.Null or (
-            isinstance(frame, pl.DataFrame) and _is_void(frame[name])
+            isinstance(frame, pl.DataFrame) and frame[name].is_null().all()
         ):
             changed.append(pl.lit(None, expected).alias(name))
         elif isinstance(found, pl.Datetime) and name == "created":
@@ -68,11 +68,6 @@ def as_declared(
         elif expected != pl.String or found.is_nested() or found.is_numeric():
             raise UnsuitableColumnError(name, why=f"is {found}, expected {expected}")
     return changed
-
-
-def _is_void(column: pl.Series) -> bool:
-    """Return whether a column has only nulls."""
-    return column.null_count() == len(column)
 
 
 def check_types(frame: pl.LazyFrame, query: MetricQuery) -> None:

@@ -66,7 +66,6 @@ class Measure(NamedTuple):
     of: str = "responses"
     part: str | None = None
     whole: pl.Expr | None = None
-    is_hidden: bool = False
 
     @property
     def title(self) -> str:
@@ -161,9 +160,9 @@ def largest(name: str, values: pl.Expr, label: str = "") -> Measure:
 
 
 def exact(name: str, values: pl.Expr) -> Measure:
-    """Sum finite doubles as whole numbers of `FINENESS`: a part that is not shown."""
+    """Sum finite doubles as whole numbers of `FINENESS`."""
     fine = (values * FINENESS).round().cast(pl.Int128)
-    return Measure(name, pl.Int128, rows=fine.sum(), is_hidden=True)
+    return Measure(name, pl.Int128, rows=fine.sum())
 
 
 def ratio(

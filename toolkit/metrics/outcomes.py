@@ -139,7 +139,7 @@ _REFUSAL_AND_FILTER_RATE = MetricSpec(
             meaning="choices whose text was dropped when their log was read: a refusal "
             "would not show",
         )._replace(unit="choices"),
-        count("~dropped", pl.col("~dropped"))._replace(is_hidden=True),
+        count("~dropped", pl.col("~dropped")),
     ),
     main="responses",
     title="Refused or filtered answers",

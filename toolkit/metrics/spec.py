@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import polars as pl
 
 from toolkit.expressions.choices import first_choice
-from toolkit.metrics.options import PARAMETERS, MetricOptions, build_query
+from toolkit.metrics.options import HIDDEN, PARAMETERS, MetricOptions, build_query
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class MetricSpec:
     @property
     def shown(self) -> list[Measure]:
         """The measures of the result."""
-        return [measure for measure in self.measures if not measure.is_hidden]
+        return [one for one in self.measures if not one.name.startswith(HIDDEN)]
 
     @property
     def key_names(self) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def needs_of_cost(frame: pl.LazyFrame) -> tuple[str, ...]:
     names = frame.collect_schema().names()
     if _COST not in names:
         return NEEDED
-    return (_COST, _SOURCE) if _SOURCE in names else (_COST,)
+    return tuple(name for name in (_COST, _SOURCE) if name in names)
 
 
 def _is_from(source: str) -> pl.Expr:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 import polars as pl
 
 from toolkit.expressions.choices import RESPONSE_KEY, response_key
-from toolkit.metrics.engine import compute
+from toolkit.metrics.engine import compute, group
 from toolkit.metrics.measures import Measure, ratio
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _count_calls(work: Computation) -> pl.DataFrame:
-    """Count the calls of the choices, by response first."""
+    """Count the calls of the choices, and the responses that have them."""
     keys = [*work.when, *work.query.by, "tool"]
     # Renamed, as a series may have the name of a key column.
     key = {f"~{name}": pl.col(name) for name in response_key(work.frame)}
@@ -40,15 +40,12 @@ def _count_calls(work: Computation) -> pl.DataFrame:
         _is_invalid(calls["~arguments"]).alias("arguments_invalid"),
         pl.col("~arguments").is_null().alias("arguments_unseen"),
     )
-    sums = pl.col("calls", "arguments_invalid", "arguments_unseen").cast(pl.Int64).sum()
-    table = (
-        marked.lazy()
-        .with_columns(pl.lit(1).alias("calls"))
-        .group_by(*keys, *key)
-        .agg(sums)
-        .group_by(keys)
-        .agg(sums, pl.len().alias("responses"))
-        .collect()
+    table = group(
+        marked.lazy(),
+        keys,
+        pl.len().alias("calls"),
+        pl.struct(*key).n_unique().alias("responses"),
+        pl.col("arguments_invalid", "arguments_unseen").sum(),
     )
     return work.folded(table)
 

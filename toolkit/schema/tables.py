@@ -253,20 +253,18 @@ REJECT_CODES = {
     "out_of_range": "a number is outside the range of the field",
 }
 
+
+def _count(name: str, description: str, unit: str) -> Column:
+    """Return a whole number, 0 or more, that the reader counts."""
+    return given(name, INT64, description, unit, minimum=0)
+
+
 REJECTS = Table(
     "rejects",
     (
         *_LOG_COLUMNS,
-        given(
-            "offset",
-            INT64,
-            "offset of the line in the decompressed log",
-            "bytes",
-            minimum=0,
-        ),
-        given(
-            "length", INT64, "length of the line without its end", "bytes", minimum=0
-        ),
+        _count("offset", "offset of the line in the decompressed log", "bytes"),
+        _count("length", "length of the line without its end", "bytes"),
         given("code", STRING, "which check failed: " + ", ".join(REJECT_CODES)),
         given(
             "json_path", STRING, "path of the wrong field in the line", nullable=True
@@ -283,30 +281,25 @@ REJECTS = Table(
 )
 
 
-def _total(name: str, description: str, unit: str) -> Column:
-    """Return a count of the ledger."""
-    return given(name, INT64, description, unit, minimum=0)
-
-
 LEDGER = Table(
     "ledger",
     (
         *_LOG_COLUMNS[:2],
-        _total("bytes", "uncompressed size of the log", "bytes"),
-        _total("lines", "physical lines", "lines"),
-        _total("blank", "lines that contain only white space", "lines"),
-        _total("responses", "lines that became rows", "lines"),
-        _total("duplicates", "lines that repeat an earlier response", "lines"),
-        _total("outside", "lines whose response is outside since and until", "lines"),
-        _total("errors", "lines in which a provider reports an error", "lines"),
-        _total("rejected", "lines rejected for any other reason", "lines"),
-        _total("choices", "rows of the choices table", "rows"),
-        _total(
+        _count("bytes", "uncompressed size of the log", "bytes"),
+        _count("lines", "physical lines", "lines"),
+        _count("blank", "lines that contain only white space", "lines"),
+        _count("responses", "lines that became rows", "lines"),
+        _count("duplicates", "lines that repeat an earlier response", "lines"),
+        _count("outside", "lines whose response is outside since and until", "lines"),
+        _count("errors", "lines in which a provider reports an error", "lines"),
+        _count("rejected", "lines rejected for any other reason", "lines"),
+        _count("choices", "rows of the choices table", "rows"),
+        _count(
             "pending_bytes", "incomplete last line, to be read by a later run", "bytes"
         ),
-        _total("prompt_tokens", "sum over the rows", "tokens"),
-        _total("completion_tokens", "sum over the rows", "tokens"),
-        _total("total_tokens", "sum over the rows", "tokens"),
+        _count("prompt_tokens", "sum over the rows", "tokens"),
+        _count("completion_tokens", "sum over the rows", "tokens"),
+        _count("total_tokens", "sum over the rows", "tokens"),
         given("decoder", STRING, "kernel or reference"),
         given(
             "error",
