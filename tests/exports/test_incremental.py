@@ -700,9 +700,9 @@ def test_only_the_keys_of_the_dates_of_new_rows_are_read(
     days: list[str] = []
     real = run._ExportDeduplicator.add_committed
 
-    def noting(repeats: Any, day: str, committed: Any) -> None:
+    def noting(repeats: Any, day: str) -> None:
         days.append(day)
-        real(repeats, day, committed)
+        real(repeats, day)
 
     monkeypatch.setattr(run._ExportDeduplicator, "add_committed", noting)
     logs.append(line("new", 2))

@@ -164,7 +164,7 @@ def _draw_keys(
     shares = np.divide(counts, sums, out=np.zeros_like(counts), where=sums > 0)
     text = build_text(data, note, what)
     names = [part.name for part in series]
-    return draw_share_bars(ax, text, names, parts, shares, share_tick)
+    return draw_share_bars(ax, text, names, parts, shares)
 
 
 def _sum_over_series(rows: pl.DataFrame, key: str) -> pl.DataFrame:

@@ -162,7 +162,7 @@ def export(
             _check_options(target.state, stored)
         if wait:  # there may be new logs by now
             reader = open_logs(names, read_options, leave_pending=True)
-        run = ExportRun(reader, target, within, rewrite=rewrite, executor=executor)
+        run = ExportRun(reader, target, within, executor)
         run.write(stored)
     run.warn()
     return Exported(
