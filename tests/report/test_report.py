@@ -369,3 +369,11 @@ def test_a_page_is_put_in_its_place_at_once_or_not_at_all(
         run("report", log, *SHORT, "--to", there)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "there.md"]
+
+
+@pytest.mark.parametrize("by", [(), None])
+def test_a_report_without_series_has_the_totals(by: Any) -> None:
+    report = write_report(make_choices({"total_tokens": 15}, {}), by=by)
+
+    (series,) = report.content.series.rows(named=True)
+    assert (series["calls"], series["tokens"]) == (2, 15)

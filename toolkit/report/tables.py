@@ -201,9 +201,10 @@ def series_of(
 ) -> pl.DataFrame:
     """Return calls, tokens and cost of each series over the range."""
     costs = cost.select(*by, "cost", calls_unpriced="responses_unpriced")
-    return (
-        usage.filter(pl.col(_FOLDED) == 0)
-        .select(*by, calls="responses", tokens="total_tokens")
-        .join(costs, on=list(by), how="left", nulls_equal=True)
-        .sort(*by, nulls_last=True)
+    calls = usage.filter(pl.col(_FOLDED) == 0).select(
+        *by, calls="responses", tokens="total_tokens"
     )
+    if not by:
+        return pl.concat([calls, costs], how="horizontal")
+    joined = calls.join(costs, on=list(by), how="left", nulls_equal=True)
+    return joined.sort(*by, nulls_last=True)
