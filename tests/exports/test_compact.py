@@ -112,14 +112,29 @@ def test_a_large_part_and_files_of_the_user_stay_as_they_are(
     large = folder / "1-0.parquet"
     (folder / "mine.txt").write_text("mine", encoding="utf-8")
     inode = large.stat().st_ino
-    sizes = compact._part_sizes(str(out))
+    sizes = compact._read_sizes(str(out))
     sizes[str(large)] = compact._LARGE_BYTES
-    monkeypatch.setattr(compact, "_part_sizes", lambda _where: sizes)
+    monkeypatch.setattr(compact, "_read_sizes", lambda _where: sizes)
 
     toolkit.compact(out, today=TODAY)
 
     assert large.stat().st_ino == inode
     assert parts(out, 1) == ["1-0.parquet", "5-1.parquet", "mine.txt"]
+
+
+def test_a_local_copy_of_an_export_in_a_store_loses_nothing(out: Path) -> None:
+    state = json.loads((out / "state.json").read_text())
+    state["run"] = "0123abcd"
+    (out / "state.json").write_text(json.dumps(state))
+    for part in out.rglob("*.parquet"):
+        part.rename(part.with_stem(f"{part.stem}-0123abcd"))
+    before = rows(out)
+    assert len(before) == 5 * 3 * 2
+
+    assert toolkit.compact(out, today=TODAY) == (3, 15, 3)
+
+    assert rows(out).equals(before)
+    assert toolkit.verify(out).faults == []
 
 
 def test_nobody_else_may_read_merged_rejects(out: Path) -> None:

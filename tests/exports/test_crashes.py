@@ -170,8 +170,8 @@ def test_a_rewrite_that_fails_leaves_the_old_export_readable(
     toolkit.export(log, to=out)
     left = [exchanges]
 
-    def not_offered(*_paths: Path) -> None:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    def not_offered(*_paths: Path) -> int:
+        return errno.ENOSYS
 
     def refuse(*_arguments: object) -> None:
         left[0] -= 1
@@ -185,7 +185,7 @@ def test_a_rewrite_that_fails_leaves_the_old_export_readable(
         real(staged, placed)
 
     if not at_once:
-        monkeypatch.setattr(target, "_exchange_at_once", not_offered)
+        monkeypatch.setattr(target, "_call_renameat2", not_offered)
     with monkeypatch.context() as patch:
         patch.setattr("toolkit.exports.directory.exchange", cut_off)
         patch.setattr(Path, "replace", refuse)  # of state.json
@@ -205,10 +205,10 @@ def test_a_rewrite_that_fails_leaves_the_old_export_readable(
 def test_an_export_is_rewritten_where_directories_cannot_be_swapped_atomically(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def not_offered(*_paths: Path) -> None:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    def not_offered(*_paths: Path) -> int:
+        return errno.ENOSYS
 
-    monkeypatch.setattr(target, "_exchange_at_once", not_offered)
+    monkeypatch.setattr(target, "_call_renameat2", not_offered)
     out = tmp_path / "out"
     toolkit.export(log, to=out)
 

@@ -383,6 +383,43 @@ def test_a_log_that_was_read_without_its_last_line_end_is_not_cut(
     assert_same(tmp_path / "shared", tmp_path / "alone")
 
 
+@pytest.mark.parametrize(
+    ("long", "last"),
+    [
+        pytest.param(b"", b'{"id": "' + b"y" * 3 * SHARE, id="unfinished"),
+        pytest.param(line("long", padding="x" * 3 * SHARE), b"", id="in the middle"),
+        pytest.param(b"", line("long", padding="x" * 3 * SHARE), id="at the end"),
+    ],
+)
+def test_a_log_with_a_line_longer_than_a_share_is_cut_only_at_line_ends(
+    tmp_path: Path, long: bytes, last: bytes
+) -> None:
+    log = tmp_path / "a.jsonl"
+    shared, alone = tmp_path / "shared", tmp_path / "alone"
+    log.write_bytes(lean(tmp_path, 500, 1) + long + lean(tmp_path, 500, 2) + last)
+
+    with ThreadPoolExecutor(2) as executor:
+        toolkit.export(log, to=shared, executor=executor)
+        toolkit.export(log, to=alone)
+        assert_same(shared, alone)
+        with log.open("ab") as file:
+            file.write(b'"}\n' + line("new"))
+        toolkit.export(log, to=shared, executor=executor)
+    toolkit.export(log, to=alone)
+    assert_same(shared, alone)
+
+
+def test_a_log_with_a_line_longer_than_a_read_is_cut_only_at_line_ends(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "READ_BYTES", 100)
+    with ThreadPoolExecutor(2) as executor:
+        toolkit.export(logs, to=tmp_path / "shared", executor=executor)
+    toolkit.export(logs, to=tmp_path / "alone")
+
+    assert_same(tmp_path / "shared", tmp_path / "alone")
+
+
 # A cluster, and a store.
 
 

@@ -299,7 +299,7 @@ def sample(
     lines: int = 1000,
     **options: Any,
 ) -> None:
-    """Write a sample log that has every quirk of real ones."""
+    """Write a sample log with the quirks of real ones."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.testing.sample_logs import write_sample
 
@@ -353,7 +353,7 @@ def _replace_closed() -> None:
 
 
 def _complain(fault: str) -> None:
-    """Print what went wrong, if that is possible: the disk may be full for it too."""
+    """Print what went wrong, if possible: the disk may be full for this too."""
     try:
         print_message(f"toolkit: {fault}")
     except OSError:
@@ -361,7 +361,7 @@ def _complain(fault: str) -> None:
 
 
 def _discard(stream: TextIO) -> None:
-    """Drop what is buffered still: written at exit, it would fail again."""
+    """Drop what is still buffered: writing it at exit would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -373,7 +373,7 @@ def _exit_code(error: ToolkitError) -> int:
 
 
 def _flush(code: str | int | None) -> str | int | None:
-    """Write out what is buffered; a reader that is gone is no reason to complain."""
+    """Write out what is buffered; ignore that a reader is gone."""
     try:
         sys.stdout.flush()
     except OSError as error:

@@ -12,11 +12,10 @@ import pyarrow as pa
 
 from toolkit.errors import DamagedExportError
 from toolkit.exports.directory import DirectoryTarget, exchange, open_target
-from toolkit.exports.parts import BUFFER_BYTES, create_part, open_part, sort_by_created
+from toolkit.exports.parts import BUFFER_BYTES, create_part, open_part
 from toolkit.reading import object_store
 from toolkit.reading.manifest import (
     KINDS,
-    PART_NAME,
     REJECTS_DIR,
     STAGING_DIR,
     format_part_name,
@@ -31,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
-    from toolkit.exports.parts import PartWriter
     from toolkit.exports.store_prefix import ObjectStoreTarget
     from toolkit.reading.manifest import Manifest
+    from toolkit.schema.columns import Table
 
 # Larger parts are not merged.
 _LARGE_BYTES = 256 * 1024 * 1024
@@ -53,8 +52,7 @@ class _Folder(NamedTuple):
     path: Path  # below the export
     parts: list[str]
     small: list[str]  # the parts to merge
-    schema: pa.Schema
-    mode: int
+    table: Table
 
 
 def compact(
@@ -98,14 +96,15 @@ def compact(
     read_manifest(where)  # raises an error where `open_target` would create an export
     closed = (today or datetime.now(UTC).date()).isoformat()
     with open_target(where, wait=wait) as target:
-        state = target.state
-        found = [*_find_folders(target.where, state, closed)] if state else []
+        state = target.state or read_manifest(where)
+        found = list(_find_folders(target.where, state, closed))
+        if not found:
+            return Compacted(0, 0, 0)
         if isinstance(target, DirectoryTarget):
+            target.stage()
             for folder in found:
-                if not target.staging.exists():
-                    target.stage()
-                _rebuild(Path(where), folder)
-        elif state and found:
+                _rebuild(target.directory, folder, state)
+        else:
             _replace_parts(target, state, found)
     before = sum(len(folder.parts) for folder in found)
     merged = sum(len(folder.small) - 1 for folder in found)
@@ -114,24 +113,21 @@ def compact(
 
 def _find_folders(where: str, state: Manifest, closed: str) -> Iterator[_Folder]:
     """Yield the directories that contain two small parts or more."""
-    sizes = _part_sizes(where)
+    sizes = _read_sizes(where)
     by_path: dict[PurePosixPath, list[str]] = {}
     for kind in KINDS:
         for part in list_parts(where, kind, state):
             path = PurePosixPath(part).parent.relative_to(PurePosixPath(where))
             by_path.setdefault(path, []).append(part)
-    schema = choices_table(state.tags).arrow
     for path, parts in sorted(by_path.items()):
         small = [part for part in parts if sizes[part] < _LARGE_BYTES]
-        if len(small) < 2:
-            continue
-        if path.name == REJECTS_DIR:
-            yield _Folder(Path(path), parts, small, REJECTS.arrow, 0o600)
-        elif path.name < f"date={closed}":
-            yield _Folder(Path(path), parts, small, schema, 0o666)
+        is_rejects = path.name == REJECTS_DIR
+        if len(small) > 1 and (is_rejects or path.name < f"date={closed}"):
+            table = REJECTS if is_rejects else choices_table(state.tags)
+            yield _Folder(Path(path), parts, small, table)
 
 
-def _part_sizes(where: str) -> dict[str, int]:
+def _read_sizes(where: str) -> dict[str, int]:
     """Return the size of each file of an export."""
     if object_store.is_uri(where):
         listed = object_store.list_objects(f"{where}/")
@@ -151,26 +147,25 @@ def _replace_parts(
     made: list[Path] = []
     for number, folder in enumerate(found):
         made.append(folder.path / format_part_name(generation, number, target.run))
-        _write_merged(folder.small, target.staging / made[-1], folder)
+        _write_merged(folder, target.staging / made[-1])
     merged = [
         str(PurePosixPath(part).relative_to(target.where))
         for folder in found
         for part in folder.small
     ]
     after = replace(state, generation=generation, run=target.run, merged=merged)
-    target.commit(made, after, rewrite=False)
+    target.commit(made, after)
 
 
-def _rebuild(directory: Path, folder: _Folder) -> None:
+def _rebuild(directory: Path, folder: _Folder, state: Manifest) -> None:
     """Build a directory with fewer parts, and swap it with the old one."""
     staged, placed = directory / STAGING_DIR / folder.path, directory / folder.path
     staged.mkdir(exist_ok=True)
-    merged = folder.small
     for path in placed.iterdir():  # large parts, and files of others
-        if str(path) not in merged:
+        if str(path) not in folder.small:
             os.link(path, staged / path.name)
-    rows = _write_merged(merged, staged / _next_name(folder.parts), folder)
-    if rows != sum(map(_count_rows, merged)):
+    rows = _write_merged(folder, staged / _find_free_name(folder.parts, state.run))
+    if rows != sum(map(_count_rows, folder.small)):
         fault = "its parts have changed during the compaction"
         raise DamagedExportError(str(placed), fault=fault)
     sync_directory(staged)
@@ -187,37 +182,36 @@ def _count_rows(part: str) -> int:
         return int(file.metadata.num_rows)
 
 
-def _next_name(parts: Sequence[str]) -> str:
-    """Return a free name for a part of the last generation among some parts."""
-    names = [PART_NAME.fullmatch(Path(part).name) for part in parts]
-    numbers = [(int(name["generation"]), int(name["number"])) for name in names if name]
-    generation, number = max(numbers)
-    return f"{generation}-{number + 1}.parquet"
+def _find_free_name(parts: Sequence[str], run: str | None) -> str:
+    """Return a free name for a part of the last generation among some parts.
+
+    A copy of an export in a store has the name of a run in the names of its parts.
+    """
+    generation, number, *_ = Path(parts[-1]).stem.split("-")
+    return format_part_name(int(generation), int(number) + 1, run)
 
 
-def _write_merged(parts: Sequence[str], to: Path, folder: _Folder) -> int:
-    """Write the rows of parts as one part, and return their number."""
-    batches: list[pa.RecordBatch] = []
+def _write_merged(folder: _Folder, to: Path) -> int:
+    """Write the rows of the small parts as one part, and return their number."""
     rows = 0
-    with create_part(to, folder.schema, mode=folder.mode) as writer:
-        for part in parts:
-            for batch in _iter_batches(part, folder.schema):
-                rows += len(batch)
-                batches.append(batch)
-                if sum(batch.nbytes for batch in batches) >= BUFFER_BYTES:
-                    _write_batches(batches, writer, folder.schema)
-        if batches:
-            _write_batches(batches, writer, folder.schema)
+    with create_part(to, folder.table) as writer:
+        for table in _iter_tables(folder):
+            writer.write_table(table)
+            rows += len(table)
     return rows
 
 
-def _write_batches(
-    batches: list[pa.RecordBatch], writer: PartWriter, schema: pa.Schema
-) -> None:
-    """Write batches as a row group, and empty the list."""
-    table = pa.Table.from_batches(batches, schema)
-    batches.clear()
-    writer.write_table(sort_by_created(table) if "created" in schema.names else table)
+def _iter_tables(folder: _Folder) -> Iterator[pa.Table]:
+    """Yield the rows of the small parts in tables for a row group each."""
+    batches: list[pa.RecordBatch] = []
+    for part in folder.small:
+        for batch in _iter_batches(part, folder.table.arrow):
+            batches.append(batch)
+            if sum(batch.nbytes for batch in batches) >= BUFFER_BYTES:
+                yield pa.Table.from_batches(batches)
+                batches.clear()
+    if batches:
+        yield pa.Table.from_batches(batches)
 
 
 def _iter_batches(part: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

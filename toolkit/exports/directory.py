@@ -47,7 +47,7 @@ _ASIDE = ".aside"
 def open_target(to: str, *, wait: float = 0, rewrite: bool = False) -> Iterator[Target]:
     """Open a directory or a prefix that is new, empty or an export."""
     if object_store.is_uri(to):
-        with open_prefix(to.rstrip("/")) as target:
+        with open_prefix(to.rstrip("/"), rewrite=rewrite) as target:
             yield target
         return
     if as_text(to) != to:
@@ -94,16 +94,13 @@ def take_lock(handle: int, directory: str, wait: float) -> None:
     """Lock an open file, waiting if asked; raise `BusyError` if it stays locked."""
     deadline = time.monotonic() + wait
     while True:
-        try:
+        with suppress(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
-                holder = f"process {holder or 'unknown'}"
-                raise BusyError(directory, holder=holder) from None
-            time.sleep(_POLL_SECONDS)
-        else:
             return
+        if time.monotonic() >= deadline:
+            holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
+            raise BusyError(directory, holder=f"process {holder or 'unknown'}")
+        time.sleep(_POLL_SECONDS)
 
 
 class DirectoryTarget:
@@ -113,6 +110,7 @@ class DirectoryTarget:
 
     def __init__(self, directory: Path, *, rewrite: bool = False) -> None:
         self.where = str(directory)
+        self.rewrite = rewrite
         self.directory = directory
         self.staging = directory / manifest.STAGING_DIR
         self.state: Manifest | None = None
@@ -149,10 +147,8 @@ class DirectoryTarget:
         if self.was_committing():
             for kind in manifest.KINDS:
                 staged = manifest.list_part_files(str(self.staging), kind)
-                if any(
-                    manifest.parse_generation(path) <= self.generation
-                    for path in staged
-                ):
+                generations = map(manifest.parse_generation, staged)
+                if any(number <= self.generation for number in generations):
                     exchange(self.staging / kind, self.directory / kind)
         for path in self.parts():
             if manifest.parse_generation(path) > self.generation:
@@ -203,21 +199,20 @@ class DirectoryTarget:
         (self.staging / path.parent).mkdir(parents=True, exist_ok=True)
         Path(staged).rename(self.staging / path)
 
-    def commit(self, made: Sequence[Path], state: Manifest, *, rewrite: bool) -> None:
+    def commit(self, made: Sequence[Path], state: Manifest) -> None:
         """Rename parts into place, sync the directories, and replace state.json."""
         if not self.staging.exists():
             self.stage()
         readme = self.directory / manifest.README_FILE
         if not readme.exists():
             self.put(readme, manifest.README.format(directory=as_text(self.where)))
-        if rewrite:
-            manifest.write_synced(
-                self.staging / manifest.STATE_FILE, manifest.format_manifest(state)
-            )
+        text = manifest.format_manifest(state)
+        if self.rewrite:
+            manifest.write_synced(self.staging / manifest.STATE_FILE, text)
             self.exchange_parts(made)
         else:
             self.add_parts(made)
-        self.put(self.directory / manifest.STATE_FILE, manifest.format_manifest(state))
+        self.put(self.directory / manifest.STATE_FILE, text)
         self.generation = state.generation
         manifest.sync_directory(self.directory)
         self.remove_staging()
@@ -259,26 +254,23 @@ def exchange(staged: Path, placed: Path) -> None:
     Elsewhere there is a moment without `placed`; if a run is killed in it,
     `_finish_exchanges` completes or undoes the swap.
     """
-    try:
-        _exchange_at_once(staged, placed)
-    except OSError as error:
-        if error.errno not in _NOT_SUPPORTED:
-            raise
+    number = _call_renameat2(staged, placed)
+    if number in _NOT_SUPPORTED:
         aside = staged.with_name(staged.name + _ASIDE)
         placed.rename(aside)
         staged.rename(placed)
         aside.rename(staged)
+    elif number:
+        raise OSError(number, os.strerror(number), str(placed))
 
 
-def _exchange_at_once(staged: Path, placed: Path) -> None:
-    """Call renameat2; raise ENOSYS on a system that does not have it."""
+def _call_renameat2(staged: Path, placed: Path) -> int:
+    """Swap two names at once; return 0, or the number of the error."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is None:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(placed))
+        return errno.ENOSYS
     names = _AT_FDCWD, os.fsencode(staged), _AT_FDCWD, os.fsencode(placed)
-    if renameat2(*names, _RENAME_EXCHANGE):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(placed))
+    return ctypes.get_errno() if renameat2(*names, _RENAME_EXCHANGE) else 0
 
 
 def _finish_exchanges(staging: Path, directory: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from toolkit.errors import SourceError
-from toolkit.exports.parts import run_now
+from toolkit.exports.parts import InlineExecutor
 from toolkit.exports.worker import (
     KEYS,
     LineCount,
@@ -59,34 +59,33 @@ class WorkerPool:
 
     def cut(self, logs: Sequence[LogRange]) -> list[LogRange]:
         """Cut large plain logs at line ends; leave others whole."""
-        ranges = {}
-        if self.options.on_damage == "raise":
-            ranges = {log: _byte_ranges(log) for log in logs if _may_be_cut(log)}
-        tasks = [(log, *edges) for log, found in ranges.items() for edges in found]
+        if self.options.on_damage != "raise":
+            return list(logs)
+        edges = {log: _find_edges(log) for log in logs}
+        tasks = [(log, *pair) for log in logs for pair in edges[log]]
         counts = self.results(count_lines, tasks)
-        log_ranges = []
-        for log in logs:
-            counted = [next(counts) for _ in ranges.get(log, ())]
-            log_ranges += _cut_range(log, list(_find_cuts(log, counted)))
-        return log_ranges
+        return [
+            piece
+            for log in logs
+            for piece in _cut_range(log, [next(counts) for _ in edges[log]])
+        ]
 
     def drop_duplicates(
         self,
         shares: Sequence[Sequence[StagedPart]],
         committed: Callable[[str], list[str]],
         ledger: LedgerBuilder,
-    ) -> list[list[StagedPart]]:
+    ) -> list[StagedPart]:
         """Remove the duplicates of committed responses and of earlier tasks."""
-        found = list(_repeating(shares, committed))
-        tasks = [(self.options, part, earlier) for part, earlier in found]
+        tasks = [(self.options, *found) for found in _find_repeats(shares, committed)]
         instead: dict[StagedPart, StagedPart | None] = {}
         results = self.results(drop_repeats, tasks)
-        for (part, _), result in zip(found, results, strict=True):
-            instead[part] = result.part
-            for counts in result.counts:
+        for (_, part, _), (rest, changes) in zip(tasks, results, strict=True):
+            instead[part] = rest
+            for counts in changes:
                 ledger.counts[counts.pop("log_id")].update(counts)
-        left = [[instead.get(part, part) for part in share] for share in shares]
-        return [[part for part in share if part is not None] for share in left]
+        left = (instead.get(part, part) for share in shares for part in share)
+        return [part for part in left if part is not None]
 
     def results(
         self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]
@@ -106,17 +105,14 @@ class WorkerPool:
         self, function: Callable[..., Any], task: tuple[Any, ...]
     ) -> Future[Any]:
         """Submit a task; read a stream in this process, as no other can."""
-        if function is not write_ranges or not any(map(_is_stream, task[1])):
-            return self.executor.submit(function, *task)
-        return run_now(function, *task)
+        is_stream = function is write_ranges and any(
+            log_range.source.size is None for log_range in task[1]
+        )
+        executor = InlineExecutor() if is_stream else self.executor
+        return executor.submit(function, *task)
 
 
-def _is_stream(log_range: LogRange) -> bool:
-    """Return whether a log is standard input or a pipe."""
-    return log_range.source.size is None
-
-
-def _weight(log_range: LogRange) -> float:
+def _weigh(log_range: LogRange) -> float:
     """Return the size of a range in tasks; a stream is a task of its own."""
     source = log_range.source
     if source.size is None:
@@ -132,7 +128,7 @@ def _group_ranges(log_ranges: Iterable[LogRange]) -> Iterator[list[LogRange]]:
     share: list[LogRange] = []
     total = 0.0
     for log_range in log_ranges:
-        size = _weight(log_range)
+        size = _weigh(log_range)
         if share and total + size > 1:
             yield share
             share, total = [], 0.0
@@ -142,14 +138,22 @@ def _group_ranges(log_ranges: Iterable[LogRange]) -> Iterator[list[LogRange]]:
         yield share
 
 
-# Cutting.
+def _find_edges(log: LogRange) -> list[tuple[int, int]]:
+    """Return the starts and ends of the byte ranges in which lines are counted.
+
+    None is shorter than a task. There are none in a log that cannot be cut.
+    """
+    size = log.source.size or 0
+    count = (size - log.offset) // _SHARE_BYTES
+    if count < 2 or not _may_be_cut(log):
+        return []
+    starts = range(log.offset, log.offset + count * _SHARE_BYTES, _SHARE_BYTES)
+    return list(pairwise([*starts, size]))
 
 
 def _may_be_cut(log: LogRange) -> bool:
-    """Return whether a log is large, plain, and begins after a line end."""
+    """Return whether a log is plain, and begins after a line end."""
     source = log.source
-    if source.size is None or source.size - log.offset < 2 * _SHARE_BYTES:
-        return False
     try:
         with framing.open_source(source) as file:
             is_plain = detect_codec(PushbackReader(file, source.name)) is None
@@ -161,72 +165,49 @@ def _may_be_cut(log: LogRange) -> bool:
         return False  # the error is raised when it is read
 
 
-def _byte_ranges(log: LogRange) -> list[tuple[int, int]]:
-    """Cut a log into byte ranges; none is shorter than a task."""
-    size = log.source.size or 0
-    count = (size - log.offset) // _SHARE_BYTES
-    starts = range(log.offset, log.offset + count * _SHARE_BYTES, _SHARE_BYTES)
-    return list(pairwise([*starts, size]))
-
-
-def _find_cuts(
+def _cut_range(
     log: LogRange, counted: Sequence[LineCount | None]
-) -> Iterator[tuple[int, int]]:
-    """Yield where a log may be cut, as offsets and line numbers.
+) -> Iterator[LogRange]:
+    """Cut a log at the last line end of each byte range in which lines were counted.
 
-    Each piece has enough bytes for the hashes of a fingerprint.
+    Each piece has enough bytes for the hashes of a fingerprint. A log that has changed
+    stays whole.
     """
-    known = [count for count in counted if count is not None]
-    if len(known) < len(counted) or not known:
-        return
-    line, before, last = log.line, log.offset, known[-1].end
-    for lines, end in known[:-1]:
-        line += lines
-        if end - before >= HEAD_BYTES and last - end >= HEAD_BYTES:
-            yield end, line
-            before = end
+    counts = [count for count in counted if count is not None]
+    if len(counts) == len(counted):
+        line = log.line
+        last = max((count.end for count in counts), default=0)
+        for lines, end in counts:
+            line += lines
+            if min(end - log.offset, last - end) >= HEAD_BYTES:
+                yield log._replace(end=end, end_line=line)
+                log = log._replace(mark=None, is_first=False, offset=end, line=line)
+    yield log
 
 
-def _cut_range(log: LogRange, places: Sequence[tuple[int, int]]) -> list[LogRange]:
-    """Cut a log at some places."""
-    if not places:
-        return [log]
-    ends = [log._replace(end=end, end_line=line) for end, line in places]
-    behind = log._replace(mark=None, is_first=False)
-    starts = [behind._replace(offset=end, line=line) for end, line in places]
-    inner = [
-        start._replace(end=end.end, end_line=end.end_line)
-        for start, end in zip(starts, ends[1:], strict=False)
-    ]
-    return [ends[0], *inner, starts[-1]]
-
-
-# Repeats.
-
-
-def _repeating(
+def _find_repeats(
     shares: Sequence[Sequence[StagedPart]], committed: Callable[[str], list[str]]
 ) -> Iterator[tuple[StagedPart, list[str]]]:
     """Yield the parts that may repeat responses of earlier parts, and those.
 
     Duplicates have the same date, so each date is searched alone.
     """
-    parts = [part for share in shares for part in share]
-    for directory in sorted({part.directory for part in parts}):
+    directories = {part.directory for share in shares for part in share}
+    for directory in sorted(directories):
         if not directory.startswith(CHOICES_DIR):
             continue
-        here = (
+        staged = (
             [part.name for part in share if part.directory == directory]
             for share in shares
         )
-        groups = [committed(directory), *here]
-        for number in sorted(_repeating_groups(groups)):
+        groups = [committed(directory), *staged]
+        for number in sorted(_find_repeating_groups(groups)):
             earlier = list(chain.from_iterable(groups[:number]))
             for name in groups[number]:
                 yield StagedPart(directory, name), earlier
 
 
-def _repeating_groups(groups: Sequence[Sequence[str]]) -> set[int]:
+def _find_repeating_groups(groups: Sequence[Sequence[str]]) -> set[int]:
     """Return which groups of parts have a response hash of an earlier group."""
     frames = [
         scan_parts(parts, pl.Schema(KEYS))

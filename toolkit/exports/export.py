@@ -84,8 +84,8 @@ def export(
         responses are left out; the ledger counts what is left out. They are stored with
         the export.
     rewrite
-        Replace the export by one of the present logs. The old one stays until the new
-        one is complete.
+        Replace the export by one of the logs that exist now. The old one stays until
+        the new one is complete.
     wait
         Seconds to wait for another process that is writing there.
     executor
@@ -162,7 +162,7 @@ def export(
             _check_options(target.state, stored)
         if wait:  # there may be new logs by now
             reader = open_logs(names, read_options, leave_pending=True)
-        run = ExportRun(reader, target, within, rewrite=rewrite, executor=executor)
+        run = ExportRun(reader, target, within, executor)
         run.write(stored)
     run.warn()
     return Exported(

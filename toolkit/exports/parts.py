@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from toolkit.reading import object_store
@@ -46,34 +46,34 @@ _UNIQUE = {
     *("content", "reasoning_content", "refusal"),
     *("tool_calls.list.element.id", "tool_calls.list.element.arguments"),
 }
-_MICROSECONDS_A_DAY = 86_400 * 10**6
 _EPOCH = date(1970, 1, 1)
 
 
-def run_now(function: Callable[..., Any], *arguments: object) -> Future[Any]:
-    """Call a function at once, and return its result as a finished future."""
-    future: Future[Any] = Future()
-    future.set_result(function(*arguments))
-    return future
+class InlineExecutor(Executor):
+    """An executor that calls each function at once, in the thread that submits it."""
+
+    def submit(
+        self, fn: Callable[..., Any], /, *args: object, **kwargs: object
+    ) -> Future[Any]:
+        """Call a function, and return its result as a finished future."""
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
 
 
+@dataclass
 class Parts:
     """Collect rows, validate them, and write them by date."""
 
-    def __init__(
-        self,
-        staging: Path,
-        *,
-        generation: int,
-        run: str | None,
-        table: Table,
-        threads: int | None = None,
-    ) -> None:
-        self.staging = staging
-        self.generation = generation
-        self.run = run
-        self.table = table
-        self.choices = BatchBuffer(table.arrow)
+    staging: Path
+    table: Table
+    generation: int = 0
+    run: str | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Begin without rows."""
+        self.choices = BatchBuffer(self.table.arrow)
         self.rejects = BatchBuffer(REJECTS.arrow)
         self.by_date: dict[str, list[pa.Table]] = {}
         self.writers: dict[tuple[str, int], PartWriter] = {}  # by date and lane
@@ -81,19 +81,13 @@ class Parts:
         self.rejects_writer: PartWriter | None = None
         self.made: list[Path] = []
         # Validation and writing run in threads while the next rows are decoded.
-        self.has_threads = threads != 1
-        self.lanes = _LANES if self.has_threads else 1
-        self.pools: list[ThreadPoolExecutor] = []
-        self.start_validation: Callable[..., Future[Any]] = run_now
-        self.start_writing: Callable[..., Future[Any]] = run_now
-        if self.has_threads:
-            self.pools = [
-                ThreadPoolExecutor(1, thread_name_prefix="toolkit-validate"),
-                ThreadPoolExecutor(thread_name_prefix="toolkit-write"),
-            ]
-            self.start_validation, self.start_writing = (
-                pool.submit for pool in self.pools
-            )
+        self.lanes, self.last_bytes = 1, _ROW_GROUP_BYTES
+        self.validators: Executor = InlineExecutor()
+        self.compressors: Executor = InlineExecutor()
+        if self.threads != 1:
+            self.lanes, self.last_bytes = _LANES, _LAST_BYTES
+            self.validators = ThreadPoolExecutor(1, "toolkit-validate")
+            self.compressors = ThreadPoolExecutor(None, "toolkit-write")
         self.validated: Future[None] | None = None
         self.written: deque[Future[None]] = deque()
 
@@ -103,8 +97,8 @@ class Parts:
 
     def __exit__(self, *_error: object) -> None:
         """Close the files that an error has left open."""
-        for pool in self.pools:
-            pool.shutdown(cancel_futures=True)
+        self.validators.shutdown(cancel_futures=True)
+        self.compressors.shutdown(cancel_futures=True)
         for writer in (*self.writers.values(), self.rejects_writer):
             if writer is not None:
                 writer.abandon()
@@ -119,7 +113,7 @@ class Parts:
     def submit(self, work: Callable[[pa.Table], None], rows: pa.Table) -> None:
         """Start to validate rows after those before them."""
         self.wait_for_validation()
-        self.validated = self.start_validation(work, rows)
+        self.validated = self.validators.submit(work, rows)
 
     def wait_for_validation(self) -> None:
         """Wait for the rows that are being validated, and raise their error."""
@@ -140,7 +134,7 @@ class Parts:
     def add_to_dates(self, rows: pa.Table) -> None:
         """Validate rows, and add them to those of their dates."""
         validate(pl.DataFrame(rows), table=self.table)
-        for day, part in _split_by_date(sort_by_created(rows)):
+        for day, part in _split_by_date(_sort_by_created(rows)):
             self.by_date.setdefault(day, []).append(part)
 
     def write_dates(self, days: Iterable[str], size: int = _ROW_GROUP_BYTES) -> None:
@@ -148,14 +142,11 @@ class Parts:
         self.wait(until=self.lanes - 1)
         for day in days:
             for rows in _cut_evenly(pa.concat_tables(self.by_date.pop(day)), size):
-                self.write_rows(self.writer(day), rows)
-
-    def write_rows(self, writer: PartWriter, rows: pa.Table) -> None:
-        """Start to write a row group after the last one of its part."""
-        if writer.busy is not None:
-            writer.busy.result()
-        writer.busy = self.start_writing(_write_sorted, writer, rows)
-        self.written.append(writer.busy)
+                writer = self.writer(day)
+                if writer.busy is not None:
+                    writer.busy.result()
+                writer.busy = self.compressors.submit(writer.write_table, rows)
+                self.written.append(writer.busy)
 
     def wait(self, until: int = 0) -> None:
         """Wait until so few row groups are being written, and raise their errors."""
@@ -170,47 +161,36 @@ class Parts:
         if writer is None:
             if len(self.writers) >= _OPEN_PARTS:
                 self.wait()
-                self.close_part(next(iter(self.writers)))
-            writer = self.create_part(
-                f"{CHOICES_DIR}/date={day}", self.table.arrow, mode=0o666
-            )
+                self.writers.pop(next(iter(self.writers))).close()
+            writer = self.create_part(f"{CHOICES_DIR}/date={day}", self.table)
         self.writers[lane] = writer
         return writer
 
     def write_rejects(self, rows: pa.Table) -> None:
-        """Validate and write rejects, into a file that only its owner can read."""
+        """Validate and write rejects."""
         validate(pl.DataFrame(rows), table=REJECTS)
         if self.rejects_writer is None:
-            self.rejects_writer = self.create_part(
-                REJECTS_DIR, REJECTS.arrow, mode=0o600
-            )
+            self.rejects_writer = self.create_part(REJECTS_DIR, REJECTS)
         self.rejects_writer.write_table(rows)
 
-    def create_part(
-        self, directory: str, schema: pa.Schema, *, mode: int
-    ) -> PartWriter:
+    def create_part(self, directory: str, table: Table) -> PartWriter:
         """Create a part in a directory below staging."""
         name = format_part_name(self.generation, len(self.made), self.run)
         path = Path(directory) / name
-        writer = create_part(self.staging / path, schema, mode=mode)
+        writer = create_part(self.staging / path, table)
         self.made.append(path)
         return writer
-
-    def close_part(self, lane: tuple[str, int]) -> None:
-        """Finish an open part of a date."""
-        self.writers.pop(lane).close()
 
     def finish(self) -> None:
         """Write all rows that are left, and finish every part."""
         if len(rows := self.choices.take()):
             self.submit(self.add_to_dates, rows)
         self.wait_for_validation()
-        size = _LAST_BYTES if self.has_threads else _ROW_GROUP_BYTES
-        self.write_dates(sorted(self.by_date), size)
+        self.write_dates(sorted(self.by_date), self.last_bytes)
         if len(rows := self.rejects.take()):
             self.write_rejects(rows)
         for writer in self.writers.values():
-            self.written.append(self.start_writing(writer.close))
+            self.written.append(self.compressors.submit(writer.close))
         if self.rejects_writer is not None:
             self.rejects_writer.close()
         self.wait()
@@ -227,7 +207,7 @@ class PartWriter:
             schema,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
-            use_dictionary=[name for name in _leaves(schema) if name not in _UNIQUE],
+            use_dictionary=sorted({*_list_leaves(schema)} - _UNIQUE),
             write_page_checksum=True,
         )
 
@@ -244,8 +224,9 @@ class PartWriter:
             self.abandon()
 
     def write_table(self, rows: pa.Table) -> None:
-        """Write rows as a row group."""
-        self.parquet.write_table(rows)
+        """Write rows as a row group, sorted by `created` if they have it."""
+        has_dates = "created" in rows.column_names
+        self.parquet.write_table(_sort_by_created(rows) if has_dates else rows)
 
     def close(self) -> None:
         """Finish the file after its last row group, and sync it."""
@@ -280,14 +261,15 @@ def open_part(part: str) -> Iterator[pq.ParquetFile]:
         )
 
 
-def create_part(path: Path, schema: pa.Schema, *, mode: int = 0o666) -> PartWriter:
-    """Create a part."""
+def create_part(path: Path, table: Table) -> PartWriter:
+    """Create a part; only its owner can read rejects, which contain whole lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    mode = 0o600 if table is REJECTS else 0o666
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    return PartWriter(handle, schema)
+    return PartWriter(handle, table.arrow)
 
 
-def _leaves(schema: pa.Schema) -> Iterator[str]:
+def _list_leaves(schema: pa.Schema) -> Iterator[str]:
     """Yield the names of the Parquet columns of a schema."""
     for field in schema:
         if pa.types.is_list(field.type):
@@ -305,12 +287,7 @@ def _cut_evenly(rows: pa.Table, size: int) -> Iterator[pa.Table]:
         yield rows.slice(start, step)
 
 
-def _write_sorted(writer: PartWriter, rows: pa.Table) -> None:
-    """Write rows of a date as a row group."""
-    writer.write_table(sort_by_created(rows))
-
-
-def sort_by_created(rows: pa.Table) -> pa.Table:
+def _sort_by_created(rows: pa.Table) -> pa.Table:
     """Sort rows by `created`, undated ones first; most are sorted already."""
     created = rows.column("created").cast(pa.int64()).fill_null(-1).to_numpy()
     if (created[1:] >= created[:-1]).all():
@@ -341,27 +318,22 @@ def _filter_block(decoded: Decoded, span: Span) -> Decoded:
 
 
 def _split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """Split rows, sorted by `created`, by UTC date.
-
-    Undated rows have the date 1970-01-01: pandas cannot open a null partition.
-    """
+    """Split rows, sorted by `created`, by UTC date."""
     start = 0
-    for run in pc.value_counts(_day_numbers(rows)).to_pylist():
-        yield _format_day(run["values"]), rows.slice(start, run["counts"])
-        start += run["counts"]
+    for run in _compute_dates(rows).rle():
+        yield run["value"].isoformat(), rows.slice(start, run["len"])
+        start += run["len"]
 
 
 def find_days(rows: pa.Table | pa.RecordBatch) -> set[str]:
     """Return the dates whose directories rows belong in."""
-    return {_format_day(number) for number in pc.unique(_day_numbers(rows)).to_pylist()}
+    return {day.isoformat() for day in _compute_dates(rows).unique()}
 
 
-def _day_numbers(rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray | pa.Array:
-    """Return the UTC day of each row, in days since 1970."""
-    micros = rows.column("created").cast(pa.int64()).fill_null(0)
-    return pc.divide(micros, _MICROSECONDS_A_DAY)
+def _compute_dates(rows: pa.Table | pa.RecordBatch) -> pl.Series:
+    """Return the UTC date of each row.
 
-
-def _format_day(number: int) -> str:
-    """Format a day as in the name of its directory."""
-    return (_EPOCH + timedelta(days=number)).isoformat()
+    Undated rows have the date 1970-01-01: pandas cannot open a null partition.
+    """
+    created = pl.DataFrame(rows.select(["created"]))["created"]
+    return created.dt.date().fill_null(_EPOCH)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import sys
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from toolkit.reading.blocks import Block, Source
-    from toolkit.reading.options import OnDamage
+    from toolkit.reading.log_reader import LogReader
 
 
 class LogRange(NamedTuple):
@@ -49,13 +50,11 @@ class LogMovedError(Exception):
 
 
 def iter_blocks(
-    log_range: LogRange,
-    fingerprinter: Fingerprinter,
-    *,
-    max_line_bytes: int,
-    on_damage: OnDamage,
+    log_range: LogRange, fingerprinter: Fingerprinter, reader: LogReader
 ) -> Iterator[Block]:
     """Yield a range of a log as blocks, and pass its bytes to a fingerprinter.
+
+    The reader has the options.
 
     Raises
     ------
@@ -66,12 +65,13 @@ def iter_blocks(
         At the end, if it was truncated or rewritten while it was read.
     """
     name = log_range.source.name
+    max_line_bytes = reader.plan.max_line_bytes
     framer = framing.Framer(log_range.log_id, name, max_line_bytes, framing.BLOCK_BYTES)
     framer.line, framer.offset = log_range.line, log_range.offset
-    verify_first = on_damage == "collect"
+    verify_first = reader.on_damage == "collect"
     stream = _read_on(log_range, framer, fingerprinter, verify_first=verify_first)
     try:
-        yield from framing.frame_stream(framer, stream, on_damage)
+        yield from framing.frame_stream(framer, stream, reader.on_damage)
     except (LogMovedError, PreconditionError):
         if log_range.is_whole:
             raise
@@ -101,20 +101,19 @@ def _read_on(
         framer.growing = source.size is not None and is_plain
         framer.position = lambda: reader.position
         if log_range.is_first:
-            rest = _after(mark, reader, fingerprinter, verify_first=verify_first)
+            rest = _read_after(mark, reader, fingerprinter, verify_first=verify_first)
         else:
-            rest = _after_line_end(reader, log_range.offset, fingerprinter)
+            rest = _read_after_line_end(reader, log_range.offset, fingerprinter)
         if rest is None:
             raise LogMovedError
         if log_range.end is not None:
             rest = _take_bytes(rest, log_range.end - fingerprinter.size)
         is_cut = mark is not None and not fingerprinter.last.endswith(b"\n")
         rest = fingerprinter.read_through(rest)
-        yield from _without_line_end(rest, framer) if is_cut else rest
+        yield from _skip_line_end(rest, framer) if is_cut else rest
+        # The bytes that are read again do not count.
         position = min(reader.position, (log_range.end or math.inf) - log_range.offset)
-        framer.position = lambda: int(
-            position
-        )  # bytes that are read again do not count
+        framer.position = lambda: int(position)
         is_file = source.stamp is not None and file.seekable()
         if is_plain and is_file and _is_rewritten(reader, fingerprinter):
             raise LogChangedError(source.name)
@@ -130,7 +129,7 @@ def _open_range(log_range: LogRange) -> AbstractContextManager[BinaryIO]:
     return framing.open_source(log_range.source, start, same=True)
 
 
-def _after_line_end(
+def _read_after_line_end(
     reader: PushbackReader, offset: int, fingerprinter: Fingerprinter
 ) -> Iterator[bytes] | None:
     """Return the bytes after the next byte, or None if that is not a line end."""
@@ -156,9 +155,8 @@ def is_moved(source: Source, file: BinaryIO) -> bool:
         status = os.fstat(file.fileno())
     except io.UnsupportedOperation:  # an object of a store
         return False
-    return (
-        status.st_ino != source.stamp[1]
-    )  # device numbers may differ between machines
+    # Device numbers may differ between machines.
+    return status.st_ino != source.stamp[1]
 
 
 def _is_rewritten(reader: PushbackReader, fingerprinter: Fingerprinter) -> bool:
@@ -168,7 +166,7 @@ def _is_rewritten(reader: PushbackReader, fingerprinter: Fingerprinter) -> bool:
     return len(now) == size and now != fingerprinter.last
 
 
-def _after(
+def _read_after(
     mark: Checkpoint | None,
     reader: PushbackReader,
     fingerprinter: Fingerprinter,
@@ -211,31 +209,23 @@ def _read_at(reader: PushbackReader, start: int, size: int) -> bytes:
     return reader.peek(size)
 
 
-def unread_bytes(source: Source, mark: Checkpoint, *, at_most: float = 1) -> int | None:
-    """Count the bytes after a checkpoint, about `at_most`; None if it does not fit."""
-    size = 0
+def count_unread(
+    source: Source, mark: Checkpoint, at_most: int = sys.maxsize
+) -> int | None:
+    """Count the bytes after a checkpoint; None if it is not of this log."""
     with framing.open_source(source) as file:
-        rest = _after(mark, PushbackReader(file, source.name), Fingerprinter())
-        if rest is None:
-            return None
-        while size < at_most and (data := next(rest, b"")):
-            size += len(data)
-    return size
+        rest = _read_after(mark, PushbackReader(file, source.name), Fingerprinter())
+        return None if rest is None else sum(map(len, _take_bytes(rest, at_most)))
 
 
-def first_bytes(source: Source) -> bytes:
+def read_first_bytes(source: Source) -> bytes:
     """Return the first bytes of a log, decompressed."""
-    head = b""
     with framing.open_source(source) as file:
         stream = iter_chunks(PushbackReader(file, source.name))
-        while len(head) < HEAD_BYTES and (data := next(stream, b"")):
-            head += data
-    return head[:HEAD_BYTES]
+        return b"".join(_take_bytes(stream, HEAD_BYTES))
 
 
-def _without_line_end(
-    stream: Iterator[bytes], framer: framing.Framer
-) -> Iterator[bytes]:
+def _skip_line_end(stream: Iterator[bytes], framer: framing.Framer) -> Iterator[bytes]:
     """Skip the line end of a line that an earlier run has read without it."""
     start = rest = b""
     while not rest and (data := next(stream, b"")):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +16,10 @@ from toolkit.exports.parts import Parts, find_days
 from toolkit.exports.tracking import Tracker
 from toolkit.exports.worker import (
     KEYS,
-    ExportTask,
     TaskResult,
     WorkerOptions,
     read_keys,
+    write_parts,
 )
 from toolkit.reading.blocks import Decoded
 from toolkit.reading.decoder import make_deduplicator
@@ -34,87 +34,79 @@ if TYPE_CHECKING:
     from toolkit.exports.directory import Target
     from toolkit.exports.worker import StagedPart
     from toolkit.expressions.time_ranges import Span
+    from toolkit.reading.dedup import Deduplicator
     from toolkit.reading.log_reader import LogReader
     from toolkit.reading.manifest import TrackedLog
 
 
+@dataclass
 class ExportRun:
     """Read what is new in logs into parts, and commit them."""
 
-    def __init__(
-        self,
-        reader: LogReader,
-        target: Target,
-        span: Span,
-        *,
-        rewrite: bool,
-        executor: Executor | None = None,
-    ) -> None:
-        self.reader = reader
-        self.span = span
-        self.target = target
-        self.rewrite = rewrite
-        self.executor = executor
-        self.before = None if rewrite else target.state
+    reader: LogReader
+    target: Target
+    span: Span
+    executor: Executor | None = None
+
+    def __post_init__(self) -> None:
+        """Find what is new."""
+        self.generation = self.target.generation + 1
+        self.before = None if self.target.rewrite else self.target.state
         tracked = self.before.logs if self.before else ()
-        self.tracker = Tracker(reader.logs, tracked, reader.on_damage)
+        self.tracker = Tracker(self.reader.logs, tracked, self.reader.on_damage)
         self.pending = self.tracker.find_pending()
-        logs = {log.log_id: log.source for log in self.pending}
-        self.result = TaskResult.for_logs(logs)
+        self.log_ranges = [log.log_range for log in self.pending]
+        self.result = TaskResult.for_ranges(self.log_ranges)
         self.replaced: list[str] = []
         self.missing: list[str] = []
 
     def write(self, options: Mapping[str, object]) -> None:
         """Write the parts, and commit them if anything has changed."""
-        generation = self.target.generation + 1
-        made = self.write_parts(generation, options) if self.pending else []
+        made = self.write_parts(options) if self.pending else []
         tracked = self.track_logs()
         self.note_losses(tracked)
         logs = [tracked[log_id] for log_id in sorted(tracked)]
-        first = self.before.first if self.before else generation
-        state = Manifest(generation, options, logs, run=self.target.run, first=first)
-        self.state = state.with_totals()
+        first = self.before.first if self.before else self.generation
+        self.state = Manifest(
+            self.generation, options, logs, run=self.target.run, first=first
+        ).with_totals()
         if self.before is None or made or logs != self.before.logs:
-            self.target.commit(made, self.state, rewrite=self.rewrite)
+            self.target.commit(made, self.state)
 
-    def write_parts(self, generation: int, options: Mapping[str, object]) -> list[Path]:
+    def write_parts(self, options: Mapping[str, object]) -> list[Path]:
         """Read the pending logs into parts in staging."""
         staging = self.target.stage()
         if self.executor is not None:
             workspace = self.target.workspace()
             worker_options = WorkerOptions(workspace, options, self.reader.on_damage)
-            return self.adopt_parts(
-                WorkerPool(self.executor, worker_options), generation
-            )
-        log_ranges = [log.log_range for log in self.pending]
-        deduplicator = None
+            return self.adopt_parts(WorkerPool(self.executor, worker_options))
+        seen: Deduplicator | None = None
         if self.reader.duplicates == "drop":
-            deduplicator = _ExportDeduplicator(self.target.where, self.before)
-        with Parts(
-            staging,
-            generation=generation,
-            run=self.target.run,
-            table=self.reader.plan.table,
-        ) as parts:
-            task = ExportTask(self.reader, log_ranges, self.span, deduplicator)
-            self.result.merge(task.write(parts))
+            seen = make_deduplicator()
+            if self.before is not None:
+                seen = _ExportDeduplicator(self.target.where, self.before)
+        table, run = self.reader.plan.table, self.target.run
+        with Parts(staging, table, generation=self.generation, run=run) as parts:
+            self.result = write_parts(
+                self.reader, self.log_ranges, self.span, seen, parts
+            )
         return parts.made
 
-    def adopt_parts(self, pool: WorkerPool, generation: int) -> list[Path]:
+    def adopt_parts(self, pool: WorkerPool) -> list[Path]:
         """Have workers read the pending logs, and use the parts that they write."""
         shares: list[Sequence[StagedPart]] = []
-        for result in pool.write([log.log_range for log in self.pending]):
+        for result in pool.write(self.log_ranges):
             self.result.merge(result)
             shares.append(result.parts)
             if self.reader.progress is not None:
                 self.reader.progress(result.read)
+        parts = list(chain.from_iterable(shares))
         if self.reader.duplicates == "drop":
-            shares = [
-                *pool.drop_duplicates(shares, self.committed_parts, self.result.ledger)
-            ]
+            ledger = self.result.ledger
+            parts = pool.drop_duplicates(shares, self.committed_parts, ledger)
         made = []
-        for number, part in enumerate(chain.from_iterable(shares)):
-            name = format_part_name(generation, number, self.target.run)
+        for number, part in enumerate(parts):
+            name = format_part_name(self.generation, number, self.target.run)
             made.append(Path(part.directory) / name)
             self.target.adopt(part.name, made[-1])
         return made
@@ -136,12 +128,8 @@ class ExportRun:
         counts = {row["log_id"]: row for row in self.added().to_dicts()}
         for log in self.pending:
             if log.log_id not in self.result.moved:
-                tracked[log.log_id] = log.track(
-                    counts[log.log_id],
-                    self.result.fingerprints[log.log_id],
-                    is_truncated=log.log_id in self.result.truncated,
-                    now=self.tracker.now,
-                )
+                row = counts[log.log_id]
+                tracked[log.log_id] = log.track(self.result, row, self.tracker.now)
         return tracked
 
     def note_losses(self, tracked: dict[int, TrackedLog]) -> None:
@@ -174,7 +162,7 @@ class _ExportDeduplicator:
     read.
     """
 
-    def __init__(self, directory: str, committed: Manifest | None) -> None:
+    def __init__(self, directory: str, committed: Manifest) -> None:
         self.directory = directory
         self.committed = committed
         self.seen = make_deduplicator()
@@ -182,15 +170,14 @@ class _ExportDeduplicator:
 
     def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Remove the rows of responses that were seen before."""
-        if self.committed is not None:
-            for day in find_days(decoded.choices) - self.days:
-                self.days.add(day)
-                self.add_committed(day, self.committed)
+        for day in find_days(decoded.choices) - self.days:
+            self.days.add(day)
+            self.add_committed(day)
         return self.seen.drop_duplicates(decoded)
 
-    def add_committed(self, day: str, committed: Manifest) -> None:
+    def add_committed(self, day: str) -> None:
         """Add the committed responses of a day to those that were seen."""
-        parts = list_parts(self.directory, f"{CHOICES_DIR}/date={day}", committed)
+        parts = list_parts(self.directory, f"{CHOICES_DIR}/date={day}", self.committed)
         if not parts:
             return
         keys = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.exports.directory import take_lock
-from toolkit.exports.parts import PartWriter, sort_by_created
+from toolkit.exports.parts import PartWriter
 from toolkit.reading import object_store
 from toolkit.reading.batching import iter_tables
 from toolkit.reading.manifest import sync_directory, write_errors
@@ -37,7 +37,7 @@ def write_file(
     with _replace_file(to, wait) as handle, PartWriter(handle, table.arrow) as writer:
         for rows in iter_tables(stream, table.arrow):
             validate(pl.DataFrame(rows), table=table)
-            writer.write_table(sort_by_created(rows))
+            writer.write_table(rows)
 
 
 @contextmanager

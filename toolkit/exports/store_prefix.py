@@ -32,13 +32,13 @@ _STAGED_NAME = re.compile(r"(?P<generation>[0-9]{1,18})-(?P<run>[0-9a-f]{8})/")
 
 
 @contextmanager
-def open_prefix(uri: str) -> Iterator[ObjectStoreTarget]:
+def open_prefix(uri: str, *, rewrite: bool) -> Iterator[ObjectStoreTarget]:
     """Open a prefix that is new, empty or an export; clean up after an error."""
     with manifest.write_errors(uri):
         if "//" in uri.removeprefix(object_store.SCHEME):
             raise OptionError("to", uri, expected="an address without //")
         with tempfile.TemporaryDirectory(prefix="toolkit-") as staging:
-            target = ObjectStoreTarget(uri, Path(staging))
+            target = ObjectStoreTarget(uri, Path(staging), rewrite=rewrite)
             try:
                 yield target
             except BaseException:
@@ -54,8 +54,9 @@ class ObjectStoreTarget:
     was read: of two runs, the second one fails.
     """
 
-    def __init__(self, uri: str, staging: Path) -> None:
-        self.uri = self.where = uri
+    def __init__(self, where: str, staging: Path, *, rewrite: bool) -> None:
+        self.where = where
+        self.rewrite = rewrite
         self.staging = staging
         self.run: str | None = uuid4().hex[:8]
         self.put: list[str] = []
@@ -72,7 +73,7 @@ class ObjectStoreTarget:
             text = data.decode(errors="replace")
             self.state, self.tag = manifest.parse_manifest(text, path), tag
         else:
-            _check_empty(uri)
+            _check_empty(where)
         self.generation = self.state.generation if self.state else 0
 
     def stage(self) -> Path:
@@ -86,13 +87,13 @@ class ObjectStoreTarget:
 
     def at(self, name: str) -> str:
         """Return the address of an object or a prefix of this export."""
-        return manifest.below(self.uri, name)
+        return manifest.below(self.where, name)
 
     def adopt(self, staged: str, path: Path) -> None:
         """Note a part of a worker; `commit` copies it within the store."""
         self.adopted[path] = staged
 
-    def commit(self, made: Sequence[Path], state: Manifest, *, rewrite: bool) -> None:
+    def commit(self, made: Sequence[Path], state: Manifest) -> None:
         """Upload the parts, then state.json if no other run has replaced it."""
         if self.state is not None:
             self.sweep(self.state)
@@ -105,7 +106,7 @@ class ObjectStoreTarget:
             )
         except PreconditionError:
             if not self.has_committed():
-                raise BusyError(self.uri, holder=_OTHER_RUN) from None
+                raise BusyError(self.where, holder=_OTHER_RUN) from None
         except OSError as error:
             if not self.has_committed():
                 if error.errno == errno.EIO:
@@ -117,11 +118,11 @@ class ObjectStoreTarget:
         with suppress(OSError):
             if self.tag is None:
                 readme = self.staging / manifest.README_FILE
-                text = manifest.README.format(directory=self.uri)
+                text = manifest.README.format(directory=self.where)
                 readme.write_text(text, encoding="utf-8")
                 object_store.put_file(self.at(manifest.README_FILE), readme)
         with suppress(OSError):
-            if self.tag is None or rewrite or made:
+            if self.tag is None or self.rewrite or made:
                 self.sweep(state)
 
     def put_part(self, path: Path) -> None:
@@ -133,7 +134,7 @@ class ObjectStoreTarget:
         try:
             object_store.copy_object(self.adopted[path], self.put[-1])
         except FileNotFoundError:  # another run has committed and removed it
-            raise BusyError(self.uri, holder=_OTHER_RUN) from None
+            raise BusyError(self.where, holder=_OTHER_RUN) from None
 
     def has_committed(self) -> bool:
         """Return whether state.json is that of this run.
@@ -141,7 +142,7 @@ class ObjectStoreTarget:
         The response to the upload may have been lost.
         """
         try:
-            return manifest.read_manifest(self.uri).run == self.run
+            return manifest.read_manifest(self.where).run == self.run
         except NotAnExportError:
             return False
         except DamagedExportError:
@@ -156,10 +157,10 @@ class ObjectStoreTarget:
         repeated before it.
         """
         for kind in manifest.KINDS:
-            committed = {*manifest.list_parts(self.uri, kind, state)}
+            committed = {*manifest.list_parts(self.where, kind, state)}
             object_store.delete_objects(
                 path
-                for path in manifest.list_part_files(self.uri, kind)
+                for path in manifest.list_part_files(self.where, kind)
                 if path not in committed
                 and manifest.PART_NAME.fullmatch(PurePosixPath(path).name)
                 and manifest.parse_generation(path) <= state.generation
@@ -179,9 +180,8 @@ class ObjectStoreTarget:
 
     def roll_back(self) -> None:
         """Delete what this run has uploaded."""
-        put, self.put = self.put, []
         with suppress(OSError):
-            object_store.delete_objects(put)
+            object_store.delete_objects(self.put)
             if self.has_workers:
                 self.sweep_staging(self.generation + 1, self.run or "")
 

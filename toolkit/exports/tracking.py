@@ -6,18 +6,18 @@ log with the path of the file comes first. A file that matches none is a new log
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import xxhash
 
 from toolkit.errors import SourceError, UnreadableSourceError
-from toolkit.exports.resume import LogRange, first_bytes, unread_bytes
+from toolkit.exports.resume import LogRange, count_unread, read_first_bytes
 from toolkit.reading.blocks import STDIN
 from toolkit.reading.discovery import describe_file
 from toolkit.reading.ledger import TOTALS
@@ -27,8 +27,8 @@ from toolkit.reading.object_store import is_uri
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from toolkit.exports.worker import TaskResult
     from toolkit.reading.blocks import Source
-    from toolkit.reading.fingerprints import Fingerprint
     from toolkit.reading.options import OnDamage
 
 # A file that was written to within this time is read again even if its stamp is equal:
@@ -56,20 +56,13 @@ class PendingLog(NamedTuple):
         place = (mark.offset, mark.line) if mark else (0, 1)
         return LogRange(self.log_id, self.source, mark, *place)
 
-    def track(
-        self,
-        counts: dict[str, Any],
-        fingerprint: Fingerprint,
-        *,
-        is_truncated: bool,
-        now: int,
-    ) -> TrackedLog:
+    def track(self, result: TaskResult, counts: dict[str, Any], now: int) -> TrackedLog:
         """Return the log as it is after it was read; the counts are those of this run.
 
         A last line that was rejected as truncated is left after the checkpoint: if its
         rest arrives later, the line is read whole.
         """
-        before = self.tracked
+        before, fingerprint = self.tracked, result.fingerprints[self.log_id]
         _, _, mark, start, line, *_ = self.log_range
         row = {**counts, "bytes": start + counts["bytes"]}
         if before is not None:
@@ -81,6 +74,7 @@ class PendingLog(NamedTuple):
             return replace(tracked, cut=before.cut if before else 0)
         end, line = row["bytes"] - row["pending_bytes"], line + counts["lines"]
         line_end = fingerprint.line_end
+        is_truncated = self.log_id in result.truncated
         cut = end - line_end if is_truncated and line_end else 0
         if cut:
             end, line = line_end, line - 1
@@ -123,7 +117,7 @@ class Tracker:
             log = self.by_file.get((source.stamp or ())[:_FILE_FIELDS])
             if log is None or log.path == source.path or source in self.assigned:
                 continue
-            if log.log_id in self.unassigned and self.is_settled(log):
+            if self.is_settled(log):
                 self.assign(source, log, has_more=False)
         for source in files:
             log = self.by_path.get(source.path)
@@ -132,15 +126,15 @@ class Tracker:
         heads = _group_by_head(self.unassigned.values())
         for source in files:
             if source not in self.assigned and heads:
-                self.assign_match(source, _candidates(source, heads))
+                self.assign_match(source, _find_candidates(source, heads))
 
     def is_settled(self, log: TrackedLog) -> bool:
-        """Return whether a file with the stamp of a log need not be opened.
+        """Return whether a file with the stamp of a log is it without being opened.
 
         A damaged one is opened again, to raise its error.
         """
         is_whole = self.on_damage == "collect" or log.row["error"] is None
-        return log.rested and is_whole
+        return log.log_id in self.unassigned and log.rested and is_whole
 
     def assign(self, source: Source, log: TrackedLog, *, has_more: bool) -> None:
         """Assign a file to a log."""
@@ -156,7 +150,7 @@ class Tracker:
                 self.assign(source, log, has_more=True)
                 return
             try:
-                size = unread_bytes(source, log.last_checkpoint, at_most=log.cut + 1)
+                size = count_unread(source, log.last_checkpoint, log.cut + 1)
             except UnreadableSourceError:
                 if source.path != log.path:
                     continue
@@ -170,15 +164,13 @@ class Tracker:
 
     def find_pending(self) -> list[PendingLog]:
         """Return the logs with something to read, in the order of the files."""
-        next_log_id = max(self.tracked, default=-1) + 1
+        new_ids = count(max(self.tracked, default=-1) + 1)
         pending = []
         for source in self.found:
             log, has_more = self.assigned.get(source, (None, True))
-            if log is None:
-                pending.append(PendingLog(source, next_log_id, None))
-                next_log_id += 1
-            elif has_more:
-                pending.append(PendingLog(source, log.log_id, log))
+            if has_more:
+                log_id = next(new_ids) if log is None else log.log_id
+                pending.append(PendingLog(source, log_id, log))
         return pending
 
     def refresh_assigned(self) -> dict[int, TrackedLog]:
@@ -241,7 +233,7 @@ def _count_unread_in_folder(log: TrackedLog) -> int | None:
                     continue
                 source = describe_file(entry.path, entry.stat())
                 mark = log.last_checkpoint
-                left = mark and unread_bytes(source, mark, at_most=math.inf)
+                left = mark and count_unread(source, mark)
                 if left is not None:
                     return left + (log.torn.offset if log.torn else 0)
     return None
@@ -260,10 +252,10 @@ def _group_by_head(logs: Iterable[TrackedLog]) -> _Heads:
     return dict(sorted(heads.items()))
 
 
-def _candidates(source: Source, heads: _Heads) -> list[TrackedLog]:
+def _find_candidates(source: Source, heads: _Heads) -> list[TrackedLog]:
     """Return the tracked logs that begin with the same bytes as a file."""
     try:
-        head = first_bytes(source)
+        head = read_first_bytes(source)
     except SourceError:
         return []  # the error is raised when it is read
     hasher, hashed = xxhash.xxh3_128(), 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,18 +13,19 @@ import pyarrow as pa
 from toolkit.errors import plural
 from toolkit.exports.parts import find_days, open_part
 from toolkit.reading import manifest, object_store
+from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.scan import DUPLICATE_KEY
 from toolkit.schema.tables import CHOICES, REJECTS, choices_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from toolkit.reading.manifest import Manifest
     from toolkit.schema.columns import Table
 
-_TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
-# Columns of the ledger that are compared with the rows of a log.
-_COUNTED = ("choices", "responses", *_TOKENS)
+# Columns of the ledger that are compared with the rows and the rejects of a log.
+_COUNTED = ("choices", "responses", *LedgerBuilder.SUMS, "errors", "rejected")
+# What becomes of a line.
 _FATES = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
 
 
@@ -41,7 +42,7 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
 
     Every part must match its checksums and be in the directory of the date of its rows;
     the rows, responses, tokens and rejects of each log must be those of the ledger; the
-    lines of the ledger must add up; and no response may be there twice.
+    lines of the ledger must add up; and no response may occur twice.
 
     Parameters
     ----------
@@ -72,10 +73,10 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
     verifier.read_choices()
     verifier.read_rejects()
     faults = [
-        *_ledger_faults(verifier.state),
-        *_strange_files(verifier.where, verifier.state),
+        *_find_ledger_faults(verifier.state),
+        *_find_strange_files(verifier.where, verifier.state),
         *verifier.faults,
-        *verifier.count_faults(),
+        *verifier.find_wrong_counts(),
     ]
     return Verified(verifier.parts, verifier.rows, faults)
 
@@ -86,7 +87,7 @@ class _Verifier:
     def __init__(self, where: str) -> None:
         self.where = where
         self.state = manifest.read_manifest(where)
-        self.found: dict[int, Counter[str]] = {}
+        self.found: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self.faults: list[str] = []
         self.parts = self.rows = 0
 
@@ -99,10 +100,10 @@ class _Verifier:
             keys = [
                 self.count_choices(part, batch)
                 for part in parts
-                for batch in self.batches(part, choices_table(self.state.tags))
+                for batch in self.iter_batches(part, choices_table(self.state.tags))
             ]
             if keys:
-                self.faults += self.repeats(day, pl.concat(keys))
+                self.faults += self.find_repeats(day, pl.concat(keys))
 
     def count_choices(self, part: str, rows: pa.RecordBatch) -> pl.DataFrame:
         """Count rows, and return their keys."""
@@ -110,17 +111,17 @@ class _Verifier:
         if strange := sorted(find_days(rows) - {day}):
             self.faults.append(f"{part}: contains rows of {strange[0]}")
         frame = pl.DataFrame(rows)
-        counts = frame.group_by("log_id").agg(
-            pl.len().alias("choices"),
-            (pl.col("choice_position") == 0).sum().alias("responses"),
-            pl.col(_TOKENS).sum(),
+        self.count(
+            frame,
+            choices=pl.len(),
+            responses=(pl.col("choice_position") == 0).sum(),
+            **{name: pl.col(name).sum() for name in LedgerBuilder.SUMS},
         )
-        self.count(counts)
         self.rows += len(frame)
         return frame.select(*CHOICES.key, *DUPLICATE_KEY)
 
-    def repeats(self, day: str, keys: pl.DataFrame) -> Iterator[str]:
-        """Yield how many rows or responses of a day are there twice."""
+    def find_repeats(self, day: str, keys: pl.DataFrame) -> Iterator[str]:
+        """Yield a fault for the rows or responses of a day that occur twice."""
         where = f"{manifest.below(self.where, manifest.CHOICES_DIR)}/{day}"
         rows = len(keys) - keys.select(CHOICES.key).n_unique()
         if rows:
@@ -134,56 +135,49 @@ class _Verifier:
 
     def read_rejects(self) -> None:
         """Read the rejects."""
+        is_error = pl.col("code") == "error_response"
         for part in manifest.list_parts(self.where, manifest.REJECTS_DIR, self.state):
-            for rows in self.batches(part, REJECTS):
-                is_error = pl.col("code") == "error_response"
-                counts = pl.DataFrame(rows).group_by("log_id")
-                self.count(
-                    counts.agg(
-                        is_error.sum().alias("errors"),
-                        (~is_error).sum().alias("rejected"),
-                    )
-                )
+            for rows in self.iter_batches(part, REJECTS):
+                frame = pl.DataFrame(rows)
+                self.count(frame, errors=is_error.sum(), rejected=(~is_error).sum())
 
-    def count(self, counts: pl.DataFrame) -> None:
-        """Add counts of logs."""
-        for row in counts.to_dicts():
-            self.found.setdefault(row.pop("log_id"), Counter()).update(row)
+    def count(self, rows: pl.DataFrame, **counts: pl.Expr) -> None:
+        """Add the counts of rows to those of their logs."""
+        for row in rows.group_by("log_id").agg(**counts).to_dicts():
+            self.found[row.pop("log_id")].update(row)
 
-    def batches(self, part: str, table: Table) -> Iterator[pa.RecordBatch]:
+    def iter_batches(self, part: str, table: Table) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a part, and note a fault if it cannot be read."""
         self.parts += 1
         try:
             with open_part(part) as file:
-                if not file.schema_arrow.equals(table.arrow, check_metadata=True):
-                    self.faults.append(
-                        f"{part}: its columns are not those of the schema"
-                    )
-                    return
-                for rows in file.iter_batches():
-                    rows.validate(full=True)  # polars does not check
-                    yield rows
+                if file.schema_arrow.equals(table.arrow, check_metadata=True):
+                    for rows in file.iter_batches():
+                        rows.validate(full=True)  # polars does not check
+                        yield rows
+                else:
+                    fault = "its columns are not those of the schema"
+                    self.faults.append(f"{part}: {fault}")
         except (pa.ArrowException, OSError, ValueError) as error:
             # Only the first line: the others may quote cells.
             reason = str(error).partition("\n")[0]
             self.faults.append(f"{part}: cannot be read: {reason}")
 
-    def count_faults(self) -> Iterator[str]:
+    def find_wrong_counts(self) -> Iterator[str]:
         """Yield the differences between the rows of each log and the ledger."""
         known = {log.log_id: log.row for log in self.state.logs}
         for log_id in sorted(self.found.keys() - known.keys()):
             yield f"rows of log {log_id}, which is not in state.json"
         for log_id, row in known.items():
-            found = self.found.get(log_id, Counter())
-            for name in (*_COUNTED, "errors", "rejected"):
-                if found[name] != row[name]:
+            for name in _COUNTED:
+                if (found := self.found[log_id][name]) != row[name]:
                     yield (
-                        f"{row['source']}: {name}: {found[name]:,} in the parts, "
+                        f"{row['source']}: {name}: {found:,} in the parts, "
                         f"{row[name]:,} in the ledger"
                     )
 
 
-def _ledger_faults(state: Manifest) -> Iterator[str]:
+def _find_ledger_faults(state: Manifest) -> Iterator[str]:
     """Yield the logs whose counts do not add up."""
     for row in state.ledger.to_dicts():
         fates = sum(row[name] for name in _FATES)
@@ -194,11 +188,11 @@ def _ledger_faults(state: Manifest) -> Iterator[str]:
         yield "the totals of state.json are not the sums of its ledger"
 
 
-def _strange_files(where: str, state: Manifest) -> Iterator[str]:
+def _find_strange_files(where: str, state: Manifest) -> Iterator[str]:
     """Yield the files in an export that do not belong to it."""
     for kind in manifest.KINDS:
-        parts: Sequence[str] = manifest.list_parts(where, kind, state)
-        for path in sorted({*manifest.list_part_files(where, kind)} - {*parts}):
+        files = {*manifest.list_part_files(where, kind)}
+        for path in sorted(files.difference(manifest.list_parts(where, kind, state))):
             yield f"{path}: was not committed"
     staging = manifest.below(where, manifest.STAGING_DIR)
     if not object_store.is_uri(where) and Path(staging).exists():

@@ -32,15 +32,17 @@ from toolkit.reading.scan import DUPLICATE_KEY, scan_parts
 from toolkit.schema.tables import CHOICES, choices_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from toolkit.expressions.time_ranges import Span
-    from toolkit.reading.blocks import Block, Decoded, Source
+    from toolkit.reading.blocks import Block
     from toolkit.reading.dedup import Deduplicator
     from toolkit.reading.options import OnDamage
 
 # The key of duplicates; it is compared on the first choice of each response.
 KEYS = pa.schema([CHOICES[name].arrow for name in ("choice_position", *DUPLICATE_KEY)])
+# The columns of removed rows that are counted in the ledger.
+_COUNTED = ["log_id", "choice_position", *LedgerBuilder.SUMS]
 
 
 class StagedPart(NamedTuple):
@@ -61,16 +63,16 @@ class TaskResult(NamedTuple):
     read: int = 0  # bytes of files
 
     @classmethod
-    def for_logs(cls, logs: Mapping[int, Source]) -> TaskResult:
+    def for_ranges(cls, log_ranges: Sequence[LogRange]) -> TaskResult:
         """Return the result before anything is read."""
+        logs = {log_range.log_id: log_range.source for log_range in log_ranges}
         return cls(LedgerBuilder(logs), {}, set(), set())
 
     def add_fingerprint(self, log_id: int, fingerprint: Fingerprint) -> None:
         """Add the fingerprint of the next range of a log."""
-        first = self.fingerprints.get(log_id)
-        self.fingerprints[log_id] = (
-            fingerprint.with_head_of(first) if first else fingerprint
-        )
+        if first := self.fingerprints.get(log_id):
+            fingerprint = fingerprint.with_head_of(first)
+        self.fingerprints[log_id] = fingerprint
 
     def merge(self, other: TaskResult) -> None:
         """Add the result of later ranges."""
@@ -81,55 +83,38 @@ class TaskResult(NamedTuple):
             self.add_fingerprint(log_id, fingerprint)
 
 
-class ExportTask:
-    """Read ranges of logs into parts."""
+def write_parts(
+    reader: LogReader,
+    log_ranges: Sequence[LogRange],
+    within: Span,
+    deduplicator: Deduplicator | None,
+    parts: Parts,
+) -> TaskResult:
+    """Write the lines of ranges into parts, and return what was read."""
+    result = TaskResult.for_ranges(log_ranges)
+    blocks = _iter_blocks(reader, log_ranges, result)
+    for read in filter_span(reader.decode(blocks), within):
+        codes = read.rejects.column("code")
+        if len(codes) and codes[-1].as_py() == "truncated":
+            result.truncated.add(read.log_id)
+        decoded = deduplicator.drop_duplicates(read) if deduplicator else read
+        result.ledger.add(decoded)
+        parts.add(decoded.choices, decoded.rejects)
+    parts.finish()
+    return result
 
-    def __init__(
-        self,
-        reader: LogReader,
-        log_ranges: Sequence[LogRange],
-        span: Span,
-        deduplicator: Deduplicator | None,
-    ) -> None:
-        self.reader = reader
-        self.log_ranges = log_ranges
-        self.span = span
-        self.deduplicator = deduplicator
-        logs = {log_range.log_id: log_range.source for log_range in log_ranges}
-        self.result = TaskResult.for_logs(logs)
 
-    def write(self, parts: Parts) -> TaskResult:
-        """Write what is new, and return what was read."""
-        for decoded in self.result.ledger.count_all(self.iter_decoded()):
-            parts.add(decoded.choices, decoded.rejects)
-        parts.finish()
-        return self.result
-
-    def iter_decoded(self) -> Iterator[Decoded]:
-        """Yield what is new, without duplicates."""
-        for decoded in filter_span(self.reader.decode(self.iter_blocks()), self.span):
-            codes = decoded.rejects.column("code")
-            if len(codes) and codes[-1].as_py() == "truncated":
-                self.result.truncated.add(decoded.log_id)
-            if self.deduplicator is None:
-                yield decoded
-            else:
-                yield self.deduplicator.drop_duplicates(decoded)
-
-    def iter_blocks(self) -> Iterator[Block]:
-        """Yield the blocks of range after range."""
-        for log_range in self.log_ranges:
-            fingerprinter = Fingerprinter()
-            try:
-                yield from iter_blocks(
-                    log_range,
-                    fingerprinter,
-                    max_line_bytes=self.reader.plan.max_line_bytes,
-                    on_damage=self.reader.on_damage,
-                )
-            except LogMovedError:  # the next run finds it in its new place
-                self.result.moved.add(log_range.log_id)
-            self.result.add_fingerprint(log_range.log_id, fingerprinter.fingerprint())
+def _iter_blocks(
+    reader: LogReader, log_ranges: Sequence[LogRange], result: TaskResult
+) -> Iterator[Block]:
+    """Yield the blocks of range after range, and add the fingerprints to a result."""
+    for log_range in log_ranges:
+        fingerprinter = Fingerprinter()
+        try:
+            yield from iter_blocks(log_range, fingerprinter, reader)
+        except LogMovedError:  # the next run finds it in its new place
+            result.moved.add(log_range.log_id)
+        result.add_fingerprint(log_range.log_id, fingerprinter.fingerprint())
 
 
 class WorkerOptions(NamedTuple):
@@ -139,31 +124,21 @@ class WorkerOptions(NamedTuple):
     options: Mapping[str, Any]  # as in state.json
     on_damage: OnDamage
 
-    def reader(self, progress: Callable[[int], None] | None = None) -> LogReader:
-        """Return a reader; a worker has one thread."""
-        plan_options = {
-            name: value
-            for name, value in self.options.items()
-            if name not in {"duplicates", "since", "until"}
-        }
-        plan = make_plan(**plan_options, leave_pending=True)
-        duplicates = self.options["duplicates"]
-        return LogReader(
-            [], {}, plan, duplicates, self.on_damage, None, progress, threads=1
-        )
-
 
 def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> TaskResult:
-    """Read ranges of logs into parts in staging."""
+    """Read ranges of logs into parts in staging, with one thread."""
     read: list[int] = []
-    reader = options.reader(read.append)
-    within = span(options.options["since"], options.options["until"])
-    deduplicator = make_deduplicator() if reader.duplicates == "drop" else None
-    task = ExportTask(reader, log_ranges, within, deduplicator)
+    given = {**options.options}
+    within = span(given.pop("since"), given.pop("until"))
+    duplicates = given.pop("duplicates")
+    plan = make_plan(**given, leave_pending=True)
+    reader = LogReader(
+        [], {}, plan, duplicates, options.on_damage, progress=read.append, threads=1
+    )
+    seen = make_deduplicator() if duplicates == "drop" else None
     with _make_folder(options.workspace) as folder:
-        table = reader.plan.table
-        with Parts(folder, generation=0, run=None, table=table, threads=1) as parts:
-            result = task.write(parts)
+        with Parts(folder, plan.table, threads=1) as parts:
+            result = write_parts(reader, log_ranges, within, seen, parts)
         staged = _deliver(options.workspace, folder, parts.made)
     return result._replace(parts=staged, read=sum(read))
 
@@ -172,37 +147,35 @@ class LineCount(NamedTuple):
     """The number of lines that end in a byte range, and where the last one ends."""
 
     lines: int
-    end: int
+    end: int  # 0 if no line ends there
 
 
 def count_lines(log_range: LogRange, start: int, end: int) -> LineCount | None:
     """Count the lines that end in a byte range; None if the log has changed."""
-    lines, behind, place = 0, start, start
+    lines, line_end, place = 0, 0, start
     try:
         with framing.open_source(log_range.source, start, same=True) as file:
             if is_moved(log_range.source, file):
                 return None
             feed = PushbackReader(file, log_range.source.name)
             while data := feed.read(min(READ_BYTES, end - place)):
-                lines += data.count(b"\n")
-                behind = max(behind, place + data.rfind(b"\n") + 1)
+                if found := data.count(b"\n"):
+                    lines += found
+                    line_end = place + data.rfind(b"\n") + 1
                 place += len(data)
     except (SourceError, PreconditionError):
         return None  # the error is raised when it is read
-    return LineCount(lines, behind) if place == end else None
-
-
-class DedupResult(NamedTuple):
-    """A part without some responses, and their counts; no part if no row is left."""
-
-    part: StagedPart | None
-    counts: list[dict[str, int]]  # for each log
+    return LineCount(lines, line_end) if place == end else None
 
 
 def drop_repeats(
     options: WorkerOptions, part: StagedPart, earlier: Sequence[str]
-) -> DedupResult:
-    """Rewrite a staged part without the responses of earlier parts."""
+) -> tuple[StagedPart | None, list[dict[str, int]]]:
+    """Rewrite a staged part without the responses of earlier parts.
+
+    Return the part, None if no row is left, and what has changed in the ledger: for
+    each log, the changes by column.
+    """
     own = read_keys([part.name])
     repeats = (
         read_keys(earlier)
@@ -211,21 +184,21 @@ def drop_repeats(
         .with_columns(is_repeat=True)
         .collect()
     )
-    counts = []
+    dropped = []
     path = Path(part.directory) / "0.parquet"
-    schema = choices_table(options.options["tags"]).arrow
+    table = choices_table(options.options["tags"])
     with _make_folder(options.workspace) as folder:
         left = 0
-        with create_part(folder / path, schema) as writer:
+        with create_part(folder / path, table) as writer:
             for rows in _iter_row_groups(part.name, folder):
                 repeated = _find_repeats(rows, repeats)
-                counts.append(_count_dropped(rows.filter(repeated)))
+                dropped.append(rows.select(_COUNTED).filter(repeated))
                 others = rows.filter(pc.invert(repeated))
                 left += len(others)
                 writer.write_table(others)
         (staged,) = _deliver(options.workspace, folder, [path])
-    sums = pl.concat(counts).group_by("log_id").sum().to_dicts()
-    return DedupResult(staged if left else None, sums)
+    changes = _count_changes(pa.concat_tables(dropped))
+    return staged if left else None, changes
 
 
 def read_keys(parts: Sequence[str]) -> pl.LazyFrame:
@@ -242,19 +215,16 @@ def _find_repeats(rows: pa.Table, repeats: pl.DataFrame) -> pa.Array:
     return found["is_repeat"].fill_null(value=False).to_arrow()
 
 
-def _count_dropped(rows: pa.Table) -> pl.DataFrame:
-    """Count removed rows as changes to the ledger."""
-    columns = ["log_id", "choice_position", *LedgerBuilder.SUMS]
-    return (
-        pl.DataFrame(rows.select(columns))
-        .group_by("log_id")
-        .agg(
-            responses=-(pl.col("choice_position") == 0).sum().cast(pl.Int64),
-            duplicates=(pl.col("choice_position") == 0).sum().cast(pl.Int64),
-            choices=-pl.len().cast(pl.Int64),
-            **{name: -pl.col(name).sum() for name in LedgerBuilder.SUMS},
-        )
-    )
+def _count_changes(dropped: pa.Table) -> list[dict[str, int]]:
+    """Return for each log of removed rows the changes to its ledger."""
+    responses = (pl.col("choice_position") == 0).sum().cast(pl.Int64)
+    changes = {
+        "responses": -responses,
+        "duplicates": responses,
+        "choices": -pl.len().cast(pl.Int64),
+        **{name: -pl.col(name).sum() for name in LedgerBuilder.SUMS},
+    }
+    return pl.DataFrame(dropped).group_by("log_id").agg(**changes).to_dicts()
 
 
 @contextmanager
@@ -263,10 +233,10 @@ def _make_folder(workspace: str) -> Iterator[Path]:
     if object_store.is_uri(workspace):
         with tempfile.TemporaryDirectory(prefix="toolkit-") as name:
             yield Path(name)
-        return
-    folder = Path(workspace) / uuid4().hex
-    folder.mkdir()
-    yield folder
+    else:
+        folder = Path(workspace) / uuid4().hex
+        folder.mkdir()
+        yield folder
 
 
 def _deliver(workspace: str, folder: Path, made: Sequence[Path]) -> list[StagedPart]:
