@@ -414,6 +414,8 @@ class WriteError(ExportError, OSError):
         reason = cause.strerror or str(cause)
         if isinstance(cause, FileNotFoundError) and not Path(path).parent.exists():
             reason = f"the directory {Path(path).parent} does not exist"
+        if isinstance(cause, FileExistsError):
+            reason = "it exists already: name a new file, or remove this one first"
         super().__init__(f"{path}: cannot write: {reason}")
         self.path, self.errno = path, cause.errno
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import toolkit
 from tests.support.command import run
 
 
@@ -91,3 +93,33 @@ def test_closed_stderr_drops_messages_and_keeps_the_exit_code() -> None:
     )
 
     assert (done.returncode, done.stdout) == (1, b"")
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.json", "OUT.PARQUET", "a.jsonl.gz"])
+def test_an_export_is_not_named_like_another_file(tmp_path: Path, name: str) -> None:
+    to = tmp_path / name
+
+    done = run("export", "data/sample", "--to", to)
+
+    expected = "a directory or a file that ends in .parquet"
+    assert done.returncode == 2
+    assert done.stderr == f"toolkit: --to: expected {expected}, got '{to}'\n"
+    assert not to.exists()
+    with pytest.raises(toolkit.errors.OptionError, match="expected a directory"):
+        toolkit.export("data/sample", to=to)
+
+
+def test_a_sample_and_rejects_overwrite_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("{}\n", encoding="utf-8")
+
+    for command in (("sample",), ("rejects", path)):
+        done = run(*command, "--to", path)
+        assert done.returncode == 1
+        assert done.stderr == (
+            f"toolkit: {path}: cannot write: it exists already: name a new file, or "
+            "remove this one first\n"
+        )
+    with pytest.raises(toolkit.errors.WriteError, match="exists already"):
+        toolkit.testing.write_sample(path, 3)
+    assert path.read_text(encoding="utf-8") == "{}\n"

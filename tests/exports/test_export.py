@@ -167,8 +167,9 @@ def test_a_log_without_rows_is_an_export_without_rows(tmp_path: Path) -> None:
 def test_a_directory_with_other_files_raises(log: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine.txt").write_text("x", encoding="utf-8")
+    (tmp_path / "file").write_text("x", encoding="utf-8")
 
-    for target in ("other", "log.jsonl"):
+    for target in ("other", "file"):
         with pytest.raises(NotEmptyError, match="is not empty"):
             toolkit.export(log, to=tmp_path / target)
     assert (tmp_path / "other" / "mine.txt").exists()

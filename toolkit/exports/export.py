@@ -7,6 +7,7 @@ see only whole files, and the next run removes what an interrupted run has left.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from toolkit.errors import OptionError
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
 
 # Options of reading that do not shape the rows; the others are stored in state.json.
 _NOT_STORED = {"on_damage", "threads", "progress"}
+# Endings of files of other kinds: such a name is hardly meant for a directory.
+_OTHER_FILES = {
+    *(".csv", ".tsv", ".txt", ".md", ".json", ".jsonl", ".ndjson", ".log", ".xml"),
+    *(".html", ".pdf", ".png", ".svg", ".xls", ".xlsx", ".db", ".sqlite", ".duckdb"),
+    *(".arrow", ".feather", ".parquet", ".gz", ".zst", ".bz2", ".xz", ".zip", ".tar"),
+}
 
 
 class Exported(NamedTuple):
@@ -141,6 +148,7 @@ def export(
     >>> len(toolkit.export("data/sample/chat.jsonl", to=to).added)
     0
     """
+    _check_target(os.fspath(to))
     within = span(since, until)
     read_options = complete(export, options)
     names = list_names(sources)
@@ -173,6 +181,14 @@ def export(
         run.added(),
         len(reader.logs),
     )
+
+
+def _check_target(to: str) -> None:
+    """Check that a target is not the name of a file of another kind."""
+    is_name = os.path.splitext(to)[1].lower() in _OTHER_FILES  # noqa: PTH122 - of S3 too
+    if is_name and not is_file_name(to) and not Path(to).is_dir():
+        expected = "a directory or a file that ends in .parquet"
+        raise OptionError("to", to, expected=expected)
 
 
 def _export_file(reader: LogReader, to: str, within: Span, wait: float) -> Exported:

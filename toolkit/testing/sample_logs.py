@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from zstandard import ZstdCompressor
 
+from toolkit.errors import WriteError
 from toolkit.testing.dialects import FLEET, LATER_FLEET, Dice, Json, Model
 from toolkit.testing.quirks import ENCODERS, ODDS, PLAIN, REQUIRED, WRAPS, Quirk, half
 
@@ -144,20 +145,23 @@ def sample_lines(
 
 @contextmanager
 def _open_target(to: Path | BinaryIO) -> Iterator[Callable[[bytes], object]]:
-    """Open a target, compressed according to its name, and yield its `write`."""
+    """Open a new file, compressed according to its name, and yield its `write`."""
     if not isinstance(to, Path):
         yield to.write
         return
-    with to.open("wb") as file:
-        if to.suffix == ".gz":
-            with GzipFile("", "wb", fileobj=file, mtime=0) as gz:
-                yield gz.write
-        elif to.suffix == ".zst":
-            compressor = ZstdCompressor(write_checksum=True)
-            with compressor.stream_writer(file, closefd=False) as zst:
-                yield zst.write
-        else:
-            yield file.write
+    try:
+        with to.open("xb") as file:
+            if to.suffix == ".gz":
+                with GzipFile("", "wb", fileobj=file, mtime=0) as gz:
+                    yield gz.write
+            elif to.suffix == ".zst":
+                compressor = ZstdCompressor(write_checksum=True)
+                with compressor.stream_writer(file, closefd=False) as zst:
+                    yield zst.write
+            else:
+                yield file.write
+    except OSError as error:
+        raise WriteError(str(to), cause=error) from error
 
 
 def write_sample(
@@ -174,12 +178,17 @@ def write_sample(
     Parameters
     ----------
     to
-        A path, compressed if it ends in ``.gz`` or ``.zst``, or a file object.
+        A new file, compressed if it ends in ``.gz`` or ``.zst``, or a file object.
     lines, seed, start, days
         As in `sample_lines`.
     torn
         Write only the first half of the last line, without LF, as in a log whose writer
         was stopped.
+
+    Raises
+    ------
+    WriteError
+        If the file exists already or cannot be written.
 
     Examples
     --------
