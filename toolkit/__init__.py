@@ -1,7 +1,7 @@
 """Logs of LLM chat completions as dataframes: right to the token, nothing lost.
 
 ``load`` reads logs into Arrow tables, ``export`` keeps them as Parquet, ``metrics`` and
-``charts`` answer what was used by whom and when.
+``charts`` show what was used, by whom and when.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def test_the_frame_of_another_metric_is_refused(metric: str) -> None:
 
 
 @pytest.mark.parametrize("metric", ALL)
-def test_another_thing_than_a_frame_is_refused(metric: str) -> None:
+def test_anything_but_a_frame_is_refused(metric: str) -> None:
     with pytest.raises(TypeError, match=r"expected a polars DataFrame, got list: call"):
         plot_of(metric)([1, 2])
 

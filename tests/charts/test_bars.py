@@ -270,7 +270,7 @@ def test_the_mix_of_models_makes_100_percent() -> None:
     assert list(bars(ax))[-1] == "3 others"
 
 
-def test_calls_of_a_tool_are_taken_together_and_broken_ones_marked() -> None:
+def test_calls_of_a_tool_are_summed_and_invalid_ones_marked() -> None:
     frame = pl.DataFrame(
         {
             "model": ["a", "b", "a", "a"],
@@ -347,7 +347,7 @@ def test_health_shows_what_is_odd_and_leaves_out_what_is_sound() -> None:
     assert note(ax) == "74 rejected lines (red) · 3 kinds of findings (amber)"
 
 
-def test_a_sound_log_is_said_to_be_sound() -> None:
+def test_a_log_without_problems_says_so() -> None:
     ax = charts.plot_log_health(frames.log_health(empty=True))
 
     assert label_texts(ax) == ["no problems found"]
@@ -393,7 +393,7 @@ def test_the_sum_of_a_weekday_is_at_its_right_and_hours_below() -> None:
     assert ticks(ax)[:2] == ["00:00", "02:00"]
 
 
-def test_several_series_of_hours_are_taken_together() -> None:
+def test_several_series_of_hours_are_summed() -> None:
     frame = pl.DataFrame(
         {"model": ["a", "b"], "weekday": [2, 2], "hour": [5, 5], "responses": [4, 8]}
     )

@@ -1,4 +1,4 @@
-"""Charts: the artists are asked, not photographed."""
+"""Charts: the drawn objects are checked, not images."""
 
 from __future__ import annotations
 
@@ -462,7 +462,7 @@ def test_any_name_is_drawn_as_text_without_a_warning(name: str, form: str) -> No
 
 
 @pytest.mark.parametrize("dpi", [72, 100, 300])
-def test_a_figure_of_ours_cuts_nothing_off_at_any_resolution(dpi: int) -> None:
+def test_a_new_figure_cuts_nothing_off_at_any_resolution(dpi: int) -> None:
     ax = plot_token_usage(make_models(**{letter * 200: 10**6 for letter in "WiM_$g"}))
 
     ax.figure.set_dpi(dpi)
@@ -493,7 +493,7 @@ def test_labels_stay_apart_when_a_figure_gets_smaller() -> None:
     assert labels_are_apart(ax)
 
 
-def test_tight_layout_and_a_tight_box_are_welcome() -> None:
+def test_tight_layout_and_a_tight_box_work() -> None:
     figure, ax = plt.subplots()
     plot_token_usage(make_models(a=1, b=2), ax=ax)
 
@@ -571,7 +571,7 @@ def test_undated_responses_alone_give_an_empty_chart_that_counts_them() -> None:
 
 
 @pytest.mark.parametrize("tokens", [0, None])
-def test_no_tokens_at_all_are_an_honest_zero(tokens: int | None) -> None:
+def test_no_tokens_at_all_are_drawn_as_zero(tokens: int | None) -> None:
     frame = make_usage({"day": 1}, {"day": 2, "model": "b"}, {"period": None})
 
     ax = plot_token_usage(frame.with_columns(total_tokens=pl.lit(tokens, pl.Int64)))

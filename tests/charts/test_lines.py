@@ -149,7 +149,7 @@ def test_the_way_to_an_unfinished_period_is_dashed_and_its_end_hollow() -> None:
     assert subtitle(ax).endswith(". Dashed: last day not complete")
 
 
-def test_no_way_leads_over_a_gap_to_an_unfinished_period() -> None:
+def test_no_line_crosses_a_gap_to_an_unfinished_period() -> None:
     ax = charts.plot_truncation_rate(
         rates({"day": 1, "cut": 3}, {"day": 3, "cut": 5, "partial": True})
     )
@@ -157,7 +157,7 @@ def test_no_way_leads_over_a_gap_to_an_unfinished_period() -> None:
     assert [points(end) for end in open_ends(ax)] == [[0.05]]
 
 
-def test_names_stand_at_the_right_edge_in_the_colour_of_their_line() -> None:
+def test_names_are_at_the_right_edge_in_the_colour_of_their_line() -> None:
     names = frames.models(4)
     frame = frames.output_input_ratio(frames.periods(8), names)
 
@@ -270,7 +270,7 @@ def test_small_shares_use_the_whole_height() -> None:
     assert ax.get_ylim()[1] == pytest.approx(0.02 * 1.04)
 
 
-def test_shares_of_zero_stand_on_the_zero_line() -> None:
+def test_shares_of_zero_are_on_the_zero_line() -> None:
     ax = charts.plot_truncation_rate(rates({"day": 1, "cut": 0}, {"day": 2, "cut": 0}))
 
     assert points(lines(ax)["a"]) == [0, 0]
@@ -345,7 +345,7 @@ def drawn_colors(ax: Axes) -> set[str]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_line_is_seen_on_its_ground(theme: str) -> None:
+def test_every_line_is_visible_on_its_background(theme: str) -> None:
     names = [f"m{n:02}" for n in range(12)]
     frame = frames.cache_share(frames.periods(4), names)
     asked = frame.insert_column(4, pl.lit(0, pl.Int64).alias("folded"))

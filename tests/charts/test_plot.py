@@ -27,7 +27,7 @@ def test_every_metric_can_be_plotted_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("metric", [*metrics.METRICS])
-def test_a_metric_is_plotted_from_choices_at_hand(metric: str) -> None:
+def test_a_metric_is_plotted_from_choices_in_memory(metric: str) -> None:
     choices = make_choices(
         {"model": "gpt-4o", "prompt_tokens": 10, "completion_tokens": 5},
         {"model": "b", "prompt_tokens": 10, "completion_tokens": 5},

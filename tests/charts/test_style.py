@@ -61,7 +61,7 @@ def test_the_first_six_colours_are_distinct_for_the_colour_blind(
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
-def test_all_text_is_readable_on_its_ground(theme: charts.style.Theme) -> None:
+def test_all_text_is_readable_on_its_background(theme: charts.style.Theme) -> None:
     colors = (*theme.palette, theme.rest, theme.ink, theme.muted, theme.alarm)
 
     assert all(contrast(readable(c, theme.ground), theme.ground) >= 4.5 for c in colors)
@@ -87,7 +87,7 @@ def face(ax: Axes, name: str) -> str:
     return to_hex(bars(ax)[name][0].get_facecolor())
 
 
-def test_a_theme_holds_for_a_while_and_then_no_more() -> None:
+def test_a_theme_applies_only_inside_its_block() -> None:
     frame = frames.token_usage(frames.periods(3), ["a", "b"])
 
     with charts.theme("dark"):
@@ -126,7 +126,7 @@ def test_every_word_of_every_chart_is_readable(
             assert contrast(to_hex(text.get_color()), theme.ground) >= 4.5, text
 
 
-def test_words_in_a_bar_are_readable_on_its_colour() -> None:
+def test_text_in_a_bar_is_readable_on_its_colour() -> None:
     for theme in (LIGHT, DARK):
         with charts.theme(theme.name):
             ax = charts.plot_finish_reasons(frames.finish_reasons(None, ["a", "b"]))

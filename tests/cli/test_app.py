@@ -106,7 +106,7 @@ def test_tokens_as_json_and_csv_are_the_same_numbers(log: Path) -> None:
     assert as_json[0]["period"] == as_csv[0]["period"] == "2026-01-01T00:00:00+00:00"
 
 
-def test_an_empty_range_is_said(log: Path) -> None:
+def test_an_empty_range_prints_a_note(log: Path) -> None:
     done = run("tokens", log, "--since", "2027-01-01")
 
     assert done.returncode == 0
@@ -131,7 +131,7 @@ def test_export_closes_with_one_line_on_stderr(log: Path, tmp_path: Path) -> Non
     assert (quiet.returncode, quiet.stderr) == (0, "")
 
 
-def test_the_closing_line_tells_errors_of_a_provider(tmp_path: Path) -> None:
+def test_the_closing_line_counts_errors_of_a_provider(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     error = json.dumps({"error": {"message": "overloaded"}})
     path.write_text(f"{error}\n{json.dumps(make_response())}\n{error}\n[]\n")
@@ -244,7 +244,7 @@ def test_plot_draws_the_overview_and_any_metric_in_the_dark(
         (("cost", "--top", "0"), "--top"),
     ],
 )
-def test_plot_refuses_what_it_would_not_heed(
+def test_plot_rejects_options_that_it_would_ignore(
     log: Path, tmp_path: Path, options: tuple[str, ...], word: str
 ) -> None:
     metric, *rest = options
@@ -265,7 +265,7 @@ def test_plot_writes_a_picture(log: Path, tmp_path: Path, ending: str) -> None:
     assert head == {"png": b"\x89PNG\r", "svg": b"<?xml", "pdf": b"%PDF-"}[ending]
 
 
-def test_check_tells_ledger_codes_verdict_and_findings(log: Path) -> None:
+def test_check_prints_ledger_codes_validation_and_findings(log: Path) -> None:
     done = run("check", log)
 
     for part in ("Ledger", "Rejects", "not_a_response", "every row passed", "Findings"):
@@ -282,12 +282,12 @@ def test_check_tells_ledger_codes_verdict_and_findings(log: Path) -> None:
 @pytest.mark.parametrize(
     ("limit", "code"), [("0", 4), ("1", 0), ("33%", 4), ("34%", 0), ("many", 2)]
 )
-def test_max_rejects_is_a_gate(log: Path, limit: str, code: int) -> None:
+def test_max_rejects_sets_the_exit_code(log: Path, limit: str, code: int) -> None:
     # One line of three is rejected: 33.3 %.
     assert run("check", log, "--max-rejects", limit).returncode == code
 
 
-def test_provider_errors_do_not_count_for_the_gate(tmp_path: Path) -> None:
+def test_provider_errors_do_not_count_for_max_rejects(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"error": "busy"}\n', encoding="utf-8")
 
@@ -358,9 +358,9 @@ def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:
         (["tokens", "data/sample", "--every", "1x"], 2, "--every: expected a period"),
         (["tokens", "data/sample", "--by", "modle"], 2, "did you mean 'model'"),
         (["tokens", "data/sample", "--tz", "Mars"], 2, "--tz: expected a time zone"),
-        (["tokens"], 2, "Missing argument"),
+        (["tokens"], 2, "expected LOG|DIR ("),
         (["tokens", "data/sample", "--json", "--csv"], 2, "either"),
-        (["frobnicate"], 2, "No such command"),
+        (["frobnicate"], 2, "command: expected"),
         (["plot", "usage", "data/sample", "--to", "x.png"], 2, "token_usage"),
         (["plot", "token_usage", "data/sample", "--to", "x.gif"], 2, ".png"),
         (
@@ -442,7 +442,7 @@ def test_no_control_character_of_a_log_reaches_the_screen(tmp_path: Path) -> Non
     assert "[bold]" in "".join(run("tokens", path).stdout.split())
 
 
-def test_a_reader_that_goes_away_makes_no_noise() -> None:
+def test_a_reader_that_closes_the_pipe_causes_no_message() -> None:
     command = f"{sys.executable} -m toolkit sample --lines 50000 | head -n 1"
 
     done = subprocess.run(
@@ -509,7 +509,7 @@ def test_the_command_is_started_where_ctrl_c_is_quiet() -> None:
     assert project["project"]["scripts"] == {"toolkit": "toolkit.__main__:main"}
 
 
-def test_a_command_that_is_told_to_ignore_ctrl_c_does(log: Path) -> None:
+def test_a_command_that_was_started_with_ctrl_c_ignored_ignores_it(log: Path) -> None:
     ignoring = INTERRUPTED.replace(
         "class", "signal.signal(signal.SIGINT, signal.SIG_IGN)\nclass", 1
     )
@@ -578,7 +578,7 @@ def test_what_cannot_be_written_is_a_failure_in_words_and_no_traceback(
     assert b"Traceback" not in told.stderr
 
 
-def test_a_fault_that_cannot_be_said_is_a_failure_still(
+def test_an_error_that_cannot_be_printed_is_still_a_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(_text: str) -> None:

@@ -1,4 +1,4 @@
-"""The settings file: read strictly, and the same to JSON Schema and to us."""
+"""The settings file: read strictly, with a JSON Schema that agrees."""
 
 from __future__ import annotations
 
@@ -280,7 +280,7 @@ def house(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_command_takes_what_it_was_not_told_from_the_configuration(
+def test_a_command_takes_options_that_are_not_given_from_the_configuration(
     house: Path,
 ) -> None:
     config = ("--config", house / "toolkit.toml", "--json")

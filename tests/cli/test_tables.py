@@ -33,7 +33,7 @@ def shown(frame: pl.DataFrame, metric: str, width: int) -> list[str]:
     return [c.name for c in lay_out(frame, SPECS[metric], width, len).shown]
 
 
-def test_columns_are_chosen_by_weight_and_stand_in_the_order_of_the_table() -> None:
+def test_columns_are_chosen_by_weight_and_shown_in_the_order_of_the_table() -> None:
     usage = token_usage(
         make_choices(
             {"prompt_tokens": 700, "completion_tokens": 30, "total_tokens": 730},

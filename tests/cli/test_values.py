@@ -30,7 +30,7 @@ def test_a_limit_is_a_count_or_a_share(
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-1", "many", "%", ""])
-def test_another_text_is_no_limit(text: str) -> None:
+def test_another_text_is_not_a_limit(text: str) -> None:
     with pytest.raises(OptionError, match="a count or a share"):
         RejectLimit(text)
 
@@ -43,7 +43,7 @@ def test_a_length_of_time_has_a_unit(text: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "s", "10", "-1s", "1d", "1.5h", "\u0661s"])
-def test_another_text_is_no_length_of_time(text: str) -> None:
+def test_another_text_is_not_a_length_of_time(text: str) -> None:
     with pytest.raises(OptionError, match="expected a length of time"):
         parse_duration(text)
 

@@ -1,4 +1,4 @@
-"""Whoever reads an export at work never sees a row twice, or half a file."""
+"""A reader during an export never sees a row twice, or half a file."""
 
 from __future__ import annotations
 

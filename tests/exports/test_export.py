@@ -1,4 +1,4 @@
-"""The export directory: what lies in it, who can open it, what a fault leaves."""
+"""The export directory: its files, who can open them, and what an error leaves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An export that is run again: what is read, what is known again, what is said."""
+"""An export that is run again: what is read, what is recognised, what is reported."""
 
 from __future__ import annotations
 
@@ -436,7 +436,7 @@ def test_a_link_that_moves_to_another_log_loses_nothing(logs: Logs) -> None:
     assert done.ledger["duplicates"].sum() == 0
 
 
-def test_two_logs_with_the_same_beginning_are_told_apart(logs: Logs) -> None:
+def test_two_logs_with_the_same_beginning_are_distinguished(logs: Logs) -> None:
     logs.write(lines("a"), "x.jsonl")
     logs.write(lines("a", "b"), "y.jsonl")
     logs.export()

@@ -1,4 +1,4 @@
-"""`verify`: each fault of an export is found, and a sound one has none."""
+"""`verify`: each fault of an export is found, and a correct one has none."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def test_a_day_and_a_moment() -> None:
     assert format_moment(moment, "iso") == "2026-03-05 06:07"
 
 
-def test_days_are_written_without_what_is_said_twice() -> None:
+def test_days_are_written_without_repeating_month_or_year() -> None:
     assert format_days(date(2026, 11, 16), date(2026, 11, 16)) == "16 Nov 2026"
     assert format_days(date(2026, 11, 16), date(2026, 11, 22)) == "16 to 22 Nov 2026"
     assert format_days(date(2026, 11, 30), date(2026, 12, 6)) == "30 Nov to 6 Dec 2026"

@@ -154,7 +154,7 @@ def test_ratios_by_hand(part: Figure, whole: Figure, share: Figure) -> None:
     assert part / whole == share
 
 
-def test_numbers_stand_for_exact_figures() -> None:
+def test_numbers_count_as_exact_figures() -> None:
     assert Figure(5) + 2 == 2 + Figure(5) == Figure(7)
     assert Figure(5) - 2 == Figure(3)
     assert 2 - Figure(5, "lower") == Figure(-3, "upper")

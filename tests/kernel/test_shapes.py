@@ -1,4 +1,4 @@
-"""Runs of lines that are alike: the kernel learns them, and says what is said of each.
+"""Runs of lines that are alike: the kernel learns them, and gives the same result.
 
 Each test has a kernel of its own: one that has met many odd lines tries no shapes.
 """
@@ -58,7 +58,7 @@ def test_a_chunk_among_lines_like_it_is_the_same(name: str) -> None:
     assert decoded.rejects.column("code").to_pylist() == ["stream_chunk"]
 
 
-def test_a_line_alone_is_held_against_both_decoders() -> None:
+def test_a_single_line_is_compared_with_both_decoders() -> None:
     line = json.dumps(SAID).encode()
 
     for end in (b"\n", b""):

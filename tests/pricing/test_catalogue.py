@@ -1,4 +1,4 @@
-"""The catalogue: who sold a response, and every price held to genai-prices itself."""
+"""The catalogue: who sold a response, and every price is that of genai-prices."""
 
 from __future__ import annotations
 

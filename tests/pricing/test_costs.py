@@ -1,4 +1,4 @@
-"""Costs, held against invoices worked by hand and against genai-prices itself."""
+"""Costs, compared with invoices worked by hand and against genai-prices itself."""
 
 from __future__ import annotations
 

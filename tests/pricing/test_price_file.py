@@ -1,4 +1,4 @@
-"""The user's own prices: what a file may say, and what it is told."""
+"""The user's own prices: what a file may contain, and the errors of others."""
 
 from __future__ import annotations
 

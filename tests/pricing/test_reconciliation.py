@@ -1,4 +1,4 @@
-"""A log beside its invoice, and the same tokens elsewhere."""
+"""A log compared with its invoice, and the same tokens at another model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing of a prompt or an answer is told where it was not asked for.
+"""No text of a prompt or an answer is shown where it was not asked for.
 
 A word that stands in every place of a log where text may stand is looked for in all
 that the library says, and in all that it writes beside the text itself.
@@ -190,7 +190,7 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_lines_of_this_page_have_the_fates_that_they_should(log: Path) -> None:
+def test_the_lines_of_this_module_are_rows_and_rejects_as_intended(log: Path) -> None:
     with heard():
         loaded = toolkit.load(log, tags=TAGS)
 
@@ -249,7 +249,7 @@ def test_no_account_of_a_check_holds_content(log: Path, tmp_path: Path) -> None:
         hold_frame(one.ledger)
 
 
-def test_a_frame_of_a_scan_is_told_without_content(log: Path) -> None:
+def test_an_error_of_a_scan_holds_no_content(log: Path) -> None:
     with heard() as said:
         frame = toolkit.scan(log, tags=TAGS)
         hold(frame.explain())
@@ -285,7 +285,7 @@ HEADS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_what_is_said_of_a_file_that_is_no_log_holds_nothing_of_it(
+def test_the_hint_for_a_file_that_is_not_a_log_holds_nothing_of_it(
     tmp_path: Path, name: str
 ) -> None:
     path = tmp_path / "a.jsonl"
@@ -542,7 +542,7 @@ COUNTS = [column.name for column in CHOICES.columns if column.name.endswith("_to
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_a_failed_validation_tells_no_cell(sign: int) -> None:
+def test_a_failed_validation_shows_no_cell(sign: int) -> None:
     row: dict[str, object] = {"content": SECRET, "model": SECRET, "source": None}
     frame = make_choices(*[{**row, name: sign * NUMBER} for name in COUNTS])
 
@@ -553,14 +553,14 @@ def test_a_failed_validation_tells_no_cell(sign: int) -> None:
     assert error.failure_cases is not None
 
 
-def test_a_key_that_stands_twice_is_told_without_its_cells() -> None:
+def test_a_repeated_key_is_reported_without_its_cells() -> None:
     row = {"source": SECRET, "content": SECRET, "line": NUMBER}
 
     hold_validation(make_choices(row, row))
 
 
 @pytest.mark.parametrize("table", [REJECTS, LEDGER], ids=lambda table: table.name)
-def test_a_failed_validation_of_any_table_tells_no_cell(table: Table) -> None:
+def test_a_failed_validation_of_any_table_shows_no_cell(table: Table) -> None:
     texts = {
         column.name: SECRET.encode() if column.name == "raw" else SECRET
         for column in table.columns
@@ -585,7 +585,9 @@ def test_a_failed_validation_of_any_table_tells_no_cell(table: Table) -> None:
     ],
     ids=lambda values: f"{values.name}-{values.dtype.base_type()}",
 )
-def test_a_column_of_another_type_is_told_without_its_cells(values: pl.Series) -> None:
+def test_a_column_of_another_type_is_reported_without_its_cells(
+    values: pl.Series,
+) -> None:
     hold_validation(make_choices({}).with_columns(values))
 
 

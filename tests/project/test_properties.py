@@ -1,4 +1,4 @@
-"""Laws that hold whatever the log."""
+"""Properties that hold for any log."""
 
 from __future__ import annotations
 

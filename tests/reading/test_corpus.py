@@ -108,7 +108,7 @@ def test_no_chunk_of_a_stream_is_a_response(corpus: Path) -> None:
     assert codes(log) == {"stream_chunk": 494, "not_a_response": 1}
 
 
-def test_all_recorded_files_together_keep_the_ledgers_law(corpus: Path) -> None:
+def test_the_ledger_of_all_recorded_files_adds_up(corpus: Path) -> None:
     log = toolkit.load(sorted(corpus.glob("[cer]*s.jsonl")))
 
     kinds = log.ledger.select(

@@ -1,6 +1,6 @@
-"""Compressed logs: whole, odd, cut, flipped; what is kept, what is said, what is not.
+"""Compressed logs: whole, odd, cut, flipped; what is kept and what is reported.
 
-The law of `on_damage="collect"`: a damaged log gives exactly what a whole one gives
+The rule of `on_damage="collect"`: a damaged log gives exactly what a whole one gives
 that ends where the damaged member begins.
 """
 
@@ -177,7 +177,7 @@ def hold(
     rejects: list[dict[str, Any]],
     ledger: list[dict[str, Any]],
 ) -> Told:
-    """Hold the laws of the ledger, log by log, and return what was told."""
+    """Check the sums of the ledger, log by log, and return what was read."""
     for log in ledger:
         own = [row for row in rows if row["log_id"] == log["log_id"]]
         refused = [reject for reject in rejects if reject["log_id"] == log["log_id"]]
@@ -360,7 +360,7 @@ def skippable(size: int, number: int = 0) -> bytes:
     return struct.pack("<II", 0x184D2A50 + number, size) + bytes(range(256))[:size]
 
 
-def test_zstd_frames_to_skip_are_skipped_wherever_they_stand(path: Path) -> None:
+def test_zstd_frames_to_skip_are_skipped_anywhere(path: Path) -> None:
     one, two, three = pack("zstd", THREE).members
     path.write_bytes(
         b"".join([skippable(4), one, skippable(0, 15), skippable(99), two, three])
@@ -394,7 +394,7 @@ def test_members_as_long_as_what_is_read_at_once_are_read_to_their_end(
 
 @pytest.mark.parametrize("kind", PACKERS)
 @pytest.mark.parametrize("step", [1, 2, 3, 7])
-def test_a_log_is_told_alike_whatever_is_read_at_once(
+def test_a_log_gives_the_same_whatever_is_read_at_once(
     path: Path, kind: str, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packed = pack(kind, THREE)
@@ -704,7 +704,7 @@ def test_another_word_than_raise_or_collect_is_refused(
         toolkit.batches(path, on_damage=word)
 
 
-def test_whole_logs_are_told_alike_whether_damage_is_collected_or_not(
+def test_whole_logs_give_the_same_whether_damage_is_collected_or_not(
     tmp_path: Path, tell: Tell
 ) -> None:
     write_logs(tmp_path)
@@ -875,7 +875,7 @@ def test_a_named_pipe_is_read_once_and_kept_up_to_the_damage(
     assert (alone(told)["error"] is not None) == cut
 
 
-def test_no_more_bytes_are_said_to_be_read_than_there_are(
+def test_progress_reports_no_more_bytes_than_there_are(
     tmp_path: Path, tell: Tell
 ) -> None:
     paths = write_logs(tmp_path)
@@ -980,7 +980,7 @@ def test_damaged_standard_input_is_an_error_unless_it_is_to_be_collected(
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 @pytest.mark.parametrize("failing", [FailingDisk, FailingPipe])
-def test_a_device_that_fails_costs_only_what_was_not_verified(
+def test_a_failing_device_loses_only_what_was_not_verified(
     monkeypatch: pytest.MonkeyPatch,
     tell: Tell,
     kind: str,
@@ -1012,7 +1012,7 @@ def test_a_device_that_fails_leaves_the_lines_read_and_a_cut_one(
     assert alone(told)["bytes"] == len(data)
 
 
-def test_standard_input_is_read_from_where_it_stands(
+def test_standard_input_is_read_from_its_current_position(
     monkeypatch: pytest.MonkeyPatch, tell: Tell
 ) -> None:
     packed = pack("gzip", THREE)
@@ -1053,7 +1053,7 @@ pieces_of_any_bytes = st.lists(
 
 
 def without_source(told: Told) -> Told:
-    """Return what is told without the names of the logs."""
+    """Return what was read without the names of the logs."""
     return Told(*[[{**row, "source": ""} for row in table] for table in told])
 
 
@@ -1063,7 +1063,7 @@ def without_source(told: Told) -> Told:
     kind=st.sampled_from(list(PACKERS)),
     padding=st.integers(0, 9),
 )
-def test_any_bytes_compressed_are_told_like_the_bytes_themselves(
+def test_any_compressed_bytes_give_the_same_as_the_plain_bytes(
     pieces: list[bytes], kind: str, padding: int
 ) -> None:
     pieces = [b"\n", *pieces]  # no magic bytes of a compression at the start
@@ -1082,7 +1082,7 @@ def test_any_bytes_compressed_are_told_like_the_bytes_themselves(
     size=st.integers(4, 10**6),
     on_reject=st.just("collect"),
 )
-def test_a_log_cut_anywhere_is_told_like_a_whole_one_that_ends_before_the_damage(
+def test_a_log_cut_anywhere_gives_the_same_as_a_whole_one_that_ends_before_the_damage(
     pieces: list[bytes], kind: str, size: int, on_reject: Literal["collect"]
 ) -> None:
     packed = pack(kind, [b"\n", *pieces])

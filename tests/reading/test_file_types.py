@@ -1,4 +1,4 @@
-"""A file that is no log ends as rejects and one sentence that says what it is."""
+"""A file that is not a log gives rejects and one sentence that says what it is."""
 
 from __future__ import annotations
 

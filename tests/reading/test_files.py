@@ -1,4 +1,4 @@
-"""Files that are no plain files, change while they are read, or have odd names."""
+"""Files that are not plain files, change while they are read, or have odd names."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def ids(choices: Any) -> list[str]:
 
 
 def hold(ledger: pl.DataFrame, choices: pl.DataFrame, rejects: pl.DataFrame) -> None:
-    """Hold the laws of the ledger for every log."""
+    """Check the sums of the ledger for every log."""
     for log in ledger.rows(named=True):
         rows = choices.filter(pl.col("log_id") == log["log_id"])
         refused = rejects.filter(pl.col("log_id") == log["log_id"])
@@ -222,7 +222,7 @@ def test_a_broken_link_that_is_named_is_missing(
     assert "a broken link" in done.err
 
 
-def test_a_broken_link_in_a_walk_is_passed_over_and_said(
+def test_a_broken_link_in_a_walk_is_passed_over_and_reported(
     tmp_path: Path, command: Command
 ) -> None:
     write(tmp_path / "b.jsonl", 1)
@@ -802,7 +802,7 @@ def test_files_and_directories_of_any_name_are_read(odd_logs: Path, tell: Tell) 
         log["source"].encode()
 
 
-def test_no_name_steers_the_screen_of_any_command(
+def test_no_name_can_control_the_terminal_in_any_command(
     odd_logs: Path, command: Command, tmp_path: Path
 ) -> None:
     out, logs = odd(tmp_path, b"out", os.fsencode(odd_logs.name)), str(odd_logs)
@@ -852,7 +852,7 @@ def test_an_export_into_a_directory_of_any_name_is_read_back(
     assert toolkit.rejects(out).is_empty()
 
 
-def test_what_a_loaded_log_says_of_itself_steers_no_screen(odd_logs: Path) -> None:
+def test_the_repr_of_a_loaded_log_cannot_control_the_terminal(odd_logs: Path) -> None:
     with caught(DamageWarning):
         log = toolkit.load(odd_logs, on_damage="collect")
 
@@ -862,7 +862,7 @@ def test_what_a_loaded_log_says_of_itself_steers_no_screen(odd_logs: Path) -> No
     assert len(repr(log).splitlines()) == 6
 
 
-def test_what_is_said_of_a_name_that_is_no_utf8_is_text(tmp_path: Path) -> None:
+def test_messages_about_a_name_that_is_not_utf8_are_text(tmp_path: Path) -> None:
     name = odd(tmp_path, b"caf\xe9.jsonl")
     with pytest.raises(SourceNotFoundError) as missing:
         toolkit.load(name)
@@ -944,7 +944,7 @@ def test_a_log_that_is_removed_while_it_is_read_is_read_whole(
     assert told.errors == [None]
 
 
-def test_a_log_that_is_renamed_and_made_anew_is_read_as_it_was(
+def test_a_log_that_is_renamed_and_created_again_is_read_as_it_was(
     long: Path, tell: Tell
 ) -> None:
     def rotate() -> None:

@@ -49,7 +49,7 @@ def embed(number: int, value: bytes, key: bytes = b'"x"') -> bytes:
 
 
 class Line(NamedTuple):
-    """A physical line, as the contract cuts it."""
+    """A physical line, as it is defined."""
 
     number: int
     offset: int
@@ -249,7 +249,7 @@ def test_of_many_crs_before_lf_one_is_the_line_end(fates_of: Fates) -> None:
     assert fates_of(data) == ["not_a_response", "row", "blank", "not_a_response"]
 
 
-def test_both_line_ends_may_stand_in_one_log(fates_of: Fates) -> None:
+def test_both_line_ends_may_occur_in_one_log(fates_of: Fates) -> None:
     data = b"\n".join([good(1), good(2) + b"\r", b"\r", b"x\r", b"x", good(3), b""])
 
     assert fates_of(data) == [
@@ -433,7 +433,7 @@ def sure(fates: list[str | None]) -> list[str]:
 
 
 @pytest.mark.parametrize(("tail", "fate", "_growing"), TAILS)
-def test_a_load_gives_an_unfinished_last_line_its_fate(
+def test_a_load_reads_or_rejects_an_unfinished_last_line(
     tmp_path: Path, tail: bytes, fate: str | None, _growing: str | None
 ) -> None:
     for before in (good(1) + b"\n", good(1) + b"\r\n", MARK + good(1) + b"\n"):
@@ -520,7 +520,7 @@ def mixed(size: int, *, width: int = 40) -> bytes:
 @pytest.mark.parametrize(
     ("block", "times"), [(1, 1700), (7, 243), (64 * KIB, 1), (64 * KIB, 3)]
 )
-def test_a_log_of_whole_blocks_and_one_byte_more_or_less_is_told_alike(
+def test_a_log_of_whole_blocks_and_one_byte_more_or_less_gives_the_same(
     tmp_path: Path, block: int, times: int, beyond: int
 ) -> None:
     data = mixed(block * times + beyond, width=40 if block < KIB else 2000)
@@ -536,7 +536,7 @@ def test_a_log_of_whole_blocks_and_one_byte_more_or_less_is_told_alike(
 
 @pytest.mark.parametrize("beyond", [-1, 0, 1])
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_log_as_long_as_what_is_read_at_once_is_told_alike(
+def test_a_log_as_long_as_what_is_read_at_once_gives_the_same(
     tmp_path: Path, times: int, beyond: int
 ) -> None:
     data = mixed(256 * KIB * times + beyond, width=20_000)
@@ -548,7 +548,7 @@ def test_a_log_as_long_as_what_is_read_at_once_is_told_alike(
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 @pytest.mark.parametrize("step", [1, 7, 64 * KIB])
-def test_a_compressed_log_is_told_alike_whatever_the_steps(
+def test_a_compressed_log_gives_the_same_whatever_the_steps(
     tmp_path: Path, kind: str, step: int
 ) -> None:
     data = mixed(2000 if step < KIB else 3 * step + 1)
@@ -573,7 +573,7 @@ def test_the_steps_of_these_tests_take_hold(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 7])
-def test_an_export_is_told_alike_whatever_the_steps(tmp_path: Path, step: int) -> None:
+def test_an_export_gives_the_same_whatever_the_steps(tmp_path: Path, step: int) -> None:
     data = mixed(1200)
     path = tmp_path / "a.jsonl"
     path.write_bytes(data)
@@ -598,7 +598,7 @@ ACROSS = [
 
 
 @pytest.mark.parametrize(("across", "fates"), ACROSS)
-def test_every_byte_of_a_line_end_or_a_character_may_stand_at_a_block_edge(
+def test_every_byte_of_a_line_end_or_a_character_may_be_at_a_block_edge(
     tmp_path: Path, across: bytes, fates: list[str]
 ) -> None:
     block = 64
@@ -615,9 +615,7 @@ def test_every_byte_of_a_line_end_or_a_character_may_stand_at_a_block_edge(
 
 
 @pytest.mark.parametrize("kind", ["plain", "gzip", "zstd"])
-def test_a_line_may_stand_across_every_edge_of_64_kib(
-    tmp_path: Path, kind: str
-) -> None:
+def test_a_line_may_cross_every_edge_of_64_kib(tmp_path: Path, kind: str) -> None:
     block = 64 * KIB
     path = tmp_path / "a.jsonl"
 
@@ -644,7 +642,7 @@ def test_a_mark_in_pieces_is_a_mark(tmp_path: Path, read: int) -> None:
 
 @pytest.mark.parametrize("read", [1, 7, 64 * KIB])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r\r\n", b""])
-def test_a_line_near_the_limit_is_told_alike_whatever_the_steps(
+def test_a_line_near_the_limit_gives_the_same_whatever_the_steps(
     tmp_path: Path, end: bytes, read: int
 ) -> None:
     limit, path = 20, tmp_path / "a.jsonl"
@@ -662,7 +660,7 @@ def test_a_line_near_the_limit_is_told_alike_whatever_the_steps(
 
 
 @pytest.mark.parametrize("white", [b" ", b"\t", b"\r"])
-def test_white_space_over_the_limit_has_one_fate_whatever_the_steps(
+def test_white_space_over_the_limit_is_rejected_whatever_the_steps(
     tmp_path: Path, white: bytes
 ) -> None:
     path = tmp_path / "a.jsonl"
@@ -776,7 +774,7 @@ def test_an_export_accounts_for_every_line_of_any_log(made: Made, kind: str) -> 
 
 @quick
 @given(made=made_logs(), more=made_logs())
-def test_a_log_that_has_grown_keeps_the_fates_of_its_whole_lines(
+def test_a_log_that_has_grown_gives_the_same_for_its_earlier_whole_lines(
     made: Made, more: Made
 ) -> None:
     grown = made.data + more.data
@@ -822,7 +820,7 @@ def test_any_bytes_are_accounted_for(data: bytes, limit: int, step: int) -> None
 
 @quick
 @given(made=made_logs(), count=st.integers(0, 12))
-def test_the_first_lines_have_the_fates_that_they_have_in_the_whole_log(
+def test_the_first_lines_give_the_same_as_in_the_whole_log(
     made: Made, count: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -867,7 +865,7 @@ def test_a_line_of_512_levels_is_the_deepest(
     ],
     ids=["open", "balanced", "objects", "embedded"],
 )
-def test_five_million_brackets_harm_nothing_wherever_they_stand(
+def test_five_million_brackets_harm_nothing_anywhere(
     tmp_path: Path, deep: bytes
 ) -> None:
     path = tmp_path / "a.jsonl"

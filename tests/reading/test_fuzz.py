@@ -376,7 +376,7 @@ def test_the_library_and_the_oracle_agree_on_tails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("begin", [b"", b'{"object":"o","choices":[{}]}'])
-def test_equal_lines_over_the_limit_fare_alike_wherever_a_block_ends(
+def test_equal_lines_over_the_limit_give_the_same_wherever_a_block_ends(
     begin: bytes, tmp_path: Path
 ) -> None:
     lines = [begin.ljust(40_000)] * 100

@@ -1,4 +1,4 @@
-"""The reference decoder against the contract: lines, JSON, rejects; any bytes."""
+"""The reference decoder against its definition: lines, JSON, rejects; any bytes."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_lines_are_split_at_lf_only() -> None:
     assert outcome(GOOD + b"\r" + GOOD) == "invalid_json"
 
 
-def test_rejects_say_exactly_where_their_line_stands() -> None:
+def test_rejects_have_the_exact_place_of_their_line() -> None:
     data = b"[1]\n\n  \xff\r\n" + GOOD + b"\r\n{}\r\r\nx\n"
     offset = 1000
     block = Block(7, "made.jsonl", as_pieces(data), 41, offset, len(data), len(data))
@@ -209,7 +209,7 @@ def test_the_first_check_that_fails_decides(line: bytes, code: str) -> None:
     ("first", "last"),
     [(b'"model":5', b'"model":"b"'), (b'"model":"a"', b'"mod\\u0065l":"b"')],
 )
-def test_of_a_duplicate_key_the_last_stands(first: bytes, last: bytes) -> None:
+def test_the_last_value_of_a_duplicate_key_counts(first: bytes, last: bytes) -> None:
     line = (
         b'{"object":"o","choices":[],' + first + b"," + last + b',"choices":[{},{}]}\n'
     )
@@ -217,7 +217,7 @@ def test_of_a_duplicate_key_the_last_stands(first: bytes, last: bytes) -> None:
     assert decode(line).choices.column("model").to_pylist() == ["b", "b"]
 
 
-def test_of_a_duplicate_key_a_last_null_stands_too() -> None:
+def test_a_last_null_of_a_duplicate_key_counts_too() -> None:
     again = b'"usage":{"total_tokens":1,"total_tokens":null,"prompt_tokens":3}'
 
     (row,) = decode(GOOD[:-1] + b"," + again + b"}\n").choices.to_pylist()
@@ -235,7 +235,7 @@ PAIRED = [rb"\ud83d\ude00", rb"\uDBFF\uDFFF", rb"\\ud800", rb"\\\\udc00", rb"\uf
 
 
 @pytest.mark.parametrize("escape", LONE)
-def test_a_lone_surrogate_is_an_error_wherever_it_stands(escape: bytes) -> None:
+def test_a_lone_surrogate_is_an_error_anywhere(escape: bytes) -> None:
     text = b'"' + escape + b'"'
 
     assert outcome(embed(text)) == "invalid_json"
@@ -312,7 +312,7 @@ def test_brackets_side_by_side_are_no_levels() -> None:
     ],
     ids=lambda line: f"{len(line)}-bytes",
 )
-def test_too_deep_goes_before_invalid_json(line: bytes) -> None:
+def test_too_deep_takes_precedence_over_invalid_json(line: bytes) -> None:
     assert outcome(line) == "too_deep"
 
 
@@ -332,7 +332,7 @@ def test_512_levels_of_nonsense_are_invalid_json() -> None:
         ),
     ],
 )
-def test_invalid_utf8_is_an_error_wherever_it_stands(bad: bytes) -> None:
+def test_invalid_utf8_is_an_error_anywhere(bad: bytes) -> None:
     text = b'"' + bad + b'"'
 
     assert outcome(bad) == "invalid_utf8"
@@ -368,7 +368,7 @@ def test_no_file_of_the_suite_is_a_response(path: Path) -> None:
 
 @needs_suite
 @pytest.mark.parametrize("path", named("y_"))
-def test_what_the_suite_accepts_may_stand_in_an_unread_field(path: Path) -> None:
+def test_what_the_suite_accepts_may_be_in_an_unread_field(path: Path) -> None:
     for space in (b" ", b"\r"):
         assert outcome(embed(path.read_bytes().replace(b"\n", space))) == "ok"
 

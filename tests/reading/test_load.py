@@ -1,4 +1,4 @@
-"""load(), batches() and what a Loaded says of itself."""
+"""load(), batches() and the repr of a Loaded."""
 
 from __future__ import annotations
 
@@ -222,7 +222,9 @@ def test_a_large_log_on_the_reference_gets_one_hint(
     assert kinds == ([] if has_kernel else [SlowDecoderWarning])
 
 
-def test_a_loaded_log_says_in_five_lines_what_became_of_all(tmp_path: Path) -> None:
+def test_the_repr_of_a_loaded_log_accounts_for_every_line_in_five_lines(
+    tmp_path: Path,
+) -> None:
     path = write(
         tmp_path / "a.jsonl",
         make_response(),

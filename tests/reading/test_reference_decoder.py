@@ -1,4 +1,4 @@
-"""The reference decoder against the contract: forms of a line, and columns."""
+"""The reference decoder against its definition: forms of a line, and columns."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ def test_an_empty_choices_is_one_row_that_keeps_the_usage() -> None:
 # --- Rows and grains (section 5) -----------------------------------------------------
 
 
-def test_usage_stands_on_the_first_choice_and_facts_of_the_response_on_each() -> None:
+def test_usage_is_on_the_first_choice_and_facts_of_the_response_on_each() -> None:
     response: Any = make_response(n=3)
     response["choices"][0]["index"] = 2
     response["choices"][2]["index"] = 0
@@ -318,7 +318,7 @@ def test_response_hash_is_of_the_bytes_of_the_response_as_written() -> None:
         assert rows(line)[0]["response_hash"] == expected
 
 
-def test_of_several_faults_the_first_in_column_order_then_choice_order_stands() -> None:
+def test_the_first_fault_in_column_order_then_choice_order_is_reported() -> None:
     bad = {"index": -1, "message": {"role": 5, "content": 5}}
     late = {"message": {"content": 5}}
     early = {"message": {"role": 5}}
@@ -655,7 +655,7 @@ def test_a_text_part_whose_text_is_no_string_is_of_the_wrong_type(
     assert fault(message(content=content)) == ("wrong_type", path)
 
 
-def test_a_named_reasoning_goes_before_the_thinking_parts() -> None:
+def test_a_reasoning_field_takes_precedence_over_thinking_parts() -> None:
     content = [part("thinking", "parts"), part("text", "a")]
 
     (row,) = rows(message(content=content, reasoning="named"))

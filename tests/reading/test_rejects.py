@@ -79,7 +79,7 @@ def test_a_first_line_is_not_taken_for_compression_or_a_mark(
     assert again["raw"].to_list() == [first]
 
 
-def test_a_mended_line_is_a_row(log: Path, tmp_path: Path) -> None:
+def test_a_repaired_line_is_a_row(log: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.jsonl"
     toolkit.write_rejects(log, again, code="not_a_response")
     again.write_bytes(again.read_bytes().replace(b"[1]", GOOD))
@@ -129,7 +129,7 @@ def test_the_command_writes_to_a_pipe_or_a_file(log: Path, tmp_path: Path) -> No
     assert (tmp_path / "again.jsonl").read_bytes().count(b"\n") == 5
 
 
-def test_the_command_leaves_a_screen_alone(log: Path) -> None:
+def test_the_command_writes_nothing_to_a_terminal(log: Path) -> None:
     master, screen = os.openpty()
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The lazy twin of load: the same rows, as few of them as are asked for."""
+"""The lazy form of load: the same rows, and only those that are needed."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_row_limit_ends_the_reading(tmp_path: Path) -> None:
     assert sum(read) < path.stat().st_size / 2
 
 
-def test_text_is_read_only_for_who_asks_for_it(
+def test_text_is_read_only_if_it_is_needed(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plans = []
@@ -166,7 +166,7 @@ def test_rejects_are_warned_of_once_when_the_logs_were_read(tmp_path: Path) -> N
         ]
 
 
-def test_what_a_walk_passed_over_is_said_by_a_scan(tmp_path: Path) -> None:
+def test_a_scan_reports_what_a_walk_passed_over(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", make_response())
     write(tmp_path / "b.json", make_response())
 
@@ -362,7 +362,7 @@ def test_a_pattern_may_name_several_exports(two: tuple[Path, Path]) -> None:
     assert len(toolkit.check(pattern).ledger) == 2
 
 
-def test_exports_with_other_tags_stand_together(tmp_path: Path) -> None:
+def test_exports_with_other_tags_are_read_together(tmp_path: Path) -> None:
     first = write(tmp_path / "1.jsonl", {**dated("2026-11-01"), "team": "red"})
     second = write(tmp_path / "2.jsonl", {**dated("2026-11-02"), "user": "u"})
     toolkit.export(first, to=tmp_path / "a", tags={"team": "team"})

@@ -75,7 +75,7 @@ def test_an_export_is_resolved_once_and_its_state_is_read_once(
     assert read == [out / "state.json"]
 
 
-def test_each_kind_of_source_is_told_apart(out: Path, tmp_path: Path) -> None:
+def test_each_kind_of_source_is_distinguished(out: Path, tmp_path: Path) -> None:
     one = tmp_path / "one.parquet"
     toolkit.export(out.parent / "logs", to=one)
 
@@ -156,7 +156,7 @@ def test_tags_in_a_list_are_one_sentence(tmp_path: Path) -> None:
         toolkit.export(tmp_path, to=tmp_path / "out", tags=["team"])  # type: ignore[arg-type]
 
 
-def test_choices_at_hand_are_told_from_names() -> None:
+def test_choices_in_memory_are_distinguished_from_names() -> None:
     frame = make_choices({})
 
     assert choices_of(frame) is frame

@@ -1,4 +1,4 @@
-"""A report on names that mean harm: nothing runs, no table breaks, totals are exact."""
+"""A report on hostile names: nothing runs, no table breaks, totals are exact."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def outside_of_drawings(tags: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return [tag for tag in tags if tag[0].removeprefix("/") not in MARKS]
 
 
-def test_the_tags_of_a_hostile_page_are_those_of_a_tame_one(
+def test_the_tags_of_a_page_with_hostile_names_are_those_of_a_harmless_one(
     tame: Any, hostile: Any
 ) -> None:
     one, other = Tags(hostile.html()).tags, Tags(tame.html()).tags

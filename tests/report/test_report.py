@@ -209,7 +209,7 @@ def test_no_word_of_an_answer_is_in_any_form(report: Any) -> None:
         assert "secret" not in text
 
 
-def test_without_a_range_everything_is_told_also_what_has_no_date() -> None:
+def test_without_a_range_everything_is_reported_even_without_a_date() -> None:
     rows = [*calls("2026-11-10", 2), {**calls("2026-11-10", 1)[0], "created": None}]
 
     made = write_report(make_choices(*rows))
@@ -316,7 +316,7 @@ def test_a_budget_fails_closed_and_says_why(log: Path) -> None:
     assert "is exceeded: $0.000075 of $0.00001" in crossed.stderr
 
 
-def test_too_many_rejects_exit_4_and_a_budget_goes_before(log: Path) -> None:
+def test_too_many_rejects_exit_4_and_a_budget_takes_precedence(log: Path) -> None:
     assert run("report", log, *SHORT, "--max-rejects", "1").returncode == 0
     done = run("report", log, *SHORT, "--max-rejects", "0")
     both = run("report", log, *SHORT, "--max-rejects", "0", "--budget", "5USD")
@@ -369,3 +369,11 @@ def test_a_page_is_put_in_its_place_at_once_or_not_at_all(
         run("report", log, *SHORT, "--to", there)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "there.md"]
+
+
+@pytest.mark.parametrize("by", [(), None])
+def test_a_report_without_series_has_the_totals(by: Any) -> None:
+    report = write_report(make_choices({"total_tokens": 15}, {}), by=by)
+
+    (series,) = report.content.series.rows(named=True)
+    assert (series["calls"], series["tokens"]) == (2, 15)

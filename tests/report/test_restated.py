@@ -1,4 +1,4 @@
-"""A report held against an earlier one: what changed in closed periods, and why."""
+"""A report compared with an earlier one: what changed in closed periods, and why."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def held(sources: Any, path: Path, **options: Any) -> dict[str, Any]:
     return data["against"]
 
 
-def test_nothing_changed_is_said(tmp_path: Path) -> None:
+def test_a_report_says_that_nothing_changed(tmp_path: Path) -> None:
     found = held(make_choices(*BEFORE), told(tmp_path, make_choices(*BEFORE)))
 
     assert found["changes"] == []
@@ -54,7 +54,7 @@ def test_nothing_changed_is_said(tmp_path: Path) -> None:
     )
 
 
-def test_late_lines_are_told_with_both_figures(tmp_path: Path) -> None:
+def test_late_lines_are_reported_with_both_figures(tmp_path: Path) -> None:
     path = told(tmp_path, make_choices(*BEFORE))
 
     found = held(make_choices(*BEFORE, *calls("2026-11-18", 3)), path)
@@ -81,7 +81,7 @@ def test_a_period_that_was_empty_may_have_lines_now(tmp_path: Path) -> None:
     assert change["changed"]["calls"] == [0, 1]
 
 
-def test_lines_that_are_gone_are_told(tmp_path: Path) -> None:
+def test_lines_that_are_gone_are_reported(tmp_path: Path) -> None:
     path = told(tmp_path, make_choices(*BEFORE))
 
     found = held(make_choices(*BEFORE[1:]), path)
@@ -107,7 +107,7 @@ def test_other_prices_change_the_cost_alone(tmp_path: Path) -> None:
     assert {change["why"] for change in found["changes"]} == {"prices"}
 
 
-def test_rejects_that_were_mended_are_told_as_such(tmp_path: Path) -> None:
+def test_rejects_that_were_repaired_are_reported_as_such(tmp_path: Path) -> None:
     created = int(at("2026-11-17").timestamp())
     good = json.dumps(make_response(id="a", created=created, model="gpt-4o"))
     mended = json.dumps(make_response(id="b", created=created, model="gpt-4o"))
@@ -125,7 +125,7 @@ def test_rejects_that_were_mended_are_told_as_such(tmp_path: Path) -> None:
     assert "1 call more, 1 reject fewer" in found["words"]
 
 
-def test_a_period_that_was_unfinished_is_not_held_against(tmp_path: Path) -> None:
+def test_a_period_that_was_unfinished_is_not_compared(tmp_path: Path) -> None:
     # The range ends at noon: what comes later on that day is no surprise.
     options = {"last": None, "now": None, "since": "2026-11-16", "every": "1d"}
     path = told(tmp_path, make_choices(*BEFORE), until="2026-11-18T18:00Z", **options)

@@ -74,7 +74,7 @@ def test_a_cell_that_breaks_a_rule_is_named_by_rule_and_row(
         ),
     ],
 )
-def test_each_limit_of_a_column_is_held(name: str, value: float) -> None:
+def test_each_limit_of_a_column_is_checked(name: str, value: float) -> None:
     frame = make_choices({}).with_columns(
         pl.lit(value, CHOICES[name].dtype).alias(name)
     )

@@ -1,8 +1,8 @@
-"""What the contract says of one line, in plain Python that shares no code with us.
+"""What a line should become, in plain Python that shares no code with us.
 
-It reads like docs/reference/ and shared/CONTRACT.md, section by section, with the
-standard library alone (xxhash but for the hash), and takes its time. Left out is the
-limit on how often facts of the response may be repeated; no line of the tests is large.
+It follows docs/reference/lines.md section by section, with the standard library alone
+(except xxhash for the hash), and is slow. It leaves out the limit on how often facts of
+the response may be repeated; no line of the tests is large.
 """
 
 from __future__ import annotations

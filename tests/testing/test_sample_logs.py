@@ -87,7 +87,7 @@ def column_fault(response: Json) -> str:
 
 
 def verdict(line: bytes) -> str:
-    """Return the verdict of the contract on a line of the sample."""
+    """Return what the definition of a line says of a line of the sample."""
     if not line.strip(b" \t\r"):
         return "blank"
     try:

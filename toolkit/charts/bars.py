@@ -18,7 +18,7 @@ from toolkit.charts.rows import (
 )
 from toolkit.charts.stacked import HATCH, NO_PRICE, dot_patch
 from toolkit.charts.style import contrast, current_theme
-from toolkit.charts.text import fit, text_width, write
+from toolkit.charts.text import fit, share_tick, text_width, write
 from toolkit.formatting.text import format_count, format_share
 
 if TYPE_CHECKING:
@@ -145,7 +145,6 @@ def draw_share_bars(
     names: Sequence[str],
     parts: Sequence[Series],
     shares: Numbers,
-    tick: Callable[..., str],
 ) -> Axes:
     """Draw a bar of 100% for each name; `shares` has a row for each part."""
     ax = build_row_axes(len(names), ax)
@@ -157,7 +156,7 @@ def draw_share_bars(
     for part, start, share in zip(parts, starts, shares, strict=True):
         draw_rows(ax, rows, share, part.color, part.name, left=start)
         _write_inside(ax, part.color, start, share, width)
-    set_value_axis(ax, 1.0, width, tick, axis="x")
+    set_value_axis(ax, 1.0, width, share_tick, axis="x")
     finish_rows(ax, names, layout)
     facts = [
         f"{shorten(name)}: "

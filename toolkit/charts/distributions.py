@@ -71,10 +71,10 @@ def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> 
     Axes
         A single series has three lines with bands between them; two or three series
         have a thick line for the median and a thin one for p90; more have the median.
-        Percentiles cannot be summed: of more than six series the smaller ones are left
-        out and counted in the note. If values are far apart the axis is logarithmic,
-        as the subtitle notes. Without periods each series is a row from the median to
-        p90 and p99.
+        Percentiles cannot be summed: with more than six series the smaller ones are
+        left out and counted in the note. If values are far apart the axis is
+        logarithmic, as the subtitle notes. Without periods each series is a row from
+        the median to p90 and p99.
 
     Raises
     ------

@@ -81,7 +81,7 @@ def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     -------
     Axes
         Stacks of 100%: all choices of a period or a series. A reason has the same
-        colour in every chart; rare reasons are folded into one.
+        colour in every chart; rare reasons are grouped as one.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def _draw_keys(
     shares = np.divide(counts, sums, out=np.zeros_like(counts), where=sums > 0)
     text = build_text(data, note, what)
     names = [part.name for part in series]
-    return draw_share_bars(ax, text, names, parts, shares, share_tick)
+    return draw_share_bars(ax, text, names, parts, shares)
 
 
 def _sum_over_series(rows: pl.DataFrame, key: str) -> pl.DataFrame:

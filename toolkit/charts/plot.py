@@ -200,7 +200,7 @@ def overview(
     by, tz, since, until
         Options of the metrics: see `toolkit.metrics`.
     top
-        Number of series; the others are folded into one, with exact figures.
+        Number of series; the others are grouped as one, with exact figures.
     theme
         ``"light"`` or ``"dark"``.
     prices

@@ -27,8 +27,9 @@ def plot_cache_share(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     -------
     Axes
         Lines on an axis that starts at zero, broken where the value is unknown, dashed
-        towards an incomplete period; names at the right edge or in a legend. Of more
-        than six series the smaller ones are folded; their ratio is computed from sums.
+        towards an incomplete period; names at the right edge or in a legend. With
+        more than six series the smaller ones are grouped as one; their ratio is
+        computed from sums.
 
     Raises
     ------
@@ -285,7 +286,7 @@ def plot_confidence(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        As `plot_cache_share`. Folded series have the perplexity of all their tokens.
+        As `plot_cache_share`. Grouped series have the perplexity of all their tokens.
 
     Raises
     ------

@@ -30,7 +30,7 @@ def colors(names: Iterable[str] = ()) -> None:
     Notes
     -----
     Other names get the next free colour when they are first drawn, and keep it until
-    the process ends. There are 12 colours, and grey for folded series. With more than
+    the process ends. There are 12 colours, and grey for grouped series. With more than
     12 names two may share a colour, but not in the same chart.
 
     Examples

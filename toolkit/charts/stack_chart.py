@@ -173,10 +173,9 @@ def _format_bar(row: pl.DataFrame) -> str:
     cost = _sum_cost(row)
     if not cost.is_known:
         return NO_PRICE
-    text = format_usd(cost)
-    if not row["open"].item():
+    text, lost = format_usd(cost), _format_lost(row)
+    if cost.bound == "exact":
         return text
-    lost = _format_lost(row)
     return f"{text}, {lost} unpriced" if lost else f"{text}, unpriced calls"
 
 

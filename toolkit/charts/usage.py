@@ -30,7 +30,7 @@ def plot_token_usage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     Axes
         Bars as wide as their periods, or filled steps for more than 90 periods; a
         period without responses is a gap. The five largest series (or six, if there are
-        six) are shown, the largest at the bottom; the others are folded into one. x is
+        six) are shown, the largest at the bottom; the others are grouped as one. x is
         in matplotlib's days (UTC), labelled in the time zone; y is in tokens. Periods
         that are `partial` are hatched. The note counts responses without a date.
 

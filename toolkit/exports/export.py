@@ -84,8 +84,8 @@ def export(
         responses are left out; the ledger counts what is left out. They are stored with
         the export.
     rewrite
-        Replace the export by one of the present logs. The old one stays until the new
-        one is complete.
+        Replace the export by one of the logs that exist now. The old one stays until
+        the new one is complete.
     wait
         Seconds to wait for another process that is writing there.
     executor

@@ -43,7 +43,7 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
 
     Every part must match its checksums and be in the directory of the date of its rows;
     the rows, responses, tokens and rejects of each log must be those of the ledger; the
-    lines of the ledger must add up; and no response may be there twice.
+    lines of the ledger must add up; and no response may occur twice.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class _Verifier:
         return frame.select(*CHOICES.key, *DUPLICATE_KEY)
 
     def find_repeats(self, day: str, keys: pl.DataFrame) -> Iterator[str]:
-        """Yield how many rows or responses of a day are there twice."""
+        """Yield a fault for the rows or responses of a day that occur twice."""
         where = f"{manifest.below(self.where, manifest.CHOICES_DIR)}/{day}"
         rows = len(keys) - keys.select(CHOICES.key).n_unique()
         if rows:

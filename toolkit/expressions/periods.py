@@ -54,7 +54,7 @@ def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:
     """Return the start of the calendar period in which a response was created.
 
     A day begins at midnight of the zone, or at the first time after it if the clocks
-    skip midnight. Days of 23 and 25 hours are one day. A week begins on Monday. The
+    skip midnight. A day of 23 or 25 hours is one day. A week begins on Monday. The
     period of an undated response is null.
 
     Examples

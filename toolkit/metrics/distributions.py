@@ -97,7 +97,7 @@ _CONFIDENCE = MetricSpec(
             _WITHOUT,
             ~_IS_SEEN,
             "without probabilities",
-            "choices that are in none of the figures that follow",
+            "choices not included in the figures below",
         ),
         total(
             "logprob_tokens",
@@ -121,7 +121,7 @@ _CONFIDENCE = MetricSpec(
             "perplexity",
             pl.when(_PERPLEXITY.is_finite()).then(_PERPLEXITY),
             "perplexity",
-            meaning="exp(-mean_logprob); null where that is beyond a double",
+            meaning="exp(-mean_logprob); null if a double cannot hold it",
         )._replace(
             part="logprob_sum",
             whole=pl.col("logprob_tokens"),

@@ -89,17 +89,17 @@ PARAMETERS = {
     "by": Parameter(
         "model",
         "Column or columns that name the series: a column of the response, a tag, or\n"
-        "a column of your own, of which the value of the first choice counts. None or\n"
+        "a column of your own; the value of the first choice is used. None or\n"
         "``()`` puts all responses together. A column of a choice is an error.",
     ),
     "tz": Parameter(
         "UTC",
-        "Time zone in which days begin; days of 23 and 25 hours are one day.",
+        "Time zone in which days begin; a day of 23 or 25 hours is one day.",
     ),
     "since": Parameter(
         None,
-        "Start of the range of `created`: a date, a datetime or its ISO text; one\n"
-        "without a zone is in `tz`. Undated responses are then left out.",
+        "Start of the range of `created`: a date, a datetime or its ISO text, in\n"
+        "`tz` if it has no zone. Undated responses are then left out.",
     ),
     "until": Parameter(None, "End of the range, exclusive; like `since`."),
     "top": Parameter(

@@ -43,7 +43,7 @@ def _ratio_of(
 ) -> MetricSpec:
     """Declare the ratio of two counts, of the responses that report both."""
     unknown = pl.col(whole).is_null() | pl.col(part).is_null()
-    meaning = "responses that do not report both counts, and are in neither sum"
+    meaning = "responses without one of the two counts, in neither sum"
     sums = [
         total(one, pl.when(~unknown).then(one), _LABELS[one], unseen=unseen)
         for one in (whole, part)

@@ -67,7 +67,7 @@ COST = MetricSpec(
             "cost",
             pl.col(_COST),
             "",
-            "USD that are reported or priced: a lower bound if responses are unpriced",
+            "USD, reported or priced: a lower bound if responses are unpriced",
             "responses_unpriced",
             "responses",
         ),

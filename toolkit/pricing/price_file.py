@@ -75,7 +75,7 @@ class PriceFile:
 
 
 def read_prices(prices: Prices) -> PriceFile:
-    """Read a price file; None is one without prices, and a `PriceFile` is returned.
+    """Read a price file; None gives an empty one, a `PriceFile` is returned as is.
 
     Raises
     ------

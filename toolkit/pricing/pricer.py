@@ -142,7 +142,7 @@ class Pricer:
 
 
 def _count_of(counts: pl.Series) -> Ints:
-    """Return counts as integers; those out of the range of the contract are -1."""
+    """Return counts as integers; those outside the allowed range are -1."""
     valid = counts.cast(pl.Int64).fill_null(0)
     inside = valid.is_between(0, _LARGEST_COUNT)
     return valid.zip_with(inside, pl.Series([-1])).to_numpy()

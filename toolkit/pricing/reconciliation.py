@@ -70,7 +70,7 @@ def reconcile(
         ``prompt_tokens``, ``cached_tokens``, ``completion_tokens``, ``cost`` (USD);
         several for one are added up. Others are found by their names.
     tolerance
-        Costs agree if they differ by at most so many USD: providers round.
+        Costs agree if they differ by at most this many USD: providers round.
     prices
         As in `add_cost`.
 

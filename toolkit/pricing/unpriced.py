@@ -47,7 +47,7 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        Those with the most tokens first; empty if everything was priced.
+        Sorted by tokens, most first; empty if everything was priced.
 
         ======================= ================= ====================================
         column                  dtype             meaning

@@ -117,8 +117,8 @@ def check(sources: Sources, **options: Unpack[ReadOptions]) -> CheckResult:
 
     Notes
     -----
-    Of logs some hundred bytes of each response are kept in memory, and no rejected
-    line.
+    For logs, a few hundred bytes of each response are kept in memory, but no rejected
+    lines.
 
     Examples
     --------

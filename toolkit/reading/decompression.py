@@ -148,14 +148,13 @@ def iter_chunks(feed: PushbackReader, *, verify_first: bool = False) -> Iterator
 
 def _verified(feed: PushbackReader, codec: Codec) -> Iterator[bytes]:
     """Yield the bytes of the members before the first damaged one, then raise."""
-    with _rewindable(feed) as (file, start, fault):
-        damage = fault
+    with _rewindable(feed) as (file, start, damage):
         feed.rewind_to(file, start)
         try:
             for _ in _inflate(feed, codec):
                 pass
         except SourceError as error:
-            damage = fault or error
+            damage = damage or error
         left = feed.verified
         feed.rewind_to(file, start)
         for data in _inflate(feed, codec) if left else ():

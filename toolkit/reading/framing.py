@@ -13,15 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from toolkit.errors import SourceError, UnreadableSourceError
 from toolkit.reading import object_store
-from toolkit.reading.blocks import (
-    STDIN,
-    Block,
-    Piece,
-    Source,
-    as_pieces,
-    read_errors,
-    until_error,
-)
+from toolkit.reading.blocks import STDIN, Block, Piece, Source, read_errors, until_error
 from toolkit.reading.decompression import PushbackReader, detect_codec, iter_chunks
 from toolkit.reading.fingerprints import HEAD_BYTES
 from toolkit.reading.native import count_lines
@@ -176,17 +168,17 @@ class Framer:
 
     def finish_line(self, end: bytes) -> None:
         """Add the unfinished line to the whole ones."""
-        self.add_lines(*as_pieces(b"".join([*self.rest, end])))
+        line = b"".join([*self.rest, end])
+        self.add_lines(Piece(line, 0, len(line)))
         self.rest, self.unfinished = [], 0
 
-    def add_lines(self, *pieces: Piece) -> None:
-        """Add whole lines to the next block."""
-        for piece in pieces:
-            if piece.end > piece.start:
-                self.pieces.append(piece)
-                self.size += piece.end - piece.start
-                # Counted now, while the bytes are still in the cache.
-                self.ended += count_lines(*piece)
+    def add_lines(self, piece: Piece) -> None:
+        """Add whole lines, or none, to the next block."""
+        if piece.end > piece.start:
+            self.pieces.append(piece)
+            self.size += piece.end - piece.start
+            # Counted now, while the bytes are still in the cache.
+            self.ended += count_lines(*piece)
 
     def cut(self, *, tail: bool = False) -> Block:
         """Return a block of the whole lines, and at the end of a log the last one."""

@@ -105,7 +105,7 @@ class Loaded:
         return f"<table>{rows}</table>"
 
     def summary(self) -> list[tuple[str, str]]:
-        """Return labels, each with its sentence: five, and one for each bad log."""
+        """Return pairs of label and sentence: five, and one for each bad log."""
         return [(label, clean(text)) for label, text in self._sentences()]
 
     def _sentences(self) -> list[tuple[str, str]]:
@@ -193,7 +193,7 @@ def batches(
     sources
         As in `toolkit.load`.
     max_lines
-        Read at most so many lines in all.
+        Read at most this many lines in total.
     **options
         See `toolkit.reading.options.ReadOptions`.
 
@@ -236,7 +236,7 @@ def load(
         ``"collect"`` puts bad lines into `rejects` and warns once; ``"raise"`` stops
         at the first with `RejectedLineError`.
     max_lines
-        Read at most so many lines in all.
+        Read at most this many lines in total.
     **options
         See `toolkit.reading.options.ReadOptions`.
 

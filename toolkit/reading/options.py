@@ -65,7 +65,7 @@ READ_PARAMETERS = {
     ),
     "threads": Parameter(None, "Number of threads that decode, by default all cores."),
     "progress": Parameter(
-        None, "Called with the number of file bytes that were newly read."
+        None, "Called with the number of bytes read from files since the last call."
     ),
 }
 DEFAULTS = {name: one.default for name, one in READ_PARAMETERS.items()}

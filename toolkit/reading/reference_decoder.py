@@ -1,4 +1,4 @@
-"""The decoder in plain Python, written to be read beside the data contract.
+"""The decoder in plain Python, written to be read next to docs/reference/lines.md.
 
 A line is checked in this order, and the first failure decides: length, UTF-8, depth,
 JSON, form (whether and where it has a response), columns. It becomes either rows, one

@@ -71,7 +71,7 @@ def scan(
     -------
     pl.LazyFrame
         One row per choice with the dtypes of `toolkit.schema.CHOICES`, and the tags.
-        `log_id` counts on from export to export, so that keys stay unique. A column
+        `log_id` continues from export to export, so that keys stay unique. A column
         that an older version has not written is null. Logs are read when the frame is
         collected, each time again; their text is not read unless a column needs it.
 
@@ -301,6 +301,6 @@ def _count_rows(parts: Sequence[str]) -> int:
 def ledger(exports: Sources) -> pl.DataFrame:
     """Return the ledger of one or several exports: one row per log.
 
-    See `toolkit.schema.LEDGER`; `log_id` counts on from export to export, as in `scan`.
+    See `toolkit.schema.LEDGER`; `log_id` continues from export to export, as in `scan`.
     """
     return resolve_exports(exports).ledger

@@ -61,7 +61,7 @@ class Exports(Resolved):
 
     @cached_property
     def ledger(self) -> pl.DataFrame:
-        """One row per log; `log_id` counts on from export to export."""
+        """One row per log; `log_id` continues from export to export."""
         frames = [
             export.manifest.ledger.with_columns(log_id=pl.col("log_id") + logs)
             for export, logs in self.numbered()

@@ -33,7 +33,6 @@ _SHARES = (
 )
 # A share of fewer calls is not reliable.
 _ENOUGH_CALLS = 20
-_FINGERPRINT = ("system_fingerprint",)
 # Change of a share, in percentage points / 100, from which it is listed.
 _POINT = 0.01
 _CENT = Decimal("0.01")
@@ -49,6 +48,10 @@ class Change(NamedTuple):
     direction: str
 
 
+_Key = tuple[Any, ...]
+_Moved = tuple[_Key, Change, float]
+
+
 def changes(
     whole: Mapping[str, pl.DataFrame],
     gone: pl.DataFrame,
@@ -59,31 +62,26 @@ def changes(
 
     `whole` are the metrics of the range, and `gone` the usage of the range before.
     """
-    usage, drift = whole["token_usage"], whole["drift"]
+    usage = {_key_of(row, series): row for row in _rows_of(whole["token_usage"])}
     moved = _of_shares(whole, series)
-    fresh = {_key_of(row, series) for row in _rows_of(usage) if _is_new(row)}
-    money_moved = list(_of_costs(whole["cost"], usage, moved, series, fresh))[:3]
+    costs = list(_of_costs(whole["cost"], usage, moved, series))[:3]
     # A share that explains a cost is not listed again.
     explained = {
-        change.words for _, change, _ in moved if _explains(change, money_moved)
+        share.words
+        for _, share, _ in moved
+        for cost in costs
+        if share.subject == cost.subject and share.words in cost.words
     }
     found = [
-        *money_moved,
-        *list(_of_models(usage, gone, drift, series, fresh))[:3],
+        *costs,
+        *list(_of_models(usage, gone, whole["drift"], series))[:3],
         *[change for _, change, _ in moved if change.words not in explained][:2],
-        *list(_of_versions(drift, since))[:2],
+        *list(_of_versions(whole["drift"], since))[:2],
     ]
     unique: dict[tuple[str | None, str], Change] = {}
     for change in found:
         unique.setdefault((change.subject, change.words), change)
     return list(unique.values())[:_MOST_CHANGES]
-
-
-def _explains(share: Change, costs: Sequence[Change]) -> bool:
-    """Return whether a share is given as the reason of a cost."""
-    return any(
-        share.subject == cost.subject and share.words in cost.words for cost in costs
-    )
 
 
 def _rows_of(frame: pl.DataFrame) -> Iterable[Row]:
@@ -93,7 +91,7 @@ def _rows_of(frame: pl.DataFrame) -> Iterable[Row]:
     return frame.iter_rows(named=True)
 
 
-def _key_of(row: Row, series: Sequence[str]) -> tuple[Any, ...]:
+def _key_of(row: Row, series: Sequence[str]) -> _Key:
     """Return the key of a series."""
     return tuple(row[name] for name in series)
 
@@ -103,12 +101,9 @@ def _subject_of(key: Sequence[object]) -> str:
     return ", ".join(format_name(part) for part in key)
 
 
-def _is_new(row: Row) -> bool:
+def _is_new(usage: Row) -> bool:
     """Return whether a series has calls now and had none before."""
-    return bool(row["responses"]) and row.get("responses_before") == 0
-
-
-_Moved = tuple[tuple[Any, ...], Change, float]
+    return bool(usage.get("responses")) and usage.get("responses_before") == 0
 
 
 def _of_shares(
@@ -139,25 +134,22 @@ def _of_shares(
 
 def _of_costs(
     costs: pl.DataFrame,
-    usage: pl.DataFrame,
+    usage: Mapping[_Key, Row],
     moved: Sequence[_Moved],
     series: Sequence[str],
-    fresh: set[tuple[Any, ...]],
 ) -> Iterable[Change]:
     """Yield series whose cost moved by a cent or more, and the likely reason."""
-    counts = {_key_of(row, series): row for row in _rows_of(usage)}
-    reasons: dict[tuple[Any, ...], str] = {}
+    reasons: dict[_Key, str] = {}
     for key, change, _ in moved:
         reasons.setdefault(key, change.words)
     rows = [row for row in _rows_of(costs) if row.get("cost_change")]
     for row in sorted(rows, key=lambda row: -abs(row["cost_change"])):
         key, now, before = _key_of(row, series), cost_of(row), cost_of(row, "_before")
-        moved_by = now - before
-        if not moved_by.is_known or abs(moved_by.number) < _CENT or key in fresh:
+        moved_by, count = now - before, usage.get(key, {})
+        if not moved_by.is_known or abs(moved_by.number) < _CENT or _is_new(count):
             continue
         why = [f"{format_usd(before)} before"]
-        count = counts.get(key)
-        if count and count.get("responses_before"):
+        if count.get("responses_before"):
             grew = format_change(count["responses"], count["responses_before"])
             why.append(f"calls {grew}")
         if key in reasons:
@@ -172,34 +164,30 @@ def _of_costs(
 
 
 def _of_models(
-    usage: pl.DataFrame,
+    usage: Mapping[_Key, Row],
     gone: pl.DataFrame,
     drift: pl.DataFrame,
     series: Sequence[str],
-    fresh: set[tuple[Any, ...]],
 ) -> Iterable[Change]:
     """Yield series that are new, and those without calls in this range."""
     first = {}
     if list(series) == ["model"]:
         seen = drift.group_by("model").agg(pl.col("first_seen").min())
         first = dict(seen.iter_rows())
-    for row in _rows_of(usage):
-        key = _key_of(row, series)
-        if key not in fresh:
-            continue
-        at = first.get(key[0])
-        when = f"first seen on {format_day(at, 'short')}; " if at else ""
-        words = f"{when}{calls(row['responses'])}"
-        yield Change("new", _subject_of(key), "new", words, NEUTRAL)
-    present = {_key_of(row, series) for row in _rows_of(usage)}
+    for key, row in usage.items():
+        if _is_new(row):
+            at = first.get(key[0])
+            when = f"first seen on {format_day(at, 'short')}; " if at else ""
+            words = f"{when}{calls(row['responses'])}"
+            yield Change("new", _subject_of(key), "new", words, NEUTRAL)
     for row in _rows_of(gone):
         key = _key_of(row, series)
-        if key not in present:
+        if key not in usage:
             words = f"no calls; {calls(row['responses'])} before"
             yield Change("gone", _subject_of(key), "gone", words, NEUTRAL)
 
 
-def _of_versions(drift: pl.DataFrame, since: Any) -> Iterable[Change]:  # noqa: ANN401
+def _of_versions(drift: pl.DataFrame, since: datetime | None) -> Iterable[Change]:
     """Yield requests that another model answered, and new versions of models."""
     # A dated snapshot of the requested model is the same model.
     differs = drift.filter(
@@ -218,9 +206,11 @@ def _of_versions(drift: pl.DataFrame, since: Any) -> Iterable[Change]:  # noqa: 
         return
     versions = (
         drift.filter(pl.col("system_fingerprint").is_not_null())
-        .group_by("model", *_FINGERPRINT)
+        .group_by("model", "system_fingerprint")
         .agg(pl.col("first_seen").min(), pl.col("responses").sum())
-        .sort("responses", "model", *_FINGERPRINT, descending=[True, False, False])
+        .sort(
+            "responses", "model", "system_fingerprint", descending=[True, False, False]
+        )
     )
     first_of_all = versions.group_by("model").agg(pl.col("first_seen").min())
     oldest = dict(first_of_all.iter_rows())

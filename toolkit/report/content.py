@@ -126,9 +126,7 @@ def build_content(
         changes=moved,
         sections=sections,
         data=_build_data(inputs, plan, rows, over_time["token_usage"], sections),
-        periods=periods_of(
-            over_time["token_usage"], over_time["cost"], over_time["truncation_rate"]
-        ),
+        periods=periods_of(over_time),
         series=series_of(usage, whole["cost"], plan.by),
         names=_names_of(usage, plan.by),
     )

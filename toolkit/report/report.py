@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -129,7 +130,7 @@ def write_report(
     compare: str | None = None,
     tz: str = "UTC",
     every: str | None = None,
-    by: str | Sequence[str] = "model",
+    by: str | Sequence[str] | None = "model",
     top: int = _TOP,
     sections: Sequence[str] = NAMES,
     title: str = _TITLE,
@@ -222,7 +223,7 @@ def write_report(
         compares=compare is not None,
         tz=tz,
         every=_length_for(within) if every is None else every,
-        by=(by,) if isinstance(by, str) else tuple(by),
+        by=(by,) if isinstance(by, str) else tuple(by or ()),
         top=top,
         sections=_find_sections(sections),
         title=title,
@@ -274,14 +275,12 @@ def _write_whole(path: Path, data: bytes) -> None:
     """Write a file under another name, then rename it: never half a report."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        try:
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink()
         raise WriteError(os.fspath(path), cause=error) from error

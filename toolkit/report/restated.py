@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit import metrics
 from toolkit.errors import OptionError, plural
 from toolkit.expressions.time_ranges import moment
 from toolkit.formatting.dates import format_days, format_moment
 from toolkit.formatting.text import format_count, format_usd
+from toolkit.metrics.registry import METRICS
 from toolkit.report.inputs import price
 from toolkit.report.provenance import versions
-from toolkit.report.tables import periods_of
+from toolkit.report.tables import PERIOD_METRICS, periods_of
 from toolkit.report.to_json import SCHEMA_VERSION, plain
 from toolkit.report.wording import calls
 
@@ -38,43 +38,42 @@ _MOST_ROWS = 100
 
 def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read the JSON of an earlier report, or raise `OptionError`."""
-    expected = (
-        f"a report that was written with --to NAME.json (version {SCHEMA_VERSION})"
-    )
+    version = f"(version {SCHEMA_VERSION})"
+    expected = f"a report that was written with --to NAME.json {version}"
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
-        known = data["schema_version"] == SCHEMA_VERSION
-        periods = {row["period"]: row for row in data["periods"]}
         _ = data["range"]["tz"], data["range"]["every"], data["data"]["ledger"]
+        periods = [row["period"] for row in data["periods"]]
+        is_known = bool(periods) and data["schema_version"] == SCHEMA_VERSION
     except OSError as error:
         expected = f"a report that can be read ({error.strerror})"
         raise OptionError("against", str(path), expected=expected) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise OptionError("against", str(path), expected=expected) from error
-    if not known or not periods:
+    except (ValueError, KeyError, TypeError):
+        is_known = False
+    if not is_known:
         raise OptionError("against", str(path), expected=expected)
     return dict(data)
 
 
 def compare_with(
-    earlier: Mapping[str, Any],
-    inputs: ReportInputs,
-    prices: Prices,
+    earlier: Mapping[str, Any], inputs: ReportInputs, prices: Prices
 ) -> dict[str, Any]:
     """Return the figures of complete periods that differ from an earlier report."""
-    now = _periods_again(earlier["range"], inputs, prices)
-    before = {
-        row["period"]: row
-        for row in earlier["periods"]
-        if row["period"] is not None and not row["partial"]
+    known = {row["period"]: row for row in earlier["periods"] if row["period"]}
+    before = {period: row for period, row in known.items() if not row["partial"]}
+    after = _periods_again(earlier["range"], inputs, prices)
+    # Periods that had no calls then, although a later one had.
+    starts = list(map(datetime.fromisoformat, known))
+    late = {
+        period
+        for period in after.keys() - known.keys()
+        if any(datetime.fromisoformat(period) < start for start in starts)
     }
-    after = {row["period"]: row for row in json.loads(json.dumps(now, default=plain))}
     ledger = earlier["data"]["ledger"]
     mended = 0
     if inputs.ledger is not None and ledger:
-        mended = ledger["rejected"] - int(inputs.ledger["rejected"].sum() or 0)
+        mended = ledger["rejected"] - inputs.ledger["rejected"].sum()
     data: list[dict[str, Any]] = []
-    late = {period for period in after if period and _was_empty(period, earlier)}
     for period in sorted(before.keys() | late):
         row, new = before.get(period, {}), after.get(period, {})
         changed = {
@@ -85,11 +84,8 @@ def compare_with(
         if changed:
             end = (row or new)["period_end"]
             data.append({"period": period, "period_end": end, "changed": changed})
-    grown = sum(
-        max(0, one["changed"].get("calls", (0, 0))[1] - one["changed"]["calls"][0])
-        for one in data
-        if "calls" in one["changed"]
-    )
+    moved = [one["changed"].get("calls", (0, 0)) for one in data]
+    grown = sum(max(0, new - old) for old, new in moved)
     for one in data:
         one["why"] = _reason(one["changed"], mended, grown)
     rows = [
@@ -105,7 +101,7 @@ def compare_with(
     ]
     return {
         "range": earlier["range"]["words"],
-        "words": _summary(earlier, data, mended, grown),
+        "words": _summary(earlier, len(data), mended, grown),
         "changes": data,
         "heads": ["period", "figure", "told", "now", "why"],
         "kinds": ["time", "label", "count", "count", "words"],
@@ -115,30 +111,16 @@ def compare_with(
 
 def _periods_again(
     within: Mapping[str, Any], inputs: ReportInputs, prices: Prices
-) -> list[dict[str, Any]]:
-    """Compute the figures of the periods of an earlier report again."""
-    options: dict[str, Any] = {
-        "every": within["every"],
-        "by": (),
-        "tz": within["tz"],
-        "since": within["since"],
-        "until": within["until"],
-    }
+) -> dict[str, dict[str, Any]]:
+    """Compute the figures of the periods of an earlier report again, as in JSON."""
+    options = {name: within[name] for name in ("every", "tz", "since", "until")}
     since = moment("since", within["since"], within["tz"])
     choices = price(inputs, prices, (), since).priced
-    return periods_of(
-        metrics.token_usage(choices, **options),
-        metrics.cost(choices, **options),
-        metrics.truncation_rate(choices, **options),
-    ).to_dicts()
-
-
-def _was_empty(period: str, earlier: Mapping[str, Any]) -> bool:
-    """Return whether a period had no calls then, although a later one had."""
-    known = [row["period"] for row in earlier["periods"] if row["period"] is not None]
-    return period not in known and any(
-        datetime.fromisoformat(period) < datetime.fromisoformat(one) for one in known
+    periods = periods_of(
+        {name: METRICS[name](choices, by=(), **options) for name in PERIOD_METRICS}
     )
+    rows = json.loads(json.dumps(periods.to_dicts(), default=plain))
+    return {row["period"]: row for row in rows if row["period"]}
 
 
 def _reason(changed: Mapping[str, tuple[Any, Any]], mended: int, grown: int) -> str:
@@ -155,18 +137,13 @@ def _reason(changed: Mapping[str, tuple[Any, Any]], mended: int, grown: int) -> 
     return "prices"
 
 
-def _summary(
-    earlier: Mapping[str, Any],
-    data: list[dict[str, Any]],
-    mended: int,
-    grown: int,
-) -> str:
+def _summary(earlier: Mapping[str, Any], changed: int, mended: int, grown: int) -> str:
     """Return what has changed since a report, in one sentence."""
     of = earlier["range"]["words"]
-    if not data:
+    if not changed:
         return f"Nothing: every closed period of the report on {of} is as it was told."
     text = (
-        f"Figures of {plural(len(data), 'closed period')} of the report on {of} changed"
+        f"Figures of {plural(changed, 'closed period')} of the report on {of} changed"
     )
     if grown:
         text += f": {calls(grown)} more"
@@ -182,8 +159,7 @@ def _summary(
 def _period_words(start: str, end: str) -> str:
     """Format a period of a report."""
     first, stop = datetime.fromisoformat(start), datetime.fromisoformat(end)
-    midnight = first.time() == stop.time() == first.time().min
-    if midnight:
+    if first.time() == stop.time() == time.min:
         return format_days(first.date(), stop.date() - timedelta(days=1))
     return format_moment(first, "iso")
 

@@ -43,36 +43,33 @@ _LINK = "{http://www.w3.org/1999/xlink}href"
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
+# Colours of a theme that are used only as they are.
+_PLAIN = ("faint", "grid", "ground")
+# How the other colours are used: as they are, for text, paler in hatched parts, and as
+# the tint of text on a part.
+_SHADES: tuple[Callable[[str, Theme], str], ...] = (
+    lambda color, _: color,
+    lambda color, look: readable(color, look.ground),
+    lambda color, look: mix(color, look.ground, 0.25),
+    lambda color, _: mix(_ink_on(color), color, 0.08),
+)
+
+
 @cache
 def _dark_colors() -> dict[str, str]:
     """Return the colour of the dark theme for each colour of the light theme."""
-    grounds = LIGHT.ground, DARK.ground
     pairs = list(zip(LIGHT.palette, DARK.palette, strict=True))
-    pairs += [
-        (getattr(LIGHT, name), getattr(DARK, name))
-        for name in ("rest", "alarm", "muted", "ink")
-    ]
-    texts = [
-        tuple(readable(one, ground) for one, ground in zip(pair, grounds, strict=True))
-        for pair in pairs
-    ]
-    grounds_and_lines = [
-        (getattr(LIGHT, name), getattr(DARK, name))
-        for name in ("faint", "grid", "ground")
-    ]
-    # Hatched parts are paler, and text on a part is tinted with its colour.
-    blends = [
-        (mix(light, LIGHT.ground, 0.25), mix(dark, DARK.ground, 0.25))
-        for light, dark in pairs
-    ]
-    blends += [
-        (mix(_ink_on(light), light, 0.08), mix(_ink_on(dark), dark, 0.08))
-        for light, dark in pairs
-    ]
-    known: dict[str, str] = {}
-    for light, dark in (*grounds_and_lines, *pairs, *texts, *blends):
-        known.setdefault(light.lower(), dark.lower())
+    pairs += _pairs_of("rest", "alarm", "muted", "ink")
+    known = {light.lower(): dark.lower() for light, dark in _pairs_of(*_PLAIN)}
+    for shade in _SHADES:
+        for light, dark in pairs:
+            known.setdefault(shade(light, LIGHT).lower(), shade(dark, DARK).lower())
     return known
+
+
+def _pairs_of(*names: str) -> list[tuple[str, str]]:
+    """Return colours of both themes by their names."""
+    return [(getattr(LIGHT, name), getattr(DARK, name)) for name in names]
 
 
 def _ink_on(color: str) -> str:
@@ -167,11 +164,7 @@ def _page_svg(
     used = set(_REFERENCE.findall(text))
     used |= {of.attrib[_LINK][1:] for of in root.iter() if _LINK in of.attrib}
     ids = {name: f"{prefix}{number}" for number, name in enumerate(sorted(used))}
-    body = "".join(
-        _element_html(child, classes, ids)
-        for child in root
-        if _local(child) not in {"metadata", "style"}
-    )
+    body = "".join(_element_html(child, classes, ids) for child in root)
     return (
         f'<svg viewBox="0 {cut:g} {width:g} {height - cut:g}" role="img" '
         f'aria-label="{escape(alt)}">{body}</svg>'
@@ -196,7 +189,7 @@ def _element_html(
 ) -> str:
     """Return an element and its children as SVG in HTML."""
     name = _local(element)
-    if name == "style":
+    if name in {"metadata", "style"}:
         return ""
     if name == "pattern":
         _simplify(element)
@@ -214,13 +207,12 @@ def _attributes_of(
 ) -> str:
     """Return the attributes of an element, with a class for its style and new ids."""
     written, of = [], element.attrib
-    style = "; ".join(
-        [
-            *([element.attrib["style"]] if element.attrib.get("style") else []),
-            *[f"{key}: {of[key]}" for key in _PAINT if key in of],
-        ]
-    )
-    for key, value in element.attrib.items():
+    styles = [
+        of.get("style", ""),
+        *(f"{key}: {of[key]}" for key in _PAINT if key in of),
+    ]
+    style = "; ".join(filter(None, styles))
+    for key, value in of.items():
         if key in {"style", *_PAINT}:
             continue
         if key == "id":

@@ -52,6 +52,17 @@ _WRITERS: dict[str, Callable[[Any], str]] = {
 }
 
 
+# What is known of a period: metric and measure.
+_PERIOD_SUMS = {
+    "calls": ("token_usage", "responses"),
+    "tokens": ("token_usage", "total_tokens"),
+    "cost": ("cost", "cost"),
+    "calls_unpriced": ("cost", "responses_unpriced"),
+    "calls_cut_off": ("truncation_rate", "responses_truncated"),
+}
+PERIOD_METRICS = {metric for metric, _ in _PERIOD_SUMS.values()}
+
+
 class Table(NamedTuple):
     """Heads and rows as text, and the figures behind them as data.
 
@@ -170,26 +181,17 @@ def volume_table(frame: pl.DataFrame) -> Table:
     return Table([head.lower() for head in heads], heads, kinds, rows, data, [0] * 24)
 
 
-def periods_of(
-    usage: pl.DataFrame, cost: pl.DataFrame, truncation: pl.DataFrame
-) -> pl.DataFrame:
+def periods_of(metrics: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Sum the series of each period, to compare them with a later report."""
     keys = ["period", "period_end", "partial"]
-    sums = {
-        "calls": (usage, "responses"),
-        "tokens": (usage, "total_tokens"),
-        "cost": (cost, "cost"),
-        "calls_unpriced": (cost, "responses_unpriced"),
-        "calls_cut_off": (truncation, "responses_truncated"),
-    }
     frames = [
-        frame.select(*keys, pl.col(column).alias(name))
-        for name, (frame, column) in sums.items()
+        metrics[metric].select(*keys, pl.col(measure).alias(name))
+        for name, (metric, measure) in _PERIOD_SUMS.items()
     ]
     return (
         pl.concat(frames, how="diagonal")
         .group_by(keys)
-        .agg(pl.col(tuple(sums)).sum())
+        .agg(pl.col(tuple(_PERIOD_SUMS)).sum())
         .sort("period", nulls_last=True)
     )
 
@@ -199,9 +201,10 @@ def series_of(
 ) -> pl.DataFrame:
     """Return calls, tokens and cost of each series over the range."""
     costs = cost.select(*by, "cost", calls_unpriced="responses_unpriced")
-    return (
-        usage.filter(pl.col(_FOLDED) == 0)
-        .select(*by, calls="responses", tokens="total_tokens")
-        .join(costs, on=list(by), how="left", nulls_equal=True)
-        .sort(*by, nulls_last=True)
+    calls = usage.filter(pl.col(_FOLDED) == 0).select(
+        *by, calls="responses", tokens="total_tokens"
     )
+    if not by:
+        return pl.concat([calls, costs], how="horizontal")
+    joined = calls.join(costs, on=list(by), how="left", nulls_equal=True)
+    return joined.sort(*by, nulls_last=True)

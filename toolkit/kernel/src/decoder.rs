@@ -42,7 +42,7 @@ impl Piece<'_> {
     }
 }
 
-/// What became of a block; see `toolkit.reading.blocks.Decoded`.
+/// The result of a block; see `toolkit.reading.blocks.Decoded`.
 pub struct Decoded {
     pub choices: RecordBatch,
     pub rejects: RecordBatch,
