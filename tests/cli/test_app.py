@@ -327,7 +327,7 @@ def test_a_log_of_another_make_is_read_with_the_options_of_export(
     assert json.loads(checked.stdout)["ledger"][0]["responses"] == 1
     assert (plotted.returncode, exported.returncode) == (0, 0)
     assert again.returncode == 2
-    assert "an export keeps the options" in again.stderr
+    assert "an export keeps the tags it was made with" in again.stderr
 
 
 def test_schema_prints_every_column() -> None:

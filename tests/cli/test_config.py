@@ -305,7 +305,7 @@ def test_an_export_keeps_its_own_tags(house: Path) -> None:
 
     assert len(json.loads(read.stdout)) == 2
     assert asked.returncode == 2
-    assert "an export keeps the options" in asked.stderr
+    assert "an export keeps the tags it was made with" in asked.stderr
 
 
 def test_one_file_serves_export_and_report(house: Path) -> None:

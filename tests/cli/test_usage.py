@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -123,3 +124,96 @@ def test_a_sample_and_rejects_overwrite_nothing(tmp_path: Path) -> None:
     with pytest.raises(toolkit.errors.WriteError, match="exists already"):
         toolkit.testing.write_sample(path, 3)
     assert path.read_text(encoding="utf-8") == "{}\n"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an export of the sample."""
+    out = tmp_path_factory.mktemp("usage") / "out"
+    toolkit.export("data/sample/chat.jsonl", to=out)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            "tokens EXPORT --tag team=metadata.team",
+            "an export keeps the tags it was made with: leave out --tag, or export "
+            "again with --rewrite",
+        ),
+        (
+            "check EXPORT --created-unit ms",
+            "an export keeps the unit of `created` it was made with: leave out "
+            "--created-unit, or export again with --rewrite",
+        ),
+        (
+            "tokens data/sample --every none --compare previous",
+            "--every none --compare needs --since and --until, or --last",
+        ),
+        (
+            "metric overview data/sample",
+            "metric: expected the name of a metric, got 'overview': "
+            "`toolkit plot overview` draws it",
+        ),
+        (
+            "tokens data/sample --compare prev",
+            "--compare: expected \"previous\" or None, got 'prev' "
+            "(did you mean 'previous'?)",
+        ),
+    ],
+)
+def test_wrong_usage_is_explained_in_words_of_the_command(
+    exported: Path, arguments: str, sentence: str
+) -> None:
+    done = run(*arguments.replace("EXPORT", str(exported)).split())
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"toolkit: {sentence}\n"
+
+
+def test_an_export_as_a_log_names_no_function_of_python(exported: Path) -> None:
+    done = run("export", exported, "--to", exported.with_name("second"))
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"toolkit: {exported}: expected a log, got an export: name the log files "
+        "instead\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--config", "--prices"])
+def test_a_file_that_is_not_utf8_is_called_so(tmp_path: Path, option: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_bytes(b'title = "\xff"\n')
+
+    done = run("cost", "data/sample", option, path)
+
+    assert done.returncode == 2
+    assert done.stderr == f"toolkit: {path}: not UTF-8 text\n"
+
+
+def test_no_responses_print_no_table() -> None:
+    done = run("tokens", "data/sample/chat.jsonl", "--since", "2030-01-01")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.splitlines()[-1] == "no responses, or none in this range"
+    assert "column" not in done.stderr
+    calls = ("metric", "tool_calls", "data/sample/chat.jsonl", "--since", "2030-01-01")
+    assert run(*calls).stderr.endswith("no tool calls, or none in this range\n")
+
+
+def test_top_of_the_settings_file_applies_to_tables(tmp_path: Path) -> None:
+    path = tmp_path / "toolkit.toml"
+    path.write_text("top = 1\n", encoding="utf-8")
+
+    def series(*options: str) -> int:
+        table = ("tokens", "data/sample", "--every", "none", "--json")
+        done = run(*table, "--config", path, *options)
+        return len(json.loads(done.stdout))
+
+    # One model, and the others as one; the option takes precedence.
+    assert series() == 2
+    assert series("--top", "2") == 3
+    # A metric without series takes no such setting.
+    assert run("metric", "drift", "data/sample", "--config", path).returncode == 0

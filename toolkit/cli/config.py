@@ -175,7 +175,10 @@ class _ReportOptions(_Table):
 
     every: _Every = _setting("length of a period: 1h, 1d, 1w, 1mo", "1d")
     by: _Texts = _setting("columns whose values are the series", ["model"])
-    top: _Top = _setting("series that a report shows; the rest is grouped as one", 12)
+    top: _Top = _setting(
+        "how many series are shown, the largest; the rest is grouped as 'other'; if "
+        "not set, a report shows 12 and a table shows all"
+    )
     budgets: _Budgets = _setting("what may be spent in the range of a report", {})
     sections: _Sections = Field(
         default_factory=_section_names,
@@ -247,8 +250,6 @@ class Configuration(NamedTuple):
         budgets = values.get("budgets", {})
         models = [f"{name}={usd}" for name, usd in budgets.get("models", {}).items()]
         total = [budgets["total"]] if "total" in budgets else []
-        if command != "report":  # a table of a metric shows every series
-            values.pop("top", None)
         return {
             **values,
             "logs": values.get("sources"),
@@ -314,7 +315,9 @@ def _read_table(path: Path) -> dict[str, Any] | None:
         raise ConfigurationError(str(path), [str(error.strerror)]) from error
     except OSError as error:
         raise UnreadableSourceError(str(path), cause=error) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise ConfigurationError(str(path), ["not UTF-8 text"]) from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(str(path), [f"not valid TOML: {error}"]) from error
     if path.name != _PYPROJECT:
         return document

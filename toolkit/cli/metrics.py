@@ -42,6 +42,9 @@ def _print_metric(
     # Imported here: what a command does not use is not loaded.
     from toolkit.metrics.registry import SPECS, measure
 
+    if name == "overview":
+        hint = ": `toolkit plot overview` draws it"
+        raise OptionError("metric", name, expected="the name of a metric", hint=hint)
     as_json, as_csv = options.pop("as_json", False), options.pop("as_csv", False)
     _fit_options(ctx, name, options)
     with show_progress("reading") as progress:

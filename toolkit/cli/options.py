@@ -45,8 +45,15 @@ LogsOrExport = Annotated[
     ),
 ]
 
+# What an export keeps, by the option that sets it for a log.
+_FIXED = {
+    "tag": "tags",
+    "response_path": "response path",
+    "created_unit": "unit of `created`",
+}
+
 # Groups of options, to be unpacked: @shared(*RANGE).
-LOG_FORMAT = ("tag", "response_path", "created_unit")
+LOG_FORMAT = tuple(_FIXED)
 READ = (*LOG_FORMAT, "on_damage", "config")
 RANGE = ("tz", "since", "until", "last", "now")
 
@@ -224,6 +231,7 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
     if configured and _names_export(ctx):
         for name in configured:
             options.pop(name, None)
+    _check_fixed(ctx, options)
     if "tag" in options:
         options["tags"] = dict(parse_pairs("tag", options.pop("tag")))
     if "by" in options:
@@ -252,7 +260,22 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
         )
         # In the zone, so that only the days in the range are opened.
         options |= {"since": start, "until": end}
+    compares_all = "compare" in options and options.get("every", "") is None
+    has_range = options.get("since") and options.get("until")
+    if compares_all and not has_range and ctx.info_name != "report":
+        ctx.fail("--every none --compare needs --since and --until, or --last")
     return options
+
+
+def _check_fixed(ctx: typer.Context, options: Mapping[str, Any]) -> None:
+    """Fail if an option is given that an export does not take."""
+    given = [name for name in _FIXED if name in options]
+    if given and ctx.info_name != "export" and _names_export(ctx):
+        typed = f"--{given[0].replace('_', '-')}"
+        ctx.fail(
+            f"an export keeps the {_FIXED[given[0]]} it was made with: "
+            f"leave out {typed}, or export again with --rewrite"
+        )
 
 
 def is_configured(ctx: typer.Context, name: str) -> bool:
@@ -275,6 +298,8 @@ def _explain_error(ctx: typer.Context, error: errors.ToolkitError) -> None:
         (name for kind, name in _AT_FAULT.items() if isinstance(error, kind)), ""
     )
     parameter = _PARAMETERS.get(name, name)
+    if isinstance(error, errors.ExportGivenError):  # the rest is for Python
+        error.args = (str(error).partition(", or read it with")[0],)
     if is_configured(ctx, parameter):
         error.add_note(f"`{name}` is set in {ctx.meta[_FILE]}")
     elif parameter in ctx.params:

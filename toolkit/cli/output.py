@@ -123,6 +123,10 @@ def print_table(
     # Imported here: polars is not needed for --help.
     from toolkit.cli.tables import lay_out, notes_of
 
+    if frame.is_empty():
+        rows = spec.name.replace("_", " ") if spec.key_names else "responses"
+        print_message(f"no {rows}, or none in this range")
+        return
     console = Console()
     layout = lay_out(frame, spec, console.width, cell_len, by)
     table = Table(
@@ -147,8 +151,6 @@ def print_table(
     if layout.left_out:
         more = plural(len(layout.left_out), "more column")
         print_message(f"{more}: use a wider terminal, or --csv")
-    if frame.is_empty():
-        print_message("no responses, or none in this range")
 
 
 def print_explained(explained: Explained) -> None:

@@ -6,7 +6,6 @@ see only whole files, and the next run removes what an interrupted run has left.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
@@ -16,7 +15,7 @@ from toolkit.exports.parts import filter_span
 from toolkit.exports.run import ExportRun
 from toolkit.exports.single_file import is_file_name, write_file
 from toolkit.expressions.time_ranges import span
-from toolkit.formatting.parameters import share_parameters
+from toolkit.formatting.parameters import check_path, check_type, share_parameters
 from toolkit.reading.discovery import list_names
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
@@ -24,6 +23,7 @@ from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.schema.columns import SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
     from concurrent.futures import Executor
 
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 # Options of reading that do not shape the rows; the others are stored in state.json.
 _NOT_STORED = {"on_damage", "threads", "progress"}
 # Endings of files of other kinds: such a name is hardly meant for a directory.
-_OTHER_FILES = {
+_OTHER_FILES = (
     *(".csv", ".tsv", ".txt", ".md", ".json", ".jsonl", ".ndjson", ".log", ".xml"),
     *(".html", ".pdf", ".png", ".svg", ".xls", ".xlsx", ".db", ".sqlite", ".duckdb"),
     *(".arrow", ".feather", ".parquet", ".gz", ".zst", ".bz2", ".xz", ".zip", ".tar"),
-}
+)
 
 
 class Exported(NamedTuple):
@@ -148,9 +148,11 @@ def export(
     >>> len(toolkit.export("data/sample/chat.jsonl", to=to).added)
     0
     """
-    _check_target(os.fspath(to))
     within = span(since, until)
     read_options = complete(export, options)
+    to = check_path("to", to)
+    _check_target(to)
+    check_type("wait", wait, int | float, "a number of seconds")
     names = list_names(sources)
     reader = open_logs(names, read_options, leave_pending=True)
     stored = {
@@ -159,13 +161,13 @@ def export(
         "since": within.start and within.start.isoformat(),
         "until": within.end and within.end.isoformat(),
     }
-    if is_file_name(os.fspath(to)):
+    if is_file_name(to):
         if executor is not None:
             hint = ": workers cannot write to a single file"
             expected = "None for an export to one file"
             raise OptionError("executor", executor, expected=expected, hint=hint)
-        return _export_file(reader, os.fspath(to), within, wait)
-    with open_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:
+        return _export_file(reader, to, within, wait)
+    with open_target(to, wait=wait, rewrite=rewrite) as target:
         if target.state is not None and not rewrite:
             _check_options(target.state, stored)
         if wait:  # there may be new logs by now
@@ -185,7 +187,7 @@ def export(
 
 def _check_target(to: str) -> None:
     """Check that a target is not the name of a file of another kind."""
-    is_name = os.path.splitext(to)[1].lower() in _OTHER_FILES  # noqa: PTH122 - of S3 too
+    is_name = to.lower().endswith(_OTHER_FILES)
     if is_name and not is_file_name(to) and not Path(to).is_dir():
         expected = "a directory or a file that ends in .parquet"
         raise OptionError("to", to, expected=expected)
