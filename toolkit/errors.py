@@ -48,14 +48,13 @@ themselves, the error has them in an attribute.
 from __future__ import annotations
 
 import unicodedata
-from contextlib import contextmanager
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import polars as pl
 
@@ -69,10 +68,16 @@ def __dir__() -> list[str]:
     return sorted(name for name in public if name.endswith(("Error", "Warning")))
 
 
-def near_miss(word: str, known: Iterable[str]) -> str:
-    """Return ``(did you mean ...?)`` with the most similar name, or nothing."""
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+def near_miss(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """Return ``(did you mean ...?)`` with the most similar name, or nothing.
+
+    That is also a name in another case, or else the longest that ends with the word.
+    """
+    names, word = {name.casefold(): name for name in known}, word.casefold()
+    close = get_close_matches(word, names, n=1, cutoff=cutoff)
+    ends = [name for name in names if name.endswith((f"_{word}", f"/{word}"))]
+    close = close or sorted(ends, key=len)[-1:]
+    return f" (did you mean {names[close[0]]!r}?)" if close else ""
 
 
 def plural(count: int, word: str) -> str:
@@ -165,17 +170,6 @@ class UnreadableSourceError(SourceError, OSError):
         self.errno = cause.errno
 
 
-@contextmanager
-def read_errors(name: str) -> Iterator[None]:
-    """Raise errors of the operating system as `UnreadableSourceError`."""
-    try:
-        yield
-    except SourceError:
-        raise
-    except OSError as error:
-        raise UnreadableSourceError(name, cause=error) from error
-
-
 class StreamReadTwiceError(SourceError, ValueError):
     """Standard input was already read to its end."""
 
@@ -185,14 +179,8 @@ class StreamReadTwiceError(SourceError, ValueError):
 class DamagedLogError(SourceError, ValueError):
     """A compressed log is truncated or corrupt.
 
-    Attributes
-    ----------
-    byte
-        Offset in the file at which the damaged member or frame begins.
-    verified
-        Number of decompressed bytes before it, all of which were checked.
-    lines
-        Number of line feeds that could be read of the damaged member.
+    The damaged member or frame begins at `byte` of the file. The `verified` bytes
+    before it (decompressed) were checked; `lines` line feeds of it could be read.
     """
 
     def __init__(
@@ -262,12 +250,8 @@ class NotEnoughMemoryError(ToolkitError, MemoryError):
 class ValidationError(ToolkitError, ValueError):
     """A frame does not match its schema.
 
-    Attributes
-    ----------
-    failures
-        One sentence per failure, without the values of cells.
-    failure_cases
-        pandera's table of the failing cells. It may contain private text.
+    `failures` has one sentence per failure, without the values of cells.
+    `failure_cases` is pandera's table of the cells, which may contain private text.
     """
 
     def __init__(
@@ -455,8 +439,8 @@ class PartialResponsesWarning(ToolkitWarning):
 
 def check_word(name: str, value: object, words: Sequence[str]) -> None:
     """Raise `OptionError` unless a value is one of `words`."""
-    if value not in words:
+    if not isinstance(value, str) or value not in words:
         *others, last = map(repr, words)
         expected = f"{', '.join(others)} or {last}" if others else last
-        hint = near_miss(str(value), words)
+        hint = near_miss(value, words) if isinstance(value, str) else ""
         raise OptionError(name, value, expected=expected, hint=hint)

@@ -155,3 +155,14 @@ def test_the_length_of_a_period_suits_the_range(last: str, every: str) -> None:
 def test_options_of_logs_beside_choices_are_refused() -> None:
     with pytest.raises(OptionError, match=r"overview\(\) of choices has no .*'tags'"):
         toolkit.overview(make_choices({}), tags={"team": "metadata.team"})
+
+
+def test_what_is_no_metric_is_answered_with_what_to_do() -> None:
+    choices = make_choices({})
+
+    with pytest.raises(OptionError, match=r"^metric: .*: toolkit\.overview\(\) draws"):
+        toolkit.plot("overview", choices)
+    for first, got in ((choices, "DataFrame"), ("data/sample", "'data/sample'")):
+        words = rf"^metric: .* got {got}: the arguments are swapped"
+        with pytest.raises(OptionError, match=words):
+            toolkit.plot(first, "token_usage")  # type: ignore[arg-type]

@@ -358,9 +358,9 @@ def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:
         (["tokens", "data/sample", "--every", "1x"], 2, "--every: expected a period"),
         (["tokens", "data/sample", "--by", "modle"], 2, "did you mean 'model'"),
         (["tokens", "data/sample", "--tz", "Mars"], 2, "--tz: expected a time zone"),
-        (["tokens"], 2, "Missing argument"),
+        (["tokens"], 2, "expected LOG|DIR ("),
         (["tokens", "data/sample", "--json", "--csv"], 2, "either"),
-        (["frobnicate"], 2, "No such command"),
+        (["frobnicate"], 2, "command: expected"),
         (["plot", "usage", "data/sample", "--to", "x.png"], 2, "token_usage"),
         (["plot", "token_usage", "data/sample", "--to", "x.gif"], 2, ".png"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -172,3 +173,18 @@ def test_a_date_object_is_its_midnight_in_the_zone() -> None:
     found = moment("until", date(2026, 7, 1), "Europe/Berlin")
 
     assert found == datetime(2026, 6, 30, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("tz", "likely"),
+    [("Europe/Berln", "Europe/Berlin"), ("berlin", "Europe/Berlin"), ("utc", "UTC")],
+)
+def test_a_wrong_zone_names_one_of_the_same_place(tz: str, likely: str) -> None:
+    with pytest.raises(OptionError, match=rf"got '{tz}' \(did you mean '{likely}'\?"):
+        span("2026-11-01", None, tz)
+
+
+@pytest.mark.parametrize("tz", ["CEST", "BST", "GMT+2"])
+def test_no_zone_of_other_hours_is_suggested(tz: str) -> None:
+    with pytest.raises(OptionError, match=rf"got '{re.escape(tz)}'$"):
+        span("2026-11-01", None, tz)

@@ -210,6 +210,13 @@ def test_a_metric_with_fewer_options_lists_those_that_it_takes(
 def test_a_misspelt_metric_is_an_error_with_the_likely_one() -> None:
     with pytest.raises(OptionError, match="did you mean 'cache_share'"):
         metrics.measure("cach_share", "data/sample")
+    with pytest.raises(OptionError, match="did you mean 'token_usage'"):
+        metrics.measure("TOKEN_USAGE", "data/sample")
+
+
+def test_a_misspelt_comparison_is_an_error_with_the_right_one() -> None:
+    with pytest.raises(OptionError, match=r"got 'prev' \(did you mean 'previous'"):
+        metrics.token_usage(make_choices({}), compare="prev")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", [n for n in METRICS if "by" in SPECS[n].option_names])

@@ -11,7 +11,13 @@ import polars as pl
 import pytest
 
 from toolkit import errors
-from toolkit.errors import OptionError, OptionTypeError, ToolkitError, WriteError
+from toolkit.errors import (
+    OptionError,
+    OptionTypeError,
+    ToolkitError,
+    WriteError,
+    near_miss,
+)
 
 CLASSES = [getattr(errors, name) for name in dir(errors)]
 
@@ -107,3 +113,18 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     assert str(WriteError(str(there), cause=cause)).endswith(
         "No such file or directory"
     )
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "likely"),
+    [
+        ("TOKEN_USAGE", ["cost", "token_usage"], "token_usage"),
+        ("id", ["log_id", "response_id", "provider"], "response_id"),
+        ("tier", ["service_tier", "line"], "service_tier"),
+    ],
+)
+def test_a_suggestion_ignores_case_and_missing_words(
+    word: str, known: list[str], likely: str
+) -> None:
+    assert near_miss(word, known) == f" (did you mean {likely!r}?)"
+    assert near_miss("xyz", known) == ""

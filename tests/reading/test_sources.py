@@ -251,3 +251,36 @@ def test_the_first_line_that_is_skipped_is_named_first(tmp_path: Path) -> None:
         "list them with toolkit.rejects()"
     )
     assert log.rejects.equals(toolkit.rejects(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [('{"id": "SECRET"}', "16"), ('[1]\n"SECRET"', "12"), ("SECRET" * 900, "5,400")],
+)
+def test_the_text_of_a_log_is_no_path_and_is_not_shown(text: str, count: str) -> None:
+    words = f"sources: expected a path, got text of {count} characters that is no path"
+
+    for given in (text, [text]):
+        for function in (toolkit.load, toolkit.scan, toolkit.ledger, toolkit.check):
+            with pytest.raises(OptionError, match=f"^{words}$"):
+                function(given)
+
+
+def test_a_file_may_have_a_name_like_json(tmp_path: Path) -> None:
+    log = tmp_path / "{1}\n.jsonl"
+    log.write_text("\n")
+
+    assert toolkit.load(log).ledger["blank"].to_list() == [1]
+
+
+@pytest.mark.parametrize("path", ["metadata..team", ""])
+def test_a_wrong_path_names_its_option(path: str) -> None:
+    with pytest.raises(OptionError, match=rf"^tags: .* got '{path}'$"):
+        toolkit.load("data/sample", tags={"team": path})
+    with pytest.raises(OptionError, match=rf"^response_path: .* got '{path}'$"):
+        toolkit.load("data/sample", response_path=path)
+
+
+def test_rejects_of_a_loaded_log_are_its_attribute(out: Path) -> None:
+    with pytest.raises(OptionTypeError, match=r"its rejects are log\.rejects"):
+        toolkit.rejects(toolkit.load(out.parent / "logs"))  # type: ignore[arg-type]

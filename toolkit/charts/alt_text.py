@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toolkit.errors import clean
+from toolkit.errors import OptionTypeError, clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def describe(ax: Axes) -> str:
 
     Raises
     ------
-    TypeError
+    OptionTypeError
         If the Axes was not drawn by this package.
 
     Examples
@@ -45,10 +45,11 @@ def describe(ax: Axes) -> str:
     >>> describe(plot_token_usage(token_usage(choices)))
     'Tokens by model and day. Stacked bars: Total tokens of gpt-a per day (UTC). ...'
     """
-    alt_text = vars(ax).get(_ATTRIBUTE)
+    alt_text = getattr(ax, _ATTRIBUTE, None)
     if not isinstance(alt_text, str):
-        message = "expected an Axes drawn by toolkit.charts, got another one"
-        raise TypeError(message)
+        hint = " with another chart" if hasattr(ax, "get_title") else ""
+        expected = "an Axes drawn by toolkit.charts"
+        raise OptionTypeError("ax", ax, expected=expected, hint=hint)
     return alt_text
 
 

@@ -6,17 +6,18 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.style import FULL, SMALL, Texts, background, current_theme, readable
 from toolkit.charts.text import fit, printable, text_height, text_width, wrap, write
+from toolkit.formatting.parameters import check_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from matplotlib.axes import Axes
     from matplotlib.gridspec import SubplotSpec
     from matplotlib.text import Annotation, Text
 
@@ -164,9 +165,15 @@ def start_axes(
     ax: Axes | None, height: float = _FIGURE_SIZE[1], lines: str = "y"
 ) -> Axes:
     """Return the given Axes, or that of a new pyplot figure; style it."""
+    check_axes(ax)
     ax = _build_axes(height) if ax is None else ax
     _style_axes(ax, lines)
     return ax
+
+
+def check_axes(ax: Axes | None) -> None:
+    """Raise `OptionTypeError` unless `ax` is an Axes, or None for a new one."""
+    check_type("ax", ax, Axes | None, "an Axes of matplotlib")
 
 
 def _build_axes(height: float) -> Axes:

@@ -17,7 +17,7 @@ from toolkit.charts.mix import draw_mix
 from toolkit.charts.ratio_chart import draw_ratio
 from toolkit.charts.stack_chart import draw_sums
 from toolkit.charts.timeline import draw_timeline
-from toolkit.errors import UnknownOptionError, check_word
+from toolkit.errors import OptionError, OptionTypeError, UnknownOptionError, check_word
 from toolkit.expressions.choices import first_choice
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import complete_options, share_parameters
@@ -137,6 +137,7 @@ def plot(
     >>> ax.get_title(loc="left")
     'Tokens by provider and day'
     """
+    _check_metric(metric, sources)
     draw = find_chart(metric)
     complete_options(plot, options, ())  # raises if there is no such option
     own, read = split_options(options)
@@ -144,6 +145,18 @@ def plot(
     with charts.theme(theme):
         frame = metrics.measure(metric, sources, prices=prices, **read, **own)
         return draw(frame, ax=ax)
+
+
+def _check_metric(metric: object, sources: object) -> None:
+    """Raise if `metric` is none for a reason that is easily seen."""
+    if isinstance(metric, str) and metric == "overview":
+        hint = ": toolkit.overview() draws it"
+        raise OptionError("metric", metric, expected="one metric", hint=hint)
+    is_swapped = isinstance(sources, str) and sources in SPECS
+    if not isinstance(metric, str) or (is_swapped and metric not in SPECS):
+        hint = ": the arguments are swapped, the metric comes first" * is_swapped
+        error = OptionError if isinstance(metric, str) else OptionTypeError
+        raise error("metric", metric, expected="the name of a metric", hint=hint)
 
 
 def _select_options(metric: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
-from toolkit.charts.layout import AXIS_ROOM, GAP, measure_axes, start_axes, write_text
+from toolkit.charts.layout import (
+    AXIS_ROOM,
+    GAP,
+    check_axes,
+    measure_axes,
+    start_axes,
+    write_text,
+)
 from toolkit.charts.stacked import EDGE
 from toolkit.charts.style import current_theme
 from toolkit.charts.text import fit, text_width, write
@@ -39,6 +46,7 @@ def build_row_axes(rows: int, ax: Axes | None) -> Axes:
 
 def max_rows(ax: Axes | None) -> int:
     """Return the number of rows that fit into an Axes."""
+    check_axes(ax)
     if ax is None:
         return _MAX_ROWS
     return max(2, int((measure_axes(ax, 0).height - 84) / _MIN_ROW))

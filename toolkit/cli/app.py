@@ -33,8 +33,9 @@ from toolkit.cli.output import (
     table_data,
 )
 from toolkit.cli.report import check_rejects, config, report
+from toolkit.cli.usage import usage_sentence
 from toolkit.cli.values import RejectLimit, check_folder
-from toolkit.errors import OptionError, ToolkitError, clean, plural
+from toolkit.errors import OptionError, ToolkitError, check_word, clean, plural
 from toolkit.reading.object_store import is_uri
 
 _FAILURE, _USAGE, _BUSY = 1, 2, 5
@@ -83,6 +84,12 @@ class _Screen(TyperGroup):
     def get_help(self, ctx: Any) -> str:  # noqa: ARG002 - typer's private type
         """Return the screen above."""
         return _HELP.rstrip()
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is named, or raise `OptionError`."""
+        if not args[0].startswith("-"):
+            check_word("command", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
 
 
 _app = typer.Typer(
@@ -303,6 +310,7 @@ def sample(
 
 def main() -> None:
     """Run the command and exit."""
+    _replace_closed()
     damaged = False
 
     def show(message: Warning | str, category: type[Warning], *_rest: object) -> None:
@@ -312,16 +320,36 @@ def main() -> None:
         print_message(f"warning: {text}")
 
     warnings.showwarning = cast("Any", show)
+    code: Any = None
     try:
-        _app(prog_name="toolkit")
-    except SystemExit as done:
-        sys.exit(_flush(_FAILURE if damaged and not done.code else done.code))
+        code = _app(prog_name="toolkit", standalone_mode=False)
+    except SystemExit as done:  # the reader of the output is gone
+        code = done.code
+    except typer.TyperException as error:
+        _complain(usage_sentence(error))
+        code = error.exit_code
     except ToolkitError as error:
         _complain("; ".join([str(error), *getattr(error, "__notes__", [])]))
-        sys.exit(_flush(_exit_code(error)))
+        code = _exit_code(error)
     except OSError as error:
         _complain(f"{error.filename or 'output'}: {error.strerror or error}")
-        sys.exit(_flush(_FAILURE))
+        code = _FAILURE
+    sys.exit(_flush(_FAILURE if damaged and not code else code))
+
+
+def _replace_closed() -> None:
+    """Open the standard streams that are closed.
+
+    Reading stdin and writing to stdout then fail; messages are dropped.
+    """
+    for name, mode, flags in (
+        ("stdin", "r", os.O_WRONLY),
+        ("stdout", "w", os.O_RDONLY),
+        ("stderr", "w", os.O_WRONLY),
+    ):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, flags)
+            setattr(sys, name, os.fdopen(handle, mode, encoding="utf-8"))
 
 
 def _complain(fault: str) -> None:

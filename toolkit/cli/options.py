@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from toolkit import errors
-from toolkit.cli.values import RejectLimit, parse_duration, parse_pairs
+from toolkit.cli.values import RejectLimit, parse_duration, parse_number, parse_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,8 +108,6 @@ _OPTIONS = {
     "top": _option(
         "N",
         "show the N largest series, group the rest as 'other'",
-        kind=int | None,
-        min=1,
     ),
     "fill": _option(None, "include empty periods", kind=bool),
     "compare": _option("PERIOD", "previous: add the values of the period before"),
@@ -159,8 +157,8 @@ _OPTIONS = {
         "prices are missing; may be repeated",
         kind=_Texts,
     ),
-    "lines": _option("N", "number of lines", "1000", int | None, min=1),
-    "seed": _option("N", "same seed, same log", "0", int | None),
+    "lines": _option("N", "number of lines", "1000"),
+    "seed": _option("N", "same seed, same log", "0"),
     "torn": _option(None, "cut the last line in half", kind=bool),
     "config": _option(
         "FILE",
@@ -232,6 +230,9 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
         options["by"] = () if options["by"] == [_NONE] else tuple(options["by"])
     if options.get("every") == _NONE:
         options["every"] = None
+    for name, least in (("top", 1), ("lines", 1), ("seed", None)):
+        if name in options:
+            options[name] = parse_number(name, options[name], least)
     if "max_rejects" in options:
         options["max_rejects"] = RejectLimit(str(options["max_rejects"]))
     if "wait" in options:

@@ -29,7 +29,8 @@ class RejectLimit:
             self._number = float(text.removesuffix("%"))
         except ValueError:
             self._number = -1
-        if not 0 <= self._number < float("inf"):
+        most = 100 if text.endswith("%") else float("inf")
+        if not 0 <= self._number <= most or self._number == float("inf"):
             expected = "a count or a share: 10 or 0.1%"
             raise OptionError("max_rejects", text, expected=expected)
         self._text = text
@@ -52,7 +53,23 @@ def parse_pairs(option: str, texts: Sequence[str]) -> list[tuple[str, str]]:
         if not (name and equals and value):
             expected = "NAME=PATH" if option == "tag" else "NAME=COLUMN"
             raise OptionError(option, f"{name}{equals}{value}", expected=expected)
+    names = [name for name, _, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise OptionError(option, name, expected="each name once", hint=" twice")
     return [(name, value) for name, _, value in pairs]
+
+
+def parse_number(option: str, text: str, least: int | None = None) -> int:
+    """Parse a whole number, of at least `least`."""
+    try:
+        number: int | None = int(text)
+    except ValueError:
+        number = None
+    if number is None or (least is not None and number < least):
+        at_least = "" if least is None else f" of at least {least}"
+        raise OptionError(option, text, expected=f"a whole number{at_least}")
+    return number
 
 
 def parse_duration(text: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from toolkit.errors import DamagedExportError
 from toolkit.exports.directory import DirectoryTarget, exchange, open_target
 from toolkit.exports.parts import BUFFER_BYTES, create_part, open_part
+from toolkit.formatting.parameters import check_path, check_type
 from toolkit.reading import object_store
 from toolkit.reading.manifest import (
     KINDS,
@@ -28,7 +29,6 @@ from toolkit.schema.tables import REJECTS, choices_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import date
 
     from toolkit.exports.store_prefix import ObjectStoreTarget
     from toolkit.reading.manifest import Manifest
@@ -92,7 +92,9 @@ def compact(
     >>> toolkit.compact(to).directories
     0
     """
-    where = os.fspath(directory)
+    where = check_path("directory", directory)
+    check_type("wait", wait, int | float, "a number of seconds")
+    check_type("today", today, date | None, "a date")
     read_manifest(where)  # raises an error where `open_target` would create an export
     closed = (today or datetime.now(UTC).date()).isoformat()
     with open_target(where, wait=wait) as target:

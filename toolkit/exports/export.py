@@ -6,7 +6,6 @@ see only whole files, and the next run removes what an interrupted run has left.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from toolkit.errors import OptionError
@@ -15,7 +14,7 @@ from toolkit.exports.parts import filter_span
 from toolkit.exports.run import ExportRun
 from toolkit.exports.single_file import is_file_name, write_file
 from toolkit.expressions.time_ranges import span
-from toolkit.formatting.parameters import share_parameters
+from toolkit.formatting.parameters import check_path, check_type, share_parameters
 from toolkit.reading.discovery import list_names
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
@@ -23,6 +22,7 @@ from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.schema.columns import SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
     from concurrent.futures import Executor
 
@@ -143,6 +143,8 @@ def export(
     """
     within = span(since, until)
     read_options = complete(export, options)
+    to = check_path("to", to)
+    check_type("wait", wait, int | float, "a number of seconds")
     names = list_names(sources)
     reader = open_logs(names, read_options, leave_pending=True)
     stored = {
@@ -151,13 +153,13 @@ def export(
         "since": within.start and within.start.isoformat(),
         "until": within.end and within.end.isoformat(),
     }
-    if is_file_name(os.fspath(to)):
+    if is_file_name(to):
         if executor is not None:
             hint = ": workers cannot write to a single file"
             expected = "None for an export to one file"
             raise OptionError("executor", executor, expected=expected, hint=hint)
-        return _export_file(reader, os.fspath(to), within, wait)
-    with open_target(os.fspath(to), wait=wait, rewrite=rewrite) as target:
+        return _export_file(reader, to, within, wait)
+    with open_target(to, wait=wait, rewrite=rewrite) as target:
         if target.state is not None and not rewrite:
             _check_options(target.state, stored)
         if wait:  # there may be new logs by now

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,12 +11,14 @@ import pyarrow as pa
 
 from toolkit.errors import plural
 from toolkit.exports.parts import find_days, open_part
+from toolkit.formatting.parameters import check_path
 from toolkit.reading import manifest, object_store
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.scan import DUPLICATE_KEY
 from toolkit.schema.tables import CHOICES, REJECTS, choices_table
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
     from toolkit.reading.manifest import Manifest
@@ -69,7 +70,7 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
     >>> toolkit.verify(to).faults
     []
     """
-    verifier = _Verifier(os.fspath(directory))
+    verifier = _Verifier(check_path("directory", directory))
     verifier.read_choices()
     verifier.read_rejects()
     faults = [

@@ -13,10 +13,12 @@ import polars as pl
 
 from toolkit.errors import (
     MissingColumnsError,
+    OptionTypeError,
     PartialResponsesWarning,
     UnsuitableColumnError,
     plural,
 )
+from toolkit.formatting.parameters import check_type
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ def any_choice(condition: pl.Expr) -> pl.Expr:
     >>> choices.filter(any_choice(pl.col("finish_reason") == "length")).height
     2
     """
+    expected = "a polars expression such as pl.col('finish_reason') == 'stop'"
+    check_type("condition", condition, pl.Expr, expected)
     # The pattern matches nothing if the frame has no sources. It is inside a struct: an
     # expression of only such a pattern would be left out.
     return condition.any().over(pl.struct(*RESPONSE_KEY, pl.col(f"^{SOURCE}$")))
@@ -74,6 +78,19 @@ def reports_usage() -> pl.Expr:
     """
     counts = pl.col("prompt_tokens", "completion_tokens", "total_tokens")
     return pl.any_horizontal(counts.is_not_null()).alias("reports_usage")
+
+
+def as_frame(
+    choices: pl.DataFrame | pl.LazyFrame | ArrowStream,
+) -> pl.DataFrame | pl.LazyFrame:
+    """Return choices as a polars frame; raise `OptionTypeError` for anything else."""
+    if isinstance(choices, pl.DataFrame | pl.LazyFrame):
+        return choices
+    if hasattr(choices, "__arrow_c_stream__"):
+        return pl.DataFrame(choices)
+    hint = ": toolkit.load() reads a log"
+    expected = "a frame of choices"
+    raise OptionTypeError("choices", choices, expected=expected, hint=hint)
 
 
 def check_columns(frame: pl.DataFrame | pl.LazyFrame, needed: Sequence[str]) -> None:
@@ -133,8 +150,7 @@ def responses(
     >>> responses(choices)["finish_reasons"].to_list()
     [['stop', 'length']]
     """
-    if not isinstance(choices, pl.DataFrame | pl.LazyFrame):
-        choices = pl.DataFrame(choices)
+    choices = as_frame(choices)
     check_columns(choices, (*CHOICES.key, "choice_count", "finish_reason"))
     key = response_key(choices)
     if isinstance(choices, pl.DataFrame):

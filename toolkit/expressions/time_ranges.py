@@ -232,7 +232,12 @@ def check_zone(tz: str) -> str:
         TypeError,
         pl.exceptions.PolarsError,
     ):
-        hint = near_miss(str(tz), available_timezones())
+        zones = [
+            zone
+            for zone in sorted(available_timezones())
+            if zone == "UTC" or ("/" in zone and not zone.startswith("Etc/"))
+        ]
+        hint = near_miss(str(tz), zones, cutoff=0.8)
         expected = 'a time zone such as "UTC" or "Europe/Berlin"'
         raise OptionError("tz", tz, expected=expected, hint=hint) from None
     return tz

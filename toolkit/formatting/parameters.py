@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from toolkit.errors import UnknownOptionError
+from toolkit.errors import OptionTypeError, UnknownOptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from types import UnionType
 
     _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -114,3 +116,26 @@ def complete_options(
             owner = f"{function.__name__}()"
             raise UnknownOptionError(name, owner=owner, known=known)
     return {name: options.get(name, parameters[name].default) for name in names}
+
+
+def check_type(
+    name: str, value: object, types: type | UnionType, expected: str, *, hint: str = ""
+) -> None:
+    """Raise `OptionTypeError` unless a value has one of the types; True is no number.
+
+    Examples
+    --------
+    >>> check_type("wait", "1s", int | float, "a number of seconds")
+    Traceback (most recent call last):
+    toolkit.errors.OptionTypeError: wait: expected a number of seconds, got str
+    """
+    if not isinstance(value, types) or isinstance(value, bool):
+        raise OptionTypeError(name, value, expected=expected, hint=hint)
+
+
+def check_path(name: str, value: object, expected: str = "a path") -> str:
+    """Return a path as text; raise `OptionTypeError` for anything else."""
+    if isinstance(value, str | os.PathLike):
+        return os.fspath(value)
+    hint = ": give its path, not the open file" if hasattr(value, "read") else ""
+    raise OptionTypeError(name, value, expected=expected, hint=hint)

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import polars as pl
 
 from toolkit.errors import TotalOverflowError
-from toolkit.expressions.choices import check_columns, check_responses
+from toolkit.expressions.choices import as_frame, check_columns, check_responses
 from toolkit.metrics.calendar import instant, is_partial
 from toolkit.metrics.inputs import (
     as_declared,
     check_types,
-    frame_of,
     key_of,
     own_columns,
     with_first_values,
@@ -336,8 +335,7 @@ def _has_rows(work: Computation, condition: pl.Expr) -> bool:
 
 def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computation:
     """Check the frame and the options, before anything is collected."""
-    if not isinstance(choices, pl.LazyFrame | pl.DataFrame):
-        choices = frame_of(choices)
+    choices = as_frame(choices)
     check_series(query.by, _result_names(spec, query))
     frame = choices.lazy()
     needs = ["choice_position", *spec.columns, *spec.needs_of(frame)]

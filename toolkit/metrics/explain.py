@@ -14,7 +14,7 @@ from toolkit.errors import OptionError, near_miss
 from toolkit.expressions.choices import check_columns, first_choice
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.figures import sum_with_gaps
-from toolkit.formatting.parameters import share_parameters
+from toolkit.formatting.parameters import check_type, share_parameters
 from toolkit.formatting.text import format_share, format_usd
 from toolkit.metrics.engine import compute, read_once
 from toolkit.metrics.options import (
@@ -252,6 +252,7 @@ def explain(
     >>> explained.summary
     '$0.0035'
     """
+    check_type("model", model, str, "the name of a model")
     day = _day_of(date)
     try:
         within = span(day, None if day is None else day + timedelta(days=1), tz)
@@ -284,6 +285,7 @@ def explain(
 
 def _day_of(date: Date | str | None) -> Date | None:
     """Parse a day."""
+    check_type("date", date, str | Date | None, "a day such as 2026-01-31, or None")
     try:
         return Date.fromisoformat(date) if isinstance(date, str) else date
     except ValueError:

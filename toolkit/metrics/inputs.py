@@ -19,21 +19,9 @@ if TYPE_CHECKING:
 
     from toolkit.metrics.options import MetricQuery
     from toolkit.metrics.spec import MetricSpec
-    from toolkit.schema.columns import ArrowStream
 
 # Types that polars cannot cast to text.
 _NO_TEXT = (pl.Binary, pl.Duration, pl.Object)
-
-
-def frame_of(choices: ArrowStream) -> pl.DataFrame:
-    """Return a frame of anything that exports Arrow, or raise `TypeError`."""
-    if hasattr(choices, "__arrow_c_stream__"):
-        return pl.DataFrame(choices)
-    message = (
-        f"expected a frame of choices (polars, Loaded or Arrow data), "
-        f"got {type(choices).__name__}"
-    )
-    raise TypeError(message)
 
 
 def as_declared(

@@ -14,7 +14,12 @@ from typing import (
     cast,
 )
 
-from toolkit.errors import OptionError, UnknownOptionError, UnsuitableColumnError
+from toolkit.errors import (
+    OptionError,
+    UnknownOptionError,
+    UnsuitableColumnError,
+    near_miss,
+)
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import Span, check_zone, span
 from toolkit.formatting.parameters import Parameter
@@ -178,7 +183,8 @@ def build_query(
     if top is not None and not is_number:
         raise OptionError("top", top, expected="a number of series, 1 or more")
     if compare not in (None, "previous"):
-        raise OptionError("compare", compare, expected='"previous" or None')
+        hint = near_miss(str(compare), ("previous",))
+        raise OptionError("compare", compare, expected='"previous" or None', hint=hint)
     every = values["every"]
     calendar = None if every is None else Calendar(check_period(every), tz)
     before = range_before(within, tz) if compare and calendar is None else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.errors import OptionError, near_miss
+from toolkit.formatting.parameters import check_type
 from toolkit.pricing.catalogue import TIERS, model_names, provider_names
 from toolkit.pricing.costs import add_priced, first_choices
 from toolkit.pricing.price_file import read_prices
@@ -104,6 +105,9 @@ def what_if(
     >>> there.select("cost", "cost_elsewhere", "difference").row(0)
     (Decimal('0.003500000000'), Decimal('0.000210000000'), Decimal('-0.003290000000'))
     """
+    check_type("model", model, str, "the name of a model")
+    check_type("provider", provider, str | None, "the name of a provider, or None")
+    check_type("service_tier", service_tier, str | None, "the name of a tier, or None")
     first = first_choices(choices)
     file = read_prices(prices)
     _check_priced(provider, model, service_tier, file)

@@ -10,6 +10,7 @@ import polars as pl
 from toolkit.expressions.choices import (
     RESPONSE_KEY,
     SOURCE,
+    as_frame,
     check_columns,
     check_responses,
     first_choice,
@@ -31,7 +32,6 @@ _ADDED = ("cost", "cost_source", "price_date")
 _PER_RESPONSE = ("cost_source", "price_date")
 _PRICED = "~priced"
 _SHARED = "~shared"
-_FRAMES = (pl.DataFrame, pl.LazyFrame)
 
 
 @overload
@@ -97,8 +97,7 @@ def add_cost(
     >>> add_cost(choices).select("cost", "cost_source").rows()
     [(Decimal('0.003500000000'), 'priced'), (None, 'unpriced')]
     """
-    if not isinstance(choices, pl.DataFrame | pl.LazyFrame):
-        choices = pl.DataFrame(choices)
+    choices = as_frame(choices)
     check_columns(choices, (*_KEY, *NEEDED))
     pricer = Pricer(read_prices(prices))
     key = response_key(choices)
@@ -139,7 +138,7 @@ def price_responses(
     >>> price_responses(toolkit.responses(choices))["cost"].to_list()
     [Decimal('0.003500000000')]
     """
-    frame = responses if isinstance(responses, _FRAMES) else pl.DataFrame(responses)
+    frame = as_frame(responses)
     check_columns(frame, NEEDED)
     pricer = Pricer(read_prices(prices))
     if isinstance(frame, pl.DataFrame):
@@ -149,7 +148,7 @@ def price_responses(
 
 def prepare_choices(choices: Choices) -> pl.DataFrame | pl.LazyFrame:
     """Return choices as a polars frame; warn if rows of responses are missing."""
-    frame = choices if isinstance(choices, _FRAMES) else pl.DataFrame(choices)
+    frame = as_frame(choices)
     if isinstance(frame, pl.DataFrame):
         check_responses(frame, needs_key=False)
     return frame

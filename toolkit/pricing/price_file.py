@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from toolkit.errors import PriceFileError, near_miss
+from toolkit.formatting.parameters import check_path
 from toolkit.pricing.catalogue import STANDARD_TIERS
 from toolkit.pricing.rates import Offer, Rates
+
+if TYPE_CHECKING:
+    import os
 
 Prices: TypeAlias = "str | os.PathLike[str] | PriceFile | None"
 
@@ -84,7 +87,7 @@ def read_prices(prices: Prices) -> PriceFile:
         return PriceFile()
     if isinstance(prices, PriceFile):
         return prices
-    name = os.fspath(prices)
+    name = check_path("prices", prices, "a price file (its path), or None")
     try:
         with Path(name).open("rb") as file:
             # Rates are money: they must not become floats.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, Unpack, get_args
 
 from toolkit.errors import (
     OptionError,
-    OptionTypeError,
     SourceError,
+    UnreadableSourceError,
     as_text,
     check_word,
 )
+from toolkit.formatting.parameters import check_type
 from toolkit.reading.options import (
     DEFAULTS,
     MAX_LINE_BYTES,
@@ -54,15 +57,18 @@ def make_plan(*, leave_pending: bool = False, **options: Unpack[ReadOptions]) ->
     check_word("created_unit", known["created_unit"], get_args(CreatedUnit))
     tags, path = known["tags"], known["response_path"]
     longest = known["max_line_bytes"]
-    if tags is not None and not isinstance(tags, Mapping):
-        expected = 'a mapping of name to path, such as {"team": "metadata.team"}'
-        raise OptionTypeError("tags", tags, expected=expected)
+    expected = 'a mapping of name to path, such as {"team": "metadata.team"}'
+    check_type("tags", tags, Mapping | None, expected)
+    for one in chain.from_iterable((tags or {}).items()):
+        check_type("tags", one, str, expected)
+    check_type("response_path", path, str | None, "a path such as log.answer, or None")
+    check_type("max_line_bytes", longest, int, "a number of bytes")
     if longest < 1:
         raise OptionError("max_line_bytes", longest, expected="at least 1")
     return Plan(
         choices_table(tags),
         known["content"],
-        None if path is None else parse_path(path),
+        None if path is None else parse_path(path, option="response_path"),
         known["created_unit"],
         longest,
         leave_pending,
@@ -169,3 +175,14 @@ def until_error(stream: Iterable[_Item], errors: list[SourceError]) -> Iterator[
         yield from stream
     except SourceError as error:
         errors.append(error)
+
+
+@contextmanager
+def read_errors(name: str) -> Iterator[None]:
+    """Raise errors of the operating system as `UnreadableSourceError`."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except OSError as error:
+        raise UnreadableSourceError(name, cause=error) from error

@@ -19,8 +19,8 @@ from toolkit.errors import (
     DamagedLogError,
     SourceError,
     UnreadableSourceError,
-    read_errors,
 )
+from toolkit.reading.blocks import read_errors
 from toolkit.reading.native import count_lines
 
 if TYPE_CHECKING:

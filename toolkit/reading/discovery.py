@@ -26,10 +26,10 @@ from toolkit.errors import (
     UnsupportedSourceError,
     as_text,
     near_miss,
-    read_errors,
+    plural,
 )
 from toolkit.reading import object_store
-from toolkit.reading.blocks import STDIN, Source
+from toolkit.reading.blocks import STDIN, Source, read_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from toolkit.reading.options import OnDamage
 
 
+_LONGEST_NAME = 255  # bytes of a file name, on all common file systems
 # app.jsonl, app.ndjson.gz, app.jsonl.1, app.jsonl-20261122.zst, app.jsonl.2026-11-22
 # app.jsonl.gz.1
 _LOG_NAME = re.compile(
@@ -127,6 +128,8 @@ def list_names(sources: Sources) -> list[str]:
         hint = ": give the path of a file, as str"
     elif hasattr(given, "__arrow_c_stream__") or hasattr(given, "collect"):
         hint = ": it holds choices, not logs; metrics, charts and the report take it"
+        if hasattr(given, "rejects"):
+            hint += "; its rejects are log.rejects, its ledger is log.ledger"
     elif isinstance(given, Iterable) and not isinstance(given, Mapping):
         return [_expand_home(name) for name in given]
     raise _wrong_type(given, hint)
@@ -136,7 +139,25 @@ def _expand_home(name: object) -> str:
     """Return a name as text, with ``~`` expanded."""
     if not isinstance(name, str | os.PathLike):
         raise _wrong_type(name, " in the list")
-    return os.path.expanduser(os.fspath(name))  # noqa: PTH111 - names, not paths
+    text = os.path.expanduser(os.fspath(name))  # noqa: PTH111 - names, not paths
+    if _is_content(text):
+        raise _ContentGivenError("sources", text, expected="a path")
+    return text
+
+
+def _is_content(name: str) -> bool:
+    """Return whether a name is that of no file, and may be the text of a log."""
+    longest = max(len(part.encode(errors="replace")) for part in name.split("/"))
+    if "\n" in name or name.startswith("{") or longest > _LONGEST_NAME:
+        return not (object_store.is_uri(name) or os.path.lexists(name))
+    return False
+
+
+class _ContentGivenError(OptionError):
+    """Text that is no path; it may be the content of a log, and is not shown."""
+
+    def _describe(self, value: object) -> str:
+        return f"text of {plural(len(str(value)), 'character')} that is no path"
 
 
 def _wrong_type(given: object, hint: str) -> OptionTypeError:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from toolkit.errors import SourceError, UnreadableSourceError, read_errors
+from toolkit.errors import SourceError, UnreadableSourceError
 from toolkit.reading import object_store
-from toolkit.reading.blocks import STDIN, Block, Piece, Source, until_error
+from toolkit.reading.blocks import STDIN, Block, Piece, Source, read_errors, until_error
 from toolkit.reading.decompression import PushbackReader, detect_codec, iter_chunks
 from toolkit.reading.fingerprints import HEAD_BYTES
 from toolkit.reading.native import count_lines

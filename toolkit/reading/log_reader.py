@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 from toolkit.errors import (
     OptionError,
+    OptionTypeError,
     PassedOverWarning,
     SlowDecoderWarning,
     check_word,
@@ -100,6 +101,9 @@ def open_logs(
     check_word("on_damage", options["on_damage"], get_args(OnDamage))
     _check_whole("max_lines", max_lines, 0)
     _check_whole("threads", options["threads"], 1)
+    if not (options["progress"] is None or callable(options["progress"])):
+        expected = "a function of the number of bytes that were read, or None"
+        raise OptionTypeError("progress", options["progress"], expected=expected)
     plan = make_plan(leave_pending=leave_pending, **options)
     on_damage = options["on_damage"]
     found = find_logs(sources, on_damage=on_damage)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Unpack
 import polars as pl
 
 from toolkit.errors import WriteError, check_word
-from toolkit.formatting.parameters import share_parameters
+from toolkit.formatting.parameters import check_path, share_parameters
 from toolkit.reading.ledger import (
     LedgerBuilder,
     merge_counts,
@@ -179,10 +179,10 @@ def _open_output(
     to: str | os.PathLike[str] | BinaryIO,
 ) -> Iterator[BinaryIO]:
     """Open a new private file, or yield the stream that was given."""
-    if not isinstance(to, str | os.PathLike):
+    if not isinstance(to, str | os.PathLike) and hasattr(to, "write"):
         yield to
         return
-    path = Path(to)
+    path = Path(check_path("to", to, "a path or an open file"))
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import polars as pl
 
-from toolkit.errors import OptionError, read_errors
+from toolkit.errors import OptionError
+from toolkit.reading.blocks import read_errors
 from toolkit.reading.discovery import (
     Logs,
     Resolved,

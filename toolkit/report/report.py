@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ import polars as pl
 
 from toolkit.errors import OptionError, WriteError, check_word
 from toolkit.expressions.time_ranges import before, chosen
-from toolkit.formatting.parameters import share_parameters
+from toolkit.formatting.parameters import check_path, check_type, share_parameters
 from toolkit.metrics.options import check_options
 from toolkit.metrics.spending import cost
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
@@ -26,7 +27,7 @@ from toolkit.report.sections import NAMES, SECTIONS
 from toolkit.report.to_json import to_data, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from toolkit.expressions.time_ranges import Moment, Period, Span
     from toolkit.metrics.options import Choices
@@ -200,7 +201,8 @@ def write_report(
     Week of 2 to 8 Nov 2026 (UTC): 522,241 tokens in 443 calls, at least $..., ...
     """
     complete(write_report, options)
-    files = [to] if isinstance(to, str | os.PathLike) else list(to)
+    files = [to] if isinstance(to, str | os.PathLike) else to
+    check_type("to", files, Sequence, "a path, or a list of them")
     for file in files:
         _format_of(file)
     within = chosen(last, since, until, tz, now=now)
@@ -262,7 +264,7 @@ def _find_sections(names: Sequence[str]) -> tuple[Section, ...]:
 
 def _format_of(path: str | os.PathLike[str]) -> str:
     """Return the suffix of a file; raise `OptionError` if it is not a format."""
-    suffix = Path(path).suffix.lower()
+    suffix = Path(check_path("to", path, "a path, or a list of them")).suffix.lower()
     if suffix not in _FORMATS:
         expected = f"a file that ends in {', '.join(_FORMATS)}"
         raise OptionError("to", os.fspath(path), expected=expected)

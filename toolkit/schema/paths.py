@@ -12,7 +12,7 @@ _STEP = re.compile(
 )
 
 
-def parse_path(path: str) -> tuple[str, ...]:
+def parse_path(path: str, *, option: str = "path") -> tuple[str, ...]:
     """Parse a path into its keys: ``a.b``, or ``a["b.c"]`` for any other key.
 
     Examples
@@ -26,11 +26,11 @@ def parse_path(path: str) -> tuple[str, ...]:
         step = _STEP.match(path, at)
         if step is None:
             expected = 'a path such as metadata.team or metadata["cost center"]'
-            raise OptionError("path", path, expected=expected)
+            raise OptionError(option, path, expected=expected)
         keys.append(step["name"] or json.loads(step["quoted"]))
         at = step.end()
     if not keys:
-        raise OptionError("path", path, expected="at least one key")
+        raise OptionError(option, path, expected="at least one key")
     return tuple(keys)
 
 

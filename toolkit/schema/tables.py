@@ -340,7 +340,7 @@ def choices_table(tags: Mapping[str, str] | None = None) -> Table:
 def _tag(name: str, path: str) -> Column:
     if not re.fullmatch(r"[A-Za-z0-9_]+", name):
         raise OptionError("tags", name, expected="names of letters, digits and _")
-    parse_path(path)
+    parse_path(path, option="tags")
     return Column(
         f"tag_{name}",
         pa.string(),
