@@ -135,8 +135,8 @@ KEPT_LINES: list[tuple[list[int], list[tuple[int, str, bytes]]]] = [
 ]
 
 
-class Told(NamedTuple):
-    """What the library says of logs, with nothing that differs between ways in."""
+class Result(NamedTuple):
+    """What was read from logs, without what differs between ways to read."""
 
     rows: list[dict[str, Any]]
     rejects: list[dict[str, Any]]
@@ -154,29 +154,31 @@ class Told(NamedTuple):
 
 
 Source = str | Path | Sequence[str | Path]
-Tell = Callable[..., Told]
+ReadLogs = Callable[..., Result]
 
 
-def load(source: Source, **options: Any) -> Told:
+def load(source: Source, **options: Any) -> Result:
     """Load logs."""
     log = toolkit.load(source, **options)
-    return hold(log.choices.to_pylist(), log.rejects.to_dicts(), log.ledger.to_dicts())
+    return check_sums(
+        log.choices.to_pylist(), log.rejects.to_dicts(), log.ledger.to_dicts()
+    )
 
 
-def export(source: Source, **options: Any) -> Told:
-    """Export logs and read back what lies there."""
+def export(source: Source, **options: Any) -> Result:
+    """Export logs and read the export."""
     with tempfile.TemporaryDirectory() as to:
         toolkit.export(source, to=to, **options)
         rows = toolkit.scan(to).sort(list(CHOICES.key)).collect().to_dicts()
         rejects, ledger = toolkit.rejects(to), toolkit.ledger(to)
-    return hold(rows, rejects.to_dicts(), ledger.to_dicts())
+    return check_sums(rows, rejects.to_dicts(), ledger.to_dicts())
 
 
-def hold(
+def check_sums(
     rows: list[dict[str, Any]],
     rejects: list[dict[str, Any]],
     ledger: list[dict[str, Any]],
-) -> Told:
+) -> Result:
     """Check the sums of the ledger, log by log, and return what was read."""
     for log in ledger:
         own = [row for row in rows if row["log_id"] == log["log_id"]]
@@ -190,23 +192,23 @@ def hold(
             assert log[name] == sum(row[name] or 0 for row in own)
         for reject in refused:
             assert reject["offset"] + reject["length"] <= log["bytes"]
-    return Told(rows, rejects, ledger)
+    return Result(rows, rejects, ledger)
 
 
-def collect(tell: Tell, source: Source, **options: Any) -> Told:
-    """Read with `on_damage="collect"`; it is warned once if a log says an error."""
+def collect(read_logs: ReadLogs, source: Source, **options: Any) -> Result:
+    """Read with `on_damage="collect"`; check that one warning reports damage."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        told = tell(source, on_damage="collect", **options)
-    damaged = [log["error"] for log in told.ledger if log["error"] is not None]
+        result = read_logs(source, on_damage="collect", **options)
+    damaged = [log["error"] for log in result.ledger if log["error"] is not None]
     said = [one for one in caught if one.category is errors.DamageWarning]
     assert len(said) == bool(damaged)
-    return told
+    return result
 
 
 @pytest.fixture(params=["load", "export"])
-def tell(request: pytest.FixtureRequest) -> Tell:
-    """Return each way into the library, one by one."""
+def read_logs(request: pytest.FixtureRequest) -> ReadLogs:
+    """Return each way to read logs, one by one."""
     return {"load": load, "export": export}[request.param]
 
 
@@ -216,9 +218,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.jsonl.gz"
 
 
-def alone(told: Told) -> dict[str, Any]:
+def alone(result: Result) -> dict[str, Any]:
     """Return the ledger's row of the only log."""
-    (log,) = told.ledger
+    (log,) = result.ledger
     return log
 
 
@@ -232,9 +234,9 @@ def hold_damage(path: Path, packed: Packed, whole: int, *, start: int) -> None:
     assert caught.value.source == str(path)
     assert caught.value.byte == start
     assert caught.value.verified == len(packed.plain(whole))
-    told = collect(load, path)
-    assert told.lines() == KEPT_LINES[whole]
-    log = alone(told)
+    result = collect(load, path)
+    assert result.lines() == KEPT_LINES[whole]
+    log = alone(result)
     assert log["error"] == str(caught.value)
     assert str(path) in log["error"]
     assert f"byte {start:,} " in log["error"]
@@ -248,10 +250,10 @@ def hold_damage(path: Path, packed: Packed, whole: int, *, start: int) -> None:
 def test_members_may_be_cut_anywhere_in_a_line(path: Path, kind: str) -> None:
     path.write_bytes(pack(kind, THREE).data)
 
-    told = load(path)
+    result = load(path)
 
-    assert told.lines() == KEPT_LINES[3]
-    assert (alone(told)["bytes"], alone(told)["error"]) == (len(TEXT), None)
+    assert result.lines() == KEPT_LINES[3]
+    assert (alone(result)["bytes"], alone(result)["error"]) == (len(TEXT), None)
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -260,11 +262,11 @@ def test_a_member_may_hold_one_byte_or_none(path: Path, kind: str) -> None:
     pieces = [text[at : at + 1] for at in range(len(text))]
     path.write_bytes(pack(kind, [b"", *pieces, b"", b""]).data)
 
-    told = load(path)
+    result = load(path)
 
-    assert told.lines() == ([1, 3], [(2, "not_a_response", b"{}")])
-    assert told.rejects[0]["offset"] == 3 + len(good(1)) + 2
-    assert alone(told)["bytes"] == len(text)
+    assert result.lines() == ([1, 3], [(2, "not_a_response", b"{}")])
+    assert result.rejects[0]["offset"] == 3 + len(good(1)) + 2
+    assert alone(result)["bytes"] == len(text)
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -279,16 +281,16 @@ def test_members_of_nothing_are_a_log_without_lines(
 
 
 def test_an_empty_file_is_no_damage_whatever_its_name(
-    tmp_path: Path, tell: Tell
+    tmp_path: Path, read_logs: ReadLogs
 ) -> None:
     paths = [tmp_path / name for name in ("a.jsonl.gz", "b.jsonl.zst")]
     for path in paths:
         path.write_bytes(b"")
 
-    told = collect(tell, paths)
+    result = collect(read_logs, paths)
 
-    assert [log["lines"] for log in told.ledger] == [0, 0]
-    assert [log["error"] for log in told.ledger] == [None, None]
+    assert [log["lines"] for log in result.ledger] == [0, 0]
+    assert [log["error"] for log in result.ledger] == [None, None]
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -298,10 +300,10 @@ def test_zeros_behind_the_last_member_are_padding(
 ) -> None:
     path.write_bytes(pack(kind, THREE).data + bytes(zeros))
 
-    told = collect(load, path)
+    result = collect(load, path)
 
-    assert told.lines() == KEPT_LINES[3]
-    assert alone(told)["error"] is None
+    assert result.lines() == KEPT_LINES[3]
+    assert alone(result)["error"] is None
 
 
 def test_every_field_of_a_gzip_header_is_read_over(path: Path) -> None:
@@ -325,9 +327,9 @@ def test_every_field_of_a_gzip_header_is_read_over(path: Path) -> None:
         members.append(checked + crc16 + deflated + check)
     path.write_bytes(b"".join(members))
 
-    told = load(path, duplicates="keep")
+    result = load(path, duplicates="keep")
 
-    assert told.lines() == (list(range(1, 13)), [])
+    assert result.lines() == (list(range(1, 13)), [])
 
 
 @pytest.mark.parametrize("level", range(10))
@@ -350,9 +352,9 @@ def test_members_that_were_flushed_while_they_were_written_are_read(path: Path) 
     assert load(path).lines() == ([1, 2, 3, 4, 5, 6, 7], [])
 
     path.write_bytes(data)  # its writer was killed
-    told = collect(load, path)
-    assert told.lines() == ([], [])
-    assert "6 lines of it could be read" in alone(told)["error"]
+    result = collect(load, path)
+    assert result.lines() == ([], [])
+    assert "6 lines of it could be read" in alone(result)["error"]
 
 
 def skippable(size: int, number: int = 0) -> bytes:
@@ -386,10 +388,10 @@ def test_members_as_long_as_what_is_read_at_once_are_read_to_their_end(
     piece = filled + b" " * (size - len(filled) - 1) + b"\n"
     path.write_bytes(pack(kind, [piece, piece, piece]).data)
 
-    told = load(path, duplicates="keep")
+    result = load(path, duplicates="keep")
 
-    assert told.lines() == ([1, 3, 5], [])
-    assert alone(told)["bytes"] == 3 * size
+    assert result.lines() == ([1, 3, 5], [])
+    assert alone(result)["bytes"] == 3 * size
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -423,9 +425,9 @@ def test_a_log_cut_at_any_byte_is_whole_members_or_an_error(
         path.write_bytes(packed.data[:size])
         whole = max(place for place, start in enumerate(starts) if start <= size)
         if size in starts:
-            told = collect(load, path)
-            assert told.lines() == KEPT_LINES[whole]
-            assert alone(told)["error"] is None
+            result = collect(load, path)
+            assert result.lines() == KEPT_LINES[whole]
+            assert alone(result)["error"] is None
         else:
             hold_damage(path, packed, whole, start=starts[whole])
 
@@ -436,9 +438,9 @@ def test_less_than_the_magic_bytes_is_a_log_without_rows(path: Path, kind: str) 
 
     for size in range(2 if kind == "gzip" else 4):
         path.write_bytes(data[:size])
-        told = load(path)
-        assert told.rows == []
-        assert len(told.rejects) == bool(size)
+        result = load(path)
+        assert result.rows == []
+        assert len(result.rejects) == bool(size)
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -448,9 +450,9 @@ def test_an_export_of_a_cut_log_keeps_the_whole_members(path: Path, kind: str) -
 
     for size, whole in ((two - 1, 0), (two + 1, 1), (three - 1, 1), (three + 9, 2)):
         path.write_bytes(packed.data[:size])
-        told = collect(export, path)
-        assert told.lines() == KEPT_LINES[whole]
-        log = alone(told)
+        result = collect(export, path)
+        assert result.lines() == KEPT_LINES[whole]
+        log = alone(result)
         assert str(path) in log["error"]
         assert f"byte {(one, two, three)[whole]:,} " in log["error"]
         assert (log["bytes"], log["pending_bytes"]) == (len(packed.plain(whole)), 0)
@@ -467,12 +469,12 @@ def test_batches_of_a_cut_log_are_those_of_its_whole_members(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", errors.DamageWarning)
             batches = list(toolkit.batches(path, on_damage="collect"))
-        told = collect(load, path)
+        result = collect(load, path)
         rows = [row for batch in batches for row in batch.choices.to_pylist()]
         rejects = [row for batch in batches for row in batch.rejects.to_pylist()]
-        assert (rows, rejects) == (told.rows, told.rejects)
-        assert sum(batch.bytes for batch in batches) == alone(told)["bytes"]
-        assert sum(batch.lines for batch in batches) == alone(told)["lines"]
+        assert (rows, rejects) == (result.rows, result.rejects)
+        assert sum(batch.bytes for batch in batches) == alone(result)["bytes"]
+        assert sum(batch.lines for batch in batches) == alone(result)["lines"]
 
 
 @pytest.mark.parametrize("kind", CHECKED)
@@ -509,21 +511,21 @@ def flips(data: bytes, start: int) -> Iterator[bytes]:
         yield bytes(flipped)
 
 
-def hold_flip(path: Path, packed: Packed, *, checked: bool) -> Told:
+def hold_flip(path: Path, packed: Packed, *, checked: bool) -> Result:
     """Hold that a changed log gives what the whole one gives, or members of its front.
 
     What is not `checked` has frames without a checksum, whose rows may be wrong.
     """
     try:
-        told = load(path)
+        result = load(path)
     except DamagedLogError as error:
-        told = collect(load, path)
-        log = alone(told)
+        result = collect(load, path)
+        log = alone(result)
         assert (log["error"], log["bytes"]) == (str(error), error.verified)
     fronts = {len(packed.plain(whole)): whole for whole in range(4)}
     if checked:
-        assert told.lines() == KEPT_LINES[fronts[alone(told)["bytes"]]]
-    return told
+        assert result.lines() == KEPT_LINES[fronts[alone(result)["bytes"]]]
+    return result
 
 
 @pytest.mark.parametrize("kind", CHECKED)
@@ -562,9 +564,9 @@ def test_a_flipped_bit_of_the_first_magic_bytes_gives_no_row(
         flipped = bytearray(data)
         flipped[place] ^= 4
         path.write_bytes(flipped)
-        told = load(path)
-        assert told.rows == []
-        assert told.rejects != []
+        result = load(path)
+        assert result.rows == []
+        assert result.rejects != []
 
 
 @quick
@@ -660,57 +662,57 @@ def write_logs(folder: Path) -> list[Path]:
 
 
 def test_damaged_logs_stop_none_of_the_others_and_are_warned_of_once(
-    tmp_path: Path, tell: Tell
+    tmp_path: Path, read_logs: ReadLogs
 ) -> None:
     paths = write_logs(tmp_path)
 
-    told = collect(tell, paths)
+    result = collect(read_logs, paths)
 
     by_log = [
-        [row["line"] for row in told.rows if row["log_id"] == n] for n in range(5)
+        [row["line"] for row in result.rows if row["log_id"] == n] for n in range(5)
     ]
     assert by_log == [[1], [1, 3, 5, 6], [1, 2], [1], []]
-    faults = [log["error"] for log in told.ledger]
+    faults = [log["error"] for log in result.ledger]
     assert [fault is not None for fault in faults] == [False, True, False, True, False]
     assert str(paths[1]) in faults[1]
     assert str(paths[3]) in faults[3]
     size = [len(THREE[0] + THREE[1]), len(good(20)) + 1]
-    assert [told.ledger[n]["bytes"] for n in (1, 3)] == size
-    assert [log["source"] for log in told.ledger] == [str(path) for path in paths]
+    assert [result.ledger[n]["bytes"] for n in (1, 3)] == size
+    assert [log["source"] for log in result.ledger] == [str(path) for path in paths]
 
 
 def test_damage_stops_everything_unless_it_is_to_be_collected(
-    tmp_path: Path, tell: Tell
+    tmp_path: Path, read_logs: ReadLogs
 ) -> None:
     paths = write_logs(tmp_path)
 
     with pytest.raises(DamagedLogError, match=r"b\.jsonl\.gz: damaged"):
-        tell(paths)
+        read_logs(paths)
     with pytest.raises(DamagedLogError, match=r"b\.jsonl\.gz: damaged"):
-        tell(paths, on_damage="raise")
+        read_logs(paths, on_damage="raise")
     with pytest.raises(DamagedLogError, match=r"b\.jsonl\.gz: damaged"):
         list(toolkit.batches(paths))
 
 
 def test_another_word_than_raise_or_collect_is_refused(
-    tmp_path: Path, tell: Tell
+    tmp_path: Path, read_logs: ReadLogs
 ) -> None:
     word: Any = "ignore"
     path = write_logs(tmp_path)[0]
 
     with pytest.raises(OptionError, match="on_damage"):
-        tell(path, on_damage=word)
+        read_logs(path, on_damage=word)
     with pytest.raises(OptionError, match="on_damage"):
         toolkit.batches(path, on_damage=word)
 
 
 def test_whole_logs_give_the_same_whether_damage_is_collected_or_not(
-    tmp_path: Path, tell: Tell
+    tmp_path: Path, read_logs: ReadLogs
 ) -> None:
     write_logs(tmp_path)
     whole = [tmp_path / name for name in ("a.jsonl", "c.jsonl.zst", "e.jsonl")]
 
-    assert collect(tell, whole) == tell(whole)
+    assert collect(read_logs, whole) == read_logs(whole)
 
 
 def test_the_warning_counts_and_names_and_holds_no_content(tmp_path: Path) -> None:
@@ -727,17 +729,17 @@ def test_the_warning_counts_and_names_and_holds_no_content(tmp_path: Path) -> No
 
 
 def test_a_response_of_a_damaged_member_makes_no_other_a_duplicate(
-    tmp_path: Path, tell: Tell
+    tmp_path: Path, read_logs: ReadLogs
 ) -> None:
     # 2 stands in a member that is cut, 1 in one that is whole.
     damaged, whole = tmp_path / "a.jsonl.gz", tmp_path / "b.jsonl"
     damaged.write_bytes(pack("gzip", [good(1) + b"\n", good(2) + b"\n"]).data[:-1])
     whole.write_bytes(good(1) + b"\n" + good(2) + b"\n")
 
-    told = collect(tell, [damaged, whole])
+    result = collect(read_logs, [damaged, whole])
 
-    assert [(row["log_id"], row["line"]) for row in told.rows] == [(0, 1), (1, 2)]
-    assert [log["duplicates"] for log in told.ledger] == [0, 1]
+    assert [(row["log_id"], row["line"]) for row in result.rows] == [(0, 1), (1, 2)]
+    assert [log["duplicates"] for log in result.ledger] == [0, 1]
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -750,46 +752,46 @@ def test_a_damaged_member_of_megabytes_leaves_no_line_behind(
     packed = pack(kind, [*[good(-1) + b"\n", good(-2) + b"\n"][:verified], text])
     path.write_bytes(packed.data[:-1])
 
-    told = collect(load, path)
+    result = collect(load, path)
 
-    assert told.lines() == (list(range(1, verified + 1)), [])
-    assert alone(told)["bytes"] == len(packed.plain(verified))
+    assert result.lines() == (list(range(1, verified + 1)), [])
+    assert alone(result)["bytes"] == len(packed.plain(verified))
     held = "6,000 lines of it" if kind in CHECKED else "lines of it"
-    assert held in alone(told)["error"]
+    assert held in alone(result)["error"]
 
 
-def test_a_mark_before_the_damage_is_counted(path: Path, tell: Tell) -> None:
+def test_a_mark_before_the_damage_is_counted(path: Path, read_logs: ReadLogs) -> None:
     packed = pack("gzip", [b"\xef\xbb", b"\xbf", good(1)])
     path.write_bytes(packed.data[:-1])
 
-    log = alone(collect(tell, path))
+    log = alone(collect(read_logs, path))
 
     assert (log["bytes"], log["lines"]) == (3, 0)
 
 
 def test_a_line_too_long_that_the_damage_cuts_is_as_long_as_what_is_verified(
-    path: Path, tell: Tell
+    path: Path, read_logs: ReadLogs
 ) -> None:
     packed = pack("zstd", [b"{}\n" + b"1" * 500_000, b"1" * 500_000 + b"\n"])
     path.write_bytes(packed.data[:-1])
 
-    told = collect(tell, path, max_line_bytes=1000)
+    result = collect(read_logs, path, max_line_bytes=1000)
 
-    assert told.lines()[1] == [
+    assert result.lines()[1] == [
         (1, "not_a_response", b"{}"),
         (2, "line_too_long", None),
     ]
-    assert (told.rejects[1]["offset"], told.rejects[1]["length"]) == (3, 500_000)
+    assert (result.rejects[1]["offset"], result.rejects[1]["length"]) == (3, 500_000)
 
 
 def test_lines_asked_for_before_the_damage_are_given_without_it(path: Path) -> None:
     packed = pack("gzip", THREE)
     path.write_bytes(packed.data[:-1])
 
-    told = collect(load, path, max_lines=3)
+    result = collect(load, path, max_lines=3)
 
-    assert [row["line"] for row in told.rows] == [1, 3]
-    assert alone(told)["lines"] == 3
+    assert [row["line"] for row in result.rows] == [1, 3]
+    assert alone(result)["lines"] == 3
 
 
 def test_a_cut_line_raises_where_rejects_are_to_raise(path: Path) -> None:
@@ -817,24 +819,24 @@ MEMORY = Path("/proc/self/mem")
 
 @pytest.mark.skipif(not MEMORY.exists(), reason="needs a file that refuses to be read")
 def test_a_log_that_refuses_to_be_read_stops_no_other(
-    tmp_path: Path, tell: Tell
+    tmp_path: Path, read_logs: ReadLogs
 ) -> None:
     paths = write_logs(tmp_path)[:1]
     bad = tmp_path / "0.jsonl"
     bad.symlink_to(MEMORY)
 
     with pytest.raises(UnreadableSourceError, match=r"0\.jsonl"):
-        tell([bad, *paths])
-    told = collect(tell, [bad, *paths])
+        read_logs([bad, *paths])
+    result = collect(read_logs, [bad, *paths])
 
-    assert [(row["log_id"], row["line"]) for row in told.rows] == [(1, 1)]
-    assert [log["bytes"] for log in told.ledger] == [0, len(good(10)) + 1]
-    assert told.ledger[0]["error"].startswith(f"{bad}: ")
-    assert told.ledger[1]["error"] is None
+    assert [(row["log_id"], row["line"]) for row in result.rows] == [(1, 1)]
+    assert [log["bytes"] for log in result.ledger] == [0, len(good(10)) + 1]
+    assert result.ledger[0]["error"].startswith(f"{bad}: ")
+    assert result.ledger[1]["error"] is None
 
 
 def test_a_log_that_is_gone_when_its_turn_comes_stops_no_other(
-    tmp_path: Path, tell: Tell
+    tmp_path: Path, read_logs: ReadLogs
 ) -> None:
     first, second, third = (tmp_path / f"{name}.jsonl" for name in "abc")
 
@@ -847,19 +849,19 @@ def test_a_log_that_is_gone_when_its_turn_comes_stops_no_other(
 
     write()
     with pytest.raises(UnreadableSourceError, match=r"b\.jsonl: No such file"):
-        tell([first, second, third], progress=take_away, threads=1)
+        read_logs([first, second, third], progress=take_away, threads=1)
     write()
-    told = collect(tell, [first, second, third], progress=take_away, threads=1)
+    result = collect(read_logs, [first, second, third], progress=take_away, threads=1)
 
-    assert [(row["log_id"], row["line"]) for row in told.rows] == [(0, 1), (2, 1)]
-    assert [log["error"] is None for log in told.ledger] == [True, False, True]
-    assert told.ledger[1]["error"].startswith(f"{second}: No such file")
+    assert [(row["log_id"], row["line"]) for row in result.rows] == [(0, 1), (2, 1)]
+    assert [log["error"] is None for log in result.ledger] == [True, False, True]
+    assert result.ledger[1]["error"].startswith(f"{second}: No such file")
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "cut"])
 @pytest.mark.parametrize("kind", ["plain", "gzip", "zstd"])
 def test_a_named_pipe_is_read_once_and_kept_up_to_the_damage(
-    tmp_path: Path, tell: Tell, kind: str, whole: bool
+    tmp_path: Path, read_logs: ReadLogs, kind: str, whole: bool
 ) -> None:
     pipe = tmp_path / "a.jsonl"
     os.mkfifo(pipe)
@@ -868,20 +870,20 @@ def test_a_named_pipe_is_read_once_and_kept_up_to_the_damage(
 
     with ThreadPoolExecutor() as pool:
         pool.submit(pipe.write_bytes, data)
-        told = collect(tell, pipe)
+        result = collect(read_logs, pipe)
 
     cut = not whole and kind != "plain"
-    assert told.lines() == KEPT_LINES[2 if cut else 3]
-    assert (alone(told)["error"] is not None) == cut
+    assert result.lines() == KEPT_LINES[2 if cut else 3]
+    assert (alone(result)["error"] is not None) == cut
 
 
 def test_progress_reports_no_more_bytes_than_there_are(
-    tmp_path: Path, tell: Tell
+    tmp_path: Path, read_logs: ReadLogs
 ) -> None:
     paths = write_logs(tmp_path)
     said: list[int] = []
 
-    collect(tell, paths, progress=said.append)
+    collect(read_logs, paths, progress=said.append)
 
     assert min(said) >= 0
     assert sum(said) <= sum(path.stat().st_size for path in paths)
@@ -940,7 +942,7 @@ def feed(monkeypatch: pytest.MonkeyPatch, buffer: io.BytesIO) -> None:
 @pytest.mark.parametrize("source", [io.BytesIO, Pipe])
 def test_damaged_standard_input_keeps_its_whole_members(
     monkeypatch: pytest.MonkeyPatch,
-    tell: Tell,
+    read_logs: ReadLogs,
     kind: str,
     source: type[io.BytesIO],
 ) -> None:
@@ -955,9 +957,9 @@ def test_damaged_standard_input_keeps_its_whole_members(
         (end, 3),
     ):
         feed(monkeypatch, source(packed.data[:size]))
-        told = collect(tell, "-")
-        assert told.lines() == KEPT_LINES[whole]
-        log = alone(told)
+        result = collect(read_logs, "-")
+        assert result.lines() == KEPT_LINES[whole]
+        log = alone(result)
         assert (log["source"], log["bytes"]) == ("-", len(packed.plain(whole)))
         if size in packed.starts:
             assert log["error"] is None
@@ -967,13 +969,13 @@ def test_damaged_standard_input_keeps_its_whole_members(
 
 
 def test_damaged_standard_input_is_an_error_unless_it_is_to_be_collected(
-    monkeypatch: pytest.MonkeyPatch, tell: Tell
+    monkeypatch: pytest.MonkeyPatch, read_logs: ReadLogs
 ) -> None:
     packed = pack("gzip", THREE)
     feed(monkeypatch, Pipe(packed.data[:-1]))
 
     with pytest.raises(DamagedLogError) as caught:
-        tell("-")
+        read_logs("-")
 
     assert (caught.value.source, caught.value.byte) == ("-", packed.starts[2])
 
@@ -982,7 +984,7 @@ def test_damaged_standard_input_is_an_error_unless_it_is_to_be_collected(
 @pytest.mark.parametrize("failing", [FailingDisk, FailingPipe])
 def test_a_failing_device_loses_only_what_was_not_verified(
     monkeypatch: pytest.MonkeyPatch,
-    tell: Tell,
+    read_logs: ReadLogs,
     kind: str,
     failing: type[io.BytesIO],
 ) -> None:
@@ -991,52 +993,52 @@ def test_a_failing_device_loses_only_what_was_not_verified(
     for size, whole in ((packed.starts[2] + 5, 2), (len(packed.data), 3)):
         feed(monkeypatch, failing(packed.data[:size]))
         with pytest.raises(UnreadableSourceError, match="-: Input/output error"):
-            tell("-")
+            read_logs("-")
         feed(monkeypatch, failing(packed.data[:size]))
-        told = collect(tell, "-")
-        assert told.lines() == KEPT_LINES[whole]
-        assert alone(told)["error"] == "-: Input/output error"
-        assert alone(told)["bytes"] == len(packed.plain(whole))
+        result = collect(read_logs, "-")
+        assert result.lines() == KEPT_LINES[whole]
+        assert alone(result)["error"] == "-: Input/output error"
+        assert alone(result)["bytes"] == len(packed.plain(whole))
 
 
 def test_a_device_that_fails_leaves_the_lines_read_and_a_cut_one(
-    monkeypatch: pytest.MonkeyPatch, tell: Tell
+    monkeypatch: pytest.MonkeyPatch, read_logs: ReadLogs
 ) -> None:
     data = good(1) + b"\n" + good(2) + b"\n" + good(3)[:-1]
     feed(monkeypatch, FailingPipe(data))
 
-    told = collect(tell, "-")
+    result = collect(read_logs, "-")
 
-    assert told.lines() == ([1, 2], [(3, "truncated", good(3)[:-1])])
-    assert alone(told)["error"] == "-: Input/output error"
-    assert alone(told)["bytes"] == len(data)
+    assert result.lines() == ([1, 2], [(3, "truncated", good(3)[:-1])])
+    assert alone(result)["error"] == "-: Input/output error"
+    assert alone(result)["bytes"] == len(data)
 
 
 def test_standard_input_is_read_from_its_current_position(
-    monkeypatch: pytest.MonkeyPatch, tell: Tell
+    monkeypatch: pytest.MonkeyPatch, read_logs: ReadLogs
 ) -> None:
     packed = pack("gzip", THREE)
     rest = io.BytesIO(b"taken before" + packed.data[:-1])
     rest.seek(len(b"taken before"))
     feed(monkeypatch, rest)
 
-    told = collect(tell, "-")
+    result = collect(read_logs, "-")
 
-    assert told.lines() == KEPT_LINES[2]
-    assert f"byte {packed.starts[2]:,} " in alone(told)["error"]
+    assert result.lines() == KEPT_LINES[2]
+    assert f"byte {packed.starts[2]:,} " in alone(result)["error"]
 
 
 def test_standard_input_that_is_closed_is_an_error_in_the_ledger(
-    monkeypatch: pytest.MonkeyPatch, tell: Tell, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, read_logs: ReadLogs, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("sys.stdin", None)
     (path, *_) = write_logs(tmp_path)
 
-    told = collect(tell, ["-", path])
+    result = collect(read_logs, ["-", path])
 
-    errors_said = [log["error"] for log in told.ledger]
-    assert errors_said == ["-: standard input is closed", None]
-    assert [row["log_id"] for row in told.rows] == [1]
+    errors_found = [log["error"] for log in result.ledger]
+    assert errors_found == ["-: standard input is closed", None]
+    assert [row["log_id"] for row in result.rows] == [1]
 
 
 # --- Any bytes -----------------------------------------------------------------------
@@ -1052,9 +1054,9 @@ pieces_of_any_bytes = st.lists(
 )
 
 
-def without_source(told: Told) -> Told:
+def without_source(result: Result) -> Result:
     """Return what was read without the names of the logs."""
-    return Told(*[[{**row, "source": ""} for row in table] for table in told])
+    return Result(*[[{**row, "source": ""} for row in table] for table in result])
 
 
 @quick
@@ -1093,13 +1095,13 @@ def test_a_log_cut_anywhere_gives_the_same_as_a_whole_one_that_ends_before_the_d
         short.write_bytes(packed.data[:size])
         front.write_bytes(packed.plain(whole))
 
-        told = collect(load, short, on_reject=on_reject)
+        result = collect(load, short, on_reject=on_reject)
 
-        error = alone(told)["error"]
+        error = alone(result)["error"]
         assert (error is None) == (size in packed.starts)
-        alone(told)["error"] = None
+        alone(result)["error"] = None
         expected = without_source(load(front))
-        assert without_source(told) == expected
+        assert without_source(result) == expected
 
 
 MAGICS = st.sampled_from(
@@ -1125,14 +1127,14 @@ def test_any_bytes_behind_magic_ones_are_a_log_or_damage(
         path = Path(folder) / "a.jsonl"
         path.write_bytes(magic + rest)
 
-        told = collect(load, path)
+        result = collect(load, path)
 
-        fault = alone(told)["error"]
+        fault = alone(result)["error"]
         if fault is None:
-            assert load(path) == told
+            assert load(path) == result
         else:
             with pytest.raises(DamagedLogError) as caught:
                 toolkit.load(path)
             assert str(caught.value) == fault
             assert 0 <= caught.value.byte < len(magic + rest)
-            assert caught.value.verified == alone(told)["bytes"]
+            assert caught.value.verified == alone(result)["bytes"]

@@ -62,7 +62,9 @@ def ids(choices: Any) -> list[str]:
     return list(pl.DataFrame(choices)["response_id"])
 
 
-def hold(ledger: pl.DataFrame, choices: pl.DataFrame, rejects: pl.DataFrame) -> None:
+def check_sums(
+    ledger: pl.DataFrame, choices: pl.DataFrame, rejects: pl.DataFrame
+) -> None:
     """Check the sums of the ledger for every log."""
     for log in ledger.rows(named=True):
         rows = choices.filter(pl.col("log_id") == log["log_id"])
@@ -75,7 +77,7 @@ def hold(ledger: pl.DataFrame, choices: pl.DataFrame, rejects: pl.DataFrame) -> 
             assert log[name] == rows[name].sum()
 
 
-class Told(NamedTuple):
+class Result(NamedTuple):
     """What one way into the library says of logs."""
 
     ids: list[str]
@@ -89,43 +91,45 @@ class Told(NamedTuple):
         return [log["error"] for log in self.ledger]
 
 
-Tell = Callable[..., Told]
+ReadLogs = Callable[..., Result]
 
 
-def load(source: Any, **options: Any) -> Told:
+def load(source: Any, **options: Any) -> Result:
     """Load logs."""
     with caught(DamageWarning) as warned:
         log = toolkit.load(source, **options)
     choices, rejects = pl.DataFrame(log.choices), pl.DataFrame(log.rejects)
-    hold(log.ledger, choices, rejects)
-    return Told(ids(choices), rejects.to_dicts(), log.ledger.to_dicts(), warned)
+    check_sums(log.ledger, choices, rejects)
+    return Result(ids(choices), rejects.to_dicts(), log.ledger.to_dicts(), warned)
 
 
-def export(source: Any, **options: Any) -> Told:
-    """Export logs and read back what lies there."""
+def export(source: Any, **options: Any) -> Result:
+    """Export logs and read the export."""
     with tempfile.TemporaryDirectory() as to:
         with caught(DamageWarning) as warned:
             done = toolkit.export(source, to=to, **options)
         choices = toolkit.scan(to).sort("log_id", "line").collect()
         rejects = toolkit.rejects(to)
-    hold(done.ledger, choices, rejects)
-    return Told(ids(choices), rejects.to_dicts(), done.ledger.to_dicts(), warned)
+    check_sums(done.ledger, choices, rejects)
+    return Result(ids(choices), rejects.to_dicts(), done.ledger.to_dicts(), warned)
 
 
 @pytest.fixture(params=[load, export])
-def tell(request: pytest.FixtureRequest) -> Tell:
-    """Return each way into the library, one by one."""
-    return cast("Tell", request.param)
+def read_logs(request: pytest.FixtureRequest) -> ReadLogs:
+    """Return each way to read logs, one by one."""
+    return cast("ReadLogs", request.param)
 
 
 @contextmanager
 def caught(category: type[Warning]) -> Iterator[list[str]]:
     """Gather the sentences of the warnings of a kind."""
-    said: list[str] = []
+    sentences: list[str] = []
     with warnings.catch_warnings(record=True) as every:
         warnings.simplefilter("always")
-        yield said
-    said += [str(one.message) for one in every if issubclass(one.category, category)]
+        yield sentences
+    sentences += [
+        str(one.message) for one in every if issubclass(one.category, category)
+    ]
 
 
 class Done(NamedTuple):
@@ -136,7 +140,7 @@ class Done(NamedTuple):
     err: str
 
     def one_line(self) -> str:
-        """Return the only line that a failed command has said."""
+        """Return the only line that a failed command has printed."""
         assert (self.code, self.out) == (1, "")
         (line,) = self.err.splitlines()
         assert line.startswith("toolkit: ")
@@ -370,10 +374,10 @@ def test_an_unreadable_file_is_one_line_with_path_and_reason(
         tokens = command("tokens", open_path)
         exported = command("export", open_path, "--to", open_path.parent / "to")
 
-    said = f"{bad}: {os.strerror(errno.EACCES)}"
-    assert str(error.value) == said
+    sentence = f"{bad}: {os.strerror(errno.EACCES)}"
+    assert str(error.value) == sentence
     assert isinstance(error.value, OSError)
-    assert tokens.one_line() == exported.one_line() == said
+    assert tokens.one_line() == exported.one_line() == sentence
 
 
 def test_an_unreadable_file_stops_no_other_if_damage_is_collected(
@@ -381,22 +385,29 @@ def test_an_unreadable_file_stops_no_other_if_damage_is_collected(
 ) -> None:
     bad, _ = write(open_path / "a.jsonl", 1), write(open_path / "b.jsonl", 2)
     bad.chmod(0)
-    said = f"{bad}: {os.strerror(errno.EACCES)}"
+    sentence = f"{bad}: {os.strerror(errno.EACCES)}"
 
     with nobody():
-        told = load(open_path, on_damage="collect")
+        result = load(open_path, on_damage="collect")
         done = command("tokens", open_path, "--on-damage", "collect", "--json")
         checked = command("check", open_path, "--json")
         with caught(DamageWarning) as warned:
             to = open_path.parent / "to"
             exported = toolkit.export(open_path, to=to, on_damage="collect")
 
-    assert (told.ids, told.errors, told.warned) == (["id-2"], [said, None], [said])
-    assert exported.ledger["error"].to_list() == [said, None]
-    assert warned == [said]
+    assert (result.ids, result.errors, result.warned) == (
+        ["id-2"],
+        [sentence, None],
+        [sentence],
+    )
+    assert exported.ledger["error"].to_list() == [sentence, None]
+    assert warned == [sentence]
     assert [row["total_tokens"] for row in json.loads(done.out)] == [15]
     assert (done.code, checked.code) == (1, 1)
-    assert [log["error"] for log in json.loads(checked.out)["ledger"]] == [said, None]
+    assert [log["error"] for log in json.loads(checked.out)["ledger"]] == [
+        sentence,
+        None,
+    ]
 
 
 def test_an_unreadable_directory_is_one_line_with_path_and_reason(
@@ -405,15 +416,15 @@ def test_an_unreadable_directory_is_one_line_with_path_and_reason(
     write(open_path / "a.jsonl", 1)
     locked = write(open_path / "locked" / "b.jsonl", 2).parent
     locked.chmod(0)
-    said = f"{locked}: {os.strerror(errno.EACCES)}"
+    sentence = f"{locked}: {os.strerror(errno.EACCES)}"
 
     with nobody():
         with pytest.raises(UnreadableSourceError) as error:
             toolkit.load(open_path)
         done = command("tokens", open_path)
 
-    assert str(error.value) == said
-    assert done.one_line() == said
+    assert str(error.value) == sentence
+    assert done.one_line() == sentence
 
 
 def test_an_unreadable_directory_stops_no_log_if_damage_is_collected(
@@ -468,12 +479,12 @@ def test_what_a_walk_may_not_look_at_is_not_called_a_broken_link(
 
     with nobody():
         try:
-            said = repr(toolkit.load(open_path))
+            sentence = repr(toolkit.load(open_path))
         except UnreadableSourceError as error:
-            said = str(error)
+            sentence = str(error)
 
-    assert os.strerror(errno.EACCES) in said
-    assert "link" not in said
+    assert os.strerror(errno.EACCES) in sentence
+    assert "link" not in sentence
 
 
 # --- Devices that fail ---------------------------------------------------------------
@@ -512,18 +523,18 @@ def test_a_disk_that_fails_under_a_log_is_one_line(
     tmp_path: Path,
     command: Command,
     failing: Callable[[Path, int], None],
-    tell: Tell,
+    read_logs: ReadLogs,
 ) -> None:
     path = write(tmp_path / "a.jsonl", 1, 2, 3)
     failing(path, len(good(1)) + 20)
-    said = f"{path}: {os.strerror(errno.EIO)}"
+    sentence = f"{path}: {os.strerror(errno.EIO)}"
 
     with pytest.raises(UnreadableSourceError) as error:
-        tell(path)
+        read_logs(path)
 
-    assert str(error.value) == said
+    assert str(error.value) == sentence
     assert error.value.errno == errno.EIO
-    assert command("tokens", path).one_line() == said
+    assert command("tokens", path).one_line() == sentence
 
 
 def test_a_disk_that_fails_commits_no_export(
@@ -546,15 +557,15 @@ def test_a_load_keeps_the_lines_before_a_failing_disk_and_rejects_the_cut_one(
     cut = good(3)[:20]
     failing(paths[0], len(good(1) + good(2) + cut))
 
-    told = load(paths, on_damage="collect")
+    result = load(paths, on_damage="collect")
 
-    assert told.ids == ["id-1", "id-2", "id-4"]
-    assert [(row["line"], row["code"], row["raw"]) for row in told.rejects] == [
+    assert result.ids == ["id-1", "id-2", "id-4"]
+    assert [(row["line"], row["code"], row["raw"]) for row in result.rejects] == [
         (3, "truncated", cut)
     ]
-    assert told.errors == [f"{paths[0]}: {os.strerror(errno.EIO)}", None]
-    assert told.ledger[0]["bytes"] == len(good(1) + good(2) + cut)
-    assert told.warned == told.errors[:1]
+    assert result.errors == [f"{paths[0]}: {os.strerror(errno.EIO)}", None]
+    assert result.ledger[0]["bytes"] == len(good(1) + good(2) + cut)
+    assert result.warned == result.errors[:1]
 
 
 def test_an_export_leaves_the_line_pending_that_a_failing_disk_has_cut(
@@ -564,24 +575,27 @@ def test_an_export_leaves_the_line_pending_that_a_failing_disk_has_cut(
     cut = good(3)[:20]
     failing(paths[0], len(good(1) + good(2) + cut))
 
-    told = export(paths, on_damage="collect")
+    result = export(paths, on_damage="collect")
 
-    assert told.ids == ["id-1", "id-2", "id-4"]
-    assert told.rejects == []
-    assert told.errors == [f"{paths[0]}: {os.strerror(errno.EIO)}", None]
-    assert (told.ledger[0]["lines"], told.ledger[0]["pending_bytes"]) == (2, len(cut))
+    assert result.ids == ["id-1", "id-2", "id-4"]
+    assert result.rejects == []
+    assert result.errors == [f"{paths[0]}: {os.strerror(errno.EIO)}", None]
+    assert (result.ledger[0]["lines"], result.ledger[0]["pending_bytes"]) == (
+        2,
+        len(cut),
+    )
 
 
 def test_a_disk_that_fails_at_once_leaves_a_log_without_lines(
-    tmp_path: Path, failing: Callable[[Path, int], None], tell: Tell
+    tmp_path: Path, failing: Callable[[Path, int], None], read_logs: ReadLogs
 ) -> None:
     paths = [write(tmp_path / "a.jsonl", 1), write(tmp_path / "b.jsonl", 2)]
     failing(paths[0], 0)
 
-    told = tell(paths, on_damage="collect")
+    result = read_logs(paths, on_damage="collect")
 
-    assert told.ids == ["id-2"]
-    assert (told.ledger[0]["bytes"], told.ledger[0]["lines"]) == (0, 0)
+    assert result.ids == ["id-2"]
+    assert (result.ledger[0]["bytes"], result.ledger[0]["lines"]) == (0, 0)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -638,8 +652,8 @@ def test_a_walk_never_opens_what_is_no_file(tmp_path: Path) -> None:
     data = json.loads(done.out)
     assert [log["source"] for log in data["ledger"]] == [f"{tmp_path}/a.jsonl"]
     assert sum(data["passed_over"].values()) == 4
-    said = shell('"$@"', "check", tmp_path).err
-    assert said.startswith("not read: ")
+    sentence = shell('"$@"', "check", tmp_path).err
+    assert sentence.startswith("not read: ")
 
 
 def test_a_walk_that_passes_over_a_pipe_called_like_a_log_says_why(
@@ -668,10 +682,10 @@ def test_a_socket_in_a_walk_is_passed_over(
     assert sum(log.passed_over.values()) == 1
 
 
-def test_the_null_device_is_a_log_without_lines(tell: Tell) -> None:
-    told = tell("/dev/null")
+def test_the_null_device_is_a_log_without_lines(read_logs: ReadLogs) -> None:
+    result = read_logs("/dev/null")
 
-    assert (told.ledger[0]["lines"], told.ledger[0]["bytes"]) == (0, 0)
+    assert (result.ledger[0]["lines"], result.ledger[0]["bytes"]) == (0, 0)
 
 
 # --- Standard input ------------------------------------------------------------------
@@ -793,12 +807,14 @@ def odd_logs(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return folder
 
 
-def test_files_and_directories_of_any_name_are_read(odd_logs: Path, tell: Tell) -> None:
-    told = tell(odd_logs, on_damage="collect")
+def test_files_and_directories_of_any_name_are_read(
+    odd_logs: Path, read_logs: ReadLogs
+) -> None:
+    result = read_logs(odd_logs, on_damage="collect")
 
-    assert sorted(told.ids) == ["id-1", "id-2", "id-4"]
-    assert [error is None for error in told.errors].count(False) == 1
-    for log in told.ledger:
+    assert sorted(result.ids) == ["id-1", "id-2", "id-4"]
+    assert [error is None for error in result.errors].count(False) == 1
+    for log in result.ledger:
         log["source"].encode()
 
 
@@ -900,7 +916,7 @@ def long(tmp_path: Path, small_blocks: None) -> Path:  # noqa: ARG001 - asked fo
 
 
 class Once:
-    """Does something the first time that it is told that bytes were read."""
+    """Does something the first time that it is result that bytes were read."""
 
     def __init__(self, act: Callable[[], object]) -> None:
         self.act = act
@@ -923,11 +939,11 @@ def test_a_log_that_vanishes_behind_the_walk_is_one_line(
     for module in ("sources", "log_reader"):
         name = f"toolkit.reading.{module}.find_logs"
         monkeypatch.setattr(name, lambda *_, **__: found)
-    said = f"{gone}: {os.strerror(errno.ENOENT)}"
+    sentence = f"{gone}: {os.strerror(errno.ENOENT)}"
 
-    assert command("tokens", tmp_path).one_line() == said
-    told = load(tmp_path, on_damage="collect")
-    assert (told.ids, told.errors) == (["id-1"], [None, said])
+    assert command("tokens", tmp_path).one_line() == sentence
+    result = load(tmp_path, on_damage="collect")
+    assert (result.ids, result.errors) == (["id-1"], [None, sentence])
     done = command("tokens", tmp_path, "--on-damage", "collect", "--json")
     assert done.code == 1
     assert json.loads(done.out)[0]["total_tokens"] == 15
@@ -935,59 +951,59 @@ def test_a_log_that_vanishes_behind_the_walk_is_one_line(
 
 @pytest.mark.parametrize("on_damage", ["raise", "collect"])
 def test_a_log_that_is_removed_while_it_is_read_is_read_whole(
-    long: Path, tell: Tell, on_damage: str
+    long: Path, read_logs: ReadLogs, on_damage: str
 ) -> None:
-    told = tell(long, progress=Once(long.unlink), on_damage=on_damage, threads=1)
+    result = read_logs(long, progress=Once(long.unlink), on_damage=on_damage, threads=1)
 
     assert not long.exists()
-    assert told.ids == [f"id-{number}" for number in range(24)]
-    assert told.errors == [None]
+    assert result.ids == [f"id-{number}" for number in range(24)]
+    assert result.errors == [None]
 
 
 def test_a_log_that_is_renamed_and_created_again_is_read_as_it_was(
-    long: Path, tell: Tell
+    long: Path, read_logs: ReadLogs
 ) -> None:
     def rotate() -> None:
         long.rename(f"{long}.1")
         write(long, 99)
 
-    told = tell(long, progress=Once(rotate), threads=1)
+    result = read_logs(long, progress=Once(rotate), threads=1)
 
-    assert told.ids == [f"id-{number}" for number in range(24)]
+    assert result.ids == [f"id-{number}" for number in range(24)]
 
 
 @pytest.mark.parametrize("on_damage", ["raise", "collect"])
 def test_a_log_that_is_cut_while_it_is_read_ends_where_it_ends(
-    long: Path, tell: Tell, on_damage: str
+    long: Path, read_logs: ReadLogs, on_damage: str
 ) -> None:
     size = len(b"".join(LONG[:20])) + 50
     cut = Once(lambda: os.truncate(long, size))
 
-    told = tell(long, progress=cut, on_damage=on_damage, threads=1)
+    result = read_logs(long, progress=cut, on_damage=on_damage, threads=1)
 
-    (log,) = told.ledger
-    assert told.ids == [f"id-{number}" for number in range(20)]
+    (log,) = result.ledger
+    assert result.ids == [f"id-{number}" for number in range(20)]
     assert log["bytes"] == size
-    unfinished = [row["raw"] for row in told.rejects]
-    if tell is load:
+    unfinished = [row["raw"] for row in result.rejects]
+    if read_logs is load:
         assert unfinished == [LONG[20][:50]]
     else:
         assert (unfinished, log["pending_bytes"]) == ([], 50)
 
 
 def test_a_log_that_is_emptied_while_it_is_read_keeps_the_lines_that_were_read(
-    long: Path, tell: Tell
+    long: Path, read_logs: ReadLogs
 ) -> None:
-    told = tell(long, progress=Once(lambda: os.truncate(long, 0)), threads=1)
+    result = read_logs(long, progress=Once(lambda: os.truncate(long, 0)), threads=1)
 
-    (log,) = told.ledger
-    assert told.ids == [f"id-{number}" for number in range(len(told.ids))]
-    assert 10 <= len(told.ids) < 24
+    (log,) = result.ledger
+    assert result.ids == [f"id-{number}" for number in range(len(result.ids))]
+    assert 10 <= len(result.ids) < 24
     assert log["bytes"] < len(b"".join(LONG))
 
 
 def test_a_log_that_grows_while_it_is_read_counts_as_it_is_at_the_end(
-    long: Path, tell: Tell
+    long: Path, read_logs: ReadLogs
 ) -> None:
     more = b"".join(good(number) for number in range(24, 30)) + b'{"unfinished'
 
@@ -995,19 +1011,19 @@ def test_a_log_that_grows_while_it_is_read_counts_as_it_is_at_the_end(
         with long.open("ab") as file:
             file.write(more)
 
-    told = tell(long, progress=Once(grow), threads=1)
+    result = read_logs(long, progress=Once(grow), threads=1)
 
-    (log,) = told.ledger
-    assert told.ids == [f"id-{number}" for number in range(30)]
+    (log,) = result.ledger
+    assert result.ids == [f"id-{number}" for number in range(30)]
     assert log["bytes"] == len(b"".join(LONG)) + len(more)
-    if tell is load:
-        assert [row["code"] for row in told.rejects] == ["truncated"]
+    if read_logs is load:
+        assert [row["code"] for row in result.rejects] == ["truncated"]
     else:
         assert log["pending_bytes"] == len(b'{"unfinished')
 
 
 def test_a_last_line_that_gets_its_end_while_the_log_is_read_is_taken_whole(
-    long: Path, tell: Tell
+    long: Path, read_logs: ReadLogs
 ) -> None:
     with long.open("ab") as file:
         file.write(good(24)[:30])
@@ -1016,10 +1032,10 @@ def test_a_last_line_that_gets_its_end_while_the_log_is_read_is_taken_whole(
         with long.open("ab") as file:
             file.write(good(24)[30:])
 
-    told = tell(long, progress=Once(finish), threads=1)
+    result = read_logs(long, progress=Once(finish), threads=1)
 
-    assert told.ids == [f"id-{number}" for number in range(25)]
-    assert (told.rejects, told.ledger[0]["pending_bytes"]) == ([], 0)
+    assert result.ids == [f"id-{number}" for number in range(25)]
+    assert (result.rejects, result.ledger[0]["pending_bytes"]) == ([], 0)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -1041,11 +1057,11 @@ def test_a_compressed_log_that_is_cut_while_it_is_read_is_damaged(
 
     with pytest.raises(DamagedLogError, match="cut off"):
         load(path, progress=cut(), threads=1)
-    told = load(path, progress=cut(), on_damage="collect", threads=1)
+    result = load(path, progress=cut(), on_damage="collect", threads=1)
 
-    assert "cut off" in str(told.errors[0])
+    assert "cut off" in str(result.errors[0])
     # Some may be kept: they were verified before the cut.
-    assert told.ids == [f"id-{number}" for number in range(len(told.ids))]
+    assert result.ids == [f"id-{number}" for number in range(len(result.ids))]
 
 
 # --- What a walk reads, and what it passes over --------------------------------------
@@ -1109,22 +1125,22 @@ def mixed(tmp_path: Path) -> Path:
     return folder
 
 
-SAID = "not read: 3 *.json.gz, 1 *.txt, 1 READ"
+PASSED_OVER = "not read: 3 *.json.gz, 1 *.txt, 1 READ"
 
 
 def test_a_load_says_what_the_walk_has_passed_over(mixed: Path) -> None:
     log = toolkit.load(mixed)
 
     assert log.passed_over == {"*.json.gz": 3, "*.txt": 1, "READ": 1}
-    assert SAID in repr(log)
-    assert SAID in log._repr_html_()
+    assert PASSED_OVER in repr(log)
+    assert PASSED_OVER in log._repr_html_()
 
 
 def test_a_scan_warns_of_what_the_walk_has_passed_over(mixed: Path) -> None:
-    with caught(PassedOverWarning) as said:
+    with caught(PassedOverWarning) as sentences:
         toolkit.scan(mixed).collect()
 
-    assert said == [SAID]
+    assert sentences == [PASSED_OVER]
 
 
 def test_every_command_says_what_the_walk_has_passed_over(
@@ -1140,8 +1156,8 @@ def test_every_command_says_what_the_walk_has_passed_over(
     ):
         done = command(*arguments)
         assert done.code == 0
-        told = done.err + ("" if arguments[-1] != "--json" else done.out)
-        assert SAID in told or '"*.json.gz": 3' in told, arguments
+        result = done.err + ("" if arguments[-1] != "--json" else done.out)
+        assert PASSED_OVER in result or '"*.json.gz": 3' in result, arguments
 
 
 def test_what_several_walks_pass_over_is_added_up(mixed: Path, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class Line(NamedTuple):
     end: bytes
 
 
-class Told(NamedTuple):
+class Result(NamedTuple):
     """What the library says of one log."""
 
     rows: list[dict[str, Any]]
@@ -65,7 +65,7 @@ class Told(NamedTuple):
     ledger: dict[str, Any]
 
 
-Tell = Callable[..., Told]
+ReadLogs = Callable[..., Result]
 
 
 def cut(data: bytes) -> list[Line]:
@@ -83,44 +83,44 @@ def cut(data: bytes) -> list[Line]:
     return lines
 
 
-def load(source: str | Path, **options: Any) -> Told:
+def load(source: str | Path, **options: Any) -> Result:
     """Read one log into memory."""
     log = toolkit.load(source, **options)
     rows, rejects = log.choices.to_pylist(), log.rejects.to_dicts()
-    return Told(rows, rejects, log.ledger.row(0, named=True))
+    return Result(rows, rejects, log.ledger.row(0, named=True))
 
 
-def export(source: str | Path, **options: Any) -> Told:
+def export(source: str | Path, **options: Any) -> Result:
     """Export one log and read back what lies there."""
     with tempfile.TemporaryDirectory() as to:
         toolkit.export(source, to=to, **options)
         rows = toolkit.scan(to).sort(list(CHOICES.key)).collect()
         rejects, ledger = toolkit.rejects(to), toolkit.ledger(to)
-    return Told(rows.to_dicts(), rejects.to_dicts(), ledger.row(0, named=True))
+    return Result(rows.to_dicts(), rejects.to_dicts(), ledger.row(0, named=True))
 
 
-def account(told: Told, data: bytes) -> list[str]:
-    """Hold what was told of a log against its bytes; return the fate of each line.
+def account(result: Result, data: bytes) -> list[str]:
+    """Hold what was result of a log against its bytes; return the fate of each line.
 
     A fate is `row`, `blank`, `duplicate`, `pending` or the code of a reject. All
     responses of the log must stand in their lines bare.
     """
     lines = cut(data)
-    rejects = {reject["line"]: reject for reject in told.rejects}
+    rejects = {reject["line"]: reject for reject in result.rejects}
     rows: dict[int, list[dict[str, Any]]] = {}
-    for row in told.rows:
+    for row in result.rows:
         rows.setdefault(row["line"], []).append(row)
-    assert len(rejects) == len(told.rejects), "a line is rejected twice"
+    assert len(rejects) == len(result.rejects), "a line is rejected twice"
     assert {*rows, *rejects} <= {line.number for line in lines}
-    assert [row["line"] for row in told.rows] == sorted(
-        row["line"] for row in told.rows
+    assert [row["line"] for row in result.rows] == sorted(
+        row["line"] for row in result.rows
     )
     kept: set[bytes] = set()
     fates = []
     for line in lines:
         text = line.content.strip(b" \t\r")
         is_last = line is lines[-1]
-        waits = is_last and not line.end and told.ledger["pending_bytes"] > 0
+        waits = is_last and not line.end and result.ledger["pending_bytes"] > 0
         claims = []
         if line.number in rows:
             hold_rows(rows[line.number], text)
@@ -132,16 +132,16 @@ def account(told: Told, data: bytes) -> list[str]:
             hold_reject(rejects[line.number], line, data)
             claims.append(rejects[line.number]["code"])
         if waits:
-            assert told.ledger["pending_bytes"] == len(line.content)
+            assert result.ledger["pending_bytes"] == len(line.content)
             claims.append("pending")
         elif not text and line.number not in rejects:
             claims.append("blank")
         assert len(claims) == 1, (line.number, claims)
         fates += claims
-    hold_ledger(told, fates)
+    hold_ledger(result, fates)
     mark = lines[0].offset if lines else len(data)
     tiled = mark + sum(len(line.content) + len(line.end) for line in lines)
-    assert told.ledger["bytes"] == tiled == len(data)
+    assert result.ledger["bytes"] == tiled == len(data)
     return fates
 
 
@@ -162,9 +162,9 @@ def hold_reject(reject: dict[str, Any], line: Line, data: bytes) -> None:
         assert reject["raw"] == line.content
 
 
-def hold_ledger(told: Told, fates: list[str]) -> None:
+def hold_ledger(result: Result, fates: list[str]) -> None:
     """Hold the counts of a ledger against the fates of its lines, and its tables."""
-    ledger, count = told.ledger, Counter(fates)
+    ledger, count = result.ledger, Counter(fates)
     codes = [fate for fate in fates if fate in REJECT_CODES]
     assert ledger["lines"] == len(fates) - count["pending"]
     assert ledger["blank"] == count["blank"]
@@ -172,27 +172,27 @@ def hold_ledger(told: Told, fates: list[str]) -> None:
     assert ledger["duplicates"] == count["duplicate"]
     assert ledger["errors"] == count["error_response"]
     assert ledger["rejected"] == len(codes) - count["error_response"]
-    assert ledger["choices"] == len(told.rows)
+    assert ledger["choices"] == len(result.rows)
     if not count["pending"]:
         assert ledger["pending_bytes"] == 0
     for name in COUNTS:
-        assert ledger[name] == sum(row[name] or 0 for row in told.rows)
+        assert ledger[name] == sum(row[name] or 0 for row in result.rows)
 
 
 @pytest.fixture(params=["load", "export"])
-def tell(request: pytest.FixtureRequest) -> Tell:
-    """Return each way into the library, one by one."""
+def read_logs(request: pytest.FixtureRequest) -> ReadLogs:
+    """Return each way to read logs, one by one."""
     return {"load": load, "export": export}[request.param]
 
 
 @pytest.fixture
-def fates_of(tell: Tell, tmp_path: Path) -> Callable[[bytes], list[str]]:
+def fates_of(read_logs: ReadLogs, tmp_path: Path) -> Callable[[bytes], list[str]]:
     """Return a function that writes a plain log and accounts for it."""
 
     def fates(data: bytes) -> list[str]:
         path = tmp_path / "a.jsonl"
         path.write_bytes(data)
-        return account(tell(path), data)
+        return account(read_logs(path), data)
 
     return fates
 
@@ -467,7 +467,7 @@ def test_a_tail_may_be_the_whole_log(
 
 @pytest.mark.parametrize("kind", ["plain", "gzip", "zstd"])
 def test_nothing_of_standard_input_is_pending(
-    monkeypatch: pytest.MonkeyPatch, tell: Tell, kind: str
+    monkeypatch: pytest.MonkeyPatch, read_logs: ReadLogs, kind: str
 ) -> None:
     data = MARK + good(1) + b"\r\n\n" + b"{}\n" + good(2)[:-1]
 
@@ -476,7 +476,12 @@ def test_nothing_of_standard_input_is_pending(
 
     monkeypatch.setattr("sys.stdin", Stdin)
 
-    assert account(tell("-"), data) == ["row", "blank", "not_a_response", "truncated"]
+    assert account(read_logs("-"), data) == [
+        "row",
+        "blank",
+        "not_a_response",
+        "truncated",
+    ]
 
 
 def test_every_cut_of_a_log_is_accounted_for(tmp_path: Path) -> None:
@@ -556,10 +561,10 @@ def test_a_compressed_log_gives_the_same_whatever_the_steps(
     path.write_bytes(pack(kind, data))
 
     with steps_of(step, step):
-        told = load(path)
+        result = load(path)
 
-    assert told == load(path)
-    account(told, data)
+    assert result == load(path)
+    account(result, data)
 
 
 def test_the_steps_of_these_tests_take_hold(tmp_path: Path) -> None:
@@ -579,10 +584,10 @@ def test_an_export_gives_the_same_whatever_the_steps(tmp_path: Path, step: int) 
     path.write_bytes(data)
 
     with steps_of(step, step):
-        told = export(path)
+        result = export(path)
 
-    assert told == export(path)
-    account(told, data)
+    assert result == export(path)
+    account(result, data)
 
 
 # What stands across the edge, with the fates of its lines.
@@ -609,9 +614,9 @@ def test_every_byte_of_a_line_end_or_a_character_may_be_at_a_block_edge(
         data = before + across + good(1) + b"\n"
         path.write_bytes(data)
         with steps_of(block, block):
-            told = load(path)
+            result = load(path)
         first = ["not_a_response"] if place > 1 else ["blank"] * place
-        assert account(told, data) == [*first, *fates, "row"]
+        assert account(result, data) == [*first, *fates, "row"]
 
 
 @pytest.mark.parametrize("kind", ["plain", "gzip", "zstd"])
@@ -624,8 +629,8 @@ def test_a_line_may_cross_every_edge_of_64_kib(tmp_path: Path, kind: str) -> Non
         data = long + b"\r\n" + good(1) + b"\n" + long + b"\n" + good(2) + b"\n"
         path.write_bytes(pack(kind, data))
         with steps_of(block, block):
-            told = load(path)
-        assert account(told, data) == ["not_a_response", "row"] * 2
+            result = load(path)
+        assert account(result, data) == ["not_a_response", "row"] * 2
 
 
 @pytest.mark.parametrize("read", [1, 2, 3, 5])
@@ -635,9 +640,9 @@ def test_a_mark_in_pieces_is_a_mark(tmp_path: Path, read: int) -> None:
     for data in (MARK, MARK + b"x", MARK + good(1) + b"\n" + MARK + b"\n", MARK[:2]):
         path.write_bytes(data)
         with steps_of(1, read):
-            told = load(path)
-        assert told == load(path)
-        account(told, data)
+            result = load(path)
+        assert result == load(path)
+        account(result, data)
 
 
 @pytest.mark.parametrize("read", [1, 7, 64 * KIB])
@@ -682,8 +687,8 @@ def test_a_long_line_that_may_still_grow_is_pending(tmp_path: Path) -> None:
 
     for read in (1, 7, 64 * KIB):
         with steps_of(1, read):
-            told = export(path, max_line_bytes=len(good(1)))
-        assert account(told, data) == ["row", "pending"]
+            result = export(path, max_line_bytes=len(good(1)))
+        assert account(result, data) == ["row", "pending"]
 
 
 # --- Any mix of lines ----------------------------------------------------------------
@@ -827,14 +832,14 @@ def test_the_first_lines_give_the_same_as_in_the_whole_log(
         path = Path(folder) / "a.jsonl"
         path.write_bytes(made.data)
 
-        told = load(path, max_lines=count)
+        result = load(path, max_lines=count)
 
     lines = cut(made.data)[:count]
     size = lines[-1].offset + len(lines[-1].content + lines[-1].end) if lines else 0
     taken = made.data[:size]
     if count and not lines:
         taken = made.data  # a mark at most
-    assert account(told, taken) == made.fates[:count]
+    assert account(result, taken) == made.fates[:count]
 
 
 # --- JSON at depth -------------------------------------------------------------------
@@ -937,14 +942,14 @@ def test_a_count_is_a_whole_number_up_to_a_million_millions(
     path = tmp_path / "a.jsonl"
     path.write_bytes(data)
 
-    told = load(path)
+    result = load(path)
 
     fate = value if isinstance(value, str) else "row"
-    assert account(told, data) == ["row", fate, "row"]
+    assert account(result, data) == ["row", fate, "row"]
     if fate == "row":
-        assert [row[name] for row in told.rows][1] == value
+        assert [row[name] for row in result.rows][1] == value
     else:
-        assert told.rejects[0]["json_path"] == f"usage.{name}"
+        assert result.rejects[0]["json_path"] == f"usage.{name}"
 
 
 def test_counts_are_exact_to_the_last_token(tmp_path: Path) -> None:
