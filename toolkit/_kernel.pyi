@@ -21,7 +21,7 @@ class Decoder:
         repeated_bytes: int,
         most_items: int,
         reasons: Mapping[str, str],
-        wanted: Mapping[str, str],
+        expected: Mapping[str, str],
     ) -> None: ...
     def decode(
         self,

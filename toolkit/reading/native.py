@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 try:
-    from toolkit import _kernel as built
+    import toolkit._kernel as built
 except ImportError:
     built = None  # type: ignore[assignment]
 
