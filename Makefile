@@ -79,7 +79,7 @@ docs: .venv/ready-dev
 wheel: $(BIN)/python
 	@rm -rf build dist
 	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
-	@$(BIN)/python -m zipfile --list dist/*.whl | grep -q 'toolkit/_kernel.*\.so' \
+	@$(BIN)/python -m zipfile --list dist/*.whl | grep 'toolkit/_kernel.*\.so' >/dev/null \
 		&& echo "with the kernel: $$(ls dist/*.whl)" \
 		|| echo "without the kernel (needs Rust 1.89 and crates): $$(ls dist/*.whl)"
 
