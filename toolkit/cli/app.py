@@ -340,10 +340,9 @@ def main() -> None:
 def _replace_closed() -> None:
     """Open the standard streams that are closed.
 
-    Reading stdin and writing to stdout then fail; messages are dropped.
+    Writing to stdout then fails; messages are dropped.
     """
     for name, mode, flags in (
-        ("stdin", "r", os.O_WRONLY),
         ("stdout", "w", os.O_RDONLY),
         ("stderr", "w", os.O_WRONLY),
     ):

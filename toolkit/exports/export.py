@@ -19,6 +19,7 @@ from toolkit.formatting.parameters import check_path, check_type, share_paramete
 from toolkit.reading.discovery import list_names
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
+from toolkit.reading.object_store import is_uri
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.schema.columns import SCHEMA_VERSION
 
@@ -187,7 +188,7 @@ def export(
 
 def _check_target(to: str) -> None:
     """Check that a target is not the name of a file of another kind."""
-    is_name = to.lower().endswith(_OTHER_FILES)
+    is_name = not is_uri(to) and to.lower().endswith(_OTHER_FILES)
     if is_name and not is_file_name(to) and not Path(to).is_dir():
         expected = "a directory or a file that ends in .parquet"
         raise OptionError("to", to, expected=expected)
