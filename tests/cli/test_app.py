@@ -570,12 +570,12 @@ def test_what_cannot_be_written_is_a_failure_in_words_and_no_traceback(
         return subprocess.run(words, check=False, env=env, **streams)
 
     with Path("/dev/full").open("wb") as full:
-        told = ended(stdout=full, stderr=subprocess.PIPE)
+        audible = ended(stdout=full, stderr=subprocess.PIPE)
         mute = ended(stdout=full, stderr=full)
 
-    assert (told.returncode, mute.returncode) == (1, 1)
-    assert told.stderr.endswith(b"toolkit: output: No space left on device\n")
-    assert b"Traceback" not in told.stderr
+    assert (audible.returncode, mute.returncode) == (1, 1)
+    assert audible.stderr.endswith(b"toolkit: output: No space left on device\n")
+    assert b"Traceback" not in audible.stderr
 
 
 def test_an_error_that_cannot_be_printed_is_still_a_failure(

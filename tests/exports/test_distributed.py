@@ -264,12 +264,12 @@ def test_processes_write_the_same_as_one_process(logs: Path, tmp_path: Path) -> 
         # An error of a worker is the error of a run, with all its facts.
         packed = gzip.compress(sample(tmp_path, 50, 9))
         (logs / "h.jsonl.gz").write_bytes(packed[:-9])
-        with pytest.raises(DamagedLogError) as told:
+        with pytest.raises(DamagedLogError) as failed:
             toolkit.export(logs, to=shared, executor=executor)
     with pytest.raises(DamagedLogError) as expected:
         toolkit.export(logs, to=alone)
-    assert str(told.value) == str(expected.value)
-    assert vars(told.value) == vars(expected.value)
+    assert str(failed.value) == str(expected.value)
+    assert vars(failed.value) == vars(expected.value)
     assert_same(shared, alone)
 
 

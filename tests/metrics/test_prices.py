@@ -79,10 +79,10 @@ def test_the_commands_take_prices_where_money_is(prices: Path, tmp_path: Path) -
     usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
     response = make_response(model="my-own", usage=usage)
     log.write_text(json.dumps(response), encoding="utf-8")
-    told = ["--prices", str(prices), "--every", "none", "--csv"]
+    options = ["--prices", str(prices), "--every", "none", "--csv"]
 
-    printed = CliRunner().invoke(_app, ["metric", "cost", str(log), *told])
-    refused = CliRunner().invoke(_app, ["metric", "model_mix", str(log), *told])
+    printed = CliRunner().invoke(_app, ["metric", "cost", str(log), *options])
+    refused = CliRunner().invoke(_app, ["metric", "model_mix", str(log), *options])
 
     assert "0.0025" in printed.stdout
     assert isinstance(refused.exception, OptionError)

@@ -43,7 +43,7 @@ def most_memory():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def tell(**facts):
+def report(**facts):
     print(json.dumps({**facts, "memory": most_memory()}))
 
 """
@@ -52,14 +52,14 @@ log = toolkit.load(path)
 rejects = log.rejects.select(["line", "offset", "length", "code"]).to_dicts()
 raw = [value if value is None else len(value) for value in
        log.rejects["raw"].to_list()]
-tell(ledger=log.ledger.to_dicts()[0], rejects=rejects, raw=raw,
+report(ledger=log.ledger.to_dicts()[0], rejects=rejects, raw=raw,
      lines=log.choices.column("line").to_pylist())
 """
 BATCHES = """
 rows = rejects = 0
 for batch in toolkit.batches(path):
     rows, rejects = rows + len(batch.choices), rejects + len(batch.rejects)
-tell(rows=rows, rejects=rejects)
+report(rows=rows, rejects=rejects)
 """
 # An export collects rows up to these sizes before it writes them.
 SMALL_TABLES = """
@@ -72,7 +72,7 @@ parts._ROW_GROUP_BYTES = parts._LAST_BYTES = 4 * 1024 * 1024
 EXPORT = """
 with tempfile.TemporaryDirectory(dir=Path(path).parent) as to:
     ledger = toolkit.export(path, to=to).ledger
-tell(rows=ledger["choices"].sum(), rejects=ledger["rejected"].sum())
+report(rows=ledger["choices"].sum(), rejects=ledger["rejected"].sum())
 """
 
 
@@ -85,8 +85,8 @@ def run(program: str, path: Path) -> dict[str, Any]:
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr.decode()
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
 # --- Long lines ----------------------------------------------------------------------
@@ -116,10 +116,10 @@ def test_a_line_of_64_mib_is_not_too_long(
     path = tmp_path / "a.jsonl"
     path.write_bytes(SHORT + b"\n" + pad(64 * MIB) + b"\r\n" + SHORT + b"\n")
 
-    told = run(LOAD, path)
+    result = run(LOAD, path)
 
     assert MAX_LINE_BYTES == 64 * MIB
-    assert (told["lines"], told["rejects"]) == ([1, 2, 3], [])
+    assert (result["lines"], result["rejects"]) == ([1, 2, 3], [])
 
 
 @pytest.mark.parametrize("pad", PADDINGS)
@@ -129,10 +129,10 @@ def test_one_byte_more_is_a_reject_of_exact_length_without_bytes(
     path = tmp_path / "a.jsonl"
     path.write_bytes(SHORT + b"\n" + pad(64 * MIB + 1) + b"\r\n" + SHORT + b"\n")
 
-    told = run(LOAD, path)
+    result = run(LOAD, path)
 
-    assert told["lines"] == [1, 3]
-    assert told["rejects"] == [
+    assert result["lines"] == [1, 3]
+    assert result["rejects"] == [
         {
             "line": 2,
             "offset": len(SHORT) + 1,
@@ -140,9 +140,9 @@ def test_one_byte_more_is_a_reject_of_exact_length_without_bytes(
             "code": "line_too_long",
         }
     ]
-    assert told["raw"] == [None]
-    assert told["ledger"]["bytes"] == path.stat().st_size
-    assert told["memory"] < 512 * MIB
+    assert result["raw"] == [None]
+    assert result["ledger"]["bytes"] == path.stat().st_size
+    assert result["memory"] < 512 * MIB
 
 
 HASHES = {
@@ -162,7 +162,7 @@ texts = rows["content"].to_list()
 """,
 }
 TELL_HASHES = """
-tell(hashes=[hashlib.sha256(text.encode()).hexdigest() for text in texts])
+report(hashes=[hashlib.sha256(text.encode()).hexdigest() for text in texts])
 """
 
 
@@ -189,9 +189,9 @@ def test_a_content_of_40_mb_is_kept_to_the_last_byte(
     path, expected = long
     after = hashlib.sha256(b"after").hexdigest()
 
-    told = run(HASHES[way] + TELL_HASHES, path)
+    result = run(HASHES[way] + TELL_HASHES, path)
 
-    assert told["hashes"] == [after, expected, after]
+    assert result["hashes"] == [after, expected, after]
 
 
 # --- Bombs ---------------------------------------------------------------------------
@@ -225,14 +225,14 @@ def test_a_bomb_of_one_line_is_one_reject_in_little_memory(
 ) -> None:
     bomb = pack(bytes(MIB), size // MIB, tmp_path / "a.jsonl")
 
-    told = run(LOAD, bomb)
+    result = run(LOAD, bomb)
 
-    assert told["rejects"] == [
+    assert result["rejects"] == [
         {"line": 1, "offset": 0, "length": size, "code": "line_too_long"}
     ]
-    assert told["raw"] == [None]
-    assert told["ledger"]["bytes"] == size
-    assert told["memory"] < GIB
+    assert result["raw"] == [None]
+    assert result["ledger"]["bytes"] == size
+    assert result["memory"] < GIB
 
 
 @pytest.mark.parametrize(
@@ -244,21 +244,21 @@ def test_a_bomb_of_line_ends_is_blank_lines_in_little_memory(
     lines = MIB // len(end)
     bomb = gzip_of(end * lines, times, tmp_path / "a.jsonl.gz")
 
-    told = run(LOAD, bomb)
+    result = run(LOAD, bomb)
 
-    assert told["ledger"]["blank"] == told["ledger"]["lines"] == lines * times
-    assert told["memory"] < 384 * MIB
+    assert result["ledger"]["blank"] == result["ledger"]["lines"] == lines * times
+    assert result["memory"] < 384 * MIB
 
 
 def test_a_bomb_of_choices_is_one_reject_in_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"choices":[' + b"{}," * (6 * MIB // 3) + b"{}]}\n")
 
-    told = run(BATCHES, path)
+    result = run(BATCHES, path)
 
     # Each of its choices would be a row that repeats the facts of the response.
-    assert (told["rows"], told["rejects"]) == (0, 1)
-    assert told["memory"] < GIB
+    assert (result["rows"], result["rejects"]) == (0, 1)
+    assert result["memory"] < GIB
 
 
 # --- Large logs ----------------------------------------------------------------------
@@ -270,7 +270,7 @@ def write_log(path: Path, size: int, *, is_good: bool) -> Path:
     noise = b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(500)).hex()
     number = 0
     with path.open("wb") as file:
-        while file.tell() < size:
+        while file.report() < size:
             cut = number * 7919 % len(noise)
             response = make_response(
                 id=f"id-{number}",
@@ -295,9 +295,9 @@ def test_a_large_log_takes_less_memory_than_its_size(
     # tests/benchmarks/memory.py compares 1 GB with 10 GB.
     path = write_log(tmp_path / "a.jsonl", size, is_good=is_good)
 
-    told = run(program, path)
+    result = run(program, path)
 
     # A line has 32,000 characters of content.
-    assert told["rows" if is_good else "rejects"] > size / 33_000
-    assert told["rejects" if is_good else "rows"] == 0
-    assert told["memory"] < size
+    assert result["rows" if is_good else "rejects"] > size / 33_000
+    assert result["rejects" if is_good else "rows"] == 0
+    assert result["memory"] < size

@@ -261,7 +261,7 @@ def verify(directory: _Export) -> None:
 @_app.command()
 @shared("wait")
 def compact(directory: _Export, **options: Any) -> None:
-    """Merge the small files of past days; the export can be read meanwhile."""
+    """Merge small files of past days; a local export on Linux stays readable."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.exports.compact import compact as compact_export
 
