@@ -270,7 +270,7 @@ def write_log(path: Path, size: int, *, is_good: bool) -> Path:
     noise = b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(500)).hex()
     number = 0
     with path.open("wb") as file:
-        while file.report() < size:
+        while file.tell() < size:
             cut = number * 7919 % len(noise)
             response = make_response(
                 id=f"id-{number}",
