@@ -183,7 +183,7 @@ class ArrowStream(Protocol):
 # Larger than the count of any real response; 9 million of them fit into an int64 sum.
 _LARGEST_COUNT = 10**12
 _LARGEST_INT32 = 2**31 - 1
-STRING, INT32, INT64, FLOAT = pa.string(), pa.int32(), pa.int64(), pa.float64()
+STRING, INT32, INT64, _FLOAT = pa.string(), pa.int32(), pa.int64(), pa.float64()
 _TOOL_CALL = pa.struct([(name, STRING) for name in ("id", "type", "name", "arguments")])
 # Parquet calls the items of a list "element"; another name would be changed by it.
 _TOOL_CALLS = pa.list_(pa.field("element", _TOOL_CALL))
@@ -202,6 +202,11 @@ def given(
     return Column(
         name, type_, "R", "given", description, unit, nullable=nullable, minimum=minimum
     )
+
+
+def dollars(name: str, description: str, *paths: str) -> Column:
+    """Return an amount of US dollars that belongs to the response."""
+    return Column(name, _FLOAT, "U", "number", description, "USD", paths)
 
 
 def response(
@@ -223,7 +228,7 @@ _CHOICE_TYPES: dict[Kind, pa.DataType] = {
     "count": INT32,
     "characters": INT64,
     "items": INT64,
-    "logprob_sum": FLOAT,
+    "logprob_sum": _FLOAT,
 }
 
 
@@ -247,15 +252,15 @@ def choice(
     )
 
 
-def usage(name: str, description: str, *paths: str) -> Column:
-    """Return a count of tokens; its paths start at `usage`."""
+def usage(name: str, description: str, *paths: str, unit: str = "tokens") -> Column:
+    """Return a count of tokens or searches; its paths start at `usage`."""
     return Column(
         name,
         INT64,
         "U",
         "count",
         description,
-        "tokens",
+        unit,
         tuple(f"usage.{path}" for path in paths),
         minimum=0,
         maximum=_LARGEST_COUNT,

@@ -105,6 +105,7 @@ class Choices(_TableModel, table=CHOICES):
     custom_id: FieldType[pl.String]
     provider: FieldType[pl.String]
     service_tier: FieldType[pl.String]
+    search_context_size: FieldType[pl.String]
     system_fingerprint: FieldType[pl.String]
     finish_reason: FieldType[pl.String]
     native_finish_reason: FieldType[pl.String]
@@ -121,12 +122,19 @@ class Choices(_TableModel, table=CHOICES):
     total_tokens: FieldType[pl.Int64]
     cached_tokens: FieldType[pl.Int64]
     cache_write_tokens: FieldType[pl.Int64]
+    cache_write_1h_tokens: FieldType[pl.Int64]
     reasoning_tokens: FieldType[pl.Int64]
     prompt_audio_tokens: FieldType[pl.Int64]
     completion_audio_tokens: FieldType[pl.Int64]
+    prompt_image_tokens: FieldType[pl.Int64]
+    completion_image_tokens: FieldType[pl.Int64]
     accepted_prediction_tokens: FieldType[pl.Int64]
     rejected_prediction_tokens: FieldType[pl.Int64]
+    citation_tokens: FieldType[pl.Int64]
+    web_searches: FieldType[pl.Int64]
+    search_sources: FieldType[pl.Int64]
     reported_cost: FieldType[pl.Float64]
+    upstream_cost: FieldType[pl.Float64]
 
 
 class Rejects(_TableModel, table=REJECTS):

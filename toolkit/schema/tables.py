@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from toolkit.errors import OptionError
 from toolkit.schema.columns import (
-    FLOAT,
     INT32,
     INT64,
     STRING,
@@ -26,6 +25,7 @@ from toolkit.schema.columns import (
     Rule,
     Table,
     choice,
+    dollars,
     given,
     response,
     usage,
@@ -108,6 +108,11 @@ _CHOICES_COLUMNS = (
     ),
     response("provider", "the provider that a router chose", "provider"),
     response("service_tier", "tier", "service_tier", "usage.service_tier"),
+    response(
+        "search_context_size",
+        "size of the search context, on which the fee of a search depends",
+        "usage.search_context_size",
+    ),
     response("system_fingerprint", "backend version", "system_fingerprint"),
     choice("finish_reason", "string", "why the choice ended", "finish_reason"),
     choice(
@@ -174,6 +179,11 @@ _CHOICES_COLUMNS = (
         "cache_creation_input_tokens",
     ),
     usage(
+        "cache_write_1h_tokens",
+        "of the tokens written to a cache, those kept for an hour",
+        "cache_creation.ephemeral_1h_input_tokens",
+    ),
+    usage(
         "reasoning_tokens",
         "tokens of the model's reasoning",
         "completion_tokens_details.reasoning_tokens",
@@ -190,6 +200,16 @@ _CHOICES_COLUMNS = (
         "completion_tokens_details.audio_tokens",
     ),
     usage(
+        "prompt_image_tokens",
+        "images in the prompt",
+        "prompt_tokens_details.image_tokens",
+    ),
+    usage(
+        "completion_image_tokens",
+        "images in the completion",
+        "completion_tokens_details.image_tokens",
+    ),
+    usage(
         "accepted_prediction_tokens",
         "predicted tokens that were used",
         "completion_tokens_details.accepted_prediction_tokens",
@@ -199,14 +219,31 @@ _CHOICES_COLUMNS = (
         "predicted tokens that were not used",
         "completion_tokens_details.rejected_prediction_tokens",
     ),
-    Column(
+    usage("citation_tokens", "citations, billed beside the prompt", "citation_tokens"),
+    usage(
+        "web_searches",
+        "searches of the web",
+        "server_tool_use.web_search_requests",
+        "server_tool_use_details.web_search_requests",
+        "num_search_queries",
+        unit="searches",
+    ),
+    usage(
+        "search_sources",
+        "sources found by a search, where they are billed one by one",
+        "num_sources_used",
+        unit="sources",
+    ),
+    dollars(
         "reported_cost",
-        FLOAT,
-        "U",
-        "number",
         "cost as the provider reports it",
-        "USD",
-        ("usage.cost", "usage.cost.total_cost"),
+        "usage.cost",
+        "usage.cost.total_cost",
+    ),
+    dollars(
+        "upstream_cost",
+        "with the caller's own key: what the provider behind a router bills",
+        "usage.cost_details.upstream_inference_cost",
     ),
 )
 
