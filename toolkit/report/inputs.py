@@ -12,6 +12,7 @@ import polars as pl
 from polars import selectors
 
 from toolkit.errors import clean
+from toolkit.expressions.choices import check_columns
 from toolkit.pricing.costs import add_cost
 from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import NEEDED
@@ -176,6 +177,7 @@ def price(
     if since is not None:
         frame = frame.filter(pl.col("created") >= since)
     known = read_prices(prices)
+    check_columns(frame, names)
     rows = frame.select(list(dict.fromkeys((*names, *_PRICED_BY))))
     # In pieces: pricing all rows at once takes twice the memory.
     pieces = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_PIECE))
