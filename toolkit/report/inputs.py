@@ -12,6 +12,7 @@ import polars as pl
 from polars import selectors
 
 from toolkit.errors import clean
+from toolkit.expressions.choices import check_columns
 from toolkit.pricing.costs import add_cost
 from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import priced_by
@@ -175,6 +176,7 @@ def price(
     if since is not None:
         frame = frame.filter(pl.col("created") >= since)
     known = read_prices(prices)
+    check_columns(frame, names)
     needed = (*names, *_KEY, *priced_by(frame))
     rows = frame.select(list(dict.fromkeys(needed)))
     # In pieces: pricing all rows at once takes twice the memory.
