@@ -161,7 +161,7 @@ ROW = '[[price]]\nmodel = "m"\ninput = 1\noutput = 2\n'
     ("text", "words"),
     [
         ("[[price]\n", "not valid TOML"),
-        ("[[prices]]\n", r"unknown table 'prices' \(did you mean 'price'\?\)"),
+        ("[[prices]]\n", r"unknown key 'prices' \(did you mean 'price'\?\)"),
         ("price = 3\n", r"under \[\[price\]\]"),
         (
             ROW + "caches = 1\n",

@@ -25,9 +25,9 @@ from toolkit.metrics.options import (
 )
 from toolkit.metrics.spending import COST
 from toolkit.pricing.costs import prepare_choices, price_responses
-from toolkit.pricing.price_file import RATES, read_prices
+from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import MONEY, NEEDED, PRICED, Pricer, priced_by
-from toolkit.pricing.rates import Rates, Reason
+from toolkit.pricing.rates import AMOUNTS, Rates, Reason
 from toolkit.pricing.unpriced import missing_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions
 from toolkit.reading.scan import scan
@@ -319,13 +319,12 @@ def _rates_used(
 
 def _price_rows(used: Sequence[Rates], lines: pl.DataFrame) -> pl.DataFrame:
     """Return the rates that were used, with responses and cost of each."""
-    amounts = (*RATES, "request")
     rates = pl.DataFrame(
         [
-            (number, rates.source, *(getattr(rates, name) for name in amounts))
+            (number, rates.source, *(getattr(rates, name) for name in AMOUNTS))
             for number, rates in enumerate(used)
         ],
-        {"price": pl.Int64, "source": pl.String, **dict.fromkeys(amounts, MONEY)},
+        {"price": pl.Int64, "source": pl.String, **dict.fromkeys(AMOUNTS, MONEY)},
         orient="row",
     )
     sums = lines.group_by("price").agg(

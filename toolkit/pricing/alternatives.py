@@ -155,7 +155,7 @@ def _check_priced(
         option, value, names = "service_tier", str(tier), set(TIERS)
     else:
         option, value, names = "model", model, model_names(provider)
-        names |= {name for name, _, _ in file.rows}
+        names |= {key[0] for key in file.rows}
     hint = near_miss(value.casefold(), sorted(names))
     expected = f"a {option.replace('_', ' ')} with a price ({MEANINGS[reason]})"
     raise OptionError(option, value, expected=expected, hint=hint)

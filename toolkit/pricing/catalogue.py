@@ -14,7 +14,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from toolkit.pricing.rates import Offer, Rates, Reason
+from toolkit.pricing.rates import DAY, WEEK, Offer, Rates, Reason
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider, TieredPrices
@@ -102,7 +102,6 @@ _OWN_NAMES = {
     "x-ai": r"grok.*",
 }
 _MAX_NAME = 256
-_DAY = 86_400
 _EPOCH = date(1970, 1, 1)
 # Prices of the catalogue that a log can distinguish, and their fields of `Rates`.
 _KINDS = {
@@ -110,10 +109,17 @@ _KINDS = {
     "output_mtok": "output",
     "cache_read_mtok": "cached",
     "cache_write_mtok": "cache_write",
+    "cache_write_1h_mtok": "cache_write_1h",
     "input_audio_mtok": "input_audio",
+    "cache_audio_read_mtok": "cached_audio",
+    "input_image_mtok": "input_image",
     "output_reasoning_mtok": "reasoning",
     "output_audio_mtok": "output_audio",
+    "output_image_mtok": "output_image",
+    "output_citation_mtok": "citation",
 }
+# Prices of a thousand.
+_FEES = {"requests_kcount": "request", "web_searches_kcount": "web_search"}
 
 
 def find_offer(provider: str | None, model: str | None, tier: str | None) -> Offer:
@@ -125,21 +131,27 @@ def find_offer(provider: str | None, model: str | None, tier: str | None) -> Off
     context = {} if tier is None else TIERS.get(tier.casefold())
     if context is None:
         return Offer.constant(Reason.UNKNOWN_TIER)
-    if provider is not None:
-        seller = _find_provider(provider)
-        if seller is None:
-            return Offer.constant(Reason.UNKNOWN_PROVIDER)
-        names = [model, *([model.partition("/")[2]] if "/" in model else [])]
-    else:
-        seller, names = _infer_provider(model)
-        if seller is None:
-            return Offer.constant(Reason.UNKNOWN_MODEL)
+    vendor, names = find_seller(provider, model)
+    seller = None if vendor is None else _find_provider(vendor)
+    if seller is None:
+        unknown = Reason.UNKNOWN_PROVIDER if provider else Reason.UNKNOWN_MODEL
+        return Offer.constant(unknown)
     for name in names:
         # Among the models of a provider, or those that it resells.
         info = seller.find_model(name, all_providers=list(_providers()))
         if info is not None:
             return _build_offer(seller, info, context)
     return Offer.constant(Reason.UNKNOWN_MODEL)
+
+
+def find_seller(provider: str | None, model: str) -> tuple[str | None, list[str]]:
+    """Return the id of who sells a model, and the names that it may have there."""
+    if provider is None:
+        seller, names = _infer_provider(model)
+    else:
+        seller = _find_provider(provider)
+        names = [model, *([model.partition("/")[2]] if "/" in model else [])]
+    return None if seller is None else seller.id, names
 
 
 @cache
@@ -192,16 +204,16 @@ def _build_offer(seller: Provider, info: ModelInfo, context: dict[str, str]) -> 
     key = (seller.id, id(info), tuple(context.items()))
     if key not in _OFFERS:
         days, seconds = _price_changes(info)
-        pieces = [
-            (
-                day,
-                tuple(
-                    (second, _steps_at(seller, info, context, day + second))
-                    for second in seconds
-                ),
-            )
-            for day in days
-        ]
+        pieces = []
+        for day in days:
+            steps = [_steps_at(seller, info, context, day + one) for one in seconds]
+            week = range(0, WEEK, DAY) if len(seconds) > 1 else (0,)
+            bands = [
+                (start + one, rates)
+                for start in week
+                for one, rates in zip(seconds, steps, strict=True)
+            ]
+            pieces.append((day, tuple(bands)))
         _OFFERS[key] = Offer(tuple(pieces)).merged()
     return _OFFERS[key]
 
@@ -216,7 +228,7 @@ def _price_changes(info: ModelInfo) -> tuple[list[int], list[int]]:
     for one in (*listed, *(info.price_variants or ())):
         constraint = one.constraint
         if isinstance(constraint, StartDateConstraint):
-            days.add(max((constraint.start_date - _EPOCH).days, 0) * _DAY)
+            days.add(max((constraint.start_date - _EPOCH).days, 0) * DAY)
         elif constraint is not None:
             ends = (constraint.start_time, constraint.end_time)
             seconds |= {_second_of(end) for end in ends}
@@ -227,7 +239,7 @@ def _second_of(moment: time) -> int:
     """Return the second of the UTC day; genai-prices reads a naive time as UTC."""
     shift = moment.utcoffset() or timedelta(0)
     local = timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second)
-    return int((local - shift).total_seconds()) % _DAY
+    return int((local - shift).total_seconds()) % DAY
 
 
 def _steps_at(
@@ -246,7 +258,7 @@ def _steps_at(
     if prices.get("input_mtok") is None:
         return ((0, Reason.NO_RATE),)
     kinds = {field: prices.get(kind) for kind, field in _KINDS.items()}
-    requests = prices.get("requests_kcount") or Decimal(0)
+    fees = {field: prices[fee] for fee, field in _FEES.items() if prices.get(fee)}
     # genai-prices applies a step above so many prompt tokens.
     above = {
         step.start for price in kinds.values() for step in getattr(price, "tiers", ())
@@ -256,7 +268,7 @@ def _steps_at(
             start,
             Rates(
                 **{field: _rate_at(price, start) for field, price in kinds.items()},
-                request=_rate_at(requests, start) / 1000,
+                **{field: _rate_at(fee, start) / 1000 for field, fee in fees.items()},
                 source=source,
             ),
         )
