@@ -235,9 +235,7 @@ def test_the_offer_of_a_model_is_built_once() -> None:
 def test_the_provider_is_that_of_the_log_or_the_only_one_with_the_name(
     provider: str | None, model: str, seller: str | None
 ) -> None:
-    ((_, ((_, steps), *_)), *_) = find_offer(provider, model, None).pieces
-
-    end = steps[0][1]
+    end = find_offer(provider, model, None).ends[0]
     if seller is None:
         assert end == Reason.UNKNOWN_MODEL
     else:

@@ -171,18 +171,18 @@ ROW = '[[price]]\nmodel = "m"\ninput = 1\noutput = 2\n'
         ("[[price]]\nmodel = 'm'\ninput = 1\n", "price 1: output is missing"),
         (
             ROW.replace("1", "'a lot'"),
-            "input: expected an amount of USD such as \"2.50\", got 'a lot'",
+            "input: expected an amount of USD such as \"2.50\" .*, got 'a lot'",
         ),
         (
             ROW.replace("1", "'1_000'"),
             "input: expected an amount of USD such as .*, got '1_000'",
         ),
-        (ROW.replace("1", "-1"), "input: expected 0 to 1,000,000 USD, got -1"),
-        (ROW.replace("1", "nan"), "input: expected 0 to 1,000,000 USD, got NaN"),
+        (ROW.replace("1", "-1"), r"input: .*0 to 1,000,000.*, got -1"),
+        (ROW.replace("1", "nan"), r"input: .*0 to 1,000,000.*, got NaN"),
         (ROW.replace("1", "true"), "input: expected an amount of USD"),
         (
             ROW.replace("1", "'1e-13'"),
-            "input: expected at most 12 decimals, got '1e-13'",
+            "input: .*at most 12 decimals.*, got '1e-13'",
         ),
         (
             ROW.replace('"m"', "[]"),
@@ -190,10 +190,13 @@ ROW = '[[price]]\nmodel = "m"\ninput = 1\noutput = 2\n'
         ),
         (ROW.replace('"m"', '["m", "M"]'), r"different names, got \['m', 'M'\]"),
         (ROW + "provider = 7\n", "provider: expected a name in quotes, got 7"),
-        (ROW + "from = 7\n", "from: expected a date such as 2026-01-31, got 7"),
+        (
+            ROW + "from = 7\n",
+            "from: expected a date after 1970 such as 2026-01-31, got 7",
+        ),
         (
             ROW + "from = 'soon'\n",
-            "from: expected a date such as 2026-01-31, got 'soon'",
+            "from: expected a date after 1970 such as 2026-01-31, got 'soon'",
         ),
         (
             ROW + "from = 2026-01-02\nto = 2026-01-02\n",
@@ -201,7 +204,7 @@ ROW = '[[price]]\nmodel = "m"\ninput = 1\noutput = 2\n'
         ),
         (
             ROW + "from = 1969-01-02\n",
-            "from: expected a whole second after 1970, got 1969-01-02",
+            "from: expected a date after 1970 such as 2026-01-31, got 1969-01-02",
         ),
         (ROW + ROW, "two prices for 'm' at the same time: .*price 1; .*price 2"),
         (

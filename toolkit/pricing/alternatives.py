@@ -145,10 +145,9 @@ def _check_priced(
 ) -> None:
     """Raise `OptionError` unless a price of the model is known at some time."""
     offer = Pricer(file).offer(provider, model, tier)
-    rates = offer.all_rates()
-    if any(isinstance(one, Rates) for one in rates):
+    if any(isinstance(one, Rates) for one in offer.ends):
         return
-    reason = next(one for one in rates if isinstance(one, Reason))
+    reason = next(one for one in offer.ends if isinstance(one, Reason))
     if reason == Reason.UNKNOWN_PROVIDER:
         option, value, names = "provider", str(provider), provider_names()
     elif reason in {Reason.UNKNOWN_TIER, Reason.NO_TIER_RATE}:

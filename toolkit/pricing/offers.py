@@ -52,26 +52,25 @@ _APART = {
 _PER_UNIT = ("web_search", "search_source", "request")
 UNIT = 10**12
 # Widths of the second half of a key: seconds since 1970, of a week, tokens of a prompt.
-_TIME_BITS, _WEEK_BITS, _LENGTH_BITS = 33, 20, 41
+_BITS = (33, 20, 41)
 
 
 class RateTable(NamedTuple):
-    """The rates of all offers, as columns."""
+    """The rates of all offers, as columns.
+
+    For each of `PLACES`: what it costs in 10^-12 USD and the rest in 10^-24 USD,
+    whether that differs from what it is part of, and whether it is not known. Then the
+    code of the reason why there is no rate, or -1, and facts of `Rates`.
+    """
 
     whole: Ints
-    """10^-12 USD for each of `PLACES`."""
     rest: Ints
-    """The remainder, in 10^-24 USD."""
     differs: Bools
-    """For each of `PLACES`, whether a token costs more or less than its whole."""
     lacks: Bools
-    """For each of `PLACES`, whether what it costs is not known."""
     reason: NDArray[np.int8]
-    """Why there is no rate; -1 if there is one."""
     reasoning_apart: Bools
     own: Bools
     splits_audio: Bools
-    """Whether audio that was read from a cache has a rate."""
 
     @classmethod
     def build(cls, ends: Sequence[Rates | Reason]) -> RateTable:
@@ -96,88 +95,69 @@ class RateTable(NamedTuple):
 
 
 class OfferTable(NamedTuple):
-    """All offers as three sorted keys, each with the place of its values."""
+    """All offers as sorted keys for each axis, and the rates of each combination.
 
-    times: Ints
-    hours: Ints
-    lengths: Ints
+    `firsts` has for each offer its first key on each axis and its first cell; `sizes`
+    its number of keys on each axis; `cells` for each combination the place of its
+    rates; `changing` for each offer and each of `PLACES` whether its price ever does.
+    """
+
+    axes: tuple[Ints, ...]
+    firsts: Ints
+    sizes: Ints
+    cells: Ints
     ends: Sequence[Rates | Reason]
     rates: RateTable
-    """The same as columns."""
     changing: Bools
-    """For each offer and each of `PLACES`, whether what it costs ever changes."""
     hides_thinking: Bools
     known_from: Ints
 
     @classmethod
     def build(cls, offers: Sequence[Offer]) -> OfferTable:
-        """Sort all offers by time, then hour, then length."""
-        times: list[int] = []
-        hours: list[int] = []
-        lengths: list[int] = []
-        ends: list[Rates | Reason] = []
-        variants: list[list[list[int]]] = []
+        """Sort all offers by time, second and length."""
+        axes: list[list[int]] = [[], [], []]
+        cells: list[int] = []
+        known: dict[Rates | Reason, int] = {}
+        firsts = []
         for number, offer in enumerate(offers):
-            variants.append([])
-            for start, bands in offer.pieces:
-                piece = len(times)
-                times.append(number << _TIME_BITS | start)
-                for hour, steps in bands:
-                    band = len(hours)
-                    hours.append(piece << _WEEK_BITS | hour)
-                    variants[-1].append([*range(len(ends), len(ends) + len(steps))])
-                    for length, end in steps:
-                        lengths.append(band << _LENGTH_BITS | length)
-                        ends.append(end)
-        rates = RateTable.build(ends)
+            firsts.append([*map(len, axes), len(cells)])
+            for keys, axis, bits in zip(axes, offer.axes, _BITS, strict=True):
+                keys += [number << bits | value for value in axis]
+            cells += [known.setdefault(end, len(known)) for end in offer.ends]
+        rates = RateTable.build(list(known))
+        reasons = np.broadcast_to(rates.reason[:, np.newaxis], rates.whole.shape)
+        all_facts = np.stack([rates.whole, rates.rest, rates.lacks, reasons], axis=1)
+        changing = []
+        for offer, first in zip(offers, firsts, strict=True):
+            own = cells[first[-1] : first[-1] + len(offer.ends)]
+            facts = all_facts[own].reshape(
+                -1, len(offer.axes[-1]), *all_facts.shape[1:]
+            )
+            changing.append((facts != facts[:1]).any(axis=(0, 1, 2)))
         return cls(
-            np.array(times, np.int64),
-            np.array(hours, np.int64),
-            np.array(lengths, np.int64),
-            ends,
+            tuple(np.array(keys, np.int64) for keys in axes),
+            np.array(firsts, np.int64),
+            np.array([[*map(len, offer.axes)] for offer in offers], np.int64),
+            np.array(cells, np.int64),
+            list(known),
             rates,
-            np.array([_changing_kinds(one, lengths, rates) for one in variants]),
-            np.array([offer.hides_thinking for offer in offers], np.bool_),
+            np.array(changing),
+            np.array([offer.hides_thinking for offer in offers]),
             np.array([offer.known_from for offer in offers], np.int64),
         )
 
     def find(self, offers: Ints, seconds: Ints, prompt: Ints) -> Ints:
         """Return the place of the rates for each row, by three binary searches."""
-        place = _find_key(self.times, offers, seconds, _TIME_BITS)
-        place = _find_key(self.hours, place, seconds % WEEK, _WEEK_BITS)
-        return _find_key(self.lengths, place, np.maximum(prompt, 0), _LENGTH_BITS)
-
-
-def _find_key(keys: Ints, first: Ints, second: Ints, bits: int) -> Ints:
-    """Return the last key that is not above (first, second)."""
-    if keys.size == 1:
-        return np.zeros(first.size, np.int64)
-    if (keys & ((1 << bits) - 1)).any():
-        key = first << bits | np.clip(second, 0, (1 << bits) - 1)
-        return np.searchsorted(keys, key, side="right") - 1
-    # There is one key for each: no search is needed.
-    return first
-
-
-def _changing_kinds(
-    variants: Sequence[list[int]], lengths: Sequence[int], rates: RateTable
-) -> Bools:
-    """Return for each of `PLACES` whether what it costs depends on the time.
-
-    Each variant has the places of its steps.
-    """
-    mask = (1 << _LENGTH_BITS) - 1
-    changing = np.zeros(len(PLACES), np.bool_)
-    first = variants[0]
-    for other in variants[1:]:
-        same_steps = [lengths[place] & mask for place in first] == [
-            lengths[place] & mask for place in other
-        ]
-        if not same_steps or (rates.reason[first] != rates.reason[other]).any():
-            return np.ones(len(PLACES), np.bool_)
-        for column in (rates.whole, rates.rest, rates.lacks):
-            changing |= (column[first] != column[other]).any(axis=0)
-    return changing
+        place = np.zeros(offers.size, np.int64)
+        for axis, value in enumerate((seconds, seconds % WEEK, prompt)):
+            keys, bits = self.axes[axis], _BITS[axis]
+            if keys.size > len(self.sizes):
+                key = offers << bits | np.clip(value, 0, (1 << bits) - 1)
+                found = np.searchsorted(keys, key, side="right") - 1
+                place *= self.sizes[offers, axis]
+                place += found - self.firsts[offers, axis]
+        cells: Ints = self.cells[self.firsts[offers, -1] + place]
+        return cells
 
 
 def reason_code(reason: Reason) -> int:

@@ -4,46 +4,38 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from functools import cached_property
 from itertools import combinations
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from toolkit.errors import PriceFileError, near_miss
 from toolkit.formatting.parameters import check_path
 from toolkit.pricing.catalogue import STANDARD_TIERS
-from toolkit.pricing.rates import AMOUNTS, DAY, Offer, Row
+from toolkit.pricing.rates import AMOUNTS, DAY, FOREVER, Offer, Row
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
 
 Prices: TypeAlias = "str | os.PathLike[str] | PriceFile | None"
 # Model, provider, tier, search context size; None where a row does not depend on it.
-_Key: TypeAlias = "tuple[str, str | None, str | None, str | None]"
-_Parsers: TypeAlias = "Mapping[str, Callable[[str, object], Any]]"
+_Key: TypeAlias = tuple[str, str | None, str | None, str | None]
+# For each key, the function that reads its value, and what it expects.
+_Parsers: TypeAlias = Mapping[str, tuple[Callable[[Any], Any], str]]
 
 # USD per million tokens, or per request: more is a typo, and might overflow a sum.
 _LARGEST_RATE = Decimal(1_000_000)
-_EXPONENT, _SHARE_EXPONENT = -12, -6
-_AMOUNT = 'an amount of USD such as "2.50"'
-_DATE = "a date such as 2026-01-31"
-_HOURS = 'hours of UTC such as "16:30-00:30"'
+_HOURS = re.compile(r"(\d\d):([0-5]\d)-(\d\d):([0-5]\d)(?:, ?|$)")
 _DAYS = ("thu", "fri", "sat", "sun", "mon", "tue", "wed")  # as weeks of 1970 begin
 
 
 class _FaultError(Exception):
-    """A wrong value, in words; it becomes part of a `PriceFileError`."""
-
-
-def _wrong_value(key: str, expected: str, value: object) -> _FaultError:
-    """Return the error for a wrong value."""
-    got = repr(value) if isinstance(value, str) else str(value)
-    return _FaultError(f"{key}: expected {expected}, got {got}")
+    """The faults of a table, in words; they become a `PriceFileError`."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +44,8 @@ class PriceFile:
 
     rows: dict[_Key, list[Row]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
+    # Whether these prices come before the costs that responses report.
     before_reported: bool = False
-    """Whether these prices come before the costs that responses report."""
 
     @cached_property
     def patterns(self) -> dict[str, re.Pattern[str]]:
@@ -82,19 +74,21 @@ class PriceFile:
         wildcard over a shorter; then of its provider, and of its search context size.
         """
         names = [name.casefold() for name in models]
-        plain = (tier or "").casefold()
-        tiers = None if plain in {"", *STANDARD_TIERS} else plain
-        sellers = dict.fromkeys((None, provider and provider.casefold()))
-        sizes = dict.fromkeys((None, size and size.casefold()))
+        tier = (tier or "").casefold()
         wild = [n for n, p in self.patterns.items() if any(map(p.fullmatch, names))]
         rows = [
             row
             for name in (*wild, *names)
-            for seller in sellers
-            for one in sizes
-            for row in self.rows.get((name, seller, tiers, one), ())
+            for seller in dict.fromkeys((None, provider and provider.casefold()))
+            for one in dict.fromkeys((None, size and size.casefold()))
+            for row in self.rows.get((name, seller, _plain_tier(tier), one), ())
         ]
         return offer.overlay(rows) if rows else offer
+
+
+def _plain_tier(tier: str | None) -> str | None:
+    """Return the name of a tier; None for the standard one."""
+    return None if tier in {"", *STANDARD_TIERS} else tier
 
 
 def read_prices(prices: Prices) -> PriceFile:
@@ -165,10 +159,14 @@ def _parse_table(
             hint = near_miss(key, parsers) or f": use {', '.join(parsers)}"
             faults.append(f"unknown key {key!r}{hint}")
             continue
+        parse, expected = parsers[key]
         try:
-            values[key] = parsers[key](key, value)
+            values[key] = parse(value)
         except _FaultError as fault:
             faults += fault.args
+        except (ArithmeticError, AttributeError, TypeError, ValueError):
+            got = repr(value) if isinstance(value, str) else str(value)
+            faults.append(f"{key}: expected {expected}, got {got}")
     if faults:
         raise _FaultError(*faults)
     return values
@@ -183,186 +181,128 @@ def _parse_row(
     is_whole = not changes or changes & {"input", "output"}
     needed = ("model", "input", "output") if is_whole else ("model",)
     values = _parse_table(table, _ROW, needed)
-    start, end = values.get("from", 0), values.get("to")
-    if end is not None and end <= start:
-        expected = f"a time after from ({table.get('from', 1970)})"
-        raise _wrong_value("to", expected, table["to"])
+    start, end = values.get("from", 0), values.get("to", FOREVER)
+    if end <= start:
+        after, got = table.get("from", 1970), table["to"]
+        fault = f"to: expected a time after from ({after}), got {got}"
+        raise _FaultError(fault)
     amounts = {key: values[key] for key in (*AMOUNTS, _APART) if key in values}
     steps = [(0, amounts)]
     for above, changed in values.get("step", ()):
         steps.append((above + 1, {**steps[-1][1], **changed}))
     dates = "".join(f" {key} {table[key]}" for key in ("from", "to") if key in table)
     notes = ", checked ".join(str(table[key]) for key in _NOTES if key in table)
+    hours = values.get("hours") or ([(0, DAY)] if "days" in values else [])
     row = Row(
         start,
         end,
         () if values.get("unknown") else tuple(steps),
-        _windows_of(values.get("hours"), values.get("days")),
+        tuple(
+            (day * DAY + begins, day * DAY + ends + DAY * (ends <= begins))
+            for day in values.get("days", range(len(_DAYS)))
+            for begins, ends in hours
+        ),
         values.get("discount", Decimal(0)),
         own,
         source + dates + (f" ({notes})" if notes else ""),
     )
-    tier = values.get("service_tier")
-    tier = None if tier in STANDARD_TIERS else tier
+    tier = _plain_tier(values.get("service_tier"))
     provider, size = values.get("provider"), values.get("search_context_size")
     return [(model, provider, tier, size) for model in values["model"]], row
 
 
-def _windows_of(
-    hours: Sequence[tuple[int, int]] | None, days: Sequence[int] | None
-) -> tuple[tuple[int, int], ...]:
-    """Return hours of some days as seconds of the week."""
-    if hours is None and days is None:
-        return ()
-    return tuple(
-        (day * DAY + start, day * DAY + (end if start < end else end + DAY))
-        for day in (range(len(_DAYS)) if days is None else days)
-        for start, end in hours or [(0, DAY)]
-    )
+def _check(*, valid: object) -> None:
+    """Raise `ValueError` for a wrong value."""
+    if not valid:
+        raise ValueError
 
 
-def _parse_tables(key: str, value: object) -> list[dict[str, Any]]:
+def _parse_tables(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Parse tables of the same name."""
-    if isinstance(value, list) and all(isinstance(one, dict) for one in value):
-        return value
-    fault = f"expected each {key} as a table under [[{key}]]"
-    raise _FaultError(fault)
+    _check(valid=isinstance(value, list) and all(isinstance(t, dict) for t in value))
+    return value
 
 
-def _parse_steps(key: str, value: object) -> list[tuple[int, dict[str, Any]]]:
-    """Parse the rates of longer prompts; the shortest first."""
-    steps: dict[int, dict[str, Any]] = {}
-    faults: list[str] = []
-    for number, table in enumerate(_parse_tables(f"price.{key}", value), 1):
-        try:
-            step = _parse_table(table, _STEP, ("above",))
-            above = step.pop("above")
-            if above in steps:
-                raise _wrong_value("above", "a different number in each step", above)
-            steps[above] = step
-        except _FaultError as fault:
-            faults += [f"step {number}: {one}" for one in fault.args]
-    if faults:
-        raise _FaultError(*faults)
+def _parse_steps(value: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+    """Parse the rates of longer prompts; return the shortest first."""
+    tables = [_parse_table(one, _STEP, ("above",)) for one in _parse_tables(value)]
+    steps = {step.pop("above"): step for step in tables}
+    _check(valid=len(steps) == len(tables))
     return sorted(steps.items(), key=itemgetter(0))
 
 
-def _parse_aliases(key: str, value: object) -> dict[str, str]:
+def _parse_aliases(value: dict[str, str]) -> dict[str, str]:
     """Parse names that stand for models."""
-    if not isinstance(value, dict) or not all(
-        isinstance(model, str) and model for model in value.values()
-    ):
-        raise _wrong_value(key, 'a table of names such as "mine" = "gpt-4o"', value)
-    return {name.casefold(): model for name, model in value.items()}
+    return {name.casefold(): _parse_text(model) for name, model in value.items()}
 
 
-def _parse_models(key: str, value: object) -> list[str]:
+def _parse_models(value: str | list[str]) -> list[str]:
     """Parse the name of a model, or a list of them."""
-    names = value if isinstance(value, list) else [value]
-    plain = [name.casefold() for name in names if isinstance(name, str) and name]
-    if not plain or len(set(plain)) < len(names):
-        raise _wrong_value(key, "a name, or a list of different names", value)
-    return plain
+    names = [*map(_parse_text, [value] if isinstance(value, str) else value)]
+    _check(valid=0 < len(set(names)) == len(names))
+    return names
 
 
-def _parse_text(key: str, value: object) -> str:
+def _parse_text(value: str) -> str:
     """Parse a name."""
-    if not isinstance(value, str) or not value:
-        raise _wrong_value(key, "a name in quotes", value)
+    _check(valid=isinstance(value, str) and value)
     return value.casefold()
 
 
-def _parse_flag(key: str, value: object) -> bool:
+def _parse_flag(value: object) -> object:
     """Parse true or false."""
-    if not isinstance(value, bool):
-        raise _wrong_value(key, "true or false", value)
+    _check(valid=isinstance(value, bool))
     return value
 
 
-def _parse_second(key: str, value: object) -> int:
+def _parse_second(value: str | date) -> int:
     """Parse a date or a time as seconds since 1970; without a zone it is UTC."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise _wrong_value(key, _DATE, value) from None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
-    if not isinstance(value, datetime):
-        raise _wrong_value(key, _DATE, value)
-    value = value if value.tzinfo else value.replace(tzinfo=UTC)
-    if value.microsecond or value < datetime(1970, 1, 1, tzinfo=UTC):
-        raise _wrong_value(key, "a whole second after 1970", value)
-    return int(value.timestamp())
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time())
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    _check(valid=not moment.microsecond and moment.timestamp() >= 0)
+    return int(moment.timestamp())
 
 
-def _parse_hours(key: str, value: object) -> list[tuple[int, int]]:
+def _parse_hours(value: str) -> list[tuple[int, int]]:
     """Parse hours of the day as seconds; they may run past midnight."""
-    hours = []
-    for part in value.split(",") if isinstance(value, str) else [""]:
-        found = re.fullmatch(r"\s*(\d\d):([0-5]\d)-(\d\d):([0-5]\d)\s*", part)
-        if not found:
-            raise _wrong_value(key, _HOURS, value)
-        hour, minute, to_hour, to_minute = map(int, found.groups())
-        start, end = hour * 3600 + minute * 60, to_hour * 3600 + to_minute * 60
-        if start >= DAY or end > DAY or start == end:
-            raise _wrong_value(key, _HOURS, value)
-        hours.append((start, end))
+    _check(valid=re.fullmatch(f"(?:{_HOURS.pattern})+", value))
+    found = [[int(part) for part in parts] for parts in _HOURS.findall(value)]
+    hours = [(3600 * a + 60 * b, 3600 * c + 60 * d) for a, b, c, d in found]
+    _check(valid=all(start < DAY >= end != start for start, end in hours))
     return hours
 
 
-def _parse_days(key: str, value: object) -> list[int]:
+def _parse_days(value: list[str]) -> list[int]:
     """Parse days of the week."""
-    if not isinstance(value, list) or not value or not {*value} <= {*_DAYS}:
-        raise _wrong_value(key, 'a list of days such as ["sat", "sun"]', value)
+    _check(valid=isinstance(value, list) and value)
     return [_DAYS.index(day) for day in value]
 
 
-def _parse_above(key: str, value: object) -> int:
+def _parse_above(value: object) -> object:
     """Parse a length of the prompt."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise _wrong_value(key, "a number of prompt tokens such as 200_000", value)
+    _check(valid=type(value) is int and value > 0)
     return value
 
 
-def _parse_share(key: str, value: object) -> Decimal:
-    """Parse a share of the price."""
-    share = _parse_amount(key, value, 'a share such as "0.15"', _SHARE_EXPONENT)
-    if share > 1:
-        raise _wrong_value(key, "a share from 0 to 1", value)
-    return share
-
-
-def _parse_rate(key: str, value: object) -> Decimal | None:
-    """Parse an amount of USD, a number or a string; None is one that is not known."""
-    if value == "unknown" and key not in {"input", "output"}:
-        return None
-    return _parse_amount(key, value, _AMOUNT, _EXPONENT)
-
-
-def _parse_amount(key: str, value: object, expected: str, exponent: int) -> Decimal:
-    """Parse a decimal."""
+def _parse_amount(
+    value: str | int | Decimal, largest: Decimal = _LARGEST_RATE, decimals: int = 12
+) -> Decimal:
+    """Parse an amount of USD, a number or a string."""
     is_number = isinstance(value, str | int | Decimal) and not isinstance(value, bool)
-    if not is_number or "_" in str(value):
-        raise _wrong_value(key, expected, value)
-    try:
-        amount = Decimal(cast("str | int | Decimal", value))
-    except InvalidOperation:
-        raise _wrong_value(key, expected, value) from None
-    if not amount.is_finite() or not 0 <= amount <= _LARGEST_RATE:
-        raise _wrong_value(key, f"0 to {_LARGEST_RATE:,} USD", value)
-    if int(amount.normalize().as_tuple().exponent) < exponent:
-        raise _wrong_value(key, f"at most {-exponent} decimals", value)
+    _check(valid=is_number and "_" not in str(value))
+    amount = Decimal(value)
+    exact = int(amount.normalize().as_tuple().exponent) >= -decimals
+    _check(valid=exact and 0 <= amount <= largest)
     return amount
 
 
-_RATES: _Parsers = dict.fromkeys(AMOUNTS, _parse_rate)
-_STEP: _Parsers = {"above": _parse_above, **_RATES}
-_TOP: _Parsers = {
-    "price": _parse_tables,
-    "aliases": _parse_aliases,
-    "before_reported": _parse_flag,
-}
+def _parse_rate(value: str | int | Decimal) -> Decimal | None:
+    """Parse an amount of USD; None is one that is not known."""
+    return None if value == "unknown" else _parse_amount(value)
+
+
 _APART = "reasoning_apart"
 _NOTES = ("source", "checked")
 # Keys that do not say what something costs.
@@ -370,15 +310,32 @@ _CONDITIONS = {
     *("model", "provider", "service_tier", "search_context_size"),
     *("from", "to", "hours", "days", *_NOTES),
 }
+_AMOUNT = 'an amount of USD such as "2.50" (0 to 1,000,000, at most 12 decimals)'
+_NAME = (_parse_text, "a name in quotes")
+_DATE = (_parse_second, "a date after 1970 such as 2026-01-31")
+_FLAG = (_parse_flag, "true or false")
+_RATES: _Parsers = {
+    **dict.fromkeys(AMOUNTS, (_parse_rate, f'{_AMOUNT}, or "unknown"')),
+    **dict.fromkeys(("input", "output"), (_parse_amount, _AMOUNT)),
+}
+_STEP: _Parsers = {"above": (_parse_above, "a number of tokens"), **_RATES}
 _ROW: _Parsers = {
-    "model": _parse_models,
-    **dict.fromkeys(("provider", "service_tier", "search_context_size"), _parse_text),
-    **dict.fromkeys(("from", "to"), _parse_second),
+    "model": (_parse_models, "a name, or a list of different names"),
+    **dict.fromkeys(("provider", "service_tier", "search_context_size"), _NAME),
+    **dict.fromkeys(("from", "to"), _DATE),
     **_RATES,
-    "hours": _parse_hours,
-    "days": _parse_days,
-    "step": _parse_steps,
-    "discount": _parse_share,
-    **dict.fromkeys((_APART, "unknown"), _parse_flag),
-    **dict.fromkeys(_NOTES, lambda _, value: value),
+    "hours": (_parse_hours, 'hours of UTC such as "16:30-00:30"'),
+    "days": (_parse_days, 'a list of days such as ["sat", "sun"]'),
+    "step": (_parse_steps, "tables under [[price.step]], each with another `above`"),
+    "discount": (
+        lambda share: _parse_amount(share, Decimal(1), 6),
+        'a share such as "0.15" (0 to 1, at most 6 decimals)',
+    ),
+    **dict.fromkeys((_APART, "unknown"), _FLAG),
+    **dict.fromkeys(_NOTES, (lambda note: note, "")),
+}
+_TOP: _Parsers = {
+    "price": (_parse_tables, "each price as a table under [[price]]"),
+    "aliases": (_parse_aliases, 'a table of names such as "mine" = "gpt-4o"'),
+    "before_reported": _FLAG,
 }

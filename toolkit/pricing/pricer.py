@@ -169,9 +169,9 @@ class Pricer:
         """Price a slice of rows."""
         offers, table, dated, usage, place = self.find_places(frame)
         rates = table.rates
-        usage.add_cached_audio(rates, place)
         counts = usage.counts
         reason = rates.reason[place].copy()
+        contradicting = usage.contradicts(rates, place)
         undated, lacking = np.zeros((2, frame.height), np.bool_)
         for name, count in {**counts, "requests": np.array(1)}.items():
             number = PLACES[name]
@@ -181,7 +181,7 @@ class Pricer:
                 lacking |= rates.lacks[place, number] & (count > 0)
         reason[((reason < 0) | (reason == _OUT_OF_DATE)) & undated] = _UNDATED
         reason[(reason < 0) & lacking] = _NO_RATE
-        reason[(reason < 0) & usage.contradicts(rates, place)] = _COUNTS
+        reason[(reason < 0) & contradicting] = _COUNTS
         reason[usage.is_missing] = _NO_USAGE
         amounts = _amounts(rates, place, counts, reason < 0)
         reported = Reported.of(frame)

@@ -1,26 +1,26 @@
 """Rates per token, and the times and prompt lengths for which they hold.
 
 An `Offer` has the prices of one model of one provider in one service tier, for all
-time: pieces that begin on a day, in them bands of the week, in them steps by the length
-of the prompt, and in these `Rates`, or the `Reason` why there are none.
+time: a grid by time, by the second of the week, and by the length of the prompt, of
+`Rates`, or of the `Reason` why there are none.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal, localcontext
 from enum import StrEnum
-from itertools import groupby
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-_Value = TypeVar("_Value")
 DAY = 86_400
 # Weeks begin on a Thursday, as the first one of 1970 did.
 WEEK = 7 * DAY
+FOREVER = 1 << 33  # a second since 1970, beyond all prices
 
 
 class Reason(StrEnum):
@@ -62,6 +62,12 @@ class Rates:
 
     Cached, cache-write and image tokens without a rate are charged as prompt tokens,
     reasoning tokens as completion tokens. Other kinds without a rate have no price.
+
+    The last amounts are USD for each search, each source that a search found, and each
+    request. `unknown` are kinds that are charged, at a rate that is not known;
+    `reasoning_apart` is whether reasoning is charged beside the completion, not as part
+    of it; `own`, whether the user's price file has a part in it; `source` is where the
+    rates are from, in words: a row of a price file, or the catalogue.
     """
 
     input: Decimal
@@ -77,174 +83,125 @@ class Rates:
     output_image: Decimal | None = None
     citation: Decimal | None = None
     web_search: Decimal | None = None
-    """USD for each search of the web."""
     search_source: Decimal | None = None
-    """USD for each source that a search found."""
     request: Decimal = Decimal(0)
-    """USD for each request."""
     unknown: frozenset[str] = frozenset()
-    """The kinds that are charged at a rate that is not known."""
     reasoning_apart: bool = False
-    """Whether reasoning tokens are charged beside the completion, not as part of it."""
     own: bool = False
-    """Whether the user's own price file has a part in it."""
     source: str = ""
-    """Where the rates are from, in words: a row of a price file, or the catalogue."""
 
     @property
     def is_free(self) -> bool:
         """Whether tokens cost nothing."""
-        return not self.input and self.output is not None and not self.output
+        return self.input == self.output == 0
 
     def less(self, discount: Decimal) -> Rates:
         """Return the rates less a share of each."""
-        amounts = {name: getattr(self, name) for name in AMOUNTS}
         with localcontext(prec=60):
-            reduced = {
+            reduced: dict[str, Any] = {
                 name: amount * (1 - discount)
-                for name, amount in amounts.items()
-                if amount is not None
+                for name in AMOUNTS
+                if (amount := getattr(self, name)) is not None
             }
         return replace(self, **reduced)
 
 
 # The fields of `Rates` that are amounts of USD.
 AMOUNTS = tuple(one.name for one in fields(Rates) if "Decimal" in str(one.type))
-# A step begins at a number of prompt tokens; the first at 0.
-Step: TypeAlias = "tuple[int, Rates | Reason]"
-# A band begins at a second of the week; the first is 0.
-Band: TypeAlias = "tuple[int, tuple[Step, ...]]"
-# A piece begins at a second since 1970; the first is 0.
-Piece: TypeAlias = "tuple[int, tuple[Band, ...]]"
 
 
 class Row(NamedTuple):
-    """Rates that hold, or change others, between two times."""
+    """Rates that hold, or change others, between two times.
+
+    Steps have the amounts from a length of the prompt on; None is one that is not
+    known. Without steps no price is known. Windows are the seconds of the week between
+    which the row holds; without any it always does.
+    """
 
     start: int
-    end: int | None
+    end: int
     steps: tuple[tuple[int, Mapping[str, Decimal | None]], ...]
-    """The amounts from a length of the prompt on; None is one that is not known.
-
-    Without steps no price is known.
-    """
     windows: tuple[tuple[int, int], ...] = ()
-    """Seconds of the week between which the row holds; always if there are none."""
     discount: Decimal = Decimal(0)
     own: bool = False
     source: str = ""
 
-    def covers(self, second: int) -> bool:
-        """Return whether the row holds at a second of the week."""
-        return not self.windows or any(
-            start <= moment < end
-            for start, end in self.windows
-            for moment in (second, second + WEEK)
+    def covers(self, time: int, second: int) -> bool:
+        """Return whether the row holds at a time, at a second of the week."""
+        return self.start <= time < self.end and (
+            not self.windows
+            or any(
+                a <= at < b for a, b in self.windows for at in (second, second + WEEK)
+            )
         )
 
     def meets(self, other: Row) -> bool:
         """Return whether there is a time at which both rows hold."""
-        starts = {start % WEEK for start, _ in (*self.windows, *other.windows)} | {0}
-        later = max(self.start, other.start)
-        return all(one.end is None or later < one.end for one in (self, other)) and any(
-            self.covers(second) and other.covers(second) for second in starts
+        time = max(self.start, other.start)
+        seconds = {0, *(start for start, _ in (*self.windows, *other.windows))}
+        return any(
+            self.covers(time, second) and other.covers(time, second)
+            for second in seconds
         )
 
-    def change(self, beneath: tuple[Step, ...]) -> tuple[Step, ...]:
-        """Return the steps by which this row replaces or changes others."""
+    def change(self, end: Rates | Reason, length: int) -> Rates | Reason:
+        """Return the rates for a length of the prompt, in place of others."""
         if not self.steps:
-            return ((0, Reason.OUT_OF_DATE),)
-        starts = {start for start, _ in self.steps}
-        if "input" not in self.steps[0][1]:
-            starts |= {start for start, _ in beneath}
-        return tuple(
-            (start, self._amend(_at(beneath, start), _at(self.steps, start)))
-            for start in sorted(starts)
-        )
-
-    def _amend(
-        self, beneath: Rates | Reason, amounts: Mapping[str, Decimal | None]
-    ) -> Rates | Reason:
-        """Return rates with the amounts of this row."""
-        known = {name: value for name, value in amounts.items() if value is not None}
+            return Reason.OUT_OF_DATE
+        amounts = next(found for at, found in reversed(self.steps) if at <= length)
+        known: dict[str, Any] = {
+            name: value for name, value in amounts.items() if value is not None
+        }
         if "input" in amounts:
-            # Cast, as the parser checks that the names are those of amounts.
-            beneath = Rates(**cast("dict[str, Any]", known))
-        elif isinstance(beneath, Reason) or not (amounts or self.discount):
-            return beneath
-        changed = replace(
-            beneath,
-            **cast("dict[str, Any]", known),
-            unknown=frozenset({*beneath.unknown, *amounts} - known.keys()),
-            own=self.own or beneath.own,
-            source=self.source,
-        )
-        return changed.less(self.discount) if self.discount else changed
+            end = Rates(**known)
+        elif isinstance(end, Reason) or not (amounts or self.discount):
+            return end
+        unknown = frozenset({*end.unknown, *amounts} - known.keys())
+        own = self.own or end.own
+        known |= {"unknown": unknown, "own": own, "source": self.source}
+        return replace(end, **known).less(self.discount)
 
 
 @dataclass(frozen=True)
 class Offer:
-    """The prices of a model at all times."""
+    """The prices of a model at all times.
 
-    pieces: tuple[Piece, ...]
+    Each axis has the values from which on rates hold, the first of which is 0: seconds
+    since 1970, seconds of the week, tokens of the prompt. `ends` are the rates for each
+    combination, the last axis first. `hides_thinking` is whether only the total counts
+    thinking, as for models of Google; before `known_from` the model was not served.
+    """
+
+    axes: tuple[tuple[int, ...], ...]
+    ends: tuple[Rates | Reason, ...]
     hides_thinking: bool = False
-    """Whether only the total counts thinking, as it does for models of Google."""
     known_from: int = 0
-    """The second since 1970 before which the model was not served."""
 
     @classmethod
     def constant(cls, rates: Rates | Reason) -> Offer:
         """Return an offer that never changes."""
-        return cls(((0, ((0, ((0, rates),)),)),))
+        return cls(((0,), (0,), (0,)), (rates,))
 
-    def all_rates(self) -> list[Rates | Reason]:
-        """Return the rates of all times and steps."""
-        return [
-            rates
-            for _, bands in self.pieces
-            for _, steps in bands
-            for _, rates in steps
-        ]
+    def at(self, cell: Sequence[int]) -> Rates | Reason:
+        """Return the rates at a time, a second of the week, and a length."""
+        place = 0
+        for axis, value in zip(self.axes, cell, strict=True):
+            place = place * len(axis) + bisect_right(axis, value) - 1
+        return self.ends[place]
 
-    def overlay(self, rows: Iterable[Row]) -> Offer:
+    def overlay(self, rows: Sequence[Row]) -> Offer:
         """Return this offer with rows that replace or change its rates, in order."""
-        pieces = self.pieces
+        times, seconds, lengths = map(set, self.axes)
         for row in rows:
-            edges = {start for start, _ in pieces} | {row.start}
-            edges |= set() if row.end is None else {row.end}
-            pieces = tuple(
-                (
-                    edge,
-                    _change_bands(_at(pieces, edge), row)
-                    if row.start <= edge and (row.end is None or edge < row.end)
-                    else _at(pieces, edge),
-                )
-                for edge in sorted(edges)
-            )
-        return replace(self, pieces=pieces).merged()
-
-    def merged(self) -> Offer:
-        """Return the same offer with equal neighbours merged."""
-        merged = _merge((start, _merge(bands)) for start, bands in self.pieces)
-        return replace(self, pieces=merged)
-
-
-def _change_bands(bands: tuple[Band, ...], row: Row) -> tuple[Band, ...]:
-    """Return the bands of a week, changed by a row where it holds."""
-    edges = {start for start, _ in bands}
-    edges |= {edge % WEEK for window in row.windows for edge in window}
-    changed = []
-    for edge in sorted(edges):
-        steps = _at(bands, edge)
-        changed.append((edge, row.change(steps) if row.covers(edge) else steps))
-    return tuple(changed)
-
-
-def _at(dated: Sequence[tuple[int, _Value]], key: int) -> _Value:
-    """Return the last value that begins at a key or before."""
-    return next(value for start, value in reversed(dated) if start <= key)
-
-
-def _merge(dated: Iterable[tuple[int, _Value]]) -> tuple[tuple[int, _Value], ...]:
-    """Drop each value that equals the one before."""
-    return tuple(next(equal) for _, equal in groupby(dated, itemgetter(1)))
+            times |= {row.start, row.end} - {FOREVER}
+            seconds |= {edge % WEEK for window in row.windows for edge in window}
+            lengths |= {length for length, _ in row.steps}
+        axes = tuple(tuple(sorted(axis)) for axis in (times, seconds, lengths))
+        ends = []
+        for time, second, length in product(*axes):
+            end = self.at((time, second, length))
+            for row in rows:
+                if row.covers(time, second):
+                    end = row.change(end, length)
+            ends.append(end)
+        return replace(self, axes=axes, ends=tuple(ends))

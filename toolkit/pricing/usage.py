@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -19,35 +19,33 @@ _LARGEST_COUNT = 10**12
 _LARGEST_REPORTED = 1e14
 # Below it, a double times 10^12 rounds to the decimal that was written.
 _SURELY_EXACT = 1000.0
-# Tokens with a rate of their own that may be the same tokens.
-_OVERLAPS = (
-    ("cached_tokens", "prompt_audio_tokens"),
-    ("cached_tokens", "prompt_image_tokens"),
-    ("cache_write_tokens", "prompt_audio_tokens"),
-    ("cache_write_tokens", "prompt_image_tokens"),
-    ("reasoning_tokens", "completion_audio_tokens"),
-    ("reasoning_tokens", "completion_image_tokens"),
-)
+# Details, and what they are part of.
+_INPUT, _OUTPUT = ("prompt_tokens", "completion_tokens")
 _DETAILS = {
-    "prompt_audio_tokens": "prompt_tokens",
-    "prompt_image_tokens": "prompt_tokens",
-    "completion_audio_tokens": "completion_tokens",
-    "completion_image_tokens": "completion_tokens",
-    "reasoning_tokens": "completion_tokens",
+    **dict.fromkeys(("prompt_audio_tokens", "prompt_image_tokens"), _INPUT),
+    **dict.fromkeys(("completion_audio_tokens", "completion_image_tokens"), _OUTPUT),
+    "reasoning_tokens": _OUTPUT,
+}
+# Tokens that may also be audio or images.
+_OVERLAPS = {
+    "cached_tokens": _INPUT,
+    "cache_write_tokens": _INPUT,
+    "reasoning_tokens": _OUTPUT,
 }
 
 
 class Usage(NamedTuple):
-    """The counts of rows as they are billed; those that are all zero are left out."""
+    """The counts of rows as they are billed; those that are all zero are left out.
+
+    Then where no tokens are reported; where the counts contradict each other, whatever
+    the rates are; where there is a total; and where that shows thinking.
+    """
 
     counts: dict[str, Ints]
     is_missing: Bools
-    """Where no tokens are reported."""
     is_wrong: Bools
-    """Where the counts contradict each other, whatever the rates are."""
     has_total: Bools
     has_thinking: Bools
-    """Where reasoning was counted beside the completion."""
 
     @classmethod
     def of(cls, frame: pl.DataFrame, hides_thinking: Bools) -> Usage:
@@ -57,50 +55,34 @@ class Usage(NamedTuple):
         or the prompt, or that there was reasoning. It is then added, as it is billed.
         """
         counts = {
-            name: _count_of(frame[name])
+            name: count
             for name in COUNTS
             if name in frame.columns and frame[name].null_count() < frame.height
+            if (count := _count_of(frame[name])).any()
         }
-        counts = {name: count for name, count in counts.items() if count.any()}
         nothing = np.zeros(frame.height, np.int64)
-        prompt = counts.setdefault("prompt_tokens", nothing)
-        completion = counts.setdefault("completion_tokens", nothing)
-        total = frame["total_tokens"]
-        has_total = total.is_not_null().to_numpy()
-        wrong: Bools = np.any([count < 0 for count in counts.values()], axis=0)
-        cached, written, reasoning, hour = (
-            counts.get(f"{name}_tokens", nothing)
-            for name in ("cached", "cache_write", "reasoning", "cache_write_1h")
+        wrong: Bools = np.any([count < 0 for count in (nothing, *counts.values())], 0)
+        prompt, completion, reasoning, cached, written, hour = (
+            counts.get(name, nothing)
+            for name in (_INPUT, _OUTPUT, *reversed(_OVERLAPS), "cache_write_1h_tokens")
         )
-        apart = np.where(has_total, _count_of(total) - prompt - completion, 0)
-        unseen = frame.select(
-            pl.any_horizontal(pl.col("prompt_tokens", "completion_tokens").is_null())
+        has_total = frame["total_tokens"].is_not_null().to_numpy()
+        apart = np.where(
+            has_total, _count_of(frame["total_tokens"]) - prompt - completion, 0
         )
-        missing = unseen.to_series().to_numpy() | (
-            (prompt == 0) & (completion == 0) & (apart == 0)
-        )
-        thinking = np.zeros(frame.height, np.bool_)
-        if apart.any():
-            thinking = (apart > 0) & ((apart == reasoning) | hides_thinking)
-            thinking &= prompt > 0
-            beside = (apart > 0) & (apart == cached + written)
+        unseen = frame[_INPUT].is_null() | frame[_OUTPUT].is_null()
+        nothing_used = (prompt == 0) & (completion == 0) & (apart == 0)
+        hidden = hides_thinking & (prompt > 0)
+        thinking = (apart > 0) & ((apart == reasoning) | hidden)
+        beside = (apart > 0) & (apart == cached + written)
+        wrong |= (apart != 0) & (thinking == beside)
+        if thinking.any():
             counts["reasoning_tokens"] = np.where(thinking, apart, reasoning)
-            counts["completion_tokens"] = completion + np.where(thinking, apart, 0)
-            counts["prompt_tokens"] = prompt + np.where(beside & ~thinking, apart, 0)
-            wrong |= (apart != 0) & (thinking == beside)
-        wrong |= (cached + written > counts["prompt_tokens"]) | (hour > written)
+        counts[_OUTPUT] = completion + np.where(thinking, apart, 0)
+        counts[_INPUT] = prompt + np.where(beside & ~thinking, apart, 0)
+        wrong |= (cached + written > counts[_INPUT]) | (hour > written)
+        missing = unseen.to_numpy() | nothing_used
         return cls(counts, missing, wrong, has_total, thinking)
-
-    def add_cached_audio(self, rates: RateTable, place: Ints) -> None:
-        """Count audio that was read from a cache, where it has a rate and follows.
-
-        It follows where all of the prompt is audio, or all was read from a cache.
-        """
-        cached, audio = (self.counts.get(name) for name in _OVERLAPS[0])
-        if cached is not None and audio is not None:
-            prompt = self.counts["prompt_tokens"]
-            split = rates.splits_audio[place] & ((cached == prompt) | (audio == prompt))
-            self.counts[CACHED_AUDIO] = np.where(split, np.minimum(cached, audio), 0)
 
     def contradicts(self, rates: RateTable, place: Ints) -> Bools:
         """Return where the counts contradict each other, at the rates of each row.
@@ -108,21 +90,35 @@ class Usage(NamedTuple):
         A detail that is not charged apart may exceed its whole, if the total is known.
         """
         counts, wrong = self.counts, self.is_wrong.copy()
-        differs = {name: rates.differs[:, PLACES[name]] for name in counts}
-        wrong |= self.has_thinking & rates.reasoning_apart[place]
+        apart = rates.reasoning_apart[place]
+        wrong |= self.has_thinking & apart
         for name, whole in _DETAILS.items():
-            if name in counts:
-                charged = differs[name][place] & ~rates.reasoning_apart[place]
-                wrong |= (counts[name] > counts[whole]) & (charged | ~self.has_total)
-        for one, other in _OVERLAPS:
-            if one in counts and other in counts:
-                both = (counts[one] > 0) & (counts[other] > 0)
-                wrong |= (
-                    both
-                    & (differs[one] & differs[other])[place]
-                    & ((counts[CACHED_AUDIO] == 0) if CACHED_AUDIO in counts else True)
-                )
+            if name not in counts:
+                continue
+            differs = rates.differs[place, PLACES[name]]
+            beyond = counts[name] > counts[whole]
+            wrong |= beyond & ((differs & ~apart) | ~self.has_total)
+            for other in counts.keys() & _OVERLAPS.keys() - {name}:
+                if _OVERLAPS[other] == whole:
+                    both = (counts[name] > 0) & (counts[other] > 0)
+                    differ = differs & rates.differs[place, PLACES[other]]
+                    wrong |= both & differ & ~self._is_split(name, other, rates, place)
         return wrong
+
+    def _is_split(self, name: str, other: str, rates: RateTable, place: Ints) -> Bools:
+        """Return where all audio was read from a cache, or all that was is audio.
+
+        If that has a rate, it is counted.
+        """
+        part, prompt = self.counts[other], self.counts[_INPUT]
+        split = rates.splits_audio[place] & (name == "prompt_audio_tokens")
+        split &= (other == "cached_tokens") & (
+            (part == prompt) | (self.counts[name] == prompt)
+        )
+        if split.any():
+            both = np.minimum(part, self.counts[name])
+            self.counts[CACHED_AUDIO] = np.where(split, both, 0)
+        return split
 
 
 def _count_of(counts: pl.Series) -> Ints:
@@ -133,42 +129,39 @@ def _count_of(counts: pl.Series) -> Ints:
 
 
 class Reported(NamedTuple):
-    """What responses report as cost, in 10^-12 USD."""
+    """What responses report as cost, in 10^-12 USD; by row what is too large for it.
+
+    Then where it is known, where it is negative, and where a part of it is missing: the
+    fee for a response that was paid with the user's own key, or its price.
+    """
 
     units: Ints
     large: dict[int, int]
-    """By row, the amounts that are too large for a double."""
     is_known: Bools
     is_negative: Bools
     lacks_part: Bools
-    """Where the model's provider sends a bill of its own, or the fee is missing."""
 
     @classmethod
     def of(cls, frame: pl.DataFrame) -> Reported:
         """Read the costs that a frame reports."""
-        cost = _floats_of(frame, "reported_cost")
-        own_key, hit = _flags_of(frame, "is_byok"), _flags_of(frame, "cache_hit")
-        cost = np.where(hit & np.isnan(cost), 0, cost)
-        parts = [cost]
-        if own_key.any():
-            upstream = _floats_of(frame, "upstream_cost")
-            parts.append(np.where(own_key, upstream, 0))
+        cost = _values(frame, "reported_cost", np.nan)
+        own_key = _values(frame, "is_byok", missing=False)
+        cost = np.where(
+            _values(frame, "cache_hit", missing=False) & np.isnan(cost), 0, cost
+        )
+        upstream = np.where(own_key, _values(frame, "upstream_cost", np.nan), 0)
+        parts = np.stack([cost, upstream])[: 1 + own_key.any()]
         with np.errstate(invalid="ignore"):
-            usable = [np.abs(part) < _LARGEST_REPORTED for part in parts]
-            negative: Bools = np.any(
-                [here & (part < 0) for here, part in zip(usable, parts, strict=True)], 0
-            )
-        known: Bools = np.all(usable, axis=0) & ~negative
-        units = np.zeros(frame.height, np.int64)
-        large: dict[int, int] = {}
-        for part in parts:
-            small = np.where(known, np.minimum(part, _SURELY_EXACT), 0)
-            units += np.rint(small * UNIT).astype(np.int64)
-        above = np.any([part >= _SURELY_EXACT for part in parts], 0)
-        for row in np.flatnonzero(known & above):
-            # The shortest decimal of a double is what was written.
-            amounts = [Decimal(repr(float(part[row]))) for part in parts]
-            large[int(row)] = sum(scaled(amount, 12) for amount in amounts)
+            usable = np.abs(parts) < _LARGEST_REPORTED
+            negative = (usable & (parts < 0)).any(axis=0)
+        known = usable.all(axis=0) & ~negative
+        small = np.where(known, np.minimum(parts, _SURELY_EXACT), 0)
+        # The shortest decimal of a double is what was written.
+        large = {
+            int(row): sum(scaled(Decimal(repr(float(p))), 12) for p in parts[:, row])
+            for row in np.flatnonzero(known & (parts >= _SURELY_EXACT).any(axis=0))
+        }
+        units = np.rint(small * UNIT).astype(np.int64).sum(axis=0)
         return cls(units, large, known, negative, own_key & ~known & ~negative)
 
     def except_where(self, priced: Bools) -> Reported:
@@ -177,15 +170,8 @@ class Reported(NamedTuple):
         return Reported(self.units, large, *(flag & ~priced for flag in self[2:]))
 
 
-def _floats_of(frame: pl.DataFrame, name: str) -> NDArray[np.float64]:
-    """Return amounts as doubles; NaN where there are none."""
-    if name not in frame.columns:
-        return np.full(frame.height, np.nan)
-    return frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-
-
-def _flags_of(frame: pl.DataFrame, name: str) -> Bools:
-    """Return where a column is true."""
-    if name not in frame.columns:
-        return np.zeros(frame.height, np.bool_)
-    return frame[name].cast(pl.Boolean).fill_null(value=False).to_numpy()
+def _values(frame: pl.DataFrame, name: str, missing: float) -> NDArray[Any]:
+    """Return the values of a column that a frame may lack."""
+    empty = pl.repeat(missing, frame.height, eager=True)
+    column = frame.get_column(name, default=empty).cast(empty.dtype)
+    return column.fill_null(missing).to_numpy()
