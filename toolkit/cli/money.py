@@ -27,7 +27,7 @@ _PERIOD = ("period", "period_end", "partial")
 _SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
 _MOST_MISSING = 10
 _LONGEST_NAME = 60
-_READ = ("prices", "as_json", "as_csv", *READ)
+_READ = ("provider", "prices", "as_json", "as_csv", *READ)
 
 
 @shared("every", "by", *RANGE, *_READ)
@@ -82,22 +82,26 @@ def explain(
         print_message(explained.summary)
 
 
-@shared("invoice", "match", "provider", "column", *RANGE[1:], *_READ)
+@shared("invoice", "match", "vendor", "column", *RANGE[1:], *_READ)
 def reconcile(
     logs: LogsOrExport,
     invoice: str,
     match: Literal["family", "name"] = "family",  # `reconcile` checks it
-    provider: str | None = None,
+    vendor: str | None = None,
     column: list[str] | None = None,
     as_json: bool = False,
     as_csv: bool = False,
     prices: str | None = None,
+    provider: str | None = None,
     **options: Any,
 ) -> None:
     """Compare the log with a provider's invoice, by UTC day and model."""
     # Imported here: what a command does not use is not loaded.
     import polars as pl
 
+    from toolkit.expressions.vendors import seller_named
+    from toolkit.expressions.vendors import vendor as vendor_of
+    from toolkit.pricing.price_file import read_prices
     from toolkit.pricing.reconciliation import reconcile as reconcile_log
     from toolkit.reading.scan import scan
 
@@ -110,10 +114,14 @@ def reconcile(
         columns.setdefault(name, []).append(of_invoice)
     with show_progress("reading") as progress:
         choices = scan(logs, progress=progress, **options)
-        if provider is not None:
-            choices = choices.filter(pl.col("provider") == provider)
+        if vendor is not None:
+            choices = choices.filter(vendor_of(provider) == seller_named(vendor))
         rows = reconcile_log(
-            choices, invoice, match=match, columns=columns, prices=prices
+            choices,
+            invoice,
+            match=match,
+            columns=columns,
+            prices=read_prices(prices, provider),
         )
     if since is not None:
         rows = rows.filter(pl.col("day") >= since.date())

@@ -7,47 +7,24 @@ import re
 import polars as pl
 
 # What the name of a model begins with, without prefixes; the first that matches.
-_MAKERS = {
-    "nvidia": r"nemotron|.*nemotron|nv-",
-    "perplexity": r"sonar|pplx|.*-sonar-|r1-1776",
-    "deepseek": r"deepseek",
-    "openai": r"(?:chat)?gpt(?!-?(?:neo|j|4all))|o[134](?:-|$)|text-embedding-(?:3|ada)"
-    r"|(?:text-)?(?:davinci|babbage|curie|ada)(?:-|$)|whisper|dall-e|tts-|codex-|sora"
-    r"|computer-use|omni-moderation",
-    "anthropic": r"claude",
-    "google": r"gemini|\w*gemma|palm-|(?:text|chat|code)-bison|learnlm|imagen|veo-"
-    r"|text-embedding-00",
-    "meta": r"(?:meta-)?(?:code-?)?llama|muse-|opt-\d",
-    "mistral": r"(?:open-|labs-)?(?:(?:mi|mini|code|dev|magi|math)stral|mixtral|pixtral"
-    r"|voxtral)",
-    "alibaba": r"qwen|qwq|qvq|tongyi|text-embedding-v|codeqwen",
-    "x-ai": r"grok",
-    "cohere": r"command(?:-|$)|c4ai|aya-|embed-|rerank",
-    "moonshotai": r"kimi|moonshot",
-    "zai": r"(?:zai-)?(?:chat)?glm|codegeex",
-    "microsoft": r"phi-?\d|wizardlm|mai-",
-    "amazon": r"(?:amazon-)?(?:nova|titan)-",
-    "minimax": r"minimax|abab|m2-her",
-    "ai21": r"jamba|j2-",
-    "ibm": r"granite",
-    "writer": r"palmyra",
-    "01-ai": r"yi-",
-    "baidu": r"ernie",
-    "tencent": r"hunyuan",
-    "bytedance": r"doubao|seed-",
-    "databricks": r"dbrx",
-    "cursor": r"composer-",
-    "allenai": r"olmo|tulu|molmo",
-    "xiaomi": r"mimo-",
-    "stepfun": r"step-\d",
-    "arcee": r"arcee|trinity-",
-    "nousresearch": r"(?:nous-)?hermes",
-    "liquid": r"lfm",
-    "upstage": r"solar-",
-    "inception": r"mercury",
-    "voyageai": r"voyage",
-}
-_KNOWN = [(maker, re.compile(pattern)) for maker, pattern in _MAKERS.items()]
+_MAKERS = r"""
+nvidia: .*nemotron|nv-; perplexity: sonar|pplx|.*-sonar-|r1-1776
+openai: (?:chat)?gpt(?!-?(?:neo|j|4all))|o[134](?:-|$)|text-embedding-(?:3|ada)|codex-
+openai: (?:text-)?(?:davinci|babbage|curie|ada)(?:-|$)|dall-e|sora|tts-|whisper
+openai: computer-use|omni-moderation; anthropic: claude; deepseek: deepseek
+google: gemini|\w*gemma|palm-|(?:text|chat|code)-bison|learnlm|imagen|veo-
+meta: (?:meta-)?(?:code-?)?llama|muse-|opt-\d
+mistral: (?:open-|labs-)?(?:(?:mi|mini|code|dev|magi|math)stral|mixtral|pixtral|voxtral)
+alibaba: (?:code)?qwen|qwq|qvq; cohere: command(?:-|$)|c4ai|aya-|embed-|rerank
+x-ai: grok; moonshotai: kimi|moonshot; zai: (?:zai-)?(?:chat)?glm; ai21: jamba
+microsoft: phi-?\d|wizardlm|mai-; amazon: (?:amazon-)?(?:nova|titan)-; ibm: granite
+minimax: minimax|abab|m2-her; nousresearch: (?:nous-)?hermes; arcee: arcee|trinity-
+allenai: olmo|tulu|molmo; writer: palmyra; 01-ai: yi-; baidu: ernie; tencent: hunyuan
+bytedance: doubao|seed-; databricks: dbrx; cursor: composer-; xiaomi: mimo-
+stepfun: step-\d; liquid: lfm; upstage: solar-; inception: mercury; voyageai: voyage
+"""
+_PAIRS = (pair.split(": ") for pair in re.split(r"; |\n", _MAKERS.strip()))
+_KNOWN = [(maker, re.compile(pattern)) for maker, pattern in _PAIRS]
 # ft:gpt-4o:acme; everything up to the last slash; us.anthropic.claude-...
 _PREFIXES = re.compile(
     r"(?:.*[/\\](?=.))?(?:ft:)?(?:(?:[a-z-]+\.)?(?:ai21|amazon|anthropic|cohere"
@@ -106,5 +83,5 @@ def _makers(names: pl.Series) -> pl.Series:
     """Return the maker of each model; equal names are looked up once."""
     names = names.cast(pl.String)
     known = names.unique().drop_nulls()
-    found = pl.Series([maker_of(name) for name in known], dtype=pl.String)
+    found = pl.Series(map(maker_of, known), dtype=pl.String)
     return names.replace_strict(known, found, default=None, return_dtype=pl.String)

@@ -14,55 +14,30 @@ from toolkit.errors import OptionError, near_miss
 
 # The names of vendors, as in the price data, and how else logs spell them; letter
 # case, spaces and punctuation do not matter.
-_SELLERS = {
-    "aws": "amazon, amazon bedrock, aws bedrock, bedrock, bedrock converse",
-    "azure": "azure ai, azure ai inference, azure ai openai, azure openai, azure text, "
-    "az.ai.inference, az.ai.openai, microsoft azure",
-    "cloudflare": "cloudflare workers ai, workers ai",
-    "cohere": "cohere chat",
-    "fireworks": "fireworks ai",
-    "github-copilot": "copilot",
-    "google": "gcp.gemini, gcp.gen_ai, gcp.vertex_ai, gemini, google ai, google gla, "
-    "google ai studio, google vertex, google vertex ai, vertex, vertex ai, "
-    "vertex ai beta",
-    "mistral": "mistral ai",
-    "moonshotai": "moonshot",
-    "novita": "novita ai",
-    "openai": "text completion openai",
-    "ovhcloud": "ovhcloud ai endpoints",
-    "quicksilverpro": "",
-    "together": "together ai",
-    "voyageai": "voyage",
-    "x-ai": "",
-    "zai": "",
-    "zhipuai": "bigmodel, zhipu",
-    **{
-        f"huggingface_{name}": ""
-        for name in (
-            *("cerebras", "fireworks-ai", "groq", "hyperbolic", "nebius", "novita"),
-            *("nscale", "ovhcloud", "publicai", "sambanova", "together"),
-        )
-    },
-    **dict.fromkeys(
-        (
-            *("anthropic", "arcee", "avian", "baseten", "cerebras", "cursor"),
-            *("databricks", "deepseek", "doubleword", "elevenlabs", "groq", "meta"),
-            *("minimax", "modal", "openai-decisions", "openrouter", "perplexity"),
-            "typesafe",
-            # Their prices are not in the price data.
-            *("ai21", "alibaba", "chutes", "crusoe", "deepinfra", "friendli"),
-            *("huggingface", "hyperbolic", "lambda", "nebius", "nscale", "nvidia"),
-            *("parasail", "replicate", "sambanova", "siliconflow", "snowflake"),
-            *("vercel", "venice", "volcengine", "watsonx", "writer"),
-        ),
-        "",
-    ),
-}
+_SPELLINGS = """
+aws: amazon, amazon bedrock, aws bedrock, bedrock, bedrock converse
+azure: azure ai, azure openai, azure text, azure ai inference, azure ai openai
+azure: az.ai.inference, az.ai.openai, microsoft azure
+google: gcp.gemini, gcp.gen_ai, gcp.vertex_ai, gemini, google ai, google ai studio
+google: google gla, google vertex, google vertex ai, vertex, vertex ai, vertex ai beta
+cloudflare: cloudflare workers ai; github-copilot: copilot; moonshotai: moonshot
+cohere: cohere chat; openai: text completion openai; ovhcloud: ovhcloud ai endpoints
+fireworks: fireworks ai; mistral: mistral ai; novita: novita ai; together: together ai
+voyageai: voyage; zhipuai: bigmodel, zhipu
+"""
+# Those with one spelling, and those whose prices are not in the price data.
+_OTHERS = """
+anthropic arcee avian baseten cerebras cursor databricks deepseek doubleword elevenlabs
+groq meta minimax modal openai-decisions openrouter perplexity quicksilverpro typesafe
+x-ai zai ai21 alibaba chutes crusoe deepinfra friendli huggingface hyperbolic lambda
+nebius nscale nvidia parasail replicate sambanova siliconflow snowflake venice vercel
+volcengine watsonx writer
+"""
+_BEHIND_HUGGINGFACE = "cerebras fireworks-ai groq hyperbolic nebius novita nscale \
+ovhcloud publicai sambanova together"
 # What runs on the user's own machines: nobody bills for it.
-_LOCAL = (
-    "ollama, ollama chat, vllm, hosted vllm, lm studio, llama.cpp, llamafile, local, "
-    "localhost, localai, mlx, sglang, tgi, gpt4all"
-)
+_LOCAL = "ollama, ollama chat, vllm, hosted vllm, lm studio, llama.cpp, llamafile, \
+local, localhost, localai, mlx, sglang, tgi, gpt4all"
 
 
 def _squeeze(name: str) -> str:
@@ -70,13 +45,17 @@ def _squeeze(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
+_SELLERS = [
+    *(line.split(": ") for line in re.split(r"; |\n", _SPELLINGS.strip())),
+    *([name, name] for name in _OTHERS.split()),
+    *([f"huggingface_{name}"] * 2 for name in _BEHIND_HUGGINGFACE.split()),
+]
 _IDS: dict[str, str | None] = {
     **{_squeeze(name): None for name in _LOCAL.split(",")},
     **{
         _squeeze(name): seller
-        for seller, names in _SELLERS.items()
+        for seller, names in _SELLERS
         for name in (seller, *names.split(","))
-        if name
     },
 }
 # Names of models by which only one vendor sells them: of hosts, and prefixes in the
@@ -138,8 +117,7 @@ _OWN_NAMES = {
     r"|mistral-(?:large|medium|tiny|saba|embed|ocr)(?:-\d[\d-]*)?"
     r"|codestral|magistral-medium|pixtral-large",
     "moonshotai": r"moonshot-.*|kimi-(?:latest|.*-(?:preview|turbo|highspeed))",
-    "openai": r"gpt-.*|chatgpt-.*|o[134].*|tts-1.*|whisper-1"
-    r"|text-embedding-(?:3|ada)-.*",
+    "openai": r"gpt-.*|chatgpt-.*|o[134].*|tts-1.*|whisper-1",
     "typesafe": r"jev-.*",
     "voyageai": r"voyage-.*",
     "x-ai": r"grok.*",
@@ -153,7 +131,11 @@ def check_provider(provider: str | None) -> str | None:
     if provider is None:
         return None
     if not isinstance(provider, str) or _squeeze(provider) not in _IDS:
-        hint = near_miss(provider, _SELLERS) if isinstance(provider, str) else ""
+        hint = (
+            near_miss(provider, [name for name, _ in _SELLERS])
+            if isinstance(provider, str)
+            else ""
+        )
         expected = "the name of a provider, such as openai or azure"
         raise OptionError("provider", provider, expected=expected, hint=hint)
     return provider

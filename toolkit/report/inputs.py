@@ -13,6 +13,7 @@ from polars import selectors
 
 from toolkit.errors import clean
 from toolkit.expressions.choices import check_columns
+from toolkit.metrics.inputs import with_series
 from toolkit.pricing.costs import add_cost
 from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import priced_by
@@ -73,6 +74,7 @@ class Plan(NamedTuple):
     top: int
     sections: tuple[Section, ...]
     title: str
+    provider: str | None = None
 
     @property
     def range(self) -> dict[str, Any]:
@@ -171,11 +173,14 @@ def price(
     since: datetime | None,
 ) -> ReportInputs:
     """Price each response once, and collect what metrics of usage and cost read."""
+    known = read_prices(prices)
+    inputs = inputs._replace(
+        choices=with_series(inputs.choices, by, known.provider).lazy()
+    )
     names = list(dict.fromkeys((*_HELD, "model", *by)))
-    frame = inputs.priced
+    frame = inputs.choices
     if since is not None:
         frame = frame.filter(pl.col("created") >= since)
-    known = read_prices(prices)
     check_columns(frame, names)
     needed = (*names, *_KEY, *priced_by(frame))
     rows = frame.select(list(dict.fromkeys(needed)))

@@ -101,6 +101,7 @@ def _command_of(plan: Plan, names: Sequence[str], prices: str | None) -> str:
     pairs = [
         *options.items(),
         *(("by", clean(name)) for name in plan.by),
+        ("provider", plan.provider),
         ("prices", prices),
         ("to", "report.html"),
     ]

@@ -17,6 +17,7 @@ from toolkit.expressions.time_ranges import before, chosen
 from toolkit.formatting.parameters import check_path, check_type, share_parameters
 from toolkit.metrics.options import check_options
 from toolkit.metrics.spending import cost
+from toolkit.pricing.price_file import read_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.report.content import build_content
 from toolkit.report.inputs import Plan, collect_inputs, price
@@ -135,6 +136,7 @@ def write_report(
     sections: Sequence[str] = NAMES,
     title: str = _TITLE,
     prices: str | os.PathLike[str] | None = None,
+    provider: str | None = None,
     against: str | os.PathLike[str] | None = None,
     **options: Unpack[ReadOptions],
 ) -> Report:
@@ -169,6 +171,8 @@ def write_report(
         Title of the report.
     prices
         Your own price file, which overrides the bundled prices: see `toolkit.pricing`.
+    provider
+        Who served the responses whose line names no provider, such as ``azure``.
     against
         The JSON of an earlier report: figures of its complete periods that have changed
         since are listed, with the reason.
@@ -217,6 +221,7 @@ def write_report(
         until=within.end,
         top=top,
         compare=cast("Any", compare),
+        provider=provider,
     )
     plan = Plan(
         within=within,
@@ -227,16 +232,18 @@ def write_report(
         top=top,
         sections=_find_sections(sections),
         title=title,
+        provider=provider,
     )
+    known = read_prices(prices, provider)
     earlier = read_report(against) if against is not None else None
     read = collect_inputs(sources, options)
     first = before(within, tz).start if compare is not None else within.start
-    inputs = price(read, prices, plan.by, first)
+    inputs = price(read, known, plan.by, first)
     content = build_content(
         inputs,
         plan,
         build_provenance(plan, inputs, None if prices is None else os.fspath(prices)),
-        None if earlier is None else compare_with(earlier, read, prices),
+        None if earlier is None else compare_with(earlier, read, known),
     )
     report = Report(content.headline, inputs.ledger, content, inputs)
     for file in files:
