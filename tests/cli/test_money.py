@@ -103,6 +103,21 @@ def test_a_mistake_in_reconcile_is_wrong_usage(
     assert fault in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("tokens",), ("cost",), ("metric", "model_mix"), ("plot", "cost"), ("report",)],
+)
+def test_a_tag_without_its_prefix_is_named_by_every_command(
+    log: Path, command: tuple[str, ...]
+) -> None:
+    to = ("--to", log.with_suffix(".png")) if command[0] == "plot" else ()
+
+    done = run(*command, log, *to, "--tag", "team=model", "--by", "team")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "toolkit: no column 'team' (did you mean 'tag_team'?)\n"
+
+
 def test_cost_lists_what_has_no_price_and_why(log: Path) -> None:
     done = run("cost", log, "--every", "none")
 

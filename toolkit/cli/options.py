@@ -98,7 +98,8 @@ _Texts: TypeAlias = list[str] | None
 _OPTIONS = {
     "every": _option(
         "PERIOD",
-        "length of a period: 1h, 1d, 1w, 1mo, 1q, 1y; none: all periods in one",
+        "length of a period: 1h, 1d, 1w, 1mo, 1q, 1y; 7d: 7 days from --since; "
+        "none: all periods in one",
         "1d",
     ),
     "by": _option(
