@@ -14,7 +14,7 @@ from toolkit.formatting.figures import UNKNOWN, Figure, sum_with_gaps
 from toolkit.formatting.text import format_share, format_usd
 from toolkit.pricing.costs import first_choices, price_responses
 from toolkit.pricing.invoices import COUNTED, family_names, plain_names, read_invoice
-from toolkit.pricing.pricer import MOMENT, MONEY, NEEDED
+from toolkit.pricing.pricer import MOMENT, MONEY, priced_by
 from toolkit.pricing.unpriced import cast_sums
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def _log_by_day(first: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
     unseen = pl.any_horizontal(pl.col("prompt_tokens", "completion_tokens").is_null())
     day = pl.col("created").cast(MOMENT).dt.date().alias("day")
     return (
-        price_responses(first.select(NEEDED), prices)
+        price_responses(first.select(priced_by(first)), prices)
         .lazy()
         .group_by(day, "model")
         .agg(
