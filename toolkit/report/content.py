@@ -6,21 +6,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 from polars import selectors
 
 from toolkit.errors import plural
-from toolkit.expressions.choices import first_choice
 from toolkit.expressions.time_ranges import before as range_before
-from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 from toolkit.metrics.registry import METRICS, SPECS
 from toolkit.report.changes import changes
 from toolkit.report.kpis import build_kpis
+from toolkit.report.provenance import build_provenance
 from toolkit.report.tables import periods_of, series_of, table_of, volume_table
-from toolkit.report.wording import calls, headline, range_words
+from toolkit.report.wording import calls, headline, local, range_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,6 +63,7 @@ class Data(NamedTuple):
     ledger: list[_Count]
     rejects: Sequence[RejectCount]
     left_out: list[str]
+    last_call: str | None
 
 
 @dataclass(frozen=True)
@@ -80,29 +80,39 @@ class ReportContent:
     changes: list[Change]
     sections: list[SectionResult]
     data: Data
-    periods: pl.DataFrame  # to compare with a later report
-    series: pl.DataFrame
+    periods: list[dict[str, Any]]  # to compare with a later report
+    series: list[dict[str, Any]]
     names: list[str]  # of series, the largest first
 
 
 def build_content(
     inputs: ReportInputs,
     plan: Plan,
-    provenance: Provenance,
+    prices: str | None,
     against: dict[str, Any] | None,
 ) -> ReportContent:
-    """Compute the content of a report."""
+    """Compute the content of a report; `prices` is the name of a price file."""
     compare: dict[str, Any] = {"compare": "previous"} if plan.compares else {}
     series: dict[str, Any] = {"every": None, "by": plan.by, "top": plan.top}
-    totals, whole, over_time = (
+    totals, whole = (
         {name: compute_metric(inputs, plan, name, **options) for name in _MAIN_METRICS}
         for options in (
             {"every": None, "by": (), "fill": True, **compare},
             {**series, **compare},
-            {"every": plan.every, "by": plan.by, "top": CHART_TOP},
         )
     )
-    rows = {name: _row_of(frame) for name, frame in totals.items()}
+    over_time, together = (
+        {name: over_periods(inputs, plan, name, **options) for name in _MAIN_METRICS}
+        for options in ({"by": plan.by, "top": CHART_TOP}, {"by": ()})
+    )
+    undated = _undated(inputs)
+    uncounted = _uncounted(inputs, plan, undated["responses"])
+    is_known = plan.last_call is not None or not uncounted
+    rows = {
+        name: _row_of(frame) if is_known else dict.fromkeys(frame.columns)
+        for name, frame in totals.items()
+    }
+    periods = periods_of(together)
     whole["drift"] = compute_metric(inputs, plan, "drift")
     usage = whole["token_usage"]
     before, moved = None, []
@@ -117,17 +127,33 @@ def build_content(
     ]
     return ReportContent(
         plan=plan,
-        provenance=provenance,
+        provenance=build_provenance(plan, inputs, prices, periods),
         against=against,
         range=range_words(plan.within, plan.tz),
         before=before,
-        headline=headline(rows, plan.within, plan.tz),
-        kpis=build_kpis(rows, over_time),
+        headline=headline(
+            rows,
+            plan,
+            uncounted,
+            undated["responses"] if plan.is_open else 0,
+            _notes(inputs, plan, periods),
+        ),
+        kpis=build_kpis(rows, together),
         changes=moved,
         sections=sections,
-        data=_build_data(inputs, plan, rows, over_time["token_usage"], sections),
-        periods=periods_of(over_time),
-        series=series_of(usage, whole["cost"], plan.by),
+        data=Data(
+            _facts(plan, rows, undated, sum(one["partial"] for one in periods)),
+            _ledger_of(inputs),
+            inputs.rejects,
+            [*uncounted, *_without_row(inputs, sections)],
+            local(plan.last_call, plan.tz) if plan.last_call else None,
+        ),
+        periods=periods,
+        series=series_of(
+            usage,
+            compute_metric(inputs, plan, "cost", every=None, by=plan.by),
+            plan.by,
+        ),
         names=_names_of(usage, plan.by),
     )
 
@@ -145,7 +171,16 @@ def compute_metric(
     in_memory = inputs.priced.collect_schema().keys()
     is_in_memory = in_memory >= set(spec.columns)
     choices = inputs.priced if is_in_memory else inputs.choices
-    return METRICS[name](choices, **own, **plan.range)
+    return METRICS[name](choices, **{**plan.range, **own})
+
+
+def over_periods(
+    inputs: ReportInputs, plan: Plan, name: str, **options: object
+) -> pl.DataFrame:
+    """Compute a metric for every period of the range, also those without calls."""
+    over_time = {"every": plan.every, "fill": True, **plan.axis, **options}
+    frame = compute_metric(inputs, plan, name, **over_time)
+    return frame.with_columns(plan.is_partial) if "period" in frame.columns else frame
 
 
 def _row_of(frame: pl.DataFrame) -> Row:
@@ -153,7 +188,7 @@ def _row_of(frame: pl.DataFrame) -> Row:
     if len(frame):
         return frame.row(0, named=True)
     return {
-        name: Decimal(0) if dtype.is_decimal() else 0 if dtype.is_integer() else None
+        name: 0 if dtype.is_integer() or dtype.is_decimal() else None
         for name, dtype in frame.schema.items()
     }
 
@@ -180,8 +215,7 @@ def _build_section(
     frame = frame.with_columns(selectors.categorical().cast(pl.String))
     shown = over_time.get(name) if section.over_time else frame
     if shown is None:
-        options = {"every": plan.every, "by": by, "top": CHART_TOP}
-        shown = compute_metric(inputs, plan, name, **options)
+        shown = over_periods(inputs, plan, name, by=by, top=CHART_TOP)
     if name == "response_volume":
         table = volume_table(frame)
     else:
@@ -215,68 +249,94 @@ _LEDGER_WORDS = {
 }
 
 
-def _build_data(
-    inputs: ReportInputs,
-    plan: Plan,
-    totals: Mapping[str, Row],
-    periods: pl.DataFrame,
-    sections: Sequence[SectionResult],
-) -> Data:
-    """Compute how far the figures can be trusted."""
-    usage, cost = totals["token_usage"], totals["cost"]
-    undated = inputs.choices.filter(first_choice(), pl.col("created").is_null())
-    count, tokens = (
-        undated.select(pl.len(), pl.col("total_tokens").sum()).collect().row(0)
+def _undated(inputs: ReportInputs) -> Row:
+    """Return the usage of the calls without a date."""
+    undated = inputs.choices.filter(pl.col("created").is_null())
+    usage = METRICS["token_usage"](undated, every=None, by=())
+    return _row_of(usage)
+
+
+def _uncounted(inputs: ReportInputs, plan: Plan, undated: int) -> list[str]:
+    """Return what the logs hold and the figures leave out."""
+    found = []
+    if undated and not plan.is_open:
+        found.append(f"{calls(undated)} without a date")
+    if (ledger := inputs.ledger) is None:
+        return found
+    silent = ledger.filter(responses=0)["hint"].count()
+    counts: tuple[tuple[Any, str, str], ...] = (
+        (ledger["rejected"].sum(), "line", " that could not be read"),
+        (ledger["error"].count(), "log", " read only in part, because of damage"),
+        (silent, "file", " without any call"),
+        (0 if plan.last_call else ledger["errors"].sum(), "provider error", ""),
     )
-    is_open = plan.within == (None, None)
-    share = format_share(cost["unpriced_share"])
-    facts = [
+    found += [f"{plural(count, noun)}{words}" for count, noun, words in counts if count]
+    return found
+
+
+def _notes(
+    inputs: ReportInputs, plan: Plan, periods: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Return sentences for the headline: a log that stopped, calls logged twice."""
+    found = []
+    repeated: Any = 0 if inputs.ledger is None else inputs.ledger["duplicates"].sum()
+    dated = [(one["period"], one["period_end"]) for one in periods if one["period"]]
+    if plan.last_call and dated:
+        (start, _), (_, end) = dated[0], dated[-1]
+        if plan.last_call < start + (end - start) / 2:
+            found.append(f"The last call was on {local(plan.last_call, plan.tz)}.")
+    if repeated:
+        words = "calls that were logged twice are counted once"
+        found.append(f"{plural(repeated, 'duplicate')}: {words}.")
+    return found
+
+
+def _facts(
+    plan: Plan, totals: Mapping[str, Row], undated: Row, unfinished: int
+) -> list[_Count]:
+    """Return how far the figures can be trusted."""
+    usage, cost = totals["token_usage"], totals["cost"]
+    tokens = SPECS["token_usage"]["total_tokens"].figure(undated)
+    return [
         (
             "Calls without a price",
-            cost["responses_unpriced"],
-            f"of {calls(cost['responses'])}; {share} of tokens: their cost is not in "
-            "the sum",
+            cost["responses_unpriced"] or 0,
+            f"of {calls(cost['responses'] or 0)}; their cost is not in the sum",
         ),
         (
             "Calls without usage",
-            usage["responses_without_usage"],
+            usage["responses_without_usage"] or 0,
             "their tokens are not known, and not in the sum",
         ),
         (
             "Calls without a date",
-            count,
-            f"with {format_count(tokens, 'sentence')} tokens; "
-            + ("in the sums, in no period" if is_open else "in no range, so not here"),
+            undated["responses"],
+            f"tokens: {format_count(tokens, 'sentence', words=True)}; "
+            + ("in the sums, in no period" if plan.is_open else "not in the sums"),
         ),
         (
             "Unfinished periods",
-            periods.filter(pl.col("partial"))["period"].drop_nulls().n_unique(),
-            "the data or the range end within them, or begin",
+            unfinished,
+            "not over yet, or cut by the range",
         ),
     ]
-    ledger = []
-    if inputs.ledger is not None:
-        sums = inputs.ledger.sum().row(0, named=True)
-        ledger = [(name, sums[name], words) for name, words in _LEDGER_WORDS.items()]
-    folded = max(result.table.folded for result in sections)
-    left_out = _left_out(inputs, 0 if is_open else count, folded)
-    return Data(facts, ledger, inputs.rejects, left_out)
 
 
-def _left_out(inputs: ReportInputs, undated: int, folded: int) -> list[str]:
-    """Return what is not in the figures, or has no row of its own."""
-    left_out = []
-    if undated:
-        left_out.append(f"{calls(undated)} without a date")
+def _ledger_of(inputs: ReportInputs) -> list[_Count]:
+    """Return the sums of the ledger, with what they count."""
     if inputs.ledger is None:
-        left_out.append("an account of the lines: the report was made of a frame")
-    else:
-        if damaged := inputs.ledger["error"].count():
-            left_out.append(f"the damaged part of {plural(damaged, 'log')}")
-        if strange := inputs.ledger["hint"].count():
-            left_out.append(f"{plural(strange, 'file')} that look like no log")
+        return []
+    sums = inputs.ledger.sum().row(0, named=True)
+    return [(name, sums[name], words) for name, words in _LEDGER_WORDS.items()]
+
+
+def _without_row(inputs: ReportInputs, sections: Sequence[SectionResult]) -> list[str]:
+    """Return what has no row of its own."""
+    found = []
+    if inputs.ledger is None:
+        found.append("an account of the lines: the report was made of a frame")
     if inputs.passed_over:
-        left_out.append(f"files {inputs.passed_over}")
-    if folded:
-        left_out.append(f"rows of their own for up to {folded:,} small series")
-    return left_out
+        found.append(f"files {inputs.passed_over}")
+    if folded := max(result.table.folded for result in sections):
+        found.append(f"rows of their own for up to {folded:,} small series")
+    return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.errors import OptionError, plural
 from toolkit.expressions.time_ranges import moment
 from toolkit.formatting.dates import format_days, format_moment
+from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import format_count, format_usd
 from toolkit.metrics.registry import METRICS
 from toolkit.report.inputs import price
@@ -74,16 +75,22 @@ def compare_with(
     if inputs.ledger is not None and ledger:
         mended = ledger["rejected"] - inputs.ledger["rejected"].sum()
     data: list[dict[str, Any]] = []
+    figures: list[dict[str, tuple[Figure, Figure]]] = []
     for period in sorted(before.keys() | late):
         row, new = before.get(period, {}), after.get(period, {})
-        changed = {
-            name: (row.get(name, 0), new.get(name, 0))
-            for name in _MEASURES
-            if Decimal(row.get(name) or 0) != Decimal(new.get(name) or 0)
-        }
-        if changed:
-            end = (row or new)["period_end"]
-            data.append({"period": period, "period_end": end, "changed": changed})
+        pairs = {name: (_figure(row, name), _figure(new, name)) for name in _MEASURES}
+        pairs = {name: of for name, of in pairs.items() if of[0].value != of[1].value}
+        if pairs:
+            one: dict[str, Any] = {"period": period}
+            one["period_end"] = (row or new)["period_end"]
+            one["changed"] = {
+                name: (row.get(name, 0), new.get(name, 0)) for name in pairs
+            }
+            one["bounds"] = {
+                name: (old.bound, now.bound) for name, (old, now) in pairs.items()
+            }
+            data.append(one)
+            figures.append(pairs)
     moved = [one["changed"].get("calls", (0, 0)) for one in data]
     grown = sum(max(0, new - old) for old, new in moved)
     for one in data:
@@ -93,11 +100,11 @@ def compare_with(
             _period_words(one["period"], one["period_end"]),
             _MEASURES[name],
             _write(name, old),
-            _write(name, new),
+            _write(name, now),
             one["why"],
         ]
-        for one in data
-        for name, (old, new) in one["changed"].items()
+        for one, pairs in zip(data, figures, strict=True)
+        for name, (old, now) in pairs.items()
     ]
     return {
         "range": earlier["range"]["words"],
@@ -119,7 +126,7 @@ def _periods_again(
     periods = periods_of(
         {name: METRICS[name](choices, by=(), **options) for name in PERIOD_METRICS}
     )
-    rows = json.loads(json.dumps(periods.to_dicts(), default=plain))
+    rows = json.loads(json.dumps(periods, default=plain))
     return {row["period"]: row for row in rows if row["period"]}
 
 
@@ -152,7 +159,7 @@ def _summary(earlier: Mapping[str, Any], changed: int, mended: int, grown: int) 
     then = earlier["made"]["versions"].get("genai-prices")
     now = versions()["genai-prices"]
     if then != now:
-        text += f"; prices of genai-prices {then} were {now} now"
+        text += f"; prices of genai-prices {then} then, of {now} now"
     return f"{text}."
 
 
@@ -164,7 +171,16 @@ def _period_words(start: str, end: str) -> str:
     return format_moment(first, "iso")
 
 
-def _write(name: str, value: object) -> str:
-    """Format a figure of a period."""
+def _figure(row: Mapping[str, Any], name: str) -> Figure:
+    """Return a figure of a period in JSON; a period that is not there had no calls."""
+    value = row.get(name, 0)
     number = None if value is None else Decimal(str(value))
-    return format_usd(number) if name == "cost" else format_count(number)
+    bound = row.get(f"{name}_bound")
+    # Before there were bounds, 0 was written for what is unknown.
+    is_vague = bound is None and name in {"tokens", "cost"} and row.get("calls")
+    return Figure(number or None if is_vague else number, bound or "exact")
+
+
+def _write(name: str, figure: Figure) -> str:
+    """Format a figure of a period."""
+    return format_usd(figure) if name == "cost" else format_count(figure)
