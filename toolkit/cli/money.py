@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from toolkit.cli.options import RANGE, READ, LogsOrExport, shared
 from toolkit.cli.output import (
@@ -17,7 +18,7 @@ from toolkit.cli.output import (
     show_progress,
 )
 from toolkit.cli.values import parse_pairs
-from toolkit.errors import OptionError, plural
+from toolkit.errors import plural
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,6 +29,8 @@ _SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
 _MOST_MISSING = 10
 _LONGEST_NAME = 60
 _READ = ("prices", "as_json", "as_csv", *READ)
+_RECONCILED = ("tolerance", "match", "prices")
+_DIFFERS = 3
 
 
 @shared("every", "by", *RANGE, *_READ)
@@ -82,45 +85,39 @@ def explain(
         print_message(explained.summary)
 
 
-@shared("invoice", "match", "provider", "column", *RANGE[1:], *_READ)
+@shared("tolerance", "match", "provider", "column", *RANGE[1:], *_READ)
 def reconcile(
     logs: LogsOrExport,
-    invoice: str,
-    match: Literal["family", "name"] = "family",  # `reconcile` checks it
+    bill: Annotated[
+        str, typer.Argument(metavar="BILL", help="usage or costs, as CSV or JSON")
+    ],
     provider: str | None = None,
     column: list[str] | None = None,
     as_json: bool = False,
     as_csv: bool = False,
-    prices: str | None = None,
     **options: Any,
 ) -> None:
-    """Compare the log with a provider's invoice, by UTC day and model."""
+    """Compare the log with a provider's bill, by UTC day and model."""
     # Imported here: what a command does not use is not loaded.
     import polars as pl
 
+    from toolkit.pricing.reconciliation import AGREES
     from toolkit.pricing.reconciliation import reconcile as reconcile_log
     from toolkit.reading.scan import scan
 
-    since, until = options.get("since"), options.get("until")
-    for name, bound in (("since", since), ("until", until)):
-        if bound is not None and bound.time() != time():
-            raise OptionError(name, str(bound), expected="the start of a day in UTC")
-    columns: dict[str, list[str]] = {}
-    for name, of_invoice in parse_pairs("column", column or []):
-        columns.setdefault(name, []).append(of_invoice)
+    columns = dict(parse_pairs("column", column or []))
+    own = {name: options.pop(name) for name in _RECONCILED if name in options}
+    within = {name: options[name] for name in ("since", "until") if name in options}
     with show_progress("reading") as progress:
         choices = scan(logs, progress=progress, **options)
         if provider is not None:
             choices = choices.filter(pl.col("provider") == provider)
-        rows = reconcile_log(
-            choices, invoice, match=match, columns=columns, prices=prices
-        )
-    if since is not None:
-        rows = rows.filter(pl.col("day") >= since.date())
-    if until is not None:
-        rows = rows.filter(pl.col("day") < until.date())
+        rows = reconcile_log(choices, bill, columns=columns, **own, **within)
     if not print_data(rows, as_json=as_json, as_csv=as_csv):
         print_reconciled(rows)
+    differing = rows.filter(~pl.col("is_total"), pl.col("explanation") != AGREES)
+    if "tolerance" in own and not differing.is_empty():
+        raise typer.Exit(_DIFFERS)
 
 
 def _print_missing(missing: pl.DataFrame) -> None:

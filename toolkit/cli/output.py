@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from toolkit.errors import clean, plural
-from toolkit.formatting.figures import Figure, sum_with_gaps
+from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, format_usd
 
 if TYPE_CHECKING:
@@ -348,28 +348,26 @@ def show_progress(what: str) -> Iterator[Callable[[int], None]]:
 
 
 def print_reconciled(rows: pl.DataFrame) -> None:
-    """Print a log beside its invoice, a row for each day and model."""
+    """Print a log beside its bill: a row for each day and model, and their sum."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("day", no_wrap=True)
     table.add_column("model", overflow="fold")
-    for name in ("log", "invoice", "difference"):
+    for name in ("log", "bill", "difference"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("explanation", overflow="fold")
+    unnamed = "all" if rows["model"].is_null().all() else UNKNOWN_TEXT
     for row in rows.iter_rows(named=True):
-        names = (str(row["day"] or "undated"), clean(row["model"] or UNKNOWN_TEXT))
-        cells = (*names, *_reconciled_amounts(row), row["explanation"])
-        table.add_row(*map(Text, cells))
+        names = (str(row["day"] or "undated"), clean(row["model"] or unnamed))
+        figures = (
+            Figure(row[name], row.get(f"{name}_bound") or "exact")
+            for name in ("cost", "cost_invoiced", "difference")
+        )
+        amounts = (format_usd(one, "exact") for one in figures)
+        if row["is_total"]:
+            names = ("total", "")
+            table.add_section()
+        table.add_row(*map(Text, (*names, *amounts, row["explanation"])))
     Console().print(table)
-    agreeing = rows.filter(explanation="agrees").height
-    print_message(f"{agreeing:,} of {plural(rows.height, 'row')} agree")
-
-
-def _reconciled_amounts(row: dict[str, Any]) -> list[str]:
-    """Return the costs of the log and of the invoice, and their difference."""
-    logged = sum_with_gaps(
-        row["cost"], missing=row["responses_unpriced"] or 0, of=row["responses"] or 0
-    )
-    invoiced = Figure(row["cost_invoiced"])
-    has_both = row["cost"] is not None
-    difference = invoiced - logged if has_both else Figure(row["difference"])
-    return [format_usd(one, "exact") for one in (logged, invoiced, difference)]
+    compared = rows.filter(is_total=False)
+    agreeing = compared.filter(explanation="agrees").height
+    print_message(f"{agreeing:,} of {plural(compared.height, 'row')} agree")

@@ -26,7 +26,7 @@ from toolkit.metrics.options import (
 from toolkit.metrics.spending import COST
 from toolkit.pricing.costs import prepare_choices, price_responses
 from toolkit.pricing.price_file import RATES, read_prices
-from toolkit.pricing.pricer import MONEY, NEEDED, PRICED, Pricer
+from toolkit.pricing.pricer import MONEY, NEEDED, PRICED, Pricer, priced_by
 from toolkit.pricing.rates import Rates, Reason
 from toolkit.pricing.unpriced import missing_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions
@@ -186,8 +186,8 @@ def spending(
     # Only a response after the range shows that its last period is complete.
     scanned = query.scan_range if query.calendar else query.within
     frame = _frame_of(sources, scanned, read)
-    needed = list(dict.fromkeys(("choice_position", *NEEDED, *query.by)))
-    check_columns(frame, needed)
+    check_columns(frame, ("choice_position", *NEEDED, *query.by))
+    needed = list(dict.fromkeys(("choice_position", *priced_by(frame), *query.by)))
     first = frame.lazy().filter(first_choice(), *scanned.conditions())
     collected = read_once(first, needed)
     costs = compute(COST, price_responses(collected, file), own)
@@ -261,8 +261,8 @@ def explain(
     pricer = Pricer(read_prices(prices))
     frame = _frame_of(sources, within, options)
     of_day = within.conditions() or [pl.col("created").is_null()]
-    needed = ("source", "line", "choice_position", *NEEDED)
-    check_columns(frame, needed)
+    check_columns(frame, ("source", "line", "choice_position", *NEEDED))
+    needed = ("source", "line", "choice_position", *priced_by(frame))
     responses = read_once(frame.lazy().filter(first_choice(), *of_day), needed)
     rows = responses.filter(pl.col("model") == model).select(needed).collect()
     if rows.is_empty():
@@ -270,7 +270,7 @@ def explain(
         others = counts.sort("len", "model", descending=[True, False])["model"]
         raise _no_response(model, day, others.to_list())
     rows = rows.sort("created", "source", "line")
-    costs = pricer.price(rows.select(NEEDED))
+    costs = pricer.price(rows)
     used, numbers = _rates_used(pricer.find_rates(rows), costs["cost_source"])
     place = pl.format("{}:{}", "source", "line").alias("place")
     lines = rows.with_columns(place, *costs.select(PRICED.names()), numbers)

@@ -11,7 +11,7 @@ from toolkit.formatting.parameters import check_type
 from toolkit.pricing.catalogue import TIERS, model_names, provider_names
 from toolkit.pricing.costs import add_priced, first_choices
 from toolkit.pricing.price_file import read_prices
-from toolkit.pricing.pricer import MONEY, NEEDED, Pricer
+from toolkit.pricing.pricer import AS_BILLED, MONEY, Pricer, priced_by
 from toolkit.pricing.rates import MEANINGS, Rates, Reason
 from toolkit.pricing.unpriced import SUMS, cast_sums
 
@@ -116,8 +116,9 @@ def what_if(
     unreported = pl.lit(None, pl.Float64).alias("reported_cost")
     now, then = pl.col("~now"), pl.col("~then")
     both = now.is_not_null() & then.is_not_null()
-    priced = add_priced(first.select(NEEDED), Pricer(file), {"cost": "~now"})
+    priced = add_priced(first.select(priced_by(first)), Pricer(file), {"cost": "~now"})
     moved = priced.with_columns(pl.col("model").alias("~model"), *there, unreported)
+    moved = moved.drop(AS_BILLED, strict=False)
     rows = (
         add_priced(moved, Pricer(file), {"cost": "~then"})
         .group_by("~model")

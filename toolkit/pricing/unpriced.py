@@ -58,8 +58,10 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
                                                   ``no_usage``, ``no_model``,
                                                   ``unknown_provider``,
                                                   ``unknown_model``, ``unknown_tier``,
-                                                  ``no_tier_rate``, ``no_rate``,
-                                                  ``undated``, ``counts_contradict``
+                                                  ``no_tier_rate``, ``out_of_date``,
+                                                  ``no_rate``, ``undated``,
+                                                  ``counts_contradict``,
+                                                  ``negative_cost``, ``own_key``
         responses               Int64             responses
         responses_without_usage Int64             of them, without `total_tokens`
         total_tokens            Int64             their tokens, where reported

@@ -17,7 +17,7 @@ from toolkit.expressions.choices import check_columns
 from toolkit.metrics.calendar import instant
 from toolkit.pricing.costs import add_cost
 from toolkit.pricing.price_file import read_prices
-from toolkit.pricing.pricer import NEEDED
+from toolkit.pricing.pricer import priced_by
 from toolkit.reading.ledger import (
     LedgerBuilder,
     passed_over_words,
@@ -57,8 +57,7 @@ _HELD = (
     "cached_tokens",
     "reasoning_tokens",
 )
-# Columns that prices depend on.
-_PRICED_BY = ("log_id", "line", "choice_position", *NEEDED)
+_KEY = ("log_id", "line", "choice_position")
 _PIECE = 400_000  # rows
 # Columns that no figure needs. Answers are reduced to whether there is one.
 _UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
@@ -208,7 +207,8 @@ def price(
         frame = frame.filter(pl.col("created") >= since)
     known = read_prices(prices)
     check_columns(frame, names)
-    rows = frame.select(list(dict.fromkeys((*names, *_PRICED_BY))))
+    needed = (*names, *_KEY, *priced_by(frame))
+    rows = frame.select(list(dict.fromkeys(needed)))
     # In pieces: pricing all rows at once takes twice the memory.
     pieces = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_PIECE))
     priced = pl.concat(
