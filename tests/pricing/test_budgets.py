@@ -131,8 +131,8 @@ FAMILY = costs(
     [
         ("gpt-4o", 1 + 2 + 4 + 8),
         ("GPT-4o", 1 + 2 + 4 + 8),
-        ("openai/gpt-4o", 4 + 8),
-        ("gpt-4o-2024-08-06", 2 + 8),
+        ("openai/gpt-4o", 4),
+        ("gpt-4o-2024-08-06", 2),
         ("gpt-4o-mini", 16),
         ("claude-3-5-sonnet", 32 + 64),
         ("claude-3.5-sonnet", 32 + 64),

@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import polars as pl
 
 from toolkit.errors import OptionError, near_miss, plural
-from toolkit.expressions.model_families import model_family
+from toolkit.expressions.model_families import (
+    FAMILY_RULES,
+    families,
+    model_family,
+)
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import format_share, format_usd
 
@@ -58,19 +62,18 @@ class Budget(NamedTuple):
         """Return whether a name in `column` is in the budget; null is not."""
         if self.value is None:
             return pl.lit(True)
-        is_same = name == self.value
-        if self.column != "model":
-            return is_same
-        # Spellings differ in case, and in dots: claude-3.5-sonnet, claude-3-5-sonnet.
-        family, own = model_family(name), model_family(pl.lit(self.value))
-        spelled, text = (
-            one.str.to_lowercase().str.replace_all(".", "-", literal=True)
-            for one in (name, pl.lit(self.value))
-        )
-        is_wider = (family == self.value.lower()) | spelled.str.contains(
-            text, literal=True
-        )
-        return is_same | ((family == own) & is_wider)
+        is_same = name.eq(self.value)
+        family = families(pl.Series([self.value]), FAMILY_RULES).item()
+        # Only the name of a family covers all of it: gpt-4o-2024-08-06 is one snapshot.
+        is_family = _letters(family) == _letters(self.value)
+        if self.column == "model" and is_family:
+            return is_same | model_family(name).eq(family)
+        return is_same
+
+
+def _letters(name: str) -> str:
+    """Return a name without signs: claude-3.5-sonnet is also claude-3-5-sonnet."""
+    return re.sub("[^a-z0-9]", "", name.lower())
 
 
 class Breach(NamedTuple):

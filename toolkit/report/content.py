@@ -16,6 +16,7 @@ from toolkit.expressions.time_ranges import before as range_before
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 from toolkit.metrics.registry import METRICS, SPECS
 from toolkit.report.changes import changes
+from toolkit.report.inputs import MAIN_METRICS
 from toolkit.report.kpis import build_kpis
 from toolkit.report.provenance import build_provenance
 from toolkit.report.tables import periods_of, series_of, table_of, volume_table
@@ -24,7 +25,6 @@ from toolkit.report.wording import calls, headline, local, range_words
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from toolkit.expressions.time_ranges import Span
     from toolkit.reading.ledger import RejectCount
     from toolkit.report.changes import Change
     from toolkit.report.inputs import Plan, ReportInputs
@@ -35,14 +35,6 @@ if TYPE_CHECKING:
 
     _Count = tuple[str, int, str]  # name, count, meaning
 
-# Metrics that the key figures and the changes are computed from.
-_MAIN_METRICS = (
-    "token_usage",
-    "cost",
-    "truncation_rate",
-    "cache_share",
-    "reasoning_share",
-)
 # Series of a chart over time: as many names as have room beside it.
 CHART_TOP = 5
 
@@ -95,70 +87,66 @@ def build_content(
     compare: dict[str, Any] = {"compare": "previous"} if plan.compares else {}
     series: dict[str, Any] = {"every": None, "by": plan.by, "top": plan.top}
     totals, whole = (
-        {name: compute_metric(inputs, plan, name, **options) for name in _MAIN_METRICS}
+        {name: _compute_metric(inputs, plan, name, **options) for name in MAIN_METRICS}
         for options in (
             {"every": None, "by": (), "fill": True, **compare},
             {**series, **compare},
         )
     )
     over_time, together = (
-        {name: over_periods(inputs, plan, name, **options) for name in _MAIN_METRICS}
+        {name: over_periods(inputs, plan, name, **options) for name in MAIN_METRICS}
         for options in ({"by": plan.by, "top": CHART_TOP}, {"by": ()})
     )
-    undated = _undated(inputs)
+    no_date = inputs.choices.filter(pl.col("created").is_null())
+    undated = _row_of(METRICS["token_usage"](no_date, every=None, by=()))
     uncounted = _uncounted(inputs, plan, undated["responses"])
-    is_known = plan.last_call is not None or not uncounted
+    # Nothing is known if all that there is could not be counted.
+    is_known = (
+        plan.last_call or not uncounted or (plan.is_open and undated["responses"])
+    )
     rows = {
         name: _row_of(frame) if is_known else dict.fromkeys(frame.columns)
         for name, frame in totals.items()
     }
     periods = periods_of(together)
-    whole["drift"] = compute_metric(inputs, plan, "drift")
-    usage = whole["token_usage"]
+    whole["drift"] = _compute_metric(inputs, plan, "drift")
     before, moved = None, []
     if plan.compares:
         earlier = plan._replace(within=range_before(plan.within, plan.tz))
-        before = _range_before_words(earlier.within, plan.tz)
-        gone = compute_metric(inputs, earlier, "token_usage", **series)
+        before = range_words(earlier.within, plan.tz).replace("Week", "week", 1)
+        gone = _compute_metric(inputs, earlier, "token_usage", **series)
         moved = changes(whole, gone, plan.by, plan.within.start)
     sections = [
         _build_section(section, inputs, plan, whole, over_time)
         for section in plan.sections
     ]
+    series_costs = _compute_metric(inputs, plan, "cost", every=None, by=plan.by)
+    notes = _notes(inputs, plan, periods)
+    data = Data(
+        _facts(plan, rows, undated, sum(one["partial"] for one in periods)),
+        _ledger_of(inputs),
+        inputs.rejects,
+        [*uncounted, *_without_row(inputs, sections)],
+        local(plan.last_call, plan.tz) if plan.last_call else None,
+    )
     return ReportContent(
         plan=plan,
         provenance=build_provenance(plan, inputs, prices, periods),
         against=against,
         range=range_words(plan.within, plan.tz),
         before=before,
-        headline=headline(
-            rows,
-            plan,
-            uncounted,
-            undated["responses"] if plan.is_open else 0,
-            _notes(inputs, plan, periods),
-        ),
+        headline=headline(rows, plan, undated["responses"], uncounted, notes),
         kpis=build_kpis(rows, together),
         changes=moved,
         sections=sections,
-        data=Data(
-            _facts(plan, rows, undated, sum(one["partial"] for one in periods)),
-            _ledger_of(inputs),
-            inputs.rejects,
-            [*uncounted, *_without_row(inputs, sections)],
-            local(plan.last_call, plan.tz) if plan.last_call else None,
-        ),
+        data=data,
         periods=periods,
-        series=series_of(
-            usage,
-            compute_metric(inputs, plan, "cost", every=None, by=plan.by),
-            plan.by,
-        ),
-        names=_names_of(usage, plan.by),
+        series=series_of(whole["token_usage"], series_costs, plan.by),
+        names=_names_of(whole["token_usage"], plan.by),
     )
 
 
-def compute_metric(
+def _compute_metric(
     inputs: ReportInputs, plan: Plan, name: str, **options: object
 ) -> pl.DataFrame:
     """Compute a metric over the range of a report.
@@ -179,7 +167,7 @@ def over_periods(
 ) -> pl.DataFrame:
     """Compute a metric for every period of the range, also those without calls."""
     over_time = {"every": plan.every, "fill": True, **plan.axis, **options}
-    frame = compute_metric(inputs, plan, name, **over_time)
+    frame = _compute_metric(inputs, plan, name, **over_time)
     return frame.with_columns(plan.is_partial) if "period" in frame.columns else frame
 
 
@@ -191,12 +179,6 @@ def _row_of(frame: pl.DataFrame) -> Row:
         name: 0 if dtype.is_integer() or dtype.is_decimal() else None
         for name, dtype in frame.schema.items()
     }
-
-
-def _range_before_words(within: Span, tz: str) -> str:
-    """Return the name of the range before, as it reads within a sentence."""
-    words = range_words(within, tz)
-    return words[0].lower() + words[1:] if words.startswith("Week") else words
 
 
 def _build_section(
@@ -211,7 +193,7 @@ def _build_section(
     by, top = ((), None) if section.together else (plan.by, plan.top)
     frame = whole.get(name)
     if frame is None:
-        frame = compute_metric(inputs, plan, name, every=None, by=by, top=top)
+        frame = _compute_metric(inputs, plan, name, every=None, by=by, top=top)
     frame = frame.with_columns(selectors.categorical().cast(pl.String))
     shown = over_time.get(name) if section.over_time else frame
     if shown is None:
@@ -247,13 +229,6 @@ _LEDGER_WORDS = {
     "rejected": "rejects: lines that could not be read",
     "choices": "choices: one an answer",
 }
-
-
-def _undated(inputs: ReportInputs) -> Row:
-    """Return the usage of the calls without a date."""
-    undated = inputs.choices.filter(pl.col("created").is_null())
-    usage = METRICS["token_usage"](undated, every=None, by=())
-    return _row_of(usage)
 
 
 def _uncounted(inputs: ReportInputs, plan: Plan, undated: int) -> list[str]:
@@ -295,30 +270,16 @@ def _facts(
     plan: Plan, totals: Mapping[str, Row], undated: Row, unfinished: int
 ) -> list[_Count]:
     """Return how far the figures can be trusted."""
-    usage, cost = totals["token_usage"], totals["cost"]
+    unpriced = totals["cost"]["responses_unpriced"] or 0
+    silent = totals["token_usage"]["responses_without_usage"] or 0
     tokens = SPECS["token_usage"]["total_tokens"].figure(undated)
+    words = f"tokens: {format_count(tokens, 'sentence', words=True)}; "
+    words += "in the sums, in no period" if plan.is_open else "not in the sums"
     return [
-        (
-            "Calls without a price",
-            cost["responses_unpriced"] or 0,
-            f"of {calls(cost['responses'] or 0)}; their cost is not in the sum",
-        ),
-        (
-            "Calls without usage",
-            usage["responses_without_usage"] or 0,
-            "their tokens are not known, and not in the sum",
-        ),
-        (
-            "Calls without a date",
-            undated["responses"],
-            f"tokens: {format_count(tokens, 'sentence', words=True)}; "
-            + ("in the sums, in no period" if plan.is_open else "not in the sums"),
-        ),
-        (
-            "Unfinished periods",
-            unfinished,
-            "not over yet, or cut by the range",
-        ),
+        ("Calls without a price", unpriced, "their cost is not in the sum"),
+        ("Calls without usage", silent, "their tokens are not all in the sum"),
+        ("Calls without a date", undated["responses"], words),
+        ("Unfinished periods", unfinished, "not over yet, or cut by the range"),
     ]
 
 

@@ -15,6 +15,7 @@ from polars import selectors
 from toolkit.errors import clean
 from toolkit.expressions.choices import check_columns
 from toolkit.metrics.calendar import instant
+from toolkit.metrics.registry import SPECS
 from toolkit.pricing.costs import add_cost
 from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import priced_by
@@ -43,19 +44,13 @@ if TYPE_CHECKING:
     from toolkit.reading.options import ReadOptions
     from toolkit.report.sections import Section
 
-# Columns that the metrics of usage and cost read.
-_HELD = (
-    "log_id",
-    "line",
-    "choice_position",
-    "choice_count",
-    "created",
-    "finish_reason",
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
+# Metrics that the key figures and the changes are computed from.
+MAIN_METRICS = (
+    "token_usage",
+    "cost",
+    "truncation_rate",
+    "cache_share",
+    "reasoning_share",
 )
 _KEY = ("log_id", "line", "choice_position")
 _PIECE = 400_000  # rows
@@ -201,7 +196,8 @@ def price(
     since: datetime | None,
 ) -> ReportInputs:
     """Price each response once, and collect what metrics of usage and cost read."""
-    names = list(dict.fromkeys((*_HELD, "model", *by)))
+    read = (column for metric in MAIN_METRICS for column in SPECS[metric].columns)
+    names = list(dict.fromkeys((*_KEY, "created", "model", *read, *by)))
     frame = inputs.choices
     if since is not None:
         frame = frame.filter(pl.col("created") >= since)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Any]
 
-GOOD, BAD, NEUTRAL = "good", "bad", "neutral"
+_GOOD, _BAD, NEUTRAL = "good", "bad", "neutral"
 
 
 class Kpi(NamedTuple):
@@ -160,4 +160,4 @@ def direction_of(bad: int, now: Figure, before: Figure) -> str:
     grew, fell = now.exceeds(before), before.exceeds(now)
     if not bad or not (grew or fell):
         return NEUTRAL
-    return BAD if bool(grew) == (bad > 0) else GOOD
+    return _BAD if bool(grew) == (bad > 0) else _GOOD

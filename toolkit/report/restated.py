@@ -34,6 +34,7 @@ _MEASURES = {
     "calls_unpriced": "calls without a price",
     "calls_cut_off": "calls cut off",
 }
+_NO_CALLS = (Figure(0), Figure(0))
 _MOST_ROWS = 100
 
 
@@ -74,38 +75,24 @@ def compare_with(
     mended = 0
     if inputs.ledger is not None and ledger:
         mended = ledger["rejected"] - inputs.ledger["rejected"].sum()
-    data: list[dict[str, Any]] = []
-    figures: list[dict[str, tuple[Figure, Figure]]] = []
-    for period in sorted(before.keys() | late):
+    changed = {
+        period: figures
+        for period in sorted(before.keys() | late)
+        if (figures := _changed(before.get(period, {}), after.get(period, {})))
+    }
+    calls_of = [figures.get("calls", _NO_CALLS) for figures in changed.values()]
+    grown = int(sum(max(Decimal(0), (new - old).number) for old, new in calls_of))
+    data, rows = [], []
+    for period, figures in changed.items():
         row, new = before.get(period, {}), after.get(period, {})
-        pairs = {name: (_figure(row, name), _figure(new, name)) for name in _MEASURES}
-        pairs = {name: of for name, of in pairs.items() if of[0].value != of[1].value}
-        if pairs:
-            one: dict[str, Any] = {"period": period}
-            one["period_end"] = (row or new)["period_end"]
-            one["changed"] = {
-                name: (row.get(name, 0), new.get(name, 0)) for name in pairs
-            }
-            one["bounds"] = {
-                name: (old.bound, now.bound) for name, (old, now) in pairs.items()
-            }
-            data.append(one)
-            figures.append(pairs)
-    moved = [one["changed"].get("calls", (0, 0)) for one in data]
-    grown = sum(max(0, new - old) for old, new in moved)
-    for one in data:
-        one["why"] = _reason(one["changed"], mended, grown)
-    rows = [
-        [
-            _period_words(one["period"], one["period_end"]),
-            _MEASURES[name],
-            _write(name, old),
-            _write(name, now),
-            one["why"],
-        ]
-        for one, pairs in zip(data, figures, strict=True)
-        for name, (old, now) in pairs.items()
-    ]
+        end, why = (row or new)["period_end"], _reason(figures, mended, grown)
+        values = {name: (row.get(name, 0), new.get(name, 0)) for name in figures}
+        bounds = {name: (old.bound, now.bound) for name, (old, now) in figures.items()}
+        one = {"period": period, "period_end": end, "changed": values}
+        data.append({**one, "bounds": bounds, "why": why})
+        for name, (old, now) in figures.items():
+            texts = [_write(name, old), _write(name, now)]
+            rows.append([_period_words(period, end), _MEASURES[name], *texts, why])
     return {
         "range": earlier["range"]["words"],
         "words": _summary(earlier, len(data), mended, grown),
@@ -130,11 +117,23 @@ def _periods_again(
     return {row["period"]: row for row in rows if row["period"]}
 
 
-def _reason(changed: Mapping[str, tuple[Any, Any]], mended: int, grown: int) -> str:
+def _changed(
+    row: Mapping[str, Any], new: Mapping[str, Any]
+) -> dict[str, tuple[Figure, Figure]]:
+    """Return the figures of a period that differ between two reports."""
+    pairs = {name: (_figure(row, name), _figure(new, name)) for name in _MEASURES}
+    return {
+        name: (old, now) for name, (old, now) in pairs.items() if old.value != now.value
+    }
+
+
+def _reason(
+    changed: Mapping[str, tuple[Figure, Figure]], mended: int, grown: int
+) -> str:
     """Return why the figures of a period changed."""
     if "calls" in changed:
         old, new = changed["calls"]
-        if new < old:
+        if old.exceeds(new):
             return "lines are gone"
         if mended <= 0:
             return "late lines"

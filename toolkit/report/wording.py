@@ -54,14 +54,14 @@ def local(at: datetime, tz: str) -> str:
 def headline(
     totals: Mapping[str, Row],
     plan: Plan,
-    uncounted: Sequence[str],
     undated: int,
+    uncounted: Sequence[str],
     notes: Sequence[str],
 ) -> str:
     """Return the summary in one sentence, and what it does not know.
 
-    `uncounted` is what the figures leave out, in words, `undated` how many of the calls
-    that they count have no date, and `notes` are further sentences.
+    `undated` calls have no date, `uncounted` is what the figures leave out, in words,
+    and `notes` are further sentences.
     """
     usage, cost = totals["token_usage"], totals["cost"]
     if usage["responses"] is None:
@@ -74,14 +74,8 @@ def headline(
     tokens = SPECS["token_usage"]["total_tokens"].figure(usage)
     count = format_count(tokens, "sentence", words=True)
     silent = usage["responses_without_usage"]
-    flaws = [
-        f"{number:,} {words}"
-        for number, words in (
-            (silent, "without full usage"),
-            (undated, "without a date"),
-        )
-        if number
-    ]
+    flaws = [f"{silent:,} without full usage"] if silent else []
+    flaws += [f"{undated:,} without a date"] if undated and plan.is_open else []
     spent = cost_of(cost)
     parts = [
         f"{count if tokens.is_known else 'an unknown number of'} tokens in "
