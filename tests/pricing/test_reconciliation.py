@@ -400,21 +400,38 @@ def test_what_if_prices_the_same_tokens_at_another_model() -> None:
     # Now 3,500 millionths and what was reported, 10,000; less 420 there.
     assert there.rows() == [
         (
-            "gpt-4o",
-            2,
-            0,
-            2200,
-            Decimal("0.0135"),
-            0,
-            Decimal("0.00042"),
-            0,
-            2,
-            Decimal("-0.01308"),
+            *("gpt-4o", 2, 0, 2200, Decimal("0.0135"), "exact", 0),
+            *(Decimal("0.00042"), "exact", 0, 2, Decimal("-0.01308"), "exact"),
         ),
-        ("own", 2, 1, 1100, Decimal(0), 2, Decimal("0.00021"), 1, 0, None),
+        # What has no price is not free.
+        (
+            *("own", 2, 1, 1100, None, "unknown", 2),
+            *(Decimal("0.00021"), "lower", 1, 0, None, "unknown"),
+        ),
     ]
     assert what_if(choices.lazy(), model="gpt-4o-mini").equals(there)
     assert what_if(choices[:0], model="gpt-4o-mini").schema == there.schema
+
+
+def test_what_if_compares_only_what_has_both_prices() -> None:
+    choices = make_choices(
+        {"model": "own", **USAGE},
+        {"model": "own", **USAGE, "reported_cost": 0.01},
+        {"model": "silent"},
+    )
+
+    there = what_if(choices, model="gpt-4o-mini")
+
+    # 210 millionths each there, 10,000 now for one of them
+    names = ("cost", "cost_elsewhere", "difference")
+    assert there.select("total_tokens", *names).rows() == [
+        (2200, Decimal("0.01"), Decimal("0.00042"), Decimal("-0.00979")),
+        (None, None, None, None),
+    ]
+    assert there.select(f"{name}_bound" for name in names).rows() == [
+        ("lower", "exact", "approximate"),
+        ("unknown", "unknown", "unknown"),
+    ]
 
 
 def test_what_if_accepts_a_provider_and_a_tier() -> None:

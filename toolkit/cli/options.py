@@ -66,6 +66,7 @@ def _option(
     text: str,
     default: str = "",
     kind: Any = str | None,
+    flag: str = "",
     **more: Any,
 ) -> Callable[[str, str], Parameter]:
     """Return a function from a name and its default, for the help, to a parameter."""
@@ -74,6 +75,7 @@ def _option(
         shown = own_default or default
         described = f"{text}  [default: {shown}]" if shown else text
         names = [f"--{name.removeprefix('as_')}"] if kind is bool else []
+        names += [flag] if flag else []
         option = typer.Option(*names, help=described, metavar=metavar, **more)
         annotation = Annotated[kind, option]
         unset = _UNSET.get(kind)
@@ -138,6 +140,12 @@ _OPTIONS = {
     "as_json": _option(None, "print JSON", kind=bool),
     "as_csv": _option(None, "print CSV", kind=bool),
     # Of one command each.
+    "as_model": _option(
+        "MODEL", "estimate what the same tokens cost at another model", flag="--as"
+    ),
+    "as_lines": _option(
+        None, "print each line of the logs, with its cost and rate", kind=bool
+    ),
     "model": _option("MODEL", "name of the model, as in the log", kind=str),
     "date": _option("DAY", "a day (2026-11-22), or undated", kind=str),
     "tolerance": _option(

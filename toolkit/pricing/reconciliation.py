@@ -15,7 +15,7 @@ from toolkit.formatting.text import format_share, format_usd
 from toolkit.pricing.costs import first_choices, price_responses
 from toolkit.pricing.invoices import COUNTED, family_names, plain_names, read_invoice
 from toolkit.pricing.pricer import MOMENT, MONEY, priced_by
-from toolkit.pricing.unpriced import cast_sums
+from toolkit.pricing.unpriced import cast_sums, sum_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,7 +207,7 @@ def reconcile(
         .with_columns(pl.lit(value=False).alias("is_total"))
     )
     if rows.height:
-        sums = [_sum(name) for name in rows.columns if name not in _KEYS]
+        sums = [sum_known(name) for name in rows.columns if name not in _KEYS]
         total = rows.select(*sums, pl.lit(value=True).alias("is_total"))
         rows = pl.concat([rows, total], how="diagonal")
     types = {
@@ -230,19 +230,13 @@ def _log_by_day(first: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
         .group_by(day, "model")
         .agg(
             pl.len().cast(pl.Int64).alias("responses"),
-            *[_sum(pl.col(name).cast(pl.Int128)) for name in COUNTED[1:]],
-            _sum("cost"),
+            *[sum_known(pl.col(name).cast(pl.Int128)) for name in COUNTED[1:]],
+            sum_known("cost"),
             pl.col(_SUMS).is_null().sum().cast(pl.Int64).name.prefix(_UNSEEN),
             unseen.sum().cast(pl.Int64).alias("responses_without_usage"),
         )
         .collect()
     )
-
-
-def _sum(values: pl.Expr | str) -> pl.Expr:
-    """Return a sum, which is null if nothing in it is known."""
-    values = pl.col(values) if isinstance(values, str) else values
-    return pl.when(values.is_not_null().any()).then(values.sum())
 
 
 def _sum_by(
@@ -253,7 +247,7 @@ def _sum_by(
         rename(frame["model"]).alias("model"), pl.col(pl.Int64).cast(pl.Int128)
     )
     return named.group_by("day", "model").agg(
-        _sum(name) for name in frame.columns if name not in _KEYS
+        sum_known(name) for name in frame.columns if name not in _KEYS
     )
 
 
