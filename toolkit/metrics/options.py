@@ -83,8 +83,8 @@ PARAMETERS = {
     "every": Parameter(
         "1d",
         'Length of a period in polars\' duration language: ``"1h"``, ``"1d"``,\n'
-        '``"1w"`` (from Monday), ``"1mo"``; None for the whole range, without columns\n'
-        "of a period.",
+        '``"1w"`` (from Monday), ``"1mo"``. Several days (``"7d"``) begin at\n'
+        "`since`. None for the whole range, without columns of a period.",
     ),
     "by": Parameter(
         "model",
@@ -186,7 +186,9 @@ def build_query(
         hint = near_miss(str(compare), ("previous",))
         raise OptionError("compare", compare, expected='"previous" or None', hint=hint)
     every = values["every"]
-    calendar = None if every is None else Calendar(check_period(every), tz)
+    calendar = None
+    if every is not None:
+        calendar = Calendar(check_period(every), tz, within.start)
     before = range_before(within, tz) if compare and calendar is None else None
     fill = bool(values["fill"])
     return MetricQuery(calendar, by, tz, within, top, fill, before, compare is not None)

@@ -22,7 +22,7 @@ from toolkit.metrics.measures import (
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import MetricSpec
 from toolkit.pricing.costs import price_responses
-from toolkit.pricing.pricer import NEEDED
+from toolkit.pricing.pricer import priced_by
 
 if TYPE_CHECKING:
     from toolkit.metrics.options import Choices, MetricOptions
@@ -51,7 +51,7 @@ def needs_of_cost(frame: pl.LazyFrame) -> tuple[str, ...]:
     """Return the columns that costs are read or computed from."""
     names = frame.collect_schema().names()
     if _COST not in names:
-        return NEEDED
+        return tuple(priced_by(frame))
     return tuple(name for name in (_COST, _SOURCE) if name in names)
 
 

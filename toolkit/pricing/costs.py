@@ -17,10 +17,10 @@ from toolkit.expressions.choices import (
     response_key,
 )
 from toolkit.pricing.price_file import read_prices
-from toolkit.pricing.pricer import NEEDED, PRICED, Pricer
+from toolkit.pricing.pricer import NEEDED, PRICED, Pricer, priced_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from toolkit.pricing.price_file import Prices
     from toolkit.schema.columns import ArrowStream
@@ -104,7 +104,7 @@ def add_cost(
     if isinstance(choices, pl.LazyFrame):
         own = pl.col(_PRICED).struct
         cost = pl.when(first_choice()).then(own.field("cost")).alias("cost")
-        marked = choices.with_columns(_priced(pricer))
+        marked = choices.with_columns(_priced(pricer, priced_by(choices)))
         fields = [*key, "choice_position", *(own.field(name) for name in _PER_RESPONSE)]
         shared = pl.struct(fields).map_batches(
             lambda rows: _spread_first(rows.struct.unnest()).to_struct(),
@@ -114,7 +114,7 @@ def add_cost(
         facts = pl.col(_SHARED).struct.field(*_PER_RESPONSE)
         return marked.with_columns(facts).drop(_PRICED, _SHARED)
     rows = choices.select(*key, "choice_position").hstack(
-        pricer.price(choices.select(NEEDED))
+        pricer.price(choices.select(priced_by(choices)))
     )
     costs = rows.select(pl.when(first_choice()).then(pl.col("cost")).alias("cost"))
     return choices.with_columns(costs.hstack(_spread_first(rows)).select(_ADDED))
@@ -142,7 +142,9 @@ def price_responses(
     check_columns(frame, NEEDED)
     pricer = Pricer(read_prices(prices))
     if isinstance(frame, pl.DataFrame):
-        return frame.with_columns(pricer.price(frame.select(NEEDED)).select(_ADDED))
+        return frame.with_columns(
+            pricer.price(frame.select(priced_by(frame))).select(_ADDED)
+        )
     return add_priced(frame, pricer, {name: name for name in _ADDED})
 
 
@@ -167,13 +169,14 @@ def add_priced(
     """Price each row by its own usage, and add fields of `PRICED` under new names."""
     fields = pl.col(_PRICED).struct
     added = [fields.field(name).alias(new) for name, new in names.items()]
-    return rows.with_columns(_priced(pricer)).with_columns(added).drop(_PRICED)
+    priced = rows.with_columns(_priced(pricer, priced_by(rows)))
+    return priced.with_columns(added).drop(_PRICED)
 
 
-def _priced(pricer: Pricer) -> pl.Expr:
+def _priced(pricer: Pricer, needed: Sequence[str]) -> pl.Expr:
     """Return an expression that prices each row, as a struct of `PRICED`."""
     return (
-        pl.struct(NEEDED)
+        pl.struct(needed)
         .map_batches(
             lambda rows: pricer.price(rows.struct.unnest()).to_struct(),
             return_dtype=pl.Struct(PRICED),

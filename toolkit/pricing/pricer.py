@@ -38,6 +38,14 @@ MONEY = pl.Decimal(38, 12)
 MOMENT = pl.Datetime("us", "UTC")
 NAMES = ("provider", "model", "service_tier")
 NEEDED = (*NAMES, "created", *COUNTS, "total_tokens", "reported_cost")
+# How a response was billed; the same tokens elsewhere would be billed otherwise.
+AS_BILLED = ("processing", "served_by", "upstream_cost", "is_byok", "cache_hit")
+# Columns that a frame may lack: their values then count as null.
+_OPTIONAL = (
+    *AS_BILLED,
+    *("search_context_size", "citation_tokens", "web_searches", "search_sources"),
+    *("cache_write_1h_tokens", "prompt_image_tokens", "completion_image_tokens"),
+)
 _SOURCES = ("reported", "priced", "unpriced")
 PRICED = pl.Schema(
     {
@@ -55,6 +63,12 @@ _SURELY_EXACT = 1000.0
 _LARGEST_SUM = 9e18
 # Rows that are priced at once: their columns fit into the cache of a processor.
 _ROWS = 1 << 19
+
+
+def priced_by(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
+    """Return the columns that costs are computed from, of those that a frame has."""
+    names = frame.collect_schema().names()
+    return [*NEEDED, *(name for name in _OPTIONAL if name in names)]
 
 
 class Pricer:

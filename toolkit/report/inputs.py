@@ -12,9 +12,10 @@ import polars as pl
 from polars import selectors
 
 from toolkit.errors import clean
+from toolkit.expressions.choices import check_columns
 from toolkit.pricing.costs import add_cost
 from toolkit.pricing.price_file import read_prices
-from toolkit.pricing.pricer import NEEDED
+from toolkit.pricing.pricer import priced_by
 from toolkit.reading.ledger import (
     LedgerBuilder,
     passed_over_words,
@@ -54,8 +55,7 @@ _HELD = (
     "cached_tokens",
     "reasoning_tokens",
 )
-# Columns that prices depend on.
-_PRICED_BY = ("log_id", "line", "choice_position", *NEEDED)
+_KEY = ("log_id", "line", "choice_position")
 _PIECE = 400_000  # rows
 # Columns that no figure needs. Answers are reduced to whether there is one.
 _UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
@@ -176,7 +176,9 @@ def price(
     if since is not None:
         frame = frame.filter(pl.col("created") >= since)
     known = read_prices(prices)
-    rows = frame.select(list(dict.fromkeys((*names, *_PRICED_BY))))
+    check_columns(frame, names)
+    needed = (*names, *_KEY, *priced_by(frame))
+    rows = frame.select(list(dict.fromkeys(needed)))
     # In pieces: pricing all rows at once takes twice the memory.
     pieces = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_PIECE))
     priced = pl.concat(
