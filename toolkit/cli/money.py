@@ -69,7 +69,7 @@ def cost(
     with show_progress("reading") as progress:
         spent = spending(logs, progress=progress, **options)
     costs = spent.costs
-    if not print_data(costs, as_json=as_json, as_csv=as_csv):
+    if not print_data(costs, SPECS["cost"], as_json=as_json, as_csv=as_csv):
         series = options.get("by", ("model",))
         periods = [name for name in _PERIOD if name in costs.columns]
         shown = costs.select(*periods, *series, *_SPENT)
@@ -166,16 +166,18 @@ def _print_elsewhere(
     as_json: bool,
     as_csv: bool,
     prices: str | None = None,
+    provider: str | None = None,
     **options: Any,
 ) -> None:
     """Print what the same tokens cost at another model."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.pricing.alternatives import what_if
+    from toolkit.pricing.price_file import read_prices
     from toolkit.reading.scan import scan
 
     with show_progress("reading") as progress:
         choices = scan(logs, progress=progress, **options)
-        rows = what_if(choices, model=model, prices=prices)
+        rows = what_if(choices, model=model, prices=read_prices(prices, provider))
     if not print_data(rows, as_json=as_json, as_csv=as_csv):
         print_elsewhere(rows, model)
     print_message(_ESTIMATE)

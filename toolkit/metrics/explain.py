@@ -291,6 +291,7 @@ def cost_lines(
     sources: Sources | Choices,
     *,
     prices: Prices = None,
+    provider: str | None = None,
     tz: str = "UTC",
     since: Moment = None,
     until: Moment = None,
@@ -302,7 +303,7 @@ def cost_lines(
     ----------
     sources
         Logs or exports as in `toolkit.scan`, or choices: a frame, a `Loaded`.
-    prices
+    prices, provider
         As in `toolkit.pricing.add_cost`.
     tz, since, until
         The range, as in `toolkit.metrics.cost`.
@@ -333,7 +334,7 @@ def cost_lines(
     check_columns(frame, ("source", "line", "choice_position", *NEEDED))
     first = frame.lazy().filter(first_choice(), *within.conditions())
     rows = first.select("source", "line", *priced_by(frame))
-    pricer = Pricer(read_prices(prices))
+    pricer = Pricer(read_prices(prices, provider))
     batches = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_BATCH))
     for batch in batches:
         yield _price_lines(batch, pricer, pricer.find_rates(batch))
