@@ -11,6 +11,7 @@ import pytest
 
 from toolkit.errors import PriceFileError
 from toolkit.pricing import add_cost, read_prices
+from toolkit.pricing.rates import FOREVER
 from toolkit.testing import make_choices
 
 DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "prices.md"
@@ -243,5 +244,5 @@ def test_prices_that_follow_each_other_do_not_overlap(tmp_path: Path) -> None:
 
     noon = int(datetime(2026, 2, 1, 10, tzinfo=UTC).timestamp())
     (rows,) = prices.rows.values()
-    assert [(row.start, row.end) for row in rows] == [(0, noon), (noon, None)]
+    assert [(row.start, row.end) for row in rows] == [(0, noon), (noon, FOREVER)]
     assert read_prices(prices) is prices

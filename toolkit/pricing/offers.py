@@ -78,19 +78,19 @@ class RateTable(NamedTuple):
         free = Rates(Decimal(0), Decimal(0))
         rates = [end if isinstance(end, Rates) else free for end in ends]
         amounts = [[divmod(k, UNIT) for k in _coefficients(one)] for one in rates]
-        halves = np.array(amounts, np.int64).reshape(len(rates), len(PLACES), 2)
+        halves = np.array(amounts, np.int64).reshape(-1, len(PLACES), 2)
         return cls(
             np.ascontiguousarray(halves[:, :, 0]),
             np.ascontiguousarray(halves[:, :, 1]),
             (halves != 0).any(axis=2),
-            np.array([_unknown_kinds(one) for one in rates]),
+            np.array([*map(_unknown_kinds, rates)], np.bool_).reshape(-1, len(PLACES)),
             np.array(
                 [reason_code(end) if isinstance(end, Reason) else -1 for end in ends],
                 np.int8,
             ),
-            np.array([one.reasoning_apart for one in rates]),
-            np.array([one.own for one in rates]),
-            np.array([one.cached_audio is not None for one in rates]),
+            np.array([one.reasoning_apart for one in rates], np.bool_),
+            np.array([one.own for one in rates], np.bool_),
+            np.array([one.cached_audio is not None for one in rates], np.bool_),
         )
 
 
@@ -136,13 +136,15 @@ class OfferTable(NamedTuple):
             changing.append((facts != facts[:1]).any(axis=(0, 1, 2)))
         return cls(
             tuple(np.array(keys, np.int64) for keys in axes),
-            np.array(firsts, np.int64),
-            np.array([[*map(len, offer.axes)] for offer in offers], np.int64),
+            np.array(firsts, np.int64).reshape(-1, 4),
+            np.array([[*map(len, one.axes)] for one in offers], np.int64).reshape(
+                -1, 3
+            ),
             np.array(cells, np.int64),
             list(known),
             rates,
-            np.array(changing),
-            np.array([offer.hides_thinking for offer in offers]),
+            np.array(changing, np.bool_).reshape(-1, len(PLACES)),
+            np.array([offer.hides_thinking for offer in offers], np.bool_),
             np.array([offer.known_from for offer in offers], np.int64),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cached_property
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from toolkit.errors import PriceFileError, near_miss
+from toolkit.expressions.vendors import check_provider
 from toolkit.formatting.parameters import check_path
 from toolkit.pricing.catalogue import STANDARD_TIERS
 from toolkit.pricing.rates import AMOUNTS, DAY, FOREVER, Offer, Row
@@ -46,6 +47,9 @@ class PriceFile:
     aliases: dict[str, str] = field(default_factory=dict)
     # Whether these prices come before the costs that responses report.
     before_reported: bool = False
+
+    # Who served the responses whose line names no provider.
+    provider: str | None = None
 
     @cached_property
     def patterns(self) -> dict[str, re.Pattern[str]]:
@@ -91,15 +95,21 @@ def _plain_tier(tier: str | None) -> str | None:
     return None if tier in {"", *STANDARD_TIERS} else tier
 
 
-def read_prices(prices: Prices) -> PriceFile:
+def read_prices(prices: Prices, provider: str | None = None) -> PriceFile:
     """Read a price file; None gives an empty one, a `PriceFile` is returned as is.
+
+    With `provider`, the responses whose line names no provider are priced as its.
 
     Raises
     ------
     PriceFileError
         If the file is missing, is not valid TOML, or has an error: an unknown key, a
         rate that is not a number, two rows for one model at the same time.
+    OptionError
+        If no provider has such a name.
     """
+    if check_provider(provider) is not None:
+        return replace(read_prices(prices), provider=provider)
     if prices is None:
         return PriceFile()
     if isinstance(prices, PriceFile):

@@ -16,7 +16,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from toolkit.pricing.catalogue import find_offer, find_seller
+from toolkit.expressions.vendors import find_seller, providers_of
+from toolkit.pricing.catalogue import find_offer
 from toolkit.pricing.corrections import read_corrections
 from toolkit.pricing.offers import (
     COUNTS,
@@ -47,8 +48,6 @@ NEEDED = (*NAMES, "created", *REQUIRED_COUNTS, "total_tokens", "reported_cost")
 AS_BILLED = ("processing", "served_by", "upstream_cost", "is_byok", "cache_hit")
 # Columns that a frame may lack: their values then count as null.
 _OPTIONAL = (*AS_BILLED, "search_context_size", *COUNTS[len(REQUIRED_COUNTS) :])
-# What a price is looked up by.
-_KEY = ("provider", "model", "tier", "size")
 # The first services of this kind: an earlier date is no date.
 _FIRST_SECOND = int(datetime(2020, 6, 11, tzinfo=UTC).timestamp())
 _SNAPSHOT = re.compile(r"(?<!\d)(20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
@@ -120,7 +119,7 @@ class Pricer:
         )
 
     def number(self, key: tuple[str | None, ...]) -> int:
-        """Return the number of the offer for the values of `_KEY`."""
+        """Return the number of the offer for what `_keys_of` returns."""
         if key not in self.known:
             offer = self.offer(*key)
             if offer not in self.numbers:
@@ -131,7 +130,7 @@ class Pricer:
 
     def find_offers(self, frame: pl.DataFrame) -> tuple[Ints, OfferTable]:
         """Return the number of each row's offer, and the table of all offers."""
-        keys = frame.select(_key_of(frame))
+        keys = _keys_of(frame, self.prices.provider)
         distinct = keys.unique()
         with self.lock:
             numbers = [self.number(row) for row in distinct.iter_rows()]
@@ -200,23 +199,17 @@ class _Found(NamedTuple):
     place: Ints
 
 
-def _key_of(frame: pl.DataFrame) -> list[pl.Expr]:
-    """Return the values by which prices of a frame are looked up."""
-    provider, model, tier = (pl.col(name).cast(pl.String) for name in NAMES)
-    found = {
-        name
-        for name in ("served_by", "processing", "search_context_size")
-        if name in frame.columns and frame[name].null_count() < frame.height
-    }
-    if "served_by" in found:
-        provider = pl.coalesce(provider, pl.col("served_by").cast(pl.String))
-    if "processing" in found:
+def _keys_of(frame: pl.DataFrame, provider: str | None) -> pl.DataFrame:
+    """Return what prices of a frame are looked up by, as `Pricer.offer` takes it."""
+    model, tier, size = (
+        pl.col(name).cast(pl.String)
+        for name in ("model", "service_tier", "search_context_size")
+    )
+    if "processing" in frame.columns:
         batch = pl.col("processing").cast(pl.String) == "batch"
-        tier = pl.when(batch).then(pl.lit("batch")).otherwise(tier)
-    keys = [provider, model, tier]
-    if "search_context_size" in found:
-        keys.append(pl.col("search_context_size").cast(pl.String))
-    return [key.alias(name) for key, name in zip(keys, _KEY, strict=False)]
+        tier = pl.when(batch).then(pl.lit("batch")).otherwise(tier).alias("tier")
+    keys = (model, tier, size)[: 2 + ("search_context_size" in frame.columns)]
+    return frame.select(providers_of(frame, provider), *keys)
 
 
 def _first_second(model: str) -> int:
