@@ -20,4 +20,6 @@ _NAME = "corrections.toml"
 def read_corrections() -> PriceFile:
     """Read the corrections; their providers are those of genai-prices."""
     text = files("toolkit.pricing").joinpath(_NAME).read_text("utf-8")
-    return parse_prices(_NAME, tomllib.loads(text, parse_float=Decimal), own=False)
+    return parse_prices(
+        "corrections", tomllib.loads(text, parse_float=Decimal), own=False
+    )

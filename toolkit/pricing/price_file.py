@@ -130,16 +130,12 @@ def read_prices(prices: Prices, provider: str | None = None) -> PriceFile:
 
 def parse_prices(name: str, data: Mapping[str, Any], *, own: bool) -> PriceFile:
     """Parse a price file; raise `PriceFileError` with all of its faults."""
-    faults: list[str] = []
-    top: dict[str, Any] = {}
     rows: dict[_Key, list[Row]] = {}
-    try:
-        top = _parse_table(data, _TOP)
-    except _FaultError as fault:
-        faults += fault.args
+    top, faults = _parse_table(data, _TOP)
     for number, table in enumerate(top.get("price", ()), 1):
         try:
-            keys, row = _parse_row(table, f"{name}, price {number}", own=own)
+            seller = "" if own else f" {table['provider']},"
+            keys, row = _parse_row(table, f"{name},{seller} price {number}", own=own)
         except _FaultError as fault:
             faults += [f"price {number}: {one}" for one in fault.args]
             continue
@@ -160,8 +156,8 @@ def parse_prices(name: str, data: Mapping[str, Any], *, own: bool) -> PriceFile:
 
 def _parse_table(
     table: Mapping[str, Any], parsers: _Parsers, needed: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Parse the values of a table; raise `_FaultError` with all of its faults."""
+) -> tuple[dict[str, Any], list[str]]:
+    """Parse the values of a table; return them and the faults of the others."""
     values: dict[str, Any] = {}
     faults = [f"{key} is missing" for key in needed if key not in table]
     for key, value in table.items():
@@ -177,9 +173,7 @@ def _parse_table(
         except (ArithmeticError, AttributeError, TypeError, ValueError):
             got = repr(value) if isinstance(value, str) else str(value)
             faults.append(f"{key}: expected {expected}, got {got}")
-    if faults:
-        raise _FaultError(*faults)
-    return values
+    return values, faults
 
 
 def _parse_row(
@@ -190,7 +184,9 @@ def _parse_row(
     changes = table.keys() & (_ROW.keys() - _CONDITIONS)
     is_whole = not changes or changes & {"input", "output"}
     needed = ("model", "input", "output") if is_whole else ("model",)
-    values = _parse_table(table, _ROW, needed)
+    values, faults = _parse_table(table, _ROW, needed)
+    if faults:
+        raise _FaultError(*faults)
     start, end = values.get("from", 0), values.get("to", FOREVER)
     if end <= start:
         after, got = table.get("from", 1970), table["to"]
@@ -235,7 +231,12 @@ def _parse_tables(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _parse_steps(value: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
     """Parse the rates of longer prompts; return the shortest first."""
-    tables = [_parse_table(one, _STEP, ("above",)) for one in _parse_tables(value)]
+    tables = []
+    for table in _parse_tables(value):
+        step, faults = _parse_table(table, _STEP, ("above",))
+        if faults:
+            raise _FaultError(*(f"step: {fault}" for fault in faults))
+        tables.append(step)
     steps = {step.pop("above"): step for step in tables}
     _check(valid=len(steps) == len(tables))
     return sorted(steps.items(), key=itemgetter(0))

@@ -62,7 +62,7 @@ class Usage(NamedTuple):
         }
         nothing = np.zeros(frame.height, np.int64)
         wrong: Bools = np.any([count < 0 for count in (nothing, *counts.values())], 0)
-        prompt, completion, reasoning, cached, written, hour = (
+        prompt, completion, reasoning, written, cached, hour = (
             counts.get(name, nothing)
             for name in (_INPUT, _OUTPUT, *reversed(_OVERLAPS), "cache_write_1h_tokens")
         )
