@@ -121,6 +121,7 @@ _OPTIONS = {
     ),
     "fill": _option(None, "include empty periods", kind=bool),
     "compare": _option("PERIOD", "previous: add the values of the period before"),
+    "provider": _option("NAME", "who served the lines that name no provider: azure"),
     "prices": _option("FILE", "TOML file with your own prices, used before all others"),
     "tag": _option(
         "NAME=PATH",
@@ -157,7 +158,7 @@ _OPTIONS = {
     "match": _option(
         "BY", "family: gpt-4o-2024-08-06 counts as gpt-4o; name: it does not", "family"
     ),
-    "provider": _option("NAME", "only responses of this provider"),
+    "vendor": _option("NAME", "only responses of this vendor"),
     "column": _option(
         "NAME=COLUMN",
         "column of the bill for day, model, responses, prompt_tokens, cached_tokens, "

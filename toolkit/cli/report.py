@@ -27,7 +27,7 @@ _OVER_BUDGET, _TOO_MANY_REJECTS = 3, 4
 
 @shared(
     *("section", "title", "against", "budget", *RANGE, "compare", "every", "by", "top"),
-    *("prices", "max_rejects", "quiet", *READ),
+    *("provider", "prices", "max_rejects", "quiet", *READ),
     every="depends on the range",
     top="12",
 )
