@@ -66,6 +66,7 @@ def _option(
     text: str,
     default: str = "",
     kind: Any = str | None,
+    flag: str = "",
     **more: Any,
 ) -> Callable[[str, str], Parameter]:
     """Return a function from a name and its default, for the help, to a parameter."""
@@ -74,6 +75,7 @@ def _option(
         shown = own_default or default
         described = f"{text}  [default: {shown}]" if shown else text
         names = [f"--{name.removeprefix('as_')}"] if kind is bool else []
+        names += [flag] if flag else []
         option = typer.Option(*names, help=described, metavar=metavar, **more)
         annotation = Annotated[kind, option]
         unset = _UNSET.get(kind)
@@ -98,7 +100,8 @@ _Texts: TypeAlias = list[str] | None
 _OPTIONS = {
     "every": _option(
         "PERIOD",
-        "length of a period: 1h, 1d, 1w, 1mo, 1q, 1y; none: all periods in one",
+        "length of a period: 1h, 1d, 1w, 1mo, 1q, 1y; 7d: 7 days from --since; "
+        "none: all periods in one",
         "1d",
     ),
     "by": _option(
@@ -118,6 +121,7 @@ _OPTIONS = {
     ),
     "fill": _option(None, "include empty periods", kind=bool),
     "compare": _option("PERIOD", "previous: add the values of the period before"),
+    "provider": _option("NAME", "who served the lines that name no provider: azure"),
     "prices": _option("FILE", "TOML file with your own prices, used before all others"),
     "tag": _option(
         "NAME=PATH",
@@ -137,17 +141,28 @@ _OPTIONS = {
     "as_json": _option(None, "print JSON", kind=bool),
     "as_csv": _option(None, "print CSV", kind=bool),
     # Of one command each.
+    "as_model": _option(
+        "MODEL", "estimate what the same tokens cost at another model", flag="--as"
+    ),
+    "as_lines": _option(
+        None, "print each line of the logs, with its cost and rate", kind=bool
+    ),
     "model": _option("MODEL", "name of the model, as in the log", kind=str),
     "date": _option("DAY", "a day (2026-11-22), or undated", kind=str),
-    "invoice": _option("FILE", "CSV file of the provider, of usage or costs", kind=str),
+    "tolerance": _option(
+        "AMOUNT",
+        "costs agree if they differ by at most 0.05 (USD), or 1%; if given, exit 3 "
+        "unless all rows agree",
+        "0.01",
+    ),
     "match": _option(
         "BY", "family: gpt-4o-2024-08-06 counts as gpt-4o; name: it does not", "family"
     ),
-    "provider": _option("NAME", "only responses of this provider"),
+    "vendor": _option("NAME", "only responses of this vendor"),
     "column": _option(
         "NAME=COLUMN",
-        "column of the invoice for day, model, responses, prompt_tokens, "
-        "cached_tokens, completion_tokens or cost; may be repeated",
+        "column of the bill for day, model, responses, prompt_tokens, cached_tokens, "
+        "completion_tokens, cost (USD) or cents; may be repeated",
         kind=_Texts,
     ),
     "code": _option("CODE", "only rejects with this code"),
@@ -160,8 +175,8 @@ _OPTIONS = {
     "against": _option("FILE", "an earlier report (.json): list what changed since"),
     "budget": _option(
         "AMOUNT",
-        "exit 3 if cost exceeds 500USD (or MODEL=100USD), or may exceed it because "
-        "prices are missing; may be repeated",
+        "exit 3 if cost exceeds 500USD (or MODEL=100USD, tag_NAME:VALUE=50USD), or may "
+        "exceed it because prices are missing; may be repeated",
         kind=_Texts,
     ),
     "lines": _option("N", "number of lines", "1000"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - `date` is what the day is called here
 from datetime import timedelta
-from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Unpack, cast
 
 import polars as pl
@@ -17,6 +17,7 @@ from toolkit.formatting.figures import sum_with_gaps
 from toolkit.formatting.parameters import check_type, share_parameters
 from toolkit.formatting.text import format_share, format_usd
 from toolkit.metrics.engine import compute, read_once
+from toolkit.metrics.inputs import with_series
 from toolkit.metrics.options import (
     PARAMETERS,
     PeriodOptions,
@@ -26,7 +27,7 @@ from toolkit.metrics.options import (
 from toolkit.metrics.spending import COST
 from toolkit.pricing.costs import prepare_choices, price_responses
 from toolkit.pricing.price_file import RATES, read_prices
-from toolkit.pricing.pricer import MONEY, NEEDED, PRICED, Pricer
+from toolkit.pricing.pricer import MONEY, NEEDED, Pricer, priced_by
 from toolkit.pricing.rates import Rates, Reason
 from toolkit.pricing.unpriced import missing_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions
@@ -34,9 +35,10 @@ from toolkit.reading.scan import scan
 from toolkit.reading.sources import choices_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from decimal import Decimal
 
-    from toolkit.expressions.time_ranges import Span
+    from toolkit.expressions.time_ranges import Moment, Span
     from toolkit.pricing.costs import Choices
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
@@ -46,12 +48,10 @@ class _SpendingOptions(PeriodOptions, ReadOptions, total=False):
     """The options of `spending`."""
 
 
-_COUNTS = (
-    "prompt_tokens", "cached_tokens", "cache_write_tokens", "prompt_audio_tokens",
-    "completion_tokens", "reasoning_tokens", "completion_audio_tokens", "total_tokens",
-)  # fmt: skip
-_NAMED = ("source", "line", "created", "provider", "service_tier")
-_LINES = ("place", *_NAMED, *_COUNTS, "cost", "cost_source", "reason", "price")
+# Of a line: its place, names, what else affects its price, and the price.
+_NAMED = ("source", "line", "created", "model", "provider", "service_tier")
+_COST = ("cost", "cost_bound", "cost_source", "rate", "reason")
+_BATCH = 1 << 16  # responses
 _MOST_NAMES = 5  # in an error
 
 
@@ -62,9 +62,8 @@ class Explained:
     Attributes
     ----------
     lines
-        One row per response, in the order of `created`: `place` (``source:line``), what
-        affects the price, `cost`, `cost_source`, the `reason` why it is unpriced, and
-        `price`, the row of `prices` by which it was priced.
+        One row per response, in the order of `created`: `place` (``source:line``), the
+        columns of `cost_lines`, and `price`, the row of `prices` that was used.
     prices
         The rates that were used: `price` (its number), `source` (the row of the price
         file or of the catalogue), USD per million tokens of each kind (null where a
@@ -80,9 +79,10 @@ class Explained:
     unseen: pl.DataFrame
 
     @property
-    def cost(self) -> Decimal:
-        """USD of all lines that have a cost."""
-        return cast("Decimal", self.lines["cost"].sum()) or Decimal(0)
+    def cost(self) -> Decimal | None:
+        """USD of all lines that have a cost; None if none has one."""
+        known = self.lines["cost"].drop_nulls()
+        return None if known.is_empty() else cast("Decimal", known.sum())
 
     @property
     def summary(self) -> str:
@@ -112,11 +112,11 @@ class Spent(NamedTuple):
         sums = self.costs.sum()
         names = ("tokens_unpriced", "total_tokens", "responses_unpriced", "responses")
         counts = {name: int(sums[name].item() or 0) for name in names}
-        return _summary_of(sums["cost"].item() or Decimal(0), **counts)
+        return _summary_of(sums["cost"].item(), **counts)
 
 
 def _summary_of(
-    cost: Decimal,
+    cost: Decimal | None,
     *,
     tokens_unpriced: int,
     total_tokens: int,
@@ -182,12 +182,13 @@ def spending(
     own, read = split_options(options)
     query = COST.query(own)
     check_series(query.by, ())
-    file = read_prices(prices)
+    file = read_prices(prices, query.provider)
     # Only a response after the range shows that its last period is complete.
     scanned = query.scan_range if query.calendar else query.within
     frame = _frame_of(sources, scanned, read)
-    needed = list(dict.fromkeys(("choice_position", *NEEDED, *query.by)))
-    check_columns(frame, needed)
+    frame = with_series(frame, query.by, query.provider)
+    check_columns(frame, ("choice_position", *NEEDED))
+    needed = list(dict.fromkeys(("choice_position", *priced_by(frame), *query.by)))
     first = frame.lazy().filter(first_choice(), *scanned.conditions())
     collected = read_once(first, needed)
     costs = compute(COST, price_responses(collected, file), own)
@@ -214,6 +215,7 @@ def explain(
     date: Date | str | None,
     tz: str = "UTC",
     prices: Prices = None,
+    provider: str | None = None,
     **options: Unpack[ReadOptions],
 ) -> Explained:
     """Explain what a model cost on a day: its lines, their prices, what is unpriced.
@@ -228,7 +230,7 @@ def explain(
         A day (or its ISO text) in `tz`; None for undated responses.
     tz
         Time zone in which the day begins.
-    prices
+    prices, provider
         As in `toolkit.pricing.add_cost`.
     **options
         Of logs only; an export keeps the options that it was made with.
@@ -258,11 +260,11 @@ def explain(
         within = span(day, None if day is None else day + timedelta(days=1), tz)
     except OverflowError:
         raise OptionError("date", date, expected="a day before 9999-12-31") from None
-    pricer = Pricer(read_prices(prices))
+    pricer = Pricer(read_prices(prices, provider))
     frame = _frame_of(sources, within, options)
     of_day = within.conditions() or [pl.col("created").is_null()]
-    needed = ("source", "line", "choice_position", *NEEDED)
-    check_columns(frame, needed)
+    check_columns(frame, ("source", "line", "choice_position", *NEEDED))
+    needed = ("source", "line", "choice_position", *priced_by(frame))
     responses = read_once(frame.lazy().filter(first_choice(), *of_day), needed)
     rows = responses.filter(pl.col("model") == model).select(needed).collect()
     if rows.is_empty():
@@ -270,17 +272,89 @@ def explain(
         others = counts.sort("len", "model", descending=[True, False])["model"]
         raise _no_response(model, day, others.to_list())
     rows = rows.sort("created", "source", "line")
-    costs = pricer.price(rows.select(NEEDED))
-    used, numbers = _rates_used(pricer.find_rates(rows), costs["cost_source"])
+    ends = pricer.find_rates(rows)
+    priced = _price_lines(rows, pricer, ends)
+    used, numbers = _rates_used(ends, priced["cost_source"])
     place = pl.format("{}:{}", "source", "line").alias("place")
-    lines = rows.with_columns(place, *costs.select(PRICED.names()), numbers)
+    lines = priced.select(place, pl.all(), numbers)
     return Explained(
         model=model,
         date=day,
-        lines=lines.select(_LINES),
+        lines=lines,
         prices=_price_rows(used, lines),
         unseen=missing_prices(rows, pricer.prices),
     )
+
+
+@share_parameters(ReadOptions, READ_PARAMETERS)
+def cost_lines(
+    sources: Sources | Choices,
+    *,
+    prices: Prices = None,
+    provider: str | None = None,
+    tz: str = "UTC",
+    since: Moment = None,
+    until: Moment = None,
+    **options: Unpack[ReadOptions],
+) -> Iterator[pl.DataFrame]:
+    """Yield what each response of logs cost, in batches: a row for a line of a log.
+
+    Parameters
+    ----------
+    sources
+        Logs or exports as in `toolkit.scan`, or choices: a frame, a `Loaded`.
+    prices, provider
+        As in `toolkit.pricing.add_cost`.
+    tz, since, until
+        The range, as in `toolkit.metrics.cost`.
+    **options
+        Of logs only; an export keeps the options that it was made with.
+
+    Yields
+    ------
+    pl.DataFrame
+        `source`, `line`, `created`, `model`, `provider`, `service_tier`, what else
+        affects the price (tokens and reported costs), `cost` in USD (null if unknown),
+        `cost_bound` (``exact`` or ``unknown``), `cost_source`, `rate` (the row of
+        prices in words, or ``reported``) and the `reason` why it is unpriced. The
+        costs of all rows add up to those of `toolkit.spending`.
+
+    Examples
+    --------
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices(
+    ...     {"model": "gpt-4o", "prompt_tokens": 1000, "completion_tokens": 100},
+    ... )
+    >>> lines = next(cost_lines(choices))
+    >>> lines.select("source", "line", "cost", "cost_source").row(0)
+    ('made.jsonl', 1, Decimal('0.003500000000'), 'priced')
+    """
+    within = span(since, until, tz)
+    frame = _frame_of(sources, within, options)
+    check_columns(frame, ("source", "line", "choice_position", *NEEDED))
+    first = frame.lazy().filter(first_choice(), *within.conditions())
+    rows = first.select("source", "line", *priced_by(frame))
+    pricer = Pricer(read_prices(prices, provider))
+    batches = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_BATCH))
+    for batch in batches:
+        yield _price_lines(batch, pricer, pricer.find_rates(batch))
+
+
+def _price_lines(
+    rows: pl.DataFrame, pricer: Pricer, ends: Sequence[Rates | Reason]
+) -> pl.DataFrame:
+    """Add to responses what they cost, and by which rates."""
+    texts = [end.source if isinstance(end, Rates) else None for end in ends]
+    source = pl.col("cost_source")
+    rate = pl.when(source == "priced").then(pl.Series(texts, dtype=pl.String))
+    is_known = pl.col("cost").is_not_null()
+    bound = pl.when(is_known).then(pl.lit("exact")).otherwise(pl.lit("unknown"))
+    lines = rows.with_columns(pricer.price(rows)).with_columns(
+        rate.when(source == "reported").then(source).alias("rate"),
+        bound.alias("cost_bound"),
+    )
+    others = pl.exclude(*_NAMED, *_COST, "choice_position", "price_date")
+    return lines.select(*_NAMED, others, *_COST)
 
 
 def _day_of(date: Date | str | None) -> Date | None:

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from toolkit.expressions.vendors import providers_of
 from toolkit.pricing.catalogue import find_offer
 from toolkit.pricing.offers import (
     COUNTS,
@@ -38,6 +39,14 @@ MONEY = pl.Decimal(38, 12)
 MOMENT = pl.Datetime("us", "UTC")
 NAMES = ("provider", "model", "service_tier")
 NEEDED = (*NAMES, "created", *COUNTS, "total_tokens", "reported_cost")
+# How a response was billed; the same tokens elsewhere would be billed otherwise.
+AS_BILLED = ("processing", "served_by", "upstream_cost", "is_byok", "cache_hit")
+# Columns that a frame may lack: their values then count as null.
+_OPTIONAL = (
+    *AS_BILLED,
+    *("search_context_size", "citation_tokens", "web_searches", "search_sources"),
+    *("cache_write_1h_tokens", "prompt_image_tokens", "completion_image_tokens"),
+)
 _SOURCES = ("reported", "priced", "unpriced")
 PRICED = pl.Schema(
     {
@@ -55,6 +64,12 @@ _SURELY_EXACT = 1000.0
 _LARGEST_SUM = 9e18
 # Rows that are priced at once: their columns fit into the cache of a processor.
 _ROWS = 1 << 19
+
+
+def priced_by(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
+    """Return the columns that costs are computed from, of those that a frame has."""
+    names = frame.collect_schema().names()
+    return [*NEEDED, *(name for name in _OPTIONAL if name in names)]
 
 
 class Pricer:
@@ -89,7 +104,8 @@ class Pricer:
 
     def find_offers(self, frame: pl.DataFrame) -> tuple[Ints, OfferTable]:
         """Return the number of each row's offer, and the table of all offers."""
-        names = frame.select(pl.col(NAMES).cast(pl.String))
+        served = providers_of(frame, self.prices.provider)
+        names = frame.select(served, pl.col(NAMES[1:]).cast(pl.String))
         distinct = names.unique()
         with self.lock:
             numbers = [self.number(row) for row in distinct.iter_rows()]

@@ -26,24 +26,32 @@ class Reason(StrEnum):
     NO_USAGE = "no_usage"
     NO_MODEL = "no_model"
     UNKNOWN_PROVIDER = "unknown_provider"
+    NO_PROVIDER = "no_provider"
     UNKNOWN_MODEL = "unknown_model"
     UNKNOWN_TIER = "unknown_tier"
     NO_TIER_RATE = "no_tier_rate"
+    OUT_OF_DATE = "out_of_date"
     NO_RATE = "no_rate"
     UNDATED = "undated"
     COUNTS = "counts_contradict"
+    NEGATIVE = "negative_cost"
+    OWN_KEY = "own_key"
 
 
 MEANINGS = {
-    Reason.NO_USAGE: "no prompt or completion tokens reported",
+    Reason.NO_USAGE: "no tokens reported, or only zeros",
     Reason.NO_MODEL: "no model named",
     Reason.UNKNOWN_PROVIDER: "provider not in the price data",
+    Reason.NO_PROVIDER: "no provider named, and several may serve this model",
     Reason.UNKNOWN_MODEL: "model not in the price data of its provider",
     Reason.UNKNOWN_TIER: "no known price per token for this service tier",
     Reason.NO_TIER_RATE: "no price for this service tier at that time",
+    Reason.OUT_OF_DATE: "the price data of this model is out of date",
     Reason.NO_RATE: "no price for some kinds of its tokens",
     Reason.UNDATED: "no date, and the price has changed",
     Reason.COUNTS: "token counts that contradict each other",
+    Reason.NEGATIVE: "the reported cost is negative",
+    Reason.OWN_KEY: "paid with your own key, and part of the cost is not reported",
 }
 
 
