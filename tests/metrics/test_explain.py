@@ -360,7 +360,8 @@ def test_the_command_reads_a_pipe_once_and_writes_exact_money(log: Path) -> None
     assert row["cost"] == "0.253500000000"
     assert (row["responses"], row["responses_unpriced"]) == (4, 2)
     rows = list(csv.DictReader(io.StringIO(as_csv.stdout)))
-    assert [row["cost"] for row in rows] == ["0.000000000000", "0.253500000000"]
+    assert [row["cost"] for row in rows] == ["", "0.253500000000"]
+    assert [row["cost_bound"] for row in rows] == ["unknown", "lower"]
 
 
 def test_the_command_explains_a_number(log: Path) -> None:

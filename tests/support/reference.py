@@ -112,7 +112,9 @@ PAGES = {
             "toolkit.spending",
             "toolkit.explain",
             *below("toolkit.pricing", PRICING),
-            *below("toolkit.pricing.budgets", ["parse_budgets", "breaches"]),
+            *below(
+                "toolkit.pricing.budgets", ["parse_budgets", "breaches", "check_names"]
+            ),
         ],
         "toolkit.pricing",
     ),

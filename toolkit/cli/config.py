@@ -157,6 +157,9 @@ class _Budgets(_Table):
 
     total: _Amount = _setting('on all models together: "500USD"')
     models: dict[_Text, _Amount] = _setting('by model: { "gpt-4o" = "100USD" }')
+    tags: dict[_Text, dict[_Text, _Amount]] = _setting(
+        'by value of a tag: { team = { search = "50USD" } }'
+    )
 
 
 class _Shared(_Table):
@@ -250,6 +253,8 @@ class Configuration(NamedTuple):
         budgets = values.get("budgets", {})
         models = [f"{name}={usd}" for name, usd in budgets.get("models", {}).items()]
         total = [budgets["total"]] if "total" in budgets else []
+        for tag, amounts in budgets.get("tags", {}).items():
+            models += [f"tag_{tag}:{value}={usd}" for value, usd in amounts.items()]
         return {
             **values,
             "logs": values.get("sources"),

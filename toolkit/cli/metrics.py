@@ -49,7 +49,7 @@ def _print_metric(
     _fit_options(ctx, name, options)
     with show_progress("reading") as progress:
         table = measure(name, logs, progress=progress, **options)
-    if not print_data(table, as_json=as_json, as_csv=as_csv):
+    if not print_data(table, SPECS[name], as_json=as_json, as_csv=as_csv):
         print_table(table, SPECS[name], options.get("by"))
 
 

@@ -69,7 +69,7 @@ def cost(
     with show_progress("reading") as progress:
         spent = spending(logs, progress=progress, **options)
     costs = spent.costs
-    if not print_data(costs, as_json=as_json, as_csv=as_csv):
+    if not print_data(costs, SPECS["cost"], as_json=as_json, as_csv=as_csv):
         series = options.get("by", ("model",))
         periods = [name for name in _PERIOD if name in costs.columns]
         shown = costs.select(*periods, *series, *_SPENT)

@@ -174,8 +174,8 @@ _OPTIONS = {
     "against": _option("FILE", "an earlier report (.json): list what changed since"),
     "budget": _option(
         "AMOUNT",
-        "exit 3 if cost exceeds 500USD (or MODEL=100USD), or may exceed it because "
-        "prices are missing; may be repeated",
+        "exit 3 if cost exceeds 500USD (or MODEL=100USD, tag_NAME:VALUE=50USD), or may "
+        "exceed it because prices are missing; may be repeated",
         kind=_Texts,
     ),
     "lines": _option("N", "number of lines", "1000"),

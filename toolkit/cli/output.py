@@ -79,8 +79,22 @@ def _plain(value: Any) -> str:
     return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
 
 
-def print_data(frame: pl.DataFrame, *, as_json: bool, as_csv: bool) -> bool:
-    """Print a table as JSON or CSV; return whether either was asked for."""
+def print_data(
+    frame: pl.DataFrame,
+    spec: MetricSpec | None = None,
+    *,
+    as_json: bool,
+    as_csv: bool,
+) -> bool:
+    """Print a table as JSON or CSV; return whether either was asked for.
+
+    That of a metric gets the bounds of its figures.
+    """
+    if spec is not None and (as_json or as_csv):
+        # Imported here: polars is not needed for --help.
+        from toolkit.metrics.bounds import with_bounds
+
+        frame = with_bounds(frame, spec)
     if as_json:
         print_json(frame.to_dicts())
     elif as_csv:

@@ -42,7 +42,7 @@ Compare = Literal["previous"]
 _PERIOD = ("period", "period_end", "partial")
 FOLDED = "folded"
 OTHER = "other"
-BEFORE, CHANGE = "_before", "_change"
+BEFORE, CHANGE, BOUND = "_before", "_change", "_bound"
 # Prefix of the columns that only the engine sees.
 HIDDEN = "~"
 
