@@ -74,8 +74,9 @@ def _option(
     def parameter(name: str, own_default: str) -> Parameter:
         shown = own_default or default
         described = f"{text}  [default: {shown}]" if shown else text
-        names = [f"--{name.removeprefix('as_')}"] if kind is bool else []
-        names += [flag] if flag else []
+        names = (
+            [f"--{name.removeprefix('as_')}"] if kind is bool else [flag][: len(flag)]
+        )
         option = typer.Option(*names, help=described, metavar=metavar, **more)
         annotation = Annotated[kind, option]
         unset = _UNSET.get(kind)
@@ -140,19 +141,12 @@ _OPTIONS = {
     "as_json": _option(None, "print JSON", kind=bool),
     "as_csv": _option(None, "print CSV", kind=bool),
     # Of one command each.
-    "as_model": _option(
-        "MODEL", "estimate what the same tokens cost at another model", flag="--as"
-    ),
-    "as_lines": _option(
-        None, "print each line of the logs, with its cost and rate", kind=bool
-    ),
+    "as_model": _option("MODEL", "what the same tokens cost at MODEL", flag="--as"),
+    "as_lines": _option(None, "print each line with its cost, as CSV", kind=bool),
     "model": _option("MODEL", "name of the model, as in the log", kind=str),
     "date": _option("DAY", "a day (2026-11-22), or undated", kind=str),
     "tolerance": _option(
-        "AMOUNT",
-        "costs agree if they differ by at most 0.05 (USD), or 1%; if given, exit 3 "
-        "unless all rows agree",
-        "0.01",
+        "AMOUNT", "how much costs may differ, 0.05 or 1%; exit 3 if more", "0.01"
     ),
     "match": _option(
         "BY", "family: gpt-4o-2024-08-06 counts as gpt-4o; name: it does not", "family"
