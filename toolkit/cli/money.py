@@ -22,6 +22,7 @@ from toolkit.cli.output import (
 )
 from toolkit.cli.values import parse_pairs
 from toolkit.errors import plural
+from toolkit.formatting.text import format_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,7 +31,6 @@ _PERIOD = ("period", "period_end", "partial")
 # Columns that `cost` prints beside those of the period and the series.
 _SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
 _MOST_MISSING = 10
-_LONGEST_NAME = 60
 _READ = ("prices", "as_json", "as_csv", *READ)
 _RECONCILED = ("tolerance", "match", "prices")
 _DIFFERS = 3
@@ -166,10 +166,8 @@ def _print_missing(missing: pl.DataFrame) -> None:
     for row in missing.head(_MOST_MISSING).iter_rows(named=True):
         names = [row[name] for name in ("model", "provider", "service_tier")]
         called = ", ".join(name for name in names if name) or "responses without model"
-        if len(called) > _LONGEST_NAME:
-            called = f"{called[:_LONGEST_NAME]}..."
         print_message(
-            f"no price for {called} ({MEANINGS[Reason(row['reason'])]}): "
+            f"no price for {format_name(called)} ({MEANINGS[Reason(row['reason'])]}): "
             f"{plural(row['responses'], 'response')}, {missing_tokens(row)}"
         )
     if missing.height > _MOST_MISSING:

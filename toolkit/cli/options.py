@@ -74,9 +74,8 @@ def _option(
     def parameter(name: str, own_default: str) -> Parameter:
         shown = own_default or default
         described = f"{text}  [default: {shown}]" if shown else text
-        names = (
-            [f"--{name.removeprefix('as_')}"] if kind is bool else [flag][: len(flag)]
-        )
+        own = flag or (f"--{name.removeprefix('as_')}" if kind is bool else "")
+        names = [own] if own else []
         option = typer.Option(*names, help=described, metavar=metavar, **more)
         annotation = Annotated[kind, option]
         unset = _UNSET.get(kind)
@@ -100,40 +99,27 @@ def _use_settings(ctx: typer.Context, file: str | None) -> None:
 _Texts: TypeAlias = list[str] | None
 _OPTIONS = {
     "every": _option(
-        "PERIOD",
-        "length of a period: 1h, 1d, 1w, 1mo, 1q, 1y; 7d: 7 days from --since; "
-        "none: all periods in one",
-        "1d",
+        "PERIOD", "1h, 1d, 1w, 1mo, 1q, 1y; 7d from --since; none: all in one", "1d"
     ),
     "by": _option(
-        "COLUMN",
-        "column whose values are the series; repeat for more; none: all in one",
-        "model",
-        _Texts,
+        "COLUMN", "a series per value; may be repeated; none: one", "model", _Texts
     ),
     "tz": _option("ZONE", "time zone in which days begin", "UTC"),
     "since": _option("TIME", "start: a date, a time, or 7d for 7 days ago"),
     "until": _option("TIME", "end, exclusive: a date, a time, or 7d"),
     "last": _option("UNIT", "last complete day, week, month or quarter (in --tz)"),
     "now": _option("TIME", "time to use as now, in --last and 7d", "the clock"),
-    "top": _option(
-        "N",
-        "show the N largest series, group the rest as 'other'",
-    ),
+    "top": _option("N", "show the N largest series, group the rest as 'other'"),
     "fill": _option(None, "include empty periods", kind=bool),
     "compare": _option("PERIOD", "previous: add the values of the period before"),
     "prices": _option("FILE", "TOML file with your own prices, used before all others"),
     "tag": _option(
-        "NAME=PATH",
-        "add a column tag_NAME from a path in the line; may be repeated",
-        kind=_Texts,
+        "NAME=PATH", "add tag_NAME from a path in the line; repeatable", kind=_Texts
     ),
     "response_path": _option("PATH", "path of the response in a line"),
     "created_unit": _option("UNIT", "unit of `created` in the log: s, ms, us, ns", "s"),
     "on_damage": _option(
-        "ACTION",
-        "if a log is damaged: raise, or collect (go on, exit 1 at the end)",
-        "raise",
+        "ACTION", "if a log is damaged: raise, or collect (then exit 1)", "raise"
     ),
     "max_rejects": _option("LIMIT", "exit 4 if more lines are rejected: 10 or 0.1%"),
     "wait": _option("TIME", "wait for another run to finish: 30s, 10m, 2h", "0s"),
@@ -155,7 +141,7 @@ _OPTIONS = {
     "column": _option(
         "NAME=COLUMN",
         "column of the bill for day, model, responses, prompt_tokens, cached_tokens, "
-        "completion_tokens, cost (USD) or cents; may be repeated",
+        "completion_tokens, cost (USD) or cents; repeatable",
         kind=_Texts,
     ),
     "code": _option("CODE", "only rejects with this code"),

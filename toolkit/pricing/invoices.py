@@ -52,8 +52,7 @@ COUNTED = ("responses", "prompt_tokens", "cached_tokens", "completion_tokens")
 _EXPECTED = {
     "day": "a day such as 2026-01-31",
     **dict.fromkeys(COUNTED, "a whole number"),
-    "cost": "an amount such as 1234.50",
-    "cents": "an amount such as 1234.50",
+    **dict.fromkeys(("cost", "cents"), "an amount such as 1234.50"),
 }
 # What the results of OpenAI's pages are called; those of Anthropic's have no such name.
 _OBJECTS = {"organization.usage.completions.result", "organization.costs.result", None}
