@@ -31,6 +31,7 @@ from toolkit.errors import (
 )
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import Period, check_zone
+from toolkit.expressions.vendors import check_provider
 from toolkit.pricing.budgets import check_amount
 from toolkit.reading.object_store import is_uri
 from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
@@ -217,6 +218,9 @@ class _Settings(_ReportOptions, _Shared):
     created_unit: CreatedUnit = _setting("unit of `created` in logs", "s")
     tz: Annotated[_Text, _valid(check_zone)] = _setting(
         "time zone in which days begin", "UTC"
+    )
+    provider: Annotated[_Text, _valid(check_provider)] = _setting(
+        "who served the lines that name no provider"
     )
     prices: _Path = _setting("file of your own prices; relative to this file")
     export: _Export = _setting("settings of `toolkit export`")

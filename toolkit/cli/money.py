@@ -31,7 +31,7 @@ _PERIOD = ("period", "period_end", "partial")
 # Columns that `cost` prints beside those of the period and the series.
 _SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
 _MOST_MISSING = 10
-_READ = ("prices", "as_json", "as_csv", *READ)
+_READ = ("provider", "prices", "as_json", "as_csv", *READ)
 _RECONCILED = ("tolerance", "match", "prices")
 _DIFFERS = 3
 
@@ -108,12 +108,13 @@ def explain(
         print_message(explained.summary)
 
 
-@shared("tolerance", "match", "provider", "column", *RANGE[1:], *_READ)
+@shared("tolerance", "match", "vendor", "column", *RANGE[1:], *_READ)
 def reconcile(
     logs: LogsOrExport,
     bill: Annotated[
         str, typer.Argument(metavar="BILL", help="usage or costs, as CSV or JSON")
     ],
+    vendor: str | None = None,
     provider: str | None = None,
     column: list[str] | None = None,
     as_json: bool = False,
@@ -124,6 +125,9 @@ def reconcile(
     # Imported here: what a command does not use is not loaded.
     import polars as pl
 
+    from toolkit.expressions.vendors import seller_named
+    from toolkit.expressions.vendors import vendor as vendor_of
+    from toolkit.pricing.price_file import read_prices
     from toolkit.pricing.reconciliation import AGREES
     from toolkit.pricing.reconciliation import reconcile as reconcile_log
     from toolkit.reading.scan import scan
@@ -133,8 +137,9 @@ def reconcile(
     own |= {name: options[name] for name in ("since", "until") if name in options}
     with show_progress("reading") as progress:
         choices = scan(logs, progress=progress, **options)
-        if provider is not None:
-            choices = choices.filter(pl.col("provider") == provider)
+        if vendor is not None:
+            choices = choices.filter(vendor_of(provider) == seller_named(vendor))
+        own["prices"] = read_prices(own.get("prices"), provider)
         rows = reconcile_log(choices, bill, columns=columns, **own)
     if not print_data(rows, as_json=as_json, as_csv=as_csv):
         print_reconciled(rows)
@@ -149,9 +154,10 @@ def _print_elsewhere(
     """Print what the same tokens cost at another model."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.pricing.alternatives import what_if
+    from toolkit.pricing.price_file import read_prices
     from toolkit.reading.scan import scan
 
-    prices = options.pop("prices", None)
+    prices = read_prices(options.pop("prices", None), options.pop("provider", None))
     rows = what_if(scan(logs, **options), model=model, prices=prices)
     if not print_data(rows, as_json=as_json, as_csv=as_csv):
         print_elsewhere(rows, model)

@@ -112,6 +112,7 @@ _OPTIONS = {
     "top": _option("N", "show the N largest series, group the rest as 'other'"),
     "fill": _option(None, "include empty periods", kind=bool),
     "compare": _option("PERIOD", "previous: add the values of the period before"),
+    "provider": _option("NAME", "who served the lines that name no provider: azure"),
     "prices": _option("FILE", "TOML file with your own prices, used before all others"),
     "tag": _option(
         "NAME=PATH", "add tag_NAME from a path in the line; repeatable", kind=_Texts
@@ -137,7 +138,7 @@ _OPTIONS = {
     "match": _option(
         "BY", "family: gpt-4o-2024-08-06 counts as gpt-4o; name: it does not", "family"
     ),
-    "provider": _option("NAME", "only responses of this provider"),
+    "vendor": _option("NAME", "only responses of this vendor"),
     "column": _option(
         "NAME=COLUMN",
         "column of the bill for day, model, responses, prompt_tokens, cached_tokens, "

@@ -27,7 +27,7 @@ _OVER_BUDGET, _TOO_MANY_REJECTS = 3, 4
 
 @shared(
     *("section", "title", "against", "budget", *RANGE, "compare", "every", "by", "top"),
-    *("prices", "max_rejects", "quiet", *READ),
+    *("provider", "prices", "max_rejects", "quiet", *READ),
     every="depends on the range",
     top="12",
 )
@@ -90,6 +90,9 @@ def _check_budgets(made: Report, budgets: list[Budget]) -> bool:
     # Imported here: it is not needed for --help.
     from toolkit.pricing.budgets import breaches, check_names
 
+    if all(kpi.value is None for kpi in made.content.kpis):
+        print_message(f"the budget may be exceeded: {made.headline}")
+        return False
     columns = dict.fromkeys(budget.column for budget in budgets)
     for column in columns:
         # In a log without calls no name can be found.

@@ -16,6 +16,7 @@ from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import check_type, share_parameters
 from toolkit.formatting.text import format_share, format_usd
 from toolkit.metrics.engine import compute, read_once
+from toolkit.metrics.inputs import with_series
 from toolkit.metrics.options import (
     PARAMETERS,
     PeriodOptions,
@@ -154,11 +155,12 @@ def spending(
     own, read = split_options(options)
     query = COST.query(own)
     check_series(query.by, ())
-    file = read_prices(prices)
+    file = read_prices(prices, query.provider)
     # Only a response after the range shows that its last period is complete.
     scanned = query.scan_range if query.calendar else query.within
     frame = _frame_of(sources, scanned, read)
-    check_columns(frame, ("choice_position", *NEEDED, *query.by))
+    frame = with_series(frame, query.by, query.provider)
+    check_columns(frame, ("choice_position", *NEEDED))
     needed = list(dict.fromkeys(("choice_position", *priced_by(frame), *query.by)))
     first = frame.lazy().filter(first_choice(), *scanned.conditions())
     collected = read_once(first, needed)
@@ -186,6 +188,7 @@ def explain(
     date: Date | str | None,
     tz: str = "UTC",
     prices: Prices = None,
+    provider: str | None = None,
     **options: Unpack[ReadOptions],
 ) -> Explained:
     """Explain what a model cost on a day: its lines, their prices, what is unpriced.
@@ -200,7 +203,7 @@ def explain(
         A day (or its ISO text) in `tz`; None for undated responses.
     tz
         Time zone in which the day begins.
-    prices
+    prices, provider
         As in `toolkit.pricing.add_cost`.
     **options
         Of logs only; an export keeps the options that it was made with.
@@ -230,7 +233,7 @@ def explain(
         within = span(day, None if day is None else day + timedelta(days=1), tz)
     except OverflowError:
         raise OptionError("date", date, expected="a day before 9999-12-31") from None
-    pricer = Pricer(read_prices(prices))
+    pricer = Pricer(read_prices(prices, provider))
     frame = _frame_of(sources, within, options)
     of_day = within.conditions() or [pl.col("created").is_null()]
     check_columns(frame, ("source", "line", "choice_position", *NEEDED))
@@ -261,6 +264,7 @@ def cost_lines(
     sources: Sources | Choices,
     *,
     prices: Prices = None,
+    provider: str | None = None,
     tz: str = "UTC",
     since: Moment = None,
     until: Moment = None,
@@ -272,7 +276,7 @@ def cost_lines(
     ----------
     sources
         Logs or exports as in `toolkit.scan`, or choices: a frame, a `Loaded`.
-    prices
+    prices, provider
         As in `toolkit.pricing.add_cost`.
     tz, since, until
         The range, as in `toolkit.metrics.cost`.
@@ -303,7 +307,7 @@ def cost_lines(
     check_columns(frame, ("source", "line", "choice_position", *NEEDED))
     first = frame.lazy().filter(first_choice(), *within.conditions())
     rows = first.select("source", "line", *priced_by(frame))
-    pricer = Pricer(read_prices(prices))
+    pricer = Pricer(read_prices(prices, provider))
     batches = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_BATCH))
     for batch in batches:
         yield _price_lines(batch, pricer, {}).drop("price")

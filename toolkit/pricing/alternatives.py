@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -131,7 +132,7 @@ def what_if(
     moved = priced.with_columns(pl.col("model").alias("~model"), *there, unreported)
     moved = moved.drop(AS_BILLED, strict=False)
     rows = (
-        add_priced(moved, Pricer(file), {"cost": "~then"})
+        add_priced(moved, Pricer(replace(file, provider=None)), {"cost": "~then"})
         .group_by("~model")
         .agg(
             *SUMS,

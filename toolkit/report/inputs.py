@@ -15,6 +15,7 @@ from polars import selectors
 from toolkit.errors import clean
 from toolkit.expressions.choices import check_columns
 from toolkit.metrics.calendar import instant
+from toolkit.metrics.inputs import with_series
 from toolkit.metrics.registry import SPECS
 from toolkit.pricing.costs import add_cost
 from toolkit.pricing.price_file import read_prices
@@ -72,6 +73,7 @@ class Plan(NamedTuple):
     title: str
     now: datetime
     last_call: datetime | None = None  # of all calls, whatever the range
+    provider: str | None = None
 
     @property
     def range(self) -> dict[str, Any]:
@@ -196,12 +198,15 @@ def price(
     since: datetime | None,
 ) -> ReportInputs:
     """Price each response once, and collect what metrics of usage and cost read."""
+    known = read_prices(prices)
+    inputs = inputs._replace(
+        choices=with_series(inputs.choices, by, known.provider).lazy()
+    )
     read = (column for metric in MAIN_METRICS for column in SPECS[metric].columns)
     names = list(dict.fromkeys((*_KEY, "created", "model", *read, *by)))
     frame = inputs.choices
     if since is not None:
         frame = frame.filter(pl.col("created") >= since)
-    known = read_prices(prices)
     check_columns(frame, names)
     needed = (*names, *_KEY, *priced_by(frame))
     rows = frame.select(list(dict.fromkeys(needed)))

@@ -110,6 +110,7 @@ def _command_of(
     pairs = [
         *options.items(),
         *(("by", clean(name)) for name in plan.by),
+        ("provider", plan.provider),
         ("prices", prices),
         ("to", "report.html"),
     ]

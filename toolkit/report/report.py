@@ -18,6 +18,7 @@ from toolkit.expressions.time_ranges import before, chosen, moment
 from toolkit.formatting.parameters import check_path, check_type, share_parameters
 from toolkit.metrics.options import check_options
 from toolkit.metrics.spending import cost
+from toolkit.pricing.price_file import read_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.report.content import build_content
 from toolkit.report.inputs import Plan, collect_inputs, price
@@ -144,6 +145,7 @@ def write_report(
     sections: Sequence[str] = NAMES,
     title: str = _TITLE,
     prices: str | os.PathLike[str] | None = None,
+    provider: str | None = None,
     against: str | os.PathLike[str] | None = None,
     **options: Unpack[ReadOptions],
 ) -> Report:
@@ -179,6 +181,8 @@ def write_report(
         Title of the report.
     prices
         Your own price file, which overrides the bundled prices: see `toolkit.pricing`.
+    provider
+        Who served the responses whose line names no provider, such as ``azure``.
     against
         The JSON of an earlier report: figures of its complete periods that have changed
         since are listed, with the reason.
@@ -228,6 +232,7 @@ def write_report(
         until=within.end,
         top=top,
         compare=cast("Any", compare),
+        provider=provider,
     )
     plan = Plan(
         within=within,
@@ -238,20 +243,22 @@ def write_report(
         top=top,
         sections=_find_sections(sections),
         title=title,
+        provider=provider,
         now=(moment("now", now, tz) or datetime.now(UTC)).replace(microsecond=0),
     )
+    known = read_prices(prices, provider)
     earlier = read_report(against) if against is not None else None
     read = collect_inputs(sources, options)
     first = before(within, tz).start if compare is not None else within.start
-    inputs = price(read, prices, plan.by, first)
+    inputs = price(read, known, plan.by, first)
     latest = read.choices.select(pl.col("created").max()).collect(engine="streaming")
     content = build_content(
         inputs,
         plan._replace(last_call=latest.item()),
         None if prices is None else os.fspath(prices),
-        None if earlier is None else compare_with(earlier, read, prices),
+        None if earlier is None else compare_with(earlier, read, known),
     )
-    report = Report(content.headline, inputs.ledger, content, inputs, prices)
+    report = Report(content.headline, inputs.ledger, content, inputs, known)
     for file in files:
         report.save(file)
     return report
