@@ -122,12 +122,12 @@ def _cost_columns(spec: MetricSpec, measure: Measure) -> list[pl.Expr]:
 
     The tokens are those of the first share that the chart shows.
     """
-    share = next((one for one in spec.drawn if one.is_share), None)
+    share = next((one for one in spec.drawn if one.part), None)
     names = {
         "unpriced": measure.unseen,
         "calls": measure.of if measure.unseen else None,
         "lost": share.part if share else None,
-        "whole": share.columns[-1] if share else None,
+        "whole": share.columns[2] if share else None,
     }
     counts = [
         (pl.col(name) if name else pl.lit(0)).cast(pl.Int64).alias(alias)
