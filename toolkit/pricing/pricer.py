@@ -17,7 +17,6 @@ import polars as pl
 
 from toolkit.expressions.vendors import find_seller, providers_of
 from toolkit.pricing.catalogue import find_offer
-from toolkit.pricing.corrections import read_corrections
 from toolkit.pricing.offers import (
     COUNTS,
     PLACES,
@@ -27,6 +26,7 @@ from toolkit.pricing.offers import (
     RateTable,
     reason_code,
 )
+from toolkit.pricing.price_file import read_corrections
 from toolkit.pricing.rates import Reason
 from toolkit.pricing.usage import Reported, Usage
 
