@@ -95,6 +95,24 @@ def test_reconcile_compares_only_the_days_of_the_range(
     assert "--since: expected the start of a day in UTC" in noon.stderr
 
 
+def test_reconcile_compares_only_the_responses_of_a_vendor(
+    log: Path, invoice: Path
+) -> None:
+    words = ("reconcile", log, invoice, *COLUMNS, "--json")
+
+    rows = {
+        words: {row["model"] for row in json.loads(run(*words).stdout)} - {None}
+        for words in (
+            (*words, "--vendor", "OpenAI"),
+            (*words, "--vendor", "azure"),
+            (*words, "--vendor", "Azure OpenAI", "--provider", "azure"),
+        )
+    }
+
+    # The model my-own is nobody's, unless --provider says whose; gpt-4o is invoiced.
+    assert list(rows.values()) == [{"gpt-4o"}, {"gpt-4o"}, {"gpt-4o", "my-own"}]
+
+
 def test_reconcile_fails_a_schedule_if_a_tolerance_is_given(
     log: Path, invoice: Path
 ) -> None:

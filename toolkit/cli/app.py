@@ -224,6 +224,9 @@ def export(
     if not quiet:
         seconds = f"({time.monotonic() - started:.1f} s)"
         print_message(f"{_export_words(totals, len(done.added), done.found)} {seconds}")
+    elif totals["rejected"]:
+        of = plural(totals["lines"], "line")
+        print_message(f"{totals['rejected']:,} of {of} rejected")
     check_rejects(max_rejects, totals)
 
 

@@ -23,6 +23,7 @@ from toolkit.metrics.inputs import (
     key_of,
     own_columns,
     with_first_values,
+    with_series,
 )
 from toolkit.metrics.options import (
     BEFORE,
@@ -32,6 +33,7 @@ from toolkit.metrics.options import (
     OTHER,
     check_series,
 )
+from toolkit.pricing.costs import price_responses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -342,6 +344,9 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     """Check the frame and the options, before anything is collected."""
     choices = as_frame(choices)
     check_series(query.by, _result_names(spec, query))
+    choices = with_series(choices, query.by, query.provider)
+    if query.provider and spec.has_money and "cost" not in choices.collect_schema():
+        choices = price_responses(choices, provider=query.provider)
     frame = choices.lazy()
     needs = ["choice_position", *spec.columns, *spec.needs_of(frame)]
     needs += [*key_of(frame, spec, query), *query.by]

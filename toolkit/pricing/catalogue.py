@@ -7,13 +7,14 @@ no price without a provider.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from toolkit.expressions.makers import maker_of
+from toolkit.expressions.vendors import find_seller, seller_named
 from toolkit.pricing.rates import Offer, Rates, Reason
 
 if TYPE_CHECKING:
@@ -31,75 +32,6 @@ TIERS: dict[str, dict[str, str]] = {
     "flex": {"service_tier": "flex"},
     "priority": {"service_tier": "priority"},
     "fast": {"service_tier": "fast"},
-}
-# Names of providers in logs, besides the ids and names of genai-prices.
-_PROVIDERS = {
-    name: provider
-    for provider, names in {
-        "aws": ("amazon", "amazon bedrock", "aws bedrock", "bedrock"),
-        "azure": ("azure ai", "azure openai"),
-        "fireworks": ("fireworks ai",),
-        "google": (
-            *("gemini", "google ai", "google ai studio"),
-            *("google vertex", "google vertex ai", "vertex ai"),
-        ),
-        "mistral": ("mistral ai", "mistralai"),
-        "moonshotai": ("moonshot", "moonshot ai"),
-        "together": ("together",),
-        "x-ai": ("x.ai", "xai"),
-        "zai": ("z.ai",),
-    }.items()
-    for name in names
-}
-# Prefixes of the name of a model that identify the provider: hosts in the spelling of
-# proxies, and makers whose models, except open weights, only they serve.
-_HOSTS = {
-    "azure": "azure",
-    "bedrock": "aws",
-    "fireworks_ai": "fireworks",
-    "groq": "groq",
-    "openrouter": "openrouter",
-    "together_ai": "together",
-    "vertex_ai": "google",
-}
-_MAKERS = {
-    "anthropic": "anthropic",
-    "cohere": "cohere",
-    "gemini": "google",
-    "google": "google",
-    "openai": "openai",
-    "perplexity": "perplexity",
-    "x-ai": "x-ai",
-    "xai": "x-ai",
-}
-# Names of Amazon Bedrock: us.anthropic.claude-3-7-sonnet-20250219-v1:0.
-_BEDROCK = re.compile(
-    r"(?:(?:us|us-gov|eu|apac|au|jp|ca|global)\.)?"
-    r"(?:ai21|amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen|writer)\."
-)
-# Names of open weights that only Groq uses: llama-3.3-70b-versatile, llama3-8b-8192.
-_GROQ = re.compile(r"(?:llama|mixtral|gemma)[^/:]*-(?:versatile|instant|8192|32768)")
-# Open weights and local files, whose price depends on the provider.
-_ANYONES = re.compile(
-    r"gpt-oss|gemma|distill|r1-1776|\.gguf$|^(?!ft:).*:"
-    r"|(?<![a-z0-9])(?:local|self-?hosted|lora|abliterated|uncensored"
-    r"|awq|gptq|gguf|ggml|exl2|mlx|nf4|fp8|int[48]|q[2-8]_\w+)(?![a-z0-9])"
-)
-# Makers of open weights: names that only their own service uses.
-_OWN_NAMES = {
-    "deepseek": r"deepseek-(?:chat|reasoner|flash)",
-    "minimax": r"m2-her|minimax-.*-highspeed",
-    "mistral": r"open-mi.*"
-    r"|(?!mixtral|.*(?:instruct|base|small.*-\d+b)).*-(?:latest|\d{4})"
-    r"|mistral-(?:large|medium|tiny|saba|embed|ocr)(?:-\d[\d-]*)?"
-    r"|codestral|magistral-medium|pixtral-large",
-    "moonshotai": r"moonshot-.*|kimi-(?:latest|.*-(?:preview|turbo|highspeed))",
-    "zhipuai": r"glm-4-(?:plus|air|airx|long|assistant|flash|flashx)(?:-\d+)?"
-    r"|glm-.*-(?:x|airx|flashx|turbo)",
-    # The catalogue matches any name that contains the word.
-    "anthropic": r"claude.*",
-    "google": r"gemini.*",
-    "x-ai": r"grok.*",
 }
 _MAX_NAME = 256
 _DAY = 86_400
@@ -125,62 +57,28 @@ def find_offer(provider: str | None, model: str | None, tier: str | None) -> Off
     context = {} if tier is None else TIERS.get(tier.casefold())
     if context is None:
         return Offer.constant(Reason.UNKNOWN_TIER)
-    if provider is not None:
-        seller = _find_provider(provider)
-        if seller is None:
-            return Offer.constant(Reason.UNKNOWN_PROVIDER)
-        names = [model, *([model.partition("/")[2]] if "/" in model else [])]
-    else:
-        seller, names = _infer_provider(model)
-        if seller is None:
-            return Offer.constant(Reason.UNKNOWN_MODEL)
+    vendor, names = find_seller(provider, model)
+    seller = _providers().get(vendor or "")
+    if seller is None and (vendor or provider):
+        return Offer.constant(Reason.UNKNOWN_PROVIDER)
+    if seller is None:
+        known = maker_of(model) is not None
+        return Offer.constant(Reason.NO_PROVIDER if known else Reason.UNKNOWN_MODEL)
     for name in names:
         # Among the models of a provider, or those that it resells.
-        info = seller.find_model(name, all_providers=list(_providers()))
+        info = seller.find_model(name, all_providers=list(_providers().values()))
         if info is not None:
             return _build_offer(seller, info, context)
     return Offer.constant(Reason.UNKNOWN_MODEL)
 
 
 @cache
-def _providers() -> tuple[Provider, ...]:
+def _providers() -> dict[str, Provider]:
     """Return the catalogue that is part of the package genai-prices."""
     # Imported here: the prices are a megabyte and a half of Python.
     from genai_prices.data import providers as bundled
 
-    return tuple(bundled)
-
-
-def _find_provider(name: str) -> Provider | None:
-    """Find a provider by its name in a log."""
-    plain = name.strip().casefold()
-    plain = _PROVIDERS.get(plain.replace("_", " ").replace("-", " "), plain)
-    plain = _PROVIDERS.get(plain, plain)
-    return next((p for p in _providers() if plain in {p.id, p.name.casefold()}), None)
-
-
-def _infer_provider(model: str) -> tuple[Provider | None, list[str]]:
-    """Infer the provider of a model, and its name there, from the name alone."""
-    name = model.casefold()
-    if _BEDROCK.match(name):
-        return _find_provider("aws"), [model]
-    if _GROQ.fullmatch(name):
-        return _find_provider("groq"), [model]
-    prefix, _, rest = name.partition("/")
-    if prefix in _HOSTS and rest:
-        return _find_provider(_HOSTS[prefix]), [rest]
-    if prefix in _MAKERS and rest and not _ANYONES.search(rest):
-        return _find_provider(_MAKERS[prefix]), [rest]
-    if name.startswith(("@cf/", "accounts/fireworks/")):
-        return _find_provider("cloudflare" if name[0] == "@" else "fireworks"), [name]
-    if "/" in name or _ANYONES.search(name):
-        return None, []
-    bare = name.removeprefix("ft:")
-    found = (p for p in _providers() if p.model_match and p.model_match.is_match(bare))
-    seller = next(found, None)
-    if seller and not re.fullmatch(_OWN_NAMES.get(seller.id, ".*"), bare, re.DOTALL):
-        seller = None
-    return seller, [name]
+    return {one.id: one for one in bundled}
 
 
 # By seller, model and tier; the catalogue does not change.
@@ -285,12 +183,12 @@ def _rate_at(price: Decimal | TieredPrices | None, prompt_tokens: int) -> Any:  
 
 def model_names(provider: str | None) -> set[str]:
     """Return the names of the models of a provider, or of all."""
-    seller = None if provider is None else _find_provider(provider)
-    sellers = _providers() if seller is None else (seller,)
+    seller = _providers().get(seller_named(provider or "") or "")
+    sellers = _providers().values() if seller is None else (seller,)
     return {info.id.casefold() for one in sellers for info in one.models}
 
 
 def provider_names() -> set[str]:
     """Return the names of all providers."""
-    names = {name for one in _providers() for name in (one.id, one.name.casefold())}
-    return names | _PROVIDERS.keys()
+    names = _providers().values()
+    return {name for one in names for name in (one.id, one.name.casefold())}

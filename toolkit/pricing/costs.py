@@ -35,13 +35,22 @@ _SHARED = "~shared"
 
 
 @overload
-def add_cost(choices: pl.DataFrame, prices: Prices = None) -> pl.DataFrame: ...
-@overload
-def add_cost(choices: pl.LazyFrame, prices: Prices = None) -> pl.LazyFrame: ...
-@overload
-def add_cost(choices: ArrowStream, prices: Prices = None) -> pl.DataFrame: ...
 def add_cost(
-    choices: pl.DataFrame | pl.LazyFrame | ArrowStream, prices: Prices = None
+    choices: pl.DataFrame, prices: Prices = None, *, provider: str | None = None
+) -> pl.DataFrame: ...
+@overload
+def add_cost(
+    choices: pl.LazyFrame, prices: Prices = None, *, provider: str | None = None
+) -> pl.LazyFrame: ...
+@overload
+def add_cost(
+    choices: ArrowStream, prices: Prices = None, *, provider: str | None = None
+) -> pl.DataFrame: ...
+def add_cost(
+    choices: pl.DataFrame | pl.LazyFrame | ArrowStream,
+    prices: Prices = None,
+    *,
+    provider: str | None = None,
 ) -> pl.DataFrame | pl.LazyFrame:
     """Add the cost of each response, in USD, at the price of its day.
 
@@ -53,6 +62,8 @@ def add_cost(
     prices
         Path of your own price file, or the result of `read_prices`. Its prices override
         those of genai-prices.
+    provider
+        Who served the responses whose line names no provider, such as ``azure``.
 
     Returns
     -------
@@ -78,6 +89,8 @@ def add_cost(
         If `choices` lacks a column that a price needs; before anything is collected.
     PriceFileError
         If the price file cannot be read, or has an error.
+    OptionError
+        If no provider has such a name.
 
     Notes
     -----
@@ -99,7 +112,7 @@ def add_cost(
     """
     choices = as_frame(choices)
     check_columns(choices, (*_KEY, *NEEDED))
-    pricer = Pricer(read_prices(prices))
+    pricer = Pricer(read_prices(prices, provider))
     key = response_key(choices)
     if isinstance(choices, pl.LazyFrame):
         own = pl.col(_PRICED).struct
@@ -121,7 +134,7 @@ def add_cost(
 
 
 def price_responses(
-    responses: Choices, prices: Prices = None
+    responses: Choices, prices: Prices = None, *, provider: str | None = None
 ) -> pl.DataFrame | pl.LazyFrame:
     """Add the cost of each response to a frame with one row per response.
 
@@ -140,7 +153,7 @@ def price_responses(
     """
     frame = as_frame(responses)
     check_columns(frame, NEEDED)
-    pricer = Pricer(read_prices(prices))
+    pricer = Pricer(read_prices(prices, provider))
     if isinstance(frame, pl.DataFrame):
         return frame.with_columns(
             pricer.price(frame.select(priced_by(frame))).select(_ADDED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from toolkit.errors import PriceFileError, near_miss
+from toolkit.expressions.vendors import check_provider
 from toolkit.formatting.parameters import check_path
 from toolkit.pricing.catalogue import STANDARD_TIERS
 from toolkit.pricing.rates import Offer, Rates
@@ -57,6 +58,8 @@ class PriceFile:
     rows: dict[tuple[str, str | None, str | None], list[Row]] = field(
         default_factory=dict
     )
+    provider: str | None = None
+    """Who served the responses whose line names no provider."""
 
     def overlay(
         self, offer: Offer, provider: str | None, model: str | None, tier: str | None
@@ -74,15 +77,21 @@ class PriceFile:
         return offer
 
 
-def read_prices(prices: Prices) -> PriceFile:
+def read_prices(prices: Prices, provider: str | None = None) -> PriceFile:
     """Read a price file; None gives an empty one, a `PriceFile` is returned as is.
+
+    With `provider`, the responses whose line names no provider are priced as its.
 
     Raises
     ------
     PriceFileError
         If the file is missing, is not valid TOML, or has an error: an unknown key, a
         rate that is not a number, two rows for one model at the same time.
+    OptionError
+        If no provider has such a name.
     """
+    if check_provider(provider) is not None:
+        return replace(read_prices(prices), provider=provider)
     if prices is None:
         return PriceFile()
     if isinstance(prices, PriceFile):

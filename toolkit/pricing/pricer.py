@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from toolkit.expressions.vendors import providers_of
 from toolkit.pricing.catalogue import find_offer
 from toolkit.pricing.offers import (
     COUNTS,
@@ -103,7 +104,8 @@ class Pricer:
 
     def find_offers(self, frame: pl.DataFrame) -> tuple[Ints, OfferTable]:
         """Return the number of each row's offer, and the table of all offers."""
-        names = frame.select(pl.col(NAMES).cast(pl.String))
+        served = providers_of(frame, self.prices.provider)
+        names = frame.select(served, pl.col(NAMES[1:]).cast(pl.String))
         distinct = names.unique()
         with self.lock:
             numbers = [self.number(row) for row in distinct.iter_rows()]

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     NO_USAGE = "no_usage"
     NO_MODEL = "no_model"
     UNKNOWN_PROVIDER = "unknown_provider"
+    NO_PROVIDER = "no_provider"
     UNKNOWN_MODEL = "unknown_model"
     UNKNOWN_TIER = "unknown_tier"
     NO_TIER_RATE = "no_tier_rate"
@@ -41,6 +42,7 @@ MEANINGS = {
     Reason.NO_USAGE: "no tokens reported, or only zeros",
     Reason.NO_MODEL: "no model named",
     Reason.UNKNOWN_PROVIDER: "provider not in the price data",
+    Reason.NO_PROVIDER: "no provider named, and several may serve this model",
     Reason.UNKNOWN_MODEL: "model not in the price data of its provider",
     Reason.UNKNOWN_TIER: "no known price per token for this service tier",
     Reason.NO_TIER_RATE: "no price for this service tier at that time",

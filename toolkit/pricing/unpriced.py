@@ -43,14 +43,16 @@ _MISSING = pl.Schema(
 )
 
 
-def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
+def missing_prices(
+    choices: Choices, prices: Prices = None, *, provider: str | None = None
+) -> pl.DataFrame:
     """List the responses without a price: one row for each model, tier and reason.
 
     Parameters
     ----------
     choices
         One row per choice; see `toolkit.schema.CHOICES`.
-    prices
+    prices, provider
         As in `add_cost`.
 
     Returns
@@ -66,7 +68,8 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
         reason                  String            one of `toolkit.pricing.Reason`:
                                                   ``no_usage``, ``no_model``,
                                                   ``unknown_provider``,
-                                                  ``unknown_model``, ``unknown_tier``,
+                                                  ``no_provider``, ``unknown_model``,
+                                                  ``unknown_tier``,
                                                   ``no_tier_rate``, ``out_of_date``,
                                                   ``no_rate``, ``undated``,
                                                   ``counts_contradict``,
@@ -98,7 +101,9 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
     [('my-own', 'unknown_model', 30), ('gpt-4o', 'no_usage', None)]
     """
     first = first_choices(choices)
-    priced = add_priced(first, Pricer(read_prices(prices)), {"reason": "reason"})
+    priced = add_priced(
+        first, Pricer(read_prices(prices, provider)), {"reason": "reason"}
+    )
     order = ("total_tokens", "responses", *NAMES, "reason")
     rows = (
         priced.filter(pl.col("reason").is_not_null())

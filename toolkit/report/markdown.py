@@ -26,6 +26,8 @@ def to_markdown(content: ReportContent) -> str:
     """Return a report as Markdown."""
     plan, against = content.plan, content.against
     before = f" · before: {content.before}" if content.before else ""
+    if content.data.last_call:
+        before += f" · last call: {content.data.last_call}"
     # Without a range before there is no change.
     shown = 3 if content.before else 2
     blocks = [

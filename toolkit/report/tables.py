@@ -44,12 +44,14 @@ _KINDS = {
 }
 _WRITERS: dict[str, Callable[[Any], str]] = {
     "count": format_count,
+    "usd": format_usd,
     "share": format_share,
     "number": format_number,
     "time": format_moment,
     "flag": lambda flag: "yes" if flag else "no",
     "kind": lambda kind: _KINDS.get(kind, format_name(kind)),
 }
+_NUMBERS = {"count", "usd", "share", "number"}
 
 
 # What is known of a period: metric and measure.
@@ -60,13 +62,15 @@ _PERIOD_SUMS = {
     "calls_unpriced": ("cost", "responses_unpriced"),
     "calls_cut_off": ("truncation_rate", "responses_truncated"),
 }
+_SERIES_SUMS = ("calls", "tokens", "cost", "calls_unpriced")
 PERIOD_METRICS = {metric for metric, _ in _PERIOD_SUMS.values()}
 
 
 class Table(NamedTuple):
     """Heads and rows as text, and the figures behind them as data.
 
-    `kinds` says how each column is written; names are left-aligned.
+    `kinds` says how each column is written; names are left-aligned. `fields` are the
+    columns of the data: those of the rows, and the bounds of sums with gaps.
     """
 
     names: list[str]
@@ -74,6 +78,7 @@ class Table(NamedTuple):
     kinds: list[str]
     rows: list[list[str]]
     data: list[list[object]]
+    fields: list[str]
     folds: list[int]
     folded: int = 0
 
@@ -97,15 +102,32 @@ def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
     for row, number in zip(rows, folds, strict=True):
         if number and series:
             row[0] = "1 other" if number == 1 else f"{number:,} others"
+    same = {name: name for name in columns}
+    data = [_with_bounds(spec, row, same) for row in shown_rows]
     return Table(
         columns,
         [_head_of(spec, name) for name in columns],
         kinds,
         rows,
-        [[row[name] for name in columns] for row in shown_rows],
+        [list(row.values()) for row in data],
+        list(_with_bounds(spec, {}, same)),
         folds,
         folded,
     )
+
+
+def _with_bounds(
+    spec: MetricSpec, row: Mapping[str, Any], names: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return columns of a row by their new names; sums with gaps have a bound."""
+    found: dict[str, Any] = {}
+    for name, new in names.items():
+        measure = spec.get(name)
+        found[new] = row.get(name)
+        if measure is not None and measure.unseen and measure.dtype.is_numeric():
+            figure = measure.figure(row)
+            found |= {new: figure.value, f"{new}_bound": figure.bound}
+    return found
 
 
 def _head_of(spec: MetricSpec, name: str) -> str:
@@ -130,11 +152,12 @@ def _kind_of(spec: MetricSpec, name: str) -> str:
 
 def _write(spec: MetricSpec, row: Mapping[str, Any], name: str, kind: str) -> str:
     """Format a cell."""
-    if kind == "usd":
-        return format_usd(spec[name].figure(row))
     if kind == "name":
         return format_name(row[name])
-    return DASH if row[name] is None else _WRITERS[kind](row[name])
+    measure, value = spec.get(name), row[name]
+    if measure is not None and kind in _NUMBERS:
+        value = measure.figure(row)
+    return DASH if value is None else _WRITERS[kind](value)
 
 
 def _largest(
@@ -178,33 +201,35 @@ def volume_table(frame: pl.DataFrame) -> Table:
         rows.append([UNKNOWN_TEXT, plural(undated, "call"), *[""] * 6])
     heads = ["hour", *_WEEKDAYS]
     kinds = ["name", *["count"] * 7]
-    return Table([head.lower() for head in heads], heads, kinds, rows, data, [0] * 24)
+    names = [head.lower() for head in heads]
+    return Table(names, heads, kinds, rows, data, names, [0] * 24)
 
 
-def periods_of(metrics: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Sum the series of each period, to compare them with a later report."""
-    keys = ["period", "period_end", "partial"]
-    frames = [
-        metrics[metric].select(*keys, pl.col(measure).alias(name))
-        for name, (metric, measure) in _PERIOD_SUMS.items()
-    ]
-    return (
-        pl.concat(frames, how="diagonal")
-        .group_by(keys)
-        .agg(pl.col(tuple(_PERIOD_SUMS)).sum())
-        .sort("period", nulls_last=True)
-    )
+def periods_of(metrics: Mapping[str, pl.DataFrame]) -> list[dict[str, Any]]:
+    """Return the figures of each period, to compare them with a later report."""
+    return _joined(metrics, _PERIOD_SUMS, ("period", "period_end", "partial"))
 
 
 def series_of(
     usage: pl.DataFrame, cost: pl.DataFrame, by: Sequence[str]
-) -> pl.DataFrame:
+) -> list[dict[str, Any]]:
     """Return calls, tokens and cost of each series over the range."""
-    costs = cost.select(*by, "cost", calls_unpriced="responses_unpriced")
-    calls = usage.filter(pl.col(_FOLDED) == 0).select(
-        *by, calls="responses", tokens="total_tokens"
-    )
-    if not by:
-        return pl.concat([calls, costs], how="horizontal")
-    joined = calls.join(costs, on=list(by), how="left", nulls_equal=True)
-    return joined.sort(*by, nulls_last=True)
+    named = usage.filter(pl.col(_FOLDED) == 0)
+    sums = {name: _PERIOD_SUMS[name] for name in _SERIES_SUMS}
+    costs = cost.with_columns(pl.col(by).cast(pl.String))
+    return _joined({"token_usage": named, "cost": costs}, sums, by)[: named.height]
+
+
+def _joined(
+    metrics: Mapping[str, pl.DataFrame],
+    sums: Mapping[str, tuple[str, str]],
+    keys: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Return rows of the first metric with measures of all, each with its bound."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for name, (metric, measure) in sums.items():
+        for row in metrics[metric].iter_rows(named=True):
+            key = tuple(row[one] for one in keys)
+            found = rows.setdefault(key, dict(zip(keys, key, strict=True)))
+            found |= _with_bounds(SPECS[metric], row, {measure: name})
+    return list(rows.values())
