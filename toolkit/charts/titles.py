@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from toolkit.metrics.measures import Measure
 
 _NOUNS = {"responses": "call", "choices": "answer"}
-NO_DATES, NOT_REPORTED = "no dated responses", "not reported by any call"
+_NO_DATES, NOT_REPORTED = "no dated responses", "not reported by any call"
 NO_PRICES = "no call has a known price"
 
 
@@ -76,7 +76,7 @@ def why_empty(data: ChartData, values: pl.Series, measure: Measure) -> str:
 
 def no_rows(data: ChartData) -> str:
     """Return why a chart of dated rows has none."""
-    return "no calls" if data.frame.is_empty() else NO_DATES
+    return "no calls" if data.frame.is_empty() else _NO_DATES
 
 
 def format_zone(zone: str) -> str:
