@@ -197,10 +197,12 @@ def check_names(budgets: Iterable[Budget], names: Sequence[str]) -> None:
     """
     known = pl.Series("name", names, pl.String).to_frame()
     for budget in budgets:
-        if budget.value is None or known.select(budget.covers(pl.col("name"))).sum().item():
+        is_covered = known.select(budget.covers(pl.col("name"))).to_series()
+        if budget.value is None or is_covered.any():
             continue
         of = "model" if budget.column == "model" else f"value of {budget.column}"
-        some = ", ".join([*names[:_NAMES_LISTED], *names[_NAMES_LISTED:] and ["..."]])
+        more = ", ..." if len(names) > _NAMES_LISTED else ""
+        some = ", ".join(names[:_NAMES_LISTED]) + more
         hint = near_miss(budget.value, names)
         if not hint and ":" in budget.value:
             hint = " (write tag_NAME:VALUE for the value of a tag)"
