@@ -92,14 +92,14 @@ def test_a_line_is_traced_to_the_row_of_the_users_file(
 def test_a_day_begins_in_the_zone_and_undated_responses_have_none() -> None:
     late = datetime(2026, 10, 5, 23, tzinfo=UTC)
     choices = make_choices(
-        {"model": "gpt-4o", **USAGE, "created": late},
-        {"model": "gpt-4o", **USAGE, "created": None},
+        {"model": "gpt-4o-2024-08-06", **USAGE, "created": late},
+        {"model": "gpt-4o-2024-08-06", **USAGE, "created": None},
     )
 
     berlin = toolkit.explain(
-        choices, model="gpt-4o", date=date(2026, 10, 6), tz="Europe/Berlin"
+        choices, model="gpt-4o-2024-08-06", date=date(2026, 10, 6), tz="Europe/Berlin"
     )
-    undated = toolkit.explain(choices.lazy(), model="gpt-4o", date=None)
+    undated = toolkit.explain(choices.lazy(), model="gpt-4o-2024-08-06", date=None)
 
     assert berlin.lines["line"].to_list() == [1]
     assert undated.lines["line"].to_list() == [2]
