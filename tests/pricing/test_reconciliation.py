@@ -363,6 +363,8 @@ def test_a_model_has_a_plain_name_and_a_family() -> None:
             "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
             "Claude Sonnet 4.5",
             "claude-sonnet-4-5-20250929",
+            "ft:gpt-4o-2024-08-06:acme::abc",
+            "ft-gpt-4o-2024-08-06",
             None,
         ]
     )
@@ -373,6 +375,8 @@ def test_a_model_has_a_plain_name_and_a_family() -> None:
         "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
         "claude-sonnet-4.5",
         "claude-sonnet-4-5-20250929",
+        "ft:gpt-4o-2024-08-06:acme::abc",
+        "ft-gpt-4o-2024-08-06",
         None,
     ]
     assert family_names(names).to_list() == [
@@ -381,6 +385,8 @@ def test_a_model_has_a_plain_name_and_a_family() -> None:
         "claude-3.7-sonnet",
         "claude-sonnet-4.5",
         "claude-sonnet-4.5",
+        "gpt-4o",
+        "gpt-4o",
         None,
     ]
 

@@ -104,16 +104,16 @@ def print_data(
 
 def print_batches(batches: Iterable[pl.DataFrame], *, as_json: bool) -> None:
     """Print tables that follow each other as one, in JSON or CSV."""
-    before = "["
-    for number, batch in enumerate(batches):
-        if not as_json:
-            print_csv(batch, has_header=not number)
-            continue
-        for row in batch.iter_rows(named=True):
-            print_result(before + _to_json(row))
-            before = ","
     if as_json:
-        print_result("[]" if before == "[" else "]")
+        rows = (row for batch in batches for row in batch.iter_rows(named=True))
+        texts = map(_to_json, rows)
+        print_result(f"[{next(texts, '')}")
+        for text in texts:
+            print_result(f",{text}")
+        print_result("]")
+    else:
+        for number, batch in enumerate(batches):
+            print_csv(batch, has_header=not number)
 
 
 def print_csv(frame: pl.DataFrame, *, has_header: bool = True) -> None:
@@ -250,7 +250,7 @@ def print_check(checked: CheckResult) -> None:
         _print_sentences("Damage", damage)
     hints = checked.ledger.select("source", "hint").drop_nulls().rows()
     if hints:
-        _print_sentences("No logs", [f"{source} {hint}" for source, hint in hints])
+        _print_sentences("Hints", [f"{source} {hint}" for source, hint in hints])
     verdict = checked.failures or ["every row passed"]
     _print_pairs("Schema", [("pandera", "", sentence) for sentence in verdict])
     findings = [
@@ -351,7 +351,7 @@ def _as_toml(value: object) -> str:
 
 
 def print_hints(ledger: pl.DataFrame) -> None:
-    """Print what each file that is not a log looks like."""
+    """Print what files and rejected lines that are no responses look like."""
     for source, hint in ledger.select("source", "hint").drop_nulls().rows():
         print_message(f"{source} {hint}")
 
