@@ -28,7 +28,7 @@ LOG = make_choices(
     {"choice_position": 1, "choice_count": 2, "created": FIRST},
     {"model": "gpt-4o-mini", **USAGE, "created": SECOND},
     {"model": "gpt-4o-mini", "created": SECOND},
-    {"model": "gpt-4o", **USAGE, "created": None},
+    {"model": "gpt-4o-2024-08-06", **USAGE, "created": None},
 )
 # 800 x 2.50 + 200 x 1.25 + 100 x 10 = 3,250 millionths; 1,000 x 2.50 + 1,000 = 3,500
 GPT_4O = Decimal("0.00675")
