@@ -71,9 +71,10 @@ def __dir__() -> list[str]:
 def near_miss(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """Return ``(did you mean ...?)`` with the most similar name, or nothing.
 
-    That is also a name in another case, or else the longest that ends with the word.
+    Case and ``tag_`` do not matter; else it is the longest name that ends with it.
     """
     names, word = {name.casefold(): name for name in known}, word.casefold()
+    names = {name.removeprefix("tag_"): names[name] for name in names} | names
     close = get_close_matches(word, names, n=1, cutoff=cutoff)
     ends = [name for name in names if name.endswith((f"_{word}", f"/{word}"))]
     close = close or sorted(ends, key=len)[-1:]

@@ -30,6 +30,7 @@ tz = "Europe/Berlin"
 every = "1w"
 by = ["model", "tag_team"]
 top = 5
+provider = "azure"
 prices = "prices.toml"
 max_rejects = "0.1%"
 sections = ["cost", "token_usage"]
@@ -112,6 +113,7 @@ MEANINGLESS = [
     ('budgets = { total = "5EUR" }', "budgets.total: expected an amount"),
     ('tags = { "a b" = "c" }', "tags: expected names of letters, digits and _"),
     ('export = { wait = "soon" }', "export.wait: expected a length of time"),
+    ('provider = "opnai"', "got 'opnai' (did you mean 'openai'?)"),
     ("tz = ", "not valid TOML"),
 ]
 

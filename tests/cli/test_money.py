@@ -51,11 +51,9 @@ COLUMNS = ("--column", "responses=calls", "--column", "cost=amount")
 def test_reconcile_prints_a_row_for_each_day_and_model(
     log: Path, invoice: Path
 ) -> None:
-    done = run("reconcile", log, "--invoice", invoice, *COLUMNS)
+    done = run("reconcile", log, invoice, *COLUMNS)
     rows = csv.DictReader(
-        io.StringIO(
-            run("reconcile", log, "--invoice", invoice, *COLUMNS, "--csv").stdout
-        )
+        io.StringIO(run("reconcile", log, invoice, *COLUMNS, "--csv").stdout)
     )
 
     assert done.returncode == 0
@@ -67,31 +65,76 @@ def test_reconcile_prints_a_row_for_each_day_and_model(
     # What has no price is unknown, never $0.
     assert own[:5] == ["2026-11-03", "my-own", "–", "–", "–"]
     assert "1 of 3 rows agree" in done.stderr
-    assert [row["explanation"] for row in rows] == [
+    *compared, total = rows
+    assert [row["explanation"] for row in compared] == [
         "agrees", "1 response missing in the log", "not invoiced",
     ]  # fmt: skip
+    # 0.0035 + 0.0070 billed, 0.0035 + 0.0035 and something unknown logged
+    assert [row["is_total"] for row in compared] == ["False"] * 3
+    assert total["is_total"] == "True"
+    names = ("cost", "cost_bound", "cost_invoiced", "difference", "difference_bound")
+    assert [total[name] for name in names] == [
+        "0.007000000000", "lower", "0.010500000000", "0.003500000000", "upper",
+    ]  # fmt: skip
+    (line,) = [line.split() for line in done.stdout.splitlines() if "total" in line]
+    assert line[:6] == ["total", "≥", "$0.007", "$0.0105", "≤", "$0.0035"]
 
 
 def test_reconcile_compares_only_the_days_of_the_range(
     log: Path, invoice: Path
 ) -> None:
-    words = ("reconcile", log, "--invoice", invoice, *COLUMNS, "--json")
+    words = ("reconcile", log, invoice, *COLUMNS, "--json")
 
     done = run(*words, "--until", "2026-11-03")
     noon = run(*words, "--since", "2026-11-02T12:00")
 
-    assert [row["day"] for row in json.loads(done.stdout)] == ["2026-11-02"]
+    second, total = json.loads(done.stdout)
+    assert second["day"] == "2026-11-02"
+    assert total["cost_invoiced"] == second["cost_invoiced"] == "0.003500000000"
     assert noon.returncode == 2
     assert "--since: expected the start of a day in UTC" in noon.stderr
+
+
+def test_reconcile_compares_only_the_responses_of_a_vendor(
+    log: Path, invoice: Path
+) -> None:
+    words = ("reconcile", log, invoice, *COLUMNS, "--json")
+
+    rows = {
+        words: {row["model"] for row in json.loads(run(*words).stdout)} - {None}
+        for words in (
+            (*words, "--vendor", "OpenAI"),
+            (*words, "--vendor", "azure"),
+            (*words, "--vendor", "Azure OpenAI", "--provider", "azure"),
+        )
+    }
+
+    # The model my-own is nobody's, unless --provider says whose; gpt-4o is invoiced.
+    assert list(rows.values()) == [{"gpt-4o"}, {"gpt-4o"}, {"gpt-4o", "my-own"}]
+
+
+def test_reconcile_fails_a_schedule_if_a_tolerance_is_given(
+    log: Path, invoice: Path
+) -> None:
+    words = ("reconcile", log, invoice, *COLUMNS, "--tolerance", "1%")
+
+    assert run(*words).returncode == 3
+    assert run(*words, "--until", "2026-11-03").returncode == 0
+    wrong = run(*words[:-1], "some")
+    assert wrong.returncode == 2
+    assert wrong.stderr == (
+        "toolkit: --tolerance: expected an amount of USD such as 0.05, or a share such "
+        "as \"1%\", got 'some'\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        (("--invoice", "none.csv"), "none.csv"),
-        (("--invoice", "{}", "--match", "famly"), "did you mean 'family'"),
-        (("--invoice", "{}", "--column", "cost"), "--column: expected NAME=COLUMN"),
-        (("--invoice", "{}", "--column", "cost=amont"), "did you mean 'amount'"),
+        (("none.csv",), "none.csv"),
+        (("{}", "--match", "famly"), "did you mean 'family'"),
+        (("{}", "--column", "cost"), "--column: expected NAME=COLUMN"),
+        (("{}", "--column", "cost=amont"), "did you mean 'amount'"),
     ],
 )
 def test_a_mistake_in_reconcile_is_wrong_usage(
@@ -101,6 +144,21 @@ def test_a_mistake_in_reconcile_is_wrong_usage(
 
     assert (done.returncode, done.stdout) == (2, "")
     assert fault in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("tokens",), ("cost",), ("metric", "model_mix"), ("plot", "cost"), ("report",)],
+)
+def test_a_tag_without_its_prefix_is_named_by_every_command(
+    log: Path, command: tuple[str, ...]
+) -> None:
+    to = ("--to", log.with_suffix(".png")) if command[0] == "plot" else ()
+
+    done = run(*command, log, *to, "--tag", "team=model", "--by", "team")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "toolkit: no column 'team' (did you mean 'tag_team'?)\n"
 
 
 def test_cost_lists_what_has_no_price_and_why(log: Path) -> None:

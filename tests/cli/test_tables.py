@@ -89,7 +89,8 @@ def test_what_does_not_fit_is_named() -> None:
 def test_a_cell_is_written_by_the_unit_of_its_measure(
     metric: str, name: str, cell: object, expected: str
 ) -> None:
-    assert _cell(name, {name: cell}, SPECS[metric].get(name)) == expected
+    row = {"response_rate": 0.25, "response_rate_before": 0.5, name: cell}
+    assert _cell(name, row, SPECS[metric].get(name)) == expected
 
 
 def priced(day: int, *models: str, reason: str = "stop") -> list[dict[str, object]]:

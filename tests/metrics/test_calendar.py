@@ -117,6 +117,60 @@ def test_a_period_may_begin_with_a_day_that_never_was() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("every", "since", "starts"),
+    [
+        # 3 November 2026 is a Tuesday.
+        ("7d", "2026-11-03", ["11-03 00:00", "11-10 00:00", "11-17 00:00"]),
+        ("10d", "2026-11-03", ["11-03 00:00", "11-13 00:00"]),
+        ("14d", "2026-11-03T12:00", ["11-03 12:00", "11-17 12:00"]),
+        # Units of the calendar begin where they begin in the calendar.
+        ("1w", "2026-11-03", ["11-02 00:00", "11-09 00:00", "11-16 00:00"]),
+        ("1mo", "2026-11-03", ["11-01 00:00"]),
+        # Without a start: 7 days from Thursday, 1 January 1970.
+        ("7d", None, ["10-29 00:00", "11-05 00:00", "11-12 00:00"]),
+    ],
+)
+@pytest.mark.parametrize("tz", ["UTC", "America/Havana"])
+def test_periods_of_several_days_begin_at_since(
+    every: str, since: str | None, starts: list[str], tz: str
+) -> None:
+    noons = [datetime(2026, 11, day, 18, tzinfo=UTC) for day in range(3, 18)]
+    choices = make_choices(*[{"created": noon} for noon in noons])
+
+    table = token_usage(choices, every=every, since=since, tz=tz, by=(), fill=True)
+
+    assert table["period"].dt.strftime("%m-%d %H:%M").to_list() == starts
+    assert table["period_end"].to_list()[:-1] == table["period"].to_list()[1:]
+    assert table["responses"].sum() == 15
+
+
+def test_periods_from_since_keep_their_hour_where_clocks_change() -> None:
+    # In Berlin the clocks go back on 25 October 2026: those 7 days have 169 hours.
+    choices = make_choices(
+        {"created": at("2026-10-26T22:59:59")}, {"created": at("2026-10-26T23:00:00")}
+    )
+
+    table = token_usage(
+        choices, every="7d", since="2026-10-20", tz="Europe/Berlin", by=()
+    )
+
+    ends = table.select(pl.col("period", "period_end").dt.strftime("%m-%d %H:%M %z"))
+    assert ends.rows() == [
+        ("10-20 00:00 +0200", "10-27 00:00 +0100"),
+        ("10-27 00:00 +0100", "11-03 00:00 +0100"),
+    ]
+    assert table["responses"].to_list() == [1, 1]
+    assert table["partial"].to_list() == [False, True]
+
+
+def test_a_start_in_year_1_is_no_error() -> None:
+    usage = token_usage(
+        make_choices({}), every="7d", since="0001-01-01T00:00Z", tz="America/Lima"
+    )
+    assert usage["responses"].to_list() == [1]
+
+
 @pytest.mark.parametrize("since", ["0001-01-02", "0001-01-01", "0001-01-01T05:00"])
 def test_a_range_before_the_calendar_is_an_error(since: str) -> None:
     with pytest.raises(OptionError, match="would begin before year 1"):

@@ -9,13 +9,17 @@ import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import toolkit
 from tests.support.command import run
 from toolkit.errors import MissingColumnsError, OptionError, PartialResponsesWarning
+from toolkit.metrics.explain import cost_lines
 from toolkit.pricing import missing_prices, reconcile, what_if
 from toolkit.testing import make_choices, make_response
 
@@ -88,14 +92,14 @@ def test_a_line_is_traced_to_the_row_of_the_users_file(
 def test_a_day_begins_in_the_zone_and_undated_responses_have_none() -> None:
     late = datetime(2026, 10, 5, 23, tzinfo=UTC)
     choices = make_choices(
-        {"model": "gpt-4o", **USAGE, "created": late},
-        {"model": "gpt-4o", **USAGE, "created": None},
+        {"model": "gpt-4o-2024-08-06", **USAGE, "created": late},
+        {"model": "gpt-4o-2024-08-06", **USAGE, "created": None},
     )
 
     berlin = toolkit.explain(
-        choices, model="gpt-4o", date=date(2026, 10, 6), tz="Europe/Berlin"
+        choices, model="gpt-4o-2024-08-06", date=date(2026, 10, 6), tz="Europe/Berlin"
     )
-    undated = toolkit.explain(choices.lazy(), model="gpt-4o", date=None)
+    undated = toolkit.explain(choices.lazy(), model="gpt-4o-2024-08-06", date=None)
 
     assert berlin.lines["line"].to_list() == [1]
     assert undated.lines["line"].to_list() == [2]
@@ -115,6 +119,116 @@ def test_a_model_without_responses_is_an_error_with_those_of_the_day(log: Path) 
         toolkit.explain(log, model="gpt-4o", date="soon")
     with pytest.raises(MissingColumnsError, match="model"):
         toolkit.explain(make_choices().drop("model"), model="m", date=None)
+
+
+def test_what_has_no_price_costs_something_unknown() -> None:
+    choices = make_choices({"model": "own", **USAGE})
+
+    explained = toolkit.explain(choices, model="own", date="2026-01-01")
+    spent = toolkit.spending(choices)
+
+    assert explained.cost is None
+    assert explained.lines["cost_bound"].to_list() == ["unknown"]
+    for summary in (explained.summary, spent.summary):
+        assert summary == "cost unknown; 100% of tokens unpriced"
+
+
+def test_the_lines_of_logs_add_up_to_what_they_cost(log: Path, tmp_path: Path) -> None:
+    second = tmp_path / "b.jsonl"
+    second.write_text(json.dumps(make_response(model="gpt-4o", usage=USAGE)) + "\n")
+    logs = [log, second]
+
+    lines = pl.concat(cost_lines(logs))
+    spent = toolkit.spending(logs, every=None, by=())
+    later = pl.concat(cost_lines(logs, since="2026-10-05"))
+
+    names = ("source", "line", "model", "prompt_tokens", "reported_cost")
+    names = (*names, "cost", "cost_bound", "cost_source", "reason")
+    other = "\x1b[31m" + "x" * 10_000
+    assert lines.select(names).rows() == [
+        *(
+            (str(log), 1, "gpt-4o", 1000, None, GPT_4O, "exact", "priced", None),
+            (
+                str(log),
+                2,
+                "gpt-4o",
+                1000,
+                0.25,
+                Decimal("0.25"),
+                "exact",
+                "reported",
+                None,
+            ),
+            (
+                str(log),
+                3,
+                "gpt-4o",
+                None,
+                None,
+                None,
+                "unknown",
+                "unpriced",
+                "no_usage",
+            ),
+            (
+                str(log),
+                4,
+                other,
+                1000,
+                None,
+                None,
+                "unknown",
+                "unpriced",
+                "unknown_model",
+            ),
+        ),
+        (str(second), 1, "gpt-4o", 1000, None, GPT_4O, "exact", "priced", None),
+    ]
+    assert lines["rate"][0].endswith(", openai, gpt-4o")
+    assert lines["rate"].to_list()[1:4] == ["reported", None, None]
+    assert (
+        lines["cost"].sum() == spent.costs["cost"].sum() == GPT_4O * 2 + Decimal("0.25")
+    )
+    assert later["source"].unique().to_list() == [str(log)]
+    explained = toolkit.explain(log, model="gpt-4o", date="2026-10-05").lines
+    assert explained.drop("place", "price").equals(lines[:3])
+
+
+RESPONSES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "model": st.sampled_from(["gpt-4o", "own", None]),
+            "created": st.sampled_from([NOON, None]),
+        },
+        optional={
+            "prompt_tokens": st.integers(0, 10**9),
+            "completion_tokens": st.integers(0, 10**9),
+            "cached_tokens": st.integers(0, 10**9),
+            "reported_cost": st.floats(0, 10**6, allow_subnormal=False),
+        },
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(RESPONSES)
+def test_every_line_is_exact_or_unknown_and_they_add_up(
+    responses: list[dict[str, Any]],
+) -> None:
+    choices = make_choices(*responses)
+
+    lines = pl.concat(cost_lines(choices))
+    total = toolkit.spending(choices, every=None, by=()).costs
+
+    assert lines.height == len(responses)
+    known = lines["cost"].drop_nulls()
+    assert total["cost"].to_list() == (
+        [known.sum() if len(known) else None] if responses else []
+    )
+    assert (lines["cost"].is_null() == (lines["cost_bound"] == "unknown")).all()
+    assert (lines["cost"].is_null() == lines["reason"].is_not_null()).all()
+    assert (lines["cost"].is_null() == lines["rate"].is_null()).all()
 
 
 def test_spending_is_the_metric_with_what_is_missing(log: Path) -> None:
@@ -189,6 +303,60 @@ def test_the_command_prints_costs_and_lists_missing_prices(log: Path) -> None:
     assert max(map(len, done.stderr.splitlines())) < 200
 
 
+def test_the_command_prints_each_line_for_an_auditor(log: Path) -> None:
+    as_csv = run("cost", log, "--lines", "--csv")
+    as_json = run("cost", "-", "--lines", "--json", stdin=log.read_bytes())
+    none = run("cost", log, "--lines", "--json", "--since", "2027-01-01")
+    none_csv = run("cost", log, "--lines", "--csv", "--since", "2027-01-01")
+
+    rows = list(csv.DictReader(io.StringIO(as_csv.stdout)))
+    assert [row["line"] for row in rows] == ["1", "2", "3", "4"]
+    # 0.0035 + 0.25; the others are unknown.
+    assert [row["cost"] for row in rows] == ["0.003500000000", "0.250000000000", "", ""]
+    assert [row["reason"] for row in rows][2:] == ["no_usage", "unknown_model"]
+    for row, again in zip(rows, json.loads(as_json.stdout), strict=True):
+        assert again["cost"] == (row["cost"] or None)
+        assert again["created"] == row["created"]
+    assert json.loads(none.stdout) == []
+    assert none_csv.stdout.splitlines() == as_csv.stdout.splitlines()[:1]
+    assert "\x1b" not in as_csv.stdout + as_json.stdout
+
+
+def test_the_command_prices_the_same_tokens_at_another_model(log: Path) -> None:
+    done = run("cost", log, "--as", "gpt-4o-mini")
+    as_json = run("cost", log, "--as", "gpt-4o-mini", "--json")
+
+    (row,) = [line.split() for line in done.stdout.splitlines() if " gpt-4o " in line]
+    # Three: 0.0035 + 0.25 and one without usage now, 2 x 0.00021 there; of the two
+    # that are known on both sides 0.25308 less.
+    assert row == ["gpt-4o", "3", "≥", "$0.2535", "≥", "$0.00042", "~", "-$0.25308"]
+    assert done.stderr.startswith("an estimate: another model")
+    evil, gpt = json.loads(as_json.stdout)
+    assert (gpt["cost"], gpt["difference_bound"]) == ("0.253500000000", "approximate")
+    assert (evil["cost"], evil["cost_bound"]) == (None, "unknown")
+    assert (evil["cost_elsewhere"], evil["difference"]) == ("0.000210000000", None)
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (("--lines", "--csv", "--by", "provider"), "cannot be combined with --every"),
+        (
+            ("--as", "gpt-4o", "--every", "1w"),
+            "cannot be combined with --every or --by",
+        ),
+        (("--as", "gpt-4o-mimi"), "model: expected a model with a price"),
+    ],
+)
+def test_a_mistake_with_lines_or_another_model_is_wrong_usage(
+    log: Path, words: tuple[str, ...], fault: str
+) -> None:
+    done = run("cost", log, *words)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert fault in done.stderr
+
+
 def test_a_narrow_screen_breaks_no_number_and_says_what_it_leaves_out(
     log: Path,
 ) -> None:
@@ -231,7 +399,8 @@ def test_the_command_reads_a_pipe_once_and_writes_exact_money(log: Path) -> None
     assert row["cost"] == "0.253500000000"
     assert (row["responses"], row["responses_unpriced"]) == (4, 2)
     rows = list(csv.DictReader(io.StringIO(as_csv.stdout)))
-    assert [row["cost"] for row in rows] == ["0.000000000000", "0.253500000000"]
+    assert [row["cost"] for row in rows] == ["", "0.253500000000"]
+    assert [row["cost_bound"] for row in rows] == ["unknown", "lower"]
 
 
 def test_the_command_explains_a_number(log: Path) -> None:

@@ -234,6 +234,6 @@ def test_folding_keeps_the_total_and_names_the_largest(
     assert totals(folded, "token_usage") == totals(every, "token_usage")
     assert len(folded) == min(len(every), top + 1)
     assert folded["folded"].sum() == max(0, len(every) - top)
-    largest = sorted(every["total_tokens"], reverse=True)[:top]
+    ranked = every["total_tokens"].sort(descending=True, nulls_last=True)
     own = folded.filter(folded=0)["total_tokens"]
-    assert sorted(own, reverse=True) == largest
+    assert own.sort(descending=True, nulls_last=True).equals(ranked.head(top))

@@ -178,7 +178,7 @@ def test_every_name_in_a_declaration_is_a_measure_of_it() -> None:
         (
             {"evry": "1d"},
             r"token_usage has no option 'evry' \(did you mean 'every'\?\); it takes "
-            "every, by, tz, since, until, top, fill, compare",
+            "every, by, tz, since, until, top, fill, compare, provider",
         ),
         ({"every": "1week"}, r"got '1week' \(did you mean .1w.\?\)"),
     ],
@@ -194,7 +194,11 @@ def test_a_misspelt_option_is_an_error_with_the_likely_one(
     ("name", "option", "takes"),
     [
         ("drift", "by", "tz, since, until"),
-        ("response_volume", "every", "by, tz, since, until, top, fill, compare"),
+        (
+            "response_volume",
+            "every",
+            "by, tz, since, until, top, fill, compare, provider",
+        ),
     ],
 )
 def test_a_metric_with_fewer_options_lists_those_that_it_takes(

@@ -25,11 +25,14 @@ from toolkit.metrics import (
     reasoning_share,
     refusal_and_filter_rate,
     response_volume,
+    token_usage,
     tokens_per_response,
     tool_calls,
     truncation_rate,
     usage_coverage,
 )
+from toolkit.metrics.bounds import with_bounds
+from toolkit.metrics.registry import SPECS
 from toolkit.reading.json_values import are_json
 from toolkit.testing import make_choices, make_response
 
@@ -60,14 +63,18 @@ def test_a_share_is_of_the_responses_that_report_both_counts() -> None:
     assert cache_share(choices).row(0)[4:] == (4, 2, 400, 100, 0.25)
 
 
-def test_reasoning_may_exceed_the_completion() -> None:
+def test_reasoning_beside_the_completion_is_part_of_what_was_written() -> None:
+    beside = {"prompt_tokens": 5, "completion_tokens": 30, "reasoning_tokens": 10}
     choices = make_choices(
         {"completion_tokens": 10, "reasoning_tokens": 40},
-        {"completion_tokens": 30, "reasoning_tokens": 10},
+        {**beside, "total_tokens": 45},
+        {**beside, "total_tokens": 35},
         {"completion_tokens": 7},
     )
 
-    assert reasoning_share(choices).row(0)[4:] == (3, 1, 40, 50, 1.25)
+    # Of the first 40 of 10 + 40, of the second (5 + 30 + 10 = 45) 10 of 30 + 10, of
+    # the third (5 + 30 = 35) 10 of 30: 60 of 120.
+    assert reasoning_share(choices).row(0)[4:] == (4, 1, 120, 60, 0.5)
 
 
 def test_zero_tokens_have_no_ratio() -> None:
@@ -99,10 +106,10 @@ def test_the_mix_of_a_period_adds_up_to_one() -> None:
 
     # On the first 4 responses and 80 tokens, on the second 1 and 5.
     assert mix.rows() == [
-        ("a", 2, 4, 0.5, 60, 80, 0.75, 0),
-        ("b", 1, 4, 0.25, 20, 80, 0.25, 0),
-        (None, 1, 4, 0.25, 0, 80, 0.0, 1),
-        ("b", 1, 1, 1.0, 5, 5, 1.0, 0),
+        ("a", 2, 4, 0.5, 60, 1, 80, 0.75, 0),
+        ("b", 1, 4, 0.25, 20, 1, 80, 0.25, 0),
+        (None, 1, 4, 0.25, None, 1, 80, None, 1),
+        ("b", 1, 1, 1.0, 5, 0, 5, 1.0, 0),
     ]
 
 
@@ -200,8 +207,8 @@ def test_refusals_and_filters_are_counted_apart_and_together() -> None:
     table = refusal_and_filter_rate(REFUSALS, every=None, by=())
 
     # Of 5 responses the first, third and last were refused, the second and last
-    # filtered; 4 in all. Of 6 choices as many.
-    assert table.row(0) == (5, 3, 2, 4, 4 / 5, 6, 3, 2, 4, 4 / 6, 0)
+    # filtered; 4 in all. Of 6 choices as many; 3 have no reason.
+    assert table.row(0) == (5, 3, 2, 4, 4 / 5, 6, 3, 2, 4, 4 / 6, 0, 3)
     assert refusal_and_filter_rate(REFUSALS.lazy(), every=None, by=()).equals(table)
 
 
@@ -336,7 +343,7 @@ def test_confidence_is_of_the_tokens_whose_logprobs_are_known() -> None:
     # 5 choices, two with logprobs: -2.0 nats over 4 tokens.
     assert table.row(0) == (5, 3, 4, -2.0, -0.5, exp(0.5))
     assert confidence(make_choices({}), every=None, by=()).row(0) == (
-        1, 1, 0, 0.0, None, None,
+        1, 1, None, None, None, None,
     )  # fmt: skip
 
 
@@ -399,9 +406,10 @@ def test_costs_are_sums_beside_counts_of_unpriced_responses() -> None:
 
     table = cost(choices, every=None, by=())
 
-    # 0.0035 priced and 0.5 reported; 1100 of 3300 tokens have no price.
+    # 0.0035 priced and 0.5 reported; 1100 of 3300 tokens have no price, and one of
+    # the unpriced responses does not report its tokens.
     assert table.row(0) == (
-        4, Decimal("0.503500000000"), 1, 1, 2, 3300, 1, 1100, 1100 / 3300,
+        4, Decimal("0.503500000000"), 1, 1, 2, 3300, 1, 1100, 1, 1100 / 3300,
     )  # fmt: skip
     assert table.schema["cost"] == pl.Decimal(38, 12)
 
@@ -418,6 +426,106 @@ def test_costs_of_the_frame_are_used_as_they_are() -> None:
         1,
         0.75,
     )
+
+
+# Bounds.
+
+
+def test_a_sum_of_which_nothing_is_known_is_null_and_another_a_lower_bound() -> None:
+    choices = make_choices(
+        {"model": "a", "prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+        {"model": "a", "prompt_tokens": 5},
+        {"model": "b"},
+        {"model": "c", "prompt_tokens": 20, "completion_tokens": 1},
+        {"model": "d", "total_tokens": 0},
+    )
+
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    usage = with_bounds(token_usage(choices, every=None), SPECS["token_usage"])
+
+    # Prompt 7 + 5; completion 3 and unknown; total 10 and unknown. Without a total 20
+    # and 1 are 21 at least. A reported 0 is 0.
+    columns = [column for name in names for column in (name, f"{name}_bound")]
+    assert usage.select("model", *columns).rows() == [
+        ("a", 12, "exact", 3, "lower", 10, "lower"),
+        ("b", None, "unknown", None, "unknown", None, "unknown"),
+        ("c", 20, "exact", 1, "exact", 21, "lower"),
+        ("d", None, "unknown", None, "unknown", 0, "exact"),
+    ]
+    # Of a folded series something is known; null is ranked after 0.
+    ranked = token_usage(choices, every=None, top=3)
+    assert ranked.select("model", "total_tokens").rows() == [
+        ("a", 10), ("c", 21), ("d", 0), ("other", None),
+    ]  # fmt: skip
+
+
+def test_a_gap_has_0_and_a_change_is_as_sure_as_both_figures() -> None:
+    choices = make_choices(
+        {"created": at("2026-01-01"), "total_tokens": 5},
+        {"created": at("2026-01-03"), "total_tokens": 8},
+        {"created": at("2026-01-03")},
+        {"created": at("2026-01-04"), "total_tokens": 2},
+        {"created": at("2026-01-05")},
+        {"created": at("2026-01-06"), "total_tokens": 3},
+    )
+
+    usage = token_usage(choices, by=(), fill=True, compare="previous")
+    table = with_bounds(usage, SPECS["token_usage"]).select(
+        "total_tokens", "total_tokens_bound", "total_tokens_change",
+        "total_tokens_change_bound",
+    )  # fmt: skip
+
+    # On the 2nd nothing was called: 0, and 5 less than on the 1st. On the 4th there
+    # were 2 - 8 = -6 tokens more, or even less, as on the 3rd there were 8 or more.
+    assert table.rows() == [
+        (5, "exact", None, "unknown"),
+        (0, "exact", -5, "exact"),
+        (8, "lower", 8, "lower"),
+        (2, "exact", -6, "upper"),
+        (None, "unknown", None, "unknown"),
+        (3, "exact", None, "unknown"),
+    ]
+
+
+def test_the_cost_of_a_series_without_a_price_is_null() -> None:
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    choices = make_choices(
+        {"model": "gpt-4o", **usage},
+        {"model": "own", **usage},
+        {"model": "silent"},
+        {"model": "free", "reported_cost": 0.0},
+    )
+
+    table = with_bounds(cost(choices, every=None), SPECS["cost"])
+    whole = with_bounds(cost(choices, every=None, by=()), SPECS["cost"])
+
+    names = ("cost", "cost_bound", "tokens_unpriced", "tokens_unpriced_bound")
+    assert table.select("model", *names).rows() == [
+        ("free", Decimal(0), "exact", 0, "exact"),
+        ("gpt-4o", Decimal("0.0035"), "exact", 0, "exact"),
+        ("own", None, "unknown", 1100, "exact"),
+        ("silent", None, "unknown", None, "unknown"),
+    ]
+    assert whole.select(names).row(0) == (Decimal("0.0035"), "lower", 1100, "lower")
+    # 1,100 of 2,200 tokens, and of two calls the tokens are unknown.
+    shares = ("unpriced_share", "unpriced_share_bound")
+    assert whole.select(shares).row(0) == (0.5, "approximate")
+
+
+def test_what_no_reason_shows_is_not_0() -> None:
+    choices = make_choices({"total_tokens": 5}, {"finish_reason": "stop"})
+
+    cut = with_bounds(truncation_rate(choices, every=None), SPECS["truncation_rate"])
+    silent = truncation_rate(choices.head(1), every=None)
+    refused = refusal_and_filter_rate(choices.head(1), every=None)
+
+    names = ("responses_truncated", "response_rate", "tokens_truncated")
+    # One call is not cut off; of the other that is unknown.
+    assert cut.select(*names, "responses_truncated_bound").row(0) == (
+        0, 0.0, None, "lower",
+    )  # fmt: skip
+    assert silent.select(*names).row(0) == (None, None, None)
+    assert refused.select("responses_refused", "responses_filtered").row(0) == (0, None)
 
 
 # Health.

@@ -9,7 +9,7 @@ import pytest
 
 import toolkit
 from toolkit.errors import OptionError
-from toolkit.pricing.budgets import breaches, parse_budgets, unmatched_budgets
+from toolkit.pricing.budgets import breaches, check_names, parse_budgets
 
 
 def costs(*rows: tuple[str | None, str, int, int]) -> pl.DataFrame:
@@ -57,6 +57,16 @@ def test_a_budget_may_be_exceeded_if_a_price_is_missing() -> None:
     ]
 
 
+def test_a_cost_of_which_nothing_is_known_is_not_zero() -> None:
+    assert wrong(["8USD"], costs(("gpt-a", "0", 3, 3))) == [
+        (
+            False,
+            "the budget may be exceeded: unknown of $8.00, and 3 of 3 calls have no "
+            "known price",
+        )
+    ]
+
+
 def test_a_budget_below_the_known_cost_is_exceeded_even_if_a_price_is_missing() -> None:
     assert wrong(["7USD"], UNSURE) == [
         (True, "the budget is exceeded: at least $7.25 of $7.00 (≥ 103.5%)")
@@ -84,17 +94,98 @@ def test_no_calls_cost_nothing() -> None:
     assert wrong(["0USD", "gpt-a=1USD"], costs()) == []
 
 
-def test_a_budget_of_a_model_without_calls_is_reported() -> None:
-    budgets = parse_budgets(["1USD", "gpt_a=1USD", "o3=1USD", "gpt-b=1USD"])
+@pytest.mark.parametrize(
+    ("budget", "hint"),
+    [
+        (
+            "gpt_a=1USD",
+            r"a model in the log \(gpt-a, gpt-b\), .* \(did you mean 'gpt-a'",
+        ),
+        ("o3=1USD", r"a model in the log \(gpt-a, gpt-b\), got 'o3'$"),
+        ("team:search=1USD", r"write tag_NAME:VALUE for the value of a tag"),
+    ],
+)
+def test_a_budget_of_a_model_that_is_not_in_the_log_raises(
+    budget: str, hint: str
+) -> None:
+    budgets = parse_budgets(["1USD", "gpt-b=1USD", budget])
 
-    assert unmatched_budgets(budgets, PRICED) == [
-        "the budget of gpt_a matches no model in the data (did you mean 'gpt-a'?)",
-        "the budget of o3 matches no model in the data (models: gpt-a, gpt-b)",
+    check_names(budgets[:2], ["gpt-a", "gpt-b"])
+    with pytest.raises(OptionError, match=hint):
+        check_names(budgets, ["gpt-a", "gpt-b"])
+
+
+def test_a_budget_of_a_tag_that_is_not_in_the_log_raises() -> None:
+    budgets = parse_budgets(["tag_team:serach=1USD"])
+
+    with pytest.raises(OptionError, match=r"a value of tag_team .*mean 'search'"):
+        check_names(budgets, ["ads", "search"])
+    with pytest.raises(OptionError, match=r"\(it has none\)"):
+        check_names(budgets, [])
+
+
+FAMILY = costs(
+    ("gpt-4o", "1", 1, 0),
+    ("gpt-4o-2024-08-06", "2", 1, 0),
+    ("openai/gpt-4o", "4", 1, 0),
+    ("openai/gpt-4o-2024-08-06", "8", 1, 0),
+    ("gpt-4o-mini", "16", 1, 0),
+    ("claude-3-5-sonnet-20241022", "32", 1, 0),
+    ("anthropic/claude-3.5-sonnet", "64", 1, 0),
+    (None, "128", 1, 0),
+)
+
+
+@pytest.mark.parametrize(
+    ("model", "spent"),
+    [
+        ("gpt-4o", 1 + 2 + 4 + 8),
+        ("GPT-4o", 1 + 2 + 4 + 8),
+        ("openai/gpt-4o", 4),
+        ("gpt-4o-2024-08-06", 2),
+        ("gpt-4o-mini", 16),
+        ("claude-3-5-sonnet", 32 + 64),
+        ("claude-3.5-sonnet", 32 + 64),
+    ],
+)
+def test_a_budget_of_a_model_includes_its_snapshots_and_prefixes(
+    model: str, spent: int
+) -> None:
+    assert wrong([f"{model}={spent}USD"], FAMILY) == []
+    ((is_certain, sentence),) = wrong([f"{model}={spent - 1}USD"], FAMILY)
+    assert is_certain
+    assert f"of {model} is exceeded: ${spent}.00 of" in sentence
+
+
+def test_a_budget_of_a_tag_is_that_of_its_calls() -> None:
+    frame = costs(("search", "3", 2, 1), ("ads", "7", 1, 0), (None, "9", 1, 0))
+    frame = frame.rename({"model": "tag_team"})
+
+    assert wrong(["tag_team:ads=7USD"], frame) == []
+    assert wrong(["tag_team:search=4USD"], frame) == [
+        (
+            False,
+            "the budget of tag_team:search may be exceeded: at least $3.00 of $4.00 "
+            "(≥ 75%), and 1 of 2 calls has no known price",
+        )
     ]
 
 
-def test_a_model_may_have_an_equals_sign() -> None:
-    assert parse_budgets(["a=b=1USD"])[0].model == "a=b"
+@pytest.mark.parametrize(
+    ("text", "column", "value"),
+    [
+        ("a=b=1USD", "model", "a=b"),
+        ("qwen3:8b=1USD", "model", "qwen3:8b"),
+        ("tag_team:a:b=1USD", "tag_team", "a:b"),
+        ("tag_team:a=b=1USD", "tag_team", "a=b"),
+    ],
+)
+def test_names_may_have_colons_and_equals_signs(
+    text: str, column: str, value: str
+) -> None:
+    (budget,) = parse_budgets([text])
+
+    assert (budget.column, budget.value) == (column, value)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +199,7 @@ def test_a_text_that_is_not_a_budget_raises(text: str) -> None:
 def test_a_model_has_one_budget() -> None:
     with pytest.raises(OptionError, match="one amount for the budget of gpt-a"):
         parse_budgets(["gpt-a=1USD", "gpt-a=2USD"])
+    assert len(parse_budgets(["a=1USD", "tag_b:a=1USD", "tag_c:a=1USD"])) == 3
 
 
 def test_the_packages_list_only_public_names() -> None:
@@ -118,6 +210,6 @@ def test_the_packages_list_only_public_names() -> None:
         "Breach",
         "Budget",
         "breaches",
+        "check_names",
         "parse_budgets",
-        "unmatched_budgets",
     ]

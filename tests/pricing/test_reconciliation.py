@@ -28,7 +28,7 @@ LOG = make_choices(
     {"choice_position": 1, "choice_count": 2, "created": FIRST},
     {"model": "gpt-4o-mini", **USAGE, "created": SECOND},
     {"model": "gpt-4o-mini", "created": SECOND},
-    {"model": "gpt-4o", **USAGE, "created": None},
+    {"model": "gpt-4o-2024-08-06", **USAGE, "created": None},
 )
 # 800 x 2.50 + 200 x 1.25 + 100 x 10 = 3,250 millionths; 1,000 x 2.50 + 1,000 = 3,500
 GPT_4O = Decimal("0.00675")
@@ -43,7 +43,11 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def explained(rows: pl.DataFrame) -> dict[tuple[str, str | None], str]:
     """Return the explanation for each day and model."""
-    said = rows.select("day", "model", "explanation").iter_rows()
+    said = (
+        rows.filter(~pl.col("is_total"))
+        .select("day", "model", "explanation")
+        .iter_rows()
+    )
     return {(str(day), model): words for day, model, words in said}
 
 
@@ -65,47 +69,43 @@ def test_a_usage_export_of_openai_is_read(tmp_path: Path) -> None:
 
     rows = reconcile(LOG, path)
 
-    assert rows.drop("explanation").rows()[:2] == [
+    counted = ("responses", "prompt_tokens", "cached_tokens", "completion_tokens")
+    sides = [name + side for name in counted for side in ("", "_invoiced")]
+    assert rows.select("day", "model", *sides, "cost", "cost_bound").rows() == [
         (
-            date(2026, 9, 1),
-            "gpt-4o",
-            2,
-            2,
-            2000,
-            2000,
-            200,
-            200,
-            200,
-            200,
-            GPT_4O,
-            None,
-            None,
-            0,
-            0,
+            *(date(2026, 9, 1), "gpt-4o", 2, 2, 2000, 2000, 200, 200, 200, 200),
+            *(GPT_4O, "exact"),
         ),
-        # 1,000 x 0.15 + 100 x 0.60 = 210 millionths, of one that says its usage
+        # 1,000 x 0.15 + 100 x 0.60 = 210 millionths, of one that reports its usage;
+        # none reports its cached tokens.
         (
-            date(2026, 9, 2),
-            "gpt-4o-mini",
-            2,
-            3,
-            1000,
-            2500,
-            0,
-            0,
-            100,
-            220,
-            Decimal("0.00021"),
-            None,
-            None,
-            1,
-            1,
+            *(date(2026, 9, 2), "gpt-4o-mini", 2, 3, 1000, 2500, None, 0, 100, 220),
+            *(Decimal("0.00021"), "lower"),
+        ),
+        (
+            *(None, "gpt-4o", 1, None, 1000, None, None, None, 100, None),
+            *(Decimal("0.0035"), "exact"),
+        ),
+        # 0.00675 + 0.00021 + 0.0035
+        (
+            *(None, None, 5, 5, 4000, 4500, 200, 200, 400, 420),
+            *(Decimal("0.01046"), "lower"),
         ),
     ]
+    bounds = rows.select("prompt_tokens_bound", "cached_tokens_bound").rows()
+    assert bounds == [
+        ("exact", "lower"),
+        ("lower", "unknown"),
+        ("exact", "unknown"),
+        ("lower", "lower"),
+    ]
+    # An invoice of usage has no costs.
+    assert rows["difference"].is_null().all()
+    assert set(rows["difference_bound"]) == {"unknown"}
     assert explained(rows) == {
         ("2026-09-01", "gpt-4o"): "agrees",
-        ("2026-09-02", "gpt-4o-mini"): "1 response missing in the log; "
-        "+1,500 prompt tokens invoiced; +120 completion tokens invoiced; "
+        ("2026-09-02", "gpt-4o-mini"): "1 response missing in the log; at most +1,500 "
+        "prompt tokens invoiced; at most +120 completion tokens invoiced; "
         "1 response without usage; 1 response unpriced",
         ("None", "gpt-4o"): "undated responses: not compared",
     }
@@ -173,15 +173,16 @@ def test_exports_of_anthropic_are_read(tmp_path: Path) -> None:
 
     by_cost = reconcile(log, costs, tolerance=Decimal(0))
 
-    assert by_usage["explanation"].to_list() == ["agrees"]
-    assert by_usage["prompt_tokens_invoiced"].to_list() == [1000]
-    assert by_usage["cached_tokens_invoiced"].to_list() == [600]
+    assert by_usage["explanation"].to_list() == ["agrees"] * 2
+    assert by_usage["prompt_tokens_invoiced"].to_list() == [1000] * 2
+    assert by_usage["cached_tokens_invoiced"].to_list() == [600] * 2
     # 100 x 1 + 600 x 0.10 + 300 x 1.25 + 50 x 5 = 100 + 60 + 375 + 250 = 785
     # millionths; 1,200 are 415 more, 52.9% of it.
-    assert by_cost["cost"].to_list() == [Decimal("0.000785")]
-    assert by_cost["explanation"].to_list() == [
-        "different price: $0.00042 (52.9%) more"
-    ]
+    assert by_cost["cost"].to_list() == [Decimal("0.000785")] * 2
+    assert (
+        by_cost["explanation"].to_list()
+        == ["different price: $0.00042 (52.9%) more"] * 2
+    )
 
 
 def test_the_caller_can_name_the_columns(tmp_path: Path) -> None:
@@ -333,8 +334,9 @@ def test_a_difference_above_100_percent_is_written() -> None:
     )
 
     # A million at 2.50; 7.50 more is three times as much.
-    assert reconcile(log, invoice)["explanation"].item() == (
-        "different price: $7.50 (300%) more"
+    assert (
+        reconcile(log, invoice)["explanation"].to_list()
+        == ["different price: $7.50 (300%) more"] * 2
     )
 
 
@@ -361,6 +363,8 @@ def test_a_model_has_a_plain_name_and_a_family() -> None:
             "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
             "Claude Sonnet 4.5",
             "claude-sonnet-4-5-20250929",
+            "ft:gpt-4o-2024-08-06:acme::abc",
+            "ft-gpt-4o-2024-08-06",
             None,
         ]
     )
@@ -371,6 +375,8 @@ def test_a_model_has_a_plain_name_and_a_family() -> None:
         "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
         "claude-sonnet-4.5",
         "claude-sonnet-4-5-20250929",
+        "ft:gpt-4o-2024-08-06:acme::abc",
+        "ft-gpt-4o-2024-08-06",
         None,
     ]
     assert family_names(names).to_list() == [
@@ -379,6 +385,8 @@ def test_a_model_has_a_plain_name_and_a_family() -> None:
         "claude-3.7-sonnet",
         "claude-sonnet-4.5",
         "claude-sonnet-4.5",
+        "gpt-4o",
+        "gpt-4o",
         None,
     ]
 
@@ -398,21 +406,38 @@ def test_what_if_prices_the_same_tokens_at_another_model() -> None:
     # Now 3,500 millionths and what was reported, 10,000; less 420 there.
     assert there.rows() == [
         (
-            "gpt-4o",
-            2,
-            0,
-            2200,
-            Decimal("0.0135"),
-            0,
-            Decimal("0.00042"),
-            0,
-            2,
-            Decimal("-0.01308"),
+            *("gpt-4o", 2, 0, 2200, Decimal("0.0135"), "exact", 0),
+            *(Decimal("0.00042"), "exact", 0, 2, Decimal("-0.01308"), "exact"),
         ),
-        ("own", 2, 1, 1100, Decimal(0), 2, Decimal("0.00021"), 1, 0, None),
+        # What has no price is not free.
+        (
+            *("own", 2, 1, 1100, None, "unknown", 2),
+            *(Decimal("0.00021"), "lower", 1, 0, None, "unknown"),
+        ),
     ]
     assert what_if(choices.lazy(), model="gpt-4o-mini").equals(there)
     assert what_if(choices[:0], model="gpt-4o-mini").schema == there.schema
+
+
+def test_what_if_compares_only_what_has_both_prices() -> None:
+    choices = make_choices(
+        {"model": "own", **USAGE},
+        {"model": "own", **USAGE, "reported_cost": 0.01},
+        {"model": "silent"},
+    )
+
+    there = what_if(choices, model="gpt-4o-mini")
+
+    # 210 millionths each there, 10,000 now for one of them
+    names = ("cost", "cost_elsewhere", "difference")
+    assert there.select("total_tokens", *names).rows() == [
+        (2200, Decimal("0.01"), Decimal("0.00042"), Decimal("-0.00979")),
+        (None, None, None, None),
+    ]
+    assert there.select(f"{name}_bound" for name in names).rows() == [
+        ("lower", "exact", "approximate"),
+        ("unknown", "unknown", "unknown"),
+    ]
 
 
 def test_what_if_accepts_a_provider_and_a_tier() -> None:

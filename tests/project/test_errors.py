@@ -121,6 +121,9 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
         ("TOKEN_USAGE", ["cost", "token_usage"], "token_usage"),
         ("id", ["log_id", "response_id", "provider"], "response_id"),
         ("tier", ["service_tier", "line"], "service_tier"),
+        ("Team", ["tag_team", "line"], "tag_team"),
+        # Not custom_id, which is less like the name of the tag.
+        ("customer", ["custom_id", "tag_customer_id"], "tag_customer_id"),
     ],
 )
 def test_a_suggestion_ignores_case_and_missing_words(

@@ -55,6 +55,7 @@ class Line(NamedTuple):
     offset: int
     content: bytes
     end: bytes
+    nuls: int = 0  # bytes before its offset that are not part of it
 
 
 class Result(NamedTuple):
@@ -69,7 +70,10 @@ ReadLogs = Callable[..., Result]
 
 
 def cut(data: bytes) -> list[Line]:
-    """Cut a log at each LF, byte by byte, behind a mark at its start."""
+    """Cut a log at each LF, byte by byte, behind a mark at its start.
+
+    NUL bytes at the beginning of a line are not part of it.
+    """
     start = len(MARK) if data[: len(MARK)] == MARK else 0
     lines: list[Line] = []
     while start < len(data):
@@ -78,7 +82,11 @@ def cut(data: bytes) -> list[Line]:
         if feed > start and data[feed - 1] == 13:
             stop = feed - 1
         after = len(data) if feed < 0 else feed + 1
-        lines.append(Line(len(lines) + 1, start, data[start:stop], data[stop:after]))
+        first = start
+        while first < stop and data[first] == 0:
+            first += 1
+        content, end = data[first:stop], data[stop:after]
+        lines.append(Line(len(lines) + 1, first, content, end, first - start))
         start = after
     return lines
 
@@ -132,15 +140,15 @@ def account(result: Result, data: bytes) -> list[str]:
             hold_reject(rejects[line.number], line, data)
             claims.append(rejects[line.number]["code"])
         if waits:
-            assert result.ledger["pending_bytes"] == len(line.content)
+            assert result.ledger["pending_bytes"] == line.nuls + len(line.content)
             claims.append("pending")
         elif not text and line.number not in rejects:
             claims.append("blank")
         assert len(claims) == 1, (line.number, claims)
         fates += claims
     hold_ledger(result, fates)
-    mark = lines[0].offset if lines else len(data)
-    tiled = mark + sum(len(line.content) + len(line.end) for line in lines)
+    mark = lines[0].offset - lines[0].nuls if lines else len(data)
+    tiled = mark + sum(line.nuls + len(line.content + line.end) for line in lines)
     assert result.ledger["bytes"] == tiled == len(data)
     return fates
 
@@ -292,7 +300,7 @@ def test_separators_of_unicode_end_no_line(fates_of: Fates, text: str) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("byte", [0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x1F, 0x7F, 0x00])
+@pytest.mark.parametrize("byte", [0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x1F, 0x7F])
 def test_control_bytes_end_no_line(fates_of: Fates, byte: int) -> None:
     control = bytes([byte])
     data = b"\n".join([good(1), control, good(2) + control + good(3), good(4), b""])
@@ -359,15 +367,44 @@ def test_a_log_in_utf16_is_rejects_and_no_rows(tmp_path: Path) -> None:
     big = loaded_fates(text.encode("utf-16-be"), path)
 
     # An LF has its zero byte behind it in one order, and before it in the other.
-    assert little == ["invalid_utf8", "invalid_json", "truncated"]
+    assert little == ["invalid_utf8", "invalid_json", "blank"]
     assert big == ["invalid_json", "invalid_json"]
 
 
-def test_nul_bytes_are_bytes_of_their_line(fates_of: Fates) -> None:
-    lines = [good(1), b"\0", b"\0" * 4096, b"\0" + good(2), good(3) + b"\0", good(4)]
-    bad = ["invalid_json"] * 4
+def test_nul_bytes_in_front_of_a_line_are_not_part_of_it(fates_of: Fates) -> None:
+    # copytruncate leaves them where a writer goes on at its old place in the file.
+    lines = [b"\0" * 4096 + good(1), b"\0{}", good(2), b"\0\0x\r", b"\0" + good(3)]
 
-    assert fates_of(b"\n".join([*lines, b""])) == ["row", *bad, "row"]
+    assert fates_of(b"\n".join([*lines, b""])) == [
+        "row", "not_a_response", "row", "invalid_json", "row",
+    ]  # fmt: skip
+    assert fates_of(MARK + b"\0" * 9 + good(1) + b"\n\0" + good(1)) == [
+        "row", "duplicate",
+    ]  # fmt: skip
+
+
+def test_a_line_of_nul_bytes_is_blank(fates_of: Fates) -> None:
+    lines = [good(1), b"\0", b"\0" * 4096, b"\0\r", b"\0 \t", b"\0\0x", b"\0", b""]
+
+    assert fates_of(b"\n".join(lines)) == [
+        "row", "blank", "blank", "blank", "blank", "invalid_json", "blank",
+    ]  # fmt: skip
+
+
+def test_nul_bytes_elsewhere_are_bytes_of_their_line(fates_of: Fates) -> None:
+    lines = [b" \0" + good(1), good(2) + b"\0", b"a\0b", good(3), b"\0", b"\0 \0", b""]
+    bad = ["invalid_json"] * 3
+
+    assert fates_of(b"\n".join(lines)) == [*bad, "row", "blank", "invalid_json"]
+
+
+def test_nul_bytes_do_not_count_to_the_length_of_a_line(tmp_path: Path) -> None:
+    data = b"\n".join([bytes(99) + b"{}", bytes(99) + b"12345", bytes(99), b"123"])
+
+    with steps_of(7, 7):
+        assert loaded_fates(data, tmp_path / "a.jsonl", max_line_bytes=3) == [
+            "not_a_response", "line_too_long", "blank", "truncated",
+        ]  # fmt: skip
 
 
 def test_a_tail_of_nul_bytes_takes_nothing_from_the_lines_before(
@@ -377,8 +414,27 @@ def test_a_tail_of_nul_bytes_takes_nothing_from_the_lines_before(
     data = good(1) + b"\n" + good(2) + b"\n" + bytes(5000)
     path = tmp_path / "a.jsonl"
 
-    assert loaded_fates(data, path) == ["row", "row", "truncated"]
+    assert loaded_fates(data, path) == ["row", "row", "blank"]
     assert account(export(path), data) == ["row", "row", "pending"]
+
+
+@pytest.mark.parametrize("before", [b"", good(1) + b"\n", MARK])
+@pytest.mark.parametrize("tail", [good(2)[:9], good(2), b""])
+def test_an_export_goes_on_behind_nul_bytes_at_every_place(
+    tmp_path: Path, before: bytes, tail: bytes
+) -> None:
+    path, to = tmp_path / "a.jsonl", tmp_path / "out"
+    whole = before + bytes(700) + good(2) + b"\n" + b"\0{}\n"
+    path.write_bytes(before + bytes(700) + tail)
+    toolkit.export(path, to=to)
+    path.write_bytes(whole)
+
+    toolkit.export(path, to=to)
+
+    rows = toolkit.scan(to).sort(list(CHOICES.key)).collect().to_dicts()
+    rejects, ledger = toolkit.rejects(to).to_dicts(), toolkit.ledger(to)
+    account(Result(rows, rejects, ledger.row(0, named=True)), whole)
+    assert [row["line"] for row in rejects] == [whole.count(b"\n")]
 
 
 def test_an_empty_file_has_no_lines(fates_of: Fates) -> None:
@@ -417,7 +473,9 @@ TAILS: list[tuple[bytes, str | None, str | None]] = [
     (b'{"id": ', "truncated", "pending"),
     (b"12", "truncated", "pending"),
     (b"[]", "truncated", "pending"),
-    (b"\0", "truncated", "pending"),
+    (b"\0", "blank", "pending"),
+    (b"\0\0" + good(900), "row", "row"),
+    (b"\0\0" + good(900)[:-1], "truncated", "pending"),
     (b"\xc3", "invalid_utf8", "pending"),
     (b"[" * 513, "too_deep", "pending"),
     (b" \t", "blank", "pending"),
@@ -509,8 +567,8 @@ def mixed(size: int, *, width: int = 40) -> bytes:
         good(2) + b"\r",
         "é\u2028".encode() * (width // 8),
         b" \t\r",
-        good(1, model=wide) + b"\r",
-        b"\xff" * (width // 3),
+        b"\0" * width + good(1, model=wide) + b"\r",
+        b"\0\0" + b"\xff" * (width // 3),
         b'{"error": 1}',
     ]
     data = MARK
@@ -710,7 +768,8 @@ OTHERS = [
     (b'{"choices": [{"index": "a"}], "object": "o"}', "wrong_type"),
     (b'{"choices": [{"index": -1}], "object": "o"}', "out_of_range"),
     (b"{", "invalid_json"),
-    (b"\0", "invalid_json"),
+    (b"\0", "blank"),
+    (b" \0", "invalid_json"),
     (MARK, "invalid_json"),
     ("\u2028".encode(), "invalid_json"),
     (b"\xff", "invalid_utf8"),
@@ -740,7 +799,8 @@ def made_logs(draw: st.DrawFn) -> Made:
             content = draw(st.sampled_from([b"", b" ", b"\t\r"])) + good(number)
             fate = "duplicate" if number in numbers else "row"
             numbers.add(number)
-        data += content + draw(ends)
+        nuls = draw(st.sampled_from([b"", b"", b"\0", bytes(40)]))
+        data += nuls + content + draw(ends)
         fates.append(fate)
     tail, end, growing = draw(st.sampled_from(TAILS))
     data += tail

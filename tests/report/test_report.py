@@ -375,5 +375,5 @@ def test_a_page_is_put_in_its_place_at_once_or_not_at_all(
 def test_a_report_without_series_has_the_totals(by: Any) -> None:
     report = write_report(make_choices({"total_tokens": 15}, {}), by=by)
 
-    (series,) = report.content.series.rows(named=True)
+    (series,) = report.data()["series"]
     assert (series["calls"], series["tokens"]) == (2, 15)

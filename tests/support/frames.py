@@ -150,14 +150,16 @@ def cost(time: pl.DataFrame | None, names: Sequence[str | None]) -> pl.DataFrame
         return [
             {
                 "responses": count,
-                "cost": Decimal(0 if unpriced else count * (9 - s % 4))
-                / Decimal(1_000),
+                "cost": None
+                if unpriced
+                else Decimal(count * (9 - s % 4)) / Decimal(1_000),
                 "responses_reported": 0,
                 "responses_priced": count - unpriced,
                 "responses_unpriced": unpriced,
                 "total_tokens": tokens,
                 "responses_without_usage": 0,
                 "tokens_unpriced": tokens if unpriced else 0,
+                "responses_unpriced_without_usage": 0,
                 "unpriced_share": 1.0 if unpriced else 0.0,
             }
         ]
@@ -170,6 +172,7 @@ def cost(time: pl.DataFrame | None, names: Sequence[str | None]) -> pl.DataFrame
         "total_tokens",
         "responses_without_usage",
         "tokens_unpriced",
+        "responses_unpriced_without_usage",
     ]:
         schema[name] = pl.Int64()
     return lay_out(time, names, cells, {**schema, "unpriced_share": pl.Float64()})
@@ -222,7 +225,12 @@ truncation_rate = shares(
     0.1,
 )
 refusal_and_filter_rate = shares(
-    "responses_refused_or_filtered", "responses", "response_rate", {}, 0.0, 0.01
+    "responses_refused_or_filtered",
+    "responses",
+    "response_rate",
+    {"choices": 9, "refusals_unseen": 0, "choices_without_reason": 0},
+    0.0,
+    0.01,
 )
 output_input_ratio = shares(
     "completion_tokens", "prompt_tokens", "output_input_ratio", {"unseen": 1}, 0.1, 0.4
@@ -324,6 +332,7 @@ def model_mix(time: pl.DataFrame | None, names: Sequence[str | None]) -> pl.Data
                 "responses_all": whole,
                 "response_share": count / whole,
                 "total_tokens": 10_400 * count,
+                "responses_without_usage_all": 0,
                 "tokens_all": 10_400 * whole,
                 "token_share": count / whole,
                 "responses_without_usage": 0,
@@ -335,6 +344,7 @@ def model_mix(time: pl.DataFrame | None, names: Sequence[str | None]) -> pl.Data
         "responses_all": pl.Int64(),
         "response_share": pl.Float64(),
         "total_tokens": pl.Int64(),
+        "responses_without_usage_all": pl.Int64(),
         "tokens_all": pl.Int64(),
         "token_share": pl.Float64(),
         "responses_without_usage": pl.Int64(),

@@ -112,7 +112,9 @@ PAGES = {
             "toolkit.spending",
             "toolkit.explain",
             *below("toolkit.pricing", PRICING),
-            *below("toolkit.pricing.budgets", ["parse_budgets", "breaches"]),
+            *below(
+                "toolkit.pricing.budgets", ["parse_budgets", "breaches", "check_names"]
+            ),
         ],
         "toolkit.pricing",
     ),
@@ -398,6 +400,19 @@ def dictionary_page() -> str:
     for each in TABLES:
         parts.append(f"## {each.name}, one row per {rows[each.name]}\n")
         parts.append(dictionary(each))
+    parts.append(
+        "## Provider, vendor, maker\n\n"
+        "- *provider*: who served a response, as its line says.\n"
+        "- *vendor*: who bills for it, as one name for all spellings: `aws`, `azure`,\n"
+        "  `openai`. That is the provider, or else the one given by `--provider`, or\n"
+        "  else the one whose extensions the response has (`served_by`), or else the\n"
+        "  only one that sells a model of that name. Unknown for open weights that\n"
+        "  many serve.\n"
+        "- *maker*: who made the model: `meta` for any Llama, whoever serves it.\n\n"
+        "`provider` is a column. `vendor`, `maker` and `model_family` are not stored:\n"
+        "they are expressions in `toolkit.expressions`, and every `by=` and `--by`\n"
+        "takes their names.\n"
+    )
     return "\n".join(parts)
 
 

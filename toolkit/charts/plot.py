@@ -185,6 +185,7 @@ def overview(
     top: int = 5,
     theme: str = "light",
     prices: Prices = None,
+    provider: str | None = None,
     **options: Unpack[ReadOptions],
 ) -> Figure:
     """Draw a page of six charts: tokens, cost, truncated answers, cache, size, hours.
@@ -205,6 +206,8 @@ def overview(
         ``"light"`` or ``"dark"``.
     prices
         Your own price file, as in `toolkit.pricing.add_cost`.
+    provider
+        Who served the responses whose line names no provider, such as ``azure``.
     **options
         As in `toolkit.scan`.
 
@@ -220,14 +223,15 @@ def overview(
     >>> len(figure.axes)
     6
     >>> figure.texts[0].get_text()
-    '3.36M tokens in 2,906 calls, at least $...'
+    'At least 3.36M tokens in 2,906 calls, at least $...'
     """
     within: dict[str, Any] = {"tz": tz, "since": since, "until": until}
     frame = _collect(sources, within, options)
-    if prices is not None:
-        frame = add_cost(frame, prices)
+    if prices is not None or (provider is not None and "cost" not in frame.columns):
+        frame = add_cost(frame, prices, provider=provider)
     every = every or _choose_length(frame, within)
     series: dict[str, Any] = {"every": every, "by": by, "top": top}
+    series["provider"] = provider
     check_options(**series, **within)
     with charts.theme(theme):
         axes = page.build_page(PAGE, 3, 2, _format_headline(frame, within))

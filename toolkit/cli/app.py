@@ -50,7 +50,7 @@ Analyse
   tokens LOG|DIR       token counts by period and model
   metric NAME LOG|DIR  any metric, such as cache_share or tool_calls
   cost, explain        what responses cost; the log lines behind a cost
-  reconcile LOG|DIR    compare the log with a provider's invoice
+  reconcile LOG BILL   compare the log with a provider's bill
   check LOG|DIR        account for every line: counts, rejects, findings
   rejects LOG|DIR      write rejected lines to a file, to fix and re-read
 Export
@@ -217,6 +217,9 @@ def export(
         output.print_message(
             f"{_export_words(totals, len(done.added), done.found)} {seconds}"
         )
+    elif totals["rejected"]:
+        of = plural(totals["lines"], "line")
+        output.print_message(f"{totals['rejected']:,} of {of} rejected")
     check_rejects(max_rejects, totals)
 
 

@@ -32,6 +32,7 @@ from toolkit.errors import (
 )
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import Period, check_zone
+from toolkit.expressions.vendors import check_provider
 from toolkit.pricing.budgets import check_amount
 from toolkit.reading.object_store import is_uri
 from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
@@ -155,6 +156,9 @@ class _Budgets(_Table):
 
     total: _Amount = _setting('on all models together: "500USD"')
     models: dict[_Text, _Amount] = _setting('by model: { "gpt-4o" = "100USD" }')
+    tags: dict[_Text, dict[_Text, _Amount]] = _setting(
+        'by value of a tag: { team = { search = "50USD" } }'
+    )
 
 
 class _Shared(_Table):
@@ -213,6 +217,9 @@ class _Settings(_ReportOptions, _Shared):
     tz: Annotated[_Text, _valid(check_zone)] = _setting(
         "time zone in which days begin", "UTC"
     )
+    provider: Annotated[_Text, _valid(check_provider)] = _setting(
+        "who served the lines that name no provider"
+    )
     prices: _Path = _setting("file of your own prices; relative to this file")
     export: _Export = _setting("settings of `toolkit export`")
     report: _Report = _setting("settings of `toolkit report`")
@@ -248,6 +255,8 @@ class Configuration(NamedTuple):
         budgets = values.get("budgets", {})
         models = [f"{name}={usd}" for name, usd in budgets.get("models", {}).items()]
         total = [budgets["total"]] if "total" in budgets else []
+        for tag, amounts in budgets.get("tags", {}).items():
+            models += [f"tag_{tag}:{value}={usd}" for value, usd in amounts.items()]
         return {
             **values,
             "logs": values.get("sources"),

@@ -16,7 +16,7 @@ from toolkit.errors import OptionError, UnknownOptionError
 _TABLE = ("every", "by", *RANGE, "top", "fill", "compare")
 
 
-@shared(*_TABLE, "prices", "as_json", "as_csv", *READ)
+@shared(*_TABLE, "provider", "prices", "as_json", "as_csv", *READ)
 def metric(
     ctx: typer.Context,
     name: Annotated[
@@ -29,7 +29,7 @@ def metric(
     _print_metric(ctx, name, logs, options)
 
 
-@shared(*_TABLE, "as_json", "as_csv", *READ)
+@shared(*_TABLE, "provider", "as_json", "as_csv", *READ)
 def tokens(ctx: typer.Context, logs: LogsOrExport, **options: Any) -> None:
     """Print the token counts by period and model."""
     _print_metric(ctx, "token_usage", logs, options)
@@ -49,7 +49,7 @@ def _print_metric(
     _fit_options(ctx, name, options)
     with show_progress("reading") as progress:
         table = measure(name, logs, progress=progress, **options)
-    if not print_data(table, as_json=as_json, as_csv=as_csv):
+    if not print_data(table, SPECS[name], as_json=as_json, as_csv=as_csv):
         print_table(table, SPECS[name], options.get("by"))
 
 
@@ -61,7 +61,7 @@ def _fit_options(ctx: typer.Context, metric: str, options: dict[str, Any]) -> No
     if metric not in SPECS:
         return  # `measure` and `plot` raise
     spec = SPECS[metric]
-    for option in ("every", "by", "tz", "top", "prices"):
+    for option in ("every", "by", "tz", "top", "provider", "prices"):
         takes = spec.has_money if option == "prices" else option in spec.option_names
         if option in options and not takes:
             if is_configured(ctx, option):
@@ -71,7 +71,7 @@ def _fit_options(ctx: typer.Context, metric: str, options: dict[str, Any]) -> No
                 raise UnknownOptionError(option, owner=metric, known=known)
 
 
-@shared("theme", "every", "by", *RANGE, "top", "prices", *READ)
+@shared("theme", "every", "by", *RANGE, "top", "provider", "prices", *READ)
 def plot(
     ctx: typer.Context,
     name: Annotated[

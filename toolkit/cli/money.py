@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-from toolkit.cli.options import RANGE, READ, LogsOrExport, shared
+import typer
+
+from toolkit.cli.options import RANGE, READ, LogsOrExport, is_configured, shared
 from toolkit.cli.output import (
+    missing_tokens,
+    print_batches,
     print_csv,
     print_data,
+    print_elsewhere,
     print_explained,
     print_json,
     print_message,
@@ -17,7 +21,8 @@ from toolkit.cli.output import (
     show_progress,
 )
 from toolkit.cli.values import parse_pairs
-from toolkit.errors import OptionError, plural
+from toolkit.errors import plural
+from toolkit.formatting.text import format_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,23 +31,44 @@ _PERIOD = ("period", "period_end", "partial")
 # Columns that `cost` prints beside those of the period and the series.
 _SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
 _MOST_MISSING = 10
-_LONGEST_NAME = 60
-_READ = ("prices", "as_json", "as_csv", *READ)
+_READ = ("provider", "prices", "as_json", "as_csv", *READ)
+_RECONCILED = ("tolerance", "match", "prices")
+_DIFFERS = 3
 
 
-@shared("every", "by", *RANGE, *_READ)
+@shared("every", "by", *RANGE, "as_model", "as_lines", *_READ)
 def cost(
-    logs: LogsOrExport, as_json: bool = False, as_csv: bool = False, **options: Any
+    ctx: typer.Context,
+    logs: LogsOrExport,
+    as_model: str | None = None,
+    as_lines: bool = False,
+    as_json: bool = False,
+    as_csv: bool = False,
+    **options: Any,
 ) -> None:
     """Print what responses cost in US dollars, and which have no known price."""
     # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.explain import spending
+    from toolkit.metrics.explain import cost_lines, spending
     from toolkit.metrics.registry import SPECS
 
+    if as_model is not None or as_lines:
+        grouped = [name for name in ("every", "by") if options.pop(name, None)]
+        if any(not is_configured(ctx, name) for name in grouped):
+            ctx.fail("--as and --lines cannot be combined with --every or --by")
     with show_progress("reading") as progress:
+        if as_model is not None:
+            _print_elsewhere(
+                logs, as_model, as_json, as_csv, progress=progress, **options
+            )
+            return
+        if as_lines:
+            print_batches(
+                cost_lines(logs, progress=progress, **options), as_json=as_json
+            )
+            return
         spent = spending(logs, progress=progress, **options)
     costs = spent.costs
-    if not print_data(costs, as_json=as_json, as_csv=as_csv):
+    if not print_data(costs, SPECS["cost"], as_json=as_json, as_csv=as_csv):
         series = options.get("by", ("model",))
         periods = [name for name in _PERIOD if name in costs.columns]
         shown = costs.select(*periods, *series, *_SPENT)
@@ -82,45 +108,60 @@ def explain(
         print_message(explained.summary)
 
 
-@shared("invoice", "match", "provider", "column", *RANGE[1:], *_READ)
+@shared("tolerance", "match", "vendor", "column", *RANGE[1:], *_READ)
 def reconcile(
     logs: LogsOrExport,
-    invoice: str,
-    match: Literal["family", "name"] = "family",  # `reconcile` checks it
+    bill: Annotated[
+        str, typer.Argument(metavar="BILL", help="usage or costs, as CSV or JSON")
+    ],
+    vendor: str | None = None,
     provider: str | None = None,
     column: list[str] | None = None,
     as_json: bool = False,
     as_csv: bool = False,
-    prices: str | None = None,
     **options: Any,
 ) -> None:
-    """Compare the log with a provider's invoice, by UTC day and model."""
+    """Compare the log with a provider's bill, by UTC day and model."""
     # Imported here: what a command does not use is not loaded.
     import polars as pl
 
+    from toolkit.expressions.vendors import seller_named
+    from toolkit.expressions.vendors import vendor as vendor_of
+    from toolkit.pricing.price_file import read_prices
+    from toolkit.pricing.reconciliation import AGREES
     from toolkit.pricing.reconciliation import reconcile as reconcile_log
     from toolkit.reading.scan import scan
 
-    since, until = options.get("since"), options.get("until")
-    for name, bound in (("since", since), ("until", until)):
-        if bound is not None and bound.time() != time():
-            raise OptionError(name, str(bound), expected="the start of a day in UTC")
-    columns: dict[str, list[str]] = {}
-    for name, of_invoice in parse_pairs("column", column or []):
-        columns.setdefault(name, []).append(of_invoice)
+    columns = dict(parse_pairs("column", column or []))
+    own = {name: options.pop(name) for name in _RECONCILED if name in options}
+    own |= {name: options[name] for name in ("since", "until") if name in options}
     with show_progress("reading") as progress:
         choices = scan(logs, progress=progress, **options)
-        if provider is not None:
-            choices = choices.filter(pl.col("provider") == provider)
-        rows = reconcile_log(
-            choices, invoice, match=match, columns=columns, prices=prices
-        )
-    if since is not None:
-        rows = rows.filter(pl.col("day") >= since.date())
-    if until is not None:
-        rows = rows.filter(pl.col("day") < until.date())
+        if vendor is not None:
+            choices = choices.filter(vendor_of(provider) == seller_named(vendor))
+        own["prices"] = read_prices(own.get("prices"), provider)
+        rows = reconcile_log(choices, bill, columns=columns, **own)
     if not print_data(rows, as_json=as_json, as_csv=as_csv):
         print_reconciled(rows)
+    differing = rows.filter(~pl.col("is_total"), pl.col("explanation") != AGREES)
+    if "tolerance" in own and not differing.is_empty():
+        raise typer.Exit(_DIFFERS)
+
+
+def _print_elsewhere(
+    logs: list[str], model: str, as_json: bool, as_csv: bool, **options: Any
+) -> None:
+    """Print what the same tokens cost at another model."""
+    # Imported here: what a command does not use is not loaded.
+    from toolkit.pricing.alternatives import what_if
+    from toolkit.pricing.price_file import read_prices
+    from toolkit.reading.scan import scan
+
+    prices = read_prices(options.pop("prices", None), options.pop("provider", None))
+    rows = what_if(scan(logs, **options), model=model, prices=prices)
+    if not print_data(rows, as_json=as_json, as_csv=as_csv):
+        print_elsewhere(rows, model)
+    print_message("an estimate: another model uses other tokens for the same text")
 
 
 def _print_missing(missing: pl.DataFrame) -> None:
@@ -131,11 +172,9 @@ def _print_missing(missing: pl.DataFrame) -> None:
     for row in missing.head(_MOST_MISSING).iter_rows(named=True):
         names = [row[name] for name in ("model", "provider", "service_tier")]
         called = ", ".join(name for name in names if name) or "responses without model"
-        if len(called) > _LONGEST_NAME:
-            called = f"{called[:_LONGEST_NAME]}..."
         print_message(
-            f"no price for {called} ({MEANINGS[Reason(row['reason'])]}): "
-            f"{plural(row['responses'], 'response')}, {row['total_tokens']:,} tokens"
+            f"no price for {format_name(called)} ({MEANINGS[Reason(row['reason'])]}): "
+            f"{plural(row['responses'], 'response')}, {missing_tokens(row)}"
         )
     if missing.height > _MOST_MISSING:
         print_message(f"no price for {missing.height - _MOST_MISSING:,} more")

@@ -66,6 +66,7 @@ def _option(
     text: str,
     default: str = "",
     kind: Any = str | None,
+    flag: str = "",
     **more: Any,
 ) -> Callable[[str, str], Parameter]:
     """Return a function from a name and its default, for the help, to a parameter."""
@@ -73,7 +74,8 @@ def _option(
     def parameter(name: str, own_default: str) -> Parameter:
         shown = own_default or default
         described = f"{text}  [default: {shown}]" if shown else text
-        names = [f"--{name.removeprefix('as_')}"] if kind is bool else []
+        own = flag or (f"--{name.removeprefix('as_')}" if kind is bool else "")
+        names = [own] if own else []
         option = typer.Option(*names, help=described, metavar=metavar, **more)
         annotation = Annotated[kind, option]
         unset = _UNSET.get(kind)
@@ -97,39 +99,28 @@ def _use_settings(ctx: typer.Context, file: str | None) -> None:
 _Texts: TypeAlias = list[str] | None
 _OPTIONS = {
     "every": _option(
-        "PERIOD",
-        "length of a period: 1h, 1d, 1w, 1mo, 1q, 1y; none: all periods in one",
-        "1d",
+        "PERIOD", "1h, 1d, 1w, 1mo, 1q, 1y; 7d from --since; none: all in one", "1d"
     ),
     "by": _option(
-        "COLUMN",
-        "column whose values are the series; repeat for more; none: all in one",
-        "model",
-        _Texts,
+        "COLUMN", "a series per value; may be repeated; none: one", "model", _Texts
     ),
     "tz": _option("ZONE", "time zone in which days begin", "UTC"),
     "since": _option("TIME", "start: a date, a time, or 7d for 7 days ago"),
     "until": _option("TIME", "end, exclusive: a date, a time, or 7d"),
     "last": _option("UNIT", "last complete day, week, month or quarter (in --tz)"),
     "now": _option("TIME", "time to use as now, in --last and 7d", "the clock"),
-    "top": _option(
-        "N",
-        "show the N largest series, group the rest as 'other'",
-    ),
+    "top": _option("N", "show the N largest series, group the rest as 'other'"),
     "fill": _option(None, "include empty periods", kind=bool),
     "compare": _option("PERIOD", "previous: add the values of the period before"),
+    "provider": _option("NAME", "who served the lines that name no provider: azure"),
     "prices": _option("FILE", "TOML file with your own prices, used before all others"),
     "tag": _option(
-        "NAME=PATH",
-        "add a column tag_NAME from a path in the line; may be repeated",
-        kind=_Texts,
+        "NAME=PATH", "add tag_NAME from a path in the line; repeatable", kind=_Texts
     ),
     "response_path": _option("PATH", "path of the response in a line"),
     "created_unit": _option("UNIT", "unit of `created` in the log: s, ms, us, ns", "s"),
     "on_damage": _option(
-        "ACTION",
-        "if a log is damaged: raise, or collect (go on, exit 1 at the end)",
-        "raise",
+        "ACTION", "if a log is damaged: raise, or collect (then exit 1)", "raise"
     ),
     "max_rejects": _option("LIMIT", "exit 4 if more lines are rejected: 10 or 0.1%"),
     "wait": _option("TIME", "wait for another run to finish: 30s, 10m, 2h", "0s"),
@@ -137,17 +128,21 @@ _OPTIONS = {
     "as_json": _option(None, "print JSON", kind=bool),
     "as_csv": _option(None, "print CSV", kind=bool),
     # Of one command each.
+    "as_model": _option("MODEL", "what the same tokens cost at MODEL", flag="--as"),
+    "as_lines": _option(None, "print each line with its cost, as CSV", kind=bool),
     "model": _option("MODEL", "name of the model, as in the log", kind=str),
     "date": _option("DAY", "a day (2026-11-22), or undated", kind=str),
-    "invoice": _option("FILE", "CSV file of the provider, of usage or costs", kind=str),
+    "tolerance": _option(
+        "AMOUNT", "how much costs may differ, 0.05 or 1%; exit 3 if more", "0.01"
+    ),
     "match": _option(
         "BY", "family: gpt-4o-2024-08-06 counts as gpt-4o; name: it does not", "family"
     ),
-    "provider": _option("NAME", "only responses of this provider"),
+    "vendor": _option("NAME", "only responses of this vendor"),
     "column": _option(
         "NAME=COLUMN",
-        "column of the invoice for day, model, responses, prompt_tokens, "
-        "cached_tokens, completion_tokens or cost; may be repeated",
+        "column of the bill for day, model, responses, prompt_tokens, cached_tokens, "
+        "completion_tokens, cost (USD) or cents; repeatable",
         kind=_Texts,
     ),
     "code": _option("CODE", "only rejects with this code"),
@@ -160,8 +155,8 @@ _OPTIONS = {
     "against": _option("FILE", "an earlier report (.json): list what changed since"),
     "budget": _option(
         "AMOUNT",
-        "exit 3 if cost exceeds 500USD (or MODEL=100USD), or may exceed it because "
-        "prices are missing; may be repeated",
+        "exit 3 if cost exceeds 500USD (or MODEL=100USD, tag_NAME:VALUE=50USD), or may "
+        "exceed it because prices are missing; may be repeated",
         kind=_Texts,
     ),
     "lines": _option("N", "number of lines", "1000"),
@@ -260,6 +255,8 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
         )
         # In the zone, so that only the days in the range are opened.
         options |= {"since": start, "until": end}
+    if "now" in bounds and ctx.info_name == "report":
+        options["now"] = bounds["now"]  # periods that have ended by then are complete
     compares_all = "compare" in options and options.get("every", "") is None
     has_range = options.get("since") and options.get("until")
     if compares_all and not has_range and ctx.info_name != "report":

@@ -22,10 +22,10 @@ from rich.text import Text
 
 from toolkit.errors import clean, plural
 from toolkit.formatting.figures import Figure, sum_with_gaps
-from toolkit.formatting.text import UNKNOWN_TEXT, format_usd
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_usd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import TypeAlias
 
     import polars as pl
@@ -79,8 +79,22 @@ def _plain(value: Any) -> str:
     return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
 
 
-def print_data(frame: pl.DataFrame, *, as_json: bool, as_csv: bool) -> bool:
-    """Print a table as JSON or CSV; return whether either was asked for."""
+def print_data(
+    frame: pl.DataFrame,
+    spec: MetricSpec | None = None,
+    *,
+    as_json: bool,
+    as_csv: bool,
+) -> bool:
+    """Print a table as JSON or CSV; return whether either was asked for.
+
+    That of a metric gets the bounds of its figures.
+    """
+    if spec is not None and (as_json or as_csv):
+        # Imported here: polars is not needed for --help.
+        from toolkit.metrics.bounds import with_bounds
+
+        frame = with_bounds(frame, spec)
     if as_json:
         print_json(frame.to_dicts())
     elif as_csv:
@@ -88,10 +102,25 @@ def print_data(frame: pl.DataFrame, *, as_json: bool, as_csv: bool) -> bool:
     return as_json or as_csv
 
 
-def print_csv(frame: pl.DataFrame) -> None:
+def print_batches(batches: Iterable[pl.DataFrame], *, as_json: bool) -> None:
+    """Print tables that follow each other as one, in JSON or CSV."""
+    if as_json:
+        rows = (row for batch in batches for row in batch.iter_rows(named=True))
+        texts = map(_to_json, rows)
+        print_result(f"[{next(texts, '')}")
+        for text in texts:
+            print_result(f",{text}")
+        print_result("]")
+    else:
+        for number, batch in enumerate(batches):
+            print_csv(batch, has_header=not number)
+
+
+def print_csv(frame: pl.DataFrame, *, has_header: bool = True) -> None:
     """Print CSV in which no cell is a formula to a spreadsheet."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(frame.columns)
+    if has_header:
+        writer.writerow(frame.columns)
     for row in frame.iter_rows():
         writer.writerow([_safe_cell(cell) for cell in row])
 
@@ -173,13 +202,20 @@ def print_explained(explained: Explained) -> None:
         text = f"{cost}, as the provider reports"
         rows.append(("reported", reported.height, text))
     for row in explained.unseen.iter_rows(named=True):
-        text = f"{row['reason']}, {row['total_tokens']:,} tokens"
+        text = f"{row['reason']}, {missing_tokens(row)}"
         rows.append(("unpriced", row["responses"], text))
     _print_pairs("Responses", rows)
     first = f" (the first {_MOST_LINES:,})" if lines.height > _MOST_LINES else ""
     shown = lines.head(_MOST_LINES).iter_rows(named=True)
     pairs = [(_line_words(row), _cost_words(row), row["place"]) for row in shown]
     _print_pairs(f"Lines{first}", pairs)
+
+
+def missing_tokens(row: dict[str, Any]) -> str:
+    """Return how many tokens have no price, in words."""
+    missing, of = row["responses_without_usage"], row["responses"]
+    figure = sum_with_gaps(row["total_tokens"], missing=missing, of=of)
+    return f"{format_count(figure, words=True)} tokens"
 
 
 def _line_words(row: dict[str, Any]) -> str:
@@ -214,7 +250,7 @@ def print_check(checked: CheckResult) -> None:
         _print_sentences("Damage", damage)
     hints = checked.ledger.select("source", "hint").drop_nulls().rows()
     if hints:
-        _print_sentences("No logs", [f"{source} {hint}" for source, hint in hints])
+        _print_sentences("Hints", [f"{source} {hint}" for source, hint in hints])
     verdict = checked.failures or ["every row passed"]
     _print_pairs("Schema", [("pandera", "", sentence) for sentence in verdict])
     findings = [
@@ -315,7 +351,7 @@ def _as_toml(value: object) -> str:
 
 
 def print_hints(ledger: pl.DataFrame) -> None:
-    """Print what each file that is not a log looks like."""
+    """Print what files and rejected lines that are no responses look like."""
     for source, hint in ledger.select("source", "hint").drop_nulls().rows():
         print_message(f"{source} {hint}")
 
@@ -348,28 +384,44 @@ def show_progress(what: str) -> Iterator[Callable[[int], None]]:
 
 
 def print_reconciled(rows: pl.DataFrame) -> None:
-    """Print a log beside its invoice, a row for each day and model."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("day", no_wrap=True)
-    table.add_column("model", overflow="fold")
-    for name in ("log", "invoice", "difference"):
-        table.add_column(name, justify="right", no_wrap=True)
+    """Print a log beside its bill: a row for each day and model, and their sum."""
+    table = _money_table(("day", "model"), ("log", "bill", "difference"))
     table.add_column("explanation", overflow="fold")
+    unnamed = "all" if rows["model"].is_null().all() else UNKNOWN_TEXT
     for row in rows.iter_rows(named=True):
-        names = (str(row["day"] or "undated"), clean(row["model"] or UNKNOWN_TEXT))
-        cells = (*names, *_reconciled_amounts(row), row["explanation"])
-        table.add_row(*map(Text, cells))
+        names = (str(row["day"] or "undated"), clean(row["model"] or unnamed))
+        if row["is_total"]:
+            names = ("total", "")
+            table.add_section()
+        amounts = _amounts(row, "cost", "cost_invoiced", "difference")
+        table.add_row(*map(Text, (*names, *amounts, row["explanation"])))
     Console().print(table)
-    agreeing = rows.filter(explanation="agrees").height
-    print_message(f"{agreeing:,} of {plural(rows.height, 'row')} agree")
+    compared = rows.filter(is_total=False)
+    agreeing = compared.filter(explanation="agrees").height
+    print_message(f"{agreeing:,} of {plural(compared.height, 'row')} agree")
 
 
-def _reconciled_amounts(row: dict[str, Any]) -> list[str]:
-    """Return the costs of the log and of the invoice, and their difference."""
-    logged = sum_with_gaps(
-        row["cost"], missing=row["responses_unpriced"] or 0, of=row["responses"] or 0
-    )
-    invoiced = Figure(row["cost_invoiced"])
-    has_both = row["cost"] is not None
-    difference = invoiced - logged if has_both else Figure(row["difference"])
-    return [format_usd(one, "exact") for one in (logged, invoiced, difference)]
+def print_elsewhere(rows: pl.DataFrame, model: str) -> None:
+    """Print what the same tokens cost at another model, a row for each model."""
+    table = _money_table(("model", "responses"), ("now", model, "difference"))
+    for row in rows.iter_rows(named=True):
+        names = (clean(row["model"] or UNKNOWN_TEXT), f"{row['responses']:,}")
+        amounts = _amounts(row, "cost", "cost_elsewhere", "difference")
+        table.add_row(*map(Text, (*names, *amounts)))
+    Console().print(table)
+
+
+def _money_table(names: Sequence[str], amounts: Sequence[str]) -> Table:
+    """Return a table of amounts without rows."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for name in amounts:
+        table.add_column(Text(clean(name)), justify="right", no_wrap=True)
+    return table
+
+
+def _amounts(row: dict[str, Any], *names: str) -> list[str]:
+    """Format amounts of a row, with their bounds."""
+    figures = (Figure(row[name], row.get(f"{name}_bound") or "exact") for name in names)
+    return [format_usd(figure, "exact") for figure in figures]

@@ -27,7 +27,7 @@ _OVER_BUDGET, _TOO_MANY_REJECTS = 3, 4
 
 @shared(
     *("section", "title", "against", "budget", *RANGE, "compare", "every", "by", "top"),
-    *("prices", "max_rejects", "quiet", *READ),
+    *("provider", "prices", "max_rejects", "quiet", *READ),
     every="depends on the range",
     top="12",
 )
@@ -88,11 +88,18 @@ def _add_to_step_summary(made: Report) -> None:
 def _check_budgets(made: Report, budgets: list[Budget]) -> bool:
     """Print the budgets that are exceeded, or may be; return whether there are none."""
     # Imported here: it is not needed for --help.
-    from toolkit.pricing.budgets import breaches, unmatched_budgets
+    from toolkit.pricing.budgets import breaches, check_names
 
-    for sentence in unmatched_budgets(budgets, made.costs):
-        print_message(sentence)
-    found = breaches(budgets, made.costs)
+    if all(kpi.value is None for kpi in made.content.kpis):
+        print_message(f"the budget may be exceeded: {made.headline}")
+        return False
+    found = []
+    for column in dict.fromkeys(budget.column for budget in budgets):
+        own = [budget for budget in budgets if budget.column == column]
+        # In a log without calls no name can be found.
+        if made.values("choice_position"):
+            check_names(own, made.values(column))
+        found += breaches(own, made.costs(column))
     for breach in found:
         print_message(breach.sentence)
     return not found

@@ -5,7 +5,9 @@ Names are folded, numbers are never broken. Columns that do not fit are left out
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, time
+from decimal import Decimal
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 _BEFORE, _CHANGE = "_before", "_change"
 _UNFINISHED = "\N{HORIZONTAL ELLIPSIS}"
 _PERIOD = ("period", "period_end", "partial")
+_MARKS = {"≥": "≥ at least", "≤": "≤ at most", "~": "~ about"}
+_NO_DIGITS = re.compile(r"[^\d.-]")
 # Names may be folded to so many signs, and need no more than so many, nor than so much
 # of the width.
 _NARROWEST, _NAME_WIDTH, _NAME_SHARE = 8, 28, 0.55
@@ -109,13 +113,15 @@ def lay_out(
 
 
 def notes_of(frame: pl.DataFrame, spec: MetricSpec, layout: Layout) -> list[str]:
-    """Return sentences about unfinished periods and what the sums could not see.
+    """Return sentences about unfinished periods, marks, sums, and what is not in them.
 
     Money is always explained; what the main measure could not see, only if its column
     was left out.
     """
     shown = {column.name for column in layout.shown}
-    notes = []
+    texts = [text for column in layout.shown for text in (*column.cells, column.footer)]
+    marks = [words for mark, words in _MARKS.items() if mark in {t[:1] for t in texts}]
+    notes = [f"{', '.join(marks)}: something is not reported"] if marks else []
     if "partial" in frame.columns and frame["partial"].any():
         notes.append(f"{_UNFINISHED} = period not finished yet")
     for one in spec.shown:
@@ -129,7 +135,18 @@ def notes_of(frame: pl.DataFrame, spec: MetricSpec, layout: Layout) -> list[str]
         elif count and one.name == spec.main and one.unseen not in shown:
             does = "does" if count == 1 else "do"
             notes.append(f"{responses} {does} not report {one.name}")
+    if any(_is_rounded(column) for column in layout.shown):
+        notes.append("amounts are rounded: they may not add up to the last row")
     return notes
+
+
+def _is_rounded(column: TableColumn) -> bool:
+    """Return whether cells, as they are shown, do not add up to the sum below them."""
+    if column.at_left or not column.footer:
+        return False
+    texts = (_NO_DIGITS.sub("", text) for text in (*column.cells, column.footer))
+    *cells, footer = (Decimal(text or 0) for text in texts)
+    return sum(cells) != footer
 
 
 def _by_weight(measures: pl.DataFrame, spec: MetricSpec) -> list[str]:
@@ -137,7 +154,7 @@ def _by_weight(measures: pl.DataFrame, spec: MetricSpec) -> list[str]:
     telling = [
         column.name
         for column in measures
-        if _has_values(column) or _is_bound(measures, column, spec)
+        if _has_values(column) or _is_unseen(measures, column.name, spec)
     ]
     own = {spec.main, f"{spec.main}_before", f"{spec.main}_change"}
     return sorted(
@@ -169,11 +186,12 @@ def _has_values(column: pl.Series) -> bool:
     return bool((known != 0).any())
 
 
-def _is_bound(measures: pl.DataFrame, column: pl.Series, spec: MetricSpec) -> bool:
-    """Return whether an amount of money leaves out responses without a price."""
-    one = spec.get(column.name)
-    unpriced = one.unseen if one is not None and one.is_money else None
-    return unpriced in measures.columns and _has_values(measures[unpriced])
+def _is_unseen(measures: pl.DataFrame, name: str, spec: MetricSpec) -> bool:
+    """Return whether the main measure, or an amount of money, is not known in a row."""
+    one = spec.get(name)
+    if one is None or not (one.is_money or one.name == spec.main):
+        return False
+    return any(_has_values(measures[gap]) for gap in one.gaps if gap in measures)
 
 
 def _period_column(frame: pl.DataFrame) -> list[TableColumn]:
@@ -194,7 +212,7 @@ def _named(column: pl.Series, unsaid: str = UNKNOWN_TEXT) -> TableColumn:
 
 
 def _figures(frame: pl.DataFrame, name: str, spec: MetricSpec) -> TableColumn:
-    """Return a measure as it is shown; money that may be more is marked."""
+    """Return a measure as it is shown; a bound is marked."""
     heading = name.removesuffix("_tokens").replace("_", " ")
     measure = spec.get(name)
     rows = frame.iter_rows(named=True)
@@ -211,25 +229,22 @@ def _figures(frame: pl.DataFrame, name: str, spec: MetricSpec) -> TableColumn:
 def _cell(name: str, row: Mapping[str, Any], measure: Measure | None) -> str:
     """Format a cell of a measure for a reader; CSV and JSON have all digits."""
     cell = row[name]
-    if cell is None:
-        return DASH
-    if measure is not None and measure.is_money:
-        amount = measure.figure(row, _BEFORE if name.endswith(_BEFORE) else "")
-        if name.endswith(_CHANGE):
-            amount -= measure.figure(row, _BEFORE)
-        return format_usd(amount, words=not amount.is_known)
-    if measure is not None and measure.is_share:
-        is_change = name.endswith(_CHANGE)
-        return format_share_change(cell) if is_change else format_share(cell)
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    if isinstance(cell, int):
-        return format_count(cell)
-    if isinstance(cell, float):
-        return format_number(cell)
-    if isinstance(cell, datetime):
-        return format_moment(cell, "iso")
-    return clean(str(cell))
+    end = name.removeprefix(measure.name) if measure is not None else ""
+    if measure is None or isinstance(cell, bool | datetime | str):
+        if isinstance(cell, datetime):
+            return format_moment(cell, "iso")
+        words = {None: DASH, True: "yes", False: "no"}
+        return words[cell] if cell in words else clean(str(cell))
+    figure = measure.figure(row, end)
+    if not figure.is_known:
+        ends = ("", _BEFORE) if end == _CHANGE else (end,)
+        gaps = [row.get(f"{gap}{one}") for one in ends for gap in measure.gaps]
+        return UNKNOWN_TEXT if any(gaps) else DASH
+    if measure.is_money:
+        return format_usd(figure)
+    if measure.is_share:
+        return (format_share_change if end == _CHANGE else format_share)(figure)
+    return (format_count if isinstance(cell, int) else format_number)(figure)
 
 
 def _period_words(start: datetime | None, end: datetime | None) -> str:

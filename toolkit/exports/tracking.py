@@ -149,7 +149,7 @@ class Tracker:
         row = {**counts, "bytes": log.offset + counts["bytes"]}
         if before is not None:
             row |= {name: before.row[name] + counts[name] for name in _ADDED}
-            if not (row["responses"] or row["duplicates"]):
+            if row["rejected"] or not (row["responses"] or row["duplicates"]):
                 row["hint"] = counts["hint"] or before.row["hint"]
         tracked = _refresh(TrackedLog(row, "", mark=log.mark), log.source, self.now)
         if fingerprint.size < log.offset:  # it could not be read up to its checkpoint

@@ -12,19 +12,23 @@ from toolkit.expressions.choices import (
     reports_usage,
     responses,
 )
+from toolkit.expressions.makers import maker
 from toolkit.expressions.model_families import FAMILY_RULES, FamilyRule, model_family
 from toolkit.expressions.periods import period, period_end
+from toolkit.expressions.vendors import vendor
 
 __all__ = [
     "FAMILY_RULES",
     "FamilyRule",
     "any_choice",
     "first_choice",
+    "maker",
     "model_family",
     "period",
     "period_end",
     "reports_usage",
     "responses",
+    "vendor",
 ]
 
 

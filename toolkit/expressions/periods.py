@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cache
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from toolkit.errors import OptionError
-from toolkit.expressions.time_ranges import check_zone
+from toolkit.expressions.time_ranges import check_zone, moment, zone_of
 from toolkit.schema.tables import EARLIEST_CREATED, LATEST_CREATED
+
+if TYPE_CHECKING:
+    from toolkit.expressions.time_ranges import Moment
 
 _LAST_YEAR = 9999  # of the calendar of Python
 # polars' duration language: whole numbers above 0, each with its unit.
 PART_OF_PERIOD = re.compile(r"([1-9][0-9]*)(ns|us|ms|mo|s|m|h|d|w|q|y)")
 _PERIOD = re.compile(rf"({PART_OF_PERIOD.pattern})+")
+_SEVERAL_DAYS = re.compile(r"([2-9]|[1-9][0-9]+)d")
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in the time of the zone
 _DAYS = {"d", "w", "mo", "q", "y"}
 _UNITS = {"seconds": "s", "minutes": "m", "hours": "h", "hourly": "h", "days": "d"}
 _UNITS |= {"daily": "d", "weekly": "w", "months": "mo", "quarterly": "q", "yearly": "y"}
@@ -50,32 +56,53 @@ def _near_period(every: object) -> str:
     )
 
 
-def period(every: str = "1d", tz: str = "UTC") -> pl.Expr:
+def period(every: str = "1d", tz: str = "UTC", since: Moment = None) -> pl.Expr:
     """Return the start of the calendar period in which a response was created.
 
     A day begins at midnight of the zone, or at the first time after it if the clocks
-    skip midnight. A day of 23 or 25 hours is one day. A week begins on Monday. The
+    skip midnight. A day of 23 or 25 hours is one day. A week begins on Monday. Periods
+    of several days (``"7d"``) begin at `since`, or without it on 1 January 1970. The
     period of an undated response is null.
 
     Examples
     --------
     >>> import polars as pl
     >>> from toolkit.testing import make_choices
-    >>> make_choices({}).select(period("1mo", tz="Asia/Tokyo")).item().isoformat()
+    >>> choices = make_choices({})
+    >>> choices["created"].item().isoformat()
+    '2026-01-01T00:00:00+00:00'
+    >>> choices.select(period("1mo", tz="Asia/Tokyo")).item().isoformat()
     '2026-01-01T00:00:00+09:00'
+    >>> choices.select(period("7d", since="2025-12-31")).item().isoformat()
+    '2025-12-31T00:00:00+00:00'
     """
-    start = local_period(pl.col("created"), check_period(every), check_zone(tz))
-    return start.alias("period")
+    check_period(every)
+    start = moment("since", since, check_zone(tz))
+    return local_period(pl.col("created"), every, tz, start).alias("period")
 
 
-def local_period(moments: pl.Expr, every: str, tz: str) -> pl.Expr:
+def local_period(
+    moments: pl.Expr, every: str, tz: str, since: datetime | None = None
+) -> pl.Expr:
     """Return the start of the calendar period of each moment."""
     local = moments.dt.convert_time_zone(tz)
-    if _is_of_days(every) and _has_odd_midnights(tz):
+    shift = _shift(every, tz, since)
+    if shift or (_is_of_days(every) and _has_odd_midnights(tz)):
         # polars begins the day at the midnight that has the offset of the moment, and
         # fails if the clocks skip the first day of a period.
-        return _first_of(local.dt.replace_time_zone(None).dt.truncate(every), tz)
+        wall = local.dt.replace_time_zone(None) - shift
+        return _first_of(wall.dt.truncate(every) + shift, tz)
     return local.dt.truncate(every)
+
+
+def _shift(every: str, tz: str, since: datetime | None) -> timedelta:
+    """Return how much later than in polars' calendar periods of several days begin."""
+    days = _SEVERAL_DAYS.fullmatch(every)
+    # Year 1 of UTC is not in the calendar of every zone.
+    if since is None or since.year < 2 or days is None:
+        return timedelta()
+    wall = since.astimezone(zone_of(tz)).replace(tzinfo=None)
+    return (wall - _EPOCH) % timedelta(days=int(days[1]))
 
 
 def _first_of(wall: pl.Expr, tz: str) -> pl.Expr:
@@ -114,15 +141,16 @@ def _has_odd_midnights(tz: str) -> bool:
     return bool((first != second).any()) or noon.has_nulls()
 
 
-def period_end(every: str = "1d", tz: str = "UTC") -> pl.Expr:
+def period_end(every: str = "1d", tz: str = "UTC", since: Moment = None) -> pl.Expr:
     """Return the exclusive end of the period that starts at the column `period`.
 
     A period of hours may be longer or shorter when the clocks change.
     """
     start = pl.col("period")
     if _is_of_days(every):
-        wall = start.dt.replace_time_zone(None).dt.truncate(every).dt.offset_by(every)
-        return _first_of(wall, tz).alias("period_end")
+        shift = _shift(every, tz, moment("since", since, tz))
+        wall = (start.dt.replace_time_zone(None) - shift).dt.truncate(every)
+        return _first_of(wall.dt.offset_by(every) + shift, tz).alias("period_end")
     end = start.dt.offset_by(every)
     # On a day of 25 hours the time six hours later may be in the same period.
     later = end.dt.offset_by("2h")

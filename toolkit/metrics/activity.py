@@ -78,6 +78,8 @@ def _seen(which: str, fold: Literal["min", "max"]) -> Measure:
         meaning="in `tz`; null where no response has a date",
         rows=getattr(pl.col("created"), fold)(),
         fold=fold,
+        unseen="undated",
+        bound="upper" if fold == "min" else "lower",
     )
 
 

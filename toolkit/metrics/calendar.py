@@ -21,18 +21,19 @@ _MOST_ROWS = 10_000_000  # of filled gaps; more is a mistake
 
 
 class Calendar(NamedTuple):
-    """A calendar: the length of a period, and the zone in which days begin."""
+    """A calendar: the length of a period, its zone, and where it begins."""
 
     every: str
     tz: str
+    since: datetime | None = None  # of periods of several days
 
     def start(self, moments: pl.Expr) -> pl.Expr:
         """Return the start of the period in which moments lie."""
-        return local_period(moments, self.every, self.tz)
+        return local_period(moments, self.every, self.tz, self.since)
 
     def end(self) -> pl.Expr:
         """Return the end of the period that starts at the column `period`."""
-        return period_end(self.every, self.tz)
+        return period_end(self.every, self.tz, self.since)
 
     def before(self) -> pl.Expr:
         """Return the start of the period before that of the column `period`."""

@@ -11,6 +11,7 @@ from toolkit.metrics.measures import (
     ANSWERS,
     FINENESS,
     RESPONSES,
+    TOTAL,
     Measure,
     count,
     derived,
@@ -108,7 +109,7 @@ _CONFIDENCE = MetricSpec(
         exact("~logprob_sum", pl.when(_IS_SEEN).then("logprob_sum")),
         derived(
             "logprob_sum", pl.col("~logprob_sum").cast(pl.Float64) / FINENESS, "nats"
-        ),
+        )._replace(unseen=_WITHOUT, of="choices", bound="upper"),
         ratio(
             "mean_logprob",
             "logprob_sum",
@@ -116,6 +117,8 @@ _CONFIDENCE = MetricSpec(
             "mean log-probability",
             "nats per token; null where there is no token",
             unit="nats per token",
+            unseen=_WITHOUT,
+            of="choices",
         ),
         derived(
             "perplexity",
@@ -127,6 +130,7 @@ _CONFIDENCE = MetricSpec(
             whole=pl.col("logprob_tokens"),
             unseen=_WITHOUT,
             of="choices",
+            bound="approximate",
         ),
     ),
     main="choices",
@@ -171,7 +175,9 @@ def _compute_quantiles(work: Computation) -> pl.DataFrame:
         pl.lit(0).alias(HIDDEN),
         *work.when.values(),
         *work.query.by,
-        *_TOKENS,
+        *_TOKENS[:2],
+        TOTAL.alias("total_tokens"),
+        *[pl.col(name).is_null().alias(f"~{name}") for name in _TOKENS],
         pl.lit(1).alias("responses"),
     )
     named, target = work.named(rows.collect(engine="streaming"))
@@ -199,7 +205,7 @@ def _sizes_of(name: str) -> pl.Expr:
     places = (seen * pl.lit(pl.Series(_RANKS.values())) - 1) // 100
     ranks = column.sort(nulls_last=True).gather(places).implode()
     return pl.struct(
-        column.null_count().alias("unseen"),
+        pl.col(f"~{name}").sum().cast(pl.Int64).alias("unseen"),
         ranks.list.to_struct(fields=list(_RANKS)).alias("ranks"),
         pl.when(seen > 0).then(column.sum() / seen).alias("mean"),
     ).alias(name)
@@ -218,13 +224,21 @@ _TOKENS_PER_RESPONSE = MetricSpec(
                 label=_LABELS[rank],
                 fold="max",
                 unseen="unseen",
+                bound="lower" if percent == 100 else "approximate",
                 meaning="tokens, the largest"
                 if percent == 100
                 else f"tokens: {percent}% of the responses have no more",
             )
             for rank, percent in _RANKS.items()
         ],
-        Measure("mean", pl.Float64, unit="tokens", fold="max"),
+        Measure(
+            "mean",
+            pl.Float64,
+            unit="tokens",
+            fold="max",
+            unseen="unseen",
+            bound="approximate",
+        ),
     ),
     main="responses",
     title="Size of calls",

@@ -23,6 +23,7 @@ from toolkit.metrics.inputs import (
     key_of,
     own_columns,
     with_first_values,
+    with_series,
 )
 from toolkit.metrics.options import (
     BEFORE,
@@ -32,6 +33,7 @@ from toolkit.metrics.options import (
     OTHER,
     check_series,
 )
+from toolkit.pricing.costs import price_responses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -137,17 +139,20 @@ class Computation:
         if not by:
             return pl.DataFrame({FOLDED: [0]})
         now = pl.col(_NOW) if self.query.before else pl.lit(True)
-        main = pl.col(self.spec.main).filter(now)
-        # Sums of int64 may wrap, and would then be ranked last.
-        is_whole = table.schema[self.spec.main].is_integer()
-        main = (main.cast(pl.Int128) if is_whole else main).sum()
+        main = self.spec[self.spec.main]
+        sums = [
+            # Sums of int64 may wrap, and would then be ranked last.
+            (one.cast(pl.Int128) if table.schema[name].is_integer() else one).sum()
+            for name in main.columns
+            for one in [pl.col(name).filter(now)]
+        ]
         place = pl.int_range(pl.len())
         is_rest = place >= self.query.top
         return (
             table.group_by(by)
-            .agg(main.alias(f"{HIDDEN}main"))
+            .agg(sums)
             .sort(
-                f"{HIDDEN}main",
+                main.known,
                 *by,
                 descending=[True, *[False] * len(by)],
                 nulls_last=True,
@@ -218,13 +223,15 @@ def _result_names(spec: MetricSpec, query: MetricQuery) -> list[str]:
 
 
 def _derived(work: Computation, table: pl.DataFrame) -> pl.DataFrame:
-    """Compute the derived measures, one by one."""
+    """Compute the derived measures, one by one; make null what is unknown."""
     for measure in work.spec.measures:
         if measure.derive is not None:
             figure = measure.derive(work.query.series, list(work.when))
             table = table.with_columns(figure.alias(measure.name))
             _check_wholes(table, [measure.name])
             table = table.with_columns(pl.col(measure.name).cast(measure.dtype))
+        if measure.gaps:
+            table = table.with_columns(measure.known)
     return table
 
 
@@ -337,6 +344,9 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     """Check the frame and the options, before anything is collected."""
     choices = as_frame(choices)
     check_series(query.by, _result_names(spec, query))
+    choices = with_series(choices, query.by, query.provider)
+    if query.provider and spec.has_money and "cost" not in choices.collect_schema():
+        choices = price_responses(choices, provider=query.provider)
     frame = choices.lazy()
     needs = ["choice_position", *spec.columns, *spec.needs_of(frame)]
     needs += [*key_of(frame, spec, query), *query.by]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - `date` is what the day is called here
 from datetime import timedelta
-from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Unpack, cast
 
 import polars as pl
@@ -13,10 +13,10 @@ import polars as pl
 from toolkit.errors import OptionError, near_miss
 from toolkit.expressions.choices import check_columns, first_choice
 from toolkit.expressions.time_ranges import span
-from toolkit.formatting.figures import sum_with_gaps
 from toolkit.formatting.parameters import check_type, share_parameters
 from toolkit.formatting.text import format_share, format_usd
 from toolkit.metrics.engine import compute, read_once
+from toolkit.metrics.inputs import with_series
 from toolkit.metrics.options import (
     PARAMETERS,
     PeriodOptions,
@@ -25,18 +25,19 @@ from toolkit.metrics.options import (
 )
 from toolkit.metrics.spending import COST
 from toolkit.pricing.costs import prepare_choices, price_responses
-from toolkit.pricing.price_file import RATES, read_prices
-from toolkit.pricing.pricer import MONEY, NEEDED, PRICED, Pricer
-from toolkit.pricing.rates import Rates, Reason
+from toolkit.pricing.price_file import read_prices
+from toolkit.pricing.pricer import MONEY, NEEDED, Pricer, priced_by
+from toolkit.pricing.rates import AMOUNTS, Rates
 from toolkit.pricing.unpriced import missing_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import choices_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from decimal import Decimal
 
-    from toolkit.expressions.time_ranges import Span
+    from toolkit.expressions.time_ranges import Moment, Span
     from toolkit.pricing.costs import Choices
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
@@ -46,12 +47,11 @@ class _SpendingOptions(PeriodOptions, ReadOptions, total=False):
     """The options of `spending`."""
 
 
-_COUNTS = (
-    "prompt_tokens", "cached_tokens", "cache_write_tokens", "prompt_audio_tokens",
-    "completion_tokens", "reasoning_tokens", "completion_audio_tokens", "total_tokens",
-)  # fmt: skip
-_NAMED = ("source", "line", "created", "provider", "service_tier")
-_LINES = ("place", *_NAMED, *_COUNTS, "cost", "cost_source", "reason", "price")
+# Of a line: its place, names, what else affects its price, and the price.
+_NAMED = ("source", "line", "created", "model", "provider", "service_tier")
+_COST = ("cost", "cost_bound", "cost_source", "rate", "reason")
+_ALL: dict[str, object] = {"every": None, "by": ()}
+_BATCH = 1 << 16  # responses
 _MOST_NAMES = 5  # in an error
 
 
@@ -62,15 +62,16 @@ class Explained:
     Attributes
     ----------
     lines
-        One row per response, in the order of `created`: `place` (``source:line``), what
-        affects the price, `cost`, `cost_source`, the `reason` why it is unpriced, and
-        `price`, the row of `prices` by which it was priced.
+        One row per response, in the order of `created`: `place` (``source:line``), the
+        columns of `cost_lines`, and `price`, the row of `prices` that was used.
     prices
         The rates that were used: `price` (its number), `source` (the row of the price
         file or of the catalogue), USD per million tokens of each kind (null where a
         kind has no rate of its own), USD for a `request`, `responses`, `cost`.
     unseen
         What has no cost, as `toolkit.pricing.missing_prices` lists it.
+    costs
+        Their sum: the metric `toolkit.metrics.cost`, in one row.
     """
 
     model: str
@@ -78,23 +79,17 @@ class Explained:
     lines: pl.DataFrame
     prices: pl.DataFrame
     unseen: pl.DataFrame
+    costs: pl.DataFrame
 
     @property
-    def cost(self) -> Decimal:
-        """USD of all lines that have a cost."""
-        return cast("Decimal", self.lines["cost"].sum()) or Decimal(0)
+    def cost(self) -> Decimal | None:
+        """USD of all lines that have a cost; None if none has one."""
+        return cast("Decimal | None", self.costs["cost"].item())
 
     @property
     def summary(self) -> str:
         """The cost in words; a lower bound if a response has no known price."""
-        unpriced = self.lines.filter(pl.col("cost").is_null())
-        return _summary_of(
-            self.cost,
-            tokens_unpriced=int(unpriced["total_tokens"].sum()),
-            total_tokens=int(self.lines["total_tokens"].sum()),
-            responses_unpriced=unpriced.height,
-            responses=self.lines.height,
-        )
+        return _summary_of(self.costs)
 
 
 class Spent(NamedTuple):
@@ -109,42 +104,20 @@ class Spent(NamedTuple):
 
         Such as ``at least $4,812.07; 3.1% of tokens unpriced``.
         """
-        sums = self.costs.sum()
-        names = ("tokens_unpriced", "total_tokens", "responses_unpriced", "responses")
-        counts = {name: int(sums[name].item() or 0) for name in names}
-        return _summary_of(sums["cost"].item() or Decimal(0), **counts)
+        return _summary_of(self.costs)
 
 
-def _summary_of(
-    cost: Decimal,
-    *,
-    tokens_unpriced: int,
-    total_tokens: int,
-    responses_unpriced: int,
-    responses: int,
-) -> str:
-    """Return a sum of costs in words, and how much has no known price.
-
-    Examples
-    --------
-    >>> _summary_of(
-    ...     Decimal("4812.0712"),
-    ...     tokens_unpriced=31,
-    ...     total_tokens=1000,
-    ...     responses_unpriced=2,
-    ...     responses=100,
-    ... )
-    'at least $4,812.07; 3.1% of tokens unpriced'
-    """
-    figure = sum_with_gaps(cost, missing=responses_unpriced, of=responses)
-    text = format_usd(figure, words=True)
-    if not responses_unpriced:
+def _summary_of(costs: pl.DataFrame) -> str:
+    """Return the sum of costs in words, and how much has no known price."""
+    sums = costs.sum().row(0, named=True)
+    cost, unpriced = COST["cost"].figure(sums), sums["responses_unpriced"]
+    text = format_usd(cost, words=True) if cost.is_known else "cost unknown"
+    if not unpriced:
         return text
-    if tokens_unpriced and total_tokens:
-        unpriced = f"{format_share(tokens_unpriced / total_tokens)} of tokens unpriced"
-    else:
-        unpriced = f"{responses_unpriced:,} of {responses:,} responses unpriced"
-    return f"{text if figure.is_known else 'cost unknown'}; {unpriced}"
+    if sums["tokens_unpriced"]:
+        share = format_share(sums["tokens_unpriced"] / sums["total_tokens"])
+        return f"{text}; {share} of tokens unpriced"
+    return f"{text}; {unpriced:,} of {sums['responses']:,} responses unpriced"
 
 
 @share_parameters(_SpendingOptions, {**PARAMETERS, **READ_PARAMETERS})
@@ -182,12 +155,13 @@ def spending(
     own, read = split_options(options)
     query = COST.query(own)
     check_series(query.by, ())
-    file = read_prices(prices)
+    file = read_prices(prices, query.provider)
     # Only a response after the range shows that its last period is complete.
     scanned = query.scan_range if query.calendar else query.within
     frame = _frame_of(sources, scanned, read)
-    needed = list(dict.fromkeys(("choice_position", *NEEDED, *query.by)))
-    check_columns(frame, needed)
+    frame = with_series(frame, query.by, query.provider)
+    check_columns(frame, ("choice_position", *NEEDED))
+    needed = list(dict.fromkeys(("choice_position", *priced_by(frame), *query.by)))
     first = frame.lazy().filter(first_choice(), *scanned.conditions())
     collected = read_once(first, needed)
     costs = compute(COST, price_responses(collected, file), own)
@@ -214,6 +188,7 @@ def explain(
     date: Date | str | None,
     tz: str = "UTC",
     prices: Prices = None,
+    provider: str | None = None,
     **options: Unpack[ReadOptions],
 ) -> Explained:
     """Explain what a model cost on a day: its lines, their prices, what is unpriced.
@@ -228,7 +203,7 @@ def explain(
         A day (or its ISO text) in `tz`; None for undated responses.
     tz
         Time zone in which the day begins.
-    prices
+    prices, provider
         As in `toolkit.pricing.add_cost`.
     **options
         Of logs only; an export keeps the options that it was made with.
@@ -258,11 +233,11 @@ def explain(
         within = span(day, None if day is None else day + timedelta(days=1), tz)
     except OverflowError:
         raise OptionError("date", date, expected="a day before 9999-12-31") from None
-    pricer = Pricer(read_prices(prices))
+    pricer = Pricer(read_prices(prices, provider))
     frame = _frame_of(sources, within, options)
     of_day = within.conditions() or [pl.col("created").is_null()]
-    needed = ("source", "line", "choice_position", *NEEDED)
-    check_columns(frame, needed)
+    check_columns(frame, ("source", "line", "choice_position", *NEEDED))
+    needed = ("source", "line", "choice_position", *priced_by(frame))
     responses = read_once(frame.lazy().filter(first_choice(), *of_day), needed)
     rows = responses.filter(pl.col("model") == model).select(needed).collect()
     if rows.is_empty():
@@ -270,17 +245,94 @@ def explain(
         others = counts.sort("len", "model", descending=[True, False])["model"]
         raise _no_response(model, day, others.to_list())
     rows = rows.sort("created", "source", "line")
-    costs = pricer.price(rows.select(NEEDED))
-    used, numbers = _rates_used(pricer.find_rates(rows), costs["cost_source"])
+    known: dict[Rates, int] = {}
+    priced = _price_lines(rows, pricer, known)
     place = pl.format("{}:{}", "source", "line").alias("place")
-    lines = rows.with_columns(place, *costs.select(PRICED.names()), numbers)
+    lines = priced.select(place, pl.all())
     return Explained(
         model=model,
         date=day,
-        lines=lines.select(_LINES),
-        prices=_price_rows(used, lines),
+        lines=lines,
+        prices=_price_rows(known, lines),
         unseen=missing_prices(rows, pricer.prices),
+        costs=compute(COST, rows.with_columns(priced[_COST]), _ALL),
     )
+
+
+@share_parameters(ReadOptions, READ_PARAMETERS)
+def cost_lines(
+    sources: Sources | Choices,
+    *,
+    prices: Prices = None,
+    provider: str | None = None,
+    tz: str = "UTC",
+    since: Moment = None,
+    until: Moment = None,
+    **options: Unpack[ReadOptions],
+) -> Iterator[pl.DataFrame]:
+    """Yield what each response of logs cost, in batches: a row for a line of a log.
+
+    Parameters
+    ----------
+    sources
+        Logs or exports as in `toolkit.scan`, or choices: a frame, a `Loaded`.
+    prices, provider
+        As in `toolkit.pricing.add_cost`.
+    tz, since, until
+        The range, as in `toolkit.metrics.cost`.
+    **options
+        Of logs only; an export keeps the options that it was made with.
+
+    Yields
+    ------
+    pl.DataFrame
+        `source`, `line`, `created`, `model`, `provider`, `service_tier`, what else
+        affects the price (tokens and reported costs), `cost` in USD (null if unknown),
+        `cost_bound` (``exact`` or ``unknown``), `cost_source`, `rate` (the row of
+        prices in words, or ``reported``) and the `reason` why it is unpriced. The
+        costs of all rows add up to those of `toolkit.spending`.
+
+    Examples
+    --------
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices(
+    ...     {"model": "gpt-4o", "prompt_tokens": 1000, "completion_tokens": 100},
+    ... )
+    >>> lines = next(cost_lines(choices))
+    >>> lines.select("source", "line", "cost", "cost_source").row(0)
+    ('made.jsonl', 1, Decimal('0.003500000000'), 'priced')
+    """
+    within = span(since, until, tz)
+    frame = _frame_of(sources, within, options)
+    check_columns(frame, ("source", "line", "choice_position", *NEEDED))
+    first = frame.lazy().filter(first_choice(), *within.conditions())
+    rows = first.select("source", "line", *priced_by(frame))
+    pricer = Pricer(read_prices(prices, provider))
+    batches = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_BATCH))
+    for batch in batches:
+        yield _price_lines(batch, pricer, {}).drop("price")
+
+
+def _price_lines(
+    rows: pl.DataFrame, pricer: Pricer, known: dict[Rates, int]
+) -> pl.DataFrame:
+    """Add to responses what they cost, and by which rates; number these in `known`."""
+    ends = [end if isinstance(end, Rates) else None for end in pricer.find_rates(rows)]
+    numbers = [end and known.setdefault(end, len(known)) for end in ends]
+    sources = [end and end.source for end in ends]
+    source, is_known = pl.col("cost_source"), pl.col("cost").is_not_null()
+    by_rates = pl.when(source == "priced")
+    rate = by_rates.then(pl.Series(sources, dtype=pl.String))
+    lines = rows.with_columns(pricer.price(rows)).with_columns(
+        pl.when(is_known)
+        .then(pl.lit("exact"))
+        .otherwise(pl.lit("unknown"))
+        .alias("cost_bound"),
+        rate.when(source == "reported").then(source).alias("rate"),
+        by_rates.then(pl.Series(numbers, dtype=pl.Int64)).alias("price"),
+    )
+    others = pl.exclude(*_NAMED, *_COST, "choice_position", "price_date", "price")
+    return lines.select(*_NAMED, others, *_COST, "price")
 
 
 def _day_of(date: Date | str | None) -> Date | None:
@@ -303,32 +355,17 @@ def _no_response(model: str, day: Date | None, others: Sequence[str]) -> OptionE
     return OptionError("model", model, expected=expected, hint=hint)
 
 
-def _rates_used(
-    ends: Sequence[Rates | Reason], sources: pl.Series
-) -> tuple[list[Rates], pl.Series]:
-    """Return the distinct rates by which responses were priced, and their numbers."""
-    known: dict[Rates, int] = {}
-    numbers = [
-        known.setdefault(end, len(known))
-        if source == "priced" and isinstance(end, Rates)
-        else None
-        for end, source in zip(ends, sources, strict=True)
-    ]
-    return list(known), pl.Series("price", numbers, dtype=pl.Int64)
-
-
-def _price_rows(used: Sequence[Rates], lines: pl.DataFrame) -> pl.DataFrame:
+def _price_rows(known: Iterable[Rates], lines: pl.DataFrame) -> pl.DataFrame:
     """Return the rates that were used, with responses and cost of each."""
-    amounts = (*RATES, "request")
     rates = pl.DataFrame(
         [
-            (number, rates.source, *(getattr(rates, name) for name in amounts))
-            for number, rates in enumerate(used)
+            (number, rates.source, *(getattr(rates, name) for name in AMOUNTS))
+            for number, rates in enumerate(known)
         ],
-        {"price": pl.Int64, "source": pl.String, **dict.fromkeys(amounts, MONEY)},
+        {"price": pl.Int64, "source": pl.String, **dict.fromkeys(AMOUNTS, MONEY)},
         orient="row",
     )
     sums = lines.group_by("price").agg(
         pl.len().cast(pl.Int64).alias("responses"), pl.col("cost").sum()
     )
-    return rates.join(sums, on="price", how="left").sort("price")
+    return rates.join(sums, on="price").sort("price")

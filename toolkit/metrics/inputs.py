@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.errors import UnsuitableColumnError
+from toolkit.errors import MissingColumnsError, UnsuitableColumnError
 from toolkit.expressions.choices import (
     RESPONSE_KEY,
     SOURCE,
     response_key,
 )
+from toolkit.expressions.makers import maker
+from toolkit.expressions.model_families import model_family
+from toolkit.expressions.vendors import vendor
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
@@ -20,8 +23,28 @@ if TYPE_CHECKING:
     from toolkit.metrics.options import MetricQuery
     from toolkit.metrics.spec import MetricSpec
 
+# Columns that series may be named by and that no table has: what computes them, and
+# the columns that it reads.
+_COMPUTED: dict[str, tuple[Callable[[str | None], pl.Expr], tuple[str, ...]]] = {
+    "maker": (lambda _: maker(), ("model",)),
+    "model_family": (lambda _: model_family(), ("model",)),
+    "vendor": (vendor, ("model", "provider")),
+}
 # Types that polars cannot cast to text.
 _NO_TEXT = (pl.Binary, pl.Duration, pl.Object)
+
+
+def with_series(
+    frame: pl.DataFrame | pl.LazyFrame, by: Sequence[str], provider: str | None = None
+) -> pl.DataFrame | pl.LazyFrame:
+    """Add the columns of `by` that are computed, unless the frame has its own."""
+    names = frame.collect_schema().names()
+    new = {name: _COMPUTED[name] for name in by if name in _COMPUTED.keys() - names}
+    needs = [name for _, needed in new.values() for name in needed]
+    missing = [name for name in (*by, *needs) if name not in {*names, *new}]
+    if missing:
+        raise MissingColumnsError(list(dict.fromkeys(missing)), [*names, *_COMPUTED])
+    return frame.with_columns(compute(provider) for compute, _ in new.values())
 
 
 def as_declared(

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 import polars as pl
 
-from toolkit.formatting.figures import Figure, as_figure, sum_with_gaps
+from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.metrics.options import BEFORE, BOUND, CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeAlias
+
+    from toolkit.formatting.figures import Bound
 
     DataType: TypeAlias = pl.DataType | type[pl.DataType]
     # Groups of a table: "series" are the columns that name one, "period" those of time.
@@ -48,7 +51,12 @@ class Measure(NamedTuple):
         A sum of doubles that shows when the sum of int64 has wrapped.
     unseen, of
         The measure that counts what this figure leaves out because it is unknown, and
-        the one that counts all: where the first is not 0, a sum is a lower bound.
+        the one that counts all: where the first is not 0, the figure is a bound, and
+        null if nothing in it is known.
+    unsure
+        Further counts of what is left out, which `of` does not include.
+    bound
+        What the figure is where something is unseen: a sum is a lower bound.
     part, whole
         Of a ratio: the measure above, and what it is divided by.
     """
@@ -64,6 +72,8 @@ class Measure(NamedTuple):
     guard: pl.Expr | None = None
     unseen: str | None = None
     of: str = "responses"
+    unsure: tuple[str, ...] = ()
+    bound: Bound = "lower"
     part: str | None = None
     whole: pl.Expr | None = None
 
@@ -95,24 +105,63 @@ class Measure(NamedTuple):
         """Whether it is written in percent."""
         return self.unit == _SHARE
 
-    def figure(self, row: Mapping[str, Any], end: str = "") -> Figure:
-        """Return its figure in a row: a lower bound if responses are unseen.
+    @property
+    def gaps(self) -> list[str]:
+        """The measures that count what this figure leaves out."""
+        return [self.unseen, *self.unsure] if self.unseen else []
 
-        `end` is ``_before`` for that of the period before.
+    @property
+    def known(self) -> pl.Expr:
+        """Return the figure; null if it is 0 because nothing in it is known."""
+        figure = pl.col(self.name)
+        if not self.gaps or self.fold != "sum":
+            return figure
+        missing = pl.sum_horizontal(self.gaps)
+        is_seen = missing < pl.sum_horizontal(self.of, *self.unsure)
+        return pl.when((missing == 0) | is_seen | (figure != 0)).then(figure)
+
+    def figure(self, row: Mapping[str, Any], end: str = "") -> Figure:
+        """Return its figure in a row of the table, or in the sum of several rows.
+
+        `end` is ``_before`` for that of the period before, ``_change`` for the change.
         """
+        if end == CHANGE:
+            return self.figure(row) - self.figure(row, BEFORE)
         value = row.get(f"{self.name}{end}")
-        if self.unseen is None:
-            return as_figure(value)
-        unseen, of = (row.get(f"{name}{end}") for name in (self.unseen, self.of))
-        return sum_with_gaps(value, missing=unseen or 0, of=of or 0)
+        missing = sum(row.get(f"{gap}{end}") or 0 for gap in self.gaps)
+        if not missing:
+            return Figure(value)
+        of = sum(row.get(f"{name}{end}") or 0 for name in (self.of, *self.unsure))
+        return Figure(value, self.bound) if value or missing < of else UNKNOWN
+
+    def bound_column(self, end: str = "") -> pl.Expr:
+        """Return a column with the bound of each of its figures: see `figure`."""
+        name = f"{self.name}{end}"
+        more, less = self._open("" if end == CHANGE else end)
+        if end == CHANGE:
+            more_before, less_before = self._open(BEFORE)
+            more, less = more | less_before, less | more_before
+        bounds = [
+            (pl.col(name).is_null(), "unknown"),
+            (more & less, "approximate"),
+            (more, "lower"),
+            (less, "upper"),
+        ]
+        column = [pl.when(case).then(pl.lit(bound)) for case, bound in bounds]
+        return pl.coalesce(*column, pl.lit("exact")).alias(f"{name}{BOUND}")
+
+    def _open(self, end: str) -> tuple[pl.Expr, pl.Expr]:
+        """Return whether the true figure may be more, and whether it may be less."""
+        unseen = pl.sum_horizontal(f"{gap}{end}" for gap in self.gaps) > 0
+        return unseen & (self.bound != "upper"), unseen & (self.bound != "lower")
 
     @property
     def columns(self) -> list[str]:
         """Return all columns that are needed to show it, with its bound."""
-        unseen = [self.unseen, self.of] if self.unseen else []
+        needed = [*self.gaps, self.of] if self.gaps else []
         parts = [self.part] if self.part else []
         whole = [] if self.whole is None else self.whole.meta.root_names()
-        return list(dict.fromkeys([self.name, *parts, *whole, *unseen]))
+        return list(dict.fromkeys([self.name, *parts, *whole, *needed]))
 
 
 def count(
@@ -130,12 +179,13 @@ def total(
     meaning: str = "",
     unseen: str | None = None,
     of: str = "responses",
+    unsure: tuple[str, ...] = (),
 ) -> Measure:
     """Sum whole numbers; nulls add nothing, and a sum beyond 64 bits is an error."""
     values = pl.col(values) if isinstance(values, str) else values
     guard = values.cast(pl.Float64).sum()
     measure = Measure(name, pl.Int64, _unit_of(name), label, meaning, values.sum())
-    return measure._replace(guard=guard, unseen=unseen, of=of)
+    return measure._replace(guard=guard, unseen=unseen, of=of, unsure=unsure)
 
 
 def unseen(name: str, column: str, label: str = "") -> Measure:
@@ -176,14 +226,18 @@ def ratio(
     unseen: str | None = None,
     of: str = "responses",
 ) -> Measure:
-    """Divide two measures; null where the denominator is 0."""
+    """Divide two measures; null where the denominator is 0.
+
+    If something is unseen, the ratio may be more or less.
+    """
     below = pl.col(whole) if isinstance(whole, str) else whole
     quotient = pl.when(below != 0).then(
         pl.col(part).cast(pl.Float64) / below.cast(pl.Float64)
     )
     meaning = meaning or (f"{part} / {whole}" if isinstance(whole, str) else unit)
     measure = derived(name, quotient, unit, label, meaning)
-    return measure._replace(part=part, whole=below, unseen=unseen, of=of)
+    measure = measure._replace(unseen=unseen, of=of, bound="approximate")
+    return measure._replace(part=part, whole=below)
 
 
 def all_of(name: str, part: str, of: Literal["series", "period"]) -> Measure:
@@ -216,11 +270,18 @@ def _unit_of(name: str) -> str:
 
 
 SILENT = "calls that do not report it"
+# Without a total prompt and completion are counted: the true total may be more.
+TOTAL = pl.coalesce(
+    "total_tokens", pl.col("prompt_tokens") + pl.col("completion_tokens")
+)
 # What most metrics count.
 RESPONSES = count("responses", label="calls")
 ANSWERS = count("choices", label="answers")
 WITHOUT_USAGE = unseen("responses_without_usage", "total_tokens", "calls without usage")
 TOTAL_TOKENS = total(
-    "total_tokens", "total_tokens", "tokens", "tokens, as reported",
+    "total_tokens",
+    TOTAL,
+    "tokens",
+    "tokens, as reported; prompt and completion where no total is",
     "responses_without_usage",
-)  # fmt: skip
+)

@@ -22,6 +22,7 @@ from toolkit.errors import (
 )
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import Span, check_zone, span
+from toolkit.expressions.vendors import check_provider
 from toolkit.formatting.parameters import Parameter
 from toolkit.metrics.calendar import Calendar, range_before
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions
@@ -42,7 +43,7 @@ Compare = Literal["previous"]
 _PERIOD = ("period", "period_end", "partial")
 FOLDED = "folded"
 OTHER = "other"
-BEFORE, CHANGE = "_before", "_change"
+BEFORE, CHANGE, BOUND = "_before", "_change", "_bound"
 # Prefix of the columns that only the engine sees.
 HIDDEN = "~"
 
@@ -59,6 +60,7 @@ class SeriesOptions(RangeOptions, total=False):
     """The range, and the series of a table without periods."""
 
     by: By
+    provider: str | None
     top: int | None
     fill: bool
     compare: Compare | None
@@ -69,6 +71,7 @@ class PeriodOptions(RangeOptions, total=False):
 
     every: str | None
     by: By
+    provider: str | None
 
 
 class MetricOptions(PeriodOptions, SeriesOptions, total=False):
@@ -83,13 +86,14 @@ PARAMETERS = {
     "every": Parameter(
         "1d",
         'Length of a period in polars\' duration language: ``"1h"``, ``"1d"``,\n'
-        '``"1w"`` (from Monday), ``"1mo"``; None for the whole range, without columns\n'
-        "of a period.",
+        '``"1w"`` (from Monday), ``"1mo"``. Several days (``"7d"``) begin at\n'
+        "`since`. None for the whole range, without columns of a period.",
     ),
     "by": Parameter(
         "model",
         "Column or columns that name the series: a column of the response, a tag, or\n"
-        "a column of your own; the value of the first choice is used. None or\n"
+        "a column of your own; or ``vendor``, ``maker`` or ``model_family``, computed\n"
+        "by `toolkit.expressions`. The value of the first choice is used. None or\n"
         "``()`` puts all responses together. A column of a choice is an error.",
     ),
     "tz": Parameter(
@@ -122,6 +126,11 @@ PARAMETERS = {
         "before has counts of 0 in it. With ``every=None`` the period before is the\n"
         "range of the same length that ends at `since`.",
     ),
+    "provider": Parameter(
+        None,
+        "Who served the responses whose line names no provider, such as ``azure``:\n"
+        "prices and ``vendor`` depend on it.",
+    ),
 }
 
 
@@ -136,6 +145,7 @@ class MetricQuery(NamedTuple):
     fill: bool
     before: Span | None
     compares: bool
+    provider: str | None
 
     @property
     def period(self) -> list[str]:
@@ -186,10 +196,13 @@ def build_query(
         hint = near_miss(str(compare), ("previous",))
         raise OptionError("compare", compare, expected='"previous" or None', hint=hint)
     every = values["every"]
-    calendar = None if every is None else Calendar(check_period(every), tz)
+    calendar = None
+    if every is not None:
+        calendar = Calendar(check_period(every), tz, within.start)
     before = range_before(within, tz) if compare and calendar is None else None
-    fill = bool(values["fill"])
-    return MetricQuery(calendar, by, tz, within, top, fill, before, compare is not None)
+    fill, compares = bool(values["fill"]), compare is not None
+    provider = check_provider(values["provider"])
+    return MetricQuery(calendar, by, tz, within, top, fill, before, compares, provider)
 
 
 def split_options(

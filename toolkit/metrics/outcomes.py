@@ -11,6 +11,7 @@ from toolkit.metrics.engine import compute, group
 from toolkit.metrics.inputs import of_responses
 from toolkit.metrics.measures import (
     ANSWERS,
+    TOTAL,
     all_of,
     count,
     money,
@@ -24,6 +25,7 @@ from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
     from toolkit.metrics.engine import Computation
+    from toolkit.metrics.measures import Measure
     from toolkit.metrics.options import Choices, MetricOptions
 
 
@@ -107,38 +109,54 @@ def _count_refusals(work: Computation) -> pl.DataFrame:
     table = work.grouped(*[name for name in log if name not in own])
     dropped = pl.col("~dropped").sum().over(log) > 0
     keys = [*work.when, *own]
-    unseen = pl.when(dropped).then("refusals_unseen").otherwise(0)
-    table = table.with_columns(unseen.alias("refusals_unseen"))
+    unseen = pl.when(dropped).then(_UNSEEN).otherwise(0)
+    table = table.with_columns(unseen.alias(_UNSEEN))
     sums = [pl.col(measure.name).sum() for measure in work.spec.gathered]
     return work.folded(group(table.lazy(), keys, *sums))
 
 
-_BOTH = pl.col("~refused") | pl.col("~filtered")
-_ANY_OF_BOTH = pl.col("~any_refused") | pl.col("~any_filtered")
+_UNSEEN, _WITHOUT_REASON = "refusals_unseen", "choices_without_reason"
+
+
+def _counts_of(noun: str, of: pl.Expr, prefix: str, label: str) -> tuple[Measure, ...]:
+    """Count what was refused, filtered, and either; and the rate: lower bounds."""
+    refused, filtered = (pl.col(f"{prefix}{one}") for one in ("refused", "filtered"))
+    either, labels = f"{noun}_refused_or_filtered", bool(label)
+    parts = [
+        (f"{noun}_refused", refused, "refused" * labels, [_UNSEEN]),
+        (f"{noun}_filtered", filtered, "filtered" * labels, [_WITHOUT_REASON]),
+        (either, refused | filtered, "", [_UNSEEN, _WITHOUT_REASON]),
+    ]
+    counts = [
+        count(name, of & condition, called)._replace(
+            unseen=gaps[0], of="choices", unsure=tuple(gaps[1:])
+        )
+        for name, condition, called, gaps in parts
+    ]
+    rate = ratio(f"{noun[:-1]}_rate", either, noun, label)
+    unsure = (_WITHOUT_REASON,)
+    rate = rate._replace(unseen=_UNSEEN, of="choices", unsure=unsure, bound="lower")
+    return (*counts, rate)
+
+
 _REFUSAL_AND_FILTER_RATE = MetricSpec(
     "refusal_and_filter_rate",
     (
         count("responses", _IS_FIRST, "calls"),
-        count("responses_refused", _IS_FIRST & pl.col("~any_refused"), "refused"),
-        count("responses_filtered", _IS_FIRST & pl.col("~any_filtered"), "filtered"),
-        count("responses_refused_or_filtered", _IS_FIRST & _ANY_OF_BOTH),
-        ratio(
-            "response_rate",
-            "responses_refused_or_filtered",
-            "responses",
-            "share of calls",
-        ),
+        *_counts_of("responses", _IS_FIRST, "~any_", "share of calls"),
         count("choices", _IS_CHOICE, "answers"),
-        count("choices_refused", _IS_CHOICE & pl.col("~refused")),
-        count("choices_filtered", _IS_CHOICE & pl.col("~filtered")),
-        count("choices_refused_or_filtered", _IS_CHOICE & _BOTH),
-        ratio("choice_rate", "choices_refused_or_filtered", "choices"),
+        *_counts_of("choices", _IS_CHOICE, "~", ""),
         count(
-            "refusals_unseen",
+            _UNSEEN,
             pl.col("~silent"),
             meaning="choices whose text was dropped when their log was read: a refusal "
             "would not show",
         )._replace(unit="choices"),
+        count(
+            _WITHOUT_REASON,
+            _IS_CHOICE & ~_HAS_REASON,
+            meaning="choices without a reason: a filter would not show",
+        ),
         count("~dropped", pl.col("~dropped")),
     ),
     main="responses",
@@ -180,6 +198,7 @@ def refusal_and_filter_rate(
     return compute(_REFUSAL_AND_FILTER_RATE, choices, options)
 
 
+_NO_REASON = "responses_without_reason"
 _CUT = _IS_FIRST & pl.col("~any_truncated")
 
 
@@ -195,43 +214,53 @@ _TRUNCATION_RATE = MetricSpec(
     (
         count("responses", _IS_FIRST, "calls"),
         count(
-            "responses_without_reason",
+            _NO_REASON,
             _IS_FIRST & ~pl.col("~any_has_reason"),
             meaning="responses of which no choice reports a reason",
         ),
-        count("responses_truncated", _CUT, "cut off"),
+        count("responses_truncated", _CUT, "cut off")._replace(unseen=_NO_REASON),
         ratio(
             "response_rate",
             "responses_truncated",
-            pl.col("responses") - pl.col("responses_without_reason"),
+            pl.col("responses") - pl.col(_NO_REASON),
             "share of calls",
             "truncated / those that report a reason",
-            unseen="responses_without_reason",
+            unseen=_NO_REASON,
         ),
         count("choices", _IS_CHOICE, "answers"),
-        count("choices_without_reason", _IS_CHOICE & ~_HAS_REASON),
-        count("choices_truncated", _IS_CHOICE & _IS_TRUNCATED),
+        count(_WITHOUT_REASON, _IS_CHOICE & ~_HAS_REASON),
+        count("choices_truncated", _IS_CHOICE & _IS_TRUNCATED)._replace(
+            unseen=_WITHOUT_REASON, of="choices"
+        ),
         ratio(
             "choice_rate",
             "choices_truncated",
-            pl.col("choices") - pl.col("choices_without_reason"),
+            pl.col("choices") - pl.col(_WITHOUT_REASON),
             meaning="truncated / those that report a reason",
-            unseen="choices_without_reason",
+            unseen=_WITHOUT_REASON,
             of="choices",
         ),
         total(
             "total_tokens",
-            pl.when(_IS_FIRST).then("total_tokens"),
+            pl.when(_IS_FIRST).then(TOTAL),
             "tokens",
             "tokens of all responses",
+            "responses_without_usage",
+        ),
+        count(
+            "responses_without_usage",
+            _IS_FIRST & pl.col("total_tokens").is_null(),
+            "calls without usage",
+            "responses that do not report total_tokens",
         ),
         total(
             "tokens_truncated",
-            pl.when(_CUT).then("total_tokens"),
+            pl.when(_CUT).then(TOTAL),
             "tokens in these",
             "tokens of the truncated responses",
             "responses_truncated_without_usage",
             "responses_truncated",
+            (_NO_REASON,),
         ),
         count(
             "responses_truncated_without_usage",
@@ -245,7 +274,7 @@ _TRUNCATION_RATE = MetricSpec(
             "USD of the truncated responses: a lower bound if some are unpriced",
             "responses_truncated_unpriced",
             "responses_truncated",
-        ),
+        )._replace(unsure=(_NO_REASON,)),
         count(
             "responses_truncated_unpriced",
             _CUT & (pl.col("cost_source") == "unpriced"),

@@ -121,5 +121,5 @@ def measure(
                 expected = "the default, because choices were given, not logs"
                 raise OptionError(option, value, expected=expected)
     if prices is not None:
-        choices = add_cost(choices, prices)
+        choices = add_cost(choices, prices, provider=query.provider)
     return compute(choices, **own)

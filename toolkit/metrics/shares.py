@@ -40,13 +40,17 @@ def _ratio_of(
     unseen: str,
     unseen_label: str = SILENT,
     unit: str = "share",
+    beside: pl.Expr | int = 0,
 ) -> MetricSpec:
-    """Declare the ratio of two counts, of the responses that report both."""
+    """Declare the ratio of two counts, of the responses that report both.
+
+    `beside` is what the count of the whole does not include.
+    """
     unknown = pl.col(whole).is_null() | pl.col(part).is_null()
     meaning = "responses without one of the two counts, in neither sum"
     sums = [
-        total(one, pl.when(~unknown).then(one), _LABELS[one], unseen=unseen)
-        for one in (whole, part)
+        total(name, pl.when(~unknown).then(value), _LABELS[name], unseen=unseen)
+        for name, value in ((whole, pl.col(whole) + beside), (part, pl.col(part)))
     ]
     return MetricSpec(
         name,
@@ -89,6 +93,11 @@ def cache_share(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFr
     return compute(_CACHE_SHARE, choices, options)
 
 
+# Some providers count reasoning beside the completion: the total includes both.
+_IS_BESIDE = (pl.col("reasoning_tokens") > pl.col("completion_tokens")) | (
+    pl.sum_horizontal("prompt_tokens", "completion_tokens", "reasoning_tokens")
+    == pl.col("total_tokens")
+)
 _REASONING_SHARE = _ratio_of(
     "reasoning_share",
     part="reasoning_tokens",
@@ -96,6 +105,7 @@ _REASONING_SHARE = _ratio_of(
     title="Completion tokens spent on reasoning",
     label="reasoning",
     unseen="reasoning_unseen",
+    beside=pl.when(_IS_BESIDE).then("reasoning_tokens").otherwise(0),
 )
 
 
@@ -103,7 +113,11 @@ _REASONING_SHARE = _ratio_of(
 def reasoning_share(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFrame:
     """Compute which share of the completion tokens was spent on reasoning.
 
-    Some providers do not count reasoning as completion: the share may exceed 1.
+    Notes
+    -----
+    Some providers count reasoning beside the completion: where the total is prompt plus
+    completion plus reasoning, or reasoning exceeds the completion, `completion_tokens`
+    includes both.
 
     Examples
     --------
@@ -143,6 +157,7 @@ def output_input_ratio(
     return compute(_OUTPUT_INPUT_RATIO, choices, options)
 
 
+_SILENT_ALL = "responses_without_usage_all"
 _MODEL_MIX = MetricSpec(
     "model_mix",
     (
@@ -150,8 +165,18 @@ _MODEL_MIX = MetricSpec(
         all_of("responses_all", "responses", "period"),
         ratio("response_share", "responses", "responses_all", "of calls"),
         TOTAL_TOKENS,
-        all_of("tokens_all", "total_tokens", "period"),
-        ratio("token_share", "total_tokens", "tokens_all", "of tokens"),
+        all_of(_SILENT_ALL, "responses_without_usage", "period"),
+        all_of("tokens_all", "total_tokens", "period")._replace(
+            unit="tokens", unseen=_SILENT_ALL, of="responses_all"
+        ),
+        ratio(
+            "token_share",
+            "total_tokens",
+            "tokens_all",
+            "of tokens",
+            unseen=_SILENT_ALL,
+            of="responses_all",
+        ),
         WITHOUT_USAGE,
     ),
     main="responses",

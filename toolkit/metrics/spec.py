@@ -158,7 +158,7 @@ class MetricSpec:
     @property
     def absences(self) -> frozenset[str]:
         """Names of the measures that count what another one could not see."""
-        return frozenset(one.unseen for one in self.measures if one.unseen)
+        return frozenset(gap for one in self.measures for gap in one.gaps)
 
     @property
     def has_money(self) -> bool:

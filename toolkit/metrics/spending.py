@@ -11,6 +11,7 @@ from toolkit.metrics.engine import compute
 from toolkit.metrics.measures import (
     MONEY,
     RESPONSES,
+    TOTAL,
     TOTAL_TOKENS,
     WITHOUT_USAGE,
     count,
@@ -21,7 +22,7 @@ from toolkit.metrics.measures import (
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import MetricSpec
 from toolkit.pricing.costs import price_responses
-from toolkit.pricing.pricer import NEEDED
+from toolkit.pricing.pricer import priced_by
 
 if TYPE_CHECKING:
     from toolkit.metrics.options import Choices, MetricOptions
@@ -50,7 +51,7 @@ def needs_of_cost(frame: pl.LazyFrame) -> tuple[str, ...]:
     """Return the columns that costs are read or computed from."""
     names = frame.collect_schema().names()
     if _COST not in names:
-        return NEEDED
+        return tuple(priced_by(frame))
     return tuple(name for name in (_COST, _SOURCE) if name in names)
 
 
@@ -82,14 +83,22 @@ COST = MetricSpec(
         WITHOUT_USAGE,
         total(
             "tokens_unpriced",
-            pl.when(_is_from("unpriced")).then("total_tokens"),
+            pl.when(_is_from("unpriced")).then(TOTAL),
             meaning="tokens of the unpriced responses",
+            unseen="responses_unpriced_without_usage",
+            of="responses_unpriced",
+        ),
+        count(
+            "responses_unpriced_without_usage",
+            _is_from("unpriced") & pl.col("total_tokens").is_null(),
+            meaning="unpriced responses that do not report total_tokens",
         ),
         ratio(
             "unpriced_share",
             "tokens_unpriced",
             "total_tokens",
             "tokens without a price",
+            unseen="responses_without_usage",
         ),
     ),
     main="cost",
@@ -111,8 +120,8 @@ def cost(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFrame:
     Notes
     -----
     Unknown is never zero: where `responses_unpriced` is not 0, the cost is a lower
-    bound. A cost of your own that is not an amount (NaN, or 10^14 USD and more) is
-    unpriced.
+    bound, and null if no response has a cost. A cost of your own that is not an amount
+    (NaN, or 10^14 USD and more) is unpriced.
 
     Examples
     --------

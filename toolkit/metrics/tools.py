@@ -71,6 +71,8 @@ _TOOL_CALLS = MetricSpec(
             "calls",
             "unreadable",
             "calls whose arguments are not JSON",
+            unseen="arguments_unseen",
+            of="calls",
         ),
         Measure(
             "arguments_unseen",

@@ -82,9 +82,11 @@ def token_usage(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFr
 
     Notes
     -----
-    A response counts once, however many choices it has. One that reports no usage adds
-    nothing to the sums and counts in `responses_without_usage`. Undated responses are
-    in rows with a null period, so that the sum over all rows is that of the ledger.
+    A response counts once, however many choices it has. One that does not report a
+    count adds nothing to its sum, which is then a lower bound, and null if no response
+    reports it. Without `total_tokens` a response counts in `responses_without_usage`,
+    and prompt plus completion, if reported, in the sum. Undated responses are in rows
+    with a null period, so that the rows cover all responses.
 
     Examples
     --------
@@ -102,7 +104,7 @@ def token_usage(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFr
     │ str   ┆ i64       ┆ i64          │
     ╞═══════╪═══════════╪══════════════╡
     │ gpt-a ┆ 2         ┆ 45           │
-    │ gpt-b ┆ 1         ┆ 0            │
+    │ gpt-b ┆ 1         ┆ null         │
     └───────┴───────────┴──────────────┘
     """
     return compute(_TOKEN_USAGE, choices, options)

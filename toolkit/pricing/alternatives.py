@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -11,11 +12,12 @@ from toolkit.formatting.parameters import check_type
 from toolkit.pricing.catalogue import TIERS, model_names, provider_names
 from toolkit.pricing.costs import add_priced, first_choices
 from toolkit.pricing.price_file import read_prices
-from toolkit.pricing.pricer import MONEY, NEEDED, Pricer
+from toolkit.pricing.pricer import AS_BILLED, MONEY, Pricer, priced_by
 from toolkit.pricing.rates import MEANINGS, Rates, Reason
-from toolkit.pricing.unpriced import SUMS, cast_sums
+from toolkit.pricing.unpriced import SUMS, cast_sums, sum_known
 
 if TYPE_CHECKING:
+    from toolkit.formatting.figures import Bound
     from toolkit.pricing.costs import Choices
     from toolkit.pricing.price_file import PriceFile, Prices
 
@@ -26,11 +28,14 @@ _ELSEWHERE = pl.Schema(
         "responses_without_usage": pl.Int64(),
         "total_tokens": pl.Int64(),
         "cost": MONEY,
+        "cost_bound": pl.String(),
         "responses_unpriced": pl.Int64(),
         "cost_elsewhere": MONEY,
+        "cost_elsewhere_bound": pl.String(),
         "responses_unpriced_elsewhere": pl.Int64(),
         "responses_compared": pl.Int64(),
         "difference": MONEY,
+        "difference_bound": pl.String(),
     }
 )
 
@@ -66,14 +71,20 @@ def what_if(
         model                        String         as served
         responses                    Int64          responses
         responses_without_usage      Int64          of them, without `total_tokens`
-        total_tokens                 Int64          tokens
-        cost                         Decimal(38,12) USD now, of those with a cost
+        total_tokens                 Int64          tokens; null if none reports them
+        cost                         Decimal(38,12) USD now, of those with a cost; null
+                                                    if none has one
         responses_unpriced           Int64          responses without a cost now
-        cost_elsewhere               Decimal(38,12) USD there, of those with a price
+        cost_elsewhere               Decimal(38,12) USD there, of those with a price;
+                                                    null if none has one
         responses_unpriced_elsewhere Int64          responses without a price there
         responses_compared           Int64          responses with both
         difference                   Decimal(38,12) USD there minus USD now, of the
                                                     responses with both; null if none
+        ..._bound                    String         after each amount: ``exact``;
+                                                    ``lower`` (a difference:
+                                                    ``approximate``), if responses are
+                                                    left out; ``unknown``, if null
         ============================ ============== ===============================
 
     Raises
@@ -116,21 +127,26 @@ def what_if(
     unreported = pl.lit(None, pl.Float64).alias("reported_cost")
     now, then = pl.col("~now"), pl.col("~then")
     both = now.is_not_null() & then.is_not_null()
-    priced = add_priced(first.select(NEEDED), Pricer(file), {"cost": "~now"})
+    left_out = pl.col("responses") - pl.col("responses_compared")
+    priced = add_priced(first.select(priced_by(first)), Pricer(file), {"cost": "~now"})
     moved = priced.with_columns(pl.col("model").alias("~model"), *there, unreported)
+    moved = moved.drop(AS_BILLED, strict=False)
     rows = (
-        add_priced(moved, Pricer(file), {"cost": "~then"})
+        add_priced(moved, Pricer(replace(file, provider=None)), {"cost": "~then"})
         .group_by("~model")
         .agg(
             *SUMS,
-            now.sum().alias("cost"),
+            sum_known(now).alias("cost"),
             now.is_null().sum().alias("responses_unpriced"),
-            then.sum().alias("cost_elsewhere"),
+            sum_known(then).alias("cost_elsewhere"),
             then.is_null().sum().alias("responses_unpriced_elsewhere"),
             both.sum().alias("responses_compared"),
-            pl.when(both.any())
-            .then(then.filter(both).sum() - now.filter(both).sum())
-            .alias("difference"),
+            sum_known(then - now).alias("difference"),
+        )
+        .with_columns(
+            _bound("cost", pl.col("responses_unpriced")),
+            _bound("cost_elsewhere", pl.col("responses_unpriced_elsewhere")),
+            _bound("difference", left_out, "approximate"),
         )
         .rename({"~model": "model"})
         .sort("model", nulls_last=True)
@@ -139,22 +155,28 @@ def what_if(
     return cast_sums(rows, _ELSEWHERE)
 
 
+def _bound(name: str, missing: pl.Expr, bound: Bound = "lower") -> pl.Expr:
+    """Return what a sum is: exact only if nothing is missing."""
+    unknown = pl.when(pl.col(name).is_null()).then(pl.lit("unknown"))
+    column = unknown.when(missing > 0).then(pl.lit(bound)).otherwise(pl.lit("exact"))
+    return column.alias(f"{name}_bound")
+
+
 def _check_priced(
     provider: str | None, model: str, tier: str | None, file: PriceFile
 ) -> None:
     """Raise `OptionError` unless a price of the model is known at some time."""
     offer = Pricer(file).offer(provider, model, tier)
-    rates = offer.all_rates()
-    if any(isinstance(one, Rates) for one in rates):
+    if any(isinstance(one, Rates) for one in offer.ends):
         return
-    reason = next(one for one in rates if isinstance(one, Reason))
+    reason = next(one for one in offer.ends if isinstance(one, Reason))
     if reason == Reason.UNKNOWN_PROVIDER:
         option, value, names = "provider", str(provider), provider_names()
     elif reason in {Reason.UNKNOWN_TIER, Reason.NO_TIER_RATE}:
         option, value, names = "service_tier", str(tier), set(TIERS)
     else:
         option, value, names = "model", model, model_names(provider)
-        names |= {name for name, _, _ in file.rows}
+        names |= {key[0] for key in file.rows}
     hint = near_miss(value.casefold(), sorted(names))
     expected = f"a {option.replace('_', ' ')} with a price ({MEANINGS[reason]})"
     raise OptionError(option, value, expected=expected, hint=hint)

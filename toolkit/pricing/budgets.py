@@ -10,70 +10,109 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import polars as pl
+
 from toolkit.errors import OptionError, near_miss, plural
-from toolkit.formatting.figures import Figure
+from toolkit.expressions.model_families import (
+    FAMILY_RULES,
+    families,
+    model_family,
+)
+from toolkit.formatting.figures import Figure, sum_with_gaps
 from toolkit.formatting.text import format_share, format_usd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    import polars as pl
+__all__ = ["Breach", "Budget", "breaches", "check_names", "parse_budgets"]
 
-__all__ = ["Breach", "Budget", "breaches", "parse_budgets", "unmatched_budgets"]
-
-_BUDGET = re.compile(r"(?:(?P<model>.+)=)?(?P<usd>[0-9]+(?:\.[0-9]+)?) ?USD", re.DOTALL)
-_EXPECTED = 'an amount, or that of one model: "500USD" or "gpt-4o=100USD"'
-# Models that a message lists.
-_MODELS_LISTED = 5
+_BUDGET = re.compile(
+    r"(?:(?:(?P<column>tag_[^:=]+):)?(?P<value>.+)=)?"
+    r"(?P<usd>[0-9]+(?:\.[0-9]+)?) ?USD",
+    re.DOTALL,
+)
+_EXPECTED = (
+    'an amount, or that of a model or of a value of a tag: "500USD", "gpt-4o=100USD" '
+    'or "tag_team:search=50USD"'
+)
+# Names that a message lists.
+_NAMES_LISTED = 5
 
 
 class Budget(NamedTuple):
-    """What may be spent: on one model, or on all models together (None)."""
+    """What may be spent: on one model or value of a tag, or on all calls (None).
 
-    model: str | None
+    A model includes its dated snapshots and its names with a prefix: ``gpt-4o`` is also
+    ``gpt-4o-2024-08-06`` and ``openai/gpt-4o``, but not ``gpt-4o-mini``.
+    """
+
+    value: str | None
     usd: Decimal
+    column: str = "model"
 
     @property
     def name(self) -> str:
         """The budget in words, for messages."""
-        return "the budget" if self.model is None else f"the budget of {self.model}"
+        if self.value is None:
+            return "the budget"
+        tag = "" if self.column == "model" else f"{self.column}:"
+        return f"the budget of {tag}{self.value}"
+
+    def covers(self, name: pl.Expr) -> pl.Expr:
+        """Return whether a name in `column` is in the budget; null is not."""
+        if self.value is None:
+            return pl.lit(True)
+        is_same = name.eq(self.value)
+        family = families(pl.Series([self.value]), FAMILY_RULES).item()
+        # Only the name of a family covers all of it: gpt-4o-2024-08-06 is one snapshot.
+        is_family = _letters(family) == _letters(self.value)
+        if self.column == "model" and is_family:
+            return is_same | model_family(name).eq(family)
+        return is_same
+
+
+def _letters(name: str) -> str:
+    """Return a name without signs: claude-3.5-sonnet is also claude-3-5-sonnet."""
+    return re.sub("[^a-z0-9]", "", name.lower())
 
 
 class Breach(NamedTuple):
     """A budget that is exceeded, or may be, and why."""
 
     budget: Budget
-    cost: Decimal
+    cost: Figure
     is_certain: bool
     sentence: str
 
 
 def _parse_budget(text: str) -> Budget:
-    """Parse a budget: ``500USD``, ``0.50 USD``, or ``MODEL=100USD``.
+    """Parse a budget: ``500USD``, ``MODEL=100USD`` or ``tag_NAME:VALUE=50USD``.
 
     Examples
     --------
     >>> _parse_budget("gpt-4o=100USD")
-    Budget(model='gpt-4o', usd=Decimal('100'))
+    Budget(value='gpt-4o', usd=Decimal('100'), column='model')
+    >>> _parse_budget("tag_team:search=50USD")
+    Budget(value='search', usd=Decimal('50'), column='tag_team')
     """
     found = _BUDGET.fullmatch(text)
     if found is None:
         raise OptionError("budget", text, expected=_EXPECTED)
-    return Budget(found["model"], Decimal(found["usd"]))
+    return Budget(found["value"], Decimal(found["usd"]), found["column"] or "model")
 
 
 def check_amount(text: str) -> None:
     """Check an amount of dollars, without a model: ``500USD``, ``0.50 USD``."""
-    if _parse_budget(text).model is not None:
+    if _parse_budget(text).value is not None:
         raise OptionError("budget", text, expected=_EXPECTED)
 
 
 def parse_budgets(texts: Iterable[str]) -> list[Budget]:
-    """Parse budgets, at most one for each model."""
+    """Parse budgets, at most one for each model and each value of a tag."""
     budgets = [_parse_budget(text) for text in texts]
-    models = [budget.model for budget in budgets]
+    names = [budget.name for budget in budgets]
     for budget in budgets:
-        if models.count(budget.model) > 1:
+        if names.count(budget.name) > 1:
             expected = f"one amount for {budget.name}"
             raise OptionError("budget", str(budget.usd), expected=expected)
     return budgets
@@ -87,8 +126,8 @@ def breaches(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[Breach]:
     budgets
         What may be spent.
     costs
-        One row per model over the whole range, as of ``toolkit.metrics.cost`` with
-        ``every=None``.
+        One row per model, or per value of the tag of the budgets, over the whole range,
+        as of ``toolkit.metrics.cost`` with ``every=None``.
 
     Returns
     -------
@@ -119,50 +158,56 @@ def breaches(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[Breach]:
 
 def _judge(budget: Budget, costs: pl.DataFrame) -> Breach | None:
     """Compare one budget with the costs."""
-    rows = costs if budget.model is None else costs.filter(model=budget.model)
+    rows = costs.filter(budget.covers(pl.col(budget.column)))
+    sums = (rows["responses"].sum(), rows["responses_unpriced"].sum())
+    calls, unpriced = map(int, sums)
     cost = Decimal(rows["cost"].sum() or 0)
-    unpriced = int(rows["responses_unpriced"].sum())
-    spent = Figure(cost, "lower" if unpriced else "exact")
+    spent = sum_with_gaps(cost, missing=unpriced, of=calls)
     is_over = spent.exceeds(budget.usd)
     if is_over is False:
         return None
     amounts = _format_amounts(spent, budget.usd)
     if is_over:
-        return Breach(budget, cost, True, f"{budget.name} is exceeded: {amounts}")
-    calls = plural(int(rows["responses"].sum()), "call")
+        return Breach(budget, spent, True, f"{budget.name} is exceeded: {amounts}")
     have = "has" if unpriced == 1 else "have"
-    why = f"{unpriced:,} of {calls} {have} no known price"
+    why = f"{unpriced:,} of {plural(calls, 'call')} {have} no known price"
     sentence = f"{budget.name} may be exceeded: {amounts}, and {why}"
-    return Breach(budget, cost, False, sentence)
+    return Breach(budget, spent, False, sentence)
 
 
 def _format_amounts(spent: Figure, limit: Decimal) -> str:
     """Format what was spent of a budget: to the cent, unless both would look equal."""
     style: Literal["cents", "exact"] = "cents"
-    if format_usd(spent.number) == format_usd(limit) and spent.number != limit:
+    if format_usd(spent.value) == format_usd(limit) and spent.value != limit:
         style = "exact"
     of = f"{format_usd(spent, style, words=True)} of {format_usd(limit, 'exact')}"
     share = spent / limit
     return f"{of} ({format_share(share)})" if share.is_known else of
 
 
-def unmatched_budgets(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[str]:
-    """Return a sentence for each budget of a model without calls: perhaps a typo."""
-    known = costs["model"].drop_nulls().unique().sort().to_list()
-    return [
-        f"{budget.name} matches no model in the data"
-        + (near_miss(budget.model, known) or _list_models(known))
-        for budget in budgets
-        if budget.model is not None and budget.model not in known
-    ]
+def check_names(budgets: Iterable[Budget], names: Sequence[str]) -> None:
+    """Raise `OptionError` for a budget of a model or a value that is not in a log.
 
-
-def _list_models(known: list[str]) -> str:
-    """Return the first of some models, in parentheses."""
-    if not known:
-        return ""
-    more = ", ..." if len(known) > _MODELS_LISTED else ""
-    return f" (models: {', '.join(known[:_MODELS_LISTED])}{more})"
+    Parameters
+    ----------
+    budgets
+        What may be spent: budgets of one column.
+    names
+        All values of the column in the whole log, whatever the range.
+    """
+    known = pl.Series("name", names, pl.String).to_frame()
+    for budget in budgets:
+        is_covered = known.select(budget.covers(pl.col("name"))).to_series()
+        if budget.value is None or is_covered.any():
+            continue
+        of = "model" if budget.column == "model" else f"value of {budget.column}"
+        more = ", ..." if len(names) > _NAMES_LISTED else ""
+        some = ", ".join(names[:_NAMES_LISTED]) + more
+        hint = near_miss(budget.value, names)
+        if not hint and ":" in budget.value:
+            hint = " (write tag_NAME:VALUE for the value of a tag)"
+        expected = f"a {of} in the log ({some or 'it has none'})"
+        raise OptionError("budget", budget.value, expected=expected, hint=hint)
 
 
 def __dir__() -> list[str]:

@@ -17,10 +17,10 @@ from toolkit.expressions.choices import (
     response_key,
 )
 from toolkit.pricing.price_file import read_prices
-from toolkit.pricing.pricer import NEEDED, PRICED, Pricer
+from toolkit.pricing.pricer import NEEDED, PRICED, Pricer, priced_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from toolkit.pricing.price_file import Prices
     from toolkit.schema.columns import ArrowStream
@@ -35,13 +35,22 @@ _SHARED = "~shared"
 
 
 @overload
-def add_cost(choices: pl.DataFrame, prices: Prices = None) -> pl.DataFrame: ...
-@overload
-def add_cost(choices: pl.LazyFrame, prices: Prices = None) -> pl.LazyFrame: ...
-@overload
-def add_cost(choices: ArrowStream, prices: Prices = None) -> pl.DataFrame: ...
 def add_cost(
-    choices: pl.DataFrame | pl.LazyFrame | ArrowStream, prices: Prices = None
+    choices: pl.DataFrame, prices: Prices = None, *, provider: str | None = None
+) -> pl.DataFrame: ...
+@overload
+def add_cost(
+    choices: pl.LazyFrame, prices: Prices = None, *, provider: str | None = None
+) -> pl.LazyFrame: ...
+@overload
+def add_cost(
+    choices: ArrowStream, prices: Prices = None, *, provider: str | None = None
+) -> pl.DataFrame: ...
+def add_cost(
+    choices: pl.DataFrame | pl.LazyFrame | ArrowStream,
+    prices: Prices = None,
+    *,
+    provider: str | None = None,
 ) -> pl.DataFrame | pl.LazyFrame:
     """Add the cost of each response, in USD, at the price of its day.
 
@@ -53,6 +62,8 @@ def add_cost(
     prices
         Path of your own price file, or the result of `read_prices`. Its prices override
         those of genai-prices.
+    provider
+        Who served the responses whose line names no provider, such as ``azure``.
 
     Returns
     -------
@@ -78,6 +89,8 @@ def add_cost(
         If `choices` lacks a column that a price needs; before anything is collected.
     PriceFileError
         If the price file cannot be read, or has an error.
+    OptionError
+        If no provider has such a name.
 
     Notes
     -----
@@ -99,12 +112,12 @@ def add_cost(
     """
     choices = as_frame(choices)
     check_columns(choices, (*_KEY, *NEEDED))
-    pricer = Pricer(read_prices(prices))
+    pricer = Pricer(read_prices(prices, provider))
     key = response_key(choices)
     if isinstance(choices, pl.LazyFrame):
         own = pl.col(_PRICED).struct
         cost = pl.when(first_choice()).then(own.field("cost")).alias("cost")
-        marked = choices.with_columns(_priced(pricer))
+        marked = choices.with_columns(_priced(pricer, priced_by(choices)))
         fields = [*key, "choice_position", *(own.field(name) for name in _PER_RESPONSE)]
         shared = pl.struct(fields).map_batches(
             lambda rows: _spread_first(rows.struct.unnest()).to_struct(),
@@ -114,14 +127,14 @@ def add_cost(
         facts = pl.col(_SHARED).struct.field(*_PER_RESPONSE)
         return marked.with_columns(facts).drop(_PRICED, _SHARED)
     rows = choices.select(*key, "choice_position").hstack(
-        pricer.price(choices.select(NEEDED))
+        pricer.price(choices.select(priced_by(choices)))
     )
     costs = rows.select(pl.when(first_choice()).then(pl.col("cost")).alias("cost"))
     return choices.with_columns(costs.hstack(_spread_first(rows)).select(_ADDED))
 
 
 def price_responses(
-    responses: Choices, prices: Prices = None
+    responses: Choices, prices: Prices = None, *, provider: str | None = None
 ) -> pl.DataFrame | pl.LazyFrame:
     """Add the cost of each response to a frame with one row per response.
 
@@ -140,9 +153,11 @@ def price_responses(
     """
     frame = as_frame(responses)
     check_columns(frame, NEEDED)
-    pricer = Pricer(read_prices(prices))
+    pricer = Pricer(read_prices(prices, provider))
     if isinstance(frame, pl.DataFrame):
-        return frame.with_columns(pricer.price(frame.select(NEEDED)).select(_ADDED))
+        return frame.with_columns(
+            pricer.price(frame.select(priced_by(frame))).select(_ADDED)
+        )
     return add_priced(frame, pricer, {name: name for name in _ADDED})
 
 
@@ -167,13 +182,14 @@ def add_priced(
     """Price each row by its own usage, and add fields of `PRICED` under new names."""
     fields = pl.col(_PRICED).struct
     added = [fields.field(name).alias(new) for name, new in names.items()]
-    return rows.with_columns(_priced(pricer)).with_columns(added).drop(_PRICED)
+    priced = rows.with_columns(_priced(pricer, priced_by(rows)))
+    return priced.with_columns(added).drop(_PRICED)
 
 
-def _priced(pricer: Pricer) -> pl.Expr:
+def _priced(pricer: Pricer, needed: Sequence[str]) -> pl.Expr:
     """Return an expression that prices each row, as a struct of `PRICED`."""
     return (
-        pl.struct(NEEDED)
+        pl.struct(needed)
         .map_batches(
             lambda rows: pricer.price(rows.struct.unnest()).to_struct(),
             return_dtype=pl.Struct(PRICED),

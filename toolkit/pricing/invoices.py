@@ -1,11 +1,13 @@
 """Read a provider's invoice as a frame: rows of a UTC day and a model.
 
-The columns are found by their names in the exports of providers: OpenAI's usage and
-costs, Anthropic's usage and costs. For other invoices the caller names the columns.
+Usage and costs of OpenAI and Anthropic are read as their dashboards (CSV) and their
+APIs (JSON) export them. Columns are found by their names; those of other invoices are
+named by the caller.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from datetime import UTC, date, datetime
@@ -28,27 +30,36 @@ if TYPE_CHECKING:
 Invoice: TypeAlias = "str | os.PathLike[str] | pl.DataFrame | ArrowStream"
 Columns: TypeAlias = "Mapping[str, str | Sequence[str]] | None"
 
-# Names of each column, the preferred first; those joined by + are added up.
+# Names of each column, the preferred first; those joined by + are added up (of models
+# the first is used).
 _KNOWN = {
     "day": "day date usage_date_utc usage_date start_time_iso start_time timestamp",
-    "model": "model model_version snapshot_id line_item",
+    "model": "model+model_version+snapshot_id+line_item+cost_type",
     "responses": "responses requests num_model_requests num_requests n_requests",
     "prompt_tokens": "prompt_tokens input_tokens n_context_tokens_total "
     "usage_input_tokens_no_cache+usage_input_tokens_cache_write_5m"
-    "+usage_input_tokens_cache_write_1h+usage_input_tokens_cache_read",
+    "+usage_input_tokens_cache_write_1h+usage_input_tokens_cache_read "
+    "uncached_input_tokens+cache_creation.ephemeral_5m_input_tokens"
+    "+cache_creation.ephemeral_1h_input_tokens+cache_read_input_tokens",
     "cached_tokens": "cached_tokens input_cached_tokens n_cached_context_tokens_total "
-    "usage_input_tokens_cache_read",
+    "usage_input_tokens_cache_read cache_read_input_tokens",
     "completion_tokens": "completion_tokens output_tokens n_generated_tokens_total "
     "usage_output_tokens",
-    "cost": "cost cost_usd amount_value amount_usd",
+    "cost": "cost cost_usd amount_value amount_usd amount.value",
+    "cents": "cents cost_cents amount_cents",
 }
 COUNTED = ("responses", "prompt_tokens", "cached_tokens", "completion_tokens")
 _EXPECTED = {
     "day": "a day such as 2026-01-31",
     **dict.fromkeys(COUNTED, "a whole number"),
-    "cost": "an amount such as 1234.50",
+    **dict.fromkeys(("cost", "cents"), "an amount such as 1234.50"),
 }
-_CURRENCIES = ("currency", "amount_currency")
+# What the results of OpenAI's pages are called; those of Anthropic's have no such name.
+_OBJECTS = {"organization.usage.completions.result", "organization.costs.result", None}
+_MEASURES = {"input_tokens", "uncached_input_tokens", "amount.currency"}
+_PAGE = "a page of the usage or the costs API of OpenAI or Anthropic"
+_FILE = "a CSV file in UTF-8 with a header, or JSON"
+_KIND_OF_TOKEN = re.compile(r" (?:audio|image|text)$")
 _DAY_IN_DIGITS = re.compile(r"(?:19|20)\d{6}")
 # Seconds since 1970 of the years 2001 to 2099; other numbers are not times.
 _FIRST_SECOND, _LAST_SECOND = 10**9, 4_102_444_800
@@ -64,38 +75,86 @@ _INVOICE = pl.Schema(
 
 
 def read_invoice(invoice: Invoice, columns: Columns = None) -> pl.DataFrame:
-    """Read an invoice into rows of a day and a model; missing columns are null."""
-    table = _read_table(invoice)
+    """Read an invoice into rows of a day and a model; missing columns are null.
+
+    The model is null where the invoice names none.
+    """
+    table, place, first = _read_table(invoice)
     found = _find_columns(table.columns, columns)
-    for column in table.columns:
-        if column.strip().lower() not in _CURRENCIES:
-            continue
-        texts = (text and text.strip() for text in table[column].cast(pl.String))
-        others = sorted({text for text in texts if text and text.lower() != "usd"})
+    for column in (one for one in table.columns if "currency" in one.lower()):
+        texts = table[column].cast(pl.String).str.strip_chars().drop_nulls()
+        others = sorted(text for text in texts if text.lower() not in {"", "usd"})
         if others:
             fault = f"column {column!r}: expected USD, got {others[0]!r}"
             raise InvoiceError("invoice", f"{fault}: convert the amounts first")
     rows = [
-        _read_row(dict(zip(table.columns, row, strict=True)), found, number)
-        for number, row in enumerate(table.iter_rows(), 2)
+        _read_row(row, found, f"{place} {number}")
+        for number, row in enumerate(table.iter_rows(named=True), first)
     ]
     filled = [row for row in rows if any(value is not None for value in row[2:])]
     return pl.DataFrame(filled, schema=_INVOICE, orient="row")
 
 
-def _read_table(invoice: Invoice) -> pl.DataFrame:
-    """Read a CSV as text; return a frame as it is."""
-    if isinstance(invoice, pl.DataFrame):
-        return invoice
+def _read_table(invoice: Invoice) -> tuple[pl.DataFrame, str, int]:
+    """Read a CSV or JSON as text, or take a frame; and what its first row is called."""
     if not isinstance(invoice, str | os.PathLike):
-        return pl.DataFrame(invoice)
+        return pl.DataFrame(invoice), "row", 1
     name = os.fspath(invoice)
     try:
-        return pl.read_csv(Path(name).read_bytes(), infer_schema=False)
+        content = Path(name).read_bytes()
+        text = content.decode("utf-8-sig").lstrip()
+        if text.startswith("<"):
+            raise InvoiceError(name, f"expected {_FILE}, got a web page")
+        if text.startswith(("{", "[")):
+            return _read_pages(name, text), "result", 1
+        return pl.read_csv(content, infer_schema=False), "line", 2
     except OSError as error:
         raise InvoiceError(name, error.strerror or "cannot be read") from None
-    except pl.exceptions.PolarsError:
-        raise InvoiceError(name, "expected a CSV file in UTF-8 with a header") from None
+    except (UnicodeDecodeError, pl.exceptions.PolarsError):
+        raise InvoiceError(name, f"expected {_FILE}") from None
+
+
+def _read_pages(name: str, text: str) -> pl.DataFrame:
+    """Read pages of an API, one after the other or in an array: a row a result."""
+    decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=Decimal)
+    other = InvoiceError(name, f"expected {_PAGE}, got other JSON")
+    pages: list[Any] = []
+    try:
+        while text:
+            page, end = decoder.raw_decode(text)
+            pages += page if isinstance(page, list) else [page]
+            text = text[end:].lstrip()
+        kinds = {page.get("object", "page") for page in pages}
+        buckets = [bucket for page in pages for bucket in page["data"]]
+        rows = [_flatten(one, result) for one in buckets for result in one["results"]]
+    except (ValueError, RecursionError):
+        raise InvoiceError(name, "not valid JSON") from None
+    except (AttributeError, KeyError, TypeError):
+        raise other from None
+    if kinds != {"page"}:
+        raise other
+    if all(page.get("has_more") for page in pages):
+        fault = "the last page is missing (has_more is true)"
+        raise InvoiceError(name, f"{fault}: add the pages that follow to the file")
+    names = dict.fromkeys(name for row in rows for name in row)
+    schema = dict.fromkeys(names or ("start_time", "model", "cost"), pl.String)
+    return pl.DataFrame(rows, schema)
+
+
+def _flatten(bucket: dict[str, Any], result: dict[str, Any]) -> dict[str, str | None]:
+    """Return a result with its day as text; raise KeyError if it is of another API."""
+    kind = result.get("object")
+    flat = {"start_time": bucket["start_time" if kind else "starting_at"]}
+    for key, value in result.items():
+        parts = value if isinstance(value, dict) else {"": value}
+        flat |= {f"{key}.{part}".rstrip("."): one for part, one in parts.items()}
+    if kind is None and "amount" in flat:
+        # Of Anthropic: in cents, and a string; so is the currency.
+        flat["amount_cents"] = flat.pop("amount").strip()
+        flat["currency"] = flat["currency"].strip()
+    elif kind not in _OBJECTS or not flat.keys() & _MEASURES:
+        raise KeyError(kind)
+    return {key: None if one is None else str(one) for key, one in flat.items()}
 
 
 def _find_columns(there: Sequence[str], columns: Columns) -> dict[str, list[str]]:
@@ -119,12 +178,13 @@ def _find_columns(there: Sequence[str], columns: Columns) -> dict[str, list[str]
         first = next(filter(None, known), None)
         if name not in found and first:
             found[name] = first
-    for name in ("day", "model"):
-        if name not in found:
-            fault = f"no column for the {name} among {_list(there)}"
-            raise InvoiceError("invoice", f"{fault}: name it in columns")
-    if not set(found) - {"day", "model"}:
-        fault = f"no column for counts or costs among {_list(there)}"
+    if {"cost", "cents"} <= found.keys():
+        if {"cost", "cents"} <= (columns or {}).keys():
+            raise InvoiceError("columns", "expected cost or cents, got both")
+        del found["cost" if "cents" in (columns or {}) else "cents"]
+    missing = "" if "day" in found else "the day"
+    if missing or not found.keys() - {"day", "model"}:
+        fault = f"no column for {missing or 'counts or costs'} among {_list(there)}"
         raise InvoiceError("invoice", f"{fault}: name one in columns")
     return found
 
@@ -135,20 +195,21 @@ def _list(columns: Sequence[str]) -> str:
 
 
 def _read_row(
-    row: dict[str, Any], found: dict[str, list[str]], number: int
+    row: dict[str, Any], found: dict[str, list[str]], place: str
 ) -> list[object]:
     """Read one line of the invoice; raise `InvoiceError` for a wrong cell."""
     cells: dict[str, object] = {}
     for name, columns in found.items():
+        values = [row[column] for column in columns]
         try:
             if name == "day":
-                cells[name] = _parse_day(row[columns[0]])
+                cells[name] = _parse_day(values[0])
             elif name == "model":
-                cells[name] = _parse_model(row[columns[0]])
+                cells[name] = next(filter(None, map(_parse_model, values)), None)
             else:
-                cells[name] = _sum_amounts((row[column] for column in columns), name)
+                cells["cost" if name == "cents" else name] = _sum_amounts(values, name)
         except (ValueError, InvalidOperation, OverflowError, OSError):
-            fault = f"line {number}: {columns[0]}: expected {_EXPECTED[name]}"
+            fault = f"{place}: {columns[0]}: expected {_EXPECTED[name]}"
             raise InvoiceError("invoice", fault) from None
     return [cells.get(name) for name in _INVOICE]
 
@@ -170,20 +231,23 @@ def _parse_day(value: object) -> date:
     return datetime.fromtimestamp(seconds, UTC).date()
 
 
-def _parse_model(value: object) -> str | None:
-    """Parse the name of a model; in some invoices more follows after a comma."""
-    return None if value is None else str(value).partition(",")[0].strip() or None
+def _parse_model(value: object) -> str:
+    """Parse the name of a model, also in an item such as ``priority | m, input``."""
+    text = "" if value is None else str(value).rpartition(" | ")[2]
+    name, comma, _ = text.partition(",")
+    return _KIND_OF_TOKEN.sub("", name.strip()) if comma else name.strip()
 
 
 def _sum_amounts(values: Iterable[object], name: str) -> int | Decimal | None:
-    """Sum counts or USD; None if all are missing."""
+    """Sum counts, USD or cents; None if all are missing."""
     texts = (str(value).strip() for value in values if value is not None)
     amounts = [_parse_number(text, name) for text in texts if text]
     if not amounts:
         return None
     total = sum(amounts, Decimal(0))
-    if name == "cost":
-        return Decimal(scaled(total, 12)).scaleb(-12)
+    if name in {"cost", "cents"}:
+        dollars = total.scaleb(-2) if name == "cents" else total
+        return Decimal(scaled(dollars, 12)).scaleb(-12)
     if total != int(total):
         raise ValueError(name)
     return int(total)
@@ -195,7 +259,7 @@ def _parse_number(text: str, name: str) -> Decimal:
     if "," in plain:
         # An amount of 1,234 may mean 1.234: it needs two separators to be clear.
         marks = plain.count(",") + plain.count(".")
-        if not _GROUPED.fullmatch(plain) or (name == "cost" and marks < 2):
+        if not _GROUPED.fullmatch(plain) or (name in {"cost", "cents"} and marks < 2):
             raise ValueError(text)
     if "_" in plain:
         raise ValueError(text)
@@ -226,4 +290,6 @@ def family_names(names: pl.Series) -> pl.Series:
     >>> family_names(names).to_list()
     ['claude-haiku-4.5', 'gpt-4o']
     """
-    return families(plain_names(names), FAMILY_RULES)
+    # A log names a tuned model `ft:gpt-4o:org::id`, a bill `ft-gpt-4o`.
+    plain = plain_names(names).str.replace(r"^ft[:-]([^:]+).*", "${1}")
+    return families(plain, FAMILY_RULES)

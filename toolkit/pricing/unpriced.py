@@ -15,11 +15,20 @@ if TYPE_CHECKING:
     from toolkit.pricing.costs import Choices
     from toolkit.pricing.price_file import Prices
 
+
+def sum_known(values: pl.Expr | str) -> pl.Expr:
+    """Return a sum, which is null if nothing in it is known."""
+    values = pl.col(values) if isinstance(values, str) else values
+    return pl.when(values.is_not_null().any()).then(values.sum())
+
+
+_PARTS = pl.col("prompt_tokens") + pl.col("completion_tokens")
+_TOTAL = pl.coalesce("total_tokens", _PARTS)
 # What is summed over responses, with or without a price.
 SUMS = (
     pl.len().alias("responses"),
     pl.col("total_tokens").is_null().sum().alias("responses_without_usage"),
-    pl.col("total_tokens").cast(pl.Int128).sum(),
+    sum_known(_TOTAL.cast(pl.Int128)).alias("total_tokens"),
 )
 _LARGEST_SUM = 2**63 - 1
 _MISSING = pl.Schema(
@@ -34,14 +43,16 @@ _MISSING = pl.Schema(
 )
 
 
-def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
+def missing_prices(
+    choices: Choices, prices: Prices = None, *, provider: str | None = None
+) -> pl.DataFrame:
     """List the responses without a price: one row for each model, tier and reason.
 
     Parameters
     ----------
     choices
         One row per choice; see `toolkit.schema.CHOICES`.
-    prices
+    prices, provider
         As in `add_cost`.
 
     Returns
@@ -57,12 +68,17 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
         reason                  String            one of `toolkit.pricing.Reason`:
                                                   ``no_usage``, ``no_model``,
                                                   ``unknown_provider``,
-                                                  ``unknown_model``, ``unknown_tier``,
-                                                  ``no_tier_rate``, ``no_rate``,
-                                                  ``undated``, ``counts_contradict``
+                                                  ``no_provider``, ``unknown_model``,
+                                                  ``unknown_tier``,
+                                                  ``no_tier_rate``, ``out_of_date``,
+                                                  ``no_rate``, ``undated``,
+                                                  ``counts_contradict``,
+                                                  ``negative_cost``, ``own_key``
         responses               Int64             responses
         responses_without_usage Int64             of them, without `total_tokens`
-        total_tokens            Int64             their tokens, where reported
+        total_tokens            Int64             their tokens, where reported (prompt
+                                                  and completion where no total is);
+                                                  null if nowhere
         first_seen, last_seen   datetime[us, UTC] null where all are undated
         ======================= ================= ====================================
 
@@ -82,10 +98,12 @@ def missing_prices(choices: Choices, prices: Prices = None) -> pl.DataFrame:
     >>> usage = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
     >>> choices = make_choices({"model": "my-own", **usage}, {"model": "gpt-4o"})
     >>> missing_prices(choices).select("model", "reason", "total_tokens").rows()
-    [('my-own', 'unknown_model', 30), ('gpt-4o', 'no_usage', 0)]
+    [('my-own', 'unknown_model', 30), ('gpt-4o', 'no_usage', None)]
     """
     first = first_choices(choices)
-    priced = add_priced(first, Pricer(read_prices(prices)), {"reason": "reason"})
+    priced = add_priced(
+        first, Pricer(read_prices(prices, provider)), {"reason": "reason"}
+    )
     order = ("total_tokens", "responses", *NAMES, "reason")
     rows = (
         priced.filter(pl.col("reason").is_not_null())

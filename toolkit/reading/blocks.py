@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, Unpack, get_args
+
+import pyarrow as pa
 
 from toolkit.errors import (
     OptionError,
@@ -28,8 +31,6 @@ from toolkit.schema.tables import choices_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    import pyarrow as pa
 
     from toolkit.schema.columns import Table
 
@@ -107,6 +108,8 @@ class Block(NamedTuple):
     skipped: int | None = None
     head: Bytes = b""  # of the first block: the first bytes of the log
     error: str | None = None  # why the log could not be read to its end
+    # Where in the lines NUL bytes were left out, and how many; in order.
+    gaps: tuple[tuple[int, int], ...] = ()
 
     @property
     def data(self) -> Bytes:
@@ -122,9 +125,31 @@ class Block(NamedTuple):
         pending: int,
     ) -> Decoded:
         """Return the rows and rejects of the block, with its place and its size."""
+        if self.gaps:
+            rejects = self._with_true_offsets(rejects)
+            size = sum(end - start for _, start, end in self.pieces)
+            if pending:
+                pending += self.count_dropped((size or self.skipped or 0) - pending)
         place = (self.log_id, self.source, choices, rejects, self.bytes, self.position)
         counts = (lines, blank, pending)
         return Decoded(*place, *counts, head=self.head, error=self.error)
+
+    def count_dropped(self, since: int) -> int:
+        """Count the bytes that were left out from a place on."""
+        return sum(dropped for at, dropped in self.gaps if at >= since)
+
+    def _with_true_offsets(self, rejects: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rejects with offsets that count the bytes that were left out."""
+        places = [at for at, _ in self.gaps]
+        totals = list(accumulate((dropped for _, dropped in self.gaps), initial=0))
+        offsets = [
+            offset + totals[bisect_right(places, offset - self.offset)]
+            for offset in rejects.column("offset").to_pylist()
+        ]
+        place = rejects.schema.get_field_index("offset")
+        return rejects.set_column(
+            place, rejects.schema.field(place), pa.array(offsets, pa.int64())
+        )
 
 
 class Decoded(NamedTuple):

@@ -121,6 +121,7 @@ class Framer:
         self.uncounted = 0  # bytes before it that no block has counted
         self.skipped = 0  # bytes of a line that is too long, already dropped
         self.ends_in_cr = False
+        self.gaps: list[tuple[int, int]] = []  # see `Block`
         self.head = b""  # the beginning of the log, until a block carries it
         self.growing = False
         self.position: Callable[[], int] = int
@@ -136,7 +137,7 @@ class Framer:
             yield from self.add(chunk)
         if self.skipped:
             yield self.skip_block(b"", tail=True)
-        elif self.size or self.unfinished or self.uncounted:
+        elif self.size or self.unfinished or self.uncounted or self.gaps:
             yield self.cut(tail=True)
 
     def add(self, chunk: bytes) -> Iterator[Block]:
@@ -148,6 +149,8 @@ class Framer:
                 return
             yield self.skip_block(chunk[: end + 1])
             chunk = chunk[end + 1 :]
+        if b"\0" in chunk:
+            chunk = self.drop_nuls(chunk)
         end = chunk.rfind(b"\n") + 1
         if end:
             start = chunk.find(b"\n") + 1 if self.rest else 0
@@ -156,7 +159,7 @@ class Framer:
         if end < len(chunk):
             self.rest.append(chunk[end:])
             self.unfinished += len(chunk) - end
-        if self.size >= self.block_bytes:
+        if self.size >= self.block_bytes or (self.size and self.gaps):
             yield self.cut()
         # One byte more than the limit may be the CR of a line end.
         if self.unfinished > self.longest + 1:
@@ -165,6 +168,18 @@ class Framer:
             line, self.rest, self.unfinished = self.rest, [], 0
             for piece in line:
                 self.skip(piece)
+
+    def drop_nuls(self, chunk: bytes) -> bytes:
+        """Return bytes without the NULs at the beginning of lines; note their place."""
+        at = self.size + self.unfinished
+        lines = []
+        for place, part in enumerate(chunk.split(b"\n\0")):
+            line = part.lstrip(b"\0") if place or not self.unfinished else part
+            if dropped := len(part) - len(line) + bool(place):
+                self.gaps.append((at, dropped))
+            at += len(line) + 1
+            lines.append(line)
+        return b"\n".join(lines)
 
     def finish_line(self, end: bytes) -> None:
         """Add the unfinished line to the whole ones."""
@@ -183,6 +198,11 @@ class Framer:
     def cut(self, *, tail: bool = False) -> Block:
         """Return a block of the whole lines, and at the end of a log the last one."""
         if tail:
+            if self.gaps and self.gaps[-1][0] == self.size and not self.unfinished:
+                # A last line of only NULs: the last one is read as a space.
+                at, dropped = self.gaps.pop()
+                self.gaps.append((at, dropped - 1))
+                self.rest = [b" "]
             self.finish_line(b"")
         block = self.block(tuple(self.pieces), self.size, tail=tail)
         self.line += self.ended
@@ -199,22 +219,26 @@ class Framer:
         error: str | None = None,
     ) -> Block:
         """Build a block, and move the offset past it."""
+        gaps = tuple(gap for gap in self.gaps if gap[0] < size)
+        self.gaps = [(at - size, dropped) for at, dropped in self.gaps if at >= size]
+        size_in_log = size + sum(dropped for _, dropped in gaps)
         block = Block(
             self.log_id,
             self.name,
             pieces,
             self.line,
             self.offset,
-            size + self.uncounted,
+            size_in_log + self.uncounted,
             self.position(),
             tail,
             self.growing,
             skipped,
             self.head,
             error,
+            gaps,
         )
         self.head = b""
-        self.offset += size
+        self.offset += size_in_log
         self.uncounted = 0
         return block
 

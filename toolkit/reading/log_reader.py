@@ -142,8 +142,8 @@ def _cut_block(block: Block, lines: int) -> Block:
     for _ in range(lines):
         end = data.index(b"\n", end + 1)
     kept = data[: end + 1]
-    counted = block.bytes - len(data) + len(kept)
-    return block._replace(pieces=as_pieces(kept), bytes=counted, tail=False)
+    left = len(data) - len(kept) + block.count_dropped(since=len(kept))
+    return block._replace(pieces=as_pieces(kept), bytes=block.bytes - left, tail=False)
 
 
 def _warn_of_slowness(logs: Sequence[Source]) -> None:

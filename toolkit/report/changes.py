@@ -13,9 +13,11 @@ from toolkit.formatting.text import (
     format_change,
     format_name,
     format_share,
+    format_share_change,
     format_usd,
 )
-from toolkit.report.kpis import BAD, GOOD, NEUTRAL, cost_of, direction_of, format_move
+from toolkit.metrics.registry import SPECS
+from toolkit.report.kpis import NEUTRAL, cost_of, direction_of, has_direction
 from toolkit.report.wording import calls
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ _SHARES = (
 # A share of fewer calls is not reliable.
 _ENOUGH_CALLS = 20
 # Change of a share, in percentage points / 100, from which it is listed.
-_POINT = 0.01
+_POINT = Decimal("0.01")
 _CENT = Decimal("0.01")
 
 
@@ -49,7 +51,7 @@ class Change(NamedTuple):
 
 
 _Key = tuple[Any, ...]
-_Moved = tuple[_Key, Change, float]
+_Moved = tuple[_Key, Change, Decimal]
 
 
 def changes(
@@ -113,22 +115,24 @@ def _of_shares(
     found: list[_Moved] = []
     for metric, measure, words, bad in _SHARES:
         for row in _rows_of(whole[metric]):
-            now, then = row[measure], row.get(f"{measure}_before")
+            share = SPECS[metric][measure]
+            now, then = share.figure(row), share.figure(row, "_before")
+            moved = now - then
             enough = min(row["responses"], row.get("responses_before") or 0)
-            if now is None or then is None or enough < _ENOUGH_CALLS:
+            if not moved.is_known or enough < _ENOUGH_CALLS:
                 continue
-            if abs(now - then) < _POINT:
+            if abs(moved.number) < _POINT:
                 continue
             key = _key_of(row, series)
             sentence = f"{format_share(now)} {words}, {format_share(then)} before"
             change = Change(
                 "share",
                 _subject_of(key),
-                format_move(now, then),
+                format_share_change(moved),
                 sentence,
                 direction_of(bad, now, then),
             )
-            found.append((key, change, abs(now - then)))
+            found.append((key, change, abs(moved.number)))
     return sorted(found, key=lambda one: -one[2])
 
 
@@ -146,7 +150,9 @@ def _of_costs(
     for row in sorted(rows, key=lambda row: -abs(row["cost_change"])):
         key, now, before = _key_of(row, series), cost_of(row), cost_of(row, "_before")
         moved_by, count = now - before, usage.get(key, {})
-        if not moved_by.is_known or abs(moved_by.number) < _CENT or _is_new(count):
+        if abs(row["cost_change"]) < _CENT or _is_new(count):
+            continue
+        if not has_direction(now, before):
             continue
         why = [f"{format_usd(before)} before"]
         if count.get("responses_before"):
@@ -159,7 +165,7 @@ def _of_costs(
             _subject_of(key),
             format_usd(moved_by, signed=True),
             f"{format_usd(now)}, {', '.join(why)}",
-            BAD if moved_by.number > 0 else GOOD,
+            direction_of(1, now, before),
         )
 
 

@@ -6,26 +6,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 from polars import selectors
 
 from toolkit.errors import plural
-from toolkit.expressions.choices import first_choice
 from toolkit.expressions.time_ranges import before as range_before
-from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 from toolkit.metrics.registry import METRICS, SPECS
 from toolkit.report.changes import changes
+from toolkit.report.inputs import MAIN_METRICS
 from toolkit.report.kpis import build_kpis
+from toolkit.report.provenance import build_provenance
 from toolkit.report.tables import periods_of, series_of, table_of, volume_table
-from toolkit.report.wording import calls, headline, range_words
+from toolkit.report.wording import calls, headline, local, range_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from toolkit.expressions.time_ranges import Span
     from toolkit.reading.ledger import RejectCount
     from toolkit.report.changes import Change
     from toolkit.report.inputs import Plan, ReportInputs
@@ -36,14 +35,6 @@ if TYPE_CHECKING:
 
     _Count = tuple[str, int, str]  # name, count, meaning
 
-# Metrics that the key figures and the changes are computed from.
-_MAIN_METRICS = (
-    "token_usage",
-    "cost",
-    "truncation_rate",
-    "cache_share",
-    "reasoning_share",
-)
 # Series of a chart over time: as many names as have room beside it.
 CHART_TOP = 5
 
@@ -64,6 +55,7 @@ class Data(NamedTuple):
     ledger: list[_Count]
     rejects: Sequence[RejectCount]
     left_out: list[str]
+    last_call: str | None
 
 
 @dataclass(frozen=True)
@@ -80,59 +72,79 @@ class ReportContent:
     changes: list[Change]
     sections: list[SectionResult]
     data: Data
-    periods: pl.DataFrame  # to compare with a later report
-    series: pl.DataFrame
+    periods: list[dict[str, Any]]  # to compare with a later report
+    series: list[dict[str, Any]]
     names: list[str]  # of series, the largest first
 
 
 def build_content(
     inputs: ReportInputs,
     plan: Plan,
-    provenance: Provenance,
+    prices: str | None,
     against: dict[str, Any] | None,
 ) -> ReportContent:
-    """Compute the content of a report."""
+    """Compute the content of a report; `prices` is the name of a price file."""
+    no_date = inputs.choices.filter(pl.col("created").is_null())
+    undated = _row_of(METRICS["token_usage"](no_date, every=None, by=()))
+    uncounted = _uncounted(inputs, plan, undated["responses"])
+    # Nothing is known if all that there is could not be counted.
+    is_known = (
+        plan.last_call or (plan.is_open and undated["responses"]) or not uncounted
+    )
+    plan = plan._replace(compares=bool(plan.compares and is_known))
     compare: dict[str, Any] = {"compare": "previous"} if plan.compares else {}
     series: dict[str, Any] = {"every": None, "by": plan.by, "top": plan.top}
-    totals, whole, over_time = (
-        {name: compute_metric(inputs, plan, name, **options) for name in _MAIN_METRICS}
+    totals, whole = (
+        {name: _compute_metric(inputs, plan, name, **options) for name in MAIN_METRICS}
         for options in (
             {"every": None, "by": (), "fill": True, **compare},
             {**series, **compare},
-            {"every": plan.every, "by": plan.by, "top": CHART_TOP},
         )
     )
-    rows = {name: _row_of(frame) for name, frame in totals.items()}
-    whole["drift"] = compute_metric(inputs, plan, "drift")
-    usage = whole["token_usage"]
+    over_time, together = (
+        {name: over_periods(inputs, plan, name, **options) for name in MAIN_METRICS}
+        for options in ({"by": plan.by, "top": CHART_TOP}, {"by": ()})
+    )
+    rows: dict[str, Row] = {name: _row_of(frame) for name, frame in totals.items()}
+    if not is_known:
+        rows = {name: dict.fromkeys(frame.columns) for name, frame in totals.items()}
+        together = {name: frame.clear() for name, frame in together.items()}
+    periods = periods_of(together)
+    whole["drift"] = _compute_metric(inputs, plan, "drift")
     before, moved = None, []
     if plan.compares:
         earlier = plan._replace(within=range_before(plan.within, plan.tz))
-        before = _range_before_words(earlier.within, plan.tz)
-        gone = compute_metric(inputs, earlier, "token_usage", **series)
+        before = range_words(earlier.within, plan.tz).replace("Week", "week", 1)
+        gone = _compute_metric(inputs, earlier, "token_usage", **series)
         moved = changes(whole, gone, plan.by, plan.within.start)
     sections = [
         _build_section(section, inputs, plan, whole, over_time)
         for section in plan.sections
     ]
+    costs = _compute_metric(inputs, plan, "cost", every=None, by=plan.by)
+    notes = _notes(inputs, plan, periods)
+    facts = _facts(plan, rows, undated, periods)
+    left_out = [*uncounted, *_without_row(inputs, sections)]
+    ends = [one["period_end"] for one in periods if one["period_end"]]
+    uses_clock = any(end > plan.now for end in ends)
     return ReportContent(
         plan=plan,
-        provenance=provenance,
+        provenance=build_provenance(plan, inputs, prices, uses_clock),
         against=against,
         range=range_words(plan.within, plan.tz),
         before=before,
-        headline=headline(rows, plan.within, plan.tz),
-        kpis=build_kpis(rows, over_time),
+        headline=headline(rows, plan, undated["responses"], uncounted, notes),
+        kpis=build_kpis(rows, together),
         changes=moved,
         sections=sections,
-        data=_build_data(inputs, plan, rows, over_time["token_usage"], sections),
-        periods=periods_of(over_time),
-        series=series_of(usage, whole["cost"], plan.by),
-        names=_names_of(usage, plan.by),
+        data=_build_data(inputs, plan, facts, left_out),
+        periods=periods,
+        series=series_of(whole["token_usage"], costs, plan.by),
+        names=_names_of(whole["token_usage"], plan.by),
     )
 
 
-def compute_metric(
+def _compute_metric(
     inputs: ReportInputs, plan: Plan, name: str, **options: object
 ) -> pl.DataFrame:
     """Compute a metric over the range of a report.
@@ -145,7 +157,16 @@ def compute_metric(
     in_memory = inputs.priced.collect_schema().keys()
     is_in_memory = in_memory >= set(spec.columns)
     choices = inputs.priced if is_in_memory else inputs.choices
-    return METRICS[name](choices, **own, **plan.range)
+    return METRICS[name](choices, **{**plan.range, **own})
+
+
+def over_periods(
+    inputs: ReportInputs, plan: Plan, name: str, **options: object
+) -> pl.DataFrame:
+    """Compute a metric for every period of the range, also those without calls."""
+    over_time = {"every": plan.every, "fill": True, **plan.axis, **options}
+    frame = _compute_metric(inputs, plan, name, **over_time)
+    return frame.with_columns(plan.is_partial) if "period" in frame.columns else frame
 
 
 def _row_of(frame: pl.DataFrame) -> Row:
@@ -153,15 +174,9 @@ def _row_of(frame: pl.DataFrame) -> Row:
     if len(frame):
         return frame.row(0, named=True)
     return {
-        name: Decimal(0) if dtype.is_decimal() else 0 if dtype.is_integer() else None
+        name: 0 if dtype.is_integer() or dtype.is_decimal() else None
         for name, dtype in frame.schema.items()
     }
-
-
-def _range_before_words(within: Span, tz: str) -> str:
-    """Return the name of the range before, as it reads within a sentence."""
-    words = range_words(within, tz)
-    return words[0].lower() + words[1:] if words.startswith("Week") else words
 
 
 def _build_section(
@@ -176,12 +191,11 @@ def _build_section(
     by, top = ((), None) if section.together else (plan.by, plan.top)
     frame = whole.get(name)
     if frame is None:
-        frame = compute_metric(inputs, plan, name, every=None, by=by, top=top)
+        frame = _compute_metric(inputs, plan, name, every=None, by=by, top=top)
     frame = frame.with_columns(selectors.categorical().cast(pl.String))
     shown = over_time.get(name) if section.over_time else frame
     if shown is None:
-        options = {"every": plan.every, "by": by, "top": CHART_TOP}
-        shown = compute_metric(inputs, plan, name, **options)
+        shown = over_periods(inputs, plan, name, by=by, top=CHART_TOP)
     if name == "response_volume":
         table = volume_table(frame)
     else:
@@ -215,68 +229,80 @@ _LEDGER_WORDS = {
 }
 
 
-def _build_data(
-    inputs: ReportInputs,
+def _uncounted(inputs: ReportInputs, plan: Plan, undated: int) -> list[str]:
+    """Return what the logs hold and the figures leave out."""
+    found = []
+    if undated and not plan.is_open:
+        found.append(f"{calls(undated)} without a date")
+    if (ledger := inputs.ledger) is None:
+        return found
+    silent = ledger.filter(responses=0)["hint"].count()
+    counts: tuple[tuple[Any, str, str], ...] = (
+        (ledger["rejected"].sum(), "line", " that could not be read"),
+        (ledger["error"].count(), "log", " read only in part, because of damage"),
+        (silent, "file", " without any call"),
+        (0 if plan.last_call else ledger["errors"].sum(), "provider error", ""),
+    )
+    found += [f"{plural(count, noun)}{words}" for count, noun, words in counts if count]
+    return found
+
+
+def _notes(
+    inputs: ReportInputs, plan: Plan, periods: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Return sentences for the headline: a log that stopped, calls logged twice."""
+    found = []
+    repeated: Any = 0 if inputs.ledger is None else inputs.ledger["duplicates"].sum()
+    dated = [(one["period"], one["period_end"]) for one in periods if one["period"]]
+    if plan.last_call and dated:
+        (start, _), (_, end) = dated[0], dated[-1]
+        if plan.last_call < start + (end - start) / 2:
+            found.append(f"The last call was on {local(plan.last_call, plan.tz)}.")
+    if repeated:
+        words = "calls that were logged twice are counted once"
+        found.append(f"{plural(repeated, 'duplicate')}: {words}.")
+    return found
+
+
+def _facts(
     plan: Plan,
     totals: Mapping[str, Row],
-    periods: pl.DataFrame,
-    sections: Sequence[SectionResult],
-) -> Data:
-    """Compute how far the figures can be trusted."""
-    usage, cost = totals["token_usage"], totals["cost"]
-    undated = inputs.choices.filter(first_choice(), pl.col("created").is_null())
-    count, tokens = (
-        undated.select(pl.len(), pl.col("total_tokens").sum()).collect().row(0)
-    )
-    is_open = plan.within == (None, None)
-    share = format_share(cost["unpriced_share"])
-    facts = [
-        (
-            "Calls without a price",
-            cost["responses_unpriced"],
-            f"of {calls(cost['responses'])}; {share} of tokens: their cost is not in "
-            "the sum",
-        ),
-        (
-            "Calls without usage",
-            usage["responses_without_usage"],
-            "their tokens are not known, and not in the sum",
-        ),
-        (
-            "Calls without a date",
-            count,
-            f"with {format_count(tokens, 'sentence')} tokens; "
-            + ("in the sums, in no period" if is_open else "in no range, so not here"),
-        ),
-        (
-            "Unfinished periods",
-            periods.filter(pl.col("partial"))["period"].drop_nulls().n_unique(),
-            "the data or the range end within them, or begin",
-        ),
+    undated: Row,
+    periods: Sequence[Mapping[str, Any]],
+) -> list[_Count]:
+    """Return how far the figures can be trusted."""
+    unpriced = totals["cost"]["responses_unpriced"] or 0
+    silent = totals["token_usage"]["responses_without_usage"] or 0
+    tokens = SPECS["token_usage"]["total_tokens"].figure(undated)
+    words = f"tokens: {format_count(tokens, 'sentence', words=True)}; "
+    unfinished = sum(one["partial"] for one in periods)
+    words += "in the sums, in no period" if plan.is_open else "not in the sums"
+    return [
+        ("Calls without a price", unpriced, "their cost is not in the sum"),
+        ("Calls without usage", silent, "their tokens are not all in the sum"),
+        ("Calls without a date", undated["responses"], words),
+        ("Unfinished periods", unfinished, "not over yet, or cut by the range"),
     ]
-    ledger = []
-    if inputs.ledger is not None:
-        sums = inputs.ledger.sum().row(0, named=True)
-        ledger = [(name, sums[name], words) for name, words in _LEDGER_WORDS.items()]
-    folded = max(result.table.folded for result in sections)
-    left_out = _left_out(inputs, 0 if is_open else count, folded)
-    return Data(facts, ledger, inputs.rejects, left_out)
 
 
-def _left_out(inputs: ReportInputs, undated: int, folded: int) -> list[str]:
-    """Return what is not in the figures, or has no row of its own."""
-    left_out = []
-    if undated:
-        left_out.append(f"{calls(undated)} without a date")
+def _build_data(
+    inputs: ReportInputs, plan: Plan, facts: list[_Count], left_out: list[str]
+) -> Data:
+    """Return how complete the data is, with the sums of the ledger."""
+    sums = {} if inputs.ledger is None else inputs.ledger.sum().row(0, named=True)
+    words = _LEDGER_WORDS.items() if sums else ()
+    ledger = [(name, sums[name], meaning) for name, meaning in words]
+    last = local(plan.last_call, plan.tz) if plan.last_call else None
+    return Data(facts, ledger, inputs.rejects, left_out, last)
+
+
+def _without_row(inputs: ReportInputs, sections: Sequence[SectionResult]) -> list[str]:
+    """Return what has no row of its own."""
+    found = []
     if inputs.ledger is None:
-        left_out.append("an account of the lines: the report was made of a frame")
-    else:
-        if damaged := inputs.ledger["error"].count():
-            left_out.append(f"the damaged part of {plural(damaged, 'log')}")
-        if strange := inputs.ledger["hint"].count():
-            left_out.append(f"{plural(strange, 'file')} that look like no log")
+        found.append("an account of the lines: the report was made of a frame")
     if inputs.passed_over:
-        left_out.append(f"files {inputs.passed_over}")
-    if folded:
-        left_out.append(f"rows of their own for up to {folded:,} small series")
-    return left_out
+        found.append(f"files {inputs.passed_over}")
+    if folded := max(result.table.folded for result in sections):
+        found.append(f"rows of their own for up to {folded:,} small series")
+    return found

@@ -5,6 +5,7 @@ Logs are read once, without the text of messages; exports are scanned in place.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -12,9 +13,14 @@ import polars as pl
 from polars import selectors
 
 from toolkit.errors import clean
+from toolkit.expressions.choices import check_columns
+from toolkit.expressions.time_ranges import Span
+from toolkit.metrics.calendar import is_partial
+from toolkit.metrics.inputs import with_series
+from toolkit.metrics.registry import SPECS
 from toolkit.pricing.costs import add_cost
 from toolkit.pricing.price_file import read_prices
-from toolkit.pricing.pricer import NEEDED
+from toolkit.pricing.pricer import priced_by
 from toolkit.reading.ledger import (
     LedgerBuilder,
     passed_over_words,
@@ -32,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from toolkit.expressions.time_ranges import Span
     from toolkit.metrics.options import Choices
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
@@ -40,22 +45,15 @@ if TYPE_CHECKING:
     from toolkit.reading.options import ReadOptions
     from toolkit.report.sections import Section
 
-# Columns that the metrics of usage and cost read.
-_HELD = (
-    "log_id",
-    "line",
-    "choice_position",
-    "choice_count",
-    "created",
-    "finish_reason",
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
+# Metrics that the key figures and the changes are computed from.
+MAIN_METRICS = (
+    "token_usage",
+    "cost",
+    "truncation_rate",
+    "cache_share",
+    "reasoning_share",
 )
-# Columns that prices depend on.
-_PRICED_BY = ("log_id", "line", "choice_position", *NEEDED)
+_KEY = ("log_id", "line", "choice_position")
 _PIECE = 400_000  # rows
 # Columns that no figure needs. Answers are reduced to whether there is one.
 _UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
@@ -73,6 +71,9 @@ class Plan(NamedTuple):
     top: int
     sections: tuple[Section, ...]
     title: str
+    now: datetime
+    last_call: datetime | None = None  # of all calls, whatever the range
+    provider: str | None = None
 
     @property
     def range(self) -> dict[str, Any]:
@@ -80,17 +81,38 @@ class Plan(NamedTuple):
         return {"since": self.within.start, "until": self.within.end, "tz": self.tz}
 
     @property
+    def is_open(self) -> bool:
+        """Whether everything is reported, also calls without a date."""
+        return self.within == (None, None)
+
+    @property
+    def axis(self) -> dict[str, Any]:
+        """The range of the charts: it ends now if the range is open or ends later."""
+        if self.is_open:
+            return self.range
+        latest = max(self.now, *filter(None, (self.within.start, self.last_call)))
+        latest += timedelta(microseconds=1)  # the end is exclusive
+        return {**self.range, "until": min(latest, self.within.end or latest)}
+
+    @property
+    def is_partial(self) -> pl.Expr:
+        """Whether a period is not over, or not whole in the range."""
+        end = min(self.now, self.within.end or self.now)
+        whole = Span(self.within.start, end)
+        return is_partial(whole, end, self.tz, is_open=True).alias("partial")
+
+    @property
     def since(self) -> str | None:
         """The start of the range as text."""
-        return _iso(self.within.start)
+        return iso(self.within.start)
 
     @property
     def until(self) -> str | None:
         """The end of the range as text."""
-        return _iso(self.within.end)
+        return iso(self.within.end)
 
 
-def _iso(moment: datetime | None) -> str | None:
+def iso(moment: datetime | None) -> str | None:
     """Format a time of UTC."""
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
@@ -171,12 +193,18 @@ def price(
     since: datetime | None,
 ) -> ReportInputs:
     """Price each response once, and collect what metrics of usage and cost read."""
-    names = list(dict.fromkeys((*_HELD, "model", *by)))
-    frame = inputs.priced
+    known = read_prices(prices)
+    inputs = inputs._replace(
+        choices=with_series(inputs.choices, by, known.provider).lazy()
+    )
+    read = (column for metric in MAIN_METRICS for column in SPECS[metric].columns)
+    names = list(dict.fromkeys((*_KEY, "created", "model", *read, *by)))
+    frame = inputs.choices
     if since is not None:
         frame = frame.filter(pl.col("created") >= since)
-    known = read_prices(prices)
-    rows = frame.select(list(dict.fromkeys((*names, *_PRICED_BY))))
+    check_columns(frame, names)
+    needed = (*names, *_KEY, *priced_by(frame))
+    rows = frame.select(list(dict.fromkeys(needed)))
     # In pieces: pricing all rows at once takes twice the memory.
     pieces = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_PIECE))
     priced = pl.concat(

@@ -5,9 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import polars as pl
-
-from toolkit.formatting.figures import Figure, as_figure
 from toolkit.formatting.text import (
     DASH,
     format_change,
@@ -20,13 +17,14 @@ from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from decimal import Decimal
 
-    from toolkit.metrics.measures import Measure
+    import polars as pl
+
+    from toolkit.formatting.figures import Figure, Number
 
     Row = Mapping[str, Any]
 
-GOOD, BAD, NEUTRAL = "good", "bad", "neutral"
+_GOOD, _BAD, NEUTRAL = "good", "bad", "neutral"
 
 
 class Kpi(NamedTuple):
@@ -34,8 +32,10 @@ class Kpi(NamedTuple):
 
     name: str
     label: str
-    value: float | int | Decimal | None
-    before: float | int | Decimal | None
+    value: Number | None
+    bound: str
+    before: Number | None
+    before_bound: str
     text: str
     change: str
     direction: str
@@ -47,11 +47,6 @@ class Kpi(NamedTuple):
         data = self._asdict()
         del data["points"], data["summary"]
         return data
-
-
-def format_move(now: float | Figure | None, before: float | Figure | None) -> str:
-    """Format how a share moved."""
-    return format_share_change(as_figure(now) - as_figure(before))
 
 
 class _KpiSpec(NamedTuple):
@@ -74,42 +69,46 @@ _KPIS = (
 
 
 def build_kpis(
-    totals: Mapping[str, Row], over_time: Mapping[str, pl.DataFrame]
+    totals: Mapping[str, Row], periods: Mapping[str, pl.DataFrame]
 ) -> list[Kpi]:
-    """Build the key figures from the totals of their metrics."""
+    """Build the key figures from the totals and the periods of their metrics."""
     return [
-        _build_kpi(spec, totals[spec.metric], over_time[spec.metric]) for spec in _KPIS
+        _build_kpi(spec, totals[spec.metric], periods[spec.metric]) for spec in _KPIS
     ]
 
 
 def _build_kpi(spec: _KpiSpec, row: Row, periods: pl.DataFrame) -> Kpi:
     """Build one key figure."""
     measure = SPECS[spec.metric][spec.measure]
-    now, before = (
-        as_figure(row.get(f"{measure.name}{end}")) for end in ("", "_before")
-    )
+    now, before = measure.figure(row), measure.figure(row, "_before")
     write: Callable[[Any], str] = partial(format_count, style="sentence")
-    write_change: Callable[[Any, Any], str] = format_change
-    if measure.is_money:
-        now, before, write = cost_of(row), cost_of(row, "_before"), format_usd
-    elif measure.is_share:
-        write, write_change = format_share, format_move
-    change = write_change(now, before)
-    points = _points_of(measure, periods)
-    known = [point for point in points if point is not None]
+    if measure.is_money or measure.is_share:
+        write = format_usd if measure.is_money else format_share
+    course = [
+        measure.figure(one)
+        for one in periods.iter_rows(named=True)
+        if one["period"] is not None
+    ]
+    known = [figure for figure in course if figure.is_known]
+    change = sum_change(now, before)
+    if measure.is_share:
+        change = format_share_change(now - before).replace(DASH, "")
     summary = ""
     if len(known) > 1:
-        low, high = write(min(known)), write(max(known))
-        summary = f"{spec.label} in {len(points)} periods: from {low} to {high}"
+        known.sort(key=lambda figure: figure.number)
+        low, high = write(known[0]), write(known[-1])
+        summary = f"{spec.label} in {len(course)} periods: from {low} to {high}"
     return Kpi(
         spec.name,
         spec.label,
         now.value,
+        now.bound,
         before.value,
+        before.bound,
         write(now),
-        "" if change == DASH else change,
-        direction_of(spec.bad, now.value, before.value),
-        points,
+        change,
+        direction_of(spec.bad, now, before),
+        [float(one.value) if one.value is not None else None for one in course],
         summary,
     )
 
@@ -122,23 +121,40 @@ def cost_of(row: Row, end: str = "") -> Figure:
     return SPECS["cost"]["cost"].figure(row, end)
 
 
-def direction_of(bad: int, value: Any, before: Any) -> str:  # noqa: ANN401
+def has_direction(now: Figure, before: Figure) -> bool:
+    """Return whether it is known of a figure that it did not shrink, or did not grow.
+
+    Examples
+    --------
+    >>> from toolkit.formatting.figures import Figure
+    >>> has_direction(Figure(5, "lower"), Figure(4))
+    True
+    >>> has_direction(Figure(4, "lower"), Figure(5))
+    False
+    """
+    return {now.exceeds(before), before.exceeds(now)} != {None}
+
+
+def sum_change(now: Figure, before: Figure, *, words: bool = False) -> str:
+    """Format how a sum changed; nothing if it may have grown as well as shrunk.
+
+    Examples
+    --------
+    >>> from toolkit.formatting.figures import Figure
+    >>> sum_change(Figure(3, "lower"), Figure(2)), sum_change(Figure(3), Figure(2))
+    ('≥ +50%', '+50%')
+    >>> sum_change(Figure(1, "lower"), Figure(2)), sum_change(Figure(1), Figure(None))
+    ('', '')
+    """
+    if not has_direction(now, before):
+        return ""
+    change = format_change(now, before, words=words)
+    return "" if change in {DASH, "unknown"} else change
+
+
+def direction_of(bad: int, now: Figure, before: Figure) -> str:
     """Return whether a change is good or bad; most are neither."""
-    if not bad or value is None or before is None or value == before:
+    grew, fell = now.exceeds(before), before.exceeds(now)
+    if not bad or not (grew or fell):
         return NEUTRAL
-    return BAD if (value > before) == (bad > 0) else GOOD
-
-
-def _points_of(measure: Measure, periods: pl.DataFrame) -> list[float | None]:
-    """Return the figure of each period: the sum of all series, or a ratio of sums."""
-    parts, point = [measure.name], pl.col(measure.name)
-    if measure.part and measure.whole is not None and measure.derive:
-        parts = [measure.part, *measure.whole.meta.root_names()]
-        point = measure.derive((), ())
-    sums = (
-        periods.filter(pl.col("period").is_not_null())
-        .group_by("period")
-        .agg(pl.col(parts).sum())
-        .sort("period")
-    )
-    return sums.select(point.cast(pl.Float64)).to_series().to_list()
+    return _BAD if bool(grew) == (bad > 0) else _GOOD

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from toolkit import charts
 from toolkit.charts import page
 from toolkit.charts.plot import PAGE, PICTURES, find_chart
-from toolkit.report.content import CHART_TOP, compute_metric
+from toolkit.report.content import CHART_TOP, over_periods
 from toolkit.report.svg import any_sign
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def overview_png(content: ReportContent, inputs: ReportInputs) -> bytes:
         frame = frames.get(name)
         if frame is None:
             by = () if name == "response_volume" else plan.by
-            options = {"every": plan.every, "by": by, "top": CHART_TOP}
-            frame = compute_metric(inputs, plan, name, **options)
+            frame = over_periods(inputs, plan, name, by=by, top=CHART_TOP)
         with any_sign():
             find_chart(name)(frame, ax=ax)
     written = io.BytesIO()

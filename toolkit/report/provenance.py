@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from toolkit.errors import OptionError, clean
 from toolkit.formatting.dates import format_moment
 from toolkit.reading.decoder import DECODER
+from toolkit.report.inputs import iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,9 +58,12 @@ def versions() -> dict[str, str]:
 
 
 def build_provenance(
-    plan: Plan, inputs: ReportInputs, prices: str | None
+    plan: Plan,
+    inputs: ReportInputs,
+    prices: str | None,
+    uses_clock: bool,
 ) -> Provenance:
-    """Build the provenance of a report."""
+    """Build the provenance of a report; `uses_clock`: it depends on the time."""
     prices = clean(prices) if prices else None
     own = f"own prices of {prices}, then " if prices else ""
     decoder = DECODER
@@ -67,7 +71,7 @@ def build_provenance(
         decoder = ", ".join(inputs.ledger["decoder"].unique().sort())
     return Provenance(
         inputs=list(inputs.names),
-        command=_command_of(plan, inputs.names, prices),
+        command=_command_of(plan, inputs.names, prices, uses_clock),
         versions=versions(),
         prices=f"{own}genai-prices {versions()['genai-prices']}, at the day of each "
         "call",
@@ -88,11 +92,14 @@ def _generated_at() -> str | None:
     return f"{format_moment(moment)} UTC"
 
 
-def _command_of(plan: Plan, names: Sequence[str], prices: str | None) -> str:
+def _command_of(
+    plan: Plan, names: Sequence[str], prices: str | None, uses_clock: bool
+) -> str:
     """Return the command that makes the same report again."""
     options = {
         "since": plan.since,
         "until": plan.until,
+        "now": iso(plan.now) if uses_clock else None,
         "compare": "previous" if plan.compares else None,
         "tz": plan.tz,
         "every": plan.every,
@@ -101,6 +108,7 @@ def _command_of(plan: Plan, names: Sequence[str], prices: str | None) -> str:
     pairs = [
         *options.items(),
         *(("by", clean(name)) for name in plan.by),
+        ("provider", plan.provider),
         ("prices", prices),
         ("to", "report.html"),
     ]

@@ -6,22 +6,23 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import polars as pl
 
 from toolkit.errors import OptionError, WriteError, check_word
-from toolkit.expressions.time_ranges import before, chosen
+from toolkit.expressions.choices import check_columns
+from toolkit.expressions.time_ranges import before, chosen, moment
 from toolkit.formatting.parameters import check_path, check_type, share_parameters
 from toolkit.metrics.options import check_options
 from toolkit.metrics.spending import cost
+from toolkit.pricing.price_file import read_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.report.content import build_content
 from toolkit.report.inputs import Plan, collect_inputs, price
 from toolkit.report.markdown import to_markdown
-from toolkit.report.provenance import build_provenance
 from toolkit.report.restated import compare_with, read_report
 from toolkit.report.sections import NAMES, SECTIONS
 from toolkit.report.to_json import to_data, to_json
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from toolkit.expressions.time_ranges import Moment, Period, Span
     from toolkit.metrics.options import Choices
+    from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
     from toolkit.report.content import ReportContent
     from toolkit.report.inputs import ReportInputs
@@ -57,6 +59,7 @@ class Report:
     ledger: pl.DataFrame | None
     content: ReportContent
     inputs: ReportInputs
+    prices: Prices
 
     def __repr__(self) -> str:
         """Return range and headline."""
@@ -102,12 +105,19 @@ class Report:
         data = _FORMATS[_format_of(path)](self)
         _write_whole(Path(path), data.encode() if isinstance(data, str) else data)
 
-    @cached_property
-    def costs(self) -> pl.DataFrame:
-        """The costs of all models over the range, as of `toolkit.metrics.cost`."""
-        within = self.content.plan.range
-        costs = cost(self.inputs.priced, every=None, by="model", **within)
-        return costs.with_columns(pl.col("model").cast(pl.String))
+    def costs(self, column: str) -> pl.DataFrame:
+        """Return the costs of each value of a column over the range."""
+        inputs, within = self.inputs, self.content.plan.range
+        if column not in inputs.priced.collect_schema():
+            inputs = price(inputs, self.prices, [column], within["since"])
+        costs = cost(inputs.priced, every=None, by=column, **within)
+        return costs.with_columns(pl.col(column).cast(pl.String))
+
+    def values(self, column: str) -> list[str]:
+        """Return the values of a column in the whole log, whatever the range."""
+        check_columns(self.inputs.choices, [column])
+        values = self.inputs.choices.select(pl.col(column).cast(pl.String).unique())
+        return values.collect(engine="streaming")[column].drop_nulls().sort().to_list()
 
 
 _FORMATS: dict[str, Callable[[Report], str | bytes]] = {
@@ -135,6 +145,7 @@ def write_report(
     sections: Sequence[str] = NAMES,
     title: str = _TITLE,
     prices: str | os.PathLike[str] | None = None,
+    provider: str | None = None,
     against: str | os.PathLike[str] | None = None,
     **options: Unpack[ReadOptions],
 ) -> Report:
@@ -153,7 +164,8 @@ def write_report(
         Range of `created`, `until` exclusive: a date, a time, or ``"7d"``. Without a
         range the report covers everything, including calls without a date.
     now
-        The current time, for `last` and ``"7d"``; by default that of the clock.
+        The current time, for `last` and ``"7d"`` and for which periods are over; by
+        default that of the clock.
     compare
         ``"previous"`` compares the range with the one directly before.
     tz
@@ -169,6 +181,8 @@ def write_report(
         Title of the report.
     prices
         Your own price file, which overrides the bundled prices: see `toolkit.pricing`.
+    provider
+        Who served the responses whose line names no provider, such as ``azure``.
     against
         The JSON of an earlier report: figures of its complete periods that have changed
         since are listed, with the reason.
@@ -189,8 +203,9 @@ def write_report(
 
     Notes
     -----
-    The same input gives the same bytes: the clock is read only to find the range. The
-    environment variable ``SOURCE_DATE_EPOCH`` sets the time in the footer.
+    The same input gives the same bytes: the clock is read only to find the range, and
+    which periods are over. The environment variable ``SOURCE_DATE_EPOCH`` sets the time
+    in the footer.
 
     Examples
     --------
@@ -217,6 +232,7 @@ def write_report(
         until=within.end,
         top=top,
         compare=cast("Any", compare),
+        provider=provider,
     )
     plan = Plan(
         within=within,
@@ -227,18 +243,22 @@ def write_report(
         top=top,
         sections=_find_sections(sections),
         title=title,
+        provider=provider,
+        now=(moment("now", now, tz) or datetime.now(UTC)).replace(microsecond=0),
     )
+    known = read_prices(prices, provider)
     earlier = read_report(against) if against is not None else None
     read = collect_inputs(sources, options)
     first = before(within, tz).start if compare is not None else within.start
-    inputs = price(read, prices, plan.by, first)
+    inputs = price(read, known, plan.by, first)
+    latest = read.choices.select(pl.col("created").max()).collect(engine="streaming")
     content = build_content(
         inputs,
-        plan,
-        build_provenance(plan, inputs, None if prices is None else os.fspath(prices)),
-        None if earlier is None else compare_with(earlier, read, prices),
+        plan._replace(last_call=latest.item()),
+        None if prices is None else os.fspath(prices),
+        None if earlier is None else compare_with(earlier, read, known),
     )
-    report = Report(content.headline, inputs.ledger, content, inputs)
+    report = Report(content.headline, inputs.ledger, content, inputs, known)
     for file in files:
         report.save(file)
     return report

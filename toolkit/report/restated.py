@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.errors import OptionError, plural
 from toolkit.expressions.time_ranges import moment
 from toolkit.formatting.dates import format_days, format_moment
+from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import format_count, format_usd
 from toolkit.metrics.registry import METRICS
 from toolkit.report.inputs import price
@@ -33,6 +34,7 @@ _MEASURES = {
     "calls_unpriced": "calls without a price",
     "calls_cut_off": "calls cut off",
 }
+_NO_CALLS = (Figure(0), Figure(0))
 _MOST_ROWS = 100
 
 
@@ -62,43 +64,32 @@ def compare_with(
     known = {row["period"]: row for row in earlier["periods"] if row["period"]}
     before = {period: row for period, row in known.items() if not row["partial"]}
     after = _periods_again(earlier["range"], inputs, prices)
-    # Periods that had no calls then, although a later one had.
-    starts = list(map(datetime.fromisoformat, known))
-    late = {
-        period
-        for period in after.keys() - known.keys()
-        if any(datetime.fromisoformat(period) < start for start in starts)
-    }
+    # Periods before the last one that had no calls then.
+    times = {period: datetime.fromisoformat(period) for period in {*known, *after}}
+    last = max(times[period] for period in known)
+    late = {one for one in after.keys() - known.keys() if times[one] < last}
     ledger = earlier["data"]["ledger"]
     mended = 0
     if inputs.ledger is not None and ledger:
         mended = ledger["rejected"] - inputs.ledger["rejected"].sum()
-    data: list[dict[str, Any]] = []
-    for period in sorted(before.keys() | late):
+    changed = {
+        period: figures
+        for period in sorted(before.keys() | late)
+        if (figures := _changed(before.get(period, {}), after.get(period, {})))
+    }
+    calls_of = [figures.get("calls", _NO_CALLS) for figures in changed.values()]
+    grown = int(sum(max(Decimal(0), (new - old).number) for old, new in calls_of))
+    data, rows = [], []
+    for period, figures in changed.items():
         row, new = before.get(period, {}), after.get(period, {})
-        changed = {
-            name: (row.get(name, 0), new.get(name, 0))
-            for name in _MEASURES
-            if Decimal(row.get(name) or 0) != Decimal(new.get(name) or 0)
-        }
-        if changed:
-            end = (row or new)["period_end"]
-            data.append({"period": period, "period_end": end, "changed": changed})
-    moved = [one["changed"].get("calls", (0, 0)) for one in data]
-    grown = sum(max(0, new - old) for old, new in moved)
-    for one in data:
-        one["why"] = _reason(one["changed"], mended, grown)
-    rows = [
-        [
-            _period_words(one["period"], one["period_end"]),
-            _MEASURES[name],
-            _write(name, old),
-            _write(name, new),
-            one["why"],
-        ]
-        for one in data
-        for name, (old, new) in one["changed"].items()
-    ]
+        end, why = (row or new)["period_end"], _reason(figures, mended, grown)
+        values = {name: (row.get(name, 0), new.get(name, 0)) for name in figures}
+        bounds = {name: (old.bound, now.bound) for name, (old, now) in figures.items()}
+        one = {"period": period, "period_end": end, "changed": values}
+        data.append({**one, "bounds": bounds, "why": why})
+        for name, (old, now) in figures.items():
+            texts = [_write(name, old), _write(name, now)]
+            rows.append([_period_words(period, end), _MEASURES[name], *texts, why])
     return {
         "range": earlier["range"]["words"],
         "words": _summary(earlier, len(data), mended, grown),
@@ -119,15 +110,27 @@ def _periods_again(
     periods = periods_of(
         {name: METRICS[name](choices, by=(), **options) for name in PERIOD_METRICS}
     )
-    rows = json.loads(json.dumps(periods.to_dicts(), default=plain))
+    rows = json.loads(json.dumps(periods, default=plain))
     return {row["period"]: row for row in rows if row["period"]}
 
 
-def _reason(changed: Mapping[str, tuple[Any, Any]], mended: int, grown: int) -> str:
+def _changed(
+    row: Mapping[str, Any], new: Mapping[str, Any]
+) -> dict[str, tuple[Figure, Figure]]:
+    """Return the figures of a period that differ between two reports."""
+    pairs = {name: (_figure(row, name), _figure(new, name)) for name in _MEASURES}
+    return {
+        name: (old, now) for name, (old, now) in pairs.items() if old.value != now.value
+    }
+
+
+def _reason(
+    changed: Mapping[str, tuple[Figure, Figure]], mended: int, grown: int
+) -> str:
     """Return why the figures of a period changed."""
     if "calls" in changed:
         old, new = changed["calls"]
-        if new < old:
+        if old.exceeds(new):
             return "lines are gone"
         if mended <= 0:
             return "late lines"
@@ -152,7 +155,7 @@ def _summary(earlier: Mapping[str, Any], changed: int, mended: int, grown: int) 
     then = earlier["made"]["versions"].get("genai-prices")
     now = versions()["genai-prices"]
     if then != now:
-        text += f"; prices of genai-prices {then} were {now} now"
+        text += f"; prices of genai-prices {then} then, of {now} now"
     return f"{text}."
 
 
@@ -164,7 +167,16 @@ def _period_words(start: str, end: str) -> str:
     return format_moment(first, "iso")
 
 
-def _write(name: str, value: object) -> str:
-    """Format a figure of a period."""
+def _figure(row: Mapping[str, Any], name: str) -> Figure:
+    """Return a figure of a period in JSON; a period that is not there had no calls."""
+    value = row.get(name, 0)
     number = None if value is None else Decimal(str(value))
-    return format_usd(number) if name == "cost" else format_count(number)
+    bound = row.get(f"{name}_bound")
+    # Before there were bounds, 0 was written for what is unknown.
+    is_vague = bound is None and name in {"tokens", "cost"} and row.get("calls")
+    return Figure(number or None if is_vague else number, bound or "exact")
+
+
+def _write(name: str, figure: Figure) -> str:
+    """Format a figure of a period."""
+    return format_usd(figure) if name == "cost" else format_count(figure)

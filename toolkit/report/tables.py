@@ -17,6 +17,7 @@ from toolkit.formatting.text import (
     format_share,
     format_usd,
 )
+from toolkit.metrics.bounds import with_bounds
 from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
@@ -29,27 +30,16 @@ if TYPE_CHECKING:
 _FOLDED = "folded"
 _MOST_ROWS = 40  # of a table; the smallest beyond are one row
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-# Names of token counts.
-_KINDS = {
-    "prompt_tokens": "read (prompt)",
-    "completion_tokens": "written (completion)",
-    "total_tokens": "both (total)",
-    "cached_tokens": "read from cache",
-    "cache_write_tokens": "written to cache",
-    "reasoning_tokens": "reasoning",
-    "prompt_audio_tokens": "audio read",
-    "completion_audio_tokens": "audio written",
-    "accepted_prediction_tokens": "predicted, accepted",
-    "rejected_prediction_tokens": "predicted, rejected",
-}
 _WRITERS: dict[str, Callable[[Any], str]] = {
     "count": format_count,
+    "usd": format_usd,
     "share": format_share,
     "number": format_number,
     "time": format_moment,
     "flag": lambda flag: "yes" if flag else "no",
-    "kind": lambda kind: _KINDS.get(kind, format_name(kind)),
+    "kind": lambda kind: format_name(kind.removesuffix("_tokens").replace("_", " ")),
 }
+NUMBERS = {"count", "usd", "share", "number"}
 
 
 # What is known of a period: metric and measure.
@@ -60,20 +50,23 @@ _PERIOD_SUMS = {
     "calls_unpriced": ("cost", "responses_unpriced"),
     "calls_cut_off": ("truncation_rate", "responses_truncated"),
 }
+_SERIES_SUMS = ("calls", "tokens", "cost", "calls_unpriced")
 PERIOD_METRICS = {metric for metric, _ in _PERIOD_SUMS.values()}
 
 
 class Table(NamedTuple):
     """Heads and rows as text, and the figures behind them as data.
 
-    `kinds` says how each column is written; names are left-aligned.
+    `kinds` says how each column is written; names are left-aligned. `fields` are the
+    columns of the data: those of the rows, and the bounds of sums with gaps.
     """
 
     names: list[str]
     heads: list[str]
     kinds: list[str]
     rows: list[list[str]]
-    data: list[list[object]]
+    data: Sequence[Sequence[object]]
+    fields: list[str]
     folds: list[int]
     folded: int = 0
 
@@ -85,24 +78,27 @@ def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
     shown, folded = _largest(frame, spec, section.sorts or spec.main, series)
     columns = [*series, *section.columns.split()]
     kinds = [_kind_of(spec, name) for name in columns]
-    shown_rows = shown.to_dicts()
     rows = [
         [
             _write(spec, row, name, kind)
             for name, kind in zip(columns, kinds, strict=True)
         ]
-        for row in shown_rows
+        for row in shown.iter_rows(named=True)
     ]
     folds = shown[_FOLDED].to_list()
     for row, number in zip(rows, folds, strict=True):
         if number and series:
             row[0] = "1 other" if number == 1 else f"{number:,} others"
+    bounded = with_bounds(shown, spec)
+    pairs = ((name, f"{name}_bound") for name in columns)
+    fields = [name for pair in pairs for name in pair if name in bounded.columns]
     return Table(
         columns,
         [_head_of(spec, name) for name in columns],
         kinds,
         rows,
-        [[row[name] for name in columns] for row in shown_rows],
+        bounded.select(fields).rows(),
+        fields,
         folds,
         folded,
     )
@@ -130,11 +126,12 @@ def _kind_of(spec: MetricSpec, name: str) -> str:
 
 def _write(spec: MetricSpec, row: Mapping[str, Any], name: str, kind: str) -> str:
     """Format a cell."""
-    if kind == "usd":
-        return format_usd(spec[name].figure(row))
     if kind == "name":
         return format_name(row[name])
-    return DASH if row[name] is None else _WRITERS[kind](row[name])
+    measure, value = spec.get(name), row[name]
+    if measure is not None and kind in NUMBERS:
+        value = measure.figure(row)
+    return DASH if value is None else _WRITERS[kind](value)
 
 
 def _largest(
@@ -157,7 +154,7 @@ def _largest(
     # Only counts and sums add up; a ratio of many rows is unknown here.
     row = rest.select(
         pl.col(additive).sum(), pl.lit(len(rest), pl.Int64).alias(_FOLDED)
-    )
+    ).with_columns(spec[name].known.alias(name) for name in additive)
     shown = pl.concat([numbered[:_MOST_ROWS], row], how="diagonal_relaxed")
     return shown, max(count, len(rest))
 
@@ -178,33 +175,36 @@ def volume_table(frame: pl.DataFrame) -> Table:
         rows.append([UNKNOWN_TEXT, plural(undated, "call"), *[""] * 6])
     heads = ["hour", *_WEEKDAYS]
     kinds = ["name", *["count"] * 7]
-    return Table([head.lower() for head in heads], heads, kinds, rows, data, [0] * 24)
+    names = [head.lower() for head in heads]
+    return Table(names, heads, kinds, rows, data, names, [0] * 24)
 
 
-def periods_of(metrics: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Sum the series of each period, to compare them with a later report."""
-    keys = ["period", "period_end", "partial"]
-    frames = [
-        metrics[metric].select(*keys, pl.col(measure).alias(name))
-        for name, (metric, measure) in _PERIOD_SUMS.items()
-    ]
-    return (
-        pl.concat(frames, how="diagonal")
-        .group_by(keys)
-        .agg(pl.col(tuple(_PERIOD_SUMS)).sum())
-        .sort("period", nulls_last=True)
-    )
+def periods_of(metrics: Mapping[str, pl.DataFrame]) -> list[dict[str, Any]]:
+    """Return the figures of each period, to compare them with a later report."""
+    return _joined(metrics, _PERIOD_SUMS, ("period", "period_end", "partial"))
 
 
 def series_of(
     usage: pl.DataFrame, cost: pl.DataFrame, by: Sequence[str]
-) -> pl.DataFrame:
+) -> list[dict[str, Any]]:
     """Return calls, tokens and cost of each series over the range."""
-    costs = cost.select(*by, "cost", calls_unpriced="responses_unpriced")
-    calls = usage.filter(pl.col(_FOLDED) == 0).select(
-        *by, calls="responses", tokens="total_tokens"
-    )
-    if not by:
-        return pl.concat([calls, costs], how="horizontal")
-    joined = calls.join(costs, on=list(by), how="left", nulls_equal=True)
-    return joined.sort(*by, nulls_last=True)
+    named = usage.filter(pl.col(_FOLDED) == 0)
+    sums = {name: _PERIOD_SUMS[name] for name in _SERIES_SUMS}
+    costs = cost.with_columns(pl.col(by).cast(pl.String))
+    return _joined({"token_usage": named, "cost": costs}, sums, by)[: named.height]
+
+
+def _joined(
+    metrics: Mapping[str, pl.DataFrame],
+    sums: Mapping[str, tuple[str, str]],
+    keys: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Return rows of the first metric with measures of all, each with its bound."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for name, (metric, measure) in sums.items():
+        names = {measure: name, f"{measure}_bound": f"{name}_bound"}
+        for row in with_bounds(metrics[metric], SPECS[metric]).iter_rows(named=True):
+            key = tuple(row[one] for one in keys)
+            found = rows.setdefault(key, dict(zip(keys, key, strict=True)))
+            found |= {new: row[old] for old, new in names.items() if old in row}
+    return list(rows.values())

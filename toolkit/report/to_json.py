@@ -41,15 +41,15 @@ def to_data(content: ReportContent) -> dict[str, Any]:
                 "name": result.section.name,
                 "title": result.section.title,
                 "words": result.section.words,
-                "columns": result.table.names,
+                "columns": result.table.fields,
                 "rows": result.table.data,
                 "folded": result.table.folds,
                 "notes": result.notes,
             }
             for result in content.sections
         ],
-        "periods": content.periods.to_dicts(),
-        "series": content.series.to_dicts(),
+        "periods": content.periods,
+        "series": content.series,
         "data": {
             "facts": [
                 {"name": name, "count": count, "words": words}
@@ -58,6 +58,7 @@ def to_data(content: ReportContent) -> dict[str, Any]:
             "ledger": {name: count for name, count, _ in data.ledger},
             "rejects": [reject._asdict() for reject in data.rejects],
             "left_out": data.left_out,
+            "last_call": plan.last_call,
         },
         "made": content.provenance._asdict(),
     }

@@ -1,0 +1,435 @@
+"""A report on what is not known: bounds, rejects, dates, silence, and budgets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import toolkit
+from tests.report.test_report import SCHEMA, at, calls, figures, run
+from toolkit.errors import MissingColumnsError, OptionError
+from toolkit.report import write_report
+from toolkit.testing import make_choices, make_response
+
+WEEK: dict[str, Any] = {
+    "last": "week",
+    "now": "2026-11-23",
+    "compare": "previous",
+    "sections": ["token_usage", "cost"],
+}
+NO_USAGE = dict.fromkeys(
+    ["prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"]
+)
+
+
+def report(*rows: dict[str, Any], **options: Any) -> Any:
+    """Make a report of a week that keeps to its schema, as data."""
+    made = write_report(make_choices(*rows), **{**WEEK, **options})
+    data = json.loads(made.json())
+    jsonschema.validate(data, SCHEMA)
+    assert data["headline"] in made.html().replace("&#39;", "'")
+    return made
+
+
+def table(made: Any, name: str) -> list[dict[str, Any]]:
+    """Return the rows of a section."""
+    (section,) = [one for one in made.data()["sections"] if one["name"] == name]
+    return [dict(zip(section["columns"], row, strict=True)) for row in section["rows"]]
+
+
+# Bounds and unknowns. A call is 1,100 tokens at 0.0035 USD, as in test_report.
+
+
+def test_tokens_and_cost_that_no_call_reports_are_unknown() -> None:
+    made = report(
+        *calls("2026-11-10", 4), *calls("2026-11-17", 5, **NO_USAGE), every="1w"
+    )
+
+    assert made.headline == (
+        "An unknown number of tokens in 5 calls (5 without full usage), +25% of calls "
+        "on the week before. No call has a known price. The last call was on 17 Nov "
+        "2026, 12:00."
+    )
+    found = figures(made)
+    for name in ("tokens", "cost"):
+        figure = found[name]
+        assert (figure["value"], figure["bound"], figure["text"]) == (
+            None,
+            "unknown",
+            "–",
+        )
+        assert (figure["before_bound"], figure["change"]) == ("exact", "")
+        assert figure["direction"] == "neutral"
+    assert made.data()["changes"] == []
+    (period,) = made.data()["periods"]
+    assert (period["tokens"], period["tokens_bound"]) == (None, "unknown")
+    assert (period["cost"], period["cost_bound"]) == (None, "unknown")
+    (series,) = made.data()["series"]
+    assert (series["tokens"], series["cost"]) == (None, None)
+    (row,) = table(made, "token_usage")
+    assert (row["total_tokens"], row["total_tokens_bound"]) == (None, "unknown")
+    for text in (made.markdown(), made.headline):
+        assert "$0" not in text.replace("\\", "")
+        assert "100%" not in text
+        assert "0 tokens" not in text
+
+
+def test_a_sum_that_misses_calls_is_a_lower_bound() -> None:
+    # 3 of 5 calls report: 3,300 tokens, 0.0105 USD, where 5 were 5,500 and 0.0175.
+    made = report(
+        *calls("2026-11-10", 5),
+        *calls("2026-11-17", 3),
+        *calls("2026-11-18", 2, **NO_USAGE),
+    )
+
+    assert made.headline == (
+        "At least 3,300 tokens in 5 calls (2 without full usage), at least $0.01, ±0% "
+        "of calls on the week before. 2 calls have no known price. The last call was "
+        "on 18 Nov 2026, 12:00."
+    )
+    found = figures(made)
+    assert (found["tokens"]["value"], found["tokens"]["bound"]) == (3300, "lower")
+    assert found["tokens"]["text"] == "≥ 3,300"
+    # At least 3,300 where there were 5,500 may be less or more.
+    assert (found["tokens"]["change"], found["cost"]["change"]) == ("", "")
+    periods = {row["period"].day: row for row in made.data()["periods"]}
+    assert (periods[17]["tokens"], periods[17]["tokens_bound"]) == (3300, "exact")
+    assert (periods[18]["tokens"], periods[18]["tokens_bound"]) == (None, "unknown")
+    assert (periods[19]["tokens"], periods[19]["tokens_bound"]) == (0, "exact")
+    (row,) = table(made, "cost")
+    assert row["cost_bound"] == "lower"
+
+
+def test_a_change_between_bounds_is_marked_or_withheld() -> None:
+    # At least 7,700 tokens where there were 5,500: +40% at least.
+    grown = report(
+        *calls("2026-11-10", 5),
+        *calls("2026-11-17", 7),
+        *calls("2026-11-18", 1, **NO_USAGE),
+    )
+    # Both are lower bounds.
+    unsure = report(
+        *calls("2026-11-10", 5),
+        *calls("2026-11-11", 1, **NO_USAGE),
+        *calls("2026-11-17", 7),
+        *calls("2026-11-18", 1, **NO_USAGE),
+    )
+    # At most 5,500 - 6,600 of them: at most -16.7%.
+    shrunk = report(
+        *calls("2026-11-10", 6),
+        *calls("2026-11-11", 1, **NO_USAGE),
+        *calls("2026-11-17", 5),
+    )
+
+    assert figures(grown)["tokens"]["change"] == "≥ +40%"
+    assert "at least +40% on the week before" in grown.headline
+    assert figures(grown)["cost"]["direction"] == "bad"
+    assert figures(unsure)["tokens"]["change"] == ""
+    assert figures(unsure)["cost"]["direction"] == "neutral"
+    # 8 calls, 6 before.
+    assert "+33% of calls on the week before" in unsure.headline
+    # 5/6 - 1 = -16.67%, rounded to the side of its bound.
+    assert figures(shrunk)["tokens"]["change"] == "≤ -16%"
+    assert figures(shrunk)["cost"]["direction"] == "good"
+
+
+def test_a_cost_that_became_unknown_is_no_saving() -> None:
+    made = report(
+        *calls("2026-11-10", 30), *calls("2026-11-17", 30, **NO_USAGE, provider=None)
+    )
+
+    assert [row for row in made.data()["changes"] if row["kind"] == "cost"] == []
+
+
+def test_a_series_has_its_cost_even_if_it_is_not_among_the_dearest() -> None:
+    # 9 calls of the cheaper model have more tokens: 9,900 of 8,800.
+    rows = [
+        *calls("2026-11-17", 9, model="gpt-4o-mini"),
+        *calls("2026-11-17", 8),
+    ]
+    (series,) = report(*rows, top=1).data()["series"]
+
+    assert series["model"] == "gpt-4o-mini"
+    # 1,000 read at 0.15 and 100 written at 0.60 USD a million: 0.00021 a call.
+    assert float(series["cost"]) == pytest.approx(9 * 0.00021)
+
+
+# What the figures leave out.
+
+
+def line(name: str, day: str | None = "2026-11-17", **cells: Any) -> str:
+    """Write a line of a log."""
+    created = {} if day is None else {"created": int(at(day).timestamp())}
+    response = make_response(id=name, model="gpt-4o", **created, **cells)
+    if day is None:
+        del response["created"]
+    return json.dumps(response)
+
+
+BAD = "{not json"
+ERROR = json.dumps({"error": {"message": "no", "type": "server_error"}})
+
+
+@pytest.mark.parametrize(
+    ("lines", "headline"),
+    [
+        ([], "No calls."),
+        (
+            [BAD, BAD],
+            "No call could be counted: 2 lines that could not be read.",
+        ),
+        (
+            [line("a", None), line("b", None)],
+            "No call could be counted: 2 calls without a date.",
+        ),
+        (
+            [line("a", None), BAD, ERROR],
+            "No call could be counted: 1 call without a date, 1 line that could not be "
+            "read, 1 provider error.",
+        ),
+        ([line("a", "2026-11-24"), ERROR], "No calls in this range."),
+        (
+            [line("a", "2026-11-02"), BAD],
+            "No calls in this range. Not counted: 1 line that could not be read. The "
+            "last call was on 2 Nov 2026, 12:00.",
+        ),
+    ],
+)
+def test_a_report_without_calls_says_what_is_there(
+    tmp_path: Path, lines: list[str], headline: str
+) -> None:
+    log = tmp_path / "a.jsonl"
+    log.write_text("\n".join([*lines, ""]))
+
+    made = write_report(log, **WEEK)
+
+    assert made.headline == headline
+    found = figures(made)
+    is_known = headline.startswith("No calls")
+    assert found["tokens"]["text"] == ("0" if is_known else "–")
+    assert found["calls"]["value"] == (0 if is_known else None)
+    jsonschema.validate(json.loads(made.json()), SCHEMA)
+    assert made.png().startswith(b"\x89PNG")
+
+
+def test_the_headline_says_what_is_not_counted_and_what_was_logged_twice(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "a.jsonl"
+    lines = [
+        line("a"),
+        line("b"),
+        line("b"),
+        BAD,
+        line("c", None),
+        line("d", "2026-11-22"),
+    ]
+    log.write_text("\n".join([*lines, ""]))
+
+    in_range = write_report(log, **WEEK)
+    of_all = write_report(log, sections=["cost"])
+
+    # 15 tokens a call: 10 read at 2.50 and 5 written at 10 USD a million, 0.000075.
+    # 0.000225 is rounded to an even digit.
+    assert in_range.headline == (
+        "45 tokens in 3 calls, $0.00022. Not counted: 1 call without a date, 1 line "
+        "that could not be read. 1 duplicate: calls that were logged twice are counted "
+        "once."
+    )
+    assert "60 tokens in 4 calls (1 without a date)" in of_all.headline
+    assert in_range.data()["data"]["left_out"][:2] == [
+        "1 call without a date",
+        "1 line that could not be read",
+    ]
+
+
+# Periods.
+
+
+def test_a_period_is_complete_once_it_is_over() -> None:
+    # A silent weekend: on Monday no day is unfinished, and the last call is named.
+    made = report(*calls("2026-11-20", 3), now="2026-11-23T07:00Z")
+    periods = made.data()["periods"]
+
+    assert [row["calls"] for row in periods] == [0, 0, 0, 0, 3, 0, 0]
+    assert [row["partial"] for row in periods] == [False] * 7
+    assert made.data()["data"]["last_call"] == at("2026-11-20")
+    assert "last call: 20 Nov 2026, 12:00" in made.html()
+    assert "last call: 20 Nov 2026" in made.markdown()
+    assert "last call" not in made.headline  # before half of the range is silent
+
+
+def test_an_open_range_ends_now() -> None:
+    options = {"last": None, "compare": None, "since": "2026-11-18", "tz": "Asia/Tokyo"}
+    made = report(*calls("2026-11-18", 3), now="2026-11-20T12:00Z", **options)
+    periods = made.data()["periods"]
+
+    assert [(row["calls"], row["partial"]) for row in periods] == [
+        (3, False),
+        (0, False),
+        (0, True),
+    ]
+    assert "--now 2026-11-20T12:00:00Z" in made.content.provenance.command
+    over = report(*calls("2026-11-18", 3), until="2026-11-20", **options)
+    assert "--now" not in over.content.provenance.command
+
+
+def test_the_last_day_of_a_closed_month_is_compared(tmp_path: Path) -> None:
+    path = tmp_path / "last.json"
+    month = {"last": "month", "sections": ["cost"]}
+    rows = calls("2026-10-30", 2)
+    write_report(make_choices(*rows), path, now="2026-11-01", **month)
+    late = make_choices(*rows, *calls("2026-10-31", 1))
+
+    made = write_report(late, against=path, now="2026-12-01", **month)
+
+    (change,) = json.loads(made.json())["against"]["changes"]
+    assert change["period"] == "2026-10-31T00:00:00+00:00"
+    assert change["changed"]["calls"] == [0, 1]
+    assert change["bounds"]["cost"] == ["exact", "exact"]
+
+
+def test_a_figure_that_became_known_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "last.json"
+    month = {"last": "month", "sections": ["cost"]}
+    made_of = {"model": "of-our-own", "provider": None}
+    rows = make_choices(*calls("2026-10-30", 2, **made_of))
+    write_report(rows, path, now="2026-11-01", **month)
+    prices = tmp_path / "prices.toml"
+    prices.write_text('[[price]]\nmodel = "of-our-own"\ninput = 5\noutput = 10\n')
+
+    options = {"against": path, "prices": prices, "now": "2026-12-01"}
+    (change,) = write_report(rows, **options, **month).data()["against"]["changes"]
+
+    # 2 calls: 2,000 read at 5 and 200 written at 10 USD a million.
+    assert change["changed"]["cost"] == (None, "0.012")
+    assert change["bounds"]["cost"] == ("unknown", "exact")
+    assert change["changed"]["calls_unpriced"] == (2, 0)
+
+
+# Budgets and exports, on the command line.
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Write a log: two calls of a week, one of another, each of 0.000075 USD."""
+    rows = [
+        ("gpt-4o-2024-08-06", "search", "2026-11-17"),
+        ("openai/gpt-4o", "ads", "2026-11-18"),
+        ("gpt-4o-mini", "ads", "2026-11-25"),
+    ]
+    lines = [
+        make_response(
+            id=model,
+            model=model,
+            created=int(at(day).timestamp()),
+            metadata={"team": team},
+        )
+        for model, team, day in rows
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    return path
+
+
+SHORT = ("--last", "week", "--now", "2026-11-23", "--section", "cost")
+
+
+@pytest.mark.parametrize(
+    ("budget", "code"),
+    [
+        ("gpt-4o=0.00015USD", 0),
+        ("gpt-4o=0.00014USD", 3),
+        ("gpt-4o-mini=0USD", 0),  # no calls in the range
+        ("tag_team:search=0.000075USD", 0),
+        ("tag_team:search=0.00007USD", 3),
+    ],
+)
+def test_budgets_of_models_and_tags(log: Path, budget: str, code: int) -> None:
+    tag = ("--tag", "team=metadata.team")
+
+    assert run("report", log, *SHORT, *tag, "--budget", budget).returncode == code
+
+
+def test_a_budget_of_nothing_in_the_log_is_an_error(log: Path) -> None:
+    with pytest.raises(OptionError, match=r"--budget: .*gpt-4o-2024-08-06, .*'gpt-5'"):
+        run("report", log, *SHORT, "--budget", "gpt-5=1USD")
+    tag = ("--tag", "team=metadata.team")
+    with pytest.raises(OptionError, match=r"\(ads, search\).*did you mean 'search'"):
+        run("report", log, *SHORT, *tag, "--budget", "tag_team:serach=1USD")
+    with pytest.raises(MissingColumnsError, match=r"tag_teem.*did you mean 'tag_team'"):
+        run("report", log, *SHORT, *tag, "--budget", "tag_teem:search=1USD")
+    log.write_text("")
+    assert run("report", log, *SHORT, "--budget", "gpt-5=1USD").returncode == 0
+
+
+def test_a_budget_fails_closed_if_no_call_could_be_counted(log: Path) -> None:
+    log.write_text(f"{line('a', None)}\n")
+
+    done = run("report", log, *SHORT, "--budget", "500USD")
+
+    assert done.returncode == 3
+    assert "the budget may be exceeded: No call could be counted" in done.stderr
+
+
+def test_every_section_can_show_what_is_not_known() -> None:
+    made = write_report(
+        make_choices(
+            *calls("2026-11-10", 5),
+            *calls("2026-11-17", 3),
+            *calls("2026-11-18", 2, **NO_USAGE, finish_reason=None),
+            *calls("2026-11-18", 2, created=None),
+        ),
+        last="week",
+        now="2026-11-23",
+        compare="previous",
+    )
+
+    jsonschema.validate(json.loads(made.json()), SCHEMA)
+    assert "≥ 3,300" in made.html()
+
+
+def test_a_budget_of_a_tag_in_the_settings(log: Path) -> None:
+    path = log.with_name("toolkit.toml")
+    path.write_text(
+        'sources = ["a.jsonl"]\ntags = { team = "metadata.team" }\n'
+        '[budgets]\ntags = { team = { search = "0.00007USD" } }\n'
+    )
+
+    done = run("report", "--config", path, *SHORT)
+
+    assert done.returncode == 3
+    assert "the budget of tag_team:search is exceeded: $0.000075" in done.stderr
+
+
+def test_now_closes_periods_on_the_command_line(log: Path, tmp_path: Path) -> None:
+    to = tmp_path / "r.json"
+    options = ("--since", "2026-11-17", "--now", "2026-11-19T12:00Z", "--every", "1d")
+    log.write_text(log.read_text().splitlines()[0] + "\n")  # 17 November
+
+    assert run("report", log, *options, "--to", to).returncode == 0
+
+    periods = json.loads(to.read_text())["periods"]
+    assert [(row["calls"], row["partial"]) for row in periods] == [
+        (1, False),
+        (0, False),
+        (0, True),
+    ]
+
+
+def test_a_quiet_export_reports_rejected_lines(log: Path, tmp_path: Path) -> None:
+    quiet = ("export", log, "--to", tmp_path / "out", "--quiet")
+    assert run(*quiet).stderr == ""
+    with log.open("a") as file:
+        file.write(f"{BAD}\n{line('x')}\n")
+
+    done = run(*quiet)
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "1 of 2 lines rejected\n"
+    assert "1 line that could not be read" in write_report(tmp_path / "out").headline
+    assert toolkit.scan(tmp_path / "out").collect().height == 4
