@@ -57,6 +57,16 @@ def test_a_budget_may_be_exceeded_if_a_price_is_missing() -> None:
     ]
 
 
+def test_a_cost_of_which_nothing_is_known_is_not_zero() -> None:
+    assert wrong(["8USD"], costs(("gpt-a", "0", 3, 3))) == [
+        (
+            False,
+            "the budget may be exceeded: unknown of $8.00, and 3 of 3 calls have no "
+            "known price",
+        )
+    ]
+
+
 def test_a_budget_below_the_known_cost_is_exceeded_even_if_a_price_is_missing() -> None:
     assert wrong(["7USD"], UNSURE) == [
         (True, "the budget is exceeded: at least $7.25 of $7.00 (≥ 103.5%)")

@@ -367,6 +367,32 @@ def test_a_budget_of_nothing_in_the_log_is_an_error(log: Path) -> None:
     assert run("report", log, *SHORT, "--budget", "gpt-5=1USD").returncode == 0
 
 
+def test_a_budget_fails_closed_if_no_call_could_be_counted(log: Path) -> None:
+    log.write_text(f"{line('a', None)}\n")
+
+    done = run("report", log, *SHORT, "--budget", "500USD")
+
+    assert done.returncode == 3
+    assert "the budget may be exceeded: No call could be counted" in done.stderr
+
+
+def test_every_section_can_show_what_is_not_known() -> None:
+    made = write_report(
+        make_choices(
+            *calls("2026-11-10", 5),
+            *calls("2026-11-17", 3),
+            *calls("2026-11-18", 2, **NO_USAGE, finish_reason=None),
+            *calls("2026-11-18", 2, created=None),
+        ),
+        last="week",
+        now="2026-11-23",
+        compare="previous",
+    )
+
+    jsonschema.validate(json.loads(made.json()), SCHEMA)
+    assert "≥ 3,300" in made.html()
+
+
 def test_a_budget_of_a_tag_in_the_settings(log: Path) -> None:
     path = log.with_name("toolkit.toml")
     path.write_text(

@@ -90,6 +90,9 @@ def _check_budgets(made: Report, budgets: list[Budget]) -> bool:
     # Imported here: it is not needed for --help.
     from toolkit.pricing.budgets import breaches, check_names
 
+    if all(kpi.value is None for kpi in made.content.kpis):
+        print_message(f"the budget may be exceeded: {made.headline}")
+        return False
     columns = dict.fromkeys(budget.column for budget in budgets)
     for column in columns:
         # In a log without calls no name can be found.

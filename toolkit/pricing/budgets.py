@@ -18,7 +18,7 @@ from toolkit.expressions.model_families import (
     families,
     model_family,
 )
-from toolkit.formatting.figures import Figure
+from toolkit.formatting.figures import Figure, sum_with_gaps
 from toolkit.formatting.text import format_share, format_usd
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Breach(NamedTuple):
     """A budget that is exceeded, or may be, and why."""
 
     budget: Budget
-    cost: Decimal
+    cost: Figure
     is_certain: bool
     sentence: str
 
@@ -159,26 +159,26 @@ def breaches(budgets: Iterable[Budget], costs: pl.DataFrame) -> list[Breach]:
 def _judge(budget: Budget, costs: pl.DataFrame) -> Breach | None:
     """Compare one budget with the costs."""
     rows = costs.filter(budget.covers(pl.col(budget.column)))
+    sums = (rows["responses"].sum(), rows["responses_unpriced"].sum())
+    calls, unpriced = map(int, sums)
     cost = Decimal(rows["cost"].sum() or 0)
-    unpriced = int(rows["responses_unpriced"].sum())
-    spent = Figure(cost, "lower" if unpriced else "exact")
+    spent = sum_with_gaps(cost, missing=unpriced, of=calls)
     is_over = spent.exceeds(budget.usd)
     if is_over is False:
         return None
     amounts = _format_amounts(spent, budget.usd)
     if is_over:
-        return Breach(budget, cost, True, f"{budget.name} is exceeded: {amounts}")
-    calls = plural(int(rows["responses"].sum()), "call")
+        return Breach(budget, spent, True, f"{budget.name} is exceeded: {amounts}")
     have = "has" if unpriced == 1 else "have"
-    why = f"{unpriced:,} of {calls} {have} no known price"
+    why = f"{unpriced:,} of {plural(calls, 'call')} {have} no known price"
     sentence = f"{budget.name} may be exceeded: {amounts}, and {why}"
-    return Breach(budget, cost, False, sentence)
+    return Breach(budget, spent, False, sentence)
 
 
 def _format_amounts(spent: Figure, limit: Decimal) -> str:
     """Format what was spent of a budget: to the cent, unless both would look equal."""
     style: Literal["cents", "exact"] = "cents"
-    if format_usd(spent.number) == format_usd(limit) and spent.number != limit:
+    if format_usd(spent.value) == format_usd(limit) and spent.value != limit:
         style = "exact"
     of = f"{format_usd(spent, style, words=True)} of {format_usd(limit, 'exact')}"
     share = spent / limit

@@ -51,6 +51,7 @@ _WRITERS: dict[str, Callable[[Any], str]] = {
     "flag": lambda flag: "yes" if flag else "no",
     "kind": lambda kind: _KINDS.get(kind, format_name(kind)),
 }
+_NUMBERS = {"count", "usd", "share", "number"}
 
 
 # What is known of a period: metric and measure.
@@ -123,7 +124,7 @@ def _with_bounds(
     for name, new in names.items():
         measure = spec.get(name)
         found[new] = row.get(name)
-        if measure is not None and measure.unseen:
+        if measure is not None and measure.unseen and measure.dtype.is_numeric():
             figure = measure.figure(row)
             found |= {new: figure.value, f"{new}_bound": figure.bound}
     return found
@@ -153,8 +154,9 @@ def _write(spec: MetricSpec, row: Mapping[str, Any], name: str, kind: str) -> st
     """Format a cell."""
     if kind == "name":
         return format_name(row[name])
-    measure = spec.get(name)
-    value = measure.figure(row) if measure and measure.unseen else row[name]
+    measure, value = spec.get(name), row[name]
+    if measure is not None and kind in _NUMBERS:
+        value = measure.figure(row)
     return DASH if value is None else _WRITERS[kind](value)
 
 
