@@ -192,3 +192,14 @@ def provider_names() -> set[str]:
     """Return the names of all providers."""
     names = _providers().values()
     return {name for one in names for name in (one.id, one.name.casefold())}
+
+
+def catalogue_age(day: date) -> tuple[str, date]:
+    """Return the version of genai-prices, and its latest price change up to a day.
+
+    Its data has no date of its own.
+    """
+    models = (info for one in _providers().values() for info in one.models)
+    starts = {second // _DAY for info in models for second in _price_changes(info)[0]}
+    latest = max(start for start in starts if start <= (day - _EPOCH).days)
+    return version("genai-prices"), _EPOCH + timedelta(days=latest)
