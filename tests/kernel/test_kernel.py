@@ -49,6 +49,7 @@ from tests.support.differential import (
     wrapped,
 )
 from tests.support.oracle import CANDIDATES
+from tests.support.paths import keys_of
 from toolkit.reading import decoder as decoding
 from toolkit.reading import json_values, ledger
 from toolkit.reading.blocks import Plan, make_plan
@@ -799,6 +800,8 @@ TYPES = {
     "position": pa.int32(),
     "choice_count": pa.int64(),
     "hash": pa.uint64(),
+    "flag": pa.bool_(),
+    "marker": pa.string(),
 }
 NEW_PATHS = (
     ("new",),
@@ -807,6 +810,8 @@ NEW_PATHS = (
     ('["k.1"]["\u00e9 \\"q\\""]',),
     ("new[]", "a.new"),
     ("new[].text", "a.new[].thinking"),
+    ("a.new? -> word", "b.new = ab* -> other"),
+    ("(envelope).a.new?", "(batch).new", "(response).new?"),
 )
 
 
@@ -828,7 +833,7 @@ def added(kind: Any, paths: tuple[str, ...], *, private: bool = False) -> Plan:
             maximum=1000,
             private=private,
         )
-        for root in ("response", "choice", "envelope", "line")
+        for root in ("response", "choice", "envelope", "batch", "line")
         for grain in ("R", "C", "U")
     ]
     table = replace(CHOICES, columns=(*CHOICES.columns, *more))
@@ -840,7 +845,7 @@ def filled(paths: tuple[str, ...]) -> Iterator[bytes]:
     responses = [WITH_MESSAGE, {"object": "o", "choices": [{"message": {}}, {}]}, BARE]
     for path, (place, value) in product(paths, enumerate(SOUND + BROKEN[:9])):
         filling = b'"@"'
-        for key in reversed(parse_path(path.partition("[]")[0])):
+        for key in reversed(parse_path(keys_of(path).partition("[]")[0])):
             filling = b"{" + json.dumps(key).encode() + b":" + filling + b"}"
         member = filling.replace(b'"@"', value)[1:-1]
         response = json.dumps(responses[place % 3]).encode()

@@ -38,7 +38,9 @@ FULL: dict[str, Any] = make_response(
     created="1767225600.25",
     provider="router",
     service_tier="flex",
-    system_fingerprint="fp_1",
+    system_fingerprint="fp_ollama",
+    x_groq={"id": "req_1"},
+    time_info={"queue_time": 0.5},
     choices=[
         {
             "index": 1,
@@ -89,6 +91,7 @@ FULL: dict[str, Any] = make_response(
             "cached_tokens": 1,
             "cache_write_tokens": 2,
             "audio_tokens": 3,
+            "image_tokens": 14,
         },
         "prompt_cache_hit_tokens": 4,
         "cached_tokens": 5,
@@ -100,11 +103,22 @@ FULL: dict[str, Any] = make_response(
             "audio_tokens": 10,
             "accepted_prediction_tokens": 11,
             "rejected_prediction_tokens": 12,
+            "image_tokens": 15,
         },
         "reasoning_tokens": 13,
+        "cache_creation": {"ephemeral_1h_input_tokens": 16},
+        "citation_tokens": 17,
+        "server_tool_use": {"web_search_requests": 18},
+        "server_tool_use_details": {"web_search_requests": 19},
+        "num_search_queries": 20,
+        "num_sources_used": 21,
+        "search_context_size": "low",
+        "is_byok": True,
         "cost": {"total_cost": 0.0125},
+        "cost_details": {"upstream_inference_cost": 0.5},
     },
 )
+CACHED = {"id": "batch_req_1", "cache_hit": "False"}
 ASKED = {"request": {"body": {"model": "a"}, "model": "b"}, "model": "c"}
 ERROR = {"error": {"message": "overloaded", "code": 529}}
 DELTA = {"index": 0, "delta": {"content": "Hel"}, "finish_reason": None}
@@ -128,6 +142,7 @@ WRITTEN: tuple[object, ...] = (
     *([], "text", 5, None, {}, [make_response()], {"choices": [1], "body": SHORT}),
     *(enveloped(path, SHORT, **ASKED, custom_id=7) for path in CANDIDATES),
     *(enveloped(path, FULL, custom_id="c") for path in CANDIDATES),
+    *(enveloped(path, FULL, **CACHED) for path in CANDIDATES[:2]),
     *(enveloped(path, json.dumps(FULL), custom_id=True) for path in CANDIDATES),
     *(enveloped(path, json.dumps(CHUNK), data=SHORT) for path in CANDIDATES[:3]),
     {"response": json.dumps({"body": json.dumps(SHORT)}), "error": None},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import xxhash
 
+from tests.support.paths import OUTER, place_of
 from toolkit.reading.blocks import Block, as_pieces, make_plan
 from toolkit.reading.reference_decoder import Reference
 from toolkit.schema import CHOICES, Column
@@ -382,6 +383,7 @@ OUTCOMES: dict[str, dict[str, Any]] = {
     "index": {**COUNT, BIG: RANGE},
     "number": COST,
     "usage.cost": {**COST, "{}": None, '{"a":1}': None},
+    "flag": {**dict.fromkeys(VALUES), "true": True, "false": False},
     "timestamp": {
         **{'""': None, "0": None, "-1": RANGE, BIG: RANGE, BIGGER: RANGE},
         **{"1e400": RANGE, "1.5": EPOCH + timedelta(seconds=1.5)},
@@ -394,12 +396,13 @@ READ = [(column, path) for column in TAGGED.columns for path in column.paths]
 
 def line_with(column: Column, path: str, text: str) -> str:
     """Write a bare response (in an envelope if need be) with one path filled."""
-    filled = {} if text == MISSING else nest(path.removesuffix("[]"), "@")
+    root, place = place_of(column, path)
+    filled = {} if text == MISSING else nest(place.removesuffix("[]"), "@")
     line: Any = {**BARE, **filled}
-    if column.root == "choice":
+    if root in ("choice", "completion"):
         line = choice(**filled)
-    elif column.root == "envelope":
-        line = {"response": BARE, **filled}
+    elif root in OUTER:
+        line = {**nest(OUTER[root], BARE), **filled}
     return dump(line).replace('"@"', text)
 
 
@@ -409,7 +412,8 @@ def line_with(column: Column, path: str, text: str) -> str:
     [
         pytest.param(column, path, id=f"{column.name}-{path}")
         for column, path in READ
-        if "[]." not in path  # parts of a list: tested below
+        # Parts of a list and markers: tested below.
+        if "[]." not in path and column.kind != "marker"
     ],
 )
 def test_each_column_makes_of_each_value_what_its_kind_says(
@@ -420,8 +424,9 @@ def test_each_column_makes_of_each_value_what_its_kind_says(
     expected = None if text in ("null", MISSING) else outcomes.get(text, WRONG)
 
     if isinstance(expected, tuple):
-        prefix = "choices[0]." if column.root == "choice" else ""
-        where = prefix + path.removesuffix("[]") + expected[1]
+        root, place = place_of(column, path)
+        prefix = "choices[0]." if root in ("choice", "completion") else ""
+        where = prefix + place.removesuffix("[]") + expected[1]
         found: Any = fault(line, tags={"team": "metadata.team"})
         expected = (expected[0], where)
     else:
@@ -437,6 +442,7 @@ SENTINELS = {
     "characters": ('"abc"', 3),
     "items": ('[{"logprob":-0.5}]', 1),
     "logprob_sum": ('[{"logprob":-0.5}]', -0.5),
+    "flag": ("true", True),
 }
 CALL = {"id": None, "type": None, "name": "f", "arguments": None}
 SPECIAL = {
@@ -448,7 +454,11 @@ SPECIAL = {
 
 @pytest.mark.parametrize(
     ("column", "path"),
-    [pytest.param(column, path, id=f"{column.name}-{path}") for column, path in READ],
+    [
+        pytest.param(column, path, id=f"{column.name}-{path}")
+        for column, path in READ
+        if column.kind != "marker"
+    ],
 )
 def test_a_value_at_a_declared_path_fills_that_cell_and_no_other(
     column: Column, path: str
@@ -463,7 +473,8 @@ def test_a_value_at_a_declared_path_fills_that_cell_and_no_other(
     assert row[column.name] == expected or column.kind == "tool_calls"
     assert column.kind != "tool_calls" or row["tool_calls"][0]["name"] == "f"
     changed = {c.name for c in TAGGED.columns if row[c.name] != empty[c.name]}
-    same = {c.name for c, p in READ if (p, c.root) == (path, column.root)}
+    here = place_of(column, path)
+    same = {c.name for c, p in READ if place_of(c, p) == here and " = " not in p}
     assert changed - {"response_hash"} == same
 
 
@@ -471,6 +482,7 @@ CONTAINERS = {
     (path.rpartition(".")[0], column.root): column
     for column, path in READ
     if "." in path and "[]" not in path and not path.startswith("usage.cost.")
+    if column.kind not in ("flag", "marker")  # these take any shape
 }
 
 
@@ -493,6 +505,96 @@ def test_a_container_is_null_or_an_object_and_logprobs_may_be_anything(
 
 
 # --- Single columns ------------------------------------------------------------------
+
+
+def batch(path: str = "response.body", **beside: object) -> dict[str, Any]:
+    """Return a line that holds a bare response at a path, and other keys."""
+    return {**nest(path, BARE), **beside}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        # vLLM, Groq, Azure and Mistral write these shapes too.
+        (batch(id="batch_req_1", custom_id="a"), "batch"),
+        (batch(id="vllm-1", custom_id="a"), "batch"),
+        (batch(custom_id=0), "batch"),
+        (batch(custom_id=""), "batch"),
+        (batch(id="batch_req_1"), "batch"),
+        (batch(id="batch_req_1", custom_id=None), "batch"),
+        (batch(id="request-1", custom_id=None), None),
+        (batch(id=5), None),
+        (batch(), None),
+        # Elsewhere it is no batch's output file.
+        (batch("response", custom_id="a"), None),
+        (batch("body", custom_id="a"), None),
+        ({**BARE, "custom_id": "a", "id": "batch_req_1"}, None),
+        ({"custom_id": "a", "response": {"body": dump(BARE)}}, "batch"),
+        ({"custom_id": "a", "response": dump({"body": BARE})}, "batch"),
+    ],
+)
+def test_a_line_of_a_batch_has_its_response_in_the_body_and_an_id_of_a_batch(
+    line: Any, expected: str | None
+) -> None:
+    (row,) = rows(line)
+
+    assert row["processing"] == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"), [("response.body", "batch"), ("other.body", None)]
+)
+def test_the_path_of_the_user_makes_a_line_of_a_batch_as_ours_does(
+    path: str, expected: str | None
+) -> None:
+    (row,) = rows(batch(path, custom_id="a"), response_path=path)
+
+    assert row["processing"] == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"x_groq": {"id": "req_1"}}, "groq"),
+        ({"x_groq": 5}, "groq"),
+        ({"x_groq": None}, None),
+        ({"usage": {"prompt_cache_hit_tokens": 0}}, "deepseek"),
+        ({"time_info": {"queue_time": 0.5}}, "cerebras"),
+        ({"time_info": [], "x_groq": ""}, "groq"),
+        ({"system_fingerprint": "fp_ollama"}, "ollama"),
+        ({"system_fingerprint": "fp_oll"}, None),
+        ({"system_fingerprint": "fp_1", "time_info": {}}, "cerebras"),
+    ],
+)
+def test_own_extensions_show_who_served_a_response(
+    fields: Any, expected: str | None
+) -> None:
+    (row,) = rows({**BARE, **fields})
+
+    assert row["served_by"] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("true", True),
+        ("false", False),
+        ('"True"', True),
+        ('"true"', True),
+        ('"False"', False),
+        ('"false"', False),
+        # LiteLLM writes "None" and "" where it did not look.
+        *((text, None) for text in ('"None"', '""', '"TRUE"', "null", "1", "[]", "{}")),
+    ],
+)
+def test_a_flag_is_a_boolean_or_its_text_and_never_an_error(
+    text: str, expected: bool | None
+) -> None:
+    line = '{"cache_hit": ' + text + ', "response": ' + dump(BARE)[:-1]
+    (row,) = rows(line + ', "usage": {"is_byok": ' + text + "}}}")
+
+    assert row["cache_hit"] is expected
+    assert row["is_byok"] is expected
 
 
 def at(**since_new_year: int) -> datetime:

@@ -13,6 +13,7 @@ import pytest
 import toolkit
 from tests.reading.test_fuzz import FULL, SHORT, agreed_log, codes, write_log
 from tests.support.oracle import COLUMNS
+from tests.support.paths import OUTER, place_of
 from toolkit.schema import CHOICES, REJECTS, Column
 
 pytestmark = pytest.mark.both_decoders
@@ -40,8 +41,8 @@ CALL = [
 ]
 PATHS = sorted(
     {
-        (column.root, ".".join(path.split(".")[:keys]))
-        for column, path in READ + CALL
+        (root, ".".join(path.split(".")[:keys]))
+        for root, path in (place_of(*read) for read in READ + CALL)
         for keys in range(1, path.count(".") + 2)
     }
 )
@@ -52,9 +53,9 @@ def line_with(root: str, path: str, text: str, response: Any = BARE) -> bytes:
     """Put a value at a path of a response, in an envelope if the path needs one."""
     line: Any = deepcopy(response)
     holder = line
-    if root == "envelope":
-        line = holder = {"response": line}
-    elif root == "choice":
+    for key in reversed(OUTER[root].split(".") if root in OUTER else []):
+        line = holder = {key: line}
+    if root in ("choice", "completion"):
         holder = line["choices"][0]
     *above, last = path.split(".")
     for key in above:
@@ -122,9 +123,10 @@ def test_the_oracle_has_the_columns_of_the_schema_in_their_order() -> None:
     names = [*given[:3], "choice_position", *COLUMNS]
 
     assert names == CHOICES.names
-    assert [COLUMNS[c.name][0].replace("W", "R") for c in CHOICES.columns[4:]] == [
-        column.grain for column in CHOICES.columns[4:]
-    ]
+    grains = {column.name: column.grain for column in CHOICES.columns[4:]}
+    outer = dict.fromkeys("WB", "R")  # belong to the response, but start at the line
+    found = {name: outer.get(grain, grain) for name, (grain, _) in COLUMNS.items()}
+    assert found == grains
 
 
 # Worked by hand. What is not here is of the wrong type, null and missing are null.
@@ -146,6 +148,8 @@ TAKEN = {
     "count": {"0"},
     "number": {"0", "-1", "1.5", LARGE},
     "timestamp": {'""', "0", "1.5"},
+    "flag": set(VALUES),
+    "marker": set(VALUES),
     # Paths that are not as their kind.
     "usage.cost": {"0", "-1", "1.5", LARGE, "{}", '{"a":1}'},
     "message.function_call": {"{}", '{"a":1}'},
@@ -157,15 +161,20 @@ WITH_ITEMS = ("message.content", "message.tool_calls[]", "message.content[].thin
 
 @pytest.mark.parametrize(
     ("column", "path"),
-    [pytest.param(column, path, id=f"{column.name}-{path}") for column, path in READ],
+    [
+        pytest.param(column, path, id=f"{column.name}-{path}")
+        for column, path in READ
+        if column.kind != "marker"  # where other columns are read
+    ],
 )
 def test_a_reject_names_the_field_and_its_code(
     column: Column, path: str, tmp_path: Path
 ) -> None:
+    root, place = place_of(column, path)
     taken = TAKEN.get(path, TAKEN[column.kind]) | {"null", MISSING}
-    lines = [line_with(column.root, path, text) for text in VALUES]
+    lines = [line_with(root, place, text) for text in VALUES]
     field = path.replace("content[]", "content[0]").removesuffix("[]")
-    where = f"choices[0].{field}" if column.root == "choice" else field
+    where = f"choices[0].{field}" if root == "choice" else field
     item = "[0]" if path in WITH_ITEMS else ""
     expected = [
         (

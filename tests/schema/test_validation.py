@@ -122,7 +122,7 @@ def test_a_wrong_name_dtype_or_order_is_named() -> None:
         toolkit.validate(typed)
     with pytest.raises(
         ValidationError,
-        match="order of columns: expected 'log_id', got 'reported_cost'",
+        match="order of columns: expected 'log_id', got 'upstream_cost'",
     ):
         toolkit.validate(good.select(*reversed(good.columns)))
 

@@ -247,6 +247,7 @@ def rows(line: Object, response: Object, path: str) -> list[Row]:
         "R": (response, within),
         "U": (response, within),
         "W": (line if path else None, ""),
+        "B": (line if path == "response.body" else None, ""),
     }
     table: list[Row] = [{"choice_position": i} for i in range(len(choices) or 1)]
     for name, (grain, read) in COLUMNS.items():
@@ -462,6 +463,47 @@ def cost(response: Object, where: str) -> float | None:
     return number(value, place)
 
 
+def processing(line: Object | None, _where: str) -> str | None:
+    """Return whether a line with the response in `response.body` is of a batch."""
+    if line is None:
+        return None
+    name = line.get("id")
+    is_named = isinstance(name, str) and name.startswith("batch_req_")
+    return "batch" if is_named or line.get("custom_id") is not None else None
+
+
+def served_by(response: Object, _where: str) -> str | None:
+    """Return whose extensions a response has."""
+    if response.get("x_groq") is not None:
+        return "groq"
+    counts = response.get("usage")
+    if isinstance(counts, Object) and counts.get("prompt_cache_hit_tokens") is not None:
+        return "deepseek"
+    if response.get("time_info") is not None:
+        return "cerebras"
+    name = response.get("system_fingerprint")
+    return "ollama" if isinstance(name, str) and name.startswith("fp_ollama") else None
+
+
+def is_byok(response: Object, _where: str) -> bool | None:
+    """Return whether the caller's own key was used."""
+    counts = response.get("usage")
+    return yes_or_no(counts.get("is_byok")) if isinstance(counts, Object) else None
+
+
+def cache_hit(line: Object | None, _where: str) -> bool | None:
+    """Return whether a proxy answered from its own cache."""
+    return None if line is None else yes_or_no(line.get("cache_hit"))
+
+
+def yes_or_no(value: Json) -> bool | None:
+    """Read a boolean, or Python's or JSON's text of one; anything else is null."""
+    words = {"true": True, "True": True, "false": False, "False": False}
+    if isinstance(value, str):
+        return words.get(value)
+    return value if isinstance(value, bool) else None
+
+
 def tokens(*paths: str) -> tuple[str, Read]:
     """Declare a count of the usage."""
     return "U", at(count, *(f"usage.{path}" for path in paths))
@@ -485,7 +527,12 @@ COLUMNS: dict[str, tuple[str, Read]] = {
     "custom_id": ("W", at(label, "custom_id")),
     "provider": ("R", at(string, "provider")),
     "service_tier": ("R", at(string, "service_tier", "usage.service_tier")),
+    "search_context_size": ("R", at(string, "usage.search_context_size")),
     "system_fingerprint": ("R", at(string, "system_fingerprint")),
+    "processing": ("B", processing),
+    "served_by": ("R", served_by),
+    "is_byok": ("R", is_byok),
+    "cache_hit": ("W", cache_hit),
     "finish_reason": ("C", at(string, "finish_reason")),
     "native_finish_reason": ("C", at(string, "native_finish_reason")),
     "role": ("C", at(string, "message.role")),
@@ -509,10 +556,21 @@ COLUMNS: dict[str, tuple[str, Read]] = {
     "cache_write_tokens": tokens(
         f"{PROMPT}.cache_write_tokens", "cache_creation_input_tokens"
     ),
+    "cache_write_1h_tokens": tokens("cache_creation.ephemeral_1h_input_tokens"),
     "reasoning_tokens": tokens(f"{COMPLETION}.reasoning_tokens", "reasoning_tokens"),
     "prompt_audio_tokens": tokens(f"{PROMPT}.audio_tokens"),
     "completion_audio_tokens": tokens(f"{COMPLETION}.audio_tokens"),
+    "prompt_image_tokens": tokens(f"{PROMPT}.image_tokens"),
+    "completion_image_tokens": tokens(f"{COMPLETION}.image_tokens"),
     "accepted_prediction_tokens": tokens(f"{COMPLETION}.accepted_prediction_tokens"),
     "rejected_prediction_tokens": tokens(f"{COMPLETION}.rejected_prediction_tokens"),
+    "citation_tokens": tokens("citation_tokens"),
+    "web_searches": tokens(
+        "server_tool_use.web_search_requests",
+        "server_tool_use_details.web_search_requests",
+        "num_search_queries",
+    ),
+    "search_sources": tokens("num_sources_used"),
     "reported_cost": ("U", cost),
+    "upstream_cost": ("U", at(number, "usage.cost_details.upstream_inference_cost")),
 }

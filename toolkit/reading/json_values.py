@@ -319,6 +319,20 @@ def _read_logprob_sum(raw: bytes) -> float | None:
     return total if math.isfinite(total) else None
 
 
+_FLAGS = {"true": True, "True": True, "false": False, "False": False}
+
+
+def _read_flag(raw: bytes) -> bool | None:
+    """Read a boolean or the text of one; anything else is null."""
+    return _FLAGS.get(text_of(raw) if raw[0] == ord('"') else raw.decode())
+
+
+def read_marker(raw: bytes, word: str, prefix: str) -> str | None:
+    """Return the word that a value stands for; a text must begin with the prefix."""
+    text = text_of(raw) if raw[0] == ord('"') else ""
+    return word if text.startswith(prefix) else None
+
+
 # The kinds of tool that a call may name, and the key of their input; the second is read
 # only if the first has no value.
 _TOOLS = {"function": "arguments", "custom": "input"}
@@ -390,6 +404,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "items": _read_items,
     "logprob_sum": _read_logprob_sum,
     "number": _read_number,
+    "flag": _read_flag,
 }
 
 

@@ -10,9 +10,10 @@ paths, and no column by name.
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import pyarrow as pa
 import xxhash
@@ -24,6 +25,7 @@ from toolkit.reading.json_values import (
     Node,
     read_count,
     read_function_call,
+    read_marker,
     read_parts,
     read_timestamp,
     read_tool_calls,
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from toolkit.reading.blocks import Block, Decoded, Plan
-    from toolkit.schema.columns import Column
+    from toolkit.schema.columns import Column, Root
 
 Cell: TypeAlias = object
 
@@ -60,31 +62,47 @@ ENVELOPES = (
     ("result",),
     ("data",),
 )
+_BATCH = ENVELOPES[0]  # where a line of a batch's output file has the response
 
 
 class ColumnPath(NamedTuple):
     """One path of a column, split into its parts."""
 
     keys: tuple[str, ...]
-    is_list: bool  # it ends in []
-    part: str | None  # the type of the parts of a list that it goes on into
-    passes_objects: bool  # a later path goes deeper: an object here is only a container
-    takes_any_shape: bool  # what is not as declared is null, not an error
+    root: Root
+    is_list: bool = False  # it ends in []
+    part: str | None = None  # the type of the parts of a list that it goes on into
+    # A later path goes deeper: an object here is only a container.
+    passes_objects: bool = False
+    takes_any_shape: bool = False  # what is not as declared is null, not an error
+    prefix: str = ""  # how the text must begin
+    word: str = ""  # the cell, if there is a value
+
+
+_PATH = re.compile(
+    r"(?P<plain>.*?)(?P<list>\[\](?:\.(?P<part>\w+))?)?(?P<any>\?)?"
+    r"(?: = (?P<prefix>\S+)\*)?(?: -> (?P<word>\w+))?"
+)
 
 
 def column_paths(column: Column) -> list[ColumnPath]:
     """Split the paths of a column into their parts."""
     found = []
+    any_shape = column.kind in ("items", "logprob_sum", "flag", "marker")
     for place, path in enumerate(column.paths):
-        plain, _, part = path.partition("[]")
-        later = any(other.startswith(f"{plain}.") for other in column.paths[place:])
+        root, rest = column.split_root(path)
+        parts = cast("re.Match[str]", _PATH.fullmatch(rest))
+        later = column.paths[place:]
         found.append(
             ColumnPath(
-                parse_path(plain),
-                path.endswith("[]"),
-                part.removeprefix(".") or None,
-                later,
-                column.kind in ("items", "logprob_sum"),
+                parse_path(parts["plain"]),
+                root,
+                parts["list"] == "[]",
+                parts["part"],
+                any(other.startswith(f"{parts['plain']}.") for other in later),
+                any_shape or bool(parts["any"]),
+                parts["prefix"] or "",
+                parts["word"] or "",
             )
         )
     return found
@@ -101,6 +119,8 @@ def _reader(column: Column, plan: Plan, path: ColumnPath) -> Callable[[bytes], C
     """Return the function that reads the values of a path."""
     if path.part:
         return partial(read_parts, kind=path.part)
+    if column.kind == "marker":
+        return partial(read_marker, word=path.word, prefix=path.prefix)
     if column.kind == "tool_calls":
         return read_tool_calls if path.is_list else read_function_call
     if column.kind == "count":
@@ -110,24 +130,33 @@ def _reader(column: Column, plan: Plan, path: ColumnPath) -> Callable[[bytes], C
     return READERS[column.kind]
 
 
-def _read_cell(node: Node, readers: Sequence[_ColumnReader]) -> Cell:
+def _read_cell(
+    response: Response, choice: Node, readers: Sequence[_ColumnReader]
+) -> Cell:
     """Read the first value that is present on the paths of a column."""
     for path, read in readers:
         try:
-            raw = node.find(path.keys)
+            cell = _read_path(response.start(path.root, choice), path, read)
         except LineError:
-            if path.takes_any_shape:
-                continue
-            raise
-        if raw is None or (path.passes_objects and raw[0] == ord("{")):
-            continue
-        try:
-            cell = read(raw)
-        except LineError as error:
-            raise error.below(node.path + path.keys) from None
-        if cell is not None:
-            return cell
+            if not path.takes_any_shape:
+                raise
+        else:
+            if cell is not None:
+                return cell
     return None
+
+
+def _read_path(
+    node: Node | None, path: ColumnPath, read: Callable[[bytes], Cell]
+) -> Cell:
+    """Read the value at the end of a path."""
+    raw = None if node is None else node.find(path.keys)
+    if node is None or raw is None or (path.passes_objects and raw[0] == ord("{")):
+        return None
+    try:
+        return read(raw)
+    except LineError as error:
+        raise error.below(node.path + path.keys) from None
 
 
 def _without_text(cell: Cell) -> Cell:
@@ -144,10 +173,15 @@ class Response(NamedTuple):
     node: Node
     choices: list[Node]
 
-    @property
-    def envelope(self) -> Node | None:
-        """The line, unless it is the response itself."""
-        return None if self.node is self.line else self.line
+    def start(self, root: Root, choice: Node) -> Node | None:
+        """Return the object where a path starts, None if this response has none."""
+        if root == "choice":
+            return choice
+        if root == "response":
+            return self.node
+        path = self.node.path
+        found = {"line": True, "envelope": path != (), "batch": path == _BATCH}
+        return self.line if found[root] else None
 
 
 def _find_response(line: Node, envelopes: Sequence[tuple[str, ...]]) -> Response:
@@ -349,7 +383,7 @@ class Reference:
         if column.kind == "position":
             return list(range(rows))
         if column.root == "choice":
-            cells = [self.read_cell(column, node) for node in response.choices]
+            cells = [self.read_cell(column, response, one) for one in response.choices]
             return cells or [None]
         if column.kind == "given":
             cell = given[column.name]
@@ -358,17 +392,14 @@ class Reference:
         elif column.kind == "hash":
             cell = xxhash.xxh3_64_intdigest(response.node.raw)
         else:
-            cell = self.read_cell(column, getattr(response, _ROOTS[column.root]))
+            cell = self.read_cell(column, response, response.node)
         return [cell] * rows if column.grain == "R" else [cell] + [None] * (rows - 1)
 
-    def read_cell(self, column: Column, node: Node | None) -> Cell:
-        """Return the value of a column in the object where its paths start."""
-        cell = None if node is None else _read_cell(node, self.readers[column.name])
+    def read_cell(self, column: Column, response: Response, choice: Node) -> Cell:
+        """Return the value of a column in a response and one of its choices."""
+        cell = _read_cell(response, choice, self.readers[column.name])
         drops = column.private and self.plan.content == "drop"
         return _without_text(cell) if drops else cell
-
-
-_ROOTS = {"response": "node", "envelope": "envelope", "line": "line"}
 
 
 def _split(

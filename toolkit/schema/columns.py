@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import polars as pl
 import pyarrow as pa
 
 SCHEMA_VERSION = 1
 Grain = Literal["R", "C", "U"]
-Root = Literal["response", "choice", "envelope", "line"]
+Root = Literal["response", "choice", "completion", "envelope", "batch", "line"]
 Kind = Literal[
     "given",  # not in the line: filled by the reader of the log
     "position",
@@ -29,7 +30,10 @@ Kind = Literal[
     "count",
     "number",
     "timestamp",
+    "flag",  # a boolean, or the text of one; anything else is null
+    "marker",  # the word of the first path that has a value
 ]
+_ROOT = re.compile(r"\((\w+)\)\.")
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,10 +52,15 @@ class Column:
         How the value is read from JSON.
     paths
         Where the value is found; the first path that is present and not null is read.
-        ``a.b[]`` is a list, ``a.b[].k`` its items of type ``k``.
+        ``a.b[]`` is a list, ``a.b[].k`` its items of type ``k``. With ``a?`` a value of
+        another type is null, not an error. ``a = x*`` is a text that begins with x.
+        ``a -> x`` is the word x if there is a value.
     root
-        Where the paths start: the response, the choice, the line, or the envelope
-        (the line, but null if the line itself is the response).
+        Where the paths start: the response, the choice, the line, the envelope (the
+        line, but null if the line itself is the response), a line of a batch (the
+        envelope, but null if the response is not at ``response.body``), or a text
+        completion (the choice, but null if it has a message). A path may start
+        elsewhere: ``(envelope).a``.
     nullable, minimum, maximum
         What validation allows.
     private
@@ -94,10 +103,16 @@ class Column:
         """The polars dtype."""
         return pl.Schema(pa.schema([self.arrow]))[self.name]
 
+    def split_root(self, path: str) -> tuple[Root, str]:
+        """Return where a path starts, and the rest of the path."""
+        own = _ROOT.match(path)
+        return (cast("Root", own[1]), path[own.end() :]) if own else (self.root, path)
+
     def full_path(self, path: str) -> str:
         """Return a path as the dictionary shows it, from the start of the line."""
-        where = {"choice": "choices[].", "envelope": "(line).", "line": "(line)."}
-        return where.get(self.root, "") + path
+        root, rest = self.split_root(path)
+        where = {"response": "", "choice": "choices[].", "completion": "choices[]."}
+        return where.get(root, "(line).") + rest
 
 
 @dataclass(frozen=True)
@@ -202,6 +217,11 @@ def given(
     return Column(
         name, type_, "R", "given", description, unit, nullable=nullable, minimum=minimum
     )
+
+
+def flag(name: str, description: str, *paths: str) -> Column:
+    """Return a yes or no that belongs to the response."""
+    return Column(name, pa.bool_(), "R", "flag", description, paths=paths)
 
 
 def dollars(name: str, description: str, *paths: str) -> Column:

@@ -9,8 +9,8 @@ use arrow_array::types::{
     ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt64Type,
 };
 use arrow_array::{
-    ArrayRef, GenericBinaryArray, GenericStringArray, ListArray, OffsetSizeTrait, PrimitiveArray,
-    StructArray,
+    ArrayRef, BooleanArray, GenericBinaryArray, GenericStringArray, ListArray, OffsetSizeTrait,
+    PrimitiveArray, StructArray,
 };
 use arrow_buffer::{
     ArrowNativeType, BooleanBuffer, Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffer,
@@ -26,6 +26,7 @@ pub enum ColumnBuilder {
     UInt64(Numbers<u64>),
     Float64(Numbers<f64>),
     Timestamp(Numbers<i64>),
+    Boolean(Numbers<u8>),
     String(Texts<i32>),
     LargeString(Texts<i64>),
     LargeBinary(Texts<i64>),
@@ -43,6 +44,7 @@ impl ColumnBuilder {
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 ColumnBuilder::Timestamp(Numbers::new(rows))
             }
+            DataType::Boolean => ColumnBuilder::Boolean(Numbers::new(rows)),
             DataType::Utf8 => ColumnBuilder::String(Texts::new(rows, bytes)),
             DataType::LargeUtf8 => ColumnBuilder::LargeString(Texts::new(rows, bytes)),
             DataType::LargeBinary => ColumnBuilder::LargeBinary(Texts::new(rows, bytes)),
@@ -59,6 +61,7 @@ impl ColumnBuilder {
             ColumnBuilder::UInt64(_) => ColumnBuilder::UInt64(Numbers::new(0)),
             ColumnBuilder::Float64(_) => ColumnBuilder::Float64(Numbers::new(0)),
             ColumnBuilder::Timestamp(_) => ColumnBuilder::Timestamp(Numbers::new(0)),
+            ColumnBuilder::Boolean(_) => ColumnBuilder::Boolean(Numbers::new(0)),
             ColumnBuilder::String(_) => ColumnBuilder::String(Texts::new(0, 0)),
             ColumnBuilder::LargeString(_) => ColumnBuilder::LargeString(Texts::new(0, 0)),
             ColumnBuilder::LargeBinary(_) => ColumnBuilder::LargeBinary(Texts::new(0, 0)),
@@ -109,6 +112,9 @@ impl ColumnBuilder {
             (ColumnBuilder::Float64(column), ColumnBuilder::Float64(from)) => {
                 column.set_rows(row, rows, from);
             }
+            (ColumnBuilder::Boolean(column), ColumnBuilder::Boolean(from)) => {
+                column.set_rows(row, rows, from);
+            }
             (ColumnBuilder::String(column), ColumnBuilder::String(from)) => {
                 column.set_rows(row, rows, from)
             }
@@ -128,6 +134,7 @@ impl ColumnBuilder {
             Cell::Bytes(bytes) => self.set_bytes(row, bytes),
             Cell::Int(value) => self.set_int(row, *value),
             Cell::Float(value) => self.set_float(row, *value),
+            Cell::Bool(value) => self.set_int(row, i64::from(*value)),
             Cell::Calls(calls) => {
                 if let ColumnBuilder::Calls(column) = self {
                     column.set(row, calls);
@@ -145,6 +152,7 @@ impl ColumnBuilder {
             }
             ColumnBuilder::UInt64(column) => column.set(row, value as u64),
             ColumnBuilder::Float64(column) => column.set(row, value as f64),
+            ColumnBuilder::Boolean(column) => column.set(row, value as u8),
             _ => {}
         }
     }
@@ -175,6 +183,7 @@ impl ColumnBuilder {
             }
             ColumnBuilder::UInt64(column) => column.truncate(rows),
             ColumnBuilder::Float64(column) => column.truncate(rows),
+            ColumnBuilder::Boolean(column) => column.truncate(rows),
             ColumnBuilder::String(column) => column.truncate(rows),
             ColumnBuilder::LargeString(column) | ColumnBuilder::LargeBinary(column) => {
                 column.truncate(rows);
@@ -198,6 +207,7 @@ impl ColumnBuilder {
             ColumnBuilder::Timestamp(column) => {
                 column.finish::<TimestampMicrosecondType>(rows, kind, zeros)
             }
+            ColumnBuilder::Boolean(column) => column.finish_bits(rows, zeros),
             ColumnBuilder::String(column) => column.finish_text(rows, zeros)?,
             ColumnBuilder::LargeString(column) => column.finish_text(rows, zeros)?,
             ColumnBuilder::LargeBinary(column) => column.finish_binary(rows, zeros)?,
@@ -339,6 +349,15 @@ impl<T: ArrowNativeType> Numbers<T> {
         };
         let nulls = self.valid.finish(rows, zeros);
         Arc::new(PrimitiveArray::<P>::new(values, nulls).with_data_type(kind.clone()))
+    }
+}
+
+impl Numbers<u8> {
+    /// Returns a column of booleans.
+    fn finish_bits(mut self, rows: usize, zeros: &Zeros) -> ArrayRef {
+        self.values.resize(rows, 0);
+        let bits: BooleanBuffer = self.values.iter().map(|&value| value != 0).collect();
+        Arc::new(BooleanArray::new(bits, self.valid.finish(rows, zeros)))
     }
 }
 

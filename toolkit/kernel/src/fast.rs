@@ -58,7 +58,7 @@ impl Memory {
             line: line.data,
             texts: &walk.workspace.texts.bytes,
             slots: walk.workspace.slots.each_ref().map(Vec::as_slice),
-            is_bare: walk.target.is_none(),
+            envelope: walk.target,
             unit: routes.unit,
         };
         found.write(routes, columns, row, taken.choices)?;

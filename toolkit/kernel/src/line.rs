@@ -1,8 +1,8 @@
 //! The values that a walk found in a line, and the cells that they become.
 
 use crate::columns::ColumnBuilder;
-use crate::plan::{Kind, Plan};
-use crate::routes::{CHOICE, RESPONSE, Routes, Target};
+use crate::plan::{Kind, Plan, Root};
+use crate::routes::{CHOICE, End, OUTER, RESPONSE, Routes, Target};
 use crate::scanner::{JsonType, Value};
 use crate::strict::without_text;
 use crate::trie::TOP;
@@ -21,7 +21,8 @@ pub struct LineValues<'w> {
     pub line: &'w [u8],
     pub texts: &'w [u8],
     pub slots: [&'w [Value]; 3],
-    pub is_bare: bool,
+    /// The envelope that holds the response; None: the line is the response.
+    pub envelope: Option<usize>,
     /// Microseconds in the unit of `created`, if that is not a smaller one.
     pub unit: Option<i64>,
 }
@@ -40,22 +41,23 @@ impl LineValues<'_> {
             return None; // perhaps a chunk
         }
         let mut repeated = 0;
+        let has = |tree: usize| self.slots[tree].first().map_or(0, |top| top.extra);
+        let (inner, outer) = (has(RESPONSE), has(OUTER));
         for target in &routes.cells {
             let building = &mut columns[target.column];
-            match self.slots_of(target) {
-                None => {}
-                Some(slots) if target.tree == CHOICE => {
-                    for (row, slots) in (row..).zip(slots.chunks_exact(width)) {
-                        self.cell(target, slots, building, row)?;
+            if target.is_of_choice {
+                let choices = self.slots[CHOICE].chunks_exact(width);
+                for (row, choice) in (row..).zip(choices) {
+                    if choice[TOP].extra & target.bits[CHOICE] != 0 {
+                        self.cell(routes, target, choice, building, row)?;
                     }
                 }
-                Some(slots) => {
-                    let repeats = if target.repeats { count } else { 1 };
-                    for row in row..row + repeats {
-                        repeated += self.cell(target, slots, building, row)?;
-                    }
+            } else if inner & target.bits[RESPONSE] | outer & target.bits[OUTER] != 0 {
+                let repeats = if target.repeats { count } else { 1 };
+                for row in row..row + repeats {
+                    repeated += self.cell(routes, target, &[], building, row)?;
                 }
-            }
+            } // most columns of a line are null
         }
         if count > 1 && repeated > self.plan.repeated_bytes {
             return None;
@@ -63,11 +65,27 @@ impl LineValues<'_> {
         Some(())
     }
 
-    /// The values at the nodes of the tree of a column, of all choices if it is theirs;
-    /// None: the column is null.
-    pub fn slots_of(&self, target: &Target) -> Option<&[Value]> {
-        let is_null = self.is_bare && target.needs_envelope;
-        (!is_null).then_some(self.slots[target.tree])
+    /// The value at the end of a path; None: it is null, or the path starts nowhere.
+    #[inline]
+    pub fn value<'v>(
+        &'v self,
+        routes: &Routes,
+        end: &End,
+        choice: &'v [Value],
+    ) -> Option<&'v Value> {
+        let (tree, starts) = match end.root {
+            Root::Response => (self.slots[RESPONSE], true),
+            Root::Choice => (choice, true),
+            Root::Completion => (choice, choice[routes.message].is_null()),
+            Root::Envelope => (self.slots[OUTER], self.envelope.is_some()),
+            Root::Batch => (
+                self.slots[OUTER],
+                self.envelope.is_some() && self.envelope == routes.batch,
+            ),
+            Root::Line => (self.slots[OUTER], true),
+        };
+        let value = if starts { tree.get(end.node) } else { None };
+        value.filter(|value| !value.is_null())
     }
 
     /// Returns whether a choice has a message: no chunk has.
@@ -98,17 +116,14 @@ impl LineValues<'_> {
     #[inline]
     fn cell(
         &self,
+        routes: &Routes,
         target: &Target,
-        slots: &[Value],
+        choice: &[Value],
         building: &mut ColumnBuilder,
         row: usize,
     ) -> Option<usize> {
-        if slots[TOP].extra & target.bits == 0 {
-            return Some(0); // most columns of a line are null
-        }
         for (way, end) in target.ends.iter().enumerate() {
-            let value = &slots[end.node];
-            if !value.is_null()
+            if let Some(value) = self.value(routes, end, choice)
                 && let Some(size) = self.way(target, way, value, building, row)?
             {
                 return Some(size);
@@ -132,6 +147,15 @@ impl LineValues<'_> {
             return Some(None);
         }
         match (target.kind, value.kind) {
+            (Kind::Marker, _) => {
+                let path = &self.plan.columns[target.column].ways[way];
+                let begins = || self.text(value).starts_with(path.prefix.as_bytes());
+                if !(end.is_presence || value.kind == JsonType::String && begins()) {
+                    return Some(None);
+                }
+                building.set_bytes(row, path.word.as_bytes());
+                return Some(Some(path.word.len()));
+            }
             (Kind::String | Kind::Label | Kind::Text | Kind::Content, JsonType::String) => {
                 let text = self.text(value);
                 if text.is_empty() && matches!(target.kind, Kind::String | Kind::Label) {
@@ -149,6 +173,9 @@ impl LineValues<'_> {
                 if (target.minimum..=target.maximum).contains(&(value.extra as i64)) =>
             {
                 building.set_int(row, value.extra as i64);
+            }
+            (Kind::Flag, JsonType::Bool) => {
+                building.set_int(row, i64::from(value.raw(self.line)[0] == b't'));
             }
             (Kind::Timestamp, JsonType::Whole) => match self.time(value.extra) {
                 Some(micros @ 1..) => building.set_int(row, micros),
@@ -177,10 +204,12 @@ impl LineValues<'_> {
     ) -> Option<Option<usize>> {
         let raw = str::from_utf8(value.raw(self.line)).ok()?;
         let column = &self.plan.columns[target.column];
-        let cell = read_value(raw, column, &column.ways[way], self.plan).ok()?;
-        if cell == Cell::Null {
-            return Some(None);
-        }
+        let way = &column.ways[way];
+        let cell = match read_value(raw, column, way, self.plan) {
+            Ok(Cell::Null) => return Some(None),
+            Err(_) if way.takes_any_shape => return Some(None),
+            cell => cell.ok()?,
+        };
         let size = match &cell {
             Cell::Text(text) => text.len(),
             _ => 0,

@@ -27,6 +27,8 @@ pub enum Kind {
     Count,
     Number,
     Timestamp,
+    Flag,
+    Marker,
 }
 
 impl Kind {
@@ -45,19 +47,28 @@ pub enum Grain {
     Summed,
 }
 
-/// Where the paths of a column start.
+/// Where a path starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Root {
     Response,
     Choice,
+    /// The choice, unless it has a message.
+    Completion,
+    /// The line, unless it is the response itself.
     Envelope,
+    /// The line, if the response is where a batch has it.
+    Batch,
     Line,
 }
+
+/// Where a line of a batch's output file has the response.
+pub const BATCH: [&str; 2] = ["response", "body"];
 
 /// One path of a column.
 #[derive(Clone, Debug)]
 pub struct ColumnPath {
     pub keys: Vec<String>,
+    pub root: Root,
     /// The path ends in `[]`.
     pub is_list: bool,
     /// `a.b[].part`: the parts of that type in a list.
@@ -66,6 +77,10 @@ pub struct ColumnPath {
     pub passes_objects: bool,
     /// What is not as declared is null, not an error.
     pub takes_any_shape: bool,
+    /// How the text must begin.
+    pub prefix: String,
+    /// The cell, if there is a value.
+    pub word: String,
 }
 
 #[derive(Clone, Debug)]
@@ -98,7 +113,32 @@ pub struct Plan {
     pub expected: HashMap<String, String>,
 }
 
-type PyColumnPath = (Vec<String>, bool, Option<String>, bool, bool);
+type PyColumnPath = (
+    Vec<String>,
+    String,
+    bool,
+    Option<String>,
+    bool,
+    bool,
+    String,
+    String,
+);
+
+impl ColumnPath {
+    fn new(path: PyColumnPath) -> PyResult<Self> {
+        let (keys, start, is_list, part, passes_objects, takes_any_shape, prefix, word) = path;
+        Ok(ColumnPath {
+            keys,
+            root: root(&start)?,
+            is_list,
+            part,
+            passes_objects,
+            takes_any_shape,
+            prefix,
+            word,
+        })
+    }
+}
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Column {
     type Error = PyErr;
@@ -114,28 +154,14 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Column {
                 "U" => Grain::Summed,
                 other => return Err(unknown("grain", other)),
             },
-            root: match text("root")?.as_str() {
-                "response" => Root::Response,
-                "choice" => Root::Choice,
-                "envelope" => Root::Envelope,
-                "line" => Root::Line,
-                other => return Err(unknown("root", other)),
-            },
+            root: root(&text("root")?)?,
             private: object.getattr("private")?.extract()?,
             minimum: object.getattr("minimum")?.extract()?,
             maximum: object.getattr("maximum")?.extract()?,
             ways: ways
                 .into_iter()
-                .map(
-                    |(keys, is_list, part, passes_objects, takes_any_shape)| ColumnPath {
-                        keys,
-                        is_list,
-                        part,
-                        passes_objects,
-                        takes_any_shape,
-                    },
-                )
-                .collect(),
+                .map(ColumnPath::new)
+                .collect::<PyResult<_>>()?,
         })
     }
 }
@@ -167,7 +193,21 @@ fn kind(word: &str, name: &str) -> PyResult<Kind> {
         ("count", _) => Kind::Count,
         ("number", _) => Kind::Number,
         ("timestamp", _) => Kind::Timestamp,
+        ("flag", _) => Kind::Flag,
+        ("marker", _) => Kind::Marker,
         (other, _) => return Err(unknown("kind", other)),
+    })
+}
+
+fn root(word: &str) -> PyResult<Root> {
+    Ok(match word {
+        "response" => Root::Response,
+        "choice" => Root::Choice,
+        "completion" => Root::Completion,
+        "envelope" => Root::Envelope,
+        "batch" => Root::Batch,
+        "line" => Root::Line,
+        other => return Err(unknown("root", other)),
     })
 }
 

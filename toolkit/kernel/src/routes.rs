@@ -1,6 +1,6 @@
 //! Where the paths of the columns lead, worked out once.
 
-use crate::plan::{Column, Grain, Kind, Plan, Root};
+use crate::plan::{BATCH, Column, ColumnPath, Grain, Kind, Plan, Root};
 use crate::trie::{Role, Trie, bit};
 
 /// The trees of paths, by where they start.
@@ -19,6 +19,8 @@ pub struct Routes {
     /// Choices in the line itself.
     pub outer_choices: usize,
     pub reads_line: bool,
+    /// The envelope of a line of a batch.
+    pub batch: Option<usize>,
     /// Microseconds in the unit of `created`, if that is not a smaller one.
     pub unit: Option<i64>,
 }
@@ -28,24 +30,25 @@ pub struct Target {
     /// Its number.
     pub column: usize,
     pub kind: Kind,
-    pub tree: usize,
-    /// It is null where the line is the response.
-    pub needs_envelope: bool,
+    pub is_of_choice: bool,
     /// It is repeated in all rows of a response.
     pub repeats: bool,
     pub drops: bool,
     pub minimum: i64,
     pub maximum: i64,
     pub ends: Vec<End>,
-    /// The bits of their nodes.
-    pub bits: u64,
+    /// By tree: the bits of their nodes.
+    pub bits: [u64; 3],
 }
 
 /// Where one of the ways of a column ends.
 pub struct End {
+    pub root: Root,
     pub node: usize,
     /// Only the parts of a list are read.
     pub has_part: bool,
+    /// A value is there, not which one, decides on the cell.
+    pub is_presence: bool,
     pub passes_objects: bool,
 }
 
@@ -67,14 +70,14 @@ impl Routes {
         let key = |name: &str| [name.to_owned()];
         let choices = tries[RESPONSE].add_way(&key("choices"));
         tries[RESPONSE].nodes[choices].role = Role::Choices;
-        let object = tries[RESPONSE].add_column(&key("object"));
+        let object = tries[RESPONSE].add_column(&key("object"), false);
         let message = tries[CHOICE].add_way(&key("message"));
         tries[CHOICE].nodes[message].is_container = true; // another message is an error
         let mut cells = Vec::new();
         for (number, column) in columns.iter().enumerate() {
             if !column.kind.is_given() {
                 let drops = column.private && plan.drops_text;
-                cells.push(target(number, column, drops, &mut tries[tree_of(column)]));
+                cells.push(target(number, column, drops, &mut tries));
             }
         }
         let outer = &mut tries[OUTER];
@@ -101,24 +104,30 @@ impl Routes {
             envelopes,
             outer_choices,
             reads_line: columns.iter().any(|column| column.root == Root::Line),
+            batch: plan.envelopes.iter().position(|keys| keys == &BATCH),
             unit: scale.and_then(|scale| 10_i64.checked_pow(scale)),
         })
     }
 }
 
-fn target(number: usize, column: &Column, drops: bool, trie: &mut Trie) -> Target {
-    let end = |way: &crate::plan::ColumnPath| End {
-        node: trie.add_column(&way.keys),
+fn target(number: usize, column: &Column, drops: bool, tries: &mut [Trie; 3]) -> Target {
+    let end = |way: &ColumnPath| End {
+        root: way.root,
+        node: tries[tree_of(way.root)].add_column(&way.keys, way.takes_any_shape),
         has_part: way.part.is_some(),
+        is_presence: column.kind == Kind::Marker && way.prefix.is_empty(),
         passes_objects: way.passes_objects,
     };
     let ends: Vec<End> = column.ways.iter().map(end).collect();
+    let mut bits = [0; 3];
+    for end in &ends {
+        bits[tree_of(end.root)] |= bit(end.node);
+    }
     Target {
         column: number,
-        bits: ends.iter().fold(0, |bits, end| bits | bit(end.node)),
+        bits,
         kind: column.kind,
-        tree: tree_of(column),
-        needs_envelope: column.root == Root::Envelope,
+        is_of_choice: column.root == Root::Choice,
         repeats: column.grain == Grain::Response,
         drops,
         minimum: column.minimum.unwrap_or(i64::MIN),
@@ -127,11 +136,11 @@ fn target(number: usize, column: &Column, drops: bool, trie: &mut Trie) -> Targe
     }
 }
 
-fn tree_of(column: &Column) -> usize {
-    match column.root {
+fn tree_of(root: Root) -> usize {
+    match root {
         Root::Response => RESPONSE,
-        Root::Choice => CHOICE,
-        Root::Envelope | Root::Line => OUTER,
+        Root::Choice | Root::Completion => CHOICE,
+        Root::Envelope | Root::Batch | Root::Line => OUTER,
     }
 }
 
@@ -143,13 +152,15 @@ fn is_plain(column: &Column) -> bool {
 /// Returns whether a path ends where the path of another column goes on, or its own one,
 /// but for a number: that is read whatever the paths that go on behind it.
 fn crosses(column: &Column, columns: &[Column]) -> bool {
-    let goes_on = |keys: &[String], other: &Column| {
+    let goes_on = |from: &ColumnPath, other: &Column| {
         let is_own = std::ptr::eq(column, other) && column.kind == Kind::Number;
-        let mut ways = other.ways.iter();
-        tree_of(other) == tree_of(column)
-            && !is_own
-            && ways.any(|way| way.keys.len() > keys.len() && way.keys.starts_with(keys))
+        let is_below = |way: &ColumnPath| {
+            tree_of(way.root) == tree_of(from.root)
+                && way.keys.len() > from.keys.len()
+                && way.keys.starts_with(&from.keys)
+        };
+        !is_own && other.ways.iter().any(is_below)
     };
     let mut ways = column.ways.iter();
-    ways.any(|way| columns.iter().any(|other| goes_on(&way.keys, other)))
+    ways.any(|way| columns.iter().any(|other| goes_on(way, other)))
 }

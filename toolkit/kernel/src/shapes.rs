@@ -14,7 +14,7 @@ use crate::columns::ColumnBuilder;
 use crate::line::{LineRows, LineValues};
 use crate::pace::Pace;
 use crate::plan::Plan;
-use crate::routes::Routes;
+use crate::routes::{CHOICE, Routes};
 use crate::scanner::{JsonType, Scanner, Texts, Value};
 use crate::walk::Line;
 
@@ -48,6 +48,8 @@ struct Shape {
     tokens: Vec<Token>,
     varies: Vec<bool>,
     steps: Vec<Step>,
+    /// Cells for which several values are tried.
+    picks: Vec<Pick>,
     /// The bytes behind the last cut.
     tail: Box<[u8]>,
     /// Where the response starts and ends.
@@ -64,15 +66,22 @@ struct Shape {
 struct Step {
     before: Box<[u8]>,
     kind: JsonType,
-    /// The targets that read it, and by which way.
+    is_read: bool,
+    /// The targets that read it alone, and by which way.
     uses: Vec<(usize, usize)>,
+}
+
+/// A cell that is the first of some values, each at a step and read by a way.
+struct Pick {
+    target: usize,
+    sources: Vec<(usize, usize)>,
+    /// The cell if none of them has a value.
+    rest: Option<ColumnBuilder>,
 }
 
 impl Step {
     fn is_same(&self, other: &Step) -> bool {
-        self.before == other.before
-            && self.kind == other.kind
-            && self.uses.is_empty() == other.uses.is_empty()
+        self.before == other.before && self.kind == other.kind && self.is_read == other.is_read
     }
 }
 
@@ -116,17 +125,27 @@ impl Shapes {
             line: line.data,
             texts: &texts.bytes,
             slots: [&[]; 3],
-            is_bare: true,
+            envelope: None,
             unit: routes.unit,
         };
         for (step, value) in shape.steps.iter().zip(&self.values) {
             for &(target, way) in &step.uses {
                 let target = &routes.cells[target];
                 let building = &mut columns[target.column];
-                if !matches!(found.way(target, way, value, building, row), Some(Some(_))) {
+                if found.way(target, way, value, building, row).is_none() {
                     columns.iter_mut().for_each(|column| column.truncate(row));
                     return None;
                 }
+            }
+        }
+        for pick in &shape.picks {
+            let building = &mut columns[routes.cells[pick.target].column];
+            if pick
+                .cell(routes, &found, &self.values, building, row)
+                .is_none()
+            {
+                columns.iter_mut().for_each(|column| column.truncate(row));
+                return None;
             }
         }
         let place = |place: &Place| match place.cuts {
@@ -257,8 +276,8 @@ pub struct WalkedLine<'w> {
 }
 
 impl Shape {
-    /// None: a cell is read from more than one value that varies, or one of these decides
-    /// whether it is a chunk.
+    /// None: a cell is read from a list or object in which a value varies, or one that
+    /// varies decides whether it is a chunk.
     fn new(
         routes: &Routes,
         walked: &WalkedLine<'_>,
@@ -273,6 +292,7 @@ impl Shape {
             steps.push(Step {
                 before: walked.line[at..token.start].into(),
                 kind: token.kind,
+                is_read: false,
                 uses: Vec::new(),
             });
             cuts.push(token);
@@ -285,23 +305,31 @@ impl Shape {
             return None; // only its name shows that this is not a chunk
         }
         let mut constants = Vec::new();
+        let mut picks = Vec::new();
         for (number, target) in routes.cells.iter().enumerate() {
-            let Some(slots) = walked.found.slots_of(target) else {
-                continue;
+            let mut pick = Pick {
+                target: number,
+                sources: Vec::new(),
+                rest: None,
             };
             for (way, end) in target.ends.iter().enumerate() {
-                let value = &slots[end.node];
-                let is_list = value.kind == JsonType::List;
-                if value.is_null() || end.has_part && !is_list {
+                let Some(value) = walked.found.value(routes, end, walked.found.slots[CHOICE])
+                else {
+                    continue;
+                };
+                if end.has_part && value.kind != JsonType::List {
                     continue;
                 }
                 let range = value.start as usize..value.end as usize;
-                if let Some(cut) = cuts.iter().position(|cut| range.contains(&cut.start)) {
+                let mut cuts = cuts.iter().enumerate();
+                let cut = cuts.find(|(_, cut)| range.contains(&cut.start));
+                if let Some((cut, _)) = cut.filter(|_| !end.is_presence) {
                     if matches!(value.kind, JsonType::List | JsonType::Object) {
                         return None;
                     }
-                    steps[cut].uses.push((number, way));
-                    break;
+                    steps[cut].is_read = true;
+                    pick.sources.push((cut, way));
+                    continue;
                 }
                 let mut cell = columns[target.column].empty();
                 if walked
@@ -312,9 +340,15 @@ impl Shape {
                     if matches!(cell, ColumnBuilder::Calls(_)) {
                         return None;
                     }
-                    constants.push((target.column, cell));
+                    pick.rest = Some(cell);
                     break;
                 }
+            }
+            match (pick.sources.as_slice(), pick.rest.take()) {
+                ([], Some(cell)) => constants.push((target.column, cell)),
+                ([], None) => {}
+                (&[(cut, way)], None) => steps[cut].uses.push((number, way)),
+                (_, rest) => picks.push(Pick { rest, ..pick }),
             }
         }
         let place = |at: usize| {
@@ -331,6 +365,7 @@ impl Shape {
             tokens,
             varies,
             steps,
+            picks,
             tail,
             response,
             constants,
@@ -384,7 +419,7 @@ impl Step {
             (kind, end)
         } else if scanner.sign(start) != b'"' {
             return None;
-        } else if self.uses.is_empty() {
+        } else if !self.is_read {
             (JsonType::String, scanner.string(start + 1)?.1)
         } else {
             let before = texts.end;
@@ -400,6 +435,32 @@ impl Step {
             end: end as u32,
             extra,
         })
+    }
+}
+
+impl Pick {
+    /// Sets the cell of a row; None: a walk is to read the line.
+    fn cell(
+        &self,
+        routes: &Routes,
+        found: &LineValues<'_>,
+        values: &[Value],
+        building: &mut ColumnBuilder,
+        row: usize,
+    ) -> Option<()> {
+        let target = &routes.cells[self.target];
+        for &(step, way) in &self.sources {
+            if found
+                .way(target, way, &values[step], building, row)?
+                .is_some()
+            {
+                return Some(());
+            }
+        }
+        if let Some(rest) = &self.rest {
+            building.set_rows(row, 1, rest);
+        }
+        Some(())
     }
 }
 

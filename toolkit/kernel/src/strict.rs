@@ -3,7 +3,7 @@
 use typed_arena::Arena;
 
 use crate::json::{LineError, Node, Step, checked, short_list, text};
-use crate::plan::{Grain, Plan, Root};
+use crate::plan::{BATCH, Grain, Plan, Root};
 use crate::values::{Cell, read_cell};
 
 /// The cells of a line: for each column one for each row.
@@ -26,6 +26,23 @@ struct Response<'a> {
 impl<'a> Response<'a> {
     fn node(&self) -> &Node<'a> {
         self.inner.as_ref().unwrap_or(&self.line)
+    }
+
+    /// The object where a path starts, None if this response has none.
+    fn start<'n>(&'n self, root: Root, choice: &'n Node<'a>) -> Option<&'n Node<'a>> {
+        let is_key = |(step, key): (&Step, &&str)| matches!(step, Step::Key(own) if own == key);
+        match root {
+            Root::Response => Some(self.node()),
+            Root::Choice => Some(choice),
+            Root::Completion => choice.get("message").is_none().then_some(choice),
+            Root::Line => Some(&self.line),
+            Root::Envelope => self.inner.is_some().then_some(&self.line),
+            Root::Batch => {
+                let path = &self.inner.as_ref()?.path;
+                let is_batch = path.len() == BATCH.len() && path.iter().zip(&BATCH).all(is_key);
+                is_batch.then_some(&self.line)
+            }
+        }
     }
 }
 
@@ -185,16 +202,13 @@ fn read_column<'a>(
             .choices
             .iter()
             .map(|choice| {
-                let cell = read_cell(choice, column, plan)?;
+                let cell = read_cell(|root| response.start(root, choice), column, plan)?;
                 Ok(if drops { without_text(cell) } else { cell })
             })
             .collect();
     }
-    let cell = match column.root {
-        Root::Envelope if response.inner.is_none() => Cell::Null,
-        Root::Envelope | Root::Line => read_cell(&response.line, column, plan)?,
-        _ => read_cell(response.node(), column, plan)?,
-    };
+    let start = |root| response.start(root, response.node());
+    let cell = read_cell(start, column, plan)?;
     let cell = if drops { without_text(cell) } else { cell };
     let mut cells = vec![
         cell;

@@ -45,17 +45,18 @@ impl Trie {
         }
     }
 
-    /// Adds the path of a column and returns the number of its end.
-    pub fn add_column(&mut self, keys: &[String]) -> usize {
+    /// Adds the path of a column and returns the number of its end; if it takes any shape,
+    /// what is no object on the way is no error.
+    pub fn add_column(&mut self, keys: &[String], takes_any_shape: bool) -> usize {
         let mut at = TOP;
         for key in keys {
-            self.nodes[at].is_container = true;
+            self.nodes[at].is_container |= !takes_any_shape;
             self.nodes[at].is_text = false;
             at = self.child_or_new(at, key);
         }
         let end = &mut self.nodes[at];
         end.is_leaf = true;
-        end.is_text = !end.is_container;
+        end.is_text = end.children.is_empty();
         at
     }
 

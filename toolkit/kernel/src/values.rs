@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crate::json::{LineError, Node, Step, count, is_number, items, short_list, text};
-use crate::plan::{Column, ColumnPath, Kind, Plan};
+use crate::plan::{Column, ColumnPath, Kind, Plan, Root};
 
 /// A call that a model asks for: id, type, name, arguments.
 pub type Call<'a> = [Option<Cow<'a, str>>; 4];
@@ -17,6 +17,7 @@ pub enum Cell<'a> {
     Text(Cow<'a, str>),
     Int(i64),
     Float(f64),
+    Bool(bool),
     Calls(Vec<Call<'a>>),
     Bytes(&'a [u8]),
 }
@@ -25,28 +26,38 @@ type Read<'a> = Result<Cell<'a>, LineError>;
 
 const PAST_ALL_RANGES: usize = 20; // digits
 
-/// Reads the first value that is present on the ways to a column.
-pub fn read_cell<'a>(node: &Node<'a>, column: &Column, plan: &Plan) -> Read<'a> {
+/// Reads the first value that is present on the ways to a column, each from its start.
+pub fn read_cell<'n, 'a: 'n>(
+    start: impl Fn(Root) -> Option<&'n Node<'a>>,
+    column: &Column,
+    plan: &Plan,
+) -> Read<'a> {
     for way in &column.ways {
-        let raw = match node.find(&way.keys) {
-            Ok(raw) => raw,
-            Err(_) if way.takes_any_shape => continue,
-            Err(fault) => return Err(fault),
-        };
-        let Some(raw) = raw else { continue };
-        if way.passes_objects && raw.starts_with('{') {
+        let Some(node) = start(way.root) else {
             continue;
-        }
-        let cell = read_value(raw, column, way, plan).map_err(|fault| {
-            let mut path = node.path.clone();
-            path.extend(way.keys.iter().cloned().map(Step::Key));
-            fault.below(&path)
-        })?;
-        if cell != Cell::Null {
-            return Ok(cell);
+        };
+        match read_way(node, column, way, plan) {
+            Ok(Cell::Null) => {}
+            Err(_) if way.takes_any_shape => {}
+            cell => return cell,
         }
     }
     Ok(Cell::Null)
+}
+
+/// Reads the value at the end of one way to a column.
+fn read_way<'a>(node: &Node<'a>, column: &Column, way: &ColumnPath, plan: &Plan) -> Read<'a> {
+    let Some(raw) = node.find(&way.keys)? else {
+        return Ok(Cell::Null);
+    };
+    if way.passes_objects && raw.starts_with('{') {
+        return Ok(Cell::Null);
+    }
+    read_value(raw, column, way, plan).map_err(|fault| {
+        let mut path = node.path.clone();
+        path.extend(way.keys.iter().cloned().map(Step::Key));
+        fault.below(&path)
+    })
 }
 
 /// Reads a value by one way to a column.
@@ -75,6 +86,8 @@ pub fn read_value<'a>(raw: &'a str, column: &Column, way: &ColumnPath, plan: &Pl
         Kind::Count => read_count(raw, column, expected("count")),
         Kind::Number => read_number(raw, expected("number")),
         Kind::Timestamp => read_timestamp(raw, plan, expected("timestamp")),
+        Kind::Flag => Ok(read_flag(raw)),
+        Kind::Marker => Ok(read_marker(raw, way)),
         _ => Ok(Cell::Null),
     }
 }
@@ -205,6 +218,28 @@ fn read_logprob_sum<'a>(raw: &str) -> Cell<'a> {
     }
     if total.is_finite() {
         Cell::Float(total)
+    } else {
+        Cell::Null
+    }
+}
+
+fn read_flag<'a>(raw: &str) -> Cell<'a> {
+    let word = match raw.starts_with('"') {
+        true => text(raw),
+        false => Cow::Borrowed(raw),
+    };
+    match &*word {
+        "true" | "True" => Cell::Bool(true),
+        "false" | "False" => Cell::Bool(false),
+        _ => Cell::Null,
+    }
+}
+
+/// The word that a value stands for; a text must begin with the prefix.
+fn read_marker<'a>(raw: &str, way: &ColumnPath) -> Cell<'a> {
+    let begins = || raw.starts_with('"') && text(raw).starts_with(&way.prefix);
+    if way.prefix.is_empty() || begins() {
+        Cell::Text(Cow::Owned(way.word.clone()))
     } else {
         Cell::Null
     }

@@ -24,15 +24,20 @@ const SEEDS: [&str; 6] = [
 
 fn column(kind: Kind, grain: Grain, root: Root, paths: &[&str]) -> Column {
     let way = |path: &&str| {
+        let (path, prefix) = path.split_once(" = ").unwrap_or((path, ""));
         let (plain, part) = path.split_once("[]").unwrap_or((path, ""));
+        let any = [Kind::Items, Kind::LogprobSum, Kind::Flag, Kind::Marker];
         ColumnPath {
+            root,
+            prefix: prefix.to_owned(),
+            word: "word".to_owned(),
             keys: plain.split('.').map(str::to_owned).collect(),
             is_list: path.ends_with("[]"),
             part: part.strip_prefix('.').map(str::to_owned),
             passes_objects: paths
                 .iter()
                 .any(|other| other.starts_with(&format!("{plain}."))),
-            takes_any_shape: matches!(kind, Kind::Items | Kind::LogprobSum),
+            takes_any_shape: any.contains(&kind),
         }
     };
     let (minimum, maximum) = (Some(0), Some(1_000_000_000_000));
@@ -121,6 +126,18 @@ fn declared() -> (Plan, Schema) {
                 &["usage.cost", "usage.cost.total_cost"],
             ),
             float,
+        ),
+        (
+            column(Kind::Marker, R, Root::Response, &["id = a", "usage.total_tokens"]),
+            DataType::Utf8,
+        ),
+        (
+            column(Kind::Marker, R, Root::Batch, &["custom_id"]),
+            DataType::Utf8,
+        ),
+        (
+            column(Kind::Flag, R, Root::Envelope, &["error"]),
+            DataType::Boolean,
         ),
     ];
     let choices = declared.iter().map(|(_, kind)| kind).enumerate().map(named);
