@@ -59,10 +59,10 @@ def find_offer(provider: str | None, model: str | None, tier: str | None) -> Off
         return Offer.constant(Reason.UNKNOWN_TIER)
     vendor, names = find_seller(provider, model)
     seller = _providers().get(vendor or "")
-    if seller is None and (vendor or provider):
+    if seller is None and vendor:
         return Offer.constant(Reason.UNKNOWN_PROVIDER)
     if seller is None:
-        known = maker_of(model) is not None
+        known = provider or maker_of(model)
         return Offer.constant(Reason.NO_PROVIDER if known else Reason.UNKNOWN_MODEL)
     for name in names:
         # Among the models of a provider, or those that it resells.

@@ -42,7 +42,7 @@ MEANINGS = {
     Reason.NO_USAGE: "no tokens reported, or only zeros",
     Reason.NO_MODEL: "no model named",
     Reason.UNKNOWN_PROVIDER: "provider not in the price data",
-    Reason.NO_PROVIDER: "no provider named, and several may serve this model",
+    Reason.NO_PROVIDER: "not known who bills for this model",
     Reason.UNKNOWN_MODEL: "model not in the price data",
     Reason.UNKNOWN_TIER: "no known price per token for this service tier",
     Reason.NO_TIER_RATE: "no price for this service tier at that time",

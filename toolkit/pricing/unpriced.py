@@ -36,7 +36,7 @@ SUMS = (
     sum_known(_TOTAL.cast(pl.Int128)).alias("total_tokens"),
 )
 _LARGEST_SUM = 2**63 - 1
-_SIMILAR = 0.7
+_SIMILAR = 0.85
 _MISSING = pl.Schema(
     {
         **dict.fromkeys((*NAMES, "reason"), pl.String()),
