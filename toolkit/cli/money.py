@@ -23,6 +23,7 @@ from toolkit.cli.output import (
 )
 from toolkit.cli.values import parse_pairs
 from toolkit.errors import plural
+from toolkit.formatting.text import format_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,14 +32,9 @@ _PERIOD = ("period", "period_end", "partial")
 # Columns that `cost` prints beside those of the period and the series.
 _SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
 _MOST_MISSING = 10
-_LONGEST_NAME = 60
 _READ = ("provider", "prices", "as_json", "as_csv", *READ)
 _RECONCILED = ("tolerance", "match", "prices")
 _DIFFERS = 3
-_ESTIMATE = (
-    "an estimate: the other model would split the same text into other tokens, write "
-    "other answers and find other tokens in its cache"
-)
 
 
 @shared("every", "by", *RANGE, "as_model", "as_lines", *_READ)
@@ -53,21 +49,24 @@ def cost(
 ) -> None:
     """Print what responses cost in US dollars, and which have no known price."""
     # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.explain import spending
+    from toolkit.metrics.explain import cost_lines, spending
     from toolkit.metrics.registry import SPECS
 
     if as_model is not None or as_lines:
         grouped = [name for name in ("every", "by") if options.pop(name, None)]
         if any(not is_configured(ctx, name) for name in grouped):
             ctx.fail("--as and --lines cannot be combined with --every or --by")
-        if as_model is not None:
-            _print_elsewhere(logs, as_model, as_json=as_json, as_csv=as_csv, **options)
-        elif as_json or as_csv:
-            _print_lines(logs, as_json=as_json, **options)
-        else:
-            ctx.fail("--lines needs --csv or --json")
-        return
     with show_progress("reading") as progress:
+        if as_model is not None:
+            _print_elsewhere(
+                logs, as_model, as_json, as_csv, progress=progress, **options
+            )
+            return
+        if as_lines:
+            print_batches(
+                cost_lines(logs, progress=progress, **options), as_json=as_json
+            )
+            return
         spent = spending(logs, progress=progress, **options)
     costs = spent.costs
     if not print_data(costs, SPECS["cost"], as_json=as_json, as_csv=as_csv):
@@ -136,13 +135,13 @@ def reconcile(
 
     columns = dict(parse_pairs("column", column or []))
     own = {name: options.pop(name) for name in _RECONCILED if name in options}
-    within = {name: options[name] for name in ("since", "until") if name in options}
+    own |= {name: options[name] for name in ("since", "until") if name in options}
     with show_progress("reading") as progress:
         choices = scan(logs, progress=progress, **options)
         if vendor is not None:
             choices = choices.filter(vendor_of(provider) == seller_named(vendor))
         own["prices"] = read_prices(own.get("prices"), provider)
-        rows = reconcile_log(choices, bill, columns=columns, **own, **within)
+        rows = reconcile_log(choices, bill, columns=columns, **own)
     if not print_data(rows, as_json=as_json, as_csv=as_csv):
         print_reconciled(rows)
     differing = rows.filter(~pl.col("is_total"), pl.col("explanation") != AGREES)
@@ -150,25 +149,8 @@ def reconcile(
         raise typer.Exit(_DIFFERS)
 
 
-def _print_lines(logs: list[str], *, as_json: bool, **options: Any) -> None:
-    """Print what each line of the logs cost."""
-    # Imported here: what a command does not use is not loaded.
-    from toolkit.metrics.explain import cost_lines
-
-    with show_progress("reading") as progress:
-        lines = cost_lines(logs, progress=progress, **options)
-        print_batches(lines, as_json=as_json)
-
-
 def _print_elsewhere(
-    logs: list[str],
-    model: str,
-    *,
-    as_json: bool,
-    as_csv: bool,
-    prices: str | None = None,
-    provider: str | None = None,
-    **options: Any,
+    logs: list[str], model: str, as_json: bool, as_csv: bool, **options: Any
 ) -> None:
     """Print what the same tokens cost at another model."""
     # Imported here: what a command does not use is not loaded.
@@ -176,12 +158,11 @@ def _print_elsewhere(
     from toolkit.pricing.price_file import read_prices
     from toolkit.reading.scan import scan
 
-    with show_progress("reading") as progress:
-        choices = scan(logs, progress=progress, **options)
-        rows = what_if(choices, model=model, prices=read_prices(prices, provider))
+    prices = read_prices(options.pop("prices", None), options.pop("provider", None))
+    rows = what_if(scan(logs, **options), model=model, prices=prices)
     if not print_data(rows, as_json=as_json, as_csv=as_csv):
         print_elsewhere(rows, model)
-    print_message(_ESTIMATE)
+    print_message("an estimate: another model uses other tokens for the same text")
 
 
 def _print_missing(missing: pl.DataFrame) -> None:
@@ -195,13 +176,11 @@ def _print_missing(missing: pl.DataFrame) -> None:
     for row in missing.head(_MOST_MISSING).iter_rows(named=True):
         names = [row[name] for name in ("model", "provider", "service_tier")]
         called = ", ".join(name for name in names if name) or "responses without model"
-        likely = likely_name(row)
-        if len(called) > _LONGEST_NAME:
-            called = f"{called[:_LONGEST_NAME]}..."
-        elif row["reason"] in unknown and not likely:
+        likely, shown = likely_name(row), format_name(called)
+        if row["reason"] in unknown and not likely and shown == called:
             example = example or json.dumps(row["model"], ensure_ascii=False)
         print_message(
-            f"no price for {called} ({MEANINGS[Reason(row['reason'])]}): "
+            f"no price for {shown} ({MEANINGS[Reason(row['reason'])]}): "
             f"{plural(row['responses'], 'response')}, {missing_tokens(row)}{likely}"
         )
     if missing.height > _MOST_MISSING:

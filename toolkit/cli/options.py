@@ -74,8 +74,8 @@ def _option(
     def parameter(name: str, own_default: str) -> Parameter:
         shown = own_default or default
         described = f"{text}  [default: {shown}]" if shown else text
-        names = [f"--{name.removeprefix('as_')}"] if kind is bool else []
-        names += [flag] if flag else []
+        own = flag or (f"--{name.removeprefix('as_')}" if kind is bool else "")
+        names = [own] if own else []
         option = typer.Option(*names, help=described, metavar=metavar, **more)
         annotation = Annotated[kind, option]
         unset = _UNSET.get(kind)
@@ -99,41 +99,28 @@ def _use_settings(ctx: typer.Context, file: str | None) -> None:
 _Texts: TypeAlias = list[str] | None
 _OPTIONS = {
     "every": _option(
-        "PERIOD",
-        "length of a period: 1h, 1d, 1w, 1mo, 1q, 1y; 7d: 7 days from --since; "
-        "none: all periods in one",
-        "1d",
+        "PERIOD", "1h, 1d, 1w, 1mo, 1q, 1y; 7d from --since; none: all in one", "1d"
     ),
     "by": _option(
-        "COLUMN",
-        "column whose values are the series; repeat for more; none: all in one",
-        "model",
-        _Texts,
+        "COLUMN", "a series per value; may be repeated; none: one", "model", _Texts
     ),
     "tz": _option("ZONE", "time zone in which days begin", "UTC"),
     "since": _option("TIME", "start: a date, a time, or 7d for 7 days ago"),
     "until": _option("TIME", "end, exclusive: a date, a time, or 7d"),
     "last": _option("UNIT", "last complete day, week, month or quarter (in --tz)"),
     "now": _option("TIME", "time to use as now, in --last and 7d", "the clock"),
-    "top": _option(
-        "N",
-        "show the N largest series, group the rest as 'other'",
-    ),
+    "top": _option("N", "show the N largest series, group the rest as 'other'"),
     "fill": _option(None, "include empty periods", kind=bool),
     "compare": _option("PERIOD", "previous: add the values of the period before"),
     "provider": _option("NAME", "who served the lines that name no provider: azure"),
     "prices": _option("FILE", "TOML file with your own prices, used before all others"),
     "tag": _option(
-        "NAME=PATH",
-        "add a column tag_NAME from a path in the line; may be repeated",
-        kind=_Texts,
+        "NAME=PATH", "add tag_NAME from a path in the line; repeatable", kind=_Texts
     ),
     "response_path": _option("PATH", "path of the response in a line"),
     "created_unit": _option("UNIT", "unit of `created` in the log: s, ms, us, ns", "s"),
     "on_damage": _option(
-        "ACTION",
-        "if a log is damaged: raise, or collect (go on, exit 1 at the end)",
-        "raise",
+        "ACTION", "if a log is damaged: raise, or collect (then exit 1)", "raise"
     ),
     "max_rejects": _option("LIMIT", "exit 4 if more lines are rejected: 10 or 0.1%"),
     "wait": _option("TIME", "wait for another run to finish: 30s, 10m, 2h", "0s"),
@@ -141,19 +128,12 @@ _OPTIONS = {
     "as_json": _option(None, "print JSON", kind=bool),
     "as_csv": _option(None, "print CSV", kind=bool),
     # Of one command each.
-    "as_model": _option(
-        "MODEL", "estimate what the same tokens cost at another model", flag="--as"
-    ),
-    "as_lines": _option(
-        None, "print each line of the logs, with its cost and rate", kind=bool
-    ),
+    "as_model": _option("MODEL", "what the same tokens cost at MODEL", flag="--as"),
+    "as_lines": _option(None, "print each line with its cost, as CSV", kind=bool),
     "model": _option("MODEL", "name of the model, as in the log", kind=str),
     "date": _option("DAY", "a day (2026-11-22), or undated", kind=str),
     "tolerance": _option(
-        "AMOUNT",
-        "costs agree if they differ by at most 0.05 (USD), or 1%; if given, exit 3 "
-        "unless all rows agree",
-        "0.01",
+        "AMOUNT", "how much costs may differ, 0.05 or 1%; exit 3 if more", "0.01"
     ),
     "match": _option(
         "BY", "family: gpt-4o-2024-08-06 counts as gpt-4o; name: it does not", "family"
@@ -162,7 +142,7 @@ _OPTIONS = {
     "column": _option(
         "NAME=COLUMN",
         "column of the bill for day, model, responses, prompt_tokens, cached_tokens, "
-        "completion_tokens, cost (USD) or cents; may be repeated",
+        "completion_tokens, cost (USD) or cents; repeatable",
         kind=_Texts,
     ),
     "code": _option("CODE", "only rejects with this code"),

@@ -104,16 +104,16 @@ def print_data(
 
 def print_batches(batches: Iterable[pl.DataFrame], *, as_json: bool) -> None:
     """Print tables that follow each other as one, in JSON or CSV."""
-    before = "["
-    for number, batch in enumerate(batches):
-        if not as_json:
-            print_csv(batch, has_header=not number)
-            continue
-        for row in batch.iter_rows(named=True):
-            print_result(before + _to_json(row))
-            before = ","
     if as_json:
-        print_result("[]" if before == "[" else "]")
+        rows = (row for batch in batches for row in batch.iter_rows(named=True))
+        texts = map(_to_json, rows)
+        print_result(f"[{next(texts, '')}")
+        for text in texts:
+            print_result(f",{text}")
+        print_result("]")
+    else:
+        for number, batch in enumerate(batches):
+            print_csv(batch, has_header=not number)
 
 
 def print_csv(frame: pl.DataFrame, *, has_header: bool = True) -> None:

@@ -13,7 +13,6 @@ import polars as pl
 from toolkit.errors import OptionError, near_miss
 from toolkit.expressions.choices import check_columns, first_choice
 from toolkit.expressions.time_ranges import span
-from toolkit.formatting.figures import sum_with_gaps
 from toolkit.formatting.parameters import check_type, share_parameters
 from toolkit.formatting.text import format_share, format_usd
 from toolkit.metrics.engine import compute, read_once
@@ -28,14 +27,14 @@ from toolkit.metrics.spending import COST
 from toolkit.pricing.costs import prepare_choices, price_responses
 from toolkit.pricing.price_file import RATES, read_prices
 from toolkit.pricing.pricer import MONEY, NEEDED, Pricer, priced_by
-from toolkit.pricing.rates import Rates, Reason
+from toolkit.pricing.rates import Rates
 from toolkit.pricing.unpriced import missing_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import choices_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
     from toolkit.expressions.time_ranges import Moment, Span
@@ -51,6 +50,7 @@ class _SpendingOptions(PeriodOptions, ReadOptions, total=False):
 # Of a line: its place, names, what else affects its price, and the price.
 _NAMED = ("source", "line", "created", "model", "provider", "service_tier")
 _COST = ("cost", "cost_bound", "cost_source", "rate", "reason")
+_ALL: dict[str, object] = {"every": None, "by": ()}
 _BATCH = 1 << 16  # responses
 _MOST_NAMES = 5  # in an error
 
@@ -70,6 +70,8 @@ class Explained:
         kind has no rate of its own), USD for a `request`, `responses`, `cost`.
     unseen
         What has no cost, as `toolkit.pricing.missing_prices` lists it.
+    costs
+        Their sum: the metric `toolkit.metrics.cost`, in one row.
     """
 
     model: str
@@ -77,24 +79,17 @@ class Explained:
     lines: pl.DataFrame
     prices: pl.DataFrame
     unseen: pl.DataFrame
+    costs: pl.DataFrame
 
     @property
     def cost(self) -> Decimal | None:
         """USD of all lines that have a cost; None if none has one."""
-        known = self.lines["cost"].drop_nulls()
-        return None if known.is_empty() else cast("Decimal", known.sum())
+        return cast("Decimal | None", self.costs["cost"].item())
 
     @property
     def summary(self) -> str:
         """The cost in words; a lower bound if a response has no known price."""
-        unpriced = self.lines.filter(pl.col("cost").is_null())
-        return _summary_of(
-            self.cost,
-            tokens_unpriced=int(unpriced["total_tokens"].sum()),
-            total_tokens=int(self.lines["total_tokens"].sum()),
-            responses_unpriced=unpriced.height,
-            responses=self.lines.height,
-        )
+        return _summary_of(self.costs)
 
 
 class Spent(NamedTuple):
@@ -109,42 +104,20 @@ class Spent(NamedTuple):
 
         Such as ``at least $4,812.07; 3.1% of tokens unpriced``.
         """
-        sums = self.costs.sum()
-        names = ("tokens_unpriced", "total_tokens", "responses_unpriced", "responses")
-        counts = {name: int(sums[name].item() or 0) for name in names}
-        return _summary_of(sums["cost"].item(), **counts)
+        return _summary_of(self.costs)
 
 
-def _summary_of(
-    cost: Decimal | None,
-    *,
-    tokens_unpriced: int,
-    total_tokens: int,
-    responses_unpriced: int,
-    responses: int,
-) -> str:
-    """Return a sum of costs in words, and how much has no known price.
-
-    Examples
-    --------
-    >>> _summary_of(
-    ...     Decimal("4812.0712"),
-    ...     tokens_unpriced=31,
-    ...     total_tokens=1000,
-    ...     responses_unpriced=2,
-    ...     responses=100,
-    ... )
-    'at least $4,812.07; 3.1% of tokens unpriced'
-    """
-    figure = sum_with_gaps(cost, missing=responses_unpriced, of=responses)
-    text = format_usd(figure, words=True)
-    if not responses_unpriced:
+def _summary_of(costs: pl.DataFrame) -> str:
+    """Return the sum of costs in words, and how much has no known price."""
+    sums = costs.sum().row(0, named=True)
+    cost, unpriced = COST["cost"].figure(sums), sums["responses_unpriced"]
+    text = format_usd(cost, words=True) if cost.is_known else "cost unknown"
+    if not unpriced:
         return text
-    if tokens_unpriced and total_tokens:
-        unpriced = f"{format_share(tokens_unpriced / total_tokens)} of tokens unpriced"
-    else:
-        unpriced = f"{responses_unpriced:,} of {responses:,} responses unpriced"
-    return f"{text if figure.is_known else 'cost unknown'}; {unpriced}"
+    if sums["tokens_unpriced"]:
+        share = format_share(sums["tokens_unpriced"] / sums["total_tokens"])
+        return f"{text}; {share} of tokens unpriced"
+    return f"{text}; {unpriced:,} of {sums['responses']:,} responses unpriced"
 
 
 @share_parameters(_SpendingOptions, {**PARAMETERS, **READ_PARAMETERS})
@@ -272,17 +245,17 @@ def explain(
         others = counts.sort("len", "model", descending=[True, False])["model"]
         raise _no_response(model, day, others.to_list())
     rows = rows.sort("created", "source", "line")
-    ends = pricer.find_rates(rows)
-    priced = _price_lines(rows, pricer, ends)
-    used, numbers = _rates_used(ends, priced["cost_source"])
+    known: dict[Rates, int] = {}
+    priced = _price_lines(rows, pricer, known)
     place = pl.format("{}:{}", "source", "line").alias("place")
-    lines = priced.select(place, pl.all(), numbers)
+    lines = priced.select(place, pl.all())
     return Explained(
         model=model,
         date=day,
         lines=lines,
-        prices=_price_rows(used, lines),
+        prices=_price_rows(known, lines),
         unseen=missing_prices(rows, pricer.prices),
+        costs=compute(COST, rows.with_columns(priced[_COST]), _ALL),
     )
 
 
@@ -337,24 +310,29 @@ def cost_lines(
     pricer = Pricer(read_prices(prices, provider))
     batches = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_BATCH))
     for batch in batches:
-        yield _price_lines(batch, pricer, pricer.find_rates(batch))
+        yield _price_lines(batch, pricer, {}).drop("price")
 
 
 def _price_lines(
-    rows: pl.DataFrame, pricer: Pricer, ends: Sequence[Rates | Reason]
+    rows: pl.DataFrame, pricer: Pricer, known: dict[Rates, int]
 ) -> pl.DataFrame:
-    """Add to responses what they cost, and by which rates."""
-    texts = [end.source if isinstance(end, Rates) else None for end in ends]
-    source = pl.col("cost_source")
-    rate = pl.when(source == "priced").then(pl.Series(texts, dtype=pl.String))
-    is_known = pl.col("cost").is_not_null()
-    bound = pl.when(is_known).then(pl.lit("exact")).otherwise(pl.lit("unknown"))
+    """Add to responses what they cost, and by which rates; number these in `known`."""
+    ends = [end if isinstance(end, Rates) else None for end in pricer.find_rates(rows)]
+    numbers = [end and known.setdefault(end, len(known)) for end in ends]
+    sources = [end and end.source for end in ends]
+    source, is_known = pl.col("cost_source"), pl.col("cost").is_not_null()
+    by_rates = pl.when(source == "priced")
+    rate = by_rates.then(pl.Series(sources, dtype=pl.String))
     lines = rows.with_columns(pricer.price(rows)).with_columns(
+        pl.when(is_known)
+        .then(pl.lit("exact"))
+        .otherwise(pl.lit("unknown"))
+        .alias("cost_bound"),
         rate.when(source == "reported").then(source).alias("rate"),
-        bound.alias("cost_bound"),
+        by_rates.then(pl.Series(numbers, dtype=pl.Int64)).alias("price"),
     )
-    others = pl.exclude(*_NAMED, *_COST, "choice_position", "price_date")
-    return lines.select(*_NAMED, others, *_COST)
+    others = pl.exclude(*_NAMED, *_COST, "choice_position", "price_date", "price")
+    return lines.select(*_NAMED, others, *_COST, "price")
 
 
 def _day_of(date: Date | str | None) -> Date | None:
@@ -377,27 +355,13 @@ def _no_response(model: str, day: Date | None, others: Sequence[str]) -> OptionE
     return OptionError("model", model, expected=expected, hint=hint)
 
 
-def _rates_used(
-    ends: Sequence[Rates | Reason], sources: pl.Series
-) -> tuple[list[Rates], pl.Series]:
-    """Return the distinct rates by which responses were priced, and their numbers."""
-    known: dict[Rates, int] = {}
-    numbers = [
-        known.setdefault(end, len(known))
-        if source == "priced" and isinstance(end, Rates)
-        else None
-        for end, source in zip(ends, sources, strict=True)
-    ]
-    return list(known), pl.Series("price", numbers, dtype=pl.Int64)
-
-
-def _price_rows(used: Sequence[Rates], lines: pl.DataFrame) -> pl.DataFrame:
+def _price_rows(known: Iterable[Rates], lines: pl.DataFrame) -> pl.DataFrame:
     """Return the rates that were used, with responses and cost of each."""
     amounts = (*RATES, "request")
     rates = pl.DataFrame(
         [
             (number, rates.source, *(getattr(rates, name) for name in amounts))
-            for number, rates in enumerate(used)
+            for number, rates in enumerate(known)
         ],
         {"price": pl.Int64, "source": pl.String, **dict.fromkeys(amounts, MONEY)},
         orient="row",
@@ -405,4 +369,4 @@ def _price_rows(used: Sequence[Rates], lines: pl.DataFrame) -> pl.DataFrame:
     sums = lines.group_by("price").agg(
         pl.len().cast(pl.Int64).alias("responses"), pl.col("cost").sum()
     )
-    return rates.join(sums, on="price", how="left").sort("price")
+    return rates.join(sums, on="price").sort("price")

@@ -127,6 +127,7 @@ def what_if(
     unreported = pl.lit(None, pl.Float64).alias("reported_cost")
     now, then = pl.col("~now"), pl.col("~then")
     both = now.is_not_null() & then.is_not_null()
+    left_out = pl.col("responses") - pl.col("responses_compared")
     priced = add_priced(first.select(priced_by(first)), Pricer(file), {"cost": "~now"})
     moved = priced.with_columns(pl.col("model").alias("~model"), *there, unreported)
     moved = moved.drop(AS_BILLED, strict=False)
@@ -143,13 +144,9 @@ def what_if(
             sum_known(then - now).alias("difference"),
         )
         .with_columns(
-            _bound("cost", "responses_unpriced", "lower"),
-            _bound("cost_elsewhere", "responses_unpriced_elsewhere", "lower"),
-            _bound(
-                "difference",
-                pl.col("responses") - pl.col("responses_compared"),
-                "approximate",
-            ),
+            _bound("cost", pl.col("responses_unpriced")),
+            _bound("cost_elsewhere", pl.col("responses_unpriced_elsewhere")),
+            _bound("difference", left_out, "approximate"),
         )
         .rename({"~model": "model"})
         .sort("model", nulls_last=True)
@@ -158,12 +155,10 @@ def what_if(
     return cast_sums(rows, _ELSEWHERE)
 
 
-def _bound(name: str, missing: pl.Expr | str, bound: Bound) -> pl.Expr:
+def _bound(name: str, missing: pl.Expr, bound: Bound = "lower") -> pl.Expr:
     """Return what a sum is: exact only if nothing is missing."""
-    missing = pl.col(missing) if isinstance(missing, str) else missing
-    known = pl.when(missing > 0).then(pl.lit(bound)).otherwise(pl.lit("exact"))
-    is_unknown = pl.col(name).is_null()
-    column = pl.when(is_unknown).then(pl.lit("unknown")).otherwise(known)
+    unknown = pl.when(pl.col(name).is_null()).then(pl.lit("unknown"))
+    column = unknown.when(missing > 0).then(pl.lit(bound)).otherwise(pl.lit("exact"))
     return column.alias(f"{name}_bound")
 
 

@@ -30,12 +30,11 @@ if TYPE_CHECKING:
 Invoice: TypeAlias = "str | os.PathLike[str] | pl.DataFrame | ArrowStream"
 Columns: TypeAlias = "Mapping[str, str | Sequence[str]] | None"
 
-# Names of each column, the preferred first; those joined by + are added up. Of models
-# the first that a line has is used.
+# Names of each column, the preferred first; those joined by + are added up (of models
+# the first is used).
 _KNOWN = {
-    "day": "day date usage_date_utc usage_date start_time_iso start_time starting_at "
-    "timestamp",
-    "model": "model model_version snapshot_id line_item cost_type",
+    "day": "day date usage_date_utc usage_date start_time_iso start_time timestamp",
+    "model": "model+model_version+snapshot_id+line_item+cost_type",
     "responses": "responses requests num_model_requests num_requests n_requests",
     "prompt_tokens": "prompt_tokens input_tokens n_context_tokens_total "
     "usage_input_tokens_no_cache+usage_input_tokens_cache_write_5m"
@@ -53,11 +52,11 @@ COUNTED = ("responses", "prompt_tokens", "cached_tokens", "completion_tokens")
 _EXPECTED = {
     "day": "a day such as 2026-01-31",
     **dict.fromkeys(COUNTED, "a whole number"),
-    "cost": "an amount such as 1234.50",
-    "cents": "an amount such as 1234.50",
+    **dict.fromkeys(("cost", "cents"), "an amount such as 1234.50"),
 }
 # What the results of OpenAI's pages are called; those of Anthropic's have no such name.
-_OBJECTS = ("organization.usage.completions.result", "organization.costs.result")
+_OBJECTS = {"organization.usage.completions.result", "organization.costs.result", None}
+_MEASURES = {"input_tokens", "uncached_input_tokens", "amount.currency"}
 _PAGE = "a page of the usage or the costs API of OpenAI or Anthropic"
 _FILE = "a CSV file in UTF-8 with a header, or JSON"
 _KIND_OF_TOKEN = re.compile(r" (?:audio|image|text)$")
@@ -82,11 +81,9 @@ def read_invoice(invoice: Invoice, columns: Columns = None) -> pl.DataFrame:
     """
     table, place, first = _read_table(invoice)
     found = _find_columns(table.columns, columns)
-    for column in table.columns:
-        if "currency" not in column.lower():
-            continue
-        texts = (text and text.strip() for text in table[column].cast(pl.String))
-        others = sorted({text for text in texts if text and text.lower() != "usd"})
+    for column in (one for one in table.columns if "currency" in one.lower()):
+        texts = table[column].cast(pl.String).str.strip_chars().drop_nulls()
+        others = sorted(text for text in texts if text.lower() not in {"", "usd"})
         if others:
             fault = f"column {column!r}: expected USD, got {others[0]!r}"
             raise InvoiceError("invoice", f"{fault}: convert the amounts first")
@@ -120,17 +117,22 @@ def _read_table(invoice: Invoice) -> tuple[pl.DataFrame, str, int]:
 def _read_pages(name: str, text: str) -> pl.DataFrame:
     """Read pages of an API, one after the other or in an array: a row a result."""
     decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=Decimal)
+    other = InvoiceError(name, f"expected {_PAGE}, got other JSON")
     pages: list[Any] = []
     try:
         while text:
             page, end = decoder.raw_decode(text)
             pages += page if isinstance(page, list) else [page]
             text = text[end:].lstrip()
-        rows = [row for page in pages or [{}] for row in _results_of(page)]
+        kinds = {page.get("object", "page") for page in pages}
+        buckets = [bucket for page in pages for bucket in page["data"]]
+        rows = [_flatten(one, result) for one in buckets for result in one["results"]]
     except (ValueError, RecursionError):
         raise InvoiceError(name, "not valid JSON") from None
     except (AttributeError, KeyError, TypeError):
-        raise InvoiceError(name, f"expected {_PAGE}, got other JSON") from None
+        raise other from None
+    if kinds != {"page"}:
+        raise other
     if all(page.get("has_more") for page in pages):
         fault = "the last page is missing (has_more is true)"
         raise InvoiceError(name, f"{fault}: add the pages that follow to the file")
@@ -139,35 +141,18 @@ def _read_pages(name: str, text: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema)
 
 
-def _results_of(page: dict[str, Any]) -> list[dict[str, str | None]]:
-    """Return the results of a page; raise KeyError if it is of another API."""
-    buckets = page["data"]
-    if page.get("object", "page") != "page":
-        raise KeyError(page["object"])
-    return [
-        _flatten(bucket, result) for bucket in buckets for result in bucket["results"]
-    ]
-
-
 def _flatten(bucket: dict[str, Any], result: dict[str, Any]) -> dict[str, str | None]:
     """Return a result with its day as text; raise KeyError if it is of another API."""
-    start, kind = "starting_at", result.get("object")
-    if kind is not None:
-        start = "start_time"
-        if kind not in _OBJECTS:
-            raise KeyError(kind)
-    flat = {start: bucket[start]}
+    kind = result.get("object")
+    flat = {"start_time": bucket["start_time" if kind else "starting_at"]}
     for key, value in result.items():
         parts = value if isinstance(value, dict) else {"": value}
         flat |= {f"{key}.{part}".rstrip("."): one for part, one in parts.items()}
-    if "amount" in flat:
-        # Anthropic: a decimal in a string, in cents.
-        amount = flat.pop("amount")
-        if not isinstance(amount, str) or flat.get("currency") is None:
-            raise KeyError("amount")
-        flat["amount_cents"] = amount
-    measures = {"input_tokens", "uncached_input_tokens", "amount.currency", "currency"}
-    if not measures & flat.keys():
+    if kind is None and "amount" in flat:
+        # Of Anthropic: in cents, and a string; so is the currency.
+        flat["amount_cents"] = flat.pop("amount").strip()
+        flat["currency"] = flat["currency"].strip()
+    elif kind not in _OBJECTS or not flat.keys() & _MEASURES:
         raise KeyError(kind)
     return {key: None if one is None else str(one) for key, one in flat.items()}
 
@@ -186,24 +171,20 @@ def _find_columns(there: Sequence[str], columns: Columns) -> dict[str, list[str]
                 raise InvoiceError("columns", f"no column {column!r}{hint}")
     plain = {column.strip().lower(): column for column in reversed(there)}
     for name, choices in _KNOWN.items():
-        known = [
+        known = (
             [plain[one] for one in names.split("+") if one in plain]
             for names in choices.split()
-        ]
-        there_are = list(filter(None, known))
-        if name not in found and there_are:
-            found[name] = there_are[0]
-            if name == "model":
-                found[name] = [one for names in there_are for one in names]
+        )
+        first = next(filter(None, known), None)
+        if name not in found and first:
+            found[name] = first
     if {"cost", "cents"} <= found.keys():
         if {"cost", "cents"} <= (columns or {}).keys():
             raise InvoiceError("columns", "expected cost or cents, got both")
         del found["cost" if "cents" in (columns or {}) else "cents"]
-    if "day" not in found:
-        fault = f"no column for the day among {_list(there)}"
-        raise InvoiceError("invoice", f"{fault}: name it in columns")
-    if not found.keys() - {"day", "model"}:
-        fault = f"no column for counts or costs among {_list(there)}"
+    missing = "" if "day" in found else "the day"
+    if missing or not found.keys() - {"day", "model"}:
+        fault = f"no column for {missing or 'counts or costs'} among {_list(there)}"
         raise InvoiceError("invoice", f"{fault}: name one in columns")
     return found
 
@@ -224,11 +205,9 @@ def _read_row(
             if name == "day":
                 cells[name] = _parse_day(values[0])
             elif name == "model":
-                models = map(_parse_model, values)
-                cells[name] = next((model for model in models if model), None)
+                cells[name] = next(filter(None, map(_parse_model, values)), None)
             else:
-                field = "cost" if name == "cents" else name
-                cells[field] = _sum_amounts(values, name)
+                cells["cost" if name == "cents" else name] = _sum_amounts(values, name)
         except (ValueError, InvalidOperation, OverflowError, OSError):
             fault = f"{place}: {columns[0]}: expected {_EXPECTED[name]}"
             raise InvoiceError("invoice", fault) from None
@@ -254,8 +233,8 @@ def _parse_day(value: object) -> date:
 
 def _parse_model(value: object) -> str:
     """Parse the name of a model, also in an item such as ``priority | m, input``."""
-    text = "" if value is None else str(value)
-    name, comma, _ = text.rpartition(" | ")[2].partition(",")
+    text = "" if value is None else str(value).rpartition(" | ")[2]
+    name, comma, _ = text.partition(",")
     return _KIND_OF_TOKEN.sub("", name.strip()) if comma else name.strip()
 
 

@@ -18,7 +18,6 @@ from toolkit.pricing.pricer import MOMENT, MONEY, priced_by
 from toolkit.pricing.unpriced import cast_sums, sum_known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import date
 
     from toolkit.expressions.time_ranges import Moment
@@ -26,56 +25,21 @@ if TYPE_CHECKING:
     from toolkit.pricing.invoices import Columns, Invoice
     from toolkit.pricing.price_file import Prices
 
-_KEYS = ("day", "model", "is_total")
 _SUMS = (*COUNTED[1:], "cost")
 _UNSEEN = "~"  # prefix: how many responses a sum lacks
+_COUNT, _TEXT = pl.Int64(), pl.String()
+_ENDS = {"": _COUNT, "_bound": _TEXT, "_invoiced": _COUNT}
 _RECONCILED = pl.Schema(
-    {
-        "day": pl.Date(),
-        "model": pl.String(),
-        "is_total": pl.Boolean(),
-        "responses": pl.Int64(),
-        "responses_invoiced": pl.Int64(),
-        **{
-            name + suffix: dtype
-            for name in _SUMS
-            for suffix, dtype in (
-                ("", MONEY if name == "cost" else pl.Int64()),
-                ("_bound", pl.String()),
-                ("_invoiced", MONEY if name == "cost" else pl.Int64()),
-            )
-        },
-        "difference": MONEY,
-        "difference_bound": pl.String(),
-        "responses_unpriced": pl.Int64(),
-        "responses_without_usage": pl.Int64(),
-        "explanation": pl.String(),
-    }
+    {"day": pl.Date(), "model": _TEXT, "is_total": pl.Boolean()}
+    | dict.fromkeys(("responses", "responses_invoiced"), _COUNT)
+    | {name + end: dtype for name in _SUMS for end, dtype in _ENDS.items()}
+    | dict.fromkeys(("cost", "cost_invoiced", "difference"), MONEY)
+    | {"difference_bound": _TEXT, "responses_unpriced": _COUNT}
+    | {"responses_without_usage": _COUNT, "explanation": _TEXT}
 )
 _CENT = Decimal("0.01")
 _WORDS = {"upper": "at most ", "approximate": "about "}
 AGREES = "agrees"
-
-
-class _Tolerance(NamedTuple):
-    """How much two sums may differ: an amount of USD, or a share of what is billed."""
-
-    usd: Decimal
-    share: Decimal
-
-    @classmethod
-    def parse(cls, tolerance: object) -> _Tolerance:
-        """Parse an amount of USD, or a share such as ``1%``."""
-        text = str(tolerance)
-        try:
-            number = Decimal(text.removesuffix("%"))
-        except InvalidOperation:
-            number = Decimal(-1)
-        if not number.is_finite() or number < 0:
-            expected = 'an amount of USD such as 0.05, or a share such as "1%"'
-            raise OptionError("tolerance", tolerance, expected=expected)
-        is_share = text.endswith("%")
-        return cls(_CENT, number / 100) if is_share else cls(number, Decimal(0))
 
 
 def reconcile(
@@ -179,45 +143,52 @@ def reconcile(
     (Decimal('0.003500000000'), '1 response missing in the log')
     """
     check_word("match", match, ("family", "name"))
-    allowed = _Tolerance.parse(tolerance)
+    usd, share = _parse_tolerance(tolerance)
     within = span(since, until)
     for name, bound in zip(("since", "until"), within, strict=True):
         if bound is not None and bound.time() != time():
             raise OptionError(name, str(bound), expected="the start of a day in UTC")
-    first = first_choices(choices).filter(*within.conditions())
+    logged = _log_by_day(first_choices(choices).filter(*within.conditions()), prices)
     billed = read_invoice(invoice, columns)
-    billed = billed.filter(
-        pl.Series(map(within.touches, billed["day"]), dtype=pl.Boolean)
-    )
-    logged = _log_by_day(first, prices)
+    inside = pl.Series(map(within.touches, billed["day"]), dtype=pl.Boolean)
+    billed = billed.filter(inside)
     if billed.height and billed["model"].is_null().all():
         logged = logged.with_columns(pl.lit(None, pl.String).alias("model"))
-    rename = family_names if match == "family" else plain_names
-    rows = (
-        _sum_by(logged, rename)
-        .join(
-            _sum_by(billed, rename),
-            on=["day", "model"],
-            how="full",
-            nulls_equal=True,
-            coalesce=True,
-            suffix="_invoiced",
+    on, rename = ["day", "model"], family_names if match == "family" else plain_names
+    here, there = (
+        frame.with_columns(
+            rename(frame["model"]).alias("model"), pl.col(pl.Int64).cast(pl.Int128)
         )
-        .sort("day", "model", nulls_last=True)
-        .with_columns(pl.lit(value=False).alias("is_total"))
+        .group_by(on)
+        .agg(map(sum_known, frame.drop(on).columns))
+        for frame in (logged, billed)
     )
+    rows = here.join(
+        there, on=on, how="full", nulls_equal=True, coalesce=True, suffix="_invoiced"
+    ).sort(on, nulls_last=True)
     if rows.height:
-        sums = [sum_known(name) for name in rows.columns if name not in _KEYS]
-        total = rows.select(*sums, pl.lit(value=True).alias("is_total"))
+        total = rows.select(map(sum_known, rows.drop(on).columns))
         rows = pl.concat([rows, total], how="diagonal")
-    types = {
-        name: pl.Int64() if dtype == pl.Int128 else dtype
-        for name, dtype in rows.schema.items()
-    }
-    rows = cast_sums(rows, pl.Schema(types))
     has_costs = bool(billed["cost"].is_not_null().any())
-    both = _Comparison(set(logged["day"]), allowed, has_costs)
-    return pl.DataFrame(map(both.compare, rows.iter_rows(named=True)), _RECONCILED)
+    both = _Comparison(set(logged["day"]), usd, share, has_costs)
+    compared = [
+        both.compare(row, is_total=number == rows.height)
+        for number, row in enumerate(cast_sums(rows, rows.schema).to_dicts(), 1)
+    ]
+    return pl.DataFrame(compared, _RECONCILED)
+
+
+def _parse_tolerance(tolerance: object) -> tuple[Decimal, Decimal]:
+    """Parse an amount of USD, or a share of what is invoiced, such as ``1%``."""
+    text = str(tolerance)
+    try:
+        number = Decimal(text.removesuffix("%"))
+    except InvalidOperation:
+        number = Decimal(-1)
+    if not number.is_finite() or number < 0:
+        expected = 'an amount of USD such as 0.05, or a share such as "1%"'
+        raise OptionError("tolerance", tolerance, expected=expected)
+    return (_CENT, number / 100) if text.endswith("%") else (number, Decimal(0))
 
 
 def _log_by_day(first: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
@@ -239,18 +210,6 @@ def _log_by_day(first: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
     )
 
 
-def _sum_by(
-    frame: pl.DataFrame, rename: Callable[[pl.Series], pl.Series]
-) -> pl.DataFrame:
-    """Sum the rows of models with the same new name; a sum of nulls is null."""
-    named = frame.with_columns(
-        rename(frame["model"]).alias("model"), pl.col(pl.Int64).cast(pl.Int128)
-    )
-    return named.group_by("day", "model").agg(
-        sum_known(name) for name in frame.columns if name not in _KEYS
-    )
-
-
 class _Comparison(NamedTuple):
     """How rows of both sides are compared.
 
@@ -258,113 +217,86 @@ class _Comparison(NamedTuple):
     ----------
     days
         Those of the log; None for undated responses.
-    tolerance
+    usd, share
         How much sums may differ.
     has_costs
         Whether the invoice has costs: what it does not list then costs 0.
     """
 
     days: set[date | None]
-    tolerance: _Tolerance
+    usd: Decimal
+    share: Decimal
     has_costs: bool
 
-    def compare(self, row: dict[str, Any]) -> dict[str, Any]:
+    def compare(self, row: dict[str, Any], *, is_total: bool) -> dict[str, Any]:
         """Return a row with bounds, difference and explanation."""
-        of = row["responses"]
-        logged = {
-            name: sum_with_gaps(row[name], missing=row[_UNSEEN + name], of=of)
-            for name in _SUMS
-            if of is not None
-        }
-        bounds = {f"{name}_bound": figure.bound for name, figure in logged.items()}
-        if row["is_total"] and None in self.days:
+        of, billed = row["responses"], row["cost_invoiced"]
+        logged = {"responses": Figure(of)} if of else {}
+        for name in _SUMS if of else ():
+            missing = row[_UNSEEN + name]
+            logged[name] = sum_with_gaps(row[name], missing=missing, of=of)
+            row[f"{name}_bound"] = logged[name].bound
+        if is_total and None in self.days:
             # Undated responses may be of other days than those of the invoice.
-            logged = {name: _at_most(figure) for name, figure in logged.items()}
-        billed = row["cost_invoiced"]
-        if self.has_costs and not _is_invoiced(row):
+            logged = {name: one + Figure(0, "upper") for name, one in logged.items()}
+        is_billed = any(
+            row[f"{name}_invoiced"] is not None for name in (*COUNTED, "cost")
+        )
+        if self.has_costs and not is_billed:
             billed = 0
         difference = Figure(billed) - logged.get("cost", Figure(0))
-        if row["day"] is None and not row["is_total"]:
-            difference = UNKNOWN
-        return {
-            **{name: row.get(name) for name in _RECONCILED},
-            **bounds,
-            "responses_unpriced": row[f"{_UNSEEN}cost"],
-            "difference": difference.value,
-            "difference_bound": difference.bound,
-            "explanation": self.explain(row, logged, difference),
-        }
-
-    def explain(
-        self, row: dict[str, Any], logged: dict[str, Figure], difference: Figure
-    ) -> str:
-        """Return in words why two sums differ, or that they agree."""
-        if row["day"] is None and not row["is_total"]:
-            return "undated responses: not compared"
-        if not logged:
+        if row["day"] is None and not is_total:
+            difference, text = UNKNOWN, "undated responses: not compared"
+        elif not logged:
             missing = (
                 "this model on this day" if row["day"] in self.days else "this day"
             )
-            of = "" if row["is_total"] else f" for {missing}"
-            return f"no responses in the log{of}"
-        if not _is_invoiced(row):
-            return "not invoiced"
-        differing = [*self.explain_responses(row), *self.explain_tokens(row, logged)]
-        left_out = [
-            f"{plural(count, 'response')} {what}"
-            for what, count in (
-                ("without usage", row["responses_without_usage"]),
-                ("unpriced", row[f"{_UNSEEN}cost"]),
-            )
-            if count
-        ]
-        if row["is_total"] and None in self.days:
-            left_out.append("undated responses included")
-        by_price = [] if differing else self.explain_price(difference, row)
-        return "; ".join([*differing, *left_out, *by_price]) or AGREES
+            of_day = "" if is_total else f" for {missing}"
+            text = f"no responses in the log{of_day}"
+        elif not is_billed:
+            text = "not invoiced"
+        else:
+            differing = self.explain_counts(row, logged)
+            left_out = [
+                f"{plural(row[name], 'response')} {what}"
+                for what, name in (
+                    ("without usage", "responses_without_usage"),
+                    ("unpriced", f"{_UNSEEN}cost"),
+                )
+                if row[name]
+            ]
+            if is_total and None in self.days:
+                left_out.append("undated responses included")
+            by_price = [] if differing else self.explain_price(difference, row)
+            text = "; ".join([*differing, *left_out, *by_price]) or AGREES
+        row |= {"is_total": is_total, "responses_unpriced": row[f"{_UNSEEN}cost"]}
+        row |= {"difference": difference.value, "difference_bound": difference.bound}
+        return {name: row.get(name) for name in _RECONCILED} | {"explanation": text}
 
-    def explain_responses(self, row: dict[str, Any]) -> list[str]:
-        """Return how many responses are missing on one side."""
-        invoiced = row["responses_invoiced"]
-        if invoiced is None:
-            return []
-        more = invoiced - row["responses"]
-        if abs(more) <= self.tolerance.share * invoiced:
-            return []
-        count = plural(abs(more), "response")
-        return [f"{count} missing in the log" if more > 0 else f"{count} not invoiced"]
-
-    def explain_tokens(
+    def explain_counts(
         self, row: dict[str, Any], logged: dict[str, Figure]
     ) -> list[str]:
-        """Return the differences of tokens, invoiced minus log."""
+        """Return the differences of responses and tokens, invoiced minus log."""
         texts = []
-        for name in COUNTED[1:]:
+        for name in COUNTED:
             invoiced = row[f"{name}_invoiced"]
             more = Figure(invoiced) - logged[name]
-            if more.is_known and abs(more.number) > self.tolerance.share * invoiced:
-                sure = _WORDS.get(more.bound, "")
-                what = name.replace("_", " ")
+            if not more.is_known or abs(more.number) <= self.share * invoiced:
+                continue
+            if name == "responses":
+                where = "missing in the log" if more.number > 0 else "not invoiced"
+                texts.append(f"{plural(abs(int(more.number)), 'response')} {where}")
+            else:
+                sure, what = _WORDS.get(more.bound, ""), name.replace("_", " ")
                 texts.append(f"{sure}{more.value:+,} {what} invoiced")
         return texts
 
     def explain_price(self, difference: Figure, row: dict[str, Any]) -> list[str]:
         """Return the difference in price of the same tokens, as far as it is sure."""
-        share = self.tolerance.share * abs(row["cost_invoiced"] or 0)
-        limit = max(self.tolerance.usd, share)
+        limit = max(self.usd, self.share * abs(row["cost_invoiced"] or 0))
         for more, kind in ((difference, "more"), (-difference, "less")):
             if more.exceeds(limit):
                 ratio = more / row["cost"] if row["cost"] else UNKNOWN
                 of = f" ({format_share(ratio)})" if ratio.bound == "exact" else ""
                 return [f"different price: {format_usd(more, words=True)}{of} {kind}"]
         return []
-
-
-def _is_invoiced(row: dict[str, Any]) -> bool:
-    """Return whether a row is in the invoice."""
-    return any(row[f"{name}_invoiced"] is not None for name in (*COUNTED, "cost"))
-
-
-def _at_most(figure: Figure) -> Figure:
-    """Return a figure that may count too much."""
-    return Figure(figure.value, "upper" if figure.bound == "exact" else "approximate")
