@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from toolkit.errors import PriceFileError
 from toolkit.pricing import add_cost, read_prices
+from toolkit.pricing.rates import FOREVER
 from toolkit.testing import make_choices
 
 DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "prices.md"
@@ -34,8 +36,9 @@ def write(tmp_path: Path, text: str) -> Path:
 @pytest.fixture
 def documented(tmp_path: Path) -> Path:
     """Return the example of the docs as a file."""
-    (example,) = re.findall(r"```toml\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
-    return write(tmp_path, example)
+    examples = re.findall(r"```toml\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    read_prices(write(tmp_path, examples[1]))
+    return write(tmp_path, examples[0])
 
 
 def test_the_documented_price_file_is_applied_by_date(documented: Path) -> None:
@@ -161,7 +164,7 @@ ROW = '[[price]]\nmodel = "m"\ninput = 1\noutput = 2\n'
     ("text", "words"),
     [
         ("[[price]\n", "not valid TOML"),
-        ("[[prices]]\n", r"unknown table 'prices' \(did you mean 'price'\?\)"),
+        ("[[prices]]\n", r"unknown key 'prices' \(did you mean 'price'\?\)"),
         ("price = 3\n", r"under \[\[price\]\]"),
         (
             ROW + "caches = 1\n",
@@ -171,18 +174,18 @@ ROW = '[[price]]\nmodel = "m"\ninput = 1\noutput = 2\n'
         ("[[price]]\nmodel = 'm'\ninput = 1\n", "price 1: output is missing"),
         (
             ROW.replace("1", "'a lot'"),
-            "input: expected an amount of USD such as \"2.50\", got 'a lot'",
+            "input: expected an amount of USD such as \"2.50\" .*, got 'a lot'",
         ),
         (
             ROW.replace("1", "'1_000'"),
             "input: expected an amount of USD such as .*, got '1_000'",
         ),
-        (ROW.replace("1", "-1"), "input: expected 0 to 1,000,000 USD, got -1"),
-        (ROW.replace("1", "nan"), "input: expected 0 to 1,000,000 USD, got NaN"),
+        (ROW.replace("1", "-1"), r"input: .*0 to 1,000,000.*, got -1"),
+        (ROW.replace("1", "nan"), r"input: .*0 to 1,000,000.*, got NaN"),
         (ROW.replace("1", "true"), "input: expected an amount of USD"),
         (
             ROW.replace("1", "'1e-13'"),
-            "input: expected at most 12 decimals, got '1e-13'",
+            "input: .*at most 12 decimals.*, got '1e-13'",
         ),
         (
             ROW.replace('"m"', "[]"),
@@ -190,10 +193,13 @@ ROW = '[[price]]\nmodel = "m"\ninput = 1\noutput = 2\n'
         ),
         (ROW.replace('"m"', '["m", "M"]'), r"different names, got \['m', 'M'\]"),
         (ROW + "provider = 7\n", "provider: expected a name in quotes, got 7"),
-        (ROW + "from = 7\n", "from: expected a date such as 2026-01-31, got 7"),
+        (
+            ROW + "from = 7\n",
+            "from: expected a date after 1970 such as 2026-01-31, got 7",
+        ),
         (
             ROW + "from = 'soon'\n",
-            "from: expected a date such as 2026-01-31, got 'soon'",
+            "from: expected a date after 1970 such as 2026-01-31, got 'soon'",
         ),
         (
             ROW + "from = 2026-01-02\nto = 2026-01-02\n",
@@ -201,7 +207,7 @@ ROW = '[[price]]\nmodel = "m"\ninput = 1\noutput = 2\n'
         ),
         (
             ROW + "from = 1969-01-02\n",
-            "from: expected a whole second after 1970, got 1969-01-02",
+            "from: expected a date after 1970 such as 2026-01-31, got 1969-01-02",
         ),
         (ROW + ROW, "two prices for 'm' at the same time: .*price 1; .*price 2"),
         (
@@ -240,5 +246,250 @@ def test_prices_that_follow_each_other_do_not_overlap(tmp_path: Path) -> None:
 
     noon = int(datetime(2026, 2, 1, 10, tzinfo=UTC).timestamp())
     (rows,) = prices.rows.values()
-    assert [(row.start, row.end) for row in rows] == [(0, noon), (noon, None)]
+    assert [(row.start, row.end) for row in rows] == [(0, noon), (noon, FOREVER)]
     assert read_prices(prices) is prices
+
+
+def test_steps_hours_and_days_have_rates_of_their_own(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        [[price]]
+        model = "own"
+        input = 1
+        cached = "0.5"
+        output = 2
+        [[price.step]]
+        above = 2000
+        input = 4
+        [[price.step]]
+        above = 1000
+        input = 3
+        output = 5
+
+        [[price]]
+        model = "own"
+        hours = "16:30-00:30, 03:00-04:00"
+        days = ["mon"]
+        input = 0
+        output = 1
+        """,
+    )
+
+    def cost_of(prompt: int, created: datetime) -> Decimal | None:
+        counts = {"prompt_tokens": prompt, "cached_tokens": 100}
+        return price_with(path, model="own", created=created, **counts)[0]
+
+    tuesday = datetime(2026, 11, 3, 0, 30, tzinfo=UTC)
+    # 900 x 1 + 100 x 0.5 + 100 x 2 = 1,150; 901 x 3 + 50 + 500 = 3,253;
+    # 1,901 x 4 + 50 + 500 = 8,154
+    assert cost_of(1000, tuesday) == Decimal("0.00115")
+    assert cost_of(1001, tuesday) == Decimal("0.003253")
+    assert cost_of(2001, tuesday) == Decimal("0.008154")
+    # 100 x 1: the hours of Monday, past midnight too; not those of other days
+    for shift, cost in (
+        (timedelta(seconds=-1), "0.0001"),
+        (timedelta(hours=-8), "0.0001"),
+        (timedelta(hours=-8, seconds=-1), "0.00115"),
+        (timedelta(hours=-21), "0.0001"),
+        (timedelta(hours=16), "0.00115"),
+    ):
+        assert cost_of(1000, tuesday + shift) == Decimal(cost), shift
+
+
+def test_an_exact_name_wins_over_wildcards_and_a_longer_one_over_a_shorter(
+    tmp_path: Path,
+) -> None:
+    row = '[[price]]\nmodel = "{}"\ninput = {}\noutput = 0\n'
+    rates = [("*", 1), ("ft:gpt-4o*", 2), ("ft:gpt-4o-mini*", 3), ("ft:gpt-4o-x", 4)]
+    path = write(tmp_path, "".join(row.format(*one) for one in reversed(rates)))
+
+    # 1,000 tokens each
+    for name, rate in (
+        ("anything", 1),
+        ("FT:GPT-4o-2024", 2),
+        ("ft:gpt-4o-mini-2024", 3),
+        ("ft:gpt-4o-x", 4),
+        ("my-ft:gpt-4o", 1),
+        ("two\nlines", 1),
+    ):
+        assert price_with(path, model=name)[0] == Decimal(rate) / 1000, name
+
+
+def test_a_row_without_rates_changes_those_of_the_catalogue(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        [[price]]
+        model = "*"
+        discount = "0.15"
+        [[price]]
+        model = "gpt-4o-2024-08-06"
+        cached = 1
+        input_audio = 40
+        [[price]]
+        model = "own"
+        input = 2
+        output = 4
+        discount = "0.5"
+        """,
+    )
+    cells = {"created": datetime(2026, 11, 1, tzinfo=UTC)}
+
+    # (1,000 x 0.15 + 100 x 0.60) less 15% = 210 - 31.5 millionths
+    assert price_with(path, model="gpt-4o-mini", **cells)[0] == Decimal("0.0001785")
+    # 600 x 2.50 x 0.85 + 400 x 1 + 100 x 10 x 0.85 = 1,275 + 400 + 850
+    own = {"model": "gpt-4o-2024-08-06", "cached_tokens": 400, **cells}
+    assert price_with(path, **own)[0] == Decimal("0.002525")
+    audio = {**cells, "model": "gpt-4o-2024-08-06", "prompt_audio_tokens": 100}
+    # 900 x 2.50 x 0.85 + 100 x 40 + 850 = 1,912.5 + 4,000 + 850
+    assert price_with(path, **audio)[0] == Decimal("0.0067625")
+    # (1,000 x 2 + 100 x 4) / 2
+    assert price_with(path, model="own")[0] == Decimal("0.0012")
+    # What has no price has none less 15%.
+    assert price_with(path, model="other") == (None, "unpriced")
+
+
+def test_a_price_may_be_unknown_whole_or_in_part(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        [[price]]
+        model = "gpt-4o-mini"
+        from = 2026-01-01
+        unknown = true
+        [[price]]
+        model = "o3"
+        cached = "unknown"
+        """,
+    )
+    new, old = datetime(2026, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC)
+
+    assert price_with(path, model="gpt-4o-mini", created=new) == (None, "unpriced")
+    # 1,000 x 0.15 + 100 x 0.60; 1,000 x 2 + 100 x 8
+    assert price_with(path, model="gpt-4o-mini", created=old)[0] == Decimal("0.00021")
+    assert price_with(path, model="o3", created=new)[0] == Decimal("0.0028")
+    assert price_with(path, model="o3", created=new, cached_tokens=1)[0] is None
+
+
+def test_an_alias_is_priced_as_what_it_stands_for(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        [aliases]
+        "My-Deployment" = "gemini-2.5-flash"
+        "tuned" = "gpt-4o-mini"
+
+        [[price]]
+        model = "tuned"
+        input = 1
+        output = 1
+        """,
+    )
+    prices = read_prices(path)
+
+    assert prices.alias("my-deployment") == "gemini-2.5-flash"
+    assert prices.alias("other") == "other"
+    assert prices.alias(None) is None
+    # 1,000 x 0.30 + (100 and 50 of thinking) x 2.50
+    thinking = price_with(path, model="MY-DEPLOYMENT", total_tokens=1150)
+    assert thinking[0] == Decimal("0.000675")
+    # A row for the alias itself wins: 1,100 x 1
+    assert price_with(path, model="tuned")[0] == Decimal("0.0011")
+
+
+def test_fees_by_request_and_search_context_size(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        [[price]]
+        model = "own"
+        input = 1
+        output = 1
+        web_search = "0.01"
+        [[price]]
+        model = "own"
+        search_context_size = "high"
+        request = "0.5"
+        """,
+    )
+    choices = make_choices({**USAGE, "model": "own"})
+    searched = choices.with_columns(
+        web_searches=pl.lit(3), search_context_size=pl.lit("High")
+    )
+
+    # 1,100 x 1; three searches at a cent, and half a dollar
+    assert add_cost(choices, path)["cost"].item() == Decimal("0.0011")
+    assert add_cost(searched, path)["cost"].item() == Decimal("0.5311")
+
+
+def test_all_faults_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        before_reported = "yes"
+        [aliases]
+        a = ""
+        [[price]]
+        model = "m"
+        inptu = 1
+        output = "much"
+        hours = "25:00-26:00"
+        [[price]]
+        model = ["n", "n"]
+        discount = 2
+        days = ["monday"]
+        [[price.step]]
+        above = 0
+        input = 1
+        [[price.step]]
+        output = 1
+        """,
+    )
+
+    with pytest.raises(PriceFileError) as caught:
+        read_prices(path)
+
+    for words in (
+        "before_reported: expected true or false, got 'yes'",
+        "aliases: expected a table of names",
+        "price 1: input is missing",
+        "price 1: unknown key 'inptu' (did you mean 'input'?)",
+        "price 1: output: expected an amount of USD",
+        'price 1: hours: expected hours of UTC such as "16:30-00:30", got \'25:00-26',
+        "price 2: model: expected a name, or a list of different names",
+        "price 2: discount: expected a share",
+        "price 2: days: expected a list of days",
+        "above: expected a number of tokens, got 0",
+    ):
+        assert words in str(caught.value), words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (ROW + 'days = ["mon"]\n' + ROW + 'hours = "01:00-02:00"\n', "two prices"),
+        (ROW + 'hours = "16:30-00:30"\n' + ROW + 'hours = "00:00-01:00"\n', "two"),
+        (ROW + 'hours = "01:00-01:00"\n', "hours: expected"),
+        (ROW + 'hours = "1-2"\n', "hours: expected"),
+        (ROW + "discount = '0.1234567'\n", "discount: expected a share"),
+        (ROW.replace("1", "'unknown'"), "input: expected an amount"),
+        (ROW + "[[price.step]]\nabove = 1\n" * 2, "step: expected tables"),
+        ("[[price]]\nmodel = 'm'\n", "input is missing; .*output is missing"),
+        ("aliases = 3\n", "aliases: expected a table"),
+    ],
+)
+def test_a_wrong_condition_raises_with_what_was_expected(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    with pytest.raises(PriceFileError, match=words):
+        read_prices(write(tmp_path, text))
+
+
+def test_rows_for_other_hours_do_not_meet(tmp_path: Path) -> None:
+    one, two = 'hours = "01:00-02:00"\n', 'hours = "02:00-03:00"\n'
+
+    prices = read_prices(write(tmp_path, ROW + ROW + one + ROW + two))
+
+    (rows,) = prices.rows.values()
+    assert [bool(row.windows) for row in rows] == [False, True, True]

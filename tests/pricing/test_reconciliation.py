@@ -28,7 +28,7 @@ LOG = make_choices(
     {"choice_position": 1, "choice_count": 2, "created": FIRST},
     {"model": "gpt-4o-mini", **USAGE, "created": SECOND},
     {"model": "gpt-4o-mini", "created": SECOND},
-    {"model": "gpt-4o", **USAGE, "created": None},
+    {"model": "gpt-4o-2024-08-06", **USAGE, "created": None},
 )
 # 800 x 2.50 + 200 x 1.25 + 100 x 10 = 3,250 millionths; 1,000 x 2.50 + 1,000 = 3,500
 GPT_4O = Decimal("0.00675")
@@ -363,6 +363,8 @@ def test_a_model_has_a_plain_name_and_a_family() -> None:
             "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
             "Claude Sonnet 4.5",
             "claude-sonnet-4-5-20250929",
+            "ft:gpt-4o-2024-08-06:acme::abc",
+            "ft-gpt-4o-2024-08-06",
             None,
         ]
     )
@@ -373,6 +375,8 @@ def test_a_model_has_a_plain_name_and_a_family() -> None:
         "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
         "claude-sonnet-4.5",
         "claude-sonnet-4-5-20250929",
+        "ft:gpt-4o-2024-08-06:acme::abc",
+        "ft-gpt-4o-2024-08-06",
         None,
     ]
     assert family_names(names).to_list() == [
@@ -381,6 +385,8 @@ def test_a_model_has_a_plain_name_and_a_family() -> None:
         "claude-3.7-sonnet",
         "claude-sonnet-4.5",
         "claude-sonnet-4.5",
+        "gpt-4o",
+        "gpt-4o",
         None,
     ]
 

@@ -162,7 +162,7 @@ def test_rejects_are_warned_of_once_when_the_logs_were_read(tmp_path: Path) -> N
             scanned.collect()
         assert [str(warning.message) for warning in warned] == [
             "2 of 3 lines skipped: 1 error_response, 1 not_a_response; "
-            f"first: {path}:2; list them with toolkit.rejects()"
+            f"first: {path}:2 (error_response); list them with toolkit.rejects()"
         ]
 
 

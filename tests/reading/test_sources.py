@@ -247,8 +247,8 @@ def test_the_first_line_that_is_skipped_is_named_first(tmp_path: Path) -> None:
 
     (warning,) = warned
     assert str(warning.message) == (
-        f"4 of 5 lines skipped: 3 invalid_json, 1 not_a_response; first: {path}:1; "
-        "list them with toolkit.rejects()"
+        f"4 of 5 lines skipped: 3 invalid_json, 1 not_a_response; first: {path}:1 "
+        "(not_a_response); list them with toolkit.rejects()"
     )
     assert log.rejects.equals(toolkit.rejects(path))
 

@@ -406,6 +406,21 @@ def test_a_budget_of_a_tag_in_the_settings(log: Path) -> None:
     assert "the budget of tag_team:search is exceeded: $0.000075" in done.stderr
 
 
+def test_now_closes_periods_on_the_command_line(log: Path, tmp_path: Path) -> None:
+    to = tmp_path / "r.json"
+    options = ("--since", "2026-11-17", "--now", "2026-11-19T12:00Z", "--every", "1d")
+    log.write_text(log.read_text().splitlines()[0] + "\n")  # 17 November
+
+    assert run("report", log, *options, "--to", to).returncode == 0
+
+    periods = json.loads(to.read_text())["periods"]
+    assert [(row["calls"], row["partial"]) for row in periods] == [
+        (1, False),
+        (0, False),
+        (0, True),
+    ]
+
+
 def test_a_quiet_export_reports_rejected_lines(log: Path, tmp_path: Path) -> None:
     quiet = ("export", log, "--to", tmp_path / "out", "--quiet")
     assert run(*quiet).stderr == ""

@@ -250,7 +250,7 @@ def print_check(checked: CheckResult) -> None:
         _print_sentences("Damage", damage)
     hints = checked.ledger.select("source", "hint").drop_nulls().rows()
     if hints:
-        _print_sentences("No logs", [f"{source} {hint}" for source, hint in hints])
+        _print_sentences("Hints", [f"{source} {hint}" for source, hint in hints])
     verdict = checked.failures or ["every row passed"]
     _print_pairs("Schema", [("pandera", "", sentence) for sentence in verdict])
     findings = [
@@ -366,7 +366,7 @@ def _as_toml(value: object) -> str:
 
 
 def print_hints(ledger: pl.DataFrame) -> None:
-    """Print what each file that is not a log looks like."""
+    """Print what files and rejected lines that are no responses look like."""
     for source, hint in ledger.select("source", "hint").drop_nulls().rows():
         print_message(f"{source} {hint}")
 

@@ -67,7 +67,7 @@ class PendingLog(NamedTuple):
         row = {**counts, "bytes": start + counts["bytes"]}
         if before is not None:
             row |= {name: before.row[name] + counts[name] for name in _ADDED}
-            if not (row["responses"] or row["duplicates"]):
+            if row["rejected"] or not (row["responses"] or row["duplicates"]):
                 row["hint"] = counts["hint"] or before.row["hint"]
         tracked = _refresh(TrackedLog(row, "", mark=mark), self.source, now)
         if fingerprint.size < start:  # it could not be read up to its checkpoint

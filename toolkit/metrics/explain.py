@@ -25,9 +25,9 @@ from toolkit.metrics.options import (
 )
 from toolkit.metrics.spending import COST
 from toolkit.pricing.costs import prepare_choices, price_responses
-from toolkit.pricing.price_file import RATES, read_prices
+from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import MONEY, NEEDED, Pricer, priced_by
-from toolkit.pricing.rates import Rates
+from toolkit.pricing.rates import AMOUNTS, Rates
 from toolkit.pricing.unpriced import missing_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions
 from toolkit.reading.scan import scan
@@ -357,13 +357,12 @@ def _no_response(model: str, day: Date | None, others: Sequence[str]) -> OptionE
 
 def _price_rows(known: Iterable[Rates], lines: pl.DataFrame) -> pl.DataFrame:
     """Return the rates that were used, with responses and cost of each."""
-    amounts = (*RATES, "request")
     rates = pl.DataFrame(
         [
-            (number, rates.source, *(getattr(rates, name) for name in amounts))
+            (number, rates.source, *(getattr(rates, name) for name in AMOUNTS))
             for number, rates in enumerate(known)
         ],
-        {"price": pl.Int64, "source": pl.String, **dict.fromkeys(amounts, MONEY)},
+        {"price": pl.Int64, "source": pl.String, **dict.fromkeys(AMOUNTS, MONEY)},
         orient="row",
     )
     sums = lines.group_by("price").agg(

@@ -167,17 +167,16 @@ def _check_priced(
 ) -> None:
     """Raise `OptionError` unless a price of the model is known at some time."""
     offer = Pricer(file).offer(provider, model, tier)
-    rates = offer.all_rates()
-    if any(isinstance(one, Rates) for one in rates):
+    if any(isinstance(one, Rates) for one in offer.ends):
         return
-    reason = next(one for one in rates if isinstance(one, Reason))
+    reason = next(one for one in offer.ends if isinstance(one, Reason))
     if reason == Reason.UNKNOWN_PROVIDER:
         option, value, names = "provider", str(provider), provider_names()
     elif reason in {Reason.UNKNOWN_TIER, Reason.NO_TIER_RATE}:
         option, value, names = "service_tier", str(tier), set(TIERS)
     else:
         option, value, names = "model", model, model_names(provider)
-        names |= {name for name, _, _ in file.rows}
+        names |= {key[0] for key in file.rows}
     hint = near_miss(value.casefold(), sorted(names))
     expected = f"a {option.replace('_', ' ')} with a price ({MEANINGS[reason]})"
     raise OptionError(option, value, expected=expected, hint=hint)

@@ -11,16 +11,15 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
 from importlib.metadata import version
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from toolkit.expressions.makers import maker_of
 from toolkit.expressions.vendors import find_seller, seller_named
-from toolkit.pricing.rates import Offer, Rates, Reason
+from toolkit.pricing.rates import DAY, WEEK, Offer, Rates, Reason
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider, TieredPrices
-
-    from toolkit.pricing.rates import Step
 
 # Values of `service_tier`, and what selects their price; the default is standard. Any
 # other tier has no known price per token: "scale" and "provisioned" are paid for in
@@ -34,7 +33,6 @@ TIERS: dict[str, dict[str, str]] = {
     "fast": {"service_tier": "fast"},
 }
 _MAX_NAME = 256
-_DAY = 86_400
 _EPOCH = date(1970, 1, 1)
 # Prices of the catalogue that a log can distinguish, and their fields of `Rates`.
 _KINDS = {
@@ -42,10 +40,17 @@ _KINDS = {
     "output_mtok": "output",
     "cache_read_mtok": "cached",
     "cache_write_mtok": "cache_write",
+    "cache_write_1h_mtok": "cache_write_1h",
     "input_audio_mtok": "input_audio",
+    "cache_audio_read_mtok": "cached_audio",
+    "input_image_mtok": "input_image",
     "output_reasoning_mtok": "reasoning",
     "output_audio_mtok": "output_audio",
+    "output_image_mtok": "output_image",
+    "output_citation_mtok": "citation",
 }
+# Prices of a thousand.
+_FEES = {"requests_kcount": "request", "web_searches_kcount": "web_search"}
 
 
 def find_offer(provider: str | None, model: str | None, tier: str | None) -> Offer:
@@ -89,77 +94,79 @@ def _build_offer(seller: Provider, info: ModelInfo, context: dict[str, str]) -> 
     """Return the prices of a model for all time."""
     key = (seller.id, id(info), tuple(context.items()))
     if key not in _OFFERS:
-        days, seconds = _price_changes(info)
-        pieces = [
-            (
-                day,
-                tuple(
-                    (second, _steps_at(seller, info, context, day + second))
-                    for second in seconds
-                ),
-            )
-            for day in days
-        ]
-        _OFFERS[key] = Offer(tuple(pieces)).merged()
+        axes = _price_changes(info)
+        ends = (
+            _rates_at(seller, info, context, time + second % DAY, length)
+            for time, second, length in product(*axes)
+        )
+        _OFFERS[key] = Offer(axes, tuple(ends))
     return _OFFERS[key]
 
 
-def _price_changes(info: ModelInfo) -> tuple[list[int], list[int]]:
-    """Return when a price may change: days as seconds since 1970, seconds of a day."""
+def _price_changes(info: ModelInfo) -> tuple[tuple[int, ...], ...]:
+    """Return from when and for which lengths of the prompt a price may change."""
     # Imported here, as all of genai-prices.
     from genai_prices.types import StartDateConstraint
 
     listed = info.prices if isinstance(info.prices, list) else []
-    days, seconds = {0}, {0}
-    for one in (*listed, *(info.price_variants or ())):
+    dated = (*listed, *(info.price_variants or ()))
+    days, seconds, lengths = {0}, {0}, {0}
+    for one in dated:
         constraint = one.constraint
         if isinstance(constraint, StartDateConstraint):
-            days.add(max((constraint.start_date - _EPOCH).days, 0) * _DAY)
+            days.add(max((constraint.start_date - _EPOCH).days, 0) * DAY)
         elif constraint is not None:
             ends = (constraint.start_time, constraint.end_time)
-            seconds |= {_second_of(end) for end in ends}
-    return sorted(days), sorted(seconds)
+            edges = {_second_of(end) for end in ends} | {0}
+            seconds |= {day + edge for day in range(0, WEEK, DAY) for edge in edges}
+    for prices in (info.prices, *(one.prices for one in dated)):
+        for price in () if isinstance(prices, list) else vars(prices).values():
+            # genai-prices applies a step above so many prompt tokens.
+            lengths |= {step.start + 1 for step in getattr(price, "tiers", ())}
+    return tuple(tuple(sorted(axis)) for axis in (days, seconds, lengths))
 
 
 def _second_of(moment: time) -> int:
     """Return the second of the UTC day; genai-prices reads a naive time as UTC."""
     shift = moment.utcoffset() or timedelta(0)
     local = timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second)
-    return int((local - shift).total_seconds()) % _DAY
+    return int((local - shift).total_seconds()) % DAY
 
 
-def _steps_at(
-    seller: Provider, info: ModelInfo, context: dict[str, str], second: int
-) -> tuple[Step, ...]:
-    """Return the rates at a second since 1970, by the length of the prompt."""
+def _rates_at(
+    seller: Provider,
+    info: ModelInfo,
+    context: dict[str, str],
+    second: int,
+    length: int,
+) -> Rates | Reason:
+    """Return the rates at a second since 1970, for a length of the prompt."""
     moment = datetime.fromtimestamp(second, UTC)
     if context and not _knows_tier(seller, info, context, moment):
-        return ((0, Reason.NO_TIER_RATE),)
-    prices = vars(info.get_prices(moment, context))
-    source = f"genai-prices {version('genai-prices')}, {seller.id}, {info.id}"
-    if not any(value is not None for value in prices.values()):
-        # An empty price means free or unknown, depending on the name.
-        free = Rates(Decimal(0), Decimal(0), source=source)
-        return ((0, free if info.id.endswith(":free") else Reason.NO_RATE),)
-    if prices.get("input_mtok") is None:
-        return ((0, Reason.NO_RATE),)
-    kinds = {field: prices.get(kind) for kind, field in _KINDS.items()}
-    requests = prices.get("requests_kcount") or Decimal(0)
-    # genai-prices applies a step above so many prompt tokens.
-    above = {
-        step.start for price in kinds.values() for step in getattr(price, "tiers", ())
+        return Reason.NO_TIER_RATE
+    prices = {
+        kind: _rate_at(price, length)
+        for kind, price in vars(info.get_prices(moment, context)).items()
+        if price is not None
     }
-    return tuple(
-        (
-            start,
-            Rates(
-                **{field: _rate_at(price, start) for field, price in kinds.items()},
-                request=_rate_at(requests, start) / 1000,
-                source=source,
-            ),
-        )
-        for start in sorted({0, *(tokens + 1 for tokens in above)})
-    )
+    source = f"genai-prices {_version()}, {seller.id}, {info.id}"
+    if not prices and info.id.endswith(":free"):
+        # An empty price means free or unknown, depending on the name.
+        return Rates(Decimal(0), Decimal(0), source=source)
+    if "input_mtok" not in prices:
+        return Reason.NO_RATE
+    amounts: dict[str, Any] = {"output": None}
+    amounts |= {field: prices[kind] for kind, field in _KINDS.items() if kind in prices}
+    amounts |= {
+        field: prices[fee] / 1000 for fee, field in _FEES.items() if fee in prices
+    }
+    return Rates(**amounts, source=source)
+
+
+@cache
+def _version() -> str:
+    """Return the version of the catalogue."""
+    return version("genai-prices")
 
 
 def _knows_tier(
@@ -173,11 +180,11 @@ def _knows_tier(
     )
 
 
-def _rate_at(price: Decimal | TieredPrices | None, prompt_tokens: int) -> Any:  # noqa: ANN401 - a Decimal, or None for None
+def _rate_at(price: Decimal | TieredPrices, length: int) -> Decimal:
     """Return the rate for a prompt of a length."""
-    if price is None or isinstance(price, Decimal):
+    if isinstance(price, Decimal):
         return price
-    above = [step.price for step in price.tiers if step.start < prompt_tokens]
+    above = [step.price for step in price.tiers if step.start < length]
     return above[-1] if above else price.base
 
 

@@ -290,4 +290,6 @@ def family_names(names: pl.Series) -> pl.Series:
     >>> family_names(names).to_list()
     ['claude-haiku-4.5', 'gpt-4o']
     """
-    return families(plain_names(names), FAMILY_RULES)
+    # A log names a tuned model `ft:gpt-4o:org::id`, a bill `ft-gpt-4o`.
+    plain = plain_names(names).str.replace(r"^ft[:-]([^:]+).*", "${1}")
+    return families(plain, FAMILY_RULES)

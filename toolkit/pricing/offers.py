@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.pricing.rates import Offer, Rates, Reason
+from toolkit.pricing.rates import WEEK, Offer, Rates, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,106 +20,146 @@ if TYPE_CHECKING:
 Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
-COUNTS = (
-    "prompt_tokens",
-    "cached_tokens",
-    "cache_write_tokens",
-    "prompt_audio_tokens",
-    "completion_tokens",
-    "reasoning_tokens",
-    "completion_audio_tokens",
-)
+# Audio that was read from a cache: no provider reports it, but sometimes it follows.
+CACHED_AUDIO = "cached_audio_tokens"
+# What is counted, and its rate; tokens that are part of others add the difference.
+_RATE_OF = {
+    "prompt_tokens": "input",
+    "cached_tokens": "cached",
+    "cache_write_tokens": "cache_write",
+    "prompt_audio_tokens": "input_audio",
+    "completion_tokens": "output",
+    "reasoning_tokens": "reasoning",
+    "completion_audio_tokens": "output_audio",
+    "cache_write_1h_tokens": "cache_write_1h",
+    "prompt_image_tokens": "input_image",
+    "completion_image_tokens": "output_image",
+    "citation_tokens": "citation",
+    "web_searches": "web_search",
+    "search_sources": "search_source",
+    CACHED_AUDIO: "cached_audio",
+    "requests": "request",
+}
+PLACES = {count: place for place, count in enumerate(_RATE_OF)}
+COUNTS = tuple(_RATE_OF)[:-2]
+# A frame may lack the other columns.
+REQUIRED_COUNTS = COUNTS[:7]
+# Kinds that are never charged at the rate of what they are part of.
+_APART = {
+    *("output", "output_audio", "output_image", "citation"),
+    *("input_audio", "cache_write_1h", "web_search", "search_source"),
+}
+_PER_UNIT = ("web_search", "search_source", "request")
 UNIT = 10**12
-_DAY = 86_400
-# Widths of the second half of a key: seconds since 1970, of a day, tokens of a prompt.
-_TIME_BITS, _DAY_BITS, _LENGTH_BITS = 33, 17, 41
+# Widths of the second half of a key: seconds since 1970, of a week, tokens of a prompt.
+_BITS = (33, 20, 41)
 
 
 class RateTable(NamedTuple):
-    """The rates of all offers, as columns."""
+    """The rates of all offers, as columns.
+
+    For each of `PLACES`: what it costs in 10^-12 USD and the rest in 10^-24 USD,
+    whether that differs from what it is part of, and whether it is not known. Then the
+    code of the reason why there is no rate, or -1, and facts of `Rates`.
+    """
 
     whole: Ints
-    """10^-12 USD for each token of `COUNTS`, and for the request."""
     rest: Ints
-    """The remainder, in 10^-24 USD."""
+    differs: Bools
+    lacks: Bools
     reason: NDArray[np.int8]
-    """Why there is no rate; -1 if there is one."""
-    no_output: Bools
-    overlap_in: Bools
-    overlap_out: Bools
+    reasoning_apart: Bools
+    own: Bools
+    splits_audio: Bools
 
     @classmethod
     def build(cls, ends: Sequence[Rates | Reason]) -> RateTable:
         """Convert rates to columns of integers."""
-        halves = [[divmod(k, UNIT) for k in _coefficients(end)] for end in ends]
-        rates = [end if isinstance(end, Rates) else None for end in ends]
+        free = Rates(Decimal(0), Decimal(0))
+        rates = [end if isinstance(end, Rates) else free for end in ends]
+        amounts = [[divmod(k, UNIT) for k in _coefficients(one)] for one in rates]
+        halves = np.array(amounts, np.int64).reshape(-1, len(PLACES), 2)
         return cls(
-            np.array([[whole for whole, _ in row] for row in halves], np.int64),
-            np.array([[rest for _, rest in row] for row in halves], np.int64),
+            np.ascontiguousarray(halves[:, :, 0]),
+            np.ascontiguousarray(halves[:, :, 1]),
+            (halves != 0).any(axis=2),
+            np.array([*map(_unknown_kinds, rates)], np.bool_).reshape(-1, len(PLACES)),
             np.array(
                 [reason_code(end) if isinstance(end, Reason) else -1 for end in ends],
                 np.int8,
             ),
-            np.array([one is not None and one.output is None for one in rates]),
-            np.array([one is not None and one.may_overlap_in for one in rates]),
-            np.array([one is not None and one.may_overlap_out for one in rates]),
+            np.array([one.reasoning_apart for one in rates], np.bool_),
+            np.array([one.own for one in rates], np.bool_),
+            np.array([one.cached_audio is not None for one in rates], np.bool_),
         )
 
 
 class OfferTable(NamedTuple):
-    """All offers as three sorted keys, each with the place of its values."""
+    """All offers as sorted keys for each axis, and the rates of each combination.
 
-    times: Ints
-    hours: Ints
-    lengths: Ints
+    `firsts` has for each offer its first key on each axis and its first cell; `sizes`
+    its number of keys on each axis; `cells` for each combination the place of its
+    rates; `changing` for each offer and each of `PLACES` whether its price ever does.
+    """
+
+    axes: tuple[Ints, ...]
+    firsts: Ints
+    sizes: Ints
+    cells: Ints
     ends: Sequence[Rates | Reason]
     rates: RateTable
-    """The same as columns."""
     changing: Bools
-    """For each offer, whether its price ever changes."""
+    hides_thinking: Bools
+    known_from: Ints
 
     @classmethod
     def build(cls, offers: Sequence[Offer]) -> OfferTable:
-        """Sort all offers by time, then hour, then length."""
-        times: list[int] = []
-        hours: list[int] = []
-        lengths: list[int] = []
-        ends: list[Rates | Reason] = []
+        """Sort all offers by time, second and length."""
+        axes: list[list[int]] = [[], [], []]
+        cells: list[int] = []
+        known: dict[Rates | Reason, int] = {}
+        firsts = []
         for number, offer in enumerate(offers):
-            for start, bands in offer.pieces:
-                piece = len(times)
-                times.append(number << _TIME_BITS | start)
-                for hour, steps in bands:
-                    band = len(hours)
-                    hours.append(piece << _DAY_BITS | hour)
-                    for length, end in steps:
-                        lengths.append(band << _LENGTH_BITS | length)
-                        ends.append(end)
+            firsts.append([*map(len, axes), len(cells)])
+            for keys, axis, bits in zip(axes, offer.axes, _BITS, strict=True):
+                keys += [number << bits | value for value in axis]
+            cells += [known.setdefault(end, len(known)) for end in offer.ends]
+        rates = RateTable.build(list(known))
+        reasons = np.broadcast_to(rates.reason[:, np.newaxis], rates.whole.shape)
+        all_facts = np.stack([rates.whole, rates.rest, rates.lacks, reasons], axis=1)
+        changing = []
+        for offer, first in zip(offers, firsts, strict=True):
+            own = cells[first[-1] : first[-1] + len(offer.ends)]
+            facts = all_facts[own].reshape(
+                -1, len(offer.axes[-1]), *all_facts.shape[1:]
+            )
+            changing.append((facts != facts[:1]).any(axis=(0, 1, 2)))
         return cls(
-            np.array(times, np.int64),
-            np.array(hours, np.int64),
-            np.array(lengths, np.int64),
-            ends,
-            RateTable.build(ends),
-            np.array([not offer.never_changes for offer in offers], np.bool_),
+            tuple(np.array(keys, np.int64) for keys in axes),
+            np.array(firsts, np.int64).reshape(-1, 4),
+            np.array([[*map(len, one.axes)] for one in offers], np.int64).reshape(
+                -1, 3
+            ),
+            np.array(cells, np.int64),
+            list(known),
+            rates,
+            np.array(changing, np.bool_).reshape(-1, len(PLACES)),
+            np.array([offer.hides_thinking for offer in offers], np.bool_),
+            np.array([offer.known_from for offer in offers], np.int64),
         )
 
     def find(self, offers: Ints, seconds: Ints, prompt: Ints) -> Ints:
         """Return the place of the rates for each row, by three binary searches."""
-        place = _find_key(self.times, offers, seconds, _TIME_BITS)
-        place = _find_key(self.hours, place, seconds % _DAY, _DAY_BITS)
-        return _find_key(self.lengths, place, np.maximum(prompt, 0), _LENGTH_BITS)
-
-
-def _find_key(keys: Ints, first: Ints, second: Ints, bits: int) -> Ints:
-    """Return the last key that is not above (first, second)."""
-    if keys.size == 1:
-        return np.zeros(first.size, np.int64)
-    if (keys & ((1 << bits) - 1)).any():
-        key = first << bits | np.clip(second, 0, (1 << bits) - 1)
-        return np.searchsorted(keys, key, side="right") - 1
-    # There is one key for each: no search is needed.
-    return first
+        place = np.zeros(offers.size, np.int64)
+        for axis, value in enumerate((seconds, seconds % WEEK, prompt)):
+            keys, bits = self.axes[axis], _BITS[axis]
+            if keys.size > len(self.sizes):
+                key = offers << bits | np.clip(value, 0, (1 << bits) - 1)
+                found = np.searchsorted(keys, key, side="right") - 1
+                place *= self.sizes[offers, axis]
+                place += found - self.firsts[offers, axis]
+        cells: Ints = self.cells[self.firsts[offers, -1] + place]
+        return cells
 
 
 def reason_code(reason: Reason) -> int:
@@ -127,30 +167,39 @@ def reason_code(reason: Reason) -> int:
     return tuple(Reason).index(reason)
 
 
-def _coefficients(end: Rates | Reason) -> list[int]:
-    """Return what a token of each of `COUNTS` and a request cost, in 10^-24 USD.
-
-    Tokens with their own rate are also counted in a whole: they add the difference.
-    """
-    if isinstance(end, Reason):
-        return [0] * (len(COUNTS) + 1)
-    output = end.output or Decimal(0)
-    rates = [
-        end.input,
-        *(
-            _difference(part, end.input)
-            for part in (end.cached, end.cache_write, end.input_audio)
-        ),
-        output,
-        *(_difference(part, output) for part in (end.reasoning, end.output_audio)),
-    ]
-    return [*(scaled(rate, 18) for rate in rates), scaled(end.request, 24)]
-
-
-def _difference(part: Decimal | None, whole: Decimal) -> Decimal:
-    """Return the exact difference of two rates; 0 if a part has no rate of its own."""
+def _coefficients(rates: Rates) -> list[int]:
+    """Return what one of each of `PLACES` costs, in 10^-24 USD."""
+    output = rates.output or Decimal(0)
+    write = rates.input if rates.cache_write is None else rates.cache_write
+    wholes = {
+        **dict.fromkeys(("cached", "cache_write", "input_audio"), rates.input),
+        **dict.fromkeys(("reasoning", "output_audio", "output_image"), output),
+        "input_image": rates.input,
+        "cache_write_1h": write,
+    }
+    if rates.reasoning_apart:
+        del wholes["reasoning"]
     with localcontext(prec=60):
-        return Decimal(0) if part is None else part - whole
+        costs = {}
+        for name in _RATE_OF.values():
+            rate, whole = getattr(rates, name), wholes.get(name, Decimal(0))
+            costs[name] = Decimal(0) if rate is None else rate - whole
+        if rates.cached_audio is not None:
+            costs["cached_audio"] -= (
+                rates.input + costs["cached"] + costs["input_audio"]
+            )
+    return [
+        scaled(cost, 24 if name in _PER_UNIT else 18) for name, cost in costs.items()
+    ]
+
+
+def _unknown_kinds(rates: Rates) -> list[bool]:
+    """Return for each of `PLACES` whether what it costs is not known."""
+    return [
+        name in rates.unknown
+        or (name in _APART and getattr(rates, name) is None and not rates.is_free)
+        for name in _RATE_OF.values()
+    ]
 
 
 def scaled(amount: Decimal, digits: int) -> int:

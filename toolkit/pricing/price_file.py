@@ -1,80 +1,98 @@
-"""Read the user's own prices: a TOML file of dated rows, which override all others."""
+"""Read prices from a TOML file of dated rows: the user's own, or our corrections."""
 
 from __future__ import annotations
 
+import re
 import tomllib
-from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from functools import cached_property
+from itertools import combinations
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from toolkit.errors import PriceFileError, near_miss
 from toolkit.expressions.vendors import check_provider
 from toolkit.formatting.parameters import check_path
 from toolkit.pricing.catalogue import STANDARD_TIERS
-from toolkit.pricing.rates import Offer, Rates
+from toolkit.pricing.rates import AMOUNTS, DAY, FOREVER, Offer, Row
 
 if TYPE_CHECKING:
     import os
 
 Prices: TypeAlias = "str | os.PathLike[str] | PriceFile | None"
+# Model, provider, tier, search context size; None where a row does not depend on it.
+_Key: TypeAlias = tuple[str, str | None, str | None, str | None]
+# For each key, the function that reads its value, and what it expects.
+_Parsers: TypeAlias = Mapping[str, tuple[Callable[[Any], Any], str]]
 
-RATES = tuple(
-    one.name for one in fields(Rates) if one.name not in {"request", "source"}
-)
-_KEYS = ("model", "provider", "service_tier", "from", "to", "request", *RATES)
 # USD per million tokens, or per request: more is a typo, and might overflow a sum.
 _LARGEST_RATE = Decimal(1_000_000)
-_EXPONENT = -12
-_MODELS = "a name, or a list of different names"
-_AMOUNT = 'an amount of USD such as "2.50"'
-_DATE = "a date such as 2026-01-31"
+_HOURS = re.compile(r"(\d\d):([0-5]\d)-(\d\d):([0-5]\d)(?:, ?|$)")
+_DAYS = ("thu", "fri", "sat", "sun", "mon", "tue", "wed")  # as weeks of 1970 begin
 
 
-class _RowError(Exception):
-    """A wrong row, in words; it becomes a `PriceFileError`."""
-
-
-def _wrong_value(key: str, expected: str, value: object) -> _RowError:
-    """Return the error for a wrong value."""
-    got = repr(value) if isinstance(value, str) else str(value)
-    return _RowError(f"{key}: expected {expected}, got {got}")
-
-
-class Row(NamedTuple):
-    """Rates, and the seconds since 1970 between which they hold."""
-
-    start: int
-    end: int | None
-    rates: Rates
+class _FaultError(Exception):
+    """The faults of a table, in words; they become a `PriceFileError`."""
 
 
 @dataclass(frozen=True)
 class PriceFile:
     """Checked prices; see `read_prices`."""
 
-    rows: dict[tuple[str, str | None, str | None], list[Row]] = field(
-        default_factory=dict
-    )
+    rows: dict[_Key, list[Row]] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    # Whether these prices come before the costs that responses report.
+    before_reported: bool = False
+
+    # Who served the responses whose line names no provider.
     provider: str | None = None
-    """Who served the responses whose line names no provider."""
+
+    @cached_property
+    def patterns(self) -> dict[str, re.Pattern[str]]:
+        """The names with a ``*``, the shortest first."""
+        names = sorted({key[0] for key in self.rows if "*" in key[0]}, key=len)
+        return {
+            name: re.compile(re.escape(name).replace(r"\*", ".*"), re.DOTALL)
+            for name in names
+        }
+
+    def alias(self, model: str | None) -> str | None:
+        """Return the name of the model that a name stands for."""
+        return model and self.aliases.get(model.casefold(), model)
 
     def overlay(
-        self, offer: Offer, provider: str | None, model: str | None, tier: str | None
+        self,
+        offer: Offer,
+        provider: str | None,
+        models: Sequence[str],
+        tier: str | None,
+        size: str | None = None,
     ) -> Offer:
-        """Return an offer with the prices of the file; those for its provider win."""
-        if model is None:
-            return offer
-        plain = (tier or "").casefold()
-        tiers = None if plain in {"", *STANDARD_TIERS} else plain
-        seller = None if provider is None else provider.casefold()
-        for name in dict.fromkeys((None, seller)):
-            rows = self.rows.get((model.casefold(), name, tiers))
-            if rows:
-                offer = offer.overlay(rows)
-        return offer
+        """Return an offer with the prices of the file.
+
+        The most specific row wins: of an exact name over a wildcard, and of a longer
+        wildcard over a shorter; then of its provider, and of its search context size.
+        """
+        names = [name.casefold() for name in models]
+        tier = (tier or "").casefold()
+        wild = [n for n, p in self.patterns.items() if any(map(p.fullmatch, names))]
+        rows = [
+            row
+            for name in (*wild, *names)
+            for seller in dict.fromkeys((None, provider and provider.casefold()))
+            for one in dict.fromkeys((None, size and size.casefold()))
+            for row in self.rows.get((name, seller, _plain_tier(tier), one), ())
+        ]
+        return offer.overlay(rows) if rows else offer
+
+
+def _plain_tier(tier: str | None) -> str | None:
+    """Return the name of a tier; None for the standard one."""
+    return None if tier in {"", *STANDARD_TIERS} else tier
 
 
 def read_prices(prices: Prices, provider: str | None = None) -> PriceFile:
@@ -107,118 +125,228 @@ def read_prices(prices: Prices, provider: str | None = None) -> PriceFile:
         raise PriceFileError(name, "not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise PriceFileError(name, f"not valid TOML: {error}") from None
-    return _parse(name, data)
+    return parse_prices(name, data, own=True)
 
 
-def _parse(name: str, data: dict[str, Any]) -> PriceFile:
-    """Parse the rows of a price file."""
-    for key in data:
-        if key != "price":
-            hint = near_miss(key, ("price",))
-            raise PriceFileError(
-                name, f"unknown table {key!r}{hint}: expected [[price]]"
-            )
-    tables = data.get("price", [])
-    if not isinstance(tables, list) or not all(isinstance(row, dict) for row in tables):
-        raise PriceFileError(name, "expected each price as a table under [[price]]")
-    rows: dict[tuple[str, str | None, str | None], list[Row]] = {}
-    for number, row in enumerate(tables, 1):
-        at = f"price {number}"
+def parse_prices(name: str, data: Mapping[str, Any], *, own: bool) -> PriceFile:
+    """Parse a price file; raise `PriceFileError` with all of its faults."""
+    rows: dict[_Key, list[Row]] = {}
+    top, faults = _parse_table(data, _TOP)
+    for number, table in enumerate(top.get("price", ()), 1):
         try:
-            keys, parsed = _parse_row(row, f"{name}, {at}")
-        except _RowError as error:
-            raise PriceFileError(name, f"{at}: {error}") from None
-        for one in keys:
-            rows.setdefault(one, []).append(parsed)
-    for (model, _, _), dated in rows.items():
-        dated.sort(key=lambda row: row.start)
-        for before, after in pairwise(dated):
-            if before.end is None or after.start < before.end:
-                first, second = before.rates.source, after.rates.source
-                fault = f"two prices for {model!r} at the same time"
-                raise PriceFileError(name, f"{fault}: {first}; {second}")
-    return PriceFile(rows)
+            seller = "" if own else f" {table['provider']},"
+            keys, row = _parse_row(table, f"{name},{seller} price {number}", own=own)
+        except _FaultError as fault:
+            faults += [f"price {number}: {one}" for one in fault.args]
+            continue
+        for key in keys:
+            rows.setdefault(key, []).append(row)
+    for (model, *_), dated in rows.items():
+        # Those for some hours come after those for all: they take precedence.
+        dated.sort(key=lambda row: (bool(row.windows), row.start))
+        faults += [
+            f"two prices for {model!r} at the same time: {one.source}; {other.source}"
+            for one, other in combinations(dated, 2)
+            if bool(one.windows) == bool(other.windows) and one.meets(other)
+        ]
+    if faults:
+        raise PriceFileError(name, "; ".join(faults))
+    return PriceFile(rows, top.get("aliases", {}), top.get("before_reported", False))
+
+
+def _parse_table(
+    table: Mapping[str, Any], parsers: _Parsers, needed: Sequence[str] = ()
+) -> tuple[dict[str, Any], list[str]]:
+    """Parse the values of a table; return them and the faults of the others."""
+    values: dict[str, Any] = {}
+    faults = [f"{key} is missing" for key in needed if key not in table]
+    for key, value in table.items():
+        if key not in parsers:
+            hint = near_miss(key, parsers) or f": use {', '.join(parsers)}"
+            faults.append(f"unknown key {key!r}{hint}")
+            continue
+        parse, expected = parsers[key]
+        try:
+            values[key] = parse(value)
+        except _FaultError as fault:
+            faults += fault.args
+        except (ArithmeticError, AttributeError, TypeError, ValueError):
+            got = repr(value) if isinstance(value, str) else str(value)
+            faults.append(f"{key}: expected {expected}, got {got}")
+    return values, faults
 
 
 def _parse_row(
-    row: dict[str, Any], source: str
-) -> tuple[list[tuple[str, str | None, str | None]], Row]:
-    """Parse one row: its models, and their rates."""
-    for key in row:
-        if key not in _KEYS:
-            hint = near_miss(key, _KEYS) or f": use {', '.join(_KEYS)}"
-            fault = f"unknown key {key!r}{hint}"
-            raise _RowError(fault)
-    for key in ("model", "input", "output"):
-        if key not in row:
-            fault = f"{key} is missing"
-            raise _RowError(fault)
-    models = row["model"] if isinstance(row["model"], list) else [row["model"]]
-    provider, tier = _parse_text(row, "provider"), _parse_text(row, "service_tier")
-    if tier in STANDARD_TIERS:
-        tier = None
-    start, end = _parse_second(row, "from"), _parse_second(row, "to")
-    if end is not None and end <= (start or 0):
-        raise _wrong_value(
-            "to", f"a time after from ({row.get('from', 1970)})", row["to"]
-        )
-    rates = {
-        key: _parse_rate(key, row[key]) for key in (*RATES, "request") if key in row
-    }
-    dates = [f" {key} {row[key]}" for key in ("from", "to") if key in row]
-    parsed = Rates(**cast("Any", rates), source=source + "".join(dates))
-    keys = [(_parse_name(model), provider, tier) for model in models]
-    if not keys or len(set(keys)) < len(keys):
-        raise _wrong_value("model", _MODELS, row["model"])
-    return keys, Row(start or 0, end, parsed)
+    table: Mapping[str, Any], source: str, *, own: bool
+) -> tuple[list[_Key], Row]:
+    """Parse one row: its keys, and what it says of them."""
+    # Without rates of its own a row changes those of others.
+    changes = table.keys() & (_ROW.keys() - _CONDITIONS)
+    is_whole = not changes or changes & {"input", "output"}
+    needed = ("model", "input", "output") if is_whole else ("model",)
+    values, faults = _parse_table(table, _ROW, needed)
+    if faults:
+        raise _FaultError(*faults)
+    start, end = values.get("from", 0), values.get("to", FOREVER)
+    if end <= start:
+        after, got = table.get("from", 1970), table["to"]
+        fault = f"to: expected a time after from ({after}), got {got}"
+        raise _FaultError(fault)
+    amounts = {key: values[key] for key in (*AMOUNTS, _APART) if key in values}
+    steps = [(0, amounts)]
+    for above, changed in values.get("step", ()):
+        steps.append((above + 1, {**steps[-1][1], **changed}))
+    dates = "".join(f" {key} {table[key]}" for key in ("from", "to") if key in table)
+    notes = ", checked ".join(str(table[key]) for key in _NOTES if key in table)
+    hours = values.get("hours") or ([(0, DAY)] if "days" in values else [])
+    row = Row(
+        start,
+        end,
+        () if values.get("unknown") else tuple(steps),
+        tuple(
+            (day * DAY + begins, day * DAY + ends + DAY * (ends <= begins))
+            for day in values.get("days", range(len(_DAYS)))
+            for begins, ends in hours
+        ),
+        values.get("discount", Decimal(0)),
+        own,
+        source + dates + (f" ({notes})" if notes else ""),
+    )
+    tier = _plain_tier(values.get("service_tier"))
+    provider, size = values.get("provider"), values.get("search_context_size")
+    return [(model, provider, tier, size) for model in values["model"]], row
 
 
-def _parse_name(model: object) -> str:
-    """Parse the name of a model."""
-    if not isinstance(model, str) or not model:
-        raise _wrong_value("model", _MODELS, model)
-    return model.casefold()
+def _check(*, valid: object) -> None:
+    """Raise `ValueError` for a wrong value."""
+    if not valid:
+        raise ValueError
 
 
-def _parse_text(row: dict[str, Any], key: str) -> str | None:
-    """Parse an optional name."""
-    value = row.get(key)
-    if value is not None and (not isinstance(value, str) or not value):
-        raise _wrong_value(key, "a name in quotes", value)
-    return None if value is None else value.casefold()
+def _parse_tables(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Parse tables of the same name."""
+    _check(valid=isinstance(value, list) and all(isinstance(t, dict) for t in value))
+    return value
 
 
-def _parse_second(row: dict[str, Any], key: str) -> int | None:
+def _parse_steps(value: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+    """Parse the rates of longer prompts; return the shortest first."""
+    tables = []
+    for table in _parse_tables(value):
+        step, faults = _parse_table(table, _STEP, ("above",))
+        if faults:
+            raise _FaultError(*(f"step: {fault}" for fault in faults))
+        tables.append(step)
+    steps = {step.pop("above"): step for step in tables}
+    _check(valid=len(steps) == len(tables))
+    return sorted(steps.items(), key=itemgetter(0))
+
+
+def _parse_aliases(value: dict[str, str]) -> dict[str, str]:
+    """Parse names that stand for models."""
+    return {name.casefold(): _parse_text(model) for name, model in value.items()}
+
+
+def _parse_models(value: str | list[str]) -> list[str]:
+    """Parse the name of a model, or a list of them."""
+    names = [*map(_parse_text, [value] if isinstance(value, str) else value)]
+    _check(valid=0 < len(set(names)) == len(names))
+    return names
+
+
+def _parse_text(value: str) -> str:
+    """Parse a name."""
+    _check(valid=isinstance(value, str) and value)
+    return value.casefold()
+
+
+def _parse_flag(value: object) -> object:
+    """Parse true or false."""
+    _check(valid=isinstance(value, bool))
+    return value
+
+
+def _parse_second(value: str | date) -> int:
     """Parse a date or a time as seconds since 1970; without a zone it is UTC."""
-    value = row.get(key)
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise _wrong_value(key, _DATE, value) from None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
-    if not isinstance(value, datetime):
-        raise _wrong_value(key, _DATE, value)
-    value = value if value.tzinfo else value.replace(tzinfo=UTC)
-    if value.microsecond or value < datetime(1970, 1, 1, tzinfo=UTC):
-        raise _wrong_value(key, "a whole second after 1970", value)
-    return int(value.timestamp())
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time())
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    _check(valid=not moment.microsecond and moment.timestamp() >= 0)
+    return int(moment.timestamp())
 
 
-def _parse_rate(key: str, value: object) -> Decimal:
+def _parse_hours(value: str) -> list[tuple[int, int]]:
+    """Parse hours of the day as seconds; they may run past midnight."""
+    _check(valid=re.fullmatch(f"(?:{_HOURS.pattern})+", value))
+    found = [[int(part) for part in parts] for parts in _HOURS.findall(value)]
+    hours = [(3600 * a + 60 * b, 3600 * c + 60 * d) for a, b, c, d in found]
+    _check(valid=all(start < DAY >= end != start for start, end in hours))
+    return hours
+
+
+def _parse_days(value: list[str]) -> list[int]:
+    """Parse days of the week."""
+    _check(valid=isinstance(value, list) and value)
+    return [_DAYS.index(day) for day in value]
+
+
+def _parse_above(value: object) -> object:
+    """Parse a length of the prompt."""
+    _check(valid=type(value) is int and value > 0)
+    return value
+
+
+def _parse_amount(
+    value: str | int | Decimal, largest: Decimal = _LARGEST_RATE, decimals: int = 12
+) -> Decimal:
     """Parse an amount of USD, a number or a string."""
     is_number = isinstance(value, str | int | Decimal) and not isinstance(value, bool)
-    if not is_number or "_" in str(value):
-        raise _wrong_value(key, _AMOUNT, value)
-    try:
-        amount = Decimal(cast("str | int | Decimal", value))
-    except InvalidOperation:
-        raise _wrong_value(key, _AMOUNT, value) from None
-    if not amount.is_finite() or not 0 <= amount <= _LARGEST_RATE:
-        raise _wrong_value(key, f"0 to {_LARGEST_RATE:,} USD", value)
-    if int(amount.normalize().as_tuple().exponent) < _EXPONENT:
-        raise _wrong_value(key, "at most 12 decimals", value)
+    _check(valid=is_number and "_" not in str(value))
+    amount = Decimal(value)
+    exact = int(amount.normalize().as_tuple().exponent) >= -decimals
+    _check(valid=exact and 0 <= amount <= largest)
     return amount
+
+
+def _parse_rate(value: str | int | Decimal) -> Decimal | None:
+    """Parse an amount of USD; None is one that is not known."""
+    return None if value == "unknown" else _parse_amount(value)
+
+
+_APART = "reasoning_apart"
+_NOTES = ("source", "checked")
+# Keys that do not say what something costs.
+_CONDITIONS = {
+    *("model", "provider", "service_tier", "search_context_size"),
+    *("from", "to", "hours", "days", *_NOTES),
+}
+_AMOUNT = 'an amount of USD such as "2.50" (0 to 1,000,000, at most 12 decimals)'
+_NAME = (_parse_text, "a name in quotes")
+_DATE = (_parse_second, "a date after 1970 such as 2026-01-31")
+_FLAG = (_parse_flag, "true or false")
+_RATES: _Parsers = {
+    **dict.fromkeys(AMOUNTS, (_parse_rate, f'{_AMOUNT}, or "unknown"')),
+    **dict.fromkeys(("input", "output"), (_parse_amount, _AMOUNT)),
+}
+_STEP: _Parsers = {"above": (_parse_above, "a number of tokens"), **_RATES}
+_ROW: _Parsers = {
+    "model": (_parse_models, "a name, or a list of different names"),
+    **dict.fromkeys(("provider", "service_tier", "search_context_size"), _NAME),
+    **dict.fromkeys(("from", "to"), _DATE),
+    **_RATES,
+    "hours": (_parse_hours, 'hours of UTC such as "16:30-00:30"'),
+    "days": (_parse_days, 'a list of days such as ["sat", "sun"]'),
+    "step": (_parse_steps, "tables under [[price.step]], each with another `above`"),
+    "discount": (
+        lambda share: _parse_amount(share, Decimal(1), 6),
+        'a share such as "0.15" (0 to 1, at most 6 decimals)',
+    ),
+    **dict.fromkeys((_APART, "unknown"), _FLAG),
+    **dict.fromkeys(_NOTES, (lambda note: note, "")),
+}
+_TOP: _Parsers = {
+    "price": (_parse_tables, "each price as a table under [[price]]"),
+    "aliases": (_parse_aliases, 'a table of names such as "mine" = "gpt-4o"'),
+    "before_reported": _FLAG,
+}

@@ -6,25 +6,30 @@ Python's integers.
 
 from __future__ import annotations
 
+import re
 import threading
-from decimal import Decimal
-from typing import TYPE_CHECKING, cast
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from toolkit.expressions.vendors import providers_of
+from toolkit.expressions.vendors import find_seller, providers_of
 from toolkit.pricing.catalogue import find_offer
+from toolkit.pricing.corrections import read_corrections
 from toolkit.pricing.offers import (
     COUNTS,
+    PLACES,
+    REQUIRED_COUNTS,
     UNIT,
     OfferTable,
     RateTable,
     reason_code,
-    scaled,
 )
 from toolkit.pricing.rates import Reason
+from toolkit.pricing.usage import Reported, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,15 +43,14 @@ if TYPE_CHECKING:
 MONEY = pl.Decimal(38, 12)
 MOMENT = pl.Datetime("us", "UTC")
 NAMES = ("provider", "model", "service_tier")
-NEEDED = (*NAMES, "created", *COUNTS, "total_tokens", "reported_cost")
+NEEDED = (*NAMES, "created", *REQUIRED_COUNTS, "total_tokens", "reported_cost")
 # How a response was billed; the same tokens elsewhere would be billed otherwise.
 AS_BILLED = ("processing", "served_by", "upstream_cost", "is_byok", "cache_hit")
 # Columns that a frame may lack: their values then count as null.
-_OPTIONAL = (
-    *AS_BILLED,
-    *("search_context_size", "citation_tokens", "web_searches", "search_sources"),
-    *("cache_write_1h_tokens", "prompt_image_tokens", "completion_image_tokens"),
-)
+_OPTIONAL = (*AS_BILLED, "search_context_size", *COUNTS[len(REQUIRED_COUNTS) :])
+# The first services of this kind: an earlier date is no date.
+_FIRST_SECOND = int(datetime(2020, 6, 11, tzinfo=UTC).timestamp())
+_SNAPSHOT = re.compile(r"(?<!\d)(20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
 _SOURCES = ("reported", "priced", "unpriced")
 PRICED = pl.Schema(
     {
@@ -56,10 +60,13 @@ PRICED = pl.Schema(
         "reason": pl.String(),
     }
 )
-_LARGEST_COUNT = 10**12
-_LARGEST_REPORTED = 1e14
-# Below it, a double times 10^12 rounds to the decimal that was written.
-_SURELY_EXACT = 1000.0
+_UNDATED, _NO_RATE, _COUNTS, _NO_USAGE, _NEGATIVE, _OWN_KEY, _OUT_OF_DATE = (
+    reason_code(one)
+    for one in (
+        *(Reason.UNDATED, Reason.NO_RATE, Reason.COUNTS, Reason.NO_USAGE),
+        *(Reason.NEGATIVE, Reason.OWN_KEY, Reason.OUT_OF_DATE),
+    )
+)
 # Below it, a sum computed in doubles is surely below 2^63.
 _LARGEST_SUM = 9e18
 # Rows that are priced at once: their columns fit into the cache of a processor.
@@ -79,51 +86,78 @@ class Pricer:
         self,
         prices: PriceFile,
         find: Callable[[str | None, str | None, str | None], Offer] = find_offer,
+        corrections: PriceFile | None = None,
     ) -> None:
         self.prices = prices
+        self.corrections = read_corrections() if corrections is None else corrections
         self.find = find
         self.lock = threading.Lock()
-        self.known: dict[tuple[str | None, str | None, str | None], int] = {}
+        self.known: dict[tuple[str | None, ...], int] = {}
         self.numbers: dict[Offer, int] = {}
         self.table: OfferTable | None = None
 
-    def offer(self, provider: str | None, model: str | None, tier: str | None) -> Offer:
+    def offer(
+        self,
+        provider: str | None,
+        model: str | None,
+        tier: str | None,
+        size: str | None = None,
+    ) -> Offer:
         """Return the offer for a model; prices of the price file take precedence."""
-        found = self.find(provider, model, tier)
-        return self.prices.overlay(found, provider, model, tier)
+        name = self.prices.alias(model)
+        found = self.find(provider, name, tier)
+        if name is None or model is None:
+            return found
+        seller, names = find_seller(provider, name)
+        if seller is not None:
+            found = self.corrections.overlay(found, seller, names, tier, size)
+        names = list(dict.fromkeys((name, model)))
+        found = self.prices.overlay(found, provider, names, tier, size)
+        hides_thinking = "gemini" in name.casefold()
+        return replace(
+            found, hides_thinking=hides_thinking, known_from=_first_second(name)
+        )
 
-    def number(self, names: tuple[str | None, str | None, str | None]) -> int:
-        """Return the number of the offer for a provider, a model and a tier."""
-        if names not in self.known:
-            offer = self.offer(*names)
+    def number(self, key: tuple[str | None, ...]) -> int:
+        """Return the number of the offer for what `_keys_of` returns."""
+        if key not in self.known:
+            offer = self.offer(*key)
             if offer not in self.numbers:
                 self.numbers[offer] = len(self.numbers)
                 self.table = None
-            self.known[names] = self.numbers[offer]
-        return self.known[names]
+            self.known[key] = self.numbers[offer]
+        return self.known[key]
 
     def find_offers(self, frame: pl.DataFrame) -> tuple[Ints, OfferTable]:
         """Return the number of each row's offer, and the table of all offers."""
-        served = providers_of(frame, self.prices.provider)
-        names = frame.select(served, pl.col(NAMES[1:]).cast(pl.String))
-        distinct = names.unique()
+        keys = _keys_of(frame, self.prices.provider)
+        distinct = keys.unique()
         with self.lock:
             numbers = [self.number(row) for row in distinct.iter_rows()]
             table = self.table = self.table or OfferTable.build(list(self.numbers))
         if len(numbers) == 1:
             return np.full(frame.height, numbers[0], np.int64), table
         keyed = distinct.with_columns(pl.Series("~offer", numbers, pl.Int64))
-        joined = names.join(
-            keyed, on=NAMES, how="left", nulls_equal=True, maintain_order="left"
+        on = keys.columns
+        joined = keys.join(
+            keyed, on=on, how="left", nulls_equal=True, maintain_order="left"
         )
         return joined["~offer"].to_numpy(), table
 
+    def find_places(self, frame: pl.DataFrame) -> _Found:
+        """Find the rates for each row."""
+        offers, table = self.find_offers(frame)
+        created = frame["created"].cast(MOMENT).dt.epoch("s")
+        seconds = created.fill_null(0).to_numpy()
+        dated = seconds >= np.maximum(table.known_from[offers], _FIRST_SECOND)
+        usage = Usage.of(frame, table.hides_thinking[offers])
+        place = table.find(offers, seconds, usage.counts["prompt_tokens"])
+        return _Found(offers, table, dated, usage, place)
+
     def find_rates(self, frame: pl.DataFrame) -> list[Rates | Reason]:
         """Return the rates for each row, or the reason why there are none."""
-        offers, table = self.find_offers(frame)
-        seconds = frame["created"].cast(MOMENT).dt.epoch("s").fill_null(0).to_numpy()
-        places = table.find(offers, seconds, _count_of(frame["prompt_tokens"]))
-        return [table.ends[place] for place in places.tolist()]
+        found = self.find_places(frame)
+        return [found.table.ends[place] for place in found.place.tolist()]
 
     def price(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Price each row by its own usage; return `PRICED` in the order of the rows."""
@@ -132,82 +166,67 @@ class Pricer:
 
     def price_slice(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Price a slice of rows."""
-        offers, table = self.find_offers(frame)
-        created = frame["created"].cast(MOMENT).dt.epoch("s")
-        dated = created.is_not_null().to_numpy()
-        seconds = created.fill_null(0).to_numpy()
-        counts = {name: _count_of(frame[name]) for name in COUNTS}
-        beside = _reasoning_beside(frame) & (counts["completion_tokens"] >= 0)
-        billed = counts["completion_tokens"] + np.where(
-            beside, counts["reasoning_tokens"], 0
-        )
-        counts = {**counts, "completion_tokens": billed}
-        place = table.find(offers, seconds, counts["prompt_tokens"])
+        offers, table, dated, usage, place = self.find_places(frame)
         rates = table.rates
+        counts = usage.counts
         reason = rates.reason[place].copy()
-        undated = ~dated & table.changing[offers]
-        reason[(reason < 0) & undated] = reason_code(Reason.UNDATED)
-        lacking = rates.no_output[place] & (billed > 0)
-        reason[(reason < 0) & lacking] = reason_code(Reason.NO_RATE)
-        wrong = _contradicting(frame, counts) | _overlapping(rates, place, counts)
-        reason[(reason < 0) & wrong] = reason_code(Reason.COUNTS)
-        unseen = frame["prompt_tokens"].is_null() | frame["completion_tokens"].is_null()
-        reason[unseen.to_numpy()] = reason_code(Reason.NO_USAGE)
+        contradicting = usage.contradicts(rates, place)
+        undated, lacking = np.zeros((2, frame.height), np.bool_)
+        for name, count in {**counts, "requests": np.array(1)}.items():
+            number = PLACES[name]
+            if not dated.all():
+                undated |= ~dated & table.changing[offers, number] & (count > 0)
+            if rates.lacks[:, number].any():
+                lacking |= rates.lacks[place, number] & (count > 0)
+        reason[((reason < 0) | (reason == _OUT_OF_DATE)) & undated] = _UNDATED
+        reason[(reason < 0) & lacking] = _NO_RATE
+        reason[(reason < 0) & contradicting] = _COUNTS
+        reason[usage.is_missing] = _NO_USAGE
         amounts = _amounts(rates, place, counts, reason < 0)
-        return _result(frame, amounts, reason, dated)
+        reported = Reported.of(frame)
+        if self.prices.before_reported:
+            reported = reported.except_where((reason < 0) & rates.own[place])
+        return _result(frame["created"], amounts, reported, reason, dated)
 
 
-def _count_of(counts: pl.Series) -> Ints:
-    """Return counts as integers; those outside the allowed range are -1."""
-    valid = counts.cast(pl.Int64).fill_null(0)
-    inside = valid.is_between(0, _LARGEST_COUNT)
-    return valid.zip_with(inside, pl.Series([-1])).to_numpy()
+class _Found(NamedTuple):
+    """The rates for each row."""
+
+    offers: Ints
+    table: OfferTable
+    dated: Bools
+    usage: Usage
+    place: Ints
 
 
-def _reasoning_beside(frame: pl.DataFrame) -> Bools:
-    """Return where reasoning tokens are not part of the completion tokens.
-
-    The total counts them too.
-    """
-    prompt, completion, reasoning, total = (
-        pl.col(f"{name}_tokens").cast(pl.Float64)
-        for name in ("prompt", "completion", "reasoning", "total")
+def _keys_of(frame: pl.DataFrame, provider: str | None) -> pl.DataFrame:
+    """Return what prices of a frame are looked up by, as `Pricer.offer` takes it."""
+    model, tier, size = (
+        pl.col(name).cast(pl.String)
+        for name in ("model", "service_tier", "search_context_size")
     )
-    # Doubles are exact up to 2^53, and counts above 10^12 are not priced.
-    sums = (reasoning > 0) & (prompt + completion + reasoning == total)
-    return frame.select(sums.fill_null(value=False)).to_series().to_numpy()
+    if "processing" in frame.columns:
+        batch = pl.col("processing").cast(pl.String) == "batch"
+        tier = pl.when(batch).then(pl.lit("batch")).otherwise(tier).alias("tier")
+    keys = (model, tier, size)[: 2 + ("search_context_size" in frame.columns)]
+    return frame.select(providers_of(frame, provider), *keys)
 
 
-def _contradicting(frame: pl.DataFrame, counts: dict[str, Ints]) -> Bools:
-    """Return where the counts contradict each other."""
-    prompt, completion = counts["prompt_tokens"], counts["completion_tokens"]
-    total = frame["total_tokens"].is_not_null().to_numpy()
-    wrong: Bools = total & (_count_of(frame["total_tokens"]) != prompt + completion)
-    for count in counts.values():
-        wrong |= count < 0
-    # Some providers do not count cached tokens as part of the prompt.
-    wrong |= counts["cached_tokens"] + counts["cache_write_tokens"] > prompt
-    wrong |= counts["prompt_audio_tokens"] > prompt
-    wrong |= counts["reasoning_tokens"] > completion
-    wrong |= counts["completion_audio_tokens"] > completion
-    return wrong
-
-
-def _overlapping(rates: RateTable, place: Ints, counts: dict[str, Ints]) -> Bools:
-    """Return where two kinds of tokens with their own rates may overlap."""
-    cache = counts["cached_tokens"] + counts["cache_write_tokens"]
-    inside = rates.overlap_in[place] & (counts["prompt_audio_tokens"] > 0) & (cache > 0)
-    spoken = (counts["completion_audio_tokens"] > 0) & (counts["reasoning_tokens"] > 0)
-    return inside | (rates.overlap_out[place] & spoken)
+def _first_second(model: str) -> int:
+    """Return the second since 1970 of the date in a model's name, or 0."""
+    found = _SNAPSHOT.search(model)
+    try:
+        year, month, day = map(int, found.groups() if found else (1970, 1, 1))
+        return int(datetime(year, month, day, tzinfo=UTC).timestamp())
+    except ValueError:
+        return 0
 
 
 def _amounts(
     rates: RateTable, place: Ints, counts: dict[str, Ints], priced: Bools
 ) -> tuple[Ints, dict[int, int]]:
     """Return amounts in 10^-12 USD, and separately those that may overflow."""
-    used = {
-        number: np.where(priced, counts[name], 0) for number, name in enumerate(COUNTS)
-    }
+    used = {PLACES[name]: np.where(priced, c, 0) for name, c in counts.items()}
     used = {number: count for number, count in used.items() if count.any()}
     large = np.flatnonzero(_may_overflow(rates, place, used))
     whole = _sum_products(rates.whole, place, used)
@@ -215,7 +234,7 @@ def _amounts(
         whole = _half_even(whole, _sum_products(rates.rest, place, used))
     apart = {
         int(row): _in_full(
-            rates, int(place[row]), [int(counts[n][row]) for n in COUNTS]
+            rates, int(place[row]), {n: int(count[row]) for n, count in used.items()}
         )
         for row in large
     }
@@ -255,44 +274,39 @@ def _half_even(whole: Ints, rest: Ints) -> Ints:
     return total + up.astype(np.int64)
 
 
-def _in_full(rates: RateTable, place: int, counts: list[int]) -> int:
+def _in_full(rates: RateTable, place: int, counts: dict[int, int]) -> int:
     """Compute one amount with Python's integers."""
-    halves = zip(rates.whole[place].tolist(), rates.rest[place].tolist(), strict=True)
     total = sum(
-        (int(whole) * UNIT + int(rest)) * count
-        for (whole, rest), count in zip(halves, [*counts, 1], strict=True)
+        (int(rates.whole[place, n]) * UNIT + int(rates.rest[place, n])) * count
+        for n, count in {**counts, PLACES["requests"]: 1}.items()
     )
     quotient, left = divmod(total, UNIT)
     return quotient + int(2 * left > UNIT or (2 * left == UNIT and quotient % 2 == 1))
 
 
 def _result(
-    frame: pl.DataFrame,
+    created: pl.Series,
     computed: tuple[Ints, dict[int, int]],
+    reported: Reported,
     reason: NDArray[np.int8],
     dated: Bools,
 ) -> pl.DataFrame:
     """Return `PRICED`; reported costs take precedence over computed ones."""
-    units, apart = computed
-    cost = frame["reported_cost"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    with np.errstate(invalid="ignore", over="ignore"):
-        reported = np.abs(cost) < _LARGEST_REPORTED
-        rounded = np.rint(np.where(np.abs(cost) < _SURELY_EXACT, cost, 0) * UNIT)
-    units = np.where(reported, rounded.astype(np.int64, casting="unsafe"), units)
-    apart = {row: amount for row, amount in apart.items() if not reported[row]}
-    for row in np.flatnonzero(reported & (np.abs(cost) >= _SURELY_EXACT)):
-        # The shortest decimal of this double is what was written.
-        apart[int(row)] = scaled(Decimal(repr(float(cost[row]))), 12)
-    priced = ~reported & (reason < 0)
-    source = np.where(reported, 0, np.where(priced, 1, 2))
+    known = reported.is_known
+    reason = np.where(reported.is_negative, _NEGATIVE, reason)
+    reason = np.where(reported.lacks_part, _OWN_KEY, reason)
+    priced = ~known & (reason < 0)
+    units = np.where(known, reported.units, computed[0])
+    apart = {row: amount for row, amount in computed[1].items() if not known[row]}
+    source = np.where(known, 0, np.where(priced, 1, 2))
     reasons = tuple(Reason)
     why = pl.Series([*reasons, None], dtype=pl.String).gather(
-        np.where(reported | priced, len(reasons), reason)
+        np.where(known | priced, len(reasons), reason)
     )
-    date = frame["created"].cast(MOMENT).dt.date()
+    date = created.cast(MOMENT).dt.date()
     return pl.DataFrame(
         {
-            "cost": _money(units, apart, reported | priced),
+            "cost": _money(units, apart | reported.large, known | priced),
             "cost_source": pl.Series(_SOURCES).gather(source),
             "price_date": date.zip_with(
                 pl.Series(priced & dated), pl.Series([None], dtype=pl.Date)

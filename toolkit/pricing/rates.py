@@ -1,23 +1,26 @@
 """Rates per token, and the times and prompt lengths for which they hold.
 
 An `Offer` has the prices of one model of one provider in one service tier, for all
-time: pieces that begin on a day, in them bands of the day, in them steps by the length
-of the prompt, and in these `Rates`, or the `Reason` why there are none.
+time: a grid by time, by the second of the week, and by the length of the prompt, of
+`Rates`, or of the `Reason` why there are none.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from decimal import Decimal
+from bisect import bisect_right
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal, localcontext
 from enum import StrEnum
-from itertools import groupby
-from operator import itemgetter
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
-_Value = TypeVar("_Value")
+DAY = 86_400
+# Weeks begin on a Thursday, as the first one of 1970 did.
+WEEK = 7 * DAY
+FOREVER = 1 << 33  # a second since 1970, beyond all prices
 
 
 class Reason(StrEnum):
@@ -59,96 +62,148 @@ MEANINGS = {
 class Rates:
     """USD per million tokens; None where a kind of token has no rate of its own.
 
-    A kind without a rate is charged as what it is part of: cached, cache-write and
-    audio tokens as prompt tokens, reasoning and audio tokens as completion tokens.
+    Cached, cache-write and image tokens without a rate are charged as prompt tokens,
+    reasoning tokens as completion tokens. Other kinds without a rate have no price.
+
+    The last amounts are USD for each search, each source that a search found, and each
+    request. `unknown` are kinds that are charged, at a rate that is not known;
+    `reasoning_apart` is whether reasoning is charged beside the completion, not as part
+    of it; `own`, whether the user's price file has a part in it; `source` is where the
+    rates are from, in words: a row of a price file, or the catalogue.
     """
 
     input: Decimal
     output: Decimal | None
     cached: Decimal | None = None
     cache_write: Decimal | None = None
+    cache_write_1h: Decimal | None = None
     input_audio: Decimal | None = None
+    cached_audio: Decimal | None = None
+    input_image: Decimal | None = None
     reasoning: Decimal | None = None
     output_audio: Decimal | None = None
+    output_image: Decimal | None = None
+    citation: Decimal | None = None
+    web_search: Decimal | None = None
+    search_source: Decimal | None = None
     request: Decimal = Decimal(0)
-    """USD for each request."""
+    unknown: frozenset[str] = frozenset()
+    reasoning_apart: bool = False
+    own: bool = False
     source: str = ""
-    """Where the rates are from, in words: a row of a price file, or the catalogue."""
 
     @property
-    def may_overlap_in(self) -> bool:
-        """Whether audio tokens and the cache both have rates of their own."""
-        has_cache = self.cached is not None or self.cache_write is not None
-        return self.input_audio is not None and has_cache
+    def is_free(self) -> bool:
+        """Whether tokens cost nothing."""
+        return self.input == self.output == 0
 
-    @property
-    def may_overlap_out(self) -> bool:
-        """Whether audio and reasoning tokens both have rates of their own."""
-        return self.output_audio is not None and self.reasoning is not None
+    def less(self, discount: Decimal) -> Rates:
+        """Return the rates less a share of each."""
+        with localcontext(prec=60):
+            reduced: dict[str, Any] = {
+                name: amount * (1 - discount)
+                for name in AMOUNTS
+                if (amount := getattr(self, name)) is not None
+            }
+        return replace(self, **reduced)
 
 
-# A step begins at a number of prompt tokens; the first at 0.
-Step: TypeAlias = "tuple[int, Rates | Reason]"
-# A band of the day begins at a second of the UTC day; the first is 0.
-Band: TypeAlias = "tuple[int, tuple[Step, ...]]"
-# A piece begins at a second since 1970; the first is 0.
-Piece: TypeAlias = "tuple[int, tuple[Band, ...]]"
+# The fields of `Rates` that are amounts of USD.
+AMOUNTS = tuple(one.name for one in fields(Rates) if "Decimal" in str(one.type))
+
+
+class Row(NamedTuple):
+    """Rates that hold, or change others, between two times.
+
+    Steps have the amounts from a length of the prompt on; None is one that is not
+    known. Without steps no price is known. Windows are the seconds of the week between
+    which the row holds; without any it always does.
+    """
+
+    start: int
+    end: int
+    steps: tuple[tuple[int, Mapping[str, Decimal | None]], ...]
+    windows: tuple[tuple[int, int], ...] = ()
+    discount: Decimal = Decimal(0)
+    own: bool = False
+    source: str = ""
+
+    def covers(self, time: int, second: int) -> bool:
+        """Return whether the row holds at a time, at a second of the week."""
+        return self.start <= time < self.end and (
+            not self.windows
+            or any(
+                a <= at < b for a, b in self.windows for at in (second, second + WEEK)
+            )
+        )
+
+    def meets(self, other: Row) -> bool:
+        """Return whether there is a time at which both rows hold."""
+        time = max(self.start, other.start)
+        seconds = {0, *(start for start, _ in (*self.windows, *other.windows))}
+        return any(
+            self.covers(time, second) and other.covers(time, second)
+            for second in seconds
+        )
+
+    def change(self, end: Rates | Reason, length: int) -> Rates | Reason:
+        """Return the rates for a length of the prompt, in place of others."""
+        if not self.steps:
+            return Reason.OUT_OF_DATE
+        amounts = next(found for at, found in reversed(self.steps) if at <= length)
+        known: dict[str, Any] = {
+            name: value for name, value in amounts.items() if value is not None
+        }
+        if "input" in amounts:
+            end = Rates(**known)
+        elif isinstance(end, Reason) or not (amounts or self.discount):
+            return end
+        unknown = frozenset({*end.unknown, *amounts} - known.keys())
+        own = self.own or end.own
+        known |= {"unknown": unknown, "own": own, "source": self.source}
+        return replace(end, **known).less(self.discount)
 
 
 @dataclass(frozen=True)
 class Offer:
-    """The prices of a model at all times."""
+    """The prices of a model at all times.
 
-    pieces: tuple[Piece, ...]
+    Each axis has the values from which on rates hold, the first of which is 0: seconds
+    since 1970, seconds of the week, tokens of the prompt. `ends` are the rates for each
+    combination, the last axis first. `hides_thinking` is whether only the total counts
+    thinking, as for models of Google; before `known_from` the model was not served.
+    """
+
+    axes: tuple[tuple[int, ...], ...]
+    ends: tuple[Rates | Reason, ...]
+    hides_thinking: bool = False
+    known_from: int = 0
 
     @classmethod
     def constant(cls, rates: Rates | Reason) -> Offer:
         """Return an offer that never changes."""
-        return cls(((0, _always(rates)),))
+        return cls(((0,), (0,), (0,)), (rates,))
 
-    @property
-    def never_changes(self) -> bool:
-        """Whether one price holds at all times; it may have steps by length."""
-        return len(self.pieces) == 1 and len(self.pieces[0][1]) == 1
+    def at(self, cell: Sequence[int]) -> Rates | Reason:
+        """Return the rates at a time, a second of the week, and a length."""
+        place = 0
+        for axis, value in zip(self.axes, cell, strict=True):
+            place = place * len(axis) + bisect_right(axis, value) - 1
+        return self.ends[place]
 
-    def at(self, second: int) -> tuple[Band, ...]:
-        """Return the bands at a second since 1970."""
-        return next(bands for start, bands in reversed(self.pieces) if start <= second)
-
-    def all_rates(self) -> list[Rates | Reason]:
-        """Return the rates of all times and steps."""
-        return [
-            rates
-            for _, bands in self.pieces
-            for _, steps in bands
-            for _, rates in steps
-        ]
-
-    def overlay(self, rows: Sequence[tuple[int, int | None, Rates]]) -> Offer:
-        """Return this offer with rates of its own in some times (from, to, rates)."""
-        edges = {start for start, _ in self.pieces}
-        edges |= {start for start, _, _ in rows}
-        edges |= {end for _, end, _ in rows if end is not None}
-        pieces = []
-        for edge in sorted(edges):
-            own = [
-                rates
-                for start, end, rates in rows
-                if start <= edge and (end is None or edge < end)
-            ]
-            pieces.append((edge, _always(own[0]) if own else self.at(edge)))
-        return Offer(tuple(pieces)).merged()
-
-    def merged(self) -> Offer:
-        """Return the same offer with equal neighbours merged."""
-        return Offer(_merge((start, _merge(bands)) for start, bands in self.pieces))
-
-
-def _always(rates: Rates | Reason) -> tuple[Band, ...]:
-    """Return the bands of a day with one price."""
-    return ((0, ((0, rates),)),)
-
-
-def _merge(dated: Iterable[tuple[int, _Value]]) -> tuple[tuple[int, _Value], ...]:
-    """Drop each value that equals the one before."""
-    return tuple(next(equal) for _, equal in groupby(dated, itemgetter(1)))
+    def overlay(self, rows: Sequence[Row]) -> Offer:
+        """Return this offer with rows that replace or change its rates, in order."""
+        times, seconds, lengths = map(set, self.axes)
+        for row in rows:
+            times |= {row.start, row.end} - {FOREVER}
+            seconds |= {edge % WEEK for window in row.windows for edge in window}
+            lengths |= {length for length, _ in row.steps}
+        axes = tuple(tuple(sorted(axis)) for axis in (times, seconds, lengths))
+        ends = []
+        for time, second, length in product(*axes):
+            end = self.at((time, second, length))
+            for row in rows:
+                if row.covers(time, second):
+                    end = row.change(end, length)
+            ends.append(end)
+        return replace(self, axes=axes, ends=tuple(ends))

@@ -13,13 +13,16 @@ import pyarrow.compute as pc
 
 from toolkit.errors import DamageWarning, RejectsWarning, plural
 from toolkit.reading.decoder import DECODER
-from toolkit.reading.file_types import looks_like
+from toolkit.reading.hints import FAULTS_OF_LINES, line_looks_like, looks_like
 from toolkit.schema.tables import LEDGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from toolkit.reading.blocks import Decoded, Source
+
+
+_SAMPLE = 16  # rejects of each log that a hint is looked for
 
 
 class RejectCount(NamedTuple):
@@ -41,7 +44,7 @@ class LedgerBuilder:
             log_id: Counter() for log_id in self.logs
         }
         self.errors: dict[int, str] = {}
-        self.looks: dict[int, str] = {}
+        self.looks: dict[int, str] = {}  # what each log or its rejects look like
         self.codes: dict[str, RejectCount] = {}
         self.decoders = dict.fromkeys(self.logs, DECODER)
 
@@ -77,22 +80,43 @@ class LedgerBuilder:
             self.errors[decoded.log_id] = decoded.error
         if decoded.head and (look := looks_like(decoded.head)) is not None:
             self.looks[decoded.log_id] = look
+        if rejected:
+            self.look_at(decoded.rejects, decoded.log_id)
+
+    def look_at(self, rejects: pa.RecordBatch, log_id: int) -> None:
+        """Look at the first rejects of each log, until one looks like something."""
+        counts = self.counts[log_id]
+        left = 0 if log_id in self.looks else _SAMPLE - counts["sample"]
+        if left:
+            frame = pl.DataFrame(rejects.select(["code", "raw", "json_path"]))
+            sample = frame.filter(pl.col("code") != "error_response").head(left).rows()
+            counts["sample"] += len(sample)
+            looks = [look for row in sample if (look := line_looks_like(*row))]
+            if looks:
+                by_kind = sorted(
+                    looks, key=lambda look: look.startswith(FAULTS_OF_LINES)
+                )
+                self.looks[log_id] = by_kind[0]
 
     def merge(self, other: LedgerBuilder) -> None:
         """Add the counts of another builder of the same logs, or of some of them."""
         for log_id, counts in other.counts.items():
             self.counts[log_id].update(counts)
         self.errors |= other.errors
-        self.looks |= other.looks
+        self.looks = other.looks | self.looks
         self.codes = merge_counts([*self.codes.values(), *other.codes.values()])
         self.decoders |= other.decoders
 
     def hint(self, log_id: int) -> str | None:
-        """Return what a log without any response looks like, None if unknown."""
-        counts = self.counts[log_id]
-        if counts["responses"] or counts["duplicates"]:
+        """Return what a log or its rejected lines look like, None if unknown."""
+        counts, look = self.counts[log_id], self.looks.get(log_id)
+        if look is None:
             return None
-        return self.looks.get(log_id)
+        if not any(counts[name] for name in ("responses", "duplicates", "outside")):
+            return f"looks like {look}"
+        most = counts["lines"] // 10 if look.startswith(FAULTS_OF_LINES) else 0
+        is_shown = counts["rejected"] > most
+        return f"has lines that look like {look}" if is_shown else None
 
     def frame(self) -> pl.DataFrame:
         """Build the ledger: one row per log."""
@@ -133,9 +157,10 @@ class LedgerBuilder:
         skipped = sum(count.lines for count in self.codes.values())
         lines = sum(counts["lines"] for counts in self.counts.values())
         codes = ", ".join(f"{count.lines:,} {count.code}" for count in self.rejects())
+        first = next(iter(self.codes.values()))
         message = (
             f"{skipped:,} of {plural(lines, 'line')} skipped: {codes}; first: "
-            f"{next(iter(self.codes.values())).first}; list them with toolkit.rejects()"
+            f"{first.first} ({first.code}); list them with toolkit.rejects()"
         )
         hints = self.hints()
         return f"{message}; {shorten(hints)}" if hints else message
@@ -147,7 +172,7 @@ class LedgerBuilder:
             warnings.warn(message, DamageWarning, stacklevel=stacklevel + 1)
 
     def hints(self) -> list[str]:
-        """Return a sentence for each log that does not look like one."""
+        """Return a sentence for each log with lines that look like something else."""
         return [
             f"{self.logs[log_id].name} {hint}"
             for log_id in sorted(self.looks)

@@ -118,7 +118,7 @@ class Loaded:
             ("set aside", self._set_aside(totals)),
             ("created", self._created()),
             *[("damaged", error) for error in self.ledger["error"].drop_nulls()],
-            *[("no log", f"{source} {hint}") for source, hint in hints.rows()],
+            *[("hint", f"{source} {hint}") for source, hint in hints.rows()],
         ]
 
     def _logs(self, size: int) -> str:

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.errors import OptionError, clean
 from toolkit.formatting.dates import format_moment
@@ -17,7 +17,7 @@ from toolkit.reading.decoder import DECODER
 from toolkit.report.inputs import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from toolkit.report.inputs import Plan, ReportInputs
 
@@ -62,11 +62,9 @@ def build_provenance(
     plan: Plan,
     inputs: ReportInputs,
     prices: str | None,
-    periods: Sequence[Mapping[str, Any]],
+    uses_clock: bool,
 ) -> Provenance:
-    """Build the provenance of a report."""
-    ends = (one["period_end"] for one in periods if one["period_end"])
-    uses_clock = any(end > plan.now for end in ends)
+    """Build the provenance of a report; `uses_clock`: it depends on the time."""
     prices = clean(prices) if prices else None
     own = f"own prices of {prices}, then " if prices else ""
     number, latest = catalogue_age(

@@ -375,7 +375,7 @@ LEDGER = Table(
         given(
             "hint",
             STRING,
-            "what a log without any response looks like, and what to do",
+            "what the log or its rejected lines look like, and what to do",
             nullable=True,
         ),
     ),
