@@ -207,6 +207,6 @@ def catalogue_age(day: date) -> tuple[str, date]:
     Its data has no date of its own.
     """
     models = (info for one in _providers().values() for info in one.models)
-    starts = {second // _DAY for info in models for second in _price_changes(info)[0]}
+    starts = {second // DAY for info in models for second in _price_changes(info)[0]}
     latest = max(start for start in starts if start <= (day - _EPOCH).days)
-    return version("genai-prices"), _EPOCH + timedelta(days=latest)
+    return _version(), _EPOCH + timedelta(days=latest)
