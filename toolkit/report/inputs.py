@@ -14,7 +14,8 @@ from polars import selectors
 
 from toolkit.errors import clean
 from toolkit.expressions.choices import check_columns
-from toolkit.metrics.calendar import instant
+from toolkit.expressions.time_ranges import Span
+from toolkit.metrics.calendar import is_partial
 from toolkit.metrics.inputs import with_series
 from toolkit.metrics.registry import SPECS
 from toolkit.pricing.costs import add_cost
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from toolkit.expressions.time_ranges import Span
     from toolkit.metrics.options import Choices
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
@@ -88,23 +88,18 @@ class Plan(NamedTuple):
     @property
     def axis(self) -> dict[str, Any]:
         """The range of the charts: it ends now if the range is open or ends later."""
-        start, end = self.within
         if self.is_open:
             return self.range
-        latest = max(self.now, *filter(None, (start, self.last_call)))
-        # The end is exclusive, and the last call is in the range.
-        latest += timedelta(microseconds=1)
-        return {**self.range, "until": latest if end is None else min(end, latest)}
+        latest = max(self.now, *filter(None, (self.within.start, self.last_call)))
+        latest += timedelta(microseconds=1)  # the end is exclusive
+        return {**self.range, "until": min(latest, self.within.end or latest)}
 
     @property
     def is_partial(self) -> pl.Expr:
         """Whether a period is not over, or not whole in the range."""
-        start, end = self.within
-        stop = self.now if end is None else min(end, self.now)
-        is_cut = pl.col("period_end") > instant(stop, self.tz)
-        if start is not None:
-            is_cut |= pl.col("period") < instant(start, self.tz)
-        return is_cut.fill_null(value=False).alias("partial")
+        end = min(self.now, self.within.end or self.now)
+        whole = Span(self.within.start, end)
+        return is_partial(whole, end, self.tz, is_open=True).alias("partial")
 
     @property
     def since(self) -> str | None:
