@@ -123,6 +123,10 @@ ASKED = {"request": {"body": {"model": "a"}, "model": "b"}, "model": "c"}
 ERROR = {"error": {"message": "overloaded", "code": 529}}
 DELTA = {"index": 0, "delta": {"content": "Hel"}, "finish_reason": None}
 CHUNK = make_response(object="chat.completion.chunk", choices=[DELTA])
+TEXT = {"index": 0, "text": "Hel", "finish_reason": "length"}
+COMPLETION = make_response(object="text_completion", choices=[TEXT])
+BOTH = {**DELTA, "message": {"content": "Hel"}}
+WITH_BOTH = make_response(object="chat.completion.chunk", choices=[BOTH])
 SHORT = {"object": "o", "choices": [{"message": {"content": "a"}}, {"index": 1}]}
 
 
@@ -139,6 +143,8 @@ WRITTEN: tuple[object, ...] = (
     *(make_response(choices=[]), make_response(n=3), {**SHORT, **ASKED}),
     *(CHUNK, {**CHUNK, "object": ""}, {"choices": []}, {"choices": [DELTA]}),
     *(ERROR, {"error": "timed out"}, {"response": {"body": ERROR}}, {"level": "INFO"}),
+    *(COMPLETION, {**COMPLETION, "usage": None}, {**COMPLETION, "choices": [DELTA]}),
+    *(WITH_BOTH, {**WITH_BOTH, "object": "chat.completion"}),
     *([], "text", 5, None, {}, [make_response()], {"choices": [1], "body": SHORT}),
     *(enveloped(path, SHORT, **ASKED, custom_id=7) for path in CANDIDATES),
     *(enveloped(path, FULL, custom_id="c") for path in CANDIDATES),

@@ -226,14 +226,30 @@ def is_response(value: Json) -> bool:
     return isinstance(choices, list) and all(isinstance(c, Object) for c in choices)
 
 
+PIECES = (
+    *("chat.completion.chunk", "chat.completion.done", "chat.reasoning"),
+    *("chat.reasoning.done", "completion.chunk", "text_completion.chunk"),
+)
+
+
 def is_chunk(response: Object) -> bool:
     """Return whether this is a chunk of a streamed response."""
     choices, kind = response["choices"], response.get("object")
-    if any(choice.get("message") is not None for choice in choices):
-        return False
+    has_message = any(choice.get("message") is not None for choice in choices)
+    has_delta = any(choice.get("delta") is not None for choice in choices)
+    is_open = all(choice.get("finish_reason") in (None, "") for choice in choices)
     if kind in (None, ""):
-        return not choices or any(c.get("delta") is not None for c in choices)
-    return kind == "chat.completion.chunk"
+        return not has_message and (has_delta or not choices)
+    if kind == "chat.completion":
+        return has_delta and is_open
+    if kind == "text_completion":
+        is_last = response.get("usage") is None and all(
+            choice.get("text") in (None, "") for choice in choices
+        )
+        return not has_message and (is_last or (is_open and len(choices) > 0))
+    if kind not in PIECES:
+        return False
+    return not has_message or any(isinstance(c.get("delta"), Object) for c in choices)
 
 
 # --- Rows (section 5) -----------------------------------------------------------------
@@ -424,9 +440,19 @@ def arguments(value: Json, where: str) -> str | None:
     return value.text if isinstance(value, Object) else text(value, where)
 
 
+def answer(choice: Object, where: str) -> str | None:
+    """Read the content of the message, or the text of a choice without a message."""
+    if choice.get("message") is not None:
+        return at(content, "message.content")(choice, where)  # type: ignore[no-any-return]
+    try:
+        return content(choice.get("text"), where)
+    except RejectError:
+        return None
+
+
 def characters(choice: Object, where: str) -> int | None:
     """Count the code points of the content."""
-    words = at(content, "message.content")(choice, where)
+    words = answer(choice, where)
     return None if words is None else len(words)
 
 
@@ -536,7 +562,7 @@ COLUMNS: dict[str, tuple[str, Read]] = {
     "finish_reason": ("C", at(string, "finish_reason")),
     "native_finish_reason": ("C", at(string, "native_finish_reason")),
     "role": ("C", at(string, "message.role")),
-    "content": ("C", at(content, "message.content")),
+    "content": ("C", answer),
     "reasoning_content": ("C", reasoning),
     "refusal": ("C", at(text, "message.refusal")),
     "tool_calls": ("C", tool_calls),

@@ -206,7 +206,8 @@ def _is_file_name(to: str) -> bool:
 
 def _export_file(reader: LogReader, to: str, within: Span, wait: float) -> Exported:
     """Write logs as one file; replace one that exists."""
-    counts, table = LedgerBuilder(reader.logs), reader.plan.table
+    table = reader.plan.table
+    counts = LedgerBuilder(reader.logs, table)
     stream = counts.count_all(filter_span(reader.iter_decoded(), within))
     with _replace_file(to, wait) as handle, PartWriter(handle, table.arrow) as writer:
         for rows in iter_tables(stream, table.arrow):

@@ -45,7 +45,7 @@ class ExportRun:
         tracked = self.before.logs if self.before else ()
         self.tracker = Tracker(self.reader.logs, tracked, self.reader.on_damage)
         self.pending = self.tracker.find_pending()
-        self.result = TaskResult.for_ranges(self.pending)
+        self.result = TaskResult.for_ranges(self.pending, self.reader.plan.table)
         self.replaced: list[str] = []
         self.missing: list[str] = []
 
@@ -132,6 +132,7 @@ class ExportRun:
     def warn(self) -> None:
         """Warn about damaged, replaced and missing logs, once each."""
         self.result.ledger.warn_of_damage(stacklevel=3)
+        self.result.ledger.warn_of_tags(stacklevel=3)
         if self.replaced:
             warnings.warn(shorten(self.replaced), ReplacedLogWarning, stacklevel=3)
         if self.missing:

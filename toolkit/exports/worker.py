@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from toolkit.expressions.time_ranges import Span
     from toolkit.reading.blocks import Block
     from toolkit.reading.options import OnDamage
+    from toolkit.schema.columns import Table
 
 # The key of duplicates; it is compared on the first choice of each response.
 KEYS = pa.schema([CHOICES[name].arrow for name in ("choice_position", *DUPLICATE_KEY)])
@@ -65,10 +66,10 @@ class TaskResult(NamedTuple):
     read: int = 0  # bytes of files
 
     @classmethod
-    def for_ranges(cls, log_ranges: Sequence[LogRange]) -> TaskResult:
+    def for_ranges(cls, log_ranges: Sequence[LogRange], table: Table) -> TaskResult:
         """Return the result before anything is read."""
         logs = {log_range.log_id: log_range.source for log_range in log_ranges}
-        return cls(LedgerBuilder(logs), {}, set())
+        return cls(LedgerBuilder(logs, table), {}, set())
 
     def add_fingerprint(self, log_id: int, fingerprint: Fingerprint) -> None:
         """Add the fingerprint of the next range of a log."""
@@ -96,7 +97,7 @@ def write_parts(
     A response that is in an earlier block is left out, and so is one in a committed
     part; `list_committed` returns those in a directory of the export.
     """
-    result = TaskResult.for_ranges(log_ranges)
+    result = TaskResult.for_ranges(log_ranges, reader.plan.table)
     blocks = _iter_blocks(reader, log_ranges, result)
     stream = filter_span(reader.decode(blocks), within)
     if reader.duplicates == "drop":

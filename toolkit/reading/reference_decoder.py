@@ -177,6 +177,8 @@ class Response(NamedTuple):
         """Return the object where a path starts, None if this response has none."""
         if root == "choice":
             return choice
+        if root == "completion":
+            return choice if choice.get("message") is None else None
         if root == "response":
             return self.node
         path = self.node.path
@@ -236,14 +238,35 @@ def _choices_of(node: Node) -> list[Node] | None:
     return [Node(item, (*path, place)) for place, item in enumerate(items)]
 
 
+# Names of a chunk in `object`.
+_CHUNKS = {
+    "chat.completion.chunk",
+    "chat.completion.done",
+    "chat.reasoning",
+    "chat.reasoning.done",
+    "completion.chunk",
+    "text_completion.chunk",
+}
+
+
 def _is_chunk(node: Node, choices: list[Node]) -> bool:
     """Return whether this is a chunk of a streamed response."""
-    if any(choice.get("message") is not None for choice in choices):
-        return False
-    kind = node.get("object")
-    if kind is None or kind == b'""':
-        return not choices or any(choice.get("delta") is not None for choice in choices)
-    return kind[0] == ord('"') and text_of(kind) == "chat.completion.chunk"
+    found = {
+        key: {choice.get(key) for choice in choices} - {None}
+        for key in ("message", "delta", "finish_reason", "text")
+    }
+    raw = node.get("object") or b'""'
+    name = text_of(raw) if raw[0] == ord('"') else None
+    is_finished = bool(found["finish_reason"] - {b'""'})
+    if name == "chat.completion":
+        return bool(found["delta"]) and not is_finished
+    if name in _CHUNKS and found["message"]:
+        return any(delta.startswith(b"{") for delta in found["delta"] if delta)
+    if name == "text_completion" and not found["message"]:
+        is_open = bool(choices) and not is_finished
+        return is_open or (node.get("usage") is None and not found["text"] - {b'""'})
+    is_unnamed = name == "" and (not choices or bool(found["delta"]))
+    return not found["message"] and (name in _CHUNKS or is_unnamed)
 
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))

@@ -150,7 +150,13 @@ _CHOICES_COLUMNS = (
         "native_finish_reason",
     ),
     choice("role", "string", "author of the message", "message.role"),
-    choice("content", "content", "text of the message", "message.content"),
+    choice(
+        "content",
+        "content",
+        "text of the message",
+        "message.content",
+        "(completion).text?",
+    ),
     choice(
         "reasoning_content",
         "text",
@@ -172,6 +178,7 @@ _CHOICES_COLUMNS = (
         "characters",
         "length of content; present even when content is dropped",
         "message.content",
+        "(completion).text?",
         unit="code points",
     ),
     choice(

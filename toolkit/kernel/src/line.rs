@@ -1,5 +1,6 @@
 //! The values that a walk found in a line, and the cells that they become.
 
+use crate::chunk::Signs;
 use crate::columns::ColumnBuilder;
 use crate::plan::{Kind, Plan, Root};
 use crate::routes::{CHOICE, End, OUTER, RESPONSE, Routes, Target};
@@ -37,8 +38,8 @@ impl LineValues<'_> {
         count: usize,
     ) -> Option<()> {
         let width = routes.tries[CHOICE].nodes.len();
-        if !self.has_message(routes) && !self.is_whole(self.object(routes)) {
-            return None; // perhaps a chunk
+        if self.is_chunk(routes) {
+            return None;
         }
         let mut repeated = 0;
         let has = |tree: usize| self.slots[tree].first().map_or(0, |top| top.extra);
@@ -88,24 +89,49 @@ impl LineValues<'_> {
         value.filter(|value| !value.is_null())
     }
 
-    /// Returns whether a choice has a message: no chunk has.
-    pub fn has_message(&self, routes: &Routes) -> bool {
+    /// What shows whether it is a chunk.
+    pub fn signs(&self, routes: &Routes) -> Signs {
+        let mut signs = Signs {
+            usage: !self.slots[RESPONSE][routes.usage].is_null(),
+            ..Signs::default()
+        };
+        let is_empty =
+            |value: &Value| value.kind == JsonType::String && value.end - value.start == 2;
+        let has = |value: &Value| !value.is_null() && !is_empty(value);
         let width = routes.tries[CHOICE].nodes.len();
-        let mut choices = self.slots[CHOICE].chunks_exact(width);
-        choices.any(|slots| !slots[routes.message].is_null())
-    }
-
-    /// What names the kind of the response.
-    pub fn object(&self, routes: &Routes) -> &Value {
-        &self.slots[RESPONSE][routes.object]
-    }
-
-    /// Returns whether `object` names a response that is no chunk.
-    fn is_whole(&self, object: &Value) -> bool {
-        object.kind == JsonType::String && {
-            let name = self.text(object);
-            !name.is_empty() && name != b"chat.completion.chunk"
+        for slots in self.slots[CHOICE].chunks_exact(width) {
+            let delta = &slots[routes.delta];
+            signs.choice = true;
+            signs.message |= !slots[routes.message].is_null();
+            signs.delta |= !delta.is_null();
+            signs.object_delta |= delta.kind == JsonType::Object;
+            signs.finish_reason |= has(&slots[routes.finish_reason]);
+            signs.text |= has(&slots[routes.text]);
         }
+        signs
+    }
+
+    fn is_chunk(&self, routes: &Routes) -> bool {
+        let signs = self.signs(routes);
+        let object = &self.slots[RESPONSE][routes.object];
+        !signs.are_whole()
+            && signs.are_of_chunk(match object.kind {
+                JsonType::String => Some(self.text(object)),
+                _ => object.is_null().then_some(b""),
+            })
+    }
+
+    /// Where the values are that decide whether it is a chunk, if not their mere presence does.
+    pub fn deciders(&self, routes: &Routes) -> Vec<u32> {
+        if self.signs(routes).are_whole() {
+            return Vec::new();
+        }
+        let choice = self.slots[CHOICE];
+        let ends = [routes.finish_reason, routes.text].map(|node| choice[node].start);
+        [self.slots[RESPONSE][routes.object].start]
+            .into_iter()
+            .chain(ends)
+            .collect()
     }
 
     fn text(&self, string: &Value) -> &[u8] {

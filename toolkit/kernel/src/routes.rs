@@ -13,7 +13,11 @@ pub struct Routes {
     pub tries: [Trie; 3],
     pub choices: usize,
     pub object: usize,
+    pub usage: usize,
     pub message: usize,
+    pub delta: usize,
+    pub finish_reason: usize,
+    pub text: usize,
     pub cells: Vec<Target>,
     pub envelopes: Vec<Envelope>,
     /// Choices in the line itself.
@@ -71,7 +75,10 @@ impl Routes {
         let choices = tries[RESPONSE].add_way(&key("choices"));
         tries[RESPONSE].nodes[choices].role = Role::Choices;
         let object = tries[RESPONSE].add_column(&key("object"), false);
-        let message = tries[CHOICE].add_way(&key("message"));
+        let usage = tries[RESPONSE].add_way(&key("usage"));
+        let [message, delta, finish_reason] =
+            ["message", "delta", "finish_reason"].map(|name| tries[CHOICE].add_way(&key(name)));
+        let text = tries[CHOICE].add_way(&key("text"));
         tries[CHOICE].nodes[message].is_container = true; // another message is an error
         let mut cells = Vec::new();
         for (number, column) in columns.iter().enumerate() {
@@ -99,7 +106,11 @@ impl Routes {
             tries,
             choices,
             object,
+            usage,
             message,
+            delta,
+            finish_reason,
+            text,
             cells,
             envelopes,
             outer_choices,

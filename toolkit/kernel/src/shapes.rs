@@ -299,10 +299,12 @@ impl Shape {
             at = token.end;
         }
         let tail = walked.line[at..].into();
-        let object = walked.found.object(routes);
-        let is_varied = cuts.iter().any(|cut| cut.start == object.start as usize);
-        if is_varied && !walked.found.has_message(routes) {
-            return None; // only its name shows that this is not a chunk
+        let deciders = walked.found.deciders(routes);
+        if cuts
+            .iter()
+            .any(|cut| deciders.contains(&(cut.start as u32)))
+        {
+            return None;
         }
         let mut constants = Vec::new();
         let mut picks = Vec::new();

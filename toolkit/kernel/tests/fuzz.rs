@@ -128,7 +128,12 @@ fn declared() -> (Plan, Schema) {
             float,
         ),
         (
-            column(Kind::Marker, R, Root::Response, &["id = a", "usage.total_tokens"]),
+            column(
+                Kind::Marker,
+                R,
+                Root::Response,
+                &["id = a", "usage.total_tokens"],
+            ),
             DataType::Utf8,
         ),
         (
