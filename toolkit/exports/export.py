@@ -196,7 +196,7 @@ def _check_target(to: str) -> None:
 
 def _export_file(reader: LogReader, to: str, within: Span, wait: float) -> Exported:
     """Write logs as one file."""
-    counts = LedgerBuilder(reader.logs)
+    counts = LedgerBuilder(reader.logs, reader.plan.table)
     stream = counts.count_all(filter_span(reader.iter_decoded(), within))
     write_file(stream, to, reader.plan.table, wait=wait)
     counts.warn(stacklevel=3)

@@ -56,7 +56,7 @@ class ExportRun:
         self.tracker = Tracker(self.reader.logs, tracked, self.reader.on_damage)
         self.pending = self.tracker.find_pending()
         self.log_ranges = [log.log_range for log in self.pending]
-        self.result = TaskResult.for_ranges(self.log_ranges)
+        self.result = TaskResult.for_ranges(self.log_ranges, self.reader.plan.table)
         self.replaced: list[str] = []
         self.missing: list[str] = []
 
@@ -149,6 +149,7 @@ class ExportRun:
     def warn(self) -> None:
         """Warn about damaged, replaced and missing logs, once each."""
         self.result.ledger.warn_of_damage(stacklevel=3)
+        self.result.ledger.warn_of_tags(stacklevel=3)
         if self.replaced:
             warnings.warn(shorten(self.replaced), ReplacedLogWarning, stacklevel=3)
         if self.missing:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from toolkit.reading.blocks import Block
     from toolkit.reading.dedup import Deduplicator
     from toolkit.reading.options import OnDamage
+    from toolkit.schema.columns import Table
 
 # The key of duplicates; it is compared on the first choice of each response.
 KEYS = pa.schema([CHOICES[name].arrow for name in ("choice_position", *DUPLICATE_KEY)])
@@ -63,10 +64,10 @@ class TaskResult(NamedTuple):
     read: int = 0  # bytes of files
 
     @classmethod
-    def for_ranges(cls, log_ranges: Sequence[LogRange]) -> TaskResult:
+    def for_ranges(cls, log_ranges: Sequence[LogRange], table: Table) -> TaskResult:
         """Return the result before anything is read."""
         logs = {log_range.log_id: log_range.source for log_range in log_ranges}
-        return cls(LedgerBuilder(logs), {}, set(), set())
+        return cls(LedgerBuilder(logs, table), {}, set(), set())
 
     def add_fingerprint(self, log_id: int, fingerprint: Fingerprint) -> None:
         """Add the fingerprint of the next range of a log."""
@@ -91,7 +92,7 @@ def write_parts(
     parts: Parts,
 ) -> TaskResult:
     """Write the lines of ranges into parts, and return what was read."""
-    result = TaskResult.for_ranges(log_ranges)
+    result = TaskResult.for_ranges(log_ranges, reader.plan.table)
     blocks = _iter_blocks(reader, log_ranges, result)
     for read in filter_span(reader.decode(blocks), within):
         codes = read.rejects.column("code")

@@ -156,7 +156,7 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         rejects = export_reject_counts(found)
         return ReportInputs(lazy, lazy, found.ledger, rejects, names)
     reading = open_logs(found, known)
-    account = LedgerBuilder(reading.logs)
+    account = LedgerBuilder(reading.logs, reading.plan.table)
     table = reading.plan.table
     columns = [name for name in table.names if name not in _UNREAD]
     frames = [table.empty().select(columns)]
@@ -165,6 +165,7 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         for decoded in account.count_all(reading.iter_decoded())
     ]
     account.warn_of_damage()
+    account.warn_of_tags()
     return _in_memory(
         pl.concat(frames),
         account.frame(),
