@@ -191,7 +191,7 @@ def providers_of(frame: pl.DataFrame, provider: str | None) -> pl.Series:
     if "served_by" in frame.columns:
         # Other hosts of its models have the extension of DeepSeek, too.
         extended = pl.col("served_by").cast(pl.String)
-        own = pl.col("model").cast(pl.String).str.contains("(?i)^deepseek[^/]*$")
+        own = pl.col("model").cast(pl.String).str.contains("^deepseek-[^/]*$")
         found.append(pl.when((extended != "deepseek") | own).then(extended))
     return frame.select(pl.coalesce(found).alias("provider")).to_series()
 
@@ -232,22 +232,27 @@ def vendor(provider: str | None = None) -> pl.Expr:
     ['together', 'azure', 'together']
     """
     default = check_provider(provider)
-    columns = pl.struct("provider", "model", pl.col("^served_by$"))
-    return columns.map_batches(
-        lambda rows: _vendors(rows.struct.unnest(), default),
-        return_dtype=pl.String,
-        is_elementwise=True,
-    ).alias("vendor")
+    names = pl.col("provider", "model"), pl.col("^served_by$")
+    return (
+        pl.struct(name.cast(pl.String) for name in names)
+        .map_batches(
+            lambda rows: _vendors(rows.struct.unnest(), default),
+            return_dtype=pl.String,
+            is_elementwise=True,
+        )
+        .alias("vendor")
+    )
 
 
 def _vendors(frame: pl.DataFrame, provider: str | None) -> pl.Series:
     """Return the vendor of each row; equal rows are looked up once."""
-    rows = frame.select(
-        providers_of(frame, provider), pl.col("model").cast(pl.String).fill_null("")
-    )
-    known = rows.unique()
-    found = [find_seller(*row)[0] for row in known.iter_rows()]
-    known = known.with_columns(pl.Series("vendor", found, pl.String))
-    on = ["provider", "model"]
-    joined = rows.join(known, on, how="left", nulls_equal=True, maintain_order="left")
-    return joined["vendor"]
+    known = frame.unique()
+    pairs = zip(providers_of(known, provider), known["model"], strict=True)
+    found = [find_seller(served_by, model or "")[0] for served_by, model in pairs]
+    return frame.join(
+        known.with_columns(pl.Series("vendor", found, pl.String)),
+        on=frame.columns,
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
+    )["vendor"]
