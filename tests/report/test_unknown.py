@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toolkit
 from tests.report.test_report import SCHEMA, at, calls, figures, run
-from toolkit.errors import MissingColumnsError, OptionError
+from toolkit.errors import MissingColumnsError, OptionError, UnsuitableColumnError
 from toolkit.report import write_report
 from toolkit.testing import make_choices, make_response
 
@@ -370,6 +371,16 @@ def test_a_figure_that_became_known_is_reported(tmp_path: Path) -> None:
     assert change["changed"]["cost"] == (None, "0.012")
     assert change["bounds"]["cost"] == ("unknown", "exact")
     assert change["changed"]["calls_unpriced"] == (2, 0)
+
+
+def test_a_frame_without_usable_dates_is_an_error() -> None:
+    frame = make_choices(*calls("2026-11-17", 1))
+    naive = pl.col("created").dt.replace_time_zone(None)
+
+    with pytest.raises(MissingColumnsError, match="no column 'created'"):
+        write_report(frame.drop("created"), **WEEK)
+    with pytest.raises(UnsuitableColumnError, match="has no time zone"):
+        write_report(frame.with_columns(naive), **WEEK)
 
 
 # Budgets and exports, on the command line.
