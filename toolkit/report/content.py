@@ -122,7 +122,6 @@ def build_content(
         for section in plan.sections
     ]
     costs = _compute_metric(inputs, plan, "cost", every=None, by=plan.by)
-    notes = _notes(inputs, plan, periods)
     facts = _facts(plan, rows, undated, periods)
     left_out = [*uncounted, *_without_row(inputs, sections)]
     ends = [one["period_end"] for one in periods if one["period_end"]]
@@ -133,7 +132,8 @@ def build_content(
         against=against,
         range=range_words(plan.within, plan.tz),
         before=before,
-        headline=headline(rows, plan, undated["responses"], uncounted, notes),
+        headline=headline(rows, plan, undated["responses"], uncounted)
+        + _silence(plan, periods),
         kpis=build_kpis(rows, together),
         changes=moved,
         sections=sections,
@@ -242,26 +242,21 @@ def _uncounted(inputs: ReportInputs, plan: Plan, undated: int) -> list[str]:
         (ledger["error"].count(), "log", " read only in part, because of damage"),
         (silent, "file", " without any call"),
         (0 if plan.last_call else ledger["errors"].sum(), "provider error", ""),
+        (ledger["duplicates"].sum(), "line", " of calls that were logged twice"),
     )
     found += [f"{plural(count, noun)}{words}" for count, noun, words in counts if count]
     return found
 
 
-def _notes(
-    inputs: ReportInputs, plan: Plan, periods: Sequence[Mapping[str, Any]]
-) -> list[str]:
-    """Return sentences for the headline: a log that stopped, calls logged twice."""
-    found = []
-    repeated: Any = 0 if inputs.ledger is None else inputs.ledger["duplicates"].sum()
+def _silence(plan: Plan, periods: Sequence[Mapping[str, Any]]) -> str:
+    """Return a sentence on a log of which half of the range or more has no calls."""
     dated = [(one["period"], one["period_end"]) for one in periods if one["period"]]
-    if plan.last_call and dated:
-        (start, _), (_, end) = dated[0], dated[-1]
-        if plan.last_call < start + (end - start) / 2:
-            found.append(f"The last call was on {local(plan.last_call, plan.tz)}.")
-    if repeated:
-        words = "calls that were logged twice are counted once"
-        found.append(f"{plural(repeated, 'duplicate')}: {words}.")
-    return found
+    if not plan.last_call or not dated:
+        return ""
+    (start, _), (_, end) = dated[0], dated[-1]
+    stopped = plan.last_call < start + (end - start) / 2
+    last = local(plan.last_call, plan.tz)
+    return f" The last call was on {last}." if stopped else ""
 
 
 def _facts(
