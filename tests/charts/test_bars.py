@@ -83,7 +83,7 @@ def test_an_unpriced_part_is_dotted_and_the_cost_a_lower_bound() -> None:
     assert note(ax).startswith("at least $252.00: 3.1% of tokens have no known price")
     assert subtitle(ax) == ("US dollars; calls without a known price are not included")
     assert label_texts(ax)[:2] == ["≥ $152.00, 31% unpriced", "$100.00"]
-    (stub,) = bars(ax)["no known price"]
+    (stub,) = bars(ax)["not known"]
     assert stub.get_hatch()
     assert stub.get_x() == 152  # it begins where the known cost ends
     ax.figure.draw_without_rendering()
@@ -109,7 +109,7 @@ def test_at_least_so_much_is_rounded_down_and_unknown_is_no_amount() -> None:
     alt_text = charts.describe(charts.plot_cost(pl.concat(both)))
     # 5.955995305 + 2.5 = 8.455995305; the second day is the higher.
     assert "Total at least $8.45. a at least $8.45 (" in alt_text
-    assert "; own unknown (0%). Highest: at least $5.95, 2 Nov 2026." in alt_text
+    assert "; own unknown. Highest known: at least $5.95, 2 Nov 2026." in alt_text
 
 
 def test_the_sentence_over_a_page_rounds_down_and_knows_unknown() -> None:
@@ -134,7 +134,7 @@ def test_a_free_model_is_zero_and_not_dotted() -> None:
     ax = charts.plot_cost(costs(("a", "100", 900, 0), ("free", "0", 50, 0)))
 
     assert label_texts(ax)[1] == "$0"
-    assert "no known price" not in bars(ax)
+    assert "not known" not in bars(ax)
     assert note(ax) == "20 calls"
 
 
@@ -143,7 +143,7 @@ def test_over_time_a_dotted_cap_is_on_days_with_unpriced_tokens() -> None:
 
     ax = charts.plot_cost(pl.concat([dated(priced), dated(lost, 2)]))
 
-    (cap,) = bars(ax)["no known price"]
+    (cap,) = bars(ax)["not known"]
     assert cap.get_hatch()
     assert cap.get_y() == pytest.approx(50, rel=0.02)
     assert cap.get_x() == bars(ax)["a"][1].get_x()
@@ -155,8 +155,9 @@ def test_over_time_a_dotted_cap_is_on_days_with_unpriced_tokens() -> None:
 def test_a_partial_day_is_hatched_and_the_others_are_not() -> None:
     ax = charts.plot_token_usage(frames.token_usage(frames.periods(3), ["a", "b"]))
 
-    for drawn in bars(ax).values():
-        assert [bool(bar.get_hatch()) for bar in drawn] == [False, False, True]
+    for name in ("a", "b"):
+        hatched = [bool(bar.get_hatch()) for bar in bars(ax)[name]]
+        assert hatched == [False, False, True]
     assert subtitle(ax).endswith(" per day (UTC). Hatched: last day not complete")
 
 

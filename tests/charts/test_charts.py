@@ -418,10 +418,10 @@ def test_the_note_says_what_is_counted_and_what_is_left_out() -> None:
         {"period": None, "responses": 12, "total_tokens": 3},
     )
 
-    # 207,790 + 10 + 12 calls; 3 of 1,000 tokens
+    # 207,790 + 10 + 12 calls; 3 of 1,000 tokens or more
     assert note(plot_token_usage(frame)) == (
-        "207,812 calls · not shown: 12 calls without a date (0.3% of tokens)"
-        " · 41 calls without token counts"
+        "at least 1k tokens: 41 calls without token counts (dotted) · 207,812 calls"
+        " · not shown: 12 calls without a date (≤ 0.3% of tokens)"
     )
 
 
@@ -429,7 +429,9 @@ def test_the_note_says_no_more_than_applies() -> None:
     silent = make_usage({"day": 1, "responses_without_usage": 1})
 
     assert note(plot_token_usage(make_usage({"day": 1}))) == "1 call"
-    assert note(plot_token_usage(silent)) == "1 call · 1 call without token counts"
+    assert note(plot_token_usage(silent)) == (
+        "tokens unknown: 1 call without token counts (dotted) · 1 call"
+    )
 
 
 def test_a_long_name_is_shortened_in_its_middle() -> None:
@@ -505,13 +507,14 @@ def test_tight_layout_and_a_tight_box_work() -> None:
 
 def test_a_note_too_long_for_its_place_takes_more_lines() -> None:
     _, ax = plt.subplots(figsize=(3.9, 3.2))
-    frame = make_usage({"day": 1, "responses_without_usage": 1}, {"period": None})
+    silent = {"responses": 2, "responses_without_usage": 1, "total_tokens": 7}
+    frame = make_usage({"day": 1, **silent})
 
     plot_token_usage(frame, ax=ax)
 
     assert note(ax).split("\n") == [
-        "2 calls · not shown: 1 call without a date",
-        "1 call without token counts",
+        "at least 7 tokens: 1 call without token counts",
+        "(dotted) · 2 calls",
     ]
 
 
@@ -553,7 +556,7 @@ def test_an_empty_frame_gives_an_empty_chart_that_says_so() -> None:
     assert [text.get_text() for text in ax.texts] == [
         "0 calls",
         "Total tokens (UTC)",
-        "no dated responses",
+        "no calls",
     ]
     assert ax.get_title(loc="left") == "Tokens by model"
     assert not ax.patches

@@ -85,7 +85,7 @@ def test_the_overview_has_six_charts_and_one_sentence() -> None:
 
     # The figures of the sample, as `toolkit tokens` and `toolkit check` print them.
     sentence = figure.texts[0].get_text().replace("\n", " ")
-    assert sentence.startswith("3.36M tokens in 2,906 calls, at least $")
+    assert sentence.startswith("At least 3.36M tokens in 2,906 calls, at least $")
     assert figure.texts[1].get_text() == "LLM usage · 1 Oct to 14 Nov 2026 (UTC)"
     assert [title(ax) for ax in figure.axes] == [
         "Tokens by model and day",
@@ -131,7 +131,7 @@ def test_an_overview_of_nothing_says_so() -> None:
     figure = toolkit.overview(make_choices().clear())
     figure.savefig(BytesIO(), dpi=40)
 
-    assert figure.texts[0].get_text() == "0 tokens in 0 calls, $0."
+    assert figure.texts[0].get_text() == "No calls."
     assert figure.texts[1].get_text() == "LLM usage · no dated responses"
     assert len(figure.axes) == len(PICTURES)
 

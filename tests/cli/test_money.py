@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -166,3 +167,27 @@ def test_cost_lists_what_has_no_price_and_why(log: Path) -> None:
 
     assert "no price for my-own (model not in the price data" in done.stderr
     assert "1 response, 1,100 tokens" in done.stderr
+
+
+def test_cost_says_how_to_price_what_has_no_price(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    names = [
+        {"model": "gpt-4o-minii"},
+        {"model": "gpt-4o", "provider": "Opnai"},
+        {"model": 'prod "chat"'},
+        {"model": "llama-3.3-70b"},
+    ]
+    lines = [make_response(id=str(n), **one) for n, one in enumerate(names)]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+
+    shown = run("cost", log, "--every", "none").stderr.splitlines()
+
+    found = {line.partition(" (")[0]: line for line in shown}
+    assert "model not in the price data" in found["no price for gpt-4o-minii"]
+    assert found["no price for gpt-4o-minii"].endswith("(did you mean 'gpt-4o-mini'?)")
+    assert found["no price for gpt-4o, Opnai"].endswith("(did you mean 'openai'?)")
+    assert "not known who bills" in found["no price for llama-3.3-70b"]
+    # Lines of a price file, of a name that is no typo.
+    assert "--provider NAME" in shown[-3]
+    for line in shown[-2:]:
+        assert "llama-3.3-70b" in str(tomllib.loads(line))

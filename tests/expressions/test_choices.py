@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import polars as pl
 import pytest
 
 import toolkit
-from toolkit.errors import MissingColumnsError, PartialResponsesWarning
+from toolkit.errors import (
+    MissingColumnsError,
+    PartialResponsesWarning,
+    UnsuitableColumnError,
+)
 from toolkit.expressions import any_choice, first_choice, reports_usage
 from toolkit.expressions.choices import _count_responses
-from toolkit.testing import make_choices
+from toolkit.testing import make_choices, make_response
 
 TWO = make_choices(
     {"choice_position": 0, "choice_count": 2, "finish_reason": "stop",
@@ -99,3 +106,65 @@ def test_missing_and_repeated_choices_are_counted_in_any_order() -> None:
     for given in (choices, choices.reverse(), choices.lazy(), choices.drop("source")):
         assert _count_responses(given) == (1, 1)
     assert _count_responses(choices.clear()) == (0, 0)
+
+
+def two_logs_of_one_name(folder: Path) -> list[pl.DataFrame]:
+    """Load two logs of the same name, with other responses on their lines."""
+    frames = []
+    (folder / "logs").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name, reasons in (("a", ["stop", "length"]), ("b", ["stop", "stop"])):
+            choices = [
+                {"index": place, "message": {"content": name}, "finish_reason": reason}
+                for place, reason in enumerate(reasons)
+            ]
+            response = make_response(id=name, choices=choices)
+            (folder / "logs" / "app.jsonl").write_text(json.dumps(response) + "\n")
+            frames.append(toolkit.load("logs/app.jsonl").frame)
+    return frames
+
+
+def test_responses_of_two_logs_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
+    first, second = two_logs_of_one_name(tmp_path)
+    both = pl.concat([first, second])
+    was_cut = any_choice(pl.col("finish_reason") == "length")
+
+    assert both["source"].n_unique() == both["log_id"].n_unique() == 1
+    assert both.filter(was_cut)["response_id"].to_list() == ["a", "a"]
+    assert both.lazy().filter(was_cut).collect()["response_id"].to_list() == ["a", "a"]
+    with pytest.raises(UnsuitableColumnError, match="load the logs together"):
+        toolkit.responses(both)
+    lazy = toolkit.responses(both.lazy()).collect()
+    assert lazy.select("response_id", "finish_reasons", "total_tokens").rows() == [
+        ("a", ["stop", "length"], 15),
+        ("b", ["stop", "stop"], 15),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("of_first", "of_second"), [([0], [1]), ([1], [0]), ([1], [1]), ([1], [0, 1])]
+)
+def test_parts_of_two_logs_of_one_name_are_not_one_response(
+    tmp_path: Path, of_first: list[int], of_second: list[int]
+) -> None:
+    first, second = two_logs_of_one_name(tmp_path)
+    rows = [
+        frame.filter(pl.col("choice_position").is_in(kept))
+        for frame, kept in ((first, of_first), (second, of_second))
+    ]
+
+    with pytest.raises(UnsuitableColumnError, match="load the logs together"):
+        toolkit.responses(pl.concat(rows))
+
+
+def test_a_log_that_was_loaded_twice_is_noticed_and_counts_once_lazily(
+    tmp_path: Path,
+) -> None:
+    twice = pl.concat([two_logs_of_one_name(tmp_path)[0]] * 2)
+    seconds = twice.filter(pl.col("choice_position") == 1)
+
+    for frame in (twice, seconds):
+        with pytest.raises(UnsuitableColumnError, match="load the logs together"):
+            toolkit.responses(frame)
+    assert toolkit.responses(twice.lazy()).collect()["total_tokens"].to_list() == [15]

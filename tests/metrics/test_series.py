@@ -107,7 +107,7 @@ def test_prices_are_those_of_the_provider_where_a_line_names_none() -> None:
     missing = missing_prices(choices)
     assert dict(missing.select("model", "reason").iter_rows()) == {
         "llama-3.3-70b": "no_provider",
-        "gemma3:4b": "unknown_provider",
+        "gemma3:4b": "no_provider",
     }
 
 

@@ -108,20 +108,20 @@ def test_no_calls_cost_nothing() -> None:
 def test_a_budget_of_a_model_that_is_not_in_the_log_raises(
     budget: str, hint: str
 ) -> None:
-    budgets = parse_budgets(["1USD", "gpt-b=1USD", budget, "tag_team:x=1USD"])
+    budgets = parse_budgets(["1USD", "gpt-b=1USD", budget])
 
-    check_names(budgets[:2], "model", ["gpt-a", "gpt-b"])
+    check_names(budgets[:2], ["gpt-a", "gpt-b"])
     with pytest.raises(OptionError, match=hint):
-        check_names(budgets, "model", ["gpt-a", "gpt-b"])
+        check_names(budgets, ["gpt-a", "gpt-b"])
 
 
 def test_a_budget_of_a_tag_that_is_not_in_the_log_raises() -> None:
     budgets = parse_budgets(["tag_team:serach=1USD"])
 
     with pytest.raises(OptionError, match=r"a value of tag_team .*mean 'search'"):
-        check_names(budgets, "tag_team", ["ads", "search"])
+        check_names(budgets, ["ads", "search"])
     with pytest.raises(OptionError, match=r"\(it has none\)"):
-        check_names(budgets, "tag_team", [])
+        check_names(budgets, [])
 
 
 FAMILY = costs(

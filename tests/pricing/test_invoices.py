@@ -10,6 +10,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from toolkit.errors import InvoiceError, OptionError
 from toolkit.pricing import reconcile
@@ -358,3 +360,60 @@ def test_a_sum_of_rows_is_the_total(tmp_path: Path) -> None:
     ]
     with pytest.raises(OptionError, match="since: expected the start of a day in UTC"):
         reconcile(LOG, bill, since="2026-09-01T12:00")
+
+
+DAYS = st.sampled_from([datetime(2026, 9, day, 12, tzinfo=UTC) for day in (1, 2)])
+NAMES = st.sampled_from(["gpt-4o", "gpt-4o-mini", "own"])
+LOGGED = st.lists(
+    st.fixed_dictionaries(
+        {"model": NAMES | st.none(), "created": DAYS | st.none()},
+        optional={"reported_cost": st.sampled_from([0.0, 0.25])},
+    )
+    | st.fixed_dictionaries(
+        {"model": NAMES, "created": DAYS, **{n: st.just(c) for n, c in USAGE.items()}}
+    ),
+    max_size=6,
+)
+BILLED = st.lists(
+    st.fixed_dictionaries(
+        {
+            "day": DAYS.map(datetime.date),
+            "model": NAMES,
+            "requests": st.none() | st.integers(0, 3),
+            "cost": st.none() | st.integers(0, 100).map(str),
+        }
+    ),
+    max_size=4,
+)
+BILL = {"day": pl.Date, "model": pl.String, "requests": pl.Int64, "cost": pl.String}
+
+
+@settings(max_examples=60, deadline=None)
+@given(LOGGED, BILLED, st.booleans())
+def test_rows_add_up_and_claim_no_more_than_is_known(
+    logged: list[dict[str, Any]], billed: list[dict[str, Any]], by_day: bool
+) -> None:
+    bill = pl.DataFrame(billed, BILL)
+    rows = reconcile(
+        make_choices(*logged), bill.drop("model") if by_day and billed else bill
+    )
+
+    *parts, total = rows.to_dicts() or [None]
+    for row in rows.iter_rows(named=True):
+        unpriced, responses = row["responses_unpriced"], row["responses"]
+        if responses and unpriced == responses:
+            assert row["cost"] is None
+            assert row["cost_bound"] == "unknown"
+        if unpriced:
+            assert row["difference_bound"] in {"upper", "approximate", "unknown"}
+            assert row["explanation"] != "agrees"
+        assert (row["difference"] is None) is (row["difference_bound"] == "unknown")
+        if row["explanation"] == "agrees" and row["difference"] is not None:
+            assert abs(row["difference"]) <= Decimal("0.01")
+    if total is not None:
+        assert total["responses"] == (len(logged) or None)
+        for name in ("cost", "cost_invoiced", "responses", "responses_invoiced"):
+            known = [row[name] for row in parts if row[name] is not None]
+            assert total[name] == (sum(known) if known else None)
+        if total["difference_bound"] == "exact":
+            assert total["difference"] == sum(row["difference"] for row in parts)

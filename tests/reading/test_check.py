@@ -50,6 +50,54 @@ def test_each_oddity_is_counted_once_and_its_first_place_named(tmp_path: Path) -
     assert checked.failures == []
 
 
+def test_usage_that_is_no_usage_and_costs_that_are_none_are_found(
+    tmp_path: Path,
+) -> None:
+    zero = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    silent = {"index": 0, "message": {"role": "assistant"}, "finish_reason": "stop"}
+    calls = {**silent, "message": {"role": "assistant", "tool_calls": [call]}}
+    lines = [
+        make_response(id="a", usage=zero),
+        make_response(id="b", usage={"completion_tokens": 0}, choices=[calls]),
+        make_response(id="c", usage=zero, choices=[silent]),  # 0 may be right
+        make_response(id="d", usage={**zero, "prompt_tokens": 3, "total_tokens": 3}),
+        make_response(id="e", usage={**usage, "cost": -0.01}),
+        make_response(id="f", usage={**usage, "cost": 0}),
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+
+    found = {
+        finding.code: (finding.responses, finding.first)
+        for finding in toolkit.check(path).findings
+    }
+
+    assert found["zero_usage"] == (2, f"{path}:1")
+    assert found["negative_cost"] == (1, f"{path}:5")
+
+
+def test_reasoning_beside_the_completion_is_no_contradiction(tmp_path: Path) -> None:
+    def response(number: int, total: int | None) -> dict[str, object]:
+        details = {"completion_tokens_details": {"reasoning_tokens": 300}}
+        usage = {"prompt_tokens": 10, "completion_tokens": 5, **details}
+        return make_response(id=f"{number}", usage={**usage, "total_tokens": total})
+
+    # 10 + 5 + 300 = 315: xAI counts them so. 15 and 316 are neither sum, or exceed.
+    path = tmp_path / "a.jsonl"
+    lines = [response(1, 315), response(2, 15), response(3, 316), response(4, None)]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+
+    found = {
+        finding.code: (finding.responses, finding.first)
+        for finding in toolkit.check(path).findings
+    }
+
+    assert found["total_differs"] == (1, f"{path}:3")
+    assert found["reasoning_exceeds_completion"] == (3, f"{path}:2")
+
+
 def test_an_export_gives_the_account_that_its_logs_give(tmp_path: Path) -> None:
     toolkit.export("data/sample", to=tmp_path / "out")
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import toolkit
 from tests.report.test_report import SCHEMA, at, calls, figures, run
-from toolkit.errors import MissingColumnsError, OptionError
+from toolkit.errors import MissingColumnsError, OptionError, UnsuitableColumnError
 from toolkit.report import write_report
 from toolkit.testing import make_choices, make_response
 
@@ -158,6 +162,65 @@ def test_a_series_has_its_cost_even_if_it_is_not_among_the_dearest() -> None:
     assert float(series["cost"]) == pytest.approx(9 * 0.00021)
 
 
+KINDS = {
+    # Whether tokens and cost are known of each kind of call.
+    "whole": ({}, True, True),
+    "no price": ({"model": "of-our-own", "provider": None}, True, False),
+    "no usage": (NO_USAGE, False, False),
+}
+WEEKS = st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=4)
+
+
+def bound_of(knowns: list[bool]) -> str:
+    """Return the bound of a sum over calls."""
+    return "exact" if all(knowns) else "lower" if any(knowns) else "unknown"
+
+
+@given(before=WEEKS, now=WEEKS)
+@settings(max_examples=25, deadline=None)
+def test_no_output_is_surer_than_the_calls(before: list[str], now: list[str]) -> None:
+    made = write_report(
+        make_choices(
+            *[
+                one
+                for kind in before
+                for one in calls("2026-11-10", 1, **KINDS[kind][0])
+            ],
+            *[one for kind in now for one in calls("2026-11-17", 1, **KINDS[kind][0])],
+        ),
+        **WEEK,
+    )
+    data, found = made.data(), figures(made)
+
+    for place, name in ((1, "tokens"), (2, "cost")):
+        knowns = [KINDS[kind][place] for kind in now]
+        knowns_before = [KINDS[kind][place] for kind in before]
+        figure = found[name]
+        one = 1100 if name == "tokens" else 0.0035
+        bound = bound_of(knowns)
+        assert figure["bound"] == bound
+        assert figure["before_bound"] == bound_of(knowns_before)
+        if bound == "unknown":
+            assert (figure["value"], figure["text"]) == (None, "–")
+        else:
+            assert float(figure["value"]) == pytest.approx(one * sum(knowns))
+        is_sure = all(knowns) and all(knowns_before)
+        assert is_sure or figure["change"][:1] in {"", "≥", "≤"}
+        (period,) = [row for row in data["periods"] if row["calls"]]
+        assert period[f"{name}_bound"] == bound
+        assert (period[name] is None) == (bound == "unknown")
+    tokens, cost = found["tokens"]["bound"], found["cost"]["bound"]
+    start = {"exact": "1", "lower": "At least", "unknown": "An unknown"}[tokens]
+    assert made.headline.startswith(str(1100 * len(now))[:1] if start == "1" else start)
+    assert ("No call has a known price" in made.headline) == (cost == "unknown")
+    assert ("at least $" in made.headline) == (cost == "lower")
+    for text in (made.headline, made.markdown(), json.dumps(data["changes"])):
+        assert "-100%" not in text.replace("\\", "")
+        assert not re.search(r"(?<![\d,.])0 tokens", text)
+    for series in data["series"]:
+        assert (series["cost"] is None) == (series["cost_bound"] == "unknown")
+
+
 # What the figures leave out.
 
 
@@ -237,8 +300,7 @@ def test_the_headline_says_what_is_not_counted_and_what_was_logged_twice(
     # 0.000225 is rounded to an even digit.
     assert in_range.headline == (
         "45 tokens in 3 calls, $0.00022. Not counted: 1 call without a date, 1 line "
-        "that could not be read. 1 duplicate: calls that were logged twice are counted "
-        "once."
+        "that could not be read, 1 line of calls that were logged twice."
     )
     assert "60 tokens in 4 calls (1 without a date)" in of_all.headline
     assert in_range.data()["data"]["left_out"][:2] == [
@@ -309,6 +371,16 @@ def test_a_figure_that_became_known_is_reported(tmp_path: Path) -> None:
     assert change["changed"]["cost"] == (None, "0.012")
     assert change["bounds"]["cost"] == ("unknown", "exact")
     assert change["changed"]["calls_unpriced"] == (2, 0)
+
+
+def test_a_frame_without_usable_dates_is_an_error() -> None:
+    frame = make_choices(*calls("2026-11-17", 1))
+    naive = pl.col("created").dt.replace_time_zone(None)
+
+    with pytest.raises(MissingColumnsError, match="no column 'created'"):
+        write_report(frame.drop("created"), **WEEK)
+    with pytest.raises(UnsuitableColumnError, match="has no time zone"):
+        write_report(frame.with_columns(naive), **WEEK)
 
 
 # Budgets and exports, on the command line.
@@ -404,6 +476,21 @@ def test_a_budget_of_a_tag_in_the_settings(log: Path) -> None:
 
     assert done.returncode == 3
     assert "the budget of tag_team:search is exceeded: $0.000075" in done.stderr
+
+
+def test_now_closes_periods_on_the_command_line(log: Path, tmp_path: Path) -> None:
+    to = tmp_path / "r.json"
+    options = ("--since", "2026-11-17", "--now", "2026-11-19T12:00Z", "--every", "1d")
+    log.write_text(log.read_text().splitlines()[0] + "\n")  # 17 November
+
+    assert run("report", log, *options, "--to", to).returncode == 0
+
+    periods = json.loads(to.read_text())["periods"]
+    assert [(row["calls"], row["partial"]) for row in periods] == [
+        (1, False),
+        (0, False),
+        (0, True),
+    ]
 
 
 def test_a_quiet_export_reports_rejected_lines(log: Path, tmp_path: Path) -> None:

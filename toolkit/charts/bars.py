@@ -16,9 +16,10 @@ from toolkit.charts.rows import (
     lay_out_rows,
     name_room,
 )
-from toolkit.charts.stacked import HATCH, NO_PRICE, dot_patch
+from toolkit.charts.stacked import HATCH, UNSEEN, dot_patch
 from toolkit.charts.style import contrast, current_theme
 from toolkit.charts.text import fit, share_tick, text_width, write
+from toolkit.charts.titles import NOT_REPORTED
 from toolkit.formatting.text import format_count, format_share
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from toolkit.charts.time_axis import Numbers
     from toolkit.charts.titles import ChartText
 
-_NOTHING = "nothing to show"
+_NOTHING = "no calls"
 MAX_DESCRIBED = 8  # rows in an alt text
 _STUB = 22.0  # points; a dotted part of unknown length
 _MIN_TEXT = 12.0  # points; width of a text that is cut
@@ -62,14 +63,16 @@ def draw_bars(
     *,
     whole: bool = False,
     empty: str = _NOTHING,
+    unknown: str = NOT_REPORTED,
 ) -> Axes:
     """Draw a bar for each row, the first at the top; return the Axes.
 
-    The grey texts are left out if one of them does not fit.
+    The grey texts are left out if one of them does not fit. Without rows, or if all
+    values are unknown, the chart gives the reason: `empty` or `unknown`.
     """
     ax = build_row_axes(len(rows), ax)
-    if not rows:
-        return draw_empty(ax, text, empty, in_rows=True)
+    if not any(isfinite(row.value) for row in rows):
+        return draw_empty(ax, text, unknown if rows else empty, in_rows=True)
     box, names = measure_axes(ax, 0), [row.name for row in rows]
     top = max([row.value for row in rows if isfinite(row.value)], default=0.0)
     right = _end_room(rows, box, box.width - name_room(ax, names), top)
@@ -117,7 +120,7 @@ def _draw_bar(ax: Axes, at: int, row: Row, layout: AxesLayout, box: AxesBox) -> 
         patch.set(hatch=HATCH, hatchcolor=theme.ground)
     offset = GAP / 2
     if row.open:
-        (stub,) = draw_rows(ax, at, _STUB * unit, "none", NO_PRICE, left=length)
+        (stub,) = draw_rows(ax, at, _STUB * unit, "none", UNSEEN, left=length)
         stub.set(edgecolor=theme.rest, clip_on=False)
         dot_patch(stub)
         offset += _STUB

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,12 +15,19 @@ from toolkit.charts.text import count_tick, usd_tick
 from toolkit.charts.titles import (
     ChartText,
     capitalize,
+    count_unseen,
     format_missing,
     format_title,
     unit_noun,
 )
 from toolkit.errors import plural
-from toolkit.formatting.text import format_count, format_share, format_usd
+from toolkit.formatting.figures import Figure
+from toolkit.formatting.text import (
+    UNKNOWN_TEXT,
+    format_count,
+    format_share,
+    format_usd,
+)
 from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
@@ -96,30 +104,44 @@ def draw_counts(
     ratio = next((one for one in spec.drawn if one.part not in {None, spec.main}), None)
     part = pl.lit(0) if ratio is None else pl.col(str(ratio.part))
     whole = pl.lit(0) if ratio is None or ratio.whole is None else ratio.whole
+    unseen = count_unseen(ratio or measure, data.frame)
+    value = pl.col(measure.name).cast(pl.Float64)
     sums = (
         data.frame.group_by(names or pl.lit(0).alias("~all"))
         .agg(
-            pl.col(measure.name).cast(pl.Float64).sum().alias("value"),
+            pl.when(value.is_not_null().any()).then(value.sum()).alias("value"),
             part.cast(pl.Int64).sum().alias("part"),
             whole.cast(pl.Int64).sum().alias("whole"),
+            count_unseen(measure, data.frame).sum().alias("missing"),
+            unseen.sum().alias("unseen"),
         )
-        .sort("value", *names, descending=[True, *(False for _ in names)])
+        .sort(
+            "value",
+            *names,
+            descending=[True, *(False for _ in names)],
+            nulls_last=True,
+        )
     )
     most, theme = min(_MAX_BARS, max_rows(ax)), current_theme()
     shown = sums.head(most)[names].iter_rows(named=True)
     keys = [format_key(key) for key in shown] if names else [f"all {noun}s"]
     colors = [theme.palette[0]] * len(keys)
-    values = sums["value", "part", "whole"]
+    values = sums["value", "part", "whole", "missing", "unseen"]
     if len(sums) > most:
         keys.append(format_others(len(sums) - most))
         colors.append(theme.rest)
         values = values.head(most).vstack(values.slice(most).sum())
     bars = []
     for key, color, row in zip(keys, colors, values.iter_rows(), strict=True):
-        value, faulty, seen = row
-        more = f"· {format_share(faulty / seen)} {fault}" if faulty and seen else ""
-        end = format_usd(value) if measure.is_money else format_count(value)
-        bars.append(Row(key, value, color, end, more, faulty=faulty))
+        value, faulty, seen, lost, unchecked = row
+        figure = Figure(value, measure.bound if lost else "exact")
+        end = (format_usd if measure.is_money else format_count)(figure)
+        more = ""
+        if faulty and seen:
+            share = Figure(faulty / seen, "approximate" if unchecked else "exact")
+            more = f"· {format_share(share)} {fault}"
+        end, length = (end, value) if figure.is_known else (UNKNOWN_TEXT, nan)
+        bars.append(Row(key, length, color, end, more, faulty, open=bool(lost)))
     note = [plural(int(data.total(measure.name)), noun)]
     if any(bar.faulty for bar in bars):
         note.append(f"hatched: {faults}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,7 @@ from toolkit.charts.titles import (
     build_note,
     build_text,
     capitalize,
+    count_unseen,
     why_empty,
 )
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
@@ -107,10 +109,16 @@ def draw_sizes(
     if data.zone is None:
         return _draw_ranges(ax, data, kind, series, placed, note)
     ax = start_axes(ax)
-    if reason := why_empty(placed["p50"]):
+    if reason := why_empty(data, placed["p50"], data.spec[_QUANTILES[0]]):
         return draw_empty(ax, build_text(data, note, f"{kind} per call"), reason)
     tables = [
-        build_lines(series, placed.with_columns(pl.col(name).alias("value")))
+        build_lines(
+            series,
+            placed.with_columns(
+                pl.col(name).alias("value"), count_unseen(spec[name], placed)
+            ),
+            spec[name],
+        )
         for name in _QUANTILES
     ]
     _draw_sizes(ax, data, kind, tables, note)
@@ -175,7 +183,8 @@ def _draw_sizes(
     _set_size_axis(ax, low, high, inside.height, "y")
     set_time_axis(ax, medians.span, inside.width, measure_axes(ax).date_width)
     layout.apply(np.nan_to_num(ends, nan=1.0).tolist())
-    set_alt_text(ax, "Lines", text, describe_lines(medians, count_tick))
+    write = partial(format_count, style="short", words=True)
+    set_alt_text(ax, "Lines", text, describe_lines(medians, write))
 
 
 def _draw_band(ax: Axes, tables: list[Lines], parts: list[Series]) -> None:
@@ -216,10 +225,11 @@ def _draw_ranges(
     note: list[str],
 ) -> Axes:
     """Draw a row for each series: a dot at the median, a line to p90 and to p99."""
-    cells = {
-        row["series"]: [float(row[name]) for name in _QUANTILES]
-        for row in placed.drop_nulls("p50").iter_rows(named=True)
-    }
+    cells, figures = {}, {}
+    for row in placed.drop_nulls("p50").iter_rows(named=True):
+        shown = [data.spec[name].figure(row) for name in _QUANTILES]
+        figures[row["series"]] = " · ".join(format_count(one, "short") for one in shown)
+        cells[row["series"]] = [float(row[name]) for name in _QUANTILES]
     ax = build_row_axes(len(series), ax)
     words = [f"{kind} per call: median, p90, p99"]
     if not cells:
@@ -229,23 +239,16 @@ def _draw_ranges(
     words += [_LOG] if _needs_log(low, high) else []
     text = build_text(data, note, *words)
     box, names = measure_axes(ax, 0), [part.name for part in series]
-    texts = [
-        " · ".join(format_count(value, "short") for value in cells[at])
-        if at in cells
-        else UNKNOWN_TEXT
-        for at in range(len(series))
-    ]
+    texts = [figures.get(at, UNKNOWN_TEXT) for at in range(len(series))]
     layout = lay_out_rows(ax, text, names, right=end_room(ax, texts))
     _set_size_axis(ax, low, high, layout.inside().width, "x")
-    for at, (part, shown) in enumerate(zip(series, texts, strict=True)):
+    for at, (part, end) in enumerate(zip(series, texts, strict=True)):
         if at in cells:
             _draw_range(ax, at, part, cells[at])
-        shown = fit(shown, box.texts.body, 0.4 * box.width)
-        write_row_end(ax, at, shown, current_theme().ink)
+        end = fit(end, box.texts.body, 0.4 * box.width)
+        write_row_end(ax, at, end, current_theme().ink)
     finish_rows(ax, names, layout)
-    facts = [
-        f"{shorten(name)} {shown}" for name, shown in zip(names, texts, strict=True)
-    ]
+    facts = [f"{shorten(name)} {end}" for name, end in zip(names, texts, strict=True)]
     set_alt_text(ax, "Ranges", text, facts[:MAX_DESCRIBED])
     return ax
 

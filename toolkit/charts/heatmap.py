@@ -14,10 +14,10 @@ from toolkit.charts.rows import end_room, finish_rows, lay_out_rows, write_row_e
 from toolkit.charts.series import Series, read_frame
 from toolkit.charts.style import current_theme, mix
 from toolkit.charts.titles import (
-    NO_DATES,
     ChartText,
     capitalize,
     format_undated,
+    no_rows,
     unit_noun,
 )
 from toolkit.errors import plural
@@ -84,7 +84,7 @@ def draw_hours(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
     ax = start_axes(ax, 3.6, "none")
     ax.spines[:].set_visible(False)
     if not drawn:
-        return draw_empty(ax, text, NO_DATES, in_rows=True)
+        return draw_empty(ax, text, no_rows(data), in_rows=True)
     day, hour = np.unravel_index(counts.argmax(), counts.shape)
     most = plural(int(counts.max()), noun)
     note.append(f"busiest: {_DAYS[day]} {hour:02}:00 ({most})")

@@ -11,6 +11,8 @@ from toolkit.charts.alt_text import shorten
 from toolkit.charts.layout import measure_axes, set_value_axis
 from toolkit.charts.style import LINE_CONTRAST, current_theme, readable
 from toolkit.charts.time_axis import PERIOD, Span, build_span, set_time_axis
+from toolkit.charts.titles import count_unseen
+from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import UNKNOWN_TEXT
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from toolkit.charts.layout import AxesLayout
     from toolkit.charts.series import Series
     from toolkit.charts.time_axis import Numbers
+    from toolkit.formatting.figures import Bound
+    from toolkit.metrics.measures import Measure
 
 _MANY = 200  # points; a line of more is thinner
 _MAX_DESCRIBED = 12  # series in an alt text
@@ -33,6 +37,7 @@ class Lines(NamedTuple):
     series: list[Series]
     span: Span
     values: Numbers
+    bounds: list[Bound]  # of each series
 
     @property
     def top(self) -> float:
@@ -61,24 +66,29 @@ class Lines(NamedTuple):
         return [float(row[-1]) if len(row) else np.nan for row in known]
 
 
-def build_lines(series: list[Series], rows: pl.DataFrame) -> Lines:
-    """Build lines from `value`; there is one row for each period and series."""
+def build_lines(series: list[Series], rows: pl.DataFrame, measure: Measure) -> Lines:
+    """Build lines from `value`; there is one row for each period and series.
+
+    `~unseen` counts what the values of a measure do not include.
+    """
     span = build_span(rows)
     values = np.full((len(series), len(span.starts)), np.nan)
     given = rows["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
     known = np.where(np.isfinite(given), given, np.nan)  # an axis cannot reach infinity
     values[rows["series"].to_numpy(), span.find(rows)] = known
-    return Lines(series, span, values)
+    is_open = rows.filter(pl.col("~unseen") > 0)["series"].unique()
+    bounds: list[Bound] = [
+        measure.bound if place in is_open else "exact" for place in range(len(series))
+    ]
+    return Lines(series, span, values, bounds)
 
 
 def compute_ratios(
     rows: pl.DataFrame,
-    part: str,
-    whole: pl.Expr,
-    given: str,
+    measure: Measure,
     transform: Callable[[pl.Expr], pl.Expr],
 ) -> pl.DataFrame:
-    """Compute `value` for each period and series.
+    """Compute `value` for each period and series, and how many it does not include.
 
     A single series has the ratio that the metric computed. The ratio of folded series
     is computed from their sums.
@@ -87,13 +97,15 @@ def compute_ratios(
     ratio = transform(pl.col("~part") / pl.col("~whole"))
     summed = pl.when(pl.col("~whole") > 0).then(ratio)
     alone = pl.col("~rows") == 1
+    whole = pl.lit(1) if measure.whole is None else measure.whole
     return (
         rows.group_by(*keys, "series", maintain_order=True)
         .agg(
             pl.len().alias("~rows"),
-            pl.col(part).cast(pl.Float64).sum().alias("~part"),
+            pl.col(str(measure.part)).cast(pl.Float64).sum().alias("~part"),
             whole.cast(pl.Float64).sum().alias("~whole"),
-            pl.col(given).first().cast(pl.Float64).alias("~given"),
+            pl.col(measure.name).first().cast(pl.Float64).alias("~given"),
+            count_unseen(measure, rows).sum(),
         )
         .with_columns(pl.when(alone).then("~given").otherwise(summed).alias("value"))
     )
@@ -203,15 +215,19 @@ def draw_lines(
     layout.apply(np.nan_to_num(table.last).tolist())
 
 
-def describe_lines(table: Lines, tick: Callable[[float], str]) -> list[str]:
+def describe_lines(table: Lines, write: Callable[[Figure], str]) -> list[str]:
     """Describe the time range, and the last, lowest and highest value of each line."""
     facts = []
-    for part, row, last in zip(table.series, table.values, table.last, strict=True):
+    lines = zip(table.series, table.values, table.last, table.bounds, strict=True)
+    for part, row, last, bound in lines:
         known = row[np.isfinite(row)]
         if not len(known):
             facts.append(f"{shorten(part.name)} {UNKNOWN_TEXT}")
             continue
-        low, high = tick(float(known.min())), tick(float(known.max()))
+        end, low, high = (
+            write(Figure(float(value), bound))
+            for value in (last, known.min(), known.max())
+        )
         between = f" (between {low} and {high})" if low != high else ""
-        facts.append(f"{shorten(part.name)} {tick(last)} at the end{between}")
+        facts.append(f"{shorten(part.name)} {end} at the end{between}")
     return [table.span.format_range(), "; ".join(facts[:_MAX_DESCRIBED])]

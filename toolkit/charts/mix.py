@@ -185,7 +185,7 @@ def _draw_shares(
 ) -> Axes:
     """Draw a stack of 100% over time, of `value` over `~whole`."""
     ax = start_axes(ax)
-    if reason := why_empty(placed["value"]):
+    if reason := why_empty(data, placed["value"], data.spec[data.spec.main]):
         return draw_empty(ax, build_text(data, note, what), reason)
     whole = pl.col("~whole").cast(pl.Float64)
     share = pl.when(whole > 0).then(pl.col("value") / whole).otherwise(0.0)

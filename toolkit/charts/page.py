@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from toolkit.charts.layout import MARGIN, TICK_ROOM
 from toolkit.charts.style import Style, current_theme
 from toolkit.charts.text import LEADING, text_height, wrap
+from toolkit.charts.titles import capitalize
 from toolkit.errors import plural
 from toolkit.formatting.dates import format_days
-from toolkit.formatting.figures import sum_with_gaps
+from toolkit.formatting.figures import Figure, sum_with_gaps
 from toolkit.formatting.text import format_count, format_share, format_usd
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     import polars as pl
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
 _HEADLINE, _UNDER = Style(19, "bold"), Style(11, "normal")
 _BETWEEN = (70.0, 26.0)  # points between charts: across (with tick labels), and down
@@ -51,7 +52,7 @@ def build_page(
     return list(figure.subplots(rows, columns, gridspec_kw=grid).flat)
 
 
-def _write_headline(figure: Figure, sentence: str, under: str) -> float:
+def _write_headline(figure: Drawing, sentence: str, under: str) -> float:
     """Draw the headline and the line above it; return their height in points."""
     wide, high = figure.get_size_inches() * 72
     x = (MARGIN + TICK_ROOM) / wide
@@ -95,17 +96,24 @@ def format_usage(
     """
 
     def total(rows: Sequence[Mapping[str, object]], name: str) -> Decimal:
-        return sum((Decimal(str(row[name] or 0)) for row in rows), Decimal(0))
+        return sum((Decimal(str(row.get(name) or 0)) for row in rows), Decimal(0))
 
     calls = int(total(usage, "responses"))
-    tokens = format_count(total(usage, "total_tokens"), "sentence")
+    if not calls:
+        return "No calls."
+    silent = int(total(usage, "responses_without_usage"))
+    used = sum_with_gaps(total(usage, "total_tokens"), missing=silent, of=calls)
+    tokens = format_count(used, "sentence", words=True)
+    tokens = f"{tokens} tokens in" if used.is_known else "Tokens unknown of"
     unpriced = int(total(money, "responses_unpriced"))
     cost = sum_with_gaps(total(money, "cost"), missing=unpriced, of=calls)
     spent = format_usd(cost, words=True) if cost.is_known else "cost unknown"
-    sentence = f"{tokens} tokens in {plural(calls, 'call')}, {spent}."
+    sentence = f"{capitalize(tokens)} {plural(calls, 'call')}, {spent}."
     lost, whole = (total(money, name) for name in ("tokens_unpriced", "total_tokens"))
     if lost and whole:
-        sentence += f" {format_share(lost / whole)} of tokens have no known price."
+        share = Figure(lost / whole, "approximate" if silent else "exact")
+        shown = capitalize(format_share(share, words=True))
+        sentence += f" {shown} of tokens have no known price."
     return sentence
 
 

@@ -223,7 +223,7 @@ def overview(
     >>> len(figure.axes)
     6
     >>> figure.texts[0].get_text()
-    '3.36M tokens in 2,906 calls, at least $...'
+    'At least 3.36M tokens in 2,906 calls, at least $...'
     """
     within: dict[str, Any] = {"tz": tz, "since": since, "until": until}
     frame = _collect(sources, within, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,16 +18,17 @@ from toolkit.charts.series import LEADING_COLUMNS, fold_series, read_frame
 from toolkit.charts.text import count_tick, share_tick
 from toolkit.charts.time_axis import build_span
 from toolkit.charts.titles import (
-    NO_DATES,
     NOT_REPORTED,
     ChartText,
     build_note,
     build_text,
     capitalize,
     format_missing,
+    no_rows,
     unit_noun,
 )
 from toolkit.errors import plural
+from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class _Ratio(NamedTuple):
     measure: Measure
     part: str
     whole: pl.Expr
-    show: Callable[[float], str]
+    show: Callable[..., str]
     tick: Callable[..., str]
     most: float  # the highest valid value; 0 if there is none
     of: str  # after the value of a bar
@@ -84,9 +86,7 @@ def draw_ratio(
     weight, lone = pl.col(spec.main), f"all {unit_noun(ratio.measure.of)}s"
     most = None if data.zone is not None else max_rows(ax)
     series, placed = fold_series(rows, names, weight, most=most, kind=kind, lone=lone)
-    table = compute_ratios(
-        placed, ratio.part, ratio.whole, ratio.measure.name, transform
-    )
+    table = compute_ratios(placed, ratio.measure, transform)
     what = subtitle or capitalize(ratio.measure.title)
     details = [detail] if detail else []
     if data.zone is None:
@@ -98,13 +98,14 @@ def draw_ratio(
     what += format_single(ax, series) if data.by else ""
     text = build_text(data, note, what, *details, span=span, mark="Dashed")
     if span is None:
-        return draw_empty(ax, text, NO_DATES)
-    lines = build_lines(series, table)
+        return draw_empty(ax, text, no_rows(data))
+    lines = build_lines(series, table, ratio.measure)
     if not lines.known:
         return draw_empty(ax, text, NOT_REPORTED)
     layout = write_text(ax, text, parts=lines.labels if len(series) > 1 else [])
     draw_lines(ax, lines, layout, ratio.tick, most=ratio.most)
-    set_alt_text(ax, "Lines", text, describe_lines(lines, ratio.show))
+    write = partial(ratio.show, words=True)
+    set_alt_text(ax, "Lines", text, describe_lines(lines, write))
     return ax
 
 
@@ -120,7 +121,8 @@ def _read_ratio(spec: MetricSpec, of: str) -> _Ratio:
         of = of or "{part} of {whole}" + unit
         return _Ratio(measure, part, whole, format_share, share_tick, 1.0, of)
     of = of or "{part} / {whole}" + unit
-    return _Ratio(measure, part, whole, count_tick, count_tick, 0.0, of)
+    show = partial(format_count, style="short")
+    return _Ratio(measure, part, whole, show, count_tick, 0.0, of)
 
 
 def _sum_over_series(
@@ -135,6 +137,7 @@ def _sum_over_series(
         .agg(
             pl.col(spec.main).sum(),
             pl.col(ratio.part).filter(known).sum(),
+            *[pl.col(gap).sum() for gap in ratio.measure.gaps if gap in rows.columns],
             ratio.whole.filter(known).sum().alias("~whole"),
         )
         .with_columns(
@@ -173,7 +176,9 @@ def _draw_ratio_bars(
         if row["value"] is None or not isfinite(row["value"]):
             bars.append(Row(one.name, np.nan, one.color, UNKNOWN_TEXT))
             continue
-        value, shown = float(row["value"]), ratio.show(float(row["value"]))
+        value = float(row["value"])
+        bound = ratio.measure.bound if row["~unseen"] else "exact"
+        shown = ratio.show(Figure(value, bound))
         if ratio.most and value > ratio.most:
             value, shown = ratio.most, f"{shown} (off the scale)"
         parts = {

@@ -118,8 +118,19 @@ def fold_series(
     group = [*names, "~rest"]
     keys = (
         rows.group_by(group, maintain_order=True)
-        .agg(weight.cast(pl.Float64).sum().alias("~weight"), pl.col("~folded").max())
-        .sort("~rest", "~weight", descending=[False, True], maintain_order=True)
+        .agg(
+            pl.when(weight.is_not_null().any())
+            .then(weight.cast(pl.Float64).sum())
+            .alias("~weight"),
+            pl.col("~folded").max(),
+        )
+        .sort(
+            "~rest",
+            "~weight",
+            descending=[False, True],
+            nulls_last=True,
+            maintain_order=True,
+        )
     )
     unfolded = int((~keys["~rest"]).sum())
     if most is None:

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import nan
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
 from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.bars import Row, draw_bars
-from toolkit.charts.layout import draw_empty, format_single, start_axes, write_text
+from toolkit.charts.layout import (
+    DOTTED,
+    draw_empty,
+    format_single,
+    start_axes,
+    write_text,
+)
 from toolkit.charts.rows import max_rows
 from toolkit.charts.series import LEADING_COLUMNS, fold_series, read_frame
-from toolkit.charts.stacked import NO_PRICE, build_stack, describe_stack, draw_stack
+from toolkit.charts.stacked import build_stack, describe_stack, draw_stack
 from toolkit.charts.text import count_tick, usd_tick
 from toolkit.charts.titles import (
+    NO_PRICES,
+    NOT_REPORTED,
     build_note,
     build_text,
     capitalize,
     why_empty,
 )
 from toolkit.errors import plural
-from toolkit.formatting.figures import sum_with_gaps
-from toolkit.formatting.text import format_count, format_share, format_usd
+from toolkit.formatting.figures import Figure, sum_with_gaps
+from toolkit.formatting.text import (
+    UNKNOWN_TEXT,
+    format_count,
+    format_share,
+    format_usd,
+)
 from toolkit.metrics.measures import MONEY
 
 if TYPE_CHECKING:
@@ -30,7 +44,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from toolkit.charts.series import ChartData, Series
-    from toolkit.formatting.figures import Figure
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.spec import MetricSpec
 
@@ -60,148 +73,144 @@ def draw_sums(
     subtitle: str = "",
     missing: str = "",
 ) -> Axes:
-    """Draw the sums of the main measure over time, or as bars."""
-    measure = spec[spec.main]
-    if measure.is_money:
-        return _draw_costs(frame, spec, ax)
-    data = read_frame(frame, spec)
-    rows = select_values(data, pl.col(measure.name))
-    note = build_note(data, measure, missing, with_share=True)
-    what = subtitle or capitalize(measure.title)
-    if data.zone is not None:
-        return _draw_over_time(ax, data, rows, [what], note, count_tick, _format_sum)
-    series, sums = sum_series(data, rows, ax)
-    values = sums["value"].to_list()
-    total = sum(values)
-    bars = [
-        Row(
-            part.name,
-            value,
-            part.color,
-            format_count(value, "short"),
-            f"· {format_share(value / total)}" if total else "",
-        )
-        for part, value in zip(series, values, strict=True)
-    ]
-    text = build_text(data, note, what)
-    return draw_bars(ax, text, bars, count_tick, whole=True)
+    """Draw the sums of the main measure over time, or as bars; bounds are dotted.
 
-
-def _draw_costs(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
-    """Draw sums of dollars over time, or as bars; lower bounds are dotted."""
+    `missing` is what calls lack that the sums do not include.
+    """
     data, measure = read_frame(frame, spec), spec[spec.main]
-    columns = _cost_columns(spec, measure)
-    is_open = (pl.col("unpriced") > 0).fill_null(value=False).alias("open")
-    rows = select_values(data, pl.col(measure.name), *columns).with_columns(is_open)
-    note = build_note(data, measure._replace(unseen=None), with_share=True)
-    words, total = ["US dollars"], data.frame.select(columns).sum()
-    if total["unpriced"].item():
-        note = [_format_missing_prices(total), *note]
-        words.append("calls without a known price are not included")
+    columns = _columns_of(spec, measure, data)
+    rows = select_values(data, pl.col(measure.name), *columns)
+    sums = _Sums(measure, rows.with_columns(open=pl.col("unseen") > 0))
+    note, total = build_note(data, measure, with_share=True), data.frame.select(columns)
+    words = [subtitle or capitalize(measure.title)]
+    missing = missing or f"without {measure.title}"
+    if measure.is_money:
+        words, missing = ["US dollars"], "without a known price"
+    if total["unseen"].sum():
+        note = [sums.format_missing(total, missing), *note]
+        if measure.is_money:
+            words.append("calls without a known price are not included")
     if data.zone is not None:
-        return _draw_over_time(ax, data, rows, words, note, usd_tick, _format_cost)
+        return _draw_over_time(ax, data, sums, words, note)
+    fields = ("exact", "unseen", "calls", "lost", "whole", "silent")
+    series, placed = sum_series(data, sums.rows, ax, pl.col(fields).sum())
+    parts = placed.iter_slices(1)
+    bars = [sums.build_bar(part, row) for part, row in zip(series, parts, strict=True)]
     text = build_text(data, note, *words)
-    names = (column.meta.output_name() for column in columns)
-    sums = pl.col(*names).sum(), pl.col("open").any()
-    series, placed = sum_series(data, rows, ax, *sums)
-    bars = [
-        Row(
-            part.name,
-            row["value"].item(),
-            part.color,
-            _format_bar(row),
-            open=row["open"].item(),
-        )
-        for part, row in zip(series, placed.iter_slices(1), strict=True)
-    ]
-    return draw_bars(ax, text, bars, usd_tick)
+    reason = NO_PRICES if measure.is_money else NOT_REPORTED
+    whole = not measure.is_money
+    return draw_bars(ax, text, bars, sums.tick, whole=whole, unknown=reason)
 
 
-def _cost_columns(spec: MetricSpec, measure: Measure) -> list[pl.Expr]:
-    """Return the exact cost, and how many calls and tokens it does not include.
+def _columns_of(spec: MetricSpec, measure: Measure, data: ChartData) -> list[pl.Expr]:
+    """Return the exact sum, how many calls it does not include, and of how many.
 
-    The tokens are those of the first share that the chart shows.
+    Of money also the tokens without a price, all tokens, and the calls that do not
+    report tokens: those of the first share that the chart shows.
     """
     share = next((one for one in spec.drawn if one.part), None)
     names = {
-        "unpriced": measure.unseen,
+        "unseen": measure.unseen,
         "calls": measure.of if measure.unseen else None,
         "lost": share.part if share else None,
         "whole": share.columns[2] if share else None,
+        "silent": share.unseen if share else None,
     }
     counts = [
-        (pl.col(name) if name else pl.lit(0)).cast(pl.Int64).alias(alias)
+        (pl.col(name) if name in data.frame.columns else pl.lit(0))
+        .cast(pl.Int64)
+        .alias(alias)
         for alias, name in names.items()
     ]
-    return [pl.col(measure.name).cast(MONEY).alias("exact"), *counts]
+    dtype = MONEY if measure.is_money else measure.dtype
+    return [pl.col(measure.name).cast(dtype).alias("exact"), *counts]
 
 
-def _sum_cost(rows: pl.DataFrame) -> Figure:
-    """Sum the exact cost of rows: a lower bound if calls are unpriced."""
-    sums = rows.select(pl.col("exact", "unpriced", "calls").sum())
-    cost, unpriced, calls = sums.row(0)
-    return sum_with_gaps(cost, missing=unpriced, of=calls)
+class _Sums(NamedTuple):
+    """Rows of a measure that adds up, and how sums of them are written."""
+
+    measure: Measure
+    rows: pl.DataFrame
+
+    @property
+    def tick(self) -> Callable[..., str]:
+        """Return what writes a value on the axis."""
+        return usd_tick if self.measure.is_money else count_tick
+
+    def add(self, rows: pl.DataFrame) -> Figure:
+        """Sum rows: a lower bound if calls are unseen."""
+        value, missing, of = rows.select(pl.col("exact", "unseen", "calls").sum()).row(
+            0
+        )
+        return sum_with_gaps(value, missing=missing, of=of)
+
+    def write(self, figure: Figure, *, words: bool = True) -> str:
+        """Format a sum."""
+        if self.measure.is_money:
+            return format_usd(figure, words=words)
+        return format_count(figure, "short", words=words)
+
+    def format_missing(self, total: pl.DataFrame, missing: str) -> str:
+        """Format the total as a lower bound, and what it does not include."""
+        figure, unit = self.add(total), self.measure.unit
+        least = self.write(figure) + ("" if self.measure.is_money else f" {unit}")
+        if not figure.is_known:
+            least = f"{'cost' if self.measure.is_money else unit} unknown"
+        lost = _format_lost(total)
+        calls = plural(int(total["unseen"].sum()), "call")
+        lacks = (
+            f"{lost} of tokens have no known price" if lost else f"{calls} {missing}"
+        )
+        return f"{least}: {lacks}{DOTTED}"
+
+    def build_bar(self, part: Series, row: pl.DataFrame) -> Row:
+        """Return the bar of a series, and what it does not include."""
+        figure, total = self.add(row), self.add(self.rows)
+        text, more = self.write(figure, words=False), ""
+        if not figure.is_known:
+            text = "no known price" if self.measure.is_money else UNKNOWN_TEXT
+        elif not self.measure.is_money:
+            share = figure / total
+            more = f"· {format_share(share)}" if share.is_known else ""
+        elif figure.bound != "exact":
+            lost = _format_lost(row)
+            text += f", {lost} unpriced" if lost else ", unpriced calls"
+        value = float(figure.number) if figure.is_known else nan
+        is_open = figure.bound != "exact"
+        return Row(part.name, value, part.color, text, more, open=is_open)
 
 
-def _format_cost(rows: pl.DataFrame) -> str:
-    """Format the cost of rows."""
-    return format_usd(_sum_cost(rows), words=True)
-
-
-def _format_sum(rows: pl.DataFrame) -> str:
-    """Format the sum of what is drawn of rows."""
-    return count_tick(float(rows["value"].sum()))
-
-
-def _format_lost(row: pl.DataFrame) -> str:
+def _format_lost(rows: pl.DataFrame) -> str:
     """Format the share of tokens without a price, if it is known and not zero."""
-    lost, whole = row["lost"].item(), row["whole"].item()
-    return format_share(lost / whole) if lost and whole else ""
-
-
-def _format_missing_prices(total: pl.DataFrame) -> str:
-    """Format the total as a lower bound, and what it does not include."""
-    least = _format_cost(total) if _sum_cost(total).is_known else "cost unknown"
-    missing = f"{plural(total['unpriced'].item(), 'call')} without a known price"
-    if lost := _format_lost(total):
-        missing = f"{lost} of tokens have no known price"
-    return f"{least}: {missing} (dotted)"
-
-
-def _format_bar(row: pl.DataFrame) -> str:
-    """Format the cost of a series, and what it does not include."""
-    cost = _sum_cost(row)
-    if not cost.is_known:
-        return NO_PRICE
-    text, lost = format_usd(cost), _format_lost(row)
-    if cost.bound == "exact":
-        return text
-    return f"{text}, {lost} unpriced" if lost else f"{text}, unpriced calls"
+    lost, whole, silent = rows.select(pl.col("lost", "whole", "silent").sum()).row(0)
+    if not lost or not whole:
+        return ""
+    return format_share(Figure(lost / whole, "approximate" if silent else "exact"))
 
 
 def _draw_over_time(
     ax: Axes | None,
     data: ChartData,
-    rows: pl.DataFrame,
+    sums: _Sums,
     words: Sequence[str],
     note: list[str],
-    tick: Callable[..., str],
-    format_sum: Callable[[pl.DataFrame], str],
 ) -> Axes:
-    """Draw a stack over time; `words` are the parts of the subtitle.
-
-    `tick` formats the axis, and `format_sum` the sum of rows in the alt text.
-    """
+    """Draw a stack over time; `words` are the parts of the subtitle."""
     ax = start_axes(ax)
     what, *details = words
-    if reason := why_empty(rows["value"]):
+    if reason := why_empty(data, sums.rows["value"], sums.measure):
         return draw_empty(ax, build_text(data, note, what, *details), reason)
-    series, placed = fold_series(rows, data.by, pl.col("value"))
+    series, placed = fold_series(sums.rows, data.by, pl.col("value"))
     stack = build_stack(series, placed)
     what += format_single(ax, series)
     text = build_text(data, note, what, *details, span=stack.span)
-    layout = write_text(ax, text, parts=series if len(series) > 1 else [])
-    draw_stack(ax, stack, layout, tick)
-    facts = describe_stack(stack, placed, format_sum)
+    known = set(placed.drop_nulls("value")["series"])
+    names = [
+        part if place in known else part._replace(name=f"{part.name} ({UNKNOWN_TEXT})")
+        for place, part in enumerate(series)
+    ]
+    layout = write_text(ax, text, parts=names if len(series) > 1 else [])
+    draw_stack(ax, stack, layout, sums.tick)
+    facts = describe_stack(stack, placed, sums.add, sums.write)
     set_alt_text(ax, "Stacked bars", text, facts)
     return ax

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from toolkit.charts.layout import AxesLayout
     from toolkit.charts.series import Series
     from toolkit.charts.time_axis import Numbers
+    from toolkit.formatting.figures import Figure
 
 _MAX_BARS = 90  # periods; more are drawn as steps
 EDGE = 0.7  # of a bar, about one pixel
-NO_PRICE = "no known price"  # of a dotted part
+UNSEEN = "not known"  # label of a dotted part
 _THIN = 0.012  # of the height of the chart; thinner parts have no edge
 HATCH = "/////"
 _DOTS = "....."
@@ -143,7 +144,7 @@ def _draw_caps(ax: Axes, stack: Stack, height: float) -> None:
         width=(stack.span.ends - stack.span.starts)[where],
         bottom=stack.sums[where] + 0.8 * unit,
         align="edge",
-        label=NO_PRICE,
+        label=UNSEEN,
         facecolor="none",
         edgecolor=current_theme().ground,
         linewidth=EDGE,
@@ -174,26 +175,30 @@ def draw_stack(
 
 
 def describe_stack(
-    stack: Stack, rows: pl.DataFrame, format_sum: Callable[[pl.DataFrame], str]
+    stack: Stack,
+    rows: pl.DataFrame,
+    add: Callable[[pl.DataFrame], Figure],
+    write: Callable[[Figure], str],
 ) -> list[str]:
     """Describe the time range, the total, the series and the highest period of a stack.
 
-    `format_sum` formats the sum of some of the rows that the stack was built from.
+    `add` sums some of the rows that the stack was built from; `write` formats a sum.
     """
-    sums = stack.heights.sum(axis=1).tolist()
-    total, highest = sum(sums), int(stack.sums.argmax())
-    facts = [stack.span.format_range(), f"Total {format_sum(rows)}"]
-    if len(stack.series) > 1 and total:
-        parts = (
-            f"{shorten(part.name)} {format_sum(rows.filter(series=index))} "
-            f"({format_share(value / total)})"
-            for index, (part, value) in enumerate(zip(stack.series, sums, strict=True))
-        )
+    total, highest = add(rows), int(stack.sums.argmax())
+    facts = [stack.span.format_range(), f"Total {write(total)}"]
+    if len(stack.series) > 1 and total.value:
+        parts = []
+        for index, part in enumerate(stack.series):
+            figure = add(rows.filter(series=index))
+            share = figure / total
+            of = f" ({format_share(share, words=True)})" if share.is_known else ""
+            parts.append(f"{shorten(part.name)} {write(figure)}{of}")
         facts.append("; ".join(parts))
-    if len(stack.span.starts) > 1 and total:
+    if len(stack.span.starts) > 1 and total.value:
         start = stack.span.periods["period"][highest]
-        amount = format_sum(rows.filter(period=start))
-        facts.append(f"Highest: {amount}, {stack.span.format_period(highest)}")
+        amount = write(add(rows.filter(period=start)))
+        known = "Highest known" if stack.open.any() else "Highest"
+        facts.append(f"{known}: {amount}, {stack.span.format_period(highest)}")
     return facts
 
 

@@ -25,10 +25,10 @@ from toolkit.charts.style import current_theme
 from toolkit.charts.text import fit
 from toolkit.charts.time_axis import elapsed_days, set_moment_axis
 from toolkit.charts.titles import (
-    NO_DATES,
     ChartText,
     format_undated,
     format_zone,
+    no_rows,
     unit_noun,
 )
 from toolkit.errors import UnsuitableColumnError, plural
@@ -112,7 +112,7 @@ def draw_timeline(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axe
     text = ChartText(spec.title, f"First to last response ({format_zone(zone)})", note)
     ax = build_row_axes(len(shown), ax)
     if shown.is_empty():
-        return draw_empty(ax, text, NO_DATES, in_rows=True)
+        return draw_empty(ax, text, no_rows(data), in_rows=True)
     names, texts = _format_rows(shown, noun)
     _draw_spans(ax, shown, text, names, texts)
     seen = shown.select(_SEEN).iter_rows()

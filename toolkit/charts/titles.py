@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import polars as pl
+
 from toolkit.charts.text import join_words
 from toolkit.errors import plural
 from toolkit.formatting.text import format_count, format_share
@@ -11,14 +13,13 @@ from toolkit.formatting.text import format_count, format_share
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import polars as pl
-
     from toolkit.charts.series import ChartData
     from toolkit.charts.time_axis import Span
     from toolkit.metrics.measures import Measure
 
 _NOUNS = {"responses": "call", "choices": "answer"}
-NO_DATES, NOT_REPORTED = "no dated responses", "not reported by any call"
+_NO_DATES, NOT_REPORTED = "no dated responses", "not reported by any call"
+NO_PRICES = "no call has a known price"
 
 
 class ChartText(NamedTuple):
@@ -64,11 +65,18 @@ def build_text(
     return ChartText(format_title(data.spec.title, data.by, span), subtitle, note)
 
 
-def why_empty(values: pl.Series) -> str:
+def why_empty(data: ChartData, values: pl.Series, measure: Measure) -> str:
     """Return why a chart of dated values is empty, or an empty text if it is not."""
     if values.null_count() < len(values):
         return ""
-    return NOT_REPORTED if len(values) else NO_DATES
+    if len(values):
+        return NO_PRICES if measure.is_money else NOT_REPORTED
+    return no_rows(data)
+
+
+def no_rows(data: ChartData) -> str:
+    """Return why a chart of dated rows has none."""
+    return "no calls" if data.frame.is_empty() else _NO_DATES
 
 
 def format_zone(zone: str) -> str:
@@ -105,20 +113,23 @@ def build_note(
     """Build a note: how many are counted, are not shown, or lack a value.
 
     `missing` is what those lack that `measure` does not include. With `with_share` the
-    note includes the share of `measure` in undated rows.
+    note includes the share of `measure` in undated rows instead.
     """
     counted, noun, note = measure.of, unit_noun(measure.of), []
     if counted in data.frame.columns:
-        total = data.total(measure.name) if with_share else 0
         part = ""
-        if total:
-            lost = float(data.undated[measure.name].cast(float).sum() or 0)
-            unit = "cost" if measure.is_money else measure.unit
-            part = f" ({format_share(lost / total)} of {unit})"
+        if with_share:
+            columns = [one for one in measure.columns if one in data.frame.columns]
+            lost, total = (
+                measure.figure(rows.select(pl.col(columns).sum()).row(0, named=True))
+                for rows in (data.undated, data.frame)
+            )
+            share, unit = lost / total, "cost" if measure.is_money else measure.unit
+            part = f" ({format_share(share)} of {unit})" if share.is_known else ""
         undated = int(data.undated[counted].sum() or 0)
         note = [plural(int(data.total(counted)), noun)]
         note += format_undated(undated, noun, part)
-    return note + format_missing(data, measure, missing)
+    return note if with_share else note + format_missing(data, measure, missing)
 
 
 def unit_noun(unit: str) -> str:
@@ -129,6 +140,12 @@ def unit_noun(unit: str) -> str:
 def format_undated(count: int, noun: str = "call", part: str = "") -> list[str]:
     """Format how many have no date, if any."""
     return [f"not shown: {plural(count, noun)} without a date{part}"] if count else []
+
+
+def count_unseen(measure: Measure, rows: pl.DataFrame) -> pl.Expr:
+    """Return, as `~unseen`, how many a measure does not include in each row."""
+    gaps = [gap for gap in measure.gaps if gap in rows.columns]
+    return pl.sum_horizontal(pl.lit(0), *gaps).alias("~unseen")
 
 
 def format_missing(data: ChartData, measure: Measure, what: str = "") -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 _PERIOD = ("period", "period_end", "partial")
 # Columns that `cost` prints beside those of the period and the series.
-_SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
+_SPENT = (
+    "cost", "responses", "responses_unpriced", "total_tokens",
+    "responses_without_usage",
+)  # fmt: skip
 _MOST_MISSING = 10
 _READ = ("provider", "prices", "as_json", "as_csv", *READ)
 _RECONCILED = ("tolerance", "match", "prices")
@@ -165,16 +169,29 @@ def _print_elsewhere(
 
 
 def _print_missing(missing: pl.DataFrame) -> None:
-    """List what has no known price, the most tokens first."""
+    """List what has no known price, the most tokens first, and how to price it."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.pricing.rates import MEANINGS, Reason
+    from toolkit.pricing.unpriced import likely_name
 
+    unknown = (Reason.NO_PROVIDER, Reason.UNKNOWN_MODEL, Reason.UNKNOWN_PROVIDER)
+    example = ""
     for row in missing.head(_MOST_MISSING).iter_rows(named=True):
         names = [row[name] for name in ("model", "provider", "service_tier")]
         called = ", ".join(name for name in names if name) or "responses without model"
+        likely, shown = likely_name(row), format_name(called)
+        if row["reason"] in unknown and not likely and shown == called:
+            example = example or json.dumps(row["model"], ensure_ascii=False)
         print_message(
-            f"no price for {format_name(called)} ({MEANINGS[Reason(row['reason'])]}): "
-            f"{plural(row['responses'], 'response')}, {missing_tokens(row)}"
+            f"no price for {shown} ({MEANINGS[Reason(row['reason'])]}): "
+            f"{plural(row['responses'], 'response')}, {missing_tokens(row)}{likely}"
         )
     if missing.height > _MOST_MISSING:
         print_message(f"no price for {missing.height - _MOST_MISSING:,} more")
+    if example:
+        print_message(
+            "to price them: --provider NAME if your lines name no provider, or "
+            "--prices FILE with a line of these (USD per million tokens):"
+        )
+        print_message(f'aliases = {{{example} = "the model that it is"}}')
+        print_message(f'price = [{{model = {example}, input = "?", output = "?"}}]')

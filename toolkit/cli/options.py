@@ -255,6 +255,8 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
         )
         # In the zone, so that only the days in the range are opened.
         options |= {"since": start, "until": end}
+    if "now" in bounds and ctx.info_name == "report":
+        options["now"] = bounds["now"]  # periods that have ended by then are complete
     compares_all = "compare" in options and options.get("every", "") is None
     has_range = options.get("since") and options.get("until")
     if compares_all and not has_range and ctx.info_name != "report":

@@ -9,7 +9,7 @@ import csv
 import json
 import sys
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -258,6 +258,19 @@ def print_check(checked: CheckResult) -> None:
         for row in checked.findings
     ]
     _print_pairs("Findings", findings)
+    number, latest, days = _catalogue()
+    since = f"latest price change {latest}, {plural(days, 'day')} ago"
+    _print_pairs("Prices", [("genai-prices", number, since)])
+
+
+def _catalogue() -> tuple[str, str, int]:
+    """Return the version of the price data, its latest change, and how old that is."""
+    # Imported here: what a command does not use is not loaded.
+    from toolkit.pricing.catalogue import catalogue_age
+
+    today = datetime.now(UTC).date()
+    number, latest = catalogue_age(today)
+    return number, latest.isoformat(), (today - latest).days
 
 
 def _print_pairs(title: str, rows: Sequence[_Row]) -> None:
@@ -290,12 +303,14 @@ def _print_sentences(title: str, sentences: Sequence[str]) -> None:
 
 def check_data(checked: CheckResult) -> dict[str, object]:
     """Return the ledger, the rejects and the findings of logs, for JSON."""
+    number, latest, _ = _catalogue()
     return {
         "ledger": checked.ledger.to_dicts(),
         "rejects": [row._asdict() for row in checked.rejects],
         "schema_failures": checked.failures,
         "findings": [row._asdict() for row in checked.findings],
         "passed_over": checked.passed_over,
+        "prices": {"genai-prices": number, "latest_change": latest},
     }
 
 

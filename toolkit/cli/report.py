@@ -93,19 +93,13 @@ def _check_budgets(made: Report, budgets: list[Budget]) -> bool:
     if all(kpi.value is None for kpi in made.content.kpis):
         print_message(f"the budget may be exceeded: {made.headline}")
         return False
-    columns = dict.fromkeys(budget.column for budget in budgets)
-    for column in columns:
+    found = []
+    for column in dict.fromkeys(budget.column for budget in budgets):
+        own = [budget for budget in budgets if budget.column == column]
         # In a log without calls no name can be found.
         if made.values("choice_position"):
-            check_names(budgets, column, made.values(column))
-    found = [
-        breach
-        for column in columns
-        for breach in breaches(
-            [budget for budget in budgets if budget.column == column],
-            made.costs(column),
-        )
-    ]
+            check_names(own, made.values(column))
+        found += breaches(own, made.costs(column))
     for breach in found:
         print_message(breach.sentence)
     return not found

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from toolkit.schema.columns import ArrowStream
 
 RESPONSE_KEY = ("log_id", "line")
-# Every load numbers its logs from 0; of two loads only the sources differ.
+# Every load numbers its logs from 0; of two loads only the sources differ, and of two
+# logs of the same name only the responses.
 SOURCE = "source"
+_HASH = "response_hash"
 
 
 def first_choice() -> pl.Expr:
@@ -62,9 +64,10 @@ def any_choice(condition: pl.Expr) -> pl.Expr:
     """
     expected = "a polars expression such as pl.col('finish_reason') == 'stop'"
     check_type("condition", condition, pl.Expr, expected)
-    # The pattern matches nothing if the frame has no sources. It is inside a struct: an
+    # The pattern matches nothing if the frame lacks both. It is inside a struct: an
     # expression of only such a pattern would be left out.
-    return condition.any().over(pl.struct(*RESPONSE_KEY, pl.col(f"^{SOURCE}$")))
+    apart = pl.col(f"^({SOURCE}|{_HASH})$")
+    return condition.any().over(pl.struct(*RESPONSE_KEY, apart))
 
 
 def reports_usage() -> pl.Expr:
@@ -132,7 +135,9 @@ def responses(
     MissingColumnsError
         If a column of the key, `choice_count` or `finish_reason` is missing.
     UnsuitableColumnError
-        If a key of an eager frame belongs to several responses.
+        If a key of an eager frame belongs to several responses: loads of two logs of
+        the same name were concatenated. A lazy frame cannot be checked: its responses
+        are then kept apart by `response_hash`, and equal ones become one.
 
     Warns
     -----
@@ -156,6 +161,8 @@ def responses(
     if isinstance(choices, pl.DataFrame):
         check_responses(choices, needs_key=True)
     names = choices.collect_schema().names()
+    if isinstance(choices, pl.LazyFrame) and _HASH in names:
+        key = (*key, _HASH)
     grains = {name: CHOICES[name].grain if name in CHOICES else "R" for name in names}
     facts = [
         # The row with the usage may be any of the rows of the response.
@@ -190,9 +197,12 @@ def _is_in_order(choices: pl.DataFrame) -> bool:
     log, line = map(pl.col, RESPONSE_KEY)
     same_log = log == log.shift()
     broken = (log < log.shift()) | (same_log & (line < line.shift()))
-    if SOURCE in choices.columns:
-        source = pl.col(SOURCE)
-        broken = broken | (same_log & source.ne_missing(source.shift()))
+    same_line = same_log & (line == line.shift())
+    for name, together in ((SOURCE, same_log), (_HASH, same_line)):
+        if name in choices.columns:
+            broken |= together & pl.col(name).ne_missing(pl.col(name).shift())
+    if (name := "choice_position") in choices.columns:
+        broken |= same_line & (pl.col(name) <= pl.col(name).shift())
     unknown = log.is_null() | line.is_null()
     return not choices.select((broken | unknown).any()).item()
 
@@ -202,13 +212,18 @@ def _count_responses(choices: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
     if isinstance(choices, pl.DataFrame) and _is_in_order(choices):
         groups = _runs(choices).lazy()
     else:
+        # How often a key occurs: by its first choices, other bytes and repeated places.
+        places = pl.col("choice_position")
+        times = [first_choice().sum(), pl.len() - places.n_unique() + 1]
+        if _HASH in choices.collect_schema().names():
+            times.append(pl.col(_HASH).n_unique())
         groups = (
             choices.lazy()
             .group_by(*response_key(choices))
             .agg(
                 pl.len().alias("present"),
                 pl.col("choice_count").max().alias("expected"),
-                first_choice().sum().alias("firsts"),
+                pl.max_horizontal(times).alias("firsts"),
             )
         )
     present = pl.col("present").cast(pl.Int64)

@@ -185,31 +185,29 @@ def _format_amounts(spent: Figure, limit: Decimal) -> str:
     return f"{of} ({format_share(share)})" if share.is_known else of
 
 
-def check_names(budgets: Iterable[Budget], column: str, names: Sequence[str]) -> None:
-    """Raise `OptionError` for a budget that covers no name in a column of a log.
+def check_names(budgets: Iterable[Budget], names: Sequence[str]) -> None:
+    """Raise `OptionError` for a budget of a model or a value that is not in a log.
 
     Parameters
     ----------
     budgets
-        What may be spent.
-    column
-        ``"model"``, or a tag: budgets of other columns are not checked.
+        What may be spent: budgets of one column.
     names
         All values of the column in the whole log, whatever the range.
     """
-    known = pl.DataFrame({column: names}, schema={column: pl.String})
+    known = pl.Series("name", names, pl.String).to_frame()
     for budget in budgets:
-        if budget.value is None or budget.column != column:
+        is_covered = known.select(budget.covers(pl.col("name"))).to_series()
+        if budget.value is None or is_covered.any():
             continue
-        if known.filter(budget.covers(pl.col(column))).is_empty():
-            of = "model" if column == "model" else f"value of {column}"
-            more = ", ..." if len(names) > _NAMES_LISTED else ""
-            some = ", ".join(names[:_NAMES_LISTED]) + more or "it has none"
-            hint = near_miss(budget.value, names)
-            if not hint and ":" in budget.value:
-                hint = " (write tag_NAME:VALUE for the value of a tag)"
-            expected = f"a {of} in the log ({some})"
-            raise OptionError("budget", budget.value, expected=expected, hint=hint)
+        of = "model" if budget.column == "model" else f"value of {budget.column}"
+        more = ", ..." if len(names) > _NAMES_LISTED else ""
+        some = ", ".join(names[:_NAMES_LISTED]) + more
+        hint = near_miss(budget.value, names)
+        if not hint and ":" in budget.value:
+            hint = " (write tag_NAME:VALUE for the value of a tag)"
+        expected = f"a {of} in the log ({some or 'it has none'})"
+        raise OptionError("budgets", budget.value, expected=expected, hint=hint)
 
 
 def __dir__() -> list[str]:

@@ -64,10 +64,10 @@ def find_offer(provider: str | None, model: str | None, tier: str | None) -> Off
         return Offer.constant(Reason.UNKNOWN_TIER)
     vendor, names = find_seller(provider, model)
     seller = _providers().get(vendor or "")
-    if seller is None and (vendor or provider):
+    if seller is None and vendor:
         return Offer.constant(Reason.UNKNOWN_PROVIDER)
     if seller is None:
-        known = maker_of(model) is not None
+        known = provider or maker_of(model)
         return Offer.constant(Reason.NO_PROVIDER if known else Reason.UNKNOWN_MODEL)
     for name in names:
         # Among the models of a provider, or those that it resells.
@@ -199,3 +199,14 @@ def provider_names() -> set[str]:
     """Return the names of all providers."""
     names = _providers().values()
     return {name for one in names for name in (one.id, one.name.casefold())}
+
+
+def catalogue_age(day: date) -> tuple[str, date]:
+    """Return the version of genai-prices, and its latest price change up to a day.
+
+    Its data has no date of its own.
+    """
+    models = (info for one in _providers().values() for info in one.models)
+    starts = {second // DAY for info in models for second in _price_changes(info)[0]}
+    latest = max(start for start in starts if start <= (day - _EPOCH).days)
+    return _version(), _EPOCH + timedelta(days=latest)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from toolkit.errors import PriceFileError, near_miss
-from toolkit.expressions.vendors import check_provider
+from toolkit.expressions.vendors import check_provider, seller_named
 from toolkit.formatting.parameters import check_path
 from toolkit.pricing.catalogue import STANDARD_TIERS
 from toolkit.pricing.rates import AMOUNTS, DAY, FOREVER, Offer, Row
@@ -84,11 +84,16 @@ class PriceFile:
         rows = [
             row
             for name in (*wild, *names)
-            for seller in dict.fromkeys((None, provider and provider.casefold()))
+            for seller in dict.fromkeys((None, provider and _plain_provider(provider)))
             for one in dict.fromkeys((None, size and size.casefold()))
             for row in self.rows.get((name, seller, _plain_tier(tier), one), ())
         ]
         return offer.overlay(rows) if rows else offer
+
+
+def _plain_provider(name: str) -> str:
+    """Return a provider in the one spelling that its vendor has, if it has any."""
+    return seller_named(name) or name.casefold()
 
 
 def _plain_tier(tier: str | None) -> str | None:
@@ -223,6 +228,7 @@ def _parse_row(
     )
     tier = _plain_tier(values.get("service_tier"))
     provider, size = values.get("provider"), values.get("search_context_size")
+    provider = provider and _plain_provider(provider)
     return [(model, provider, tier, size) for model in values["model"]], row
 
 

@@ -78,6 +78,10 @@ def priced_by(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
     return [*NEEDED, *(name for name in _OPTIONAL if name in names)]
 
 
+# What prices are looked up by, of what a frame has.
+_KEYS = (*NAMES, "served_by", "processing", "search_context_size")
+
+
 class Pricer:
     """Price columns of responses, and remember the offers that were looked up."""
 
@@ -129,10 +133,11 @@ class Pricer:
 
     def find_offers(self, frame: pl.DataFrame) -> tuple[Ints, OfferTable]:
         """Return the number of each row's offer, and the table of all offers."""
-        keys = _keys_of(frame, self.prices.provider)
+        keys = frame.select(pl.col(name for name in _KEYS if name in frame.columns))
         distinct = keys.unique()
+        rows = _keys_of(distinct, self.prices.provider)
         with self.lock:
-            numbers = [self.number(row) for row in distinct.iter_rows()]
+            numbers = [self.number(row) for row in rows.iter_rows()]
             table = self.table = self.table or OfferTable.build(list(self.numbers))
         if len(numbers) == 1:
             return np.full(frame.height, numbers[0], np.int64), table

@@ -169,8 +169,8 @@ def reconcile(
     if rows.height:
         total = rows.select(map(sum_known, rows.drop(on).columns))
         rows = pl.concat([rows, total], how="diagonal")
-    has_costs = bool(billed["cost"].is_not_null().any())
-    both = _Comparison(set(logged["day"]), usd, share, has_costs)
+    costs = there["cost"].is_not_null()
+    both = _Comparison(set(logged["day"]), usd, share, costs.any(), costs.all())
     compared = [
         both.compare(row, is_total=number == rows.height)
         for number, row in enumerate(cast_sums(rows, rows.schema).to_dicts(), 1)
@@ -219,14 +219,16 @@ class _Comparison(NamedTuple):
         Those of the log; None for undated responses.
     usd, share
         How much sums may differ.
-    has_costs
-        Whether the invoice has costs: what it does not list then costs 0.
+    has_costs, has_all
+        Whether the invoice has costs: what it does not list then costs 0; and whether
+        all that it lists has one.
     """
 
     days: set[date | None]
     usd: Decimal
     share: Decimal
     has_costs: bool
+    has_all: bool
 
     def compare(self, row: dict[str, Any], *, is_total: bool) -> dict[str, Any]:
         """Return a row with bounds, difference and explanation."""
@@ -244,7 +246,9 @@ class _Comparison(NamedTuple):
         )
         if self.has_costs and not is_billed:
             billed = 0
-        difference = Figure(billed) - logged.get("cost", Figure(0))
+        is_part = is_total and not self.has_all
+        invoiced = Figure(billed, "lower" if is_part else "exact")
+        difference = invoiced - logged.get("cost", Figure(0))
         if row["day"] is None and not is_total:
             difference, text = UNKNOWN, "undated responses: not compared"
         elif not logged:

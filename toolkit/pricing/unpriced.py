@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from toolkit.errors import TotalOverflowError
+from toolkit.errors import TotalOverflowError, near_miss
+from toolkit.expressions.vendors import find_seller
+from toolkit.pricing.catalogue import model_names, provider_names
 from toolkit.pricing.costs import add_priced, first_choices
 from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import MOMENT, NAMES, Pricer
+from toolkit.pricing.rates import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from toolkit.pricing.costs import Choices
     from toolkit.pricing.price_file import Prices
 
@@ -31,6 +36,7 @@ SUMS = (
     sum_known(_TOTAL.cast(pl.Int128)).alias("total_tokens"),
 )
 _LARGEST_SUM = 2**63 - 1
+_SIMILAR = 0.85
 _MISSING = pl.Schema(
     {
         **dict.fromkeys((*NAMES, "reason"), pl.String()),
@@ -117,6 +123,25 @@ def missing_prices(
         .collect()
     )
     return cast_sums(rows, _MISSING)
+
+
+def likely_name(row: Mapping[str, Any]) -> str:
+    """Return `` (did you mean ...?)`` for a row of `missing_prices`, or nothing.
+
+    Examples
+    --------
+    >>> likely_name(
+    ...     {"model": "gpt-4o-minii", "provider": None, "reason": "unknown_model"}
+    ... )
+    " (did you mean 'gpt-4o-mini'?)"
+    """
+    model, provider = row["model"], row["provider"]
+    if row["reason"] == Reason.UNKNOWN_MODEL:
+        known = model_names(provider or find_seller(None, model)[0])
+        return near_miss(model, sorted(known), cutoff=_SIMILAR)
+    if row["reason"] == Reason.UNKNOWN_PROVIDER and provider:
+        return near_miss(provider, sorted(provider_names()), cutoff=_SIMILAR)
+    return ""
 
 
 def cast_sums(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

@@ -49,31 +49,49 @@ class CheckResult(NamedTuple):
     passed_over: dict[str, int]
 
 
+_PROMPT, _COMPLETION, _TOTAL, _REASONING = (
+    pl.col(f"{name}_tokens") for name in ("prompt", "completion", "total", "reasoning")
+)
+# xAI counts the reasoning beside the completion.
+_IS_REASONING_APART = (_TOTAL == _PROMPT + _COMPLETION + _REASONING).fill_null(False)
+_HAS_ANSWER = (pl.col("content_chars") > 0) | (pl.col("tool_calls").list.len() > 0)
+
 # Code, description, and the condition on the first row of a response.
 _UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
     ("undated", "responses without a date", pl.col("created").is_null()),
     (
         "without_usage",
         "responses that do not report total_tokens",
-        pl.col("total_tokens").is_null(),
+        _TOTAL.is_null(),
+    ),
+    (
+        "zero_usage",
+        "responses that report 0 tokens and have an answer: the usage is a placeholder",
+        (pl.max_horizontal(_PROMPT, _COMPLETION, _TOTAL) == 0) & _HAS_ANSWER,
+    ),
+    (
+        "negative_cost",
+        "responses that report a cost below 0: it is not a cost",
+        pl.col("reported_cost") < 0,
     ),
     ("without_id", "responses without an id", pl.col("response_id").is_null()),
     ("without_model", "responses without a model", pl.col("model").is_null()),
     ("without_choices", "responses without choices", pl.col("choice_count") == 0),
     (
         "total_differs",
-        "responses whose total is not prompt + completion",
-        pl.col("total_tokens") != pl.col("prompt_tokens") + pl.col("completion_tokens"),
+        "responses whose total is not prompt + completion (of Google's models, the "
+        "difference is thinking)",
+        (_TOTAL != _PROMPT + _COMPLETION) & ~_IS_REASONING_APART,
     ),
     (
         "cached_exceeds_prompt",
         "responses with more cached tokens than prompt tokens",
-        pl.col("cached_tokens") > pl.col("prompt_tokens"),
+        pl.col("cached_tokens") > _PROMPT,
     ),
     (
         "reasoning_exceeds_completion",
         "responses with more reasoning tokens than completion tokens",
-        pl.col("reasoning_tokens") > pl.col("completion_tokens"),
+        (_REASONING > _COMPLETION) & ~_IS_REASONING_APART,
     ),
 )
 _REPEATED_ID = ("repeated_id", "responses whose id occurs more than once")
@@ -132,14 +150,15 @@ def check(sources: Sources, **options: Unpack[ReadOptions]) -> CheckResult:
     if isinstance(found, Exports):
         return summarize_exports(found)._replace(failures=_export_failures(found))
     reader = open_logs(found, known).without_text()
-    builder = LedgerBuilder(reader.logs)
     table = reader.plan.table
+    builder = LedgerBuilder(reader.logs, table)
     failures: list[str] = []
     seen = [table.empty().select(_FINDING_COLUMNS)]
     for rows in iter_tables(builder.count_all(reader.iter_decoded()), table.arrow):
         frame = pl.DataFrame(rows)
         failures += _frame_failures(frame, table)
         seen.append(frame.filter(first_choice()).select(_FINDING_COLUMNS))
+    builder.warn_of_tags()
     return CheckResult(
         builder.frame(),
         builder.rejects(),

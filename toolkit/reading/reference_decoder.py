@@ -26,6 +26,7 @@ from toolkit.reading.json_values import (
     read_count,
     read_function_call,
     read_marker,
+    read_number,
     read_parts,
     read_timestamp,
     read_tool_calls,
@@ -77,11 +78,14 @@ class ColumnPath(NamedTuple):
     takes_any_shape: bool = False  # what is not as declared is null, not an error
     prefix: str = ""  # how the text must begin
     word: str = ""  # the cell, if there is a value
+    divisor: float = 1.0
+    skips_zero: bool = False  # 0 is null
 
 
 _PATH = re.compile(
     r"(?P<plain>.*?)(?P<list>\[\](?:\.(?P<part>\w+))?)?(?P<any>\?)?"
     r"(?: = (?P<prefix>\S+)\*)?(?: -> (?P<word>\w+))?"
+    r"(?: / (?P<divisor>\S+))?(?P<nonzero> != 0)?"
 )
 
 
@@ -103,6 +107,8 @@ def column_paths(column: Column) -> list[ColumnPath]:
                 any_shape or bool(parts["any"]),
                 parts["prefix"] or "",
                 parts["word"] or "",
+                float(parts["divisor"] or 1),
+                bool(parts["nonzero"]),
             )
         )
     return found
@@ -125,25 +131,36 @@ def _reader(column: Column, plan: Plan, path: ColumnPath) -> Callable[[bytes], C
         return read_tool_calls if path.is_list else read_function_call
     if column.kind == "count":
         return partial(read_count, low=column.minimum, high=column.maximum)
+    if column.kind == "number":
+        return partial(read_number, divisor=path.divisor, skips_zero=path.skips_zero)
     if column.kind == "timestamp":
         return partial(read_timestamp, unit=plan.created_unit)
     return READERS[column.kind]
 
 
 def _read_cell(
-    response: Response, choice: Node, readers: Sequence[_ColumnReader]
+    response: Response,
+    choice: Node,
+    readers: Sequence[_ColumnReader],
+    *,
+    passes_zero: bool,
 ) -> Cell:
-    """Read the first value that is present on the paths of a column."""
+    """Read the first value on the paths of a column; of counts the first above 0.
+
+    Behind a 0 nothing is an error: it is read only if no other path has a count.
+    """
+    found = None
     for path, read in readers:
         try:
             cell = _read_path(response.start(path.root, choice), path, read)
         except LineError:
-            if not path.takes_any_shape:
+            if not path.takes_any_shape and found is None:
                 raise
-        else:
-            if cell is not None:
-                return cell
-    return None
+            continue
+        if cell is not None and not (passes_zero and cell == 0):
+            return cell
+        found = found if cell is None else cell
+    return found
 
 
 def _read_path(
@@ -177,6 +194,8 @@ class Response(NamedTuple):
         """Return the object where a path starts, None if this response has none."""
         if root == "choice":
             return choice
+        if root == "completion":
+            return choice if choice.get("message") is None else None
         if root == "response":
             return self.node
         path = self.node.path
@@ -236,14 +255,35 @@ def _choices_of(node: Node) -> list[Node] | None:
     return [Node(item, (*path, place)) for place, item in enumerate(items)]
 
 
+# Names of a chunk in `object`.
+_CHUNKS = {
+    "chat.completion.chunk",
+    "chat.completion.done",
+    "chat.reasoning",
+    "chat.reasoning.done",
+    "completion.chunk",
+    "text_completion.chunk",
+}
+
+
 def _is_chunk(node: Node, choices: list[Node]) -> bool:
     """Return whether this is a chunk of a streamed response."""
-    if any(choice.get("message") is not None for choice in choices):
-        return False
-    kind = node.get("object")
-    if kind is None or kind == b'""':
-        return not choices or any(choice.get("delta") is not None for choice in choices)
-    return kind[0] == ord('"') and text_of(kind) == "chat.completion.chunk"
+    found = {
+        key: {choice.get(key) for choice in choices} - {None}
+        for key in ("message", "delta", "finish_reason", "text")
+    }
+    raw = node.get("object") or b'""'
+    name = text_of(raw) if raw[0] == ord('"') else None
+    is_finished = bool(found["finish_reason"] - {b'""'})
+    if name == "chat.completion":
+        return bool(found["delta"]) and not is_finished
+    if name in _CHUNKS and found["message"]:
+        return any(delta.startswith(b"{") for delta in found["delta"] if delta)
+    if name == "text_completion" and not found["message"]:
+        is_open = bool(choices) and not is_finished
+        return is_open or (node.get("usage") is None and not found["text"] - {b'""'})
+    is_unnamed = name == "" and (not choices or bool(found["delta"]))
+    return not found["message"] and (name in _CHUNKS or is_unnamed)
 
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -397,7 +437,8 @@ class Reference:
 
     def read_cell(self, column: Column, response: Response, choice: Node) -> Cell:
         """Return the value of a column in a response and one of its choices."""
-        cell = _read_cell(response, choice, self.readers[column.name])
+        readers, counts = self.readers[column.name], column.kind == "count"
+        cell = _read_cell(response, choice, readers, passes_zero=counts)
         drops = column.private and self.plan.content == "drop"
         return _without_text(cell) if drops else cell
 

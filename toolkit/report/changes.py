@@ -13,16 +13,11 @@ from toolkit.formatting.text import (
     format_change,
     format_name,
     format_share,
+    format_share_change,
     format_usd,
 )
 from toolkit.metrics.registry import SPECS
-from toolkit.report.kpis import (
-    NEUTRAL,
-    cost_of,
-    direction_of,
-    has_direction,
-    share_change,
-)
+from toolkit.report.kpis import NEUTRAL, cost_of, direction_of, has_direction
 from toolkit.report.wording import calls
 
 if TYPE_CHECKING:
@@ -133,7 +128,7 @@ def _of_shares(
             change = Change(
                 "share",
                 _subject_of(key),
-                share_change(now, then),
+                format_share_change(moved),
                 sentence,
                 direction_of(bad, now, then),
             )
@@ -151,16 +146,13 @@ def _of_costs(
     reasons: dict[_Key, str] = {}
     for key, change, _ in moved:
         reasons.setdefault(key, change.words)
-    known = [
-        (now - before, now, before, _key_of(row, series))
-        for row in _rows_of(costs)
-        for now, before in [(cost_of(row), cost_of(row, "_before"))]
-        if has_direction(now, before)
-    ]
-    known.sort(key=lambda one: -abs(one[0].number))
-    for moved_by, now, before, key in known:
-        count = usage.get(key, {})
-        if abs(moved_by.number) < _CENT or _is_new(count):
+    rows = [row for row in _rows_of(costs) if row.get("cost_change")]
+    for row in sorted(rows, key=lambda row: -abs(row["cost_change"])):
+        key, now, before = _key_of(row, series), cost_of(row), cost_of(row, "_before")
+        moved_by, count = now - before, usage.get(key, {})
+        if abs(row["cost_change"]) < _CENT or _is_new(count):
+            continue
+        if not has_direction(now, before):
             continue
         why = [f"{format_usd(before)} before"]
         if count.get("responses_before"):

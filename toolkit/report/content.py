@@ -84,6 +84,14 @@ def build_content(
     against: dict[str, Any] | None,
 ) -> ReportContent:
     """Compute the content of a report; `prices` is the name of a price file."""
+    no_date = inputs.choices.filter(pl.col("created").is_null())
+    undated = _row_of(METRICS["token_usage"](no_date, every=None, by=()))
+    uncounted = _uncounted(inputs, plan, undated["responses"])
+    # Nothing is known if all that there is could not be counted.
+    is_known = (
+        plan.last_call or (plan.is_open and undated["responses"]) or not uncounted
+    )
+    plan = plan._replace(compares=bool(plan.compares and is_known))
     compare: dict[str, Any] = {"compare": "previous"} if plan.compares else {}
     series: dict[str, Any] = {"every": None, "by": plan.by, "top": plan.top}
     totals, whole = (
@@ -97,17 +105,10 @@ def build_content(
         {name: over_periods(inputs, plan, name, **options) for name in MAIN_METRICS}
         for options in ({"by": plan.by, "top": CHART_TOP}, {"by": ()})
     )
-    no_date = inputs.choices.filter(pl.col("created").is_null())
-    undated = _row_of(METRICS["token_usage"](no_date, every=None, by=()))
-    uncounted = _uncounted(inputs, plan, undated["responses"])
-    # Nothing is known if all that there is could not be counted.
-    is_known = (
-        plan.last_call or not uncounted or (plan.is_open and undated["responses"])
-    )
-    rows = {
-        name: _row_of(frame) if is_known else dict.fromkeys(frame.columns)
-        for name, frame in totals.items()
-    }
+    rows: dict[str, Row] = {name: _row_of(frame) for name, frame in totals.items()}
+    if not is_known:
+        rows = {name: dict.fromkeys(frame.columns) for name, frame in totals.items()}
+        together = {name: frame.clear() for name, frame in together.items()}
     periods = periods_of(together)
     whole["drift"] = _compute_metric(inputs, plan, "drift")
     before, moved = None, []
@@ -120,28 +121,25 @@ def build_content(
         _build_section(section, inputs, plan, whole, over_time)
         for section in plan.sections
     ]
-    series_costs = _compute_metric(inputs, plan, "cost", every=None, by=plan.by)
-    notes = _notes(inputs, plan, periods)
-    data = Data(
-        _facts(plan, rows, undated, sum(one["partial"] for one in periods)),
-        _ledger_of(inputs),
-        inputs.rejects,
-        [*uncounted, *_without_row(inputs, sections)],
-        local(plan.last_call, plan.tz) if plan.last_call else None,
-    )
+    costs = _compute_metric(inputs, plan, "cost", every=None, by=plan.by)
+    facts = _facts(plan, rows, undated, periods)
+    left_out = [*uncounted, *_without_row(inputs, sections)]
+    ends = [one["period_end"] for one in periods if one["period_end"]]
+    uses_clock = any(end > plan.now for end in ends)
     return ReportContent(
         plan=plan,
-        provenance=build_provenance(plan, inputs, prices, periods),
+        provenance=build_provenance(plan, inputs, prices, uses_clock),
         against=against,
         range=range_words(plan.within, plan.tz),
         before=before,
-        headline=headline(rows, plan, undated["responses"], uncounted, notes),
+        headline=headline(rows, plan, undated["responses"], uncounted)
+        + _silence(plan, periods),
         kpis=build_kpis(rows, together),
         changes=moved,
         sections=sections,
-        data=data,
+        data=_build_data(inputs, plan, facts, left_out),
         periods=periods,
-        series=series_of(whole["token_usage"], series_costs, plan.by),
+        series=series_of(whole["token_usage"], costs, plan.by),
         names=_names_of(whole["token_usage"], plan.by),
     )
 
@@ -244,36 +242,35 @@ def _uncounted(inputs: ReportInputs, plan: Plan, undated: int) -> list[str]:
         (ledger["error"].count(), "log", " read only in part, because of damage"),
         (silent, "file", " without any call"),
         (0 if plan.last_call else ledger["errors"].sum(), "provider error", ""),
+        (ledger["duplicates"].sum(), "line", " of calls that were logged twice"),
     )
     found += [f"{plural(count, noun)}{words}" for count, noun, words in counts if count]
     return found
 
 
-def _notes(
-    inputs: ReportInputs, plan: Plan, periods: Sequence[Mapping[str, Any]]
-) -> list[str]:
-    """Return sentences for the headline: a log that stopped, calls logged twice."""
-    found = []
-    repeated: Any = 0 if inputs.ledger is None else inputs.ledger["duplicates"].sum()
+def _silence(plan: Plan, periods: Sequence[Mapping[str, Any]]) -> str:
+    """Return a sentence on a log of which half of the range or more has no calls."""
     dated = [(one["period"], one["period_end"]) for one in periods if one["period"]]
-    if plan.last_call and dated:
-        (start, _), (_, end) = dated[0], dated[-1]
-        if plan.last_call < start + (end - start) / 2:
-            found.append(f"The last call was on {local(plan.last_call, plan.tz)}.")
-    if repeated:
-        words = "calls that were logged twice are counted once"
-        found.append(f"{plural(repeated, 'duplicate')}: {words}.")
-    return found
+    if not plan.last_call or not dated:
+        return ""
+    (start, _), (_, end) = dated[0], dated[-1]
+    stopped = plan.last_call < start + (end - start) / 2
+    last = local(plan.last_call, plan.tz)
+    return f" The last call was on {last}." if stopped else ""
 
 
 def _facts(
-    plan: Plan, totals: Mapping[str, Row], undated: Row, unfinished: int
+    plan: Plan,
+    totals: Mapping[str, Row],
+    undated: Row,
+    periods: Sequence[Mapping[str, Any]],
 ) -> list[_Count]:
     """Return how far the figures can be trusted."""
     unpriced = totals["cost"]["responses_unpriced"] or 0
     silent = totals["token_usage"]["responses_without_usage"] or 0
     tokens = SPECS["token_usage"]["total_tokens"].figure(undated)
     words = f"tokens: {format_count(tokens, 'sentence', words=True)}; "
+    unfinished = sum(one["partial"] for one in periods)
     words += "in the sums, in no period" if plan.is_open else "not in the sums"
     return [
         ("Calls without a price", unpriced, "their cost is not in the sum"),
@@ -283,12 +280,15 @@ def _facts(
     ]
 
 
-def _ledger_of(inputs: ReportInputs) -> list[_Count]:
-    """Return the sums of the ledger, with what they count."""
-    if inputs.ledger is None:
-        return []
-    sums = inputs.ledger.sum().row(0, named=True)
-    return [(name, sums[name], words) for name, words in _LEDGER_WORDS.items()]
+def _build_data(
+    inputs: ReportInputs, plan: Plan, facts: list[_Count], left_out: list[str]
+) -> Data:
+    """Return how complete the data is, with the sums of the ledger."""
+    sums = {} if inputs.ledger is None else inputs.ledger.sum().row(0, named=True)
+    words = _LEDGER_WORDS.items() if sums else ()
+    ledger = [(name, sums[name], meaning) for name, meaning in words]
+    last = local(plan.last_call, plan.tz) if plan.last_call else None
+    return Data(facts, ledger, inputs.rejects, left_out, last)
 
 
 def _without_row(inputs: ReportInputs, sections: Sequence[SectionResult]) -> list[str]:

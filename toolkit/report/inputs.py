@@ -14,8 +14,9 @@ from polars import selectors
 
 from toolkit.errors import clean
 from toolkit.expressions.choices import check_columns
-from toolkit.metrics.calendar import instant
-from toolkit.metrics.inputs import with_series
+from toolkit.expressions.time_ranges import Span
+from toolkit.metrics.calendar import is_partial
+from toolkit.metrics.inputs import as_declared, with_series
 from toolkit.metrics.registry import SPECS
 from toolkit.pricing.costs import add_cost
 from toolkit.pricing.price_file import read_prices
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from toolkit.expressions.time_ranges import Span
     from toolkit.metrics.options import Choices
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
@@ -88,23 +88,18 @@ class Plan(NamedTuple):
     @property
     def axis(self) -> dict[str, Any]:
         """The range of the charts: it ends now if the range is open or ends later."""
-        start, end = self.within
         if self.is_open:
             return self.range
-        latest = max(self.now, *filter(None, (start, self.last_call)))
-        # The end is exclusive, and the last call is in the range.
-        latest += timedelta(microseconds=1)
-        return {**self.range, "until": latest if end is None else min(end, latest)}
+        latest = max(self.now, *filter(None, (self.within.start, self.last_call)))
+        latest += timedelta(microseconds=1)  # the end is exclusive
+        return {**self.range, "until": min(latest, self.within.end or latest)}
 
     @property
     def is_partial(self) -> pl.Expr:
         """Whether a period is not over, or not whole in the range."""
-        start, end = self.within
-        stop = self.now if end is None else min(end, self.now)
-        is_cut = pl.col("period_end") > instant(stop, self.tz)
-        if start is not None:
-            is_cut |= pl.col("period") < instant(start, self.tz)
-        return is_cut.fill_null(value=False).alias("partial")
+        end = min(self.now, self.within.end or self.now)
+        whole = Span(self.within.start, end)
+        return is_partial(whole, end, self.tz, is_open=True).alias("partial")
 
     @property
     def since(self) -> str | None:
@@ -161,7 +156,7 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         rejects = export_reject_counts(found)
         return ReportInputs(lazy, lazy, found.ledger, rejects, names)
     reading = open_logs(found, known)
-    account = LedgerBuilder(reading.logs)
+    account = LedgerBuilder(reading.logs, reading.plan.table)
     table = reading.plan.table
     columns = [name for name in table.names if name not in _UNREAD]
     frames = [table.empty().select(columns)]
@@ -170,6 +165,7 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         for decoded in account.count_all(reading.iter_decoded())
     ]
     account.warn_of_damage()
+    account.warn_of_tags()
     return _in_memory(
         pl.concat(frames),
         account.frame(),
@@ -204,10 +200,10 @@ def price(
     )
     read = (column for metric in MAIN_METRICS for column in SPECS[metric].columns)
     names = list(dict.fromkeys((*_KEY, "created", "model", *read, *by)))
-    frame = inputs.choices
+    check_columns(inputs.choices, names)
+    frame = inputs.choices.with_columns(as_declared(inputs.choices, ["created"]))
     if since is not None:
         frame = frame.filter(pl.col("created") >= since)
-    check_columns(frame, names)
     needed = (*names, *_KEY, *priced_by(frame))
     rows = frame.select(list(dict.fromkeys(needed)))
     # In pieces: pricing all rows at once takes twice the memory.

@@ -90,6 +90,9 @@ def _build_kpi(spec: _KpiSpec, row: Row, periods: pl.DataFrame) -> Kpi:
         if one["period"] is not None
     ]
     known = [figure for figure in course if figure.is_known]
+    change = sum_change(now, before)
+    if measure.is_share:
+        change = format_share_change(now - before).replace(DASH, "")
     summary = ""
     if len(known) > 1:
         known.sort(key=lambda figure: figure.number)
@@ -103,7 +106,7 @@ def _build_kpi(spec: _KpiSpec, row: Row, periods: pl.DataFrame) -> Kpi:
         before.value,
         before.bound,
         write(now),
-        (share_change if measure.is_share else sum_change)(now, before),
+        change,
         direction_of(spec.bad, now, before),
         [float(one.value) if one.value is not None else None for one in course],
         summary,
@@ -147,12 +150,6 @@ def sum_change(now: Figure, before: Figure, *, words: bool = False) -> str:
         return ""
     change = format_change(now, before, words=words)
     return "" if change in {DASH, "unknown"} else change
-
-
-def share_change(now: Figure, before: Figure) -> str:
-    """Format how a share moved; nothing if that is unknown."""
-    moved = now - before
-    return format_share_change(moved) if moved.is_known else ""
 
 
 def direction_of(bad: int, now: Figure, before: Figure) -> str:

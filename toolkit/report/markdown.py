@@ -10,13 +10,13 @@ import re
 from typing import TYPE_CHECKING
 
 from toolkit.formatting.text import format_count
+from toolkit.report.tables import NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from toolkit.report.content import Data, ReportContent, SectionResult
 
-_NUMBERS = {"count", "share", "usd", "number"}
 # Characters with a meaning in Markdown, entities, and mentions on GitHub.
 _SIGNS = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&@^=]|:(?=\S)|^-)")
 _SHOWN = 12  # rows of a table
@@ -101,7 +101,7 @@ def _table(
     """Return a table, with numbers right-aligned and names as code."""
     lines = [
         [_escape(head) for head in heads],
-        ["---:" if kind in _NUMBERS else "---" for kind in kinds],
+        ["---:" if kind in NUMBERS else "---" for kind in kinds],
         *[list(map(_cell, row, kinds)) for row in rows],
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -8,15 +8,16 @@ import sys
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.errors import OptionError, clean
 from toolkit.formatting.dates import format_moment
+from toolkit.pricing.catalogue import catalogue_age
 from toolkit.reading.decoder import DECODER
 from toolkit.report.inputs import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from toolkit.report.inputs import Plan, ReportInputs
 
@@ -61,13 +62,14 @@ def build_provenance(
     plan: Plan,
     inputs: ReportInputs,
     prices: str | None,
-    periods: Sequence[Mapping[str, Any]],
+    uses_clock: bool,
 ) -> Provenance:
-    """Build the provenance of a report."""
-    ends = (one["period_end"] for one in periods if one["period_end"])
-    uses_clock = any(end > plan.now for end in ends)
+    """Build the provenance of a report; `uses_clock`: it depends on the time."""
     prices = clean(prices) if prices else None
     own = f"own prices of {prices}, then " if prices else ""
+    number, latest = catalogue_age(
+        (plan.within.end or plan.last_call or plan.now).date()
+    )
     decoder = DECODER
     if inputs.ledger is not None and len(inputs.ledger):
         decoder = ", ".join(inputs.ledger["decoder"].unique().sort())
@@ -75,8 +77,8 @@ def build_provenance(
         inputs=list(inputs.names),
         command=_command_of(plan, inputs.names, prices, uses_clock),
         versions=versions(),
-        prices=f"{own}genai-prices {versions()['genai-prices']}, at the day of each "
-        "call",
+        prices=f"{own}genai-prices {number}, at the day of each call; latest price "
+        f"change {latest}",
         decoder=decoder,
         generated=_generated_at(),
     )

@@ -64,13 +64,10 @@ def compare_with(
     known = {row["period"]: row for row in earlier["periods"] if row["period"]}
     before = {period: row for period, row in known.items() if not row["partial"]}
     after = _periods_again(earlier["range"], inputs, prices)
-    # Periods that had no calls then, although a later one had.
-    starts = list(map(datetime.fromisoformat, known))
-    late = {
-        period
-        for period in after.keys() - known.keys()
-        if any(datetime.fromisoformat(period) < start for start in starts)
-    }
+    # Periods before the last one that had no calls then.
+    times = {period: datetime.fromisoformat(period) for period in {*known, *after}}
+    last = max(times[period] for period in known)
+    late = {one for one in after.keys() - known.keys() if times[one] < last}
     ledger = earlier["data"]["ledger"]
     mended = 0
     if inputs.ledger is not None and ledger:

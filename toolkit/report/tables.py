@@ -17,6 +17,7 @@ from toolkit.formatting.text import (
     format_share,
     format_usd,
 )
+from toolkit.metrics.bounds import with_bounds
 from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
@@ -29,19 +30,6 @@ if TYPE_CHECKING:
 _FOLDED = "folded"
 _MOST_ROWS = 40  # of a table; the smallest beyond are one row
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-# Names of token counts.
-_KINDS = {
-    "prompt_tokens": "read (prompt)",
-    "completion_tokens": "written (completion)",
-    "total_tokens": "both (total)",
-    "cached_tokens": "read from cache",
-    "cache_write_tokens": "written to cache",
-    "reasoning_tokens": "reasoning",
-    "prompt_audio_tokens": "audio read",
-    "completion_audio_tokens": "audio written",
-    "accepted_prediction_tokens": "predicted, accepted",
-    "rejected_prediction_tokens": "predicted, rejected",
-}
 _WRITERS: dict[str, Callable[[Any], str]] = {
     "count": format_count,
     "usd": format_usd,
@@ -49,9 +37,9 @@ _WRITERS: dict[str, Callable[[Any], str]] = {
     "number": format_number,
     "time": format_moment,
     "flag": lambda flag: "yes" if flag else "no",
-    "kind": lambda kind: _KINDS.get(kind, format_name(kind)),
+    "kind": lambda kind: format_name(kind.removesuffix("_tokens").replace("_", " ")),
 }
-_NUMBERS = {"count", "usd", "share", "number"}
+NUMBERS = {"count", "usd", "share", "number"}
 
 
 # What is known of a period: metric and measure.
@@ -77,7 +65,7 @@ class Table(NamedTuple):
     heads: list[str]
     kinds: list[str]
     rows: list[list[str]]
-    data: list[list[object]]
+    data: Sequence[Sequence[object]]
     fields: list[str]
     folds: list[int]
     folded: int = 0
@@ -90,44 +78,30 @@ def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
     shown, folded = _largest(frame, spec, section.sorts or spec.main, series)
     columns = [*series, *section.columns.split()]
     kinds = [_kind_of(spec, name) for name in columns]
-    shown_rows = shown.to_dicts()
     rows = [
         [
             _write(spec, row, name, kind)
             for name, kind in zip(columns, kinds, strict=True)
         ]
-        for row in shown_rows
+        for row in shown.iter_rows(named=True)
     ]
     folds = shown[_FOLDED].to_list()
     for row, number in zip(rows, folds, strict=True):
         if number and series:
             row[0] = "1 other" if number == 1 else f"{number:,} others"
-    same = {name: name for name in columns}
-    data = [_with_bounds(spec, row, same) for row in shown_rows]
+    bounded = with_bounds(shown, spec)
+    pairs = ((name, f"{name}_bound") for name in columns)
+    fields = [name for pair in pairs for name in pair if name in bounded.columns]
     return Table(
         columns,
         [_head_of(spec, name) for name in columns],
         kinds,
         rows,
-        [list(row.values()) for row in data],
-        list(_with_bounds(spec, {}, same)),
+        bounded.select(fields).rows(),
+        fields,
         folds,
         folded,
     )
-
-
-def _with_bounds(
-    spec: MetricSpec, row: Mapping[str, Any], names: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return columns of a row by their new names; sums with gaps have a bound."""
-    found: dict[str, Any] = {}
-    for name, new in names.items():
-        measure = spec.get(name)
-        found[new] = row.get(name)
-        if measure is not None and measure.unseen and measure.dtype.is_numeric():
-            figure = measure.figure(row)
-            found |= {new: figure.value, f"{new}_bound": figure.bound}
-    return found
 
 
 def _head_of(spec: MetricSpec, name: str) -> str:
@@ -155,7 +129,7 @@ def _write(spec: MetricSpec, row: Mapping[str, Any], name: str, kind: str) -> st
     if kind == "name":
         return format_name(row[name])
     measure, value = spec.get(name), row[name]
-    if measure is not None and kind in _NUMBERS:
+    if measure is not None and kind in NUMBERS:
         value = measure.figure(row)
     return DASH if value is None else _WRITERS[kind](value)
 
@@ -180,7 +154,7 @@ def _largest(
     # Only counts and sums add up; a ratio of many rows is unknown here.
     row = rest.select(
         pl.col(additive).sum(), pl.lit(len(rest), pl.Int64).alias(_FOLDED)
-    )
+    ).with_columns(spec[name].known.alias(name) for name in additive)
     shown = pl.concat([numbered[:_MOST_ROWS], row], how="diagonal_relaxed")
     return shown, max(count, len(rest))
 
@@ -228,8 +202,9 @@ def _joined(
     """Return rows of the first metric with measures of all, each with its bound."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for name, (metric, measure) in sums.items():
-        for row in metrics[metric].iter_rows(named=True):
+        names = {measure: name, f"{measure}_bound": f"{name}_bound"}
+        for row in with_bounds(metrics[metric], SPECS[metric]).iter_rows(named=True):
             key = tuple(row[one] for one in keys)
             found = rows.setdefault(key, dict(zip(keys, key, strict=True)))
-            found |= _with_bounds(SPECS[metric], row, {measure: name})
+            found |= {new: row[old] for old, new in names.items() if old in row}
     return list(rows.values())

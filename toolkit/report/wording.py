@@ -52,22 +52,16 @@ def local(at: datetime, tz: str) -> str:
 
 
 def headline(
-    totals: Mapping[str, Row],
-    plan: Plan,
-    undated: int,
-    uncounted: Sequence[str],
-    notes: Sequence[str],
+    totals: Mapping[str, Row], plan: Plan, undated: int, uncounted: Sequence[str]
 ) -> str:
     """Return the summary in one sentence, and what it does not know.
 
-    `undated` calls have no date, `uncounted` is what the figures leave out, in words,
-    and `notes` are further sentences.
+    `undated` calls have no date; `uncounted` is what the figures leave out, in words.
     """
     usage, cost = totals["token_usage"], totals["cost"]
     if usage["responses"] is None:
         return f"No call could be counted: {', '.join(uncounted)}."
-    if uncounted:
-        notes = [f"Not counted: {', '.join(uncounted)}.", *notes]
+    notes = [f"Not counted: {', '.join(uncounted)}."] if uncounted else []
     if not usage["responses"]:
         text = "No calls in this range." if plan.last_call else "No calls."
         return " ".join([text, *notes])

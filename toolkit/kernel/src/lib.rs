@@ -2,6 +2,7 @@
 //!
 //! It gives the same result as `toolkit/reading/reference_decoder.py`, to the byte.
 
+pub mod chunk;
 pub mod columns;
 pub mod decoder;
 pub mod fast;

@@ -1,5 +1,6 @@
 //! The values that a walk found in a line, and the cells that they become.
 
+use crate::chunk::Signs;
 use crate::columns::ColumnBuilder;
 use crate::plan::{Kind, Plan, Root};
 use crate::routes::{CHOICE, End, OUTER, RESPONSE, Routes, Target};
@@ -13,6 +14,16 @@ pub struct LineRows {
     /// One row each.
     pub choices: usize,
     pub hash: u64,
+}
+
+/// What a way led to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    Nothing,
+    /// A count of 0, which is not set: another way may have more.
+    Zero,
+    /// The cell is set; so many bytes of text, if it is one.
+    Text(usize),
 }
 
 /// What was found in a line.
@@ -37,8 +48,8 @@ impl LineValues<'_> {
         count: usize,
     ) -> Option<()> {
         let width = routes.tries[CHOICE].nodes.len();
-        if !self.has_message(routes) && !self.is_whole(self.object(routes)) {
-            return None; // perhaps a chunk
+        if self.is_chunk(routes) {
+            return None;
         }
         let mut repeated = 0;
         let has = |tree: usize| self.slots[tree].first().map_or(0, |top| top.extra);
@@ -88,24 +99,49 @@ impl LineValues<'_> {
         value.filter(|value| !value.is_null())
     }
 
-    /// Returns whether a choice has a message: no chunk has.
-    pub fn has_message(&self, routes: &Routes) -> bool {
+    /// What shows whether it is a chunk.
+    pub fn signs(&self, routes: &Routes) -> Signs {
+        let mut signs = Signs {
+            usage: !self.slots[RESPONSE][routes.usage].is_null(),
+            ..Signs::default()
+        };
+        let is_empty =
+            |value: &Value| value.kind == JsonType::String && value.end - value.start == 2;
+        let has = |value: &Value| !value.is_null() && !is_empty(value);
         let width = routes.tries[CHOICE].nodes.len();
-        let mut choices = self.slots[CHOICE].chunks_exact(width);
-        choices.any(|slots| !slots[routes.message].is_null())
-    }
-
-    /// What names the kind of the response.
-    pub fn object(&self, routes: &Routes) -> &Value {
-        &self.slots[RESPONSE][routes.object]
-    }
-
-    /// Returns whether `object` names a response that is no chunk.
-    fn is_whole(&self, object: &Value) -> bool {
-        object.kind == JsonType::String && {
-            let name = self.text(object);
-            !name.is_empty() && name != b"chat.completion.chunk"
+        for slots in self.slots[CHOICE].chunks_exact(width) {
+            let delta = &slots[routes.delta];
+            signs.choice = true;
+            signs.message |= !slots[routes.message].is_null();
+            signs.delta |= !delta.is_null();
+            signs.object_delta |= delta.kind == JsonType::Object;
+            signs.finish_reason |= has(&slots[routes.finish_reason]);
+            signs.text |= has(&slots[routes.text]);
         }
+        signs
+    }
+
+    fn is_chunk(&self, routes: &Routes) -> bool {
+        let signs = self.signs(routes);
+        let object = &self.slots[RESPONSE][routes.object];
+        !signs.are_whole()
+            && signs.are_of_chunk(match object.kind {
+                JsonType::String => Some(self.text(object)),
+                _ => object.is_null().then_some(b""),
+            })
+    }
+
+    /// Where the values are that decide whether it is a chunk, if not their mere presence does.
+    pub fn deciders(&self, routes: &Routes) -> Vec<u32> {
+        if self.signs(routes).are_whole() {
+            return Vec::new();
+        }
+        let choice = self.slots[CHOICE];
+        let ends = [routes.finish_reason, routes.text].map(|node| choice[node].start);
+        [self.slots[RESPONSE][routes.object].start]
+            .into_iter()
+            .chain(ends)
+            .collect()
     }
 
     fn text(&self, string: &Value) -> &[u8] {
@@ -122,17 +158,24 @@ impl LineValues<'_> {
         building: &mut ColumnBuilder,
         row: usize,
     ) -> Option<usize> {
+        let mut has_zero = false;
         for (way, end) in target.ends.iter().enumerate() {
-            if let Some(value) = self.value(routes, end, choice)
-                && let Some(size) = self.way(target, way, value, building, row)?
-            {
-                return Some(size);
+            let Some(value) = self.value(routes, end, choice) else {
+                continue;
+            };
+            match self.way(target, way, value, building, row)? {
+                Found::Text(size) => return Some(size),
+                Found::Zero => has_zero = true,
+                Found::Nothing => {}
             }
+        }
+        if has_zero {
+            building.set_int(row, 0);
         }
         Some(0)
     }
 
-    /// Sets a cell by one of its ways; None inside: it has no value.
+    /// Sets a cell by one of its ways.
     #[inline]
     pub fn way(
         &self,
@@ -141,33 +184,36 @@ impl LineValues<'_> {
         value: &Value,
         building: &mut ColumnBuilder,
         row: usize,
-    ) -> Option<Option<usize>> {
+    ) -> Option<Found> {
         let end = &target.ends[way];
         if end.has_part && value.kind != JsonType::List {
-            return Some(None);
+            return Some(Found::Nothing);
         }
         match (target.kind, value.kind) {
             (Kind::Marker, _) => {
                 let path = &self.plan.columns[target.column].ways[way];
                 let begins = || self.text(value).starts_with(path.prefix.as_bytes());
                 if !(end.is_presence || value.kind == JsonType::String && begins()) {
-                    return Some(None);
+                    return Some(Found::Nothing);
                 }
                 building.set_bytes(row, path.word.as_bytes());
-                return Some(Some(path.word.len()));
+                return Some(Found::Text(path.word.len()));
             }
             (Kind::String | Kind::Label | Kind::Text | Kind::Content, JsonType::String) => {
                 let text = self.text(value);
                 if text.is_empty() && matches!(target.kind, Kind::String | Kind::Label) {
-                    return Some(None);
+                    return Some(Found::Nothing);
                 }
                 if !target.drops {
                     building.set_bytes(row, text);
                 }
-                return Some(Some(text.len()));
+                return Some(Found::Text(text.len()));
             }
             (Kind::Characters, JsonType::String) => {
                 building.set_int(row, bytecount::num_chars(self.text(value)) as i64);
+            }
+            (Kind::Count, JsonType::Whole) if value.extra == 0 && target.passes_zero => {
+                return Some(Found::Zero);
             }
             (Kind::Count, JsonType::Whole)
                 if (target.minimum..=target.maximum).contains(&(value.extra as i64)) =>
@@ -181,10 +227,10 @@ impl LineValues<'_> {
                 Some(micros @ 1..) => building.set_int(row, micros),
                 _ => return self.rare(target, way, value, building, row),
             },
-            (_, JsonType::Object) if end.passes_objects => return Some(None),
+            (_, JsonType::Object) if end.passes_objects => return Some(Found::Nothing),
             _ => return self.rare(target, way, value, building, row),
         }
-        Some(Some(0))
+        Some(Found::Text(0))
     }
 
     /// Microseconds; None: past all times.
@@ -201,13 +247,14 @@ impl LineValues<'_> {
         value: &Value,
         building: &mut ColumnBuilder,
         row: usize,
-    ) -> Option<Option<usize>> {
+    ) -> Option<Found> {
         let raw = str::from_utf8(value.raw(self.line)).ok()?;
         let column = &self.plan.columns[target.column];
         let way = &column.ways[way];
         let cell = match read_value(raw, column, way, self.plan) {
-            Ok(Cell::Null) => return Some(None),
-            Err(_) if way.takes_any_shape => return Some(None),
+            Ok(Cell::Null) => return Some(Found::Nothing),
+            Ok(Cell::Int(0)) if target.passes_zero => return Some(Found::Zero),
+            Err(_) if way.takes_any_shape => return Some(Found::Nothing),
             cell => cell.ok()?,
         };
         let size = match &cell {
@@ -219,6 +266,6 @@ impl LineValues<'_> {
         } else {
             building.set(row, &cell);
         }
-        Some(Some(size))
+        Some(Found::Text(size))
     }
 }

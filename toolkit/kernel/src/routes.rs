@@ -13,7 +13,11 @@ pub struct Routes {
     pub tries: [Trie; 3],
     pub choices: usize,
     pub object: usize,
+    pub usage: usize,
     pub message: usize,
+    pub delta: usize,
+    pub finish_reason: usize,
+    pub text: usize,
     pub cells: Vec<Target>,
     pub envelopes: Vec<Envelope>,
     /// Choices in the line itself.
@@ -34,6 +38,8 @@ pub struct Target {
     /// It is repeated in all rows of a response.
     pub repeats: bool,
     pub drops: bool,
+    /// A 0 is read only if no other way has a value.
+    pub passes_zero: bool,
     pub minimum: i64,
     pub maximum: i64,
     pub ends: Vec<End>,
@@ -71,7 +77,10 @@ impl Routes {
         let choices = tries[RESPONSE].add_way(&key("choices"));
         tries[RESPONSE].nodes[choices].role = Role::Choices;
         let object = tries[RESPONSE].add_column(&key("object"), false);
-        let message = tries[CHOICE].add_way(&key("message"));
+        let usage = tries[RESPONSE].add_way(&key("usage"));
+        let [message, delta, finish_reason] =
+            ["message", "delta", "finish_reason"].map(|name| tries[CHOICE].add_way(&key(name)));
+        let text = tries[CHOICE].add_way(&key("text"));
         tries[CHOICE].nodes[message].is_container = true; // another message is an error
         let mut cells = Vec::new();
         for (number, column) in columns.iter().enumerate() {
@@ -99,7 +108,11 @@ impl Routes {
             tries,
             choices,
             object,
+            usage,
             message,
+            delta,
+            finish_reason,
+            text,
             cells,
             envelopes,
             outer_choices,
@@ -130,6 +143,7 @@ fn target(number: usize, column: &Column, drops: bool, tries: &mut [Trie; 3]) ->
         is_of_choice: column.root == Root::Choice,
         repeats: column.grain == Grain::Response,
         drops,
+        passes_zero: column.kind == Kind::Count && column.ways.len() > 1,
         minimum: column.minimum.unwrap_or(i64::MIN),
         maximum: column.maximum.unwrap_or(i64::MAX),
         ends,

@@ -1,7 +1,10 @@
 //! One line, decoded as `reference_decoder.py` does: strictly, step by step.
 
+use std::borrow::Cow;
+
 use typed_arena::Arena;
 
+use crate::chunk::Signs;
 use crate::json::{LineError, Node, Step, checked, short_list, text};
 use crate::plan::{BATCH, Grain, Plan, Root};
 use crate::values::{Cell, read_cell};
@@ -167,19 +170,26 @@ fn choices_of<'a>(plan: &Plan, node: &Node<'a>) -> Result<Option<Vec<Node<'a>>>,
 
 /// Rejects a piece of a streamed response.
 fn refuse_chunk(node: &Node<'_>, choices: &[Node<'_>]) -> Result<(), LineError> {
-    if choices.iter().any(|choice| choice.get("message").is_some()) {
-        return Ok(());
-    }
-    let is_chunk = match node.get("object") {
-        None | Some("\"\"") => {
-            choices.is_empty() || choices.iter().any(|choice| choice.get("delta").is_some())
-        }
-        Some(kind) => kind.starts_with('"') && text(kind) == "chat.completion.chunk",
+    let any = |key: &str, is_sign: fn(&str) -> bool| {
+        let mut values = choices.iter().filter_map(|choice| choice.get(key));
+        values.any(is_sign)
     };
-    if is_chunk {
-        Err(LineError::new("stream_chunk"))
-    } else {
-        Ok(())
+    let signs = Signs {
+        choice: !choices.is_empty(),
+        message: any("message", |_| true),
+        delta: any("delta", |_| true),
+        object_delta: any("delta", |raw| raw.starts_with('{')),
+        finish_reason: any("finish_reason", |raw| raw != "\"\""),
+        text: any("text", |raw| raw != "\"\""),
+        usage: node.get("usage").is_some(),
+    };
+    let name = match node.get("object") {
+        None => Some(Cow::Borrowed("")),
+        Some(raw) => raw.starts_with('"').then(|| text(raw)),
+    };
+    match signs.are_of_chunk(name.as_deref().map(str::as_bytes)) {
+        true => Err(LineError::new("stream_chunk")),
+        false => Ok(()),
     }
 }
 
