@@ -24,15 +24,16 @@ Row = dict[str, Any]
 
 
 def paths(usage: Row, *names: str) -> int | None:
-    """Return the first count above 0 at dotted names, or else 0 if there is one."""
-    found = []
+    """Return the first count at dotted names that is not 0, else 0 if one is."""
+    found = None
     for name in names:
         value: Any = usage
         for key in name.split("."):
             value = value.get(key) if isinstance(value, dict) else None
-        if value is not None:
-            found.append(int(value))
-    return next(filter(None, found), 0 if found else None)
+        if value:
+            return int(value)
+        found = 0 if value == 0 else found
+    return found
 
 
 def facts(response: Row) -> Row:
