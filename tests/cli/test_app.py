@@ -585,7 +585,7 @@ def test_an_error_that_cannot_be_printed_is_still_a_failure(
     def full(_text: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(app, "print_message", full)
+    monkeypatch.setattr(app.output, "print_message", full)
     monkeypatch.setattr(app, "_discard", lambda _stream: None)
     monkeypatch.setattr(sys, "argv", ["toolkit", "tokens", "none.jsonl"])
 

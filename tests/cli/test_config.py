@@ -87,7 +87,7 @@ MISSHAPEN = [
     ),
     ("max_rejects = -1", "max_rejects: expected a count or a share: 10 or 0.1%, got"),
     ("max_rejects = [1]", "max_rejects: expected a count or a share: 10 or 0.1%, got"),
-    ('sections = ["costs"]', "sections[0]: expected one of"),
+    ('sections = ["costs"]', "sections[0]: expected 'token_usage', 'cost', "),
     ('sections = ["costs"]', "(did you mean 'cost'?)"),
     ("tags = { team = 1 }", "tags.team: expected a string, got 1"),
     ("tags = 1", "tags: expected a table, got 1"),

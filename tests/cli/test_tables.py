@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.command import run
 from toolkit.cli.output import _to_json, print_table
-from toolkit.cli.tables import _cell, lay_out
+from toolkit.cli.tables import _cell, lay_out, notes_of
 from toolkit.metrics import (
     METRICS,
     cost,
@@ -157,6 +157,42 @@ def test_at_80_columns_the_marks_of_lower_bounds_are_explained(
     text = " ".join(capsys.readouterr().out.split())
     assert "unknown" in text
     assert "1 response has no known price: totals are lower bounds" in text
+
+
+def test_a_note_explains_rows_that_do_not_add_up(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [{"model": name, "reported_cost": 0.336} for name in "abc"]
+
+    print_table(cost(make_choices(*rows), every=None), SPECS["cost"])
+    rounded = capsys.readouterr().out
+    print_table(cost(make_choices(*rows[:1]), every=None), SPECS["cost"])
+
+    # Three times 0.336, shown as $0.34, are 1.008: $1.01, and not $1.02.
+    assert rounded.count("$0.34") == 3
+    assert "$1.01" in rounded
+    assert "amounts are rounded" in rounded
+    assert "amounts are rounded" not in capsys.readouterr().out
+
+
+def test_tokens_that_no_call_reports_are_unknown_and_bounds_are_marked() -> None:
+    choices = make_choices(
+        {"model": "a", "total_tokens": 10},
+        {"model": "a"},
+        {"model": "b"},
+        {"model": "c", "prompt_tokens": 7, "completion_tokens": 2},
+    )
+    usage = token_usage(choices, every=None)
+
+    # 10, and unknown; unknown; 7 + 2 without a total.
+    assert cells(usage, "token_usage", "total_tokens") == [
+        "≥ 10", "unknown", "≥ 9", "≥ 19",
+    ]  # fmt: skip
+    folded = token_usage(choices, every=None, top=2)
+    assert cells(folded, "token_usage", "folded") == ["0", "0", "1", ""]
+    layout = lay_out(usage, SPECS["token_usage"], 1000, len)
+    notes = notes_of(usage, SPECS["token_usage"], layout)
+    assert notes == ["≥ at least: something is not reported"]
 
 
 @pytest.fixture(scope="module")

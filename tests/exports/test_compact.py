@@ -21,6 +21,7 @@ import toolkit
 from toolkit.cli.app import _app
 from toolkit.errors import DamagedExportError, NotAnExportError, WriteError
 from toolkit.exports import compact
+from toolkit.reading import manifest
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response
 
@@ -157,16 +158,20 @@ def test_a_damaged_part_raises_and_everything_is_left_unchanged(out: Path) -> No
     assert toolkit.verify(out).faults == []
 
 
-@pytest.mark.parametrize("call", ["exchange", "sync_directory"])
+@pytest.mark.parametrize("call", ["exchange", "manifest.sync_directory"])
 def test_a_compaction_that_fails_leaves_every_row_once(
     out: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    def refuse(*_arguments: Any) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    sync = manifest.sync_directory
+
+    def refuse(path: Path, *_arguments: Any) -> None:
+        if ".staging" in path.parts:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(path)
 
     before = rows(out)
     with monkeypatch.context() as patch:
-        patch.setattr(compact, call, refuse)
+        patch.setattr(f"toolkit.exports.compact.{call}", refuse)
         with pytest.raises(WriteError, match="Input/output error"):
             toolkit.compact(out, today=TODAY)
 

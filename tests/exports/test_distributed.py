@@ -412,7 +412,7 @@ def test_a_log_with_a_line_longer_than_a_share_is_cut_only_at_line_ends(
 def test_a_log_with_a_line_longer_than_a_read_is_cut_only_at_line_ends(
     logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "READ_BYTES", 100)
+    monkeypatch.setattr(sharing, "READ_BYTES", 100)
     with ThreadPoolExecutor(2) as executor:
         toolkit.export(logs, to=tmp_path / "shared", executor=executor)
     toolkit.export(logs, to=tmp_path / "alone")

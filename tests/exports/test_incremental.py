@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +27,7 @@ from toolkit.errors import (
     OptionError,
     ReplacedLogWarning,
 )
-from toolkit.exports import resume, run, tracking
+from toolkit.exports import resume, run, tracking, worker
 from toolkit.reading import framing
 from toolkit.testing import make_response
 
@@ -100,9 +100,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     opened: list[str] = []
     real = framing.open_source
 
-    def noting(source: Any) -> Any:
+    def noting(source: Any, *start: int, **options: bool) -> Any:
         opened.append(Path(source.path).name)
-        return real(source)
+        return real(source, *start, **options)
 
     monkeypatch.setattr(framing, "open_source", noting)
     return opened
@@ -698,17 +698,17 @@ def test_only_the_keys_of_the_dates_of_new_rows_are_read(
     logs.write(b"".join(line(f"r{day}", day) for day in (1, 2, 3)))
     logs.export()
     days: list[str] = []
-    real = run._ExportDeduplicator.add_committed
+    real = worker._read_keys
 
-    def noting(repeats: Any, day: str) -> None:
-        days.append(day)
-        real(repeats, day)
+    def noting(parts: Sequence[str]) -> Any:
+        days.extend(Path(part).parent.name for part in parts)
+        return real(parts)
 
-    monkeypatch.setattr(run._ExportDeduplicator, "add_committed", noting)
+    monkeypatch.setattr(worker, "_read_keys", noting)
     logs.append(line("new", 2))
     logs.export()
 
-    assert days == ["2026-11-02"]
+    assert days == ["date=2026-11-02"]
 
 
 def test_duplicates_are_kept_across_runs_if_asked(logs: Logs) -> None:

@@ -43,6 +43,12 @@ def family(name: str | None, **options: object) -> object:
         ("C:\\models\\phi-3.Q5_0.gguf", "phi-3"),
         ("@cf/meta/llama-3.3-70b-instruct-fp8-fast", "llama-3.3-70b-instruct"),
         ("qwen3:latest", "qwen3"),
+        ("Qwen3-32B-Instruct-GGUF-Q4_K_M", "qwen3-32b-instruct"),
+        ("meta/llama-3.3-70b-instruct-maas", "llama-3.3-70b-instruct"),
+        ("gemini-2.5-flash-preview-09-2025", "gemini-2.5-flash-preview"),
+        ("openai:gpt-4o", "gpt-4o"),
+        ("plugin:openai-codex:gpt-5.4", "gpt-5.4"),
+        ("mistral:latest", "mistral"),
         # Sizes and versions are no dates.
         ("gemma3:4b", "gemma3:4b"),
         ("deepseek-v3", "deepseek-v3"),

@@ -40,6 +40,7 @@ FULL: dict[str, Any] = make_response(
     service_tier="flex",
     system_fingerprint="fp_ollama",
     x_groq={"id": "req_1"},
+    cost={"usd": "0.02"},
     time_info={"queue_time": 0.5},
     choices=[
         {
@@ -90,6 +91,7 @@ FULL: dict[str, Any] = make_response(
         "prompt_tokens_details": {
             "cached_tokens": 1,
             "cache_write_tokens": 2,
+            "cache_creation_tokens": 24,
             "audio_tokens": 3,
             "image_tokens": 14,
         },
@@ -115,10 +117,23 @@ FULL: dict[str, Any] = make_response(
         "search_context_size": "low",
         "is_byok": True,
         "cost": {"total_cost": 0.0125},
+        "cost_in_usd_ticks": 37756000,
+        "pydantic_ai_gateway": {"cost_estimate": 3.5e-05},
+        "prompt_token_details": {"cached_tokens": 22},
+        "completion_token_details": {"reasoning_tokens": 23},
         "cost_details": {"upstream_inference_cost": 0.5},
     },
 )
-CACHED = {"id": "batch_req_1", "cache_hit": "False"}
+CACHED = {
+    **{"id": "batch_req_1", "cache_hit": "False", "custom_llm_provider": "azure"},
+    **{"response_cost": 0.0, "cost_usd": "0.25", "costUSD": 0.5},
+    "request_body": {"model": "d"},
+}
+ZEROS = {
+    "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+    **{"cached_tokens": 0, "cache_read_input_tokens": 7, "num_cached_tokens": 0.0},
+    **{"cost": None, "cost_in_usd_ticks": 37756000},
+}
 ASKED = {"request": {"body": {"model": "a"}, "model": "b"}, "model": "c"}
 ERROR = {"error": {"message": "overloaded", "code": 529}}
 DELTA = {"index": 0, "delta": {"content": "Hel"}, "finish_reason": None}
@@ -144,6 +159,8 @@ WRITTEN: tuple[object, ...] = (
     *(CHUNK, {**CHUNK, "object": ""}, {"choices": []}, {"choices": [DELTA]}),
     *(ERROR, {"error": "timed out"}, {"response": {"body": ERROR}}, {"level": "INFO"}),
     *(COMPLETION, {**COMPLETION, "usage": None}, {**COMPLETION, "choices": [DELTA]}),
+    *(enveloped("response", SHORT, **CACHED), {**SHORT, "usage": ZEROS}),
+    {**SHORT, "cost": {"usd": 0.001, "diem": 1}},
     *(WITH_BOTH, {**WITH_BOTH, "object": "chat.completion"}),
     *([], "text", 5, None, {}, [make_response()], {"choices": [1], "body": SHORT}),
     *(enveloped(path, SHORT, **ASKED, custom_id=7) for path in CANDIDATES),

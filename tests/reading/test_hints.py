@@ -286,6 +286,7 @@ def test_a_hint_names_no_field_that_is_not_well_known(tmp_path: Path) -> None:
         '"x"',
         "1",
         "[1]",
+        "[]",
         "{}",
         '{"a": {"b": "{"}}',
         '{"a": "{\\"choices\\": 1}"}',

@@ -436,7 +436,7 @@ VALUES = (
 )
 COUNT = {"0": 0, "5.0": 5, "-1": RANGE, BIGGER: RANGE, "1e400": RANGE}
 COST = {"0": 0.0, "-1": -1.0, "1.5": 1.5, "5.0": 5.0, "1e400": RANGE}
-COST |= {BIG: 1e12, BIGGER: 1000000000001.0}
+COST |= {'"5"': 5.0, BIG: 1e12, BIGGER: 1000000000001.0}
 # What each kind makes of a value; what is not here is of the wrong type.
 OUTCOMES: dict[str, dict[str, Any]] = {
     "string": {**STRINGS, '""': None},
@@ -500,6 +500,10 @@ def test_each_column_makes_of_each_value_what_its_kind_says(
     expected = None if text in ("null", MISSING) else outcomes.get(text, WRONG)
     if "?" in path and isinstance(expected, tuple):
         expected = None
+    if " / " in path and expected is not None:
+        expected /= 10**10  # ticks
+    if "!= 0" in path and expected == 0:
+        expected = None
 
     if isinstance(expected, tuple):
         root, place = place_of(column, path)
@@ -526,6 +530,7 @@ CALL = {"id": None, "type": None, "name": "f", "arguments": None}
 SPECIAL = {
     "message.tool_calls[]": ('[{"function":{"name":"f"}}]', [CALL]),
     "message.function_call": ('{"name":"f"}', [CALL]),
+    "usage.cost_in_usd_ticks? / 1e10 != 0": ("37756000", 0.0037756),
     "message.content[].thinking": ('[{"type":"thinking","thinking":"abc"}]', "abc"),
 }
 
@@ -650,6 +655,88 @@ def test_own_extensions_show_who_served_a_response(
     (row,) = rows({**BARE, **fields})
 
     assert row["served_by"] == expected
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        # A 0 in one place does not hide a count in another, whatever their order.
+        ({"prompt_tokens_details": {"cached_tokens": 0}, "cached_tokens": 7}, 7),
+        ({"prompt_cache_hit_tokens": 0, "cache_read_input_tokens": 49216}, 49216),
+        ({"cached_tokens": 7, "cache_read_input_tokens": 0}, 7),
+        ({"cached_tokens": 7, "cache_read_input_tokens": 8}, 7),
+        ({"cached_tokens": 0.0, "num_cached_tokens": None}, 0),
+        ({"cached_tokens": None}, None),
+        # Behind a 0 nothing was read before, so that nothing is an error.
+        ({"cached_tokens": 0, "cache_read_input_tokens": "7"}, 0),
+        (
+            {"cached_tokens": 0, "num_cached_tokens": -1, "cache_read_input_tokens": 5},
+            5,
+        ),
+        ({"prompt_token_details": {"cached_tokens": 7}}, 7),
+        ({"prompt_token_details": []}, None),
+    ],
+)
+def test_of_several_counts_the_first_that_is_not_zero_is_read(
+    usage: Any, expected: int | None
+) -> None:
+    (row,) = rows({**BARE, "usage": usage})
+
+    assert row["cached_tokens"] == expected
+
+
+@pytest.mark.parametrize("first", [None, "7"])
+def test_a_count_of_a_wrong_type_is_an_error_before_any_zero(first: object) -> None:
+    usage = {"cached_tokens": first, "num_cached_tokens": "7"}
+    wrong = "num_cached_tokens" if first is None else "cached_tokens"
+
+    assert fault({**BARE, "usage": usage}) == ("wrong_type", f"usage.{wrong}")
+
+
+@pytest.mark.parametrize(
+    ("fields", "beside", "expected"),
+    [
+        # xAI: 10^10 ticks a dollar.
+        ({"usage": {"cost_in_usd_ticks": 37756000}}, {}, 0.0037756),
+        ({"usage": {"cost_in_usd_ticks": 0}}, {}, None),
+        ({"usage": {"cost_in_usd_ticks": True}}, {}, None),
+        ({"usage": {"pydantic_ai_gateway": {"cost_estimate": 3.5e-05}}}, {}, 3.5e-05),
+        ({"cost": {"usd": 0.001, "diem": 1}}, {}, 0.001),
+        ({"cost": 0.5}, {}, None),
+        ({}, {"response_cost": 0.00021}, 0.00021),
+        ({}, {"response_cost": 0.0}, None),
+        ({}, {"response_cost": "abc", "cost_usd": "0.25"}, 0.25),
+        ({}, {"costUSD": 0.5}, 0.5),
+        # The usage of the response is preferred, and its 0 is one.
+        ({"usage": {"cost": 0}}, {"response_cost": 0.5}, 0.0),
+        ({"usage": {"cost": "0.25"}}, {"response_cost": 0.5}, 0.25),
+        ({"usage": {"cost": {}}}, {"response_cost": 0.5}, 0.5),
+    ],
+)
+def test_a_cost_is_read_from_the_usage_the_response_or_the_line(
+    fields: Any, beside: Any, expected: float | None
+) -> None:
+    (row,) = rows({"response": {**BARE, **fields}, **beside})
+
+    assert row["reported_cost"] == expected
+
+
+@pytest.mark.parametrize("cost", ["", "1e3", "0x1", "5.", ".5", "+1", " 1", "1,5"])
+def test_a_cost_in_a_string_is_a_plain_decimal_number(cost: str) -> None:
+    line = {**BARE, "usage": {"cost": cost}}
+
+    assert fault(line) == ("wrong_type", "usage.cost")
+
+
+def test_names_in_the_line_serve_where_the_response_has_none() -> None:
+    names = {"custom_llm_provider": "azure", "request_body": {"model": "a"}}
+    (row,) = rows({"response": BARE, **names})
+    (own,) = rows({"response": {**BARE, "provider": "b"}, "model": "c", **names})
+    (other,) = rows({"response": BARE, "custom_llm_provider": 5, "request_body": "x"})
+
+    assert (row["provider"], row["requested_model"]) == ("azure", "a")
+    assert (own["provider"], own["requested_model"]) == ("b", "c")
+    assert (other["provider"], other["requested_model"]) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,8 @@ def test_the_oracle_has_the_columns_of_the_schema_in_their_order() -> None:
 
     assert names == CHOICES.names
     grains = {column.name: column.grain for column in CHOICES.columns[4:]}
-    outer = dict.fromkeys("WB", "R")  # belong to the response, but start at the line
+    # Belong to the response, but start at the line or at both.
+    outer = {**dict.fromkeys("WBP", "R"), "V": "U"}
     found = {name: outer.get(grain, grain) for name, (grain, _) in COLUMNS.items()}
     assert found == grains
 

@@ -264,6 +264,8 @@ def rows(line: Object, response: Object, path: str) -> list[Row]:
         "U": (response, within),
         "W": (line if path else None, ""),
         "B": (line if path == "response.body" else None, ""),
+        "P": ((response, line if path else None), within),
+        "V": ((response, line if path else None), within),
     }
     table: list[Row] = [{"choice_position": i} for i in range(len(choices) or 1)]
     for name, (grain, read) in COLUMNS.items():
@@ -271,7 +273,7 @@ def rows(line: Object, response: Object, path: str) -> list[Row]:
             cells = [read(*choice) for choice in choices] or [None]
         else:
             cell = read(*roots[grain])
-            later = None if grain == "U" else cell
+            later = None if grain in "UV" else cell
             cells = [cell, *[later] * (len(table) - 1)]
         for row, value in zip(table, cells, strict=True):
             row[name] = value
@@ -481,12 +483,63 @@ def logprob_sum(choice: Object, _where: str) -> float | None:
     return total if math.isfinite(total) else None
 
 
-def cost(response: Object, where: str) -> float | None:
-    """Read the cost, or the total of an object of costs."""
+def amount(value: Json, where: str) -> float | None:
+    """Read an amount of dollars: a number, or a string with a decimal one."""
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
+        value = Number(value)
+    return number(value, where)
+
+
+def lenient(read: Read, value: Json) -> Any:
+    """Read a value; one that cannot be read is null."""
+    try:
+        return read(value, "")
+    except RejectError:
+        return None
+
+
+def below(value: Json, *keys: str) -> Json:
+    """Return what is below some keys, null where there is no object."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, Object) else None
+    return value
+
+
+def reported_cost(pair: tuple[Object, Object | None], where: str) -> float | None:
+    """Read the cost: of the usage first, then of the response, then of the line."""
+    response, line = pair
     value, place = find(response, where, "usage.cost")
     if isinstance(value, Object):
-        return number(value.get("total_cost"), f"{place}.total_cost")
-    return number(value, place)
+        value, place = value.get("total_cost"), f"{place}.total_cost"
+    cost = amount(value, place)
+    if cost is not None:
+        return cost
+    ticks = lenient(amount, below(response, "usage", "cost_in_usd_ticks"))
+    if ticks:
+        return ticks / 10_000_000_000  # type: ignore[no-any-return]
+    for keys in (("usage", "pydantic_ai_gateway", "cost_estimate"), ("cost", "usd")):
+        cost = lenient(amount, below(response, *keys))
+        if cost is not None:
+            return cost
+    found = (lenient(amount, below(line, key)) for key in LOGGED_COSTS)
+    return next((cost for cost in found if cost), None)
+
+
+LOGGED_COSTS = ("response_cost", "cost_usd", "costUSD")
+
+
+def provider(pair: tuple[Object, Object | None], where: str) -> str | None:
+    """Read the provider, of the response or else of the line."""
+    response, line = pair
+    named = string(response.get("provider"), f"{where}provider")
+    return named or lenient(string, below(line, "custom_llm_provider"))
+
+
+def requested_model(line: Object | None, where: str) -> str | None:
+    """Read the model that was asked for."""
+    names = ("request.body.model", "request.model", "model")
+    asked: str | None = at(string, *names)(line, where)
+    return asked or lenient(string, below(line, "request_body", "model"))
 
 
 def processing(line: Object | None, _where: str) -> str | None:
@@ -530,9 +583,28 @@ def yes_or_no(value: Json) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def tokens(*paths: str) -> tuple[str, Read]:
-    """Declare a count of the usage."""
-    return "U", at(count, *(f"usage.{path}" for path in paths))
+def tokens(*paths: str, more: str = "") -> tuple[str, Read]:
+    """Declare a count of the usage: the first above 0, else 0 if one is 0.
+
+    What cannot be read at `more` is null, and so is what follows a 0.
+    """
+
+    def read(response: Json, where: str) -> int | None:
+        zero = None
+        for path in paths:
+            try:
+                found = count(*find(response, where, f"usage.{path}"))
+            except RejectError:
+                if zero is None:
+                    raise
+                continue
+            if found:
+                return found
+            zero = found if zero is None else zero
+        further = lenient(count, below(response, "usage", *more.split(".")))
+        return further or (further if zero is None else zero)  # type: ignore[no-any-return]
+
+    return "U", read
 
 
 PROMPT, COMPLETION = "prompt_tokens_details", "completion_tokens_details"
@@ -546,12 +618,9 @@ COLUMNS: dict[str, tuple[str, Read]] = {
     "response_id": ("R", at(string, "id")),
     "created": ("R", at(timestamp, "created")),
     "model": ("R", at(string, "model")),
-    "requested_model": (
-        "W",
-        at(string, "request.body.model", "request.model", "model"),
-    ),
+    "requested_model": ("W", requested_model),
     "custom_id": ("W", at(label, "custom_id")),
-    "provider": ("R", at(string, "provider")),
+    "provider": ("P", provider),
     "service_tier": ("R", at(string, "service_tier", "usage.service_tier")),
     "search_context_size": ("R", at(string, "usage.search_context_size")),
     "system_fingerprint": ("R", at(string, "system_fingerprint")),
@@ -578,12 +647,19 @@ COLUMNS: dict[str, tuple[str, Read]] = {
         "cached_tokens",
         "num_cached_tokens",
         "cache_read_input_tokens",
+        more="prompt_token_details.cached_tokens",
     ),
     "cache_write_tokens": tokens(
-        f"{PROMPT}.cache_write_tokens", "cache_creation_input_tokens"
+        f"{PROMPT}.cache_write_tokens",
+        "cache_creation_input_tokens",
+        more=f"{PROMPT}.cache_creation_tokens",
     ),
     "cache_write_1h_tokens": tokens("cache_creation.ephemeral_1h_input_tokens"),
-    "reasoning_tokens": tokens(f"{COMPLETION}.reasoning_tokens", "reasoning_tokens"),
+    "reasoning_tokens": tokens(
+        f"{COMPLETION}.reasoning_tokens",
+        "reasoning_tokens",
+        more="completion_token_details.reasoning_tokens",
+    ),
     "prompt_audio_tokens": tokens(f"{PROMPT}.audio_tokens"),
     "completion_audio_tokens": tokens(f"{COMPLETION}.audio_tokens"),
     "prompt_image_tokens": tokens(f"{PROMPT}.image_tokens"),
@@ -597,6 +673,6 @@ COLUMNS: dict[str, tuple[str, Read]] = {
         "num_search_queries",
     ),
     "search_sources": tokens("num_sources_used"),
-    "reported_cost": ("U", cost),
-    "upstream_cost": ("U", at(number, "usage.cost_details.upstream_inference_cost")),
+    "reported_cost": ("V", reported_cost),
+    "upstream_cost": ("U", at(amount, "usage.cost_details.upstream_inference_cost")),
 }

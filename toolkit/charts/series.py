@@ -11,7 +11,7 @@ from toolkit.charts.series_colors import assign_colors
 from toolkit.charts.style import current_theme
 from toolkit.charts.time_axis import PERIOD, time_zone
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
-from toolkit.formatting.figures import Figure
+from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def count_unseen(measure: Measure, rows: pl.DataFrame) -> pl.Expr:
 
 
 def sum_measure(measure: Measure, rows: pl.DataFrame) -> Figure:
-    """Sum a measure over rows."""
+    """Sum a measure over rows; unknown if none has a value."""
+    if rows[measure.name].is_null().all():
+        return UNKNOWN
     columns = [name for name in measure.columns if name in rows.columns]
     return measure.figure(rows.select(pl.col(columns).sum()).row(0, named=True))
 

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from matplotlib import rcParams
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from toolkit.metrics.measures import Measure
 
 LEADING = 1.25  # line height as a multiple of the font size
+_CONTROLS = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
+_WIDE = "\N{EM DASH}"
 _LONGEST_NAME = 400  # characters; no chart has room for more
 
 
@@ -66,23 +69,38 @@ def _load_fonts(names: tuple[str, ...], weight: str) -> list[FT2Font]:
 
 
 def printable(text: str, style: Style) -> str:
-    """Replace control characters and characters that no font has."""
+    """Replace control characters and characters that no font has.
+
+    In SVG whose text is not drawn as paths, the reader's fonts have them.
+    """
     if text.isascii() and text.isprintable():
         return text
+    has_glyph = _glyphs(style)
+    keeps = rcParams["svg.fonttype"] == "none"
+    substitute = next(filter(has_glyph, "\N{REPLACEMENT CHARACTER}"), "?")
+    return "".join(
+        char
+        if unicodedata.category(char) not in _CONTROLS and (keeps or has_glyph(char))
+        else substitute
+        for char in text
+    )
+
+
+def _glyphs(style: Style) -> Callable[[str], bool]:
+    """Return a function that returns whether a font has a character."""
     fonts = _load_fonts(tuple(families()), style.weight)
-    controls = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
-
-    def is_drawable(char: str) -> bool:
-        has_glyph = any(font.get_char_index(ord(char)) for font in fonts)
-        return has_glyph and unicodedata.category(char) not in controls
-
-    substitute = next(filter(is_drawable, "\N{REPLACEMENT CHARACTER}"), "?")
-    return "".join(char if is_drawable(char) else substitute for char in text)
+    return lambda char: any(font.get_char_index(ord(char)) for font in fonts)
 
 
 @lru_cache(maxsize=4096)
 def _measure(text: str, style: Style, _families: tuple[str, ...]) -> float:
-    """Return the width of a printable line in points; fonts are part of the key."""
+    """Return the width of a printable line in points; fonts are part of the key.
+
+    A character that no font has is taken to be as wide as high.
+    """
+    if not text.isascii():
+        has_glyph = _glyphs(style)
+        text = "".join(char if has_glyph(char) else _WIDE for char in text)
     width, _, _ = text_to_path.get_text_width_height_descent(
         text, style.font, ismath=False
     )

@@ -84,7 +84,8 @@ def plot_token_usage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     Notes
     -----
     A null in a column that names the series is shown as "unknown". Characters that no
-    font has (see ``rcParams["font.family"]``) are drawn as U+FFFD.
+    font has (see ``rcParams["font.family"]``) are drawn as U+FFFD; in SVG with
+    ``rcParams["svg.fonttype"] = "none"``, as in a report, they stay as they are.
 
     Examples
     --------

@@ -17,21 +17,10 @@ import typer
 from typer.core import TyperGroup
 
 from toolkit import errors
+from toolkit.cli import output
 from toolkit.cli.metrics import metric, plot, tokens
 from toolkit.cli.money import cost, explain, reconcile
 from toolkit.cli.options import LOG_FORMAT, RANGE, READ, LogsOrExport, shared
-from toolkit.cli.output import (
-    check_data,
-    print_check,
-    print_hints,
-    print_json,
-    print_message,
-    print_passed_over,
-    print_result,
-    print_schema,
-    show_progress,
-    table_data,
-)
 from toolkit.cli.report import check_rejects, config, report
 from toolkit.cli.usage import usage_sentence
 from toolkit.cli.values import RejectLimit, check_folder
@@ -108,7 +97,7 @@ def _print_version(expected: bool) -> None:
 
         from toolkit.reading.decoder import DECODER
 
-        print_result(
+        output.print_result(
             f"completion-toolkit {version('completion-toolkit')} (decoder {DECODER}, "
             f"polars {version('polars')}, pyarrow {version('pyarrow')}, "
             f"Python {sys.version.split()[0]})"
@@ -125,7 +114,7 @@ def start(
 ) -> None:
     """Print the help if no command is given."""
     if ctx.invoked_subcommand is None:
-        print_result(_HELP.rstrip())
+        output.print_result(_HELP.rstrip())
 
 
 for _command in (tokens, metric, plot, cost, explain, reconcile, report, config):
@@ -144,12 +133,12 @@ def check(
     # Imported here: what a command does not use is not loaded.
     from toolkit.reading.check import check as check_logs
 
-    with show_progress("reading") as progress:
+    with output.show_progress("reading") as progress:
         checked = check_logs(logs, progress=progress, **options)
     if as_json:
-        print_json(check_data(checked))
+        output.print_json(output.check_data(checked))
     else:
-        print_check(checked)
+        output.print_check(checked)
     if checked.failures or checked.ledger["error"].count():
         raise typer.Exit(_FAILURE)
     check_rejects(max_rejects, checked.ledger.sum().row(0, named=True))
@@ -183,10 +172,12 @@ def rejects(
         expected = "a file or a pipe (raw lines are private and may hold control codes)"
         raise OptionError("to", "the terminal", expected=expected)
     target = _target(to)
-    with show_progress("reading") as progress:
+    with output.show_progress("reading") as progress:
         done = write_rejects(logs, target, progress=progress, **options)
     too_long = f", {done.without_bytes:,} too long, so left out"
-    print_message(plural(done.lines, "line") + (too_long if done.without_bytes else ""))
+    output.print_message(
+        plural(done.lines, "line") + (too_long if done.without_bytes else "")
+    )
 
 
 @_app.command()
@@ -216,17 +207,19 @@ def export(
     from toolkit.exports.export import export as export_logs
 
     started = time.monotonic()
-    with show_progress("exporting") as progress:
+    with output.show_progress("exporting") as progress:
         done = export_logs(logs, to=to, progress=progress, **options)
-    print_passed_over(done.passed_over)
-    print_hints(done.added)
+    output.print_passed_over(done.passed_over)
+    output.print_hints(done.added)
     totals = done.added.sum().row(0, named=True)
     if not quiet:
         seconds = f"({time.monotonic() - started:.1f} s)"
-        print_message(f"{_export_words(totals, len(done.added), done.found)} {seconds}")
+        output.print_message(
+            f"{_export_words(totals, len(done.added), done.found)} {seconds}"
+        )
     elif totals["rejected"]:
         of = plural(totals["lines"], "line")
-        print_message(f"{totals['rejected']:,} of {of} rejected")
+        output.print_message(f"{totals['rejected']:,} of {of} rejected")
     check_rejects(max_rejects, totals)
 
 
@@ -252,8 +245,8 @@ def verify(directory: _Export) -> None:
 
     verified = verify_export(directory)
     for fault in verified.faults:
-        print_result(clean(fault))
-    print_message(
+        output.print_result(clean(fault))
+    output.print_message(
         f"{plural(verified.rows, 'row')} in {plural(verified.parts, 'part')}, "
         f"{plural(len(verified.faults), 'fault')}"
     )
@@ -269,12 +262,12 @@ def compact(directory: _Export, **options: Any) -> None:
     from toolkit.exports.compact import compact as compact_export
 
     if sys.platform != "linux" or is_uri(directory):
-        print_message("do not read this export while it is being compacted")
+        output.print_message("do not read this export while it is being compacted")
     done = compact_export(directory, **options)
     kinds = "directory" if done.directories == 1 else "directories"
     counts = f"{plural(done.before, 'part')} before, {done.after:,} after"
     merged = f"{done.directories:,} {kinds} compacted: {counts}"
-    print_message(merged if done.directories else "nothing to merge")
+    output.print_message(merged if done.directories else "nothing to merge")
 
 
 @_app.command()
@@ -285,9 +278,9 @@ def schema(as_json: bool = False) -> None:
     from toolkit.schema.tables import TABLES
 
     if as_json:
-        print_json({table.name: table_data(table) for table in TABLES})
+        output.print_json({table.name: output.table_data(table) for table in TABLES})
     else:
-        print_schema()
+        output.print_schema()
 
 
 @_app.command()
@@ -308,7 +301,7 @@ def sample(
 
     write_sample(_target(to), lines, **options)
     if to is not None:
-        print_message(f"{to} written, {plural(lines, 'line')}")
+        output.print_message(f"{to} written, {plural(lines, 'line')}")
 
 
 def main() -> None:
@@ -320,7 +313,7 @@ def main() -> None:
         nonlocal damaged
         damaged = damaged or issubclass(category, errors.DamageWarning)
         text = str(message).replace("toolkit.rejects()", "`toolkit check`")
-        print_message(f"warning: {text}")
+        output.print_message(f"warning: {text}")
 
     warnings.showwarning = cast("Any", show)
     code: Any = None
@@ -357,7 +350,7 @@ def _replace_closed() -> None:
 def _complain(fault: str) -> None:
     """Print what went wrong, if possible: the disk may be full for this too."""
     try:
-        print_message(f"toolkit: {fault}")
+        output.print_message(f"toolkit: {fault}")
     except OSError:
         _discard(sys.stderr)
 

@@ -27,6 +27,7 @@ from toolkit.errors import (
     ConfigurationError,
     OptionError,
     UnreadableSourceError,
+    check_word,
     near_miss,
 )
 from toolkit.expressions.periods import check_period
@@ -102,10 +103,7 @@ def _section_names() -> list[str]:
 
 def _check_section(name: str) -> None:
     """Check that a report has such a section."""
-    names = _section_names()
-    if name not in names:
-        expected = f"one of {', '.join(names)}"
-        raise OptionError("", name, expected=expected, hint=near_miss(name, names))
+    check_word("", name, _section_names())
 
 
 def _check_limit(value: Any) -> Any:

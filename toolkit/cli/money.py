@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 _PERIOD = ("period", "period_end", "partial")
 # Columns that `cost` prints beside those of the period and the series.
-_SPENT = ("cost", "responses", "responses_unpriced", "total_tokens")
+_SPENT = (
+    "cost", "responses", "responses_unpriced", "total_tokens",
+    "responses_without_usage",
+)  # fmt: skip
 _MOST_MISSING = 10
 _READ = ("provider", "prices", "as_json", "as_csv", *READ)
 _RECONCILED = ("tolerance", "match", "prices")

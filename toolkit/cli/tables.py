@@ -131,7 +131,11 @@ def notes_of(frame: pl.DataFrame, spec: MetricSpec, layout: Layout) -> list[str]
         responses = plural(count, spec[one.unseen].unit.removesuffix("s"))
         if count and one.is_money:
             has = "has" if count == 1 else "have"
-            notes.append(f"{responses} {has} no known price: totals are lower bounds")
+            total = one.figure(_total_row(frame, one))
+            what = (
+                "totals are lower bounds" if total.is_known else "the cost is unknown"
+            )
+            notes.append(f"{responses} {has} no known price: {what}")
         elif count and one.name == spec.main and one.unseen not in shown:
             does = "does" if count == 1 else "do"
             notes.append(f"{responses} {does} not report {one.name}")
@@ -219,22 +223,26 @@ def _figures(frame: pl.DataFrame, name: str, spec: MetricSpec) -> TableColumn:
     cells = [_cell(name, row, measure) for row in rows]
     footer = ""
     if measure is not None and name in spec.sums:
-        needed = [one for one in measure.columns if one in frame.columns]
-        footer = _cell(
-            name, frame.select(pl.col(needed).sum()).row(0, named=True), measure
-        )
+        footer = _cell(name, _total_row(frame, measure), measure)
     return TableColumn(name, heading, cells, footer, at_left=False)
+
+
+def _total_row(frame: pl.DataFrame, measure: Measure) -> dict[str, Any]:
+    """Sum what a measure that adds up needs over all rows."""
+    needed = [name for name in measure.columns if name in frame.columns]
+    return frame.select(pl.col(needed).sum()).row(0, named=True)
 
 
 def _cell(name: str, row: Mapping[str, Any], measure: Measure | None) -> str:
     """Format a cell of a measure for a reader; CSV and JSON have all digits."""
     cell = row[name]
     end = name.removeprefix(measure.name) if measure is not None else ""
-    if measure is None or isinstance(cell, bool | datetime | str):
-        if isinstance(cell, datetime):
-            return format_moment(cell, "iso")
-        words = {None: DASH, True: "yes", False: "no"}
-        return words[cell] if cell in words else clean(str(cell))
+    if isinstance(cell, datetime):
+        return format_moment(cell, "iso")
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if measure is None or isinstance(cell, str):
+        return DASH if cell is None else clean(str(cell))
     figure = measure.figure(row, end)
     if not figure.is_known:
         ends = ("", _BEFORE) if end == _CHANGE else (end,)

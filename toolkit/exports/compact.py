@@ -14,17 +14,7 @@ from toolkit.errors import DamagedExportError
 from toolkit.exports.directory import DirectoryTarget, exchange, open_target
 from toolkit.exports.parts import BUFFER_BYTES, create_part, open_part
 from toolkit.formatting.parameters import check_path, check_type
-from toolkit.reading import object_store
-from toolkit.reading.manifest import (
-    KINDS,
-    REJECTS_DIR,
-    STAGING_DIR,
-    format_part_name,
-    list_part_files,
-    list_parts,
-    read_manifest,
-    sync_directory,
-)
+from toolkit.reading import manifest, object_store
 from toolkit.schema.tables import REJECTS, choices_table
 
 if TYPE_CHECKING:
@@ -95,10 +85,11 @@ def compact(
     where = check_path("directory", directory)
     check_type("wait", wait, int | float, "a number of seconds")
     check_type("today", today, date | None, "a date")
-    read_manifest(where)  # raises an error where `open_target` would create an export
+    # Raises an error where `open_target` would create an export.
+    manifest.read_manifest(where)
     closed = (today or datetime.now(UTC).date()).isoformat()
     with open_target(where, wait=wait) as target:
-        state = target.state or read_manifest(where)
+        state = target.state or manifest.read_manifest(where)
         found = list(_find_folders(target.where, state, closed))
         if not found:
             return Compacted(0, 0, 0)
@@ -117,13 +108,13 @@ def _find_folders(where: str, state: Manifest, closed: str) -> Iterator[_Folder]
     """Yield the directories that contain two small parts or more."""
     sizes = _read_sizes(where)
     by_path: dict[PurePosixPath, list[str]] = {}
-    for kind in KINDS:
-        for part in list_parts(where, kind, state):
+    for kind in manifest.KINDS:
+        for part in manifest.list_parts(where, kind, state):
             path = PurePosixPath(part).parent.relative_to(PurePosixPath(where))
             by_path.setdefault(path, []).append(part)
     for path, parts in sorted(by_path.items()):
         small = [part for part in parts if sizes[part] < _LARGE_BYTES]
-        is_rejects = path.name == REJECTS_DIR
+        is_rejects = path.name == manifest.REJECTS_DIR
         if len(small) > 1 and (is_rejects or path.name < f"date={closed}"):
             table = REJECTS if is_rejects else choices_table(state.tags)
             yield _Folder(Path(path), parts, small, table)
@@ -136,8 +127,8 @@ def _read_sizes(where: str) -> dict[str, int]:
         return {stored.uri: stored.size for stored in listed}
     return {
         path: Path(path).stat().st_size
-        for kind in KINDS
-        for path in list_part_files(where, kind)
+        for kind in manifest.KINDS
+        for path in manifest.list_part_files(where, kind)
     }
 
 
@@ -148,7 +139,8 @@ def _replace_parts(
     generation = target.generation + 1
     made: list[Path] = []
     for number, folder in enumerate(found):
-        made.append(folder.path / format_part_name(generation, number, target.run))
+        name = manifest.format_part_name(generation, number, target.run)
+        made.append(folder.path / name)
         _write_merged(folder, target.staging / made[-1])
     merged = [
         str(PurePosixPath(part).relative_to(target.where))
@@ -161,7 +153,10 @@ def _replace_parts(
 
 def _rebuild(directory: Path, folder: _Folder, state: Manifest) -> None:
     """Build a directory with fewer parts, and swap it with the old one."""
-    staged, placed = directory / STAGING_DIR / folder.path, directory / folder.path
+    staged, placed = (
+        directory / manifest.STAGING_DIR / folder.path,
+        directory / folder.path,
+    )
     staged.mkdir(exist_ok=True)
     for path in placed.iterdir():  # large parts, and files of others
         if str(path) not in folder.small:
@@ -170,10 +165,10 @@ def _rebuild(directory: Path, folder: _Folder, state: Manifest) -> None:
     if rows != sum(map(_count_rows, folder.small)):
         fault = "its parts have changed during the compaction"
         raise DamagedExportError(str(placed), fault=fault)
-    sync_directory(staged)
+    manifest.sync_directory(staged)
     exchange(staged, placed)
-    sync_directory(placed.parent)
-    sync_directory(staged.parent)
+    manifest.sync_directory(placed.parent)
+    manifest.sync_directory(staged.parent)
     for path in staged.iterdir():
         path.unlink()
 
@@ -190,7 +185,7 @@ def _find_free_name(parts: Sequence[str], run: str | None) -> str:
     A copy of an export in a store has the name of a run in the names of its parts.
     """
     generation, number, *_ = Path(parts[-1]).stem.split("-")
-    return format_part_name(int(generation), int(number) + 1, run)
+    return manifest.format_part_name(int(generation), int(number) + 1, run)
 
 
 def _write_merged(folder: _Folder, to: Path) -> int:

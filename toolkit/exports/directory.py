@@ -17,15 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
-from toolkit.errors import (
-    BusyError,
-    DamagedExportError,
-    NotAnExportError,
-    NotEmptyError,
-    OptionError,
-    WriteError,
-    as_text,
-)
+from toolkit import errors
 from toolkit.exports.store_prefix import ObjectStoreTarget, open_prefix
 from toolkit.reading import manifest, object_store
 from toolkit.reading.discovery import is_export
@@ -50,9 +42,9 @@ def open_target(to: str, *, wait: float = 0, rewrite: bool = False) -> Iterator[
         with open_prefix(to.rstrip("/"), rewrite=rewrite) as target:
             yield target
         return
-    if as_text(to) != to:
+    if errors.as_text(to) != to:
         # polars and DuckDB cannot open such a path.
-        raise OptionError("to", as_text(to), expected="a path in UTF-8")
+        raise errors.OptionError("to", errors.as_text(to), expected="a path in UTF-8")
     directory = Path(to)
     with manifest.write_errors(to), _lock_directory(directory, wait):
         local = DirectoryTarget(directory, rewrite=rewrite)
@@ -74,12 +66,12 @@ def _lock_directory(directory: Path, wait: float) -> Iterator[None]:
         manifest.sync_directory(directory.parent)
     except FileExistsError:
         if not directory.is_dir():
-            raise NotEmptyError(str(directory)) from None
+            raise errors.NotEmptyError(str(directory)) from None
     names = {path.name for path in directory.iterdir()}
     # Only an export leaves a lock file: other files belong to the user.
     is_ours = manifest.LOCK_FILE in names and names <= manifest.OWN_NAMES
     if names and not is_ours and not is_export(str(directory)):
-        raise NotEmptyError(str(directory))
+        raise errors.NotEmptyError(str(directory))
     handle = os.open(directory / manifest.LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         take_lock(handle, str(directory), wait)
@@ -99,7 +91,7 @@ def take_lock(handle: int, directory: str, wait: float) -> None:
             return
         if time.monotonic() >= deadline:
             holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
-            raise BusyError(directory, holder=f"process {holder or 'unknown'}")
+            raise errors.BusyError(directory, holder=f"process {holder or 'unknown'}")
         time.sleep(_POLL_SECONDS)
 
 
@@ -118,9 +110,9 @@ class DirectoryTarget:
         try:
             self.state = manifest.read_manifest(directory)
             self.generation = self.state.generation
-        except NotAnExportError:
+        except errors.NotAnExportError:
             pass
-        except DamagedExportError:
+        except errors.DamagedExportError:
             if not rewrite:
                 raise
             self.generation = max(
@@ -168,15 +160,15 @@ class DirectoryTarget:
         try:
             shutil.rmtree(self.staging)
         except OSError as error:
-            raise WriteError(str(self.staging), cause=error) from error
+            raise errors.WriteError(str(self.staging), cause=error) from error
 
     def was_committing(self) -> bool:
         """Return whether staging holds a state.json that was not committed."""
         try:
             return manifest.read_manifest(self.staging).generation > self.generation
-        except NotAnExportError:
+        except errors.NotAnExportError:
             return False
-        except DamagedExportError:  # it was being written
+        except errors.DamagedExportError:  # it was being written
             return True
 
     def stage(self) -> Path:
@@ -205,7 +197,8 @@ class DirectoryTarget:
             self.stage()
         readme = self.directory / manifest.README_FILE
         if not readme.exists():
-            self.put(readme, manifest.README.format(directory=as_text(self.where)))
+            where = errors.as_text(self.where)
+            self.put(readme, manifest.README.format(directory=where))
         text = manifest.format_manifest(state)
         if self.rewrite:
             manifest.write_synced(self.staging / manifest.STATE_FILE, text)

@@ -14,20 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from toolkit.errors import SourceError
+from toolkit.errors import PreconditionError, SourceError
+from toolkit.exports import worker
 from toolkit.exports.parts import InlineExecutor
-from toolkit.exports.worker import (
-    KEYS,
-    LineCount,
-    StagedPart,
-    count_lines,
-    drop_repeats,
-    write_ranges,
-)
+from toolkit.exports.resume import is_moved
 from toolkit.reading import framing
-from toolkit.reading.decompression import PushbackReader, detect_codec
+from toolkit.reading.decompression import READ_BYTES, PushbackReader, detect_codec
 from toolkit.reading.fingerprints import HEAD_BYTES
-from toolkit.reading.manifest import CHOICES_DIR
+from toolkit.reading.manifest import REJECTS_DIR
 from toolkit.reading.scan import scan_parts
 
 if TYPE_CHECKING:
@@ -35,7 +29,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from toolkit.exports.resume import LogRange
-    from toolkit.exports.worker import TaskResult, WorkerOptions
+    from toolkit.exports.worker import StagedPart, TaskResult, WorkerOptions
     from toolkit.reading.ledger import LedgerBuilder
 
 # A task reads about so many bytes of plain logs.
@@ -53,9 +47,8 @@ class WorkerPool:
 
     def write(self, logs: Sequence[LogRange]) -> Iterator[TaskResult]:
         """Have workers write the parts of logs, and yield the results in order."""
-        shares = _group_ranges(self.cut(logs))
-        tasks = [(self.options, share) for share in shares]
-        yield from self.results(write_ranges, tasks)
+        tasks = [(self.options, share) for share in _group_ranges(self.cut(logs))]
+        return self.results(worker.write_ranges, tasks)
 
     def cut(self, logs: Sequence[LogRange]) -> list[LogRange]:
         """Cut large plain logs at line ends; leave others whole."""
@@ -63,7 +56,7 @@ class WorkerPool:
             return list(logs)
         edges = {log: _find_edges(log) for log in logs}
         tasks = [(log, *pair) for log in logs for pair in edges[log]]
-        counts = self.results(count_lines, tasks)
+        counts = self.results(_count_lines, tasks)
         return [
             piece
             for log in logs
@@ -79,7 +72,7 @@ class WorkerPool:
         """Remove the duplicates of committed responses and of earlier tasks."""
         tasks = [(self.options, *found) for found in _find_repeats(shares, committed)]
         instead: dict[StagedPart, StagedPart | None] = {}
-        results = self.results(drop_repeats, tasks)
+        results = self.results(worker.drop_repeats, tasks)
         for (_, part, _), (rest, changes) in zip(tasks, results, strict=True):
             instead[part] = rest
             for counts in changes:
@@ -94,22 +87,17 @@ class WorkerPool:
         waiting: deque[Future[Any]] = deque()
         try:
             for task in tasks:
-                waiting.append(self.submit(function, task))
+                is_stream = function is worker.write_ranges and any(
+                    log_range.source.size is None for log_range in task[1]
+                )
+                # No other process can read a stream of this one.
+                executor = InlineExecutor() if is_stream else self.executor
+                waiting.append(executor.submit(function, *task))
             while waiting:
                 yield waiting[0].result()
                 waiting.popleft()
         finally:
             wait([future for future in waiting if not future.cancel()])
-
-    def submit(
-        self, function: Callable[..., Any], task: tuple[Any, ...]
-    ) -> Future[Any]:
-        """Submit a task; read a stream in this process, as no other can."""
-        is_stream = function is write_ranges and any(
-            log_range.source.size is None for log_range in task[1]
-        )
-        executor = InlineExecutor() if is_stream else self.executor
-        return executor.submit(function, *task)
 
 
 def _weigh(log_range: LogRange) -> float:
@@ -165,19 +153,40 @@ def _may_be_cut(log: LogRange) -> bool:
         return False  # the error is raised when it is read
 
 
+def _count_lines(log_range: LogRange, start: int, end: int) -> tuple[int, int] | None:
+    """Count the lines that end in a byte range; None if the log has changed.
+
+    Return also where the last of them ends, 0 if there is none.
+    """
+    lines, line_end, place = 0, 0, start
+    try:
+        with framing.open_source(log_range.source, start, same=True) as file:
+            if is_moved(log_range.source, file):
+                return None
+            feed = PushbackReader(file, log_range.source.name)
+            while data := feed.read(min(READ_BYTES, end - place)):
+                if found := data.count(b"\n"):
+                    lines += found
+                    line_end = place + data.rfind(b"\n") + 1
+                place += len(data)
+    except (SourceError, PreconditionError):
+        return None  # the error is raised when it is read
+    return (lines, line_end) if place == end else None
+
+
 def _cut_range(
-    log: LogRange, counted: Sequence[LineCount | None]
+    log: LogRange, counts: Sequence[tuple[int, int] | None]
 ) -> Iterator[LogRange]:
     """Cut a log at the last line end of each byte range in which lines were counted.
 
     Each piece has enough bytes for the hashes of a fingerprint. A log that has changed
     stays whole.
     """
-    counts = [count for count in counted if count is not None]
-    if len(counts) == len(counted):
+    known = [count for count in counts if count is not None]
+    if len(known) == len(counts):
         line = log.line
-        last = max((count.end for count in counts), default=0)
-        for lines, end in counts:
+        last = max((end for _, end in known), default=0)
+        for lines, end in known:
             line += lines
             if min(end - log.offset, last - end) >= HEAD_BYTES:
                 yield log._replace(end=end, end_line=line)
@@ -193,9 +202,7 @@ def _find_repeats(
     Duplicates have the same date, so each date is searched alone.
     """
     directories = {part.directory for share in shares for part in share}
-    for directory in sorted(directories):
-        if not directory.startswith(CHOICES_DIR):
-            continue
+    for directory in sorted(directories - {REJECTS_DIR}):
         staged = (
             [part.name for part in share if part.directory == directory]
             for share in shares
@@ -204,13 +211,13 @@ def _find_repeats(
         for number in sorted(_find_repeating_groups(groups)):
             earlier = list(chain.from_iterable(groups[:number]))
             for name in groups[number]:
-                yield StagedPart(directory, name), earlier
+                yield worker.StagedPart(directory, name), earlier
 
 
 def _find_repeating_groups(groups: Sequence[Sequence[str]]) -> set[int]:
     """Return which groups of parts have a response hash of an earlier group."""
     frames = [
-        scan_parts(parts, pl.Schema(KEYS))
+        scan_parts(parts, pl.Schema(worker.KEYS))
         .filter(choice_position=0)
         .select("response_hash", group=pl.lit(number, pl.Int32))
         .unique()

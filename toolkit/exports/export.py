@@ -6,29 +6,34 @@ see only whole files, and the next run removes what an interrupted run has left.
 
 from __future__ import annotations
 
+import os
+import tempfile
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
+import polars as pl
+
 from toolkit.errors import OptionError
-from toolkit.exports.directory import open_target
-from toolkit.exports.parts import filter_span
+from toolkit.exports.directory import open_target, take_lock
+from toolkit.exports.parts import PartWriter, filter_span
 from toolkit.exports.run import ExportRun
-from toolkit.exports.single_file import is_file_name, write_file
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import check_path, check_type, share_parameters
+from toolkit.reading import object_store
+from toolkit.reading.batching import iter_tables
 from toolkit.reading.discovery import list_names
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
-from toolkit.reading.object_store import is_uri
+from toolkit.reading.manifest import sync_directory, write_errors
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
+from toolkit.reading.sources import PARQUET
 from toolkit.schema.columns import SCHEMA_VERSION
+from toolkit.schema.validation import validate
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from concurrent.futures import Executor
-
-    import polars as pl
 
     from toolkit.expressions.time_ranges import Moment, Span
     from toolkit.reading.discovery import Sources
@@ -162,7 +167,7 @@ def export(
         "since": within.start and within.start.isoformat(),
         "until": within.end and within.end.isoformat(),
     }
-    if is_file_name(to):
+    if _is_file_name(to):
         if executor is not None:
             hint = ": workers cannot write to a single file"
             expected = "None for an export to one file"
@@ -188,20 +193,74 @@ def export(
 
 def _check_target(to: str) -> None:
     """Check that a target is not the name of a file of another kind."""
-    is_name = not is_uri(to) and to.lower().endswith(_OTHER_FILES)
-    if is_name and not is_file_name(to) and not Path(to).is_dir():
+    is_name = not object_store.is_uri(to) and to.lower().endswith(_OTHER_FILES)
+    if is_name and not _is_file_name(to) and not Path(to).is_dir():
         expected = "a directory or a file that ends in .parquet"
         raise OptionError("to", to, expected=expected)
 
 
+def _is_file_name(to: str) -> bool:
+    """Return whether an export goes into one file."""
+    return to.endswith(PARQUET) and not Path(to).is_dir()
+
+
 def _export_file(reader: LogReader, to: str, within: Span, wait: float) -> Exported:
-    """Write logs as one file."""
-    counts = LedgerBuilder(reader.logs)
+    """Write logs as one file; replace one that exists."""
+    table = reader.plan.table
+    counts = LedgerBuilder(reader.logs, table)
     stream = counts.count_all(filter_span(reader.iter_decoded(), within))
-    write_file(stream, to, reader.plan.table, wait=wait)
+    with _replace_file(to, wait) as handle, PartWriter(handle, table.arrow) as writer:
+        for rows in iter_tables(stream, table.arrow):
+            validate(pl.DataFrame(rows), table=table)
+            writer.write_table(rows)
     counts.warn(stacklevel=3)
     ledger, rejects = counts.frame(), counts.rejects()
     return Exported(to, ledger, rejects, reader.passed_over, ledger, len(reader.logs))
+
+
+@contextmanager
+def _replace_file(to: str, wait: float) -> Iterator[int]:
+    """Yield a new file to write to; then rename or upload it to its place."""
+    with write_errors(to):
+        if object_store.is_uri(to):
+            with tempfile.TemporaryDirectory(prefix="toolkit-") as folder:
+                staged = Path(folder) / "choices.parquet"
+                yield os.open(staged, os.O_WRONLY | os.O_CREAT, 0o666)
+                object_store.put_file(to, staged)
+            return
+        target = Path(to)
+        staged = target.with_name(f".{target.name}.staging")
+        lock = _open_locked(staged, to, wait)
+        try:
+            yield os.open(staged, os.O_WRONLY | os.O_TRUNC)
+            staged.replace(target)
+            sync_directory(target.parent)
+        except BaseException:
+            with suppress(OSError):
+                staged.unlink()
+            raise
+        finally:
+            os.close(lock)
+
+
+def _open_locked(staged: Path, to: str, wait: float) -> int:
+    """Open and lock a file; the lock is released when the process ends.
+
+    The process that had the lock before may have renamed the file meanwhile: then the
+    file of that name is a new one, and is locked instead.
+    """
+    while True:
+        handle = os.open(staged, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            take_lock(handle, to, wait)
+            if os.path.lexists(staged) and os.path.samestat(
+                os.fstat(handle), staged.stat()
+            ):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
 
 
 def _check_options(state: Manifest, options: Mapping[str, object]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from math import ceil
@@ -76,9 +76,8 @@ class Parts:
         self.choices = BatchBuffer(self.table.arrow)
         self.rejects = BatchBuffer(REJECTS.arrow)
         self.by_date: dict[str, list[pa.Table]] = {}
-        self.writers: dict[tuple[str, int], PartWriter] = {}  # by date and lane
+        self.writers: dict[tuple[str, int], PartWriter] = {}  # by directory and lane
         self.row_groups: Counter[str] = Counter()  # of each date so far
-        self.rejects_writer: PartWriter | None = None
         self.made: list[Path] = []
         # Validation and writing run in threads while the next rows are decoded.
         self.lanes, self.last_bytes = 1, _ROW_GROUP_BYTES
@@ -99,9 +98,8 @@ class Parts:
         """Close the files that an error has left open."""
         self.validators.shutdown(cancel_futures=True)
         self.compressors.shutdown(cancel_futures=True)
-        for writer in (*self.writers.values(), self.rejects_writer):
-            if writer is not None:
-                writer.abandon()
+        for writer in self.writers.values():
+            writer.abandon()
 
     def add(self, choices: pa.RecordBatch, rejects: pa.RecordBatch) -> None:
         """Add the rows of a block."""
@@ -142,7 +140,9 @@ class Parts:
         self.wait(until=self.lanes - 1)
         for day in days:
             for rows in _cut_evenly(pa.concat_tables(self.by_date.pop(day)), size):
-                writer = self.writer(day)
+                lane = self.row_groups[day] % self.lanes
+                self.row_groups[day] += 1
+                writer = self.writer(f"{CHOICES_DIR}/date={day}", self.table, lane)
                 if writer.busy is not None:
                     writer.busy.result()
                 writer.busy = self.compressors.submit(writer.write_table, rows)
@@ -153,33 +153,27 @@ class Parts:
         while len(self.written) > until:
             self.written.popleft().result()
 
-    def writer(self, day: str) -> PartWriter:
-        """Return an open part of a date; close the least recently used if too many."""
-        lane = day, self.row_groups[day] % self.lanes
-        self.row_groups[day] += 1
-        writer = self.writers.pop(lane, None)
+    def writer(self, directory: str, table: Table, lane: int = 0) -> PartWriter:
+        """Return an open part; close the least recently used one if there are too many.
+
+        Its directory is below staging.
+        """
+        writer = self.writers.pop((directory, lane), None)
         if writer is None:
             if len(self.writers) >= _OPEN_PARTS:
                 self.wait()
                 self.writers.pop(next(iter(self.writers))).close()
-            writer = self.create_part(f"{CHOICES_DIR}/date={day}", self.table)
-        self.writers[lane] = writer
+            name = format_part_name(self.generation, len(self.made), self.run)
+            path = Path(directory) / name
+            writer = create_part(self.staging / path, table)
+            self.made.append(path)
+        self.writers[directory, lane] = writer
         return writer
 
     def write_rejects(self, rows: pa.Table) -> None:
         """Validate and write rejects."""
         validate(pl.DataFrame(rows), table=REJECTS)
-        if self.rejects_writer is None:
-            self.rejects_writer = self.create_part(REJECTS_DIR, REJECTS)
-        self.rejects_writer.write_table(rows)
-
-    def create_part(self, directory: str, table: Table) -> PartWriter:
-        """Create a part in a directory below staging."""
-        name = format_part_name(self.generation, len(self.made), self.run)
-        path = Path(directory) / name
-        writer = create_part(self.staging / path, table)
-        self.made.append(path)
-        return writer
+        self.writer(REJECTS_DIR, REJECTS).write_table(rows)
 
     def finish(self) -> None:
         """Write all rows that are left, and finish every part."""
@@ -191,8 +185,6 @@ class Parts:
             self.write_rejects(rows)
         for writer in self.writers.values():
             self.written.append(self.compressors.submit(writer.close))
-        if self.rejects_writer is not None:
-            self.rejects_writer.close()
         self.wait()
 
 
@@ -250,15 +242,13 @@ class PartWriter:
 @contextmanager
 def open_part(part: str) -> Iterator[pq.ParquetFile]:
     """Open a part for reading; the checksums of its pages are verified."""
-    with ExitStack() as opened:
-        if object_store.is_uri(part):
-            data: object = pa.BufferReader(object_store.read_object(part)[0])
-        else:
-            # Opened here: Arrow does not report why a file cannot be closed.
-            data = opened.enter_context(Path(part).open("rb"))
-        yield opened.enter_context(
-            pq.ParquetFile(data, page_checksum_verification=True)
-        )
+    if object_store.is_uri(part):
+        opened = pa.BufferReader(object_store.read_object(part)[0])
+    else:
+        # Opened here: Arrow does not report why a file cannot be closed.
+        opened = Path(part).open("rb")  # noqa: SIM115 - closed below
+    with opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
+        yield file
 
 
 def create_part(path: Path, table: Table) -> PartWriter:

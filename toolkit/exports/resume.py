@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from toolkit.errors import LogChangedError, PreconditionError
 from toolkit.reading import framing
 from toolkit.reading.decompression import (
-    READ_BYTES,
     PushbackReader,
     detect_codec,
     iter_chunks,
+    iter_rest,
+    take_bytes,
 )
 from toolkit.reading.fingerprints import HEAD_BYTES, Checkpoint, Fingerprinter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
     from toolkit.reading.blocks import Block, Source
     from toolkit.reading.log_reader import LogReader
@@ -93,7 +93,9 @@ def _read_on(
     rewritten meanwhile. If it is shorter by then, it was read before it was cut.
     """
     mark, source = log_range.mark, log_range.source
-    with _open_range(log_range) as file:
+    # A later range begins behind a line end, which is read too.
+    start = 0 if log_range.is_first else log_range.offset - 1
+    with framing.open_source(source, start, same=not log_range.is_whole) as file:
         if is_moved(source, file):
             raise LogMovedError
         reader = PushbackReader(file, source.name)
@@ -107,7 +109,7 @@ def _read_on(
         if rest is None:
             raise LogMovedError
         if log_range.end is not None:
-            rest = _take_bytes(rest, log_range.end - fingerprinter.size)
+            rest = take_bytes(rest, log_range.end - fingerprinter.size)
         is_cut = mark is not None and not fingerprinter.last.endswith(b"\n")
         rest = fingerprinter.read_through(rest)
         yield from _skip_line_end(rest, framer) if is_cut else rest
@@ -121,14 +123,6 @@ def _read_on(
             raise LogChangedError(source.name)
 
 
-def _open_range(log_range: LogRange) -> AbstractContextManager[BinaryIO]:
-    """Open a log; for a later range, at the line end before it."""
-    if log_range.is_whole:
-        return framing.open_source(log_range.source)
-    start = 0 if log_range.is_first else log_range.offset - 1
-    return framing.open_source(log_range.source, start, same=True)
-
-
 def _read_after_line_end(
     reader: PushbackReader, offset: int, fingerprinter: Fingerprinter
 ) -> Iterator[bytes] | None:
@@ -137,14 +131,7 @@ def _read_after_line_end(
         return None
     reader.position = 0
     fingerprinter.resume(b"", b"", offset)
-    return iter(lambda: reader.read(READ_BYTES), b"")
-
-
-def _take_bytes(stream: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Yield the first bytes of a stream."""
-    while size and (data := next(stream, b"")):
-        yield data[:size]
-        size -= min(size, len(data))
+    return iter_rest(reader)
 
 
 def is_moved(source: Source, file: BinaryIO) -> bool:
@@ -185,22 +172,18 @@ def _read_after(
         last = _read_at(reader, mark.offset - mark.tail_bytes, mark.tail_bytes)
         fingerprinter.resume(head, last, mark.offset)
         reader.rewind_to(reader.file, mark.offset)
-        rest = iter(lambda: reader.read(READ_BYTES), b"")
+        rest = iter_rest(reader)
     else:
         rest = iter_chunks(reader, verify_first=verify_first)
-        left = mark.offset
-        while left and (data := next(rest, b"")):
+        while (left := mark.offset - fingerprinter.size) and (data := next(rest, b"")):
             fingerprinter.add(data[:left])
             if left < len(data):
                 rest = chain([data[left:]], rest)
-            left -= min(left, len(data))
         fingerprinter.resume(fingerprinter.head, fingerprinter.last, fingerprinter.size)
-    is_same = fingerprinter.size == mark.offset
-    return (
-        rest
-        if is_same and fingerprinter.fingerprint().checkpoint(*mark[:2]) == mark
-        else None
-    )
+    if fingerprinter.size != mark.offset:
+        return None
+    here = fingerprinter.fingerprint().checkpoint(mark.offset, mark.line)
+    return rest if here == mark else None
 
 
 def _read_at(reader: PushbackReader, start: int, size: int) -> bytes:
@@ -215,14 +198,14 @@ def count_unread(
     """Count the bytes after a checkpoint; None if it is not of this log."""
     with framing.open_source(source) as file:
         rest = _read_after(mark, PushbackReader(file, source.name), Fingerprinter())
-        return None if rest is None else sum(map(len, _take_bytes(rest, at_most)))
+        return None if rest is None else sum(map(len, take_bytes(rest, at_most)))
 
 
 def read_first_bytes(source: Source) -> bytes:
     """Return the first bytes of a log, decompressed."""
     with framing.open_source(source) as file:
         stream = iter_chunks(PushbackReader(file, source.name))
-        return b"".join(_take_bytes(stream, HEAD_BYTES))
+        return b"".join(take_bytes(stream, HEAD_BYTES))
 
 
 def _skip_line_end(stream: Iterator[bytes], framer: framing.Framer) -> Iterator[bytes]:

@@ -12,20 +12,11 @@ import polars as pl
 
 from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
 from toolkit.exports.distributed import WorkerPool
-from toolkit.exports.parts import Parts, find_days
+from toolkit.exports.parts import Parts
 from toolkit.exports.tracking import Tracker
-from toolkit.exports.worker import (
-    KEYS,
-    TaskResult,
-    WorkerOptions,
-    read_keys,
-    write_parts,
-)
-from toolkit.reading.blocks import Decoded
-from toolkit.reading.decoder import make_deduplicator
+from toolkit.exports.worker import TaskResult, WorkerOptions, write_parts
 from toolkit.reading.ledger import shorten
-from toolkit.reading.manifest import CHOICES_DIR, Manifest, format_part_name, list_parts
-from toolkit.reading.scan import DUPLICATE_KEY
+from toolkit.reading.manifest import Manifest, format_part_name, list_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +25,6 @@ if TYPE_CHECKING:
     from toolkit.exports.directory import Target
     from toolkit.exports.worker import StagedPart
     from toolkit.expressions.time_ranges import Span
-    from toolkit.reading.dedup import Deduplicator
     from toolkit.reading.log_reader import LogReader
     from toolkit.reading.manifest import TrackedLog
 
@@ -55,8 +45,7 @@ class ExportRun:
         tracked = self.before.logs if self.before else ()
         self.tracker = Tracker(self.reader.logs, tracked, self.reader.on_damage)
         self.pending = self.tracker.find_pending()
-        self.log_ranges = [log.log_range for log in self.pending]
-        self.result = TaskResult.for_ranges(self.log_ranges)
+        self.result = TaskResult.for_ranges(self.pending, self.reader.plan.table)
         self.replaced: list[str] = []
         self.missing: list[str] = []
 
@@ -75,27 +64,22 @@ class ExportRun:
 
     def write_parts(self, options: Mapping[str, object]) -> list[Path]:
         """Read the pending logs into parts in staging."""
-        staging = self.target.stage()
+        staging, run = self.target.stage(), self.target.run
         if self.executor is not None:
             workspace = self.target.workspace()
             worker_options = WorkerOptions(workspace, options, self.reader.on_damage)
             return self.adopt_parts(WorkerPool(self.executor, worker_options))
-        seen: Deduplicator | None = None
-        if self.reader.duplicates == "drop":
-            seen = make_deduplicator()
-            if self.before is not None:
-                seen = _ExportDeduplicator(self.target.where, self.before)
-        table, run = self.reader.plan.table, self.target.run
+        table = self.reader.plan.table
         with Parts(staging, table, generation=self.generation, run=run) as parts:
             self.result = write_parts(
-                self.reader, self.log_ranges, self.span, seen, parts
+                self.reader, self.pending, self.span, parts, self.list_committed
             )
         return parts.made
 
     def adopt_parts(self, pool: WorkerPool) -> list[Path]:
         """Have workers read the pending logs, and use the parts that they write."""
         shares: list[Sequence[StagedPart]] = []
-        for result in pool.write(self.log_ranges):
+        for result in pool.write(self.pending):
             self.result.merge(result)
             shares.append(result.parts)
             if self.reader.progress is not None:
@@ -103,7 +87,7 @@ class ExportRun:
         parts = list(chain.from_iterable(shares))
         if self.reader.duplicates == "drop":
             ledger = self.result.ledger
-            parts = pool.drop_duplicates(shares, self.committed_parts, ledger)
+            parts = pool.drop_duplicates(shares, self.list_committed, ledger)
         made = []
         for number, part in enumerate(parts):
             name = format_part_name(self.generation, number, self.target.run)
@@ -111,7 +95,7 @@ class ExportRun:
             self.target.adopt(part.name, made[-1])
         return made
 
-    def committed_parts(self, directory: str) -> list[str]:
+    def list_committed(self, directory: str) -> list[str]:
         """Return the committed parts in a directory of the export."""
         if self.before is None:
             return []
@@ -119,17 +103,16 @@ class ExportRun:
 
     def added(self) -> pl.DataFrame:
         """Return the ledger of this run alone."""
-        moved = pl.col("log_id").is_in(list(self.result.moved))
-        return self.result.ledger.frame().filter(~moved)
+        was_read = pl.col("log_id").is_in(list(self.result.fingerprints))
+        return self.result.ledger.frame().filter(was_read)
 
     def track_logs(self) -> dict[int, TrackedLog]:
         """Return all logs of the export as they are after this run."""
         tracked = self.tracker.refresh_assigned()
         counts = {row["log_id"]: row for row in self.added().to_dicts()}
         for log in self.pending:
-            if log.log_id not in self.result.moved:
-                row = counts[log.log_id]
-                tracked[log.log_id] = log.track(self.result, row, self.tracker.now)
+            if row := counts.get(log.log_id):
+                tracked[log.log_id] = self.tracker.track(log, self.result, row)
         return tracked
 
     def note_losses(self, tracked: dict[int, TrackedLog]) -> None:
@@ -149,42 +132,8 @@ class ExportRun:
     def warn(self) -> None:
         """Warn about damaged, replaced and missing logs, once each."""
         self.result.ledger.warn_of_damage(stacklevel=3)
+        self.result.ledger.warn_of_tags(stacklevel=3)
         if self.replaced:
             warnings.warn(shorten(self.replaced), ReplacedLogWarning, stacklevel=3)
         if self.missing:
             warnings.warn(shorten(self.missing), MissingBytesWarning, stacklevel=3)
-
-
-class _ExportDeduplicator:
-    """Find the duplicates of responses of this run and of earlier runs.
-
-    Duplicates have the same date: only the committed keys of the dates of new rows are
-    read.
-    """
-
-    def __init__(self, directory: str, committed: Manifest) -> None:
-        self.directory = directory
-        self.committed = committed
-        self.seen = make_deduplicator()
-        self.days: set[str] = set()
-
-    def drop_duplicates(self, decoded: Decoded) -> Decoded:
-        """Remove the rows of responses that were seen before."""
-        for day in find_days(decoded.choices) - self.days:
-            self.days.add(day)
-            self.add_committed(day)
-        return self.seen.drop_duplicates(decoded)
-
-    def add_committed(self, day: str) -> None:
-        """Add the committed responses of a day to those that were seen."""
-        parts = list_parts(self.directory, f"{CHOICES_DIR}/date={day}", self.committed)
-        if not parts:
-            return
-        keys = (
-            read_keys(parts)
-            .unique()
-            .select(pl.lit(0, pl.Int32).alias("choice_position"), *DUPLICATE_KEY)
-            .collect()
-        )
-        for batch in keys.to_arrow().cast(KEYS).to_batches():
-            self.seen.drop_duplicates(Decoded(0, "", batch, batch, 0, 0, 0, 0))

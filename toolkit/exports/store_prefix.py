@@ -10,14 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from toolkit.errors import (
-    BusyError,
-    DamagedExportError,
-    NotAnExportError,
-    NotEmptyError,
-    OptionError,
-    PreconditionError,
-)
+from toolkit import errors
 from toolkit.reading import manifest, object_store
 
 if TYPE_CHECKING:
@@ -36,7 +29,7 @@ def open_prefix(uri: str, *, rewrite: bool) -> Iterator[ObjectStoreTarget]:
     """Open a prefix that is new, empty or an export; clean up after an error."""
     with manifest.write_errors(uri):
         if "//" in uri.removeprefix(object_store.SCHEME):
-            raise OptionError("to", uri, expected="an address without //")
+            raise errors.OptionError("to", uri, expected="an address without //")
         with tempfile.TemporaryDirectory(prefix="toolkit-") as staging:
             target = ObjectStoreTarget(uri, Path(staging), rewrite=rewrite)
             try:
@@ -104,11 +97,10 @@ class ObjectStoreTarget:
             object_store.put_bytes(
                 self.at(manifest.STATE_FILE), data, replaces=self.tag
             )
-        except PreconditionError:
+        except (errors.PreconditionError, OSError) as error:
             if not self.has_committed():
-                raise BusyError(self.where, holder=_OTHER_RUN) from None
-        except OSError as error:
-            if not self.has_committed():
+                if isinstance(error, errors.PreconditionError):
+                    raise errors.BusyError(self.where, holder=_OTHER_RUN) from None
                 if error.errno == errno.EIO:
                     # The store may still commit it: the next run removes the parts.
                     self.put = []
@@ -134,7 +126,7 @@ class ObjectStoreTarget:
         try:
             object_store.copy_object(self.adopted[path], self.put[-1])
         except FileNotFoundError:  # another run has committed and removed it
-            raise BusyError(self.where, holder=_OTHER_RUN) from None
+            raise errors.BusyError(self.where, holder=_OTHER_RUN) from None
 
     def has_committed(self) -> bool:
         """Return whether state.json is that of this run.
@@ -143,9 +135,9 @@ class ObjectStoreTarget:
         """
         try:
             return manifest.read_manifest(self.where).run == self.run
-        except NotAnExportError:
+        except errors.NotAnExportError:
             return False
-        except DamagedExportError:
+        except errors.DamagedExportError:
             self.put = []  # it may be committed, so its parts stay
             raise
 
@@ -196,4 +188,4 @@ def _check_empty(uri: str) -> None:
             continue
         part = manifest.PART_NAME.fullmatch(PurePosixPath(rest).name)
         if first not in manifest.KINDS or part is None or part["run"] is None:
-            raise NotEmptyError(uri)
+            raise errors.NotEmptyError(uri)

@@ -12,14 +12,13 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-
-import xxhash
+from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import SourceError, UnreadableSourceError
 from toolkit.exports.resume import LogRange, count_unread, read_first_bytes
 from toolkit.reading.blocks import STDIN
 from toolkit.reading.discovery import describe_file
+from toolkit.reading.fingerprints import hash_bytes
 from toolkit.reading.ledger import TOTALS
 from toolkit.reading.manifest import TrackedLog
 from toolkit.reading.object_store import is_uri
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from toolkit.exports.worker import TaskResult
     from toolkit.reading.blocks import Source
+    from toolkit.reading.fingerprints import Checkpoint
     from toolkit.reading.options import OnDamage
 
 # A file that was written to within this time is read again even if its stamp is equal:
@@ -40,50 +40,6 @@ _FILE_FIELDS = 4
 
 # Columns of the ledger that are summed over runs; of others the latest value is used.
 _ADDED = tuple(name for name in TOTALS if name not in {"bytes", "pending_bytes"})
-
-
-class PendingLog(NamedTuple):
-    """A log with something to read."""
-
-    source: Source
-    log_id: int
-    tracked: TrackedLog | None
-
-    @property
-    def log_range(self) -> LogRange:
-        """The part of the log that is not read yet."""
-        mark = self.tracked.mark if self.tracked else None
-        place = (mark.offset, mark.line) if mark else (0, 1)
-        return LogRange(self.log_id, self.source, mark, *place)
-
-    def track(self, result: TaskResult, counts: dict[str, Any], now: int) -> TrackedLog:
-        """Return the log as it is after it was read; the counts are those of this run.
-
-        A last line that was rejected as truncated is left after the checkpoint: if its
-        rest arrives later, the line is read whole.
-        """
-        before, fingerprint = self.tracked, result.fingerprints[self.log_id]
-        _, _, mark, start, line, *_ = self.log_range
-        row = {**counts, "bytes": start + counts["bytes"]}
-        if before is not None:
-            row |= {name: before.row[name] + counts[name] for name in _ADDED}
-            if row["rejected"] or not (row["responses"] or row["duplicates"]):
-                row["hint"] = counts["hint"] or before.row["hint"]
-        tracked = _refresh(TrackedLog(row, "", mark=mark), self.source, now)
-        if fingerprint.size < start:  # it could not be read up to its checkpoint
-            return replace(tracked, cut=before.cut if before else 0)
-        end, line = row["bytes"] - row["pending_bytes"], line + counts["lines"]
-        line_end = fingerprint.line_end
-        is_truncated = self.log_id in result.truncated
-        cut = end - line_end if is_truncated and line_end else 0
-        if cut:
-            end, line = line_end, line - 1
-        if line > 1:
-            return replace(tracked, mark=fingerprint.checkpoint(end, line), cut=cut)
-        torn = None
-        if row["pending_bytes"]:
-            torn = fingerprint.checkpoint(fingerprint.size, line)
-        return replace(tracked, mark=None, torn=torn)
 
 
 class Tracker:
@@ -123,10 +79,15 @@ class Tracker:
             log = self.by_path.get(source.path)
             if log is not None and source not in self.assigned:
                 self.assign_match(source, [log])
-        heads = _group_by_head(self.unassigned.values())
+        marked = [
+            (mark, log)
+            for log in self.unassigned.values()
+            if (mark := log.last_checkpoint) is not None
+        ]
+        marked.sort(key=lambda pair: -pair[0].offset)  # read furthest first
         for source in files:
-            if source not in self.assigned and heads:
-                self.assign_match(source, _find_candidates(source, heads))
+            if source not in self.assigned and marked:
+                self.assign_match(source, _find_candidates(source, marked))
 
     def is_settled(self, log: TrackedLog) -> bool:
         """Return whether a file with the stamp of a log is it without being opened.
@@ -162,16 +123,49 @@ class Tracker:
                 self.assign(source, log, has_more=is_more)
                 return
 
-    def find_pending(self) -> list[PendingLog]:
-        """Return the logs with something to read, in the order of the files."""
+    def find_pending(self) -> list[LogRange]:
+        """Return what is unread of each log, in the order of the files."""
         new_ids = count(max(self.tracked, default=-1) + 1)
         pending = []
         for source in self.found:
             log, has_more = self.assigned.get(source, (None, True))
             if has_more:
                 log_id = next(new_ids) if log is None else log.log_id
-                pending.append(PendingLog(source, log_id, log))
+                mark = None if log is None else log.mark
+                place = (mark.offset, mark.line) if mark else (0, 1)
+                pending.append(LogRange(log_id, source, mark, *place))
         return pending
+
+    def track(
+        self, log: LogRange, result: TaskResult, counts: dict[str, Any]
+    ) -> TrackedLog:
+        """Return a log as it is after it was read; the counts are those of this run.
+
+        A last line that was rejected as truncated is left after the checkpoint: if its
+        rest arrives later, the line is read whole.
+        """
+        before = self.tracked.get(log.log_id)
+        fingerprint = result.fingerprints[log.log_id]
+        row = {**counts, "bytes": log.offset + counts["bytes"]}
+        if before is not None:
+            row |= {name: before.row[name] + counts[name] for name in _ADDED}
+            if row["rejected"] or not (row["responses"] or row["duplicates"]):
+                row["hint"] = counts["hint"] or before.row["hint"]
+        tracked = _refresh(TrackedLog(row, "", mark=log.mark), log.source, self.now)
+        if fingerprint.size < log.offset:  # it could not be read up to its checkpoint
+            return replace(tracked, cut=before.cut if before else 0)
+        end, line = row["bytes"] - row["pending_bytes"], log.line + counts["lines"]
+        line_end = fingerprint.line_end
+        is_truncated = log.log_id in result.truncated
+        cut = end - line_end if is_truncated and line_end else 0
+        if cut:
+            end, line = line_end, line - 1
+        if line > 1:
+            return replace(tracked, mark=fingerprint.checkpoint(end, line), cut=cut)
+        torn = None
+        if row["pending_bytes"]:
+            torn = fingerprint.checkpoint(fingerprint.size, line)
+        return replace(tracked, mark=None, torn=torn)
 
     def refresh_assigned(self) -> dict[int, TrackedLog]:
         """Return the tracked logs with the present names and stamps of their files."""
@@ -225,45 +219,29 @@ def _count_unread_in_folder(log: TrackedLog) -> int | None:
     A pattern such as ``*.jsonl`` does not match the new name of a rotated log.
     """
     device, inode, *_ = log.stamp or (None, None)
+    mark = log.last_checkpoint
     folders = {Path(log.path).parent, Path(os.path.realpath(log.path)).parent}
     for folder in folders:
         with suppress(OSError, SourceError), os.scandir(folder) as entries:
             for entry in entries:
-                if entry.inode() != inode or entry.stat().st_dev != device:
+                is_file = entry.inode() == inode and entry.stat().st_dev == device
+                if not is_file or mark is None:
                     continue
                 source = describe_file(entry.path, entry.stat())
-                mark = log.last_checkpoint
-                left = mark and count_unread(source, mark)
+                left = count_unread(source, mark)
                 if left is not None:
                     return left + (log.torn.offset if log.torn else 0)
     return None
 
 
-# Logs by the number of their first bytes that are hashed, and by that hash.
-_Heads: TypeAlias = "dict[int, dict[str, list[TrackedLog]]]"
-
-
-def _group_by_head(logs: Iterable[TrackedLog]) -> _Heads:
-    """Group logs by their first bytes, those that were read furthest first."""
-    heads: _Heads = {}
-    marked = [(mark, log) for log in logs if (mark := log.last_checkpoint) is not None]
-    for mark, log in sorted(marked, key=lambda pair: -pair[0].offset):
-        heads.setdefault(mark.head_bytes, {}).setdefault(mark.head, []).append(log)
-    return dict(sorted(heads.items()))
-
-
-def _find_candidates(source: Source, heads: _Heads) -> list[TrackedLog]:
-    """Return the tracked logs that begin with the same bytes as a file."""
+def _find_candidates(
+    source: Source, marked: Sequence[tuple[Checkpoint, TrackedLog]]
+) -> list[TrackedLog]:
+    """Return the logs that begin with the same bytes as a file."""
     try:
         head = read_first_bytes(source)
     except SourceError:
         return []  # the error is raised when it is read
-    hasher, hashed = xxhash.xxh3_128(), 0
-    found: list[TrackedLog] = []
-    for size, logs in heads.items():
-        if size > len(head):
-            break
-        hasher.update(head[hashed:size])
-        hashed = size
-        found = logs.get(hasher.hexdigest(), []) + found
-    return found
+    sizes = {mark.head_bytes for mark, _ in marked}
+    hashes = {size: hash_bytes(head[:size]) for size in sizes if size <= len(head)}
+    return [log for mark, log in marked if hashes.get(mark.head_bytes) == mark.head]

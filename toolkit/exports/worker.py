@@ -15,29 +15,33 @@ from uuid import uuid4
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from toolkit.errors import PreconditionError, SourceError
-from toolkit.exports.parts import Parts, create_part, filter_span
-from toolkit.exports.resume import LogMovedError, LogRange, is_moved, iter_blocks
+from toolkit.exports.parts import (
+    Parts,
+    create_part,
+    filter_span,
+    find_days,
+    open_part,
+)
+from toolkit.exports.resume import LogMovedError, LogRange, iter_blocks
 from toolkit.expressions.time_ranges import span
-from toolkit.reading import framing, object_store
-from toolkit.reading.blocks import make_plan
+from toolkit.reading import object_store
+from toolkit.reading.blocks import Decoded, make_plan
 from toolkit.reading.decoder import make_deduplicator
-from toolkit.reading.decompression import READ_BYTES, PushbackReader
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import LogReader
+from toolkit.reading.manifest import CHOICES_DIR
 from toolkit.reading.scan import DUPLICATE_KEY, scan_parts
 from toolkit.schema.tables import CHOICES, choices_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from toolkit.expressions.time_ranges import Span
     from toolkit.reading.blocks import Block
-    from toolkit.reading.dedup import Deduplicator
     from toolkit.reading.options import OnDamage
+    from toolkit.schema.columns import Table
 
 # The key of duplicates; it is compared on the first choice of each response.
 KEYS = pa.schema([CHOICES[name].arrow for name in ("choice_position", *DUPLICATE_KEY)])
@@ -56,17 +60,16 @@ class TaskResult(NamedTuple):
     """What was read from some ranges of logs, and the parts that were written."""
 
     ledger: LedgerBuilder
-    fingerprints: dict[int, Fingerprint]
-    moved: set[int]  # logs that were moved before they were read
+    fingerprints: dict[int, Fingerprint]  # not of a log that was moved before
     truncated: set[int]  # logs whose last line was rejected as truncated
     parts: Sequence[StagedPart] = ()
     read: int = 0  # bytes of files
 
     @classmethod
-    def for_ranges(cls, log_ranges: Sequence[LogRange]) -> TaskResult:
+    def for_ranges(cls, log_ranges: Sequence[LogRange], table: Table) -> TaskResult:
         """Return the result before anything is read."""
         logs = {log_range.log_id: log_range.source for log_range in log_ranges}
-        return cls(LedgerBuilder(logs), {}, set(), set())
+        return cls(LedgerBuilder(logs, table), {}, set())
 
     def add_fingerprint(self, log_id: int, fingerprint: Fingerprint) -> None:
         """Add the fingerprint of the next range of a log."""
@@ -77,7 +80,6 @@ class TaskResult(NamedTuple):
     def merge(self, other: TaskResult) -> None:
         """Add the result of later ranges."""
         self.ledger.merge(other.ledger)
-        self.moved.update(other.moved)
         self.truncated.update(other.truncated)
         for log_id, fingerprint in other.fingerprints.items():
             self.add_fingerprint(log_id, fingerprint)
@@ -87,21 +89,47 @@ def write_parts(
     reader: LogReader,
     log_ranges: Sequence[LogRange],
     within: Span,
-    deduplicator: Deduplicator | None,
     parts: Parts,
+    list_committed: Callable[[str], list[str]],
 ) -> TaskResult:
-    """Write the lines of ranges into parts, and return what was read."""
-    result = TaskResult.for_ranges(log_ranges)
+    """Write the lines of ranges into parts, and return what was read.
+
+    A response that is in an earlier block is left out, and so is one in a committed
+    part; `list_committed` returns those in a directory of the export.
+    """
+    result = TaskResult.for_ranges(log_ranges, reader.plan.table)
     blocks = _iter_blocks(reader, log_ranges, result)
-    for read in filter_span(reader.decode(blocks), within):
-        codes = read.rejects.column("code")
+    stream = filter_span(reader.decode(blocks), within)
+    if reader.duplicates == "drop":
+        stream = _drop_duplicates(stream, list_committed)
+    for decoded in stream:
+        codes = decoded.rejects.column("code")
         if len(codes) and codes[-1].as_py() == "truncated":
-            result.truncated.add(read.log_id)
-        decoded = deduplicator.drop_duplicates(read) if deduplicator else read
+            result.truncated.add(decoded.log_id)
         result.ledger.add(decoded)
         parts.add(decoded.choices, decoded.rejects)
     parts.finish()
     return result
+
+
+def _drop_duplicates(
+    stream: Iterator[Decoded], list_committed: Callable[[str], list[str]]
+) -> Iterator[Decoded]:
+    """Yield blocks without the responses of earlier blocks and of committed parts.
+
+    Duplicates have the same date, so only the committed parts of the dates of new rows
+    are read.
+    """
+    seen = make_deduplicator()
+    days: set[str] = set()
+    for decoded in stream:
+        for day in find_days(decoded.choices) - days:
+            days.add(day)
+            if committed := list_committed(f"{CHOICES_DIR}/date={day}"):
+                keys = _read_keys(committed).unique().collect().to_arrow().cast(KEYS)
+                for batch in keys.to_batches():
+                    seen.drop_duplicates(Decoded(0, "", batch, batch, 0, 0, 0, 0))
+        yield seen.drop_duplicates(decoded)
 
 
 def _iter_blocks(
@@ -113,7 +141,7 @@ def _iter_blocks(
         try:
             yield from iter_blocks(log_range, fingerprinter, reader)
         except LogMovedError:  # the next run finds it in its new place
-            result.moved.add(log_range.log_id)
+            continue
         result.add_fingerprint(log_range.log_id, fingerprinter.fingerprint())
 
 
@@ -135,37 +163,11 @@ def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> Task
     reader = LogReader(
         [], {}, plan, duplicates, options.on_damage, progress=read.append, threads=1
     )
-    seen = make_deduplicator() if duplicates == "drop" else None
     with _make_folder(options.workspace) as folder:
         with Parts(folder, plan.table, threads=1) as parts:
-            result = write_parts(reader, log_ranges, within, seen, parts)
+            result = write_parts(reader, log_ranges, within, parts, lambda _: [])
         staged = _deliver(options.workspace, folder, parts.made)
     return result._replace(parts=staged, read=sum(read))
-
-
-class LineCount(NamedTuple):
-    """The number of lines that end in a byte range, and where the last one ends."""
-
-    lines: int
-    end: int  # 0 if no line ends there
-
-
-def count_lines(log_range: LogRange, start: int, end: int) -> LineCount | None:
-    """Count the lines that end in a byte range; None if the log has changed."""
-    lines, line_end, place = 0, 0, start
-    try:
-        with framing.open_source(log_range.source, start, same=True) as file:
-            if is_moved(log_range.source, file):
-                return None
-            feed = PushbackReader(file, log_range.source.name)
-            while data := feed.read(min(READ_BYTES, end - place)):
-                if found := data.count(b"\n"):
-                    lines += found
-                    line_end = place + data.rfind(b"\n") + 1
-                place += len(data)
-    except (SourceError, PreconditionError):
-        return None  # the error is raised when it is read
-    return LineCount(lines, line_end) if place == end else None
 
 
 def drop_repeats(
@@ -176,9 +178,9 @@ def drop_repeats(
     Return the part, None if no row is left, and what has changed in the ledger: for
     each log, the changes by column.
     """
-    own = read_keys([part.name])
+    own = _read_keys([part.name])
     repeats = (
-        read_keys(earlier)
+        _read_keys(earlier)
         .join(own, on=DUPLICATE_KEY, how="semi")
         .unique()
         .with_columns(is_repeat=True)
@@ -189,8 +191,9 @@ def drop_repeats(
     table = choices_table(options.options["tags"])
     with _make_folder(options.workspace) as folder:
         left = 0
-        with create_part(folder / path, table) as writer:
-            for rows in _iter_row_groups(part.name, folder):
+        with open_part(part.name) as file, create_part(folder / path, table) as writer:
+            for number in range(file.num_row_groups):
+                rows = file.read_row_group(number)
                 repeated = _find_repeats(rows, repeats)
                 dropped.append(rows.select(_COUNTED).filter(repeated))
                 others = rows.filter(pc.invert(repeated))
@@ -201,11 +204,10 @@ def drop_repeats(
     return staged if left else None, changes
 
 
-def read_keys(parts: Sequence[str]) -> pl.LazyFrame:
+def _read_keys(parts: Sequence[str]) -> pl.LazyFrame:
     """Read the keys of the responses in parts that have an id."""
     is_named = pl.col("response_id").is_not_null()
-    first = scan_parts(parts, pl.Schema(KEYS)).filter(is_named, choice_position=0)
-    return first.select(DUPLICATE_KEY)
+    return scan_parts(parts, pl.Schema(KEYS)).filter(is_named, choice_position=0)
 
 
 def _find_repeats(rows: pa.Table, repeats: pl.DataFrame) -> pa.Array:
@@ -250,13 +252,3 @@ def _deliver(workspace: str, folder: Path, made: Sequence[Path]) -> list[StagedP
         StagedPart(path.parent.as_posix(), f"{where}/{path.as_posix()}")
         for path in made
     ]
-
-
-def _iter_row_groups(name: str, folder: Path) -> Iterator[pa.Table]:
-    """Yield the row groups of a part; download an object into a folder first."""
-    if object_store.is_uri(name):
-        name, uri = str(folder / "part.parquet"), name
-        object_store.get_file(uri, Path(name))
-    with pq.ParquetFile(name) as file:
-        for number in range(file.num_row_groups):
-            yield file.read_row_group(number)

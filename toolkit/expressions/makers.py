@@ -6,6 +6,8 @@ import re
 
 import polars as pl
 
+from toolkit.expressions.vendors import table_of
+
 # What the name of a model begins with, without prefixes; the first that matches.
 _MAKERS = r"""
 nvidia: .*nemotron|nv-; perplexity: sonar|pplx|.*-sonar-|r1-1776
@@ -23,8 +25,7 @@ allenai: olmo|tulu|molmo; writer: palmyra; 01-ai: yi-; baidu: ernie; tencent: hu
 bytedance: doubao|seed-; databricks: dbrx; cursor: composer-; xiaomi: mimo-
 stepfun: step-\d; liquid: lfm; upstage: solar-; inception: mercury; voyageai: voyage
 """
-_PAIRS = (pair.split(": ") for pair in re.split(r"; |\n", _MAKERS.strip()))
-_KNOWN = [(maker, re.compile(pattern)) for maker, pattern in _PAIRS]
+_KNOWN = [(maker, re.compile(pattern)) for maker, pattern in table_of(_MAKERS)]
 # ft:gpt-4o:acme; everything up to the last slash; us.anthropic.claude-...
 _PREFIXES = re.compile(
     r"(?:.*[/\\](?=.))?(?:ft:)?(?:(?:[a-z-]+\.)?(?:ai21|amazon|anthropic|cohere"

@@ -45,8 +45,13 @@ def _squeeze(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
+def table_of(text: str) -> list[list[str]]:
+    """Return the pairs of a table of names and patterns."""
+    return [pair.split(": ") for pair in re.split(r"; |\n", text.strip())]
+
+
 _SELLERS = [
-    *(line.split(": ") for line in re.split(r"; |\n", _SPELLINGS.strip())),
+    *table_of(_SPELLINGS),
     *([name, name] for name in _OTHERS.split()),
     *([f"huggingface_{name}"] * 2 for name in _BEHIND_HUGGINGFACE.split()),
 ]
@@ -59,41 +64,24 @@ _IDS: dict[str, str | None] = {
     },
 }
 # Names of models by which only one vendor sells them: of hosts, and prefixes in the
-# spelling of proxies and clouds.
-_HOSTED = (
-    # us.anthropic.claude-3-7-sonnet-20250219-v1:0
-    (
-        r"(?:arn:aws.*/)?(?:(?:us|us-gov|eu|apac|au|jp|ca|global)\.)?(?:ai21|amazon|"
-        r"anthropic|cohere|deepseek|google|meta|mistral|nvidia|openai|qwen|writer)\..*",
-        "aws",
-    ),
-    # llama-3.3-70b-versatile, llama3-8b-8192
-    (r"(?:llama|mixtral|gemma)[^/:]*-(?:versatile|instant|8192|32768)", "groq"),
-    (r"azure(?:_ai|_text)?/.+|gpt-35-.*", "azure"),
-    (r"bedrock(?:_converse)?/.+", "aws"),
-    (r"@cf/.*", "cloudflare"),
-    (r"fireworks_ai/.+|accounts/fireworks/.*", "fireworks"),
-    (r"groq/.+", "groq"),
-    (r"openrouter/.+", "openrouter"),
-    (r"together_ai/.+", "together"),
-    (
-        r"vertex_ai(?:_beta)?/.+|(?:projects/.*/)?publishers/.+|models/gemini.*"
-        r"|claude[^/:]*@(?:\d+|default)",
-        "google",
-    ),
-)
+# spelling of clouds (us.anthropic.claude-3-7-sonnet-20250219-v1:0) and of proxies.
+_REGION = r"(?:arn:aws.*/)?(?:(?:us|us-gov|eu|apac|au|jp|ca|global)\.)?"
+_HOSTED = table_of(rf"""
+aws: {_REGION}(?:ai21|amazon|anthropic|cohere|deepseek|google|meta|mistral)\..*
+aws: {_REGION}(?:nvidia|openai|qwen|writer)\..*|bedrock(?:_converse)?/.+
+azure: azure(?:_ai|_text)?/.+|gpt-35-.*
+cloudflare: @cf/.*; fireworks: fireworks_ai/.+|accounts/fireworks/.*
+google: vertex_ai(?:_beta)?/.+|(?:projects/.*/)?publishers/.+|models/gemini.*
+google: claude[^/:]*@(?:\d+|default)
+groq: groq/.+|(?:llama|mixtral|gemma)[^/:]*-(?:versatile|instant|8192|32768)
+openrouter: openrouter/.+; together: together_ai/.+
+""")
 _MOST_PARTS = 8  # of a name
 # Prefixes of the name of a model that its maker has, of whose models, except open
 # weights, it is the only vendor.
-_MAKERS = {
-    "anthropic": "anthropic",
-    "cohere": "cohere",
-    "gemini": "google",
-    "google": "google",
-    "openai": "openai",
-    "perplexity": "perplexity",
-    "x-ai": "x-ai",
-    "xai": "x-ai",
+_MAKERS = {"gemini": "google", "xai": "x-ai"} | {
+    name: name
+    for name in ("anthropic", "cohere", "google", "openai", "perplexity", "x-ai")
 }
 # Open weights and local files, whose price depends on the provider.
 _ANYONES = re.compile(
@@ -102,28 +90,21 @@ _ANYONES = re.compile(
     r"|awq|gptq|gguf|ggml|exl2|mlx|nf4|fp8|int[48]|q[2-8]_\w+)(?![a-z0-9])"
 )
 # Names without a prefix that only the service of their maker uses.
-_OWN_NAMES = {
-    "anthropic": r"claude.*",
-    "cohere": r"command-.*",
-    "cursor": r"composer-.*",
-    "databricks": r"(?:databricks-|system\.ai\.).*",
-    "deepseek": r"deepseek-(?:chat|reasoner|flash)",
-    "elevenlabs": r"eleven_.*",
-    "google": r"gemini.*",
-    "meta": r"muse-(?:spark-.*|wonder-1\.0)",
-    "minimax": r"m2-her|minimax-m.*-highspeed",
-    "mistral": r"open-mi.*|(?:labs-)?(?!mixtral|.*(?:instruct|base|small.*-\d+b))"
-    r"(?:(?:mi|code|dev|magi|mini)stral|pixtral|voxtral).*-(?:latest|\d{4})"
-    r"|mistral-(?:large|medium|tiny|saba|embed|ocr)(?:-\d[\d-]*)?"
-    r"|codestral|magistral-medium|pixtral-large",
-    "moonshotai": r"moonshot-.*|kimi-(?:latest|.*-(?:preview|turbo|highspeed))",
-    "openai": r"gpt-.*|chatgpt-.*|o[134].*|tts-1.*|whisper-1",
-    "typesafe": r"jev-.*",
-    "voyageai": r"voyage-.*",
-    "x-ai": r"grok.*",
-    "zhipuai": r"glm-4-(?:plus|air|airx|long|assistant|flash|flashx)(?:-\d+)?"
-    r"|glm-.*-(?:x|airx|flashx|turbo)",
-}
+_STRAL = "(?:(?:mi|code|dev|magi|mini)stral|pixtral|voxtral)"
+_OWN_NAMES = table_of(rf"""
+anthropic: claude.*; cohere: command-.*; cursor: composer-.*; elevenlabs: eleven_.*
+databricks: (?:databricks-|system\.ai\.).*; deepseek: deepseek-(?:chat|reasoner|flash)
+google: gemini.*; meta: muse-(?:spark-.*|wonder-1\.0)
+minimax: m2-her|minimax-m.*-highspeed
+mistral: open-mi.*|codestral|magistral-medium|pixtral-large
+mistral: mistral-(?:large|medium|tiny|saba|embed|ocr)(?:-\d[\d-]*)?
+mistral: (?!.*(?:instruct|base|small.*-\d+b))(?:labs-)?{_STRAL}.*-(?:latest|\d{{4}})
+moonshotai: moonshot-.*|kimi-(?:latest|.*-(?:preview|turbo|highspeed))
+openai: gpt-.*|chatgpt-.*|o[134].*|tts-1.*|whisper-1
+typesafe: jev-.*; voyageai: voyage-.*; x-ai: grok.*
+zhipuai: glm-4-(?:plus|air|airx|long|assistant|flash|flashx)(?:-\d+)?
+zhipuai: glm-.*-(?:x|airx|flashx|turbo)
+""")
 
 
 def check_provider(provider: str | None) -> str | None:
@@ -131,11 +112,7 @@ def check_provider(provider: str | None) -> str | None:
     if provider is None:
         return None
     if not isinstance(provider, str) or _squeeze(provider) not in _IDS:
-        hint = (
-            near_miss(provider, [name for name, _ in _SELLERS])
-            if isinstance(provider, str)
-            else ""
-        )
+        hint = near_miss(str(provider), (name for name, _ in _SELLERS))
         expected = "the name of a provider, such as openai or azure"
         raise OptionError("provider", provider, expected=expected, hint=hint)
     return provider
@@ -167,7 +144,7 @@ def find_seller(provider: str | None, model: str) -> tuple[str | None, list[str]
 def _seller_of(names: list[str]) -> str | None:
     """Return the only vendor that sells a model by its name, or None."""
     name = names[0].casefold()
-    for pattern, seller in _HOSTED:
+    for seller, pattern in _HOSTED:
         if re.fullmatch(pattern, name, re.DOTALL):
             return seller
     prefix, _, rest = name.partition("/")
@@ -176,7 +153,7 @@ def _seller_of(names: list[str]) -> str | None:
     if "/" in name:
         return _MAKERS.get(prefix) if rest else None
     bare = name.removeprefix("ft:")
-    for seller, pattern in _OWN_NAMES.items():
+    for seller, pattern in _OWN_NAMES:
         if re.fullmatch(pattern, bare, re.DOTALL):
             return seller
     return None
@@ -191,7 +168,7 @@ def providers_of(frame: pl.DataFrame, provider: str | None) -> pl.Series:
     if "served_by" in frame.columns:
         # Other hosts of its models have the extension of DeepSeek, too.
         extended = pl.col("served_by").cast(pl.String)
-        own = pl.col("model").cast(pl.String).str.contains("(?i)^deepseek[^/]*$")
+        own = pl.col("model").cast(pl.String).str.contains("^deepseek-[^/]*$")
         found.append(pl.when((extended != "deepseek") | own).then(extended))
     return frame.select(pl.coalesce(found).alias("provider")).to_series()
 
@@ -232,22 +209,27 @@ def vendor(provider: str | None = None) -> pl.Expr:
     ['together', 'azure', 'together']
     """
     default = check_provider(provider)
-    columns = pl.struct("provider", "model", pl.col("^served_by$"))
-    return columns.map_batches(
-        lambda rows: _vendors(rows.struct.unnest(), default),
-        return_dtype=pl.String,
-        is_elementwise=True,
-    ).alias("vendor")
+    names = pl.col("provider", "model"), pl.col("^served_by$")
+    return (
+        pl.struct(name.cast(pl.String) for name in names)
+        .map_batches(
+            lambda rows: _vendors(rows.struct.unnest(), default),
+            return_dtype=pl.String,
+            is_elementwise=True,
+        )
+        .alias("vendor")
+    )
 
 
 def _vendors(frame: pl.DataFrame, provider: str | None) -> pl.Series:
     """Return the vendor of each row; equal rows are looked up once."""
-    rows = frame.select(
-        providers_of(frame, provider), pl.col("model").cast(pl.String).fill_null("")
-    )
-    known = rows.unique()
-    found = [find_seller(*row)[0] for row in known.iter_rows()]
-    known = known.with_columns(pl.Series("vendor", found, pl.String))
-    on = ["provider", "model"]
-    joined = rows.join(known, on, how="left", nulls_equal=True, maintain_order="left")
-    return joined["vendor"]
+    known = frame.unique()
+    pairs = zip(providers_of(known, provider), known["model"], strict=True)
+    found = [find_seller(served_by, model or "")[0] for served_by, model in pairs]
+    return frame.join(
+        known.with_columns(pl.Series("vendor", found, pl.String)),
+        on=frame.columns,
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
+    )["vendor"]

@@ -114,7 +114,7 @@ class Measure(NamedTuple):
     def known(self) -> pl.Expr:
         """Return the figure; null if it is 0 because nothing in it is known."""
         figure = pl.col(self.name)
-        if not self.gaps or self.fold != "sum":
+        if not self.gaps or self.part or self.fold != "sum":
             return figure
         missing = pl.sum_horizontal(self.gaps)
         is_seen = missing < pl.sum_horizontal(self.of, *self.unsure)

@@ -207,7 +207,7 @@ def check_names(budgets: Iterable[Budget], names: Sequence[str]) -> None:
         if not hint and ":" in budget.value:
             hint = " (write tag_NAME:VALUE for the value of a tag)"
         expected = f"a {of} in the log ({some or 'it has none'})"
-        raise OptionError("budget", budget.value, expected=expected, hint=hint)
+        raise OptionError("budgets", budget.value, expected=expected, hint=hint)
 
 
 def __dir__() -> list[str]:

@@ -150,14 +150,15 @@ def check(sources: Sources, **options: Unpack[ReadOptions]) -> CheckResult:
     if isinstance(found, Exports):
         return summarize_exports(found)._replace(failures=_export_failures(found))
     reader = open_logs(found, known).without_text()
-    builder = LedgerBuilder(reader.logs)
     table = reader.plan.table
+    builder = LedgerBuilder(reader.logs, table)
     failures: list[str] = []
     seen = [table.empty().select(_FINDING_COLUMNS)]
     for rows in iter_tables(builder.count_all(reader.iter_decoded()), table.arrow):
         frame = pl.DataFrame(rows)
         failures += _frame_failures(frame, table)
         seen.append(frame.filter(first_choice()).select(_FINDING_COLUMNS))
+    builder.warn_of_tags()
     return CheckResult(
         builder.frame(),
         builder.rejects(),

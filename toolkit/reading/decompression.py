@@ -15,12 +15,8 @@ import zstandard
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
-from toolkit.errors import (
-    DamagedLogError,
-    SourceError,
-    UnreadableSourceError,
-)
-from toolkit.reading.blocks import read_errors
+from toolkit.errors import DamagedLogError, SourceError, UnreadableSourceError
+from toolkit.reading.blocks import read_errors, until_error
 from toolkit.reading.native import count_lines
 
 if TYPE_CHECKING:
@@ -93,10 +89,6 @@ class Codec(NamedTuple):
 _INFLATE_ERRORS = cast("tuple[type[Exception], ...]", (IsalError, zstandard.ZstdError))
 
 
-class _EndOfFile(Exception):  # noqa: N818 - caught in this module
-    """The file ends inside a member."""
-
-
 def _gzip_member(feed: PushbackReader) -> Iterator[bytes]:
     """Inflate one gzip member; its CRC and length are checked at its end."""
     inflater = isal_zlib.decompressobj(wbits=31)
@@ -106,7 +98,7 @@ def _gzip_member(feed: PushbackReader) -> Iterator[bytes]:
         if inflated:
             yield inflated
         elif not data:
-            raise _EndOfFile
+            raise EOFError
     feed.put_back(inflater.unused_data)
 
 
@@ -116,7 +108,7 @@ def _zstd_frame(feed: PushbackReader) -> Iterator[bytes]:
     while not inflater.eof:
         data = feed.read(_ZSTD_READ_BYTES)
         if not data:
-            raise _EndOfFile
+            raise EOFError
         inflated = inflater.decompress(data)
         for at in range(0, len(inflated), READ_BYTES):
             yield inflated[at : at + READ_BYTES]
@@ -138,53 +130,54 @@ def iter_chunks(feed: PushbackReader, *, verify_first: bool = False) -> Iterator
     """
     codec = detect_codec(feed)
     if codec is None:
-        while data := feed.read(READ_BYTES):
-            yield data
+        yield from iter_rest(feed)
     elif verify_first:
         yield from _verified(feed, codec)
     else:
         yield from _inflate(feed, codec)
 
 
+def iter_rest(feed: PushbackReader) -> Iterator[bytes]:
+    """Yield the bytes of a file up to its end, as they are."""
+    while data := feed.read(READ_BYTES):
+        yield data
+
+
+def take_bytes(stream: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Yield the first bytes of a stream."""
+    while size and (data := next(stream, b"")):
+        yield data[:size]
+        size -= min(size, len(data))
+
+
 def _verified(feed: PushbackReader, codec: Codec) -> Iterator[bytes]:
     """Yield the bytes of the members before the first damaged one, then raise."""
-    with _rewindable(feed) as (file, start, damage):
+    errors: list[SourceError] = []
+    with _rewindable(feed, errors) as (file, start):
         feed.rewind_to(file, start)
-        try:
-            for _ in _inflate(feed, codec):
-                pass
-        except SourceError as error:
-            damage = damage or error
-        left = feed.verified
+        for _ in until_error(_inflate(feed, codec), errors):
+            pass
+        verified = feed.verified
         feed.rewind_to(file, start)
-        for data in _inflate(feed, codec) if left else ():
-            yield data[:left]
-            left -= len(data)
-            if left <= 0:
-                break
-        if damage is not None:
-            raise damage
+        yield from take_bytes(_inflate(feed, codec), verified)
+        if errors:
+            raise errors[0]
 
 
 @contextmanager
 def _rewindable(
-    feed: PushbackReader,
-) -> Iterator[tuple[BinaryIO, int, SourceError | None]]:
-    """Yield a file that can seek, the place of the log in it, and an error or None.
+    feed: PushbackReader, errors: list[SourceError]
+) -> Iterator[tuple[BinaryIO, int]]:
+    """Yield a file that can seek, and the place of the log in it.
 
-    A file that cannot seek is copied to disk first, up to the first error.
+    A file that cannot seek is copied to disk first, up to an error, which is appended.
     """
     if feed.file.seekable():
-        yield feed.file, feed.file.tell() - feed.position - len(feed.over), None
+        yield feed.file, feed.file.tell() - feed.position - len(feed.over)
         return
-    fault = None
     with read_errors(feed.name), tempfile.TemporaryFile() as spool:
-        try:
-            while data := feed.read(READ_BYTES):
-                spool.write(data)
-        except SourceError as error:
-            fault = error
-        yield cast("BinaryIO", spool), 0, fault
+        spool.writelines(until_error(iter_rest(feed), errors))
+        yield cast("BinaryIO", spool), 0
 
 
 def detect_codec(feed: PushbackReader) -> Codec | None:
@@ -204,7 +197,7 @@ def _inflate(feed: PushbackReader, codec: Codec) -> Iterator[bytes]:
                     size += len(data)
                     lines += count_lines(data, 0, len(data))
                     yield data
-            except _EndOfFile:
+            except EOFError:
                 fault = "is cut off by the end of the file"
             except _INFLATE_ERRORS as error:
                 fault = _corruption(codec, error)

@@ -6,6 +6,7 @@ up to which it was read. Its name, its inode and its compression do not matter.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import xxhash
@@ -17,7 +18,8 @@ HEAD_BYTES = 64 * 1024
 _TAIL_BYTES = 4 * 1024
 
 
-class Checkpoint(NamedTuple):
+@dataclass(frozen=True)
+class Checkpoint:
     """The place up to which a log was read; offsets are decompressed bytes."""
 
     offset: int
@@ -64,7 +66,7 @@ class Fingerprint(NamedTuple):
         return self._replace(head=first.head, head_of_lines=first.head)
 
 
-def _digest(data: bytes) -> str:
+def hash_bytes(data: bytes) -> str:
     """Return the hash of bytes."""
     return xxhash.xxh3_128_hexdigest(data)
 
@@ -101,11 +103,11 @@ class Fingerprinter:
         """Return the fingerprint of the bytes so far."""
         return Fingerprint(
             self.size,
-            _digest(self.head),
-            _digest(self.last),
+            hash_bytes(self.head),
+            hash_bytes(self.last),
             self.line_end,
-            _digest(self.head[: self.line_end]),
-            _digest(self.last_of_line),
+            hash_bytes(self.head[: self.line_end]),
+            hash_bytes(self.last_of_line),
         )
 
 

@@ -162,7 +162,7 @@ def line_looks_like(code: str, raw: bytes | None, json_path: str | None) -> str 
         return _FAULTS["NaN" if odd else "surrogate"]
     if json_path is not None:
         return _odd_date(value, json_path) if json_path.endswith("created") else None
-    return _form_of(value) or looks_like(head)
+    return _form_of(value) or (looks_like(head) if value else None)
 
 
 def _odd_date(value: object, json_path: str) -> str | None:

@@ -247,14 +247,20 @@ def read_count(raw: bytes, low: int | None, high: int | None) -> int:
     return value
 
 
-def _read_number(raw: bytes) -> float:
-    """Read a number as an IEEE double."""
-    if _json_type(raw) != "a number":
+def read_number(raw: bytes, divisor: float, *, skips_zero: bool) -> float | None:
+    """Read a number, or a string with one, as an IEEE double; then divide it."""
+    digits = raw
+    if raw[0] == ord('"'):
+        digits = text_of(raw).encode()
+        if not re.fullmatch(rb"-?[0-9]+(\.[0-9]+)?", digits):
+            reason = "expected a number, got a string without one"
+            raise LineError("wrong_type", reason)
+    elif _json_type(raw) != "a number":
         raise _wrong_type(EXPECTED["number"], raw)
-    number = float(raw)
+    number = float(digits)
     if math.isinf(number):
         raise LineError("out_of_range", "expected a number that a double can hold")
-    return number
+    return None if skips_zero and number == 0 else number / divisor
 
 
 # Powers of ten from the unit of `created` to microseconds.
@@ -403,7 +409,6 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "characters": _read_characters,
     "items": _read_items,
     "logprob_sum": _read_logprob_sum,
-    "number": _read_number,
     "flag": _read_flag,
 }
 

@@ -11,15 +11,17 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from toolkit.errors import DamageWarning, RejectsWarning, plural
+from toolkit.errors import DamageWarning, RejectsWarning, ToolkitWarning, plural
 from toolkit.reading.decoder import DECODER
 from toolkit.reading.hints import FAULTS_OF_LINES, line_looks_like, looks_like
+from toolkit.reading.tags import NullTags
 from toolkit.schema.tables import LEDGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from toolkit.reading.blocks import Decoded, Source
+    from toolkit.schema.columns import Table
 
 
 _SAMPLE = 16  # rejects of each log that a hint is looked for
@@ -38,7 +40,12 @@ class LedgerBuilder:
 
     SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
-    def __init__(self, logs: Sequence[Source] | Mapping[int, Source]) -> None:
+    def __init__(
+        self,
+        logs: Sequence[Source] | Mapping[int, Source],
+        table: Table | None = None,
+    ) -> None:
+        self.tags = NullTags(table)
         self.logs = dict(logs if isinstance(logs, Mapping) else enumerate(logs))
         self.counts: dict[int, Counter[str]] = {
             log_id: Counter() for log_id in self.logs
@@ -56,6 +63,7 @@ class LedgerBuilder:
 
     def add(self, decoded: Decoded) -> None:
         """Count one block."""
+        self.tags.add(decoded)
         counts = self.counts[decoded.log_id]
         rejected = len(decoded.rejects)
         errors = _count_equal(decoded.rejects.column("code"), "error_response")
@@ -102,6 +110,7 @@ class LedgerBuilder:
         """Add the counts of another builder of the same logs, or of some of them."""
         for log_id, counts in other.counts.items():
             self.counts[log_id].update(counts)
+        self.tags.merge(other.tags)
         self.errors |= other.errors
         self.looks = other.looks | self.looks
         self.codes = merge_counts([*self.codes.values(), *other.codes.values()])
@@ -146,8 +155,11 @@ class LedgerBuilder:
             If logs could not be read to their end.
         RejectsWarning
             If lines were rejected.
+        ToolkitWarning
+            If a tag is null in every line.
         """
         self.warn_of_damage(stacklevel + 1)
+        self.warn_of_tags(stacklevel + 1)
         if self.codes:
             message = self._rejects_message()
             warnings.warn(message, RejectsWarning, stacklevel=stacklevel + 1)
@@ -170,6 +182,11 @@ class LedgerBuilder:
         if self.errors:
             message = shorten(list(self.errors.values()))
             warnings.warn(message, DamageWarning, stacklevel=stacklevel + 1)
+
+    def warn_of_tags(self, stacklevel: int = 2) -> None:
+        """Warn about each tag that is null in every line."""
+        for sentence in self.tags.sentences():
+            warnings.warn(sentence, ToolkitWarning, stacklevel=stacklevel + 1)
 
     def hints(self) -> list[str]:
         """Return a sentence for each log with lines that look like something else."""

@@ -272,7 +272,7 @@ def load(
     reader = open_logs(sources, known, max_lines=max_lines)
     if max_lines is None:
         _check_memory(reader.logs, known["content"])
-    builder = LedgerBuilder(reader.logs)
+    builder = LedgerBuilder(reader.logs, reader.plan.table)
     choices = TableBuilder(reader.plan.table.arrow)
     rejects = TableBuilder(REJECTS.arrow)
     for decoded in builder.count_all(reader.iter_decoded()):

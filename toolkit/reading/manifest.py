@@ -6,7 +6,7 @@ import json
 import os
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -83,21 +83,14 @@ class TrackedLog:
         """The place up to which its bytes are known, None if there are none."""
         return self.mark or self.torn
 
-    def as_data(self) -> dict[str, object]:
-        """Return the log as values for JSON."""
-        marks = {"mark": self.mark, "torn": self.torn}
-        return {
-            **vars(self),
-            **{name: mark and mark._asdict() for name, mark in marks.items()},
-        }
-
 
 def _parse_log(data: Mapping[str, Any]) -> TrackedLog:
     """Build a log from the values in JSON."""
-    stamp, marks = data["stamp"], {"mark": data["mark"], "torn": data.get("torn")}
+    stamp, mark, torn = data["stamp"], data["mark"], data.get("torn")
     fields = {
-        "stamp": None if stamp is None else tuple(stamp),
-        **{name: mark and Checkpoint(**mark) for name, mark in marks.items()},
+        "stamp": stamp and tuple(stamp),
+        "mark": mark and Checkpoint(**mark),
+        "torn": torn and Checkpoint(**torn),
     }
     return TrackedLog(**{**data, **fields})
 
@@ -132,10 +125,9 @@ class Manifest:
         return max((log.log_id for log in self.logs), default=-1) + 1
 
     @property
-    def tags(self) -> dict[str, str]:
+    def tags(self) -> Mapping[str, str]:
         """The tags whose columns the choices have."""
-        tags = self.options.get("tags")
-        return {**tags} if isinstance(tags, dict) else {}
+        return self.options.get("tags") or {}
 
 
 def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
@@ -177,7 +169,7 @@ def format_manifest(state: Manifest) -> str:
     In ASCII: a name that is not UTF-8 has lone surrogates, which escapes can hold.
     """
     fields = {**vars(state)}
-    logs = ",\n".join(json.dumps(log.as_data()) for log in fields.pop("logs"))
+    logs = ",\n".join(json.dumps(asdict(log)) for log in fields.pop("logs"))
     return f'{json.dumps(fields, indent=1)[:-2]},\n "logs": [\n{logs}\n]}}\n'
 
 

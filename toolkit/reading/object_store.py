@@ -164,11 +164,6 @@ def read_object(uri: str) -> tuple[bytes, str]:
         return bytes(found["Body"].read()), str(found["ETag"])
 
 
-def get_file(uri: str, path: Path) -> None:
-    """Download an object into a file."""
-    _request("download_file", uri, Filename=str(path))
-
-
 def copy_object(uri: str, to: str) -> None:
     """Copy an object within its store; a reader sees all of it or nothing."""
     bucket, key = _bucket_and_key(uri)

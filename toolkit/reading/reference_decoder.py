@@ -26,6 +26,7 @@ from toolkit.reading.json_values import (
     read_count,
     read_function_call,
     read_marker,
+    read_number,
     read_parts,
     read_timestamp,
     read_tool_calls,
@@ -77,11 +78,14 @@ class ColumnPath(NamedTuple):
     takes_any_shape: bool = False  # what is not as declared is null, not an error
     prefix: str = ""  # how the text must begin
     word: str = ""  # the cell, if there is a value
+    divisor: float = 1.0
+    skips_zero: bool = False  # 0 is null
 
 
 _PATH = re.compile(
     r"(?P<plain>.*?)(?P<list>\[\](?:\.(?P<part>\w+))?)?(?P<any>\?)?"
     r"(?: = (?P<prefix>\S+)\*)?(?: -> (?P<word>\w+))?"
+    r"(?: / (?P<divisor>\S+))?(?P<nonzero> != 0)?"
 )
 
 
@@ -103,6 +107,8 @@ def column_paths(column: Column) -> list[ColumnPath]:
                 any_shape or bool(parts["any"]),
                 parts["prefix"] or "",
                 parts["word"] or "",
+                float(parts["divisor"] or 1),
+                bool(parts["nonzero"]),
             )
         )
     return found
@@ -125,25 +131,36 @@ def _reader(column: Column, plan: Plan, path: ColumnPath) -> Callable[[bytes], C
         return read_tool_calls if path.is_list else read_function_call
     if column.kind == "count":
         return partial(read_count, low=column.minimum, high=column.maximum)
+    if column.kind == "number":
+        return partial(read_number, divisor=path.divisor, skips_zero=path.skips_zero)
     if column.kind == "timestamp":
         return partial(read_timestamp, unit=plan.created_unit)
     return READERS[column.kind]
 
 
 def _read_cell(
-    response: Response, choice: Node, readers: Sequence[_ColumnReader]
+    response: Response,
+    choice: Node,
+    readers: Sequence[_ColumnReader],
+    *,
+    passes_zero: bool,
 ) -> Cell:
-    """Read the first value that is present on the paths of a column."""
+    """Read the first value on the paths of a column; of counts the first above 0.
+
+    Behind a 0 nothing is an error: it is read only if no other path has a count.
+    """
+    found = None
     for path, read in readers:
         try:
             cell = _read_path(response.start(path.root, choice), path, read)
         except LineError:
-            if not path.takes_any_shape:
+            if not path.takes_any_shape and found is None:
                 raise
-        else:
-            if cell is not None:
-                return cell
-    return None
+            continue
+        if cell is not None and not (passes_zero and cell == 0):
+            return cell
+        found = found if cell is None else cell
+    return found
 
 
 def _read_path(
@@ -420,7 +437,8 @@ class Reference:
 
     def read_cell(self, column: Column, response: Response, choice: Node) -> Cell:
         """Return the value of a column in a response and one of its choices."""
-        cell = _read_cell(response, choice, self.readers[column.name])
+        readers, counts = self.readers[column.name], column.kind == "count"
+        cell = _read_cell(response, choice, readers, passes_zero=counts)
         drops = column.private and self.plan.content == "drop"
         return _without_text(cell) if drops else cell
 

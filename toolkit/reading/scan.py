@@ -145,7 +145,7 @@ class _LogScan:
         if not self.needs_text(with_columns, predicate):
             reader = reader.without_text()
         table = reader.plan.table
-        builder = LedgerBuilder(reader.logs)
+        builder = LedgerBuilder(reader.logs, table)
         left = ROWS_PER_TABLE if n_rows is None else n_rows
         stream = builder.count_all(reader.iter_decoded())
         for rows in iter_tables(stream, table.arrow, rows=min(left, ROWS_PER_TABLE)):

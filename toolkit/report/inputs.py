@@ -16,7 +16,7 @@ from toolkit.errors import clean
 from toolkit.expressions.choices import check_columns
 from toolkit.expressions.time_ranges import Span
 from toolkit.metrics.calendar import is_partial
-from toolkit.metrics.inputs import with_series
+from toolkit.metrics.inputs import as_declared, with_series
 from toolkit.metrics.registry import SPECS
 from toolkit.pricing.costs import add_cost
 from toolkit.pricing.price_file import read_prices
@@ -156,7 +156,7 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         rejects = export_reject_counts(found)
         return ReportInputs(lazy, lazy, found.ledger, rejects, names)
     reading = open_logs(found, known)
-    account = LedgerBuilder(reading.logs)
+    account = LedgerBuilder(reading.logs, reading.plan.table)
     table = reading.plan.table
     columns = [name for name in table.names if name not in _UNREAD]
     frames = [table.empty().select(columns)]
@@ -165,6 +165,7 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         for decoded in account.count_all(reading.iter_decoded())
     ]
     account.warn_of_damage()
+    account.warn_of_tags()
     return _in_memory(
         pl.concat(frames),
         account.frame(),
@@ -199,10 +200,10 @@ def price(
     )
     read = (column for metric in MAIN_METRICS for column in SPECS[metric].columns)
     names = list(dict.fromkeys((*_KEY, "created", "model", *read, *by)))
-    frame = inputs.choices
+    check_columns(inputs.choices, names)
+    frame = inputs.choices.with_columns(as_declared(inputs.choices, ["created"]))
     if since is not None:
         frame = frame.filter(pl.col("created") >= since)
-    check_columns(frame, names)
     needed = (*names, *_KEY, *priced_by(frame))
     rows = frame.select(list(dict.fromkeys(needed)))
     # In pieces: pricing all rows at once takes twice the memory.

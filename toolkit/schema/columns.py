@@ -54,7 +54,8 @@ class Column:
         Where the value is found; the first path that is present and not null is read.
         ``a.b[]`` is a list, ``a.b[].k`` its items of type ``k``. With ``a?`` a value of
         another type is null, not an error. ``a = x*`` is a text that begins with x.
-        ``a -> x`` is the word x if there is a value.
+        ``a -> x`` is the word x if there is a value. ``a / n`` is a number divided by
+        n; with ``a != 0`` a 0 is null. Of counts the first that is not 0 is read.
     root
         Where the paths start: the response, the choice, the line, the envelope (the
         line, but null if the line itself is the response), a line of a batch (the

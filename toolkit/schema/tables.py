@@ -98,6 +98,7 @@ _CHOICES_COLUMNS = (
         "request.body.model",
         "request.model",
         "model",
+        "request_body.model?",
         root="envelope",
     ),
     response(
@@ -107,7 +108,12 @@ _CHOICES_COLUMNS = (
         kind="label",
         root="envelope",
     ),
-    response("provider", "the provider that a router chose", "provider"),
+    response(
+        "provider",
+        "the provider that a router chose",
+        "provider",
+        "(envelope).custom_llm_provider?",
+    ),
     response("service_tier", "tier", "service_tier", "usage.service_tier"),
     response(
         "search_context_size",
@@ -206,12 +212,14 @@ _CHOICES_COLUMNS = (
         "cached_tokens",
         "num_cached_tokens",
         "cache_read_input_tokens",
+        "prompt_token_details.cached_tokens?",
     ),
     usage(
         "cache_write_tokens",
         "prompt tokens written to a cache",
         "prompt_tokens_details.cache_write_tokens",
         "cache_creation_input_tokens",
+        "prompt_tokens_details.cache_creation_tokens?",
     ),
     usage(
         "cache_write_1h_tokens",
@@ -223,6 +231,7 @@ _CHOICES_COLUMNS = (
         "tokens of the model's reasoning",
         "completion_tokens_details.reasoning_tokens",
         "reasoning_tokens",
+        "completion_token_details.reasoning_tokens?",
     ),
     usage(
         "prompt_audio_tokens",
@@ -274,6 +283,13 @@ _CHOICES_COLUMNS = (
         "cost as the provider reports it",
         "usage.cost",
         "usage.cost.total_cost",
+        "usage.cost_in_usd_ticks? / 1e10 != 0",
+        "usage.pydantic_ai_gateway.cost_estimate?",
+        "cost.usd?",
+        # Proxies and loggers write 0 for models of which they know no price.
+        "(envelope).response_cost? != 0",
+        "(envelope).cost_usd? != 0",
+        "(envelope).costUSD? != 0",
     ),
     dollars(
         "upstream_cost",

@@ -16,6 +16,16 @@ pub struct LineRows {
     pub hash: u64,
 }
 
+/// What a way led to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    Nothing,
+    /// A count of 0, which is not set: another way may have more.
+    Zero,
+    /// The cell is set; so many bytes of text, if it is one.
+    Text(usize),
+}
+
 /// What was found in a line.
 pub struct LineValues<'w> {
     pub plan: &'w Plan,
@@ -148,17 +158,24 @@ impl LineValues<'_> {
         building: &mut ColumnBuilder,
         row: usize,
     ) -> Option<usize> {
+        let mut has_zero = false;
         for (way, end) in target.ends.iter().enumerate() {
-            if let Some(value) = self.value(routes, end, choice)
-                && let Some(size) = self.way(target, way, value, building, row)?
-            {
-                return Some(size);
+            let Some(value) = self.value(routes, end, choice) else {
+                continue;
+            };
+            match self.way(target, way, value, building, row)? {
+                Found::Text(size) => return Some(size),
+                Found::Zero => has_zero = true,
+                Found::Nothing => {}
             }
+        }
+        if has_zero {
+            building.set_int(row, 0);
         }
         Some(0)
     }
 
-    /// Sets a cell by one of its ways; None inside: it has no value.
+    /// Sets a cell by one of its ways.
     #[inline]
     pub fn way(
         &self,
@@ -167,33 +184,36 @@ impl LineValues<'_> {
         value: &Value,
         building: &mut ColumnBuilder,
         row: usize,
-    ) -> Option<Option<usize>> {
+    ) -> Option<Found> {
         let end = &target.ends[way];
         if end.has_part && value.kind != JsonType::List {
-            return Some(None);
+            return Some(Found::Nothing);
         }
         match (target.kind, value.kind) {
             (Kind::Marker, _) => {
                 let path = &self.plan.columns[target.column].ways[way];
                 let begins = || self.text(value).starts_with(path.prefix.as_bytes());
                 if !(end.is_presence || value.kind == JsonType::String && begins()) {
-                    return Some(None);
+                    return Some(Found::Nothing);
                 }
                 building.set_bytes(row, path.word.as_bytes());
-                return Some(Some(path.word.len()));
+                return Some(Found::Text(path.word.len()));
             }
             (Kind::String | Kind::Label | Kind::Text | Kind::Content, JsonType::String) => {
                 let text = self.text(value);
                 if text.is_empty() && matches!(target.kind, Kind::String | Kind::Label) {
-                    return Some(None);
+                    return Some(Found::Nothing);
                 }
                 if !target.drops {
                     building.set_bytes(row, text);
                 }
-                return Some(Some(text.len()));
+                return Some(Found::Text(text.len()));
             }
             (Kind::Characters, JsonType::String) => {
                 building.set_int(row, bytecount::num_chars(self.text(value)) as i64);
+            }
+            (Kind::Count, JsonType::Whole) if value.extra == 0 && target.passes_zero => {
+                return Some(Found::Zero);
             }
             (Kind::Count, JsonType::Whole)
                 if (target.minimum..=target.maximum).contains(&(value.extra as i64)) =>
@@ -207,10 +227,10 @@ impl LineValues<'_> {
                 Some(micros @ 1..) => building.set_int(row, micros),
                 _ => return self.rare(target, way, value, building, row),
             },
-            (_, JsonType::Object) if end.passes_objects => return Some(None),
+            (_, JsonType::Object) if end.passes_objects => return Some(Found::Nothing),
             _ => return self.rare(target, way, value, building, row),
         }
-        Some(Some(0))
+        Some(Found::Text(0))
     }
 
     /// Microseconds; None: past all times.
@@ -227,13 +247,14 @@ impl LineValues<'_> {
         value: &Value,
         building: &mut ColumnBuilder,
         row: usize,
-    ) -> Option<Option<usize>> {
+    ) -> Option<Found> {
         let raw = str::from_utf8(value.raw(self.line)).ok()?;
         let column = &self.plan.columns[target.column];
         let way = &column.ways[way];
         let cell = match read_value(raw, column, way, self.plan) {
-            Ok(Cell::Null) => return Some(None),
-            Err(_) if way.takes_any_shape => return Some(None),
+            Ok(Cell::Null) => return Some(Found::Nothing),
+            Ok(Cell::Int(0)) if target.passes_zero => return Some(Found::Zero),
+            Err(_) if way.takes_any_shape => return Some(Found::Nothing),
             cell => cell.ok()?,
         };
         let size = match &cell {
@@ -245,6 +266,6 @@ impl LineValues<'_> {
         } else {
             building.set(row, &cell);
         }
-        Some(Some(size))
+        Some(Found::Text(size))
     }
 }

@@ -81,6 +81,10 @@ pub struct ColumnPath {
     pub prefix: String,
     /// The cell, if there is a value.
     pub word: String,
+    /// Of a number.
+    pub divisor: f64,
+    /// A number of 0 is null.
+    pub skips_zero: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -122,11 +126,14 @@ type PyColumnPath = (
     bool,
     String,
     String,
+    f64,
+    bool,
 );
 
 impl ColumnPath {
     fn new(path: PyColumnPath) -> PyResult<Self> {
-        let (keys, start, is_list, part, passes_objects, takes_any_shape, prefix, word) = path;
+        let (keys, start, is_list, part, passes_objects, takes_any_shape, ..) = path;
+        let (.., prefix, word, divisor, skips_zero) = path;
         Ok(ColumnPath {
             keys,
             root: root(&start)?,
@@ -136,6 +143,8 @@ impl ColumnPath {
             takes_any_shape,
             prefix,
             word,
+            divisor,
+            skips_zero,
         })
     }
 }

@@ -38,6 +38,8 @@ pub struct Target {
     /// It is repeated in all rows of a response.
     pub repeats: bool,
     pub drops: bool,
+    /// A 0 is read only if no other way has a value.
+    pub passes_zero: bool,
     pub minimum: i64,
     pub maximum: i64,
     pub ends: Vec<End>,
@@ -141,6 +143,7 @@ fn target(number: usize, column: &Column, drops: bool, tries: &mut [Trie; 3]) ->
         is_of_choice: column.root == Root::Choice,
         repeats: column.grain == Grain::Response,
         drops,
+        passes_zero: column.kind == Kind::Count && column.ways.len() > 1,
         minimum: column.minimum.unwrap_or(i64::MIN),
         maximum: column.maximum.unwrap_or(i64::MAX),
         ends,

@@ -11,7 +11,7 @@
 //! something else than before (an empty name, a number out of range), a walk reads it.
 
 use crate::columns::ColumnBuilder;
-use crate::line::{LineRows, LineValues};
+use crate::line::{Found, LineRows, LineValues};
 use crate::pace::Pace;
 use crate::plan::Plan;
 use crate::routes::{CHOICE, Routes};
@@ -132,9 +132,13 @@ impl Shapes {
             for &(target, way) in &step.uses {
                 let target = &routes.cells[target];
                 let building = &mut columns[target.column];
-                if found.way(target, way, value, building, row).is_none() {
-                    columns.iter_mut().for_each(|column| column.truncate(row));
-                    return None;
+                match found.way(target, way, value, building, row) {
+                    Some(Found::Zero) => building.set_int(row, 0),
+                    Some(_) => {}
+                    None => {
+                        columns.iter_mut().for_each(|column| column.truncate(row));
+                        return None;
+                    }
                 }
             }
         }
@@ -334,15 +338,17 @@ impl Shape {
                     continue;
                 }
                 let mut cell = columns[target.column].empty();
-                if walked
-                    .found
-                    .way(target, way, value, &mut cell, 0)?
-                    .is_some()
-                {
+                let found = walked.found.way(target, way, value, &mut cell, 0)?;
+                if found == Found::Zero {
+                    cell.set_int(0, 0);
+                }
+                if found != Found::Nothing {
                     if matches!(cell, ColumnBuilder::Calls(_)) {
                         return None;
                     }
                     pick.rest = Some(cell);
+                }
+                if matches!(found, Found::Text(_)) {
                     break;
                 }
             }
@@ -451,16 +457,18 @@ impl Pick {
         row: usize,
     ) -> Option<()> {
         let target = &routes.cells[self.target];
+        let mut has_zero = false;
         for &(step, way) in &self.sources {
-            if found
-                .way(target, way, &values[step], building, row)?
-                .is_some()
-            {
-                return Some(());
+            match found.way(target, way, &values[step], building, row)? {
+                Found::Text(_) => return Some(()),
+                Found::Zero => has_zero = true,
+                Found::Nothing => {}
             }
         }
-        if let Some(rest) = &self.rest {
-            building.set_rows(row, 1, rest);
+        match &self.rest {
+            Some(rest) => building.set_rows(row, 1, rest),
+            None if has_zero => building.set_int(row, 0),
+            None => {}
         }
         Some(())
     }

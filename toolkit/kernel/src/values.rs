@@ -27,22 +27,26 @@ type Read<'a> = Result<Cell<'a>, LineError>;
 const PAST_ALL_RANGES: usize = 20; // digits
 
 /// Reads the first value that is present on the ways to a column, each from its start.
+///
+/// Of counts it is the first above 0; behind a 0 nothing is an error.
 pub fn read_cell<'n, 'a: 'n>(
     start: impl Fn(Root) -> Option<&'n Node<'a>>,
     column: &Column,
     plan: &Plan,
 ) -> Read<'a> {
+    let mut found = Cell::Null;
     for way in &column.ways {
         let Some(node) = start(way.root) else {
             continue;
         };
         match read_way(node, column, way, plan) {
             Ok(Cell::Null) => {}
-            Err(_) if way.takes_any_shape => {}
+            Ok(Cell::Int(0)) if column.kind == Kind::Count => found = Cell::Int(0),
+            Err(_) if way.takes_any_shape || found != Cell::Null => {}
             cell => return cell,
         }
     }
-    Ok(Cell::Null)
+    Ok(found)
 }
 
 /// Reads the value at the end of one way to a column.
@@ -84,7 +88,7 @@ pub fn read_value<'a>(raw: &'a str, column: &Column, way: &ColumnPath, plan: &Pl
         Kind::Items if raw.starts_with('[') => Ok(Cell::Int(count(raw) as i64)),
         Kind::LogprobSum if raw.starts_with('[') => Ok(read_logprob_sum(raw)),
         Kind::Count => read_count(raw, column, expected("count")),
-        Kind::Number => read_number(raw, expected("number")),
+        Kind::Number => read_number(raw, way, expected("number")),
         Kind::Timestamp => read_timestamp(raw, plan, expected("timestamp")),
         Kind::Flag => Ok(read_flag(raw)),
         Kind::Marker => Ok(read_marker(raw, way)),
@@ -191,16 +195,34 @@ fn read_count<'a>(raw: &str, column: &Column, expected: &str) -> Read<'a> {
     Ok(Cell::Int(value))
 }
 
-fn read_number<'a>(raw: &str, expected: &str) -> Read<'a> {
-    if !is_number(raw) {
+/// Reads a number, or a string with one, and divides it.
+fn read_number<'a>(raw: &str, way: &ColumnPath, expected: &str) -> Read<'a> {
+    let mut digits = Cow::Borrowed(raw);
+    if raw.starts_with('"') {
+        digits = text(raw);
+        if !is_decimal(digits.strip_prefix('-').unwrap_or(&digits)) {
+            let reason = "expected a number, got a string without one".to_owned();
+            return Err(LineError::because("wrong_type", reason));
+        }
+    } else if !is_number(raw) {
         return Err(LineError::wrong_type(expected, raw));
     }
-    let number = raw.parse::<f64>().unwrap_or(f64::INFINITY);
+    let number = digits.parse::<f64>().unwrap_or(f64::INFINITY);
     if number.is_infinite() {
         let reason = "expected a number that a double can hold".to_owned();
         return Err(LineError::because("out_of_range", reason));
     }
-    Ok(Cell::Float(number))
+    if way.skips_zero && number == 0.0 {
+        return Ok(Cell::Null);
+    }
+    Ok(Cell::Float(number / way.divisor))
+}
+
+/// Returns whether a text is digits, or digits with a point between them.
+fn is_decimal(text: &str) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_whole = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    is_whole(whole) && is_whole(fraction)
 }
 
 fn read_logprob_sum<'a>(raw: &str) -> Cell<'a> {

@@ -31,6 +31,8 @@ fn column(kind: Kind, grain: Grain, root: Root, paths: &[&str]) -> Column {
             root,
             prefix: prefix.to_owned(),
             word: "word".to_owned(),
+            divisor: 1.0,
+            skips_zero: false,
             keys: plain.split('.').map(str::to_owned).collect(),
             is_list: path.ends_with("[]"),
             part: part.strip_prefix('.').map(str::to_owned),
