@@ -66,7 +66,7 @@ class TableModel(DataFrameModel):
             field.__set_name__(cls, column.name)
             setattr(cls, column.name, field)
             kind = _annotation(column.dtype)
-            cls.__annotations__[column.name] = FieldType[kind]  # type: ignore[misc,valid-type]
+            cls.__annotations__[column.name] = FieldType[kind]  # type: ignore[valid-type]
         for rule in table.all_rules if table else ():
             setattr(cls, rule.name, _check(rule))
         super().__init_subclass__(**options)  # type: ignore[no-untyped-call]
