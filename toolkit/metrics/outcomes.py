@@ -16,6 +16,7 @@ from toolkit.metrics.measures import (
     count,
     money,
     ratio,
+    tokens_of,
     total,
 )
 from toolkit.metrics.registry import metric
@@ -253,20 +254,7 @@ _TRUNCATION_RATE = MetricSpec(
             "calls without usage",
             "responses that do not report total_tokens",
         ),
-        total(
-            "tokens_truncated",
-            pl.when(_CUT).then(TOTAL),
-            "tokens in these",
-            "tokens of the truncated responses",
-            "responses_truncated_without_usage",
-            "responses_truncated",
-            (_NO_REASON,),
-        ),
-        count(
-            "responses_truncated_without_usage",
-            _CUT & pl.col("total_tokens").is_null(),
-            meaning="truncated responses that do not report total_tokens",
-        ),
+        *tokens_of("truncated", _CUT, "tokens in these", (_NO_REASON,)),
         money(
             "cost_truncated",
             pl.when(_CUT).then("cost"),
