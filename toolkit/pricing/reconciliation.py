@@ -173,7 +173,7 @@ def reconcile(
     both = _Comparison(set(logged["day"]), usd, share, costs.any(), costs.all())
     compared = [
         both.compare(row, is_total=number == rows.height)
-        for number, row in enumerate(cast_sums(rows, rows.schema).to_dicts(), 1)
+        for number, row in enumerate(cast_sums(rows).to_dicts(), 1)
     ]
     return pl.DataFrame(compared, _RECONCILED)
 
