@@ -80,31 +80,27 @@ def _plain(value: Any) -> str:
 
 
 def print_data(
-    frame: pl.DataFrame,
-    spec: MetricSpec | None = None,
-    *,
-    as_json: bool,
-    as_csv: bool,
+    frame: pl.DataFrame, form: str | None, spec: MetricSpec | None = None
 ) -> bool:
     """Print a table as JSON or CSV; return whether either was asked for.
 
     That of a metric gets the bounds of its figures.
     """
-    if spec is not None and (as_json or as_csv):
+    if spec is not None and form:
         # Imported here: polars is not needed for --help.
         from toolkit.metrics.bounds import with_bounds
 
         frame = with_bounds(frame, spec)
-    if as_json:
+    if form == "json":
         print_json(frame.to_dicts())
-    elif as_csv:
+    elif form == "csv":
         print_csv(frame)
-    return as_json or as_csv
+    return form is not None
 
 
-def print_batches(batches: Iterable[pl.DataFrame], *, as_json: bool) -> None:
-    """Print tables that follow each other as one, in JSON or CSV."""
-    if as_json:
+def print_batches(batches: Iterable[pl.DataFrame], form: str | None) -> None:
+    """Print tables that follow each other as one, in JSON or else CSV."""
+    if form == "json":
         rows = (row for batch in batches for row in batch.iter_rows(named=True))
         texts = map(_to_json, rows)
         print_result(f"[{next(texts, '')}")
@@ -384,16 +380,15 @@ def print_passed_over(passed_over: dict[str, int]) -> None:
 def show_progress(what: str) -> Iterator[Callable[[int], None]]:
     """Show bytes and rate while work goes on, on a terminal only."""
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _bytes: None
-        return
-    columns = (
+    with progress.Progress(
         progress.TextColumn(what),
         progress.DownloadColumn(),
         progress.BarColumn(),
         progress.TransferSpeedColumn(),
-    )
-    with progress.Progress(*columns, console=console, transient=True) as shown:
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as shown:
         task = shown.add_task(what, total=None)
         yield lambda size: shown.advance(task, size)
 
