@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.metrics.engine import compute
+from toolkit.metrics.engine import Computation, compute
 from toolkit.metrics.measures import (
     ANSWERS,
     FINENESS,
@@ -24,7 +24,6 @@ from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
 
 if TYPE_CHECKING:
-    from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
 

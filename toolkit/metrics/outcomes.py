@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 import polars as pl
 
 from toolkit.expressions.choices import SOURCE, first_choice
-from toolkit.metrics.engine import compute, group
+from toolkit.metrics.engine import Computation, compute, group
 from toolkit.metrics.inputs import of_responses
 from toolkit.metrics.measures import (
     ANSWERS,
@@ -25,7 +25,6 @@ from toolkit.metrics.spending import needs_of_cost, with_costs
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
-    from toolkit.metrics.engine import Computation
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.options import Choices, MetricOptions
 

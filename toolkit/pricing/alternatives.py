@@ -10,16 +10,14 @@ import polars as pl
 from toolkit.errors import OptionError, near_miss
 from toolkit.formatting.parameters import check_type
 from toolkit.pricing.catalogue import TIERS, model_names, provider_names
-from toolkit.pricing.costs import add_priced, first_choices
-from toolkit.pricing.price_file import read_prices
+from toolkit.pricing.costs import Choices, add_priced, first_choices
+from toolkit.pricing.price_file import PriceFile, Prices, read_prices
 from toolkit.pricing.pricer import AS_BILLED, Pricer, priced_by
 from toolkit.pricing.rates import MEANINGS, Rates, Reason
 from toolkit.pricing.unpriced import SUMS, cast_sums, sum_known
 
 if TYPE_CHECKING:
     from toolkit.formatting.figures import Bound
-    from toolkit.pricing.costs import Choices
-    from toolkit.pricing.price_file import PriceFile, Prices
 
 
 def what_if(

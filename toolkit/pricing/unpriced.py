@@ -10,16 +10,13 @@ from polars.selectors import integer
 from toolkit.errors import TotalOverflowError, near_miss
 from toolkit.expressions.vendors import find_seller
 from toolkit.pricing.catalogue import model_names, provider_names
-from toolkit.pricing.costs import add_priced, first_choices
-from toolkit.pricing.price_file import read_prices
+from toolkit.pricing.costs import Choices, add_priced, first_choices
+from toolkit.pricing.price_file import Prices, read_prices
 from toolkit.pricing.pricer import MOMENT, NAMES, Pricer
 from toolkit.pricing.rates import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from toolkit.pricing.costs import Choices
-    from toolkit.pricing.price_file import Prices
 
 
 def sum_known(values: pl.Expr | str) -> pl.Expr:
