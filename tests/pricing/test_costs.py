@@ -25,7 +25,7 @@ from toolkit.pricing import (
     price_responses,
 )
 from toolkit.pricing.offers import COUNTS
-from toolkit.pricing.pricer import NEEDED, Pricer
+from toolkit.pricing.pricer import NEEDED, Pricer, priced_by
 from toolkit.pricing.rates import Offer, Rates
 from toolkit.testing import make_choices
 
@@ -446,11 +446,11 @@ def test_every_recorded_response_is_priced_or_has_a_reason(corpus: Path) -> None
         choices = pl.DataFrame(toolkit.load(corpus / "responses.jsonl"))
     first = choices.filter(pl.col("choice_position") == 0)
 
-    priced = Pricer(PriceFile()).price(first.select(NEEDED))
+    priced = Pricer(PriceFile()).price(first.select(priced_by(first)))
 
-    # 43 lines bear a cost (grep '"cost"' less those in other objects).
+    # 36 have usage.cost, 7 one in parts, 10 cost.usd, 9 ticks, 1 that of a gateway.
     counts = dict(priced["cost_source"].value_counts().iter_rows())
-    assert counts["reported"] == first["reported_cost"].count() == 43
+    assert counts["reported"] == first["reported_cost"].count() == 63
     assert priced["reason"].is_null().equals(priced["cost_source"] != "unpriced")
     assert priced["cost"].is_null().equals(priced["cost_source"] == "unpriced")
     assert set(priced["reason"].drop_nulls()) <= set(Reason)

@@ -495,6 +495,18 @@ def test_rows_for_other_hours_do_not_meet(tmp_path: Path) -> None:
     assert [bool(row.windows) for row in rows] == [False, True, True]
 
 
+def test_a_step_without_rates_of_the_row_changes_those_of_the_catalogue(
+    tmp_path: Path,
+) -> None:
+    step = '[[price]]\nmodel = "gpt-4o-mini"\n[[price.step]]\nabove = 999\ninput = 1\n'
+    path = write(tmp_path, step)
+    cells = {"model": "gpt-4o-mini", "cached_tokens": 100}
+
+    # 900 x 1 + 100 x 0.075 + 100 x 0.60; 899 x 0.15 + 7.5 + 60
+    assert price_with(path, **cells)[0] == Decimal("0.0009675")
+    assert price_with(path, **cells, prompt_tokens=999)[0] == Decimal("0.00020235")
+
+
 def test_a_provider_is_known_in_all_its_spellings(tmp_path: Path) -> None:
     path = tmp_path / "prices.toml"
     rows = "".join(

@@ -223,7 +223,7 @@ def zstd_of(piece: bytes, times: int, path: Path) -> Path:
 def test_a_bomb_of_one_line_is_one_reject_in_little_memory(
     tmp_path: Path, pack: Callable[[bytes, int, Path], Path], size: int
 ) -> None:
-    bomb = pack(bytes(MIB), size // MIB, tmp_path / "a.jsonl")
+    bomb = pack(b"x" * MIB, size // MIB, tmp_path / "a.jsonl")
 
     result = run(LOAD, bomb)
 
@@ -233,6 +233,18 @@ def test_a_bomb_of_one_line_is_one_reject_in_little_memory(
     assert result["raw"] == [None]
     assert result["ledger"]["bytes"] == size
     assert result["memory"] < GIB
+
+
+def test_a_bomb_of_nul_bytes_is_one_blank_line_in_little_memory(
+    tmp_path: Path,
+) -> None:
+    bomb = gzip_of(bytes(MIB), 512, tmp_path / "a.jsonl")
+
+    result = run(LOAD, bomb)
+
+    assert result["ledger"]["lines"] == result["ledger"]["blank"] == 1
+    assert result["ledger"]["bytes"] == 512 * MIB
+    assert result["memory"] < 384 * MIB
 
 
 @pytest.mark.parametrize(

@@ -355,6 +355,23 @@ def test_the_last_day_of_a_closed_month_is_compared(tmp_path: Path) -> None:
     assert change["bounds"]["cost"] == ["exact", "exact"]
 
 
+def test_a_report_without_bounds_has_0_for_what_is_unknown(tmp_path: Path) -> None:
+    # As version 1 of the schema was written before there were bounds.
+    path = tmp_path / "last.json"
+    month = {"last": "month", "sections": ["cost"]}
+    rows = make_choices(*calls("2026-10-30", 2, **NO_USAGE), *calls("2026-10-29", 1))
+    write_report(rows, path, now="2026-11-01", **month)
+    data = json.loads(path.read_text())
+    for row in data["periods"]:
+        del row["tokens_bound"], row["cost_bound"]
+        row["tokens"], row["cost"] = row["tokens"] or 0, row["cost"] or "0"
+    path.write_text(json.dumps(data))
+
+    made = write_report(rows, against=path, now="2026-12-01", **month)
+
+    assert made.data()["against"]["changes"] == []
+
+
 def test_a_figure_that_became_known_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "last.json"
     month = {"last": "month", "sections": ["cost"]}

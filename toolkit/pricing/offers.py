@@ -10,6 +10,7 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.pricing.rates import WEEK, Offer, Rates, Reason
@@ -58,13 +59,14 @@ _BITS = (33, 20, 41)
 class RateTable(NamedTuple):
     """The rates of all offers, as columns.
 
-    For each of `PLACES`: what it costs in 10^-12 USD and the rest in 10^-24 USD,
+    For each of `PLACES`: what it costs in 10^-12 USD, and exactly in 10^-24 USD;
     whether that differs from what it is part of, and whether it is not known. Then the
     code of the reason why there is no rate, or -1, and facts of `Rates`.
     """
 
     whole: Ints
-    rest: Ints
+    exact: pl.DataFrame
+    is_whole: bool
     differs: Bools
     lacks: Bools
     reason: NDArray[np.int8]
@@ -77,17 +79,17 @@ class RateTable(NamedTuple):
         """Convert rates to columns of integers."""
         free = Rates(Decimal(0), Decimal(0))
         rates = [end if isinstance(end, Rates) else free for end in ends]
-        amounts = [[divmod(k, UNIT) for k in _coefficients(one)] for one in rates]
-        halves = np.array(amounts, np.int64).reshape(-1, len(PLACES), 2)
+        exact = [_coefficients(one) for one in rates]
+        whole = np.array([[k // UNIT for k in row] for row in exact], np.int64)
+        codes = [reason_code(end) if isinstance(end, Reason) else -1 for end in ends]
+        lacks = np.array([*map(_unknown_kinds, rates)], np.bool_)
         return cls(
-            np.ascontiguousarray(halves[:, :, 0]),
-            np.ascontiguousarray(halves[:, :, 1]),
-            (halves != 0).any(axis=2),
-            np.array([*map(_unknown_kinds, rates)], np.bool_).reshape(-1, len(PLACES)),
-            np.array(
-                [reason_code(end) if isinstance(end, Reason) else -1 for end in ends],
-                np.int8,
-            ),
+            whole.reshape(-1, len(PLACES)),
+            pl.DataFrame(exact, dict.fromkeys(PLACES, pl.Int128), orient="row"),
+            not any(k % UNIT for row in exact for k in row),
+            np.array(exact, object).reshape(-1, len(PLACES)) != 0,
+            lacks.reshape(-1, len(PLACES)),
+            np.array(codes, np.int8),
             np.array([one.reasoning_apart for one in rates], np.bool_),
             np.array([one.own for one in rates], np.bool_),
             np.array([one.cached_audio is not None for one in rates], np.bool_),
@@ -126,7 +128,8 @@ class OfferTable(NamedTuple):
             cells += [known.setdefault(end, len(known)) for end in offer.ends]
         rates = RateTable.build(list(known))
         reasons = np.broadcast_to(rates.reason[:, np.newaxis], rates.whole.shape)
-        all_facts = np.stack([rates.whole, rates.rest, rates.lacks, reasons], axis=1)
+        exact = np.array(rates.exact.rows(), object).reshape(rates.whole.shape)
+        all_facts = np.stack([exact, rates.lacks, reasons], axis=1)
         changing = []
         for offer, first in zip(offers, firsts, strict=True):
             own = cells[first[-1] : first[-1] + len(offer.ends)]

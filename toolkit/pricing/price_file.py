@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.resources import files
 from itertools import combinations
-from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from toolkit.errors import PriceFileError, near_miss
 from toolkit.expressions.vendors import check_provider, seller_named
@@ -23,6 +23,7 @@ from toolkit.pricing.rates import AMOUNTS, DAY, FOREVER, Offer, Row
 if TYPE_CHECKING:
     import os
 
+_Value = TypeVar("_Value")
 Prices: TypeAlias = "str | os.PathLike[str] | PriceFile | None"
 # Model, provider, tier, search context size; None where a row does not depend on it.
 _Key: TypeAlias = tuple[str, str | None, str | None, str | None]
@@ -130,10 +131,18 @@ def read_prices(prices: Prices, provider: str | None = None) -> PriceFile:
         raise PriceFileError(name, "not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise PriceFileError(name, f"not valid TOML: {error}") from None
-    return parse_prices(name, data, own=True)
+    return _parse_prices(name, data, own=True)
 
 
-def parse_prices(name: str, data: Mapping[str, Any], *, own: bool) -> PriceFile:
+@cache
+def read_corrections() -> PriceFile:
+    """Read our corrections of the price data; their providers are as there."""
+    text = files("toolkit.pricing").joinpath("corrections.toml").read_text("utf-8")
+    data = tomllib.loads(text, parse_float=Decimal)
+    return _parse_prices("corrections", data, own=False)
+
+
+def _parse_prices(name: str, data: Mapping[str, Any], *, own: bool) -> PriceFile:
     """Parse a price file; raise `PriceFileError` with all of its faults."""
     rows: dict[_Key, list[Row]] = {}
     top, faults = _parse_table(data, _TOP)
@@ -223,29 +232,26 @@ def _parse_row(
     return [(model, provider, tier, size) for model in values["model"]], row
 
 
-def _check(*, valid: object) -> None:
-    """Raise `ValueError` for a wrong value."""
+def _checked(value: _Value, *, valid: object) -> _Value:
+    """Return a value; raise `ValueError` if it is not valid."""
     if not valid:
         raise ValueError
+    return value
 
 
 def _parse_tables(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Parse tables of the same name."""
-    _check(valid=isinstance(value, list) and all(isinstance(t, dict) for t in value))
-    return value
+    return [_checked(one, valid=isinstance(one, dict)) for one in value]
 
 
 def _parse_steps(value: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
     """Parse the rates of longer prompts; return the shortest first."""
-    tables = []
-    for table in _parse_tables(value):
-        step, faults = _parse_table(table, _STEP, ("above",))
-        if faults:
-            raise _FaultError(*(f"step: {fault}" for fault in faults))
-        tables.append(step)
-    steps = {step.pop("above"): step for step in tables}
-    _check(valid=len(steps) == len(tables))
-    return sorted(steps.items(), key=itemgetter(0))
+    parsed = [_parse_table(one, _STEP, ("above",)) for one in _parse_tables(value)]
+    faults = [f"step: {fault}" for _, found in parsed for fault in found]
+    if faults:
+        raise _FaultError(*faults)
+    steps = {step.pop("above"): step for step, _ in parsed}
+    return _checked(sorted(steps.items()), valid=len(steps) == len(parsed))
 
 
 def _parse_aliases(value: dict[str, str]) -> dict[str, str]:
@@ -256,20 +262,12 @@ def _parse_aliases(value: dict[str, str]) -> dict[str, str]:
 def _parse_models(value: str | list[str]) -> list[str]:
     """Parse the name of a model, or a list of them."""
     names = [*map(_parse_text, [value] if isinstance(value, str) else value)]
-    _check(valid=0 < len(set(names)) == len(names))
-    return names
+    return _checked(names, valid=0 < len(set(names)) == len(names))
 
 
 def _parse_text(value: str) -> str:
     """Parse a name."""
-    _check(valid=isinstance(value, str) and value)
-    return value.casefold()
-
-
-def _parse_flag(value: object) -> object:
-    """Parse true or false."""
-    _check(valid=isinstance(value, bool))
-    return value
+    return _checked(value.casefold(), valid=value)
 
 
 def _parse_second(value: str | date) -> int:
@@ -278,41 +276,26 @@ def _parse_second(value: str | date) -> int:
     if not isinstance(moment, datetime):
         moment = datetime.combine(moment, time())
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    _check(valid=not moment.microsecond and moment.timestamp() >= 0)
-    return int(moment.timestamp())
+    second = int(moment.timestamp())
+    return _checked(second, valid=0 <= second == moment.timestamp() < FOREVER)
 
 
 def _parse_hours(value: str) -> list[tuple[int, int]]:
     """Parse hours of the day as seconds; they may run past midnight."""
-    _check(valid=re.fullmatch(f"(?:{_HOURS.pattern})+", value))
+    _checked(value, valid=re.fullmatch(f"(?:{_HOURS.pattern})+", value))
     found = [[int(part) for part in parts] for parts in _HOURS.findall(value)]
     hours = [(3600 * a + 60 * b, 3600 * c + 60 * d) for a, b, c, d in found]
-    _check(valid=all(start < DAY >= end != start for start, end in hours))
-    return hours
-
-
-def _parse_days(value: list[str]) -> list[int]:
-    """Parse days of the week."""
-    _check(valid=isinstance(value, list) and value)
-    return [_DAYS.index(day) for day in value]
-
-
-def _parse_above(value: object) -> object:
-    """Parse a length of the prompt."""
-    _check(valid=type(value) is int and value > 0)
-    return value
+    return _checked(hours, valid=all(a < DAY >= b != a for a, b in hours))
 
 
 def _parse_amount(
     value: str | int | Decimal, largest: Decimal = _LARGEST_RATE, decimals: int = 12
 ) -> Decimal:
     """Parse an amount of USD, a number or a string."""
-    is_number = isinstance(value, str | int | Decimal) and not isinstance(value, bool)
-    _check(valid=is_number and "_" not in str(value))
+    _checked(value, valid=not isinstance(value, bool) and "_" not in str(value))
     amount = Decimal(value)
     exact = int(amount.normalize().as_tuple().exponent) >= -decimals
-    _check(valid=exact and 0 <= amount <= largest)
-    return amount
+    return _checked(amount, valid=exact and 0 <= amount <= largest)
 
 
 def _parse_rate(value: str | int | Decimal) -> Decimal | None:
@@ -330,19 +313,28 @@ _CONDITIONS = {
 _AMOUNT = 'an amount of USD such as "2.50" (0 to 1,000,000, at most 12 decimals)'
 _NAME = (_parse_text, "a name in quotes")
 _DATE = (_parse_second, "a date after 1970 such as 2026-01-31")
-_FLAG = (_parse_flag, "true or false")
+_FLAG = (lambda flag: _checked(flag, valid=isinstance(flag, bool)), "true or false")
 _RATES: _Parsers = {
     **dict.fromkeys(AMOUNTS, (_parse_rate, f'{_AMOUNT}, or "unknown"')),
     **dict.fromkeys(("input", "output"), (_parse_amount, _AMOUNT)),
 }
-_STEP: _Parsers = {"above": (_parse_above, "a number of tokens"), **_RATES}
+_STEP: _Parsers = {
+    "above": (
+        lambda above: _checked(above, valid=type(above) is int and above > 0),
+        "a number of tokens",
+    ),
+    **_RATES,
+}
 _ROW: _Parsers = {
     "model": (_parse_models, "a name, or a list of different names"),
     **dict.fromkeys(("provider", "service_tier", "search_context_size"), _NAME),
     **dict.fromkeys(("from", "to"), _DATE),
     **_RATES,
     "hours": (_parse_hours, 'hours of UTC such as "16:30-00:30"'),
-    "days": (_parse_days, 'a list of days such as ["sat", "sun"]'),
+    "days": (
+        lambda days: [_DAYS.index(day) for day in _checked(days, valid=days)],
+        'a list of days such as ["sat", "sun"]',
+    ),
     "step": (_parse_steps, "tables under [[price.step]], each with another `above`"),
     "discount": (
         lambda share: _parse_amount(share, Decimal(1), 6),

@@ -1,7 +1,6 @@
 """Price whole columns of responses exactly; each distinct offer is looked up once.
 
-Amounts are integers of 10^-12 USD. Those that might overflow 64 bits are computed with
-Python's integers.
+Amounts are integers of 10^-12 USD, of 128 bits where 64 might be too few.
 """
 
 from __future__ import annotations
@@ -10,15 +9,14 @@ import re
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, cast
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from toolkit.expressions.vendors import find_seller, providers_of
 from toolkit.pricing.catalogue import find_offer
-from toolkit.pricing.corrections import read_corrections
 from toolkit.pricing.offers import (
     COUNTS,
     PLACES,
@@ -28,6 +26,7 @@ from toolkit.pricing.offers import (
     RateTable,
     reason_code,
 )
+from toolkit.pricing.price_file import read_corrections
 from toolkit.pricing.rates import Reason
 from toolkit.pricing.usage import Reported, Usage
 
@@ -229,69 +228,29 @@ def _first_second(model: str) -> int:
 
 def _amounts(
     rates: RateTable, place: Ints, counts: dict[str, Ints], priced: Bools
-) -> tuple[Ints, dict[int, int]]:
-    """Return amounts in 10^-12 USD, and separately those that may overflow."""
-    used = {PLACES[name]: np.where(priced, c, 0) for name, c in counts.items()}
-    used = {number: count for number, count in used.items() if count.any()}
-    large = np.flatnonzero(_may_overflow(rates, place, used))
-    whole = _sum_products(rates.whole, place, used)
-    if rates.rest.any():
-        whole = _half_even(whole, _sum_products(rates.rest, place, used))
-    apart = {
-        int(row): _in_full(
-            rates, int(place[row]), {n: int(count[row]) for n, count in used.items()}
-        )
-        for row in large
-    }
-    return whole, apart
-
-
-def _sum_products(rates: Ints, place: Ints, used: dict[int, Ints]) -> Ints:
-    """Sum the costs of tokens and request; `_may_overflow` finds what overflows."""
-    total = rates[:, -1][place]
-    with np.errstate(over="ignore"):
-        for number, count in used.items():
-            total += np.ascontiguousarray(rates[:, number])[place] * count
-    return total
-
-
-def _may_overflow(rates: RateTable, place: Ints, used: dict[int, Ints]) -> Bools:
-    """Return which sums may overflow 64 bits."""
-    large = np.zeros(place.size, np.bool_)
-    for half in (rates.whole, rates.rest):
-        sizes = np.abs(half).astype(np.float64)
-        most = sizes.max(axis=0, initial=0)
-        bound = most[-1] + sum(
-            most[n] * float(count.max()) for n, count in used.items()
-        )
-        if bound > _LARGEST_SUM:
-            size = sizes[place, -1] + sum(sizes[place, n] * c for n, c in used.items())
-            large |= size > _LARGEST_SUM
-    return large
-
-
-def _half_even(whole: Ints, rest: Ints) -> Ints:
-    """Add 10^-24 USD to 10^-12 USD, rounding half to even."""
-    carried, left = np.divmod(rest, UNIT)
-    total: Ints = whole + carried
-    half = UNIT // 2
-    up: Bools = (left > half) | ((left == half) & (total % 2 == 1))
-    return total + up.astype(np.int64)
-
-
-def _in_full(rates: RateTable, place: int, counts: dict[int, int]) -> int:
-    """Compute one amount with Python's integers."""
-    total = sum(
-        (int(rates.whole[place, n]) * UNIT + int(rates.rest[place, n])) * count
-        for n, count in {**counts, PLACES["requests"]: 1}.items()
-    )
-    quotient, left = divmod(total, UNIT)
-    return quotient + int(2 * left > UNIT or (2 * left == UNIT and quotient % 2 == 1))
+) -> pl.Series:
+    """Return amounts in 10^-12 USD, rounded half to even."""
+    used = {name: np.where(priced, count, 0) for name, count in counts.items()}
+    used = {name: count for name, count in used.items() if count.any()}
+    most = np.abs(rates.whole).max(axis=0, initial=0).astype(np.float64)
+    bound = sum(most[PLACES[name]] * count.max() for name, count in used.items())
+    if rates.is_whole and bound + most[-1] < _LARGEST_SUM:
+        whole = rates.whole[place, -1]
+        for name, count in used.items():
+            whole += np.ascontiguousarray(rates.whole[:, PLACES[name]])[place] * count
+        return pl.Series(whole).cast(pl.Int128)
+    total = rates.exact["requests"].gather(place)
+    for name, count in used.items():
+        total += rates.exact[name].gather(place) * pl.Series(count).cast(pl.Int128)
+    quotient, left = pl.col("total") // UNIT, pl.col("total") % UNIT
+    is_up = (left > UNIT // 2) | ((left == UNIT // 2) & (quotient % 2 == 1))
+    rounded = quotient + is_up.cast(pl.Int128)
+    return pl.DataFrame({"total": total}).select(rounded).to_series()
 
 
 def _result(
     created: pl.Series,
-    computed: tuple[Ints, dict[int, int]],
+    amounts: pl.Series,
     reported: Reported,
     reason: NDArray[np.int8],
     dated: Bools,
@@ -301,36 +260,18 @@ def _result(
     reason = np.where(reported.is_negative, _NEGATIVE, reason)
     reason = np.where(reported.lacks_part, _OWN_KEY, reason)
     priced = ~known & (reason < 0)
-    units = np.where(known, reported.units, computed[0])
-    apart = {row: amount for row, amount in computed[1].items() if not known[row]}
-    source = np.where(known, 0, np.where(priced, 1, 2))
-    reasons = tuple(Reason)
-    why = pl.Series([*reasons, None], dtype=pl.String).gather(
-        np.where(known | priced, len(reasons), reason)
+    units = reported.units.zip_with(pl.Series(known), amounts)
+    columns = {
+        "cost": units.cast(pl.Decimal(38, 0)) * Decimal("1e-12"),
+        "cost_source": pl.Series(_SOURCES).gather(np.where(known, 0, 2 - priced)),
+        "price_date": created.cast(MOMENT).dt.date(),
+        "reason": pl.Series(tuple(Reason)).gather(np.maximum(reason, 0)),
+    }
+    shown = {"cost": known | priced, "price_date": priced & dated}
+    shown["reason"] = ~shown["cost"]
+    return pl.DataFrame(columns).select(
+        pl.when(pl.Series(shown[name])).then(name).cast(dtype)
+        if name in shown
+        else name
+        for name, dtype in PRICED.items()
     )
-    date = created.cast(MOMENT).dt.date()
-    return pl.DataFrame(
-        {
-            "cost": _money(units, apart | reported.large, known | priced),
-            "cost_source": pl.Series(_SOURCES).gather(source),
-            "price_date": date.zip_with(
-                pl.Series(priced & dated), pl.Series([None], dtype=pl.Date)
-            ),
-            "reason": why,
-        },
-        schema=PRICED,
-    )
-
-
-def _money(units: Ints, apart: dict[int, int], valid: Bools) -> pl.Series:
-    """Convert integers of 10^-12 USD to decimals, without floats."""
-    halves = np.empty((units.size, 2), np.int64)
-    halves[:, 0] = units
-    halves[:, 1] = units >> 63
-    for row, amount in apart.items():
-        low = amount & ((1 << 64) - 1)
-        halves[row] = low - ((low >> 63) << 64), amount >> 64
-    bits = pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
-    buffers = [bits, pa.py_buffer(halves)]
-    array = pa.Array.from_buffers(pa.decimal128(38, 12), units.size, buffers)
-    return cast("pl.Series", pl.from_arrow(array))

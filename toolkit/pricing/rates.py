@@ -154,7 +154,7 @@ class Row(NamedTuple):
         known: dict[str, Any] = {
             name: value for name, value in amounts.items() if value is not None
         }
-        if "input" in amounts:
+        if "input" in self.steps[0][1]:
             end = Rates(**known)
         elif isinstance(end, Reason) or not (amounts or self.discount):
             return end

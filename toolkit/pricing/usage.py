@@ -129,14 +129,13 @@ def _count_of(counts: pl.Series) -> Ints:
 
 
 class Reported(NamedTuple):
-    """What responses report as cost, in 10^-12 USD; by row what is too large for it.
+    """What responses report as cost, in 10^-12 USD.
 
     Then where it is known, where it is negative, and where a part of it is missing: the
     fee for a response that was paid with the user's own key, or its price.
     """
 
-    units: Ints
-    large: dict[int, int]
+    units: pl.Series
     is_known: Bools
     is_negative: Bools
     lacks_part: Bools
@@ -156,18 +155,19 @@ class Reported(NamedTuple):
             negative = (usable & (parts < 0)).any(axis=0)
         known = usable.all(axis=0) & ~negative
         small = np.where(known, np.minimum(parts, _SURELY_EXACT), 0)
-        # The shortest decimal of a double is what was written.
-        large = {
-            int(row): sum(scaled(Decimal(repr(float(p))), 12) for p in parts[:, row])
-            for row in np.flatnonzero(known & (parts >= _SURELY_EXACT).any(axis=0))
-        }
-        units = np.rint(small * UNIT).astype(np.int64).sum(axis=0)
-        return cls(units, large, known, negative, own_key & ~known & ~negative)
+        units = pl.Series(np.rint(small * UNIT).astype(np.int64).sum(axis=0))
+        units = units.cast(pl.Int128)
+        large = np.flatnonzero(known & (parts >= _SURELY_EXACT).any(axis=0))
+        if large.size:
+            # The shortest decimal of a double is what was written.
+            texts = [[repr(float(part)) for part in parts[:, row]] for row in large]
+            exact = [sum(scaled(Decimal(text), 12) for text in row) for row in texts]
+            units = units.scatter(large, exact)
+        return cls(units, known, negative, own_key & ~known & ~negative)
 
     def except_where(self, priced: Bools) -> Reported:
         """Return what is reported, but not where another price takes precedence."""
-        large = {row: units for row, units in self.large.items() if not priced[row]}
-        return Reported(self.units, large, *(flag & ~priced for flag in self[2:]))
+        return Reported(self.units, *(flag & ~priced for flag in self[1:]))
 
 
 def _values(frame: pl.DataFrame, name: str, missing: float) -> NDArray[Any]:

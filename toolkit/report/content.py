@@ -202,7 +202,7 @@ def _build_section(
         table = table_of(section, frame, by)
     notes = []
     if table.folded and name != "drift":
-        notes.append(f"{table.folded:,} smaller ones are in one row: sums are exact.")
+        notes.append(f"{table.folded:,} smaller ones are summed in one row.")
     return SectionResult(section, shown, table, notes)
 
 
