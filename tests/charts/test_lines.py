@@ -330,7 +330,10 @@ def test_a_line_over_hours_and_over_two_years_has_ticks_that_read_well() -> None
 def test_an_infinite_perplexity_is_not_drawn(over_time: bool) -> None:
     time = frames.periods(3) if over_time else None
     frame = frames.confidence(time, ["a", "b"]).with_columns(
-        perplexity=pl.when(pl.col("model") == "b").then(float("inf")).otherwise(2.0)
+        # exp(1000) is more than a double holds.
+        logprob_sum=pl.when(model="b")
+        .then(-1000.0 * pl.col("logprob_tokens"))
+        .otherwise("logprob_sum"),
     )
 
     ax = charts.plot_confidence(frame)

@@ -18,7 +18,7 @@ from tests.support.charting import bars, label_texts, labels, lines
 from toolkit import charts
 from toolkit.charts.series_colors import _assign_slots, assign_colors
 from toolkit.charts.style import _FALLBACKS, DARK, LIGHT, contrast, families, readable
-from toolkit.charts.text import fit, printable, share_tick, text_width, usd_tick
+from toolkit.charts.text import _usd_tick, fit, printable, share_tick, text_width
 from toolkit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def test_a_finish_reason_has_its_own_colour_whatever_came_before() -> None:
     ],
 )
 def test_money_on_an_axis(value: float, expected: str) -> None:
-    assert usd_tick(value) == expected
+    assert _usd_tick(value) == expected
 
 
 def test_shares_on_an_axis() -> None:

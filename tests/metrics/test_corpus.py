@@ -24,14 +24,16 @@ Row = dict[str, Any]
 
 
 def paths(usage: Row, *names: str) -> int | None:
-    """Return the first count that is present at dotted names."""
+    """Return the first count at dotted names that is not 0, else 0 if one is."""
+    found = None
     for name in names:
         value: Any = usage
         for key in name.split("."):
             value = value.get(key) if isinstance(value, dict) else None
-        if value is not None:
+        if value:
             return int(value)
-    return None
+        found = 0 if value == 0 else found
+    return found
 
 
 def facts(response: Row) -> Row:
@@ -56,9 +58,13 @@ def facts(response: Row) -> Row:
             "cached_tokens",
             "num_cached_tokens",
             "cache_read_input_tokens",
+            "prompt_token_details.cached_tokens",
         ),
         "reasoning": paths(
-            usage, "completion_tokens_details.reasoning_tokens", "reasoning_tokens"
+            usage,
+            "completion_tokens_details.reasoning_tokens",
+            "reasoning_tokens",
+            "completion_token_details.reasoning_tokens",
         ),
         "fingerprint": response.get("system_fingerprint") or None,
         "tier": response.get("service_tier") or usage.get("service_tier") or None,

@@ -18,7 +18,12 @@ from hypothesis import strategies as st
 
 import toolkit
 from tests.support.command import run
-from toolkit.errors import MissingColumnsError, OptionError, PartialResponsesWarning
+from toolkit.errors import (
+    MissingColumnsError,
+    OptionError,
+    PartialResponsesWarning,
+    ToolkitWarning,
+)
 from toolkit.metrics.explain import cost_lines
 from toolkit.pricing import missing_prices, reconcile, what_if
 from toolkit.testing import make_choices, make_response
@@ -232,8 +237,11 @@ def test_every_line_is_exact_or_unknown_and_they_add_up(
 
 
 def test_spending_is_the_metric_with_what_is_missing(log: Path) -> None:
-    spent = toolkit.spending(log, every=None, by="tag_role", tags=ROLE)
+    # No line has metadata, so the tag is null in every line.
+    with pytest.warns(ToolkitWarning, match="tag_role is null in every line") as warned:
+        spent = toolkit.spending(log, every=None, by="tag_role", tags=ROLE)
 
+    assert len(warned) == 1
     assert spent.costs["cost"].to_list() == [Decimal("0.2535")]
     assert spent.missing["responses"].sum() == 2
     # 1,100 of 3,300 tokens are the evil one's.
@@ -409,7 +417,7 @@ def test_the_command_explains_a_number(log: Path) -> None:
 
     assert done.returncode == 0
     assert done.stdout.startswith("gpt-4o, 2026-10-05: at least $0.25; 1 of 3")
-    assert "input 2.5, cached 1.25, output 10" in " ".join(done.stdout.split())
+    assert "input 2.5, output 10, cached 1.25" in " ".join(done.stdout.split())
     assert "12:00:00 1,000 + 100" in done.stdout
     assert json.loads(as_json.stdout)["lines"][0]["cost"] == "0.003500000000"
 

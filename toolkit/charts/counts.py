@@ -9,19 +9,18 @@ import polars as pl
 
 from toolkit.charts.bars import Row, draw_bars
 from toolkit.charts.rows import max_rows
-from toolkit.charts.series import format_key, format_others, read_frame
+from toolkit.charts.series import divide_sums, fold_series, read_frame, sum_measure
 from toolkit.charts.style import current_theme
-from toolkit.charts.text import count_tick, usd_tick
+from toolkit.charts.text import count_tick, tick_of
 from toolkit.charts.titles import (
     ChartText,
     capitalize,
-    count_unseen,
     format_missing,
     format_title,
     unit_noun,
 )
 from toolkit.errors import plural
-from toolkit.formatting.figures import Figure
+from toolkit.formatting.figures import UNKNOWN
 from toolkit.formatting.text import (
     UNKNOWN_TEXT,
     format_count,
@@ -102,46 +101,29 @@ def draw_counts(
     data, measure = read_frame(frame, spec), spec[spec.main]
     noun, names = noun or unit_noun(measure.unit), list(spec.key_names) or data.by
     ratio = next((one for one in spec.drawn if one.part not in {None, spec.main}), None)
-    part = pl.lit(0) if ratio is None else pl.col(str(ratio.part))
-    whole = pl.lit(0) if ratio is None or ratio.whole is None else ratio.whole
-    unseen = count_unseen(ratio or measure, data.frame)
-    value = pl.col(measure.name).cast(pl.Float64)
-    sums = (
-        data.frame.group_by(names or pl.lit(0).alias("~all"))
-        .agg(
-            pl.when(value.is_not_null().any()).then(value.sum()).alias("value"),
-            part.cast(pl.Int64).sum().alias("part"),
-            whole.cast(pl.Int64).sum().alias("whole"),
-            count_unseen(measure, data.frame).sum().alias("missing"),
-            unseen.sum().alias("unseen"),
-        )
-        .sort(
-            "value",
-            *names,
-            descending=[True, *(False for _ in names)],
-            nulls_last=True,
-        )
+    rows = data.frame.drop("folded", strict=False) if spec.keys else data.frame
+    series, placed = fold_series(
+        rows,
+        names,
+        pl.col(measure.name),
+        most=min(_MAX_BARS, max_rows(ax)),
+        kind=spec.name,
+        lone=f"all {noun}s",
     )
-    most, theme = min(_MAX_BARS, max_rows(ax)), current_theme()
-    shown = sums.head(most)[names].iter_rows(named=True)
-    keys = [format_key(key) for key in shown] if names else [f"all {noun}s"]
-    colors = [theme.palette[0]] * len(keys)
-    values = sums["value", "part", "whole", "missing", "unseen"]
-    if len(sums) > most:
-        keys.append(format_others(len(sums) - most))
-        colors.append(theme.rest)
-        values = values.head(most).vstack(values.slice(most).sum())
-    bars = []
-    for key, color, row in zip(keys, colors, values.iter_rows(), strict=True):
-        value, faulty, seen, lost, unchecked = row
-        figure = Figure(value, measure.bound if lost else "exact")
-        end = (format_usd if measure.is_money else format_count)(figure)
-        more = ""
-        if faulty and seen:
-            share = Figure(faulty / seen, "approximate" if unchecked else "exact")
-            more = f"· {format_share(share)} {fault}"
-        end, length = (end, value) if figure.is_known else (UNKNOWN_TEXT, nan)
-        bars.append(Row(key, length, color, end, more, faulty, open=bool(lost)))
+    bars, theme = [], current_theme()
+    for place, part in enumerate(series):
+        of_series = placed.filter(series=place)
+        figure = sum_measure(measure, of_series)
+        length, end = nan, UNKNOWN_TEXT
+        if figure.is_known:
+            length = float(figure.number)
+            end = (format_usd if measure.is_money else format_count)(figure)
+        faulty = float(of_series[ratio.part].sum()) if ratio and ratio.part else 0.0
+        share = divide_sums(ratio, of_series) if ratio and faulty else UNKNOWN
+        more = f"· {format_share(share)} {fault}" if share.is_known else ""
+        color, is_open = theme.palette[0], figure.bound != "exact"
+        color = theme.rest if part.folded else color
+        bars.append(Row(part.name, length, color, end, more, faulty, open=is_open))
     note = [plural(int(data.total(measure.name)), noun)]
     if any(bar.faulty for bar in bars):
         note.append(f"hatched: {faults}")
@@ -150,7 +132,7 @@ def draw_counts(
         note.append("all periods together")
     what = subtitle or capitalize(measure.title)
     text = ChartText(format_title(spec.title, names), what, note)
-    tick = usd_tick if measure.is_money else count_tick
+    tick = tick_of(measure)
     return draw_bars(ax, text, bars, tick, whole=True, empty=f"no {noun}s")
 
 
@@ -191,24 +173,21 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     data, theme = read_frame(frame, SPECS["log_health"]), current_theme()
     colors = {"reject": theme.alarm, "finding": theme.palette[1], "ledger": theme.rest}
-    rows = (
-        data.frame.filter(
-            pl.col("count") > 0,
-            (pl.col("kind") != "ledger") | ~pl.col("name").is_in(_NO_PROBLEM),
-        )
-        .with_columns(
-            pl.col("kind")
-            .replace_strict(list(colors), range(len(colors)), default=len(colors))
-            .alias("~order")
-        )
-        .sort("~order", "count", "name", descending=[False, True, False])
+    rows = data.frame.filter(
+        pl.col("count") > 0,
+        (pl.col("kind") != "ledger") | ~pl.col("name").is_in(_NO_PROBLEM),
+    ).sort(
+        pl.col("kind").cast(pl.Enum(list(colors))),
+        "count",
+        "name",
+        descending=[False, True, False],
     )
     most = max_rows(ax)
     bars = [
         Row(
             f"{row['name']}".replace("_", " "),
             row["count"],
-            colors.get(row["kind"], theme.rest),
+            colors[row["kind"]],
             format_count(row["count"]),
             f"· {format_share(row['count'] / row['of'])} of {format_count(row['of'])}"
             if row["of"]

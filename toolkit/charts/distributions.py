@@ -28,7 +28,7 @@ from toolkit.charts.rows import (
     max_rows,
     write_row_end,
 )
-from toolkit.charts.series import Series, fold_series, read_frame
+from toolkit.charts.series import Series, count_unseen, fold_series, read_frame
 from toolkit.charts.style import current_theme, mix
 from toolkit.charts.text import count_tick, fit
 from toolkit.charts.time_axis import set_time_axis
@@ -37,7 +37,6 @@ from toolkit.charts.titles import (
     build_note,
     build_text,
     capitalize,
-    count_unseen,
     why_empty,
 )
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count

@@ -10,8 +10,7 @@ import polars as pl
 from toolkit.charts.alt_text import shorten
 from toolkit.charts.layout import measure_axes, set_value_axis
 from toolkit.charts.style import LINE_CONTRAST, current_theme, readable
-from toolkit.charts.time_axis import PERIOD, Span, build_span, set_time_axis
-from toolkit.charts.titles import count_unseen
+from toolkit.charts.time_axis import Span, build_span, set_time_axis
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import UNKNOWN_TEXT
 
@@ -81,34 +80,6 @@ def build_lines(series: list[Series], rows: pl.DataFrame, measure: Measure) -> L
         measure.bound if place in is_open else "exact" for place in range(len(series))
     ]
     return Lines(series, span, values, bounds)
-
-
-def compute_ratios(
-    rows: pl.DataFrame,
-    measure: Measure,
-    transform: Callable[[pl.Expr], pl.Expr],
-) -> pl.DataFrame:
-    """Compute `value` for each period and series, and how many it does not include.
-
-    A single series has the ratio that the metric computed. The ratio of folded series
-    is computed from their sums.
-    """
-    keys = [name for name in (*PERIOD, "partial") if name in rows.columns]
-    ratio = transform(pl.col("~part") / pl.col("~whole"))
-    summed = pl.when(pl.col("~whole") > 0).then(ratio)
-    alone = pl.col("~rows") == 1
-    whole = pl.lit(1) if measure.whole is None else measure.whole
-    return (
-        rows.group_by(*keys, "series", maintain_order=True)
-        .agg(
-            pl.len().alias("~rows"),
-            pl.col(str(measure.part)).cast(pl.Float64).sum().alias("~part"),
-            whole.cast(pl.Float64).sum().alias("~whole"),
-            pl.col(measure.name).first().cast(pl.Float64).alias("~given"),
-            count_unseen(measure, rows).sum(),
-        )
-        .with_columns(pl.when(alone).then("~given").otherwise(summed).alias("value"))
-    )
 
 
 def _with_gaps(span: Span, values: Numbers) -> tuple[Numbers, Numbers]:
@@ -196,18 +167,18 @@ def draw_lines(
     layout: AxesLayout,
     tick: Callable[..., str],
     *,
-    most: float = 0.0,
+    most: float,
 ) -> None:
     """Draw all lines, with labels beside their last points.
 
-    `most` is the highest valid value, such as 1 for a share. Higher ones are marked at
-    the upper edge, so that they do not flatten all others.
+    `most` is the highest valid value: 1 for a share, or infinity. Higher ones are
+    marked at the upper edge, so that they do not flatten all others.
     """
     for part, values in reversed(list(zip(table.series, table.values, strict=True))):
         draw_line(ax, table.span, values, line_color(part), part.name)
     inside = layout.inside()
-    top = table.top or (0.1 if most else 1.0)
-    if most and top > 0.8 * most:
+    top = table.top or min(0.1 * most, 1.0)
+    if top > 0.8 * most:
         top = most
         _draw_beyond(ax, table, most)
     set_value_axis(ax, top, inside.height, tick)

@@ -11,10 +11,10 @@ from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.bars import Row, draw_bars, draw_share_bars
 from toolkit.charts.layout import draw_empty, start_axes, write_text
 from toolkit.charts.rows import max_rows
-from toolkit.charts.series import LEADING_COLUMNS, fold_series, read_frame
-from toolkit.charts.stack_chart import select_values, sum_series
+from toolkit.charts.series import fold_series, read_frame
 from toolkit.charts.stacked import build_stack, describe_shares, draw_stack
 from toolkit.charts.text import share_tick
+from toolkit.charts.time_axis import PERIOD
 from toolkit.charts.titles import (
     build_note,
     build_text,
@@ -112,14 +112,16 @@ def draw_mix(
     data, measure = read_frame(frame, spec), spec[spec.main]
     what = subtitle or capitalize(f"share of {measure.title}")
     note = build_note(data, measure._replace(of=measure.name))
-    rows = select_values(data, pl.col(measure.name), _whole(spec).alias("~whole"))
+    value = pl.col(measure.name).cast(pl.Float64)
+    rows = data.dated.with_columns(value.alias("value"), _whole(spec).alias("~whole"))
     if spec.keys:
         return _draw_keys(ax, data, rows, what, note)
     if data.zone is not None:
         series, placed = fold_series(rows, data.by, pl.col("value"))
         whole = pl.col("~whole").max().over("period")
         return _draw_shares(ax, data, series, placed.with_columns(whole), what, note)
-    series, sums = sum_series(data, rows, ax)
+    series, placed = fold_series(rows, data.by, pl.col("value"), most=max_rows(ax))
+    sums = placed.group_by("series").agg(pl.col("value").sum()).sort("series")
     total = max(rows["~whole"].drop_nulls().to_list(), default=0)
     noun = unit_noun(measure.unit)
     bars = []
@@ -142,12 +144,12 @@ def _draw_keys(
 ) -> Axes:
     """Draw the shares of a key: of all series over time, or of each as a bar."""
     (key, *_), value = data.spec.key_names, pl.col("value")
-    by_key = rows if data.zone is None else _sum_over_series(rows, key)
     parts, placed = fold_series(
-        by_key.drop("folded", strict=False), [key], value, kind=key
+        rows.drop("folded", strict=False), [key], value, kind=key
     )
     if data.zone is not None:
-        what += " of all series" if len(by_key) < len(rows) else ""
+        is_sum = rows.select(*PERIOD, key).is_duplicated().any()
+        what += " of all series" if is_sum else ""
         placed = placed.with_columns(value.sum().over("period").alias("~whole"))
         return _draw_shares(ax, data._replace(by=[]), parts, placed, what, note)
     series, placed = fold_series(
@@ -165,14 +167,6 @@ def _draw_keys(
     text = build_text(data, note, what)
     names = [part.name for part in series]
     return draw_share_bars(ax, text, names, parts, shares)
-
-
-def _sum_over_series(rows: pl.DataFrame, key: str) -> pl.DataFrame:
-    """Sum over the series of `by`: one row for each period and key."""
-    keys = [name for name in LEADING_COLUMNS if name in rows.columns]
-    value = pl.col("value")
-    known = pl.when(value.is_not_null().any()).then(value.sum())
-    return rows.group_by(*keys, key, maintain_order=True).agg(known)
 
 
 def _draw_shares(

@@ -15,8 +15,8 @@ from toolkit.charts.distributions import draw_sizes
 from toolkit.charts.heatmap import draw_hours
 from toolkit.charts.mix import draw_mix
 from toolkit.charts.ratio_chart import draw_ratio
-from toolkit.charts.stack_chart import draw_sums
 from toolkit.charts.timeline import draw_timeline
+from toolkit.charts.usage import draw_sums
 from toolkit.errors import OptionError, OptionTypeError, UnknownOptionError, check_word
 from toolkit.expressions.choices import first_choice
 from toolkit.expressions.time_ranges import span

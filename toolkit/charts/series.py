@@ -11,11 +11,13 @@ from toolkit.charts.series_colors import assign_colors
 from toolkit.charts.style import current_theme
 from toolkit.charts.time_axis import PERIOD, time_zone
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
+from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from toolkit.metrics.measures import Measure
     from toolkit.metrics.spec import MetricSpec
 
 LEADING_COLUMNS = (*PERIOD, "partial")
@@ -49,6 +51,28 @@ class ChartData(NamedTuple):
     def total(self, column: str) -> float:
         """Sum a column over all rows, including undated ones."""
         return float(self.frame[column].cast(pl.Float64).sum() or 0)
+
+
+def count_unseen(measure: Measure, rows: pl.DataFrame) -> pl.Expr:
+    """Return, as `~unseen`, how many a measure does not include in each row."""
+    gaps = [gap for gap in measure.gaps if gap in rows.columns]
+    return pl.sum_horizontal(pl.lit(0), *gaps).alias("~unseen")
+
+
+def sum_measure(measure: Measure, rows: pl.DataFrame) -> Figure:
+    """Sum a measure over rows; unknown if none has a value."""
+    if rows[measure.name].is_null().all():
+        return UNKNOWN
+    columns = [name for name in measure.columns if name in rows.columns]
+    return measure.figure(rows.select(pl.col(columns).sum()).row(0, named=True))
+
+
+def divide_sums(ratio: Measure, rows: pl.DataFrame) -> Figure:
+    """Divide the sums of numerator and denominator over rows."""
+    whole = pl.lit(0) if ratio.whole is None else ratio.whole
+    sums = pl.col(str(ratio.part)).sum(), whole.sum(), count_unseen(ratio, rows).sum()
+    part, of, unseen = rows.select(*sums).row(0)
+    return Figure(part, ratio.bound if unseen else "exact") / Figure(of)
 
 
 class Series(NamedTuple):
@@ -89,7 +113,7 @@ def format_key(key: object) -> str:
     return f'"{key}"' if _RESERVED.fullmatch(str(key)) else str(key)
 
 
-def format_others(count: int) -> str:
+def _format_others(count: int) -> str:
     """Format the name of the folded series."""
     return "1 other" if count == 1 else f"{format_count(count)} others"
 
@@ -149,7 +173,7 @@ def fold_series(
     if len(rest):
         count_rest = int(rest["~folded"].clip(lower_bound=1).sum())
         series.append(
-            Series(format_others(count_rest), current_theme().rest, count_rest)
+            Series(_format_others(count_rest), current_theme().rest, count_rest)
         )
     joined = rows.join(
         ranks.select(*group, "series"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from toolkit.charts.alt_text import shorten
 from toolkit.charts.layout import measure_axes, set_value_axis
+from toolkit.charts.series import sum_measure
 from toolkit.charts.style import current_theme, mix
+from toolkit.charts.text import format_value
 from toolkit.charts.time_axis import Span, build_span, set_time_axis
 from toolkit.formatting.text import format_share
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from toolkit.charts.layout import AxesLayout
     from toolkit.charts.series import Series
     from toolkit.charts.time_axis import Numbers
-    from toolkit.formatting.figures import Figure
+    from toolkit.metrics.measures import Measure
 
 _MAX_BARS = 90  # periods; more are drawn as steps
 EDGE = 0.7  # of a bar, about one pixel
@@ -174,29 +177,25 @@ def draw_stack(
     layout.apply((stack.bottoms + stack.heights / 2)[:, -1].tolist())
 
 
-def describe_stack(
-    stack: Stack,
-    rows: pl.DataFrame,
-    add: Callable[[pl.DataFrame], Figure],
-    write: Callable[[Figure], str],
-) -> list[str]:
+def describe_stack(stack: Stack, rows: pl.DataFrame, measure: Measure) -> list[str]:
     """Describe the time range, the total, the series and the highest period of a stack.
 
-    `add` sums some of the rows that the stack was built from; `write` formats a sum.
+    `rows` are those that the stack was built from.
     """
-    total, highest = add(rows), int(stack.sums.argmax())
+    write = partial(format_value, measure, words=True)
+    total, highest = sum_measure(measure, rows), int(stack.sums.argmax())
     facts = [stack.span.format_range(), f"Total {write(total)}"]
     if len(stack.series) > 1 and total.value:
         parts = []
         for index, part in enumerate(stack.series):
-            figure = add(rows.filter(series=index))
+            figure = sum_measure(measure, rows.filter(series=index))
             share = figure / total
             of = f" ({format_share(share, words=True)})" if share.is_known else ""
             parts.append(f"{shorten(part.name)} {write(figure)}{of}")
         facts.append("; ".join(parts))
     if len(stack.span.starts) > 1 and total.value:
         start = stack.span.periods["period"][highest]
-        amount = write(add(rows.filter(period=start)))
+        amount = write(sum_measure(measure, rows.filter(period=start)))
         known = "Highest known" if stack.open.any() else "Highest"
         facts.append(f"{known}: {amount}, {stack.span.format_period(highest)}")
     return facts

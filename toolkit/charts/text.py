@@ -21,10 +21,29 @@ if TYPE_CHECKING:
     from matplotlib.ft2font import FT2Font
     from matplotlib.text import Annotation
 
+    from toolkit.formatting.figures import Figure
+    from toolkit.metrics.measures import Measure
+
 LEADING = 1.25  # line height as a multiple of the font size
 _CONTROLS = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
 _WIDE = "\N{EM DASH}"
 _LONGEST_NAME = 400  # characters; no chart has room for more
+
+
+def tick_of(measure: Measure) -> Callable[..., str]:
+    """Return what writes the values of a measure on an axis."""
+    if measure.is_money:
+        return _usd_tick
+    return share_tick if measure.is_share else count_tick
+
+
+def format_value(measure: Measure, value: Figure | float, *, words: bool) -> str:
+    """Format a value of a measure, short."""
+    if measure.is_money:
+        return format_usd(value, words=words)
+    if measure.is_share:
+        return format_share(value, words=words)
+    return format_count(value, "short", words=words)
 
 
 def count_tick(value: float, _index: float = 0) -> str:
@@ -37,7 +56,7 @@ def share_tick(value: float, _index: float = 0) -> str:
     return format_share(value, "exact")
 
 
-def usd_tick(value: float, _index: float = 0) -> str:
+def _usd_tick(value: float, _index: float = 0) -> str:
     """Format dollars on an axis."""
     return format_usd(value, "short")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import polars as pl
-
+from toolkit.charts.series import sum_measure
 from toolkit.charts.text import join_words
 from toolkit.errors import plural
 from toolkit.formatting.text import format_count, format_share
@@ -13,13 +12,14 @@ from toolkit.formatting.text import format_count, format_share
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import polars as pl
+
     from toolkit.charts.series import ChartData
     from toolkit.charts.time_axis import Span
     from toolkit.metrics.measures import Measure
 
 _NOUNS = {"responses": "call", "choices": "answer"}
 _NO_DATES, NOT_REPORTED = "no dated responses", "not reported by any call"
-NO_PRICES = "no call has a known price"
 
 
 class ChartText(NamedTuple):
@@ -69,9 +69,12 @@ def why_empty(data: ChartData, values: pl.Series, measure: Measure) -> str:
     """Return why a chart of dated values is empty, or an empty text if it is not."""
     if values.null_count() < len(values):
         return ""
-    if len(values):
-        return NO_PRICES if measure.is_money else NOT_REPORTED
-    return no_rows(data)
+    return why_unknown(measure) if len(values) else no_rows(data)
+
+
+def why_unknown(measure: Measure) -> str:
+    """Return why no value of a measure is known."""
+    return "no call has a known price" if measure.is_money else NOT_REPORTED
 
 
 def no_rows(data: ChartData) -> str:
@@ -119,12 +122,9 @@ def build_note(
     if counted in data.frame.columns:
         part = ""
         if with_share:
-            columns = [one for one in measure.columns if one in data.frame.columns]
-            lost, total = (
-                measure.figure(rows.select(pl.col(columns).sum()).row(0, named=True))
-                for rows in (data.undated, data.frame)
-            )
-            share, unit = lost / total, "cost" if measure.is_money else measure.unit
+            lost = sum_measure(measure, data.undated)
+            share = lost / sum_measure(measure, data.frame)
+            unit = "cost" if measure.is_money else measure.unit
             part = f" ({format_share(share)} of {unit})" if share.is_known else ""
         undated = int(data.undated[counted].sum() or 0)
         note = [plural(int(data.total(counted)), noun)]
@@ -140,12 +140,6 @@ def unit_noun(unit: str) -> str:
 def format_undated(count: int, noun: str = "call", part: str = "") -> list[str]:
     """Format how many have no date, if any."""
     return [f"not shown: {plural(count, noun)} without a date{part}"] if count else []
-
-
-def count_unseen(measure: Measure, rows: pl.DataFrame) -> pl.Expr:
-    """Return, as `~unseen`, how many a measure does not include in each row."""
-    gaps = [gap for gap in measure.gaps if gap in rows.columns]
-    return pl.sum_horizontal(pl.lit(0), *gaps).alias("~unseen")
 
 
 def format_missing(data: ChartData, measure: Measure, what: str = "") -> list[str]:

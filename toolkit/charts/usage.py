@@ -1,15 +1,55 @@
-"""Charts of what was used and what it cost: tokens and dollars."""
+"""Charts of what was used and what it cost: tokens and dollars.
+
+Sums are stacks over time, or without periods a bar for each series.
+"""
 
 from __future__ import annotations
 
+from math import nan
 from typing import TYPE_CHECKING
 
-from toolkit.charts.stack_chart import draw_sums
+import polars as pl
+
+from toolkit.charts.alt_text import set_alt_text
+from toolkit.charts.bars import Row, draw_bars
+from toolkit.charts.layout import (
+    DOTTED,
+    draw_empty,
+    format_single,
+    start_axes,
+    write_text,
+)
+from toolkit.charts.rows import max_rows
+from toolkit.charts.series import (
+    count_unseen,
+    divide_sums,
+    fold_series,
+    read_frame,
+    sum_measure,
+)
+from toolkit.charts.stacked import build_stack, describe_stack, draw_stack
+from toolkit.charts.text import format_value, tick_of
+from toolkit.charts.titles import (
+    build_note,
+    build_text,
+    capitalize,
+    why_empty,
+    why_unknown,
+)
+from toolkit.errors import plural
+from toolkit.formatting.figures import UNKNOWN
+from toolkit.formatting.text import UNKNOWN_TEXT, format_share
 from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
-    import polars as pl
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
+
+    from toolkit.charts.series import ChartData, Series
+    from toolkit.formatting.figures import Figure
+    from toolkit.metrics.measures import Measure
+    from toolkit.metrics.spec import MetricSpec
 
 
 def plot_token_usage(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -105,3 +145,116 @@ def plot_cost(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     'at least $1.50: 3% of tokens have no known price (dotted) · 2 calls'
     """
     return draw_sums(frame, SPECS["cost"], ax)
+
+
+def draw_sums(
+    frame: pl.DataFrame,
+    spec: MetricSpec,
+    ax: Axes | None,
+    *,
+    subtitle: str = "",
+    missing: str = "",
+) -> Axes:
+    """Draw the sums of the main measure over time, or as bars; bounds are dotted.
+
+    `missing` is what calls lack that the sums do not include.
+    """
+    data, measure = read_frame(frame, spec), spec[spec.main]
+    unseen = count_unseen(measure, data.frame)
+    rows = data.dated.with_columns(
+        pl.col(measure.name).cast(pl.Float64).alias("value"), open=unseen > 0
+    )
+    what, details = subtitle or capitalize(measure.title), []
+    missing = missing or f"without {measure.title}"
+    lost = None
+    if measure.is_money:
+        what, missing = "US dollars", "without a known price"
+        lost = next((one for one in spec.drawn if one.part), None)
+    note = build_note(data, measure, with_share=True)
+    if left_out := int(data.frame.select(unseen.sum()).item()):
+        calls = f"{plural(left_out, 'call')} {missing}"
+        note = [_format_least(data, measure, lost, calls), *note]
+        if measure.is_money:
+            details = ["calls without a known price are not included"]
+    if data.zone is not None:
+        return _draw_over_time(ax, data, rows, (what, *details), note)
+    series, placed = fold_series(rows, data.by, pl.col("value"), most=max_rows(ax))
+    total = sum_measure(measure, rows)
+    bars = [
+        _build_bar(part, placed.filter(series=place), measure, total, lost)
+        for place, part in enumerate(series)
+    ]
+    text = build_text(data, note, what, *details)
+    reason, whole = why_unknown(measure), not measure.is_money
+    return draw_bars(ax, text, bars, tick_of(measure), whole=whole, unknown=reason)
+
+
+def _format_least(
+    data: ChartData, measure: Measure, lost: Measure | None, calls: str
+) -> str:
+    """Format the total as a lower bound, and what it does not include."""
+    figure = sum_measure(measure, data.frame)
+    unit = "cost" if measure.is_money else measure.unit
+    least = format_value(measure, figure, words=True)
+    if not figure.is_known:
+        least = f"{unit} unknown"
+    elif not measure.is_money:
+        least = f"{least} {unit}"
+    share = _format_lost(lost, data.frame)
+    lacks = f"{share} of tokens have no known price" if share else calls
+    return f"{least}: {lacks}{DOTTED}"
+
+
+def _format_lost(lost: Measure | None, rows: pl.DataFrame) -> str:
+    """Format the share of tokens without a price, if it is known and not zero."""
+    share = divide_sums(lost, rows) if lost else UNKNOWN
+    return format_share(share) if share.value else ""
+
+
+def _build_bar(
+    part: Series,
+    rows: pl.DataFrame,
+    measure: Measure,
+    total: Figure,
+    lost: Measure | None,
+) -> Row:
+    """Return the bar of a series, and what it does not include."""
+    figure = sum_measure(measure, rows)
+    text, more = format_value(measure, figure, words=False), ""
+    if not figure.is_known:
+        text = "no known price" if measure.is_money else UNKNOWN_TEXT
+    elif not measure.is_money:
+        share = figure / total
+        more = f"· {format_share(share)}" if share.is_known else ""
+    elif figure.bound != "exact":
+        unpriced = _format_lost(lost, rows)
+        text += f", {unpriced} unpriced" if unpriced else ", unpriced calls"
+    value = float(figure.number) if figure.is_known else nan
+    return Row(part.name, value, part.color, text, more, open=figure.bound != "exact")
+
+
+def _draw_over_time(
+    ax: Axes | None,
+    data: ChartData,
+    rows: pl.DataFrame,
+    words: Sequence[str],
+    note: list[str],
+) -> Axes:
+    """Draw a stack over time; `words` are the parts of the subtitle."""
+    ax, measure = start_axes(ax), data.spec[data.spec.main]
+    what, *details = words
+    if reason := why_empty(data, rows["value"], measure):
+        return draw_empty(ax, build_text(data, note, what, *details), reason)
+    series, placed = fold_series(rows, data.by, pl.col("value"))
+    stack = build_stack(series, placed)
+    what += format_single(ax, series)
+    text = build_text(data, note, what, *details, span=stack.span)
+    known = set(placed.drop_nulls("value")["series"])
+    names = [
+        part if place in known else part._replace(name=f"{part.name} ({UNKNOWN_TEXT})")
+        for place, part in enumerate(series)
+    ]
+    layout = write_text(ax, text, parts=names if len(series) > 1 else [])
+    draw_stack(ax, stack, layout, tick_of(measure))
+    set_alt_text(ax, "Stacked bars", text, describe_stack(stack, placed, measure))
+    return ax

@@ -103,7 +103,7 @@ class Computation:
         figures = [m.rows.alias(m.name) for m in gathered if m.rows is not None]
         guarded = [guard.alias(name) for name, guard in guards.items()]
         table = group(self.rows, [*self.when.values(), *own], *figures, *guarded)
-        return check_sums(table, list(guards))
+        return _check_sums(table, list(guards))
 
     def folded(self, table: pl.DataFrame) -> pl.DataFrame:
         """Sum the series beyond the largest into one."""
@@ -385,7 +385,7 @@ def _check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
             raise TotalOverflowError(name)
 
 
-def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> pl.DataFrame:
+def _check_sums(table: pl.DataFrame, guards: Sequence[str]) -> pl.DataFrame:
     """Check that no sum has wrapped, which polars does not, and drop the guards."""
     for name in guards:
         largest = table[name].abs().max()

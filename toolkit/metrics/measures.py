@@ -188,6 +188,25 @@ def total(
     return measure._replace(guard=guard, unseen=unseen, of=of, unsure=unsure)
 
 
+def tokens_of(
+    which: str, condition: pl.Expr, label: str = "", unsure: tuple[str, ...] = ()
+) -> tuple[Measure, Measure]:
+    """Sum the tokens of some responses, and count those that do not report a total.
+
+    `which` is how these are called, as in the measure ``responses_unpriced``.
+    """
+    of, meaning = f"responses_{which}", f"tokens of the {which} responses"
+    missing, values = f"{of}_without_usage", pl.when(condition).then(TOTAL)
+    return (
+        total(f"tokens_{which}", values, label, meaning, missing, of, unsure),
+        count(
+            missing,
+            condition & pl.col("total_tokens").is_null(),
+            meaning=f"{which} responses that do not report total_tokens",
+        ),
+    )
+
+
 def unseen(name: str, column: str, label: str = "") -> Measure:
     """Count the rows in which a column is null: what its sum could not see."""
     meaning = f"responses that do not report {column}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -21,7 +21,7 @@ from toolkit.errors import (
     near_miss,
 )
 from toolkit.expressions.periods import check_period
-from toolkit.expressions.time_ranges import Span, check_zone, span
+from toolkit.expressions.time_ranges import Moment, Span, check_zone, span
 from toolkit.expressions.vendors import check_provider
 from toolkit.formatting.parameters import Parameter
 from toolkit.metrics.calendar import Calendar, range_before
@@ -29,11 +29,8 @@ from toolkit.reading.options import READ_PARAMETERS, ReadOptions
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import polars as pl
 
-    from toolkit.expressions.time_ranges import Moment
     from toolkit.schema.columns import ArrowStream
 
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"

@@ -161,17 +161,14 @@ def price_responses(
     return add_priced(frame, pricer, {name: name for name in _ADDED})
 
 
-def prepare_choices(choices: Choices) -> pl.DataFrame | pl.LazyFrame:
-    """Return choices as a polars frame; warn if rows of responses are missing."""
+def first_choices(choices: Choices) -> pl.LazyFrame:
+    """Return the first choice of each response, with all columns that a price needs.
+
+    Warn if rows of responses are missing in an eager frame.
+    """
     frame = as_frame(choices)
     if isinstance(frame, pl.DataFrame):
         check_responses(frame, needs_key=False)
-    return frame
-
-
-def first_choices(choices: Choices) -> pl.LazyFrame:
-    """Return the first choice of each response, with all columns that a price needs."""
-    frame = prepare_choices(choices)
     check_columns(frame, ("choice_position", *NEEDED))
     return frame.lazy().filter(first_choice())
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import date, time
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
 
 from toolkit.errors import OptionError, check_word, plural
-from toolkit.expressions.time_ranges import span
+from toolkit.expressions.time_ranges import Moment, span
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_with_gaps
 from toolkit.formatting.text import format_share, format_usd
-from toolkit.pricing.costs import first_choices, price_responses
+from toolkit.pricing.costs import Choices, first_choices, price_responses
 from toolkit.pricing.invoices import COUNTED, family_names, plain_names, read_invoice
 from toolkit.pricing.pricer import MOMENT, MONEY, priced_by
 from toolkit.pricing.unpriced import cast_sums, sum_known
 
 if TYPE_CHECKING:
-    from datetime import date
-
-    from toolkit.expressions.time_ranges import Moment
-    from toolkit.pricing.costs import Choices
     from toolkit.pricing.invoices import Columns, Invoice
     from toolkit.pricing.price_file import Prices
 
@@ -173,7 +169,7 @@ def reconcile(
     both = _Comparison(set(logged["day"]), usd, share, costs.any(), costs.all())
     compared = [
         both.compare(row, is_total=number == rows.height)
-        for number, row in enumerate(cast_sums(rows, rows.schema).to_dicts(), 1)
+        for number, row in enumerate(cast_sums(rows).to_dicts(), 1)
     ]
     return pl.DataFrame(compared, _RECONCILED)
 
