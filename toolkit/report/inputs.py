@@ -5,7 +5,7 @@ Logs are read once, without the text of messages; exports are scanned in place.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -19,7 +19,7 @@ from toolkit.metrics.calendar import is_partial
 from toolkit.metrics.inputs import as_declared, with_series
 from toolkit.metrics.registry import SPECS
 from toolkit.pricing.costs import add_cost
-from toolkit.pricing.price_file import read_prices
+from toolkit.pricing.price_file import Prices, read_prices
 from toolkit.pricing.pricer import priced_by
 from toolkit.reading.ledger import (
     LedgerBuilder,
@@ -29,20 +29,17 @@ from toolkit.reading.ledger import (
 )
 from toolkit.reading.load import Loaded
 from toolkit.reading.log_reader import open_logs
-from toolkit.reading.options import complete
+from toolkit.reading.options import ReadOptions, complete
 from toolkit.reading.rejects import export_reject_counts
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import Exports, choices_of, resolve_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from toolkit.metrics.options import Choices
-    from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
-    from toolkit.reading.options import ReadOptions
     from toolkit.report.sections import Section
 
 # Metrics that the key figures and the changes are computed from.
