@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from toolkit.expressions.time_ranges import Moment, Period, Span
     from toolkit.metrics.options import Choices
-    from toolkit.pricing.price_file import Prices
+    from toolkit.pricing.price_file import PriceFile
     from toolkit.reading.discovery import Sources
     from toolkit.report.content import ReportContent
     from toolkit.report.inputs import ReportInputs
@@ -59,7 +59,7 @@ class Report:
     ledger: pl.DataFrame | None
     content: ReportContent
     inputs: ReportInputs
-    prices: Prices
+    prices: PriceFile
 
     def __repr__(self) -> str:
         """Return range and headline."""
