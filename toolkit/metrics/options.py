@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    NamedTuple,
-    TypeAlias,
-    TypedDict,
-    Unpack,
-    cast,
-)
+from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack, cast
 
 from toolkit.errors import (
     OptionError,
     UnknownOptionError,
     UnsuitableColumnError,
-    near_miss,
+    check_word,
 )
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import Moment, Span, check_zone, span
 from toolkit.expressions.vendors import check_provider
 from toolkit.formatting.parameters import Parameter
 from toolkit.metrics.calendar import Calendar, range_before
+from toolkit.pricing.costs import Choices as Choices  # metrics import it from here
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions
 from toolkit.schema.tables import CHOICES
 
-if TYPE_CHECKING:
-    import polars as pl
-
-    from toolkit.schema.columns import ArrowStream
-
-Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
 By: TypeAlias = "str | Sequence[str] | None"
 Compare = Literal["previous"]
 
@@ -189,13 +175,12 @@ def build_query(
     is_number = isinstance(top, int) and not isinstance(top, bool) and top >= 1
     if top is not None and not is_number:
         raise OptionError("top", top, expected="a number of series, 1 or more")
-    if compare not in (None, "previous"):
-        hint = near_miss(str(compare), ("previous",))
-        raise OptionError("compare", compare, expected='"previous" or None', hint=hint)
+    if compare is not None:
+        check_word("compare", compare, ("previous",))
     every = values["every"]
-    calendar = None
-    if every is not None:
-        calendar = Calendar(check_period(every), tz, within.start)
+    calendar = (
+        None if every is None else Calendar(check_period(every), tz, within.start)
+    )
     before = range_before(within, tz) if compare and calendar is None else None
     fill, compares = bool(values["fill"]), compare is not None
     provider = check_provider(values["provider"])

@@ -16,13 +16,12 @@ from toolkit.expressions.choices import (
     first_choice,
     response_key,
 )
-from toolkit.pricing.price_file import read_prices
+from toolkit.pricing.price_file import Prices, read_prices
 from toolkit.pricing.pricer import NEEDED, PRICED, Pricer, priced_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from toolkit.pricing.price_file import Prices
     from toolkit.schema.columns import ArrowStream
 
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -18,8 +18,6 @@ from toolkit.reading.tags import NullTags
 from toolkit.schema.tables import LEDGER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from toolkit.reading.blocks import Decoded, Source
     from toolkit.schema.columns import Table
 

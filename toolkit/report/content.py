@@ -16,23 +16,19 @@ from toolkit.expressions.time_ranges import before as range_before
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 from toolkit.metrics.registry import METRICS, SPECS
 from toolkit.reading.ledger import passed_over_words
-from toolkit.report.changes import changes
-from toolkit.report.inputs import MAIN_METRICS
+from toolkit.report.changes import Change, changes
+from toolkit.report.inputs import MAIN_METRICS, Plan, ReportInputs
 from toolkit.report.kpis import build_kpis
-from toolkit.report.provenance import build_provenance
-from toolkit.report.tables import periods_of, series_of, table_of, volume_table
+from toolkit.report.provenance import Provenance, build_provenance
+from toolkit.report.tables import Table, periods_of, series_of, table_of, volume_table
 from toolkit.report.wording import calls, headline, local, range_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from toolkit.reading.ledger import RejectCount
-    from toolkit.report.changes import Change
-    from toolkit.report.inputs import Plan, ReportInputs
     from toolkit.report.kpis import Kpi, Row
-    from toolkit.report.provenance import Provenance
     from toolkit.report.sections import Section
-    from toolkit.report.tables import Table
 
     _Count = tuple[str, int, str]  # name, count, meaning
 

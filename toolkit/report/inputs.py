@@ -5,7 +5,7 @@ Logs are read once, without the text of messages; exports are scanned in place.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -27,20 +27,18 @@ from toolkit.reading.ledger import (
 )
 from toolkit.reading.load import Loaded
 from toolkit.reading.log_reader import open_logs
-from toolkit.reading.options import complete
+from toolkit.reading.options import ReadOptions, complete
 from toolkit.reading.rejects import export_reject_counts
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import Exports, choices_of, resolve_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from toolkit.metrics.options import Choices
     from toolkit.pricing.price_file import PriceFile
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
-    from toolkit.reading.options import ReadOptions
     from toolkit.report.sections import Section
 
 # Metrics that the key figures and the changes are computed from.

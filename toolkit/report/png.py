@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, cast
 from toolkit import charts
 from toolkit.charts import page
 from toolkit.charts.plot import PAGE, PICTURES, find_chart
-from toolkit.report.content import CHART_TOP, over_periods
+from toolkit.report.content import CHART_TOP, ReportContent, over_periods
 from toolkit.report.svg import any_sign
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from toolkit.report.content import ReportContent
     from toolkit.report.inputs import ReportInputs
 
 _DPI = 110

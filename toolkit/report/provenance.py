@@ -14,12 +14,11 @@ from toolkit.errors import OptionError, clean
 from toolkit.formatting.dates import format_moment
 from toolkit.pricing.catalogue import catalogue_age
 from toolkit.reading.decoder import DECODER
-from toolkit.report.inputs import iso
+from toolkit.report.inputs import Plan, ReportInputs, iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toolkit.report.inputs import Plan, ReportInputs
 
 _EPOCH = "SOURCE_DATE_EPOCH"
 # Libraries that may change a figure or a chart.

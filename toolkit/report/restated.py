@@ -14,7 +14,7 @@ from toolkit.formatting.dates import format_days, format_moment
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import format_count, format_usd
 from toolkit.metrics.registry import METRICS
-from toolkit.report.inputs import price
+from toolkit.report.inputs import ReportInputs, price
 from toolkit.report.provenance import versions
 from toolkit.report.tables import PERIOD_METRICS, periods_of
 from toolkit.report.to_json import SCHEMA_VERSION, plain
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from toolkit.pricing.price_file import PriceFile
-    from toolkit.report.inputs import ReportInputs
 
 _MEASURES = {
     "calls": "calls",
