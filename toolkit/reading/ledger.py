@@ -99,10 +99,10 @@ class LedgerBuilder:
             counts["sample"] += len(sample)
             looks = [look for row in sample if (look := line_looks_like(*row))]
             if looks:
-                by_kind = sorted(
+                # Of the first that is not a fault of single lines, if there is one.
+                self.looks[log_id] = min(
                     looks, key=lambda look: look.startswith(FAULTS_OF_LINES)
                 )
-                self.looks[log_id] = by_kind[0]
 
     def merge(self, other: LedgerBuilder) -> None:
         """Add the counts of another builder of the same logs, or of some of them."""
