@@ -23,9 +23,9 @@ from tests.support.charting import (
     title,
 )
 from toolkit import charts
-from toolkit.charts.bars import _STUB
 from toolkit.charts.heatmap import _DAYS
 from toolkit.charts.page import format_usage
+from toolkit.charts.rows import _STUB
 from toolkit.charts.style import LIGHT, contrast
 from toolkit.errors import UnsuitableColumnError
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.charts.bars import Row, draw_bars
-from toolkit.charts.rows import max_rows
+from toolkit.charts.rows import Row, draw_bars, max_rows
 from toolkit.charts.series import divide_sums, fold_series, read_frame, sum_measure
 from toolkit.charts.style import current_theme
 from toolkit.charts.text import count_tick, tick_of

@@ -9,8 +9,6 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from toolkit.charts.alt_text import set_alt_text, shorten
-from toolkit.charts.bars import MAX_DESCRIBED
 from toolkit.charts.layout import (
     draw_empty,
     format_single,
@@ -21,6 +19,7 @@ from toolkit.charts.layout import (
 )
 from toolkit.charts.lines import build_lines, describe_lines, draw_line, line_color
 from toolkit.charts.rows import (
+    MAX_DESCRIBED,
     build_row_axes,
     end_room,
     finish_rows,
@@ -37,6 +36,8 @@ from toolkit.charts.titles import (
     build_note,
     build_text,
     capitalize,
+    set_alt_text,
+    shorten,
     why_empty,
 )
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import MaxNLocator
 
-from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.layout import GAP, draw_empty, start_axes
 from toolkit.charts.rows import end_room, finish_rows, lay_out_rows, write_row_end
 from toolkit.charts.series import Series, read_frame
@@ -18,6 +17,7 @@ from toolkit.charts.titles import (
     capitalize,
     format_undated,
     no_rows,
+    set_alt_text,
     unit_noun,
 )
 from toolkit.errors import plural

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.style import FULL, SMALL, Texts, background, current_theme, readable
 from toolkit.charts.text import fit, printable, text_height, text_width, wrap, write
+from toolkit.charts.titles import set_alt_text
 from toolkit.formatting.parameters import check_type
 
 if TYPE_CHECKING:

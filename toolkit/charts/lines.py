@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from toolkit.charts.alt_text import shorten
 from toolkit.charts.layout import measure_axes, set_value_axis
 from toolkit.charts.style import LINE_CONTRAST, current_theme, readable
 from toolkit.charts.time_axis import Span, build_span, set_time_axis
+from toolkit.charts.titles import shorten
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import UNKNOWN_TEXT
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from toolkit.charts.alt_text import shorten
 from toolkit.charts.layout import measure_axes, set_value_axis
 from toolkit.charts.series import sum_measure
 from toolkit.charts.style import current_theme, mix
 from toolkit.charts.text import format_value
 from toolkit.charts.time_axis import Span, build_span, set_time_axis
+from toolkit.charts.titles import shorten
 from toolkit.formatting.text import format_share
 
 if TYPE_CHECKING:

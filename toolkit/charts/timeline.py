@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.charts.alt_text import set_alt_text, shorten
-from toolkit.charts.bars import MAX_DESCRIBED
 from toolkit.charts.layout import draw_empty, measure_axes
 from toolkit.charts.rows import (
+    MAX_DESCRIBED,
     build_row_axes,
     draw_rows,
     end_room,
@@ -18,8 +17,7 @@ from toolkit.charts.rows import (
     max_rows,
     write_row_end,
 )
-from toolkit.charts.series import format_key, read_frame
-from toolkit.charts.series_colors import assign_colors
+from toolkit.charts.series import assign_colors, format_key, read_frame
 from toolkit.charts.stacked import hatch_patch
 from toolkit.charts.style import current_theme
 from toolkit.charts.text import fit
@@ -29,6 +27,8 @@ from toolkit.charts.titles import (
     format_undated,
     format_zone,
     no_rows,
+    set_alt_text,
+    shorten,
     unit_noun,
 )
 from toolkit.errors import UnsuitableColumnError, plural

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.charts.alt_text import set_alt_text
-from toolkit.charts.bars import Row, draw_bars
 from toolkit.charts.layout import (
     DOTTED,
     draw_empty,
@@ -19,7 +17,7 @@ from toolkit.charts.layout import (
     start_axes,
     write_text,
 )
-from toolkit.charts.rows import max_rows
+from toolkit.charts.rows import Row, draw_bars, max_rows
 from toolkit.charts.series import (
     count_unseen,
     divide_sums,
@@ -33,6 +31,7 @@ from toolkit.charts.titles import (
     build_note,
     build_text,
     capitalize,
+    set_alt_text,
     why_empty,
     why_unknown,
 )
