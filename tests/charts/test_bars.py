@@ -113,11 +113,13 @@ def test_at_least_so_much_is_rounded_down_and_unknown_is_no_amount() -> None:
 
 
 def test_the_sentence_over_a_page_rounds_down_and_knows_unknown() -> None:
-    usage = [{"total_tokens": 100, "responses": 2}]
+    usage = pl.DataFrame({"total_tokens": 100, "responses": 2})
     money = {"responses_unpriced": 1, "tokens_unpriced": 50, "total_tokens": 100}
 
-    least = format_usage(usage, [{**money, "cost": Decimal("5.955995305")}])
-    nothing = format_usage(usage, [{**money, "cost": 0, "responses_unpriced": 2}])
+    least = format_usage(usage, pl.DataFrame({**money, "cost": Decimal("5.955995305")}))
+    nothing = format_usage(
+        usage, pl.DataFrame({**money, "cost": 0, "responses_unpriced": 2})
+    )
 
     assert least.startswith("100 tokens in 2 calls, at least $5.95.")
     assert nothing.startswith("100 tokens in 2 calls, cost unknown.")

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from toolkit.charts.layout import MARGIN, TICK_ROOM
+from toolkit.charts.series import divide_sums, sum_measure
 from toolkit.charts.style import Style, current_theme
 from toolkit.charts.text import LEADING, text_height, wrap
 from toolkit.charts.titles import capitalize
 from toolkit.errors import plural
 from toolkit.formatting.dates import format_days
-from toolkit.formatting.figures import Figure, sum_with_gaps
 from toolkit.formatting.text import format_count, format_share, format_usd
+from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import polars as pl
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Drawing
+    from matplotlib.figure import Figure
 
 _HEADLINE, _UNDER = Style(19, "bold"), Style(11, "normal")
 _BETWEEN = (70.0, 26.0)  # points between charts: across (with tick labels), and down
@@ -52,7 +50,7 @@ def build_page(
     return list(figure.subplots(rows, columns, gridspec_kw=grid).flat)
 
 
-def _write_headline(figure: Drawing, sentence: str, under: str) -> float:
+def _write_headline(figure: Figure, sentence: str, under: str) -> float:
     """Draw the headline and the line above it; return their height in points."""
     wide, high = figure.get_size_inches() * 72
     x = (MARGIN + TICK_ROOM) / wide
@@ -75,43 +73,35 @@ def _write_headline(figure: Drawing, sentence: str, under: str) -> float:
     return MARGIN + LEADING * _UNDER.size + text_height(lines, _HEADLINE) + 2 * MARGIN
 
 
-def format_usage(
-    usage: Sequence[Mapping[str, object]], money: Sequence[Mapping[str, object]]
-) -> str:
+def format_usage(usage: pl.DataFrame, money: pl.DataFrame) -> str:
     """Format how many tokens were used in how many calls, and what they cost.
 
     Examples
     --------
-    >>> usage = [{"total_tokens": 1_934_000_000, "responses": 207_812}]
-    >>> money = [
+    >>> import polars as pl
+    >>> usage = pl.DataFrame({"total_tokens": 1_934_000_000, "responses": 207_812})
+    >>> money = pl.DataFrame(
     ...     {
     ...         "cost": 4812,
     ...         "responses_unpriced": 3,
     ...         "tokens_unpriced": 60_000_000,
     ...         "total_tokens": 1_934_000_000,
     ...     }
-    ... ]
+    ... )
     >>> format_usage(usage, money)
     '1.93B tokens in 207,812 calls, at least $4,812.00. 3.1% of tokens have no ...'
     """
-
-    def total(rows: Sequence[Mapping[str, object]], name: str) -> Decimal:
-        return sum((Decimal(str(row.get(name) or 0)) for row in rows), Decimal(0))
-
-    calls = int(total(usage, "responses"))
+    calls = int(usage["responses"].sum())
     if not calls:
         return "No calls."
-    silent = int(total(usage, "responses_without_usage"))
-    used = sum_with_gaps(total(usage, "total_tokens"), missing=silent, of=calls)
+    used = sum_measure(SPECS["token_usage"]["total_tokens"], usage)
     tokens = format_count(used, "sentence", words=True)
     tokens = f"{tokens} tokens in" if used.is_known else "Tokens unknown of"
-    unpriced = int(total(money, "responses_unpriced"))
-    cost = sum_with_gaps(total(money, "cost"), missing=unpriced, of=calls)
+    cost = sum_measure(SPECS["cost"]["cost"], money)
     spent = format_usd(cost, words=True) if cost.is_known else "cost unknown"
     sentence = f"{capitalize(tokens)} {plural(calls, 'call')}, {spent}."
-    lost, whole = (total(money, name) for name in ("tokens_unpriced", "total_tokens"))
-    if lost and whole:
-        share = Figure(lost / whole, "approximate" if silent else "exact")
+    share = divide_sums(SPECS["cost"]["unpriced_share"], money)
+    if share.value:
         shown = capitalize(format_share(share, words=True))
         sentence += f" {shown} of tokens have no known price."
     return sentence

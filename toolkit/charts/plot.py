@@ -6,8 +6,6 @@ from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
-import polars as pl
-
 from toolkit import charts, metrics
 from toolkit.charts import page
 from toolkit.charts.counts import draw_counts
@@ -18,7 +16,7 @@ from toolkit.charts.ratio_chart import draw_ratio
 from toolkit.charts.timeline import draw_timeline
 from toolkit.charts.usage import draw_sums
 from toolkit.errors import OptionError, OptionTypeError, UnknownOptionError, check_word
-from toolkit.expressions.choices import first_choice
+from toolkit.expressions.choices import as_frame, first_choice
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import complete_options, share_parameters
 from toolkit.metrics.options import (
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Unpack
 
+    import polars as pl
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -254,10 +253,8 @@ def _collect(
         own = [name for name in signature(overview).parameters if name not in DEFAULTS]
         owner = "overview() of choices"
         raise UnknownOptionError(next(iter(options)), owner=owner, known=own[1:])
-    elif isinstance(choices, pl.LazyFrame):
-        lazy = choices
     else:
-        lazy = pl.DataFrame(choices).lazy()
+        lazy = as_frame(choices).lazy()
     return lazy.drop(_UNREAD, strict=False).collect()
 
 
@@ -274,7 +271,6 @@ def _choose_length(frame: pl.DataFrame, within: Mapping[str, Any]) -> str:
 def _format_headline(frame: pl.DataFrame, within: Mapping[str, Any]) -> tuple[str, str]:
     """Format what was used and what it cost, and the time range."""
     every: dict[str, Any] = {"every": None, "by": None, **within}
-    usage = metrics.token_usage(frame, **every).to_dicts()
-    costs = metrics.cost(frame, **every).to_dicts()
+    usage, costs = metrics.token_usage(frame, **every), metrics.cost(frame, **every)
     times = frame.filter(first_choice(), *span(**within).conditions())["created"]
     return page.format_usage(usage, costs), page.format_range(times, within["tz"])

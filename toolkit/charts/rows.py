@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil, isfinite
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -62,12 +62,16 @@ def max_rows(ax: Axes | None) -> int:
     return max(2, int((measure_axes(ax, 0).height - 84) / _MIN_ROW))
 
 
-def name_room(ax: Axes, names: Sequence[str]) -> float:
-    """Return the room for the names at the left of rows."""
+def _fit_texts(ax: Axes, texts: Sequence[str]) -> list[str]:
+    """Fit texts beside rows into a third of the box."""
     box = measure_axes(ax, 0)
-    style, most = box.texts.body, 0.34 * box.width
-    widths = [min(most, text_width(fit(name, style, most), style)) for name in names]
-    return ceil(max(widths, default=0.0)) + GAP
+    return [fit(text, box.texts.body, 0.34 * box.width) for text in texts]
+
+
+def _text_room(ax: Axes, texts: Sequence[str]) -> float:
+    """Return the room for texts beside rows."""
+    style, fitted = measure_axes(ax, 0).texts.body, _fit_texts(ax, texts)
+    return ceil(max((text_width(text, style) for text in fitted), default=0.0)) + GAP
 
 
 def lay_out_rows(
@@ -75,16 +79,21 @@ def lay_out_rows(
     text: ChartText,
     names: Sequence[str],
     *,
+    ends: Sequence[str] = (),
     right: float = 2 * GAP,
     below: float = AXIS_ROOM,
     parts: Sequence[Series] = (),
 ) -> AxesLayout:
-    """Draw the text of a chart with a row for each name; set the range of the rows."""
-    left = name_room(ax, names)
+    """Draw the text of a chart with a row for each name; set the range of the rows.
+
+    `ends` are the texts at the right of the rows; without them there is the room
+    `right`.
+    """
+    left = _text_room(ax, names)
     layout = write_text(
         ax, text, parts=parts, left=left, overhang=0, below=below, legend=True
     )
-    layout = layout._replace(right=right)
+    layout = layout._replace(right=_text_room(ax, ends) + GAP if ends else right)
     count = max(len(names), _MIN_ROWS, layout.inside().height / _MAX_ROW)
     ax.set_ylim(count - 0.5, -0.5)  # the first row is at the top
     ax.set_yticks([])
@@ -114,25 +123,24 @@ def draw_rows(
     return drawn.patches
 
 
-def finish_rows(ax: Axes, names: Sequence[str], layout: AxesLayout) -> None:
-    """Draw the names at the left of their rows; position the axes."""
+def finish_rows(
+    ax: Axes,
+    names: Sequence[str],
+    layout: AxesLayout,
+    *,
+    ends: Sequence[str] = (),
+    colors: Sequence[str | None] = (),
+) -> None:
+    """Draw the names and the texts at the ends of the rows; position the axes."""
     style, ink = measure_axes(ax, 0).texts.body, current_theme().ink
-    for row, name in enumerate(names):
-        fitted, align = fit(name, style, layout.left - GAP), "right center_baseline"
-        write(ax, fitted, style, (0, row), (-GAP, 0), align, color=ink, coords=_ROWS)
+    shades = colors or [None] * len(ends)
+    for row, (end, color) in enumerate(zip(_fit_texts(ax, ends), shades, strict=True)):
+        align = "left center_baseline"
+        write(ax, end, style, (1, row), (GAP, 0), align, color=color, coords=_ROWS)
+    for row, name in enumerate(_fit_texts(ax, names)):
+        align = "right center_baseline"
+        write(ax, name, style, (0, row), (-GAP, 0), align, color=ink, coords=_ROWS)
     layout.apply()
-
-
-def end_room(ax: Axes, texts: Sequence[str]) -> float:
-    """Return the room for texts at the right end of rows."""
-    style = measure_axes(ax, 0).texts.body
-    return 2 * GAP + max(text_width(text, style) for text in texts)
-
-
-def write_row_end(ax: Axes, row: int, text: str, color: str | None = None) -> None:
-    """Draw a text at the right end of a row."""
-    style, align = measure_axes(ax, 0).texts.body, "left center_baseline"
-    write(ax, text, style, (1, row), (GAP, 0), align, color=color, coords=_ROWS)
 
 
 class Row(NamedTuple):
@@ -170,14 +178,16 @@ def draw_bars(
     ax = build_row_axes(len(rows), ax)
     if not any(isfinite(row.value) for row in rows):
         return draw_empty(ax, text, unknown if rows else empty, in_rows=True)
+    set_alt_text(ax, "Bars", text, _describe_rows(rows))
     box, names = measure_axes(ax, 0), [row.name for row in rows]
     top = max([row.value for row in rows if isfinite(row.value)], default=0.0)
-    right = _end_room(rows, box, box.width - name_room(ax, names), top)
+    width = box.width - _text_room(ax, names)
+    most = 0.42 * width  # at the right of the axes
+    if _end_room(rows, box, width, top) > most:
+        rows = [row._replace(more="") for row in rows]
+    right = min(_end_room(rows, box, width, top), most)
     layout = lay_out_rows(ax, text, names, right=right)
     set_value_axis(ax, top, layout.inside().width, tick, axis="x", whole=whole)
-    set_alt_text(ax, "Bars", text, _describe_rows(rows))
-    if not all(_has_room(row, layout, ax.get_xlim()[1], box) for row in rows):
-        rows = [row._replace(more="") for row in rows]
     for at, row in enumerate(rows):
         _draw_bar(ax, at, row, layout, box)
     finish_rows(ax, names, layout)
@@ -193,15 +203,7 @@ def _end_room(rows: Sequence[Row], box: AxesBox, width: float, top: float) -> fl
         length += GAP + (_STUB if row.open else 0)
         if share > 0:
             needed.append((length - width * (1 - share)) / share)
-    return min(max(needed), 0.42 * width)
-
-
-def _has_room(row: Row, layout: AxesLayout, limit: float, box: AxesBox) -> bool:
-    """Return whether all text of a bar fits at its end."""
-    share = row.value / limit if isfinite(row.value) else 0.0
-    space = layout.inside().width * (1 - share) + layout.right
-    length = text_width(row.full_text, box.texts.body)
-    return GAP / 2 + length + (_STUB if row.open else 0) <= space
+    return max(needed)
 
 
 def _draw_bar(ax: Axes, at: int, row: Row, layout: AxesLayout, box: AxesBox) -> None:
@@ -275,20 +277,11 @@ def _write_inside(
     ax: Axes, color: str, starts: Numbers, shares: Numbers, width: float
 ) -> None:
     """Draw shares into those parts that are wide enough, in black or white."""
-    style = measure_axes(ax, 0).texts.note
+    style, align = measure_axes(ax).texts.note, "center center_baseline"
     ink = max(("#000000", "#ffffff"), key=lambda shade: contrast(shade, color))
-    for at, (start, share) in enumerate(zip(starts, shares, strict=True)):
-        text = format_share(float(share))
+    inside: dict[str, Any] = {"color": ink, "inside": True, "coords": "data"}
+    for row, (start, share) in enumerate(zip(starts, shares, strict=True)):
+        text, middle = format_share(float(share)), (start + share / 2, row)
         if share and text_width(text, style) + GAP <= share * width:
-            inner = write(
-                ax,
-                text,
-                style,
-                (start + share / 2, at),
-                (0, 0),
-                "center center_baseline",
-                color=ink,
-                inside=True,
-                coords="data",
-            )
-            inner.set_gid("inside")
+            drawn = write(ax, text, style, middle, (0, 0), align, **inside)
+            drawn.set_gid("inside")

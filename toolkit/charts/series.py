@@ -14,7 +14,7 @@ from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.spec import MetricSpec
@@ -86,6 +86,14 @@ class Series(NamedTuple):
     name: str
     color: str
     folded: int = 0  # number of series that it stands for, if it is the rest
+
+
+def mark_unknown(series: Sequence[Series], known: Collection[int]) -> list[Series]:
+    """Mark the series of which no value is known; `known` are the places of others."""
+    return [
+        part if place in known else part._replace(name=f"{part.name} ({UNKNOWN_TEXT})")
+        for place, part in enumerate(series)
+    ]
 
 
 def read_frame(frame: object, spec: MetricSpec) -> ChartData:

@@ -22,6 +22,7 @@ from toolkit.charts.series import (
     count_unseen,
     divide_sums,
     fold_series,
+    mark_unknown,
     read_frame,
     sum_measure,
 )
@@ -249,10 +250,7 @@ def _draw_over_time(
     what += format_single(ax, series)
     text = build_text(data, note, what, *details, span=stack.span)
     known = set(placed.drop_nulls("value")["series"])
-    names = [
-        part if place in known else part._replace(name=f"{part.name} ({UNKNOWN_TEXT})")
-        for place, part in enumerate(series)
-    ]
+    names = mark_unknown(series, known)
     layout = write_text(ax, text, parts=names if len(series) > 1 else [])
     draw_stack(ax, stack, layout, tick_of(measure))
     set_alt_text(ax, "Stacked bars", text, describe_stack(stack, placed, measure))
