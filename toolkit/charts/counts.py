@@ -175,12 +175,7 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     rows = data.frame.filter(
         pl.col("count") > 0,
         (pl.col("kind") != "ledger") | ~pl.col("name").is_in(_NO_PROBLEM),
-    ).sort(
-        pl.col("kind").cast(pl.Enum(list(colors))),
-        "count",
-        "name",
-        descending=[False, True, False],
-    )
+    ).sort(pl.col("kind").cast(pl.Enum(list(colors))), -pl.col("count"), "name")
     most = max_rows(ax)
     bars = [
         Row(

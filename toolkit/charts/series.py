@@ -161,13 +161,7 @@ def fold_series(
             .alias("~weight"),
             pl.col("~folded").max(),
         )
-        .sort(
-            "~rest",
-            "~weight",
-            descending=[False, True],
-            nulls_last=True,
-            maintain_order=True,
-        )
+        .sort("~rest", -pl.col("~weight"), nulls_last=True, maintain_order=True)
     )
     unfolded = int((~keys["~rest"]).sum())
     if most is None:
@@ -178,16 +172,11 @@ def fold_series(
     )
     first = ranks.head(shown).select(names).iter_rows(named=True)
     texts = [format_key(key) for key in first] if names else [lone] * shown
-    series = [
-        Series(name, color)
-        for name, color in zip(texts, assign_colors(texts, kind), strict=True)
-    ]
+    series = list(map(Series, texts, assign_colors(texts, kind)))
     rest = ranks.slice(shown)
     if len(rest):
-        count_rest = int(rest["~folded"].clip(lower_bound=1).sum())
-        series.append(
-            Series(_format_others(count_rest), current_theme().rest, count_rest)
-        )
+        others = int(rest["~folded"].clip(lower_bound=1).sum())
+        series.append(Series(_format_others(others), current_theme().rest, others))
     joined = rows.join(
         ranks.select(*group, "series"),
         on=group,
