@@ -182,7 +182,7 @@ def draw_bars(
     box, names = measure_axes(ax, 0), [row.name for row in rows]
     top = max([row.value for row in rows if isfinite(row.value)], default=0.0)
     width = box.width - _text_room(ax, names)
-    most = 0.42 * width  # at the right of the axes
+    most = 0.45 * width  # at the right of the axes
     if _end_room(rows, box, width, top) > most:
         rows = [row._replace(more="") for row in rows]
     right = min(_end_room(rows, box, width, top), most)
