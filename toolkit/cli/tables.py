@@ -9,7 +9,7 @@ import re
 from datetime import datetime, time
 from decimal import Decimal
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -26,7 +26,6 @@ from toolkit.formatting.text import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import TypeAlias
 
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.spec import MetricSpec
@@ -40,7 +39,7 @@ _MARKS = {"≥": "≥ at least", "≤": "≤ at most", "~": "~ about"}
 _NO_DIGITS = re.compile(r"[^\d.-]")
 # Names may be folded to so many signs, and need no more than so many, nor than so much
 # of the width.
-_NARROWEST, _NAME_WIDTH, _NAME_SHARE = 8, 28, 0.55
+_NARROWEST, _NAME_WIDTHS, _NAME_SHARE = 8, (28, 24), 0.55
 
 
 class TableColumn(NamedTuple):
@@ -75,9 +74,23 @@ def lay_out(
 ) -> Layout:
     """Choose the columns of a table that fit: names, the main measure, the others.
 
-    Counts of what a measure could not see come last, and measures that are 0 or null
-    throughout are left out: they show nothing.
+    Counts of what a measure could not see come last, if all measures fit, and measures
+    that are 0 or null throughout are left out: they show nothing. Names are narrower
+    if more columns fit then.
     """
+    fits = (_fit(frame, spec, width, measure, by, most) for most in _NAME_WIDTHS)
+    return max(fits, key=lambda one: len(one.shown))
+
+
+def _fit(
+    frame: pl.DataFrame,
+    spec: MetricSpec,
+    width: int,
+    measure: Width,
+    by: Sequence[str] | None,
+    most: int,
+) -> Layout:
+    """Choose columns, with names of so many signs."""
     series = spec.series if by is None else by
     names = [name for name in (*series, *spec.key_names) if name in frame.columns]
     texts = frame.select(pl.col(pl.String)).columns
@@ -87,16 +100,16 @@ def lay_out(
     leading = [*_period_column(frame), *[_named(frame[name]) for name in names]]
     if leading and spec.sums:
         leading[0] = leading[0]._replace(footer="all")
-    room = max(
-        _NARROWEST, min(_NAME_WIDTH, int(_NAME_SHARE * width / (len(names) or 1)))
-    )
+    room = max(_NARROWEST, min(most, int(_NAME_SHARE * width / (len(names) or 1))))
     free = width
     for column in leading:
         needed = column.width(measure)
         free -= 1 + (min(room, needed) if column.folds else needed)
     chosen: dict[str, TableColumn] = {}
+    is_whole = True
     for name in _by_weight(frame.select(measures), spec):
-        if not _has_use(name, chosen, spec):
+        is_absence = _base_of(name) in spec.absences
+        if is_absence and not (is_whole and _has_use(name, chosen, spec)):
             continue
         column = _figures(frame, name, spec)
         needed = column.width(measure)
@@ -105,6 +118,8 @@ def lay_out(
             lines = wrap(column.heading, needed, break_long_words=False)
             chosen[name] = column._replace(heading="\n".join(lines))
             free -= needed + 1
+        elif not is_absence:
+            is_whole = False
     last = [_named(frame[name], DASH) for name in behind if free > _NARROWEST]
     shown = [*leading, *[chosen[name] for name in measures if name in chosen], *last]
     there = {column.name for column in shown} | set(_PERIOD)

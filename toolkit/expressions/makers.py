@@ -6,26 +6,8 @@ import re
 
 import polars as pl
 
-from toolkit.expressions.vendors import table_of
+from toolkit.expressions.vendors import patterns_of
 
-# What the name of a model begins with, without prefixes; the first that matches.
-_MAKERS = r"""
-nvidia: .*nemotron|nv-; perplexity: sonar|pplx|.*-sonar-|r1-1776
-openai: (?:chat)?gpt(?!-?(?:neo|j|4all))|o[134](?:-|$)|text-embedding-(?:3|ada)|codex-
-openai: (?:text-)?(?:davinci|babbage|curie|ada)(?:-|$)|dall-e|sora|tts-|whisper
-openai: computer-use|omni-moderation; anthropic: claude; deepseek: deepseek
-google: gemini|\w*gemma|palm-|(?:text|chat|code)-bison|learnlm|imagen|veo-
-meta: (?:meta-)?(?:code-?)?llama|muse-|opt-\d
-mistral: (?:open-|labs-)?(?:(?:mi|mini|code|dev|magi|math)stral|mixtral|pixtral|voxtral)
-alibaba: (?:code)?qwen|qwq|qvq; cohere: command(?:-|$)|c4ai|aya-|embed-|rerank
-x-ai: grok; moonshotai: kimi|moonshot; zai: (?:zai-)?(?:chat)?glm; ai21: jamba
-microsoft: phi-?\d|wizardlm|mai-; amazon: (?:amazon-)?(?:nova|titan)-; ibm: granite
-minimax: minimax|abab|m2-her; nousresearch: (?:nous-)?hermes; arcee: arcee|trinity-
-allenai: olmo|tulu|molmo; writer: palmyra; 01-ai: yi-; baidu: ernie; tencent: hunyuan
-bytedance: doubao|seed-; databricks: dbrx; cursor: composer-; xiaomi: mimo-
-stepfun: step-\d; liquid: lfm; upstage: solar-; inception: mercury; voyageai: voyage
-"""
-_KNOWN = [(maker, re.compile(pattern)) for maker, pattern in table_of(_MAKERS)]
 # ft:gpt-4o:acme; everything up to the last slash; us.anthropic.claude-...
 _PREFIXES = re.compile(
     r"(?:.*[/\\](?=.))?(?:ft:)?(?:(?:[a-z-]+\.)?(?:ai21|amazon|anthropic|cohere"
@@ -47,7 +29,7 @@ def maker_of(model: str) -> str | None:
     # openai:gpt-4o, but qwen3:latest
     for name in (whole, whole.rpartition(":")[2]):
         bare = _PREFIXES.sub("", name, count=1)
-        for maker, known in _KNOWN:
+        for maker, known in patterns_of("makers"):
             if known.match(bare):
                 return maker
     return None

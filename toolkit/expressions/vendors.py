@@ -7,37 +7,50 @@ the rates of somebody else than its vendor.
 from __future__ import annotations
 
 import re
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
 import polars as pl
 
 from toolkit.errors import OptionError, near_miss
 
-# The names of vendors, as in the price data, and how else logs spell them; letter
-# case, spaces and punctuation do not matter.
-_SPELLINGS = """
-aws: amazon, amazon bedrock, aws bedrock, bedrock, bedrock converse
-azure: azure ai, azure openai, azure text, azure ai inference, azure ai openai
-azure: az.ai.inference, az.ai.openai, microsoft azure
-google: gcp.gemini, gcp.gen_ai, gcp.vertex_ai, gemini, google ai, google ai studio
-google: google gla, google vertex, google vertex ai, vertex, vertex ai, vertex ai beta
-cloudflare: cloudflare workers ai; github-copilot: copilot; moonshotai: moonshot
-cohere: cohere chat; openai: text completion openai; ovhcloud: ovhcloud ai endpoints
-fireworks: fireworks ai; mistral: mistral ai; novita: novita ai; together: together ai
-voyageai: voyage; zhipuai: bigmodel, zhipu
-"""
-# Those with one spelling, and those whose prices are not in the price data.
-_OTHERS = """
-anthropic arcee avian baseten cerebras cursor databricks deepseek doubleword elevenlabs
-groq meta minimax modal openai-decisions openrouter perplexity quicksilverpro typesafe
-x-ai zai ai21 alibaba chutes crusoe deepinfra friendli huggingface hyperbolic lambda
-nebius nscale nvidia parasail replicate sambanova siliconflow snowflake venice vercel
-volcengine watsonx writer
-"""
-_BEHIND_HUGGINGFACE = "cerebras fireworks-ai groq hyperbolic nebius novita nscale \
-ovhcloud publicai sambanova together"
-# What runs on the user's own machines: nobody bills for it.
-_LOCAL = "ollama, ollama chat, vllm, hosted vllm, lm studio, llama.cpp, llamafile, \
-local, localhost, localai, mlx, sglang, tgi, gpt4all"
+_MOST_PARTS = 8  # of a name
+# Open weights and local files, whose price depends on the provider.
+_ANYONES = re.compile(
+    r"gpt-oss|gemma|distill|r1-1776|\.gguf$|^(?!ft:).*:"
+    r"|(?<![a-z0-9])(?:local|self-?hosted|lora|abliterated|uncensored"
+    r"|awq|gptq|gguf|ggml|exl2|mlx|nf4|fp8|int[48]|q[2-8]_\w+)(?![a-z0-9])"
+)
+
+
+@cache
+def _read_names() -> dict[str, Any]:
+    """Return the tables of names.toml."""
+    text = files("toolkit.expressions").joinpath("names.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+@cache
+def patterns_of(table: str) -> list[tuple[str, re.Pattern[str]]]:
+    """Return the names in a table of names.toml, each with one of its patterns."""
+    return [
+        (name, re.compile(pattern, re.DOTALL))
+        for name, patterns in _read_names()[table].items()
+        for pattern in patterns
+    ]
+
+
+@cache
+def _vendors_by_name() -> dict[str, str | None]:
+    """Return the vendor of each squeezed spelling; None of a local program."""
+    names = _read_names()
+    found: dict[str, str | None] = {_squeeze(name): None for name in names["local"]}
+    for vendor_name, spellings in names["vendors"].items():
+        for spelling in (vendor_name, *spellings):
+            found[_squeeze(spelling)] = vendor_name
+    return found
 
 
 def _squeeze(name: str) -> str:
@@ -45,74 +58,12 @@ def _squeeze(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
-def table_of(text: str) -> list[list[str]]:
-    """Return the pairs of a table of names and patterns."""
-    return [pair.split(": ") for pair in re.split(r"; |\n", text.strip())]
-
-
-_SELLERS = [
-    *table_of(_SPELLINGS),
-    *([name, name] for name in _OTHERS.split()),
-    *([f"huggingface_{name}"] * 2 for name in _BEHIND_HUGGINGFACE.split()),
-]
-_IDS: dict[str, str | None] = {
-    **{_squeeze(name): None for name in _LOCAL.split(",")},
-    **{
-        _squeeze(name): seller
-        for seller, names in _SELLERS
-        for name in (seller, *names.split(","))
-    },
-}
-# Names of models by which only one vendor sells them: of hosts, and prefixes in the
-# spelling of clouds (us.anthropic.claude-3-7-sonnet-20250219-v1:0) and of proxies.
-_REGION = r"(?:arn:aws.*/)?(?:(?:us|us-gov|eu|apac|au|jp|ca|global)\.)?"
-_HOSTED = table_of(rf"""
-aws: {_REGION}(?:ai21|amazon|anthropic|cohere|deepseek|google|meta|mistral)\..*
-aws: {_REGION}(?:nvidia|openai|qwen|writer)\..*|bedrock(?:_converse)?/.+
-azure: azure(?:_ai|_text)?/.+|gpt-35-.*
-cloudflare: @cf/.*; fireworks: fireworks_ai/.+|accounts/fireworks/.*
-google: vertex_ai(?:_beta)?/.+|(?:projects/.*/)?publishers/.+|models/gemini.*
-google: claude[^/:]*@(?:\d+|default)
-groq: groq/.+|(?:llama|mixtral|gemma)[^/:]*-(?:versatile|instant|8192|32768)
-openrouter: openrouter/.+; together: together_ai/.+
-""")
-_MOST_PARTS = 8  # of a name
-# Prefixes of the name of a model that its maker has, of whose models, except open
-# weights, it is the only vendor.
-_MAKERS = {"gemini": "google", "xai": "x-ai"} | {
-    name: name
-    for name in ("anthropic", "cohere", "google", "openai", "perplexity", "x-ai")
-}
-# Open weights and local files, whose price depends on the provider.
-_ANYONES = re.compile(
-    r"gpt-oss|gemma|distill|r1-1776|\.gguf$|^(?!ft:).*:"
-    r"|(?<![a-z0-9])(?:local|self-?hosted|lora|abliterated|uncensored"
-    r"|awq|gptq|gguf|ggml|exl2|mlx|nf4|fp8|int[48]|q[2-8]_\w+)(?![a-z0-9])"
-)
-# Names without a prefix that only the service of their maker uses.
-_STRAL = "(?:(?:mi|code|dev|magi|mini)stral|pixtral|voxtral)"
-_OWN_NAMES = table_of(rf"""
-anthropic: claude.*; cohere: command-.*; cursor: composer-.*; elevenlabs: eleven_.*
-databricks: (?:databricks-|system\.ai\.).*; deepseek: deepseek-(?:chat|reasoner|flash)
-google: gemini.*; meta: muse-(?:spark-.*|wonder-1\.0)
-minimax: m2-her|minimax-m.*-highspeed
-mistral: open-mi.*|codestral|magistral-medium|pixtral-large
-mistral: mistral-(?:large|medium|tiny|saba|embed|ocr)(?:-\d[\d-]*)?
-mistral: (?!.*(?:instruct|base|small.*-\d+b))(?:labs-)?{_STRAL}.*-(?:latest|\d{{4}})
-moonshotai: moonshot-.*|kimi-(?:latest|.*-(?:preview|turbo|highspeed))
-openai: gpt-.*|chatgpt-.*|o[134].*|tts-1.*|whisper-1
-typesafe: jev-.*; voyageai: voyage-.*; x-ai: grok.*
-zhipuai: glm-4-(?:plus|air|airx|long|assistant|flash|flashx)(?:-\d+)?
-zhipuai: glm-.*-(?:x|airx|flashx|turbo)
-""")
-
-
 def check_provider(provider: str | None) -> str | None:
     """Return the name of a provider, or raise `OptionError` if none is known by it."""
     if provider is None:
         return None
-    if not isinstance(provider, str) or _squeeze(provider) not in _IDS:
-        hint = near_miss(str(provider), (name for name, _ in _SELLERS))
+    if not isinstance(provider, str) or _squeeze(provider) not in _vendors_by_name():
+        hint = near_miss(str(provider), _read_names()["vendors"])
         expected = "the name of a provider, such as openai or azure"
         raise OptionError("provider", provider, expected=expected, hint=hint)
     return provider
@@ -121,7 +72,7 @@ def check_provider(provider: str | None) -> str | None:
 def seller_named(provider: str) -> str | None:
     """Return the vendor that a provider in a log names; None for a local program."""
     plain = provider.strip().casefold()
-    return _IDS.get(_squeeze(plain), plain or None)
+    return _vendors_by_name().get(_squeeze(plain), plain or None)
 
 
 def find_seller(provider: str | None, model: str) -> tuple[str | None, list[str]]:
@@ -144,17 +95,17 @@ def find_seller(provider: str | None, model: str) -> tuple[str | None, list[str]
 def _seller_of(names: list[str]) -> str | None:
     """Return the only vendor that sells a model by its name, or None."""
     name = names[0].casefold()
-    for seller, pattern in _HOSTED:
-        if re.fullmatch(pattern, name, re.DOTALL):
+    for seller, pattern in patterns_of("hosted"):
+        if pattern.fullmatch(name):
             return seller
     prefix, _, rest = name.partition("/")
     if _ANYONES.search(rest or name):
         return None
     if "/" in name:
-        return _MAKERS.get(prefix) if rest else None
+        return _read_names()["prefixes"].get(prefix) if rest else None
     bare = name.removeprefix("ft:")
-    for seller, pattern in _OWN_NAMES:
-        if re.fullmatch(pattern, bare, re.DOTALL):
+    for seller, pattern in patterns_of("own_names"):
+        if pattern.fullmatch(bare):
             return seller
     return None
 
