@@ -417,7 +417,7 @@ def test_the_command_explains_a_number(log: Path) -> None:
 
     assert done.returncode == 0
     assert done.stdout.startswith("gpt-4o, 2026-10-05: at least $0.25; 1 of 3")
-    assert "input 2.5, cached 1.25, output 10" in " ".join(done.stdout.split())
+    assert "input 2.5, output 10, cached 1.25" in " ".join(done.stdout.split())
     assert "12:00:00 1,000 + 100" in done.stdout
     assert json.loads(as_json.stdout)["lines"][0]["cost"] == "0.003500000000"
 

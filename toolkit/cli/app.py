@@ -126,7 +126,7 @@ for _command in (tokens, metric, plot, cost, explain, reconcile, report, config)
 def check(
     logs: LogsOrExport,
     max_rejects: RejectLimit | None = None,
-    as_json: bool = False,
+    form: str | None = None,
     **options: Any,
 ) -> None:
     """Account for every line: ledger, rejects, validation, findings."""
@@ -135,7 +135,7 @@ def check(
 
     with output.show_progress("reading") as progress:
         checked = check_logs(logs, progress=progress, **options)
-    if as_json:
+    if form:
         output.print_json(output.check_data(checked))
     else:
         output.print_check(checked)
@@ -272,12 +272,12 @@ def compact(directory: _Export, **options: Any) -> None:
 
 @_app.command()
 @shared("as_json")
-def schema(as_json: bool = False) -> None:
+def schema(form: str | None = None) -> None:
     """Print the data dictionary: every column, its type, unit and source."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.schema.tables import TABLES
 
-    if as_json:
+    if form:
         output.print_json({table.name: output.table_data(table) for table in TABLES})
     else:
         output.print_schema()

@@ -45,11 +45,11 @@ def _print_metric(
     if name == "overview":
         hint = ": `toolkit plot overview` draws it"
         raise OptionError("metric", name, expected="the name of a metric", hint=hint)
-    as_json, as_csv = options.pop("as_json", False), options.pop("as_csv", False)
+    form = options.pop("form", None)
     _fit_options(ctx, name, options)
     with show_progress("reading") as progress:
         table = measure(name, logs, progress=progress, **options)
-    if not print_data(table, SPECS[name], as_json=as_json, as_csv=as_csv):
+    if not print_data(table, form, SPECS[name]):
         print_table(table, SPECS[name], options.get("by"))
 
 

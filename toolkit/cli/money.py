@@ -7,20 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli import output
 from toolkit.cli.options import RANGE, READ, LogsOrExport, is_configured, shared
-from toolkit.cli.output import (
-    missing_tokens,
-    print_batches,
-    print_csv,
-    print_data,
-    print_elsewhere,
-    print_explained,
-    print_json,
-    print_message,
-    print_reconciled,
-    print_table,
-    show_progress,
-)
 from toolkit.cli.values import parse_pairs
 from toolkit.errors import plural
 from toolkit.formatting.text import format_name
@@ -46,8 +34,7 @@ def cost(
     logs: LogsOrExport,
     as_model: str | None = None,
     as_lines: bool = False,
-    as_json: bool = False,
-    as_csv: bool = False,
+    form: str | None = None,
     **options: Any,
 ) -> None:
     """Print what responses cost in US dollars, and which have no known price."""
@@ -59,26 +46,23 @@ def cost(
         grouped = [name for name in ("every", "by") if options.pop(name, None)]
         if any(not is_configured(ctx, name) for name in grouped):
             ctx.fail("--as and --lines cannot be combined with --every or --by")
-    with show_progress("reading") as progress:
+    with output.show_progress("reading") as progress:
         if as_model is not None:
-            _print_elsewhere(
-                logs, as_model, as_json, as_csv, progress=progress, **options
-            )
+            _print_elsewhere(logs, as_model, form, progress=progress, **options)
             return
         if as_lines:
-            print_batches(
-                cost_lines(logs, progress=progress, **options), as_json=as_json
-            )
+            lines = cost_lines(logs, progress=progress, **options)
+            output.print_batches(lines, form)
             return
         spent = spending(logs, progress=progress, **options)
     costs = spent.costs
-    if not print_data(costs, SPECS["cost"], as_json=as_json, as_csv=as_csv):
+    if not output.print_data(costs, form, SPECS["cost"]):
         series = options.get("by", ("model",))
         periods = [name for name in _PERIOD if name in costs.columns]
         shown = costs.select(*periods, *series, *_SPENT)
-        print_table(shown, SPECS["cost"], series)
+        output.print_table(shown, SPECS["cost"], series)
     if not costs.is_empty():
-        print_message(spent.summary)
+        output.print_message(spent.summary)
     _print_missing(spent.missing)
 
 
@@ -87,8 +71,7 @@ def explain(
     logs: LogsOrExport,
     model: str,
     date: str,
-    as_json: bool = False,
-    as_csv: bool = False,
+    form: str | None = None,
     **options: Any,
 ) -> None:
     """Print the prices and the log lines behind the cost of a model on one day."""
@@ -96,20 +79,18 @@ def explain(
     from toolkit.metrics.explain import explain as explain_spending
 
     day = None if date == "undated" else date
-    with show_progress("reading") as progress:
+    with output.show_progress("reading") as progress:
         explained = explain_spending(
             logs, model=model, date=day, progress=progress, **options
         )
-    if as_json:
+    if form == "json":
         parts = ("prices", "lines", "unseen")
         tables = {part: getattr(explained, part).to_dicts() for part in parts}
-        print_json({"summary": explained.summary, **tables})
-    elif as_csv:
-        print_csv(explained.lines)
-    else:
-        print_explained(explained)
-    if as_json or as_csv:
-        print_message(explained.summary)
+        output.print_json({"summary": explained.summary, **tables})
+    elif not output.print_data(explained.lines, form):
+        output.print_explained(explained)
+    if form:
+        output.print_message(explained.summary)
 
 
 @shared("tolerance", "match", "vendor", "column", *RANGE[1:], *_READ)
@@ -121,39 +102,36 @@ def reconcile(
     vendor: str | None = None,
     provider: str | None = None,
     column: list[str] | None = None,
-    as_json: bool = False,
-    as_csv: bool = False,
+    form: str | None = None,
     **options: Any,
 ) -> None:
     """Compare the log with a provider's bill, by UTC day and model."""
     # Imported here: what a command does not use is not loaded.
-    import polars as pl
-
-    from toolkit.expressions.vendors import seller_named
-    from toolkit.expressions.vendors import vendor as vendor_of
+    from toolkit.expressions import vendors
+    from toolkit.pricing import reconciliation
     from toolkit.pricing.price_file import read_prices
-    from toolkit.pricing.reconciliation import AGREES
-    from toolkit.pricing.reconciliation import reconcile as reconcile_log
     from toolkit.reading.scan import scan
 
     columns = dict(parse_pairs("column", column or []))
     own = {name: options.pop(name) for name in _RECONCILED if name in options}
     own |= {name: options[name] for name in ("since", "until") if name in options}
-    with show_progress("reading") as progress:
+    with output.show_progress("reading") as progress:
         choices = scan(logs, progress=progress, **options)
         if vendor is not None:
-            choices = choices.filter(vendor_of(provider) == seller_named(vendor))
+            choices = choices.filter(
+                vendors.vendor(provider) == vendors.seller_named(vendor)
+            )
         own["prices"] = read_prices(own.get("prices"), provider)
-        rows = reconcile_log(choices, bill, columns=columns, **own)
-    if not print_data(rows, as_json=as_json, as_csv=as_csv):
-        print_reconciled(rows)
-    differing = rows.filter(~pl.col("is_total"), pl.col("explanation") != AGREES)
-    if "tolerance" in own and not differing.is_empty():
+        rows = reconciliation.reconcile(choices, bill, columns=columns, **own)
+    if not output.print_data(rows, form):
+        output.print_reconciled(rows)
+    differs = rows.filter(is_total=False)["explanation"] != reconciliation.AGREES
+    if "tolerance" in own and differs.any():
         raise typer.Exit(_DIFFERS)
 
 
 def _print_elsewhere(
-    logs: list[str], model: str, as_json: bool, as_csv: bool, **options: Any
+    logs: list[str], model: str, form: str | None, **options: Any
 ) -> None:
     """Print what the same tokens cost at another model."""
     # Imported here: what a command does not use is not loaded.
@@ -163,9 +141,11 @@ def _print_elsewhere(
 
     prices = read_prices(options.pop("prices", None), options.pop("provider", None))
     rows = what_if(scan(logs, **options), model=model, prices=prices)
-    if not print_data(rows, as_json=as_json, as_csv=as_csv):
-        print_elsewhere(rows, model)
-    print_message("an estimate: another model uses other tokens for the same text")
+    if not output.print_data(rows, form):
+        output.print_elsewhere(rows, model)
+    output.print_message(
+        "an estimate: another model uses other tokens for the same text"
+    )
 
 
 def _print_missing(missing: pl.DataFrame) -> None:
@@ -182,16 +162,19 @@ def _print_missing(missing: pl.DataFrame) -> None:
         likely, shown = likely_name(row), format_name(called)
         if row["reason"] in unknown and not likely and shown == called:
             example = example or json.dumps(row["model"], ensure_ascii=False)
-        print_message(
+        tokens = output.missing_tokens(row)
+        output.print_message(
             f"no price for {shown} ({MEANINGS[Reason(row['reason'])]}): "
-            f"{plural(row['responses'], 'response')}, {missing_tokens(row)}{likely}"
+            f"{plural(row['responses'], 'response')}, {tokens}{likely}"
         )
     if missing.height > _MOST_MISSING:
-        print_message(f"no price for {missing.height - _MOST_MISSING:,} more")
+        output.print_message(f"no price for {missing.height - _MOST_MISSING:,} more")
     if example:
-        print_message(
+        output.print_message(
             "to price them: --provider NAME if your lines name no provider, or "
             "--prices FILE with a line of these (USD per million tokens):"
         )
-        print_message(f'aliases = {{{example} = "the model that it is"}}')
-        print_message(f'price = [{{model = {example}, input = "?", output = "?"}}]')
+        output.print_message(f'aliases = {{{example} = "the model that it is"}}')
+        output.print_message(
+            f'price = [{{model = {example}, input = "?", output = "?"}}]'
+        )

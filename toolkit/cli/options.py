@@ -190,7 +190,7 @@ def shared(
         own = [
             parameter.replace(kind=Parameter.KEYWORD_ONLY)
             for name, parameter in parameters.items()
-            if name not in {*_OPTIONS, "ctx", "options"}
+            if name not in {*_OPTIONS, "ctx", "form", "options"}
         ]
 
         @wraps(command)
@@ -219,14 +219,12 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
         for name, value in values.items()
         if value is not None and value is not False and name != "config"
     }
-    if "as_json" in options and "as_csv" in options:
+    forms = [name for name in ("json", "csv") if options.pop(f"as_{name}", False)]
+    if len(forms) > 1:
         ctx.fail("choose either --json or --csv")
-    # An export keeps the options that it was made with.
-    configured = [name for name in LOG_FORMAT if is_configured(ctx, name)]
-    if configured and _names_export(ctx):
-        for name in configured:
-            options.pop(name, None)
-    _check_fixed(ctx, options)
+    if forms:
+        options["form"] = forms[0]
+    _drop_fixed(ctx, options)
     if "tag" in options:
         options["tags"] = dict(parse_pairs("tag", options.pop("tag")))
     if "by" in options:
@@ -264,29 +262,31 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
     return options
 
 
-def _check_fixed(ctx: typer.Context, options: Mapping[str, Any]) -> None:
-    """Fail if an option is given that an export does not take."""
-    given = [name for name in _FIXED if name in options]
-    if given and ctx.info_name != "export" and _names_export(ctx):
-        typed = f"--{given[0].replace('_', '-')}"
-        ctx.fail(
-            f"an export keeps the {_FIXED[given[0]]} it was made with: "
-            f"leave out {typed}, or export again with --rewrite"
-        )
+def _drop_fixed(ctx: typer.Context, options: dict[str, Any]) -> None:
+    """Drop the settings that an export does not take; fail if such an option is given.
+
+    An export keeps the options that it was made with.
+    """
+    # Imported here: it is not needed for --help.
+    from toolkit.reading.discovery import is_export
+
+    given = [name for name in LOG_FORMAT if name in options]
+    if not given or not any(map(is_export, ctx.params.get("logs") or ())):
+        return
+    for name in given:
+        if is_configured(ctx, name):
+            del options[name]
+        elif ctx.info_name != "export":
+            ctx.fail(
+                f"an export keeps the {_FIXED[name]} it was made with: leave out "
+                f"--{name.replace('_', '-')}, or export again with --rewrite"
+            )
 
 
 def is_configured(ctx: typer.Context, name: str) -> bool:
     """Return whether the value of an option comes from the settings file."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "DEFAULT_MAP"
-
-
-def _names_export(ctx: typer.Context) -> bool:
-    """Return whether an export is among the logs."""
-    # Imported here: it is not needed for --help.
-    from toolkit.reading.discovery import is_export
-
-    return any(is_export(log) for log in ctx.params.get("logs") or ())
 
 
 def _explain_error(ctx: typer.Context, error: errors.ToolkitError) -> None:

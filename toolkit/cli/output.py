@@ -11,7 +11,7 @@ import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich import box, progress
 from rich.cells import cell_len
@@ -26,7 +26,6 @@ from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import TypeAlias
 
     import polars as pl
 
@@ -42,13 +41,7 @@ _COUNTS = (
     "bytes", "lines", "blank", "responses", "duplicates", "outside", "errors",
     "rejected", "choices", "pending_bytes",
 )  # fmt: skip
-_RATE_NAMES = (
-    "input", "cached", "cache_write", "input_audio", "output", "reasoning",
-    "output_audio",
-)  # fmt: skip
 _MOST_LINES = 100
-# In a narrow terminal: the least width of names, and of the text beside them.
-_NARROWEST, _NARROW_TEXT = 8, 16
 
 
 def print_result(text: str) -> None:
@@ -80,31 +73,27 @@ def _plain(value: Any) -> str:
 
 
 def print_data(
-    frame: pl.DataFrame,
-    spec: MetricSpec | None = None,
-    *,
-    as_json: bool,
-    as_csv: bool,
+    frame: pl.DataFrame, form: str | None, spec: MetricSpec | None = None
 ) -> bool:
     """Print a table as JSON or CSV; return whether either was asked for.
 
     That of a metric gets the bounds of its figures.
     """
-    if spec is not None and (as_json or as_csv):
+    if spec is not None and form:
         # Imported here: polars is not needed for --help.
         from toolkit.metrics.bounds import with_bounds
 
         frame = with_bounds(frame, spec)
-    if as_json:
+    if form == "json":
         print_json(frame.to_dicts())
-    elif as_csv:
-        print_csv(frame)
-    return as_json or as_csv
+    elif form == "csv":
+        _print_csv(frame)
+    return form is not None
 
 
-def print_batches(batches: Iterable[pl.DataFrame], *, as_json: bool) -> None:
-    """Print tables that follow each other as one, in JSON or CSV."""
-    if as_json:
+def print_batches(batches: Iterable[pl.DataFrame], form: str | None) -> None:
+    """Print tables that follow each other as one, in JSON or else CSV."""
+    if form == "json":
         rows = (row for batch in batches for row in batch.iter_rows(named=True))
         texts = map(_to_json, rows)
         print_result(f"[{next(texts, '')}")
@@ -113,10 +102,10 @@ def print_batches(batches: Iterable[pl.DataFrame], *, as_json: bool) -> None:
         print_result("]")
     else:
         for number, batch in enumerate(batches):
-            print_csv(batch, has_header=not number)
+            _print_csv(batch, has_header=not number)
 
 
-def print_csv(frame: pl.DataFrame, *, has_header: bool = True) -> None:
+def _print_csv(frame: pl.DataFrame, *, has_header: bool = True) -> None:
     """Print CSV in which no cell is a formula to a spreadsheet."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     if has_header:
@@ -188,12 +177,12 @@ def print_explained(explained: Explained) -> None:
     console = Console()
     console.print(Text(clean(f"{explained.model}, {day}: {explained.summary}")))
     rows: list[_Row] = []
+    names = explained.prices.drop("price", "source", "responses", "cost").columns
     for row in explained.prices.iter_rows(named=True):
-        rates = ", ".join(
-            f"{name} {row[name].normalize():f}"
-            for name in _RATE_NAMES
-            if row[name] is not None
-        )
+        known = {name: row[name] for name in names if row[name] is not None}
+        if not known["request"]:  # most models have no price of a request
+            del known["request"]
+        rates = ", ".join(f"{name} {usd.normalize():f}" for name, usd in known.items())
         text = f"{format_usd(row['cost'], 'exact')} by {row['source']}: {rates}"
         rows.append((f"price {row['price']}", row["responses"], text))
     reported = lines.filter(cost_source="reported")
@@ -275,20 +264,14 @@ def _catalogue() -> tuple[str, str, int]:
 
 def _print_pairs(title: str, rows: Sequence[_Row]) -> None:
     """Print a heading and its rows: name, figure, text."""
-    rows = rows or [("none", "", "")]
     console = Console()
-    figures = [f"{one:,}" if isinstance(one, int) else one for _, one, _ in rows]
-    widest = max(map(cell_len, figures))
-    room = max(1, console.width - widest - 6)  # beside the margin and the gaps
-    # Names break between words only, unless the text would get no room; figures never.
-    words = [cell_len(word) for name, _, _ in rows for word in name.split()]
-    longest = min(max(words, default=0), max(_NARROWEST, room - _NARROW_TEXT))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(overflow="fold", min_width=longest)
-    table.add_column(justify="right", no_wrap=True, min_width=widest)
-    table.add_column(overflow="fold", max_width=max(1, room - longest))
-    for (name, _, text), figure in zip(rows, figures, strict=True):
-        table.add_row(Text(name), figure, Text(clean(text)))
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, figure, text in rows or [("none", "", "")]:
+        number = f"{figure:,}" if isinstance(figure, int) else figure
+        table.add_row(Text(name), number, Text(clean(text)))
     console.print(Text(title, style="bold"))
     console.print(Padding(table, (0, 0, 0, 2)))
 
@@ -384,16 +367,15 @@ def print_passed_over(passed_over: dict[str, int]) -> None:
 def show_progress(what: str) -> Iterator[Callable[[int], None]]:
     """Show bytes and rate while work goes on, on a terminal only."""
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _bytes: None
-        return
-    columns = (
+    with progress.Progress(
         progress.TextColumn(what),
         progress.DownloadColumn(),
         progress.BarColumn(),
         progress.TransferSpeedColumn(),
-    )
-    with progress.Progress(*columns, console=console, transient=True) as shown:
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as shown:
         task = shown.add_task(what, total=None)
         yield lambda size: shown.advance(task, size)
 

@@ -9,7 +9,7 @@ import re
 from datetime import datetime, time
 from decimal import Decimal
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -27,7 +27,6 @@ from toolkit.formatting.text import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import TypeAlias
 
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.spec import MetricSpec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import Literal, Unpack
 
 import polars as pl
 
@@ -17,12 +17,9 @@ from toolkit.metrics.measures import (
     count,
     derived,
 )
-from toolkit.metrics.options import RangeOptions, SeriesOptions
+from toolkit.metrics.options import Choices, RangeOptions, SeriesOptions
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
-
-if TYPE_CHECKING:
-    from toolkit.metrics.options import Choices
 
 _WEEK = pl.DataFrame({"weekday": range(1, 8)}, schema={"weekday": pl.Int8}).join(
     pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int8}), how="cross"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.metrics.engine import check_sums, compute
+from toolkit.metrics.engine import Computation, compute
 from toolkit.metrics.measures import (
     ANSWERS,
     FINENESS,
@@ -20,12 +20,10 @@ from toolkit.metrics.measures import (
     ratio,
     total,
 )
-from toolkit.metrics.options import HIDDEN
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
 
 if TYPE_CHECKING:
-    from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
 
@@ -172,7 +170,6 @@ _RANKS = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
 def _compute_quantiles(work: Computation) -> pl.DataFrame:
     """Pick the ranks of the sorted counts of each group."""
     rows = work.rows.select(
-        pl.lit(0).alias(HIDDEN),
         *work.when.values(),
         *work.query.by,
         *_TOKENS[:2],
@@ -181,34 +178,27 @@ def _compute_quantiles(work: Computation) -> pl.DataFrame:
         pl.lit(1).alias("responses"),
     )
     named, target = work.named(rows.collect(engine="streaming"))
-    # Without keys polars returns a row for an empty frame.
-    wide = named.group_by(HIDDEN, *target).agg(
-        pl.len().alias("responses"),
-        *[_sizes_of(name) for name in _TOKENS],
-        *[pl.col(n).cast(pl.Float64).sum().alias(f"{HIDDEN}{n}") for n in _TOKENS],
-    )
-    wide = check_sums(wide, [f"{HIDDEN}{name}" for name in _TOKENS]).rename(target)
-    keys = [*target.values(), "responses"]
-    return pl.concat(
-        wide.select(
-            *keys, pl.lit(name).alias("tokens"), pl.col(name).struct.unnest()
-        ).unnest("ranks")
+    counts = pl.concat(
+        named.select(
+            *target,
+            pl.lit(name).alias("tokens"),
+            pl.col(name).alias("~tokens"),
+            pl.col(f"~{name}").alias("unseen"),
+        )
         for name in _TOKENS
     )
-
-
-def _sizes_of(name: str) -> pl.Expr:
-    """Return the figures of a count; ranks and mean are null where none is seen."""
-    column = pl.col(name)
-    seen = column.count().cast(pl.Int64)
+    count = pl.col("~tokens")
+    seen = count.count().cast(pl.Int64)
     # The nearest rank is ceil(seen * percent / 100); places begin at 0.
     places = (seen * pl.lit(pl.Series(_RANKS.values())) - 1) // 100
-    ranks = column.sort(nulls_last=True).gather(places).implode()
-    return pl.struct(
-        pl.col(f"~{name}").sum().cast(pl.Int64).alias("unseen"),
+    ranks = count.sort(nulls_last=True).gather(places).implode()
+    table = counts.group_by(*target, "tokens").agg(
+        pl.len().alias("responses"),
+        pl.col("unseen").sum(),
         ranks.list.to_struct(fields=list(_RANKS)).alias("ranks"),
-        pl.when(seen > 0).then(column.sum() / seen).alias("mean"),
-    ).alias(name)
+        pl.when(seen > 0).then(count.cast(pl.Int128).sum() / seen).alias("mean"),
+    )
+    return table.rename(target).unnest("ranks")
 
 
 _LABELS = {"p50": "median", "p90": "90%", "p99": "99%", "max": "largest"}
@@ -234,7 +224,7 @@ _TOKENS_PER_RESPONSE = MetricSpec(
         Measure(
             "mean",
             pl.Float64,
-            unit="tokens",
+            "tokens",
             fold="max",
             unseen="unseen",
             bound="approximate",

@@ -32,17 +32,14 @@ choices
 def docstring_of(function: Callable[..., pl.DataFrame], spec: MetricSpec) -> str:
     """Return a docstring with the parameters and the table of the result."""
     text = inspect.cleandoc(function.__doc__ or "")
-    parts = [_PARAMETERS] if spec.option_names else []
-    leading = _leading_columns(spec)
-    table = _table_of(spec)
-    parts.append(
-        f"Returns\n-------\npl.DataFrame\n{indent(f'{leading}{table}', '    ')}"
-    )
-    own = "\n\n".join(parts)
+    result = indent(f"{_leading_columns(spec)}{_table_of(spec)}", "    ")
+    own = f"Returns\n-------\npl.DataFrame\n{result}"
+    if spec.option_names:
+        own = f"{_PARAMETERS}\n\n{own}"
     section = _SECTION.search(text)
-    if section is None:
-        return f"{text}\n\n{own}\n"
-    return f"{text[: section.start()]}{own}\n\n{text[section.start() :]}\n"
+    place = section.start() if section else len(text)
+    parts = (text[:place].rstrip(), own, text[place:])
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _leading_columns(spec: MetricSpec) -> str:
@@ -56,11 +53,11 @@ def _leading_columns(spec: MetricSpec) -> str:
 
 def _table_of(spec: MetricSpec) -> str:
     """Write the columns of a metric as a table of reStructuredText."""
-    rows = [(key.name, _type_name(key.dtype), _meaning_of(key)) for key in spec.keys]
-    rows += [
-        (one.name, _type_name(one.dtype), one.meaning or one.unit) for one in spec.shown
+    rows = [
+        ("column", "type", "meaning"),
+        *((key.name, _type_name(key.dtype), _meaning_of(key)) for key in spec.keys),
+        *((m.name, _type_name(m.dtype), m.meaning or m.unit) for m in spec.shown),
     ]
-    rows.insert(0, ("column", "type", "meaning"))
     widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
     rule = " ".join("=" * width for width in (*widths, _MEANING_WIDTH))
     lines = [rule]

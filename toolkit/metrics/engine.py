@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -16,7 +16,7 @@ import polars as pl
 
 from toolkit.errors import TotalOverflowError
 from toolkit.expressions.choices import as_frame, check_columns, check_responses
-from toolkit.metrics.calendar import instant, is_partial
+from toolkit.metrics.calendar import Calendar, instant, is_partial
 from toolkit.metrics.inputs import (
     as_declared,
     check_types,
@@ -25,21 +25,12 @@ from toolkit.metrics.inputs import (
     with_first_values,
     with_series,
 )
-from toolkit.metrics.options import (
-    BEFORE,
-    CHANGE,
-    FOLDED,
-    HIDDEN,
-    OTHER,
-    check_series,
-)
+from toolkit.metrics.options import BEFORE, CHANGE, FOLDED, HIDDEN, OTHER, check_series
 from toolkit.pricing.costs import price_responses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
 
-    from toolkit.metrics.calendar import Calendar
     from toolkit.metrics.options import Choices, MetricQuery
     from toolkit.metrics.spec import MetricSpec
 
@@ -103,7 +94,7 @@ class Computation:
         figures = [m.rows.alias(m.name) for m in gathered if m.rows is not None]
         guarded = [guard.alias(name) for name, guard in guards.items()]
         table = group(self.rows, [*self.when.values(), *own], *figures, *guarded)
-        return check_sums(table, list(guards))
+        return _check_sums(table, list(guards))
 
     def folded(self, table: pl.DataFrame) -> pl.DataFrame:
         """Sum the series beyond the largest into one."""
@@ -385,7 +376,7 @@ def _check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
             raise TotalOverflowError(name)
 
 
-def check_sums(table: pl.DataFrame, guards: Sequence[str]) -> pl.DataFrame:
+def _check_sums(table: pl.DataFrame, guards: Sequence[str]) -> pl.DataFrame:
     """Check that no sum has wrapped, which polars does not, and drop the guards."""
     for name in guards:
         largest = table[name].abs().max()

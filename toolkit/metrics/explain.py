@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack, cast
 import polars as pl
 
 from toolkit.errors import OptionError, near_miss
-from toolkit.expressions.choices import check_columns, first_choice
-from toolkit.expressions.time_ranges import span
+from toolkit.expressions.choices import check_columns
+from toolkit.expressions.time_ranges import Moment, Span, span
 from toolkit.formatting.parameters import check_type, share_parameters
 from toolkit.formatting.text import format_share, format_usd
 from toolkit.metrics.engine import compute, read_once
@@ -24,9 +24,9 @@ from toolkit.metrics.options import (
     split_options,
 )
 from toolkit.metrics.spending import COST
-from toolkit.pricing.costs import prepare_choices, price_responses
-from toolkit.pricing.price_file import read_prices
-from toolkit.pricing.pricer import MONEY, NEEDED, Pricer, priced_by
+from toolkit.pricing.costs import Choices, first_choices, price_responses
+from toolkit.pricing.price_file import Prices, read_prices
+from toolkit.pricing.pricer import MONEY, Pricer, priced_by
 from toolkit.pricing.rates import AMOUNTS, Rates
 from toolkit.pricing.unpriced import missing_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
-    from toolkit.expressions.time_ranges import Moment, Span
-    from toolkit.pricing.costs import Choices
-    from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
 
 
@@ -158,26 +155,33 @@ def spending(
     file = read_prices(prices, query.provider)
     # Only a response after the range shows that its last period is complete.
     scanned = query.scan_range if query.calendar else query.within
-    frame = _frame_of(sources, scanned, read)
-    frame = with_series(frame, query.by, query.provider)
-    check_columns(frame, ("choice_position", *NEEDED))
-    needed = list(dict.fromkeys(("choice_position", *priced_by(frame), *query.by)))
-    first = frame.lazy().filter(first_choice(), *scanned.conditions())
+    first = _first_of(sources, scanned, read)
+    first = with_series(first, query.by, query.provider).lazy()
+    needed = list(dict.fromkeys(("choice_position", *priced_by(first), *query.by)))
     collected = read_once(first, needed)
     costs = compute(COST, price_responses(collected, file), own)
     in_range = collected.filter(*query.within.conditions())
     return Spent(costs, missing_prices(in_range, file))
 
 
-def _frame_of(
+def _first_of(
     sources: Sources | Choices, within: Span, read: ReadOptions
-) -> pl.DataFrame | pl.LazyFrame:
-    """Return choices as a frame, or scan logs and exports."""
+) -> pl.LazyFrame:
+    """Return the first choice of each response of a range; logs are scanned."""
     choices = choices_of(sources)
-    if choices is not None:
-        return prepare_choices(choices)
-    since, until = within
-    return scan(cast("Sources", sources), since=since, until=until, **read)
+    if choices is None:
+        since, until = within
+        choices = scan(cast("Sources", sources), since=since, until=until, **read)
+    return first_choices(choices).filter(*within.conditions())
+
+
+def _lines_of(
+    sources: Sources | Choices, within: Span, read: ReadOptions
+) -> pl.LazyFrame:
+    """Return the place of each response, and what affects its price."""
+    first = _first_of(sources, within, read)
+    check_columns(first, ("source", "line"))
+    return first.select("source", "line", "choice_position", *priced_by(first))
 
 
 @share_parameters(ReadOptions, READ_PARAMETERS)
@@ -234,28 +238,26 @@ def explain(
     except OverflowError:
         raise OptionError("date", date, expected="a day before 9999-12-31") from None
     pricer = Pricer(read_prices(prices, provider))
-    frame = _frame_of(sources, within, options)
-    of_day = within.conditions() or [pl.col("created").is_null()]
-    check_columns(frame, ("source", "line", "choice_position", *NEEDED))
-    needed = ("source", "line", "choice_position", *priced_by(frame))
-    responses = read_once(frame.lazy().filter(first_choice(), *of_day), needed)
-    rows = responses.filter(pl.col("model") == model).select(needed).collect()
+    responses = _lines_of(sources, within, options)
+    if day is None:
+        responses = responses.filter(pl.col("created").is_null())
+    responses = read_once(responses, responses.collect_schema().names())
+    rows = responses.filter(pl.col("model") == model).collect()
     if rows.is_empty():
         counts = responses.group_by("model").len().drop_nulls().collect()
         others = counts.sort("len", "model", descending=[True, False])["model"]
         raise _no_response(model, day, others.to_list())
     rows = rows.sort("created", "source", "line")
     known: dict[Rates, int] = {}
-    priced = _price_lines(rows, pricer, known)
     place = pl.format("{}:{}", "source", "line").alias("place")
-    lines = priced.select(place, pl.all())
+    lines = _price_lines(rows, pricer, known).select(place, pl.all())
     return Explained(
         model=model,
         date=day,
         lines=lines,
         prices=_price_rows(known, lines),
         unseen=missing_prices(rows, pricer.prices),
-        costs=compute(COST, rows.with_columns(priced[_COST]), _ALL),
+        costs=compute(COST, rows.with_columns(lines[_COST]), _ALL),
     )
 
 
@@ -302,11 +304,7 @@ def cost_lines(
     >>> lines.select("source", "line", "cost", "cost_source").row(0)
     ('made.jsonl', 1, Decimal('0.003500000000'), 'priced')
     """
-    within = span(since, until, tz)
-    frame = _frame_of(sources, within, options)
-    check_columns(frame, ("source", "line", "choice_position", *NEEDED))
-    first = frame.lazy().filter(first_choice(), *within.conditions())
-    rows = first.select("source", "line", *priced_by(frame))
+    rows = _lines_of(sources, span(since, until, tz), options)
     pricer = Pricer(read_prices(prices, provider))
     batches = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_BATCH))
     for batch in batches:

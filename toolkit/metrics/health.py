@@ -22,6 +22,8 @@ from toolkit.reading.sources import Exports, resolve_lines
 from toolkit.schema.tables import REJECT_CODES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from toolkit.reading.check import CheckResult
     from toolkit.reading.discovery import Sources
 
@@ -86,34 +88,25 @@ def log_health(
     """
     checked = _account_of(source, options)
     totals = checked.ledger.select("lines", *_LINE_KINDS).sum().row(0, named=True)
-    none: _Count = (0, None)
-    counts: dict[tuple[str, str], dict[str, _Count]] = {
-        ("ledger", "lines"): {name: (totals[name], None) for name in _LINE_KINDS},
-        ("reject", "lines"): dict.fromkeys(REJECT_CODES, none)
-        | {one.code: (one.lines, one.first) for one in checked.rejects},
-        ("finding", "responses"): dict.fromkeys(FINDING_CODES, none)
-        | {one.code: (one.responses, one.first) for one in checked.findings},
-    }
-    rows = [
-        (kind, name, totals[of], *found)
-        for (kind, of), names in counts.items()
-        for name, found in names.items()
+    rejects = {one.code: (one.lines, one.first) for one in checked.rejects}
+    findings = {one.code: (one.responses, one.first) for one in checked.findings}
+    found: list[tuple[str, str, Iterable[str], Mapping[str, _Count]]] = [
+        ("ledger", "lines", _LINE_KINDS, {n: (totals[n], None) for n in _LINE_KINDS}),
+        ("reject", "lines", REJECT_CODES, rejects),
+        ("finding", "responses", FINDING_CODES, findings),
     ]
+    rows = []
+    for kind, of, names, counts in found:
+        for name in names:
+            count, first = counts.get(name, (0, None))
+            share = count / totals[of] if totals[of] else None
+            rows.append((kind, name, count, totals[of], share, first))
     schema = {key.name: key.dtype for key in _LOG_HEALTH.keys}
     schema |= {measure.name: measure.dtype for measure in _LOG_HEALTH.measures}
-    given = {name: schema[name] for name in ("kind", "name", "of", "count", "first")}
-    of = pl.col("of")
-    return (
-        pl.DataFrame(rows, given, orient="row")
-        .with_columns(pl.when(of != 0).then(pl.col("count") / of).alias("share"))
-        .select(list(schema))
-    )
+    return pl.DataFrame(rows, schema, orient="row")
 
 
-def _account_of(
-    source: Loaded | Sources,
-    options: ReadOptions,
-) -> CheckResult:
+def _account_of(source: Loaded | Sources, options: ReadOptions) -> CheckResult:
     """Return the account of logs; what was validated is not validated again."""
     if isinstance(source, Loaded):
         return summarize_loaded(source)

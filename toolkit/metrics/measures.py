@@ -6,18 +6,15 @@ measures of the same table, once all rows were folded and all gaps filled.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import polars as pl
 
-from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.formatting.figures import UNKNOWN, Bound, Figure
 from toolkit.metrics.options import BEFORE, BOUND, CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, TypeAlias
-
-    from toolkit.formatting.figures import Bound
 
     DataType: TypeAlias = pl.DataType | type[pl.DataType]
     # Groups of a table: "series" are the columns that name one, "period" those of time.
@@ -186,6 +183,25 @@ def total(
     guard = values.cast(pl.Float64).sum()
     measure = Measure(name, pl.Int64, _unit_of(name), label, meaning, values.sum())
     return measure._replace(guard=guard, unseen=unseen, of=of, unsure=unsure)
+
+
+def tokens_of(
+    which: str, condition: pl.Expr, label: str = "", unsure: tuple[str, ...] = ()
+) -> tuple[Measure, Measure]:
+    """Sum the tokens of some responses, and count those that do not report a total.
+
+    `which` is how these are called, as in the measure ``responses_unpriced``.
+    """
+    of, meaning = f"responses_{which}", f"tokens of the {which} responses"
+    missing, values = f"{of}_without_usage", pl.when(condition).then(TOTAL)
+    return (
+        total(f"tokens_{which}", values, label, meaning, missing, of, unsure),
+        count(
+            missing,
+            condition & pl.col("total_tokens").is_null(),
+            meaning=f"{which} responses that do not report total_tokens",
+        ),
+    )
 
 
 def unseen(name: str, column: str, label: str = "") -> Measure:

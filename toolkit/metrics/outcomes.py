@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 import polars as pl
 
 from toolkit.expressions.choices import SOURCE, first_choice
-from toolkit.metrics.engine import compute, group
+from toolkit.metrics.engine import Computation, compute, group
 from toolkit.metrics.inputs import of_responses
 from toolkit.metrics.measures import (
     ANSWERS,
@@ -16,6 +16,7 @@ from toolkit.metrics.measures import (
     count,
     money,
     ratio,
+    tokens_of,
     total,
 )
 from toolkit.metrics.registry import metric
@@ -24,7 +25,6 @@ from toolkit.metrics.spending import needs_of_cost, with_costs
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
-    from toolkit.metrics.engine import Computation
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.options import Choices, MetricOptions
 
@@ -253,20 +253,7 @@ _TRUNCATION_RATE = MetricSpec(
             "calls without usage",
             "responses that do not report total_tokens",
         ),
-        total(
-            "tokens_truncated",
-            pl.when(_CUT).then(TOTAL),
-            "tokens in these",
-            "tokens of the truncated responses",
-            "responses_truncated_without_usage",
-            "responses_truncated",
-            (_NO_REASON,),
-        ),
-        count(
-            "responses_truncated_without_usage",
-            _CUT & pl.col("total_tokens").is_null(),
-            meaning="truncated responses that do not report total_tokens",
-        ),
+        *tokens_of("truncated", _CUT, "tokens in these", (_NO_REASON,)),
         money(
             "cost_truncated",
             pl.when(_CUT).then("cost"),

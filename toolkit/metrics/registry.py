@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack, cast
 from toolkit.errors import OptionError, check_word
 from toolkit.formatting.parameters import share_parameters
 from toolkit.metrics.docstrings import docstring_of
-from toolkit.metrics.options import PARAMETERS, MeasureOptions, split_options
+from toolkit.metrics.options import PARAMETERS, Choices, MeasureOptions, split_options
 from toolkit.pricing.costs import add_cost
 from toolkit.reading.options import READ_PARAMETERS
 from toolkit.reading.scan import scan
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from toolkit.metrics.options import Choices
     from toolkit.metrics.spec import MetricSpec
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources

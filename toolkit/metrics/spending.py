@@ -11,13 +11,12 @@ from toolkit.metrics.engine import compute
 from toolkit.metrics.measures import (
     MONEY,
     RESPONSES,
-    TOTAL,
     TOTAL_TOKENS,
     WITHOUT_USAGE,
     count,
     money,
     ratio,
-    total,
+    tokens_of,
 )
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import MetricSpec
@@ -81,18 +80,7 @@ COST = MetricSpec(
         count("responses_unpriced", _is_from("unpriced"), "calls without a price"),
         TOTAL_TOKENS,
         WITHOUT_USAGE,
-        total(
-            "tokens_unpriced",
-            pl.when(_is_from("unpriced")).then(TOTAL),
-            meaning="tokens of the unpriced responses",
-            unseen="responses_unpriced_without_usage",
-            of="responses_unpriced",
-        ),
-        count(
-            "responses_unpriced_without_usage",
-            _is_from("unpriced") & pl.col("total_tokens").is_null(),
-            meaning="unpriced responses that do not report total_tokens",
-        ),
+        *tokens_of("unpriced", _is_from("unpriced")),
         ratio(
             "unpriced_share",
             "tokens_unpriced",

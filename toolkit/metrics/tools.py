@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Unpack
 import polars as pl
 
 from toolkit.expressions.choices import RESPONSE_KEY, response_key
-from toolkit.metrics.engine import compute, group
+from toolkit.metrics.engine import Computation, compute, group
 from toolkit.metrics.measures import Measure, ratio
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
-from toolkit.reading.json_values import are_json
+from toolkit.reading.json_values import is_json
 
 if TYPE_CHECKING:
-    from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
 
@@ -23,17 +22,16 @@ def _count_calls(work: Computation) -> pl.DataFrame:
     keys = [*work.when, *work.query.by, "tool"]
     # Renamed, as a series may have the name of a key column.
     key = {f"~{name}": pl.col(name) for name in response_key(work.frame)}
+    call = pl.col("tool_calls").struct
     calls = (
         work.rows.filter(pl.col("tool_calls").list.len() > 0)
         .select(*work.when.values(), *work.query.by, "tool_calls", **key)
         .explode("tool_calls")
-        .select(
-            *work.when,
-            *work.query.by,
-            *key,
-            pl.col("tool_calls").struct.field("name").alias("tool"),
-            pl.col("tool_calls").struct.field("arguments").alias("~arguments"),
+        .with_columns(
+            call.field("name").alias("tool"),
+            call.field("arguments").alias("~arguments"),
         )
+        .drop("tool_calls")
         .collect(engine="streaming")
     )
     marked = calls.with_columns(
@@ -54,9 +52,8 @@ def _is_invalid(arguments: pl.Series) -> pl.Series:
     """Return whether each text is neither JSON nor blank; equal texts are read once."""
     different = arguments.drop_nulls().unique()
     different = different.filter(different.str.strip_chars().str.len_bytes() > 0)
-    invalid = different.filter(
-        ~pl.Series(are_json(different.to_list()), dtype=pl.Boolean)
-    )
+    found = [text for text in different if not is_json(text)]
+    invalid = pl.Series(found, dtype=pl.String)
     return arguments.is_in(invalid.implode()).fill_null(False)
 
 

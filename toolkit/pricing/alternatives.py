@@ -10,34 +10,14 @@ import polars as pl
 from toolkit.errors import OptionError, near_miss
 from toolkit.formatting.parameters import check_type
 from toolkit.pricing.catalogue import TIERS, model_names, provider_names
-from toolkit.pricing.costs import add_priced, first_choices
-from toolkit.pricing.price_file import read_prices
-from toolkit.pricing.pricer import AS_BILLED, MONEY, Pricer, priced_by
+from toolkit.pricing.costs import Choices, add_priced, first_choices
+from toolkit.pricing.price_file import PriceFile, Prices, read_prices
+from toolkit.pricing.pricer import AS_BILLED, Pricer, priced_by
 from toolkit.pricing.rates import MEANINGS, Rates, Reason
 from toolkit.pricing.unpriced import SUMS, cast_sums, sum_known
 
 if TYPE_CHECKING:
     from toolkit.formatting.figures import Bound
-    from toolkit.pricing.costs import Choices
-    from toolkit.pricing.price_file import PriceFile, Prices
-
-_ELSEWHERE = pl.Schema(
-    {
-        "model": pl.String(),
-        "responses": pl.Int64(),
-        "responses_without_usage": pl.Int64(),
-        "total_tokens": pl.Int64(),
-        "cost": MONEY,
-        "cost_bound": pl.String(),
-        "responses_unpriced": pl.Int64(),
-        "cost_elsewhere": MONEY,
-        "cost_elsewhere_bound": pl.String(),
-        "responses_unpriced_elsewhere": pl.Int64(),
-        "responses_compared": pl.Int64(),
-        "difference": MONEY,
-        "difference_bound": pl.String(),
-    }
-)
 
 
 def what_if(
@@ -133,7 +113,7 @@ def what_if(
     moved = moved.drop(AS_BILLED, strict=False)
     rows = (
         add_priced(moved, Pricer(replace(file, provider=None)), {"cost": "~then"})
-        .group_by("~model")
+        .group_by(pl.col("~model").cast(pl.String).alias("model"))
         .agg(
             *SUMS,
             sum_known(now).alias("cost"),
@@ -143,23 +123,27 @@ def what_if(
             both.sum().alias("responses_compared"),
             sum_known(then - now).alias("difference"),
         )
-        .with_columns(
-            _bound("cost", pl.col("responses_unpriced")),
-            _bound("cost_elsewhere", pl.col("responses_unpriced_elsewhere")),
-            _bound("difference", left_out, "approximate"),
+        .select(
+            pl.col("model", "responses", "responses_without_usage", "total_tokens"),
+            *_with_bound("cost", pl.col("responses_unpriced")),
+            "responses_unpriced",
+            *_with_bound("cost_elsewhere", pl.col("responses_unpriced_elsewhere")),
+            *("responses_unpriced_elsewhere", "responses_compared"),
+            *_with_bound("difference", left_out, "approximate"),
         )
-        .rename({"~model": "model"})
         .sort("model", nulls_last=True)
         .collect()
     )
-    return cast_sums(rows, _ELSEWHERE)
+    return cast_sums(rows)
 
 
-def _bound(name: str, missing: pl.Expr, bound: Bound = "lower") -> pl.Expr:
-    """Return what a sum is: exact only if nothing is missing."""
+def _with_bound(
+    name: str, missing: pl.Expr, bound: Bound = "lower"
+) -> tuple[pl.Expr, pl.Expr]:
+    """Return a sum, and what it is: exact only if nothing is missing."""
     unknown = pl.when(pl.col(name).is_null()).then(pl.lit("unknown"))
     column = unknown.when(missing > 0).then(pl.lit(bound)).otherwise(pl.lit("exact"))
-    return column.alias(f"{name}_bound")
+    return pl.col(name), column.alias(f"{name}_bound")
 
 
 def _check_priced(

@@ -16,13 +16,12 @@ from toolkit.expressions.choices import (
     first_choice,
     response_key,
 )
-from toolkit.pricing.price_file import read_prices
+from toolkit.pricing.price_file import Prices, read_prices
 from toolkit.pricing.pricer import NEEDED, PRICED, Pricer, priced_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from toolkit.pricing.price_file import Prices
     from toolkit.schema.columns import ArrowStream
 
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
@@ -146,17 +145,14 @@ def price_responses(
     return added.collect() if isinstance(frame, pl.DataFrame) else added
 
 
-def prepare_choices(choices: Choices) -> pl.DataFrame | pl.LazyFrame:
-    """Return choices as a polars frame; warn if rows of responses are missing."""
+def first_choices(choices: Choices) -> pl.LazyFrame:
+    """Return the first choice of each response, with all columns that a price needs.
+
+    Warn if rows of responses are missing in an eager frame.
+    """
     frame = as_frame(choices)
     if isinstance(frame, pl.DataFrame):
         check_responses(frame, needs_key=False)
-    return frame
-
-
-def first_choices(choices: Choices) -> pl.LazyFrame:
-    """Return the first choice of each response, with all columns that a price needs."""
-    frame = prepare_choices(choices)
     check_columns(frame, ("choice_position", *NEEDED))
     return frame.lazy().filter(first_choice())
 

@@ -25,8 +25,8 @@ from toolkit.pricing.offers import (
     OfferTable,
     RateTable,
 )
-from toolkit.pricing.price_file import read_corrections
-from toolkit.pricing.rates import Reason
+from toolkit.pricing.price_file import PriceFile, read_corrections
+from toolkit.pricing.rates import Offer, Rates, Reason
 from toolkit.pricing.usage import Reported, Usage
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from toolkit.pricing.offers import Bools, Ints
-    from toolkit.pricing.price_file import PriceFile
-    from toolkit.pricing.rates import Offer, Rates
 
 MONEY = pl.Decimal(38, 12)
 MOMENT = pl.Datetime("us", "UTC")

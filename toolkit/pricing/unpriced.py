@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from polars.selectors import integer
 
 from toolkit.errors import TotalOverflowError, near_miss
 from toolkit.expressions.vendors import find_seller
 from toolkit.pricing.catalogue import model_names, provider_names
-from toolkit.pricing.costs import add_priced, first_choices
-from toolkit.pricing.price_file import read_prices
+from toolkit.pricing.costs import Choices, add_priced, first_choices
+from toolkit.pricing.price_file import Prices, read_prices
 from toolkit.pricing.pricer import MOMENT, NAMES, Pricer
 from toolkit.pricing.rates import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from toolkit.pricing.costs import Choices
-    from toolkit.pricing.price_file import Prices
 
 
 def sum_known(values: pl.Expr | str) -> pl.Expr:
@@ -37,16 +35,6 @@ SUMS = (
 )
 _LARGEST_SUM = 2**63 - 1
 _SIMILAR = 0.85
-_MISSING = pl.Schema(
-    {
-        **dict.fromkeys((*NAMES, "reason"), pl.String()),
-        "responses": pl.Int64(),
-        "responses_without_usage": pl.Int64(),
-        "total_tokens": pl.Int64(),
-        "first_seen": MOMENT,
-        "last_seen": MOMENT,
-    }
-)
 
 
 def missing_prices(
@@ -110,19 +98,20 @@ def missing_prices(
     priced = add_priced(
         first, Pricer(read_prices(prices, provider)), {"reason": "reason"}
     )
+    created = pl.col("created").cast(MOMENT)
     order = ("total_tokens", "responses", *NAMES, "reason")
     rows = (
         priced.filter(pl.col("reason").is_not_null())
-        .group_by(*NAMES, "reason")
+        .group_by(pl.col(*NAMES).cast(pl.String), "reason")
         .agg(
             *SUMS,
-            pl.col("created").min().alias("first_seen"),
-            pl.col("created").max().alias("last_seen"),
+            created.min().alias("first_seen"),
+            created.max().alias("last_seen"),
         )
         .sort(order, descending=[True] * 2 + [False] * 4, nulls_last=True)
         .collect()
     )
-    return cast_sums(rows, _MISSING)
+    return cast_sums(rows)
 
 
 def likely_name(row: Mapping[str, Any]) -> str:
@@ -144,9 +133,9 @@ def likely_name(row: Mapping[str, Any]) -> str:
     return ""
 
 
-def cast_sums(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    """Cast sums to their types; raise `TotalOverflowError` if 64 bits are too few."""
+def cast_sums(rows: pl.DataFrame) -> pl.DataFrame:
+    """Cast sums to int64; raise `TotalOverflowError` if 64 bits are too few."""
     for name, dtype in rows.schema.items():
         if dtype == pl.Int128 and (rows[name].abs() > _LARGEST_SUM).any():
             raise TotalOverflowError(name)
-    return rows.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+    return rows.cast({integer(): pl.Int64})

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -32,8 +32,6 @@ from toolkit.reading import object_store
 from toolkit.reading.blocks import STDIN, Source, read_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from toolkit.reading.options import OnDamage
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -18,8 +18,6 @@ from toolkit.reading.tags import NullTags
 from toolkit.schema.tables import LEDGER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from toolkit.reading.blocks import Decoded, Source
     from toolkit.schema.columns import Table
 
@@ -101,10 +99,10 @@ class LedgerBuilder:
             counts["sample"] += len(sample)
             looks = [look for row in sample if (look := line_looks_like(*row))]
             if looks:
-                by_kind = sorted(
+                # Of the first that is not a fault of single lines, if there is one.
+                self.looks[log_id] = min(
                     looks, key=lambda look: look.startswith(FAULTS_OF_LINES)
                 )
-                self.looks[log_id] = by_kind[0]
 
     def merge(self, other: LedgerBuilder) -> None:
         """Add the counts of another builder of the same logs, or of some of them."""

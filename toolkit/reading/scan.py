@@ -21,6 +21,7 @@ from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import ROWS_PER_TABLE, iter_tables
 from toolkit.reading.blocks import STDIN
+from toolkit.reading.dedup import DUPLICATE_KEY
 from toolkit.reading.discovery import Logs
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from toolkit.reading.discovery import Sources
     from toolkit.reading.log_reader import LogReader
     from toolkit.reading.sources import Export
-
-# Two responses are one when both are equal: see `toolkit.reading.dedup`.
-DUPLICATE_KEY = ("response_hash", "response_id")
 
 
 @share_parameters(ReadOptions, READ_PARAMETERS)

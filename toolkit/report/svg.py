@@ -11,8 +11,7 @@ import re
 import warnings
 from contextlib import contextmanager
 from functools import cache
-from html import escape
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
-# Nothing in a drawing depends on the clock, the machine or random numbers.
-_RC = {"svg.hashsalt": "toolkit", "svg.fonttype": "none"}
+# Nothing in a drawing depends on the clock.
 _METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 WIDE, NARROW = (9.0, 3.9), (4.3, 3.6)  # inches, for laptops and phones
 _TITLE = 13 * 1.25 + 6  # points of a line of the title, with its spacing
@@ -39,8 +37,6 @@ _LONGEST_ALT = 1500  # characters
 _LONG_PATH = 4000  # characters
 # Attributes that are moved into the style.
 _PAINT = ("fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "opacity")
-_LINK = "{http://www.w3.org/1999/xlink}href"
-_REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
 # Colours of a theme that are used only as they are.
@@ -103,29 +99,34 @@ def draw(
     chart: Callable[..., Axes],
     frame: pl.DataFrame,
     styles: Styles,
-    prefix: str,
+    name: str,
     inches: tuple[float, float],
 ) -> str:
-    """Draw a chart as SVG for a page, without its title, which the page shows."""
-    light, alt, cut = _drawing(chart, frame, inches, LIGHT)
+    """Draw a chart as SVG for a page, without its title, which the page shows.
+
+    Its identifiers follow from `name`, which differs between the charts of a page.
+    """
+    light, alt, cut = _drawing(chart, frame, name, inches, LIGHT)
     found = _COLOR.findall(light)
     if not styles.colors.keys() >= set(found):
         # A blend of colours: take the one at the same place of the dark drawing.
-        dark = _COLOR.findall(_drawing(chart, frame, inches, DARK)[0])
+        dark = _COLOR.findall(_drawing(chart, frame, name, inches, DARK)[0])
         styles.colors = dict(zip(found, dark, strict=True)) | styles.colors
-    return _page_svg(light, styles, prefix, alt, cut)
+    return _page_svg(light, styles, alt, cut)
 
 
 def _drawing(
     chart: Callable[..., Axes],
     frame: pl.DataFrame,
+    name: str,
     inches: tuple[float, float],
     look: Theme,
 ) -> tuple[str, str, float]:
     """Draw without a title; return SVG, alt text, and the height to cut at the top."""
     figure = Figure(figsize=inches, facecolor=look.ground)
     ax = figure.add_axes((0, 0, 1, 1))
-    with mpl.rc_context(cast("Any", _RC)), theme(look.name), any_sign():
+    options: dict[Any, Any] = {"svg.hashsalt": name, "svg.fonttype": "none"}
+    with mpl.rc_context(options), theme(look.name), any_sign():
         chart(frame, ax=ax)
         alt = _shortened(describe(ax))
         title = ax.get_title(loc="left")
@@ -150,25 +151,27 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_ALT else f"{text[: _LONGEST_ALT - 1]}…"
 
 
-def _page_svg(
-    text: str,
-    styles: Styles,
-    prefix: str,
-    alt: str,
-    cut: float,
-) -> str:
+def _page_svg(text: str, styles: Styles, alt: str, cut: float) -> str:
     """Convert an SVG of matplotlib to one that is safe inside a page."""
-    classes = styles.name_of
     root = ET.fromstring(text)  # noqa: S314 - written by matplotlib
     _, _, width, height = map(float, root.attrib["viewBox"].split())
-    used = set(_REFERENCE.findall(text))
-    used |= {of.attrib[_LINK][1:] for of in root.iter() if _LINK in of.attrib}
-    ids = {name: f"{prefix}{number}" for number, name in enumerate(sorted(used))}
-    body = "".join(_element_html(child, classes, ids) for child in root)
-    return (
-        f'<svg viewBox="0 {cut:g} {width:g} {height - cut:g}" role="img" '
-        f'aria-label="{escape(alt)}">{body}</svg>'
-    )
+    for element in list(root.iter()):
+        element.tag = element.tag.rpartition("}")[2]
+        element.tail = None
+        if element.tag not in {"text", "tspan"}:
+            element.text = None
+        for child in list(element):
+            if child.tag.endswith(("}metadata", "}style")):
+                element.remove(child)
+        if element.tag == "pattern":
+            _simplify(element)
+        attributes = _attributes_of(element, styles)
+        element.attrib.clear()
+        element.attrib.update(attributes)
+    box = f"0 {cut:g} {width:g} {height - cut:g}"
+    root.attrib.clear()
+    root.attrib.update({"viewBox": box, "role": "img", "aria-label": alt})
+    return ET.tostring(root, encoding="unicode", short_empty_elements=False)
 
 
 def _simplify(pattern: ET.Element) -> None:
@@ -179,54 +182,15 @@ def _simplify(pattern: ET.Element) -> None:
             path.attrib["d"] = _DOT
 
 
-def _local(element: ET.Element) -> str:
-    """Return the name of an element without its namespace."""
-    return element.tag.rpartition("}")[2]
-
-
-def _element_html(
-    element: ET.Element, classes: Callable[[str], str], ids: dict[str, str]
-) -> str:
-    """Return an element and its children as SVG in HTML."""
-    name = _local(element)
-    if name in {"metadata", "style"}:
-        return ""
-    if name == "pattern":
-        _simplify(element)
-    words = element.text if name in {"text", "tspan"} else None
-    inside = escape(words or "", quote=False)
-    inside += "".join(_element_html(child, classes, ids) for child in element)
-    attributes = _attributes_of(element, classes, ids)
-    if name in {"g", "defs"} and not inside:
-        return ""
-    return f"<{name}{attributes}>{inside}</{name}>"
-
-
-def _attributes_of(
-    element: ET.Element, classes: Callable[[str], str], ids: dict[str, str]
-) -> str:
-    """Return the attributes of an element, with a class for its style and new ids."""
-    written, of = [], element.attrib
-    styles = [
-        of.get("style", ""),
-        *(f"{key}: {of[key]}" for key in _PAINT if key in of),
-    ]
-    style = "; ".join(filter(None, styles))
-    for key, value in of.items():
-        if key in {"style", *_PAINT}:
-            continue
-        if key == "id":
-            if value in ids:
-                written.append(f'id="{ids[value]}"')
-        elif key == _LINK:
-            written.append(f'href="#{ids[value[1:]]}"')
-        else:
-            value = _REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", value)
-            written.append(f'{key.rpartition("}")[2]}="{escape(value)}"')
-    if style:
-        style = _REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", style)
-        written.append(f'class="{classes(style)}"')
-    return "".join(f" {one}" for one in written)
+def _attributes_of(element: ET.Element, styles: Styles) -> dict[str, str]:
+    """Return the attributes of an element, with a class instead of its style."""
+    found = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
+    if element.tag == "g":
+        found.pop("id", None)  # every chart has the same, and nothing refers to them
+    parts = [found.pop("style", "")]
+    parts += [f"{name}: {found.pop(name)}" for name in _PAINT if name in found]
+    style = "; ".join(filter(None, parts))
+    return {**found, "class": styles.name_of(style)} if style else found
 
 
 def sparkline(points: Sequence[float | None]) -> str:

@@ -76,7 +76,7 @@ def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
     spec = SPECS[section.name]
     series = [*(by if "by" in spec.option_names else ()), *spec.key_names]
     shown, folded = _largest(frame, spec, section.sorts or spec.main, series)
-    columns = [*series, *section.columns.split()]
+    columns = [*series, *section.columns]
     kinds = [_kind_of(spec, name) for name in columns]
     rows = [
         [
