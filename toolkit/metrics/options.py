@@ -9,7 +9,7 @@ from toolkit.errors import (
     OptionError,
     UnknownOptionError,
     UnsuitableColumnError,
-    check_word,
+    near_miss,
 )
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import Moment, Span, check_zone, span
@@ -175,8 +175,9 @@ def build_query(
     is_number = isinstance(top, int) and not isinstance(top, bool) and top >= 1
     if top is not None and not is_number:
         raise OptionError("top", top, expected="a number of series, 1 or more")
-    if compare is not None:
-        check_word("compare", compare, ("previous",))
+    if compare not in (None, "previous"):
+        hint = near_miss(str(compare), ("previous",))
+        raise OptionError("compare", compare, expected='"previous" or None', hint=hint)
     every = values["every"]
     calendar = (
         None if every is None else Calendar(check_period(every), tz, within.start)

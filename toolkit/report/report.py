@@ -18,7 +18,7 @@ from toolkit.expressions.time_ranges import Moment, Period, Span, before, chosen
 from toolkit.formatting.parameters import check_path, check_type, share_parameters
 from toolkit.metrics.options import Choices, check_options
 from toolkit.metrics.spending import cost
-from toolkit.pricing.price_file import Prices, read_prices
+from toolkit.pricing.price_file import PriceFile, read_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.report.content import ReportContent, build_content
 from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
@@ -51,7 +51,7 @@ class Report:
     ledger: pl.DataFrame | None
     content: ReportContent
     inputs: ReportInputs
-    prices: Prices
+    prices: PriceFile
 
     def __repr__(self) -> str:
         """Return range and headline."""
