@@ -23,7 +23,6 @@ from toolkit.errors import (
 from toolkit.formatting.dates import format_moment
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import TableBuilder
-from toolkit.reading.blocks import STDIN, Decoded, Source
 from toolkit.reading.ledger import (
     LedgerBuilder,
     passed_over_words,
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from toolkit.reading.blocks import Decoded, Source
     from toolkit.reading.discovery import Sources
 
 
@@ -106,16 +106,13 @@ class Loaded:
 
     def summary(self) -> list[tuple[str, str]]:
         """Return pairs of label and sentence: five, and one for each bad log."""
-        return [(label, clean(text)) for label, text in self._sentences()]
-
-    def _sentences(self) -> list[tuple[str, str]]:
         totals = self.ledger.sum().row(0, named=True)
         hints = self.ledger.select("source", "hint").drop_nulls("hint")
         columns = ["choice_position", "created", "total_tokens"]
         first = pl.DataFrame(self.choices.select(columns)).filter(
             expressions.first_choice()
         )
-        return [
+        sentences = [
             ("logs", self._logs(totals["bytes"] or 0)),
             ("lines", _lines(totals)),
             ("tokens", _tokens(totals, first["total_tokens"].null_count())),
@@ -124,6 +121,7 @@ class Loaded:
             *[("damaged", error) for error in self.ledger["error"].drop_nulls()],
             *[("hint", f"{source} {hint}") for source, hint in hints.rows()],
         ]
+        return [(label, clean(text)) for label, text in sentences]
 
     def _logs(self, size: int) -> str:
         decoders = ", ".join(self.ledger["decoder"].unique(maintain_order=True))
@@ -297,17 +295,12 @@ def _first_reject(decoded: Decoded) -> RejectedLineError:
 def _check_memory(logs: Sequence[Source], content: Content) -> None:
     """Raise if the table of the logs would be larger than free memory."""
     free = _free_memory()
-    needed = sum(_table_bytes(log, content) for log in logs)
+    needed = 0
+    for log in logs:
+        inflation = _INFLATION if log.name.endswith((".gz", ".zst")) else 1
+        needed += int((log.size or 0) * inflation * _TABLE_BYTES[content])
     if free is not None and needed > free:
         raise NotEnoughMemoryError(needed=needed, free=free)
-
-
-def _table_bytes(log: Source, content: Content) -> int:
-    """Estimate how much memory the table of a log takes."""
-    if log.path == STDIN or log.size is None:
-        return 0
-    packed = log.name.endswith((".gz", ".zst"))
-    return int(log.size * _TABLE_BYTES[content] * (_INFLATION if packed else 1))
 
 
 def _free_memory() -> int | None:

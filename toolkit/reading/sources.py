@@ -86,8 +86,7 @@ def choices_of(sources: object) -> Choices | None:
     >>> choices_of(pl.DataFrame()) is None
     False
     """
-    is_frame = isinstance(sources, pl.DataFrame | pl.LazyFrame)
-    if is_frame or hasattr(sources, "__arrow_c_stream__"):
+    if isinstance(sources, pl.LazyFrame) or hasattr(sources, "__arrow_c_stream__"):
         return cast("Choices", sources)
     return None
 

@@ -6,8 +6,7 @@ import io
 from typing import TYPE_CHECKING, cast
 
 from toolkit import charts
-from toolkit.charts import page
-from toolkit.charts.plot import PAGE, PICTURES, find_chart
+from toolkit.charts.plot import PICTURES, build_page, find_chart
 from toolkit.report.content import CHART_TOP, ReportContent, over_periods
 from toolkit.report.svg import any_sign
 
@@ -28,7 +27,7 @@ def overview_png(content: ReportContent, inputs: ReportInputs) -> bytes:
     frames = {result.section.name: result.frame for result in content.sections}
     charts.colors(content.names)
     subtitle = f"{content.range} ({plan.tz})"
-    places = page.build_page(PAGE, 3, 2, (content.headline, subtitle))
+    places = build_page(content.headline, subtitle)
     written = io.BytesIO()
     figure = cast("Figure", places[0].figure)
     with any_sign():
