@@ -112,9 +112,8 @@ class OfferTable(NamedTuple):
         changing = []
         for offer, first in zip(offers, firsts, strict=True):
             own = cells[first[-1] : first[-1] + len(offer.ends)]
-            facts = all_facts[own].reshape(
-                -1, len(offer.axes[-1]), *all_facts.shape[1:]
-            )
+            shape = (-1, len(offer.axes[-1]), *all_facts.shape[1:])
+            facts = all_facts[own].reshape(shape)
             changing.append((facts != facts[:1]).any(axis=(0, 1, 2)))
         return cls(
             tuple(np.array(keys, np.int64) for keys in axes),

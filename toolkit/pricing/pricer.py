@@ -17,14 +17,7 @@ import polars as pl
 
 from toolkit.expressions.vendors import find_seller, providers_of
 from toolkit.pricing.catalogue import find_offer
-from toolkit.pricing.offers import (
-    COUNTS,
-    PLACES,
-    REQUIRED_COUNTS,
-    UNIT,
-    OfferTable,
-    RateTable,
-)
+from toolkit.pricing.offers import COUNTS, PLACES, REQUIRED_COUNTS, UNIT, OfferTable
 from toolkit.pricing.price_file import PriceFile, read_corrections
 from toolkit.pricing.rates import Offer, Rates, Reason
 from toolkit.pricing.usage import Reported, Usage
@@ -34,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from toolkit.pricing.offers import Bools, Ints
+    from toolkit.pricing.offers import Bools, Ints, RateTable
 
 MONEY = pl.Decimal(38, 12)
 MOMENT = pl.Datetime("us", "UTC")

@@ -24,12 +24,9 @@ FOREVER = 1 << 33  # a second since 1970, beyond all prices
 
 
 class Reason(StrEnum):
-    """Why a response is unpriced.
+    """Why a response is unpriced."""
 
-    In arrays it is the number `code`; -1 stands for no reason.
-    """
-
-    code: int
+    code: int  # in arrays, where -1 is none
     meaning: str
 
     def __new__(cls, value: str, meaning: str = "") -> Self:
