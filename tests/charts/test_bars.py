@@ -23,9 +23,9 @@ from tests.support.charting import (
     title,
 )
 from toolkit import charts
-from toolkit.charts.bars import _STUB
 from toolkit.charts.heatmap import _DAYS
-from toolkit.charts.page import format_usage
+from toolkit.charts.plot import _format_usage
+from toolkit.charts.rows import _STUB
 from toolkit.charts.style import LIGHT, contrast
 from toolkit.errors import UnsuitableColumnError
 
@@ -113,11 +113,13 @@ def test_at_least_so_much_is_rounded_down_and_unknown_is_no_amount() -> None:
 
 
 def test_the_sentence_over_a_page_rounds_down_and_knows_unknown() -> None:
-    usage = [{"total_tokens": 100, "responses": 2}]
+    usage = pl.DataFrame({"total_tokens": 100, "responses": 2})
     money = {"responses_unpriced": 1, "tokens_unpriced": 50, "total_tokens": 100}
+    spent = pl.DataFrame({**money, "cost": Decimal("5.955995305")})
+    unknown = pl.DataFrame({**money, "cost": 0, "responses_unpriced": 2})
 
-    least = format_usage(usage, [{**money, "cost": Decimal("5.955995305")}])
-    nothing = format_usage(usage, [{**money, "cost": 0, "responses_unpriced": 2}])
+    least = _format_usage(usage, spent)
+    nothing = _format_usage(usage, unknown)
 
     assert least.startswith("100 tokens in 2 calls, at least $5.95.")
     assert nothing.startswith("100 tokens in 2 calls, cost unknown.")

@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from tests.support import frames
 from tests.support.charting import bars, label_texts, labels, lines
 from toolkit import charts
-from toolkit.charts.series_colors import _assign_slots, assign_colors
+from toolkit.charts.series import _assign_slots, assign_colors
 from toolkit.charts.style import _FALLBACKS, DARK, LIGHT, contrast, families, readable
 from toolkit.charts.text import _usd_tick, fit, printable, share_tick, text_width
 from toolkit.errors import OptionError

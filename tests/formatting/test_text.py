@@ -13,7 +13,6 @@ from toolkit.formatting.text import (
     format_change,
     format_count,
     format_name,
-    format_number,
     format_share,
     format_share_change,
     format_usd,
@@ -68,7 +67,7 @@ def test_counts_that_are_bounds() -> None:
     ],
 )
 def test_numbers(number: float | None, text: str) -> None:
-    assert format_number(number) == text
+    assert format_count(number) == text
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from toolkit.metrics import (
 )
 from toolkit.metrics.bounds import with_bounds
 from toolkit.metrics.registry import SPECS
-from toolkit.reading.json_values import are_json
+from toolkit.reading.json_values import is_json
 from toolkit.testing import make_choices, make_response
 
 
@@ -282,7 +282,7 @@ def test_each_text_is_checked_as_json_on_its_own(texts: list[str]) -> None:
 
     for mixed in (texts, [*good, *texts, *good], (good * 100) + texts):
         expected = [text in good for text in mixed]
-        assert are_json(mixed) == expected
+        assert [is_json(text) for text in mixed] == expected
 
 
 # Sizes.

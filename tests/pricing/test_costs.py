@@ -316,6 +316,17 @@ def test_an_unpriced_response_has_a_reason_and_no_cost(
     assert reason_of(**cells) == reason
 
 
+def test_reported_costs_are_exact_however_large_beside_small_ones() -> None:
+    # 5 x 10^13 USD is 5 x 10^25 of 10^-12 USD, beyond 64 bits.
+    costs = (0.25, 1234.56, 5e13)
+    choices = make_choices(
+        *({"line": n, "reported_cost": c} for n, c in enumerate(costs))
+    )
+
+    exact = [Decimal("0.25"), Decimal("1234.56"), Decimal(50_000_000_000_000)]
+    assert add_cost(choices)["cost"].to_list() == exact
+
+
 def test_a_response_is_charged_once_however_many_choices_it_has() -> None:
     usage = {"model": "gpt-4o", "prompt_tokens": 1000, "completion_tokens": 100}
     choices = make_choices(

@@ -510,10 +510,10 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, int], None]:
     sizes: dict[str, int] = {}
 
     @contextmanager
-    def fails(source: Any) -> Iterator[BinaryIO]:
-        with open_source(source) as file:
+    def fails(source: Any, start: int = 0, *, same: bool = False) -> Iterator[BinaryIO]:
+        with open_source(source, start, same=same) as file:
             size = sizes.get(source.path)
-            yield file if size is None else FailingDisk(file.read(size))
+            yield file if size is None else FailingDisk(file.read(size - start))
 
     monkeypatch.setattr("toolkit.reading.framing.open_source", fails)
     return lambda path, size: sizes.update({str(path): size})

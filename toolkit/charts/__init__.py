@@ -5,7 +5,6 @@ draws a frame returned by `toolkit.metrics`. `theme` selects the dark theme, `co
 assigns colours to names, and `describe` returns the alt text of a chart.
 """
 
-from toolkit.charts.alt_text import describe
 from toolkit.charts.counts import plot_log_health, plot_tool_calls
 from toolkit.charts.distributions import plot_tokens_per_response
 from toolkit.charts.heatmap import plot_response_volume
@@ -20,9 +19,10 @@ from toolkit.charts.ratios import (
     plot_truncation_rate,
     plot_usage_coverage,
 )
-from toolkit.charts.series_colors import colors
+from toolkit.charts.series import colors
 from toolkit.charts.style import theme
 from toolkit.charts.timeline import plot_drift
+from toolkit.charts.titles import describe
 from toolkit.charts.usage import plot_cost, plot_token_usage
 
 __all__ = [

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.charts.bars import Row, draw_bars
-from toolkit.charts.rows import max_rows
+from toolkit.charts.rows import Row, draw_bars, max_rows
 from toolkit.charts.series import divide_sums, fold_series, read_frame, sum_measure
 from toolkit.charts.style import current_theme
 from toolkit.charts.text import count_tick, tick_of
@@ -176,12 +175,7 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     rows = data.frame.filter(
         pl.col("count") > 0,
         (pl.col("kind") != "ledger") | ~pl.col("name").is_in(_NO_PROBLEM),
-    ).sort(
-        pl.col("kind").cast(pl.Enum(list(colors))),
-        "count",
-        "name",
-        descending=[False, True, False],
-    )
+    ).sort(pl.col("kind").cast(pl.Enum(list(colors))), -pl.col("count"), "name")
     most = max_rows(ax)
     bars = [
         Row(

@@ -9,8 +9,6 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from toolkit.charts.alt_text import set_alt_text, shorten
-from toolkit.charts.bars import MAX_DESCRIBED
 from toolkit.charts.layout import (
     draw_empty,
     format_single,
@@ -21,22 +19,23 @@ from toolkit.charts.layout import (
 )
 from toolkit.charts.lines import build_lines, describe_lines, draw_line, line_color
 from toolkit.charts.rows import (
+    MAX_DESCRIBED,
     build_row_axes,
-    end_room,
     finish_rows,
     lay_out_rows,
     max_rows,
-    write_row_end,
 )
 from toolkit.charts.series import Series, count_unseen, fold_series, read_frame
 from toolkit.charts.style import current_theme, mix
-from toolkit.charts.text import count_tick, fit
+from toolkit.charts.text import count_tick
 from toolkit.charts.time_axis import set_time_axis
 from toolkit.charts.titles import (
     NOT_REPORTED,
     build_note,
     build_text,
     capitalize,
+    set_alt_text,
+    shorten,
     why_empty,
 )
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
@@ -237,16 +236,14 @@ def _draw_ranges(
     low, high = min(one[0] for one in cells.values()), max(map(max, cells.values()))
     words += [_LOG] if _needs_log(low, high) else []
     text = build_text(data, note, *words)
-    box, names = measure_axes(ax, 0), [part.name for part in series]
+    names = [part.name for part in series]
     texts = [figures.get(at, UNKNOWN_TEXT) for at in range(len(series))]
-    layout = lay_out_rows(ax, text, names, right=end_room(ax, texts))
+    layout = lay_out_rows(ax, text, names, ends=texts)
     _set_size_axis(ax, low, high, layout.inside().width, "x")
-    for at, (part, end) in enumerate(zip(series, texts, strict=True)):
-        if at in cells:
-            _draw_range(ax, at, part, cells[at])
-        end = fit(end, box.texts.body, 0.4 * box.width)
-        write_row_end(ax, at, end, current_theme().ink)
-    finish_rows(ax, names, layout)
+    for at, values in cells.items():
+        _draw_range(ax, at, series[at], values)
+    inks = [current_theme().ink] * len(texts)
+    finish_rows(ax, names, layout, ends=texts, colors=inks)
     facts = [f"{shorten(name)} {end}" for name, end in zip(names, texts, strict=True)]
     set_alt_text(ax, "Ranges", text, facts[:MAX_DESCRIBED])
     return ax

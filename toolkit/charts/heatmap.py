@@ -8,9 +8,8 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import MaxNLocator
 
-from toolkit.charts.alt_text import set_alt_text
-from toolkit.charts.layout import GAP, draw_empty, start_axes
-from toolkit.charts.rows import end_room, finish_rows, lay_out_rows, write_row_end
+from toolkit.charts.layout import draw_empty, start_axes
+from toolkit.charts.rows import finish_rows, lay_out_rows
 from toolkit.charts.series import Series, read_frame
 from toolkit.charts.style import current_theme, mix
 from toolkit.charts.titles import (
@@ -18,6 +17,7 @@ from toolkit.charts.titles import (
     capitalize,
     format_undated,
     no_rows,
+    set_alt_text,
     unit_noun,
 )
 from toolkit.errors import plural
@@ -114,8 +114,7 @@ def _draw_cells(ax: Axes, counts: Numbers, text: ChartText) -> None:
         if step <= top
     ]
     sums = [format_count(value, "short") for value in counts.sum(axis=1)]
-    right = end_room(ax, sums) - GAP
-    layout = lay_out_rows(ax, text, _DAYS, parts=scale, right=right)
+    layout = lay_out_rows(ax, text, _DAYS, parts=scale, ends=sums)
     for day, name in enumerate(_DAYS):
         ax.bar(
             np.arange(24),
@@ -128,10 +127,9 @@ def _draw_cells(ax: Axes, counts: Numbers, text: ChartText) -> None:
             linewidth=1.2,
             label=name,
         )
-        write_row_end(ax, day, sums[day])
     ax.set(xlim=(0, 24), ylim=(6.5, -0.5), yticks=[])
     room = layout.inside().width / _HOUR_WIDTH
     step = next((n for n in (1, 2, 3, 6) if 24 / n <= room), 12)
     hours = np.arange(0, 24, step)
     ax.set_xticks(hours + 0.5, [f"{hour:02}:00" for hour in hours])
-    finish_rows(ax, _DAYS, layout)
+    finish_rows(ax, _DAYS, layout, ends=sums)

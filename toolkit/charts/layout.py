@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from toolkit.charts.alt_text import set_alt_text
 from toolkit.charts.style import FULL, SMALL, Texts, background, current_theme, readable
 from toolkit.charts.text import fit, printable, text_height, text_width, wrap, write
+from toolkit.charts.titles import set_alt_text
 from toolkit.formatting.parameters import check_type
 
 if TYPE_CHECKING:
@@ -167,7 +167,14 @@ def start_axes(
 ) -> Axes:
     """Return the given Axes, or that of a new pyplot figure; style it."""
     check_axes(ax)
-    ax = _build_axes(height) if ax is None else ax
+    if ax is None:
+        # Imported here: pyplot chooses a backend, which a given Axes does not need.
+        from matplotlib import pyplot as plt
+
+        size, ground = (_FIGURE_SIZE[0], height), current_theme().ground
+        figure = plt.figure(figsize=size, facecolor=ground, layout="none")
+        whole = {"left": 0, "bottom": 0, "right": 1, "top": 1}
+        ax = figure.subplots(gridspec_kw=whole)
     _style_axes(ax, lines)
     return ax
 
@@ -175,16 +182,6 @@ def start_axes(
 def check_axes(ax: Axes | None) -> None:
     """Raise `OptionTypeError` unless `ax` is an Axes, or None for a new one."""
     check_type("ax", ax, Axes | None, "an Axes of matplotlib")
-
-
-def _build_axes(height: float) -> Axes:
-    """Create a pyplot figure with one Axes, which notebooks show."""
-    # Imported here: pyplot chooses a backend, which is not needed for an existing Axes.
-    from matplotlib import pyplot as plt
-
-    size = (_FIGURE_SIZE[0], height)
-    figure = plt.figure(figsize=size, facecolor=current_theme().ground, layout="none")
-    return figure.subplots(gridspec_kw={"left": 0, "bottom": 0, "right": 1, "top": 1})
 
 
 def _style_axes(ax: Axes, lines: str) -> None:
@@ -227,9 +224,9 @@ def write_text(
         note = "\n".join(note.split("\n")[:2])
     title = wrap(text.title.split(" "), " ", texts.title, box.width)
     at_edge = not legend and _labels_fit(parts, box)
-    keys = [] if at_edge or len(parts) < 2 else _place_keys(parts, box)
-    row, rows = 1.5 * texts.body.size, len({key.row for key in keys})
-    key_room = row * rows
+    rows = [] if at_edge or len(parts) < 2 else _place_keys(parts, box)
+    row_height = 1.5 * texts.body.size
+    key_room = row_height * len(rows)
     pad = (2.2 if lines else 1) * GAP + text_height(lines, texts.body) + key_room
     write(ax, note, texts.note, (0, 0), (-left, -below), "left top")
     write(ax, lines, texts.body, (0, 1), (-left, 1.5 * GAP + key_room))
@@ -238,9 +235,9 @@ def write_text(
     drawn.set(fontproperties=texts.title.font, color=ink, linespacing=1.25)
     drawn.set(parse_math=False, usetex=False)
     labels = _write_names(ax, parts, box) if at_edge else []
-    for key in keys:
-        off = (key.at - left, GAP + row * (rows - 1 - key.row))
-        _write_key(ax, key, box, off)
+    for row, keys in enumerate(rows, start=1):
+        for at, key in keys:
+            _write_key(ax, key, box, (at - left, GAP + row_height * (len(rows) - row)))
     widths = [text_width(label.get_text(), texts.names) for label in labels]
     return AxesLayout(
         ax=ax,
@@ -287,30 +284,24 @@ def _write_names(ax: Axes, parts: Sequence[Series], box: AxesBox) -> list[Annota
     ]
 
 
-class _Key(NamedTuple):
-    """An entry of a legend: its row, its x position, its text and its colour."""
-
-    row: int
-    at: float
-    name: str
-    color: str
-
-
-def _place_keys(parts: Sequence[Series], box: AxesBox) -> list[_Key]:
-    """Place the entries of a legend in rows."""
-    keys: list[_Key] = []
-    style, row, at = box.texts.body, 0, 0.0
+def _place_keys(
+    parts: Sequence[Series], box: AxesBox
+) -> list[list[tuple[float, Series]]]:
+    """Place the entries of a legend in rows: each with its x position."""
+    rows: list[list[tuple[float, Series]]] = [[]]
+    style, at = box.texts.body, 0.0
     for part in parts:
         name = fit(part.name, style, min(_NAME_WIDTH, box.width - 2 * GAP))
         width = text_width(name, style) + 1.2 * style.size + 1.5 * GAP
         if at and at + width > box.width:
-            row, at = row + 1, 0.0
-        keys.append(_Key(row, at, name, part.color))
+            rows.append([])
+            at = 0.0
+        rows[-1].append((at, part._replace(name=name)))
         at += width
-    return keys
+    return rows
 
 
-def _write_key(ax: Axes, key: _Key, box: AxesBox, off: tuple[float, float]) -> None:
+def _write_key(ax: Axes, key: Series, box: AxesBox, off: tuple[float, float]) -> None:
     """Draw an entry of a legend: a coloured square and a name."""
     style, align, top, color = box.texts.body, "left baseline", (0, 1), key.color
     write(ax, "■", style, top, off, align, color=color, inside=True)

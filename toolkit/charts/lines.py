@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from toolkit.charts.alt_text import shorten
 from toolkit.charts.layout import measure_axes, set_value_axis
+from toolkit.charts.series import mark_unknown
 from toolkit.charts.style import LINE_CONTRAST, current_theme, readable
 from toolkit.charts.time_axis import Span, build_span, set_time_axis
+from toolkit.charts.titles import shorten
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import UNKNOWN_TEXT
 
@@ -51,12 +52,8 @@ class Lines(NamedTuple):
     @property
     def labels(self) -> list[Series]:
         """The series, marked where no value is known."""
-        return [
-            part._replace(name=f"{part.name} ({UNKNOWN_TEXT})")
-            if np.isnan(last)
-            else part
-            for part, last in zip(self.series, self.last, strict=True)
-        ]
+        known = np.flatnonzero(np.isfinite(self.last)).tolist()
+        return mark_unknown(self.series, known)
 
     @property
     def last(self) -> list[float]:

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from toolkit.charts.alt_text import set_alt_text
-from toolkit.charts.bars import Row, draw_bars, draw_share_bars
 from toolkit.charts.layout import draw_empty, start_axes, write_text
-from toolkit.charts.rows import max_rows
+from toolkit.charts.rows import Row, draw_bars, draw_share_bars, max_rows
 from toolkit.charts.series import fold_series, read_frame
 from toolkit.charts.stacked import build_stack, describe_shares, draw_stack
 from toolkit.charts.text import share_tick
@@ -19,6 +17,7 @@ from toolkit.charts.titles import (
     build_note,
     build_text,
     capitalize,
+    set_alt_text,
     unit_noun,
     why_empty,
 )

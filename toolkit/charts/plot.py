@@ -6,21 +6,31 @@ from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
-import polars as pl
-
 from toolkit import charts, metrics
-from toolkit.charts import page
 from toolkit.charts.counts import draw_counts
 from toolkit.charts.distributions import draw_sizes
 from toolkit.charts.heatmap import draw_hours
+from toolkit.charts.layout import MARGIN, TICK_ROOM
 from toolkit.charts.mix import draw_mix
 from toolkit.charts.ratio_chart import draw_ratio
+from toolkit.charts.series import divide_sums, sum_measure
+from toolkit.charts.style import Style, current_theme
+from toolkit.charts.text import LEADING, text_height, wrap
 from toolkit.charts.timeline import draw_timeline
+from toolkit.charts.titles import capitalize
 from toolkit.charts.usage import draw_sums
-from toolkit.errors import OptionError, OptionTypeError, UnknownOptionError, check_word
-from toolkit.expressions.choices import first_choice
+from toolkit.errors import (
+    OptionError,
+    OptionTypeError,
+    UnknownOptionError,
+    check_word,
+    plural,
+)
+from toolkit.expressions.choices import as_frame, first_choice
 from toolkit.expressions.time_ranges import span
+from toolkit.formatting.dates import format_days
 from toolkit.formatting.parameters import complete_options, share_parameters
+from toolkit.formatting.text import format_count, format_share, format_usd
 from toolkit.metrics.options import (
     PARAMETERS,
     PeriodOptions,
@@ -37,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Unpack
 
+    import polars as pl
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -55,7 +66,9 @@ _SHAPES: Mapping[str, Callable[..., Axes]] = {
     "heatmap": draw_hours,
     "timeline": draw_timeline,
 }
-PAGE = (16.0, 10.4)  # inches
+_PAGE, _ROWS, _COLUMNS = (16.0, 10.4), 3, 2  # inches, and charts
+_HEADLINE, _UNDER = Style(19, "bold"), Style(11, "normal")
+_BETWEEN = (70.0, 26.0)  # points between charts: across (with tick labels), and down
 # The charts of an overview.
 PICTURES = (
     "token_usage",
@@ -234,7 +247,7 @@ def overview(
     series["provider"] = provider
     check_options(**series, **within)
     with charts.theme(theme):
-        axes = page.build_page(PAGE, 3, 2, _format_headline(frame, within))
+        axes = build_page(*_format_headline(frame, within))
         for name, ax in zip(PICTURES, axes, strict=True):
             own = {} if name == "response_volume" else series
             find_chart(name)(metrics.METRICS[name](frame, **within, **own), ax=ax)
@@ -254,10 +267,8 @@ def _collect(
         own = [name for name in signature(overview).parameters if name not in DEFAULTS]
         owner = "overview() of choices"
         raise UnknownOptionError(next(iter(options)), owner=owner, known=own[1:])
-    elif isinstance(choices, pl.LazyFrame):
-        lazy = choices
     else:
-        lazy = pl.DataFrame(choices).lazy()
+        lazy = as_frame(choices).lazy()
     return lazy.drop(_UNREAD, strict=False).collect()
 
 
@@ -274,7 +285,103 @@ def _choose_length(frame: pl.DataFrame, within: Mapping[str, Any]) -> str:
 def _format_headline(frame: pl.DataFrame, within: Mapping[str, Any]) -> tuple[str, str]:
     """Format what was used and what it cost, and the time range."""
     every: dict[str, Any] = {"every": None, "by": None, **within}
-    usage = metrics.token_usage(frame, **every).to_dicts()
-    costs = metrics.cost(frame, **every).to_dicts()
+    usage, costs = metrics.token_usage(frame, **every), metrics.cost(frame, **every)
     times = frame.filter(first_choice(), *span(**within).conditions())["created"]
-    return page.format_usage(usage, costs), page.format_range(times, within["tz"])
+    return _format_usage(usage, costs), _format_times(times, within["tz"])
+
+
+def build_page(sentence: str, under: str) -> list[Axes]:
+    """Create a pyplot figure of six Axes under a headline and a small line above it."""
+    # Imported here: pyplot chooses a backend.
+    from matplotlib import pyplot as plt
+
+    figure = plt.figure(figsize=_PAGE, facecolor=current_theme().ground, layout="none")
+    wide, high = (72 * inches for inches in _PAGE)
+    left = MARGIN + TICK_ROOM
+    across = (wide - left - MARGIN - _BETWEEN[0] * (_COLUMNS - 1)) / _COLUMNS
+    head = _write_headline(figure, sentence, under)
+    down = (high - MARGIN - head - _BETWEEN[1] * (_ROWS - 1)) / _ROWS
+    grid = {
+        "left": left / wide,
+        "right": 1 - MARGIN / wide,
+        "bottom": MARGIN / high,
+        "top": 1 - head / high,
+        "wspace": _BETWEEN[0] / across,
+        "hspace": _BETWEEN[1] / down,
+    }
+    return list(figure.subplots(_ROWS, _COLUMNS, gridspec_kw=grid).flat)
+
+
+def _write_headline(figure: Figure, sentence: str, under: str) -> float:
+    """Draw the headline and the line above it; return their height in points."""
+    wide, high = figure.get_size_inches() * 72
+    x = (MARGIN + TICK_ROOM) / wide
+    lines = wrap(sentence.split(" "), " ", _HEADLINE, wide - 2 * (MARGIN + TICK_ROOM))
+    for text, style, down, color in (
+        (lines, _HEADLINE, MARGIN + LEADING * _UNDER.size + 4, current_theme().ink),
+        (under, _UNDER, MARGIN, current_theme().muted),
+    ):
+        figure.text(
+            x,
+            1 - down / high,
+            text,
+            fontproperties=style.font,
+            color=color,
+            linespacing=LEADING,
+            verticalalignment="top",
+            parse_math=False,
+            usetex=False,
+        )
+    return MARGIN + LEADING * _UNDER.size + text_height(lines, _HEADLINE) + 2 * MARGIN
+
+
+def _format_usage(usage: pl.DataFrame, money: pl.DataFrame) -> str:
+    """Format how many tokens were used in how many calls, and what they cost.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> usage = pl.DataFrame({"total_tokens": 1_934_000_000, "responses": 207_812})
+    >>> money = pl.DataFrame(
+    ...     {
+    ...         "cost": 4812,
+    ...         "responses_unpriced": 3,
+    ...         "tokens_unpriced": 60_000_000,
+    ...         "total_tokens": 1_934_000_000,
+    ...     }
+    ... )
+    >>> _format_usage(usage, money)
+    '1.93B tokens in 207,812 calls, at least $4,812.00. 3.1% of tokens have no ...'
+    """
+    calls = int(usage["responses"].sum())
+    if not calls:
+        return "No calls."
+    used = sum_measure(SPECS["token_usage"]["total_tokens"], usage)
+    tokens = format_count(used, "sentence", words=True)
+    tokens = f"{tokens} tokens in" if used.is_known else "Tokens unknown of"
+    cost = sum_measure(SPECS["cost"]["cost"], money)
+    spent = format_usd(cost, words=True) if cost.is_known else "cost unknown"
+    sentence = f"{capitalize(tokens)} {plural(calls, 'call')}, {spent}."
+    share = divide_sums(SPECS["cost"]["unpriced_share"], money)
+    if share.value:
+        shown = capitalize(format_share(share, words=True))
+        sentence += f" {shown} of tokens have no known price."
+    return sentence
+
+
+def _format_times(times: pl.Series, zone: str) -> str:
+    """Format the range of times, in a time zone.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> import polars as pl
+    >>> days = [datetime(2026, 11, day, tzinfo=UTC) for day in (1, 22)]
+    >>> _format_times(pl.Series(days), "UTC")
+    'LLM usage · 1 to 22 Nov 2026 (UTC)'
+    """
+    local = times.drop_nulls().dt.convert_time_zone(zone)
+    if local.is_empty():
+        return "LLM usage · no dated responses"
+    first, last = (at.date() for at in (local.min(), local.max()))  # type: ignore[union-attr] # datetimes
+    return f"LLM usage · {format_days(first, last)} ({zone})"

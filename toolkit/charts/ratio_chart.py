@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.charts.alt_text import set_alt_text
-from toolkit.charts.bars import Row, draw_bars
 from toolkit.charts.layout import draw_empty, format_single, start_axes, write_text
 from toolkit.charts.lines import build_lines, describe_lines, draw_lines
-from toolkit.charts.rows import max_rows
+from toolkit.charts.rows import Row, draw_bars, max_rows
 from toolkit.charts.series import LEADING_COLUMNS, count_unseen, fold_series, read_frame
 from toolkit.charts.text import format_value, tick_of
 from toolkit.charts.time_axis import build_span
@@ -23,6 +21,7 @@ from toolkit.charts.titles import (
     capitalize,
     format_missing,
     no_rows,
+    set_alt_text,
     unit_noun,
 )
 from toolkit.errors import plural

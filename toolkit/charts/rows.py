@@ -1,29 +1,35 @@
-"""Rows with names at their left: the frame of bars, ranges, spans and heat maps."""
+"""Charts of rows, with names at their left: bars, and the frame of other marks."""
 
 from __future__ import annotations
 
-from math import ceil
-from typing import TYPE_CHECKING
+from math import ceil, isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from toolkit.charts.layout import (
     AXIS_ROOM,
     GAP,
     check_axes,
+    draw_empty,
     measure_axes,
+    set_value_axis,
     start_axes,
     write_text,
 )
-from toolkit.charts.stacked import EDGE
-from toolkit.charts.style import current_theme
-from toolkit.charts.text import fit, text_width, write
+from toolkit.charts.stacked import EDGE, HATCH, UNSEEN, dot_patch
+from toolkit.charts.style import contrast, current_theme
+from toolkit.charts.text import fit, share_tick, text_width, write
+from toolkit.charts.titles import NOT_REPORTED, set_alt_text, shorten
+from toolkit.formatting.text import format_count, format_share
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.patches import Rectangle
 
-    from toolkit.charts.layout import AxesLayout
+    from toolkit.charts.layout import AxesBox, AxesLayout
     from toolkit.charts.series import Series
     from toolkit.charts.time_axis import Numbers
     from toolkit.charts.titles import ChartText
@@ -36,6 +42,10 @@ _MIN_ROWS = 4  # that the axes have room for; keeps a single bar from filling th
 _MAX_ROWS = 25  # of a new figure; one more is the rest
 _ROWS = ("axes fraction", "data")  # coordinates of a text beside a row
 _THICKNESS = 0.62  # of a bar, as a share of its row
+_NOTHING = "no calls"
+MAX_DESCRIBED = 8  # rows in an alt text
+_STUB = 22.0  # points; a dotted part of unknown length
+_MIN_TEXT = 12.0  # points; width of a text that is cut
 
 
 def build_row_axes(rows: int, ax: Axes | None) -> Axes:
@@ -52,12 +62,16 @@ def max_rows(ax: Axes | None) -> int:
     return max(2, int((measure_axes(ax, 0).height - 84) / _MIN_ROW))
 
 
-def name_room(ax: Axes, names: Sequence[str]) -> float:
-    """Return the room for the names at the left of rows."""
+def _fit_texts(ax: Axes, texts: Sequence[str]) -> list[str]:
+    """Fit texts beside rows into a third of the box."""
     box = measure_axes(ax, 0)
-    style, most = box.texts.body, 0.34 * box.width
-    widths = [min(most, text_width(fit(name, style, most), style)) for name in names]
-    return ceil(max(widths, default=0.0)) + GAP
+    return [fit(text, box.texts.body, 0.34 * box.width) for text in texts]
+
+
+def _text_room(ax: Axes, texts: Sequence[str]) -> float:
+    """Return the room for texts beside rows."""
+    style, fitted = measure_axes(ax, 0).texts.body, _fit_texts(ax, texts)
+    return ceil(max((text_width(text, style) for text in fitted), default=0.0)) + GAP
 
 
 def lay_out_rows(
@@ -65,16 +79,21 @@ def lay_out_rows(
     text: ChartText,
     names: Sequence[str],
     *,
+    ends: Sequence[str] = (),
     right: float = 2 * GAP,
     below: float = AXIS_ROOM,
     parts: Sequence[Series] = (),
 ) -> AxesLayout:
-    """Draw the text of a chart with a row for each name; set the range of the rows."""
-    left = name_room(ax, names)
+    """Draw the text of a chart with a row for each name; set the range of the rows.
+
+    `ends` are the texts at the right of the rows; without them there is the room
+    `right`.
+    """
+    left = _text_room(ax, names)
     layout = write_text(
         ax, text, parts=parts, left=left, overhang=0, below=below, legend=True
     )
-    layout = layout._replace(right=right)
+    layout = layout._replace(right=_text_room(ax, ends) + GAP if ends else right)
     count = max(len(names), _MIN_ROWS, layout.inside().height / _MAX_ROW)
     ax.set_ylim(count - 0.5, -0.5)  # the first row is at the top
     ax.set_yticks([])
@@ -104,22 +123,165 @@ def draw_rows(
     return drawn.patches
 
 
-def finish_rows(ax: Axes, names: Sequence[str], layout: AxesLayout) -> None:
-    """Draw the names at the left of their rows; position the axes."""
+def finish_rows(
+    ax: Axes,
+    names: Sequence[str],
+    layout: AxesLayout,
+    *,
+    ends: Sequence[str] = (),
+    colors: Sequence[str | None] = (),
+) -> None:
+    """Draw the names and the texts at the ends of the rows; position the axes."""
     style, ink = measure_axes(ax, 0).texts.body, current_theme().ink
-    for row, name in enumerate(names):
-        fitted, align = fit(name, style, layout.left - GAP), "right center_baseline"
-        write(ax, fitted, style, (0, row), (-GAP, 0), align, color=ink, coords=_ROWS)
+    shades = colors or [None] * len(ends)
+    for row, (end, color) in enumerate(zip(_fit_texts(ax, ends), shades, strict=True)):
+        align = "left center_baseline"
+        write(ax, end, style, (1, row), (GAP, 0), align, color=color, coords=_ROWS)
+    for row, name in enumerate(_fit_texts(ax, names)):
+        align = "right center_baseline"
+        write(ax, name, style, (0, row), (-GAP, 0), align, color=ink, coords=_ROWS)
     layout.apply()
 
 
-def end_room(ax: Axes, texts: Sequence[str]) -> float:
-    """Return the room for texts at the right end of rows."""
-    style = measure_axes(ax, 0).texts.body
-    return 2 * GAP + max(text_width(text, style) for text in texts)
+class Row(NamedTuple):
+    """A bar: its name, its value (NaN if unknown), and the text at its end."""
+
+    name: str
+    value: float
+    color: str
+    text: str
+    more: str = ""  # grey text after it
+    faulty: float = 0.0  # part of the value, drawn hatched
+    open: bool = False  # whether the value is a lower bound
+
+    @property
+    def full_text(self) -> str:
+        """All text at the end."""
+        return f"{self.text} {self.more}".strip()
 
 
-def write_row_end(ax: Axes, row: int, text: str, color: str | None = None) -> None:
-    """Draw a text at the right end of a row."""
-    style, align = measure_axes(ax, 0).texts.body, "left center_baseline"
-    write(ax, text, style, (1, row), (GAP, 0), align, color=color, coords=_ROWS)
+def draw_bars(
+    ax: Axes | None,
+    text: ChartText,
+    rows: Sequence[Row],
+    tick: Callable[..., str],
+    *,
+    whole: bool = False,
+    empty: str = _NOTHING,
+    unknown: str = NOT_REPORTED,
+) -> Axes:
+    """Draw a bar for each row, the first at the top; return the Axes.
+
+    The grey texts are left out if one of them does not fit. Without rows, or if all
+    values are unknown, the chart gives the reason: `empty` or `unknown`.
+    """
+    ax = build_row_axes(len(rows), ax)
+    if not any(isfinite(row.value) for row in rows):
+        return draw_empty(ax, text, unknown if rows else empty, in_rows=True)
+    set_alt_text(ax, "Bars", text, _describe_rows(rows))
+    box, names = measure_axes(ax, 0), [row.name for row in rows]
+    top = max([row.value for row in rows if isfinite(row.value)], default=0.0)
+    width = box.width - _text_room(ax, names)
+    most = 0.45 * width  # at the right of the axes
+    if _end_room(rows, box, width, top) > most:
+        rows = [row._replace(more="") for row in rows]
+    right = min(_end_room(rows, box, width, top), most)
+    layout = lay_out_rows(ax, text, names, right=right)
+    set_value_axis(ax, top, layout.inside().width, tick, axis="x", whole=whole)
+    for at, row in enumerate(rows):
+        _draw_bar(ax, at, row, layout, box)
+    finish_rows(ax, names, layout)
+    return ax
+
+
+def _end_room(rows: Sequence[Row], box: AxesBox, width: float, top: float) -> float:
+    """Return the room needed at the right of the axes for the texts of the bars."""
+    needed, style = [2 * GAP], box.texts.body
+    for row in rows:
+        share = row.value / top if top and isfinite(row.value) else 0.0
+        length = text_width(fit(row.full_text, style, width), style)
+        length += GAP + (_STUB if row.open else 0)
+        if share > 0:
+            needed.append((length - width * (1 - share)) / share)
+    return max(needed)
+
+
+def _draw_bar(ax: Axes, at: int, row: Row, layout: AxesLayout, box: AxesBox) -> None:
+    """Draw a bar, its hatched part, its dotted stub, and its text."""
+    width = layout.inside().width
+    unit = ax.get_xlim()[1] / width
+    theme = current_theme()
+    length = row.value if isfinite(row.value) else 0.0
+    valid = length - row.faulty
+    draw_rows(ax, at, valid, row.color, row.name)
+    if row.faulty:
+        (patch,) = draw_rows(ax, at, row.faulty, theme.alarm, row.name, left=valid)
+        patch.set(hatch=HATCH, hatchcolor=theme.ground)
+    offset = GAP / 2
+    if row.open:
+        (stub,) = draw_rows(ax, at, _STUB * unit, "none", UNSEEN, left=length)
+        stub.set(edgecolor=theme.rest, clip_on=False)
+        dot_patch(stub)
+        offset += _STUB
+    space = width - length / unit + layout.right - offset
+    style, align = box.texts.body, "left center_baseline"
+    text = fit(row.text, style, max(space, _MIN_TEXT))
+    ink = theme.ink if isfinite(row.value) else theme.muted
+    end = (length, at)
+    write(ax, text, style, end, (offset, 0), align, color=ink, coords="data")
+    if row.more:
+        offset += text_width(f"{text} ", style)
+        write(ax, row.more, style, end, (offset, 0), align, coords="data")
+
+
+def _describe_rows(rows: Sequence[Row]) -> list[str]:
+    """Describe the largest bars by the texts at their ends."""
+    facts = [f"{shorten(row.name)} {row.full_text}" for row in rows[:MAX_DESCRIBED]]
+    left = len(rows) - len(facts)
+    return [*facts, f"{format_count(left)} more"] if left else facts
+
+
+def draw_share_bars(
+    ax: Axes | None,
+    text: ChartText,
+    names: Sequence[str],
+    parts: Sequence[Series],
+    shares: Numbers,
+) -> Axes:
+    """Draw a bar of 100% for each name; `shares` has a row for each part."""
+    ax = build_row_axes(len(names), ax)
+    if not names:
+        return draw_empty(ax, text, _NOTHING, in_rows=True)
+    layout = lay_out_rows(ax, text, names, parts=parts)
+    width = layout.inside().width
+    rows, starts = range(len(names)), np.cumsum(shares, axis=0) - shares
+    for part, start, share in zip(parts, starts, shares, strict=True):
+        draw_rows(ax, rows, share, part.color, part.name, left=start)
+        _write_inside(ax, part.color, start, share, width)
+    set_value_axis(ax, 1.0, width, share_tick, axis="x")
+    finish_rows(ax, names, layout)
+    facts = [
+        f"{shorten(name)}: "
+        + ", ".join(
+            f"{part.name} {format_share(float(share))}"
+            for part, share in zip(parts, shares[:, at], strict=True)
+            if share
+        )
+        for at, name in enumerate(names[:MAX_DESCRIBED])
+    ]
+    set_alt_text(ax, "Bars of 100%", text, facts)
+    return ax
+
+
+def _write_inside(
+    ax: Axes, color: str, starts: Numbers, shares: Numbers, width: float
+) -> None:
+    """Draw shares into those parts that are wide enough, in black or white."""
+    style, align = measure_axes(ax).texts.note, "center center_baseline"
+    ink = max(("#000000", "#ffffff"), key=lambda shade: contrast(shade, color))
+    inside: dict[str, Any] = {"color": ink, "inside": True, "coords": "data"}
+    for row, (start, share) in enumerate(zip(starts, shares, strict=True)):
+        text, middle = format_share(float(share)), (start + share / 2, row)
+        if share and text_width(text, style) + GAP <= share * width:
+            drawn = write(ax, text, style, middle, (0, 0), align, **inside)
+            drawn.set_gid("inside")

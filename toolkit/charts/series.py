@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from toolkit.charts.series_colors import assign_colors
-from toolkit.charts.style import current_theme
+from toolkit.charts.style import LIGHT, current_theme
 from toolkit.charts.time_axis import PERIOD, time_zone
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.spec import MetricSpec
@@ -24,6 +23,12 @@ LEADING_COLUMNS = (*PERIOD, "partial")
 _SHOWN = 5  # series; a sixth is shown too, of more the rest is "N others"
 _SHOWN_OF_FOLDED = 12  # where the metric has folded: as many as there are colours
 _RESERVED = re.compile(rf"\s*|{UNKNOWN_TEXT}|[\d,]+ others?")
+_SLOTS = len(LIGHT.palette)
+# Finish reasons always have the same colours.
+_FIXED = {"finish_reason": ("stop", "length", "tool_calls", "content_filter")}
+
+# The palette slots of names, by kind: series, finish reasons, kinds of tokens.
+_assigned: dict[str, dict[str, int]] = {}
 
 
 class ChartData(NamedTuple):
@@ -81,6 +86,14 @@ class Series(NamedTuple):
     name: str
     color: str
     folded: int = 0  # number of series that it stands for, if it is the rest
+
+
+def mark_unknown(series: Sequence[Series], known: Collection[int]) -> list[Series]:
+    """Mark the series of which no value is known; `known` are the places of others."""
+    return [
+        part if place in known else part._replace(name=f"{part.name} ({UNKNOWN_TEXT})")
+        for place, part in enumerate(series)
+    ]
 
 
 def read_frame(frame: object, spec: MetricSpec) -> ChartData:
@@ -148,13 +161,7 @@ def fold_series(
             .alias("~weight"),
             pl.col("~folded").max(),
         )
-        .sort(
-            "~rest",
-            "~weight",
-            descending=[False, True],
-            nulls_last=True,
-            maintain_order=True,
-        )
+        .sort("~rest", -pl.col("~weight"), nulls_last=True, maintain_order=True)
     )
     unfolded = int((~keys["~rest"]).sum())
     if most is None:
@@ -165,16 +172,11 @@ def fold_series(
     )
     first = ranks.head(shown).select(names).iter_rows(named=True)
     texts = [format_key(key) for key in first] if names else [lone] * shown
-    series = [
-        Series(name, color)
-        for name, color in zip(texts, assign_colors(texts, kind), strict=True)
-    ]
+    series = list(map(Series, texts, assign_colors(texts, kind)))
     rest = ranks.slice(shown)
     if len(rest):
-        count_rest = int(rest["~folded"].clip(lower_bound=1).sum())
-        series.append(
-            Series(_format_others(count_rest), current_theme().rest, count_rest)
-        )
+        others = int(rest["~folded"].clip(lower_bound=1).sum())
+        series.append(Series(_format_others(others), current_theme().rest, others))
     joined = rows.join(
         ranks.select(*group, "series"),
         on=group,
@@ -183,3 +185,52 @@ def fold_series(
         maintain_order="left",
     )
     return series, joined.drop("~rest", "~folded")
+
+
+def colors(names: Iterable[str] = ()) -> None:
+    """Reset all colours, and assign the palette to these names in order.
+
+    Parameters
+    ----------
+    names
+        Names of series as the charts show them; the first get the clearest colours.
+        Earlier assignments are dropped, so that a chart does not depend on what was
+        drawn before.
+
+    Notes
+    -----
+    Other names get the next free colour when they are first drawn, and keep it until
+    the process ends. There are 12 colours, and grey for grouped series. With more than
+    12 names two may share a colour, but not in the same chart.
+
+    Examples
+    --------
+    >>> from toolkit.charts import colors
+    >>> colors(["gpt-4o", "gpt-4o-mini"])
+    """
+    _assigned.clear()
+    _assign_slots(list(dict.fromkeys(names)), "series")
+
+
+def _assign_slots(names: Sequence[str], kind: str) -> list[int]:
+    """Return the palette slot of each name, all different for up to 12 names."""
+    known = _assigned.setdefault(
+        kind, {name: slot for slot, name in enumerate(_FIXED.get(kind, ()))}
+    )
+    slots: dict[str, int] = {}
+    # Names that have a colour keep it; the largest series goes first.
+    for name in names:
+        if name in known and known[name] not in slots.values():
+            slots[name] = known[name]
+    for name in names:
+        if name not in slots:
+            taken = list(known.values())
+            free = {*range(_SLOTS)}.difference(slots.values()) or range(_SLOTS)
+            slots[name] = min(free, key=lambda slot: (taken.count(slot), slot))
+            known.setdefault(name, slots[name])
+    return [slots[name] for name in names]
+
+
+def assign_colors(names: Sequence[str], kind: str = "series") -> list[str]:
+    """Return the colour of each name in the current theme."""
+    return [current_theme().palette[slot] for slot in _assign_slots(names, kind)]

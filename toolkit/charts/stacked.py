@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from toolkit.charts.alt_text import shorten
 from toolkit.charts.layout import measure_axes, set_value_axis
 from toolkit.charts.series import sum_measure
 from toolkit.charts.style import current_theme, mix
 from toolkit.charts.text import format_value
 from toolkit.charts.time_axis import Span, build_span, set_time_axis
+from toolkit.charts.titles import shorten
 from toolkit.formatting.text import format_share
 
 if TYPE_CHECKING:
@@ -73,25 +73,24 @@ def build_stack(series: list[Series], rows: pl.DataFrame) -> Stack:
     return Stack(series, span, heights, is_open)
 
 
-def _draw_bars(ax: Axes, stack: Stack) -> None:
-    """Draw each part as a bar as wide as its period."""
-    ground = current_theme().ground
-    widths = stack.span.ends - stack.span.starts
-    for part, bottom, height in zip(
-        stack.series, stack.bottoms, stack.heights, strict=True
+def _draw_bars(ax: Axes, stack: Stack, where: NDArray[np.intp], edge: float) -> None:
+    """Draw each part of some periods as a bar, hatched where a period is partial."""
+    span = stack.span
+    for part, bottoms, heights in zip(
+        stack.series, stack.bottoms[:, where], stack.heights[:, where], strict=True
     ):
         drawn = ax.bar(
-            stack.span.starts,
-            height,
-            width=widths,
-            bottom=bottom,
+            span.starts[where],
+            heights,
+            width=(span.ends - span.starts)[where],
+            bottom=bottoms,
             align="edge",
             label=part.name,
             color=part.color,
-            edgecolor=ground,
-            linewidth=np.where(height > _THIN * stack.top, EDGE, 0).tolist(),
+            edgecolor=current_theme().ground,
+            linewidth=np.where(heights > _THIN * stack.top, edge, 0).tolist(),
         )
-        for index in np.flatnonzero(stack.span.partial):
+        for index in np.flatnonzero(span.partial[where]):
             hatch_patch(drawn.patches[index], part.color)
 
 
@@ -121,18 +120,8 @@ def _draw_areas(ax: Axes, stack: Stack) -> None:
         low[at], high[at] = bottom, bottom + np.where(span.partial, 0, height)
         area = ax.fill_between(steps, low, high, step="post", label=part.name)
         area.set(facecolor=part.color, edgecolor=ground, linewidth=edge)
-        if len(last):
-            drawn = ax.bar(
-                span.starts[last],
-                height[last],
-                width=(span.ends - span.starts)[last],
-                bottom=bottom[last],
-                align="edge",
-                color=part.color,
-                linewidth=0,
-            )
-            for patch in drawn.patches:
-                hatch_patch(patch, part.color)
+    if len(last):
+        _draw_bars(ax, stack, last, edge)
 
 
 def _draw_caps(ax: Axes, stack: Stack, height: float) -> None:
@@ -168,7 +157,10 @@ def draw_stack(
     inside = layout.inside()
     # Rounded: a day of 25 hours or a month of 31 days makes the range a little longer.
     few = round(stack.span.slots) <= _MAX_BARS
-    (_draw_bars if few else _draw_areas)(ax, stack)
+    if few:
+        _draw_bars(ax, stack, np.arange(len(stack.span.starts)), EDGE)
+    else:
+        _draw_areas(ax, stack)
     extra = 1.5 * _CAP / inside.height if stack.open.any() else 0.0
     set_value_axis(ax, stack.top, inside.height, tick, whole=whole, extra=extra)
     if few:

@@ -6,29 +6,26 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.charts.alt_text import set_alt_text, shorten
-from toolkit.charts.bars import MAX_DESCRIBED
 from toolkit.charts.layout import draw_empty, measure_axes
 from toolkit.charts.rows import (
+    MAX_DESCRIBED,
     build_row_axes,
     draw_rows,
-    end_room,
     finish_rows,
     lay_out_rows,
     max_rows,
-    write_row_end,
 )
-from toolkit.charts.series import format_key, read_frame
-from toolkit.charts.series_colors import assign_colors
+from toolkit.charts.series import assign_colors, format_key, read_frame
 from toolkit.charts.stacked import hatch_patch
 from toolkit.charts.style import current_theme
-from toolkit.charts.text import fit
 from toolkit.charts.time_axis import elapsed_days, set_moment_axis
 from toolkit.charts.titles import (
     ChartText,
     format_undated,
     format_zone,
     no_rows,
+    set_alt_text,
+    shorten,
     unit_noun,
 )
 from toolkit.errors import UnsuitableColumnError, plural
@@ -153,9 +150,7 @@ def _draw_spans(
 ) -> None:
     """Draw a bar for each row between its first and its last response."""
     box, alarm = measure_axes(ax, 0), current_theme().alarm
-    texts = [fit(end, box.texts.body, 0.28 * box.width) for end in texts]
-    right = end_room(ax, texts)
-    layout = lay_out_rows(ax, text, names, right=right, below=box.below)
+    layout = lay_out_rows(ax, text, names, ends=texts, below=box.below)
     inside = layout.inside()
     set_moment_axis(ax, rows, inside.width, box.date_width)
     low, high = ax.get_xlim()
@@ -167,5 +162,5 @@ def _draw_spans(
         (patch,) = draw_rows(ax, at, width, color, names[at], left=firsts[at])
         if differs:
             hatch_patch(patch, color)
-        write_row_end(ax, at, texts[at], alarm if differs else None)
-    finish_rows(ax, names, layout)
+    shades = [alarm if differs else None for differs in rows["differs"]]
+    finish_rows(ax, names, layout, ends=texts, colors=shades)

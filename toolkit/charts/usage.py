@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.charts.alt_text import set_alt_text
-from toolkit.charts.bars import Row, draw_bars
 from toolkit.charts.layout import (
     DOTTED,
     draw_empty,
@@ -19,11 +17,12 @@ from toolkit.charts.layout import (
     start_axes,
     write_text,
 )
-from toolkit.charts.rows import max_rows
+from toolkit.charts.rows import Row, draw_bars, max_rows
 from toolkit.charts.series import (
     count_unseen,
     divide_sums,
     fold_series,
+    mark_unknown,
     read_frame,
     sum_measure,
 )
@@ -33,6 +32,7 @@ from toolkit.charts.titles import (
     build_note,
     build_text,
     capitalize,
+    set_alt_text,
     why_empty,
     why_unknown,
 )
@@ -250,10 +250,7 @@ def _draw_over_time(
     what += format_single(ax, series)
     text = build_text(data, note, what, *details, span=stack.span)
     known = set(placed.drop_nulls("value")["series"])
-    names = [
-        part if place in known else part._replace(name=f"{part.name} ({UNKNOWN_TEXT})")
-        for place, part in enumerate(series)
-    ]
+    names = mark_unknown(series, known)
     layout = write_text(ax, text, parts=names if len(series) > 1 else [])
     draw_stack(ax, stack, layout, tick_of(measure))
     set_alt_text(ax, "Stacked bars", text, describe_stack(stack, placed, measure))

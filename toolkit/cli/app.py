@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import warnings
+from importlib.resources import files
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import Annotated, Any, BinaryIO, TextIO, cast
 
@@ -40,39 +41,13 @@ _WRONG_USAGE = (
 
 _Export = Annotated[str, typer.Argument(metavar="DIR", help="directory of an export")]
 
-_HELP = """\
-usage: toolkit COMMAND [OPTIONS] ...        toolkit COMMAND --help explains one
-
-Token counts, costs and charts from logs of LLM chat completions.
-LOG is a file, a directory, a glob, - or s3://bucket/key; DIR is an export.
-
-Analyse
-  tokens LOG|DIR       token counts by period and model
-  metric NAME LOG|DIR  any metric, such as cache_share or tool_calls
-  cost, explain        what responses cost; the log lines behind a cost
-  reconcile LOG BILL   compare the log with a provider's bill
-  check LOG|DIR        account for every line: counts, rejects, findings
-  rejects LOG|DIR      write rejected lines to a file, to fix and re-read
-Export
-  export LOG           write Parquet by date; run again to add what is new
-  verify, compact DIR  verify an export; merge its small files
-Report
-  report LOG|DIR       report on a range: HTML, Markdown, JSON or PNG
-  plot METRIC LOG|DIR  save a chart as PNG, SVG or PDF; plot overview: one page
-Help
-  schema, config       print the columns of all tables; print the settings
-  sample, --version    write a sample log; print versions
-
-Example: toolkit tokens logs/ --every 1w --by model
-"""
-
 
 class _Screen(TyperGroup):
     """The commands, with a help that fits one screen."""
 
     def get_help(self, ctx: Any) -> str:  # noqa: ARG002 - typer's private type
-        """Return the screen above."""
-        return _HELP.rstrip()
+        """Return the list of all commands."""
+        return files("toolkit.cli").joinpath("help.txt").read_text("utf-8").rstrip()
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is named, or raise `OptionError`."""
@@ -114,7 +89,7 @@ def start(
 ) -> None:
     """Print the help if no command is given."""
     if ctx.invoked_subcommand is None:
-        output.print_result(_HELP.rstrip())
+        output.print_result(ctx.get_help())
 
 
 for _command in (tokens, metric, plot, cost, explain, reconcile, report, config):
@@ -338,13 +313,10 @@ def _replace_closed() -> None:
 
     Writing to stdout then fails; messages are dropped.
     """
-    for name, mode, flags in (
-        ("stdout", "w", os.O_RDONLY),
-        ("stderr", "w", os.O_WRONLY),
-    ):
+    for name, flags in (("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
         if getattr(sys, name) is None:
             handle = os.open(os.devnull, flags)
-            setattr(sys, name, os.fdopen(handle, mode, encoding="utf-8"))
+            setattr(sys, name, os.fdopen(handle, "w", encoding="utf-8"))
 
 
 def _complain(fault: str) -> None:

@@ -36,6 +36,7 @@ from toolkit.expressions.vendors import check_provider
 from toolkit.pricing.budgets import check_amount
 from toolkit.reading.object_store import is_uri
 from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
+from toolkit.report.sections import NAMES
 from toolkit.schema.tables import choices_table
 
 if TYPE_CHECKING:
@@ -93,19 +94,6 @@ def _check_unique(values: list[str]) -> None:
             raise OptionError("", value, expected="each once", hint=" twice")
 
 
-def _section_names() -> list[str]:
-    """Return the names of all sections of a report, in order."""
-    # Imported here: it takes a while, and most files name no section.
-    from toolkit.report.sections import NAMES
-
-    return list(NAMES)
-
-
-def _check_section(name: str) -> None:
-    """Check that a report has such a section."""
-    check_word("", name, _section_names())
-
-
 def _check_limit(value: Any) -> Any:
     """Return a limit of rejected lines that is valid."""
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -123,8 +111,8 @@ _Paths = Annotated[
 ]
 _Section = Annotated[
     str,
-    _valid(_check_section),
-    Field(json_schema_extra=lambda schema: schema.update(enum=_section_names())),
+    _valid(lambda name: check_word("", name, NAMES)),
+    Field(json_schema_extra={"enum": [*NAMES]}),
 ]
 _Sections = Annotated[list[_Section], _NOT_EMPTY, _valid(_check_unique)]
 _Limit = Annotated[
@@ -183,7 +171,7 @@ class _ReportOptions(_Table):
     )
     budgets: _Budgets = _setting("what may be spent in the range of a report", {})
     sections: _Sections = Field(
-        default_factory=_section_names,
+        default_factory=lambda: [*NAMES],
         description="metrics that a report shows, in this order",
     )
     title: _Text = _setting("title of a report, above its first line")

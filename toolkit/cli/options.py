@@ -1,4 +1,4 @@
-"""Options of the commands, each declared once, and how the library gets them.
+"""Options of the commands, each declared once in ``options.toml``.
 
 A command lists its options: `@shared("every", "by")`. It gets those that are set, on
 the command line or in the settings file, as keywords of the library.
@@ -7,9 +7,11 @@ the command line or in the settings file, as keywords of the library.
 from __future__ import annotations
 
 import re
+import tomllib
 from functools import wraps
+from importlib.resources import files
 from inspect import Parameter, Signature, signature
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -57,33 +59,15 @@ LOG_FORMAT = tuple(_FIXED)
 READ = (*LOG_FORMAT, "on_damage", "config")
 RANGE = ("tz", "since", "until", "last", "now")
 
-# The value of an option that is not given, by its type; a `str` has to be given.
-_UNSET = {bool: False, str: Parameter.empty}
-
-
-def _option(
-    metavar: str | None,
-    text: str,
-    default: str = "",
-    kind: Any = str | None,
-    flag: str = "",
-    **more: Any,
-) -> Callable[[str, str], Parameter]:
-    """Return a function from a name and its default, for the help, to a parameter."""
-
-    def parameter(name: str, own_default: str) -> Parameter:
-        shown = own_default or default
-        described = f"{text}  [default: {shown}]" if shown else text
-        own = flag or (f"--{name.removeprefix('as_')}" if kind is bool else "")
-        names = [own] if own else []
-        option = typer.Option(*names, help=described, metavar=metavar, **more)
-        annotation = Annotated[kind, option]
-        unset = _UNSET.get(kind)
-        return Parameter(
-            name, Parameter.KEYWORD_ONLY, default=unset, annotation=annotation
-        )
-
-    return parameter
+_TEXT = files("toolkit.cli").joinpath("options.toml").read_text("utf-8")
+_OPTIONS: dict[str, dict[str, str]] = tomllib.loads(_TEXT)
+# The types in options.toml, and the value of an option that is not given.
+_TYPES: dict[str, tuple[Any, Any]] = {
+    "text": (str | None, None),
+    "required text": (str, Parameter.empty),
+    "texts": (list[str] | None, None),
+    "switch": (bool, False),
+}
 
 
 def _use_settings(ctx: typer.Context, file: str | None) -> None:
@@ -96,80 +80,24 @@ def _use_settings(ctx: typer.Context, file: str | None) -> None:
     ctx.default_map = found.options_of(ctx.info_name or "")
 
 
-_Texts: TypeAlias = list[str] | None
-_OPTIONS = {
-    "every": _option(
-        "PERIOD", "1h, 1d, 1w, 1mo, 1q, 1y; 7d from --since; none: all in one", "1d"
-    ),
-    "by": _option(
-        "COLUMN", "a series per value; may be repeated; none: one", "model", _Texts
-    ),
-    "tz": _option("ZONE", "time zone in which days begin", "UTC"),
-    "since": _option("TIME", "start: a date, a time, or 7d for 7 days ago"),
-    "until": _option("TIME", "end, exclusive: a date, a time, or 7d"),
-    "last": _option("UNIT", "last complete day, week, month or quarter (in --tz)"),
-    "now": _option("TIME", "time to use as now, in --last and 7d", "the clock"),
-    "top": _option("N", "show the N largest series, group the rest as 'other'"),
-    "fill": _option(None, "include empty periods", kind=bool),
-    "compare": _option("PERIOD", "previous: add the values of the period before"),
-    "provider": _option("NAME", "who served the lines that name no provider: azure"),
-    "prices": _option("FILE", "TOML file with your own prices, used before all others"),
-    "tag": _option(
-        "NAME=PATH", "add tag_NAME from a path in the line; repeatable", kind=_Texts
-    ),
-    "response_path": _option("PATH", "path of the response in a line"),
-    "created_unit": _option("UNIT", "unit of `created` in the log: s, ms, us, ns", "s"),
-    "on_damage": _option(
-        "ACTION", "if a log is damaged: raise, or collect (then exit 1)", "raise"
-    ),
-    "max_rejects": _option("LIMIT", "exit 4 if more lines are rejected: 10 or 0.1%"),
-    "wait": _option("TIME", "wait for another run to finish: 30s, 10m, 2h", "0s"),
-    "quiet": _option(None, "print errors only", kind=bool),
-    "as_json": _option(None, "print JSON", kind=bool),
-    "as_csv": _option(None, "print CSV", kind=bool),
-    # Of one command each.
-    "as_model": _option("MODEL", "what the same tokens cost at MODEL", flag="--as"),
-    "as_lines": _option(None, "print each line with its cost, as CSV", kind=bool),
-    "model": _option("MODEL", "name of the model, as in the log", kind=str),
-    "date": _option("DAY", "a day (2026-11-22), or undated", kind=str),
-    "tolerance": _option(
-        "AMOUNT", "how much costs may differ, 0.05 or 1%; exit 3 if more", "0.01"
-    ),
-    "match": _option(
-        "BY", "family: gpt-4o-2024-08-06 counts as gpt-4o; name: it does not", "family"
-    ),
-    "vendor": _option("NAME", "only responses of this vendor"),
-    "column": _option(
-        "NAME=COLUMN",
-        "column of the bill for day, model, responses, prompt_tokens, cached_tokens, "
-        "completion_tokens, cost (USD) or cents; repeatable",
-        kind=_Texts,
-    ),
-    "code": _option("CODE", "only rejects with this code"),
-    "content": _option("ACTION", "text of messages: keep or drop", "keep"),
-    "duplicates": _option("ACTION", "repeated responses: drop or keep", "drop"),
-    "rewrite": _option(None, "export everything again", kind=bool),
-    "theme": _option("THEME", "light or dark", "light"),
-    "section": _option("METRIC", "metric to show; may be repeated", "all", _Texts),
-    "title": _option("TEXT", "title of the report", "LLM usage"),
-    "against": _option("FILE", "an earlier report (.json): list what changed since"),
-    "budget": _option(
-        "AMOUNT",
-        "exit 3 if cost exceeds 500USD (or MODEL=100USD, tag_NAME:VALUE=50USD), or may "
-        "exceed it because prices are missing; may be repeated",
-        kind=_Texts,
-    ),
-    "lines": _option("N", "number of lines", "1000"),
-    "seed": _option("N", "same seed, same log", "0"),
-    "torn": _option(None, "cut the last line in half", kind=bool),
-    "config": _option(
-        "FILE",
-        "settings file",
-        "toolkit.toml or pyproject.toml",
-        is_eager=True,
-        callback=_use_settings,
-    ),
-}
+def _parameter(name: str, default: str | None) -> Parameter:
+    """Return the parameter of an option; `default` replaces the one in its help."""
+    facts = _OPTIONS[name]
+    shown = default or facts.get("default")
+    option = typer.Option(
+        facts.get("flag", f"--{name.replace('_', '-')}"),
+        help=facts["help"] + (f"  [default: {shown}]" if shown else ""),
+        metavar=facts.get("metavar"),
+        is_eager=name == "config",  # it fills in the others
+        callback=_use_settings if name == "config" else None,
+    )
+    kind, unset = _TYPES[facts.get("type", "text")]
+    return Parameter(
+        name,
+        Parameter.KEYWORD_ONLY,
+        default=unset,
+        annotation=Annotated[kind, option],
+    )
 
 
 def shared(
@@ -205,7 +133,7 @@ def shared(
                 raise
 
         context = Parameter("ctx", Parameter.KEYWORD_ONLY, annotation=typer.Context)
-        added = [_OPTIONS[name](name, defaults.get(name, "")) for name in names]
+        added = [_parameter(name, defaults.get(name)) for name in names]
         run.__signature__ = Signature([context, *own, *added])  # type: ignore[attr-defined] # inspect reads it
         return run
 

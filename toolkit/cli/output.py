@@ -42,8 +42,6 @@ _COUNTS = (
     "rejected", "choices", "pending_bytes",
 )  # fmt: skip
 _MOST_LINES = 100
-# In a narrow terminal: the least width of names, and of the text beside them.
-_NARROWEST, _NARROW_TEXT = 8, 16
 
 
 def print_result(text: str) -> None:
@@ -266,20 +264,14 @@ def _catalogue() -> tuple[str, str, int]:
 
 def _print_pairs(title: str, rows: Sequence[_Row]) -> None:
     """Print a heading and its rows: name, figure, text."""
-    rows = rows or [("none", "", "")]
     console = Console()
-    figures = [f"{one:,}" if isinstance(one, int) else one for _, one, _ in rows]
-    widest = max(map(cell_len, figures))
-    room = max(1, console.width - widest - 6)  # beside the margin and the gaps
-    # Names break between words only, unless the text would get no room; figures never.
-    words = [cell_len(word) for name, _, _ in rows for word in name.split()]
-    longest = min(max(words, default=0), max(_NARROWEST, room - _NARROW_TEXT))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(overflow="fold", min_width=longest)
-    table.add_column(justify="right", no_wrap=True, min_width=widest)
-    table.add_column(overflow="fold", max_width=max(1, room - longest))
-    for (name, _, text), figure in zip(rows, figures, strict=True):
-        table.add_row(Text(name), figure, Text(clean(text)))
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, figure, text in rows or [("none", "", "")]:
+        number = f"{figure:,}" if isinstance(figure, int) else figure
+        table.add_row(Text(name), number, Text(clean(text)))
     console.print(Text(title, style="bold"))
     console.print(Padding(table, (0, 0, 0, 2)))
 

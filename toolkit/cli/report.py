@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli import output
 from toolkit.cli.options import RANGE, READ, LogsOrExport, shared
-from toolkit.cli.output import (
-    print_json,
-    print_message,
-    print_result,
-    print_settings,
-    show_progress,
-)
 from toolkit.cli.values import RejectLimit, check_folder
 from toolkit.errors import WriteError
 
@@ -58,13 +52,13 @@ def report(
         check_folder(path)
     if section:
         options["sections"] = section
-    with show_progress("reading") as progress:
+    with output.show_progress("reading") as progress:
         made = write_report(logs, to or [], progress=progress, **options)
     _add_to_step_summary(made)
     if not to:
-        print_result(str(made))
+        output.print_result(str(made))
     elif not quiet:
-        print_message(f"{', '.join(to)} written; {made}")
+        output.print_message(f"{', '.join(to)} written; {made}")
     code = 0 if not budgets or _check_budgets(made, budgets) else _OVER_BUDGET
     if made.ledger is not None:
         totals = made.ledger.sum().row(0, named=True)
@@ -91,7 +85,7 @@ def _check_budgets(made: Report, budgets: list[Budget]) -> bool:
     from toolkit.pricing.budgets import breaches, check_names
 
     if all(kpi.value is None for kpi in made.content.kpis):
-        print_message(f"the budget may be exceeded: {made.headline}")
+        output.print_message(f"the budget may be exceeded: {made.headline}")
         return False
     found = []
     for column in dict.fromkeys(budget.column for budget in budgets):
@@ -101,7 +95,7 @@ def _check_budgets(made: Report, budgets: list[Budget]) -> bool:
             check_names(own, made.values(column))
         found += breaches(own, made.costs(column))
     for breach in found:
-        print_message(breach.sentence)
+        output.print_message(breach.sentence)
     return not found
 
 
@@ -113,7 +107,9 @@ def check_rejects(
     `code` is the exit code if an earlier check has failed already.
     """
     if limit is not None and not limit.allows(totals["rejected"], of=totals["lines"]):
-        print_message(f"{totals['rejected']:,} lines rejected, more than {limit}")
+        output.print_message(
+            f"{totals['rejected']:,} lines rejected, more than {limit}"
+        )
         raise typer.Exit(code or _TOO_MANY_REJECTS)
 
 
@@ -136,11 +132,11 @@ def config(
     from toolkit.cli.config import json_schema, read_configuration
 
     if schema:
-        print_json(json_schema())
+        output.print_json(json_schema())
         return
     effective = read_configuration(file).effective()
     if as_json:
         found = {name: {"value": value, "from": at} for name, value, at in effective}
-        print_json(found)
+        output.print_json(found)
     else:
-        print_settings(effective)
+        output.print_settings(effective)

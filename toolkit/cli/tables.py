@@ -19,7 +19,6 @@ from toolkit.formatting.text import (
     DASH,
     UNKNOWN_TEXT,
     format_count,
-    format_number,
     format_share,
     format_share_change,
     format_usd,
@@ -267,7 +266,7 @@ def _cell(name: str, row: Mapping[str, Any], measure: Measure | None) -> str:
         return format_usd(figure)
     if measure.is_share:
         return (format_share_change if end == _CHANGE else format_share)(figure)
-    return (format_count if isinstance(cell, int) else format_number)(figure)
+    return format_count(figure)
 
 
 def _period_words(start: datetime | None, end: datetime | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from concurrent.futures import wait
+from concurrent.futures import Executor, Future, wait
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ import polars as pl
 from toolkit.errors import PreconditionError, SourceError
 from toolkit.exports import worker
 from toolkit.exports.parts import InlineExecutor
-from toolkit.exports.resume import is_moved
+from toolkit.exports.resume import LogRange, is_moved
 from toolkit.reading import framing
 from toolkit.reading.decompression import READ_BYTES, PushbackReader, detect_codec
 from toolkit.reading.fingerprints import HEAD_BYTES
@@ -26,9 +26,7 @@ from toolkit.reading.scan import scan_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Executor, Future
 
-    from toolkit.exports.resume import LogRange
     from toolkit.exports.worker import StagedPart, TaskResult, WorkerOptions
     from toolkit.reading.ledger import LedgerBuilder
 

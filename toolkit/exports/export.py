@@ -18,14 +18,14 @@ from toolkit.errors import OptionError
 from toolkit.exports.directory import open_target, take_lock
 from toolkit.exports.parts import PartWriter, filter_span
 from toolkit.exports.run import ExportRun
-from toolkit.expressions.time_ranges import span
+from toolkit.expressions.time_ranges import Moment, Span, span
 from toolkit.formatting.parameters import check_path, check_type, share_parameters
 from toolkit.reading import object_store
 from toolkit.reading.batching import iter_tables
-from toolkit.reading.discovery import list_names
-from toolkit.reading.ledger import LedgerBuilder
-from toolkit.reading.log_reader import open_logs
-from toolkit.reading.manifest import sync_directory, write_errors
+from toolkit.reading.discovery import Sources, list_names
+from toolkit.reading.ledger import LedgerBuilder, RejectCount
+from toolkit.reading.log_reader import LogReader, open_logs
+from toolkit.reading.manifest import Manifest, sync_directory, write_errors
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.sources import PARQUET
 from toolkit.schema.columns import SCHEMA_VERSION
@@ -35,11 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from concurrent.futures import Executor
 
-    from toolkit.expressions.time_ranges import Moment, Span
-    from toolkit.reading.discovery import Sources
-    from toolkit.reading.ledger import RejectCount
-    from toolkit.reading.log_reader import LogReader
-    from toolkit.reading.manifest import Manifest
 
 # Options of reading that do not shape the rows; the others are stored in state.json.
 _NOT_STORED = {"on_damage", "threads", "progress"}

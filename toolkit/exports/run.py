@@ -14,19 +14,17 @@ from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
 from toolkit.exports.distributed import WorkerPool
 from toolkit.exports.parts import Parts
 from toolkit.exports.tracking import Tracker
-from toolkit.exports.worker import TaskResult, WorkerOptions, write_parts
+from toolkit.exports.worker import StagedPart, TaskResult, WorkerOptions, write_parts
 from toolkit.reading.ledger import shorten
-from toolkit.reading.manifest import Manifest, format_part_name, list_parts
+from toolkit.reading.manifest import Manifest, TrackedLog, format_part_name, list_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
 
     from toolkit.exports.directory import Target
-    from toolkit.exports.worker import StagedPart
     from toolkit.expressions.time_ranges import Span
     from toolkit.reading.log_reader import LogReader
-    from toolkit.reading.manifest import TrackedLog
 
 
 @dataclass

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import SourceError, UnreadableSourceError
 from toolkit.exports.resume import LogRange, count_unread, read_first_bytes
-from toolkit.reading.blocks import STDIN
+from toolkit.reading.blocks import STDIN, Source
 from toolkit.reading.discovery import describe_file
-from toolkit.reading.fingerprints import hash_bytes
+from toolkit.reading.fingerprints import Checkpoint, hash_bytes
 from toolkit.reading.ledger import TOTALS
 from toolkit.reading.manifest import TrackedLog
 from toolkit.reading.object_store import is_uri
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from toolkit.exports.worker import TaskResult
-    from toolkit.reading.blocks import Source
-    from toolkit.reading.fingerprints import Checkpoint
     from toolkit.reading.options import OnDamage
 
 # A file that was written to within this time is read again even if its stamp is equal:

@@ -13,8 +13,8 @@ from toolkit.errors import plural
 from toolkit.exports.parts import find_days, open_part
 from toolkit.formatting.parameters import check_path
 from toolkit.reading import manifest, object_store
+from toolkit.reading.dedup import DUPLICATE_KEY
 from toolkit.reading.ledger import LedgerBuilder
-from toolkit.reading.scan import DUPLICATE_KEY
 from toolkit.schema.tables import CHOICES, REJECTS, choices_table
 
 if TYPE_CHECKING:

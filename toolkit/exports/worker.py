@@ -16,30 +16,23 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from toolkit.exports.parts import (
-    Parts,
-    create_part,
-    filter_span,
-    find_days,
-    open_part,
-)
+from toolkit.exports.parts import Parts, create_part, filter_span, find_days, open_part
 from toolkit.exports.resume import LogMovedError, LogRange, iter_blocks
-from toolkit.expressions.time_ranges import span
+from toolkit.expressions.time_ranges import Span, span
 from toolkit.reading import object_store
-from toolkit.reading.blocks import Decoded, make_plan
+from toolkit.reading.blocks import Block, Decoded, make_plan
 from toolkit.reading.decoder import make_deduplicator
+from toolkit.reading.dedup import DUPLICATE_KEY
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import LogReader
 from toolkit.reading.manifest import CHOICES_DIR
-from toolkit.reading.scan import DUPLICATE_KEY, scan_parts
+from toolkit.reading.scan import scan_parts
 from toolkit.schema.tables import CHOICES, choices_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from toolkit.expressions.time_ranges import Span
-    from toolkit.reading.blocks import Block
     from toolkit.reading.options import OnDamage
     from toolkit.schema.columns import Table
 

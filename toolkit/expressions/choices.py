@@ -210,7 +210,7 @@ def _is_in_order(choices: pl.DataFrame) -> bool:
 def _count_responses(choices: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
     """Count the responses with missing choices, and the keys of several responses."""
     if isinstance(choices, pl.DataFrame) and _is_in_order(choices):
-        groups = _runs(choices).lazy()
+        groups = _runs(choices)
     else:
         # How often a key occurs: by its first choices, other bytes and repeated places.
         places = pl.col("choice_position")
@@ -236,33 +236,17 @@ def _count_responses(choices: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
     return missing, repeated
 
 
-def _runs(choices: pl.DataFrame) -> pl.DataFrame:
-    """Count the rows of each response, if they follow each other (faster)."""
+def _runs(choices: pl.DataFrame) -> pl.LazyFrame:
+    """Count the rows of each response of a frame in order, without groups (faster)."""
     log, line = map(pl.col, RESPONSE_KEY)
     begins = log.ne_missing(log.shift()) | line.ne_missing(line.shift())
-    first = first_choice().cast(pl.Int64)
-
-    def until_next(name: str, end: str) -> pl.Expr:
-        """Return the difference to the next response or, after the last, to the end."""
-        return pl.col(name).shift(-1).fill_null(pl.col(end)) - pl.col(name)
-
-    return (
-        choices.lazy()
-        .select(
-            begins.alias("begins"),
-            pl.int_range(pl.len()).alias("row"),
-            pl.len().alias("rows"),
-            pl.col("choice_count").alias("expected"),
-            (first.cum_sum() - first).alias("before"),
-            first.sum().alias("all"),
-        )
-        .filter("begins")
-        .select(
-            until_next("row", "rows").alias("present"),
-            "expected",
-            until_next("before", "all").alias("firsts"),
-        )
-        .collect()
+    columns = {"row": pl.int_range(pl.len()), "begins": begins}
+    starts = choices.lazy().select("choice_count", **columns).filter("begins")
+    following = pl.col("row").shift(-1, fill_value=choices.height)
+    return starts.select(
+        (following - pl.col("row")).alias("present"),
+        pl.col("choice_count").alias("expected"),
+        pl.lit(1).alias("firsts"),  # positions rise, so that each is there once
     )
 
 

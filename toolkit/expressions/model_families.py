@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from toolkit.errors import OptionError
+from toolkit.expressions.vendors import read_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,46 +23,7 @@ class FamilyRule(NamedTuple):
     replacement: str = ""
 
 
-_MONTH, _DAY = "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
-_VENDORS = "ai21|amazon|anthropic|cohere|deepseek|google|meta|mistral|openai|qwen"
-_WEIGHTS = (
-    "i?q[0-9](?:_[a-z0-9]+)*|b?f16|fp(?:16|8|4)|int[48]|awq|gptq|gguf|mlx|[48]bit"
-)
-_CLOSED = "gpt|o[0-9]|claude|gemini|grok|command|sonar"
-
-# Applied from first to last, each once. They are made for names in recorded responses
-# of some forty providers.
-FAMILY_RULES: tuple[FamilyRule, ...] = (
-    # openai/gpt-4o, @cf/meta/llama-3, /models/llama-3-8b.gguf, C:\\models\\x.gguf
-    FamilyRule(r"^.*[/\\](.)", "${1}"),
-    # ft:gpt-4o-mini-2024-07-18:acme::7p4lURel
-    FamilyRule(r"^ft:([^:]+):.*$", "${1}"),
-    # openai:gpt-4o, plugin:openai-codex:gpt-5.4
-    FamilyRule(rf"^(?:[a-z_-]+:)+((?:{_CLOSED})[-.0-9].*)$", "${1}"),
-    # us.anthropic.claude-3-7-sonnet-20250219-v1:0
-    FamilyRule(rf"^(?:[a-z]+\.)?(?:{_VENDORS})\.(.)", "${1}"),
-    FamilyRule(r"-v[0-9]+:[0-9]+$"),
-    FamilyRule(r"\.(?:gguf|ggml|safetensors|llamafile|onnx|bin)$"),
-    # qwen3:latest, deepseek-r1:free; not gemma3:4b, which is a size
-    FamilyRule(r":(?:latest|free|beta|nitro|floor|online|extended|thinking)$"),
-    # claude-3-5-sonnet@20240620
-    FamilyRule(r"@(?:latest|default|[0-9]+)$"),
-    # llama-3.3-70b-instruct-fp8-fast, qwen2.5-7b-instruct-q4_k_m
-    FamilyRule(rf"(?:[-_.](?:{_WEIGHTS})(?:-fast)?)+$"),
-    # Two snapshots of gpt-4-turbo have another name.
-    FamilyRule(r"^gpt-4-(?:1106|0125)(?:-vision)?-preview$", "gpt-4-turbo"),
-    FamilyRule(r"^gpt-35-", "gpt-3.5-"),
-    # A preview is a model of its own, with prices of its own: o1-preview is not o1.
-    FamilyRule(r"-(?:latest|maas)$"),
-    # 2024-08-06, 20250929, 09-2025; 05-06; 0613 or 2411; 001
-    FamilyRule(rf"[-_](?:20[0-9]{{2}}-?{_MONTH}-?{_DAY}|{_MONTH}-20[0-9]{{2}})$"),
-    FamilyRule(rf"-{_MONTH}-{_DAY}$"),
-    FamilyRule(rf"-(?:{_MONTH}{_DAY}|2[0-9]{_MONTH})$"),
-    FamilyRule(r"-00[0-9]$"),
-    # Routers write claude-3.5-sonnet for claude-3-5-sonnet.
-    FamilyRule(r"^(claude-[0-9])-([0-9])(-|$)", "${1}.${2}${3}"),
-    FamilyRule(r"^(claude-[a-z]+-[0-9])-([0-9])$", "${1}.${2}"),
-)
+FAMILY_RULES = tuple(FamilyRule(*rule) for rule in read_names()["families"]["rules"])
 
 
 def families(names: pl.Series, rules: Sequence[FamilyRule]) -> pl.Series:

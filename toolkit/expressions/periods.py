@@ -6,16 +6,12 @@ import re
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cache
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from toolkit.errors import OptionError
-from toolkit.expressions.time_ranges import check_zone, moment, zone_of
+from toolkit.expressions.time_ranges import Moment, check_zone, moment, zone_of
 from toolkit.schema.tables import EARLIEST_CREATED, LATEST_CREATED
-
-if TYPE_CHECKING:
-    from toolkit.expressions.time_ranges import Moment
 
 _LAST_YEAR = 9999  # of the calendar of Python
 # polars' duration language: whole numbers above 0, each with its unit.

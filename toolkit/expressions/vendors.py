@@ -26,7 +26,7 @@ _ANYONES = re.compile(
 
 
 @cache
-def _read_names() -> dict[str, Any]:
+def read_names() -> dict[str, Any]:
     """Return the tables of names.toml."""
     text = files("toolkit.expressions").joinpath("names.toml").read_text("utf-8")
     return tomllib.loads(text)
@@ -37,7 +37,7 @@ def patterns_of(table: str) -> list[tuple[str, re.Pattern[str]]]:
     """Return the names in a table of names.toml, each with one of its patterns."""
     return [
         (name, re.compile(pattern, re.DOTALL))
-        for name, patterns in _read_names()[table].items()
+        for name, patterns in read_names()[table].items()
         for pattern in patterns
     ]
 
@@ -45,7 +45,7 @@ def patterns_of(table: str) -> list[tuple[str, re.Pattern[str]]]:
 @cache
 def _vendors_by_name() -> dict[str, str | None]:
     """Return the vendor of each squeezed spelling; None of a local program."""
-    names = _read_names()
+    names = read_names()
     found: dict[str, str | None] = {_squeeze(name): None for name in names["local"]}
     for vendor_name, spellings in names["vendors"].items():
         for spelling in (vendor_name, *spellings):
@@ -63,7 +63,7 @@ def check_provider(provider: str | None) -> str | None:
     if provider is None:
         return None
     if not isinstance(provider, str) or _squeeze(provider) not in _vendors_by_name():
-        hint = near_miss(str(provider), _read_names()["vendors"])
+        hint = near_miss(str(provider), read_names()["vendors"])
         expected = "the name of a provider, such as openai or azure"
         raise OptionError("provider", provider, expected=expected, hint=hint)
     return provider
@@ -102,7 +102,7 @@ def _seller_of(names: list[str]) -> str | None:
     if _ANYONES.search(rest or name):
         return None
     if "/" in name:
-        return _read_names()["prefixes"].get(prefix) if rest else None
+        return read_names()["prefixes"].get(prefix) if rest else None
     bare = name.removeprefix("ft:")
     for seller, pattern in patterns_of("own_names"):
         if pattern.fullmatch(bare):

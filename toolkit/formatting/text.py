@@ -49,15 +49,15 @@ def format_count(
     *,
     words: bool = False,
 ) -> str:
-    """Format a count.
+    """Format a count, or a measured number such as a mean in three digits.
 
     Parameters
     ----------
     count
-        A number of responses, tokens or lines.
+        A number of responses, tokens or lines; a mean, a ratio.
     style
-        ``exact``: all digits, in tables; ``sentence``: three digits of a million and
-        more; ``short``: three digits of a thousand and more, on axes and labels.
+        ``exact``: all digits of a count, in tables; ``sentence``: three digits of a
+        million and more; ``short``: three digits of a thousand and more, on axes.
     words
         Write a bound in words, not as a sign.
 
@@ -65,6 +65,8 @@ def format_count(
     --------
     >>> format_count(1234567), format_count(Figure(1234, "lower"))
     ('1,234,567', '≥ 1,234')
+    >>> [format_count(number) for number in (1.2345, 0.031, 12_345.6, 3.0)]
+    ['1.23', '0.031', '12,346', '3']
     >>> [format_count(number, "short") for number in (0, 999, 1234, 50_000_000)]
     ['0', '999', '1.23k', '50M']
     >>> format_count(207_812, "sentence"), format_count(1_934_000_000, "sentence")
@@ -76,17 +78,6 @@ def format_count(
         return _with_unit(figure) if is_short else _three_digits(figure)
 
     return _format(count, write, words=words)
-
-
-def format_number(number: Amount, *, words: bool = False) -> str:
-    """Format a measured number, such as a mean or a ratio, in three digits.
-
-    Examples
-    --------
-    >>> [format_number(number) for number in (1.2345, 0.031, 12_345.6, 3.0)]
-    ['1.23', '0.031', '12,346', '3']
-    """
-    return _format(number, _three_digits, words=words)
 
 
 def format_share(

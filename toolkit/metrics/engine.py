@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -16,7 +16,7 @@ import polars as pl
 
 from toolkit.errors import TotalOverflowError
 from toolkit.expressions.choices import as_frame, check_columns, check_responses
-from toolkit.metrics.calendar import instant, is_partial
+from toolkit.metrics.calendar import Calendar, instant, is_partial
 from toolkit.metrics.inputs import (
     as_declared,
     check_types,
@@ -25,21 +25,12 @@ from toolkit.metrics.inputs import (
     with_first_values,
     with_series,
 )
-from toolkit.metrics.options import (
-    BEFORE,
-    CHANGE,
-    FOLDED,
-    HIDDEN,
-    OTHER,
-    check_series,
-)
+from toolkit.metrics.options import BEFORE, CHANGE, FOLDED, HIDDEN, OTHER, check_series
 from toolkit.pricing.costs import price_responses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
 
-    from toolkit.metrics.calendar import Calendar
     from toolkit.metrics.options import Choices, MetricQuery
     from toolkit.metrics.spec import MetricSpec
 

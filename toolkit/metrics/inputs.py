@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
-from toolkit.expressions.choices import (
-    RESPONSE_KEY,
-    SOURCE,
-    response_key,
-)
+from toolkit.expressions.choices import RESPONSE_KEY, SOURCE, response_key
 from toolkit.expressions.makers import maker
 from toolkit.expressions.model_families import model_family
 from toolkit.expressions.vendors import vendor

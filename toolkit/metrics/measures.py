@@ -6,18 +6,15 @@ measures of the same table, once all rows were folded and all gaps filled.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import polars as pl
 
-from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.formatting.figures import UNKNOWN, Bound, Figure
 from toolkit.metrics.options import BEFORE, BOUND, CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, TypeAlias
-
-    from toolkit.formatting.figures import Bound
 
     DataType: TypeAlias = pl.DataType | type[pl.DataType]
     # Groups of a table: "series" are the columns that name one, "period" those of time.

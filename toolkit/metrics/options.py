@@ -3,16 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    NamedTuple,
-    TypeAlias,
-    TypedDict,
-    Unpack,
-    cast,
-)
+from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack, cast
 
 from toolkit.errors import (
     OptionError,
@@ -25,15 +16,10 @@ from toolkit.expressions.time_ranges import Moment, Span, check_zone, span
 from toolkit.expressions.vendors import check_provider
 from toolkit.formatting.parameters import Parameter
 from toolkit.metrics.calendar import Calendar, range_before
+from toolkit.pricing.costs import Choices as Choices  # metrics import it from here
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions
 from toolkit.schema.tables import CHOICES
 
-if TYPE_CHECKING:
-    import polars as pl
-
-    from toolkit.schema.columns import ArrowStream
-
-Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
 By: TypeAlias = "str | Sequence[str] | None"
 Compare = Literal["previous"]
 
@@ -193,9 +179,9 @@ def build_query(
         hint = near_miss(str(compare), ("previous",))
         raise OptionError("compare", compare, expected='"previous" or None', hint=hint)
     every = values["every"]
-    calendar = None
-    if every is not None:
-        calendar = Calendar(check_period(every), tz, within.start)
+    calendar = (
+        None if every is None else Calendar(check_period(every), tz, within.start)
+    )
     before = range_before(within, tz) if compare and calendar is None else None
     fill, compares = bool(values["fill"]), compare is not None
     provider = check_provider(values["provider"])

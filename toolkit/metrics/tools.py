@@ -11,7 +11,7 @@ from toolkit.metrics.engine import Computation, compute, group
 from toolkit.metrics.measures import Measure, ratio
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
-from toolkit.reading.json_values import are_json
+from toolkit.reading.json_values import is_json
 
 if TYPE_CHECKING:
     from toolkit.metrics.options import Choices, MetricOptions
@@ -52,9 +52,8 @@ def _is_invalid(arguments: pl.Series) -> pl.Series:
     """Return whether each text is neither JSON nor blank; equal texts are read once."""
     different = arguments.drop_nulls().unique()
     different = different.filter(different.str.strip_chars().str.len_bytes() > 0)
-    invalid = different.filter(
-        ~pl.Series(are_json(different.to_list()), dtype=pl.Boolean)
-    )
+    found = [text for text in different if not is_json(text)]
+    invalid = pl.Series(found, dtype=pl.String)
     return arguments.is_in(invalid.implode()).fill_null(False)
 
 

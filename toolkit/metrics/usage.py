@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.metrics.engine import compute, group
+from toolkit.metrics.engine import Computation, compute, group
 from toolkit.metrics.measures import (
     RESPONSES,
     SILENT,
@@ -22,7 +22,6 @@ from toolkit.metrics.spec import Key, MetricSpec
 from toolkit.schema.tables import USAGE_COLUMNS
 
 if TYPE_CHECKING:
-    from toolkit.metrics.engine import Computation
     from toolkit.metrics.options import Choices, MetricOptions
 
 

@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import polars as pl
 
 from toolkit.errors import OptionError, near_miss, plural
-from toolkit.expressions.model_families import (
-    FAMILY_RULES,
-    families,
-    model_family,
-)
+from toolkit.expressions.model_families import FAMILY_RULES, families, model_family
 from toolkit.formatting.figures import Figure, sum_with_gaps
 from toolkit.formatting.text import format_share, format_usd
 

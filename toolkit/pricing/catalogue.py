@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.expressions.makers import maker_of
 from toolkit.expressions.vendors import find_seller, seller_named
-from toolkit.pricing.rates import DAY, WEEK, Offer, Rates, Reason
+from toolkit.pricing.rates import DAY, KINDS, WEEK, Offer, Rates, Reason
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider, TieredPrices
@@ -28,29 +28,10 @@ STANDARD_TIERS = ("default", "standard", "on_demand")
 TIERS: dict[str, dict[str, str]] = {
     **{name: {} for name in STANDARD_TIERS},
     "batch": {"processing": "batch"},
-    "flex": {"service_tier": "flex"},
-    "priority": {"service_tier": "priority"},
-    "fast": {"service_tier": "fast"},
+    **{name: {"service_tier": name} for name in ("flex", "priority", "fast")},
 }
 _MAX_NAME = 256
 _EPOCH = date(1970, 1, 1)
-# Prices of the catalogue that a log can distinguish, and their fields of `Rates`.
-_KINDS = {
-    "input_mtok": "input",
-    "output_mtok": "output",
-    "cache_read_mtok": "cached",
-    "cache_write_mtok": "cache_write",
-    "cache_write_1h_mtok": "cache_write_1h",
-    "input_audio_mtok": "input_audio",
-    "cache_audio_read_mtok": "cached_audio",
-    "input_image_mtok": "input_image",
-    "output_reasoning_mtok": "reasoning",
-    "output_audio_mtok": "output_audio",
-    "output_image_mtok": "output_image",
-    "output_citation_mtok": "citation",
-}
-# Prices of a thousand.
-_FEES = {"requests_kcount": "request", "web_searches_kcount": "web_search"}
 
 
 def find_offer(provider: str | None, model: str | None, tier: str | None) -> Offer:
@@ -128,9 +109,8 @@ def _price_changes(info: ModelInfo) -> tuple[tuple[int, ...], ...]:
 
 def _second_of(moment: time) -> int:
     """Return the second of the UTC day; genai-prices reads a naive time as UTC."""
-    shift = moment.utcoffset() or timedelta(0)
-    local = timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second)
-    return int((local - shift).total_seconds()) % DAY
+    instant = datetime.combine(_EPOCH, moment, moment.tzinfo or UTC)
+    return int(instant.timestamp()) % DAY
 
 
 def _rates_at(
@@ -145,8 +125,8 @@ def _rates_at(
     if context and not _knows_tier(seller, info, context, moment):
         return Reason.NO_TIER_RATE
     prices = {
-        kind: _rate_at(price, length)
-        for kind, price in vars(info.get_prices(moment, context)).items()
+        listed: _rate_at(price, length) / (1000 if listed.endswith("_kcount") else 1)
+        for listed, price in vars(info.get_prices(moment, context)).items()
         if price is not None
     }
     source = f"genai-prices {_version()}, {seller.id}, {info.id}"
@@ -155,10 +135,10 @@ def _rates_at(
         return Rates(Decimal(0), Decimal(0), source=source)
     if "input_mtok" not in prices:
         return Reason.NO_RATE
-    amounts: dict[str, Any] = {"output": None}
-    amounts |= {field: prices[kind] for kind, field in _KINDS.items() if kind in prices}
-    amounts |= {
-        field: prices[fee] / 1000 for fee, field in _FEES.items() if fee in prices
+    amounts: dict[str, Any] = {
+        kind.rate: prices[kind.listed]
+        for kind in KINDS.values()
+        if kind.listed in prices
     }
     return Rates(**amounts, source=source)
 

@@ -16,13 +16,12 @@ from toolkit.expressions.choices import (
     first_choice,
     response_key,
 )
-from toolkit.pricing.price_file import read_prices
+from toolkit.pricing.price_file import Prices, read_prices
 from toolkit.pricing.pricer import NEEDED, PRICED, Pricer, priced_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from toolkit.pricing.price_file import Prices
     from toolkit.schema.columns import ArrowStream
 
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
@@ -34,10 +33,6 @@ _PRICED = "~priced"
 _SHARED = "~shared"
 
 
-@overload
-def add_cost(
-    choices: pl.DataFrame, prices: Prices = None, *, provider: str | None = None
-) -> pl.DataFrame: ...
 @overload
 def add_cost(
     choices: pl.LazyFrame, prices: Prices = None, *, provider: str | None = None
@@ -110,27 +105,20 @@ def add_cost(
     >>> add_cost(choices).select("cost", "cost_source").rows()
     [(Decimal('0.003500000000'), 'priced'), (None, 'unpriced')]
     """
-    choices = as_frame(choices)
-    check_columns(choices, (*_KEY, *NEEDED))
-    pricer = Pricer(read_prices(prices, provider))
-    key = response_key(choices)
-    if isinstance(choices, pl.LazyFrame):
-        own = pl.col(_PRICED).struct
-        cost = pl.when(first_choice()).then(own.field("cost")).alias("cost")
-        marked = choices.with_columns(_priced(pricer, priced_by(choices)))
-        fields = [*key, "choice_position", *(own.field(name) for name in _PER_RESPONSE)]
-        shared = pl.struct(fields).map_batches(
-            lambda rows: _spread_first(rows.struct.unnest()).to_struct(),
-            return_dtype=pl.Struct({name: PRICED[name] for name in _PER_RESPONSE}),
-        )
-        marked = marked.with_columns(cost, shared.alias(_SHARED))
-        facts = pl.col(_SHARED).struct.field(*_PER_RESPONSE)
-        return marked.with_columns(facts).drop(_PRICED, _SHARED)
-    rows = choices.select(*key, "choice_position").hstack(
-        pricer.price(choices.select(priced_by(choices)))
+    frame = as_frame(choices)
+    check_columns(frame, (*_KEY, *NEEDED))
+    priced = _add_costs(frame, prices, provider)
+    # A response is priced at its first choice.
+    cost = pl.when(first_choice()).then("cost").alias("cost")
+    shared = pl.struct(*response_key(frame), "choice_position", *_PER_RESPONSE)
+    spread = shared.map_batches(
+        lambda rows: _spread_first(rows.struct.unnest()).to_struct(),
+        return_dtype=pl.Struct({name: PRICED[name] for name in _PER_RESPONSE}),
     )
-    costs = rows.select(pl.when(first_choice()).then(pl.col("cost")).alias("cost"))
-    return choices.with_columns(costs.hstack(_spread_first(rows)).select(_ADDED))
+    facts = pl.col(_SHARED).struct.field(*_PER_RESPONSE)
+    marked = priced.with_columns(cost, spread.alias(_SHARED))
+    added = marked.with_columns(facts).drop(_SHARED)
+    return added.collect() if isinstance(frame, pl.DataFrame) else added
 
 
 def price_responses(
@@ -153,12 +141,8 @@ def price_responses(
     """
     frame = as_frame(responses)
     check_columns(frame, NEEDED)
-    pricer = Pricer(read_prices(prices, provider))
-    if isinstance(frame, pl.DataFrame):
-        return frame.with_columns(
-            pricer.price(frame.select(priced_by(frame))).select(_ADDED)
-        )
-    return add_priced(frame, pricer, {name: name for name in _ADDED})
+    added = _add_costs(frame, prices, provider)
+    return added.collect() if isinstance(frame, pl.DataFrame) else added
 
 
 def first_choices(choices: Choices) -> pl.LazyFrame:
@@ -177,23 +161,22 @@ def add_priced(
     rows: pl.LazyFrame, pricer: Pricer, names: Mapping[str, str]
 ) -> pl.LazyFrame:
     """Price each row by its own usage, and add fields of `PRICED` under new names."""
+    priced = pl.struct(priced_by(rows)).map_batches(
+        lambda part: pricer.price(part.struct.unnest()).to_struct(),
+        return_dtype=pl.Struct(PRICED),
+        is_elementwise=True,
+    )
     fields = pl.col(_PRICED).struct
     added = [fields.field(name).alias(new) for name, new in names.items()]
-    priced = rows.with_columns(_priced(pricer, priced_by(rows)))
-    return priced.with_columns(added).drop(_PRICED)
+    return rows.with_columns(priced.alias(_PRICED)).with_columns(added).drop(_PRICED)
 
 
-def _priced(pricer: Pricer, needed: Sequence[str]) -> pl.Expr:
-    """Return an expression that prices each row, as a struct of `PRICED`."""
-    return (
-        pl.struct(needed)
-        .map_batches(
-            lambda rows: pricer.price(rows.struct.unnest()).to_struct(),
-            return_dtype=pl.Struct(PRICED),
-            is_elementwise=True,
-        )
-        .alias(_PRICED)
-    )
+def _add_costs(
+    frame: pl.DataFrame | pl.LazyFrame, prices: Prices, provider: str | None
+) -> pl.LazyFrame:
+    """Price each row of a frame by its own usage."""
+    pricer = Pricer(read_prices(prices, provider))
+    return add_priced(frame.lazy(), pricer, {name: name for name in _ADDED})
 
 
 def _spread_first(rows: pl.DataFrame) -> pl.DataFrame:

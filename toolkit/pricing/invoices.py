@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import tomllib
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,24 +32,8 @@ if TYPE_CHECKING:
 Invoice: TypeAlias = "str | os.PathLike[str] | pl.DataFrame | ArrowStream"
 Columns: TypeAlias = "Mapping[str, str | Sequence[str]] | None"
 
-# Names of each column, the preferred first; those joined by + are added up (of models
-# the first is used).
-_KNOWN = {
-    "day": "day date usage_date_utc usage_date start_time_iso start_time timestamp",
-    "model": "model+model_version+snapshot_id+line_item+cost_type",
-    "responses": "responses requests num_model_requests num_requests n_requests",
-    "prompt_tokens": "prompt_tokens input_tokens n_context_tokens_total "
-    "usage_input_tokens_no_cache+usage_input_tokens_cache_write_5m"
-    "+usage_input_tokens_cache_write_1h+usage_input_tokens_cache_read "
-    "uncached_input_tokens+cache_creation.ephemeral_5m_input_tokens"
-    "+cache_creation.ephemeral_1h_input_tokens+cache_read_input_tokens",
-    "cached_tokens": "cached_tokens input_cached_tokens n_cached_context_tokens_total "
-    "usage_input_tokens_cache_read cache_read_input_tokens",
-    "completion_tokens": "completion_tokens output_tokens n_generated_tokens_total "
-    "usage_output_tokens",
-    "cost": "cost cost_usd amount_value amount_usd amount.value",
-    "cents": "cents cost_cents amount_cents",
-}
+_TEXT = files("toolkit.pricing").joinpath("invoice_columns.toml").read_text("utf-8")
+_KNOWN: dict[str, list[str]] = tomllib.loads(_TEXT)
 COUNTED = ("responses", "prompt_tokens", "cached_tokens", "completion_tokens")
 _EXPECTED = {
     "day": "a day such as 2026-01-31",
@@ -172,8 +158,8 @@ def _find_columns(there: Sequence[str], columns: Columns) -> dict[str, list[str]
     plain = {column.strip().lower(): column for column in reversed(there)}
     for name, choices in _KNOWN.items():
         known = (
-            [plain[one] for one in names.split("+") if one in plain]
-            for names in choices.split()
+            [plain[one] for one in names.split(" + ") if one in plain]
+            for names in choices
         )
         first = next(filter(None, known), None)
         if name not in found and first:

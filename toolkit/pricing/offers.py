@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from toolkit.pricing.rates import WEEK, Offer, Rates, Reason
+from toolkit.pricing.rates import CACHED_AUDIO, KINDS, WEEK, Offer, Rates, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,28 +21,8 @@ if TYPE_CHECKING:
 Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
-# Audio that was read from a cache: no provider reports it, but sometimes it follows.
-CACHED_AUDIO = "cached_audio_tokens"
-# What is counted, and its rate; tokens that are part of others add the difference.
-_RATE_OF = {
-    "prompt_tokens": "input",
-    "cached_tokens": "cached",
-    "cache_write_tokens": "cache_write",
-    "prompt_audio_tokens": "input_audio",
-    "completion_tokens": "output",
-    "reasoning_tokens": "reasoning",
-    "completion_audio_tokens": "output_audio",
-    "cache_write_1h_tokens": "cache_write_1h",
-    "prompt_image_tokens": "input_image",
-    "completion_image_tokens": "output_image",
-    "citation_tokens": "citation",
-    "web_searches": "web_search",
-    "search_sources": "search_source",
-    CACHED_AUDIO: "cached_audio",
-    "requests": "request",
-}
-PLACES = {count: place for place, count in enumerate(_RATE_OF)}
-COUNTS = tuple(_RATE_OF)[:-2]
+PLACES = {count: place for place, count in enumerate(KINDS)}
+COUNTS = tuple(KINDS)[:-2]
 # A frame may lack the other columns.
 REQUIRED_COUNTS = COUNTS[:7]
 # Kinds that are never charged at the rate of what they are part of.
@@ -50,7 +30,6 @@ _APART = {
     *("output", "output_audio", "output_image", "citation"),
     *("input_audio", "cache_write_1h", "web_search", "search_source"),
 }
-_PER_UNIT = ("web_search", "search_source", "request")
 UNIT = 10**12
 # Widths of the second half of a key: seconds since 1970, of a week, tokens of a prompt.
 _BITS = (33, 20, 41)
@@ -64,7 +43,7 @@ class RateTable(NamedTuple):
     code of the reason why there is no rate, or -1, and facts of `Rates`.
     """
 
-    whole: Ints
+    whole: pl.DataFrame
     exact: pl.DataFrame
     is_whole: bool
     differs: Bools
@@ -79,16 +58,16 @@ class RateTable(NamedTuple):
         """Convert rates to columns of integers."""
         free = Rates(Decimal(0), Decimal(0))
         rates = [end if isinstance(end, Rates) else free for end in ends]
-        exact = [_coefficients(one) for one in rates]
-        whole = np.array([[k // UNIT for k in row] for row in exact], np.int64)
-        codes = [reason_code(end) if isinstance(end, Reason) else -1 for end in ends]
-        lacks = np.array([*map(_unknown_kinds, rates)], np.bool_)
+        exact = pl.DataFrame(
+            [*map(_coefficients, rates)], dict.fromkeys(KINDS, pl.Int128), orient="row"
+        )
+        codes = [end.code if isinstance(end, Reason) else -1 for end in ends]
         return cls(
-            whole.reshape(-1, len(PLACES)),
-            pl.DataFrame(exact, dict.fromkeys(PLACES, pl.Int128), orient="row"),
-            not any(k % UNIT for row in exact for k in row),
-            np.array(exact, object).reshape(-1, len(PLACES)) != 0,
-            lacks.reshape(-1, len(PLACES)),
+            exact.select(pl.all() // UNIT).cast(pl.Int64),
+            exact,
+            exact.select(pl.all_horizontal(pl.all() % UNIT == 0).all()).item(),
+            exact.select(pl.all() != 0).to_numpy(),
+            np.array([*map(_unknown_kinds, rates)], np.bool_),
             np.array(codes, np.int8),
             np.array([one.reasoning_apart for one in rates], np.bool_),
             np.array([one.own for one in rates], np.bool_),
@@ -116,7 +95,7 @@ class OfferTable(NamedTuple):
 
     @classmethod
     def build(cls, offers: Sequence[Offer]) -> OfferTable:
-        """Sort all offers by time, second and length."""
+        """Sort all offers by time, second and length; there must be one."""
         axes: list[list[int]] = [[], [], []]
         cells: list[int] = []
         known: dict[Rates | Reason, int] = {}
@@ -127,26 +106,23 @@ class OfferTable(NamedTuple):
                 keys += [number << bits | value for value in axis]
             cells += [known.setdefault(end, len(known)) for end in offer.ends]
         rates = RateTable.build(list(known))
-        reasons = np.broadcast_to(rates.reason[:, np.newaxis], rates.whole.shape)
-        exact = np.array(rates.exact.rows(), object).reshape(rates.whole.shape)
+        reasons = np.broadcast_to(rates.reason[:, np.newaxis], rates.lacks.shape)
+        exact = np.array(rates.exact.rows(), object)
         all_facts = np.stack([exact, rates.lacks, reasons], axis=1)
         changing = []
         for offer, first in zip(offers, firsts, strict=True):
             own = cells[first[-1] : first[-1] + len(offer.ends)]
-            facts = all_facts[own].reshape(
-                -1, len(offer.axes[-1]), *all_facts.shape[1:]
-            )
+            shape = (-1, len(offer.axes[-1]), *all_facts.shape[1:])
+            facts = all_facts[own].reshape(shape)
             changing.append((facts != facts[:1]).any(axis=(0, 1, 2)))
         return cls(
             tuple(np.array(keys, np.int64) for keys in axes),
-            np.array(firsts, np.int64).reshape(-1, 4),
-            np.array([[*map(len, one.axes)] for one in offers], np.int64).reshape(
-                -1, 3
-            ),
+            np.array(firsts, np.int64),
+            np.array([[*map(len, one.axes)] for one in offers], np.int64),
             np.array(cells, np.int64),
             list(known),
             rates,
-            np.array(changing, np.bool_).reshape(-1, len(PLACES)),
+            np.array(changing, np.bool_),
             np.array([offer.hides_thinking for offer in offers], np.bool_),
             np.array([offer.known_from for offer in offers], np.int64),
         )
@@ -165,34 +141,27 @@ class OfferTable(NamedTuple):
         return cells
 
 
-def reason_code(reason: Reason) -> int:
-    """Return the number of a reason; -1 stands for none."""
-    return tuple(Reason).index(reason)
-
-
 def _coefficients(rates: Rates) -> list[int]:
-    """Return what one of each of `PLACES` costs, in 10^-24 USD."""
-    output = rates.output or Decimal(0)
-    write = rates.input if rates.cache_write is None else rates.cache_write
-    wholes = {
-        **dict.fromkeys(("cached", "cache_write", "input_audio"), rates.input),
-        **dict.fromkeys(("reasoning", "output_audio", "output_image"), output),
-        "input_image": rates.input,
-        "cache_write_1h": write,
-    }
-    if rates.reasoning_apart:
-        del wholes["reasoning"]
+    """Return what one of each of `PLACES` costs, in 10^-24 USD.
+
+    Parts of a whole cost the difference; without a rate of their own that is 0.
+    """
+    charged = {"": Decimal(0)}
+    costs = {}
     with localcontext(prec=60):
-        costs = {}
-        for name in _RATE_OF.values():
-            rate, whole = getattr(rates, name), wholes.get(name, Decimal(0))
-            costs[name] = Decimal(0) if rate is None else rate - whole
+        for count, kind in KINDS.items():
+            is_apart = rates.reasoning_apart and kind.rate == "reasoning"
+            whole = charged["" if is_apart else kind.whole]
+            rate = getattr(rates, kind.rate)
+            charged[count] = whole if rate is None else rate
+            costs[count] = charged[count] - whole
         if rates.cached_audio is not None:
-            costs["cached_audio"] -= (
-                rates.input + costs["cached"] + costs["input_audio"]
-            )
+            cached, audio = costs["cached_tokens"], costs["prompt_audio_tokens"]
+            costs[CACHED_AUDIO] -= rates.input + cached + audio
+    # Rates of tokens are per million.
     return [
-        scaled(cost, 24 if name in _PER_UNIT else 18) for name, cost in costs.items()
+        scaled(cost, 18 if count.endswith("_tokens") else 24)
+        for count, cost in costs.items()
     ]
 
 
@@ -201,7 +170,7 @@ def _unknown_kinds(rates: Rates) -> list[bool]:
     return [
         name in rates.unknown
         or (name in _APART and getattr(rates, name) is None and not rates.is_free)
-        for name in _RATE_OF.values()
+        for name, *_ in KINDS.values()
     ]
 
 

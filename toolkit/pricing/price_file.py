@@ -195,7 +195,7 @@ def _parse_row(
 ) -> tuple[list[_Key], Row]:
     """Parse one row: its keys, and what it says of them."""
     # Without rates of its own a row changes those of others.
-    changes = table.keys() & (_ROW.keys() - _CONDITIONS)
+    changes = table.keys() & _COSTS.keys()
     is_whole = not changes or changes & {"input", "output"}
     needed = ("model", "input", "output") if is_whole else ("model",)
     values, faults = _parse_table(table, _ROW, needed)
@@ -305,11 +305,6 @@ def _parse_rate(value: str | int | Decimal) -> Decimal | None:
 
 _APART = "reasoning_apart"
 _NOTES = ("source", "checked")
-# Keys that do not say what something costs.
-_CONDITIONS = {
-    *("model", "provider", "service_tier", "search_context_size"),
-    *("from", "to", "hours", "days", *_NOTES),
-}
 _AMOUNT = 'an amount of USD such as "2.50" (0 to 1,000,000, at most 12 decimals)'
 _NAME = (_parse_text, "a name in quotes")
 _DATE = (_parse_second, "a date after 1970 such as 2026-01-31")
@@ -325,22 +320,26 @@ _STEP: _Parsers = {
     ),
     **_RATES,
 }
-_ROW: _Parsers = {
-    "model": (_parse_models, "a name, or a list of different names"),
-    **dict.fromkeys(("provider", "service_tier", "search_context_size"), _NAME),
-    **dict.fromkeys(("from", "to"), _DATE),
+# What a row changes if it has no rates of its own.
+_COSTS: _Parsers = {
     **_RATES,
-    "hours": (_parse_hours, 'hours of UTC such as "16:30-00:30"'),
-    "days": (
-        lambda days: [_DAYS.index(day) for day in _checked(days, valid=days)],
-        'a list of days such as ["sat", "sun"]',
-    ),
     "step": (_parse_steps, "tables under [[price.step]], each with another `above`"),
     "discount": (
         lambda share: _parse_amount(share, Decimal(1), 6),
         'a share such as "0.15" (0 to 1, at most 6 decimals)',
     ),
     **dict.fromkeys((_APART, "unknown"), _FLAG),
+}
+_ROW: _Parsers = {
+    "model": (_parse_models, "a name, or a list of different names"),
+    **dict.fromkeys(("provider", "service_tier", "search_context_size"), _NAME),
+    **dict.fromkeys(("from", "to"), _DATE),
+    **_COSTS,
+    "hours": (_parse_hours, 'hours of UTC such as "16:30-00:30"'),
+    "days": (
+        lambda days: [_DAYS.index(day) for day in _checked(days, valid=days)],
+        'a list of days such as ["sat", "sun"]',
+    ),
     **dict.fromkeys(_NOTES, (lambda note: note, "")),
 }
 _TOP: _Parsers = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,17 +17,9 @@ import polars as pl
 
 from toolkit.expressions.vendors import find_seller, providers_of
 from toolkit.pricing.catalogue import find_offer
-from toolkit.pricing.offers import (
-    COUNTS,
-    PLACES,
-    REQUIRED_COUNTS,
-    UNIT,
-    OfferTable,
-    RateTable,
-    reason_code,
-)
-from toolkit.pricing.price_file import read_corrections
-from toolkit.pricing.rates import Reason
+from toolkit.pricing.offers import COUNTS, PLACES, REQUIRED_COUNTS, UNIT, OfferTable
+from toolkit.pricing.price_file import PriceFile, read_corrections
+from toolkit.pricing.rates import Offer, Rates, Reason
 from toolkit.pricing.usage import Reported, Usage
 
 if TYPE_CHECKING:
@@ -35,9 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from toolkit.pricing.offers import Bools, Ints
-    from toolkit.pricing.price_file import PriceFile
-    from toolkit.pricing.rates import Offer, Rates
+    from toolkit.pricing.offers import Bools, Ints, RateTable
 
 MONEY = pl.Decimal(38, 12)
 MOMENT = pl.Datetime("us", "UTC")
@@ -59,13 +49,6 @@ PRICED = pl.Schema(
         "reason": pl.String(),
     }
 )
-_UNDATED, _NO_RATE, _COUNTS, _NO_USAGE, _NEGATIVE, _OWN_KEY, _OUT_OF_DATE = (
-    reason_code(one)
-    for one in (
-        *(Reason.UNDATED, Reason.NO_RATE, Reason.COUNTS, Reason.NO_USAGE),
-        *(Reason.NEGATIVE, Reason.OWN_KEY, Reason.OUT_OF_DATE),
-    )
-)
 # Below it, a sum computed in doubles is surely below 2^63.
 _LARGEST_SUM = 9e18
 # Rows that are priced at once: their columns fit into the cache of a processor.
@@ -82,22 +65,17 @@ def priced_by(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
 _KEYS = (*NAMES, "served_by", "processing", "search_context_size")
 
 
+@dataclass(eq=False)
 class Pricer:
     """Price columns of responses, and remember the offers that were looked up."""
 
-    def __init__(
-        self,
-        prices: PriceFile,
-        find: Callable[[str | None, str | None, str | None], Offer] = find_offer,
-        corrections: PriceFile | None = None,
-    ) -> None:
-        self.prices = prices
-        self.corrections = read_corrections() if corrections is None else corrections
-        self.find = find
-        self.lock = threading.Lock()
-        self.known: dict[tuple[str | None, ...], int] = {}
-        self.numbers: dict[Offer, int] = {}
-        self.table: OfferTable | None = None
+    prices: PriceFile
+    find: Callable[[str | None, str | None, str | None], Offer] = find_offer
+    corrections: PriceFile = field(default_factory=read_corrections)
+    lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    known: dict[tuple[str | None, ...], int] = field(default_factory=dict, init=False)
+    numbers: dict[Offer, int] = field(default_factory=dict, init=False)
+    table: OfferTable | None = field(default=None, init=False)
 
     def offer(
         self,
@@ -125,26 +103,24 @@ class Pricer:
         """Return the number of the offer for what `_keys_of` returns."""
         if key not in self.known:
             offer = self.offer(*key)
-            if offer not in self.numbers:
-                self.numbers[offer] = len(self.numbers)
-                self.table = None
-            self.known[key] = self.numbers[offer]
+            self.known[key] = self.numbers.setdefault(offer, len(self.numbers))
         return self.known[key]
 
     def find_offers(self, frame: pl.DataFrame) -> tuple[Ints, OfferTable]:
         """Return the number of each row's offer, and the table of all offers."""
         keys = frame.select(pl.col(name for name in _KEYS if name in frame.columns))
         distinct = keys.unique()
-        rows = _keys_of(distinct, self.prices.provider)
+        rows = _keys_of(distinct.cast(pl.String), self.prices.provider)
         with self.lock:
             numbers = [self.number(row) for row in rows.iter_rows()]
-            table = self.table = self.table or OfferTable.build(list(self.numbers))
+            if self.table is None or len(self.table.firsts) < len(self.numbers):
+                self.table = OfferTable.build(list(self.numbers))
+            table = self.table
         if len(numbers) == 1:
             return np.full(frame.height, numbers[0], np.int64), table
         keyed = distinct.with_columns(pl.Series("~offer", numbers, pl.Int64))
-        on = keys.columns
         joined = keys.join(
-            keyed, on=on, how="left", nulls_equal=True, maintain_order="left"
+            keyed, on=keys.columns, how="left", nulls_equal=True, maintain_order="left"
         )
         return joined["~offer"].to_numpy(), table
 
@@ -160,6 +136,8 @@ class Pricer:
 
     def find_rates(self, frame: pl.DataFrame) -> list[Rates | Reason]:
         """Return the rates for each row, or the reason why there are none."""
+        if frame.is_empty():
+            return []
         found = self.find_places(frame)
         return [found.table.ends[place] for place in found.place.tolist()]
 
@@ -182,10 +160,11 @@ class Pricer:
                 undated |= ~dated & table.changing[offers, number] & (count > 0)
             if rates.lacks[:, number].any():
                 lacking |= rates.lacks[place, number] & (count > 0)
-        reason[((reason < 0) | (reason == _OUT_OF_DATE)) & undated] = _UNDATED
-        reason[(reason < 0) & lacking] = _NO_RATE
-        reason[(reason < 0) & contradicting] = _COUNTS
-        reason[usage.is_missing] = _NO_USAGE
+        undated &= (reason < 0) | (reason == Reason.OUT_OF_DATE.code)
+        reason[undated] = Reason.UNDATED.code
+        reason[(reason < 0) & lacking] = Reason.NO_RATE.code
+        reason[(reason < 0) & contradicting] = Reason.COUNTS.code
+        reason[usage.is_missing] = Reason.NO_USAGE.code
         amounts = _amounts(rates, place, counts, reason < 0)
         reported = Reported.of(frame)
         if self.prices.before_reported:
@@ -205,15 +184,12 @@ class _Found(NamedTuple):
 
 def _keys_of(frame: pl.DataFrame, provider: str | None) -> pl.DataFrame:
     """Return what prices of a frame are looked up by, as `Pricer.offer` takes it."""
-    model, tier, size = (
-        pl.col(name).cast(pl.String)
-        for name in ("model", "service_tier", "search_context_size")
-    )
+    tier = pl.col("service_tier")
     if "processing" in frame.columns:
-        batch = pl.col("processing").cast(pl.String) == "batch"
+        batch = pl.col("processing") == "batch"
         tier = pl.when(batch).then(pl.lit("batch")).otherwise(tier).alias("tier")
-    keys = (model, tier, size)[: 2 + ("search_context_size" in frame.columns)]
-    return frame.select(providers_of(frame, provider), *keys)
+    size = pl.col("^search_context_size$")
+    return frame.select(providers_of(frame, provider), "model", tier, size)
 
 
 def _first_second(model: str) -> int:
@@ -232,12 +208,12 @@ def _amounts(
     """Return amounts in 10^-12 USD, rounded half to even."""
     used = {name: np.where(priced, count, 0) for name, count in counts.items()}
     used = {name: count for name, count in used.items() if count.any()}
-    most = np.abs(rates.whole).max(axis=0, initial=0).astype(np.float64)
-    bound = sum(most[PLACES[name]] * count.max() for name, count in used.items())
-    if rates.is_whole and bound + most[-1] < _LARGEST_SUM:
-        whole = rates.whole[place, -1]
+    most = rates.whole.select(pl.all().abs().max().cast(pl.Float64)).row(0, named=True)
+    bound = sum(most[name] * count.max() for name, count in used.items())
+    if rates.is_whole and bound + most["requests"] < _LARGEST_SUM:
+        whole = rates.whole["requests"].to_numpy()[place]
         for name, count in used.items():
-            whole += np.ascontiguousarray(rates.whole[:, PLACES[name]])[place] * count
+            whole += rates.whole[name].to_numpy()[place] * count
         return pl.Series(whole).cast(pl.Int128)
     total = rates.exact["requests"].gather(place)
     for name, count in used.items():
@@ -257,21 +233,20 @@ def _result(
 ) -> pl.DataFrame:
     """Return `PRICED`; reported costs take precedence over computed ones."""
     known = reported.is_known
-    reason = np.where(reported.is_negative, _NEGATIVE, reason)
-    reason = np.where(reported.lacks_part, _OWN_KEY, reason)
+    reason = np.where(reported.is_negative, Reason.NEGATIVE.code, reason)
+    reason = np.where(reported.lacks_part, Reason.OWN_KEY.code, reason)
     priced = ~known & (reason < 0)
     units = reported.units.zip_with(pl.Series(known), amounts)
+    has_cost = pl.Series(known | priced)
     columns = {
         "cost": units.cast(pl.Decimal(38, 0)) * Decimal("1e-12"),
         "cost_source": pl.Series(_SOURCES).gather(np.where(known, 0, 2 - priced)),
         "price_date": created.cast(MOMENT).dt.date(),
         "reason": pl.Series(tuple(Reason)).gather(np.maximum(reason, 0)),
     }
-    shown = {"cost": known | priced, "price_date": priced & dated}
-    shown["reason"] = ~shown["cost"]
     return pl.DataFrame(columns).select(
-        pl.when(pl.Series(shown[name])).then(name).cast(dtype)
-        if name in shown
-        else name
-        for name, dtype in PRICED.items()
+        pl.when(has_cost).then("cost").cast(MONEY),
+        "cost_source",
+        pl.when(pl.Series(priced & dated)).then("price_date"),
+        pl.when(~has_cost).then("reason").cast(pl.String),
     )

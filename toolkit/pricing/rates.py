@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,35 +26,68 @@ FOREVER = 1 << 33  # a second since 1970, beyond all prices
 class Reason(StrEnum):
     """Why a response is unpriced."""
 
-    NO_USAGE = "no_usage"
-    NO_MODEL = "no_model"
-    UNKNOWN_PROVIDER = "unknown_provider"
-    NO_PROVIDER = "no_provider"
-    UNKNOWN_MODEL = "unknown_model"
-    UNKNOWN_TIER = "unknown_tier"
-    NO_TIER_RATE = "no_tier_rate"
-    OUT_OF_DATE = "out_of_date"
-    NO_RATE = "no_rate"
-    UNDATED = "undated"
-    COUNTS = "counts_contradict"
-    NEGATIVE = "negative_cost"
-    OWN_KEY = "own_key"
+    code: int  # in arrays, where -1 is none
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str = "") -> Self:
+        """Return a reason, numbered in the order in which they are listed."""
+        reason = str.__new__(cls, value)
+        reason._value_, reason.meaning = value, meaning
+        reason.code = len(cls.__members__)
+        return reason
+
+    NO_USAGE = "no_usage", "no tokens reported, or only zeros"
+    NO_MODEL = "no_model", "no model named"
+    UNKNOWN_PROVIDER = "unknown_provider", "provider not in the price data"
+    NO_PROVIDER = "no_provider", "not known who bills for this model"
+    UNKNOWN_MODEL = "unknown_model", "model not in the price data"
+    UNKNOWN_TIER = "unknown_tier", "no known price per token for this service tier"
+    NO_TIER_RATE = "no_tier_rate", "no price for this service tier at that time"
+    OUT_OF_DATE = "out_of_date", "the price data of this model is out of date"
+    NO_RATE = "no_rate", "no price for some kinds of its tokens"
+    UNDATED = "undated", "no date, and the price has changed"
+    COUNTS = "counts_contradict", "token counts that contradict each other"
+    NEGATIVE = "negative_cost", "the reported cost is negative"
+    OWN_KEY = "own_key", "paid with your own key, and part of the cost is not reported"
 
 
-MEANINGS = {
-    Reason.NO_USAGE: "no tokens reported, or only zeros",
-    Reason.NO_MODEL: "no model named",
-    Reason.UNKNOWN_PROVIDER: "provider not in the price data",
-    Reason.NO_PROVIDER: "not known who bills for this model",
-    Reason.UNKNOWN_MODEL: "model not in the price data",
-    Reason.UNKNOWN_TIER: "no known price per token for this service tier",
-    Reason.NO_TIER_RATE: "no price for this service tier at that time",
-    Reason.OUT_OF_DATE: "the price data of this model is out of date",
-    Reason.NO_RATE: "no price for some kinds of its tokens",
-    Reason.UNDATED: "no date, and the price has changed",
-    Reason.COUNTS: "token counts that contradict each other",
-    Reason.NEGATIVE: "the reported cost is negative",
-    Reason.OWN_KEY: "paid with your own key, and part of the cost is not reported",
+MEANINGS = {reason: reason.meaning for reason in Reason}
+
+
+class Kind(NamedTuple):
+    """What is charged by its count: its field of `Rates`, and its price elsewhere.
+
+    `listed` is the name of its price in genai-prices; `whole`, the count that it is
+    part of.
+    """
+
+    rate: str
+    listed: str = ""
+    whole: str = ""
+
+
+_INPUT, _OUTPUT = ("prompt_tokens", "completion_tokens")
+# Audio that was read from a cache: no provider reports it, but sometimes it follows.
+CACHED_AUDIO = "cached_audio_tokens"
+# By the count; the whole comes before its parts.
+KINDS = {
+    "prompt_tokens": Kind("input", "input_mtok"),
+    "cached_tokens": Kind("cached", "cache_read_mtok", _INPUT),
+    "cache_write_tokens": Kind("cache_write", "cache_write_mtok", _INPUT),
+    "prompt_audio_tokens": Kind("input_audio", "input_audio_mtok", _INPUT),
+    "completion_tokens": Kind("output", "output_mtok"),
+    "reasoning_tokens": Kind("reasoning", "output_reasoning_mtok", _OUTPUT),
+    "completion_audio_tokens": Kind("output_audio", "output_audio_mtok", _OUTPUT),
+    "cache_write_1h_tokens": Kind(
+        "cache_write_1h", "cache_write_1h_mtok", "cache_write_tokens"
+    ),
+    "prompt_image_tokens": Kind("input_image", "input_image_mtok", _INPUT),
+    "completion_image_tokens": Kind("output_image", "output_image_mtok", _OUTPUT),
+    "citation_tokens": Kind("citation", "output_citation_mtok"),
+    "web_searches": Kind("web_search", "web_searches_kcount"),
+    "search_sources": Kind("search_source"),
+    CACHED_AUDIO: Kind("cached_audio", "cache_audio_read_mtok"),
+    "requests": Kind("request", "requests_kcount"),
 }
 
 
@@ -73,7 +106,7 @@ class Rates:
     """
 
     input: Decimal
-    output: Decimal | None
+    output: Decimal | None = None
     cached: Decimal | None = None
     cache_write: Decimal | None = None
     cache_write_1h: Decimal | None = None

@@ -237,9 +237,8 @@ class _Comparison(NamedTuple):
         if is_total and None in self.days:
             # Undated responses may be of other days than those of the invoice.
             logged = {name: one + Figure(0, "upper") for name, one in logged.items()}
-        is_billed = any(
-            row[f"{name}_invoiced"] is not None for name in (*COUNTED, "cost")
-        )
+        amounts = [row[f"{name}_invoiced"] for name in (*COUNTED, "cost")]
+        is_billed = any(amount is not None for amount in amounts)
         if self.has_costs and not is_billed:
             billed = 0
         is_part = is_total and not self.has_all
@@ -248,22 +247,16 @@ class _Comparison(NamedTuple):
         if row["day"] is None and not is_total:
             difference, text = UNKNOWN, "undated responses: not compared"
         elif not logged:
-            missing = (
-                "this model on this day" if row["day"] in self.days else "this day"
-            )
-            of_day = "" if is_total else f" for {missing}"
-            text = f"no responses in the log{of_day}"
+            what = "this model on this day" if row["day"] in self.days else "this day"
+            text = "no responses in the log" + ("" if is_total else f" for {what}")
         elif not is_billed:
             text = "not invoiced"
         else:
             differing = self.explain_counts(row, logged)
+            silent, unpriced = row["responses_without_usage"], row[f"{_UNSEEN}cost"]
+            gaps = {"without usage": silent, "unpriced": unpriced}
             left_out = [
-                f"{plural(row[name], 'response')} {what}"
-                for what, name in (
-                    ("without usage", "responses_without_usage"),
-                    ("unpriced", f"{_UNSEEN}cost"),
-                )
-                if row[name]
+                f"{plural(n, 'response')} {gap}" for gap, n in gaps.items() if n
             ]
             if is_total and None in self.days:
                 left_out.append("undated responses included")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from toolkit.pricing.offers import CACHED_AUDIO, COUNTS, PLACES, UNIT, scaled
+from toolkit.pricing.offers import COUNTS, PLACES, UNIT, scaled
+from toolkit.pricing.rates import CACHED_AUDIO, KINDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,19 +20,13 @@ _LARGEST_COUNT = 10**12
 _LARGEST_REPORTED = 1e14
 # Below it, a double times 10^12 rounds to the decimal that was written.
 _SURELY_EXACT = 1000.0
-# Details, and what they are part of.
 _INPUT, _OUTPUT = ("prompt_tokens", "completion_tokens")
-_DETAILS = {
-    **dict.fromkeys(("prompt_audio_tokens", "prompt_image_tokens"), _INPUT),
-    **dict.fromkeys(("completion_audio_tokens", "completion_image_tokens"), _OUTPUT),
-    "reasoning_tokens": _OUTPUT,
-}
+_DETAILS = (
+    *("prompt_audio_tokens", "prompt_image_tokens"),
+    *("completion_audio_tokens", "completion_image_tokens", "reasoning_tokens"),
+)
 # Tokens that may also be audio or images.
-_OVERLAPS = {
-    "cached_tokens": _INPUT,
-    "cache_write_tokens": _INPUT,
-    "reasoning_tokens": _OUTPUT,
-}
+_OVERLAPS = ("cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
 class Usage(NamedTuple):
@@ -92,14 +87,13 @@ class Usage(NamedTuple):
         counts, wrong = self.counts, self.is_wrong.copy()
         apart = rates.reasoning_apart[place]
         wrong |= self.has_thinking & apart
-        for name, whole in _DETAILS.items():
-            if name not in counts:
-                continue
+        for name in counts.keys() & set(_DETAILS):
+            whole = KINDS[name].whole
             differs = rates.differs[place, PLACES[name]]
             beyond = counts[name] > counts[whole]
             wrong |= beyond & ((differs & ~apart) | ~self.has_total)
-            for other in counts.keys() & _OVERLAPS.keys() - {name}:
-                if _OVERLAPS[other] == whole:
+            for other in counts.keys() & set(_OVERLAPS) - {name}:
+                if KINDS[other].whole == whole:
                     both = (counts[name] > 0) & (counts[other] > 0)
                     differ = differs & rates.differs[place, PLACES[other]]
                     wrong |= both & differ & ~self._is_split(name, other, rates, place)
@@ -162,7 +156,7 @@ class Reported(NamedTuple):
             # The shortest decimal of a double is what was written.
             texts = [[repr(float(part)) for part in parts[:, row]] for row in large]
             exact = [sum(scaled(Decimal(text), 12) for text in row) for row in texts]
-            units = units.scatter(large, exact)
+            units = units.scatter(large, pl.Series(exact, dtype=pl.Int128))
         return cls(units, known, negative, own_key & ~known & ~negative)
 
     def except_where(self, priced: Bools) -> Reported:

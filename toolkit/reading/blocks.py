@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, chain
@@ -30,8 +30,6 @@ from toolkit.schema.paths import parse_path
 from toolkit.schema.tables import choices_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from toolkit.schema.columns import Table
 
 _Item = TypeVar("_Item")

@@ -94,21 +94,23 @@ _UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
         (_REASONING > _COMPLETION) & ~_IS_REASONING_APART,
     ),
 )
-_REPEATED_ID = ("repeated_id", "responses whose id occurs more than once")
-_EQUAL_WITHOUT_ID = (
-    "equal_without_id",
-    "identical responses without an id (kept: they may be genuine)",
+# Code, description, key, and how many different responses must share it.
+_REPEATED = (
+    ("repeated_id", "responses whose id occurs more than once", "response_id", 2),
+    (
+        "equal_without_id",
+        "identical responses without an id (kept: they may be genuine)",
+        "response_hash",
+        1,
+    ),
 )
 FINDING_CODES = (
     *(code for code, _, _ in _UNUSUAL),
-    _REPEATED_ID[0],
-    _EQUAL_WITHOUT_ID[0],
+    *(code for code, *_ in _REPEATED),
 )
 # The place of a response as one number: its log, and its line in it.
 _LINE_BITS = 40
 _PLACE = pl.col("log_id").cast(pl.Int64) * 2**_LINE_BITS + pl.col("line")
-# Of a group: how many, and the place of the first.
-_COUNT_AND_PLACE = (pl.len().alias("count"), _PLACE.min().alias("first"))
 # The columns that a check needs of each response: some hundred bytes.
 _FINDING_COLUMNS = sorted(
     {"log_id", "source", "line", "choice_position", "response_id", "response_hash"}
@@ -230,18 +232,14 @@ def _findings(choices: pl.LazyFrame) -> list[Finding]:
     """Count what is unusual in choices, in one pass as far as rows show it alone."""
     rows = choices.filter(first_choice())
     counts = rows.select(
-        *[is_unusual.sum().alias(code) for code, _, is_unusual in _UNUSUAL],
-        *[
-            pl.when(is_unusual).then(_PLACE).min().alias(f"{code} first")
-            for code, _, is_unusual in _UNUSUAL
-        ],
+        pl.struct(is_unusual.sum(), pl.when(is_unusual).then(_PLACE).min()).alias(code)
+        for code, _, is_unusual in _UNUSUAL
     ).collect(engine="streaming")
     found = [
-        (code, words, counts[code].item(), counts[f"{code} first"].item())
-        for code, words, _ in _UNUSUAL
+        (code, words, *counts[code].item().values()) for code, words, _ in _UNUSUAL
     ]
-    found.append((*_REPEATED_ID, *_repeated_ids(rows)))
-    found.append((*_EQUAL_WITHOUT_ID, *_equal_without_id(rows)))
+    for code, words, key, distinct in _REPEATED:
+        found.append((code, words, *_repeated(rows, key, distinct)))
     places = _places_of(rows, [first for *_, count, first in found if count])
     return [
         Finding(code, words, count, places[first])
@@ -260,36 +258,25 @@ def _places_of(rows: pl.LazyFrame, firsts: list[int]) -> dict[int, str]:
     return dict(found.collect(engine="streaming").iter_rows())
 
 
-def _repeated_ids(rows: pl.LazyFrame) -> tuple[int, int | None]:
-    """Count the responses that share an id with a different response."""
-    with_id = rows.filter(pl.col("response_id").is_not_null())
-    groups = (
-        _only_repeated(with_id, pl.col("response_id").hash())
-        .group_by("response_id")
-        .agg(*_COUNT_AND_PLACE, pl.col("response_hash").n_unique().alias("distinct"))
-    )
-    return _summed(groups.filter(pl.col("distinct") > 1))
+def _repeated(rows: pl.LazyFrame, key: str, distinct: int) -> tuple[int, int | None]:
+    """Count the responses that share a key, and find the place of the first.
 
-
-def _equal_without_id(rows: pl.LazyFrame) -> tuple[int, int | None]:
-    """Count the responses without id that are equal to another one."""
-    without_id = rows.filter(pl.col("response_id").is_null())
-    groups = (
-        _only_repeated(without_id, pl.col("response_hash"))
-        .group_by("response_hash")
-        .agg(*_COUNT_AND_PLACE)
-    )
-    return _summed(groups.filter(pl.col("count") > 1))
-
-
-def _only_repeated(rows: pl.LazyFrame, key: pl.Expr) -> pl.LazyFrame:
-    """Keep the rows whose key occurs more than once; it takes eight bytes per row."""
-    keys = rows.select(key.alias("key")).collect(engine="streaming")["key"].sort()
+    First the keys that occur more than once are found: that takes eight bytes per row.
+    """
+    has_id = pl.col("response_id").is_not_null()
+    rows = rows.filter(has_id if key == "response_id" else ~has_id)
+    hashes = pl.col(key).hash()
+    keys = rows.select(hashes).collect(engine="streaming")[key].sort()
     repeated = keys.filter(keys == keys.shift(1)).unique()
-    return rows.filter(key.is_in(repeated.implode()))
-
-
-def _summed(groups: pl.LazyFrame) -> tuple[int, int | None]:
-    """Return how many responses are in groups, and the place of the first."""
+    groups = (
+        rows.filter(hashes.is_in(repeated.implode()))
+        .group_by(key)
+        .agg(
+            pl.len().alias("count"),
+            _PLACE.min().alias("first"),
+            pl.col("response_hash").n_unique().alias("distinct"),
+        )
+        .filter(pl.col("count") > 1, pl.col("distinct") >= distinct)
+    )
     total = groups.select(pl.col("count").sum(), pl.col("first").min())
     return total.collect(engine="streaming").row(0)

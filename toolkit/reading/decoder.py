@@ -10,12 +10,12 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
 from toolkit.reading.blocks import until_error
-from toolkit.reading.dedup import SeenKeys
+from toolkit.reading.dedup import DUPLICATE_KEY, SeenKeys
 from toolkit.reading.json_values import EXPECTED, LATEST_MICROSECOND, MICROSECONDS
 from toolkit.reading.native import KERNEL
 from toolkit.reading.reference_decoder import (
@@ -28,30 +28,19 @@ from toolkit.reading.reference_decoder import (
 from toolkit.schema.tables import MOST_ITEMS, REJECT_CODES, REJECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
     from toolkit.errors import SourceError
     from toolkit.reading.blocks import Block, Decoded, Plan
-    from toolkit.reading.dedup import Deduplicator
     from toolkit.schema.columns import Column
-
-
-class Decoder(Protocol):
-    """Decodes blocks into batches; both decoders give the same rows and rejects."""
-
-    name: str
-    is_parallel: bool  # decodes in several threads at once
-
-    def decode(self, block: Block) -> Decoded:
-        """Decode the lines of a block."""
 
 
 class _Kernel:
     """The decoder in Rust; it releases the lock of the interpreter while it works."""
 
     name = "kernel"
-    is_parallel = True
+    is_parallel = True  # decodes in several threads at once
 
     def __init__(self, plan: Plan) -> None:
         self.kernel = KERNEL.Decoder(
@@ -90,15 +79,13 @@ class _Kernel:
 class _KernelSeen:
     """The keys of the responses that were read so far, kept by the kernel."""
 
-    KEY = ("choice_position", "response_hash", "response_id")
-
     def __init__(self) -> None:
         self.seen = KERNEL.Seen()
 
     def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Return the block without the responses that were read before."""
         choices = decoded.choices
-        kept = self.seen.keep(choices.select(self.KEY))
+        kept = self.seen.keep(choices.select(["choice_position", *DUPLICATE_KEY]))
         if kept is None:
             return decoded
         ranges, left_out = kept
@@ -114,19 +101,16 @@ def _kernel_column(column: Column) -> SimpleNamespace:
     return SimpleNamespace(**vars(column), ways=ways)
 
 
-_DECODERS: dict[str, Callable[[Plan], Decoder]] = {
-    _Kernel.name: _Kernel,
-    Reference.name: Reference,
-}
+Decoder: TypeAlias = _Kernel | Reference
 DECODER = Reference.name if KERNEL is None else _Kernel.name
 
 
 def make_decoder(plan: Plan) -> Decoder:
     """Return the fastest decoder that is installed."""
-    return _DECODERS[DECODER](plan)
+    return Reference(plan) if KERNEL is None else _Kernel(plan)
 
 
-def make_deduplicator() -> Deduplicator:
+def make_deduplicator() -> SeenKeys | _KernelSeen:
     """Return the fastest deduplicator that is installed."""
     return SeenKeys() if KERNEL is None else _KernelSeen()
 

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -32,8 +32,6 @@ from toolkit.reading import object_store
 from toolkit.reading.blocks import STDIN, Source, read_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from toolkit.reading.options import OnDamage
 
 
@@ -280,46 +278,44 @@ def is_export(name: str) -> bool:
 
 def _expand_uri(uri: str) -> Iterator[_Found]:
     """Yield an object, those that a pattern matches, or what is below a prefix."""
+    is_pattern = glob.has_magic(uri)
     with read_errors(uri):
         stored = None if uri.endswith("/") else object_store.find_object(uri)
         if stored is not None:
             yield _describe_object(stored)
-        elif glob.has_magic(uri):
-            yield from _matching_objects(uri)
-        elif is_export(uri):
+            return
+        if not is_pattern and is_export(uri):
             raise ExportGivenError(uri)
-        else:
-            prefix = f"{uri.rstrip('/')}/"
-            yield from _require_logs(prefix, _objects_below(prefix))
+        name = uri.rstrip("/")
+        listed = objects_like(uri if is_pattern else f"{name}/")
+    found = list(_matching_objects(listed, name.split("/")))
+    if not is_pattern:
+        if not listed:
+            raise SourceNotFoundError(name, hint=", and nothing below it")
+        yield from _require_logs(f"{name}/", found)
+    elif any(isinstance(one, Source) for one in found):
+        yield from found
+    else:
+        raise SourceNotFoundError(uri, hint="; the pattern matches nothing")
 
 
-def _matching_objects(pattern: str) -> Iterator[_Found]:
+def _matching_objects(
+    listed: Iterable[object_store.StoredObject], pattern: list[str]
+) -> Iterator[_Found]:
     """Yield the objects that a pattern matches, and what is below a matched prefix."""
-    expected = pattern.rstrip("/").split("/")
-    matched = False
-    for stored in objects_like(pattern):
+    for stored in listed:
         path = stored.uri.split("/")
-        cut = _matched_part(path, expected)
-        if cut is None or not path[-1] or any(_is_hidden(name) for name in path[cut:]):
+        cuts = range(len(path), 0, -1)
+        cut = next((cut for cut in cuts if matches_path(path[:cut], pattern)), None)
+        if cut is None or not path[-1] or any(map(_is_hidden, path[cut:])):
             continue
-        if cut == len(path) or _LOG_NAME.search(path[-1]):
-            matched = True
-            yield _describe_object(stored)
-        else:
-            yield _ending(path[-1])
-    if not matched:
-        raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
+        is_log = cut == len(path) or _LOG_NAME.search(path[-1])
+        yield _describe_object(stored) if is_log else _ending(path[-1])
 
 
 def objects_like(pattern: str) -> list[object_store.StoredObject]:
     """List the objects that begin with the fixed part of a pattern."""
     return object_store.list_objects(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
-
-
-def _matched_part(path: list[str], pattern: list[str]) -> int | None:
-    """Return how many leading names of a path match; None if there is no match."""
-    cuts = range(len(path), 0, -1)
-    return next((cut for cut in cuts if matches_path(path[:cut], pattern)), None)
 
 
 def _is_hidden(name: str) -> bool:
@@ -338,19 +334,6 @@ def matches_path(path: list[str], pattern: list[str]) -> bool:
     if not path or (_is_hidden(path[0]) and not _is_hidden(pattern[0])):
         return False
     return fnmatchcase(path[0], pattern[0]) and matches_path(path[1:], pattern[1:])
-
-
-def _objects_below(prefix: str) -> Iterator[_Found]:
-    """Yield what is below a prefix, as a walk over a directory would."""
-    below = object_store.list_objects(prefix)
-    if not below:
-        raise SourceNotFoundError(prefix.rstrip("/"), hint=", and nothing below it")
-    for stored in below:
-        names = stored.uri.removeprefix(prefix).split("/")
-        if any(_is_hidden(name) for name in names) or not names[-1]:
-            continue
-        is_log = _LOG_NAME.search(names[-1])
-        yield _describe_object(stored) if is_log else _ending(names[-1])
 
 
 def _walk(

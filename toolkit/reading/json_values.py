@@ -23,8 +23,6 @@ Keys: TypeAlias = "tuple[str | int, ...]"
 
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_PUNCTUATION = bytes(set(range(256)) - set(b"[]{},"))
-_JSON_SPACE = " \t\n\r"
-_TOGETHER = 256  # texts that `are_json` parses at once
 
 _JSON_TYPES = {
     ord("{"): "an object",
@@ -249,18 +247,23 @@ def read_count(raw: bytes, low: int | None, high: int | None) -> int:
 
 def read_number(raw: bytes, divisor: float, *, skips_zero: bool) -> float | None:
     """Read a number, or a string with one, as an IEEE double; then divide it."""
-    digits = raw
-    if raw[0] == ord('"'):
-        digits = text_of(raw).encode()
-        if not re.fullmatch(rb"-?[0-9]+(\.[0-9]+)?", digits):
-            reason = "expected a number, got a string without one"
-            raise LineError("wrong_type", reason)
-    elif _json_type(raw) != "a number":
-        raise _wrong_type(EXPECTED["number"], raw)
-    number = float(digits)
+    number = float(_digits_of(raw, "number", r"-?[0-9]+(\.[0-9]+)?"))
     if math.isinf(number):
         raise LineError("out_of_range", "expected a number that a double can hold")
     return None if skips_zero and number == 0 else number / divisor
+
+
+def _digits_of(raw: bytes, kind: str, pattern: str) -> str:
+    """Return the text of a number, or a string that matches the pattern."""
+    if raw[0] == ord('"'):
+        digits = text_of(raw)
+        if not re.fullmatch(pattern, digits):
+            reason = f"expected {EXPECTED[kind]}, got a string without one"
+            raise LineError("wrong_type", reason)
+        return digits
+    if _json_type(raw) != "a number":
+        raise _wrong_type(EXPECTED[kind], raw)
+    return raw.decode()
 
 
 # Powers of ten from the unit of `created` to microseconds.
@@ -273,19 +276,9 @@ def read_timestamp(raw: bytes, unit: str) -> int | None:
 
     The decimal number is read exactly, then rounded half to even.
     """
-    digits = raw
-    if raw[0] == ord('"'):
-        digits = text_of(raw).encode()
-        if not digits:
-            return None
-        if not re.fullmatch(rb"[0-9]+\.?[0-9]*|\.[0-9]+", digits):
-            raise LineError(
-                "wrong_type", "expected a Unix time, got a string without one"
-            )
-    elif _json_type(raw) != "a number":
-        raise _wrong_type(EXPECTED["timestamp"], raw)
+    digits = _digits_of(raw, "timestamp", r"([0-9]+\.?[0-9]*|\.[0-9]+)?")
     scale = MICROSECONDS[unit]
-    seconds = _decimal(digits)
+    seconds = _decimal(digits or "0")
     if not seconds:
         return None
     outside = LineError("out_of_range", "expected a time from 1970 to before 2200")
@@ -299,10 +292,10 @@ def read_timestamp(raw: bytes, unit: str) -> int | None:
     return micros or None
 
 
-def _decimal(digits: bytes) -> Decimal:
+def _decimal(digits: str) -> Decimal:
     """Read a decimal number; one with an exponent out of range is 0 or infinite."""
     try:
-        return Decimal(digits.decode())
+        return Decimal(digits)
     except InvalidOperation:
         return Decimal(float(digits))
 
@@ -413,28 +406,10 @@ READERS: dict[str, Callable[[bytes], object]] = {
 }
 
 
-def are_json(texts: Sequence[str]) -> list[bool]:
-    """Return for each text whether it is JSON.
-
-    Many are parsed at once, as the items of one list. If that fails, or the items are
-    not the texts, each half is parsed by itself.
-    """
-    items = [text.strip(_JSON_SPACE).encode() for text in texts]
-    return [
-        is_json
-        for begin in range(0, len(items), _TOGETHER)
-        for is_json in _check_items(items[begin : begin + _TOGETHER])
-    ]
-
-
-def _check_items(items: list[bytes]) -> list[bool]:
-    """Return for each item whether it is JSON, many at once."""
+def is_json(text: str) -> bool:
+    """Return whether a text is JSON."""
     try:
-        if _split_list(b"[" + b",".join(items) + b"]") == items:
-            return [True] * len(items)
-    except (msgspec.DecodeError, RecursionError):
-        pass  # an item is not JSON, or nested too deep
-    if len(items) == 1:
-        return [False]
-    half = len(items) // 2
-    return _check_items(items[:half]) + _check_items(items[half:])
+        _raw(text)
+    except (msgspec.DecodeError, RecursionError):  # not JSON, or nested too deep
+        return False
+    return True

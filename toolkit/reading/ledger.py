@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -18,8 +18,6 @@ from toolkit.reading.tags import NullTags
 from toolkit.schema.tables import LEDGER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from toolkit.reading.blocks import Decoded, Source
     from toolkit.schema.columns import Table
 
@@ -88,23 +86,22 @@ class LedgerBuilder:
             self.errors[decoded.log_id] = decoded.error
         if decoded.head and (look := looks_like(decoded.head)) is not None:
             self.looks[decoded.log_id] = look
-        if rejected:
-            self.look_at(decoded.rejects, decoded.log_id)
+        self.look_at(decoded.rejects, decoded.log_id)
 
     def look_at(self, rejects: pa.RecordBatch, log_id: int) -> None:
         """Look at the first rejects of each log, until one looks like something."""
         counts = self.counts[log_id]
-        left = 0 if log_id in self.looks else _SAMPLE - counts["sample"]
-        if left:
-            frame = pl.DataFrame(rejects.select(["code", "raw", "json_path"]))
-            sample = frame.filter(pl.col("code") != "error_response").head(left).rows()
-            counts["sample"] += len(sample)
-            looks = [look for row in sample if (look := line_looks_like(*row))]
-            if looks:
-                by_kind = sorted(
-                    looks, key=lambda look: look.startswith(FAULTS_OF_LINES)
-                )
-                self.looks[log_id] = by_kind[0]
+        left = _SAMPLE - counts["sample"]
+        if log_id in self.looks or not left or not len(rejects):
+            return
+        frame = pl.DataFrame(rejects.select(["code", "raw", "json_path"]))
+        sample = frame.filter(pl.col("code") != "error_response").head(left).rows()
+        counts["sample"] += len(sample)
+        looks = [look for row in sample if (look := line_looks_like(*row))]
+        if looks:
+            # The first that is not a fault of single lines, if there is one.
+            looks.sort(key=lambda look: look.startswith(FAULTS_OF_LINES))
+            self.looks[log_id] = looks[0]
 
     def merge(self, other: LedgerBuilder) -> None:
         """Add the counts of another builder of the same logs, or of some of them."""

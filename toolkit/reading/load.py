@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, get_args
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from toolkit import expressions
 from toolkit.errors import (
@@ -25,7 +23,6 @@ from toolkit.errors import (
 from toolkit.formatting.dates import format_moment
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import TableBuilder
-from toolkit.reading.blocks import STDIN, Decoded, Source
 from toolkit.reading.ledger import (
     LedgerBuilder,
     passed_over_words,
@@ -46,6 +43,9 @@ from toolkit.schema.validation import validate
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pyarrow as pa
+
+    from toolkit.reading.blocks import Decoded, Source
     from toolkit.reading.discovery import Sources
 
 
@@ -106,20 +106,22 @@ class Loaded:
 
     def summary(self) -> list[tuple[str, str]]:
         """Return pairs of label and sentence: five, and one for each bad log."""
-        return [(label, clean(text)) for label, text in self._sentences()]
-
-    def _sentences(self) -> list[tuple[str, str]]:
         totals = self.ledger.sum().row(0, named=True)
         hints = self.ledger.select("source", "hint").drop_nulls("hint")
-        return [
+        columns = ["choice_position", "created", "total_tokens"]
+        first = pl.DataFrame(self.choices.select(columns)).filter(
+            expressions.first_choice()
+        )
+        sentences = [
             ("logs", self._logs(totals["bytes"] or 0)),
-            ("lines", self._lines(totals)),
-            ("tokens", self._tokens(totals)),
+            ("lines", _lines(totals)),
+            ("tokens", _tokens(totals, first["total_tokens"].null_count())),
             ("set aside", self._set_aside(totals)),
-            ("created", self._created()),
+            ("created", _created(first["created"])),
             *[("damaged", error) for error in self.ledger["error"].drop_nulls()],
             *[("hint", f"{source} {hint}") for source, hint in hints.rows()],
         ]
+        return [(label, clean(text)) for label, text in sentences]
 
     def _logs(self, size: int) -> str:
         decoders = ", ".join(self.ledger["decoder"].unique(maintain_order=True))
@@ -127,25 +129,6 @@ class Loaded:
         if self.passed_over:
             text += f"; {passed_over_words(self.passed_over)}"
         return text
-
-    @staticmethod
-    def _lines(totals: dict[str, int]) -> str:
-        return (
-            f"{plural(totals['lines'], 'line')} -> "
-            f"{plural(totals['responses'], 'response')} -> "
-            f"{plural(totals['choices'], 'choice')}; {totals['blank']:,} blank"
-        )
-
-    def _tokens(self, totals: dict[str, int]) -> str:
-        usage = pl.DataFrame(self.choices.select(["choice_position", "total_tokens"]))
-        silent = usage.filter(
-            (pl.col("choice_position") == 0) & pl.col("total_tokens").is_null()
-        ).height
-        return (
-            f"{totals['total_tokens']:,} total, {totals['prompt_tokens']:,} prompt, "
-            f"{totals['completion_tokens']:,} completion, as reported; "
-            f"{plural(silent, 'response')} without usage"
-        )
 
     def _set_aside(self, totals: dict[str, int]) -> str:
         counts = rank_counts(reject_counts(self.rejects))
@@ -163,16 +146,30 @@ class Loaded:
             + (f": {', '.join(rejected)}" if rejected else "")
         )
 
-    def _created(self) -> str:
-        created = self.choices.column("created")
-        first = pc.equal(self.choices.column("choice_position"), 0)
-        undated = pc.sum(pc.and_(first, pc.is_null(created)), min_count=0).as_py()
-        ends = pc.min_max(created).as_py()
-        span = "no dates"
-        if ends["min"] is not None:
-            first, last = (format_moment(ends[end], "iso") for end in ("min", "max"))
-            span = f"{first} to {last} UTC"
-        return f"{span}; {undated:,} undated"
+
+def _lines(totals: dict[str, int]) -> str:
+    return (
+        f"{plural(totals['lines'], 'line')} -> "
+        f"{plural(totals['responses'], 'response')} -> "
+        f"{plural(totals['choices'], 'choice')}; {totals['blank']:,} blank"
+    )
+
+
+def _tokens(totals: dict[str, int], silent: int) -> str:
+    return (
+        f"{totals['total_tokens']:,} total, {totals['prompt_tokens']:,} prompt, "
+        f"{totals['completion_tokens']:,} completion, as reported; "
+        f"{plural(silent, 'response')} without usage"
+    )
+
+
+def _created(created: pl.Series) -> str:
+    known = created.drop_nulls().sort()
+    span = "no dates"
+    if len(known):
+        first, last = (format_moment(known[end], "iso") for end in (0, -1))
+        span = f"{first} to {last} UTC"
+    return f"{span}; {created.null_count():,} undated"
 
 
 # Bytes of a table for each byte of its log, measured on data/sample/chat.jsonl (lines
@@ -298,17 +295,12 @@ def _first_reject(decoded: Decoded) -> RejectedLineError:
 def _check_memory(logs: Sequence[Source], content: Content) -> None:
     """Raise if the table of the logs would be larger than free memory."""
     free = _free_memory()
-    needed = sum(_table_bytes(log, content) for log in logs)
+    needed = 0
+    for log in logs:
+        inflation = _INFLATION if log.name.endswith((".gz", ".zst")) else 1
+        needed += int((log.size or 0) * inflation * _TABLE_BYTES[content])
     if free is not None and needed > free:
         raise NotEnoughMemoryError(needed=needed, free=free)
-
-
-def _table_bytes(log: Source, content: Content) -> int:
-    """Estimate how much memory the table of a log takes."""
-    if log.path == STDIN or log.size is None:
-        return 0
-    packed = log.name.endswith((".gz", ".zst"))
-    return int(log.size * _TABLE_BYTES[content] * (_INFLATION if packed else 1))
 
 
 def _free_memory() -> int | None:
@@ -317,12 +309,6 @@ def _free_memory() -> int | None:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
-    return _total_memory()
-
-
-def _total_memory() -> int | None:
-    """Return the memory of the machine in bytes, None if unknown."""
-    try:
+    with suppress(AttributeError, OSError, ValueError):  # else that of the machine
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None
+    return None

@@ -18,17 +18,14 @@ from toolkit.errors import (
 )
 from toolkit.reading.blocks import Block, Decoded, Plan, Source, as_pieces, make_plan
 from toolkit.reading.decoder import decode_all, make_decoder, make_deduplicator
-from toolkit.reading.discovery import find_logs
+from toolkit.reading.discovery import Sources, find_logs
 from toolkit.reading.framing import iter_blocks
 from toolkit.reading.ledger import passed_over_words
 from toolkit.reading.native import KERNEL, count_lines
-from toolkit.reading.options import Duplicates, OnDamage
+from toolkit.reading.options import Duplicates, OnDamage, ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from toolkit.reading.discovery import Sources
-    from toolkit.reading.options import ReadOptions
 
 
 _SLOW_BYTES = 100 * 10**6

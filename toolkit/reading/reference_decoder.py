@@ -114,11 +114,8 @@ def column_paths(column: Column) -> list[ColumnPath]:
     return found
 
 
-class _ColumnReader(NamedTuple):
-    """A path of a column, and the function that reads the value at its end."""
-
-    path: ColumnPath
-    read: Callable[[bytes], Cell]
+# A path of a column, and the function that reads the value at its end.
+_ColumnReader: TypeAlias = "tuple[ColumnPath, Callable[[bytes], Cell]]"
 
 
 def _reader(column: Column, plan: Plan, path: ColumnPath) -> Callable[[bytes], Cell]:
@@ -337,8 +334,7 @@ class Reference:
         self.columns = plan.table.columns
         self.readers = {
             column.name: [
-                _ColumnReader(path, _reader(column, plan, path))
-                for path in column_paths(column)
+                (path, _reader(column, plan, path)) for path in column_paths(column)
             ]
             for column in self.columns
         }

@@ -17,7 +17,7 @@ from toolkit.reading.ledger import (
     rank_counts,
     reject_counts,
 )
-from toolkit.reading.log_reader import open_logs
+from toolkit.reading.log_reader import LogReader, open_logs
 from toolkit.reading.manifest import REJECTS_DIR, list_parts
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.scan import part_errors, scan_parts
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from toolkit.reading.discovery import Logs, Sources
     from toolkit.reading.ledger import RejectCount
-    from toolkit.reading.log_reader import LogReader
 
 # A byte-order mark, or the first bytes of a compressed file: if the first line begins
 # so, a line feed is written before it.

@@ -21,6 +21,7 @@ from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import ROWS_PER_TABLE, iter_tables
 from toolkit.reading.blocks import STDIN
+from toolkit.reading.dedup import DUPLICATE_KEY
 from toolkit.reading.discovery import Logs
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from toolkit.reading.discovery import Sources
     from toolkit.reading.log_reader import LogReader
     from toolkit.reading.sources import Export
-
-# Two responses are one when both are equal: see `toolkit.reading.dedup`.
-DUPLICATE_KEY = ("response_hash", "response_id")
 
 
 @share_parameters(ReadOptions, READ_PARAMETERS)
@@ -240,7 +238,11 @@ def _scan_export(export: Export, within: Span) -> pl.LazyFrame:
     directory, manifest = export
     table = choices_table(manifest.tags)
     parts = list_parts(directory, CHOICES_DIR, manifest)
-    _check_rows(directory, parts, int(manifest.ledger["choices"].sum()))
+    rows = _count_rows(parts) if parts else 0
+    committed = int(manifest.ledger["choices"].sum())
+    if rows != committed:
+        fault = f"expected {committed:,} rows as in its ledger, got {rows:,}"
+        raise DamagedExportError(directory, fault=fault)
     expected = [part for part in parts if within.touches(_day_of(part))]
     return scan_parts(expected, table.polars) if expected else table.empty().lazy()
 
@@ -275,14 +277,6 @@ def part_errors(part: str) -> Iterator[None]:
 def _day_of(part: str) -> date:
     """Return the day of the responses in a part."""
     return date.fromisoformat(PurePosixPath(part).parent.name.removeprefix("date="))
-
-
-def _check_rows(directory: str, parts: Sequence[str], committed: int) -> None:
-    """Raise unless the parts have as many rows as the ledger."""
-    rows = _count_rows(parts) if parts else 0
-    if rows != committed:
-        fault = f"expected {committed:,} rows as in its ledger, got {rows:,}"
-        raise DamagedExportError(directory, fault=fault)
 
 
 def _count_rows(parts: Sequence[str]) -> int:

@@ -26,14 +26,13 @@ from toolkit.reading.discovery import (
 )
 from toolkit.reading.manifest import STATE_FILE, Manifest, read_manifest
 from toolkit.reading.object_store import is_uri
-from toolkit.reading.options import DEFAULTS, ReadOptions
+from toolkit.reading.options import DEFAULTS, OnDamage, ReadOptions
 from toolkit.schema.tables import LEDGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from toolkit.reading.discovery import Sources
-    from toolkit.reading.options import OnDamage
     from toolkit.schema.columns import ArrowStream
 
 PARQUET = ".parquet"
@@ -87,8 +86,7 @@ def choices_of(sources: object) -> Choices | None:
     >>> choices_of(pl.DataFrame()) is None
     False
     """
-    is_frame = isinstance(sources, pl.DataFrame | pl.LazyFrame)
-    if is_frame or hasattr(sources, "__arrow_c_stream__"):
+    if isinstance(sources, pl.LazyFrame) or hasattr(sources, "__arrow_c_stream__"):
         return cast("Choices", sources)
     return None
 

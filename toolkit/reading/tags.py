@@ -39,16 +39,16 @@ class NullTags:
         if not self.paths:
             return
         rows = len(decoded.choices)
-        for name in list(self.paths):
-            if decoded.choices.column(name).null_count < rows:
-                del self.paths[name]
+        nulls = {name: decoded.choices.column(name).null_count for name in self.paths}
+        self.paths = {name: self.paths[name] for name in nulls if nulls[name] == rows}
         self.rows += rows
         self.lines += decoded.head.splitlines()[: _LINES - len(self.lines)]
 
     def merge(self, other: NullTags) -> None:
         """Add what was read by another reader."""
-        both = self.paths.keys() & other.paths.keys()
-        self.paths = {name: self.paths[name] for name in self.paths if name in both}
+        self.paths = {
+            name: self.paths[name] for name in self.paths if name in other.paths
+        }
         self.rows += other.rows
         self.lines += other.lines[: _LINES - len(self.lines)]
 

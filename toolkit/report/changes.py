@@ -114,24 +114,18 @@ def _of_shares(
     """Return shares that moved by a point or more, the largest changes first."""
     found: list[_Moved] = []
     for metric, measure, words, bad in _SHARES:
+        share = SPECS[metric][measure]
         for row in _rows_of(whole[metric]):
-            share = SPECS[metric][measure]
             now, then = share.figure(row), share.figure(row, "_before")
             moved = now - then
-            enough = min(row["responses"], row.get("responses_before") or 0)
-            if not moved.is_known or enough < _ENOUGH_CALLS:
+            calls_of_both = min(row["responses"], row.get("responses_before") or 0)
+            is_large = moved.is_known and abs(moved.number) >= _POINT
+            if calls_of_both < _ENOUGH_CALLS or not is_large:
                 continue
-            if abs(moved.number) < _POINT:
-                continue
-            key = _key_of(row, series)
+            key, amount = _key_of(row, series), format_share_change(moved)
             sentence = f"{format_share(now)} {words}, {format_share(then)} before"
-            change = Change(
-                "share",
-                _subject_of(key),
-                format_share_change(moved),
-                sentence,
-                direction_of(bad, now, then),
-            )
+            direction = direction_of(bad, now, then)
+            change = Change("share", _subject_of(key), amount, sentence, direction)
             found.append((key, change, abs(moved.number)))
     return sorted(found, key=lambda one: -one[2])
 
@@ -149,10 +143,9 @@ def _of_costs(
     rows = [row for row in _rows_of(costs) if row.get("cost_change")]
     for row in sorted(rows, key=lambda row: -abs(row["cost_change"])):
         key, now, before = _key_of(row, series), cost_of(row), cost_of(row, "_before")
-        moved_by, count = now - before, usage.get(key, {})
-        if abs(row["cost_change"]) < _CENT or _is_new(count):
-            continue
-        if not has_direction(now, before):
+        count = usage.get(key, {})
+        is_small = abs(row["cost_change"]) < _CENT
+        if is_small or _is_new(count) or not has_direction(now, before):
             continue
         why = [f"{format_usd(before)} before"]
         if count.get("responses_before"):
@@ -160,13 +153,10 @@ def _of_costs(
             why.append(f"calls {grew}")
         if key in reasons:
             why.append(reasons[key])
-        yield Change(
-            "cost",
-            _subject_of(key),
-            format_usd(moved_by, signed=True),
-            f"{format_usd(now)}, {', '.join(why)}",
-            direction_of(1, now, before),
-        )
+        amount = format_usd(now - before, signed=True)
+        sentence = f"{format_usd(now)}, {', '.join(why)}"
+        direction = direction_of(1, now, before)
+        yield Change("cost", _subject_of(key), amount, sentence, direction)
 
 
 def _of_models(

@@ -15,23 +15,20 @@ from toolkit.errors import plural
 from toolkit.expressions.time_ranges import before as range_before
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 from toolkit.metrics.registry import METRICS, SPECS
-from toolkit.report.changes import changes
-from toolkit.report.inputs import MAIN_METRICS
+from toolkit.reading.ledger import passed_over_words
+from toolkit.report.changes import Change, changes
+from toolkit.report.inputs import MAIN_METRICS, Plan, ReportInputs
 from toolkit.report.kpis import build_kpis
-from toolkit.report.provenance import build_provenance
-from toolkit.report.tables import periods_of, series_of, table_of, volume_table
+from toolkit.report.provenance import Provenance, build_provenance
+from toolkit.report.tables import Table, periods_of, series_of, table_of, volume_table
 from toolkit.report.wording import calls, headline, local, range_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from toolkit.reading.ledger import RejectCount
-    from toolkit.report.changes import Change
-    from toolkit.report.inputs import Plan, ReportInputs
     from toolkit.report.kpis import Kpi, Row
-    from toolkit.report.provenance import Provenance
     from toolkit.report.sections import Section
-    from toolkit.report.tables import Table
 
     _Count = tuple[str, int, str]  # name, count, meaning
 
@@ -93,18 +90,13 @@ def build_content(
     )
     plan = plan._replace(compares=bool(plan.compares and is_known))
     compare: dict[str, Any] = {"compare": "previous"} if plan.compares else {}
-    series: dict[str, Any] = {"every": None, "by": plan.by, "top": plan.top}
-    totals, whole = (
-        {name: _compute_metric(inputs, plan, name, **options) for name in MAIN_METRICS}
-        for options in (
-            {"every": None, "by": (), "fill": True, **compare},
-            {**series, **compare},
-        )
-    )
-    over_time, together = (
-        {name: over_periods(inputs, plan, name, **options) for name in MAIN_METRICS}
-        for options in ({"by": plan.by, "top": CHART_TOP}, {"by": ()})
-    )
+    alone: dict[str, Any] = {"every": None, "by": (), "fill": True}
+    largest: dict[str, Any] = {"every": None, "by": plan.by, "top": plan.top}
+    totals, whole, together = {}, {}, {}
+    for name in MAIN_METRICS:
+        totals[name] = _compute_metric(inputs, plan, name, **alone, **compare)
+        whole[name] = _compute_metric(inputs, plan, name, **largest, **compare)
+        together[name] = over_periods(inputs, plan, name, by=())
     rows: dict[str, Row] = {name: _row_of(frame) for name, frame in totals.items()}
     if not is_known:
         rows = {name: dict.fromkeys(frame.columns) for name, frame in totals.items()}
@@ -115,13 +107,11 @@ def build_content(
     if plan.compares:
         earlier = plan._replace(within=range_before(plan.within, plan.tz))
         before = range_words(earlier.within, plan.tz).replace("Week", "week", 1)
-        gone = _compute_metric(inputs, earlier, "token_usage", **series)
+        gone = _compute_metric(inputs, earlier, "token_usage", **largest)
         moved = changes(whole, gone, plan.by, plan.within.start)
-    sections = [
-        _build_section(section, inputs, plan, whole, over_time)
-        for section in plan.sections
-    ]
+    sections = [_build_section(one, inputs, plan, whole) for one in plan.sections]
     costs = _compute_metric(inputs, plan, "cost", every=None, by=plan.by)
+    series = series_of(whole["token_usage"], costs, plan.by)
     facts = _facts(plan, rows, undated, periods)
     left_out = [*uncounted, *_without_row(inputs, sections)]
     ends = [one["period_end"] for one in periods if one["period_end"]]
@@ -139,8 +129,8 @@ def build_content(
         sections=sections,
         data=_build_data(inputs, plan, facts, left_out),
         periods=periods,
-        series=series_of(whole["token_usage"], costs, plan.by),
-        names=_names_of(whole["token_usage"], plan.by),
+        series=series,
+        names=_names_of(series, plan.by),
     )
 
 
@@ -184,36 +174,31 @@ def _build_section(
     inputs: ReportInputs,
     plan: Plan,
     whole: Mapping[str, pl.DataFrame],
-    over_time: Mapping[str, pl.DataFrame],
 ) -> SectionResult:
-    """Compute a section; `whole` and `over_time` are the metrics computed already."""
+    """Compute a section; `whole` are metrics of the range, computed already."""
     name = section.name
     by, top = ((), None) if section.together else (plan.by, plan.top)
     frame = whole.get(name)
     if frame is None:
         frame = _compute_metric(inputs, plan, name, every=None, by=by, top=top)
     frame = frame.with_columns(selectors.categorical().cast(pl.String))
-    shown = over_time.get(name) if section.over_time else frame
-    if shown is None:
+    shown = frame
+    if section.over_time:
         shown = over_periods(inputs, plan, name, by=by, top=CHART_TOP)
-    if name == "response_volume":
-        table = volume_table(frame)
-    else:
-        table = table_of(section, frame, by)
+    is_volume = name == "response_volume"
+    table = volume_table(frame) if is_volume else table_of(section, frame, by)
     notes = []
     if table.folded and name != "drift":
         notes.append(f"{table.folded:,} smaller ones are summed in one row.")
     return SectionResult(section, shown, table, notes)
 
 
-def _names_of(usage: pl.DataFrame, by: Sequence[str]) -> list[str]:
+def _names_of(series: Sequence[Mapping[str, Any]], by: Sequence[str]) -> list[str]:
     """Return the names of series as charts write them, the largest first."""
-    largest = usage.filter(pl.col("folded") == 0).sort(
-        "total_tokens", *by, descending=[True, *[False] * len(by)], nulls_last=True
-    )
+    largest = sorted(series, key=lambda one: one["tokens"] or 0, reverse=True)
     return [
-        ", ".join(UNKNOWN_TEXT if part is None else str(part) for part in row)
-        for row in largest.select(by).iter_rows()
+        ", ".join(UNKNOWN_TEXT if one[name] is None else str(one[name]) for name in by)
+        for one in largest
     ]
 
 
@@ -297,7 +282,7 @@ def _without_row(inputs: ReportInputs, sections: Sequence[SectionResult]) -> lis
     if inputs.ledger is None:
         found.append("an account of the lines: the report was made of a frame")
     if inputs.passed_over:
-        found.append(f"files {inputs.passed_over}")
+        found.append(f"files {passed_over_words(inputs.passed_over)}")
     if folded := max(result.table.folded for result in sections):
         found.append(f"rows of their own for up to {folded:,} small series")
     return found

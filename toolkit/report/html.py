@@ -15,7 +15,7 @@ from markupsafe import Markup
 from toolkit import charts
 from toolkit.charts.plot import find_chart
 from toolkit.report.svg import NARROW, WIDE, Styles, draw, sparkline
-from toolkit.report.templates import environment, text_of, variables
+from toolkit.report.templates import environment, text_of
 
 if TYPE_CHECKING:
     from toolkit.report.content import ReportContent, SectionResult
@@ -34,7 +34,7 @@ def to_html(content: ReportContent) -> str:
         environment()
         .get_template("page.html")
         .render(
-            variables(content),
+            content=content,
             pictures=pictures,
             style=Markup(style),  # noqa: S704 - our own rules, and numbers of matplotlib
             style_hash=f"sha256-{digest}",

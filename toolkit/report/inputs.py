@@ -5,7 +5,7 @@ Logs are read once, without the text of messages; exports are scanned in place.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -19,30 +19,26 @@ from toolkit.metrics.calendar import is_partial
 from toolkit.metrics.inputs import as_declared, with_series
 from toolkit.metrics.registry import SPECS
 from toolkit.pricing.costs import add_cost
-from toolkit.pricing.price_file import read_prices
 from toolkit.pricing.pricer import priced_by
 from toolkit.reading.ledger import (
     LedgerBuilder,
-    passed_over_words,
     rank_counts,
     reject_counts,
 )
 from toolkit.reading.load import Loaded
 from toolkit.reading.log_reader import open_logs
-from toolkit.reading.options import complete
+from toolkit.reading.options import ReadOptions, complete
 from toolkit.reading.rejects import export_reject_counts
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import Exports, choices_of, resolve_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from toolkit.metrics.options import Choices
-    from toolkit.pricing.price_file import Prices
+    from toolkit.pricing.price_file import PriceFile
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
-    from toolkit.reading.options import ReadOptions
     from toolkit.report.sections import Section
 
 # Metrics that the key figures and the changes are computed from.
@@ -120,23 +116,23 @@ def iso(moment: datetime | None) -> str | None:
 class ReportInputs(NamedTuple):
     """Choices, the ledger of their logs (None for a frame), and where they are from.
 
-    `priced` has the costs: few columns, in memory, so that each response is priced once
-    and the main metrics share one read.
+    `price` adds `priced`: few columns with the costs, in memory, so that each response
+    is priced once and the main metrics share one read.
     """
 
     choices: pl.LazyFrame
-    priced: pl.LazyFrame
     ledger: pl.DataFrame | None = None
     rejects: Sequence[RejectCount] = ()
     names: Sequence[str] = ()
-    passed_over: str = ""
+    passed_over: Mapping[str, int] | None = None
+    priced: pl.LazyFrame = pl.LazyFrame()
 
 
 def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportInputs:
     """Scan exports, read logs, or take choices that are in memory."""
     if isinstance(sources, Loaded):
-        return _in_memory(
-            pl.DataFrame(sources.choices),
+        return ReportInputs(
+            pl.DataFrame(sources.choices).lazy(),
             sources.ledger,
             rank_counts(reject_counts(sources.rejects)),
             sources.ledger["source"].to_list(),
@@ -144,17 +140,16 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         )
     choices = choices_of(sources)
     if isinstance(choices, pl.LazyFrame):
-        return ReportInputs(choices, choices)
+        return ReportInputs(choices)
     if choices is not None:
-        return _in_memory(pl.DataFrame(choices))
+        return ReportInputs(pl.DataFrame(choices).lazy())
     known = complete(scan, options)
     on_damage = options.pop("on_damage", "raise")  # no error with an export
     found = resolve_lines(cast("Sources", sources), options, on_damage=on_damage)
     names = [clean(name) for name in found.names]
     if isinstance(found, Exports):
-        lazy = scan(found)
         rejects = export_reject_counts(found)
-        return ReportInputs(lazy, lazy, found.ledger, rejects, names)
+        return ReportInputs(scan(found), found.ledger, rejects, names)
     reading = open_logs(found, known)
     account = LedgerBuilder(reading.logs, reading.plan.table)
     table = reading.plan.table
@@ -166,8 +161,8 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
     ]
     account.warn_of_damage()
     account.warn_of_tags()
-    return _in_memory(
-        pl.concat(frames),
+    return ReportInputs(
+        pl.concat(frames).lazy(),
         account.frame(),
         account.rejects(),
         names,
@@ -175,44 +170,28 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
     )
 
 
-def _in_memory(
-    frame: pl.DataFrame,
-    ledger: pl.DataFrame | None = None,
-    rejects: Sequence[RejectCount] = (),
-    names: Sequence[str] = (),
-    passed_over: Mapping[str, int] | None = None,
-) -> ReportInputs:
-    """Return inputs of which all choices are in memory."""
-    words = passed_over_words(passed_over) if passed_over else ""
-    return ReportInputs(frame.lazy(), frame.lazy(), ledger, rejects, names, words)
-
-
 def price(
     inputs: ReportInputs,
-    prices: Prices,
+    prices: PriceFile,
     by: Sequence[str],
     since: datetime | None,
 ) -> ReportInputs:
     """Price each response once, and collect what metrics of usage and cost read."""
-    known = read_prices(prices)
-    inputs = inputs._replace(
-        choices=with_series(inputs.choices, by, known.provider).lazy()
-    )
+    choices = with_series(inputs.choices, by, prices.provider).lazy()
     read = (column for metric in MAIN_METRICS for column in SPECS[metric].columns)
     names = list(dict.fromkeys((*_KEY, "created", "model", *read, *by)))
-    check_columns(inputs.choices, names)
-    frame = inputs.choices.with_columns(as_declared(inputs.choices, ["created"]))
-    if since is not None:
-        frame = frame.filter(pl.col("created") >= since)
-    needed = (*names, *_KEY, *priced_by(frame))
+    check_columns(choices, names)
+    frame = choices.with_columns(as_declared(choices, ["created"]))
+    frame = frame.filter(*Span(since, None).conditions())
+    needed = (*names, *priced_by(frame))
     rows = frame.select(list(dict.fromkeys(needed)))
     # In pieces: pricing all rows at once takes twice the memory.
     pieces = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_PIECE))
     priced = pl.concat(
-        add_cost(piece, known)
+        add_cost(piece, prices)
         .select(*names, "cost", "cost_source")
         # Names as categories: grouping then takes a third of the time.
         .with_columns(selectors.string().cast(pl.Categorical))
         for piece in pieces
     )
-    return inputs._replace(priced=priced.lazy())
+    return inputs._replace(choices=choices, priced=priced.lazy())

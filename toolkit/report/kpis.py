@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import polars as pl
+
 from toolkit.formatting.text import (
     DASH,
     format_change,
@@ -17,8 +19,6 @@ from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    import polars as pl
 
     from toolkit.formatting.figures import Figure, Number
 
@@ -49,22 +49,13 @@ class Kpi(NamedTuple):
         return data
 
 
-class _KpiSpec(NamedTuple):
-    """A measure as a key figure."""
-
-    name: str
-    label: str
-    metric: str
-    measure: str
-    bad: int = 0  # 1: more is bad, -1: less is bad, 0: neither
-
-
+# Name, label, metric, measure, and which direction is bad: 1 more, -1 less, 0 neither.
 _KPIS = (
-    _KpiSpec("tokens", "Tokens", "token_usage", "total_tokens"),
-    _KpiSpec("calls", "Calls", "token_usage", "responses"),
-    _KpiSpec("cost", "Cost", "cost", "cost", 1),
-    _KpiSpec("cut_off", "Cut off at the limit", "truncation_rate", "response_rate", 1),
-    _KpiSpec("cache", "Prompt from cache", "cache_share", "cache_share", -1),
+    ("tokens", "Tokens", "token_usage", "total_tokens", 0),
+    ("calls", "Calls", "token_usage", "responses", 0),
+    ("cost", "Cost", "cost", "cost", 1),
+    ("cut_off", "Cut off at the limit", "truncation_rate", "response_rate", 1),
+    ("cache", "Prompt from cache", "cache_share", "cache_share", -1),
 )
 
 
@@ -72,45 +63,32 @@ def build_kpis(
     totals: Mapping[str, Row], periods: Mapping[str, pl.DataFrame]
 ) -> list[Kpi]:
     """Build the key figures from the totals and the periods of their metrics."""
-    return [
-        _build_kpi(spec, totals[spec.metric], periods[spec.metric]) for spec in _KPIS
-    ]
-
-
-def _build_kpi(spec: _KpiSpec, row: Row, periods: pl.DataFrame) -> Kpi:
-    """Build one key figure."""
-    measure = SPECS[spec.metric][spec.measure]
-    now, before = measure.figure(row), measure.figure(row, "_before")
-    write: Callable[[Any], str] = partial(format_count, style="sentence")
-    if measure.is_money or measure.is_share:
-        write = format_usd if measure.is_money else format_share
-    course = [
-        measure.figure(one)
-        for one in periods.iter_rows(named=True)
-        if one["period"] is not None
-    ]
-    known = [figure for figure in course if figure.is_known]
-    change = sum_change(now, before)
-    if measure.is_share:
-        change = format_share_change(now - before).replace(DASH, "")
-    summary = ""
-    if len(known) > 1:
-        known.sort(key=lambda figure: figure.number)
-        low, high = write(known[0]), write(known[-1])
-        summary = f"{spec.label} in {len(course)} periods: from {low} to {high}"
-    return Kpi(
-        spec.name,
-        spec.label,
-        now.value,
-        now.bound,
-        before.value,
-        before.bound,
-        write(now),
-        change,
-        direction_of(spec.bad, now, before),
-        [float(one.value) if one.value is not None else None for one in course],
-        summary,
-    )
+    found = []
+    for name, label, metric, measure_name, bad in _KPIS:
+        measure, row = SPECS[metric][measure_name], totals[metric]
+        now, before = measure.figure(row), measure.figure(row, "_before")
+        write: Callable[[Any], str] = partial(format_count, style="sentence")
+        change = sum_change(now, before)
+        if measure.is_money:
+            write = format_usd
+        elif measure.is_share:
+            write = format_share
+            change = format_share_change(now - before).replace(DASH, "")
+        dated = periods[metric].filter(pl.col("period").is_not_null())
+        course = [measure.figure(one) for one in dated.iter_rows(named=True)]
+        known = [figure for figure in course if figure.is_known]
+        summary = ""
+        if len(known) > 1:
+            known.sort(key=lambda figure: figure.number)
+            low, high = write(known[0]), write(known[-1])
+            summary = f"{label} in {len(course)} periods: from {low} to {high}"
+        points = [float(one.number) if one.is_known else None for one in course]
+        ends = (now.value, now.bound, before.value, before.bound)
+        direction = direction_of(bad, now, before)
+        found.append(
+            Kpi(name, label, *ends, write(now), change, direction, points, summary)
+        )
+    return found
 
 
 def cost_of(row: Row, end: str = "") -> Figure:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from toolkit.report.tables import NUMBERS
-from toolkit.report.templates import environment, variables
+from toolkit.report.templates import environment
 
 if TYPE_CHECKING:
     import jinja2
@@ -27,7 +27,7 @@ _MOST_ROWS = 12  # of a table
 
 def to_markdown(content: ReportContent) -> str:
     """Return a report as Markdown."""
-    return _template().render(variables(content))
+    return _template().render(content=content)
 
 
 @cache

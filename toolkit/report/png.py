@@ -6,15 +6,13 @@ import io
 from typing import TYPE_CHECKING, cast
 
 from toolkit import charts
-from toolkit.charts import page
-from toolkit.charts.plot import PAGE, PICTURES, find_chart
-from toolkit.report.content import CHART_TOP, over_periods
+from toolkit.charts.plot import PICTURES, build_page, find_chart
+from toolkit.report.content import CHART_TOP, ReportContent, over_periods
 from toolkit.report.svg import any_sign
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from toolkit.report.content import ReportContent
     from toolkit.report.inputs import ReportInputs
 
 _DPI = 110
@@ -29,17 +27,16 @@ def overview_png(content: ReportContent, inputs: ReportInputs) -> bytes:
     frames = {result.section.name: result.frame for result in content.sections}
     charts.colors(content.names)
     subtitle = f"{content.range} ({plan.tz})"
-    places = page.build_page(PAGE, 3, 2, (content.headline, subtitle))
-    for name, ax in zip(PICTURES, places, strict=True):
-        frame = frames.get(name)
-        if frame is None:
-            by = () if name == "response_volume" else plan.by
-            frame = over_periods(inputs, plan, name, by=by, top=CHART_TOP)
-        with any_sign():
-            find_chart(name)(frame, ax=ax)
+    places = build_page(content.headline, subtitle)
     written = io.BytesIO()
     figure = cast("Figure", places[0].figure)
     with any_sign():
+        for name, ax in zip(PICTURES, places, strict=True):
+            frame = frames.get(name)
+            if frame is None:
+                by = () if name == "response_volume" else plan.by
+                frame = over_periods(inputs, plan, name, by=by, top=CHART_TOP)
+            find_chart(name)(frame, ax=ax)
         figure.savefig(written, format="png", dpi=_DPI, metadata={"Software": None})
     plt.close(figure)
     return written.getvalue()

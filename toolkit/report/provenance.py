@@ -14,12 +14,11 @@ from toolkit.errors import OptionError, clean
 from toolkit.formatting.dates import format_moment
 from toolkit.pricing.catalogue import catalogue_age
 from toolkit.reading.decoder import DECODER
-from toolkit.report.inputs import iso
+from toolkit.report.inputs import Plan, ReportInputs, iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toolkit.report.inputs import Plan, ReportInputs
 
 _EPOCH = "SOURCE_DATE_EPOCH"
 # Libraries that may change a figure or a chart.
@@ -100,21 +99,18 @@ def _command_of(
     plan: Plan, names: Sequence[str], prices: str | None, uses_clock: bool
 ) -> str:
     """Return the command that makes the same report again."""
-    options = {
-        "since": plan.since,
-        "until": plan.until,
-        "now": iso(plan.now) if uses_clock else None,
-        "compare": "previous" if plan.compares else None,
-        "tz": plan.tz,
-        "every": plan.every,
-        "top": str(plan.top),
-    }
-    pairs = [
-        *options.items(),
+    options = [
+        ("since", plan.since),
+        ("until", plan.until),
+        ("now", iso(plan.now) if uses_clock else None),
+        ("compare", "previous" if plan.compares else None),
+        ("tz", plan.tz),
+        ("every", plan.every),
+        ("top", str(plan.top)),
         *(("by", clean(name)) for name in plan.by),
         ("provider", plan.provider),
         ("prices", prices),
         ("to", "report.html"),
     ]
-    words = [word for name, value in pairs if value for word in (f"--{name}", value)]
+    words = [word for name, value in options if value for word in (f"--{name}", value)]
     return shlex.join(["toolkit", "report", *(names or ["LOG"]), *words])

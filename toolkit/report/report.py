@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,29 +14,21 @@ import polars as pl
 
 from toolkit.errors import OptionError, WriteError, check_word
 from toolkit.expressions.choices import check_columns
-from toolkit.expressions.time_ranges import before, chosen, moment
+from toolkit.expressions.time_ranges import Moment, Period, Span, before, chosen, moment
 from toolkit.formatting.parameters import check_path, check_type, share_parameters
-from toolkit.metrics.options import check_options
+from toolkit.metrics.options import Choices, check_options
 from toolkit.metrics.spending import cost
-from toolkit.pricing.price_file import read_prices
+from toolkit.pricing.price_file import PriceFile, read_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
-from toolkit.report.content import build_content
-from toolkit.report.inputs import Plan, collect_inputs, price
+from toolkit.report.content import ReportContent, build_content
+from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
 from toolkit.report.markdown import to_markdown
 from toolkit.report.restated import compare_with, read_report
-from toolkit.report.sections import NAMES, SECTIONS
+from toolkit.report.sections import NAMES, SECTIONS, Section
 from toolkit.report.to_json import to_data, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from toolkit.expressions.time_ranges import Moment, Period, Span
-    from toolkit.metrics.options import Choices
-    from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
-    from toolkit.report.content import ReportContent
-    from toolkit.report.inputs import ReportInputs
-    from toolkit.report.sections import Section
 
 _TITLE, _TOP = "LLM usage", 12
 # Length of a period in a range of at most so many days.
@@ -59,7 +51,7 @@ class Report:
     ledger: pl.DataFrame | None
     content: ReportContent
     inputs: ReportInputs
-    prices: Prices
+    prices: PriceFile
 
     def __repr__(self) -> str:
         """Return range and headline."""

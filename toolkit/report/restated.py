@@ -14,7 +14,7 @@ from toolkit.formatting.dates import format_days, format_moment
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import format_count, format_usd
 from toolkit.metrics.registry import METRICS
-from toolkit.report.inputs import price
+from toolkit.report.inputs import ReportInputs, price
 from toolkit.report.provenance import versions
 from toolkit.report.tables import PERIOD_METRICS, periods_of
 from toolkit.report.to_json import SCHEMA_VERSION, plain
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from toolkit.pricing.price_file import Prices
-    from toolkit.report.inputs import ReportInputs
+    from toolkit.pricing.price_file import PriceFile
 
 _MEASURES = {
     "calls": "calls",
@@ -58,7 +57,7 @@ def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def compare_with(
-    earlier: Mapping[str, Any], inputs: ReportInputs, prices: Prices
+    earlier: Mapping[str, Any], inputs: ReportInputs, prices: PriceFile
 ) -> dict[str, Any]:
     """Return the figures of complete periods that differ from an earlier report."""
     known = {row["period"]: row for row in earlier["periods"] if row["period"]}
@@ -101,7 +100,7 @@ def compare_with(
 
 
 def _periods_again(
-    within: Mapping[str, Any], inputs: ReportInputs, prices: Prices
+    within: Mapping[str, Any], inputs: ReportInputs, prices: PriceFile
 ) -> dict[str, dict[str, Any]]:
     """Compute the figures of the periods of an earlier report again, as in JSON."""
     options = {name: within[name] for name in ("every", "tz", "since", "until")}

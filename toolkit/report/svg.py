@@ -17,8 +17,8 @@ from xml.etree import ElementTree as ET
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from toolkit.charts.alt_text import describe
 from toolkit.charts.style import DARK, LIGHT, Theme, contrast, mix, readable, theme
+from toolkit.charts.titles import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -13,7 +13,6 @@ from toolkit.formatting.text import (
     UNKNOWN_TEXT,
     format_count,
     format_name,
-    format_number,
     format_share,
     format_usd,
 )
@@ -34,7 +33,7 @@ _WRITERS: dict[str, Callable[[Any], str]] = {
     "count": format_count,
     "usd": format_usd,
     "share": format_share,
-    "number": format_number,
+    "number": format_count,
     "time": format_moment,
     "flag": lambda flag: "yes" if flag else "no",
     "kind": lambda kind: format_name(kind.removesuffix("_tokens").replace("_", " ")),
@@ -76,7 +75,7 @@ def table_of(section: Section, frame: pl.DataFrame, by: Sequence[str]) -> Table:
     spec = SPECS[section.name]
     series = [*(by if "by" in spec.option_names else ()), *spec.key_names]
     shown, folded = _largest(frame, spec, section.sorts or spec.main, series)
-    columns = [*series, *section.columns.split()]
+    columns = [*series, *section.columns]
     kinds = [_kind_of(spec, name) for name in columns]
     rows = [
         [

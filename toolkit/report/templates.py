@@ -1,17 +1,13 @@
-"""The templates of a page, and what they are filled with."""
+"""The templates of HTML and Markdown; both are filled with a `ReportContent`."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
 
 import jinja2
 
 from toolkit.formatting.text import format_count
-
-if TYPE_CHECKING:
-    from toolkit.report.content import ReportContent
 
 
 @cache
@@ -30,14 +26,3 @@ def environment() -> jinja2.Environment:
     )
     templates.filters["format_count"] = format_count
     return templates
-
-
-def variables(content: ReportContent) -> dict[str, Any]:
-    """Return the variables of every template."""
-    return {
-        "content": content,
-        "plan": content.plan,
-        "data": content.data,
-        "against": content.against,
-        "footer": content.provenance.footer(content.plan),
-    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toolkit.errors import plural
-from toolkit.expressions.time_ranges import zone_of
+from toolkit.expressions.time_ranges import Span, zone_of
 from toolkit.formatting.dates import calendar_unit, format_moment, format_range
 from toolkit.formatting.text import format_count, format_share, format_usd
 from toolkit.metrics.registry import SPECS
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from toolkit.expressions.time_ranges import Span
     from toolkit.report.inputs import Plan
     from toolkit.report.kpis import Row
 

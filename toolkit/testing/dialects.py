@@ -1,45 +1,28 @@
 """The models of a sample log, and the fields that their providers add: dialects.
 
+The models and the words of their answers are in ``sample.toml``.
+
 `Dice` is the source of chance, and the state of the line that is being made.
 """
 
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Callable, Sequence
 from decimal import Context, Decimal
+from importlib.resources import files
 from random import Random
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
 Json: TypeAlias = dict[str, Any]
-_FINGERPRINTS = ("fp_5a1c07e2b9", "fp_90d3be4417", "fp_e27714ac05", "fp_1f66c8d0aa")
-TOOLS: tuple[tuple[str, Json], ...] = (
-    ("get_weather", {"city": "Besançon", "unit": "celsius"}),
-    ("find_documents", {"query": "opening hours", "limit": 5}),
-    ("create_ticket", {"title": "Lamp in room 12 flickers", "priority": "low"}),
-)
-FOREIGN = "Le café est fermé; 日本語 works too, and so does 🌻."
-SENTENCES = (
-    "The parcel left the warehouse this morning and should arrive on Thursday.",
-    "The first table lists the orders by month, the second one by region.",
-    "Water the tomatoes early in the day, and keep the leaves dry.",
-    "If the soil still feels damp after two days, wait a little longer.",
-    "The museum opens at ten and closes at six, except on Mondays.",
-    "Preheat the oven to 180 degrees and line the tray with paper.",
-    "In short: yes, both plans include the calendar and the shared folders.",
-    "The median is less sensitive to a few very large values than the mean.",
-    '1. Open the settings.\n2. Choose "Language".\n3. Restart the application.',
-    '```python\ntotal = sum(row["amount"] for row in rows)\nprint(total)\n```',
-    "| month | visits |\n|---|---|\n| May | 1,204 |\n| June | 1,377 |",
-    "Please keep the receipt; the guarantee runs for two years.",
-    "The library lends board games too, for up to three weeks.",
-    "I could not find an invoice with this number in the folder.",
-    "The formula in cell C7 refers to a sheet that was renamed.",
-    "Seven of the nine sensors reported within the last hour.",
-    "Das Büro schließt heute früher, die Schlüssel liegen am Empfang.",
-    FOREIGN,
-)
+_TEXT = files("toolkit.testing").joinpath("sample.toml").read_text("utf-8")
+_DATA: Json = tomllib.loads(_TEXT)
+TEAMS: list[str] = _DATA["teams"]
+TOOLS: list[Json] = _DATA["tools"]
+SENTENCES: list[str] = _DATA["sentences"]
+FOREIGN = SENTENCES[-1]
 # Log-normal factors of median 1. `math.exp` may differ by a bit between machines, and
 # `sum` between versions of Python; these do not.
 _UNIFORM = Random(1024).random  # noqa: S311  (a sample, no secret)
@@ -88,8 +71,9 @@ def _openai(response: Json, dice: Dice) -> None:
     usage["completion_tokens_details"] = {**details, "accepted_prediction_tokens": 0}
     choice["message"].update(refusal=None, annotations=[])
     choice["logprobs"] = None
-    turn = (dice.day // 9 + len(dice.model.name)) % len(_FINGERPRINTS)
-    response.update(service_tier="default", system_fingerprint=_FINGERPRINTS[turn])
+    fingerprints = _DATA["fingerprints"]
+    turn = (dice.day // 9 + len(dice.model.name)) % len(fingerprints)
+    response.update(service_tier="default", system_fingerprint=fingerprints[turn])
 
 
 def _deepseek(response: Json, dice: Dice) -> None:
@@ -127,50 +111,36 @@ def _xai(response: Json, dice: Dice) -> None:
     response["choices"][0]["message"]["reasoning_content"] = dice.text(2)
 
 
-def set_fields(**fields: object) -> Change:
-    """Return a change that sets `fields` of the response; there may be none."""
-    return lambda response, _dice: response.update(fields)
+_DIALECTS: dict[str, Change] = {
+    "openai": _openai,
+    "deepseek": _deepseek,
+    "openrouter": _openrouter,
+    "perplexity": _perplexity,
+    "xai": _xai,
+}
 
 
 class Model(NamedTuple):
-    """A model, and how often and with which sizes it is used."""
+    """A model, and how often and with which sizes it is used: see ``sample.toml``."""
 
     name: str
-    requested: str  # what the caller asks for
-    id: str  # of a response, to be formatted
-    dialect: Change
+    requested: str
+    id: str
     share: int
-    prompt: int  # median tokens
-    sentences: int  # median
-    reasoning: int = 0  # median tokens; 0 if not reported
+    prompt: int
+    sentences: int
+    reasoning: int = 0  # not reported
+    dialect: str = ""
+    fields: Json | None = None
+
+    def add_dialect(self, response: Json, dice: Dice) -> None:
+        """Add to a response what its provider adds."""
+        response.update(self.fields or {})
+        if self.dialect:
+            _DIALECTS[self.dialect](response, dice)
 
 
-_CHATCMPL, _SMALL = "chatcmpl-{code}", "chatcmpl-{small}"
-_ROUTED = "gen-{now}-{code:.16}"
-_GGUF = "/models/qwen2.5-7b-instruct-q4_k_m.gguf"
-_SONNET = "anthropic/claude-3.7-sonnet"
-_LLAMACPP = set_fields(
-    system_fingerprint="b7204-4be19c02", timings={"prompt_ms": 218.75}
-)
-_GROQ = set_fields(system_fingerprint="fp_9c1e8f55d2", service_tier="on_demand")
-_LLAMA = set_fields(system_fingerprint="fp_ollama")
-MODELS = (
-    Model("gpt-4o-2024-08-06", "gpt-4o", _CHATCMPL, _openai, 20, 900, 5),
-    Model("gpt-4o-mini-2024-07-18", "gpt-4o-mini", _CHATCMPL, _openai, 30, 500, 4),
-    Model("mistral-large-2411", "mistral-large", "{code}", set_fields(), 7, 650, 5),
-    Model("deepseek-r1", "deepseek-r1", "{code}-ds", _deepseek, 7, 700, 4, 400),
-    Model("grok-3-mini", "grok-3-mini", "{code}-us", _xai, 3, 400, 4, 300),
-    Model("llama3.2:3b", "llama3.2", _SMALL, _LLAMA, 3, 250, 4),
-    Model(_SONNET, _SONNET, _ROUTED, _openrouter, 9, 1400, 6),
-    Model(_GGUF, "qwen2.5", _CHATCMPL, _LLAMACPP, 4, 300, 5),
-    Model("llama-3.3-70b-versatile", "llama-3.3-70b", _CHATCMPL, _GROQ, 8, 450, 5),
-    Model(
-        "gemini-2.0-flash", "gemini-2.0-flash", "{code:.22}", set_fields(), 6, 800, 5
-    ),
-    Model("sonar-pro", "sonar-pro", "{code}-s", _perplexity, 3, 120, 6),
-)
-_GPT_5 = Model(
-    "gpt-5-mini-2025-08-07", "gpt-5-mini", _CHATCMPL, _openai, 18, 800, 4, 350
-)
+MODELS = [Model(**facts) for facts in _DATA["models"]]
+_LATER = [Model(**facts) for facts in _DATA["later_models"]]
 FLEET = [model for model in MODELS for _ in range(model.share)]
-LATER_FLEET = [*FLEET, *[_GPT_5] * _GPT_5.share]
+LATER_FLEET = [model for model in [*MODELS, *_LATER] for _ in range(model.share)]

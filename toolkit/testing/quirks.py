@@ -15,12 +15,12 @@ from toolkit.testing.dialects import (
     FOREIGN,
     MODELS,
     SENTENCES,
+    TEAMS,
     TOOLS,
     Change,
     Dice,
     Json,
     Model,
-    set_fields,
 )
 from toolkit.testing.responses import make_response
 
@@ -28,7 +28,6 @@ Wrap: TypeAlias = Callable[[Json, Dice], Json]
 Encoder: TypeAlias = Callable[[Json], str]
 Damage: TypeAlias = Callable[[bytes, Dice], bytes]
 _GPT_4O, _GPT_MINI, _MISTRAL, _DEEPSEEK, _GROK, _OLLAMA = MODELS[:6]
-_TEAMS = ("search", "search", "support", "support", "support", "billing", "docs")
 
 
 def _bare(response: Json, _dice: Dice) -> Json:
@@ -38,7 +37,7 @@ def _bare(response: Json, _dice: Dice) -> Json:
 
 def _tagged(response: Json, dice: Dice) -> Json:
     """Return the response with metadata of the caller."""
-    return {**response, "metadata": {"team": dice.pick(_TEAMS)}}
+    return {**response, "metadata": {"team": dice.pick(TEAMS)}}
 
 
 def _batch(response: Json, dice: Dice) -> Json:
@@ -52,7 +51,7 @@ def _pair(response: Json, dice: Dice) -> Json:
     """Return the response with its request, as a proxy logs it."""
     messages = [{"role": "user", "content": dice.pick(SENTENCES)}]
     request = {"model": dice.model.requested, "messages": messages, "temperature": 0.2}
-    metadata = {"team": dice.pick(_TEAMS)}
+    metadata = {"team": dice.pick(TEAMS)}
     return {"request": request, "response": response, "metadata": metadata}
 
 
@@ -95,8 +94,8 @@ def _set_tool_calls(arguments: Callable[[Json], object], calls: int = 1) -> Chan
     """Return a change that sets the message to tool calls."""
 
     def call(dice: Dice) -> Json:
-        name, given = dice.pick(TOOLS)
-        function = {"name": name, "arguments": arguments(given)}
+        tool = dice.pick(TOOLS)
+        function = {**tool, "arguments": arguments(tool["arguments"])}
         return {"id": f"call_{dice.code()}", "type": "function", "function": function}
 
     def change(response: Json, dice: Dice) -> None:
@@ -147,7 +146,7 @@ class Quirk(NamedTuple):
 
     name: str
     rate: int  # of 10,000 lines, in addition to the one that a sample always has
-    change: Change = set_fields()
+    change: Change = lambda *_: None
     model: Model | None = None  # None, here and below: chosen by chance
     wrap: Wrap | None = None
     encoder: Encoder | None = None

@@ -76,7 +76,7 @@ def _build_response(model: Model, dice: Dice) -> Json:
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": usage,
     }
-    model.dialect(response, dice)
+    model.add_dialect(response, dice)
     return response
 
 
