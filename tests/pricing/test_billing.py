@@ -263,6 +263,20 @@ INVOICES = {
         {"reported_cost": 0.0, "upstream_cost": 1234.5, "is_byok": True},
         "1234.5",
     ),
+    "a router that charges nothing beside the bill of the provider behind it": (
+        {"reported_cost": 0.0, "upstream_cost": 0.0035},
+        "0.0035",
+    ),
+    "a call that the router says was not made with the user's own key": (
+        {
+            "reported_cost": 0.0,
+            "upstream_cost": 0.0035,
+            "is_byok": False,
+            "prompt_tokens": 1000,
+            "completion_tokens": 100,
+        },
+        "0",
+    ),
     "an answer from the cache of a proxy": (
         {
             "model": "gpt-4o",
@@ -347,6 +361,11 @@ BASE = {"model": "gpt-4o-2024-08-06", "prompt_tokens": 1000, "completion_tokens"
             Reason.COUNTS,
         ),
         ({"reported_cost": -0.01}, Reason.NEGATIVE),
+        # Placeholders: no call has 0 tokens.
+        (
+            {"prompt_tokens": 0, "completion_tokens": 0, "reported_cost": 0.0},
+            Reason.NO_USAGE,
+        ),
         ({"is_byok": True}, Reason.OWN_KEY),
         ({"is_byok": True, "reported_cost": 0.0}, Reason.OWN_KEY),
         ({"is_byok": True, "upstream_cost": 0.1}, Reason.OWN_KEY),
@@ -424,6 +443,8 @@ def test_a_price_file_may_come_before_reported_costs(tmp_path: Path) -> None:
     # 1,100 x 1; another model keeps what is reported.
     assert price(before, **reported)[0] == Decimal("0.0011")
     assert price(before, **{**reported, "model": "o3"})[0] == Decimal("0.5")
+    # An answer from the cache of a proxy costs nothing at any price.
+    assert price(before, **BASE, cache_hit=True)[0] == 0
     own_key = {**reported, "is_byok": True}
     assert price(before, **own_key)[0] == Decimal("0.0011")
     assert price(after, **own_key) == (None, Reason.OWN_KEY)

@@ -499,6 +499,17 @@ def test_missing_prices_are_listed_by_model_and_reason() -> None:
     assert set(MEANINGS) == set(Reason)
 
 
+def test_a_line_of_a_batch_is_listed_with_the_tier_of_batches() -> None:
+    # Mistral has no batch rate in the price data.
+    usage = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
+    cells = {"model": "mistral-large-2411", "service_tier": "default", **usage}
+    choices = make_choices({**cells, "processing": "batch"}, cells)
+
+    rows = missing_prices(choices).select("service_tier", "reason", "responses").rows()
+
+    assert rows == [("batch", "no_tier_rate", 1)]
+
+
 def test_a_sum_of_missing_tokens_never_wraps() -> None:
     choices = make_choices(*[{"model": "own", "total_tokens": 2**62}] * 3)
 

@@ -23,7 +23,7 @@ from toolkit.pricing.rates import Offer, Rates, Reason
 from toolkit.pricing.usage import Reported, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from numpy.typing import NDArray
 
@@ -166,7 +166,7 @@ class Pricer:
         reason[(reason < 0) & contradicting] = Reason.COUNTS.code
         reason[usage.is_missing] = Reason.NO_USAGE.code
         amounts = _amounts(rates, place, counts, reason < 0)
-        reported = Reported.of(frame)
+        reported = Reported.of(frame, usage.is_missing)
         if self.prices.before_reported:
             reported = reported.except_where((reason < 0) & rates.own[place])
         return _result(frame["created"], amounts, reported, reason, dated)
@@ -184,12 +184,17 @@ class _Found(NamedTuple):
 
 def _keys_of(frame: pl.DataFrame, provider: str | None) -> pl.DataFrame:
     """Return what prices of a frame are looked up by, as `Pricer.offer` takes it."""
-    tier = pl.col("service_tier")
-    if "processing" in frame.columns:
-        batch = pl.col("processing") == "batch"
-        tier = pl.when(batch).then(pl.lit("batch")).otherwise(tier).alias("tier")
-    size = pl.col("^search_context_size$")
+    tier, size = billed_tier(frame.columns), pl.col("^search_context_size$")
     return frame.select(providers_of(frame, provider), "model", tier, size)
+
+
+def billed_tier(columns: Collection[str]) -> pl.Expr:
+    """Return the service tier of each response; it is batch for a line of a batch."""
+    tier = pl.col("service_tier").cast(pl.String)
+    if "processing" not in columns:
+        return tier
+    batch = pl.col("processing") == "batch"
+    return pl.when(batch).then(pl.lit("batch")).otherwise(tier).alias("service_tier")
 
 
 def _first_second(model: str) -> int:

@@ -12,7 +12,7 @@ from toolkit.expressions.vendors import find_seller
 from toolkit.pricing.catalogue import model_names, provider_names
 from toolkit.pricing.costs import Choices, add_priced, first_choices
 from toolkit.pricing.price_file import Prices, read_prices
-from toolkit.pricing.pricer import MOMENT, NAMES, Pricer
+from toolkit.pricing.pricer import MOMENT, NAMES, Pricer, billed_tier
 from toolkit.pricing.rates import Reason
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def missing_prices(
         ======================= ================= ====================================
         column                  dtype             meaning
         ======================= ================= ====================================
-        provider, model,        String            as in the log
-        service_tier
+        provider, model,        String            as in the log; the tier of a line of a
+        service_tier                              batch is ``batch``
         reason                  String            one of `toolkit.pricing.Reason`:
                                                   ``no_usage``, ``no_model``,
                                                   ``unknown_provider``,
@@ -102,6 +102,7 @@ def missing_prices(
     order = ("total_tokens", "responses", *NAMES, "reason")
     rows = (
         priced.filter(pl.col("reason").is_not_null())
+        .with_columns(billed_tier(priced.collect_schema().names()))
         .group_by(pl.col(*NAMES).cast(pl.String), "reason")
         .agg(
             *SUMS,

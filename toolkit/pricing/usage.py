@@ -125,24 +125,35 @@ def _count_of(counts: pl.Series) -> Ints:
 class Reported(NamedTuple):
     """What responses report as cost, in 10^-12 USD.
 
-    Then where it is known, where it is negative, and where a part of it is missing: the
-    fee for a response that was paid with the user's own key, or its price.
+    Then where it is known, where it is negative, where a part of it is missing (the fee
+    for a response that was paid with the user's own key, or its price), and where the
+    answer is from the cache of a proxy.
     """
 
     units: pl.Series
     is_known: Bools
     is_negative: Bools
     lacks_part: Bools
+    from_cache: Bools
 
     @classmethod
-    def of(cls, frame: pl.DataFrame) -> Reported:
-        """Read the costs that a frame reports."""
+    def of(cls, frame: pl.DataFrame, lacks_usage: Bools) -> Reported:
+        """Read the costs that a frame reports.
+
+        Without usage, a cost of 0 is a placeholder. Beside a bill of the provider
+        behind a router it means the user's own key, unless the line denies that.
+        """
         cost = _values(frame, "reported_cost", np.nan)
+        hit = _values(frame, "cache_hit", missing=False)
+        cost = np.where(hit & np.isnan(cost), 0, cost)
+        billed = _values(frame, "upstream_cost", np.nan)
+        is_zero = (cost == 0) & ~hit
+        cost = np.where(is_zero & lacks_usage & ~(billed > 0), np.nan, cost)
         own_key = _values(frame, "is_byok", missing=False)
-        cost = np.where(
-            _values(frame, "cache_hit", missing=False) & np.isnan(cost), 0, cost
+        own_key = own_key | (
+            is_zero & (billed > 0) & _values(frame, "is_byok", missing=True)
         )
-        upstream = np.where(own_key, _values(frame, "upstream_cost", np.nan), 0)
+        upstream = np.where(own_key, billed, 0)
         parts = np.stack([cost, upstream])[: 1 + own_key.any()]
         with np.errstate(invalid="ignore"):
             usable = np.abs(parts) < _LARGEST_REPORTED
@@ -157,11 +168,12 @@ class Reported(NamedTuple):
             texts = [[repr(float(part)) for part in parts[:, row]] for row in large]
             exact = [sum(scaled(Decimal(text), 12) for text in row) for row in texts]
             units = units.scatter(large, pl.Series(exact, dtype=pl.Int128))
-        return cls(units, known, negative, own_key & ~known & ~negative)
+        return cls(units, known, negative, own_key & ~known & ~negative, hit)
 
     def except_where(self, priced: Bools) -> Reported:
         """Return what is reported, but not where another price takes precedence."""
-        return Reported(self.units, *(flag & ~priced for flag in self[1:]))
+        kept = ~priced | self.from_cache
+        return Reported(self.units, *(flag & kept for flag in self[1:]))
 
 
 def _values(frame: pl.DataFrame, name: str, missing: float) -> NDArray[Any]:

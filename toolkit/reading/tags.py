@@ -64,7 +64,8 @@ class NullTags:
                 names = ", ".join(shown) or "none with a plain name"
                 text += f": the keys of {where} are {names}"
                 text += ", ..." if len(keys) > len(shown) else ""
-                text += near_miss(path[depth], shown)
+                if path[depth] not in keys:  # whose value may be null
+                    text += near_miss(path[depth], shown)
             yield text
 
     def _objects(self) -> Iterator[dict[str, object]]:
