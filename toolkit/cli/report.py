@@ -113,6 +113,7 @@ def check_rejects(
         raise typer.Exit(code or _TOO_MANY_REJECTS)
 
 
+@shared("schema", "as_json")
 def config(
     file: Annotated[
         str | None,
@@ -122,10 +123,8 @@ def config(
             metavar="FILE",
         ),
     ] = None,
-    schema: Annotated[
-        bool, typer.Option("--schema", help="print the JSON Schema of the file")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    schema: bool = False,
+    form: str | None = None,
 ) -> None:
     """Print every setting with its value, and where it comes from."""
     # Imported here: it is not needed for --help.
@@ -135,7 +134,7 @@ def config(
         output.print_json(json_schema())
         return
     effective = read_configuration(file).effective()
-    if as_json:
+    if form:
         found = {name: {"value": value, "from": at} for name, value, at in effective}
         output.print_json(found)
     else:
