@@ -20,21 +20,14 @@ _OVER_BUDGET, _TOO_MANY_REJECTS = 3, 4
 
 
 @shared(
-    *("section", "title", "against", "budget", *RANGE, "compare", "every", "by", "top"),
-    *("provider", "prices", "max_rejects", "quiet", *READ),
+    *("to_report", "section", "title", "against", "budget", *RANGE, "compare"),
+    *("every", "by", "top", "provider", "prices", "max_rejects", "quiet", *READ),
     every="depends on the range",
     top="12",
 )
 def report(
     logs: LogsOrExport,
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="file to write: .html, .md, .json or .png; may be repeated; without "
-            "one the headline is printed",
-            metavar="FILE",
-        ),
-    ] = None,
+    to: list[str] | None = None,
     section: list[str] | None = None,
     budget: list[str] | None = None,
     max_rejects: RejectLimit | None = None,
