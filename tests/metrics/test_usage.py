@@ -67,6 +67,20 @@ def test_a_response_without_usage_is_counted_beside_the_sum() -> None:
     ) == (3, 1, 15)
 
 
+def test_usage_of_zeros_is_unknown() -> None:
+    zeros = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    known = {"prompt_tokens": 10, "completion_tokens": 0, "total_tokens": 10}
+
+    usage = token_usage(
+        make_choices(
+            {"model": "a", **zeros}, {"model": "b", **zeros}, {"model": "b", **known}
+        )
+    )
+
+    columns = ("model", "responses_without_usage", "prompt_tokens", "total_tokens")
+    assert usage.select(columns).rows() == [("a", 1, None, None), ("b", 1, 10, 10)]
+
+
 def test_each_column_of_tokens_is_its_own_sum() -> None:
     one = {"prompt_tokens": 1, "completion_tokens": 20, "total_tokens": 300}
     two = {**one, "cached_tokens": 4000, "reasoning_tokens": 50000}

@@ -34,13 +34,24 @@ def test_every_correction_has_a_source_a_date_and_a_known_seller() -> None:
     assert len(rows) > 50
     for row in rows:
         assert row["source"].startswith("https://"), row
-        assert date(2026, 11, 1) <= row["checked"] <= datetime.now(UTC).date(), row
+        dated = [row[key] for key in ("added", "checked") if key in row]
+        assert len(dated) == 1, row
+        assert date(2026, 11, 1) <= dated[0] <= datetime.now(UTC).date(), row
         assert row["provider"] in provider_names(), row
 
 
 @pytest.mark.parametrize(
     ("model", "moment", "cost"),
     [
+        # 0.20 + 0.60 from Mistral Small 24.09 until Mistral Small 3
+        ("mistral-small-latest", "2024-08-01T00:00:00", Reason.OUT_OF_DATE),
+        ("mistral-small-latest", "2024-12-01T00:00:00", "0.8"),
+        ("codestral-latest", "2024-12-01T00:00:00", "0.8"),
+        ("mistral-medium-latest", "2024-08-01T00:00:00", Reason.OUT_OF_DATE),
+        # another model before 3.8 Flash, which costs 0.75 + 3.75
+        ("gemini-flash-latest", "2025-10-01T00:00:00", Reason.OUT_OF_DATE),
+        ("models/gemini-flash-latest", "2026-11-02T00:00:00", "4.5"),
+        ("gemini-pro-latest", "2025-10-01T00:00:00", Reason.OUT_OF_DATE),
         # Until 2025-02-08 16:00 it was 0.14 + 0.28, then 0.27 + 1.10
         ("deepseek-chat", "2025-02-08T15:59:59", "0.42"),
         ("deepseek-chat", "2025-02-08T16:00:00", "1.37"),

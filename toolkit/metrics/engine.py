@@ -44,6 +44,7 @@ _LARGEST_INT64 = 2**63 - 1
 # Columns: whether a row is in the range (not in the one before), and the period before.
 _NOW = f"{HIDDEN}now"
 _EARLIER = f"{HIDDEN}earlier"
+_USED = ("prompt_tokens", "completion_tokens", "total_tokens")
 _RESOLUTION = timedelta(microseconds=1)  # of `created`
 
 
@@ -347,6 +348,10 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     check_columns(frame, needs)
     check_types(frame, query)
     choices = choices.with_columns(as_declared(choices, needs))
+    if set(_USED) <= set(needs):
+        # Usage of zeros is a placeholder: what was used is unknown.
+        is_empty = pl.all_horizontal(pl.col(_USED) == 0).fill_null(False)
+        choices = choices.with_columns(pl.when(~is_empty).then(pl.col(_USED)))
     frame = choices.lazy()
     if isinstance(choices, pl.DataFrame):
         check_responses(choices, needs_key="line" in needs)

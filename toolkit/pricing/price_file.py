@@ -211,7 +211,8 @@ def _parse_row(
     for above, changed in values.get("step", ()):
         steps.append((above + 1, {**steps[-1][1], **changed}))
     dates = "".join(f" {key} {table[key]}" for key in ("from", "to") if key in table)
-    notes = ", checked ".join(str(table[key]) for key in _NOTES if key in table)
+    named = (f"{key} {table[key]}" for key in ("added", "checked") if key in table)
+    notes = ", ".join([*filter(None, [table.get("source")]), *named])
     hours = values.get("hours") or ([(0, DAY)] if "days" in values else [])
     row = Row(
         start,
@@ -304,7 +305,7 @@ def _parse_rate(value: str | int | Decimal) -> Decimal | None:
 
 
 _APART = "reasoning_apart"
-_NOTES = ("source", "checked")
+_NOTES = ("source", "added", "checked")
 _AMOUNT = 'an amount of USD such as "2.50" (0 to 1,000,000, at most 12 decimals)'
 _NAME = (_parse_text, "a name in quotes")
 _DATE = (_parse_second, "a date after 1970 such as 2026-01-31")

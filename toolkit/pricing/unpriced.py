@@ -26,7 +26,7 @@ def sum_known(values: pl.Expr | str) -> pl.Expr:
 
 
 _PARTS = pl.col("prompt_tokens") + pl.col("completion_tokens")
-_TOTAL = pl.coalesce("total_tokens", _PARTS)
+_TOTAL = pl.coalesce("total_tokens", _PARTS).replace(0, None)
 # What is summed over responses, with or without a price.
 SUMS = (
     pl.len().alias("responses"),
@@ -127,7 +127,7 @@ def likely_name(row: Mapping[str, Any]) -> str:
     model, provider = row["model"], row["provider"]
     if row["reason"] == Reason.UNKNOWN_MODEL:
         known = model_names(provider or find_seller(None, model)[0])
-        return near_miss(model, sorted(known), cutoff=_SIMILAR)
+        return near_miss(model, sorted(known - {model.casefold()}), cutoff=_SIMILAR)
     if row["reason"] == Reason.UNKNOWN_PROVIDER and provider:
         return near_miss(provider, sorted(provider_names()), cutoff=_SIMILAR)
     return ""

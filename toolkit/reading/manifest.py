@@ -224,9 +224,8 @@ def sync_directory(directory: Path) -> None:
     """Sync the names of a directory to disk."""
     handle = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(handle)
-    except OSError as error:
-        raise WriteError(str(directory), cause=error) from error
+        with write_errors(str(directory)):
+            os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -346,7 +346,8 @@ class Reference:
         longest = self.plan.max_line_bytes
         lines = blank = pending = 0
         data = block.data
-        if _is_white(data, longest) and not block.tail:
+        is_white = len(data) <= longest and not data.strip(b" \t\r\n")
+        if is_white and not block.tail:
             # A file of line feeds alone would take hours line by line.
             lines = blank = data.count(b"\n")
             data = b""
@@ -454,11 +455,6 @@ def _split(
                 place == last,
             )
         offset += len(piece) + 1
-
-
-def _is_white(data: bytes, longest: int) -> bool:
-    """Return whether all lines are blank, and none of them is too long."""
-    return len(data) <= longest and not data.strip(b" \t\r\n")
 
 
 def _reject(
