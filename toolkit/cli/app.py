@@ -128,15 +128,10 @@ def _target(to: Path | None) -> Path | BinaryIO:
 
 
 @_app.command()
-@shared("code", *READ)
+@shared("to_rejects", "code", *READ)
 def rejects(
     logs: LogsOrExport,
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            help="new file, readable only for you  [default: stdout]", metavar="FILE"
-        ),
-    ] = None,
+    to: Path | None = None,
     **options: Any,
 ) -> None:
     """Write the raw lines that were rejected to a file, to fix and re-read."""
@@ -157,8 +152,8 @@ def rejects(
 
 @_app.command()
 @shared(
-    *("content", "duplicates", *RANGE[1:], "rewrite", "max_rejects", "wait", "quiet"),
-    *READ,
+    *("to_export", "content", "duplicates", *RANGE[1:], "rewrite", "max_rejects"),
+    *("wait", "quiet", *READ),
 )
 def export(
     logs: Annotated[
@@ -167,12 +162,7 @@ def export(
             metavar="LOG", help="file, directory, glob, - or s3://bucket/key"
         ),
     ],
-    to: Annotated[
-        str,
-        typer.Option(
-            help="directory to write or to add to, or one .parquet file", metavar="DIR"
-        ),
-    ],
+    to: str,
     max_rejects: RejectLimit | None = None,
     quiet: bool = False,
     **options: Any,
@@ -259,14 +249,9 @@ def schema(form: str | None = None) -> None:
 
 
 @_app.command()
-@shared("lines", "seed", "torn")
+@shared("to_sample", "lines", "seed", "torn")
 def sample(
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            help="file to write (.gz, .zst)  [default: stdout]", metavar="FILE"
-        ),
-    ] = None,
+    to: Path | None = None,
     lines: int = 1000,
     **options: Any,
 ) -> None:

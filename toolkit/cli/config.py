@@ -22,7 +22,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from toolkit.cli.values import RejectLimit, parse_duration
+from toolkit.cli.values import RejectLimit, check_unique, parse_duration
 from toolkit.errors import (
     ConfigurationError,
     OptionError,
@@ -87,13 +87,6 @@ def _place(path: str, info: ValidationInfo[Any]) -> str:
     return os.path.normpath(Path(info.context["folder"], path))
 
 
-def _check_unique(values: list[str]) -> None:
-    """Check that no value occurs twice."""
-    for value in values:
-        if values.count(value) > 1:
-            raise OptionError("", value, expected="each once", hint=" twice")
-
-
 def _check_limit(value: Any) -> Any:
     """Return a limit of rejected lines that is valid."""
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -104,7 +97,7 @@ def _check_limit(value: Any) -> Any:
 
 _Text = Annotated[str, Field(min_length=1)]
 _NOT_EMPTY = Field(min_length=1, json_schema_extra={"uniqueItems": True})
-_Texts = Annotated[list[_Text], _NOT_EMPTY, _valid(_check_unique)]
+_Texts = Annotated[list[_Text], _NOT_EMPTY, _valid(check_unique)]
 _Path = Annotated[_Text, AfterValidator(_place)]
 _Paths = Annotated[
     _Texts, AfterValidator(lambda paths, info: [_place(one, info) for one in paths])
@@ -114,7 +107,7 @@ _Section = Annotated[
     _valid(lambda name: check_word("", name, NAMES)),
     Field(json_schema_extra={"enum": [*NAMES]}),
 ]
-_Sections = Annotated[list[_Section], _NOT_EMPTY, _valid(_check_unique)]
+_Sections = Annotated[list[_Section], _NOT_EMPTY, _valid(check_unique)]
 _Limit = Annotated[
     Any,
     PlainValidator(_check_limit),

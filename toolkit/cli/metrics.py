@@ -71,7 +71,7 @@ def _fit_options(ctx: typer.Context, metric: str, options: dict[str, Any]) -> No
                 raise UnknownOptionError(option, owner=metric, known=known)
 
 
-@shared("theme", "every", "by", *RANGE, "top", "provider", "prices", *READ)
+@shared("to_chart", "theme", "every", "by", *RANGE, "top", "provider", "prices", *READ)
 def plot(
     ctx: typer.Context,
     name: Annotated[
@@ -81,9 +81,7 @@ def plot(
         ),
     ],
     logs: LogsOrExport,
-    to: Annotated[
-        Path, typer.Option(help="file to write: .png, .svg or .pdf", metavar="FILE")
-    ],
+    to: Path,
     **options: Any,
 ) -> None:
     """Save the chart of a metric, or an overview on one page."""

@@ -11,6 +11,7 @@ import tomllib
 from functools import wraps
 from importlib.resources import files
 from inspect import Parameter, Signature, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -66,6 +67,8 @@ _TYPES: dict[str, tuple[Any, Any]] = {
     "text": (str | None, None),
     "required text": (str, Parameter.empty),
     "texts": (list[str] | None, None),
+    "file": (Path | None, None),
+    "required file": (Path, Parameter.empty),
     "switch": (bool, False),
 }
 
@@ -83,9 +86,10 @@ def _use_settings(ctx: typer.Context, file: str | None) -> None:
 def _parameter(name: str, default: str | None) -> Parameter:
     """Return the parameter of an option; `default` replaces the one in its help."""
     facts = _OPTIONS[name]
+    parameter = facts.get("parameter", name)
     shown = default or facts.get("default")
     option = typer.Option(
-        facts.get("flag", f"--{name.replace('_', '-')}"),
+        facts.get("flag", f"--{parameter.replace('_', '-')}"),
         help=facts["help"] + (f"  [default: {shown}]" if shown else ""),
         metavar=facts.get("metavar"),
         is_eager=name == "config",  # it fills in the others
@@ -93,7 +97,7 @@ def _parameter(name: str, default: str | None) -> Parameter:
     )
     kind, unset = _TYPES[facts.get("type", "text")]
     return Parameter(
-        name,
+        parameter,
         Parameter.KEYWORD_ONLY,
         default=unset,
         annotation=Annotated[kind, option],
@@ -114,11 +118,13 @@ def shared(
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        added = [_parameter(name, defaults.get(name)) for name in names]
+        apart = {*(one.name for one in added), "ctx", "form", "options"}
         parameters = signature(command, eval_str=True).parameters
         own = [
             parameter.replace(kind=Parameter.KEYWORD_ONLY)
             for name, parameter in parameters.items()
-            if name not in {*_OPTIONS, "ctx", "form", "options"}
+            if name not in apart
         ]
 
         @wraps(command)
@@ -133,7 +139,6 @@ def shared(
                 raise
 
         context = Parameter("ctx", Parameter.KEYWORD_ONLY, annotation=typer.Context)
-        added = [_parameter(name, defaults.get(name)) for name in names]
         run.__signature__ = Signature([context, *own, *added])  # type: ignore[attr-defined] # inspect reads it
         return run
 

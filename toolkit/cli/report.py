@@ -20,21 +20,14 @@ _OVER_BUDGET, _TOO_MANY_REJECTS = 3, 4
 
 
 @shared(
-    *("section", "title", "against", "budget", *RANGE, "compare", "every", "by", "top"),
-    *("provider", "prices", "max_rejects", "quiet", *READ),
+    *("to_report", "section", "title", "against", "budget", *RANGE, "compare"),
+    *("every", "by", "top", "provider", "prices", "max_rejects", "quiet", *READ),
     every="depends on the range",
     top="12",
 )
 def report(
     logs: LogsOrExport,
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="file to write: .html, .md, .json or .png; may be repeated; without "
-            "one the headline is printed",
-            metavar="FILE",
-        ),
-    ] = None,
+    to: list[str] | None = None,
     section: list[str] | None = None,
     budget: list[str] | None = None,
     max_rejects: RejectLimit | None = None,
@@ -113,6 +106,7 @@ def check_rejects(
         raise typer.Exit(code or _TOO_MANY_REJECTS)
 
 
+@shared("schema", "as_json")
 def config(
     file: Annotated[
         str | None,
@@ -122,10 +116,8 @@ def config(
             metavar="FILE",
         ),
     ] = None,
-    schema: Annotated[
-        bool, typer.Option("--schema", help="print the JSON Schema of the file")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    schema: bool = False,
+    form: str | None = None,
 ) -> None:
     """Print every setting with its value, and where it comes from."""
     # Imported here: it is not needed for --help.
@@ -135,7 +127,7 @@ def config(
         output.print_json(json_schema())
         return
     effective = read_configuration(file).effective()
-    if as_json:
+    if form:
         found = {name: {"value": value, "from": at} for name, value, at in effective}
         output.print_json(found)
     else:

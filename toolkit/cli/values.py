@@ -53,11 +53,17 @@ def parse_pairs(option: str, texts: Sequence[str]) -> list[tuple[str, str]]:
         if not (name and equals and value):
             expected = "NAME=PATH" if option == "tag" else "NAME=COLUMN"
             raise OptionError(option, f"{name}{equals}{value}", expected=expected)
-    names = [name for name, _, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise OptionError(option, name, expected="each name once", hint=" twice")
+    check_unique([name for name, _, _ in pairs], option, "each name once")
     return [(name, value) for name, _, value in pairs]
+
+
+def check_unique(
+    values: Sequence[str], option: str = "", expected: str = "each once"
+) -> None:
+    """Check that no value occurs twice."""
+    for value in values:
+        if values.count(value) > 1:
+            raise OptionError(option, value, expected=expected, hint=" twice")
 
 
 def parse_number(option: str, text: str, least: int | None = None) -> int:

@@ -292,15 +292,17 @@ def cost_lines(
         affects the price (tokens and reported costs), `cost` in USD (null if unknown),
         `cost_bound` (``exact`` or ``unknown``), `cost_source`, `rate` (the row of
         prices in words, or ``reported``) and the `reason` why it is unpriced. The
-        costs of all rows add up to those of `toolkit.spending`.
+        costs of all rows add up to those of `toolkit.spending`. The first frame has no
+        rows, only the columns.
 
     Examples
     --------
+    >>> import polars as pl
     >>> from toolkit.testing import make_choices
     >>> choices = make_choices(
     ...     {"model": "gpt-4o", "prompt_tokens": 1000, "completion_tokens": 100},
     ... )
-    >>> lines = next(cost_lines(choices))
+    >>> lines = pl.concat(cost_lines(choices))
     >>> lines.select("source", "line", "cost", "cost_source").row(0)
     ('made.jsonl', 1, Decimal('0.003500000000'), 'priced')
     """

@@ -205,7 +205,7 @@ def write_report(
     >>> report = toolkit.write_report("data/sample", since="2026-11-02",
     ...                               until="2026-11-09", compare="previous")
     >>> print(report)
-    Week of 2 to 8 Nov 2026 (UTC): 522,241 tokens in 443 calls, at least $..., ...
+    Week of 2 to 8 Nov 2026 (UTC): At least 522,241 tokens in 443 calls (2 without ...
     """
     complete(write_report, options)
     files = [to] if isinstance(to, str | os.PathLike) else to
