@@ -68,9 +68,9 @@ def test_a_tag_that_is_null_in_every_line_warns_once(
 def test_a_key_that_is_there_but_null_is_not_suggested(tmp_path: Path) -> None:
     log = write_log(tmp_path / "a.jsonl", env=None)
 
-    assert messages(toolkit.load, log, tags={"env": "env"}) == [
-        "tag_env is null in every line: the keys of the line are metadata, response, env"
-    ]
+    keys = "the keys of the line are metadata, response, env"
+    expected = [f"tag_env is null in every line: {keys}"]
+    assert messages(toolkit.load, log, tags={"env": "env"}) == expected
 
 
 def test_a_tag_that_a_line_has_does_not_warn(tmp_path: Path) -> None:
