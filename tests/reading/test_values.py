@@ -171,6 +171,8 @@ WITH_ITEMS = ("message.content", "message.tool_calls[]", "message.content[].thin
 def test_a_reject_names_the_field_and_its_code(
     column: Column, path: str, tmp_path: Path
 ) -> None:
+    if path in ("usage.cost != 0", "usage.cost?"):
+        path = "usage.cost"  # read first and, if it is 0, also last
     root, place = place_of(column, path)
     taken = TAKEN.get(path, TAKEN[column.kind]) | {"null", MISSING}
     taken = set(VALUES) if "?" in path else taken

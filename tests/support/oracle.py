@@ -506,23 +506,27 @@ def below(value: Json, *keys: str) -> Json:
 
 
 def reported_cost(pair: tuple[Object, Object | None], where: str) -> float | None:
-    """Read the cost: of the usage first, then of the response, then of the line."""
+    """Read the cost: of the usage first, then of the response, then of the line.
+
+    A plain 0 of the usage is read only if there is no other cost.
+    """
     response, line = pair
     value, place = find(response, where, "usage.cost")
     if isinstance(value, Object):
-        value, place = value.get("total_cost"), f"{place}.total_cost"
-    cost = amount(value, place)
-    if cost is not None:
-        return cost
+        own = lenient(amount, value.get("total_cost"))
+    else:
+        own = amount(value, place)
+    if own or (own is not None and isinstance(value, Object)):
+        return own  # type: ignore[no-any-return]
     ticks = lenient(amount, below(response, "usage", "cost_in_usd_ticks"))
     if ticks:
         return ticks / 10_000_000_000  # type: ignore[no-any-return]
     for keys in (("usage", "pydantic_ai_gateway", "cost_estimate"), ("cost", "usd")):
         cost = lenient(amount, below(response, *keys))
         if cost is not None:
-            return cost
+            return cost  # type: ignore[no-any-return]
     found = (lenient(amount, below(line, key)) for key in LOGGED_COSTS)
-    return next((cost for cost in found if cost), None)
+    return next((cost for cost in found if cost), own)
 
 
 LOGGED_COSTS = ("response_cost", "cost_usd", "costUSD")

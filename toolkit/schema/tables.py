@@ -281,8 +281,8 @@ _CHOICES_COLUMNS = (
     dollars(
         "reported_cost",
         "cost as the provider reports it",
-        "usage.cost",
-        "usage.cost.total_cost",
+        "usage.cost != 0",
+        "usage.cost.total_cost?",
         "usage.cost_in_usd_ticks? / 1e10 != 0",
         "usage.pydantic_ai_gateway.cost_estimate?",
         "cost.usd?",
@@ -290,6 +290,7 @@ _CHOICES_COLUMNS = (
         "(envelope).response_cost? != 0",
         "(envelope).cost_usd? != 0",
         "(envelope).costUSD? != 0",
+        "usage.cost?",  # its 0 hides no other cost
     ),
     dollars(
         "upstream_cost",
