@@ -493,7 +493,7 @@ def test_the_cost_of_a_series_without_a_price_is_null() -> None:
         {"model": "gpt-4o", **usage},
         {"model": "own", **usage},
         {"model": "silent"},
-        {"model": "free", "reported_cost": 0.0},
+        {"model": "free", "reported_cost": 0.0, **usage},
     )
 
     table = with_bounds(cost(choices, every=None), SPECS["cost"])
@@ -507,9 +507,9 @@ def test_the_cost_of_a_series_without_a_price_is_null() -> None:
         ("silent", None, "unknown", None, "unknown"),
     ]
     assert whole.select(names).row(0) == (Decimal("0.0035"), "lower", 1100, "lower")
-    # 1,100 of 2,200 tokens, and of two calls the tokens are unknown.
+    # 1,100 of 3,300 tokens, and of one call the tokens are unknown.
     shares = ("unpriced_share", "unpriced_share_bound")
-    assert whole.select(shares).row(0) == (0.5, "approximate")
+    assert whole.select(shares).row(0) == (1 / 3, "approximate")
 
 
 def test_what_no_reason_shows_is_not_0() -> None:
