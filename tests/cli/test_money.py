@@ -110,7 +110,7 @@ def test_reconcile_compares_only_the_responses_of_a_vendor(
         )
     }
 
-    # The model my-own is nobody's, unless --provider says whose; gpt-4o is invoiced.
+    # my-own has no vendor, unless --provider names one; gpt-4o is invoiced.
     assert list(rows.values()) == [{"gpt-4o"}, {"gpt-4o"}, {"gpt-4o", "my-own"}]
 
 

@@ -51,6 +51,16 @@ def explained(rows: pl.DataFrame) -> dict[tuple[str, str | None], str]:
     return {(str(day), model): words for day, model, words in said}
 
 
+def test_usage_of_zeros_in_the_log_is_unknown() -> None:
+    zeros = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    log = make_choices({"model": "gpt-4o", **zeros, "created": FIRST})
+    cells = {"day": [FIRST.date()], "model": ["gpt-4o"], "prompt_tokens": [1000]}
+
+    for row in reconcile(log, pl.DataFrame(cells)).iter_rows(named=True):
+        for name in ("prompt_tokens", "completion_tokens"):
+            assert (row[name], row[f"{name}_bound"]) == (None, "unknown")
+
+
 def test_a_usage_export_of_openai_is_read(tmp_path: Path) -> None:
     path = write(
         tmp_path,

@@ -408,7 +408,7 @@ def dictionary_page() -> str:
         "  else the one whose extensions the response has (`served_by`), or else the\n"
         "  only one that sells a model of that name. Unknown for open weights that\n"
         "  many serve.\n"
-        "- *maker*: who made the model: `meta` for any Llama, whoever serves it.\n\n"
+        "- *maker*: who made the model: `meta` for any Llama, at every vendor.\n\n"
         "`provider` is a column. `vendor`, `maker` and `model_family` are not stored:\n"
         "they are expressions in `toolkit.expressions`, and every `by=` and `--by`\n"
         "takes their names.\n"

@@ -46,6 +46,18 @@ def first_choice() -> pl.Expr:
     return (pl.col("choice_position") == 0).alias("first_choice")
 
 
+USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
+def reported_usage() -> pl.Expr:
+    """Return prompt, completion and total tokens; null where all three are 0.
+
+    No call uses 0 tokens: such usage is a placeholder, and what was used is unknown.
+    """
+    is_empty = pl.all_horizontal(pl.col(USAGE) == 0).fill_null(False)
+    return pl.when(~is_empty).then(pl.col(USAGE))
+
+
 def any_choice(condition: pl.Expr) -> pl.Expr:
     """Return whether a condition is true for any choice of the response of each row.
 

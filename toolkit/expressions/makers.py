@@ -36,7 +36,7 @@ def maker_of(model: str) -> str | None:
 
 
 def maker(column: str | pl.Expr = "model") -> pl.Expr:
-    """Return who made a model, whoever served it: ``openai``, ``meta``, ``alibaba``.
+    """Return who made a model, at every vendor: ``openai``, ``meta``, ``alibaba``.
 
     Parameters
     ----------

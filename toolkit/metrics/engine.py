@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import polars as pl
 
 from toolkit.errors import TotalOverflowError
-from toolkit.expressions.choices import as_frame, check_columns, check_responses
+from toolkit.expressions.choices import (
+    USAGE,
+    as_frame,
+    check_columns,
+    check_responses,
+    reported_usage,
+)
 from toolkit.metrics.calendar import Calendar, instant, is_partial
 from toolkit.metrics.inputs import (
     as_declared,
@@ -44,7 +50,6 @@ _LARGEST_INT64 = 2**63 - 1
 # Columns: whether a row is in the range (not in the one before), and the period before.
 _NOW = f"{HIDDEN}now"
 _EARLIER = f"{HIDDEN}earlier"
-_USED = ("prompt_tokens", "completion_tokens", "total_tokens")
 _RESOLUTION = timedelta(microseconds=1)  # of `created`
 
 
@@ -348,10 +353,8 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     check_columns(frame, needs)
     check_types(frame, query)
     choices = choices.with_columns(as_declared(choices, needs))
-    if set(_USED) <= set(needs):
-        # Usage of zeros is a placeholder: what was used is unknown.
-        is_empty = pl.all_horizontal(pl.col(_USED) == 0).fill_null(False)
-        choices = choices.with_columns(pl.when(~is_empty).then(pl.col(_USED)))
+    if set(USAGE) <= set(needs):
+        choices = choices.with_columns(reported_usage())
     frame = choices.lazy()
     if isinstance(choices, pl.DataFrame):
         check_responses(choices, needs_key="line" in needs)

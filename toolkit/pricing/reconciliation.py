@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import polars as pl
 
 from toolkit.errors import OptionError, check_word, plural
+from toolkit.expressions.choices import reported_usage
 from toolkit.expressions.time_ranges import Moment, span
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_with_gaps
 from toolkit.formatting.text import format_share, format_usd
@@ -194,6 +195,7 @@ def _log_by_day(first: pl.LazyFrame, prices: Prices) -> pl.DataFrame:
     return (
         price_responses(first.select(priced_by(first)), prices)
         .lazy()
+        .with_columns(reported_usage())
         .group_by(day, "model")
         .agg(
             pl.len().cast(pl.Int64).alias("responses"),
