@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
+from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -18,6 +20,8 @@ from toolkit.schema.tables import LATEST_CREATED, MOST_ITEMS, REJECT_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from toolkit.schema.paths import Items, Steps
 
 Keys: TypeAlias = "tuple[str | int, ...]"
 
@@ -38,10 +42,9 @@ EXPECTED = {
     "text": "a string",
     "content": "a string, a list of parts or an object",
     "characters": "a string, a list of parts or an object",
-    "tool_calls": "a list of tool calls, or a function call",
     "count": "a whole number",
     "number": "a number",
-    "timestamp": "a Unix time",
+    "timestamp": "a Unix time or an RFC 3339 time",
 }
 
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
@@ -148,6 +151,83 @@ def _count_items(raw: bytes) -> int:
     return commas + 1
 
 
+class Value(NamedTuple):
+    """A raw value, and its path in the line."""
+
+    raw: bytes
+    path: Keys
+
+
+def values_at(node: Node, steps: Steps) -> list[Value] | None:
+    """Return the values at the end of a path; None if nothing is there.
+
+    The path may go on into the items of lists.
+    """
+    raw = node.find(steps.keys)
+    if raw is None:
+        return None
+    path = (*node.path, *steps.keys)
+    if steps.items is None:
+        return [Value(raw, path)]
+    if raw[0] == ord("{") and not Node(raw).fields:
+        return None
+    if raw[0] != ord("["):
+        raise _wrong_type("a list", raw, path)
+    try:
+        items = split_short_list(raw)
+    except LineError as error:
+        raise error.below(path) from None
+    found: list[Value] = []
+    for place, item in enumerate(items):
+        if item[0] != ord("{"):
+            raise _wrong_type("an object", item, (*path, place))
+        inner = Node(item, (*path, place))
+        if _is_selected(inner, steps.items):
+            found += _values_in(inner, steps.items.then)
+    return found
+
+
+def _is_selected(node: Node, items: Items) -> bool:
+    """Return whether a path goes on into an item."""
+    if not items.key:
+        return True
+    raw = node.get(items.key)
+    if items.words:
+        return raw is not None and label_of(raw) in items.words
+    return (raw not in (None, b"false")) != items.without
+
+
+def _values_in(node: Node, then: Sequence[Steps]) -> list[Value]:
+    """Return the values of the first path that has any; the item itself without paths.
+
+    A path that cannot be read is passed over, but for the last.
+    """
+    if not then:
+        return [Value(node.raw, node.path)]
+    for steps in then[:-1]:
+        with suppress(LineError):
+            if found := values_at(node, steps):
+                return found
+    return values_at(node, then[-1]) or []
+
+
+def label_of(raw: bytes) -> str:
+    """Return the text of a string, or the JSON of any other value."""
+    return text_of(raw) if raw[0] == ord('"') else raw.decode()
+
+
+def is_of_type(raw: bytes, type_name: str) -> bool:
+    """Return whether a value has a type of `toolkit.schema.api.ValueType`."""
+    if type_name in ("objects", "empty"):
+        items = _split_list(raw) if raw[0] == ord("[") else None
+        if type_name == "empty":
+            return items == []
+        return items is not None and all(item[0] == ord("{") for item in items)
+    if type_name in ("", "filled"):
+        return type_name == "" or raw != b'""'
+    return _json_type(raw).endswith(f" {type_name}")
+
+
 # Kinds of values: each function reads a raw value of a type it knows, or raises.
 
 
@@ -173,45 +253,26 @@ def _read_label(raw: bytes) -> str | None:
 def _read_content(raw: bytes) -> str | None:
     """Read a message's content: a string, the text parts of a list, or an object."""
     if raw[0] == ord("["):
-        return _join_parts(raw, "text")
+        return _join_parts(raw)
     if raw[0] == ord("{"):
         return raw.decode()
     return _read_text(raw, "content")
 
 
-def _join_parts(raw: bytes, kind: str) -> str | None:
-    """Join the parts of a kind; the value of a part is a string or a list of texts."""
+def _join_parts(raw: bytes) -> str | None:
+    """Join the parts of a list that are texts."""
     texts: list[str] = []
     for place, item in enumerate(_split_list(raw)):
-        part = _part_of(item, kind, place)
-        if part is None:
+        if item[0] != ord("{"):
+            raise _wrong_type("an object", item, (place,))
+        part = Node(item)
+        text = part.get("text")
+        if text is None or label_of(part.get("type") or b"") != "text":
             continue
-        if part[0] == ord('"'):
-            texts.append(text_of(part))
-        elif part[0] == ord("[") and kind != "text":
-            try:
-                below = _join_parts(part, "text")
-            except LineError as error:
-                raise error.below((place, kind)) from None
-            texts += [] if below is None else [below]
-        else:
-            raise _wrong_type("a string", part, (place, kind))
+        if text[0] != ord('"'):
+            raise _wrong_type("a string", text, (place, "text"))
+        texts.append(text_of(text))
     return "".join(texts) if texts else None
-
-
-def _part_of(item: bytes, kind: str, place: int) -> bytes | None:
-    """Return what a part of this kind holds, None if it is of another kind."""
-    if item[0] != ord("{"):
-        raise _wrong_type("an object", item, (place,))
-    part = Node(item)
-    type_name = part.get("type") or b""
-    is_kind = type_name[:1] == b'"' and text_of(type_name) == kind
-    return part.get(kind) if is_kind else None
-
-
-def read_parts(raw: bytes, kind: str) -> str | None:
-    """Read the parts of a kind if the value is a list, else return None."""
-    return _join_parts(raw, kind) if raw[0] == ord("[") else None
 
 
 def _read_characters(raw: bytes) -> int | None:
@@ -271,25 +332,66 @@ MICROSECONDS = {"s": 6, "ms": 3, "us": 0, "ns": -3}
 LATEST_MICROSECOND = int(LATEST_CREATED.timestamp()) * 10**6
 
 
-def read_timestamp(raw: bytes, unit: str) -> int | None:
-    """Read a Unix time, a number or a string of digits, as microseconds.
+_RFC_3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d):(\d\d):(\d\d(?:\.\d+)?)"
+    r"(?P<zone>[Zz]|([+-])(\d\d):?(\d\d))?",
+    re.ASCII,
+)
+NO_TIME_ZONE = "no_time_zone"
 
-    The decimal number is read exactly, then rounded half to even.
+
+def read_timestamp(raw: bytes, unit: str) -> int | None:
+    """Read a Unix time, or an RFC 3339 time with a zone, as microseconds.
+
+    The decimal number is read exactly, then rounded half to even. A time without a zone
+    is null.
     """
+    if raw[0] == ord('"') and (found := _RFC_3339.fullmatch(text_of(raw))):
+        return _calendar_time(found) if found["zone"] else None
     digits = _digits_of(raw, "timestamp", r"([0-9]+\.?[0-9]*|\.[0-9]+)?")
-    scale = MICROSECONDS[unit]
-    seconds = _decimal(digits or "0")
-    if not seconds:
-        return None
-    outside = LineError("out_of_range", "expected a time from 1970 to before 2200")
-    if not seconds.is_finite() or seconds.adjusted() + scale > 20:
-        raise outside
-    micros = int(
-        seconds.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_EVEN).scaleb(scale)
-    )
+    return _checked_time(_round_time(_decimal(digits or "0"), MICROSECONDS[unit]))
+
+
+def _calendar_time(found: re.Match[str]) -> int | None:
+    """Return the microseconds of a date and a time of day; second 60 is the next."""
+    written, hour, minute, second, _, sign, *offset = found.groups("0")
+    try:
+        day = date.fromisoformat(written).toordinal() - date(1970, 1, 1).toordinal()
+    except ValueError:
+        raise _outside_time() from None
+    hours, minutes = (int(hour), int(offset[0])), (int(minute), int(offset[1]))
+    if max(hours) > 23 or max(minutes) > 59 or int(second[:2]) > 60:
+        raise _outside_time()
+    ahead = hours[1] * 60 + minutes[1]
+    total = (day * 24 + hours[0]) * 60 + minutes[0] + (ahead if sign == "-" else -ahead)
+    return _checked_time(total * 60 * 10**6 + _round_time(Decimal(second), 6))
+
+
+def _outside_time() -> LineError:
+    return LineError("out_of_range", "expected a time from 1970 to before 2200")
+
+
+def _round_time(time: Decimal, scale: int) -> int:
+    """Return microseconds; the unit of the time is `scale` powers of ten of them."""
+    if not time.is_finite() or (time and time.adjusted() + scale > 20):
+        raise _outside_time()
+    unit = Decimal(1).scaleb(-scale)
+    return int(time.quantize(unit, ROUND_HALF_EVEN).scaleb(scale))
+
+
+def _checked_time(micros: int) -> int | None:
+    """Return microseconds since 1970; 0 is null."""
     if not 0 <= micros < LATEST_MICROSECOND:
-        raise outside
+        raise _outside_time()
     return micros or None
+
+
+def read_timestamp_problem(raw: bytes, unit: str) -> str | None:
+    """Return `NO_TIME_ZONE` for a time without a zone, "" for another time."""
+    if read_timestamp(raw, unit) is not None:
+        return ""
+    is_time = raw[0] == ord('"') and _RFC_3339.fullmatch(text_of(raw))
+    return NO_TIME_ZONE if is_time else None
 
 
 def _decimal(digits: str) -> Decimal:
@@ -332,60 +434,35 @@ def read_marker(raw: bytes, word: str, prefix: str) -> str | None:
     return word if text.startswith(prefix) else None
 
 
-# The kinds of tool that a call may name, and the key of their input; the second is read
-# only if the first has no value.
-_TOOLS = {"function": "arguments", "custom": "input"}
+_Call: TypeAlias = "dict[str, str | None]"
 
 
-def read_tool_calls(raw: bytes) -> list[dict[str, str | None]] | None:
-    """Read a list of tool calls, of functions or custom tools; {} is null."""
-    if raw[0] == ord("{") and not Node(raw).fields:
-        return None
-    if raw[0] != ord("["):
-        raise _wrong_type("a list", raw)
-    calls = []
-    for place, item in enumerate(split_short_list(raw)):
-        if item[0] != ord("{"):
-            raise _wrong_type("an object", item, (place,))
-        call = Node(item, (place,))
-        calls.append(
-            {
-                "id": _call_text(call, "id"),
-                "type": _call_text(call, "type"),
-                "name": _first(_call_text(call.child(tool), "name") for tool in _TOOLS),
-                "arguments": _first(
-                    _call_input(call.child(tool), key) for tool, key in _TOOLS.items()
-                ),
-            }
-        )
-    return calls
+def read_call(value: Value, fields: Sequence[Sequence[Sequence[str]]]) -> _Call:
+    """Read id, type, name and arguments of a call, each the first on its paths."""
+    if value.raw[0] != ord("{"):
+        raise _wrong_type("an object", value.raw, value.path)
+    call = Node(value.raw, value.path)
+    found = {}
+    for name, paths in zip(("id", "type", "name", "arguments"), fields, strict=True):
+        read = _call_input if name == "arguments" else _call_text
+        found[name] = _first(read(call, keys) for keys in paths)
+    return found
 
 
-def read_function_call(raw: bytes) -> list[dict[str, str | None]] | None:
-    """Read the older form as one call; without name and arguments it is null."""
-    if raw[0] != ord("{"):
-        raise _wrong_type("an object", raw)
-    call = Node(raw)
-    name, arguments = _call_text(call, "name"), _call_input(call, "arguments")
-    if not name and not arguments:
-        return None
-    return [{"id": None, "type": None, "name": name, "arguments": arguments}]
-
-
-def _call_text(node: Node | None, key: str) -> str | None:
-    """Read a string field of a call."""
-    raw = node.get(key) if node else None
-    if node is None or raw is None:
+def _call_text(call: Node, keys: Sequence[str]) -> str | None:
+    """Read a string of a call."""
+    raw = call.find(keys)
+    if raw is None:
         return None
     if raw[0] != ord('"'):
-        raise _wrong_type("a string", raw, (*node.path, key))
+        raise _wrong_type("a string", raw, (*call.path, *keys))
     return text_of(raw)
 
 
-def _call_input(node: Node | None, key: str) -> str | None:
+def _call_input(call: Node, keys: Sequence[str]) -> str | None:
     """Read the input of a call: a string, or an object as its JSON text."""
-    raw = node.get(key) if node else None
-    return raw.decode() if raw and raw[0] == ord("{") else _call_text(node, key)
+    raw = call.find(keys)
+    return raw.decode() if raw and raw[0] == ord("{") else _call_text(call, keys)
 
 
 def _first(values: Iterator[str | None]) -> str | None:
@@ -397,6 +474,7 @@ def _first(values: Iterator[str | None]) -> str | None:
 READERS: dict[str, Callable[[bytes], object]] = {
     "string": _read_string,
     "label": _read_label,
+    "finish_reason": _read_label,
     "text": _read_text,
     "content": _read_content,
     "characters": _read_characters,

@@ -10,38 +10,45 @@ paths, and no column by name.
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import pyarrow as pa
 import xxhash
 
 from toolkit.reading.json_values import (
+    NO_TIME_ZONE,
     READERS,
     STRINGS,
     LineError,
     Node,
+    Value,
+    is_of_type,
+    label_of,
+    read_call,
     read_count,
-    read_function_call,
     read_marker,
     read_number,
-    read_parts,
     read_timestamp,
-    read_tool_calls,
+    read_timestamp_problem,
     split_short_list,
     text_of,
     validate_json,
+    values_at,
 )
-from toolkit.schema.paths import parse_path, write_path
+from toolkit.reading.parsed_api import parse_api
+from toolkit.schema.paths import write_path
 from toolkit.schema.tables import REJECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from toolkit.reading.blocks import Block, Decoded, Plan
-    from toolkit.schema.columns import Column, Root
+    from toolkit.reading.parsed_api import ParsedApi, ParsedCondition, ParsedTest
+    from toolkit.schema.columns import Column
+    from toolkit.schema.paths import Path
 
 Cell: TypeAlias = object
 
@@ -52,125 +59,121 @@ REPEATED_BYTES = 8 * 1024 * 1024
 # Codes of an unfinished last line that more bytes could still change.
 _UNFINISHED = frozenset({"truncated", "invalid_utf8", "too_deep", "line_too_long"})
 
-# Paths of the response in an envelope, in the order in which they are tried.
-ENVELOPES = (
-    ("response", "body"),
-    ("response",),
-    ("response_body",),
-    ("body",),
-    ("output",),
-    ("outputs",),
-    ("result",),
-    ("data",),
-)
-_BATCH = ENVELOPES[0]  # where a line of a batch's output file has the response
+# A path of a column, and the function that reads the values at its end.
+_ColumnReader: TypeAlias = "tuple[Path, Callable[[list[Value]], Cell]]"
+# The cell of several values by kind; of the other kinds it is the first one.
+_JOINED: dict[str, Callable[[Iterable[Any]], Cell]] = {
+    "content": "".join,
+    "text": "".join,
+    "characters": sum,
+}
 
 
-class ColumnPath(NamedTuple):
-    """One path of a column, split into its parts."""
-
-    keys: tuple[str, ...]
-    root: Root
-    is_list: bool = False  # it ends in []
-    part: str | None = None  # the type of the parts of a list that it goes on into
-    # A later path goes deeper: an object here is only a container.
-    passes_objects: bool = False
-    takes_any_shape: bool = False  # what is not as declared is null, not an error
-    prefix: str = ""  # how the text must begin
-    word: str = ""  # the cell, if there is a value
-    divisor: float = 1.0
-    skips_zero: bool = False  # 0 is null
+def _column_reader(column: Column, plan: Plan, path: Path) -> _ColumnReader:
+    """Return a path, and the function that reads a cell from the values there."""
+    if path.fields:
+        return path, partial(_read_calls, path=path)
+    read = _value_reader(column, plan, path)
+    return path, partial(_read_values, read=read, join=_JOINED.get(column.kind))
 
 
-_PATH = re.compile(
-    r"(?P<plain>.*?)(?P<list>\[\](?:\.(?P<part>\w+))?)?(?P<any>\?)?"
-    r"(?: = (?P<prefix>\S+)\*)?(?: -> (?P<word>\w+))?"
-    r"(?: / (?P<divisor>\S+))?(?P<nonzero> != 0)?"
-)
-
-
-def column_paths(column: Column) -> list[ColumnPath]:
-    """Split the paths of a column into their parts."""
-    found = []
-    any_shape = column.kind in ("items", "logprob_sum", "flag", "marker")
-    for place, path in enumerate(column.paths):
-        root, rest = column.split_root(path)
-        parts = cast("re.Match[str]", _PATH.fullmatch(rest))
-        later = column.paths[place:]
-        found.append(
-            ColumnPath(
-                parse_path(parts["plain"]),
-                root,
-                parts["list"] == "[]",
-                parts["part"],
-                any(other.startswith(f"{parts['plain']}.") for other in later),
-                any_shape or bool(parts["any"]),
-                parts["prefix"] or "",
-                parts["word"] or "",
-                float(parts["divisor"] or 1),
-                bool(parts["nonzero"]),
-            )
-        )
-    return found
-
-
-# A path of a column, and the function that reads the value at its end.
-_ColumnReader: TypeAlias = "tuple[ColumnPath, Callable[[bytes], Cell]]"
-
-
-def _reader(column: Column, plan: Plan, path: ColumnPath) -> Callable[[bytes], Cell]:
-    """Return the function that reads the values of a path."""
-    if path.part:
-        return partial(read_parts, kind=path.part)
+def _value_reader(column: Column, plan: Plan, path: Path) -> Callable[[bytes], Cell]:
+    """Return the function that reads a value of a path."""
     if column.kind == "marker":
-        return partial(read_marker, word=path.word, prefix=path.prefix)
-    if column.kind == "tool_calls":
-        return read_tool_calls if path.is_list else read_function_call
+        return partial(read_marker, word=path.word or "", prefix=path.prefix)
     if column.kind == "count":
         return partial(read_count, low=column.minimum, high=column.maximum)
     if column.kind == "number":
         return partial(read_number, divisor=path.divisor, skips_zero=path.skips_zero)
     if column.kind == "timestamp":
         return partial(read_timestamp, unit=plan.created_unit)
+    if column.kind == "timestamp_problem":
+        return partial(read_timestamp_problem, unit=plan.created_unit)
     return READERS[column.kind]
+
+
+def _read_values(
+    values: list[Value],
+    read: Callable[[bytes], Cell],
+    join: Callable[[Iterable[Any]], Cell] | None,
+) -> Cell:
+    """Read the values at the end of a path as one cell."""
+    cells = []
+    for raw, path in values:
+        try:
+            cell = read(raw)
+        except LineError as error:
+            raise error.below(path) from None
+        if cell is not None:
+            cells.append(cell)
+    if not cells:
+        return None
+    return join(cells) if join else cells[0]
+
+
+def _read_calls(values: list[Value], path: Path) -> Cell:
+    """Read tool calls; a single one without name and arguments is null."""
+    calls = [read_call(value, path.fields) for value in values]
+    if path.steps.items is None:
+        return [call for call in calls if call["name"] or call["arguments"]] or None
+    return calls or (None if path.steps.items.key else [])
+
+
+# Cells that are read only if no later path has another one.
+_LAST_RESORTS = {
+    "count": 0,
+    "number": 0.0,
+    "timestamp_problem": NO_TIME_ZONE,
+}
 
 
 def _read_cell(
     response: Response,
     choice: Node,
     readers: Sequence[_ColumnReader],
-    *,
-    passes_zero: bool,
+    last_resort: Cell,
 ) -> Cell:
-    """Read the first value on the paths of a column; of counts the first above 0.
+    """Read the first value on the paths of a column.
 
-    Behind a 0 nothing is an error: it is read only if no other path has a count.
+    Behind a last resort nothing is an error.
     """
     found = None
     for path, read in readers:
         try:
-            cell = _read_path(response.start(path.root, choice), path, read)
+            cell = _read_path(response.start(path, choice), path, read)
         except LineError:
             if not path.takes_any_shape and found is None:
                 raise
             continue
-        if cell is not None and not (passes_zero and cell == 0):
+        if cell is not None and cell != last_resort:
             return cell
         found = found if cell is None else cell
     return found
 
 
 def _read_path(
-    node: Node | None, path: ColumnPath, read: Callable[[bytes], Cell]
+    node: Node | None, path: Path, read: Callable[[list[Value]], Cell]
 ) -> Cell:
-    """Read the value at the end of a path."""
-    raw = None if node is None else node.find(path.keys)
-    if node is None or raw is None or (path.passes_objects and raw[0] == ord("{")):
+    """Read the values at the end of a path, or their sum with others."""
+    values = None if node is None else values_at(node, path.steps)
+    if node is None or values is None:
+        is_zero = node and path.zero_if and values_at(node, path.zero_if)
+        return _add(node, path, read, 0) if node and is_zero else None
+    if path.passes_objects and values and values[0].raw[0] == ord("{"):
         return None
-    try:
-        return read(raw)
-    except LineError as error:
-        raise error.below(node.path + path.keys) from None
+    cell = read(values)
+    return _add(node, path, read, cell) if path.plus else cell
+
+
+def _add(
+    node: Node, path: Path, read: Callable[[list[Value]], Cell], first: Cell
+) -> Cell:
+    """Add the further counts of a sum to its first one; what is not there is 0."""
+    total = cast("int", first)
+    for paths in path.plus:
+        cells = (read(values_at(node, steps) or []) for steps in paths)
+        total += cast("int", next(filter(None, cells), 0))
+    return total
 
 
 def _without_text(cell: Cell) -> Cell:
@@ -187,28 +190,57 @@ class Response(NamedTuple):
     node: Node
     choices: list[Node]
 
-    def start(self, root: Root, choice: Node) -> Node | None:
+    def start(self, path: Path, choice: Node) -> Node | None:
         """Return the object where a path starts, None if this response has none."""
-        if root == "choice":
+        if path.root == "choice":
             return choice
-        if root == "completion":
-            return choice if choice.get("message") is None else None
-        if root == "response":
+        if path.root == "response":
             return self.node
-        path = self.node.path
-        found = {"line": True, "envelope": path != (), "batch": path == _BATCH}
-        return self.line if found[root] else None
+        place = self.node.path
+        found = {"line": True, "envelope": place != (), "at": place == path.at}
+        return self.line if found[path.root] else None
+
+    def meets(self, condition: ParsedCondition) -> bool:
+        """Return whether all tests hold of any of the alternatives."""
+        return any(all(map(self._passes, tests)) for tests in condition)
+
+    def _passes(self, test: ParsedTest) -> bool:
+        starts = self.choices if test.path.root == "choice" else [self.node]
+        for choice in starts:
+            start = self.start(test.path, choice)
+            with suppress(LineError):  # another shape is not as expected
+                values = values_at(start, test.path.steps) if start else None
+                if any(_is_expected(value.raw, test) for value in values or ()):
+                    return test.expected
+        return not test.expected
 
 
-def _find_response(line: Node, envelopes: Sequence[tuple[str, ...]]) -> Response:
-    """Find the response of a line, or raise `LineError` with what it is instead."""
+def _is_expected(raw: bytes, test: ParsedTest) -> bool:
+    is_word = not test.words or label_of(raw) in test.words
+    return is_word and is_of_type(raw, test.type)
+
+
+def _find_response(
+    line: Node, envelopes: Sequence[tuple[str, ...]], apis: Sequence[ParsedApi]
+) -> tuple[Response, int]:
+    """Find the response of a line, and the place of its API among `apis`.
+
+    A line without one raises `LineError` with what it is instead.
+    """
     is_error = False
     for node in _candidates(line, envelopes):
-        choices = _choices_of(node)
-        if choices is not None:
-            if _is_chunk(node, choices):
+        for place, api in enumerate(apis):
+            choices = _choices_of(node, api)
+            if choices is None:
+                continue
+            response = Response(line, node, choices)
+            if not response.meets(api.tests) or response.meets(api.unless):
+                continue
+            if response.meets(api.chunks):
                 raise LineError("stream_chunk")
-            return Response(line, node, choices)
+            if response.meets(api.errors):
+                raise LineError("error_response")
+            return response, place
         is_error = is_error or node.get("error") is not None
     raise LineError("error_response" if is_error else "not_a_response")
 
@@ -237,12 +269,19 @@ def _open_field(node: Node, key: str) -> Node | None:
     return Node(raw, path) if raw is not None and raw[0] == ord("{") else None
 
 
-def _choices_of(node: Node) -> list[Node] | None:
-    """Return the choices of a response, None if this object is not a response."""
-    raw = node.get("choices")
-    if raw is None or raw[0] != ord("["):
+def _choices_of(node: Node, api: ParsedApi) -> list[Node] | None:
+    """Return the choices of a response, None if the object has no such list."""
+    if not api.choices:
+        return [node]
+    path = (*node.path, *api.choices)
+    try:
+        raw = node.find(api.choices)
+    except LineError:
         return None
-    path = (*node.path, "choices")
+    if raw is None:
+        return []
+    if raw[0] != ord("["):
+        return None
     try:
         items = split_short_list(raw)
     except LineError as error:
@@ -250,37 +289,6 @@ def _choices_of(node: Node) -> list[Node] | None:
     if any(item[0] != ord("{") for item in items):
         return None
     return [Node(item, (*path, place)) for place, item in enumerate(items)]
-
-
-# Names of a chunk in `object`.
-_CHUNKS = {
-    "chat.completion.chunk",
-    "chat.completion.done",
-    "chat.reasoning",
-    "chat.reasoning.done",
-    "completion.chunk",
-    "text_completion.chunk",
-}
-
-
-def _is_chunk(node: Node, choices: list[Node]) -> bool:
-    """Return whether this is a chunk of a streamed response."""
-    found = {
-        key: {choice.get(key) for choice in choices} - {None}
-        for key in ("message", "delta", "finish_reason", "text")
-    }
-    raw = node.get("object") or b'""'
-    name = text_of(raw) if raw[0] == ord('"') else None
-    is_finished = bool(found["finish_reason"] - {b'""'})
-    if name == "chat.completion":
-        return bool(found["delta"]) and not is_finished
-    if name in _CHUNKS and found["message"]:
-        return any(delta.startswith(b"{") for delta in found["delta"] if delta)
-    if name == "text_completion" and not found["message"]:
-        is_open = bool(choices) and not is_finished
-        return is_open or (node.get("usage") is None and not found["text"] - {b'""'})
-    is_unnamed = name == "" and (not choices or bool(found["delta"]))
-    return not found["message"] and (name in _CHUNKS or is_unnamed)
 
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -330,13 +338,16 @@ class Reference:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.envelopes = (plan.response_path,) if plan.response_path else ENVELOPES
+        self.envelopes = plan.envelopes
         self.columns = plan.table.columns
-        self.readers = {
-            column.name: [
-                (path, _reader(column, plan, path)) for path in column_paths(column)
-            ]
-            for column in self.columns
+        self.apis = [parse_api(api, self.columns) for api in plan.apis]
+        self.readers = [self.api_readers(api) for api in self.apis]
+
+    def api_readers(self, api: ParsedApi) -> dict[str, list[_ColumnReader]]:
+        """Return how the cells of each column are read from a response of an API."""
+        return {
+            column.name: [_column_reader(column, self.plan, path) for path in paths]
+            for column, paths in zip(self.columns, api.paths, strict=True)
         }
 
     def decode(self, block: Block) -> Decoded:
@@ -393,51 +404,76 @@ class Reference:
     ) -> list[list[Cell]]:
         """Return the cells of a line, column by column, one for each choice."""
         line = _open_line(raw, longest=self.plan.max_line_bytes, tail=tail)
-        response = _find_response(line, self.envelopes)
-        cells = [self.read_column(one, response, given) for one in self.columns]
-        self.check_repeated(cells, response)
-        return cells
+        response, api = _find_response(line, self.envelopes, self.apis)
+        cells: dict[str, list[Cell]] = {}
+        for column in self.columns:
+            if column.adds and not self.readers[api][column.name]:
+                cells[column.name] = _sums([cells[name] for name in column.adds])
+            else:
+                cells[column.name] = self.read_column(column, response, api, given)
+        self.check_repeated(cells, response, api)
+        return list(cells.values())
 
-    def check_repeated(self, cells: list[list[Cell]], response: Response) -> None:
+    def check_repeated(
+        self, cells: Mapping[str, list[Cell]], response: Response, api: int
+    ) -> None:
         """Raise for a line whose rows would repeat far more text than it has."""
         count = len(response.choices)
         repeated = sum(
             len(first)
-            for column, (first, *_) in zip(self.columns, cells, strict=True)
-            if column.grain == "R" and column.paths and isinstance(first, str)
+            for column, paths in zip(self.columns, self.apis[api].paths, strict=True)
+            if column.grain == "R" and paths
+            if isinstance(first := cells[column.name][0], str)
         )
         if count > 1 and repeated * count > REPEATED_BYTES:
             reason = "expected fewer choices, or shorter facts to repeat for each"
-            path = (*response.node.path, "choices")
+            path = (*response.node.path, *self.apis[api].choices)
             raise LineError("out_of_range", reason, path)
 
     def read_column(
-        self, column: Column, response: Response, given: Mapping[str, Cell]
+        self, column: Column, response: Response, api: int, given: Mapping[str, Cell]
     ) -> list[Cell]:
         """Return the cells of a column, one for each choice; one if there are none."""
         count = len(response.choices)
         rows = max(count, 1)
         if column.kind == "position":
             return list(range(rows))
-        if column.root == "choice":
-            cells = [self.read_cell(column, response, one) for one in response.choices]
-            return cells or [None]
+        read = partial(self.read_cell, column, response, api)
+        if column.grain == "C":
+            return [read(choice) for choice in response.choices] or [None]
         if column.kind == "given":
             cell = given[column.name]
         elif column.kind == "choice_count":
             cell = count
         elif column.kind == "hash":
-            cell = xxhash.xxh3_64_intdigest(response.node.raw)
+            digest = xxhash.xxh3_64_digest(response.node.raw)
+            cell = int.from_bytes(digest, signed=True)
+        elif column.kind == "api":
+            cell = self.apis[api].name
         else:
-            cell = self.read_cell(column, response, response.node)
+            cell = read(response.node)
         return [cell] * rows if column.grain == "R" else [cell] + [None] * (rows - 1)
 
-    def read_cell(self, column: Column, response: Response, choice: Node) -> Cell:
+    def read_cell(
+        self, column: Column, response: Response, api: int, choice: Node
+    ) -> Cell:
         """Return the value of a column in a response and one of its choices."""
-        readers, counts = self.readers[column.name], column.kind == "count"
-        cell = _read_cell(response, choice, readers, passes_zero=counts)
+        readers = self.readers[api][column.name]
+        cell = _read_cell(response, choice, readers, _LAST_RESORTS.get(column.kind))
+        if column.kind in ("marker", "timestamp_problem"):
+            return cell or None
+        if column.kind == "finish_reason":
+            return self.apis[api].finish_reasons.get(cast("str", cell), cell)
         drops = column.private and self.plan.content == "drop"
         return _without_text(cell) if drops else cell
+
+
+def _sums(columns: list[list[Cell]]) -> list[Cell]:
+    """Add columns row by row; null if one of the cells is."""
+    return [
+        None if None in cells else sum(cast("list[int]", cells))
+        for cells in zip(*columns, strict=True)
+    ]
 
 
 def _split(

@@ -1,0 +1,52 @@
+"""Answers of Bedrock's Converse, and of Nova through InvokeModel.
+
+`usage.inputTokens` leaves out what was read from and written to a cache. The response
+has no id, model or time: the log around it may.
+"""
+
+from __future__ import annotations
+
+from toolkit.schema.api import Api, Sum, ToolCalls, has
+
+_CONTENT = "output.message.content"
+_CACHED = ("usage.cacheReadInputTokens", "usage.cacheReadInputTokenCount")
+_WRITTEN = ("usage.cacheWriteInputTokens", "usage.cacheWriteInputTokenCount")
+
+CONVERSE = Api(
+    name="converse",
+    title="Bedrock Converse",
+    tests=((has("stopReason", type="string"), has(_CONTENT, type="objects")),),
+    paths={
+        "service_tier": ("serviceTier.type",),
+        "finish_reason": ("stopReason",),
+        "native_finish_reason": ("stopReason",),
+        "role": ("output.message.role",),
+        "content": (f"{_CONTENT}[].text|citationsContent.content[].text",),
+        "reasoning_content": (f"{_CONTENT}[].reasoningContent.reasoningText.text",),
+        "prompt_tokens": (Sum("usage.inputTokens", plus=(_CACHED, _WRITTEN)),),
+        "completion_tokens": ("usage.outputTokens",),
+        "total_tokens": ("usage.totalTokens",),
+        "cached_tokens": _CACHED,
+        "cache_write_tokens": _WRITTEN,
+        "cache_write_1h_tokens": ("usage.cacheDetails[ttl=1h].inputTokens",),
+    },
+    tool_calls=(
+        ToolCalls(
+            f"{_CONTENT}[toolUse]",
+            id=("toolUse.toolUseId",),
+            type=("toolUse.type",),
+            name=("toolUse.name",),
+            arguments=("toolUse.input",),
+        ),
+    ),
+    finish_reasons={
+        "end_turn": "stop",
+        "stop_sequence": "stop",
+        "max_tokens": "length",
+        "model_context_window_exceeded": "length",
+        "tool_use": "tool_calls",
+        "refusal": "content_filter",
+        "guardrail_intervened": "content_filter",
+        "content_filtered": "content_filter",
+    },
+)
