@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 
 from toolkit.reading.blocks import until_error
+from toolkit.reading.cells import EXPECTED, LATEST_MICROSECOND, MICROSECONDS
 from toolkit.reading.dedup import DUPLICATE_KEY, SeenKeys
-from toolkit.reading.json_values import EXPECTED, LATEST_MICROSECOND, MICROSECONDS
+from toolkit.reading.json_values import DEEPEST
 from toolkit.reading.native import KERNEL
 from toolkit.reading.parsed_api import parse_api
 from toolkit.reading.reference_decoder import (
-    DEEPEST,
     REPEATED_BYTES,
     Reference,
 )

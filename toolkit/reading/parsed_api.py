@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from toolkit.schema.api import Sum
-from toolkit.schema.paths import Path, parse_notation, parse_path, parse_steps
+from toolkit.schema.paths import Path, parse_notation, parse_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,8 +69,8 @@ def _parse_column(column: Column, api: Api) -> tuple[Path, ...]:
     root = "choice" if column.grain == "C" else "response"
     if column.kind == "tool_calls":
         return tuple(_parse_calls(calls, root) for calls in api.tool_calls)
-    written = (*api.paths.get(column.paths_of or column.name, ()), *column.paths)
-    paths = [_parse_one(path, root) for path in written]
+    own = api.paths.get(column.name) or api.paths.get(column.paths_of, ())
+    paths = [parse_notation(path, root) for path in (*own, *column.paths)]
     return tuple(
         path._replace(
             takes_any_shape=path.takes_any_shape or column.kind in _ANY_SHAPE,
@@ -81,19 +80,11 @@ def _parse_column(column: Column, api: Api) -> tuple[Path, ...]:
     )
 
 
-def _parse_one(path: str | Sum, root: str) -> Path:
-    """Parse a path, or a sum as the path of its first count."""
-    if not isinstance(path, Sum):
-        return parse_notation(path, root)
-    return parse_notation(path.first, root)._replace(
-        plus=tuple(tuple(map(parse_steps, paths)) for paths in path.plus),
-        zero_if=parse_steps(path.zero_if) if path.zero_if else None,
-    )
-
-
 def _parse_calls(calls: ToolCalls, root: str) -> Path:
     fields = (calls.id, calls.type, calls.name, calls.arguments)
-    keys = tuple(tuple(map(parse_path, paths)) for paths in fields)
+    keys = tuple(
+        tuple(map(parse_path, paths.split("|"))) if paths else () for paths in fields
+    )
     return parse_notation(calls.items, root)._replace(fields=keys)
 
 

@@ -59,46 +59,23 @@ Condition: TypeAlias = tuple[tuple[Test, ...], ...]
 
 
 @dataclass(frozen=True)
-class Sum:
-    """A count that is the sum of several.
-
-    Parameters
-    ----------
-    first
-        Path of the count that must be there: without it the sum is null.
-    plus
-        Paths of each further count, of which the first above 0 is read; a count that is
-        not there is 0.
-    zero_if
-        Path of a value beside which `first` is 0 where it is not there.
-    """
-
-    first: str
-    plus: tuple[tuple[str, ...], ...] = ()
-    zero_if: str = ""
-
-    def __str__(self) -> str:
-        """Return the sum in the notation of paths."""
-        return " + ".join([self.first, *("|".join(paths) for paths in self.plus)])
-
-
-@dataclass(frozen=True)
 class ToolCalls:
     """Where the tools are that a response calls, and the fields of each call.
 
     Parameters
     ----------
     items
-        Path of the calls, or of one call; see `toolkit.schema.paths.Path`.
+        Path of the calls, or of one call.
     id, type, name, arguments
-        Paths in a call; the first with a value is read.
+        Path in a call, or several with ``|`` between them, of which the first with a
+        value is read.
     """
 
     items: str
-    id: tuple[str, ...] = ()
-    type: tuple[str, ...] = ()
-    name: tuple[str, ...] = ()
-    arguments: tuple[str, ...] = ()
+    id: str = ""
+    type: str = ""
+    name: str = ""
+    arguments: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,7 +111,7 @@ class Api:
     chunks: Condition = ()
     errors: Condition = ()
     choices: str = ""
-    paths: Mapping[str, tuple[str | Sum, ...]] = field(default_factory=dict)
+    paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tool_calls: tuple[ToolCalls, ...] = ()
     finish_reasons: Mapping[str, str] = field(default_factory=dict)
 

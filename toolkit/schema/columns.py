@@ -56,7 +56,7 @@ class Column:
         Where the value is found in a line of any API, after the paths of `Api.paths`;
         in the notation of `toolkit.schema.paths`.
     paths_of
-        The column whose paths in `Api.paths` it shares; "": its own.
+        The column whose paths it has in an API that has none of its own.
     adds
         Where an API has no path of this column it is the sum of these, null if one of
         them is.
@@ -104,7 +104,7 @@ class Column:
         found = {"any": list(self.paths)}
         for api in APIS:
             start = f"{api.choices}[]." if self.grain == "C" and api.choices else ""
-            paths = api.paths.get(self.paths_of or self.name, ())
+            paths = api.paths.get(self.name) or api.paths.get(self.paths_of, ())
             calls = api.tool_calls if self.kind == "tool_calls" else ()
             found[api.name] = [f"{start}{path}" for path in paths]
             found[api.name] += [f"{start}{call.items}" for call in calls]

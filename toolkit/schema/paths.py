@@ -13,6 +13,8 @@ The notation of the declarations in `toolkit.schema`:
 ``a -> x``                  the word x if a has a value; ``a -> null`` is null
 ``a / n``                   a divided by n
 ``a != 0``                  a, or null if it is 0
+``a + b|c``                 a, and b or else c if it is there; null without a
+``a or 0 beside b``         a, or 0 if it is not there, but b is
 ==========================  ==========================================================
 
 A path starts at the response, or at the choice if the column belongs to the choice.
@@ -36,6 +38,7 @@ _NOTATION = re.compile(
     r"(?:\((?P<root>\w+)(?: (?P<at>[\w.]+))?\)\.)?(?P<steps>.*?)(?P<any>\?)?"
     r"(?: = (?P<prefix>\S+)\*)?(?: -> (?P<word>\w+))?"
     r"(?: / (?P<divisor>\S+))?(?P<nonzero> != 0)?"
+    r"(?P<plus>(?: \+ \S+)*)(?: or 0 beside (?P<beside>\S+))?"
 )
 _OUTSIDE_BRACKETS = re.compile(r"\|(?![^\[]*\])")
 
@@ -140,6 +143,11 @@ def parse_notation(path: str, root: str = "response") -> Path:
         word="" if found["word"] == "null" else found["word"],
         divisor=float(found["divisor"] or 1),
         skips_zero=found["nonzero"] is not None,
+        plus=tuple(
+            tuple(map(parse_steps, paths.split("|")))
+            for paths in found["plus"].split(" + ")[1:]
+        ),
+        zero_if=parse_steps(found["beside"]) if found["beside"] else None,
     )
 
 

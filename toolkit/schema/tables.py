@@ -176,7 +176,12 @@ _CHOICES_COLUMNS = (
         "finish_reason",
         "why the choice ended, in the words of chat completions",
     ),
-    choice("native_finish_reason", "label", "the same in the provider's own words"),
+    choice(
+        "native_finish_reason",
+        "label",
+        "the same in the provider's own words",
+        paths_of="finish_reason",
+    ),
     choice("role", "string", "author of the message"),
     choice("content", "content", "text of the message"),
     choice("reasoning_content", "text", "text of the model's reasoning"),

@@ -6,7 +6,7 @@ from and written to the cache is beside it.
 
 from __future__ import annotations
 
-from toolkit.schema.api import Api, Sum, ToolCalls, has, lacks
+from toolkit.schema.api import Api, ToolCalls, has, lacks
 
 _MESSAGE = (
     has("type", "message"),
@@ -36,19 +36,13 @@ ANTHROPIC = Api(
             "content[type=server_tool_use] -> server_tools",
         ),
         "finish_reason": ("stop_reason",),
-        "native_finish_reason": ("stop_reason",),
         "role": ("role",),
         "content": ("content[type=text].text",),
         "reasoning_content": ("content[type=thinking].thinking",),
         "refusal": ("stop_details.explanation",),
         "prompt_tokens": (
-            Sum(
-                "usage.input_tokens",
-                plus=(
-                    ("usage.cache_read_input_tokens",),
-                    ("usage.cache_creation_input_tokens",),
-                ),
-            ),
+            "usage.input_tokens + usage.cache_read_input_tokens"
+            " + usage.cache_creation_input_tokens",
         ),
         "completion_tokens": ("usage.output_tokens",),
         "cached_tokens": ("usage.cache_read_input_tokens",),
@@ -57,15 +51,7 @@ ANTHROPIC = Api(
         "reasoning_tokens": ("usage.output_tokens_details.thinking_tokens",),
         "web_searches": ("usage.server_tool_use.web_search_requests",),
     },
-    tool_calls=(
-        ToolCalls(
-            "content[type=tool_use]",
-            id=("id",),
-            type=("type",),
-            name=("name",),
-            arguments=("input",),
-        ),
-    ),
+    tool_calls=(ToolCalls("content[type=tool_use]", "id", "type", "name", "input"),),
     finish_reasons={
         "end_turn": "stop",
         "stop_sequence": "stop",

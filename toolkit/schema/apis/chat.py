@@ -115,11 +115,11 @@ CHAT = Api(
     tool_calls=(
         ToolCalls(
             "message.tool_calls[]",
-            id=("id",),
-            type=("type",),
-            name=("function.name", "custom.name"),
-            arguments=("function.arguments", "custom.input"),
+            "id",
+            "type",
+            "function.name|custom.name",
+            "function.arguments|custom.input",
         ),
-        ToolCalls("message.function_call", name=("name",), arguments=("arguments",)),
+        ToolCalls("message.function_call", name="name", arguments="arguments"),
     ),
 )

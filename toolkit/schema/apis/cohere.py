@@ -21,7 +21,6 @@ COHERE = Api(
         "response_id": ("id",),
         "usage_problem": ("usage -> billed_units",),
         "finish_reason": ("finish_reason",),
-        "native_finish_reason": ("finish_reason",),
         "role": ("message.role",),
         "content": ("message.content[type=text].text",),
         "reasoning_content": (
@@ -40,11 +39,7 @@ COHERE = Api(
     },
     tool_calls=(
         ToolCalls(
-            "message.tool_calls[]",
-            id=("id",),
-            type=("type",),
-            name=("function.name",),
-            arguments=("function.arguments",),
+            "message.tool_calls[]", "id", "type", "function.name", "function.arguments"
         ),
     ),
     finish_reasons={

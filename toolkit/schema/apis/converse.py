@@ -6,7 +6,7 @@ has no id, model or time: the log around it may.
 
 from __future__ import annotations
 
-from toolkit.schema.api import Api, Sum, ToolCalls, has
+from toolkit.schema.api import Api, ToolCalls, has
 
 _CONTENT = "output.message.content"
 _CACHED = ("usage.cacheReadInputTokens", "usage.cacheReadInputTokenCount")
@@ -19,11 +19,12 @@ CONVERSE = Api(
     paths={
         "service_tier": ("serviceTier.type",),
         "finish_reason": ("stopReason",),
-        "native_finish_reason": ("stopReason",),
         "role": ("output.message.role",),
         "content": (f"{_CONTENT}[].text|citationsContent.content[].text",),
         "reasoning_content": (f"{_CONTENT}[].reasoningContent.reasoningText.text",),
-        "prompt_tokens": (Sum("usage.inputTokens", plus=(_CACHED, _WRITTEN)),),
+        "prompt_tokens": (
+            f"usage.inputTokens + {'|'.join(_CACHED)} + {'|'.join(_WRITTEN)}",
+        ),
         "completion_tokens": ("usage.outputTokens",),
         "total_tokens": ("usage.totalTokens",),
         "cached_tokens": _CACHED,
@@ -33,10 +34,10 @@ CONVERSE = Api(
     tool_calls=(
         ToolCalls(
             f"{_CONTENT}[toolUse]",
-            id=("toolUse.toolUseId",),
-            type=("toolUse.type",),
-            name=("toolUse.name",),
-            arguments=("toolUse.input",),
+            "toolUse.toolUseId",
+            "toolUse.type",
+            "toolUse.name",
+            "toolUse.input",
         ),
     ),
     finish_reasons={

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from toolkit.schema.api import Api, Sum, ToolCalls, has, in_snake_case, lacks
+from toolkit.schema.api import Api, ToolCalls, has, in_snake_case, lacks
 
 _CONTENT = has("(choice).content", type="object")
 _BLOCKED = (has("promptFeedback.blockReason", type="filled"),)
@@ -44,23 +44,16 @@ GEMINI = Api(
             "candidates[].groundingMetadata.webSearchQueries[] -> server_tools",
         ),
         "finish_reason": ("finishReason",),
-        "native_finish_reason": ("finishReason",),
         "role": ("content.role",),
         "content": ("content.parts[!thought].text",),
         "reasoning_content": ("content.parts[thought].text",),
         "prompt_tokens": (
-            Sum(
-                "usageMetadata.promptTokenCount",
-                plus=(("usageMetadata.toolUsePromptTokenCount",),),
-                zero_if=_TOTAL,
-            ),
+            "usageMetadata.promptTokenCount"
+            f" + usageMetadata.toolUsePromptTokenCount or 0 beside {_TOTAL}",
         ),
         "completion_tokens": (
-            Sum(
-                "usageMetadata.candidatesTokenCount",
-                plus=(("usageMetadata.thoughtsTokenCount",),),
-                zero_if=_TOTAL,
-            ),
+            "usageMetadata.candidatesTokenCount"
+            f" + usageMetadata.thoughtsTokenCount or 0 beside {_TOTAL}",
         ),
         "total_tokens": (_TOTAL,),
         "cached_tokens": ("usageMetadata.cachedContentTokenCount",),
@@ -81,9 +74,9 @@ GEMINI = Api(
     tool_calls=(
         ToolCalls(
             "content.parts[functionCall]",
-            id=("functionCall.id",),
-            name=("functionCall.name",),
-            arguments=("functionCall.args",),
+            id="functionCall.id",
+            name="functionCall.name",
+            arguments="functionCall.args",
         ),
     ),
     finish_reasons={

@@ -23,7 +23,6 @@ OLLAMA = Api(
         "model": ("model",),
         "served_by": ("created_at -> ollama",),
         "finish_reason": ("done_reason",),
-        "native_finish_reason": ("done_reason",),
         "role": ("message.role",),
         "content": ("message.content", "response"),
         "reasoning_content": ("message.thinking", "thinking"),
@@ -32,11 +31,7 @@ OLLAMA = Api(
     },
     tool_calls=(
         ToolCalls(
-            "message.tool_calls[]",
-            id=("id",),
-            type=("type",),
-            name=("function.name",),
-            arguments=("function.arguments",),
+            "message.tool_calls[]", "id", "type", "function.name", "function.arguments"
         ),
     ),
 )

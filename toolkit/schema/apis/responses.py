@@ -21,7 +21,6 @@ RESPONSES = Api(
         ),
         "is_byok": ("usage.is_byok",),
         "finish_reason": ("incomplete_details.reason", "status"),
-        "native_finish_reason": ("incomplete_details.reason", "status"),
         "content": ("output[type=message].content[type=output_text].text",),
         "reasoning_content": (
             "output[type=reasoning].content[type=reasoning_text].text",
@@ -49,10 +48,10 @@ RESPONSES = Api(
     tool_calls=(
         ToolCalls(
             "output[type=function_call|custom_tool_call]",
-            id=("call_id",),
-            type=("type",),
-            name=("name",),
-            arguments=("arguments", "input"),
+            "call_id",
+            "type",
+            "name",
+            "arguments|input",
         ),
     ),
     finish_reasons={"completed": "stop", "max_output_tokens": "length"},
