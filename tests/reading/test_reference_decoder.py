@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import xxhash
 
+from tests.support.decoding import code, decode, dump, fault, nest, rows
 from tests.support.paths import OUTER, place_of
-from toolkit.reading.blocks import Block, as_pieces, make_plan
-from toolkit.reading.reference_decoder import Reference
+from toolkit.reading.blocks import make_plan
 from toolkit.schema import CHOICES, Column
 from toolkit.testing import make_response
-
-if TYPE_CHECKING:
-    from toolkit.reading.blocks import Decoded
 
 pytestmark = pytest.mark.both_decoders
 
@@ -38,45 +35,6 @@ ERROR = {"message": "overloaded", "code": 529}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEAR_2200 = datetime(2200, 1, 1, tzinfo=UTC)
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)  # 1767225600 seconds after EPOCH
-
-
-def decode(*lines: object, **options: Any) -> Decoded:
-    """Decode one block of lines: bytes and JSON text as they are, others dumped."""
-    texts = [line if isinstance(line, bytes | str) else dump(line) for line in lines]
-    data = b"".join(
-        (text.encode() if isinstance(text, str) else text) + b"\n" for text in texts
-    )
-    block = Block(0, "made.jsonl", as_pieces(data), 1, 0, len(data), len(data))
-    return Reference(make_plan(**options)).decode(block)
-
-
-def dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def rows(line: object, **options: Any) -> list[dict[str, Any]]:
-    """Return the rows of a line that must be accepted."""
-    decoded = decode(line, **options)
-    assert decoded.rejects.to_pylist() == []
-    return decoded.choices.to_pylist()
-
-
-def fault(line: object, **options: Any) -> tuple[str, str | None]:
-    """Return code and path of a line that must be rejected, and give no row."""
-    decoded = decode(line, **options)
-    assert decoded.choices.num_rows == 0
-    (reject,) = decoded.rejects.to_pylist()
-    return reject["code"], reject["json_path"]
-
-
-def code(line: object, **options: Any) -> str:
-    return fault(line, **options)[0]
-
-
-def nest(path: str, value: object) -> dict[str, Any]:
-    for key in reversed(path.split(".")):
-        value = {key: value}
-    return value  # type: ignore[return-value]
 
 
 def choice(**fields: object) -> dict[str, Any]:
