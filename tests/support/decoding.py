@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from toolkit.reading.blocks import Block, as_pieces, make_plan
@@ -10,6 +11,7 @@ from toolkit.reading.decoder import make_decoder
 
 if TYPE_CHECKING:
     from toolkit.reading.blocks import Decoded
+    from toolkit.reading.decoder import Decoder
 
 
 def decode(*lines: object, **options: Any) -> Decoded:
@@ -19,7 +21,12 @@ def decode(*lines: object, **options: Any) -> Decoded:
         (text.encode() if isinstance(text, str) else text) + b"\n" for text in texts
     )
     block = Block(0, "made.jsonl", as_pieces(data), 1, 0, len(data), len(data))
-    return make_decoder(make_plan(**options)).decode(block)
+    return _decoder(json.dumps(options)).decode(block)
+
+
+@lru_cache(maxsize=16)
+def _decoder(options: str) -> Decoder:
+    return make_decoder(make_plan(**json.loads(options)))
 
 
 def dump(value: object) -> str:
