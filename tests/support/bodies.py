@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 Cells = dict[str, Any]
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)  # 1767225600 in Unix time
 
 
