@@ -10,18 +10,19 @@ from toolkit.reading.blocks import Block, as_pieces, make_plan
 from toolkit.reading.decoder import make_decoder
 
 if TYPE_CHECKING:
-    from toolkit.reading.blocks import Decoded
+    from toolkit.reading.blocks import Decoded, Plan
     from toolkit.reading.decoder import Decoder
 
 
-def decode(*lines: object, **options: Any) -> Decoded:
+def decode(*lines: object, plan: Plan | None = None, **options: Any) -> Decoded:
     """Decode one block of lines: bytes and JSON text as they are, others dumped."""
     texts = [line if isinstance(line, bytes | str) else dump(line) for line in lines]
     data = b"".join(
         (text.encode() if isinstance(text, str) else text) + b"\n" for text in texts
     )
     block = Block(0, "made.jsonl", as_pieces(data), 1, 0, len(data), len(data))
-    return _decoder(json.dumps(options)).decode(block)
+    decoder = make_decoder(plan) if plan else _decoder(json.dumps(options))
+    return decoder.decode(block)
 
 
 @lru_cache(maxsize=16)
