@@ -27,33 +27,39 @@ def recorded(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def is_read(response: dict[str, Any]) -> bool:
-    """Return whether a response is read: it is no run of LangSmith."""
-    return response.get("usage") is not None or "usage_metadata" not in response
+def code_of(response: dict[str, Any]) -> str | None:
+    """Return why a response is rejected, None if it is read."""
+    if response.get("usage") is None and response.get("usage_metadata") is not None:
+        return "not_a_response"  # a run of LangSmith
+    ends = [choice.get("finish_reason") for choice in response["choices"]]
+    # A client joined streamed chunks wrongly, and put a whole choice there.
+    return "wrong_type" if any(isinstance(end, dict) for end in ends) else None
 
 
 def test_every_recorded_response_is_a_row_or_a_reject_that_the_contract_demands(
     corpus: Path,
 ) -> None:
     path = corpus / "responses.jsonl"
-    # Six are runs of LangSmith, whose usage is elsewhere.
-    bad = [
-        number
+    expected = {
+        number: code_of(response)
         for number, response in enumerate(recorded(path), start=1)
-        if not is_read(response)
-    ]
+        if code_of(response)
+    }
 
     log = toolkit.load(path)
 
     assert log.ledger["lines"].item() == 273
     assert log.ledger["responses"].item() == 267
-    assert bad == log.rejects["line"].to_list() == [205, 206, 207, 208, 209, 210]
-    assert codes(log) == {"not_a_response": 6}
+    assert list(expected) == [205, 206, 207, 208, 209, 210]
+    assert dict(log.rejects.select("line", "code").iter_rows()) == expected
+    assert log.rejects["json_path"].drop_nulls().to_list() == [
+        "choices[0].finish_reason"
+    ]
 
 
 def test_token_sums_equal_an_independent_count(corpus: Path) -> None:
     path = corpus / "responses.jsonl"
-    good = [response for response in recorded(path) if is_read(response)]
+    good = [response for response in recorded(path) if code_of(response) is None]
     expected = {
         name: sum((response.get("usage") or {}).get(name) or 0 for response in good)
         for name in COUNTS
