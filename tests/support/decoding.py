@@ -20,7 +20,14 @@ def decode(*lines: object, plan: Plan | None = None, **options: Any) -> Decoded:
     data = b"".join(
         (text.encode() if isinstance(text, str) else text) + b"\n" for text in texts
     )
-    block = Block(0, "made.jsonl", as_pieces(data), 1, 0, len(data), len(data))
+    return decode_block(data, plan=plan, **options)
+
+
+def decode_block(
+    data: bytes, *, tail: bool = False, plan: Plan | None = None, **options: Any
+) -> Decoded:
+    """Decode the bytes of a log."""
+    block = Block(0, "made.jsonl", as_pieces(data), 1, 0, len(data), len(data), tail)
     decoder = make_decoder(plan) if plan else _decoder(json.dumps(options))
     return decoder.decode(block)
 
