@@ -355,7 +355,11 @@ def found_by(log: toolkit.Loaded) -> dict[tuple[int, int], Outcome]:
 
 
 def agreed_log(path: Path, lines: Sequence[bytes]) -> toolkit.Loaded:
-    """Write and load a log of these lines, and hold it against the oracle."""
+    """Write and load a log of these lines, and hold it against the oracle.
+
+    NUL bytes at the beginning of a line are dropped before it is decoded.
+    """
+    lines = [line.lstrip(b"\0") for line in lines]
     write_log(path, lines)
     log = toolkit.load(path, duplicates="keep", max_line_bytes=LIMIT)
     found = found_by(log)

@@ -460,13 +460,14 @@ def tool_calls(choice: Object, where: str) -> list[Row] | None:
         return function_call(*find(choice, where, "message.function_call"))
     if not isinstance(calls, list):
         wrong_type(place)
+    for i, call in enumerate(calls):
+        if not isinstance(call, Object):
+            wrong_type(f"{place}[{i}]")
     return [tool_call(call, f"{place}[{i}]") for i, call in enumerate(calls)]
 
 
-def tool_call(call: Json, where: str) -> Row:
+def tool_call(call: Object, where: str) -> Row:
     """Read one call of a function or of a custom tool; what is empty stays so."""
-    if not isinstance(call, Object):
-        wrong_type(where)
     return {
         "id": at(text, "id")(call, f"{where}."),
         "type": at(text, "type")(call, f"{where}."),
@@ -487,7 +488,8 @@ def function_call(call: Json, where: str) -> list[Row] | None:
     given = at(arguments, "arguments")(call, f"{where}.")
     if not name and not given:
         return None
-    return [{"id": None, "type": None, "name": name, "arguments": given}]
+    ids = {key: at(text, key)(call, f"{where}.") for key in ("id", "type")}
+    return [{**ids, "name": name, "arguments": given}]
 
 
 def arguments(value: Json, where: str) -> str | None:
