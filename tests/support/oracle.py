@@ -694,7 +694,8 @@ def tokens(*paths: str, more: str = "") -> tuple[str, Read]:
             if found:
                 return found
             zero = found if zero is None else zero
-        further = lenient(count, below(response, "usage", *more.split(".")))
+        place = below(response, "usage", *more.split(".")) if more else None
+        further = lenient(count, place)
         return further or (further if zero is None else zero)  # type: ignore[no-any-return]
 
     return "U", read
