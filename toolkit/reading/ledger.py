@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MOST_LINES, _FEWEST_LINES = 1000, 16
 _MOST_BYTES, _LEAST_OF_A_LINE = 80_000_000, 4_000
 # Rejects whose code says what they are.
-_KNOWN_LOOKS = ("error_response", "stream_chunk")
+_KNOWN_LOOKS = ("error_response", "line_too_long", "stream_chunk")
 
 
 class RejectCount(NamedTuple):
