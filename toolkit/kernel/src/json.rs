@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
+use std::slice;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -106,15 +107,14 @@ impl<'a> Node<'a> {
         (found != "null").then_some(found)
     }
 
-    /// The path of a field.
-    pub fn at(&self, key: &str) -> Vec<Step> {
-        let mut path = self.path.clone();
-        path.push(Step::Key(key.to_owned()));
-        path
+    /// The path of what is at the end of some keys.
+    pub fn along(&self, keys: &[String]) -> Vec<Step> {
+        let steps = keys.iter().cloned().map(Step::Key);
+        self.path.iter().cloned().chain(steps).collect()
     }
 
     /// A field that must be an object if it is there at all.
-    pub fn child(&self, key: &str) -> Result<Option<Rc<Node<'a>>>, LineError> {
+    pub fn child(&self, key: &String) -> Result<Option<Rc<Node<'a>>>, LineError> {
         if let Some((_, node)) = self.children.borrow().iter().find(|(name, _)| name == key) {
             return Ok(Some(node.clone()));
         }
@@ -122,12 +122,12 @@ impl<'a> Node<'a> {
             return Ok(None);
         };
         if !raw.starts_with('{') {
-            return Err(LineError::wrong_type("an object", raw).below(&self.at(key)));
+            return Err(LineError::wrong_type("an object", raw).below(&self.along(slice::from_ref(key))));
         }
-        let node = Rc::new(Node::open(raw, self.at(key)));
+        let node = Rc::new(Node::open(raw, self.along(slice::from_ref(key))));
         self.children
             .borrow_mut()
-            .push((key.to_owned(), node.clone()));
+            .push((key.clone(), node.clone()));
         Ok(Some(node))
     }
 

@@ -30,6 +30,18 @@ pub enum JsonType {
     Object,
 }
 
+impl JsonType {
+    /// All types of a value that is there.
+    pub const ANY: &[JsonType] = &[
+        JsonType::Bool,
+        JsonType::Whole,
+        JsonType::Number,
+        JsonType::String,
+        JsonType::List,
+        JsonType::Object,
+    ];
+}
+
 impl Value {
     /// Missing and null are the same.
     pub fn is_null(&self) -> bool {

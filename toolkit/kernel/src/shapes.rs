@@ -319,11 +319,11 @@ impl Shape {
                 rest: None,
             };
             for (way, end) in target.ends.iter().enumerate() {
-                let Some(value) = walked.found.value(routes, end, walked.found.slots[CHOICE])
+                let Some(value) = walked.found.value(&end.place, walked.found.slots[CHOICE])
                 else {
                     continue;
                 };
-                if end.has_part && value.kind != JsonType::List {
+                if end.passes(value.kind) {
                     continue;
                 }
                 let range = value.start as usize..value.end as usize;
