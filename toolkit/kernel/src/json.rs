@@ -122,12 +122,12 @@ impl<'a> Node<'a> {
             return Ok(None);
         };
         if !raw.starts_with('{') {
-            return Err(LineError::wrong_type("an object", raw).below(&self.along(slice::from_ref(key))));
+            return Err(
+                LineError::wrong_type("an object", raw).below(&self.along(slice::from_ref(key)))
+            );
         }
         let node = Rc::new(Node::open(raw, self.along(slice::from_ref(key))));
-        self.children
-            .borrow_mut()
-            .push((key.clone(), node.clone()));
+        self.children.borrow_mut().push((key.clone(), node.clone()));
         Ok(Some(node))
     }
 

@@ -6,7 +6,7 @@ use crate::routes::{CHOICE, Check, OUTER, Place, RESPONSE, Routes, Target};
 use crate::scanner::{JsonType, Value};
 use crate::strict::without_text;
 use crate::trie::TOP;
-use crate::values::{Cell, is_expected, read_values, values_in};
+use crate::values::{Cell, is_expected, read_raw};
 
 /// The rows of a line, and the hash of its response.
 pub struct LineRows {
@@ -135,7 +135,11 @@ impl LineValues<'_> {
             !checks.iter().any(is_refuted)
         };
         let alternatives = routes.tests.iter().chain(&routes.unless);
-        alternatives.filter(is_open).flatten().filter_map(decider).collect()
+        alternatives
+            .filter(is_open)
+            .flatten()
+            .filter_map(decider)
+            .collect()
     }
 
     fn text(&self, string: &Value) -> &[u8] {
@@ -229,7 +233,8 @@ impl LineValues<'_> {
                 Some(micros @ 1..) => building.set_int(row, micros),
                 _ => return self.rare(target, way, value, building, row),
             },
-            (Kind::TimestampProblem, JsonType::Whole) if matches!(self.time(value.extra), Some(1..)) => {}
+            (Kind::TimestampProblem, JsonType::Whole)
+                if matches!(self.time(value.extra), Some(1..)) => {}
             (_, JsonType::Object) if end.passes_objects => return Some(Found::Nothing),
             _ => return self.rare(target, way, value, building, row),
         }
@@ -258,8 +263,9 @@ impl LineValues<'_> {
         let raw = str::from_utf8(value.raw(self.line)).ok()?;
         let column = &self.plan.columns[target.column];
         let path = self.path(target, way);
-        let values = values_in(raw, Vec::new(), path.steps.items.as_ref(), self.plan);
-        let cell = match values.and_then(|values| read_values(values, column, path, self.plan)) {
+        let items = path.steps.items.as_ref();
+        let cell = read_raw(raw, items, column, path, self.plan);
+        let cell = match cell.map(Option::unwrap_or_default) {
             Ok(Cell::Null) => return Some(Found::Nothing),
             Ok(Cell::Int(0)) if target.passes_zero && target.kind == Kind::Count => {
                 return Some(Found::Zero);

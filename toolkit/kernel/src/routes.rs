@@ -111,12 +111,17 @@ impl Routes {
             outer.nodes[end].role = Role::Envelope(number);
             envelopes.push(outer.along(keys));
         }
-        let rivals = plan.apis.iter().flat_map(|api| rivals(api, &mut tries[OUTER]));
+        let rivals = plan
+            .apis
+            .iter()
+            .flat_map(|api| rivals(api, &mut tries[OUTER]));
         let rivals = rivals.collect();
         let mut checks = |conditions: &[&Condition]| -> Option<Vec<Vec<Check>>> {
             let alternatives = conditions.iter().copied().flatten();
             let mut check = |test| check(test, plan, &mut tries);
-            alternatives.map(|tests| tests.iter().map(&mut check).collect()).collect()
+            alternatives
+                .map(|tests| tests.iter().map(&mut check).collect())
+                .collect()
         };
         let paths = columns.iter().flat_map(|(_, paths)| *paths);
         let scale = u32::try_from(plan.created_scale).ok();
@@ -257,7 +262,9 @@ fn crosses(column: &Column, paths: &[Path], columns: &[(&Column, &Vec<Path>)]) -
         let tree = tree_of(root_of(column, from));
         let is_below = |path: &Path| {
             let (keys, from) = (&path.steps.keys, &from.steps.keys);
-            tree_of(root_of(other, path)) == tree && keys.len() > from.len() && keys.starts_with(from)
+            tree_of(root_of(other, path)) == tree
+                && keys.len() > from.len()
+                && keys.starts_with(from)
         };
         !is_own && paths.iter().any(is_below)
     };

@@ -319,8 +319,7 @@ impl Shape {
                 rest: None,
             };
             for (way, end) in target.ends.iter().enumerate() {
-                let Some(value) = walked.found.value(&end.place, walked.found.slots[CHOICE])
-                else {
+                let Some(value) = walked.found.value(&end.place, walked.found.slots[CHOICE]) else {
                     continue;
                 };
                 if end.passes(value.kind) {

@@ -60,7 +60,11 @@ impl<'a> Response<'a> {
             let mut values = values.iter().flatten();
             values.any(|value| {
                 let label = (!test.words.is_empty()).then(|| label(value.raw));
-                is_expected(value.raw.as_bytes(), label.unwrap_or_default().as_bytes(), test)
+                is_expected(
+                    value.raw.as_bytes(),
+                    label.unwrap_or_default().as_bytes(),
+                    test,
+                )
             })
         };
         starts.iter().any(has_value) == test.expected
@@ -81,7 +85,9 @@ pub fn read_line<'a>(
     for (column, paths) in plan.columns.iter().zip(&api.paths) {
         cells.push(if !column.adds.is_empty() && paths.is_empty() {
             let names = plan.columns.iter().map(|column| &column.name);
-            let added = names.zip(&cells).filter(|(name, _)| column.adds.contains(name));
+            let added = names
+                .zip(&cells)
+                .filter(|(name, _)| column.adds.contains(name));
             sums(&added.map(|(_, cells)| &cells[..]).collect::<Vec<_>>())
         } else {
             read_column(plan, column, api, paths, &response)?

@@ -11,8 +11,9 @@ use crate::plan::{Column, Items, Kind, Path, Plan, Steps, Test, Type};
 pub type Call<'a> = [Option<Cow<'a, str>>; 4];
 
 /// The value of one cell.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Cell<'a> {
+    #[default]
     Null,
     Text(Cow<'a, str>),
     Int(i64),
@@ -74,9 +75,13 @@ pub fn read_cell<'n, 'a: 'n>(
 
 /// Reads the values at the end of a path as one cell, or their sum with others.
 fn read_path<'a>(node: &Node<'a>, column: &Column, path: &Path, plan: &Plan) -> Read<'a> {
-    let first = match (values_at(node, &path.steps, plan)?, &path.zero_if) {
-        (Some(values), _) if path.passes_objects && begins_with_object(&values) => Cell::Null,
-        (Some(values), _) => read_values(Some(values), column, path, plan)?,
+    let read = |steps: &Steps| match node.find(&steps.keys)? {
+        None => Ok(None),
+        Some(raw) => read_raw(raw, steps.items.as_ref(), column, path, plan)
+            .map_err(|fault| fault.below(&node.along(&steps.keys))),
+    };
+    let first = match (read(&path.steps)?, &path.zero_if) {
+        (Some(cell), _) => cell,
         (None, Some(steps)) if has_value(node, steps, plan)? => Cell::Int(0),
         _ => Cell::Null,
     };
@@ -85,9 +90,8 @@ fn read_path<'a>(node: &Node<'a>, column: &Column, path: &Path, plan: &Plan) -> 
     };
     for paths in &path.plus {
         for steps in paths {
-            let values = values_at(node, steps, plan)?;
-            match read_values(values, column, path, plan)? {
-                Cell::Int(more) if more != 0 => {
+            match read(steps)? {
+                Some(Cell::Int(more)) if more != 0 => {
                     total = total.wrapping_add(more);
                     break;
                 }
@@ -98,13 +102,35 @@ fn read_path<'a>(node: &Node<'a>, column: &Column, path: &Path, plan: &Plan) -> 
     Ok(Cell::Int(total))
 }
 
-fn begins_with_object(values: &[Value<'_>]) -> bool {
-    let first = values.first();
-    first.is_some_and(|value| value.raw.starts_with('{'))
-}
-
 fn has_value(node: &Node<'_>, steps: &Steps, plan: &Plan) -> Result<bool, LineError> {
     Ok(values_at(node, steps, plan)?.is_some_and(|values| !values.is_empty()))
+}
+
+/// Reads a value, or those in its items, as one cell; None if nothing is there.
+pub fn read_raw<'a>(
+    raw: &'a str,
+    items: Option<&Items>,
+    column: &Column,
+    path: &Path,
+    plan: &Plan,
+) -> Result<Option<Cell<'a>>, LineError> {
+    if items.is_none() && path.fields.is_empty() {
+        let is_passed = path.passes_objects && raw.starts_with('{');
+        return match is_passed {
+            true => Ok(Some(Cell::Null)),
+            false => read_value(raw, column, path, plan).map(Some),
+        };
+    }
+    let Some(values) = values_in(raw, Vec::new(), items, plan)? else {
+        return Ok(None);
+    };
+    let first = values.first();
+    let is_passed = path.passes_objects && first.is_some_and(|it| it.raw.starts_with('{'));
+    Ok(Some(match is_passed {
+        true => Cell::Null,
+        false if path.fields.is_empty() => read_values(values, column, path, plan)?,
+        false => read_calls(values, path)?,
+    }))
 }
 
 /// Returns the values at the end of a path; None if nothing is there.
@@ -120,7 +146,7 @@ pub fn values_at<'a>(
 }
 
 /// Returns a value, or the values in its items if a path goes on into them.
-pub fn values_in<'a>(
+fn values_in<'a>(
     raw: &'a str,
     path: Vec<Step>,
     items: Option<&Items>,
@@ -163,11 +189,7 @@ fn is_selected(node: &Node<'_>, items: &Items) -> bool {
 /// Returns the values of the first path that has any; the item itself without paths.
 ///
 /// A path that cannot be read is passed over, but for the last.
-fn values_of<'a>(
-    node: Node<'a>,
-    then: &[Steps],
-    plan: &Plan,
-) -> Result<Vec<Value<'a>>, LineError> {
+fn values_of<'a>(node: Node<'a>, then: &[Steps], plan: &Plan) -> Result<Vec<Value<'a>>, LineError> {
     let Some((last, others)) = then.split_last() else {
         let Node { raw, path, .. } = node;
         return Ok(vec![Value { raw, path }]);
@@ -208,19 +230,8 @@ pub fn is_expected(raw: &[u8], label: &[u8], test: &Test) -> bool {
     is_of_type && (test.words.is_empty() || test.words.iter().any(is_label))
 }
 
-/// Reads the values at the end of a path as one cell.
-pub fn read_values<'a>(
-    values: Option<Vec<Value<'a>>>,
-    column: &Column,
-    path: &Path,
-    plan: &Plan,
-) -> Read<'a> {
-    let Some(values) = values else {
-        return Ok(Cell::Null);
-    };
-    if !path.fields.is_empty() {
-        return read_calls(values, path);
-    }
+/// Reads values as one cell.
+fn read_values<'a>(values: Vec<Value<'a>>, column: &Column, path: &Path, plan: &Plan) -> Read<'a> {
     let mut found = Cell::Null;
     for value in values {
         let cell = read_value(value.raw, column, path, plan);
@@ -430,7 +441,8 @@ fn read_calls<'a>(values: Vec<Value<'a>>, path: &Path) -> Read<'a> {
         calls.push(read_call(value, &path.fields)?);
     }
     let Some(items) = &path.steps.items else {
-        let is_filled = |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|it| !it.is_empty());
+        let is_filled =
+            |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|it| !it.is_empty());
         calls.retain(|call| call[2..].iter().any(is_filled));
         return Ok(match calls.is_empty() {
             true => Cell::Null,

@@ -145,12 +145,17 @@ impl<'w, 'a> Walk<'w, 'a> {
     fn envelope(&self) -> Option<usize> {
         let slots = &self.workspace.slots[OUTER];
         let kind = |&at: &usize| slots[at].kind;
-        let is_rival = |rival: &Vec<Rival>| rival.iter().all(|(at, types)| types.contains(&kind(at)));
+        let is_rival =
+            |rival: &Vec<Rival>| rival.iter().all(|(at, types)| types.contains(&kind(at)));
         if self.routes.rivals.iter().any(is_rival) {
             return None;
         }
         for (number, along) in self.routes.envelopes.iter().enumerate() {
-            match along.iter().map(kind).find(|&kind| kind != JsonType::Object) {
+            match along
+                .iter()
+                .map(kind)
+                .find(|&kind| kind != JsonType::Object)
+            {
                 None => return Some(number),
                 Some(JsonType::String) => return None, // perhaps JSON in a string
                 Some(_) => {}
@@ -255,7 +260,10 @@ impl<'w, 'a> Walk<'w, 'a> {
                 (JsonType::String, end)
             }
             b'[' if node.role == Role::Choices => (JsonType::List, self.choices(at, depth + 1)?),
-            b'{' if self.target.is_some_and(|it| node.role == Role::Envelope(it)) => {
+            b'{' if self
+                .target
+                .is_some_and(|it| node.role == Role::Envelope(it)) =>
+            {
                 (JsonType::Object, self.envelope_object(at, id, depth + 1)?)
             }
             b'{' if node.has_children() => {
