@@ -265,7 +265,7 @@ impl LineValues<'_> {
         let path = self.path(target, way);
         let items = path.steps.items.as_ref();
         let cell = read_raw(raw, items, column, path, self.plan);
-        let cell = match cell.map(Option::unwrap_or_default) {
+        let cell = match cell {
             Ok(Cell::Null) => return Some(Found::Nothing),
             Ok(Cell::Int(0)) if target.passes_zero && target.kind == Kind::Count => {
                 return Some(Found::Zero);

@@ -176,6 +176,14 @@ pub struct Column {
     pub maximum: Option<i64>,
 }
 
+impl Column {
+    /// Returns whether a count is in the range of the column.
+    pub fn allows(&self, count: i64) -> bool {
+        let (low, high) = (self.minimum, self.maximum);
+        low.is_none_or(|low| low <= count) && high.is_none_or(|high| count <= high)
+    }
+}
+
 pub struct Plan {
     pub columns: Vec<Column>,
     pub apis: Vec<Api>,

@@ -6,8 +6,8 @@ use std::slice;
 use typed_arena::Arena;
 
 use crate::json::{LineError, Node, Step, checked, short_list, text};
-use crate::plan::{Api, Condition, Grain, Kind, Path, Plan, Root, Test};
-use crate::values::{Cell, is_expected, label, read_cell, values_at};
+use crate::plan::{Api, Column, Condition, Grain, Kind, Path, Plan, Root, Test};
+use crate::values::{Cell, is_expected, label, read_cell, too_large, values_at};
 
 /// The cells of a line: for each column one for each row.
 pub struct Rows<'a> {
@@ -88,7 +88,10 @@ pub fn read_line<'a>(
             let added = names
                 .zip(&cells)
                 .filter(|(name, _)| column.adds.contains(name));
-            sums(&added.map(|(_, cells)| &cells[..]).collect::<Vec<_>>())
+            sums(
+                column,
+                &added.map(|(_, cells)| &cells[..]).collect::<Vec<_>>(),
+            )?
         } else {
             read_column(plan, column, api, paths, &response)?
         });
@@ -208,15 +211,17 @@ fn choices_of<'a>(
     Ok(items.into_iter().enumerate().map(open).collect())
 }
 
-/// Adds columns row by row; null if one of the cells is.
-fn sums<'a>(columns: &[&[Cell<'a>]]) -> Vec<Cell<'a>> {
+/// Adds other columns row by row; null if one of the cells is.
+fn sums<'a>(column: &Column, columns: &[&[Cell<'a>]]) -> Result<Vec<Cell<'a>>, LineError> {
     let add = |row: usize| {
         let mut cells = columns.iter().map(|cells| match cells[row] {
             Cell::Int(value) => Some(value),
             _ => None,
         });
-        let total = cells.try_fold(0_i64, |total, cell| Some(total.wrapping_add(cell?)));
-        total.map_or(Cell::Null, Cell::Int)
+        match cells.try_fold(0_i64, |total, cell| Some(total.saturating_add(cell?))) {
+            Some(total) if !column.allows(total) => Err(too_large(column)),
+            total => Ok(total.map_or(Cell::Null, Cell::Int)),
+        }
     };
     let rows = columns.first().map_or(0, |cells| cells.len());
     (0..rows).map(add).collect()
@@ -224,7 +229,7 @@ fn sums<'a>(columns: &[&[Cell<'a>]]) -> Vec<Cell<'a>> {
 
 fn read_column<'a>(
     plan: &Plan,
-    column: &crate::plan::Column,
+    column: &Column,
     api: &Api,
     paths: &[Path],
     response: &Response<'a>,

@@ -11,9 +11,8 @@ use crate::plan::{Column, Items, Kind, Path, Plan, Steps, Test, Type};
 pub type Call<'a> = [Option<Cow<'a, str>>; 4];
 
 /// The value of one cell.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Cell<'a> {
-    #[default]
     Null,
     Text(Cow<'a, str>),
     Int(i64),
@@ -36,8 +35,6 @@ impl Cell<'_> {
 }
 
 type Read<'a> = Result<Cell<'a>, LineError>;
-
-const PAST_ALL_RANGES: usize = 20; // digits
 
 /// A raw value, and its path.
 pub struct Value<'a> {
@@ -76,61 +73,58 @@ pub fn read_cell<'n, 'a: 'n>(
 /// Reads the values at the end of a path as one cell, or their sum with others.
 fn read_path<'a>(node: &Node<'a>, column: &Column, path: &Path, plan: &Plan) -> Read<'a> {
     let read = |steps: &Steps| match node.find(&steps.keys)? {
-        None => Ok(None),
+        None => Ok(Cell::Null),
         Some(raw) => read_raw(raw, steps.items.as_ref(), column, path, plan)
             .map_err(|fault| fault.below(&node.along(&steps.keys))),
     };
-    let first = match (read(&path.steps)?, &path.zero_if) {
-        (Some(cell), _) => cell,
-        (None, Some(steps)) if has_value(node, steps, plan)? => Cell::Int(0),
-        _ => Cell::Null,
-    };
-    let Cell::Int(mut total) = first else {
-        return Ok(first);
+    let mut cell = read(&path.steps)?;
+    if let (Cell::Null, Some(steps)) = (&cell, &path.zero_if)
+        && values_at(node, steps, plan)?.is_some_and(|values| !values.is_empty())
+    {
+        cell = Cell::Int(0);
+    }
+    let Cell::Int(mut total) = cell else {
+        return Ok(cell);
     };
     for paths in &path.plus {
         for steps in paths {
             match read(steps)? {
-                Some(Cell::Int(more)) if more != 0 => {
-                    total = total.wrapping_add(more);
+                Cell::Int(more) if more != 0 => {
+                    total = total.saturating_add(more);
                     break;
                 }
-                _ => {}
+                _ => {} // what is not there is 0
             }
         }
     }
-    Ok(Cell::Int(total))
+    let is_sum = !path.plus.is_empty();
+    match is_sum && !column.allows(total) {
+        true => Err(too_large(column).below(&node.along(&path.steps.keys))),
+        false => Ok(Cell::Int(total)),
+    }
 }
 
-fn has_value(node: &Node<'_>, steps: &Steps, plan: &Plan) -> Result<bool, LineError> {
-    Ok(values_at(node, steps, plan)?.is_some_and(|values| !values.is_empty()))
-}
-
-/// Reads a value, or those in its items, as one cell; None if nothing is there.
+/// Reads a value, or those in its items, as one cell.
 pub fn read_raw<'a>(
     raw: &'a str,
     items: Option<&Items>,
     column: &Column,
     path: &Path,
     plan: &Plan,
-) -> Result<Option<Cell<'a>>, LineError> {
+) -> Read<'a> {
+    let is_passed = |raw: &str| path.passes_objects && raw.starts_with('{');
     if items.is_none() && path.fields.is_empty() {
-        let is_passed = path.passes_objects && raw.starts_with('{');
-        return match is_passed {
-            true => Ok(Some(Cell::Null)),
-            false => read_value(raw, column, path, plan).map(Some),
+        return match is_passed(raw) {
+            true => Ok(Cell::Null),
+            false => read_value(raw, column, path, plan),
         };
     }
-    let Some(values) = values_in(raw, Vec::new(), items, plan)? else {
-        return Ok(None);
-    };
-    let first = values.first();
-    let is_passed = path.passes_objects && first.is_some_and(|it| it.raw.starts_with('{'));
-    Ok(Some(match is_passed {
-        true => Cell::Null,
-        false if path.fields.is_empty() => read_values(values, column, path, plan)?,
-        false => read_calls(values, path)?,
-    }))
+    match values_in(raw, Vec::new(), items, plan)? {
+        None => Ok(Cell::Null),
+        Some(values) if values.first().is_some_and(|it| is_passed(it.raw)) => Ok(Cell::Null),
+        Some(values) if path.fields.is_empty() => read_values(values, column, path, plan),
+        Some(values) => read_calls(values, path),
+    }
 }
 
 /// Returns the values at the end of a path; None if nothing is there.
@@ -331,39 +325,29 @@ fn read_count<'a>(raw: &str, column: &Column, expected: &str) -> Read<'a> {
     if !is_number(raw) {
         return Err(LineError::wrong_type(expected, raw));
     }
-    let (low, high) = (
-        column.minimum.unwrap_or(i64::MIN),
-        column.maximum.unwrap_or(i64::MAX),
-    );
-    let too_large = || {
-        let written = |bound: Option<i64>| bound.map_or("None".to_owned(), |it| it.to_string());
-        let (low, high) = (written(column.minimum), written(column.maximum));
-        let reason = format!("expected a whole number from {low} to {high}");
-        LineError::because("out_of_range", reason)
-    };
     let value = if !raw.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
-        if raw.len() > PAST_ALL_RANGES {
-            return Err(too_large());
-        }
-        raw.parse::<i64>().map_err(|_| too_large())?
+        raw.parse::<i64>().ok()
     } else {
         let number = raw.parse::<f64>().unwrap_or(f64::INFINITY);
-        if number.is_infinite() {
-            return Err(too_large());
-        }
-        if number.fract() != 0.0 {
+        if number.is_finite() && number.fract() != 0.0 {
             let reason = "expected a whole number, got a fraction".to_owned();
             return Err(LineError::because("wrong_type", reason));
         }
-        if number < low as f64 || number > high as f64 {
-            return Err(too_large());
-        }
-        number as i64
+        // A double past all integers is none of them.
+        (number.abs() < 9.3e18).then_some(number as i64)
     };
-    if value < low || value > high {
-        return Err(too_large());
+    match value.filter(|&value| column.allows(value)) {
+        Some(value) => Ok(Cell::Int(value)),
+        None => Err(too_large(column)),
     }
-    Ok(Cell::Int(value))
+}
+
+/// The error of a count outside the range of a column.
+pub fn too_large(column: &Column) -> LineError {
+    let written = |bound: Option<i64>| bound.map_or("None".to_owned(), |it| it.to_string());
+    let (low, high) = (written(column.minimum), written(column.maximum));
+    let reason = format!("expected a whole number from {low} to {high}");
+    LineError::because("out_of_range", reason)
 }
 
 /// Reads a number, or a string with one, and divides it.
@@ -622,7 +606,7 @@ pub fn microseconds(number: &str, scale: i32, latest: i64) -> Option<i64> {
     let shift = exponent.saturating_add(i64::from(scale));
     let point = (whole.len() as i64).saturating_add(shift);
     let significant = point.saturating_sub(first as i64);
-    if significant > PAST_ALL_RANGES as i64 {
+    if significant > 20 {
         return None;
     }
     let digit = |place: i64| {
