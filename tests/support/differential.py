@@ -12,7 +12,6 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import cache
 from itertools import zip_longest
 from random import Random
 from typing import Any
@@ -82,10 +81,14 @@ def joined(lines: Sequence[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-@cache
+_DECODERS: dict[int, tuple[Plan, Reference, _Kernel]] = {}
+
+
 def decoders(plan: Plan) -> tuple[Reference, _Kernel]:
-    """Return both decoders of a plan."""
-    return Reference(plan), _Kernel(plan)
+    """Return both decoders of a plan, the same each time."""
+    if id(plan) not in _DECODERS:
+        _DECODERS[id(plan)] = plan, Reference(plan), _Kernel(plan)
+    return _DECODERS[id(plan)][1:]
 
 
 def agreed(block: Block, plan: Plan) -> Decoded:
@@ -482,7 +485,7 @@ def rounds(count: int) -> Iterator[Decoded]:
         lines = mutated_lines(seed, LINES // 2) + attacked_lines(seed, LINES // 2)
         Random(seed).shuffle(lines)
         # A kernel that has met many odd lines tries no shapes: each round has its own.
-        decoders.cache_clear()
+        _DECODERS.clear()
         yield agreed_lines([*runs(seed, LINES // 10), *lines], plans[seed % len(plans)])
 
 

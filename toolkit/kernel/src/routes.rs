@@ -87,7 +87,7 @@ impl Routes {
         let api = plan.apis.first()?;
         let columns: Vec<_> = plan.columns.iter().zip(&api.paths).collect();
         let is_known = |&(column, paths): &(&Column, &Vec<Path>)| {
-            is_plain(column, paths, api) && !crosses(column, paths, &columns)
+            is_plain(column, paths, plan) && !crosses(column, paths, &columns)
         };
         if api.choices.is_empty() || !columns.iter().all(is_known) {
             return None;
@@ -247,11 +247,15 @@ fn tree_of(root: Root) -> usize {
 }
 
 /// Returns whether a column is of a shape that this path knows.
-fn is_plain(column: &Column, paths: &[Path], api: &Api) -> bool {
+fn is_plain(column: &Column, paths: &[Path], plan: &Plan) -> bool {
     let is_sum = |path: &Path| !path.plus.is_empty() || path.zero_if.is_some();
     let adds = paths.is_empty() && !column.adds.is_empty();
-    let has_words = column.kind == Kind::FinishReason && !api.finish_reasons.is_empty();
-    !adds && !has_words && !paths.iter().any(is_sum)
+    let is_other = match column.kind {
+        Kind::FinishReason => !plan.apis[0].finish_reasons.is_empty(),
+        Kind::Text | Kind::Content | Kind::ToolCalls => false,
+        _ => column.private && plan.drops_text,
+    };
+    !adds && !is_other && !paths.iter().any(is_sum)
 }
 
 /// Returns whether a path ends where the path of another column goes on, or its own one,

@@ -180,7 +180,7 @@ fn is_selected(node: &Node<'_>, items: &Items) -> bool {
     }
 }
 
-/// Returns the values of the first path that has any; the item itself without paths.
+/// Returns the values at the first path that is there; the item without paths.
 ///
 /// A path that cannot be read is passed over, but for the last.
 fn values_of<'a>(node: Node<'a>, then: &[Steps], plan: &Plan) -> Result<Vec<Value<'a>>, LineError> {
@@ -189,9 +189,8 @@ fn values_of<'a>(node: Node<'a>, then: &[Steps], plan: &Plan) -> Result<Vec<Valu
         return Ok(vec![Value { raw, path }]);
     };
     for steps in others {
-        match values_at(&node, steps, plan) {
-            Ok(Some(values)) if !values.is_empty() => return Ok(values),
-            _ => {}
+        if let Ok(Some(values)) = values_at(&node, steps, plan) {
+            return Ok(values);
         }
     }
     Ok(values_at(&node, last, plan)?.unwrap_or_default())
