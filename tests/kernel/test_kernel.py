@@ -29,6 +29,7 @@ from tests.reading.test_json_lines import FILES, LONE, PAIRED, needs_suite
 from tests.reading.test_values import BAD_AND_GOOD, BARE, PATHS, line_with
 from tests.support.differential import (
     ASKED,
+    BODY_SEEDS,
     BROKEN,
     NUMBERS,
     PLAIN,
@@ -58,6 +59,8 @@ from toolkit.reading.dedup import SeenKeys
 from toolkit.reading.framing import Framer
 from toolkit.reading.reference_decoder import REPEATED_BYTES
 from toolkit.schema import CHOICES, Column
+from toolkit.schema.api import Api, ToolCalls, has, lacks
+from toolkit.schema.apis import APIS
 from toolkit.schema.paths import parse_path
 
 
@@ -962,7 +965,113 @@ def test_what_the_kernel_cannot_build_is_an_error_and_no_panic_is_seen(
     assert "panicked" not in capfd.readouterr().err
 
 
+# --- APIs that are added --------------------------------------------------------------
+
+NEW_API = Api(
+    name="new",
+    title="An API of tomorrow",
+    tests=(
+        (has("kind", "answer", "5"), lacks("choices"), has("(choice).say.words")),
+        (has("kind", type="boolean"), has("turns[done].say", type="filled")),
+    ),
+    unless=((has("kind", "answer"), has("(line).test")),),
+    chunks=((has("(choice).say", type="empty"),), (has("kind", "part"),)),
+    errors=((has("(envelope).status", "500"), lacks("say", type="objects")),),
+    choices="answers",
+    paths={
+        "model": ("by.model", "by"),
+        "created": ("at",),
+        "finish_reason": ("end",),
+        "content": ("say.words", "say.parts[kind=said|5].text[].a|b"),
+        "prompt_tokens": ("used.read[].n + used.again|used.old.n or 0 beside used",),
+        "completion_tokens": ("used.wrote",),
+        "usage_problem": ("used -> null", "kind = ans* -> answered"),
+    },
+    tool_calls=(ToolCalls("say.calls[tool]", "tool.id", "kind", "tool.name|name"),),
+    finish_reasons={"over": "stop", "5": "length"},
+)
+NEW_ANSWERS: tuple[dict[str, Any], ...] = (
+    {"end": "over", "say": {"words": "a", "calls": [{"tool": {"id": "i"}}]}},
+    {
+        "end": 5,
+        "say": {"words": None, "parts": [{"kind": "said", "text": [{"a": "t"}]}]},
+    },
+    {"say": {"words": "b", "parts": [{"kind": 5, "text": [{"b": "u"}, {"a": ""}]}]}},
+    {"say": []},
+)
+NEW_BODIES = [
+    {"kind": kind, "answers": answers, "used": used, "by": {"model": "m"}, "at": 5}
+    for kind in ("answer", 5, True, "part")
+    for answers in ([NEW_ANSWERS[0]], [*NEW_ANSWERS[:3]], [*NEW_ANSWERS], [])
+    for used in (
+        {"read": [{"n": 1}, {"n": 2}], "again": 4, "wrote": 8},
+        {"read": [], "old": {"n": 16}},
+        {"wrote": 10**12},
+    )
+]
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_an_api_is_added_without_a_line_of_rust(*, is_first: bool) -> None:
+    apis = (NEW_API, *APIS) if is_first else (*APIS, NEW_API)
+    plan = replace(make_plan(), apis=apis)
+    lines = [json.dumps(body).encode() for body in NEW_BODIES]
+    lines += [wrapped("response", body, status=500) for body in NEW_BODIES]
+
+    decoded = agreed_lines(lines, plan)
+    agreed_lines(attacked_lines(SEED, 1000, lines), plan)
+
+    # Of the items the first is read, 1; 4 were read again.
+    first = decoded.choices.slice(0, 1).to_pylist()[0]
+    assert (first["api"], first["model"], first["content"]) == ("new", "m", "a")
+    assert (first["finish_reason"], first["native_finish_reason"]) == ("stop", "over")
+    assert (first["prompt_tokens"], first["completion_tokens"]) == (1 + 4, 8)
+    assert [call["id"] for call in first["tool_calls"]] == ["i"]
+    assert codes(decoded) >= {"stream_chunk", "not_a_response"}
+
+
+def test_an_api_is_read_fast_whose_choices_and_words_have_other_names() -> None:
+    """An API that comes first is read by the fast path, if its paths are plain."""
+    plain = replace(
+        NEW_API,
+        tests=((has("answers", type="list"),),),
+        unless=((has("kind", "other"),),),
+        chunks=((has("kind", "part"),), (has("(choice).end", "5"), lacks("at"))),
+        errors=((has("(envelope).status", "500"),),),
+        paths={"content": ("say.words",), "total_tokens": ("used.wrote",)},
+        tool_calls=(),
+        finish_reasons={},
+    )
+    plan = replace(make_plan(tags={"k": "kind"}), apis=(plain, *APIS))
+    kinds = ("part", "other", r"p\u0061rt", "a", 5)
+    lines = [
+        json.dumps({**body, "kind": kind, **more}).encode().replace(rb"\\u", rb"\u")
+        for kind in kinds
+        for body in NEW_BODIES[:12]
+        for more in ({}, {"at": None}, {"x": kind})
+    ]
+    lines += [
+        wrapped("body", body, status=status)
+        for body in NEW_BODIES[:12]
+        for status in (200, 500, "500")
+    ]
+
+    for _ in range(2):
+        agreed_lines(lines, plan)
+        Random(SEED).shuffle(lines)
+    decoded = agreed_lines(attacked_lines(SEED, 1000, lines), plan)
+
+    assert codes(decoded) >= {"stream_chunk", "error_response"}
+
+
 # --- Chance ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("api", BODY_SEEDS)
+def test_attacked_lines_of_each_api_are_the_same(api: str) -> None:
+    decoded = agreed_lines(attacked_lines(SEED, 500, BODY_SEEDS[api]))
+
+    assert api in decoded.choices.column("api").to_pylist()
 
 
 @pytest.mark.parametrize("seed", range(len(PLANS)), ids=PLANS)
