@@ -1,7 +1,7 @@
 //! The values that a walk found in a line, and the cells that they become.
 
 use crate::columns::ColumnBuilder;
-use crate::plan::{Kind, Path, Plan, Root, Type};
+use crate::plan::{Kind, Path, Plan, Root, Test, Type};
 use crate::routes::{CHOICE, Check, OUTER, Place, RESPONSE, Routes, Target};
 use crate::scanner::{JsonType, Value};
 use crate::strict::without_text;
@@ -103,22 +103,35 @@ impl LineValues<'_> {
         meets(&routes.tests) && !meets(&routes.unless)
     }
 
+    #[inline]
     fn passes(&self, check: &Check, width: usize) -> bool {
         let has = |choice: &[Value]| {
-            self.value(&check.place, choice).is_some_and(|value| {
-                let raw = value.raw(self.line);
-                let label = match value.kind {
-                    JsonType::String => self.text(value),
-                    _ => raw,
-                };
-                is_expected(raw, label, &check.test)
-            })
+            let value = self.value(&check.place, choice);
+            value.is_some_and(|value| check.is_presence || self.is_expected(value, &check.test))
         };
         let found = match check.place.root {
-            Root::Choice => self.slots[CHOICE].chunks_exact(width).any(has),
+            Root::Choice => {
+                let mut rest = self.slots[CHOICE];
+                loop {
+                    match rest.split_at_checked(width) {
+                        Some((choice, _)) if has(choice) => break true,
+                        Some((_, more)) => rest = more,
+                        None => break false,
+                    }
+                }
+            }
             _ => has(&[]),
         };
         found == check.test.expected
+    }
+
+    fn is_expected(&self, value: &Value, test: &Test) -> bool {
+        let raw = value.raw(self.line);
+        let label = match value.kind {
+            JsonType::String => self.text(value),
+            _ => raw,
+        };
+        is_expected(raw, label, test)
     }
 
     /// Where the values are that decide whether it is a whole response, if not their type does;

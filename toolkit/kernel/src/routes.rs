@@ -43,6 +43,8 @@ pub struct Place {
 pub struct Check {
     pub place: Place,
     pub test: Test,
+    /// A value is there, not which one, decides.
+    pub is_presence: bool,
 }
 
 /// A column whose cells come from the line.
@@ -155,6 +157,7 @@ fn check(test: &Test, plan: &Plan, tries: &mut [Trie; 3]) -> Option<Check> {
     let check = Check {
         place: place(path, path.root, node, plan),
         test: test.clone(),
+        is_presence: test.words.is_empty() && test.r#type == Type::Any,
     };
     path.steps.items.is_none().then_some(check)
 }

@@ -156,11 +156,17 @@ fn values_in<'a>(
         return Err(LineError::wrong_type("a list", raw).below(&path));
     }
     let items = short_list(raw, plan.most_items).ok_or_else(|| plan.too_many().below(&path))?;
+    let is_all = selected.key.is_empty() && selected.then.is_empty();
     let mut found = Vec::new();
     for (place, item) in items.into_iter().enumerate() {
         let here = [&path[..], &[Step::Place(place)]].concat();
         if !item.starts_with('{') {
             return Err(LineError::wrong_type("an object", item).below(&here));
+        }
+        if is_all {
+            let (raw, path) = (item, here);
+            found.push(Value { raw, path });
+            continue;
         }
         let node = Node::open(item, here);
         if is_selected(&node, selected) {
