@@ -77,7 +77,16 @@ pub struct Scanner<'a> {
     pub whole: u64,
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
+    pub fn new(data: &'a [u8], deepest: usize) -> Self {
+        Scanner {
+            data,
+            end: data.len(),
+            deepest,
+            whole: 0,
+        }
+    }
+
     #[inline]
     pub fn sign(&self, at: usize) -> u8 {
         self.data.get(at).copied().unwrap_or(0)

@@ -489,12 +489,7 @@ fn scalars(line: &[u8]) -> Option<Vec<Token>> {
     if line.len() > LONGEST {
         return None;
     }
-    let mut scanner = Scanner {
-        data: line,
-        end: line.len(),
-        deepest: 0,
-        whole: 0,
-    };
+    let mut scanner = Scanner::new(line, 0);
     let mut tokens = Vec::new();
     let mut at = 0;
     while at < line.len() {
