@@ -125,12 +125,20 @@ impl Routes {
                 .map(|tests| tests.iter().map(&mut check).collect())
                 .collect()
         };
+        let tests = checks(&[&api.tests])?;
+        let unless = checks(&[&api.unless, &api.chunks, &api.errors])?;
+        let checked = tests
+            .iter()
+            .chain(&unless)
+            .flatten()
+            .map(|it| it.place.root);
         let paths = columns.iter().flat_map(|(_, paths)| *paths);
+        let mut roots = checked.chain(paths.map(|path| path.root));
         let scale = u32::try_from(plan.created_scale).ok();
         Some(Routes {
-            tests: checks(&[&api.tests])?,
-            unless: checks(&[&api.unless, &api.chunks, &api.errors])?,
-            reads_line: paths.clone().any(|path| path.root == Root::Line),
+            reads_line: roots.any(|root| root == Root::Line),
+            tests,
+            unless,
             tries,
             choices,
             cells,
