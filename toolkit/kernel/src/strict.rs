@@ -5,9 +5,9 @@ use std::slice;
 
 use typed_arena::Arena;
 
-use crate::json::{LineError, Node, Step, checked, short_list, text};
+use crate::json::{LineError, Node, Step, checked, label, short_list, text};
 use crate::plan::{Api, Column, Condition, Grain, Kind, Path, Plan, Root, Test};
-use crate::values::{Cell, is_expected, label, read_cell, too_large, values_at};
+use crate::values::{Cell, is_expected, read_cell, too_large, values_at};
 
 /// The cells of a line: for each column one for each row.
 pub struct Rows<'a> {
