@@ -21,6 +21,13 @@ import typer.main
 from typer.testing import CliRunner
 
 import toolkit
+from tests.support.api_pages import (
+    api_sections,
+    api_table,
+    column_table,
+    envelope_table,
+    in_cell,
+)
 from toolkit.cli import app as cli
 from toolkit.cli.config import json_schema
 from toolkit.cli.output import _to_json
@@ -195,7 +202,7 @@ def table(lines: list[str]) -> str:
     for line in lines[1:-1]:
         ends = [*starts[1:], None]
         cells = [line[a:b].strip() for a, b in zip(starts, ends, strict=True)]
-        cells = [inline(cell).replace("|", "\\|") for cell in cells]
+        cells = [in_cell(inline(cell)) for cell in cells]
         if line.startswith("="):
             rows.append(["---"] * len(starts))
         elif rows and (not cells[0] or rows[-1][0].endswith(",")):  # a row goes on
@@ -392,9 +399,10 @@ def dictionary_page() -> str:
         "# Data dictionary\n",
         "Grain R: the value belongs to the response and is the same on each of its\n"
         "rows. C: it belongs to the choice. U: it belongs to the response and can be\n"
-        "summed: it is on the first row only. Paths start at the response, in a\n"
-        "choice (`choices[].`) or at the line (`(line).`); the first path that is\n"
-        "present and not null is read.\n",
+        "summed: it is on the first row only.\n\n"
+        "Where a column is read depends on the API: [where each API has the columns]\n"
+        "(apis.md) lists the paths. The paths here are those of any API, read where\n"
+        "that has none or no value: they start at the line.\n",
     ]
     rows = {"choices": "choice", "rejects": "rejected line", "ledger": "log"}
     for each in TABLES:
@@ -414,6 +422,34 @@ def dictionary_page() -> str:
         "takes their names.\n"
     )
     return "\n".join(parts)
+
+
+def apis_page() -> str:
+    """Return where each API has the columns."""
+    notation = inspect.getdoc(importlib.import_module("toolkit.schema.paths")) or ""
+    parts = [
+        NOTE.strip(),
+        "# Where each API has the columns",
+        "An object is of the first API here whose tests hold. Of the paths of a column\n"
+        "the first with a value is read, of numbers the first that is not 0. In Python\n"
+        '`toolkit.schema.CHOICES["cached_tokens"].paths_by_api` has the paths of a\n'
+        "column, on the command line `toolkit schema --json`.",
+        "## Paths",
+        prose(notation.partition("\n\n")[2]),
+        *api_sections(),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def with_tables(name: str) -> str:
+    """Return a page with its generated tables, each between two comments."""
+    tables = {"apis": api_table, "envelopes": envelope_table, "columns": column_table}
+    return re.sub(
+        r"(<!-- table: (\w+) -->\n\n).*?(\n\n<!-- end -->)",
+        lambda found: found[1] + tables[found[2]]() + found[3],
+        (DOCS / name).read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    )
 
 
 def modules_page() -> str:
@@ -444,6 +480,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     },
     "reference/command-line.md": command_page,
     "reference/dictionary.md": dictionary_page,
+    "reference/apis.md": apis_page,
+    "what-can-be-read.md": partial(with_tables, "what-can-be-read.md"),
     "development/modules.md": modules_page,
     "settings.schema.json": lambda: _to_json(json_schema()) + "\n",
 }
