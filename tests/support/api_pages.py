@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from toolkit.schema.apis import APIS, ENVELOPES
+from toolkit.schema.paths import write_path
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
@@ -47,15 +48,15 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def _words_of_test(test: Test) -> str:
     """Write a test as a condition."""
-    root, path = re.findall(r"^(?:\((.*)\)\.)?(.*)$", test.path)[0]
+    root, path = test.path.root, write_path(test.path.steps.keys)
     words = [f"`{word}`" for word in test.words] or [TYPES.get(test.type, "")]
     kind = " or ".join(filter(None, words))
     if root == "choice":
         which = "a choice has" if test.expected else "no choice has"
         return f"{which} `{path}`" + (f" that is {kind}" if kind else "")
-    if root:
+    if root == "at":
         has = "has" if test.expected else "has no"
-        place = root.removeprefix("at ")
+        place = write_path(test.path.at)
         return f"the response is at `{place}` of a line that {has} `{path}`"
     if test.expected:
         return f"`{path}` is {kind or 'present'}"
