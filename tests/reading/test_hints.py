@@ -479,6 +479,20 @@ def test_a_hint_names_the_three_most_frequent_looks(tmp_path: Path) -> None:
     assert hint.endswith("; 8 other rejected lines")  # 2 spans and 6 of {"a": 1}
 
 
+def test_what_the_beginning_looks_like_is_the_first_look(tmp_path: Path) -> None:
+    items = "".join(f"{json.dumps(make_response(id=one))},\n" for one in "abc")
+    (tmp_path / "a.jsonl").write_text(f"[\n{items}{LINE}\n]\n")
+
+    hint = toolkit.load(tmp_path).ledger["hint"].item()
+
+    assert re.fullmatch(
+        r"has 1 line that looks like one JSON array: [^;]+; "
+        r"3 lines that look like one JSON array without brackets: [^;]+; "
+        r"1 other rejected line",
+        hint,
+    )
+
+
 def test_the_pieces_of_json_over_many_lines_are_other_lines(tmp_path: Path) -> None:
     pretty = json.dumps({"id": "a", "choices": []}, indent=1)  # four lines
     path = write_lines(tmp_path / "a.jsonl", (LINE, 1), (pretty, 2))

@@ -70,7 +70,9 @@ class Looks:
             (look, lines)
             for look, lines in Counter(self.lines).most_common()
             if look and not (has_few and look.startswith(_FAULTS_OF_LINES))
-        ][:_MOST_LOOKS]
+        ]
+        # What the beginning looks like says what to do with the whole file.
+        looks = sorted(looks, key=lambda pair: pair[0] != self.head)[:_MOST_LOOKS]
         seen = sum(self.lines.values())
         others = seen - sum(lines for _, lines in looks)
         if not looks:
