@@ -430,10 +430,10 @@ def apis_page() -> str:
     parts = [
         NOTE.strip(),
         "# Where each API has the columns",
-        "An object is of the first API here whose tests hold. Of the paths of a column\n"
-        "the first with a value is read, of numbers the first that is not 0. In Python\n"
-        '`toolkit.schema.CHOICES["cached_tokens"].paths_by_api` has the paths of a\n'
-        "column, on the command line `toolkit schema --json`.",
+        "An object is a response of the first API here whose tests hold. Of the paths\n"
+        "of a column the first with a value is read, of numbers the first that is not\n"
+        '0. The paths of one column: `CHOICES["cached_tokens"].paths_by_api` of\n'
+        "`toolkit.schema`, or `toolkit schema --json`.",
         "## Paths",
         prose(notation.partition("\n\n")[2]),
         *api_sections(),
