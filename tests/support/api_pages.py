@@ -67,7 +67,7 @@ def _words_of_test(test: Test) -> str:
 
 def _alternatives(condition: Condition) -> list[str]:
     """Write the alternatives of a condition."""
-    return [", ".join(map(_words_of_test, tests)) for tests in condition]
+    return [" and ".join(map(_words_of_test, tests)) for tests in condition]
 
 
 def _paragraphs(api: Api) -> list[str]:
@@ -174,7 +174,9 @@ def _section(api: Api) -> Iterator[str]:
         for title, conditions in facts.items()
         for place, words in enumerate(_alternatives(sum(conditions, ())))
     ]
-    choices = f"`{api.choices}`, a list of objects" if api.choices else "the response"
+    choices = (
+        f"`{api.choices}`, a list of objects" if api.choices else "the response itself"
+    )
     yield table(("an object is", "where"), [*rows, ("its choices", choices)])
     yield from _path_table(api)
     yield _call_table(api) if api.tool_calls else ""

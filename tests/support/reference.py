@@ -400,9 +400,9 @@ def dictionary_page() -> str:
         "Grain R: the value belongs to the response and is the same on each of its\n"
         "rows. C: it belongs to the choice. U: it belongs to the response and can be\n"
         "summed: it is on the first row only.\n\n"
-        "Where a column is read depends on the API: [where each API has the columns]\n"
-        "(apis.md) lists the paths. The paths here are those of any API, read where\n"
-        "that has none or no value: they start at the line.\n",
+        "The paths of a column depend on the API:\n"
+        "[where each API has the columns](apis.md). Those here start at the line, and\n"
+        "are read in any API whose own paths have no value.\n",
     ]
     rows = {"choices": "choice", "rejects": "rejected line", "ledger": "log"}
     for each in TABLES:
