@@ -58,10 +58,14 @@ def _words_of_test(test: Test) -> str:
         has = "has" if test.expected else "has no"
         place = write_path(test.path.at)
         return f"the response is at `{place}` of a line that {has} `{path}`"
+    if test.type == "filled":
+        return (
+            f"`{path}` is present"
+            if test.expected
+            else f'`{path}` is missing, null or `""`'
+        )
     if test.expected:
         return f"`{path}` is {kind or 'present'}"
-    if test.type == "filled":
-        return f'`{path}` is missing, null or `""`'
     return f"`{path}` is {f'not {kind}' if kind else 'missing or null'}"
 
 

@@ -445,8 +445,8 @@ def with_tables(name: str) -> str:
     """Return a page with its generated tables, each between two comments."""
     tables = {"apis": api_table, "envelopes": envelope_table, "columns": column_table}
     return re.sub(
-        r"(<!-- table: (\w+) -->\n\n).*?(\n\n<!-- end -->)",
-        lambda found: found[1] + tables[found[2]]() + found[3],
+        r"(<!-- table: (\w+) -->\n).*?(\n<!-- end -->)",
+        lambda found: f"{found[1]}\n{tables[found[2]]()}\n{found[3]}",
         (DOCS / name).read_text(encoding="utf-8"),
         flags=re.DOTALL,
     )
