@@ -62,7 +62,7 @@ _CHOICES_COLUMNS = (
         INT32,
         "C",
         "position",
-        "place in `choices`, from 0; never missing, unlike choice_index",
+        "place among the choices, from 0; never missing, unlike choice_index",
         nullable=False,
         minimum=0,
     ),
