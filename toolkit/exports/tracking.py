@@ -145,7 +145,7 @@ class Tracker:
         before = self.tracked.get(log.log_id)
         fingerprint = result.fingerprints[log.log_id]
         row = {**counts, "bytes": log.offset + counts["bytes"]}
-        looks = result.ledger.looks_of(log.log_id)
+        looks = result.ledger.looks[log.log_id]
         if before is not None:
             row |= {name: before.row[name] + counts[name] for name in _ADDED}
             looks = before.looks + looks

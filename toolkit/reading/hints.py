@@ -35,7 +35,7 @@ _UNITS = (("ns", 10**17), ("us", 10**14), ("ms", 10**11))
 _FAULTS_OF_LINES = ("JSON with ", "text of another", "responses with created")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Looks:
     """What the beginning of a log and its rejected lines look like.
 
@@ -44,7 +44,7 @@ class Looks:
     """
 
     head: str | None = None
-    lines: Mapping[str, int] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
     unseen: int = 0  # rejected lines that were not looked at
 
     def __add__(self, later: Looks) -> Looks:
@@ -66,10 +66,11 @@ class Looks:
         if self.head and not is_log:
             return f"looks like {self.head}"
         has_few = is_log and counts["rejected"] <= counts["lines"] // 10
+        hidden = _FAULTS_OF_LINES if has_few else ()
         looks = [
             (look, lines)
             for look, lines in Counter(self.lines).most_common()
-            if look and not (has_few and look.startswith(_FAULTS_OF_LINES))
+            if look and not look.startswith(hidden)
         ]
         # What the beginning looks like says what to do with the whole file.
         looks = sorted(looks, key=lambda pair: pair[0] != self.head)[:_MOST_LOOKS]
@@ -214,10 +215,7 @@ def _fits(value: object, wanted: object) -> bool:
     """Return whether a value is as a form of hints.toml wants it."""
     if isinstance(wanted, str):
         return isinstance(value, str) and re.fullmatch(wanted, value) is not None
-    if not isinstance(wanted, dict):
-        return value is not None
-    return (
-        isinstance(value, dict)
-        and wanted.keys() <= value.keys()
-        and all(_fits(value[key], part) for key, part in wanted.items())
-    )
+    if isinstance(wanted, dict):
+        found = value if isinstance(value, dict) else {}
+        return all(_fits(found.get(key), part) for key, part in wanted.items())
+    return value is not None

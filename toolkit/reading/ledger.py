@@ -54,9 +54,7 @@ class LedgerBuilder:
             log_id: Counter() for log_id in self.logs
         }
         self.errors: dict[int, str] = {}
-        self.heads: dict[int, str] = {}  # what the beginning of each log looks like
-        # The number of rejected lines of each look, "" if they look like nothing known.
-        self.looks: dict[int, Counter[str]] = {key: Counter() for key in self.logs}
+        self.looks = {log_id: Looks() for log_id in self.logs}
         self.looked_at = 0  # bytes of rejected lines
         self.codes: dict[str, RejectCount] = {}
         self.decoders = dict.fromkeys(self.logs, DECODER)
@@ -92,8 +90,8 @@ class LedgerBuilder:
             counts[name] += pc.sum(decoded.choices.column(name), min_count=0).as_py()
         if decoded.error is not None:
             self.errors[decoded.log_id] = decoded.error
-        if decoded.head and (look := looks_like(decoded.head)) is not None:
-            self.heads[decoded.log_id] = look
+        if decoded.head:
+            self.looks[decoded.log_id].head = looks_like(decoded.head)
         if rejected > errors:
             self.look_at(decoded.rejects, decoded.log_id)
 
@@ -103,33 +101,28 @@ class LedgerBuilder:
         frame = pl.DataFrame(rejects.select(["code", "raw", "json_path"]))
         places = frame["code"].is_in(_KNOWN_LOOKS).not_().arg_true()
         for number, place in enumerate(places):
-            is_early = self.looked_at < _MOST_BYTES
-            if looks.total() >= (_MOST_LINES if is_early else _FEWEST_LINES):
-                self.counts[log_id]["unseen"] += len(places) - number
+            most = _MOST_LINES if self.looked_at < _MOST_BYTES else _FEWEST_LINES
+            if sum(looks.lines.values()) >= most:
+                looks.unseen += len(places) - number
                 return
             code, raw, json_path = frame.row(place)
-            looks[line_looks_like(code, raw, json_path) or ""] += 1
+            look = line_looks_like(code, raw, json_path) or ""
+            looks.lines[look] = looks.lines.get(look, 0) + 1
             self.looked_at += max(len(raw or b""), _LEAST_OF_A_LINE)
 
     def merge(self, other: LedgerBuilder) -> None:
         """Add the counts of another builder of the same logs, or of some of them."""
         for log_id, counts in other.counts.items():
             self.counts[log_id].update(counts)
-            self.looks[log_id].update(other.looks[log_id])
+            self.looks[log_id] += other.looks[log_id]
         self.tags.merge(other.tags)
         self.errors |= other.errors
-        self.heads |= other.heads
         self.codes = merge_counts([*self.codes.values(), *other.codes.values()])
         self.decoders |= other.decoders
 
-    def looks_of(self, log_id: int) -> Looks:
-        """Return what a log and its rejected lines look like."""
-        lines, unseen = dict(self.looks[log_id]), self.counts[log_id]["unseen"]
-        return Looks(self.heads.get(log_id), lines, unseen)
-
     def hint(self, log_id: int) -> str | None:
         """Return what a log or its rejected lines look like, None if unknown."""
-        return self.looks_of(log_id).hint(self.counts[log_id])
+        return self.looks[log_id].hint(self.counts[log_id])
 
     def frame(self) -> pl.DataFrame:
         """Build the ledger: one row per log."""
