@@ -178,6 +178,7 @@ WRITTEN: tuple[object, ...] = (
     *(enveloped(path, SHORT, **CACHED) for path in CANDIDATES),
     *(enveloped(path, FULL, **CACHED) for path in CANDIDATES[:2]),
     *({**SHORT, "created": time} for time in TIMES),
+    *(enveloped("body", {**SHORT, "created": time}, **CACHED) for time in TIMES),
     *(enveloped("output", SHORT, usage={}), {**SHORT, "usage_metadata": {}}),
     *(enveloped(path, json.dumps(FULL), custom_id=True) for path in CANDIDATES),
     *(enveloped(path, json.dumps(CHUNK), data=SHORT) for path in CANDIDATES[:3]),
