@@ -307,7 +307,7 @@ def table_data(table: DeclaredTable) -> list[dict[str, object]]:
             "unit": column.unit,
             "nullable": column.nullable,
             "description": column.description,
-            "paths": [column.full_path(path) for path in column.paths],
+            "paths": column.paths_by_api,
         }
         for column in table.columns
     ]

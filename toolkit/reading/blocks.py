@@ -26,10 +26,12 @@ from toolkit.reading.options import (
     CreatedUnit,
     ReadOptions,
 )
+from toolkit.schema.apis import APIS, ENVELOPES
 from toolkit.schema.paths import parse_path
 from toolkit.schema.tables import choices_table
 
 if TYPE_CHECKING:
+    from toolkit.schema.api import Api
     from toolkit.schema.columns import Table
 
 _Item = TypeVar("_Item")
@@ -42,7 +44,9 @@ class Plan:
 
     table: Table
     content: Content = "keep"
-    response_path: tuple[str, ...] | None = None
+    # Where the response may be, if it is not the line.
+    envelopes: tuple[tuple[str, ...], ...] = tuple(map(parse_path, ENVELOPES))
+    apis: tuple[Api, ...] = APIS
     created_unit: CreatedUnit = "s"
     max_line_bytes: int = MAX_LINE_BYTES
     # An unfinished last line of a plain file is left for a later run, not rejected.
@@ -54,23 +58,27 @@ def make_plan(*, leave_pending: bool = False, **options: Unpack[ReadOptions]) ->
     known: dict[str, Any] = {**DEFAULTS, **options}
     check_word("content", known["content"], get_args(Content))
     check_word("created_unit", known["created_unit"], get_args(CreatedUnit))
-    tags, path = known["tags"], known["response_path"]
+    tags, path, created = (
+        known[name] for name in ("tags", "response_path", "created_path")
+    )
     longest = known["max_line_bytes"]
     expected = 'a mapping of name to path, such as {"team": "metadata.team"}'
     check_type("tags", tags, Mapping | None, expected)
     for one in chain.from_iterable((tags or {}).items()):
         check_type("tags", one, str, expected)
     check_type("response_path", path, str | None, "a path such as log.answer, or None")
+    check_type("created_path", created, str | None, "a path such as sent.at, or None")
     check_type("max_line_bytes", longest, int, "a number of bytes")
     if longest < 1:
         raise OptionError("max_line_bytes", longest, expected="at least 1")
+    own = () if path is None else (parse_path(path, option="response_path"),)
     return Plan(
-        choices_table(tags),
+        choices_table(tags, created),
         known["content"],
-        None if path is None else parse_path(path, option="response_path"),
-        known["created_unit"],
-        longest,
-        leave_pending,
+        own or Plan.envelopes,
+        created_unit=known["created_unit"],
+        max_line_bytes=longest,
+        leave_pending=leave_pending,
     )
 
 

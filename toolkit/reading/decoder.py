@@ -9,21 +9,19 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
 from toolkit.reading.blocks import until_error
+from toolkit.reading.cells import EXPECTED, LATEST_MICROSECOND, MICROSECONDS
 from toolkit.reading.dedup import DUPLICATE_KEY, SeenKeys
-from toolkit.reading.json_values import EXPECTED, LATEST_MICROSECOND, MICROSECONDS
+from toolkit.reading.json_values import DEEPEST
 from toolkit.reading.native import KERNEL
+from toolkit.reading.parsed_api import parse_api
 from toolkit.reading.reference_decoder import (
-    DEEPEST,
-    ENVELOPES,
     REPEATED_BYTES,
     Reference,
-    column_paths,
 )
 from toolkit.schema.tables import MOST_ITEMS, REJECT_CODES, REJECTS
 
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 
     from toolkit.errors import SourceError
     from toolkit.reading.blocks import Block, Decoded, Plan
-    from toolkit.schema.columns import Column
 
 
 class _Kernel:
@@ -44,11 +41,12 @@ class _Kernel:
 
     def __init__(self, plan: Plan) -> None:
         self.kernel = KERNEL.Decoder(
-            [_kernel_column(column) for column in plan.table.columns],
+            plan.table.columns,
+            [parse_api(api, plan.table.columns) for api in plan.apis],
             plan.table.arrow,
             REJECTS.arrow,
             drops_text=plan.content == "drop",
-            envelopes=[plan.response_path] if plan.response_path else list(ENVELOPES),
+            envelopes=plan.envelopes,
             created_scale=MICROSECONDS[plan.created_unit],
             latest_microsecond=LATEST_MICROSECOND,
             longest=plan.max_line_bytes,
@@ -93,12 +91,6 @@ class _KernelSeen:
         rows = pa.Table.from_batches(slices, choices.schema).combine_chunks()
         (batch,) = rows.to_batches() or [choices.slice(0, 0)]
         return decoded._replace(choices=batch, duplicates=left_out)
-
-
-def _kernel_column(column: Column) -> SimpleNamespace:
-    """Return a column with its paths in the form that the kernel reads."""
-    ways = [tuple(path) for path in column_paths(column)]
-    return SimpleNamespace(**vars(column), ways=ways)
 
 
 Decoder: TypeAlias = _Kernel | Reference

@@ -7,21 +7,24 @@ surrogate anywhere. No other module parses the JSON of a log.
 
 from __future__ import annotations
 
-import math
 import re
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import suppress
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
-from toolkit.schema.tables import LATEST_CREATED, MOST_ITEMS, REJECT_CODES
+from toolkit.schema.tables import MOST_ITEMS, REJECT_CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
+
+    from toolkit.schema.paths import Items, Steps
 
 Keys: TypeAlias = "tuple[str | int, ...]"
 
-STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+DEEPEST = 512  # levels; the root is level 1
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_PUNCTUATION = bytes(set(range(256)) - set(b"[]{},"))
 
 _JSON_TYPES = {
@@ -32,18 +35,6 @@ _JSON_TYPES = {
     ord("f"): "a boolean",
     ord("n"): "null",
 }
-EXPECTED = {
-    "string": "a string",
-    "label": "a string, number or boolean",
-    "text": "a string",
-    "content": "a string, a list of parts or an object",
-    "characters": "a string, a list of parts or an object",
-    "tool_calls": "a list of tool calls, or a function call",
-    "count": "a whole number",
-    "number": "a number",
-    "timestamp": "a Unix time",
-}
-
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -64,14 +55,14 @@ class LineError(Exception):
         return LineError(self.code, self.reason, path + self.path)
 
 
-def _json_type(raw: bytes) -> str:
+def json_type(raw: bytes) -> str:
     """Return the name of the JSON type of a raw value."""
     return _JSON_TYPES.get(raw[0], "a number")
 
 
-def _wrong_type(expected: str, raw: bytes, path: Keys = ()) -> LineError:
+def wrong_type(expected: str, raw: bytes, path: Keys = ()) -> LineError:
     """Build the error of a value that does not have the expected type."""
-    return LineError("wrong_type", f"expected {expected}, got {_json_type(raw)}", path)
+    return LineError("wrong_type", f"expected {expected}, got {json_type(raw)}", path)
 
 
 class Node:
@@ -101,7 +92,7 @@ class Node:
         if key not in self.children:
             raw = self.get(key)
             if raw is not None and raw[0] != ord("{"):
-                raise _wrong_type("an object", raw, (*self.path, key))
+                raise wrong_type("an object", raw, (*self.path, key))
             self.children[key] = None if raw is None else Node(raw, (*self.path, key))
         return self.children[key]
 
@@ -116,15 +107,7 @@ class Node:
         return node.get(keys[-1])
 
 
-def validate_json(raw: bytes) -> bytes:
-    """Return a JSON value without white space around it, or raise `LineError`."""
-    try:
-        return bytes(_raw(raw))
-    except msgspec.DecodeError:
-        raise LineError("invalid_json") from None
-
-
-def _split_list(raw: bytes) -> list[bytes]:
+def split_list(raw: bytes) -> list[bytes]:
     """Return the raw items of a JSON list."""
     return [bytes(item) for item in _list(raw)]
 
@@ -133,12 +116,12 @@ def split_short_list(raw: bytes) -> list[bytes]:
     """Return the raw items of a JSON list, or raise if there are too many."""
     if raw.count(b",") >= MOST_ITEMS and _count_items(raw) > MOST_ITEMS:
         raise LineError("out_of_range", f"expected at most {MOST_ITEMS} items")
-    return _split_list(raw)
+    return split_list(raw)
 
 
 def _count_items(raw: bytes) -> int:
     """Count the items of a JSON list that is not empty, in little memory."""
-    punctuation = STRINGS.sub(b"", raw).translate(None, _NOT_PUNCTUATION)
+    punctuation = _STRINGS.sub(b"", raw).translate(None, _NOT_PUNCTUATION)
     depth = commas = 0
     for sign in punctuation:
         if sign == ord(","):
@@ -148,262 +131,103 @@ def _count_items(raw: bytes) -> int:
     return commas + 1
 
 
-# Kinds of values: each function reads a raw value of a type it knows, or raises.
+class Value(NamedTuple):
+    """A raw value, and its path in the line."""
+
+    raw: bytes
+    path: Keys
 
 
-def _read_string(raw: bytes) -> str | None:
-    """Read a string; the empty string is null."""
-    return _read_text(raw, "string") or None
+def values_at(node: Node, steps: Steps) -> list[Value] | None:
+    """Return the values at the end of a path; None if nothing is there.
 
-
-def _read_text(raw: bytes, kind: str = "text") -> str:
-    """Read a string, which may be empty."""
-    if raw[0] != ord('"'):
-        raise _wrong_type(EXPECTED[kind], raw)
-    return text_of(raw)
-
-
-def _read_label(raw: bytes) -> str | None:
-    """Read a string, or a number or boolean by its JSON text."""
-    if raw[0] in b"{[":
-        raise _wrong_type(EXPECTED["label"], raw)
-    return _read_string(raw) if raw[0] == ord('"') else raw.decode()
-
-
-def _read_content(raw: bytes) -> str | None:
-    """Read a message's content: a string, the text parts of a list, or an object."""
-    if raw[0] == ord("["):
-        return _join_parts(raw, "text")
-    if raw[0] == ord("{"):
-        return raw.decode()
-    return _read_text(raw, "content")
-
-
-def _join_parts(raw: bytes, kind: str) -> str | None:
-    """Join the parts of a kind; the value of a part is a string or a list of texts."""
-    texts: list[str] = []
-    for place, item in enumerate(_split_list(raw)):
-        part = _part_of(item, kind, place)
-        if part is None:
-            continue
-        if part[0] == ord('"'):
-            texts.append(text_of(part))
-        elif part[0] == ord("[") and kind != "text":
-            try:
-                below = _join_parts(part, "text")
-            except LineError as error:
-                raise error.below((place, kind)) from None
-            texts += [] if below is None else [below]
-        else:
-            raise _wrong_type("a string", part, (place, kind))
-    return "".join(texts) if texts else None
-
-
-def _part_of(item: bytes, kind: str, place: int) -> bytes | None:
-    """Return what a part of this kind holds, None if it is of another kind."""
-    if item[0] != ord("{"):
-        raise _wrong_type("an object", item, (place,))
-    part = Node(item)
-    type_name = part.get("type") or b""
-    is_kind = type_name[:1] == b'"' and text_of(type_name) == kind
-    return part.get(kind) if is_kind else None
-
-
-def read_parts(raw: bytes, kind: str) -> str | None:
-    """Read the parts of a kind if the value is a list, else return None."""
-    return _join_parts(raw, kind) if raw[0] == ord("[") else None
-
-
-def _read_characters(raw: bytes) -> int | None:
-    """Count the code points of a message's content."""
-    text = _read_content(raw)
-    return None if text is None else len(text)
-
-
-def read_count(raw: bytes, low: int | None, high: int | None) -> int:
-    """Read a whole number; 5.0 is 5, read as an IEEE double."""
-    if _json_type(raw) != "a number":
-        raise _wrong_type(EXPECTED["count"], raw)
-    too_large = LineError(
-        "out_of_range", f"expected a whole number from {low} to {high}"
-    )
-    if not re.search(rb"[.eE]", raw):
-        # Twenty digits are past every range; int() rejects more than 4,300.
-        if len(raw) > 20:
-            raise too_large
-        value = int(raw)
-    else:
-        number = float(raw)
-        if math.isinf(number):
-            raise too_large
-        if not number.is_integer():
-            reason = "expected a whole number, got a fraction"
-            raise LineError("wrong_type", reason)
-        value = int(number)
-    if (low is not None and value < low) or (high is not None and value > high):
-        raise too_large
-    return value
-
-
-def read_number(raw: bytes, divisor: float, *, skips_zero: bool) -> float | None:
-    """Read a number, or a string with one, as an IEEE double; then divide it."""
-    number = float(_digits_of(raw, "number", r"-?[0-9]+(\.[0-9]+)?"))
-    if math.isinf(number):
-        raise LineError("out_of_range", "expected a number that a double can hold")
-    return None if skips_zero and number == 0 else number / divisor
-
-
-def _digits_of(raw: bytes, kind: str, pattern: str) -> str:
-    """Return the text of a number, or a string that matches the pattern."""
-    if raw[0] == ord('"'):
-        digits = text_of(raw)
-        if not re.fullmatch(pattern, digits):
-            reason = f"expected {EXPECTED[kind]}, got a string without one"
-            raise LineError("wrong_type", reason)
-        return digits
-    if _json_type(raw) != "a number":
-        raise _wrong_type(EXPECTED[kind], raw)
-    return raw.decode()
-
-
-# Powers of ten from the unit of `created` to microseconds.
-MICROSECONDS = {"s": 6, "ms": 3, "us": 0, "ns": -3}
-LATEST_MICROSECOND = int(LATEST_CREATED.timestamp()) * 10**6
-
-
-def read_timestamp(raw: bytes, unit: str) -> int | None:
-    """Read a Unix time, a number or a string of digits, as microseconds.
-
-    The decimal number is read exactly, then rounded half to even.
+    The path may go on into the items of lists.
     """
-    digits = _digits_of(raw, "timestamp", r"([0-9]+\.?[0-9]*|\.[0-9]+)?")
-    scale = MICROSECONDS[unit]
-    seconds = _decimal(digits or "0")
-    if not seconds:
+    raw = node.find(steps.keys)
+    if raw is None:
         return None
-    outside = LineError("out_of_range", "expected a time from 1970 to before 2200")
-    if not seconds.is_finite() or seconds.adjusted() + scale > 20:
-        raise outside
-    micros = int(
-        seconds.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_EVEN).scaleb(scale)
-    )
-    if not 0 <= micros < LATEST_MICROSECOND:
-        raise outside
-    return micros or None
-
-
-def _decimal(digits: str) -> Decimal:
-    """Read a decimal number; one with an exponent out of range is 0 or infinite."""
-    try:
-        return Decimal(digits)
-    except InvalidOperation:
-        return Decimal(float(digits))
-
-
-def _read_items(raw: bytes) -> int | None:
-    """Count the items of a list; other shapes are not an error."""
-    return len(_list(raw)) if raw[0] == ord("[") else None
-
-
-def _read_logprob_sum(raw: bytes) -> float | None:
-    """Add the logprobs of a list of tokens; other shapes are not an error."""
-    if raw[0] != ord("["):
-        return None
-    total = 0.0
-    for item in _split_list(raw):
-        logprob = Node(item).get("logprob") if item[0] == ord("{") else None
-        if logprob is None or _json_type(logprob) != "a number":
-            return None
-        total += float(logprob)
-    return total if math.isfinite(total) else None
-
-
-_FLAGS = {"true": True, "True": True, "false": False, "False": False}
-
-
-def _read_flag(raw: bytes) -> bool | None:
-    """Read a boolean or the text of one; anything else is null."""
-    return _FLAGS.get(text_of(raw) if raw[0] == ord('"') else raw.decode())
-
-
-def read_marker(raw: bytes, word: str, prefix: str) -> str | None:
-    """Return the word that a value stands for; a text must begin with the prefix."""
-    text = text_of(raw) if raw[0] == ord('"') else ""
-    return word if text.startswith(prefix) else None
-
-
-# The kinds of tool that a call may name, and the key of their input; the second is read
-# only if the first has no value.
-_TOOLS = {"function": "arguments", "custom": "input"}
-
-
-def read_tool_calls(raw: bytes) -> list[dict[str, str | None]] | None:
-    """Read a list of tool calls, of functions or custom tools; {} is null."""
+    path = (*node.path, *steps.keys)
+    if steps.items is None:
+        return [Value(raw, path)]
     if raw[0] == ord("{") and not Node(raw).fields:
         return None
     if raw[0] != ord("["):
-        raise _wrong_type("a list", raw)
-    calls = []
-    for place, item in enumerate(split_short_list(raw)):
+        raise wrong_type("a list", raw, path)
+    try:
+        items = split_short_list(raw)
+    except LineError as error:
+        raise error.below(path) from None
+    found: list[Value] = []
+    for place, item in enumerate(items):
         if item[0] != ord("{"):
-            raise _wrong_type("an object", item, (place,))
-        call = Node(item, (place,))
-        calls.append(
-            {
-                "id": _call_text(call, "id"),
-                "type": _call_text(call, "type"),
-                "name": _first(_call_text(call.child(tool), "name") for tool in _TOOLS),
-                "arguments": _first(
-                    _call_input(call.child(tool), key) for tool, key in _TOOLS.items()
-                ),
-            }
-        )
-    return calls
+            raise wrong_type("an object", item, (*path, place))
+        inner = Node(item, (*path, place))
+        if _is_selected(inner, steps.items):
+            found += _values_in(inner, steps.items.then)
+    return found
 
 
-def read_function_call(raw: bytes) -> list[dict[str, str | None]] | None:
-    """Read the older form as one call; without name and arguments it is null."""
-    if raw[0] != ord("{"):
-        raise _wrong_type("an object", raw)
-    call = Node(raw)
-    name, arguments = _call_text(call, "name"), _call_input(call, "arguments")
-    if not name and not arguments:
-        return None
-    return [{"id": None, "type": None, "name": name, "arguments": arguments}]
+def _is_selected(node: Node, items: Items) -> bool:
+    """Return whether a path goes on into an item."""
+    if not items.key:
+        return True
+    raw = node.get(items.key)
+    if items.words:
+        return raw is not None and label_of(raw) in items.words
+    return (raw not in (None, b"false")) != items.without
 
 
-def _call_text(node: Node | None, key: str) -> str | None:
-    """Read a string field of a call."""
-    raw = node.get(key) if node else None
-    if node is None or raw is None:
-        return None
-    if raw[0] != ord('"'):
-        raise _wrong_type("a string", raw, (*node.path, key))
-    return text_of(raw)
+def _values_in(node: Node, then: Sequence[Steps]) -> list[Value]:
+    """Return the values at the first path that is there; the item without paths.
+
+    A path that cannot be read is passed over, but for the last.
+    """
+    if not then:
+        return [Value(node.raw, node.path)]
+    for steps in then[:-1]:
+        with suppress(LineError):
+            if (found := values_at(node, steps)) is not None:
+                return found
+    return values_at(node, then[-1]) or []
 
 
-def _call_input(node: Node | None, key: str) -> str | None:
-    """Read the input of a call: a string, or an object as its JSON text."""
-    raw = node.get(key) if node else None
-    return raw.decode() if raw and raw[0] == ord("{") else _call_text(node, key)
+def label_of(raw: bytes) -> str:
+    """Return the text of a string, or the JSON of any other value."""
+    return text_of(raw) if raw[0] == ord('"') else raw.decode()
 
 
-def _first(values: Iterator[str | None]) -> str | None:
-    """Return the first value that is not null."""
-    return next((value for value in values if value is not None), None)
+def is_of_type(raw: bytes, type_name: str) -> bool:
+    """Return whether a value has a type of `toolkit.schema.api.ValueType`."""
+    if type_name in ("objects", "empty"):
+        items = split_list(raw) if raw[0] == ord("[") else None
+        if type_name == "empty":
+            return items == []
+        return items is not None and all(item[0] == ord("{") for item in items)
+    if type_name in ("", "filled"):
+        return type_name == "" or raw != b'""'
+    return json_type(raw).endswith(f" {type_name}")
 
 
-# By kind of column; the other kinds depend on the column or its path.
-READERS: dict[str, Callable[[bytes], object]] = {
-    "string": _read_string,
-    "label": _read_label,
-    "text": _read_text,
-    "content": _read_content,
-    "characters": _read_characters,
-    "items": _read_items,
-    "logprob_sum": _read_logprob_sum,
-    "flag": _read_flag,
-}
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def _is_too_deep(raw: bytes) -> bool:
+    """Return whether brackets outside strings are nested deeper than 512 levels."""
+    if raw.count(b"[") + raw.count(b"{") <= DEEPEST:
+        return False
+    brackets = _STRINGS.sub(b"", raw).translate(None, _NOT_BRACKETS)
+    steps = (1 if bracket in b"[{" else -1 for bracket in brackets)
+    return max(accumulate(steps), default=0) > DEEPEST
+
+
+def checked_json(raw: bytes) -> bytes:
+    """Return a JSON value without white space around it, or raise `LineError`."""
+    if _is_too_deep(raw):
+        raise LineError("too_deep")
+    try:
+        return bytes(_raw(raw))
+    except msgspec.DecodeError:
+        raise LineError("invalid_json") from None
 
 
 def is_json(text: str) -> bool:

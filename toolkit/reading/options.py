@@ -25,6 +25,7 @@ class ReadOptions(TypedDict, total=False):
     tags: Mapping[str, str] | None
     response_path: str | None
     created_unit: CreatedUnit
+    created_path: str | None
     max_line_bytes: int
     on_damage: OnDamage
     threads: int | None
@@ -53,6 +54,11 @@ READ_PARAMETERS = {
     "created_unit": Parameter(
         "s",
         'Unit of `created` in the log: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``.',
+    ),
+    "created_path": Parameter(
+        None,
+        "Path of the time in a line, for responses that have none: a Unix time, or an\n"
+        "RFC 3339 time with a time zone.",
     ),
     "max_line_bytes": Parameter(
         MAX_LINE_BYTES, "A longer line is rejected without being held in memory."

@@ -4,302 +4,42 @@ A line is checked in this order, and the first failure decides: length, UTF-8, d
 JSON, form (whether and where it has a response), columns. It becomes either rows, one
 per choice, or one reject.
 
-The decoder follows the `Column` declarations of `toolkit.schema`: it knows kinds and
-paths, and no column by name.
+The decoder follows the declarations of `toolkit.schema`: it knows kinds and paths, and
+no column and no API by name.
 """
 
 from __future__ import annotations
 
-import re
-from functools import partial
-from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 import xxhash
 
-from toolkit.reading.json_values import (
-    READERS,
-    STRINGS,
-    LineError,
-    Node,
-    read_count,
-    read_function_call,
-    read_marker,
-    read_number,
-    read_parts,
-    read_timestamp,
-    read_tool_calls,
-    split_short_list,
-    text_of,
-    validate_json,
+from toolkit.reading.cells import (
+    check_range,
+    column_reader,
+    read_cell,
+    without_text,
 )
-from toolkit.schema.paths import parse_path, write_path
+from toolkit.reading.find_response import find_response
+from toolkit.reading.json_values import LineError, Node, checked_json
+from toolkit.reading.parsed_api import parse_api
+from toolkit.schema.paths import write_path
 from toolkit.schema.tables import REJECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from toolkit.reading.blocks import Block, Decoded, Plan
-    from toolkit.schema.columns import Column, Root
+    from toolkit.reading.cells import Cell, ColumnReader
+    from toolkit.reading.find_response import Response
+    from toolkit.schema.columns import Column
 
-Cell: TypeAlias = object
-
-DEEPEST = 512  # levels; the root is level 1
 # The most that values of the response may take when repeated for each choice: else the
 # rows of a line of 1 MB could take gigabytes.
 REPEATED_BYTES = 8 * 1024 * 1024
 # Codes of an unfinished last line that more bytes could still change.
 _UNFINISHED = frozenset({"truncated", "invalid_utf8", "too_deep", "line_too_long"})
-
-# Paths of the response in an envelope, in the order in which they are tried.
-ENVELOPES = (
-    ("response", "body"),
-    ("response",),
-    ("response_body",),
-    ("body",),
-    ("output",),
-    ("outputs",),
-    ("result",),
-    ("data",),
-)
-_BATCH = ENVELOPES[0]  # where a line of a batch's output file has the response
-
-
-class ColumnPath(NamedTuple):
-    """One path of a column, split into its parts."""
-
-    keys: tuple[str, ...]
-    root: Root
-    is_list: bool = False  # it ends in []
-    part: str | None = None  # the type of the parts of a list that it goes on into
-    # A later path goes deeper: an object here is only a container.
-    passes_objects: bool = False
-    takes_any_shape: bool = False  # what is not as declared is null, not an error
-    prefix: str = ""  # how the text must begin
-    word: str = ""  # the cell, if there is a value
-    divisor: float = 1.0
-    skips_zero: bool = False  # 0 is null
-
-
-_PATH = re.compile(
-    r"(?P<plain>.*?)(?P<list>\[\](?:\.(?P<part>\w+))?)?(?P<any>\?)?"
-    r"(?: = (?P<prefix>\S+)\*)?(?: -> (?P<word>\w+))?"
-    r"(?: / (?P<divisor>\S+))?(?P<nonzero> != 0)?"
-)
-
-
-def column_paths(column: Column) -> list[ColumnPath]:
-    """Split the paths of a column into their parts."""
-    found = []
-    any_shape = column.kind in ("items", "logprob_sum", "flag", "marker")
-    for place, path in enumerate(column.paths):
-        root, rest = column.split_root(path)
-        parts = cast("re.Match[str]", _PATH.fullmatch(rest))
-        later = column.paths[place:]
-        found.append(
-            ColumnPath(
-                parse_path(parts["plain"]),
-                root,
-                parts["list"] == "[]",
-                parts["part"],
-                any(other.startswith(f"{parts['plain']}.") for other in later),
-                any_shape or bool(parts["any"]),
-                parts["prefix"] or "",
-                parts["word"] or "",
-                float(parts["divisor"] or 1),
-                bool(parts["nonzero"]),
-            )
-        )
-    return found
-
-
-# A path of a column, and the function that reads the value at its end.
-_ColumnReader: TypeAlias = "tuple[ColumnPath, Callable[[bytes], Cell]]"
-
-
-def _reader(column: Column, plan: Plan, path: ColumnPath) -> Callable[[bytes], Cell]:
-    """Return the function that reads the values of a path."""
-    if path.part:
-        return partial(read_parts, kind=path.part)
-    if column.kind == "marker":
-        return partial(read_marker, word=path.word, prefix=path.prefix)
-    if column.kind == "tool_calls":
-        return read_tool_calls if path.is_list else read_function_call
-    if column.kind == "count":
-        return partial(read_count, low=column.minimum, high=column.maximum)
-    if column.kind == "number":
-        return partial(read_number, divisor=path.divisor, skips_zero=path.skips_zero)
-    if column.kind == "timestamp":
-        return partial(read_timestamp, unit=plan.created_unit)
-    return READERS[column.kind]
-
-
-def _read_cell(
-    response: Response,
-    choice: Node,
-    readers: Sequence[_ColumnReader],
-    *,
-    passes_zero: bool,
-) -> Cell:
-    """Read the first value on the paths of a column; of counts the first above 0.
-
-    Behind a 0 nothing is an error: it is read only if no other path has a count.
-    """
-    found = None
-    for path, read in readers:
-        try:
-            cell = _read_path(response.start(path.root, choice), path, read)
-        except LineError:
-            if not path.takes_any_shape and found is None:
-                raise
-            continue
-        if cell is not None and not (passes_zero and cell == 0):
-            return cell
-        found = found if cell is None else cell
-    return found
-
-
-def _read_path(
-    node: Node | None, path: ColumnPath, read: Callable[[bytes], Cell]
-) -> Cell:
-    """Read the value at the end of a path."""
-    raw = None if node is None else node.find(path.keys)
-    if node is None or raw is None or (path.passes_objects and raw[0] == ord("{")):
-        return None
-    try:
-        return read(raw)
-    except LineError as error:
-        raise error.below(node.path + path.keys) from None
-
-
-def _without_text(cell: Cell) -> Cell:
-    """Return what is not text of a private cell: tool calls without arguments."""
-    if isinstance(cell, list):
-        return [{**call, "arguments": None} for call in cell]
-    return None
-
-
-class Response(NamedTuple):
-    """A response that was found in a line, and its choices."""
-
-    line: Node
-    node: Node
-    choices: list[Node]
-
-    def start(self, root: Root, choice: Node) -> Node | None:
-        """Return the object where a path starts, None if this response has none."""
-        if root == "choice":
-            return choice
-        if root == "completion":
-            return choice if choice.get("message") is None else None
-        if root == "response":
-            return self.node
-        path = self.node.path
-        found = {"line": True, "envelope": path != (), "batch": path == _BATCH}
-        return self.line if found[root] else None
-
-
-def _find_response(line: Node, envelopes: Sequence[tuple[str, ...]]) -> Response:
-    """Find the response of a line, or raise `LineError` with what it is instead."""
-    is_error = False
-    for node in _candidates(line, envelopes):
-        choices = _choices_of(node)
-        if choices is not None:
-            if _is_chunk(node, choices):
-                raise LineError("stream_chunk")
-            return Response(line, node, choices)
-        is_error = is_error or node.get("error") is not None
-    raise LineError("error_response" if is_error else "not_a_response")
-
-
-def _candidates(line: Node, envelopes: Sequence[tuple[str, ...]]) -> Iterator[Node]:
-    """Yield the line, then the object at each path of an envelope."""
-    yield line
-    for keys in envelopes:
-        node: Node | None = line
-        for key in keys:
-            node = node and _open_field(node, key)
-        if node is not None:
-            yield node
-
-
-def _open_field(node: Node, key: str) -> Node | None:
-    """Return a field that is an object, or a string with the JSON of one."""
-    raw = node.get(key)
-    path = (*node.path, key)
-    if raw is not None and raw[0] == ord('"'):
-        raw = text_of(raw).encode()
-        try:
-            raw = _checked_json(raw)
-        except LineError:
-            return None
-    return Node(raw, path) if raw is not None and raw[0] == ord("{") else None
-
-
-def _choices_of(node: Node) -> list[Node] | None:
-    """Return the choices of a response, None if this object is not a response."""
-    raw = node.get("choices")
-    if raw is None or raw[0] != ord("["):
-        return None
-    path = (*node.path, "choices")
-    try:
-        items = split_short_list(raw)
-    except LineError as error:
-        raise error.below(path) from None
-    if any(item[0] != ord("{") for item in items):
-        return None
-    return [Node(item, (*path, place)) for place, item in enumerate(items)]
-
-
-# Names of a chunk in `object`.
-_CHUNKS = {
-    "chat.completion.chunk",
-    "chat.completion.done",
-    "chat.reasoning",
-    "chat.reasoning.done",
-    "completion.chunk",
-    "text_completion.chunk",
-}
-
-
-def _is_chunk(node: Node, choices: list[Node]) -> bool:
-    """Return whether this is a chunk of a streamed response."""
-    found = {
-        key: {choice.get(key) for choice in choices} - {None}
-        for key in ("message", "delta", "finish_reason", "text")
-    }
-    raw = node.get("object") or b'""'
-    name = text_of(raw) if raw[0] == ord('"') else None
-    is_finished = bool(found["finish_reason"] - {b'""'})
-    if name == "chat.completion":
-        return bool(found["delta"]) and not is_finished
-    if name in _CHUNKS and found["message"]:
-        return any(delta.startswith(b"{") for delta in found["delta"] if delta)
-    if name == "text_completion" and not found["message"]:
-        is_open = bool(choices) and not is_finished
-        return is_open or (node.get("usage") is None and not found["text"] - {b'""'})
-    is_unnamed = name == "" and (not choices or bool(found["delta"]))
-    return not found["message"] and (name in _CHUNKS or is_unnamed)
-
-
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-
-
-def _is_too_deep(raw: bytes) -> bool:
-    """Return whether brackets outside strings are nested deeper than 512 levels."""
-    if raw.count(b"[") + raw.count(b"{") <= DEEPEST:
-        return False
-    brackets = STRINGS.sub(b"", raw).translate(None, _NOT_BRACKETS)
-    steps = (1 if bracket in b"[{" else -1 for bracket in brackets)
-    return max(accumulate(steps), default=0) > DEEPEST
-
-
-def _checked_json(raw: bytes) -> bytes:
-    """Return a JSON value without white space around it, or raise `LineError`."""
-    if _is_too_deep(raw):
-        raise LineError("too_deep")
-    return validate_json(raw)
 
 
 def _open_line(raw: bytes, *, longest: int, tail: bool) -> Node:
@@ -311,7 +51,7 @@ def _open_line(raw: bytes, *, longest: int, tail: bool) -> Node:
     except UnicodeDecodeError:
         raise LineError("invalid_utf8") from None
     try:
-        value = _checked_json(raw)
+        value = checked_json(raw)
     except LineError as error:
         if tail and error.code == "invalid_json":
             raise LineError("truncated") from None
@@ -330,13 +70,14 @@ class Reference:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.envelopes = (plan.response_path,) if plan.response_path else ENVELOPES
         self.columns = plan.table.columns
+        self.apis = [parse_api(api, self.columns) for api in plan.apis]
         self.readers = {
-            column.name: [
-                (path, _reader(column, plan, path)) for path in column_paths(column)
+            id(api): [
+                [column_reader(column, plan, path) for path in paths]
+                for column, paths in zip(self.columns, api.paths, strict=True)
             ]
-            for column in self.columns
+            for api in self.apis
         }
 
     def decode(self, block: Block) -> Decoded:
@@ -393,51 +134,83 @@ class Reference:
     ) -> list[list[Cell]]:
         """Return the cells of a line, column by column, one for each choice."""
         line = _open_line(raw, longest=self.plan.max_line_bytes, tail=tail)
-        response = _find_response(line, self.envelopes)
-        cells = [self.read_column(one, response, given) for one in self.columns]
+        response = find_response(line, self.plan.envelopes, self.apis)
+        cells: dict[str, list[Cell]] = {}
+        readers = self.readers[id(response.api)]
+        for column, read in zip(self.columns, readers, strict=True):
+            if column.adds and not read:
+                parts = zip(*(cells[name] for name in column.adds), strict=True)
+                cells[column.name] = [_add(column, part) for part in parts]
+            else:
+                cells[column.name] = self.read_column(column, read, response, given)
         self.check_repeated(cells, response)
-        return cells
+        return list(cells.values())
 
-    def check_repeated(self, cells: list[list[Cell]], response: Response) -> None:
+    def check_repeated(
+        self, cells: Mapping[str, list[Cell]], response: Response
+    ) -> None:
         """Raise for a line whose rows would repeat far more text than it has."""
         count = len(response.choices)
         repeated = sum(
             len(first)
-            for column, (first, *_) in zip(self.columns, cells, strict=True)
-            if column.grain == "R" and column.paths and isinstance(first, str)
+            for column, paths in zip(self.columns, response.api.paths, strict=True)
+            if column.grain == "R" and paths
+            if isinstance(first := cells[column.name][0], str)
         )
         if count > 1 and repeated * count > REPEATED_BYTES:
             reason = "expected fewer choices, or shorter facts to repeat for each"
-            path = (*response.node.path, "choices")
+            path = (*response.node.path, *response.api.choices)
             raise LineError("out_of_range", reason, path)
 
     def read_column(
-        self, column: Column, response: Response, given: Mapping[str, Cell]
+        self,
+        column: Column,
+        readers: Sequence[ColumnReader],
+        response: Response,
+        given: Mapping[str, Cell],
     ) -> list[Cell]:
         """Return the cells of a column, one for each choice; one if there are none."""
         count = len(response.choices)
         rows = max(count, 1)
         if column.kind == "position":
             return list(range(rows))
-        if column.root == "choice":
-            cells = [self.read_cell(column, response, one) for one in response.choices]
+        if column.grain == "C":
+            cells = [
+                self.read_cell(column, readers, response, choice)
+                for choice in response.choices
+            ]
             return cells or [None]
         if column.kind == "given":
             cell = given[column.name]
         elif column.kind == "choice_count":
             cell = count
         elif column.kind == "hash":
-            cell = xxhash.xxh3_64_intdigest(response.node.raw)
+            digest = xxhash.xxh3_64_digest(response.node.raw)
+            cell = int.from_bytes(digest, signed=True)
+        elif column.kind == "api":
+            cell = response.api.name
         else:
-            cell = self.read_cell(column, response, response.node)
+            cell = self.read_cell(column, readers, response, response.node)
         return [cell] * rows if column.grain == "R" else [cell] + [None] * (rows - 1)
 
-    def read_cell(self, column: Column, response: Response, choice: Node) -> Cell:
+    def read_cell(
+        self,
+        column: Column,
+        readers: Sequence[ColumnReader],
+        response: Response,
+        choice: Node,
+    ) -> Cell:
         """Return the value of a column in a response and one of its choices."""
-        readers, counts = self.readers[column.name], column.kind == "count"
-        cell = _read_cell(response, choice, readers, passes_zero=counts)
+        cell = read_cell(column, readers, response, choice)
         drops = column.private and self.plan.content == "drop"
-        return _without_text(cell) if drops else cell
+        return without_text(cell) if drops else cell
+
+
+def _add(column: Column, cells: Sequence[Cell]) -> Cell:
+    """Return the sum of other columns; null if one of them is."""
+    if None in cells:
+        return None
+    return check_range(sum(cast("Sequence[int]", cells)), column)
 
 
 def _split(

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from toolkit.errors import near_miss
-from toolkit.schema.paths import parse_path, write_path
+from toolkit.schema.paths import parse_notation, write_path
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class NullTags:
 
     def __init__(self, table: Table | None) -> None:
         self.paths = {
-            column.name: parse_path(column.paths[0])
+            column.name: parse_notation(column.paths[0]).steps.keys
             for column in (table.columns if table else ())
             if column.name not in CHOICES
         }

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol
 
 import polars as pl
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+from toolkit.schema.apis import APIS
+
+SCHEMA_VERSION = 2
 Grain = Literal["R", "C", "U"]
-Root = Literal["response", "choice", "completion", "envelope", "batch", "line"]
 Kind = Literal[
     "given",  # not in the line: filled by the reader of the log
     "position",
     "choice_count",
     "hash",
+    "api",  # the name of the API
     "string",  # "" is null
     "label",  # a string, or a number or boolean by its JSON text; "" is null
     "text",  # "" stays ""
+    "finish_reason",  # a label, in the words of chat completions
     "content",  # a string, the text parts of a list, or an object by its JSON text
     "characters",
     "tool_calls",
@@ -30,10 +32,10 @@ Kind = Literal[
     "count",
     "number",
     "timestamp",
+    "timestamp_problem",  # the word no_time_zone, if that is why a timestamp is null
     "flag",  # a boolean, or the text of one; anything else is null
     "marker",  # the word of the first path that has a value
 ]
-_ROOT = re.compile(r"\((\w+)\)\.")
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,17 +53,13 @@ class Column:
     kind
         How the value is read from JSON.
     paths
-        Where the value is found; the first path that is present and not null is read.
-        ``a.b[]`` is a list, ``a.b[].k`` its items of type ``k``. With ``a?`` a value of
-        another type is null, not an error. ``a = x*`` is a text that begins with x.
-        ``a -> x`` is the word x if there is a value. ``a / n`` is a number divided by
-        n; with ``a != 0`` a 0 is null. Of counts the first that is not 0 is read.
-    root
-        Where the paths start: the response, the choice, the line, the envelope (the
-        line, but null if the line itself is the response), a line of a batch (the
-        envelope, but null if the response is not at ``response.body``), or a text
-        completion (the choice, but null if it has a message). A path may start
-        elsewhere: ``(envelope).a``.
+        Where the value is found in a line of any API, after the paths of `Api.paths`;
+        in the notation of `toolkit.schema.paths`.
+    paths_of
+        The column whose paths it has in an API that has none of its own.
+    adds
+        Where an API has no path of this column it is the sum of these, null if one of
+        them is.
     nullable, minimum, maximum
         What validation allows.
     private
@@ -75,7 +73,8 @@ class Column:
     description: str
     unit: str = ""
     paths: tuple[str, ...] = ()
-    root: Root = "response"
+    paths_of: str = ""
+    adds: tuple[str, ...] = ()
     nullable: bool = True
     minimum: int | None = None
     maximum: int | None = None
@@ -95,25 +94,26 @@ class Column:
             "description": self.description,
             "unit": self.unit,
             "grain": self.grain,
-            "paths": json.dumps([self.full_path(path) for path in self.paths]),
+            "paths": json.dumps(self.paths_by_api),
         }
         return pa.field(self.name, self.type, self.nullable, metadata)
+
+    @property
+    def paths_by_api(self) -> dict[str, list[str]]:
+        """The paths by the name of the API; those of any API by ``any``."""
+        found = {"any": list(self.paths)}
+        for api in APIS:
+            start = f"{api.choices}[]." if self.grain == "C" and api.choices else ""
+            paths = api.paths.get(self.name) or api.paths.get(self.paths_of, ())
+            calls = api.tool_calls if self.kind == "tool_calls" else ()
+            found[api.name] = [f"{start}{path}" for path in paths]
+            found[api.name] += [f"{start}{call.items}" for call in calls]
+        return {name: paths for name, paths in found.items() if paths}
 
     @property
     def dtype(self) -> pl.DataType:
         """The polars dtype."""
         return pl.Schema(pa.schema([self.arrow]))[self.name]
-
-    def split_root(self, path: str) -> tuple[Root, str]:
-        """Return where a path starts, and the rest of the path."""
-        own = _ROOT.match(path)
-        return (cast("Root", own[1]), path[own.end() :]) if own else (self.root, path)
-
-    def full_path(self, path: str) -> str:
-        """Return a path as the dictionary shows it, from the start of the line."""
-        root, rest = self.split_root(path)
-        where = {"response": "", "choice": "choices[].", "completion": "choices[]."}
-        return where.get(root, "(line).") + rest
 
 
 @dataclass(frozen=True)
@@ -235,14 +235,16 @@ def response(
     description: str,
     *paths: str,
     kind: Kind = "string",
-    root: Root = "response",
+    paths_of: str = "",
 ) -> Column:
     """Return a text of the response."""
-    return Column(name, STRING, "R", kind, description, paths=paths, root=root)
+    return Column(name, STRING, "R", kind, description, "", paths, paths_of)
 
 
 _CHOICE_TYPES: dict[Kind, pa.DataType] = {
     "string": STRING,
+    "label": STRING,
+    "finish_reason": STRING,
     "content": pa.large_string(),
     "text": pa.large_string(),
     "tool_calls": _TOOL_CALLS,
@@ -254,7 +256,7 @@ _CHOICE_TYPES: dict[Kind, pa.DataType] = {
 
 
 def choice(
-    name: str, kind: Kind, description: str, *paths: str, unit: str = ""
+    name: str, kind: Kind, description: str, unit: str = "", *, paths_of: str = ""
 ) -> Column:
     """Return a column of the choice; its integers are not negative."""
     type_ = _CHOICE_TYPES[kind]
@@ -265,16 +267,17 @@ def choice(
         kind,
         description,
         unit,
-        paths,
-        "choice",
+        paths_of=paths_of,
         minimum=0 if pa.types.is_integer(type_) else None,
         maximum=_LARGEST_INT32 if kind == "count" else None,
         private=kind in {"content", "text", "tool_calls"},
     )
 
 
-def usage(name: str, description: str, *paths: str, unit: str = "tokens") -> Column:
-    """Return a count of tokens or searches; its paths start at `usage`."""
+def usage(
+    name: str, description: str, unit: str = "tokens", *, adds: tuple[str, ...] = ()
+) -> Column:
+    """Return a count of tokens or searches."""
     return Column(
         name,
         INT64,
@@ -282,7 +285,7 @@ def usage(name: str, description: str, *paths: str, unit: str = "tokens") -> Col
         "count",
         description,
         unit,
-        tuple(f"usage.{path}" for path in paths),
+        adds=adds,
         minimum=0,
         maximum=_LARGEST_COUNT,
     )

@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from toolkit.errors import OptionError
+from toolkit.schema.apis import APIS
 from toolkit.schema.columns import (
     INT32,
     INT64,
@@ -51,6 +52,9 @@ _LOG_COLUMNS = (
     given("line", INT64, "physical line number, from 1", minimum=1),
 )
 
+_API_NAMES = dict.fromkeys(api.name for api in APIS)
+_CREATED_PATHS = ("(envelope).timestamp?", "(envelope).processed_time?")
+
 _CHOICES_COLUMNS = (
     *_LOG_COLUMNS,
     Column(
@@ -58,30 +62,35 @@ _CHOICES_COLUMNS = (
         INT32,
         "C",
         "position",
-        "place in `choices`, from 0; never missing, unlike choice_index",
+        "place among the choices, from 0; never missing, unlike choice_index",
         nullable=False,
         minimum=0,
     ),
-    choice("choice_index", "count", "the provider's number of the choice", "index"),
+    choice("choice_index", "count", "the provider's number of the choice"),
     Column(
         "choice_count",
         INT32,
         "R",
         "choice_count",
-        "length of `choices`; a response with 0 choices is one row",
+        "number of choices; a response with 0 choices is one row",
         "choices",
         nullable=False,
         minimum=0,
     ),
     Column(
         "response_hash",
-        pa.uint64(),
+        INT64,
         "R",
         "hash",
-        "xxh3-64 of the bytes of the response object as written",
+        "xxh3-64 of the bytes of the response object as written, as a signed number",
         nullable=False,
     ),
-    response("response_id", "the provider's id; some providers repeat it", "id"),
+    response(
+        "api",
+        "the API whose form the response has: " + ", ".join(_API_NAMES),
+        kind="api",
+    ),
+    response("response_id", "the provider's id; some providers repeat it"),
     Column(
         "created",
         pa.timestamp("us", tz="UTC"),
@@ -89,213 +98,149 @@ _CHOICES_COLUMNS = (
         "timestamp",
         "when the response was created; null where missing or 0",
         "UTC",
-        ("created",),
+        _CREATED_PATHS,
     ),
-    response("model", "the model that answered", "model"),
+    response(
+        "created_problem",
+        "no_time_zone if `created` is null because the line's time has no time zone",
+        *_CREATED_PATHS,
+        kind="timestamp_problem",
+        paths_of="created",
+    ),
+    response("model", "the model that answered"),
     response(
         "requested_model",
         "the model that was requested, where the line contains the request",
-        "request.body.model",
-        "request.model",
-        "model",
-        "request_body.model?",
-        root="envelope",
+        "(envelope).request.body.model",
+        "(envelope).request.model",
+        "(envelope).model",
+        "(envelope).request_body.model?",
+        "(at output.outputBodyJson).modelId?",
     ),
     response(
         "custom_id",
         "the caller's id in a batch",
-        "custom_id",
+        "(envelope).custom_id",
+        "(at modelOutput).recordId?",
+        "(at response).key?",
         kind="label",
-        root="envelope",
     ),
     response(
         "provider",
         "the provider that a router chose",
-        "provider",
         "(envelope).custom_llm_provider?",
     ),
-    response("service_tier", "tier", "service_tier", "usage.service_tier"),
+    response("service_tier", "tier", kind="label"),
     response(
         "search_context_size",
         "size of the search context, on which the fee of a search depends",
-        "usage.search_context_size",
     ),
-    response("system_fingerprint", "backend version", "system_fingerprint"),
+    response("system_fingerprint", "backend version"),
     response(
         "processing",
         "batch for a line of a batch's output file, else null",
-        "custom_id -> batch",
-        "id = batch_req_* -> batch",
+        "(at response.body).custom_id -> batch",
+        "(at response.body).id = batch_req_* -> batch",
+        "(at result.message).custom_id -> batch",
+        "(at modelOutput).recordId -> batch",
+        "(at response).processed_time -> batch",
         kind="marker",
-        root="batch",
     ),
     response(
         "served_by",
         "the provider whose own extensions the response has",
-        "x_groq -> groq",
-        "usage.prompt_cache_hit_tokens -> deepseek",
-        "time_info -> cerebras",
-        "system_fingerprint = fp_ollama* -> ollama",
+        kind="marker",
+    ),
+    response(
+        "usage_problem",
+        "why no cost can be computed from the usage: iterations (steps, perhaps of "
+        "other models, that it leaves out), fast_mode and inference_geo (other rates), "
+        "server_tools (billed apart, without a count), billed_units (other counts are "
+        "billed)",
         kind="marker",
     ),
     flag(
         "is_byok",
         "whether the caller's own key with the provider behind a router was used",
-        "usage.is_byok",
     ),
     flag(
         "cache_hit",
         "whether a proxy answered from its own cache",
         "(envelope).cache_hit",
     ),
-    choice("finish_reason", "string", "why the choice ended", "finish_reason"),
+    choice(
+        "finish_reason",
+        "finish_reason",
+        "why the choice ended, in the words of chat completions",
+    ),
     choice(
         "native_finish_reason",
-        "string",
+        "label",
         "the same in the provider's own words",
-        "native_finish_reason",
+        paths_of="finish_reason",
     ),
-    choice("role", "string", "author of the message", "message.role"),
-    choice(
-        "content",
-        "content",
-        "text of the message",
-        "message.content",
-        "(completion).text?",
-    ),
-    choice(
-        "reasoning_content",
-        "text",
-        "text of the model's reasoning",
-        "message.reasoning_content",
-        "message.reasoning",
-        "message.content[].thinking",
-    ),
-    choice("refusal", "text", "text of a refusal", "message.refusal"),
-    choice(
-        "tool_calls",
-        "tool_calls",
-        "tools that the model calls",
-        "message.tool_calls[]",
-        "message.function_call",
-    ),
+    choice("role", "string", "author of the message"),
+    choice("content", "content", "text of the message"),
+    choice("reasoning_content", "text", "text of the model's reasoning"),
+    choice("refusal", "text", "text of a refusal"),
+    choice("tool_calls", "tool_calls", "tools that the model calls"),
     choice(
         "content_chars",
         "characters",
         "length of content; present even when content is dropped",
-        "message.content",
-        "(completion).text?",
-        unit="code points",
+        "code points",
+        paths_of="content",
     ),
-    choice(
-        "logprob_tokens",
-        "items",
-        "tokens with a logprob",
-        "logprobs.content",
-        unit="tokens",
-    ),
+    choice("logprob_tokens", "items", "tokens with a logprob", "tokens"),
     choice(
         "logprob_sum",
         "logprob_sum",
         "sum of their logprobs",
-        "logprobs.content",
-        unit="nats",
-    ),
-    usage("prompt_tokens", "prompt, cached ones included", "prompt_tokens"),
-    usage("completion_tokens", "completion, over all choices", "completion_tokens"),
-    usage("total_tokens", "total as reported, never recomputed", "total_tokens"),
-    usage(
-        "cached_tokens",
-        "prompt tokens read from a cache",
-        "prompt_tokens_details.cached_tokens",
-        "prompt_cache_hit_tokens",
-        "cached_tokens",
-        "num_cached_tokens",
-        "cache_read_input_tokens",
-        "prompt_token_details.cached_tokens?",
+        "nats",
+        paths_of="logprob_tokens",
     ),
     usage(
-        "cache_write_tokens",
-        "prompt tokens written to a cache",
-        "prompt_tokens_details.cache_write_tokens",
-        "cache_creation_input_tokens",
-        "prompt_tokens_details.cache_creation_tokens?",
+        "prompt_tokens",
+        "prompt, with what was read from and written to a cache",
     ),
+    usage("completion_tokens", "completion, over all choices, with the reasoning"),
+    usage(
+        "total_tokens",
+        "total as reported; of an API that reports none prompt + completion, null if "
+        "either is unknown",
+        adds=("prompt_tokens", "completion_tokens"),
+    ),
+    usage("cached_tokens", "prompt tokens read from a cache"),
+    usage("cache_write_tokens", "prompt tokens written to a cache"),
     usage(
         "cache_write_1h_tokens",
         "of the tokens written to a cache, those kept for an hour",
-        "cache_creation.ephemeral_1h_input_tokens",
     ),
-    usage(
-        "reasoning_tokens",
-        "tokens of the model's reasoning",
-        "completion_tokens_details.reasoning_tokens",
-        "reasoning_tokens",
-        "completion_token_details.reasoning_tokens?",
-    ),
-    usage(
-        "prompt_audio_tokens",
-        "audio in the prompt",
-        "prompt_tokens_details.audio_tokens",
-    ),
-    usage(
-        "completion_audio_tokens",
-        "audio in the completion",
-        "completion_tokens_details.audio_tokens",
-    ),
-    usage(
-        "prompt_image_tokens",
-        "images in the prompt",
-        "prompt_tokens_details.image_tokens",
-    ),
-    usage(
-        "completion_image_tokens",
-        "images in the completion",
-        "completion_tokens_details.image_tokens",
-    ),
-    usage(
-        "accepted_prediction_tokens",
-        "predicted tokens that were used",
-        "completion_tokens_details.accepted_prediction_tokens",
-    ),
-    usage(
-        "rejected_prediction_tokens",
-        "predicted tokens that were not used",
-        "completion_tokens_details.rejected_prediction_tokens",
-    ),
-    usage("citation_tokens", "citations, billed beside the prompt", "citation_tokens"),
-    usage(
-        "web_searches",
-        "searches of the web",
-        "server_tool_use.web_search_requests",
-        "server_tool_use_details.web_search_requests",
-        "num_search_queries",
-        unit="searches",
-    ),
+    usage("reasoning_tokens", "tokens of the model's reasoning"),
+    usage("prompt_audio_tokens", "audio in the prompt"),
+    usage("completion_audio_tokens", "audio in the completion"),
+    usage("prompt_image_tokens", "images in the prompt"),
+    usage("completion_image_tokens", "images in the completion"),
+    usage("accepted_prediction_tokens", "predicted tokens that were used"),
+    usage("rejected_prediction_tokens", "predicted tokens that were not used"),
+    usage("citation_tokens", "citations, billed beside the prompt"),
+    usage("web_searches", "searches of the web", "searches"),
     usage(
         "search_sources",
         "sources found by a search, where they are billed one by one",
-        "num_sources_used",
-        unit="sources",
+        "sources",
     ),
     dollars(
         "reported_cost",
         "cost as the provider reports it",
-        "usage.cost != 0",
-        "usage.cost.total_cost?",
-        "usage.cost_in_usd_ticks? / 1e10 != 0",
-        "usage.pydantic_ai_gateway.cost_estimate?",
-        "cost.usd?",
         # Proxies and loggers write 0 for models of which they know no price.
         "(envelope).response_cost? != 0",
         "(envelope).cost_usd? != 0",
         "(envelope).costUSD? != 0",
-        "usage.cost?",  # its 0 hides no other cost
     ),
     dollars(
         "upstream_cost",
         "with the caller's own key: what the provider behind a router bills",
-        "usage.cost_details.upstream_inference_cost",
     ),
 )
 
@@ -337,7 +282,7 @@ REJECT_CODES = {
     "truncated": "the last line is incomplete",
     "stream_chunk": "a chunk of a streamed response, not a whole one",
     "error_response": "the provider answered with an error",
-    "not_a_response": "JSON, but no chat completion response",
+    "not_a_response": "JSON, but no response of a known API",
     "wrong_type": "a field has a type that is not allowed",
     "out_of_range": "a number is outside the range of the field",
 }
@@ -409,46 +354,54 @@ LEDGER = Table(
 TABLES = (CHOICES, REJECTS, LEDGER)
 
 
-def choices_table(tags: Mapping[str, str] | None = None) -> Table:
+def choices_table(
+    tags: Mapping[str, str] | None = None, created_path: str | None = None
+) -> Table:
     """Return the choices table, with a column ``tag_<name>`` for each tag.
 
     Parameters
     ----------
     tags
         Name of each tag, and the path of its value in the line.
+    created_path
+        Where a line has the time of a response that has none.
 
     Examples
     --------
     >>> choices_table({"team": "metadata.team"}).names[-1]
     'tag_team'
     """
-    columns = [_tag(name, path) for name, path in (tags or {}).items()]
-    return replace(CHOICES, columns=(*CHOICES.columns, *columns))
+    columns = CHOICES.columns
+    if created_path is not None:
+        parse_path(created_path, option="created_path")
+        path = f"(line).{created_path}?"
+        columns = tuple(
+            replace(column, paths=(path, *column.paths))
+            if "created" in (column.name, column.paths_of)
+            else column
+            for column in columns
+        )
+    added = [_tag(name, path) for name, path in (tags or {}).items()]
+    return replace(CHOICES, columns=(*columns, *added))
 
 
 def _tag(name: str, path: str) -> Column:
     if not re.fullmatch(r"[A-Za-z0-9_]+", name):
         raise OptionError("tags", name, expected="names of letters, digits and _")
     parse_path(path, option="tags")
-    return Column(
-        f"tag_{name}",
-        pa.string(),
-        "R",
-        "label",
-        "a tag of the caller",
-        paths=(path,),
-        root="line",
+    return response(
+        f"tag_{name}", "a tag of the caller", f"(line).{path}", kind="label"
     )
 
 
 def dictionary(table: Table = CHOICES) -> str:
     """Return the data dictionary of a table as Markdown."""
     rows = [
-        "| column | type | grain | unit | description, and where it is read from |",
+        "| column | type | grain | unit | description, and its paths in any API |",
         "|---|---|---|---|---|",
     ]
     for column in table.columns:
-        paths = ", ".join(f"`{column.full_path(path)}`" for path in column.paths)
+        paths = ", ".join(f"`{path}`" for path in column.paths)
         what = f"{column.description}; {paths}" if paths else column.description
         kind = str(column.type).replace("|", "\\|")
         rows.append(

@@ -11,7 +11,7 @@ use typed_arena::Arena;
 use crate::columns::{ColumnBuilder, Zeros};
 use crate::fast::Memory;
 use crate::json::{LineError, write_path};
-use crate::plan::{Grain, Kind, Plan, Root};
+use crate::plan::{Grain, Kind, Plan};
 use crate::routes::Routes;
 use crate::strict::read_line;
 use crate::values::Cell;
@@ -67,6 +67,8 @@ pub struct Decoder {
 const SIZED_BYTES: usize = 1 << 20;
 /// A longer line goes the strict way: places in it, and in its texts, are of 32 bits.
 const FAST_BYTES: usize = 256 * 1024 * 1024;
+/// After so many responses of other APIs the fast path is tried on one line of so many.
+const PATIENCE: usize = 8;
 /// Verdicts on a last line that more bytes could still change.
 const UNFINISHED: [&str; 4] = ["truncated", "invalid_utf8", "too_deep", "line_too_long"];
 
@@ -154,6 +156,8 @@ struct Response {
     line: i64,
     choices: usize,
     hash: u64,
+    /// The place of its API in the plan.
+    api: usize,
 }
 
 impl Response {
@@ -237,23 +241,33 @@ impl Work<'_> {
     /// Writes the facts of the block and of its responses.
     fn fill_given(&mut self) {
         let log_id = i64::from(self.block.log_id);
-        for (column, building) in self.decoder.plan.columns.iter().zip(&mut self.choices) {
+        let plan = &self.decoder.plan;
+        for (column, building) in plan.columns.iter().zip(&mut self.choices) {
             let responses = self.responses.iter();
-            let fact = |response: &Response| match column.kind {
-                Kind::Line => response.line,
-                Kind::ChoiceCount => response.choices as i64,
-                Kind::Hash => response.hash as i64,
+            let fact = |response: &Response| match (column.kind, column.name.as_str()) {
+                (Kind::ChoiceCount, _) => response.choices as i64,
+                (Kind::Hash, _) => response.hash as i64,
+                (_, "line") => response.line,
                 _ => log_id,
             };
             match (column.kind, column.grain) {
                 (Kind::Position, _) => {
                     building.set_ints(responses.flat_map(|it| 0..it.rows() as i64));
                 }
-                (kind, _) if !kind.is_given() || column.root == Root::Choice => {}
-                (Kind::Source, _) => {
-                    let mut cell = building.empty();
-                    cell.set_bytes(0, self.block.source.as_bytes());
-                    building.set_rows(0, self.rows, &cell);
+                (kind, grain) if !kind.is_given() || grain == Grain::Choice => {}
+                (kind, _) if kind == Kind::Api || column.name == "source" => {
+                    let mut row = 0;
+                    for alike in self.responses.chunk_by(|one, other| one.api == other.api) {
+                        let text = match kind {
+                            Kind::Api => &plan.apis[alike[0].api].name,
+                            _ => self.block.source,
+                        };
+                        let rows = alike.iter().map(Response::rows).sum();
+                        let mut cell = building.empty();
+                        cell.set_bytes(0, text.as_bytes());
+                        building.set_rows(row, rows, &cell);
+                        row += rows;
+                    }
                 }
                 (_, Grain::Response) => {
                     building.set_ints(
@@ -271,6 +285,13 @@ impl Work<'_> {
         }
     }
 
+    /// Returns whether the fast path passes a line, as of a log of other APIs than its own.
+    fn rests(&self) -> bool {
+        let last = self.responses.last_chunk::<PATIENCE>();
+        last.is_some_and(|last| last.iter().all(|it| it.api > 0))
+            && !(self.lines as usize).is_multiple_of(PATIENCE)
+    }
+
     /// Reads the line that begins the data by the fast path; returns whether it could.
     fn take(&mut self, data: &[u8], end: usize, memory: &mut Memory) -> bool {
         let Decoder {
@@ -281,14 +302,14 @@ impl Work<'_> {
         else {
             return false;
         };
-        if end == 0 || end > plan.longest.min(FAST_BYTES) {
+        if end == 0 || end > plan.longest.min(FAST_BYTES) || self.rests() {
             return false;
         }
         let line = Line { data, end };
         let row = self.rows;
         match memory.read_line(plan, routes, line, &mut self.choices, row) {
             Some(taken) => {
-                self.add(taken.choices, taken.hash);
+                self.add(taken.choices, taken.hash, 0);
                 true
             }
             None => {
@@ -300,11 +321,12 @@ impl Work<'_> {
     }
 
     /// Notes the response whose rows were set.
-    fn add(&mut self, choices: usize, hash: u64) {
+    fn add(&mut self, choices: usize, hash: u64, api: usize) {
         let response = Response {
             line: self.block.line + self.lines,
             choices,
             hash,
+            api,
         };
         self.rows += response.rows();
         self.lines += 1;
@@ -333,7 +355,7 @@ impl Work<'_> {
                         column.set(self.rows + place, cell);
                     }
                 }
-                self.add(rows.choices, rows.hash);
+                self.add(rows.choices, rows.hash, rows.api);
             }
             Err(fault) if waits && UNFINISHED.contains(&fault.code) => {
                 self.pending = raw.len() as i64;

@@ -1,0 +1,430 @@
+"""Read the cells of a column: each kind of value, and the first on several paths."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from toolkit.reading.json_values import (
+    LineError,
+    Node,
+    Value,
+    json_type,
+    label_of,
+    split_list,
+    text_of,
+    values_at,
+    wrong_type,
+)
+from toolkit.schema.tables import LATEST_CREATED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from toolkit.reading.blocks import Plan
+    from toolkit.reading.find_response import Response
+    from toolkit.schema.columns import Column
+    from toolkit.schema.paths import Path
+
+Cell: TypeAlias = object
+
+EXPECTED = {
+    "string": "a string",
+    "label": "a string, number or boolean",
+    "text": "a string",
+    "content": "a string, a list of parts or an object",
+    "characters": "a string, a list of parts or an object",
+    "count": "a whole number",
+    "number": "a number",
+    "timestamp": "a Unix time or an RFC 3339 time",
+}
+
+
+# Kinds of values: each function reads a raw value of a type it knows, or raises.
+
+
+def _read_string(raw: bytes) -> str | None:
+    """Read a string; the empty string is null."""
+    return _read_text(raw, "string") or None
+
+
+def _read_text(raw: bytes, kind: str = "text") -> str:
+    """Read a string, which may be empty."""
+    if raw[0] != ord('"'):
+        raise wrong_type(EXPECTED[kind], raw)
+    return text_of(raw)
+
+
+def _read_label(raw: bytes) -> str | None:
+    """Read a string, or a number or boolean by its JSON text."""
+    if raw[0] in b"{[":
+        raise wrong_type(EXPECTED["label"], raw)
+    return _read_string(raw) if raw[0] == ord('"') else raw.decode()
+
+
+def _read_content(raw: bytes) -> str | None:
+    """Read a message's content: a string, the text parts of a list, or an object."""
+    if raw[0] == ord("["):
+        return _join_parts(raw)
+    if raw[0] == ord("{"):
+        return raw.decode()
+    return _read_text(raw, "content")
+
+
+def _join_parts(raw: bytes) -> str | None:
+    """Join the parts of a list that are texts."""
+    texts: list[str] = []
+    for place, item in enumerate(split_list(raw)):
+        if item[0] != ord("{"):
+            raise wrong_type("an object", item, (place,))
+        part = Node(item)
+        text = part.get("text")
+        if text is None or label_of(part.get("type") or b"null") != "text":
+            continue
+        if text[0] != ord('"'):
+            raise wrong_type("a string", text, (place, "text"))
+        texts.append(text_of(text))
+    return "".join(texts) if texts else None
+
+
+def _read_characters(raw: bytes) -> int | None:
+    """Count the code points of a message's content."""
+    text = _read_content(raw)
+    return None if text is None else len(text)
+
+
+def _read_count(raw: bytes, column: Column) -> int:
+    """Read a whole number; 5.0 is 5, read as an IEEE double."""
+    if json_type(raw) != "a number":
+        raise wrong_type(EXPECTED["count"], raw)
+    if not re.search(rb"[.eE]", raw):
+        # Twenty digits are past every range; int() rejects more than 4,300.
+        return check_range(int(raw) if len(raw) <= 20 else math.inf, column)
+    number = float(raw)
+    if math.isfinite(number) and not number.is_integer():
+        raise LineError("wrong_type", "expected a whole number, got a fraction")
+    return check_range(number, column)
+
+
+def check_range(number: float, column: Column) -> int:
+    """Return a whole number, or raise `LineError` if a column does not allow it."""
+    low, high = column.minimum, column.maximum
+    is_low = low is not None and number < low
+    if is_low or (high is not None and number > high) or math.isinf(number):
+        reason = f"expected a whole number from {low} to {high}"
+        raise LineError("out_of_range", reason)
+    return int(number)
+
+
+def _read_number(raw: bytes, divisor: float, *, skips_zero: bool) -> float | None:
+    """Read a number, or a string with one, as an IEEE double; then divide it."""
+    number = float(_digits_of(raw, "number", r"-?[0-9]+(\.[0-9]+)?"))
+    if math.isinf(number):
+        raise LineError("out_of_range", "expected a number that a double can hold")
+    return None if skips_zero and number == 0 else number / divisor
+
+
+def _digits_of(raw: bytes, kind: str, pattern: str) -> str:
+    """Return the text of a number, or a string that matches the pattern."""
+    if raw[0] == ord('"'):
+        digits = text_of(raw)
+        if not re.fullmatch(pattern, digits):
+            reason = f"expected {EXPECTED[kind]}, got a string without one"
+            raise LineError("wrong_type", reason)
+        return digits
+    if json_type(raw) != "a number":
+        raise wrong_type(EXPECTED[kind], raw)
+    return raw.decode()
+
+
+# Powers of ten from the unit of `created` to microseconds.
+MICROSECONDS = {"s": 6, "ms": 3, "us": 0, "ns": -3}
+LATEST_MICROSECOND = int(LATEST_CREATED.timestamp()) * 10**6
+
+
+_RFC_3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d):(\d\d):(\d\d(?:\.\d+)?)"
+    r"(?P<zone>[Zz]|([+-])(\d\d):?(\d\d))?",
+    re.ASCII,
+)
+_NO_TIME_ZONE = "no_time_zone"
+
+
+def _read_timestamp(raw: bytes, unit: str) -> int | None:
+    """Read a Unix time, or an RFC 3339 time with a zone, as microseconds.
+
+    The decimal number is read exactly, then rounded half to even. A time without a zone
+    is null.
+    """
+    if raw[0] == ord('"') and (found := _RFC_3339.fullmatch(text_of(raw))):
+        return _calendar_time(found) if found["zone"] else None
+    digits = _digits_of(raw, "timestamp", r"([0-9]+\.?[0-9]*|\.[0-9]+)?")
+    return _checked_time(_round_time(_decimal(digits or "0"), MICROSECONDS[unit]))
+
+
+def _calendar_time(found: re.Match[str]) -> int | None:
+    """Return the microseconds of a date and a time of day; second 60 is the next."""
+    written, hour, minute, second, _, sign, *offset = found.groups("0")
+    try:
+        day = date.fromisoformat(written).toordinal() - date(1970, 1, 1).toordinal()
+    except ValueError:
+        raise _outside_time() from None
+    hours, minutes = (int(hour), int(offset[0])), (int(minute), int(offset[1]))
+    if max(hours) > 23 or max(minutes) > 59 or int(second[:2]) > 60:
+        raise _outside_time()
+    ahead = hours[1] * 60 + minutes[1]
+    total = (day * 24 + hours[0]) * 60 + minutes[0] + (ahead if sign == "-" else -ahead)
+    return _checked_time(total * 60 * 10**6 + _round_time(Decimal(second), 6))
+
+
+def _outside_time() -> LineError:
+    return LineError("out_of_range", "expected a time from 1970 to before 2200")
+
+
+def _round_time(time: Decimal, scale: int) -> int:
+    """Return microseconds; the unit of the time is `scale` powers of ten of them."""
+    if not time.is_finite() or (time and time.adjusted() + scale > 20):
+        raise _outside_time()
+    unit = Decimal(1).scaleb(-scale)
+    return int(time.quantize(unit, ROUND_HALF_EVEN).scaleb(scale))
+
+
+def _checked_time(micros: int) -> int | None:
+    """Return microseconds since 1970; 0 is null."""
+    if not 0 <= micros < LATEST_MICROSECOND:
+        raise _outside_time()
+    return micros or None
+
+
+def _read_timestamp_problem(raw: bytes, unit: str) -> str | None:
+    """Return `_NO_TIME_ZONE` for a time without a zone, "" for another time."""
+    if _read_timestamp(raw, unit) is not None:
+        return ""
+    found = _RFC_3339.fullmatch(text_of(raw)) if raw[0] == ord('"') else None
+    return _NO_TIME_ZONE if found and not found["zone"] else None
+
+
+def _decimal(digits: str) -> Decimal:
+    """Read a decimal number; one with an exponent out of range is 0 or infinite."""
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        return Decimal(float(digits))
+
+
+def _read_items(raw: bytes) -> int | None:
+    """Count the items of a list; other shapes are not an error."""
+    return len(split_list(raw)) if raw[0] == ord("[") else None
+
+
+def _read_logprob_sum(raw: bytes) -> float | None:
+    """Add the logprobs of a list of tokens; other shapes are not an error."""
+    if raw[0] != ord("["):
+        return None
+    total = 0.0
+    for item in split_list(raw):
+        logprob = Node(item).get("logprob") if item[0] == ord("{") else None
+        if logprob is None or json_type(logprob) != "a number":
+            return None
+        total += float(logprob)
+    return total if math.isfinite(total) else None
+
+
+_FLAGS = {"true": True, "True": True, "false": False, "False": False}
+
+
+def _read_flag(raw: bytes) -> bool | None:
+    """Read a boolean or the text of one; anything else is null."""
+    return _FLAGS.get(text_of(raw) if raw[0] == ord('"') else raw.decode())
+
+
+def _read_marker(raw: bytes, word: str, prefix: str) -> str | None:
+    """Return the word that a value stands for; a text must begin with the prefix."""
+    text = text_of(raw) if raw[0] == ord('"') else ""
+    return word if text.startswith(prefix) else None
+
+
+_Call: TypeAlias = "dict[str, str | None]"
+
+
+def _read_call(value: Value, fields: Sequence[Sequence[Sequence[str]]]) -> _Call:
+    """Read id, type, name and arguments of a call, each the first on its paths."""
+    if value.raw[0] != ord("{"):
+        raise wrong_type("an object", value.raw, value.path)
+    call = Node(value.raw, value.path)
+    found = {}
+    for name, paths in zip(("id", "type", "name", "arguments"), fields, strict=True):
+        read = _call_input if name == "arguments" else _call_text
+        found[name] = _first(read(call, keys) for keys in paths)
+    return found
+
+
+def _call_text(call: Node, keys: Sequence[str]) -> str | None:
+    """Read a string of a call."""
+    raw = call.find(keys)
+    if raw is None:
+        return None
+    if raw[0] != ord('"'):
+        raise wrong_type("a string", raw, (*call.path, *keys))
+    return text_of(raw)
+
+
+def _call_input(call: Node, keys: Sequence[str]) -> str | None:
+    """Read the input of a call: a string, or an object as its JSON text."""
+    raw = call.find(keys)
+    return raw.decode() if raw and raw[0] == ord("{") else _call_text(call, keys)
+
+
+def _first(values: Iterator[str | None]) -> str | None:
+    """Return the first value that is not null."""
+    return next((value for value in values if value is not None), None)
+
+
+# By kind of column; the other kinds depend on the column or its path.
+_READERS: dict[str, Callable[[bytes], object]] = {
+    "string": _read_string,
+    "label": _read_label,
+    "finish_reason": _read_label,
+    "text": _read_text,
+    "content": _read_content,
+    "characters": _read_characters,
+    "items": _read_items,
+    "logprob_sum": _read_logprob_sum,
+    "flag": _read_flag,
+}
+
+
+# A path of a column, and the function that reads the values at its end.
+ColumnReader: TypeAlias = "tuple[Path, Callable[[list[Value]], Cell]]"
+# The cell of several values by kind; of the other kinds it is the first one.
+_JOINED: dict[str, Callable[[Iterable[Any]], Cell]] = {
+    "content": "".join,
+    "text": "".join,
+    "characters": sum,
+}
+
+
+def column_reader(column: Column, plan: Plan, path: Path) -> ColumnReader:
+    """Return a path, and the function that reads a cell from the values there."""
+    if path.fields:
+        return path, partial(_read_calls, path=path)
+    read = _value_reader(column, plan, path)
+    return path, partial(_read_values, read=read, join=_JOINED.get(column.kind))
+
+
+def _value_reader(column: Column, plan: Plan, path: Path) -> Callable[[bytes], Cell]:
+    """Return the function that reads a value of a path."""
+    if column.kind == "marker":
+        return partial(_read_marker, word=path.word or "", prefix=path.prefix)
+    if column.kind == "count":
+        return partial(_read_count, column=column)
+    if column.kind == "number":
+        return partial(_read_number, divisor=path.divisor, skips_zero=path.skips_zero)
+    if column.kind == "timestamp":
+        return partial(_read_timestamp, unit=plan.created_unit)
+    if column.kind == "timestamp_problem":
+        return partial(_read_timestamp_problem, unit=plan.created_unit)
+    return _READERS[column.kind]
+
+
+def _read_values(
+    values: list[Value],
+    read: Callable[[bytes], Cell],
+    join: Callable[[Iterable[Any]], Cell] | None,
+) -> Cell:
+    """Read the values at the end of a path as one cell."""
+    cells = []
+    for raw, path in values:
+        try:
+            cell = read(raw)
+        except LineError as error:
+            raise error.below(path) from None
+        if cell is not None:
+            cells.append(cell)
+    if not cells:
+        return None
+    return join(cells) if join else cells[0]
+
+
+def _read_calls(values: list[Value], path: Path) -> Cell:
+    """Read tool calls; a single one without name and arguments is null."""
+    calls = [_read_call(value, path.fields) for value in values]
+    if path.steps.items is None:
+        return [call for call in calls if call["name"] or call["arguments"]] or None
+    return calls or (None if path.steps.items.key else [])
+
+
+# Cells that are read only if no later path has another one.
+_LAST_RESORTS = {
+    "count": 0,
+    "number": 0.0,
+    "timestamp_problem": _NO_TIME_ZONE,
+}
+_EMPTY_IS_NULL = {"marker", "timestamp_problem"}
+
+
+def read_cell(
+    column: Column,
+    readers: Sequence[ColumnReader],
+    response: Response,
+    choice: Node,
+) -> Cell:
+    """Read the first value on the paths of a column.
+
+    Behind a last resort nothing is an error.
+    """
+    last_resort = _LAST_RESORTS.get(column.kind)
+    found = None
+    for path, read in readers:
+        try:
+            cell = _read_path(response.start(path, choice), column, path, read)
+        except LineError:
+            if not path.takes_any_shape and found is None:
+                raise
+            continue
+        if cell is not None and cell != last_resort:
+            found = cell
+            break
+        found = found if cell is None else cell
+    if column.kind == "finish_reason":
+        return response.api.finish_reasons.get(cast("str", found), found)
+    # A marker of null, and a timestamp without a problem.
+    return None if column.kind in _EMPTY_IS_NULL and found == "" else found
+
+
+def _read_path(
+    node: Node | None,
+    column: Column,
+    path: Path,
+    read: Callable[[list[Value]], Cell],
+) -> Cell:
+    """Read the values at the end of a path, or their sum with others."""
+    if node is None:
+        return None
+    values = values_at(node, path.steps)
+    if path.passes_objects and values and values[0].raw[0] == ord("{"):
+        return None
+    cell = None if values is None else read(values)
+    if cell is None and path.zero_if and values_at(node, path.zero_if):
+        cell = 0
+    if cell is None or not path.plus:
+        return cell
+    total = cast("int", cell)
+    for paths in path.plus:  # what is not there is 0
+        cells = (read(values_at(node, steps) or []) for steps in paths)
+        total += cast("int", next(filter(None, cells), 0))
+    try:
+        return check_range(total, column)
+    except LineError as error:
+        raise error.below((*node.path, *path.steps.keys)) from None
+
+
+def without_text(cell: Cell) -> Cell:
+    """Return what is not text of a private cell: tool calls without arguments."""
+    if isinstance(cell, list):
+        return [{**call, "arguments": None} for call in cell]
+    return None

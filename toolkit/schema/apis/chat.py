@@ -1,0 +1,123 @@
+"""Chat completions of OpenAI, and what other providers add to them."""
+
+from __future__ import annotations
+
+from toolkit.schema.api import Api, ToolCalls, has, lacks
+
+_CHUNK_NAMES = (
+    "chat.completion.chunk",
+    "chat.completion.done",
+    "chat.reasoning",
+    "chat.reasoning.done",
+    "completion.chunk",
+    "text_completion.chunk",
+)
+_NOT_FINISHED = lacks("(choice).finish_reason", type="filled")
+_NO_MESSAGE = lacks("(choice).message")
+_NO_NAME = lacks("object", type="filled")
+
+CHAT = Api(
+    name="chat",
+    title="Chat completions",
+    tests=((has("choices", type="list"),),),
+    unless=(
+        # Text completions.
+        (_NO_MESSAGE, has("(choice).text")),
+        (_NO_MESSAGE, has("object", "text_completion")),
+        # Runs of LangSmith, and DashScope's own API: the usage is elsewhere.
+        (lacks("usage"), has("usage_metadata")),
+        (lacks("usage"), has("(at output).usage")),
+    ),
+    chunks=(
+        (has("(choice).delta"), has("object", "chat.completion"), _NOT_FINISHED),
+        (has("(choice).delta", type="object"), has("object", *_CHUNK_NAMES)),
+        (_NO_MESSAGE, has("object", *_CHUNK_NAMES)),
+        (_NO_MESSAGE, has("(choice).delta"), _NO_NAME),
+        (_NO_MESSAGE, has("choices", type="empty"), _NO_NAME),
+    ),
+    choices="choices",
+    paths={
+        "choice_index": ("index",),
+        "response_id": ("id",),
+        "created": ("created",),
+        "model": ("model",),
+        "provider": ("provider",),
+        "service_tier": ("service_tier", "usage.service_tier"),
+        "search_context_size": ("usage.search_context_size",),
+        "system_fingerprint": ("system_fingerprint",),
+        "served_by": (
+            "x_groq -> groq",
+            "usage.prompt_cache_hit_tokens -> deepseek",
+            "time_info -> cerebras",
+            "system_fingerprint = fp_ollama* -> ollama",
+        ),
+        "is_byok": ("usage.is_byok",),
+        "finish_reason": ("finish_reason",),
+        "native_finish_reason": ("native_finish_reason",),
+        "role": ("message.role",),
+        "content": ("message.content",),
+        "reasoning_content": (
+            "message.reasoning_content",
+            "message.reasoning",
+            # Of Mistral: a text, or parts with a text each.
+            "message.content[type=thinking].thinking[type=text].text|thinking?",
+        ),
+        "refusal": ("message.refusal",),
+        "logprob_tokens": ("logprobs.content",),
+        "prompt_tokens": ("usage.prompt_tokens",),
+        "completion_tokens": ("usage.completion_tokens",),
+        "total_tokens": ("usage.total_tokens",),
+        "cached_tokens": (
+            "usage.prompt_tokens_details.cached_tokens",
+            "usage.prompt_cache_hit_tokens",
+            "usage.cached_tokens",
+            "usage.num_cached_tokens",
+            "usage.cache_read_input_tokens",
+            "usage.prompt_token_details.cached_tokens?",
+        ),
+        "cache_write_tokens": (
+            "usage.prompt_tokens_details.cache_write_tokens",
+            "usage.cache_creation_input_tokens",
+            "usage.prompt_tokens_details.cache_creation_tokens?",
+        ),
+        "cache_write_1h_tokens": ("usage.cache_creation.ephemeral_1h_input_tokens",),
+        "reasoning_tokens": (
+            "usage.completion_tokens_details.reasoning_tokens",
+            "usage.reasoning_tokens",
+            "usage.completion_token_details.reasoning_tokens?",
+        ),
+        "prompt_audio_tokens": ("usage.prompt_tokens_details.audio_tokens",),
+        "completion_audio_tokens": ("usage.completion_tokens_details.audio_tokens",),
+        "prompt_image_tokens": ("usage.prompt_tokens_details.image_tokens",),
+        "completion_image_tokens": ("usage.completion_tokens_details.image_tokens",),
+        "accepted_prediction_tokens": (
+            "usage.completion_tokens_details.accepted_prediction_tokens",
+        ),
+        "rejected_prediction_tokens": (
+            "usage.completion_tokens_details.rejected_prediction_tokens",
+        ),
+        "citation_tokens": ("usage.citation_tokens",),
+        "web_searches": (
+            "usage.server_tool_use.web_search_requests",
+            "usage.server_tool_use_details.web_search_requests",
+            "usage.num_search_queries",
+        ),
+        "search_sources": ("usage.num_sources_used",),
+        "reported_cost": (
+            "usage.cost",
+            "usage.cost.total_cost?",
+            "usage.cost_in_usd_ticks? / 1e10 != 0",
+            "usage.pydantic_ai_gateway.cost_estimate?",
+            "cost.usd?",
+        ),
+        "upstream_cost": ("usage.cost_details.upstream_inference_cost",),
+    },
+    tool_calls=(
+        ToolCalls(
+            "message.tool_calls[]",
+            name="function.name|custom.name",
+            arguments="function.arguments|custom.input",
+        ),
+        ToolCalls("message.function_call"),
+    ),
+)

@@ -1,0 +1,99 @@
+"""Answers of Gemini's generateContent, in camelCase, or in snake_case from its SDK.
+
+`candidatesTokenCount` leaves out the thinking, and `promptTokenCount` the results of
+tools. A count of 0 is left out where there is a total.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from toolkit.schema.api import Api, ToolCalls, has, in_snake_case, lacks
+
+_CONTENT = has("(choice).content", type="object")
+_BLOCKED = (has("promptFeedback.blockReason", type="filled"),)
+_TOTAL = "usageMetadata.totalTokenCount"
+# The APIs of Google number the other reasons differently.
+_FILTERED = (
+    "SAFETY",
+    "3",
+    "RECITATION",
+    "4",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "SPII",
+    "MODEL_ARMOR",
+    "IMAGE_SAFETY",
+    "IMAGE_PROHIBITED_CONTENT",
+    "IMAGE_RECITATION",
+)
+
+GEMINI = Api(
+    name="gemini",
+    title="Gemini",
+    tests=((_CONTENT,), (has("(choice).finishReason"),), _BLOCKED),
+    chunks=((_CONTENT, lacks("(choice).finishReason")),),
+    choices="candidates",
+    paths={
+        "choice_index": ("index",),
+        "response_id": ("responseId",),
+        "created": ("createTime",),
+        "model": ("modelVersion",),
+        "service_tier": ("usageMetadata.serviceTier", "usageMetadata.trafficType"),
+        "usage_problem": (
+            "candidates[].groundingMetadata.webSearchQueries -> server_tools",
+        ),
+        "finish_reason": ("finishReason",),
+        "role": ("content.role",),
+        "content": ("content.parts[!thought].text",),
+        "reasoning_content": ("content.parts[thought].text",),
+        "prompt_tokens": (
+            "usageMetadata.promptTokenCount"
+            f" + usageMetadata.toolUsePromptTokenCount or 0 beside {_TOTAL}",
+        ),
+        "completion_tokens": (
+            "usageMetadata.candidatesTokenCount"
+            f" + usageMetadata.thoughtsTokenCount or 0 beside {_TOTAL}",
+        ),
+        "total_tokens": (_TOTAL,),
+        "cached_tokens": ("usageMetadata.cachedContentTokenCount",),
+        "reasoning_tokens": ("usageMetadata.thoughtsTokenCount",),
+        "prompt_audio_tokens": (
+            "usageMetadata.promptTokensDetails[modality=AUDIO].tokenCount",
+        ),
+        "completion_audio_tokens": (
+            "usageMetadata.candidatesTokensDetails[modality=AUDIO].tokenCount",
+        ),
+        "prompt_image_tokens": (
+            "usageMetadata.promptTokensDetails[modality=IMAGE].tokenCount",
+        ),
+        "completion_image_tokens": (
+            "usageMetadata.candidatesTokensDetails[modality=IMAGE].tokenCount",
+        ),
+    },
+    tool_calls=(
+        ToolCalls(
+            "content.parts[functionCall]",
+            id="functionCall.id",
+            name="functionCall.name",
+            arguments="functionCall.args",
+        ),
+    ),
+    finish_reasons={
+        "STOP": "stop",
+        "1": "stop",
+        "MAX_TOKENS": "length",
+        "2": "length",
+        **dict.fromkeys(_FILTERED, "content_filter"),
+    },
+)
+
+# As `model_dump_json()` of Google's SDK for Python writes it, with nulls.
+GEMINI_SDK = replace(
+    in_snake_case(GEMINI),
+    tests=(
+        (has("(choice).finish_reason"),),
+        (_CONTENT, has("usage_metadata", type="object")),
+        in_snake_case(_BLOCKED),
+    ),
+)
