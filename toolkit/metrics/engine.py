@@ -21,7 +21,6 @@ from toolkit.expressions.choices import (
     check_columns,
     check_responses,
     reported_usage,
-    with_models,
 )
 from toolkit.metrics.calendar import Calendar, instant, is_partial
 from toolkit.metrics.inputs import (
@@ -51,7 +50,6 @@ _LARGEST_INT64 = 2**63 - 1
 # Columns: whether a row is in the range (not in the one before), and the period before.
 _NOW = f"{HIDDEN}now"
 _EARLIER = f"{HIDDEN}earlier"
-_PROBLEM = "usage_problem"  # a frame may lack it
 _RESOLUTION = timedelta(microseconds=1)  # of `created`
 
 
@@ -343,8 +341,6 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     """Check the frame and the options, before anything is collected."""
     choices = as_frame(choices)
     check_series(query.by, _result_names(spec, query))
-    if "requested_model" not in spec.key_names:
-        choices = with_models(choices)
     choices = with_series(choices, query.by, query.provider)
     if query.provider and spec.has_money and "cost" not in choices.collect_schema():
         choices = price_responses(choices, provider=query.provider)
@@ -354,9 +350,6 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     if query.calendar or query.read_range != (None, None):
         needs.append("created")
     needs = list(dict.fromkeys(needs))
-    if _PROBLEM in needs and _PROBLEM not in frame.collect_schema():
-        choices = choices.with_columns(pl.lit(None, pl.String).alias(_PROBLEM))
-        frame = choices.lazy()
     check_columns(frame, needs)
     check_types(frame, query)
     choices = choices.with_columns(as_declared(choices, needs))

@@ -294,7 +294,9 @@ TOTAL = pl.coalesce(
 # What most metrics count.
 RESPONSES = count("responses", label="calls")
 ANSWERS = count("choices", label="answers")
-WITHOUT_USAGE = unseen("responses_without_usage", "total_tokens", "calls without usage")
+WITHOUT_USAGE = unseen(
+    "responses_without_usage", "total_tokens", "calls without full usage"
+)
 TOTAL_TOKENS = total(
     "total_tokens",
     TOTAL,

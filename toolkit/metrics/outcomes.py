@@ -250,7 +250,7 @@ _TRUNCATION_RATE = MetricSpec(
         count(
             "responses_without_usage",
             _IS_FIRST & is_unseen("total_tokens"),
-            "calls without usage",
+            "calls without full usage",
             "responses that do not report all of total_tokens",
         ),
         *tokens_of("truncated", _CUT, "tokens in these", (_NO_REASON,)),
