@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import genai_prices
 import polars as pl
 import pytest
 
@@ -579,3 +580,41 @@ def test_undated_prompts_have_the_price_of_their_length() -> None:
     # 200,000 x 5 USD per million
     assert add_cost(choices)["cost"].to_list() == [Decimal(1), None]
     assert missing_prices(choices)["reason"].item() == Reason.UNDATED
+
+
+@pytest.mark.filterwarnings("ignore::toolkit.RejectsWarning")
+@pytest.mark.parametrize(
+    ("name", "seller", "flavor"),
+    [
+        ("anthropic_messages", "anthropic", "default"),
+        ("gemini", "google", "default"),
+        ("openai_responses", "openai", "responses"),
+    ],
+)
+def test_recorded_responses_cost_what_genai_prices_reads_of_them(
+    corpus: Path, name: str, seller: str, flavor: str
+) -> None:
+    log = corpus / "families" / f"{name}.jsonl"
+    lines = log.read_text("utf-8").splitlines()
+    choices = toolkit.load(log).frame.with_columns(vendor())
+    priced = add_cost(choices).filter(
+        pl.col("usage_problem").is_null(),
+        choice_position=0,
+        cost_source="priced",
+        vendor=seller,
+    )
+
+    compared = 0
+    for row in priced.iter_rows(named=True):
+        body = json.loads(lines[row["line"] - 1])
+        try:
+            usage = genai_prices.extract_usage(
+                body, provider_id=seller, api_flavor=flavor
+            )
+        except (AttributeError, ValueError):
+            continue  # of Google's SDK, which it does not read
+        expected = usage.calc_price(genai_request_timestamp=row["created"])
+        assert abs(expected.total_price - row["cost"]) <= Decimal("1e-12"), row["line"]
+        compared += 1
+
+    assert compared > 40

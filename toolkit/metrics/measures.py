@@ -206,7 +206,7 @@ def tokens_of(
 
 
 def unseen(name: str, column: str, label: str = "") -> Measure:
-    """Count the rows of whose count a sum lacks something."""
+    """Count the rows that do not report all of a count, which its sum lacks."""
     meaning = f"responses that do not report all of {column}"
     return count(name, is_unseen(column), label, meaning)
 
