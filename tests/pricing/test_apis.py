@@ -582,7 +582,7 @@ def test_undated_prompts_have_the_price_of_their_length() -> None:
     assert missing_prices(choices)["reason"].item() == Reason.UNDATED
 
 
-@pytest.mark.filterwarnings("ignore::toolkit.RejectsWarning")
+@pytest.mark.filterwarnings("ignore::toolkit.errors.RejectsWarning")
 @pytest.mark.parametrize(
     ("name", "seller", "flavor"),
     [
