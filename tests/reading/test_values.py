@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -51,7 +51,14 @@ BARE = {"object": "chat.completion", "choices": [{}]}
 
 def line_with(root: str, path: str, text: str, response: Any = BARE) -> bytes:
     """Put a value at a path of a response, in an envelope if the path needs one."""
-    line: Any = deepcopy(response)
+    line = line_around(root, path, json.dumps(response), is_there=text != MISSING)
+    return line.replace('"@"', text).encode()
+
+
+@cache
+def line_around(root: str, path: str, response: str, *, is_there: bool) -> str:
+    """Return the line with "@" for the value, or without the last key of the path."""
+    line = json.loads(response)
     holder = line
     for key in reversed(OUTER[root].split(".") if root in OUTER else []):
         line = holder = {key: line}
@@ -60,11 +67,11 @@ def line_with(root: str, path: str, text: str, response: Any = BARE) -> bytes:
     *above, last = path.split(".")
     for key in above:
         holder = below(holder, key)
-    if text == MISSING:
-        holder.pop(last.removesuffix("[]"), None)
-    else:
+    if is_there:
         holder[last.removesuffix("[]")] = "@"
-    return json.dumps(line).replace('"@"', text).encode()
+    else:
+        holder.pop(last.removesuffix("[]"), None)
+    return json.dumps(line)
 
 
 def below(holder: Any, key: str) -> Any:
