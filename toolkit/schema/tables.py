@@ -85,13 +85,10 @@ _CHOICES_COLUMNS = (
         "xxh3-64 of the bytes of the response object as written, as a signed number",
         nullable=False,
     ),
-    Column(
-        "api",
-        STRING,
-        "R",
+    response(
         "api",
         "the API whose form the response has: " + ", ".join(_API_NAMES),
-        nullable=False,
+        kind="api",
     ),
     response("response_id", "the provider's id; some providers repeat it"),
     Column(

@@ -41,7 +41,7 @@ GEMINI = Api(
         "model": ("modelVersion",),
         "service_tier": ("usageMetadata.serviceTier", "usageMetadata.trafficType"),
         "usage_problem": (
-            "candidates[].groundingMetadata.webSearchQueries[] -> server_tools",
+            "candidates[].groundingMetadata.webSearchQueries -> server_tools",
         ),
         "finish_reason": ("finishReason",),
         "role": ("content.role",),
@@ -91,7 +91,6 @@ GEMINI = Api(
 # As `model_dump_json()` of Google's SDK for Python writes it, with nulls.
 GEMINI_SDK = replace(
     in_snake_case(GEMINI),
-    finish_reasons=GEMINI.finish_reasons,
     tests=(
         (has("(choice).finish_reason"),),
         (_CONTENT, has("usage_metadata", type="object")),
