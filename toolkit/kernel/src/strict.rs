@@ -241,13 +241,13 @@ fn read_column<'a>(
     let read = |choice: &Node<'a>| {
         let cell = read_cell(|path| response.start(path, choice), column, paths, plan)?;
         Ok(match cell {
+            cell if column.private && plan.drops_text => without_text(cell),
             Cell::Text(word) if column.kind == Kind::FinishReason => {
                 Cell::Text(match api.finish_reasons.get(&*word) {
                     Some(word) => word.clone().into(),
                     None => word,
                 })
             }
-            cell if column.private && plan.drops_text => without_text(cell),
             cell => cell,
         })
     };
