@@ -20,6 +20,7 @@ from toolkit.errors import (
 )
 from toolkit.reading import object_store
 from toolkit.reading.fingerprints import Checkpoint
+from toolkit.reading.hints import Looks
 from toolkit.schema.columns import SCHEMA_VERSION
 from toolkit.schema.tables import LEDGER
 
@@ -42,7 +43,7 @@ OWN_NAMES = frozenset(
 )
 
 README = """\
-One row per choice of an LLM chat completion, as Parquet, made by completion-toolkit.
+One row per choice of an LLM response, as Parquet, made by completion-toolkit.
 Token counts are on the first choice of a response: sum() counts each once.
 
 toolkit   toolkit.scan("{directory}")
@@ -72,6 +73,7 @@ class TrackedLog:
     mark: Checkpoint | None = None  # None: nothing was read
     torn: Checkpoint | None = None  # then the end of an unfinished line, if any
     cut: int = 0  # bytes after the mark that were rejected as truncated
+    looks: Looks = field(default_factory=Looks)  # of which its hint was made
 
     @property
     def log_id(self) -> int:
@@ -91,6 +93,7 @@ def _parse_log(data: Mapping[str, Any]) -> TrackedLog:
         "stamp": stamp and tuple(stamp),
         "mark": mark and Checkpoint(**mark),
         "torn": torn and Checkpoint(**torn),
+        "looks": Looks(**data.get("looks", {})),
     }
     return TrackedLog(**{**data, **fields})
 
