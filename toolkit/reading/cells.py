@@ -206,8 +206,8 @@ def read_timestamp_problem(raw: bytes, unit: str) -> str | None:
     """Return `NO_TIME_ZONE` for a time without a zone, "" for another time."""
     if read_timestamp(raw, unit) is not None:
         return ""
-    is_time = raw[0] == ord('"') and _RFC_3339.fullmatch(text_of(raw))
-    return NO_TIME_ZONE if is_time else None
+    found = _RFC_3339.fullmatch(text_of(raw)) if raw[0] == ord('"') else None
+    return NO_TIME_ZONE if found and not found["zone"] else None
 
 
 def _decimal(digits: str) -> Decimal:

@@ -20,7 +20,6 @@ from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.rejects import export_reject_counts
 from toolkit.reading.scan import part_errors, scan, scan_parts
 from toolkit.reading.sources import Exports, resolve_lines
-from toolkit.schema.tables import choices_table
 from toolkit.schema.validation import validate
 
 if TYPE_CHECKING:
@@ -55,15 +54,31 @@ _PROMPT, _COMPLETION, _TOTAL, _REASONING = (
 # xAI counts the reasoning beside the completion.
 _IS_REASONING_APART = (_TOTAL == _PROMPT + _COMPLETION + _REASONING).fill_null(False)
 _HAS_ANSWER = (pl.col("content_chars") > 0) | (pl.col("tool_calls").list.len() > 0)
+# By `usage_problem`.
+_USAGE_PROBLEMS = {
+    "iterations": "responses whose usage leaves out steps, perhaps of other models; "
+    "their tokens are lower bounds",
+    "fast_mode": "responses in fast mode, which has other rates",
+    "inference_geo": "responses computed in a chosen region, which has other rates",
+    "server_tools": "responses that used tools of the provider, which are billed apart "
+    "and not counted in the usage",
+    "billed_units": "responses that are billed by other counts than their tokens",
+}
 
 # Code, description, and the condition on the first row of a response.
 _UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
-    ("undated", "responses without a date", pl.col("created").is_null()),
     (
-        "without_usage",
-        "responses that do not report total_tokens",
-        _TOTAL.is_null(),
+        "undated",
+        "responses without a date (created_path reads it from the line)",
+        pl.col("created").is_null(),
     ),
+    (
+        "no_time_zone",
+        "responses whose time has no time zone, so their date is unknown: log UTC or "
+        "an offset",
+        pl.col("created_problem") == "no_time_zone",
+    ),
+    ("without_usage", "responses without total_tokens", _TOTAL.is_null()),
     (
         "zero_usage",
         "responses that report 0 tokens and have an answer: the usage is a placeholder",
@@ -74,7 +89,15 @@ _UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
         "responses that report a cost below 0: it is not a cost",
         pl.col("reported_cost") < 0,
     ),
-    ("without_id", "responses without an id", pl.col("response_id").is_null()),
+    *(
+        (code, f"{words}: their cost is unknown", pl.col("usage_problem") == code)
+        for code, words in _USAGE_PROBLEMS.items()
+    ),
+    (
+        "without_id",
+        "responses without an id (if one is logged twice, it is counted twice)",
+        pl.col("response_id").is_null(),
+    ),
     ("without_model", "responses without a model", pl.col("model").is_null()),
     ("without_choices", "responses without choices", pl.col("choice_count") == 0),
     (
@@ -207,10 +230,10 @@ def _export_failures(exports: Exports) -> list[str]:
     for export in exports.exports:
         alone = Exports([export.directory], [export])
         failures += _sum_failures(scan(alone), alone.ledger)
-        table = choices_table(export.manifest.tags)
+        table, version = export.manifest.table, export.manifest.schema
         for part in list_parts(export.directory, CHOICES_DIR, export.manifest):
             with part_errors(part):
-                frame = scan_parts([part], table.polars).collect()
+                frame = scan_parts([part], table.polars, version).collect()
             found = _frame_failures(frame, table)
             failures += [f"{part}: {failure}" for failure in found]
     return failures

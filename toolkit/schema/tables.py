@@ -90,8 +90,9 @@ _CHOICES_COLUMNS = (
         STRING,
         "R",
         "api",
-        "the API whose form the response has: " + ", ".join(_API_NAMES),
-        nullable=False,
+        "the API whose form the response has: "
+        + ", ".join(_API_NAMES)
+        + "; null if an earlier version of the toolkit read it",
     ),
     response("response_id", "the provider's id; some providers repeat it"),
     Column(
