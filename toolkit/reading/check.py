@@ -69,7 +69,7 @@ _USAGE_PROBLEMS = {
 _UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
     (
         "undated",
-        "responses without a date (created_path reads it from the line)",
+        "responses without a date (see created_path)",
         pl.col("created").is_null(),
     ),
     (

@@ -45,7 +45,7 @@ OWN_NAMES = frozenset(
 )
 
 README = """\
-One row per choice of an LLM chat completion, as Parquet, made by completion-toolkit.
+One row per choice of an LLM response, as Parquet, made by completion-toolkit.
 Token counts are on the first choice of a response: sum() counts each once.
 
 toolkit   toolkit.scan("{directory}")
