@@ -199,34 +199,24 @@ def _find_repeats(
 
     Each date is searched alone, then all dates for responses dated by their lines.
     """
-    staged = {
-        part.name: part
-        for part in chain.from_iterable(shares)
-        if part.directory != REJECTS_DIR
-    }
+    staged = {part.name: part for part in chain.from_iterable(shares)}
     found: dict[StagedPart, list[str]] = {}
-    for directory in sorted({CHOICES_DIR, *(one.directory for one in staged.values())}):
-        is_all = directory == CHOICES_DIR
-        new = [name for name in staged if is_all or staged[name].directory == directory]
+    directories = {CHOICES_DIR, *(part.directory for part in staged.values())}
+    for directory in sorted(directories - {REJECTS_DIR}):
+        new = [name for name in staged if staged[name].directory.startswith(directory)]
         parts = [*committed(directory), *new]
-        for earlier, later in _find_pairs(parts, of_any_date=is_all):
+        for earlier, later in _find_pairs(parts, of_any_date=directory == CHOICES_DIR):
             if later in staged:
                 found.setdefault(staged[later], []).append(earlier)
     return found
 
 
-def _find_pairs(
-    parts: Sequence[str], *, of_any_date: bool
-) -> Iterator[tuple[str, str]]:
-    """Yield pairs of parts, in their order, that have a response hash in common."""
+def _find_pairs(parts: Sequence[str], *, of_any_date: bool) -> list[tuple[str, str]]:
+    """Return pairs of parts, in their order, that have a response hash in common."""
     if len(parts) < 2:
-        return
-    keys = worker.read_keys(parts, of_any_date=of_any_date, part_column="part")
-    again = (
-        keys.select("response_hash", "part")
-        .filter(pl.col("response_hash").is_duplicated())
-        .collect()
-    )
+        return []
+    keys = worker.read_keys(parts, of_any_date=of_any_date)
+    again = keys.filter(pl.col("response_hash").is_duplicated()).collect()
     pairs = again.join(again, on="response_hash").select("part", "part_right").unique()
     place = {part: number for number, part in enumerate(parts)}
-    yield from sorted(pair for pair in pairs.rows() if place[pair[0]] < place[pair[1]])
+    return sorted(pair for pair in pairs.rows() if place[pair[0]] < place[pair[1]])

@@ -37,9 +37,8 @@ if TYPE_CHECKING:
     from toolkit.schema.columns import Table
 
 # The key of duplicates; it is compared on the first choice of each response.
-KEYS = pa.schema(
-    [CHOICES[name].arrow for name in ("choice_position", "api", *DUPLICATE_KEY)]
-)
+_KEY_NAMES = ("choice_position", "api", *DUPLICATE_KEY)
+_KEYS = pa.schema([CHOICES[name].arrow for name in _KEY_NAMES])
 # The columns of removed rows that are counted in the ledger.
 _COUNTED = ["log_id", "choice_position", *LedgerBuilder.SUMS]
 
@@ -122,7 +121,8 @@ def _drop_duplicates(
             searched.add(directory)
             if committed := list_committed(directory):
                 found = read_keys(committed, of_any_date=directory == CHOICES_DIR)
-                keys = found.unique().collect().to_arrow().cast(KEYS)
+                found = found.select(_KEY_NAMES).unique()
+                keys = found.collect().to_arrow().cast(_KEYS)
                 for batch in keys.to_batches():
                     seen.drop_duplicates(Decoded(0, "", batch, batch, 0, 0, 0, 0))
         yield seen.drop_duplicates(decoded)
@@ -185,14 +185,14 @@ def drop_repeats(
     repeats = (
         read_keys(earlier)
         .join(own, on=DUPLICATE_KEY, how="semi")
+        .select(DUPLICATE_KEY)
         .unique()
         .with_columns(is_repeat=True)
         .collect()
     )
     dropped = []
     path = Path(part.directory) / "0.parquet"
-    shape = (options.options[name] for name in ("tags", "created_path"))
-    table = choices_table(*shape)
+    table = choices_table(*(options.options[one] for one in ("tags", "created_path")))
     with _make_folder(options.workspace) as folder:
         left = 0
         with open_part(part.name) as file, create_part(folder / path, table) as writer:
@@ -208,14 +208,12 @@ def drop_repeats(
     return staged if left else None, changes
 
 
-def read_keys(
-    parts: Sequence[str], *, of_any_date: bool = False, part_column: str | None = None
-) -> pl.LazyFrame:
-    """Read the keys of the responses in parts that have an id.
+def read_keys(parts: Sequence[str], *, of_any_date: bool = False) -> pl.LazyFrame:
+    """Read the keys of the responses in parts that have an id, and the part of each.
 
     `of_any_date` leaves out those that have the same date wherever they are repeated.
     """
-    keys = scan_parts(parts, pl.Schema(KEYS), part_column=part_column)
+    keys = scan_parts(parts, pl.Schema(_KEYS), part_column="part")
     is_read = pl.col("response_id").is_not_null() & (pl.col("choice_position") == 0)
     return keys.filter(is_read & IS_DATED_BY_LINE if of_any_date else is_read)
 

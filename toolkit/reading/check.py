@@ -54,28 +54,21 @@ _PROMPT, _COMPLETION, _TOTAL, _REASONING = (
 # xAI counts the reasoning beside the completion.
 _IS_REASONING_APART = (_TOTAL == _PROMPT + _COMPLETION + _REASONING).fill_null(False)
 _HAS_ANSWER = (pl.col("content_chars") > 0) | (pl.col("tool_calls").list.len() > 0)
-# By `usage_problem`.
+_IS_UNDATED, _PROBLEM = pl.col("created").is_null(), pl.col("usage_problem")
 _USAGE_PROBLEMS = {
-    "iterations": "responses whose usage leaves out steps, perhaps of other models; "
-    "their tokens are lower bounds",
-    "fast_mode": "responses in fast mode, which has other rates",
-    "inference_geo": "responses computed in a chosen region, which has other rates",
-    "server_tools": "responses that used tools of the provider, which are billed apart "
-    "and not counted in the usage",
-    "billed_units": "responses that are billed by other counts than their tokens",
+    "iterations": "with steps that their usage leaves out (tokens are lower bounds)",
+    "fast_mode": "in fast mode, which has other rates",
+    "inference_geo": "computed in a chosen region, which has other rates",
+    "server_tools": "that used tools of the provider, which are billed apart",
+    "billed_units": "that are billed by other counts than their tokens",
 }
 
 # Code, description, and the condition on the first row of a response.
 _UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
-    (
-        "undated",
-        "responses without a date (see created_path)",
-        pl.col("created").is_null(),
-    ),
+    ("undated", "responses without a date (see created_path)", _IS_UNDATED),
     (
         "no_time_zone",
-        "responses whose time has no time zone, so their date is unknown: log UTC or "
-        "an offset",
+        "responses undated for lack of a time zone: log UTC, or an offset",
         pl.col("created_problem") == "no_time_zone",
     ),
     ("without_usage", "responses without total_tokens", _TOTAL.is_null()),
@@ -90,14 +83,10 @@ _UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
         pl.col("reported_cost") < 0,
     ),
     *(
-        (code, f"{words}: their cost is unknown", pl.col("usage_problem") == code)
+        (code, f"responses {words}: their cost is unknown", pl.lit(code) == _PROBLEM)
         for code, words in _USAGE_PROBLEMS.items()
     ),
-    (
-        "without_id",
-        "responses without an id (if one is logged twice, it is counted twice)",
-        pl.col("response_id").is_null(),
-    ),
+    ("without_id", "responses without an id", pl.col("response_id").is_null()),
     ("without_model", "responses without a model", pl.col("model").is_null()),
     ("without_choices", "responses without choices", pl.col("choice_count") == 0),
     (

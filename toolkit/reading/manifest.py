@@ -135,11 +135,8 @@ class Manifest:
     def check_version(self, where: str) -> None:
         """Raise if an earlier version made the export, which can only be read then."""
         if self.schema != SCHEMA_VERSION:
-            message = (
-                f"{where} was made by an earlier version, and can only be read: export "
-                "its logs again into a new directory, or rewrite it (rewrite=True, "
-                "--rewrite) if all of them still exist"
-            )
+            fault = "was made by an earlier version, and can only be read"
+            message = f"{where} {fault}: export its logs again into a new directory"
             raise ExportError(message)
 
 

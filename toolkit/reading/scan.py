@@ -260,7 +260,6 @@ def scan_parts(
     parts: Sequence[str],
     schema: Mapping[str, pl.DataType] | None = None,
     version: int = SCHEMA_VERSION,
-    *,
     part_column: str | None = None,
 ) -> pl.LazyFrame:
     """Read parts of a version: a column that one lacks is null in its rows.
@@ -278,9 +277,8 @@ def scan_parts(
         include_file_paths=part_column,
         storage_options=polars_options(parts[0]),
     )
-    return frame.with_columns(
-        pl.col(name).reinterpret(signed=True) for name in unsigned
-    )
+    signed = [pl.col(name).reinterpret(signed=True) for name in unsigned]
+    return frame.with_columns(signed)
 
 
 @contextmanager

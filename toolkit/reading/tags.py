@@ -35,13 +35,11 @@ class NullTags:
     """
 
     def __init__(self, table: Table | None) -> None:
-        found = {
-            column.name: parse_notation(column.paths[0])
+        self.paths = {
+            column.name: path.steps.keys
             for column in (table.columns if table else ())
             if column.name not in CHOICES or column.name == "created"
-        }
-        self.paths = {
-            name: path.steps.keys for name, path in found.items() if path.root == "line"
+            if (path := parse_notation(column.paths[0])).root == "line"
         }
         self.nulls = Counter[str]()
         self.lines: list[bytes] = []
@@ -67,10 +65,8 @@ class NullTags:
 
     def sentences(self) -> Iterator[str]:
         """Yield a sentence for each path, with the keys that are where it ends."""
-        for name, path in self.paths.items():
-            if not self.nulls[name]:
-                continue
-            text = f"{name} is null in every line"
+        for name in filter(self.nulls.get, self.paths):
+            path, text = self.paths[name], f"{name} is null in every line"
             if name == "created":
                 text = "created_path is null in every line whose response has no time"
             found = [_walk(line, path) for line in self._objects()]
