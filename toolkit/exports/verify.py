@@ -43,7 +43,7 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
 
     Every part must match its checksums and be in the directory of the date of its rows;
     the rows, responses, tokens and rejects of each log must be those of the ledger; the
-    lines of the ledger must add up; and no response may occur twice.
+    lines of the ledger must add up; and no response may occur twice on a date.
 
     Parameters
     ----------
