@@ -97,32 +97,30 @@ def _read_characters(raw: bytes) -> int | None:
     return None if text is None else len(text)
 
 
-def read_count(raw: bytes, low: int | None, high: int | None) -> int:
+def _read_count(raw: bytes, column: Column) -> int:
     """Read a whole number; 5.0 is 5, read as an IEEE double."""
     if json_type(raw) != "a number":
         raise wrong_type(EXPECTED["count"], raw)
-    too_large = LineError(
-        "out_of_range", f"expected a whole number from {low} to {high}"
-    )
     if not re.search(rb"[.eE]", raw):
         # Twenty digits are past every range; int() rejects more than 4,300.
-        if len(raw) > 20:
-            raise too_large
-        value = int(raw)
-    else:
-        number = float(raw)
-        if math.isinf(number):
-            raise too_large
-        if not number.is_integer():
-            reason = "expected a whole number, got a fraction"
-            raise LineError("wrong_type", reason)
-        value = int(number)
-    if (low is not None and value < low) or (high is not None and value > high):
-        raise too_large
-    return value
+        return check_range(int(raw) if len(raw) <= 20 else math.inf, column)
+    number = float(raw)
+    if math.isfinite(number) and not number.is_integer():
+        raise LineError("wrong_type", "expected a whole number, got a fraction")
+    return check_range(number, column)
 
 
-def read_number(raw: bytes, divisor: float, *, skips_zero: bool) -> float | None:
+def check_range(number: float, column: Column) -> int:
+    """Return a whole number, or raise `LineError` if a column does not allow it."""
+    low, high = column.minimum, column.maximum
+    is_low = low is not None and number < low
+    if is_low or (high is not None and number > high) or math.isinf(number):
+        reason = f"expected a whole number from {low} to {high}"
+        raise LineError("out_of_range", reason)
+    return int(number)
+
+
+def _read_number(raw: bytes, divisor: float, *, skips_zero: bool) -> float | None:
     """Read a number, or a string with one, as an IEEE double; then divide it."""
     number = float(_digits_of(raw, "number", r"-?[0-9]+(\.[0-9]+)?"))
     if math.isinf(number):
@@ -153,10 +151,10 @@ _RFC_3339 = re.compile(
     r"(?P<zone>[Zz]|([+-])(\d\d):?(\d\d))?",
     re.ASCII,
 )
-NO_TIME_ZONE = "no_time_zone"
+_NO_TIME_ZONE = "no_time_zone"
 
 
-def read_timestamp(raw: bytes, unit: str) -> int | None:
+def _read_timestamp(raw: bytes, unit: str) -> int | None:
     """Read a Unix time, or an RFC 3339 time with a zone, as microseconds.
 
     The decimal number is read exactly, then rounded half to even. A time without a zone
@@ -202,12 +200,12 @@ def _checked_time(micros: int) -> int | None:
     return micros or None
 
 
-def read_timestamp_problem(raw: bytes, unit: str) -> str | None:
-    """Return `NO_TIME_ZONE` for a time without a zone, "" for another time."""
-    if read_timestamp(raw, unit) is not None:
+def _read_timestamp_problem(raw: bytes, unit: str) -> str | None:
+    """Return `_NO_TIME_ZONE` for a time without a zone, "" for another time."""
+    if _read_timestamp(raw, unit) is not None:
         return ""
-    found = _RFC_3339.fullmatch(text_of(raw)) if raw[0] == ord('"') else None
-    return NO_TIME_ZONE if found and not found["zone"] else None
+    is_time = raw[0] == ord('"') and _RFC_3339.fullmatch(text_of(raw))
+    return _NO_TIME_ZONE if is_time else None
 
 
 def _decimal(digits: str) -> Decimal:
@@ -244,7 +242,7 @@ def _read_flag(raw: bytes) -> bool | None:
     return _FLAGS.get(text_of(raw) if raw[0] == ord('"') else raw.decode())
 
 
-def read_marker(raw: bytes, word: str, prefix: str) -> str | None:
+def _read_marker(raw: bytes, word: str, prefix: str) -> str | None:
     """Return the word that a value stands for; a text must begin with the prefix."""
     text = text_of(raw) if raw[0] == ord('"') else ""
     return word if text.startswith(prefix) else None
@@ -253,7 +251,7 @@ def read_marker(raw: bytes, word: str, prefix: str) -> str | None:
 _Call: TypeAlias = "dict[str, str | None]"
 
 
-def read_call(value: Value, fields: Sequence[Sequence[Sequence[str]]]) -> _Call:
+def _read_call(value: Value, fields: Sequence[Sequence[Sequence[str]]]) -> _Call:
     """Read id, type, name and arguments of a call, each the first on its paths."""
     if value.raw[0] != ord("{"):
         raise wrong_type("an object", value.raw, value.path)
@@ -287,7 +285,7 @@ def _first(values: Iterator[str | None]) -> str | None:
 
 
 # By kind of column; the other kinds depend on the column or its path.
-READERS: dict[str, Callable[[bytes], object]] = {
+_READERS: dict[str, Callable[[bytes], object]] = {
     "string": _read_string,
     "label": _read_label,
     "finish_reason": _read_label,
@@ -321,16 +319,16 @@ def column_reader(column: Column, plan: Plan, path: Path) -> ColumnReader:
 def _value_reader(column: Column, plan: Plan, path: Path) -> Callable[[bytes], Cell]:
     """Return the function that reads a value of a path."""
     if column.kind == "marker":
-        return partial(read_marker, word=path.word or "", prefix=path.prefix)
+        return partial(_read_marker, word=path.word or "", prefix=path.prefix)
     if column.kind == "count":
-        return partial(read_count, low=column.minimum, high=column.maximum)
+        return partial(_read_count, column=column)
     if column.kind == "number":
-        return partial(read_number, divisor=path.divisor, skips_zero=path.skips_zero)
+        return partial(_read_number, divisor=path.divisor, skips_zero=path.skips_zero)
     if column.kind == "timestamp":
-        return partial(read_timestamp, unit=plan.created_unit)
+        return partial(_read_timestamp, unit=plan.created_unit)
     if column.kind == "timestamp_problem":
-        return partial(read_timestamp_problem, unit=plan.created_unit)
-    return READERS[column.kind]
+        return partial(_read_timestamp_problem, unit=plan.created_unit)
+    return _READERS[column.kind]
 
 
 def _read_values(
@@ -354,7 +352,7 @@ def _read_values(
 
 def _read_calls(values: list[Value], path: Path) -> Cell:
     """Read tool calls; a single one without name and arguments is null."""
-    calls = [read_call(value, path.fields) for value in values]
+    calls = [_read_call(value, path.fields) for value in values]
     if path.steps.items is None:
         return [call for call in calls if call["name"] or call["arguments"]] or None
     return calls or (None if path.steps.items.key else [])
@@ -364,7 +362,7 @@ def _read_calls(values: list[Value], path: Path) -> Cell:
 _LAST_RESORTS = {
     "count": 0,
     "number": 0.0,
-    "timestamp_problem": NO_TIME_ZONE,
+    "timestamp_problem": _NO_TIME_ZONE,
 }
 _EMPTY_IS_NULL = {"marker", "timestamp_problem"}
 
@@ -383,7 +381,7 @@ def read_cell(
     found = None
     for path, read in readers:
         try:
-            cell = _read_path(response.start(path, choice), path, read)
+            cell = _read_path(response.start(path, choice), column, path, read)
         except LineError:
             if not path.takes_any_shape and found is None:
                 raise
@@ -399,28 +397,30 @@ def read_cell(
 
 
 def _read_path(
-    node: Node | None, path: Path, read: Callable[[list[Value]], Cell]
+    node: Node | None,
+    column: Column,
+    path: Path,
+    read: Callable[[list[Value]], Cell],
 ) -> Cell:
     """Read the values at the end of a path, or their sum with others."""
-    values = None if node is None else values_at(node, path.steps)
-    if node is None or values is None:
-        is_zero = node and path.zero_if and values_at(node, path.zero_if)
-        return _add(node, path, read, 0) if node and is_zero else None
+    if node is None:
+        return None
+    values = values_at(node, path.steps)
     if path.passes_objects and values and values[0].raw[0] == ord("{"):
         return None
-    cell = read(values)
-    return _add(node, path, read, cell) if path.plus else cell
-
-
-def _add(
-    node: Node, path: Path, read: Callable[[list[Value]], Cell], first: Cell
-) -> Cell:
-    """Add the further counts of a sum to its first one; what is not there is 0."""
-    total = cast("int", first)
-    for paths in path.plus:
+    cell = None if values is None else read(values)
+    if cell is None and path.zero_if and values_at(node, path.zero_if):
+        cell = 0
+    if cell is None or not path.plus:
+        return cell
+    total = cast("int", cell)
+    for paths in path.plus:  # what is not there is 0
         cells = (read(values_at(node, steps) or []) for steps in paths)
         total += cast("int", next(filter(None, cells), 0))
-    return total
+    try:
+        return check_range(total, column)
+    except LineError as error:
+        raise error.below((*node.path, *path.steps.keys)) from None
 
 
 def without_text(cell: Cell) -> Cell:

@@ -19,7 +19,8 @@ from toolkit.reading.json_values import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from toolkit.reading.parsed_api import ParsedApi, ParsedCondition, ParsedTest
+    from toolkit.reading.parsed_api import ParsedApi
+    from toolkit.schema.api import Condition, Test
     from toolkit.schema.paths import Path
 
 
@@ -41,11 +42,11 @@ class Response(NamedTuple):
         found = {"line": True, "envelope": place != (), "at": place == path.at}
         return self.line if found[path.root] else None
 
-    def meets(self, condition: ParsedCondition) -> bool:
+    def meets(self, condition: Condition) -> bool:
         """Return whether all tests hold of any of the alternatives."""
         return any(all(map(self._passes, tests)) for tests in condition)
 
-    def _passes(self, test: ParsedTest) -> bool:
+    def _passes(self, test: Test) -> bool:
         starts = self.choices if test.path.root == "choice" else [self.node]
         for choice in starts:
             start = self.start(test.path, choice)
@@ -56,7 +57,7 @@ class Response(NamedTuple):
         return not test.expected
 
 
-def _is_expected(raw: bytes, test: ParsedTest) -> bool:
+def _is_expected(raw: bytes, test: Test) -> bool:
     is_word = not test.words or label_of(raw) in test.words
     return is_word and is_of_type(raw, test.type)
 

@@ -15,26 +15,14 @@ if TYPE_CHECKING:
 _ANY_SHAPE = {"items", "logprob_sum", "flag", "marker"}
 
 
-class ParsedTest(NamedTuple):
-    """A `toolkit.schema.api.Test` with its path in parts."""
-
-    path: Path
-    words: tuple[str, ...]
-    type: str
-    expected: bool
-
-
-ParsedCondition = tuple[tuple[ParsedTest, ...], ...]
-
-
 class ParsedApi(NamedTuple):
     """A `toolkit.schema.api.Api` with its paths in parts; `paths` are by column."""
 
     name: str
-    tests: ParsedCondition
-    unless: ParsedCondition
-    chunks: ParsedCondition
-    errors: ParsedCondition
+    tests: Condition
+    unless: Condition
+    chunks: Condition
+    errors: Condition
     choices: tuple[str, ...]
     paths: tuple[tuple[Path, ...], ...]
     finish_reasons: Mapping[str, str]
@@ -44,23 +32,13 @@ def parse_api(api: Api, columns: Iterable[Column]) -> ParsedApi:
     """Parse the paths of an API, those of all columns in their order."""
     return ParsedApi(
         api.name,
-        _parse_condition(api.tests),
-        _parse_condition(api.unless),
-        _parse_condition(api.chunks),
-        _parse_condition(api.errors),
+        api.tests,
+        api.unless,
+        api.chunks,
+        api.errors,
         parse_path(api.choices) if api.choices else (),
         tuple(_parse_column(column, api) for column in columns),
         api.finish_reasons,
-    )
-
-
-def _parse_condition(condition: Condition) -> ParsedCondition:
-    return tuple(
-        tuple(
-            ParsedTest(parse_notation(test.path), test.words, test.type, test.expected)
-            for test in tests
-        )
-        for tests in condition
     )
 
 
@@ -82,9 +60,7 @@ def _parse_column(column: Column, api: Api) -> tuple[Path, ...]:
 
 def _parse_calls(calls: ToolCalls, root: str) -> Path:
     fields = (calls.id, calls.type, calls.name, calls.arguments)
-    keys = tuple(
-        tuple(map(parse_path, paths.split("|"))) if paths else () for paths in fields
-    )
+    keys = tuple(tuple(map(parse_path, paths.split("|"))) for paths in fields)
     return parse_notation(calls.items, root)._replace(fields=keys)
 
 

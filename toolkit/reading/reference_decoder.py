@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, cast
 import pyarrow as pa
 import xxhash
 
-from toolkit.reading.cells import column_reader, read_cell, without_text
+from toolkit.reading.cells import (
+    check_range,
+    column_reader,
+    read_cell,
+    without_text,
+)
 from toolkit.reading.find_response import find_response
 from toolkit.reading.json_values import LineError, Node, checked_json
 from toolkit.reading.parsed_api import parse_api
@@ -134,7 +139,8 @@ class Reference:
         readers = self.readers[id(response.api)]
         for column, read in zip(self.columns, readers, strict=True):
             if column.adds and not read:
-                cells[column.name] = _sums([cells[name] for name in column.adds])
+                parts = zip(*(cells[name] for name in column.adds), strict=True)
+                cells[column.name] = [_add(column, part) for part in parts]
             else:
                 cells[column.name] = self.read_column(column, read, response, given)
         self.check_repeated(cells, response)
@@ -200,12 +206,11 @@ class Reference:
         return without_text(cell) if drops else cell
 
 
-def _sums(columns: list[list[Cell]]) -> list[Cell]:
-    """Add columns row by row; null if one of the cells is."""
-    return [
-        None if None in cells else sum(cast("list[int]", cells))
-        for cells in zip(*columns, strict=True)
-    ]
+def _add(column: Column, cells: Sequence[Cell]) -> Cell:
+    """Return the sum of other columns; null if one of them is."""
+    if None in cells:
+        return None
+    return check_range(sum(cast("Sequence[int]", cells)), column)
 
 
 def _split(

@@ -8,8 +8,10 @@ follow them and know no API by name.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
+
+from toolkit.schema.paths import Path, parse_notation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +31,7 @@ class Test:
     Parameters
     ----------
     path
-        Where the values are; see `toolkit.schema.paths.Path`.
+        Where the values are.
     words
         The value is one of these texts; without words it is any.
     type
@@ -38,7 +40,7 @@ class Test:
         False: no value may be so.
     """
 
-    path: str
+    path: Path
     words: tuple[str, ...] = ()
     type: ValueType = ""
     expected: bool = True
@@ -46,12 +48,12 @@ class Test:
 
 def has(path: str, *words: str, type: ValueType = "") -> Test:  # noqa: A002
     """Return the test that a value at a path is one of the words, or of the type."""
-    return Test(path, words, type)
+    return Test(parse_notation(path), words, type)
 
 
 def lacks(path: str, *words: str, type: ValueType = "") -> Test:  # noqa: A002
     """Return the test that no value at a path is one of the words, or of the type."""
-    return Test(path, words, type, expected=False)
+    return Test(parse_notation(path), words, type, expected=False)
 
 
 # Any of these, each with all of its tests.
@@ -72,10 +74,10 @@ class ToolCalls:
     """
 
     items: str
-    id: str = ""
-    type: str = ""
-    name: str = ""
-    arguments: str = ""
+    id: str = "id"
+    type: str = "type"
+    name: str = "name"
+    arguments: str = "arguments"
 
 
 @dataclass(frozen=True)
@@ -124,16 +126,14 @@ def in_snake_case(part: _Part) -> _Part:
     >>> in_snake_case(("usageMetadata.totalTokenCount",))
     ('usage_metadata.total_token_count',)
     """
-    found: object = part
+    found: Any = part
     if isinstance(part, str):
         found = re.sub(r"(?<=[a-z])[A-Z]", lambda it: f"_{it[0].lower()}", part)
     elif isinstance(part, tuple):
-        found = tuple(in_snake_case(one) for one in part)
+        parts = [in_snake_case(one) for one in part]
+        found = type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
     elif isinstance(part, dict):
         found = {name: in_snake_case(one) for name, one in part.items()}
-    elif is_dataclass(part) and not isinstance(part, type):
-        changed = {
-            one.name: in_snake_case(getattr(part, one.name)) for one in fields(part)
-        }
-        found = replace(part, **changed)
-    return found  # type: ignore[return-value]
+    elif isinstance(part, Api | Test | ToolCalls):
+        found = replace(part, **in_snake_case(vars(part)))
+    return cast("_Part", found)

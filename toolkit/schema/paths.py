@@ -106,12 +106,12 @@ def _split_keys(path: str) -> tuple[tuple[str, ...], str]:
     return tuple(keys), path[at:]
 
 
-def parse_steps(path: str) -> Steps:
+def _parse_steps(path: str) -> Steps:
     """Parse a path that may go on into the items of lists.
 
     Examples
     --------
-    >>> items = parse_steps("content[type=text].text").items
+    >>> items = _parse_steps("content[type=text].text").items
     >>> items.key, items.words, items.then
     ('type', ('text',), (Steps(keys=('text',), items=None),))
     """
@@ -120,7 +120,7 @@ def parse_steps(path: str) -> Steps:
     if items is None:
         return Steps(parse_path(path))
     rest = rest[items.end() :]
-    then = map(parse_steps, _OUTSIDE_BRACKETS.split(rest) if rest else ())
+    then = map(_parse_steps, _OUTSIDE_BRACKETS.split(rest) if rest else ())
     words = tuple(items["words"].split("|")) if items["words"] else ()
     return Steps(keys, Items(items["key"], words, items["without"] == "!", tuple(then)))
 
@@ -135,7 +135,7 @@ def parse_notation(path: str, root: str = "response") -> Path:
     """
     found = cast("re.Match[str]", _NOTATION.fullmatch(path))
     return Path(
-        parse_steps(found["steps"]),
+        _parse_steps(found["steps"]),
         found["root"] or root,
         tuple(found["at"].split(".")) if found["at"] else (),
         takes_any_shape=found["any"] is not None,
@@ -144,10 +144,10 @@ def parse_notation(path: str, root: str = "response") -> Path:
         divisor=float(found["divisor"] or 1),
         skips_zero=found["nonzero"] is not None,
         plus=tuple(
-            tuple(map(parse_steps, paths.split("|")))
+            tuple(map(_parse_steps, paths.split("|")))
             for paths in found["plus"].split(" + ")[1:]
         ),
-        zero_if=parse_steps(found["beside"]) if found["beside"] else None,
+        zero_if=_parse_steps(found["beside"]) if found["beside"] else None,
     )
 
 

@@ -85,14 +85,10 @@ _CHOICES_COLUMNS = (
         "xxh3-64 of the bytes of the response object as written, as a signed number",
         nullable=False,
     ),
-    Column(
+    response(
         "api",
-        STRING,
-        "R",
-        "api",
-        "the API whose form the response has: "
-        + ", ".join(_API_NAMES)
-        + "; null if an earlier version of the toolkit read it",
+        "the API whose form the response has: " + ", ".join(_API_NAMES),
+        kind="api",
     ),
     response("response_id", "the provider's id; some providers repeat it"),
     Column(

@@ -51,7 +51,7 @@ ANTHROPIC = Api(
         "reasoning_tokens": ("usage.output_tokens_details.thinking_tokens",),
         "web_searches": ("usage.server_tool_use.web_search_requests",),
     },
-    tool_calls=(ToolCalls("content[type=tool_use]", "id", "type", "name", "input"),),
+    tool_calls=(ToolCalls("content[type=tool_use]", arguments="input"),),
     finish_reasons={
         "end_turn": "stop",
         "stop_sequence": "stop",

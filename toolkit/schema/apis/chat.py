@@ -115,11 +115,9 @@ CHAT = Api(
     tool_calls=(
         ToolCalls(
             "message.tool_calls[]",
-            "id",
-            "type",
-            "function.name|custom.name",
-            "function.arguments|custom.input",
+            name="function.name|custom.name",
+            arguments="function.arguments|custom.input",
         ),
-        ToolCalls("message.function_call", name="name", arguments="arguments"),
+        ToolCalls("message.function_call"),
     ),
 )

@@ -39,7 +39,7 @@ COHERE = Api(
     },
     tool_calls=(
         ToolCalls(
-            "message.tool_calls[]", "id", "type", "function.name", "function.arguments"
+            "message.tool_calls[]", name="function.name", arguments="function.arguments"
         ),
     ),
     finish_reasons={

@@ -7,6 +7,7 @@ has no id, model or time: the log around it may.
 from __future__ import annotations
 
 from toolkit.schema.api import Api, ToolCalls, has
+from toolkit.schema.apis.anthropic import ANTHROPIC
 
 _CONTENT = "output.message.content"
 _CACHED = ("usage.cacheReadInputTokens", "usage.cacheReadInputTokenCount")
@@ -34,19 +35,14 @@ CONVERSE = Api(
     tool_calls=(
         ToolCalls(
             f"{_CONTENT}[toolUse]",
-            "toolUse.toolUseId",
-            "toolUse.type",
-            "toolUse.name",
-            "toolUse.input",
+            id="toolUse.toolUseId",
+            type="toolUse.type",
+            name="toolUse.name",
+            arguments="toolUse.input",
         ),
     ),
     finish_reasons={
-        "end_turn": "stop",
-        "stop_sequence": "stop",
-        "max_tokens": "length",
-        "model_context_window_exceeded": "length",
-        "tool_use": "tool_calls",
-        "refusal": "content_filter",
+        **ANTHROPIC.finish_reasons,
         "guardrail_intervened": "content_filter",
         "content_filtered": "content_filter",
     },

@@ -91,7 +91,6 @@ GEMINI = Api(
 # As `model_dump_json()` of Google's SDK for Python writes it, with nulls.
 GEMINI_SDK = replace(
     in_snake_case(GEMINI),
-    finish_reasons=GEMINI.finish_reasons,
     tests=(
         (has("(choice).finish_reason"),),
         (_CONTENT, has("usage_metadata", type="object")),

@@ -31,7 +31,7 @@ OLLAMA = Api(
     },
     tool_calls=(
         ToolCalls(
-            "message.tool_calls[]", "id", "type", "function.name", "function.arguments"
+            "message.tool_calls[]", name="function.name", arguments="function.arguments"
         ),
     ),
 )

@@ -48,10 +48,8 @@ RESPONSES = Api(
     tool_calls=(
         ToolCalls(
             "output[type=function_call|custom_tool_call]",
-            "call_id",
-            "type",
-            "name",
-            "arguments|input",
+            id="call_id",
+            arguments="arguments|input",
         ),
     ),
     finish_reasons={"completed": "stop", "max_output_tokens": "length"},
