@@ -8,6 +8,7 @@ class Decoder:
     def __init__(
         self,
         columns: Sequence[object],
+        apis: Sequence[object],
         choices: pa.Schema,
         rejects: pa.Schema,
         *,

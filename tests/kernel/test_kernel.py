@@ -29,6 +29,7 @@ from tests.reading.test_json_lines import FILES, LONE, PAIRED, needs_suite
 from tests.reading.test_values import BAD_AND_GOOD, BARE, PATHS, line_with
 from tests.support.differential import (
     ASKED,
+    BODY_SEEDS,
     BROKEN,
     NUMBERS,
     PLAIN,
@@ -58,6 +59,8 @@ from toolkit.reading.dedup import SeenKeys
 from toolkit.reading.framing import Framer
 from toolkit.reading.reference_decoder import REPEATED_BYTES
 from toolkit.schema import CHOICES, Column
+from toolkit.schema.api import Api, ToolCalls, has, lacks
+from toolkit.schema.apis import APIS
 from toolkit.schema.paths import parse_path
 
 
@@ -799,7 +802,9 @@ TYPES = {
     "timestamp": CHOICES["created"].type,
     "position": pa.int32(),
     "choice_count": pa.int64(),
-    "hash": pa.uint64(),
+    "hash": pa.int64(),
+    "finish_reason": pa.string(),
+    "timestamp_problem": pa.string(),
     "flag": pa.bool_(),
     "marker": pa.string(),
 }
@@ -811,15 +816,18 @@ NEW_PATHS = (
     ("new[]", "a.new"),
     ("new[].text", "a.new[].thinking"),
     ("a.new? -> word", "b.new = ab* -> other"),
-    ("(envelope).a.new?", "(batch).new", "(response).new?"),
+    ("(envelope).a.new?", "(at response.body).new", "(response).new?"),
+    ("new[k=a|5]", "new[k].a|b.c[!l].a", "new[].b[]?"),
 )
 
 
 PATHLESS = ("position", "choice_count", "hash")
+ROOTS = ("response", "choice", "envelope", "at body", "at response.body", "line")
 
 
 def added(kind: Any, paths: tuple[str, ...], *, private: bool = False) -> Plan:
     """Return the plan of a table with a column more for each root and grain."""
+    paths = () if kind in PATHLESS or kind == "tool_calls" else paths
     more = [
         Column(
             f"new_{root}_{grain}",
@@ -827,13 +835,12 @@ def added(kind: Any, paths: tuple[str, ...], *, private: bool = False) -> Plan:
             grain,
             kind,
             "a column that is added",
-            paths=() if kind in PATHLESS else paths,
-            root=root,
+            paths=tuple(path if "(" in path else f"({root}).{path}" for path in paths),
             minimum=0,
             maximum=1000,
             private=private,
         )
-        for root in ("response", "choice", "envelope", "batch", "line")
+        for root in ROOTS
         for grain in ("R", "C", "U")
     ]
     table = replace(CHOICES, columns=(*CHOICES.columns, *more))
@@ -845,7 +852,7 @@ def filled(paths: tuple[str, ...]) -> Iterator[bytes]:
     responses = [WITH_MESSAGE, {"object": "o", "choices": [{"message": {}}, {}]}, BARE]
     for path, (place, value) in product(paths, enumerate(SOUND + BROKEN[:9])):
         filling = b'"@"'
-        for key in reversed(parse_path(keys_of(path).partition("[]")[0])):
+        for key in reversed(parse_path(re.split(r'\[[^"]', keys_of(path))[0])):
             filling = b"{" + json.dumps(key).encode() + b":" + filling + b"}"
         member = filling.replace(b'"@"', value)[1:-1]
         response = json.dumps(responses[place % 3]).encode()
@@ -862,8 +869,6 @@ def test_a_column_of_any_kind_root_and_grain_is_added_without_a_line_of_rust(
     kind: str, *, private: bool
 ) -> None:
     for paths in NEW_PATHS:
-        if "[]." in paths[0] and kind not in ("text", "content", "string"):
-            continue
         lines = list(filled(paths))
         decoded = agreed_lines(
             lines[:: 3 if private else 1], added(kind, paths, private=private)
@@ -888,9 +893,7 @@ def test_of_several_paths_the_same_one_is_read(kind: str, *, private: bool) -> N
         for members in (f'"a":{one},"b":{other}', f'"b":{other},"a":{one}')
     ]
     lines += [b'{"body":' + line + b"," + line[1:] for line in lines[::5]]
-    suffixes = ("", "[]", "[].text") if kind in ("text", "content", "string") else ("",)
-
-    for suffix, later in product(suffixes, ("b", "b[]", "a.c")):
+    for suffix, later in product(("", "[]", "[].text"), ("b", "b[]", "a.c")):
         plan = added(kind, (f"a{suffix}", later), private=private)
         agreed_lines(lines, plan)
 
@@ -912,7 +915,7 @@ def test_of_several_paths_the_same_one_is_read(kind: str, *, private: bool) -> N
 def test_a_column_may_read_what_others_read_into(
     path: str, root: Any, kind: Any
 ) -> None:
-    column = Column("new", TYPES[kind], "C", kind, "", paths=(path,), root=root)
+    column = Column("new", TYPES[kind], "C", kind, "", paths=(f"({root}).{path}",))
     plan = Plan(replace(CHOICES, columns=(*CHOICES.columns, column)))
     where = path.removesuffix(".deeper")
     lines = [
@@ -962,7 +965,113 @@ def test_what_the_kernel_cannot_build_is_an_error_and_no_panic_is_seen(
     assert "panicked" not in capfd.readouterr().err
 
 
+# --- APIs that are added --------------------------------------------------------------
+
+NEW_API = Api(
+    name="new",
+    title="An API of tomorrow",
+    tests=(
+        (has("kind", "answer", "5"), lacks("choices"), has("(choice).say.words")),
+        (has("kind", type="boolean"), has("turns[done].say", type="filled")),
+    ),
+    unless=((has("kind", "answer"), has("(line).test")),),
+    chunks=((has("(choice).say", type="empty"),), (has("kind", "part"),)),
+    errors=((has("(envelope).status", "500"), lacks("say", type="objects")),),
+    choices="answers",
+    paths={
+        "model": ("by.model", "by"),
+        "created": ("at",),
+        "finish_reason": ("end",),
+        "content": ("say.words", "say.parts[kind=said|5].text[].a|b"),
+        "prompt_tokens": ("used.read[].n + used.again|used.old.n or 0 beside used",),
+        "completion_tokens": ("used.wrote",),
+        "usage_problem": ("used -> null", "kind = ans* -> answered"),
+    },
+    tool_calls=(ToolCalls("say.calls[tool]", "tool.id", "kind", "tool.name|name"),),
+    finish_reasons={"over": "stop", "5": "length"},
+)
+NEW_ANSWERS: tuple[dict[str, Any], ...] = (
+    {"end": "over", "say": {"words": "a", "calls": [{"tool": {"id": "i"}}]}},
+    {
+        "end": 5,
+        "say": {"words": None, "parts": [{"kind": "said", "text": [{"a": "t"}]}]},
+    },
+    {"say": {"words": "b", "parts": [{"kind": 5, "text": [{"b": "u"}, {"a": ""}]}]}},
+    {"say": []},
+)
+NEW_BODIES = [
+    {"kind": kind, "answers": answers, "used": used, "by": {"model": "m"}, "at": 5}
+    for kind in ("answer", 5, True, "part")
+    for answers in ([NEW_ANSWERS[0]], [*NEW_ANSWERS[:3]], [*NEW_ANSWERS], [])
+    for used in (
+        {"read": [{"n": 1}, {"n": 2}], "again": 4, "wrote": 8},
+        {"read": [], "old": {"n": 16}},
+        {"wrote": 10**12},
+    )
+]
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_an_api_is_added_without_a_line_of_rust(*, is_first: bool) -> None:
+    apis = (NEW_API, *APIS) if is_first else (*APIS, NEW_API)
+    plan = replace(make_plan(), apis=apis)
+    lines = [json.dumps(body).encode() for body in NEW_BODIES]
+    lines += [wrapped("response", body, status=500) for body in NEW_BODIES]
+
+    decoded = agreed_lines(lines, plan)
+    agreed_lines(attacked_lines(SEED, 1000, lines), plan)
+
+    # Of the items the first is read, 1; 4 were read again.
+    first = decoded.choices.slice(0, 1).to_pylist()[0]
+    assert (first["api"], first["model"], first["content"]) == ("new", "m", "a")
+    assert (first["finish_reason"], first["native_finish_reason"]) == ("stop", "over")
+    assert (first["prompt_tokens"], first["completion_tokens"]) == (1 + 4, 8)
+    assert [call["id"] for call in first["tool_calls"]] == ["i"]
+    assert codes(decoded) >= {"stream_chunk", "not_a_response"}
+
+
+def test_an_api_is_read_fast_whose_choices_and_words_have_other_names() -> None:
+    """An API that comes first is read by the fast path, if its paths are plain."""
+    plain = replace(
+        NEW_API,
+        tests=((has("answers", type="list"),),),
+        unless=((has("kind", "other"),),),
+        chunks=((has("kind", "part"),), (has("(choice).end", "5"), lacks("at"))),
+        errors=((has("(envelope).status", "500"),),),
+        paths={"content": ("say.words",), "total_tokens": ("used.wrote",)},
+        tool_calls=(),
+        finish_reasons={},
+    )
+    plan = replace(make_plan(tags={"k": "kind"}), apis=(plain, *APIS))
+    kinds = ("part", "other", r"p\u0061rt", "a", 5)
+    lines = [
+        json.dumps({**body, "kind": kind, **more}).encode().replace(rb"\\u", rb"\u")
+        for kind in kinds
+        for body in NEW_BODIES[:12]
+        for more in ({}, {"at": None}, {"x": kind})
+    ]
+    lines += [
+        wrapped("body", body, status=status)
+        for body in NEW_BODIES[:12]
+        for status in (200, 500, "500")
+    ]
+
+    for _ in range(2):
+        agreed_lines(lines, plan)
+        Random(SEED).shuffle(lines)
+    decoded = agreed_lines(attacked_lines(SEED, 1000, lines), plan)
+
+    assert codes(decoded) >= {"stream_chunk", "error_response"}
+
+
 # --- Chance ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("api", BODY_SEEDS)
+def test_attacked_lines_of_each_api_are_the_same(api: str) -> None:
+    decoded = agreed_lines(attacked_lines(SEED, 500, BODY_SEEDS[api]))
+
+    assert api in decoded.choices.column("api").to_pylist()
 
 
 @pytest.mark.parametrize("seed", range(len(PLANS)), ids=PLANS)

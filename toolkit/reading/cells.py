@@ -83,7 +83,7 @@ def _join_parts(raw: bytes) -> str | None:
             raise wrong_type("an object", item, (place,))
         part = Node(item)
         text = part.get("text")
-        if text is None or label_of(part.get("type") or b"") != "text":
+        if text is None or label_of(part.get("type") or b"null") != "text":
             continue
         if text[0] != ord('"'):
             raise wrong_type("a string", text, (place, "text"))
@@ -204,8 +204,8 @@ def _read_timestamp_problem(raw: bytes, unit: str) -> str | None:
     """Return `_NO_TIME_ZONE` for a time without a zone, "" for another time."""
     if _read_timestamp(raw, unit) is not None:
         return ""
-    is_time = raw[0] == ord('"') and _RFC_3339.fullmatch(text_of(raw))
-    return _NO_TIME_ZONE if is_time else None
+    found = _RFC_3339.fullmatch(text_of(raw)) if raw[0] == ord('"') else None
+    return _NO_TIME_ZONE if found and not found["zone"] else None
 
 
 def _decimal(digits: str) -> Decimal:

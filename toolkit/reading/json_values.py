@@ -178,7 +178,7 @@ def _is_selected(node: Node, items: Items) -> bool:
 
 
 def _values_in(node: Node, then: Sequence[Steps]) -> list[Value]:
-    """Return the values of the first path that has any; the item itself without paths.
+    """Return the values at the first path that is there; the item without paths.
 
     A path that cannot be read is passed over, but for the last.
     """
@@ -186,7 +186,7 @@ def _values_in(node: Node, then: Sequence[Steps]) -> list[Value]:
         return [Value(node.raw, node.path)]
     for steps in then[:-1]:
         with suppress(LineError):
-            if found := values_at(node, steps):
+            if (found := values_at(node, steps)) is not None:
                 return found
     return values_at(node, then[-1]) or []
 

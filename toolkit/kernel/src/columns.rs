@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow_array::types::{
-    ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt64Type,
+    ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
 use arrow_array::{
     ArrayRef, BooleanArray, GenericBinaryArray, GenericStringArray, ListArray, OffsetSizeTrait,
@@ -23,7 +23,6 @@ use crate::values::{Call, Cell};
 pub enum ColumnBuilder {
     Int32(Numbers<i32>),
     Int64(Numbers<i64>),
-    UInt64(Numbers<u64>),
     Float64(Numbers<f64>),
     Timestamp(Numbers<i64>),
     Boolean(Numbers<u8>),
@@ -39,7 +38,6 @@ impl ColumnBuilder {
         Ok(match kind {
             DataType::Int32 => ColumnBuilder::Int32(Numbers::new(rows)),
             DataType::Int64 => ColumnBuilder::Int64(Numbers::new(rows)),
-            DataType::UInt64 => ColumnBuilder::UInt64(Numbers::new(rows)),
             DataType::Float64 => ColumnBuilder::Float64(Numbers::new(rows)),
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 ColumnBuilder::Timestamp(Numbers::new(rows))
@@ -58,7 +56,6 @@ impl ColumnBuilder {
         match self {
             ColumnBuilder::Int32(_) => ColumnBuilder::Int32(Numbers::new(0)),
             ColumnBuilder::Int64(_) => ColumnBuilder::Int64(Numbers::new(0)),
-            ColumnBuilder::UInt64(_) => ColumnBuilder::UInt64(Numbers::new(0)),
             ColumnBuilder::Float64(_) => ColumnBuilder::Float64(Numbers::new(0)),
             ColumnBuilder::Timestamp(_) => ColumnBuilder::Timestamp(Numbers::new(0)),
             ColumnBuilder::Boolean(_) => ColumnBuilder::Boolean(Numbers::new(0)),
@@ -89,7 +86,6 @@ impl ColumnBuilder {
             ColumnBuilder::Int64(column) | ColumnBuilder::Timestamp(column) => {
                 column.extend(values)
             }
-            ColumnBuilder::UInt64(column) => column.extend(values.map(|value| value as u64)),
             ColumnBuilder::Float64(column) => column.extend(values.map(|value| value as f64)),
             _ => {}
         }
@@ -105,9 +101,6 @@ impl ColumnBuilder {
             (ColumnBuilder::Int64(column), ColumnBuilder::Int64(from))
             | (ColumnBuilder::Timestamp(column), ColumnBuilder::Timestamp(from)) => {
                 column.set_rows(row, rows, from);
-            }
-            (ColumnBuilder::UInt64(column), ColumnBuilder::UInt64(from)) => {
-                column.set_rows(row, rows, from)
             }
             (ColumnBuilder::Float64(column), ColumnBuilder::Float64(from)) => {
                 column.set_rows(row, rows, from);
@@ -150,7 +143,6 @@ impl ColumnBuilder {
             ColumnBuilder::Int64(column) | ColumnBuilder::Timestamp(column) => {
                 column.set(row, value)
             }
-            ColumnBuilder::UInt64(column) => column.set(row, value as u64),
             ColumnBuilder::Float64(column) => column.set(row, value as f64),
             ColumnBuilder::Boolean(column) => column.set(row, value as u8),
             _ => {}
@@ -181,7 +173,6 @@ impl ColumnBuilder {
             ColumnBuilder::Int64(column) | ColumnBuilder::Timestamp(column) => {
                 column.truncate(rows)
             }
-            ColumnBuilder::UInt64(column) => column.truncate(rows),
             ColumnBuilder::Float64(column) => column.truncate(rows),
             ColumnBuilder::Boolean(column) => column.truncate(rows),
             ColumnBuilder::String(column) => column.truncate(rows),
@@ -202,7 +193,6 @@ impl ColumnBuilder {
         Ok(match self {
             ColumnBuilder::Int32(column) => column.finish::<Int32Type>(rows, kind, zeros),
             ColumnBuilder::Int64(column) => column.finish::<Int64Type>(rows, kind, zeros),
-            ColumnBuilder::UInt64(column) => column.finish::<UInt64Type>(rows, kind, zeros),
             ColumnBuilder::Float64(column) => column.finish::<Float64Type>(rows, kind, zeros),
             ColumnBuilder::Timestamp(column) => {
                 column.finish::<TimestampMicrosecondType>(rows, kind, zeros)

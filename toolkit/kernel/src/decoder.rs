@@ -11,7 +11,7 @@ use typed_arena::Arena;
 use crate::columns::{ColumnBuilder, Zeros};
 use crate::fast::Memory;
 use crate::json::{LineError, write_path};
-use crate::plan::{Grain, Kind, Plan, Root};
+use crate::plan::{Grain, Kind, Plan};
 use crate::routes::Routes;
 use crate::strict::read_line;
 use crate::values::Cell;
@@ -154,6 +154,8 @@ struct Response {
     line: i64,
     choices: usize,
     hash: u64,
+    /// The place of its API in the plan.
+    api: usize,
 }
 
 impl Response {
@@ -237,23 +239,33 @@ impl Work<'_> {
     /// Writes the facts of the block and of its responses.
     fn fill_given(&mut self) {
         let log_id = i64::from(self.block.log_id);
-        for (column, building) in self.decoder.plan.columns.iter().zip(&mut self.choices) {
+        let plan = &self.decoder.plan;
+        for (column, building) in plan.columns.iter().zip(&mut self.choices) {
             let responses = self.responses.iter();
-            let fact = |response: &Response| match column.kind {
-                Kind::Line => response.line,
-                Kind::ChoiceCount => response.choices as i64,
-                Kind::Hash => response.hash as i64,
+            let fact = |response: &Response| match (column.kind, column.name.as_str()) {
+                (Kind::ChoiceCount, _) => response.choices as i64,
+                (Kind::Hash, _) => response.hash as i64,
+                (_, "line") => response.line,
                 _ => log_id,
             };
             match (column.kind, column.grain) {
                 (Kind::Position, _) => {
                     building.set_ints(responses.flat_map(|it| 0..it.rows() as i64));
                 }
-                (kind, _) if !kind.is_given() || column.root == Root::Choice => {}
-                (Kind::Source, _) => {
-                    let mut cell = building.empty();
-                    cell.set_bytes(0, self.block.source.as_bytes());
-                    building.set_rows(0, self.rows, &cell);
+                (kind, grain) if !kind.is_given() || grain == Grain::Choice => {}
+                (kind, _) if kind == Kind::Api || column.name == "source" => {
+                    let mut row = 0;
+                    for alike in self.responses.chunk_by(|one, other| one.api == other.api) {
+                        let text = match kind {
+                            Kind::Api => &plan.apis[alike[0].api].name,
+                            _ => self.block.source,
+                        };
+                        let rows = alike.iter().map(Response::rows).sum();
+                        let mut cell = building.empty();
+                        cell.set_bytes(0, text.as_bytes());
+                        building.set_rows(row, rows, &cell);
+                        row += rows;
+                    }
                 }
                 (_, Grain::Response) => {
                     building.set_ints(
@@ -288,7 +300,7 @@ impl Work<'_> {
         let row = self.rows;
         match memory.read_line(plan, routes, line, &mut self.choices, row) {
             Some(taken) => {
-                self.add(taken.choices, taken.hash);
+                self.add(taken.choices, taken.hash, 0);
                 true
             }
             None => {
@@ -300,11 +312,12 @@ impl Work<'_> {
     }
 
     /// Notes the response whose rows were set.
-    fn add(&mut self, choices: usize, hash: u64) {
+    fn add(&mut self, choices: usize, hash: u64, api: usize) {
         let response = Response {
             line: self.block.line + self.lines,
             choices,
             hash,
+            api,
         };
         self.rows += response.rows();
         self.lines += 1;
@@ -333,7 +346,7 @@ impl Work<'_> {
                         column.set(self.rows + place, cell);
                     }
                 }
-                self.add(rows.choices, rows.hash);
+                self.add(rows.choices, rows.hash, rows.api);
             }
             Err(fault) if waits && UNFINISHED.contains(&fault.code) => {
                 self.pending = raw.len() as i64;

@@ -6,10 +6,13 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
+use std::slice;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::scanner::Scanner;
 
 /// One step of a path: a key, or a place in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,8 +89,15 @@ pub struct Node<'a> {
 impl<'a> Node<'a> {
     /// Opens an object that was validated.
     pub fn open(raw: &'a str, path: Vec<Step>) -> Self {
-        let mut reader = serde_json::Deserializer::from_str(raw);
-        let fields = reader.deserialize_map(Fields).unwrap_or_default();
+        let mut fields = Vec::new();
+        if pass(raw, b'}', |key, value| {
+            fields.push((Cow::Borrowed(key), value))
+        })
+        .is_none()
+        {
+            let mut reader = serde_json::Deserializer::from_str(raw);
+            fields = reader.deserialize_map(Fields).unwrap_or_default();
+        }
         Node {
             raw,
             path,
@@ -106,15 +116,14 @@ impl<'a> Node<'a> {
         (found != "null").then_some(found)
     }
 
-    /// The path of a field.
-    pub fn at(&self, key: &str) -> Vec<Step> {
-        let mut path = self.path.clone();
-        path.push(Step::Key(key.to_owned()));
-        path
+    /// The path of what is at the end of some keys.
+    pub fn along(&self, keys: &[String]) -> Vec<Step> {
+        let steps = keys.iter().cloned().map(Step::Key);
+        self.path.iter().cloned().chain(steps).collect()
     }
 
     /// A field that must be an object if it is there at all.
-    pub fn child(&self, key: &str) -> Result<Option<Rc<Node<'a>>>, LineError> {
+    pub fn child(&self, key: &String) -> Result<Option<Rc<Node<'a>>>, LineError> {
         if let Some((_, node)) = self.children.borrow().iter().find(|(name, _)| name == key) {
             return Ok(Some(node.clone()));
         }
@@ -122,12 +131,12 @@ impl<'a> Node<'a> {
             return Ok(None);
         };
         if !raw.starts_with('{') {
-            return Err(LineError::wrong_type("an object", raw).below(&self.at(key)));
+            return Err(
+                LineError::wrong_type("an object", raw).below(&self.along(slice::from_ref(key)))
+            );
         }
-        let node = Rc::new(Node::open(raw, self.at(key)));
-        self.children
-            .borrow_mut()
-            .push((key.to_owned(), node.clone()));
+        let node = Rc::new(Node::open(raw, self.along(slice::from_ref(key))));
+        self.children.borrow_mut().push((key.clone(), node.clone()));
         Ok(Some(node))
     }
 
@@ -186,8 +195,37 @@ impl<'de> Visitor<'de> for Items {
 
 /// The raw items of a list that was validated.
 pub fn items(raw: &str) -> Vec<&str> {
-    let mut reader = serde_json::Deserializer::from_str(raw);
-    reader.deserialize_seq(Items).unwrap_or_default()
+    let mut found = Vec::new();
+    if pass(raw, b']', |_, item| found.push(item)).is_none() {
+        let mut reader = serde_json::Deserializer::from_str(raw);
+        found = reader.deserialize_seq(Items).unwrap_or_default();
+    }
+    found
+}
+
+/// Passes each key and value of an object that was validated, or each item of a list, as
+/// the fast path does; None: it has signs that serde_json is to read.
+fn pass<'a>(raw: &'a str, closing: u8, mut each: impl FnMut(&'a str, &'a str)) -> Option<()> {
+    let mut scanner = Scanner::new(raw.as_bytes(), usize::MAX);
+    let mut at = scanner.space(1);
+    if scanner.sign(at) == closing {
+        return Some(());
+    }
+    loop {
+        let mut key = "";
+        if closing == b'}' {
+            let (has_escapes, end) = scanner.string(at + 1)?;
+            key = (!has_escapes).then(|| &raw[at + 1..end - 1])?;
+            at = scanner.colon(end)?;
+        }
+        let start = at;
+        at = scanner.value(at, 0)?.1;
+        each(key, &raw[start..at]);
+        match scanner.goes_on(at, closing)? {
+            (true, next) => at = next,
+            (false, _) => return Some(()),
+        }
+    }
 }
 
 /// The raw items of a list that may not be endless; None: there are more.
@@ -202,6 +240,10 @@ pub fn short_list(raw: &str, most: usize) -> Option<Vec<&str>> {
 
 /// Counts the items of a list that was validated, without keeping them.
 pub fn count(raw: &str) -> usize {
+    let mut found = 0;
+    if pass(raw, b']', |_, _| found += 1).is_some() {
+        return found;
+    }
     let mut reader = serde_json::Deserializer::from_str(raw);
     reader.deserialize_seq(Count).unwrap_or_default()
 }
@@ -233,6 +275,13 @@ pub fn text(raw: &str) -> Cow<'_, str> {
 
 /// Returns a JSON value without the white space around it, or the error.
 pub fn checked(raw: &str, deepest: usize) -> Result<&str, LineError> {
+    let mut scanner = Scanner::new(raw.as_bytes(), deepest);
+    let start = scanner.space(0);
+    if let Some((_, end)) = scanner.value(start, 0)
+        && scanner.space(end) == raw.len()
+    {
+        return Ok(&raw[start..end]);
+    }
     if is_too_deep(raw.as_bytes(), deepest) {
         return Err(LineError::new("too_deep"));
     }

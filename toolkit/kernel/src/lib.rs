@@ -1,8 +1,7 @@
-//! Lines of chat completion logs into Arrow batches: the fast decoder of `toolkit`.
+//! Lines of logs of LLM responses into Arrow batches: the fast decoder of `toolkit`.
 //!
 //! It gives the same result as `toolkit/reading/reference_decoder.py`, to the byte.
 
-pub mod chunk;
 pub mod columns;
 pub mod decoder;
 pub mod fast;
@@ -31,7 +30,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule};
 
 use crate::decoder::{Block, Decoded, Decoder, Piece};
-use crate::plan::{Column, Plan};
+use crate::plan::{Api, Column, Plan};
 
 /// Decodes blocks by a plan; keeps nothing between them, and may be shared by threads.
 #[pyclass(frozen, name = "Decoder", module = "toolkit._kernel")]
@@ -43,13 +42,14 @@ struct PyDecoder {
 impl PyDecoder {
     #[new]
     #[pyo3(signature = (
-        columns, choices, rejects, *, drops_text, envelopes, created_scale,
+        columns, apis, choices, rejects, *, drops_text, envelopes, created_scale,
         latest_microsecond, longest, leave_pending, deepest, repeated_bytes, most_items,
         reasons, expected,
     ))]
     #[allow(clippy::too_many_arguments)] // named in Python, where they are gathered
     fn new(
         columns: Vec<Column>,
+        apis: Vec<Api>,
         choices: &Bound<'_, PyAny>,
         rejects: &Bound<'_, PyAny>,
         drops_text: bool,
@@ -66,6 +66,7 @@ impl PyDecoder {
     ) -> PyResult<Self> {
         let plan = Plan {
             columns,
+            apis,
             drops_text,
             envelopes,
             created_scale,

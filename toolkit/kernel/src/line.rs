@@ -1,13 +1,12 @@
 //! The values that a walk found in a line, and the cells that they become.
 
-use crate::chunk::Signs;
 use crate::columns::ColumnBuilder;
-use crate::plan::{Kind, Plan, Root};
-use crate::routes::{CHOICE, End, OUTER, RESPONSE, Routes, Target};
+use crate::plan::{Kind, Path, Plan, Root, Test, Type};
+use crate::routes::{CHOICE, Check, OUTER, Place, RESPONSE, Routes, Target};
 use crate::scanner::{JsonType, Value};
 use crate::strict::without_text;
 use crate::trie::TOP;
-use crate::values::{Cell, read_value};
+use crate::values::{Cell, is_expected, read_raw};
 
 /// The rows of a line, and the hash of its response.
 pub struct LineRows {
@@ -48,7 +47,7 @@ impl LineValues<'_> {
         count: usize,
     ) -> Option<()> {
         let width = routes.tries[CHOICE].nodes.len();
-        if self.is_chunk(routes) {
+        if !self.is_whole(routes) {
             return None;
         }
         let mut repeated = 0;
@@ -56,17 +55,18 @@ impl LineValues<'_> {
         let (inner, outer) = (has(RESPONSE), has(OUTER));
         for target in &routes.cells {
             let building = &mut columns[target.column];
+            let is_shared = inner & target.bits[RESPONSE] | outer & target.bits[OUTER] != 0;
             if target.is_of_choice {
                 let choices = self.slots[CHOICE].chunks_exact(width);
                 for (row, choice) in (row..).zip(choices) {
-                    if choice[TOP].extra & target.bits[CHOICE] != 0 {
-                        self.cell(routes, target, choice, building, row)?;
+                    if is_shared || choice[TOP].extra & target.bits[CHOICE] != 0 {
+                        self.cell(target, choice, building, row)?;
                     }
                 }
-            } else if inner & target.bits[RESPONSE] | outer & target.bits[OUTER] != 0 {
+            } else if is_shared {
                 let repeats = if target.repeats { count } else { 1 };
                 for row in row..row + repeats {
-                    repeated += self.cell(routes, target, &[], building, row)?;
+                    repeated += self.cell(target, &[], building, row)?;
                 }
             } // most columns of a line are null
         }
@@ -78,69 +78,80 @@ impl LineValues<'_> {
 
     /// The value at the end of a path; None: it is null, or the path starts nowhere.
     #[inline]
-    pub fn value<'v>(
-        &'v self,
-        routes: &Routes,
-        end: &End,
-        choice: &'v [Value],
-    ) -> Option<&'v Value> {
-        let (tree, starts) = match end.root {
+    pub fn value<'v>(&'v self, place: &Place, choice: &'v [Value]) -> Option<&'v Value> {
+        let (tree, starts) = match place.root {
             Root::Response => (self.slots[RESPONSE], true),
             Root::Choice => (choice, true),
-            Root::Completion => (choice, choice[routes.message].is_null()),
-            Root::Envelope => (self.slots[OUTER], self.envelope.is_some()),
-            Root::Batch => (
-                self.slots[OUTER],
-                self.envelope.is_some() && self.envelope == routes.batch,
-            ),
             Root::Line => (self.slots[OUTER], true),
+            Root::Envelope => (self.slots[OUTER], self.envelope.is_some()),
+            Root::At => {
+                let is_at = self.envelope.is_some() && self.envelope == place.at;
+                (self.slots[OUTER], is_at)
+            }
         };
-        let value = if starts { tree.get(end.node) } else { None };
+        let value = if starts { tree.get(place.node) } else { None };
         value.filter(|value| !value.is_null())
     }
 
-    /// What shows whether it is a chunk.
-    pub fn signs(&self, routes: &Routes) -> Signs {
-        let mut signs = Signs {
-            usage: !self.slots[RESPONSE][routes.usage].is_null(),
-            ..Signs::default()
-        };
-        let is_empty =
-            |value: &Value| value.kind == JsonType::String && value.end - value.start == 2;
-        let has = |value: &Value| !value.is_null() && !is_empty(value);
+    /// Returns whether this is a whole response of the API.
+    fn is_whole(&self, routes: &Routes) -> bool {
         let width = routes.tries[CHOICE].nodes.len();
-        for slots in self.slots[CHOICE].chunks_exact(width) {
-            let delta = &slots[routes.delta];
-            signs.choice = true;
-            signs.message |= !slots[routes.message].is_null();
-            signs.delta |= !delta.is_null();
-            signs.object_delta |= delta.kind == JsonType::Object;
-            signs.finish_reason |= has(&slots[routes.finish_reason]);
-            signs.text |= has(&slots[routes.text]);
-        }
-        signs
+        let meets = |condition: &[Vec<Check>]| {
+            let passes = |check: &Check| self.passes(check, width);
+            condition.iter().any(|checks| checks.iter().all(passes))
+        };
+        meets(&routes.tests) && !meets(&routes.unless)
     }
 
-    fn is_chunk(&self, routes: &Routes) -> bool {
-        let signs = self.signs(routes);
-        let object = &self.slots[RESPONSE][routes.object];
-        !signs.are_whole()
-            && signs.are_of_chunk(match object.kind {
-                JsonType::String => Some(self.text(object)),
-                _ => object.is_null().then_some(b""),
-            })
+    #[inline]
+    fn passes(&self, check: &Check, width: usize) -> bool {
+        let has = |choice: &[Value]| {
+            let value = self.value(&check.place, choice);
+            value.is_some_and(|value| check.is_presence || self.is_expected(value, &check.test))
+        };
+        let found = match check.place.root {
+            Root::Choice => {
+                let mut rest = self.slots[CHOICE];
+                loop {
+                    match rest.split_at_checked(width) {
+                        Some((choice, _)) if has(choice) => break true,
+                        Some((_, more)) => rest = more,
+                        None => break false,
+                    }
+                }
+            }
+            _ => has(&[]),
+        };
+        found == check.test.expected
     }
 
-    /// Where the values are that decide whether it is a chunk, if not their mere presence does.
+    fn is_expected(&self, value: &Value, test: &Test) -> bool {
+        let raw = value.raw(self.line);
+        let label = match value.kind {
+            JsonType::String => self.text(value),
+            _ => raw,
+        };
+        is_expected(raw, label, test)
+    }
+
+    /// Where the values are that decide whether it is a whole response, if not their type does;
+    /// of a line with one choice.
     pub fn deciders(&self, routes: &Routes) -> Vec<u32> {
-        if self.signs(routes).are_whole() {
-            return Vec::new();
-        }
-        let choice = self.slots[CHOICE];
-        let ends = [routes.finish_reason, routes.text].map(|node| choice[node].start);
-        [self.slots[RESPONSE][routes.object].start]
-            .into_iter()
-            .chain(ends)
+        let width = routes.tries[CHOICE].nodes.len();
+        let decider = |check: &Check| {
+            let value = self.value(&check.place, self.slots[CHOICE])?;
+            let by_text = !check.test.words.is_empty() || check.test.r#type == Type::Filled;
+            by_text.then_some(value.start)
+        };
+        let is_open = |checks: &&Vec<Check>| {
+            let is_refuted = |check| decider(check).is_none() && !self.passes(check, width);
+            !checks.iter().any(is_refuted)
+        };
+        let alternatives = routes.tests.iter().chain(&routes.unless);
+        alternatives
+            .filter(is_open)
+            .flatten()
+            .filter_map(decider)
             .collect()
     }
 
@@ -152,7 +163,6 @@ impl LineValues<'_> {
     #[inline]
     fn cell(
         &self,
-        routes: &Routes,
         target: &Target,
         choice: &[Value],
         building: &mut ColumnBuilder,
@@ -160,7 +170,7 @@ impl LineValues<'_> {
     ) -> Option<usize> {
         let mut has_zero = false;
         for (way, end) in target.ends.iter().enumerate() {
-            let Some(value) = self.value(routes, end, choice) else {
+            let Some(value) = self.value(&end.place, choice) else {
                 continue;
             };
             match self.way(target, way, value, building, row)? {
@@ -186,22 +196,31 @@ impl LineValues<'_> {
         row: usize,
     ) -> Option<Found> {
         let end = &target.ends[way];
-        if end.has_part && value.kind != JsonType::List {
+        if end.passes(value.kind) {
             return Some(Found::Nothing);
+        }
+        if end.has_items {
+            return self.rare(target, way, value, building, row);
         }
         match (target.kind, value.kind) {
             (Kind::Marker, _) => {
-                let path = &self.plan.columns[target.column].ways[way];
+                let path = self.path(target, way);
                 let begins = || self.text(value).starts_with(path.prefix.as_bytes());
                 if !(end.is_presence || value.kind == JsonType::String && begins()) {
                     return Some(Found::Nothing);
                 }
-                building.set_bytes(row, path.word.as_bytes());
-                return Some(Found::Text(path.word.len()));
+                let word = path.word.as_deref().unwrap_or_default();
+                if !word.is_empty() {
+                    building.set_bytes(row, word.as_bytes());
+                }
+                return Some(Found::Text(word.len()));
             }
-            (Kind::String | Kind::Label | Kind::Text | Kind::Content, JsonType::String) => {
+            (
+                Kind::String | Kind::Label | Kind::FinishReason | Kind::Text | Kind::Content,
+                JsonType::String,
+            ) => {
                 let text = self.text(value);
-                if text.is_empty() && matches!(target.kind, Kind::String | Kind::Label) {
+                if text.is_empty() && !matches!(target.kind, Kind::Text | Kind::Content) {
                     return Some(Found::Nothing);
                 }
                 if !target.drops {
@@ -227,6 +246,8 @@ impl LineValues<'_> {
                 Some(micros @ 1..) => building.set_int(row, micros),
                 _ => return self.rare(target, way, value, building, row),
             },
+            (Kind::TimestampProblem, JsonType::Whole)
+                if matches!(self.time(value.extra), Some(1..)) => {}
             (_, JsonType::Object) if end.passes_objects => return Some(Found::Nothing),
             _ => return self.rare(target, way, value, building, row),
         }
@@ -237,6 +258,10 @@ impl LineValues<'_> {
     fn time(&self, value: u64) -> Option<i64> {
         let micros = i64::try_from(value).ok()?.checked_mul(self.unit?)?;
         (micros < self.plan.latest_microsecond).then_some(micros)
+    }
+
+    fn path(&self, target: &Target, way: usize) -> &Path {
+        &self.plan.apis[0].paths[target.column][way]
     }
 
     /// Reads a value as the strict path does.
@@ -250,11 +275,23 @@ impl LineValues<'_> {
     ) -> Option<Found> {
         let raw = str::from_utf8(value.raw(self.line)).ok()?;
         let column = &self.plan.columns[target.column];
-        let way = &column.ways[way];
-        let cell = match read_value(raw, column, way, self.plan) {
+        let path = self.path(target, way);
+        let items = path.steps.items.as_ref();
+        let cell = read_raw(raw, items, column, path, self.plan);
+        let cell = match cell {
             Ok(Cell::Null) => return Some(Found::Nothing),
-            Ok(Cell::Int(0)) if target.passes_zero => return Some(Found::Zero),
-            Err(_) if way.takes_any_shape => return Some(Found::Nothing),
+            Ok(Cell::Int(0)) if target.passes_zero && target.kind == Kind::Count => {
+                return Some(Found::Zero);
+            }
+            Ok(Cell::Float(0.0)) if target.passes_zero && target.kind == Kind::Number => {
+                return raw.starts_with('0').then_some(Found::Zero); // not -0
+            }
+            Ok(Cell::Text(word)) if target.kind.is_word() => match word.is_empty() {
+                true => return Some(Found::Text(0)),
+                false if target.passes_zero => return None,
+                false => Cell::Text(word),
+            },
+            Err(_) if path.takes_any_shape => return Some(Found::Nothing),
             cell => cell.ok()?,
         };
         let size = match &cell {

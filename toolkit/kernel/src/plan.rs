@@ -1,105 +1,192 @@
-//! What is to be read, as Python declares it: columns with their kinds and paths.
+//! What is to be read, as Python declares it: columns with their kinds, APIs with their paths.
 //!
-//! The crate knows JSON and Arrow, and no column by name.
+//! The crate knows JSON and Arrow, and no column and no API by name.
 
 use std::collections::HashMap;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// How the value of a column is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    LogId,
-    Source,
-    Line,
-    Position,
-    ChoiceCount,
-    Hash,
-    String,
-    Label,
-    Text,
-    Content,
-    Characters,
-    ToolCalls,
-    Items,
-    LogprobSum,
-    Count,
-    Number,
-    Timestamp,
-    Flag,
-    Marker,
+/// Defines an enum, and how it is read from the words that Python has for its variants.
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($variant:ident = $word:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($variant,)*
+        }
+
+        impl<'a, 'py> FromPyObject<'a, 'py> for $name {
+            type Error = PyErr;
+
+            fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+                match object.extract::<String>()?.as_str() {
+                    $($word => Ok($name::$variant),)*
+                    other => Err(PyValueError::new_err(format!(
+                        "the kernel knows no {} {other:?}",
+                        stringify!($name).to_lowercase()
+                    ))),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// How the value of a column is read.
+    Kind {
+        Given = "given",
+        Position = "position",
+        ChoiceCount = "choice_count",
+        Hash = "hash",
+        Api = "api",
+        String = "string",
+        Label = "label",
+        Text = "text",
+        FinishReason = "finish_reason",
+        Content = "content",
+        Characters = "characters",
+        ToolCalls = "tool_calls",
+        Items = "items",
+        LogprobSum = "logprob_sum",
+        Count = "count",
+        Number = "number",
+        Timestamp = "timestamp",
+        TimestampProblem = "timestamp_problem",
+        Flag = "flag",
+        Marker = "marker",
+    }
 }
 
 impl Kind {
     /// Returns whether the cell is a fact of the line or its response, of no value in it.
     pub fn is_given(self) -> bool {
-        use Kind::{ChoiceCount, Hash, Line, LogId, Position, Source};
-        matches!(self, LogId | Source | Line | Position | ChoiceCount | Hash)
+        use Kind::{Api, ChoiceCount, Given, Hash, Position};
+        matches!(self, Given | Position | ChoiceCount | Hash | Api)
+    }
+
+    /// Returns whether the empty word is a null that ends the search.
+    pub fn is_word(self) -> bool {
+        matches!(self, Kind::Marker | Kind::TimestampProblem)
     }
 }
 
-/// How the value of a column repeats over the rows of its response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grain {
-    Response,
-    Choice,
-    Summed,
+words! {
+    /// How the value of a column repeats over the rows of its response.
+    Grain {
+        Response = "R",
+        Choice = "C",
+        Summed = "U",
+    }
 }
 
-/// Where a path starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Root {
-    Response,
-    Choice,
-    /// The choice, unless it has a message.
-    Completion,
-    /// The line, unless it is the response itself.
-    Envelope,
-    /// The line, if the response is where a batch has it.
-    Batch,
-    Line,
+words! {
+    /// Where a path starts: at the line if the response is in an envelope, or at `Path::at`.
+    Root {
+        Response = "response",
+        Choice = "choice",
+        Line = "line",
+        Envelope = "envelope",
+        At = "at",
+    }
 }
 
-/// Where a line of a batch's output file has the response.
-pub const BATCH: [&str; 2] = ["response", "body"];
+words! {
+    /// The type that a test expects of a value.
+    Type {
+        Any = "",
+        Object = "object",
+        Objects = "objects",
+        List = "list",
+        Empty = "empty",
+        String = "string",
+        Boolean = "boolean",
+        Filled = "filled",
+    }
+}
 
-/// One path of a column.
-#[derive(Clone, Debug)]
-pub struct ColumnPath {
+/// See `toolkit.schema.paths.Items`.
+#[derive(Clone, Debug, FromPyObject)]
+pub struct Items {
+    pub key: String,
+    pub words: Vec<String>,
+    pub without: bool,
+    pub then: Vec<Steps>,
+}
+
+/// See `toolkit.schema.paths.Steps`.
+#[derive(Clone, Debug, FromPyObject)]
+pub struct Steps {
     pub keys: Vec<String>,
-    pub root: Root,
-    /// The path ends in `[]`.
-    pub is_list: bool,
-    /// `a.b[].part`: the parts of that type in a list.
-    pub part: Option<String>,
-    /// A later path goes deeper, so that an object here is only a container.
-    pub passes_objects: bool,
-    /// What is not as declared is null, not an error.
-    pub takes_any_shape: bool,
-    /// How the text must begin.
-    pub prefix: String,
-    /// The cell, if there is a value.
-    pub word: String,
-    /// Of a number.
-    pub divisor: f64,
-    /// A number of 0 is null.
-    pub skips_zero: bool,
+    pub items: Option<Items>,
 }
 
-#[derive(Clone, Debug)]
+/// See `toolkit.schema.paths.Path`.
+#[derive(Clone, Debug, FromPyObject)]
+pub struct Path {
+    pub steps: Steps,
+    pub root: Root,
+    pub at: Vec<String>,
+    pub passes_objects: bool,
+    pub takes_any_shape: bool,
+    pub prefix: String,
+    pub word: Option<String>,
+    pub divisor: f64,
+    pub skips_zero: bool,
+    pub plus: Vec<Vec<Steps>>,
+    pub zero_if: Option<Steps>,
+    pub fields: Vec<Vec<Vec<String>>>,
+}
+
+/// See `toolkit.schema.api.Test`.
+#[derive(Clone, Debug, FromPyObject)]
+pub struct Test {
+    pub path: Path,
+    pub words: Vec<String>,
+    pub r#type: Type,
+    pub expected: bool,
+}
+
+/// Any of these, each with all of its tests.
+pub type Condition = Vec<Vec<Test>>;
+
+/// See `toolkit.reading.parsed_api.ParsedApi`.
+#[derive(Clone, Debug, FromPyObject)]
+pub struct Api {
+    pub name: String,
+    pub tests: Condition,
+    pub unless: Condition,
+    pub chunks: Condition,
+    pub errors: Condition,
+    pub choices: Vec<String>,
+    /// By column.
+    pub paths: Vec<Vec<Path>>,
+    pub finish_reasons: HashMap<String, String>,
+}
+
+/// See `toolkit.schema.columns.Column`.
+#[derive(Clone, Debug, FromPyObject)]
 pub struct Column {
+    pub name: String,
     pub kind: Kind,
     pub grain: Grain,
-    pub root: Root,
+    pub adds: Vec<String>,
     pub private: bool,
     pub minimum: Option<i64>,
     pub maximum: Option<i64>,
-    pub ways: Vec<ColumnPath>,
+}
+
+impl Column {
+    /// Returns whether a count is in the range of the column.
+    pub fn allows(&self, count: i64) -> bool {
+        let (low, high) = (self.minimum, self.maximum);
+        low.is_none_or(|low| low <= count) && high.is_none_or(|high| count <= high)
+    }
 }
 
 pub struct Plan {
     pub columns: Vec<Column>,
+    pub apis: Vec<Api>,
     pub drops_text: bool,
     pub envelopes: Vec<Vec<String>>,
     /// Power of ten from the unit of `created` to microseconds.
@@ -117,109 +204,13 @@ pub struct Plan {
     pub expected: HashMap<String, String>,
 }
 
-type PyColumnPath = (
-    Vec<String>,
-    String,
-    bool,
-    Option<String>,
-    bool,
-    bool,
-    String,
-    String,
-    f64,
-    bool,
-);
-
-impl ColumnPath {
-    fn new(path: PyColumnPath) -> PyResult<Self> {
-        let (keys, start, is_list, part, passes_objects, takes_any_shape, ..) = path;
-        let (.., prefix, word, divisor, skips_zero) = path;
-        Ok(ColumnPath {
-            keys,
-            root: root(&start)?,
-            is_list,
-            part,
-            passes_objects,
-            takes_any_shape,
-            prefix,
-            word,
-            divisor,
-            skips_zero,
-        })
-    }
-}
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Column {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let text = |name: &str| object.getattr(name)?.extract::<String>();
-        let ways = object.getattr("ways")?.extract::<Vec<PyColumnPath>>()?;
-        Ok(Column {
-            kind: kind(&text("kind")?, &text("name")?)?,
-            grain: match text("grain")?.as_str() {
-                "R" => Grain::Response,
-                "C" => Grain::Choice,
-                "U" => Grain::Summed,
-                other => return Err(unknown("grain", other)),
-            },
-            root: root(&text("root")?)?,
-            private: object.getattr("private")?.extract()?,
-            minimum: object.getattr("minimum")?.extract()?,
-            maximum: object.getattr("maximum")?.extract()?,
-            ways: ways
-                .into_iter()
-                .map(ColumnPath::new)
-                .collect::<PyResult<_>>()?,
-        })
-    }
-}
-
 impl Plan {
     pub fn too_many(&self) -> crate::json::LineError {
         let reason = format!("expected at most {} items", self.most_items);
         crate::json::LineError::because("out_of_range", reason)
     }
-}
 
-/// The facts that the reader of a log gives have no kind of their own but a name.
-fn kind(word: &str, name: &str) -> PyResult<Kind> {
-    Ok(match (word, name) {
-        ("given", "log_id") => Kind::LogId,
-        ("given", "source") => Kind::Source,
-        ("given", "line") => Kind::Line,
-        ("position", _) => Kind::Position,
-        ("choice_count", _) => Kind::ChoiceCount,
-        ("hash", _) => Kind::Hash,
-        ("string", _) => Kind::String,
-        ("label", _) => Kind::Label,
-        ("text", _) => Kind::Text,
-        ("content", _) => Kind::Content,
-        ("characters", _) => Kind::Characters,
-        ("tool_calls", _) => Kind::ToolCalls,
-        ("items", _) => Kind::Items,
-        ("logprob_sum", _) => Kind::LogprobSum,
-        ("count", _) => Kind::Count,
-        ("number", _) => Kind::Number,
-        ("timestamp", _) => Kind::Timestamp,
-        ("flag", _) => Kind::Flag,
-        ("marker", _) => Kind::Marker,
-        (other, _) => return Err(unknown("kind", other)),
-    })
-}
-
-fn root(word: &str) -> PyResult<Root> {
-    Ok(match word {
-        "response" => Root::Response,
-        "choice" => Root::Choice,
-        "completion" => Root::Completion,
-        "envelope" => Root::Envelope,
-        "batch" => Root::Batch,
-        "line" => Root::Line,
-        other => return Err(unknown("root", other)),
-    })
-}
-
-fn unknown(what: &str, word: &str) -> PyErr {
-    PyValueError::new_err(format!("the kernel knows no {what} {word:?}"))
+    pub fn expected(&self, kind: &str) -> &str {
+        self.expected.get(kind).map_or("", String::as_str)
+    }
 }

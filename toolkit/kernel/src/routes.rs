@@ -1,32 +1,50 @@
-//! Where the paths of the columns lead, worked out once.
+//! Where the paths of the first API lead, worked out once.
 
-use crate::plan::{BATCH, Column, ColumnPath, Grain, Kind, Plan, Root};
+use crate::plan::{Api, Column, Condition, Grain, Kind, Path, Plan, Root, Test, Type};
+use crate::scanner::JsonType;
 use crate::trie::{Role, Trie, bit};
 
 /// The trees of paths, by where they start.
 pub const RESPONSE: usize = 0;
 pub const CHOICE: usize = 1;
-/// The columns that start at the line, where it holds more than the response.
+/// What starts at the line, where it holds more than the response.
 pub const OUTER: usize = 2;
+
+/// A node, and the types that its value has.
+pub type Rival = (usize, &'static [JsonType]);
 
 pub struct Routes {
     pub tries: [Trie; 3],
+    /// The list of choices in the response.
     pub choices: usize,
-    pub object: usize,
-    pub usage: usize,
-    pub message: usize,
-    pub delta: usize,
-    pub finish_reason: usize,
-    pub text: usize,
+    /// The tests of the API, and the ones that none of its whole responses meets.
+    pub tests: Vec<Vec<Check>>,
+    pub unless: Vec<Vec<Check>>,
     pub cells: Vec<Target>,
-    pub envelopes: Vec<Envelope>,
-    /// Choices in the line itself.
-    pub outer_choices: usize,
+    /// By envelope: the nodes on the way to it, itself the last.
+    pub envelopes: Vec<Vec<usize>>,
+    /// What a line has that may itself be a response of any API: all of one of these.
+    pub rivals: Vec<Vec<Rival>>,
     pub reads_line: bool,
-    /// The envelope of a line of a batch.
-    pub batch: Option<usize>,
     /// Microseconds in the unit of `created`, if that is not a smaller one.
     pub unit: Option<i64>,
+}
+
+/// Where a path starts, and where it ends in that tree.
+#[derive(Clone, Copy)]
+pub struct Place {
+    pub root: Root,
+    /// The envelope that must hold the response, of the root `At`.
+    pub at: Option<usize>,
+    pub node: usize,
+}
+
+/// A test of a response.
+pub struct Check {
+    pub place: Place,
+    pub test: Test,
+    /// A value is there, not which one, decides.
+    pub is_presence: bool,
 }
 
 /// A column whose cells come from the line.
@@ -49,132 +67,222 @@ pub struct Target {
 
 /// Where one of the ways of a column ends.
 pub struct End {
-    pub root: Root,
-    pub node: usize,
-    /// Only the parts of a list are read.
-    pub has_part: bool,
+    pub place: Place,
+    /// The way goes on into the items of a list.
+    pub has_items: bool,
     /// A value is there, not which one, decides on the cell.
     pub is_presence: bool,
     pub passes_objects: bool,
+    pub takes_any_shape: bool,
 }
 
-pub struct Envelope {
-    /// The nodes on the way to it, itself the last.
-    pub along: Vec<usize>,
-    pub choices: usize,
+impl End {
+    /// Returns whether a value of this type is null.
+    pub fn passes(&self, kind: JsonType) -> bool {
+        self.has_items && self.takes_any_shape && kind != JsonType::List
+    }
 }
 
 impl Routes {
-    /// None: the strict path is to read all lines of such columns.
+    /// None: the strict path is to read all lines of such columns or such an API.
     pub fn new(plan: &Plan) -> Option<Self> {
-        let columns = &plan.columns;
-        let is_known = |column| is_plain(column) && !crosses(column, columns);
-        if !columns.iter().all(is_known) {
+        let api = plan.apis.first()?;
+        let columns: Vec<_> = plan.columns.iter().zip(&api.paths).collect();
+        let is_known = |&(column, paths): &(&Column, &Vec<Path>)| {
+            is_plain(column, paths, plan) && !crosses(column, paths, &columns)
+        };
+        if api.choices.is_empty() || !columns.iter().all(is_known) {
             return None;
         }
         let mut tries = [Trie::new(), Trie::new(), Trie::new()];
-        let key = |name: &str| [name.to_owned()];
-        let choices = tries[RESPONSE].add_way(&key("choices"));
+        let choices = tries[RESPONSE].add_way(&api.choices);
         tries[RESPONSE].nodes[choices].role = Role::Choices;
-        let object = tries[RESPONSE].add_column(&key("object"), false);
-        let usage = tries[RESPONSE].add_way(&key("usage"));
-        let [message, delta, finish_reason] =
-            ["message", "delta", "finish_reason"].map(|name| tries[CHOICE].add_way(&key(name)));
-        let text = tries[CHOICE].add_way(&key("text"));
-        tries[CHOICE].nodes[message].is_container = true; // another message is an error
         let mut cells = Vec::new();
-        for (number, column) in columns.iter().enumerate() {
+        for (number, &(column, paths)) in columns.iter().enumerate() {
             if !column.kind.is_given() {
-                let drops = column.private && plan.drops_text;
-                cells.push(target(number, column, drops, &mut tries));
+                cells.push(target(number, column, paths, plan, &mut tries));
             }
         }
-        let outer = &mut tries[OUTER];
-        let outer_choices = outer.add_way(&key("choices"));
         let mut envelopes = Vec::new();
         for (number, keys) in plan.envelopes.iter().enumerate() {
+            let outer = &mut tries[OUTER];
             let end = outer.add_way(keys);
             if outer.nodes[end].is_leaf {
                 return None; // a column and an envelope in one place
             }
             outer.nodes[end].role = Role::Envelope(number);
-            envelopes.push(Envelope {
-                along: outer.along(keys),
-                choices: outer.add_way(&[keys, &key("choices")[..]].concat()),
-            });
+            envelopes.push(outer.along(keys));
         }
+        let rivals = plan
+            .apis
+            .iter()
+            .flat_map(|api| rivals(api, &mut tries[OUTER]));
+        let rivals = rivals.collect();
+        let mut checks = |conditions: &[&Condition]| -> Option<Vec<Vec<Check>>> {
+            let alternatives = conditions.iter().copied().flatten();
+            let mut check = |test| check(test, plan, &mut tries);
+            alternatives
+                .map(|tests| tests.iter().map(&mut check).collect())
+                .collect()
+        };
+        let tests = checks(&[&api.tests])?;
+        let unless = checks(&[&api.unless, &api.chunks, &api.errors])?;
+        let checked = tests
+            .iter()
+            .chain(&unless)
+            .flatten()
+            .map(|it| it.place.root);
+        let paths = columns.iter().flat_map(|(_, paths)| *paths);
+        let mut roots = checked.chain(paths.map(|path| path.root));
         let scale = u32::try_from(plan.created_scale).ok();
         Some(Routes {
+            reads_line: roots.any(|root| root == Root::Line),
+            tests,
+            unless,
             tries,
             choices,
-            object,
-            usage,
-            message,
-            delta,
-            finish_reason,
-            text,
             cells,
             envelopes,
-            outer_choices,
-            reads_line: columns.iter().any(|column| column.root == Root::Line),
-            batch: plan.envelopes.iter().position(|keys| keys == &BATCH),
+            rivals,
             unit: scale.and_then(|scale| 10_i64.checked_pow(scale)),
         })
     }
 }
 
-fn target(number: usize, column: &Column, drops: bool, tries: &mut [Trie; 3]) -> Target {
-    let end = |way: &ColumnPath| End {
-        root: way.root,
-        node: tries[tree_of(way.root)].add_column(&way.keys, way.takes_any_shape),
-        has_part: way.part.is_some(),
-        is_presence: column.kind == Kind::Marker && way.prefix.is_empty(),
-        passes_objects: way.passes_objects,
+/// Returns the place of a node in the tree of a path.
+fn place(path: &Path, root: Root, node: usize, plan: &Plan) -> Place {
+    let at = plan.envelopes.iter().position(|keys| *keys == path.at);
+    Place { root, at, node }
+}
+
+fn check(test: &Test, plan: &Plan, tries: &mut [Trie; 3]) -> Option<Check> {
+    let path = &test.path;
+    let tree = &mut tries[tree_of(path.root)];
+    let node = tree.add_way(&path.steps.keys);
+    if !test.words.is_empty() {
+        tree.nodes[node].is_text = true;
+    }
+    let check = Check {
+        place: place(path, path.root, node, plan),
+        test: test.clone(),
+        is_presence: test.words.is_empty() && test.r#type == Type::Any,
     };
-    let ends: Vec<End> = column.ways.iter().map(end).collect();
+    path.steps.items.is_none().then_some(check)
+}
+
+/// Returns what a line has that may be a response of an API; it is enough that no response
+/// has less.
+fn rivals(api: &Api, outer: &mut Trie) -> Vec<Vec<Rival>> {
+    let mut rival = |keys: &[String], last: Type| {
+        let types: &[JsonType] = match (keys.len(), last) {
+            (2.., _) | (_, Type::Object) => &[JsonType::Object],
+            (_, Type::List | Type::Objects | Type::Empty) => &[JsonType::List],
+            (_, Type::String) => &[JsonType::String],
+            (_, Type::Boolean) => &[JsonType::Bool],
+            (_, Type::Any | Type::Filled) => JsonType::ANY,
+        };
+        (outer.add_way(&keys[..1]), types)
+    };
+    let has_choices = !api.choices.is_empty();
+    let mut found = Vec::new();
+    if has_choices {
+        found.push(vec![rival(&api.choices, Type::List)]);
+    }
+    for tests in &api.tests {
+        let has = || tests.iter().filter(|test| test.expected);
+        // Without a list of choices no choice passes a test.
+        if !has().any(|test| has_choices && test.path.root == Root::Choice) {
+            let steps = has().map(|test| (&test.path.steps, test.r#type));
+            let rivals = steps.map(|(steps, last)| match steps.items {
+                Some(_) => rival(&steps.keys, Type::List),
+                None => rival(&steps.keys, last),
+            });
+            found.push(rivals.collect());
+        }
+    }
+    found
+}
+
+fn target(
+    number: usize,
+    column: &Column,
+    paths: &[Path],
+    plan: &Plan,
+    tries: &mut [Trie; 3],
+) -> Target {
+    let end = |path: &Path| {
+        let root = root_of(column, path);
+        let node = tries[tree_of(root)].add_column(&path.steps.keys, path.takes_any_shape);
+        let has_items = path.steps.items.is_some();
+        End {
+            place: place(path, root, node, plan),
+            has_items,
+            is_presence: column.kind == Kind::Marker && path.prefix.is_empty() && !has_items,
+            passes_objects: path.passes_objects,
+            takes_any_shape: path.takes_any_shape,
+        }
+    };
+    let ends: Vec<End> = paths.iter().map(end).collect();
     let mut bits = [0; 3];
     for end in &ends {
-        bits[tree_of(end.root)] |= bit(end.node);
+        bits[tree_of(end.place.root)] |= bit(end.place.node);
     }
     Target {
         column: number,
         bits,
         kind: column.kind,
-        is_of_choice: column.root == Root::Choice,
+        is_of_choice: column.grain == Grain::Choice,
         repeats: column.grain == Grain::Response,
-        drops,
-        passes_zero: column.kind == Kind::Count && column.ways.len() > 1,
+        drops: column.private && plan.drops_text,
+        passes_zero: paths.len() > 1,
         minimum: column.minimum.unwrap_or(i64::MIN),
         maximum: column.maximum.unwrap_or(i64::MAX),
         ends,
     }
 }
 
+/// Returns where a path of a column starts: only a column of the choice knows choices.
+fn root_of(column: &Column, path: &Path) -> Root {
+    match path.root {
+        Root::Choice if column.grain != Grain::Choice => Root::Response,
+        root => root,
+    }
+}
+
 fn tree_of(root: Root) -> usize {
     match root {
         Root::Response => RESPONSE,
-        Root::Choice | Root::Completion => CHOICE,
-        Root::Envelope | Root::Batch | Root::Line => OUTER,
+        Root::Choice => CHOICE,
+        Root::Envelope | Root::At | Root::Line => OUTER,
     }
 }
 
 /// Returns whether a column is of a shape that this path knows.
-fn is_plain(column: &Column) -> bool {
-    column.kind.is_given() || column.root == Root::Choice || column.grain != Grain::Choice
+fn is_plain(column: &Column, paths: &[Path], plan: &Plan) -> bool {
+    let is_sum = |path: &Path| !path.plus.is_empty() || path.zero_if.is_some();
+    let adds = paths.is_empty() && !column.adds.is_empty();
+    let is_other = match column.kind {
+        Kind::FinishReason => !plan.apis[0].finish_reasons.is_empty(),
+        Kind::Text | Kind::Content | Kind::ToolCalls => false,
+        _ => column.private && plan.drops_text,
+    };
+    !adds && !is_other && !paths.iter().any(is_sum)
 }
 
 /// Returns whether a path ends where the path of another column goes on, or its own one,
 /// but for a number: that is read whatever the paths that go on behind it.
-fn crosses(column: &Column, columns: &[Column]) -> bool {
-    let goes_on = |from: &ColumnPath, other: &Column| {
-        let is_own = std::ptr::eq(column, other) && column.kind == Kind::Number;
-        let is_below = |way: &ColumnPath| {
-            tree_of(way.root) == tree_of(from.root)
-                && way.keys.len() > from.keys.len()
-                && way.keys.starts_with(&from.keys)
+fn crosses(column: &Column, paths: &[Path], columns: &[(&Column, &Vec<Path>)]) -> bool {
+    let goes_on = |from: &Path, (other, paths): &(&Column, &Vec<Path>)| {
+        let is_own = std::ptr::eq(column, *other) && column.kind == Kind::Number;
+        let tree = tree_of(root_of(column, from));
+        let is_below = |path: &Path| {
+            let (keys, from) = (&path.steps.keys, &from.steps.keys);
+            tree_of(root_of(other, path)) == tree
+                && keys.len() > from.len()
+                && keys.starts_with(from)
         };
-        !is_own && other.ways.iter().any(is_below)
+        !is_own && paths.iter().any(is_below)
     };
-    let mut ways = column.ways.iter();
-    ways.any(|way| columns.iter().any(|other| goes_on(way, other)))
+    let mut paths = paths.iter();
+    paths.any(|path| columns.iter().any(|other| goes_on(path, other)))
 }

@@ -30,6 +30,18 @@ pub enum JsonType {
     Object,
 }
 
+impl JsonType {
+    /// All types of a value that is there.
+    pub const ANY: &[JsonType] = &[
+        JsonType::Bool,
+        JsonType::Whole,
+        JsonType::Number,
+        JsonType::String,
+        JsonType::List,
+        JsonType::Object,
+    ];
+}
+
 impl Value {
     /// Missing and null are the same.
     pub fn is_null(&self) -> bool {
@@ -65,7 +77,16 @@ pub struct Scanner<'a> {
     pub whole: u64,
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
+    pub fn new(data: &'a [u8], deepest: usize) -> Self {
+        Scanner {
+            data,
+            end: data.len(),
+            deepest,
+            whole: 0,
+        }
+    }
+
     #[inline]
     pub fn sign(&self, at: usize) -> u8 {
         self.data.get(at).copied().unwrap_or(0)

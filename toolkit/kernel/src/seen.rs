@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
-use arrow_array::{Array, Int32Array, StringArray, StructArray, UInt64Array};
+use arrow_array::{Array, Int32Array, Int64Array, StringArray, StructArray};
 use hashbrown::HashSet;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ type Kept = (Vec<(usize, usize)>, usize);
 /// The responses that were read so far: hash of the response, hash of its id.
 #[pyclass(frozen, module = "toolkit._kernel")]
 pub struct Seen {
-    keys: Mutex<HashSet<(u64, u64)>>,
+    keys: Mutex<HashSet<(i64, u64)>>,
 }
 
 #[pymethods]
@@ -41,7 +41,7 @@ impl Seen {
             .ok_or_else(wrong)?;
         let hashes = hashes
             .as_any()
-            .downcast_ref::<UInt64Array>()
+            .downcast_ref::<Int64Array>()
             .ok_or_else(wrong)?;
         let ids = ids
             .as_any()

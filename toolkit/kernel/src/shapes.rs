@@ -319,11 +319,10 @@ impl Shape {
                 rest: None,
             };
             for (way, end) in target.ends.iter().enumerate() {
-                let Some(value) = walked.found.value(routes, end, walked.found.slots[CHOICE])
-                else {
+                let Some(value) = walked.found.value(&end.place, walked.found.slots[CHOICE]) else {
                     continue;
                 };
-                if end.has_part && value.kind != JsonType::List {
+                if end.passes(value.kind) {
                     continue;
                 }
                 let range = value.start as usize..value.end as usize;
@@ -490,12 +489,7 @@ fn scalars(line: &[u8]) -> Option<Vec<Token>> {
     if line.len() > LONGEST {
         return None;
     }
-    let mut scanner = Scanner {
-        data: line,
-        end: line.len(),
-        deepest: 0,
-        whole: 0,
-    };
+    let mut scanner = Scanner::new(line, 0);
     let mut tokens = Vec::new();
     let mut at = 0;
     while at < line.len() {

@@ -1,51 +1,73 @@
 //! One line, decoded as `reference_decoder.py` does: strictly, step by step.
 
-use std::borrow::Cow;
+use std::rc::Rc;
+use std::slice;
 
 use typed_arena::Arena;
 
-use crate::chunk::Signs;
 use crate::json::{LineError, Node, Step, checked, short_list, text};
-use crate::plan::{BATCH, Grain, Plan, Root};
-use crate::values::{Cell, read_cell};
+use crate::plan::{Api, Column, Condition, Grain, Kind, Path, Plan, Root, Test};
+use crate::values::{Cell, is_expected, label, read_cell, too_large, values_at};
 
 /// The cells of a line: for each column one for each row.
 pub struct Rows<'a> {
     /// The choices; where there is none there is one row.
     pub choices: usize,
     pub hash: u64,
+    /// The place of the response's API in the plan.
+    pub api: usize,
     /// Null for the columns whose cells are not of the line.
     pub cells: Vec<Vec<Cell<'a>>>,
 }
 
 /// A response that was found in a line.
 struct Response<'a> {
-    line: Node<'a>,
-    /// None: the line is the response.
-    inner: Option<Node<'a>>,
-    choices: Vec<Node<'a>>,
+    line: Rc<Node<'a>>,
+    node: Rc<Node<'a>>,
+    choices: Vec<Rc<Node<'a>>>,
 }
 
 impl<'a> Response<'a> {
-    fn node(&self) -> &Node<'a> {
-        self.inner.as_ref().unwrap_or(&self.line)
+    /// The object where a path starts, None if this response has none.
+    fn start<'n>(&'n self, path: &Path, choice: &'n Node<'a>) -> Option<&'n Node<'a>> {
+        let place = &self.node.path;
+        let is_key = |(step, key): (&Step, &String)| matches!(step, Step::Key(own) if own == key);
+        let is_at = || place.len() == path.at.len() && place.iter().zip(&path.at).all(is_key);
+        match path.root {
+            Root::Response => Some(&self.node),
+            Root::Choice => Some(choice),
+            Root::Line => Some(&self.line),
+            Root::Envelope => (!place.is_empty()).then_some(&*self.line),
+            Root::At => is_at().then_some(&*self.line),
+        }
     }
 
-    /// The object where a path starts, None if this response has none.
-    fn start<'n>(&'n self, root: Root, choice: &'n Node<'a>) -> Option<&'n Node<'a>> {
-        let is_key = |(step, key): (&Step, &&str)| matches!(step, Step::Key(own) if own == key);
-        match root {
-            Root::Response => Some(self.node()),
-            Root::Choice => Some(choice),
-            Root::Completion => choice.get("message").is_none().then_some(choice),
-            Root::Line => Some(&self.line),
-            Root::Envelope => self.inner.is_some().then_some(&self.line),
-            Root::Batch => {
-                let path = &self.inner.as_ref()?.path;
-                let is_batch = path.len() == BATCH.len() && path.iter().zip(&BATCH).all(is_key);
-                is_batch.then_some(&self.line)
-            }
-        }
+    /// Returns whether all tests hold of any of the alternatives.
+    fn meets(&self, condition: &Condition, plan: &Plan) -> bool {
+        let passes = |test| self.passes(test, plan);
+        condition.iter().any(|tests| tests.iter().all(passes))
+    }
+
+    fn passes(&self, test: &Test, plan: &Plan) -> bool {
+        let starts = match test.path.root {
+            Root::Choice => &self.choices,
+            _ => slice::from_ref(&self.node),
+        };
+        let has_value = |choice: &Rc<Node<'a>>| {
+            let start = self.start(&test.path, choice);
+            // Another shape is not as expected.
+            let values = start.and_then(|start| values_at(start, &test.path.steps, plan).ok()?);
+            let mut values = values.iter().flatten();
+            values.any(|value| {
+                let label = (!test.words.is_empty()).then(|| label(value.raw));
+                is_expected(
+                    value.raw.as_bytes(),
+                    label.unwrap_or_default().as_bytes(),
+                    test,
+                )
+            })
+        };
+        starts.iter().any(has_value) == test.expected
     }
 }
 
@@ -56,17 +78,29 @@ pub fn read_line<'a>(
     tail: bool,
     arena: &'a Arena<String>,
 ) -> Result<Rows<'a>, LineError> {
-    let line = open_line(plan, raw, tail)?;
-    let response = find_response(plan, line, arena)?;
-    let cells = plan
-        .columns
-        .iter()
-        .map(|column| read_column(plan, column, &response))
-        .collect::<Result<Vec<_>, _>>()?;
-    check_repeated(plan, &cells, &response)?;
+    let line = Rc::new(open_line(plan, raw, tail)?);
+    let (response, place) = find_response(plan, line, arena)?;
+    let api = &plan.apis[place];
+    let mut cells: Vec<Vec<Cell<'_>>> = Vec::with_capacity(plan.columns.len());
+    for (column, paths) in plan.columns.iter().zip(&api.paths) {
+        cells.push(if !column.adds.is_empty() && paths.is_empty() {
+            let names = plan.columns.iter().map(|column| &column.name);
+            let added = names
+                .zip(&cells)
+                .filter(|(name, _)| column.adds.contains(name));
+            sums(
+                column,
+                &added.map(|(_, cells)| &cells[..]).collect::<Vec<_>>(),
+            )?
+        } else {
+            read_column(plan, column, api, paths, &response)?
+        });
+    }
+    check_repeated(plan, api, &cells, &response)?;
     Ok(Rows {
         choices: response.choices.len(),
-        hash: xxhash_rust::xxh3::xxh3_64(response.node().raw.as_bytes()),
+        hash: xxhash_rust::xxh3::xxh3_64(response.node.raw.as_bytes()),
+        api: place,
         cells,
     })
 }
@@ -92,31 +126,37 @@ fn open_line<'a>(plan: &Plan, raw: &'a [u8], tail: bool) -> Result<Node<'a>, Lin
     Ok(Node::open(value, Vec::new()))
 }
 
+/// Finds the response of a line, and the place of its API in the plan.
 fn find_response<'a>(
     plan: &Plan,
-    line: Node<'a>,
+    line: Rc<Node<'a>>,
     arena: &'a Arena<String>,
-) -> Result<Response<'a>, LineError> {
-    if let Some(choices) = choices_of(plan, &line)? {
-        refuse_chunk(&line, &choices)?;
-        return Ok(Response {
-            line,
-            inner: None,
-            choices,
-        });
-    }
-    let mut is_error = line.get("error").is_some();
-    for keys in &plan.envelopes {
-        let Some(node) = candidate(plan, &line, keys, arena) else {
-            continue;
-        };
-        if let Some(choices) = choices_of(plan, &node)? {
-            refuse_chunk(&node, &choices)?;
-            return Ok(Response {
+) -> Result<(Response<'a>, usize), LineError> {
+    let mut is_error = false;
+    let inner = plan.envelopes.iter();
+    let inner = inner.filter_map(|keys| candidate(plan, &line, keys, arena));
+    for node in std::iter::once(line.clone()).chain(inner) {
+        for (place, api) in plan.apis.iter().enumerate() {
+            let Some(choices) = choices_of(plan, api, &node)? else {
+                continue;
+            };
+            let (line, node) = (line.clone(), node.clone());
+            let response = Response {
                 line,
-                inner: Some(node),
+                node,
                 choices,
-            });
+            };
+            let meets = |condition| response.meets(condition, plan);
+            if !meets(&api.tests) || meets(&api.unless) {
+                continue;
+            }
+            return if meets(&api.chunks) {
+                Err(LineError::new("stream_chunk"))
+            } else if meets(&api.errors) {
+                Err(LineError::new("error_response"))
+            } else {
+                Ok((response, place))
+            };
         }
         is_error |= node.get("error").is_some();
     }
@@ -130,104 +170,95 @@ fn find_response<'a>(
 /// Returns the object at a path, where a step may be JSON in a string.
 fn candidate<'a>(
     plan: &Plan,
-    line: &Node<'a>,
+    line: &Rc<Node<'a>>,
     keys: &[String],
     arena: &'a Arena<String>,
-) -> Option<Node<'a>> {
-    let mut found: Option<Node<'a>> = None;
-    for key in keys {
-        let node = found.as_ref().unwrap_or(line);
-        let mut raw = node.get(key)?;
-        if raw.starts_with('"') {
-            let inner = arena.alloc(text(raw).into_owned());
-            raw = checked(inner, plan.deepest).ok()?;
+) -> Option<Rc<Node<'a>>> {
+    keys.iter().try_fold(line.clone(), |node, key| {
+        let raw = node.get(key)?;
+        if !raw.starts_with('"') {
+            return node.child(key).ok()?;
         }
-        if !raw.starts_with('{') {
-            return None;
-        }
-        found = Some(Node::open(raw, node.at(key)));
-    }
-    found
+        let raw = checked(arena.alloc(text(raw).into_owned()), plan.deepest).ok()?;
+        let open = || Rc::new(Node::open(raw, node.along(slice::from_ref(key))));
+        raw.starts_with('{').then(open)
+    })
 }
 
-/// Returns the choices of a response, None if this object is none.
-fn choices_of<'a>(plan: &Plan, node: &Node<'a>) -> Result<Option<Vec<Node<'a>>>, LineError> {
-    let Some(raw) = node.get("choices").filter(|raw| raw.starts_with('[')) else {
-        return Ok(None);
-    };
-    let items = short_list(raw, plan.most_items)
-        .ok_or_else(|| plan.too_many().below(&node.at("choices")))?;
-    if items.iter().any(|item| !item.starts_with('{')) {
-        return Ok(None);
+/// Returns the choices of a response, None if the object has no such list.
+fn choices_of<'a>(
+    plan: &Plan,
+    api: &Api,
+    node: &Rc<Node<'a>>,
+) -> Result<Option<Vec<Rc<Node<'a>>>>, LineError> {
+    if api.choices.is_empty() {
+        return Ok(Some(vec![node.clone()]));
     }
-    let open = |(place, item)| {
-        let mut path = node.at("choices");
-        path.push(Step::Place(place));
-        Node::open(item, path)
+    let raw = match node.find(&api.choices) {
+        Ok(None) => return Ok(Some(Vec::new())),
+        Ok(Some(raw)) if raw.starts_with('[') => raw,
+        _ => return Ok(None),
     };
-    Ok(Some(items.into_iter().enumerate().map(open).collect()))
+    let path = node.along(&api.choices);
+    let Some(items) = short_list(raw, plan.most_items) else {
+        return Err(plan.too_many().below(&path));
+    };
+    let open = |(place, item): (usize, &'a str)| {
+        let path = [&path[..], &[Step::Place(place)]].concat();
+        let open = || Rc::new(Node::open(item, path));
+        item.starts_with('{').then(open)
+    };
+    Ok(items.into_iter().enumerate().map(open).collect())
 }
 
-/// Rejects a piece of a streamed response.
-fn refuse_chunk(node: &Node<'_>, choices: &[Node<'_>]) -> Result<(), LineError> {
-    let any = |key: &str, is_sign: fn(&str) -> bool| {
-        let mut values = choices.iter().filter_map(|choice| choice.get(key));
-        values.any(is_sign)
+/// Adds other columns row by row; null if one of the cells is.
+fn sums<'a>(column: &Column, columns: &[&[Cell<'a>]]) -> Result<Vec<Cell<'a>>, LineError> {
+    let add = |row: usize| {
+        let mut cells = columns.iter().map(|cells| match cells[row] {
+            Cell::Int(value) => Some(value),
+            _ => None,
+        });
+        match cells.try_fold(0_i64, |total, cell| Some(total.saturating_add(cell?))) {
+            Some(total) if !column.allows(total) => Err(too_large(column)),
+            total => Ok(total.map_or(Cell::Null, Cell::Int)),
+        }
     };
-    let signs = Signs {
-        choice: !choices.is_empty(),
-        message: any("message", |_| true),
-        delta: any("delta", |_| true),
-        object_delta: any("delta", |raw| raw.starts_with('{')),
-        finish_reason: any("finish_reason", |raw| raw != "\"\""),
-        text: any("text", |raw| raw != "\"\""),
-        usage: node.get("usage").is_some(),
-    };
-    let name = match node.get("object") {
-        None => Some(Cow::Borrowed("")),
-        Some(raw) => raw.starts_with('"').then(|| text(raw)),
-    };
-    match signs.are_of_chunk(name.as_deref().map(str::as_bytes)) {
-        true => Err(LineError::new("stream_chunk")),
-        false => Ok(()),
-    }
+    let rows = columns.first().map_or(0, |cells| cells.len());
+    (0..rows).map(add).collect()
 }
 
 fn read_column<'a>(
     plan: &Plan,
-    column: &crate::plan::Column,
+    column: &Column,
+    api: &Api,
+    paths: &[Path],
     response: &Response<'a>,
 ) -> Result<Vec<Cell<'a>>, LineError> {
-    let count = response.choices.len();
-    let rows = count.max(1);
-    let drops = column.private && plan.drops_text;
+    let rows = response.choices.len().max(1);
     if column.kind.is_given() {
         return Ok(vec![Cell::Null; rows]);
     }
-    if column.root == Root::Choice {
-        if count == 0 {
-            return Ok(vec![Cell::Null]);
-        }
-        return response
-            .choices
-            .iter()
-            .map(|choice| {
-                let cell = read_cell(|root| response.start(root, choice), column, plan)?;
-                Ok(if drops { without_text(cell) } else { cell })
-            })
-            .collect();
+    let read = |choice: &Node<'a>| {
+        let cell = read_cell(|path| response.start(path, choice), column, paths, plan)?;
+        Ok(match cell {
+            Cell::Text(word) if column.kind == Kind::FinishReason => {
+                Cell::Text(match api.finish_reasons.get(&*word) {
+                    Some(word) => word.clone().into(),
+                    None => word,
+                })
+            }
+            cell if column.private && plan.drops_text => without_text(cell),
+            cell => cell,
+        })
+    };
+    if column.grain == Grain::Choice && !response.choices.is_empty() {
+        return response.choices.iter().map(|choice| read(choice)).collect();
     }
-    let start = |root| response.start(root, response.node());
-    let cell = read_cell(start, column, plan)?;
-    let cell = if drops { without_text(cell) } else { cell };
-    let mut cells = vec![
-        cell;
-        if column.grain == Grain::Response {
-            rows
-        } else {
-            1
-        }
-    ];
+    let mut cells = match column.grain {
+        Grain::Response => vec![read(&response.node)?; rows],
+        Grain::Summed => vec![read(&response.node)?],
+        Grain::Choice => Vec::new(),
+    };
     cells.resize(rows, Cell::Null);
     Ok(cells)
 }
@@ -246,6 +277,7 @@ pub fn without_text(cell: Cell<'_>) -> Cell<'_> {
 /// Rejects a line whose rows would repeat far more text than it holds.
 fn check_repeated(
     plan: &Plan,
+    api: &Api,
     cells: &[Vec<Cell<'_>>],
     response: &Response<'_>,
 ) -> Result<(), LineError> {
@@ -253,11 +285,9 @@ fn check_repeated(
     if count < 2 {
         return Ok(());
     }
-    let repeated: usize = plan
-        .columns
-        .iter()
-        .zip(cells)
-        .filter(|(column, _)| column.grain == Grain::Response && !column.ways.is_empty())
+    let columns = plan.columns.iter().zip(&api.paths).zip(cells);
+    let repeated: usize = columns
+        .filter(|((column, paths), _)| column.grain == Grain::Response && !paths.is_empty())
         .map(|(_, cells)| match &cells[0] {
             Cell::Text(text) => text.chars().count(),
             _ => 0,
@@ -265,7 +295,7 @@ fn check_repeated(
         .sum();
     if repeated * count > plan.repeated_bytes {
         let reason = "expected fewer choices, or shorter facts to repeat for each".to_owned();
-        let path = response.node().at("choices");
+        let path = response.node.along(&api.choices);
         return Err(LineError::because("out_of_range", reason).below(&path));
     }
     Ok(())

@@ -83,10 +83,6 @@ impl Trie {
         children.find(|&id| self.nodes[id].key == key)
     }
 
-    pub fn has_other_child(&self, at: usize, child: Option<usize>) -> bool {
-        self.nodes[at].children.iter().any(|&id| Some(id) != child)
-    }
-
     /// The numbers of the nodes on a way that was added.
     pub fn along(&self, keys: &[String]) -> Vec<usize> {
         let mut at = TOP;

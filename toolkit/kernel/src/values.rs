@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crate::json::{LineError, Node, Step, count, is_number, items, short_list, text};
-use crate::plan::{Column, ColumnPath, Kind, Plan, Root};
+use crate::plan::{Column, Items, Kind, Path, Plan, Steps, Test, Type};
 
 /// A call that a model asks for: id, type, name, arguments.
 pub type Call<'a> = [Option<Cow<'a, str>>; 4];
@@ -22,76 +22,254 @@ pub enum Cell<'a> {
     Bytes(&'a [u8]),
 }
 
+impl Cell<'_> {
+    /// Returns whether the cell is read only if no later path has another one.
+    pub fn is_last_resort(&self, kind: Kind) -> bool {
+        match (self, kind) {
+            (Cell::Int(value), Kind::Count) => *value == 0,
+            (Cell::Float(value), Kind::Number) => *value == 0.0,
+            (Cell::Text(word), Kind::TimestampProblem) => *word == NO_TIME_ZONE,
+            _ => false,
+        }
+    }
+}
+
 type Read<'a> = Result<Cell<'a>, LineError>;
 
-const PAST_ALL_RANGES: usize = 20; // digits
+/// A raw value, and its path.
+pub struct Value<'a> {
+    pub raw: &'a str,
+    pub path: Vec<Step>,
+}
 
-/// Reads the first value that is present on the ways to a column, each from its start.
+/// The problem of a time without a zone.
+const NO_TIME_ZONE: &str = "no_time_zone";
+
+/// Reads the first value that is present on the paths of a column, each from its start.
 ///
-/// Of counts it is the first above 0; behind a 0 nothing is an error.
+/// Some values are read only if no later path has another; behind them nothing is an error.
 pub fn read_cell<'n, 'a: 'n>(
-    start: impl Fn(Root) -> Option<&'n Node<'a>>,
+    start: impl Fn(&Path) -> Option<&'n Node<'a>>,
     column: &Column,
+    paths: &[Path],
     plan: &Plan,
 ) -> Read<'a> {
     let mut found = Cell::Null;
-    for way in &column.ways {
-        let Some(node) = start(way.root) else {
+    for path in paths {
+        let Some(node) = start(path) else {
             continue;
         };
-        match read_way(node, column, way, plan) {
+        match read_path(node, column, path, plan) {
             Ok(Cell::Null) => {}
-            Ok(Cell::Int(0)) if column.kind == Kind::Count => found = Cell::Int(0),
-            Err(_) if way.takes_any_shape || found != Cell::Null => {}
+            Ok(cell) if cell.is_last_resort(column.kind) => found = cell,
+            Err(_) if path.takes_any_shape || found != Cell::Null => {}
+            Ok(Cell::Text(word)) if word.is_empty() && column.kind.is_word() => break,
             cell => return cell,
         }
     }
     Ok(found)
 }
 
-/// Reads the value at the end of one way to a column.
-fn read_way<'a>(node: &Node<'a>, column: &Column, way: &ColumnPath, plan: &Plan) -> Read<'a> {
-    let Some(raw) = node.find(&way.keys)? else {
-        return Ok(Cell::Null);
+/// Reads the values at the end of a path as one cell, or their sum with others.
+fn read_path<'a>(node: &Node<'a>, column: &Column, path: &Path, plan: &Plan) -> Read<'a> {
+    let read = |steps: &Steps| match node.find(&steps.keys)? {
+        None => Ok(Cell::Null),
+        Some(raw) => read_raw(raw, steps.items.as_ref(), column, path, plan)
+            .map_err(|fault| fault.below(&node.along(&steps.keys))),
     };
-    if way.passes_objects && raw.starts_with('{') {
-        return Ok(Cell::Null);
+    let mut cell = read(&path.steps)?;
+    if let (Cell::Null, Some(steps)) = (&cell, &path.zero_if)
+        && values_at(node, steps, plan)?.is_some_and(|values| !values.is_empty())
+    {
+        cell = Cell::Int(0);
     }
-    read_value(raw, column, way, plan).map_err(|fault| {
-        let mut path = node.path.clone();
-        path.extend(way.keys.iter().cloned().map(Step::Key));
-        fault.below(&path)
-    })
+    let Cell::Int(mut total) = cell else {
+        return Ok(cell);
+    };
+    for paths in &path.plus {
+        for steps in paths {
+            match read(steps)? {
+                Cell::Int(more) if more != 0 => {
+                    total = total.saturating_add(more);
+                    break;
+                }
+                _ => {} // what is not there is 0
+            }
+        }
+    }
+    let is_sum = !path.plus.is_empty();
+    match is_sum && !column.allows(total) {
+        true => Err(too_large(column).below(&node.along(&path.steps.keys))),
+        false => Ok(Cell::Int(total)),
+    }
 }
 
-/// Reads a value by one way to a column.
-pub fn read_value<'a>(raw: &'a str, column: &Column, way: &ColumnPath, plan: &Plan) -> Read<'a> {
-    if let Some(part) = &way.part {
-        return if raw.starts_with('[') {
-            join_parts(raw, part)
-        } else {
-            Ok(Cell::Null)
+/// Reads a value, or those in its items, as one cell.
+pub fn read_raw<'a>(
+    raw: &'a str,
+    items: Option<&Items>,
+    column: &Column,
+    path: &Path,
+    plan: &Plan,
+) -> Read<'a> {
+    let is_passed = |raw: &str| path.passes_objects && raw.starts_with('{');
+    if items.is_none() && path.fields.is_empty() {
+        return match is_passed(raw) {
+            true => Ok(Cell::Null),
+            false => read_value(raw, column, path, plan),
         };
     }
-    let expected = |kind: &str| plan.expected.get(kind).map_or("", String::as_str);
+    match values_in(raw, Vec::new(), items, plan)? {
+        None => Ok(Cell::Null),
+        Some(values) if values.first().is_some_and(|it| is_passed(it.raw)) => Ok(Cell::Null),
+        Some(values) if path.fields.is_empty() => read_values(values, column, path, plan),
+        Some(values) => read_calls(values, path),
+    }
+}
+
+/// Returns the values at the end of a path; None if nothing is there.
+pub fn values_at<'a>(
+    node: &Node<'a>,
+    steps: &Steps,
+    plan: &Plan,
+) -> Result<Option<Vec<Value<'a>>>, LineError> {
+    match node.find(&steps.keys)? {
+        None => Ok(None),
+        Some(raw) => values_in(raw, node.along(&steps.keys), steps.items.as_ref(), plan),
+    }
+}
+
+/// Returns a value, or the values in its items if a path goes on into them.
+fn values_in<'a>(
+    raw: &'a str,
+    path: Vec<Step>,
+    items: Option<&Items>,
+    plan: &Plan,
+) -> Result<Option<Vec<Value<'a>>>, LineError> {
+    let Some(selected) = items else {
+        return Ok(Some(vec![Value { raw, path }]));
+    };
+    if raw.starts_with('{') && Node::open(raw, Vec::new()).is_empty() {
+        return Ok(None);
+    }
+    if !raw.starts_with('[') {
+        return Err(LineError::wrong_type("a list", raw).below(&path));
+    }
+    let items = short_list(raw, plan.most_items).ok_or_else(|| plan.too_many().below(&path))?;
+    let is_all = selected.key.is_empty() && selected.then.is_empty();
+    let mut found = Vec::new();
+    for (place, item) in items.into_iter().enumerate() {
+        let here = [&path[..], &[Step::Place(place)]].concat();
+        if !item.starts_with('{') {
+            return Err(LineError::wrong_type("an object", item).below(&here));
+        }
+        if is_all {
+            let (raw, path) = (item, here);
+            found.push(Value { raw, path });
+            continue;
+        }
+        let node = Node::open(item, here);
+        if is_selected(&node, selected) {
+            found.append(&mut values_of(node, &selected.then, plan)?);
+        }
+    }
+    Ok(Some(found))
+}
+
+/// Returns whether a path goes on into an item.
+fn is_selected(node: &Node<'_>, items: &Items) -> bool {
+    let value = || node.get(&items.key);
+    match &items.words[..] {
+        _ if items.key.is_empty() => true,
+        [] => value().is_some_and(|raw| raw != "false") != items.without,
+        words => value().is_some_and(|raw| words.iter().any(|word| *word == label(raw))),
+    }
+}
+
+/// Returns the values at the first path that is there; the item without paths.
+///
+/// A path that cannot be read is passed over, but for the last.
+fn values_of<'a>(node: Node<'a>, then: &[Steps], plan: &Plan) -> Result<Vec<Value<'a>>, LineError> {
+    let Some((last, others)) = then.split_last() else {
+        let Node { raw, path, .. } = node;
+        return Ok(vec![Value { raw, path }]);
+    };
+    for steps in others {
+        if let Ok(Some(values)) = values_at(&node, steps, plan) {
+            return Ok(values);
+        }
+    }
+    Ok(values_at(&node, last, plan)?.unwrap_or_default())
+}
+
+/// The text of a string, or the JSON of any other value.
+pub fn label(raw: &str) -> Cow<'_, str> {
+    match raw.starts_with('"') {
+        true => text(raw),
+        false => Cow::Borrowed(raw),
+    }
+}
+
+/// Returns whether a value is as a test expects; its label counts where the test has words.
+pub fn is_expected(raw: &[u8], label: &[u8], test: &Test) -> bool {
+    let is = |sign| raw[0] == sign;
+    let list = || str::from_utf8(raw).ok().filter(|_| is(b'[')).map(items);
+    let is_object = |item: &&str| item.starts_with('{');
+    let is_of_type = match test.r#type {
+        Type::Any => true,
+        Type::Object => is(b'{'),
+        Type::List => is(b'['),
+        Type::String => is(b'"'),
+        Type::Boolean => is(b't') || is(b'f'),
+        Type::Filled => raw != b"\"\"",
+        Type::Empty => list().is_some_and(|items| items.is_empty()),
+        Type::Objects => list().is_some_and(|items| items.iter().all(is_object)),
+    };
+    let is_label = |word: &String| word.as_bytes() == label;
+    is_of_type && (test.words.is_empty() || test.words.iter().any(is_label))
+}
+
+/// Reads values as one cell.
+fn read_values<'a>(values: Vec<Value<'a>>, column: &Column, path: &Path, plan: &Plan) -> Read<'a> {
+    let mut found = Cell::Null;
+    for value in values {
+        let cell = read_value(value.raw, column, path, plan);
+        let cell = cell.map_err(|fault| fault.below(&value.path))?;
+        found = match (found, cell, column.kind) {
+            (Cell::Null, cell, _) => cell,
+            (Cell::Text(one), Cell::Text(other), Kind::Text | Kind::Content) => {
+                Cell::Text(one + other)
+            }
+            (Cell::Int(one), Cell::Int(other), Kind::Characters) => Cell::Int(one + other),
+            (first, ..) => first,
+        };
+    }
+    Ok(found)
+}
+
+/// Reads a value by one path of a column.
+fn read_value<'a>(raw: &'a str, column: &Column, path: &Path, plan: &Plan) -> Read<'a> {
     match column.kind {
-        Kind::String => Ok(unless_empty(read_text(raw, expected("string"))?)),
-        Kind::Label => read_label(raw, expected("label")),
-        Kind::Text => read_text(raw, expected("text")),
-        Kind::Content => read_content(raw, expected("content")),
-        Kind::Characters => Ok(match read_content(raw, expected("content"))? {
+        Kind::String => Ok(unless_empty(read_text(raw, plan.expected("string"))?)),
+        Kind::Label | Kind::FinishReason => read_label(raw, plan.expected("label")),
+        Kind::Text => read_text(raw, plan.expected("text")),
+        Kind::Content => read_content(raw, plan.expected("content")),
+        Kind::Characters => Ok(match read_content(raw, plan.expected("content"))? {
             Cell::Text(text) => Cell::Int(text.chars().count() as i64),
             _ => Cell::Null,
         }),
-        Kind::ToolCalls if way.is_list => read_tool_calls(raw, plan),
-        Kind::ToolCalls => read_function_call(raw),
         Kind::Items if raw.starts_with('[') => Ok(Cell::Int(count(raw) as i64)),
         Kind::LogprobSum if raw.starts_with('[') => Ok(read_logprob_sum(raw)),
-        Kind::Count => read_count(raw, column, expected("count")),
-        Kind::Number => read_number(raw, way, expected("number")),
-        Kind::Timestamp => read_timestamp(raw, plan, expected("timestamp")),
+        Kind::Count => read_count(raw, column, plan.expected("count")),
+        Kind::Number => read_number(raw, path, plan.expected("number")),
+        Kind::Timestamp => read_timestamp(raw, plan),
+        Kind::TimestampProblem => Ok(match read_timestamp(raw, plan)? {
+            Cell::Null if is_without_zone(raw) => Cell::Text(NO_TIME_ZONE.into()),
+            Cell::Null => Cell::Null,
+            _ => Cell::Text("".into()),
+        }),
         Kind::Flag => Ok(read_flag(raw)),
-        Kind::Marker => Ok(read_marker(raw, way)),
+        Kind::Marker => Ok(read_marker(raw, path)),
         _ => Ok(Cell::Null),
     }
 }
@@ -121,37 +299,29 @@ fn read_label<'a>(raw: &'a str, expected: &str) -> Read<'a> {
 
 fn read_content<'a>(raw: &'a str, expected: &str) -> Read<'a> {
     match raw.as_bytes()[0] {
-        b'[' => join_parts(raw, "text"),
+        b'[' => join_parts(raw),
         b'{' => Ok(Cell::Text(Cow::Borrowed(raw))),
         _ => read_text(raw, expected),
     }
 }
 
-/// Joins the parts of a kind; what a part holds is a string or a list of texts.
-fn join_parts<'a>(raw: &str, kind: &str) -> Read<'a> {
+/// Joins the parts of a list that are texts.
+fn join_parts<'a>(raw: &str) -> Read<'a> {
     let mut joined: Option<String> = None;
     for (place, item) in items(raw).into_iter().enumerate() {
         if !item.starts_with('{') {
             return Err(LineError::wrong_type("an object", item).below(&[Step::Place(place)]));
         }
         let part = Node::open(item, Vec::new());
-        let is_kind = part
-            .get("type")
-            .is_some_and(|raw| raw.starts_with('"') && text(raw) == kind);
-        let Some(value) = part.get(kind).filter(|_| is_kind) else {
+        let is_text = part.get("type").is_some_and(|raw| label(raw) == "text");
+        let Some(raw) = part.get("text").filter(|_| is_text) else {
             continue;
         };
-        let here = [Step::Place(place), Step::Key(kind.to_owned())];
-        let piece = match value.as_bytes()[0] {
-            b'"' => Cell::Text(text(value)),
-            b'[' if kind != "text" => {
-                join_parts(value, "text").map_err(|fault| fault.below(&here))?
-            }
-            _ => return Err(LineError::wrong_type("a string", value).below(&here)),
-        };
-        if let Cell::Text(piece) = piece {
-            joined.get_or_insert_default().push_str(&piece);
+        if !raw.starts_with('"') {
+            let here = [Step::Place(place), Step::Key("text".to_owned())];
+            return Err(LineError::wrong_type("a string", raw).below(&here));
         }
+        joined.get_or_insert_default().push_str(&text(raw));
     }
     Ok(joined.map_or(Cell::Null, |joined| Cell::Text(Cow::Owned(joined))))
 }
@@ -160,43 +330,33 @@ fn read_count<'a>(raw: &str, column: &Column, expected: &str) -> Read<'a> {
     if !is_number(raw) {
         return Err(LineError::wrong_type(expected, raw));
     }
-    let (low, high) = (
-        column.minimum.unwrap_or(i64::MIN),
-        column.maximum.unwrap_or(i64::MAX),
-    );
-    let too_large = || {
-        let written = |bound: Option<i64>| bound.map_or("None".to_owned(), |it| it.to_string());
-        let (low, high) = (written(column.minimum), written(column.maximum));
-        let reason = format!("expected a whole number from {low} to {high}");
-        LineError::because("out_of_range", reason)
-    };
     let value = if !raw.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
-        if raw.len() > PAST_ALL_RANGES {
-            return Err(too_large());
-        }
-        raw.parse::<i64>().map_err(|_| too_large())?
+        raw.parse::<i64>().ok()
     } else {
         let number = raw.parse::<f64>().unwrap_or(f64::INFINITY);
-        if number.is_infinite() {
-            return Err(too_large());
-        }
-        if number.fract() != 0.0 {
+        if number.is_finite() && number.fract() != 0.0 {
             let reason = "expected a whole number, got a fraction".to_owned();
             return Err(LineError::because("wrong_type", reason));
         }
-        if number < low as f64 || number > high as f64 {
-            return Err(too_large());
-        }
-        number as i64
+        // A double past all integers is none of them.
+        (number.abs() < 9.3e18).then_some(number as i64)
     };
-    if value < low || value > high {
-        return Err(too_large());
+    match value.filter(|&value| column.allows(value)) {
+        Some(value) => Ok(Cell::Int(value)),
+        None => Err(too_large(column)),
     }
-    Ok(Cell::Int(value))
+}
+
+/// The error of a count outside the range of a column.
+pub fn too_large(column: &Column) -> LineError {
+    let written = |bound: Option<i64>| bound.map_or("None".to_owned(), |it| it.to_string());
+    let (low, high) = (written(column.minimum), written(column.maximum));
+    let reason = format!("expected a whole number from {low} to {high}");
+    LineError::because("out_of_range", reason)
 }
 
 /// Reads a number, or a string with one, and divides it.
-fn read_number<'a>(raw: &str, way: &ColumnPath, expected: &str) -> Read<'a> {
+fn read_number<'a>(raw: &str, path: &Path, expected: &str) -> Read<'a> {
     let mut digits = Cow::Borrowed(raw);
     if raw.starts_with('"') {
         digits = text(raw);
@@ -212,10 +372,10 @@ fn read_number<'a>(raw: &str, way: &ColumnPath, expected: &str) -> Read<'a> {
         let reason = "expected a number that a double can hold".to_owned();
         return Err(LineError::because("out_of_range", reason));
     }
-    if way.skips_zero && number == 0.0 {
+    if path.skips_zero && number == 0.0 {
         return Ok(Cell::Null);
     }
-    Ok(Cell::Float(number / way.divisor))
+    Ok(Cell::Float(number / path.divisor))
 }
 
 /// Returns whether a text is digits, or digits with a point between them.
@@ -246,11 +406,7 @@ fn read_logprob_sum<'a>(raw: &str) -> Cell<'a> {
 }
 
 fn read_flag<'a>(raw: &str) -> Cell<'a> {
-    let word = match raw.starts_with('"') {
-        true => text(raw),
-        false => Cow::Borrowed(raw),
-    };
-    match &*word {
+    match &*label(raw) {
         "true" | "True" => Cell::Bool(true),
         "false" | "False" => Cell::Bool(false),
         _ => Cell::Null,
@@ -258,109 +414,178 @@ fn read_flag<'a>(raw: &str) -> Cell<'a> {
 }
 
 /// The word that a value stands for; a text must begin with the prefix.
-fn read_marker<'a>(raw: &str, way: &ColumnPath) -> Cell<'a> {
-    let begins = || raw.starts_with('"') && text(raw).starts_with(&way.prefix);
-    if way.prefix.is_empty() || begins() {
-        Cell::Text(Cow::Owned(way.word.clone()))
+fn read_marker<'a>(raw: &str, path: &Path) -> Cell<'a> {
+    let begins = || raw.starts_with('"') && text(raw).starts_with(&path.prefix);
+    if path.prefix.is_empty() || begins() {
+        Cell::Text(path.word.clone().unwrap_or_default().into())
     } else {
         Cell::Null
     }
 }
 
-/// The kinds of tool that a call may name, and where each keeps its input.
-const TOOLS: [(&str, &str); 2] = [("function", "arguments"), ("custom", "input")];
-
-fn read_tool_calls<'a>(raw: &'a str, plan: &Plan) -> Read<'a> {
-    if raw.starts_with('{') && Node::open(raw, Vec::new()).is_empty() {
-        return Ok(Cell::Null);
-    }
-    if !raw.starts_with('[') {
-        return Err(LineError::wrong_type("a list", raw));
-    }
+/// Reads calls; a single one without name and arguments is null.
+fn read_calls<'a>(values: Vec<Value<'a>>, path: &Path) -> Read<'a> {
     let mut calls = Vec::new();
-    let items = short_list(raw, plan.most_items).ok_or_else(|| plan.too_many())?;
-    for (place, item) in items.into_iter().enumerate() {
-        let here = vec![Step::Place(place)];
-        if !item.starts_with('{') {
-            return Err(LineError::wrong_type("an object", item).below(&here));
-        }
-        let call = Node::open(item, here);
-        let (id, kind) = (call_text(&call, "id")?, call_text(&call, "type")?);
-        let mut name = None;
-        let mut arguments = None;
-        for (tool, _) in TOOLS {
-            if name.is_none()
-                && let Some(node) = call.child(tool)?
-            {
-                name = call_text(&node, "name")?;
-            }
-        }
-        for (tool, input) in TOOLS {
-            if arguments.is_none()
-                && let Some(node) = call.child(tool)?
-            {
-                arguments = call_input(&node, input)?;
-            }
-        }
-        calls.push([id, kind, name, arguments]);
+    for value in values {
+        calls.push(read_call(value, &path.fields)?);
     }
-    Ok(Cell::Calls(calls))
-}
-
-fn read_function_call<'a>(raw: &'a str) -> Read<'a> {
-    if !raw.starts_with('{') {
-        return Err(LineError::wrong_type("an object", raw));
-    }
-    let call = Node::open(raw, Vec::new());
-    let (name, arguments) = (call_text(&call, "name")?, call_input(&call, "arguments")?);
-    let is_empty = |text: &Option<Cow<'_, str>>| text.as_ref().is_none_or(|text| text.is_empty());
-    if is_empty(&name) && is_empty(&arguments) {
-        return Ok(Cell::Null);
-    }
-    Ok(Cell::Calls(vec![[None, None, name, arguments]]))
-}
-
-fn call_text<'a>(node: &Node<'a>, key: &str) -> Result<Option<Cow<'a, str>>, LineError> {
-    match node.get(key) {
-        None => Ok(None),
-        Some(raw) if raw.starts_with('"') => Ok(Some(text(raw))),
-        Some(raw) => Err(LineError::wrong_type("a string", raw).below(&node.at(key))),
-    }
-}
-
-fn call_input<'a>(node: &Node<'a>, key: &str) -> Result<Option<Cow<'a, str>>, LineError> {
-    match node.get(key) {
-        Some(raw) if raw.starts_with('{') => Ok(Some(Cow::Borrowed(raw))),
-        _ => call_text(node, key),
-    }
-}
-
-fn read_timestamp<'a>(raw: &str, plan: &Plan, expected: &str) -> Read<'a> {
-    let digits = if raw.starts_with('"') {
-        text(raw)
-    } else {
-        Cow::Borrowed(raw)
+    let Some(items) = &path.steps.items else {
+        let is_filled =
+            |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|it| !it.is_empty());
+        calls.retain(|call| call[2..].iter().any(is_filled));
+        return Ok(match calls.is_empty() {
+            true => Cell::Null,
+            false => Cell::Calls(calls),
+        });
     };
+    match calls.is_empty() && !items.key.is_empty() {
+        true => Ok(Cell::Null),
+        false => Ok(Cell::Calls(calls)),
+    }
+}
+
+/// Reads id, type, name and arguments of a call, each the first on its paths.
+fn read_call<'a>(value: Value<'a>, fields: &[Vec<Vec<String>>]) -> Result<Call<'a>, LineError> {
+    if !value.raw.starts_with('{') {
+        return Err(LineError::wrong_type("an object", value.raw).below(&value.path));
+    }
+    let node = Node::open(value.raw, value.path);
+    let mut call = Call::default();
+    for (place, paths) in fields.iter().enumerate() {
+        for keys in paths.iter() {
+            call[place] = match node.find(keys)? {
+                Some(raw) if raw.starts_with('"') => Some(text(raw)),
+                Some(raw) if place == 3 && raw.starts_with('{') => Some(Cow::Borrowed(raw)),
+                Some(raw) => {
+                    return Err(LineError::wrong_type("a string", raw).below(&node.along(keys)));
+                }
+                None => continue,
+            };
+            break;
+        }
+    }
+    Ok(call)
+}
+
+/// Reads a Unix time, or an RFC 3339 time with a zone, as microseconds; without a zone it is
+/// null.
+fn read_timestamp<'a>(raw: &str, plan: &Plan) -> Read<'a> {
+    let digits = label(raw);
     if raw.starts_with('"') {
+        if let Some(time) = Calendar::parse(&digits) {
+            return match time.offset {
+                Some(offset) => checked_time(time.microseconds(offset), plan),
+                None => Ok(Cell::Null),
+            };
+        }
         if digits.is_empty() {
             return Ok(Cell::Null);
         }
         let points = digits.bytes().filter(|&byte| byte == b'.').count();
         let numbers = digits.bytes().filter(u8::is_ascii_digit).count();
         if points > 1 || numbers == 0 || points + numbers != digits.len() {
-            let reason = "expected a Unix time, got a string without one".to_owned();
+            let expected = plan.expected("timestamp");
+            let reason = format!("expected {expected}, got a string without one");
             return Err(LineError::because("wrong_type", reason));
         }
     } else if !is_number(raw) {
-        return Err(LineError::wrong_type(expected, raw));
+        return Err(LineError::wrong_type(plan.expected("timestamp"), raw));
     }
-    match microseconds(&digits, plan.created_scale, plan.latest_microsecond) {
+    let time = microseconds(&digits, plan.created_scale, plan.latest_microsecond);
+    checked_time(time, plan)
+}
+
+/// Returns microseconds since 1970 as a cell; 0 is null.
+fn checked_time<'a>(time: Option<i64>, plan: &Plan) -> Read<'a> {
+    match time {
         Some(0) => Ok(Cell::Null),
-        Some(micros) => Ok(Cell::Int(micros)),
-        None => {
+        Some(micros) if (0..plan.latest_microsecond).contains(&micros) => Ok(Cell::Int(micros)),
+        _ => {
             let reason = "expected a time from 1970 to before 2200".to_owned();
             Err(LineError::because("out_of_range", reason))
         }
+    }
+}
+
+fn is_without_zone(raw: &str) -> bool {
+    let time = raw.starts_with('"').then(|| text(raw));
+    time.is_some_and(|time| Calendar::parse(&time).is_some_and(|time| time.offset.is_none()))
+}
+
+/// A date and a time of day, as RFC 3339 has them.
+struct Calendar<'t> {
+    /// Year, month, day, hour, minute, second.
+    numbers: [i64; 6],
+    second: &'t str,
+    /// Whether the zone is behind, its hours and minutes.
+    offset: Option<(bool, i64, i64)>,
+}
+
+impl<'t> Calendar<'t> {
+    /// None: the text is no such time.
+    fn parse(text: &'t str) -> Option<Self> {
+        const FORM: &[u8; 19] = b"0000-00-00T00:00:00";
+        let bytes = text.as_bytes();
+        let is_alike = |(byte, sign): (&u8, &u8)| match sign {
+            b'0' => byte.is_ascii_digit(),
+            b'T' => matches!(byte, b'T' | b't' | b' '),
+            _ => byte == sign,
+        };
+        if bytes.len() < FORM.len() || !bytes.iter().zip(FORM).all(is_alike) {
+            return None;
+        }
+        let mut end = FORM.len();
+        if bytes[end..].first() == Some(&b'.') {
+            let digits = bytes[end + 1..].iter().take_while(|it| it.is_ascii_digit());
+            end += 1 + digits.count();
+            bytes[end - 1].is_ascii_digit().then_some(())?;
+        }
+        let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
+        let [year, month, day] = [number(0, 4)?, number(5, 7)?, number(8, 10)?];
+        let [hour, minute, second] = [number(11, 13)?, number(14, 16)?, number(17, 19)?];
+        let offset = match bytes[end..] {
+            [] => None,
+            [b'Z' | b'z'] => Some((false, 0, 0)),
+            [sign @ (b'+' | b'-'), one, two, ref rest @ ..] => {
+                let [three, four] = *rest.strip_prefix(b":").unwrap_or(rest) else {
+                    return None;
+                };
+                let digits = [one, two, three, four].map(|byte| i64::from(byte) - 48);
+                let [one, two, three, four] = digits;
+                let is_number = digits.iter().all(|digit| (0..10).contains(digit));
+                is_number.then_some(())?;
+                Some((sign == b'-', 10 * one + two, 10 * three + four))
+            }
+            _ => return None,
+        };
+        Some(Calendar {
+            numbers: [year, month, day, hour, minute, second],
+            second: &text[17..end],
+            offset,
+        })
+    }
+
+    /// Microseconds since 1970; None: there is no such time. Second 60 is the next.
+    fn microseconds(&self, (is_behind, hours, minutes): (bool, i64, i64)) -> Option<i64> {
+        let [year, month, day, hour, minute, second] = self.numbers;
+        let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let last = match month {
+            2 => 28 + i64::from(is_leap),
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => 0,
+        };
+        let is_time = hour.max(hours) < 24 && minute.max(minutes) < 60 && second <= 60;
+        if year == 0 || !(1..=last).contains(&day) || !is_time {
+            return None;
+        }
+        // Of a year that begins in March, so that the leap day is the last one.
+        let (year, month) = (year - i64::from(month < 3), (month + 9) % 12);
+        let leaps = year / 4 - year / 100 + year / 400;
+        let days = 365 * year + leaps + (153 * month + 2) / 5 + day - 719_469;
+        let ahead = (hours * 60 + minutes) * if is_behind { -1 } else { 1 };
+        let second = microseconds(self.second, 6, i64::MAX)?;
+        Some(((days * 24 + hour) * 60 + minute - ahead) * 60_000_000 + second)
     }
 }
 
@@ -386,7 +611,7 @@ pub fn microseconds(number: &str, scale: i32, latest: i64) -> Option<i64> {
     let shift = exponent.saturating_add(i64::from(scale));
     let point = (whole.len() as i64).saturating_add(shift);
     let significant = point.saturating_sub(first as i64);
-    if significant > PAST_ALL_RANGES as i64 {
+    if significant > 20 {
         return None;
     }
     let digit = |place: i64| {

@@ -1,7 +1,7 @@
 //! One pass over a line, which notes where the values of the plan are.
 
 use crate::plan::Plan;
-use crate::routes::{CHOICE, OUTER, RESPONSE, Routes};
+use crate::routes::{CHOICE, OUTER, RESPONSE, Rival, Routes};
 use crate::scanner::{JsonType, Scanner, Texts, Value};
 use crate::trie::{Guess, Guesses, MOST_GUESSES, NOWHERE, Role, TOP, Trie, bit};
 
@@ -140,35 +140,28 @@ impl<'w, 'a> Walk<'w, 'a> {
         self.count > 0 && !self.is_odd
     }
 
-    /// The first envelope that holds choices; None: none does, or one is unusual.
+    /// The first envelope that holds an object; None: none does, or something before it may
+    /// be a response.
     fn envelope(&self) -> Option<usize> {
         let slots = &self.workspace.slots[OUTER];
-        let kind = |at: usize| slots[at].kind;
-        if kind(self.routes.outer_choices) != JsonType::Missing {
+        let kind = |&at: &usize| slots[at].kind;
+        let is_rival =
+            |rival: &Vec<Rival>| rival.iter().all(|(at, types)| types.contains(&kind(at)));
+        if self.routes.rivals.iter().any(is_rival) {
             return None;
         }
-        for (number, envelope) in self.routes.envelopes.iter().enumerate() {
-            let stop = envelope
-                .along
+        for (number, along) in self.routes.envelopes.iter().enumerate() {
+            match along
                 .iter()
-                .find(|&&at| kind(at) != JsonType::Object);
-            match stop.map(|&at| kind(at)) {
+                .map(kind)
+                .find(|&kind| kind != JsonType::Object)
+            {
+                None => return Some(number),
                 Some(JsonType::String) => return None, // perhaps JSON in a string
                 Some(_) => {}
-                None if self.target == Some(number) => return self.target_holds_choices(),
-                None => match kind(envelope.choices) {
-                    JsonType::Missing => {}
-                    JsonType::List => return Some(number),
-                    _ => return None,
-                },
             }
         }
         None
-    }
-
-    fn target_holds_choices(&self) -> Option<usize> {
-        let list = self.workspace.slots[RESPONSE][self.routes.choices].kind;
-        self.target.filter(|_| list == JsonType::List)
     }
 
     /// Passes the keys and values of an object behind its opening bracket.
@@ -267,13 +260,14 @@ impl<'w, 'a> Walk<'w, 'a> {
                 (JsonType::String, end)
             }
             b'[' if node.role == Role::Choices => (JsonType::List, self.choices(at, depth + 1)?),
+            b'{' if self
+                .target
+                .is_some_and(|it| node.role == Role::Envelope(it)) =>
+            {
+                (JsonType::Object, self.envelope_object(at, id, depth + 1)?)
+            }
             b'{' if node.has_children() => {
-                let end = match node.role {
-                    Role::Envelope(number) if self.target == Some(number) => {
-                        self.envelope_object(at, id, depth + 1)?
-                    }
-                    _ => self.object::<TREE>(at + 1, id, base, depth + 1)?,
-                };
+                let end = self.object::<TREE>(at + 1, id, base, depth + 1)?;
                 (JsonType::Object, end)
             }
             _ => {
@@ -309,8 +303,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         let end = self.object::<RESPONSE>(at + 1, TOP, 0, depth)?;
         self.response = (at, end);
         // What the line's own columns and the envelopes within want of it.
-        let choices = self.routes.tries[OUTER].child(id, b"choices");
-        if self.routes.tries[OUTER].has_other_child(id, choices) {
+        if self.routes.tries[OUTER].nodes[id].has_children() {
             return self.object::<OUTER>(at + 1, id, 0, depth);
         }
         Some(end)

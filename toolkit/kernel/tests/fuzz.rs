@@ -6,53 +6,149 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use _kernel::decoder::{Block, Decoded, Decoder, Piece};
-use _kernel::plan::{Column, ColumnPath, Grain, Kind, Plan, Root};
+use _kernel::plan::{Api, Column, Grain, Items, Kind, Path, Plan, Root, Steps, Test, Type};
 use _kernel::routes::Routes;
 use _kernel::walk::{Line, Walk, Workspace};
 use arrow_array::Array;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use proptest::prelude::*;
 
-const SEEDS: [&str; 6] = [
+const SEEDS: [&str; 7] = [
     r#"{"id":"a","object":"chat.completion","created":1767225600,"choices":[{"index":0,"message":{"role":"assistant","content":"caf\u00e9 \ud83c\udf3b\n"},"logprobs":{"content":[{"logprob":-0.5}]}}],"usage":{"total_tokens":15.0,"cost":{"total_cost":0.1}}}"#,
     r#"{"custom_id":7,"response":{"body":{"id":"b","choices":[{"message":{"content":[{"type":"text","text":"x"},{"type":"thinking","thinking":"y"}]}}, {"message":null}]} , "status":200},"error":null}"#,
     r#"{"body":"{\"choices\":[{\"message\":{\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}"}"#,
     r#"{"choices":[{"message":{"function_call":{"name":"f","arguments":{"a":1}}}}],"created":"1767225600.5"}"#,
     r#"{"error":{"message":"rate limit"},"choices":null}"#,
     r#"{"object":"chat.completion.chunk","choices":[{"delta":{"content":"x"}}]}"#,
+    r#"{"body":{"type":"message","content":[{}],"id":"m","message":{"content":"y"}},"data":1}"#,
 ];
 
-fn column(kind: Kind, grain: Grain, root: Root, paths: &[&str]) -> Column {
-    let way = |path: &&str| {
-        let (path, prefix) = path.split_once(" = ").unwrap_or((path, ""));
-        let (plain, part) = path.split_once("[]").unwrap_or((path, ""));
-        let any = [Kind::Items, Kind::LogprobSum, Kind::Flag, Kind::Marker];
-        ColumnPath {
-            root,
-            prefix: prefix.to_owned(),
-            word: "word".to_owned(),
-            divisor: 1.0,
-            skips_zero: false,
-            keys: plain.split('.').map(str::to_owned).collect(),
-            is_list: path.ends_with("[]"),
-            part: part.strip_prefix('.').map(str::to_owned),
-            passes_objects: paths
-                .iter()
-                .any(|other| other.starts_with(&format!("{plain}."))),
-            takes_any_shape: any.contains(&kind),
-        }
+/// Reads a path: keys, `[]` or `[].part` behind them, a prefix behind ` = `.
+fn path(kind: Kind, root: Root, written: &str, others: &[&str]) -> Path {
+    let (written, prefix) = written.split_once(" = ").unwrap_or((written, ""));
+    let (keys, part) = written.split_once("[]").unwrap_or((written, ""));
+    let any = [Kind::Items, Kind::LogprobSum, Kind::Flag, Kind::Marker];
+    let owned = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let of_part = |part: &str| Items {
+        key: "type".to_owned(),
+        words: owned(part),
+        without: false,
+        then: vec![steps(part, None)],
     };
-    let (minimum, maximum) = (Some(0), Some(1_000_000_000_000));
-    let ways = paths.iter().map(way).collect();
-    Column {
+    let all = Items {
+        key: String::new(),
+        words: Vec::new(),
+        without: false,
+        then: Vec::new(),
+    };
+    let items = written
+        .contains("[]")
+        .then(|| part.strip_prefix('.').map_or(all, of_part));
+    let name = || vec![owned("name")];
+    Path {
+        steps: steps(keys, items),
+        root,
+        at: owned("response.body"),
+        passes_objects: others.iter().any(|it| it.starts_with(&format!("{keys}."))),
+        takes_any_shape: any.contains(&kind) || !part.is_empty(),
+        prefix: prefix.to_owned(),
+        word: Some("word".to_owned()),
+        divisor: 1.0,
+        skips_zero: false,
+        plus: Vec::new(),
+        zero_if: None,
+        fields: match kind {
+            Kind::ToolCalls => vec![
+                Vec::new(),
+                Vec::new(),
+                name(),
+                vec![owned("function.arguments")],
+            ],
+            _ => Vec::new(),
+        },
+    }
+}
+
+fn steps(keys: &str, items: Option<Items>) -> Steps {
+    Steps {
+        keys: keys.split('.').map(str::to_owned).collect(),
+        items,
+    }
+}
+
+type Declared = (Column, Vec<Path>);
+
+fn column(kind: Kind, grain: Grain, root: Root, paths: &[&str]) -> Declared {
+    let parsed = paths.iter().map(|written| path(kind, root, written, paths));
+    let column = Column {
+        name: "line".to_owned(),
         kind,
         grain,
-        root,
+        adds: Vec::new(),
         private: false,
-        minimum,
-        maximum,
-        ways,
+        minimum: Some(0),
+        maximum: Some(1_000_000_000_000),
+    };
+    (column, parsed.collect())
+}
+
+fn test(root: Root, keys: &str, r#type: Type, words: &[&str], expected: bool) -> Test {
+    Test {
+        path: path(Kind::Given, root, keys, &[]),
+        words: words.iter().map(|&word| word.to_owned()).collect(),
+        r#type,
+        expected,
     }
+}
+
+/// An API like chat completions, and one whose response is its only choice.
+fn apis(paths: Vec<Vec<Path>>) -> Vec<Api> {
+    let (choice, response) = (Root::Choice, Root::Response);
+    let no_message = || test(choice, "message", Type::Any, &[], false);
+    let delta = |kind| test(choice, "delta", kind, &[], true);
+    let chunk = || {
+        test(
+            response,
+            "object",
+            Type::Any,
+            &["chat.completion.chunk"],
+            true,
+        )
+    };
+    let other = [
+        test(response, "type", Type::Any, &["message"], true),
+        test(response, "content", Type::Objects, &[], true),
+    ];
+    let api = Api {
+        name: "one".to_owned(),
+        tests: vec![vec![test(response, "choices", Type::List, &[], true)]],
+        unless: vec![vec![
+            no_message(),
+            test(choice, "text", Type::Any, &[], true),
+        ]],
+        chunks: vec![
+            vec![delta(Type::Object), chunk()],
+            vec![no_message(), chunk()],
+            vec![
+                no_message(),
+                delta(Type::Any),
+                test(response, "object", Type::Filled, &[], false),
+            ],
+        ],
+        errors: Vec::new(),
+        choices: vec!["choices".to_owned()],
+        paths,
+        finish_reasons: HashMap::new(),
+    };
+    let second = Api {
+        name: "two".to_owned(),
+        tests: vec![other.into()],
+        choices: Vec::new(),
+        unless: Vec::new(),
+        chunks: Vec::new(),
+        ..api.clone()
+    };
+    vec![api, second]
 }
 
 fn declared() -> (Plan, Schema) {
@@ -65,7 +161,7 @@ fn declared() -> (Plan, Schema) {
     let (text, whole, float) = (DataType::LargeUtf8, DataType::Int64, DataType::Float64);
     let content = &["message.content"];
     let declared = [
-        (column(Kind::Line, R, Root::Response, &[]), whole.clone()),
+        (column(Kind::Given, R, Root::Response, &[]), whole.clone()),
         (
             column(Kind::Position, C, Root::Response, &[]),
             DataType::Int32,
@@ -74,7 +170,7 @@ fn declared() -> (Plan, Schema) {
             column(Kind::ChoiceCount, R, Root::Response, &[]),
             DataType::Int32,
         ),
-        (column(Kind::Hash, R, Root::Response, &[]), DataType::UInt64),
+        (column(Kind::Hash, R, Root::Response, &[]), DataType::Int64),
         (
             column(Kind::String, R, Root::Response, &["id"]),
             DataType::Utf8,
@@ -139,7 +235,7 @@ fn declared() -> (Plan, Schema) {
             DataType::Utf8,
         ),
         (
-            column(Kind::Marker, R, Root::Batch, &["custom_id"]),
+            column(Kind::Marker, R, Root::At, &["custom_id"]),
             DataType::Utf8,
         ),
         (
@@ -149,8 +245,11 @@ fn declared() -> (Plan, Schema) {
     ];
     let choices = declared.iter().map(|(_, kind)| kind).enumerate().map(named);
     let choices = Schema::new(choices.collect::<Vec<_>>());
+    let declared = declared.into_iter().map(|(column, _)| column);
+    let (columns, paths) = declared.unzip();
     let plan = Plan {
-        columns: declared.into_iter().map(|(column, _)| column).collect(),
+        columns,
+        apis: apis(paths),
         drops_text: false,
         envelopes: [&["response", "body"][..], &["response"], &["body"]]
             .map(|keys| keys.iter().map(|&key| key.to_owned()).collect())
@@ -370,7 +469,7 @@ fn the_seeds_are_rows_errors_and_chunks() {
     let decoded = decode(&decoder(false), data.as_bytes());
     assert_eq!(
         (decoded.choices.num_rows(), decoded.rejects.num_rows()),
-        (5, 2)
+        (6, 2)
     );
     assert!(decoded.choices.column(7).null_count() > 0);
 }
@@ -392,5 +491,5 @@ fn the_fast_path_takes_the_usual_lines_and_no_others() {
         walk.find_response().is_some()
     });
     // JSON in a string, an error and a chunk: the first two have no choices to find.
-    assert_eq!(taken, [true, true, false, true, false, true]);
+    assert_eq!(taken, [true, true, false, true, false, true, false]);
 }
