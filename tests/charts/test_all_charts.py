@@ -11,7 +11,12 @@ import pytest
 from matplotlib import pyplot as plt
 
 from tests.support import frames
-from tests.support.charting import everything_is_inside, label_texts, note
+from tests.support.charting import (
+    everything_is_inside,
+    label_texts,
+    note,
+    what_is_drawn_is_inside,
+)
 from toolkit import charts, metrics
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
 from toolkit.testing import make_choices
@@ -122,7 +127,7 @@ def test_in_small_axes_all_words_stay_in_their_place(
     low, high = grid[1, 0].get_tightbbox(), left
     assert low is not None
     assert low.y1 <= high.y0 + 1
-    assert all(everything_is_inside(ax) for ax in drawn)
+    assert all(what_is_drawn_is_inside(ax) for ax in drawn)
     assert (figure.get_facecolor(), figure.get_size_inches().tolist()) == before
     assert len(figure.axes) == 6
     assert len(plt.get_fignums()) == 1

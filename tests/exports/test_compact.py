@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -34,17 +35,27 @@ def line(name: str, day: int, hour: int) -> bytes:
     return json.dumps(make_response(id=name, created=created, n=2)).encode() + b"\n"
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
+def export_in_runs(folder: Path) -> Path:
     """Export a log in five runs, each with rows of three days, and a reject."""
-    log = tmp_path / "log.jsonl"
+    log = folder / "log.jsonl"
     for turn in range(5):
         with log.open("ab") as file:
             for day in (1, 2, 3):
                 file.write(line(f"r{turn}-{day}", day, 20 - turn))
             file.write(b"{}\n")
-        toolkit.export(log, to=tmp_path / "out")
-    return tmp_path / "out"
+        toolkit.export(log, to=folder / "out")
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_in_runs(tmp_path_factory.mktemp("compact"))
+
+
+@pytest.fixture
+def out(exported: Path, tmp_path: Path) -> Path:
+    """Copy the export, to be compacted."""
+    return Path(shutil.copytree(exported, tmp_path / "out"))
 
 
 def rows(out: Path) -> pl.DataFrame:
@@ -93,7 +104,8 @@ def test_every_engine_reads_a_compacted_export(out: Path) -> None:
     assert duckdb.sql(query).fetchall() == [(total,)]
 
 
-def test_an_export_continues_after_it_was_compacted(out: Path, tmp_path: Path) -> None:
+def test_an_export_continues_after_it_was_compacted(tmp_path: Path) -> None:
+    out = export_in_runs(tmp_path)
     toolkit.compact(out, today=TODAY)
     with (tmp_path / "log.jsonl").open("ab") as file:
         file.write(line("late", 1, 5) + line("r0-1", 1, 20))

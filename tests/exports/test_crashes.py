@@ -53,15 +53,15 @@ def test_every_response_is_there_once_after_a_fault_and_another_run() -> None:
 
 
 def started(log: Path, out: Path, *options: str) -> list[subprocess.Popen[str]]:
-    """Start ten runs together."""
+    """Start six runs together."""
     command = [sys.executable, "-m", "toolkit", "export", str(log), "--to", str(out)]
     return [
         subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
-        for _ in range(10)
+        for _ in range(6)
     ]
 
 
-def test_ten_runs_that_are_started_together_write_each_response_once(
+def test_six_runs_that_are_started_together_write_each_response_once(
     log: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -75,7 +75,7 @@ def test_ten_runs_that_are_started_together_write_each_response_once(
     assert toolkit.ledger(out)["responses"].to_list() == [2]
 
 
-def test_ten_runs_that_wait_for_each_other_all_succeed(
+def test_six_runs_that_wait_for_each_other_all_succeed(
     log: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"

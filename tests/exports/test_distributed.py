@@ -450,11 +450,11 @@ def server() -> Iterator[ThreadedMotoServer]:
 
 @pytest.fixture(scope="module")
 def cluster(server: ThreadedMotoServer) -> Iterator[distributed.Client]:
-    """Run three workers, each a process of its own with one thread."""
+    """Run two workers, each a process of its own with one thread."""
     assert server is not None
     with (
         distributed.LocalCluster(
-            n_workers=3,
+            n_workers=2,
             threads_per_worker=1,
             processes=True,
             dashboard_address=":0",
@@ -503,7 +503,7 @@ def test_a_worker_of_a_cluster_may_be_killed(
     toolkit.export(logs, to=shared, executor=Killing(cluster, deed, flag))
 
     assert flag.exists()
-    cluster.wait_for_workers(3)
+    cluster.wait_for_workers(2)
     assert set(cluster.run(os.getpid).values()) != workers
     toolkit.export(logs, to=alone)
     assert_same(shared, alone)

@@ -82,7 +82,7 @@ def test_every_part_has_the_schema_with_its_metadata_and_only_rows_of_its_date(
 
 def test_a_large_export_counts_the_same_in_four_engines(tmp_path: Path) -> None:
     path, out = tmp_path / "log.jsonl.zst", tmp_path / "out"
-    lines = int(os.environ.get("TOOLKIT_EXPORT_LINES", "200000"))
+    lines = int(os.environ.get("TOOLKIT_EXPORT_LINES", "60000"))
     write_sample(path, lines, seed=5)
 
     done = toolkit.export(path, to=out, content="drop")

@@ -17,16 +17,23 @@ from toolkit.errors import DamagedExportError, NotAnExportError
 from toolkit.testing import make_response, write_sample
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Export a log in two runs."""
-    log, whole = tmp_path / "log.jsonl", tmp_path / "whole.jsonl"
+    folder = tmp_path_factory.mktemp("verify")
+    log, whole = folder / "log.jsonl", folder / "whole.jsonl"
     write_sample(whole, 300, seed=4)
     data = whole.read_bytes()
     for end in (len(data) // 2, len(data)):
         log.write_bytes(data[:end])
-        toolkit.export(log, to=tmp_path / "out")
-    return tmp_path / "out"
+        toolkit.export(log, to=folder / "out")
+    return folder / "out"
+
+
+@pytest.fixture
+def out(exported: Path, tmp_path: Path) -> Path:
+    """Copy the export, to be damaged."""
+    return Path(shutil.copytree(exported, tmp_path / "out"))
 
 
 def parts(out: Path) -> list[Path]:

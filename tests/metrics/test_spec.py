@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Unpack
@@ -233,50 +231,3 @@ def test_by_none_puts_all_responses_together(name: str) -> None:
 def test_options_of_reading_are_an_error_beside_choices() -> None:
     with pytest.raises(OptionError, match=r"tags: .*choices were given, not logs"):
         metrics.measure("cost", make_choices({}), tags={"team": "team"})
-
-
-TYPED = """
-import toolkit
-from toolkit.testing import make_choices
-
-toolkit.metrics.cache_share(make_choices({}), every="1w", by=None, top=3)
-toolkit.metrics.drift(make_choices({}), tz="Europe/Berlin")
-toolkit.metrics.measure("cost", "logs/", by=["provider"], on_damage="collect")
-toolkit.spending("logs/", every=None)
-"""
-MISSPELT = (
-    'toolkit.metrics.cache_share(make_choices({}), evry="1w")',
-    'toolkit.metrics.drift(make_choices({}), by="model")',
-    'toolkit.metrics.measure("cost", "logs/", on_damge="collect")',
-    'toolkit.spending("logs/", top=3)',
-)
-
-
-def test_a_type_checker_reports_a_misspelt_option(tmp_path: Path) -> None:
-    file = tmp_path / "script.py"
-    file.write_text(TYPED + "\n".join(MISSPELT), "utf-8")
-    # Other packages are skipped: nothing of them matters here, and they take long.
-    config = tmp_path / "mypy.ini"
-    skipped = ("polars", "pyarrow", "pandera", "matplotlib", "numpy", "typer", "rich")
-    sections = [
-        f"[mypy-{name}.*]\nfollow_imports = skip\nfollow_imports_for_stubs = True\n"
-        "ignore_missing_imports = True\n"
-        for name in skipped
-    ]
-    config.write_text("[mypy]\nstrict = True\n" + "".join(sections), "utf-8")
-
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "mypy", "--config-file", config,
-            "--cache-dir", tmp_path, "--follow-imports", "silent", file,
-        ],
-        capture_output=True, text=True, check=False, cwd=ROOT,
-    )  # fmt: skip
-
-    first = len(TYPED.splitlines()) + 1
-    reported = [
-        int(line.split(":")[1])
-        for line in done.stdout.splitlines()
-        if ": error" in line
-    ]
-    assert sorted(set(reported)) == [*range(first, first + len(MISSPELT))], done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -26,34 +27,39 @@ def recorded(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def is_joined_wrongly(response: dict[str, Any]) -> bool:
-    """Tell a response whose client put a whole choice into finish_reason."""
-    return any(isinstance(c.get("finish_reason"), dict) for c in response["choices"])
+def code_of(response: dict[str, Any]) -> str | None:
+    """Return why a response is rejected, None if it is read."""
+    if response.get("usage") is None and response.get("usage_metadata") is not None:
+        return "not_a_response"  # a run of LangSmith
+    ends = [choice.get("finish_reason") for choice in response["choices"]]
+    # A client joined streamed chunks wrongly, and put a whole choice there.
+    return "wrong_type" if any(isinstance(end, dict) for end in ends) else None
 
 
 def test_every_recorded_response_is_a_row_or_a_reject_that_the_contract_demands(
     corpus: Path,
 ) -> None:
     path = corpus / "responses.jsonl"
-    # Two hold an object in finish_reason: a client joined streamed chunks wrongly.
-    bad = [
-        number
+    expected = {
+        number: code_of(response)
         for number, response in enumerate(recorded(path), start=1)
-        if is_joined_wrongly(response)
-    ]
+        if code_of(response)
+    }
 
     log = toolkit.load(path)
 
     assert log.ledger["lines"].item() == 273
-    assert log.ledger["responses"].item() == 271
-    assert bad == log.rejects["line"].to_list() == [207, 208]
-    assert codes(log) == {"wrong_type": 2}
-    assert set(log.rejects["json_path"].to_list()) == {"choices[0].finish_reason"}
+    assert log.ledger["responses"].item() == 267
+    assert list(expected) == [205, 206, 207, 208, 209, 210]
+    assert dict(log.rejects.select("line", "code").iter_rows()) == expected
+    assert log.rejects["json_path"].drop_nulls().to_list() == [
+        "choices[0].finish_reason"
+    ]
 
 
 def test_token_sums_equal_an_independent_count(corpus: Path) -> None:
     path = corpus / "responses.jsonl"
-    good = [response for response in recorded(path) if not is_joined_wrongly(response)]
+    good = [response for response in recorded(path) if code_of(response) is None]
     expected = {
         name: sum((response.get("usage") or {}).get(name) or 0 for response in good)
         for name in COUNTS
@@ -84,12 +90,12 @@ def test_choices_and_texts_equal_an_independent_reading(corpus: Path) -> None:
             assert row["content"] == content
 
 
-def test_of_seven_batch_lines_three_are_chat_completions(corpus: Path) -> None:
+def test_of_seven_batch_lines_five_are_responses(corpus: Path) -> None:
     log = toolkit.load(corpus / "envelopes.jsonl")
 
-    # Two are of the responses API and two are embeddings.
-    assert log.ledger["responses"].item() == 3
-    assert codes(log) == {"not_a_response": 4}
+    # Two are embeddings.
+    assert Counter(log.frame["api"]) == {"chat": 3, "responses": 2}
+    assert codes(log) == {"not_a_response": 2}
     assert log.choices.column("custom_id").null_count == 0
 
 
@@ -116,3 +122,62 @@ def test_the_ledger_of_all_recorded_files_adds_up(corpus: Path) -> None:
     ).sum_horizontal()
     assert kinds.to_list() == log.ledger["lines"].to_list()
     toolkit.validate(log.frame)
+
+
+FAMILIES = {
+    "anthropic_messages": "anthropic",
+    "bedrock_converse": "converse",
+    "cohere_v2_chat": "cohere",
+    "gemini": "gemini",
+    "ollama_chat": "ollama",
+    "openai_responses": "responses",
+    "text_completion": "text",
+}
+EXPECTED = (
+    *("response_id", "model", *COUNTS),
+    *("cached_tokens", "cache_write_tokens", "reasoning_tokens"),
+)
+
+
+def sha(texts: list[str | None]) -> str:
+    """Return the hash of the texts of a response's choices."""
+    written = json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(written.encode()).hexdigest()
+
+
+def as_expected(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the rows of a line as the expected reading has them."""
+    first, choices = rows[0], rows if rows[0]["choice_count"] else []
+    created = first["created"]
+    return {
+        **{name: first[name] for name in EXPECTED},
+        "code": None,
+        "created": created and round(created.timestamp() * 10**6),
+        "choices": first["choice_count"],
+        "finish_reasons": [row["finish_reason"] for row in choices],
+        "native_finish_reasons": [row["native_finish_reason"] for row in choices],
+        "tool_names": [[c["name"] for c in row["tool_calls"] or ()] for row in choices],
+        "content_sha": sha([row["content"] for row in choices]),
+        "reasoning_sha": sha([row["reasoning_content"] for row in choices]),
+        "refusal": [row["refusal"] for row in choices],
+    }
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_recorded_line_of_another_api_is_read_as_an_independent_count_says(
+    family: str, corpus: Path
+) -> None:
+    expected = recorded(corpus / "families" / f"{family}.expected.jsonl")
+
+    log = toolkit.load(corpus / "families" / f"{family}.jsonl", duplicates="keep")
+
+    rejected = dict(log.rejects.select("line", "code").iter_rows())
+    rows = log.frame.partition_by("line", as_dict=True)
+    assert set(log.frame["api"]) == {FAMILIES[family]}
+    assert log.ledger["lines"].item() == len(expected)
+    for line in expected:
+        number = line["line"]
+        found = {"code": rejected.get(number)}
+        if number not in rejected:
+            found = as_expected(rows[number,].to_dicts())
+        assert found == {name: line[name] for name in found}, number

@@ -128,7 +128,17 @@ CACHED = {
     **{"id": "batch_req_1", "cache_hit": "False", "custom_llm_provider": "azure"},
     **{"response_cost": 0.0, "cost_usd": "0.25", "costUSD": 0.5},
     "request_body": {"model": "d"},
+    **{"recordId": "r", "key": 5, "modelId": "m", "custom_id": ""},
+    **{"timestamp": "2026-01-01T00:00:00.5+01:00", "processed_time": 1767225600},
 }
+TIMES = (
+    *(
+        "2026-01-01T00:00:00Z",
+        "2026-01-01 00:00:00.0000005+0130",
+        "2026-01-01T00:00:00",
+    ),
+    *("2016-12-31t23:59:60z", "1970-01-01T00:00:00Z", "2026-02-30T00:00:00Z"),
+)
 ZEROS = {
     "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
     **{"cached_tokens": 0, "cache_read_input_tokens": 7, "num_cached_tokens": 0.0},
@@ -165,7 +175,10 @@ WRITTEN: tuple[object, ...] = (
     *([], "text", 5, None, {}, [make_response()], {"choices": [1], "body": SHORT}),
     *(enveloped(path, SHORT, **ASKED, custom_id=7) for path in CANDIDATES),
     *(enveloped(path, FULL, custom_id="c") for path in CANDIDATES),
+    *(enveloped(path, SHORT, **CACHED) for path in CANDIDATES),
     *(enveloped(path, FULL, **CACHED) for path in CANDIDATES[:2]),
+    *({**SHORT, "created": time} for time in TIMES),
+    *(enveloped("output", SHORT, usage={}), {**SHORT, "usage_metadata": {}}),
     *(enveloped(path, json.dumps(FULL), custom_id=True) for path in CANDIDATES),
     *(enveloped(path, json.dumps(CHUNK), data=SHORT) for path in CANDIDATES[:3]),
     {"response": json.dumps({"body": json.dumps(SHORT)}), "error": None},
@@ -342,7 +355,11 @@ def found_by(log: toolkit.Loaded) -> dict[tuple[int, int], Outcome]:
 
 
 def agreed_log(path: Path, lines: Sequence[bytes]) -> toolkit.Loaded:
-    """Write and load a log of these lines, and hold it against the oracle."""
+    """Write and load a log of these lines, and hold it against the oracle.
+
+    NUL bytes at the beginning of a line are dropped before it is decoded.
+    """
+    lines = [line.lstrip(b"\0") for line in lines]
     write_log(path, lines)
     log = toolkit.load(path, duplicates="keep", max_line_bytes=LIMIT)
     found = found_by(log)

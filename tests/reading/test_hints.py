@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import sqlite3
 import tarfile
 import zipfile
 from bz2 import compress as bzip2
+from concurrent.futures import ThreadPoolExecutor
 from lzma import compress as xz
 from pathlib import Path
 
@@ -18,7 +20,7 @@ import pytest
 
 import toolkit
 from toolkit.errors import RejectsWarning
-from toolkit.reading.hints import looks_like
+from toolkit.reading.hints import line_looks_like, looks_like
 from toolkit.testing import make_response
 
 pytestmark = pytest.mark.both_decoders
@@ -91,6 +93,7 @@ FILES = {
     "lines that end in CR": f"{LINE}\r{LINE}\r",
     "requests": '{"model": "m", "messages": [{"role": "user", "content": "hi"}]}\n',
     "JSON after other text": f"2026-11-22 10:00:00 INFO {LINE}\n",
+    "CSV with counts of tokens": "day,model,tokens_prompt,cost\n2026-11-22,m,5,0.1\n",
 }
 
 
@@ -135,7 +138,7 @@ def test_a_log_with_responses_has_a_hint_only_for_rejected_lines(
     log = toolkit.load(tmp_path)
 
     first, second = log.ledger["hint"]
-    assert first.startswith("has lines that look like an HTML page")
+    assert first.startswith("has 2 lines that look like an HTML page")
     assert second is None
     assert log.rejects.height == 2
 
@@ -164,25 +167,6 @@ LINES = {
         '{"custom_id": "a", "url": "/v1", "body": {"messages": []}}',
         "the input",
     ),
-    "Responses": ('{"object": "response", "output": []}', "OpenAI's Responses API"),
-    "wrapped": ('{"response": {"body": {"object": "response"}}}', "OpenAI's Responses"),
-    "Anthropic": ('{"type": "message", "content": []}', "Anthropic's Messages API"),
-    "session": (
-        '{"type": "assistant", "message": {"type": "message", "content": [{}]}}',
-        "Anthropic's Messages API",
-    ),
-    "beside its request": (
-        '{"request": {"messages": []}, "response": {"type": "message", "content": []}}',
-        "Anthropic's Messages API",
-    ),
-    "Gemini": ('{"candidates": [], "usageMetadata": {}}', "Gemini's generateContent"),
-    "Ollama": ('{"model": "m", "message": {}, "done": true}', "Ollama's own API"),
-    "Converse": (
-        '{"output": {"message": {}}, "stopReason": "a"}',
-        "Bedrock's Converse",
-    ),
-    "embeddings": ('{"object": "list", "data": []}', "embeddings"),
-    "spans": ('{"attributes": {"gen_ai.request.model": "m"}}', "spans of OpenTel"),
     "milliseconds": (
         json.dumps({**RESPONSE, "created": 1793577600000}),
         "created in ms",
@@ -212,10 +196,397 @@ def test_rejected_lines_beside_others_say_what_they_look_like(
     with pytest.warns(RejectsWarning, match=r"first: \S+a\.jsonl:3 \(\w+\)") as warned:
         hint = toolkit.load(tmp_path).ledger["hint"].item()
 
-    assert hint.startswith("has lines that look like ")
+    assert re.match(r"has \d lines that look like ", hint)
     assert looks in hint
     assert ": " in hint  # and what to do
     assert hint in str(warned[0].message)
+
+
+OTLP = {"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "a"}]}]}]}
+EMBEDDINGS = {"object": "list", "data": [{"embedding": [0.5]}], "usage": {}}
+CLAUDE = {"type": "user", "sessionId": "a", "isSidechain": False, "message": {}}
+CHOICES = RESPONSE["choices"]
+TEXT = [{"type": "text", "text": "a"}]
+REPLY = {"type": "message", "role": "assistant", "content": TEXT}
+
+# Lines that hold no response which is read, by what their hint names.
+OTHERS: dict[str, list[dict[str, object]]] = {
+    "sessions of Claude Code": [
+        CLAUDE,
+        {"type": "assistant", "message": {**REPLY, "stop_reason": "end_turn"}},
+        {
+            "type": "assistant",
+            "sessionId": "a",
+            "message": {**REPLY, "stop_reason": "end_turn", "usage": {}},
+        },
+        {"type": "summary", "summary": "a", "leafUuid": "b"},
+        {"type": "file-history-snapshot", "messageId": "a", "snapshot": {}},
+        {"type": "result", "session_id": "a", "total_cost_usd": 1.5, "usage": {}},
+    ],
+    "sessions of Codex": [
+        {"type": "session_meta", "timestamp": "t", "payload": {"id": "a"}},
+        {
+            "type": "event_msg",
+            "payload": {"type": "token_count", "info": {"total_token_usage": {}}},
+        },
+        {"type": "response_item", "payload": {**REPLY, "role": "user"}},
+        {"type": "turn.completed", "usage": {"input_tokens": 5}},
+    ],
+    "sessions of Gemini CLI": [
+        {"sessionId": "a", "projectHash": "b", "startTime": "t"},
+        {"$set": {"lastUpdated": "t"}},
+        {"id": "a", "type": "gemini", "content": "a", "tokens": {"input": 5}},
+        {"id": "a", "timestamp": "t", "type": "user", "content": TEXT},
+    ],
+    "OpenTelemetry data (OTLP)": [
+        OTLP,
+        {"resourceMetrics": []},
+        {"resourceLogs": []},
+        {"attributes": {"gen_ai.request.model": "m"}},
+        {"context": {"trace_id": "a", "span_id": "b"}, "attributes": {}},
+    ],
+    "spans of Phoenix": [
+        {"span_kind": "LLM", "context": {"trace_id": "a", "span_id": "b"}},
+        {"context.span_id": "b", "attributes.llm.token_count.prompt": 5},
+    ],
+    "an export of Langfuse": [
+        {"traceId": "a", "type": "GENERATION", "usageDetails": {"input": 5}},
+        {"trace_id": "a", "type": "SPAN"},
+    ],
+    "runs of LangSmith": [
+        {"run_type": "llm", "trace_id": "a", "outputs": {"generations": []}},
+        {"run_type": "llm", "dotted_order": "a", "outputs": {"message": {}}},
+    ],
+    "activity of OpenRouter": [{"model_permaslug": "a/b", "usage": 0.5}],
+    "an export of Portkey": [{"ai_org": "a", "ai_model": "m", "req_units": 5}],
+    "a log of Azure API Management": [
+        {"category": "GatewayLlmLogs", "properties": {"modelName": "m"}},
+        {"PromptTokens": 5, "CompletionTokens": 7, "SequenceNumber": 0},
+    ],
+    "a log of Cloudflare's AI Gateway": [{"tokens_in": 5, "tokens_out": 7}],
+    "logs of inspect_ai": [{"epoch": 1, "model_usage": {}, "output": {"model": "m"}}],
+    "results of promptfoo": [
+        {"promptIdx": 0, "testIdx": 0, "response": {"output": "a", "tokenUsage": {}}}
+    ],
+    "samples of lm-eval": [{"doc_id": 0, "resps": [["a"]], "filtered_resps": ["a"]}],
+    "logs of the command llm": [{"conversation_id": "a", "datetime_utc": "t"}],
+    "records of OpenAI's evals": [{"type": "sampling", "data": {"sampled": ["a"]}}],
+    "events of OpenAI's Realtime API": [
+        {"event_id": "a", "type": "response.done", "response": {"output": []}}
+    ],
+    "events of a stream of OpenAI's Responses API": [
+        {"type": "response.output_text.delta", "delta": "a", "item_id": "b"},
+        {"type": "response.output_item.done", "item": {**REPLY, "status": "completed"}},
+    ],
+    "events of a stream of Anthropic's Messages API": [
+        {"type": "message_start", "message": {**REPLY, "usage": {"input_tokens": 5}}},
+        {"type": "content_block_delta", "index": 0, "delta": {"text": "a"}},
+        {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 5}},
+        {"type": "message_stop"},
+    ],
+    "events of a stream of Bedrock's Converse API": [{"messageStop": {}}],
+    "events of a stream of Cohere's API": [
+        {"type": "content-delta", "delta": {"message": {}}},
+        {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}},
+    ],
+    "the input of a batch": [
+        {"custom_id": "a", "url": "/v1", "body": {"messages": []}},
+        {"custom_id": "a", "params": {"messages": []}},
+        {"recordId": "a", "modelInput": {"messages": []}},
+    ],
+    "requests of a batch": [{"custom_id": "a", "result": {"type": "expired"}}],
+    "the state of a batch": [{"object": "batch", "output_file_id": "a"}],
+    "parts of a Responses output": [
+        {**REPLY, "id": "a", "status": "completed"},
+        {"type": "reasoning", "id": "a", "summary": []},
+        {"type": "function_call", "call_id": "a", "name": "b", "arguments": "{}"},
+        {"type": "web_search_call", "id": "a", "status": "completed"},
+    ],
+    "objects of OpenAI's Responses API": [
+        {"object": "response.input_tokens", "input_tokens": 5},
+        {"object": "response.compaction", "output": [], "usage": {}},
+    ],
+    "messages of Anthropic's Messages API": [{**REPLY, "role": "user"}],
+    "Anthropic's Text Completions API": [{"completion": "a", "stop_reason": "b"}],
+    "cached contents of Gemini": [{"expireTime": "t", "usageMetadata": {}}],
+    "usage of Gemini": [{"usageMetadata": {"totalTokenCount": 5}, "file": "a"}],
+    "PaLM's API": [
+        {"candidates": [{"content": "a"}]},
+        {"candidates": [{"output": "a"}]},
+    ],
+    "Bedrock's log of model invocations": [
+        {"schemaType": "ModelInvocationLog", "output": {"outputBodyJson": [{}]}}
+    ],
+    "the own API of Titan": [
+        {"inputTextTokenCount": 5, "results": [{"tokenCount": 7}]},
+        {"generation": "a", "prompt_token_count": 5, "stop_reason": "stop"},
+    ],
+    "Cohere's v1 API": [
+        {"text": "a", "generation_id": "b", "meta": {}},
+        {"generations": [{"text": "a"}]},
+    ],
+    "TGI's generate": [{"generated_text": "a"}],
+    "embeddings": [
+        EMBEDDINGS,
+        {"model": "m", "embeddings": [[0.5]]},
+        {"embedding": {"values": [0.5]}, "usageMetadata": {"promptTokenCount": 5}},
+        {"log": json.dumps(EMBEDDINGS)},
+    ],
+    "moderation": [
+        {"id": "modr-a", "model": "m", "results": [{"flagged": False}]},
+        {"model": "m", "results": [{"flagged": False}]},
+    ],
+    "rerank": [{"id": "a", "results": [{"index": 0}], "meta": {}}],
+    "generated images": [
+        {"created": 1793577600, "data": [{"b64_json": "a" * 500_000}]},
+        {"created": 1793577600, "data": [{"url": "a"}], "usage": {"input_tokens": 5}},
+    ],
+    "transcriptions of audio": [{"text": "a", "usage": {"type": "duration"}}],
+    "objects of OpenAI's Assistants API": [
+        {"object": "thread.run", "usage": {"prompt_tokens": 5}},
+        {"object": "thread.message", "role": "assistant", "content": TEXT},
+    ],
+    "fine-tuning jobs": [{"object": "fine_tuning.job", "trained_tokens": 5}],
+    "lists, files or models": [{"object": "list", "data": [{"object": "model"}]}],
+    "requests": [
+        {"model": "m", "input": "a"},
+        {"contents": [{"parts": [{"text": "a"}]}]},
+    ],
+    "rows of counts": [{"user": "a", "input_tokens": 5, "output_tokens": 7}],
+}
+
+
+@pytest.mark.parametrize("looks", OTHERS)
+def test_what_is_not_read_is_named_with_what_to_do(tmp_path: Path, looks: str) -> None:
+    for number, line in enumerate(OTHERS[looks]):
+        (tmp_path / f"{number}.jsonl").write_text(f"{LINE}\n{json.dumps(line)}\n")
+
+    for hint in toolkit.load(tmp_path, duplicates="keep").ledger["hint"]:
+        assert hint.startswith(f"has 1 line that looks like {looks}")
+        assert ": " in hint  # and what to do
+
+
+@pytest.mark.parametrize(
+    ("line", "looks"),
+    [
+        (
+            {
+                "output": {"choices": CHOICES},
+                "usage": {"input_tokens": 5, "output_tokens": 7},
+                "request_id": "a",
+            },
+            "DashScope's own API: ",
+        ),
+        (
+            {
+                "response": {
+                    "output": {"text": "a"},
+                    "usage": {"input_tokens": 5},
+                    "request_id": "a",
+                }
+            },
+            "DashScope's own API: ",
+        ),
+        (
+            {"outputs": {"choices": CHOICES, "usage_metadata": {"input_tokens": 5}}},
+            "runs of LangSmith: ",
+        ),
+        (
+            {"run_type": "llm", "trace_id": "a", "my_outputs": RESPONSE},
+            "runs of LangSmith: ",
+        ),
+    ],
+)
+def test_a_response_with_other_usage_is_named_and_has_no_path(
+    line: dict[str, object], looks: str
+) -> None:
+    hint = line_looks_like("not_a_response", json.dumps(line).encode(), None)
+
+    assert hint is not None
+    assert hint.startswith(looks)
+    assert "--response-path" not in hint
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"type": "assistant", "sessionId": None},
+        {"type": "note", "sessionId": "a"},
+        {"type": "assistant", "message": "a"},
+        {"type": "response_item"},
+        {"type": "response", "id": "a"},
+        {"type": "responses.created"},
+        {"event_id": "a", "type": "order.created"},
+        {"trace_id": "a", "span_id": "b"},
+        {"resourceSpans": None},
+        {"results": []},
+        {"object": "lists", "data": []},
+        {"object": 5},
+        {"my_data": OTLP},
+        {"usage": {"input_tokens": 5, "output_tokens": 7}},
+    ],
+)
+def test_a_line_with_some_of_the_fields_has_no_hint(
+    tmp_path: Path, line: dict[str, object]
+) -> None:
+    (tmp_path / "a.jsonl").write_text(f"{LINE}\n{json.dumps(line)}\n")
+
+    assert toolkit.load(tmp_path).ledger["hint"].item() is None
+
+
+def write_lines(path: Path, *groups: tuple[object, int]) -> Path:
+    """Write each line so many times."""
+    texts = [(one if isinstance(one, str) else json.dumps(one)) for one, _ in groups]
+    counts = [count for _, count in groups]
+    path.write_text(
+        "".join(f"{text}\n" * count for text, count in zip(texts, counts, strict=True))
+    )
+    return path
+
+
+def test_a_log_of_mixed_lines_has_the_number_of_lines_of_each_look(
+    tmp_path: Path,
+) -> None:
+    groups = [(LINE, 4), (EMBEDDINGS, 3), ({"a": 1}, 1), (OTLP, 12), ({"error": 1}, 9)]
+    mixed = write_lines(tmp_path / "a.jsonl", *groups)
+    none = write_lines(tmp_path / "b.jsonl", (OTLP, 2), (EMBEDDINGS, 1))
+    one = write_lines(tmp_path / "c.jsonl", (EMBEDDINGS, 5))
+
+    hints = [toolkit.load(path).ledger["hint"].item() for path in (mixed, none, one)]
+
+    # The 9 errors and the 3 duplicates are not rejected lines.
+    assert re.fullmatch(
+        r"has 12 lines that look like OpenTelemetry data \(OTLP\): [^;]+; "
+        r"3 lines that look like embeddings: [^;]+; 1 other rejected line",
+        hints[0],
+    )
+    assert re.fullmatch(
+        r"has 2 lines that look like OpenTelemetry [^;]+; "
+        r"1 line that looks like embeddings: [^;]+",
+        hints[1],
+    )
+    assert re.fullmatch(r"looks like embeddings: [^;]+", hints[2])
+
+
+def test_a_hint_names_the_three_most_frequent_looks(tmp_path: Path) -> None:
+    groups = [(OTLP, 2), (EMBEDDINGS, 3), (CLAUDE, 5), ({"messages": []}, 4)]
+    path = write_lines(tmp_path / "a.jsonl", (LINE, 1), *groups, ({"a": 1}, 6))
+
+    hint = toolkit.load(path).ledger["hint"].item()
+
+    found = re.findall(r"(\d+) lines? that looks? like (\w+)", hint)
+    assert found == [("5", "sessions"), ("4", "requests"), ("3", "embeddings")]
+    assert hint.endswith("; 8 other rejected lines")  # 2 spans and 6 of {"a": 1}
+
+
+def test_what_the_beginning_looks_like_is_the_first_look(tmp_path: Path) -> None:
+    items = "".join(f"{json.dumps(make_response(id=one))},\n" for one in "abc")
+    (tmp_path / "a.jsonl").write_text(f"[\n{items}{LINE}\n]\n")
+
+    hint = toolkit.load(tmp_path).ledger["hint"].item()
+
+    assert re.fullmatch(
+        r"has 1 line that looks like one JSON array: [^;]+; "
+        r"3 lines that look like one JSON array without brackets: [^;]+; "
+        r"1 other rejected line",
+        hint,
+    )
+
+
+def test_the_pieces_of_json_over_many_lines_are_other_lines(tmp_path: Path) -> None:
+    pretty = json.dumps({"id": "a", "choices": []}, indent=1)  # four lines
+    path = write_lines(tmp_path / "a.jsonl", (LINE, 1), (pretty, 2))
+
+    hint = toolkit.load(path).ledger["hint"].item()
+
+    assert hint.startswith("has 2 lines that look like JSON over many lines: ")
+    assert hint.endswith("; 6 other rejected lines")
+
+
+def test_a_thousand_rejected_lines_of_a_log_are_looked_at(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.jsonl", (LINE, 1), (OTLP, 990), (CLAUDE, 20))
+
+    hint = toolkit.load(path).ledger["hint"].item()
+
+    # 1,000 of the 1,010 rejected lines: 990 + 10.
+    start = (
+        "has, of 1,000 rejected lines that were looked at, 990 lines that look like "
+    )
+    assert hint.startswith(f"{start}OpenTelemetry")
+    assert re.search(r"; 10 lines that look like sessions of Claude Code: [^;]+$", hint)
+
+
+def test_fewer_lines_of_a_log_are_looked_at_once_many_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.reading.ledger._MOST_BYTES", 40 * 4000)
+    write_lines(tmp_path / "a.jsonl", (LINE, 1), (OTLP, 50))
+    write_lines(tmp_path / "b.jsonl", (LINE, 1), ({**OTLP, "a": "a" * 200_000}, 50))
+    write_lines(tmp_path / "c.jsonl", (LINE, 1), (OTLP, 15))
+
+    hints = toolkit.load(tmp_path, duplicates="keep").ledger["hint"]
+
+    # A line counts as 4,000 bytes or more: after 40 of them each log has 16 at most.
+    starts = [hint.partition(" that look like")[0] for hint in hints]
+    assert starts == [
+        "has, of 40 rejected lines that were looked at, 40 lines",
+        "has, of 16 rejected lines that were looked at, 16 lines",
+        "has 15 lines",
+    ]
+
+
+def test_chunks_take_no_place_of_other_lines(tmp_path: Path) -> None:
+    chunk = {"object": "chat.completion.chunk", "choices": [{"delta": {}}]}
+    path = write_lines(tmp_path / "a.jsonl", (LINE, 1), (chunk, 2000), (OTLP, 1))
+
+    hint = toolkit.load(path).ledger["hint"].item()
+
+    assert hint.startswith("has 1 line that looks like OpenTelemetry data")
+    assert "other" not in hint
+
+
+def test_a_hint_covers_all_blocks_and_all_runs_of_an_export(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    path = write_lines(tmp_path / "a.jsonl", (OTLP, 2), (EMBEDDINGS, 3))
+    toolkit.export(path, to=out)
+    first = toolkit.ledger(out)["hint"].item()
+    with path.open("a") as file:
+        file.write(f"{json.dumps(OTLP)}\n" * 4 + f"{LINE}\n")
+    toolkit.export(path, to=out)
+    second = toolkit.ledger(out)["hint"].item()
+    toolkit.compact(out)
+
+    assert re.findall(r"(\d+) lines that look like (\w+)", first) == [
+        ("3", "embeddings"),
+        ("2", "OpenTelemetry"),
+    ]
+    assert re.findall(r"(\d+) lines that look like (\w+)", second) == [
+        ("6", "OpenTelemetry"),  # 2 + 4
+        ("3", "embeddings"),
+    ]
+    assert toolkit.ledger(out)["hint"].item() == second
+
+
+def test_workers_that_share_a_log_give_the_hint_of_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.exports.distributed._SHARE_BYTES", 70_000)
+    groups = [(OTLP, 400), (LINE, 400), (EMBEDDINGS, 300), (CLAUDE, 200)]
+    path = write_lines(tmp_path / "a.jsonl", *groups)
+
+    toolkit.export(path, to=tmp_path / "one")
+    with ThreadPoolExecutor(2) as pool:
+        toolkit.export(path, to=tmp_path / "two", executor=pool)
+
+    one, two = (
+        toolkit.ledger(tmp_path / name)["hint"].item() for name in ("one", "two")
+    )
+    assert re.findall(r"(\d+) lines that look like (\w+)", one) == [
+        ("400", "OpenTelemetry"),
+        ("300", "embeddings"),
+        ("200", "sessions"),
+    ]
+    assert two == one
 
 
 def test_text_that_is_not_utf8_says_so(tmp_path: Path) -> None:
@@ -224,7 +595,7 @@ def test_text_that_is_not_utf8_says_so(tmp_path: Path) -> None:
 
     hint = toolkit.load(tmp_path).ledger["hint"].item()
 
-    assert hint.startswith("has lines that look like text of another encoding: ")
+    assert hint.startswith("has 1 line that looks like text of another encoding: ")
 
 
 def test_faults_of_single_lines_are_no_hint_for_a_log(tmp_path: Path) -> None:
@@ -264,7 +635,7 @@ def test_the_response_path_of_a_hint_reads_the_lines(tmp_path: Path, path: str) 
     hint = toolkit.load(tmp_path).ledger["hint"].item()
 
     words, _, given = hint.partition(" --response-path ")
-    assert words.startswith("has lines that look like responses in the field")
+    assert words.startswith("has 1 line that looks like responses in the field")
     assert given == path
     log = toolkit.load(tmp_path, response_path=path.strip("'"), duplicates="keep")
     assert log.ledger["responses"].item() == 2
@@ -283,6 +654,8 @@ def test_a_hint_names_no_field_that_is_not_well_known(tmp_path: Path) -> None:
     "line",
     [
         "x",
+        "5 tokens,a,b",
+        "day,model,cost",
         '"x"',
         "1",
         "[1]",
@@ -307,18 +680,6 @@ def test_a_line_like_nothing_known_has_no_hint(tmp_path: Path, line: str) -> Non
     assert toolkit.load(tmp_path).ledger["hint"].item() is None
 
 
-def test_only_the_first_rejected_lines_are_looked_at(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    wrapped = json.dumps({"log": LINE})
-    path.write_text(LINE + "\n" + "{}\n" * 15 + wrapped)
-    near = toolkit.load(path).ledger["hint"].item()
-    path.write_text(LINE + "\n" + '{"error": 1}\n' * 99 + "{}\n" * 16 + wrapped)
-    far = toolkit.load(path).ledger["hint"].item()
-
-    assert near is not None
-    assert far is None
-
-
 def test_an_export_keeps_its_hints_and_a_check_shows_them(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(json.dumps([RESPONSE]))
 
@@ -330,6 +691,7 @@ def test_an_export_keeps_its_hints_and_a_check_shows_them(tmp_path: Path) -> Non
 
 def test_a_head_made_to_be_slow_is_looked_at_at_once() -> None:
     # Each would take minutes if a pattern went back over what it had read.
-    for head in (b"{" * 65_536, b'{""' * 21_000, b"}\r" * 32_768, b"\t" * 65_536):
+    heads = (b"{", b'{""', b"}\r", b"\t", b"tokens", b"a,", b'"tokens",')
+    for head in (one * (65_536 // len(one)) for one in heads):
         for before in (b"", b"x", b"[x", b"{", b"A" * 65_536):
             assert isinstance(looks_like(before + head), str | None)

@@ -1,4 +1,4 @@
-"""The reference decoder against its definition: lines, JSON, rejects; any bytes."""
+"""The decoder against its definition: lines, JSON, rejects; any bytes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.decoding import decode_block as decode
 from toolkit.reading.blocks import Block, as_pieces, make_plan
-from toolkit.reading.reference_decoder import Reference
+from toolkit.reading.decoder import make_decoder
 from toolkit.schema import CHOICES, REJECT_CODES, REJECTS
 from toolkit.testing import make_response
 
@@ -25,11 +26,6 @@ pytestmark = pytest.mark.both_decoders
 SUITE = Path(__file__).parents[3] / "shared" / "JSONTestSuite" / "test_parsing"
 FILES = sorted(SUITE.glob("*.json"))
 GOOD = json.dumps(make_response()).encode()
-
-
-def decode(data: bytes, *, tail: bool = False, **options: Any) -> Decoded:
-    block = Block(0, "made.jsonl", as_pieces(data), 1, 0, len(data), len(data), tail)
-    return Reference(make_plan(**options)).decode(block)
 
 
 def codes(data: bytes, *, tail: bool = False, **options: Any) -> list[str]:
@@ -98,7 +94,7 @@ def test_rejects_have_the_exact_place_of_their_line() -> None:
     offset = 1000
     block = Block(7, "made.jsonl", as_pieces(data), 41, offset, len(data), len(data))
 
-    decoded = Reference(make_plan()).decode(block)
+    decoded = make_decoder(make_plan()).decode(block)
 
     third = offset + 5
     good = third + 5
@@ -135,7 +131,7 @@ def test_a_line_over_max_line_bytes_is_rejected_and_not_kept() -> None:
 def test_a_line_too_long_to_be_held_comes_without_data() -> None:
     block = Block(0, "made.jsonl", (), 9, 70, 5001, 5071, skipped=5000)
 
-    decoded = Reference(make_plan(max_line_bytes=100)).decode(block)
+    decoded = make_decoder(make_plan(max_line_bytes=100)).decode(block)
 
     (reject,) = decoded.rejects.to_pylist()
     assert (reject["line"], reject["offset"], reject["length"]) == (9, 70, 5000)
@@ -440,6 +436,7 @@ LINES = st.binary(max_size=30) | DUMPED | mutated()
 LOGS = st.lists(LINES, max_size=6).map(lambda lines: b"".join(x + b"\n" for x in lines))
 
 
+@settings(deadline=None)
 @given(log=LOGS, rest=LINES)
 def test_any_bytes_are_rows_or_rejects_or_blank(log: bytes, rest: bytes) -> None:
     decoded = decode(log + rest, tail=True)
@@ -455,6 +452,7 @@ def test_any_bytes_are_rows_or_rejects_or_blank(log: bytes, rest: bytes) -> None
     assert set(decoded.rejects.column("code").to_pylist()) <= set(REJECT_CODES)
 
 
+@settings(deadline=None)
 @given(log=LOGS)
 def test_the_schemas_are_the_declared_ones_whatever_the_input(log: bytes) -> None:
     decoded = decode(log)
@@ -468,6 +466,7 @@ def test_the_schemas_are_the_declared_ones_whatever_the_input(log: bytes) -> Non
         assert [name for name in never if batch.column(name).null_count] == []
 
 
+@settings(deadline=None)
 @given(log=LOGS)
 def test_rejects_written_back_as_lines_are_rejected_alike(log: bytes) -> None:
     names = ["code", "json_path", "reason", "raw"]
@@ -479,6 +478,7 @@ def test_rejects_written_back_as_lines_are_rejected_alike(log: bytes) -> None:
     assert again.rejects.select(names).to_pylist() == rejects.to_pylist()
 
 
+@settings(deadline=None)
 @given(log=LOGS)
 def test_a_log_cut_into_blocks_of_one_line_gives_the_same_rows(log: bytes) -> None:
     whole = decode(log)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,25 +214,6 @@ def test_an_export_refuses_options_of_logs(out: Path, option: str) -> None:
     for function in (toolkit.scan, toolkit.check, toolkit.rejects):
         with pytest.raises(OptionError, match=f"{option}: .*keeps the options"):
             function(out, **{option: value})  # type: ignore[operator]
-
-
-def test_a_type_checker_reports_a_misspelt_option(tmp_path: Path) -> None:
-    code = tmp_path / "use.py"
-    code.write_text(
-        "import toolkit\n"
-        'toolkit.load("a", tags={"a": "b"}, max_lines=3)\n'
-        'toolkit.load("a", tag={"a": "b"})\n'
-        'toolkit.scan("a", contents="drop")\n'
-        'toolkit.check("a", on_damage="colect")\n'
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(code)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-    lines = [line.split(":")[1] for line in done.stdout.splitlines() if "error" in line]
-    assert lines == ["3", "4", "5"], done.stdout
 
 
 def test_the_first_line_that_is_skipped_is_named_first(tmp_path: Path) -> None:

@@ -63,6 +63,12 @@ def hostile() -> Any:
     return made_of(NASTY)
 
 
+@pytest.fixture(scope="module")
+def page(hostile: Any) -> str:
+    """Draw the page of the report on names that mean harm."""
+    return str(hostile.html())
+
+
 class Tags(HTMLParser):
     """What a browser makes of a page: its tags, and the names of their attributes."""
 
@@ -88,9 +94,9 @@ def outside_of_drawings(tags: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 
 def test_the_tags_of_a_page_with_hostile_names_are_those_of_a_harmless_one(
-    tame: Any, hostile: Any
+    tame: Any, page: str
 ) -> None:
-    one, other = Tags(hostile.html()).tags, Tags(tame.html()).tags
+    one, other = Tags(page).tags, Tags(tame.html()).tags
 
     assert outside_of_drawings(one) == outside_of_drawings(other)
     assert {tag[0] for tag in one} == {tag[0] for tag in other}
@@ -110,8 +116,8 @@ def test_names_in_other_scripts_are_in_the_drawings_as_they_are() -> None:
         assert f">{name}</text>" in page
 
 
-def test_no_control_or_bidi_character_is_in_any_form(hostile: Any) -> None:
-    for text in (hostile.html(), hostile.markdown(), hostile.json()):
+def test_no_control_or_bidi_character_is_in_any_form(hostile: Any, page: str) -> None:
+    for text in (page, hostile.markdown(), hostile.json()):
         assert not set("\x00\x07\x1b\r\u202e\u2066\u200b") & set(text)
 
 
@@ -167,9 +173,7 @@ def test_the_names_of_markdown_are_code_and_so_mention_nobody(hostile: Any) -> N
     assert names == []
 
 
-def test_a_long_name_is_cut_in_its_middle(hostile: Any) -> None:
-    page = hostile.html()
-
+def test_a_long_name_is_cut_in_its_middle(page: str) -> None:
     assert "x" * 2000 not in page
     assert "xxx…xxx" in page
     assert len(page) < 2_000_000

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pandera.polars as pa
 import polars as pl
@@ -18,35 +17,11 @@ from pandera.typing import FieldType
 from pandera.typing.polars import DataFrame
 
 import toolkit
-from tests.conftest import ROOT
 from tests.support import models
 from toolkit.errors import ValidationError
 from toolkit.schema import CHOICES, REJECTS, TABLES, Choices, Ledger, Rejects, Table
 from toolkit.schema.models import MODELS
 from toolkit.testing import make_choices
-
-MAKE = """
-from __future__ import annotations
-
-import pandera.polars as pa
-import polars as pl
-from pandera.typing import FieldType
-from pandera.typing.polars import DataFrame
-
-from toolkit.schema import Choices
-
-
-class Priced(Choices):
-    dollars: FieldType[pl.Float64] = pa.Field(ge=0)
-
-
-@pa.check_types
-def total(frame: DataFrame[Priced]) -> float:
-    return float(frame.filter(pl.col(Priced.model) == "gpt-a")[Priced.dollars].sum())
-
-
-checked: DataFrame[Choices] = Choices.validate(pl.DataFrame(), lazy=True)
-"""
 
 
 class Priced(Choices):
@@ -120,19 +95,6 @@ def test_pandera_is_imported_on_first_use_only(code: str) -> None:
 def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Choises'"):
         toolkit.schema.Choises  # type: ignore[attr-defined]  # noqa: B018
-
-
-def test_a_type_checker_accepts_a_subclass(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(MAKE)
-    wrong = tmp_path / "wrong.py"
-    wrong.write_text("from toolkit.schema import Choices\n\nChoices.modle\n")
-
-    call = [sys.executable, "-m", "mypy", "--strict", str(script), str(wrong)]
-    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
-
-    assert '"type[Choices]" has no attribute "modle"' in done.stdout
-    assert "Found 1 error in 1 file" in done.stdout
 
 
 # --- As pandera's users expect it ----------------------------------------------------

@@ -28,9 +28,12 @@ def test_every_field_carries_its_declaration() -> None:
     assert field.type == pa.int64()
     assert field.metadata[b"unit"] == b"tokens"
     assert field.metadata[b"grain"] == b"U"
-    assert json.loads(field.metadata[b"paths"])[0] == (
-        "usage.prompt_tokens_details.cached_tokens"
-    )
+    paths = json.loads(field.metadata[b"paths"])
+    assert paths["chat"][0] == "usage.prompt_tokens_details.cached_tokens"
+    assert paths["cohere"] == ["usage.cached_tokens"]
+    assert paths.keys().isdisjoint({"any", "ollama"})
+    calls = json.loads(CHOICES.arrow.field("tool_calls").metadata[b"paths"])
+    assert calls["gemini"] == ["candidates[].content.parts[functionCall]"]
     assert all(column.description for table in TABLES for column in table.columns)
 
 
@@ -46,7 +49,8 @@ def test_the_repr_of_a_table_is_short(table: Table) -> None:
 
 def test_the_repr_of_a_column_is_one_line_without_its_defaults() -> None:
     assert repr(CHOICES["prompt_tokens"]) == (
-        "<Column prompt_tokens: int64, U, tokens; prompt, cached ones included>"
+        "<Column prompt_tokens: int64, U, tokens; "
+        "prompt, with what was read from and written to a cache>"
     )
     assert all("\n" not in repr(column) for column in CHOICES.columns)
 

@@ -62,8 +62,13 @@ def ticks(ax: Axes) -> list[str]:
 
 
 def everything_is_inside(ax: Axes) -> bool:
-    """Return whether everything that is drawn is inside the figure."""
+    """Draw, and return whether everything that is drawn is inside the figure."""
     ax.figure.draw_without_rendering()
+    return what_is_drawn_is_inside(ax)
+
+
+def what_is_drawn_is_inside(ax: Axes) -> bool:
+    """Return whether everything is inside the figure, which was drawn before."""
     drawn, whole = ax.get_tightbbox(), ax.figure.bbox
     assert drawn is not None
     return bool(whole.contains(*drawn.min) and whole.contains(*drawn.max))

@@ -419,7 +419,7 @@ def run(*, short: bool, every: int, seed: int) -> int:
     try:
         tried, failures = enumerated(folder, every=61 if short else every)
         print(f"enumerated: {tried - len(failures)} of {tried} faults were repaired")
-        seconds = 5 if short else 120
+        seconds = 3 if short else 120
         kills, written = killed_at_random(folder / "live", seconds=seconds, seed=seed)
         print(f"random: {kills} kills, {written:,} responses, each once")
     finally:

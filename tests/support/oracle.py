@@ -1,8 +1,9 @@
 """What a line should become, in plain Python that shares no code with us.
 
 It follows docs/reference/lines.md section by section, with the standard library alone
-(except xxhash for the hash), and is slow. It leaves out the limit on how often facts of
-the response may be repeated; no line of the tests is large.
+(except xxhash for the hash), and is slow. Of the APIs it has chat and text completions.
+It leaves out the limit on how often facts of the response may be repeated; no line of
+the tests is large.
 """
 
 from __future__ import annotations
@@ -101,6 +102,7 @@ class Object(dict[str, Any]):
     """A JSON object that remembers how it was written."""
 
     text: str
+    of_text = False  # a choice of a text completion
 
 
 class Decoder(json.JSONDecoder):
@@ -185,6 +187,7 @@ def parse(text: str) -> Json:
 
 CANDIDATES = (
     *("response.body", "response", "response_body", "body"),
+    *("result.message", "modelOutput", "output.outputBodyJson"),
     *("output", "outputs", "result", "data"),
 )
 
@@ -193,7 +196,7 @@ def find_response(line: Json) -> tuple[Object, str]:
     """Return the response of a line and the path of it, ``""`` for the line itself."""
     found = [(line, ""), *((candidate(line, path), path) for path in CANDIDATES)]
     for value, path in found:
-        if is_response(value):
+        if is_response(value, line if path == "output" else None):
             if is_chunk(value):
                 raise RejectError("stream_chunk")
             return value, path
@@ -220,10 +223,26 @@ def decoded(value: Json) -> Json:
         return None
 
 
-def is_response(value: Json) -> bool:
-    """Return whether an object has an array of objects as its choices."""
+def is_response(value: Json, outer: Object | None) -> bool:
+    """Return whether an object has an array of objects as its choices.
+
+    Those of LangSmith and DashScope have their usage elsewhere and are none.
+    """
     choices = value.get("choices") if isinstance(value, Object) else None
-    return isinstance(choices, list) and all(isinstance(c, Object) for c in choices)
+    if not isinstance(choices, list) or not all(isinstance(c, Object) for c in choices):
+        return False
+    elsewhere = (value.get("usage_metadata"), outer and outer.get("usage"))
+    has_no_usage = value.get("usage") is None and elsewhere != (None, None)
+    return is_text(value) or not has_no_usage
+
+
+def is_text(response: Object) -> bool:
+    """Return whether a response is a text completion."""
+    choices = response["choices"]
+    if any(choice.get("message") is not None for choice in choices):
+        return False
+    is_named = response.get("object") == "text_completion"
+    return is_named or any(choice.get("text") is not None for choice in choices)
 
 
 PIECES = (
@@ -259,14 +278,16 @@ def rows(line: Object, response: Object, path: str) -> list[Row]:
     """Read the columns in their order, each over the choices in theirs."""
     within = f"{path}." if path else ""
     choices = [(c, f"{within}choices[{i}].") for i, c in enumerate(response["choices"])]
+    outer = line if path else None
     roots = {
         "R": (response, within),
         "U": (response, within),
-        "W": (line if path else None, ""),
-        "B": (line if path == "response.body" else None, ""),
-        "P": ((response, line if path else None), within),
-        "V": ((response, line if path else None), within),
+        "W": (outer, path),
+        "P": ((response, outer), within),
+        "V": ((response, outer), within),
     }
+    for choice, _ in choices:
+        choice.of_text = is_text(response)
     table: list[Row] = [{"choice_position": i} for i in range(len(choices) or 1)]
     for name, (grain, read) in COLUMNS.items():
         if grain == "C":
@@ -343,10 +364,42 @@ def count(value: Json, where: str, largest: int = LARGEST_COUNT) -> int | None:
     return int(double)
 
 
+RFC_3339 = re.compile(
+    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ](?P<time>[0-9]{2}:[0-9]{2}):"
+    r"(?P<second>[0-9]{2})(?P<fraction>\.[0-9]+)?"
+    r"(?P<zone>[Zz]|[+-][0-9]{2}:?[0-9]{2})?"
+)
+
+
+def calendar_time(found: re.Match[str], where: str) -> datetime | None:
+    """Read an RFC 3339 time; without a zone it is null."""
+    zone = found["zone"]
+    if zone is None:
+        return None
+    zone = "+0000" if zone in "Zz" else zone.replace(":", "")
+    if int(zone[1:3]) > 23 or int(zone[3:]) > 59 or int(found["second"]) > 60:
+        out_of_range(where)
+    sign = -1 if zone[0] == "-" else 1
+    ahead = sign * timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
+    exact = Decimal(found["fraction"] or 0).scaleb(6, Context(prec=MAX_PREC))
+    microseconds = int(exact.to_integral_value(ROUND_HALF_EVEN))
+    try:
+        minute = datetime.fromisoformat(f"{found['day']} {found['time']}+00:00")
+        created = minute - ahead
+        created += timedelta(seconds=int(found["second"]), microseconds=microseconds)
+    except (ValueError, OverflowError):
+        out_of_range(where)
+    if not EPOCH <= created < YEAR_2200:
+        out_of_range(where)
+    return created if created > EPOCH else None
+
+
 def timestamp(value: Json, where: str) -> datetime | None:
-    """Read seconds: a number, or a string of digits with at most one point."""
+    """Read a calendar time, or seconds: a number, or a string of digits and a point."""
     if value in (None, ""):
         return None
+    if isinstance(value, str) and (found := RFC_3339.fullmatch(value)):
+        return calendar_time(found, where)
     if isinstance(value, str) and re.fullmatch(r"(?=.*[0-9])[0-9]*\.?[0-9]*", value):
         value = Number(value)
     if not isinstance(value, Number):
@@ -397,7 +450,7 @@ def reasoning(choice: Object, where: str) -> str | None:
     parts, place = find(choice, where, "message.content")
     if named is not None or not isinstance(parts, list):
         return named
-    return joined_parts("thinking", parts, place)
+    return lenient(lambda value, _: joined_parts("thinking", value, place), parts)  # type: ignore[no-any-return]
 
 
 def tool_calls(choice: Object, where: str) -> list[Row] | None:
@@ -407,13 +460,14 @@ def tool_calls(choice: Object, where: str) -> list[Row] | None:
         return function_call(*find(choice, where, "message.function_call"))
     if not isinstance(calls, list):
         wrong_type(place)
+    for i, call in enumerate(calls):
+        if not isinstance(call, Object):
+            wrong_type(f"{place}[{i}]")
     return [tool_call(call, f"{place}[{i}]") for i, call in enumerate(calls)]
 
 
-def tool_call(call: Json, where: str) -> Row:
+def tool_call(call: Object, where: str) -> Row:
     """Read one call of a function or of a custom tool; what is empty stays so."""
-    if not isinstance(call, Object):
-        wrong_type(where)
     return {
         "id": at(text, "id")(call, f"{where}."),
         "type": at(text, "type")(call, f"{where}."),
@@ -434,7 +488,8 @@ def function_call(call: Json, where: str) -> list[Row] | None:
     given = at(arguments, "arguments")(call, f"{where}.")
     if not name and not given:
         return None
-    return [{"id": None, "type": None, "name": name, "arguments": given}]
+    ids = {key: at(text, key)(call, f"{where}.") for key in ("id", "type")}
+    return [{**ids, "name": name, "arguments": given}]
 
 
 def arguments(value: Json, where: str) -> str | None:
@@ -443,13 +498,9 @@ def arguments(value: Json, where: str) -> str | None:
 
 
 def answer(choice: Object, where: str) -> str | None:
-    """Read the content of the message, or the text of a choice without a message."""
-    if choice.get("message") is not None:
-        return at(content, "message.content")(choice, where)  # type: ignore[no-any-return]
-    try:
-        return content(choice.get("text"), where)
-    except RejectError:
-        return None
+    """Read the content of the message, or the text of a text completion."""
+    path = "text" if choice.of_text else "message.content"
+    return at(content, path)(choice, where)  # type: ignore[no-any-return]
 
 
 def characters(choice: Object, where: str) -> int | None:
@@ -508,25 +559,24 @@ def below(value: Json, *keys: str) -> Json:
 def reported_cost(pair: tuple[Object, Object | None], where: str) -> float | None:
     """Read the cost: of the usage first, then of the response, then of the line.
 
-    A plain 0 of the usage is read only if there is no other cost.
+    A 0 is read only if there is no other cost.
     """
     response, line = pair
     value, place = find(response, where, "usage.cost")
-    if isinstance(value, Object):
-        own = lenient(amount, value.get("total_cost"))
-    else:
-        own = amount(value, place)
-    if own or (own is not None and isinstance(value, Object)):
-        return own  # type: ignore[no-any-return]
+    own = None if isinstance(value, Object) else amount(value, place)
     ticks = lenient(amount, below(response, "usage", "cost_in_usd_ticks"))
-    if ticks:
-        return ticks / 10_000_000_000  # type: ignore[no-any-return]
-    for keys in (("usage", "pydantic_ai_gateway", "cost_estimate"), ("cost", "usd")):
-        cost = lenient(amount, below(response, *keys))
-        if cost is not None:
-            return cost  # type: ignore[no-any-return]
-    found = (lenient(amount, below(line, key)) for key in LOGGED_COSTS)
-    return next((cost for cost in found if cost), own)
+    found = [
+        own,
+        lenient(amount, below(value, "total_cost")),
+        ticks / 10_000_000_000 if ticks else None,
+        lenient(
+            amount, below(response, "usage", "pydantic_ai_gateway", "cost_estimate")
+        ),
+        lenient(amount, below(response, "cost", "usd")),
+        *(lenient(amount, below(line, key)) or None for key in LOGGED_COSTS),
+    ]
+    zero = 0.0 if 0 in found else None
+    return next((cost for cost in found if cost), zero)
 
 
 LOGGED_COSTS = ("response_cost", "cost_usd", "costUSD")
@@ -539,20 +589,59 @@ def provider(pair: tuple[Object, Object | None], where: str) -> str | None:
     return named or lenient(string, below(line, "custom_llm_provider"))
 
 
-def requested_model(line: Object | None, where: str) -> str | None:
+def created(pair: tuple[Object, Object | None], where: str) -> datetime | None:
+    """Read the time of the response, or else one of the line."""
+    response, line = pair
+    own = at(timestamp, "created")(response, where)
+    found = (lenient(timestamp, below(line, key)) for key in LOGGED_TIMES)
+    return next((time for time in (own, *found) if time is not None), None)
+
+
+LOGGED_TIMES = ("timestamp", "processed_time")
+
+
+def created_problem(pair: tuple[Object, Object | None], where: str) -> str | None:
+    """Return whether a time without a zone is the only one."""
+    response, line = pair
+    times = (response.get("created"), *(below(line, key) for key in LOGGED_TIMES))
+    has_none = any(
+        isinstance(time, str)
+        and (found := RFC_3339.fullmatch(time))
+        and not found["zone"]
+        for time in times
+    )
+    return "no_time_zone" if has_none and created(pair, where) is None else None
+
+
+def requested_model(line: Object | None, path: str) -> str | None:
     """Read the model that was asked for."""
     names = ("request.body.model", "request.model", "model")
-    asked: str | None = at(string, *names)(line, where)
-    return asked or lenient(string, below(line, "request_body", "model"))
+    asked: str | None = at(string, *names)(line, "")
+    asked = asked or lenient(string, below(line, "request_body", "model"))
+    of_log = line if path == "output.outputBodyJson" else None
+    return asked or lenient(string, below(of_log, "modelId"))
 
 
-def processing(line: Object | None, _where: str) -> str | None:
-    """Return whether a line with the response in `response.body` is of a batch."""
-    if line is None:
+def custom_id(line: Object | None, path: str) -> str | None:
+    """Read the caller's id in a batch."""
+    own: str | None = at(label, "custom_id")(line, "")
+    key = {"modelOutput": "recordId", "response": "key"}.get(path)
+    return own or (lenient(label, below(line, key)) if key else None)
+
+
+def processing(line: Object | None, path: str) -> str | None:
+    """Return whether a line is of the output file of a batch."""
+    names = {
+        "response.body": "custom_id",
+        "result.message": "custom_id",
+        "modelOutput": "recordId",
+        "response": "processed_time",
+    }
+    if line is None or path not in names:
         return None
-    name = line.get("id")
+    name = line.get("id") if path == "response.body" else None
     is_named = isinstance(name, str) and name.startswith("batch_req_")
-    return "batch" if is_named or line.get("custom_id") is not None else None
+    return "batch" if is_named or line.get(names[path]) is not None else None
 
 
 def served_by(response: Object, _where: str) -> str | None:
@@ -574,7 +663,7 @@ def is_byok(response: Object, _where: str) -> bool | None:
     return yes_or_no(counts.get("is_byok")) if isinstance(counts, Object) else None
 
 
-def cache_hit(line: Object | None, _where: str) -> bool | None:
+def cache_hit(line: Object | None, _path: str) -> bool | None:
     """Return whether a proxy answered from its own cache."""
     return None if line is None else yes_or_no(line.get("cache_hit"))
 
@@ -617,23 +706,28 @@ COLUMNS: dict[str, tuple[str, Read]] = {
     "choice_count": ("R", lambda response, _: len(response["choices"])),
     "response_hash": (
         "R",
-        lambda response, _: xxhash.xxh3_64_intdigest(response.text.encode()),
+        lambda response, _: int.from_bytes(
+            xxhash.xxh3_64_digest(response.text.encode()), signed=True
+        ),
     ),
+    "api": ("R", lambda response, _: "text" if is_text(response) else "chat"),
     "response_id": ("R", at(string, "id")),
-    "created": ("R", at(timestamp, "created")),
+    "created": ("P", created),
+    "created_problem": ("P", created_problem),
     "model": ("R", at(string, "model")),
     "requested_model": ("W", requested_model),
-    "custom_id": ("W", at(label, "custom_id")),
+    "custom_id": ("W", custom_id),
     "provider": ("P", provider),
-    "service_tier": ("R", at(string, "service_tier", "usage.service_tier")),
+    "service_tier": ("R", at(label, "service_tier", "usage.service_tier")),
     "search_context_size": ("R", at(string, "usage.search_context_size")),
     "system_fingerprint": ("R", at(string, "system_fingerprint")),
-    "processing": ("B", processing),
+    "processing": ("W", processing),
     "served_by": ("R", served_by),
+    "usage_problem": ("R", lambda *_: None),
     "is_byok": ("R", is_byok),
     "cache_hit": ("W", cache_hit),
-    "finish_reason": ("C", at(string, "finish_reason")),
-    "native_finish_reason": ("C", at(string, "native_finish_reason")),
+    "finish_reason": ("C", at(label, "finish_reason")),
+    "native_finish_reason": ("C", at(label, "native_finish_reason")),
     "role": ("C", at(string, "message.role")),
     "content": ("C", answer),
     "reasoning_content": ("C", reasoning),

@@ -38,6 +38,7 @@ class Server:
 
     def __init__(self) -> None:
         self.moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        self.client: Any = None
         self.forget()
 
     def forget(self) -> None:
@@ -71,6 +72,7 @@ def run_server() -> Iterator[Server]:
         patch.setattr(DomainDispatcherApplication, "__call__", answer)
         server.moto.start()
         yield server
+        forget_client()
         server.moto.stop()
         server.moto._server.server_close()  # type: ignore[union-attr]
 
@@ -127,8 +129,12 @@ class Bucket:
         return sorted(toolkit.scan(self.out).collect()["response_id"])
 
 
+def has_client() -> bool:
+    return bool(object_store._client.cache_info().currsize)
+
+
 def forget_client() -> None:
-    if object_store._client.cache_info().currsize:
+    if has_client():
         object_store._client().close()
     object_store._client.cache_clear()
 
@@ -152,13 +158,15 @@ def make_bucket(
     }
     for name, value in environment.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    forget_client()
+    # One client serves all tests of a store, unless one of them had another.
+    if not (has_client() and object_store._client() is server.client):
+        forget_client()
+        server.client = object_store._client()
     bucket = Bucket(server, tmp_path, monkeypatch)
     object_store._client().create_bucket(Bucket=bucket.name)
     server.forget()
     yield bucket
     server.forget()
-    forget_client()
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -145,11 +145,13 @@ class Tracker:
         before = self.tracked.get(log.log_id)
         fingerprint = result.fingerprints[log.log_id]
         row = {**counts, "bytes": log.offset + counts["bytes"]}
+        looks = result.ledger.looks[log.log_id]
         if before is not None:
             row |= {name: before.row[name] + counts[name] for name in _ADDED}
-            if row["rejected"] or not (row["responses"] or row["duplicates"]):
-                row["hint"] = counts["hint"] or before.row["hint"]
-        tracked = _refresh(TrackedLog(row, "", mark=log.mark), log.source, self.now)
+            looks = before.looks + looks
+            row["hint"] = looks.hint(row)
+        read = TrackedLog(row, "", mark=log.mark, looks=looks)
+        tracked = _refresh(read, log.source, self.now)
         if fingerprint.size < log.offset:  # it could not be read up to its checkpoint
             return replace(tracked, cut=before.cut if before else 0)
         end, line = row["bytes"] - row["pending_bytes"], log.line + counts["lines"]

@@ -71,14 +71,14 @@ def make_plan(*, leave_pending: bool = False, **options: Unpack[ReadOptions]) ->
     check_type("max_line_bytes", longest, int, "a number of bytes")
     if longest < 1:
         raise OptionError("max_line_bytes", longest, expected="at least 1")
-    envelopes = path and {"envelopes": (parse_path(path, option="response_path"),)}
+    own = () if path is None else (parse_path(path, option="response_path"),)
     return Plan(
         choices_table(tags, created),
         known["content"],
+        own or Plan.envelopes,
         created_unit=known["created_unit"],
         max_line_bytes=longest,
         leave_pending=leave_pending,
-        **(envelopes or {}),
     )
 
 

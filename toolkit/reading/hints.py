@@ -1,7 +1,8 @@
 """Guess what a file that is not a log, or a rejected line, looks like.
 
-The rejects name each line; one sentence for each log says what they look like, and what
-to do. It holds names of well-known fields only, never content of the log.
+The rejects name each line; one sentence for each log says what they look like, how many
+there are, and what to do. It holds numbers and names of well-known fields only, never
+content of the log.
 """
 
 from __future__ import annotations
@@ -10,24 +11,82 @@ import json
 import re
 import shlex
 import tomllib
+from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from toolkit.errors import plural
 from toolkit.schema.paths import parse_path, write_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-_NOT_READ = "not read yet, only chat completions are"
 _DEEPEST = 4  # fields from a line to an object that is looked at
 _MOST_OBJECTS = 200  # of a line that are looked at
-_LONGEST = 256 * 1024  # bytes of a line that are looked at
+_LONGEST = 4 * 1024 * 1024  # bytes of a line that are looked at
+_LONGEST_TEXT = 256 * 1024  # of a line that is not JSON
+_MOST_LOOKS = 3  # in a sentence; lines with other looks are counted together
 _UNITS = (("ns", 10**17), ("us", 10**14), ("ms", 10**11))
 # Beginnings of the sentences for faults of single lines, which any log may contain.
-FAULTS_OF_LINES = ("JSON with ", "text of another", "responses with created")
+_FAULTS_OF_LINES = ("JSON with ", "text of another", "responses with created")
+
+
+@dataclass
+class Looks:
+    """What the beginning of a log and its rejected lines look like.
+
+    `lines` is the number of lines of each look; "" is the look of lines that look like
+    nothing known.
+    """
+
+    head: str | None = None
+    lines: dict[str, int] = field(default_factory=dict)
+    unseen: int = 0  # rejected lines that were not looked at
+
+    def __add__(self, later: Looks) -> Looks:
+        """Return the looks of a log of which two parts were read."""
+        lines = dict(Counter(self.lines) + Counter(later.lines))
+        return Looks(self.head or later.head, lines, self.unseen + later.unseen)
+
+    def hint(self, counts: Mapping[str, int]) -> str | None:
+        """Return a sentence about a log with these counts, None if nothing is known.
+
+        Examples
+        --------
+        >>> looks = Looks(lines={"embeddings: no answers": 2, "": 1})
+        >>> looks.hint({"responses": 9, "lines": 12, "rejected": 3})
+        'has 2 lines that look like embeddings: no answers; 1 other rejected line'
+        """
+        names = ("responses", "duplicates", "outside")
+        is_log = any(counts.get(name) for name in names)
+        if self.head and not is_log:
+            return f"looks like {self.head}"
+        has_few = is_log and counts["rejected"] <= counts["lines"] // 10
+        hidden = _FAULTS_OF_LINES if has_few else ()
+        looks = [
+            (look, lines)
+            for look, lines in Counter(self.lines).most_common()
+            if look and not look.startswith(hidden)
+        ]
+        # What the beginning looks like says what to do with the whole file.
+        looks = sorted(looks, key=lambda pair: pair[0] != self.head)[:_MOST_LOOKS]
+        seen = sum(self.lines.values())
+        others = seen - sum(lines for _, lines in looks)
+        if not looks:
+            return None
+        if not (is_log or others or looks[1:]):
+            return f"looks like {looks[0][0]}"
+        parts = [
+            f"{plural(lines, 'line')} that look{'s' * (lines == 1)} like {look}"
+            for look, lines in looks
+        ]
+        parts += [plural(others, "other rejected line")] * bool(others)
+        part = f", of {seen:,} rejected lines that were looked at,"
+        return f"has{part * bool(self.unseen)} {'; '.join(parts)}"
 
 
 @cache
@@ -65,20 +124,22 @@ def line_looks_like(code: str, raw: bytes | None, json_path: str | None) -> str 
     'responses in the field log: give --response-path log'
     """
     head = (raw or b"")[:_LONGEST]
+    text = head[:_LONGEST_TEXT] + b"\n"
     faults: dict[str, str] = _tables()["faults"]
     odd: list[str] = []
     try:
         value = json.loads(head.decode(errors="replace"), parse_constant=odd.append)
     except (ValueError, RecursionError) as error:
+        is_whole = text.lstrip().startswith(b"{")  # not a piece of JSON over many lines
         words = (faults[start] for start in faults if str(error).startswith(start))
-        return looks_like(head + b"\n") or next(words, None)
+        return looks_like(text) or (next(words, None) if is_whole else None)
     if code == "invalid_utf8":
         return faults["encoding"]
     if code == "invalid_json":
         return faults["NaN" if odd else "surrogate"]
     if json_path is not None:
         return _odd_date(value, json_path) if json_path.endswith("created") else None
-    return _form_of(value) or (looks_like(head) if value else None)
+    return _form_of(value) or (looks_like(text) if value else None)
 
 
 def _odd_date(value: object, json_path: str) -> str | None:
@@ -95,11 +156,15 @@ def _odd_date(value: object, json_path: str) -> str | None:
 
 
 def _form_of(value: object) -> str | None:
-    """Return where the response in a line is, or which API it is of."""
+    """Return where the response in a line is, or what the line is instead."""
     if isinstance(value, str) and _opened(value):
         return "JSON in a string: decode each line once (jq -c fromjson)"
     known = set(_tables()["fields"])
     objects = list(islice(_objects_in(value), _MOST_OBJECTS))
+    # A request beside a response is not what the line is.
+    near = [found for path, found in objects if known.issuperset(path[-1:])]
+    if words := _first_form("records", near):
+        return words
     for path, found in objects:
         if path and _is_response(found):
             if not known.issuperset(path):
@@ -107,11 +172,16 @@ def _form_of(value: object) -> str | None:
             name = write_path(path)
             given = shlex.quote(name)
             return f"responses in the field {name}: give --response-path {given}"
-    for fields, words in _tables()["forms"]:
-        for path, found in objects:
-            # A request beside a response is not what the line is.
-            if known.issuperset(path[-1:]) and _has(found, fields):
-                return words if ":" in words else f"{words}: {_NOT_READ}"
+    return _first_form("forms", near)
+
+
+def _first_form(table: str, objects: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the first form of a table that one of the objects has."""
+    keys = set().union(*objects)
+    for words, shapes in _tables()[table]:
+        for shape in shapes:
+            if keys.issuperset(shape) and any(_fits(one, shape) for one in objects):
+                return str(words)
     return None
 
 
@@ -141,9 +211,11 @@ def _is_response(found: Mapping[str, Any]) -> bool:
     )
 
 
-def _has(found: Mapping[str, Any], fields: Mapping[str, object]) -> bool:
-    """Return whether an object has all fields; with True whatever their value is."""
-    return all(
-        found.get(key) is not None if value is True else found.get(key) == value
-        for key, value in fields.items()
-    )
+def _fits(value: object, wanted: object) -> bool:
+    """Return whether a value is as a form of hints.toml wants it."""
+    if isinstance(wanted, str):
+        return isinstance(value, str) and re.fullmatch(wanted, value) is not None
+    if isinstance(wanted, dict):
+        found = value if isinstance(value, dict) else {}
+        return all(_fits(found.get(key), part) for key, part in wanted.items())
+    return value is not None

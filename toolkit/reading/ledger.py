@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from toolkit.errors import DamageWarning, RejectsWarning, ToolkitWarning, plural
 from toolkit.reading.decoder import DECODER
-from toolkit.reading.hints import FAULTS_OF_LINES, line_looks_like, looks_like
+from toolkit.reading.hints import Looks, line_looks_like, looks_like
 from toolkit.reading.tags import NullTags
 from toolkit.schema.tables import LEDGER
 
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from toolkit.schema.columns import Table
 
 
-_SAMPLE = 16  # rejects of each log that a hint is looked for
+# Rejected lines of a log that are looked at for its hint. There are fewer once so many
+# bytes of all logs were looked at; a short line counts as the least.
+_MOST_LINES, _FEWEST_LINES = 1000, 16
+_MOST_BYTES, _LEAST_OF_A_LINE = 80_000_000, 4_000
+# Rejects whose code says what they are.
+_KNOWN_LOOKS = ("error_response", "line_too_long", "stream_chunk")
 
 
 class RejectCount(NamedTuple):
@@ -49,7 +54,8 @@ class LedgerBuilder:
             log_id: Counter() for log_id in self.logs
         }
         self.errors: dict[int, str] = {}
-        self.looks: dict[int, str] = {}  # what each log or its rejects look like
+        self.looks = {log_id: Looks() for log_id in self.logs}
+        self.looked_at = 0  # bytes of rejected lines
         self.codes: dict[str, RejectCount] = {}
         self.decoders = dict.fromkeys(self.logs, DECODER)
 
@@ -84,45 +90,39 @@ class LedgerBuilder:
             counts[name] += pc.sum(decoded.choices.column(name), min_count=0).as_py()
         if decoded.error is not None:
             self.errors[decoded.log_id] = decoded.error
-        if decoded.head and (look := looks_like(decoded.head)) is not None:
-            self.looks[decoded.log_id] = look
-        self.look_at(decoded.rejects, decoded.log_id)
+        if decoded.head:
+            self.looks[decoded.log_id].head = looks_like(decoded.head)
+        if rejected > errors:
+            self.look_at(decoded.rejects, decoded.log_id)
 
     def look_at(self, rejects: pa.RecordBatch, log_id: int) -> None:
-        """Look at the first rejects of each log, until one looks like something."""
-        counts = self.counts[log_id]
-        left = _SAMPLE - counts["sample"]
-        if log_id in self.looks or not left or not len(rejects):
-            return
+        """Count what the first rejects of a log look like, and those that are left."""
+        looks = self.looks[log_id]
         frame = pl.DataFrame(rejects.select(["code", "raw", "json_path"]))
-        sample = frame.filter(pl.col("code") != "error_response").head(left).rows()
-        counts["sample"] += len(sample)
-        looks = [look for row in sample if (look := line_looks_like(*row))]
-        if looks:
-            # The first that is not a fault of single lines, if there is one.
-            looks.sort(key=lambda look: look.startswith(FAULTS_OF_LINES))
-            self.looks[log_id] = looks[0]
+        places = frame["code"].is_in(_KNOWN_LOOKS).not_().arg_true()
+        for number, place in enumerate(places):
+            most = _MOST_LINES if self.looked_at < _MOST_BYTES else _FEWEST_LINES
+            if sum(looks.lines.values()) >= most:
+                looks.unseen += len(places) - number
+                return
+            code, raw, json_path = frame.row(place)
+            look = line_looks_like(code, raw, json_path) or ""
+            looks.lines[look] = looks.lines.get(look, 0) + 1
+            self.looked_at += max(len(raw or b""), _LEAST_OF_A_LINE)
 
     def merge(self, other: LedgerBuilder) -> None:
         """Add the counts of another builder of the same logs, or of some of them."""
         for log_id, counts in other.counts.items():
             self.counts[log_id].update(counts)
+            self.looks[log_id] += other.looks[log_id]
         self.tags.merge(other.tags)
         self.errors |= other.errors
-        self.looks = other.looks | self.looks
         self.codes = merge_counts([*self.codes.values(), *other.codes.values()])
         self.decoders |= other.decoders
 
     def hint(self, log_id: int) -> str | None:
         """Return what a log or its rejected lines look like, None if unknown."""
-        counts, look = self.counts[log_id], self.looks.get(log_id)
-        if look is None:
-            return None
-        if not any(counts[name] for name in ("responses", "duplicates", "outside")):
-            return f"looks like {look}"
-        most = counts["lines"] // 10 if look.startswith(FAULTS_OF_LINES) else 0
-        is_shown = counts["rejected"] > most
-        return f"has lines that look like {look}" if is_shown else None
+        return self.looks[log_id].hint(self.counts[log_id])
 
     def frame(self) -> pl.DataFrame:
         """Build the ledger: one row per log."""
@@ -189,7 +189,7 @@ class LedgerBuilder:
         """Return a sentence for each log with lines that look like something else."""
         return [
             f"{self.logs[log_id].name} {hint}"
-            for log_id in sorted(self.looks)
+            for log_id in self.logs
             if (hint := self.hint(log_id)) is not None
         ]
 

@@ -21,6 +21,7 @@ from toolkit.errors import (
 )
 from toolkit.reading import object_store
 from toolkit.reading.fingerprints import Checkpoint
+from toolkit.reading.hints import Looks
 from toolkit.schema.columns import SCHEMA_VERSION
 from toolkit.schema.tables import LEDGER, choices_table
 
@@ -75,6 +76,7 @@ class TrackedLog:
     mark: Checkpoint | None = None  # None: nothing was read
     torn: Checkpoint | None = None  # then the end of an unfinished line, if any
     cut: int = 0  # bytes after the mark that were rejected as truncated
+    looks: Looks = field(default_factory=Looks)  # of which its hint was made
 
     @property
     def log_id(self) -> int:
@@ -94,6 +96,7 @@ def _parse_log(data: Mapping[str, Any]) -> TrackedLog:
         "stamp": stamp and tuple(stamp),
         "mark": mark and Checkpoint(**mark),
         "torn": torn and Checkpoint(**torn),
+        "looks": Looks(**data.get("looks", {})),
     }
     return TrackedLog(**{**data, **fields})
 

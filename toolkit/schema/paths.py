@@ -3,6 +3,8 @@
 The notation of the declarations in `toolkit.schema`:
 
 ==========================  ==========================================================
+path                        what is read there
+==========================  ==========================================================
 ``a.b``                     the value of b in a
 ``a[].b``                   b of each item of the list a
 ``a[k=v|w].b``              b of the items whose k is v or w
@@ -26,6 +28,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import NamedTuple, cast
 
 from toolkit.errors import OptionError
@@ -125,6 +128,7 @@ def _parse_steps(path: str) -> Steps:
     return Steps(keys, Items(items["key"], words, items["without"] == "!", tuple(then)))
 
 
+@lru_cache(maxsize=1024)
 def parse_notation(path: str, root: str = "response") -> Path:
     """Parse a path in the notation of the declarations, which starts at `root`.
 

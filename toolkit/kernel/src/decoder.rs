@@ -67,6 +67,8 @@ pub struct Decoder {
 const SIZED_BYTES: usize = 1 << 20;
 /// A longer line goes the strict way: places in it, and in its texts, are of 32 bits.
 const FAST_BYTES: usize = 256 * 1024 * 1024;
+/// After so many responses of other APIs the fast path is tried on one line of so many.
+const PATIENCE: usize = 8;
 /// Verdicts on a last line that more bytes could still change.
 const UNFINISHED: [&str; 4] = ["truncated", "invalid_utf8", "too_deep", "line_too_long"];
 
@@ -283,6 +285,13 @@ impl Work<'_> {
         }
     }
 
+    /// Returns whether the fast path passes a line, as of a log of other APIs than its own.
+    fn rests(&self) -> bool {
+        let last = self.responses.last_chunk::<PATIENCE>();
+        last.is_some_and(|last| last.iter().all(|it| it.api > 0))
+            && !(self.lines as usize).is_multiple_of(PATIENCE)
+    }
+
     /// Reads the line that begins the data by the fast path; returns whether it could.
     fn take(&mut self, data: &[u8], end: usize, memory: &mut Memory) -> bool {
         let Decoder {
@@ -293,7 +302,7 @@ impl Work<'_> {
         else {
             return false;
         };
-        if end == 0 || end > plan.longest.min(FAST_BYTES) {
+        if end == 0 || end > plan.longest.min(FAST_BYTES) || self.rests() {
             return false;
         }
         let line = Line { data, end };

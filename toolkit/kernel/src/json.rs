@@ -273,6 +273,14 @@ pub fn text(raw: &str) -> Cow<'_, str> {
         .unwrap_or_default()
 }
 
+/// The text of a string, or the JSON of any other value.
+pub fn label(raw: &str) -> Cow<'_, str> {
+    match raw.starts_with('"') {
+        true => text(raw),
+        false => Cow::Borrowed(raw),
+    }
+}
+
 /// Returns a JSON value without the white space around it, or the error.
 pub fn checked(raw: &str, deepest: usize) -> Result<&str, LineError> {
     let mut scanner = Scanner::new(raw.as_bytes(), deepest);

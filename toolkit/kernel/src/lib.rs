@@ -14,6 +14,7 @@ pub mod scanner;
 pub mod seen;
 pub mod shapes;
 pub mod strict;
+pub mod times;
 pub mod trie;
 pub mod values;
 pub mod walk;

@@ -5,9 +5,9 @@ use std::slice;
 
 use typed_arena::Arena;
 
-use crate::json::{LineError, Node, Step, checked, short_list, text};
+use crate::json::{LineError, Node, Step, checked, label, short_list, text};
 use crate::plan::{Api, Column, Condition, Grain, Kind, Path, Plan, Root, Test};
-use crate::values::{Cell, is_expected, label, read_cell, too_large, values_at};
+use crate::values::{Cell, is_expected, read_cell, too_large, values_at};
 
 /// The cells of a line: for each column one for each row.
 pub struct Rows<'a> {
@@ -16,7 +16,7 @@ pub struct Rows<'a> {
     pub hash: u64,
     /// The place of the response's API in the plan.
     pub api: usize,
-    /// Null for the columns whose cells are not of the line.
+    /// A cell that is not there is null, or a fact of the line.
     pub cells: Vec<Vec<Cell<'a>>>,
 }
 
@@ -214,11 +214,11 @@ fn choices_of<'a>(
 /// Adds other columns row by row; null if one of the cells is.
 fn sums<'a>(column: &Column, columns: &[&[Cell<'a>]]) -> Result<Vec<Cell<'a>>, LineError> {
     let add = |row: usize| {
-        let mut cells = columns.iter().map(|cells| match cells[row] {
-            Cell::Int(value) => Some(value),
+        let mut cells = columns.iter().map(|cells| match cells.get(row) {
+            Some(Cell::Int(value)) => Some(value),
             _ => None,
         });
-        match cells.try_fold(0_i64, |total, cell| Some(total.saturating_add(cell?))) {
+        match cells.try_fold(0_i64, |total, cell| Some(total.saturating_add(*cell?))) {
             Some(total) if !column.allows(total) => Err(too_large(column)),
             total => Ok(total.map_or(Cell::Null, Cell::Int)),
         }
@@ -235,32 +235,30 @@ fn read_column<'a>(
     response: &Response<'a>,
 ) -> Result<Vec<Cell<'a>>, LineError> {
     let rows = response.choices.len().max(1);
-    if column.kind.is_given() {
-        return Ok(vec![Cell::Null; rows]);
+    if column.kind.is_given() || paths.is_empty() {
+        return Ok(Vec::new());
     }
     let read = |choice: &Node<'a>| {
         let cell = read_cell(|path| response.start(path, choice), column, paths, plan)?;
         Ok(match cell {
+            cell if column.private && plan.drops_text => without_text(cell),
             Cell::Text(word) if column.kind == Kind::FinishReason => {
                 Cell::Text(match api.finish_reasons.get(&*word) {
                     Some(word) => word.clone().into(),
                     None => word,
                 })
             }
-            cell if column.private && plan.drops_text => without_text(cell),
             cell => cell,
         })
     };
     if column.grain == Grain::Choice && !response.choices.is_empty() {
         return response.choices.iter().map(|choice| read(choice)).collect();
     }
-    let mut cells = match column.grain {
+    Ok(match column.grain {
         Grain::Response => vec![read(&response.node)?; rows],
         Grain::Summed => vec![read(&response.node)?],
         Grain::Choice => Vec::new(),
-    };
-    cells.resize(rows, Cell::Null);
-    Ok(cells)
+    })
 }
 
 /// Leaves of a private cell what is no text: the calls without their arguments.

@@ -41,7 +41,7 @@ GEMINI = Api(
         "model": ("modelVersion",),
         "service_tier": ("usageMetadata.serviceTier", "usageMetadata.trafficType"),
         "usage_problem": (
-            "candidates[].groundingMetadata.webSearchQueries[] -> server_tools",
+            "candidates[].groundingMetadata.webSearchQueries -> server_tools",
         ),
         "finish_reason": ("finishReason",),
         "role": ("content.role",),
