@@ -1,4 +1,4 @@
-"""Logs of LLM chat completions as dataframes: right to the token, nothing lost.
+"""Logs of LLM responses as dataframes: right to the token, nothing lost.
 
 ``load`` reads logs into Arrow tables, ``export`` keeps them as Parquet, ``metrics`` and
 ``charts`` show what was used, by whom and when.

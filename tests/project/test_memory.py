@@ -248,7 +248,7 @@ def test_a_bomb_of_nul_bytes_is_one_blank_line_in_little_memory(
 
 
 @pytest.mark.parametrize(
-    ("end", "times"), [(b"\n", 384), (b"\r\n", 64), (b" \t\n", 64)]
+    ("end", "times"), [(b"\n", 384), (b"\r\n", 64), (b" \t\n", 24)]
 )
 def test_a_bomb_of_line_ends_is_blank_lines_in_little_memory(
     tmp_path: Path, end: bytes, times: int
@@ -280,17 +280,20 @@ def write_log(path: Path, size: int, *, is_good: bool) -> Path:
     """Write lines of 32 KB up to a size; each differs from all others."""
     total: object = 15 if is_good else "15"
     noise = b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(500)).hex()
+    response = make_response(
+        id="id-NUMBER",
+        created=1_767_225_600,
+        choices=[{"message": {"content": "NOISE"}}],
+        usage={"total_tokens": total},
+    )
+    begin, end = json.dumps(response).split("NOISE")
     number = 0
     with path.open("wb") as file:
         while file.tell() < size:
             cut = number * 7919 % len(noise)
-            response = make_response(
-                id=f"id-{number}",
-                created=1_767_225_600 + number,
-                choices=[{"message": {"content": noise[cut:] + noise[:cut]}}],
-                usage={"total_tokens": total},
-            )
-            file.write(json.dumps(response).encode() + b"\n")
+            numbered = begin.replace("NUMBER", str(number))
+            numbered = numbered.replace("1767225600", str(1_767_225_600 + number))
+            file.write(f"{numbered}{noise[cut:]}{noise[:cut]}{end}\n".encode())
             number += 1
     return path
 

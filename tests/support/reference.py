@@ -21,6 +21,13 @@ import typer.main
 from typer.testing import CliRunner
 
 import toolkit
+from tests.support.api_pages import (
+    api_sections,
+    api_table,
+    column_table,
+    envelope_table,
+    in_cell,
+)
 from toolkit.cli import app as cli
 from toolkit.cli.config import json_schema
 from toolkit.cli.output import _to_json
@@ -195,7 +202,7 @@ def table(lines: list[str]) -> str:
     for line in lines[1:-1]:
         ends = [*starts[1:], None]
         cells = [line[a:b].strip() for a, b in zip(starts, ends, strict=True)]
-        cells = [inline(cell).replace("|", "\\|") for cell in cells]
+        cells = [in_cell(inline(cell)) for cell in cells]
         if line.startswith("="):
             rows.append(["---"] * len(starts))
         elif rows and (not cells[0] or rows[-1][0].endswith(",")):  # a row goes on
@@ -392,9 +399,10 @@ def dictionary_page() -> str:
         "# Data dictionary\n",
         "Grain R: the value belongs to the response and is the same on each of its\n"
         "rows. C: it belongs to the choice. U: it belongs to the response and can be\n"
-        "summed: it is on the first row only. Paths start at the response, in a\n"
-        "choice (`choices[].`) or at the line (`(line).`); the first path that is\n"
-        "present and not null is read.\n",
+        "summed: it is on the first row only.\n\n"
+        "The paths of a column depend on the API:\n"
+        "[where each API has the columns](apis.md). Those here start at the line, and\n"
+        "are read in any API whose own paths have no value.\n",
     ]
     rows = {"choices": "choice", "rejects": "rejected line", "ledger": "log"}
     for each in TABLES:
@@ -404,16 +412,44 @@ def dictionary_page() -> str:
         "## Provider, vendor, maker\n\n"
         "- *provider*: who served a response, as its line says.\n"
         "- *vendor*: who bills for it, as one name for all spellings: `aws`, `azure`,\n"
-        "  `openai`. That is the provider, or else the one given by `--provider`, or\n"
-        "  else the one whose extensions the response has (`served_by`), or else the\n"
-        "  only one that sells a model of that name. Unknown for open weights that\n"
-        "  many serve.\n"
+        "  `openai`. That is the provider, or else the only one that has the API\n"
+        "  (`gemini`: Google), or else the one given by `--provider`, or else the one\n"
+        "  whose extensions the response has (`served_by`), or else the only one that\n"
+        "  sells a model of that name. Unknown for open weights that many serve.\n"
         "- *maker*: who made the model: `meta` for any Llama, at every vendor.\n\n"
         "`provider` is a column. `vendor`, `maker` and `model_family` are not stored:\n"
         "they are expressions in `toolkit.expressions`, and every `by=` and `--by`\n"
         "takes their names.\n"
     )
     return "\n".join(parts)
+
+
+def apis_page() -> str:
+    """Return where each API has the columns."""
+    notation = inspect.getdoc(importlib.import_module("toolkit.schema.paths")) or ""
+    parts = [
+        NOTE.strip(),
+        "# Where each API has the columns",
+        "An object is a response of the first API here whose tests hold. Of the paths\n"
+        "of a column the first with a value is read, of numbers the first that is not\n"
+        '0. The paths of one column: `CHOICES["cached_tokens"].paths_by_api` of\n'
+        "`toolkit.schema`, or `toolkit schema --json`.",
+        "## Paths",
+        prose(notation.partition("\n\n")[2]),
+        *api_sections(),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def with_tables(name: str) -> str:
+    """Return a page with its generated tables, each between two comments."""
+    tables = {"apis": api_table, "envelopes": envelope_table, "columns": column_table}
+    return re.sub(
+        r"(<!-- table: (\w+) -->\n).*?(\n<!-- end -->)",
+        lambda found: f"{found[1]}\n{tables[found[2]]()}\n{found[3]}",
+        (DOCS / name).read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    )
 
 
 def modules_page() -> str:
@@ -444,6 +480,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     },
     "reference/command-line.md": command_page,
     "reference/dictionary.md": dictionary_page,
+    "reference/apis.md": apis_page,
+    "what-can-be-read.md": partial(with_tables, "what-can-be-read.md"),
     "development/modules.md": modules_page,
     "settings.schema.json": lambda: _to_json(json_schema()) + "\n",
 }

@@ -238,7 +238,7 @@ def compact(directory: _Export, **options: Any) -> None:
 @_app.command()
 @shared("as_json")
 def schema(form: str | None = None) -> None:
-    """Print the data dictionary: every column, its type, unit and source."""
+    """Print the columns of all tables; with --json also where each API has them."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.schema.tables import TABLES
 

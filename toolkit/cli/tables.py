@@ -101,7 +101,9 @@ def _fit(
     if leading and spec.sums:
         leading[0] = leading[0]._replace(footer="all")
     room = max(_NARROWEST, min(most, int(_NAME_SHARE * width / (len(names) or 1))))
-    free = width
+    # A name that is folded anyway is folded once more for the edge of the table.
+    folds = any(column.folds and column.width(measure) > room for column in leading)
+    free = width if folds else width - 1
     for column in leading:
         needed = column.width(measure)
         free -= 1 + (min(room, needed) if column.folds else needed)

@@ -152,7 +152,7 @@ class LedgerBuilder:
         RejectsWarning
             If lines were rejected.
         ToolkitWarning
-            If a tag is null in every line.
+            If a tag is null in every line, or `created_path` leads to nothing.
         """
         self.warn_of_damage(stacklevel + 1)
         self.warn_of_tags(stacklevel + 1)
@@ -180,7 +180,7 @@ class LedgerBuilder:
             warnings.warn(message, DamageWarning, stacklevel=stacklevel + 1)
 
     def warn_of_tags(self, stacklevel: int = 2) -> None:
-        """Warn about each tag that is null in every line."""
+        """Warn about each tag that is null in every line, and such a `created_path`."""
         for sentence in self.tags.sentences():
             warnings.warn(sentence, ToolkitWarning, stacklevel=stacklevel + 1)
 

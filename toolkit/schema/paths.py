@@ -3,6 +3,8 @@
 The notation of the declarations in `toolkit.schema`:
 
 ==========================  ==========================================================
+path                        what is read there
+==========================  ==========================================================
 ``a.b``                     the value of b in a
 ``a[].b``                   b of each item of the list a
 ``a[k=v|w].b``              b of the items whose k is v or w

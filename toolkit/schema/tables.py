@@ -62,7 +62,7 @@ _CHOICES_COLUMNS = (
         INT32,
         "C",
         "position",
-        "place in `choices`, from 0; never missing, unlike choice_index",
+        "place among the choices, from 0; never missing, unlike choice_index",
         nullable=False,
         minimum=0,
     ),
@@ -149,6 +149,8 @@ _CHOICES_COLUMNS = (
     response(
         "served_by",
         "the provider whose own extensions the response has",
+        "(at output.outputBodyJson).modelId -> aws",
+        "(at modelOutput).recordId -> aws",
         kind="marker",
     ),
     response(
@@ -397,7 +399,7 @@ def _tag(name: str, path: str) -> Column:
 def dictionary(table: Table = CHOICES) -> str:
     """Return the data dictionary of a table as Markdown."""
     rows = [
-        "| column | type | grain | unit | description, and where a line has it |",
+        "| column | type | grain | unit | description, and its paths in any API |",
         "|---|---|---|---|---|",
     ]
     for column in table.columns:
@@ -407,15 +409,4 @@ def dictionary(table: Table = CHOICES) -> str:
         rows.append(
             f"| {column.name} | {kind} | {column.grain} | {column.unit} | {what} |"
         )
-    return "\n".join(rows) + "\n"
-
-
-def path_dictionary(table: Table = CHOICES) -> str:
-    """Return where each API has each column of a table, as Markdown."""
-    rows = ["| column | API | paths, the first with a value |", "|---|---|---|"]
-    for column in table.columns:
-        for api, paths in column.paths_by_api.items():
-            if api != "any":
-                shown = ", ".join(f"`{path}`" for path in paths).replace("|", "\\|")
-                rows.append(f"| {column.name} | {api} | {shown} |")
     return "\n".join(rows) + "\n"
