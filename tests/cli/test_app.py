@@ -331,6 +331,30 @@ def test_a_log_of_another_make_is_read_with_the_options_of_export(
     assert "an export keeps the tags it was made with" in again.stderr
 
 
+def test_the_time_of_a_response_without_one_is_read_from_its_line(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.jsonl"
+    line = {"ts": "2026-01-02T01:00:00+02:00", "response": make_response(created=None)}
+    path.write_text(json.dumps(line), encoding="utf-8")
+    settings = tmp_path / "toolkit.toml"
+    settings.write_text('created_path = "ts"', encoding="utf-8")
+
+    typed = run("tokens", path, "--json", "--created-path", "ts")
+    configured = run("tokens", path, "--json", "--config", settings)
+    exported = run("export", path, "--to", tmp_path / "out", "--created-path", "ts")
+    wrong = run("check", path, "--created-path", "tss")
+
+    (row,) = json.loads(typed.stdout)
+    assert row["period"] == "2026-01-01T00:00:00+00:00"
+    assert configured.stdout == typed.stdout
+    assert exported.returncode == 0
+    assert run("tokens", tmp_path / "out", "--json").stdout == typed.stdout
+    assert run("tokens", tmp_path / "out", "--config", settings).returncode == 0
+    assert "warning: created_path is null in every line" in wrong.stderr
+    assert "(did you mean 'ts'?)" in wrong.stderr
+
+
 def test_schema_prints_every_column() -> None:
     text = run("schema").stdout
     data = json.loads(run("schema", "--json").stdout)

@@ -25,6 +25,7 @@ FULL = """
 sources = ["logs/*.jsonl", "/var/log/llm", "s3://bucket/prefix", "-"]
 response_path = "response.body"
 created_unit = "ms"
+created_path = "metadata.sent"
 on_damage = "collect"
 tz = "Europe/Berlin"
 every = "1w"

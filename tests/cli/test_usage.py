@@ -148,6 +148,16 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "--created-unit, or export again with --rewrite",
         ),
         (
+            "check EXPORT --created-path ts",
+            "an export keeps the path of `created` it was made with: leave out "
+            "--created-path, or export again with --rewrite",
+        ),
+        (
+            "tokens data/sample --created-path a.[b",
+            "--created-path: expected a path such as metadata.team or "
+            """metadata["cost center"], got 'a.[b'""",
+        ),
+        (
             "tokens data/sample --every none --compare previous",
             "--every none --compare needs --since and --until, or --last",
         ),

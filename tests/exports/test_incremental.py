@@ -698,13 +698,13 @@ def test_only_the_keys_of_the_dates_of_new_rows_are_read(
     logs.write(b"".join(line(f"r{day}", day) for day in (1, 2, 3)))
     logs.export()
     days: list[str] = []
-    real = worker._read_keys
+    real = worker.read_keys
 
-    def noting(parts: Sequence[str]) -> Any:
+    def noting(parts: Sequence[str], **options: Any) -> Any:
         days.extend(Path(part).parent.name for part in parts)
-        return real(parts)
+        return real(parts, **options)
 
-    monkeypatch.setattr(worker, "_read_keys", noting)
+    monkeypatch.setattr(worker, "read_keys", noting)
     logs.append(line("new", 2))
     logs.export()
 
@@ -732,6 +732,7 @@ def test_duplicates_are_kept_across_runs_if_asked(logs: Logs) -> None:
         ("tags", {"team": "team"}),
         ("response_path", "response"),
         ("created_unit", "ms"),
+        ("created_path", "ts"),
     ],
 )
 def test_another_value_of_an_option_that_shapes_rows_raises(

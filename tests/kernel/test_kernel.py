@@ -825,7 +825,7 @@ NEW_PATHS = (
 )
 
 
-PATHLESS = ("position", "choice_count", "hash")
+PATHLESS = ("position", "choice_count", "hash", "tool_calls")
 # A table with little but its key, which decodes in a third of the time.
 LEAN = replace(
     CHOICES,
@@ -842,7 +842,7 @@ def added(
     kind: Any, paths: tuple[str, ...], *, private: bool = False, to: Table = CHOICES
 ) -> Plan:
     """Return the plan of a table with a column more for each root and grain."""
-    paths = () if kind in PATHLESS or kind == "tool_calls" else paths
+    paths = () if kind in PATHLESS else paths
     more = [
         Column(
             f"new_{root}_{grain}",
@@ -909,7 +909,7 @@ def test_of_several_paths_the_same_one_is_read(kind: str, *, private: bool) -> N
     lines += [b'{"body":' + line + b"," + line[1:] for line in lines[::5]]
     for suffix, later in product(("", "[]", "[].text"), ("b", "b[]", "a.c")):
         plan = added(kind, (f"a{suffix}", later), private=private, to=LEAN)
-        agreed_lines(lines, plan)
+        agreed_lines(lines[:: 5 if suffix else 1], plan)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from toolkit.metrics import METRICS, token_usage
 from toolkit.metrics.registry import SPECS
@@ -52,6 +53,9 @@ facts = st.fixed_dictionaries(
     {
         "created": moments,
         "log_id": st.integers(0, 1),
+        "api": st.sampled_from(["chat", "gemini", "converse", "anthropic"]),
+        "usage_problem": st.sampled_from([None, None, "iterations", "fast_mode"]),
+        "requested_model": st.sampled_from([None, "a", "claude-haiku-4-5"]),
         "model": st.sampled_from(["a", "b", "c", None, "other", "gpt-4o"]),
         "provider": st.sampled_from(["p", None]),
         "prompt_tokens": counts,
@@ -89,7 +93,7 @@ frames = st.lists(responses(), max_size=8).map(
 questions = st.fixed_dictionaries(
     {
         "every": st.sampled_from(["1d", "1h", "6h", "1mo", None]),
-        "by": st.sampled_from(["model", (), ("provider", "model")]),
+        "by": st.sampled_from(["model", (), ("provider", "model"), "api"]),
         "tz": st.sampled_from(["UTC", "Europe/Berlin", "America/Havana"]),
         "top": st.sampled_from([None, 1, 2]),
         "fill": st.booleans(),
@@ -159,6 +163,28 @@ def test_a_range_is_the_sum_of_its_parts(
 
 
 @quick
+@given(frames, st.sampled_from(["1d", None]))
+def test_the_series_of_an_api_is_the_metric_of_its_responses(
+    frame: pl.DataFrame, every: str | None
+) -> None:
+    # Whether its text was dropped a log shows by all of its choices.
+    frame = frame.with_columns(log_id=pl.col("api").rank("dense").cast(pl.Int32))
+
+    for name in set(NAMES) - {"drift"}:
+        options = asked(name, {"every": every})
+        table = METRICS[name](frame, **options, by="api")
+        # What depends on the other responses of the period.
+        others = {one for one in table.columns if one.endswith("_all")} | {"partial"}
+        if name == "model_mix":
+            others |= {"response_share", "token_share"}
+        for (api,), responses in frame.group_by("api"):
+            alone = METRICS[name](responses, **options, by=())
+            part = table.filter(pl.col("api") == api).drop("api")
+            own = [one for one in alone.columns if one not in others]
+            assert_frame_equal(part.select(own), alone.select(own), abs_tol=1e-12)
+
+
+@quick
 @given(frames)
 def test_figures_of_responses_do_not_depend_on_the_number_of_choices(
     frame: pl.DataFrame,
@@ -192,7 +218,8 @@ def test_filled_gaps_are_all_periods_of_all_series_and_add_nothing(
     # The rows that were there are there, as they were.
     assert bare.join(usage, on=bare.columns, how="anti", nulls_equal=True).is_empty()
     dated = usage.filter(pl.col("period").is_not_null())
-    names = [question["by"]] if question["by"] == "model" else list(question["by"])
+    by = question["by"]
+    names = [by] if isinstance(by, str) else list(by)
     series = usage.select(names).n_unique() if names and len(dated) else 1
     assert len(dated) == dated["period"].n_unique() * series
     ordered = dated.select("period", "period_end").unique().sort("period")
@@ -210,7 +237,8 @@ def test_the_value_before_is_that_of_the_period_before(
     table = token_usage(frame, **question, compare="previous")
 
     assert table.select(plain.columns).equals(plain)
-    keys = [name for name in ("provider", "model", "folded") if name in plain.columns]
+    series = ("provider", "model", "api", "folded")
+    keys = [name for name in series if name in plain.columns]
     before = {
         (row["period_end"], *(row[key] for key in keys)): row["total_tokens"]
         for row in plain.drop_nulls("period").to_dicts()

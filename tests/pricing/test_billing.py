@@ -320,7 +320,7 @@ BASE = {"model": "gpt-4o-2024-08-06", "prompt_tokens": 1000, "completion_tokens"
         ),
         ({"processing": "batch", "provider": "Azure"}, Reason.NO_TIER_RATE),
         (
-            {"processing": "batch", "model": "gemini-2.5-pro", "created": JUNE_2025},
+            {"processing": "batch", "model": "grok-4-0709", "created": JUNE_2025},
             Reason.NO_TIER_RATE,
         ),
         ({"prompt_tokens": 0, "completion_tokens": 0}, Reason.NO_USAGE),

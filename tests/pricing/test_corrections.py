@@ -117,6 +117,32 @@ def test_cached_tokens_have_the_rate_of_their_time() -> None:
     assert tuned == Decimal("0.045")
 
 
+@pytest.mark.parametrize(
+    ("model", "moment", "cost"),
+    [
+        # Half of 1 + 5, of 15 + 75, and of the long prompts of Sonnet 4.5, 6 + 22.50
+        ("claude-haiku-4-5-20251001", None, "3"),
+        ("claude-haiku-4-5-20251001", "2026-10-13T00:00:00", "3"),
+        ("claude-haiku-4-5-20251001", "2026-10-14T00:00:00", "3"),
+        ("claude-opus-4-1-20250805", None, "45"),
+        ("claude-sonnet-4-5", None, "14.25"),
+        # Of Opus 4.6 they cost 10 + 37.50, and as short ones since 2026-03-13
+        ("claude-opus-4-6", "2026-03-12T00:00:00", "23.75"),
+        ("claude-opus-4-6", "2026-03-13T00:00:00", "15"),
+        ("claude-opus-4-6", None, Reason.UNDATED),
+        # Half of 0.30 + 2.50, and of 2.50 + 15
+        ("gemini-2.5-flash", None, "1.4"),
+        ("models/gemini-2.5-pro", "2026-01-01T00:00:00", "8.75"),
+    ],
+)
+def test_batches_cost_half_of_the_standard_rate(
+    model: str, moment: str | None, cost: str
+) -> None:
+    expected = cost if isinstance(cost, Reason) else Decimal(cost)
+
+    assert price(model, moment, service_tier="batch") == expected
+
+
 def test_a_correction_is_for_its_seller_only() -> None:
     azure = price("gpt-4o", "2024-07-01T00:00:00", provider="Azure")
 

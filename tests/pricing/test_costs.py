@@ -276,8 +276,8 @@ def test_a_reported_cost_takes_precedence_over_a_price() -> None:
         ({"service_tier": "scale"}, Reason.UNKNOWN_TIER),
         ({"service_tier": "auto"}, Reason.UNKNOWN_TIER),
         ({"service_tier": "flex"}, Reason.NO_TIER_RATE),
-        # Google's rates of batches are known from October 2026 on.
-        ({"model": "gemini-2.5-pro", "service_tier": "batch"}, Reason.NO_TIER_RATE),
+        # xAI's rates of batches are known from October 2026 on.
+        ({"model": "grok-4.3", "service_tier": "batch"}, Reason.NO_TIER_RATE),
         # Azure resells it, and the variant is OpenAI's own.
         (
             {

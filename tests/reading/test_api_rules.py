@@ -1064,3 +1064,24 @@ def test_an_api_is_added_by_its_declaration_alone() -> None:
     codes = decode(*odd, plan=plan).rejects.column("code").to_pylist()
     assert codes == [NONE, CHUNK, CHUNK]
     assert decode(line).rejects.column("code").to_pylist() == [NONE]
+
+
+@pytest.mark.parametrize(("audio", "image"), [("AUDIO", "IMAGE"), (4, 2)])
+def test_gemini_counts_each_modality_by_its_name_or_number(
+    audio: object, image: object
+) -> None:
+    counts = [
+        {"modality": audio, "tokenCount": 35},
+        {"modality": image, "tokenCount": 258},
+        {"modality": "TEXT", "tokenCount": 7},
+    ]
+    usage = {"promptTokenCount": 300, "promptTokensDetails": counts}  # 35 + 258 + 7
+
+    found = cells(
+        with_("gemini", usageMetadata=usage),
+        "prompt_tokens",
+        "prompt_audio_tokens",
+        "prompt_image_tokens",
+    )
+
+    assert found == (300, 35, 258)

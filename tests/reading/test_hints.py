@@ -182,7 +182,15 @@ LINES = {
         ),
         "created in us",
     ),
-    "ISO": (json.dumps({**RESPONSE, "created": "2026-11-02T00:00:00Z"}), "as ISO text"),
+    "day": (json.dumps({**RESPONSE, "created": "2026-11-02"}), "created in another"),
+    "of Ollama": (
+        '{"model": "m", "created_at": "2026-11-02", "done": true, "message": {}}',
+        "created in another",
+    ),
+    "of Responses": (
+        '{"object": "response", "output": [], "created_at": 1793577600000}',
+        "created in ms",
+    ),
 }
 
 
@@ -640,6 +648,58 @@ def test_the_response_path_of_a_hint_reads_the_lines(tmp_path: Path, path: str) 
     log = toolkit.load(tmp_path, response_path=path.strip("'"), duplicates="keep")
     assert log.ledger["responses"].item() == 2
     assert log.ledger["hint"].item() is None
+
+
+# Whole responses of each API.
+WHOLE: dict[str, dict[str, object]] = {
+    "chat": RESPONSE,
+    "text": {"choices": [{"text": "a", "finish_reason": "stop"}]},
+    "responses": {"object": "response", "status": "completed", "output": []},
+    "anthropic": {**REPLY, "stop_reason": "end_turn", "usage": {"input_tokens": 5}},
+    "gemini": {"candidates": [{"content": {"parts": []}, "finishReason": "STOP"}]},
+    "blocked": {"promptFeedback": {"blockReason": "SAFETY"}},
+    "converse": {"output": {"message": {"content": []}}, "stopReason": "end_turn"},
+    "cohere": {"message": {"role": "assistant"}, "finish_reason": "COMPLETE"},
+    "ollama": {"done": True, "created_at": "2026-11-02T00:00:00Z", "model": "m"}
+    | {"message": {"role": "assistant", "content": "a"}},
+}
+
+
+@pytest.mark.parametrize("api", WHOLE)
+def test_a_response_of_any_api_is_found_in_another_field(
+    tmp_path: Path, api: str
+) -> None:
+    path = write_lines(
+        tmp_path / "a.jsonl", ({"time": 1, "payload": {"answer": WHOLE[api]}}, 2)
+    )
+
+    hint = toolkit.load(path).ledger["hint"].item()
+
+    given = "payload.answer"
+    assert (
+        hint
+        == f"looks like responses in the field {given}: give --response-path {given}"
+    )
+    log = toolkit.load(path, response_path=given, duplicates="keep")
+    assert log.ledger["responses"].item() == 2
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        {"object": "response", "status": "in_progress", "output": []},
+        {**REPLY, "usage": {"input_tokens": 5}},
+        {"candidates": [{"content": {"parts": []}}]},
+        {**WHOLE["ollama"], "done": False},
+        {"choices": [{"delta": {}}], "object": "chat.completion.chunk"},
+    ],
+)
+def test_a_chunk_in_another_field_is_no_response(piece: dict[str, object]) -> None:
+    line = json.dumps({"payload": {"answer": piece}}).encode()
+
+    hint = line_looks_like("not_a_response", line, None)
+
+    assert "--response-path" not in str(hint)
 
 
 def test_a_hint_names_no_field_that_is_not_well_known(tmp_path: Path) -> None:

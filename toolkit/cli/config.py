@@ -195,6 +195,9 @@ class _Settings(_ReportOptions, _Shared):
     )
     response_path: _Text = _setting("path of the response in a line of a log")
     created_unit: CreatedUnit = _setting("unit of `created` in logs", "s")
+    created_path: _Text = _setting(
+        "path of the time in a line of a log, for responses that have none"
+    )
     tz: Annotated[_Text, _valid(check_zone)] = _setting(
         "time zone in which days begin", "UTC"
     )

@@ -53,6 +53,7 @@ _FIXED = {
     "tag": "tags",
     "response_path": "response path",
     "created_unit": "unit of `created`",
+    "created_path": "path of `created`",
 }
 
 # Groups of options, to be unpacked: @shared(*RANGE).

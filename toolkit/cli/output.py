@@ -173,6 +173,9 @@ def print_table(
 
 def print_explained(explained: Explained) -> None:
     """Print what a model cost on a day: sum, prices, lines, and what has no price."""
+    # Imported here: what a command does not use is not loaded.
+    from toolkit.pricing.rates import MEANINGS, Reason
+
     lines, day = explained.lines, explained.date or "undated"
     console = Console()
     console.print(Text(clean(f"{explained.model}, {day}: {explained.summary}")))
@@ -191,7 +194,7 @@ def print_explained(explained: Explained) -> None:
         text = f"{cost}, as the provider reports"
         rows.append(("reported", reported.height, text))
     for row in explained.unseen.iter_rows(named=True):
-        text = f"{row['reason']}, {missing_tokens(row)}"
+        text = f"{MEANINGS[Reason(row['reason'])]}: {missing_tokens(row)}"
         rows.append(("unpriced", row["responses"], text))
     _print_pairs("Responses", rows)
     first = f" (the first {_MOST_LINES:,})" if lines.height > _MOST_LINES else ""

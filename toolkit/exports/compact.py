@@ -15,7 +15,7 @@ from toolkit.exports.directory import DirectoryTarget, exchange, open_target
 from toolkit.exports.parts import BUFFER_BYTES, create_part, open_part
 from toolkit.formatting.parameters import check_path, check_type
 from toolkit.reading import manifest, object_store
-from toolkit.schema.tables import REJECTS, choices_table
+from toolkit.schema.tables import REJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,6 +69,8 @@ def compact(
     ------
     NotAnExportError
         If no export was committed there.
+    ExportError
+        If an earlier version of the toolkit made the export.
     DamagedExportError
         If a part cannot be read; its directory is left unchanged.
     BusyError
@@ -86,7 +88,7 @@ def compact(
     check_type("wait", wait, int | float, "a number of seconds")
     check_type("today", today, date | None, "a date")
     # Raises an error where `open_target` would create an export.
-    manifest.read_manifest(where)
+    manifest.read_manifest(where).check_version(where)
     closed = (today or datetime.now(UTC).date()).isoformat()
     with open_target(where, wait=wait) as target:
         state = target.state or manifest.read_manifest(where)
@@ -116,7 +118,7 @@ def _find_folders(where: str, state: Manifest, closed: str) -> Iterator[_Folder]
         small = [part for part in parts if sizes[part] < _LARGE_BYTES]
         is_rejects = path.name == manifest.REJECTS_DIR
         if len(small) > 1 and (is_rejects or path.name < f"date={closed}"):
-            table = REJECTS if is_rejects else choices_table(state.tags)
+            table = REJECTS if is_rejects else state.table
             yield _Folder(Path(path), parts, small, table)
 
 

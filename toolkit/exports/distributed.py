@@ -21,8 +21,7 @@ from toolkit.exports.resume import LogRange, is_moved
 from toolkit.reading import framing
 from toolkit.reading.decompression import READ_BYTES, PushbackReader, detect_codec
 from toolkit.reading.fingerprints import HEAD_BYTES
-from toolkit.reading.manifest import REJECTS_DIR
-from toolkit.reading.scan import scan_parts
+from toolkit.reading.manifest import CHOICES_DIR, REJECTS_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -68,7 +67,8 @@ class WorkerPool:
         ledger: LedgerBuilder,
     ) -> list[StagedPart]:
         """Remove the duplicates of committed responses and of earlier tasks."""
-        tasks = [(self.options, *found) for found in _find_repeats(shares, committed)]
+        repeats = _find_repeats(shares, committed).items()
+        tasks = [(self.options, part, earlier) for part, earlier in repeats]
         instead: dict[StagedPart, StagedPart | None] = {}
         results = self.results(worker.drop_repeats, tasks)
         for (_, part, _), (rest, changes) in zip(tasks, results, strict=True):
@@ -194,36 +194,29 @@ def _cut_range(
 
 def _find_repeats(
     shares: Sequence[Sequence[StagedPart]], committed: Callable[[str], list[str]]
-) -> Iterator[tuple[StagedPart, list[str]]]:
-    """Yield the parts that may repeat responses of earlier parts, and those.
+) -> dict[StagedPart, list[str]]:
+    """Return the parts that may repeat responses of earlier parts, and those.
 
-    Duplicates have the same date, so each date is searched alone.
+    Each date is searched alone, then all dates for responses dated by their lines.
     """
-    directories = {part.directory for share in shares for part in share}
+    staged = {part.name: part for part in chain.from_iterable(shares)}
+    found: dict[StagedPart, list[str]] = {}
+    directories = {CHOICES_DIR, *(part.directory for part in staged.values())}
     for directory in sorted(directories - {REJECTS_DIR}):
-        staged = (
-            [part.name for part in share if part.directory == directory]
-            for share in shares
-        )
-        groups = [committed(directory), *staged]
-        for number in sorted(_find_repeating_groups(groups)):
-            earlier = list(chain.from_iterable(groups[:number]))
-            for name in groups[number]:
-                yield worker.StagedPart(directory, name), earlier
+        new = [name for name in staged if staged[name].directory.startswith(directory)]
+        parts = [*committed(directory), *new]
+        for earlier, later in _find_pairs(parts, of_any_date=directory == CHOICES_DIR):
+            if later in staged:
+                found.setdefault(staged[later], []).append(earlier)
+    return found
 
 
-def _find_repeating_groups(groups: Sequence[Sequence[str]]) -> set[int]:
-    """Return which groups of parts have a response hash of an earlier group."""
-    frames = [
-        scan_parts(parts, pl.Schema(worker.KEYS))
-        .filter(choice_position=0)
-        .select("response_hash", group=pl.lit(number, pl.Int32))
-        .unique()
-        for number, parts in enumerate(groups)
-        if parts
-    ]
-    if len(frames) < 2:
-        return set()
-    again = pl.concat(frames).filter(pl.col("response_hash").is_duplicated()).collect()
-    first = pl.col("group").min().over("response_hash")
-    return set(again.filter(pl.col("group") > first)["group"])
+def _find_pairs(parts: Sequence[str], *, of_any_date: bool) -> list[tuple[str, str]]:
+    """Return pairs of parts, in their order, that have a response hash in common."""
+    if len(parts) < 2:
+        return []
+    keys = worker.read_keys(parts, of_any_date=of_any_date)
+    again = keys.filter(pl.col("response_hash").is_duplicated()).collect()
+    pairs = again.join(again, on="response_hash").select("part", "part_right").unique()
+    place = {part: number for number, part in enumerate(parts)}
+    return sorted(pair for pair in pairs.rows() if place[pair[0]] < place[pair[1]])

@@ -28,7 +28,6 @@ from toolkit.reading.log_reader import LogReader, open_logs
 from toolkit.reading.manifest import Manifest, sync_directory, write_errors
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.sources import PARQUET
-from toolkit.schema.columns import SCHEMA_VERSION
 from toolkit.schema.validation import validate
 
 if TYPE_CHECKING:
@@ -118,6 +117,8 @@ def export(
         If another process is writing there, or has committed first in a store.
     OptionError
         If the export was made with other options, and `rewrite` is not set.
+    ExportError
+        If an earlier version of the toolkit made the export, and `rewrite` is not set.
     SourceError
         If a log is missing, unreadable or damaged; nothing is committed then.
     LogChangedError
@@ -170,6 +171,7 @@ def export(
         return _export_file(reader, to, within, wait)
     with open_target(to, wait=wait, rewrite=rewrite) as target:
         if target.state is not None and not rewrite:
+            target.state.check_version(to)
             _check_options(target.state, stored)
         if wait:  # there may be new logs by now
             reader = open_logs(names, read_options, leave_pending=True)
@@ -260,13 +262,9 @@ def _open_locked(staged: Path, to: str, wait: float) -> int:
 
 def _check_options(state: Manifest, options: Mapping[str, object]) -> None:
     """Raise `OptionError` if an export was made with other options."""
-    before = {**state.options, "schema": state.schema}
-    for name, value in {**options, "schema": SCHEMA_VERSION}.items():
-        if value != before.get(name):
-            same = "" if name == "schema" else "use the same value, or "
-            raise OptionError(
-                name,
-                value,
-                expected=f"{before.get(name)!r}, with which this export was made",
-                hint=f": {same}rewrite it (rewrite=True, --rewrite)",
-            )
+    for name, value in options.items():
+        before = state.options.get(name)
+        if value != before:
+            expected = f"{before!r}, with which this export was made"
+            hint = ": use the same value, or rewrite it (rewrite=True, --rewrite)"
+            raise OptionError(name, value, expected=expected, hint=hint)

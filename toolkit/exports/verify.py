@@ -15,7 +15,7 @@ from toolkit.formatting.parameters import check_path
 from toolkit.reading import manifest, object_store
 from toolkit.reading.dedup import DUPLICATE_KEY
 from toolkit.reading.ledger import LedgerBuilder
-from toolkit.schema.tables import CHOICES, REJECTS, choices_table
+from toolkit.schema.tables import CHOICES, REJECTS
 
 if TYPE_CHECKING:
     import os
@@ -43,7 +43,7 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
 
     Every part must match its checksums and be in the directory of the date of its rows;
     the rows, responses, tokens and rejects of each log must be those of the ledger; the
-    lines of the ledger must add up; and no response may occur twice.
+    lines of the ledger must add up; and no response may occur twice on a date.
 
     Parameters
     ----------
@@ -54,6 +54,8 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
     ------
     NotAnExportError
         If no export was committed there.
+    ExportError
+        If an earlier version of the toolkit made the export.
     DamagedExportError
         If state.json cannot be read.
 
@@ -88,6 +90,7 @@ class _Verifier:
     def __init__(self, where: str) -> None:
         self.where = where
         self.state = manifest.read_manifest(where)
+        self.state.check_version(where)
         self.found: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self.faults: list[str] = []
         self.parts = self.rows = 0
@@ -101,7 +104,7 @@ class _Verifier:
             keys = [
                 self.count_choices(part, batch)
                 for part in parts
-                for batch in self.iter_batches(part, choices_table(self.state.tags))
+                for batch in self.iter_batches(part, self.state.table)
             ]
             if keys:
                 self.faults += self.find_repeats(day, pl.concat(keys))

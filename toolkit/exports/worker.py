@@ -22,7 +22,7 @@ from toolkit.expressions.time_ranges import Span, span
 from toolkit.reading import object_store
 from toolkit.reading.blocks import Block, Decoded, make_plan
 from toolkit.reading.decoder import make_deduplicator
-from toolkit.reading.dedup import DUPLICATE_KEY
+from toolkit.reading.dedup import DUPLICATE_KEY, IS_DATED_BY_LINE
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import LogReader
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from toolkit.schema.columns import Table
 
 # The key of duplicates; it is compared on the first choice of each response.
-KEYS = pa.schema([CHOICES[name].arrow for name in ("choice_position", *DUPLICATE_KEY)])
+_KEY_NAMES = ("choice_position", "api", *DUPLICATE_KEY)
+_KEYS = pa.schema([CHOICES[name].arrow for name in _KEY_NAMES])
 # The columns of removed rows that are counted in the ledger.
 _COUNTED = ["log_id", "choice_position", *LedgerBuilder.SUMS]
 
@@ -110,19 +111,28 @@ def _drop_duplicates(
 ) -> Iterator[Decoded]:
     """Yield blocks without the responses of earlier blocks and of committed parts.
 
-    Duplicates have the same date, so only the committed parts of the dates of new rows
-    are read.
+    Only the committed parts of the dates of new rows are read, unless responses are
+    dated by their lines.
     """
     seen = make_deduplicator()
-    days: set[str] = set()
+    searched: set[str] = set()
     for decoded in stream:
-        for day in find_days(decoded.choices) - days:
-            days.add(day)
-            if committed := list_committed(f"{CHOICES_DIR}/date={day}"):
-                keys = _read_keys(committed).unique().collect().to_arrow().cast(KEYS)
+        for directory in _find_directories(decoded.choices) - searched:
+            searched.add(directory)
+            if committed := list_committed(directory):
+                found = read_keys(committed, of_any_date=directory == CHOICES_DIR)
+                found = found.select(_KEY_NAMES).unique()
+                keys = found.collect().to_arrow().cast(_KEYS)
                 for batch in keys.to_batches():
                     seen.drop_duplicates(Decoded(0, "", batch, batch, 0, 0, 0, 0))
         yield seen.drop_duplicates(decoded)
+
+
+def _find_directories(choices: pa.RecordBatch) -> set[str]:
+    """Return the directories where responses may be that rows repeat."""
+    found = {f"{CHOICES_DIR}/date={day}" for day in find_days(choices)}
+    of_any_date = pl.DataFrame(choices.select(["api"])).filter(IS_DATED_BY_LINE)
+    return found if of_any_date.is_empty() else {*found, CHOICES_DIR}
 
 
 def _iter_blocks(
@@ -171,17 +181,18 @@ def drop_repeats(
     Return the part, None if no row is left, and what has changed in the ledger: for
     each log, the changes by column.
     """
-    own = _read_keys([part.name])
+    own = read_keys([part.name])
     repeats = (
-        _read_keys(earlier)
+        read_keys(earlier)
         .join(own, on=DUPLICATE_KEY, how="semi")
+        .select(DUPLICATE_KEY)
         .unique()
         .with_columns(is_repeat=True)
         .collect()
     )
     dropped = []
     path = Path(part.directory) / "0.parquet"
-    table = choices_table(options.options["tags"])
+    table = choices_table(*(options.options[one] for one in ("tags", "created_path")))
     with _make_folder(options.workspace) as folder:
         left = 0
         with open_part(part.name) as file, create_part(folder / path, table) as writer:
@@ -197,10 +208,14 @@ def drop_repeats(
     return staged if left else None, changes
 
 
-def _read_keys(parts: Sequence[str]) -> pl.LazyFrame:
-    """Read the keys of the responses in parts that have an id."""
-    is_named = pl.col("response_id").is_not_null()
-    return scan_parts(parts, pl.Schema(KEYS)).filter(is_named, choice_position=0)
+def read_keys(parts: Sequence[str], *, of_any_date: bool = False) -> pl.LazyFrame:
+    """Read the keys of the responses in parts that have an id, and the part of each.
+
+    `of_any_date` leaves out those that have the same date wherever they are repeated.
+    """
+    keys = scan_parts(parts, pl.Schema(_KEYS), part_column="part")
+    is_read = pl.col("response_id").is_not_null() & (pl.col("choice_position") == 0)
+    return keys.filter(is_read & IS_DATED_BY_LINE if of_any_date else is_read)
 
 
 def _find_repeats(rows: pa.Table, repeats: pl.DataFrame) -> pa.Array:

@@ -7,7 +7,7 @@ Token counts are stored once per response, on its first choice: filter choices w
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 import polars as pl
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from toolkit.schema.columns import ArrowStream
 
+_Frame = TypeVar("_Frame", bound="pl.DataFrame | pl.LazyFrame")
 RESPONSE_KEY = ("log_id", "line")
 # Every load numbers its logs from 0; of two loads only the sources differ, and of two
 # logs of the same name only the responses.
@@ -56,6 +57,33 @@ def reported_usage() -> pl.Expr:
     """
     is_empty = pl.all_horizontal(pl.col(USAGE) == 0).fill_null(False)
     return pl.when(~is_empty).then(pl.col(USAGE))
+
+
+def is_unseen(column: str) -> pl.Expr:
+    """Return whether a response does not report a count, or not all of it.
+
+    Of several steps Anthropic's usage may count the last alone: then `usage_problem` is
+    ``iterations``.
+    """
+    lacks_steps = pl.col("usage_problem") == "iterations"
+    return pl.col(column).is_null() | lacks_steps.fill_null(False)
+
+
+def with_models(frame: _Frame) -> _Frame:
+    """Return a frame with the requested model where the response names none.
+
+    Examples
+    --------
+    >>> from toolkit.testing import make_choices
+    >>> choices = make_choices({"model": None, "requested_model": "nova"})
+    >>> with_models(choices)["model"].item()
+    'nova'
+    """
+    if not {"model", "requested_model"} <= set(frame.collect_schema().names()):
+        return frame
+    named = pl.col("model", "requested_model").cast(pl.String)
+    model = pl.coalesce(named).alias("model")
+    return cast("_Frame", frame.with_columns(model))
 
 
 def any_choice(condition: pl.Expr) -> pl.Expr:

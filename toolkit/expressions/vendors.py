@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from toolkit.errors import OptionError, near_miss
+from toolkit.expressions.choices import with_models
 
 _MOST_PARTS = 8  # of a name
 # Open weights and local files, whose price depends on the provider.
@@ -111,11 +112,17 @@ def _seller_of(names: list[str]) -> str | None:
 
 
 def providers_of(frame: pl.DataFrame, provider: str | None) -> pl.Series:
-    """Return who served each response: as its line says, or else `provider`.
+    """Return who served each response: as its line or its API says, or else `provider`.
 
-    Without both it is whose extensions the response has.
+    Without these it is whose extensions the response has.
     """
-    found = [pl.col("provider").cast(pl.String), pl.lit(provider, pl.String)]
+    found = [pl.col("provider").cast(pl.String)]
+    if "api" in frame.columns:
+        sellers = read_names()["apis"]
+        found.append(
+            pl.col("api").cast(pl.String).replace_strict(sellers, default=None)
+        )
+    found.append(pl.lit(provider, pl.String))
     if "served_by" in frame.columns:
         # Other hosts of its models have the extension of DeepSeek, too.
         extended = pl.col("served_by").cast(pl.String)
@@ -127,9 +134,10 @@ def providers_of(frame: pl.DataFrame, provider: str | None) -> pl.Series:
 def vendor(provider: str | None = None) -> pl.Expr:
     """Return who bills for a response: ``openai``, ``azure``, ``openrouter``, ...
 
-    That is the first of these that is known: whom the column `provider` names; the
-    argument `provider`; whose extensions the response has (`served_by`); who alone
-    sells a model of that name. Prices are looked up at the same vendor.
+    That is the first of these that is known: whom the column `provider` names; who
+    alone has the API (`api`); the argument `provider`; whose extensions the response
+    has (`served_by`); who alone sells a model of that name. Prices are looked up at
+    the same vendor. Where a response names no model, its `requested_model` counts.
 
     Parameters
     ----------
@@ -160,7 +168,7 @@ def vendor(provider: str | None = None) -> pl.Expr:
     ['together', 'azure', 'together']
     """
     default = check_provider(provider)
-    names = pl.col("provider", "model"), pl.col("^served_by$")
+    names = pl.col("provider", "model"), pl.col("^(?:api|requested_model|served_by)$")
     return (
         pl.struct(name.cast(pl.String) for name in names)
         .map_batches(
@@ -175,7 +183,8 @@ def vendor(provider: str | None = None) -> pl.Expr:
 def _vendors(frame: pl.DataFrame, provider: str | None) -> pl.Series:
     """Return the vendor of each row; equal rows are looked up once."""
     known = frame.unique()
-    pairs = zip(providers_of(known, provider), known["model"], strict=True)
+    named = with_models(known)
+    pairs = zip(providers_of(named, provider), named["model"], strict=True)
     found = [find_seller(served_by, model or "")[0] for served_by, model in pairs]
     return frame.join(
         known.with_columns(pl.Series("vendor", found, pl.String)),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
+from toolkit.expressions.choices import is_unseen
 from toolkit.metrics.engine import Computation, compute
 from toolkit.metrics.measures import (
     ANSWERS,
@@ -174,7 +175,7 @@ def _compute_quantiles(work: Computation) -> pl.DataFrame:
         *work.query.by,
         *_TOKENS[:2],
         TOTAL.alias("total_tokens"),
-        *[pl.col(name).is_null().alias(f"~{name}") for name in _TOKENS],
+        *[is_unseen(name).alias(f"~{name}") for name in _TOKENS],
         pl.lit(1).alias("responses"),
     )
     named, target = work.named(rows.collect(engine="streaming"))
@@ -206,7 +207,7 @@ _TOKENS_PER_RESPONSE = MetricSpec(
     "tokens_per_response",
     (
         RESPONSES,
-        Measure("unseen", meaning="responses that do not report that count"),
+        Measure("unseen", meaning="responses that do not report all of that count"),
         *[
             Measure(
                 rank,
@@ -235,7 +236,7 @@ _TOKENS_PER_RESPONSE = MetricSpec(
     shape="distribution",
     draws=("p50", "p90", "p99", "max"),
     adds_up=False,
-    needs=_TOKENS,
+    needs=(*_TOKENS, "usage_problem"),
     keys=(Key("tokens", pl.String, "kind", ", ".join(_TOKENS), order=_TOKENS),),
     gather=_compute_quantiles,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
-from toolkit.expressions.choices import RESPONSE_KEY, SOURCE, response_key
+from toolkit.expressions.choices import RESPONSE_KEY, SOURCE, response_key, with_models
 from toolkit.expressions.makers import maker
 from toolkit.expressions.model_families import model_family
 from toolkit.expressions.vendors import vendor
@@ -33,8 +33,15 @@ _NO_TEXT = (pl.Binary, pl.Duration, pl.Object)
 def with_series(
     frame: pl.DataFrame | pl.LazyFrame, by: Sequence[str], provider: str | None = None
 ) -> pl.DataFrame | pl.LazyFrame:
-    """Add the columns of `by` that are computed, unless the frame has its own."""
+    """Add the columns of `by` that are computed, unless the frame has its own.
+
+    A model is the requested one where the response names none. Also `usage_problem` is
+    added: frames of earlier versions lack it.
+    """
+    frame = with_models(frame) if by else frame
     names = frame.collect_schema().names()
+    if "usage_problem" not in names:
+        frame = frame.with_columns(pl.lit(None, pl.String).alias("usage_problem"))
     new = {name: _COMPUTED[name] for name in by if name in _COMPUTED.keys() - names}
     needs = [name for _, needed in new.values() for name in needed]
     missing = [name for name in (*by, *needs) if name not in {*names, *new}]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import polars as pl
 
+from toolkit.expressions.choices import is_unseen
 from toolkit.formatting.figures import UNKNOWN, Bound, Figure
 from toolkit.metrics.options import BEFORE, BOUND, CHANGE
 
@@ -198,16 +199,16 @@ def tokens_of(
         total(f"tokens_{which}", values, label, meaning, missing, of, unsure),
         count(
             missing,
-            condition & pl.col("total_tokens").is_null(),
-            meaning=f"{which} responses that do not report total_tokens",
+            condition & is_unseen("total_tokens"),
+            meaning=f"{which} responses that do not report all of total_tokens",
         ),
     )
 
 
 def unseen(name: str, column: str, label: str = "") -> Measure:
-    """Count the rows in which a column is null: what its sum could not see."""
-    meaning = f"responses that do not report {column}"
-    return count(name, pl.col(column).is_null(), label, meaning)
+    """Count the rows that do not report all of a count, which its sum lacks."""
+    meaning = f"responses that do not report all of {column}"
+    return count(name, is_unseen(column), label, meaning)
 
 
 def money(
@@ -293,7 +294,9 @@ TOTAL = pl.coalesce(
 # What most metrics count.
 RESPONSES = count("responses", label="calls")
 ANSWERS = count("choices", label="answers")
-WITHOUT_USAGE = unseen("responses_without_usage", "total_tokens", "calls without usage")
+WITHOUT_USAGE = unseen(
+    "responses_without_usage", "total_tokens", "calls without full usage"
+)
 TOTAL_TOKENS = total(
     "total_tokens",
     TOTAL,

@@ -74,10 +74,11 @@ PARAMETERS = {
     ),
     "by": Parameter(
         "model",
-        "Column or columns that name the series: a column of the response, a tag, or\n"
-        "a column of your own; or ``vendor``, ``maker`` or ``model_family``, computed\n"
-        "by `toolkit.expressions`. The value of the first choice is used. None or\n"
-        "``()`` puts all responses together. A column of a choice is an error.",
+        "Column or columns that name the series: a column of the response (`api`), a\n"
+        "tag, or a column of your own; or ``vendor``, ``maker`` or ``model_family``,\n"
+        "computed by `toolkit.expressions`. The model is the requested one where the\n"
+        "response names none. The value of the first choice is used. None or ``()``\n"
+        "puts all responses together. A column of a choice is an error.",
     ),
     "tz": Parameter(
         "UTC",

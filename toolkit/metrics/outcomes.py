@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.expressions.choices import SOURCE, first_choice
+from toolkit.expressions.choices import SOURCE, first_choice, is_unseen
 from toolkit.metrics.engine import Computation, compute, group
 from toolkit.metrics.inputs import of_responses
 from toolkit.metrics.measures import (
@@ -249,9 +249,9 @@ _TRUNCATION_RATE = MetricSpec(
         ),
         count(
             "responses_without_usage",
-            _IS_FIRST & pl.col("total_tokens").is_null(),
-            "calls without usage",
-            "responses that do not report total_tokens",
+            _IS_FIRST & is_unseen("total_tokens"),
+            "calls without full usage",
+            "responses that do not report all of total_tokens",
         ),
         *tokens_of("truncated", _CUT, "tokens in these", (_NO_REASON,)),
         money(

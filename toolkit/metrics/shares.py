@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
+from toolkit.expressions.choices import is_unseen
 from toolkit.metrics.engine import compute
 from toolkit.metrics.measures import (
     RESPONSES,
@@ -46,8 +47,8 @@ def _ratio_of(
 
     `beside` is what the count of the whole does not include.
     """
-    unknown = pl.col(whole).is_null() | pl.col(part).is_null()
-    meaning = "responses without one of the two counts, in neither sum"
+    unknown = is_unseen(whole) | is_unseen(part)
+    meaning = "responses without all of one of the two counts, in neither sum"
     sums = [
         total(name, pl.when(~unknown).then(value), _LABELS[name], unseen=unseen)
         for name, value in ((whole, pl.col(whole) + beside), (part, pl.col(part)))

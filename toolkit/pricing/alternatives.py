@@ -13,7 +13,7 @@ from toolkit.pricing.catalogue import TIERS, model_names, provider_names
 from toolkit.pricing.costs import Choices, add_priced, first_choices
 from toolkit.pricing.price_file import PriceFile, Prices, read_prices
 from toolkit.pricing.pricer import AS_BILLED, Pricer, priced_by
-from toolkit.pricing.rates import MEANINGS, Rates, Reason
+from toolkit.pricing.rates import INCOMPLETE, MEANINGS, Rates, Reason
 from toolkit.pricing.unpriced import SUMS, cast_sums, sum_known
 
 if TYPE_CHECKING:
@@ -110,7 +110,10 @@ def what_if(
     left_out = pl.col("responses") - pl.col("responses_compared")
     priced = add_priced(first.select(priced_by(first)), Pricer(file), {"cost": "~now"})
     moved = priced.with_columns(pl.col("model").alias("~model"), *there, unreported)
-    moved = moved.drop(AS_BILLED, strict=False)
+    problem = pl.col("^usage_problem$")
+    moved = moved.drop(AS_BILLED, strict=False).with_columns(
+        pl.when(problem.is_in(INCOMPLETE)).then(problem)
+    )
     rows = (
         add_priced(moved, Pricer(replace(file, provider=None)), {"cost": "~then"})
         .group_by(pl.col("~model").cast(pl.String).alias("model"))

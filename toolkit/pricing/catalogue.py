@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Values of `service_tier`, and what selects their price; the default is standard. Any
 # other tier has no known price per token: "scale" and "provisioned" are paid for in
 # advance, "auto" does not name the tier that was used, "performance" is by contract.
-STANDARD_TIERS = ("default", "standard", "on_demand")
+STANDARD_TIERS = ("", "default", "standard", "on_demand")
 TIERS: dict[str, dict[str, str]] = {
     **{name: {} for name in STANDARD_TIERS},
     "batch": {"processing": "batch"},
@@ -34,13 +34,25 @@ _MAX_NAME = 256
 _EPOCH = date(1970, 1, 1)
 
 
+def plain_tier(tier: str | None) -> str:
+    """Return the name of a tier in lower case, without what Google puts before it.
+
+    Examples
+    --------
+    >>> plain_tier("SERVICE_TIER_STANDARD"), plain_tier("ON_DEMAND_FLEX")
+    ('standard', 'flex')
+    """
+    name = (tier or "").casefold()
+    return name.removeprefix("service_tier_").removeprefix("on_demand_")
+
+
 def find_offer(provider: str | None, model: str | None, tier: str | None) -> Offer:
     """Return the offer for a model; it has a reason where there is no price."""
     if model is None:
         return Offer.constant(Reason.NO_MODEL)
     if len(model) > _MAX_NAME or len(provider or "") > _MAX_NAME:
         return Offer.constant(Reason.UNKNOWN_MODEL)
-    context = {} if tier is None else TIERS.get(tier.casefold())
+    context = TIERS.get(plain_tier(tier))
     if context is None:
         return Offer.constant(Reason.UNKNOWN_TIER)
     vendor, names = find_seller(provider, model)

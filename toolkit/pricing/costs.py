@@ -15,6 +15,7 @@ from toolkit.expressions.choices import (
     check_responses,
     first_choice,
     response_key,
+    with_models,
 )
 from toolkit.pricing.price_file import Prices, read_prices
 from toolkit.pricing.pricer import NEEDED, PRICED, Pricer, priced_by
@@ -148,13 +149,14 @@ def price_responses(
 def first_choices(choices: Choices) -> pl.LazyFrame:
     """Return the first choice of each response, with all columns that a price needs.
 
+    The model is the requested one where the response names none.
     Warn if rows of responses are missing in an eager frame.
     """
     frame = as_frame(choices)
     if isinstance(frame, pl.DataFrame):
         check_responses(frame, needs_key=False)
     check_columns(frame, ("choice_position", *NEEDED))
-    return frame.lazy().filter(first_choice())
+    return with_models(frame.lazy().filter(first_choice()))
 
 
 def add_priced(

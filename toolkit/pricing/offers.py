@@ -80,7 +80,8 @@ class OfferTable(NamedTuple):
 
     `firsts` has for each offer its first key on each axis and its first cell; `sizes`
     its number of keys on each axis; `cells` for each combination the place of its
-    rates; `changing` for each offer and each of `PLACES` whether its price ever does.
+    rates; `changing` for each combination and each of `PLACES` whether the price for
+    prompts of that length ever does.
     """
 
     axes: tuple[Ints, ...]
@@ -114,7 +115,8 @@ class OfferTable(NamedTuple):
             own = cells[first[-1] : first[-1] + len(offer.ends)]
             shape = (-1, len(offer.axes[-1]), *all_facts.shape[1:])
             facts = all_facts[own].reshape(shape)
-            changing.append((facts != facts[:1]).any(axis=(0, 1, 2)))
+            changes = (facts != facts[:1]).any(axis=(0, 2))
+            changing.append(np.tile(changes, (len(facts), 1)))
         return cls(
             tuple(np.array(keys, np.int64) for keys in axes),
             np.array(firsts, np.int64),
@@ -122,13 +124,13 @@ class OfferTable(NamedTuple):
             np.array(cells, np.int64),
             list(known),
             rates,
-            np.array(changing, np.bool_),
+            np.concatenate(changing),
             np.array([offer.hides_thinking for offer in offers], np.bool_),
             np.array([offer.known_from for offer in offers], np.int64),
         )
 
     def find(self, offers: Ints, seconds: Ints, prompt: Ints) -> Ints:
-        """Return the place of the rates for each row, by three binary searches."""
+        """Return the combination that holds for each row, by three binary searches."""
         place = np.zeros(offers.size, np.int64)
         for axis, value in enumerate((seconds, seconds % WEEK, prompt)):
             keys, bits = self.axes[axis], _BITS[axis]
@@ -137,7 +139,7 @@ class OfferTable(NamedTuple):
                 found = np.searchsorted(keys, key, side="right") - 1
                 place *= self.sizes[offers, axis]
                 place += found - self.firsts[offers, axis]
-        cells: Ints = self.cells[self.firsts[offers, -1] + place]
+        cells: Ints = self.firsts[offers, -1] + place
         return cells
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from toolkit.errors import PriceFileError, near_miss
 from toolkit.expressions.vendors import check_provider, seller_named
 from toolkit.formatting.parameters import check_path
-from toolkit.pricing.catalogue import STANDARD_TIERS
+from toolkit.pricing.catalogue import STANDARD_TIERS, plain_tier
 from toolkit.pricing.rates import AMOUNTS, DAY, FOREVER, Offer, Row
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ class PriceFile:
         wildcard over a shorter; then of its provider, and of its search context size.
         """
         names = [name.casefold() for name in models]
-        tier = (tier or "").casefold()
         wild = [n for n, p in self.patterns.items() if any(map(p.fullmatch, names))]
         rows = [
             row
@@ -98,7 +97,8 @@ def _plain_provider(name: str) -> str:
 
 def _plain_tier(tier: str | None) -> str | None:
     """Return the name of a tier; None for the standard one."""
-    return None if tier in {"", *STANDARD_TIERS} else tier
+    name = plain_tier(tier)
+    return None if name in STANDARD_TIERS else name
 
 
 def read_prices(prices: Prices, provider: str | None = None) -> PriceFile:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from toolkit.expressions.choices import with_models
 from toolkit.expressions.vendors import find_seller, providers_of
 from toolkit.pricing.catalogue import find_offer
 from toolkit.pricing.offers import COUNTS, PLACES, REQUIRED_COUNTS, UNIT, OfferTable
 from toolkit.pricing.price_file import PriceFile, read_corrections
-from toolkit.pricing.rates import Offer, Rates, Reason
+from toolkit.pricing.rates import PROBLEMS, Offer, Rates, Reason
 from toolkit.pricing.usage import Reported, Usage
 
 if TYPE_CHECKING:
@@ -34,9 +35,15 @@ MOMENT = pl.Datetime("us", "UTC")
 NAMES = ("provider", "model", "service_tier")
 NEEDED = (*NAMES, "created", *REQUIRED_COUNTS, "total_tokens", "reported_cost")
 # How a response was billed; the same tokens elsewhere would be billed otherwise.
-AS_BILLED = ("processing", "served_by", "upstream_cost", "is_byok", "cache_hit")
+AS_BILLED = (
+    *("api", "requested_model", "processing", "served_by"),
+    *("upstream_cost", "is_byok", "cache_hit"),
+)
 # Columns that a frame may lack: their values then count as null.
-_OPTIONAL = (*AS_BILLED, "search_context_size", *COUNTS[len(REQUIRED_COUNTS) :])
+_OPTIONAL = (
+    *(*AS_BILLED, "search_context_size", "usage_problem"),
+    *COUNTS[len(REQUIRED_COUNTS) :],
+)
 # The first services of this kind: an earlier date is no date.
 _FIRST_SECOND = int(datetime(2020, 6, 11, tzinfo=UTC).timestamp())
 _SNAPSHOT = re.compile(r"(?<!\d)(20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
@@ -62,7 +69,7 @@ def priced_by(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
 
 
 # What prices are looked up by, of what a frame has.
-_KEYS = (*NAMES, "served_by", "processing", "search_context_size")
+_KEYS = (*NAMES, *AS_BILLED[:4], "search_context_size")
 
 
 @dataclass(eq=False)
@@ -131,8 +138,8 @@ class Pricer:
         seconds = created.fill_null(0).to_numpy()
         dated = seconds >= np.maximum(table.known_from[offers], _FIRST_SECOND)
         usage = Usage.of(frame, table.hides_thinking[offers])
-        place = table.find(offers, seconds, usage.counts["prompt_tokens"])
-        return _Found(offers, table, dated, usage, place)
+        cell = table.find(offers, seconds, usage.counts["prompt_tokens"])
+        return _Found(table, dated, usage, cell, table.cells[cell])
 
     def find_rates(self, frame: pl.DataFrame) -> list[Rates | Reason]:
         """Return the rates for each row, or the reason why there are none."""
@@ -148,7 +155,7 @@ class Pricer:
 
     def price_slice(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Price a slice of rows."""
-        offers, table, dated, usage, place = self.find_places(frame)
+        table, dated, usage, cell, place = self.find_places(frame)
         rates = table.rates
         counts = usage.counts
         reason = rates.reason[place].copy()
@@ -157,13 +164,15 @@ class Pricer:
         for name, count in {**counts, "requests": np.array(1)}.items():
             number = PLACES[name]
             if not dated.all():
-                undated |= ~dated & table.changing[offers, number] & (count > 0)
+                undated |= ~dated & table.changing[cell, number] & (count > 0)
             if rates.lacks[:, number].any():
                 lacking |= rates.lacks[place, number] & (count > 0)
         undated &= (reason < 0) | (reason == Reason.OUT_OF_DATE.code)
         reason[undated] = Reason.UNDATED.code
         reason[(reason < 0) & lacking] = Reason.NO_RATE.code
         reason[(reason < 0) & contradicting] = Reason.COUNTS.code
+        problem = _problems_of(frame)
+        reason = np.where(problem < 0, reason, problem)
         reason[usage.is_missing] = Reason.NO_USAGE.code
         amounts = _amounts(rates, place, counts, reason < 0)
         reported = Reported.of(frame, usage.is_missing)
@@ -175,17 +184,36 @@ class Pricer:
 class _Found(NamedTuple):
     """The rates for each row."""
 
-    offers: Ints
     table: OfferTable
     dated: Bools
     usage: Usage
+    cell: Ints
     place: Ints
 
 
 def _keys_of(frame: pl.DataFrame, provider: str | None) -> pl.DataFrame:
     """Return what prices of a frame are looked up by, as `Pricer.offer` takes it."""
     tier, size = billed_tier(frame.columns), pl.col("^search_context_size$")
+    frame = with_models(frame)
+    if {"api", "requested_model"} <= set(frame.columns):
+        # The price depends on the region, which only Bedrock's name of a model has.
+        asked = pl.col("requested_model").cast(pl.String)
+        named = (pl.col("api") == "anthropic") & asked.str.contains("anthropic.claude")
+        frame = frame.with_columns(model=pl.when(named).then(asked).otherwise("model"))
     return frame.select(providers_of(frame, provider), "model", tier, size)
+
+
+def _problems_of(frame: pl.DataFrame) -> NDArray[np.int64]:
+    """Return the code of why no cost can be computed from the usage of each row, or -1.
+
+    A problem that is not known here is one of a rate.
+    """
+    if "usage_problem" not in frame.columns:
+        return np.full(frame.height, -1)
+    codes = {str(problem): problem.code for problem in PROBLEMS}
+    words = frame["usage_problem"].cast(pl.String)
+    found = words.replace_strict(codes, default=Reason.NO_RATE.code)
+    return np.where(words.is_null(), -1, found)
 
 
 def billed_tier(columns: Collection[str]) -> pl.Expr:

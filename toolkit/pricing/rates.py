@@ -37,6 +37,11 @@ class Reason(StrEnum):
         return reason
 
     NO_USAGE = "no_usage", "no tokens reported, or only zeros"
+    ITERATIONS = "iterations", "the usage leaves out steps, perhaps of other models"
+    FAST_MODE = "fast_mode", "no known price per token in fast mode"
+    INFERENCE_GEO = "inference_geo", "no known price per token for US-only inference"
+    SERVER_TOOLS = "server_tools", "tools of the provider, whose uses are not counted"
+    BILLED_UNITS = "billed_units", "the provider bills other counts than these tokens"
     NO_MODEL = "no_model", "no model named"
     UNKNOWN_PROVIDER = "unknown_provider", "provider not in the price data"
     NO_PROVIDER = "no_provider", "not known who bills for this model"
@@ -52,6 +57,9 @@ class Reason(StrEnum):
 
 
 MEANINGS = {reason: reason.meaning for reason in Reason}
+# Values of `usage_problem`: of the first ones the counts leave something out.
+INCOMPLETE = (Reason.ITERATIONS, Reason.SERVER_TOOLS)
+PROBLEMS = (*INCOMPLETE, Reason.FAST_MODE, Reason.INFERENCE_GEO, Reason.BILLED_UNITS)
 
 
 class Kind(NamedTuple):

@@ -57,10 +57,14 @@ def missing_prices(
         ======================= ================= ====================================
         column                  dtype             meaning
         ======================= ================= ====================================
-        provider, model,        String            as in the log; the tier of a line of a
-        service_tier                              batch is ``batch``
+        provider, model,        String            as in the log, or the requested model
+        service_tier                              where none answered; the tier of a
+                                                  line of a batch is ``batch``
         reason                  String            one of `toolkit.pricing.Reason`:
-                                                  ``no_usage``, ``no_model``,
+                                                  ``no_usage``, ``iterations``,
+                                                  ``fast_mode``, ``inference_geo``,
+                                                  ``server_tools``,
+                                                  ``billed_units``, ``no_model``,
                                                   ``unknown_provider``,
                                                   ``no_provider``, ``unknown_model``,
                                                   ``unknown_tier``,

@@ -20,7 +20,6 @@ from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.rejects import export_reject_counts
 from toolkit.reading.scan import part_errors, scan, scan_parts
 from toolkit.reading.sources import Exports, resolve_lines
-from toolkit.schema.tables import choices_table
 from toolkit.schema.validation import validate
 
 if TYPE_CHECKING:
@@ -55,15 +54,24 @@ _PROMPT, _COMPLETION, _TOTAL, _REASONING = (
 # xAI counts the reasoning beside the completion.
 _IS_REASONING_APART = (_TOTAL == _PROMPT + _COMPLETION + _REASONING).fill_null(False)
 _HAS_ANSWER = (pl.col("content_chars") > 0) | (pl.col("tool_calls").list.len() > 0)
+_IS_UNDATED, _PROBLEM = pl.col("created").is_null(), pl.col("usage_problem")
+_USAGE_PROBLEMS = {
+    "iterations": "with steps that their usage leaves out (tokens are lower bounds)",
+    "fast_mode": "in fast mode, which has other rates",
+    "inference_geo": "computed in a chosen region, which has other rates",
+    "server_tools": "that used tools of the provider, which are billed apart",
+    "billed_units": "that are billed by other counts than their tokens",
+}
 
 # Code, description, and the condition on the first row of a response.
 _UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
-    ("undated", "responses without a date", pl.col("created").is_null()),
+    ("undated", "responses without a date (see created_path)", _IS_UNDATED),
     (
-        "without_usage",
-        "responses that do not report total_tokens",
-        _TOTAL.is_null(),
+        "no_time_zone",
+        "responses undated for lack of a time zone: log UTC, or an offset",
+        pl.col("created_problem") == "no_time_zone",
     ),
+    ("without_usage", "responses without total_tokens", _TOTAL.is_null()),
     (
         "zero_usage",
         "responses that report 0 tokens and have an answer: the usage is a placeholder",
@@ -73,6 +81,10 @@ _UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
         "negative_cost",
         "responses that report a cost below 0: it is not a cost",
         pl.col("reported_cost") < 0,
+    ),
+    *(
+        (code, f"responses {words}: their cost is unknown", pl.lit(code) == _PROBLEM)
+        for code, words in _USAGE_PROBLEMS.items()
     ),
     ("without_id", "responses without an id", pl.col("response_id").is_null()),
     ("without_model", "responses without a model", pl.col("model").is_null()),
@@ -207,10 +219,10 @@ def _export_failures(exports: Exports) -> list[str]:
     for export in exports.exports:
         alone = Exports([export.directory], [export])
         failures += _sum_failures(scan(alone), alone.ledger)
-        table = choices_table(export.manifest.tags)
+        table, version = export.manifest.table, export.manifest.schema
         for part in list_parts(export.directory, CHOICES_DIR, export.manifest):
             with part_errors(part):
-                frame = scan_parts([part], table.polars).collect()
+                frame = scan_parts([part], table.polars, version).collect()
             found = _frame_failures(frame, table)
             failures += [f"{part}: {failure}" for failure in found]
     return failures

@@ -2,19 +2,27 @@
 
 Two lines are the same response if both its bytes (by their hash) and its id are equal.
 A response without an id is never a duplicate: two short answers may be equal.
+Duplicates have the same date, unless it is from their lines.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from toolkit.schema.apis import APIS
 
 if TYPE_CHECKING:
     from toolkit.reading.blocks import Decoded
 
 DUPLICATE_KEY = ("response_hash", "response_id")
+# Whether the date of a response can only be from its line.
+IS_DATED_BY_LINE = pl.col("api").is_in(
+    [api.name for api in APIS if "created" not in api.paths]
+)
 
 
 class SeenKeys:

@@ -20,10 +20,16 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import plural
+from toolkit.reading.find_response import find_response
+from toolkit.reading.json_values import LineError, Node
+from toolkit.reading.parsed_api import parse_api
+from toolkit.schema.apis import APIS
 from toolkit.schema.paths import parse_path, write_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from toolkit.reading.parsed_api import ParsedApi
 
 _DEEPEST = 4  # fields from a line to an object that is looked at
 _MOST_OBJECTS = 200  # of a line that are looked at
@@ -61,16 +67,14 @@ class Looks:
         >>> looks.hint({"responses": 9, "lines": 12, "rejected": 3})
         'has 2 lines that look like embeddings: no answers; 1 other rejected line'
         """
-        names = ("responses", "duplicates", "outside")
-        is_log = any(counts.get(name) for name in names)
+        is_log = any(map(counts.get, ("responses", "duplicates", "outside")))
         if self.head and not is_log:
             return f"looks like {self.head}"
         has_few = is_log and counts["rejected"] <= counts["lines"] // 10
-        hidden = _FAULTS_OF_LINES if has_few else ()
         looks = [
             (look, lines)
             for look, lines in Counter(self.lines).most_common()
-            if look and not look.startswith(hidden)
+            if look and not look.startswith(_FAULTS_OF_LINES * has_few)
         ]
         # What the beginning looks like says what to do with the whole file.
         looks = sorted(looks, key=lambda pair: pair[0] != self.head)[:_MOST_LOOKS]
@@ -120,7 +124,8 @@ def line_looks_like(code: str, raw: bytes | None, json_path: str | None) -> str 
 
     Examples
     --------
-    >>> line_looks_like("not_a_response", b'{"log": "{\\"choices\\": []}"}', None)
+    >>> line = b'{"log": "{\\"choices\\": [{\\"message\\": {}}]}"}'
+    >>> line_looks_like("not_a_response", line, None)
     'responses in the field log: give --response-path log'
     """
     head = (raw or b"")[:_LONGEST]
@@ -138,7 +143,8 @@ def line_looks_like(code: str, raw: bytes | None, json_path: str | None) -> str 
     if code == "invalid_json":
         return faults["NaN" if odd else "surrogate"]
     if json_path is not None:
-        return _odd_date(value, json_path) if json_path.endswith("created") else None
+        is_date = re.search(r"creat\w*$", json_path)
+        return _odd_date(value, json_path) if is_date else None
     return _form_of(value) or (looks_like(text) if value else None)
 
 
@@ -147,7 +153,7 @@ def _odd_date(value: object, json_path: str) -> str | None:
     for key in parse_path(json_path):
         value = _opened(value).get(key)
     if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d", value):
-        return "responses with created as ISO text: write seconds since 1970"
+        return "responses with created in another form: write 2026-11-02T09:15:00Z"
     number = re.fullmatch(r"(\d{11,19})(?:\.\d*)?", str(value))
     size = int(number[1]) if number else 0
     unit = next((unit for unit, least in _UNITS if size >= least), None)
@@ -202,13 +208,22 @@ def _opened(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+@cache
+def _apis() -> tuple[list[ParsedApi], set[str]]:
+    """Return the APIs that are read, and fields of which a response has one."""
+    paths = [(api, tests[0].path) for api in APIS for tests in api.tests]
+    fields = {at.steps.keys[0] for _, at in paths if at.root == "response"}
+    fields |= {api.choices for api, at in paths if at.root == "choice"}
+    return [parse_api(api, ()) for api in APIS], fields
+
+
 def _is_response(found: Mapping[str, Any]) -> bool:
-    """Return whether an object is a whole chat completion."""
-    choices = found.get("choices")
-    return isinstance(choices, list) and all(
-        isinstance(choice, dict) and (choice.get("message") or "delta" not in choice)
-        for choice in choices
-    )
+    """Return whether an object is a whole response of an API that is read."""
+    apis, fields = _apis()
+    if not fields.isdisjoint(found):
+        with suppress(LineError):
+            return bool(find_response(Node(json.dumps(found).encode()), (), apis))
+    return False
 
 
 def _fits(value: object, wanted: object) -> bool:

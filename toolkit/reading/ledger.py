@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Rejected lines of a log that are looked at for its hint. There are fewer once so many
 # bytes of all logs were looked at; a short line counts as the least.
 _MOST_LINES, _FEWEST_LINES = 1000, 16
-_MOST_BYTES, _LEAST_OF_A_LINE = 80_000_000, 4_000
+_MOST_BYTES, _LEAST_OF_A_LINE = 40_000_000, 4_000
 # Rejects whose code says what they are.
 _KNOWN_LOOKS = ("error_response", "line_too_long", "stream_chunk")
 
@@ -92,8 +92,7 @@ class LedgerBuilder:
             self.errors[decoded.log_id] = decoded.error
         if decoded.head:
             self.looks[decoded.log_id].head = looks_like(decoded.head)
-        if rejected > errors:
-            self.look_at(decoded.rejects, decoded.log_id)
+        self.look_at(decoded.rejects, decoded.log_id)
 
     def look_at(self, rejects: pa.RecordBatch, log_id: int) -> None:
         """Count what the first rejects of a log look like, and those that are left."""
@@ -153,7 +152,7 @@ class LedgerBuilder:
         RejectsWarning
             If lines were rejected.
         ToolkitWarning
-            If a tag is null in every line.
+            If a tag is null in every line, or `created_path` leads to nothing.
         """
         self.warn_of_damage(stacklevel + 1)
         self.warn_of_tags(stacklevel + 1)
@@ -181,7 +180,7 @@ class LedgerBuilder:
             warnings.warn(message, DamageWarning, stacklevel=stacklevel + 1)
 
     def warn_of_tags(self, stacklevel: int = 2) -> None:
-        """Warn about each tag that is null in every line."""
+        """Warn about each tag that is null in every line, and such a `created_path`."""
         for sentence in self.tags.sentences():
             warnings.warn(sentence, ToolkitWarning, stacklevel=stacklevel + 1)
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from toolkit.errors import (
     DamagedExportError,
+    ExportError,
     NotAnExportError,
     ToolkitError,
     WriteError,
@@ -22,10 +23,12 @@ from toolkit.reading import object_store
 from toolkit.reading.fingerprints import Checkpoint
 from toolkit.reading.hints import Looks
 from toolkit.schema.columns import SCHEMA_VERSION
-from toolkit.schema.tables import LEDGER
+from toolkit.schema.tables import LEDGER, choices_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from toolkit.schema.columns import Table
 
 CHOICES_DIR = "choices"
 REJECTS_DIR = "rejects"
@@ -128,9 +131,16 @@ class Manifest:
         return max((log.log_id for log in self.logs), default=-1) + 1
 
     @property
-    def tags(self) -> Mapping[str, str]:
-        """The tags whose columns the choices have."""
-        return self.options.get("tags") or {}
+    def table(self) -> Table:
+        """The table of the choices, with a column for each tag."""
+        return choices_table(self.options.get("tags"), self.options.get("created_path"))
+
+    def check_version(self, where: str) -> None:
+        """Raise if an earlier version made the export, which can only be read then."""
+        if self.schema != SCHEMA_VERSION:
+            fault = "was made by an earlier version, and can only be read"
+            message = f"{where} {fault}: export its logs again into a new directory"
+            raise ExportError(message)
 
 
 def read_manifest(directory: str | os.PathLike[str]) -> Manifest:

@@ -21,7 +21,7 @@ from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import ROWS_PER_TABLE, iter_tables
 from toolkit.reading.blocks import STDIN
-from toolkit.reading.dedup import DUPLICATE_KEY
+from toolkit.reading.dedup import DUPLICATE_KEY, IS_DATED_BY_LINE
 from toolkit.reading.discovery import Logs
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
@@ -29,7 +29,8 @@ from toolkit.reading.manifest import CHOICES_DIR, list_parts
 from toolkit.reading.object_store import is_uri, polars_options
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.sources import Exports, resolve, resolve_exports
-from toolkit.schema.tables import CHOICES, LEDGER, choices_table
+from toolkit.schema.columns import SCHEMA_VERSION
+from toolkit.schema.tables import CHOICES, LEDGER
 from toolkit.schema.validation import validate
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def scan(
         ``.parquet`` and hold choices, such as `toolkit.export` writes into one file.
     since, until
         Range of `created`, until exclusive: a date, a datetime or its ISO text, in UTC
-        unless it has a zone. With either, undated responses are left out. Of an
-        export only the days in the range are opened.
+        unless it has a zone. With either, undated responses are left out. Of a
+        single export only the days in the range are opened.
     **options
         Of logs only; an export keeps the options that it was made with.
 
@@ -70,7 +71,7 @@ def scan(
     pl.LazyFrame
         One row per choice with the dtypes of `toolkit.schema.CHOICES`, and the tags.
         `log_id` continues from export to export, so that keys stay unique. A column
-        that an older version has not written is null. Logs are read when the frame is
+        that an earlier version has not written is null. Logs are read when the frame is
         collected, each time again; their text is not read unless a column needs it.
 
     Raises
@@ -181,27 +182,33 @@ class _ScanSource(NamedTuple):
 
     scan: Callable[[Span], pl.LazyFrame]
     next_log_id: int
-    created_unit: object = None  # unknown for a file
+    created_options: object = None  # unknown for a file
 
 
 def _export_source(export: Export) -> _ScanSource:
     """Build the source of an export."""
-    unit = export.manifest.options.get("created_unit")
-    return _ScanSource(partial(_scan_export, export), export.manifest.next_log_id, unit)
+    manifest = export.manifest
+    options = [manifest.options.get(name) for name in ("created_unit", "created_path")]
+    return _ScanSource(partial(_scan_export, export), manifest.next_log_id, options)
 
 
 def _file_source(name: str) -> _ScanSource:
     """Build the source of a Parquet file, or raise if it does not hold choices."""
     with part_errors(name):
         found = scan_parts([name]).collect_schema()
+    version = SCHEMA_VERSION
+    if found.get("response_hash") == pl.UInt64:
+        version = 1  # whose file may lack columns
+        found = pl.Schema({**CHOICES.polars, **found, "response_hash": pl.Int64()})
     for column, dtype in CHOICES.polars.items():
         if found.get(column) != dtype:
             expected = (
                 f"a file of choices (it has no column {column!r} of type {dtype})"
             )
             raise OptionError("sources", name, expected=expected)
-    last = scan_parts([name]).select(pl.col("log_id").max()).collect().item()
-    return _ScanSource(lambda _: scan_parts([name]), 0 if last is None else last + 1)
+    rows = scan_parts([name], found, version)
+    last = rows.select(pl.col("log_id").max()).collect().item()
+    return _ScanSource(lambda _: rows, 0 if last is None else last + 1)
 
 
 def _scan_several(sources: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
@@ -209,16 +216,16 @@ def _scan_several(sources: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
     frames: list[pl.LazyFrame] = []
     keys: list[pl.LazyFrame] = []
     logs = 0
-    # Equal bytes have equal dates, unless their units were read differently.
-    units = {one.created_unit for one in sources}
-    within_keys = within if len(units) == 1 else span(None, None)
+    # Equal bytes have equal dates, unless they were read otherwise, or from the line.
+    is_same = all(one.created_options == sources[0].created_options for one in sources)
+    has_key = pl.all_horizontal(True, *within.conditions()) if is_same else pl.lit(True)
     for one in sources:
         frame = one.scan(within).filter(*within.conditions())
         if logs:
             frame = frame.with_columns(
                 pl.col("log_id") + pl.lit(logs, LEDGER["log_id"].dtype)
             )
-        key = one.scan(within_keys).filter(*within_keys.conditions())
+        key = one.scan(span(None, None)).filter(has_key | IS_DATED_BY_LINE)
         if keys:
             frame = frame.join(
                 pl.concat(keys).unique(),
@@ -236,7 +243,7 @@ def _scan_several(sources: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
 def _scan_export(export: Export, within: Span) -> pl.LazyFrame:
     """Read the parts of an export whose day overlaps a range of time."""
     directory, manifest = export
-    table = choices_table(manifest.tags)
+    table = manifest.table
     parts = list_parts(directory, CHOICES_DIR, manifest)
     rows = _count_rows(parts) if parts else 0
     committed = int(manifest.ledger["choices"].sum())
@@ -244,25 +251,34 @@ def _scan_export(export: Export, within: Span) -> pl.LazyFrame:
         fault = f"expected {committed:,} rows as in its ledger, got {rows:,}"
         raise DamagedExportError(directory, fault=fault)
     expected = [part for part in parts if within.touches(_day_of(part))]
-    return scan_parts(expected, table.polars) if expected else table.empty().lazy()
+    if not expected:
+        return table.empty().lazy()
+    return scan_parts(expected, table.polars, manifest.schema)
 
 
 def scan_parts(
-    parts: Sequence[str], schema: Mapping[str, pl.DataType] | None = None
+    parts: Sequence[str],
+    schema: Mapping[str, pl.DataType] | None = None,
+    version: int = SCHEMA_VERSION,
+    part_column: str | None = None,
 ) -> pl.LazyFrame:
-    """Read parts of any version: a column that one lacks is null in its rows.
+    """Read parts of a version: a column that one lacks is null in its rows.
 
-    Without a schema it is that of the first part.
+    Without a schema it is that of the first part. `part_column` gets the part itself.
     """
-    return pl.scan_parquet(
+    unsigned = dict.fromkeys(["response_hash"] if version == 1 else [], pl.UInt64())
+    frame = pl.scan_parquet(
         list(parts),
         hive_partitioning=False,
         glob=False,
-        schema=None if schema is None else dict(schema),
+        schema=None if schema is None else {**schema, **unsigned},
         missing_columns="insert",
         extra_columns="ignore",
+        include_file_paths=part_column,
         storage_options=polars_options(parts[0]),
     )
+    signed = [pl.col(name).reinterpret(signed=True) for name in unsigned]
+    return frame.with_columns(signed)
 
 
 @contextmanager

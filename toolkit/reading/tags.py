@@ -1,18 +1,24 @@
-"""Notice the tags that are null in every line, as a wrong path makes them."""
+"""Notice the tags and times that are null in every line, as a wrong path makes them."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from toolkit.errors import near_miss
+from toolkit.reading.dedup import IS_DATED_BY_LINE
 from toolkit.schema.paths import parse_notation, write_path
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pyarrow as pa
 
     from toolkit.reading.blocks import Decoded
     from toolkit.schema.columns import Table
@@ -23,25 +29,30 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
 class NullTags:
-    """The tags of a table that were null in every line, and the first lines read."""
+    """The options with a path that has led to nothing so far, and the first lines.
+
+    They are the tags, and `created_path` for responses that have no time of their own.
+    """
 
     def __init__(self, table: Table | None) -> None:
         self.paths = {
-            column.name: parse_notation(column.paths[0]).steps.keys
+            column.name: path.steps.keys
             for column in (table.columns if table else ())
-            if column.name not in CHOICES
+            if column.name not in CHOICES or column.name == "created"
+            if (path := parse_notation(column.paths[0])).root == "line"
         }
-        self.rows = 0
+        self.nulls = Counter[str]()
         self.lines: list[bytes] = []
 
     def add(self, decoded: Decoded) -> None:
         """Add a block."""
         if not self.paths:
             return
-        rows = len(decoded.choices)
-        nulls = {name: decoded.choices.column(name).null_count for name in self.paths}
-        self.paths = {name: self.paths[name] for name in nulls if nulls[name] == rows}
-        self.rows += rows
+        for name in list(self.paths):
+            cells = _cells(decoded.choices, name)
+            self.nulls[name] += cells.null_count()
+            if cells.null_count() < len(cells):
+                del self.paths[name]
         self.lines += decoded.head.splitlines()[: _LINES - len(self.lines)]
 
     def merge(self, other: NullTags) -> None:
@@ -49,13 +60,15 @@ class NullTags:
         self.paths = {
             name: self.paths[name] for name in self.paths if name in other.paths
         }
-        self.rows += other.rows
+        self.nulls += other.nulls
         self.lines += other.lines[: _LINES - len(self.lines)]
 
     def sentences(self) -> Iterator[str]:
-        """Yield a sentence for each tag, with the keys that are where its path ends."""
-        for name, path in self.paths.items() if self.rows else ():
-            text = f"{name} is null in every line"
+        """Yield a sentence for each path, with the keys that are where it ends."""
+        for name in filter(self.nulls.get, self.paths):
+            path, text = self.paths[name], f"{name} is null in every line"
+            if name == "created":
+                text = "created_path is null in every line whose response has no time"
             found = [_walk(line, path) for line in self._objects()]
             if found:
                 depth, keys = max(found, key=lambda one: one[0])
@@ -66,6 +79,8 @@ class NullTags:
                 text += ", ..." if len(keys) > len(shown) else ""
                 if path[depth] not in keys:  # whose value may be null
                     text += near_miss(path[depth], shown)
+                elif name == "created":
+                    text += "; expected RFC 3339 or a Unix time in created_unit there"
             yield text
 
     def _objects(self) -> Iterator[dict[str, object]]:
@@ -74,6 +89,16 @@ class NullTags:
             with suppress(ValueError, RecursionError):
                 if isinstance(found := json.loads(line), dict):
                     yield found
+
+
+def _cells(choices: pa.RecordBatch, name: str) -> pl.Series:
+    """Return the cells of a column that only a path of the user can fill."""
+    if name != "created":
+        return pl.Series(choices.column(name))
+    rows = pl.DataFrame(choices.select(["api", "created", "created_problem"]))
+    created = pl.col("created")
+    cells = pl.coalesce(created.cast(pl.String), "created_problem")
+    return rows.filter(created.is_null() | IS_DATED_BY_LINE).select(cells).to_series()
 
 
 def _walk(node: dict[str, object], path: tuple[str, ...]) -> tuple[int, list[str]]:

@@ -259,7 +259,7 @@ def _facts(
     words += "in the sums, in no period" if plan.is_open else "not in the sums"
     return [
         ("Calls without a price", unpriced, "their cost is not in the sum"),
-        ("Calls without usage", silent, "their tokens are not all in the sum"),
+        ("Calls without full usage", silent, "their tokens are not all in the sum"),
         ("Calls without a date", undated["responses"], words),
         ("Unfinished periods", unfinished, "not over yet, or cut by the range"),
     ]

@@ -149,6 +149,8 @@ _CHOICES_COLUMNS = (
     response(
         "served_by",
         "the provider whose own extensions the response has",
+        "(at output.outputBodyJson).modelId -> aws",
+        "(at modelOutput).recordId -> aws",
         kind="marker",
     ),
     response(

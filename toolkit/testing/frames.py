@@ -46,6 +46,7 @@ _DEFAULTS: dict[str, object] = {
     "source": "made.jsonl",
     "choice_position": 0,
     "choice_count": 1,
+    "api": "chat",
     "created": datetime(2026, 1, 1, tzinfo=UTC),
     "model": "gpt-a",
 }

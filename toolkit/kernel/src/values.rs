@@ -64,7 +64,9 @@ pub fn read_cell<'n, 'a: 'n>(
             Ok(Cell::Null) => {}
             Ok(cell) if cell.is_last_resort(column.kind) => found = cell,
             Err(_) if path.takes_any_shape || found != Cell::Null => {}
-            Ok(Cell::Text(word)) if word.is_empty() && column.kind.is_word() => break,
+            Ok(Cell::Text(word)) if word.is_empty() && column.kind.is_word() => {
+                return Ok(Cell::Null);
+            }
             cell => return cell,
         }
     }

@@ -13,7 +13,7 @@ from toolkit.schema.api import Api, ToolCalls, has, in_snake_case, lacks
 _CONTENT = has("(choice).content", type="object")
 _BLOCKED = (has("promptFeedback.blockReason", type="filled"),)
 _TOTAL = "usageMetadata.totalTokenCount"
-# The APIs of Google number the other reasons differently.
+# Texts, or the numbers of the same enumeration; the APIs number the rest differently.
 _FILTERED = (
     "SAFETY",
     "3",
@@ -59,16 +59,16 @@ GEMINI = Api(
         "cached_tokens": ("usageMetadata.cachedContentTokenCount",),
         "reasoning_tokens": ("usageMetadata.thoughtsTokenCount",),
         "prompt_audio_tokens": (
-            "usageMetadata.promptTokensDetails[modality=AUDIO].tokenCount",
+            "usageMetadata.promptTokensDetails[modality=AUDIO|4].tokenCount",
         ),
         "completion_audio_tokens": (
-            "usageMetadata.candidatesTokensDetails[modality=AUDIO].tokenCount",
+            "usageMetadata.candidatesTokensDetails[modality=AUDIO|4].tokenCount",
         ),
         "prompt_image_tokens": (
-            "usageMetadata.promptTokensDetails[modality=IMAGE].tokenCount",
+            "usageMetadata.promptTokensDetails[modality=IMAGE|2].tokenCount",
         ),
         "completion_image_tokens": (
-            "usageMetadata.candidatesTokensDetails[modality=IMAGE].tokenCount",
+            "usageMetadata.candidatesTokensDetails[modality=IMAGE|2].tokenCount",
         ),
     },
     tool_calls=(
