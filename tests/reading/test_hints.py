@@ -732,6 +732,17 @@ def test_a_hint_names_no_field_that_is_not_well_known(tmp_path: Path) -> None:
         '{"a":' * 500 + "1" + "}" * 500,
         '{"a":' * 600 + "1" + "}" * 600,
         json.dumps({"log": '{"a":' * 5000 + "}" * 5000}),
+        # A string that is no JSON, is nested too deep, or has a number past a double.
+        *(
+            json.dumps({"log": LINE[:-1] + f', "x": {value}' + "}"})
+            for value in (
+                "NaN",
+                "-Infinity",
+                "1e400",
+                '"\\ud800"',
+                "[" * 600 + "]" * 600,
+            )
+        ),
     ],
 )
 def test_a_line_like_nothing_known_has_no_hint(tmp_path: Path, line: str) -> None:

@@ -644,8 +644,9 @@ def processing(line: Object | None, path: str) -> str | None:
     return "batch" if is_named or line.get(names[path]) is not None else None
 
 
-def served_by(response: Object, _where: str) -> str | None:
-    """Return whose extensions a response has."""
+def served_by(pair: tuple[Object, Object | None], where: str) -> str | None:
+    """Return whose extensions a response has, or whose log it is in."""
+    response, line = pair
     if response.get("x_groq") is not None:
         return "groq"
     counts = response.get("usage")
@@ -654,7 +655,10 @@ def served_by(response: Object, _where: str) -> str | None:
     if response.get("time_info") is not None:
         return "cerebras"
     name = response.get("system_fingerprint")
-    return "ollama" if isinstance(name, str) and name.startswith("fp_ollama") else None
+    if isinstance(name, str) and name.startswith("fp_ollama"):
+        return "ollama"
+    key = {"output.outputBodyJson.": "modelId", "modelOutput.": "recordId"}.get(where)
+    return "aws" if key and below(line, key) is not None else None
 
 
 def is_byok(response: Object, _where: str) -> bool | None:
@@ -723,7 +727,7 @@ COLUMNS: dict[str, tuple[str, Read]] = {
     "search_context_size": ("R", at(string, "usage.search_context_size")),
     "system_fingerprint": ("R", at(string, "system_fingerprint")),
     "processing": ("W", processing),
-    "served_by": ("R", served_by),
+    "served_by": ("P", served_by),
     "usage_problem": ("R", lambda *_: None),
     "is_byok": ("R", is_byok),
     "cache_hit": ("W", cache_hit),

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import plural
 from toolkit.reading.find_response import find_response
-from toolkit.reading.json_values import LineError, Node
+from toolkit.reading.json_values import LineError, Node, checked_json
 from toolkit.reading.parsed_api import parse_api
 from toolkit.schema.apis import APIS
 from toolkit.schema.paths import parse_path, write_path
@@ -221,8 +221,9 @@ def _is_response(found: Mapping[str, Any]) -> bool:
     """Return whether an object is a whole response of an API that is read."""
     apis, fields = _apis()
     if not fields.isdisjoint(found):
-        with suppress(LineError):
-            return bool(find_response(Node(json.dumps(found).encode()), (), apis))
+        with suppress(LineError, RecursionError):
+            raw = checked_json(json.dumps(found).encode())
+            return bool(find_response(Node(raw), (), apis))
     return False
 
 
