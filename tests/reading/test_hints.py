@@ -292,7 +292,10 @@ OTHERS: dict[str, list[dict[str, object]]] = {
         {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 5}},
         {"type": "message_stop"},
     ],
-    "events of a stream of Bedrock's Converse API": [{"messageStop": {}}],
+    "events of a stream of Bedrock's Converse API": [
+        {"messageStop": {}},
+        {"metadata": {"usage": {"inputTokens": 5}, "metrics": {"latencyMs": 7}}},
+    ],
     "events of a stream of Cohere's API": [
         {"type": "content-delta", "delta": {"message": {}}},
         {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}},
@@ -301,8 +304,12 @@ OTHERS: dict[str, list[dict[str, object]]] = {
         {"custom_id": "a", "url": "/v1", "body": {"messages": []}},
         {"custom_id": "a", "params": {"messages": []}},
         {"recordId": "a", "modelInput": {"messages": []}},
+        {"request": {"contents": []}},
     ],
-    "requests of a batch": [{"custom_id": "a", "result": {"type": "expired"}}],
+    "requests of a batch": [
+        {"custom_id": "a", "result": {"type": "expired"}},
+        {"processed_time": "t", "request": {"contents": []}, "response": {}},
+    ],
     "the state of a batch": [{"object": "batch", "output_file_id": "a"}],
     "parts of a Responses output": [
         {**REPLY, "id": "a", "status": "completed"},
@@ -317,6 +324,9 @@ OTHERS: dict[str, list[dict[str, object]]] = {
     "messages of Anthropic's Messages API": [{**REPLY, "role": "user"}],
     "Anthropic's Text Completions API": [{"completion": "a", "stop_reason": "b"}],
     "cached contents of Gemini": [{"expireTime": "t", "usageMetadata": {}}],
+    "Gemini's Interactions API": [
+        {"id": "a", "outputs": [{"text": "b"}], "usage": {"total_input_tokens": 5}}
+    ],
     "usage of Gemini": [{"usageMetadata": {"totalTokenCount": 5}, "file": "a"}],
     "PaLM's API": [
         {"candidates": [{"content": "a"}]},
@@ -328,6 +338,13 @@ OTHERS: dict[str, list[dict[str, object]]] = {
     "the own API of Titan": [
         {"inputTextTokenCount": 5, "results": [{"tokenCount": 7}]},
         {"generation": "a", "prompt_token_count": 5, "stop_reason": "stop"},
+    ],
+    "one choice of a response": [
+        {"index": 0, "message": {"role": "assistant"}, "finish_reason": "stop"},
+        {"response": {"message": {"role": "assistant"}, "finish_reason": "stop"}},
+    ],
+    "a log of LiteLLM": [
+        {"call_type": "acompletion", "spend": 0.5, "messages": {}, "response": {}},
     ],
     "Cohere's v1 API": [
         {"text": "a", "generation_id": "b", "meta": {}},
