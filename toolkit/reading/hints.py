@@ -138,6 +138,8 @@ def line_looks_like(code: str, raw: bytes | None, json_path: str | None) -> str 
         is_whole = text.lstrip().startswith(b"{")  # not a piece of JSON over many lines
         words = (faults[start] for start in faults if str(error).startswith(start))
         return looks_like(text) or (next(words, None) if is_whole else None)
+    if code == "too_deep":
+        return None
     if code == "invalid_utf8":
         return faults["encoding"]
     if code == "invalid_json":
