@@ -666,6 +666,14 @@ def test_names_in_the_line_serve_where_the_response_has_none() -> None:
     assert (other["provider"], other["requested_model"]) == (None, None)
 
 
+@pytest.mark.parametrize("request_", ["POST /v1", [], {"body": "{}"}, {"model": 5}])
+def test_a_request_of_any_shape_rejects_no_response(request_: object) -> None:
+    asked = {"response": BARE, "request": request_}
+
+    assert rows({**asked, "model": "a"})[0]["requested_model"] == "a"
+    assert rows({**asked, "model": {"name": "a"}})[0]["requested_model"] is None
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

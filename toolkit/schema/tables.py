@@ -111,9 +111,9 @@ _CHOICES_COLUMNS = (
     response(
         "requested_model",
         "the model that was requested, where the line contains the request",
-        "(envelope).request.body.model",
-        "(envelope).request.model",
-        "(envelope).model",
+        "(envelope).request.body.model?",
+        "(envelope).request.model?",
+        "(envelope).model?",
         "(envelope).request_body.model?",
         "(at output.outputBodyJson).modelId?",
     ),

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from toolkit.schema.api import FUNCTION_CALLS, Api, has, lacks
 
+_ANSWER = (
+    has("finish_reason", type="string"),
+    has("message.role", "assistant"),
+    lacks("choices"),
+)
+
 COHERE = Api(
     name="cohere",
     title="Cohere v2 chat",
+    # One choice of a chat completion has neither.
     tests=(
-        (
-            has("finish_reason", type="string"),
-            has("message.role", "assistant"),
-            lacks("choices"),
-        ),
+        (*_ANSWER, has("id", type="string")),
+        (*_ANSWER, has("usage", type="object")),
     ),
     paths={
         "response_id": ("id",),

@@ -34,7 +34,11 @@ GEMINI = Api(
     name="gemini",
     title="Gemini",
     tests=((_CONTENT,), (has("(choice).finishReason"),), _BLOCKED),
-    chunks=((_CONTENT, lacks("(choice).finishReason")),),
+    chunks=(
+        (_CONTENT, lacks("(choice).finishReason")),
+        # Protocol buffers that are written with default values.
+        (_CONTENT, has("(choice).finishReason", "FINISH_REASON_UNSPECIFIED", "0")),
+    ),
     choices="candidates",
     paths={
         "choice_index": ("index",),
