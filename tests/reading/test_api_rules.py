@@ -29,7 +29,11 @@ LEAST: dict[str, Cells] = {
     },
     "gemini": {"candidates": [{"finishReason": "STOP"}]},
     "converse": {"output": {"message": {"content": []}}, "stopReason": "end_turn"},
-    "cohere": {"message": {"role": "assistant"}, "finish_reason": "COMPLETE"},
+    "cohere": {
+        "id": "c1",
+        "message": {"role": "assistant"},
+        "finish_reason": "COMPLETE",
+    },
     "ollama": {
         "done": True,
         "created_at": "2026-01-01T00:00:00Z",
@@ -38,6 +42,7 @@ LEAST: dict[str, Cells] = {
     },
 }
 PART = {"type": "text", "text": "Hello."}
+UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
 GENERATED = {"content": {"role": "model", "parts": [{"text": "Hello."}]}}
 
 
@@ -112,6 +117,8 @@ _IN_SNAKE = {"candidates": [{"content": {}, "finish_reason": None}]}
         ({"candidates": []}, NONE),
         ({"candidates": [GENERATED]}, CHUNK),
         ({"candidates": [GENERATED, LEAST["gemini"]["candidates"][0]]}, "gemini"),
+        ({"candidates": [{**GENERATED, "finishReason": UNSPECIFIED}]}, CHUNK),
+        ({"candidates": [{**GENERATED, "finish_reason": 0}]}, CHUNK),
         ({"candidates": [{"content": "text"}]}, NONE),
         ({"candidates": [{"output": "text"}]}, NONE),
         ({"promptFeedback": {"blockReason": "SAFETY"}}, "gemini"),
@@ -128,6 +135,10 @@ _IN_SNAKE = {"candidates": [{"content": {}, "finish_reason": None}]}
         # Cohere.
         (with_("cohere", message={"role": "user"}), NONE),
         (without("cohere", "finish_reason"), NONE),
+        ({**without("cohere", "id"), "usage": {}}, "cohere"),
+        # One choice of a chat completion: its usage is elsewhere.
+        (without("cohere", "id"), NONE),
+        ({"output": without("cohere", "id"), "usage": {"prompt_tokens": 3}}, NONE),
         (with_("cohere", choices=[]), CHUNK),
         # Ollama: the text of an answer is no envelope.
         (with_("ollama", response=dump(LEAST["chat"])), "ollama"),

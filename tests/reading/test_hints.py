@@ -687,7 +687,8 @@ WHOLE: dict[str, dict[str, object]] = {
     "gemini": {"candidates": [{"content": {"parts": []}, "finishReason": "STOP"}]},
     "blocked": {"promptFeedback": {"blockReason": "SAFETY"}},
     "converse": {"output": {"message": {"content": []}}, "stopReason": "end_turn"},
-    "cohere": {"message": {"role": "assistant"}, "finish_reason": "COMPLETE"},
+    "cohere": {"message": {"role": "assistant"}, "finish_reason": "COMPLETE"}
+    | {"id": "c1"},
     "ollama": {"done": True, "created_at": "2026-11-02T00:00:00Z", "model": "m"}
     | {"message": {"role": "assistant", "content": "a"}},
 }

@@ -666,6 +666,14 @@ def test_names_in_the_line_serve_where_the_response_has_none() -> None:
     assert (other["provider"], other["requested_model"]) == (None, None)
 
 
+@pytest.mark.parametrize("request_", ["POST /v1", [], {"body": "{}"}, {"model": 5}])
+def test_a_request_of_any_shape_rejects_no_response(request_: object) -> None:
+    asked = {"response": BARE, "request": request_}
+
+    assert rows({**asked, "model": "a"})[0]["requested_model"] == "a"
+    assert rows({**asked, "model": {"name": "a"}})[0]["requested_model"] is None
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -980,6 +988,17 @@ def test_tags_are_read_from_the_root_of_the_whole_line() -> None:
     assert fault(wrong, tags=tags) == ("wrong_type", '["cost center"]["a.b"]')
     wrong = {"response": GOOD, "cost center": 5}
     assert fault(wrong, tags=tags) == ("wrong_type", '["cost center"]')
+
+
+@pytest.mark.parametrize(
+    "key", ["a / 2", "a + b", "a or 0 beside b", "a -> b", "a = b*", "a != 0", "a?"]
+)
+def test_the_key_of_a_tag_is_not_read_as_notation(key: str) -> None:
+    tags = {"t": f"metadata[{json.dumps(key)}].b"}
+
+    (row,) = rows({**GOOD, "metadata": {key: {"b": "red"}}}, tags=tags)
+
+    assert row["tag_t"] == "red"
 
 
 def test_content_drop_leaves_texts_null_and_keeps_their_length() -> None:

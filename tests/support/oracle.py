@@ -615,11 +615,11 @@ def created_problem(pair: tuple[Object, Object | None], where: str) -> str | Non
 
 def requested_model(line: Object | None, path: str) -> str | None:
     """Read the model that was asked for."""
-    names = ("request.body.model", "request.model", "model")
-    asked: str | None = at(string, *names)(line, "")
-    asked = asked or lenient(string, below(line, "request_body", "model"))
+    names = ("request.body.model", "request.model", "model", "request_body.model")
+    asked = (lenient(string, below(line, *name.split("."))) for name in names)
     of_log = line if path == "output.outputBodyJson" else None
-    return asked or lenient(string, below(of_log, "modelId"))
+    named = next((name for name in asked if name), None)
+    return named or lenient(string, below(of_log, "modelId"))
 
 
 def custom_id(line: Object | None, path: str) -> str | None:

@@ -111,9 +111,9 @@ _CHOICES_COLUMNS = (
     response(
         "requested_model",
         "the model that was requested, where the line contains the request",
-        "(envelope).request.body.model",
-        "(envelope).request.model",
-        "(envelope).model",
+        "(envelope).request.body.model?",
+        "(envelope).request.model?",
+        "(envelope).model?",
         "(envelope).request_body.model?",
         "(at output.outputBodyJson).modelId?",
     ),
@@ -201,10 +201,7 @@ _CHOICES_COLUMNS = (
         "nats",
         paths_of="logprob_tokens",
     ),
-    usage(
-        "prompt_tokens",
-        "prompt, with what was read from and written to a cache",
-    ),
+    usage("prompt_tokens", "prompt, with what was read from and written to a cache"),
     usage("completion_tokens", "completion, over all choices, with the reasoning"),
     usage(
         "total_tokens",

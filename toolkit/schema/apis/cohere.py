@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
-from toolkit.schema.api import Api, ToolCalls, has, lacks
+from toolkit.schema.api import FUNCTION_CALLS, Api, has, lacks
+
+_ANSWER = (
+    has("finish_reason", type="string"),
+    has("message.role", "assistant"),
+    lacks("choices"),
+)
 
 COHERE = Api(
     name="cohere",
     title="Cohere v2 chat",
+    # One choice of a chat completion has neither.
     tests=(
-        (
-            has("finish_reason", type="string"),
-            has("message.role", "assistant"),
-            lacks("choices"),
-        ),
+        (*_ANSWER, has("id", type="string")),
+        (*_ANSWER, has("usage", type="object")),
     ),
     paths={
         "response_id": ("id",),
@@ -37,11 +41,7 @@ COHERE = Api(
         ),
         "cached_tokens": ("usage.cached_tokens",),
     },
-    tool_calls=(
-        ToolCalls(
-            "message.tool_calls[]", name="function.name", arguments="function.arguments"
-        ),
-    ),
+    tool_calls=(FUNCTION_CALLS,),
     finish_reasons={
         "COMPLETE": "stop",
         "STOP_SEQUENCE": "stop",
