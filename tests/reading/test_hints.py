@@ -325,7 +325,7 @@ OTHERS: dict[str, list[dict[str, object]]] = {
     "Bedrock's log of model invocations": [
         {"schemaType": "ModelInvocationLog", "output": {"outputBodyJson": [{}]}}
     ],
-    "the own API of Titan": [
+    "the own APIs of Titan and Llama": [
         {"inputTextTokenCount": 5, "results": [{"tokenCount": 7}]},
         {"generation": "a", "prompt_token_count": 5, "stop_reason": "stop"},
     ],
