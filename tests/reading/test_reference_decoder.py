@@ -990,6 +990,17 @@ def test_tags_are_read_from_the_root_of_the_whole_line() -> None:
     assert fault(wrong, tags=tags) == ("wrong_type", '["cost center"]')
 
 
+@pytest.mark.parametrize(
+    "key", ["a / 2", "a + b", "a or 0 beside b", "a -> b", "a = b*", "a != 0", "a?"]
+)
+def test_the_key_of_a_tag_is_not_read_as_notation(key: str) -> None:
+    tags = {"t": f"metadata[{json.dumps(key)}].b"}
+
+    (row,) = rows({**GOOD, "metadata": {key: {"b": "red"}}}, tags=tags)
+
+    assert row["tag_t"] == "red"
+
+
 def test_content_drop_leaves_texts_null_and_keeps_their_length() -> None:
     line = message(content="Hello.", reasoning="why", refusal="no", role="assistant")
 

@@ -23,7 +23,7 @@ from toolkit.reading.json_values import (
 from toolkit.schema.tables import LATEST_CREATED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from toolkit.reading.blocks import Plan
     from toolkit.reading.find_response import Response
@@ -243,7 +243,7 @@ def _read_flag(raw: bytes) -> bool | None:
 
 
 def _read_marker(raw: bytes, word: str, prefix: str) -> str | None:
-    """Return the word that a value stands for; a text must begin with the prefix."""
+    """Return the word of a path that has a value; a text must begin with the prefix."""
     text = text_of(raw) if raw[0] == ord('"') else ""
     return word if text.startswith(prefix) else None
 
@@ -258,30 +258,21 @@ def _read_call(value: Value, fields: Sequence[Sequence[Sequence[str]]]) -> _Call
     call = Node(value.raw, value.path)
     found = {}
     for name, paths in zip(("id", "type", "name", "arguments"), fields, strict=True):
-        read = _call_input if name == "arguments" else _call_text
-        found[name] = _first(read(call, keys) for keys in paths)
+        texts = (_call_text(call, name, keys) for keys in paths)
+        found[name] = next((text for text in texts if text is not None), None)
     return found
 
 
-def _call_text(call: Node, keys: Sequence[str]) -> str | None:
-    """Read a string of a call."""
+def _call_text(call: Node, name: str, keys: Sequence[str]) -> str | None:
+    """Read a string of a call; arguments may be an object, of which it is the JSON."""
     raw = call.find(keys)
     if raw is None:
         return None
+    if name == "arguments" and raw[0] == ord("{"):
+        return raw.decode()
     if raw[0] != ord('"'):
         raise wrong_type("a string", raw, (*call.path, *keys))
     return text_of(raw)
-
-
-def _call_input(call: Node, keys: Sequence[str]) -> str | None:
-    """Read the input of a call: a string, or an object as its JSON text."""
-    raw = call.find(keys)
-    return raw.decode() if raw and raw[0] == ord("{") else _call_text(call, keys)
-
-
-def _first(values: Iterator[str | None]) -> str | None:
-    """Return the first value that is not null."""
-    return next((value for value in values if value is not None), None)
 
 
 # By kind of column; the other kinds depend on the column or its path.
@@ -359,23 +350,16 @@ def _read_calls(values: list[Value], path: Path) -> Cell:
 
 
 # Cells that are read only if no later path has another one.
-_LAST_RESORTS = {
-    "count": 0,
-    "number": 0.0,
-    "timestamp_problem": _NO_TIME_ZONE,
-}
+_LAST_RESORTS = {"count": 0, "number": 0.0, "timestamp_problem": _NO_TIME_ZONE}
 _EMPTY_IS_NULL = {"marker", "timestamp_problem"}
 
 
 def read_cell(
-    column: Column,
-    readers: Sequence[ColumnReader],
-    response: Response,
-    choice: Node,
+    column: Column, readers: Sequence[ColumnReader], response: Response, choice: Node
 ) -> Cell:
     """Read the first value on the paths of a column.
 
-    Behind a last resort nothing is an error.
+    After a last resort nothing is an error.
     """
     last_resort = _LAST_RESORTS.get(column.kind)
     found = None
@@ -397,10 +381,7 @@ def read_cell(
 
 
 def _read_path(
-    node: Node | None,
-    column: Column,
-    path: Path,
-    read: Callable[[list[Value]], Cell],
+    node: Node | None, column: Column, path: Path, read: Callable[[list[Value]], Cell]
 ) -> Cell:
     """Read the values at the end of a path, or their sum with others."""
     if node is None:

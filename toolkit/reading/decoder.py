@@ -19,10 +19,7 @@ from toolkit.reading.dedup import DUPLICATE_KEY, SeenKeys
 from toolkit.reading.json_values import DEEPEST
 from toolkit.reading.native import KERNEL
 from toolkit.reading.parsed_api import parse_api
-from toolkit.reading.reference_decoder import (
-    REPEATED_BYTES,
-    Reference,
-)
+from toolkit.reading.reference_decoder import REPEATED_BYTES, Reference
 from toolkit.schema.tables import MOST_ITEMS, REJECT_CODES, REJECTS
 
 if TYPE_CHECKING:

@@ -121,10 +121,7 @@ def _choices_of(node: Node, api: ParsedApi) -> list[Node] | None:
         return []
     if raw[0] != ord("["):
         return None
-    try:
-        items = split_short_list(raw)
-    except LineError as error:
-        raise error.below(path) from None
+    items = split_short_list(raw, path)
     if any(item[0] != ord("{") for item in items):
         return None
     return [Node(item, (*path, place)) for place, item in enumerate(items)]

@@ -112,10 +112,10 @@ def split_list(raw: bytes) -> list[bytes]:
     return [bytes(item) for item in _list(raw)]
 
 
-def split_short_list(raw: bytes) -> list[bytes]:
-    """Return the raw items of a JSON list, or raise if there are too many."""
+def split_short_list(raw: bytes, path: Keys) -> list[bytes]:
+    """Return the raw items of the JSON list at a path, or raise if it has too many."""
     if raw.count(b",") >= MOST_ITEMS and _count_items(raw) > MOST_ITEMS:
-        raise LineError("out_of_range", f"expected at most {MOST_ITEMS} items")
+        raise LineError("out_of_range", f"expected at most {MOST_ITEMS} items", path)
     return split_list(raw)
 
 
@@ -153,12 +153,8 @@ def values_at(node: Node, steps: Steps) -> list[Value] | None:
         return None
     if raw[0] != ord("["):
         raise wrong_type("a list", raw, path)
-    try:
-        items = split_short_list(raw)
-    except LineError as error:
-        raise error.below(path) from None
     found: list[Value] = []
-    for place, item in enumerate(items):
+    for place, item in enumerate(split_short_list(raw, path)):
         if item[0] != ord("{"):
             raise wrong_type("an object", item, (*path, place))
         inner = Node(item, (*path, place))
@@ -180,7 +176,7 @@ def _is_selected(node: Node, items: Items) -> bool:
 def _values_in(node: Node, then: Sequence[Steps]) -> list[Value]:
     """Return the values at the first path that is there; the item without paths.
 
-    A path that cannot be read is passed over, but for the last.
+    An error on any path but the last is ignored.
     """
     if not then:
         return [Value(node.raw, node.path)]

@@ -15,12 +15,7 @@ from typing import TYPE_CHECKING, cast
 import pyarrow as pa
 import xxhash
 
-from toolkit.reading.cells import (
-    check_range,
-    column_reader,
-    read_cell,
-    without_text,
-)
+from toolkit.reading.cells import check_range, column_reader, read_cell, without_text
 from toolkit.reading.find_response import find_response
 from toolkit.reading.json_values import LineError, Node, checked_json
 from toolkit.reading.parsed_api import parse_api
@@ -173,37 +168,24 @@ class Reference:
         count = len(response.choices)
         rows = max(count, 1)
         if column.kind == "position":
-            return list(range(rows))
-        if column.grain == "C":
-            cells = [
-                self.read_cell(column, readers, response, choice)
-                for choice in response.choices
-            ]
-            return cells or [None]
-        if column.kind == "given":
-            cell = given[column.name]
+            cells: list[Cell] = list(range(rows))
+        elif column.kind == "given":
+            cells = [given[column.name]]
         elif column.kind == "choice_count":
-            cell = count
+            cells = [count]
         elif column.kind == "hash":
             digest = xxhash.xxh3_64_digest(response.node.raw)
-            cell = int.from_bytes(digest, signed=True)
+            cells = [int.from_bytes(digest, signed=True)]
         elif column.kind == "api":
-            cell = response.api.name
+            cells = [response.api.name]
         else:
-            cell = self.read_cell(column, readers, response, response.node)
-        return [cell] * rows if column.grain == "R" else [cell] + [None] * (rows - 1)
-
-    def read_cell(
-        self,
-        column: Column,
-        readers: Sequence[ColumnReader],
-        response: Response,
-        choice: Node,
-    ) -> Cell:
-        """Return the value of a column in a response and one of its choices."""
-        cell = read_cell(column, readers, response, choice)
-        drops = column.private and self.plan.content == "drop"
-        return without_text(cell) if drops else cell
+            starts = response.choices if column.grain == "C" else [response.node]
+            cells = [read_cell(column, readers, response, start) for start in starts]
+            if column.private and self.plan.content == "drop":
+                cells = [without_text(cell) for cell in cells]
+        if column.grain == "C":
+            return cells or [None]
+        return cells * rows if column.grain == "R" else cells + [None] * (rows - 1)
 
 
 def _add(column: Column, cells: Sequence[Cell]) -> Cell:

@@ -80,6 +80,12 @@ class ToolCalls:
     arguments: str = "arguments"
 
 
+# As in chat completions.
+FUNCTION_CALLS = ToolCalls(
+    "message.tool_calls[]", name="function.name", arguments="function.arguments"
+)
+
+
 @dataclass(frozen=True)
 class Api:
     """How the responses of one API are recognized and read.

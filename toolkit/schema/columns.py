@@ -231,11 +231,7 @@ def dollars(name: str, description: str, *paths: str) -> Column:
 
 
 def response(
-    name: str,
-    description: str,
-    *paths: str,
-    kind: Kind = "string",
-    paths_of: str = "",
+    name: str, description: str, *paths: str, kind: Kind = "string", paths_of: str = ""
 ) -> Column:
     """Return a text of the response."""
     return Column(name, STRING, "R", kind, description, "", paths, paths_of)

@@ -40,8 +40,8 @@ _ITEMS = re.compile(r"\[(?P<without>!)?(?P<key>\w*)(?:=(?P<words>[\w|]+))?\]\.?"
 _NOTATION = re.compile(
     r"(?:\((?P<root>\w+)(?: (?P<at>[\w.]+))?\)\.)?(?P<steps>.*?)(?P<any>\?)?"
     r"(?: = (?P<prefix>\S+)\*)?(?: -> (?P<word>\w+))?"
-    r"(?: / (?P<divisor>\S+))?(?P<nonzero> != 0)?"
-    r"(?P<plus>(?: \+ \S+)*)(?: or 0 beside (?P<beside>\S+))?"
+    r"(?: / (?P<divisor>[\w.]+))?(?P<nonzero> != 0)?"
+    r"(?P<plus>(?: \+ [\w.|]+)*)(?: or 0 beside (?P<beside>[\w.]+))?"
 )
 _OUTSIDE_BRACKETS = re.compile(r"\|(?![^\[]*\])")
 

@@ -201,10 +201,7 @@ _CHOICES_COLUMNS = (
         "nats",
         paths_of="logprob_tokens",
     ),
-    usage(
-        "prompt_tokens",
-        "prompt, with what was read from and written to a cache",
-    ),
+    usage("prompt_tokens", "prompt, with what was read from and written to a cache"),
     usage("completion_tokens", "completion, over all choices, with the reasoning"),
     usage(
         "total_tokens",

@@ -15,17 +15,7 @@ from toolkit.schema.apis.text import TEXT
 __all__ = ["APIS", "ENVELOPES"]
 
 # The kernel has its fast path for the first one.
-APIS = (
-    CHAT,
-    TEXT,
-    RESPONSES,
-    ANTHROPIC,
-    GEMINI_SDK,
-    GEMINI,
-    CONVERSE,
-    COHERE,
-    OLLAMA,
-)
+APIS = (CHAT, TEXT, RESPONSES, ANTHROPIC, GEMINI_SDK, GEMINI, CONVERSE, COHERE, OLLAMA)
 
 # Where a line has the response if the line itself is none, in the order in which they
 # are tried, and which logs are so.

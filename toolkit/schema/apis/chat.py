@@ -12,8 +12,8 @@ _CHUNK_NAMES = (
     "completion.chunk",
     "text_completion.chunk",
 )
-_NOT_FINISHED = lacks("(choice).finish_reason", type="filled")
-_NO_MESSAGE = lacks("(choice).message")
+NOT_FINISHED = lacks("(choice).finish_reason", type="filled")
+NO_MESSAGE = lacks("(choice).message")
 _NO_NAME = lacks("object", type="filled")
 
 CHAT = Api(
@@ -22,18 +22,18 @@ CHAT = Api(
     tests=((has("choices", type="list"),),),
     unless=(
         # Text completions.
-        (_NO_MESSAGE, has("(choice).text")),
-        (_NO_MESSAGE, has("object", "text_completion")),
+        (NO_MESSAGE, has("(choice).text")),
+        (NO_MESSAGE, has("object", "text_completion")),
         # Runs of LangSmith, and DashScope's own API: the usage is elsewhere.
         (lacks("usage"), has("usage_metadata")),
         (lacks("usage"), has("(at output).usage")),
     ),
     chunks=(
-        (has("(choice).delta"), has("object", "chat.completion"), _NOT_FINISHED),
+        (has("(choice).delta"), has("object", "chat.completion"), NOT_FINISHED),
         (has("(choice).delta", type="object"), has("object", *_CHUNK_NAMES)),
-        (_NO_MESSAGE, has("object", *_CHUNK_NAMES)),
-        (_NO_MESSAGE, has("(choice).delta"), _NO_NAME),
-        (_NO_MESSAGE, has("choices", type="empty"), _NO_NAME),
+        (NO_MESSAGE, has("object", *_CHUNK_NAMES)),
+        (NO_MESSAGE, has("(choice).delta"), _NO_NAME),
+        (NO_MESSAGE, has("choices", type="empty"), _NO_NAME),
     ),
     choices="choices",
     paths={

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from toolkit.schema.api import Api, ToolCalls, has, lacks
+from toolkit.schema.api import FUNCTION_CALLS, Api, has, lacks
 
 _ANSWER = (
     has("finish_reason", type="string"),
@@ -41,11 +41,7 @@ COHERE = Api(
         ),
         "cached_tokens": ("usage.cached_tokens",),
     },
-    tool_calls=(
-        ToolCalls(
-            "message.tool_calls[]", name="function.name", arguments="function.arguments"
-        ),
-    ),
+    tool_calls=(FUNCTION_CALLS,),
     finish_reasons={
         "COMPLETE": "stop",
         "STOP_SEQUENCE": "stop",

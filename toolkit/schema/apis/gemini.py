@@ -13,6 +13,8 @@ from toolkit.schema.api import Api, ToolCalls, has, in_snake_case, lacks
 _CONTENT = has("(choice).content", type="object")
 _BLOCKED = (has("promptFeedback.blockReason", type="filled"),)
 _TOTAL = "usageMetadata.totalTokenCount"
+_PROMPT = "usageMetadata.promptTokensDetails"
+_ANSWER = "usageMetadata.candidatesTokensDetails"
 # Texts, or the numbers of the same enumeration; the APIs number the rest differently.
 _FILTERED = (
     "SAFETY",
@@ -62,18 +64,10 @@ GEMINI = Api(
         "total_tokens": (_TOTAL,),
         "cached_tokens": ("usageMetadata.cachedContentTokenCount",),
         "reasoning_tokens": ("usageMetadata.thoughtsTokenCount",),
-        "prompt_audio_tokens": (
-            "usageMetadata.promptTokensDetails[modality=AUDIO|4].tokenCount",
-        ),
-        "completion_audio_tokens": (
-            "usageMetadata.candidatesTokensDetails[modality=AUDIO|4].tokenCount",
-        ),
-        "prompt_image_tokens": (
-            "usageMetadata.promptTokensDetails[modality=IMAGE|2].tokenCount",
-        ),
-        "completion_image_tokens": (
-            "usageMetadata.candidatesTokensDetails[modality=IMAGE|2].tokenCount",
-        ),
+        "prompt_audio_tokens": (f"{_PROMPT}[modality=AUDIO|4].tokenCount",),
+        "completion_audio_tokens": (f"{_ANSWER}[modality=AUDIO|4].tokenCount",),
+        "prompt_image_tokens": (f"{_PROMPT}[modality=IMAGE|2].tokenCount",),
+        "completion_image_tokens": (f"{_ANSWER}[modality=IMAGE|2].tokenCount",),
     },
     tool_calls=(
         ToolCalls(

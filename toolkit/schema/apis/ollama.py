@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolkit.schema.api import Api, ToolCalls, has
+from toolkit.schema.api import FUNCTION_CALLS, Api, has
 
 _ANSWER = (
     has("done", type="boolean"),
@@ -29,9 +29,5 @@ OLLAMA = Api(
         "prompt_tokens": ("prompt_eval_count",),
         "completion_tokens": ("eval_count",),
     },
-    tool_calls=(
-        ToolCalls(
-            "message.tool_calls[]", name="function.name", arguments="function.arguments"
-        ),
-    ),
+    tool_calls=(FUNCTION_CALLS,),
 )

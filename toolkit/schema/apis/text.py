@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from toolkit.schema.api import has, lacks
-from toolkit.schema.apis.chat import CHAT
+from toolkit.schema.apis.chat import CHAT, NO_MESSAGE, NOT_FINISHED
 
 _NAMED = has("object", "text_completion")
-_NO_MESSAGE = lacks("(choice).message")
 _NOT_OF_MESSAGE = {
     name: paths
     for name, paths in CHAT.paths.items()
@@ -20,17 +19,13 @@ TEXT = replace(
     name="text",
     title="Text completions",
     tests=(
-        (has("choices", type="list"), _NO_MESSAGE, has("(choice).text")),
-        (has("choices", type="list"), _NO_MESSAGE, _NAMED),
+        (*CHAT.tests[0], NO_MESSAGE, has("(choice).text")),
+        (*CHAT.tests[0], NO_MESSAGE, _NAMED),
     ),
     unless=(),
     chunks=(
         *CHAT.chunks,
-        (
-            _NAMED,
-            lacks("choices", type="empty"),
-            lacks("(choice).finish_reason", type="filled"),
-        ),
+        (_NAMED, lacks("choices", type="empty"), NOT_FINISHED),
         (_NAMED, lacks("usage"), lacks("(choice).text", type="filled")),
     ),
     paths={**_NOT_OF_MESSAGE, "content": ("text",)},
