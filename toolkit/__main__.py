@@ -25,6 +25,7 @@ def main() -> None:
     try:
         if wants_interrupts:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.unraisablehook = _report
         run()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -37,6 +38,12 @@ def main() -> None:
 def _exit(_number: int, _frame: FrameType | None) -> None:
     """Exit at once."""
     os._exit(INTERRUPTED)
+
+
+def _report(error: sys.UnraisableHookArgs) -> None:
+    """Report an error in a finalizer, but not Ctrl-C: polars raises it once more."""
+    if not isinstance(error.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(error)
 
 
 if __name__ == "__main__":

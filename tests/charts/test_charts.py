@@ -349,7 +349,9 @@ def test_one_series_has_its_name_in_the_subtitle_and_no_label() -> None:
 def test_the_title_names_the_columns_that_name_the_series() -> None:
     two = plot_token_usage(with_team(make_models(a=1, b=2)))
     none = plot_token_usage(make_models(a=3).drop("model"))
+    api = plot_token_usage(make_models(chat=3, text=2).rename({"model": "api"}))
 
+    assert api.get_title(loc="left") == "Tokens by API and day"
     assert two.get_title(loc="left") == "Tokens by model, team and day"
     assert names(two) == ["b · x", "a · x"]
     assert none.get_title(loc="left") == "Tokens by day"

@@ -529,6 +529,45 @@ def test_ctrl_c_while_the_command_starts_is_quiet(module: str) -> None:
     assert (done.returncode, done.stdout, done.stderr.strip()) == (130, b"", b"")
 
 
+# Runs a command that drops a generator whose end raises an error, and then Ctrl-C.
+DROPPED = """
+import builtins, sys
+import toolkit.cli.app
+
+expected = getattr(builtins, sys.argv[1])
+
+def drop():
+    try:
+        yield
+    finally:
+        raise expected
+
+def run():
+    dropped = drop()
+    next(dropped)
+    del dropped
+    raise KeyboardInterrupt
+
+toolkit.cli.app.main = run
+from toolkit.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "ValueError"])
+def test_ctrl_c_while_a_log_is_dropped_is_quiet(error: str) -> None:
+    done = run_python(DROPPED, error)
+
+    assert done.returncode == 130
+    assert (b"Exception ignored" in done.stderr) == (error == "ValueError")
+
+
+def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run Python in a process of its own."""
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, check=False, cwd=ROOT)
+
+
 def test_the_command_is_started_where_ctrl_c_is_quiet() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["project"]["scripts"] == {"toolkit": "toolkit.__main__:main"}

@@ -325,7 +325,7 @@ OTHERS: dict[str, list[dict[str, object]]] = {
     "Bedrock's log of model invocations": [
         {"schemaType": "ModelInvocationLog", "output": {"outputBodyJson": [{}]}}
     ],
-    "the own API of Titan": [
+    "the own APIs of Titan and Llama": [
         {"inputTextTokenCount": 5, "results": [{"tokenCount": 7}]},
         {"generation": "a", "prompt_token_count": 5, "stop_reason": "stop"},
     ],
@@ -356,6 +356,25 @@ OTHERS: dict[str, list[dict[str, object]]] = {
     ],
     "fine-tuning jobs": [{"object": "fine_tuning.job", "trained_tokens": 5}],
     "lists, files or models": [{"object": "list", "data": [{"object": "model"}]}],
+    "failed calls of LiteLLM": [
+        {
+            "call_type": "acompletion",
+            "status": "failure",
+            "messages": [],
+            "response": {},
+        },
+        {
+            "call_type": "acompletion",
+            "metadata": {"status": "failure"},
+            "response": "{}",
+        },
+    ],
+    "LiteLLM's logs without the response": [
+        {
+            **{"call_type": "acompletion", "messages": "{}", "response": "{}"},
+            **{"prompt_tokens": 5, "completion_tokens": 7},
+        },
+    ],
     "requests": [
         {"model": "m", "input": "a"},
         {"contents": [{"parts": [{"text": "a"}]}]},
@@ -450,6 +469,15 @@ def write_lines(path: Path, *groups: tuple[object, int]) -> Path:
         "".join(f"{text}\n" * count for text, count in zip(texts, counts, strict=True))
     )
     return path
+
+
+def test_a_line_that_is_too_deep_has_no_path_that_would_read_it() -> None:
+    # The response is where it is always looked for: an option would not help.
+    line = json.dumps(
+        {"response": {**RESPONSE, "x": json.loads("[" * 600 + "]" * 600)}}
+    )
+
+    assert line_looks_like("too_deep", line.encode(), None) is None
 
 
 def test_a_log_of_mixed_lines_has_the_number_of_lines_of_each_look(

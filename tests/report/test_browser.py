@@ -78,6 +78,15 @@ def test_the_page_is_quiet_asks_for_nothing_and_fits(
     assert width <= page.viewport_size["width"]
 
 
+def test_every_figure_fits_its_card(page: Any) -> None:
+    sizes = page.eval_on_selector_all(
+        ".value", "all => all.map(one => [one.scrollWidth, one.clientWidth])"
+    )
+
+    assert len(sizes) == 5
+    assert all(content <= box for content, box in sizes)
+
+
 def test_every_image_has_alt_text_and_one_drawing_is_seen(page: Any) -> None:
     images = page.eval_on_selector_all(
         "svg, img", "all => all.map(one => [one.getAttribute('role'), "
@@ -108,6 +117,17 @@ def test_every_table_opens(page: Any) -> None:
         closed.first.click()
 
     assert page.locator("details[open] table:visible").count() == 16
+    # A header breaks between words only: it has no more lines than words.
+    broken = page.eval_on_selector_all(
+        "thead th",
+        """all => all.map(one => {
+            const text = document.createRange();
+            text.selectNodeContents(one);
+            const lines = new Set([...text.getClientRects()].map(line => line.top));
+            return [one.innerText, lines.size];
+        }).filter(([words, lines]) => lines > words.trim().split(/\\s+/).length)""",
+    )
+    assert broken == []
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= page.viewport_size["width"]
 

@@ -136,7 +136,7 @@ def _path_table(api: Api) -> Iterator[str]:
             lacking = ", ".join(name for name in others if name not in rows)
             same = rows.items() & others.items()
             rows = {name: rows[name] for name in rows if (name, rows[name]) not in same}
-            yield f"The columns are read as for [`{other}`](#{other}), but these:"
+            yield f"The columns are read as for [`{other}`](#{other}), except these:"
             rows[lacking] = "null"
     yield table(("column", "where it is read"), rows.items())
 

@@ -41,6 +41,7 @@ def capitalize(text: str) -> str:
 def format_title(what: str, by: Sequence[str], span: Span | None = None) -> str:
     """Format a title: what is drawn, by which columns and which period."""
     facets = [name.removeprefix("tag_").replace("_", " ") for name in by]
+    facets = ["API" if name == "api" else name for name in facets]
     if span is not None:
         facets.append(span.length.word)
     return f"{what} by {join_words(facets)}" if facets else what

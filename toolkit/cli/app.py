@@ -272,7 +272,7 @@ def main() -> None:
     def show(message: Warning | str, category: type[Warning], *_rest: object) -> None:
         nonlocal damaged
         damaged = damaged or issubclass(category, errors.DamageWarning)
-        text = str(message).replace("toolkit.rejects()", "`toolkit check`")
+        text = str(message).replace("toolkit.rejects()", "`toolkit rejects`")
         output.print_message(f"warning: {text}")
 
     warnings.showwarning = cast("Any", show)

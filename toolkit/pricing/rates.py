@@ -36,7 +36,7 @@ class Reason(StrEnum):
         reason.code = len(cls.__members__)
         return reason
 
-    NO_USAGE = "no_usage", "no tokens reported, or only zeros"
+    NO_USAGE = "no_usage", "prompt or completion not reported, or zeros"
     ITERATIONS = "iterations", "the usage leaves out steps, perhaps of other models"
     FAST_MODE = "fast_mode", "no known price per token in fast mode"
     INFERENCE_GEO = "inference_geo", "no known price per token for US-only inference"

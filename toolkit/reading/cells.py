@@ -243,7 +243,7 @@ def _read_flag(raw: bytes) -> bool | None:
 
 
 def _read_marker(raw: bytes, word: str, prefix: str) -> str | None:
-    """Return the word that a value stands for; a text must begin with the prefix."""
+    """Return the word of a path that has a value; a text must begin with the prefix."""
     text = text_of(raw) if raw[0] == ord('"') else ""
     return word if text.startswith(prefix) else None
 
@@ -359,7 +359,7 @@ def read_cell(
 ) -> Cell:
     """Read the first value on the paths of a column.
 
-    Behind a last resort nothing is an error.
+    After a last resort nothing is an error.
     """
     last_resort = _LAST_RESORTS.get(column.kind)
     found = None

@@ -45,8 +45,8 @@ _FAULTS_OF_LINES = ("JSON with ", "text of another", "responses with created")
 class Looks:
     """What the beginning of a log and its rejected lines look like.
 
-    `lines` is the number of lines of each look; "" is the look of lines that look like
-    nothing known.
+    A look is a text of hints.toml: what a line looks like, and what to do. `lines` is
+    the number of lines of each look; "" is the look of lines like nothing known.
     """
 
     head: str | None = None
@@ -138,6 +138,8 @@ def line_looks_like(code: str, raw: bytes | None, json_path: str | None) -> str 
         is_whole = text.lstrip().startswith(b"{")  # not a piece of JSON over many lines
         words = (faults[start] for start in faults if str(error).startswith(start))
         return looks_like(text) or (next(words, None) if is_whole else None)
+    if code == "too_deep":
+        return None
     if code == "invalid_utf8":
         return faults["encoding"]
     if code == "invalid_json":
@@ -149,7 +151,7 @@ def line_looks_like(code: str, raw: bytes | None, json_path: str | None) -> str 
 
 
 def _odd_date(value: object, json_path: str) -> str | None:
-    """Return how a `created` that was rejected is written."""
+    """Return the look of a `created` that was rejected; None if unknown."""
     for key in parse_path(json_path):
         value = _opened(value).get(key)
     if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d", value):
@@ -227,11 +229,11 @@ def _is_response(found: Mapping[str, Any]) -> bool:
     return False
 
 
-def _fits(value: object, wanted: object) -> bool:
-    """Return whether a value is as a form of hints.toml wants it."""
-    if isinstance(wanted, str):
-        return isinstance(value, str) and re.fullmatch(wanted, value) is not None
-    if isinstance(wanted, dict):
+def _fits(value: object, shape: object) -> bool:
+    """Return whether a value is as a form of hints.toml describes it."""
+    if isinstance(shape, str):
+        return isinstance(value, str) and re.fullmatch(shape, value) is not None
+    if isinstance(shape, dict):
         found = value if isinstance(value, dict) else {}
-        return all(_fits(found.get(key), part) for key, part in wanted.items())
+        return all(_fits(found.get(key), part) for key, part in shape.items())
     return value is not None

@@ -176,7 +176,7 @@ def _is_selected(node: Node, items: Items) -> bool:
 def _values_in(node: Node, then: Sequence[Steps]) -> list[Value]:
     """Return the values at the first path that is there; the item without paths.
 
-    A path that cannot be read is passed over, but for the last.
+    An error on any path but the last is ignored.
     """
     if not then:
         return [Value(node.raw, node.path)]

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from toolkit.schema.columns import Table
 
 
-# Rejected lines of a log that are looked at for its hint. There are fewer once so many
-# bytes of all logs were looked at; a short line counts as the least.
+# How many rejected lines of a log are looked at for its hint: the fewest after so many
+# bytes of all logs. A line counts as at least so many bytes.
 _MOST_LINES, _FEWEST_LINES = 1000, 16
 _MOST_BYTES, _LEAST_OF_A_LINE = 40_000_000, 4_000
-# Rejects whose code says what they are.
-_KNOWN_LOOKS = ("error_response", "line_too_long", "stream_chunk")
+# Codes that say what a rejected line is.
+_CLEAR_CODES = ("error_response", "line_too_long", "stream_chunk")
 
 
 class RejectCount(NamedTuple):
@@ -98,7 +98,7 @@ class LedgerBuilder:
         """Count what the first rejects of a log look like, and those that are left."""
         looks = self.looks[log_id]
         frame = pl.DataFrame(rejects.select(["code", "raw", "json_path"]))
-        places = frame["code"].is_in(_KNOWN_LOOKS).not_().arg_true()
+        places = frame["code"].is_in(_CLEAR_CODES).not_().arg_true()
         for number, place in enumerate(places):
             most = _MOST_LINES if self.looked_at < _MOST_BYTES else _FEWEST_LINES
             if sum(looks.lines.values()) >= most:

@@ -1,4 +1,4 @@
-"""Responses of OpenAI, also with the usage as LiteLLM respells it."""
+"""Responses of OpenAI, also with the names that LiteLLM gives to their usage."""
 
 from __future__ import annotations
 
