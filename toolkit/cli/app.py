@@ -272,7 +272,10 @@ def main() -> None:
     def show(message: Warning | str, category: type[Warning], *_rest: object) -> None:
         nonlocal damaged
         damaged = damaged or issubclass(category, errors.DamageWarning)
-        text = str(message).replace("toolkit.rejects()", "`toolkit rejects`")
+        text = str(message).replace(
+            "list them with toolkit.rejects()",
+            "write them to a file with `toolkit rejects`",
+        )
         output.print_message(f"warning: {text}")
 
     warnings.showwarning = cast("Any", show)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 # The most that values of the response may take when repeated for each choice: else the
 # rows of a line of 1 MB could take gigabytes.
 REPEATED_BYTES = 8 * 1024 * 1024
+# Kinds of columns that are not read from values of the response.
+_FACTS = {"given", "choice_count", "hash", "api"}
 # Codes of an unfinished last line that more bytes could still change.
 _UNFINISHED = frozenset({"truncated", "invalid_utf8", "too_deep", "line_too_long"})
 
@@ -168,7 +170,12 @@ class Reference:
         count = len(response.choices)
         rows = max(count, 1)
         if column.kind == "position":
-            cells: list[Cell] = list(range(rows))
+            return list(range(rows))
+        if column.grain == "C" or column.kind not in _FACTS:
+            starts = response.choices if column.grain == "C" else [response.node]
+            cells = [read_cell(column, readers, response, start) for start in starts]
+            if column.private and self.plan.content == "drop":
+                cells = [without_text(cell) for cell in cells]
         elif column.kind == "given":
             cells = [given[column.name]]
         elif column.kind == "choice_count":
@@ -176,13 +183,8 @@ class Reference:
         elif column.kind == "hash":
             digest = xxhash.xxh3_64_digest(response.node.raw)
             cells = [int.from_bytes(digest, signed=True)]
-        elif column.kind == "api":
-            cells = [response.api.name]
         else:
-            starts = response.choices if column.grain == "C" else [response.node]
-            cells = [read_cell(column, readers, response, start) for start in starts]
-            if column.private and self.plan.content == "drop":
-                cells = [without_text(cell) for cell in cells]
+            cells = [response.api.name]
         if column.grain == "C":
             return cells or [None]
         return cells * rows if column.grain == "R" else cells + [None] * (rows - 1)

@@ -370,6 +370,8 @@ def choices_table(
     >>> choices_table({"team": "metadata.team"}).names[-1]
     'tag_team'
     """
+    if not tags and created_path is None:
+        return CHOICES
     columns = CHOICES.columns
     if created_path is not None:
         parse_path(created_path, option="created_path")
@@ -380,8 +382,8 @@ def choices_table(
             else column
             for column in columns
         )
-    added = [_tag(name, path) for name, path in (tags or {}).items()]
-    return replace(CHOICES, columns=(*columns, *added))
+    added = tuple(_tag(name, path) for name, path in (tags or {}).items())
+    return replace(CHOICES, columns=columns + added)
 
 
 def _tag(name: str, path: str) -> Column:

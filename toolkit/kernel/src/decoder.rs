@@ -350,9 +350,13 @@ impl Work<'_> {
         let arena = Arena::new();
         match read_line(plan, raw, tail, &arena) {
             Ok(rows) => {
-                for (column, cells) in self.choices.iter_mut().zip(&rows.cells) {
-                    for (place, cell) in cells.iter().enumerate() {
-                        column.set(self.rows + place, cell);
+                let columns = self.choices.iter_mut().zip(&plan.columns);
+                for ((building, column), cells) in columns.zip(&rows.cells) {
+                    for place in 0..rows.choices.max(1) {
+                        let of_all = column.grain == Grain::Response;
+                        if let Some(cell) = cells.get(if of_all { 0 } else { place }) {
+                            building.set(self.rows + place, cell);
+                        }
                     }
                 }
                 self.add(rows.choices, rows.hash, rows.api);

@@ -67,11 +67,11 @@ impl LineValues<'_> {
                 let repeats = if target.repeats { count } else { 1 };
                 for row in row..row + repeats {
                     repeated += self.cell(target, &[], building, row)?;
+                    if count > 1 && repeated > self.plan.repeated_bytes {
+                        return None;
+                    }
                 }
             } // most columns of a line are null
-        }
-        if count > 1 && repeated > self.plan.repeated_bytes {
-            return None;
         }
         Some(())
     }

@@ -9,7 +9,7 @@ use crate::json::{LineError, Node, Step, checked, label, short_list, text};
 use crate::plan::{Api, Column, Condition, Grain, Kind, Path, Plan, Root, Test};
 use crate::values::{Cell, is_expected, read_cell, too_large, values_at};
 
-/// The cells of a line: for each column one for each row.
+/// The cells of a line: for each column one for each row, or one for all rows.
 pub struct Rows<'a> {
     /// The choices; where there is none there is one row.
     pub choices: usize,
@@ -234,7 +234,6 @@ fn read_column<'a>(
     paths: &[Path],
     response: &Response<'a>,
 ) -> Result<Vec<Cell<'a>>, LineError> {
-    let rows = response.choices.len().max(1);
     if column.kind.is_given() || paths.is_empty() {
         return Ok(Vec::new());
     }
@@ -255,8 +254,7 @@ fn read_column<'a>(
         return response.choices.iter().map(|choice| read(choice)).collect();
     }
     Ok(match column.grain {
-        Grain::Response => vec![read(&response.node)?; rows],
-        Grain::Summed => vec![read(&response.node)?],
+        Grain::Response | Grain::Summed => vec![read(&response.node)?],
         Grain::Choice => Vec::new(),
     })
 }
