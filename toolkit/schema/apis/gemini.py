@@ -45,6 +45,7 @@ GEMINI = Api(
         "response_id": ("responseId",),
         "created": ("createTime",),
         "model": ("modelVersion",),
+        "processing": ("(at response).key -> batch",),
         "service_tier": ("usageMetadata.serviceTier", "usageMetadata.trafficType"),
         "usage_problem": (
             "candidates[].groundingMetadata.webSearchQueries -> server_tools",
