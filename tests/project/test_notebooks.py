@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[KernelManager]:
-    """Start one kernel for all notebooks: it takes longer than most of them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MPLBACKEND")  # a notebook draws into itself
-        running = KernelManager(kernel_name="python3")
-        running.start_kernel(cwd=str(NOTEBOOKS[0].parent))
-    yield running
-    running.shutdown_kernel(now=True)
-
-
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore")  # of the notebook machinery, not of ours
-def test_a_notebook_runs_from_top_to_bottom(path: Path, kernel: KernelManager) -> None:
+def test_a_notebook_runs_from_top_to_bottom(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A notebook draws into itself.
+    monkeypatch.delenv("MPLBACKEND")
     notebook = nbformat.read(path, as_version=4)
-    # No name of the notebook before is left.
-    notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
 
-    NotebookClient(notebook, km=kernel, timeout=300).execute()
+    client = NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    client.execute()
 
     pictures = [
         output
