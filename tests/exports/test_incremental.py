@@ -1,4 +1,4 @@
-"""An export that is run again: what is read, what is recognised, what is reported."""
+"""An export that is run again: what is read, what is recognized, what is reported."""
 
 from __future__ import annotations
 

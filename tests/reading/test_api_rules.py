@@ -87,9 +87,10 @@ _IN_SNAKE = {"candidates": [{"content": {}, "finish_reason": None}]}
         ({"choices": [{}], "object": "text_completion", "usage": {}}, CHUNK),
         ({"choices": [{"text": "a"}], "object": "text_completion"}, CHUNK),
         (with_("chat", usage_metadata={"input_tokens": 5}), NONE),
-        (with_("chat", usage_metadata={"input_tokens": 5}, usage={}), "chat"),
+        (with_("chat", usage_metadata={"input_tokens": 5}, usage={}), NONE),
+        (with_("chat", usage_metadata={}, usage={"total_tokens": 5}), "chat"),
         ({"output": LEAST["chat"], "usage": {"input_tokens": 5}}, NONE),
-        ({"output": with_("chat", usage={}), "usage": {"input_tokens": 5}}, "chat"),
+        ({"output": with_("chat", usage={}), "usage": {"input_tokens": 5}}, NONE),
         ({"outputs": LEAST["chat"], "usage": {"input_tokens": 5}}, "chat"),
         # Responses.
         (with_("responses", object="response.compaction"), NONE),

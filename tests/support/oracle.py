@@ -232,7 +232,12 @@ def is_response(value: Json, outer: Object | None) -> bool:
     if not isinstance(choices, list) or not all(isinstance(c, Object) for c in choices):
         return False
     elsewhere = (value.get("usage_metadata"), outer and outer.get("usage"))
-    has_no_usage = value.get("usage") is None and elsewhere != (None, None)
+    usage = value.get("usage")
+    counts = usage if isinstance(usage, Object) else {}
+    is_counted = any(
+        counts.get(name) is not None for name in ("prompt_tokens", "total_tokens")
+    )
+    has_no_usage = not is_counted and elsewhere != (None, None)
     return is_text(value) or not has_no_usage
 
 

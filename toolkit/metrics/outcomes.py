@@ -182,7 +182,7 @@ def refusal_and_filter_rate(
 
     Notes
     -----
-    Dropped text is recognised by content that has a length and is null; then each
+    Dropped text is recognized by content that has a length and is null; then each
     choice of that log that has no text may have been a refusal. For this, the column
     of the content is read.
 

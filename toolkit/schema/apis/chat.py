@@ -15,6 +15,7 @@ _CHUNK_NAMES = (
 NOT_FINISHED = lacks("(choice).finish_reason", type="filled")
 NO_MESSAGE = lacks("(choice).message")
 _NO_NAME = lacks("object", type="filled")
+_NO_COUNTS = (lacks("usage.prompt_tokens"), lacks("usage.total_tokens"))
 
 CHAT = Api(
     name="chat",
@@ -25,8 +26,8 @@ CHAT = Api(
         (NO_MESSAGE, has("(choice).text")),
         (NO_MESSAGE, has("object", "text_completion")),
         # Runs of LangSmith, and DashScope's own API: the usage is elsewhere.
-        (lacks("usage"), has("usage_metadata")),
-        (lacks("usage"), has("(at output).usage")),
+        (*_NO_COUNTS, has("usage_metadata")),
+        (*_NO_COUNTS, has("(at output).usage")),
     ),
     chunks=(
         (has("(choice).delta"), has("object", "chat.completion"), NOT_FINISHED),
