@@ -107,7 +107,12 @@ def column_table() -> str:
     for column in CHOICES.columns:
         paths = column.paths_by_api
         other = "sum" if column.adds else "line" if column.paths else ""
-        cells = ["yes" if name in paths else other for name in BY_NAME]
+        own = {
+            name
+            for name, written in paths.items()
+            if not all(path.startswith("(") for path in written)  # of the line
+        }
+        cells = ["yes" if name in own else other for name in BY_NAME]
         if "yes" in cells:
             rows.append((f"`{column.name}`", *cells))
     return table(("column", *(f"`{name}`" for name in BY_NAME)), rows)
