@@ -17,6 +17,7 @@ from toolkit.reading.json_values import (
     text_of,
     values_at,
 )
+from toolkit.schema.tables import MOST_CHUNKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from toolkit.reading.parsed_api import ParsedApi
     from toolkit.schema.api import Condition, Test
     from toolkit.schema.paths import Path
-
-
-# Larger than any stream, and small enough for memory.
-MOST_CHUNKS = 262_144
 
 
 class Response(NamedTuple):

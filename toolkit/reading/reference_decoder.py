@@ -22,7 +22,7 @@ from toolkit.reading.find_response import find_response, find_stream
 from toolkit.reading.json_values import LineError, Node, checked_json
 from toolkit.reading.parsed_api import parse_api
 from toolkit.schema.paths import write_path
-from toolkit.schema.tables import REJECTS
+from toolkit.schema.tables import MOST_CHUNK_FACTS, REJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 # The most that values of the response may take when repeated for each choice: else the
 # rows of a line of 1 MB could take gigabytes.
 REPEATED_BYTES = 8 * 1024 * 1024
-# The most that they may take in a chunk: they are in memory while its stream is open.
-CHUNK_FACTS = 64 * 1024
 # Kinds of columns that are not read from values of the response.
 _FACTS = {"given", "choice_count", "hash", "api"}
 # What is given of a row that is no end of a stream.
@@ -195,12 +193,14 @@ class Reference:
 
     def end_row(self, given: Mapping[str, Cell]) -> _Rows:
         """Return the row of the end of a stream."""
-        known = {
-            **given,
-            **dict.fromkeys(("choice_position", "choice_count", "response_hash"), 0),
-            "is_end": True,
-        }
-        return _Rows([[known.get(column.name)] for column in self.columns[True]], True)
+        known = {**given, "is_end": True}
+        return _Rows(
+            [
+                [known.get(column.name, None if column.nullable else 0)]
+                for column in self.columns[True]
+            ],
+            is_chunk=True,
+        )
 
     def read_response(self, response: Response, given: Mapping[str, Cell]) -> _Rows:
         """Return the cells of a response or chunk, one for each choice."""
@@ -230,7 +230,7 @@ class Reference:
             if isinstance(first := cells[column.name][0], str)
         )
         is_long = count > 1 and repeated * count > REPEATED_BYTES
-        if is_long or (is_chunk and repeated > CHUNK_FACTS):
+        if is_long or (is_chunk and repeated > MOST_CHUNK_FACTS):
             reason = "expected fewer choices, or shorter facts to repeat for each"
             path = (*response.node.path, *response.api.choices)
             raise LineError("out_of_range", reason, path)

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 # No response has more choices, and no choice more calls. Two million fit into a line of
 # 6 MB, and would need gigabytes.
 MOST_ITEMS = 65_536
+# No line has more chunks, and no chunk longer facts, which are in memory while its
+# stream is open (characters).
+MOST_CHUNKS = 262_144
+MOST_CHUNK_FACTS = 65_536
 # `created` outside these is in a wrong unit (milliseconds instead of seconds).
 EARLIEST_CREATED = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_CREATED = datetime(2200, 1, 1, tzinfo=UTC)
