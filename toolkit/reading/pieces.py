@@ -52,7 +52,7 @@ def pieces_schema(table: Table) -> pl.Schema:
     return pl.Schema({**chunks_table(table).polars, **_ADDED})
 
 
-def stream_key() -> pl.Expr:
+def _stream_key() -> pl.Expr:
     """Return how the chunks of a stream are known: by line, by id or by model.
 
     The chunks in a line with a whole stream are one stream whatever their ids are.
@@ -66,9 +66,7 @@ def stream_key() -> pl.Expr:
     )
 
 
-def as_pieces(
-    chunks: pl.DataFrame, stream_set: str, last_line: pl.Expr
-) -> pl.DataFrame:
+def as_pieces(chunks: pl.DataFrame, stream_set: str, last_line: int) -> pl.DataFrame:
     """Return chunks with the columns of pieces, without those that are of no stream.
 
     The end of a stream is that of the chunk before it.
@@ -80,7 +78,7 @@ def as_pieces(
         & ~_HAS_USAGE
         & ~pl.col("is_end")
     )
-    last_key = pl.when(is_line & ~pl.col("is_end")).then(stream_key()).forward_fill()
+    last_key = pl.when(is_line & ~pl.col("is_end")).then(_stream_key()).forward_fill()
     is_counted = _IS_FIRST & ~is_framing & ~pl.col("is_end")
     return (
         chunks.with_columns(
@@ -91,11 +89,11 @@ def as_pieces(
         .filter(~pl.col("is_framing"))
         .with_columns(
             stream_set=pl.lit(stream_set),
-            stream_key=pl.when("is_end").then(last_key).otherwise(stream_key()),
+            stream_key=pl.when("is_end").then(last_key).otherwise(_stream_key()),
             is_new=pl.lit(value=False),
             is_whole=pl.lit(value=False),
             has_lone_usage=_HAS_USAGE & (pl.col("choice_count") == 0),
-            last_line=last_line,
+            last_line=pl.lit(last_line, pl.Int64),
         )
         .filter(pl.col("stream_key").is_not_null())
         .drop("is_framing")
@@ -206,70 +204,47 @@ def _fold_logprobs(value: pl.Expr) -> pl.Expr:
 
 # Where a stream begins.
 
-_BEGIN = {
-    "index": pl.coalesce("choice_index", "choice_position"),
-    "has_choice": pl.col("choice_count") > 0,
-    "has_text": _HAS_TEXT,
-    "has_role": pl.col("role").is_not_null(),
-    "has_usage": _HAS_USAGE,
-    "has_counts": _HAS_COUNTS,
-    "is_finish": pl.col("finish_reason").is_not_null(),
-    "has_lone_usage": pl.col("has_lone_usage"),
-    "completion_tokens": pl.col("completion_tokens"),
-    "is_end": pl.col("is_end"),
-    "is_new": pl.col("is_new"),
-    # A response of which nothing is known but the model.
-    "is_next": pl.col("is_whole") & pl.col("response_id").is_null(),
-}
+_IS_OVER = (
+    pl.col("finish_reason").is_not_null() | pl.col("has_lone_usage") | pl.col("is_end")
+)
 _CHUNK = [*KEY, "log_id", "line", "chunk_position"]
-
-
-def _before(condition: pl.Expr) -> pl.Expr:
-    """Return whether a condition holds in an earlier piece of the key."""
-    earlier = condition.cast(pl.Int32).cum_sum().shift(fill_value=0)
-    return earlier.over(KEY) > 0
-
-
-def _may_begin() -> pl.Expr:
-    """Return whether a stream may begin with a piece, after another of the key."""
-    is_finish = pl.col("is_finish")
-    is_over = is_finish | pl.col("has_lone_usage")
-    has_text = pl.col("has_text") | pl.col("is_next")
-    is_first = pl.col("has_role") & ~is_finish & ~pl.col("has_usage")
-    tokens = pl.col("completion_tokens")
-    earlier = tokens.forward_fill().cum_max().shift().over(KEY)
-    is_less = (tokens < earlier).fill_null(value=False)
-    return (
-        pl.col("is_new")
-        | _before(pl.col("is_end"))
-        | (_before(is_over) & (has_text | is_first | is_less))
-        | (_before(pl.col("has_lone_usage")) & is_finish)
-    )
 
 
 def _number_streams(pieces: pl.DataFrame) -> pl.Series:
     """Return for each piece how many streams of its key are before its own.
 
-    Only the keys of which there may be several are read piece by piece.
+    Only the pieces from the first end of a stream on are read one by one.
     """
-    facts = pieces.select(*_CHUNK, **_BEGIN)
-    is_read = facts.select(_may_begin().any().over(KEY)).to_series()
-    numbers = pl.Series("stream_number", [0], pl.Int64).new_from_index(0, len(facts))
-    if not is_read.any():
-        return numbers
+    facts = pieces.select(
+        *_CHUNK,
+        *("has_lone_usage", "is_end", "is_new"),
+        index=pl.coalesce("choice_index", "choice_position"),
+        has_choice=pl.col("choice_count") > 0,
+        has_text=_HAS_TEXT,
+        has_role=pl.col("role").is_not_null(),
+        has_usage=_HAS_USAGE,
+        tokens=pl.when(_HAS_COUNTS).then("completion_tokens"),
+        tokens_before=pl.col("completion_tokens").forward_fill().over(KEY),
+        is_finish=pl.col("finish_reason").is_not_null(),
+        # A response of which nothing is known but the model.
+        is_next=pl.col("is_whole") & pl.col("response_id").is_null(),
+        is_read=(_IS_OVER | pl.col("is_new")).cum_max().over(KEY),
+    )
     found: list[int] = []
-    open_streams: dict[tuple[str, str], _Open] = {}
-    rows = facts.filter(is_read).iter_rows(named=True)
+    streams: dict[tuple[str, str], _Open] = {}
+    rows = facts.filter("is_read").iter_rows(named=True)
     for chunk, group in groupby(rows, key=itemgetter(*_CHUNK)):
         choices = list(group)
-        before = open_streams.get(chunk[:2])
-        if before is None:
-            before = open_streams[chunk[:2]] = _Open()
-        elif before.ends_before(choices):
-            before = open_streams[chunk[:2]] = _Open(before.number + 1)
-        before.add(choices)
-        found += [before.number] * len(choices)
-    return numbers.scatter(is_read.arg_true(), found)
+        stream = streams.get(chunk[:2])
+        if stream is None:
+            stream = _Open(tokens=choices[0]["tokens_before"] or 0)
+        elif stream.ends_before(choices):
+            stream = _Open(stream.number + 1)
+        streams[chunk[:2]] = stream
+        stream.add(choices)
+        found += [stream.number] * len(choices)
+    numbers = pl.Series("stream_number", [0], pl.Int64).new_from_index(0, len(facts))
+    return numbers.scatter(facts["is_read"].arg_true(), found)
 
 
 @dataclass
@@ -277,9 +252,9 @@ class _Open:
     """What of a stream decides whether the next chunk of its key belongs to it."""
 
     number: int = 0
+    tokens: int = 0  # of the completion
     finished: set[int] = field(default_factory=set)  # indexes of choices
     has_lone_usage: bool = False
-    completion_tokens: int = 0
     is_end: bool = False
 
     def add(self, choices: Iterable[Mapping[str, Any]]) -> None:
@@ -289,9 +264,7 @@ class _Open:
                 self.finished.add(choice["index"])
             self.has_lone_usage |= choice["has_lone_usage"]
             self.is_end |= choice["is_end"]
-            self.completion_tokens = (
-                choice["completion_tokens"] or self.completion_tokens
-            )
+            self.tokens = choice["tokens"] or self.tokens
 
     def ends_before(self, choices: Sequence[Mapping[str, Any]]) -> bool:
         """Return whether a chunk is of another stream."""
@@ -305,16 +278,12 @@ class _Open:
         is_over = is_finished or (self.has_lone_usage and not self.finished)
         if not is_over or not choice["has_choice"]:
             return False
-        is_finish, tokens = choice["is_finish"], choice["completion_tokens"]
+        is_finish, tokens = choice["is_finish"], choice["tokens"]
         return (
             choice["has_text"]
             or choice["is_next"]
             or (choice["has_role"] and not is_finish and not choice["has_usage"])
-            or (
-                choice["has_counts"]
-                and tokens is not None
-                and tokens < self.completion_tokens
-            )
+            or (tokens is not None and tokens < self.tokens)
             or (is_finish and is_finished and self.has_lone_usage)
         )
 
