@@ -21,7 +21,7 @@ from toolkit.schema.tables import USAGE_COLUMNS, chunks_table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from toolkit.schema.columns import Column, Table
+    from toolkit.schema.columns import Column, Kind, Table
 
 KEY = ["stream_set", "stream_key"]
 # Several streams of a key are numbered while they are folded.
@@ -38,6 +38,8 @@ _ADDED: dict[str, pl.DataType] = {
 # APIs whose last chunk has the form of a response.
 ENDS_WHOLE = sorted({api.name for api in CHUNK_APIS if api.ends_whole})
 
+_SUMMED = ("response_hash", "chunk_count")
+_INDEX = pl.coalesce("choice_index", "choice_position").alias("index")
 _IS_FIRST = pl.col("choice_position") == 0
 _HAS_USAGE = pl.any_horizontal(pl.col(USAGE_COLUMNS).is_not_null())
 _HAS_COUNTS = pl.any_horizontal(pl.col(USAGE_COLUMNS).fill_null(0) != 0)
@@ -107,99 +109,67 @@ def fold(pieces: pl.DataFrame, table: Table) -> pl.DataFrame:
     `stream_number`.
     """
     numbered = pieces.with_columns(_number_streams(pieces))
-    if pieces.is_empty():
-        return numbered
-    used = {name for name in pieces.columns if pieces[name].null_count() < len(pieces)}
     streams = numbered.group_by(STREAM, maintain_order=True).agg(
-        *_fold_streams(table.columns, used)
+        *_fold_streams(table.columns)
     )
-    index = pl.coalesce("choice_index", "choice_position").alias("_index")
     choices = (
         numbered.filter((pl.col("choice_count") > 0) & ~pl.col("is_end"))
-        .group_by([*STREAM, index], maintain_order=True)
-        .agg(*_fold_choices(chunks_table(table).columns, used))
-        .sort("_index", maintain_order=True)
+        .group_by([*STREAM, _INDEX], maintain_order=True)
+        .agg(*_fold_choices(chunks_table(table).columns))
+        .sort("index", maintain_order=True)
         .with_columns(
             choice_position=pl.int_range(pl.len(), dtype=pl.Int32).over(STREAM),
             choice_count=pl.len().over(STREAM).cast(pl.Int32),
         )
     )
-    folded = streams.join(choices, on=STREAM, how="left", maintain_order="left_right")
-    folded = folded.with_columns(
-        pl.col("choice_position", "choice_count").fill_null(0)
-    ).with_columns(
-        pl.when(_IS_FIRST).then(pl.col(USAGE_COLUMNS)),
-        pl.when(_IS_FIRST).then(pl.col("response_hash", "chunk_count")).otherwise(0),
+    return (
+        streams.join(choices, on=STREAM, how="left", maintain_order="left_right")
+        .with_columns(pl.col("choice_position", "choice_count").fill_null(0))
+        .with_columns(
+            pl.when(_IS_FIRST).then(pl.col(USAGE_COLUMNS)),
+            pl.when(_IS_FIRST).then(pl.col(_SUMMED)).otherwise(0),
+        )
+        .select(*pieces.columns, "stream_number")
     )
-    return folded.select(*pieces.columns, "stream_number")
 
 
-def _fold_streams(columns: Iterable[Column], used: set[str]) -> list[pl.Expr]:
+def _fold_streams(columns: Iterable[Column]) -> list[pl.Expr]:
     """Return what a stream is, of columns that do not depend on the choice."""
-    known = {
-        "response_hash": pl.col("response_hash").sum(),
-        "chunk_count": pl.col("chunk_count").sum().cast(pl.Int32),
-        "choice_count": None,
-        "log_id": pl.col("log_id").first(),
-        "source": pl.col("source").first(),
-        "line": pl.col("line").first(),
-    }
+    others = {*_SUMMED, "choice_count"}
+    names = [one.name for one in columns if one.grain == "R" and one.name not in others]
     # Counts of 0 say nothing if another usage says more.
-    masked = pl.when(_HAS_COUNTS | ~_HAS_COUNTS.any())
-    for column in columns:
-        name = column.name
-        if column.grain == "C" or name in known:
-            continue
-        value = pl.col(name)
-        if name in used and column.grain == "U":
-            value = masked.then(value).last(ignore_nulls=True)
-        elif name in used:
-            value = value.first(ignore_nulls=True)
-        else:
-            value = value.first()
-        known[name] = value
-    known |= {
-        "chunk_position": pl.col("chunk_position").first(),
-        "is_end": pl.col("is_end").any(),
-        "is_new": pl.col("is_new").first() | (pl.col("stream_number").first() > 0),
-        "is_whole": pl.col("is_whole").any(),
-        "has_lone_usage": pl.col("has_lone_usage").any(),
-        "last_line": pl.col("last_line").max(),
-    }
-    return [value.alias(name) for name, value in known.items() if value is not None]
+    usage = pl.when(_HAS_COUNTS | ~_HAS_COUNTS.any()).then(pl.col(USAGE_COLUMNS))
+    return [
+        pl.col(*names, "chunk_position").first(ignore_nulls=True),
+        usage.last(ignore_nulls=True),
+        pl.col(_SUMMED).sum(),
+        pl.col("is_end", "is_whole", "has_lone_usage", "last_line").max(),
+        pl.col("is_new").first() | (pl.col("stream_number").first() > 0),
+    ]
 
 
-def _fold_choices(columns: Iterable[Column], used: set[str]) -> list[pl.Expr]:
+def _fold_choices(columns: Iterable[Column]) -> list[pl.Expr]:
     """Return what a choice of a stream is, of columns that depend on it."""
-    found = []
+    by_kind: dict[str, list[str]] = {}
     for column in columns:
-        name, value = column.name, pl.col(column.name)
-        if column.grain != "C" or name == "choice_position":
-            continue
-        if name not in used:
-            value = value.first()
-        elif column.kind in {"content", "text"}:
-            joined = value.str.join("")
-            value = pl.when(value.is_not_null().any()).then(joined)
-        elif column.kind in {"characters", "items"}:
-            value = pl.when(value.is_not_null().any()).then(value.sum())
-        elif column.kind == "logprob_sum":
-            value = _fold_logprobs(value)
-        elif column.kind == "tool_calls":
-            value = value.drop_nulls().list.explode()
-        elif column.kind in {"finish_reason", "label"}:
-            value = value.last(ignore_nulls=True)
-        else:
-            value = value.first(ignore_nulls=True)
-        found.append(value.alias(name))
-    return found
+        if column.grain == "C":
+            by_kind.setdefault(column.kind, []).append(column.name)
 
+    def values(*kinds: Kind) -> pl.Expr:
+        return pl.col([name for kind in kinds for name in by_kind[kind]])
 
-def _fold_logprobs(value: pl.Expr) -> pl.Expr:
-    """Return the sum from the first to the last; null if one with tokens is null."""
-    is_unknown = value.is_null() & (pl.col("logprob_tokens").fill_null(0) > 0)
-    total = value.drop_nulls().cum_sum().last()
-    return pl.when(~is_unknown.any()).then(total)
+    texts, counts = values("content", "text"), values("characters", "items")
+    sums = values("logprob_sum")
+    is_unknown = sums.is_null() & (pl.col("logprob_tokens").fill_null(0) > 0)
+    return [
+        values("count", "string").first(ignore_nulls=True),
+        values("finish_reason", "label").last(ignore_nulls=True),
+        pl.when(texts.is_not_null().any()).then(texts.str.join("")),
+        pl.when(counts.is_not_null().any()).then(counts.sum()),
+        # Added from the first to the last.
+        pl.when(~is_unknown.any()).then(sums.drop_nulls().cum_sum().last()),
+        values("tool_calls").drop_nulls().list.explode(),
+    ]
 
 
 # Where a stream begins.
@@ -218,7 +188,7 @@ def _number_streams(pieces: pl.DataFrame) -> pl.Series:
     facts = pieces.select(
         *_CHUNK,
         *("has_lone_usage", "is_end", "is_new"),
-        index=pl.coalesce("choice_index", "choice_position"),
+        _INDEX,
         has_choice=pl.col("choice_count") > 0,
         has_text=_HAS_TEXT,
         has_role=pl.col("role").is_not_null(),
