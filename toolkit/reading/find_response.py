@@ -79,7 +79,7 @@ def find_response(
             response = Response(api, line, node.path, node, choices)
             if not response.meets(api.tests) or response.meets(api.unless):
                 continue
-            if response.meets(api.chunks) or api.stream == "carriers":
+            if response.meets(api.chunks):
                 raise LineError("stream_chunk")
             if response.meets(api.errors):
                 raise LineError("error_response")
@@ -126,7 +126,9 @@ def find_stream(
                 codes.add(error.code)
             else:
                 found.append(response._replace(line=line or item, place=path))
-        chunks = [response for response in found if response.api.stream]
+        chunks = [one for one in found if one.api.stream]
+        # Of another API is what only looks like a chunk.
+        chunks = [one for one in chunks if one.api.name == chunks[0].api.name]
         of_chunks = {one.api.name: one.api for one in chunks if one.api.ends_whole}
         whole = [
             one for one in found if not (one.api.stream or one.api.name in of_chunks)
@@ -135,8 +137,11 @@ def find_stream(
         if is_stream and len(whole) == 1:
             return whole
         if chunks and not whole:
+            name = chunks[0].api.name
             return [
-                one._replace(api=of_chunks.get(one.api.name, one.api)) for one in found
+                one._replace(api=of_chunks.get(name, one.api))
+                for one in found
+                if one.api.name == name
             ]
     for code in ("error_response", "stream_chunk"):
         if code in codes:
