@@ -15,6 +15,7 @@ from toolkit.reading.json_values import (
     label_of,
     split_short_list,
     text_of,
+    too_many,
     values_at,
 )
 from toolkit.schema.tables import MOST_CHUNKS
@@ -79,7 +80,7 @@ def find_response(
             response = Response(api, line, node.path, node, choices)
             if not response.meets(api.tests) or response.meets(api.unless):
                 continue
-            if response.meets(api.chunks) or api.stream == "carriers":
+            if response.meets(api.chunks):
                 raise LineError("stream_chunk")
             if response.meets(api.errors):
                 raise LineError("error_response")
@@ -126,6 +127,8 @@ def find_stream(
                 codes.add(error.code)
             else:
                 found.append(response._replace(line=line or item, place=path))
+            if len(found) > MOST_CHUNKS:
+                raise too_many(MOST_CHUNKS, path)
         chunks = [response for response in found if response.api.stream]
         of_chunks = {one.api.name: one.api for one in chunks if one.api.ends_whole}
         whole = [
@@ -148,13 +151,10 @@ def _lists_and_texts(
     value: bytes, line: Node | None, places: Iterable[tuple[str, ...]]
 ) -> Iterator[tuple[Keys, bytes]]:
     """Yield each list or string where a whole stream may be, and its path."""
-    if line is None:
-        yield (), value
-        return
-    for keys in places:
+    for keys in places if line else [()]:
         raw = None
         with suppress(LineError):
-            raw = line.find(keys)
+            raw = line.find(keys) if line else value
         if raw is not None and raw[0] in b'["':
             yield keys, raw
 

@@ -82,7 +82,6 @@ class Reference:
             ]
             for api in self.apis
         }
-        self.places = list(dict.fromkeys([*plan.envelopes, *plan.carriers]))
 
     def decode(self, block: Block) -> Decoded:
         """Turn the lines of a block into rows, chunks and rejects."""
@@ -180,13 +179,17 @@ class Reference:
         envelopes = self.plan.envelopes
         if line is not None:
             try:
-                return [find_response(line, envelopes, self.apis)], False
+                response = find_response(line, envelopes, self.apis)
             except LineError as error:
                 fault = error
                 if error.path or error.code == "stream_chunk":
                     raise
+            else:
+                if response.api.stream == "carriers":
+                    raise LineError("stream_chunk")
+                return [response], False
         items = self.apis_of_items
-        responses = find_stream(value, line, self.places, envelopes, items)
+        responses = find_stream(value, line, self.plan.places, envelopes, items)
         if not responses:
             raise fault
         return responses, True
