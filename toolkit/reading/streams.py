@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from toolkit.errors import ToolkitWarning
+from toolkit.errors import ToolkitWarning, plural
 from toolkit.reading.blocks import Decoded
 from toolkit.reading.pieces import (
     ENDS_WHOLE,
@@ -23,7 +23,6 @@ from toolkit.reading.pieces import (
     as_pieces,
     fold,
     pieces_schema,
-    stream_key,
 )
 from toolkit.reading.rotations import rotation_set
 from toolkit.schema.tables import REJECTS
@@ -97,12 +96,10 @@ class Streams:
             yield decoded
             return
         decoded, rows = self._take_rows(decoded, stream_set)
-        rows = rows.join(self._whole_keys(), on=KEY, how="anti", maintain_order="left")
+        if len(rows):
+            rows = _without(rows, self._whole_keys())
         if len(decoded.choices):
-            replaced = self._whole_keys(newest=True)
-            self.pieces = self.pieces.join(
-                replaced, on=KEY, how="anti", maintain_order="left"
-            )
+            self.pieces = _without(self.pieces, self._whole_keys(newest=True))
         given_out = self.add(rows)
         own = given_out.pop(decoded.log_id, None)
         yield decoded if own is None else _merge(decoded, own)
@@ -120,16 +117,21 @@ class Streams:
         yield from self._give_out(given.with_columns(stream_number=0)).values()
         if self.early:
             message = (
-                f"{self.early:,} unfinished streamed responses were put together "
-                "before their end: too many were open at once"
+                f"{plural(self.early, 'streamed response')} may be incomplete: too "
+                "many were open at once"
             )
             warnings.warn(message, ToolkitWarning, stacklevel=3)
+
+    def left_open(self) -> pl.DataFrame:
+        """Return what is open, for a later run."""
+        lines = pl.col("stream_set").replace_strict(self.lines, default=0)
+        return self.pieces.with_columns(last_line=pl.col("last_line") - lines)
 
     def add(self, rows: pl.DataFrame) -> dict[int, Decoded]:
         """Add pieces, and return the streams that are over, by the log they are of."""
         keys = rows.select(KEY).unique()
         touched = self.pieces.join(keys, on=KEY, how="semi", maintain_order="left")
-        others = self.pieces.join(keys, on=KEY, how="anti", maintain_order="left")
+        others = _without(self.pieces, keys)
         folded = fold(pl.concat([touched, rows]), self.table)
         pieces = pl.concat(
             [others.with_columns(stream_number=pl.lit(0, pl.Int64)), folded]
@@ -170,46 +172,35 @@ class Streams:
     def _take_rows(
         self, decoded: Decoded, stream_set: str
     ) -> tuple[Decoded, pl.DataFrame]:
-        """Return the pieces of a block, and the block without them."""
+        """Return the pieces of a block, and the block without them.
+
+        A response is one if its API ends streams with such, and its stream is open.
+        """
         rows = self.pieces.clear()
-        last_line = pl.lit(self.lines[stream_set], pl.Int64)
+        last_line = self.lines[stream_set]
         if decoded.chunk_rows is not None:
             rows = as_pieces(pl.DataFrame(decoded.chunk_rows), stream_set, last_line)
             decoded = decoded._replace(chunk_rows=None)
-        apis = pl.Series(decoded.choices.column("api"))
-        if not apis.is_in(ENDS_WHOLE).any():
+        choices = pl.DataFrame(decoded.choices).filter(pl.col("api").is_in(ENDS_WHOLE))
+        if choices.is_empty():
             return decoded, rows
-        known = pl.concat([self.pieces, rows]).filter(
-            pl.col("chunk_position").is_null()
-        )
-        choices = pl.DataFrame(decoded.choices).with_columns(
-            chunk_position=pl.lit(None, pl.Int32),
-            is_end=pl.lit(value=False),
-            reasoning_chars=pl.col("reasoning_content").str.len_chars().cast(pl.Int64),
-            refusal_chars=pl.col("refusal").str.len_chars().cast(pl.Int64),
-            tool_calls=pl.col("tool_calls").list.eval(
-                pl.element().struct.with_fields(pl.lit(None, pl.String).alias("index"))
+        last = as_pieces(
+            choices.with_columns(
+                pl.col("tool_calls").cast(rows.schema["tool_calls"]),
+                chunk_position=pl.lit(None, pl.Int32),
+                is_end=pl.lit(value=False),
             ),
+            stream_set,
+            last_line,
         )
-        is_last = (
-            choices.select(stream_set=pl.lit(stream_set), stream_key=stream_key())
-            .join(
-                known.select(*KEY, is_known=pl.lit(value=True)).unique(),
-                on=KEY,
-                how="left",
-                maintain_order="left",
-            )["is_known"]
-            .fill_null(value=False)
-        ) & apis.is_in(ENDS_WHOLE)
-        last = choices.filter(is_last)
-        moved = as_pieces(last, stream_set, last_line).with_columns(is_whole=True)
-        rows = pl.concat([rows, moved.select(rows.columns)]).sort(
-            "line", maintain_order=True
-        )
+        known = pl.concat([self.pieces.select(KEY), rows.select(KEY)])
+        last = last.join(known, on=KEY, how="semi").with_columns(is_whole=True)
+        lines = last["line"].unique()
+        is_last = pl.Series(decoded.choices.column("line")).is_in(lines.implode())
         return decoded._replace(
             choices=decoded.choices.filter((~is_last).to_arrow()),
-            chunks=decoded.chunks + last.select(_IS_FIRST.sum()).item(),
-        ), rows
+            chunks=decoded.chunks + len(lines),
+        ), pl.concat([rows, last], how="diagonal").sort("line", maintain_order=True)
 
     def _is_over(self, pieces: pl.DataFrame) -> pl.Series:
         """Return for each piece whether nothing can be added to its stream."""
@@ -225,24 +216,23 @@ class Streams:
             | ((rest > _FINISHED_LINES) & is_finished.all().over(STREAM))
         )
         found = pieces.select(is_over).to_series() | is_carrier
-        streams = (
-            pieces.filter(~found)
-            .group_by(STREAM)
+        left = pieces.filter(~found)
+        if len(left) <= _MOST_CHOICES and left.estimated_size() <= _MOST_BYTES:
+            return found
+        early = (
+            left.group_by(STREAM)
             .agg(pl.col("last_line", "line").first(), bytes=_BYTES.sum(), rows=pl.len())
             .sort("last_line", "line", descending=True)
+            .filter(
+                (pl.int_range(pl.len()) >= _MOST_STREAMS)
+                | (pl.col("bytes").cum_sum() > _MOST_BYTES)
+                | (pl.col("rows") > _MOST_CHOICES)
+            )
         )
-        early = streams.filter(
-            (pl.int_range(pl.len()) >= _MOST_STREAMS)
-            | (pl.col("bytes").cum_sum() > _MOST_BYTES)
-            | (pl.col("rows") > _MOST_CHOICES)
-        )
-        if early.is_empty():
-            return found
         self.early += len(early)
-        is_early = pl.struct(STREAM).is_in(
-            early.select(pl.struct(STREAM)).to_series().implode()
-        )
-        return found | pieces.select(is_early).to_series()
+        early = early.select(*STREAM, is_early=pl.lit(value=True))
+        marked = pieces.join(early, on=STREAM, how="left", maintain_order="left")
+        return found | marked["is_early"].fill_null(value=False)
 
     def _give_out(self, pieces: pl.DataFrame) -> dict[int, Decoded]:
         """Return streams as rows of choices, in a block for each log."""
@@ -268,6 +258,11 @@ class Streams:
                 chunks=-counts.get(log_id, 0),
             )
         return found
+
+
+def _without(pieces: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
+    """Return the pieces whose key is none of some keys."""
+    return pieces.join(keys, on=KEY, how="anti", maintain_order="left")
 
 
 def put_together(stream: Iterable[Decoded], streams: Streams) -> Iterator[Decoded]:

@@ -63,7 +63,7 @@ pub fn read_line<'a>(
     if let Some(line) = &line {
         match find_response(plan, line.clone(), false, arena) {
             Ok((_, api)) if plan.apis[api].stream == Stream::Carriers => {
-                return Err(LineError::new("stream_chunk"));
+                fault = LineError::new("stream_chunk");
             }
             Ok((response, api)) => {
                 add(read_response(plan, &response, api)?);
