@@ -129,7 +129,9 @@ def find_stream(
                 found.append(response._replace(line=line or item, place=path))
             if len(found) > MOST_CHUNKS:
                 raise too_many(MOST_CHUNKS, path)
-        chunks = [response for response in found if response.api.stream]
+        chunks = [one for one in found if one.api.stream]
+        # Of another API is what only looks like a chunk.
+        chunks = [one for one in chunks if one.api.name == chunks[0].api.name]
         of_chunks = {one.api.name: one.api for one in chunks if one.api.ends_whole}
         whole = [
             one for one in found if not (one.api.stream or one.api.name in of_chunks)
@@ -138,8 +140,11 @@ def find_stream(
         if is_stream and len(whole) == 1:
             return whole
         if chunks and not whole:
+            name = chunks[0].api.name
             return [
-                one._replace(api=of_chunks.get(one.api.name, one.api)) for one in found
+                one._replace(api=of_chunks.get(name, one.api))
+                for one in found
+                if one.api.name == name
             ]
     for code in ("error_response", "stream_chunk"):
         if code in codes:

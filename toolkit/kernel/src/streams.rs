@@ -1,6 +1,5 @@
 //! A whole stream on one line: where its chunks are, as `find_response.py` finds them.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::slice;
 
@@ -33,7 +32,7 @@ pub fn find_stream<'a>(
     line: Option<&Rc<Node<'a>>>,
     arena: &'a Arena<String>,
 ) -> Result<Option<(Vec<Step>, Vec<Item<'a>>)>, LineError> {
-    let (mut is_error, mut is_chunk) = (false, false);
+    let (mut has_error, mut has_chunk) = (false, false);
     let top = [Vec::new()];
     for keys in line.map_or(&top[..], |_| &plan.places) {
         let raw = line.map_or(Some(value), |line| line.find(keys).unwrap_or_default());
@@ -57,40 +56,38 @@ pub fn find_stream<'a>(
                 }),
                 Err(fault) if !fault.path.is_empty() => return Err(fault),
                 Err(fault) => {
-                    is_error |= fault.code == "error_response";
-                    is_chunk |= fault.code == "stream_chunk";
+                    has_error |= fault.code == "error_response";
+                    has_chunk |= fault.code == "stream_chunk";
                 }
             }
             Ok(())
         })?;
+        let api_of = |item: &Item<'_>| &plan.apis[item.api];
+        let is_chunk = |item: &&Item<'_>| api_of(item).stream != Stream::Whole;
+        // Of another API is what only looks like a chunk.
+        let name = found.iter().find(is_chunk).map(|item| &api_of(item).name);
+        let is_same = |item: &Item<'_>| Some(&api_of(item).name) == name;
         // What has the form of a response but ends such chunks is the last of them.
-        let mut of_chunks = HashMap::new();
-        for item in &found {
-            let api = &plan.apis[item.api];
-            if api.stream != Stream::Whole && api.ends_whole {
-                of_chunks.insert(&api.name, item.api);
-            }
-        }
+        let mut same = found.iter().rev().filter(|item| is_same(item));
+        let ending = same.find(|item| is_chunk(item) && api_of(item).ends_whole);
+        let ending = ending.map(|item| item.api);
         let is_whole = |item: &Item<'_>| {
-            let api = &plan.apis[item.api];
-            api.stream == Stream::Whole && !of_chunks.contains_key(&api.name)
+            api_of(item).stream == Stream::Whole && !(ending.is_some() && is_same(item))
         };
-        let is_piece = |item: &Item<'_>| plan.apis[item.api].stream != Stream::Whole;
-        let has_chunks = found.iter().any(is_piece);
-        let is_stream = has_chunks || is_chunk || raw.starts_with('"');
+        let is_stream = name.is_some() || has_chunk || raw.starts_with('"');
         match found.iter().filter(|item| is_whole(item)).count() {
             1 if is_stream => found.retain(is_whole),
-            0 if has_chunks => {
+            0 if name.is_some() => {
+                found.retain(is_same);
                 for item in &mut found {
-                    let api = of_chunks.get(&plan.apis[item.api].name);
-                    item.api = api.copied().unwrap_or(item.api);
+                    item.api = ending.unwrap_or(item.api);
                 }
             }
             _ => continue,
         }
         return Ok(Some((path, found)));
     }
-    match (is_error, is_chunk) {
+    match (has_error, has_chunk) {
         (true, _) => Err(LineError::new("error_response")),
         (_, true) => Err(LineError::new("stream_chunk")),
         _ => Ok(None),
