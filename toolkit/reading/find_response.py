@@ -15,6 +15,7 @@ from toolkit.reading.json_values import (
     label_of,
     split_short_list,
     text_of,
+    too_many,
     values_at,
 )
 from toolkit.schema.tables import MOST_CHUNKS
@@ -126,6 +127,8 @@ def find_stream(
                 codes.add(error.code)
             else:
                 found.append(response._replace(line=line or item, place=path))
+            if len(found) > MOST_CHUNKS:
+                raise too_many(MOST_CHUNKS, path)
         chunks = [one for one in found if one.api.stream]
         # Of another API is what only looks like a chunk.
         chunks = [one for one in chunks if one.api.name == chunks[0].api.name]
@@ -153,14 +156,10 @@ def _lists_and_texts(
     value: bytes, line: Node | None, places: Iterable[tuple[str, ...]]
 ) -> Iterator[tuple[Keys, bytes]]:
     """Yield each list or string where a whole stream may be, and its path."""
-    if line is None:
-        if value[0] in b'["':
-            yield (), value
-        return
-    for keys in places:
+    for keys in places if line else [()]:
         raw = None
         with suppress(LineError):
-            raw = line.find(keys)
+            raw = line.find(keys) if line else value
         if raw is not None and raw[0] in b'["':
             yield keys, raw
 
