@@ -10,6 +10,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ from toolkit.reading.discovery import describe_file
 from toolkit.reading.fingerprints import Checkpoint, hash_bytes
 from toolkit.reading.ledger import TOTALS
 from toolkit.reading.manifest import TrackedLog
-from toolkit.reading.object_store import is_uri
+from toolkit.reading.object_store import find_object, is_uri
+from toolkit.reading.rotations import rotation_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 # A file that was written to within this time is read again even if its stamp is equal:
 # some file systems have timestamps of two seconds.
 _REST_NANOSECONDS = 2 * 10**9
+# A log that was not written to for so long will not get the rest of a stream.
+_STREAM_SECONDS = 3600
 
 # The fields of a stamp that a rename does not change: device, inode, size, mtime.
 _FILE_FIELDS = 4
@@ -175,6 +179,21 @@ class Tracker:
                 tracked[log.log_id] = _refresh(log, source, self.now)
         return tracked
 
+    @cached_property
+    def by_set(self) -> dict[str, list[Source]]:
+        """The logs of each rotation set, also those that were not found."""
+        others = [Source(log.path, 0) for log in self.unassigned.values()]
+        by_set: dict[str, list[Source]] = {}
+        for source in [*self.found, *others]:
+            by_set.setdefault(find_set(source.path), []).append(source)
+        return by_set
+
+    def is_active(self, stream_set: str) -> bool:
+        """Return whether a log of a rotation set was written to within the hour."""
+        logs = self.by_set.get(stream_set, ())
+        recent = self.now / 1e9 - _STREAM_SECONDS
+        return any(_changed_at(source) >= recent for source in logs)
+
     def find_losses(self) -> Iterator[tuple[TrackedLog, int | None]]:
         """Yield the logs that are gone, with the number of their bytes not read.
 
@@ -194,6 +213,30 @@ class Tracker:
             is_reported = log.row["error"] is not None or log.path in names
             if pending and not is_reported and not _may_exist(log.path):
                 yield log, pending
+
+
+def add_counts(log: TrackedLog, counts: dict[str, Any]) -> TrackedLog:
+    """Return a log of which nothing was read, with the counts of its streams."""
+    more = {name: log.row[name] + counts[name] for name in _ADDED}
+    return replace(log, row={**log.row, **more})
+
+
+def find_set(path: str) -> str:
+    """Return the rotation set of a log, also if it is named in another way later."""
+    return rotation_set(path if is_uri(path) else os.path.abspath(path))
+
+
+def _changed_at(source: Source) -> float:
+    """Return when a log was last written to, 0 if nothing more can be read of it."""
+    changed = 0.0
+    if is_uri(source.path) and (stored := find_object(source.path)):
+        changed = stored.modified.timestamp()
+    elif source.stamp:
+        changed = float(source.stamp[-2]) / 1e9
+    elif source.size is not None:
+        with suppress(OSError):
+            changed = Path(source.path).stat().st_mtime
+    return changed
 
 
 def _refresh(log: TrackedLog, source: Source, now: int) -> TrackedLog:
