@@ -58,6 +58,19 @@ class Exported(NamedTuple):
     passed_over: dict[str, int]
     added: pl.DataFrame
     found: int  # logs, including those with nothing new
+    streams: StreamCounts
+
+
+class StreamCounts(NamedTuple):
+    """Streamed responses of this run, their chunks, and how many have no end.
+
+    `open` are the streams that a later run may complete.
+    """
+
+    responses: int
+    chunks: int
+    unfinished: int
+    open: int
 
 
 @share_parameters(ReadOptions, READ_PARAMETERS)

@@ -190,6 +190,6 @@ def _check_empty(uri: str) -> None:
         if first == manifest.STAGING_DIR and _STAGED_NAME.match(rest):
             continue
         part = manifest.PART_NAME.fullmatch(PurePosixPath(rest).name)
-        is_part = first in {*manifest.KINDS, manifest.OPEN_DIR} and part is not None
-        if not is_part or part["run"] is None:
+        folders = {*manifest.KINDS, manifest.OPEN_DIR}
+        if first not in folders or part is None or part["run"] is None:
             raise errors.NotEmptyError(uri)

@@ -16,7 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import SourceError, UnreadableSourceError
-from toolkit.exports.resume import LogRange, count_unread, read_first_bytes
+from toolkit.exports.resume import (
+    LogRange,
+    count_unread,
+    full_paths,
+    read_first_bytes,
+)
 from toolkit.reading.blocks import STDIN, Source
 from toolkit.reading.discovery import describe_file
 from toolkit.reading.fingerprints import Checkpoint, hash_bytes
@@ -183,16 +188,23 @@ class Tracker:
     def by_set(self) -> dict[str, list[Source]]:
         """The logs of each rotation set, also those that were not found."""
         others = [Source(log.path, 0) for log in self.unassigned.values()]
+        logs = dict(enumerate([*self.found, *others]))
         by_set: dict[str, list[Source]] = {}
-        for source in [*self.found, *others]:
-            by_set.setdefault(find_set(source.path), []).append(source)
+        for number, path in full_paths(logs).items():
+            by_set.setdefault(rotation_set(path), []).append(logs[number])
         return by_set
 
-    def is_active(self, stream_set: str) -> bool:
-        """Return whether a log of a rotation set was written to within the hour."""
-        logs = self.by_set.get(stream_set, ())
+    def is_active(self, stream_set: str, unread: Sequence[Source]) -> bool:
+        """Return whether a stream of a rotation set may go on in a later run.
+
+        That is so if a log of the set was written to within the last hour, or was moved
+        away before it was read.
+        """
         recent = self.now / 1e9 - _STREAM_SECONDS
-        return any(_changed_at(source) >= recent for source in logs)
+        return any(
+            source in unread or _changed_at(source) >= recent
+            for source in self.by_set.get(stream_set, ())
+        )
 
     def find_losses(self) -> Iterator[tuple[TrackedLog, int | None]]:
         """Yield the logs that are gone, with the number of their bytes not read.
@@ -221,22 +233,17 @@ def add_counts(log: TrackedLog, counts: dict[str, Any]) -> TrackedLog:
     return replace(log, row={**log.row, **more})
 
 
-def find_set(path: str) -> str:
-    """Return the rotation set of a log, also if it is named in another way later."""
-    return rotation_set(path if is_uri(path) else os.path.abspath(path))
-
-
 def _changed_at(source: Source) -> float:
     """Return when a log was last written to, 0 if nothing more can be read of it."""
-    changed = 0.0
-    if is_uri(source.path) and (stored := find_object(source.path)):
-        changed = stored.modified.timestamp()
-    elif source.stamp:
-        changed = float(source.stamp[-2]) / 1e9
-    elif source.size is not None:
+    if is_uri(source.path):
+        stored = find_object(source.path)
+        return stored.modified.timestamp() if stored else 0
+    if source.stamp:
+        return float(source.stamp[-2]) / 1e9
+    if source.size is not None:
         with suppress(OSError):
-            changed = Path(source.path).stat().st_mtime
-    return changed
+            return Path(source.path).stat().st_mtime
+    return 0
 
 
 def _refresh(log: TrackedLog, source: Source, now: int) -> TrackedLog:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 import pyarrow as pa
 
-from toolkit.errors import plural
+from toolkit.errors import DamagedExportError, plural
+from toolkit.exports.open_streams import read_pieces
 from toolkit.exports.parts import find_days, open_part
 from toolkit.formatting.parameters import check_path
 from toolkit.reading import manifest, object_store
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 # Columns of the ledger that are compared with the rows and the rejects of a log.
 _COUNTED = ("choices", "responses", *LedgerBuilder.SUMS, "errors", "rejected")
 # What becomes of a line.
-_FATES = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
+_FATES = ("blank", "responses", "chunks", "duplicates", "outside", "errors", "rejected")
 
 
 class Verified(NamedTuple):
@@ -75,6 +76,7 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
     verifier = _Verifier(check_path("directory", directory))
     verifier.read_choices()
     verifier.read_rejects()
+    verifier.read_open_streams()
     faults = [
         *_find_ledger_faults(verifier.state),
         *_find_strange_files(verifier.where, verifier.state),
@@ -145,6 +147,20 @@ class _Verifier:
                 frame = pl.DataFrame(rows)
                 self.count(frame, errors=is_error.sum(), rejected=(~is_error).sum())
 
+    def read_open_streams(self) -> None:
+        """Read the streams that are open; their chunks must be in the ledger."""
+        self.parts += self.state.open is not None
+        try:
+            pieces = read_pieces(self.where, self.state)
+        except DamagedExportError as error:
+            self.faults.append(str(error))
+            return
+        chunks = 0 if pieces is None else pieces["chunk_count"].sum()
+        counted = self.state.ledger["chunks"].sum()
+        if chunks > counted:
+            fault = f"{chunks:,} chunks in open streams, {counted:,} in the ledger"
+            self.faults.append(f"{self.state.open}: {fault}")
+
     def count(self, rows: pl.DataFrame, **counts: pl.Expr) -> None:
         """Add the counts of rows to those of their logs."""
         for row in rows.group_by("log_id").agg(**counts).to_dicts():
@@ -194,10 +210,11 @@ def _find_ledger_faults(state: Manifest) -> Iterator[str]:
 
 def _find_strange_files(where: str, state: Manifest) -> Iterator[str]:
     """Yield the files in an export that do not belong to it."""
+    strange = manifest.list_open_files(where, state)
     for kind in manifest.KINDS:
         files = {*manifest.list_part_files(where, kind)}
-        for path in sorted(files.difference(manifest.list_parts(where, kind, state))):
-            yield f"{path}: was not committed"
+        strange += sorted(files.difference(manifest.list_parts(where, kind, state)))
+    yield from (f"{path}: was not committed" for path in strange)
     staging = manifest.below(where, manifest.STAGING_DIR)
     if not object_store.is_uri(where) and Path(staging).exists():
         yield f"{staging}: left by an interrupted run"

@@ -18,9 +18,10 @@ import pyarrow.compute as pc
 
 from toolkit.exports.parts import Parts, create_part, filter_span, find_days, open_part
 from toolkit.exports.resume import LogMovedError, LogRange, iter_blocks
+from toolkit.expressions.choices import first_choice
 from toolkit.expressions.time_ranges import Span, span
 from toolkit.reading import object_store
-from toolkit.reading.blocks import Block, Decoded, make_plan
+from toolkit.reading.blocks import Block, Decoded, Source, make_plan
 from toolkit.reading.decoder import make_deduplicator
 from toolkit.reading.dedup import DUPLICATE_KEY, IS_DATED_BY_LINE
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
@@ -39,8 +40,17 @@ if TYPE_CHECKING:
 # The key of duplicates; it is compared on the first choice of each response.
 _KEY_NAMES = ("choice_position", "api", *DUPLICATE_KEY)
 _KEYS = pa.schema([CHOICES[name].arrow for name in _KEY_NAMES])
-# The columns of removed rows that are counted in the ledger.
-_COUNTED = ["log_id", "choice_position", *LedgerBuilder.SUMS]
+# The columns of rows that are counted.
+_COUNTED = ["log_id", "line", "choice_position", "chunk_count", "finish_reason"]
+_COUNTED += LedgerBuilder.SUMS
+# What is counted of the streamed responses among rows.
+_CHUNKS = pl.col("chunk_count").filter(first_choice())
+_CUT_OFF = pl.col("chunk_count").is_not_null() & pl.col("finish_reason").is_null()
+_STREAMS = {
+    "streams": _CHUNKS.count().cast(pl.Int64),
+    "stream_chunks": _CHUNKS.sum().cast(pl.Int64),
+    "unfinished": pl.col("line").filter(_CUT_OFF).n_unique().cast(pl.Int64),
+}
 
 
 class StagedPart(NamedTuple):
@@ -60,9 +70,8 @@ class TaskResult(NamedTuple):
     read: int = 0  # bytes of files
 
     @classmethod
-    def for_ranges(cls, log_ranges: Sequence[LogRange], table: Table) -> TaskResult:
+    def for_logs(cls, logs: Mapping[int, Source], table: Table) -> TaskResult:
         """Return the result before anything is read."""
-        logs = {log_range.log_id: log_range.source for log_range in log_ranges}
         return cls(LedgerBuilder(logs, table), {}, set())
 
     def add_fingerprint(self, log_id: int, fingerprint: Fingerprint) -> None:
@@ -80,30 +89,36 @@ class TaskResult(NamedTuple):
 
 
 def write_parts(
-    reader: LogReader,
-    log_ranges: Sequence[LogRange],
+    stream: Iterator[Decoded],
     within: Span,
     parts: Parts,
-    list_committed: Callable[[str], list[str]],
-) -> TaskResult:
-    """Write the lines of ranges into parts, and return what was read.
+    list_committed: Callable[[str], list[str]] | None,
+    result: TaskResult,
+) -> None:
+    """Write blocks into parts, and count them in a result.
 
     A response that is in an earlier block is left out, and so is one in a committed
-    part; `list_committed` returns those in a directory of the export.
+    part: `list_committed` returns those in a directory of the export. If it is None,
+    duplicates are kept.
     """
-    result = TaskResult.for_ranges(log_ranges, reader.plan.table)
-    blocks = _iter_blocks(reader, log_ranges, result)
-    stream = filter_span(reader.decode(blocks), within)
-    if reader.duplicates == "drop":
+    stream = filter_span(stream, within)
+    if list_committed is not None:
         stream = _drop_duplicates(stream, list_committed)
     for decoded in stream:
         codes = decoded.rejects.column("code")
         if len(codes) and codes[-1].as_py() == "truncated":
             result.truncated.add(decoded.log_id)
         result.ledger.add(decoded)
+        result.ledger.counts[decoded.log_id].update(count_streams(decoded.choices))
         parts.add(decoded.choices, decoded.rejects)
     parts.finish()
-    return result
+
+
+def count_streams(rows: pa.RecordBatch | pa.Table) -> dict[str, int]:
+    """Count the streamed responses among the rows of a log, and their chunks."""
+    if rows.column("chunk_count").null_count == len(rows):
+        return {}
+    return pl.DataFrame(rows.select(_COUNTED)).select(**_STREAMS).row(0, named=True)
 
 
 def _drop_duplicates(
@@ -133,6 +148,13 @@ def _find_directories(choices: pa.RecordBatch) -> set[str]:
     found = {f"{CHOICES_DIR}/date={day}" for day in find_days(choices)}
     of_any_date = pl.DataFrame(choices.select(["api"])).filter(IS_DATED_BY_LINE)
     return found if of_any_date.is_empty() else {*found, CHOICES_DIR}
+
+
+def decode_ranges(
+    reader: LogReader, log_ranges: Sequence[LogRange], result: TaskResult
+) -> Iterator[Decoded]:
+    """Yield the blocks of ranges decoded, and add the fingerprints to a result."""
+    return reader.decode(_iter_blocks(reader, log_ranges, result))
 
 
 def _iter_blocks(
@@ -167,10 +189,19 @@ def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> Task
         [], {}, plan, duplicates, options.on_damage, progress=read.append, threads=1
     )
     with _make_folder(options.workspace) as folder:
+        logs = {log_range.log_id: log_range.source for log_range in log_ranges}
+        result = TaskResult.for_logs(logs, plan.table)
+        stream = decode_ranges(reader, log_ranges, result)
+        committed = _list_none if duplicates == "drop" else None
         with Parts(folder, plan.table, threads=1) as parts:
-            result = write_parts(reader, log_ranges, within, parts, lambda _: [])
+            write_parts(stream, within, parts, committed, result)
         staged = _deliver(options.workspace, folder, parts.made)
     return result._replace(parts=staged, read=sum(read))
+
+
+def _list_none(_directory: str) -> list[str]:
+    """Return no committed parts: the run compares with those."""
+    return []
 
 
 def drop_repeats(
@@ -233,6 +264,7 @@ def _count_changes(dropped: pa.Table) -> list[dict[str, int]]:
         "duplicates": responses,
         "choices": -pl.len().cast(pl.Int64),
         **{name: -pl.col(name).sum() for name in LedgerBuilder.SUMS},
+        **{name: -count for name, count in _STREAMS.items()},
     }
     return pl.DataFrame(dropped).group_by("log_id").agg(**changes).to_dicts()
 

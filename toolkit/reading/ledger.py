@@ -79,6 +79,7 @@ class LedgerBuilder:
             lines=decoded.lines,
             blank=decoded.blank,
             responses=_count_equal(decoded.choices.column("choice_position"), 0),
+            chunks=decoded.chunks,
             duplicates=decoded.duplicates,
             outside=decoded.outside,
             pending_bytes=decoded.pending,

@@ -116,7 +116,7 @@ class Manifest:
     first: int = 1  # parts of an earlier generation were replaced
     totals: Mapping[str, int] = field(default_factory=dict)
     merged: Sequence[str] = ()  # in a store: parts that were replaced by merged ones
-    open: str | None = None  # the file of the streams that are open, None: there are none
+    open: str | None = None  # the file of the open streams, if there are any
 
     @property
     def ledger(self) -> pl.DataFrame:
@@ -217,8 +217,8 @@ def format_part_name(generation: int, number: int, run: str | None) -> str:
 
 
 def list_open_files(directory: str, state: Manifest | None) -> list[str]:
-    """Return the files of open streams that are not that of a manifest."""
-    named = None if state is None or state.open is None else below(directory, state.open)
+    """Return the files of open streams that are not those of the last commit."""
+    named = below(directory, (state and state.open) or STATE_FILE)
     files = list_part_files(directory, OPEN_DIR)
     return [path for path in files if path != named and parse_generation(path)]
 
