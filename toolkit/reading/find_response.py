@@ -149,7 +149,8 @@ def _lists_and_texts(
 ) -> Iterator[tuple[Keys, bytes]]:
     """Yield each list or string where a whole stream may be, and its path."""
     if line is None:
-        yield (), value
+        if value[0] in b'["':
+            yield (), value
         return
     for keys in places:
         raw = None

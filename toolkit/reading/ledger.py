@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MOST_LINES, _FEWEST_LINES = 1000, 16
 _MOST_BYTES, _LEAST_OF_A_LINE = 40_000_000, 4_000
 # Codes that say what a rejected line is.
-_CLEAR_CODES = ("error_response", "line_too_long", "stream_chunk")
+_CLEAR_CODES = ("error_response", "line_too_long")
 
 
 class RejectCount(NamedTuple):
@@ -196,6 +196,12 @@ class LedgerBuilder:
 
 # The columns of the ledger that are counts or sums.
 TOTALS = tuple(column.name for column in LEDGER.columns if column.type == pa.int64())
+# What a line is: these counts add up to `lines`.
+LINE_COUNTS = tuple(
+    column.name
+    for column in LEDGER.columns
+    if column.unit == "lines" and column.name != "lines"
+)
 
 
 def _count_equal(column: pa.Array, value: object) -> int:
