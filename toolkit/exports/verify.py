@@ -15,7 +15,7 @@ from toolkit.exports.parts import find_days, open_part
 from toolkit.formatting.parameters import check_path
 from toolkit.reading import manifest, object_store
 from toolkit.reading.dedup import DUPLICATE_KEY
-from toolkit.reading.ledger import LedgerBuilder
+from toolkit.reading.ledger import LINE_COUNTS, LedgerBuilder
 from toolkit.schema.tables import CHOICES, REJECTS
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 # Columns of the ledger that are compared with the rows and the rejects of a log.
 _COUNTED = ("choices", "responses", *LedgerBuilder.SUMS, "errors", "rejected")
-# What becomes of a line.
-_FATES = ("blank", "responses", "chunks", "duplicates", "outside", "errors", "rejected")
 
 
 class Verified(NamedTuple):
@@ -44,7 +42,8 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
 
     Every part must match its checksums and be in the directory of the date of its rows;
     the rows, responses, tokens and rejects of each log must be those of the ledger; the
-    lines of the ledger must add up; and no response may occur twice on a date.
+    lines of the ledger must add up; no response may occur twice on a date; and the file
+    of streamed responses that are open must be readable.
 
     Parameters
     ----------
@@ -200,7 +199,7 @@ class _Verifier:
 def _find_ledger_faults(state: Manifest) -> Iterator[str]:
     """Yield the logs whose counts do not add up."""
     for row in state.ledger.to_dicts():
-        fates = sum(row[name] for name in _FATES)
+        fates = sum(row[name] for name in LINE_COUNTS)
         if row["lines"] != fates:
             lines = f"{row['lines']:,} lines, but {fates:,} are accounted for"
             yield f"{row['source']}: {lines}"

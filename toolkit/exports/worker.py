@@ -18,14 +18,13 @@ import pyarrow.compute as pc
 
 from toolkit.exports.parts import Parts, create_part, filter_span, find_days, open_part
 from toolkit.exports.resume import LogMovedError, LogRange, iter_blocks
-from toolkit.expressions.choices import first_choice
 from toolkit.expressions.time_ranges import Span, span
 from toolkit.reading import object_store
 from toolkit.reading.blocks import Block, Decoded, Source, make_plan
 from toolkit.reading.decoder import make_deduplicator
 from toolkit.reading.dedup import DUPLICATE_KEY, IS_DATED_BY_LINE
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
-from toolkit.reading.ledger import LedgerBuilder
+from toolkit.reading.ledger import STREAM_COLUMNS, STREAM_COUNTS, LedgerBuilder
 from toolkit.reading.log_reader import LogReader
 from toolkit.reading.manifest import CHOICES_DIR
 from toolkit.reading.scan import scan_parts
@@ -41,16 +40,7 @@ if TYPE_CHECKING:
 _KEY_NAMES = ("choice_position", "api", *DUPLICATE_KEY)
 _KEYS = pa.schema([CHOICES[name].arrow for name in _KEY_NAMES])
 # The columns of rows that are counted.
-_COUNTED = ["log_id", "line", "choice_position", "chunk_count", "finish_reason"]
-_COUNTED += LedgerBuilder.SUMS
-# What is counted of the streamed responses among rows.
-_CHUNKS = pl.col("chunk_count").filter(first_choice())
-_CUT_OFF = pl.col("chunk_count").is_not_null() & pl.col("finish_reason").is_null()
-_STREAMS = {
-    "streams": _CHUNKS.count().cast(pl.Int64),
-    "stream_chunks": _CHUNKS.sum().cast(pl.Int64),
-    "unfinished": pl.col("line").filter(_CUT_OFF).n_unique().cast(pl.Int64),
-}
+_COUNTED = ["log_id", *STREAM_COLUMNS, *LedgerBuilder.SUMS]
 
 
 class StagedPart(NamedTuple):
@@ -109,16 +99,8 @@ def write_parts(
         if len(codes) and codes[-1].as_py() == "truncated":
             result.truncated.add(decoded.log_id)
         result.ledger.add(decoded)
-        result.ledger.counts[decoded.log_id].update(count_streams(decoded.choices))
         parts.add(decoded.choices, decoded.rejects)
     parts.finish()
-
-
-def count_streams(rows: pa.RecordBatch | pa.Table) -> dict[str, int]:
-    """Count the streamed responses among the rows of a log, and their chunks."""
-    if rows.column("chunk_count").null_count == len(rows):
-        return {}
-    return pl.DataFrame(rows.select(_COUNTED)).select(**_STREAMS).row(0, named=True)
 
 
 def _drop_duplicates(
@@ -264,7 +246,7 @@ def _count_changes(dropped: pa.Table) -> list[dict[str, int]]:
         "duplicates": responses,
         "choices": -pl.len().cast(pl.Int64),
         **{name: -pl.col(name).sum() for name in LedgerBuilder.SUMS},
-        **{name: -count for name, count in _STREAMS.items()},
+        **{name: -count for name, count in STREAM_COUNTS.items()},
     }
     return pl.DataFrame(dropped).group_by("log_id").agg(**changes).to_dicts()
 
