@@ -23,14 +23,9 @@ if TYPE_CHECKING:
 
 
 def write_pieces(path: Path, streams: Streams) -> None:
-    """Write and sync the pieces of open streams; only the owner can read the text.
-
-    A run counts lines from 0, so those before it have numbers below.
-    """
-    lines = pl.col("stream_set").replace_strict(streams.lines, default=0)
-    pieces = streams.pieces.with_columns(pl.col("last_line") - lines)
+    """Write and sync the pieces of open streams; only the owner can read the text."""
     data = io.BytesIO()
-    pq.write_table(pieces.to_arrow(), data, write_page_checksum=True)
+    pq.write_table(streams.left_open().to_arrow(), data, write_page_checksum=True)
     path.parent.mkdir(exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
         file.write(data.getbuffer())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -21,6 +22,8 @@ from toolkit.exports.worker import (
     TaskResult,
     WorkerOptions,
     decode_ranges,
+    scan_choices,
+    stage_blocks,
     write_parts,
 )
 from toolkit.reading.blocks import Source
@@ -35,7 +38,7 @@ from toolkit.reading.manifest import (
 from toolkit.reading.streams import Streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
     from toolkit.exports.directory import Target
@@ -120,11 +123,8 @@ class ExportRun:
     def adopt_parts(self, pool: WorkerPool) -> list[Path]:
         """Have workers read the pending logs, and use the parts that they write."""
         shares: list[Sequence[StagedPart]] = []
-        for result in pool.write(self.pending):
-            self.result.merge(result)
-            shares.append(result.parts)
-            if self.reader.progress is not None:
-                self.reader.progress(result.read)
+        with closing(self.iter_streams(pool, shares)) as stream:
+            shares.append(stage_blocks(pool.options, stream, self.result))
         parts = list(chain.from_iterable(shares))
         if self.reader.duplicates == "drop":
             ledger = self.result.ledger
@@ -135,6 +135,23 @@ class ExportRun:
             made.append(Path(part.directory) / name)
             self.target.adopt(part.name, made[-1])
         return made
+
+    def iter_streams(
+        self, pool: WorkerPool, shares: list[Sequence[StagedPart]]
+    ) -> Generator[Decoded]:
+        """Have workers read the pending logs, and yield the streams that are over.
+
+        The parts that they write are added to `shares`.
+        """
+        for result in pool.write(self.pending):
+            self.result.merge(result)
+            shares.append(result.parts)
+            if self.reader.progress is not None:
+                self.reader.progress(result.read)
+            if result.pieces is not None and result.lines is not None:
+                choices = scan_choices(result.parts)
+                yield from self.streams.add_share(result.pieces, result.lines, choices)
+        yield from self.streams.finish(self.is_over)
 
     def list_committed(self, directory: str) -> list[str]:
         """Return the committed parts in a directory of the export."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.exports.parts import Parts, create_part, filter_span, find_days, open_part
-from toolkit.exports.resume import LogMovedError, LogRange, iter_blocks
+from toolkit.exports.resume import LogMovedError, LogRange, full_paths, iter_blocks
 from toolkit.expressions.time_ranges import Span, span
 from toolkit.reading import object_store
 from toolkit.reading.blocks import Block, Decoded, Source, make_plan
@@ -26,8 +27,9 @@ from toolkit.reading.dedup import DUPLICATE_KEY, IS_DATED_BY_LINE
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
 from toolkit.reading.ledger import STREAM_COLUMNS, STREAM_COUNTS, LedgerBuilder
 from toolkit.reading.log_reader import LogReader
-from toolkit.reading.manifest import CHOICES_DIR
+from toolkit.reading.manifest import CHOICES_DIR, REJECTS_DIR
 from toolkit.reading.scan import scan_parts
+from toolkit.reading.streams import Streams
 from toolkit.schema.tables import CHOICES, choices_table
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 # The key of duplicates; it is compared on the first choice of each response.
 _KEY_NAMES = ("choice_position", "api", *DUPLICATE_KEY)
 _KEYS = pa.schema([CHOICES[name].arrow for name in _KEY_NAMES])
+_SPAN = ("since", "until")  # the options of the range of time
+# The columns by which whole responses take the place of streams.
+_WHOLE_COLUMNS = ("log_id", "choice_position", "chunk_count", "api", "response_id")
 # The columns of rows that are counted.
 _COUNTED = ["log_id", *STREAM_COLUMNS, *LedgerBuilder.SUMS]
 
@@ -58,6 +63,9 @@ class TaskResult(NamedTuple):
     truncated: set[int]  # logs whose last line was rejected as truncated
     parts: Sequence[StagedPart] = ()
     read: int = 0  # bytes of files
+    # Of a worker: streams of several lines, and the lines of each rotation set.
+    pieces: pl.DataFrame | None = None
+    lines: Mapping[str, int] | None = None
 
     @classmethod
     def for_logs(cls, logs: Mapping[int, Source], table: Table) -> TaskResult:
@@ -159,30 +167,49 @@ class WorkerOptions(NamedTuple):
     options: Mapping[str, Any]  # as in state.json
     on_damage: OnDamage
 
+    @property
+    def table(self) -> Table:
+        """The table of the choices."""
+        return choices_table(self.options["tags"], self.options["created_path"])
+
 
 def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> TaskResult:
     """Read ranges of logs into parts in staging, with one thread."""
     read: list[int] = []
-    given = {**options.options}
-    within = span(given.pop("since"), given.pop("until"))
-    duplicates = given.pop("duplicates")
+    others = {*_SPAN, "duplicates"}
+    given = {k: value for k, value in options.options.items() if k not in others}
     plan = make_plan(**given, leave_pending=True)
-    reader = LogReader(
-        [], {}, plan, duplicates, options.on_damage, progress=read.append, threads=1
+    on_damage = options.on_damage
+    reader = LogReader([], {}, plan, "keep", on_damage, progress=read.append, threads=1)
+    logs = {log_range.log_id: log_range.source for log_range in log_ranges}
+    result = TaskResult.for_logs(logs, plan.table)
+    # A stream may have begun before these lines, and go on behind them.
+    streams = Streams(plan.table, full_paths(logs), gives_out=False)
+    blocks = map(streams.put_together, decode_ranges(reader, log_ranges, result))
+    parts = stage_blocks(options, chain.from_iterable(blocks), result)
+    read_bytes, pieces = sum(read), streams.pieces
+    return result._replace(
+        parts=parts, read=read_bytes, pieces=pieces, lines=streams.lines
     )
+
+
+def stage_blocks(
+    options: WorkerOptions, stream: Iterator[Decoded], result: TaskResult
+) -> list[StagedPart]:
+    """Write blocks into parts in staging, with one thread; count them in a result.
+
+    Only repeats among the blocks are left out: the run compares with other parts.
+    """
+    within = span(*(options.options[name] for name in _SPAN))
+    committed = _list_none if options.options["duplicates"] == "drop" else None
     with _make_folder(options.workspace) as folder:
-        logs = {log_range.log_id: log_range.source for log_range in log_ranges}
-        result = TaskResult.for_logs(logs, plan.table)
-        stream = decode_ranges(reader, log_ranges, result)
-        committed = _list_none if duplicates == "drop" else None
-        with Parts(folder, plan.table, threads=1) as parts:
+        with Parts(folder, options.table, threads=1) as parts:
             write_parts(stream, within, parts, committed, result)
-        staged = _deliver(options.workspace, folder, parts.made)
-    return result._replace(parts=staged, read=sum(read))
+        return _deliver(options.workspace, folder, parts.made)
 
 
 def _list_none(_directory: str) -> list[str]:
-    """Return no committed parts: the run compares with those."""
+    """Return no committed parts."""
     return []
 
 
@@ -205,10 +232,12 @@ def drop_repeats(
     )
     dropped = []
     path = Path(part.directory) / "0.parquet"
-    table = choices_table(*(options.options[one] for one in ("tags", "created_path")))
     with _make_folder(options.workspace) as folder:
         left = 0
-        with open_part(part.name) as file, create_part(folder / path, table) as writer:
+        with (
+            open_part(part.name) as file,
+            create_part(folder / path, options.table) as writer,
+        ):
             for number in range(file.num_row_groups):
                 rows = file.read_row_group(number)
                 repeated = _find_repeats(rows, repeats)
@@ -229,6 +258,13 @@ def read_keys(parts: Sequence[str], *, of_any_date: bool = False) -> pl.LazyFram
     keys = scan_parts(parts, pl.Schema(_KEYS), part_column="part")
     is_read = pl.col("response_id").is_not_null() & (pl.col("choice_position") == 0)
     return keys.filter(is_read & IS_DATED_BY_LINE if of_any_date else is_read)
+
+
+def scan_choices(parts: Sequence[StagedPart]) -> pl.LazyFrame:
+    """Return what a run needs of the responses in staged parts; nothing is read yet."""
+    names = [part.name for part in parts if part.directory != REJECTS_DIR]
+    schema = pl.Schema({name: CHOICES.polars[name] for name in _WHOLE_COLUMNS})
+    return scan_parts(names, schema) if names else pl.LazyFrame(schema=schema)
 
 
 def _find_repeats(rows: pa.Table, repeats: pl.DataFrame) -> pa.Array:
