@@ -79,7 +79,7 @@ def find_response(
             response = Response(api, line, node.path, node, choices)
             if not response.meets(api.tests) or response.meets(api.unless):
                 continue
-            if response.meets(api.chunks) or api.stream == "carriers":
+            if response.meets(api.chunks):
                 raise LineError("stream_chunk")
             if response.meets(api.errors):
                 raise LineError("error_response")

@@ -180,7 +180,10 @@ class Reference:
         envelopes = self.plan.envelopes
         if line is not None:
             try:
-                return [find_response(line, envelopes, self.apis)], False
+                response = find_response(line, envelopes, self.apis)
+                if response.api.stream != "carriers":
+                    return [response], False
+                fault = LineError("stream_chunk")
             except LineError as error:
                 fault = error
                 if error.path or error.code == "stream_chunk":
