@@ -16,6 +16,7 @@ from toolkit.reading import manifest
 from toolkit.reading.pieces import pieces_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from toolkit.reading.manifest import Manifest
@@ -33,8 +34,13 @@ def write_pieces(path: Path, streams: Streams) -> None:
         os.fsync(file.fileno())
 
 
-def read_pieces(where: str, state: Manifest | None) -> pl.DataFrame | None:
-    """Read the pieces of the streams that the last run left open, if there are any."""
+def read_pieces(
+    where: str, state: Manifest | None, moved: Mapping[str, str] | None = None
+) -> pl.DataFrame | None:
+    """Read the pieces of the streams that the last run left open, if there are any.
+
+    Some rotation sets have moved since.
+    """
     if state is None or state.open is None:
         return None
     path, fault = manifest.below(where, state.open), "it cannot be read"
@@ -48,4 +54,4 @@ def read_pieces(where: str, state: Manifest | None) -> pl.DataFrame | None:
     if pieces.schema != pieces_schema(state.table):
         fault = "its columns are not those of the schema"
         raise DamagedExportError(path, fault=fault)
-    return pieces
+    return pieces.with_columns(pl.col("stream_set").replace(moved or {}))

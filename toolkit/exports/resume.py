@@ -19,10 +19,9 @@ from toolkit.reading.decompression import (
     take_bytes,
 )
 from toolkit.reading.fingerprints import HEAD_BYTES, Checkpoint, Fingerprinter
-from toolkit.reading.object_store import is_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from toolkit.reading.blocks import Block, Source
     from toolkit.reading.log_reader import LogReader
@@ -44,14 +43,6 @@ class LogRange(NamedTuple):
     def is_whole(self) -> bool:
         """Whether it is all that is unread of its log."""
         return self.is_first and self.end is None
-
-
-def full_paths(logs: Mapping[int, Source]) -> dict[int, str]:
-    """Return the paths of logs from the root: a later run may begin elsewhere."""
-    return {
-        log_id: log.path if is_uri(log.path) else os.path.abspath(log.path)  # noqa: PTH100
-        for log_id, log in logs.items()
-    }
 
 
 class LogMovedError(Exception):

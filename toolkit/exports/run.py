@@ -15,19 +15,18 @@ from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
 from toolkit.exports.distributed import WorkerPool
 from toolkit.exports.open_streams import read_pieces, write_pieces
 from toolkit.exports.parts import Parts
-from toolkit.exports.resume import full_paths
 from toolkit.exports.tracking import Tracker, add_counts
 from toolkit.exports.worker import (
     StagedPart,
     TaskResult,
     WorkerOptions,
-    decode_ranges,
+    iter_ranges,
     scan_choices,
     stage_blocks,
     write_parts,
 )
 from toolkit.reading.blocks import Source
-from toolkit.reading.ledger import TOTALS, shorten
+from toolkit.reading.ledger import TOTALS, LedgerBuilder, shorten
 from toolkit.reading.manifest import (
     OPEN_DIR,
     Manifest,
@@ -64,14 +63,14 @@ class ExportRun:
         tracked = self.before.logs if self.before else ()
         self.tracker = Tracker(self.reader.logs, tracked, self.reader.on_damage)
         self.pending = self.tracker.find_pending()
-        logs = {log.log_id: Source(log.path, 0) for log in tracked}
-        logs |= {log.log_id: log.source for log in self.pending}
         table = self.reader.plan.table
-        pieces = read_pieces(self.target.where, self.before)
-        self.streams = Streams(table, full_paths(logs), pieces)
-        began = self.streams.pieces["log_id"]
-        counted = dict.fromkeys([*(log.log_id for log in self.pending), *began])
-        self.result = TaskResult.for_logs({one: logs[one] for one in counted}, table)
+        logs = {log.log_id: log.source for log in self.pending}
+        paths = {log_id: log.path for log_id, log in logs.items()}
+        pieces = read_pieces(self.target.where, self.before, self.tracker.moved_sets())
+        self.streams = Streams(table, paths, pieces)
+        for log_id in self.streams.pieces["log_id"]:
+            logs.setdefault(log_id, Source(self.tracker.tracked[log_id].path, 0))
+        self.result = TaskResult(LedgerBuilder(logs, table), {}, set())
         self.replaced: list[str] = []
         self.missing: list[str] = []
 
@@ -110,7 +109,8 @@ class ExportRun:
 
     def iter_decoded(self) -> Iterator[Decoded]:
         """Yield the blocks of the pending logs, with the streams that are over."""
-        for decoded in decode_ranges(self.reader, self.pending, self.result):
+        blocks = iter_ranges(self.reader, self.pending, self.result)
+        for decoded in self.reader.decode(blocks):
             yield from self.streams.put_together(decoded)
         yield from self.streams.finish(self.is_over)
 
@@ -148,9 +148,9 @@ class ExportRun:
             shares.append(result.parts)
             if self.reader.progress is not None:
                 self.reader.progress(result.read)
-            if result.pieces is not None and result.lines is not None:
+            if result.share is not None:
                 choices = scan_choices(result.parts)
-                yield from self.streams.add_share(result.pieces, result.lines, choices)
+                yield from self.streams.add_share(*result.share, choices)
         yield from self.streams.finish(self.is_over)
 
     def list_committed(self, directory: str) -> list[str]:

@@ -16,12 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import SourceError, UnreadableSourceError
-from toolkit.exports.resume import (
-    LogRange,
-    count_unread,
-    full_paths,
-    read_first_bytes,
-)
+from toolkit.exports.resume import LogRange, count_unread, read_first_bytes
 from toolkit.reading.blocks import STDIN, Source
 from toolkit.reading.discovery import describe_file
 from toolkit.reading.fingerprints import Checkpoint, hash_bytes
@@ -187,12 +182,17 @@ class Tracker:
     @cached_property
     def by_set(self) -> dict[str, list[Source]]:
         """The logs of each rotation set, also those that were not found."""
-        others = [Source(log.path, 0) for log in self.unassigned.values()]
-        logs = dict(enumerate([*self.found, *others]))
         by_set: dict[str, list[Source]] = {}
-        for number, path in full_paths(logs).items():
-            by_set.setdefault(rotation_set(path), []).append(logs[number])
+        others = [Source(log.path, 0) for log in self.unassigned.values()]
+        for source in [*self.found, *others]:
+            by_set.setdefault(rotation_set(source.path), []).append(source)
         return by_set
+
+    def moved_sets(self) -> dict[str, str]:
+        """Return the rotation sets whose logs are now in another folder, and where."""
+        logs = {log.path: source.path for source, (log, _) in self.assigned.items()}
+        moved = {rotation_set(before): rotation_set(logs[before]) for before in logs}
+        return {before: moved[before] for before in moved.keys() - self.by_set.keys()}
 
     def is_active(self, stream_set: str, unread: Sequence[Source]) -> bool:
         """Return whether a stream of a rotation set may go on in a later run.

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.exports.parts import Parts, create_part, filter_span, find_days, open_part
-from toolkit.exports.resume import LogMovedError, LogRange, full_paths, iter_blocks
+from toolkit.exports.resume import LogMovedError, LogRange, iter_blocks
 from toolkit.expressions.time_ranges import Span, span
 from toolkit.reading import object_store
-from toolkit.reading.blocks import Block, Decoded, Source, make_plan
+from toolkit.reading.blocks import Block, Decoded, make_plan
 from toolkit.reading.decoder import make_deduplicator
 from toolkit.reading.dedup import DUPLICATE_KEY, IS_DATED_BY_LINE
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
@@ -64,13 +64,7 @@ class TaskResult(NamedTuple):
     parts: Sequence[StagedPart] = ()
     read: int = 0  # bytes of files
     # Of a worker: streams of several lines, and the lines of each rotation set.
-    pieces: pl.DataFrame | None = None
-    lines: Mapping[str, int] | None = None
-
-    @classmethod
-    def for_logs(cls, logs: Mapping[int, Source], table: Table) -> TaskResult:
-        """Return the result before anything is read."""
-        return cls(LedgerBuilder(logs, table), {}, set())
+    share: tuple[pl.DataFrame, Mapping[str, int]] | None = None
 
     def add_fingerprint(self, log_id: int, fingerprint: Fingerprint) -> None:
         """Add the fingerprint of the next range of a log."""
@@ -140,14 +134,7 @@ def _find_directories(choices: pa.RecordBatch) -> set[str]:
     return found if of_any_date.is_empty() else {*found, CHOICES_DIR}
 
 
-def decode_ranges(
-    reader: LogReader, log_ranges: Sequence[LogRange], result: TaskResult
-) -> Iterator[Decoded]:
-    """Yield the blocks of ranges decoded, and add the fingerprints to a result."""
-    return reader.decode(_iter_blocks(reader, log_ranges, result))
-
-
-def _iter_blocks(
+def iter_ranges(
     reader: LogReader, log_ranges: Sequence[LogRange], result: TaskResult
 ) -> Iterator[Block]:
     """Yield the blocks of range after range, and add the fingerprints to a result."""
@@ -182,15 +169,15 @@ def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> Task
     on_damage = options.on_damage
     reader = LogReader([], {}, plan, "keep", on_damage, progress=read.append, threads=1)
     logs = {log_range.log_id: log_range.source for log_range in log_ranges}
-    result = TaskResult.for_logs(logs, plan.table)
+    result = TaskResult(LedgerBuilder(logs, plan.table), {}, set())
     # A stream may have begun before these lines, and go on behind them.
-    streams = Streams(plan.table, full_paths(logs), gives_out=False)
-    blocks = map(streams.put_together, decode_ranges(reader, log_ranges, result))
-    parts = stage_blocks(options, chain.from_iterable(blocks), result)
-    read_bytes, pieces = sum(read), streams.pieces
-    return result._replace(
-        parts=parts, read=read_bytes, pieces=pieces, lines=streams.lines
-    )
+    paths = {log_id: log.path for log_id, log in logs.items()}
+    streams = Streams(plan.table, paths, gives_out=False)
+    decoded = reader.decode(iter_ranges(reader, log_ranges, result))
+    blocks = chain.from_iterable(map(streams.put_together, decoded))
+    parts = stage_blocks(options, blocks, result)
+    share = streams.pieces, streams.lines
+    return result._replace(parts=parts, read=sum(read), share=share)
 
 
 def stage_blocks(
