@@ -15,6 +15,7 @@ from toolkit.reading.json_values import (
     label_of,
     split_short_list,
     text_of,
+    too_many,
     values_at,
 )
 from toolkit.schema.tables import MOST_CHUNKS
@@ -117,7 +118,9 @@ def find_stream(
     codes: set[str] = set()
     for path, raw in _lists_and_texts(value, line, places):
         found: list[Response] = []
-        for item in _iter_items(raw, path):
+        for place, item in enumerate(_iter_items(raw, path)):
+            if place == MOST_CHUNKS:
+                raise too_many(MOST_CHUNKS, path)
             try:
                 response = find_response(item, envelopes, apis)
             except LineError as error:
@@ -126,7 +129,9 @@ def find_stream(
                 codes.add(error.code)
             else:
                 found.append(response._replace(line=line or item, place=path))
-        chunks = [response for response in found if response.api.stream]
+        chunks = [one for one in found if one.api.stream]
+        # Of another API is what only looks like a chunk.
+        chunks = [one for one in chunks if one.api.name == chunks[0].api.name]
         of_chunks = {one.api.name: one.api for one in chunks if one.api.ends_whole}
         whole = [
             one for one in found if not (one.api.stream or one.api.name in of_chunks)
@@ -135,8 +140,11 @@ def find_stream(
         if is_stream and len(whole) == 1:
             return whole
         if chunks and not whole:
+            name = chunks[0].api.name
             return [
-                one._replace(api=of_chunks.get(one.api.name, one.api)) for one in found
+                one._replace(api=of_chunks.get(name, one.api))
+                for one in found
+                if one.api.name == name
             ]
     for code in ("error_response", "stream_chunk"):
         if code in codes:
@@ -148,14 +156,10 @@ def _lists_and_texts(
     value: bytes, line: Node | None, places: Iterable[tuple[str, ...]]
 ) -> Iterator[tuple[Keys, bytes]]:
     """Yield each list or string where a whole stream may be, and its path."""
-    if line is None:
-        if value[0] in b'["':
-            yield (), value
-        return
-    for keys in places:
+    for keys in places if line else [()]:
         raw = None
         with suppress(LineError):
-            raw = line.find(keys)
+            raw = line.find(keys) if line else value
         if raw is not None and raw[0] in b'["':
             yield keys, raw
 
@@ -169,20 +173,23 @@ def _iter_items(raw: bytes, path: Keys) -> Iterator[Node]:
         node = Node(item, (*path, place)) if item[0] == ord("{") else None
         text = item if node is None else node.get("raw")
         if text is not None and text[0] == ord('"'):
-            yield from _iter_texts(text, (*path, place))
+            yield from _iter_texts(text, (*path, place), is_item=True)
         elif node is not None:
             yield node
 
 
-def _iter_texts(raw: bytes, path: Keys) -> Iterator[Node]:
-    """Yield the objects of a text, which is JSON or of events."""
+def _iter_texts(raw: bytes, path: Keys, *, is_item: bool = False) -> Iterator[Node]:
+    """Yield the objects of a text: of events or a list, of an item also one object."""
     text = text_of(raw).encode()
     try:
         values = [checked_json(text)]
     except LineError:
         values = list(iter_events(text))
+        is_item = True
     if values and values[0][0] == ord("["):
         values = split_short_list(values[0], path, MOST_CHUNKS)
+    elif not is_item:  # a response in a string is no stream
+        values = []
     for place, value in enumerate(values):
         if value[0] == ord("{"):
             yield Node(value, (*path, place))

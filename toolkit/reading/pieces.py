@@ -108,7 +108,11 @@ def fold(pieces: pl.DataFrame, table: Table) -> pl.DataFrame:
     Where a stream of a key begins after another one, it gets the next
     `stream_number`.
     """
-    numbered = pieces.with_columns(_number_streams(pieces))
+    numbered = pieces.with_columns(_number_streams(pieces), has_counts=_HAS_COUNTS)
+    # Counts of 0 say nothing if another usage says more.
+    is_used = pl.col("has_counts") | ~pl.col("has_counts").max().over(STREAM)
+    numbered = numbered.with_columns(is_used=is_used)
+    numbered = numbered.with_columns(pl.when("is_used").then(pl.col(USAGE_COLUMNS)))
     streams = numbered.group_by(STREAM, maintain_order=True).agg(
         *_fold_streams(table.columns)
     )
@@ -137,11 +141,9 @@ def _fold_streams(columns: Iterable[Column]) -> list[pl.Expr]:
     """Return what a stream is, of columns that do not depend on the choice."""
     others = {*_SUMMED, "choice_count"}
     names = [one.name for one in columns if one.grain == "R" and one.name not in others]
-    # Counts of 0 say nothing if another usage says more.
-    usage = pl.when(_HAS_COUNTS | ~_HAS_COUNTS.any()).then(pl.col(USAGE_COLUMNS))
     return [
         pl.col(*names, "chunk_position").first(ignore_nulls=True),
-        usage.last(ignore_nulls=True),
+        pl.col(USAGE_COLUMNS).last(ignore_nulls=True),
         pl.col(_SUMMED).sum(),
         pl.col("is_end", "is_whole", "has_lone_usage", "last_line").max(),
         pl.col("is_new").first() | (pl.col("stream_number").first() > 0),
@@ -185,24 +187,28 @@ def _number_streams(pieces: pl.DataFrame) -> pl.Series:
 
     Only the pieces from the first end of a stream on are read one by one.
     """
-    facts = pieces.select(
+    is_line = pl.col("chunk_position").is_null()
+    is_over = (_IS_OVER | pl.col("is_new")).cum_max().over(KEY)
+    marked = pieces.with_columns(
+        is_read=is_line & is_over,
+        tokens_before=pl.col("completion_tokens").forward_fill().over(KEY),
+    )
+    facts = marked.filter("is_read").select(
         *_CHUNK,
-        *("has_lone_usage", "is_end", "is_new"),
+        *("has_lone_usage", "is_end", "is_new", "tokens_before"),
         _INDEX,
         has_choice=pl.col("choice_count") > 0,
         has_text=_HAS_TEXT,
         has_role=pl.col("role").is_not_null(),
         has_usage=_HAS_USAGE,
         tokens=pl.when(_HAS_COUNTS).then("completion_tokens"),
-        tokens_before=pl.col("completion_tokens").forward_fill().over(KEY),
         is_finish=pl.col("finish_reason").is_not_null(),
         # A response of which nothing is known but the model.
         is_next=pl.col("is_whole") & pl.col("response_id").is_null(),
-        is_read=(_IS_OVER | pl.col("is_new")).cum_max().over(KEY),
     )
     found: list[int] = []
     streams: dict[tuple[str, str], _Open] = {}
-    rows = facts.filter("is_read").iter_rows(named=True)
+    rows = facts.iter_rows(named=True)
     for chunk, group in groupby(rows, key=itemgetter(*_CHUNK)):
         choices = list(group)
         stream = streams.get(chunk[:2])
@@ -213,8 +219,8 @@ def _number_streams(pieces: pl.DataFrame) -> pl.Series:
         streams[chunk[:2]] = stream
         stream.add(choices)
         found += [stream.number] * len(choices)
-    numbers = pl.Series("stream_number", [0], pl.Int64).new_from_index(0, len(facts))
-    return numbers.scatter(facts["is_read"].arg_true(), found)
+    numbers = pl.Series("stream_number", [0], pl.Int64).new_from_index(0, len(pieces))
+    return numbers.scatter(marked["is_read"].arg_true(), found)
 
 
 @dataclass
