@@ -118,7 +118,9 @@ def find_stream(
     codes: set[str] = set()
     for path, raw in _lists_and_texts(value, line, places):
         found: list[Response] = []
-        for item in _iter_items(raw, path):
+        for place, item in enumerate(_iter_items(raw, path)):
+            if place == MOST_CHUNKS:
+                raise too_many(MOST_CHUNKS, path)
             try:
                 response = find_response(item, envelopes, apis)
             except LineError as error:
@@ -127,8 +129,6 @@ def find_stream(
                 codes.add(error.code)
             else:
                 found.append(response._replace(line=line or item, place=path))
-            if len(found) > MOST_CHUNKS:
-                raise too_many(MOST_CHUNKS, path)
         chunks = [one for one in found if one.api.stream]
         # Of another API is what only looks like a chunk.
         chunks = [one for one in chunks if one.api.name == chunks[0].api.name]
