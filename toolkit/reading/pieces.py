@@ -40,6 +40,7 @@ ENDS_WHOLE = sorted({api.name for api in CHUNK_APIS if api.ends_whole})
 
 _SUMMED = ("response_hash", "chunk_count")
 _INDEX = pl.coalesce("choice_index", "choice_position").alias("index")
+_IS_ONE = pl.col("chunk_count").sum().over(STREAM) == 1
 _IS_FIRST = pl.col("choice_position") == 0
 _HAS_USAGE = pl.any_horizontal(pl.col(USAGE_COLUMNS).is_not_null())
 _HAS_COUNTS = pl.any_horizontal(pl.col(USAGE_COLUMNS).fill_null(0) != 0)
@@ -118,7 +119,14 @@ def fold(pieces: pl.DataFrame, table: Table) -> pl.DataFrame:
     )
     choices = (
         numbered.filter(pl.col("choice_count") > 0)
-        .group_by([*STREAM, _INDEX], maintain_order=True)
+        # The choices of a response that was logged whole stay as they are.
+        .with_columns(
+            pl.when(pl.col("is_whole") & _IS_ONE)
+            .then("choice_position")
+            .otherwise(_INDEX)
+            .alias("index")
+        )
+        .group_by([*STREAM, "index"], maintain_order=True)
         .agg(*_fold_choices(chunks_table(table).columns))
         .sort("index", maintain_order=True)
         .with_columns(

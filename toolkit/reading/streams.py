@@ -175,7 +175,9 @@ class Streams:
         """Remember the responses that may take the place of a stream."""
         lines = self.lines[stream_set]
         if len(choices):
+            # Filtered, so copied: a column of a block keeps all of them in memory.
             ids = choices.select(["response_id", "api"])
+            ids = ids.filter(ids["response_id"].is_valid())
             self.whole.append((stream_set, lines, ids))
         while (
             self.whole
