@@ -40,6 +40,7 @@ ENDS_WHOLE = sorted({api.name for api in CHUNK_APIS if api.ends_whole})
 
 _SUMMED = ("response_hash", "chunk_count")
 _INDEX = pl.coalesce("choice_index", "choice_position").alias("index")
+_IS_ONE = pl.col("chunk_count").sum().over(STREAM) == 1
 _IS_FIRST = pl.col("choice_position") == 0
 _HAS_USAGE = pl.any_horizontal(pl.col(USAGE_COLUMNS).is_not_null())
 _HAS_COUNTS = pl.any_horizontal(pl.col(USAGE_COLUMNS).fill_null(0) != 0)
@@ -117,8 +118,15 @@ def fold(pieces: pl.DataFrame, table: Table) -> pl.DataFrame:
         *_fold_streams(table.columns)
     )
     choices = (
-        numbered.filter((pl.col("choice_count") > 0) & ~pl.col("is_end"))
-        .group_by([*STREAM, _INDEX], maintain_order=True)
+        numbered.filter(pl.col("choice_count") > 0)
+        # The choices of a response that was logged whole stay as they are.
+        .with_columns(
+            pl.when(pl.col("is_whole") & _IS_ONE)
+            .then("choice_position")
+            .otherwise(_INDEX)
+            .alias("index")
+        )
+        .group_by([*STREAM, "index"], maintain_order=True)
         .agg(*_fold_choices(chunks_table(table).columns))
         .sort("index", maintain_order=True)
         .with_columns(
@@ -244,7 +252,7 @@ class _Open:
 
     def ends_before(self, choices: Sequence[Mapping[str, Any]]) -> bool:
         """Return whether a chunk is of another stream."""
-        if choices[0]["is_end"]:
+        if choices[0]["is_end"] and not choices[0]["has_choice"]:
             return False
         is_over = self.is_end or choices[0]["is_new"]
         return is_over or any(map(self._is_over_for, choices))
