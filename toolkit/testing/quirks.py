@@ -258,14 +258,14 @@ QUIRKS = (
     Quirk("out_of_range_tokens", 4, _put(-1, "usage", "completion_tokens")),
     Quirk("out_of_range_created", 4, _put(1_790_812_800_000, "created")),
 )
-# What a response becomes whose stream is logged on a line: with its usage, without it,
-# and cut off. A stream of many lines would make the result of an export depend on how
-# long ago the sample was written.
+# What a response becomes whose stream is logged on a line: cut off, without its usage,
+# and with it in two forms. If its chunks were lines of their own, an export of a sample
+# would depend on when that was written.
 STREAMS: tuple[Stream, ...] = (
+    lambda response: {"chunks": _stream(response)[:2]},
+    lambda response: {"chunks": _stream(response)[:-1]},
     _stream,
     _stream_text,
-    lambda response: {"chunks": _stream(response)[:-1]},
-    lambda response: {"chunks": _stream(response)[:2]},
 )
 PLAIN = Quirk("plain", 0)
 _QUIRKY = [quirk for quirk in QUIRKS for _ in range(quirk.rate)]
