@@ -118,7 +118,7 @@ def fold(pieces: pl.DataFrame, table: Table) -> pl.DataFrame:
         *_fold_streams(table.columns)
     )
     choices = (
-        numbered.filter((pl.col("choice_count") > 0) & ~pl.col("is_end"))
+        numbered.filter(pl.col("choice_count") > 0)
         # The choices of a response that was logged whole stay as they are.
         .with_columns(
             pl.when(pl.col("is_whole") & _IS_ONE)
@@ -252,7 +252,7 @@ class _Open:
 
     def ends_before(self, choices: Sequence[Mapping[str, Any]]) -> bool:
         """Return whether a chunk is of another stream."""
-        if choices[0]["is_end"]:
+        if choices[0]["is_end"] and not choices[0]["has_choice"]:
             return False
         is_over = self.is_end or choices[0]["is_new"]
         return is_over or any(map(self._is_over_for, choices))
