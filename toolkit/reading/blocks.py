@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, Unpack, get_args
 
@@ -26,9 +27,9 @@ from toolkit.reading.options import (
     CreatedUnit,
     ReadOptions,
 )
-from toolkit.schema.apis import APIS, ENVELOPES
+from toolkit.schema.apis import APIS, CARRIERS, CHUNK_APIS, ENVELOPES
 from toolkit.schema.paths import parse_path
-from toolkit.schema.tables import choices_table
+from toolkit.schema.tables import choices_table, chunks_table
 
 if TYPE_CHECKING:
     from toolkit.schema.api import Api
@@ -46,11 +47,19 @@ class Plan:
     content: Content = "keep"
     # Where the response may be, if it is not the line.
     envelopes: tuple[tuple[str, ...], ...] = tuple(map(parse_path, ENVELOPES))
+    # Where it may have a whole stream besides.
+    carriers: tuple[tuple[str, ...], ...] = tuple(map(parse_path, CARRIERS))
     apis: tuple[Api, ...] = APIS
+    chunk_apis: tuple[Api, ...] = CHUNK_APIS
     created_unit: CreatedUnit = "s"
     max_line_bytes: int = MAX_LINE_BYTES
     # An unfinished last line of a plain file is left for a later run, not rejected.
     leave_pending: bool = False
+
+    @cached_property
+    def chunks(self) -> Table:
+        """The table of the chunks."""
+        return chunks_table(self.table)
 
 
 def make_plan(*, leave_pending: bool = False, **options: Unpack[ReadOptions]) -> Plan:
@@ -76,6 +85,7 @@ def make_plan(*, leave_pending: bool = False, **options: Unpack[ReadOptions]) ->
         choices_table(tags, created),
         known["content"],
         own or Plan.envelopes,
+        () if own else Plan.carriers,
         created_unit=known["created_unit"],
         max_line_bytes=longest,
         leave_pending=leave_pending,
@@ -129,6 +139,8 @@ class Block(NamedTuple):
         lines: int,
         blank: int,
         pending: int,
+        chunk_rows: pa.RecordBatch | None = None,
+        chunks: int = 0,
     ) -> Decoded:
         """Return the rows and rejects of the block, with its place and its size."""
         if self.gaps:
@@ -138,7 +150,14 @@ class Block(NamedTuple):
                 pending += self.count_dropped((size or self.skipped or 0) - pending)
         place = (self.log_id, self.source, choices, rejects, self.bytes, self.position)
         counts = (lines, blank, pending)
-        return Decoded(*place, *counts, head=self.head, error=self.error)
+        return Decoded(
+            *place,
+            *counts,
+            head=self.head,
+            error=self.error,
+            chunk_rows=chunk_rows,
+            chunks=chunks,
+        )
 
     def count_dropped(self, since: int) -> int:
         """Count the bytes that were left out from a place on."""
@@ -178,6 +197,10 @@ class Decoded(NamedTuple):
     outside: int = 0  # lines whose response is outside the range of time
     head: Bytes = b""  # of the first block: the first bytes of the log
     error: str | None = None  # why the log could not be read to its end
+    # The chunks of streamed responses, as `Plan.chunks`; None if there are none.
+    chunk_rows: pa.RecordBatch | None = None
+    # Lines with a chunk or the framing of one, without those that became responses.
+    chunks: int = 0
 
 
 STDIN = "-"

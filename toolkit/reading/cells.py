@@ -249,15 +249,16 @@ def _read_marker(raw: bytes, word: str, prefix: str) -> str | None:
 
 
 _Call: TypeAlias = "dict[str, str | None]"
+_CALL_FIELDS = ("id", "type", "name", "arguments", "index")  # the last of a chunk only
 
 
 def _read_call(value: Value, fields: Sequence[Sequence[Sequence[str]]]) -> _Call:
-    """Read id, type, name and arguments of a call, each the first on its paths."""
+    """Read the fields of a call, each the first on its paths."""
     if value.raw[0] != ord("{"):
         raise wrong_type("an object", value.raw, value.path)
     call = Node(value.raw, value.path)
     found = {}
-    for name, paths in zip(("id", "type", "name", "arguments"), fields, strict=True):
+    for name, paths in zip(_CALL_FIELDS, fields, strict=False):
         texts = (_call_text(call, name, keys) for keys in paths)
         found[name] = next((text for text in texts if text is not None), None)
     return found
@@ -268,6 +269,8 @@ def _call_text(call: Node, name: str, keys: Sequence[str]) -> str | None:
     raw = call.find(keys)
     if raw is None:
         return None
+    if name == "index":
+        return label_of(raw)
     if name == "arguments" and raw[0] == ord("{"):
         return raw.decode()
     if raw[0] != ord('"'):

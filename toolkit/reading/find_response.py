@@ -1,11 +1,13 @@
-"""Find the response of a line, and the API that it is of."""
+"""Find the response of a line, or the chunks of one, and the API that it is of."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from toolkit.reading.event_stream import iter_events
 from toolkit.reading.json_values import (
+    Keys,
     LineError,
     Node,
     checked_json,
@@ -15,9 +17,10 @@ from toolkit.reading.json_values import (
     text_of,
     values_at,
 )
+from toolkit.schema.tables import MOST_CHUNKS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from toolkit.reading.parsed_api import ParsedApi
     from toolkit.schema.api import Condition, Test
@@ -25,10 +28,11 @@ if TYPE_CHECKING:
 
 
 class Response(NamedTuple):
-    """A response that was found in a line, its API and its choices."""
+    """A response or chunk that was found in a line, its API and its choices."""
 
     api: ParsedApi
     line: Node
+    place: Keys  # path in the line of the response, or of the whole stream
     node: Node
     choices: list[Node]
 
@@ -38,7 +42,7 @@ class Response(NamedTuple):
             return choice
         if path.root == "response":
             return self.node
-        place = self.node.path
+        place = self.place
         found = {"line": True, "envelope": place != (), "at": place == path.at}
         return self.line if found[path.root] else None
 
@@ -72,16 +76,115 @@ def find_response(
             choices = _choices_of(node, api)
             if choices is None:
                 continue
-            response = Response(api, line, node, choices)
+            response = Response(api, line, node.path, node, choices)
             if not response.meets(api.tests) or response.meets(api.unless):
                 continue
-            if response.meets(api.chunks):
+            if response.meets(api.chunks) or api.stream == "carriers":
                 raise LineError("stream_chunk")
             if response.meets(api.errors):
                 raise LineError("error_response")
             return response
         is_error = is_error or node.get("error") is not None
     raise LineError("error_response" if is_error else "not_a_response")
+
+
+def find_stream(
+    value: bytes,
+    line: Node | None,
+    places: Sequence[tuple[str, ...]],
+    envelopes: Sequence[tuple[str, ...]],
+    apis: Sequence[ParsedApi],
+) -> list[Response]:
+    """Find the chunks of a whole stream in a line, or the response that they end with.
+
+    Return an empty list if there is none. A list or a text of events is one if at least
+    one item is a chunk, or if it is a text with one event, which is a response.
+
+    Parameters
+    ----------
+    value
+        The JSON of the line.
+    line
+        The same if it is an object.
+    places
+        Where the list or the text may be in an object.
+
+    Raises
+    ------
+    LineError
+        If a chunk cannot be read, or the stream ended with an error.
+    """
+    codes: set[str] = set()
+    for path, raw in _lists_and_texts(value, line, places):
+        found: list[Response] = []
+        for item in _iter_items(raw, path):
+            try:
+                response = find_response(item, envelopes, apis)
+            except LineError as error:
+                if error.path:
+                    raise
+                codes.add(error.code)
+            else:
+                found.append(response._replace(line=line or item, place=path))
+        chunks = [response for response in found if response.api.stream]
+        of_chunks = {one.api.name: one.api for one in chunks if one.api.ends_whole}
+        whole = [
+            one for one in found if not (one.api.stream or one.api.name in of_chunks)
+        ]
+        is_stream = bool(chunks) or "stream_chunk" in codes or raw[0] == ord('"')
+        if is_stream and len(whole) == 1:
+            return whole
+        if chunks and not whole:
+            return [
+                one._replace(api=of_chunks.get(one.api.name, one.api)) for one in found
+            ]
+    for code in ("error_response", "stream_chunk"):
+        if code in codes:
+            raise LineError(code)
+    return []
+
+
+def _lists_and_texts(
+    value: bytes, line: Node | None, places: Iterable[tuple[str, ...]]
+) -> Iterator[tuple[Keys, bytes]]:
+    """Yield each list or string where a whole stream may be, and its path."""
+    if line is None:
+        yield (), value
+        return
+    for keys in places:
+        raw = None
+        with suppress(LineError):
+            raw = line.find(keys)
+        if raw is not None and raw[0] in b'["':
+            yield keys, raw
+
+
+def _iter_items(raw: bytes, path: Keys) -> Iterator[Node]:
+    """Yield the objects of a list or a text; items of a list can be such texts too."""
+    if raw[0] == ord('"'):
+        yield from _iter_texts(raw, path)
+        return
+    for place, item in enumerate(split_short_list(raw, path, MOST_CHUNKS)):
+        node = Node(item, (*path, place)) if item[0] == ord("{") else None
+        text = item if node is None else node.get("raw")
+        if text is not None and text[0] == ord('"'):
+            yield from _iter_texts(text, (*path, place))
+        elif node is not None:
+            yield node
+
+
+def _iter_texts(raw: bytes, path: Keys) -> Iterator[Node]:
+    """Yield the objects of a text, which is JSON or of events."""
+    text = text_of(raw).encode()
+    try:
+        values = [checked_json(text)]
+    except LineError:
+        values = list(iter_events(text))
+    if values and values[0][0] == ord("["):
+        values = split_short_list(values[0], path, MOST_CHUNKS)
+    for place, value in enumerate(values):
+        if value[0] == ord("{"):
+            yield Node(value, (*path, place))
 
 
 def _candidates(line: Node, envelopes: Sequence[tuple[str, ...]]) -> Iterator[Node]:

@@ -112,10 +112,10 @@ def split_list(raw: bytes) -> list[bytes]:
     return [bytes(item) for item in _list(raw)]
 
 
-def split_short_list(raw: bytes, path: Keys) -> list[bytes]:
+def split_short_list(raw: bytes, path: Keys, most: int = MOST_ITEMS) -> list[bytes]:
     """Return the raw items of the JSON list at a path, or raise if it has too many."""
-    if raw.count(b",") >= MOST_ITEMS and _count_items(raw) > MOST_ITEMS:
-        raise LineError("out_of_range", f"expected at most {MOST_ITEMS} items", path)
+    if raw.count(b",") >= most and _count_items(raw) > most:
+        raise LineError("out_of_range", f"expected at most {most} items", path)
     return split_list(raw)
 
 

@@ -26,6 +26,8 @@ class ParsedApi(NamedTuple):
     choices: tuple[str, ...]
     paths: tuple[tuple[Path, ...], ...]
     finish_reasons: Mapping[str, str]
+    stream: str
+    ends_whole: bool
 
 
 def parse_api(api: Api, columns: Iterable[Column]) -> ParsedApi:
@@ -39,6 +41,8 @@ def parse_api(api: Api, columns: Iterable[Column]) -> ParsedApi:
         parse_path(api.choices) if api.choices else (),
         tuple(_parse_column(column, api) for column in columns),
         api.finish_reasons,
+        api.stream,
+        api.ends_whole,
     )
 
 
@@ -46,7 +50,8 @@ def _parse_column(column: Column, api: Api) -> tuple[Path, ...]:
     """Return the paths of a column: those of the API, then those of any API."""
     root = "choice" if column.grain == "C" else "response"
     if column.kind == "tool_calls":
-        return tuple(_parse_calls(calls, root) for calls in api.tool_calls)
+        names = [field.name for field in column.type.value_type]
+        return tuple(_parse_calls(calls, root, names) for calls in api.tool_calls)
     own = api.paths.get(column.name) or api.paths.get(column.paths_of, ())
     paths = [parse_notation(path, root) for path in (*own, *column.paths)]
     return tuple(
@@ -58,8 +63,8 @@ def _parse_column(column: Column, api: Api) -> tuple[Path, ...]:
     )
 
 
-def _parse_calls(calls: ToolCalls, root: str) -> Path:
-    fields = (calls.id, calls.type, calls.name, calls.arguments)
+def _parse_calls(calls: ToolCalls, root: str, names: Iterable[str]) -> Path:
+    fields = (getattr(calls, name) for name in names)
     keys = tuple(tuple(map(parse_path, paths.split("|"))) for paths in fields)
     return parse_notation(calls.items, root)._replace(fields=keys)
 

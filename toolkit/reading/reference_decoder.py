@@ -2,7 +2,8 @@
 
 A line is checked in this order, and the first failure decides: length, UTF-8, depth,
 JSON, form (whether and where it has a response), columns. It becomes either rows, one
-per choice, or one reject.
+per choice, or one reject. Chunks of a streamed response become rows of another table,
+which `toolkit.reading.streams` puts together.
 
 The decoder follows the declarations of `toolkit.schema`: it knows kinds and paths, and
 no column and no API by name.
@@ -10,17 +11,18 @@ no column and no API by name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pyarrow as pa
 import xxhash
 
 from toolkit.reading.cells import check_range, column_reader, read_cell, without_text
-from toolkit.reading.find_response import find_response
+from toolkit.reading.event_stream import END, strip_event
+from toolkit.reading.find_response import find_response, find_stream
 from toolkit.reading.json_values import LineError, Node, checked_json
 from toolkit.reading.parsed_api import parse_api
 from toolkit.schema.paths import write_path
-from toolkit.schema.tables import REJECTS
+from toolkit.schema.tables import MOST_CHUNK_FACTS, REJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,28 +37,27 @@ if TYPE_CHECKING:
 REPEATED_BYTES = 8 * 1024 * 1024
 # Kinds of columns that are not read from values of the response.
 _FACTS = {"given", "choice_count", "hash", "api"}
+# What is given of a row that is no end of a stream.
+_NOT_GIVEN = {"chunk_count": None, "chunk_position": None, "is_end": False}
 # Codes of an unfinished last line that more bytes could still change.
 _UNFINISHED = frozenset({"truncated", "invalid_utf8", "too_deep", "line_too_long"})
 
 
-def _open_line(raw: bytes, *, longest: int, tail: bool) -> Node:
-    """Return the JSON object of a line, or raise `LineError` if it is not one."""
+def _check_line(raw: bytes, longest: int) -> None:
+    """Raise `LineError` if a line is too long or not UTF-8."""
     if len(raw) > longest:
         raise LineError("line_too_long")
     try:
         raw.decode()
     except UnicodeDecodeError:
         raise LineError("invalid_utf8") from None
-    try:
-        value = checked_json(raw)
-    except LineError as error:
-        if tail and error.code == "invalid_json":
-            raise LineError("truncated") from None
-        raise
-    if value[0] != ord("{"):
-        # A number without a line feed may be the beginning of a longer one.
-        raise LineError("truncated" if tail else "not_a_response")
-    return Node(value)
+
+
+class _Rows(NamedTuple):
+    """The cells of a line, column by column, of the choices or of the chunks."""
+
+    cells: list[list[Cell]]
+    is_chunk: bool = False
 
 
 class Reference:
@@ -67,22 +68,31 @@ class Reference:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.columns = plan.table.columns
-        self.apis = [parse_api(api, self.columns) for api in plan.apis]
+        self.columns = {False: plan.table.columns, True: plan.chunks.columns}
+        whole = [parse_api(api, self.columns[False]) for api in plan.apis]
+        chunks = [parse_api(api, self.columns[True]) for api in plan.chunk_apis]
+        # A line is tried as a response first, an item of a stream as a chunk.
+        self.apis, self.apis_of_items = [*whole, *chunks], [*chunks, *whole]
         self.readers = {
             id(api): [
                 [column_reader(column, plan, path) for path in paths]
-                for column, paths in zip(self.columns, api.paths, strict=True)
+                for column, paths in zip(
+                    self.columns[bool(api.stream)], api.paths, strict=True
+                )
             ]
             for api in self.apis
         }
+        self.places = list(dict.fromkeys([*plan.envelopes, *plan.carriers]))
 
     def decode(self, block: Block) -> Decoded:
-        """Turn the lines of a block into rows and rejects."""
-        rows: list[list[Cell]] = [[] for _ in self.columns]
+        """Turn the lines of a block into rows, chunks and rejects."""
+        found: dict[bool, list[list[Cell]]] = {
+            is_chunk: [[] for _ in columns]
+            for is_chunk, columns in self.columns.items()
+        }
         rejects: list[tuple[Cell, ...]] = []
         longest = self.plan.max_line_bytes
-        lines = blank = pending = 0
+        lines = blank = pending = chunks = 0
         data = block.data
         is_white = len(data) <= longest and not data.strip(b" \t\r\n")
         if is_white and not block.tail:
@@ -98,28 +108,37 @@ class Reference:
                 else:
                     blank += 1
                 continue
-            given = {"log_id": block.log_id, "source": block.source, "line": line}
+            given = {
+                **_NOT_GIVEN,
+                "log_id": block.log_id,
+                "source": block.source,
+                "line": line,
+            }
             try:
-                cells = self.read_line(raw, given, tail)
+                rows, is_chunk = self.read_line(raw, given, tail)
             except LineError as error:
                 if waits and error.code in _UNFINISHED:
                     lines, pending = lines - 1, len(raw)
                 else:
                     rejects.append(_reject(block, line, offset, raw, error))
                 continue
-            for column, more in zip(rows, cells, strict=True):
-                column.extend(more)
+            chunks += is_chunk
+            for read in rows:
+                for column, cells in zip(found[read.is_chunk], read.cells, strict=True):
+                    column.extend(cells)
         if block.skipped is not None and block.tail and self.leaves_tail(block):
             pending = block.skipped
         elif block.skipped is not None:
             lines += 1
             rejects.append(_reject(block, block.line, block.offset, None, None))
         return block.decoded(
-            _batch(rows, self.plan.table.arrow),
+            _batch(found[False], self.plan.table.arrow),
             _batch(list(zip(*rejects, strict=True)), REJECTS.arrow),
             lines,
             blank,
             pending,
+            _batch(found[True], self.plan.chunks.arrow) if any(found[True]) else None,
+            chunks,
         )
 
     def leaves_tail(self, block: Block) -> bool:
@@ -128,33 +147,90 @@ class Reference:
 
     def read_line(
         self, raw: bytes, given: Mapping[str, Cell], tail: bool
-    ) -> list[list[Cell]]:
-        """Return the cells of a line, column by column, one for each choice."""
-        line = _open_line(raw, longest=self.plan.max_line_bytes, tail=tail)
-        response = find_response(line, self.plan.envelopes, self.apis)
+    ) -> tuple[list[_Rows], bool]:
+        """Return the rows of a line, and whether it is a chunk or framing."""
+        _check_line(raw, self.plan.max_line_bytes)
+        data = strip_event(raw)
+        if not data:
+            if tail:
+                raise LineError("truncated")
+            return [], True
+        if data == END:
+            return [self.end_row(given)], True
+        try:
+            value = checked_json(data)
+        except LineError as error:
+            if tail and error.code == "invalid_json":
+                raise LineError("truncated") from None
+            raise
+        responses, is_stream = self.find(value, tail)
+        rows = [
+            self.read_response(one, {**given, "chunk_position": place})
+            if is_stream and one.api.stream
+            else self.read_response(one, given)
+            for place, one in enumerate(responses)
+        ]
+        return rows, rows[0].is_chunk and not is_stream
+
+    def find(self, value: bytes, tail: bool) -> tuple[list[Response], bool]:
+        """Find the response or chunk of a line, or those of a whole stream."""
+        line = Node(value) if value[0] == ord("{") else None
+        # A number without a line feed may be the beginning of a longer one.
+        fault = LineError("truncated" if tail else "not_a_response")
+        envelopes = self.plan.envelopes
+        if line is not None:
+            try:
+                return [find_response(line, envelopes, self.apis)], False
+            except LineError as error:
+                fault = error
+                if error.path or error.code == "stream_chunk":
+                    raise
+        items = self.apis_of_items
+        responses = find_stream(value, line, self.places, envelopes, items)
+        if not responses:
+            raise fault
+        return responses, True
+
+    def end_row(self, given: Mapping[str, Cell]) -> _Rows:
+        """Return the row of the end of a stream."""
+        known = {**given, "is_end": True}
+        return _Rows(
+            [
+                [known.get(column.name, None if column.nullable else 0)]
+                for column in self.columns[True]
+            ],
+            is_chunk=True,
+        )
+
+    def read_response(self, response: Response, given: Mapping[str, Cell]) -> _Rows:
+        """Return the cells of a response or chunk, one for each choice."""
+        is_chunk = bool(response.api.stream)
         cells: dict[str, list[Cell]] = {}
         readers = self.readers[id(response.api)]
-        for column, read in zip(self.columns, readers, strict=True):
+        for column, read in zip(self.columns[is_chunk], readers, strict=True):
             if column.adds and not read:
                 parts = zip(*(cells[name] for name in column.adds), strict=True)
                 cells[column.name] = [_add(column, part) for part in parts]
             else:
                 cells[column.name] = self.read_column(column, read, response, given)
         self.check_repeated(cells, response)
-        return list(cells.values())
+        return _Rows(list(cells.values()), is_chunk)
 
     def check_repeated(
         self, cells: Mapping[str, list[Cell]], response: Response
     ) -> None:
         """Raise for a line whose rows would repeat far more text than it has."""
         count = len(response.choices)
+        is_chunk = bool(response.api.stream)
+        columns = self.columns[is_chunk]
         repeated = sum(
             len(first)
-            for column, paths in zip(self.columns, response.api.paths, strict=True)
+            for column, paths in zip(columns, response.api.paths, strict=True)
             if column.grain == "R" and paths
             if isinstance(first := cells[column.name][0], str)
         )
-        if count > 1 and repeated * count > REPEATED_BYTES:
+        is_long = count > 1 and repeated * count > REPEATED_BYTES
+        if is_long or (is_chunk and repeated > MOST_CHUNK_FACTS):
             reason = "expected fewer choices, or shorter facts to repeat for each"
             path = (*response.node.path, *response.api.choices)
             raise LineError("out_of_range", reason, path)

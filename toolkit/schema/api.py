@@ -71,6 +71,8 @@ class ToolCalls:
     id, type, name, arguments
         Path in a call, or several with ``|`` between them, of which the first with a
         value is read.
+    index
+        Of a chunk: path of the number of the call that a piece belongs to.
     """
 
     items: str
@@ -78,6 +80,7 @@ class ToolCalls:
     type: str = "type"
     name: str = "name"
     arguments: str = "arguments"
+    index: str = "index"
 
 
 # As in chat completions.
@@ -88,7 +91,7 @@ FUNCTION_CALLS = ToolCalls(
 
 @dataclass(frozen=True)
 class Api:
-    """How the responses of one API are recognized and read.
+    """How the responses of one API are recognized and read, or chunks of them.
 
     Parameters
     ----------
@@ -97,7 +100,7 @@ class Api:
     tests, unless
         An object is a response of the API if `tests` hold and `unless` does not.
     chunks
-        The response is a chunk of a streamed one.
+        The response is a chunk of a streamed one, which is not read.
     errors
         The response is an error, without an answer.
     choices
@@ -110,6 +113,12 @@ class Api:
         Where the tools are that a choice calls; the first with calls is read.
     finish_reasons
         The word of chat completions for each of the API's own.
+    stream
+        "" for responses. The objects are chunks of streamed ones that can be lines of
+        their own ("lines"), or that are read in a line with the whole stream
+        ("carriers").
+    ends_whole
+        The last chunk has the form of a response.
     """
 
     name: str
@@ -122,6 +131,8 @@ class Api:
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tool_calls: tuple[ToolCalls, ...] = ()
     finish_reasons: Mapping[str, str] = field(default_factory=dict)
+    stream: Literal["", "lines", "carriers"] = ""
+    ends_whole: bool = False
 
 
 def in_snake_case(part: _Part) -> _Part:

@@ -203,6 +203,9 @@ STRING, INT32, INT64, _FLOAT = pa.string(), pa.int32(), pa.int64(), pa.float64()
 _TOOL_CALL = pa.struct([(name, STRING) for name in ("id", "type", "name", "arguments")])
 # Parquet calls the items of a list "element"; another name would be changed by it.
 _TOOL_CALLS = pa.list_(pa.field("element", _TOOL_CALL))
+# Pieces of tool calls, in a chunk.
+_CALL_PIECE = pa.struct([*_TOOL_CALL, ("index", STRING)])
+CALL_PIECES = pa.list_(pa.field("element", _CALL_PIECE))
 
 
 def given(

@@ -78,7 +78,7 @@ class Path(NamedTuple):
     # Of a sum: the paths of each further count, and beside what the first one may be 0.
     plus: tuple[tuple[Steps, ...], ...] = ()
     zero_if: Steps | None = None
-    # Of tool calls: the keys of id, type, name and arguments in a call.
+    # Of tool calls: the keys of id, type, name, arguments and index in a call.
     fields: tuple[tuple[tuple[str, ...], ...], ...] = ()
 
 

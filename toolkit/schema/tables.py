@@ -19,6 +19,7 @@ import pyarrow as pa
 from toolkit.errors import OptionError
 from toolkit.schema.apis import APIS
 from toolkit.schema.columns import (
+    CALL_PIECES,
     INT32,
     INT64,
     STRING,
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 # No response has more choices, and no choice more calls. Two million fit into a line of
 # 6 MB, and would need gigabytes.
 MOST_ITEMS = 65_536
+# No line has more chunks, and no chunk longer facts, which are in memory while its
+# stream is open (characters).
+MOST_CHUNKS = 262_144
+MOST_CHUNK_FACTS = 65_536
 # `created` outside these is in a wrong unit (milliseconds instead of seconds).
 EARLIEST_CREATED = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_CREATED = datetime(2200, 1, 1, tzinfo=UTC)
@@ -84,6 +89,15 @@ _CHOICES_COLUMNS = (
         "hash",
         "xxh3-64 of the bytes of the response object as written, as a signed number",
         nullable=False,
+    ),
+    given(
+        "chunk_count",
+        INT32,
+        "chunks that a streamed response was put together from; null if it was logged "
+        "whole",
+        "chunks",
+        nullable=True,
+        minimum=1,
     ),
     response(
         "api",
@@ -279,7 +293,7 @@ REJECT_CODES = {
     "too_deep": "nested deeper than 512 levels",
     "invalid_json": "not JSON (RFC 8259)",
     "truncated": "the last line is incomplete",
-    "stream_chunk": "a chunk of a streamed response, not a whole one",
+    "stream_chunk": "a part of a streamed response that cannot be put together",
     "error_response": "the provider answered with an error",
     "not_a_response": "JSON, but no response of a known API",
     "wrong_type": "a field has a type that is not allowed",
@@ -322,6 +336,7 @@ LEDGER = Table(
         _count("lines", "physical lines", "lines"),
         _count("blank", "lines that contain only white space", "lines"),
         _count("responses", "lines that became rows", "lines"),
+        _count("chunks", "lines with a further part of a streamed response", "lines"),
         _count("duplicates", "lines that repeat an earlier response", "lines"),
         _count("outside", "lines whose response is outside since and until", "lines"),
         _count("errors", "lines in which a provider reports an error", "lines"),
@@ -384,6 +399,36 @@ def choices_table(
         )
     added = tuple(_tag(name, path) for name, path in (tags or {}).items())
     return replace(CHOICES, columns=columns + added)
+
+
+def chunks_table(choices: Table) -> Table:
+    """Return the table of the chunks of streamed responses, one row per choice.
+
+    It has the columns of the choices, with the pieces of tool calls, and some more. A
+    sum of other columns is of the whole response only.
+    """
+    columns = tuple(
+        replace(
+            column,
+            adds=(),
+            type=CALL_PIECES if column.kind == "tool_calls" else column.type,
+        )
+        for column in choices.columns
+    )
+    return Table("chunks", (*columns, *_CHUNK_COLUMNS))
+
+
+_CHUNK_COLUMNS = (
+    given(
+        "chunk_position",
+        INT32,
+        "place in a line with a whole stream; null if the chunk is a line",
+        nullable=True,
+    ),
+    given("is_end", pa.bool_(), "whether the line is the end of a stream, [DONE]"),
+    choice("reasoning_chars", "characters", "length", paths_of="reasoning_content"),
+    choice("refusal_chars", "characters", "length", paths_of="refusal"),
+)
 
 
 def _tag(name: str, path: str) -> Column:

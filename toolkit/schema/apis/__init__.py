@@ -1,21 +1,39 @@
 """The APIs whose responses are read, in the order in which they are tried.
 
-To add an API, add a module with one `Api`, and its name to `APIS`.
+To add an API, add a module with one `Api`, and its name to `APIS`; with another one for
+its chunks, if they can be put together, to `CHUNK_APIS`.
 """
 
-from toolkit.schema.apis.anthropic import ANTHROPIC
-from toolkit.schema.apis.chat import CHAT
+from toolkit.schema.apis.anthropic import ANTHROPIC, ANTHROPIC_EVENT
+from toolkit.schema.apis.chat import CHAT, CHAT_CHUNK, CHAT_DELTA
 from toolkit.schema.apis.cohere import COHERE
 from toolkit.schema.apis.converse import CONVERSE
-from toolkit.schema.apis.gemini import GEMINI, GEMINI_SDK
-from toolkit.schema.apis.ollama import OLLAMA
+from toolkit.schema.apis.gemini import (
+    GEMINI,
+    GEMINI_CHUNK,
+    GEMINI_SDK,
+    GEMINI_SDK_CHUNK,
+)
+from toolkit.schema.apis.ollama import OLLAMA, OLLAMA_CHUNK
 from toolkit.schema.apis.responses import RESPONSES
-from toolkit.schema.apis.text import TEXT
+from toolkit.schema.apis.text import TEXT, TEXT_CHUNK
 
-__all__ = ["APIS", "ENVELOPES"]
+__all__ = ["APIS", "CARRIERS", "CHUNK_APIS", "ENVELOPES"]
 
 # The kernel has its fast path for the first one.
 APIS = (CHAT, TEXT, RESPONSES, ANTHROPIC, GEMINI_SDK, GEMINI, CONVERSE, COHERE, OLLAMA)
+
+# Of streamed responses. A line is tried as a response first, an item of a line with a
+# whole stream as a chunk.
+CHUNK_APIS = (
+    CHAT_CHUNK,
+    TEXT_CHUNK,
+    GEMINI_SDK_CHUNK,
+    GEMINI_CHUNK,
+    OLLAMA_CHUNK,
+    ANTHROPIC_EVENT,
+    CHAT_DELTA,
+)
 
 # Where a line has the response if the line itself is none, in the order in which they
 # are tried, and which logs are so.
@@ -32,3 +50,9 @@ ENVELOPES = {
     "result": "traces",
     "data": "traces",
 }
+
+# Where a line can have a whole stream, beside the line itself and its envelopes.
+CARRIERS = (
+    *("chunks", "streamed_data", "events"),
+    *("response.chunks", "response.streamed_data", "response.events"),
+)

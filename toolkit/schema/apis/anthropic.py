@@ -6,6 +6,8 @@ from and written to the cache is beside it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from toolkit.schema.api import Api, ToolCalls, has, lacks
 
 _MESSAGE = (
@@ -60,4 +62,52 @@ ANTHROPIC = Api(
         "tool_use": "tool_calls",
         "refusal": "content_filter",
     },
+)
+
+
+def _paths_in_event(path: str) -> tuple[str, ...]:
+    """Return a path in ``message_start``; of the usage in ``message_delta`` too."""
+    if path.startswith("usage."):
+        return (path.replace("usage.", "message.usage."), path)
+    return (f"message.{path}",)
+
+
+# `message_start` has the counts of the prompt, `message_delta` the last ones of the
+# completion.
+ANTHROPIC_EVENT = replace(
+    ANTHROPIC,
+    title="Events of Anthropic Messages",
+    tests=(
+        (
+            has(
+                "type",
+                *("message_start", "message_delta"),
+                *("content_block_start", "content_block_delta"),
+            ),
+        ),
+    ),
+    chunks=(),
+    paths={
+        name: tuple(found for path in paths for found in _paths_in_event(path))
+        for name, paths in ANTHROPIC.paths.items()
+    }
+    | {
+        "usage_problem": (
+            *(
+                found
+                for path in ANTHROPIC.paths["usage_problem"][:-1]
+                for found in _paths_in_event(path)
+            ),
+            "content_block.type = server_tool_use* -> server_tools",
+        ),
+        "finish_reason": ("delta.stop_reason",),
+        "content": ("delta.text",),
+        "reasoning_content": ("delta.thinking",),
+        "refusal": ("delta.stop_details.explanation",),
+    },
+    tool_calls=(
+        ToolCalls("content_block", arguments="partial_json"),
+        ToolCalls("delta", arguments="partial_json"),
+    ),
+    stream="carriers",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from toolkit.schema.api import Api, ToolCalls, has, lacks
 
 _CHUNK_NAMES = (
@@ -17,25 +19,27 @@ NO_MESSAGE = lacks("(choice).message")
 _NO_NAME = lacks("object", type="filled")
 _NO_COUNTS = (lacks("usage.prompt_tokens"), lacks("usage.total_tokens"))
 
+_NOT_CHAT = (
+    # Text completions.
+    (NO_MESSAGE, has("(choice).text")),
+    (NO_MESSAGE, has("object", "text_completion")),
+    # Runs of LangSmith, and DashScope's own API: the usage is elsewhere.
+    (*_NO_COUNTS, has("usage_metadata")),
+    (*_NO_COUNTS, has("(at output).usage")),
+)
+CHUNK_TESTS = (
+    (has("(choice).delta"), has("object", "chat.completion"), NOT_FINISHED),
+    (has("(choice).delta", type="object"), has("object", *_CHUNK_NAMES)),
+    (NO_MESSAGE, has("object", *_CHUNK_NAMES)),
+    (NO_MESSAGE, has("(choice).delta"), _NO_NAME),
+    (NO_MESSAGE, has("choices", type="empty"), _NO_NAME),
+)
+
 CHAT = Api(
     name="chat",
     title="Chat completions",
     tests=((has("choices", type="list"),),),
-    unless=(
-        # Text completions.
-        (NO_MESSAGE, has("(choice).text")),
-        (NO_MESSAGE, has("object", "text_completion")),
-        # Runs of LangSmith, and DashScope's own API: the usage is elsewhere.
-        (*_NO_COUNTS, has("usage_metadata")),
-        (*_NO_COUNTS, has("(at output).usage")),
-    ),
-    chunks=(
-        (has("(choice).delta"), has("object", "chat.completion"), NOT_FINISHED),
-        (has("(choice).delta", type="object"), has("object", *_CHUNK_NAMES)),
-        (NO_MESSAGE, has("object", *_CHUNK_NAMES)),
-        (NO_MESSAGE, has("(choice).delta"), _NO_NAME),
-        (NO_MESSAGE, has("choices", type="empty"), _NO_NAME),
-    ),
+    unless=(*_NOT_CHAT, *CHUNK_TESTS),
     choices="choices",
     paths={
         "choice_index": ("index",),
@@ -121,4 +125,41 @@ CHAT = Api(
         ),
         ToolCalls("message.function_call"),
     ),
+)
+
+
+def paths_of_chunks(api: Api) -> dict[str, tuple[str, ...]]:
+    """Return the paths of an API's chunks.
+
+    They have a ``delta`` for the message, and perhaps the usage elsewhere.
+    """
+    return {
+        name: tuple(found for path in paths for found in _paths_in_chunk(path))
+        for name, paths in api.paths.items()
+    }
+
+
+def _paths_in_chunk(path: str) -> tuple[str, ...]:
+    if path.startswith("message."):
+        return (path.replace("message.", "delta.", 1),)
+    # Groq has the usage in its extension, Moonshot in the choice.
+    is_usage = path.startswith("usage.") and "->" not in path
+    return (path, f"x_groq.{path}", f"choices[].{path}") if is_usage else (path,)
+
+
+CHAT_CHUNK = replace(
+    CHAT,
+    title="Chunks of chat completions",
+    tests=CHUNK_TESTS,
+    unless=_NOT_CHAT,
+    paths=paths_of_chunks(CHAT),
+    tool_calls=tuple(
+        replace(calls, items=calls.items.replace("message.", "delta."))
+        for calls in CHAT.tool_calls
+    ),
+    stream="lines",
+)
+# In a line with a whole stream, an object with a delta is a chunk whatever its name.
+CHAT_DELTA = replace(
+    CHAT_CHUNK, tests=((has("(choice).delta"),),), unless=(), stream="carriers"
 )

@@ -30,15 +30,17 @@ _FILTERED = (
     "IMAGE_RECITATION",
 )
 
+_CHUNK_TESTS = (
+    (_CONTENT, lacks("(choice).finishReason")),
+    # Protocol buffers that are written with default values.
+    (_CONTENT, has("(choice).finishReason", "FINISH_REASON_UNSPECIFIED", "0")),
+)
+
 GEMINI = Api(
     name="gemini",
     title="Gemini",
     tests=((_CONTENT,), (has("(choice).finishReason"),), _BLOCKED),
-    chunks=(
-        (_CONTENT, lacks("(choice).finishReason")),
-        # Protocol buffers that are written with default values.
-        (_CONTENT, has("(choice).finishReason", "FINISH_REASON_UNSPECIFIED", "0")),
-    ),
+    unless=_CHUNK_TESTS,
     choices="candidates",
     paths={
         "choice_index": ("index",),
@@ -95,4 +97,21 @@ GEMINI_SDK = replace(
         (_CONTENT, has("usage_metadata", type="object")),
         in_snake_case(_BLOCKED),
     ),
+)
+
+GEMINI_CHUNK = replace(
+    GEMINI,
+    title="Chunks of Gemini",
+    tests=_CHUNK_TESTS,
+    unless=GEMINI_SDK.tests,
+    stream="lines",
+    ends_whole=True,
+)
+GEMINI_SDK_CHUNK = replace(
+    in_snake_case(GEMINI_CHUNK),
+    tests=tuple(
+        (*tests, has("usage_metadata", type="object"))
+        for tests in in_snake_case(_CHUNK_TESTS)
+    ),
+    unless=(),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from toolkit.schema.api import FUNCTION_CALLS, Api, has
 
 _ANSWER = (
@@ -17,7 +19,7 @@ OLLAMA = Api(
         (*_ANSWER, has("message", type="object")),
         (*_ANSWER, has("response", type="string")),
     ),
-    chunks=((has("done", "false"),),),
+    unless=((has("done", "false"),),),
     paths={
         "created": ("created_at",),
         "model": ("model",),
@@ -30,4 +32,12 @@ OLLAMA = Api(
         "completion_tokens": ("eval_count",),
     },
     tool_calls=(FUNCTION_CALLS,),
+)
+OLLAMA_CHUNK = replace(
+    OLLAMA,
+    title="Chunks of Ollama",
+    tests=tuple((*tests, has("done", "false")) for tests in OLLAMA.tests),
+    unless=(),
+    stream="lines",
+    ends_whole=True,
 )
