@@ -100,7 +100,11 @@ def test_a_stream_goes_on_in_the_next_log_of_a_rotation(tmp_path: Path) -> None:
 
 def test_equal_ids_in_logs_of_other_names_are_other_streams(tmp_path: Path) -> None:
     """Three answers: two logs in one folder, and one with the same name elsewhere."""
-    parts = {"a/app.jsonl": STREAM[:2], "a/web.jsonl": STREAM[2:], "b/app.jsonl": [FIRST]}
+    parts = {
+        "a/app.jsonl": STREAM[:2],
+        "a/web.jsonl": STREAM[2:],
+        "b/app.jsonl": [FIRST],
+    }
     for name, chunks in parts.items():
         (write,) = write_set(tmp_path / "made", as_lines(chunks))
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -263,8 +267,10 @@ USAGES: dict[str, tuple[list[Any], tuple[int | None, ...]]] = {
 ROOTS = {
     "usage": lambda usage: chunk(usage=usage),
     "x_groq": lambda usage: chunk(x_groq={"id": "r", "usage": usage}),
-    "choice": lambda usage: {"usage": {}, **chunk(index=0)}
-    | {"choices": [{"index": 0, "delta": {}, "usage": usage}]},
+    "choice": lambda usage: (
+        {"usage": {}, **chunk(index=0)}
+        | {"choices": [{"index": 0, "delta": {}, "usage": usage}]}
+    ),
     "alone": lambda usage: chunk(choices=[], usage=usage),
 }
 
@@ -334,7 +340,10 @@ TEXTS: dict[str, tuple[list[Any], tuple[str | None, ...]]] = {
         ],
         ("abc", None, None),
     ),
-    "half a character is not split": ([{"content": "é"}, {"content": "😀"}], ("é😀",) + (None,) * 2),
+    "half a character is not split": (
+        [{"content": "é"}, {"content": "😀"}],
+        ("é😀",) + (None,) * 2,
+    ),
 }
 
 
@@ -362,7 +371,11 @@ def test_the_last_line_of_an_older_perplexity_stream_is_the_whole(
 ) -> None:
     """Its chunks are named as whole responses; the last one has a finish reason."""
     made: list[Chunk] = []
-    for text, said, end in [("Hel", "Hel", None), ("lo", "Hello", None), ("", "Hello", "stop")]:
+    for text, said, end in [
+        ("Hel", "Hel", None),
+        ("lo", "Hello", None),
+        ("", "Hello", "stop"),
+    ]:
         choice = {"index": 0, "delta": {"content": text}, "finish_reason": end}
         choice["message"] = {"role": "assistant", "content": said}
         usage = used(10, len(said))
@@ -546,8 +559,10 @@ def test_batches_and_scan_read_the_same_streams(tmp_path: Path) -> None:
     scanned = toolkit.scan(paths).collect()
 
     frames = [pl.DataFrame(batch.choices) for batch in batches]
-    assert pl.concat(frames).sort("log_id", "line").equals(
-        expected.frame.sort("log_id", "line")
+    assert (
+        pl.concat(frames)
+        .sort("log_id", "line")
+        .equals(expected.frame.sort("log_id", "line"))
     )
     assert scanned.sort("log_id", "line").equals(expected.frame.sort("log_id", "line"))
     assert sum(batch.lines for batch in batches) == 15

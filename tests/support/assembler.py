@@ -1,9 +1,9 @@
 """What a log of streamed responses should become, in plain Python that shares no code.
 
-It reads a log line by line with the standard library and keeps every chunk, so that each
-rule is one short function over all chunks of a stream. Of the APIs it has chat
-completions. It has no window and no bounds, and reads only what the tests write: a chunk
-with a wrong type is known by its texts alone.
+It reads a log line by line with the standard library and keeps every chunk, so that
+each rule is one short function over all chunks of a stream. Of the APIs it has chat
+completions. It has no window and no bounds, and refuses only what the tests write:
+a content, role or id that is a number.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def _carrier(line: Json) -> list[Chunk]:
 
 @dataclass
 class Line:
-    """What a line is: one of `KINDS`, or an end, framing, a chunk, a carrier, a whole."""
+    """One of `KINDS`, or an end, framing, a chunk, a carrier, a whole response."""
 
     kind: str
     chunks: list[Chunk] = field(default_factory=list)
@@ -323,7 +323,9 @@ def _count(usage: dict[str, Any], paths: Sequence[str]) -> int | None:
 # --- One stream from all its chunks (S5 to S7) ----------------------------------------
 
 
-def put_together(chunks: Sequence[Chunk]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def put_together(
+    chunks: Sequence[Chunk],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the columns of a response, and those of its choices."""
     by_index: dict[int, list[dict[str, Any]]] = {}
     for chunk in chunks:
@@ -339,7 +341,7 @@ def put_together(chunks: Sequence[Chunk]) -> tuple[dict[str, Any], list[dict[str
         **total_usage([usage_of(chunk) for chunk in chunks]),
         "reported_cost": _last(map(_cost, chunks)),
     }
-    return columns, [_choice(index, by_index[index]) for index in sorted(by_index)]
+    return columns, [_choice(by_index[index]) for index in sorted(by_index)]
 
 
 def _first(values: Iterator[Any] | map[Any]) -> Any:
@@ -373,7 +375,7 @@ def total_usage(usages: Sequence[dict[str, Any]]) -> dict[str, int | None]:
     return {name: _last(one[name] for one in counts) for name in COUNTS}
 
 
-def _choice(index: int, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _choice(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     texts = {name: _joined([said_by(part, name) for part in parts]) for name in TEXTS}
     content = texts["content"]
     tokens, total = _logprobs(parts)
@@ -536,8 +538,11 @@ class _Stream:
         return bool(speaks) or is_first or (fewer and any(usage.values()))
 
 
-def assemble(*logs: Sequence[str]) -> Assembly:
-    """Return what the logs of one rotation set become, read in this order."""
+def assemble(*logs: Sequence[str], drop: bool = True) -> Assembly:
+    """Return what the logs of one rotation set become, read in this order.
+
+    Without `drop` duplicates are responses too.
+    """
     ledgers: list[Counter[str]] = [Counter() for _ in logs]
     found: list[_Stream] = []  # in the order in which they are given out
     wholes: dict[int, _Stream] = {}
@@ -573,13 +578,15 @@ def assemble(*logs: Sequence[str]) -> Assembly:
         if stream.chunks[0].get("id") not in ids:
             ledgers[stream.log]["chunks"] -= 1
             found.append(stream)
-    return Assembly(_responses(found, wholes, ledgers), ledgers)
+    return Assembly(_responses(found, wholes, ledgers, drop=drop), ledgers)
 
 
 def _responses(
     found: Sequence[_Stream],
     wholes: dict[int, _Stream],
     ledgers: Sequence[Counter[str]],
+    *,
+    drop: bool,
 ) -> list[Response]:
     """Return each response once, and count them."""
     seen: set[Any] = set()
@@ -590,7 +597,7 @@ def _responses(
             columns["chunk_count"] = None
         ledger = ledgers[stream.log]
         same = (columns["response_id"], *sorted(map(json.dumps, stream.chunks)))
-        if columns["response_id"] is not None and same in seen:
+        if drop and columns["response_id"] is not None and same in seen:
             ledger["duplicates"] += 1
             continue
         seen.add(same)

@@ -41,7 +41,9 @@ CARRIERS: dict[str, Callable[[Sequence[str]], str]] = {
     "text": lambda chunks: dump(_text(chunks)),
     "text with CRLF": lambda chunks: dump(_text(chunks, "\r\n")),
     "text with CR": lambda chunks: dump(_text(chunks, "\r")),
-    "text without blank lines": lambda chunks: dump(_text(chunks).replace("\n\n", "\n")),
+    "text without blank lines": lambda chunks: dump(
+        _text(chunks).replace("\n\n", "\n")
+    ),
     "list of events": lambda chunks: dump(_events(chunks)),
     "raw events": lambda chunks: dump([{"raw": one} for one in _events(chunks)]),
     "chunks": lambda chunks: f'{{"chunks": {_list(chunks)}}}',

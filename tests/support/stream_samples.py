@@ -349,7 +349,11 @@ def _logprobs(*values: Any) -> Quirk:
 
 
 def _call(
-    name: str | None = None, arguments: Any = None, *, key: str = "function", **call: Any
+    name: str | None = None,
+    arguments: Any = None,
+    *,
+    key: str = "function",
+    **call: Any,
 ) -> dict[str, Any]:
     """Return a fragment of a tool call."""
     given = {"name": name, "input" if key == "custom" else "arguments": arguments}
@@ -436,7 +440,9 @@ def _again(*ends: Chunk | str, **first: Any) -> Quirk:
 
     def begin(_dice: Random, stream: Stream) -> Stream:
         begun = [chunk(first, **fields), chunk(finish_reason="length")]
-        chunks = [one if isinstance(one, str) else _like(stream, one)[0] for one in ends]
+        chunks = [
+            one if isinstance(one, str) else _like(stream, one)[0] for one in ends
+        ]
         return [*stream, *chunks, *_like(stream, *begun)]
 
     return begin
@@ -605,9 +611,7 @@ def as_lines(stream: Iterable[Chunk | str]) -> list[str]:
     return [one if isinstance(one, str) else dump(one) for one in stream]
 
 
-def make_stream(
-    dice: Random, name: str, quirks: Sequence[str] | None = None
-) -> Stream:
+def make_stream(dice: Random, name: str, quirks: Sequence[str] | None = None) -> Stream:
     """Return a stream with these quirks, or with some of `QUIRKS`.
 
     Quirks of shape come first, and of those that begin a stream again or add a whole
