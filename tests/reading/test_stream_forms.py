@@ -292,7 +292,7 @@ def test_an_error_event_counts_only_without_a_chunk(tmp_path: Path) -> None:
     "line", [[], ["a"], [{}], [1, 2], "text", "data: 5\n\n", [{"raw": "text"}], [[]]]
 )
 def test_lists_and_texts_without_a_chunk_are_no_response(line: object) -> None:
-    assert code(line) == "not_a_response"
+    assert code(dump(line)) == "not_a_response"
     assert code({"chunks": line}) == "not_a_response"
 
 

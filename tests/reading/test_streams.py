@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -187,7 +188,7 @@ def test_an_unfinished_stream_is_a_row_without_finish_reason(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("how", AGAIN)
 def test_a_stream_of_the_same_key_begins_again(how: str, tmp_path: Path) -> None:
-    stream = AGAIN[how](Random(0), list(STREAM))
+    stream = AGAIN[how](Random(0), deepcopy(STREAM))
 
     log = load(tmp_path, stream, duplicates="keep")
 
@@ -359,7 +360,7 @@ def test_texts_are_joined(case: str, tmp_path: Path) -> None:
 
 
 def test_a_message_beside_the_delta_is_not_read(tmp_path: Path) -> None:
-    stream = SHAPES["message beside delta"](Random(0), list(map(dict, STREAM)))
+    stream = SHAPES["message beside delta"](Random(0), deepcopy(STREAM))
 
     log = load(tmp_path, stream)
 
@@ -442,7 +443,7 @@ CALLS: dict[str, list[tuple[str | None, ...]] | None] = {
 
 @pytest.mark.parametrize("case", CALLS)
 def test_fragments_become_calls(case: str, tmp_path: Path) -> None:
-    log = load(tmp_path, SHAPES[case](Random(0), list(map(dict, STREAM))))
+    log = load(tmp_path, SHAPES[case](Random(0), deepcopy(STREAM)))
 
     ((calls, text),) = rows(log, "tool_calls", "content")
     found = calls and [tuple(call.values()) for call in calls]
@@ -541,7 +542,7 @@ def test_streams_of_other_chunks_are_no_duplicates(tmp_path: Path) -> None:
 
 
 def test_without_content_the_counts_are_the_same(tmp_path: Path) -> None:
-    lines = [*STREAM, *named("b", SHAPES["function_call"](Random(0), list(STREAM)))]
+    lines = [*STREAM, *named("b", SHAPES["function_call"](Random(0), deepcopy(STREAM)))]
 
     log = load(tmp_path, lines, content="drop")
 
