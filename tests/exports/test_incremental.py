@@ -28,7 +28,8 @@ from toolkit.errors import (
     ReplacedLogWarning,
 )
 from toolkit.exports import resume, run, tracking, worker
-from toolkit.reading import framing
+from toolkit.reading import framing, manifest
+from toolkit.reading.discovery import find_logs
 from toolkit.testing import make_response
 
 pytestmark = pytest.mark.both_decoders
@@ -377,6 +378,74 @@ def test_reading_continues_in_a_rotated_and_compressed_log(
     assert logs.ids() == ["a", "b", "c", "d"]
     assert done.ledger["rejected"].sum() == 0
     assert len(logs.export().added) == 0
+
+
+def pending(logs: Logs, sources: Any) -> list[str]:
+    """Return the names of the logs that a run would read, in order."""
+    tracked = manifest.read_manifest(str(logs.out)).logs
+    found = tracking.Tracker(find_logs(sources).logs, tracked, "raise").find_pending()
+    return [Path(log_range.source.path).name for log_range in found]
+
+
+@pytest.mark.parametrize("suffix", [".1", "-20261122", ".1.gz", ".2026-11-22T10:30"])
+def test_the_rest_of_a_rotated_log_is_read_before_the_log_that_has_its_name(
+    logs: Logs, suffix: str
+) -> None:
+    logs.write(lines("a"))
+    logs.export()
+    logs.append(lines("b") + line("same"))
+    logs.rotate(f"app.jsonl{suffix}")
+    if suffix.endswith(".gz"):
+        packed = logs.path(f"app.jsonl{suffix}")
+        packed.write_bytes(gzip.compress(packed.read_bytes()))
+    logs.write(line("same") + lines("c"))
+    logs.write(lines("d"), "b.jsonl")
+    both = [logs.path(), logs.path(f"app.jsonl{suffix}")]
+
+    assert pending(logs, both) == [f"app.jsonl{suffix}", "app.jsonl"]
+    expected = [f"app.jsonl{suffix}", "app.jsonl", "b.jsonl"]
+    assert pending(logs, logs.folder) == expected
+
+    done = logs.export()
+
+    # The older log, which is known as log 0, keeps the response that both have.
+    assert done.ledger["duplicates"].to_list() == [0, 1, 0]
+    rows = logs.rows().sort("log_id", "line").select("log_id", "response_id").rows()
+    assert rows == [(0, "a"), (0, "b"), (0, "same"), (1, "c"), (2, "d")]
+
+
+def test_two_rotations_between_runs_are_read_oldest_first(logs: Logs) -> None:
+    logs.write(lines("a"))
+    logs.export()
+    logs.append(lines("b"))
+    logs.rotate("app.jsonl.2")
+    logs.write(lines("c"), "app.jsonl.1")
+    logs.write(lines("d"))
+
+    assert pending(logs, logs.folder) == ["app.jsonl.2", "app.jsonl.1", "app.jsonl"]
+    assert logs.export().added.sort("log_id")["source"].to_list() == [
+        str(logs.path(name)) for name in ("app.jsonl.2", "app.jsonl.1", "app.jsonl")
+    ]
+
+
+def test_a_pattern_that_finds_only_the_new_log_reads_it_and_then_the_rest(
+    logs: Logs,
+) -> None:
+    pattern = str(logs.folder / "*.jsonl")
+    logs.write(lines("a"))
+    logs.export(pattern)
+    logs.append(lines("b"))
+    logs.rotate()
+    logs.write(lines("c"))
+
+    assert pending(logs, pattern) == ["app.jsonl"]
+    with pytest.warns(MissingBytesWarning, match=f"{len(line('b'))} bytes missing"):
+        logs.export(pattern)
+    logs.append(lines("d"))
+
+    assert pending(logs, logs.folder) == ["app.jsonl.1", "app.jsonl"]
+    logs.export()
+    assert logs.ids() == ["a", "b", "c", "d"]
 
 
 def test_a_rotation_that_renames_all_logs_loses_nothing(logs: Logs) -> None:

@@ -91,6 +91,18 @@ def test_a_pattern_matches_the_same_names_in_a_store_as_on_disk(
     assert names == sorted(bucket.uri(log.name) for log in near.logs)
 
 
+def test_rotations_are_read_oldest_first(bucket: Bucket) -> None:
+    names = ["a.jsonl-20261122", "a.jsonl.10", "a.jsonl.9.gz", "a.jsonl", "b.jsonl"]
+    uris = [bucket.put(f"logs/{name}") for name in names]
+
+    for source in ("logs", "logs/*"):
+        assert [log.name for log in find_logs(bucket.uri(source)).logs] == uris
+    assert [log.name for log in find_logs([uris[3], uris[0]]).logs] == [
+        uris[0],
+        uris[3],
+    ]
+
+
 def test_an_object_that_is_named_twice_is_read_once(bucket: Bucket) -> None:
     uri = bucket.put("logs/a.jsonl")
     whole = bucket.uri("").rstrip("/")

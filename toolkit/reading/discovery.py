@@ -30,18 +30,13 @@ from toolkit.errors import (
 )
 from toolkit.reading import object_store
 from toolkit.reading.blocks import STDIN, Source, read_errors
+from toolkit.reading.rotations import rotation_set, sort_rotations
 
 if TYPE_CHECKING:
     from toolkit.reading.options import OnDamage
 
 
 _LONGEST_NAME = 255  # bytes of a file name, on all common file systems
-# app.jsonl, app.ndjson.gz, app.jsonl.1, app.jsonl-20261122.zst, app.jsonl.2026-11-22
-# app.jsonl.gz.1
-_LOG_NAME = re.compile(
-    r"\.(jsonl|ndjson)(\.(gz|zst))?([.-][0-9][0-9TZ_:.+-]*)?(\.(gz|zst))?\Z",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -82,8 +77,9 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
     Returns
     -------
     Logs
-        In the order of the arguments, sorted within each; a file that is found twice
-        (also by a link) is read once.
+        In the order of the arguments, by name within each, but a log and its rotations
+        together, oldest first; a file that is found twice (also by a link) is read
+        once.
     """
     if isinstance(sources, Logs):
         return sources
@@ -99,7 +95,7 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
             logs.append(found)
     if not logs:
         raise OptionError("sources", sources, expected="at least one log")
-    return Logs(names, logs, dict(passed_over.most_common()))
+    return Logs(names, sort_rotations(logs), dict(passed_over.most_common()))
 
 
 # A log, or of what is not one, what it is counted as.
@@ -309,7 +305,7 @@ def _matching_objects(
         cut = next((cut for cut in cuts if matches_path(path[:cut], pattern)), None)
         if cut is None or not path[-1] or any(map(_is_hidden, path[cut:])):
             continue
-        is_log = cut == len(path) or _LOG_NAME.search(path[-1])
+        is_log = cut == len(path) or _is_log_name(path[-1])
         yield _describe_object(stored) if is_log else _ending(path[-1])
 
 
@@ -371,10 +367,15 @@ def _walk(
             yield from _walk(path, on_damage, visited)
         elif not stat.S_ISREG(status.st_mode):
             yield "pipes, sockets or devices"
-        elif _LOG_NAME.search(name):
+        elif _is_log_name(name):
             yield describe_file(path, status)
         else:
             yield _ending(name)
+
+
+def _is_log_name(name: str) -> bool:
+    """Return whether a name is that of a log in a directory."""
+    return rotation_set(name).lower().endswith((".jsonl", ".ndjson"))
 
 
 def _ending(name: str) -> str:

@@ -229,6 +229,8 @@ def load(
         A path, a directory, a glob, ``-`` for standard input, an address
         ``s3://bucket/key`` (also with a glob or of a folder), or a list of them.
         Plain text, gzip and zstd are detected by their first bytes.
+        Logs are read in the order of the list, sorted by name within each; a log and
+        its rotations (``app.jsonl.1``) are read together, oldest first.
     on_reject
         ``"collect"`` puts bad lines into `rejects` and warns once; ``"raise"`` stops
         at the first with `RejectedLineError`.
@@ -240,8 +242,8 @@ def load(
     Returns
     -------
     Loaded
-        Rows in source order. A response without choices has one row, so that its
-        usage is not lost.
+        Rows in the order of the logs and lines. A response without choices has one
+        row, so that its usage is not lost.
 
     Raises
     ------

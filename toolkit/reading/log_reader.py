@@ -23,6 +23,7 @@ from toolkit.reading.framing import iter_blocks
 from toolkit.reading.ledger import passed_over_words
 from toolkit.reading.native import KERNEL, count_lines
 from toolkit.reading.options import Duplicates, OnDamage, ReadOptions
+from toolkit.reading.streams import Streams, put_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +51,9 @@ class LogReader:
         blocks = self.iter_blocks()
         if self.max_lines is not None:
             blocks = _first_lines(blocks, self.max_lines)
-        for decoded in self.decode(blocks):
+        logs = {log_id: log.path for log_id, log in enumerate(self.logs)}
+        streams = Streams(self.plan.table, logs)
+        for decoded in put_together(self.decode(blocks), streams):
             yield decoded if seen is None else seen.drop_duplicates(decoded)
 
     def decode(self, stream: Iterator[Block]) -> Iterator[Decoded]:

@@ -97,7 +97,7 @@ _CHOICES_COLUMNS = (
         "whole",
         "chunks",
         nullable=True,
-        minimum=1,
+        minimum=0,
     ),
     response(
         "api",

@@ -21,7 +21,7 @@ _NO_COUNTS = (lacks("usage.prompt_tokens"), lacks("usage.total_tokens"))
 
 _NOT_CHAT = (
     # Text completions.
-    (NO_MESSAGE, has("(choice).text")),
+    (NO_MESSAGE, has("(choice).text"), lacks("(choice).delta")),
     (NO_MESSAGE, has("object", "text_completion")),
     # Runs of LangSmith, and DashScope's own API: the usage is elsewhere.
     (*_NO_COUNTS, has("usage_metadata")),

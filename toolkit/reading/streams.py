@@ -1,0 +1,286 @@
+"""Put streamed responses together from the chunks of logs: the stage `Streams`.
+
+It is between the decoder and the search for duplicates. What is open is a frame of
+pieces (`toolkit.reading.pieces`); each block is folded with it at once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+
+from toolkit.errors import ToolkitWarning
+from toolkit.reading.blocks import Decoded
+from toolkit.reading.pieces import (
+    ENDS_WHOLE,
+    KEY,
+    STREAM,
+    as_choices,
+    as_pieces,
+    fold,
+    pieces_schema,
+    stream_key,
+)
+from toolkit.reading.rotations import rotation_set
+from toolkit.schema.tables import REJECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from toolkit.schema.columns import Table
+
+# A stream is over if nothing was added to it for so many lines of its rotation set:
+# of one that is finished, and of any.
+_FINISHED_LINES, _LINES = 100_000, 10_000_000
+# So many streams, and bytes of them, are open at once; the oldest are given out.
+_MOST_STREAMS, _MOST_BYTES = 65_536, 64 * 1024 * 1024
+# Of one stream.
+_MOST_CHOICES = 1024
+
+
+_IS_FIRST = pl.col("choice_position") == 0
+_NO_REJECTS = pa.RecordBatch.from_pylist([], REJECTS.arrow)
+_TEXTS = ("content", "reasoning_content", "refusal")
+_CALL_BYTES = pl.element().struct.field("arguments").str.len_bytes().fill_null(0) + 64
+_BYTES = pl.sum_horizontal(
+    *(pl.col(name).str.len_bytes() for name in _TEXTS),
+    pl.col("tool_calls").list.eval(_CALL_BYTES).list.sum(),
+)
+
+
+class Streams:
+    """The streams that are open, from block to block.
+
+    Parameters
+    ----------
+    table
+        The table of the choices.
+    logs
+        Path of each log by its `log_id`.
+    pieces
+        What an earlier run has left open.
+    gives_out
+        False for a part of a log: then streams of several lines stay in `pieces`.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        logs: Mapping[int, str],
+        pieces: pl.DataFrame | None = None,
+        *,
+        gives_out: bool = True,
+    ) -> None:
+        self.table = table
+        self.sets = {log_id: rotation_set(path) for log_id, path in logs.items()}
+        self.gives_out = gives_out
+        schema = pieces_schema(table)
+        self.pieces = pl.DataFrame(schema=schema) if pieces is None else pieces
+        self.lines: Counter[str] = Counter()  # of each rotation set so far
+        # The last whole responses, and the lines of the set up to them.
+        self.whole: deque[tuple[str, int, pa.RecordBatch]] = deque()
+        self.early = 0  # streams that were given out because too many were open
+
+    def put_together(self, decoded: Decoded) -> Iterator[Decoded]:
+        """Yield a block, with the responses whose streams are over.
+
+        Those that began in another log come after it, in a block for each log.
+        """
+        stream_set = self.sets[decoded.log_id]
+        self.lines[stream_set] += decoded.lines
+        self._remember_whole(decoded.choices, stream_set)
+        if decoded.chunk_rows is None and self.pieces.is_empty():
+            yield decoded
+            return
+        decoded, rows = self._take_rows(decoded, stream_set)
+        rows = rows.join(self._whole_keys(), on=KEY, how="anti", maintain_order="left")
+        if len(decoded.choices):
+            replaced = self._whole_keys(newest=True)
+            self.pieces = self.pieces.join(
+                replaced, on=KEY, how="anti", maintain_order="left"
+            )
+        given_out = self.add(rows)
+        own = given_out.pop(decoded.log_id, None)
+        yield decoded if own is None else _merge(decoded, own)
+        yield from given_out.values()
+
+    def finish(self, is_over: Callable[[str], bool] | None = None) -> Iterator[Decoded]:
+        """Yield the streams that are still open, those of some rotation sets only.
+
+        They are in the order of their first lines, in a block for each log.
+        """
+        sets = self.pieces["stream_set"].unique()
+        over = [name for name in sets if is_over is None or is_over(name)]
+        is_given = pl.col("stream_set").is_in(over)
+        given, self.pieces = self.pieces.filter(is_given), self.pieces.filter(~is_given)
+        yield from self._give_out(given.with_columns(stream_number=0)).values()
+        if self.early:
+            message = (
+                f"{self.early:,} unfinished streamed responses were put together "
+                "before their end: too many were open at once"
+            )
+            warnings.warn(message, ToolkitWarning, stacklevel=3)
+
+    def add(self, rows: pl.DataFrame) -> dict[int, Decoded]:
+        """Add pieces, and return the streams that are over, by the log they are of."""
+        keys = rows.select(KEY).unique()
+        touched = self.pieces.join(keys, on=KEY, how="semi", maintain_order="left")
+        others = self.pieces.join(keys, on=KEY, how="anti", maintain_order="left")
+        folded = fold(pl.concat([touched, rows]), self.table)
+        pieces = pl.concat(
+            [others.with_columns(stream_number=pl.lit(0, pl.Int64)), folded]
+        )
+        is_over = self._is_over(pieces)
+        over = pieces.filter(is_over)
+        self.pieces = pieces.filter(~is_over).drop("stream_number")
+        return self._give_out(over)
+
+    def _remember_whole(self, choices: pa.RecordBatch, stream_set: str) -> None:
+        """Remember the responses that may take the place of a stream."""
+        lines = self.lines[stream_set]
+        if len(choices):
+            ids = choices.select(["response_id", "api"])
+            self.whole.append((stream_set, lines, ids))
+        while (
+            self.whole
+            and self.whole[0][1] < self.lines[self.whole[0][0]] - _FINISHED_LINES
+        ):
+            self.whole.popleft()
+
+    def _whole_keys(self, *, newest: bool = False) -> pl.DataFrame:
+        """Return the keys of the streams that were logged as whole responses too."""
+        whole = list(self.whole)[-1:] if newest else self.whole
+        frames = [
+            pl.DataFrame(ids).select(
+                stream_set=pl.lit(name),
+                stream_key=pl.format("id {}", "response_id"),
+                is_other=pl.col("api").is_in(ENDS_WHOLE),
+            )
+            for name, _, ids in whole
+        ]
+        if not frames:
+            return pl.DataFrame(schema=dict.fromkeys(KEY, pl.String()))
+        keys = pl.concat(frames).filter(~pl.col("is_other"))
+        return keys.select(KEY).drop_nulls().unique()
+
+    def _take_rows(
+        self, decoded: Decoded, stream_set: str
+    ) -> tuple[Decoded, pl.DataFrame]:
+        """Return the pieces of a block, and the block without them."""
+        rows = self.pieces.clear()
+        last_line = pl.lit(self.lines[stream_set], pl.Int64)
+        if decoded.chunk_rows is not None:
+            rows = as_pieces(pl.DataFrame(decoded.chunk_rows), stream_set, last_line)
+            decoded = decoded._replace(chunk_rows=None)
+        apis = pl.Series(decoded.choices.column("api"))
+        if not apis.is_in(ENDS_WHOLE).any():
+            return decoded, rows
+        known = pl.concat([self.pieces, rows]).filter(
+            pl.col("chunk_position").is_null()
+        )
+        choices = pl.DataFrame(decoded.choices).with_columns(
+            chunk_position=pl.lit(None, pl.Int32),
+            is_end=pl.lit(value=False),
+            reasoning_chars=pl.col("reasoning_content").str.len_chars().cast(pl.Int64),
+            refusal_chars=pl.col("refusal").str.len_chars().cast(pl.Int64),
+            tool_calls=pl.col("tool_calls").list.eval(
+                pl.element().struct.with_fields(pl.lit(None, pl.String).alias("index"))
+            ),
+        )
+        is_last = (
+            choices.select(stream_set=pl.lit(stream_set), stream_key=stream_key())
+            .join(
+                known.select(*KEY, is_known=pl.lit(value=True)).unique(),
+                on=KEY,
+                how="left",
+                maintain_order="left",
+            )["is_known"]
+            .fill_null(value=False)
+        ) & apis.is_in(ENDS_WHOLE)
+        last = choices.filter(is_last)
+        moved = as_pieces(last, stream_set, last_line).with_columns(is_whole=True)
+        rows = pl.concat([rows, moved.select(rows.columns)]).sort(
+            "line", maintain_order=True
+        )
+        return decoded._replace(
+            choices=decoded.choices.filter((~is_last).to_arrow()),
+            chunks=decoded.chunks + last.select(_IS_FIRST.sum()).item(),
+        ), rows
+
+    def _is_over(self, pieces: pl.DataFrame) -> pl.Series:
+        """Return for each piece whether nothing can be added to its stream."""
+        is_carrier = pieces["chunk_position"].is_not_null()
+        if not self.gives_out or pieces.is_empty():
+            return is_carrier
+        lines = pl.col("stream_set").replace_strict(self.lines, default=0)
+        is_finished = pl.col("is_end") | pl.col("finish_reason").is_not_null()
+        rest = lines - pl.col("last_line")
+        is_over = (
+            (pl.col("stream_number") < pl.col("stream_number").max().over(KEY))
+            | (rest > _LINES)
+            | ((rest > _FINISHED_LINES) & is_finished.all().over(STREAM))
+        )
+        found = pieces.select(is_over).to_series() | is_carrier
+        streams = (
+            pieces.filter(~found)
+            .group_by(STREAM)
+            .agg(pl.col("last_line", "line").first(), bytes=_BYTES.sum(), rows=pl.len())
+            .sort("last_line", "line", descending=True)
+        )
+        early = streams.filter(
+            (pl.int_range(pl.len()) >= _MOST_STREAMS)
+            | (pl.col("bytes").cum_sum() > _MOST_BYTES)
+            | (pl.col("rows") > _MOST_CHOICES)
+        )
+        if early.is_empty():
+            return found
+        self.early += len(early)
+        is_early = pl.struct(STREAM).is_in(
+            early.select(pl.struct(STREAM)).to_series().implode()
+        )
+        return found | pieces.select(is_early).to_series()
+
+    def _give_out(self, pieces: pl.DataFrame) -> dict[int, Decoded]:
+        """Return streams as rows of choices, in a block for each log."""
+        if pieces.is_empty():
+            return {}
+        lines = pieces.filter(_IS_FIRST & pl.col("chunk_position").is_null())
+        counts = dict(lines["log_id"].value_counts().iter_rows())
+        rows = as_choices(pieces, self.table).sort("log_id", "line", "choice_position")
+        found = {}
+        for part in rows.partition_by("log_id", maintain_order=True):
+            log_id, source = part.select("log_id", "source").row(0)
+            table = part.to_arrow().cast(self.table.arrow).combine_chunks()
+            (batch,) = table.to_batches()
+            found[log_id] = Decoded(
+                log_id,
+                source,
+                batch,
+                _NO_REJECTS,
+                0,
+                0,
+                0,
+                0,
+                chunks=-counts.get(log_id, 0),
+            )
+        return found
+
+
+def put_together(stream: Iterable[Decoded], streams: Streams) -> Iterator[Decoded]:
+    """Yield blocks with the streamed responses, and those that are left at the end."""
+    for decoded in stream:
+        yield from streams.put_together(decoded)
+    yield from streams.finish()
+
+
+def _merge(decoded: Decoded, streams: Decoded) -> Decoded:
+    """Return a block with the responses of streams among its rows."""
+    rows = pa.Table.from_batches([decoded.choices, streams.choices])
+    places = pl.DataFrame(rows.select(["line", "choice_position"]))
+    order = places.select(pl.arg_sort_by("line", "choice_position")).to_series()
+    (batch,) = rows.take(order.to_arrow()).combine_chunks().to_batches()
+    return decoded._replace(choices=batch, chunks=decoded.chunks + streams.chunks)
