@@ -435,7 +435,7 @@ CALLS: dict[str, list[tuple[str | None, ...]] | None] = {
     "arguments as object": [("c1", None, "get_a", '{"é": [1, 2.5]}')],
     "arguments null": [("c1", None, "get_a", "{}")],
     "custom tool": [("c1", "custom", "sql", "SELECT")],
-    "no fragments": [],
+    "no fragments": None,
     "function_call": [(None, None, "get_a", "{}")],
     "empty function_call": None,
 }

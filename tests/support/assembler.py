@@ -459,12 +459,11 @@ def _arguments(fragment: dict[str, Any]) -> str | None:
 
 
 def tool_calls(lists: Sequence[list[dict[str, Any]] | None]) -> list[Any] | None:
-    """Return the calls of the fragments of one choice, null if there is no list."""
-    known = [fragments for fragments in lists if fragments is not None]
+    """Return the calls of the fragments of one choice, null if there are none."""
     calls: list[_Call] = []
     by_index: dict[Any, _Call] = {}
     before: list[_Call] = []
-    for fragment in chain.from_iterable(known):
+    for fragment in chain.from_iterable(one or () for one in lists):
         call = _call_of(fragment, calls, by_index, before)
         if call is None:
             call = _Call([])
@@ -473,7 +472,7 @@ def tool_calls(lists: Sequence[list[dict[str, Any]] | None]) -> list[Any] | None
         before = [call]
         if fragment.get("index") is not None:
             by_index[fragment["index"]] = call
-    return [call.columns() for call in calls] if known else None
+    return [call.columns() for call in calls] or None
 
 
 def _call_of(

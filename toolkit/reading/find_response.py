@@ -79,7 +79,7 @@ def find_response(
             response = Response(api, line, node.path, node, choices)
             if not response.meets(api.tests) or response.meets(api.unless):
                 continue
-            if response.meets(api.chunks) or api.stream == "carriers":
+            if response.meets(api.chunks):
                 raise LineError("stream_chunk")
             if response.meets(api.errors):
                 raise LineError("error_response")
@@ -148,13 +148,12 @@ def _lists_and_texts(
     value: bytes, line: Node | None, places: Iterable[tuple[str, ...]]
 ) -> Iterator[tuple[Keys, bytes]]:
     """Yield each list or string where a whole stream may be, and its path."""
-    if line is None:
-        yield (), value
-        return
-    for keys in places:
-        raw = None
-        with suppress(LineError):
-            raw = line.find(keys)
+    for keys in [()] if line is None else places:
+        raw: bytes | None = value
+        if line is not None:
+            raw = None
+            with suppress(LineError):
+                raw = line.find(keys)
         if raw is not None and raw[0] in b'["':
             yield keys, raw
 

@@ -252,7 +252,8 @@ def _number_streams(pieces: pl.DataFrame) -> pl.Series:
     Only the keys of which there may be several are read piece by piece.
     """
     facts = pieces.select(*_CHUNK, **_BEGIN)
-    is_read = facts.select(_may_begin().any().over(KEY)).to_series()
+    is_line = pl.col("chunk_position").is_null()
+    is_read = facts.select(is_line & _may_begin().any().over(KEY)).to_series()
     numbers = pl.Series("stream_number", [0], pl.Int64).new_from_index(0, len(facts))
     if not is_read.any():
         return numbers

@@ -180,11 +180,15 @@ class Reference:
         envelopes = self.plan.envelopes
         if line is not None:
             try:
-                return [find_response(line, envelopes, self.apis)], False
+                response = find_response(line, envelopes, self.apis)
             except LineError as error:
                 fault = error
                 if error.path or error.code == "stream_chunk":
                     raise
+            else:
+                if response.api.stream == "carriers":
+                    raise LineError("stream_chunk")
+                return [response], False
         items = self.apis_of_items
         responses = find_stream(value, line, self.places, envelopes, items)
         if not responses:
