@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import subprocess
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +15,7 @@ os.environ["MPLBACKEND"] = "agg"
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
+FAULTS = pytest.StashKey[Path]()
 
 
 @pytest.fixture(autouse=True)
@@ -26,3 +31,38 @@ def corpus() -> Path:
     if not folder.is_dir():
         pytest.skip("the recorded responses are not beside this checkout")
     return folder
+
+
+# What is left of a process that dies in a run with several.
+
+
+@pytest.hookimpl(trylast=True)  # after the plugin that writes them to stderr
+def pytest_configure(config: pytest.Config) -> None:
+    """Have a worker write the traceback of a crash to a file."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory(prefix="faults-")
+        config.stash[FAULTS] = Path(folder.name)
+        config.add_cleanup(folder.cleanup)
+    elif faulthandler.is_enabled():
+        file = Path(config.workerinput["faults"]).open("wb")  # noqa: SIM115
+        config.add_cleanup(file.close)
+        faulthandler.enable(file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Name the file of a worker."""
+    file = node.config.stash[FAULTS] / f"{node.gateway.id}.txt"
+    node.workerinput["faults"] = str(file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(report: Any) -> None:
+    """Show how the process of a worker ended, and the traceback of its threads."""
+    faults = Path(report.node.workerinput["faults"])
+    try:
+        code = report.node.gateway._io.popen.wait(10)
+    except subprocess.TimeoutExpired:
+        code = "none: the process is still there"
+    found = faults.read_text("utf-8", "replace") if faults.exists() else ""
+    report.longrepr += f"\nexit code {code}\n{found or 'no traceback'}"

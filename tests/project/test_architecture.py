@@ -293,3 +293,11 @@ def test_every_public_name_is_there() -> None:
     code = "import toolkit; [getattr(toolkit, name) for name in toolkit.__all__]"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_test_refills_the_environment() -> None:
+    # See `tests.support.command.environment`.
+    refill = "patch.dict(os." + "environ,"
+    paths = [*(ROOT / "tests").rglob("*.py"), ROOT / "conftest.py"]
+
+    assert not [path for path in paths if refill in path.read_text("utf-8")]

@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 import toolkit
-from toolkit.testing import make_response
+from toolkit.reading.check import summarize_loaded
+from toolkit.reading.load import Loaded
+from toolkit.schema.tables import LEDGER, REJECTS
+from toolkit.testing import make_choices, make_response
 
 
 def test_each_oddity_is_counted_once_and_its_first_place_named(tmp_path: Path) -> None:
@@ -119,3 +122,81 @@ def test_sums_that_are_not_those_of_the_ledger_are_a_failure(tmp_path: Path) -> 
     (failure,) = toolkit.check(tmp_path / "out").failures
 
     assert failure.startswith("total_tokens: expected ")
+
+
+def findings_of(*rows: dict[str, object]) -> dict[str, tuple[int, str]]:
+    """Return the findings in choices: the count and the place of the first."""
+    loaded = Loaded(make_choices(*rows).to_arrow(), REJECTS.empty(), LEDGER.empty())
+    return {
+        finding.code: (finding.responses, finding.first)
+        for finding in summarize_loaded(loaded).findings
+    }
+
+
+STREAM = {"chunk_count": 8, "finish_reason": "stop", "response_id": "a"}
+COUNTED = {**STREAM, "prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+
+
+def test_a_stream_is_unfinished_if_one_of_its_choices_has_no_end() -> None:
+    found = findings_of(
+        {**COUNTED, "chunk_count": None, "finish_reason": None},  # logged whole
+        COUNTED,
+        {**COUNTED, "choice_count": 3},
+        {**STREAM, "choice_count": 3, "choice_position": 1, "finish_reason": None},
+        {**STREAM, "choice_count": 3, "choice_position": 2, "finish_reason": None},
+        {**COUNTED, "finish_reason": None},
+        {**COUNTED, "finish_reason": None, "choice_count": 0},
+    )
+
+    # Lines 3 (two of its choices), 4 and 5.
+    assert found["unfinished"] == (3, "made.jsonl:3")
+
+
+def test_only_streams_that_end_could_have_had_a_usage() -> None:
+    found = findings_of(
+        {**STREAM, "chunk_count": None},  # logged whole
+        COUNTED,
+        {**STREAM, "prompt_tokens": 0},
+        STREAM,
+        {**STREAM, "finish_reason": None},  # the usage comes last
+        {**STREAM, "api": "gemini"},  # has no such option
+        {**STREAM, "api": "text"},
+    )
+
+    assert found["streamed_without_usage"] == (2, "made.jsonl:4")
+    assert found["unfinished"] == (1, "made.jsonl:5")
+
+
+def test_many_streams_of_one_chunk_have_ids_that_change() -> None:
+    single = {**STREAM, "chunk_count": 1, "finish_reason": None}
+    other = {**COUNTED, "model": "gpt-b"}
+
+    def changing(*rows: dict[str, object]) -> tuple[int, str] | None:
+        return findings_of(*rows).get("changing_ids")
+
+    # Ten of a model, and at least half of its streams: 10 of 20, but not of 21.
+    assert changing(*[single] * 9) is None
+    assert changing(other, *[single] * 10) == (10, "made.jsonl:2")
+    assert changing(*[COUNTED] * 10, *[single] * 10) == (10, "made.jsonl:11")
+    assert changing(*[COUNTED] * 11, *[single] * 10) is None
+    # Streams of another model and responses that were logged whole do not count.
+    whole = {**COUNTED, "chunk_count": None}
+    assert changing(*[other] * 90, *[whole] * 90, *[single] * 10) == (
+        10,
+        "made.jsonl:181",
+    )
+    # Those of two chunks, with an end or without an id are of other kinds.
+    for fields in (
+        {"chunk_count": 2},
+        {"finish_reason": "stop"},
+        {"response_id": None},
+    ):
+        assert changing(*[{**single, **fields}] * 10) is None
+
+
+def test_what_to_do_about_streams_without_usage_is_named() -> None:
+    loaded = Loaded(make_choices(STREAM).to_arrow(), REJECTS.empty(), LEDGER.empty())
+
+    words = [finding.words for finding in summarize_loaded(loaded).findings]
+
+    assert any('stream_options={"include_usage": true}' in one for one in words)

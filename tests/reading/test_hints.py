@@ -20,7 +20,7 @@ import pytest
 
 import toolkit
 from toolkit.errors import RejectsWarning
-from toolkit.reading.hints import line_looks_like, looks_like
+from toolkit.reading.hints import Looks, line_looks_like, looks_like
 from toolkit.testing import make_response
 
 pytestmark = pytest.mark.both_decoders
@@ -71,8 +71,7 @@ FILES = {
     "one JSON array": json.dumps([RESPONSE, RESPONSE]),
     "one JSON array: ": json.dumps([RESPONSE], indent=2),
     "JSON over many lines": json.dumps(RESPONSE, indent=2),
-    "server-sent events": f"data: {LINE}\n\ndata: [DONE]\n",
-    "server-sent events: ": f"event: message\ndata: {LINE}\n",
+    "server-sent events": 'data: {"id":\ndata: "a"}\n\n',
     "UTF-16": f"{LINE}\n".encode("utf-16"),
     "UTF-16: ": f"{LINE}\n".encode("utf-16-le"),
     "UTF-16: convert": f"{LINE}\n".encode("utf-16-be"),
@@ -150,11 +149,11 @@ LINES = {
     "its items": (LINE + ",", "one JSON array without brackets"),
     "pretty": (json.dumps(RESPONSE, indent=1), "JSON over many lines"),
     "two on a line": (LINE + LINE, "several responses on a line"),
-    "in a string": (json.dumps(LINE), "JSON in a string"),
+    "in a string": (json.dumps('{"a": 1}'), "JSON in a string"),
     "text before": (f"2026-10-05T10:00Z stdout F {LINE}", "JSON after other text"),
     "level before": (f"[INFO] 10:00 {LINE}", "JSON after other text"),
     "csv": ('1,"{""id"": ""a"", ""choices"": []}"', "CSV"),
-    "stream": (f"data: {LINE}", "server-sent events"),
+    "stream": ('data: {"id":', "server-sent events"),
     "mark": ("\ufeff" + LINE, "a byte-order mark within the log"),
     "repr": (f"{RESPONSE!r}", "Python's repr"),
     "model": ("ChatCompletion(id='a', choices=[])", "Python's repr"),
@@ -291,6 +290,16 @@ OTHERS: dict[str, list[dict[str, object]]] = {
         {"type": "content_block_delta", "index": 0, "delta": {"text": "a"}},
         {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 5}},
         {"type": "message_stop"},
+    ],
+    "messages of Anthropic's Messages API without usage or stop_reason": [
+        {**REPLY, "type": "message", "content": [], "usage": {"input_tokens": 5}},
+        {**REPLY, "type": "message", "content": "Hi.", "stop_reason": "end_turn"},
+    ],
+    "objects of OpenAI's Responses API without an answer": [
+        {"object": "response", "output": [], "status": "in_progress"},
+    ],
+    "pieces of streams": [
+        {"chunks": [{"object": "response", "output": [], "status": "queued"}]},
     ],
     "events of a stream of Bedrock's Converse API": [
         {"messageStop": {}},
@@ -492,6 +501,30 @@ def test_a_line_that_is_too_deep_has_no_path_that_would_read_it() -> None:
     )
 
     assert line_looks_like("too_deep", line.encode(), None) is None
+
+
+def test_events_that_are_not_put_together_are_named_behind_their_data(
+    tmp_path: Path,
+) -> None:
+    events = [{"type": "content_block_delta", "delta": {"text": "a"}}] * 2
+    lines = [f"event: content_block_delta\ndata: {json.dumps(one)}" for one in events]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+
+    log = toolkit.load(tmp_path)
+
+    assert log.ledger["hint"].item() == (
+        "has 2 lines that look like events of a stream of Anthropic's Messages API: "
+        "log them on one line, or the final message"
+    )
+    assert log.rejects["code"].to_list() == ["stream_chunk"] * 2
+
+
+def test_a_log_of_streams_that_are_not_over_has_no_hint() -> None:
+    looks = Looks(head="server-sent events: log the whole stream on one line")
+    counts = {"lines": 2, "chunks": 2, "responses": 0, "rejected": 0}
+
+    assert looks.hint(counts) is None
+    assert looks.hint({**counts, "chunks": 0, "rejected": 2}) is not None
 
 
 def test_a_log_of_mixed_lines_has_the_number_of_lines_of_each_look(
@@ -732,17 +765,36 @@ def test_a_response_of_any_api_is_found_in_another_field(
     [
         {"object": "response", "status": "in_progress", "output": []},
         {**REPLY, "usage": {"input_tokens": 5}},
-        {"candidates": [{"content": {"parts": []}}]},
-        {**WHOLE["ollama"], "done": False},
-        {"choices": [{"delta": {}}], "object": "chat.completion.chunk"},
     ],
 )
-def test_a_chunk_in_another_field_is_no_response(piece: dict[str, object]) -> None:
+def test_an_unfinished_response_in_another_field_is_none(
+    piece: dict[str, object],
+) -> None:
     line = json.dumps({"payload": {"answer": piece}}).encode()
 
     hint = line_looks_like("not_a_response", line, None)
 
     assert "--response-path" not in str(hint)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"candidates": [{"content": {"parts": []}}]},
+        {**WHOLE["ollama"], "done": False},
+        {"choices": [{"delta": {}}], "object": "chat.completion.chunk"},
+    ],
+)
+def test_the_field_of_chunks_is_named_and_its_option_reads_them(
+    tmp_path: Path, chunk: dict[str, object]
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"log": json.dumps(chunk)}) + "\n")
+
+    assert toolkit.load(path).ledger["hint"].item() == (
+        "looks like responses in the field log: give --response-path log"
+    )
+    assert toolkit.load(path, response_path="log").ledger["rejected"].item() == 0
 
 
 def test_a_hint_names_no_field_that_is_not_well_known(tmp_path: Path) -> None:

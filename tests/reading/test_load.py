@@ -21,7 +21,7 @@ from toolkit.errors import (
 )
 from toolkit.reading.decoder import DECODER
 from toolkit.schema import CHOICES, LEDGER, REJECTS
-from toolkit.testing import make_response, write_sample
+from toolkit.testing import make_choices, make_response, write_sample
 
 pytestmark = pytest.mark.both_decoders
 
@@ -248,6 +248,31 @@ def test_the_repr_of_a_loaded_log_accounts_for_every_line_in_five_lines(
         "created    2026-01-01 00:00 to 2026-01-01 00:00 UTC; 1 undated"
     )
     assert log._repr_html_().count("<tr>") == 5
+
+
+def test_the_summary_counts_the_chunks_of_streams_and_adds_up() -> None:
+    # Two streams of 5 and 7 chunks, one of them unfinished, and a whole response.
+    stream = {"chunk_count": 7, "finish_reason": "stop", "choice_count": 2}
+    choices = make_choices(
+        stream,
+        {**stream, "choice_position": 1, "finish_reason": None},
+        {"chunk_count": 5, "finish_reason": "stop"},
+        {},
+    )
+    counts = {"lines": 15, "blank": 1, "responses": 3, "chunks": 11, "choices": 4}
+    row = dict.fromkeys(LEDGER.names, 0) | counts | {"decoder": "", "source": ""}
+    row |= {"error": None, "hint": None}
+    ledger = pl.DataFrame([row], schema=LEDGER.polars)
+
+    summary = dict(
+        toolkit.Loaded(choices.to_arrow(), REJECTS.empty(), ledger).summary()
+    )
+
+    # 3 responses + 1 blank line + 11 further lines = 15 lines.
+    assert summary["lines"] == (
+        "15 lines -> 3 responses -> 4 choices; 1 blank, 11 further chunks"
+    )
+    assert summary["streamed"] == "2 responses of 12 chunks; 1 unfinished"
 
 
 def test_a_name_cannot_write_html(tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ import io
 import os
 import sys
 import warnings
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from unittest import mock
 
 from toolkit.cli.app import main
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 
 class Done(NamedTuple):
@@ -20,8 +23,18 @@ class Done(NamedTuple):
     stderr: str
 
 
+def environment(**variables: str) -> AbstractContextManager[object]:
+    """Set variables in `os.environ`, but not in the environment of the process.
+
+    `mock.patch.dict(os.environ)` deletes all variables and sets them again, which moves
+    the environment of the process: a thread of polars that reads it meanwhile crashes.
+    """
+    encoded = {os.fsencode(name): os.fsencode(at) for name, at in variables.items()}
+    return mock.patch.dict(os.environ._data, encoded)  # type: ignore[attr-defined]
+
+
 def run(
-    *arguments: object, stdin: bytes = b"", columns: int = 80, **environment: str
+    *arguments: object, stdin: bytes = b"", columns: int = 80, **variables: str
 ) -> Done:
     """Run the command as without a terminal; only warnings of its own are shown.
 
@@ -34,7 +47,7 @@ def run(
     }
     with (
         mock.patch.multiple(sys, argv=["toolkit", *map(str, arguments)], **streams),
-        mock.patch.dict(os.environ, {"COLUMNS": str(columns), **environment}),
+        environment(COLUMNS=str(columns), **variables),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")

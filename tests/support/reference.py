@@ -9,13 +9,11 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import os
 import re
 import textwrap
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from unittest import mock
 
 import typer.main
 from typer.testing import CliRunner
@@ -28,6 +26,7 @@ from tests.support.api_pages import (
     envelope_table,
     in_cell,
 )
+from tests.support.command import environment
 from toolkit.cli import app as cli
 from toolkit.cli.config import json_schema
 from toolkit.cli.output import _to_json
@@ -384,7 +383,7 @@ def command_page() -> str:
     group = typer.main.get_command(cli._app)
     parts = [NOTE.strip(), "# The command line"]
     for name in ("", *group.commands):  # type: ignore[attr-defined]
-        with mock.patch.dict(os.environ, {"COLUMNS": "80"}):
+        with environment(COLUMNS="80"):
             words = [name, "--help"] if name else ["--help"]
             shown = CliRunner().invoke(cli._app, words, prog_name="toolkit").stdout
         title = f"toolkit {name}".strip()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from toolkit.metrics.spec import MetricSpec
 
 # Counts of a ledger that are no problem, or that the codes of rejects break down.
-_NO_PROBLEM = ("lines", "responses", "choices", "rejected", "errors")
+_NO_PROBLEM = ("lines", "responses", "chunks", "choices", "rejected", "errors")
 _MAX_BARS = 16
 
 

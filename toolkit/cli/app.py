@@ -194,6 +194,8 @@ def _export_words(totals: dict[str, int], added: int, found: int) -> str:
         return f"nothing new in {plural(found, 'log')}"
     logs = plural(found, "log") if added == found else f"{added:,} of {found:,} logs"
     words = f"{plural(totals['responses'], 'new response')} from {logs}"
+    if totals["chunks"] > 0:
+        words += f"; {plural(totals['chunks'], 'further chunk')}"
     faults = []
     if totals["rejected"]:
         faults.append(f"{plural(totals['rejected'], 'line')} rejected")

@@ -36,11 +36,6 @@ if TYPE_CHECKING:
 
     _Row: TypeAlias = tuple[str, int | str, str]
 
-# Columns of the ledger that `check` prints.
-_COUNTS = (
-    "bytes", "lines", "blank", "responses", "duplicates", "outside", "errors",
-    "rejected", "choices", "pending_bytes",
-)  # fmt: skip
 _MOST_LINES = 100
 
 
@@ -227,11 +222,13 @@ def _cost_words(row: dict[str, Any]) -> str:
 def print_check(checked: CheckResult) -> None:
     """Print the ledger, the rejects and the findings of logs."""
     # Imported here: what a command does not use is not loaded.
+    from toolkit.reading.ledger import TOTALS, LedgerBuilder
     from toolkit.schema.tables import LEDGER
 
     print_passed_over(checked.passed_over)
     totals = checked.ledger.sum().row(0, named=True)
-    counts = [(name, totals[name], LEDGER[name].description) for name in _COUNTS]
+    names = [name for name in TOTALS if name not in LedgerBuilder.SUMS]
+    counts = [(name, totals[name], LEDGER[name].description) for name in names]
     logs = ("logs", len(checked.ledger), "")
     tokens = ("total_tokens", totals["total_tokens"], "as reported")
     _print_pairs("Ledger", [logs, *counts, tokens])

@@ -123,6 +123,12 @@ def reports_usage() -> pl.Expr:
     return pl.any_horizontal(counts.is_not_null()).alias("reports_usage")
 
 
+def is_unfinished() -> pl.Expr:
+    """Return whether a choice is of a streamed response and has no finish reason."""
+    is_streamed = pl.col("chunk_count").is_not_null()
+    return is_streamed & pl.col("finish_reason").is_null()
+
+
 def as_frame(
     choices: pl.DataFrame | pl.LazyFrame | ArrowStream,
 ) -> pl.DataFrame | pl.LazyFrame:

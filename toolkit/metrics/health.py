@@ -16,6 +16,7 @@ from toolkit.reading.check import (
     summarize_exports,
     summarize_loaded,
 )
+from toolkit.reading.ledger import LINE_COUNTS
 from toolkit.reading.load import Loaded
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions
 from toolkit.reading.sources import Exports, resolve_lines
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
     _Count: TypeAlias = tuple[int, str | None]  # and the place of the first
 
-# What a line is; these add up to all lines.
-_LINE_KINDS = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
 _LOG_HEALTH = MetricSpec(
     "log_health",
     (
@@ -87,11 +86,11 @@ def log_health(
     (23, 3000)
     """
     checked = _account_of(source, options)
-    totals = checked.ledger.select("lines", *_LINE_KINDS).sum().row(0, named=True)
+    totals = checked.ledger.select("lines", *LINE_COUNTS).sum().row(0, named=True)
     rejects = {one.code: (one.lines, one.first) for one in checked.rejects}
     findings = {one.code: (one.responses, one.first) for one in checked.findings}
     found: list[tuple[str, str, Iterable[str], Mapping[str, _Count]]] = [
-        ("ledger", "lines", _LINE_KINDS, {n: (totals[n], None) for n in _LINE_KINDS}),
+        ("ledger", "lines", LINE_COUNTS, {n: (totals[n], None) for n in LINE_COUNTS}),
         ("reject", "lines", REJECT_CODES, rejects),
         ("finding", "responses", FINDING_CODES, findings),
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack
 import polars as pl
 
 from toolkit.errors import ValidationError
-from toolkit.expressions.choices import first_choice
+from toolkit.expressions.choices import first_choice, is_unfinished, reports_usage
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import iter_tables
 from toolkit.reading.ledger import LedgerBuilder, rank_counts, reject_counts
@@ -55,6 +55,10 @@ _PROMPT, _COMPLETION, _TOTAL, _REASONING = (
 _IS_REASONING_APART = (_TOTAL == _PROMPT + _COMPLETION + _REASONING).fill_null(False)
 _HAS_ANSWER = (pl.col("content_chars") > 0) | (pl.col("tool_calls").list.len() > 0)
 _IS_UNDATED, _PROBLEM = pl.col("created").is_null(), pl.col("usage_problem")
+_IS_STREAMED, _HAS_END = (
+    pl.col("chunk_count") > 0,
+    pl.col("finish_reason").is_not_null(),
+)
 _USAGE_PROBLEMS = {
     "iterations": "with steps that their usage leaves out (tokens are lower bounds)",
     "fast_mode": "in fast mode, which has other rates",
@@ -72,6 +76,15 @@ _UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
         pl.col("created_problem") == "no_time_zone",
     ),
     ("without_usage", "responses without total_tokens", _TOTAL.is_null()),
+    (
+        "streamed_without_usage",
+        "streamed responses that end without usage: ask for it with "
+        'stream_options={"include_usage": true}',
+        _IS_STREAMED
+        & _HAS_END
+        & ~reports_usage()
+        & pl.col("api").is_in(["chat", "text"]),
+    ),
     (
         "zero_usage",
         "responses that report 0 tokens and have an answer: the usage is a placeholder",
@@ -116,9 +129,22 @@ _REPEATED = (
         1,
     ),
 )
+_UNFINISHED = (
+    "unfinished",
+    "streamed responses without an end: they were cut off, or it was not logged",
+)
+_CHANGING_IDS = (
+    "changing_ids",
+    "streams of one chunk without an end: the provider seems to give each chunk an id "
+    "of its own (log each stream on one line)",
+)
+# Of a model: so many of these streams, which are at least half of all. An answer has
+# tens of chunks; a stream that is cut off after the first one is rare.
+_MANY_STREAMS = 10
 FINDING_CODES = (
     *(code for code, _, _ in _UNUSUAL),
     *(code for code, *_ in _REPEATED),
+    *(code for code, _ in (_UNFINISHED, _CHANGING_IDS)),
 )
 # The place of a response as one number: its log, and its line in it.
 _LINE_BITS = 40
@@ -126,6 +152,7 @@ _PLACE = pl.col("log_id").cast(pl.Int64) * 2**_LINE_BITS + pl.col("line")
 # The columns that a check needs of each response: some hundred bytes.
 _FINDING_COLUMNS = sorted(
     {"log_id", "source", "line", "choice_position", "response_id", "response_hash"}
+    | {"model", "chunk_count", "finish_reason"}
     | {name for _, _, is_unusual in _UNUSUAL for name in is_unusual.meta.root_names()}
 )
 
@@ -168,10 +195,11 @@ def check(sources: Sources, **options: Unpack[ReadOptions]) -> CheckResult:
     builder = LedgerBuilder(reader.logs, table)
     failures: list[str] = []
     seen = [table.empty().select(_FINDING_COLUMNS)]
-    for rows in iter_tables(builder.count_all(reader.iter_decoded()), table.arrow):
-        frame = pl.DataFrame(rows)
+    for block in iter_tables(builder.count_all(reader.iter_decoded()), table.arrow):
+        frame = pl.DataFrame(block)
         failures += _frame_failures(frame, table)
-        seen.append(frame.filter(first_choice()).select(_FINDING_COLUMNS))
+        rows = frame.filter(first_choice() | is_unfinished())
+        seen.append(rows.select(_FINDING_COLUMNS))
     builder.warn_of_tags()
     return CheckResult(
         builder.frame(),
@@ -252,6 +280,8 @@ def _findings(choices: pl.LazyFrame) -> list[Finding]:
     ]
     for code, words, key, distinct in _REPEATED:
         found.append((code, words, *_repeated(rows, key, distinct)))
+    found.append((*_UNFINISHED, *_unfinished(choices)))
+    found.append((*_CHANGING_IDS, *_changing_ids(rows)))
     places = _places_of(rows, [first for *_, count, first in found if count])
     return [
         Finding(code, words, count, places[first])
@@ -268,6 +298,29 @@ def _places_of(rows: pl.LazyFrame, firsts: list[int]) -> dict[int, str]:
     written = pl.format("{}:{}", "source", "line").alias("written")
     found = rows.filter(_PLACE.is_in(expected)).select(_PLACE.alias("place"), written)
     return dict(found.collect(engine="streaming").iter_rows())
+
+
+def _unfinished(choices: pl.LazyFrame) -> tuple[int, int | None]:
+    """Count the streams with an unfinished choice, and find the place of the first."""
+    places = choices.filter(is_unfinished()).select(_PLACE.alias("place"))
+    total = places.select(pl.n_unique("place"), first=pl.min("place"))
+    return total.collect(engine="streaming").row(0)
+
+
+def _changing_ids(rows: pl.LazyFrame) -> tuple[int, int | None]:
+    """Count the streams of one chunk of models that have many, and find the first."""
+    has_id = pl.col("response_id").is_not_null()
+    is_single = is_unfinished() & has_id & (pl.col("chunk_count") == 1)
+    models = rows.filter(_IS_STREAMED).group_by("model")
+    counts = models.agg(
+        pl.len().alias("streams"),
+        is_single.sum().alias("single"),
+        _PLACE.filter(is_single).min().alias("first"),
+    ).filter(
+        pl.col("single") >= pl.max_horizontal(_MANY_STREAMS, pl.col("streams") / 2)
+    )
+    total = counts.select(pl.col("single").sum(), pl.col("first").min())
+    return total.collect(engine="streaming").row(0)
 
 
 def _repeated(rows: pl.LazyFrame, key: str, distinct: int) -> tuple[int, int | None]:

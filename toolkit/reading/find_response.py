@@ -148,12 +148,14 @@ def _lists_and_texts(
     value: bytes, line: Node | None, places: Iterable[tuple[str, ...]]
 ) -> Iterator[tuple[Keys, bytes]]:
     """Yield each list or string where a whole stream may be, and its path."""
-    for keys in [()] if line is None else places:
-        raw: bytes | None = value
-        if line is not None:
-            raw = None
-            with suppress(LineError):
-                raw = line.find(keys)
+    if line is None:
+        if value[0] in b'["':
+            yield (), value
+        return
+    for keys in places:
+        raw = None
+        with suppress(LineError):
+            raw = line.find(keys)
         if raw is not None and raw[0] in b'["':
             yield keys, raw
 

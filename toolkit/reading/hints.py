@@ -20,10 +20,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import plural
+from toolkit.reading.event_stream import strip_event
 from toolkit.reading.find_response import find_response
 from toolkit.reading.json_values import LineError, Node, checked_json
 from toolkit.reading.parsed_api import parse_api
-from toolkit.schema.apis import APIS
+from toolkit.schema.apis import APIS, CHUNK_APIS
 from toolkit.schema.paths import parse_path, write_path
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Looks:
         >>> looks.hint({"responses": 9, "lines": 12, "rejected": 3})
         'has 2 lines that look like embeddings: no answers; 1 other rejected line'
         """
-        is_log = any(map(counts.get, ("responses", "duplicates", "outside")))
+        is_log = any(map(counts.get, ("responses", "chunks", "duplicates", "outside")))
         if self.head and not is_log:
             return f"looks like {self.head}"
         has_few = is_log and counts["rejected"] <= counts["lines"] // 10
@@ -133,7 +134,8 @@ def line_looks_like(code: str, raw: bytes | None, json_path: str | None) -> str 
     faults: dict[str, str] = _tables()["faults"]
     odd: list[str] = []
     try:
-        value = json.loads(head.decode(errors="replace"), parse_constant=odd.append)
+        data = strip_event(head).decode(errors="replace")
+        value = json.loads(data, parse_constant=odd.append)
     except (ValueError, RecursionError) as error:
         is_whole = text.lstrip().startswith(b"{")  # not a piece of JSON over many lines
         words = (faults[start] for start in faults if str(error).startswith(start))
@@ -147,6 +149,8 @@ def line_looks_like(code: str, raw: bytes | None, json_path: str | None) -> str 
     if json_path is not None:
         is_date = re.search(r"creat\w*$", json_path)
         return _odd_date(value, json_path) if is_date else None
+    if code == "stream_chunk":
+        return _form_of(value) or faults[code]
     return _form_of(value) or (looks_like(text) if value else None)
 
 
@@ -213,14 +217,15 @@ def _opened(value: object) -> dict[str, Any]:
 @cache
 def _apis() -> tuple[list[ParsedApi], set[str]]:
     """Return the APIs that are read, and fields of which a response has one."""
-    paths = [(api, tests[0].path) for api in APIS for tests in api.tests]
+    apis = (*APIS, *(api for api in CHUNK_APIS if api.stream == "lines"))
+    paths = [(api, tests[0].path) for api in apis for tests in api.tests]
     fields = {at.steps.keys[0] for _, at in paths if at.root == "response"}
     fields |= {api.choices for api, at in paths if at.root == "choice"}
-    return [parse_api(api, ()) for api in APIS], fields
+    return [parse_api(api, ()) for api in apis], fields
 
 
 def _is_response(found: Mapping[str, Any]) -> bool:
-    """Return whether an object is a whole response of an API that is read."""
+    """Return whether an object is a response of an API that is read, or a chunk."""
     apis, fields = _apis()
     if not fields.isdisjoint(found):
         with suppress(LineError, RecursionError):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MOST_LINES, _FEWEST_LINES = 1000, 16
 _MOST_BYTES, _LEAST_OF_A_LINE = 40_000_000, 4_000
 # Codes that say what a rejected line is.
-_CLEAR_CODES = ("error_response", "line_too_long", "stream_chunk")
+_CLEAR_CODES = ("error_response", "line_too_long")
 
 
 class RejectCount(NamedTuple):
@@ -79,6 +79,7 @@ class LedgerBuilder:
             lines=decoded.lines,
             blank=decoded.blank,
             responses=_count_equal(decoded.choices.column("choice_position"), 0),
+            chunks=decoded.chunks,
             duplicates=decoded.duplicates,
             outside=decoded.outside,
             pending_bytes=decoded.pending,
@@ -195,6 +196,12 @@ class LedgerBuilder:
 
 # The columns of the ledger that are counts or sums.
 TOTALS = tuple(column.name for column in LEDGER.columns if column.type == pa.int64())
+# What a line is: these counts add up to `lines`.
+LINE_COUNTS = tuple(
+    column.name
+    for column in LEDGER.columns
+    if column.unit == "lines" and column.name != "lines"
+)
 
 
 def _count_equal(column: pa.Array, value: object) -> int:

@@ -20,6 +20,7 @@ from toolkit.errors import (
     clean,
     plural,
 )
+from toolkit.expressions.choices import is_unfinished
 from toolkit.formatting.dates import format_moment
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import TableBuilder
@@ -92,7 +93,7 @@ class Loaded:
         return int(self.choices.num_rows)
 
     def __repr__(self) -> str:
-        """Return five lines about what was read, and one for each bad log."""
+        """Return lines about what was read, and one for each bad log."""
         return "\n".join(f"{label:<11}{text}" for label, text in self.summary())
 
     def _repr_html_(self) -> str:
@@ -105,16 +106,23 @@ class Loaded:
         return f"<table>{rows}</table>"
 
     def summary(self) -> list[tuple[str, str]]:
-        """Return pairs of label and sentence: five, and one for each bad log."""
+        """Return pairs of label and sentence: five or six, and one for each bad log."""
         totals = self.ledger.sum().row(0, named=True)
         hints = self.ledger.select("source", "hint").drop_nulls("hint")
-        columns = ["choice_position", "created", "total_tokens"]
-        first = pl.DataFrame(self.choices.select(columns)).filter(
-            expressions.first_choice()
+        columns = ["log_id", "line", "choice_position", "created", "total_tokens"]
+        columns += ["chunk_count", "finish_reason"]
+        choices = pl.DataFrame(self.choices.select(columns))
+        first = choices.filter(expressions.first_choice())
+        chunks = first["chunk_count"].drop_nulls()
+        unfinished = choices.filter(is_unfinished())["log_id", "line"].n_unique()
+        streamed = (
+            f"{plural(len(chunks), 'response')} of {plural(int(chunks.sum()), 'chunk')}"
+            + f"; {unfinished:,} unfinished" * bool(unfinished)
         )
         sentences = [
             ("logs", self._logs(totals["bytes"] or 0)),
             ("lines", _lines(totals)),
+            *[("streamed", streamed)] * bool(len(chunks)),
             ("tokens", _tokens(totals, first["total_tokens"].null_count())),
             ("set aside", self._set_aside(totals)),
             ("created", _created(first["created"])),
@@ -148,10 +156,13 @@ class Loaded:
 
 
 def _lines(totals: dict[str, int]) -> str:
+    chunks = f", {plural(totals['chunks'], 'further chunk')}"
     return (
         f"{plural(totals['lines'], 'line')} -> "
         f"{plural(totals['responses'], 'response')} -> "
         f"{plural(totals['choices'], 'choice')}; {totals['blank']:,} blank"
+        + chunks
+        * bool(totals["chunks"])
     )
 
 

@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
+import pyarrow as pa
 
 from toolkit.schema.apis import APIS, CHUNK_APIS
 from toolkit.schema.tables import USAGE_COLUMNS, chunks_table
@@ -326,11 +327,14 @@ def as_choices(pieces: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Return the choices of streams that are over."""
     counts = pl.col("chunk_count").sum().over(STREAM)
     was_logged_whole = pl.col("is_whole") & (counts == 1)
-    calls = [_join_calls(found) for found in pieces["tool_calls"].to_list()]
+    calls = pa.array(
+        [_join_calls(found) for found in pieces["tool_calls"].to_list()],
+        table.arrow.field("tool_calls").type,
+    )
     computed: dict[str, pl.Expr | pl.Series] = {
         "chunk_count": pl.when(~was_logged_whole).then(counts),
         "response_hash": pl.col("response_hash").sum().over(STREAM),
-        "tool_calls": pl.Series(calls, dtype=table.polars["tool_calls"]),
+        "tool_calls": pl.Series(calls),
     }
     for column in table.columns:
         if column.adds:

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from toolkit.reading.blocks import Source
 
 # app.jsonl, app.ndjson.gz, app.jsonl.1, app.jsonl-20261122.zst, app.jsonl.2026-11-22
-# app.jsonl.gz.1, app.log.1; a suffix is only looked for behind a file ending.
+# app.jsonl.gz.1, app.log.1. Without a file ending before it, a number is no suffix.
 _ZIP = r"(?:\.(?:gz|zst))?"
 _SUFFIX = r"(?:[.-]([0-9][0-9TZ_:.+-]*))?"
 _NAME = re.compile(rf"(?is)(.*?(\.(?!gz\b|zst\b)[a-z]+)?){_ZIP}(?(2){_SUFFIX}){_ZIP}\Z")
-# Epoch seconds, or as many digits more as milliseconds, microseconds, nanoseconds have.
+# Seconds since 1970, also with the digits of milli-, micro- or nanoseconds.
 _SECONDS = re.compile(r"(1[0-9]{9})(?:[0-9]{3}){0,3}(?![0-9])")
 _OFFSET = re.compile(r"T[0-9:.]{4,}[+-][0-9]{2}:?[0-9]{2}\Z", re.IGNORECASE)
-# A year and a month, perhaps a day, perhaps a time of six digits. A shorter time or a
-# counter is left to the end.
+# A year and a month, then perhaps a day and a time of six digits. A shorter time or a
+# counter is compared as a number after these.
 _DATE = re.compile(
     r"\A(20[0-9]{2})[._-]?([0-9]{2})(?:[._-]?([0-9]{2}))?"
     r"(?:[Tt_-]?([0-9]{2})[:_-]?([0-9]{2})[:_-]?([0-9]{2})(?![0-9]))?"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from toolkit.errors import ToolkitWarning
+from toolkit.errors import ToolkitWarning, plural
 from toolkit.reading.blocks import Decoded
 from toolkit.reading.pieces import (
     ENDS_WHOLE,
@@ -97,12 +97,10 @@ class Streams:
             yield decoded
             return
         decoded, rows = self._take_rows(decoded, stream_set)
-        rows = rows.join(self._whole_keys(), on=KEY, how="anti", maintain_order="left")
+        if len(rows):
+            rows = _without(rows, self._whole_keys())
         if len(decoded.choices):
-            replaced = self._whole_keys(newest=True)
-            self.pieces = self.pieces.join(
-                replaced, on=KEY, how="anti", maintain_order="left"
-            )
+            self.pieces = _without(self.pieces, self._whole_keys(newest=True))
         given_out = self.add(rows)
         own = given_out.pop(decoded.log_id, None)
         yield decoded if own is None else _merge(decoded, own)
@@ -120,16 +118,21 @@ class Streams:
         yield from self._give_out(given.with_columns(stream_number=0)).values()
         if self.early:
             message = (
-                f"{self.early:,} unfinished streamed responses were put together "
-                "before their end: too many were open at once"
+                f"{plural(self.early, 'streamed response')} may be incomplete: too "
+                "many were open at once"
             )
             warnings.warn(message, ToolkitWarning, stacklevel=3)
+
+    def left_open(self) -> pl.DataFrame:
+        """Return what is open, for a later run."""
+        lines = pl.col("stream_set").replace_strict(self.lines, default=0)
+        return self.pieces.with_columns(last_line=pl.col("last_line") - lines)
 
     def add(self, rows: pl.DataFrame) -> dict[int, Decoded]:
         """Add pieces, and return the streams that are over, by the log they are of."""
         keys = rows.select(KEY).unique()
         touched = self.pieces.join(keys, on=KEY, how="semi", maintain_order="left")
-        others = self.pieces.join(keys, on=KEY, how="anti", maintain_order="left")
+        others = _without(self.pieces, keys)
         folded = fold(pl.concat([touched, rows]), self.table)
         pieces = pl.concat(
             [others.with_columns(stream_number=pl.lit(0, pl.Int64)), folded]
@@ -225,24 +228,23 @@ class Streams:
             | ((rest > _FINISHED_LINES) & is_finished.all().over(STREAM))
         )
         found = pieces.select(is_over).to_series() | is_carrier
-        streams = (
-            pieces.filter(~found)
-            .group_by(STREAM)
+        left = pieces.filter(~found)
+        if len(left) <= _MOST_CHOICES and left.estimated_size() <= _MOST_BYTES:
+            return found
+        early = (
+            left.group_by(STREAM)
             .agg(pl.col("last_line", "line").first(), bytes=_BYTES.sum(), rows=pl.len())
             .sort("last_line", "line", descending=True)
+            .filter(
+                (pl.int_range(pl.len()) >= _MOST_STREAMS)
+                | (pl.col("bytes").cum_sum() > _MOST_BYTES)
+                | (pl.col("rows") > _MOST_CHOICES)
+            )
         )
-        early = streams.filter(
-            (pl.int_range(pl.len()) >= _MOST_STREAMS)
-            | (pl.col("bytes").cum_sum() > _MOST_BYTES)
-            | (pl.col("rows") > _MOST_CHOICES)
-        )
-        if early.is_empty():
-            return found
         self.early += len(early)
-        is_early = pl.struct(STREAM).is_in(
-            early.select(pl.struct(STREAM)).to_series().implode()
-        )
-        return found | pieces.select(is_early).to_series()
+        early = early.select(*STREAM, is_early=pl.lit(value=True))
+        marked = pieces.join(early, on=STREAM, how="left", maintain_order="left")
+        return found | marked["is_early"].fill_null(value=False)
 
     def _give_out(self, pieces: pl.DataFrame) -> dict[int, Decoded]:
         """Return streams as rows of choices, in a block for each log."""
@@ -268,6 +270,11 @@ class Streams:
                 chunks=-counts.get(log_id, 0),
             )
         return found
+
+
+def _without(pieces: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
+    """Return the pieces whose key is none of some keys."""
+    return pieces.join(keys, on=KEY, how="anti", maintain_order="left")
 
 
 def put_together(stream: Iterable[Decoded], streams: Streams) -> Iterator[Decoded]:

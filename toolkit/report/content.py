@@ -206,6 +206,7 @@ _LEDGER_WORDS = {
     "lines": "lines in the logs",
     "blank": "blank lines",
     "responses": "responses: one a call",
+    "chunks": "further lines of responses that were streamed",
     "duplicates": "lines that repeat a response: counted once",
     "outside": "responses outside the range that was exported",
     "errors": "errors of a provider: no answer was given",

@@ -5,7 +5,13 @@ its chunks, if they can be put together, to `CHUNK_APIS`.
 """
 
 from toolkit.schema.apis.anthropic import ANTHROPIC, ANTHROPIC_EVENT
-from toolkit.schema.apis.chat import CHAT, CHAT_CHUNK, CHAT_DELTA
+from toolkit.schema.apis.chat import (
+    CHAT,
+    CHAT_CHUNK,
+    CHAT_DELTA,
+    GROQ_CHUNK,
+    MOONSHOT_CHUNK,
+)
 from toolkit.schema.apis.cohere import COHERE
 from toolkit.schema.apis.converse import CONVERSE
 from toolkit.schema.apis.gemini import (
@@ -26,6 +32,8 @@ APIS = (CHAT, TEXT, RESPONSES, ANTHROPIC, GEMINI_SDK, GEMINI, CONVERSE, COHERE, 
 # Of streamed responses. A line is tried as a response first, an item of a line with a
 # whole stream as a chunk.
 CHUNK_APIS = (
+    GROQ_CHUNK,
+    MOONSHOT_CHUNK,
     CHAT_CHUNK,
     TEXT_CHUNK,
     GEMINI_SDK_CHUNK,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from toolkit.schema.api import Api, ToolCalls, has, lacks
@@ -128,23 +129,19 @@ CHAT = Api(
 )
 
 
-def paths_of_chunks(api: Api) -> dict[str, tuple[str, ...]]:
+def paths_of_chunks(api: Api, usage: str = "usage") -> dict[str, tuple[str, ...]]:
     """Return the paths of an API's chunks.
 
     They have a ``delta`` for the message, and perhaps the usage elsewhere.
     """
+    renamed = {"message": "delta", "usage": usage}
     return {
-        name: tuple(found for path in paths for found in _paths_in_chunk(path))
+        name: tuple(
+            re.sub(r"^(message|usage)(?=\.)", lambda it: renamed[it[0]], path)
+            for path in paths
+        )
         for name, paths in api.paths.items()
     }
-
-
-def _paths_in_chunk(path: str) -> tuple[str, ...]:
-    if path.startswith("message."):
-        return (path.replace("message.", "delta.", 1),)
-    # Groq has the usage in its extension, Moonshot in the choice.
-    is_usage = path.startswith("usage.") and "->" not in path
-    return (path, f"x_groq.{path}", f"choices[].{path}") if is_usage else (path,)
 
 
 CHAT_CHUNK = replace(
@@ -163,3 +160,18 @@ CHAT_CHUNK = replace(
 CHAT_DELTA = replace(
     CHAT_CHUNK, tests=((has("(choice).delta"),),), unless=(), stream="carriers"
 )
+
+
+def _with_usage_at(usage: str, title: str) -> Api:
+    """Return the chunks that have their usage elsewhere."""
+    is_there = (has(usage, type="object"), lacks("usage", type="object"))
+    return replace(
+        CHAT_CHUNK,
+        title=title,
+        tests=tuple((*is_there, *tests) for tests in CHUNK_TESTS),
+        paths=paths_of_chunks(CHAT, usage),
+    )
+
+
+GROQ_CHUNK = _with_usage_at("x_groq.usage", "Chunks of Groq")
+MOONSHOT_CHUNK = _with_usage_at("choices[].usage", "Chunks of Moonshot")
