@@ -21,7 +21,7 @@ from toolkit.schema.tables import USAGE_COLUMNS, chunks_table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from toolkit.schema.columns import Column, Table
+    from toolkit.schema.columns import Column, Kind, Table
 
 KEY = ["stream_set", "stream_key"]
 # Several streams of a key are numbered while they are folded.
@@ -38,6 +38,8 @@ _ADDED: dict[str, pl.DataType] = {
 # APIs whose last chunk has the form of a response.
 ENDS_WHOLE = sorted({api.name for api in CHUNK_APIS if api.ends_whole})
 
+_SUMMED = ("response_hash", "chunk_count")
+_INDEX = pl.coalesce("choice_index", "choice_position").alias("index")
 _IS_FIRST = pl.col("choice_position") == 0
 _HAS_USAGE = pl.any_horizontal(pl.col(USAGE_COLUMNS).is_not_null())
 _HAS_COUNTS = pl.any_horizontal(pl.col(USAGE_COLUMNS).fill_null(0) != 0)
@@ -52,7 +54,7 @@ def pieces_schema(table: Table) -> pl.Schema:
     return pl.Schema({**chunks_table(table).polars, **_ADDED})
 
 
-def stream_key() -> pl.Expr:
+def _stream_key() -> pl.Expr:
     """Return how the chunks of a stream are known: by line, by id or by model.
 
     The chunks in a line with a whole stream are one stream whatever their ids are.
@@ -66,9 +68,7 @@ def stream_key() -> pl.Expr:
     )
 
 
-def as_pieces(
-    chunks: pl.DataFrame, stream_set: str, last_line: pl.Expr
-) -> pl.DataFrame:
+def as_pieces(chunks: pl.DataFrame, stream_set: str, last_line: int) -> pl.DataFrame:
     """Return chunks with the columns of pieces, without those that are of no stream.
 
     The end of a stream is that of the chunk before it.
@@ -80,7 +80,7 @@ def as_pieces(
         & ~_HAS_USAGE
         & ~pl.col("is_end")
     )
-    last_key = pl.when(is_line & ~pl.col("is_end")).then(stream_key()).forward_fill()
+    last_key = pl.when(is_line & ~pl.col("is_end")).then(_stream_key()).forward_fill()
     is_counted = _IS_FIRST & ~is_framing & ~pl.col("is_end")
     return (
         chunks.with_columns(
@@ -91,11 +91,11 @@ def as_pieces(
         .filter(~pl.col("is_framing"))
         .with_columns(
             stream_set=pl.lit(stream_set),
-            stream_key=pl.when("is_end").then(last_key).otherwise(stream_key()),
+            stream_key=pl.when("is_end").then(last_key).otherwise(_stream_key()),
             is_new=pl.lit(value=False),
             is_whole=pl.lit(value=False),
             has_lone_usage=_HAS_USAGE & (pl.col("choice_count") == 0),
-            last_line=last_line,
+            last_line=pl.lit(last_line, pl.Int64),
         )
         .filter(pl.col("stream_key").is_not_null())
         .drop("is_framing")
@@ -109,168 +109,112 @@ def fold(pieces: pl.DataFrame, table: Table) -> pl.DataFrame:
     `stream_number`.
     """
     numbered = pieces.with_columns(_number_streams(pieces))
-    if pieces.is_empty():
-        return numbered
-    used = {name for name in pieces.columns if pieces[name].null_count() < len(pieces)}
     streams = numbered.group_by(STREAM, maintain_order=True).agg(
-        *_fold_streams(table.columns, used)
+        *_fold_streams(table.columns)
     )
-    index = pl.coalesce("choice_index", "choice_position").alias("_index")
     choices = (
         numbered.filter((pl.col("choice_count") > 0) & ~pl.col("is_end"))
-        .group_by([*STREAM, index], maintain_order=True)
-        .agg(*_fold_choices(chunks_table(table).columns, used))
-        .sort("_index", maintain_order=True)
+        .group_by([*STREAM, _INDEX], maintain_order=True)
+        .agg(*_fold_choices(chunks_table(table).columns))
+        .sort("index", maintain_order=True)
         .with_columns(
             choice_position=pl.int_range(pl.len(), dtype=pl.Int32).over(STREAM),
             choice_count=pl.len().over(STREAM).cast(pl.Int32),
         )
     )
-    folded = streams.join(choices, on=STREAM, how="left", maintain_order="left_right")
-    folded = folded.with_columns(
-        pl.col("choice_position", "choice_count").fill_null(0)
-    ).with_columns(
-        pl.when(_IS_FIRST).then(pl.col(USAGE_COLUMNS)),
-        pl.when(_IS_FIRST).then(pl.col("response_hash", "chunk_count")).otherwise(0),
+    return (
+        streams.join(choices, on=STREAM, how="left", maintain_order="left_right")
+        .with_columns(pl.col("choice_position", "choice_count").fill_null(0))
+        .with_columns(
+            pl.when(_IS_FIRST).then(pl.col(USAGE_COLUMNS)),
+            pl.when(_IS_FIRST).then(pl.col(_SUMMED)).otherwise(0),
+        )
+        .select(*pieces.columns, "stream_number")
     )
-    return folded.select(*pieces.columns, "stream_number")
 
 
-def _fold_streams(columns: Iterable[Column], used: set[str]) -> list[pl.Expr]:
+def _fold_streams(columns: Iterable[Column]) -> list[pl.Expr]:
     """Return what a stream is, of columns that do not depend on the choice."""
-    known = {
-        "response_hash": pl.col("response_hash").sum(),
-        "chunk_count": pl.col("chunk_count").sum().cast(pl.Int32),
-        "choice_count": None,
-        "log_id": pl.col("log_id").first(),
-        "source": pl.col("source").first(),
-        "line": pl.col("line").first(),
-    }
+    others = {*_SUMMED, "choice_count"}
+    names = [one.name for one in columns if one.grain == "R" and one.name not in others]
     # Counts of 0 say nothing if another usage says more.
-    masked = pl.when(_HAS_COUNTS | ~_HAS_COUNTS.any())
-    for column in columns:
-        name = column.name
-        if column.grain == "C" or name in known:
-            continue
-        value = pl.col(name)
-        if name in used and column.grain == "U":
-            value = masked.then(value).last(ignore_nulls=True)
-        elif name in used:
-            value = value.first(ignore_nulls=True)
-        else:
-            value = value.first()
-        known[name] = value
-    known |= {
-        "chunk_position": pl.col("chunk_position").first(),
-        "is_end": pl.col("is_end").any(),
-        "is_new": pl.col("is_new").first() | (pl.col("stream_number").first() > 0),
-        "is_whole": pl.col("is_whole").any(),
-        "has_lone_usage": pl.col("has_lone_usage").any(),
-        "last_line": pl.col("last_line").max(),
-    }
-    return [value.alias(name) for name, value in known.items() if value is not None]
+    usage = pl.when(_HAS_COUNTS | ~_HAS_COUNTS.any()).then(pl.col(USAGE_COLUMNS))
+    return [
+        pl.col(*names, "chunk_position").first(ignore_nulls=True),
+        usage.last(ignore_nulls=True),
+        pl.col(_SUMMED).sum(),
+        pl.col("is_end", "is_whole", "has_lone_usage", "last_line").max(),
+        pl.col("is_new").first() | (pl.col("stream_number").first() > 0),
+    ]
 
 
-def _fold_choices(columns: Iterable[Column], used: set[str]) -> list[pl.Expr]:
+def _fold_choices(columns: Iterable[Column]) -> list[pl.Expr]:
     """Return what a choice of a stream is, of columns that depend on it."""
-    found = []
+    by_kind: dict[str, list[str]] = {}
     for column in columns:
-        name, value = column.name, pl.col(column.name)
-        if column.grain != "C" or name == "choice_position":
-            continue
-        if name not in used:
-            value = value.first()
-        elif column.kind in {"content", "text"}:
-            joined = value.str.join("")
-            value = pl.when(value.is_not_null().any()).then(joined)
-        elif column.kind in {"characters", "items"}:
-            value = pl.when(value.is_not_null().any()).then(value.sum())
-        elif column.kind == "logprob_sum":
-            value = _fold_logprobs(value)
-        elif column.kind == "tool_calls":
-            value = value.drop_nulls().list.explode()
-        elif column.kind in {"finish_reason", "label"}:
-            value = value.last(ignore_nulls=True)
-        else:
-            value = value.first(ignore_nulls=True)
-        found.append(value.alias(name))
-    return found
+        if column.grain == "C":
+            by_kind.setdefault(column.kind, []).append(column.name)
 
+    def values(*kinds: Kind) -> pl.Expr:
+        return pl.col([name for kind in kinds for name in by_kind[kind]])
 
-def _fold_logprobs(value: pl.Expr) -> pl.Expr:
-    """Return the sum from the first to the last; null if one with tokens is null."""
-    is_unknown = value.is_null() & (pl.col("logprob_tokens").fill_null(0) > 0)
-    total = value.drop_nulls().cum_sum().last()
-    return pl.when(~is_unknown.any()).then(total)
+    texts, counts = values("content", "text"), values("characters", "items")
+    sums = values("logprob_sum")
+    is_unknown = sums.is_null() & (pl.col("logprob_tokens").fill_null(0) > 0)
+    return [
+        values("count", "string").first(ignore_nulls=True),
+        values("finish_reason", "label").last(ignore_nulls=True),
+        pl.when(texts.is_not_null().any()).then(texts.str.join("")),
+        pl.when(counts.is_not_null().any()).then(counts.sum()),
+        # Added from the first to the last.
+        pl.when(~is_unknown.any()).then(sums.drop_nulls().cum_sum().last()),
+        values("tool_calls").drop_nulls().list.explode(),
+    ]
 
 
 # Where a stream begins.
 
-_BEGIN = {
-    "index": pl.coalesce("choice_index", "choice_position"),
-    "has_choice": pl.col("choice_count") > 0,
-    "has_text": _HAS_TEXT,
-    "has_role": pl.col("role").is_not_null(),
-    "has_usage": _HAS_USAGE,
-    "has_counts": _HAS_COUNTS,
-    "is_finish": pl.col("finish_reason").is_not_null(),
-    "has_lone_usage": pl.col("has_lone_usage"),
-    "completion_tokens": pl.col("completion_tokens"),
-    "is_end": pl.col("is_end"),
-    "is_new": pl.col("is_new"),
-    # A response of which nothing is known but the model.
-    "is_next": pl.col("is_whole") & pl.col("response_id").is_null(),
-}
+_IS_OVER = (
+    pl.col("finish_reason").is_not_null() | pl.col("has_lone_usage") | pl.col("is_end")
+)
 _CHUNK = [*KEY, "log_id", "line", "chunk_position"]
-
-
-def _before(condition: pl.Expr) -> pl.Expr:
-    """Return whether a condition holds in an earlier piece of the key."""
-    earlier = condition.cast(pl.Int32).cum_sum().shift(fill_value=0)
-    return earlier.over(KEY) > 0
-
-
-def _may_begin() -> pl.Expr:
-    """Return whether a stream may begin with a piece, after another of the key."""
-    is_finish = pl.col("is_finish")
-    is_over = is_finish | pl.col("has_lone_usage")
-    has_text = pl.col("has_text") | pl.col("is_next")
-    is_first = pl.col("has_role") & ~is_finish & ~pl.col("has_usage")
-    tokens = pl.col("completion_tokens")
-    earlier = tokens.forward_fill().cum_max().shift().over(KEY)
-    is_less = (tokens < earlier).fill_null(value=False)
-    return (
-        pl.col("is_new")
-        | _before(pl.col("is_end"))
-        | (_before(is_over) & (has_text | is_first | is_less))
-        | (_before(pl.col("has_lone_usage")) & is_finish)
-    )
 
 
 def _number_streams(pieces: pl.DataFrame) -> pl.Series:
     """Return for each piece how many streams of its key are before its own.
 
-    Only the keys of which there may be several are read piece by piece.
+    Only the pieces from the first end of a stream on are read one by one.
     """
-    facts = pieces.select(*_CHUNK, **_BEGIN)
-    is_line = pl.col("chunk_position").is_null()
-    is_read = facts.select(is_line & _may_begin().any().over(KEY)).to_series()
-    numbers = pl.Series("stream_number", [0], pl.Int64).new_from_index(0, len(facts))
-    if not is_read.any():
-        return numbers
+    facts = pieces.select(
+        *_CHUNK,
+        *("has_lone_usage", "is_end", "is_new"),
+        _INDEX,
+        has_choice=pl.col("choice_count") > 0,
+        has_text=_HAS_TEXT,
+        has_role=pl.col("role").is_not_null(),
+        has_usage=_HAS_USAGE,
+        tokens=pl.when(_HAS_COUNTS).then("completion_tokens"),
+        tokens_before=pl.col("completion_tokens").forward_fill().over(KEY),
+        is_finish=pl.col("finish_reason").is_not_null(),
+        # A response of which nothing is known but the model.
+        is_next=pl.col("is_whole") & pl.col("response_id").is_null(),
+        is_read=(_IS_OVER | pl.col("is_new")).cum_max().over(KEY),
+    )
     found: list[int] = []
-    open_streams: dict[tuple[str, str], _Open] = {}
-    rows = facts.filter(is_read).iter_rows(named=True)
+    streams: dict[tuple[str, str], _Open] = {}
+    rows = facts.filter("is_read").iter_rows(named=True)
     for chunk, group in groupby(rows, key=itemgetter(*_CHUNK)):
         choices = list(group)
-        before = open_streams.get(chunk[:2])
-        if before is None:
-            before = open_streams[chunk[:2]] = _Open()
-        elif before.ends_before(choices):
-            before = open_streams[chunk[:2]] = _Open(before.number + 1)
-        before.add(choices)
-        found += [before.number] * len(choices)
-    return numbers.scatter(is_read.arg_true(), found)
+        stream = streams.get(chunk[:2])
+        if stream is None:
+            stream = _Open(tokens=choices[0]["tokens_before"] or 0)
+        elif stream.ends_before(choices):
+            stream = _Open(stream.number + 1)
+        streams[chunk[:2]] = stream
+        stream.add(choices)
+        found += [stream.number] * len(choices)
+    numbers = pl.Series("stream_number", [0], pl.Int64).new_from_index(0, len(facts))
+    return numbers.scatter(facts["is_read"].arg_true(), found)
 
 
 @dataclass
@@ -278,9 +222,9 @@ class _Open:
     """What of a stream decides whether the next chunk of its key belongs to it."""
 
     number: int = 0
+    tokens: int = 0  # of the completion
     finished: set[int] = field(default_factory=set)  # indexes of choices
     has_lone_usage: bool = False
-    completion_tokens: int = 0
     is_end: bool = False
 
     def add(self, choices: Iterable[Mapping[str, Any]]) -> None:
@@ -290,9 +234,7 @@ class _Open:
                 self.finished.add(choice["index"])
             self.has_lone_usage |= choice["has_lone_usage"]
             self.is_end |= choice["is_end"]
-            self.completion_tokens = (
-                choice["completion_tokens"] or self.completion_tokens
-            )
+            self.tokens = choice["tokens"] or self.tokens
 
     def ends_before(self, choices: Sequence[Mapping[str, Any]]) -> bool:
         """Return whether a chunk is of another stream."""
@@ -306,16 +248,12 @@ class _Open:
         is_over = is_finished or (self.has_lone_usage and not self.finished)
         if not is_over or not choice["has_choice"]:
             return False
-        is_finish, tokens = choice["is_finish"], choice["completion_tokens"]
+        is_finish, tokens = choice["is_finish"], choice["tokens"]
         return (
             choice["has_text"]
             or choice["is_next"]
             or (choice["has_role"] and not is_finish and not choice["has_usage"])
-            or (
-                choice["has_counts"]
-                and tokens is not None
-                and tokens < self.completion_tokens
-            )
+            or (tokens is not None and tokens < self.tokens)
             or (is_finish and is_finished and self.has_lone_usage)
         )
 

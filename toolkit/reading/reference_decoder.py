@@ -181,14 +181,13 @@ class Reference:
         if line is not None:
             try:
                 response = find_response(line, envelopes, self.apis)
+                if response.api.stream != "carriers":
+                    return [response], False
+                fault = LineError("stream_chunk")
             except LineError as error:
                 fault = error
                 if error.path or error.code == "stream_chunk":
                     raise
-            else:
-                if response.api.stream == "carriers":
-                    raise LineError("stream_chunk")
-                return [response], False
         items = self.apis_of_items
         responses = find_stream(value, line, self.places, envelopes, items)
         if not responses:

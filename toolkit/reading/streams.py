@@ -23,7 +23,6 @@ from toolkit.reading.pieces import (
     as_pieces,
     fold,
     pieces_schema,
-    stream_key,
 )
 from toolkit.reading.rotations import rotation_set
 from toolkit.schema.tables import REJECTS
@@ -173,46 +172,35 @@ class Streams:
     def _take_rows(
         self, decoded: Decoded, stream_set: str
     ) -> tuple[Decoded, pl.DataFrame]:
-        """Return the pieces of a block, and the block without them."""
+        """Return the pieces of a block, and the block without them.
+
+        A response is one if its API ends streams with such, and its stream is open.
+        """
         rows = self.pieces.clear()
-        last_line = pl.lit(self.lines[stream_set], pl.Int64)
+        last_line = self.lines[stream_set]
         if decoded.chunk_rows is not None:
             rows = as_pieces(pl.DataFrame(decoded.chunk_rows), stream_set, last_line)
             decoded = decoded._replace(chunk_rows=None)
-        apis = pl.Series(decoded.choices.column("api"))
-        if not apis.is_in(ENDS_WHOLE).any():
+        choices = pl.DataFrame(decoded.choices).filter(pl.col("api").is_in(ENDS_WHOLE))
+        if choices.is_empty():
             return decoded, rows
-        known = pl.concat([self.pieces, rows]).filter(
-            pl.col("chunk_position").is_null()
-        )
-        choices = pl.DataFrame(decoded.choices).with_columns(
-            chunk_position=pl.lit(None, pl.Int32),
-            is_end=pl.lit(value=False),
-            reasoning_chars=pl.col("reasoning_content").str.len_chars().cast(pl.Int64),
-            refusal_chars=pl.col("refusal").str.len_chars().cast(pl.Int64),
-            tool_calls=pl.col("tool_calls").list.eval(
-                pl.element().struct.with_fields(pl.lit(None, pl.String).alias("index"))
+        last = as_pieces(
+            choices.with_columns(
+                pl.col("tool_calls").cast(rows.schema["tool_calls"]),
+                chunk_position=pl.lit(None, pl.Int32),
+                is_end=pl.lit(value=False),
             ),
+            stream_set,
+            last_line,
         )
-        is_last = (
-            choices.select(stream_set=pl.lit(stream_set), stream_key=stream_key())
-            .join(
-                known.select(*KEY, is_known=pl.lit(value=True)).unique(),
-                on=KEY,
-                how="left",
-                maintain_order="left",
-            )["is_known"]
-            .fill_null(value=False)
-        ) & apis.is_in(ENDS_WHOLE)
-        last = choices.filter(is_last)
-        moved = as_pieces(last, stream_set, last_line).with_columns(is_whole=True)
-        rows = pl.concat([rows, moved.select(rows.columns)]).sort(
-            "line", maintain_order=True
-        )
+        known = pl.concat([self.pieces.select(KEY), rows.select(KEY)])
+        last = last.join(known, on=KEY, how="semi").with_columns(is_whole=True)
+        lines = last["line"].unique()
+        is_last = pl.Series(decoded.choices.column("line")).is_in(lines.implode())
         return decoded._replace(
             choices=decoded.choices.filter((~is_last).to_arrow()),
-            chunks=decoded.chunks + last.select(_IS_FIRST.sum()).item(),
-        ), rows
+            chunks=decoded.chunks + len(lines),
+        ), pl.concat([rows, last], how="diagonal").sort("line", maintain_order=True)
 
     def _is_over(self, pieces: pl.DataFrame) -> pl.Series:
         """Return for each piece whether nothing can be added to its stream."""
