@@ -509,8 +509,17 @@ class _Stream:
     is_ended: bool = False  # by [DONE]
 
     def begins_again_with(self, chunk: Chunk) -> bool:
-        """Return whether a chunk of the same key is of another stream (S4)."""
-        if self.is_ended:
+        """Return whether a chunk of the same key is of another stream (S4).
+
+        Where lines are mixed, [DONE] may be that of another stream. So with an id a
+        stream begins again behind it only with a role that comes without a text.
+        """
+        if self.is_ended and not chunk.get("id"):
+            return True
+        if self.is_ended and any(
+            self._is_first(choice, chunk) and not self._speaks(choice)
+            for _, choice in choices_of(chunk)
+        ):
             return True
         choices = [choice for one in self.chunks for choice in choices_of(one)]
         finished = {index for index, c in choices if c.get("finish_reason")}
@@ -527,14 +536,22 @@ class _Stream:
         return False
 
     def _is_beginning(self, choice: dict[str, Any], chunk: Chunk) -> bool:
-        speaks = any(said_by(choice, name) for name in TEXTS) or fragments_of(choice)
         usage = counts_of(usage_of(chunk))
-        has_role = bool((choice.get("delta") or {}).get("role"))
-        is_first = has_role and not choice.get("finish_reason") and not usage_of(chunk)
         now = total_usage([usage_of(one) for one in self.chunks])["completion_tokens"]
         new = usage["completion_tokens"]
         fewer = new is not None and now is not None and new < now
-        return bool(speaks) or is_first or (fewer and any(usage.values()))
+        is_less = fewer and any(usage.values())
+        return self._speaks(choice) or self._is_first(choice, chunk) or is_less
+
+    @staticmethod
+    def _speaks(choice: dict[str, Any]) -> bool:
+        texts = [said_by(choice, name) for name in TEXTS]
+        return any(texts) or bool(fragments_of(choice))
+
+    @staticmethod
+    def _is_first(choice: dict[str, Any], chunk: Chunk) -> bool:
+        has_role = bool((choice.get("delta") or {}).get("role"))
+        return has_role and not choice.get("finish_reason") and not usage_of(chunk)
 
 
 def assemble(*logs: Sequence[str], drop: bool = True) -> Assembly:

@@ -68,10 +68,12 @@ def _stream_key() -> pl.Expr:
     )
 
 
-def as_pieces(chunks: pl.DataFrame, stream_set: str, last_line: int) -> pl.DataFrame:
+def as_pieces(
+    chunks: pl.DataFrame, stream_set: str, last_line: int, last_key: str | None = None
+) -> pl.DataFrame:
     """Return chunks with the columns of pieces, without those that are of no stream.
 
-    The end of a stream is that of the chunk before it.
+    The end of a stream is that of the chunk before it, at first of `last_key`.
     """
     is_line = pl.col("chunk_position").is_null()
     is_framing = (
@@ -80,7 +82,9 @@ def as_pieces(chunks: pl.DataFrame, stream_set: str, last_line: int) -> pl.DataF
         & ~_HAS_USAGE
         & ~pl.col("is_end")
     )
-    last_key = pl.when(is_line & ~pl.col("is_end")).then(_stream_key()).forward_fill()
+    is_chunk = is_line & ~is_framing & ~pl.col("is_end")
+    keys = pl.when(is_chunk).then(_stream_key()).forward_fill()
+    key_before = pl.coalesce(keys, pl.lit(last_key, pl.String))
     is_counted = _IS_FIRST & ~is_framing & ~pl.col("is_end")
     return (
         chunks.with_columns(
@@ -91,7 +95,7 @@ def as_pieces(chunks: pl.DataFrame, stream_set: str, last_line: int) -> pl.DataF
         .filter(~pl.col("is_framing"))
         .with_columns(
             stream_set=pl.lit(stream_set),
-            stream_key=pl.when("is_end").then(last_key).otherwise(_stream_key()),
+            stream_key=pl.when("is_end").then(key_before).otherwise(_stream_key()),
             is_new=pl.lit(value=False),
             is_whole=pl.lit(value=False),
             has_lone_usage=_HAS_USAGE & (pl.col("choice_count") == 0),
@@ -113,7 +117,7 @@ def fold(pieces: pl.DataFrame, table: Table) -> pl.DataFrame:
         *_fold_streams(table.columns)
     )
     choices = (
-        numbered.filter((pl.col("choice_count") > 0) & ~pl.col("is_end"))
+        numbered.filter(pl.col("choice_count") > 0)
         .group_by([*STREAM, _INDEX], maintain_order=True)
         .agg(*_fold_choices(chunks_table(table).columns))
         .sort("index", maintain_order=True)
@@ -198,7 +202,9 @@ def _number_streams(pieces: pl.DataFrame) -> pl.Series:
         is_finish=pl.col("finish_reason").is_not_null(),
         # A response of which nothing is known but the model.
         is_next=pl.col("is_whole") & pl.col("response_id").is_null(),
-        is_read=(_IS_OVER | pl.col("is_new")).cum_max().over(KEY),
+        has_id=pl.col("response_id").is_not_null(),
+        is_read=(_IS_OVER | pl.col("is_new")).cum_max().over(KEY)
+        & pl.col("chunk_position").is_null(),
     )
     found: list[int] = []
     streams: dict[tuple[str, str], _Open] = {}
@@ -240,19 +246,23 @@ class _Open:
         """Return whether a chunk is of another stream."""
         if choices[0]["is_end"]:
             return False
-        is_over = self.is_end or choices[0]["is_new"]
-        return is_over or any(map(self._is_over_for, choices))
+        return choices[0]["is_new"] or any(map(self._is_over_for, choices))
 
     def _is_over_for(self, choice: Mapping[str, Any]) -> bool:
+        is_finish, tokens = choice["is_finish"], choice["tokens"]
+        is_first = choice["has_role"] and not is_finish and not choice["has_usage"]
+        # Where lines are mixed, the end can be that of another stream. Ids tell more.
+        is_silent = is_first and not choice["has_text"]
+        if self.is_end and (is_silent or not choice["has_id"]):
+            return True
         is_finished = choice["index"] in self.finished
         is_over = is_finished or (self.has_lone_usage and not self.finished)
         if not is_over or not choice["has_choice"]:
             return False
-        is_finish, tokens = choice["is_finish"], choice["tokens"]
         return (
             choice["has_text"]
             or choice["is_next"]
-            or (choice["has_role"] and not is_finish and not choice["has_usage"])
+            or is_first
             or (tokens is not None and tokens < self.tokens)
             or (is_finish and is_finished and self.has_lone_usage)
         )
