@@ -109,12 +109,16 @@ def agreed_lines(lines: Sequence[bytes], plan: Plan | None = None) -> Decoded:
 
 def difference(expected: Decoded, found: Decoded) -> str | None:
     """Return where two decoders differ first: the reference, then the kernel."""
-    for table in ("choices", "rejects"):
-        said = first_cell(getattr(expected, table), getattr(found, table))
+    for table in ("choices", "rejects", "chunk_rows"):
+        one, other = getattr(expected, table), getattr(found, table)
+        if one is None or other is None:
+            said = None if one is other else f"{one!r:.300}, the kernel {other!r:.300}"
+        else:
+            said = first_cell(one, other)
         if said is not None:
             return f"{table}, {said}"
     names = ("log_id", "source", "bytes", "position", "lines", "blank", "pending")
-    for name in (*names, "duplicates"):
+    for name in (*names, "duplicates", "chunks"):
         one, other = getattr(expected, name), getattr(found, name)
         if one != other:
             return f"{name}: the reference {one!r}, the kernel {other!r}"

@@ -69,8 +69,8 @@ def _choices(stream: Stream) -> list[dict[str, Any]]:
 
 def _like(stream: Stream, *chunks: Chunk) -> Stream:
     """Return chunks with the id and model of a stream."""
-    first = _chunks(stream)[0]
-    facts = {key: first[key] for key in ("id", "model") if key in first}
+    last = _chunks(stream)[-1]
+    facts = {key: last.get(key) for key in ("id", "model")}
     return [{**one, **facts} for one in chunks]
 
 

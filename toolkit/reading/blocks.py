@@ -57,6 +57,11 @@ class Plan:
     leave_pending: bool = False
 
     @cached_property
+    def places(self) -> tuple[tuple[str, ...], ...]:
+        """Where a line may have a whole stream."""
+        return tuple(dict.fromkeys([*self.envelopes, *self.carriers]))
+
+    @cached_property
     def chunks(self) -> Table:
         """The table of the chunks."""
         return chunks_table(self.table)

@@ -20,7 +20,13 @@ from toolkit.reading.json_values import DEEPEST
 from toolkit.reading.native import KERNEL
 from toolkit.reading.parsed_api import parse_api
 from toolkit.reading.reference_decoder import REPEATED_BYTES, Reference
-from toolkit.schema.tables import MOST_ITEMS, REJECT_CODES, REJECTS
+from toolkit.schema.tables import (
+    MOST_CHUNK_FACTS,
+    MOST_CHUNKS,
+    MOST_ITEMS,
+    REJECT_CODES,
+    REJECTS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,13 +43,21 @@ class _Kernel:
     is_parallel = True  # decodes in several threads at once
 
     def __init__(self, plan: Plan) -> None:
+        tables = (plan.table, plan.chunks)
         self.kernel = KERNEL.Decoder(
-            plan.table.columns,
-            [parse_api(api, plan.table.columns) for api in plan.apis],
-            plan.table.arrow,
+            [table.columns for table in tables],
+            [
+                parse_api(api, table.columns)
+                for table, apis in zip(
+                    tables, (plan.apis, plan.chunk_apis), strict=True
+                )
+                for api in apis
+            ],
+            [table.arrow for table in tables],
             REJECTS.arrow,
             drops_text=plan.content == "drop",
             envelopes=plan.envelopes,
+            places=plan.places,
             created_scale=MICROSECONDS[plan.created_unit],
             latest_microsecond=LATEST_MICROSECOND,
             longest=plan.max_line_bytes,
@@ -51,13 +65,15 @@ class _Kernel:
             deepest=DEEPEST,
             repeated_bytes=REPEATED_BYTES,
             most_items=MOST_ITEMS,
+            most_chunks=MOST_CHUNKS,
+            most_facts=MOST_CHUNK_FACTS,
             reasons=REJECT_CODES,
             expected=EXPECTED,
         )
 
     def decode(self, block: Block) -> Decoded:
         """Decode the lines of a block."""
-        choices, rejects, lines, blank, pending = self.kernel.decode(
+        choices, rejects, lines, blank, pending, rows, chunks = self.kernel.decode(
             block.log_id,
             block.source,
             block.pieces,
@@ -67,8 +83,9 @@ class _Kernel:
             block.growing,
             block.skipped,
         )
-        rows = pa.record_batch(choices)
-        return block.decoded(rows, pa.record_batch(rejects), lines, blank, pending)
+        chunk_rows = None if rows is None else pa.record_batch(rows)
+        tables = (pa.record_batch(choices), pa.record_batch(rejects))
+        return block.decoded(*tables, lines, blank, pending, chunk_rows, chunks)
 
 
 class _KernelSeen:

@@ -43,16 +43,17 @@ def iter_events(text: bytes) -> Iterator[bytes]:
     unread: list[bytes] = []
     fault: LineError | None = None
     for line in [*lines, b""]:
-        is_data = line.startswith((b"data:", b"error:"))
-        if is_data:
+        if line.startswith((b"data:", b"error:")):
             if fault is not None:
                 raise fault
             unread.append(strip_event(line))
-        data = b"\n".join(unread) if not line or len(unread) == 1 else b""
-        if not data or (line and not is_data):
+        elif line:
             continue
+        if line and len(unread) > 1:
+            continue  # it ends at a blank line
+        data = b"\n".join(unread)
         try:
-            event = b"" if data == END else checked_json(data)
+            event = b"" if data in (b"", END) else checked_json(data)
         except LineError as error:
             if not line:
                 fault, unread = error, []

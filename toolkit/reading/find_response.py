@@ -15,6 +15,7 @@ from toolkit.reading.json_values import (
     label_of,
     split_short_list,
     text_of,
+    too_many,
     values_at,
 )
 from toolkit.schema.tables import MOST_CHUNKS
@@ -126,7 +127,11 @@ def find_stream(
                 codes.add(error.code)
             else:
                 found.append(response._replace(line=line or item, place=path))
-        chunks = [response for response in found if response.api.stream]
+            if len(found) > MOST_CHUNKS:
+                raise too_many(MOST_CHUNKS, path)
+        chunks = [one for one in found if one.api.stream]
+        # Of another API is what only looks like a chunk.
+        chunks = [one for one in chunks if one.api.name == chunks[0].api.name]
         of_chunks = {one.api.name: one.api for one in chunks if one.api.ends_whole}
         whole = [
             one for one in found if not (one.api.stream or one.api.name in of_chunks)
@@ -135,8 +140,11 @@ def find_stream(
         if is_stream and len(whole) == 1:
             return whole
         if chunks and not whole:
+            name = chunks[0].api.name
             return [
-                one._replace(api=of_chunks.get(one.api.name, one.api)) for one in found
+                one._replace(api=of_chunks.get(name, one.api))
+                for one in found
+                if one.api.name == name
             ]
     for code in ("error_response", "stream_chunk"):
         if code in codes:
@@ -148,14 +156,10 @@ def _lists_and_texts(
     value: bytes, line: Node | None, places: Iterable[tuple[str, ...]]
 ) -> Iterator[tuple[Keys, bytes]]:
     """Yield each list or string where a whole stream may be, and its path."""
-    if line is None:
-        if value[0] in b'["':
-            yield (), value
-        return
-    for keys in places:
+    for keys in places if line else [()]:
         raw = None
         with suppress(LineError):
-            raw = line.find(keys)
+            raw = line.find(keys) if line else value
         if raw is not None and raw[0] in b'["':
             yield keys, raw
 

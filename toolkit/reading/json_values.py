@@ -112,11 +112,17 @@ def split_list(raw: bytes) -> list[bytes]:
     return [bytes(item) for item in _list(raw)]
 
 
-def split_short_list(raw: bytes, path: Keys, most: int = MOST_ITEMS) -> list[bytes]:
+def split_short_list(raw: bytes, path: Keys, most: int | None = None) -> list[bytes]:
     """Return the raw items of the JSON list at a path, or raise if it has too many."""
+    most = most or MOST_ITEMS
     if raw.count(b",") >= most and _count_items(raw) > most:
-        raise LineError("out_of_range", f"expected at most {most} items", path)
+        raise too_many(most, path)
     return split_list(raw)
+
+
+def too_many(most: int, path: Keys) -> LineError:
+    """Build the error of a list with more items than are allowed."""
+    return LineError("out_of_range", f"expected at most {most} items", path)
 
 
 def _count_items(raw: bytes) -> int:

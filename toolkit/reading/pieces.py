@@ -112,7 +112,11 @@ def fold(pieces: pl.DataFrame, table: Table) -> pl.DataFrame:
     Where a stream of a key begins after another one, it gets the next
     `stream_number`.
     """
-    numbered = pieces.with_columns(_number_streams(pieces))
+    numbered = pieces.with_columns(_number_streams(pieces), has_counts=_HAS_COUNTS)
+    # Counts of 0 say nothing if another usage says more.
+    is_used = pl.col("has_counts") | ~pl.col("has_counts").max().over(STREAM)
+    numbered = numbered.with_columns(is_used=is_used)
+    numbered = numbered.with_columns(pl.when("is_used").then(pl.col(USAGE_COLUMNS)))
     streams = numbered.group_by(STREAM, maintain_order=True).agg(
         *_fold_streams(table.columns)
     )
@@ -141,11 +145,9 @@ def _fold_streams(columns: Iterable[Column]) -> list[pl.Expr]:
     """Return what a stream is, of columns that do not depend on the choice."""
     others = {*_SUMMED, "choice_count"}
     names = [one.name for one in columns if one.grain == "R" and one.name not in others]
-    # Counts of 0 say nothing if another usage says more.
-    usage = pl.when(_HAS_COUNTS | ~_HAS_COUNTS.any()).then(pl.col(USAGE_COLUMNS))
     return [
         pl.col(*names, "chunk_position").first(ignore_nulls=True),
-        usage.last(ignore_nulls=True),
+        pl.col(USAGE_COLUMNS).last(ignore_nulls=True),
         pl.col(_SUMMED).sum(),
         pl.col("is_end", "is_whole", "has_lone_usage", "last_line").max(),
         pl.col("is_new").first() | (pl.col("stream_number").first() > 0),
@@ -203,8 +205,8 @@ def _number_streams(pieces: pl.DataFrame) -> pl.Series:
         # A response of which nothing is known but the model.
         is_next=pl.col("is_whole") & pl.col("response_id").is_null(),
         has_id=pl.col("response_id").is_not_null(),
-        is_read=(_IS_OVER | pl.col("is_new")).cum_max().over(KEY)
-        & pl.col("chunk_position").is_null(),
+        is_read=pl.col("chunk_position").is_null()
+        & (_IS_OVER | pl.col("is_new")).cum_max().over(KEY),
     )
     found: list[int] = []
     streams: dict[tuple[str, str], _Open] = {}

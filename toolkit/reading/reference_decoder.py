@@ -82,7 +82,6 @@ class Reference:
             ]
             for api in self.apis
         }
-        self.places = list(dict.fromkeys([*plan.envelopes, *plan.carriers]))
 
     def decode(self, block: Block) -> Decoded:
         """Turn the lines of a block into rows, chunks and rejects."""
@@ -189,7 +188,7 @@ class Reference:
                 if error.path or error.code == "stream_chunk":
                     raise
         items = self.apis_of_items
-        responses = find_stream(value, line, self.places, envelopes, items)
+        responses = find_stream(value, line, self.plan.places, envelopes, items)
         if not responses:
             raise fault
         return responses, True

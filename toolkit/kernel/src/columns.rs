@@ -87,6 +87,7 @@ impl ColumnBuilder {
                 column.extend(values)
             }
             ColumnBuilder::Float64(column) => column.extend(values.map(|value| value as f64)),
+            ColumnBuilder::Boolean(column) => column.extend(values.map(|value| value as u8)),
             _ => {}
         }
     }
@@ -448,12 +449,16 @@ pub struct Calls {
     item: Arc<Field>,
     ends: Vec<i32>,
     valid: Valid,
-    texts: [Texts<i32>; 4],
+    texts: Vec<Texts<i32>>,
 }
 
 impl Calls {
     fn new(item: Arc<Field>) -> Self {
-        let texts = std::array::from_fn(|_| Texts::new(0, 0));
+        let fields = match item.data_type() {
+            DataType::Struct(fields) => fields.len(),
+            _ => 0,
+        };
+        let texts = (0..fields).map(|_| Texts::new(0, 0)).collect();
         Calls {
             item,
             ends: vec![0],

@@ -1,19 +1,18 @@
-//! Blocks of lines into two Arrow batches: choices and rejects.
+//! Blocks of lines into Arrow batches: choices, chunks and rejects.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 use typed_arena::Arena;
 
-use crate::columns::{ColumnBuilder, Zeros};
 use crate::fast::Memory;
 use crate::json::{LineError, write_path};
-use crate::plan::{Grain, Kind, Plan};
+use crate::plan::{CHOICES, CHUNKS, Grain, Plan};
 use crate::routes::Routes;
-use crate::strict::read_line;
+use crate::strict::{Cells, read_line};
+use crate::table::{Response, Rows, Table};
 use crate::values::Cell;
 use crate::walk::Line;
 
@@ -49,22 +48,20 @@ pub struct Decoded {
     pub lines: i64,
     pub blank: i64,
     pub pending: i64,
+    pub chunk_rows: Option<RecordBatch>,
+    pub chunks: i64,
 }
 
 pub struct Decoder {
     plan: Plan,
     /// None: no line goes the fast path.
     routes: Option<Routes>,
-    choices: SchemaRef,
-    rejects: SchemaRef,
-    /// Rows of the last block, and bytes of each of its columns, to a mebibyte of log: so
-    /// much room the next one is likely to want.
-    sizes: Vec<AtomicUsize>,
+    tables: [Table; 2],
+    rejects: Table,
     /// What threads that are between two blocks have learned.
     memories: Mutex<Vec<Memory>>,
 }
 
-const SIZED_BYTES: usize = 1 << 20;
 /// A longer line goes the strict way: places in it, and in its texts, are of 32 bits.
 const FAST_BYTES: usize = 256 * 1024 * 1024;
 /// After so many responses of other APIs the fast path is tried on one line of so many.
@@ -73,15 +70,12 @@ const PATIENCE: usize = 8;
 const UNFINISHED: [&str; 4] = ["truncated", "invalid_utf8", "too_deep", "line_too_long"];
 
 impl Decoder {
-    pub fn new(plan: Plan, choices: SchemaRef, rejects: SchemaRef) -> Self {
-        let routes = Routes::new(&plan);
-        let sizes = (0..=plan.columns.len()).map(|_| AtomicUsize::default());
+    pub fn new(plan: Plan, tables: [SchemaRef; 2], rejects: SchemaRef) -> Self {
         Decoder {
-            sizes: sizes.collect(),
+            routes: Routes::new(&plan),
             plan,
-            routes,
-            choices,
-            rejects,
+            tables: tables.map(Table::new),
+            rejects: Table::new(rejects),
             memories: Mutex::default(),
         }
     }
@@ -107,77 +101,51 @@ impl Decoder {
 
     pub fn decode(&self, block: &Block<'_>) -> Result<Decoded, ArrowError> {
         let bytes: usize = block.pieces.iter().map(|piece| piece.lines().len()).sum();
-        let room = |size: &AtomicUsize| {
-            let size = size.load(Relaxed);
-            (size + size / 8) * bytes / SIZED_BYTES
-        };
-        let [rows, texts @ ..] = &self.sizes[..] else {
-            return Err(ArrowError::SchemaError("no columns".to_owned()));
-        };
-        let fields = self.choices.fields().iter().zip(texts);
-        let choices = fields
-            .map(|(field, texts)| ColumnBuilder::new(field.data_type(), room(rows), room(texts)))
-            .collect::<Result<Vec<_>, _>>()?;
-        let fields = self.rejects.fields().iter();
-        let rejects = fields
-            .map(|field| ColumnBuilder::new(field.data_type(), 0, 0))
-            .collect::<Result<Vec<_>, _>>()?;
+        let begin = |table: &Table| table.begin(bytes);
+        let [choices, chunks] = &self.tables;
         let mut work = Work {
             decoder: self,
             block,
-            choices,
-            rejects,
-            responses: Vec::with_capacity(room(rows)),
-            rows: 0,
-            rejected: 0,
+            tables: [begin(choices)?, begin(chunks)?],
+            rejects: begin(&self.rejects)?,
+            others: 0,
             lines: 0,
             blank: 0,
             pending: 0,
+            chunks: 0,
         };
         work.run();
-        work.fill_given();
-        let had = |size: usize| size * SIZED_BYTES / bytes.max(SIZED_BYTES);
-        rows.store(had(work.rows), Relaxed);
-        for (size, column) in texts.iter().zip(&work.choices) {
-            size.store(had(column.bytes()), Relaxed);
+        let mut tables = work.tables;
+        for (rows, columns) in tables.iter_mut().zip(&self.plan.columns) {
+            rows.fill_given(columns, &self.plan.apis, block.log_id, block.source);
         }
+        let [choice_rows, chunk_rows] = tables;
+        let chunk_rows = (chunk_rows.count > 0).then_some(chunk_rows);
         Ok(Decoded {
-            choices: batch(work.choices, &self.choices, work.rows)?,
-            rejects: batch(work.rejects, &self.rejects, work.rejected)?,
+            choices: choices.finish(choice_rows, bytes)?,
+            rejects: self.rejects.finish(work.rejects, bytes)?,
             lines: work.lines,
             blank: work.blank,
             pending: work.pending,
+            chunk_rows: chunk_rows
+                .map(|rows| chunks.finish(rows, bytes))
+                .transpose()?,
+            chunks: work.chunks,
         })
-    }
-}
-
-/// What the rows of a response share.
-struct Response {
-    line: i64,
-    choices: usize,
-    hash: u64,
-    /// The place of its API in the plan.
-    api: usize,
-}
-
-impl Response {
-    /// One row a choice, one where there is none.
-    fn rows(&self) -> usize {
-        self.choices.max(1)
     }
 }
 
 struct Work<'a> {
     decoder: &'a Decoder,
     block: &'a Block<'a>,
-    choices: Vec<ColumnBuilder>,
-    rejects: Vec<ColumnBuilder>,
-    responses: Vec<Response>,
-    rows: usize,
-    rejected: usize,
+    tables: [Rows; 2],
+    rejects: Rows,
+    /// Responses and chunks since the last one of the API of the fast path.
+    others: usize,
     lines: i64,
     blank: i64,
     pending: i64,
+    chunks: i64,
 }
 
 impl Work<'_> {
@@ -190,7 +158,7 @@ impl Work<'_> {
             offset += (piece.end - piece.start) as i64;
         }
         if let Some(mut memory) = memory {
-            memory.flush(&mut self.choices);
+            memory.flush(&mut self.tables[CHOICES].columns);
             self.decoder.keep(memory);
         }
         match self.block.skipped {
@@ -221,7 +189,7 @@ impl Work<'_> {
                 let is_taken = (is_utf8 || simdutf8::basic::from_utf8(line).is_ok())
                     && self.take(&piece.held[piece.start + start..], line.len(), memory);
                 if !is_taken {
-                    memory.flush(&mut self.choices);
+                    memory.flush(&mut self.tables[CHOICES].columns);
                 }
                 is_taken
             });
@@ -232,64 +200,15 @@ impl Work<'_> {
         }
         if start < lines.len() {
             if let Some(memory) = memory {
-                memory.flush(&mut self.choices);
+                memory.flush(&mut self.tables[CHOICES].columns);
             }
             self.line(&lines[start..], offset + start as i64, true, leaves);
         }
     }
 
-    /// Writes the facts of the block and of its responses.
-    fn fill_given(&mut self) {
-        let log_id = i64::from(self.block.log_id);
-        let plan = &self.decoder.plan;
-        for (column, building) in plan.columns.iter().zip(&mut self.choices) {
-            let responses = self.responses.iter();
-            let fact = |response: &Response| match (column.kind, column.name.as_str()) {
-                (Kind::ChoiceCount, _) => response.choices as i64,
-                (Kind::Hash, _) => response.hash as i64,
-                (_, "line") => response.line,
-                _ => log_id,
-            };
-            match (column.kind, column.grain) {
-                (Kind::Position, _) => {
-                    building.set_ints(responses.flat_map(|it| 0..it.rows() as i64));
-                }
-                (kind, grain) if !kind.is_given() || grain == Grain::Choice => {}
-                (kind, _) if kind == Kind::Api || column.name == "source" => {
-                    let mut row = 0;
-                    for alike in self.responses.chunk_by(|one, other| one.api == other.api) {
-                        let text = match kind {
-                            Kind::Api => &plan.apis[alike[0].api].name,
-                            _ => self.block.source,
-                        };
-                        let rows = alike.iter().map(Response::rows).sum();
-                        let mut cell = building.empty();
-                        cell.set_bytes(0, text.as_bytes());
-                        building.set_rows(row, rows, &cell);
-                        row += rows;
-                    }
-                }
-                (_, Grain::Response) => {
-                    building.set_ints(
-                        responses.flat_map(|it| std::iter::repeat_n(fact(it), it.rows())),
-                    );
-                }
-                _ => {
-                    let mut row = 0;
-                    for response in responses {
-                        building.set_int(row, fact(response));
-                        row += response.rows();
-                    }
-                }
-            }
-        }
-    }
-
     /// Returns whether the fast path passes a line, as of a log of other APIs than its own.
     fn rests(&self) -> bool {
-        let last = self.responses.last_chunk::<PATIENCE>();
-        last.is_some_and(|last| last.iter().all(|it| it.api > 0))
-            && !(self.lines as usize).is_multiple_of(PATIENCE)
+        self.others >= PATIENCE && !(self.lines as usize).is_multiple_of(PATIENCE)
     }
 
     /// Reads the line that begins the data by the fast path; returns whether it could.
@@ -306,31 +225,54 @@ impl Work<'_> {
             return false;
         }
         let line = Line { data, end };
-        let row = self.rows;
-        match memory.read_line(plan, routes, line, &mut self.choices, row) {
+        let rows = &mut self.tables[CHOICES];
+        let row = rows.count;
+        match memory.read_line(plan, routes, line, &mut rows.columns, row) {
             Some(taken) => {
-                self.add(taken.choices, taken.hash, 0);
+                self.others = 0;
+                rows.add(Response {
+                    line: self.block.line + self.lines,
+                    choices: taken.choices,
+                    hash: taken.hash,
+                    api: Some(0),
+                    chunk_position: None,
+                });
+                self.lines += 1;
                 true
             }
             None => {
-                let columns = self.choices.iter_mut();
-                columns.for_each(|column| column.truncate(row));
+                rows.truncate(rows.responses.len(), row);
                 false
             }
         }
     }
 
-    /// Notes the response whose rows were set.
-    fn add(&mut self, choices: usize, hash: u64, api: usize) {
-        let response = Response {
-            line: self.block.line + self.lines,
-            choices,
-            hash,
-            api,
+    /// Adds the rows of a response or chunk.
+    fn add(&mut self, cells: &Cells<'_>) {
+        let plan = &self.decoder.plan;
+        let table = cells.api.map_or(CHUNKS, |api| plan.apis[api].table());
+        let rows = &mut self.tables[table];
+        let columns = rows.columns.iter_mut().zip(&plan.columns[table]);
+        for ((building, column), cells_of) in columns.zip(&cells.cells) {
+            for place in 0..cells.choices.max(1) {
+                let of_all = column.grain == Grain::Response;
+                if let Some(cell) = cells_of.get(if of_all { 0 } else { place }) {
+                    building.set(rows.count + place, cell);
+                }
+            }
+        }
+        self.others = if cells.api == Some(0) {
+            0
+        } else {
+            self.others + 1
         };
-        self.rows += response.rows();
-        self.lines += 1;
-        self.responses.push(response);
+        rows.add(Response {
+            line: self.block.line + self.lines,
+            choices: cells.choices,
+            hash: cells.hash,
+            api: cells.api,
+            chunk_position: cells.chunk_position,
+        });
     }
 
     fn line(&mut self, raw: &[u8], offset: i64, tail: bool, waits: bool) {
@@ -348,18 +290,20 @@ impl Work<'_> {
             return;
         }
         let arena = Arena::new();
-        match read_line(plan, raw, tail, &arena) {
-            Ok(rows) => {
-                let columns = self.choices.iter_mut().zip(&plan.columns);
-                for ((building, column), cells) in columns.zip(&rows.cells) {
-                    for place in 0..rows.choices.max(1) {
-                        let of_all = column.grain == Grain::Response;
-                        if let Some(cell) = cells.get(if of_all { 0 } else { place }) {
-                            building.set(self.rows + place, cell);
-                        }
-                    }
-                }
-                self.add(rows.choices, rows.hash, rows.api);
+        let before = self
+            .tables
+            .each_ref()
+            .map(|rows| (rows.responses.len(), rows.count));
+        let read = read_line(plan, raw, tail, &arena, |cells| self.add(&cells));
+        if read.is_err() {
+            for (rows, (responses, row)) in self.tables.iter_mut().zip(before) {
+                rows.truncate(responses, row);
+            }
+        }
+        match read {
+            Ok(is_chunk) => {
+                self.lines += 1;
+                self.chunks += i64::from(is_chunk);
             }
             Err(fault) if waits && UNFINISHED.contains(&fault.code) => {
                 self.pending = raw.len() as i64;
@@ -403,23 +347,9 @@ impl Work<'_> {
             text(fault.reason.as_deref().unwrap_or(sentence)),
             raw.map_or(Cell::Null, Cell::Bytes),
         ];
-        for (column, cell) in self.rejects.iter_mut().zip(&cells) {
-            column.set(self.rejected, cell);
+        for (column, cell) in self.rejects.columns.iter_mut().zip(&cells) {
+            column.set(self.rejects.count, cell);
         }
-        self.rejected += 1;
+        self.rejects.count += 1;
     }
-}
-
-fn batch(
-    columns: Vec<ColumnBuilder>,
-    schema: &SchemaRef,
-    rows: usize,
-) -> Result<RecordBatch, ArrowError> {
-    let zeros = Zeros::new(rows);
-    let arrays = columns
-        .into_iter()
-        .zip(schema.fields())
-        .map(|(column, field)| column.finish(rows, field.data_type(), &zeros))
-        .collect::<Result<Vec<_>, _>>()?;
-    RecordBatch::try_new(schema.clone(), arrays)
 }

@@ -47,6 +47,10 @@ impl LineError {
         }
     }
 
+    pub fn too_many(most: usize) -> Self {
+        LineError::because("out_of_range", format!("expected at most {most} items"))
+    }
+
     pub fn wrong_type(expected: &str, raw: &str) -> Self {
         LineError::because(
             "wrong_type",
@@ -228,13 +232,13 @@ fn pass<'a>(raw: &'a str, closing: u8, mut each: impl FnMut(&'a str, &'a str)) -
     }
 }
 
-/// The raw items of a list that may not be endless; None: there are more.
-pub fn short_list(raw: &str, most: usize) -> Option<Vec<&str>> {
+/// The raw items of a list that may not be endless.
+pub fn short_list<'a>(raw: &'a str, path: &[Step], most: usize) -> Result<Vec<&'a str>, LineError> {
     let may_be_long = memchr::memchr_iter(b',', raw.as_bytes()).count() >= most;
     if may_be_long && count(raw) > most {
-        None
+        Err(LineError::too_many(most).below(path))
     } else {
-        Some(items(raw))
+        Ok(items(raw))
     }
 }
 

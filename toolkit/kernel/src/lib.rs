@@ -4,7 +4,9 @@
 
 pub mod columns;
 pub mod decoder;
+pub mod events;
 pub mod fast;
+pub mod find;
 pub mod json;
 pub mod line;
 pub mod pace;
@@ -13,7 +15,9 @@ pub mod routes;
 pub mod scanner;
 pub mod seen;
 pub mod shapes;
+pub mod streams;
 pub mod strict;
+pub mod table;
 pub mod times;
 pub mod trie;
 pub mod values;
@@ -43,18 +47,19 @@ struct PyDecoder {
 impl PyDecoder {
     #[new]
     #[pyo3(signature = (
-        columns, apis, choices, rejects, *, drops_text, envelopes, created_scale,
+        columns, apis, tables, rejects, *, drops_text, envelopes, places, created_scale,
         latest_microsecond, longest, leave_pending, deepest, repeated_bytes, most_items,
-        reasons, expected,
+        most_chunks, most_facts, reasons, expected,
     ))]
     #[allow(clippy::too_many_arguments)] // named in Python, where they are gathered
     fn new(
-        columns: Vec<Column>,
+        columns: [Vec<Column>; 2],
         apis: Vec<Api>,
-        choices: &Bound<'_, PyAny>,
+        tables: [Bound<'_, PyAny>; 2],
         rejects: &Bound<'_, PyAny>,
         drops_text: bool,
         envelopes: Vec<Vec<String>>,
+        places: Vec<Vec<String>>,
         created_scale: i32,
         latest_microsecond: i64,
         longest: usize,
@@ -62,6 +67,8 @@ impl PyDecoder {
         deepest: usize,
         repeated_bytes: usize,
         most_items: usize,
+        most_chunks: usize,
+        most_facts: usize,
         reasons: HashMap<String, String>,
         expected: HashMap<String, String>,
     ) -> PyResult<Self> {
@@ -70,6 +77,7 @@ impl PyDecoder {
             apis,
             drops_text,
             envelopes,
+            places,
             created_scale,
             latest_microsecond,
             longest,
@@ -77,12 +85,14 @@ impl PyDecoder {
             deepest,
             repeated_bytes,
             most_items,
+            most_chunks,
+            most_facts,
             reasons,
             expected,
         };
-        let (choices, rejects) = (schema(choices)?, schema(rejects)?);
+        let tables = [schema(&tables[0])?, schema(&tables[1])?];
         Ok(PyDecoder {
-            decoder: Decoder::new(plan, choices, rejects),
+            decoder: Decoder::new(plan, tables, schema(rejects)?),
         })
     }
 
@@ -99,7 +109,7 @@ impl PyDecoder {
         tail: bool,
         growing: bool,
         skipped: Option<i64>,
-    ) -> PyResult<(Batch, Batch, i64, i64, i64)> {
+    ) -> PyResult<(Batch, Batch, i64, i64, i64, Option<Batch>, i64)> {
         let pieces: Vec<Piece<'_>> = pieces
             .iter()
             .map(|(held, start, end)| Piece {
@@ -129,6 +139,8 @@ impl PyDecoder {
             decoded.lines,
             decoded.blank,
             decoded.pending,
+            decoded.chunk_rows.map(Batch),
+            decoded.chunks,
         ))
     }
 }

@@ -1,7 +1,7 @@
 //! The values that a walk found in a line, and the cells that they become.
 
 use crate::columns::ColumnBuilder;
-use crate::plan::{Kind, Path, Plan, Root, Test, Type};
+use crate::plan::{CHOICES, Kind, Path, Plan, Root, Test, Type};
 use crate::routes::{CHOICE, Check, OUTER, Place, RESPONSE, Routes, Target};
 use crate::scanner::{JsonType, Value};
 use crate::strict::without_text;
@@ -127,15 +127,11 @@ impl LineValues<'_> {
 
     fn is_expected(&self, value: &Value, test: &Test) -> bool {
         let raw = value.raw(self.line);
-        let label = match value.kind {
-            JsonType::String => self.text(value),
-            _ => raw,
-        };
-        is_expected(raw, label, test)
+        is_expected(raw, value.label(self.line, self.texts), test)
     }
 
-    /// Where the values are that decide whether it is a whole response, if not their type does;
-    /// of a line with one choice.
+    /// Where the values are that decide whether it is a whole response, if not their type does,
+    /// or whether the line is one itself; of a line with one choice.
     pub fn deciders(&self, routes: &Routes) -> Vec<u32> {
         let width = routes.tries[CHOICE].nodes.len();
         let decider = |check: &Check| {
@@ -148,11 +144,11 @@ impl LineValues<'_> {
             !checks.iter().any(is_refuted)
         };
         let alternatives = routes.tests.iter().chain(&routes.unless);
-        alternatives
-            .filter(is_open)
-            .flatten()
-            .filter_map(decider)
-            .collect()
+        let within = alternatives.filter(is_open).flatten().filter_map(decider);
+        let rivals = routes.rivals.iter().flatten();
+        let rivals = rivals.filter(|(.., words)| self.envelope.is_some() && !words.is_empty());
+        let outside = rivals.filter_map(|&(node, ..)| self.slots[OUTER].get(node));
+        within.chain(outside.map(|value| value.start)).collect()
     }
 
     fn text(&self, string: &Value) -> &[u8] {
@@ -274,7 +270,7 @@ impl LineValues<'_> {
         row: usize,
     ) -> Option<Found> {
         let raw = str::from_utf8(value.raw(self.line)).ok()?;
-        let column = &self.plan.columns[target.column];
+        let column = &self.plan.columns[CHOICES][target.column];
         let path = self.path(target, way);
         let items = path.steps.items.as_ref();
         let cell = read_raw(raw, items, column, path, self.plan);

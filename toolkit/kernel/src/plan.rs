@@ -72,6 +72,16 @@ impl Kind {
 }
 
 words! {
+    /// What the objects of an API are: responses, or chunks of one, which are lines of their
+    /// own or only stand in a line with the whole stream.
+    Stream {
+        Whole = "",
+        Lines = "lines",
+        Carriers = "carriers",
+    }
+}
+
+words! {
     /// How the value of a column repeats over the rows of its response.
     Grain {
         Response = "R",
@@ -162,7 +172,20 @@ pub struct Api {
     /// By column.
     pub paths: Vec<Vec<Path>>,
     pub finish_reasons: HashMap<String, String>,
+    pub stream: Stream,
+    pub ends_whole: bool,
 }
+
+impl Api {
+    /// The table that its objects are rows of.
+    pub fn table(&self) -> usize {
+        usize::from(self.stream != Stream::Whole)
+    }
+}
+
+/// The tables: choices of responses, and those of chunks.
+pub const CHOICES: usize = 0;
+pub const CHUNKS: usize = 1;
 
 /// See `toolkit.schema.columns.Column`.
 #[derive(Clone, Debug, FromPyObject)]
@@ -172,6 +195,7 @@ pub struct Column {
     pub grain: Grain,
     pub adds: Vec<String>,
     pub private: bool,
+    pub nullable: bool,
     pub minimum: Option<i64>,
     pub maximum: Option<i64>,
 }
@@ -185,10 +209,14 @@ impl Column {
 }
 
 pub struct Plan {
-    pub columns: Vec<Column>,
+    /// By table.
+    pub columns: [Vec<Column>; 2],
+    /// Those of responses first.
     pub apis: Vec<Api>,
     pub drops_text: bool,
     pub envelopes: Vec<Vec<String>>,
+    /// Where a line may have a whole stream.
+    pub places: Vec<Vec<String>>,
     /// Power of ten from the unit of `created` to microseconds.
     pub created_scale: i32,
     pub latest_microsecond: i64,
@@ -198,6 +226,10 @@ pub struct Plan {
     pub repeated_bytes: usize,
     /// Of choices, and of the calls of a choice.
     pub most_items: usize,
+    /// Of a line.
+    pub most_chunks: usize,
+    /// Of the texts that a chunk repeats, in characters.
+    pub most_facts: usize,
     /// The fixed sentence of each code.
     pub reasons: HashMap<String, String>,
     /// What each kind expects, in words.
@@ -205,11 +237,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn too_many(&self) -> crate::json::LineError {
-        let reason = format!("expected at most {} items", self.most_items);
-        crate::json::LineError::because("out_of_range", reason)
-    }
-
     pub fn expected(&self, kind: &str) -> &str {
         self.expected.get(kind).map_or("", String::as_str)
     }

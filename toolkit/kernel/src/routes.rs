@@ -1,6 +1,6 @@
 //! Where the paths of the first API lead, worked out once.
 
-use crate::plan::{Api, Column, Condition, Grain, Kind, Path, Plan, Root, Test, Type};
+use crate::plan::{Api, CHOICES, Column, Condition, Grain, Kind, Path, Plan, Root, Test, Type};
 use crate::scanner::JsonType;
 use crate::trie::{Role, Trie, bit};
 
@@ -10,8 +10,8 @@ pub const CHOICE: usize = 1;
 /// What starts at the line, where it holds more than the response.
 pub const OUTER: usize = 2;
 
-/// A node, and the types that its value has.
-pub type Rival = (usize, &'static [JsonType]);
+/// A node, the types that its value has, and the words that it is; without words any.
+pub type Rival = (usize, &'static [JsonType], Vec<String>);
 
 pub struct Routes {
     pub tries: [Trie; 3],
@@ -87,7 +87,7 @@ impl Routes {
     /// None: the strict path is to read all lines of such columns or such an API.
     pub fn new(plan: &Plan) -> Option<Self> {
         let api = plan.apis.first()?;
-        let columns: Vec<_> = plan.columns.iter().zip(&api.paths).collect();
+        let columns: Vec<_> = plan.columns[CHOICES].iter().zip(&api.paths).collect();
         let is_known = |&(column, paths): &(&Column, &Vec<Path>)| {
             is_plain(column, paths, plan) && !crosses(column, paths, &columns)
         };
@@ -173,7 +173,7 @@ fn check(test: &Test, plan: &Plan, tries: &mut [Trie; 3]) -> Option<Check> {
 /// Returns what a line has that may be a response of an API; it is enough that no response
 /// has less.
 fn rivals(api: &Api, outer: &mut Trie) -> Vec<Vec<Rival>> {
-    let mut rival = |keys: &[String], last: Type| {
+    let mut rival = |keys: &[String], last: Type, words: &[String]| {
         let types: &[JsonType] = match (keys.len(), last) {
             (2.., _) | (_, Type::Object) => &[JsonType::Object],
             (_, Type::List | Type::Objects | Type::Empty) => &[JsonType::List],
@@ -181,21 +181,23 @@ fn rivals(api: &Api, outer: &mut Trie) -> Vec<Vec<Rival>> {
             (_, Type::Boolean) => &[JsonType::Bool],
             (_, Type::Any | Type::Filled) => JsonType::ANY,
         };
-        (outer.add_way(&keys[..1]), types)
+        let node = outer.add_way(&keys[..1]);
+        let words = if keys.len() > 1 { &[] } else { words };
+        outer.nodes[node].is_text |= !words.is_empty();
+        (node, types, words.to_vec())
     };
     let has_choices = !api.choices.is_empty();
     let mut found = Vec::new();
     if has_choices {
-        found.push(vec![rival(&api.choices, Type::List)]);
+        found.push(vec![rival(&api.choices, Type::List, &[])]);
     }
     for tests in &api.tests {
         let has = || tests.iter().filter(|test| test.expected);
         // Without a list of choices no choice passes a test.
         if !has().any(|test| has_choices && test.path.root == Root::Choice) {
-            let steps = has().map(|test| (&test.path.steps, test.r#type));
-            let rivals = steps.map(|(steps, last)| match steps.items {
-                Some(_) => rival(&steps.keys, Type::List),
-                None => rival(&steps.keys, last),
+            let rivals = has().map(|test| match &test.path.steps {
+                steps if steps.items.is_some() => rival(&steps.keys, Type::List, &[]),
+                steps => rival(&steps.keys, test.r#type, &test.words),
             });
             found.push(rivals.collect());
         }

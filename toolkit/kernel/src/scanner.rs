@@ -61,6 +61,14 @@ impl Value {
             &line[self.start as usize + 1..self.end as usize - 1]
         }
     }
+
+    /// The text of a string, or the JSON of any other value.
+    pub fn label<'a>(&self, line: &'a [u8], unescaped: &'a [u8]) -> &'a [u8] {
+        match self.kind {
+            JsonType::String => self.text(line, unescaped),
+            _ => self.raw(line),
+        }
+    }
 }
 
 /// Passes what is at a place, and returns the place behind it.

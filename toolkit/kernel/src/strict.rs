@@ -1,90 +1,116 @@
 //! One line, decoded as `reference_decoder.py` does: strictly, step by step.
 
 use std::rc::Rc;
-use std::slice;
 
 use typed_arena::Arena;
 
-use crate::json::{LineError, Node, Step, checked, label, short_list, text};
-use crate::plan::{Api, Column, Condition, Grain, Kind, Path, Plan, Root, Test};
-use crate::values::{Cell, is_expected, read_cell, too_large, values_at};
+use crate::events::{END, strip_event};
+use crate::find::{Response, choices_of, find_response};
+use crate::json::{LineError, Node, checked};
+use crate::plan::{Api, Column, Grain, Kind, Path, Plan, Stream};
+use crate::streams::find_stream;
+use crate::values::{Cell, read_cell, too_large};
 
-/// The cells of a line: for each column one for each row, or one for all rows.
-pub struct Rows<'a> {
+/// The cells of a response or chunk: for each column one for each row, or one for all rows. By
+/// default the end of a stream.
+#[derive(Default)]
+pub struct Cells<'a> {
     /// The choices; where there is none there is one row.
     pub choices: usize,
     pub hash: u64,
-    /// The place of the response's API in the plan.
-    pub api: usize,
+    /// The place of its API in the plan.
+    pub api: Option<usize>,
+    /// Its place in a line with a whole stream.
+    pub chunk_position: Option<i64>,
     /// A cell that is not there is null, or a fact of the line.
     pub cells: Vec<Vec<Cell<'a>>>,
 }
 
-/// A response that was found in a line.
-struct Response<'a> {
-    line: Rc<Node<'a>>,
-    node: Rc<Node<'a>>,
-    choices: Vec<Rc<Node<'a>>>,
-}
-
-impl<'a> Response<'a> {
-    /// The object where a path starts, None if this response has none.
-    fn start<'n>(&'n self, path: &Path, choice: &'n Node<'a>) -> Option<&'n Node<'a>> {
-        let place = &self.node.path;
-        let is_key = |(step, key): (&Step, &String)| matches!(step, Step::Key(own) if own == key);
-        let is_at = || place.len() == path.at.len() && place.iter().zip(&path.at).all(is_key);
-        match path.root {
-            Root::Response => Some(&self.node),
-            Root::Choice => Some(choice),
-            Root::Line => Some(&self.line),
-            Root::Envelope => (!place.is_empty()).then_some(&*self.line),
-            Root::At => is_at().then_some(&*self.line),
-        }
-    }
-
-    /// Returns whether all tests hold of any of the alternatives.
-    fn meets(&self, condition: &Condition, plan: &Plan) -> bool {
-        let passes = |test| self.passes(test, plan);
-        condition.iter().any(|tests| tests.iter().all(passes))
-    }
-
-    fn passes(&self, test: &Test, plan: &Plan) -> bool {
-        let starts = match test.path.root {
-            Root::Choice => &self.choices,
-            _ => slice::from_ref(&self.node),
-        };
-        let has_value = |choice: &Rc<Node<'a>>| {
-            let start = self.start(&test.path, choice);
-            // Another shape is not as expected.
-            let values = start.and_then(|start| values_at(start, &test.path.steps, plan).ok()?);
-            let mut values = values.iter().flatten();
-            values.any(|value| {
-                let label = (!test.words.is_empty()).then(|| label(value.raw));
-                is_expected(
-                    value.raw.as_bytes(),
-                    label.unwrap_or_default().as_bytes(),
-                    test,
-                )
-            })
-        };
-        starts.iter().any(has_value) == test.expected
-    }
-}
-
-/// Returns the cells of a line, or why it is rejected.
+/// Reads a line, adds the cells of each response or chunk, and returns whether the line is a
+/// chunk or framing; or returns why it is rejected, with all of them.
 pub fn read_line<'a>(
     plan: &Plan,
     raw: &'a [u8],
     tail: bool,
     arena: &'a Arena<String>,
-) -> Result<Rows<'a>, LineError> {
-    let line = Rc::new(open_line(plan, raw, tail)?);
-    let (response, place) = find_response(plan, line, arena)?;
+    mut add: impl FnMut(Cells<'a>),
+) -> Result<bool, LineError> {
+    if raw.len() > plan.longest {
+        return Err(LineError::new("line_too_long"));
+    }
+    let line = simdutf8::basic::from_utf8(raw).map_err(|_| LineError::new("invalid_utf8"))?;
+    let data = strip_event(line, arena);
+    if data.is_empty() {
+        return if tail {
+            Err(LineError::new("truncated"))
+        } else {
+            Ok(true)
+        };
+    }
+    if data == END {
+        add(Cells::default());
+        return Ok(true);
+    }
+    let value = checked(data, plan.deepest).map_err(|fault| match fault.code {
+        "invalid_json" if tail => LineError::new("truncated"),
+        _ => fault,
+    })?;
+    // A number without a line feed may be the beginning of a longer one.
+    let mut fault = LineError::new(if tail { "truncated" } else { "not_a_response" });
+    let line = value
+        .starts_with('{')
+        .then(|| Rc::new(Node::open(value, Vec::new())));
+    if let Some(line) = &line {
+        match find_response(plan, line.clone(), false, arena) {
+            Ok((_, api)) if plan.apis[api].stream == Stream::Carriers => {
+                fault = LineError::new("stream_chunk");
+            }
+            Ok((response, api)) => {
+                add(read_response(plan, &response, api)?);
+                return Ok(plan.apis[api].stream != Stream::Whole);
+            }
+            Err(error) if !error.path.is_empty() || error.code == "stream_chunk" => {
+                return Err(error);
+            }
+            Err(error) => fault = error,
+        }
+    }
+    let (place, items) = find_stream(plan, value, line.as_ref(), arena)?.ok_or(fault)?;
+    for (position, item) in (0..).zip(items) {
+        let (raw, depth) = item.item;
+        let outer = || Rc::new(Node::open(raw, item.path[..depth].to_vec()));
+        let line = line.clone().unwrap_or_else(outer);
+        let node = Rc::new(Node::open(item.raw, item.path));
+        let choices = choices_of(plan, &plan.apis[item.found_as], &node)?;
+        let response = Response {
+            line,
+            place: Some(place.clone()),
+            node,
+            choices: choices.unwrap_or_default(),
+        };
+        let cells = read_response(plan, &response, item.api)?;
+        let is_chunk = plan.apis[item.api].stream != Stream::Whole;
+        let chunk_position = is_chunk.then_some(position);
+        add(Cells {
+            chunk_position,
+            ..cells
+        });
+    }
+    Ok(false)
+}
+
+/// Reads the cells of a response or chunk.
+fn read_response<'a>(
+    plan: &Plan,
+    response: &Response<'a>,
+    place: usize,
+) -> Result<Cells<'a>, LineError> {
     let api = &plan.apis[place];
-    let mut cells: Vec<Vec<Cell<'_>>> = Vec::with_capacity(plan.columns.len());
-    for (column, paths) in plan.columns.iter().zip(&api.paths) {
+    let columns = &plan.columns[api.table()];
+    let mut cells: Vec<Vec<Cell<'_>>> = Vec::with_capacity(columns.len());
+    for (column, paths) in columns.iter().zip(&api.paths) {
         cells.push(if !column.adds.is_empty() && paths.is_empty() {
-            let names = plan.columns.iter().map(|column| &column.name);
+            let names = columns.iter().map(|column| &column.name);
             let added = names
                 .zip(&cells)
                 .filter(|(name, _)| column.adds.contains(name));
@@ -93,122 +119,17 @@ pub fn read_line<'a>(
                 &added.map(|(_, cells)| &cells[..]).collect::<Vec<_>>(),
             )?
         } else {
-            read_column(plan, column, api, paths, &response)?
+            read_column(plan, column, api, paths, response)?
         });
     }
-    check_repeated(plan, api, &cells, &response)?;
-    Ok(Rows {
+    check_repeated(plan, api, &cells, response)?;
+    Ok(Cells {
         choices: response.choices.len(),
         hash: xxhash_rust::xxh3::xxh3_64(response.node.raw.as_bytes()),
-        api: place,
+        api: Some(place),
+        chunk_position: None,
         cells,
     })
-}
-
-/// Returns the object of a line, or the error of one that holds none.
-fn open_line<'a>(plan: &Plan, raw: &'a [u8], tail: bool) -> Result<Node<'a>, LineError> {
-    if raw.len() > plan.longest {
-        return Err(LineError::new("line_too_long"));
-    }
-    let line = simdutf8::basic::from_utf8(raw).map_err(|_| LineError::new("invalid_utf8"))?;
-    let value = checked(line, plan.deepest).map_err(|fault| match fault.code {
-        "invalid_json" if tail => LineError::new("truncated"),
-        _ => fault,
-    })?;
-    if !value.starts_with('{') {
-        // A number without a line feed may be the beginning of a longer one.
-        return Err(LineError::new(if tail {
-            "truncated"
-        } else {
-            "not_a_response"
-        }));
-    }
-    Ok(Node::open(value, Vec::new()))
-}
-
-/// Finds the response of a line, and the place of its API in the plan.
-fn find_response<'a>(
-    plan: &Plan,
-    line: Rc<Node<'a>>,
-    arena: &'a Arena<String>,
-) -> Result<(Response<'a>, usize), LineError> {
-    let mut is_error = false;
-    let inner = plan.envelopes.iter();
-    let inner = inner.filter_map(|keys| candidate(plan, &line, keys, arena));
-    for node in std::iter::once(line.clone()).chain(inner) {
-        for (place, api) in plan.apis.iter().enumerate() {
-            let Some(choices) = choices_of(plan, api, &node)? else {
-                continue;
-            };
-            let (line, node) = (line.clone(), node.clone());
-            let response = Response {
-                line,
-                node,
-                choices,
-            };
-            let meets = |condition| response.meets(condition, plan);
-            if !meets(&api.tests) || meets(&api.unless) {
-                continue;
-            }
-            return if meets(&api.chunks) {
-                Err(LineError::new("stream_chunk"))
-            } else if meets(&api.errors) {
-                Err(LineError::new("error_response"))
-            } else {
-                Ok((response, place))
-            };
-        }
-        is_error |= node.get("error").is_some();
-    }
-    Err(LineError::new(if is_error {
-        "error_response"
-    } else {
-        "not_a_response"
-    }))
-}
-
-/// Returns the object at a path, where a step may be JSON in a string.
-fn candidate<'a>(
-    plan: &Plan,
-    line: &Rc<Node<'a>>,
-    keys: &[String],
-    arena: &'a Arena<String>,
-) -> Option<Rc<Node<'a>>> {
-    keys.iter().try_fold(line.clone(), |node, key| {
-        let raw = node.get(key)?;
-        if !raw.starts_with('"') {
-            return node.child(key).ok()?;
-        }
-        let raw = checked(arena.alloc(text(raw).into_owned()), plan.deepest).ok()?;
-        let open = || Rc::new(Node::open(raw, node.along(slice::from_ref(key))));
-        raw.starts_with('{').then(open)
-    })
-}
-
-/// Returns the choices of a response, None if the object has no such list.
-fn choices_of<'a>(
-    plan: &Plan,
-    api: &Api,
-    node: &Rc<Node<'a>>,
-) -> Result<Option<Vec<Rc<Node<'a>>>>, LineError> {
-    if api.choices.is_empty() {
-        return Ok(Some(vec![node.clone()]));
-    }
-    let raw = match node.find(&api.choices) {
-        Ok(None) => return Ok(Some(Vec::new())),
-        Ok(Some(raw)) if raw.starts_with('[') => raw,
-        _ => return Ok(None),
-    };
-    let path = node.along(&api.choices);
-    let Some(items) = short_list(raw, plan.most_items) else {
-        return Err(plan.too_many().below(&path));
-    };
-    let open = |(place, item): (usize, &'a str)| {
-        let path = [&path[..], &[Step::Place(place)]].concat();
-        let open = || Rc::new(Node::open(item, path));
-        item.starts_with('{').then(open)
-    };
-    Ok(items.into_iter().enumerate().map(open).collect())
 }
 
 /// Adds other columns row by row; null if one of the cells is.
@@ -278,10 +199,12 @@ fn check_repeated(
     response: &Response<'_>,
 ) -> Result<(), LineError> {
     let count = response.choices.len();
-    if count < 2 {
+    let is_chunk = api.stream != Stream::Whole;
+    if count < 2 && !is_chunk {
         return Ok(());
     }
-    let columns = plan.columns.iter().zip(&api.paths).zip(cells);
+    let columns = plan.columns[api.table()].iter();
+    let columns = columns.zip(&api.paths).zip(cells);
     let repeated: usize = columns
         .filter(|((column, paths), _)| column.grain == Grain::Response && !paths.is_empty())
         .map(|(_, cells)| match &cells[0] {
@@ -289,7 +212,8 @@ fn check_repeated(
             _ => 0,
         })
         .sum();
-    if repeated * count > plan.repeated_bytes {
+    let is_long = count > 1 && repeated * count > plan.repeated_bytes;
+    if is_long || is_chunk && repeated > plan.most_facts {
         let reason = "expected fewer choices, or shorter facts to repeat for each".to_owned();
         let path = response.node.along(&api.choices);
         return Err(LineError::because("out_of_range", reason).below(&path));

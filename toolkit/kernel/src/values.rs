@@ -8,8 +8,8 @@ use crate::json::{LineError, Node, Step, count, is_number, items, label, short_l
 use crate::plan::{Column, Items, Kind, Path, Plan, Steps, Test, Type};
 use crate::times::{lacks_zone, read_time};
 
-/// A call that a model asks for: id, type, name, arguments.
-pub type Call<'a> = [Option<Cow<'a, str>>; 4];
+/// A call that a model asks for: id, type, name, arguments, and of a piece its index.
+pub type Call<'a> = [Option<Cow<'a, str>>; 5];
 
 /// The value of one cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,7 +158,7 @@ fn values_in<'a>(
     if !raw.starts_with('[') {
         return Err(LineError::wrong_type("a list", raw).below(&path));
     }
-    let items = short_list(raw, plan.most_items).ok_or_else(|| plan.too_many().below(&path))?;
+    let items = short_list(raw, &path, plan.most_items)?;
     let is_all = selected.key.is_empty() && selected.then.is_empty();
     let mut found = Vec::new();
     for (place, item) in items.into_iter().enumerate() {
@@ -427,7 +427,7 @@ fn read_calls<'a>(values: Vec<Value<'a>>, path: &Path) -> Read<'a> {
     let Some(items) = &path.steps.items else {
         let is_filled =
             |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|it| !it.is_empty());
-        calls.retain(|call| call[2..].iter().any(is_filled));
+        calls.retain(|call| call[2..4].iter().any(is_filled));
         return Ok(match calls.is_empty() {
             true => Cell::Null,
             false => Cell::Calls(calls),
@@ -439,7 +439,7 @@ fn read_calls<'a>(values: Vec<Value<'a>>, path: &Path) -> Read<'a> {
     }
 }
 
-/// Reads id, type, name and arguments of a call, each the first on its paths.
+/// Reads the fields of a call, each the first on its paths.
 fn read_call<'a>(value: Value<'a>, fields: &[Vec<Vec<String>>]) -> Result<Call<'a>, LineError> {
     if !value.raw.starts_with('{') {
         return Err(LineError::wrong_type("an object", value.raw).below(&value.path));
@@ -450,6 +450,7 @@ fn read_call<'a>(value: Value<'a>, fields: &[Vec<Vec<String>>]) -> Result<Call<'
         for keys in paths.iter() {
             call[place] = match node.find(keys)? {
                 Some(raw) if raw.starts_with('"') => Some(text(raw)),
+                Some(raw) if place == 4 => Some(label(raw)),
                 Some(raw) if place == 3 && raw.starts_with('{') => Some(Cow::Borrowed(raw)),
                 Some(raw) => {
                     return Err(LineError::wrong_type("a string", raw).below(&node.along(keys)));

@@ -145,8 +145,16 @@ impl<'w, 'a> Walk<'w, 'a> {
     fn envelope(&self) -> Option<usize> {
         let slots = &self.workspace.slots[OUTER];
         let kind = |&at: &usize| slots[at].kind;
-        let is_rival =
-            |rival: &Vec<Rival>| rival.iter().all(|(at, types)| types.contains(&kind(at)));
+        let is_one = |at: &usize, words: &[String]| {
+            let label = slots[*at].label(self.line.data, &self.workspace.texts.bytes);
+            words.iter().any(|word| word.as_bytes() == label)
+        };
+        let is_rival = |rival: &Vec<Rival>| {
+            let mut rival = rival.iter();
+            rival.all(|(at, types, words)| {
+                types.contains(&kind(at)) && (words.is_empty() || is_one(at, words))
+            })
+        };
         if self.routes.rivals.iter().any(is_rival) {
             return None;
         }

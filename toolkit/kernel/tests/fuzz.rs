@@ -2,18 +2,18 @@
 //!
 //! `cargo test --release` tries some thousands; `PROPTEST_CASES=1000000` tries more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use _kernel::decoder::{Block, Decoded, Decoder, Piece};
-use _kernel::plan::{Api, Column, Grain, Items, Kind, Path, Plan, Root, Steps, Test, Type};
+use _kernel::plan::{Api, Column, Grain, Items, Kind, Path, Plan, Root, Steps, Stream, Test, Type};
 use _kernel::routes::Routes;
 use _kernel::walk::{Line, Walk, Workspace};
-use arrow_array::Array;
+use arrow_array::{Array, Int64Array};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use proptest::prelude::*;
 
-const SEEDS: [&str; 7] = [
+const SEEDS: [&str; 12] = [
     r#"{"id":"a","object":"chat.completion","created":1767225600,"choices":[{"index":0,"message":{"role":"assistant","content":"caf\u00e9 \ud83c\udf3b\n"},"logprobs":{"content":[{"logprob":-0.5}]}}],"usage":{"total_tokens":15.0,"cost":{"total_cost":0.1}}}"#,
     r#"{"custom_id":7,"response":{"body":{"id":"b","choices":[{"message":{"content":[{"type":"text","text":"x"},{"type":"thinking","thinking":"y"}]}}, {"message":null}]} , "status":200},"error":null}"#,
     r#"{"body":"{\"choices\":[{\"message\":{\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}"}"#,
@@ -21,6 +21,15 @@ const SEEDS: [&str; 7] = [
     r#"{"error":{"message":"rate limit"},"choices":null}"#,
     r#"{"object":"chat.completion.chunk","choices":[{"delta":{"content":"x"}}]}"#,
     r#"{"body":{"type":"message","content":[{}],"id":"m","message":{"content":"y"}},"data":1}"#,
+    r#"data: {"object":"chat.completion.chunk","choices":[{"delta":{"tool_calls":[{"index":1}]}}]}"#,
+    "data: [DONE]",
+    r#"[{"choices":[{"delta":{"content":"x"}}]},{"choices":[{"message":{}}]}]"#,
+    r#"{"body":"data: {"choices":[{"delta":{}}]}
+
+data: [DONE]
+
+"}"#,
+    r#"{"response":[{"raw":"{"object":"chat.completion.chunk","choices":[]}"},"data: {}"]}"#,
 ];
 
 /// Reads a path: keys, `[]` or `[].part` behind them, a prefix behind ` = `.
@@ -63,6 +72,7 @@ fn path(kind: Kind, root: Root, written: &str, others: &[&str]) -> Path {
                 Vec::new(),
                 name(),
                 vec![owned("function.arguments")],
+                vec![owned("index")],
             ],
             _ => Vec::new(),
         },
@@ -86,6 +96,7 @@ fn column(kind: Kind, grain: Grain, root: Root, paths: &[&str]) -> Declared {
         grain,
         adds: Vec::new(),
         private: false,
+        nullable: false,
         minimum: Some(0),
         maximum: Some(1_000_000_000_000),
     };
@@ -139,6 +150,8 @@ fn apis(paths: Vec<Vec<Path>>) -> Vec<Api> {
         choices: vec!["choices".to_owned()],
         paths,
         finish_reasons: HashMap::new(),
+        stream: Stream::Whole,
+        ends_whole: false,
     };
     let second = Api {
         name: "two".to_owned(),
@@ -148,7 +161,22 @@ fn apis(paths: Vec<Vec<Path>>) -> Vec<Api> {
         chunks: Vec::new(),
         ..api.clone()
     };
-    vec![api, second]
+    let chunks = Api {
+        tests: api.chunks.clone(),
+        unless: Vec::new(),
+        chunks: Vec::new(),
+        stream: Stream::Lines,
+        ..api.clone()
+    };
+    let api = Api {
+        unless: [api.unless, api.chunks].concat(),
+        chunks: vec![vec![
+            test(response, "object", Type::Any, &["part"], true),
+            no_message(),
+        ]],
+        ..api
+    };
+    vec![api, second, chunks]
 }
 
 fn declared() -> (Plan, Schema) {
@@ -246,12 +274,15 @@ fn declared() -> (Plan, Schema) {
     let choices = declared.iter().map(|(_, kind)| kind).enumerate().map(named);
     let choices = Schema::new(choices.collect::<Vec<_>>());
     let declared = declared.into_iter().map(|(column, _)| column);
-    let (columns, paths) = declared.unzip();
+    let (columns, paths): (Vec<_>, _) = declared.unzip();
     let plan = Plan {
-        columns,
+        columns: [columns.clone(), columns],
         apis: apis(paths),
         drops_text: false,
         envelopes: [&["response", "body"][..], &["response"], &["body"]]
+            .map(|keys| keys.iter().map(|&key| key.to_owned()).collect())
+            .to_vec(),
+        places: [&["response"][..], &["body"]]
             .map(|keys| keys.iter().map(|&key| key.to_owned()).collect())
             .to_vec(),
         created_scale: 6,
@@ -261,6 +292,8 @@ fn declared() -> (Plan, Schema) {
         deepest: 512,
         repeated_bytes: 8 << 20,
         most_items: 65_536,
+        most_chunks: 65_536,
+        most_facts: 65_536,
         reasons: HashMap::new(),
         expected: HashMap::new(),
     };
@@ -282,7 +315,8 @@ fn decoder(is_strict: bool) -> Decoder {
         DataType::LargeBinary,
     ];
     let rejects = Schema::new(rejects.iter().enumerate().map(named).collect::<Vec<_>>());
-    let decoder = Decoder::new(plan, Arc::new(choices), Arc::new(rejects));
+    let choices = Arc::new(choices);
+    let decoder = Decoder::new(plan, [choices.clone(), choices], Arc::new(rejects));
     if is_strict {
         decoder.without_fast_path()
     } else {
@@ -319,18 +353,22 @@ fn check(data: &[u8]) -> Result<(), TestCaseError> {
     let (one, other) = (decode(&decoder(false), data), decode(&decoder(true), data));
     prop_assert_eq!(&one.choices, &other.choices);
     prop_assert_eq!(&one.rejects, &other.rejects);
+    prop_assert_eq!(&one.chunk_rows, &other.chunk_rows);
+    prop_assert_eq!(one.chunks, other.chunks);
     let feeds = data.iter().filter(|&&byte| byte == b'\n').count();
     let unended = usize::from(!data.is_empty() && !data.ends_with(b"\n"));
     prop_assert_eq!(one.lines as usize, feeds + unended);
-    let first = one.choices.column(1);
-    let positions = first.as_any().downcast_ref::<arrow_array::Int32Array>();
-    let taken = positions
+    let mut lines = HashSet::new();
+    for rows in [Some(&one.choices), one.chunk_rows.as_ref()]
         .into_iter()
         .flatten()
-        .filter(|place| *place == Some(0))
-        .count();
-    let accounted = taken + one.rejects.num_rows() + one.blank as usize;
-    prop_assert_eq!(accounted, one.lines as usize);
+    {
+        let numbers = rows.column(0).as_any().downcast_ref::<Int64Array>();
+        lines.extend(numbers.into_iter().flatten().flatten());
+    }
+    let accounted = lines.len() + one.rejects.num_rows() + one.blank as usize;
+    let framing = (one.lines as usize).checked_sub(accounted);
+    prop_assert!(framing.is_some_and(|framing| framing <= one.chunks as usize));
     Ok(())
 }
 
@@ -469,8 +507,11 @@ fn the_seeds_are_rows_errors_and_chunks() {
     let decoded = decode(&decoder(false), data.as_bytes());
     assert_eq!(
         (decoded.choices.num_rows(), decoded.rejects.num_rows()),
-        (6, 2)
+        (7, 1)
     );
+    // A chunk, one in an event, the end, and one in each of two whole streams.
+    let rows = decoded.chunk_rows.map_or(0, |rows| rows.num_rows());
+    assert_eq!((rows, decoded.chunks), (5, 3));
     assert!(decoded.choices.column(7).null_count() > 0);
 }
 
@@ -491,5 +532,6 @@ fn the_fast_path_takes_the_usual_lines_and_no_others() {
         walk.find_response().is_some()
     });
     // JSON in a string, an error and a chunk: the first two have no choices to find.
-    assert_eq!(taken, [true, true, false, true, false, true, false]);
+    assert_eq!(taken[..7], [true, true, false, true, false, true, false]);
+    assert!(!taken[7..].contains(&true));
 }

@@ -1,0 +1,105 @@
+"""Chunks of streamed responses: as lines, as events, and whole streams in a line."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.kernel.test_kernel import pytestmark as needs_kernel
+from tests.support.differential import PLANS, agreed, agreed_lines, block_of, joined
+from tests.support.streamed_lines import STREAMS, streamed_lines
+from toolkit.reading import decoder, find_response, reference_decoder
+from toolkit.reading.blocks import make_plan
+
+pytestmark = needs_kernel
+
+PIECE = {"object": "chat.completion.chunk", "choices": [{"delta": {"content": "a"}}]}
+SMALL = json.dumps(PIECE).encode()
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_lines_of_streams_are_the_same(name: str) -> None:
+    decoded = agreed_lines(streamed_lines(len(name), 500), PLANS[name])
+
+    assert decoded.chunks > 0
+
+
+def test_each_line_of_streams_is_the_same_at_the_end_of_a_log() -> None:
+    plan = make_plan(leave_pending=True)
+    for line in streamed_lines(5, 200):
+        for growing in (False, True):
+            agreed(block_of(line, tail=True, growing=growing), plan)
+
+
+def test_a_log_of_events_may_end_at_each_of_its_bytes() -> None:
+    data = joined([b"event: x", b"data: " + SMALL, b"data: [DONE]", b": a", SMALL])
+    plan = make_plan(leave_pending=True)
+
+    for size in range(len(data) + 1):
+        for growing in (False, True):
+            agreed(block_of(data[:size], tail=True, growing=growing), plan)
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_a_text_of_events_is_the_same_wherever_it_is_cut(kind: str) -> None:
+    text = "".join(f"data: {json.dumps(body)}\n\n" for body in STREAMS[kind][:4])
+    cuts = Random(len(kind)).sample(range(len(text)), 60)
+
+    decoded = agreed_lines([json.dumps(text[:cut]).encode() for cut in cuts])
+
+    assert decoded.lines == 60
+
+
+def with_bounds(monkeypatch: pytest.MonkeyPatch, **bounds: int) -> None:
+    """Lower the bounds of both decoders."""
+    for module in (decoder, find_response, reference_decoder):
+        for name, bound in bounds.items():
+            monkeypatch.setattr(module, name, bound, raising=False)
+
+
+def test_a_line_may_have_the_same_number_of_chunks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_bounds(monkeypatch, MOST_CHUNKS=3)
+    text = "data: " + json.dumps(PIECE) + "\n\n"
+    bodies: list[Any] = [[PIECE] * count for count in range(6)]
+    bodies += [text * count for count in range(6)]
+    bodies += [[text * 2] * count for count in range(3)]
+    bodies += [json.dumps([{}] * count) for count in (3, 4)]
+    lines = [json.dumps(body).encode() for body in bodies]
+    lines += [b'{"chunks":' + line + b"}" for line in lines]
+
+    # A new plan: the kernel is told the bounds when it is made.
+    decoded = agreed_lines(lines, make_plan())
+
+    # Of both forms 4 and 5 items or events, two texts of two events, a list of 4.
+    assert decoded.rejects.column("code").to_pylist().count("out_of_range") == 12
+    assert decoded.chunk_rows is not None
+    assert decoded.chunk_rows.num_rows == 2 * (2 * (1 + 2 + 3) + 2)
+
+
+def test_the_texts_of_a_chunk_may_have_the_same_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_bounds(monkeypatch, MOST_CHUNK_FACTS=10)
+    lines = [
+        json.dumps({**PIECE, "id": "\u00e9" * size, "model": "m" * 5}).encode()
+        for size in range(8)
+    ]
+    lines += [b"[" + SMALL + b"," + line + b"]" for line in lines]
+
+    # The fact of the API's name is no text of the chunk.
+    decoded = agreed_lines(lines, make_plan())
+
+    assert decoded.rejects.column("line").to_pylist() == [7, 8, 15, 16]
+    assert decoded.chunk_rows is not None
+    assert decoded.chunk_rows.num_rows == 6 + 2 * 6
+
+
+def test_a_million_events_in_a_line_are_read_in_little_time() -> None:
+    for text in ("data:\n", "data: 1\n", "data: [\n", "\n", ": a\n", "data: {}\r\r"):
+        line = json.dumps(text * 100_000).encode()
+        assert agreed_lines([line]).choices.num_rows == 0
