@@ -1,4 +1,4 @@
-"""What a log of chunks can cost: many streams, an endless one, large indexes and ids."""
+"""What a log of chunks can cost: many streams, an endless one, a large index."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 
 import toolkit
 from tests.support.decoding import fault
-from tests.support.stream_logs import write_set
+from tests.support.stream_logs import read_small_blocks, write_set
 from tests.support.stream_samples import as_lines, chunk, dump, used
+from toolkit.errors import ToolkitWarning
 from toolkit.reading import streams
 
 pytestmark = pytest.mark.both_decoders
@@ -39,30 +40,42 @@ def test_an_index_beyond_32_bits_is_out_of_range() -> None:
     assert fault(line) == ("out_of_range", "choices[0].index")
 
 
-@pytest.mark.parametrize("count", [1024, 1025])
-def test_the_1025th_index_begins_a_new_stream(count: int, tmp_path: Path) -> None:
-    chunks = [chunk({"content": "a"}, index=index) for index in range(count)]
+def test_a_stream_with_more_than_1024_indexes_is_over(tmp_path: Path) -> None:
+    """Each chunk is a choice of its own: 3,000 of them, and none is lost."""
+    chunks = [chunk({"content": "a"}, index=index) for index in range(3000)]
+
+    with pytest.warns(ToolkitWarning, match="1 streamed response may be incomplete"):
+        log = toolkit.load(write_set(tmp_path, as_lines(chunks)))
+
+    first = log.frame.filter(pl.col("choice_position") == 0)
+    assert first["chunk_count"].sum() == 3000
+    assert log.frame["content_chars"].sum() == 3000
+    assert counts(log) == (3000, len(first), 3000 - len(first))
+
+
+def test_1024_indexes_are_one_response(tmp_path: Path) -> None:
+    chunks = [chunk({"content": "a"}, index=index) for index in range(1024)]
 
     log = toolkit.load(write_set(tmp_path, as_lines(chunks)))
 
-    expected = [1024] if count == 1024 else [1024, 1]
-    first = log.frame.filter(pl.col("choice_position") == 0).sort("line")
-    assert first["choice_count"].to_list() == expected
-    assert first["chunk_count"].to_list() == expected
-    assert counts(log) == (count, len(expected), count - len(expected))
+    assert log.frame["choice_count"].unique().to_list() == [1024]
+    assert counts(log) == (1024, 1, 1023)
 
 
 def test_beyond_the_most_open_streams_the_oldest_is_given_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten may be open: of fifty streams, each of two far chunks, all tokens are there."""
-    monkeypatch.setattr(streams, "MOST_STREAMS", 10)
+    """Ten may be open: of fifty streams of two chunks far apart no token is lost."""
+    monkeypatch.setattr(streams, "_MOST_STREAMS", 10)
+    monkeypatch.setattr(streams, "_MOST_CHOICES", 10)
+    read_small_blocks(monkeypatch, 500)
     begun = [{**chunk({"content": "a"}), "id": f"id-{n}"} for n in range(50)]
     ended = [
         {**chunk(choices=[], usage=used(1, 2)), "id": f"id-{n}"} for n in range(50)
     ]
 
-    log = toolkit.load(write_set(tmp_path, as_lines([*begun, *ended])))
+    with pytest.warns(ToolkitWarning, match="may be incomplete: too many were open"):
+        log = toolkit.load(write_set(tmp_path, as_lines([*begun, *ended])))
 
     # Nothing is lost: what comes later is a stream of its own.
     assert log.frame["chunk_count"].sum() == 100
@@ -76,27 +89,33 @@ def test_beyond_the_most_text_the_oldest_is_given_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thousand characters may be held: an endless stream comes in several rows."""
-    monkeypatch.setattr(streams, "MOST_TEXT", 1000)
-    monkeypatch.setattr(toolkit.reading.framing, "BLOCK_BYTES", 2000)
-    endless = [chunk({"content": "0123456789"}) for _ in range(1000)]
+    monkeypatch.setattr(streams, "_MOST_BYTES", 1000)
+    read_small_blocks(monkeypatch, 2000)
+    endless = [chunk({"content": f"{number:010}"}) for number in range(1000)]
 
-    log = toolkit.load(write_set(tmp_path, as_lines(endless)))
+    with pytest.warns(ToolkitWarning, match="may be incomplete: too many were open"):
+        log = toolkit.load(write_set(tmp_path, as_lines(endless)))
 
     assert log.frame["content_chars"].sum() == 10_000
-    assert "".join(log.frame.sort("line")["content"]) == "0123456789" * 1000
+    text = "".join(log.frame.sort("line")["content"])
+    assert text == "".join(f"{number:010}" for number in range(1000))
     assert log.frame["content_chars"].max() < 5000
     assert log.frame["chunk_count"].sum() == 1000
 
 
-def test_many_open_streams_are_all_given_out(tmp_path: Path) -> None:
-    """70,000 streams of a chunk each: more than may be open, and none is lost."""
+def test_many_open_streams_are_all_given_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3,000 streams of a chunk each where 2,000 may be open, and none is lost."""
+    monkeypatch.setattr(streams, "_MOST_STREAMS", 2000)
     made = dump(chunk({"content": "a"}))
-    lines = [made.replace("chatcmpl-1", f"id-{number}") for number in range(70_000)]
+    lines = [made.replace("chatcmpl-1", f"id-{number}") for number in range(3000)]
 
-    log = toolkit.load(write_set(tmp_path, lines))
+    with pytest.warns(ToolkitWarning, match="1,000 streamed responses may be"):
+        log = toolkit.load(write_set(tmp_path, lines))
 
-    assert log.frame["response_id"].n_unique() == 70_000
-    assert counts(log) == (70_000, 70_000, 0)
+    assert log.frame["response_id"].n_unique() == 3000
+    assert counts(log) == (3000, 3000, 0)
 
 
 def test_facts_of_a_chunk_may_be_64_kib(tmp_path: Path) -> None:
@@ -113,8 +132,8 @@ def test_a_hundred_thousand_lines_after_its_finish_a_stream_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The window is ten lines here: what comes later is a stream of its own."""
-    monkeypatch.setattr(streams, "WINDOW", 10)
-    monkeypatch.setattr(toolkit.reading.framing, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(streams, "_FINISHED_LINES", 10)
+    read_small_blocks(monkeypatch, 50)
     finished = [chunk({"content": "a"}), chunk(finish_reason="stop")]
     usage = chunk(choices=[], usage=used(1, 2))
 
@@ -132,8 +151,8 @@ def test_a_hundred_thousand_lines_after_its_finish_a_stream_is_over(
 def test_an_unfinished_stream_is_open_for_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "WINDOW", 10)
-    monkeypatch.setattr(toolkit.reading.framing, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(streams, "_FINISHED_LINES", 10)
+    read_small_blocks(monkeypatch, 50)
     lines = as_lines([chunk({"content": "a"}), *[""] * 50, chunk({"content": "b"})])
 
     log = toolkit.load(write_set(tmp_path, lines))
@@ -142,8 +161,8 @@ def test_an_unfinished_stream_is_open_for_longer(
 
 
 def test_a_line_with_a_very_long_stream_is_one_response(tmp_path: Path) -> None:
-    chunks = [chunk({"content": "a"})] * 20_000
+    chunks = [chunk({"content": "a"})] * 3000
 
     log = toolkit.load(write_set(tmp_path, [dump(chunks)]))
 
-    assert log.frame.select("content_chars", "chunk_count").rows() == [(20_000,) * 2]
+    assert log.frame.select("content_chars", "chunk_count").rows() == [(3000, 3000)]

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import toolkit
-from tests.support.stream_logs import write_set
+from tests.support.stream_logs import read_small_blocks, write_set
 from tests.support.stream_samples import (
     AGAIN,
     SHAPES,
@@ -473,11 +473,13 @@ def test_arguments_of_many_calls_are_those_of_their_fragments(tmp_path: Path) ->
 # --- Chunks and the whole, duplicates -------------------------------------------------
 
 
+@pytest.mark.parametrize("size", [200, 10**6])
 @pytest.mark.parametrize("place", [0, 2, 5])
 def test_a_whole_response_takes_the_place_of_its_stream(
-    place: int, tmp_path: Path
+    place: int, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before, between or behind its chunks: 1000 tokens once, and never 1015."""
+    read_small_blocks(monkeypatch, size)
     lines = [*STREAM[:place], whole(STREAM), *STREAM[place:]]
 
     log = load(tmp_path, [*named("b"), *lines])

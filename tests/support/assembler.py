@@ -363,8 +363,15 @@ def _service_tier(chunk: Chunk) -> str | None:
 
 
 def _cost(chunk: Chunk) -> float | None:
-    cost = usage_of(chunk).get("cost")
-    return cost.get("total_cost") if isinstance(cost, dict) else cost
+    """Return what the provider says, the one of xAI in ticks of 10^-10 dollars."""
+    usage, other = usage_of(chunk), chunk.get("cost")
+    cost = usage.get("cost")
+    cost = cost.get("total_cost") if isinstance(cost, dict) else cost
+    if cost is None and usage.get("cost_in_usd_ticks"):
+        return float(usage["cost_in_usd_ticks"] / 10**10)
+    if cost is None and isinstance(other, dict):
+        return other.get("usd")
+    return cost
 
 
 def total_usage(usages: Sequence[dict[str, Any]]) -> dict[str, int | None]:

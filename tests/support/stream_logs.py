@@ -8,9 +8,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import toolkit
 from tests.support.assembler import COUNTS, FACTS, KINDS, TEXTS, Assembly, Response
 from tests.support.stream_samples import dump
+from toolkit.reading import decompression, framing
 
 # --- Forms of logging (S2) ------------------------------------------------------------
 
@@ -68,6 +71,12 @@ def write_set(folder: Path, *logs: Iterable[str]) -> list[Path]:
         data = "".join(f"{line}\n" for line in lines)
         path.write_text(data, encoding="utf-8", newline="\n")
     return paths
+
+
+def read_small_blocks(patch: pytest.MonkeyPatch, size: int) -> None:
+    """Read logs in blocks of about so many bytes, at least a line."""
+    patch.setattr(decompression, "READ_BYTES", size)
+    patch.setattr(framing, "BLOCK_BYTES", 1)
 
 
 def read_logs(paths: Iterable[Path], **options: Any) -> Assembly:
