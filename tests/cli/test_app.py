@@ -620,26 +620,42 @@ def test_last_and_days_back_count_from_now_in_the_zone(tmp_path: Path) -> None:
     assert picture.stat().st_size > 1000
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full of Linux")
+NEEDS_FULL = pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="needs /dev/full of Linux"
+)
+
+
+def into_full(log: Path, command: str, stderr: Any = None) -> tuple[int, bytes | None]:
+    """Have a command write to a full disk, its messages too if no other place is given.
+
+    Return the exit code, and what the other place was given.
+    """
+    words = [sys.executable, "-m", "toolkit", *command.split(), str(log)]
+    # Buffered, as it is for users.
+    env = {key: os.environ[key] for key in os.environ if key != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            words, check=False, env=env, stdout=full, stderr=stderr or full
+        )
+    return done.returncode, done.stderr
+
+
+@NEEDS_FULL
 @pytest.mark.parametrize("command", ["tokens", "check", "metric token_usage", "cost"])
 def test_what_cannot_be_written_is_a_failure_in_words_and_no_traceback(
     log: Path, command: str
 ) -> None:
-    words = [sys.executable, "-m", "toolkit", *command.split(), str(log)]
+    code, said = into_full(log, command, subprocess.PIPE)
 
-    # Buffered, as it is for users.
-    env = {key: os.environ[key] for key in os.environ if key != "PYTHONUNBUFFERED"}
+    assert code == 1
+    assert said is not None
+    assert said.endswith(b"toolkit: output: No space left on device\n")
+    assert b"Traceback" not in said
 
-    def ended(**streams: Any) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(words, check=False, env=env, **streams)
 
-    with Path("/dev/full").open("wb") as full:
-        audible = ended(stdout=full, stderr=subprocess.PIPE)
-        mute = ended(stdout=full, stderr=full)
-
-    assert (audible.returncode, mute.returncode) == (1, 1)
-    assert audible.stderr.endswith(b"toolkit: output: No space left on device\n")
-    assert b"Traceback" not in audible.stderr
+@NEEDS_FULL
+def test_what_can_be_written_nowhere_is_a_failure(log: Path) -> None:
+    assert into_full(log, "tokens") == (1, None)
 
 
 def test_an_error_that_cannot_be_printed_is_still_a_failure(

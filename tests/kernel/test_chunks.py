@@ -99,6 +99,25 @@ def test_the_texts_of_a_chunk_may_have_the_same_length(
     assert decoded.chunk_rows.num_rows == 6 + 2 * 6
 
 
+def test_the_texts_beside_a_stream_may_be_as_long_and_its_choices_as_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_bounds(monkeypatch, MOST_CHUNKS=8, REPEATED_BYTES=100)
+    tags = {"t": "t"}
+    several = {**PIECE, "choices": PIECE["choices"] * 3}
+    lines = [
+        json.dumps({"t": "x" * size, "chunks": [PIECE] * 5}).encode()
+        for size in (0, 10, 400)
+    ]
+    lines += [json.dumps([several] * count).encode() for count in (2, 3)]
+
+    # 5 times 400 characters are more than the line and 100; 3 times 3 rows more than 8.
+    decoded = agreed_lines(lines, make_plan(tags=tags))
+
+    assert decoded.rejects.column("line").to_pylist() == [3, 5]
+    assert set(decoded.rejects.column("code").to_pylist()) == {"out_of_range"}
+
+
 def test_a_million_events_in_a_line_are_read_in_little_time() -> None:
     for text in ("data:\n", "data: 1\n", "data: [\n", "\n", ": a\n", "data: {}\r\r"):
         line = json.dumps(text * 100_000).encode()

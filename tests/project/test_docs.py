@@ -60,27 +60,45 @@ def run_python(code: str, names: dict[str, object]) -> list[str]:
     return squeezed(printed.getvalue())
 
 
-# A line that needs a shell: for a pipe, a redirection, a variable, a glob.
-NEEDS_SHELL = re.compile(r"^(?!toolkit )|[|<>$;&*`]")
+# A command, and what a shell does with what it prints.
+TOOLKIT = f"toolkit() {{ '{sys.executable}' -m toolkit \"$@\"; }}"
+COMMAND = re.compile(r"toolkit ([^|<>$;&*`]*)(?:(&&|[|>]) *(.*))?")
 
 
 def run_bash(code: str, where: Path) -> list[str]:
     """Run an example and return what it printed, in any order: on two streams."""
     lines = code.replace("\\\n", "").splitlines()
-    if not any(NEEDS_SHELL.search(line) for line in lines):
-        ended = [run(*shlex.split(line, comments=True)[1:]) for line in lines]
-        assert not any(done.returncode for done in ended), ended
-        return sorted(squeezed("".join(out + err for _, out, err in ended)))
-    command = f"toolkit() {{ '{sys.executable}' -m toolkit \"$@\"; }}\n{code}"
+    return sorted(squeezed("".join(run_line(line, where) for line in lines)))
+
+
+def run_line(line: str, where: Path) -> str:
+    """Run a line and return what it printed; the command runs in this process."""
+    found = COMMAND.fullmatch(line)
+    if not found:
+        return run_shell(line, where)
+    words, mark, rest = found.groups()
+    done = run(*shlex.split(words, comments=True))
+    assert done.returncode == 0, done
+    if mark == ">":
+        (where / rest).write_text(done.stdout, encoding="utf-8")
+        return done.stderr
+    if mark == "|":
+        return done.stderr + run_shell(rest, where, done.stdout)
+    return done.stdout + done.stderr + (run_line(rest, where) if rest else "")
+
+
+def run_shell(line: str, where: Path, stdin: str = "") -> str:
+    """Run a line in a shell and return what it printed."""
     done = subprocess.run(
-        ["bash", "-euc", command],
+        ["bash", "-euc", f"{TOOLKIT}\n{line}"],
         capture_output=True,
         text=True,
         check=True,
         cwd=where,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"},
+        input=stdin,
     )
-    return sorted(squeezed(done.stdout + done.stderr))
+    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

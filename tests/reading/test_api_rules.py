@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.bodies import BODIES, EPOCH, NEW_YEAR, Cells
-from tests.support.decoding import code, decode, dump, fault, nest, rows
+from tests.support.decoding import chunk_rows, code, decode, dump, fault, nest, rows
 from tests.support.oracle import CANDIDATES
 from toolkit.reading.blocks import Plan, make_plan
 from toolkit.schema.api import Api, ToolCalls, has, lacks
@@ -57,10 +57,15 @@ def without(api: str, *names: str) -> Cells:
 
 
 def outcome(line: object) -> str:
-    """Return the API of a line with a response, or why it is rejected."""
+    """Return the API of a line with a response or chunk, or why it is rejected."""
     decoded = decode(line)
     found = decoded.choices.column("api").to_pylist()
-    return found[0] if found else decoded.rejects.column("code").to_pylist()[0]
+    if decoded.chunk_rows is not None:
+        names = decoded.chunk_rows.column("api").to_pylist()
+        found += [f"chunk of {name}" for name in names]
+    found += decoded.rejects.column("code").to_pylist()
+    (one,) = set(found)
+    return str(one)
 
 
 def cells(line: object, *names: str) -> tuple[object, ...]:
@@ -84,8 +89,8 @@ _IN_SNAKE = {"candidates": [{"content": {}, "finish_reason": None}]}
         ({"choices": [{"message": {}, "text": "a"}]}, "chat"),
         ({"choices": [{"text": "a"}, {"message": {}}]}, "chat"),
         ({"choices": [], "object": "text_completion", "usage": {}}, "text"),
-        ({"choices": [{}], "object": "text_completion", "usage": {}}, CHUNK),
-        ({"choices": [{"text": "a"}], "object": "text_completion"}, CHUNK),
+        ({"choices": [{}], "object": "text_completion", "usage": {}}, "chunk of text"),
+        ({"choices": [{"text": "a"}], "object": "text_completion"}, "chunk of text"),
         (with_("chat", usage_metadata={"input_tokens": 5}), NONE),
         (with_("chat", usage_metadata={"input_tokens": 5}, usage={}), NONE),
         (with_("chat", usage_metadata={}, usage={"total_tokens": 5}), "chat"),
@@ -116,18 +121,21 @@ _IN_SNAKE = {"candidates": [{"content": {}, "finish_reason": None}]}
         ({**without("anthropic", "stop_reason"), "usage": {}}, CHUNK),
         # Gemini.
         ({"candidates": []}, NONE),
-        ({"candidates": [GENERATED]}, CHUNK),
+        ({"candidates": [GENERATED]}, "chunk of gemini"),
         ({"candidates": [GENERATED, LEAST["gemini"]["candidates"][0]]}, "gemini"),
-        ({"candidates": [{**GENERATED, "finishReason": UNSPECIFIED}]}, CHUNK),
-        ({"candidates": [{**GENERATED, "finish_reason": 0}]}, CHUNK),
+        (
+            {"candidates": [{**GENERATED, "finishReason": UNSPECIFIED}]},
+            "chunk of gemini",
+        ),
+        ({"candidates": [{**GENERATED, "finish_reason": 0}]}, "chunk of gemini"),
         ({"candidates": [{"content": "text"}]}, NONE),
         ({"candidates": [{"output": "text"}]}, NONE),
         ({"promptFeedback": {"blockReason": "SAFETY"}}, "gemini"),
         ({"promptFeedback": {"blockReason": "SAFETY"}, "candidates": []}, "gemini"),
         ({"promptFeedback": {"safetyRatings": []}}, NONE),
         ({"usageMetadata": {"totalTokenCount": 5}}, NONE),
-        ({**_IN_SNAKE, "usage_metadata": {"total_token_count": 5}}, CHUNK),
-        (_IN_SNAKE, CHUNK),
+        ({**_IN_SNAKE, "usage_metadata": {"total_token_count": 5}}, "chunk of gemini"),
+        (_IN_SNAKE, "chunk of gemini"),
         ({"candidates": [{"content": {}, "finish_reason": "STOP"}]}, "gemini"),
         ({"prompt_feedback": {"block_reason": "SAFETY"}}, "gemini"),
         # Converse.
@@ -140,12 +148,12 @@ _IN_SNAKE = {"candidates": [{"content": {}, "finish_reason": None}]}
         # One choice of a chat completion: its usage is elsewhere.
         (without("cohere", "id"), NONE),
         ({"output": without("cohere", "id"), "usage": {"prompt_tokens": 3}}, NONE),
-        (with_("cohere", choices=[]), CHUNK),
+        (with_("cohere", choices=[]), "chunk of chat"),
         # Ollama: the text of an answer is no envelope.
         (with_("ollama", response=dump(LEAST["chat"])), "ollama"),
         (with_("ollama", message={}, response=None), "ollama"),
         (with_("ollama", response=None), NONE),
-        (with_("ollama", done=False), CHUNK),
+        (with_("ollama", done=False), "chunk of ollama"),
         (with_("ollama", done="true"), NONE),
         (without("ollama", "created_at"), NONE),
         (without("ollama", "model"), NONE),
@@ -163,7 +171,6 @@ def test_a_response_is_known_by_its_form(line: object, expected: str) -> None:
     "beside",
     [
         {},
-        {"type": "message_start"},
         {"type": "assistant", "sessionId": "s", "uuid": "u"},
         {"messages": [{"role": "user"}], "finish_reason": None},
     ],
@@ -172,6 +179,14 @@ def test_a_message_is_no_envelope(api: str, beside: Cells) -> None:
     for body in (LEAST[api], dump(LEAST[api])):
         assert code({**beside, "message": body}) == NONE
         assert code({"response": {**beside, "message": body}}) == NONE
+
+
+@pytest.mark.parametrize("api", LEAST)
+def test_the_message_of_an_event_is_no_envelope_either(api: str) -> None:
+    for body in (LEAST[api], dump(LEAST[api])):
+        event = {"type": "message_start", "message": body}
+        assert code(event) == CHUNK
+        assert code({"response": event}) == CHUNK
 
 
 @pytest.mark.parametrize(
@@ -878,19 +893,7 @@ OTHERS: dict[str, Any] = {
     **{
         f"event of Anthropic {event['type']}": event
         for event in (
-            {"type": "message_start", "message": LEAST["anthropic"]},
-            {"type": "content_block_start", "index": 0, "content_block": PART},
-            {
-                "type": "content_block_delta",
-                "index": 0,
-                "delta": {"type": "text_delta", "text": "a"},
-            },
             {"type": "content_block_stop", "index": 0},
-            {
-                "type": "message_delta",
-                "delta": {"stop_reason": "end_turn"},
-                "usage": {"output_tokens": 3},
-            },
             {"type": "message_stop"},
             {"type": "ping"},
         )
@@ -949,21 +952,58 @@ def test_what_is_no_answer_of_a_model_is_refused_alone_and_in_each_envelope(
             assert fault(nest(path, dump(line))) == (NONE, None), path
 
 
+# Of streams that are put together when each chunk is a line.
 CHUNKS = {
     "chat": {"object": "chat.completion.chunk", "choices": [{"delta": {}}]},
     "text": {"object": "text_completion", "choices": [{"text": "a"}]},
-    "responses": with_("responses", status="in_progress"),
-    "anthropic": with_("anthropic", stop_reason=None, usage={}),
     "gemini": {"candidates": [GENERATED]},
     "ollama": with_("ollama", done=False),
 }
 
 
 @pytest.mark.parametrize("api", CHUNKS)
-def test_a_chunk_is_refused_as_one_alone_and_in_each_envelope(api: str) -> None:
-    assert fault(CHUNKS[api]) == (CHUNK, None)
+def test_a_chunk_is_a_row_of_a_stream_alone_and_in_each_envelope(api: str) -> None:
+    (row,) = chunk_rows(CHUNKS[api])
+    assert (row["api"], row["finish_reason"], row["is_end"]) == (api, None, False)
     for path in CANDIDATES:
-        assert fault(nest(path, CHUNKS[api])) == (CHUNK, None), path
+        for line in (nest(path, CHUNKS[api]), nest(path, dump(CHUNKS[api]))):
+            (other,) = chunk_rows(line)
+            assert other == row, path
+
+
+# Of streams of which only a line with the whole stream is read.
+REFUSED = {
+    "responses": with_("responses", status="in_progress"),
+    "anthropic": with_("anthropic", stop_reason=None, usage={}),
+    **{
+        f"event of Anthropic {event['type']}": event
+        for event in (
+            {"type": "message_start", "message": LEAST["anthropic"]},
+            {"type": "content_block_start", "index": 0, "content_block": PART},
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": "a"},
+            },
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": "end_turn"},
+                "usage": {"output_tokens": 3},
+            },
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("line", REFUSED.values(), ids=REFUSED)
+def test_other_chunks_are_refused_as_such_alone_and_in_each_envelope(
+    line: Cells,
+) -> None:
+    assert fault(line) == (CHUNK, None)
+    for path in CANDIDATES:
+        if path != "result" or "message" not in line:  # that is `result.message`
+            assert fault(nest(path, line)) == (CHUNK, None), path
+            assert fault(nest(path, dump(line))) == (CHUNK, None), path
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import toolkit
@@ -15,6 +16,10 @@ import toolkit
 pytestmark = pytest.mark.both_decoders
 
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+COUNTED = (
+    *("response_id", "model", *COUNTS, "choice_count", "chunk_count"),
+    *("cached_tokens", "reasoning_tokens", "reported_cost"),
+)
 
 
 def codes(log: toolkit.Loaded) -> Counter[str]:
@@ -107,20 +112,45 @@ def test_sixty_error_bodies_are_sixty_errors(corpus: Path) -> None:
     assert log.ledger["rejected"].item() == 0
 
 
-def test_no_chunk_of_a_stream_is_a_response(corpus: Path) -> None:
+def test_each_recorded_stream_is_one_response(corpus: Path) -> None:
+    expected = recorded(corpus / "chunks.expected.jsonl")
+    # An example in a page: three of its five chunks have no id, and begin a stream.
+    (page,) = [stream for stream in expected if not stream["complete"]]
+    expected.remove(page)
+
     log = toolkit.load(corpus / "chunks.jsonl")
 
-    # One is an event of another API that has no choices.
-    assert codes(log) == {"stream_chunk": 494, "not_a_response": 1}
+    # One line is an event of another API.
+    assert codes(log) == {"stream_chunk": 1}
+    first = log.frame.filter(pl.col("choice_position") == 0).to_dicts()
+    found = [tuple(row[name] for name in COUNTED) for row in first]
+    halves = [
+        (page["id"], *[None] * 4, 1, 2, *[None] * 3),
+        (None, *[None] * 4, 1, 3, *[None] * 3),
+    ]
+    for stream in expected:
+        stream["response_id"] = stream["id"]
+    whole = [tuple(stream[name] for name in COUNTED) for stream in expected]
+    assert Counter(found) == Counter([*whole, *halves])
+    assert len(log.frame) == sum(stream["choice_count"] for stream in expected) + 2
+    for name in COUNTS:
+        assert log.ledger[name].item() == sum(s[name] or 0 for s in expected)
+    # What is neither a chunk that counts nor rejected is framing: 495 - 1 - 491 = 3.
+    counted = sum(stream["chunk_count"] for stream in (*expected, page))
+    lines = log.ledger["responses"].item() + log.ledger["chunks"].item()
+    assert (counted, lines) == (491, 495 - 1)
 
 
 def test_the_ledger_of_all_recorded_files_adds_up(corpus: Path) -> None:
     log = toolkit.load(sorted(corpus.glob("[cer]*s.jsonl")))
 
     kinds = log.ledger.select(
-        "blank", "responses", "duplicates", "errors", "rejected"
+        *("blank", "responses", "chunks", "duplicates"),
+        *("outside", "errors"),
+        "rejected",
     ).sum_horizontal()
     assert kinds.to_list() == log.ledger["lines"].to_list()
+    assert log.ledger["chunks"].to_list().count(0) == len(log.ledger) - 1
     toolkit.validate(log.frame)
 
 
@@ -132,6 +162,13 @@ FAMILIES = {
     "ollama_chat": "ollama",
     "openai_responses": "responses",
     "text_completion": "text",
+}
+# Chunks among these lines are put together: the lines of each such stream, and length
+# of the content and finish reason of its choices. None has an id, and those of Gemini
+# have no model.
+STREAMS: dict[str, dict[tuple[int, ...], list[tuple[int | None, str | None]]]] = {
+    "gemini": {(66, 71): [(None, "content_filter")], (73,): [(24, None)]},
+    "text_completion": {(2, 4): [(4, "length"), (8, None)]},
 }
 EXPECTED = (
     *("response_id", "model", *COUNTS),
@@ -175,9 +212,24 @@ def test_each_recorded_line_of_another_api_is_read_as_an_independent_count_says(
     rows = log.frame.partition_by("line", as_dict=True)
     assert set(log.frame["api"]) == {FAMILIES[family]}
     assert log.ledger["lines"].item() == len(expected)
+    streams = STREAMS.get(family, {})
     for line in expected:
         number = line["line"]
+        if any(number in lines for lines in streams):
+            continue
         found = {"code": rejected.get(number)}
         if number not in rejected:
             found = as_expected(rows[number,].to_dicts())
+            assert rows[number,]["chunk_count"].null_count() == len(rows[number,])
         assert found == {name: line[name] for name in found}, number
+    for (first, *more), choices in streams.items():
+        assert expected[first - 1]["code"] == "stream_chunk"
+        last = expected[more[-1] - 1] if more else dict.fromkeys(COUNTS)
+        for row, (length, reason) in zip(rows[first,].to_dicts(), choices, strict=True):
+            assert (row["content_chars"], row["finish_reason"]) == (length, reason)
+            assert row["chunk_count"] == 1 + len(more)
+        assert {name: rows[first,][name][0] for name in COUNTS} == {
+            name: last[name] for name in COUNTS
+        }
+        assert not rejected.keys() & {first, *more}
+    assert log.ledger["chunks"].item() == sum(len(lines) - 1 for lines in streams)

@@ -222,6 +222,42 @@ def test_a_large_log_on_the_reference_gets_one_hint(
     assert kinds == ([] if has_kernel else [SlowDecoderWarning])
 
 
+def test_a_whole_response_behind_a_stream_of_its_model_keeps_its_choices(
+    tmp_path: Path,
+) -> None:
+    def completion(reason: str | None, *choices: tuple[int, str]) -> dict[str, object]:
+        found = [
+            {"index": index, "text": text, "finish_reason": reason}
+            for index, text in choices
+        ]
+        usage = reason and {"prompt_tokens": 1, "completion_tokens": len(choices)}
+        return {
+            **{"object": "text_completion", "model": "m", "created": 1767225600},
+            **{"choices": found, "usage": usage},
+        }
+
+    # Without an id the chunks of a model are one stream, and its last one looks like a
+    # whole response. What comes after that is not of the stream: its choices are in
+    # their own order, and two of one index are two.
+    stream = [completion(None, (0, "a")), completion("stop", (0, "b"))]
+    whole = completion("length", (1, "c"), (0, "d"), (0, "e"))
+    path = write(tmp_path / "a.jsonl", *stream, whole)
+
+    log = toolkit.load(path)
+
+    names = ("line", "choice_position", "choice_index", "content", "chunk_count")
+    assert log.frame.select(*names, "completion_tokens").rows() == [
+        (1, 0, 0, "ab", 2, 1),
+        (3, 0, 1, "c", None, 3),
+        (3, 1, 0, "d", None, None),
+        (3, 2, 0, "e", None, None),
+    ]
+    assert log.ledger.select("lines", "responses", "chunks").rows() == [(3, 2, 1)]
+    alone = toolkit.load(write(tmp_path / "b.jsonl", whole)).frame
+    behind = log.frame.filter(pl.col("line") == 3)
+    assert behind.drop("source", "line").equals(alone.drop("source", "line"))
+
+
 def test_the_repr_of_a_loaded_log_accounts_for_every_line_in_five_lines(
     tmp_path: Path,
 ) -> None:

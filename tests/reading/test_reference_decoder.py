@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 import xxhash
 
-from tests.support.decoding import code, decode, dump, fault, nest, rows
+from tests.support.decoding import (
+    chunk_rows,
+    code,
+    decode,
+    dump,
+    fault,
+    nest,
+    rows,
+)
 from tests.support.paths import envelope_of, keys_of, paths_of, place_of
 from toolkit.reading.blocks import make_plan
 from toolkit.schema import CHOICES, Column
@@ -151,10 +159,16 @@ def test_response_path_leaves_no_other_candidate() -> None:
         {"choices": [{"message": None, "delta": {}}]},
     ],
 )
-def test_a_chunk_of_a_stream_is_rejected_as_such(line: object) -> None:
-    assert code(line) == "stream_chunk"
-    assert code({"response": {"body": line}}) == "stream_chunk"
-    assert code({"result": dump(line), "data": GOOD}) == "stream_chunk"
+def test_a_chunk_of_a_stream_is_a_row_of_the_stream(line: dict[str, Any]) -> None:
+    expected = chunk_rows(line)
+
+    assert len(expected) == max(len(line["choices"]), 1)
+    for row in expected:
+        assert (row["api"], row["choice_count"]) == ("chat", len(line["choices"]))
+        assert (row["is_end"], row["chunk_position"]) == (False, None)
+    assert chunk_rows({"response": {"body": line}}) == expected
+    wrapped = chunk_rows({"result": dump(line), "data": GOOD})
+    assert wrapped == expected
 
 
 @pytest.mark.parametrize(
@@ -260,12 +274,22 @@ _USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
     ],
 )
 def test_a_piece_of_a_stream_is_no_response(
-    name: str, choices: list[Any], usage: object
+    name: str, choices: list[Any], usage: dict[str, int] | None
 ) -> None:
     line = {"object": name, "choices": choices, "usage": usage}
+    is_text = "text" in name or any("text" in choice for choice in choices)
 
-    assert fault(line) == ("stream_chunk", None)
-    assert fault({"response": line}) == ("stream_chunk", None)
+    found = chunk_rows(line)
+
+    assert {row["api"] for row in found} == {"text" if is_text else "chat"}
+    # Of a choice with a message too, the delta is read.
+    for row, choice in zip(found, choices, strict=bool(choices)):
+        piece = choice if is_text else choice.get("delta", {})
+        assert row["content"] == piece.get("text", piece.get("content"))
+        assert row["finish_reason"] == (choice.get("finish_reason") or None)
+    for name, tokens in (usage or {}).items():
+        assert [row[name] for row in found] == [tokens, *[None] * (len(found) - 1)]
+    assert chunk_rows({"response": line}) == found
 
 
 @pytest.mark.parametrize(

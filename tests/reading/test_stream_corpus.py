@@ -62,7 +62,7 @@ def with_costs(streams: Sequence[Sequence[str]], expected: list[Expected]) -> No
         for chunk in map(json.loads, chunks):
             ticks = (chunk.get("usage") or {}).get("cost_in_usd_ticks")  # of xAI
             dollars = (chunk.get("cost") or {}).get("usd")  # of Venice
-            if figure["reported_cost"] is None or ticks or dollars:
+            if ticks or dollars:
                 figure["reported_cost"] = ticks / 10**10 if ticks else dollars
 
 

@@ -197,7 +197,7 @@ def drop(*names: str) -> Break:
 
 BAD: dict[str, Break] = {
     **limits(),
-    **{f"no {name}": drop(name) for name in CHOICES.names},
+    **{f"no {name}": drop(name) for name in (*CHOICES.key, "created", "total_tokens")},
     "no key": drop("log_id", "line", "choice_position"),
     "line as text": cast("line", pl.String),
     "line narrow": cast("line", pl.Int32),

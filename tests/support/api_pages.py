@@ -8,7 +8,8 @@ import inspect
 import re
 from typing import TYPE_CHECKING
 
-from toolkit.schema.apis import APIS, ENVELOPES
+from toolkit.schema.apis import APIS, CHUNK_APIS, ENVELOPES
+from toolkit.schema.apis.chat import CHAT_CHUNK
 from toolkit.schema.paths import write_path
 from toolkit.schema.tables import CHOICES
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from toolkit.schema.api import Api, Condition, Test
+    from toolkit.schema.paths import Steps
 
 TYPES = {
     "object": "an object",
@@ -46,9 +48,17 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(map(in_cell, line))} |" for line in lines)
 
 
+def _words_of_path(steps: Steps) -> str:
+    """Write a path, also through the items of a list."""
+    path = write_path(steps.keys)
+    if steps.items is None:
+        return path
+    return f"{path}[].{'|'.join(map(_words_of_path, steps.items.then))}"
+
+
 def _words_of_test(test: Test) -> str:
     """Write a test as a condition."""
-    root, path = test.path.root, write_path(test.path.steps.keys)
+    root, path = test.path.root, _words_of_path(test.path.steps)
     words = [f"`{word}`" for word in test.words] or [TYPES.get(test.type, "")]
     kind = " or ".join(filter(None, words))
     if root == "choice":
@@ -167,14 +177,53 @@ def _word_table(api: Api) -> str:
     return table(("`finish_reason`", "for"), rows)
 
 
+def _tests_of_chunks(form: Api) -> list[str]:
+    """Write the tests of chunks, in short where chunks of chat have them too."""
+    chat, size = CHAT_CHUNK.tests, len(CHAT_CHUNK.tests[0])
+    starts = [
+        tests[:-size]
+        for tests in form.tests
+        if len(tests) > size and tests[-size:] == chat[0]
+    ]
+    as_chat = {(*start, *tests) for start in starts for tests in chat}
+    others = tuple(tests for tests in form.tests if tests not in as_chat)
+    words = _alternatives(tuple(starts))
+    return [f"{text} and it is like a chunk of `chat`" for text in words] + (
+        _alternatives(others)
+    )
+
+
+def _chunk_table(api: Api) -> str:
+    """Return how chunks are recognized, and where they have other paths."""
+    known = [form.paths for form in APIS if form.name == api.name]
+    rows = []
+    for form in CHUNK_APIS:
+        if form.name != api.name:
+            continue
+        only = " (in a line with a whole stream)" * (form.stream == "carriers")
+        words = _tests_of_chunks(form)
+        rows += zip([form.title + only, *["or"] * (len(words) - 1)], words, strict=True)
+        start = f"{api.choices}[]." if api.choices else ""
+        for name in ("content", "prompt_tokens", "completion_tokens"):
+            at = start if CHOICES[name].grain == "C" else ""
+            if all(paths[name] != form.paths[name] for paths in known):
+                paths = ", else ".join(f"`{at}{path}`" for path in form.paths[name])
+                rows.append((f"its `{name}`", paths))
+    return table(("a chunk", "where"), rows) if rows else ""
+
+
 def _section(api: Api) -> Iterator[str]:
     """Yield the declaration of an API."""
     yield f"## `{api.name}`"
     yield from _paragraphs(api)
     forms = [each for each in APIS if each.name == api.name]
+    chunk_tests = {
+        tests for form in CHUNK_APIS if form.name == api.name for tests in form.tests
+    }
+    unless = [tests for form in forms for tests in form.unless]
     facts = {
         "a response": [form.tests for form in forms],
-        "but not": [form.unless for form in forms],
+        "but not": [tuple(tests for tests in unless if tests not in chunk_tests)],
         "`stream_chunk`": [form.chunks for form in forms],
         "`error_response`": [form.errors for form in forms],
     }
@@ -190,6 +239,7 @@ def _section(api: Api) -> Iterator[str]:
     yield from _path_table(api)
     yield _call_table(api) if api.tool_calls else ""
     yield _word_table(api) if api.finish_reasons else ""
+    yield _chunk_table(api)
 
 
 def api_sections() -> Iterator[str]:

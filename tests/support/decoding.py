@@ -46,13 +46,25 @@ def rows(line: object, **options: Any) -> list[dict[str, Any]]:
     """Return the rows of a line that must be accepted."""
     decoded = decode(line, **options)
     assert decoded.rejects.to_pylist() == []
+    assert (decoded.chunks, decoded.chunk_rows) == (0, None)
     return decoded.choices.to_pylist()
+
+
+def chunk_rows(line: object, **options: Any) -> list[dict[str, Any]]:
+    """Return the rows of a line that must be a chunk of a streamed response."""
+    decoded = decode(line, **options)
+    assert decoded.rejects.to_pylist() == []
+    assert decoded.choices.num_rows == 0
+    assert (decoded.lines, decoded.chunks) == (1, 1)
+    assert decoded.chunk_rows is not None
+    return decoded.chunk_rows.to_pylist()
 
 
 def fault(line: object, **options: Any) -> tuple[str, str | None]:
     """Return code and path of a line that must be rejected, and give no row."""
     decoded = decode(line, **options)
     assert decoded.choices.num_rows == 0
+    assert (decoded.chunks, decoded.chunk_rows) == (0, None)
     (reject,) = decoded.rejects.to_pylist()
     return reject["code"], reject["json_path"]
 

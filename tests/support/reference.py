@@ -433,6 +433,9 @@ def apis_page() -> str:
         "of a column the first with a value is read, of numbers the first that is not\n"
         '0. The paths of one column: `CHOICES["cached_tokens"].paths_by_api` of\n'
         "`toolkit.schema`, or `toolkit schema --json`.",
+        "A [streamed response](streams.md) is put together from chunks. Their columns\n"
+        "are read as those of a response, with `delta` for `message`, unless it says\n"
+        "otherwise.",
         "## Paths",
         prose(notation.partition("\n\n")[2]),
         *api_sections(),

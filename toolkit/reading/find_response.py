@@ -118,7 +118,9 @@ def find_stream(
     codes: set[str] = set()
     for path, raw in _lists_and_texts(value, line, places):
         found: list[Response] = []
-        for item in _iter_items(raw, path):
+        for place, item in enumerate(_iter_items(raw, path)):
+            if place == MOST_CHUNKS:
+                raise too_many(MOST_CHUNKS, path)
             try:
                 response = find_response(item, envelopes, apis)
             except LineError as error:
@@ -127,8 +129,6 @@ def find_stream(
                 codes.add(error.code)
             else:
                 found.append(response._replace(line=line or item, place=path))
-            if len(found) > MOST_CHUNKS:
-                raise too_many(MOST_CHUNKS, path)
         chunks = [one for one in found if one.api.stream]
         # Of another API is what only looks like a chunk.
         chunks = [one for one in chunks if one.api.name == chunks[0].api.name]
@@ -173,20 +173,23 @@ def _iter_items(raw: bytes, path: Keys) -> Iterator[Node]:
         node = Node(item, (*path, place)) if item[0] == ord("{") else None
         text = item if node is None else node.get("raw")
         if text is not None and text[0] == ord('"'):
-            yield from _iter_texts(text, (*path, place))
+            yield from _iter_texts(text, (*path, place), is_item=True)
         elif node is not None:
             yield node
 
 
-def _iter_texts(raw: bytes, path: Keys) -> Iterator[Node]:
-    """Yield the objects of a text, which is JSON or of events."""
+def _iter_texts(raw: bytes, path: Keys, *, is_item: bool = False) -> Iterator[Node]:
+    """Yield the objects of a text: of events or a list, of an item also one object."""
     text = text_of(raw).encode()
     try:
         values = [checked_json(text)]
     except LineError:
         values = list(iter_events(text))
+        is_item = True
     if values and values[0][0] == ord("["):
         values = split_short_list(values[0], path, MOST_CHUNKS)
+    elif not is_item:  # a response in a string is no stream
+        values = []
     for place, value in enumerate(values):
         if value[0] == ord("{"):
             yield Node(value, (*path, place))

@@ -212,6 +212,9 @@ def batches(
         the log that it is from. Rows come as they are read: of a compressed log that
         turns out to be damaged the first ones have been yielded when the error comes
         (not so with ``on_damage="collect"``, where the last block has the `error`).
+        A streamed response is in the block in which its stream is over. If it began in
+        another log, it is in a block of that log, without lines and with negative
+        `chunks`: so many lines that were counted as chunks are responses.
 
     Examples
     --------
@@ -253,8 +256,9 @@ def load(
     Returns
     -------
     Loaded
-        Rows in the order of the logs and lines. A response without choices has one
-        row, so that its usage is not lost.
+        Rows in the order of the logs and lines. Those of a streamed response come when
+        its stream is over, at the latest after all others. A response without choices
+        has one row, so that its usage is not lost.
 
     Raises
     ------

@@ -40,6 +40,7 @@ ENDS_WHOLE = sorted({api.name for api in CHUNK_APIS if api.ends_whole})
 
 _SUMMED = ("response_hash", "chunk_count")
 _INDEX = pl.coalesce("choice_index", "choice_position").alias("index")
+_IS_ONE = pl.col("chunk_count").sum().over(STREAM) == 1
 _IS_FIRST = pl.col("choice_position") == 0
 _HAS_USAGE = pl.any_horizontal(pl.col(USAGE_COLUMNS).is_not_null())
 _HAS_COUNTS = pl.any_horizontal(pl.col(USAGE_COLUMNS).fill_null(0) != 0)
@@ -122,7 +123,14 @@ def fold(pieces: pl.DataFrame, table: Table) -> pl.DataFrame:
     )
     choices = (
         numbered.filter(pl.col("choice_count") > 0)
-        .group_by([*STREAM, _INDEX], maintain_order=True)
+        # The choices of a response that was logged whole stay as they are.
+        .with_columns(
+            pl.when(pl.col("is_whole") & _IS_ONE)
+            .then("choice_position")
+            .otherwise(_INDEX)
+            .alias("index")
+        )
+        .group_by([*STREAM, "index"], maintain_order=True)
         .agg(*_fold_choices(chunks_table(table).columns))
         .sort("index", maintain_order=True)
         .with_columns(
@@ -191,26 +199,29 @@ def _number_streams(pieces: pl.DataFrame) -> pl.Series:
 
     Only the pieces from the first end of a stream on are read one by one.
     """
-    facts = pieces.select(
+    is_line = pl.col("chunk_position").is_null()
+    is_over = (_IS_OVER | pl.col("is_new")).cum_max().over(KEY)
+    marked = pieces.with_columns(
+        is_read=is_line & is_over,
+        tokens_before=pl.col("completion_tokens").forward_fill().over(KEY),
+    )
+    facts = marked.filter("is_read").select(
         *_CHUNK,
-        *("has_lone_usage", "is_end", "is_new"),
+        *("has_lone_usage", "is_end", "is_new", "tokens_before"),
         _INDEX,
         has_choice=pl.col("choice_count") > 0,
         has_text=_HAS_TEXT,
         has_role=pl.col("role").is_not_null(),
         has_usage=_HAS_USAGE,
         tokens=pl.when(_HAS_COUNTS).then("completion_tokens"),
-        tokens_before=pl.col("completion_tokens").forward_fill().over(KEY),
         is_finish=pl.col("finish_reason").is_not_null(),
         # A response of which nothing is known but the model.
         is_next=pl.col("is_whole") & pl.col("response_id").is_null(),
         has_id=pl.col("response_id").is_not_null(),
-        is_read=pl.col("chunk_position").is_null()
-        & (_IS_OVER | pl.col("is_new")).cum_max().over(KEY),
     )
     found: list[int] = []
     streams: dict[tuple[str, str], _Open] = {}
-    rows = facts.filter("is_read").iter_rows(named=True)
+    rows = facts.iter_rows(named=True)
     for chunk, group in groupby(rows, key=itemgetter(*_CHUNK)):
         choices = list(group)
         stream = streams.get(chunk[:2])
@@ -221,8 +232,8 @@ def _number_streams(pieces: pl.DataFrame) -> pl.Series:
         streams[chunk[:2]] = stream
         stream.add(choices)
         found += [stream.number] * len(choices)
-    numbers = pl.Series("stream_number", [0], pl.Int64).new_from_index(0, len(facts))
-    return numbers.scatter(facts["is_read"].arg_true(), found)
+    numbers = pl.Series("stream_number", [0], pl.Int64).new_from_index(0, len(pieces))
+    return numbers.scatter(marked["is_read"].arg_true(), found)
 
 
 @dataclass
@@ -246,7 +257,7 @@ class _Open:
 
     def ends_before(self, choices: Sequence[Mapping[str, Any]]) -> bool:
         """Return whether a chunk is of another stream."""
-        if choices[0]["is_end"]:
+        if choices[0]["is_end"] and not choices[0]["has_choice"]:
             return False
         return choices[0]["is_new"] or any(map(self._is_over_for, choices))
 

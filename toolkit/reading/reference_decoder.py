@@ -22,7 +22,7 @@ from toolkit.reading.find_response import find_response, find_stream
 from toolkit.reading.json_values import LineError, Node, checked_json
 from toolkit.reading.parsed_api import parse_api
 from toolkit.schema.paths import write_path
-from toolkit.schema.tables import MOST_CHUNK_FACTS, REJECTS
+from toolkit.schema.tables import MOST_CHUNK_FACTS, MOST_CHUNKS, REJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # The most that values of the response may take when repeated for each choice: else the
 # rows of a line of 1 MB could take gigabytes.
 REPEATED_BYTES = 8 * 1024 * 1024
+_TOO_LONG = "expected fewer choices, or shorter facts to repeat for each"
 # Kinds of columns that are not read from values of the response.
 _FACTS = {"given", "choice_count", "hash", "api"}
 # What is given of a row that is no end of a stream.
@@ -58,6 +59,7 @@ class _Rows(NamedTuple):
 
     cells: list[list[Cell]]
     is_chunk: bool = False
+    repeated: int = 0  # characters of the facts that its rows repeat
 
 
 class Reference:
@@ -163,13 +165,19 @@ class Reference:
                 raise LineError("truncated") from None
             raise
         responses, is_stream = self.find(value, tail)
-        rows = [
-            self.read_response(one, {**given, "chunk_position": place})
-            if is_stream and one.api.stream
-            else self.read_response(one, given)
-            for place, one in enumerate(responses)
-        ]
-        return rows, rows[0].is_chunk and not is_stream
+        if not is_stream:
+            rows = [self.read_response(responses[0], given)]
+            return rows, rows[0].is_chunk
+        rows = []
+        count = repeated = 0
+        for place, one in enumerate(responses):
+            more = {"chunk_position": place} if one.api.stream else {}
+            rows.append(self.read_response(one, {**given, **more}))
+            count += len(rows[-1].cells[0])
+            repeated += rows[-1].repeated
+            if count > MOST_CHUNKS or repeated > REPEATED_BYTES + len(data):
+                raise LineError("out_of_range", _TOO_LONG, one.place)
+        return rows, False
 
     def find(self, value: bytes, tail: bool) -> tuple[list[Response], bool]:
         """Find the response or chunk of a line, or those of a whole stream."""
@@ -215,13 +223,13 @@ class Reference:
                 cells[column.name] = [_add(column, part) for part in parts]
             else:
                 cells[column.name] = self.read_column(column, read, response, given)
-        self.check_repeated(cells, response)
-        return _Rows(list(cells.values()), is_chunk)
+        repeated = self.count_repeated(cells, response)
+        return _Rows(list(cells.values()), is_chunk, repeated)
 
-    def check_repeated(
+    def count_repeated(
         self, cells: Mapping[str, list[Cell]], response: Response
-    ) -> None:
-        """Raise for a line whose rows would repeat far more text than it has."""
+    ) -> int:
+        """Return how much text the rows of a response repeat, or raise if too much."""
         count = len(response.choices)
         is_chunk = bool(response.api.stream)
         columns = self.columns[is_chunk]
@@ -233,9 +241,9 @@ class Reference:
         )
         is_long = count > 1 and repeated * count > REPEATED_BYTES
         if is_long or (is_chunk and repeated > MOST_CHUNK_FACTS):
-            reason = "expected fewer choices, or shorter facts to repeat for each"
             path = (*response.node.path, *response.api.choices)
-            raise LineError("out_of_range", reason, path)
+            raise LineError("out_of_range", _TOO_LONG, path)
+        return repeated * max(count, 1)
 
     def read_column(
         self,

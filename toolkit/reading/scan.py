@@ -73,6 +73,7 @@ def scan(
         `log_id` continues from export to export, so that keys stay unique. A column
         that an earlier version has not written is null. Logs are read when the frame is
         collected, each time again; their text is not read unless a column needs it.
+        A streamed response comes when its stream is over.
 
     Raises
     ------

@@ -85,6 +85,8 @@ class Streams:
         self.lines: Counter[str] = Counter()
         # The last whole responses, and the lines of the set up to them.
         self.whole: deque[tuple[str, int, pa.RecordBatch]] = deque()
+        # The choices of the last shares, and the lines of all sets up to them.
+        self.shares: deque[tuple[int, pl.LazyFrame]] = deque()
         self.early = 0  # streams that were given out because too many were open
 
     def put_together(self, decoded: Decoded) -> Iterator[Decoded]:
@@ -107,6 +109,34 @@ class Streams:
         own = given_out.pop(decoded.log_id, None)
         yield decoded if own is None else _merge(decoded, own)
         yield from given_out.values()
+
+    def add_share(
+        self, pieces: pl.DataFrame, lines: Mapping[str, int], choices: pl.LazyFrame
+    ) -> Iterator[Decoded]:
+        """Yield the streams that are over after logs that another process has read.
+
+        It has read `pieces` and `choices` from so many lines of each rotation set.
+        """
+        before = pl.col("stream_set").replace_strict(self.lines, default=0)
+        rows = pieces.with_columns(last_line=pl.col("last_line") + before)
+        while self.shares and self.shares[0][0] < self.lines.total() - _FINISHED_LINES:
+            self.shares.popleft()
+        self.lines.update(lines)
+        self.shares.append((self.lines.total(), choices))
+        known = pl.concat([self.pieces, rows]).select(KEY).unique()
+        if len(known):
+            sets = pl.col("log_id").replace_strict(self.sets, return_dtype=pl.String)
+            key = pl.format("id {}", "response_id")
+            whole = (
+                pl.concat([choices for _, choices in self.shares])
+                .filter(_IS_FIRST, pl.col("chunk_count").is_null())
+                .filter(~pl.col("api").is_in(ENDS_WHOLE))
+                .select(stream_set=sets, stream_key=key)
+                .join(known.lazy(), on=KEY, how="semi")
+                .collect()
+            )
+            rows, self.pieces = _without(rows, whole), _without(self.pieces, whole)
+        yield from self.add(rows).values()
 
     def finish(self, is_over: Callable[[str], bool] | None = None) -> Iterator[Decoded]:
         """Yield the streams that are still open, those of some rotation sets only.
@@ -148,7 +178,9 @@ class Streams:
         """Remember the responses that may take the place of a stream."""
         lines = self.lines[stream_set]
         if len(choices):
+            # Filtered, so copied: a column of a block keeps all of them in memory.
             ids = choices.select(["response_id", "api"])
+            ids = ids.filter(ids["response_id"].is_valid())
             self.whole.append((stream_set, lines, ids))
         while (
             self.whole

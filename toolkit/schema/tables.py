@@ -87,7 +87,8 @@ _CHOICES_COLUMNS = (
         INT64,
         "R",
         "hash",
-        "xxh3-64 of the bytes of the response object as written, as a signed number",
+        "xxh3-64 of the bytes of the response object as written, as a signed number; "
+        "of a streamed response the sum of those of its chunks",
         nullable=False,
     ),
     given(

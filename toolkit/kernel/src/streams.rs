@@ -41,12 +41,14 @@ pub fn find_stream<'a>(
         };
         let path: Vec<Step> = keys.iter().cloned().map(Step::Key).collect();
         let mut found: Vec<Item<'_>> = Vec::new();
+        let mut count = 0;
         each_item(plan, raw, &path, arena, |node| {
+            if count == plan.most_chunks {
+                return Err(LineError::too_many(plan.most_chunks).below(&path));
+            }
+            count += 1;
             let (raw, depth) = (node.raw, node.path.len());
             match find_response(plan, Rc::new(node), true, arena) {
-                Ok(_) if found.len() == plan.most_chunks => {
-                    return Err(LineError::too_many(plan.most_chunks).below(&path));
-                }
                 Ok((response, api)) => found.push(Item {
                     item: (raw, depth),
                     raw: response.node.raw,
@@ -105,7 +107,7 @@ fn each_item<'a>(
     mut each: impl FnMut(Node<'a>) -> Result<(), LineError>,
 ) -> Result<(), LineError> {
     if raw.starts_with('"') {
-        return each_of_text(plan, raw, path, arena, &mut each);
+        return each_of_text(plan, raw, path, false, arena, &mut each);
     }
     for (place, item) in short_list(raw, path, plan.most_chunks)?
         .into_iter()
@@ -113,11 +115,11 @@ fn each_item<'a>(
     {
         let here = [path, &[Step::Place(place)]].concat();
         if item.starts_with('"') {
-            each_of_text(plan, item, &here, arena, &mut each)?;
+            each_of_text(plan, item, &here, true, arena, &mut each)?;
         } else if item.starts_with('{') {
             let node = Node::open(item, here);
             match node.get("raw").filter(|text| text.starts_with('"')) {
-                Some(text) => each_of_text(plan, text, &node.path, arena, &mut each)?,
+                Some(text) => each_of_text(plan, text, &node.path, true, arena, &mut each)?,
                 None => each(node)?,
             }
         }
@@ -125,17 +127,19 @@ fn each_item<'a>(
     Ok(())
 }
 
-/// Passes on the objects of a text, which is JSON or of events.
+/// Passes on the objects of a text: of events or a list, of an item also one object.
 fn each_of_text<'a>(
     plan: &Plan,
     raw: &'a str,
     path: &[Step],
+    is_item: bool,
     arena: &'a Arena<String>,
     each: Each<'_, 'a>,
 ) -> Result<(), LineError> {
     let text = arena.alloc(text(raw).into_owned());
     let mut values = match checked(text, plan.deepest) {
-        Ok(value) => vec![value],
+        Ok(value) if is_item || value.starts_with('[') => vec![value],
+        Ok(_) => Vec::new(), // a response in a string is no stream
         Err(_) => events(text, plan.deepest, arena)?,
     };
     if let Some(list) = values.first().filter(|value| value.starts_with('[')) {

@@ -22,6 +22,8 @@ pub struct Cells<'a> {
     pub api: Option<usize>,
     /// Its place in a line with a whole stream.
     pub chunk_position: Option<i64>,
+    /// The characters of the facts that its rows repeat.
+    repeated: usize,
     /// A cell that is not there is null, or a fact of the line.
     pub cells: Vec<Vec<Cell<'a>>>,
 }
@@ -76,6 +78,7 @@ pub fn read_line<'a>(
         }
     }
     let (place, items) = find_stream(plan, value, line.as_ref(), arena)?.ok_or(fault)?;
+    let (mut rows, mut repeated) = (0, 0);
     for (position, item) in (0..).zip(items) {
         let (raw, depth) = item.item;
         let outer = || Rc::new(Node::open(raw, item.path[..depth].to_vec()));
@@ -89,6 +92,11 @@ pub fn read_line<'a>(
             choices: choices.unwrap_or_default(),
         };
         let cells = read_response(plan, &response, item.api)?;
+        rows += cells.choices.max(1);
+        repeated += cells.repeated;
+        if rows > plan.most_chunks || repeated > plan.repeated_bytes + data.len() {
+            return Err(too_long().below(&place));
+        }
         let is_chunk = plan.apis[item.api].stream != Stream::Whole;
         let chunk_position = is_chunk.then_some(position);
         add(Cells {
@@ -122,12 +130,13 @@ fn read_response<'a>(
             read_column(plan, column, api, paths, response)?
         });
     }
-    check_repeated(plan, api, &cells, response)?;
+    let repeated = count_repeated(plan, api, &cells, response)?;
     Ok(Cells {
         choices: response.choices.len(),
         hash: xxhash_rust::xxh3::xxh3_64(response.node.raw.as_bytes()),
         api: Some(place),
         chunk_position: None,
+        repeated,
         cells,
     })
 }
@@ -191,17 +200,17 @@ pub fn without_text(cell: Cell<'_>) -> Cell<'_> {
     }
 }
 
-/// Rejects a line whose rows would repeat far more text than it holds.
-fn check_repeated(
+/// Returns how much text the rows of a response repeat, or an error if too much.
+fn count_repeated(
     plan: &Plan,
     api: &Api,
     cells: &[Vec<Cell<'_>>],
     response: &Response<'_>,
-) -> Result<(), LineError> {
+) -> Result<usize, LineError> {
     let count = response.choices.len();
     let is_chunk = api.stream != Stream::Whole;
     if count < 2 && !is_chunk {
-        return Ok(());
+        return Ok(0);
     }
     let columns = plan.columns[api.table()].iter();
     let columns = columns.zip(&api.paths).zip(cells);
@@ -214,9 +223,12 @@ fn check_repeated(
         .sum();
     let is_long = count > 1 && repeated * count > plan.repeated_bytes;
     if is_long || is_chunk && repeated > plan.most_facts {
-        let reason = "expected fewer choices, or shorter facts to repeat for each".to_owned();
-        let path = response.node.along(&api.choices);
-        return Err(LineError::because("out_of_range", reason).below(&path));
+        return Err(too_long().below(&response.node.along(&api.choices)));
     }
-    Ok(())
+    Ok(repeated * count.max(1))
+}
+
+fn too_long() -> LineError {
+    let reason = "expected fewer choices, or shorter facts to repeat for each";
+    LineError::because("out_of_range", reason.to_owned())
 }

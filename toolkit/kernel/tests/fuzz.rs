@@ -24,12 +24,8 @@ const SEEDS: [&str; 12] = [
     r#"data: {"object":"chat.completion.chunk","choices":[{"delta":{"tool_calls":[{"index":1}]}}]}"#,
     "data: [DONE]",
     r#"[{"choices":[{"delta":{"content":"x"}}]},{"choices":[{"message":{}}]}]"#,
-    r#"{"body":"data: {"choices":[{"delta":{}}]}
-
-data: [DONE]
-
-"}"#,
-    r#"{"response":[{"raw":"{"object":"chat.completion.chunk","choices":[]}"},"data: {}"]}"#,
+    r#"{"body":"data: {\"choices\":[{\"delta\":{}}]}\n\ndata: [DONE]\n\n"}"#,
+    r#"{"response":[{"raw":"{\"object\":\"chat.completion.chunk\",\"choices\":[]}"},"data: {}"]}"#,
 ];
 
 /// Reads a path: keys, `[]` or `[].part` behind them, a prefix behind ` = `.

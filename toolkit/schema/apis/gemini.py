@@ -30,11 +30,10 @@ _FILTERED = (
     "IMAGE_RECITATION",
 )
 
-_CHUNK_TESTS = (
-    (_CONTENT, lacks("(choice).finishReason")),
-    # Protocol buffers that are written with default values.
-    (_CONTENT, has("(choice).finishReason", "FINISH_REASON_UNSPECIFIED", "0")),
-)
+_NOT_ENDED = (_CONTENT, lacks("(choice).finishReason"))
+# Protocol buffers that are written with default values.
+_UNSPECIFIED = has("(choice).finishReason", "FINISH_REASON_UNSPECIFIED", "0")
+_CHUNK_TESTS = (_NOT_ENDED, (_CONTENT, _UNSPECIFIED))
 
 GEMINI = Api(
     name="gemini",
@@ -109,9 +108,9 @@ GEMINI_CHUNK = replace(
 )
 GEMINI_SDK_CHUNK = replace(
     in_snake_case(GEMINI_CHUNK),
-    tests=tuple(
-        (*tests, has("usage_metadata", type="object"))
-        for tests in in_snake_case(_CHUNK_TESTS)
+    tests=(
+        (*in_snake_case(_NOT_ENDED), has("usage_metadata", type="object")),
+        (_CONTENT, in_snake_case(_UNSPECIFIED)),
     ),
     unless=(),
 )
