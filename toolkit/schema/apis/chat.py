@@ -164,7 +164,7 @@ CHAT_DELTA = replace(
 
 def _with_usage_at(usage: str, title: str) -> Api:
     """Return the chunks that have their usage elsewhere."""
-    is_there = (has(usage, type="object"), lacks("usage", type="object"))
+    is_there = (has(usage, type="object"), *_NO_COUNTS)
     return replace(
         CHAT_CHUNK,
         title=title,
