@@ -69,7 +69,7 @@ def check_sums(
     for log in ledger.rows(named=True):
         rows = choices.filter(pl.col("log_id") == log["log_id"])
         refused = rejects.filter(pl.col("log_id") == log["log_id"])
-        kinds = ("blank", "responses", "duplicates", "errors", "rejected")
+        kinds = ("blank", "responses", "chunks", "duplicates", "errors", "rejected")
         assert log["lines"] == sum(log[kind] for kind in kinds)
         assert log["choices"] == rows.height
         assert log["errors"] + log["rejected"] == refused.height
