@@ -126,6 +126,21 @@ def logs(tmp_path: Path) -> Logs:
 # Two runs and more.
 
 
+def test_a_finished_stream_waits_for_one_run_with_further_lines(logs: Logs) -> None:
+    logs.append(BEGIN + end("a") + chunk("b", "un"))
+    assert logs.export().streams == (0, 0, 0, 2)
+    # Without further lines nothing is known to have come after it.
+    assert logs.export().streams == (0, 0, 0, 2)
+
+    logs.append(chunk("c", "x"))
+    assert logs.export().streams == (1, 4, 0, 2)
+    assert logs.rows() == [A]
+
+    # What is not finished goes on to wait.
+    logs.append(end("c"))
+    assert logs.export().streams == (0, 0, 0, 2)
+
+
 def test_a_stream_over_two_runs_is_one_response(logs: Logs) -> None:
     logs.append(BEGIN)
     first = logs.export()

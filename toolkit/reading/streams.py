@@ -42,6 +42,7 @@ _MOST_CHOICES = 1024
 
 
 _IS_FIRST = pl.col("choice_position") == 0
+_IS_FINISHED = pl.col("is_end") | pl.col("finish_reason").is_not_null()
 _NO_REJECTS = pa.RecordBatch.from_pylist([], REJECTS.arrow)
 _TEXTS = ("content", "reasoning_content", "refusal")
 _CALL_BYTES = pl.element().struct.field("arguments").str.len_bytes().fill_null(0) + 64
@@ -136,13 +137,20 @@ class Streams:
         yield from self.add(rows).values()
 
     def finish(self, is_over: Callable[[str], bool] | None = None) -> Iterator[Decoded]:
-        """Yield the streams that are still open, those of some rotation sets only.
+        """Yield the streams that are still open, in the order of their first lines.
 
-        They are in the order of their first lines, in a block for each log.
+        Of a rotation set that may go on these are the finished ones to which nothing
+        was added although further lines of it were read.
         """
         sets = self.pieces["stream_set"].unique()
         over = [name for name in sets if is_over is None or is_over(name)]
-        is_given = pl.col("stream_set").is_in(over)
+        was_read = [name for name, lines in self.lines.items() if lines]
+        is_idle = (
+            _IS_FINISHED.all().over(KEY)
+            & (pl.col("last_line") <= 0)
+            & pl.col("stream_set").is_in(was_read)
+        )
+        is_given = pl.col("stream_set").is_in(over) | is_idle
         given, self.pieces = self.pieces.filter(is_given), self.pieces.filter(~is_given)
         yield from self._give_out(given.with_columns(stream_number=0)).values()
         if self.early:
@@ -240,12 +248,11 @@ class Streams:
         if not self.gives_out or pieces.is_empty():
             return is_carrier
         lines = pl.col("stream_set").replace_strict(self.lines, default=0)
-        is_finished = pl.col("is_end") | pl.col("finish_reason").is_not_null()
         rest = lines - pl.col("last_line")
         is_over = (
             (pl.col("stream_number") < pl.col("stream_number").max().over(KEY))
             | (rest > _LINES)
-            | ((rest > _FINISHED_LINES) & is_finished.all().over(STREAM))
+            | ((rest > _FINISHED_LINES) & _IS_FINISHED.all().over(STREAM))
         )
         found = pieces.select(is_over).to_series() | is_carrier
         left = pieces.filter(~found)
