@@ -121,6 +121,7 @@ def state_of(out: Path | str) -> dict[str, Any]:
     for log in state["logs"]:
         log["rested"] = None
     state["run"] = None
+    state["open"] = bool(state["open"])  # its name has that of the run
     return dict(state)
 
 

@@ -48,7 +48,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_an_export_has_the_rows_that_load_returns(log: Path, tmp_path: Path) -> None:
-    done = toolkit.export(log, to=tmp_path / "out")
+    done = toolkit.export(log, to=tmp_path / "out", final=True)
     loaded = toolkit.load(log)
 
     back = toolkit.scan(tmp_path / "out").sort(KEY).collect()
@@ -117,7 +117,7 @@ def test_an_export_contains_only_whole_parquet_files_and_known_names(
     log: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    toolkit.export(log, to=out)
+    toolkit.export(log, to=out, final=True)
 
     assert {path.name for path in out.iterdir()} == {
         ".lock", "README.txt", "choices", "rejects", "state.json",

@@ -201,8 +201,8 @@ def test_one_file_is_read_like_an_export(tmp_path: Path) -> None:
     one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
     tags = {"team": "metadata.team"}
     toolkit.export("data/sample/chat.jsonl", to=one, tags=tags)
-    toolkit.export("data/sample", to=two)
-    toolkit.export("data/sample", to=tmp_path / "out")
+    toolkit.export("data/sample", to=two, final=True)
+    toolkit.export("data/sample", to=tmp_path / "out", final=True)
     whole = toolkit.scan(tmp_path / "out").sort(KEY).collect()
 
     assert toolkit.scan(two).sort(KEY).collect().equals(whole, null_equal=True)
@@ -219,7 +219,7 @@ def test_one_file_is_read_like_an_export(tmp_path: Path) -> None:
 
 def test_the_command_sums_the_tokens_of_one_file(tmp_path: Path) -> None:
     toolkit.export("data/sample", to=tmp_path / "one.parquet")
-    toolkit.export("data/sample", to=tmp_path / "out")
+    toolkit.export("data/sample", to=tmp_path / "out", final=True)
 
     done = [run("tokens", tmp_path / name, "--json") for name in ("one.parquet", "out")]
 

@@ -102,7 +102,7 @@ def test_reasoning_beside_the_completion_is_no_contradiction(tmp_path: Path) -> 
 
 
 def test_an_export_gives_the_account_that_its_logs_give(tmp_path: Path) -> None:
-    toolkit.export("data/sample", to=tmp_path / "out")
+    toolkit.export("data/sample", to=tmp_path / "out", final=True)
 
     of_logs, of_export = toolkit.check("data/sample"), toolkit.check(tmp_path / "out")
 

@@ -275,7 +275,7 @@ def test_a_range_that_ends_before_it_begins_is_refused(week: Path) -> None:
 def test_a_scan_of_an_export_gives_the_rows_of_load_without_the_date(
     log: Path, tmp_path: Path
 ) -> None:
-    toolkit.export(log, to=tmp_path / "out")
+    toolkit.export(log, to=tmp_path / "out", final=True)
 
     scanned = toolkit.scan(tmp_path / "out").collect()
 

@@ -193,7 +193,7 @@ def test_the_same_input_gives_the_same_bytes(
 
 
 def test_logs_and_their_export_give_the_same_figures(tmp_path: Path) -> None:
-    toolkit.export("data/sample", to=tmp_path / "out")
+    toolkit.export("data/sample", to=tmp_path / "out", final=True)
     options: dict[str, Any] = {"last": "month", "now": "2026-11-09"}
 
     logs = write_report("data/sample", **options).data()

@@ -9,8 +9,9 @@ Two tests in one command, on Linux with strace:
   rotated, copied and truncated, and compressed.
 
 After each fault the export must be readable without a row that is there twice, and the
-same command, run again, must write each response once, and nothing else. `--short` runs
-a part of both.
+same command, run again, must write each response once, and nothing else. Some of the
+responses are streams of chunks, of which some come after the fault. `--short` runs a
+part of both.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,6 +68,27 @@ def line(number: int) -> bytes:
         "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
     }
     return json.dumps(response).encode() + b"\n"
+
+
+def stream(number: int) -> list[bytes]:
+    """Return a streamed response as three lines."""
+    facts = {
+        "id": f"r{number}",
+        "object": "chat.completion.chunk",
+        "created": FIRST_DAY + number % 3 * DAY,
+        "model": "gpt-a",
+    }
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    chunks = [
+        {
+            "choices": [
+                {"index": 0, "delta": {"role": "assistant", "content": "x" * 99}}
+            ]
+        },
+        {"choices": [{"index": 0, "delta": {"content": "y"}, "finish_reason": "stop"}]},
+        {"choices": [], "usage": usage},
+    ]
+    return [json.dumps({**facts, **chunk}).encode() + b"\n" for chunk in chunks]
 
 
 class Failed(Exception):  # noqa: N818 - it is no error of the toolkit
@@ -117,15 +140,25 @@ def command(folder: Path, *words: object) -> Callable[[], None]:
     return run
 
 
-def check_export(out: Path, expected: set[int], *, whole: bool) -> None:
-    """Check that an export has only expected responses, once; all of them if whole."""
+def check_export(
+    out: Path, expected: set[int], *, whole: bool, still_open: set[int] | None = None
+) -> None:
+    """Check that an export has only expected responses, once; all of them if whole.
+
+    Those that are still open are missing.
+    """
     # Imported here: it starts threads.
     import toolkit
 
     ids: Counter[str] = Counter()
+    sizes: set[int | None] = {None, 3}  # how many chunks a response has
     for path in (out / "choices").rglob("*.parquet"):
         with suppress(FileNotFoundError):  # it was removed
-            ids.update(pq.ParquetFile(path).read(["response_id"])[0].to_pylist())
+            rows = pq.ParquetFile(path).read(["response_id", "chunk_count"])
+            ids.update(rows[0].to_pylist())
+            sizes.update(rows[1].to_pylist())
+    if len(sizes) > 2:
+        raise Failed("streams that were cut apart or joined:", sizes)
     twice = [name for name, count in ids.items() if count > 1]
     if twice:
         raise Failed("rows that are there twice:", sorted(twice)[:5])
@@ -134,10 +167,15 @@ def check_export(out: Path, expected: set[int], *, whole: bool) -> None:
         raise Failed("rows of unknown responses:", sorted(strange)[:5])
     if not whole:
         return
-    if len(ids) < len(expected):
-        raise Failed(len(expected) - len(ids), "responses are lost")
-    names = {path.name for path in out.iterdir()}
-    if names != {".lock", "README.txt", "choices", "rejects", "state.json"}:
+    missing = {f"r{number}" for number in expected - (still_open or set())} - ids.keys()
+    if missing:
+        raise Failed("responses are lost:", sorted(missing)[:5])
+    names = {
+        str(path.relative_to(out)) for path in [*out.iterdir(), *out.glob("open/*")]
+    }
+    named = json.loads((out / "state.json").read_text())["open"]
+    known = {"open", named} if named else set()
+    if names != known | {".lock", "README.txt", "choices", "rejects", "state.json"}:
         raise Failed("left over:", sorted(names))
     ledger = toolkit.ledger(out)
     rows = toolkit.scan(out).select(pl.len(), pl.col("total_tokens").sum()).collect()
@@ -158,6 +196,7 @@ class Scenario(NamedTuple):
     folder: Path
     options: tuple[str, ...]
     expected: set[int]
+    still_open: set[int]  # after the command, until the rest of the last one comes
 
     def command(self, folder: Path) -> Callable[[], None]:
         if self.name == "compact":
@@ -165,26 +204,36 @@ class Scenario(NamedTuple):
         words = ("export", folder / "logs", "--to", folder / "out", *self.options)
         return command(folder, *words)
 
+    def finish(self, folder: Path) -> None:
+        """Write the rest of the last stream, and export all."""
+        with (folder / "logs" / "app.jsonl").open("ab") as file:
+            file.write(b'": 1}\n' + b"".join(stream(max(self.still_open))[1:]))
+        options = [option for option in self.options if option != "--rewrite"]
+        words = ("export", folder / "logs", "--to", folder / "out", "--final", *options)
+        command(folder, *words)()
+
 
 def scenarios(folder: Path) -> Iterator[Scenario]:
     """Prepare each kind of run in its own folder."""
     old, new = range(6), range(6, 12)
+    begun, later = (stream(number) for number in (20, 21))
     for name in ("first", "next", "rewrite", "compact"):
         here = folder / name
         (here / "logs").mkdir(parents=True)
         (here / SETTINGS).write_text(TOP)
         export = ("export", here / "logs", "--to", here / "out")
         log = here / "logs" / "app.jsonl"
-        log.write_bytes(b"".join(map(line, old)) + b"{}\n")
+        log.write_bytes(b"".join(map(line, old)) + b"{}\n" + begun[0])
         (here / "logs" / "old.jsonl.gz").write_bytes(gzip.compress(line(100)))
         if name != "first":
             must_run(command(here, *export), here)
         with log.open("ab") as file:
+            file.write(begun[1] + later[0] + begun[2])
             file.write(b"".join(map(line, new)) + b'{"torn')
         if name == "compact":
             must_run(command(here, *export), here)
         options = ("--content", "drop", "--rewrite") if name == "rewrite" else ()
-        yield Scenario(name, here, options, {*old, *new, 100})
+        yield Scenario(name, here, options, {*old, *new, 100, 20, 21}, {20, 21})
 
 
 def must_run(work: Callable[[], None], folder: Path) -> None:
@@ -223,7 +272,8 @@ def traced(
         with tempfile.TemporaryDirectory() as warm:
             log = Path(warm) / "app.jsonl"
             for turn in range(2):
-                log.write_bytes(b"".join(map(line, range(turn + 1))))
+                lines = [*stream(9)[:1], *map(line, range(turn + 1))]
+                log.write_bytes(b"".join(lines))
                 toolkit.export(log, to=Path(warm) / "out")
             toolkit.compact(Path(warm) / "out")
             settings = Path(warm) / SETTINGS
@@ -300,14 +350,17 @@ def try_fault(scenario: Scenario, fault: Fault, folder: Path) -> None:
             raise Failed("exit", code, stderr)
 
     def repair() -> None:
-        if (folder / "out" / "choices").exists():
-            check_export(folder / "out", scenario.expected, whole=code == 0)
-        try:
-            work()
-        except SystemExit as done:
-            if done.code:
-                raise
-        check_export(folder / "out", scenario.expected, whole=True)
+        out, expected, left = folder / "out", scenario.expected, scenario.still_open
+        if (out / "choices").exists():
+            check_export(out, expected, whole=code == 0, still_open=left)
+        for step in (work, lambda: scenario.finish(folder)):
+            try:
+                step()
+            except SystemExit as done:
+                if done.code:
+                    raise
+            check_export(out, expected, whole=True, still_open=left)
+            left = set()
 
     must_run(repair, folder)
     shutil.rmtree(folder)
@@ -334,16 +387,31 @@ def enumerated(folder: Path, *, every: int) -> tuple[int, list[str]]:
 # A log that is being written, and an export that is killed again and again.
 
 
-def write_live(logs: Path, seed: int) -> None:
-    """Write lines in fragments, and rotate now and then, until SIGTERM."""
+def write_live(logs: Path, seed: int, *, streams: bool) -> None:
+    """Write lines in fragments, and rotate now and then, until SIGTERM.
+
+    With streams, logs are only renamed: while two logs hold the same chunks, they would
+    be read twice.
+    """
     dice = random.Random(seed)
+    waiting: list[list[bytes]] = []  # the chunks that are left of each stream
+    ways = ["rename"] if streams else ["rename", "copy", "compress"]
     stopped: list[int] = []
     signal.alarm(0)
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
     log, number, rotated = logs / "app.jsonl", 0, 0
-    while not stopped:
-        data = line(number)
-        number += 1
+    while waiting or not stopped:
+        if waiting and (stopped or dice.random() < 0.6):
+            left = dice.choice(waiting)
+            data = left.pop(0)
+            waiting = [chunks for chunks in waiting if chunks]
+        elif streams and dice.random() < 0.6:
+            data, *rest = stream(number)
+            waiting.append(rest)
+            number += 1
+        else:
+            data = line(number)
+            number += 1
         with log.open("ab", buffering=0) as file:
             for piece in re.findall(
                 rb".{1,%d}" % dice.randint(40, 400), data, re.DOTALL
@@ -352,13 +420,13 @@ def write_live(logs: Path, seed: int) -> None:
                 time.sleep(dice.random() / 500)
         if dice.random() < 0.02:
             rotated += 1
-            rotate(log, rotated, dice.choice(["rename", "copy", "compress"]))
+            rotate(log, rotated, dice.choice(ways))
     (logs.parent / "written").write_text(str(number))
 
 
 def rotate(log: Path, number: int, how: str) -> None:
     """Rotate a log like logrotate: rename, copy and truncate, or compress."""
-    to = log.with_name(f"app.jsonl.{number}")
+    to = log.with_name(f"app.jsonl-{date(2026, 1, 1) + timedelta(number):%Y%m%d}")
     if how == "copy":
         shutil.copyfile(log, log.with_name(f".{to.name}"))
         log.with_name(f".{to.name}").rename(to)
@@ -372,14 +440,16 @@ def rotate(log: Path, number: int, how: str) -> None:
         to.unlink()
 
 
-def killed_at_random(folder: Path, *, seconds: float, seed: int) -> tuple[int, int]:
+def killed_at_random(
+    folder: Path, *, seconds: float, seed: int, streams: bool
+) -> tuple[int, int]:
     """Kill an export of a growing log for a while; return kills and responses."""
     dice = random.Random(seed)
     logs, out, stderr = folder / "logs", folder / "out", folder / "stderr"
     logs.mkdir(parents=True)
     (logs / "app.jsonl").touch()
     work = command(folder, "export", logs, "--to", out)
-    writer = forked(lambda: write_live(logs, seed))
+    writer = forked(lambda: write_live(logs, seed, streams=streams))
     kills, end = 0, time.monotonic() + seconds
     any_number = set(range(10**6))
     while time.monotonic() < end:
@@ -398,7 +468,7 @@ def killed_at_random(folder: Path, *, seconds: float, seed: int) -> tuple[int, i
             must_run(lambda: check_export(out, any_number, whole=False), folder)
     os.kill(writer, signal.SIGTERM)
     ended(writer)
-    must_run(work, folder)
+    must_run(command(folder, "export", logs, "--to", out, "--final"), folder)
     written = set(range(int((folder / "written").read_text())))
     must_run(lambda: check_export(out, written, whole=True), folder)
 
@@ -419,9 +489,13 @@ def run(*, short: bool, every: int, seed: int) -> int:
     try:
         tried, failures = enumerated(folder, every=61 if short else every)
         print(f"enumerated: {tried - len(failures)} of {tried} faults were repaired")
-        seconds = 3 if short else 120
-        kills, written = killed_at_random(folder / "live", seconds=seconds, seed=seed)
-        print(f"random: {kills} kills, {written:,} responses, each once")
+        for streams in (False, True):
+            live = folder / f"live-{streams}"
+            seconds = 2 if short else 60
+            kills, written = killed_at_random(
+                live, seconds=seconds, seed=seed, streams=streams
+            )
+            print(f"random: {kills} kills, {written:,} responses, each once")
     finally:
         shutil.rmtree(folder)
     return int(bool(failures))

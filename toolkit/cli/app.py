@@ -12,7 +12,7 @@ import time
 import warnings
 from importlib.resources import files
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
-from typing import Annotated, Any, BinaryIO, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -27,6 +27,9 @@ from toolkit.cli.usage import usage_sentence
 from toolkit.cli.values import RejectLimit, check_folder
 from toolkit.errors import OptionError, ToolkitError, check_word, clean, plural
 from toolkit.reading.object_store import is_uri
+
+if TYPE_CHECKING:
+    from toolkit.exports.export import Exported
 
 _FAILURE, _USAGE, _BUSY = 1, 2, 5
 _WRONG_USAGE = (
@@ -152,8 +155,8 @@ def rejects(
 
 @_app.command()
 @shared(
-    *("to_export", "content", "duplicates", *RANGE[1:], "rewrite", "max_rejects"),
-    *("wait", "quiet", *READ),
+    *("to_export", "content", "duplicates", *RANGE[1:], "rewrite", "final"),
+    *("max_rejects", "wait", "quiet", *READ),
 )
 def export(
     logs: Annotated[
@@ -179,23 +182,25 @@ def export(
     totals = done.added.sum().row(0, named=True)
     if not quiet:
         seconds = f"({time.monotonic() - started:.1f} s)"
-        output.print_message(
-            f"{_export_words(totals, len(done.added), done.found)} {seconds}"
-        )
+        output.print_message(f"{_export_words(totals, done)} {seconds}")
     elif totals["rejected"]:
         of = plural(totals["lines"], "line")
         output.print_message(f"{totals['rejected']:,} of {of} rejected")
     check_rejects(max_rejects, totals)
 
 
-def _export_words(totals: dict[str, int], added: int, found: int) -> str:
+def _export_words(totals: dict[str, int], done: Exported) -> str:
     """Return what an export added, in words."""
-    if not added:
-        return f"nothing new in {plural(found, 'log')}"
-    logs = plural(found, "log") if added == found else f"{added:,} of {found:,} logs"
-    words = f"{plural(totals['responses'], 'new response')} from {logs}"
-    if totals["chunks"] > 0:
-        words += f"; {plural(totals['chunks'], 'further chunk')}"
+    added, found, streams = len(done.added), done.found, done.streams
+    logs = plural(found, "log") if added >= found else f"{added:,} of {found:,} logs"
+    words = f"nothing new in {plural(found, 'log')}"
+    if added:
+        words = f"{plural(totals['responses'], 'new response')} from {logs}"
+    if streams.responses:
+        chunks = plural(streams.chunks, "chunk")
+        words += f"; {plural(streams.responses, 'response')} of {chunks}"
+    words += f"; {streams.unfinished:,} unfinished" * bool(streams.unfinished)
+    words += f"; {streams.open:,} still open" * bool(streams.open)
     faults = []
     if totals["rejected"]:
         faults.append(f"{plural(totals['rejected'], 'line')} rejected")

@@ -153,7 +153,16 @@ class DirectoryTarget:
                 if not any(day.iterdir()):
                     day.rmdir()
             manifest.sync_directory(placed)
+        self.remove_open_files()
         self.remove_staging()
+
+    def remove_open_files(self) -> None:
+        """Remove the files of open streams that do not belong to the last commit."""
+        for path in manifest.list_open_files(self.where, self.state):
+            Path(path).unlink()
+        folder = self.directory / manifest.OPEN_DIR
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
 
     def remove_staging(self) -> None:
         """Remove the staging directory; an error gives its whole path."""
@@ -173,6 +182,8 @@ class DirectoryTarget:
 
     def stage(self) -> Path:
         """Create the staging directory; it stays until all is committed or undone."""
+        if self.staging.exists():
+            return self.staging
         self.staging.mkdir()
         manifest.sync_directory(self.directory)
         for name in manifest.KINDS:
@@ -193,8 +204,7 @@ class DirectoryTarget:
 
     def commit(self, made: Sequence[Path], state: Manifest) -> None:
         """Rename parts into place, sync the directories, and replace state.json."""
-        if not self.staging.exists():
-            self.stage()
+        self.stage()
         readme = self.directory / manifest.README_FILE
         if not readme.exists():
             where = errors.as_text(self.where)
@@ -203,11 +213,12 @@ class DirectoryTarget:
         if self.rewrite:
             manifest.write_synced(self.staging / manifest.STATE_FILE, text)
             self.exchange_parts(made)
-        else:
-            self.add_parts(made)
+            made = [Path(state.open)] if state.open else []
+        self.add_parts(made)
         self.put(self.directory / manifest.STATE_FILE, text)
-        self.generation = state.generation
+        self.state, self.generation = state, state.generation
         manifest.sync_directory(self.directory)
+        self.remove_open_files()
         self.remove_staging()
 
     def put(self, path: Path, text: str) -> None:
@@ -218,13 +229,14 @@ class DirectoryTarget:
 
     def add_parts(self, made: Sequence[Path]) -> None:
         """Rename parts into place, beside those that are there."""
+        changed = set()
         for path in made:
-            (self.directory / path.parent).mkdir(parents=True, exist_ok=True)
-            (self.staging / path).rename(self.directory / path)
-        for parent in {self.directory / path.parent for path in made}:
-            manifest.sync_directory(parent)
-        for name in manifest.KINDS:
-            manifest.sync_directory(self.directory / name)
+            placed = self.directory / path
+            placed.parent.mkdir(parents=True, exist_ok=True)
+            (self.staging / path).rename(placed)
+            changed |= {placed.parent, placed.parent.parent}
+        for directory in changed:
+            manifest.sync_directory(directory)
 
     def exchange_parts(self, made: Sequence[Path]) -> None:
         """Replace all parts by the staged ones."""

@@ -23,10 +23,11 @@ from toolkit.formatting.parameters import check_path, check_type, share_paramete
 from toolkit.reading import object_store
 from toolkit.reading.batching import iter_tables
 from toolkit.reading.discovery import Sources, list_names
-from toolkit.reading.ledger import LedgerBuilder, RejectCount
+from toolkit.reading.ledger import STREAM_COUNTS, LedgerBuilder, RejectCount
 from toolkit.reading.log_reader import LogReader, open_logs
 from toolkit.reading.manifest import Manifest, sync_directory, write_errors
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
+from toolkit.reading.pieces import KEY
 from toolkit.reading.sources import PARQUET
 from toolkit.schema.validation import validate
 
@@ -45,6 +46,15 @@ _OTHER_FILES = (
 )
 
 
+class StreamCounts(NamedTuple):
+    """The streamed responses that a run has written, and those that are still open."""
+
+    responses: int
+    chunks: int
+    unfinished: int  # of the responses: those without an end
+    open: int  # left for a later run
+
+
 class Exported(NamedTuple):
     """The result of an export.
 
@@ -58,6 +68,7 @@ class Exported(NamedTuple):
     passed_over: dict[str, int]
     added: pl.DataFrame
     found: int  # logs, including those with nothing new
+    streams: StreamCounts
 
 
 @share_parameters(ReadOptions, READ_PARAMETERS)
@@ -68,6 +79,7 @@ def export(
     since: Moment = None,
     until: Moment = None,
     rewrite: bool = False,
+    final: bool = False,
     wait: float = 0,
     executor: Executor | None = None,
     **options: Unpack[ReadOptions],
@@ -93,6 +105,8 @@ def export(
     rewrite
         Replace the export by one of the logs that exist now. The old one stays until
         the new one is complete.
+    final
+        The logs are complete: also write the streamed responses that are still open.
     wait
         Seconds to wait for another process that is writing there.
     executor
@@ -137,6 +151,10 @@ def export(
 
     Notes
     -----
+    Chunks of a streamed response become a row once the response is over. Until then it
+    is open, and a later run completes it: until an hour after the last change of its
+    log and the rotations of that. A single file has no open responses.
+
     An unfinished last line of a plain file is left for the next run (`pending_bytes` in
     the ledger). Every batch is checked by `toolkit.validate` before it is written.
 
@@ -175,7 +193,7 @@ def export(
             _check_options(target.state, stored)
         if wait:  # there may be new logs by now
             reader = open_logs(names, read_options, leave_pending=True)
-        run = ExportRun(reader, target, within, executor)
+        run = ExportRun(reader, target, within, executor, final)
         run.write(stored)
     run.warn()
     return Exported(
@@ -185,7 +203,17 @@ def export(
         reader.passed_over,
         run.added(),
         len(reader.logs),
+        _count_streams(run.result.ledger, run.streams.pieces.select(KEY).n_unique()),
     )
+
+
+def _count_streams(ledger: LedgerBuilder, still_open: int = 0) -> StreamCounts:
+    """Return the counts of streamed responses of a run."""
+    logs = ledger.counts.values()
+    responses, chunks, unfinished = (
+        sum(counts[name] for counts in logs) for name in STREAM_COUNTS
+    )
+    return StreamCounts(responses, chunks, unfinished, still_open)
 
 
 def _check_target(to: str) -> None:
@@ -212,7 +240,9 @@ def _export_file(reader: LogReader, to: str, within: Span, wait: float) -> Expor
             writer.write_table(rows)
     counts.warn(stacklevel=3)
     ledger, rejects = counts.frame(), counts.rejects()
-    return Exported(to, ledger, rejects, reader.passed_over, ledger, len(reader.logs))
+    passed_over, found = reader.passed_over, len(reader.logs)
+    streams = _count_streams(counts)
+    return Exported(to, ledger, rejects, passed_over, ledger, found, streams)
 
 
 @contextmanager

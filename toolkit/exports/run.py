@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -12,18 +13,36 @@ import polars as pl
 
 from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
 from toolkit.exports.distributed import WorkerPool
+from toolkit.exports.open_streams import read_pieces, write_pieces
 from toolkit.exports.parts import Parts
-from toolkit.exports.tracking import Tracker
-from toolkit.exports.worker import StagedPart, TaskResult, WorkerOptions, write_parts
-from toolkit.reading.ledger import shorten
-from toolkit.reading.manifest import Manifest, TrackedLog, format_part_name, list_parts
+from toolkit.exports.tracking import Tracker, add_counts
+from toolkit.exports.worker import (
+    StagedPart,
+    TaskResult,
+    WorkerOptions,
+    iter_ranges,
+    scan_choices,
+    stage_blocks,
+    write_parts,
+)
+from toolkit.reading.blocks import Source
+from toolkit.reading.ledger import TOTALS, LedgerBuilder, shorten
+from toolkit.reading.manifest import (
+    OPEN_DIR,
+    Manifest,
+    TrackedLog,
+    format_part_name,
+    list_parts,
+)
+from toolkit.reading.streams import Streams
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
     from toolkit.exports.directory import Target
     from toolkit.expressions.time_ranges import Span
+    from toolkit.reading.blocks import Decoded
     from toolkit.reading.log_reader import LogReader
 
 
@@ -35,6 +54,7 @@ class ExportRun:
     target: Target
     span: Span
     executor: Executor | None = None
+    final: bool = False  # the logs are complete, so no stream stays open
 
     def __post_init__(self) -> None:
         """Find what is new."""
@@ -43,21 +63,34 @@ class ExportRun:
         tracked = self.before.logs if self.before else ()
         self.tracker = Tracker(self.reader.logs, tracked, self.reader.on_damage)
         self.pending = self.tracker.find_pending()
-        self.result = TaskResult.for_ranges(self.pending, self.reader.plan.table)
+        table = self.reader.plan.table
+        logs = {log.log_id: log.source for log in self.pending}
+        paths = {log_id: log.path for log_id, log in logs.items()}
+        pieces = read_pieces(self.target.where, self.before, self.tracker.moved_sets())
+        self.streams = Streams(table, paths, pieces)
+        for log_id in self.streams.pieces["log_id"]:
+            logs.setdefault(log_id, Source(self.tracker.tracked[log_id].path, 0))
+        self.result = TaskResult(LedgerBuilder(logs, table), {}, set())
         self.replaced: list[str] = []
         self.missing: list[str] = []
 
     def write(self, options: Mapping[str, object]) -> None:
         """Write the parts, and commit them if anything has changed."""
-        made = self.write_parts(options) if self.pending else []
+        open_sets = self.streams.pieces["stream_set"].unique()
+        has_work = self.pending or any(map(self.is_over, open_sets))
+        made = self.write_parts(options) if has_work else []
         tracked = self.track_logs()
         self.note_losses(tracked)
         logs = [tracked[log_id] for log_id in sorted(tracked)]
         first = self.before.first if self.before else self.generation
-        self.state = Manifest(
-            self.generation, options, logs, run=self.target.run, first=first
-        ).with_totals()
+        run = self.target.run
+        state = Manifest(self.generation, options, logs, run=run, first=first)
+        self.state = state.with_totals()
         if self.before is None or made or logs != self.before.logs:
+            if len(self.streams.pieces):
+                made.append(Path(OPEN_DIR, format_part_name(self.generation, 0, run)))
+                write_pieces(self.target.stage() / made[-1], self.streams)
+                self.state = replace(self.state, open=str(made[-1]))
             self.target.commit(made, self.state)
 
     def write_parts(self, options: Mapping[str, object]) -> list[Path]:
@@ -69,19 +102,29 @@ class ExportRun:
             return self.adopt_parts(WorkerPool(self.executor, worker_options))
         table = self.reader.plan.table
         with Parts(staging, table, generation=self.generation, run=run) as parts:
-            self.result = write_parts(
-                self.reader, self.pending, self.span, parts, self.list_committed
-            )
+            drops = self.reader.duplicates == "drop"
+            committed = self.list_committed if drops else None
+            write_parts(self.iter_decoded(), self.span, parts, committed, self.result)
         return parts.made
+
+    def iter_decoded(self) -> Iterator[Decoded]:
+        """Yield the blocks of the pending logs, with the streams that are over."""
+        blocks = iter_ranges(self.reader, self.pending, self.result)
+        for decoded in self.reader.decode(blocks):
+            yield from self.streams.put_together(decoded)
+        yield from self.streams.finish(self.is_over)
+
+    def is_over(self, stream_set: str) -> bool:
+        """Return whether nothing can be added to the streams of a rotation set."""
+        read = self.result.fingerprints
+        moved = [log.source for log in self.pending if log.log_id not in read]
+        return self.final or not self.tracker.is_active(stream_set, moved)
 
     def adopt_parts(self, pool: WorkerPool) -> list[Path]:
         """Have workers read the pending logs, and use the parts that they write."""
         shares: list[Sequence[StagedPart]] = []
-        for result in pool.write(self.pending):
-            self.result.merge(result)
-            shares.append(result.parts)
-            if self.reader.progress is not None:
-                self.reader.progress(result.read)
+        with closing(self.iter_streams(pool, shares)) as stream:
+            shares.append(stage_blocks(pool.options, stream, self.result))
         parts = list(chain.from_iterable(shares))
         if self.reader.duplicates == "drop":
             ledger = self.result.ledger
@@ -93,6 +136,23 @@ class ExportRun:
             self.target.adopt(part.name, made[-1])
         return made
 
+    def iter_streams(
+        self, pool: WorkerPool, shares: list[Sequence[StagedPart]]
+    ) -> Generator[Decoded]:
+        """Have workers read the pending logs, and yield the streams that are over.
+
+        The parts that they write are added to `shares`.
+        """
+        for result in pool.write(self.pending):
+            self.result.merge(result)
+            shares.append(result.parts)
+            if self.reader.progress is not None:
+                self.reader.progress(result.read)
+            if result.share is not None:
+                choices = scan_choices(result.parts)
+                yield from self.streams.add_share(*result.share, choices)
+        yield from self.streams.finish(self.is_over)
+
     def list_committed(self, directory: str) -> list[str]:
         """Return the committed parts in a directory of the export."""
         if self.before is None:
@@ -102,15 +162,20 @@ class ExportRun:
     def added(self) -> pl.DataFrame:
         """Return the ledger of this run alone."""
         was_read = pl.col("log_id").is_in(list(self.result.fingerprints))
-        return self.result.ledger.frame().filter(was_read)
+        has_streams = pl.any_horizontal(pl.col(TOTALS) != 0)
+        return self.result.ledger.frame().filter(was_read | has_streams)
 
     def track_logs(self) -> dict[int, TrackedLog]:
         """Return all logs of the export as they are after this run."""
         tracked = self.tracker.refresh_assigned()
-        counts = {row["log_id"]: row for row in self.added().to_dicts()}
-        for log in self.pending:
-            if row := counts.get(log.log_id):
-                tracked[log.log_id] = self.tracker.track(log, self.result, row)
+        pending = {log.log_id: log for log in self.pending}
+        for row in self.added().to_dicts():
+            log_id = row["log_id"]
+            if log_id in self.result.fingerprints:
+                log = self.tracker.track(pending[log_id], self.result, row)
+            else:
+                log = add_counts(tracked[log_id], row)
+            tracked[log_id] = log
         return tracked
 
     def note_losses(self, tracked: dict[int, TrackedLog]) -> None:

@@ -114,7 +114,8 @@ class ObjectStoreTarget:
                 readme.write_text(text, encoding="utf-8")
                 object_store.put_file(self.at(manifest.README_FILE), readme)
         with suppress(OSError):
-            if self.tag is None or self.rewrite or made:
+            has_closed = self.state is not None and self.state.open != state.open
+            if self.tag is None or self.rewrite or made or has_closed:
                 self.sweep(state)
 
     def put_part(self, path: Path) -> None:
@@ -148,15 +149,17 @@ class ObjectStoreTarget:
         replaced. After the next commit they could no longer be recognized, so this is
         repeated before it.
         """
+        left = manifest.list_open_files(self.where, state)
         for kind in manifest.KINDS:
             committed = {*manifest.list_parts(self.where, kind, state)}
-            object_store.delete_objects(
-                path
-                for path in manifest.list_part_files(self.where, kind)
-                if path not in committed
-                and manifest.PART_NAME.fullmatch(PurePosixPath(path).name)
-                and manifest.parse_generation(path) <= state.generation
-            )
+            files = manifest.list_part_files(self.where, kind)
+            left += [path for path in files if path not in committed]
+        object_store.delete_objects(
+            path
+            for path in left
+            if manifest.PART_NAME.fullmatch(PurePosixPath(path).name)
+            and manifest.parse_generation(path) <= state.generation
+        )
         self.sweep_staging(state.generation)
 
     def sweep_staging(self, generation: int, run: str = "") -> None:
@@ -187,5 +190,6 @@ def _check_empty(uri: str) -> None:
         if first == manifest.STAGING_DIR and _STAGED_NAME.match(rest):
             continue
         part = manifest.PART_NAME.fullmatch(PurePosixPath(rest).name)
-        if first not in manifest.KINDS or part is None or part["run"] is None:
+        folders = {*manifest.KINDS, manifest.OPEN_DIR}
+        if first not in folders or part is None or part["run"] is None:
             raise errors.NotEmptyError(uri)

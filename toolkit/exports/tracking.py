@@ -10,6 +10,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ from toolkit.reading.discovery import describe_file
 from toolkit.reading.fingerprints import Checkpoint, hash_bytes
 from toolkit.reading.ledger import TOTALS
 from toolkit.reading.manifest import TrackedLog
-from toolkit.reading.object_store import is_uri
+from toolkit.reading.object_store import find_object, is_uri
+from toolkit.reading.rotations import rotation_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 # A file that was written to within this time is read again even if its stamp is equal:
 # some file systems have timestamps of two seconds.
 _REST_NANOSECONDS = 2 * 10**9
+# A log that was not written to for so long will not get the rest of a stream.
+_STREAM_SECONDS = 3600
 
 # The fields of a stamp that a rename does not change: device, inode, size, mtime.
 _FILE_FIELDS = 4
@@ -175,6 +179,33 @@ class Tracker:
                 tracked[log.log_id] = _refresh(log, source, self.now)
         return tracked
 
+    @cached_property
+    def by_set(self) -> dict[str, list[Source]]:
+        """The logs of each rotation set, also those that were not found."""
+        by_set: dict[str, list[Source]] = {}
+        others = [Source(log.path, 0) for log in self.unassigned.values()]
+        for source in [*self.found, *others]:
+            by_set.setdefault(rotation_set(source.path), []).append(source)
+        return by_set
+
+    def moved_sets(self) -> dict[str, str]:
+        """Return the rotation sets whose logs are now in another folder, and where."""
+        logs = {log.path: source.path for source, (log, _) in self.assigned.items()}
+        moved = {rotation_set(before): rotation_set(logs[before]) for before in logs}
+        return {before: moved[before] for before in moved.keys() - self.by_set.keys()}
+
+    def is_active(self, stream_set: str, unread: Sequence[Source]) -> bool:
+        """Return whether a stream of a rotation set may go on in a later run.
+
+        That is so if a log of the set was written to within the last hour, or was moved
+        away before it was read.
+        """
+        recent = self.now / 1e9 - _STREAM_SECONDS
+        return any(
+            source in unread or _changed_at(source) >= recent
+            for source in self.by_set.get(stream_set, ())
+        )
+
     def find_losses(self) -> Iterator[tuple[TrackedLog, int | None]]:
         """Yield the logs that are gone, with the number of their bytes not read.
 
@@ -194,6 +225,25 @@ class Tracker:
             is_reported = log.row["error"] is not None or log.path in names
             if pending and not is_reported and not _may_exist(log.path):
                 yield log, pending
+
+
+def add_counts(log: TrackedLog, counts: dict[str, Any]) -> TrackedLog:
+    """Return a log of which nothing was read, with the counts of its streams."""
+    more = {name: log.row[name] + counts[name] for name in _ADDED}
+    return replace(log, row={**log.row, **more})
+
+
+def _changed_at(source: Source) -> float:
+    """Return when a log was last written to, 0 if nothing more can be read of it."""
+    if is_uri(source.path):
+        stored = find_object(source.path)
+        return stored.modified.timestamp() if stored else 0
+    if source.stamp:
+        return float(source.stamp[-2]) / 1e9
+    if source.size is not None:
+        with suppress(OSError):
+            return Path(source.path).stat().st_mtime
+    return 0
 
 
 def _refresh(log: TrackedLog, source: Source, now: int) -> TrackedLog:

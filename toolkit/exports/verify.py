@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 import pyarrow as pa
 
-from toolkit.errors import plural
+from toolkit.errors import DamagedExportError, plural
+from toolkit.exports.open_streams import read_pieces
 from toolkit.exports.parts import find_days, open_part
 from toolkit.formatting.parameters import check_path
 from toolkit.reading import manifest, object_store
 from toolkit.reading.dedup import DUPLICATE_KEY
-from toolkit.reading.ledger import LedgerBuilder
+from toolkit.reading.ledger import LINE_COUNTS, LedgerBuilder
 from toolkit.schema.tables import CHOICES, REJECTS
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 # Columns of the ledger that are compared with the rows and the rejects of a log.
 _COUNTED = ("choices", "responses", *LedgerBuilder.SUMS, "errors", "rejected")
-# What becomes of a line.
-_FATES = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
 
 
 class Verified(NamedTuple):
@@ -43,7 +42,8 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
 
     Every part must match its checksums and be in the directory of the date of its rows;
     the rows, responses, tokens and rejects of each log must be those of the ledger; the
-    lines of the ledger must add up; and no response may occur twice on a date.
+    lines of the ledger must add up; no response may occur twice on a date; and the file
+    of streamed responses that are open must be readable.
 
     Parameters
     ----------
@@ -75,6 +75,7 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
     verifier = _Verifier(check_path("directory", directory))
     verifier.read_choices()
     verifier.read_rejects()
+    verifier.read_open_streams()
     faults = [
         *_find_ledger_faults(verifier.state),
         *_find_strange_files(verifier.where, verifier.state),
@@ -145,6 +146,20 @@ class _Verifier:
                 frame = pl.DataFrame(rows)
                 self.count(frame, errors=is_error.sum(), rejected=(~is_error).sum())
 
+    def read_open_streams(self) -> None:
+        """Read the streams that are open; their chunks must be in the ledger."""
+        self.parts += self.state.open is not None
+        try:
+            pieces = read_pieces(self.where, self.state)
+        except DamagedExportError as error:
+            self.faults.append(str(error))
+            return
+        chunks = 0 if pieces is None else pieces["chunk_count"].sum()
+        counted = self.state.ledger["chunks"].sum()
+        if chunks > counted:
+            fault = f"{chunks:,} chunks in open streams, {counted:,} in the ledger"
+            self.faults.append(f"{self.state.open}: {fault}")
+
     def count(self, rows: pl.DataFrame, **counts: pl.Expr) -> None:
         """Add the counts of rows to those of their logs."""
         for row in rows.group_by("log_id").agg(**counts).to_dicts():
@@ -184,7 +199,7 @@ class _Verifier:
 def _find_ledger_faults(state: Manifest) -> Iterator[str]:
     """Yield the logs whose counts do not add up."""
     for row in state.ledger.to_dicts():
-        fates = sum(row[name] for name in _FATES)
+        fates = sum(row[name] for name in LINE_COUNTS)
         if row["lines"] != fates:
             lines = f"{row['lines']:,} lines, but {fates:,} are accounted for"
             yield f"{row['source']}: {lines}"
@@ -194,10 +209,11 @@ def _find_ledger_faults(state: Manifest) -> Iterator[str]:
 
 def _find_strange_files(where: str, state: Manifest) -> Iterator[str]:
     """Yield the files in an export that do not belong to it."""
+    strange = manifest.list_open_files(where, state)
     for kind in manifest.KINDS:
         files = {*manifest.list_part_files(where, kind)}
-        for path in sorted(files.difference(manifest.list_parts(where, kind, state))):
-            yield f"{path}: was not committed"
+        strange += sorted(files.difference(manifest.list_parts(where, kind, state)))
+    yield from (f"{path}: was not committed" for path in strange)
     staging = manifest.below(where, manifest.STAGING_DIR)
     if not object_store.is_uri(where) and Path(staging).exists():
         yield f"{staging}: left by an interrupted run"

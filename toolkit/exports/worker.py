@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
@@ -24,10 +25,11 @@ from toolkit.reading.blocks import Block, Decoded, make_plan
 from toolkit.reading.decoder import make_deduplicator
 from toolkit.reading.dedup import DUPLICATE_KEY, IS_DATED_BY_LINE
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
-from toolkit.reading.ledger import LedgerBuilder
+from toolkit.reading.ledger import STREAM_COLUMNS, STREAM_COUNTS, LedgerBuilder
 from toolkit.reading.log_reader import LogReader
-from toolkit.reading.manifest import CHOICES_DIR
+from toolkit.reading.manifest import CHOICES_DIR, REJECTS_DIR
 from toolkit.reading.scan import scan_parts
+from toolkit.reading.streams import Streams
 from toolkit.schema.tables import CHOICES, choices_table
 
 if TYPE_CHECKING:
@@ -39,8 +41,11 @@ if TYPE_CHECKING:
 # The key of duplicates; it is compared on the first choice of each response.
 _KEY_NAMES = ("choice_position", "api", *DUPLICATE_KEY)
 _KEYS = pa.schema([CHOICES[name].arrow for name in _KEY_NAMES])
-# The columns of removed rows that are counted in the ledger.
-_COUNTED = ["log_id", "choice_position", *LedgerBuilder.SUMS]
+_SPAN = ("since", "until")  # the options of the range of time
+# The columns by which whole responses take the place of streams.
+_WHOLE_COLUMNS = ("log_id", "choice_position", "chunk_count", "api", "response_id")
+# The columns of rows that are counted.
+_COUNTED = ["log_id", *STREAM_COLUMNS, *LedgerBuilder.SUMS]
 
 
 class StagedPart(NamedTuple):
@@ -58,12 +63,8 @@ class TaskResult(NamedTuple):
     truncated: set[int]  # logs whose last line was rejected as truncated
     parts: Sequence[StagedPart] = ()
     read: int = 0  # bytes of files
-
-    @classmethod
-    def for_ranges(cls, log_ranges: Sequence[LogRange], table: Table) -> TaskResult:
-        """Return the result before anything is read."""
-        logs = {log_range.log_id: log_range.source for log_range in log_ranges}
-        return cls(LedgerBuilder(logs, table), {}, set())
+    # Of a worker: streams of several lines, and the lines of each rotation set.
+    share: tuple[pl.DataFrame, Mapping[str, int]] | None = None
 
     def add_fingerprint(self, log_id: int, fingerprint: Fingerprint) -> None:
         """Add the fingerprint of the next range of a log."""
@@ -80,21 +81,20 @@ class TaskResult(NamedTuple):
 
 
 def write_parts(
-    reader: LogReader,
-    log_ranges: Sequence[LogRange],
+    stream: Iterator[Decoded],
     within: Span,
     parts: Parts,
-    list_committed: Callable[[str], list[str]],
-) -> TaskResult:
-    """Write the lines of ranges into parts, and return what was read.
+    list_committed: Callable[[str], list[str]] | None,
+    result: TaskResult,
+) -> None:
+    """Write blocks into parts, and count them in a result.
 
     A response that is in an earlier block is left out, and so is one in a committed
-    part; `list_committed` returns those in a directory of the export.
+    part: `list_committed` returns those in a directory of the export. If it is None,
+    duplicates are kept.
     """
-    result = TaskResult.for_ranges(log_ranges, reader.plan.table)
-    blocks = _iter_blocks(reader, log_ranges, result)
-    stream = filter_span(reader.decode(blocks), within)
-    if reader.duplicates == "drop":
+    stream = filter_span(stream, within)
+    if list_committed is not None:
         stream = _drop_duplicates(stream, list_committed)
     for decoded in stream:
         codes = decoded.rejects.column("code")
@@ -103,7 +103,6 @@ def write_parts(
         result.ledger.add(decoded)
         parts.add(decoded.choices, decoded.rejects)
     parts.finish()
-    return result
 
 
 def _drop_duplicates(
@@ -135,7 +134,7 @@ def _find_directories(choices: pa.RecordBatch) -> set[str]:
     return found if of_any_date.is_empty() else {*found, CHOICES_DIR}
 
 
-def _iter_blocks(
+def iter_ranges(
     reader: LogReader, log_ranges: Sequence[LogRange], result: TaskResult
 ) -> Iterator[Block]:
     """Yield the blocks of range after range, and add the fingerprints to a result."""
@@ -155,22 +154,50 @@ class WorkerOptions(NamedTuple):
     options: Mapping[str, Any]  # as in state.json
     on_damage: OnDamage
 
+    @property
+    def table(self) -> Table:
+        """The table of the choices."""
+        return choices_table(self.options["tags"], self.options["created_path"])
+
 
 def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> TaskResult:
     """Read ranges of logs into parts in staging, with one thread."""
     read: list[int] = []
-    given = {**options.options}
-    within = span(given.pop("since"), given.pop("until"))
-    duplicates = given.pop("duplicates")
+    others = {*_SPAN, "duplicates"}
+    given = {k: value for k, value in options.options.items() if k not in others}
     plan = make_plan(**given, leave_pending=True)
-    reader = LogReader(
-        [], {}, plan, duplicates, options.on_damage, progress=read.append, threads=1
-    )
+    on_damage = options.on_damage
+    reader = LogReader([], {}, plan, "keep", on_damage, progress=read.append, threads=1)
+    logs = {log_range.log_id: log_range.source for log_range in log_ranges}
+    result = TaskResult(LedgerBuilder(logs, plan.table), {}, set())
+    # A stream may have begun before these lines, and go on behind them.
+    paths = {log_id: log.path for log_id, log in logs.items()}
+    streams = Streams(plan.table, paths, gives_out=False)
+    decoded = reader.decode(iter_ranges(reader, log_ranges, result))
+    blocks = chain.from_iterable(map(streams.put_together, decoded))
+    parts = stage_blocks(options, blocks, result)
+    share = streams.pieces, streams.lines
+    return result._replace(parts=parts, read=sum(read), share=share)
+
+
+def stage_blocks(
+    options: WorkerOptions, stream: Iterator[Decoded], result: TaskResult
+) -> list[StagedPart]:
+    """Write blocks into parts in staging, with one thread; count them in a result.
+
+    Only repeats among the blocks are left out: the run compares with other parts.
+    """
+    within = span(*(options.options[name] for name in _SPAN))
+    committed = _list_none if options.options["duplicates"] == "drop" else None
     with _make_folder(options.workspace) as folder:
-        with Parts(folder, plan.table, threads=1) as parts:
-            result = write_parts(reader, log_ranges, within, parts, lambda _: [])
-        staged = _deliver(options.workspace, folder, parts.made)
-    return result._replace(parts=staged, read=sum(read))
+        with Parts(folder, options.table, threads=1) as parts:
+            write_parts(stream, within, parts, committed, result)
+        return _deliver(options.workspace, folder, parts.made)
+
+
+def _list_none(_directory: str) -> list[str]:
+    """Return no committed parts."""
+    return []
 
 
 def drop_repeats(
@@ -192,10 +219,12 @@ def drop_repeats(
     )
     dropped = []
     path = Path(part.directory) / "0.parquet"
-    table = choices_table(*(options.options[one] for one in ("tags", "created_path")))
     with _make_folder(options.workspace) as folder:
         left = 0
-        with open_part(part.name) as file, create_part(folder / path, table) as writer:
+        with (
+            open_part(part.name) as file,
+            create_part(folder / path, options.table) as writer,
+        ):
             for number in range(file.num_row_groups):
                 rows = file.read_row_group(number)
                 repeated = _find_repeats(rows, repeats)
@@ -218,6 +247,13 @@ def read_keys(parts: Sequence[str], *, of_any_date: bool = False) -> pl.LazyFram
     return keys.filter(is_read & IS_DATED_BY_LINE if of_any_date else is_read)
 
 
+def scan_choices(parts: Sequence[StagedPart]) -> pl.LazyFrame:
+    """Return what a run needs of the responses in staged parts; nothing is read yet."""
+    names = [part.name for part in parts if part.directory != REJECTS_DIR]
+    schema = pl.Schema({name: CHOICES.polars[name] for name in _WHOLE_COLUMNS})
+    return scan_parts(names, schema) if names else pl.LazyFrame(schema=schema)
+
+
 def _find_repeats(rows: pa.Table, repeats: pl.DataFrame) -> pa.Array:
     """Return for each row whether its response is a repeat."""
     keys = pl.DataFrame(rows.select(DUPLICATE_KEY))
@@ -233,6 +269,7 @@ def _count_changes(dropped: pa.Table) -> list[dict[str, int]]:
         "duplicates": responses,
         "choices": -pl.len().cast(pl.Int64),
         **{name: -pl.col(name).sum() for name in LedgerBuilder.SUMS},
+        **{name: -count for name, count in STREAM_COUNTS.items()},
     }
     return pl.DataFrame(dropped).group_by("log_id").agg(**changes).to_dicts()
 

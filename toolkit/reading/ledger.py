@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.errors import DamageWarning, RejectsWarning, ToolkitWarning, plural
+from toolkit.expressions.choices import first_choice, is_unfinished
 from toolkit.reading.decoder import DECODER
 from toolkit.reading.hints import Looks, line_looks_like, looks_like
 from toolkit.reading.tags import NullTags
@@ -87,6 +88,7 @@ class LedgerBuilder:
             rejected=rejected - errors,
             choices=len(decoded.choices),
         )
+        counts.update(_count_streams(decoded.choices))
         for name in self.SUMS:
             counts[name] += pc.sum(decoded.choices.column(name), min_count=0).as_py()
         if decoded.error is not None:
@@ -202,6 +204,24 @@ LINE_COUNTS = tuple(
     for column in LEDGER.columns
     if column.unit == "lines" and column.name != "lines"
 )
+
+
+# What is counted of the streamed responses among the rows of a log; not in its row.
+_CHUNKS = pl.col("chunk_count").filter(first_choice())
+STREAM_COUNTS = {
+    "streams": _CHUNKS.count().cast(pl.Int64),
+    "stream_chunks": _CHUNKS.sum().cast(pl.Int64),
+    "unfinished": pl.col("line").filter(is_unfinished()).n_unique().cast(pl.Int64),
+}
+STREAM_COLUMNS = ("line", "choice_position", "chunk_count", "finish_reason")
+
+
+def _count_streams(choices: pa.RecordBatch) -> dict[str, int]:
+    """Count the streamed responses among rows, and their chunks."""
+    if choices.column("chunk_count").null_count == len(choices):
+        return {}
+    rows = pl.DataFrame(choices.select(STREAM_COLUMNS))
+    return rows.select(**STREAM_COUNTS).row(0, named=True)
 
 
 def _count_equal(column: pa.Array, value: object) -> int:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 CHOICES_DIR = "choices"
 REJECTS_DIR = "rejects"
 KINDS = (CHOICES_DIR, REJECTS_DIR)
+OPEN_DIR = "open"
 STAGING_DIR = ".staging"
 LOCK_FILE = ".lock"
 STATE_FILE = "state.json"
@@ -42,7 +43,7 @@ PART_NAME = re.compile(
     r"(?P<generation>[0-9]{1,18})-(?P<number>[0-9]{1,18})(-(?P<run>[0-9a-f]{8}))?\.parquet"
 )
 OWN_NAMES = frozenset(
-    {CHOICES_DIR, REJECTS_DIR, STAGING_DIR, LOCK_FILE, STATE_FILE, README_FILE}
+    {*KINDS, OPEN_DIR, STAGING_DIR, LOCK_FILE, STATE_FILE, README_FILE}
 )
 
 README = """\
@@ -57,6 +58,7 @@ pyarrow   pyarrow.dataset.dataset("{directory}/choices", partitioning="hive")
 
 Responses without a date are in date=1970-01-01; their `created` is null.
 rejects/ holds the lines that could not be read, with their bytes: keep it private.
+open/ holds streamed responses that the next run may complete: keep it private too.
 """
 
 
@@ -93,6 +95,7 @@ def _parse_log(data: Mapping[str, Any]) -> TrackedLog:
     """Build a log from the values in JSON."""
     stamp, mark, torn = data["stamp"], data["mark"], data.get("torn")
     fields = {
+        "row": {"chunks": 0, **data["row"]},
         "stamp": stamp and tuple(stamp),
         "mark": mark and Checkpoint(**mark),
         "torn": torn and Checkpoint(**torn),
@@ -113,6 +116,7 @@ class Manifest:
     first: int = 1  # parts of an earlier generation were replaced
     totals: Mapping[str, int] = field(default_factory=dict)
     merged: Sequence[str] = ()  # in a store: parts that were replaced by merged ones
+    open: str | None = None  # the file of the open streams, if there are any
 
     @property
     def ledger(self) -> pl.DataFrame:
@@ -165,7 +169,8 @@ def parse_manifest(text: str, path: str) -> Manifest:
     try:
         data = json.loads(text)
         logs = [_parse_log(log) for log in data["logs"]]
-        state = Manifest(**{**data, "logs": logs})
+        totals = {"chunks": 0, **data.get("totals", {})}
+        state = Manifest(**{**data, "logs": logs, "totals": totals})
         state.ledger.select("choices").sum()
         is_ours = 1 <= state.schema <= SCHEMA_VERSION
     except (*malformed, pl.exceptions.PolarsError):
@@ -209,6 +214,13 @@ def list_parts(directory: str, kind: str, state: Manifest) -> list[str]:
 def format_part_name(generation: int, number: int, run: str | None) -> str:
     """Return the name of a part."""
     return f"{generation}-{number}{f'-{run}' if run else ''}.parquet"
+
+
+def list_open_files(directory: str, state: Manifest | None) -> list[str]:
+    """Return the files of open streams that are not those of the last commit."""
+    named = below(directory, (state and state.open) or STATE_FILE)
+    files = list_part_files(directory, OPEN_DIR)
+    return [path for path in files if path != named and parse_generation(path)]
 
 
 def parse_generation(path: str) -> int:

@@ -17,6 +17,7 @@ from toolkit.errors import MissingPackageError, PreconditionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
 SCHEME = "s3://"
@@ -28,11 +29,12 @@ _LOST = {409, 412}
 
 
 class StoredObject(NamedTuple):
-    """An object: its address, its size in bytes, and the tag of its content."""
+    """An object: address, size in bytes, tag of its content, when it was written."""
 
     uri: str
     size: int
     etag: str
+    modified: datetime
 
 
 def is_uri(name: str) -> bool:
@@ -103,7 +105,8 @@ def find_object(uri: str) -> StoredObject | None:
         found = _request("head_object", uri)
     except FileNotFoundError:
         return None
-    return StoredObject(uri, found["ContentLength"], found["ETag"])
+    facts = (found[name] for name in ("ContentLength", "ETag", "LastModified"))
+    return StoredObject(uri, *facts)
 
 
 def list_objects(prefix: str) -> list[StoredObject]:
@@ -113,7 +116,8 @@ def list_objects(prefix: str) -> list[StoredObject]:
         pages = _client().get_paginator("list_objects_v2")
         return [
             StoredObject(
-                f"{SCHEME}{bucket}/{entry['Key']}", entry["Size"], entry["ETag"]
+                f"{SCHEME}{bucket}/{entry['Key']}",
+                *(entry[name] for name in ("Size", "ETag", "LastModified")),
             )
             for page in pages.paginate(Bucket=bucket, Prefix=key)
             for entry in page.get("Contents", ())

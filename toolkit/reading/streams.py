@@ -7,7 +7,7 @@ pieces (`toolkit.reading.pieces`); each block is folded with it at once.
 from __future__ import annotations
 
 import warnings
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -42,6 +42,7 @@ _MOST_CHOICES = 1024
 
 
 _IS_FIRST = pl.col("choice_position") == 0
+_IS_FINISHED = pl.col("is_end") | pl.col("finish_reason").is_not_null()
 _NO_REJECTS = pa.RecordBatch.from_pylist([], REJECTS.arrow)
 _TEXTS = ("content", "reasoning_content", "refusal")
 _CALL_BYTES = pl.element().struct.field("arguments").str.len_bytes().fill_null(0) + 64
@@ -79,9 +80,14 @@ class Streams:
         self.gives_out = gives_out
         schema = pieces_schema(table)
         self.pieces = pl.DataFrame(schema=schema) if pieces is None else pieces
-        self.lines: Counter[str] = Counter()  # of each rotation set so far
+        # Of each rotation set: the key of the last chunk, and the lines so far.
+        last = self.pieces.sort("last_line", maintain_order=True)
+        self.last_keys = defaultdict(str, last.select(KEY).iter_rows())
+        self.lines: Counter[str] = Counter()
         # The last whole responses, and the lines of the set up to them.
         self.whole: deque[tuple[str, int, pa.RecordBatch]] = deque()
+        # The choices of the last shares, and the lines of all sets up to them.
+        self.shares: deque[tuple[int, pl.LazyFrame]] = deque()
         self.early = 0  # streams that were given out because too many were open
 
     def put_together(self, decoded: Decoded) -> Iterator[Decoded]:
@@ -105,14 +111,49 @@ class Streams:
         yield decoded if own is None else _merge(decoded, own)
         yield from given_out.values()
 
-    def finish(self, is_over: Callable[[str], bool] | None = None) -> Iterator[Decoded]:
-        """Yield the streams that are still open, those of some rotation sets only.
+    def add_share(
+        self, pieces: pl.DataFrame, lines: Mapping[str, int], choices: pl.LazyFrame
+    ) -> Iterator[Decoded]:
+        """Yield the streams that are over after logs that another process has read.
 
-        They are in the order of their first lines, in a block for each log.
+        It has read `pieces` and `choices` from so many lines of each rotation set.
+        """
+        before = pl.col("stream_set").replace_strict(self.lines, default=0)
+        rows = pieces.with_columns(last_line=pl.col("last_line") + before)
+        while self.shares and self.shares[0][0] < self.lines.total() - _FINISHED_LINES:
+            self.shares.popleft()
+        self.lines.update(lines)
+        self.shares.append((self.lines.total(), choices))
+        known = pl.concat([self.pieces, rows]).select(KEY).unique()
+        if len(known):
+            sets = pl.col("log_id").replace_strict(self.sets, return_dtype=pl.String)
+            key = pl.format("id {}", "response_id")
+            whole = (
+                pl.concat([choices for _, choices in self.shares])
+                .filter(_IS_FIRST, pl.col("chunk_count").is_null())
+                .filter(~pl.col("api").is_in(ENDS_WHOLE))
+                .select(stream_set=sets, stream_key=key)
+                .join(known.lazy(), on=KEY, how="semi")
+                .collect()
+            )
+            rows, self.pieces = _without(rows, whole), _without(self.pieces, whole)
+        yield from self.add(rows).values()
+
+    def finish(self, is_over: Callable[[str], bool] | None = None) -> Iterator[Decoded]:
+        """Yield the streams that are still open, in the order of their first lines.
+
+        Of a rotation set that may go on these are the finished ones to which nothing
+        was added although further lines of it were read.
         """
         sets = self.pieces["stream_set"].unique()
         over = [name for name in sets if is_over is None or is_over(name)]
-        is_given = pl.col("stream_set").is_in(over)
+        was_read = [name for name, lines in self.lines.items() if lines]
+        is_idle = (
+            _IS_FINISHED.all().over(KEY)
+            & (pl.col("last_line") <= 0)
+            & pl.col("stream_set").is_in(was_read)
+        )
+        is_given = pl.col("stream_set").is_in(over) | is_idle
         given, self.pieces = self.pieces.filter(is_given), self.pieces.filter(~is_given)
         yield from self._give_out(given.with_columns(stream_number=0)).values()
         if self.early:
@@ -181,7 +222,13 @@ class Streams:
         rows = self.pieces.clear()
         last_line = self.lines[stream_set]
         if decoded.chunk_rows is not None:
-            rows = as_pieces(pl.DataFrame(decoded.chunk_rows), stream_set, last_line)
+            key = {"stream_set": stream_set, "stream_key": self.last_keys[stream_set]}
+            is_open = len(self.pieces.filter(**key)) > 0
+            chunks = pl.DataFrame(decoded.chunk_rows)
+            last_key = key["stream_key"] if is_open else None
+            rows = as_pieces(chunks, stream_set, last_line, last_key)
+            keys = rows.filter(pl.col("chunk_position").is_null()).select(KEY)
+            self.last_keys.update(keys.tail(1).iter_rows())
             decoded = decoded._replace(chunk_rows=None)
         choices = pl.DataFrame(decoded.choices).filter(pl.col("api").is_in(ENDS_WHOLE))
         if choices.is_empty():
@@ -210,12 +257,11 @@ class Streams:
         if not self.gives_out or pieces.is_empty():
             return is_carrier
         lines = pl.col("stream_set").replace_strict(self.lines, default=0)
-        is_finished = pl.col("is_end") | pl.col("finish_reason").is_not_null()
         rest = lines - pl.col("last_line")
         is_over = (
             (pl.col("stream_number") < pl.col("stream_number").max().over(KEY))
             | (rest > _LINES)
-            | ((rest > _FINISHED_LINES) & is_finished.all().over(STREAM))
+            | ((rest > _FINISHED_LINES) & _IS_FINISHED.all().over(STREAM))
         )
         found = pieces.select(is_over).to_series() | is_carrier
         left = pieces.filter(~found)
