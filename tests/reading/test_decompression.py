@@ -183,7 +183,7 @@ def check_sums(
     for log in ledger:
         own = [row for row in rows if row["log_id"] == log["log_id"]]
         refused = [reject for reject in rejects if reject["log_id"] == log["log_id"]]
-        kinds = ("blank", "responses", "duplicates", "errors", "rejected")
+        kinds = ("blank", "responses", "chunks", "duplicates", "errors", "rejected")
         assert log["lines"] == sum(log[kind] for kind in kinds)
         assert log["choices"] == len(own)
         assert log["responses"] == sum(row["choice_position"] == 0 for row in own)
