@@ -54,26 +54,27 @@ class _Kernel:
 
     def __init__(self, plan: Plan) -> None:
         tables = (plan.table, plan.chunks)
-        self.kernel = KERNEL.Decoder(
-            [table.columns for table in tables],
-            _parse(plan.table, plan.apis) + _parse(plan.chunks, plan.chunk_apis),
-            [table.arrow for table in tables],
-            REJECTS.arrow,
-            drops_text=plan.content == "drop",
-            envelopes=plan.envelopes,
-            places=plan.places,
-            created_scale=MICROSECONDS[plan.created_unit],
-            latest_microsecond=LATEST_MICROSECOND,
-            longest=plan.max_line_bytes,
-            leave_pending=plan.leave_pending,
-            deepest=DEEPEST,
-            repeated_bytes=REPEATED_BYTES,
-            most_items=MOST_ITEMS,
-            most_chunks=MOST_CHUNKS,
-            most_facts=MOST_CHUNK_FACTS,
-            reasons=REJECT_CODES,
-            expected=EXPECTED,
-        )
+        known = {
+            "columns": [table.columns for table in tables],
+            "apis": _parse(plan.table, plan.apis)
+            + _parse(plan.chunks, plan.chunk_apis),
+            "drops_text": plan.content == "drop",
+            "envelopes": plan.envelopes,
+            "places": plan.places,
+            "created_scale": MICROSECONDS[plan.created_unit],
+            "latest_microsecond": LATEST_MICROSECOND,
+            "longest": plan.max_line_bytes,
+            "leave_pending": plan.leave_pending,
+            "deepest": DEEPEST,
+            "repeated_bytes": REPEATED_BYTES,
+            "most_items": MOST_ITEMS,
+            "most_chunks": MOST_CHUNKS,
+            "most_facts": MOST_CHUNK_FACTS,
+            "reasons": REJECT_CODES,
+            "expected": EXPECTED,
+        }
+        schemas = [table.arrow for table in tables]
+        self.kernel = KERNEL.Decoder(known, schemas, REJECTS.arrow)
 
     def decode(self, block: Block) -> Decoded:
         """Decode the lines of a block."""
