@@ -44,32 +44,29 @@ class _Kernel:
 
     def __init__(self, plan: Plan) -> None:
         tables = (plan.table, plan.chunks)
-        self.kernel = KERNEL.Decoder(
-            [table.columns for table in tables],
-            [
-                parse_api(api, table.columns)
-                for table, apis in zip(
-                    tables, (plan.apis, plan.chunk_apis), strict=True
-                )
-                for api in apis
+        apis = zip(tables, (plan.apis, plan.chunk_apis), strict=True)
+        known = {
+            "columns": [table.columns for table in tables],
+            "apis": [
+                parse_api(api, table.columns) for table, some in apis for api in some
             ],
-            [table.arrow for table in tables],
-            REJECTS.arrow,
-            drops_text=plan.content == "drop",
-            envelopes=plan.envelopes,
-            places=plan.places,
-            created_scale=MICROSECONDS[plan.created_unit],
-            latest_microsecond=LATEST_MICROSECOND,
-            longest=plan.max_line_bytes,
-            leave_pending=plan.leave_pending,
-            deepest=DEEPEST,
-            repeated_bytes=REPEATED_BYTES,
-            most_items=MOST_ITEMS,
-            most_chunks=MOST_CHUNKS,
-            most_facts=MOST_CHUNK_FACTS,
-            reasons=REJECT_CODES,
-            expected=EXPECTED,
-        )
+            "drops_text": plan.content == "drop",
+            "envelopes": plan.envelopes,
+            "places": plan.places,
+            "created_scale": MICROSECONDS[plan.created_unit],
+            "latest_microsecond": LATEST_MICROSECOND,
+            "longest": plan.max_line_bytes,
+            "leave_pending": plan.leave_pending,
+            "deepest": DEEPEST,
+            "repeated_bytes": REPEATED_BYTES,
+            "most_items": MOST_ITEMS,
+            "most_chunks": MOST_CHUNKS,
+            "most_facts": MOST_CHUNK_FACTS,
+            "reasons": REJECT_CODES,
+            "expected": EXPECTED,
+        }
+        schemas = [table.arrow for table in tables]
+        self.kernel = KERNEL.Decoder(known, schemas, REJECTS.arrow)
 
     def decode(self, block: Block) -> Decoded:
         """Decode the lines of a block."""

@@ -168,7 +168,7 @@ def _with_usage_at(usage: str, title: str) -> Api:
     return replace(
         CHAT_CHUNK,
         title=title,
-        tests=tuple((*is_there, *tests) for tests in CHUNK_TESTS),
+        tests=tuple((*tests, *is_there) for tests in CHUNK_TESTS),
         paths=paths_of_chunks(CHAT, usage),
     )
 
