@@ -100,6 +100,7 @@ gallery: .venv/ready-dev
 	$(BIN)/python -m tests.support.gallery
 
 crashes: .venv/ready-dev
+	STREAM_SAMPLES=20000 STREAM_CUTS=200 $(BIN)/python -m pytest tests/reading/test_stream*.py
 	$(BIN)/python -m tests.support.crashes
 
 clean:
