@@ -350,6 +350,16 @@ def test_health_shows_what_is_odd_and_leaves_out_what_is_sound() -> None:
     assert note(ax) == "74 rejected lines (red) · 3 kinds of findings (amber)"
 
 
+def test_further_lines_of_streams_are_no_problem() -> None:
+    health = frames.log_health()
+    chunks = health.filter(name="duplicates").with_columns(name=pl.lit("chunks"))
+
+    ax = charts.plot_log_health(pl.concat([health, chunks]))
+
+    assert "duplicates" in bars(ax)
+    assert "chunks" not in bars(ax)
+
+
 def test_a_log_without_problems_says_so() -> None:
     ax = charts.plot_log_health(frames.log_health(empty=True))
 

@@ -159,6 +159,10 @@ LINES = {
     "model": ("ChatCompletion(id='a', choices=[])", "Python's repr"),
     "nan": (LINE.replace('"choices"', '"x": NaN, "choices"'), "JSON with NaN"),
     "surrogate": (LINE.replace("{", '{"x": "\\ud83d", ', 1), "JSON with a lone"),
+    "event": (
+        json.dumps({"body": 'data: {"choices"\n\ndata: {"choices": []}\n\n'}),
+        "streams with an event that is not JSON",
+    ),
     "control": (LINE.replace("{", '{"x": "a\tb", ', 1), "JSON with control characters"),
     "har": (json.dumps({"log": {"entries": [{}]}}), "a HAR file"),
     "request": ('{"model": "m", "messages": []}', "requests"),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+import toolkit
+from tests.support.command import run
 from toolkit.reading.blocks import Decoded, Source
 from toolkit.reading.ledger import LINE_COUNTS, LedgerBuilder
 from toolkit.schema import CHOICES, REJECTS
-from toolkit.testing import make_choices
+from toolkit.testing import make_choices, make_response
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,3 +61,72 @@ def test_the_docs_name_what_a_line_is(page: str) -> None:
     law = f"`lines = {' + '.join(LINE_COUNTS)}`"
 
     assert law in (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+
+def chunk(name: str, finish: str | None = None, **fields: object) -> str:
+    """Return a chunk as JSON."""
+    delta = {"index": 0, "delta": {"content": "a"}, "finish_reason": finish}
+    facts = {"id": name, "object": "chat.completion.chunk", "choices": [delta]}
+    return json.dumps(facts | fields)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Write ten lines: three chunks of a stream, one of another, a whole response."""
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    lines = [
+        f"data: {chunk('a')}",
+        f"data: {chunk('a', 'stop')}",
+        "",
+        f"data: {chunk('a', choices=[], usage=usage)}",
+        "data: [DONE]",
+        ": keep-alive",
+        chunk("b"),
+        json.dumps(make_response(id="c")),
+        '{"error": "busy"}',
+        "oops",
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+# Three responses; of the five lines of the first stream four are further ones.
+COUNTS = {
+    **{"blank": 1, "responses": 3, "chunks": 4, "duplicates": 0},
+    **{"outside": 0, "errors": 1, "rejected": 1},
+}
+
+
+@pytest.mark.both_decoders
+def test_the_lines_of_a_streamed_log_add_up_wherever_they_are_shown(log: Path) -> None:
+    assert sum(COUNTS.values()) == 10
+    loaded = toolkit.load(log)
+    assert loaded.ledger.select(LINE_COUNTS).row(0, named=True) == COUNTS
+    words = [" ".join(line.split()) for line in repr(loaded).splitlines()]
+    assert words[1:3] == [
+        "lines 10 lines -> 3 responses -> 3 choices; 1 blank, 4 further chunks",
+        "streamed 2 responses of 4 chunks; 1 unfinished",
+    ]
+
+    checked = toolkit.check(log)
+    assert checked.ledger.select(LINE_COUNTS).row(0, named=True) == COUNTS
+    found = {one.code: (one.responses, one.first) for one in checked.findings}
+    assert found["unfinished"] == (1, f"{log}:7")
+    assert "streamed_without_usage" not in found
+
+    health = toolkit.metrics.log_health(log).filter(kind="ledger")
+    assert dict(health.select("name", "count").iter_rows()) == COUNTS
+
+    shown = toolkit.write_report(log).data()["data"]["ledger"]
+    assert {name: shown[name] for name in COUNTS} == COUNTS
+    assert shown["lines"] == 10
+
+
+@pytest.mark.both_decoders
+def test_the_command_counts_the_lines_of_streams(log: Path) -> None:
+    printed = run("check", str(log)).stdout
+
+    rows = [line.split() for line in printed.splitlines()]
+    assert ["chunks", "4"] in [row[:2] for row in rows]
+    assert ["unfinished", "1"] in [row[:2] for row in rows]

@@ -36,10 +36,24 @@ class Sample(NamedTuple):
     usages: list[Json]
     calls: list[Json]
     verdicts: Counter[str]
+    streams: list[list[Json]]  # of whole streams on a line: their chunks
 
 
 def refuse(constant: str) -> None:
     raise ValueError(constant)
+
+
+def stream_of(line: bytes) -> list[Json]:
+    """Return the chunks of a whole stream, in the three forms that the sample uses."""
+    if line.startswith(b'[{"id":'):
+        return list(json.loads(line))
+    if line.startswith(b'{"chunks":'):
+        return list(json.loads(line)["chunks"])
+    if line.startswith(b'{"response":"data: '):
+        *events, end, last = json.loads(line)["response"].split("\n\n")
+        assert (end, last) == ("data: [DONE]", "")
+        return [json.loads(event.removeprefix("data: ")) for event in events]
+    return []
 
 
 def parse(line: bytes) -> Json | None:
@@ -56,7 +70,7 @@ def response_of(line: Json) -> Json | None:
     """Return the object with choices, at the three places that the sample uses."""
     inside = line.get("response")
     if isinstance(inside, str):
-        inside = json.loads(inside)
+        inside = {} if inside.startswith("data: ") else json.loads(inside)
     body = inside.get("body") if isinstance(inside, dict) else None
     places = [place for place in (line, body, inside) if isinstance(place, dict)]
     return next((place for place in places if "choices" in place), None)
@@ -96,14 +110,16 @@ def verdict(line: bytes) -> str:
         return "invalid_utf8"
     if b"[" * 513 in line:
         return "too_deep"
+    if stream_of(line):
+        return "response"
     parsed = parse(line)
     if parsed is None:
         return "invalid_json"
+    if parsed.get("type") == "content_block_delta":
+        return "stream_chunk"
     response = response_of(parsed)
     if response is None:
         return "error_response" if has_error(parsed) else "not_a_response"
-    if response.get("object") == "chat.completion.chunk":
-        return "stream_chunk"
     return column_fault(response)
 
 
@@ -115,7 +131,10 @@ def take_apart(lines: list[bytes]) -> Sample:
     usages = [made["usage"] for made in responses if made.get("usage")]
     calls = [call for message in messages for call in message.get("tool_calls") or []]
     verdicts = Counter(map(verdict, lines))
-    return Sample(lines, objects, responses, choices, messages, usages, calls, verdicts)
+    streams = [stream for stream in map(stream_of, lines) if stream]
+    return Sample(
+        lines, objects, responses, choices, messages, usages, calls, verdicts, streams
+    )
 
 
 @cache
@@ -182,6 +201,11 @@ def sums_up(usage: Json) -> bool:
     return number_of(usage, "total_tokens") == parts
 
 
+def is_ended(stream: list[Json]) -> bool:
+    choices = [choice for chunk in stream for choice in chunk["choices"]]
+    return any(choice["finish_reason"] for choice in choices)
+
+
 QUIRKS: dict[str, Callable[[Sample], bool]] = {
     **{f"finish_reason {reason!r}": finishes(reason) for reason in (
         "stop", "length", "tool_calls", "function_call", "content_filter", "")},
@@ -207,7 +231,7 @@ QUIRKS: dict[str, Callable[[Sample], bool]] = {
         message.get("function_call") for message in s.messages),
     "refusal": lambda s: any(message.get("refusal") for message in s.messages),
     "choice without message": lambda s: any(
-        "message" not in choice for choice in s.choices if "delta" not in choice),
+        "message" not in choice for choice in s.choices),
     "content is a list that begins with thinking": lambda s: "thinking" in lists(s),
     "content is an object": lambda s: any(
         isinstance(message.get("content"), dict) for message in s.messages),
@@ -300,6 +324,14 @@ QUIRKS: dict[str, Callable[[Sample], bool]] = {
         parse(line) is None and line.count(b"{") > line.count(b"}")
         for line in s.lines),
     "lone surrogate": lambda s: any(rb"\ud83d" + b'"' in line for line in s.lines),
+    "stream with usage": lambda s: any(is_ended(one) and one[-1]["usage"]
+                                       for one in s.streams),
+    "stream without usage": lambda s: any(
+        is_ended(one) and not any(chunk["usage"] for chunk in one)
+        for one in s.streams),
+    "stream that was cut off": lambda s: not all(map(is_ended, s.streams)),
+    "stream as a list": lambda s: any(line.startswith(b"[{") for line in s.lines),
+    "stream as a text": lambda s: any(b'"data: ' in line for line in s.lines),
     **{f"reject {code}": is_found(code) for code in (
         "invalid_utf8", "too_deep", "invalid_json", "stream_chunk", "error_response",
         "not_a_response", "wrong_type", "out_of_range")},
@@ -476,6 +508,25 @@ def test_usage_counts_every_choice_of_a_response_once() -> None:
     for made in several:
         characters = sum(len(c["message"]["content"]) for c in made["choices"])
         assert made["usage"]["completion_tokens"] >= characters // 4 - 4
+
+
+def test_the_streams_of_a_sample_are_read_as_the_responses_that_they_were(
+    tmp_path: Path,
+) -> None:
+    write_sample(tmp_path / "log.jsonl", 500)
+
+    rows = toolkit.load(tmp_path).frame.drop_nulls("chunk_count").to_dicts()
+
+    assert len(rows) == len(sample().streams) == 4
+    for row, stream in zip(rows, sample().streams, strict=True):
+        choices = [choice for chunk in stream for choice in chunk["choices"]]
+        texts = [choice["delta"].get("content", "") for choice in choices]
+        usages = [chunk["usage"] for chunk in stream if chunk["usage"]]
+        assert row["response_id"] == stream[0]["id"]
+        assert row["chunk_count"] == len(stream)
+        assert row["content"] == "".join(texts)
+        assert row["total_tokens"] == (usages[0]["total_tokens"] if usages else None)
+        assert (row["finish_reason"] == "stop") is is_ended(stream)
 
 
 def test_a_written_sample_ends_each_line_with_lf(tmp_path: Path) -> None:

@@ -129,22 +129,18 @@ def find_stream(
                 codes.add(error.code)
             else:
                 found.append(response._replace(line=line or item, place=path))
-        chunks = [one for one in found if one.api.stream]
-        # Of another API is what only looks like a chunk.
-        chunks = [one for one in chunks if one.api.name == chunks[0].api.name]
-        of_chunks = {one.api.name: one.api for one in chunks if one.api.ends_whole}
-        whole = [
-            one for one in found if not (one.api.stream or one.api.name in of_chunks)
-        ]
-        is_stream = bool(chunks) or "stream_chunk" in codes or raw[0] == ord('"')
+        api = next((one.api for one in found if one.api.stream), None)
+        name = api.name if api and api.ends_whole else None
+        whole = [one for one in found if not one.api.stream and one.api.name != name]
+        is_stream = api is not None or "stream_chunk" in codes or raw[0] == ord('"')
         if is_stream and len(whole) == 1:
             return whole
-        if chunks and not whole:
-            name = chunks[0].api.name
+        if api is not None and not whole:
+            # Of another API is what only looks like a chunk.
             return [
-                one._replace(api=of_chunks.get(name, one.api))
+                one._replace(api=api if name else one.api)
                 for one in found
-                if one.api.name == name
+                if one.api.name == api.name
             ]
     for code in ("error_response", "stream_chunk"):
         if code in codes:

@@ -145,7 +145,8 @@ def line_looks_like(code: str, raw: bytes | None, json_path: str | None) -> str 
     if code == "invalid_utf8":
         return faults["encoding"]
     if code == "invalid_json":
-        return faults["NaN" if odd else "surrogate"]
+        is_escape = "\\ud" in data.lower()
+        return faults["NaN" if odd else "surrogate" if is_escape else "event"]
     if json_path is not None:
         is_date = re.search(r"creat\w*$", json_path)
         return _odd_date(value, json_path) if is_date else None

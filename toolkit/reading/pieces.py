@@ -69,10 +69,12 @@ def _stream_key() -> pl.Expr:
     )
 
 
-def as_pieces(chunks: pl.DataFrame, stream_set: str, last_line: int) -> pl.DataFrame:
+def as_pieces(
+    chunks: pl.DataFrame, stream_set: str, last_line: int, last_key: str | None = None
+) -> pl.DataFrame:
     """Return chunks with the columns of pieces, without those that are of no stream.
 
-    The end of a stream is that of the chunk before it.
+    The end of a stream is that of the chunk before it, at first of `last_key`.
     """
     is_line = pl.col("chunk_position").is_null()
     is_framing = (
@@ -81,7 +83,9 @@ def as_pieces(chunks: pl.DataFrame, stream_set: str, last_line: int) -> pl.DataF
         & ~_HAS_USAGE
         & ~pl.col("is_end")
     )
-    last_key = pl.when(is_line & ~pl.col("is_end")).then(_stream_key()).forward_fill()
+    is_chunk = is_line & ~is_framing & ~pl.col("is_end")
+    keys = pl.when(is_chunk).then(_stream_key()).forward_fill()
+    key_before = pl.coalesce(keys, pl.lit(last_key, pl.String))
     is_counted = _IS_FIRST & ~is_framing & ~pl.col("is_end")
     return (
         chunks.with_columns(
@@ -92,7 +96,7 @@ def as_pieces(chunks: pl.DataFrame, stream_set: str, last_line: int) -> pl.DataF
         .filter(~pl.col("is_framing"))
         .with_columns(
             stream_set=pl.lit(stream_set),
-            stream_key=pl.when("is_end").then(last_key).otherwise(_stream_key()),
+            stream_key=pl.when("is_end").then(key_before).otherwise(_stream_key()),
             is_new=pl.lit(value=False),
             is_whole=pl.lit(value=False),
             has_lone_usage=_HAS_USAGE & (pl.col("choice_count") == 0),
@@ -213,6 +217,7 @@ def _number_streams(pieces: pl.DataFrame) -> pl.Series:
         is_finish=pl.col("finish_reason").is_not_null(),
         # A response of which nothing is known but the model.
         is_next=pl.col("is_whole") & pl.col("response_id").is_null(),
+        has_id=pl.col("response_id").is_not_null(),
     )
     found: list[int] = []
     streams: dict[tuple[str, str], _Open] = {}
@@ -254,19 +259,23 @@ class _Open:
         """Return whether a chunk is of another stream."""
         if choices[0]["is_end"] and not choices[0]["has_choice"]:
             return False
-        is_over = self.is_end or choices[0]["is_new"]
-        return is_over or any(map(self._is_over_for, choices))
+        return choices[0]["is_new"] or any(map(self._is_over_for, choices))
 
     def _is_over_for(self, choice: Mapping[str, Any]) -> bool:
+        is_finish, tokens = choice["is_finish"], choice["tokens"]
+        is_first = choice["has_role"] and not is_finish and not choice["has_usage"]
+        # Where lines are mixed, the end can be that of another stream. Ids tell more.
+        is_silent = is_first and not choice["has_text"]
+        if self.is_end and (is_silent or not choice["has_id"]):
+            return True
         is_finished = choice["index"] in self.finished
         is_over = is_finished or (self.has_lone_usage and not self.finished)
         if not is_over or not choice["has_choice"]:
             return False
-        is_finish, tokens = choice["is_finish"], choice["tokens"]
         return (
             choice["has_text"]
             or choice["is_next"]
-            or (choice["has_role"] and not is_finish and not choice["has_usage"])
+            or is_first
             or (tokens is not None and tokens < self.tokens)
             or (is_finish and is_finished and self.has_lone_usage)
         )

@@ -7,7 +7,7 @@ pieces (`toolkit.reading.pieces`); each block is folded with it at once.
 from __future__ import annotations
 
 import warnings
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -80,7 +80,10 @@ class Streams:
         self.gives_out = gives_out
         schema = pieces_schema(table)
         self.pieces = pl.DataFrame(schema=schema) if pieces is None else pieces
-        self.lines: Counter[str] = Counter()  # of each rotation set so far
+        # Of each rotation set: the key of the last chunk, and the lines so far.
+        last = self.pieces.sort("last_line", maintain_order=True)
+        self.last_keys = defaultdict(str, last.select(KEY).iter_rows())
+        self.lines: Counter[str] = Counter()
         # The last whole responses, and the lines of the set up to them.
         self.whole: deque[tuple[str, int, pa.RecordBatch]] = deque()
         # The choices of the last shares, and the lines of all sets up to them.
@@ -218,7 +221,13 @@ class Streams:
         rows = self.pieces.clear()
         last_line = self.lines[stream_set]
         if decoded.chunk_rows is not None:
-            rows = as_pieces(pl.DataFrame(decoded.chunk_rows), stream_set, last_line)
+            key = {"stream_set": stream_set, "stream_key": self.last_keys[stream_set]}
+            is_open = len(self.pieces.filter(**key)) > 0
+            chunks = pl.DataFrame(decoded.chunk_rows)
+            last_key = key["stream_key"] if is_open else None
+            rows = as_pieces(chunks, stream_set, last_line, last_key)
+            keys = rows.filter(pl.col("chunk_position").is_null()).select(KEY)
+            self.last_keys.update(keys.tail(1).iter_rows())
             decoded = decoded._replace(chunk_rows=None)
         choices = pl.DataFrame(decoded.choices).filter(pl.col("api").is_in(ENDS_WHOLE))
         if choices.is_empty():

@@ -25,7 +25,8 @@ from toolkit.testing.dialects import (
 from toolkit.testing.responses import make_response
 
 Wrap: TypeAlias = Callable[[Json, Dice], Json]
-Encoder: TypeAlias = Callable[[Json], str]
+Encoder: TypeAlias = Callable[[object], str]
+Stream: TypeAlias = Callable[[Json], object]
 Damage: TypeAlias = Callable[[bytes, Dice], bytes]
 _GPT_4O, _GPT_MINI, _MISTRAL, _DEEPSEEK, _GROK, _OLLAMA = MODELS[:6]
 
@@ -141,6 +142,25 @@ def half(line: bytes) -> bytes:
     return line[: len(line) // 2].decode(errors="ignore").encode()
 
 
+def _stream(response: Json) -> list[Json]:
+    """Return the chunks of a response that was streamed: the last has the usage."""
+    text = response["choices"][0]["message"]["content"]
+    facts = {**response, "object": "chat.completion.chunk", "usage": None}
+    deltas: list[Json] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": text[at : at + 80]} for at in range(0, len(text), 80)]
+    chunks = [
+        {**facts, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+        for delta, reason in [*((delta, None) for delta in deltas), ({}, "stop")]
+    ]
+    return [*chunks, {**facts, "choices": [], "usage": response["usage"]}]
+
+
+def _stream_text(response: Json) -> Json:
+    """Return a stream as a proxy logs it: the text of its events."""
+    events = [*map(_RAW, _stream(response)), "[DONE]"]
+    return {"response": "".join(f"data: {event}\n\n" for event in events)}
+
+
 class Quirk(NamedTuple):
     """A peculiarity of a response or of its line."""
 
@@ -161,8 +181,7 @@ _SQL = {"id": "call_1", "type": "custom", "custom": _QUERY}
 _LEGACY = {"name": "get_weather", "arguments": '{"city":"Lyon"}'}
 _FILTERED: Json = {"index": 0, "finish_reason": "content_filter"}
 _FILTERED |= {"content_filter_results": {}}
-_DELTA = {"index": 0, "delta": {"content": "Hel"}, "finish_reason": None}
-_CHUNK = make_response(object="chat.completion.chunk", choices=[_DELTA], usage=None)
+_EVENT = {"type": "content_block_delta", "index": 0, "delta": {"text": "Hel"}}
 _ERROR = {"error": {"message": "Too many requests.", "type": "requests", "code": None}}
 _ERROR_TEXT = {"error": "upstream timed out"}
 _NOTICE = {"level": "INFO", "logger": "worker", "message": "ready"}
@@ -229,7 +248,7 @@ QUIRKS = (
     Quirk("trailing_comma", 6, damage=lambda line, _: line[:-1] + b",}"),
     Quirk("cut_short", 8, damage=lambda line, _: half(line)),
     Quirk("lone_surrogate", 5, _put("A smile: \ud83d", *_CONTENT), encoder=_ESCAPED),
-    Quirk("stream_chunk", 12, wrap=lambda _, dice: {**_CHUNK, "created": dice.now}),
+    Quirk("stream_chunk", 12, wrap=lambda *_: _EVENT),
     Quirk("error", 18, wrap=lambda *_: _ERROR),
     Quirk("error_text", 5, wrap=lambda _, dice: _pair(_ERROR_TEXT, dice)),
     Quirk("error_in_batch", 5, wrap=lambda _, dice: _batch(_ERROR, dice)),
@@ -238,6 +257,15 @@ QUIRKS = (
     Quirk("wrong_type_content", 4, _put(42, *_CONTENT)),
     Quirk("out_of_range_tokens", 4, _put(-1, "usage", "completion_tokens")),
     Quirk("out_of_range_created", 4, _put(1_790_812_800_000, "created")),
+)
+# What a response becomes whose stream is logged on a line: cut off, without its usage,
+# and with it in two forms. If its chunks were lines of their own, an export of a sample
+# would depend on when that was written.
+STREAMS: tuple[Stream, ...] = (
+    lambda response: {"chunks": _stream(response)[:2]},
+    lambda response: {"chunks": _stream(response)[:-1]},
+    _stream,
+    _stream_text,
 )
 PLAIN = Quirk("plain", 0)
 _QUIRKY = [quirk for quirk in QUIRKS for _ in range(quirk.rate)]

@@ -1,6 +1,7 @@
 """Sample logs, with the variety of real logs: `sample_lines`, `write_sample`.
 
-A line is a response of one of the models in `dialects`, with at most one of `QUIRKS`.
+A line is a response of one of the models in `dialects`, with at most one of `QUIRKS`;
+a few are a whole stream.
 Chance comes from `random.Random.random` alone, whose sequence never changes between
 versions of Python, and numbers come from IEEE arithmetic: the same arguments give the
 same bytes everywhere.
@@ -8,6 +9,7 @@ same bytes everywhere.
 
 from __future__ import annotations
 
+import json
 import math
 from bisect import bisect
 from contextlib import contextmanager
@@ -21,7 +23,17 @@ from zstandard import ZstdCompressor
 
 from toolkit.errors import WriteError
 from toolkit.testing.dialects import FLEET, LATER_FLEET, Dice, Json, Model
-from toolkit.testing.quirks import ENCODERS, ODDS, PLAIN, REQUIRED, WRAPS, Quirk, half
+from toolkit.testing.quirks import (
+    ENCODERS,
+    ODDS,
+    PLAIN,
+    REQUIRED,
+    STREAMS,
+    WRAPS,
+    Quirk,
+    Stream,
+    half,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,15 +103,27 @@ def _build_line(quirk: Quirk, dice: Dice) -> bytes:
     return quirk.damage(line, dice) if quirk.damage else line
 
 
+def _as_stream(line: bytes, streams: list[tuple[int, Stream]]) -> bytes:
+    """Return a line as a whole stream if it is a bare response."""
+    response = json.loads(line)
+    if "choices" not in response:
+        return line
+    return ENCODERS[0](streams.pop(0)[1](response)).encode()
+
+
 def _iter_lines(lines: int, dice: Dice, start: datetime, days: int) -> Iterator[bytes]:
     """Yield the lines, without their LF."""
     first, placed = math.ceil(start.timestamp()), _place_quirks(lines, dice)
+    streams = list(enumerate(STREAMS, start=1)) if lines >= _ALL_QUIRKS else []
+    gap = lines // (len(STREAMS) + 1)
     for number, elapsed in enumerate(_iter_seconds(lines, start, days, dice)):
         dice.now, dice.day = first + elapsed, elapsed // 86_400
         quirk = placed.get(number) or dice.pick(ODDS)
         line = _build_line(quirk, dice)
         if quirk is PLAIN and (number % 64 == 0 or not dice.earlier_line):
             dice.earlier_line = line
+        elif quirk is PLAIN and streams and number >= gap * streams[0][0]:
+            line = _as_stream(line, streams)
         yield line
 
 
@@ -112,7 +136,7 @@ def sample_lines(
     ----------
     lines
         Number of physical lines. The first and the last are ordinary. From 500 lines
-        on, the log has every quirk and every model.
+        on, the log has every quirk, every model and streams.
     seed
         Selects one of many logs.
     start

@@ -15,7 +15,7 @@ pub struct Response<'a> {
     /// Where the whole stream is in the line; None: where the response is.
     pub place: Option<Vec<Step>>,
     pub node: Rc<Node<'a>>,
-    pub choices: Vec<Rc<Node<'a>>>,
+    pub choices: Rc<Vec<Rc<Node<'a>>>>,
 }
 
 impl<'a> Response<'a> {
@@ -41,22 +41,24 @@ impl<'a> Response<'a> {
 
     fn passes(&self, test: &Test, plan: &Plan) -> bool {
         let starts = match test.path.root {
-            Root::Choice => &self.choices,
+            Root::Choice => &self.choices[..],
             _ => slice::from_ref(&self.node),
         };
-        let has_value = |choice: &Rc<Node<'a>>| {
-            let start = self.start(&test.path, choice);
-            // Another shape is not as expected.
-            let values = start.and_then(|start| values_at(start, &test.path.steps, plan).ok()?);
-            let mut values = values.iter().flatten();
-            values.any(|value| {
-                let label = (!test.words.is_empty()).then(|| label(value.raw));
-                is_expected(
-                    value.raw.as_bytes(),
-                    label.unwrap_or_default().as_bytes(),
-                    test,
-                )
-            })
+        let steps = &test.path.steps;
+        let is_expected = |raw: &str| {
+            let label = (!test.words.is_empty()).then(|| label(raw));
+            is_expected(raw.as_bytes(), label.unwrap_or_default().as_bytes(), test)
+        };
+        // Another shape is not as expected.
+        let has_value = |choice: &Rc<Node<'a>>| match self.start(&test.path, choice) {
+            Some(start) if steps.items.is_none() => start
+                .find(&steps.keys)
+                .is_ok_and(|raw| raw.is_some_and(is_expected)),
+            Some(start) => {
+                let values = values_at(start, steps, plan).ok().flatten();
+                values.iter().flatten().any(|value| is_expected(value.raw))
+            }
+            None => false,
         };
         starts.iter().any(has_value) == test.expected
     }
@@ -77,10 +79,20 @@ pub fn find_response<'a>(
     let chunks = plan.apis.iter().filter(is_chunk).count();
     let first = if is_item { plan.apis.len() - chunks } else { 0 };
     for node in std::iter::once(line.clone()).chain(inner) {
+        // By the path of their list, which several APIs share.
+        let mut known: Vec<(&[String], _)> = Vec::new();
         for place in 0..plan.apis.len() {
             let place = (first + place) % plan.apis.len();
             let api = &plan.apis[place];
-            let Some(choices) = choices_of(plan, api, &node)? else {
+            let choices = match known.iter().find(|(path, _)| *path == api.choices) {
+                Some((_, choices)) => Option::clone(choices),
+                None => {
+                    let choices = choices_of(plan, api, &node)?.map(Rc::new);
+                    known.push((&api.choices, choices.clone()));
+                    choices
+                }
+            };
+            let Some(choices) = choices else {
                 continue;
             };
             let response = Response {

@@ -89,7 +89,7 @@ pub fn read_line<'a>(
             line,
             place: Some(place.clone()),
             node,
-            choices: choices.unwrap_or_default(),
+            choices: Rc::new(choices.unwrap_or_default()),
         };
         let cells = read_response(plan, &response, item.api)?;
         rows += cells.choices.max(1);

@@ -164,11 +164,11 @@ CHAT_DELTA = replace(
 
 def _with_usage_at(usage: str, title: str) -> Api:
     """Return the chunks that have their usage elsewhere."""
-    is_there = (has(usage, type="object"), lacks("usage", type="object"))
+    is_there = (has(usage, type="object"), *_NO_COUNTS)
     return replace(
         CHAT_CHUNK,
         title=title,
-        tests=tuple((*is_there, *tests) for tests in CHUNK_TESTS),
+        tests=tuple((*tests, *is_there) for tests in CHUNK_TESTS),
         paths=paths_of_chunks(CHAT, usage),
     )
 
