@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 KERNEL := $(wildcard toolkit/kernel/Cargo.* toolkit/kernel/src/*.rs)
 
+# Each process of the tests compiles the package otherwise.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test check notebooks docs reference wheel bench crashes gallery clean
 
 # This also succeeds without Rust or without the crates. A kernel compiled from older
@@ -97,6 +100,7 @@ gallery: .venv/ready-dev
 	$(BIN)/python -m tests.support.gallery
 
 crashes: .venv/ready-dev
+	STREAM_SAMPLES=20000 STREAM_CUTS=200 $(BIN)/python -m pytest tests/reading/test_stream*.py
 	$(BIN)/python -m tests.support.crashes
 
 clean:

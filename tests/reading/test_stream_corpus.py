@@ -22,7 +22,7 @@ from tests.support.stream_samples import cut, interleave
 
 pytestmark = pytest.mark.both_decoders
 
-CUTS = int(os.environ.get("STREAM_CUTS", "4"))
+CUTS = int(os.environ.get("STREAM_CUTS", "2"))
 # Snippets of two APIs: as lines these are two streams, of which one has no id.
 NOT_AS_LINES = 28
 Expected = dict[str, Any]

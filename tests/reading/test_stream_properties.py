@@ -39,7 +39,7 @@ from tests.support.stream_samples import (
 
 pytestmark = pytest.mark.both_decoders
 
-SAMPLES = int(os.environ.get("STREAM_SAMPLES", "600"))
+SAMPLES = int(os.environ.get("STREAM_SAMPLES", "240"))
 STREAMS = 6  # of a log
 SEED = 20_261_126
 ORDER = ["log_id", "line", "choice_position"]
@@ -70,7 +70,7 @@ def compare(folder: Path, sets: Sequence[Sequence[Sequence[str]]]) -> None:
 def test_a_quirk_is_read_as_the_assembler_reads_it(quirk: str, tmp_path: Path) -> None:
     """Alone, several one after the other, and interleaved."""
     sets = []
-    for seed in range(3):
+    for seed in range(2):
         dice = Random(SEED + seed)
         streams = [
             as_lines(make_stream(dice, f"chatcmpl-{number}", [quirk]))
@@ -149,7 +149,7 @@ def read(logs: Sequence[Sequence[str]], **options: Any) -> toolkit.Loaded:
 
 
 SETTINGS = settings(
-    max_examples=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=12, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -216,7 +216,7 @@ NOT_WHOLE = [name for name in QUIRKS if name not in WHOLES]
 
 
 @SETTINGS
-@given(logs_of_streams(NOT_WHOLE), st.sampled_from([100, 300, 1000, 4000]))
+@given(logs_of_streams(NOT_WHOLE), st.sampled_from([100, 400, 2000]))
 def test_the_size_of_blocks_and_threads_change_nothing(
     logs: list[list[str]], size: int
 ) -> None:
@@ -237,9 +237,9 @@ def test_the_size_of_blocks_and_threads_change_nothing(
 def test_a_log_in_blocks_of_a_line_is_read_as_in_one_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """100 streams, each chunk a block of its own, in eight threads."""
+    """30 streams, each chunk a block of its own, in eight threads."""
     dice = Random(SEED)
-    streams = [as_lines(make_stream(dice, f"id-{n}", [])) for n in range(100)]
+    streams = [as_lines(make_stream(dice, f"id-{n}", [])) for n in range(30)]
     path, *_ = write_set(tmp_path, interleave(dice, *streams))
     expected = toolkit.load(path)
 
