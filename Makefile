@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 KERNEL := $(wildcard toolkit/kernel/Cargo.* toolkit/kernel/src/*.rs)
 
+# Each process of the tests compiles the package otherwise.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test check notebooks docs reference wheel bench crashes gallery clean
 
 # This also succeeds without Rust or without the crates. A kernel compiled from older
