@@ -179,14 +179,14 @@ def _word_table(api: Api) -> str:
 
 def _tests_of_chunks(form: Api) -> list[str]:
     """Write the tests of chunks, in short where chunks of chat have them too."""
-    chat, size = CHAT_CHUNK.tests, len(CHAT_CHUNK.tests[0])
+    chat = [frozenset(tests) for tests in CHAT_CHUNK.tests]
     starts = [
-        tests[:-size]
+        tuple(test for test in tests if test not in chat[0])
         for tests in form.tests
-        if len(tests) > size and tests[-size:] == chat[0]
+        if chat[0] < frozenset(tests)
     ]
-    as_chat = {(*start, *tests) for start in starts for tests in chat}
-    others = tuple(tests for tests in form.tests if tests not in as_chat)
+    as_chat = {frozenset(start) | tests for start in starts for tests in chat}
+    others = tuple(tests for tests in form.tests if frozenset(tests) not in as_chat)
     words = _alternatives(tuple(starts))
     return [f"{text} and it is like a chunk of `chat`" for text in words] + (
         _alternatives(others)
