@@ -91,6 +91,7 @@ bench: .venv/ready-dev
 	$(BIN)/python tests/benchmarks/pricing.py
 	$(BIN)/python tests/benchmarks/metrics.py
 	$(BIN)/python tests/benchmarks/workers.py
+	$(BIN)/python tests/benchmarks/streams.py
 
 reference: .venv/ready-dev
 	$(BIN)/python -m tests.support.models

@@ -180,16 +180,16 @@ def _word_table(api: Api) -> str:
 def _tests_of_chunks(form: Api) -> list[str]:
     """Write the tests of chunks, in short where chunks of chat have them too."""
     chat = [frozenset(tests) for tests in CHAT_CHUNK.tests]
-    starts = [
+    others = [
         tuple(test for test in tests if test not in chat[0])
         for tests in form.tests
-        if chat[0] < frozenset(tests)
+        if chat[0] < set(tests)
     ]
-    as_chat = {frozenset(start) | tests for start in starts for tests in chat}
-    others = tuple(tests for tests in form.tests if frozenset(tests) not in as_chat)
-    words = _alternatives(tuple(starts))
+    as_chat = {tests.union(other) for other in others for tests in chat}
+    own = tuple(tests for tests in form.tests if frozenset(tests) not in as_chat)
+    words = _alternatives(tuple(others))
     return [f"{text} and it is like a chunk of `chat`" for text in words] + (
-        _alternatives(others)
+        _alternatives(own)
     )
 
 
