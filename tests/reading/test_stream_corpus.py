@@ -140,7 +140,7 @@ def test_each_stream_on_one_line(form: str, recorded: Recorded, tmp_path: Path) 
         assert_equal(response, expected)
 
 
-@pytest.mark.parametrize("form", LINES)
+@pytest.mark.parametrize("form", ["lines", "event lines", "lines in an envelope"])
 def test_each_stream_as_lines_of_a_log(
     form: str, recorded: Recorded, tmp_path: Path
 ) -> None:
