@@ -23,7 +23,7 @@ from toolkit.testing import make_response
 pytestmark = pytest.mark.both_decoders
 
 quick = settings(
-    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 counts = st.integers(0, 10**6)

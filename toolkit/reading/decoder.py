@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
@@ -34,6 +35,15 @@ if TYPE_CHECKING:
 
     from toolkit.errors import SourceError
     from toolkit.reading.blocks import Block, Decoded, Plan
+    from toolkit.reading.parsed_api import ParsedApi
+    from toolkit.schema.api import Api
+    from toolkit.schema.columns import Table
+
+
+@lru_cache(maxsize=16)
+def _parse(table: Table, apis: tuple[Api, ...]) -> list[ParsedApi]:
+    """Return the declarations of APIs with the paths of a table in parts."""
+    return [parse_api(api, table.columns) for api in apis]
 
 
 class _Kernel:
@@ -44,32 +54,27 @@ class _Kernel:
 
     def __init__(self, plan: Plan) -> None:
         tables = (plan.table, plan.chunks)
-        self.kernel = KERNEL.Decoder(
-            [table.columns for table in tables],
-            [
-                parse_api(api, table.columns)
-                for table, apis in zip(
-                    tables, (plan.apis, plan.chunk_apis), strict=True
-                )
-                for api in apis
-            ],
-            [table.arrow for table in tables],
-            REJECTS.arrow,
-            drops_text=plan.content == "drop",
-            envelopes=plan.envelopes,
-            places=plan.places,
-            created_scale=MICROSECONDS[plan.created_unit],
-            latest_microsecond=LATEST_MICROSECOND,
-            longest=plan.max_line_bytes,
-            leave_pending=plan.leave_pending,
-            deepest=DEEPEST,
-            repeated_bytes=REPEATED_BYTES,
-            most_items=MOST_ITEMS,
-            most_chunks=MOST_CHUNKS,
-            most_facts=MOST_CHUNK_FACTS,
-            reasons=REJECT_CODES,
-            expected=EXPECTED,
-        )
+        known = {
+            "columns": [table.columns for table in tables],
+            "apis": _parse(plan.table, plan.apis)
+            + _parse(plan.chunks, plan.chunk_apis),
+            "drops_text": plan.content == "drop",
+            "envelopes": plan.envelopes,
+            "places": plan.places,
+            "created_scale": MICROSECONDS[plan.created_unit],
+            "latest_microsecond": LATEST_MICROSECOND,
+            "longest": plan.max_line_bytes,
+            "leave_pending": plan.leave_pending,
+            "deepest": DEEPEST,
+            "repeated_bytes": REPEATED_BYTES,
+            "most_items": MOST_ITEMS,
+            "most_chunks": MOST_CHUNKS,
+            "most_facts": MOST_CHUNK_FACTS,
+            "reasons": REJECT_CODES,
+            "expected": EXPECTED,
+        }
+        schemas = [table.arrow for table in tables]
+        self.kernel = KERNEL.Decoder(known, schemas, REJECTS.arrow)
 
     def decode(self, block: Block) -> Decoded:
         """Decode the lines of a block."""

@@ -131,7 +131,6 @@ class Streams:
             whole = (
                 pl.concat([choices for _, choices in self.shares])
                 .filter(_IS_FIRST, pl.col("chunk_count").is_null())
-                .filter(~pl.col("api").is_in(ENDS_WHOLE))
                 .select(stream_set=sets, stream_key=key)
                 .join(known.lazy(), on=KEY, how="semi")
                 .collect()

@@ -23,7 +23,6 @@ pub mod trie;
 pub mod values;
 pub mod walk;
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -35,7 +34,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule};
 
 use crate::decoder::{Block, Decoded, Decoder, Piece};
-use crate::plan::{Api, Column, Plan};
+use crate::plan::Plan;
 
 /// Decodes blocks by a plan; keeps nothing between them, and may be shared by threads.
 #[pyclass(frozen, name = "Decoder", module = "toolkit._kernel")]
@@ -46,50 +45,11 @@ struct PyDecoder {
 #[pymethods]
 impl PyDecoder {
     #[new]
-    #[pyo3(signature = (
-        columns, apis, tables, rejects, *, drops_text, envelopes, places, created_scale,
-        latest_microsecond, longest, leave_pending, deepest, repeated_bytes, most_items,
-        most_chunks, most_facts, reasons, expected,
-    ))]
-    #[allow(clippy::too_many_arguments)] // named in Python, where they are gathered
     fn new(
-        columns: [Vec<Column>; 2],
-        apis: Vec<Api>,
+        plan: Plan,
         tables: [Bound<'_, PyAny>; 2],
         rejects: &Bound<'_, PyAny>,
-        drops_text: bool,
-        envelopes: Vec<Vec<String>>,
-        places: Vec<Vec<String>>,
-        created_scale: i32,
-        latest_microsecond: i64,
-        longest: usize,
-        leave_pending: bool,
-        deepest: usize,
-        repeated_bytes: usize,
-        most_items: usize,
-        most_chunks: usize,
-        most_facts: usize,
-        reasons: HashMap<String, String>,
-        expected: HashMap<String, String>,
     ) -> PyResult<Self> {
-        let plan = Plan {
-            columns,
-            apis,
-            drops_text,
-            envelopes,
-            places,
-            created_scale,
-            latest_microsecond,
-            longest,
-            leave_pending,
-            deepest,
-            repeated_bytes,
-            most_items,
-            most_chunks,
-            most_facts,
-            reasons,
-            expected,
-        };
         let tables = [schema(&tables[0])?, schema(&tables[1])?];
         Ok(PyDecoder {
             decoder: Decoder::new(plan, tables, schema(rejects)?),

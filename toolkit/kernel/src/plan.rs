@@ -208,6 +208,9 @@ impl Column {
     }
 }
 
+/// What is read, and within which bounds: a dict in Python.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
 pub struct Plan {
     /// By table.
     pub columns: [Vec<Column>; 2],

@@ -64,22 +64,21 @@ pub fn find_stream<'a>(
             }
             Ok(())
         })?;
-        let api_of = |item: &Item<'_>| &plan.apis[item.api];
-        let is_chunk = |item: &&Item<'_>| api_of(item).stream != Stream::Whole;
-        // Of another API is what only looks like a chunk.
-        let name = found.iter().find(is_chunk).map(|item| &api_of(item).name);
-        let is_same = |item: &Item<'_>| Some(&api_of(item).name) == name;
-        // What has the form of a response but ends such chunks is the last of them.
-        let mut same = found.iter().rev().filter(|item| is_same(item));
-        let ending = same.find(|item| is_chunk(item) && api_of(item).ends_whole);
-        let ending = ending.map(|item| item.api);
-        let is_whole = |item: &Item<'_>| {
-            api_of(item).stream == Stream::Whole && !(ending.is_some() && is_same(item))
+        let is_response = |api: usize| plan.apis[api].stream == Stream::Whole;
+        let mut apis = found.iter().map(|item| item.api);
+        let first = apis.find(|&api| !is_response(api));
+        let is_same = |item: &Item<'_>| {
+            first.is_some_and(|first| plan.apis[first].name == plan.apis[item.api].name)
         };
-        let is_stream = name.is_some() || has_chunk || raw.starts_with('"');
+        // What has the form of a response but ends such chunks is the last of them.
+        let ending = first.filter(|&first| plan.apis[first].ends_whole);
+        let is_whole =
+            |item: &Item<'_>| is_response(item.api) && !(ending.is_some() && is_same(item));
+        let is_stream = first.is_some() || has_chunk || raw.starts_with('"');
         match found.iter().filter(|item| is_whole(item)).count() {
             1 if is_stream => found.retain(is_whole),
-            0 if name.is_some() => {
+            0 if first.is_some() => {
+                // Of another API is what only looks like a chunk.
                 found.retain(is_same);
                 for item in &mut found {
                     item.api = ending.unwrap_or(item.api);
