@@ -241,8 +241,9 @@ class Streams:
             stream_set,
             last_line,
         )
-        known = pl.concat([self.pieces.select(KEY), rows.select(KEY)])
-        last = last.join(known, on=KEY, how="semi").with_columns(is_whole=True)
+        names = [*KEY, "api"]
+        known = pl.concat([self.pieces.select(names), rows.select(names)])
+        last = last.join(known, on=names, how="semi").with_columns(is_whole=True)
         lines = last["line"].unique()
         is_last = pl.Series(decoded.choices.column("line")).is_in(lines.implode())
         return decoded._replace(
