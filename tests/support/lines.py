@@ -34,6 +34,7 @@ LINES: dict[str, dict[str, Any]] = {
     "text_completion": {**_used(), "object": "text_completion", "choices": [_TEXT]},
     "chunk_with_message": {
         **_used(),
+        "id": "chatcmpl-2",
         "object": "chat.completion.chunk",
         "choices": [_PIECE],
     },

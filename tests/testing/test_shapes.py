@@ -10,7 +10,6 @@ import pytest
 
 import toolkit
 from tests.support.lines import LINES
-from toolkit.errors import RejectsWarning
 from toolkit.testing import make_choices
 
 pytestmark = pytest.mark.both_decoders
@@ -25,6 +24,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "proxy": {"cache_hit": False, "reported_cost": 0.25, "processing": None},
     "proxy_cache_hit": {"cache_hit": True, "reported_cost": None},
     "text_completion": {"content": "Hello.", "content_chars": 6, "total_tokens": 15},
+    # Of its message and delta the delta is read, and only once.
+    "chunk_with_message": {"content": "Hel", "chunk_count": 1, "total_tokens": 15},
 }
 
 
@@ -32,11 +33,11 @@ def test_each_shape_is_read_as_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in LINES.values()))
 
-    with pytest.warns(RejectsWarning):
-        log = toolkit.load(path, duplicates="keep")
+    log = toolkit.load(path, duplicates="keep")
 
-    assert log.rejects["code"].to_list() == ["stream_chunk"]
-    found = dict(zip(LINES, log.frame.to_dicts(), strict=False))
+    assert log.rejects.is_empty()
+    assert len(log.frame) == len(LINES)
+    found = dict(zip(LINES, log.frame.to_dicts(), strict=True))
     for name, cells in EXPECTED.items():
         assert {column: found[name][column] for column in cells} == cells, name
 

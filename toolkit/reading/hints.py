@@ -147,7 +147,7 @@ def line_looks_like(code: str, raw: bytes | None, json_path: str | None) -> str 
     if code == "invalid_json":
         return faults["NaN" if odd else "surrogate"]
     if json_path is not None:
-        is_date = re.search(r"creat\w*$", json_path)
+        is_date = re.search(r"^(?!.*\[\d).*creat\w*$", json_path)  # of no item
         return _odd_date(value, json_path) if is_date else None
     if code == "stream_chunk":
         return _form_of(value) or faults[code]
