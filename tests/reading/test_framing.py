@@ -68,6 +68,13 @@ class Result(NamedTuple):
 
 ReadLogs = Callable[..., Result]
 
+# Lines of a stream that belong to no response: a chunk of which nothing is known, and
+# what else a text of server-sent events has.
+FRAMING = (
+    *(b'{"choices": [], "object": ""}', b'data: {"choices": []}', b"data: [DONE]"),
+    *(b"[DONE]", b"data:", b": ping", b"event: message", b"id: 1", b"retry: 5"),
+)
+
 
 def cut(data: bytes) -> list[Line]:
     """Cut a log at each LF, byte by byte, behind a mark at its start.
@@ -110,8 +117,9 @@ def export(source: str | Path, **options: Any) -> Result:
 def account(result: Result, data: bytes) -> list[str]:
     """Hold what was result of a log against its bytes; return the fate of each line.
 
-    A fate is `row`, `blank`, `duplicate`, `pending` or the code of a reject. All
-    responses of the log must stand in their lines bare.
+    A fate is `row`, `chunk`, `blank`, `duplicate`, `pending` or the code of a reject.
+    All responses of the log must stand in their lines bare, and of streams it has
+    framing only.
     """
     lines = cut(data)
     rejects = {reject["line"]: reject for reject in result.rejects}
@@ -136,6 +144,8 @@ def account(result: Result, data: bytes) -> list[str]:
             claims.append("row")
         elif text in kept:
             claims.append("duplicate")
+        elif text in FRAMING and not waits and line.number not in rejects:
+            claims.append("chunk")
         if line.number in rejects:
             hold_reject(rejects[line.number], line, data)
             claims.append(rejects[line.number]["code"])
@@ -178,6 +188,7 @@ def hold_ledger(result: Result, fates: list[str]) -> None:
     assert ledger["lines"] == len(fates) - count["pending"]
     assert ledger["blank"] == count["blank"]
     assert ledger["responses"] == count["row"]
+    assert ledger["chunks"] == count["chunk"]
     assert ledger["duplicates"] == count["duplicate"]
     assert ledger["errors"] == count["error_response"]
     assert ledger["rejected"] == len(codes) - count["error_response"]
@@ -483,6 +494,12 @@ TAILS: list[tuple[bytes, str | None, str | None]] = [
     (b"\r", "blank", "pending"),
     (b"{}", "not_a_response", "not_a_response"),
     (b'{"error": "e"}', "error_response", "error_response"),
+    (b'data: {"choices": []}', "chunk", "chunk"),
+    (b"data: [DONE]", "chunk", "chunk"),
+    (b"[DONE]", "chunk", "chunk"),
+    *((line, "truncated", "pending") for line in (b"data:", b": ping", b"id: 1")),
+    (b'data: {"choices": [', "truncated", "pending"),
+    (b"dat", "truncated", "pending"),
 ]
 
 
@@ -765,7 +782,11 @@ OTHERS = [
     (b"{}", "not_a_response"),
     (b"[1]", "not_a_response"),
     (b'{"error": "e"}', "error_response"),
-    (b'{"choices": [], "object": ""}', "stream_chunk"),
+    *((line, "chunk") for line in FRAMING),
+    (b'{"type": "content_block_delta"}', "stream_chunk"),
+    (b'data: {"error": "e"}', "error_response"),
+    (b"data: {", "invalid_json"),
+    (b"event", "invalid_json"),
     (b'{"choices": [{"index": "a"}], "object": "o"}', "wrong_type"),
     (b'{"choices": [{"index": -1}], "object": "o"}', "out_of_range"),
     (b"{", "invalid_json"),

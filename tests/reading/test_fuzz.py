@@ -19,12 +19,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import toolkit
-from tests.support.oracle import CANDIDATES, Reject, Row, outcome
+from tests.support.oracle import CANDIDATES, CARRIERS, Chunks, Reject, Row, outcome
 from toolkit.errors import RejectsWarning
-from toolkit.schema import CHOICES, REJECT_CODES
+from toolkit.reading.log_reader import open_logs
+from toolkit.reading.options import DEFAULTS
+from toolkit.schema import REJECT_CODES
 from toolkit.testing import make_response, sample_lines
 
 pytestmark = pytest.mark.both_decoders
@@ -153,6 +156,37 @@ TEXT = {"index": 0, "text": "Hel", "finish_reason": "length"}
 COMPLETION = make_response(object="text_completion", choices=[TEXT])
 BOTH = {**DELTA, "message": {"content": "Hel"}}
 WITH_BOTH = make_response(object="chat.completion.chunk", choices=[BOTH])
+# All that is read of a chunk, and where else providers have its usage.
+MESSAGE = FULL["choices"][0]["message"]
+PART: dict[str, Any] = {
+    **FULL,
+    "object": "chat.completion.chunk",
+    "choices": [
+        {
+            **{"index": 1, "finish_reason": None, "native_finish_reason": "end_turn"},
+            "delta": {
+                **MESSAGE,
+                "tool_calls": [
+                    {**call, "index": index}
+                    for call, index in zip(
+                        MESSAGE["tool_calls"], (0, "1", 2.0, None), strict=True
+                    )
+                ],
+            },
+            "logprobs": FULL["choices"][0]["logprobs"],
+        },
+        {"delta": {"function_call": {"name": "i", "arguments": {}, "index": 5}}},
+    ],
+}
+USED = {"usage": FULL["usage"]}
+GROQ = {**CHUNK, "usage": None, "x_groq": USED}
+MOONSHOT = {**CHUNK, "usage": None, "choices": [{**DELTA, **USED}]}
+STREAM = [PART, CHUNK, {**CHUNK, "choices": []}, GROQ, MOONSHOT]
+TEXTS = [
+    {**COMPLETION, "choices": [{**TEXT, "finish_reason": None}]},
+    COMPLETION,
+]
+EVENTS = "".join(f"data: {json.dumps(one)}\n\n" for one in STREAM) + "data: [DONE]\n\n"
 SHORT = {"object": "o", "choices": [{"message": {"content": "a"}}, {"index": 1}]}
 
 
@@ -185,8 +219,22 @@ WRITTEN: tuple[object, ...] = (
     *(enveloped(path, json.dumps(CHUNK), data=SHORT) for path in CANDIDATES[:3]),
     {"response": json.dumps({"body": json.dumps(SHORT)}), "error": None},
     {"response": {"choices": [1]}, "output": ERROR, "data": SHORT},
+    *[PART] * 10,
+    *(*STREAM, *TEXTS, STREAM, TEXTS, EVENTS),
+    *(enveloped(path, PART, **CACHED) for path in CANDIDATES[:3]),
+    *(enveloped(path, STREAM, **CACHED) for path in CARRIERS),
+    *(enveloped(path, EVENTS, **ASKED) for path in CARRIERS),
+    [json.dumps(one) for one in STREAM],
+    {"events": [{"raw": f"data: {json.dumps(one)}\n"} for one in STREAM]},
+    {"chunks": [*STREAM, ERROR, FULL], "body": EVENTS[:900]},
+    {"chunks": [ERROR, 5], "events": f": ping\r\ndata: {json.dumps(SHORT)}\r\n"},
+    {"choices": [DELTA], "usage_metadata": {}, "chunks": STREAM[:2]},
+    *[{"choices": [DELTA], "usage_metadata": {}}] * 5,  # no chunk of its own
 )
 RAW: tuple[bytes, ...] = (
+    *(b"data: [DONE]", b"[DONE]", b"data:", b": ping", b"id: 1", b"retry:5", b"event:"),
+    *(b"data:" + json.dumps(one).encode() for one in (PART, CHUNK, SHORT, ERROR)),
+    *(b"error: " + json.dumps(ERROR["error"]).encode(), b"error:", b"data: {"),
     *(b"", b" \t ", b"\r", b"\xef\xbb\xbf{}", b"NaN", b'{"a":01}', b"{'a':1}"),
     b'{"choices" : [ { } ] ,\t"object":"\\u006f", "x": [1e400, -0.0, 1E+2]}',
     b'{"choices":[{}],"object":"o","id":"first","id":"last","usage":{"a":{},"a":[]}}',
@@ -200,7 +248,7 @@ RAW: tuple[bytes, ...] = (
 SEEDS = (
     *(json.dumps(value).encode() for value in WRITTEN * 3),
     *(json.dumps(value, ensure_ascii=False).encode() for value in WRITTEN * 3),
-    *RAW * 3,
+    *RAW * 5,
     *sample_lines(500, seed=1),  # holds every quirk
 )
 
@@ -332,8 +380,11 @@ def mutated_lines(seed: int, count: int) -> list[bytes]:
 
 # --- The library against the oracle ---------------------------------------------------
 
-Outcome = list[Row] | Reject
+Outcome = list[Row] | Chunks | Reject
 OURS = ("log_id", "source", "line")  # columns that the reader of a log fills
+KINDS = (
+    *("blank", "responses", "chunks", "duplicates", "outside", "errors", "rejected"),
+)
 
 
 def write_log(path: Path, lines: Sequence[bytes], end: bytes = b"\n") -> Path:
@@ -342,18 +393,44 @@ def write_log(path: Path, lines: Sequence[bytes], end: bytes = b"\n") -> Path:
     return path
 
 
-def found_by(log: toolkit.Loaded) -> dict[tuple[int, int], Outcome]:
-    """Return what the library made of each line, by log and line; blanks have none."""
-    names = [name for name in CHOICES.names if name not in OURS]
-    found: dict[tuple[int, int], Outcome] = {
-        (reject["log_id"], reject["line"]): Reject(reject["code"], reject["json_path"])
-        for reject in log.rejects.select([*OURS, "code", "json_path"]).to_dicts()
-    }
-    rows = log.choices.to_pylist()
-    for place, choices in groupby(rows, lambda row: (row["log_id"], row["line"])):
-        assert place not in found, f"{place} is rows and a reject"
-        found[place] = [{name: row[name] for name in names} for row in choices]
-    return found
+Found = dict[tuple[int, int], Outcome]
+
+
+def found_in(path: Path) -> tuple[Found, int]:
+    """Return what the decoder makes of each line, by log and line, and its blank lines.
+
+    Framing of server-sent events is as nothing here; only the ledger counts it.
+    """
+    found: Found = {}
+    blank = chunks = framing = 0
+    reader = open_logs(path, {**DEFAULTS, "max_line_bytes": LIMIT})
+    for decoded in reader.decode(reader.iter_blocks()):
+        blank, chunks = blank + decoded.blank, chunks + decoded.chunks
+        parts: list[tuple[tuple[int, int], Outcome]] = [
+            ((row["log_id"], row["line"]), Reject(row["code"], row["json_path"]))
+            for row in decoded.rejects.to_pylist()
+        ]
+        parts += by_line(decoded.choices)
+        if decoded.chunk_rows is not None:
+            parts += [
+                (place, Chunks(rows, is_whole=rows[0]["chunk_position"] is not None))
+                for place, rows in by_line(decoded.chunk_rows)
+            ]
+        framing += decoded.lines - decoded.blank - len(parts)
+        assert len(dict(parts)) == len(parts), "a line is two of these"
+        found |= dict(parts)
+    of_lines = [one for one in found.values() if isinstance(one, Chunks)]
+    assert chunks == framing + sum(not one.is_whole for one in of_lines)
+    return found, blank
+
+
+def by_line(batch: pa.RecordBatch) -> list[tuple[tuple[int, int], list[Row]]]:
+    """Return the rows of each line, without the columns that the reader fills."""
+    rows = groupby(batch.to_pylist(), lambda row: (row["log_id"], row["line"]))
+    return [
+        (place, [{k: v for k, v in row.items() if k not in OURS} for row in choices])
+        for place, choices in rows
+    ]
 
 
 # The same lines are read in several orders.
@@ -368,23 +445,26 @@ def agreed_log(path: Path, lines: Sequence[bytes]) -> toolkit.Loaded:
     lines = [line.lstrip(b"\0") for line in lines]
     write_log(path, lines)
     log = toolkit.load(path, duplicates="keep", max_line_bytes=LIMIT)
-    found = found_by(log)
-    blank, offset = 1, 1
+    found, blank = found_in(path)
+    offset, white = 1, 1
     rejects = []
     for number, raw in enumerate(lines, start=2):
         line = raw.removesuffix(b"\r")
         expected = outcome_once(line, max_line_bytes=LIMIT)
-        assert_same(f"line {number}", line, found.get((0, number), []), expected)
+        is_framing = expected == Chunks([])
+        nothing: Outcome = Chunks([]) if is_framing else []
+        assert_same(f"line {number}", line, found.get((0, number), nothing), expected)
         if isinstance(expected, Reject):
             held = None if expected.code == "line_too_long" else line
             rejects.append((number, offset, len(line), held))
-        blank += expected == []
+        white += expected == []
         offset += len(raw) + 1
     columns = ("line", "offset", "length", "raw")
     said = zip(*(log.rejects[name].to_list() for name in columns), strict=True)
     assert list(said) == rejects
-    assert log.ledger["lines"].item() == 1 + len(lines)
-    assert log.ledger["blank"].item() == blank
+    (ledger,) = log.ledger.to_dicts()
+    assert ledger["lines"] == 1 + len(lines) == sum(ledger[name] for name in KINDS)
+    assert ledger["blank"] == blank == white
     return log
 
 
@@ -397,15 +477,18 @@ def assert_same(place: str, line: bytes, found: Outcome, expected: Outcome) -> N
     """Fail with both outcomes, short, where they differ."""
     if found == expected:
         return
-    if isinstance(found, list) and isinstance(expected, list) and found and expected:
-        pairs = list(zip(found, expected, strict=False))
-        names = [n for n in expected[0] if any(a[n] != b[n] for a, b in pairs)]
-        found, expected = (
-            [{name: row[name] for name in names} for row in rows]
-            for rows in (found, expected)
+    one, other = (it.rows if isinstance(it, Chunks) else it for it in (found, expected))
+    if isinstance(one, list) and isinstance(other, list) and one and other:
+        pairs = list(zip(one, other, strict=False))
+        names = [n for n in other[0] if any(a.get(n) != b[n] for a, b in pairs)]
+        one, other = (
+            [{name: row.get(name) for name in names} for row in rows]
+            for rows in (one, other)
         )
+    kinds = [type(it).__name__ for it in (found, expected)]
     pytest.fail(
-        f"{place}: the library {found!s:.400}, the oracle {expected!s:.400}\n"
+        f"{place}: the library {kinds[0]} {one!s:.400}, the oracle {kinds[1]} "
+        f"{other!s:.400}\n"
         f"{line[:2000]!r}",
         pytrace=False,
     )
@@ -428,10 +511,11 @@ def test_the_library_and_the_oracle_agree_on_tails(tmp_path: Path) -> None:
 
     log = toolkit.load(tmp_path, duplicates="keep", max_line_bytes=LIMIT)
 
-    found = found_by(log)
+    found, _ = found_in(tmp_path)
     for number, line in enumerate(lines):
         expected = outcome(line, tail=True, max_line_bytes=LIMIT)
-        assert_same(f"log {number}", line, found.get((number, 2), []), expected)
+        nothing: Outcome = Chunks([]) if expected == Chunks([]) else []
+        assert_same(f"log {number}", line, found.get((number, 2), nothing), expected)
     assert codes(log)["truncated"] >= 20
     assert log.ledger["responses"].sum() >= 0.2 * TAILS
 

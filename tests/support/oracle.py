@@ -1,9 +1,10 @@
 """What a line should become, in plain Python that shares no code with us.
 
 It follows docs/reference/lines.md section by section, with the standard library alone
-(except xxhash for the hash), and is slow. Of the APIs it has chat and text completions.
-It leaves out the limit on how often facts of the response may be repeated; no line of
-the tests is large.
+(except xxhash for the hash), and is slow. Of the APIs it has chat and text completions,
+whole or in chunks; of two choices with a usage each it reads the first.
+It leaves out the limit on how often facts of the response may be repeated, and how long
+those of a chunk are; no line of the tests is large.
 """
 
 from __future__ import annotations
@@ -44,6 +45,22 @@ class Reject:
     json_path: str | None = None
 
 
+@dataclass(frozen=True)
+class Chunks:
+    """What a line has of streamed responses.
+
+    Parameters
+    ----------
+    rows
+        One row for each choice of each chunk; none if the line is framing.
+    is_whole
+        The line has the whole stream.
+    """
+
+    rows: list[Row]
+    is_whole: bool = False
+
+
 class RejectError(Exception):
     """Code and path of the first check that failed."""
 
@@ -60,8 +77,8 @@ def out_of_range(where: str) -> NoReturn:
 
 def outcome(
     line: bytes, *, tail: bool = False, max_line_bytes: int = 64 * 2**20
-) -> list[Row] | Reject:
-    """Return the outcome of a line: its rows (none if it is blank), or its reject.
+) -> list[Row] | Chunks | Reject:
+    """Return the outcome of a line: its rows (none if it is blank), chunks or reject.
 
     Parameters
     ----------
@@ -76,8 +93,7 @@ def outcome(
         text = checked_text(line, max_line_bytes)
         if not text.strip(" \t\r"):
             return []
-        value = checked_json(text, tail=tail)
-        return rows(value, *find_response(value))
+        return found_in(data_of(text), tail=tail)
     except RejectError as refused:
         return Reject(*refused.args)
 
@@ -102,7 +118,9 @@ class Object(dict[str, Any]):
     """A JSON object that remembers how it was written."""
 
     text: str
-    of_text = False  # a choice of a text completion
+    kind = ""  # of a response and its choices: one of `kinds_of`
+    place = ""  # of a response: the path of its envelope
+    usage_at = "usage"  # of a chunk
 
 
 class Decoder(json.JSONDecoder):
@@ -149,16 +167,14 @@ def checked_text(line: bytes, max_line_bytes: int) -> str:
         raise RejectError("invalid_utf8") from None
 
 
-def checked_json(text: str, *, tail: bool) -> Json:
-    """Check depth and JSON; a tail must be a whole object."""
+def checked_json(text: str, *, tail: bool = False) -> Json:
+    """Check depth and JSON."""
     if depth(text) > LEVELS:
         raise RejectError("too_deep")
     try:
         value = parse(text)
     except ValueError:
         raise RejectError("truncated" if tail else "invalid_json") from None
-    if tail and not isinstance(value, Object):
-        raise RejectError("truncated")
     return value
 
 
@@ -192,14 +208,56 @@ CANDIDATES = (
 )
 
 
-def find_response(line: Json) -> tuple[Object, str]:
-    """Return the response of a line and the path of it, ``""`` for the line itself."""
+def data_of(line: str) -> str:
+    """Return what a line says; one of server-sent events says it behind its field."""
+    field, colon, rest = line.partition(":")
+    if colon and field in ("", "event", "id", "retry"):
+        return ""
+    if colon and field == "error":
+        return '{"error":' + rest + "}"
+    return (rest if colon and field == "data" else line).strip(" \t\r\n")
+
+
+def found_in(data: str, *, tail: bool) -> list[Row] | Chunks:
+    """Return the rows of a line, of its chunk or of its whole stream."""
+    if data == "" and tail:
+        raise RejectError("truncated")
+    if data in ("", "[DONE]"):
+        return Chunks([END] if data else [])
+    line = checked_json(data, tail=tail)
+    # What is no object could still go on.
+    fault = RejectError("truncated" if tail else "not_a_response")
+    if isinstance(line, Object):
+        try:
+            found, path, kind = find_response(line)
+        except RejectError as error:
+            fault = error
+        else:
+            if kind in WHOLE:
+                return rows(line, found, path, kind)
+            if kind != "delta":
+                return Chunks(chunk_rows(line, found, path, path, kind))
+            fault = RejectError("stream_chunk")
+    stream = find_stream(line)
+    if stream is None:
+        raise fault
+    return stream
+
+
+WHOLE = ("chat", "text")
+
+
+def find_response(line: Object, *, is_item: bool = False) -> tuple[Object, str, str]:
+    """Return the response or chunk of a line, its path (``""`` for the line), its kind.
+
+    An item of a whole stream is a chunk before it is a response.
+    """
     found = [(line, ""), *((candidate(line, path), path) for path in CANDIDATES)]
     for value, path in found:
-        if is_response(value, line if path == "output" else None):
-            if is_chunk(value):
-                raise RejectError("stream_chunk")
-            return value, path
+        kinds = kinds_of(value, line if path == "output" else None)
+        if kinds:
+            is_chunk = [kind for kind in kinds if kind not in WHOLE]
+            return value, path, is_chunk[0] if is_item and is_chunk else kinds[0]
     if any(isinstance(v, Object) and v.get("error") is not None for v, _ in found):
         raise RejectError("error_response")
     raise RejectError("not_a_response")
@@ -223,31 +281,41 @@ def decoded(value: Json) -> Json:
         return None
 
 
-def is_response(value: Json, outer: Object | None) -> bool:
-    """Return whether an object has an array of objects as its choices.
+def kinds_of(value: Json, outer: Object | None) -> list[str]:
+    """Return what an object with an array of objects as its choices may be read as.
 
-    Those of LangSmith and DashScope have their usage elsewhere and are none.
+    Those of LangSmith and DashScope have their usage elsewhere and are no chats.
     """
-    choices = value.get("choices") if isinstance(value, Object) else None
+    if not isinstance(value, Object):
+        return []
+    is_list = value.get("choices") is not None
+    choices = value["choices"] if is_list else []
     if not isinstance(choices, list) or not all(isinstance(c, Object) for c in choices):
-        return False
+        return []
     elsewhere = (value.get("usage_metadata"), outer and outer.get("usage"))
     usage = value.get("usage")
     counts = usage if isinstance(usage, Object) else {}
     is_counted = any(
         counts.get(name) is not None for name in ("prompt_tokens", "total_tokens")
     )
-    has_no_usage = not is_counted and elsewhere != (None, None)
-    return is_text(value) or not has_no_usage
-
-
-def is_text(response: Object) -> bool:
-    """Return whether a response is a text completion."""
-    choices = response["choices"]
-    if any(choice.get("message") is not None for choice in choices):
-        return False
-    is_named = response.get("object") == "text_completion"
-    return is_named or any(choice.get("text") is not None for choice in choices)
+    is_named = value.get("object") == "text_completion"
+    has_message, has_text, has_delta = (
+        any(choice.get(key) is not None for choice in choices)
+        for key in ("message", "text", "delta")
+    )
+    is_text = not has_message and (is_named or (has_text and not has_delta))
+    is_chat = not is_text and (is_counted or elsewhere == (None, None))
+    is_part = is_piece(value, choices, is_list=is_list)
+    may_be_text = not has_message and (is_named or has_text)
+    is_text_part = may_be_text and (is_part or (is_named and is_text_piece(value)))
+    kinds = {
+        "chat": is_list and is_chat and not is_part,
+        "text": is_list and may_be_text and not is_text_part,
+        "chunk": is_chat and is_part,
+        "text chunk": is_text_part,
+        "delta": has_delta,
+    }
+    return [kind for kind, holds in kinds.items() if holds]
 
 
 PIECES = (
@@ -256,33 +324,186 @@ PIECES = (
 )
 
 
-def is_chunk(response: Object) -> bool:
-    """Return whether this is a chunk of a streamed response."""
-    choices, kind = response["choices"], response.get("object")
+def is_piece(response: Object, choices: list[Object], *, is_list: bool) -> bool:
+    """Return whether this is a chunk of a streamed response by its name."""
+    kind = response.get("object")
     has_message = any(choice.get("message") is not None for choice in choices)
     has_delta = any(choice.get("delta") is not None for choice in choices)
-    is_open = all(choice.get("finish_reason") in (None, "") for choice in choices)
     if kind in (None, ""):
-        return not has_message and (has_delta or not choices)
+        return not has_message and (has_delta or (is_list and not choices))
     if kind == "chat.completion":
-        return has_delta and is_open
-    if kind == "text_completion":
-        is_last = response.get("usage") is None and all(
-            choice.get("text") in (None, "") for choice in choices
-        )
-        return not has_message and (is_last or (is_open and len(choices) > 0))
+        return has_delta and is_open(choices)
     if kind not in PIECES:
         return False
     return not has_message or any(isinstance(c.get("delta"), Object) for c in choices)
 
 
+def is_open(choices: list[Object]) -> bool:
+    """Return whether no choice has a reason why it ended."""
+    return all(choice.get("finish_reason") in (None, "") for choice in choices)
+
+
+def is_text_piece(response: Object) -> bool:
+    """Return whether what is called a text completion is not the whole of one."""
+    choices = response.get("choices")
+    has_none = response.get("usage") is None and all(
+        choice.get("text") in (None, "") for choice in choices or ()
+    )
+    return has_none or (choices != [] and is_open(choices or []))
+
+
+# --- Whole streams in a line ----------------------------------------------------------
+
+CARRIERS = (
+    *CANDIDATES,
+    *("chunks", "streamed_data", "events"),
+    *("response.chunks", "response.streamed_data", "response.events"),
+)
+
+
+def find_stream(line: Json) -> list[Row] | Chunks | None:
+    """Return what the list or text of a whole stream has, the first in a line."""
+    codes: set[str] = set()
+    for path in CARRIERS if isinstance(line, Object) else ("",):
+        value = line
+        for key in path.split(".") if path else ():
+            value = value.get(key) if isinstance(value, Object) else None
+        if not isinstance(value, list | str):
+            continue
+        found = []
+        for item, where in items_of(value, path):
+            try:
+                one, inner, kind = find_response(item, is_item=True)
+            except RejectError as error:
+                codes.add(error.args[0])
+            else:
+                place = f"{where}.{inner}" if inner else where
+                outer = line if isinstance(line, Object) else item
+                found.append((outer, one, path, place, kind))
+        made = of_stream(found, is_text=isinstance(value, str))
+        if made is not None:
+            return made
+    for code in ("error_response", "stream_chunk"):
+        if code in codes:
+            raise RejectError(code)
+    return None
+
+
+Found: TypeAlias = tuple[Object, Object, str, str, str]
+
+
+def of_stream(found: list[Found], *, is_text: bool) -> list[Row] | Chunks | None:
+    """Return the rows of the chunks, or of the one response that they end with."""
+    names = [name_of(one[-1]) for one in found if one[-1] not in WHOLE]
+    # The last chunk of a text completion looks like a whole one.
+    is_of_text = names[:1] == ["text"]
+    whole = [
+        one
+        for one in found
+        if one[-1] in WHOLE and not (one[-1] == "text" and is_of_text)
+    ]
+    if (names or is_text) and len(whole) == 1:
+        outer, response, path, place, kind = whole[0]
+        return rows(outer, response, path, kind, place)
+    if not names or whole:
+        return None
+    chunks = [one for one in found if name_of(one[-1]) == names[0]]
+    return Chunks(
+        [
+            row | {"chunk_position": position}
+            for position, (*one, kind) in enumerate(chunks)
+            for row in chunk_rows(*one, "text chunk" if is_of_text else kind)
+        ],
+        is_whole=True,
+    )
+
+
+def name_of(kind: str) -> str:
+    """Return the API of a kind."""
+    return "text" if kind.startswith("text") else "chat"
+
+
+def items_of(value: Json, path: str) -> list[tuple[Object, str]]:
+    """Return the objects of a list or of a text, and the path of each."""
+    if isinstance(value, str):
+        return items_of_text(value, path, is_item=False)
+    found = []
+    for place, item in enumerate(value):
+        where = f"{path}[{place}]"
+        words = item.get("raw") if isinstance(item, Object) else item
+        if isinstance(words, str):
+            found += items_of_text(words, where, is_item=True)
+        elif isinstance(item, Object):
+            found.append((item, where))
+    return found
+
+
+def items_of_text(text: str, path: str, *, is_item: bool) -> list[tuple[Object, str]]:
+    """Return the objects of a text of events or a list, or the only one of an item."""
+    try:
+        values = [checked_json(text)]
+    except RejectError:
+        values = events(text)
+        is_item = True
+    if values and isinstance(values[0], list):
+        values = values[0]
+    elif not is_item:
+        values = []
+    return [(v, f"{path}[{i}]") for i, v in enumerate(values) if isinstance(v, Object)]
+
+
+def events(text: str) -> list[Json]:
+    """Return the events of a text; the last one may be cut off.
+
+    One ends at a blank line, or with a line of data that is all of its JSON.
+    """
+    lines = re.split("\r\n|\n|\r", text.removeprefix("\ufeff"))
+    found: list[Json] = []
+    data: list[str] = []
+    fault: RejectError | None = None
+    for line in [*lines, ""]:
+        is_data = line.startswith(("data:", "error:"))
+        if is_data:
+            if fault is not None:
+                raise fault
+            data.append(data_of(line))
+        is_over = line == ""
+        joined = "\n".join(data)
+        if joined == "" or not (is_over or (is_data and len(data) == 1)):
+            continue
+        if joined == "[DONE]":
+            data = []
+            continue
+        try:
+            found.append(checked_json(joined))
+        except RejectError as error:
+            if is_over:
+                fault, data = error, []
+        else:
+            data = []
+    return found
+
+
 # --- Rows (section 5) -----------------------------------------------------------------
 
 
-def rows(line: Object, response: Object, path: str) -> list[Row]:
-    """Read the columns in their order, each over the choices in theirs."""
-    within = f"{path}." if path else ""
-    choices = [(c, f"{within}choices[{i}].") for i, c in enumerate(response["choices"])]
+def rows(
+    line: Object,
+    response: Object,
+    path: str,
+    kind: str,
+    place: str | None = None,
+    columns: dict[str, tuple[str, Read]] | None = None,
+) -> list[Row]:
+    """Read the columns in their order, each over the choices in theirs.
+
+    The path is that of the envelope; of a whole stream the response is at a place in
+    it.
+    """
+    place = path if place is None else place
+    within = f"{place}." if place else ""
+    list_ = response.get("choices") or []
+    choices = [(c, f"{within}choices[{i}].") for i, c in enumerate(list_)]
     outer = line if path else None
     roots = {
         "R": (response, within),
@@ -291,10 +512,10 @@ def rows(line: Object, response: Object, path: str) -> list[Row]:
         "P": ((response, outer), within),
         "V": ((response, outer), within),
     }
-    for choice, _ in choices:
-        choice.of_text = is_text(response)
+    for one in (response, *list_):
+        one.kind, one.place = kind, path
     table: list[Row] = [{"choice_position": i} for i in range(len(choices) or 1)]
-    for name, (grain, read) in COLUMNS.items():
+    for name, (grain, read) in (columns or COLUMNS).items():
         if grain == "C":
             cells = [read(*choice) for choice in choices] or [None]
         else:
@@ -304,6 +525,32 @@ def rows(line: Object, response: Object, path: str) -> list[Row]:
         for row, value in zip(table, cells, strict=True):
             row[name] = value
     return table
+
+
+def chunk_rows(
+    line: Object, chunk: Object, path: str, place: str, kind: str
+) -> list[Row]:
+    """Read the columns of a chunk, of its delta what a message would have."""
+    if kind == "chunk":
+        chunk = with_usage(chunk)
+    found = rows(line, chunk, path, kind, place, CHUNK_COLUMNS)
+    return [row | {"chunk_position": None, "is_end": False} for row in found]
+
+
+def with_usage(chunk: Object) -> Object:
+    """Return a chunk with the usage that Groq and Moonshot have elsewhere."""
+    choices = enumerate(chunk.get("choices") or ())
+    places = {
+        "usage": chunk.get("usage"),
+        "x_groq.usage": below(chunk, "x_groq", "usage"),
+        **{f"choices[{place}].usage": choice.get("usage") for place, choice in choices},
+    }
+    found = [path for path, usage in places.items() if isinstance(usage, Object)]
+    if not found:
+        return chunk
+    made = Object({**chunk, "usage": places[found[0]]})
+    made.text, made.usage_at = chunk.text, found[0]
+    return made
 
 
 def at(read: Read, *paths: str) -> Read:
@@ -319,11 +566,14 @@ def at(read: Read, *paths: str) -> Read:
 def find(root: Json, where: str, path: str) -> tuple[Json, str]:
     """Return the value at a path below a root, and its path from the line."""
     value, separator = root, ""
+    if isinstance(root, Object) and root.kind in ("chunk", "delta"):
+        path = re.sub(r"^message\b", "delta", path)
     for key in path.split("."):
         if value is not None and not isinstance(value, Object):
             wrong_type(where)
         value = None if value is None else value.get(key)
-        where, separator = f"{where}{separator}{key}", "."
+        named = root.usage_at if root is not None and key == "usage" else key
+        where, separator = f"{where}{separator}{named}", "."
     return value, where
 
 
@@ -462,13 +712,35 @@ def tool_calls(choice: Object, where: str) -> list[Row] | None:
     """Read the calls, or the one call of the older kind."""
     calls, place = find(choice, where, "message.tool_calls")
     if calls is None or calls == {}:
-        return function_call(*find(choice, where, "message.function_call"))
+        call, place = find(choice, where, "message.function_call")
+        found = function_call(call, place)
+        if choice.kind in WHOLE or found is None:
+            return found
+        return [{**found[0], "index": index_of(call)}]
     if not isinstance(calls, list):
         wrong_type(place)
     for i, call in enumerate(calls):
         if not isinstance(call, Object):
             wrong_type(f"{place}[{i}]")
-    return [tool_call(call, f"{place}[{i}]") for i, call in enumerate(calls)]
+    is_part = choice.kind not in WHOLE
+    found = [tool_call(call, f"{place}[{i}]") for i, call in enumerate(calls)]
+    indexes = [{"index": index_of(call)} if is_part else {} for call in calls]
+    return [call | index for call, index in zip(found, indexes, strict=True)]
+
+
+def index_of(call: Object) -> str | None:
+    """Return the number of a call in a chunk, as written."""
+    value = call.get("index")
+    return value if value is None or isinstance(value, str) else written(value)
+
+
+def written(value: Json) -> str:
+    """Write a value that has no white space outside of objects."""
+    if isinstance(value, list):
+        return "[" + ",".join(map(written, value)) + "]"
+    if isinstance(value, Object | Number):
+        return value.text
+    return json.dumps(value, ensure_ascii=False)
 
 
 def tool_call(call: Object, where: str) -> Row:
@@ -504,7 +776,7 @@ def arguments(value: Json, where: str) -> str | None:
 
 def answer(choice: Object, where: str) -> str | None:
     """Read the content of the message, or the text of a text completion."""
-    path = "text" if choice.of_text else "message.content"
+    path = "text" if name_of(choice.kind) == "text" else "message.content"
     return at(content, path)(choice, where)  # type: ignore[no-any-return]
 
 
@@ -649,7 +921,7 @@ def processing(line: Object | None, path: str) -> str | None:
     return "batch" if is_named or line.get(names[path]) is not None else None
 
 
-def served_by(pair: tuple[Object, Object | None], where: str) -> str | None:
+def served_by(pair: tuple[Object, Object | None], _where: str) -> str | None:
     """Return whose extensions a response has, or whose log it is in."""
     response, line = pair
     if response.get("x_groq") is not None:
@@ -662,7 +934,8 @@ def served_by(pair: tuple[Object, Object | None], where: str) -> str | None:
     name = response.get("system_fingerprint")
     if isinstance(name, str) and name.startswith("fp_ollama"):
         return "ollama"
-    key = {"output.outputBodyJson.": "modelId", "modelOutput.": "recordId"}.get(where)
+    names = {"output.outputBodyJson": "modelId", "modelOutput": "recordId"}
+    key = names.get(response.place)
     return "aws" if key and below(line, key) is not None else None
 
 
@@ -713,14 +986,15 @@ def tokens(*paths: str, more: str = "") -> tuple[str, Read]:
 PROMPT, COMPLETION = "prompt_tokens_details", "completion_tokens_details"
 COLUMNS: dict[str, tuple[str, Read]] = {
     "choice_index": ("C", at(partial(count, largest=LARGEST_INT32), "index")),
-    "choice_count": ("R", lambda response, _: len(response["choices"])),
+    "choice_count": ("R", lambda response, _: len(response.get("choices") or ())),
     "response_hash": (
         "R",
         lambda response, _: int.from_bytes(
             xxhash.xxh3_64_digest(response.text.encode()), signed=True
         ),
     ),
-    "api": ("R", lambda response, _: "text" if is_text(response) else "chat"),
+    "chunk_count": ("R", lambda *_: None),
+    "api": ("R", lambda response, _: name_of(response.kind)),
     "response_id": ("R", at(string, "id")),
     "created": ("P", created),
     "created_problem": ("P", created_problem),
@@ -783,4 +1057,26 @@ COLUMNS: dict[str, tuple[str, Read]] = {
     "search_sources": tokens("num_sources_used"),
     "reported_cost": ("V", reported_cost),
     "upstream_cost": ("U", at(amount, "usage.cost_details.upstream_inference_cost")),
+}
+
+
+def length(read: Read) -> Read:
+    """Count the code points of a text."""
+
+    def counted(choice: Json, where: str) -> int | None:
+        words = read(choice, where)
+        return None if words is None else len(words)
+
+    return counted
+
+
+CHUNK_COLUMNS = {
+    **COLUMNS,
+    "reasoning_chars": ("C", length(reasoning)),
+    "refusal_chars": ("C", length(at(text, "message.refusal"))),
+}
+# What a line with [DONE] is.
+END: Row = {
+    **dict.fromkeys(("choice_position", *CHUNK_COLUMNS, "chunk_position")),
+    **{"choice_position": 0, "choice_count": 0, "response_hash": 0, "is_end": True},
 }

@@ -148,7 +148,7 @@ def line_looks_like(code: str, raw: bytes | None, json_path: str | None) -> str 
         is_escape = "\\ud" in data.lower()
         return faults["NaN" if odd else "surrogate" if is_escape else "event"]
     if json_path is not None:
-        is_date = re.search(r"creat\w*$", json_path)
+        is_date = re.search(r"^(?!.*\[\d).*creat\w*$", json_path)  # of no item
         return _odd_date(value, json_path) if is_date else None
     if code == "stream_chunk":
         return _form_of(value) or faults[code]

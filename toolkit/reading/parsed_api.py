@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from toolkit.schema.api import Api, Condition, ToolCalls
     from toolkit.schema.columns import Column
+    from toolkit.schema.paths import Steps
 
 _ANY_SHAPE = {"items", "logprob_sum", "flag", "marker"}
 
@@ -57,7 +58,8 @@ def _parse_column(column: Column, api: Api) -> tuple[Path, ...]:
     return tuple(
         path._replace(
             takes_any_shape=path.takes_any_shape or column.kind in _ANY_SHAPE,
-            passes_objects=any(_goes_deeper(path, other) for other in paths[place:]),
+            passes_objects=column.kind not in _ANY_SHAPE
+            and any(_goes_deeper(path, other) for other in paths[place:]),
         )
         for place, path in enumerate(paths)
     )
@@ -71,6 +73,13 @@ def _parse_calls(calls: ToolCalls, root: str, names: Iterable[str]) -> Path:
 
 def _goes_deeper(path: Path, other: Path) -> bool:
     """Return whether another path goes on where a path ends."""
-    keys, others = path.steps.keys, other.steps.keys
-    is_longer = len(others) > len(keys)
-    return is_longer and others[: len(keys)] == keys and path.root == other.root
+    return path.root == other.root and _is_longer(other.steps, path.steps)
+
+
+def _is_longer(steps: Steps, least: Steps) -> bool:
+    """Return whether steps begin with others and go on."""
+    if steps.items and least.items:
+        pairs = zip(steps.items.then, least.items.then, strict=False)
+        return steps.keys == least.keys and any(_is_longer(*pair) for pair in pairs)
+    count = len(least.keys)
+    return len(steps.keys) > count and steps.keys[:count] == least.keys
