@@ -245,6 +245,11 @@ def found_in(data: str, *, tail: bool) -> list[Row] | Chunks:
 
 
 WHOLE = ("chat", "text")
+# Of Anthropic's Messages API; what a stream of them gives is not known here.
+EVENTS = (
+    *("message_start", "message_delta"),
+    *("content_block_start", "content_block_delta"),
+)
 
 
 def find_response(line: Object, *, is_item: bool = False) -> tuple[Object, str, str]:
@@ -258,6 +263,8 @@ def find_response(line: Object, *, is_item: bool = False) -> tuple[Object, str, 
         if kinds:
             is_chunk = [kind for kind in kinds if kind not in WHOLE]
             return value, path, is_chunk[0] if is_item and is_chunk else kinds[0]
+        if isinstance(value, Object) and value.get("type") in EVENTS:
+            raise RejectError("stream_chunk")
     if any(isinstance(v, Object) and v.get("error") is not None for v, _ in found):
         raise RejectError("error_response")
     raise RejectError("not_a_response")
@@ -546,6 +553,9 @@ def with_usage(chunk: Object) -> Object:
         **{f"choices[{place}].usage": choice.get("usage") for place, choice in choices},
     }
     found = [path for path, usage in places.items() if isinstance(usage, Object)]
+    own = below(chunk, "usage", "prompt_tokens"), below(chunk, "usage", "total_tokens")
+    if own == (None, None):  # says less than another one
+        found = [path for path in found if path != "usage"]
     if not found:
         return chunk
     made = Object({**chunk, "usage": places[found[0]]})
