@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 KERNEL := $(wildcard toolkit/kernel/Cargo.* toolkit/kernel/src/*.rs)
 
+# Each process of the tests compiles the package otherwise.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test check notebooks docs reference wheel bench crashes gallery clean
 
 # This also succeeds without Rust or without the crates. A kernel compiled from older
@@ -88,6 +91,7 @@ bench: .venv/ready-dev
 	$(BIN)/python tests/benchmarks/pricing.py
 	$(BIN)/python tests/benchmarks/metrics.py
 	$(BIN)/python tests/benchmarks/workers.py
+	$(BIN)/python tests/benchmarks/streams.py
 
 reference: .venv/ready-dev
 	$(BIN)/python -m tests.support.models
@@ -97,6 +101,7 @@ gallery: .venv/ready-dev
 	$(BIN)/python -m tests.support.gallery
 
 crashes: .venv/ready-dev
+	STREAM_SAMPLES=20000 STREAM_CUTS=200 $(BIN)/python -m pytest tests/reading/test_stream*.py
 	$(BIN)/python -m tests.support.crashes
 
 clean:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import subprocess
 import tempfile
@@ -31,6 +32,22 @@ def corpus() -> Path:
     if not folder.is_dir():
         pytest.skip("the recorded responses are not beside this checkout")
     return folder
+
+
+# Thousands of tests stay in memory: the collector of garbage passes them over.
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """Collect no garbage while tests are collected."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Collect the garbage of what comes from now on."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 # What is left of a process that dies in a run with several.

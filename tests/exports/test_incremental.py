@@ -38,7 +38,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,
     "zst": zstandard.compress,
 }
-LAW = ("blank", "responses", "duplicates", "outside", "errors", "rejected")
+LAW = ("blank", "responses", "chunks", "duplicates", "outside", "errors", "rejected")
 
 
 def line(name: str, day: int = 1, **fields: Any) -> bytes:

@@ -728,3 +728,35 @@ def test_a_stream_that_a_worker_finds_is_dropped_if_it_was_written_before(
     # which numbers 0 and 11 have a whole response.
     assert done.ledger["duplicates"].sum() == 1
     assert done.streams.responses == 18
+
+
+def test_a_stream_that_ends_with_a_response_at_the_edge_of_a_share_is_counted_once(
+    logs: Logs, tmp_path: Path, pool: ThreadPoolExecutor
+) -> None:
+    """The last chunk of Gemini is a response; what a worker made of it is kept."""
+    waiting: list[list[bytes]] = []
+    lines: list[bytes] = []
+    for number in range(300):
+        made = [
+            {
+                "responseId": f"g{number}",
+                "modelVersion": "gemini-a",
+                "candidates": [{"content": {"parts": [{"text": "a" * 200}]}}],
+                "usageMetadata": {"promptTokenCount": 5, "totalTokenCount": 5 + step},
+            }
+            for step in range(4)
+        ]
+        made[-1]["candidates"][0]["finishReason"] = "STOP"  # type: ignore[index]
+        waiting.append([json.dumps(one).encode() + b"\n" for one in made])
+    while waiting:
+        place = len(lines) % min(5, len(waiting))
+        lines.append(waiting[place].pop(0))
+        waiting = [left for left in waiting if left]
+    logs.append(b"".join(lines))
+
+    shared = logs.export(executor=pool, final=True)
+    alone = toolkit.export(logs.folder, to=tmp_path / "alone", final=True)
+
+    # 300 streams of 4 lines; the last chunk of each says 5 + 3 tokens.
+    assert counts(alone.ledger) == [(1200, 300, 900, 300, 2400)]
+    assert counts(shared.ledger) == [(1200, 300, 900, 300, 2400)]

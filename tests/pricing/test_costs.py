@@ -534,7 +534,7 @@ RESPONSE = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(RESPONSE, max_size=8), st.randoms(use_true_random=False))
 def test_any_response_has_a_cost_or_a_reason_independent_of_its_neighbours(
     rows: list[dict[str, object]], chance: random.Random

@@ -23,7 +23,7 @@ from toolkit.testing import make_response
 pytestmark = pytest.mark.both_decoders
 
 quick = settings(
-    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 counts = st.integers(0, 10**6)
@@ -137,7 +137,7 @@ def test_any_bytes_give_rows_or_rejects_and_never_another_exception(
 def assert_ledger_law(log: toolkit.Loaded) -> None:
     """Hold the laws of the ledger against its tables."""
     ledger = log.ledger.row(0, named=True)
-    parts = ("blank", "responses", "duplicates", "errors", "rejected")
+    parts = ("blank", "responses", "chunks", "duplicates", "errors", "rejected")
     assert ledger["lines"] == sum(ledger[name] for name in parts)
     assert ledger["choices"] == log.choices.num_rows
     assert ledger["errors"] + ledger["rejected"] == log.rejects.height

@@ -20,6 +20,7 @@ from tests.support.stream_samples import (
     as_lines,
     chunk,
     dump,
+    interleave,
     used,
     whole,
 )
@@ -243,6 +244,43 @@ def test_equal_streams_one_after_the_other_are_told_apart_by_their_end(
 
     assert rows(log, "line", "content") == [(1, "Hel"), (4, "Hel")]
     assert counts(log) == {"lines": 6, "responses": 2, "chunks": 4}
+
+
+@pytest.mark.parametrize("size", [200, 10**6])
+def test_an_end_between_the_lines_of_others_ends_no_stream_with_an_id(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The `[DONE]` of each of 30 streams comes behind a chunk of any other."""
+    read_small_blocks(monkeypatch, size)
+    streams = [as_lines([*named(f"id-{n}"), "data: [DONE]"]) for n in range(30)]
+
+    log = load(tmp_path, interleave(Random(0), *streams))
+
+    assert set(rows(log, "content", "total_tokens", "chunk_count")) == {
+        ("Hello", 15, 5)
+    }
+    assert counts(log) == {"lines": 180, "responses": 30, "chunks": 150}
+
+
+def test_behind_the_end_a_role_without_text_begins_a_stream_again(
+    tmp_path: Path,
+) -> None:
+    """Two streams of one id that never finish: only `[DONE]` is between them."""
+    log = load(tmp_path, [*STREAM[:3], "[DONE]", *STREAM[:2]])
+
+    assert rows(log, "line", "content") == [(1, "Hello"), (5, "Hel")]
+
+
+@pytest.mark.parametrize("size", [100, 10**6])
+def test_an_end_in_the_next_block_or_log_is_that_of_the_last_chunk(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_small_blocks(monkeypatch, size)
+    silent = named(None, [STREAM[1]])
+
+    log = load(tmp_path, silent, ["", "[DONE]", *silent])
+
+    assert rows(log, "log_id", "line", "content") == [(0, 1, "Hel"), (1, 3, "Hel")]
 
 
 # --- Columns --------------------------------------------------------------------------

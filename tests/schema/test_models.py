@@ -260,7 +260,7 @@ def test_a_good_frame_passes_in_both(name: str) -> None:
 
 
 @given(st.lists(st.sampled_from([*BAD, *FINE]), max_size=4, unique=True))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_verdicts_are_the_same_whatever_is_changed(names: list[str]) -> None:
     changed = frame()
     for name in names:

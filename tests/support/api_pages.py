@@ -179,17 +179,17 @@ def _word_table(api: Api) -> str:
 
 def _tests_of_chunks(form: Api) -> list[str]:
     """Write the tests of chunks, in short where chunks of chat have them too."""
-    chat, size = CHAT_CHUNK.tests, len(CHAT_CHUNK.tests[0])
-    starts = [
-        tests[:-size]
+    chat = [frozenset(tests) for tests in CHAT_CHUNK.tests]
+    others = [
+        tuple(test for test in tests if test not in chat[0])
         for tests in form.tests
-        if len(tests) > size and tests[-size:] == chat[0]
+        if chat[0] < set(tests)
     ]
-    as_chat = {(*start, *tests) for start in starts for tests in chat}
-    others = tuple(tests for tests in form.tests if tests not in as_chat)
-    words = _alternatives(tuple(starts))
+    as_chat = {tests.union(other) for other in others for tests in chat}
+    own = tuple(tests for tests in form.tests if frozenset(tests) not in as_chat)
+    words = _alternatives(tuple(others))
     return [f"{text} and it is like a chunk of `chat`" for text in words] + (
-        _alternatives(others)
+        _alternatives(own)
     )
 
 

@@ -50,6 +50,9 @@ CARRIERS: dict[str, Callable[[Sequence[str]], str]] = {
     "list of events": lambda chunks: dump(_events(chunks)),
     "raw events": lambda chunks: dump([{"raw": one} for one in _events(chunks)]),
     "chunks": lambda chunks: f'{{"chunks": {_list(chunks)}}}',
+    "response_body.streamed_data": lambda chunks: (
+        f'{{"response_body": {{"streamed_data": {_list(chunks)}}}}}'
+    ),
     "streamed_data": lambda chunks: f'{{"a": 1, "streamed_data": {_list(chunks)}}}',
     "events": lambda chunks: f'{{"events": {dump(_events(chunks))}}}',
     "response.chunks": lambda chunks: f'{{"response": {{"chunks": {_list(chunks)}}}}}',

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from typing import TYPE_CHECKING
 
@@ -25,11 +24,10 @@ if TYPE_CHECKING:
 
 def write_pieces(path: Path, streams: Streams) -> None:
     """Write and sync the pieces of open streams; only the owner can read the text."""
-    data = io.BytesIO()
-    pq.write_table(streams.left_open().to_arrow(), data, write_page_checksum=True)
+    pieces = streams.left_open().to_arrow()
     path.parent.mkdir(exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-        file.write(data.getbuffer())
+        pq.write_table(pieces, file, write_page_checksum=True)
         file.flush()
         os.fsync(file.fileno())
 

@@ -12,28 +12,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
+from toolkit.exports import worker
 from toolkit.exports.distributed import WorkerPool
 from toolkit.exports.open_streams import read_pieces, write_pieces
 from toolkit.exports.parts import Parts
 from toolkit.exports.tracking import Tracker, add_counts
-from toolkit.exports.worker import (
-    StagedPart,
-    TaskResult,
-    WorkerOptions,
-    iter_ranges,
-    scan_choices,
-    stage_blocks,
-    write_parts,
-)
+from toolkit.reading import manifest
 from toolkit.reading.blocks import Source
 from toolkit.reading.ledger import TOTALS, LedgerBuilder, shorten
-from toolkit.reading.manifest import (
-    OPEN_DIR,
-    Manifest,
-    TrackedLog,
-    format_part_name,
-    list_parts,
-)
 from toolkit.reading.streams import Streams
 
 if TYPE_CHECKING:
@@ -70,7 +56,7 @@ class ExportRun:
         self.streams = Streams(table, paths, pieces)
         for log_id in self.streams.pieces["log_id"]:
             logs.setdefault(log_id, Source(self.tracker.tracked[log_id].path, 0))
-        self.result = TaskResult(LedgerBuilder(logs, table), {}, set())
+        self.result = worker.TaskResult(LedgerBuilder(logs, table), {}, set())
         self.replaced: list[str] = []
         self.missing: list[str] = []
 
@@ -84,11 +70,12 @@ class ExportRun:
         logs = [tracked[log_id] for log_id in sorted(tracked)]
         first = self.before.first if self.before else self.generation
         run = self.target.run
-        state = Manifest(self.generation, options, logs, run=run, first=first)
+        state = manifest.Manifest(self.generation, options, logs, run=run, first=first)
         self.state = state.with_totals()
         if self.before is None or made or logs != self.before.logs:
             if len(self.streams.pieces):
-                made.append(Path(OPEN_DIR, format_part_name(self.generation, 0, run)))
+                name = manifest.format_part_name(self.generation, 0, run)
+                made.append(Path(manifest.OPEN_DIR, name))
                 write_pieces(self.target.stage() / made[-1], self.streams)
                 self.state = replace(self.state, open=str(made[-1]))
             self.target.commit(made, self.state)
@@ -98,18 +85,19 @@ class ExportRun:
         staging, run = self.target.stage(), self.target.run
         if self.executor is not None:
             workspace = self.target.workspace()
-            worker_options = WorkerOptions(workspace, options, self.reader.on_damage)
-            return self.adopt_parts(WorkerPool(self.executor, worker_options))
+            given = worker.WorkerOptions(workspace, options, self.reader.on_damage)
+            return self.adopt_parts(WorkerPool(self.executor, given))
         table = self.reader.plan.table
         with Parts(staging, table, generation=self.generation, run=run) as parts:
             drops = self.reader.duplicates == "drop"
-            committed = self.list_committed if drops else None
-            write_parts(self.iter_decoded(), self.span, parts, committed, self.result)
+            earlier = self.list_committed if drops else None
+            blocks = self.iter_decoded()
+            worker.write_parts(blocks, self.span, parts, earlier, self.result)
         return parts.made
 
     def iter_decoded(self) -> Iterator[Decoded]:
         """Yield the blocks of the pending logs, with the streams that are over."""
-        blocks = iter_ranges(self.reader, self.pending, self.result)
+        blocks = worker.iter_ranges(self.reader, self.pending, self.result)
         for decoded in self.reader.decode(blocks):
             yield from self.streams.put_together(decoded)
         yield from self.streams.finish(self.is_over)
@@ -122,22 +110,22 @@ class ExportRun:
 
     def adopt_parts(self, pool: WorkerPool) -> list[Path]:
         """Have workers read the pending logs, and use the parts that they write."""
-        shares: list[Sequence[StagedPart]] = []
+        shares: list[Sequence[worker.StagedPart]] = []
         with closing(self.iter_streams(pool, shares)) as stream:
-            shares.append(stage_blocks(pool.options, stream, self.result))
+            shares.append(worker.stage_blocks(pool.options, stream, self.result))
         parts = list(chain.from_iterable(shares))
         if self.reader.duplicates == "drop":
             ledger = self.result.ledger
             parts = pool.drop_duplicates(shares, self.list_committed, ledger)
         made = []
         for number, part in enumerate(parts):
-            name = format_part_name(self.generation, number, self.target.run)
+            name = manifest.format_part_name(self.generation, number, self.target.run)
             made.append(Path(part.directory) / name)
             self.target.adopt(part.name, made[-1])
         return made
 
     def iter_streams(
-        self, pool: WorkerPool, shares: list[Sequence[StagedPart]]
+        self, pool: WorkerPool, shares: list[Sequence[worker.StagedPart]]
     ) -> Generator[Decoded]:
         """Have workers read the pending logs, and yield the streams that are over.
 
@@ -149,7 +137,7 @@ class ExportRun:
             if self.reader.progress is not None:
                 self.reader.progress(result.read)
             if result.share is not None:
-                choices = scan_choices(result.parts)
+                choices = worker.scan_choices(result.parts)
                 yield from self.streams.add_share(*result.share, choices)
         yield from self.streams.finish(self.is_over)
 
@@ -157,7 +145,7 @@ class ExportRun:
         """Return the committed parts in a directory of the export."""
         if self.before is None:
             return []
-        return list_parts(self.target.where, directory, self.before)
+        return manifest.list_parts(self.target.where, directory, self.before)
 
     def added(self) -> pl.DataFrame:
         """Return the ledger of this run alone."""
@@ -165,7 +153,7 @@ class ExportRun:
         has_streams = pl.any_horizontal(pl.col(TOTALS) != 0)
         return self.result.ledger.frame().filter(was_read | has_streams)
 
-    def track_logs(self) -> dict[int, TrackedLog]:
+    def track_logs(self) -> dict[int, manifest.TrackedLog]:
         """Return all logs of the export as they are after this run."""
         tracked = self.tracker.refresh_assigned()
         pending = {log.log_id: log for log in self.pending}
@@ -178,7 +166,7 @@ class ExportRun:
             tracked[log_id] = log
         return tracked
 
-    def note_losses(self, tracked: dict[int, TrackedLog]) -> None:
+    def note_losses(self, tracked: dict[int, manifest.TrackedLog]) -> None:
         """Note the logs that are gone, and in the ledger how many bytes are missing."""
         for log, size in self.tracker.find_losses():
             name = log.row["source"]

@@ -43,7 +43,7 @@ _KEY_NAMES = ("choice_position", "api", *DUPLICATE_KEY)
 _KEYS = pa.schema([CHOICES[name].arrow for name in _KEY_NAMES])
 _SPAN = ("since", "until")  # the options of the range of time
 # The columns by which whole responses take the place of streams.
-_WHOLE_COLUMNS = ("log_id", "choice_position", "chunk_count", "api", "response_id")
+_WHOLE_COLUMNS = ("log_id", "choice_position", "chunk_count", "response_id")
 # The columns of rows that are counted.
 _COUNTED = ["log_id", *STREAM_COLUMNS, *LedgerBuilder.SUMS]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
@@ -34,6 +35,15 @@ if TYPE_CHECKING:
 
     from toolkit.errors import SourceError
     from toolkit.reading.blocks import Block, Decoded, Plan
+    from toolkit.reading.parsed_api import ParsedApi
+    from toolkit.schema.api import Api
+    from toolkit.schema.columns import Table
+
+
+@lru_cache(maxsize=16)
+def _parse(table: Table, apis: tuple[Api, ...]) -> list[ParsedApi]:
+    """Return the declarations of APIs with the paths of a table in parts."""
+    return [parse_api(api, table.columns) for api in apis]
 
 
 class _Kernel:
@@ -44,12 +54,10 @@ class _Kernel:
 
     def __init__(self, plan: Plan) -> None:
         tables = (plan.table, plan.chunks)
-        apis = zip(tables, (plan.apis, plan.chunk_apis), strict=True)
         known = {
             "columns": [table.columns for table in tables],
-            "apis": [
-                parse_api(api, table.columns) for table, some in apis for api in some
-            ],
+            "apis": _parse(plan.table, plan.apis)
+            + _parse(plan.chunks, plan.chunk_apis),
             "drops_text": plan.content == "drop",
             "envelopes": plan.envelopes,
             "places": plan.places,

@@ -131,7 +131,6 @@ class Streams:
             whole = (
                 pl.concat([choices for _, choices in self.shares])
                 .filter(_IS_FIRST, pl.col("chunk_count").is_null())
-                .filter(~pl.col("api").is_in(ENDS_WHOLE))
                 .select(stream_set=sets, stream_key=key)
                 .join(known.lazy(), on=KEY, how="semi")
                 .collect()
@@ -242,8 +241,9 @@ class Streams:
             stream_set,
             last_line,
         )
-        known = pl.concat([self.pieces.select(KEY), rows.select(KEY)])
-        last = last.join(known, on=KEY, how="semi").with_columns(is_whole=True)
+        names = [*KEY, "api"]
+        known = pl.concat([self.pieces.select(names), rows.select(names)])
+        last = last.join(known, on=names, how="semi").with_columns(is_whole=True)
         lines = last["line"].unique()
         is_last = pl.Series(decoded.choices.column("line")).is_in(lines.implode())
         return decoded._replace(

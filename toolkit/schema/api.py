@@ -89,7 +89,7 @@ FUNCTION_CALLS = ToolCalls(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Api:
     """How the responses of one API are recognized and read, or chunks of them.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -402,6 +403,7 @@ def choices_table(
     return replace(CHOICES, columns=columns + added)
 
 
+@lru_cache(maxsize=16)
 def chunks_table(choices: Table) -> Table:
     """Return the table of the chunks of streamed responses, one row per choice.
 

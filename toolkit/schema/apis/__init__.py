@@ -63,4 +63,5 @@ ENVELOPES = {
 CARRIERS = (
     *("chunks", "streamed_data", "events"),
     *("response.chunks", "response.streamed_data", "response.events"),
+    "response_body.streamed_data",
 )
