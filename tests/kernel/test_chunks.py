@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from tests.kernel.test_kernel import pytestmark as needs_kernel
-from tests.support.differential import PLANS, agreed, agreed_lines, block_of, joined
+from tests.kernel.test_shapes import agreed_afresh
+from tests.support.bodies import BODIES
+from tests.support.differential import (
+    PLANS,
+    RESPONSES,
+    agreed,
+    agreed_lines,
+    block_of,
+    joined,
+    runs,
+)
 from tests.support.streamed_lines import STREAMS, streamed_lines
 from toolkit.reading import decoder, find_response, reference_decoder
 from toolkit.reading.blocks import make_plan
@@ -116,6 +126,83 @@ def test_the_texts_beside_a_stream_may_be_as_long_and_its_choices_as_many(
 
     assert decoded.rejects.column("line").to_pylist() == [3, 5]
     assert set(decoded.rejects.column("code").to_pylist()) == {"out_of_range"}
+
+
+LINES = [
+    prefix + json.dumps({**body, **more}).encode()
+    for prefix in (b"", b"data: ")
+    for body in [*STREAMS["chat"], *STREAMS["calls"], *RESPONSES]
+    for more in ({}, {"usage": {"total_tokens": 5, "prompt_tokens": 4}})
+]
+
+
+@pytest.mark.parametrize("seed", range(3 * len(PLANS)))
+def test_runs_of_chunks_that_are_alike_are_the_same(seed: int) -> None:
+    plan = [*PLANS.values()][seed % len(PLANS)]
+
+    agreed_afresh([*runs(seed, 250, LINES)], plan)
+
+
+def test_a_chunk_that_looks_like_one_of_another_api_is_the_same() -> None:
+    """The APIs that are tried before are the responses of all APIs."""
+    others = [body for bodies in BODIES.values() for body in bodies]
+    others += [body for bodies in STREAMS.values() for body in bodies]
+    bodies = [STREAMS["chat"][1], {"choices": [{"delta": {"content": "x"}}]}]
+    lines = [
+        json.dumps(merged).encode()
+        for body in bodies
+        for other in others
+        for merged in (
+            {**body, **other},
+            {**other, **body},
+            {**body, "choices": [{**body["choices"][0], **other}]},
+        )
+    ]
+    # Each once among chunks that are plain, which the kernel has learned by then.
+    plain = [json.dumps({**bodies[0], "id": str(n)}).encode() for n in range(40)]
+
+    decoded = agreed_afresh([*plain, *lines, *lines], PLANS["default"])
+
+    assert {"chat", "text"} <= set(decoded.choices.column("api").to_pylist())
+
+
+@pytest.mark.parametrize("key", ["object", "type", "finish_reason", "text"])
+def test_a_chunk_with_another_word_among_chunks_like_it_is_the_same(key: str) -> None:
+    words = ["a", "", "message", "message_start", "chat.completion", "stop"]
+    words += [
+        "chat.completion.chunk",
+        "text_completion",
+        "response",
+        "completion.chunk",
+    ]
+    lines = []
+    for name in ("chat.completion.chunk", "chat.completion", ""):
+        for word in [*words[:1] * 30, *words, *words]:
+            choice = {"delta": {"content": word}, "finish_reason": None}
+            line: dict[str, Any] = {
+                "object": name,
+                "role": "assistant",
+                "content": [{}],
+            }
+            (choice if key in ("finish_reason", "text") else line)[key] = word
+            lines.append(json.dumps({**line, "choices": [choice]}).encode())
+
+    agreed_afresh(lines, PLANS["default"])
+    agreed_afresh([b"data:" + line for line in lines], PLANS["tags"])
+
+
+def test_long_facts_of_chunks_that_are_alike_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_bounds(monkeypatch, MOST_CHUNK_FACTS=20_000)
+    plan = make_plan(tags={"one": "id", "two": "id"})
+    sizes = [*[5] * 50, *range(0, 9000, 100), *[5] * 50, *[7000] * 5]
+    lines = [json.dumps({**PIECE, "id": "i" * size}).encode() for size in sizes]
+
+    # Three columns have the id: more than 6,666 characters are too many.
+    decoded = agreed_afresh(lines, plan)
+
+    assert decoded.rejects.num_rows == sum(3 * size > 20_000 for size in sizes)
 
 
 def test_a_million_events_in_a_line_are_read_in_little_time() -> None:

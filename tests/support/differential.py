@@ -471,15 +471,25 @@ LEARNED: tuple[bytes, ...] = (
     json.dumps({**SINGLE, **ASKED}, ensure_ascii=False).encode(),
     *(wrapped(path, SINGLE) for path in ("response.body", "response", "body")),
 )
-SCALAR = re.compile(rb'("(?:[^"\\]|\\.)*+"|-?[0-9][0-9.eE+-]*)(?!\s*:)')
+_KEY_OR_SCALAR = re.compile(rb'"(?:[^"\\]|\\.)*+"(\s*:)?|-?[0-9][0-9.eE+-]*')
 
 
-def runs(seed: int, count: int) -> Iterator[bytes]:
+def _split_scalars(line: bytes) -> list[bytes]:
+    """Return the pieces of a line; each second one is a string or number, no key."""
+    pieces, end = [], 0
+    for token in _KEY_OR_SCALAR.finditer(line):
+        if token[1] is None:
+            pieces += [line[end : token.start()], token[0]]
+            end = token.end()
+    return [*pieces, line[end:]]
+
+
+def runs(seed: int, count: int, learned: Sequence[bytes] = LEARNED) -> Iterator[bytes]:
     """Yield lines of two kinds, with values that differ and a few that are odd."""
     random = Random(seed)
     kinds = []
-    for line in random.sample(LEARNED, 2):
-        pieces = SCALAR.split(line)
+    for line in random.sample(learned, 2):
+        pieces = _split_scalars(line)
         varied = [at for at in range(1, len(pieces), 2) if random.random() < 0.4]
         kinds.append((pieces, varied))
     odds = random.choice([0, 0.005, 0.05])

@@ -54,13 +54,16 @@ pub struct Decoded {
 
 pub struct Decoder {
     plan: Plan,
-    /// None: no line goes the fast path.
-    routes: Option<Routes>,
+    /// By table; None: no line goes the fast path.
+    routes: [Option<Routes>; 2],
     tables: [Table; 2],
     rejects: Table,
     /// What threads that are between two blocks have learned.
-    memories: Mutex<Vec<Memory>>,
+    memories: Mutex<Vec<Memories>>,
 }
+
+/// By table.
+type Memories = [Option<Memory>; 2];
 
 /// A longer line goes the strict way: places in it, and in its texts, are of 32 bits.
 const FAST_BYTES: usize = 256 * 1024 * 1024;
@@ -72,7 +75,7 @@ const UNFINISHED: [&str; 4] = ["truncated", "invalid_utf8", "too_deep", "line_to
 impl Decoder {
     pub fn new(plan: Plan, tables: [SchemaRef; 2], rejects: SchemaRef) -> Self {
         Decoder {
-            routes: Routes::new(&plan),
+            routes: [CHOICES, CHUNKS].map(|table| Routes::new(&plan, table)),
             plan,
             tables: tables.map(Table::new),
             rejects: Table::new(rejects),
@@ -83,20 +86,21 @@ impl Decoder {
     /// The same decoder by the strict path alone: what the fast path is held against.
     pub fn without_fast_path(self) -> Self {
         Decoder {
-            routes: None,
+            routes: [None, None],
             ..self
         }
     }
 
-    fn memory(&self) -> Option<Memory> {
+    fn memories(&self) -> Memories {
         let mut kept = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = kept.pop();
-        kept.or_else(|| self.routes.as_ref().map(Memory::new))
+        let routes = || self.routes.each_ref();
+        let new = || routes().map(|routes| routes.as_ref().map(Memory::new));
+        kept.pop().unwrap_or_else(new)
     }
 
-    fn keep(&self, memory: Memory) {
+    fn keep(&self, memories: Memories) {
         let kept = self.memories.lock();
-        kept.unwrap_or_else(PoisonError::into_inner).push(memory);
+        kept.unwrap_or_else(PoisonError::into_inner).push(memories);
     }
 
     pub fn decode(&self, block: &Block<'_>) -> Result<Decoded, ArrowError> {
@@ -108,7 +112,7 @@ impl Decoder {
             block,
             tables: [begin(choices)?, begin(chunks)?],
             rejects: begin(&self.rejects)?,
-            others: 0,
+            others: [0, 0],
             lines: 0,
             blank: 0,
             pending: 0,
@@ -140,8 +144,8 @@ struct Work<'a> {
     block: &'a Block<'a>,
     tables: [Rows; 2],
     rejects: Rows,
-    /// Responses and chunks since the last one of the API of the fast path.
-    others: usize,
+    /// By table: responses and chunks since the last one of the API of its fast path.
+    others: [usize; 2],
     lines: i64,
     blank: i64,
     pending: i64,
@@ -151,16 +155,14 @@ struct Work<'a> {
 impl Work<'_> {
     fn run(&mut self) {
         let leaves = self.decoder.plan.leave_pending && self.block.growing;
-        let mut memory = self.decoder.memory();
+        let mut memories = self.decoder.memories();
         let mut offset = self.block.offset;
         for piece in self.block.pieces {
-            self.piece(piece, offset, leaves, memory.as_mut());
+            self.piece(piece, offset, leaves, &mut memories);
             offset += (piece.end - piece.start) as i64;
         }
-        if let Some(mut memory) = memory {
-            memory.flush(&mut self.tables[CHOICES].columns);
-            self.decoder.keep(memory);
-        }
+        self.flush(&mut memories);
+        self.decoder.keep(memories);
         match self.block.skipped {
             Some(length) if self.block.tail && leaves => self.pending = length,
             Some(length) => {
@@ -172,83 +174,92 @@ impl Work<'_> {
         }
     }
 
-    fn piece(
-        &mut self,
-        piece: &Piece<'_>,
-        offset: i64,
-        leaves: bool,
-        mut memory: Option<&mut Memory>,
-    ) {
+    fn piece(&mut self, piece: &Piece<'_>, offset: i64, leaves: bool, memories: &mut Memories) {
         let is_utf8 = simdutf8::basic::from_utf8(piece.lines()).is_ok();
         let lines = piece.lines();
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', lines) {
             let line = &lines[start..end];
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let is_taken = memory.as_mut().is_some_and(|memory| {
-                let is_taken = (is_utf8 || simdutf8::basic::from_utf8(line).is_ok())
-                    && self.take(&piece.held[piece.start + start..], line.len(), memory);
-                if !is_taken {
-                    memory.flush(&mut self.tables[CHOICES].columns);
-                }
-                is_taken
-            });
+            let is_taken = (is_utf8 || simdutf8::basic::from_utf8(line).is_ok())
+                && self.take(&piece.held[piece.start + start..], line.len(), memories);
             if !is_taken {
+                self.flush(memories);
                 self.line(line, offset + start as i64, false, false);
             }
             start = end + 1;
         }
         if start < lines.len() {
-            if let Some(memory) = memory {
-                memory.flush(&mut self.tables[CHOICES].columns);
-            }
+            self.flush(memories);
             self.line(&lines[start..], offset + start as i64, true, leaves);
         }
     }
 
-    /// Returns whether the fast path passes a line, as of a log of other APIs than its own.
-    fn rests(&self) -> bool {
-        self.others >= PATIENCE && !(self.lines as usize).is_multiple_of(PATIENCE)
+    /// Writes what is still to be written of the lines that were read by the fast path.
+    fn flush(&mut self, memories: &mut Memories) {
+        for (memory, rows) in memories.iter_mut().zip(&mut self.tables) {
+            if let Some(memory) = memory {
+                memory.flush(&mut rows.columns);
+            }
+        }
     }
 
-    /// Reads the line that begins the data by the fast path; returns whether it could.
-    fn take(&mut self, data: &[u8], end: usize, memory: &mut Memory) -> bool {
-        let Decoder {
-            plan,
-            routes: Some(routes),
-            ..
-        } = self.decoder
-        else {
+    /// Reads the line that begins the data by a fast path; returns whether one could.
+    fn take(&mut self, data: &[u8], end: usize, memories: &mut Memories) -> bool {
+        let Decoder { plan, routes, .. } = self.decoder;
+        if end == 0 || end > plan.longest.min(FAST_BYTES) {
             return false;
+        }
+        let (data, end) = match data.strip_prefix(b"data:") {
+            Some(event) if end > 5 => (event, end - 5),
+            _ => (data, end),
         };
-        if end == 0 || end > plan.longest.min(FAST_BYTES) || self.rests() {
-            return false;
-        }
         let line = Line { data, end };
-        let rows = &mut self.tables[CHOICES];
-        let row = rows.count;
-        match memory.read_line(plan, routes, line, &mut rows.columns, row) {
-            Some(taken) => {
-                self.others = 0;
-                rows.add(Response {
-                    line: self.block.line + self.lines,
-                    choices: taken.choices,
-                    hash: taken.hash,
-                    api: Some(0),
-                    chunk_position: None,
-                });
+        for (table, memory) in memories.iter_mut().enumerate() {
+            let (Some(routes), Some(memory)) = (&routes[table], memory) else {
+                continue;
+            };
+            // As in a log of other APIs than its own.
+            if self.others[table] >= PATIENCE && !(self.lines as usize).is_multiple_of(PATIENCE) {
+                continue;
+            }
+            let rows = &mut self.tables[table];
+            let row = rows.count;
+            if let Some(taken) = memory.read_line(plan, routes, line, &mut rows.columns, row) {
+                self.add(table, taken.choices, taken.hash, Some(routes.api), None);
                 self.lines += 1;
-                true
+                self.chunks += table as i64;
+                return true;
             }
-            None => {
-                rows.truncate(rows.responses.len(), row);
-                false
-            }
+            rows.truncate(rows.responses.len(), row);
         }
+        false
     }
 
-    /// Adds the rows of a response or chunk.
-    fn add(&mut self, cells: &Cells<'_>) {
+    /// Notes the response or chunk whose cells were set.
+    fn add(
+        &mut self,
+        table: usize,
+        choices: usize,
+        hash: u64,
+        api: Option<usize>,
+        chunk_position: Option<i64>,
+    ) {
+        for (others, routes) in self.others.iter_mut().zip(&self.decoder.routes) {
+            let is_own = routes.as_ref().map(|routes| routes.api) == api;
+            *others = if is_own { 0 } else { *others + 1 };
+        }
+        self.tables[table].add(Response {
+            line: self.block.line + self.lines,
+            choices,
+            hash,
+            api,
+            chunk_position,
+        });
+    }
+
+    /// Sets the cells of a response or chunk.
+    fn set(&mut self, cells: &Cells<'_>) {
         let plan = &self.decoder.plan;
         let table = cells.api.map_or(CHUNKS, |api| plan.apis[api].table());
         let rows = &mut self.tables[table];
@@ -261,18 +272,14 @@ impl Work<'_> {
                 }
             }
         }
-        self.others = if cells.api == Some(0) {
-            0
-        } else {
-            self.others + 1
-        };
-        rows.add(Response {
-            line: self.block.line + self.lines,
-            choices: cells.choices,
-            hash: cells.hash,
-            api: cells.api,
-            chunk_position: cells.chunk_position,
-        });
+        let Cells {
+            choices,
+            hash,
+            api,
+            chunk_position,
+            ..
+        } = *cells;
+        self.add(table, choices, hash, api, chunk_position);
     }
 
     fn line(&mut self, raw: &[u8], offset: i64, tail: bool, waits: bool) {
@@ -294,7 +301,7 @@ impl Work<'_> {
             .tables
             .each_ref()
             .map(|rows| (rows.responses.len(), rows.count));
-        let read = read_line(plan, raw, tail, &arena, |cells| self.add(&cells));
+        let read = read_line(plan, raw, tail, &arena, |cells| self.set(&cells));
         if read.is_err() {
             for (rows, (responses, row)) in self.tables.iter_mut().zip(before) {
                 rows.truncate(responses, row);

@@ -41,9 +41,11 @@ impl Memory {
         row: usize,
     ) -> Option<LineRows> {
         let Memory { workspace, shapes } = self;
-        let taken = shapes.read(plan, routes, &mut workspace.texts, line, columns, row);
-        if taken.is_some() {
-            return taken;
+        if line.end <= routes.longest_alike {
+            let taken = shapes.read(plan, routes, &mut workspace.texts, line, columns, row);
+            if taken.is_some() {
+                return taken;
+            }
         }
         shapes.flush(columns);
         let mut walk = Walk::new(plan, routes, workspace, line);
@@ -59,9 +61,9 @@ impl Memory {
             texts: &walk.workspace.texts.bytes,
             slots: walk.workspace.slots.each_ref().map(Vec::as_slice),
             envelope: walk.target,
-            unit: routes.unit,
+            routes,
         };
-        found.write(routes, columns, row, taken.choices)?;
+        found.write(columns, row, taken.choices)?;
         if taken.choices == 1 {
             let walked = WalkedLine {
                 line: &line.data[..line.end],

@@ -1,8 +1,8 @@
 //! The values that a walk found in a line, and the cells that they become.
 
 use crate::columns::ColumnBuilder;
-use crate::plan::{CHOICES, Kind, Path, Plan, Root, Test, Type};
-use crate::routes::{CHOICE, Check, OUTER, Place, RESPONSE, Routes, Target};
+use crate::plan::{Kind, Path, Plan, Root, Test, Type};
+use crate::routes::{CHOICE, Check, OUTER, Place, RESPONSE, Rival, Routes, Target, has_rival};
 use crate::scanner::{JsonType, Value};
 use crate::strict::without_text;
 use crate::trie::TOP;
@@ -33,24 +33,22 @@ pub struct LineValues<'w> {
     pub slots: [&'w [Value]; 3],
     /// The envelope that holds the response; None: the line is the response.
     pub envelope: Option<usize>,
-    /// Microseconds in the unit of `created`, if that is not a smaller one.
-    pub unit: Option<i64>,
+    pub routes: &'w Routes,
 }
 
-impl LineValues<'_> {
+impl<'w> LineValues<'w> {
     /// Writes the cells of the line.
-    pub fn write(
-        &self,
-        routes: &Routes,
-        columns: &mut [ColumnBuilder],
-        row: usize,
-        count: usize,
-    ) -> Option<()> {
+    pub fn write(&self, columns: &mut [ColumnBuilder], row: usize, count: usize) -> Option<()> {
+        let routes = self.routes;
         let width = routes.tries[CHOICE].nodes.len();
-        if !self.is_whole(routes) {
+        if !self.is_whole() {
             return None;
         }
         let mut repeated = 0;
+        let most = match count {
+            2.. => routes.most_facts.min(self.plan.repeated_bytes),
+            _ => routes.most_facts,
+        };
         let has = |tree: usize| self.slots[tree].first().map_or(0, |top| top.extra);
         let (inner, outer) = (has(RESPONSE), has(OUTER));
         for target in &routes.cells {
@@ -67,7 +65,7 @@ impl LineValues<'_> {
                 let repeats = if target.repeats { count } else { 1 };
                 for row in row..row + repeats {
                     repeated += self.cell(target, &[], building, row)?;
-                    if count > 1 && repeated > self.plan.repeated_bytes {
+                    if repeated > most {
                         return None;
                     }
                 }
@@ -93,14 +91,20 @@ impl LineValues<'_> {
         value.filter(|value| !value.is_null())
     }
 
-    /// Returns whether this is a whole response of the API.
-    fn is_whole(&self, routes: &Routes) -> bool {
+    /// Returns whether this is of the API.
+    fn is_whole(&self) -> bool {
+        let routes = self.routes;
         let width = routes.tries[CHOICE].nodes.len();
         let meets = |condition: &[Vec<Check>]| {
             let passes = |check: &Check| self.passes(check, width);
             condition.iter().any(|checks| checks.iter().all(passes))
         };
-        meets(&routes.tests) && !meets(&routes.unless)
+        let conditions = routes.conditions.iter();
+        let mut meets = conditions.map(|[tests, unless]| meets(tests) && !meets(unless));
+        let (slots, texts) = (self.slots[RESPONSE], self.texts);
+        meets.next() == Some(true)
+            && !meets.any(|is_other| is_other)
+            && !has_rival(&routes.inner_rivals, slots, self.line, texts)
     }
 
     #[inline]
@@ -132,7 +136,8 @@ impl LineValues<'_> {
 
     /// Where the values are that decide whether it is a whole response, if not their type does,
     /// or whether the line is one itself; of a line with one choice.
-    pub fn deciders(&self, routes: &Routes) -> Vec<u32> {
+    pub fn deciders(&self) -> Vec<u32> {
+        let routes = self.routes;
         let width = routes.tries[CHOICE].nodes.len();
         let decider = |check: &Check| {
             let value = self.value(&check.place, self.slots[CHOICE])?;
@@ -143,12 +148,18 @@ impl LineValues<'_> {
             let is_refuted = |check| decider(check).is_none() && !self.passes(check, width);
             !checks.iter().any(is_refuted)
         };
-        let alternatives = routes.tests.iter().chain(&routes.unless);
+        let alternatives = routes.conditions.iter().flatten().flatten();
         let within = alternatives.filter(is_open).flatten().filter_map(decider);
-        let rivals = routes.rivals.iter().flatten();
-        let rivals = rivals.filter(|(.., words)| self.envelope.is_some() && !words.is_empty());
-        let outside = rivals.filter_map(|&(node, ..)| self.slots[OUTER].get(node));
-        within.chain(outside.map(|value| value.start)).collect()
+        let worded = |rivals: &'w [Vec<Rival>], tree: usize| {
+            let worded = rivals
+                .iter()
+                .flatten()
+                .filter(|(.., words)| !words.is_empty());
+            worded.filter_map(move |&(node, ..)| self.slots[tree].get(node))
+        };
+        let outer = worded(&routes.rivals, OUTER).filter(|_| self.envelope.is_some());
+        let rivals = worded(&routes.inner_rivals, RESPONSE).chain(outer);
+        within.chain(rivals.map(|value| value.start)).collect()
     }
 
     fn text(&self, string: &Value) -> &[u8] {
@@ -252,12 +263,12 @@ impl LineValues<'_> {
 
     /// Microseconds; None: past all times.
     fn time(&self, value: u64) -> Option<i64> {
-        let micros = i64::try_from(value).ok()?.checked_mul(self.unit?)?;
+        let micros = i64::try_from(value).ok()?.checked_mul(self.routes.unit?)?;
         (micros < self.plan.latest_microsecond).then_some(micros)
     }
 
     fn path(&self, target: &Target, way: usize) -> &Path {
-        &self.plan.apis[0].paths[target.column][way]
+        &self.plan.apis[self.routes.api].paths[target.column][way]
     }
 
     /// Reads a value as the strict path does.
@@ -270,7 +281,7 @@ impl LineValues<'_> {
         row: usize,
     ) -> Option<Found> {
         let raw = str::from_utf8(value.raw(self.line)).ok()?;
-        let column = &self.plan.columns[CHOICES][target.column];
+        let column = &self.plan.columns[self.routes.table][target.column];
         let path = self.path(target, way);
         let items = path.steps.items.as_ref();
         let cell = read_raw(raw, items, column, path, self.plan);

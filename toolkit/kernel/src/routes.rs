@@ -1,7 +1,7 @@
-//! Where the paths of the first API lead, worked out once.
+//! Where the paths of the first API of a table lead, worked out once.
 
 use crate::plan::{Api, CHOICES, Column, Condition, Grain, Kind, Path, Plan, Root, Test, Type};
-use crate::scanner::JsonType;
+use crate::scanner::{JsonType, Value};
 use crate::trie::{Role, Trie, bit};
 
 /// The trees of paths, by where they start.
@@ -13,19 +13,38 @@ pub const OUTER: usize = 2;
 /// A node, the types that its value has, and the words that it is; without words any.
 pub type Rival = (usize, &'static [JsonType], Vec<String>);
 
+/// A value of a rival is such.
+pub fn has_rival(rivals: &[Vec<Rival>], slots: &[Value], line: &[u8], texts: &[u8]) -> bool {
+    let is = |(node, types, words): &Rival| {
+        let value = &slots[*node];
+        let is_word = |word: &String| word.as_bytes() == value.label(line, texts);
+        types.contains(&value.kind) && (words.is_empty() || words.iter().any(is_word))
+    };
+    rivals.iter().any(|rival| rival.iter().all(is))
+}
+
 pub struct Routes {
+    /// The API, and its table.
+    pub api: usize,
+    pub table: usize,
     pub tries: [Trie; 3],
     /// The list of choices in the response.
     pub choices: usize,
-    /// The tests of the API, and the ones that none of its whole responses meets.
-    pub tests: Vec<Vec<Check>>,
-    pub unless: Vec<Vec<Check>>,
+    /// The tests of the API, and the ones that none of its objects meets; then those of the
+    /// APIs that are tried before it, which no object of it meets.
+    pub conditions: Vec<[Vec<Vec<Check>>; 2]>,
+    /// What an object has that may be of an API that is tried before.
+    pub inner_rivals: Vec<Vec<Rival>>,
     pub cells: Vec<Target>,
     /// By envelope: the nodes on the way to it, itself the last.
     pub envelopes: Vec<Vec<usize>>,
     /// What a line has that may itself be a response of any API: all of one of these.
     pub rivals: Vec<Vec<Rival>>,
     pub reads_line: bool,
+    /// The most that values of a line may take that are repeated in its rows, and the longest
+    /// line that surely has no more.
+    pub most_facts: usize,
+    pub longest_alike: usize,
     /// Microseconds in the unit of `created`, if that is not a smaller one.
     pub unit: Option<i64>,
 }
@@ -85,11 +104,12 @@ impl End {
 
 impl Routes {
     /// None: the strict path is to read all lines of such columns or such an API.
-    pub fn new(plan: &Plan) -> Option<Self> {
-        let api = plan.apis.first()?;
-        let columns: Vec<_> = plan.columns[CHOICES].iter().zip(&api.paths).collect();
+    pub fn new(plan: &Plan, table: usize) -> Option<Self> {
+        let number = plan.apis.iter().position(|api| api.table() == table)?;
+        let api = &plan.apis[number];
+        let columns: Vec<_> = plan.columns[table].iter().zip(&api.paths).collect();
         let is_known = |&(column, paths): &(&Column, &Vec<Path>)| {
-            is_plain(column, paths, plan) && !crosses(column, paths, &columns)
+            is_plain(column, paths, plan, api) && !crosses(column, paths, &columns)
         };
         if api.choices.is_empty() || !columns.iter().all(is_known) {
             return None;
@@ -104,7 +124,9 @@ impl Routes {
             }
         }
         let mut envelopes = Vec::new();
-        for (number, keys) in plan.envelopes.iter().enumerate() {
+        // Chunks in envelopes are few.
+        let inner = plan.envelopes.iter().filter(|_| table == CHOICES);
+        for (number, keys) in inner.enumerate() {
             let outer = &mut tries[OUTER];
             let end = outer.add_way(keys);
             if outer.nodes[end].is_leaf {
@@ -118,6 +140,13 @@ impl Routes {
             .iter()
             .flat_map(|api| rivals(api, &mut tries[OUTER]));
         let rivals = rivals.collect();
+        let (alike, others): (Vec<_>, Vec<_>) = plan.apis[..number]
+            .iter()
+            .partition(|other| other.choices == api.choices);
+        let inner_rivals = others
+            .iter()
+            .flat_map(|api| self::rivals(api, &mut tries[RESPONSE]));
+        let inner_rivals = inner_rivals.collect();
         let mut checks = |conditions: &[&Condition]| -> Option<Vec<Vec<Check>>> {
             let alternatives = conditions.iter().copied().flatten();
             let mut check = |test| check(test, plan, &mut tries);
@@ -125,20 +154,30 @@ impl Routes {
                 .map(|tests| tests.iter().map(&mut check).collect())
                 .collect()
         };
-        let tests = checks(&[&api.tests])?;
-        let unless = checks(&[&api.unless, &api.chunks, &api.errors])?;
-        let checked = tests
-            .iter()
-            .chain(&unless)
-            .flatten()
-            .map(|it| it.place.root);
+        let unless = [&api.unless, &api.chunks, &api.errors];
+        let mut conditions = vec![[checks(&[&api.tests])?, checks(&unless)?]];
+        for api in alike {
+            conditions.push([checks(&[&api.tests])?, checks(&[&api.unless])?]);
+        }
+        let checked = conditions.iter().flatten().flatten().flatten();
+        let checked = checked.map(|it| it.place.root);
         let paths = columns.iter().flat_map(|(_, paths)| *paths);
         let mut roots = checked.chain(paths.map(|path| path.root));
         let scale = u32::try_from(plan.created_scale).ok();
+        let is_bounded = table != CHOICES;
+        let most_facts = if is_bounded {
+            plan.most_facts
+        } else {
+            usize::MAX
+        };
         Some(Routes {
+            api: number,
+            table,
             reads_line: roots.any(|root| root == Root::Line),
-            tests,
-            unless,
+            conditions,
+            inner_rivals,
+            most_facts,
+            longest_alike: most_facts / columns.len(),
             tries,
             choices,
             cells,
@@ -260,11 +299,11 @@ fn tree_of(root: Root) -> usize {
 }
 
 /// Returns whether a column is of a shape that this path knows.
-fn is_plain(column: &Column, paths: &[Path], plan: &Plan) -> bool {
+fn is_plain(column: &Column, paths: &[Path], plan: &Plan, api: &Api) -> bool {
     let is_sum = |path: &Path| !path.plus.is_empty() || path.zero_if.is_some();
     let adds = paths.is_empty() && !column.adds.is_empty();
     let is_other = match column.kind {
-        Kind::FinishReason => !plan.apis[0].finish_reasons.is_empty(),
+        Kind::FinishReason => !api.finish_reasons.is_empty(),
         Kind::Text | Kind::Content | Kind::ToolCalls => false,
         _ => column.private && plan.drops_text,
     };

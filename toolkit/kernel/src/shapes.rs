@@ -126,7 +126,7 @@ impl Shapes {
             texts: &texts.bytes,
             slots: [&[]; 3],
             envelope: None,
-            unit: routes.unit,
+            routes,
         };
         for (step, value) in shape.steps.iter().zip(&self.values) {
             for &(target, way) in &step.uses {
@@ -303,7 +303,7 @@ impl Shape {
             at = token.end;
         }
         let tail = walked.line[at..].into();
-        let deciders = walked.found.deciders(routes);
+        let deciders = walked.found.deciders();
         if cuts
             .iter()
             .any(|cut| deciders.contains(&(cut.start as u32)))

@@ -1,7 +1,7 @@
 //! One pass over a line, which notes where the values of the plan are.
 
 use crate::plan::Plan;
-use crate::routes::{CHOICE, OUTER, RESPONSE, Rival, Routes};
+use crate::routes::{CHOICE, OUTER, RESPONSE, Routes, has_rival};
 use crate::scanner::{JsonType, Scanner, Texts, Value};
 use crate::trie::{Guess, Guesses, MOST_GUESSES, NOWHERE, Role, TOP, Trie, bit};
 
@@ -145,17 +145,8 @@ impl<'w, 'a> Walk<'w, 'a> {
     fn envelope(&self) -> Option<usize> {
         let slots = &self.workspace.slots[OUTER];
         let kind = |&at: &usize| slots[at].kind;
-        let is_one = |at: &usize, words: &[String]| {
-            let label = slots[*at].label(self.line.data, &self.workspace.texts.bytes);
-            words.iter().any(|word| word.as_bytes() == label)
-        };
-        let is_rival = |rival: &Vec<Rival>| {
-            let mut rival = rival.iter();
-            rival.all(|(at, types, words)| {
-                types.contains(&kind(at)) && (words.is_empty() || is_one(at, words))
-            })
-        };
-        if self.routes.rivals.iter().any(is_rival) {
+        let texts = &self.workspace.texts.bytes;
+        if has_rival(&self.routes.rivals, slots, self.line.data, texts) {
             return None;
         }
         for (number, along) in self.routes.envelopes.iter().enumerate() {

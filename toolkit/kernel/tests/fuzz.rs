@@ -6,7 +6,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use _kernel::decoder::{Block, Decoded, Decoder, Piece};
-use _kernel::plan::{Api, Column, Grain, Items, Kind, Path, Plan, Root, Steps, Stream, Test, Type};
+use _kernel::plan::{
+    Api, CHOICES, Column, Grain, Items, Kind, Path, Plan, Root, Steps, Stream, Test, Type,
+};
 use _kernel::routes::Routes;
 use _kernel::walk::{Line, Walk, Workspace};
 use arrow_array::{Array, Int64Array};
@@ -514,7 +516,7 @@ fn the_seeds_are_rows_errors_and_chunks() {
 #[test]
 fn the_fast_path_takes_the_usual_lines_and_no_others() {
     let (plan, _) = declared();
-    let routes = Routes::new(&plan).expect("columns of usual shapes");
+    let routes = Routes::new(&plan, CHOICES).expect("columns of usual shapes");
     let mut workspace = Workspace::new(&routes);
     let data = format!("{}\n", SEEDS.join("\n"));
     let mut start = 0;

@@ -30,11 +30,11 @@ __all__ = ["APIS", "CARRIERS", "CHUNK_APIS", "ENVELOPES"]
 APIS = (CHAT, TEXT, RESPONSES, ANTHROPIC, GEMINI_SDK, GEMINI, CONVERSE, COHERE, OLLAMA)
 
 # Of streamed responses. A line is tried as a response first, an item of a line with a
-# whole stream as a chunk.
+# whole stream as a chunk. Here too the kernel has a fast path for the first one.
 CHUNK_APIS = (
+    CHAT_CHUNK,
     GROQ_CHUNK,
     MOONSHOT_CHUNK,
-    CHAT_CHUNK,
     TEXT_CHUNK,
     GEMINI_SDK_CHUNK,
     GEMINI_CHUNK,

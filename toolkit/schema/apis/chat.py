@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from toolkit.schema.api import Api, ToolCalls, has, lacks
+from toolkit.schema.api import Api, Test, ToolCalls, has, lacks
 
 _CHUNK_NAMES = (
     "chat.completion.chunk",
@@ -144,11 +144,18 @@ def paths_of_chunks(api: Api, usage: str = "usage") -> dict[str, tuple[str, ...]
     }
 
 
+def _has_usage_at(path: str) -> tuple[Test, ...]:
+    return (has(path, type="object"), *_NO_COUNTS)
+
+
+# Where Groq and Moonshot have the usage of a chunk.
+_GROQ, _MOONSHOT = _has_usage_at("x_groq.usage"), _has_usage_at("(choice).usage")
+
 CHAT_CHUNK = replace(
     CHAT,
     title="Chunks of chat completions",
     tests=CHUNK_TESTS,
-    unless=_NOT_CHAT,
+    unless=(*_NOT_CHAT, _GROQ, _MOONSHOT),
     paths=paths_of_chunks(CHAT),
     tool_calls=tuple(
         replace(calls, items=calls.items.replace("message.", "delta."))
@@ -162,16 +169,16 @@ CHAT_DELTA = replace(
 )
 
 
-def _with_usage_at(usage: str, title: str) -> Api:
+def _chunk_with(elsewhere: tuple[Test, ...], usage: str, title: str) -> Api:
     """Return the chunks that have their usage elsewhere."""
-    is_there = (has(usage, type="object"), *_NO_COUNTS)
     return replace(
         CHAT_CHUNK,
         title=title,
-        tests=tuple((*tests, *is_there) for tests in CHUNK_TESTS),
+        tests=tuple((*tests, *elsewhere) for tests in CHUNK_TESTS),
+        unless=_NOT_CHAT,
         paths=paths_of_chunks(CHAT, usage),
     )
 
 
-GROQ_CHUNK = _with_usage_at("x_groq.usage", "Chunks of Groq")
-MOONSHOT_CHUNK = _with_usage_at("choices[].usage", "Chunks of Moonshot")
+GROQ_CHUNK = _chunk_with(_GROQ, "x_groq.usage", "Chunks of Groq")
+MOONSHOT_CHUNK = _chunk_with(_MOONSHOT, "choices[].usage", "Chunks of Moonshot")
