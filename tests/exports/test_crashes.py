@@ -53,15 +53,15 @@ def test_every_response_is_there_once_after_a_fault_and_another_run() -> None:
 
 
 def started(log: Path, out: Path, *options: str) -> list[subprocess.Popen[str]]:
-    """Start six runs together."""
+    """Start four runs together."""
     command = [sys.executable, "-m", "toolkit", "export", str(log), "--to", str(out)]
     return [
         subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
-        for _ in range(6)
+        for _ in range(4)
     ]
 
 
-def test_six_runs_that_are_started_together_write_each_response_once(
+def test_runs_that_are_started_together_write_each_response_once(
     log: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -75,9 +75,7 @@ def test_six_runs_that_are_started_together_write_each_response_once(
     assert toolkit.ledger(out)["responses"].to_list() == [2]
 
 
-def test_six_runs_that_wait_for_each_other_all_succeed(
-    log: Path, tmp_path: Path
-) -> None:
+def test_runs_that_wait_for_each_other_all_succeed(log: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
 
     ended = [

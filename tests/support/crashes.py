@@ -487,7 +487,7 @@ def run(*, short: bool, every: int, seed: int) -> int:
     """Run both tests, and print the results."""
     folder = Path(tempfile.mkdtemp(prefix="crashes-"))
     try:
-        tried, failures = enumerated(folder, every=61 if short else every)
+        tried, failures = enumerated(folder, every=97 if short else every)
         print(f"enumerated: {tried - len(failures)} of {tried} faults were repaired")
         for streams in (False, True):
             live = folder / f"live-{streams}"
