@@ -36,6 +36,10 @@ use pyo3::types::{PyBytes, PyCapsule};
 use crate::decoder::{Block, Decoded, Decoder, Piece};
 use crate::plan::Plan;
 
+/// The choices, rejects, lines, blank lines and pending bytes of a block, then its chunks
+/// and the number of their lines.
+type BlockRows = (Batch, Batch, i64, i64, i64, Option<Batch>, i64);
+
 /// Decodes blocks by a plan; keeps nothing between them, and may be shared by threads.
 #[pyclass(frozen, name = "Decoder", module = "toolkit._kernel")]
 struct PyDecoder {
@@ -69,7 +73,7 @@ impl PyDecoder {
         tail: bool,
         growing: bool,
         skipped: Option<i64>,
-    ) -> PyResult<(Batch, Batch, i64, i64, i64, Option<Batch>, i64)> {
+    ) -> PyResult<BlockRows> {
         let pieces: Vec<Piece<'_>> = pieces
             .iter()
             .map(|(held, start, end)| Piece {

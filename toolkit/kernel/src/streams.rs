@@ -23,6 +23,9 @@ pub struct Item<'a> {
     pub api: usize,
 }
 
+/// The path of a list or text in a line, and the items of the stream that it is.
+type Found<'a> = (Vec<Step>, Vec<Item<'a>>);
+
 /// Finds the items of a stream in a line, and the path of the list or text that has them.
 ///
 /// None: the line has no stream.
@@ -31,7 +34,7 @@ pub fn find_stream<'a>(
     value: &'a str,
     line: Option<&Rc<Node<'a>>>,
     arena: &'a Arena<String>,
-) -> Result<Option<(Vec<Step>, Vec<Item<'a>>)>, LineError> {
+) -> Result<Option<Found<'a>>, LineError> {
     let (mut has_error, mut has_chunk) = (false, false);
     let top = [Vec::new()];
     for keys in line.map_or(&top[..], |_| &plan.places) {
