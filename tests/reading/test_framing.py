@@ -98,6 +98,18 @@ def cut(data: bytes) -> list[Line]:
     return lines
 
 
+def data_of(text: bytes) -> bytes | None:
+    """Return what a line says without its field of an event; None if it has none."""
+    if text.startswith((b":", b"event:", b"id:", b"retry:")):
+        return None
+    if text.startswith(b"data:"):
+        return text[5:].strip(b" \t\r") or None
+    return text
+
+
+NO_DATA = {None, b"[DONE]", b'{"choices": []}', b'{"choices": [], "object": ""}'}
+
+
 def load(source: str | Path, **options: Any) -> Result:
     """Read one log into memory."""
     log = toolkit.load(source, **options)
@@ -134,17 +146,17 @@ def account(result: Result, data: bytes) -> list[str]:
     kept: set[bytes] = set()
     fates = []
     for line in lines:
-        text = line.content.strip(b" \t\r")
+        text = data_of(line.content.strip(b" \t\r"))
         is_last = line is lines[-1]
         waits = is_last and not line.end and result.ledger["pending_bytes"] > 0
         claims = []
-        if line.number in rows:
+        if line.number in rows and text is not None:
             hold_rows(rows[line.number], text)
             kept.add(text)
             claims.append("row")
         elif text in kept:
             claims.append("duplicate")
-        elif text in FRAMING and not waits and line.number not in rejects:
+        elif text in NO_DATA and not waits and line.number not in rejects:
             claims.append("chunk")
         if line.number in rejects:
             hold_reject(rejects[line.number], line, data)
@@ -152,7 +164,7 @@ def account(result: Result, data: bytes) -> list[str]:
         if waits:
             assert result.ledger["pending_bytes"] == line.nuls + len(line.content)
             claims.append("pending")
-        elif not text and line.number not in rejects:
+        elif text == b"" and line.number not in rejects:
             claims.append("blank")
         assert len(claims) == 1, (line.number, claims)
         fates += claims

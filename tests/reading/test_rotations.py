@@ -45,12 +45,17 @@ def test_rotations_of_a_log_are_one_set(folder: str, name: str) -> None:
     [
         "v1.jsonl", "gpt-4.1.jsonl", "app-20261122.jsonl", "app.1.jsonl", "app.jsonl~",
         "app.jsonl.bak", "app.jsonl.", "app.jsonl.1.bak", "a.ndjson", "a.b.jsonl",
-        "gpt-4.1", "2026-11-22", "app", "-", "notes.mp3.1", "caf\udce9\n.jsonl",
+        "gpt-4.1", "2026-11-22", "app", "-", "notes.mp3.1", "caf\n.jsonl",
         "logs.1/app", "a.jsonl.1/b.jsonl",
     ],
 )  # fmt: skip
 def test_a_name_that_only_looks_rotated_is_a_set_of_its_own(name: str) -> None:
     assert rotation_set(name) == name
+
+
+def test_the_name_of_a_set_is_text_also_if_that_of_the_log_is_not() -> None:
+    # The byte E9 alone is no UTF-8.
+    assert rotation_set("logs/caf\udce9\n.jsonl.1") == "logs/caf\\xe9\n.jsonl"
 
 
 @pytest.mark.parametrize(

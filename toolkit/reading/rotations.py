@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from toolkit.errors import as_text
 from toolkit.reading.object_store import is_uri
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def rotation_set(path: str) -> str:
     >>> rotation_set("logs/gpt-4.1.jsonl")
     'logs/gpt-4.1.jsonl'
     """
-    return _split(path)[0]
+    return _split(as_text(path))[0]
 
 
 def sort_rotations(logs: Iterable[Source]) -> list[Source]:
