@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.decoding import decode_block as decode
@@ -438,14 +438,19 @@ LOGS = st.lists(LINES, max_size=6).map(lambda lines: b"".join(x + b"\n" for x in
 
 @settings(deadline=None)
 @given(log=LOGS, rest=LINES)
+@example(log=b":\n", rest=b"[DONE]")
 def test_any_bytes_are_rows_or_rejects_or_blank(log: bytes, rest: bytes) -> None:
     decoded = decode(log + rest, tail=True)
 
     responses = set(decoded.choices.column("line").to_pylist())
+    for row in decoded.chunk_rows.to_pylist() if decoded.chunk_rows else ():
+        if row["chunk_position"] is not None:  # of a whole stream on the line
+            responses.add(row["line"])
     rejected = decoded.rejects.column("line").to_pylist()
     pieces = (log + rest).split(b"\n")
     physical = len(pieces) - (pieces[-1] == b"")
-    assert decoded.lines == decoded.blank + len(responses) + len(rejected)
+    accounted = decoded.blank + len(responses) + decoded.chunks + len(rejected)
+    assert decoded.lines == accounted
     assert responses.isdisjoint(rejected)
     assert len(set(rejected)) == len(rejected)
     assert decoded.lines == physical
