@@ -146,7 +146,10 @@ def read(logs: Sequence[Sequence[str]], **options: Any) -> toolkit.Loaded:
 
 
 SETTINGS = settings(
-    max_examples=12, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )
 
 
@@ -204,7 +207,8 @@ def test_streams_with_ids_of_their_own_are_the_same_however_they_are_mixed(
         .sort(order)
         .equals(alone.frame.drop(place).sort(order))
     )
-    assert len(together.responses) == count
+    # Some quirks together make several responses of one: a finish twice, with text.
+    assert together.responses["response_id"].n_unique() == count
 
 
 # Of several streams with the id of a whole response it depends on the blocks which are
