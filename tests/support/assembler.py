@@ -252,7 +252,9 @@ def _check(chunk: Chunk) -> None:
 def _as_chunk(response: Chunk) -> Chunk:
     """Return a whole response as if it were one chunk."""
     choices = [{**c, "delta": c.get("message")} for c in response["choices"]]
-    return {**response, "choices": choices}
+    # The usage of a whole response has one place.
+    choices = [{**choice, "usage": None} for choice in choices]
+    return {**response, "choices": choices, "x_groq": None}
 
 
 # --- Chunks (S5) ----------------------------------------------------------------------
@@ -496,7 +498,7 @@ def _call_of(
         return last
     if name is not None:
         same = [call for call in calls if call.id == name]
-        return same[-1] if same and (index is None or not is_named) else None
+        return same[0] if same and (index is None or not is_named) else None
     for call in before:
         if not is_named or (index is None and not call.name):
             return call
