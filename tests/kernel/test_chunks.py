@@ -82,7 +82,7 @@ def test_a_line_may_have_the_same_number_of_chunks(
     lines = [json.dumps(body).encode() for body in bodies]
     lines += [b'{"chunks":' + line + b"}" for line in lines]
 
-    # A new plan: the kernel is told the bounds when it is made.
+    # A new plan, because the kernel gets the bounds when it is made.
     decoded = agreed_lines(lines, make_plan())
 
     # Of both forms 4 and 5 items or events, two texts of two events, a list of 4.

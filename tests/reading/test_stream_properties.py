@@ -54,7 +54,7 @@ def compare(folder: Path, sets: Sequence[Sequence[Sequence[str]]]) -> None:
         written = write_set(folder / str(number), *logs)
         places.append(range(len(paths), len(paths) + len(written)))
         paths += written
-    # An id is in many of the sets: as duplicates are told by it, all are read.
+    # Many sets have the same ids, so duplicates are kept.
     found = read_logs(paths, duplicates="keep")
     for logs, place in zip(sets, places, strict=True):
         mine = [one for one in found.responses if one.log in place]
