@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -632,3 +633,40 @@ def test_the_first_lines_of_a_stream_are_an_unfinished_response(tmp_path: Path) 
 
     assert rows(log, "content", "finish_reason") == [("Hel", None)]
     assert counts(log) == {"lines": 2, "responses": 1, "chunks": 1}
+
+
+def test_the_usage_of_a_stream_that_was_cut_off_is_a_lower_bound(
+    tmp_path: Path,
+) -> None:
+    def line(name: str, tokens: int, finish: str | None = None, **more: Any) -> str:
+        usage = {"prompt_tokens": 10, "completion_tokens": tokens}
+        choice = {"index": 0, "delta": {"content": "x"}, "finish_reason": finish}
+        return json.dumps(
+            {
+                "id": name,
+                "object": "chat.completion.chunk",
+                "model": "m",
+                "choices": [choice],
+                "usage": {**usage, "total_tokens": 10 + tokens},
+                **more,
+            }
+        )
+
+    lines = [
+        *(line("cut", 1), line("cut", 2)),
+        *(line("whole", 1), line("whole", 2, "stop")),
+        # Some providers never send a finish reason, but the usage at the end.
+        *(line("lone", 1, usage=None), line("lone", 2, choices=[])),
+        line("silent", 1, usage=None),
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f"{one}\n" for one in lines))
+
+    frame = toolkit.load(path).frame
+
+    found = dict(frame.select("response_id", "usage_problem").rows())
+    assert found == {"cut": "cut_off", "whole": None, "lone": None, "silent": None}
+    assert frame["total_tokens"].to_list() == [12, 12, 12, None]
+    usage = toolkit.metrics.token_usage(frame, every=None)
+    # Of `cut` and `silent` not all is known.
+    assert usage["responses_without_usage"].item() == 2

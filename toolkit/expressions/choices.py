@@ -63,10 +63,10 @@ def is_unseen(column: str) -> pl.Expr:
     """Return whether a response does not report a count, or not all of it.
 
     Of several steps Anthropic's usage may count the last alone: then `usage_problem` is
-    ``iterations``.
+    ``iterations``. Of a stream that was cut off it is ``cut_off``.
     """
-    lacks_steps = pl.col("usage_problem") == "iterations"
-    return pl.col(column).is_null() | lacks_steps.fill_null(False)
+    is_partial = pl.col("usage_problem").is_in(["iterations", "cut_off"])
+    return pl.col(column).is_null() | is_partial.fill_null(False)
 
 
 def with_models(frame: _Frame) -> _Frame:

@@ -85,7 +85,8 @@ def token_usage(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFr
     count adds nothing to its sum, which is then a lower bound, and null if no response
     reports it. Without `total_tokens` a response counts in `responses_without_usage`,
     and prompt plus completion, if reported, in the sum; so does one whose usage leaves
-    out steps (`usage_problem` is ``iterations``). Where all three are 0, they are
+    out steps, or of a stream that was cut off (`usage_problem` is ``iterations`` or
+    ``cut_off``). Where all three are 0, they are
     a placeholder and count as not reported. Undated responses are in rows
     with a null period, so that the rows cover all responses.
 

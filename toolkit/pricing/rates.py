@@ -38,6 +38,7 @@ class Reason(StrEnum):
 
     NO_USAGE = "no_usage", "prompt or completion not reported, or zeros"
     ITERATIONS = "iterations", "the usage leaves out steps, perhaps of other models"
+    CUT_OFF = "cut_off", "a stream without an end: its last usage is not known"
     FAST_MODE = "fast_mode", "no known price per token in fast mode"
     INFERENCE_GEO = "inference_geo", "no known price per token for US-only inference"
     SERVER_TOOLS = "server_tools", "tools of the provider, whose uses are not counted"
@@ -58,7 +59,7 @@ class Reason(StrEnum):
 
 MEANINGS = {reason: reason.meaning for reason in Reason}
 # Values of `usage_problem`: of the first ones the counts leave something out.
-INCOMPLETE = (Reason.ITERATIONS, Reason.SERVER_TOOLS)
+INCOMPLETE = (Reason.ITERATIONS, Reason.CUT_OFF, Reason.SERVER_TOOLS)
 PROBLEMS = (*INCOMPLETE, Reason.FAST_MODE, Reason.INFERENCE_GEO, Reason.BILLED_UNITS)
 
 

@@ -131,7 +131,8 @@ _REPEATED = (
 )
 _UNFINISHED = (
     "unfinished",
-    "streamed responses without an end: they were cut off, or it was not logged",
+    "streamed responses without an end: they were cut off, or it was not logged; "
+    "tokens that they report are lower bounds, and their cost is unknown",
 )
 _CHANGING_IDS = (
     "changing_ids",

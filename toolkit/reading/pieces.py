@@ -297,6 +297,14 @@ def as_choices(pieces: pl.DataFrame, table: Table) -> pl.DataFrame:
         "response_hash": pl.col("response_hash").sum().over(STREAM),
         "tool_calls": pl.Series(calls),
     }
+    # Providers that report running totals have not reported the last ones.
+    is_cut_off = (
+        pl.col("finish_reason").is_null().any().over(STREAM)
+        & _HAS_USAGE.any().over(STREAM)
+        & ~pl.any_horizontal("has_lone_usage", "is_end", "is_whole")
+    )
+    problem = pl.when(is_cut_off).then(pl.lit("cut_off"))
+    computed["usage_problem"] = pl.coalesce("usage_problem", problem)
     for column in table.columns:
         if column.adds:
             total = pl.sum_horizontal(column.adds, ignore_nulls=False)

@@ -172,7 +172,8 @@ _CHOICES_COLUMNS = (
     response(
         "usage_problem",
         "why no cost can be computed from the usage: iterations (steps, perhaps of "
-        "other models, that it leaves out), fast_mode and inference_geo (other rates), "
+        "other models, that it leaves out), cut_off (a stream without an end, whose "
+        "counts are lower bounds), fast_mode and inference_geo (other rates), "
         "server_tools (billed apart, without a count), billed_units (other counts are "
         "billed)",
         kind="marker",
