@@ -21,7 +21,7 @@ from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import ROWS_PER_TABLE, iter_tables
 from toolkit.reading.blocks import STDIN
-from toolkit.reading.dedup import DUPLICATE_KEY, IS_DATED_BY_LINE
+from toolkit.reading.dedup import DATED_BY_LINE, DUPLICATE_KEY
 from toolkit.reading.discovery import Logs
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
@@ -226,7 +226,9 @@ def _scan_several(sources: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
             frame = frame.with_columns(
                 pl.col("log_id") + pl.lit(logs, LEDGER["log_id"].dtype)
             )
-        key = one.scan(span(None, None)).filter(has_key | IS_DATED_BY_LINE)
+        key = one.scan(span(None, None)).filter(
+            has_key | pl.col("api").is_in(DATED_BY_LINE)
+        )
         if keys:
             frame = frame.join(
                 pl.concat(keys).unique(),

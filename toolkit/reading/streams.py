@@ -229,9 +229,9 @@ class Streams:
             keys = rows.filter(pl.col("chunk_position").is_null()).select(KEY)
             self.last_keys.update(keys.tail(1).iter_rows())
             decoded = decoded._replace(chunk_rows=None)
-        if not may_end_streams(decoded):
-            return decoded, rows
         choices = pl.DataFrame(decoded.choices).filter(pl.col("api").is_in(ENDS_WHOLE))
+        if choices.is_empty():
+            return decoded, rows
         last = as_pieces(
             choices.with_columns(
                 pl.col("tool_calls").cast(rows.schema["tool_calls"]),
@@ -311,11 +311,6 @@ class Streams:
 def _without(pieces: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
     """Return the pieces whose key is none of some keys."""
     return pieces.join(keys, on=KEY, how="anti", maintain_order="left")
-
-
-def may_end_streams(decoded: Decoded) -> bool:
-    """Return whether a block has responses of an API whose streams end with such."""
-    return bool(pl.Series(decoded.choices.column("api")).is_in(ENDS_WHOLE).any())
 
 
 def put_together(stream: Iterable[Decoded], streams: Streams) -> Iterator[Decoded]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import polars as pl
 
 from toolkit.errors import ValidationError, check_word, near_miss, plural
+from toolkit.schema.rules import rules_of
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _combined_schema(table: Table) -> DataFrameSchema:
     # Imported here: pandera is slow to import.
     from pandera.polars import Check, Column, DataFrameSchema
 
-    conditions = [rule.condition for rule in table.all_rules]
+    conditions = [rule.condition for rule in rules_of(table)]
     for column in table.columns:
         cells = pl.col(column.name)
         conditions += [] if column.minimum is None else [cells >= column.minimum]
