@@ -55,11 +55,23 @@ class Plan:
     max_line_bytes: int = MAX_LINE_BYTES
     # An unfinished last line of a plain file is left for a later run, not rejected.
     leave_pending: bool = False
+    # Names of the columns of choices that are built; None: all. The values of the
+    # others are checked all the same.
+    projection: frozenset[str] | None = None
 
     @cached_property
     def places(self) -> tuple[tuple[str, ...], ...]:
         """Where a line may have a whole stream."""
         return tuple(dict.fromkeys([*self.envelopes, *self.carriers]))
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The schema of the choices that are built."""
+        schema = self.table.arrow
+        if self.projection is None:
+            return schema
+        fields = [field for field in schema if field.name in self.projection]
+        return pa.schema(fields, schema.metadata)
 
     @cached_property
     def chunks(self) -> Table:
