@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandera.errors import SchemaErrors
 
+from toolkit.errors import ValidationError
 from toolkit.schema import CHOICES, LEDGER, REJECTS, TABLES, USAGE_COLUMNS, Table
 from toolkit.schema.columns import Column
 from toolkit.schema.models import MODELS
-from toolkit.schema.validation import passes
+from toolkit.schema.validation import passes, report_failures
 from toolkit.testing import make_choices
 
 BETWEEN = [datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)]
@@ -130,6 +131,10 @@ def test_a_part_of_the_columns_is_checked_by_their_limits_and_rules(
     part = frame.select(name for name in CHOICES.names if name in names)
 
     assert passes(part, CHOICES, partial=True) == (not expected)
+    if expected:
+        with pytest.raises(ValidationError) as caught:
+            report_failures(part, CHOICES)
+        assert len(caught.value.failures) == len(expected)
     assert passes(part, CHOICES) == (not expected and names == set(CHOICES.names))
 
 
