@@ -23,10 +23,10 @@ from toolkit.reading.framing import iter_blocks
 from toolkit.reading.ledger import passed_over_words
 from toolkit.reading.native import KERNEL, count_lines
 from toolkit.reading.options import Duplicates, OnDamage, ReadOptions
-from toolkit.reading.streams import Streams, put_together
+from toolkit.reading.streams import Streams, may_end_streams, put_together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
 _SLOW_BYTES = 100 * 10**6
@@ -53,14 +53,26 @@ class LogReader:
             blocks = _first_lines(blocks, self.max_lines)
         logs = {log_id: log.path for log_id, log in enumerate(self.logs)}
         streams = Streams(self.plan.table, logs)
+        names = self.plan.schema.names
         for decoded in put_together(self.decode(blocks), streams):
+            if decoded.choices.num_columns > len(names):
+                decoded = decoded._replace(choices=decoded.choices.select(names))
             yield decoded if seen is None else seen.drop_duplicates(decoded)
 
     def decode(self, stream: Iterator[Block]) -> Iterator[Decoded]:
-        """Yield blocks decoded, with duplicates, and report the progress."""
+        """Yield blocks decoded, with duplicates, and report the progress.
+
+        A block with responses that may be the end of a stream has all columns.
+        """
         decoder = make_decoder(self.plan)
+        of_all = None  # decodes all columns
+        has_streams = False
         log_id, position = -1, 0
         for block, decoded in decode_all(decoder, stream, self.threads):
+            has_streams |= decoded.chunk_rows is not None
+            if has_streams and self.plan.projection and may_end_streams(decoded):
+                of_all = of_all or make_decoder(replace(self.plan, projection=None))
+                decoded = of_all.decode(block)
             if block.log_id != log_id:
                 log_id, position = block.log_id, 0
             if self.progress is not None:
@@ -83,6 +95,10 @@ class LogReader:
         if self.passed_over:
             message = passed_over_words(self.passed_over)
             warnings.warn(message, PassedOverWarning, stacklevel=3)
+
+    def project(self, names: Iterable[str]) -> LogReader:
+        """Return the same logs, of whose choices only some columns are read."""
+        return replace(self, plan=self.plan.project(names))
 
     def without_text(self) -> LogReader:
         """Return the same logs, read without the text of their messages."""

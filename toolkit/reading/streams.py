@@ -229,9 +229,9 @@ class Streams:
             keys = rows.filter(pl.col("chunk_position").is_null()).select(KEY)
             self.last_keys.update(keys.tail(1).iter_rows())
             decoded = decoded._replace(chunk_rows=None)
-        choices = pl.DataFrame(decoded.choices).filter(pl.col("api").is_in(ENDS_WHOLE))
-        if choices.is_empty():
+        if not may_end_streams(decoded):
             return decoded, rows
+        choices = pl.DataFrame(decoded.choices).filter(pl.col("api").is_in(ENDS_WHOLE))
         last = as_pieces(
             choices.with_columns(
                 pl.col("tool_calls").cast(rows.schema["tool_calls"]),
@@ -313,6 +313,11 @@ def _without(pieces: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
     return pieces.join(keys, on=KEY, how="anti", maintain_order="left")
 
 
+def may_end_streams(decoded: Decoded) -> bool:
+    """Return whether a block has responses of an API whose streams end with such."""
+    return bool(pl.Series(decoded.choices.column("api")).is_in(ENDS_WHOLE).any())
+
+
 def put_together(stream: Iterable[Decoded], streams: Streams) -> Iterator[Decoded]:
     """Yield blocks with the streamed responses, and those that are left at the end."""
     for decoded in stream:
@@ -322,7 +327,8 @@ def put_together(stream: Iterable[Decoded], streams: Streams) -> Iterator[Decode
 
 def _merge(decoded: Decoded, streams: Decoded) -> Decoded:
     """Return a block with the responses of streams among its rows."""
-    rows = pa.Table.from_batches([decoded.choices, streams.choices])
+    names = decoded.choices.schema.names  # perhaps not all columns were read
+    rows = pa.Table.from_batches([decoded.choices, streams.choices.select(names)])
     places = pl.DataFrame(rows.select(["line", "choice_position"]))
     order = places.select(pl.arg_sort_by("line", "choice_position")).to_series()
     (batch,) = rows.take(order.to_arrow()).combine_chunks().to_batches()

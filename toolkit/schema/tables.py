@@ -278,7 +278,8 @@ CHOICES = Table(
             "usage_on_first_choice",
             "choice_position",
             "must be 0 if a usage column is not null",
-            (_position == 0) | pl.all_horizontal(pl.col(*USAGE_COLUMNS).is_null()),
+            (_position == 0)
+            | pl.all_horizontal(pl.col(name).is_null() for name in USAGE_COLUMNS),
         ),
         Rule(
             "created_in_range",
