@@ -73,8 +73,7 @@ class _Kernel:
             "reasons": REJECT_CODES,
             "expected": EXPECTED,
         }
-        schemas = [plan.table.arrow, plan.chunks.arrow]
-        self.names = plan.schema.names
+        schemas = [plan.schema, plan.chunks.arrow]
         self.kernel = KERNEL.Decoder(known, schemas, REJECTS.arrow)
 
     def decode(self, block: Block) -> Decoded:
@@ -90,7 +89,7 @@ class _Kernel:
             block.skipped,
         )
         chunk_rows = None if rows is None else pa.record_batch(rows)
-        tables = (pa.record_batch(choices).select(self.names), pa.record_batch(rejects))
+        tables = (pa.record_batch(choices), pa.record_batch(rejects))
         return block.decoded(*tables, lines, blank, pending, chunk_rows, chunks)
 
 

@@ -31,7 +31,7 @@ from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.sources import Exports, resolve, resolve_exports
 from toolkit.schema.columns import SCHEMA_VERSION
 from toolkit.schema.tables import CHOICES, LEDGER
-from toolkit.schema.validation import validate
+from toolkit.schema.validation import passes, report_failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -150,8 +150,8 @@ class _LogScan:
         schema = reader.plan.schema
         for rows in iter_tables(stream, schema, rows=min(left, ROWS_PER_TABLE)):
             frame = pl.DataFrame(rows)
-            if len(schema) == len(table.names):
-                validate(frame, table=table)
+            if not passes(frame, table, partial=True):
+                report_failures(frame, table)
             if n_rows is not None:
                 # polars does not cut frames; the limit applies before the predicate.
                 frame = frame.head(left)

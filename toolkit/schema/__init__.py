@@ -23,7 +23,7 @@ from toolkit.schema.tables import (
 
 if TYPE_CHECKING:
     from toolkit.schema.models import Choices, Ledger, Rejects
-    from toolkit.schema.rules import Rule, rules_of
+    from toolkit.schema.rules import Rule, all_rules
 
 __all__ = [
     "CHOICES",
@@ -38,9 +38,9 @@ __all__ = [
     "Rejects",
     "Rule",
     "Table",
+    "all_rules",
     "choices_table",
     "dictionary",
-    "rules_of",
 ]
 
 
@@ -50,7 +50,7 @@ _HOMES = {
     "Ledger": "models",
     "Rejects": "models",
     "Rule": "rules",
-    "rules_of": "rules",
+    "all_rules": "rules",
 }
 
 

@@ -36,7 +36,8 @@ _RULES = {
             "usage_on_first_choice",
             "choice_position",
             "must be 0 if a usage column is not null",
-            (_position == 0) | pl.all_horizontal(pl.col(*USAGE_COLUMNS).is_null()),
+            (_position == 0)
+            | pl.all_horizontal(pl.col(name).is_null() for name in USAGE_COLUMNS),
         ),
         Rule(
             "created_in_range",
@@ -50,19 +51,23 @@ _RULES = {
 
 
 def rules_of(table: Table) -> tuple[Rule, ...]:
-    """Return the rules of a table, among them that its key is unique.
+    """Return the rules of a table, without that its key is unique."""
+    return _RULES.get(table.name, ())
+
+
+def all_rules(table: Table) -> tuple[Rule, ...]:
+    """Return the rules of a table, and that its key is unique.
 
     Examples
     --------
     >>> from toolkit.schema import REJECTS
-    >>> [rule.description for rule in rules_of(REJECTS)]
+    >>> [rule.description for rule in all_rules(REJECTS)]
     ['must be unique together with log_id']
     """
-    rules = _RULES.get(table.name, ())
     if not table.key:
-        return rules
+        return rules_of(table)
     *others, column = table.key
     together = f" together with {', '.join(others)}" if others else ""
     condition = pl.struct(table.key).is_unique()
     unique = Rule("key_is_unique", column, f"must be unique{together}", condition)
-    return (*rules, unique)
+    return (*rules_of(table), unique)

@@ -9,7 +9,7 @@ from pandera.api.polars.model_config import BaseConfig
 from pandera.polars import DataFrameModel, Field, PolarsData, check
 from pandera.typing import FieldType
 
-from toolkit.schema.rules import rules_of
+from toolkit.schema.rules import all_rules
 
 if TYPE_CHECKING:
     from toolkit.schema.columns import Column, Table
@@ -70,7 +70,7 @@ class TableModel(DataFrameModel):
             setattr(cls, column.name, field)
             kind = _annotation(column.dtype)
             cls.__annotations__[column.name] = FieldType[kind]  # type: ignore[valid-type]
-        for rule in rules_of(table) if table else ():
+        for rule in all_rules(table) if table else ():
             setattr(cls, rule.name, _check(rule))
         super().__init_subclass__(**options)  # type: ignore[no-untyped-call]
 
