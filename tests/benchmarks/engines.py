@@ -292,7 +292,7 @@ def main() -> None:
     names = ", ".join(f"{name} {version(name)}" for name in packages)
     print(f"{os.cpu_count()} cores {platform.machine()}, Python "
           f"{platform.python_version()}, {names}")  # fmt: skip
-    from toolkit.reading.decoder import DECODER
+    from toolkit.reading.native import DECODER
 
     print(f"decoder {DECODER}, {given.lines:,} responses, {given.rounds} rounds\n")
     print(
