@@ -4,9 +4,11 @@
     python -m tests.benchmarks.logs realistic OUT.jsonl.gz 377
 
 ``mixed`` repeats recorded responses of 38 providers, each time with a fresh id and a
-fresh time and otherwise byte for byte (beside a checkout without them: the responses of
-``data/sample``). ``realistic`` varies as logs of OpenAI's API do. ``short`` has short
-answers in one form. The right answers are counted here, not by the package.
+fresh time and otherwise byte for byte. (They are not part of the project: where they
+are absent, responses of ``data/sample`` are repeated.) ``realistic`` varies as logs of
+OpenAI's API do, and so does ``short``, with answers of a few words. ``chunks`` repeats
+recorded streams, a chunk a line, 40 streams at a time. The right answers are counted
+here, not by the package.
 """
 
 from __future__ import annotations
@@ -15,20 +17,23 @@ import gzip
 import json
 import re
 import sys
-from bisect import bisect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from itertools import accumulate
+from functools import partial
+from math import log
 from pathlib import Path
 from random import Random
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-RECORDED = ROOT.parent / "shared" / "corpus" / "responses.jsonl"
+CORPUS = ROOT.parent / "shared" / "corpus"
 SAMPLE = ROOT / "data" / "sample" / "chat.jsonl"
 FIRST, DAYS = int(datetime(2026, 9, 1, tzinfo=UTC).timestamp()), 60
 _JSON = json.JSONDecoder()
+_PLAIN = re.compile(
+    rb'\{"id": "[^"]+", "object": "chat.completion", "created": \d.+\}\}'
+)
 _BETWEEN = re.compile(r"[\s,:]*")
 
 
@@ -41,8 +46,9 @@ class Right:
     choices: int = 0
     rejected: int = 0
     tokens: int = 0
-    # (day, model), each "" if unknown: responses and tokens
-    groups: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    choices_tokens: int = 0  # counted for each choice of a response
+    # "day model", each empty if unknown: responses and tokens
+    groups: dict[str, list[int]] = field(default_factory=dict)
 
     def count(self, response: dict[str, Any], created: int | None) -> None:
         """Count a line."""
@@ -54,9 +60,11 @@ class Right:
         self.responses += 1
         self.choices += len(response["choices"])
         self.tokens += total
-        key = _day(created), response.get("model") or ""
-        responses, tokens = self.groups.get(key, (0, 0))
-        self.groups[key] = responses + 1, tokens + total
+        self.choices_tokens += total * len(response["choices"])
+        key = f"{_day(created)} {response.get('model') or ''}"
+        group = self.groups.setdefault(key, [0, 0])
+        group[0] += 1
+        group[1] += total
 
 
 def _day(created: int | None) -> str:
@@ -88,18 +96,18 @@ class _Recorded:
     def line(self, number: int, created: int) -> str:
         """Return the line with another id and another time."""
         quote = '"' if isinstance(self.response.get("created"), str) else ""
-        made = {"id": self._id(number), "created": f"{quote}{created}{quote}"}
-        values = [made[key] for key in self.fresh] + [""]
-        return "".join(
-            piece + value for piece, value in zip(self.pieces, values, strict=True)
-        )
+        fresh = f"{quote}{created}{quote}"
+        values = [self._id(number) if key == "id" else fresh for key in self.fresh]
+        pairs = zip(self.pieces, [*values, ""], strict=True)
+        return "".join(piece + value for piece, value in pairs)
 
     def _id(self, number: int) -> str:
         """Return an id of the same form that no other line has."""
-        head, tail = re.fullmatch(r"(.*[-_])?(.*)", self.response["id"]).groups("")
+        tail = re.split("[-_]", self.response["id"])[-1]
+        head = self.response["id"].removesuffix(tail)
         scattered = number * 0x9E3779B97F4A7C15 % 2**64
         fresh = f"{scattered:020}" if tail.isdigit() else f"{scattered:016x}"
-        return f'"{head}{fresh}"' if tail else '""'
+        return f'"{head}{fresh}"'
 
     @property
     def is_dated(self) -> bool:
@@ -114,7 +122,7 @@ def _cut(line: str) -> _Recorded:
         key, place = _JSON.raw_decode(line, _after(line, place))
         start = _after(line, place)
         response[key], place = _JSON.raw_decode(line, start)
-        if key in ("id", "created") and response[key] is not None:
+        if key in ("id", "created") and response[key] not in (None, ""):
             pieces.append(line[begun:start])
             fresh.append(key)
             begun = place
@@ -130,38 +138,82 @@ def _after(line: str, place: int) -> int:
 
 def _recorded() -> list[_Recorded]:
     """Return the recorded responses, or the plain ones of the sample."""
-    if RECORDED.is_file():
-        return [_cut(line) for line in RECORDED.read_text("utf-8").splitlines()]
-    plain = []
-    for line in SAMPLE.read_bytes().splitlines():
-        try:
-            response = json.loads(line)
-        except ValueError:
-            continue
-        if (
-            response.get("created")
-            and response.get("id")
-            and response.get("choices")
-            and response.get("usage")
-        ):
-            plain.append(_cut(line.decode()))
-    return plain
+    if CORPUS.is_dir():
+        return [_cut(line) for line in _lines("responses.jsonl")]
+    sample = SAMPLE.read_bytes().splitlines()
+    return [_cut(line.decode()) for line in sample if _PLAIN.fullmatch(line)]
 
 
 def mixed(size: int, right: Right) -> Iterator[bytes]:
     """Yield recorded responses again and again, in any order, up to a size."""
     random, recorded = Random(7), _recorded()
-    at_once = sum(len("".join(one.pieces).encode()) + 40 for one in recorded)
-    step = DAYS * 86_400 * at_once / size / len(recorded)
     written = 0
     while written < size:
         place = right.lines % len(recorded)
         if not place:
             random.shuffle(recorded)
         one = recorded[place]
-        created = FIRST + int(right.lines * step)
+        created = FIRST + DAYS * 86_400 * written // size
         line = one.line(right.lines, created).encode() + b"\n"
         right.count(one.response, created if one.is_dated else None)
+        written += len(line)
+        yield line
+
+
+# Recorded streams, repeated.
+
+AT_A_TIME = 40
+
+
+def _lines(name: str) -> list[str]:
+    """Return the lines of a file of the corpus."""
+    return [line.decode() for line in (CORPUS / name).read_bytes().splitlines()]
+
+
+def _recorded_streams() -> list[tuple[list[str], int]]:
+    """Return the chunks of each recorded stream, and the tokens that it reports."""
+    lines, places, expected = (
+        _lines("chunks.jsonl"),
+        map(json.loads, _lines("chunks.streams.jsonl")),
+        map(json.loads, _lines("chunks.expected.jsonl")),
+    )
+    return [
+        (
+            lines[place["first_line"] : place["first_line"] + place["chunks"]],
+            response["total_tokens"] or 0,
+        )
+        for place, response in zip(places, expected, strict=True)
+    ]
+
+
+def _with_id(line: str, name: str) -> bytes:
+    """Return a chunk with another id, if it may have one."""
+    value = json.loads(line)
+    if any(value.get(key) for key in ("id", "choices", "usage")):
+        value["id"] = name
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode() + b"\n"
+
+
+def chunks(size: int, right: Right) -> Iterator[bytes]:
+    """Yield recorded streams again and again, mixed up, up to a size."""
+    random, recorded = Random(7), _recorded_streams()
+    is_open: list[Iterator[bytes]] = []
+    written = 0
+    while is_open or written < size:
+        if written < size and len(is_open) < AT_A_TIME:
+            stream, tokens = recorded[right.responses % len(recorded)]
+            name = f"chatcmpl-{right.responses}"
+            is_open.append(iter([_with_id(chunk, name) for chunk in stream]))
+            right.responses += 1
+            right.choices += 1
+            right.tokens += tokens
+        place = random.randrange(len(is_open))
+        line = next(is_open[place], None)
+        if line is None:
+            del is_open[place]
+            continue
+        right.lines += 1
         written += len(line)
         yield line
 
@@ -176,7 +228,10 @@ MODELS = {
     "gpt-4.1-nano-2025-04-14": 8,
     "ft:gpt-4o-mini-2024-07-18:acme::9xKq2LzP": 4,
 }
-SYLLABLES = "an be co de el fi go hi in ka la me no or pa qui re sa to un ve wi".split()
+SYLLABLES = (
+    "an", "be", "co", "de", "el", "fi", "go", "hi", "in", "ka", "la", "me", "no", "or",
+    "pa", "qui", "re", "sa", "to", "un", "ve", "wi",
+)  # fmt: skip
 SEPARATORS = {" ": 88, ", ": 5, ". ": 4, "\n": 1, "\n\n- ": 1, '" ': 1}
 UNUSUAL = (
     "café", "naïve", "日本語", "Größe", "привет", "🌻", "“so”", "don't", 'say "yes"',
@@ -193,9 +248,13 @@ WRITERS: tuple[tuple[int, dict[str, Any]], ...] = (
 
 
 class _Maker:
-    """Make responses that vary as those of OpenAI's API do."""
+    """Make responses that vary as those of OpenAI's API do.
 
-    def __init__(self) -> None:
+    Half of the answers have fewer than ``length`` characters.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.length = log(length)
         self.random = random = Random(7)
         words = [
             "".join(random.choices(SYLLABLES, k=random.randint(1, 4)))
@@ -210,8 +269,9 @@ class _Maker:
         self.text = "".join(pieces)
 
     def content(self) -> str:
-        """Return a text of 1 to 20,000 characters; half have less than 400."""
-        length = min(max(int(self.random.lognormvariate(6.0, 1.1)), 1), 20_000)
+        """Return a text of 1 to 20,000 characters."""
+        length = int(self.random.lognormvariate(self.length, 1.1))
+        length = min(max(length, 1), 20_000)
         start = self.random.randrange(len(self.text) - length)
         return self.text[start : start + length]
 
@@ -301,63 +361,28 @@ class _Maker:
         return response
 
 
-def realistic(size: int, right: Right) -> Iterator[bytes]:
+def generated(size: int, right: Right, length: int) -> Iterator[bytes]:
     """Yield generated responses up to a size."""
-    make = _Maker()
-    weights = list(accumulate(weight for weight, _ in WRITERS))
+    make = _Maker(length)
+    weights = [weight for weight, _ in WRITERS]
     encoders = [json.JSONEncoder(**options).encode for _, options in WRITERS]
-    written, created = 0, float(FIRST)
-    step = DAYS * 86_400 * 1_307 / size
+    written = 0
     while written < size:
-        created += make.random.expovariate(1 / step)
-        # The order of a log is that of the answers' ends.
+        created = FIRST + DAYS * 86_400 * written / size
+        # A log is in the order in which the answers end.
         response = make.response(int(created - make.random.expovariate(0.1)))
-        encode = encoders[bisect(weights, make.random.randrange(weights[-1]))]
+        [encode] = make.random.choices(encoders, weights)
         line = encode(response).encode() + b"\n"
         right.count(response, response["created"])
         written += len(line)
         yield line
 
 
-def short(size: int, right: Right) -> Iterator[bytes]:
-    """Yield generated responses of a few words, all in one form, up to a size."""
-    make = _Maker()
-    random = make.random
-    written = 0
-    while written < size:
-        created = FIRST + right.lines
-        usage = make.usage(20)
-        response = {
-            "id": make.some_id("chatcmpl-", 32),
-            "object": "chat.completion",
-            "created": created,
-            "model": "gpt-4o-mini-2024-07-18",
-            "choices": [
-                {
-                    "index": 0,
-                    "message": {
-                        "role": "assistant",
-                        "content": make.content()[: random.randint(1, 40)],
-                        "refusal": None,
-                    },
-                    "logprobs": None,
-                    "finish_reason": "stop",
-                }
-            ],
-            "usage": usage,
-            "service_tier": "default",
-            "system_fingerprint": "fp_0aa8d3e20b",
-        }
-        right.count(response, created)
-        line = json.dumps(response, separators=(",", ":")).encode() + b"\n"
-        written += len(line)
-        yield line
-
-
 KINDS: dict[str, Callable[[int, Right], Iterator[bytes]]] = {
     "mixed": mixed,
-    "realistic": realistic,
-    "short": short,
+    "realistic": partial(generated, length=400),
+    "short": partial(generated, length=20),
+    "chunks": chunks,
 }
 
 
@@ -372,4 +397,4 @@ def write_log(kind: str, path: Path, size: int) -> Right:
 
 if __name__ == "__main__":
     made = write_log(sys.argv[1], Path(sys.argv[2]), int(float(sys.argv[3]) * 1e6))
-    print(made.lines, made.responses, made.choices, made.rejected, made.tokens)
+    print(json.dumps(asdict(made)))
