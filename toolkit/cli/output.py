@@ -358,7 +358,7 @@ def print_passed_over(passed_over: dict[str, int]) -> None:
     """Print which files of a directory were not read."""
     if passed_over:
         # Imported here: polars and Arrow are not needed for --help.
-        from toolkit.reading.ledger import passed_over_words
+        from toolkit.reading.discovery import passed_over_words
 
         print_message(passed_over_words(passed_over))
 

@@ -73,7 +73,7 @@ class _Kernel:
             "reasons": REJECT_CODES,
             "expected": EXPECTED,
         }
-        schemas = [table.arrow for table in tables]
+        schemas = [plan.schema, plan.chunks.arrow]
         self.kernel = KERNEL.Decoder(known, schemas, REJECTS.arrow)
 
     def decode(self, block: Block) -> Decoded:
