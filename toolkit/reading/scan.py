@@ -141,15 +141,15 @@ class _LogScan:
         if self.is_spent:
             raise StreamReadTwiceError(STDIN)
         self.is_spent = any(log.path == STDIN for log in self.reader.logs)
-        needs = self.columns_of(with_columns, predicate)
-        reader = self.reader.project(needs)
+        names = self.columns_of(with_columns, predicate)
+        reader = self.reader.project(names)
         table = reader.plan.table
         builder = LedgerBuilder(reader.logs, table)
         left = ROWS_PER_TABLE if n_rows is None else n_rows
         stream = builder.count_all(reader.iter_decoded())
         schema = reader.plan.schema
         for rows in iter_tables(stream, schema, rows=min(left, ROWS_PER_TABLE)):
-            frame = pl.DataFrame(rows)
+            frame = pl.DataFrame(rows.select(names))
             if not passes(frame, table, partial=True):
                 report_failures(frame, table)
             if n_rows is not None:
@@ -169,10 +169,12 @@ class _LogScan:
     def columns_of(
         self, with_columns: list[str] | None, predicate: pl.Expr | None
     ) -> list[str]:
-        """Return the columns that are selected or filtered by."""
-        names = self.reader.plan.table.names if with_columns is None else with_columns
+        """Return the columns that are selected or filtered by, in their order."""
+        names = self.reader.plan.table.names
+        if with_columns is None:
+            return names
         roots = [] if predicate is None else predicate.meta.root_names()
-        return [*names, *roots]
+        return [name for name in names if name in {*with_columns, *roots}]
 
 
 # Exports.
