@@ -16,7 +16,7 @@ from toolkit.cli.options import (
     is_configured,
     shared,
 )
-from toolkit.cli.output import print_data, print_message, print_table, show_progress
+from toolkit.cli.output import print_data, print_message, show_progress
 from toolkit.cli.values import check_folder
 from toolkit.errors import OptionError, UnknownOptionError
 
@@ -58,6 +58,9 @@ def _print_metric(
     with show_progress("reading") as progress:
         table = measure(name, sources, progress=progress, **options)
     if not print_data(table, form, SPECS[name]):
+        # Imported here: JSON and CSV need no tables.
+        from toolkit.cli.screen import print_table
+
         print_table(table, SPECS[name], options.get("by"))
 
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from toolkit.errors import DamageWarning, RejectsWarning, ToolkitWarning, plural
 from toolkit.expressions.choices import first_choice, is_unfinished
-from toolkit.reading.decoder import DECODER
 from toolkit.reading.hints import Looks, line_looks_like, looks_like
+from toolkit.reading.native import DECODER
 from toolkit.reading.tags import NullTags
 from toolkit.schema.tables import LEDGER
 
