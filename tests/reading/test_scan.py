@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import subprocess
+import sys
 import warnings
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -427,3 +429,14 @@ def test_a_scan_that_is_not_collected_reads_and_says_nothing(log: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         toolkit.scan(log).select("model").explain()
+
+
+def test_tokens_of_a_log_are_counted_without_pandas_and_pandera(log: Path) -> None:
+    code = """if True:
+        import sys, toolkit
+        toolkit.metrics.token_usage(toolkit.scan(sys.argv[1]))
+        sys.exit(bool(sys.modules.keys() & {"pandas", "pandera"}))
+    """
+    command = [sys.executable, "-W", "ignore", "-c", code, str(log)]
+
+    assert subprocess.run(command, check=False).returncode == 0
