@@ -43,7 +43,7 @@ _MOST_CHOICES = 1024
 
 _IS_FIRST = pl.col("choice_position") == 0
 _IS_FINISHED = pl.col("is_end") | pl.col("finish_reason").is_not_null()
-# pa.array and from_pylist import pandas where it is installed, to recognize its objects.
+# from_pylist, like pa.array, imports pandas where it is installed.
 _NO_REJECTS = pa.RecordBatch.from_arrays(
     [pa.nulls(0, field.type) for field in REJECTS.arrow], schema=REJECTS.arrow
 )
