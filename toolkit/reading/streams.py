@@ -43,6 +43,7 @@ _MOST_CHOICES = 1024
 
 _IS_FIRST = pl.col("choice_position") == 0
 _IS_FINISHED = pl.col("is_end") | pl.col("finish_reason").is_not_null()
+# from_pylist, like pa.array, imports pandas where it is installed.
 _NO_REJECTS = pa.RecordBatch.from_arrays(
     [pa.nulls(0, field.type) for field in REJECTS.arrow], schema=REJECTS.arrow
 )
