@@ -24,6 +24,7 @@ from toolkit.errors import (
     StreamReadTwiceError,
 )
 from toolkit.reading import log_reader
+from toolkit.reading.blocks import Plan
 from toolkit.schema import CHOICES
 from toolkit.schema.columns import SCHEMA_VERSION
 from toolkit.testing import make_response, write_sample
@@ -136,22 +137,24 @@ def test_a_row_limit_ends_the_reading(tmp_path: Path) -> None:
     assert sum(read) < path.stat().st_size / 2
 
 
-def test_text_is_read_only_if_it_is_needed(
+def test_only_columns_that_are_needed_are_read(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plans = []
+    plans: list[Plan] = []
     make = log_reader.make_decoder
     monkeypatch.setattr(
         log_reader,
         "make_decoder",
-        lambda plan: plans.append(plan.content) or make(plan),
+        lambda plan: plans.append(plan) or make(plan),
     )
 
     toolkit.scan(log).select("model", "content_chars").collect()
     toolkit.scan(log).filter(pl.col("content") != "").select("model").collect()
     toolkit.scan(log).select("tool_calls").collect()
 
-    assert plans == ["drop", "keep", "keep"]
+    assert [plan.content for plan in plans] == ["drop", "keep", "keep"]
+    read = [set(plan.schema.names) & {"model", "content", "source"} for plan in plans]
+    assert read == [{"model"}, {"model", "content"}, set()]
 
 
 def test_rejects_are_warned_of_once_when_the_logs_were_read(tmp_path: Path) -> None:

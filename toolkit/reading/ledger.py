@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from toolkit.errors import DamageWarning, RejectsWarning, ToolkitWarning, plural
 from toolkit.expressions.choices import first_choice, is_unfinished
-from toolkit.reading.decoder import DECODER
 from toolkit.reading.hints import Looks, line_looks_like, looks_like
+from toolkit.reading.native import DECODER
 from toolkit.reading.tags import NullTags
 from toolkit.schema.tables import LEDGER
 
@@ -90,7 +89,7 @@ class LedgerBuilder:
         )
         counts.update(_count_streams(decoded.choices))
         for name in self.SUMS:
-            counts[name] += pc.sum(decoded.choices.column(name), min_count=0).as_py()
+            counts[name] += int(pl.Series(decoded.choices.column(name)).sum())
         if decoded.error is not None:
             self.errors[decoded.log_id] = decoded.error
         if decoded.head:
@@ -226,7 +225,7 @@ def _count_streams(choices: pa.RecordBatch) -> dict[str, int]:
 
 def _count_equal(column: pa.Array, value: object) -> int:
     """Count the cells that equal a value."""
-    return int(pc.sum(pc.equal(column, value), min_count=0).as_py())
+    return int((pl.Series(column) == value).sum())
 
 
 def merge_counts(counts: Iterable[RejectCount]) -> dict[str, RejectCount]:
@@ -257,9 +256,3 @@ def shorten(sentences: Sequence[str]) -> str:
     """Return the first sentence, and how many more there are."""
     more = f" (and {plural(len(sentences) - 1, 'more log')})"
     return sentences[0] + (more if len(sentences) > 1 else "")
-
-
-def passed_over_words(passed_over: Mapping[str, int]) -> str:
-    """Format how many files in a directory were not read, by ending."""
-    kinds = [f"{count:,} {kind}" for kind, count in passed_over.items()]
-    return f"not read: {', '.join(kinds)}"

@@ -322,7 +322,8 @@ def put_together(stream: Iterable[Decoded], streams: Streams) -> Iterator[Decode
 
 def _merge(decoded: Decoded, streams: Decoded) -> Decoded:
     """Return a block with the responses of streams among its rows."""
-    rows = pa.Table.from_batches([decoded.choices, streams.choices])
+    names = decoded.choices.schema.names  # perhaps not all columns were read
+    rows = pa.Table.from_batches([decoded.choices, streams.choices.select(names)])
     places = pl.DataFrame(rows.select(["line", "choice_position"]))
     order = places.select(pl.arg_sort_by("line", "choice_position")).to_series()
     (batch,) = rows.take(order.to_arrow()).combine_chunks().to_batches()
