@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import subprocess
+import sys
 import warnings
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -24,6 +26,8 @@ from toolkit.errors import (
     StreamReadTwiceError,
 )
 from toolkit.reading import log_reader
+from toolkit.reading.blocks import Plan
+from toolkit.reading.decoder import DECODER
 from toolkit.schema import CHOICES
 from toolkit.schema.columns import SCHEMA_VERSION
 from toolkit.testing import make_response, write_sample
@@ -136,22 +140,24 @@ def test_a_row_limit_ends_the_reading(tmp_path: Path) -> None:
     assert sum(read) < path.stat().st_size / 2
 
 
-def test_text_is_read_only_if_it_is_needed(
+def test_only_columns_that_are_needed_are_read(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plans = []
+    plans: list[Plan] = []
     make = log_reader.make_decoder
     monkeypatch.setattr(
         log_reader,
         "make_decoder",
-        lambda plan: plans.append(plan.content) or make(plan),
+        lambda plan: plans.append(plan) or make(plan),
     )
 
     toolkit.scan(log).select("model", "content_chars").collect()
     toolkit.scan(log).filter(pl.col("content") != "").select("model").collect()
     toolkit.scan(log).select("tool_calls").collect()
 
-    assert plans == ["drop", "keep", "keep"]
+    assert [plan.content for plan in plans] == ["drop", "keep", "keep"]
+    read = [set(plan.schema.names) & {"model", "content", "source"} for plan in plans]
+    assert read == [{"model"}, {"model", "content"}, set()]
 
 
 def test_rejects_are_warned_of_once_when_the_logs_were_read(tmp_path: Path) -> None:
@@ -424,3 +430,15 @@ def test_a_scan_that_is_not_collected_reads_and_says_nothing(log: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         toolkit.scan(log).select("model").explain()
+
+
+@pytest.mark.skipif(DECODER == "reference", reason="it builds its tables by pyarrow")
+def test_tokens_of_a_log_are_counted_without_pandas_and_pandera(log: Path) -> None:
+    code = """if True:
+        import sys, toolkit
+        toolkit.metrics.token_usage(toolkit.scan(sys.argv[1]))
+        sys.exit(bool(sys.modules.keys() & {"pandas", "pandera"}))
+    """
+    command = [sys.executable, "-W", "ignore", "-c", code, str(log)]
+
+    assert subprocess.run(command, check=False).returncode == 0

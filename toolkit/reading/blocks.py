@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, Unpack, get_args
@@ -29,7 +29,7 @@ from toolkit.reading.options import (
 )
 from toolkit.schema.apis import APIS, CARRIERS, CHUNK_APIS, ENVELOPES
 from toolkit.schema.paths import parse_path
-from toolkit.schema.tables import choices_table, chunks_table
+from toolkit.schema.tables import CHOICES, choices_table, chunks_table
 
 if TYPE_CHECKING:
     from toolkit.schema.api import Api
@@ -37,6 +37,14 @@ if TYPE_CHECKING:
 
 _Item = TypeVar("_Item")
 Bytes: TypeAlias = bytes  # for tuples with a field of that name
+
+
+# The columns that streams, the search for duplicates and the ledger read.
+_ALWAYS_BUILT = (
+    *("line", "choice_position", "response_hash", "response_id", "api"),
+    *("chunk_count", "finish_reason", "created", "created_problem"),
+    *("prompt_tokens", "completion_tokens", "total_tokens"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,9 @@ class Plan:
     max_line_bytes: int = MAX_LINE_BYTES
     # An unfinished last line of a plain file is left for a later run, not rejected.
     leave_pending: bool = False
+    # Names of the columns of choices that are built; None: all. The values of the
+    # others are checked all the same.
+    projection: frozenset[str] | None = None
 
     @cached_property
     def places(self) -> tuple[tuple[str, ...], ...]:
@@ -65,6 +76,36 @@ class Plan:
     def chunks(self) -> Table:
         """The table of the chunks."""
         return chunks_table(self.table)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The schema of the choices that are built."""
+        schema = self.table.arrow
+        if self.projection is None:
+            return schema
+        fields = [field for field in schema if field.name in self.projection]
+        return pa.schema(fields, schema.metadata)
+
+    def covers(self, other: Plan) -> bool:
+        """Return whether this plan builds what another one does, and maybe more."""
+        own, others = self.schema.names, other.schema.names
+        has_text = any(self.table[name].private for name in others)
+        same = replace(self, table=other.table, projection=other.projection)
+        if not has_text:
+            same = replace(same, content=other.content)
+        return (
+            same == other
+            and self.table.columns == other.table.columns
+            and set(others) <= set(own)
+        )
+
+    def project(self, names: Iterable[str]) -> Plan:
+        """Return a plan that builds only some columns, and those that reading needs."""
+        tags = (name for name in self.table.names if name not in CHOICES)
+        projection = frozenset([*names, *tags, *_ALWAYS_BUILT])
+        has_text = any(self.table[name].private for name in projection)
+        content = self.content if has_text else "drop"
+        return replace(self, projection=projection, content=content)
 
 
 def make_plan(*, leave_pending: bool = False, **options: Unpack[ReadOptions]) -> Plan:

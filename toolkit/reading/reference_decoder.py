@@ -65,7 +65,6 @@ class _Rows(NamedTuple):
 class Reference:
     """Decodes blocks of lines by a plan; it keeps no state between them."""
 
-    name = "reference"
     is_parallel = False
 
     def __init__(self, plan: Plan) -> None:
@@ -132,8 +131,9 @@ class Reference:
         elif block.skipped is not None:
             lines += 1
             rejects.append(_reject(block, block.line, block.offset, None, None))
+        choices = _batch(found[False], self.plan.table.arrow)
         return block.decoded(
-            _batch(found[False], self.plan.table.arrow),
+            choices.select(self.plan.schema.names),
             _batch(list(zip(*rejects, strict=True)), REJECTS.arrow),
             lines,
             blank,

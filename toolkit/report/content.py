@@ -15,7 +15,7 @@ from toolkit.expressions.time_ranges import before as range_before
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 from toolkit.metrics.engine import compute_several
 from toolkit.metrics.registry import METRICS, SPECS
-from toolkit.reading.ledger import passed_over_words
+from toolkit.reading.discovery import passed_over_words
 from toolkit.report.changes import Change, changes
 from toolkit.report.inputs import MAIN_METRICS, Plan, ReportInputs
 from toolkit.report.kpis import build_kpis

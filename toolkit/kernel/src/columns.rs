@@ -30,6 +30,8 @@ pub enum ColumnBuilder {
     LargeString(Texts<i64>),
     LargeBinary(Texts<i64>),
     Calls(Box<Calls>),
+    /// A column that nobody asked for: its values are checked, and no cell is built.
+    Unread,
 }
 
 impl ColumnBuilder {
@@ -65,6 +67,7 @@ impl ColumnBuilder {
             ColumnBuilder::Calls(column) => {
                 ColumnBuilder::Calls(Box::new(Calls::new(column.item.clone())))
             }
+            ColumnBuilder::Unread => ColumnBuilder::Unread,
         }
     }
 
@@ -181,6 +184,7 @@ impl ColumnBuilder {
                 column.truncate(rows);
             }
             ColumnBuilder::Calls(column) => column.truncate(rows),
+            ColumnBuilder::Unread => {}
         }
     }
 
@@ -203,6 +207,7 @@ impl ColumnBuilder {
             ColumnBuilder::LargeString(column) => column.finish_text(rows, zeros)?,
             ColumnBuilder::LargeBinary(column) => column.finish_binary(rows, zeros)?,
             ColumnBuilder::Calls(column) => column.finish(rows, zeros)?,
+            ColumnBuilder::Unread => return Err(ArrowError::SchemaError(kind.to_string())),
         })
     }
 }

@@ -74,11 +74,17 @@ const UNFINISHED: [&str; 4] = ["truncated", "invalid_utf8", "too_deep", "line_to
 
 impl Decoder {
     pub fn new(plan: Plan, tables: [SchemaRef; 2], rejects: SchemaRef) -> Self {
+        let [choices, chunks] = tables;
+        let tables = [
+            Table::new(choices, &plan.columns[CHOICES]),
+            Table::new(chunks, &plan.columns[CHUNKS]),
+        ];
+        let routes = |table: usize| Routes::new(&plan, table, &tables[table].is_read());
         Decoder {
-            routes: [CHOICES, CHUNKS].map(|table| Routes::new(&plan, table)),
+            routes: [CHOICES, CHUNKS].map(routes),
             plan,
-            tables: tables.map(Table::new),
-            rejects: Table::new(rejects),
+            tables,
+            rejects: Table::whole(rejects),
             memories: Mutex::default(),
         }
     }

@@ -222,12 +222,9 @@ impl<'w> LineValues<'w> {
                 }
                 return Some(Found::Text(word.len()));
             }
-            (
-                Kind::String | Kind::Label | Kind::FinishReason | Kind::Text | Kind::Content,
-                JsonType::String,
-            ) => {
-                let text = self.text(value);
-                if text.is_empty() && !matches!(target.kind, Kind::Text | Kind::Content) {
+            (kind, JsonType::String) if kind.is_text() => {
+                let text = self.text(value); // if it is dropped perhaps with its escapes
+                if text.is_empty() && !matches!(kind, Kind::Text | Kind::Content) {
                     return Some(Found::Nothing);
                 }
                 if !target.drops {
@@ -235,6 +232,7 @@ impl<'w> LineValues<'w> {
                 }
                 return Some(Found::Text(text.len()));
             }
+            (Kind::Characters, JsonType::String) if !target.is_read => {}
             (Kind::Characters, JsonType::String) => {
                 building.set_int(row, bytecount::num_chars(self.text(value)) as i64);
             }

@@ -65,6 +65,12 @@ impl Kind {
         matches!(self, Given | Position | ChoiceCount | Hash | Api)
     }
 
+    /// Returns whether any string is a value of it, which is its text.
+    pub fn is_text(self) -> bool {
+        use Kind::{Content, FinishReason, Label, String, Text};
+        matches!(self, String | Label | FinishReason | Text | Content)
+    }
+
     /// Returns whether the empty word is a null that ends the search.
     pub fn is_word(self) -> bool {
         matches!(self, Kind::Marker | Kind::TimestampProblem)

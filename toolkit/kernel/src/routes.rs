@@ -74,7 +74,9 @@ pub struct Target {
     pub is_of_choice: bool,
     /// It is repeated in all rows of a response.
     pub repeats: bool,
+    /// Its text is not kept: of a private column, or one that nobody asked for.
     pub drops: bool,
+    pub is_read: bool,
     /// A 0 is read only if no other way has a value.
     pub passes_zero: bool,
     pub minimum: i64,
@@ -93,6 +95,16 @@ pub struct End {
     pub is_presence: bool,
     pub passes_objects: bool,
     pub takes_any_shape: bool,
+    /// The text of a string is needed, not only whether it is one.
+    pub needs_text: bool,
+}
+
+impl Target {
+    /// Returns whether no value of a type is an error on a way, nor read.
+    pub fn takes(&self, way: usize, r#type: JsonType) -> bool {
+        let is_text = self.kind.is_text() || self.kind == Kind::Characters;
+        !self.is_read && is_text && r#type == JsonType::String && !self.ends[way].has_items
+    }
 }
 
 impl End {
@@ -103,8 +115,10 @@ impl End {
 }
 
 impl Routes {
+    /// The routes of the columns, of which only those that are read get cells.
+    ///
     /// None: the strict path is to read all lines of such columns or such an API.
-    pub fn new(plan: &Plan, table: usize) -> Option<Self> {
+    pub fn new(plan: &Plan, table: usize, is_read: &[bool]) -> Option<Self> {
         let number = plan.apis.iter().position(|api| api.table() == table)?;
         let api = &plan.apis[number];
         let columns: Vec<_> = plan.columns[table].iter().zip(&api.paths).collect();
@@ -119,8 +133,9 @@ impl Routes {
         tries[RESPONSE].nodes[choices].role = Role::Choices;
         let mut cells = Vec::new();
         for (number, &(column, paths)) in columns.iter().enumerate() {
-            if !column.kind.is_given() {
-                cells.push(target(number, column, paths, plan, &mut tries));
+            let is_read = is_read[number];
+            if !column.kind.is_given() && (is_read || may_matter(column, paths)) {
+                cells.push(target(number, is_read, column, paths, plan, &mut tries));
             }
         }
         let mut envelopes = Vec::new();
@@ -244,16 +259,30 @@ fn rivals(api: &Api, outer: &mut Trie) -> Vec<Vec<Rival>> {
     found
 }
 
+/// Returns whether a column that is not read can make a line an error.
+fn may_matter(column: &Column, paths: &[Path]) -> bool {
+    let has_text = column.grain == Grain::Response && column.kind != Kind::Flag;
+    has_text || !paths.iter().all(|path| path.takes_any_shape)
+}
+
 fn target(
     number: usize,
+    is_read: bool,
     column: &Column,
     paths: &[Path],
     plan: &Plan,
     tries: &mut [Trie; 3],
 ) -> Target {
+    let drops = !is_read || column.private && plan.drops_text;
     let end = |path: &Path| {
         let root = root_of(column, path);
-        let node = tries[tree_of(root)].add_column(&path.steps.keys, path.takes_any_shape);
+        let needs_text = match column.kind {
+            Kind::Marker => !path.prefix.is_empty(),
+            Kind::Characters => is_read,
+            kind => kind.is_text() && !drops,
+        };
+        let tree = &mut tries[tree_of(root)];
+        let node = tree.add_column(&path.steps.keys, path.takes_any_shape, needs_text);
         let has_items = path.steps.items.is_some();
         End {
             place: place(path, root, node, plan),
@@ -261,6 +290,7 @@ fn target(
             is_presence: column.kind == Kind::Marker && path.prefix.is_empty() && !has_items,
             passes_objects: path.passes_objects,
             takes_any_shape: path.takes_any_shape,
+            needs_text,
         }
     };
     let ends: Vec<End> = paths.iter().map(end).collect();
@@ -274,7 +304,8 @@ fn target(
         kind: column.kind,
         is_of_choice: column.grain == Grain::Choice,
         repeats: column.grain == Grain::Response,
-        drops: column.private && plan.drops_text,
+        drops,
+        is_read,
         passes_zero: paths.len() > 1,
         minimum: column.minimum.unwrap_or(i64::MIN),
         maximum: column.maximum.unwrap_or(i64::MAX),

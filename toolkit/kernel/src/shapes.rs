@@ -332,7 +332,7 @@ impl Shape {
                     if matches!(value.kind, JsonType::List | JsonType::Object) {
                         return None;
                     }
-                    steps[cut].is_read = true;
+                    steps[cut].is_read |= end.needs_text;
                     pick.sources.push((cut, way));
                     continue;
                 }
@@ -352,8 +352,9 @@ impl Shape {
                 }
             }
             match (pick.sources.as_slice(), pick.rest.take()) {
-                ([], Some(cell)) => constants.push((target.column, cell)),
-                ([], None) => {}
+                ([], Some(cell)) if target.is_read => constants.push((target.column, cell)),
+                ([], _) => {}
+                (&[(cut, way)], None) if target.takes(way, steps[cut].kind) => {}
                 (&[(cut, way)], None) => steps[cut].uses.push((number, way)),
                 (_, rest) => picks.push(Pick { rest, ..pick }),
             }

@@ -4,7 +4,7 @@ use std::iter::repeat_n;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use arrow_array::RecordBatch;
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, Field, SchemaRef};
 
 use crate::columns::{ColumnBuilder, Zeros};
 use crate::plan::{Api, Column, Grain, Kind};
@@ -12,6 +12,8 @@ use crate::plan::{Api, Column, Grain, Kind};
 /// A table that blocks have rows of.
 pub struct Table {
     schema: SchemaRef,
+    /// By column of the plan: its place in the schema; None: it is only checked.
+    places: Vec<Option<usize>>,
     /// Rows of the last block, and bytes of each of its columns, to a mebibyte of log: so
     /// much room the next one is likely to want.
     rows: AtomicUsize,
@@ -21,13 +23,31 @@ pub struct Table {
 const SIZED_BYTES: usize = 1 << 20;
 
 impl Table {
-    pub fn new(schema: SchemaRef) -> Self {
-        let texts = schema.fields().iter().map(|_| AtomicUsize::default());
+    /// A table of the columns of the plan that the schema has, in its order.
+    pub fn new(schema: SchemaRef, columns: &[Column]) -> Self {
+        let places = columns.iter().map(|column| schema.index_of(&column.name));
         Table {
-            texts: texts.collect(),
+            texts: columns.iter().map(|_| AtomicUsize::default()).collect(),
             rows: AtomicUsize::default(),
+            places: places.map(Result::ok).collect(),
             schema,
         }
+    }
+
+    /// A table of all columns of a schema.
+    pub fn whole(schema: SchemaRef) -> Self {
+        let count = schema.fields().len();
+        Table {
+            texts: (0..count).map(|_| AtomicUsize::default()).collect(),
+            rows: AtomicUsize::default(),
+            places: (0..count).map(Some).collect(),
+            schema,
+        }
+    }
+
+    /// By column of the plan: whether its cells are built.
+    pub fn is_read(&self) -> Vec<bool> {
+        self.places.iter().map(Option::is_some).collect()
     }
 
     /// Begins the rows of a block of so many bytes.
@@ -37,9 +57,11 @@ impl Table {
             (size + size / 8) * bytes / SIZED_BYTES
         };
         let rows = room(&self.rows);
-        let fields = self.schema.fields().iter().zip(&self.texts);
-        let columns =
-            fields.map(|(field, texts)| ColumnBuilder::new(field.data_type(), rows, room(texts)));
+        let begin = |(place, texts): (&Option<usize>, _)| match place {
+            Some(place) => ColumnBuilder::new(self.field(*place).data_type(), rows, room(texts)),
+            None => Ok(ColumnBuilder::Unread),
+        };
+        let columns = self.places.iter().zip(&self.texts).map(begin);
         Ok(Rows {
             columns: columns.collect::<Result<_, _>>()?,
             responses: Vec::with_capacity(rows),
@@ -55,10 +77,20 @@ impl Table {
             size.store(had(column.bytes()), Relaxed);
         }
         let zeros = Zeros::new(rows.count);
-        let columns = rows.columns.into_iter().zip(self.schema.fields());
-        let arrays =
-            columns.map(|(column, field)| column.finish(rows.count, field.data_type(), &zeros));
-        RecordBatch::try_new(self.schema.clone(), arrays.collect::<Result<_, _>>()?)
+        let mut arrays = Vec::new();
+        for (column, place) in rows.columns.into_iter().zip(&self.places) {
+            if let Some(place) = *place {
+                let kind = self.field(place).data_type();
+                arrays.push((place, column.finish(rows.count, kind, &zeros)?));
+            }
+        }
+        arrays.sort_by_key(|(place, _)| *place);
+        let arrays = arrays.into_iter().map(|(_, array)| array);
+        RecordBatch::try_new(self.schema.clone(), arrays.collect())
+    }
+
+    fn field(&self, place: usize) -> &Field {
+        self.schema.field(place)
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Node {
     pub is_leaf: bool,
     /// The path of a column goes on below: what is no object here is an error.
     pub is_container: bool,
-    /// The path of a column ends here, and none goes on below.
+    /// The text of a string here is needed, not only its JSON; none goes on below.
     pub is_text: bool,
 }
 
@@ -47,7 +47,7 @@ impl Trie {
 
     /// Adds the path of a column and returns the number of its end; if it takes any shape,
     /// what is no object on the way is no error.
-    pub fn add_column(&mut self, keys: &[String], takes_any_shape: bool) -> usize {
+    pub fn add_column(&mut self, keys: &[String], takes_any_shape: bool, is_text: bool) -> usize {
         let mut at = TOP;
         for key in keys {
             self.nodes[at].is_container |= !takes_any_shape;
@@ -56,7 +56,7 @@ impl Trie {
         }
         let end = &mut self.nodes[at];
         end.is_leaf = true;
-        end.is_text = end.children.is_empty();
+        end.is_text |= is_text && end.children.is_empty();
         at
     }
 
