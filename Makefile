@@ -87,11 +87,10 @@ wheel: $(BIN)/python
 		|| echo "without the kernel (needs Rust 1.89 and crates): $$(ls dist/*.whl)"
 
 bench: .venv/ready-dev
-	$(BIN)/python tests/benchmarks/engines.py
+	$(BIN)/python -m tests.benchmarks.speed
 	$(BIN)/python tests/benchmarks/pricing.py
 	$(BIN)/python tests/benchmarks/metrics.py
-	$(BIN)/python tests/benchmarks/workers.py
-	$(BIN)/python tests/benchmarks/streams.py
+	$(BIN)/python -m tests.benchmarks.workers
 
 reference: .venv/ready-dev
 	$(BIN)/python -m tests.support.models

@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from tests.support.command import run
-from toolkit.cli.output import _to_json, print_table
+from toolkit.cli.output import _to_json
+from toolkit.cli.screen import print_table
 from toolkit.cli.tables import _cell, lay_out, notes_of
 from toolkit.metrics import (
     METRICS,

@@ -126,12 +126,15 @@ def test_loaded_tables_and_ledger_are_the_same_but_for_the_decoder_s_name(
         (tmp_path / f"{seed}.jsonl").write_bytes(log)
 
     def loaded(decoder: str, **options: Any) -> toolkit.Loaded:
-        for module in (decoding, ledger):
-            monkeypatch.setattr(module, "DECODER", decoder)
-        return toolkit.load(tmp_path, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr(ledger, "DECODER", decoder)
+            if decoder == "reference":
+                patch.setattr(decoding, "KERNEL", None)
+            return toolkit.load(tmp_path, **options)
 
     for options in ({}, {"duplicates": "keep", "content": "drop"}):
         one, other = loaded("reference", **options), loaded("kernel", **options)
+        assert set(one.ledger["decoder"]) == {"reference"}
         assert set(other.ledger["decoder"]) == {"kernel"}
         assert one.ledger.drop("decoder").equals(other.ledger.drop("decoder"))
         assert one.choices.num_rows > 100

@@ -44,9 +44,9 @@ ENTRANCES = {
     "zstandard": {"reading.decompression", "testing.sample_logs"},
     "boto3": {"reading.object_store"},
     "botocore": {"reading.object_store"},
-    "pydantic": {"cli.config"},
+    "pydantic": {"cli.settings"},
     "typer": {"cli"},
-    "rich": {"cli.output"},
+    "rich": {"cli.output", "cli.screen"},
     "pandas": set(),
     "orjson": set(),
     "pickle": set(),
@@ -264,6 +264,12 @@ def test_the_start_is_cold(heavy: str) -> None:
 
 
 PACKAGES = sorted({package_of(name) for name in MODULES if "." in name})
+
+
+def test_decoding_begins_before_polars_is_imported() -> None:
+    code = "import sys, toolkit.reading.log_reader; sys.exit('polars' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("package", ["", *PACKAGES])

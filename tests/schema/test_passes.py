@@ -15,6 +15,7 @@ from toolkit.errors import ValidationError
 from toolkit.schema import CHOICES, LEDGER, REJECTS, TABLES, USAGE_COLUMNS, Table
 from toolkit.schema.columns import Column
 from toolkit.schema.models import MODELS
+from toolkit.schema.rules import all_rules
 from toolkit.schema.validation import passes, report_failures, validate_rows
 from toolkit.testing import make_choices
 
@@ -122,7 +123,7 @@ def test_a_part_of_the_columns_is_checked_by_their_limits_and_rules(
 ) -> None:
     frame = data.draw(frames(CHOICES))
     names = data.draw(st.sets(st.sampled_from(CHOICES.names)))
-    rules = {rule.description: RULES[rule.name] for rule in CHOICES.all_rules}
+    rules = {rule.description: RULES[rule.name] for rule in all_rules(CHOICES)}
     expected = [
         check
         for column, check in failures(frame, CHOICES)

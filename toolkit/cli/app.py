@@ -73,7 +73,7 @@ def _print_version(expected: bool) -> None:
         # Imported here: only this needs them at once.
         from importlib.metadata import version
 
-        from toolkit.reading.decoder import DECODER
+        from toolkit.reading.native import DECODER
 
         output.print_result(
             f"completion-toolkit {version('completion-toolkit')} (decoder {DECODER}, "
@@ -109,6 +109,7 @@ def check(
 ) -> None:
     """Account for every line: ledger, rejects, validation, findings."""
     # Imported here: what a command does not use is not loaded.
+    from toolkit.cli.screen import print_check
     from toolkit.reading.check import check as check_logs
 
     with output.show_progress("reading") as progress:
@@ -116,7 +117,7 @@ def check(
     if form:
         output.print_json(output.check_data(checked))
     else:
-        output.print_check(checked)
+        print_check(checked)
     if checked.failures or checked.ledger["error"].count():
         raise typer.Exit(_FAILURE)
     check_rejects(max_rejects, checked.ledger.sum().row(0, named=True))
@@ -247,12 +248,13 @@ def compact(directory: _Export, **options: Any) -> None:
 def schema(form: str | None = None) -> None:
     """Print the columns of all tables; with --json also where each API has them."""
     # Imported here: what a command does not use is not loaded.
+    from toolkit.cli.screen import print_schema
     from toolkit.schema.tables import TABLES
 
     if form:
         output.print_json({table.name: output.table_data(table) for table in TABLES})
     else:
-        output.print_schema()
+        print_schema()
 
 
 @_app.command()

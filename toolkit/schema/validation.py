@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn, get_args
 import polars as pl
 
 from toolkit.errors import ValidationError, check_word, near_miss, plural
+from toolkit.schema.rules import rules_of
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def _list_checked(table: Table) -> set[str]:
         limits = (column.minimum, column.maximum)
         if not column.nullable or limits != (None, None):
             names.add(column.name)
-    return names.union(*(rule.condition.meta.root_names() for rule in table.rules))
+    rules = [rule.condition.meta.root_names() for rule in rules_of(table)]
+    return names.union(*rules)
 
 
 def report_failures(frame: pl.DataFrame, table: Table) -> NoReturn:
@@ -206,7 +208,7 @@ def _conditions(frame: pl.DataFrame, table: Table) -> Iterator[pl.Expr]:
             yield (cells >= column.minimum).all()
         if column.maximum is not None:
             yield (cells <= column.maximum).all()
-    for rule in table.rules:
+    for rule in rules_of(table):
         if there.issuperset(rule.condition.meta.root_names()):
             yield rule.condition.all()
 
