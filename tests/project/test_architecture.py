@@ -266,6 +266,12 @@ def test_the_start_is_cold(heavy: str) -> None:
 PACKAGES = sorted({package_of(name) for name in MODULES if "." in name})
 
 
+def test_decoding_begins_before_polars_is_imported() -> None:
+    code = "import sys, toolkit.reading.log_reader; sys.exit('polars' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.parametrize("package", ["", *PACKAGES])
 def test_no_module_has_the_name_of_what_its_package_exports(
     package: str,
