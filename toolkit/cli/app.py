@@ -46,20 +46,6 @@ _WRONG_USAGE = (
 _Export = Annotated[str, typer.Argument(metavar="DIR", help="directory of an export")]
 
 
-class _Screen(TyperGroup):
-    """The commands, with a help that fits one screen."""
-
-    def get_help(self, ctx: Any) -> str:  # noqa: ARG002 - typer's private type
-        """Return the list of all commands."""
-        return Path(__file__).with_name("help.txt").read_text("utf-8").rstrip()
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command that is named, or raise `OptionError`."""
-        if not args[0].startswith("-"):
-            check_word("command", args[0], self.list_commands(ctx))
-        return super().resolve_command(ctx, args)
-
-
 class _Values:
     """Converts what is typed for a parameter: `str`, `list[str]` or `Path`."""
 
@@ -71,14 +57,34 @@ class _Values:
         return None if value is None else self.kind(value)
 
 
-class _Command(TyperCommand):
-    """A command that converts values itself: typer would import pydantic to do so."""
+class _Light:
+    """Converts the values of a command: typer would import pydantic to do so."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        for one in cast("list[Any]", self.params):
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, also that of the help."""
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for one in parameters:
             # Where typer keeps its converters: it makes them on first use.
             one._runtime_param = _Values(one.type_descriptor.annotation)  # noqa: SLF001
+        return parameters
+
+
+class _Command(_Light, TyperCommand):
+    """A command."""
+
+
+class _Screen(_Light, TyperGroup):
+    """The commands, with a help that fits one screen."""
+
+    def get_help(self, ctx: Any) -> str:  # noqa: ARG002 - typer's private type
+        """Return the list of all commands."""
+        return Path(__file__).with_name("help.txt").read_text("utf-8").rstrip()
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is named, or raise `OptionError`."""
+        if not args[0].startswith("-"):
+            check_word("command", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
 
 
 _app = typer.Typer(

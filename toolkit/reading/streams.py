@@ -43,7 +43,10 @@ _MOST_CHOICES = 1024
 
 _IS_FIRST = pl.col("choice_position") == 0
 _IS_FINISHED = pl.col("is_end") | pl.col("finish_reason").is_not_null()
-_NO_REJECTS = pa.RecordBatch.from_pylist([], REJECTS.arrow)
+# Not from_pylist: any conversion of Python objects imports pandas if it is installed.
+_NO_REJECTS = pa.RecordBatch.from_arrays(
+    [pa.nulls(0, field.type) for field in REJECTS.arrow], schema=REJECTS.arrow
+)
 _TEXTS = ("content", "reasoning_content", "refusal")
 _CALL_BYTES = pl.element().struct.field("arguments").str.len_bytes().fill_null(0) + 64
 _BYTES = pl.sum_horizontal(
