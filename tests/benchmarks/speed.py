@@ -148,7 +148,7 @@ def make_large_export() -> str:
     folder = OUT / "large"
     if not folder.exists():
         code = "from tests.benchmarks.metrics import *; write_export(Path('{}'), {})"
-        code = code.format(folder / "choices", RESPONSES)
+        code = code.format(folder, RESPONSES)
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     return str(folder)
 

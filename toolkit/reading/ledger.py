@@ -70,15 +70,16 @@ class LedgerBuilder:
         self.tags.add(decoded)
         counts = self.counts[decoded.log_id]
         rejected = len(decoded.rejects)
-        errors = _count_equal(decoded.rejects.column("code"), "error_response")
+        errors = 0
         if rejected:
             new = reject_counts(decoded.rejects)
+            errors = sum(count.lines for count in new if count.code == "error_response")
             self.codes = merge_counts([*self.codes.values(), *new])
+            self.look_at(decoded.rejects, decoded.log_id)
         counts.update(
             bytes=decoded.bytes,
             lines=decoded.lines,
             blank=decoded.blank,
-            responses=_count_equal(decoded.choices.column("choice_position"), 0),
             chunks=decoded.chunks,
             duplicates=decoded.duplicates,
             outside=decoded.outside,
@@ -87,14 +88,11 @@ class LedgerBuilder:
             rejected=rejected - errors,
             choices=len(decoded.choices),
         )
-        counts.update(_count_streams(decoded.choices))
-        for name in self.SUMS:
-            counts[name] += int(pl.Series(decoded.choices.column(name)).sum())
+        counts.update(_count_responses(decoded.choices))
         if decoded.error is not None:
             self.errors[decoded.log_id] = decoded.error
         if decoded.head:
             self.looks[decoded.log_id].head = looks_like(decoded.head)
-        self.look_at(decoded.rejects, decoded.log_id)
 
     def look_at(self, rejects: pa.RecordBatch, log_id: int) -> None:
         """Count what the first rejects of a log look like, and those that are left."""
@@ -215,17 +213,12 @@ STREAM_COUNTS = {
 STREAM_COLUMNS = ("line", "choice_position", "chunk_count", "finish_reason")
 
 
-def _count_streams(choices: pa.RecordBatch) -> dict[str, int]:
-    """Count the streamed responses among rows, and their chunks."""
-    if choices.column("chunk_count").null_count == len(choices):
-        return {}
-    rows = pl.DataFrame(choices.select(STREAM_COLUMNS))
-    return rows.select(**STREAM_COUNTS).row(0, named=True)
-
-
-def _count_equal(column: pa.Array, value: object) -> int:
-    """Count the cells that equal a value."""
-    return int((pl.Series(column) == value).sum())
+def _count_responses(choices: pa.RecordBatch) -> dict[str, int]:
+    """Count the responses among rows, their tokens, and those that were streamed."""
+    rows = pl.DataFrame(choices.select([*STREAM_COLUMNS, *LedgerBuilder.SUMS]))
+    responses = first_choice().sum().cast(pl.Int64).alias("responses")
+    sums = pl.col(LedgerBuilder.SUMS).sum()
+    return rows.select(responses, sums, **STREAM_COUNTS).row(0, named=True)
 
 
 def merge_counts(counts: Iterable[RejectCount]) -> dict[str, RejectCount]:

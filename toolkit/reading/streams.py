@@ -43,7 +43,6 @@ _MOST_CHOICES = 1024
 
 _IS_FIRST = pl.col("choice_position") == 0
 _IS_FINISHED = pl.col("is_end") | pl.col("finish_reason").is_not_null()
-# Not from_pylist: any conversion of Python objects imports pandas if it is installed.
 _NO_REJECTS = pa.RecordBatch.from_arrays(
     [pa.nulls(0, field.type) for field in REJECTS.arrow], schema=REJECTS.arrow
 )
@@ -188,10 +187,10 @@ class Streams:
         """Remember the responses that may take the place of a stream."""
         lines = self.lines[stream_set]
         if len(choices):
-            # Filtered, so copied: a column of a block keeps all of them in memory.
+            # Copied: a column of a block keeps all of them in memory.
             ids = choices.select(["response_id", "api"])
-            ids = ids.filter(ids["response_id"].is_valid())
-            self.whole.append((stream_set, lines, ids))
+            copied = pa.concat_batches([ids, ids.slice(0, 0)])
+            self.whole.append((stream_set, lines, copied))
         while (
             self.whole
             and self.whole[0][1] < self.lines[self.whole[0][0]] - _FINISHED_LINES
@@ -201,18 +200,16 @@ class Streams:
     def _whole_keys(self, *, newest: bool = False) -> pl.DataFrame:
         """Return the keys of the streams that were logged as whole responses too."""
         whole = list(self.whole)[-1:] if newest else self.whole
-        frames = [
-            pl.DataFrame(ids).select(
-                stream_set=pl.lit(name),
-                stream_key=pl.format("id {}", "response_id"),
-                is_other=pl.col("api").is_in(ENDS_WHOLE),
+        frames = [pl.DataFrame(schema=dict.fromkeys(KEY, pl.String()))]
+        frames += [
+            pl.DataFrame(ids)
+            .filter(~pl.col("api").is_in(ENDS_WHOLE))
+            .select(
+                stream_set=pl.lit(name), stream_key=pl.format("id {}", "response_id")
             )
             for name, _, ids in whole
         ]
-        if not frames:
-            return pl.DataFrame(schema=dict.fromkeys(KEY, pl.String()))
-        keys = pl.concat(frames).filter(~pl.col("is_other"))
-        return keys.select(KEY).drop_nulls().unique()
+        return pl.concat(frames).drop_nulls().unique()
 
     def _take_rows(
         self, decoded: Decoded, stream_set: str
@@ -248,7 +245,8 @@ class Streams:
         known = pl.concat([self.pieces.select(names), rows.select(names)])
         last = last.join(known, on=names, how="semi").with_columns(is_whole=True)
         lines = last["line"].unique()
-        is_last = pl.Series(decoded.choices.column("line")).is_in(lines.implode())
+        own_lines = pl.DataFrame(decoded.choices.select(["line"])).to_series()
+        is_last = own_lines.is_in(lines.implode())
         return decoded._replace(
             choices=decoded.choices.filter((~is_last).to_arrow()),
             chunks=decoded.chunks + len(lines),

@@ -94,7 +94,7 @@ class NullTags:
 def _cells(choices: pa.RecordBatch, name: str) -> pl.Series:
     """Return the cells of a column that only a path of the user can fill."""
     if name != "created":
-        return pl.Series(choices.column(name))
+        return pl.DataFrame(choices.select([name])).to_series()
     rows = pl.DataFrame(choices.select(["api", "created", "created_problem"]))
     created = pl.col("created")
     cells = pl.coalesce(created.cast(pl.String), "created_problem")
