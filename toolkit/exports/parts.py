@@ -285,7 +285,7 @@ def _cut_evenly(rows: pa.Table, size: int) -> Iterator[pa.Table]:
 
 def _find_order(rows: pa.Table) -> pa.Array | None:
     """Return the places of rows by `created`, undated ones first; None if sorted."""
-    created = rows.column("created").cast(pa.int64()).fill_null(-1).to_numpy()
+    created = pl.Series(rows.column("created")).to_physical().fill_null(-1).to_numpy()
     if (created[1:] >= created[:-1]).all():
         return None
     return pa.array(created.argsort(kind="stable"))
