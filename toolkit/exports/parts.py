@@ -288,7 +288,7 @@ def _find_order(rows: pa.Table) -> pa.Array | None:
     created = pl.Series(rows.column("created")).to_physical().fill_null(-1).to_numpy()
     if (created[1:] >= created[:-1]).all():
         return None
-    return pa.array(created.argsort(kind="stable"))
+    return pl.Series(created.argsort(kind="stable")).to_arrow()
 
 
 def filter_span(stream: Iterable[Decoded], span: Span) -> Iterator[Decoded]:
