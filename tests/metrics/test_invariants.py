@@ -15,9 +15,7 @@ from toolkit.metrics.engine import compute_several
 from toolkit.metrics.registry import SPECS
 from toolkit.testing import make_choices
 
-quick = settings(
-    max_examples=12, deadline=None, suppress_health_check=list(HealthCheck)
-)
+quick = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 START = datetime(
     2026, 3, 28, 12, tzinfo=UTC
 )  # the night before clocks change in Berlin

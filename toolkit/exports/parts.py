@@ -224,7 +224,7 @@ class PartWriter:
     def write_table(self, rows: pa.Table) -> None:
         """Write rows as a row group, sorted by `created` if they have it."""
         order = _find_order(rows) if "created" in rows.column_names else None
-        self.parquet.write_table(rows if order is None else _take(rows, order))
+        self.parquet.write_table(rows if order is None else rows.take(order))
 
     def close(self) -> None:
         """Finish the file after its last row group, and sync it."""
@@ -283,17 +283,13 @@ def _cut_evenly(rows: pa.Table, size: int) -> Iterator[pa.Table]:
         yield rows.slice(start, step)
 
 
-def _find_order(rows: pa.Table) -> pl.Series | None:
+def _find_order(rows: pa.Table) -> pa.Array | None:
     """Return the places of rows by `created`, undated ones first; None if sorted."""
     frame = pl.DataFrame(rows.select(["created"]))
     if frame["created"].is_sorted():
         return None
-    return frame.select(pl.arg_sort_by("created", maintain_order=True))["created"]
-
-
-def _take(rows: pa.Table, places: pl.Series) -> pa.Table:
-    """Return rows at some places; `pa.array` would import pandas."""
-    return rows.take(places.to_arrow())
+    places = frame.select(pl.arg_sort_by("created", maintain_order=True))
+    return places["created"].to_arrow()
 
 
 def filter_span(stream: Iterable[Decoded], span: Span) -> Iterator[Decoded]:
@@ -325,17 +321,17 @@ def _split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     dates = _compute_dates(rows)
     order = None if dates.n_unique() == 1 else _find_order(rows)
     if order is not None:
-        dates = dates.gather(order)
+        dates = dates.gather(pl.Series(order))
         rows = rows.combine_chunks()  # otherwise `take` would do so for each date
     start = 0
     for run in dates.rle():
         size = run["len"]
         if order is not None:
-            part = _take(rows, order.slice(start, size))
+            part = rows.take(order.slice(start, size))
         else:
             part = rows.slice(start, size)
             if size < len(rows) // _FEW:
-                part = _take(part, pl.int_range(size, eager=True))
+                part = part.take(pl.int_range(size, eager=True).to_arrow())
         yield run["value"].isoformat(), part
         start += size
 
