@@ -32,7 +32,6 @@ from toolkit.metrics.inputs import (
     with_series,
 )
 from toolkit.metrics.options import BEFORE, CHANGE, FOLDED, HIDDEN, OTHER, check_series
-from toolkit.pricing.costs import price_responses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -396,6 +395,9 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     check_series(query.by, _result_names(spec, query))
     choices = with_series(choices, query.by, query.provider)
     if query.provider and spec.has_money and "cost" not in choices.collect_schema():
+        # Imported here: only costs need prices.
+        from toolkit.pricing.costs import price_responses
+
         choices = price_responses(choices, provider=query.provider)
     frame = choices.lazy()
     needs = ["choice_position", *spec.columns, *spec.needs_of(frame)]
