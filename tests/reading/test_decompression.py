@@ -433,7 +433,7 @@ def test_a_log_cut_at_any_byte_is_whole_members_or_an_error(
             assert result.lines() == KEPT_LINES[whole]
             assert alone(result)["error"] is None
         else:
-            hold_damage(path, packed, whole, start=starts[whole], raises=size % 4 == 0)
+            hold_damage(path, packed, whole, start=starts[whole], raises=size % 16 == 0)
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -541,7 +541,7 @@ def test_one_flipped_bit_is_an_error_or_changes_nothing(path: Path, kind: str) -
 
     for place, flipped in enumerate(flips(packed.data, 2 if kind == "gzip" else 4)):
         path.write_bytes(flipped)
-        hold_flip(path, packed, checked=True, raises=place % 4 == 0)
+        hold_flip(path, packed, checked=True, raises=place % 16 == 0)
 
 
 @pytest.mark.parametrize("kind", UNCHECKED)
@@ -554,7 +554,7 @@ def test_one_flipped_bit_of_a_frame_without_checksum_harms_no_other_frame(
 
     for place, flipped in enumerate(flips(packed.data, 4), start=4):
         path.write_bytes(flipped)
-        result = hold_flip(path, packed, checked=False, raises=place % 4 == 0)
+        result = hold_flip(path, packed, checked=False, raises=place % 16 == 0)
         lines, _ = result.lines()
         if place >= first:
             assert lines[:2] == [1, 3]
@@ -1126,7 +1126,7 @@ MAGICS = st.sampled_from(
 )
 
 
-@settings(quick, max_examples=300)
+@settings(quick, max_examples=150)
 @given(magic=MAGICS, rest=st.binary(max_size=200))
 def test_any_bytes_behind_magic_ones_are_a_log_or_damage(
     magic: bytes, rest: bytes
