@@ -285,10 +285,11 @@ def _cut_evenly(rows: pa.Table, size: int) -> Iterator[pa.Table]:
 
 def _find_order(rows: pa.Table) -> pa.Array | None:
     """Return the places of rows by `created`, undated ones first; None if sorted."""
-    created = pl.Series(rows.column("created")).to_physical().fill_null(-1).to_numpy()
-    if (created[1:] >= created[:-1]).all():
+    frame = pl.DataFrame(rows.select(["created"]))
+    if frame["created"].is_sorted():
         return None
-    return pl.Series(created.argsort(kind="stable")).to_arrow()
+    places = frame.select(pl.arg_sort_by("created", maintain_order=True))
+    return places["created"].to_arrow()
 
 
 def filter_span(stream: Iterable[Decoded], span: Span) -> Iterator[Decoded]:
@@ -330,7 +331,7 @@ def _split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         else:
             part = rows.slice(start, size)
             if size < len(rows) // _FEW:
-                part = part.take(pa.arange(0, size))
+                part = part.take(pl.int_range(size, eager=True).to_arrow())
         yield run["value"].isoformat(), part
         start += size
 
