@@ -62,7 +62,7 @@ demo: .venv/ready
 	@echo "next      $(BIN)/toolkit check data/sample"
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest --numprocesses logical
+	$(BIN)/python -m pytest --numprocesses logical --dist worksteal
 
 check: .venv/ready-dev
 	$(BIN)/ruff check .

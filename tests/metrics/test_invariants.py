@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from toolkit.metrics import METRICS, token_usage
+from toolkit.metrics.engine import compute_several
 from toolkit.metrics.registry import SPECS
 from toolkit.testing import make_choices
 
-quick = settings(
-    max_examples=12, deadline=None, suppress_health_check=list(HealthCheck)
-)
+quick = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 START = datetime(
     2026, 3, 28, 12, tzinfo=UTC
 )  # the night before clocks change in Berlin
@@ -289,3 +288,36 @@ def test_ranks_are_those_of_sorted_counts(
                     if 100 * place >= percent * len(counts)
                 ]
                 assert row[rank] == (expected[0] if expected else None)
+
+
+several = st.lists(
+    st.fixed_dictionaries(
+        {
+            "every": st.sampled_from(["6h", None]),
+            "by": st.sampled_from([("provider", "model"), "model", ()]),
+            "top": st.sampled_from([None, 1]),
+            "fill": st.booleans(),
+            "compare": st.sampled_from([None, "previous"]),
+        }
+    ),
+    min_size=2,
+    max_size=4,
+)
+
+
+@quick
+@given(frames, several, st.booleans())
+def test_tables_computed_together_are_those_computed_alone(
+    frame: pl.DataFrame, queries: list[dict[str, Any]], is_open: bool
+) -> None:
+    # In a range that is open, only periods can be compared.
+    within = {"since": START + timedelta(hours=7), "until": START + timedelta(hours=40)}
+    if is_open:
+        within = {}
+        queries = [{**one, "every": one["every"] or "6h"} for one in queries]
+    queries = [{**one, **within} for one in queries]
+
+    for name in set(NAMES) - {"drift", "response_volume"}:
+        together = compute_several(SPECS[name], frame.lazy(), queries)
+        for query, table in zip(queries, together, strict=True):
+            assert METRICS[name](frame.lazy(), **query).equals(table), (name, query)

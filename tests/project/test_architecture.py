@@ -256,20 +256,7 @@ def test_the_decoder_names_no_column_that_it_reads() -> None:
     assert (texts & read) <= kinds | {"finish_reason"}
 
 
-@pytest.mark.parametrize("heavy", ["matplotlib", "pandera", "polars", "pyarrow"])
-def test_the_start_is_cold(heavy: str) -> None:
-    code = f"import sys, toolkit; sys.exit({heavy!r} in sys.modules)"
-
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 PACKAGES = sorted({package_of(name) for name in MODULES if "." in name})
-
-
-def test_decoding_begins_before_polars_is_imported() -> None:
-    code = "import sys, toolkit.reading.log_reader; sys.exit('polars' in sys.modules)"
-
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("package", ["", *PACKAGES])

@@ -7,9 +7,9 @@ ratios, the period before) is done on the result: some rows per period and serie
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -33,10 +33,9 @@ from toolkit.metrics.inputs import (
     with_series,
 )
 from toolkit.metrics.options import BEFORE, CHANGE, FOLDED, HIDDEN, OTHER, check_series
-from toolkit.pricing.costs import price_responses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from toolkit.metrics.options import Choices, MetricQuery
     from toolkit.metrics.spec import MetricSpec
@@ -57,21 +56,25 @@ _RESOLUTION = timedelta(microseconds=1)  # of `created`
 
 @dataclass(frozen=True)
 class Computation:
-    """A metric, its options, and the frame that it is computed from."""
+    """A metric, its options, and the frame that it is computed from.
+
+    `finer` returns smaller groups that were computed already, if there are any.
+    """
 
     spec: MetricSpec
     query: MetricQuery
     frame: pl.LazyFrame
+    finer: Callable[..., pl.DataFrame] | None = None
 
     @property
     def when(self) -> dict[str, pl.Expr]:
         """The period of a row, or whether it lies in the range or in the one before."""
+        found, created = {}, pl.col("created")
         if self.query.calendar:
-            start = self.query.calendar.start(pl.col("created"))
-            return {"period": start.alias("period")}
+            found["period"] = self.query.calendar.start(created).alias("period")
         if self.query.before:
-            return {_NOW: (pl.col("created") >= self.query.within.start).alias(_NOW)}
-        return {}
+            found[_NOW] = (created >= self.query.within.start).alias(_NOW)
+        return found
 
     @property
     def rows(self) -> pl.LazyFrame:
@@ -96,6 +99,8 @@ class Computation:
 
     def grouped(self, *extra: str) -> pl.DataFrame:
         """Compute the measures of each group; extra columns split the groups."""
+        if self.finer is not None:
+            return self._merged(self.finer(*extra), extra)
         gathered = self.spec.gathered
         own = [*self.query.by, *self.spec.key_names, *extra]
         keys: list[pl.Expr | str] = [*self.when.values(), *own]
@@ -114,16 +119,32 @@ class Computation:
         _check_wholes(table, list(sums))
         return table
 
+    def _merged(self, table: pl.DataFrame, extra: Sequence[str]) -> pl.DataFrame:
+        """Merge smaller groups; those of the period before only if it is compared."""
+        keys = [*self.when, *self.query.by, *self.spec.key_names, *extra]
+        if _NOW in table.columns and not self.query.before:
+            table = table.filter(_NOW)
+        table = group(table.lazy(), keys, *self._folds)
+        return self._checked(table).cast({m.name: m.dtype for m in self.spec.gathered})
+
+    @property
+    def _folds(self) -> list[pl.Expr]:
+        """Compute the measures of several groups from those of each."""
+        return [measure.folded.alias(measure.name) for measure in self.spec.gathered]
+
+    def _checked(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Raise an error if a count of several groups is too large."""
+        counts = [m.name for m in self.spec.gathered if m.dtype == pl.Int64]
+        _check_wholes(table, counts)
+        return table
+
     def folded(self, table: pl.DataFrame) -> pl.DataFrame:
         """Sum the series beyond the largest into one."""
         if self.query.top is None:
             return table
         named, target = self.named(table)
-        folds = [measure.folded.alias(measure.name) for measure in self.spec.gathered]
-        table = named.group_by(*target, *self.spec.key_names).agg(folds).rename(target)
-        counts = [m.name for m in self.spec.gathered if m.dtype == pl.Int64]
-        _check_wholes(table, counts)
-        return table
+        groups = named.group_by(*target, *self.spec.key_names)
+        return self._checked(groups.agg(self._folds).rename(target))
 
     def named(self, groups: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
         """Add to each group the name under which its series is shown.
@@ -184,8 +205,39 @@ def compute(
     spec: MetricSpec, choices: Choices, options: Mapping[str, object]
 ) -> pl.DataFrame:
     """Compute the table of a metric."""
-    query = spec.query(options)
-    work = _start(choices, spec, query)
+    return compute_several(spec, choices, [options])[0]
+
+
+def compute_several(
+    spec: MetricSpec, choices: Choices, several: Sequence[Mapping[str, object]]
+) -> list[pl.DataFrame]:
+    """Compute a metric with several sets of options, with one reading of the choices.
+
+    They have the same rows: the same range, zone, and length of a period if any. The
+    smallest groups are computed first, and merged for each set of options.
+    """
+    queries = [spec.query(options) for options in several]
+    work = _start(choices, spec, _finest(queries))
+    if len(queries) == 1:
+        return [_table_of(work)]
+    finer = cache(work.grouped)
+    return [_table_of(replace(work, query=query, finer=finer)) for query in queries]
+
+
+def _finest(queries: Sequence[MetricQuery]) -> MetricQuery:
+    """Return a query whose groups can be merged into those of all queries."""
+    return queries[0]._replace(
+        by=max((query.by for query in queries), key=len),
+        calendar=next((query.calendar for query in queries if query.calendar), None),
+        before=next((query.before for query in queries if query.before), None),
+        compares=any(query.compares for query in queries),
+        top=next((query.top for query in queries if query.top), None),
+    )
+
+
+def _table_of(work: Computation) -> pl.DataFrame:
+    """Compute the table of one query."""
+    spec, query = work.spec, work.query
     gathered = spec.gather(work).select(
         *work.when,
         *query.series,
@@ -355,6 +407,9 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     check_series(query.by, _result_names(spec, query))
     choices = with_series(choices, query.by, query.provider)
     if query.provider and spec.has_money and "cost" not in choices.collect_schema():
+        # Imported here: only costs need prices.
+        from toolkit.pricing.costs import price_responses
+
         choices = price_responses(choices, provider=query.provider)
     frame = choices.lazy()
     needs = ["choice_position", *spec.columns, *spec.needs_of(frame)]
