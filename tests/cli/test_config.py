@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -424,16 +422,3 @@ def test_config_prints_each_value_and_where_it_came_from(house: Path) -> None:
     assert as_json["prices"] == {"value": None, "from": "default"}
     assert [*as_json, "export", "report"] == list(Settings.model_fields)
     assert schema == json_schema()
-
-
-def test_settings_are_read_without_loading_charts(tmp_path: Path) -> None:
-    (tmp_path / "toolkit.toml").write_text('sections = ["cost"]', encoding="utf-8")
-    code = """
-import sys
-from toolkit.cli.config import read_configuration
-read_configuration(sys.argv[1])
-sys.exit("matplotlib" in sys.modules)
-"""
-    program = [sys.executable, "-c", code, str(tmp_path / "toolkit.toml")]
-
-    assert subprocess.run(program, check=False).returncode == 0

@@ -27,7 +27,7 @@ from toolkit.errors import (
 )
 from toolkit.reading import log_reader
 from toolkit.reading.blocks import Plan
-from toolkit.reading.decoder import DECODER
+from toolkit.reading.native import DECODER
 from toolkit.schema import CHOICES
 from toolkit.schema.columns import SCHEMA_VERSION
 from toolkit.testing import make_response, write_sample

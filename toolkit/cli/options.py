@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import tomllib
 from functools import wraps
-from importlib.resources import files
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -64,7 +63,7 @@ LOG_FORMAT = tuple(_FIXED)
 READ = (*LOG_FORMAT, "on_damage", "config")
 RANGE = ("tz", "since", "until", "last", "now")
 
-_TEXT = files("toolkit.cli").joinpath("options.toml").read_text("utf-8")
+_TEXT = Path(__file__).with_name("options.toml").read_text("utf-8")
 _OPTIONS: dict[str, dict[str, str]] = tomllib.loads(_TEXT)
 # The types in options.toml, and the value of an option that is not given.
 _TYPES: dict[str, tuple[Any, Any]] = {
