@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, reduce
+from operator import or_
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import polars as pl
@@ -43,9 +44,10 @@ if TYPE_CHECKING:
 
 # How polars names a source written in Python, such as `toolkit.scan` of logs.
 _PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
-# A sum of doubles above this may be one that an int64 cannot hold.
-_LARGEST_SUM = 9.2e18
+# 2^32 numbers that are not above this, as many as a group can have, fit into an int64.
+_LARGEST_OF_SUM = 2**31 - 1
 _LARGEST_INT64 = 2**63 - 1
+_MAY_WRAP = f"{HIDDEN}may_wrap"
 # Columns: whether a row is in the range (not in the one before), and the period before.
 _NOW = f"{HIDDEN}now"
 _EARLIER = f"{HIDDEN}earlier"
@@ -100,12 +102,22 @@ class Computation:
         if self.finer is not None:
             return self._merged(self.finer(*extra), extra)
         gathered = self.spec.gathered
-        guards = {f"{HIDDEN}{m.name}": m.guard for m in gathered if m.guard is not None}
         own = [*self.query.by, *self.spec.key_names, *extra]
-        figures = [m.rows.alias(m.name) for m in gathered if m.rows is not None]
-        guarded = [guard.alias(name) for name, guard in guards.items()]
-        table = group(self.rows, [*self.when.values(), *own], *figures, *guarded)
-        return _check_sums(table, list(guards))
+        keys: list[pl.Expr | str] = [*self.when.values(), *own]
+        figures = {m.name: m.rows.alias(m.name) for m in gathered if m.rows is not None}
+        sums = {m.name: m.values for m in gathered if m.values is not None}
+        if not _reads_logs(self.frame):
+            may_wrap = reduce(or_, map(_is_large, sums.values()), pl.lit(False)).any()
+            found = [*figures.values(), may_wrap.alias(_MAY_WRAP)]
+            table = group(self.rows, keys, *found)
+            if not table[_MAY_WRAP].any():
+                return table.drop(_MAY_WRAP)
+        # Exact, but slower. Logs are read once, whatever they hold.
+        for name, values in sums.items():
+            figures[name] = values.cast(pl.Int128).sum().alias(name)
+        table = group(self.rows, keys, *figures.values())
+        _check_wholes(table, list(sums))
+        return table
 
     def _merged(self, table: pl.DataFrame, extra: Sequence[str]) -> pl.DataFrame:
         """Merge smaller groups; those of the period before only if it is compared."""
@@ -426,9 +438,22 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
 
 def read_once(frame: pl.LazyFrame, needs: Sequence[str]) -> pl.LazyFrame:
     """Collect the needed columns if they come from logs, to read those once."""
-    if not _PYTHON_SCAN.search(frame.explain(optimized=False)):
+    if not _reads_logs(frame):
         return frame
     return frame.select(needs).collect(engine="streaming").lazy()
+
+
+def _reads_logs(frame: pl.LazyFrame) -> bool:
+    """Return whether rows come from a source written in Python, which reads logs."""
+    return bool(_PYTHON_SCAN.search(frame.explain(optimized=False)))
+
+
+def _is_large(values: pl.Expr) -> pl.Expr:
+    """Return whether a sum with this number may wrap, which polars does not report.
+
+    Read as an unsigned number a negative one is large, too.
+    """
+    return values.cast(pl.Int64).reinterpret(signed=False) > _LARGEST_OF_SUM
 
 
 def _check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
@@ -437,12 +462,3 @@ def _check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
         largest = table[name].abs().max() if table[name].dtype == pl.Int128 else None
         if isinstance(largest, int) and largest > _LARGEST_INT64:
             raise TotalOverflowError(name)
-
-
-def _check_sums(table: pl.DataFrame, guards: Sequence[str]) -> pl.DataFrame:
-    """Check that no sum has wrapped, which polars does not, and drop the guards."""
-    for name in guards:
-        largest = table[name].abs().max()
-        if isinstance(largest, float) and largest > _LARGEST_SUM:
-            raise TotalOverflowError(name.removeprefix(HIDDEN))
-    return table.drop(guards)
