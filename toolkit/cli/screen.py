@@ -66,7 +66,8 @@ def print_table(
     blank = " " * grid.width
     console.out(blank)
     grid.draw([[one.heading for one in layout.shown]], "table.header", is_heading=True)
-    console.out(f" {_RULE * (grid.width - 2)} ")
+    rule = "-" if console.options.ascii_only else _RULE
+    console.out(f" {rule * (grid.width - 2)} ")
     grid.draw(zip(*[one.cells for one in layout.shown], strict=True))
     if spec.sums:
         console.out(blank)
