@@ -22,8 +22,8 @@ FAULTS = pytest.StashKey[Path]()
 collect_ignore = ["benchmarks"]  # programs, without tests
 
 
-# Property tests try the same examples in each run; `--hypothesis-profile default` tries
-# others.
+# Property tests try the same examples as long as the code is the same;
+# `--hypothesis-profile default` tries others.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 

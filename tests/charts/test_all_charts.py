@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -267,15 +266,14 @@ def test_the_frame_and_the_settings_stay_as_they_are(metric: str) -> None:
 
 
 @pytest.mark.parametrize("metric", ["token_usage", "truncation_rate", "model_mix"])
-def test_two_years_of_hours_by_sixty_models_are_drawn_in_a_second(metric: str) -> None:
+def test_two_years_of_hours_by_sixty_models_are_few_artists(metric: str) -> None:
     hours = frames.periods(17_520, "1h")
     small = frames.OVER_TIME[metric](frames.periods(1, "1h"), frames.models(60))
     keep = small.filter(pl.col("period").is_not_null()).drop(hours.columns)
     frame = hours.join(keep, how="cross")
 
-    start = time.process_time()
     ax = plot_of(metric)(frame)
     ax.figure.canvas.draw()
 
-    # The goal is one second; a busy machine may be slower.
-    assert time.process_time() - start < 2
+    # One for each of a million rows would take minutes to draw.
+    assert len(ax.findobj()) < 200

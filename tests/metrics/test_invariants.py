@@ -266,6 +266,30 @@ def test_folding_keeps_the_total_and_names_the_largest(
     assert own.sort(descending=True, nulls_last=True).equals(ranked.head(top))
 
 
+@quick
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.none() | st.integers(0, 2000))))
+def test_ranks_are_those_of_sorted_counts(
+    rows: list[tuple[str, int | None]],
+) -> None:
+    choices = make_choices(*[{"model": m, "total_tokens": n} for m, n in rows])
+
+    for top in (None, 1):
+        sizes = METRICS["tokens_per_response"](choices.lazy(), every=None, top=top)
+        sizes = sizes.filter(tokens="total_tokens")
+        largest = {row["model"] for row in sizes.iter_rows(named=True)} - {"other"}
+        for row in sizes.iter_rows(named=True):
+            own = {"a", "b"} - largest if row["model"] == "other" else {row["model"]}
+            counts = sorted(n for m, n in rows if m in own and n is not None)
+            for rank, percent in (("p50", 50), ("p90", 90), ("p99", 99), ("max", 100)):
+                # The least count that so many percent do not exceed.
+                expected = [
+                    n
+                    for place, n in enumerate(counts, 1)
+                    if 100 * place >= percent * len(counts)
+                ]
+                assert row[rank] == (expected[0] if expected else None)
+
+
 several = st.lists(
     st.fixed_dictionaries(
         {
