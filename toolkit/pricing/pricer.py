@@ -208,10 +208,11 @@ def _problems_of(frame: pl.DataFrame) -> NDArray[np.int64]:
 
     A problem that is not known here is one of a rate.
     """
-    if "usage_problem" not in frame.columns:
+    words = frame.get_column("usage_problem", default=pl.Series([None]))
+    if words.null_count() == len(words):
         return np.full(frame.height, -1)
     codes = {str(problem): problem.code for problem in PROBLEMS}
-    words = frame["usage_problem"].cast(pl.String)
+    words = words.cast(pl.String)
     found = words.replace_strict(codes, default=Reason.NO_RATE.code)
     return np.where(words.is_null(), -1, found)
 
