@@ -129,12 +129,9 @@ def of_responses(
     several = frame.filter(has_several)
     names = [value.meta.output_name() for value in values]
     folded = several.group_by(key).agg(map(fold, values))
-    return pl.concat(
-        [
-            frame.filter(~has_several).with_columns(values),
-            several.drop(names, strict=False).join(
-                folded, on=key, how="left", nulls_equal=True
-            ),
-        ],
-        how="diagonal",
+    # Of the two sides, the facts are smaller than the rows: they are in memory.
+    whole = several.drop(names, strict=False).join(
+        folded, on=key, how="left", nulls_equal=True, build_side="force_right"
     )
+    single = frame.filter(~has_several).with_columns(values)
+    return pl.concat([single, whole], how="diagonal")
