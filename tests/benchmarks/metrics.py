@@ -1,6 +1,6 @@
 """Every metric on an export of ten million responses, beside a query by hand.
 
-Run it: ``make bench-metrics``, or ``python tests/benchmarks/metrics.py [RESPONSES]``.
+Run it: ``python tests/benchmarks/metrics.py [RESPONSES]``.
 The export has the layout and the columns of a true one, and no text. Each metric runs
 in a process of its own; of several rounds the median counts.
 """

@@ -15,8 +15,6 @@ from toolkit.errors import ExportError, OptionError
 from toolkit.schema import CHOICES
 from toolkit.testing import write_sample
 
-pytestmark = pytest.mark.both_decoders
-
 ADDED = ["api", "chunk_count", "created_problem", "usage_problem"]
 NAMES = [name for name in CHOICES.names if name not in ADDED]
 

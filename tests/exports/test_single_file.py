@@ -22,8 +22,6 @@ from toolkit.errors import BusyError, OptionError, RejectsWarning, WriteError
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response, write_sample
 
-pytestmark = pytest.mark.both_decoders
-
 KEY = list(CHOICES.key)
 
 

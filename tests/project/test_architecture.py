@@ -21,8 +21,6 @@ from toolkit.schema import CHOICES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.both_decoders
-
 PACKAGE = ROOT / "toolkit"
 PAGE = ROOT / "docs" / "development" / "design.md"
 LEVELS = {

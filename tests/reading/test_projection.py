@@ -23,8 +23,10 @@ from tests.support.differential import EVERY_SEED, attacked_lines, joined
 from tests.support.stream_logs import CARRIERS, LINES, read_small_blocks, write_set
 from tests.support.stream_samples import QUIRKS, as_lines, cut, interleave, make_stream
 from tests.support.streamed_lines import streamed_lines
+from toolkit.reading import log_reader
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
+from toolkit.reading.native import KERNEL
 from toolkit.reading.options import DEFAULTS
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response, sample_lines, write_sample
@@ -268,6 +270,16 @@ def test_each_row_is_there_in_blocks_of_few_lines(
     small = read(logs.folder, logs.options)
     for names in (["total_tokens"], ["model", "content", "line"]):
         small.check(lambda rows, n=names: rows.select(n))  # type: ignore[misc]
+
+
+@pytest.mark.skipif(KERNEL is None, reason="the reference does not read ahead")
+def test_logs_that_were_read_ahead_give_the_same(
+    logs: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_reader, "_LEAST_BYTES", 0)
+    ahead = log_reader.start_reading(logs.folder, logs.options)  # type: ignore[arg-type]
+
+    logs._replace(folder=ahead).check(lambda rows: rows.select("model", "total_tokens"))  # type: ignore[arg-type]
 
 
 # --- Ledgers --------------------------------------------------------------------------

@@ -26,10 +26,11 @@ from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, format_usd
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import polars as pl
 
+    from toolkit.cli.tables import TableColumn
     from toolkit.metrics.explain import Explained
     from toolkit.metrics.spec import MetricSpec
     from toolkit.reading.check import CheckResult
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     _Row: TypeAlias = tuple[str, int | str, str]
 
 _MOST_LINES = 100
+_NARROWEST = 4  # of a column of names
+_RULE = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 
 
 def print_table(
@@ -59,28 +62,73 @@ def print_table(
         return
     console = Console()
     layout = lay_out(frame, spec, console.width, cell_len, by)
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_footer=bool(spec.sums),
-        pad_edge=False,
-        padding=0,
-        caption="\n".join(notes_of(frame, spec, layout)) or None,
-        caption_justify="left",
-    )
-    for column in layout.shown:
-        table.add_column(
-            Text(column.heading),
-            column.footer,
-            justify="left" if column.at_left else "right",
-            no_wrap=not column.folds,
-            overflow="fold",
-        )
-    for row in zip(*[column.cells for column in layout.shown], strict=True):
-        table.add_row(*map(Text, row))
-    console.print(table)
+    grid = _Grid(layout.shown, console)
+    blank = " " * grid.width
+    console.out(blank)
+    grid.draw([[one.heading for one in layout.shown]], "table.header", is_heading=True)
+    rule = "-" if console.options.ascii_only else _RULE
+    console.out(f" {rule * (grid.width - 2)} ")
+    grid.draw(zip(*[one.cells for one in layout.shown], strict=True))
+    if spec.sums:
+        console.out(blank)
+        grid.draw([[one.footer for one in layout.shown]], "table.footer")
+    console.out(blank)
+    for note in notes_of(frame, spec, layout):
+        console.print(Text(note, "table.caption"), width=grid.width, justify="left")
     if layout.left_out:
         more = plural(len(layout.left_out), "more column")
         print_message(f"{more}: use a wider terminal, or --csv")
+
+
+class _Grid:
+    """A table of text. One of rich would take a millisecond for some dozen cells."""
+
+    def __init__(self, columns: Sequence[TableColumn], console: Console) -> None:
+        self.columns, self.console = columns, console
+        self.widths = [column.width(cell_len) for column in columns]
+        self.width = sum(self.widths) + len(columns) + 1
+        folding = [place for place, column in enumerate(columns) if column.folds]
+        while self.width > console.width and folding:
+            widest = max(reversed(folding), key=self.widths.__getitem__)
+            if self.widths[widest] <= _NARROWEST:
+                break
+            self.widths[widest] -= 1
+            self.width -= 1
+
+    def draw(
+        self,
+        rows: Iterable[Sequence[str]],
+        style: str | None = None,
+        *,
+        is_heading: bool = False,
+    ) -> None:
+        """Print rows: names are folded, numbers have the width that they need."""
+        lines = [line for row in rows for line in self._lines(row, is_heading)]
+        self.console.out("\n".join(lines), style=style, highlight=False)
+
+    def _lines(self, row: Sequence[str], is_heading: bool) -> list[str]:
+        """Return the lines of a row; a heading is aligned at the bottom."""
+        cells = list(map(self._fold, row, self.columns, self.widths))
+        height = max(map(len, cells))
+        drawn = []
+        for parts, column, width in zip(cells, self.columns, self.widths, strict=True):
+            empty = [""] * (height - len(parts))
+            parts = [*empty, *parts] if is_heading else [*parts, *empty]
+            drawn.append([_pad(part, width, column.at_left) for part in parts])
+        return [f" {' '.join(line)} " for line in zip(*drawn, strict=True)]
+
+    def _fold(self, text: str, column: TableColumn, width: int) -> list[str]:
+        """Break a text into lines of a width."""
+        if not column.folds or cell_len(text) <= width:
+            return text.split("\n")
+        lines = Text(text).wrap(self.console, width, overflow="fold")
+        return [line.plain.rstrip() for line in lines]
+
+
+def _pad(text: str, width: int, at_left: bool) -> str:
+    """Return a text with spaces behind it, or in front of it."""
+    spaces = " " * (width - cell_len(text))
+    return f"{text}{spaces}" if at_left else f"{spaces}{text}"
 
 
 def print_explained(explained: Explained) -> None:

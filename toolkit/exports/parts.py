@@ -48,8 +48,8 @@ _TEXTS = {
 }
 # Columns that a dictionary does not make smaller.
 _UNIQUE = {"line", "offset", "created", *_TEXTS}
-# A smaller share of some rows is copied, and the others are not kept for it.
-_FEW = 4
+# A slice of rows keeps all of them in memory, so a smaller share of them is copied.
+_FEW = 8
 _EPOCH = date(1970, 1, 1)
 
 
@@ -314,24 +314,17 @@ def _filter_block(decoded: Decoded, span: Span) -> Decoded:
 
 
 def _split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """Split rows by UTC date; those of several dates are sorted by `created`.
-
-    The rows of a date do not keep many others in memory until they are written.
-    """
+    """Split rows by UTC date; those of several dates are sorted by `created`."""
     dates = _compute_dates(rows)
     order = None if dates.n_unique() == 1 else _find_order(rows)
     if order is not None:
-        dates = dates.gather(pl.Series(order))
-        rows = rows.combine_chunks()  # otherwise `take` would do so for each date
+        rows, dates = rows.take(order), dates.gather(pl.Series(order))
     start = 0
     for run in dates.rle():
         size = run["len"]
-        if order is not None:
-            part = rows.take(order.slice(start, size))
-        else:
-            part = rows.slice(start, size)
-            if size < len(rows) // _FEW:
-                part = part.take(pl.int_range(size, eager=True).to_arrow())
+        part = rows.slice(start, size)
+        if size < len(rows) // _FEW:
+            part = part.take(pl.int_range(size, eager=True).to_arrow())
         yield run["value"].isoformat(), part
         start += size
 

@@ -6,7 +6,6 @@ ratios, the period before) is done on the result: some rows per period and serie
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, reduce
@@ -29,6 +28,8 @@ from toolkit.metrics.inputs import (
     check_types,
     key_of,
     own_columns,
+    read_once,
+    reads_logs,
     with_first_values,
     with_series,
 )
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
     _Ends: TypeAlias = tuple[datetime | None, datetime | None]
 
-# How polars names a source written in Python, such as `toolkit.scan` of logs.
-_PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
 # 2^32 numbers that are not above this, as many as a group can have, fit into an int64.
 _LARGEST_OF_SUM = 2**31 - 1
 _LARGEST_INT64 = 2**63 - 1
@@ -106,7 +105,7 @@ class Computation:
         keys: list[pl.Expr | str] = [*self.when.values(), *own]
         figures = {m.name: m.rows.alias(m.name) for m in gathered if m.rows is not None}
         sums = {m.name: m.values for m in gathered if m.values is not None}
-        if not _reads_logs(self.frame):
+        if not reads_logs(self.frame):
             may_wrap = reduce(or_, map(_is_large, sums.values()), pl.lit(False)).any()
             found = [*figures.values(), may_wrap.alias(_MAY_WRAP)]
             table = group(self.rows, keys, *found)
@@ -124,18 +123,14 @@ class Computation:
         keys = [*self.when, *self.query.by, *self.spec.key_names, *extra]
         if _NOW in table.columns and not self.query.before:
             table = table.filter(_NOW)
-        table = group(table.lazy(), keys, *self._folds)
-        return self._checked(table).cast({m.name: m.dtype for m in self.spec.gathered})
+        return self._fold(table, keys)
 
-    @property
-    def _folds(self) -> list[pl.Expr]:
-        """Compute the measures of several groups from those of each."""
-        return [measure.folded.alias(measure.name) for measure in self.spec.gathered]
-
-    def _checked(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Raise an error if a count of several groups is too large."""
-        counts = [m.name for m in self.spec.gathered if m.dtype == pl.Int64]
-        _check_wholes(table, counts)
+    def _fold(self, table: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+        """Merge groups into larger ones; raise an error if a count is too large."""
+        gathered = self.spec.gathered
+        folds = [measure.folded.alias(measure.name) for measure in gathered]
+        table = group(table, keys, *folds)
+        _check_wholes(table, [m.name for m in gathered if m.dtype == pl.Int64])
         return table
 
     def folded(self, table: pl.DataFrame) -> pl.DataFrame:
@@ -143,8 +138,7 @@ class Computation:
         if self.query.top is None:
             return table
         named, target = self.named(table)
-        groups = named.group_by(*target, *self.spec.key_names)
-        return self._checked(groups.agg(self._folds).rename(target))
+        return self._fold(named, [*target, *self.spec.key_names]).rename(target)
 
     def named(self, groups: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
         """Add to each group the name under which its series is shown.
@@ -257,13 +251,15 @@ def _table_of(work: Computation) -> pl.DataFrame:
 
 
 def group(
-    rows: pl.LazyFrame, keys: Iterable[pl.Expr | str], *figures: pl.Expr
+    rows: pl.DataFrame | pl.LazyFrame,
+    keys: Iterable[pl.Expr | str],
+    *figures: pl.Expr,
 ) -> pl.DataFrame:
     """Compute figures of each group of rows: of none, if there are no rows."""
     # Without keys, or by a literal, polars returns a row for an empty frame.
     constant = pl.lit(0).alias(HIDDEN)
     groups = rows.with_columns(constant).group_by(list(keys) or [HIDDEN])
-    table = groups.agg(figures).drop(HIDDEN, strict=False)
+    table = groups.agg(figures).drop(HIDDEN, strict=False).lazy()
     return table.collect(engine="streaming")
 
 
@@ -434,18 +430,6 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     ):
         frame = read_once(frame, needs)
     return Computation(spec, query, frame)
-
-
-def read_once(frame: pl.LazyFrame, needs: Sequence[str]) -> pl.LazyFrame:
-    """Collect the needed columns if they come from logs, to read those once."""
-    if not _reads_logs(frame):
-        return frame
-    return frame.select(needs).collect(engine="streaming").lazy()
-
-
-def _reads_logs(frame: pl.LazyFrame) -> bool:
-    """Return whether rows come from a source written in Python, which reads logs."""
-    return bool(_PYTHON_SCAN.search(frame.explain(optimized=False)))
 
 
 def _is_large(values: pl.Expr) -> pl.Expr:

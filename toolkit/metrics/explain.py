@@ -15,8 +15,8 @@ from toolkit.expressions.choices import check_columns
 from toolkit.expressions.time_ranges import Moment, Span, span
 from toolkit.formatting.parameters import check_type, share_parameters
 from toolkit.formatting.text import format_share, format_usd
-from toolkit.metrics.engine import compute, read_once
-from toolkit.metrics.inputs import with_series
+from toolkit.metrics.engine import compute
+from toolkit.metrics.inputs import read_once, with_series
 from toolkit.metrics.options import (
     PARAMETERS,
     PeriodOptions,

@@ -15,8 +15,7 @@ from toolkit.errors import clean
 from toolkit.expressions.choices import check_columns
 from toolkit.expressions.time_ranges import Span
 from toolkit.metrics.calendar import is_partial
-from toolkit.metrics.engine import read_once
-from toolkit.metrics.inputs import as_declared, with_series
+from toolkit.metrics.inputs import as_declared, read_once, with_series
 from toolkit.metrics.registry import SPECS
 from toolkit.pricing.costs import price_responses
 from toolkit.pricing.price_file import PriceFile

@@ -22,7 +22,6 @@ from toolkit.pricing.price_file import PriceFile, read_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.report.content import ReportContent, build_content
 from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
-from toolkit.report.markdown import to_markdown
 from toolkit.report.restated import compare_with, read_report
 from toolkit.report.sections import NAMES, SECTIONS, Section
 from toolkit.report.to_json import to_data, to_json
@@ -75,6 +74,9 @@ class Report:
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
+        # Imported here: JSON and PNG do not need jinja2.
+        from toolkit.report.markdown import to_markdown
+
         return to_markdown(self.content)
 
     def json(self) -> str:
