@@ -28,7 +28,7 @@ help:
 	@echo "make reference  write the pandera models and the reference pages from the code"
 	@echo "make gallery    draw every chart in many variants, into docs and out/gallery"
 	@echo "make wheel      build dist/*.whl, which needs no Rust to install"
-	@echo "make bench      measure against other engines"
+	@echo "make bench      measure speed beside other engines (half an hour, 5 GB)"
 	@echo "make crashes    fail every system call of an export once (strace, half an hour)"
 	@echo "make clean      remove everything that these commands made"
 
@@ -62,7 +62,7 @@ demo: .venv/ready
 	@echo "next      $(BIN)/toolkit check data/sample"
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest --numprocesses logical
+	$(BIN)/python -m pytest --numprocesses logical --dist worksteal
 
 check: .venv/ready-dev
 	$(BIN)/ruff check .
@@ -87,11 +87,7 @@ wheel: $(BIN)/python
 		|| echo "without the kernel (needs Rust 1.89 and crates): $$(ls dist/*.whl)"
 
 bench: .venv/ready-dev
-	$(BIN)/python tests/benchmarks/engines.py
-	$(BIN)/python tests/benchmarks/pricing.py
-	$(BIN)/python tests/benchmarks/metrics.py
-	$(BIN)/python tests/benchmarks/workers.py
-	$(BIN)/python tests/benchmarks/streams.py
+	$(BIN)/python -m tests.benchmarks.speed
 
 reference: .venv/ready-dev
 	$(BIN)/python -m tests.support.models

@@ -11,12 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 os.environ["MPLBACKEND"] = "agg"
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 FAULTS = pytest.StashKey[Path]()
+
+collect_ignore = ["benchmarks"]  # programs, without tests
+
+
+# Property tests try the same examples as long as the code is the same;
+# `--hypothesis-profile default` tries others.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -82,6 +81,9 @@ _MODULES = {"ranges": "expressions.time_ranges"}
 def __getattr__(name: str) -> object:
     """Import what is asked for on its first use, to keep the start quick."""
     if name == "__version__":
+        # Imported here: it takes a while, and few need it.
+        from importlib.metadata import version
+
         return version("completion-toolkit")
     if name not in __all__:
         message = f"module 'toolkit' has no attribute {name!r}"

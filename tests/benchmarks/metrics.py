@@ -1,6 +1,6 @@
 """Every metric on an export of ten million responses, beside a query by hand.
 
-Run it: ``make bench-metrics``, or ``python tests/benchmarks/metrics.py [RESPONSES]``.
+Run it: ``python tests/benchmarks/metrics.py [RESPONSES]``.
 The export has the layout and the columns of a true one, and no text. Each metric runs
 in a process of its own; of several rounds the median counts.
 """
@@ -20,7 +20,8 @@ import numpy as np
 import polars as pl
 
 from toolkit.metrics import METRICS
-from toolkit.schema import CHOICES
+from toolkit.reading.manifest import STATE_FILE, Manifest, TrackedLog, format_manifest
+from toolkit.schema import CHOICES, LEDGER
 
 RESPONSES, DAYS, ROUNDS = 10_000_000, 50, 5
 FIRST = datetime(2026, 10, 1, tzinfo=UTC)
@@ -39,13 +40,21 @@ LIMITS = {"ratio": 1.2, "seconds": 5.0, "megabytes": 2_000}
 
 
 def write_export(folder: Path, responses: int) -> None:
-    """Write parts as `toolkit.export` lays them out, a day each."""
+    """Write an export as `toolkit.export` does: a log and a part for each day."""
     chance = np.random.default_rng(1)
+    logs = []
     for day in range(DAYS):
         rows = made(chance, day, responses // DAYS)
-        to = folder / f"date={FIRST + timedelta(days=day):%Y-%m-%d}"
+        to = folder / "choices" / f"date={FIRST + timedelta(days=day):%Y-%m-%d}"
         to.mkdir(parents=True)
         rows.write_parquet(to / "1-0.parquet", row_group_size=131_072)
+        counts = dict.fromkeys(("lines", "responses", "choices"), rows.height)
+        sums = rows.select(TOKENS[:3]).sum().row(0, named=True)
+        zeros = {name: 0 for name, dtype in LEDGER.polars.items() if dtype == pl.Int64}
+        named = {"log_id": day, "source": f"logs/{day}.jsonl", "decoder": "kernel"}
+        logs.append(TrackedLog({**zeros, **named, **counts, **sums}, named["source"]))
+    state = Manifest(1, {}, logs).with_totals()
+    (folder / STATE_FILE).write_text(format_manifest(state))
 
 
 def made(chance: np.random.Generator, day: int, count: int) -> pl.DataFrame:
@@ -121,7 +130,7 @@ def measure(folder: Path, name: str) -> None:
 def main(responses: int) -> None:
     """Write the export, run everything, print a table."""
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "choices"
+        folder = Path(temporary)
         write_export(folder, responses)
         print(f"{responses:,} responses, median of {ROUNDS} rounds, {LIMITS}")
         print(

@@ -1,7 +1,7 @@
 """How much faster two workers of a Dask cluster export a log than one does.
 
-    python tests/benchmarks/workers.py                    # some minutes
-    python tests/benchmarks/workers.py --lines 1000000    # a larger log
+    python -m tests.benchmarks.workers                     # some minutes
+    python -m tests.benchmarks.workers --megabytes 2000    # a larger log
 
 Each worker is a process with one thread. One and two take turns, in clusters that are
 up and warm; medians and their ratio are of one run. A figure counts only if the rows
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,12 +19,11 @@ from statistics import median
 
 # Before polars is imported, here and in the workers: one thread each.
 os.environ["POLARS_MAX_THREADS"] = "1"
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from distributed import Client, LocalCluster
 
 import toolkit
-from tests.benchmarks.engines import make_log
+from tests.benchmarks.logs import write_log
 
 
 def warm_up() -> None:
@@ -48,13 +46,13 @@ def export(log: Path, client: Client) -> tuple[float, int, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lines", type=int, default=400_000)
+    parser.add_argument("--megabytes", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     took: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log.jsonl"
-        tokens = make_log(log, given.lines, words=180)
+        right = write_log("realistic", log, given.megabytes * 10**6)
         for _ in range(given.rounds):
             for workers, seconds in took.items():
                 with (
@@ -65,7 +63,7 @@ def main() -> None:
                 ):
                     client.run(warm_up)
                     second, *sums = export(log, client)
-                if sums != [given.lines, tokens]:
+                if sums != [right.choices, right.tokens]:
                     raise SystemExit("WRONG RESULT")
                 seconds.append(second)
         size = log.stat().st_size / 1e6

@@ -15,6 +15,7 @@ from tests.support.charting import (
     label_texts,
     lines,
     note,
+    rectangles,
     subtitle,
     title,
 )
@@ -256,6 +257,6 @@ def test_a_timeline_has_a_bar_for_each_series(register: Register) -> None:
     ax = toolkit.plot(name, CHOICES)
 
     assert label_texts(ax) == ["3 calls", "a"]
-    (bar,) = ax.patches
+    (bar,) = rectangles(ax.patches)
     assert bar.get_width() == pytest.approx(8)
     assert everything_is_inside(ax)

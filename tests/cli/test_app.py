@@ -26,8 +26,6 @@ from tests.support.command import run
 from toolkit.cli import app
 from toolkit.testing import make_response, write_sample
 
-pytestmark = pytest.mark.both_decoders
-
 ROOT = Path(__file__).parents[2]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import polars as pl
 import pytest
 
 from tests.support.command import run
-from toolkit.cli.output import _to_json, print_table
+from toolkit.cli.output import _to_json
+from toolkit.cli.screen import print_table
 from toolkit.cli.tables import _cell, lay_out, notes_of
 from toolkit.metrics import (
     METRICS,
@@ -63,6 +65,47 @@ def test_what_does_not_fit_is_named() -> None:
 
     names = {column.name for column in layout.shown} | set(layout.left_out)
     assert names == set(usage.columns) - {"period_end", "partial"}
+
+
+def printed(model: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the lines of a table with one model, on an output without UTF-8."""
+    written = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", newline="\n")
+    monkeypatch.setattr(sys, "stdout", written)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    choices = make_choices({"model": model, "total_tokens": 730})
+
+    print_table(token_usage(choices, every=None, by="model"), SPECS["token_usage"])
+
+    written.flush()
+    return written.buffer.getvalue().decode("cp1252").splitlines()
+
+
+def test_a_long_name_is_folded_and_its_row_has_the_height_of_the_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 30 columns: edges 2, total 5, a space between; 22 are left for 26 letters.
+    lines = printed("abcdefghijklmnopqrstuvwxyz", 30, monkeypatch)
+
+    assert lines == [
+        " " * 30,
+        " model                  total ",
+        f" {'-' * 28} ",
+        " abcdefghijklmnopqrstuv   730 ",
+        " wxyz                         ",
+        " " * 30,
+        " all                      730 ",
+        " " * 30,
+    ]
+
+
+def test_a_name_that_fits_is_not_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = printed("a b", 30, monkeypatch)
+
+    assert lines[1:4] == [
+        " model responses total ",
+        f" {'-' * 21} ",
+        " a b           1   730 ",
+    ]
 
 
 @pytest.mark.parametrize(

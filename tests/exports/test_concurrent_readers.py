@@ -21,8 +21,9 @@ from datetime import date
 from pathlib import Path
 import toolkit
 from toolkit.testing import make_response
-log, out = Path(sys.argv[1]), sys.argv[2]
-for turn in range(12):
+log, out, stop = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+turn = 0
+while turn < 12 or not stop.exists() and turn < 200:
     with log.open("a") as file:
         for day in range(3):
             made = make_response(id=f"r{turn}-{day}", created=1762000000 + day * 86400)
@@ -30,6 +31,8 @@ for turn in range(12):
     toolkit.export(log, to=out, rewrite=turn % 6 == 5)
     if turn % 3 == 2:
         toolkit.compact(out)
+    turn += 1
+print(turn)
 """
 
 
@@ -61,10 +64,12 @@ def is_absence(error: Exception) -> bool:
 
 
 def test_readers_during_an_export_see_no_row_twice(tmp_path: Path) -> None:
-    log, out = tmp_path / "log.jsonl", tmp_path / "out"
+    log, out, stop = (tmp_path / name for name in ("log.jsonl", "out", "stop"))
     choices, looks = f"{out}/choices", Counter[str]()
-    readers = cycle([with_polars, with_pyarrow, with_duckdb])
-    with subprocess.Popen([sys.executable, "-c", WRITER, log, out]) as writer:
+    every = [with_polars, with_pyarrow, with_duckdb]
+    readers = cycle(every)
+    command = [sys.executable, "-c", WRITER, log, out, stop]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
         while writer.poll() is None:
             if not (out / "state.json").exists():
                 time.sleep(0.01)
@@ -77,9 +82,13 @@ def test_readers_during_an_export_see_no_row_twice(tmp_path: Path) -> None:
                 continue
             looks[read.__name__] += 1
             assert len(ids) == len(set(ids)), read
+            if all(looks[read.__name__] > 3 for read in every):
+                stop.touch()
+        assert writer.stdout is not None
+        turns = int(writer.stdout.read())
 
     assert writer.returncode == 0
-    for read in (with_polars, with_pyarrow, with_duckdb):
+    for read in every:
         assert looks[read.__name__] > 3
-        assert len(read(choices)) == 36
+        assert len(read(choices)) == 3 * turns
     assert toolkit.verify(out).faults == []

@@ -48,7 +48,7 @@ def line(name: str, day: int = 1, **fields: Any) -> bytes:
 
 def sample(folder: Path, lines: int, seed: int) -> bytes:
     path = folder / f"{seed}.tmp"
-    write_sample(path, lines, seed=seed)
+    write_sample(path, lines, seed=seed, days=6)
     data = path.read_bytes()
     path.unlink()
     return data

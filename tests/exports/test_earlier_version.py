@@ -13,10 +13,8 @@ import pytest
 import toolkit
 from toolkit.errors import ExportError, OptionError
 from toolkit.schema import CHOICES
+from toolkit.testing import write_sample
 
-pytestmark = pytest.mark.both_decoders
-
-LOG = "data/sample/chat.jsonl"
 ADDED = ["api", "chunk_count", "created_problem", "usage_problem"]
 NAMES = [name for name in CHOICES.names if name not in ADDED]
 
@@ -28,11 +26,19 @@ def as_before(part: Path) -> None:
     rows.select(NAMES).with_columns(hashes).write_parquet(part)
 
 
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a sample log of a few days."""
+    path = tmp_path_factory.mktemp("sample") / "log.jsonl"
+    write_sample(path, 1000, seed=7, days=6)
+    return path
+
+
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
+def old(log: Path, tmp_path: Path) -> Path:
     """Return an export of version 1."""
     to = tmp_path / "old"
-    toolkit.export(LOG, to=to)
+    toolkit.export(log, to=to)
     for part in (to / "choices").rglob("*.parquet"):
         as_before(part)
     state = json.loads((to / "state.json").read_text("utf-8"))
@@ -43,9 +49,9 @@ def old(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def new(tmp_path: Path) -> Path:
+def new(log: Path, tmp_path: Path) -> Path:
     """Return an export of the same log of this version."""
-    toolkit.export(LOG, to=tmp_path / "new")
+    toolkit.export(log, to=tmp_path / "new")
     return tmp_path / "new"
 
 
@@ -75,9 +81,9 @@ def test_its_responses_are_recognized_in_an_export_of_now(old: Path, new: Path) 
         assert toolkit.scan(pair).filter(with_id).collect().height == expected
 
 
-def test_a_file_of_it_is_read_as_well(tmp_path: Path) -> None:
+def test_a_file_of_it_is_read_as_well(log: Path, tmp_path: Path) -> None:
     to, tags = tmp_path / "old.parquet", {"team": "metadata.team"}
-    toolkit.export(LOG, to=to)
+    toolkit.export(log, to=to)
     expected = toolkit.scan(to).select(NAMES).collect()
     as_before(to)
 
@@ -85,7 +91,7 @@ def test_a_file_of_it_is_read_as_well(tmp_path: Path) -> None:
 
     assert toolkit.validate(rows).schema == CHOICES.polars
     assert rows.select(NAMES).equals(expected)
-    toolkit.export(LOG, to=to, tags=tags)
+    toolkit.export(log, to=to, tags=tags)
     expected = toolkit.scan(to).select("line", "tag_team").collect()
     table = pq.read_table(to)
     place = table.schema.get_field_index("response_hash")
@@ -94,12 +100,12 @@ def test_a_file_of_it_is_read_as_well(tmp_path: Path) -> None:
     assert toolkit.scan(to).select("line", "tag_team").collect().equals(expected)
 
 
-def test_it_is_neither_added_to_nor_merged_nor_verified(old: Path) -> None:
+def test_it_is_neither_added_to_nor_merged_nor_verified(log: Path, old: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in old.rglob("*.parquet")}
     message = "made by an earlier version, and can only be read: export its logs again"
 
     with pytest.raises(ExportError, match=message):
-        toolkit.export(LOG, to=old)
+        toolkit.export(log, to=old)
     with pytest.raises(ExportError, match=message):
         toolkit.compact(old)
     with pytest.raises(ExportError, match=message):
@@ -108,8 +114,8 @@ def test_it_is_neither_added_to_nor_merged_nor_verified(old: Path) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in old.rglob("*.parquet")}
 
 
-def test_it_can_be_rewritten(old: Path, new: Path) -> None:
-    toolkit.export(LOG, to=old, rewrite=True)
+def test_it_can_be_rewritten(log: Path, old: Path, new: Path) -> None:
+    toolkit.export(log, to=old, rewrite=True)
 
     assert toolkit.verify(old).faults == []
     assert toolkit.scan(old).collect().equals(toolkit.scan(new).collect())

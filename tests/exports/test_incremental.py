@@ -134,7 +134,7 @@ def test_only_the_new_lines_of_a_log_that_grew_are_read(logs: Logs) -> None:
 def test_many_runs_over_a_growing_log_write_the_same_as_one(
     logs: Logs, tmp_path: Path
 ) -> None:
-    toolkit.testing.write_sample(tmp_path / "whole.jsonl", 400, seed=7)
+    toolkit.testing.write_sample(tmp_path / "whole.jsonl", 400, seed=7, days=6)
     data = (tmp_path / "whole.jsonl").read_bytes()
     cuts = [0, 1, 900, 901, 50_000, 130_000, 130_007, len(data)]
 

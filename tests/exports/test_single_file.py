@@ -22,8 +22,6 @@ from toolkit.errors import BusyError, OptionError, RejectsWarning, WriteError
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response, write_sample
 
-pytestmark = pytest.mark.both_decoders
-
 KEY = list(CHOICES.key)
 
 
@@ -53,7 +51,7 @@ def ids(frame: pl.DataFrame) -> list[str]:
 
 def test_one_file_has_the_rows_that_load_returns(tmp_path: Path) -> None:
     log, to = tmp_path / "log.jsonl", tmp_path / "one.parquet"
-    write_sample(log, 500, seed=2)
+    write_sample(log, 500, seed=2, days=6)
 
     done = toolkit.export(log, to=to)
 

@@ -126,12 +126,15 @@ def test_loaded_tables_and_ledger_are_the_same_but_for_the_decoder_s_name(
         (tmp_path / f"{seed}.jsonl").write_bytes(log)
 
     def loaded(decoder: str, **options: Any) -> toolkit.Loaded:
-        for module in (decoding, ledger):
-            monkeypatch.setattr(module, "DECODER", decoder)
-        return toolkit.load(tmp_path, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr(ledger, "DECODER", decoder)
+            if decoder == "reference":
+                patch.setattr(decoding, "KERNEL", None)
+            return toolkit.load(tmp_path, **options)
 
     for options in ({}, {"duplicates": "keep", "content": "drop"}):
         one, other = loaded("reference", **options), loaded("kernel", **options)
+        assert set(one.ledger["decoder"]) == {"reference"}
         assert set(other.ledger["decoder"]) == {"kernel"}
         assert one.ledger.drop("decoder").equals(other.ledger.drop("decoder"))
         assert one.choices.num_rows > 100
@@ -218,7 +221,7 @@ def test_blocks_are_the_same_however_a_log_is_read(
 ) -> None:
     plan = make_plan(max_line_bytes=300, leave_pending=True)
     random = Random(SEED)
-    lines = [random.choice([*HALVES, b" " * 400, GOOD]) for _ in range(120)]
+    lines = [random.choice([*HALVES, b" " * 400, GOOD]) for _ in range(70)]
     data = b"\xef\xbb\xbf" + b"".join(line + random.choice(ENDS) for line in lines)
     for step, half in product((1, 299, 10**6), (b"", SMALL, b"{", b"[" * 400, GOOD)):
         framer = Framer(2, "made.jsonl", 300, block_bytes)
@@ -314,8 +317,8 @@ def test_a_member_written_twice_at_any_level_is_the_same(
                 lines.append(text[:end] + b"," + member + text[end:])
     Random(SEED).shuffle(lines)
 
-    assert codes(agreed_lines(lines[:4000])) >= {"wrong_type"}
-    agreed_lines(lines[-1000:], PLANS["tags"])
+    assert codes(agreed_lines(lines[:2000])) >= {"wrong_type"}
+    agreed_lines(lines[-700:], PLANS["tags"])
 
 
 def closing(text: bytes, at: int) -> int:
@@ -388,7 +391,7 @@ def test_each_value_at_each_path_is_the_same(plan: Plan) -> None:
     paths = sorted({*PATHS, *LINE_PATHS})
     lines = [holding(path, value) for path in paths for value in VALUES]
     rich = [holding(path, value, PLAIN) for path in paths for value in VALUES]
-    kept = lines + rich[::4] if plan is PLANS["default"] else lines[1::3] + rich[1::9]
+    kept = lines + rich[::9] if plan is PLANS["default"] else lines[1::5] + rich[1::23]
 
     decoded = agreed_lines(kept, plan)
 
@@ -408,7 +411,7 @@ def test_the_table_of_every_value_of_every_type_is_the_same() -> None:
 def test_any_decimal_number_is_the_same_double(path: str) -> None:
     random = Random(SEED)
     root = "choice" if "logprobs" in path else "response"
-    numbers = [any_number(random) for _ in range(4000)]
+    numbers = [any_number(random) for _ in range(1500)]
     numbers += [
         repr(random.random() * 10.0 ** random.randint(-300, 300)) for _ in numbers
     ]
@@ -441,9 +444,9 @@ TIMES = (
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_created_is_the_same_in_every_unit_and_spelling(unit: Any) -> None:
     random = Random(SEED)
-    times = [*TIMES, *NUMBERS, *(any_number(random) for _ in range(1500))]
+    times = [*TIMES, *NUMBERS, *(any_number(random) for _ in range(700))]
     scale = {"s": 0, "ms": 3, "us": 6, "ns": 9}[unit]
-    for _ in range(1500):
+    for _ in range(700):
         whole = random.randrange(7258118400 * 10**scale + 2)
         part = random.choice(["5", "50", "49", "51", "500000001", ""])
         zeros = "0" * random.randint(0, 8)
@@ -456,7 +459,7 @@ def test_created_is_the_same_in_every_unit_and_spelling(unit: Any) -> None:
     decoded = agreed_lines([holding(("response", "created"), v) for v in values], plan)
 
     dated = len(values) - decoded.choices.column("created").null_count
-    assert dated > 1000
+    assert dated > 500
     assert codes(decoded) >= {"out_of_range", "wrong_type"}
 
 
@@ -660,11 +663,11 @@ def test_a_response_in_any_envelope_is_the_same_and_has_the_same_hash(
     name: str,
 ) -> None:
     random = Random(SEED)
-    lines = [enveloped(random) for _ in range(6000)]
+    lines = [enveloped(random) for _ in range(3000)]
 
     decoded = agreed_lines(lines, PLANS[name])
 
-    assert decoded.choices.num_rows > 200
+    assert decoded.choices.num_rows > 100
     assert codes(decoded) >= {"not_a_response", "error_response"}
     assert decoded.chunks > 0
 
@@ -883,8 +886,10 @@ def filled(paths: tuple[str, ...]) -> Iterator[bytes]:
 def test_a_column_of_any_kind_root_and_grain_is_added_without_a_line_of_rust(
     kind: str, *, private: bool
 ) -> None:
-    for paths in NEW_PATHS:
-        lines = list(filled(paths))[:: 3 if private else 1]
+    for number, paths in enumerate(NEW_PATHS):
+        # Each value at half of the paths, or a third: the others take the next ones.
+        step = 3 if private else 2
+        lines = list(filled(paths))[number % step :: step]
         # Beside all other columns once, which takes three times as long.
         to = CHOICES if paths is NEW_PATHS[1] and not private else LEAN
         decoded = agreed_lines(lines, added(kind, paths, private=private, to=to))
@@ -910,7 +915,7 @@ def test_of_several_paths_the_same_one_is_read(kind: str, *, private: bool) -> N
     lines += [b'{"body":' + line + b"," + line[1:] for line in lines[::5]]
     for suffix, later in product(("", "[]", "[].text"), ("b", "b[]", "a.c")):
         plan = added(kind, (f"a{suffix}", later), private=private, to=LEAN)
-        agreed_lines(lines[:: 5 if suffix or private else 1], plan)
+        agreed_lines(lines[:: 7 if suffix or private else 1], plan)
 
 
 @pytest.mark.parametrize(
@@ -1093,7 +1098,7 @@ def test_attacked_lines_of_each_api_are_the_same(api: str) -> None:
 def test_attacked_lines_are_the_same(seed: int) -> None:
     plan = [*PLANS.values()][seed]
 
-    decoded = agreed_lines(attacked_lines(SEED + seed, 2500), plan)
+    decoded = agreed_lines(attacked_lines(SEED + seed, 1500), plan)
 
     assert decoded.choices.num_rows > 200
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from toolkit.metrics import (
     tool_calls,
 )
 from toolkit.reading.scan import scan
-from toolkit.testing import make_choices, write_sample
+from toolkit.testing import make_choices, make_response, write_sample
 
 NO_OPTIONS = ("log_health",)
 FEW_OPTIONS = ("drift", "log_health", "response_volume")
@@ -405,6 +406,33 @@ def test_a_sum_of_sums_beyond_64_bits_is_an_error() -> None:
         token_usage(pl.concat([choices, more]), top=1)
     folded = token_usage(choices, top=1, every=None)
     assert folded["total_tokens"].to_list() == [LARGE, LARGE + 1]
+
+
+def test_sums_are_exact_up_to_64_bits() -> None:
+    choices = make_choices(
+        *[{"model": "a", "total_tokens": n} for n in (2**62, 2**62 - 1)],
+        *[{"model": "b", "total_tokens": n} for n in (2**31, -5, 2**40, None)],
+        {"model": "c", "total_tokens": 7},
+    )
+
+    # 2^62 + 2^62 - 1 = 2^63 - 1, the largest that 64 bits hold.
+    for frame in (choices, choices.lazy()):
+        sums = token_usage(frame).select("model", "total_tokens").rows()
+        assert sums == [("a", 2**63 - 1), ("b", 2**31 - 5 + 2**40), ("c", 7)]
+
+
+def test_a_log_with_large_counts_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    usage = {"prompt_tokens": 10**12, "completion_tokens": 0, "total_tokens": 10**12}
+    line = json.dumps(make_response(usage=usage))
+    path.write_text(f"{line}\n" * 3)
+    read: list[int] = []
+
+    options = {"duplicates": "keep", "progress": read.append}
+    usage_of_all = token_usage(scan(path, **options))  # type: ignore[arg-type]
+
+    assert usage_of_all["total_tokens"].to_list() == [3 * 10**12]
+    assert sum(read) == path.stat().st_size
 
 
 def test_a_series_beyond_64_bits_is_ranked_first() -> None:

@@ -216,7 +216,7 @@ RESPONSES = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(RESPONSES)
 def test_every_line_is_exact_or_unknown_and_they_add_up(
     responses: list[dict[str, Any]],

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from toolkit.metrics import METRICS, token_usage
+from toolkit.metrics.engine import compute_several
 from toolkit.metrics.registry import SPECS
 from toolkit.testing import make_choices
 
-quick = settings(
-    max_examples=12, deadline=None, suppress_health_check=list(HealthCheck)
-)
+quick = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 START = datetime(
     2026, 3, 28, 12, tzinfo=UTC
 )  # the night before clocks change in Berlin
@@ -265,3 +264,60 @@ def test_folding_keeps_the_total_and_names_the_largest(
     ranked = every["total_tokens"].sort(descending=True, nulls_last=True)
     own = folded.filter(folded=0)["total_tokens"]
     assert own.sort(descending=True, nulls_last=True).equals(ranked.head(top))
+
+
+@quick
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.none() | st.integers(0, 2000))))
+def test_ranks_are_those_of_sorted_counts(
+    rows: list[tuple[str, int | None]],
+) -> None:
+    choices = make_choices(*[{"model": m, "total_tokens": n} for m, n in rows])
+
+    for top in (None, 1):
+        sizes = METRICS["tokens_per_response"](choices.lazy(), every=None, top=top)
+        sizes = sizes.filter(tokens="total_tokens")
+        largest = {row["model"] for row in sizes.iter_rows(named=True)} - {"other"}
+        for row in sizes.iter_rows(named=True):
+            own = {"a", "b"} - largest if row["model"] == "other" else {row["model"]}
+            counts = sorted(n for m, n in rows if m in own and n is not None)
+            for rank, percent in (("p50", 50), ("p90", 90), ("p99", 99), ("max", 100)):
+                # The least count that so many percent do not exceed.
+                expected = [
+                    n
+                    for place, n in enumerate(counts, 1)
+                    if 100 * place >= percent * len(counts)
+                ]
+                assert row[rank] == (expected[0] if expected else None)
+
+
+several = st.lists(
+    st.fixed_dictionaries(
+        {
+            "every": st.sampled_from(["6h", None]),
+            "by": st.sampled_from([("provider", "model"), "model", ()]),
+            "top": st.sampled_from([None, 1]),
+            "fill": st.booleans(),
+            "compare": st.sampled_from([None, "previous"]),
+        }
+    ),
+    min_size=2,
+    max_size=4,
+)
+
+
+@quick
+@given(frames, several, st.booleans())
+def test_tables_computed_together_are_those_computed_alone(
+    frame: pl.DataFrame, queries: list[dict[str, Any]], is_open: bool
+) -> None:
+    # In a range that is open, only periods can be compared.
+    within = {"since": START + timedelta(hours=7), "until": START + timedelta(hours=40)}
+    if is_open:
+        within = {}
+        queries = [{**one, "every": one["every"] or "6h"} for one in queries]
+    queries = [{**one, **within} for one in queries]
+
+    for name in set(NAMES) - {"drift", "response_volume"}:
+        together = compute_several(SPECS[name], frame.lazy(), queries)
+        for query, table in zip(queries, together, strict=True):
+            assert METRICS[name](frame.lazy(), **query).equals(table), (name, query)

@@ -14,7 +14,7 @@ from matplotlib import pyplot
 
 import toolkit
 from toolkit import metrics
-from toolkit.cli.output import print_table
+from toolkit.cli.screen import print_table
 from toolkit.errors import OptionError, UnknownOptionError
 from toolkit.metrics import registry
 from toolkit.metrics.engine import compute

@@ -20,7 +20,7 @@ import toolkit
 from tests.support import reference
 from tests.support.command import run
 from toolkit.errors import RejectsWarning
-from toolkit.reading.decoder import DECODER
+from toolkit.reading.native import DECODER
 from toolkit.testing import write_sample
 
 pytestmark = pytest.mark.both_decoders

@@ -66,8 +66,8 @@ SMALL_TABLES = """
 from toolkit.exports import parts
 from toolkit.reading import batching
 
-parts.BUFFER_BYTES = batching._BYTES_PER_TABLE = 16 * 1024 * 1024
-parts._ROW_GROUP_BYTES = parts._LAST_BYTES = 4 * 1024 * 1024
+parts.BUFFER_BYTES = batching._BYTES_PER_TABLE = 4 * 1024 * 1024
+parts._ROW_GROUP_BYTES = parts._LAST_BYTES = 1024 * 1024
 """
 EXPORT = """
 with tempfile.TemporaryDirectory(dir=Path(path).parent) as to:
@@ -218,7 +218,7 @@ def zstd_of(piece: bytes, times: int, path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("pack", "size"), [(gzip_of, GIB), (zstd_of, 4 * GIB)], ids=["gzip", "zstd"]
+    ("pack", "size"), [(gzip_of, GIB // 2), (zstd_of, GIB)], ids=["gzip", "zstd"]
 )
 def test_a_bomb_of_one_line_is_one_reject_in_little_memory(
     tmp_path: Path, pack: Callable[[bytes, int, Path], Path], size: int
@@ -232,7 +232,7 @@ def test_a_bomb_of_one_line_is_one_reject_in_little_memory(
     ]
     assert result["raw"] == [None]
     assert result["ledger"]["bytes"] == size
-    assert result["memory"] < GIB
+    assert result["memory"] < size
 
 
 def test_a_bomb_of_nul_bytes_is_one_blank_line_in_little_memory(
@@ -248,7 +248,7 @@ def test_a_bomb_of_nul_bytes_is_one_blank_line_in_little_memory(
 
 
 @pytest.mark.parametrize(
-    ("end", "times"), [(b"\n", 384), (b"\r\n", 64), (b" \t\n", 24)]
+    ("end", "times"), [(b"\n", 128), (b"\r\n", 64), (b" \t\n", 24)]
 )
 def test_a_bomb_of_line_ends_is_blank_lines_in_little_memory(
     tmp_path: Path, end: bytes, times: int
@@ -301,7 +301,7 @@ def write_log(path: Path, size: int, *, is_good: bool) -> Path:
 @pytest.mark.parametrize("is_good", [True, False], ids=["good", "bad"])
 @pytest.mark.parametrize(
     ("program", "size"),
-    [(BATCHES, 300_000_000), (SMALL_TABLES + EXPORT, 700_000_000)],
+    [(BATCHES, 300_000_000), (SMALL_TABLES + EXPORT, 500_000_000)],
     ids=["batches", "export"],
 )
 def test_a_large_log_takes_less_memory_than_its_size(

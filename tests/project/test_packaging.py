@@ -10,14 +10,14 @@ import tomllib
 from pathlib import Path
 
 import toolkit
-from toolkit.reading.decoder import DECODER
+from toolkit.reading.native import DECODER
 
 ROOT = Path(__file__).parents[2]
 # Python refuses to import what stands in sys.modules as None, as if it were not there.
 WITHOUT_KERNEL = "import sys; sys.modules['toolkit._kernel'] = None\n"
 TELL = """
 import json, toolkit
-from toolkit.reading.decoder import DECODER
+from toolkit.reading.native import DECODER
 log = toolkit.load("data/sample")
 rows = log.ledger.to_dicts()
 totals = [log.choices.num_rows, log.rejects.height]

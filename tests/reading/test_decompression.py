@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import toolkit
@@ -73,7 +73,7 @@ PACKERS: dict[str, Packer] = {
 }
 CHECKED = ["gzip", "zstd", "zstd-no-size"]  # a flipped bit cannot pass
 UNCHECKED = ["zstd-no-checksum", "zstd-bare"]
-FEW = ["gzip", "zstd", "zstd-bare"]  # where every byte is tried
+FEW = ["gzip", "zstd", "zstd-bare"]  # where many bytes are tried
 
 
 class Packed(NamedTuple):
@@ -417,15 +417,20 @@ def test_a_log_gives_the_same_whatever_is_read_at_once(
 # --- Cut logs ------------------------------------------------------------------------
 
 
+def places(packed: Packed, start: int) -> Iterator[int]:
+    """Yield each byte near the ends of members, and every fourth between them."""
+    for place in range(start, len(packed.data)):
+        if place % 4 == 0 or any(abs(place - edge) < 12 for edge in packed.starts):
+            yield place
+
+
 @pytest.mark.parametrize("kind", FEW)
-def test_a_log_cut_at_any_byte_is_whole_members_or_an_error(
-    path: Path, kind: str
-) -> None:
+def test_a_log_that_is_cut_is_whole_members_or_an_error(path: Path, kind: str) -> None:
     packed = pack(kind, THREE)
     starts = packed.starts
     magic = 2 if kind == "gzip" else 4
 
-    for size in range(magic, len(packed.data)):
+    for size in places(packed, magic):
         path.write_bytes(packed.data[:size])
         whole = max(place for place, start in enumerate(starts) if start <= size)
         if size in starts:
@@ -433,7 +438,7 @@ def test_a_log_cut_at_any_byte_is_whole_members_or_an_error(
             assert result.lines() == KEPT_LINES[whole]
             assert alone(result)["error"] is None
         else:
-            hold_damage(path, packed, whole, start=starts[whole], raises=size % 4 == 0)
+            hold_damage(path, packed, whole, start=starts[whole], raises=size % 16 == 0)
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -507,12 +512,12 @@ def test_a_frame_that_needs_a_dictionary_is_damage(path: Path) -> None:
 # --- Flipped bits --------------------------------------------------------------------
 
 
-def flips(data: bytes, start: int) -> Iterator[bytes]:
-    """Yield a file with one bit flipped, at each byte in turn."""
-    for place in range(start, len(data)):
-        flipped = bytearray(data)
+def flips(packed: Packed, start: int) -> Iterator[tuple[int, bytes]]:
+    """Yield a place and the file with one bit flipped there, at each of the places."""
+    for place in places(packed, start):
+        flipped = bytearray(packed.data)
         flipped[place] ^= 1 << (place * 5 % 8)
-        yield bytes(flipped)
+        yield place, bytes(flipped)
 
 
 def hold_flip(
@@ -539,9 +544,9 @@ def hold_flip(
 def test_one_flipped_bit_is_an_error_or_changes_nothing(path: Path, kind: str) -> None:
     packed = pack(kind, THREE)
 
-    for place, flipped in enumerate(flips(packed.data, 2 if kind == "gzip" else 4)):
+    for place, flipped in flips(packed, 2 if kind == "gzip" else 4):
         path.write_bytes(flipped)
-        hold_flip(path, packed, checked=True, raises=place % 4 == 0)
+        hold_flip(path, packed, checked=True, raises=place % 16 == 0)
 
 
 @pytest.mark.parametrize("kind", UNCHECKED)
@@ -552,9 +557,9 @@ def test_one_flipped_bit_of_a_frame_without_checksum_harms_no_other_frame(
     packed = pack(kind, THREE)
     first, second = packed.starts[1:3]
 
-    for place, flipped in enumerate(flips(packed.data, 4), start=4):
+    for place, flipped in flips(packed, 4):
         path.write_bytes(flipped)
-        result = hold_flip(path, packed, checked=False, raises=place % 4 == 0)
+        result = hold_flip(path, packed, checked=False, raises=place % 16 == 0)
         lines, _ = result.lines()
         if place >= first:
             assert lines[:2] == [1, 3]
@@ -589,6 +594,9 @@ def test_changed_bytes_are_an_error_or_change_nothing(
     data = bytearray(packed.data)
     for place, byte in changes:
         data[4 + place % (len(data) - 4)] = byte
+    if kind != "gzip":
+        # Without this bit a frame has no checksum: nothing tells that it was changed.
+        assume(all(data[start + 4] & 4 for start in packed.starts[:-1]))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.jsonl"
         path.write_bytes(data)
@@ -1126,7 +1134,7 @@ MAGICS = st.sampled_from(
 )
 
 
-@settings(quick, max_examples=300)
+@settings(quick, max_examples=150)
 @given(magic=MAGICS, rest=st.binary(max_size=200))
 def test_any_bytes_behind_magic_ones_are_a_log_or_damage(
     magic: bytes, rest: bytes

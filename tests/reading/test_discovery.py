@@ -23,8 +23,6 @@ from toolkit.reading.discovery import find_logs
 from toolkit.reading.framing import Framer, iter_blocks
 from toolkit.testing import sample_lines
 
-pytestmark = pytest.mark.both_decoders
-
 LINE = b'{"object":"chat.completion","choices":[{"index":0}]}\n'
 
 

@@ -32,7 +32,7 @@ from toolkit.testing import make_response, sample_lines
 
 pytestmark = pytest.mark.both_decoders
 
-SEED, LINES, TAILS = 20261122, 20_000, 400
+SEED, LINES, TAILS = 20261122, 12_000, 300
 LIMIT = 16_384  # max_line_bytes of these logs; few of the lines reach it
 
 # --- Seeds: what is mutated -----------------------------------------------------------
@@ -501,7 +501,7 @@ def test_the_library_and_the_oracle_agree_on_mutated_lines(tmp_path: Path) -> No
     assert log.ledger["responses"].item() >= 0.2 * LINES
     assert log.ledger["blank"].item() >= 20
     whole = {code: found[code] for code in REJECT_CODES if code != "truncated"}
-    assert min(whole.values()) >= 20, whole
+    assert min(whole.values()) >= 10, whole
 
 
 def test_the_library_and_the_oracle_agree_on_tails(tmp_path: Path) -> None:
@@ -516,7 +516,7 @@ def test_the_library_and_the_oracle_agree_on_tails(tmp_path: Path) -> None:
         expected = outcome(line, tail=True, max_line_bytes=LIMIT)
         nothing: Outcome = Chunks([]) if expected == Chunks([]) else []
         assert_same(f"log {number}", line, found.get((number, 2), nothing), expected)
-    assert codes(log)["truncated"] >= 20
+    assert codes(log)["truncated"] >= 15
     assert log.ledger["responses"].sum() >= 0.2 * TAILS
 
 

@@ -19,7 +19,7 @@ from toolkit.errors import (
     RejectsWarning,
     SlowDecoderWarning,
 )
-from toolkit.reading.decoder import DECODER
+from toolkit.reading.native import DECODER
 from toolkit.schema import CHOICES, LEDGER, REJECTS
 from toolkit.testing import make_choices, make_response, write_sample
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import subprocess
+import sys
 import warnings
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -25,6 +27,7 @@ from toolkit.errors import (
 )
 from toolkit.reading import log_reader
 from toolkit.reading.blocks import Plan
+from toolkit.reading.native import DECODER
 from toolkit.schema import CHOICES
 from toolkit.schema.columns import SCHEMA_VERSION
 from toolkit.testing import make_response, write_sample
@@ -427,3 +430,15 @@ def test_a_scan_that_is_not_collected_reads_and_says_nothing(log: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         toolkit.scan(log).select("model").explain()
+
+
+@pytest.mark.skipif(DECODER == "reference", reason="it builds its tables by pyarrow")
+def test_tokens_of_a_log_are_counted_without_pandas_and_pandera(log: Path) -> None:
+    code = """if True:
+        import sys, toolkit
+        toolkit.metrics.token_usage(toolkit.scan(sys.argv[1]))
+        sys.exit(bool(sys.modules.keys() & {"pandas", "pandera"}))
+    """
+    command = [sys.executable, "-W", "ignore", "-c", code, str(log)]
+
+    assert subprocess.run(command, check=False).returncode == 0

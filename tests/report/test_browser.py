@@ -42,7 +42,9 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
-LOOKS = [(width, theme) for width in WIDTHS for theme in ("light", "dark")]
+LOOKS = [
+    *[("laptop", "light"), ("laptop", "dark"), ("phone", "light"), ("paper", "dark")],
+]
 
 
 @pytest.fixture(scope="module", params=LOOKS, ids="-".join)

@@ -204,6 +204,16 @@ def test_logs_and_their_export_give_the_same_figures(tmp_path: Path) -> None:
         assert export[name] == logs[name] == loaded[name]
 
 
+def test_logs_behind_a_lazy_frame_are_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(f"{json.dumps(make_response())}\n" * 3, encoding="utf-8")
+    read: list[int] = []
+
+    write_report(toolkit.scan(path, progress=read.append)).html()
+
+    assert sum(read) == path.stat().st_size
+
+
 def test_no_word_of_an_answer_is_in_any_form(report: Any) -> None:
     for text in (report.html(), report.markdown(), report.json()):
         assert "secret" not in text

@@ -177,7 +177,7 @@ def bound_of(knowns: list[bool]) -> str:
 
 
 @given(before=WEEKS, now=WEEKS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_no_output_is_surer_than_the_calls(before: list[str], now: list[str]) -> None:
     made = write_report(
         make_choices(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -76,20 +74,6 @@ def test_a_model_has_the_columns_of_its_table(table: Table) -> None:
         assert (field.nullable, field.required) == (column.nullable, True)
         assert field.description == column.description
         assert field.metadata == {"grain": column.grain, "unit": column.unit}
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import toolkit",
-        "import toolkit.schema; dir(toolkit.schema); toolkit.schema.CHOICES.arrow",
-        "from toolkit.schema import CHOICES, choices_table; choices_table({'a': 'b'})",
-    ],
-)
-def test_pandera_is_imported_on_first_use_only(code: str) -> None:
-    code = f"import sys; {code}; sys.exit('pandera' in sys.modules)"
-
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,8 @@ from toolkit.errors import ValidationError
 from toolkit.schema import CHOICES, LEDGER, REJECTS, TABLES, USAGE_COLUMNS, Table
 from toolkit.schema.columns import Column
 from toolkit.schema.models import MODELS
-from toolkit.schema.validation import passes, report_failures
+from toolkit.schema.rules import all_rules
+from toolkit.schema.validation import passes, report_failures, validate_rows
 from toolkit.testing import make_choices
 
 BETWEEN = [datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)]
@@ -121,7 +123,7 @@ def test_a_part_of_the_columns_is_checked_by_their_limits_and_rules(
 ) -> None:
     frame = data.draw(frames(CHOICES))
     names = data.draw(st.sets(st.sampled_from(CHOICES.names)))
-    rules = {rule.description: RULES[rule.name] for rule in CHOICES.all_rules}
+    rules = {rule.description: RULES[rule.name] for rule in all_rules(CHOICES)}
     expected = [
         check
         for column, check in failures(frame, CHOICES)
@@ -136,6 +138,25 @@ def test_a_part_of_the_columns_is_checked_by_their_limits_and_rules(
             report_failures(part, CHOICES)
         assert len(caught.value.failures) == len(expected)
     assert passes(part, CHOICES) == (not expected and names == set(CHOICES.names))
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+@given(data=st.data())
+@SLOW
+def test_arrow_rows_are_valid_if_their_frame_is(
+    table: Table, data: st.DataObject
+) -> None:
+    frame = data.draw(frames(table))
+    cells = [frame[field.name].to_arrow().cast(field.type) for field in table.arrow]
+    rows = pa.Table.from_arrays(cells, schema=table.arrow)
+    name = data.draw(st.none() | st.sampled_from(table.names))
+    rows = rows if name is None else rows.drop_columns(name)
+
+    if passes(frame, table) and name is None:
+        validate_rows(rows, table)
+    else:
+        with pytest.raises(ValidationError):
+            validate_rows(rows, table)
 
 
 def test_a_part_of_the_columns_has_their_order_and_dtypes() -> None:

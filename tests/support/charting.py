@@ -5,21 +5,36 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from matplotlib.container import BarContainer
+import numpy as np
+from matplotlib.patches import PathPatch, Rectangle
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
     from matplotlib.text import Text
 
 
-def bars(ax: Axes) -> dict[str, BarContainer]:
-    """Return the bars of each series by its name."""
+def bars(ax: Axes) -> dict[str, list[Rectangle]]:
+    """Return the bars of each series by its name, from left to right."""
     return {
-        str(drawn.get_label()): drawn
+        str(drawn.get_label()): sorted(rectangles(drawn), key=Rectangle.get_x)
         for drawn in ax.containers
-        if isinstance(drawn, BarContainer)
     }
+
+
+def rectangles(patches: Iterable[Artist]) -> list[Rectangle]:
+    """Return the bars that paths consist of."""
+    drawn = []
+    for patch in patches:
+        assert isinstance(patch, PathPatch)
+        for corners in np.asarray(patch.get_path().vertices).reshape(-1, 5, 2):
+            low, high = corners.min(axis=0), corners.max(axis=0)
+            look = {"facecolor": patch.get_facecolor(), "hatch": patch.get_hatch()}
+            drawn.append(Rectangle(low, *(high - low), **look))
+    return drawn
 
 
 def lines(ax: Axes) -> dict[str, Line2D]:

@@ -28,8 +28,8 @@ from tests.support.api_pages import (
 )
 from tests.support.command import environment
 from toolkit.cli import app as cli
-from toolkit.cli.config import json_schema
 from toolkit.cli.output import _to_json
+from toolkit.cli.settings import json_schema
 from toolkit.schema import TABLES, dictionary
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import MaxNLocator
 
+from toolkit.charts.bars import draw_rectangles
 from toolkit.charts.layout import draw_empty, start_axes
 from toolkit.charts.rows import finish_rows, lay_out_rows
 from toolkit.charts.series import Series, read_frame
@@ -115,17 +116,10 @@ def _draw_cells(ax: Axes, counts: Numbers, text: ChartText) -> None:
     ]
     sums = [format_count(value, "short") for value in counts.sum(axis=1)]
     layout = lay_out_rows(ax, text, _DAYS, parts=scale, ends=sums)
-    for day, name in enumerate(_DAYS):
-        ax.bar(
-            np.arange(24),
-            1,
-            width=1,
-            bottom=day - 0.5,
-            align="edge",
-            color=[_shade(count / top) for count in counts[day]],
-            edgecolor=current_theme().ground,
-            linewidth=1.2,
-            label=name,
+    for count in np.unique(counts):
+        days, hours = np.nonzero(counts == count)
+        draw_rectangles(
+            ax, hours, days - 0.5, 1, 1, color=_shade(count / top), edge=1.2
         )
     ax.set(xlim=(0, 24), ylim=(6.5, -0.5), yticks=[])
     room = layout.inside().width / _HOUR_WIDTH

@@ -72,7 +72,7 @@ def build_lines(series: list[Series], rows: pl.DataFrame, measure: Measure) -> L
     given = rows["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
     known = np.where(np.isfinite(given), given, np.nan)  # an axis cannot reach infinity
     values[rows["series"].to_numpy(), span.find(rows)] = known
-    is_open = rows.filter(pl.col("~unseen") > 0)["series"].unique()
+    is_open = set(rows.filter(pl.col("~unseen") > 0)["series"])
     bounds: list[Bound] = [
         measure.bound if place in is_open else "exact" for place in range(len(series))
     ]

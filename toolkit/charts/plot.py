@@ -38,7 +38,6 @@ from toolkit.metrics.options import (
     split_options,
 )
 from toolkit.metrics.registry import SPECS
-from toolkit.pricing.costs import add_cost
 from toolkit.reading.options import DEFAULTS, READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import choices_of
@@ -241,6 +240,9 @@ def overview(
     within: dict[str, Any] = {"tz": tz, "since": since, "until": until}
     frame = _collect(sources, within, options)
     if prices is not None or (provider is not None and "cost" not in frame.columns):
+        # Imported here: only costs need prices.
+        from toolkit.pricing.costs import add_cost
+
         frame = add_cost(frame, prices, provider=provider)
     every = every or _choose_length(frame, within)
     series: dict[str, Any] = {"every": every, "by": by, "top": top}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from toolkit.charts.bars import HATCH, UNSEEN, dot_patch, draw_rectangles, name_bars
 from toolkit.charts.layout import (
     AXIS_ROOM,
     GAP,
@@ -17,7 +18,6 @@ from toolkit.charts.layout import (
     start_axes,
     write_text,
 )
-from toolkit.charts.stacked import EDGE, HATCH, UNSEEN, dot_patch
 from toolkit.charts.style import contrast, current_theme
 from toolkit.charts.text import fit, share_tick, text_width, write
 from toolkit.charts.titles import NOT_REPORTED, set_alt_text, shorten
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.patches import Rectangle
+    from matplotlib.patches import PathPatch
+    from numpy.typing import NDArray
 
     from toolkit.charts.layout import AxesBox, AxesLayout
     from toolkit.charts.series import Series
@@ -102,25 +103,18 @@ def lay_out_rows(
 
 def draw_rows(
     ax: Axes,
-    rows: int | Sequence[int],
+    rows: int | NDArray[np.intp],
     widths: float | Numbers,
     color: str,
     label: str,
     *,
     left: float | Numbers = 0.0,
-) -> list[Rectangle]:
-    """Draw a bar in each of the rows; return their patches."""
-    drawn = ax.barh(
-        rows,
-        widths,
-        left=left,
-        height=_THICKNESS,
-        color=color,
-        edgecolor=current_theme().ground,
-        linewidth=EDGE,
-        label=label,
-    )
-    return drawn.patches
+) -> PathPatch:
+    """Draw a bar in each of the rows."""
+    bottoms = np.asarray(rows) - _THICKNESS / 2
+    drawn = draw_rectangles(ax, left, bottoms, widths, _THICKNESS, color=color)
+    name_bars(ax, label, [drawn])
+    return drawn
 
 
 def finish_rows(
@@ -215,11 +209,11 @@ def _draw_bar(ax: Axes, at: int, row: Row, layout: AxesLayout, box: AxesBox) -> 
     valid = length - row.faulty
     draw_rows(ax, at, valid, row.color, row.name)
     if row.faulty:
-        (patch,) = draw_rows(ax, at, row.faulty, theme.alarm, row.name, left=valid)
+        patch = draw_rows(ax, at, row.faulty, theme.alarm, row.name, left=valid)
         patch.set(hatch=HATCH, hatchcolor=theme.ground)
     offset = GAP / 2
     if row.open:
-        (stub,) = draw_rows(ax, at, _STUB * unit, "none", UNSEEN, left=length)
+        stub = draw_rows(ax, at, _STUB * unit, "none", UNSEEN, left=length)
         stub.set(edgecolor=theme.rest, clip_on=False)
         dot_patch(stub)
         offset += _STUB
@@ -254,7 +248,7 @@ def draw_share_bars(
         return draw_empty(ax, text, _NOTHING, in_rows=True)
     layout = lay_out_rows(ax, text, names, parts=parts)
     width = layout.inside().width
-    rows, starts = range(len(names)), np.cumsum(shares, axis=0) - shares
+    rows, starts = np.arange(len(names)), np.cumsum(shares, axis=0) - shares
     for part, start, share in zip(parts, starts, shares, strict=True):
         draw_rows(ax, rows, share, part.color, part.name, left=start)
         _write_inside(ax, part.color, start, share, width)

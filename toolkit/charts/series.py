@@ -154,7 +154,8 @@ def fold_series(
     )
     group = [*names, "~rest"]
     keys = (
-        rows.group_by(group, maintain_order=True)
+        rows.lazy()
+        .group_by(group, maintain_order=True)
         .agg(
             pl.when(weight.is_not_null().any())
             .then(weight.cast(pl.Float64).sum())
@@ -162,6 +163,7 @@ def fold_series(
             pl.col("~folded").max(),
         )
         .sort("~rest", -pl.col("~weight"), nulls_last=True, maintain_order=True)
+        .collect()
     )
     unfolded = int((~keys["~rest"]).sum())
     if most is None:
@@ -177,14 +179,14 @@ def fold_series(
     if len(rest):
         others = int(rest["~folded"].clip(lower_bound=1).sum())
         series.append(Series(_format_others(others), current_theme().rest, others))
-    joined = rows.join(
-        ranks.select(*group, "series"),
+    joined = rows.lazy().join(
+        ranks.lazy().select(*group, "series"),
         on=group,
         how="left",
         nulls_equal=True,
         maintain_order="left",
     )
-    return series, joined.drop("~rest", "~folded")
+    return series, joined.drop("~rest", "~folded").collect()
 
 
 def colors(names: Iterable[str] = ()) -> None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from toolkit.charts.bars import (
+    EDGE,
+    UNSEEN,
+    dot_patch,
+    draw_rectangles,
+    hatch_patch,
+    name_bars,
+)
 from toolkit.charts.layout import measure_axes, set_value_axis
 from toolkit.charts.series import sum_measure
-from toolkit.charts.style import current_theme, mix
+from toolkit.charts.style import current_theme
 from toolkit.charts.text import format_value
 from toolkit.charts.time_axis import Span, build_span, set_time_axis
 from toolkit.charts.titles import shorten
@@ -20,7 +29,6 @@ if TYPE_CHECKING:
 
     import polars as pl
     from matplotlib.axes import Axes
-    from matplotlib.patches import Rectangle
     from numpy.typing import NDArray
 
     from toolkit.charts.layout import AxesLayout
@@ -29,11 +37,7 @@ if TYPE_CHECKING:
     from toolkit.metrics.measures import Measure
 
 _MAX_BARS = 90  # periods; more are drawn as steps
-EDGE = 0.7  # of a bar, about one pixel
-UNSEEN = "not known"  # label of a dotted part
 _THIN = 0.012  # of the height of the chart; thinner parts have no edge
-HATCH = "/////"
-_DOTS = "....."
 _CAP = 6.0  # height in points of a dotted cap, which has no true height
 
 
@@ -73,37 +77,25 @@ def build_stack(series: list[Series], rows: pl.DataFrame) -> Stack:
     return Stack(series, span, heights, is_open)
 
 
-def _draw_bars(ax: Axes, stack: Stack, where: NDArray[np.intp], edge: float) -> None:
-    """Draw each part of some periods as a bar, hatched where a period is partial."""
-    span = stack.span
+def _draw_parts(ax: Axes, stack: Stack, where: NDArray[np.bool_], edge: float) -> None:
+    """Draw each part of some periods as bars, hatched where a period is partial."""
+    starts, widths = stack.span.starts, stack.span.ends - stack.span.starts
     for part, bottoms, heights in zip(
-        stack.series, stack.bottoms[:, where], stack.heights[:, where], strict=True
+        stack.series, stack.bottoms, stack.heights, strict=True
     ):
-        drawn = ax.bar(
-            span.starts[where],
-            heights,
-            width=(span.ends - span.starts)[where],
-            bottom=bottoms,
-            align="edge",
-            label=part.name,
-            color=part.color,
-            edgecolor=current_theme().ground,
-            linewidth=np.where(heights > _THIN * stack.top, edge, 0).tolist(),
-        )
-        for index in np.flatnonzero(span.partial[where]):
-            hatch_patch(drawn.patches[index], part.color)
-
-
-def hatch_patch(patch: Rectangle, color: str) -> None:
-    """Draw a patch hatched and paler."""
-    ground = current_theme().ground
-    pale = mix(color, ground, 0.25)
-    patch.set(facecolor=pale, hatch=HATCH, hatchcolor=ground, hatch_linewidth=1.1)
-
-
-def dot_patch(patch: Rectangle) -> None:
-    """Draw a patch dotted: its size is unknown."""
-    patch.set(hatch=_DOTS, hatchcolor=current_theme().muted, hatch_linewidth=0.6)
+        drawn, is_thin = [], heights <= _THIN * stack.top
+        for thin, is_partial in product((True, False), (False, True)):
+            at = where & (is_thin == thin) & (stack.span.partial == is_partial)
+            if not at.any():
+                continue
+            bars = starts[at], bottoms[at], widths[at], heights[at]
+            patch = draw_rectangles(
+                ax, *bars, color=part.color, edge=0 if thin else edge
+            )
+            if is_partial:
+                hatch_patch(patch, part.color)
+            drawn.append(patch)
+        name_bars(ax, part.name, drawn)
 
 
 def _draw_areas(ax: Axes, stack: Stack) -> None:
@@ -112,7 +104,6 @@ def _draw_areas(ax: Axes, stack: Stack) -> None:
     steps = np.unique([span.starts, span.ends])
     at = np.searchsorted(steps, span.starts)
     edge = EDGE * _MAX_BARS / span.slots  # thinner for thinner steps
-    last = np.flatnonzero(span.partial)
     for part, bottom, height in zip(
         stack.series, stack.bottoms, stack.heights, strict=True
     ):
@@ -120,8 +111,8 @@ def _draw_areas(ax: Axes, stack: Stack) -> None:
         low[at], high[at] = bottom, bottom + np.where(span.partial, 0, height)
         area = ax.fill_between(steps, low, high, step="post", label=part.name)
         area.set(facecolor=part.color, edgecolor=ground, linewidth=edge)
-    if len(last):
-        _draw_bars(ax, stack, last, edge)
+    if span.partial.any():
+        _draw_parts(ax, stack, span.partial, edge)
 
 
 def _draw_caps(ax: Axes, stack: Stack, height: float) -> None:
@@ -130,19 +121,13 @@ def _draw_caps(ax: Axes, stack: Stack, height: float) -> None:
     if not len(where):
         return
     unit = ax.get_ylim()[1] / height
-    drawn = ax.bar(
-        stack.span.starts[where],
-        _CAP * unit,
-        width=(stack.span.ends - stack.span.starts)[where],
-        bottom=stack.sums[where] + 0.8 * unit,
-        align="edge",
-        label=UNSEEN,
-        facecolor="none",
-        edgecolor=current_theme().ground,
-        linewidth=EDGE,
+    widths = (stack.span.ends - stack.span.starts)[where]
+    bottoms = stack.sums[where] + 0.8 * unit
+    caps = draw_rectangles(
+        ax, stack.span.starts[where], bottoms, widths, _CAP * unit, color="none"
     )
-    for patch in drawn.patches:
-        dot_patch(patch)
+    dot_patch(caps)
+    name_bars(ax, UNSEEN, [caps])
 
 
 def draw_stack(
@@ -158,7 +143,7 @@ def draw_stack(
     # Rounded: a day of 25 hours or a month of 31 days makes the range a little longer.
     few = round(stack.span.slots) <= _MAX_BARS
     if few:
-        _draw_bars(ax, stack, np.arange(len(stack.span.starts)), EDGE)
+        _draw_parts(ax, stack, np.ones_like(stack.span.partial), EDGE)
     else:
         _draw_areas(ax, stack)
     extra = 1.5 * _CAP / inside.height if stack.open.any() else 0.0

@@ -149,8 +149,14 @@ class Style(NamedTuple):
 
     @property
     def font(self) -> FontProperties:
-        """The font of the text."""
-        return FontProperties(family=families(), size=self.size, weight=self.weight)
+        """The font of the text; it must not be changed."""
+        return _font(self, tuple(families()))
+
+
+@lru_cache(maxsize=64)
+def _font(style: Style, names: tuple[str, ...]) -> FontProperties:
+    """Return the font of a style, of the first of some families."""
+    return FontProperties(family=list(names), size=style.size, weight=style.weight)
 
 
 class Texts(NamedTuple):

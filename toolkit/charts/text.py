@@ -73,10 +73,10 @@ def printable(text: str, style: Style) -> str:
 
     In SVG whose text is not drawn as paths, the reader's fonts have them.
     """
-    if text.isascii() and text.isprintable():
+    keeps = rcParams["svg.fonttype"] == "none"
+    if text.isprintable() and (keeps or text.isascii()):
         return text
     has_glyph = _glyphs(style)
-    keeps = rcParams["svg.fonttype"] == "none"
     substitute = next(filter(has_glyph, "\N{REPLACEMENT CHARACTER}"), "?")
     return "".join(
         char
@@ -131,11 +131,15 @@ def fit(text: str, style: Style, width: float) -> str:
 
 def wrap(parts: Sequence[str], joint: str, style: Style, width: float) -> str:
     """Join parts into lines no wider than `width` points."""
+    whole = printable(joint.join(parts), style)
+    if len(whole) <= _LONGEST_NAME and text_width(whole, style) <= width:
+        return whole
     lines: list[str] = []
     for part in parts:
-        fitted = fit(part, style, width)
-        if fitted != part and " " in part:  # longer than a line: break it at spaces
+        if " " in part and text_width(printable(part, style), style) > width:
             fitted = wrap(part.split(" "), " ", style, width)
+        else:
+            fitted = fit(part, style, width)
         longer = f"{lines[-1]}{joint}{fitted}" if lines else fitted
         # Measure the last line only: the part before may take several lines.
         if lines and text_width(longer.rpartition("\n")[2], style) <= width:

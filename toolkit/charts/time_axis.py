@@ -91,21 +91,24 @@ def time_zone(frame: pl.DataFrame) -> str:
 
 def elapsed_days(moments: pl.Series) -> Numbers:
     """Convert moments to matplotlib's days in UTC, unaffected by clock changes."""
-    utc = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    days = date2num(utc.to_numpy())  # type: ignore[no-untyped-call] # no stubs
+    days = date2num(moments.to_numpy())  # type: ignore[no-untyped-call] # no stubs
     return np.asarray(days, dtype=np.float64)
 
 
 def _period_length(periods: pl.DataFrame) -> Length:
     """Return the length of the periods on the calendar: a day may have 23 hours."""
-    lasting = (pl.col("period_end") - pl.col("period")).median()
-    wall = periods.select(pl.col(PERIOD).dt.replace_time_zone(None))
-    days = wall.select(lasting).item() / timedelta(days=1)
-    firsts = wall.select((pl.col(PERIOD).dt.day() == 1).all()).row(0)
-    if days >= 28 and all(firsts):
+    start, end = map(pl.col, PERIOD)
+    first, last = (one.dt.replace_time_zone(None) for one in (start, end))
+    elapsed, on_wall, are_firsts = periods.select(
+        (end - start).median(),
+        (last - first).median().alias("on_wall"),
+        ((first.dt.day() == 1) & (last.dt.day() == 1)).all().alias("are_firsts"),
+    ).row(0)
+    days = on_wall / timedelta(days=1)
+    if days >= 28 and are_firsts:
         return Length(round(days * _DAY / _SECONDS["mo"]), "mo")
     # Hours are measured in elapsed time, days on the wall clock.
-    exact = (wall if days >= 0.9 else periods).select(lasting).item()
+    exact = on_wall if days >= 0.9 else elapsed
     seconds = max(1, round(exact.total_seconds()))
     unit = next(unit for unit in "wdhms" if seconds % _SECONDS[unit] == 0)
     return Length(seconds // _SECONDS[unit], unit)
@@ -169,6 +172,7 @@ class Span(NamedTuple):
     starts: Numbers
     ends: Numbers
     partial: NDArray[np.bool_]
+    length: Length  # of a period
 
     @property
     def middles(self) -> Numbers:
@@ -180,11 +184,6 @@ class Span(NamedTuple):
         """Number of periods in the time range, gaps included."""
         lasting = np.median(self.ends - self.starts)
         return float((self.ends[-1] - self.starts[0]) / lasting)
-
-    @property
-    def length(self) -> Length:
-        """Length of a period."""
-        return _period_length(self.periods)
 
     def find(self, rows: pl.DataFrame) -> NDArray[np.intp]:
         """Return the index of the period of each row."""
@@ -210,14 +209,12 @@ def build_span(rows: pl.DataFrame) -> Span:
     partial = (
         pl.col("partial").any() if "partial" in rows.columns else pl.lit(value=False)
     )
-    periods = rows.group_by(PERIOD).agg(partial.alias("partial")).sort("period")
+    groups = rows.lazy().group_by(PERIOD)
+    flag = partial.fill_null(value=False).alias("partial")
+    periods = groups.agg(flag).sort("period").collect()
     starts, ends = (elapsed_days(periods[name]) for name in PERIOD)
-    return Span(
-        periods.select(PERIOD),
-        starts,
-        ends,
-        periods["partial"].fill_null(value=False).to_numpy(),
-    )
+    partial_periods = periods.drop_in_place("partial").to_numpy()
+    return Span(periods, starts, ends, partial_periods, _period_length(periods))
 
 
 def set_time_axis(ax: Axes, span: Span, width: float, label_width: float) -> None:

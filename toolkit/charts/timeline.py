@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from toolkit.charts.bars import hatch_patch
 from toolkit.charts.layout import draw_empty, measure_axes
 from toolkit.charts.rows import (
     MAX_DESCRIBED,
@@ -16,7 +17,6 @@ from toolkit.charts.rows import (
     max_rows,
 )
 from toolkit.charts.series import assign_colors, format_key, read_frame
-from toolkit.charts.stacked import hatch_patch
 from toolkit.charts.style import current_theme
 from toolkit.charts.time_axis import elapsed_days, set_moment_axis
 from toolkit.charts.titles import (
@@ -159,7 +159,7 @@ def _draw_spans(
     colors = assign_colors([format_key(row[0]) for row in rows["version"]])
     for at, (differs, color) in enumerate(zip(rows["differs"], colors, strict=True)):
         width = max(lasts[at] - firsts[at], least)
-        (patch,) = draw_rows(ax, at, width, color, names[at], left=firsts[at])
+        patch = draw_rows(ax, at, width, color, names[at], left=firsts[at])
         if differs:
             hatch_patch(patch, color)
     shades = [alarm if differs else None for differs in rows["differs"]]

@@ -10,12 +10,11 @@ import os
 import sys
 import time
 import warnings
-from importlib.resources import files
-from pathlib import Path  # noqa: TC003 - typer reads the annotation
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO, cast
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from toolkit import errors
 from toolkit.cli import output
@@ -29,6 +28,8 @@ from toolkit.errors import OptionError, ToolkitError, check_word, clean, plural
 from toolkit.reading.object_store import is_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from toolkit.exports.export import Exported
 
 _FAILURE, _USAGE, _BUSY = 1, 2, 5
@@ -45,12 +46,39 @@ _WRONG_USAGE = (
 _Export = Annotated[str, typer.Argument(metavar="DIR", help="directory of an export")]
 
 
-class _Screen(TyperGroup):
+class _Values:
+    """Converts what is typed for a parameter: `str`, `list[str]` or `Path`."""
+
+    def __init__(self, kind: Callable[[Any], Any]) -> None:
+        self.kind = kind
+
+    def coerce(self, value: Any, **_rest: Any) -> Any:
+        """Return a value as the command takes it."""
+        return None if value is None else self.kind(value)
+
+
+class _Light:
+    """Converts the values of a command: typer would import pydantic to do so."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, also that of the help."""
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for one in parameters:
+            # Where typer keeps its converters: it makes them on first use.
+            one._runtime_param = _Values(one.type_descriptor.annotation)  # noqa: SLF001
+        return parameters
+
+
+class _Command(_Light, TyperCommand):
+    """A command."""
+
+
+class _Screen(_Light, TyperGroup):
     """The commands, with a help that fits one screen."""
 
     def get_help(self, ctx: Any) -> str:  # noqa: ARG002 - typer's private type
         """Return the list of all commands."""
-        return files("toolkit.cli").joinpath("help.txt").read_text("utf-8").rstrip()
+        return Path(__file__).with_name("help.txt").read_text("utf-8").rstrip()
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is named, or raise `OptionError`."""
@@ -73,7 +101,7 @@ def _print_version(expected: bool) -> None:
         # Imported here: only this needs them at once.
         from importlib.metadata import version
 
-        from toolkit.reading.decoder import DECODER
+        from toolkit.reading.native import DECODER
 
         output.print_result(
             f"completion-toolkit {version('completion-toolkit')} (decoder {DECODER}, "
@@ -96,10 +124,10 @@ def start(
 
 
 for _command in (tokens, metric, plot, cost, explain, reconcile, report, config):
-    _app.command()(_command)
+    _app.command(cls=_Command)(_command)
 
 
-@_app.command()
+@_app.command(cls=_Command)
 @shared("max_rejects", *LOG_FORMAT, "as_json", "config")
 def check(
     logs: LogsOrExport,
@@ -109,6 +137,7 @@ def check(
 ) -> None:
     """Account for every line: ledger, rejects, validation, findings."""
     # Imported here: what a command does not use is not loaded.
+    from toolkit.cli.screen import print_check
     from toolkit.reading.check import check as check_logs
 
     with output.show_progress("reading") as progress:
@@ -116,7 +145,7 @@ def check(
     if form:
         output.print_json(output.check_data(checked))
     else:
-        output.print_check(checked)
+        print_check(checked)
     if checked.failures or checked.ledger["error"].count():
         raise typer.Exit(_FAILURE)
     check_rejects(max_rejects, checked.ledger.sum().row(0, named=True))
@@ -130,7 +159,7 @@ def _target(to: Path | None) -> Path | BinaryIO:
     return to
 
 
-@_app.command()
+@_app.command(cls=_Command)
 @shared("to_rejects", "code", *READ)
 def rejects(
     logs: LogsOrExport,
@@ -153,7 +182,7 @@ def rejects(
     )
 
 
-@_app.command()
+@_app.command(cls=_Command)
 @shared(
     *("to_export", "content", "duplicates", *RANGE[1:], "rewrite", "final"),
     *("max_rejects", "wait", "quiet", *READ),
@@ -209,7 +238,7 @@ def _export_words(totals: dict[str, int], done: Exported) -> str:
     return f"{words}; {', '.join(faults)}" if faults else words
 
 
-@_app.command()
+@_app.command(cls=_Command)
 def verify(directory: _Export) -> None:
     """Read an export again and compare it with its ledger; print a line per fault."""
     # Imported here: what a command does not use is not loaded.
@@ -226,7 +255,7 @@ def verify(directory: _Export) -> None:
         raise typer.Exit(_FAILURE)
 
 
-@_app.command()
+@_app.command(cls=_Command)
 @shared("wait")
 def compact(directory: _Export, **options: Any) -> None:
     """Merge small files of past days; a local export on Linux stays readable."""
@@ -242,20 +271,21 @@ def compact(directory: _Export, **options: Any) -> None:
     output.print_message(merged if done.directories else "nothing to merge")
 
 
-@_app.command()
+@_app.command(cls=_Command)
 @shared("as_json")
 def schema(form: str | None = None) -> None:
     """Print the columns of all tables; with --json also where each API has them."""
     # Imported here: what a command does not use is not loaded.
+    from toolkit.cli.screen import print_schema
     from toolkit.schema.tables import TABLES
 
     if form:
         output.print_json({table.name: output.table_data(table) for table in TABLES})
     else:
-        output.print_schema()
+        print_schema()
 
 
-@_app.command()
+@_app.command(cls=_Command)
 @shared("to_sample", "lines", "seed", "torn")
 def sample(
     to: Path | None = None,

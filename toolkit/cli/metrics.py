@@ -8,8 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from toolkit.cli.options import RANGE, READ, LogsOrExport, is_configured, shared
-from toolkit.cli.output import print_data, print_message, print_table, show_progress
+from toolkit.cli.options import (
+    RANGE,
+    READ,
+    LogsOrExport,
+    begin_reading,
+    is_configured,
+    shared,
+)
+from toolkit.cli.output import print_data, print_message, show_progress
 from toolkit.cli.values import check_folder
 from toolkit.errors import OptionError, UnknownOptionError
 
@@ -39,6 +46,7 @@ def _print_metric(
     ctx: typer.Context, name: str, logs: list[str], options: dict[str, Any]
 ) -> None:
     """Print the table of a metric in the form that was asked for."""
+    sources = begin_reading(logs, options)
     # Imported here: what a command does not use is not loaded.
     from toolkit.metrics.registry import SPECS, measure
 
@@ -48,8 +56,11 @@ def _print_metric(
     form = options.pop("form", None)
     _fit_options(ctx, name, options)
     with show_progress("reading") as progress:
-        table = measure(name, logs, progress=progress, **options)
+        table = measure(name, sources, progress=progress, **options)
     if not print_data(table, form, SPECS[name]):
+        # Imported here: JSON and CSV need no tables.
+        from toolkit.cli.screen import print_table
+
         print_table(table, SPECS[name], options.get("by"))
 
 
@@ -85,6 +96,7 @@ def plot(
     **options: Any,
 ) -> None:
     """Save the chart of a metric, or an overview on one page."""
+    sources = begin_reading(logs, options)
     # Imported here: what a command does not use is not loaded.
     from toolkit.charts.plot import overview
     from toolkit.charts.plot import plot as plot_metric
@@ -102,8 +114,8 @@ def plot(
         _fit_options(ctx, name, options)
     with show_progress("reading") as progress:
         if name == "overview":
-            figure: Any = overview(logs, progress=progress, **options)
+            figure: Any = overview(sources, progress=progress, **options)
         else:
-            figure = plot_metric(name, logs, progress=progress, **options).figure
+            figure = plot_metric(name, sources, progress=progress, **options).figure
     figure.savefig(to, dpi=150)
     print_message(f"{to} written")

@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli import output
-from toolkit.cli.options import RANGE, READ, LogsOrExport, is_configured, shared
+from toolkit.cli.options import (
+    RANGE,
+    READ,
+    LogsOrExport,
+    begin_reading,
+    is_configured,
+    shared,
+)
 from toolkit.cli.values import parse_pairs
 from toolkit.errors import plural
 from toolkit.formatting.text import format_name
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from toolkit.reading.discovery import Sources
 
 _PERIOD = ("period", "period_end", "partial")
 # Columns that `cost` prints beside those of the period and the series.
@@ -38,7 +47,9 @@ def cost(
     **options: Any,
 ) -> None:
     """Print what responses cost in US dollars, and which have no known price."""
+    sources = begin_reading(logs, options)
     # Imported here: what a command does not use is not loaded.
+    from toolkit.cli.screen import print_table
     from toolkit.metrics.explain import cost_lines, spending
     from toolkit.metrics.registry import SPECS
 
@@ -48,19 +59,19 @@ def cost(
             ctx.fail("--as and --lines cannot be combined with --every or --by")
     with output.show_progress("reading") as progress:
         if as_model is not None:
-            _print_elsewhere(logs, as_model, form, progress=progress, **options)
+            _print_elsewhere(sources, as_model, form, progress=progress, **options)
             return
         if as_lines:
-            lines = cost_lines(logs, progress=progress, **options)
+            lines = cost_lines(sources, progress=progress, **options)
             output.print_batches(lines, form)
             return
-        spent = spending(logs, progress=progress, **options)
+        spent = spending(sources, progress=progress, **options)
     costs = spent.costs
     if not output.print_data(costs, form, SPECS["cost"]):
         series = options.get("by", ("model",))
         periods = [name for name in _PERIOD if name in costs.columns]
         shown = costs.select(*periods, *series, *_SPENT)
-        output.print_table(shown, SPECS["cost"], series)
+        print_table(shown, SPECS["cost"], series)
     if not costs.is_empty():
         output.print_message(spent.summary)
     _print_missing(spent.missing)
@@ -76,6 +87,7 @@ def explain(
 ) -> None:
     """Print the prices and the log lines behind the cost of a model on one day."""
     # Imported here: what a command does not use is not loaded.
+    from toolkit.cli.screen import print_explained
     from toolkit.metrics.explain import explain as explain_spending
 
     day = None if date == "undated" else date
@@ -88,7 +100,7 @@ def explain(
         tables = {part: getattr(explained, part).to_dicts() for part in parts}
         output.print_json({"summary": explained.summary, **tables})
     elif not output.print_data(explained.lines, form):
-        output.print_explained(explained)
+        print_explained(explained)
     if form:
         output.print_message(explained.summary)
 
@@ -107,6 +119,7 @@ def reconcile(
 ) -> None:
     """Compare the log with a provider's bill, by UTC day and model."""
     # Imported here: what a command does not use is not loaded.
+    from toolkit.cli.screen import print_reconciled
     from toolkit.expressions import vendors
     from toolkit.pricing import reconciliation
     from toolkit.pricing.price_file import read_prices
@@ -124,17 +137,18 @@ def reconcile(
         own["prices"] = read_prices(own.get("prices"), provider)
         rows = reconciliation.reconcile(choices, bill, columns=columns, **own)
     if not output.print_data(rows, form):
-        output.print_reconciled(rows)
+        print_reconciled(rows)
     differs = rows.filter(is_total=False)["explanation"] != reconciliation.AGREES
     if "tolerance" in own and differs.any():
         raise typer.Exit(_DIFFERS)
 
 
 def _print_elsewhere(
-    logs: list[str], model: str, form: str | None, **options: Any
+    logs: Sources, model: str, form: str | None, **options: Any
 ) -> None:
     """Print what the same tokens cost at another model."""
     # Imported here: what a command does not use is not loaded.
+    from toolkit.cli.screen import print_elsewhere
     from toolkit.pricing.alternatives import what_if
     from toolkit.pricing.price_file import read_prices
     from toolkit.reading.scan import scan
@@ -142,7 +156,7 @@ def _print_elsewhere(
     prices = read_prices(options.pop("prices", None), options.pop("provider", None))
     rows = what_if(scan(logs, **options), model=model, prices=prices)
     if not output.print_data(rows, form):
-        output.print_elsewhere(rows, model)
+        print_elsewhere(rows, model)
     output.print_message(
         "an estimate: another model uses other tokens for the same text"
     )

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 import tomllib
 from functools import wraps
-from importlib.resources import files
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -21,6 +20,9 @@ from toolkit.cli.values import RejectLimit, parse_duration, parse_number, parse_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from toolkit.reading.discovery import Sources
+    from toolkit.reading.options import ReadOptions
 
 _NONE = "none"
 _FILE = "settings_file"
@@ -61,7 +63,7 @@ LOG_FORMAT = tuple(_FIXED)
 READ = (*LOG_FORMAT, "on_damage", "config")
 RANGE = ("tz", "since", "until", "last", "now")
 
-_TEXT = files("toolkit.cli").joinpath("options.toml").read_text("utf-8")
+_TEXT = Path(__file__).with_name("options.toml").read_text("utf-8")
 _OPTIONS: dict[str, dict[str, str]] = tomllib.loads(_TEXT)
 # The types in options.toml, and the value of an option that is not given.
 _TYPES: dict[str, tuple[Any, Any]] = {
@@ -215,6 +217,16 @@ def _drop_fixed(ctx: typer.Context, options: dict[str, Any]) -> None:
                 f"an export keeps the {_FIXED[name]} it was made with: leave out "
                 f"--{name.replace('_', '-')}, or export again with --rewrite"
             )
+
+
+def begin_reading(logs: list[str], options: Mapping[str, Any]) -> Sources:
+    """Begin to read logs, before what else a command needs is imported."""
+    # Imported here: it is not needed for --help.
+    from toolkit.reading.log_reader import start_reading
+    from toolkit.reading.options import DEFAULTS
+
+    known = {name: options[name] for name in DEFAULTS if name in options}
+    return start_reading(logs, cast("ReadOptions", known))
 
 
 def is_configured(ctx: typer.Context, name: str) -> bool:

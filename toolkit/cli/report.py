@@ -121,7 +121,8 @@ def config(
 ) -> None:
     """Print every setting with its value, and where it comes from."""
     # Imported here: it is not needed for --help.
-    from toolkit.cli.config import json_schema, read_configuration
+    from toolkit.cli.config import read_configuration
+    from toolkit.cli.settings import json_schema
 
     if schema:
         output.print_json(json_schema())

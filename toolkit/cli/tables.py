@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, time
 from decimal import Decimal
+from functools import cache
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -78,7 +79,10 @@ def lay_out(
     that are 0 or null throughout are left out: they show nothing. Names are narrower
     if more columns fit then.
     """
-    fits = (_fit(frame, spec, width, measure, by, most) for most in _NAME_WIDTHS)
+    figures = cache(lambda name: _figures(frame, name, spec))
+    fits = (
+        _fit(frame, spec, width, measure, figures, by, most) for most in _NAME_WIDTHS
+    )
     return max(fits, key=lambda one: len(one.shown))
 
 
@@ -87,6 +91,7 @@ def _fit(
     spec: MetricSpec,
     width: int,
     measure: Width,
+    figures: Callable[[str], TableColumn],
     by: Sequence[str] | None,
     most: int,
 ) -> Layout:
@@ -113,7 +118,7 @@ def _fit(
         is_absence = _base_of(name) in spec.absences
         if is_absence and not (is_whole and _has_use(name, chosen, spec)):
             continue
-        column = _figures(frame, name, spec)
+        column = figures(name)
         needed = column.width(measure)
         if needed < free or not chosen:
             # No line of the heading is wider than the column must be.

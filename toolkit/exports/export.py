@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
-import polars as pl
-
 from toolkit.errors import OptionError
 from toolkit.exports.directory import open_target, take_lock
 from toolkit.exports.parts import PartWriter, filter_span
@@ -29,11 +27,13 @@ from toolkit.reading.manifest import Manifest, sync_directory, write_errors
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.pieces import KEY
 from toolkit.reading.sources import PARQUET
-from toolkit.schema.validation import validate
+from toolkit.schema.validation import validate_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from concurrent.futures import Executor
+
+    import polars as pl
 
 
 # Options of reading that do not shape the rows; the others are stored in state.json.
@@ -236,7 +236,7 @@ def _export_file(reader: LogReader, to: str, within: Span, wait: float) -> Expor
     stream = counts.count_all(filter_span(reader.iter_decoded(), within))
     with _replace_file(to, wait) as handle, PartWriter(handle, table.arrow) as writer:
         for rows in iter_tables(stream, table.arrow):
-            validate(pl.DataFrame(rows), table=table)
+            validate_rows(rows, table)
             writer.write_table(rows)
     counts.warn(stacklevel=3)
     ledger, rejects = counts.frame(), counts.rejects()

@@ -20,7 +20,7 @@ from toolkit.reading import object_store
 from toolkit.reading.batching import BatchBuffer
 from toolkit.reading.manifest import CHOICES_DIR, REJECTS_DIR, format_part_name
 from toolkit.schema.tables import REJECTS
-from toolkit.schema.validation import validate
+from toolkit.schema.validation import validate_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,12 +40,16 @@ _OPEN_PARTS = 128
 _ZSTD_LEVEL = 1
 # The row groups of a date go into so many parts in turn, which are written in parallel.
 _LANES = 2
-# Columns of unique values, which a dictionary does not make smaller.
-_UNIQUE = {
-    *("line", "offset", "response_hash", "response_id", "raw"),
-    *("content", "reasoning_content", "refusal"),
+# Columns of unique values without an order: neither a dictionary nor the least and the
+# greatest value of a row group are of use.
+_TEXTS = {
+    *("response_hash", "response_id", "raw", "content", "reasoning_content", "refusal"),
     *("tool_calls.list.element.id", "tool_calls.list.element.arguments"),
 }
+# Columns that a dictionary does not make smaller.
+_UNIQUE = {"line", "offset", "created", *_TEXTS}
+# A slice of rows keeps all of them in memory, so a smaller share of them is copied.
+_FEW = 8
 _EPOCH = date(1970, 1, 1)
 
 
@@ -131,8 +135,8 @@ class Parts:
 
     def add_to_dates(self, rows: pa.Table) -> None:
         """Validate rows, and add them to those of their dates."""
-        validate(pl.DataFrame(rows), table=self.table)
-        for day, part in _split_by_date(_sort_by_created(rows)):
+        validate_rows(rows, self.table)
+        for day, part in _split_by_date(rows):
             self.by_date.setdefault(day, []).append(part)
 
     def write_dates(self, days: Iterable[str], size: int = _ROW_GROUP_BYTES) -> None:
@@ -172,7 +176,7 @@ class Parts:
 
     def write_rejects(self, rows: pa.Table) -> None:
         """Validate and write rejects."""
-        validate(pl.DataFrame(rows), table=REJECTS)
+        validate_rows(rows, REJECTS)
         self.writer(REJECTS_DIR, REJECTS).write_table(rows)
 
     def finish(self) -> None:
@@ -194,12 +198,14 @@ class PartWriter:
     def __init__(self, handle: int, schema: pa.Schema) -> None:
         self.file = os.fdopen(handle, "wb")
         self.busy: Future[None] | None = None  # a row group that is being written
+        leaves = {*_list_leaves(schema)}
         self.parquet = pq.ParquetWriter(
             self.file,
             schema,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
-            use_dictionary=sorted({*_list_leaves(schema)} - _UNIQUE),
+            use_dictionary=sorted(leaves - _UNIQUE),
+            write_statistics=sorted(leaves - _TEXTS),
             write_page_checksum=True,
         )
 
@@ -217,8 +223,8 @@ class PartWriter:
 
     def write_table(self, rows: pa.Table) -> None:
         """Write rows as a row group, sorted by `created` if they have it."""
-        has_dates = "created" in rows.column_names
-        self.parquet.write_table(_sort_by_created(rows) if has_dates else rows)
+        order = _find_order(rows) if "created" in rows.column_names else None
+        self.parquet.write_table(rows if order is None else rows.take(order))
 
     def close(self) -> None:
         """Finish the file after its last row group, and sync it."""
@@ -277,13 +283,13 @@ def _cut_evenly(rows: pa.Table, size: int) -> Iterator[pa.Table]:
         yield rows.slice(start, step)
 
 
-def _sort_by_created(rows: pa.Table) -> pa.Table:
-    """Sort rows by `created`, undated ones first; most are sorted already."""
-    created = rows.column("created").cast(pa.int64()).fill_null(-1).to_numpy()
-    if (created[1:] >= created[:-1]).all():
-        return rows
-    # `take` is much faster on one chunk than on many.
-    return rows.combine_chunks().take(created.argsort(kind="stable"))
+def _find_order(rows: pa.Table) -> pa.Array | None:
+    """Return the places of rows by `created`, undated ones first; None if sorted."""
+    frame = pl.DataFrame(rows.select(["created"]))
+    if frame["created"].is_sorted():
+        return None
+    places = frame.select(pl.arg_sort_by("created", maintain_order=True))
+    return places["created"].to_arrow()
 
 
 def filter_span(stream: Iterable[Decoded], span: Span) -> Iterator[Decoded]:
@@ -308,11 +314,19 @@ def _filter_block(decoded: Decoded, span: Span) -> Decoded:
 
 
 def _split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """Split rows, sorted by `created`, by UTC date."""
+    """Split rows by UTC date; those of several dates are sorted by `created`."""
+    dates = _compute_dates(rows)
+    order = None if dates.n_unique() == 1 else _find_order(rows)
+    if order is not None:
+        rows, dates = rows.take(order), dates.gather(pl.Series(order))
     start = 0
-    for run in _compute_dates(rows).rle():
-        yield run["value"].isoformat(), rows.slice(start, run["len"])
-        start += run["len"]
+    for run in dates.rle():
+        size = run["len"]
+        part = rows.slice(start, size)
+        if size < len(rows) // _FEW:
+            part = part.take(pl.int_range(size, eager=True).to_arrow())
+        yield run["value"].isoformat(), part
+        start += size
 
 
 def find_days(rows: pa.Table | pa.RecordBatch) -> set[str]:

@@ -15,7 +15,7 @@ from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
 from toolkit.exports import worker
 from toolkit.exports.distributed import WorkerPool
 from toolkit.exports.open_streams import read_pieces, write_pieces
-from toolkit.exports.parts import Parts
+from toolkit.exports.parts import Parts, filter_span
 from toolkit.exports.tracking import Tracker, add_counts
 from toolkit.reading import manifest
 from toolkit.reading.blocks import Source
@@ -87,12 +87,13 @@ class ExportRun:
             workspace = self.target.workspace()
             given = worker.WorkerOptions(workspace, options, self.reader.on_damage)
             return self.adopt_parts(WorkerPool(self.executor, given))
+        blocks = filter_span(self.iter_decoded(), self.span)
+        if self.reader.duplicates == "drop":
+            list_committed = self.list_committed if self.before else None
+            blocks = worker.drop_duplicates(blocks, list_committed)
         table = self.reader.plan.table
         with Parts(staging, table, generation=self.generation, run=run) as parts:
-            drops = self.reader.duplicates == "drop"
-            earlier = self.list_committed if drops else None
-            blocks = self.iter_decoded()
-            worker.write_parts(blocks, self.span, parts, earlier, self.result)
+            worker.write_parts(blocks, parts, self.result)
         return parts.made
 
     def iter_decoded(self) -> Iterator[Decoded]:

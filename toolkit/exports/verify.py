@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Columns of the ledger that are compared with the rows and the rejects of a log.
 _COUNTED = ("choices", "responses", *LedgerBuilder.SUMS, "errors", "rejected")
+# The columns of choices that are counted or compared.
+_NEEDED = list(dict.fromkeys([*CHOICES.key, *DUPLICATE_KEY, *LedgerBuilder.SUMS]))
 
 
 class Verified(NamedTuple):
@@ -115,7 +117,7 @@ class _Verifier:
         day = PurePosixPath(part).parent.name.removeprefix("date=")
         if strange := sorted(find_days(rows) - {day}):
             self.faults.append(f"{part}: contains rows of {strange[0]}")
-        frame = pl.DataFrame(rows)
+        frame = pl.DataFrame(rows.select(_NEEDED))
         self.count(
             frame,
             choices=pl.len(),

@@ -15,15 +15,14 @@ from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from toolkit.exports.parts import Parts, create_part, filter_span, find_days, open_part
 from toolkit.exports.resume import LogMovedError, LogRange, iter_blocks
-from toolkit.expressions.time_ranges import Span, span
+from toolkit.expressions.time_ranges import span
 from toolkit.reading import object_store
 from toolkit.reading.blocks import Block, Decoded, make_plan
 from toolkit.reading.decoder import make_deduplicator
-from toolkit.reading.dedup import DUPLICATE_KEY, IS_DATED_BY_LINE
+from toolkit.reading.dedup import DATED_BY_LINE, DUPLICATE_KEY
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
 from toolkit.reading.ledger import STREAM_COLUMNS, STREAM_COUNTS, LedgerBuilder
 from toolkit.reading.log_reader import LogReader
@@ -80,22 +79,8 @@ class TaskResult(NamedTuple):
             self.add_fingerprint(log_id, fingerprint)
 
 
-def write_parts(
-    stream: Iterator[Decoded],
-    within: Span,
-    parts: Parts,
-    list_committed: Callable[[str], list[str]] | None,
-    result: TaskResult,
-) -> None:
-    """Write blocks into parts, and count them in a result.
-
-    A response that is in an earlier block is left out, and so is one in a committed
-    part: `list_committed` returns those in a directory of the export. If it is None,
-    duplicates are kept.
-    """
-    stream = filter_span(stream, within)
-    if list_committed is not None:
-        stream = _drop_duplicates(stream, list_committed)
+def write_parts(stream: Iterator[Decoded], parts: Parts, result: TaskResult) -> None:
+    """Write blocks into parts, and count them in a result."""
     for decoded in stream:
         codes = decoded.rejects.column("code")
         if len(codes) and codes[-1].as_py() == "truncated":
@@ -105,32 +90,39 @@ def write_parts(
     parts.finish()
 
 
-def _drop_duplicates(
-    stream: Iterator[Decoded], list_committed: Callable[[str], list[str]]
+def drop_duplicates(
+    stream: Iterator[Decoded], list_committed: Callable[[str], list[str]] | None = None
 ) -> Iterator[Decoded]:
     """Yield blocks without the responses of earlier blocks and of committed parts.
 
-    Only the committed parts of the dates of new rows are read, unless responses are
-    dated by their lines.
+    `list_committed` returns the committed parts in a directory of the export. Only
+    those of the dates of new rows are read, unless responses are dated by their lines.
     """
     seen = make_deduplicator()
     searched: set[str] = set()
     for decoded in stream:
-        for directory in _find_directories(decoded.choices) - searched:
-            searched.add(directory)
-            if committed := list_committed(directory):
-                found = read_keys(committed, of_any_date=directory == CHOICES_DIR)
-                found = found.select(_KEY_NAMES).unique()
-                keys = found.collect().to_arrow().cast(_KEYS)
-                for batch in keys.to_batches():
-                    seen.drop_duplicates(Decoded(0, "", batch, batch, 0, 0, 0, 0))
+        if list_committed is not None:
+            for directory in _find_directories(decoded.choices) - searched:
+                searched.add(directory)
+                if committed := list_committed(directory):
+                    for keys in _iter_keys(committed, directory):
+                        seen.drop_duplicates(Decoded(0, "", keys, keys, 0, 0, 0, 0))
         yield seen.drop_duplicates(decoded)
+
+
+def _iter_keys(committed: Sequence[str], directory: str) -> Iterator[pa.RecordBatch]:
+    """Yield the keys of the responses in the committed parts of a directory."""
+    keys = read_keys(committed, of_any_date=directory == CHOICES_DIR)
+    unique = keys.select(_KEY_NAMES).unique().collect()
+    yield from unique.to_arrow().cast(_KEYS).to_batches()
 
 
 def _find_directories(choices: pa.RecordBatch) -> set[str]:
     """Return the directories where responses may be that rows repeat."""
     found = {f"{CHOICES_DIR}/date={day}" for day in find_days(choices)}
-    of_any_date = pl.DataFrame(choices.select(["api"])).filter(IS_DATED_BY_LINE)
+    of_any_date = pl.DataFrame(choices.select(["api"])).filter(
+        pl.col("api").is_in(DATED_BY_LINE)
+    )
     return found if of_any_date.is_empty() else {*found, CHOICES_DIR}
 
 
@@ -187,17 +179,13 @@ def stage_blocks(
 
     Only repeats among the blocks are left out: the run compares with other parts.
     """
-    within = span(*(options.options[name] for name in _SPAN))
-    committed = _list_none if options.options["duplicates"] == "drop" else None
+    stream = filter_span(stream, span(*(options.options[name] for name in _SPAN)))
+    if options.options["duplicates"] == "drop":
+        stream = drop_duplicates(stream)
     with _make_folder(options.workspace) as folder:
         with Parts(folder, options.table, threads=1) as parts:
-            write_parts(stream, within, parts, committed, result)
+            write_parts(stream, parts, result)
         return _deliver(options.workspace, folder, parts.made)
-
-
-def _list_none(_directory: str) -> list[str]:
-    """Return no committed parts."""
-    return []
 
 
 def drop_repeats(
@@ -228,8 +216,8 @@ def drop_repeats(
             for number in range(file.num_row_groups):
                 rows = file.read_row_group(number)
                 repeated = _find_repeats(rows, repeats)
-                dropped.append(rows.select(_COUNTED).filter(repeated))
-                others = rows.filter(pc.invert(repeated))
+                dropped.append(rows.select(_COUNTED).filter(repeated.to_arrow()))
+                others = rows.filter((~repeated).to_arrow())
                 left += len(others)
                 writer.write_table(others)
         (staged,) = _deliver(options.workspace, folder, [path])
@@ -244,7 +232,9 @@ def read_keys(parts: Sequence[str], *, of_any_date: bool = False) -> pl.LazyFram
     """
     keys = scan_parts(parts, pl.Schema(_KEYS), part_column="part")
     is_read = pl.col("response_id").is_not_null() & (pl.col("choice_position") == 0)
-    return keys.filter(is_read & IS_DATED_BY_LINE if of_any_date else is_read)
+    return keys.filter(
+        is_read & pl.col("api").is_in(DATED_BY_LINE) if of_any_date else is_read
+    )
 
 
 def scan_choices(parts: Sequence[StagedPart]) -> pl.LazyFrame:
@@ -254,11 +244,11 @@ def scan_choices(parts: Sequence[StagedPart]) -> pl.LazyFrame:
     return scan_parts(names, schema) if names else pl.LazyFrame(schema=schema)
 
 
-def _find_repeats(rows: pa.Table, repeats: pl.DataFrame) -> pa.Array:
+def _find_repeats(rows: pa.Table, repeats: pl.DataFrame) -> pl.Series:
     """Return for each row whether its response is a repeat."""
     keys = pl.DataFrame(rows.select(DUPLICATE_KEY))
     found = keys.join(repeats, on=DUPLICATE_KEY, how="left", maintain_order="left")
-    return found["is_repeat"].fill_null(value=False).to_arrow()
+    return found["is_repeat"].fill_null(value=False)
 
 
 def _count_changes(dropped: pa.Table) -> list[dict[str, int]]:

@@ -65,8 +65,9 @@ def is_unseen(column: str) -> pl.Expr:
     Of several steps Anthropic's usage may count the last alone: then `usage_problem` is
     ``iterations``. Of a stream that was cut off it is ``cut_off``.
     """
-    is_partial = pl.col("usage_problem").is_in(["iterations", "cut_off"])
-    return pl.col(column).is_null() | is_partial.fill_null(False)
+    problem = pl.col("usage_problem")
+    is_partial = problem.eq_missing("iterations") | problem.eq_missing("cut_off")
+    return pl.col(column).is_null() | is_partial
 
 
 def with_models(frame: _Frame) -> _Frame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from functools import cache
 
 import polars as pl
@@ -26,24 +25,29 @@ _UNITS |= {"daily": "d", "weekly": "w", "months": "mo", "quarterly": "q", "yearl
 
 def check_period(every: str) -> str:
     """Return a period that polars accepts, or raise `OptionError`."""
+    if isinstance(every, str) and _PERIOD.fullmatch(every) and _is_accepted(every):
+        return every
+    expected = 'a period such as "1h", "1d", "1w" or "1mo"'
+    raise OptionError("every", every, expected=expected, hint=_near_period(every))
+
+
+def _is_accepted(every: str) -> bool:
+    """Return whether polars accepts a period, and the calendar has its end."""
     # In UTC polars accepts some wrong periods.
     moment = pl.Series([LATEST_CREATED]).dt.convert_time_zone("Europe/Berlin")
-    expected = 'a period such as "1h", "1d", "1w" or "1mo"'
-    wrong = OptionError("every", every, expected=expected, hint=_near_period(every))
-    if not isinstance(every, str) or not _PERIOD.fullmatch(every):
-        raise wrong
     try:
         ends = moment.dt.truncate(every).dt.offset_by(every).dt.year()
     except pl.exceptions.PolarsError:
-        raise wrong from None
-    if not 1970 <= ends.item() <= _LAST_YEAR:
-        raise wrong
-    return every
+        return False
+    return bool(1970 <= ends.item() <= _LAST_YEAR)
 
 
 def _near_period(every: object) -> str:
     """Return a hint for a period in words: ``1w`` for ``1week`` or ``weekly``."""
     found = re.fullmatch(r"([0-9]*)\s*([a-z]+)", str(every).strip().lower())
+    # Imported here: only an error needs it.
+    from difflib import get_close_matches
+
     close = get_close_matches(found[2], _UNITS, n=1) if found else []
     return (
         f' (did you mean "{found[1] or 1}{_UNITS[close[0]]}"?)'

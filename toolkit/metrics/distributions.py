@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 import polars as pl
 
 from toolkit.expressions.choices import is_unseen
-from toolkit.metrics.engine import Computation, compute
+from toolkit.metrics.engine import Computation, compute, group
 from toolkit.metrics.measures import (
     ANSWERS,
     FINENESS,
@@ -25,6 +25,8 @@ from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from toolkit.metrics.options import Choices, MetricOptions
 
 
@@ -166,40 +168,95 @@ def confidence(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFra
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _RANKS = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
+# How many different counts are in a range. Ranges, and counts in them, are few enough.
+_RANGE = 512
 
 
 def _compute_quantiles(work: Computation) -> pl.DataFrame:
-    """Pick the ranks of the sorted counts of each group."""
-    rows = work.rows.select(
-        *work.when.values(),
-        *work.query.by,
-        *_TOKENS[:2],
-        TOTAL.alias("total_tokens"),
-        *[is_unseen(name).alias(f"~{name}") for name in _TOKENS],
-        pl.lit(1).alias("responses"),
-    )
-    named, target = work.named(rows.collect(engine="streaming"))
-    counts = pl.concat(
-        named.select(
-            *target,
-            pl.lit(name).alias("tokens"),
-            pl.col(name).alias("~tokens"),
-            pl.col(f"~{name}").alias("unseen"),
+    """Pick the ranks of each group from two histograms, so that no row is in memory.
+
+    The first one counts ranges of counts; the second one counts, in the ranges in which
+    a rank lies, each count.
+    """
+    keys = [*work.when, *work.query.by]
+    ranges, target = work.named(
+        _histogram(
+            work,
+            [*keys, "~range"],
+            pl.len().cast(pl.Int64).alias("responses"),
+            pl.col("unseen").sum().cast(pl.Int64),
+            pl.col("~tokens").count().cast(pl.Int64).alias("~seen"),
+            pl.col("~tokens").cast(pl.Int128).sum().alias("~sum"),
+            pl.col("~tokens").max().alias("max"),
         )
-        for name in _TOKENS
     )
-    count = pl.col("~tokens")
-    seen = count.count().cast(pl.Int64)
-    # The nearest rank is ceil(seen * percent / 100); places begin at 0.
-    places = (seen * pl.lit(pl.Series(_RANKS.values())) - 1) // 100
-    ranks = count.sort(nulls_last=True).gather(places).implode()
-    table = counts.group_by(*target, "tokens").agg(
-        pl.len().alias("responses"),
-        pl.col("unseen").sum(),
-        ranks.list.to_struct(fields=list(_RANKS)).alias("ranks"),
-        pl.when(seen > 0).then(count.cast(pl.Int128).sum() / seen).alias("mean"),
+    own = [*target, "tokens"]
+    seen, last, before = map(pl.col, ("~seen", "~last", "~before"))
+    table = ranges.group_by(own).agg(
+        pl.col("responses", "unseen", "~seen", "~sum").sum(), pl.col("max").max()
     )
-    return table.rename(target).unnest("ranks")
+    table = table.with_columns(mean=pl.when(seen > 0).then(pl.col("~sum") / seen))
+    # The nearest rank is ceil(seen * percent / 100).
+    places = {
+        rank: (pl.col("~all") * percent + 99) // 100
+        for rank, percent in _RANKS.items()
+        if rank != "max"
+    }
+    has_rank = [(before < place) & (place <= last) for place in places.values()]
+    near = (
+        _with_last(ranges, own, "~range")
+        .with_columns(
+            (last - seen).alias("~before"), seen.sum().over(own).alias("~all")
+        )
+        .filter(pl.any_horizontal(has_rank))
+        .select(*own, "~range", "~before", "~all")
+    )
+    near = ranges.select(dict.fromkeys([*keys, *own, "~range"]).keys()).join(
+        near, on=[*own, "~range"], nulls_equal=True
+    )
+    counts = _histogram(
+        work, [*keys, "~range", "~tokens"], pl.len().alias("~seen"), near=near
+    )
+    counts = counts.join(near, on=[*keys, "tokens", "~range"], nulls_equal=True)
+    counts = _with_last(counts, [*own, "~range", "~before", "~all"], "~tokens")
+    found = counts.group_by(own).agg(
+        pl.col("~tokens").filter(before + last >= place).min().alias(rank)
+        for rank, place in places.items()
+    )
+    return table.join(found, on=own, how="left", nulls_equal=True).rename(target)
+
+
+def _histogram(
+    work: Computation,
+    keys: Sequence[str],
+    *figures: pl.Expr,
+    near: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Compute figures of each group of responses, by the kind of their tokens."""
+    tables = []
+    for name in _TOKENS:
+        values = TOTAL if name == "total_tokens" else pl.col(name)
+        rows = work.rows.select(
+            *work.when.values(),
+            *work.query.by,
+            values.alias("~tokens"),
+            (values // _RANGE).alias("~range"),
+            is_unseen(name).alias("unseen"),
+        )
+        if near is not None:
+            on = [*work.when, *work.query.by, "~range"]
+            wanted = near.lazy().filter(pl.col("tokens") == name).select(on)
+            rows = rows.join(wanted, on=on, how="semi", nulls_equal=True)
+        table = group(rows, keys, *figures)
+        tables.append(table.with_columns(pl.lit(name).alias("tokens")))
+    return pl.concat(tables)
+
+
+def _with_last(table: pl.DataFrame, groups: Sequence[str], by: str) -> pl.DataFrame:
+    """Add up what was seen of each value in each group, and at it and those below."""
+    seen = pl.col("~seen")
+    sums = table.group_by(*groups, by).agg(seen.sum()).sort(by)
+    return sums.with_columns(seen.cum_sum().over(groups).alias("~last"))
 
 
 _LABELS = {"p50": "median", "p90": "90%", "p99": "99%", "max": "largest"}
@@ -239,6 +296,7 @@ _TOKENS_PER_RESPONSE = MetricSpec(
     needs=(*_TOKENS, "usage_problem"),
     keys=(Key("tokens", pl.String, "kind", ", ".join(_TOKENS), order=_TOKENS),),
     gather=_compute_quantiles,
+    passes=2,
 )
 
 

@@ -6,10 +6,10 @@ ratios, the period before) is done on the result: some rows per period and serie
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import reduce
+from functools import cache, reduce
+from operator import or_
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import polars as pl
@@ -28,25 +28,25 @@ from toolkit.metrics.inputs import (
     check_types,
     key_of,
     own_columns,
+    read_once,
+    reads_logs,
     with_first_values,
     with_series,
 )
 from toolkit.metrics.options import BEFORE, CHANGE, FOLDED, HIDDEN, OTHER, check_series
-from toolkit.pricing.costs import price_responses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from toolkit.metrics.options import Choices, MetricQuery
     from toolkit.metrics.spec import MetricSpec
 
     _Ends: TypeAlias = tuple[datetime | None, datetime | None]
 
-# How polars names a source written in Python, such as `toolkit.scan` of logs.
-_PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
-# A sum of doubles above this may be one that an int64 cannot hold.
-_LARGEST_SUM = 9.2e18
+# 2^32 numbers that are not above this, as many as a group can have, fit into an int64.
+_LARGEST_OF_SUM = 2**31 - 1
 _LARGEST_INT64 = 2**63 - 1
+_MAY_WRAP = f"{HIDDEN}may_wrap"
 # Columns: whether a row is in the range (not in the one before), and the period before.
 _NOW = f"{HIDDEN}now"
 _EARLIER = f"{HIDDEN}earlier"
@@ -55,21 +55,25 @@ _RESOLUTION = timedelta(microseconds=1)  # of `created`
 
 @dataclass(frozen=True)
 class Computation:
-    """A metric, its options, and the frame that it is computed from."""
+    """A metric, its options, and the frame that it is computed from.
+
+    `finer` returns smaller groups that were computed already, if there are any.
+    """
 
     spec: MetricSpec
     query: MetricQuery
     frame: pl.LazyFrame
+    finer: Callable[..., pl.DataFrame] | None = None
 
     @property
     def when(self) -> dict[str, pl.Expr]:
         """The period of a row, or whether it lies in the range or in the one before."""
+        found, created = {}, pl.col("created")
         if self.query.calendar:
-            start = self.query.calendar.start(pl.col("created"))
-            return {"period": start.alias("period")}
+            found["period"] = self.query.calendar.start(created).alias("period")
         if self.query.before:
-            return {_NOW: (pl.col("created") >= self.query.within.start).alias(_NOW)}
-        return {}
+            found[_NOW] = (created >= self.query.within.start).alias(_NOW)
+        return found
 
     @property
     def rows(self) -> pl.LazyFrame:
@@ -94,24 +98,47 @@ class Computation:
 
     def grouped(self, *extra: str) -> pl.DataFrame:
         """Compute the measures of each group; extra columns split the groups."""
+        if self.finer is not None:
+            return self._merged(self.finer(*extra), extra)
         gathered = self.spec.gathered
-        guards = {f"{HIDDEN}{m.name}": m.guard for m in gathered if m.guard is not None}
         own = [*self.query.by, *self.spec.key_names, *extra]
-        figures = [m.rows.alias(m.name) for m in gathered if m.rows is not None]
-        guarded = [guard.alias(name) for name, guard in guards.items()]
-        table = group(self.rows, [*self.when.values(), *own], *figures, *guarded)
-        return _check_sums(table, list(guards))
+        keys: list[pl.Expr | str] = [*self.when.values(), *own]
+        figures = {m.name: m.rows.alias(m.name) for m in gathered if m.rows is not None}
+        sums = {m.name: m.values for m in gathered if m.values is not None}
+        if not reads_logs(self.frame):
+            may_wrap = reduce(or_, map(_is_large, sums.values()), pl.lit(False)).any()
+            found = [*figures.values(), may_wrap.alias(_MAY_WRAP)]
+            table = group(self.rows, keys, *found)
+            if not table[_MAY_WRAP].any():
+                return table.drop(_MAY_WRAP)
+        # Exact, but slower. Logs are read once, whatever they hold.
+        for name, values in sums.items():
+            figures[name] = values.cast(pl.Int128).sum().alias(name)
+        table = group(self.rows, keys, *figures.values())
+        _check_wholes(table, list(sums))
+        return table
+
+    def _merged(self, table: pl.DataFrame, extra: Sequence[str]) -> pl.DataFrame:
+        """Merge smaller groups; those of the period before only if it is compared."""
+        keys = [*self.when, *self.query.by, *self.spec.key_names, *extra]
+        if _NOW in table.columns and not self.query.before:
+            table = table.filter(_NOW)
+        return self._fold(table, keys)
+
+    def _fold(self, table: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+        """Merge groups into larger ones; raise an error if a count is too large."""
+        gathered = self.spec.gathered
+        folds = [measure.folded.alias(measure.name) for measure in gathered]
+        table = group(table, keys, *folds)
+        _check_wholes(table, [m.name for m in gathered if m.dtype == pl.Int64])
+        return table
 
     def folded(self, table: pl.DataFrame) -> pl.DataFrame:
         """Sum the series beyond the largest into one."""
         if self.query.top is None:
             return table
         named, target = self.named(table)
-        folds = [measure.folded.alias(measure.name) for measure in self.spec.gathered]
-        table = named.group_by(*target, *self.spec.key_names).agg(folds).rename(target)
-        counts = [m.name for m in self.spec.gathered if m.dtype == pl.Int64]
-        _check_wholes(table, counts)
-        return table
+        return self._fold(named, [*target, *self.spec.key_names]).rename(target)
 
     def named(self, groups: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
         """Add to each group the name under which its series is shown.
@@ -172,8 +199,39 @@ def compute(
     spec: MetricSpec, choices: Choices, options: Mapping[str, object]
 ) -> pl.DataFrame:
     """Compute the table of a metric."""
-    query = spec.query(options)
-    work = _start(choices, spec, query)
+    return compute_several(spec, choices, [options])[0]
+
+
+def compute_several(
+    spec: MetricSpec, choices: Choices, several: Sequence[Mapping[str, object]]
+) -> list[pl.DataFrame]:
+    """Compute a metric with several sets of options, with one reading of the choices.
+
+    They have the same rows: the same range, zone, and length of a period if any. The
+    smallest groups are computed first, and merged for each set of options.
+    """
+    queries = [spec.query(options) for options in several]
+    work = _start(choices, spec, _finest(queries))
+    if len(queries) == 1:
+        return [_table_of(work)]
+    finer = cache(work.grouped)
+    return [_table_of(replace(work, query=query, finer=finer)) for query in queries]
+
+
+def _finest(queries: Sequence[MetricQuery]) -> MetricQuery:
+    """Return a query whose groups can be merged into those of all queries."""
+    return queries[0]._replace(
+        by=max((query.by for query in queries), key=len),
+        calendar=next((query.calendar for query in queries if query.calendar), None),
+        before=next((query.before for query in queries if query.before), None),
+        compares=any(query.compares for query in queries),
+        top=next((query.top for query in queries if query.top), None),
+    )
+
+
+def _table_of(work: Computation) -> pl.DataFrame:
+    """Compute the table of one query."""
+    spec, query = work.spec, work.query
     gathered = spec.gather(work).select(
         *work.when,
         *query.series,
@@ -193,13 +251,15 @@ def compute(
 
 
 def group(
-    rows: pl.LazyFrame, keys: Iterable[pl.Expr | str], *figures: pl.Expr
+    rows: pl.DataFrame | pl.LazyFrame,
+    keys: Iterable[pl.Expr | str],
+    *figures: pl.Expr,
 ) -> pl.DataFrame:
     """Compute figures of each group of rows: of none, if there are no rows."""
     # Without keys, or by a literal, polars returns a row for an empty frame.
     constant = pl.lit(0).alias(HIDDEN)
     groups = rows.with_columns(constant).group_by(list(keys) or [HIDDEN])
-    table = groups.agg(figures).drop(HIDDEN, strict=False)
+    table = groups.agg(figures).drop(HIDDEN, strict=False).lazy()
     return table.collect(engine="streaming")
 
 
@@ -343,6 +403,9 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     check_series(query.by, _result_names(spec, query))
     choices = with_series(choices, query.by, query.provider)
     if query.provider and spec.has_money and "cost" not in choices.collect_schema():
+        # Imported here: only costs need prices.
+        from toolkit.pricing.costs import price_responses
+
         choices = price_responses(choices, provider=query.provider)
     frame = choices.lazy()
     needs = ["choice_position", *spec.columns, *spec.needs_of(frame)]
@@ -369,11 +432,12 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
     return Computation(spec, query, frame)
 
 
-def read_once(frame: pl.LazyFrame, needs: Sequence[str]) -> pl.LazyFrame:
-    """Collect the needed columns if they come from logs, to read those once."""
-    if not _PYTHON_SCAN.search(frame.explain(optimized=False)):
-        return frame
-    return frame.select(needs).collect(engine="streaming").lazy()
+def _is_large(values: pl.Expr) -> pl.Expr:
+    """Return whether a sum with this number may wrap, which polars does not report.
+
+    Read as an unsigned number a negative one is large, too.
+    """
+    return values.cast(pl.Int64).reinterpret(signed=False) > _LARGEST_OF_SUM
 
 
 def _check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
@@ -382,12 +446,3 @@ def _check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
         largest = table[name].abs().max() if table[name].dtype == pl.Int128 else None
         if isinstance(largest, int) and largest > _LARGEST_INT64:
             raise TotalOverflowError(name)
-
-
-def _check_sums(table: pl.DataFrame, guards: Sequence[str]) -> pl.DataFrame:
-    """Check that no sum has wrapped, which polars does not, and drop the guards."""
-    for name in guards:
-        largest = table[name].abs().max()
-        if isinstance(largest, float) and largest > _LARGEST_SUM:
-            raise TotalOverflowError(name.removeprefix(HIDDEN))
-    return table.drop(guards)

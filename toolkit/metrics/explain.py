@@ -15,8 +15,8 @@ from toolkit.expressions.choices import check_columns
 from toolkit.expressions.time_ranges import Moment, Span, span
 from toolkit.formatting.parameters import check_type, share_parameters
 from toolkit.formatting.text import format_share, format_usd
-from toolkit.metrics.engine import compute, read_once
-from toolkit.metrics.inputs import with_series
+from toolkit.metrics.engine import compute
+from toolkit.metrics.inputs import read_once, with_series
 from toolkit.metrics.options import (
     PARAMETERS,
     PeriodOptions,
@@ -48,7 +48,7 @@ class _SpendingOptions(PeriodOptions, ReadOptions, total=False):
 _NAMED = ("source", "line", "created", "model", "provider", "service_tier")
 _COST = ("cost", "cost_bound", "cost_source", "rate", "reason")
 _ALL: dict[str, object] = {"every": None, "by": ()}
-_BATCH = 1 << 16  # responses
+_BATCH = _FEW_ROWS = 1 << 16  # responses
 _MOST_NAMES = 5  # in an error
 
 
@@ -159,9 +159,20 @@ def spending(
     first = with_series(first, query.by, query.provider).lazy()
     needed = list(dict.fromkeys(("choice_position", *priced_by(first), *query.by)))
     collected = read_once(first, needed)
+    if choices_of(sources) is None:
+        collected = _collect_few(collected.select(needed))
     costs = compute(COST, price_responses(collected, file), own)
     in_range = collected.filter(*query.within.conditions())
     return Spent(costs, missing_prices(in_range, file))
+
+
+def _collect_few(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Collect the rows of an export if they are few: each of its files is priced alone.
+
+    That takes some milliseconds, however few responses a file has.
+    """
+    few = frame.head(_FEW_ROWS).collect(engine="streaming")
+    return few.lazy() if few.height < _FEW_ROWS else frame
 
 
 def _first_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -26,6 +27,8 @@ _COMPUTED: dict[str, tuple[Callable[[str | None], pl.Expr], tuple[str, ...]]] = 
     "model_family": (lambda _: model_family(), ("model",)),
     "vendor": (vendor, ("model", "provider")),
 }
+# How polars names a source written in Python, such as `toolkit.scan` of logs.
+_PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
 # Types that polars cannot cast to text.
 _NO_TEXT = (pl.Binary, pl.Duration, pl.Object)
 
@@ -82,6 +85,18 @@ def as_declared(
         elif expected != pl.String or found.is_nested() or found.is_numeric():
             raise UnsuitableColumnError(name, why=f"is {found}, expected {expected}")
     return changed
+
+
+def read_once(frame: pl.LazyFrame, needs: Sequence[str]) -> pl.LazyFrame:
+    """Collect the needed columns if they come from logs, to read those once."""
+    if not reads_logs(frame):
+        return frame
+    return frame.select(needs).collect(engine="streaming").lazy()
+
+
+def reads_logs(frame: pl.LazyFrame) -> bool:
+    """Return whether rows come from a source written in Python, which reads logs."""
+    return bool(_PYTHON_SCAN.search(frame.explain(optimized=False)))
 
 
 def check_types(frame: pl.LazyFrame, query: MetricQuery) -> None:

@@ -45,8 +45,8 @@ class Measure(NamedTuple):
         Computes it from other measures.
     fold
         How the figures of two groups become that of both.
-    guard
-        A sum of doubles that shows when the sum of int64 has wrapped.
+    values
+        The whole numbers that it sums: polars does not report a sum that wraps.
     unseen, of
         The measure that counts what this figure leaves out because it is unknown, and
         the one that counts all: where the first is not 0, the figure is a bound, and
@@ -67,7 +67,7 @@ class Measure(NamedTuple):
     rows: pl.Expr | None = None
     derive: Derive | None = None
     fold: Literal["sum", "max", "min"] = "sum"
-    guard: pl.Expr | None = None
+    values: pl.Expr | None = None
     unseen: str | None = None
     of: str = "responses"
     unsure: tuple[str, ...] = ()
@@ -181,9 +181,8 @@ def total(
 ) -> Measure:
     """Sum whole numbers; nulls add nothing, and a sum beyond 64 bits is an error."""
     values = pl.col(values) if isinstance(values, str) else values
-    guard = values.cast(pl.Float64).sum()
     measure = Measure(name, pl.Int64, _unit_of(name), label, meaning, values.sum())
-    return measure._replace(guard=guard, unseen=unseen, of=of, unsure=unsure)
+    return measure._replace(values=values, unseen=unseen, of=of, unsure=unsure)
 
 
 def tokens_of(

@@ -16,8 +16,8 @@ from toolkit.expressions.time_ranges import Moment, Span, check_zone, span
 from toolkit.expressions.vendors import check_provider
 from toolkit.formatting.parameters import Parameter
 from toolkit.metrics.calendar import Calendar, range_before
-from toolkit.pricing.costs import Choices as Choices  # metrics import it from here
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions
+from toolkit.reading.sources import Choices as Choices  # metrics import it from here
 from toolkit.schema.tables import CHOICES
 
 By: TypeAlias = "str | Sequence[str] | None"

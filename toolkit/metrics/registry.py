@@ -9,7 +9,6 @@ from toolkit.errors import OptionError, check_word
 from toolkit.formatting.parameters import share_parameters
 from toolkit.metrics.docstrings import docstring_of
 from toolkit.metrics.options import PARAMETERS, Choices, MeasureOptions, split_options
-from toolkit.pricing.costs import add_cost
 from toolkit.reading.options import READ_PARAMETERS
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import choices_of
@@ -120,5 +119,8 @@ def measure(
                 expected = "the default, because choices were given, not logs"
                 raise OptionError(option, value, expected=expected)
     if prices is not None:
+        # Imported here: only costs need prices.
+        from toolkit.pricing.costs import add_cost
+
         choices = add_cost(choices, prices, provider=query.provider)
     return compute(choices, **own)

@@ -20,8 +20,6 @@ from toolkit.metrics.measures import (
 )
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import MetricSpec
-from toolkit.pricing.costs import price_responses
-from toolkit.pricing.pricer import priced_by
 
 if TYPE_CHECKING:
     from toolkit.metrics.options import Choices, MetricOptions
@@ -37,6 +35,9 @@ def with_costs(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Add the costs of responses, unless the frame has them."""
     names = frame.collect_schema().names()
     if _COST not in names:
+        # Imported here: only costs need prices.
+        from toolkit.pricing.costs import price_responses
+
         return price_responses(frame).lazy()
     # What is not an amount (NaN, or more than all money) is unknown, not an error.
     is_amount = pl.col(_COST).abs() < _LARGEST_COST
@@ -50,6 +51,9 @@ def needs_of_cost(frame: pl.LazyFrame) -> tuple[str, ...]:
     """Return the columns that costs are read or computed from."""
     names = frame.collect_schema().names()
     if _COST not in names:
+        # Imported here: only costs need prices.
+        from toolkit.pricing.pricer import priced_by
+
         return tuple(priced_by(frame))
     return tuple(name for name in (_COST, _SOURCE) if name in names)
 

@@ -6,13 +6,17 @@ downloaded. Unknown is never zero.
 
 from __future__ import annotations
 
-from toolkit.pricing import budgets
-from toolkit.pricing.alternatives import what_if
-from toolkit.pricing.costs import add_cost, price_responses
-from toolkit.pricing.price_file import PriceFile, read_prices
-from toolkit.pricing.rates import MEANINGS, Reason
-from toolkit.pricing.reconciliation import reconcile
-from toolkit.pricing.unpriced import missing_prices
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toolkit.pricing import budgets
+    from toolkit.pricing.alternatives import what_if
+    from toolkit.pricing.costs import add_cost, price_responses
+    from toolkit.pricing.price_file import PriceFile, read_prices
+    from toolkit.pricing.rates import MEANINGS, Reason
+    from toolkit.pricing.reconciliation import reconcile
+    from toolkit.pricing.unpriced import missing_prices
 
 __all__ = [
     "MEANINGS",
@@ -26,6 +30,29 @@ __all__ = [
     "reconcile",
     "what_if",
 ]
+
+
+# Where each name is; a module is imported when its name is first used.
+_HOMES = {
+    "MEANINGS": "rates",
+    "PriceFile": "price_file",
+    "Reason": "rates",
+    "add_cost": "costs",
+    "missing_prices": "unpriced",
+    "price_responses": "costs",
+    "read_prices": "price_file",
+    "reconcile": "reconciliation",
+    "what_if": "alternatives",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name on its first use."""
+    if name not in __all__:
+        message = f"module 'toolkit.pricing' has no attribute {name!r}"
+        raise AttributeError(message)
+    module = import_module(f"toolkit.pricing.{_HOMES.get(name, name)}")
+    return getattr(module, name) if name in _HOMES else module
 
 
 def __dir__() -> list[str]:

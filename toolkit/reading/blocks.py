@@ -86,6 +86,19 @@ class Plan:
         fields = [field for field in schema if field.name in self.projection]
         return pa.schema(fields, schema.metadata)
 
+    def covers(self, other: Plan) -> bool:
+        """Return whether this plan builds what another one does, and maybe more."""
+        own, others = self.schema.names, other.schema.names
+        has_text = any(self.table[name].private for name in others)
+        same = replace(self, table=other.table, projection=other.projection)
+        if not has_text:
+            same = replace(same, content=other.content)
+        return (
+            same == other
+            and self.table.columns == other.table.columns
+            and set(others) <= set(own)
+        )
+
     def project(self, names: Iterable[str]) -> Plan:
         """Return a plan that builds only some columns, and those that reading needs."""
         tags = (name for name in self.table.names if name not in CHOICES)

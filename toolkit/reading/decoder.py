@@ -49,7 +49,6 @@ def _parse(table: Table, apis: tuple[Api, ...]) -> list[ParsedApi]:
 class _Kernel:
     """The decoder in Rust; it releases the lock of the interpreter while it works."""
 
-    name = "kernel"
     is_parallel = True  # decodes in several threads at once
 
     def __init__(self, plan: Plan, *, is_strict: bool = False) -> None:
@@ -115,7 +114,6 @@ class _KernelSeen:
 
 
 Decoder: TypeAlias = _Kernel | Reference
-DECODER = Reference.name if KERNEL is None else _Kernel.name
 
 
 def make_decoder(plan: Plan) -> Decoder:

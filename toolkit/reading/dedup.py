@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from toolkit.schema.apis import APIS
 
@@ -19,10 +17,8 @@ if TYPE_CHECKING:
     from toolkit.reading.blocks import Decoded
 
 DUPLICATE_KEY = ("response_hash", "response_id")
-# Whether the date of a response can only be from its line.
-IS_DATED_BY_LINE = pl.col("api").is_in(
-    [api.name for api in APIS if "created" not in api.paths]
-)
+# APIs whose responses have no date: it can only be from the line.
+DATED_BY_LINE = [api.name for api in APIS if "created" not in api.paths]
 
 
 class SeenKeys:
@@ -33,6 +29,9 @@ class SeenKeys:
 
     def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Return the block without the responses that were read before."""
+        # Imported here: it is slow to import, and the kernel does without.
+        import pyarrow.compute as pc
+
         choices = decoded.choices
         is_first = pc.equal(choices.column("choice_position"), 0)
         keys = choices.select(DUPLICATE_KEY).filter(is_first).to_pydict().values()

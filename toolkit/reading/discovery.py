@@ -34,6 +34,7 @@ from toolkit.reading.rotations import rotation_set, sort_rotations
 
 if TYPE_CHECKING:
     from toolkit.reading.options import OnDamage
+    from toolkit.reading.read_ahead import ReadAhead
 
 
 _LONGEST_NAME = 255  # bytes of a file name, on all common file systems
@@ -52,6 +53,13 @@ class Logs(Resolved):
 
     logs: list[Source]
     passed_over: dict[str, int]
+    ahead: ReadAhead | None = None  # if reading has begun
+
+
+def passed_over_words(passed_over: Mapping[str, int]) -> str:
+    """Format how many files in a directory were not read, by ending."""
+    kinds = [f"{count:,} {kind}" for kind, count in passed_over.items()]
+    return f"not read: {', '.join(kinds)}"
 
 
 # One name or several: paths, directories, globs, addresses in a store.

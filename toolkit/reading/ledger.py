@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from toolkit.errors import DamageWarning, RejectsWarning, ToolkitWarning, plural
 from toolkit.expressions.choices import first_choice, is_unfinished
-from toolkit.reading.decoder import DECODER
 from toolkit.reading.hints import Looks, line_looks_like, looks_like
+from toolkit.reading.native import DECODER
 from toolkit.reading.tags import NullTags
 from toolkit.schema.tables import LEDGER
 
@@ -71,15 +70,16 @@ class LedgerBuilder:
         self.tags.add(decoded)
         counts = self.counts[decoded.log_id]
         rejected = len(decoded.rejects)
-        errors = _count_equal(decoded.rejects.column("code"), "error_response")
+        errors = 0
         if rejected:
             new = reject_counts(decoded.rejects)
+            errors = sum(count.lines for count in new if count.code == "error_response")
             self.codes = merge_counts([*self.codes.values(), *new])
+            self.look_at(decoded.rejects, decoded.log_id)
         counts.update(
             bytes=decoded.bytes,
             lines=decoded.lines,
             blank=decoded.blank,
-            responses=_count_equal(decoded.choices.column("choice_position"), 0),
             chunks=decoded.chunks,
             duplicates=decoded.duplicates,
             outside=decoded.outside,
@@ -88,14 +88,11 @@ class LedgerBuilder:
             rejected=rejected - errors,
             choices=len(decoded.choices),
         )
-        counts.update(_count_streams(decoded.choices))
-        for name in self.SUMS:
-            counts[name] += pc.sum(decoded.choices.column(name), min_count=0).as_py()
+        counts.update(_count_responses(decoded.choices))
         if decoded.error is not None:
             self.errors[decoded.log_id] = decoded.error
         if decoded.head:
             self.looks[decoded.log_id].head = looks_like(decoded.head)
-        self.look_at(decoded.rejects, decoded.log_id)
 
     def look_at(self, rejects: pa.RecordBatch, log_id: int) -> None:
         """Count what the first rejects of a log look like, and those that are left."""
@@ -216,17 +213,12 @@ STREAM_COUNTS = {
 STREAM_COLUMNS = ("line", "choice_position", "chunk_count", "finish_reason")
 
 
-def _count_streams(choices: pa.RecordBatch) -> dict[str, int]:
-    """Count the streamed responses among rows, and their chunks."""
-    if choices.column("chunk_count").null_count == len(choices):
-        return {}
-    rows = pl.DataFrame(choices.select(STREAM_COLUMNS))
-    return rows.select(**STREAM_COUNTS).row(0, named=True)
-
-
-def _count_equal(column: pa.Array, value: object) -> int:
-    """Count the cells that equal a value."""
-    return int(pc.sum(pc.equal(column, value), min_count=0).as_py())
+def _count_responses(choices: pa.RecordBatch) -> dict[str, int]:
+    """Count the responses among rows, their tokens, and those that were streamed."""
+    rows = pl.DataFrame(choices.select([*STREAM_COLUMNS, *LedgerBuilder.SUMS]))
+    responses = first_choice().sum().cast(pl.Int64).alias("responses")
+    sums = pl.col(LedgerBuilder.SUMS).sum()
+    return rows.select(responses, sums, **STREAM_COUNTS).row(0, named=True)
 
 
 def merge_counts(counts: Iterable[RejectCount]) -> dict[str, RejectCount]:
@@ -257,9 +249,3 @@ def shorten(sentences: Sequence[str]) -> str:
     """Return the first sentence, and how many more there are."""
     more = f" (and {plural(len(sentences) - 1, 'more log')})"
     return sentences[0] + (more if len(sentences) > 1 else "")
-
-
-def passed_over_words(passed_over: Mapping[str, int]) -> str:
-    """Format how many files in a directory were not read, by ending."""
-    kinds = [f"{count:,} {kind}" for kind, count in passed_over.items()]
-    return f"not read: {', '.join(kinds)}"

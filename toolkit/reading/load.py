@@ -24,9 +24,9 @@ from toolkit.expressions.choices import is_unfinished
 from toolkit.formatting.dates import format_moment
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import TableBuilder
+from toolkit.reading.discovery import passed_over_words
 from toolkit.reading.ledger import (
     LedgerBuilder,
-    passed_over_words,
     rank_counts,
     reject_counts,
 )

@@ -1,5 +1,7 @@
 """Read logs block by block: `open_logs` checks the options, `LogReader` reads.
 
+`start_reading` begins early, while other modules are imported.
+
 Each line becomes rows, a reject, a duplicate or a blank line, and the ledger counts it.
 """
 
@@ -14,22 +16,27 @@ from toolkit.errors import (
     OptionTypeError,
     PassedOverWarning,
     SlowDecoderWarning,
+    ToolkitError,
     check_word,
 )
 from toolkit.reading.blocks import Block, Decoded, Plan, Source, as_pieces, make_plan
 from toolkit.reading.decoder import decode_all, make_decoder, make_deduplicator
-from toolkit.reading.discovery import Sources, find_logs
+from toolkit.reading.discovery import Sources, find_logs, list_names, passed_over_words
 from toolkit.reading.framing import iter_blocks
-from toolkit.reading.ledger import passed_over_words
 from toolkit.reading.native import KERNEL, count_lines
-from toolkit.reading.options import Duplicates, OnDamage, ReadOptions
-from toolkit.reading.streams import Streams, may_end_streams, put_together
+from toolkit.reading.options import DEFAULTS, Duplicates, OnDamage, ReadOptions
+from toolkit.reading.read_ahead import ReadAhead
+from toolkit.schema.apis import CHUNK_APIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
+# APIs whose last chunk has the form of a response.
+_ENDS_WHOLE = {api.name for api in CHUNK_APIS if api.ends_whole}
 _SLOW_BYTES = 100 * 10**6
+# Smaller logs are read in less time than it takes to begin.
+_LEAST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,13 @@ class LogReader:
     max_lines: int | None = None
     progress: Callable[[int], None] | None = None
     threads: int | None = None
+    ahead: ReadAhead | None = None
 
     def iter_decoded(self) -> Iterator[Decoded]:
         """Yield the blocks of the logs, decoded and without duplicates."""
+        # Imported here: it imports polars, meanwhile a log may be decoded already.
+        from toolkit.reading.streams import Streams, put_together
+
         seen = make_deduplicator() if self.duplicates == "drop" else None
         blocks = self.iter_blocks()
         if self.max_lines is not None:
@@ -54,30 +65,42 @@ class LogReader:
         logs = {log_id: log.path for log_id, log in enumerate(self.logs)}
         streams = Streams(self.plan.table, logs)
         names = self.plan.schema.names
-        for decoded in put_together(self.decode(blocks), streams):
+        taken = None if self.ahead is None else self.ahead.take(self.plan)
+        stream = self.decode(blocks) if taken is None else self._report(taken)
+        for decoded in put_together(stream, streams):
             if decoded.choices.num_columns > len(names):
                 decoded = decoded._replace(choices=decoded.choices.select(names))
             yield decoded if seen is None else seen.drop_duplicates(decoded)
 
-    def decode(self, stream: Iterator[Block]) -> Iterator[Decoded]:
-        """Yield blocks decoded, with duplicates, and report the progress.
+    def decode(self, blocks: Iterator[Block]) -> Iterator[Decoded]:
+        """Yield blocks decoded, with duplicates, and report the progress."""
+        return self._report(self._decode(blocks))
 
-        A block with responses that may be the end of a stream has all columns.
+    def _decode(self, blocks: Iterator[Block]) -> Iterator[Decoded]:
+        """Yield blocks decoded.
+
+        One with responses that may be the end of a stream has all columns.
         """
         decoder = make_decoder(self.plan)
         of_all = None  # decodes all columns
         has_streams = False
-        log_id, position = -1, 0
-        for block, decoded in decode_all(decoder, stream, self.threads):
+        for block, decoded in decode_all(decoder, blocks, self.threads):
             has_streams |= decoded.chunk_rows is not None
-            if has_streams and self.plan.projection and may_end_streams(decoded):
+            if has_streams and self.plan.projection and _may_end_streams(decoded):
                 of_all = of_all or make_decoder(replace(self.plan, projection=None))
-                decoded = of_all.decode(block)
-            if block.log_id != log_id:
-                log_id, position = block.log_id, 0
+                yield of_all.decode(block)
+            else:
+                yield decoded
+
+    def _report(self, stream: Iterator[Decoded]) -> Iterator[Decoded]:
+        """Yield decoded blocks, and report the progress."""
+        log_id, position = -1, 0
+        for decoded in stream:
+            if decoded.log_id != log_id:
+                log_id, position = decoded.log_id, 0
             if self.progress is not None:
-                self.progress(block.position - position)
-            position = block.position
+                self.progress(decoded.position - position)
+            position = decoded.position
             yield decoded
 
     def iter_blocks(self) -> Iterator[Block]:
@@ -133,7 +156,43 @@ def open_logs(
         max_lines,
         options["progress"],
         options["threads"],
+        found.ahead,
     )
+
+
+def start_reading(sources: Sources, options: ReadOptions) -> Sources:
+    """Begin to read large logs, and return them as sources for `scan`.
+
+    All columns but those with text are read; should others be needed, the logs are read
+    again. Exports, pipes and logs in a store are not read, nor is anything with an
+    error, which `scan` raises.
+    """
+    known = {**DEFAULTS, **options}
+    try:
+        names = list_names(sources)
+        if KERNEL is None or any(name.endswith(".parquet") for name in names):
+            return sources
+        found = find_logs(names, on_damage=known["on_damage"])
+        plan = make_plan(**options)
+    except ToolkitError:
+        return sources
+    are_files = all(log.identity and log.size is not None for log in found.logs)
+    if not are_files or sum(log.size or 0 for log in found.logs) < _LEAST_BYTES:
+        return sources
+    plan = plan.project(
+        column.name for column in plan.table.columns if not column.private
+    )
+    reader = LogReader(
+        found.logs, {}, plan, on_damage=known["on_damage"], threads=known["threads"]
+    )
+    stream = reader.decode(reader.iter_blocks())
+    return replace(found, ahead=ReadAhead(stream, plan))
+
+
+def _may_end_streams(decoded: Decoded) -> bool:
+    """Return whether a block has responses of an API whose streams end with such."""
+    apis = decoded.choices.column("api").unique().to_pylist()
+    return not _ENDS_WHOLE.isdisjoint(apis)
 
 
 def _first_lines(stream: Iterator[Block], left: int) -> Iterator[Block]:

@@ -15,6 +15,7 @@ except ImportError:
 
 _WANTS_REFERENCE = os.environ.get("TOOLKIT_DECODER") == "reference"
 KERNEL: Any = None if _WANTS_REFERENCE else built
+DECODER = "reference" if KERNEL is None else "kernel"
 
 
 def count_lines(data: bytes, start: int, end: int) -> int:

@@ -13,7 +13,6 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
-import pyarrow as pa
 
 from toolkit.schema.apis import APIS, CHUNK_APIS
 from toolkit.schema.tables import USAGE_COLUMNS, chunks_table
@@ -288,14 +287,11 @@ def as_choices(pieces: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Return the choices of streams that are over."""
     counts = pl.col("chunk_count").sum().over(STREAM)
     was_logged_whole = pl.col("is_whole") & (counts == 1)
-    calls = pa.array(
-        [_join_calls(found) for found in pieces["tool_calls"].to_list()],
-        table.arrow.field("tool_calls").type,
-    )
+    calls = [_join_calls(found) for found in pieces["tool_calls"].to_list()]
     computed: dict[str, pl.Expr | pl.Series] = {
         "chunk_count": pl.when(~was_logged_whole).then(counts),
         "response_hash": pl.col("response_hash").sum().over(STREAM),
-        "tool_calls": pl.Series(calls),
+        "tool_calls": pl.Series(calls, dtype=table.polars["tool_calls"]),
     }
     # Providers that report running totals have not reported the last ones.
     is_cut_off = (

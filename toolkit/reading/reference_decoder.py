@@ -65,7 +65,6 @@ class _Rows(NamedTuple):
 class Reference:
     """Decodes blocks of lines by a plan; it keeps no state between them."""
 
-    name = "reference"
     is_parallel = False
 
     def __init__(self, plan: Plan) -> None:

@@ -21,7 +21,7 @@ from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import ROWS_PER_TABLE, iter_tables
 from toolkit.reading.blocks import STDIN
-from toolkit.reading.dedup import DUPLICATE_KEY, IS_DATED_BY_LINE
+from toolkit.reading.dedup import DATED_BY_LINE, DUPLICATE_KEY
 from toolkit.reading.discovery import Logs
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
@@ -141,15 +141,15 @@ class _LogScan:
         if self.is_spent:
             raise StreamReadTwiceError(STDIN)
         self.is_spent = any(log.path == STDIN for log in self.reader.logs)
-        needs = self.columns_of(with_columns, predicate)
-        reader = self.reader.project(needs)
+        names = self.columns_of(with_columns, predicate)
+        reader = self.reader.project(names)
         table = reader.plan.table
         builder = LedgerBuilder(reader.logs, table)
         left = ROWS_PER_TABLE if n_rows is None else n_rows
         stream = builder.count_all(reader.iter_decoded())
         schema = reader.plan.schema
         for rows in iter_tables(stream, schema, rows=min(left, ROWS_PER_TABLE)):
-            frame = pl.DataFrame(rows)
+            frame = pl.DataFrame(rows.select(names))
             if not passes(frame, table, partial=True):
                 report_failures(frame, table)
             if n_rows is not None:
@@ -169,10 +169,12 @@ class _LogScan:
     def columns_of(
         self, with_columns: list[str] | None, predicate: pl.Expr | None
     ) -> list[str]:
-        """Return the columns that are selected or filtered by."""
-        names = self.reader.plan.table.names if with_columns is None else with_columns
+        """Return the columns that are selected or filtered by, in their order."""
+        names = self.reader.plan.table.names
+        if with_columns is None:
+            return names
         roots = [] if predicate is None else predicate.meta.root_names()
-        return [*names, *roots]
+        return [name for name in names if name in {*with_columns, *roots}]
 
 
 # Exports.
@@ -226,7 +228,9 @@ def _scan_several(sources: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
             frame = frame.with_columns(
                 pl.col("log_id") + pl.lit(logs, LEDGER["log_id"].dtype)
             )
-        key = one.scan(span(None, None)).filter(has_key | IS_DATED_BY_LINE)
+        key = one.scan(span(None, None)).filter(
+            has_key | pl.col("api").is_in(DATED_BY_LINE)
+        )
         if keys:
             frame = frame.join(
                 pl.concat(keys).unique(),

@@ -43,7 +43,9 @@ _MOST_CHOICES = 1024
 
 _IS_FIRST = pl.col("choice_position") == 0
 _IS_FINISHED = pl.col("is_end") | pl.col("finish_reason").is_not_null()
-_NO_REJECTS = pa.RecordBatch.from_pylist([], REJECTS.arrow)
+_NO_REJECTS = pa.RecordBatch.from_arrays(
+    [pa.nulls(0, field.type) for field in REJECTS.arrow], schema=REJECTS.arrow
+)
 _TEXTS = ("content", "reasoning_content", "refusal")
 _CALL_BYTES = pl.element().struct.field("arguments").str.len_bytes().fill_null(0) + 64
 _BYTES = pl.sum_horizontal(
@@ -185,10 +187,10 @@ class Streams:
         """Remember the responses that may take the place of a stream."""
         lines = self.lines[stream_set]
         if len(choices):
-            # Filtered, so copied: a column of a block keeps all of them in memory.
+            # Copied: a column of a block keeps all of them in memory.
             ids = choices.select(["response_id", "api"])
-            ids = ids.filter(ids["response_id"].is_valid())
-            self.whole.append((stream_set, lines, ids))
+            copied = pa.concat_batches([ids, ids.slice(0, 0)])
+            self.whole.append((stream_set, lines, copied))
         while (
             self.whole
             and self.whole[0][1] < self.lines[self.whole[0][0]] - _FINISHED_LINES
@@ -198,18 +200,16 @@ class Streams:
     def _whole_keys(self, *, newest: bool = False) -> pl.DataFrame:
         """Return the keys of the streams that were logged as whole responses too."""
         whole = list(self.whole)[-1:] if newest else self.whole
-        frames = [
-            pl.DataFrame(ids).select(
-                stream_set=pl.lit(name),
-                stream_key=pl.format("id {}", "response_id"),
-                is_other=pl.col("api").is_in(ENDS_WHOLE),
+        frames = [pl.DataFrame(schema=dict.fromkeys(KEY, pl.String()))]
+        frames += [
+            pl.DataFrame(ids)
+            .filter(~pl.col("api").is_in(ENDS_WHOLE))
+            .select(
+                stream_set=pl.lit(name), stream_key=pl.format("id {}", "response_id")
             )
             for name, _, ids in whole
         ]
-        if not frames:
-            return pl.DataFrame(schema=dict.fromkeys(KEY, pl.String()))
-        keys = pl.concat(frames).filter(~pl.col("is_other"))
-        return keys.select(KEY).drop_nulls().unique()
+        return pl.concat(frames).drop_nulls().unique()
 
     def _take_rows(
         self, decoded: Decoded, stream_set: str
@@ -229,9 +229,9 @@ class Streams:
             keys = rows.filter(pl.col("chunk_position").is_null()).select(KEY)
             self.last_keys.update(keys.tail(1).iter_rows())
             decoded = decoded._replace(chunk_rows=None)
-        if not may_end_streams(decoded):
-            return decoded, rows
         choices = pl.DataFrame(decoded.choices).filter(pl.col("api").is_in(ENDS_WHOLE))
+        if choices.is_empty():
+            return decoded, rows
         last = as_pieces(
             choices.with_columns(
                 pl.col("tool_calls").cast(rows.schema["tool_calls"]),
@@ -245,7 +245,8 @@ class Streams:
         known = pl.concat([self.pieces.select(names), rows.select(names)])
         last = last.join(known, on=names, how="semi").with_columns(is_whole=True)
         lines = last["line"].unique()
-        is_last = pl.Series(decoded.choices.column("line")).is_in(lines.implode())
+        own_lines = pl.DataFrame(decoded.choices.select(["line"])).to_series()
+        is_last = own_lines.is_in(lines.implode())
         return decoded._replace(
             choices=decoded.choices.filter((~is_last).to_arrow()),
             chunks=decoded.chunks + len(lines),
@@ -311,11 +312,6 @@ class Streams:
 def _without(pieces: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
     """Return the pieces whose key is none of some keys."""
     return pieces.join(keys, on=KEY, how="anti", maintain_order="left")
-
-
-def may_end_streams(decoded: Decoded) -> bool:
-    """Return whether a block has responses of an API whose streams end with such."""
-    return bool(pl.Series(decoded.choices.column("api")).is_in(ENDS_WHOLE).any())
 
 
 def put_together(stream: Iterable[Decoded], streams: Streams) -> Iterator[Decoded]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.errors import near_miss
-from toolkit.reading.dedup import IS_DATED_BY_LINE
+from toolkit.reading.dedup import DATED_BY_LINE
 from toolkit.schema.paths import parse_notation, write_path
 from toolkit.schema.tables import CHOICES
 
@@ -94,11 +94,15 @@ class NullTags:
 def _cells(choices: pa.RecordBatch, name: str) -> pl.Series:
     """Return the cells of a column that only a path of the user can fill."""
     if name != "created":
-        return pl.Series(choices.column(name))
+        return pl.DataFrame(choices.select([name])).to_series()
     rows = pl.DataFrame(choices.select(["api", "created", "created_problem"]))
     created = pl.col("created")
     cells = pl.coalesce(created.cast(pl.String), "created_problem")
-    return rows.filter(created.is_null() | IS_DATED_BY_LINE).select(cells).to_series()
+    return (
+        rows.filter(created.is_null() | pl.col("api").is_in(DATED_BY_LINE))
+        .select(cells)
+        .to_series()
+    )
 
 
 def _walk(node: dict[str, object], path: tuple[str, ...]) -> tuple[int, list[str]]:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
-from polars import selectors
 
 from toolkit.errors import plural
 from toolkit.expressions.time_ranges import before as range_before
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
+from toolkit.metrics.engine import compute_several
 from toolkit.metrics.registry import METRICS, SPECS
-from toolkit.reading.ledger import passed_over_words
+from toolkit.reading.discovery import passed_over_words
 from toolkit.report.changes import Change, changes
 from toolkit.report.inputs import MAIN_METRICS, Plan, ReportInputs
 from toolkit.report.kpis import build_kpis
@@ -89,29 +89,29 @@ def build_content(
         plan.last_call or (plan.is_open and undated["responses"]) or not uncounted
     )
     plan = plan._replace(compares=bool(plan.compares and is_known))
-    compare: dict[str, Any] = {"compare": "previous"} if plan.compares else {}
-    alone: dict[str, Any] = {"every": None, "by": (), "fill": True}
-    largest: dict[str, Any] = {"every": None, "by": plan.by, "top": plan.top}
-    totals, whole, together = {}, {}, {}
-    for name in MAIN_METRICS:
-        totals[name] = _compute_metric(inputs, plan, name, **alone, **compare)
-        whole[name] = _compute_metric(inputs, plan, name, **largest, **compare)
-        together[name] = over_periods(inputs, plan, name, by=())
+    tables = {
+        name: _compute_tables(inputs, plan, name)
+        for name in dict.fromkeys([*MAIN_METRICS, *(one.name for one in plan.sections)])
+    }
+    totals = {name: tables[name]["total"] for name in MAIN_METRICS}
+    together = {name: tables[name]["periods"] for name in MAIN_METRICS}
     rows: dict[str, Row] = {name: _row_of(frame) for name, frame in totals.items()}
     if not is_known:
         rows = {name: dict.fromkeys(frame.columns) for name, frame in totals.items()}
         together = {name: frame.clear() for name, frame in together.items()}
     periods = periods_of(together)
-    whole["drift"] = _compute_metric(inputs, plan, "drift")
     before, moved = None, []
     if plan.compares:
         earlier = plan._replace(within=range_before(plan.within, plan.tz))
         before = range_words(earlier.within, plan.tz).replace("Week", "week", 1)
-        gone = _compute_metric(inputs, earlier, "token_usage", **largest)
+        largest: dict[str, Any] = {"every": None, "by": plan.by, "top": plan.top}
+        (gone,) = _compute_metric(inputs, earlier, "token_usage", largest)
+        whole = {name: tables[name]["whole"] for name in MAIN_METRICS}
+        (whole["drift"],) = _compute_metric(inputs, plan, "drift", {})
         moved = changes(whole, gone, plan.by, plan.within.start)
-    sections = [_build_section(one, inputs, plan, whole) for one in plan.sections]
-    costs = _compute_metric(inputs, plan, "cost", every=None, by=plan.by)
-    series = series_of(whole["token_usage"], costs, plan.by)
+    sections = [_build_section(one, tables[one.name], plan) for one in plan.sections]
+    costs = tables["cost"]["series"]
+    series = series_of(tables["token_usage"]["whole"], costs, plan.by)
     facts = _facts(plan, rows, undated, periods)
     left_out = [*uncounted, *_without_row(inputs, sections)]
     ends = [one["period_end"] for one in periods if one["period_end"]]
@@ -134,29 +134,67 @@ def build_content(
     )
 
 
-def _compute_metric(
-    inputs: ReportInputs, plan: Plan, name: str, **options: object
-) -> pl.DataFrame:
-    """Compute a metric over the range of a report.
+def _compute_tables(
+    inputs: ReportInputs, plan: Plan, name: str
+) -> dict[str, pl.DataFrame]:
+    """Compute the tables of a metric that the report needs, with one reading.
 
-    Options that it does not have are left out. The choices in memory are used if they
-    have all columns that it reads.
+    They are its total, that of each series (of the largest ones, in ``whole``), and
+    its periods, of all series together and of the largest ones.
+    """
+    section = next((one for one in plan.sections if one.name == name), None)
+    compare: dict[str, Any] = {"compare": "previous"} if plan.compares else {}
+    whole: dict[str, Any] = {"every": None, "by": plan.by, "top": plan.top}
+    if section is not None and section.together:
+        whole |= {"by": (), "top": None}
+    queries = {"whole": whole}
+    if name in MAIN_METRICS:
+        queries = {
+            "whole": {**whole, **compare},
+            "total": {"every": None, "by": (), "fill": True, **compare},
+            "periods": {**_over_time(plan), "by": ()},
+        }
+    if name == "cost":
+        queries["series"] = {"every": None, "by": plan.by}
+    if section is not None and section.over_time:
+        queries["over_time"] = {**_over_time(plan), "by": plan.by, "top": CHART_TOP}
+    frames = _compute_metric(inputs, plan, name, *queries.values())
+    return dict(zip(queries, frames, strict=True))
+
+
+def _compute_metric(
+    inputs: ReportInputs, plan: Plan, name: str, *several: Mapping[str, object]
+) -> list[pl.DataFrame]:
+    """Compute a metric over the range of a report, with several sets of options.
+
+    Options that it does not have are left out.
     """
     spec = SPECS[name]
-    own = {key: value for key, value in options.items() if key in spec.option_names}
-    in_memory = inputs.priced.collect_schema().keys()
-    is_in_memory = in_memory >= set(spec.columns)
-    choices = inputs.priced if is_in_memory else inputs.choices
-    return METRICS[name](choices, **{**plan.range, **own})
+    options = [
+        {key: value for key, value in one.items() if key in spec.option_names}
+        for one in ({**plan.range, **own} for own in several)
+    ]
+    if len(options) == 1:
+        found = [METRICS[name](inputs.choices, **options[0])]
+    else:
+        found = compute_several(spec, inputs.choices, options)
+    return [
+        table.with_columns(plan.is_partial) if "period" in table.columns else table
+        for table in found
+    ]
+
+
+def _over_time(plan: Plan) -> dict[str, Any]:
+    """Return the options for every period of the range, also those without calls."""
+    return {"every": plan.every, "fill": True, **plan.axis}
 
 
 def over_periods(
     inputs: ReportInputs, plan: Plan, name: str, **options: object
 ) -> pl.DataFrame:
     """Compute a metric for every period of the range, also those without calls."""
-    over_time = {"every": plan.every, "fill": True, **plan.axis, **options}
-    frame = _compute_metric(inputs, plan, name, **over_time)
-    return frame.with_columns(plan.is_partial) if "period" in frame.columns else frame
+    (frame,) = _compute_metric(inputs, plan, name, {**_over_time(plan), **options})
+    return frame
 
 
 def _row_of(frame: pl.DataFrame) -> Row:
@@ -170,27 +208,17 @@ def _row_of(frame: pl.DataFrame) -> Row:
 
 
 def _build_section(
-    section: Section,
-    inputs: ReportInputs,
-    plan: Plan,
-    whole: Mapping[str, pl.DataFrame],
+    section: Section, tables: Mapping[str, pl.DataFrame], plan: Plan
 ) -> SectionResult:
-    """Compute a section; `whole` are metrics of the range, computed already."""
-    name = section.name
-    by, top = ((), None) if section.together else (plan.by, plan.top)
-    frame = whole.get(name)
-    if frame is None:
-        frame = _compute_metric(inputs, plan, name, every=None, by=by, top=top)
-    frame = frame.with_columns(selectors.categorical().cast(pl.String))
-    shown = frame
-    if section.over_time:
-        shown = over_periods(inputs, plan, name, by=by, top=CHART_TOP)
-    is_volume = name == "response_volume"
+    """Build a section from the tables of its metric."""
+    frame = tables["whole"]
+    by = () if section.together else plan.by
+    is_volume = section.name == "response_volume"
     table = volume_table(frame) if is_volume else table_of(section, frame, by)
     notes = []
-    if table.folded and name != "drift":
+    if table.folded and section.name != "drift":
         notes.append(f"{table.folded:,} smaller ones are summed in one row.")
-    return SectionResult(section, shown, table, notes)
+    return SectionResult(section, tables.get("over_time", frame), table, notes)
 
 
 def _names_of(series: Sequence[Mapping[str, Any]], by: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from toolkit import charts
 from toolkit.charts.plot import find_chart
-from toolkit.report.svg import NARROW, WIDE, Styles, draw, sparkline
+from toolkit.report.svg import NARROW, WIDE, Styles, draw, page_settings, sparkline
 from toolkit.report.templates import environment, text_of
 
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ def to_html(content: ReportContent) -> str:
     """Return a report as an HTML page."""
     styles = Styles()
     charts.colors(content.names)
-    pictures = {
-        result.section.name: _draw(result, styles) for result in content.sections
-    }
+    with page_settings():
+        pictures = {
+            result.section.name: _draw(result, styles) for result in content.sections
+        }
     style = _style_sheet(styles)
     digest = b64encode(sha256(style.encode()).digest()).decode()
     return (

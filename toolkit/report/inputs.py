@@ -1,25 +1,24 @@
 """The inputs of a report: its options, the choices of logs or exports, their ledger.
 
-Logs are read once, without the text of messages; exports are scanned in place.
+Logs are read once, without the text of messages; exports are scanned in place, once
+for each metric.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import polars as pl
-from polars import selectors
 
 from toolkit.errors import clean
 from toolkit.expressions.choices import check_columns
 from toolkit.expressions.time_ranges import Span
 from toolkit.metrics.calendar import is_partial
-from toolkit.metrics.inputs import as_declared, with_series
+from toolkit.metrics.inputs import as_declared, read_once, with_series
 from toolkit.metrics.registry import SPECS
-from toolkit.pricing.costs import add_cost
-from toolkit.pricing.pricer import priced_by
+from toolkit.pricing.costs import price_responses
+from toolkit.pricing.price_file import PriceFile
 from toolkit.reading.ledger import (
     LedgerBuilder,
     rank_counts,
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from toolkit.metrics.options import Choices
-    from toolkit.pricing.price_file import PriceFile
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
     from toolkit.report.sections import Section
@@ -50,7 +48,7 @@ MAIN_METRICS = (
     "reasoning_share",
 )
 _KEY = ("log_id", "line", "choice_position")
-_PIECE = 400_000  # rows
+_COSTS = ("cost", "cost_source", "price_date")  # of a frame: they are computed here
 # Columns that no figure needs. Answers are reduced to whether there is one.
 _UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
 _IS_THERE = pl.when(pl.col("content").is_not_null()).then(pl.lit("")).alias("content")
@@ -114,18 +112,13 @@ def iso(moment: datetime | None) -> str | None:
 
 
 class ReportInputs(NamedTuple):
-    """Choices, the ledger of their logs (None for a frame), and where they are from.
-
-    `price` adds `priced`: few columns with the costs, in memory, so that each response
-    is priced once and the main metrics share one read.
-    """
+    """Choices, the ledger of their logs (None for a frame), and where they are from."""
 
     choices: pl.LazyFrame
     ledger: pl.DataFrame | None = None
     rejects: Sequence[RejectCount] = ()
     names: Sequence[str] = ()
     passed_over: Mapping[str, int] | None = None
-    priced: pl.LazyFrame = pl.LazyFrame()
 
 
 def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportInputs:
@@ -140,7 +133,10 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         )
     choices = choices_of(sources)
     if isinstance(choices, pl.LazyFrame):
-        return ReportInputs(choices)
+        names = choices.collect_schema().names()
+        choices = choices.with_columns(_IS_THERE) if "content" in names else choices
+        needs = [name for name in names if name != "reasoning_content"]
+        return ReportInputs(read_once(choices, needs))
     if choices is not None:
         return ReportInputs(pl.DataFrame(choices).lazy())
     known = complete(scan, options)
@@ -170,28 +166,17 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
     )
 
 
-def price(
-    inputs: ReportInputs,
-    prices: PriceFile,
-    by: Sequence[str],
-    since: datetime | None,
-) -> ReportInputs:
-    """Price each response once, and collect what metrics of usage and cost read."""
+def price(inputs: ReportInputs, prices: PriceFile, by: Sequence[str]) -> ReportInputs:
+    """Add the columns of `by`, and the costs if they are not those of the metrics.
+
+    Nothing is computed yet.
+    """
     choices = with_series(inputs.choices, by, prices.provider).lazy()
     read = (column for metric in MAIN_METRICS for column in SPECS[metric].columns)
-    names = list(dict.fromkeys((*_KEY, "created", "model", *read, *by)))
-    check_columns(choices, names)
-    frame = choices.with_columns(as_declared(choices, ["created"]))
-    frame = frame.filter(*Span(since, None).conditions())
-    needed = (*names, *priced_by(frame))
-    rows = frame.select(list(dict.fromkeys(needed)))
-    # In pieces: pricing all rows at once takes twice the memory.
-    pieces = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_PIECE))
-    priced = pl.concat(
-        add_cost(piece, prices)
-        .select(*names, "cost", "cost_source")
-        # Names as categories: grouping then takes a third of the time.
-        .with_columns(selectors.string().cast(pl.Categorical))
-        for piece in pieces
-    )
-    return inputs._replace(choices=choices, priced=priced.lazy())
+    names = (*_KEY, "created", "model", *read, *by)
+    check_columns(choices, list(dict.fromkeys(names)))
+    choices = choices.with_columns(as_declared(choices, ["created"]))
+    choices = choices.drop(_COSTS, strict=False)
+    if prices != PriceFile():
+        choices = price_responses(choices, prices).lazy()
+    return inputs._replace(choices=choices)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from toolkit.errors import OptionError, clean
 from toolkit.formatting.dates import format_moment
 from toolkit.pricing.catalogue import catalogue_age
-from toolkit.reading.decoder import DECODER
+from toolkit.reading.native import DECODER
 from toolkit.report.inputs import Plan, ReportInputs, iso
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import polars as pl
 
 from toolkit.errors import OptionError, WriteError, check_word
 from toolkit.expressions.choices import check_columns
-from toolkit.expressions.time_ranges import Moment, Period, Span, before, chosen, moment
+from toolkit.expressions.time_ranges import Moment, Period, Span, chosen, moment
 from toolkit.formatting.parameters import check_path, check_type, share_parameters
 from toolkit.metrics.options import Choices, check_options
 from toolkit.metrics.spending import cost
@@ -22,7 +22,6 @@ from toolkit.pricing.price_file import PriceFile, read_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.report.content import ReportContent, build_content
 from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
-from toolkit.report.markdown import to_markdown
 from toolkit.report.restated import compare_with, read_report
 from toolkit.report.sections import NAMES, SECTIONS, Section
 from toolkit.report.to_json import to_data, to_json
@@ -75,6 +74,9 @@ class Report:
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
+        # Imported here: JSON and PNG do not need jinja2.
+        from toolkit.report.markdown import to_markdown
+
         return to_markdown(self.content)
 
     def json(self) -> str:
@@ -99,10 +101,8 @@ class Report:
 
     def costs(self, column: str) -> pl.DataFrame:
         """Return the costs of each value of a column over the range."""
-        inputs, within = self.inputs, self.content.plan.range
-        if column not in inputs.priced.collect_schema():
-            inputs = price(inputs, self.prices, [column], within["since"])
-        costs = cost(inputs.priced, every=None, by=column, **within)
+        inputs = price(self.inputs, self.prices, [column])
+        costs = cost(inputs.choices, every=None, by=column, **self.content.plan.range)
         return costs.with_columns(pl.col(column).cast(pl.String))
 
     def values(self, column: str) -> list[str]:
@@ -241,8 +241,7 @@ def write_report(
     known = read_prices(prices, provider)
     earlier = read_report(against) if against is not None else None
     read = collect_inputs(sources, options)
-    first = before(within, tz).start if compare is not None else within.start
-    inputs = price(read, known, plan.by, first)
+    inputs = price(read, known, plan.by)
     latest = read.choices.select(pl.col("created").max()).collect(engine="streaming")
     content = build_content(
         inputs,

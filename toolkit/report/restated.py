@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import OptionError, plural
-from toolkit.expressions.time_ranges import moment
 from toolkit.formatting.dates import format_days, format_moment
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import format_count, format_usd
@@ -104,8 +103,7 @@ def _periods_again(
 ) -> dict[str, dict[str, Any]]:
     """Compute the figures of the periods of an earlier report again, as in JSON."""
     options = {name: within[name] for name in ("every", "tz", "since", "until")}
-    since = moment("since", within["since"], within["tz"])
-    choices = price(inputs, prices, (), since).priced
+    choices = price(inputs, prices, ()).choices
     periods = periods_of(
         {name: METRICS[name](choices, by=(), **options) for name in PERIOD_METRICS}
     )

@@ -16,7 +16,9 @@ from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
+from toolkit.charts.bars import DOTS
 from toolkit.charts.style import DARK, LIGHT, Theme, contrast, mix, readable, theme
 from toolkit.charts.titles import describe
 
@@ -31,10 +33,10 @@ _METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 WIDE, NARROW = (9.0, 3.9), (4.3, 3.6)  # inches, for laptops and phones
 _TITLE = 13 * 1.25 + 6  # points of a line of the title, with its spacing
 _COLOR = re.compile(r"#[0-9a-f]{6}\b")
-# Width of the tile of a dotted hatch, and its dot.
+# Dots in a hatch of matplotlib: a curve. Width of a tile with one dot, and the dot.
+_CURVE = "C"
 _TILE, _DOT = 4, "M 1.4 2 a .6 .6 0 1 0 1.2 0 a .6 .6 0 1 0 -1.2 0 z"
 _LONGEST_ALT = 1500  # characters
-_LONG_PATH = 4000  # characters
 # Attributes that are moved into the style.
 _PAINT = ("fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "opacity")
 
@@ -104,7 +106,8 @@ def draw(
 ) -> str:
     """Draw a chart as SVG for a page, without its title, which the page shows.
 
-    Its identifiers follow from `name`, which differs between the charts of a page.
+    It is called inside `page_settings`. Its identifiers follow from `name`, which
+    differs between the charts of a page.
     """
     light, alt, cut = _drawing(chart, frame, name, inches, LIGHT)
     found = _COLOR.findall(light)
@@ -125,9 +128,16 @@ def _drawing(
     """Draw without a title; return SVG, alt text, and the height to cut at the top."""
     figure = Figure(figsize=inches, facecolor=look.ground)
     ax = figure.add_axes((0, 0, 1, 1))
-    options: dict[Any, Any] = {"svg.hashsalt": name, "svg.fonttype": "none"}
-    with mpl.rc_context(options), theme(look.name), any_sign():
+    mpl.rcParams["svg.hashsalt"] = name
+    with theme(look.name):
         chart(frame, ax=ax)
+        for patch in ax.patches:
+            if patch.get_hatch() == DOTS:
+                # `_simplify` replaces its thousand circles: draw a few.
+                patch.set_hatch(DOTS[0])
+        for axis in (ax.xaxis, ax.yaxis):
+            # It has no label: do not measure the ticks to find room for one.
+            axis.set_label_coords(0, 0)
         alt = _shortened(describe(ax))
         title = ax.get_title(loc="left")
         ax.set_title("", loc="left")
@@ -136,6 +146,23 @@ def _drawing(
         figure.savefig(written, format="svg", metadata=_METADATA)
     cut = _TITLE * (title.count("\n") + 1) if title else 0.0
     return written.getvalue(), alt, cut
+
+
+def _family_of(name: str) -> str:
+    """Return the installed font that a family is drawn in, as for ``sans-serif``.
+
+    matplotlib looks up a generic name again for each text. The page names its fonts.
+    """
+    return str(get_font(findfont(FontProperties(family=[name]))).family_name)
+
+
+@contextmanager
+def page_settings() -> Iterator[None]:
+    """Set what `draw` needs of matplotlib, for all charts of a page."""
+    fonts = [_family_of(family) for family in mpl.rcParams["font.family"]]
+    options: dict[Any, Any] = {"svg.fonttype": "none", "font.family": fonts}
+    with mpl.rc_context(options), any_sign():
+        yield
 
 
 @contextmanager
@@ -175,9 +202,9 @@ def _page_svg(text: str, styles: Styles, alt: str, cut: float) -> str:
 
 
 def _simplify(pattern: ET.Element) -> None:
-    """Replace a dotted hatch of a thousand circles by a small tile."""
+    """Replace a dotted hatch by a small tile."""
     for path in pattern:
-        if len(path.attrib.get("d", "")) > _LONG_PATH:
+        if _CURVE in path.attrib.get("d", ""):
             pattern.attrib.update(width=f"{_TILE}", height=f"{_TILE}")
             path.attrib["d"] = _DOT
 

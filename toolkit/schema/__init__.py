@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from toolkit.schema.columns import Column, Rule, Table
+from toolkit.schema.columns import Column, Table
 from toolkit.schema.tables import (
     CHOICES,
     LEDGER,
@@ -22,6 +23,7 @@ from toolkit.schema.tables import (
 
 if TYPE_CHECKING:
     from toolkit.schema.models import Choices, Ledger, Rejects
+    from toolkit.schema.rules import Rule, all_rules
 
 __all__ = [
     "CHOICES",
@@ -36,19 +38,28 @@ __all__ = [
     "Rejects",
     "Rule",
     "Table",
+    "all_rules",
     "choices_table",
     "dictionary",
 ]
 
 
+# Where the names are whose imports are slow: pandera, polars.
+_HOMES = {
+    "Choices": "models",
+    "Ledger": "models",
+    "Rejects": "models",
+    "Rule": "rules",
+    "all_rules": "rules",
+}
+
+
 def __getattr__(name: str) -> object:
-    """Import the pandera models on first use: pandera is slow to import."""
-    if name not in {"Choices", "Ledger", "Rejects"}:
+    """Import a name on its first use."""
+    if name not in _HOMES:
         message = f"module 'toolkit.schema' has no attribute {name!r}"
         raise AttributeError(message)
-    from toolkit.schema import models
-
-    return getattr(models, name)
+    return getattr(import_module(f"toolkit.schema.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

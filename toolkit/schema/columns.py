@@ -1,16 +1,21 @@
-"""Definitions of `Column`, `Rule` and `Table`, and functions that build columns."""
+"""Definitions of `Column` and `Table`, and functions that build columns.
+
+polars is imported where it is used: a log is decoded while it is imported.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import polars as pl
 import pyarrow as pa
 
 from toolkit.schema.apis import APIS
+
+if TYPE_CHECKING:
+    import polars as pl
 
 SCHEMA_VERSION = 2
 Grain = Literal["R", "C", "U"]
@@ -113,27 +118,18 @@ class Column:
     @property
     def dtype(self) -> pl.DataType:
         """The polars dtype."""
+        import polars as pl
+
         return pl.Schema(pa.schema([self.arrow]))[self.name]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A condition that is true in every row, reported for the cells of one column."""
-
-    name: str
-    column: str
-    description: str
-    condition: pl.Expr = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Table:
-    """Columns in their order, the columns of the unique key, and rules."""
+    """Columns in their order, and the columns of the unique key."""
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
-    rules: tuple[Rule, ...] = ()
 
     def __repr__(self) -> str:
         """Return the name, the names of the columns and the key."""
@@ -157,18 +153,6 @@ class Table:
         return {column.name: column for column in self.columns}
 
     @property
-    def all_rules(self) -> tuple[Rule, ...]:
-        """The rules, and that the key is unique."""
-        if not self.key:
-            return self.rules
-        *others, column = self.key
-        together = f" together with {', '.join(others)}" if others else ""
-        description = f"must be unique{together}"
-        condition = pl.struct(self.key).is_unique()
-        unique = Rule("key_is_unique", column, description, condition)
-        return (*self.rules, unique)
-
-    @property
     def names(self) -> list[str]:
         """The names of the columns, in order."""
         return list(self.by_name)
@@ -182,10 +166,14 @@ class Table:
     @cached_property
     def polars(self) -> pl.Schema:
         """The polars dtypes."""
+        import polars as pl
+
         return pl.Schema(self.arrow)
 
     def empty(self) -> pl.DataFrame:
         """Return the table without rows."""
+        import polars as pl
+
         return pl.DataFrame(schema=self.polars)
 
 

@@ -9,8 +9,11 @@ from pandera.api.polars.model_config import BaseConfig
 from pandera.polars import DataFrameModel, Field, PolarsData, check
 from pandera.typing import FieldType
 
+from toolkit.schema.rules import all_rules
+
 if TYPE_CHECKING:
-    from toolkit.schema.columns import Column, Rule, Table
+    from toolkit.schema.columns import Column, Table
+    from toolkit.schema.rules import Rule
 
 
 def _annotation(dtype: pl.DataType) -> Any:  # noqa: ANN401 - a special form
@@ -67,7 +70,7 @@ class TableModel(DataFrameModel):
             setattr(cls, column.name, field)
             kind = _annotation(column.dtype)
             cls.__annotations__[column.name] = FieldType[kind]  # type: ignore[valid-type]
-        for rule in table.all_rules if table else ():
+        for rule in all_rules(table) if table else ():
             setattr(cls, rule.name, _check(rule))
         super().__init_subclass__(**options)  # type: ignore[no-untyped-call]
 

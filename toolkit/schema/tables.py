@@ -3,7 +3,7 @@
 From these definitions follow the Arrow schema and its metadata, the polars dtypes, the
 pandera models (`toolkit.schema.models`), the data dictionary in the docs, and what the
 decoders read (`toolkit.reading.reference_decoder`). To add a column, add one entry
-here.
+here. What must be true of several columns is in `toolkit.schema.rules`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import polars as pl
 import pyarrow as pa
 
 from toolkit.errors import OptionError
@@ -25,7 +24,6 @@ from toolkit.schema.columns import (
     INT64,
     STRING,
     Column,
-    Rule,
     Table,
     choice,
     dollars,
@@ -262,34 +260,7 @@ _CHOICES_COLUMNS = (
 
 USAGE_COLUMNS = tuple(column.name for column in _CHOICES_COLUMNS if column.grain == "U")
 
-_position, _created = pl.col("choice_position"), pl.col("created")
-CHOICES = Table(
-    "choices",
-    _CHOICES_COLUMNS,
-    key=("log_id", "line", "choice_position"),
-    rules=(
-        Rule(
-            "position_within_count",
-            "choice_position",
-            "must be below choice_count, or 0 if there is no choice",
-            _position < pl.max_horizontal("choice_count", pl.lit(1)),
-        ),
-        Rule(
-            "usage_on_first_choice",
-            "choice_position",
-            "must be 0 if a usage column is not null",
-            (_position == 0)
-            | pl.all_horizontal(pl.col(name).is_null() for name in USAGE_COLUMNS),
-        ),
-        Rule(
-            "created_in_range",
-            "created",
-            "must be from 1970 to before 2200",
-            _created.is_null()
-            | _created.is_between(EARLIEST_CREATED, LATEST_CREATED, closed="left"),
-        ),
-    ),
-)
+CHOICES = Table("choices", _CHOICES_COLUMNS, key=("log_id", "line", "choice_position"))
 
 REJECT_CODES = {
     "line_too_long": "longer than max_line_bytes",

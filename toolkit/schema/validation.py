@@ -7,15 +7,19 @@ half a second to import, and a millisecond for each check. Most frames are valid
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Literal, NoReturn, get_args
 
 import polars as pl
 
 from toolkit.errors import ValidationError, check_word, near_miss, plural
+from toolkit.schema.rules import rules_of
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pyarrow as pa
 
     from toolkit.schema.columns import ArrowStream, Table
 
@@ -93,6 +97,29 @@ def passes(frame: pl.DataFrame, table: Table, *, partial: bool = False) -> bool:
     return not _column_failures(frame, table, partial=partial) and _rows_pass(
         frame, table
     )
+
+
+def validate_rows(rows: pa.Table, table: Table) -> None:
+    """Raise as `validate` unless Arrow rows match their table.
+
+    Columns without a limit or a rule, such as text, are not converted.
+    """
+    names = [name for name in rows.column_names if name in _list_checked(table)]
+    same = rows.schema.equals(table.arrow)
+    if not same or not passes(pl.DataFrame(rows.select(names)), table, partial=True):
+        validate(rows, table=table)
+
+
+@cache
+def _list_checked(table: Table) -> set[str]:
+    """Return the columns of a table that a limit, a rule or the key is about."""
+    names = {*table.key}
+    for column in table.columns:
+        limits = (column.minimum, column.maximum)
+        if not column.nullable or limits != (None, None):
+            names.add(column.name)
+    rules = [rule.condition.meta.root_names() for rule in rules_of(table)]
+    return names.union(*rules)
 
 
 def report_failures(frame: pl.DataFrame, table: Table) -> NoReturn:
@@ -181,7 +208,7 @@ def _conditions(frame: pl.DataFrame, table: Table) -> Iterator[pl.Expr]:
             yield (cells >= column.minimum).all()
         if column.maximum is not None:
             yield (cells <= column.maximum).all()
-    for rule in table.rules:
+    for rule in rules_of(table):
         if there.issuperset(rule.condition.meta.root_names()):
             yield rule.condition.all()
 

@@ -1,0 +1,72 @@
+"""Decode logs in a thread while the modules that a command needs are imported."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from queue import Empty, Queue
+from threading import Thread
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolkit.reading.blocks import Decoded, Plan
+
+# Blocks without text, of about a megabyte each.
+_MOST_BLOCKS = 64
+# Seconds for which a thread keeps the lock of the interpreter while another waits for
+# it. The default, 0.005, is as long as it takes to decode a block.
+_SWITCH_INTERVAL = 0.0002
+
+_End: TypeAlias = "BaseException | None"
+
+
+class ReadAhead:
+    """The blocks of logs, which a thread decodes before they are taken."""
+
+    def __init__(self, stream: Iterator[Decoded], plan: Plan) -> None:
+        self.stream, self.plan = stream, plan
+        self.queue: Queue[Decoded | _End] = Queue(_MOST_BLOCKS)
+        self.is_taken = self.is_stopped = False
+        self.switch_interval = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_INTERVAL)
+        Thread(target=self.run, name="toolkit-ahead", daemon=True).start()
+
+    def run(self) -> None:
+        """Decode the blocks; at the end put None, or the error that ended it."""
+        end: _End = None
+        try:
+            for decoded in self.stream:
+                self.queue.put(decoded)
+                if self.is_stopped:
+                    return
+        except BaseException as error:
+            end = error
+        self.queue.put(end)
+
+    def take(self, plan: Plan) -> Iterator[Decoded] | None:
+        """Return the blocks, once; None if a plan needs others."""
+        sys.setswitchinterval(self.switch_interval)
+        if self.is_taken or not self.plan.covers(plan):
+            self.stop()
+            return None
+        self.is_taken = True
+        return self.iter_decoded()
+
+    def iter_decoded(self) -> Iterator[Decoded]:
+        """Yield the blocks in their order."""
+        try:
+            while isinstance(decoded := self.queue.get(), tuple):
+                yield decoded
+            if decoded is not None:
+                raise decoded
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Let the thread end, which may wait for room."""
+        self.is_stopped = True
+        with suppress(Empty):
+            while True:
+                self.queue.get_nowait()
