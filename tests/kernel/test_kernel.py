@@ -667,7 +667,7 @@ def test_a_response_in_any_envelope_is_the_same_and_has_the_same_hash(
 
     decoded = agreed_lines(lines, PLANS[name])
 
-    assert decoded.choices.num_rows > 200
+    assert decoded.choices.num_rows > 100
     assert codes(decoded) >= {"not_a_response", "error_response"}
     assert decoded.chunks > 0
 
