@@ -18,6 +18,7 @@ from statistics import median
 
 import numpy as np
 import polars as pl
+from polars.testing import assert_frame_equal
 
 from toolkit.metrics import METRICS
 from toolkit.reading.manifest import STATE_FILE, Manifest, TrackedLog, format_manifest
@@ -98,18 +99,35 @@ def scan(folder: Path) -> pl.LazyFrame:
 
 
 def by_hand(choices: pl.LazyFrame) -> pl.DataFrame:
-    """Ask for what `token_usage` tells by day and model."""
-    unseen = [name for name in TOKENS if name != "total_tokens"]
+    """Compute the figures of `token_usage`, and how many responses each of them lacks.
+
+    Only that a sum fits into 64 bits is not checked.
+    """
+    usage = pl.col("prompt_tokens", "completion_tokens", "total_tokens")
+    is_empty = pl.all_horizontal(usage == 0).fill_null(False)
+    is_part = pl.col("usage_problem").is_in(["iterations", "cut_off"]).fill_null(False)
+    parts = pl.col("prompt_tokens") + pl.col("completion_tokens")
+    total = pl.coalesce("total_tokens", parts)
+    unseen = {name: name.replace("_tokens", "_unseen") for name in TOKENS}
+    unseen["total_tokens"] = "responses_without_usage"
     return (
         choices.filter(pl.col("choice_position") == 0)
+        .with_columns(
+            pl.coalesce("model", "requested_model"),
+            pl.when(~is_empty).then(usage),
+            is_part.alias("is_part"),
+        )
         .group_by(pl.col("created").dt.truncate("1d").alias("period"), "model")
         .agg(
             pl.len().alias("responses"),
-            pl.col("total_tokens").is_null().sum().alias("without_usage"),
-            *[pl.col(name).sum() for name in TOKENS],
-            *[pl.col(name).is_null().sum().alias(f"{name}_unseen") for name in unseen],
+            total.sum().alias("total_tokens"),
+            *[pl.col(name).sum() for name in TOKENS if name != "total_tokens"],
+            *[
+                (pl.col(name).is_null() | pl.col("is_part")).sum().alias(missing)
+                for name, missing in unseen.items()
+            ],
         )
-        .sort("period", "model")
+        .sort("period", "model", nulls_last=True)
         .collect(engine="streaming")
     )
 
@@ -123,6 +141,10 @@ def measure(folder: Path, name: str) -> None:
         begun = time.perf_counter()
         run(choices)
         times.append(time.perf_counter() - begun)
+    if name == "token_usage":
+        hand = by_hand(choices)
+        ours = run(choices).select(hand.columns).cast(hand.schema)
+        assert_frame_equal(ours, hand)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(median(times), peak)
 

@@ -141,10 +141,12 @@ def of_responses(
     """
     key = response_key(frame)
     has_several = (pl.col("choice_count") > 1).fill_null(True)
-    folded = [fold(value).over(key) for value in values]
-    return pl.concat(
-        [
-            frame.filter(~has_several).with_columns(values),
-            frame.filter(has_several).with_columns(folded),
-        ]
+    several = frame.filter(has_several)
+    names = [value.meta.output_name() for value in values]
+    folded = several.group_by(key).agg(map(fold, values))
+    # Of the two sides, the facts are smaller than the rows: they are in memory.
+    whole = several.drop(names, strict=False).join(
+        folded, on=key, how="left", nulls_equal=True, build_side="force_right"
     )
+    single = frame.filter(~has_several).with_columns(values)
+    return pl.concat([single, whole], how="diagonal")

@@ -116,20 +116,20 @@ class Pricer:
     def find_offers(self, frame: pl.DataFrame) -> tuple[Ints, OfferTable]:
         """Return the number of each row's offer, and the table of all offers."""
         keys = frame.select(pl.col(name for name in _KEYS if name in frame.columns))
-        distinct = keys.unique()
+        # Most columns are empty: rows are grouped by the others.
+        filled = [one.name for one in keys if one.null_count() < frame.height]
+        numbered = keys.with_row_index("~row").group_by(filled or keys.columns[:1])
+        groups = numbered.agg("~row", pl.exclude("~row").first())
+        distinct = groups.select(keys.columns)
         rows = _keys_of(distinct.cast(pl.String), self.prices.provider)
         with self.lock:
             numbers = [self.number(row) for row in rows.iter_rows()]
             if self.table is None or len(self.table.firsts) < len(self.numbers):
                 self.table = OfferTable.build(list(self.numbers))
             table = self.table
-        if len(numbers) == 1:
-            return np.full(frame.height, numbers[0], np.int64), table
-        keyed = distinct.with_columns(pl.Series("~offer", numbers, pl.Int64))
-        joined = keys.join(
-            keyed, on=keys.columns, how="left", nulls_equal=True, maintain_order="left"
-        )
-        return joined["~offer"].to_numpy(), table
+        offers = np.empty(frame.height, np.int64)
+        offers[groups["~row"].explode()] = np.repeat(numbers, groups["~row"].list.len())
+        return offers, table
 
     def find_places(self, frame: pl.DataFrame) -> _Found:
         """Find the rates for each row."""
@@ -208,10 +208,11 @@ def _problems_of(frame: pl.DataFrame) -> NDArray[np.int64]:
 
     A problem that is not known here is one of a rate.
     """
-    if "usage_problem" not in frame.columns:
+    words = frame.get_column("usage_problem", default=pl.Series([None]))
+    if words.null_count() == len(words):
         return np.full(frame.height, -1)
     codes = {str(problem): problem.code for problem in PROBLEMS}
-    words = frame["usage_problem"].cast(pl.String)
+    words = words.cast(pl.String)
     found = words.replace_strict(codes, default=Reason.NO_RATE.code)
     return np.where(words.is_null(), -1, found)
 

@@ -117,9 +117,8 @@ class Usage(NamedTuple):
 
 def _count_of(counts: pl.Series) -> Ints:
     """Return counts as integers; those outside the allowed range are -1."""
-    valid = counts.cast(pl.Int64).fill_null(0)
-    inside = valid.is_between(0, _LARGEST_COUNT)
-    return valid.zip_with(inside, pl.Series([-1])).to_numpy()
+    whole = counts.cast(pl.Int64).fill_null(0).to_numpy()
+    return np.where((whole >= 0) & (whole <= _LARGEST_COUNT), whole, -1)
 
 
 class Reported(NamedTuple):
@@ -178,6 +177,8 @@ class Reported(NamedTuple):
 
 def _values(frame: pl.DataFrame, name: str, missing: float) -> NDArray[Any]:
     """Return the values of a column that a frame may lack."""
-    empty = pl.repeat(missing, frame.height, eager=True)
-    column = frame.get_column(name, default=empty).cast(empty.dtype)
-    return column.fill_null(missing).to_numpy()
+    column = frame.get_column(name, default=None)
+    if column is None or column.null_count() == frame.height:
+        return np.full(frame.height, missing)
+    values: NDArray[Any] = column.cast(type(missing)).fill_null(missing).to_numpy()
+    return values

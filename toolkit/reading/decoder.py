@@ -51,7 +51,7 @@ class _Kernel:
 
     is_parallel = True  # decodes in several threads at once
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, is_strict: bool = False) -> None:
         tables = (plan.table, plan.chunks)
         known = {
             "columns": [table.columns for table in tables],
@@ -73,7 +73,9 @@ class _Kernel:
             "expected": EXPECTED,
         }
         schemas = [plan.schema, plan.chunks.arrow]
-        self.kernel = KERNEL.Decoder(known, schemas, REJECTS.arrow)
+        # The strict path alone is slow: the fast one is tested against it.
+        arguments = (known, schemas, REJECTS.arrow)
+        self.kernel = KERNEL.Decoder(*arguments, is_strict=is_strict)
 
     def decode(self, block: Block) -> Decoded:
         """Decode the lines of a block."""

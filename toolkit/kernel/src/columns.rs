@@ -315,6 +315,9 @@ impl<T: ArrowNativeType> Numbers<T> {
 
     fn set_rows(&mut self, row: usize, rows: usize, from: &Self) {
         if let &[value] = from.values.as_slice() {
+            if rows == 1 {
+                return self.set(row, value);
+            }
             self.values.resize(row, T::default());
             self.values.resize(row + rows, value);
             self.valid.set_rows(row, rows);
@@ -386,6 +389,9 @@ impl<O: OffsetSizeTrait> Texts<O> {
     fn set_rows(&mut self, row: usize, rows: usize, from: &Self) {
         if from.valid.rows != 1 || rows == 0 {
             return;
+        }
+        if rows == 1 {
+            return self.set(row, &from.bytes);
         }
         self.fill(row);
         let (start, length) = (self.bytes.len(), from.bytes.len());

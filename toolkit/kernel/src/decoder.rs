@@ -54,21 +54,16 @@ pub struct Decoded {
 
 pub struct Decoder {
     plan: Plan,
-    /// By table; None: no line goes the fast path.
-    routes: [Option<Routes>; 2],
+    /// None: no line goes the fast path.
+    routes: Option<Routes>,
     tables: [Table; 2],
     rejects: Table,
     /// What threads that are between two blocks have learned.
-    memories: Mutex<Vec<Memories>>,
+    memories: Mutex<Vec<Memory>>,
 }
-
-/// By table.
-type Memories = [Option<Memory>; 2];
 
 /// A longer line goes the strict way: places in it, and in its texts, are of 32 bits.
 const FAST_BYTES: usize = 256 * 1024 * 1024;
-/// After so many responses of other APIs the fast path is tried on one line of so many.
-const PATIENCE: usize = 8;
 /// Verdicts on a last line that more bytes could still change.
 const UNFINISHED: [&str; 4] = ["truncated", "invalid_utf8", "too_deep", "line_too_long"];
 
@@ -79,9 +74,9 @@ impl Decoder {
             Table::new(choices, &plan.columns[CHOICES]),
             Table::new(chunks, &plan.columns[CHUNKS]),
         ];
-        let routes = |table: usize| Routes::new(&plan, table, &tables[table].is_read());
+        let is_read = tables.each_ref().map(Table::is_read);
         Decoder {
-            routes: [CHOICES, CHUNKS].map(routes),
+            routes: Routes::new(&plan, is_read.each_ref().map(Vec::as_slice)),
             plan,
             tables,
             rejects: Table::whole(rejects),
@@ -92,21 +87,20 @@ impl Decoder {
     /// The same decoder by the strict path alone: what the fast path is held against.
     pub fn without_fast_path(self) -> Self {
         Decoder {
-            routes: [None, None],
+            routes: None,
             ..self
         }
     }
 
-    fn memories(&self) -> Memories {
+    /// Takes what was learned from lines, or nothing yet.
+    fn memory(&self) -> Option<Memory> {
         let mut kept = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        let routes = || self.routes.each_ref();
-        let new = || routes().map(|routes| routes.as_ref().map(Memory::new));
-        kept.pop().unwrap_or_else(new)
+        kept.pop().or_else(|| self.routes.as_ref().map(Memory::new))
     }
 
-    fn keep(&self, memories: Memories) {
+    fn keep(&self, memory: Option<Memory>) {
         let kept = self.memories.lock();
-        kept.unwrap_or_else(PoisonError::into_inner).push(memories);
+        kept.unwrap_or_else(PoisonError::into_inner).extend(memory);
     }
 
     pub fn decode(&self, block: &Block<'_>) -> Result<Decoded, ArrowError> {
@@ -118,7 +112,6 @@ impl Decoder {
             block,
             tables: [begin(choices)?, begin(chunks)?],
             rejects: begin(&self.rejects)?,
-            others: [0, 0],
             lines: 0,
             blank: 0,
             pending: 0,
@@ -150,8 +143,6 @@ struct Work<'a> {
     block: &'a Block<'a>,
     tables: [Rows; 2],
     rejects: Rows,
-    /// By table: responses and chunks since the last one of the API of its fast path.
-    others: [usize; 2],
     lines: i64,
     blank: i64,
     pending: i64,
@@ -161,14 +152,14 @@ struct Work<'a> {
 impl Work<'_> {
     fn run(&mut self) {
         let leaves = self.decoder.plan.leave_pending && self.block.growing;
-        let mut memories = self.decoder.memories();
+        let mut memory = self.decoder.memory();
         let mut offset = self.block.offset;
         for piece in self.block.pieces {
-            self.piece(piece, offset, leaves, &mut memories);
+            self.piece(piece, offset, leaves, memory.as_mut());
             offset += (piece.end - piece.start) as i64;
         }
-        self.flush(&mut memories);
-        self.decoder.keep(memories);
+        self.flush(memory.as_mut());
+        self.decoder.keep(memory);
         match self.block.skipped {
             Some(length) if self.block.tail && leaves => self.pending = length,
             Some(length) => {
@@ -180,66 +171,75 @@ impl Work<'_> {
         }
     }
 
-    fn piece(&mut self, piece: &Piece<'_>, offset: i64, leaves: bool, memories: &mut Memories) {
-        let is_utf8 = simdutf8::basic::from_utf8(piece.lines()).is_ok();
+    fn piece(
+        &mut self,
+        piece: &Piece<'_>,
+        offset: i64,
+        leaves: bool,
+        mut memory: Option<&mut Memory>,
+    ) {
+        let whole = simdutf8::basic::from_utf8(piece.lines()).ok();
         let lines = piece.lines();
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', lines) {
             let line = &lines[start..end];
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let is_taken = (is_utf8 || simdutf8::basic::from_utf8(line).is_ok())
-                && self.take(&piece.held[piece.start + start..], line.len(), memories);
-            if !is_taken {
-                self.flush(memories);
+            let text = match whole {
+                Some(whole) => Some(&whole[start..start + line.len()]),
+                None => simdutf8::basic::from_utf8(line).ok(),
+            };
+            let data = &piece.held[piece.start + start..];
+            let is_read = match (text, memory.as_deref_mut()) {
+                (Some(text), Some(memory)) => self.read(Line { data, text }, memory),
+                _ => false,
+            };
+            if !is_read {
+                self.flush(memory.as_deref_mut());
                 self.line(line, offset + start as i64, false, false);
             }
             start = end + 1;
         }
         if start < lines.len() {
-            self.flush(memories);
+            self.flush(memory);
             self.line(&lines[start..], offset + start as i64, true, leaves);
         }
     }
 
     /// Writes what is still to be written of the lines that were read by the fast path.
-    fn flush(&mut self, memories: &mut Memories) {
-        for (memory, rows) in memories.iter_mut().zip(&mut self.tables) {
-            if let Some(memory) = memory {
-                memory.flush(&mut rows.columns);
-            }
+    fn flush(&mut self, memory: Option<&mut Memory>) {
+        if let Some(memory) = memory {
+            memory.flush(&mut self.tables);
         }
     }
 
-    /// Reads the line that begins the data by a fast path; returns whether one could.
-    fn take(&mut self, data: &[u8], end: usize, memories: &mut Memories) -> bool {
+    /// Reads a line by the fast path; returns whether it could.
+    fn read(&mut self, line: Line<'_>, memory: &mut Memory) -> bool {
         let Decoder { plan, routes, .. } = self.decoder;
-        if end == 0 || end > plan.longest.min(FAST_BYTES) {
+        let length = line.text.len();
+        let Some(routes) = routes
+            .as_ref()
+            .filter(|_| (1..=plan.longest.min(FAST_BYTES)).contains(&length))
+        else {
             return false;
-        }
-        let (data, end) = match data.strip_prefix(b"data:") {
-            Some(event) if end > 5 => (event, end - 5),
-            _ => (data, end),
         };
-        let line = Line { data, end };
-        for (table, memory) in memories.iter_mut().enumerate() {
-            let (Some(routes), Some(memory)) = (&routes[table], memory) else {
-                continue;
-            };
-            // As in a log of other APIs than its own.
-            if self.others[table] >= PATIENCE && !(self.lines as usize).is_multiple_of(PATIENCE) {
-                continue;
+        let line = match line.text.strip_prefix("data:") {
+            Some(text) => Line {
+                data: &line.data[length - text.len()..],
+                text,
+            },
+            None => line,
+        };
+        let Some(read) = memory.read_line(plan, routes, line, &mut self.tables) else {
+            for rows in &mut self.tables {
+                rows.truncate(rows.responses.len(), rows.count);
             }
-            let rows = &mut self.tables[table];
-            let row = rows.count;
-            if let Some(taken) = memory.read_line(plan, routes, line, &mut rows.columns, row) {
-                self.add(table, taken.choices, taken.hash, Some(routes.api), None);
-                self.lines += 1;
-                self.chunks += table as i64;
-                return true;
-            }
-            rows.truncate(rows.responses.len(), row);
-        }
-        false
+            return false;
+        };
+        let table = routes.apis[read.api].table;
+        self.add(table, read.choices, read.hash, Some(read.api), None);
+        self.lines += 1;
+        self.chunks += table as i64;
+        true
     }
 
     /// Notes the response or chunk whose cells were set.
@@ -251,10 +251,6 @@ impl Work<'_> {
         api: Option<usize>,
         chunk_position: Option<i64>,
     ) {
-        for (others, routes) in self.others.iter_mut().zip(&self.decoder.routes) {
-            let is_own = routes.as_ref().map(|routes| routes.api) == api;
-            *others = if is_own { 0 } else { *others + 1 };
-        }
         self.tables[table].add(Response {
             line: self.block.line + self.lines,
             choices,

@@ -3,12 +3,12 @@
 //! It reads a line only if it is sure of every cell. Any other line (not JSON, a repeated
 //! key, an error) is left to the strict path.
 
-use crate::columns::ColumnBuilder;
 use crate::line::{LineRows, LineValues};
-use crate::plan::Plan;
+use crate::plan::{Plan, Stream};
 use crate::routes::Routes;
 use crate::shapes::{Shapes, WalkedLine};
-use crate::walk::{Line, Walk, Workspace};
+use crate::table::Rows;
+use crate::walk::{Candidate, Line, Walk, Workspace};
 
 /// What is used again from line to line, and from block to block.
 pub struct Memory {
@@ -25,11 +25,11 @@ impl Memory {
     }
 
     /// Writes what is still to be written of the lines that were read.
-    pub fn flush(&mut self, columns: &mut [ColumnBuilder]) {
-        self.shapes.flush(columns);
+    pub fn flush(&mut self, tables: &mut [Rows; 2]) {
+        self.shapes.flush(tables);
     }
 
-    /// Reads a line, which is UTF-8, into the columns from a row on.
+    /// Reads a line into the rows of the tables.
     ///
     /// None: it is left to the strict path, and what was set of it must be truncated.
     pub fn read_line(
@@ -37,41 +37,74 @@ impl Memory {
         plan: &Plan,
         routes: &Routes,
         line: Line<'_>,
-        columns: &mut [ColumnBuilder],
-        row: usize,
+        tables: &mut [Rows; 2],
     ) -> Option<LineRows> {
         let Memory { workspace, shapes } = self;
-        if line.end <= routes.longest_alike {
-            let taken = shapes.read(plan, routes, &mut workspace.texts, line, columns, row);
-            if taken.is_some() {
-                return taken;
-            }
+        let read = shapes.read(plan, routes, &mut workspace.texts, line, tables);
+        if read.is_some() {
+            return read;
         }
-        shapes.flush(columns);
-        let mut walk = Walk::new(plan, routes, workspace, line);
-        walk.find_response()?;
-        let (start, end) = walk.response;
-        let taken = LineRows {
-            choices: walk.count,
+        shapes.flush(tables);
+        let mut walk = Walk::new(plan, routes, workspace, line)?;
+        let (candidate, api) = find_response(plan, routes, &mut walk, line)?;
+        walk.remember(candidate.envelope);
+        let found = values(plan, routes, &walk, line, candidate);
+        let route = &routes.apis[api];
+        let rows = &mut tables[route.table];
+        let choices = found.write(api, &mut rows.columns, rows.count)?;
+        let walked = WalkedLine {
+            line: line.text,
+            api,
+            outer: values(plan, routes, &walk, line, walk.outer()),
+            found,
+        };
+        shapes.learn(routes, &walked, &rows.columns);
+        let (start, end) = candidate.span;
+        Some(LineRows {
+            api,
+            choices,
             hash: xxhash_rust::xxh3::xxh3_64(&line.data[start..end]),
-        };
-        let found = LineValues {
-            plan,
-            line: line.data,
-            texts: &walk.workspace.texts.bytes,
-            slots: walk.workspace.slots.each_ref().map(Vec::as_slice),
-            envelope: walk.target,
-            routes,
-        };
-        found.write(columns, row, taken.choices)?;
-        if taken.choices == 1 {
-            let walked = WalkedLine {
-                line: &line.data[..line.end],
-                found: &found,
-                response: walk.response,
-            };
-            shapes.learn(routes, &walked, columns);
+        })
+    }
+}
+
+/// Finds the response of a line, and its API, in the order of the strict path.
+pub fn find_response(
+    plan: &Plan,
+    routes: &Routes,
+    walk: &mut Walk<'_, '_>,
+    line: Line<'_>,
+) -> Option<(Candidate, usize)> {
+    let mut candidate = walk.outer();
+    let mut api = values(plan, routes, walk, line, candidate).api()?;
+    for envelope in 0..routes.envelopes.len() {
+        if api.is_some() {
+            break;
         }
-        Some(taken)
+        if let Some(inner) = walk.inner(envelope)? {
+            candidate = inner;
+            api = values(plan, routes, walk, line, candidate).api()?;
+        }
+    }
+    // Carriers of a stream are no lines.
+    let api = api.filter(|&api| plan.apis[api].stream != Stream::Carriers)?;
+    Some((candidate, api))
+}
+
+fn values<'w>(
+    plan: &'w Plan,
+    routes: &'w Routes,
+    walk: &'w Walk<'_, '_>,
+    line: Line<'w>,
+    candidate: Candidate,
+) -> LineValues<'w> {
+    let (slots, texts) = walk.noted();
+    LineValues {
+        plan,
+        routes,
+        line: line.text,
+        texts,
+        slots,
+        candidate,
     }
 }

@@ -7,6 +7,7 @@ pub mod decoder;
 pub mod events;
 pub mod fast;
 pub mod find;
+pub mod forks;
 pub mod json;
 pub mod line;
 pub mod pace;
@@ -48,16 +49,22 @@ struct PyDecoder {
 
 #[pymethods]
 impl PyDecoder {
+    /// Makes a decoder; by the strict path alone if it is one that others are compared with.
     #[new]
+    #[pyo3(signature = (plan, tables, rejects, *, is_strict = false))]
     fn new(
         plan: Plan,
         tables: [Bound<'_, PyAny>; 2],
         rejects: &Bound<'_, PyAny>,
+        is_strict: bool,
     ) -> PyResult<Self> {
         let tables = [schema(&tables[0])?, schema(&tables[1])?];
-        Ok(PyDecoder {
-            decoder: Decoder::new(plan, tables, schema(rejects)?),
-        })
+        let decoder = Decoder::new(plan, tables, schema(rejects)?);
+        let decoder = match is_strict {
+            true => decoder.without_fast_path(),
+            false => decoder,
+        };
+        Ok(PyDecoder { decoder })
     }
 
     /// Decodes whole lines; the interpreter's lock is released meanwhile.

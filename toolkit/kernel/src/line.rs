@@ -1,16 +1,18 @@
-//! The values that a walk found in a line, and the cells that they become.
+//! The values that a walk found in a line: which API they are of, and the cells they become.
 
 use crate::columns::ColumnBuilder;
-use crate::plan::{Kind, Path, Plan, Root, Test, Type};
-use crate::routes::{CHOICE, Check, OUTER, Place, RESPONSE, Rival, Routes, Target, has_rival};
+use crate::plan::{Column, Kind, Path, Plan, Root};
+use crate::routes::{Alternatives, Check, OBJECT, Place, Route, Routes, Sum, Target};
 use crate::scanner::{JsonType, Value};
 use crate::strict::without_text;
-use crate::trie::TOP;
+use crate::trie::{bits, has_value};
 use crate::values::{Cell, is_expected, read_raw};
+use crate::walk::Candidate;
 
-/// The rows of a line, and the hash of its response.
+/// The response or chunk that a line has.
 pub struct LineRows {
-    /// One row each.
+    pub api: usize,
+    /// One row each, or one row if there are none.
     pub choices: usize,
     pub hash: u64,
 }
@@ -21,175 +23,326 @@ pub enum Found {
     Nothing,
     /// A count of 0, which is not set: another way may have more.
     Zero,
+    /// The cell is set to a count.
+    Count(i64),
     /// The cell is set; so many bytes of text, if it is one.
     Text(usize),
 }
 
 /// What was found in a line.
+#[derive(Clone, Copy)]
 pub struct LineValues<'w> {
     pub plan: &'w Plan,
-    pub line: &'w [u8],
-    pub texts: &'w [u8],
-    pub slots: [&'w [Value]; 3],
-    /// The envelope that holds the response; None: the line is the response.
-    pub envelope: Option<usize>,
     pub routes: &'w Routes,
+    pub line: &'w str,
+    /// The text of strings with escapes.
+    pub texts: &'w [u8],
+    pub slots: &'w [Value],
+    /// The object that is read as a response.
+    pub candidate: Candidate,
+}
+
+/// Checks that were made on a candidate, by number, and those that found a value.
+#[derive(Default)]
+struct Checked {
+    known: u128,
+    found: u128,
 }
 
 impl<'w> LineValues<'w> {
-    /// Writes the cells of the line.
-    pub fn write(&self, columns: &mut [ColumnBuilder], row: usize, count: usize) -> Option<()> {
-        let routes = self.routes;
-        let width = routes.tries[CHOICE].nodes.len();
-        if !self.is_whole() {
-            return None;
+    /// Returns the first API that the candidate is of, or None if there is none; fails if it is
+    /// a chunk or an error that is not read.
+    pub fn api(&self) -> Option<Option<usize>> {
+        let mut checked = Checked::default();
+        for (number, route) in self.routes.apis.iter().enumerate() {
+            let mut meets = |alternatives: &Alternatives| {
+                let mut passes = |&(check, expected): &(usize, bool)| {
+                    self.has_value(check, &mut checked) == expected
+                };
+                alternatives
+                    .iter()
+                    .any(|checks| checks.iter().all(&mut passes))
+            };
+            if self.choices(route).is_some() && meets(&route.tests) && !meets(&route.unless) {
+                return (!meets(&route.refused)).then_some(Some(number));
+            }
         }
-        let mut repeated = 0;
-        let most = match count {
-            2.. => routes.most_facts.min(self.plan.repeated_bytes),
-            _ => routes.most_facts,
+        Some(None)
+    }
+
+    /// The first slot of each choice; None: what should be their list is none.
+    #[inline]
+    pub fn choices(&self, route: &Route) -> Option<impl Iterator<Item = usize> + Clone + use<>> {
+        let (base, count, width) = match route.list {
+            None => (self.candidate.base, 1, 1),
+            Some(list) => {
+                let choices = &self.candidate.lists[list];
+                let row = &self.slots[self.candidate.base..];
+                let node = self.routes.lists[list];
+                let value = Some(&row[node]).filter(|_| has_value(row, node));
+                let value = value.filter(|value| !value.is_null());
+                if value.is_some_and(|value| value.kind != JsonType::List || choices.is_odd) {
+                    return None;
+                }
+                let width = self.routes.tries[OBJECT + 1 + list].nodes.len();
+                (choices.base, choices.count, width)
+            }
         };
-        let has = |tree: usize| self.slots[tree].first().map_or(0, |top| top.extra);
-        let (inner, outer) = (has(RESPONSE), has(OUTER));
-        for target in &routes.cells {
+        Some((0..count).map(move |place| base + place * width))
+    }
+
+    /// Returns whether a value is as a check expects.
+    fn has_value(&self, number: usize, checked: &mut Checked) -> bool {
+        let bit = 1 << number;
+        if checked.known & bit == 0 {
+            checked.known |= bit;
+            if self.has(&self.routes.checks[number]) {
+                checked.found |= bit;
+            }
+        }
+        checked.found & bit != 0
+    }
+
+    fn has(&self, check: &Check) -> bool {
+        let has = |choice: usize| {
+            let value = self.value(&check.place, choice);
+            value.is_some_and(|value| check.is_presence() || self.is_expected(value, check))
+        };
+        match check.list {
+            Some(list) => {
+                let width = self.routes.tries[OBJECT + 1 + list].nodes.len();
+                let choices = &self.candidate.lists[list];
+                (0..choices.count).any(|place| has(choices.base + place * width))
+            }
+            None => has(0),
+        }
+    }
+
+    fn is_expected(&self, value: &Value, check: &Check) -> bool {
+        let line = self.line.as_bytes();
+        is_expected(value.raw(line), value.label(line, self.texts), &check.test)
+    }
+
+    /// Returns whether the candidate is of an API, or of none, whatever the values are that
+    /// vary, which are known by their place.
+    pub fn is_settled(&self, api: Option<usize>, varies: impl Fn(&Value) -> bool) -> bool {
+        let last = api.map_or(self.routes.apis.len(), |api| api + 1);
+        let routes = self.routes.apis[..last].iter();
+        let routes = routes.filter(|route| self.choices(route).is_some());
+        let mut checked = Checked::default();
+        let mut alternatives = routes
+            .flat_map(|route| [&route.tests, &route.unless, &route.refused])
+            .flatten();
+        alternatives.all(|checks| {
+            let may_change = |&(number, _): &(usize, bool)| {
+                let check = &self.routes.checks[number];
+                let choice = check.list.map_or(0, |list| self.candidate.lists[list].base);
+                let has_choice = check
+                    .list
+                    .is_none_or(|list| self.candidate.lists[list].count == 1);
+                check.is_by_text()
+                    && has_choice
+                    && self.value(&check.place, choice).is_some_and(&varies)
+            };
+            let mut is_refuted = |&check: &(usize, bool)| {
+                !may_change(&check) && self.has_value(check.0, &mut checked) != check.1
+            };
+            checks.iter().any(&mut is_refuted) || !checks.iter().any(may_change)
+        })
+    }
+
+    /// Writes the cells of the candidate, and returns how many choices it has.
+    pub fn write(&self, api: usize, columns: &mut [ColumnBuilder], row: usize) -> Option<usize> {
+        let route = &self.routes.apis[api];
+        let choices = self.choices(route)?;
+        let count = choices.clone().count();
+        for place in &route.containers {
+            let is_odd = |choice: usize| {
+                let value = self.value(place, choice);
+                value.is_some_and(|value| value.kind != JsonType::Object)
+            };
+            let is_any_odd = match place.root {
+                Root::Choice => choices.clone().any(is_odd),
+                _ => is_odd(0),
+            };
+            if is_any_odd {
+                return None;
+            }
+        }
+        let most = match count {
+            2.. => route.most_facts.min(self.plan.repeated_bytes),
+            _ => route.most_facts,
+        };
+        let has = |base: usize| bits(&self.slots[base..]);
+        let (inner, outer) = (has(self.candidate.base), has(0));
+        let mut repeated = 0;
+        for target in &route.targets {
             let building = &mut columns[target.column];
-            let is_shared = inner & target.bits[RESPONSE] | outer & target.bits[OUTER] != 0;
+            let is_shared = inner & target.bits[0] | outer & target.bits[1] != 0;
             if target.is_of_choice {
-                let choices = self.slots[CHOICE].chunks_exact(width);
-                for (row, choice) in (row..).zip(choices) {
-                    if is_shared || choice[TOP].extra & target.bits[CHOICE] != 0 {
+                for (row, choice) in (row..).zip(choices.clone()) {
+                    if is_shared || has(choice) & target.bits[2] != 0 {
                         self.cell(target, choice, building, row)?;
                     }
                 }
             } else if is_shared {
-                let repeats = if target.repeats { count } else { 1 };
+                let repeats = if target.repeats { count.max(1) } else { 1 };
                 for row in row..row + repeats {
-                    repeated += self.cell(target, &[], building, row)?;
+                    if let Found::Text(size) = self.cell(target, 0, building, row)? {
+                        repeated += size;
+                    }
                     if repeated > most {
                         return None;
                     }
                 }
             } // most columns of a line are null
         }
-        Some(())
+        for sum in &route.sums {
+            self.add(route, sum, &mut columns[sum.column], row)?;
+        }
+        Some(count)
     }
 
     /// The value at the end of a path; None: it is null, or the path starts nowhere.
     #[inline]
-    pub fn value<'v>(&'v self, place: &Place, choice: &'v [Value]) -> Option<&'v Value> {
-        let (tree, starts) = match place.root {
-            Root::Response => (self.slots[RESPONSE], true),
-            Root::Choice => (choice, true),
-            Root::Line => (self.slots[OUTER], true),
-            Root::Envelope => (self.slots[OUTER], self.envelope.is_some()),
-            Root::At => {
-                let is_at = self.envelope.is_some() && self.envelope == place.at;
-                (self.slots[OUTER], is_at)
-            }
-        };
-        let value = if starts { tree.get(place.node) } else { None };
-        value.filter(|value| !value.is_null())
+    pub fn value(&self, place: &Place, choice: usize) -> Option<&'w Value> {
+        let base = self.base(place, choice)?;
+        let (row, node) = (&self.slots[base..], place.node as usize);
+        let value = &row[node];
+        (has_value(row, node) && !value.is_null()).then_some(value)
     }
 
-    /// Returns whether this is of the API.
-    fn is_whole(&self) -> bool {
-        let routes = self.routes;
-        let width = routes.tries[CHOICE].nodes.len();
-        let meets = |condition: &[Vec<Check>]| {
-            let passes = |check: &Check| self.passes(check, width);
-            condition.iter().any(|checks| checks.iter().all(passes))
-        };
-        let conditions = routes.conditions.iter();
-        let mut meets = conditions.map(|[tests, unless]| meets(tests) && !meets(unless));
-        let (slots, texts) = (self.slots[RESPONSE], self.texts);
-        meets.next() == Some(true)
-            && !meets.any(|is_other| is_other)
-            && !has_rival(&routes.inner_rivals, slots, self.line, texts)
-    }
-
+    /// The first slot of the object where a path starts, if there is one.
     #[inline]
-    fn passes(&self, check: &Check, width: usize) -> bool {
-        let has = |choice: &[Value]| {
-            let value = self.value(&check.place, choice);
-            value.is_some_and(|value| check.is_presence || self.is_expected(value, &check.test))
+    pub fn base(&self, place: &Place, choice: usize) -> Option<usize> {
+        let envelope = self.candidate.envelope;
+        let (base, starts) = match place.root {
+            Root::Response => (self.candidate.base, true),
+            Root::Choice => (choice, true),
+            Root::Line => (0, true),
+            Root::Envelope => (0, envelope.is_some()),
+            Root::At => (
+                0,
+                envelope.is_some() && envelope == place.at.map(usize::from),
+            ),
         };
-        let found = match check.place.root {
-            Root::Choice => {
-                let mut rest = self.slots[CHOICE];
-                loop {
-                    match rest.split_at_checked(width) {
-                        Some((choice, _)) if has(choice) => break true,
-                        Some((_, more)) => rest = more,
-                        None => break false,
-                    }
-                }
-            }
-            _ => has(&[]),
-        };
-        found == check.test.expected
-    }
-
-    fn is_expected(&self, value: &Value, test: &Test) -> bool {
-        let raw = value.raw(self.line);
-        is_expected(raw, value.label(self.line, self.texts), test)
-    }
-
-    /// Where the values are that decide whether it is a whole response, if not their type does,
-    /// or whether the line is one itself; of a line with one choice.
-    pub fn deciders(&self) -> Vec<u32> {
-        let routes = self.routes;
-        let width = routes.tries[CHOICE].nodes.len();
-        let decider = |check: &Check| {
-            let value = self.value(&check.place, self.slots[CHOICE])?;
-            let by_text = !check.test.words.is_empty() || check.test.r#type == Type::Filled;
-            by_text.then_some(value.start)
-        };
-        let is_open = |checks: &&Vec<Check>| {
-            let is_refuted = |check| decider(check).is_none() && !self.passes(check, width);
-            !checks.iter().any(is_refuted)
-        };
-        let alternatives = routes.conditions.iter().flatten().flatten();
-        let within = alternatives.filter(is_open).flatten().filter_map(decider);
-        let worded = |rivals: &'w [Vec<Rival>], tree: usize| {
-            let worded = rivals
-                .iter()
-                .flatten()
-                .filter(|(.., words)| !words.is_empty());
-            worded.filter_map(move |&(node, ..)| self.slots[tree].get(node))
-        };
-        let outer = worded(&routes.rivals, OUTER).filter(|_| self.envelope.is_some());
-        let rivals = worded(&routes.inner_rivals, RESPONSE).chain(outer);
-        within.chain(rivals.map(|value| value.start)).collect()
+        starts.then_some(base)
     }
 
     fn text(&self, string: &Value) -> &[u8] {
-        string.text(self.line, self.texts)
+        string.text(self.line.as_bytes(), self.texts)
     }
 
-    /// Sets the cell of a row, if there is a value, and returns the bytes of its text.
+    /// Sets the cell of a row, if there is a value.
     #[inline]
-    fn cell(
+    pub fn cell(
         &self,
         target: &Target,
-        choice: &[Value],
+        choice: usize,
         building: &mut ColumnBuilder,
         row: usize,
-    ) -> Option<usize> {
+    ) -> Option<Found> {
         let mut has_zero = false;
         for (way, end) in target.ends.iter().enumerate() {
-            let Some(value) = self.value(&end.place, choice) else {
-                continue;
+            let found = match self.value(&end.place, choice) {
+                _ if end.sum.is_some() => self.sum(target, way, choice, building, row)?,
+                Some(value) => self.way(target, way, value, building, row)?,
+                None => continue,
             };
-            match self.way(target, way, value, building, row)? {
-                Found::Text(size) => return Some(size),
-                Found::Zero => has_zero = true,
+            match found {
                 Found::Nothing => {}
+                Found::Zero => has_zero = true,
+                found => return Some(found),
             }
         }
         if has_zero {
             building.set_int(row, 0);
+            return Some(Found::Count(0));
         }
-        Some(0)
+        Some(Found::Nothing)
+    }
+
+    /// Sets a cell to the sum of counts, one for each part of a way.
+    fn sum(
+        &self,
+        target: &Target,
+        way: usize,
+        choice: usize,
+        building: &mut ColumnBuilder,
+        row: usize,
+    ) -> Option<Found> {
+        let end = &target.ends[way];
+        let count = |place: &Place| match self.value(place, choice) {
+            Some(value) => self.count(target, way, value),
+            None => Some(None),
+        };
+        let parts = end.sum.as_ref()?;
+        let zero = parts.zero_if.as_ref().and_then(|it| self.value(it, choice));
+        let Some(mut total) = count(&end.place)?.or(zero.map(|_| 0)) else {
+            return Some(Found::Nothing);
+        };
+        for places in &parts.plus {
+            for place in places {
+                if let Some(more @ 1..) = count(place)? {
+                    total += more;
+                    break;
+                }
+            }
+        }
+        self.set_count(target, total, building, row)
+    }
+
+    /// Reads a count; None within: it is null.
+    fn count(&self, target: &Target, way: usize, value: &Value) -> Option<Option<i64>> {
+        let most = target.maximum.max(0) as u64;
+        if value.kind == JsonType::Whole && value.extra <= most {
+            return Some(Some(value.extra as i64));
+        }
+        let path = self.path(target, way);
+        match read_raw(self.raw(value), None, self.column(target), path, self.plan) {
+            Ok(Cell::Int(count @ 0..)) => Some(Some(count)),
+            Ok(Cell::Null) => Some(None),
+            _ => None,
+        }
+    }
+
+    fn set_count(
+        &self,
+        target: &Target,
+        count: i64,
+        building: &mut ColumnBuilder,
+        row: usize,
+    ) -> Option<Found> {
+        if !(target.minimum..=target.maximum).contains(&count) {
+            return None;
+        }
+        if count == 0 && target.passes_zero {
+            return Some(Found::Zero);
+        }
+        building.set_int(row, count);
+        Some(Found::Count(count))
+    }
+
+    /// Sets the cell of a column that adds others, unless one of them is null.
+    pub fn add(
+        &self,
+        route: &Route,
+        sum: &Sum,
+        building: &mut ColumnBuilder,
+        row: usize,
+    ) -> Option<()> {
+        let mut total = 0_i64;
+        for &part in &sum.parts {
+            match self.cell(&route.targets[part], 0, &mut ColumnBuilder::Unread, 0)? {
+                Found::Count(count) => total = total.saturating_add(count),
+                _ => return Some(()),
+            }
+        }
+        if !(sum.minimum..=sum.maximum).contains(&total) {
+            return None;
+        }
+        building.set_int(row, total);
+        Some(())
     }
 
     /// Sets a cell by one of its ways.
@@ -222,6 +375,10 @@ impl<'w> LineValues<'w> {
                 }
                 return Some(Found::Text(word.len()));
             }
+            (Kind::FinishReason, JsonType::String) if target.is_read => {
+                let word = str::from_utf8(self.text(value)).ok()?;
+                return self.finish_reason(target, word, building, row);
+            }
             (kind, JsonType::String) if kind.is_text() => {
                 let text = self.text(value); // if it is dropped perhaps with its escapes
                 if text.is_empty() && !matches!(kind, Kind::Text | Kind::Content) {
@@ -236,16 +393,11 @@ impl<'w> LineValues<'w> {
             (Kind::Characters, JsonType::String) => {
                 building.set_int(row, bytecount::num_chars(self.text(value)) as i64);
             }
-            (Kind::Count, JsonType::Whole) if value.extra == 0 && target.passes_zero => {
-                return Some(Found::Zero);
-            }
-            (Kind::Count, JsonType::Whole)
-                if (target.minimum..=target.maximum).contains(&(value.extra as i64)) =>
-            {
-                building.set_int(row, value.extra as i64);
+            (Kind::Count, JsonType::Whole) => {
+                return self.set_count(target, value.extra as i64, building, row);
             }
             (Kind::Flag, JsonType::Bool) => {
-                building.set_int(row, i64::from(value.raw(self.line)[0] == b't'));
+                building.set_int(row, i64::from(self.raw(value) == "true"));
             }
             (Kind::Timestamp, JsonType::Whole) => match self.time(value.extra) {
                 Some(micros @ 1..) => building.set_int(row, micros),
@@ -259,14 +411,39 @@ impl<'w> LineValues<'w> {
         Some(Found::Text(0))
     }
 
+    /// Sets a cell to the word of chat completions for one of the API's own.
+    fn finish_reason(
+        &self,
+        target: &Target,
+        word: &str,
+        building: &mut ColumnBuilder,
+        row: usize,
+    ) -> Option<Found> {
+        if word.is_empty() {
+            return Some(Found::Nothing);
+        }
+        let words = &self.plan.apis[target.api].finish_reasons;
+        let word = words.get(word).map_or(word, String::as_str);
+        building.set_bytes(row, word.as_bytes());
+        Some(Found::Text(word.len()))
+    }
+
     /// Microseconds; None: past all times.
     fn time(&self, value: u64) -> Option<i64> {
         let micros = i64::try_from(value).ok()?.checked_mul(self.routes.unit?)?;
         (micros < self.plan.latest_microsecond).then_some(micros)
     }
 
-    fn path(&self, target: &Target, way: usize) -> &Path {
-        &self.plan.apis[self.routes.api].paths[target.column][way]
+    fn column(&self, target: &Target) -> &'w Column {
+        &self.plan.columns[self.routes.apis[target.api].table][target.column]
+    }
+
+    fn path(&self, target: &Target, way: usize) -> &'w Path {
+        &self.plan.apis[target.api].paths[target.column][way]
+    }
+
+    fn raw(&self, value: &Value) -> &'w str {
+        &self.line[value.start as usize..value.end as usize]
     }
 
     /// Reads a value as the strict path does.
@@ -278,18 +455,20 @@ impl<'w> LineValues<'w> {
         building: &mut ColumnBuilder,
         row: usize,
     ) -> Option<Found> {
-        let raw = str::from_utf8(value.raw(self.line)).ok()?;
-        let column = &self.plan.columns[self.routes.table][target.column];
+        let raw = self.raw(value);
         let path = self.path(target, way);
         let items = path.steps.items.as_ref();
-        let cell = read_raw(raw, items, column, path, self.plan);
+        let cell = read_raw(raw, items, self.column(target), path, self.plan);
         let cell = match cell {
             Ok(Cell::Null) => return Some(Found::Nothing),
-            Ok(Cell::Int(0)) if target.passes_zero && target.kind == Kind::Count => {
-                return Some(Found::Zero);
+            Ok(Cell::Int(count)) if target.kind == Kind::Count => {
+                return self.set_count(target, count, building, row);
             }
             Ok(Cell::Float(0.0)) if target.passes_zero && target.kind == Kind::Number => {
                 return raw.starts_with('0').then_some(Found::Zero); // not -0
+            }
+            Ok(Cell::Text(word)) if target.kind == Kind::FinishReason => {
+                return self.finish_reason(target, &word, building, row);
             }
             Ok(Cell::Text(word)) if target.kind.is_word() => match word.is_empty() {
                 true => return Some(Found::Text(0)),

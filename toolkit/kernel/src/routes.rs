@@ -1,73 +1,83 @@
-//! Where the paths of the first API of a table lead, worked out once.
+//! Where the tests and the paths of all APIs lead, worked out once.
 
-use crate::plan::{Api, CHOICES, Column, Condition, Grain, Kind, Path, Plan, Root, Test, Type};
-use crate::scanner::{JsonType, Value};
-use crate::trie::{Role, Trie, bit};
+use crate::plan::{
+    Api, CHUNKS, Column, Condition, Grain, Kind, Path, Plan, Root, Steps, Test, Type,
+};
+use crate::scanner::JsonType;
+use crate::trie::{MOST_NODES, Role, TOP, Trie, bit};
 
-/// The trees of paths, by where they start.
-pub const RESPONSE: usize = 0;
-pub const CHOICE: usize = 1;
-/// What starts at the line, where it holds more than the response.
-pub const OUTER: usize = 2;
-
-/// A node, the types that its value has, and the words that it is; without words any.
-pub type Rival = (usize, &'static [JsonType], Vec<String>);
-
-/// A value of a rival is such.
-pub fn has_rival(rivals: &[Vec<Rival>], slots: &[Value], line: &[u8], texts: &[u8]) -> bool {
-    let is = |(node, types, words): &Rival| {
-        let value = &slots[*node];
-        let is_word = |word: &String| word.as_bytes() == value.label(line, texts);
-        types.contains(&value.kind) && (words.is_empty() || words.iter().any(is_word))
-    };
-    rivals.iter().any(|rival| rival.iter().all(is))
-}
+/// The tree of what starts at a line or a response; behind it one for each list of choices.
+pub const OBJECT: usize = 0;
+/// The most lists of choices that APIs have, each perhaps shared by some of them.
+pub const MOST_LISTS: usize = 4;
+const MOST_CHECKS: usize = 128;
 
 pub struct Routes {
-    /// The API, and its table.
-    pub api: usize,
-    pub table: usize,
-    pub tries: [Trie; 3],
-    /// The list of choices in the response.
-    pub choices: usize,
-    /// The tests of the API, and the ones that none of its objects meets; then those of the
-    /// APIs that are tried before it, which no object of it meets.
-    pub conditions: Vec<[Vec<Vec<Check>>; 2]>,
-    /// What an object has that may be of an API that is tried before.
-    pub inner_rivals: Vec<Vec<Rival>>,
-    pub cells: Vec<Target>,
+    pub tries: Vec<Trie>,
+    /// The nodes of the lists of choices.
+    pub lists: Vec<usize>,
     /// By envelope: the nodes on the way to it, itself the last.
     pub envelopes: Vec<Vec<usize>>,
-    /// What a line has that may itself be a response of any API: all of one of these.
-    pub rivals: Vec<Vec<Rival>>,
-    pub reads_line: bool,
-    /// The most that values of a line may take that are repeated in its rows, and the longest
-    /// line that surely has no more.
-    pub most_facts: usize,
-    pub longest_alike: usize,
+    pub checks: Vec<Check>,
+    /// In the order in which they are tried on a line.
+    pub apis: Vec<Route>,
     /// Microseconds in the unit of `created`, if that is not a smaller one.
     pub unit: Option<i64>,
 }
 
+/// Any of these, each with all of its checks, by number, and whether they pass.
+pub type Alternatives = Vec<Vec<(usize, bool)>>;
+
+/// How an API is recognized and read.
+pub struct Route {
+    pub table: usize,
+    /// The list of its choices; None: the response is the only one.
+    pub list: Option<usize>,
+    /// See `crate::plan::Api`; what is refused is a chunk or an error.
+    pub tests: Alternatives,
+    pub unless: Alternatives,
+    pub refused: Alternatives,
+    /// What must be an object, if it is there: a path goes on below.
+    pub containers: Vec<Place>,
+    pub targets: Vec<Target>,
+    pub sums: Vec<Sum>,
+    /// The most that values of a line may take that are repeated in its rows, and the longest
+    /// line that surely has no more.
+    pub most_facts: usize,
+    pub longest_alike: usize,
+}
+
 /// Where a path starts, and where it ends in that tree.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     pub root: Root,
     /// The envelope that must hold the response, of the root `At`.
-    pub at: Option<usize>,
-    pub node: usize,
+    pub at: Option<u16>,
+    pub node: u32,
 }
 
-/// A test of a response.
+/// A test of a response, or of any of its choices.
 pub struct Check {
     pub place: Place,
+    pub list: Option<usize>,
     pub test: Test,
-    /// A value is there, not which one, decides.
-    pub is_presence: bool,
+}
+
+impl Check {
+    /// Returns whether a value is there, and not which one, decides.
+    pub fn is_presence(&self) -> bool {
+        self.test.words.is_empty() && self.test.r#type == Type::Any
+    }
+
+    /// Returns whether the text of a value decides, and not its type alone.
+    pub fn is_by_text(&self) -> bool {
+        !self.test.words.is_empty() || self.test.r#type == Type::Filled
+    }
 }
 
 /// A column whose cells come from the line.
 pub struct Target {
+    pub api: usize,
     /// Its number.
     pub column: usize,
     pub kind: Kind,
@@ -82,8 +92,8 @@ pub struct Target {
     pub minimum: i64,
     pub maximum: i64,
     pub ends: Vec<End>,
-    /// By tree: the bits of their nodes.
-    pub bits: [u64; 3],
+    /// The bits of all nodes where its values are: of the response, the line, a choice.
+    pub bits: [u128; 3],
 }
 
 /// Where one of the ways of a column ends.
@@ -97,9 +107,32 @@ pub struct End {
     pub takes_any_shape: bool,
     /// The text of a string is needed, not only whether it is one.
     pub needs_text: bool,
+    /// Of a sum of counts; most are none, and the ends are to be small.
+    pub sum: Option<Box<Parts>>,
+}
+
+/// What belongs to a sum of counts beside the first.
+pub struct Parts {
+    /// Further counts, each at the first of some places that has one.
+    pub plus: Vec<Vec<Place>>,
+    /// What makes the first count 0 if it is not there.
+    pub zero_if: Option<Place>,
+}
+
+/// A column that adds other ones, by the numbers of their targets.
+pub struct Sum {
+    pub column: usize,
+    pub parts: Vec<usize>,
+    pub minimum: i64,
+    pub maximum: i64,
 }
 
 impl Target {
+    /// All places where it has values.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.ends.iter().flat_map(End::places)
+    }
+
     /// Returns whether no value of a type is an error on a way, nor read.
     pub fn takes(&self, way: usize, r#type: JsonType) -> bool {
         let is_text = self.kind.is_text() || self.kind == Kind::Characters;
@@ -108,6 +141,12 @@ impl Target {
 }
 
 impl End {
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        let parts = self.sum.iter();
+        let more = parts.flat_map(|it| it.plus.iter().flatten().chain(&it.zero_if));
+        std::iter::once(&self.place).chain(more)
+    }
+
     /// Returns whether a value of this type is null.
     pub fn passes(&self, kind: JsonType) -> bool {
         self.has_items && self.takes_any_shape && kind != JsonType::List
@@ -115,148 +154,262 @@ impl End {
 }
 
 impl Routes {
-    /// The routes of the columns, of which only those that are read get cells.
+    /// The routes of the columns of both tables, of which only those that are read get cells.
     ///
-    /// None: the strict path is to read all lines of such columns or such an API.
-    pub fn new(plan: &Plan, table: usize, is_read: &[bool]) -> Option<Self> {
-        let number = plan.apis.iter().position(|api| api.table() == table)?;
-        let api = &plan.apis[number];
-        let columns: Vec<_> = plan.columns[table].iter().zip(&api.paths).collect();
-        let is_known = |&(column, paths): &(&Column, &Vec<Path>)| {
-            is_plain(column, paths, plan, api) && !crosses(column, paths, &columns)
+    /// None: the strict path is to read all lines of such columns or APIs.
+    pub fn new(plan: &Plan, is_read: [&[bool]; 2]) -> Option<Self> {
+        let mut routes = Routes {
+            tries: vec![Trie::default()],
+            lists: Vec::new(),
+            envelopes: Vec::new(),
+            checks: Vec::new(),
+            apis: Vec::new(),
+            unit: u32::try_from(plan.created_scale)
+                .ok()
+                .and_then(|scale| 10_i64.checked_pow(scale)),
         };
-        if api.choices.is_empty() || !columns.iter().all(is_known) {
-            return None;
+        for number in 0..plan.apis.len() {
+            let route = routes.route(plan, number, is_read)?;
+            routes.apis.push(route);
         }
-        let mut tries = [Trie::new(), Trie::new(), Trie::new()];
-        let choices = tries[RESPONSE].add_way(&api.choices);
-        tries[RESPONSE].nodes[choices].role = Role::Choices;
-        let mut cells = Vec::new();
-        for (number, &(column, paths)) in columns.iter().enumerate() {
-            let is_read = is_read[number];
-            if !column.kind.is_given() && (is_read || may_matter(column, paths)) {
-                cells.push(target(number, is_read, column, paths, plan, &mut tries));
+        for (number, keys) in plan.envelopes.iter().enumerate() {
+            let along = routes.tries[OBJECT].along(keys);
+            let end = &mut routes.tries[OBJECT].nodes[*along.last()?];
+            if end.role != Role::Plain {
+                return None;
+            }
+            end.role = Role::Envelope(number);
+            routes.envelopes.push(along);
+        }
+        let mut first = 0;
+        for trie in &mut routes.tries {
+            trie.first = first;
+            first += trie.nodes.len();
+        }
+        let is_small = |trie: &Trie| trie.nodes.len() <= MOST_NODES;
+        routes.tries.iter().all(is_small).then_some(routes)
+    }
+
+    fn route(&mut self, plan: &Plan, number: usize, is_read: [&[bool]; 2]) -> Option<Route> {
+        let api = &plan.apis[number];
+        let table = api.table();
+        let list = self.list(api)?;
+        let columns = || plan.columns[table].iter().zip(&api.paths).enumerate();
+        let mut targets = Vec::new();
+        let mut containers = Vec::new();
+        for (place, (column, paths)) in columns() {
+            is_plain(column, paths, plan).then_some(())?;
+            if column.kind.is_given() || paths.is_empty() {
+                continue;
+            }
+            let is_added = columns().any(|(_, (it, _))| it.adds.contains(&column.name));
+            let is_read = is_read[table][place];
+            if is_read || is_added || may_matter(column, paths) {
+                let mut target = self.target(plan, list, column, paths, is_read)?;
+                (target.api, target.column) = (number, place);
+                targets.push(target);
+                for path in paths.iter().filter(|path| !path.takes_any_shape) {
+                    self.note_containers(plan, list, column, path, &mut containers);
+                }
             }
         }
-        let mut envelopes = Vec::new();
-        // Chunks in envelopes are few.
-        let inner = plan.envelopes.iter().filter(|_| table == CHOICES);
-        for (number, keys) in inner.enumerate() {
-            let outer = &mut tries[OUTER];
-            let end = outer.add_way(keys);
-            if outer.nodes[end].is_leaf {
-                return None; // a column and an envelope in one place
-            }
-            outer.nodes[end].role = Role::Envelope(number);
-            envelopes.push(outer.along(keys));
-        }
-        let rivals = plan
-            .apis
-            .iter()
-            .flat_map(|api| rivals(api, &mut tries[OUTER]));
-        let rivals = rivals.collect();
-        let (alike, others): (Vec<_>, Vec<_>) = plan.apis[..number]
-            .iter()
-            .partition(|other| other.choices == api.choices);
-        let inner_rivals = others
-            .iter()
-            .flat_map(|api| self::rivals(api, &mut tries[RESPONSE]));
-        let inner_rivals = inner_rivals.collect();
-        let mut checks = |conditions: &[&Condition]| -> Option<Vec<Vec<Check>>> {
-            let alternatives = conditions.iter().copied().flatten();
-            let mut check = |test| check(test, plan, &mut tries);
-            alternatives
+        let sums =
+            columns().filter(|(_, (column, paths))| !column.adds.is_empty() && paths.is_empty());
+        let sum = |(place, (column, _)): (usize, (&Column, _))| {
+            let part = |name: &String| {
+                let is = |target: &Target| plan.columns[table][target.column].name == *name;
+                targets.iter().position(is)
+            };
+            Some(Sum {
+                column: place,
+                parts: column.adds.iter().map(part).collect::<Option<_>>()?,
+                minimum: column.minimum.unwrap_or(i64::MIN),
+                maximum: column.maximum.unwrap_or(i64::MAX),
+            })
+        };
+        let sums = sums.filter_map(sum).collect();
+        let mut alternatives = |conditions: &[&Condition]| -> Option<Alternatives> {
+            let mut check = |test: &Test| Some((self.check(plan, list, test)?, test.expected));
+            let tests = conditions.iter().copied().flatten();
+            tests
                 .map(|tests| tests.iter().map(&mut check).collect())
                 .collect()
         };
-        let unless = [&api.unless, &api.chunks, &api.errors];
-        let mut conditions = vec![[checks(&[&api.tests])?, checks(&unless)?]];
-        for api in alike {
-            conditions.push([checks(&[&api.tests])?, checks(&[&api.unless])?]);
-        }
-        let checked = conditions.iter().flatten().flatten().flatten();
-        let checked = checked.map(|it| it.place.root);
-        let paths = columns.iter().flat_map(|(_, paths)| *paths);
-        let mut roots = checked.chain(paths.map(|path| path.root));
-        let scale = u32::try_from(plan.created_scale).ok();
-        let is_bounded = table != CHOICES;
-        let most_facts = if is_bounded {
+        let most_facts = if table == CHUNKS {
             plan.most_facts
         } else {
             usize::MAX
         };
-        Some(Routes {
-            api: number,
+        Some(Route {
             table,
-            reads_line: roots.any(|root| root == Root::Line),
-            conditions,
-            inner_rivals,
+            list,
+            tests: alternatives(&[&api.tests])?,
+            unless: alternatives(&[&api.unless])?,
+            refused: alternatives(&[&api.chunks, &api.errors])?,
+            containers,
+            targets,
+            sums,
             most_facts,
-            longest_alike: most_facts / columns.len(),
-            tries,
-            choices,
-            cells,
-            envelopes,
-            rivals,
-            unit: scale.and_then(|scale| 10_i64.checked_pow(scale)),
+            longest_alike: most_facts / plan.columns[table].len(),
         })
     }
-}
 
-/// Returns the place of a node in the tree of a path.
-fn place(path: &Path, root: Root, node: usize, plan: &Plan) -> Place {
-    let at = plan.envelopes.iter().position(|keys| *keys == path.at);
-    Place { root, at, node }
-}
-
-fn check(test: &Test, plan: &Plan, tries: &mut [Trie; 3]) -> Option<Check> {
-    let path = &test.path;
-    let tree = &mut tries[tree_of(path.root)];
-    let node = tree.add_way(&path.steps.keys);
-    if !test.words.is_empty() {
-        tree.nodes[node].is_text = true;
-    }
-    let check = Check {
-        place: place(path, path.root, node, plan),
-        test: test.clone(),
-        is_presence: test.words.is_empty() && test.r#type == Type::Any,
-    };
-    path.steps.items.is_none().then_some(check)
-}
-
-/// Returns what a line has that may be a response of an API; it is enough that no response
-/// has less.
-fn rivals(api: &Api, outer: &mut Trie) -> Vec<Vec<Rival>> {
-    let mut rival = |keys: &[String], last: Type, words: &[String]| {
-        let types: &[JsonType] = match (keys.len(), last) {
-            (2.., _) | (_, Type::Object) => &[JsonType::Object],
-            (_, Type::List | Type::Objects | Type::Empty) => &[JsonType::List],
-            (_, Type::String) => &[JsonType::String],
-            (_, Type::Boolean) => &[JsonType::Bool],
-            (_, Type::Any | Type::Filled) => JsonType::ANY,
+    /// Returns the number of the list of the choices of an API.
+    fn list(&mut self, api: &Api) -> Option<Option<usize>> {
+        let node = match api.choices.len() {
+            0 => return Some(None),
+            1 => self.tries[OBJECT].add(&api.choices),
+            _ => return None,
         };
-        let node = outer.add_way(&keys[..1]);
-        let words = if keys.len() > 1 { &[] } else { words };
-        outer.nodes[node].is_text |= !words.is_empty();
-        (node, types, words.to_vec())
-    };
-    let has_choices = !api.choices.is_empty();
-    let mut found = Vec::new();
-    if has_choices {
-        found.push(vec![rival(&api.choices, Type::List, &[])]);
+        let known = self.lists.iter().position(|&known| known == node);
+        let list = known.unwrap_or(self.lists.len());
+        if known.is_none() {
+            self.lists.push(node);
+            self.tries.push(Trie::default());
+            self.tries[OBJECT].nodes[node].role = Role::Choices(list);
+        }
+        (list < MOST_LISTS).then_some(Some(list))
     }
-    for tests in &api.tests {
-        let has = || tests.iter().filter(|test| test.expected);
-        // Without a list of choices no choice passes a test.
-        if !has().any(|test| has_choices && test.path.root == Root::Choice) {
-            let rivals = has().map(|test| match &test.path.steps {
-                steps if steps.items.is_some() => rival(&steps.keys, Type::List, &[]),
-                steps => rival(&steps.keys, test.r#type, &test.words),
-            });
-            found.push(rivals.collect());
+
+    /// Returns the tree of what starts at a root.
+    fn tree(&mut self, root: Root, list: Option<usize>) -> &mut Trie {
+        match (root, list) {
+            (Root::Choice, Some(list)) => &mut self.tries[OBJECT + 1 + list],
+            _ => &mut self.tries[OBJECT],
         }
     }
-    found
+
+    fn place(&mut self, plan: &Plan, list: Option<usize>, path: &Path, keys: &[String]) -> Place {
+        let root = match path.root {
+            Root::Choice if list.is_none() => Root::Response, // it is its only choice
+            root => root,
+        };
+        let at = plan.envelopes.iter().position(|keys| *keys == path.at);
+        let at = at.and_then(|at| u16::try_from(at).ok());
+        let node = self.tree(root, list).add(keys) as u32;
+        Place { root, at, node }
+    }
+
+    fn check(&mut self, plan: &Plan, list: Option<usize>, test: &Test) -> Option<usize> {
+        let path = &test.path;
+        let place = self.place(plan, list, path, &path.steps.keys);
+        let list = list.filter(|_| place.root == Root::Choice);
+        if path.steps.items.is_some() || place.node as usize == TOP {
+            return None;
+        }
+        if !test.words.is_empty() {
+            self.tree(place.root, list).nodes[place.node as usize].is_text = true;
+        }
+        let is_same = |other: &Check| {
+            let tests = (&other.test.words, other.test.r#type);
+            other.place == place && other.list == list && tests == (&test.words, test.r#type)
+        };
+        let known = self.checks.iter().position(is_same);
+        let number = known.unwrap_or(self.checks.len());
+        if known.is_none() {
+            let test = test.clone();
+            self.checks.push(Check { place, list, test });
+        }
+        (number < MOST_CHECKS).then_some(number)
+    }
+
+    /// Returns the target of a column, but for its numbers.
+    fn target(
+        &mut self,
+        plan: &Plan,
+        list: Option<usize>,
+        column: &Column,
+        paths: &[Path],
+        is_read: bool,
+    ) -> Option<Target> {
+        let drops = !is_read || column.private && plan.drops_text;
+        // Only a column of the choice knows choices.
+        let list = list.filter(|_| column.grain == Grain::Choice);
+        let mut ends = Vec::new();
+        for path in paths {
+            let has_items = path.steps.items.is_some();
+            let mut place = |steps: &Steps| {
+                let is_plain = steps.items.is_none() && column.kind == Kind::Count;
+                is_plain.then(|| self.place(plan, list, path, &steps.keys))
+            };
+            let plus = path.plus.iter();
+            let plus = plus.map(|all| all.iter().map(&mut place).collect::<Option<Vec<_>>>());
+            let plus = plus.collect::<Option<Vec<_>>>()?;
+            let zero_if = match &path.zero_if {
+                Some(steps) => Some(place(steps)?),
+                None => None,
+            };
+            let place = self.place(plan, list, path, &path.steps.keys);
+            let needs_text = match column.kind {
+                _ if has_items => false,
+                Kind::Marker => !path.prefix.is_empty(),
+                Kind::Characters => is_read,
+                kind => kind.is_text() && !drops,
+            };
+            let node = &mut self.tree(place.root, list).nodes[place.node as usize];
+            node.is_text |= needs_text;
+            let end = End {
+                place,
+                has_items,
+                is_presence: column.kind == Kind::Marker && path.prefix.is_empty() && !has_items,
+                passes_objects: path.passes_objects,
+                takes_any_shape: path.takes_any_shape,
+                needs_text,
+                sum: (!plus.is_empty() || zero_if.is_some())
+                    .then(|| Box::new(Parts { plus, zero_if })),
+            };
+            if end.places().any(|place| place.node as usize == TOP)
+                || end.sum.is_some() && has_items
+            {
+                return None;
+            }
+            ends.push(end);
+        }
+        let mut bits = [0; 3];
+        for place in ends.iter().flat_map(End::places) {
+            let part = match place.root {
+                Root::Response => 0,
+                Root::Choice => 2,
+                Root::Line | Root::Envelope | Root::At => 1,
+            };
+            bits[part] |= bit(place.node as usize);
+        }
+        Some(Target {
+            api: 0,
+            column: 0,
+            bits,
+            kind: column.kind,
+            is_of_choice: column.grain == Grain::Choice,
+            repeats: column.grain == Grain::Response,
+            drops,
+            is_read,
+            passes_zero: paths.len() > 1,
+            minimum: column.minimum.unwrap_or(i64::MIN),
+            maximum: column.maximum.unwrap_or(i64::MAX),
+            ends,
+        })
+    }
+
+    /// Notes the objects that a path passes.
+    fn note_containers(
+        &mut self,
+        plan: &Plan,
+        list: Option<usize>,
+        column: &Column,
+        path: &Path,
+        containers: &mut Vec<Place>,
+    ) {
+        let list = list.filter(|_| column.grain == Grain::Choice);
+        let more = path.plus.iter().flatten().chain(&path.zero_if);
+        for steps in std::iter::once(&path.steps).chain(more) {
+            for count in 1..steps.keys.len() {
+                let place = self.place(plan, list, path, &steps.keys[..count]);
+                if !containers.contains(&place) {
+                    containers.push(place);
+                }
+            }
+        }
+    }
 }
 
 /// Returns whether a column that is not read can make a line an error.
@@ -265,96 +418,13 @@ fn may_matter(column: &Column, paths: &[Path]) -> bool {
     has_text || !paths.iter().all(|path| path.takes_any_shape)
 }
 
-fn target(
-    number: usize,
-    is_read: bool,
-    column: &Column,
-    paths: &[Path],
-    plan: &Plan,
-    tries: &mut [Trie; 3],
-) -> Target {
-    let drops = !is_read || column.private && plan.drops_text;
-    let end = |path: &Path| {
-        let root = root_of(column, path);
-        let needs_text = match column.kind {
-            Kind::Marker => !path.prefix.is_empty(),
-            Kind::Characters => is_read,
-            kind => kind.is_text() && !drops,
-        };
-        let tree = &mut tries[tree_of(root)];
-        let node = tree.add_column(&path.steps.keys, path.takes_any_shape, needs_text);
-        let has_items = path.steps.items.is_some();
-        End {
-            place: place(path, root, node, plan),
-            has_items,
-            is_presence: column.kind == Kind::Marker && path.prefix.is_empty() && !has_items,
-            passes_objects: path.passes_objects,
-            takes_any_shape: path.takes_any_shape,
-            needs_text,
-        }
-    };
-    let ends: Vec<End> = paths.iter().map(end).collect();
-    let mut bits = [0; 3];
-    for end in &ends {
-        bits[tree_of(end.place.root)] |= bit(end.place.node);
+/// Returns whether the fast path knows how to read a column.
+fn is_plain(column: &Column, paths: &[Path], plan: &Plan) -> bool {
+    let is_private = column.private && plan.drops_text;
+    let is_text = matches!(column.kind, Kind::Text | Kind::Content | Kind::ToolCalls);
+    let is_total = column.grain == Grain::Summed && column.kind == Kind::Count;
+    match paths.is_empty() && !column.adds.is_empty() {
+        true => is_total,
+        false => is_text || !is_private,
     }
-    Target {
-        column: number,
-        bits,
-        kind: column.kind,
-        is_of_choice: column.grain == Grain::Choice,
-        repeats: column.grain == Grain::Response,
-        drops,
-        is_read,
-        passes_zero: paths.len() > 1,
-        minimum: column.minimum.unwrap_or(i64::MIN),
-        maximum: column.maximum.unwrap_or(i64::MAX),
-        ends,
-    }
-}
-
-/// Returns where a path of a column starts: only a column of the choice knows choices.
-fn root_of(column: &Column, path: &Path) -> Root {
-    match path.root {
-        Root::Choice if column.grain != Grain::Choice => Root::Response,
-        root => root,
-    }
-}
-
-fn tree_of(root: Root) -> usize {
-    match root {
-        Root::Response => RESPONSE,
-        Root::Choice => CHOICE,
-        Root::Envelope | Root::At | Root::Line => OUTER,
-    }
-}
-
-/// Returns whether a column is of a shape that this path knows.
-fn is_plain(column: &Column, paths: &[Path], plan: &Plan, api: &Api) -> bool {
-    let is_sum = |path: &Path| !path.plus.is_empty() || path.zero_if.is_some();
-    let adds = paths.is_empty() && !column.adds.is_empty();
-    let is_other = match column.kind {
-        Kind::FinishReason => !api.finish_reasons.is_empty(),
-        Kind::Text | Kind::Content | Kind::ToolCalls => false,
-        _ => column.private && plan.drops_text,
-    };
-    !adds && !is_other && !paths.iter().any(is_sum)
-}
-
-/// Returns whether a path ends where the path of another column goes on, or its own one,
-/// but for a number: that is read whatever the paths that go on behind it.
-fn crosses(column: &Column, paths: &[Path], columns: &[(&Column, &Vec<Path>)]) -> bool {
-    let goes_on = |from: &Path, (other, paths): &(&Column, &Vec<Path>)| {
-        let is_own = std::ptr::eq(column, *other) && column.kind == Kind::Number;
-        let tree = tree_of(root_of(column, from));
-        let is_below = |path: &Path| {
-            let (keys, from) = (&path.steps.keys, &from.steps.keys);
-            tree_of(root_of(other, path)) == tree
-                && keys.len() > from.len()
-                && keys.starts_with(from)
-        };
-        !is_own && paths.iter().any(is_below)
-    };
-    let mut paths = paths.iter();
-    paths.any(|path| columns.iter().any(|other| goes_on(path, other)))
 }

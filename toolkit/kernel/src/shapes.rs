@@ -11,31 +11,37 @@
 //! something else than before (an empty name, a number out of range), a walk reads it.
 
 use crate::columns::ColumnBuilder;
+use crate::forks::{Forks, Step, general};
 use crate::line::{Found, LineRows, LineValues};
 use crate::pace::Pace;
 use crate::plan::Plan;
-use crate::routes::{CHOICE, Routes};
+use crate::routes::{Place, Routes};
 use crate::scanner::{JsonType, Scanner, Texts, Value};
-use crate::walk::Line;
+use crate::table::Rows;
+use crate::walk::{Candidate, Line};
 
 /// The most shapes that are kept.
-const MOST_SHAPES: usize = 32;
-/// The most shapes that are tried on a line.
-const MOST_TRIES: u32 = 6;
+const MOST_SHAPES: usize = 512;
+/// Once there are so many forks to a shape, most are of shapes that were replaced.
+const MOST_FORKS: usize = 64;
 /// A longer line, or one with more values, is not learned.
-const LONGEST: usize = 1 << 16;
+const LONGEST: usize = 1 << 14;
 const MOST_TOKENS: usize = 512;
+/// A longer string is likely another one in the next line, as is a number.
+const LIKELY_SAME: usize = 16;
 
 /// The shapes of the last lines.
 #[derive(Default)]
 pub struct Shapes {
     shapes: Vec<Shape>,
+    forks: Forks,
     /// The number of the shape of the last line.
     latest: usize,
     /// Its last rows, whose constant cells are not written yet: the first one, and how many
     /// they are. They follow each other: flush before a row is set by other means.
     first_waiting: usize,
     waiting: usize,
+    table: usize,
     /// The values at the cuts of a line.
     values: Vec<Value>,
     clock: usize,
@@ -47,55 +53,75 @@ struct Shape {
     line: Box<[u8]>,
     tokens: Vec<Token>,
     varies: Vec<bool>,
+    api: usize,
     steps: Vec<Step>,
-    /// Cells for which several values are tried.
-    picks: Vec<Pick>,
     /// The bytes behind the last cut.
     tail: Box<[u8]>,
+    /// The last of its forks.
+    fork: usize,
+    /// Targets that read a cut alone: the cut, the target, and by which way.
+    uses: Vec<(usize, usize, usize)>,
     /// Where the response starts and ends.
-    response: (Place, Place),
+    response: (Spot, Spot),
     /// Cells of one row, by column: the same in all lines.
     constants: Vec<(usize, ColumnBuilder)>,
-    /// By number of another shape: how many of their first steps are alike.
-    shared: Vec<usize>,
+    /// Targets and sums, by number, whose cells are read from several values, or from a list
+    /// or object in which one varies: as a walk does, from slots.
+    composed: Vec<usize>,
+    sums: Vec<usize>,
+    candidate: Candidate,
+    slots: Vec<Value>,
+    /// What of the slots they need.
+    moves: Vec<Move>,
     /// When it was used or learned.
     used: usize,
 }
 
-/// The bytes up to a cut, and the type of the value at it.
-struct Step {
-    before: Box<[u8]>,
-    kind: JsonType,
-    is_read: bool,
-    /// The targets that read it alone, and by which way.
-    uses: Vec<(usize, usize)>,
-}
-
-/// A cell that is the first of some values, each at a step and read by a way.
-struct Pick {
-    target: usize,
-    sources: Vec<(usize, usize)>,
-    /// The cell if none of them has a value.
-    rest: Option<ColumnBuilder>,
-}
-
-impl Step {
-    fn is_same(&self, other: &Step) -> bool {
-        self.before == other.before && self.kind == other.kind && self.is_read == other.is_read
-    }
+/// Where the value of a slot is in a line: at a cut, or between two places.
+struct Move {
+    slot: usize,
+    cut: Option<usize>,
+    span: (Spot, Spot),
 }
 
 /// A place in all lines of a shape: behind so many cuts, and so many bytes.
-struct Place {
+struct Spot {
     cuts: usize,
     bytes: usize,
 }
 
+impl Spot {
+    fn new(at: usize, cuts: &[&Token]) -> Self {
+        let before = cuts.iter().take_while(|cut| cut.end <= at);
+        let end = before.clone().last().map_or(0, |cut| cut.end);
+        Spot {
+            cuts: before.count(),
+            bytes: at - end,
+        }
+    }
+
+    fn of(&self, values: &[Value]) -> usize {
+        match self.cuts {
+            0 => self.bytes,
+            cuts => values[cuts - 1].end as usize + self.bytes,
+        }
+    }
+}
+
 /// A value that is neither list nor object.
+#[derive(Clone)]
 struct Token {
     kind: JsonType,
     start: usize,
     end: usize,
+}
+
+impl Token {
+    /// Returns whether the next line likely has another value here.
+    fn is_likely_to_vary(&self) -> bool {
+        let is_long = self.end - self.start > LIKELY_SAME;
+        self.kind == JsonType::Number || self.kind == JsonType::String && is_long
+    }
 }
 
 impl Shapes {
@@ -106,67 +132,57 @@ impl Shapes {
         routes: &Routes,
         texts: &mut Texts,
         line: Line<'_>,
-        columns: &mut [ColumnBuilder],
-        row: usize,
+        tables: &mut [Rows; 2],
     ) -> Option<LineRows> {
         if !self.pace.may_try() {
             return None;
         }
         texts.end = 0;
-        let number = self.find(texts, line)?;
-        if number != self.latest || self.waiting == 0 {
-            self.flush(columns);
+        let end = line.text.len();
+        let number = self.forks.find(line.data, end, texts, &mut self.values)?;
+        if number != self.latest {
+            self.flush(tables);
             self.latest = number;
-            self.first_waiting = row;
         }
-        let shape = &self.shapes[number];
+        let shape = &mut self.shapes[number];
+        let route = &routes.apis[shape.api];
+        if line.text.len() > route.longest_alike {
+            return None;
+        }
+        let rows = &mut tables[route.table];
+        let (row, columns) = (rows.count, &mut rows.columns);
+        if self.waiting == 0 {
+            (self.first_waiting, self.table) = (row, route.table);
+        }
+        shape.place(line, texts, &self.values)?;
         let found = LineValues {
             plan,
-            line: line.data,
-            texts: &texts.bytes,
-            slots: [&[]; 3],
-            envelope: None,
             routes,
+            line: line.text,
+            texts: &texts.bytes,
+            slots: &shape.slots,
+            candidate: shape.candidate,
         };
-        for (step, value) in shape.steps.iter().zip(&self.values) {
-            for &(target, way) in &step.uses {
-                let target = &routes.cells[target];
-                let building = &mut columns[target.column];
-                match found.way(target, way, value, building, row) {
-                    Some(Found::Zero) => building.set_int(row, 0),
-                    Some(_) => {}
-                    None => {
-                        columns.iter_mut().for_each(|column| column.truncate(row));
-                        return None;
-                    }
-                }
-            }
+        if shape.write(&found, &self.values, columns, row).is_none() {
+            columns.iter_mut().for_each(|column| column.truncate(row));
+            return None;
         }
-        for pick in &shape.picks {
-            let building = &mut columns[routes.cells[pick.target].column];
-            if pick
-                .cell(routes, &found, &self.values, building, row)
-                .is_none()
-            {
-                columns.iter_mut().for_each(|column| column.truncate(row));
-                return None;
-            }
-        }
-        let place = |place: &Place| match place.cuts {
-            0 => place.bytes,
-            cuts => self.values[cuts - 1].end as usize + place.bytes,
+        let [start, end] = [&shape.response.0, &shape.response.1].map(|it| it.of(&self.values));
+        let read = LineRows {
+            api: shape.api,
+            choices: found.choices(route)?.count(),
+            hash: xxhash_rust::xxh3::xxh3_64(&line.data[start..end]),
         };
-        let (start, end) = (place(&shape.response.0), place(&shape.response.1));
-        let hash = xxhash_rust::xxh3::xxh3_64(&line.data[start..end]);
         self.waiting += 1;
         self.pace.hit();
         self.note_use(number);
-        Some(LineRows { choices: 1, hash })
+        Some(read)
     }
 
     /// Writes the constant cells of the rows that wait for them.
-    pub fn flush(&mut self, columns: &mut [ColumnBuilder]) {
+    pub fn flush(&mut self, tables: &mut [Rows; 2]) {
         if self.waiting > 0 {
+            let columns = &mut tables[self.table].columns;
             for (column, cell) in &self.shapes[self.latest].constants {
                 columns[*column].set_rows(self.first_waiting, self.waiting, cell);
             }
@@ -174,77 +190,54 @@ impl Shapes {
         }
     }
 
-    /// Finds the shape of a line, and notes its values.
-    fn find(&mut self, texts: &mut Texts, line: Line<'_>) -> Option<usize> {
-        let mut scanner = Scanner {
-            data: line.data,
-            end: line.end,
-            deepest: 0, // no list or object is at a cut
-            whole: 0,
-        };
-        self.values.clear();
-        let mut number = self.latest;
-        let mut tried = 0_u32;
-        let mut at = 0;
-        // At most this many bytes may be passed in vain: a long line is not read six times.
-        let mut spare = line.end;
-        loop {
-            tried |= 1 << number;
-            let shape = self.shapes.get(number)?;
-            for step in &shape.steps[self.values.len()..] {
-                let Some(value) = step.pass(&mut scanner, at, texts) else {
-                    break;
-                };
-                at = value.end as usize;
-                self.values.push(value);
-            }
-            let passed = self.values.len();
-            if passed == shape.steps.len() && line.data[at..line.end] == *shape.tail {
-                return Some(number);
-            }
-            // Another one may go on from here, or from where it parted from this one.
-            let shared = &shape.shared;
-            let may_be = |&next: &usize| tried & (1 << next) == 0 && shared[next] <= passed;
-            let likely = |&next: &usize| (shared[next], self.shapes[next].used);
-            let others = (0..self.shapes.len()).filter(may_be);
-            number = others.max_by_key(likely)?;
-            if tried.count_ones() == MOST_TRIES {
-                return None;
-            }
-            self.values.truncate(shared[number]);
-            let back = self.values.last().map_or(0, |value| value.end as usize);
-            spare = spare.checked_sub(at - back)?;
-            at = back;
-        }
-    }
-
     /// Learns a line that a walk has just read as one row.
     pub fn learn(&mut self, routes: &Routes, walked: &WalkedLine<'_>, columns: &[ColumnBuilder]) {
-        if !self.pace.may_learn() {
+        let candidates = [walked.outer.candidate, walked.found.candidate];
+        let mut lists = candidates.iter().flat_map(|it| it.lists);
+        if lists.any(|list| list.count > 1) || !self.pace.may_learn() {
             return;
         }
-        let Some(tokens) = scalars(walked.line) else {
+        let Some(tokens) = scalars(walked.line.as_bytes()) else {
             return;
         };
-        let is_known = |shape: &Shape| shape.has_form_of(walked.line, &tokens);
+        let is_known = |shape: &Shape| shape.has_form_of(walked.line.as_bytes(), &tokens);
         let known = self.shapes.iter().position(is_known);
-        let varies = match known {
-            Some(number) => self.shapes[number].differing(walked.line, &tokens),
-            None => vec![false; tokens.len()],
+        let new = |varies| Shape::new(routes, walked, &tokens, varies, columns);
+        let differing =
+            |number: usize| self.shapes[number].differing(walked.line.as_bytes(), &tokens);
+        let likely = || tokens.iter().map(Token::is_likely_to_vary).collect();
+        // What decides of which API it is must be the same in all lines of a shape.
+        let (known, shape) = match known.and_then(|number| new(differing(number))) {
+            Some(shape) => (known, Some(shape)),
+            None => (
+                None,
+                new(likely()).or_else(|| new(vec![false; tokens.len()])),
+            ),
         };
-        let Some(shape) = Shape::new(routes, walked, tokens, varies, columns) else {
+        let Some(shape) = shape else {
             return;
         };
-        let place = known.or_else(|| self.least_used());
-        let number = place.unwrap_or(self.shapes.len());
-        if number == self.shapes.len() {
-            self.shapes.push(shape);
-        } else {
+        let number = known
+            .or_else(|| self.least_used())
+            .unwrap_or(self.shapes.len());
+        if number < self.shapes.len() {
+            self.forks.remove(self.shapes[number].fork, number);
             self.shapes[number] = shape;
+        } else {
+            self.shapes.push(shape);
+        }
+        self.add_forks(number);
+        if self.forks.count() > MOST_FORKS * MOST_SHAPES {
+            self.forks = Forks::default();
+            (0..self.shapes.len()).for_each(|number| self.add_forks(number));
         }
         self.latest = number;
         self.note_use(number);
-        self.note_shared(number);
+    }
+
+    fn add_forks(&mut self, number: usize) {
+        let shape = &mut self.shapes[number];
+        shape.fork = self.forks.add(shape.steps.iter(), &shape.tail, number);
     }
 
     fn note_use(&mut self, number: usize) {
@@ -258,134 +251,208 @@ impl Shapes {
         let least = numbers.min_by_key(|&number| self.shapes[number].used);
         least.filter(|_| self.shapes.len() == MOST_SHAPES)
     }
-
-    /// Notes what a new shape shares with the others.
-    fn note_shared(&mut self, number: usize) {
-        let shape = &self.shapes[number];
-        let shared: Vec<usize> = self.shapes.iter().map(|other| shape.share(other)).collect();
-        for (other, &shared) in self.shapes.iter_mut().zip(&shared) {
-            other.shared.resize(other.shared.len().max(number + 1), 0);
-            other.shared[number] = shared;
-        }
-        self.shapes[number].shared = shared;
-    }
 }
 
 /// A line that a walk has read as one row.
 pub struct WalkedLine<'w> {
-    pub line: &'w [u8],
-    pub found: &'w LineValues<'w>,
-    /// Where the response starts and ends.
-    pub response: (usize, usize),
+    pub line: &'w str,
+    pub api: usize,
+    /// The line itself as a response, and the response.
+    pub outer: LineValues<'w>,
+    pub found: LineValues<'w>,
 }
 
 impl Shape {
-    /// None: a cell is read from a list or object in which a value varies, or one that
-    /// varies decides whether it is a chunk.
+    /// None: a value that varies decides of which API it is.
     fn new(
         routes: &Routes,
         walked: &WalkedLine<'_>,
-        tokens: Vec<Token>,
+        tokens: &[Token],
         varies: Vec<bool>,
         columns: &[ColumnBuilder],
     ) -> Option<Self> {
+        let (found, outer) = (&walked.found, &walked.outer);
         let mut steps: Vec<Step> = Vec::new();
         let mut cuts: Vec<&Token> = Vec::new();
         let mut at = 0;
         for (token, _) in tokens.iter().zip(&varies).filter(|(_, varies)| **varies) {
             steps.push(Step {
-                before: walked.line[at..token.start].into(),
+                before: walked.line.as_bytes()[at..token.start].into(),
                 kind: token.kind,
                 is_read: false,
-                uses: Vec::new(),
             });
             cuts.push(token);
             at = token.end;
         }
-        let tail = walked.line[at..].into();
-        let deciders = walked.found.deciders();
-        if cuts
-            .iter()
-            .any(|cut| deciders.contains(&(cut.start as u32)))
+        let cut_in = |value: &Value| {
+            let range = value.start as usize..value.end as usize;
+            cuts.iter().position(|cut| range.contains(&cut.start))
+        };
+        let varies_in = |value: &Value| cut_in(value).is_some();
+        let is_inner = found.candidate.envelope.is_some();
+        if !found.is_settled(Some(walked.api), varies_in)
+            || is_inner && !outer.is_settled(None, varies_in)
         {
             return None;
         }
-        let mut constants = Vec::new();
-        let mut picks = Vec::new();
-        for (number, target) in routes.cells.iter().enumerate() {
-            let mut pick = Pick {
-                target: number,
-                sources: Vec::new(),
-                rest: None,
+        let route = &routes.apis[walked.api];
+        let choice = found.choices(route)?.next();
+        let mut shape = Shape {
+            line: walked.line.as_bytes().into(),
+            api: walked.api,
+            tail: walked.line.as_bytes()[at..].into(),
+            response: (
+                Spot::new(found.candidate.span.0, &cuts),
+                Spot::new(found.candidate.span.1, &cuts),
+            ),
+            constants: Vec::new(),
+            composed: Vec::new(),
+            sums: Vec::new(),
+            candidate: found.candidate,
+            slots: found.slots.to_vec(),
+            moves: Vec::new(),
+            fork: 0,
+            uses: Vec::new(),
+            used: 0,
+            steps: Vec::new(),
+            tokens: Vec::new(),
+            varies: Vec::new(),
+        };
+        for (number, target) in route.targets.iter().enumerate() {
+            let Some(choice) = choice.or((!target.is_of_choice).then_some(0)) else {
+                continue;
             };
+            let mut all = Vec::new();
             for (way, end) in target.ends.iter().enumerate() {
-                let Some(value) = walked.found.value(&end.place, walked.found.slots[CHOICE]) else {
-                    continue;
-                };
-                if end.passes(value.kind) {
-                    continue;
-                }
-                let range = value.start as usize..value.end as usize;
-                let mut cuts = cuts.iter().enumerate();
-                let cut = cuts.find(|(_, cut)| range.contains(&cut.start));
-                if let Some((cut, _)) = cut.filter(|_| !end.is_presence) {
-                    if matches!(value.kind, JsonType::List | JsonType::Object) {
-                        return None;
-                    }
-                    steps[cut].is_read |= end.needs_text;
-                    pick.sources.push((cut, way));
-                    continue;
-                }
+                let values = end.places().filter_map(|place| found.value(place, choice));
+                all.extend(values.filter(|it| !end.passes(it.kind)).map(|it| (way, it)));
+            }
+            let varies = |&(way, value): &(usize, &Value)| {
+                !target.ends[way].is_presence && cut_in(value).is_some()
+            };
+            if !all.iter().any(varies) {
                 let mut cell = columns[target.column].empty();
-                let found = walked.found.way(target, way, value, &mut cell, 0)?;
-                if found == Found::Zero {
-                    cell.set_int(0, 0);
-                }
-                if found != Found::Nothing {
-                    if matches!(cell, ColumnBuilder::Calls(_)) {
-                        return None;
+                let is_set = found.cell(target, choice, &mut cell, 0)? != Found::Nothing;
+                if !matches!(cell, ColumnBuilder::Calls(_)) {
+                    if is_set && target.is_read {
+                        shape.constants.push((target.column, cell));
                     }
-                    pick.rest = Some(cell);
-                }
-                if matches!(found, Found::Text(_)) {
-                    break;
+                    continue;
                 }
             }
-            match (pick.sources.as_slice(), pick.rest.take()) {
-                ([], Some(cell)) if target.is_read => constants.push((target.column, cell)),
-                ([], _) => {}
-                (&[(cut, way)], None) if target.takes(way, steps[cut].kind) => {}
-                (&[(cut, way)], None) => steps[cut].uses.push((number, way)),
-                (_, rest) => picks.push(Pick { rest, ..pick }),
+            for &(way, value) in &all {
+                if let Some(cut) = cut_in(value) {
+                    steps[cut].is_read |= target.ends[way].needs_text;
+                }
+            }
+            match all[..] {
+                [(way, value)] if is_scalar(value) && target.ends[way].sum.is_none() => {
+                    let cut = cut_in(value)?;
+                    if !target.takes(way, steps[cut].kind) {
+                        shape.uses.push((cut, number, way));
+                    }
+                }
+                _ => {
+                    shape.composed.push(number);
+                    shape.add_moves(found, target.places(), choice, &cuts);
+                }
             }
         }
-        let place = |at: usize| {
-            let before = cuts.iter().take_while(|cut| cut.end <= at);
-            let end = before.clone().last().map_or(0, |cut| cut.end);
-            Place {
-                cuts: before.count(),
-                bytes: at - end,
+        for (number, sum) in route.sums.iter().enumerate() {
+            let parts = || {
+                sum.parts
+                    .iter()
+                    .flat_map(|&part| route.targets[part].places())
+            };
+            let mut values = parts().filter_map(|place| found.value(place, 0));
+            if values.any(|value| cut_in(value).is_some()) {
+                shape.sums.push(number);
+                shape.add_moves(found, parts(), 0, &cuts);
+            } else {
+                let mut cell = columns[sum.column].empty();
+                found.add(route, sum, &mut cell, 0)?;
+                shape.constants.push((sum.column, cell));
             }
-        };
-        let response = (place(walked.response.0), place(walked.response.1));
-        Some(Shape {
-            line: walked.line.into(),
-            tokens,
-            varies,
-            steps,
-            picks,
-            tail,
-            response,
-            constants,
-            shared: Vec::new(),
-            used: 0,
-        })
+        }
+        shape.steps = steps;
+        shape.tokens = tokens.to_vec();
+        shape.varies = varies;
+        Some(shape)
     }
 
-    /// How many of the first steps are alike.
-    fn share(&self, other: &Shape) -> usize {
-        let pairs = self.steps.iter().zip(&other.steps);
-        pairs.take_while(|(own, other)| own.is_same(other)).count()
+    /// Notes what is to be placed in the slots of some places.
+    fn add_moves<'p>(
+        &mut self,
+        found: &LineValues<'_>,
+        places: impl Iterator<Item = &'p Place>,
+        choice: usize,
+        cuts: &[&Token],
+    ) {
+        for place in places {
+            let Some(value) = found.value(place, choice) else {
+                continue;
+            };
+            let base = found.base(place, choice);
+            let slot = base.map(|base| base + place.node as usize);
+            let slot = slot.filter(|slot| self.moves.iter().all(|it| it.slot != *slot));
+            let span = [value.start, value.end].map(|at| Spot::new(at as usize, cuts));
+            let [start, end] = span;
+            let is_cut = |cut: &&Token| cut.start == value.start as usize;
+            self.moves.extend(slot.map(|slot| Move {
+                slot,
+                cut: cuts.iter().position(is_cut).filter(|_| is_scalar(value)),
+                span: (start, end),
+            }));
+        }
+    }
+
+    /// Places the values of a line in the slots.
+    fn place(&mut self, line: Line<'_>, texts: &mut Texts, values: &[Value]) -> Option<()> {
+        for it in &self.moves {
+            let slot = &mut self.slots[it.slot];
+            if let Some(cut) = it.cut {
+                *slot = values[cut];
+                continue;
+            }
+            let [start, end] = [&it.span.0, &it.span.1].map(|it| it.of(values));
+            (slot.start, slot.end) = (start as u32, end as u32);
+            if slot.kind == JsonType::String && slot.extra > 0 {
+                let scanner = Scanner::new(line.data, 0);
+                let before = texts.end;
+                scanner.text(start + 1, texts)?;
+                slot.extra = (before as u64) << 32 | texts.end as u64;
+            }
+        }
+        Some(())
+    }
+
+    /// Writes the cells of a line that are not constant; None: a walk is to read it.
+    fn write(
+        &self,
+        found: &LineValues<'_>,
+        values: &[Value],
+        columns: &mut [ColumnBuilder],
+        row: usize,
+    ) -> Option<()> {
+        let route = &found.routes.apis[self.api];
+        for &(cut, target, way) in &self.uses {
+            let target = &route.targets[target];
+            let building = &mut columns[target.column];
+            if found.way(target, way, &values[cut], building, row)? == Found::Zero {
+                building.set_int(row, 0);
+            }
+        }
+        let choice = found.choices(route)?.next();
+        for &number in &self.composed {
+            let target = &route.targets[number];
+            let choice = choice.or((!target.is_of_choice).then_some(0))?;
+            found.cell(target, choice, &mut columns[target.column], row)?;
+        }
+        for &number in &self.sums {
+            let sum = &route.sums[number];
+            found.add(route, sum, &mut columns[sum.column], row)?;
+        }
+        Some(())
     }
 
     /// Returns whether a line differs from this one in values only, and in no type.
@@ -412,74 +479,9 @@ impl Shape {
     }
 }
 
-impl Step {
-    /// Passes the bytes up to the cut and at it.
-    #[inline]
-    fn pass(&self, scanner: &mut Scanner<'_>, at: usize, texts: &mut Texts) -> Option<Value> {
-        if !scanner.data.get(at..)?.starts_with(&self.before) {
-            return None;
-        }
-        let start = at + self.before.len();
-        let mut extra = 0;
-        let (kind, end) = if self.kind != JsonType::String {
-            let (kind, end) = scanner.value(start, 0)?;
-            extra = scanner.whole;
-            (kind, end)
-        } else if scanner.sign(start) != b'"' {
-            return None;
-        } else if !self.is_read {
-            (JsonType::String, scanner.string(start + 1)?.1)
-        } else {
-            let before = texts.end;
-            let end = scanner.text(start + 1, texts)?;
-            if texts.end > before {
-                extra = (before as u64) << 32 | texts.end as u64;
-            }
-            (JsonType::String, end)
-        };
-        (general(kind) == self.kind).then_some(Value {
-            kind,
-            start: start as u32,
-            end: end as u32,
-            extra,
-        })
-    }
-}
-
-impl Pick {
-    /// Sets the cell of a row; None: a walk is to read the line.
-    fn cell(
-        &self,
-        routes: &Routes,
-        found: &LineValues<'_>,
-        values: &[Value],
-        building: &mut ColumnBuilder,
-        row: usize,
-    ) -> Option<()> {
-        let target = &routes.cells[self.target];
-        let mut has_zero = false;
-        for &(step, way) in &self.sources {
-            match found.way(target, way, &values[step], building, row)? {
-                Found::Text(_) => return Some(()),
-                Found::Zero => has_zero = true,
-                Found::Nothing => {}
-            }
-        }
-        match &self.rest {
-            Some(rest) => building.set_rows(row, 1, rest),
-            None if has_zero => building.set_int(row, 0),
-            None => {}
-        }
-        Some(())
-    }
-}
-
-/// The type of a value, all numbers alike.
-fn general(kind: JsonType) -> JsonType {
-    match kind {
-        JsonType::Whole => JsonType::Number,
-        kind => kind,
-    }
+/// Returns whether a value is neither a list nor an object.
+fn is_scalar(value: &Value) -> bool {
+    !matches!(value.kind, JsonType::List | JsonType::Object)
 }
 
 /// The values of a line that are neither keys nor lists nor objects; None: too many, or

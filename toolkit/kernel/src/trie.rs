@@ -1,9 +1,12 @@
-//! The paths of columns as trees of keys, and the keys of the last lines, in their order.
+//! The paths of columns and tests as trees of keys, and the keys of the last lines.
 
-/// The paths of all columns with one root.
-#[derive(Default)]
+use crate::scanner::Value;
+
+/// All paths that start at one kind of object.
 pub struct Trie {
     pub nodes: Vec<Node>,
+    /// How many nodes the trees before it have.
+    pub first: usize,
 }
 
 #[derive(Default)]
@@ -11,11 +14,7 @@ pub struct Node {
     key: Vec<u8>,
     children: Vec<usize>,
     pub role: Role,
-    /// The path of a column ends here.
-    pub is_leaf: bool,
-    /// The path of a column goes on below: what is no object here is an error.
-    pub is_container: bool,
-    /// The text of a string here is needed, not only its JSON; none goes on below.
+    /// The text of a string here is needed, not only its JSON.
     pub is_text: bool,
 }
 
@@ -29,51 +28,40 @@ impl Node {
 pub enum Role {
     #[default]
     Plain,
-    Choices,
+    /// A list of choices, by its number.
+    Choices(usize),
     /// The end of an envelope, by its number.
     Envelope(usize),
 }
 
 pub const TOP: usize = 0;
+/// Nodes without a key: the extras of their slots have a bit for each node with a value.
+pub const TOPS: usize = 8;
+/// No tree has more nodes.
+pub const MOST_NODES: usize = TOPS * 64;
 /// The child of a key that no path has.
 pub const NOWHERE: usize = usize::MAX;
 
+impl Default for Trie {
+    fn default() -> Self {
+        let nodes = (0..TOPS).map(|_| Node::default()).collect();
+        Trie { nodes, first: 0 }
+    }
+}
+
 impl Trie {
-    pub fn new() -> Self {
-        Trie {
-            nodes: vec![Node::default()],
-        }
-    }
-
-    /// Adds the path of a column and returns the number of its end; if it takes any shape,
-    /// what is no object on the way is no error.
-    pub fn add_column(&mut self, keys: &[String], takes_any_shape: bool, is_text: bool) -> usize {
-        let mut at = TOP;
-        for key in keys {
-            self.nodes[at].is_container |= !takes_any_shape;
-            self.nodes[at].is_text = false;
-            at = self.child_or_new(at, key);
-        }
-        let end = &mut self.nodes[at];
-        end.is_leaf = true;
-        end.is_text |= is_text && end.children.is_empty();
-        at
-    }
-
-    /// Adds a path whose values may have any type.
-    pub fn add_way(&mut self, keys: &[String]) -> usize {
-        keys.iter().fold(TOP, |at, key| self.child_or_new(at, key))
-    }
-
-    fn child_or_new(&mut self, at: usize, key: &str) -> usize {
-        self.child(at, key.as_bytes()).unwrap_or_else(|| {
-            let id = self.nodes.len();
-            self.nodes.push(Node {
-                key: key.as_bytes().to_owned(),
-                ..Node::default()
-            });
-            self.nodes[at].children.push(id);
-            id
+    /// Adds a path and returns the number of its end.
+    pub fn add(&mut self, keys: &[String]) -> usize {
+        keys.iter().fold(TOP, |at, key| {
+            self.child(at, key.as_bytes()).unwrap_or_else(|| {
+                let id = self.nodes.len();
+                self.nodes.push(Node {
+                    key: key.as_bytes().to_owned(),
+                    ..Node::default()
+                });
+                self.nodes[at].children.push(id);
+                id
+            })
         })
     }
 
@@ -83,62 +71,149 @@ impl Trie {
         children.find(|&id| self.nodes[id].key == key)
     }
 
-    /// The numbers of the nodes on a way that was added.
-    pub fn along(&self, keys: &[String]) -> Vec<usize> {
-        let mut at = TOP;
-        let step = |key: &String| {
-            at = self.child(at, key.as_bytes())?;
-            Some(at)
-        };
-        keys.iter().map_while(step).collect()
+    /// The numbers of the nodes on a path that was added.
+    pub fn along(&mut self, keys: &[String]) -> Vec<usize> {
+        (1..=keys.len())
+            .map(|count| self.add(&keys[..count]))
+            .collect()
     }
 }
 
 /// A bit for a node; nodes may share one.
-pub fn bit(id: usize) -> u64 {
-    1 << (id % 64)
+pub fn bit(id: usize) -> u128 {
+    1 << (id % 128)
 }
 
-/// The keys of an object, in their order: those of the next line are likely
-/// the same, and a comparison is cheaper than a search.
-pub type Guesses = Vec<Guess>;
+/// The bits of all nodes of a row that have a value.
+pub fn bits(row: &[Value]) -> u128 {
+    let pairs = row[..TOPS].as_chunks::<2>().0.iter();
+    pairs.fold(0, |bits, [low, high]| {
+        bits | u128::from(low.extra) | u128::from(high.extra) << 64
+    })
+}
 
-/// An object with more keys than that is not learned.
-pub const MOST_GUESSES: usize = 48;
+/// Returns whether a node of a row has a value: what else is in its slot is of another line.
+#[inline]
+pub fn has_value(row: &[Value], id: usize) -> bool {
+    row[id / 64].extra >> (id % 64) & 1 == 1
+}
+
+/// Notes that a node of a row has a value.
+#[inline]
+pub fn note_value(row: &mut [Value], id: usize) {
+    row[id / 64].extra |= 1 << (id % 64);
+}
+
+/// The keys of the objects at a node, and which followed which: in the next object the
+/// order is likely the same, and a comparison is cheaper than a search.
+pub struct Keys {
+    known: Vec<Key>,
+    /// By a hash of a key: the number of the last such key.
+    numbers: [u8; 64],
+}
+
+/// More keys are not learned.
+const MOST_KEYS: usize = 96;
+/// The key before the first.
+pub const START: usize = 0;
 
 /// A key with the quote and the colon behind it, and where it leads.
-pub struct Guess {
+#[derive(Default)]
+struct Key {
     head: u128,
     mask: u128,
     /// What does not fit into the head.
     rest: Box<[u8]>,
-    pub length: usize,
-    pub child: usize,
+    length: usize,
+    child: usize,
+    /// The last two keys that followed.
+    next: [usize; 2],
 }
 
-impl Guess {
-    pub fn new(key: &[u8], child: usize) -> Self {
+impl Default for Keys {
+    fn default() -> Self {
+        Keys {
+            // Before the first key: sixteen zero bytes, with no value behind them.
+            known: vec![Key {
+                mask: u128::MAX,
+                child: NOWHERE,
+                ..Key::default()
+            }],
+            numbers: [START as u8; 64],
+        }
+    }
+}
+
+impl Keys {
+    /// Finds the key at the beginning of some bytes, if it is one that followed the last key.
+    #[inline]
+    pub fn find(&mut self, last: usize, bytes: &[u8; 16], all: &[u8]) -> Option<usize> {
+        let bytes = u128::from_le_bytes(*bytes);
+        let is = |number: &usize| self.known[*number].begins(bytes, all);
+        let [next, other] = self.known[last].next;
+        if is(&next) {
+            return Some(next);
+        }
+        if is(&other) {
+            return Some(other);
+        }
+        None
+    }
+
+    /// Finds a key that did not follow the last key, or learns it with the child that it leads
+    /// to; `all` begins with it, and with the quote and the colon behind it.
+    pub fn seek(
+        &mut self,
+        last: usize,
+        key: &[u8],
+        all: &[u8],
+        child: impl FnOnce() -> usize,
+    ) -> Option<usize> {
+        let bytes = u128::from_le_bytes(*all.first_chunk()?);
+        let place = xxhash_rust::xxh3::xxh3_64(key) as usize % self.numbers.len();
+        let is = |number: &usize| self.known[*number].begins(bytes, all);
+        let number = Some(usize::from(self.numbers[place])).filter(is);
+        let number = number.or_else(|| (START..self.known.len()).find(is));
+        let number = match number {
+            Some(number) => number,
+            None if self.known.len() == MOST_KEYS => return None,
+            None => {
+                self.known.push(Key::new(key, child()));
+                self.known.len() - 1
+            }
+        };
+        self.numbers[place] = number as u8;
+        self.known[last].next = [number, self.known[last].next[0]];
+        Some(number)
+    }
+
+    /// Returns the length of a key with what is behind it, and the child that it leads to.
+    #[inline]
+    pub fn get(&self, number: usize) -> (usize, usize) {
+        (self.known[number].length, self.known[number].child)
+    }
+}
+
+impl Key {
+    fn new(key: &[u8], child: usize) -> Self {
         let mut ended = key.to_vec();
         ended.extend_from_slice(b"\":");
         let size = ended.len().min(16);
         let mut head = [0; 16];
         head[..size].copy_from_slice(&ended[..size]);
-        Guess {
+        Key {
             head: u128::from_le_bytes(head),
             mask: u128::MAX >> (128 - 8 * size),
             rest: ended[size..].into(),
             length: ended.len(),
             child,
+            next: [START; 2],
         }
     }
 
-    /// Returns whether this key is at the beginning of some bytes.
     #[inline]
-    pub fn stands_in(&self, bytes: &[u8]) -> bool {
-        let Some(chunk) = bytes.first_chunk::<16>() else {
-            return false;
-        };
-        let is_alike = (u128::from_le_bytes(*chunk) ^ self.head) & self.mask == 0;
-        is_alike && (self.rest.is_empty() || bytes[16..].starts_with(&self.rest))
+    fn begins(&self, bytes: u128, all: &[u8]) -> bool {
+        (bytes ^ self.head) & self.mask == 0
+            && (self.rest.is_empty() || all[16..].starts_with(&self.rest))
     }
 }

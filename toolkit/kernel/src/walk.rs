@@ -1,29 +1,32 @@
 //! One pass over a line, which notes where the values of the plan are.
 
 use crate::plan::Plan;
-use crate::routes::{CHOICE, OUTER, RESPONSE, Routes, has_rival};
+use crate::routes::{MOST_LISTS, OBJECT, Routes};
 use crate::scanner::{JsonType, Scanner, Texts, Value};
-use crate::trie::{Guess, Guesses, MOST_GUESSES, NOWHERE, Role, TOP, Trie, bit};
+use crate::trie::{Keys, NOWHERE, Role, START, TOP, TOPS, Trie, has_value, note_value};
 
 /// What is used again from line to line.
 pub struct Workspace {
-    /// By tree: the value at each node. Of choices one row of nodes after the other.
-    /// The extra of the first node has the bit of each node that has a value.
-    pub slots: [Vec<Value>; 3],
-    /// By tree and node: the keys of that object.
-    guesses: [Vec<Guesses>; 3],
+    /// A row of values, one for each node of its tree, for each object that was passed: the
+    /// line first, then responses in envelopes and choices.
+    slots: Vec<Value>,
+    /// Where the rows of the line end.
+    end: usize,
+    /// By tree, the nodes of one behind those of the other: the keys of the objects there.
+    keys: Vec<Keys>,
     /// The text of the strings of a line that have escapes.
     pub texts: Texts,
     /// The envelope of the last line, if it had one.
-    envelope: Option<usize>,
+    pub envelope: Option<usize>,
 }
 
 impl Workspace {
     pub fn new(routes: &Routes) -> Self {
-        let guesses = |trie: &Trie| trie.nodes.iter().map(|_| Guesses::new()).collect();
+        let nodes = routes.tries.iter().flat_map(|trie| &trie.nodes);
         Workspace {
-            slots: Default::default(),
-            guesses: routes.tries.each_ref().map(guesses),
+            slots: Vec::new(),
+            end: 0,
+            keys: nodes.map(|_| Keys::default()).collect(),
             texts: Texts::default(),
             envelope: None,
         }
@@ -33,144 +36,148 @@ impl Workspace {
 /// A line that is read, and the bytes behind it.
 #[derive(Clone, Copy)]
 pub struct Line<'a> {
+    /// They begin with the line; a control character is behind it.
     pub data: &'a [u8],
-    /// Where the line ends in the data; a control character is there.
-    pub end: usize,
+    pub text: &'a str,
+}
+
+/// An object that may be a response: the line, or what is in one of its envelopes.
+#[derive(Clone, Copy, Default)]
+pub struct Candidate {
+    pub envelope: Option<usize>,
+    /// Its first slot.
+    pub base: usize,
+    /// Where it is in the line.
+    pub span: (usize, usize),
+    pub lists: [Choices; MOST_LISTS],
+}
+
+/// A list of choices.
+#[derive(Clone, Copy, Default)]
+pub struct Choices {
+    /// The first slot of the first choice; the others follow.
+    pub base: usize,
+    pub count: usize,
+    /// An item is no object.
+    pub is_odd: bool,
 }
 
 /// One line under way.
 pub struct Walk<'w, 'a> {
     plan: &'w Plan,
-    pub routes: &'w Routes,
-    pub workspace: &'w mut Workspace,
+    routes: &'w Routes,
+    workspace: &'w mut Workspace,
     scanner: Scanner<'a>,
-    pub line: Line<'a>,
-    /// The envelope whose object is read as a response.
-    pub target: Option<usize>,
-    /// Where the response is in the line.
-    pub response: (usize, usize),
-    /// The choices that are objects.
-    pub count: usize,
-    /// A choice is no object.
-    is_odd: bool,
+    /// The envelope whose object is passed as a response on the way.
+    target: Option<usize>,
+    /// The line, and the last object in an envelope that was passed.
+    candidates: [Candidate; 2],
+}
+
+/// An object under way: its tree, its first slot, and the number of its candidate.
+#[derive(Clone, Copy)]
+struct Spot<'w> {
+    trie: &'w Trie,
+    base: usize,
+    owner: usize,
 }
 
 impl<'w, 'a> Walk<'w, 'a> {
+    /// Passes a line; None: it is no object, or an unusual one.
     pub fn new(
         plan: &'w Plan,
         routes: &'w Routes,
         workspace: &'w mut Workspace,
         line: Line<'a>,
-    ) -> Self {
+    ) -> Option<Self> {
         workspace.texts.end = 0;
+        workspace.end = 0;
         let scanner = Scanner {
             data: line.data,
-            end: line.end,
+            end: line.text.len(),
             deepest: plan.deepest,
             whole: 0,
         };
-        Walk {
+        let mut walk = Walk {
             plan,
             routes,
+            target: workspace.envelope,
             workspace,
             scanner,
-            line,
-            target: None,
-            response: (0, 0),
-            count: 0,
-            is_odd: false,
-        }
+            candidates: Default::default(),
+        };
+        let start = walk.scanner.space(0);
+        walk.scanner.expect(start, b'{')?;
+        let end = walk.candidate(start, None, 1)?;
+        (walk.scanner.space(end) == line.text.len()).then_some(walk)
     }
 
-    /// Notes where everything is; None: this is not a response, or an unusual one.
-    pub fn find_response(&mut self) -> Option<()> {
-        if self.workspace.envelope.is_some() {
-            self.target = self.workspace.envelope;
-            self.line_as::<OUTER>()?;
-            if self.envelope() == self.target && self.is_response() {
-                return Some(());
+    /// The line.
+    pub fn outer(&self) -> Candidate {
+        self.candidates[0]
+    }
+
+    /// What was noted.
+    pub fn noted(&self) -> (&[Value], &[u8]) {
+        let Workspace { slots, texts, .. } = &*self.workspace;
+        (&slots[..self.workspace.end], &texts.bytes)
+    }
+
+    /// The object in an envelope, or None if there is none; fails if there may be JSON in a
+    /// string.
+    pub fn inner(&mut self, envelope: usize) -> Option<Option<Candidate>> {
+        let along = &self.routes.envelopes[envelope];
+        let slots = &self.workspace.slots;
+        let kinds = along.iter().map(|&node| match has_value(slots, node) {
+            true => slots[node].kind,
+            false => JsonType::Missing,
+        });
+        match kinds.into_iter().find(|&kind| kind != JsonType::Object) {
+            None if self.candidates[1].envelope == Some(envelope) => {}
+            None => {
+                let end = *along.last()?;
+                let start = self.workspace.slots[end].start as usize;
+                self.candidate(start, Some(envelope), along.len() + 1)?;
             }
-            (self.workspace.envelope, self.target) = (None, None);
+            Some(JsonType::String) => return None,
+            Some(_) => return Some(None),
         }
-        self.line_as::<RESPONSE>()?;
-        if self.is_response() {
-            return match self.routes.reads_line {
-                true => self.line_as::<OUTER>(),
-                false => Some(()),
-            };
-        }
-        self.line_as::<OUTER>()?;
-        self.target = Some(self.envelope()?);
-        self.line_as::<OUTER>()?;
-        self.workspace.envelope = self.target;
-        self.is_response().then_some(())
+        Some(Some(self.candidates[1]))
     }
 
-    /// Passes the whole line, as an object of this tree.
-    fn line_as<const TREE: usize>(&mut self) -> Option<()> {
-        if TREE == RESPONSE {
-            self.begin_response();
-        } else {
-            self.reset(TREE);
-        }
-        let start = self.scanner.space(0);
-        let at = self.scanner.expect(start, b'{')?;
-        let end = self.object::<TREE>(at, TOP, 0, 1)?;
-        if TREE == RESPONSE {
-            self.response = (start, end);
-        }
-        (self.scanner.space(end) == self.line.end).then_some(())
+    /// Remembers the envelope of the response, for the next line.
+    pub fn remember(&mut self, envelope: Option<usize>) {
+        self.workspace.envelope = envelope;
     }
 
-    fn begin_response(&mut self) {
-        self.reset(RESPONSE);
-        self.workspace.slots[CHOICE].clear();
-        self.count = 0;
-        self.is_odd = false;
+    /// Passes an object that may be a response.
+    fn candidate(&mut self, start: usize, envelope: Option<usize>, depth: usize) -> Option<usize> {
+        let owner = usize::from(envelope.is_some());
+        let spot = self.add_row(OBJECT, owner);
+        self.candidates[owner] = Candidate {
+            envelope,
+            base: spot.base,
+            ..Candidate::default()
+        };
+        let end = self.object(start + 1, spot, TOP, depth)?;
+        self.candidates[owner].span = (start, end);
+        Some(end)
     }
 
-    fn reset(&mut self, tree: usize) {
-        let slots = &mut self.workspace.slots[tree];
-        slots.clear();
-        slots.resize(self.routes.tries[tree].nodes.len(), Value::default());
-    }
-
-    /// Returns whether what was passed as a response has choices, all of them objects.
-    fn is_response(&self) -> bool {
-        self.count > 0 && !self.is_odd
-    }
-
-    /// The first envelope that holds an object; None: none does, or something before it may
-    /// be a response.
-    fn envelope(&self) -> Option<usize> {
-        let slots = &self.workspace.slots[OUTER];
-        let kind = |&at: &usize| slots[at].kind;
-        let texts = &self.workspace.texts.bytes;
-        if has_rival(&self.routes.rivals, slots, self.line.data, texts) {
-            return None;
+    fn add_row(&mut self, tree: usize, owner: usize) -> Spot<'w> {
+        let trie = &self.routes.tries[tree];
+        let Workspace { slots, end, .. } = &mut *self.workspace;
+        let base = *end;
+        *end += trie.nodes.len();
+        if slots.len() < *end {
+            slots.resize(2 * *end, Value::default());
         }
-        for (number, along) in self.routes.envelopes.iter().enumerate() {
-            match along
-                .iter()
-                .map(kind)
-                .find(|&kind| kind != JsonType::Object)
-            {
-                None => return Some(number),
-                Some(JsonType::String) => return None, // perhaps JSON in a string
-                Some(_) => {}
-            }
-        }
-        None
+        slots[base..base + TOPS].fill(Value::default());
+        Spot { trie, base, owner }
     }
 
     /// Passes the keys and values of an object behind its opening bracket.
-    fn object<const TREE: usize>(
-        &mut self,
-        at: usize,
-        node: usize,
-        base: usize,
-        depth: usize,
-    ) -> Option<usize> {
+    fn object(&mut self, at: usize, spot: Spot<'w>, node: usize, depth: usize) -> Option<usize> {
         if depth > self.plan.deepest {
             return None;
         }
@@ -178,13 +185,13 @@ impl<'w, 'a> Walk<'w, 'a> {
         if self.scanner.sign(at) == b'}' {
             return Some(at + 1);
         }
-        let mut place = 0;
+        let mut last = START;
         loop {
             at = self.scanner.expect(at, b'"')?;
-            let (child, value) = self.key::<TREE>(at, node, &mut place)?;
+            let (child, value) = self.key(at, spot.trie, node, &mut last)?;
             at = match child {
                 NOWHERE => self.scanner.value(value, depth)?.1,
-                _ => self.value::<TREE>(value, child, base, depth)?,
+                _ => self.value(value, spot, child, depth)?,
             };
             match self.scanner.goes_on(at, b'}')? {
                 (true, next) => at = next,
@@ -196,60 +203,48 @@ impl<'w, 'a> Walk<'w, 'a> {
     /// Passes a key behind its opening quote, and the colon; returns the node below that
     /// it leads to, and where its value is.
     #[inline]
-    fn key<const TREE: usize>(
+    fn key(
         &mut self,
         at: usize,
+        trie: &Trie,
         node: usize,
-        place: &mut usize,
+        last: &mut usize,
     ) -> Option<(usize, usize)> {
-        let guesses = &self.workspace.guesses[TREE][node];
+        let keys = &mut self.workspace.keys[trie.first + node];
         let next = self.scanner.data.get(at..)?;
-        // One or two keys of the line before may be left out in this one.
-        for (step, guess) in guesses[*place..].iter().take(3).enumerate() {
-            if guess.stands_in(next) {
-                *place += step + 1;
-                return Some((guess.child, self.scanner.space(at + guess.length)));
-            }
+        if let Some(number) = next
+            .first_chunk()
+            .and_then(|bytes| keys.find(*last, bytes, next))
+        {
+            *last = number;
+            let (length, child) = keys.get(number);
+            return Some((child, self.scanner.space(at + length)));
         }
-        self.new_key::<TREE>(at, node, place)
-    }
-
-    fn new_key<const TREE: usize>(
-        &mut self,
-        at: usize,
-        node: usize,
-        place: &mut usize,
-    ) -> Option<(usize, usize)> {
         let (has_escapes, end) = self.scanner.string(at)?;
         if has_escapes {
             return None; // it may be any key
         }
-        let key = &self.line.data[at..end - 1];
-        let child = self.routes.tries[TREE].child(node, key).unwrap_or(NOWHERE);
-        let guesses = &mut self.workspace.guesses[TREE][node];
-        if guesses.len() < MOST_GUESSES {
-            guesses.insert(*place, Guess::new(key, child));
-            *place += 1;
+        let key = &next[..end - 1 - at];
+        let child = || trie.child(node, key).unwrap_or(NOWHERE);
+        let is_plain = self.scanner.sign(end) == b':';
+        if is_plain && let Some(number) = keys.seek(*last, key, next, child) {
+            *last = number;
+            let (length, child) = keys.get(number);
+            return Some((child, self.scanner.space(at + length)));
         }
-        Some((child, self.scanner.colon(end)?))
+        Some((child(), self.scanner.colon(end)?))
     }
 
     /// Passes the value of a node, and notes where it is.
     #[inline]
-    fn value<const TREE: usize>(
-        &mut self,
-        at: usize,
-        id: usize,
-        base: usize,
-        depth: usize,
-    ) -> Option<usize> {
-        if self.workspace.slots[TREE][base + id].kind != JsonType::Missing {
+    fn value(&mut self, at: usize, spot: Spot<'w>, id: usize, depth: usize) -> Option<usize> {
+        if has_value(&self.workspace.slots[spot.base..], id) {
             return None; // a repeated key
         }
-        let node = &self.routes.tries[TREE].nodes[id];
+        let node = &spot.trie.nodes[id];
         let mut extra = 0;
-        let (kind, end) = match self.scanner.sign(at) {
-            b'"' if node.is_text => {
+        let (kind, end) = match (self.scanner.sign(at), node.role) {
+            (b'"', _) if node.is_text => {
                 let texts = &mut self.workspace.texts;
                 let start = texts.end;
                 let end = self.scanner.text(at + 1, texts)?;
@@ -258,81 +253,67 @@ impl<'w, 'a> Walk<'w, 'a> {
                 }
                 (JsonType::String, end)
             }
-            b'[' if node.role == Role::Choices => (JsonType::List, self.choices(at, depth + 1)?),
-            b'{' if self
-                .target
-                .is_some_and(|it| node.role == Role::Envelope(it)) =>
-            {
-                (JsonType::Object, self.envelope_object(at, id, depth + 1)?)
+            (b'[', Role::Choices(list)) => {
+                let end = self.choices(at, list, spot.owner, depth + 1)?;
+                (JsonType::List, end)
             }
-            b'{' if node.has_children() => {
-                let end = self.object::<TREE>(at + 1, id, base, depth + 1)?;
+            (b'{', Role::Envelope(number)) if spot.owner == 0 && self.target == Some(number) => {
+                let end = self.candidate(at, self.target, depth + 1)?;
+                // What the line's own columns and the envelopes within read of it.
+                if node.has_children() {
+                    self.object(at + 1, spot, id, depth + 1)?;
+                }
+                (JsonType::Object, end)
+            }
+            (b'{', _) if node.has_children() => {
+                let end = self.object(at + 1, spot, id, depth + 1)?;
                 (JsonType::Object, end)
             }
             _ => {
                 let (kind, end) = self.scanner.value(at, depth)?;
-                let is_odd = node.is_container
-                    && match kind {
-                        JsonType::Null => false,
-                        // A number is read, whatever the paths that go on behind it.
-                        JsonType::Whole | JsonType::Number => !node.is_leaf,
-                        _ => true,
-                    };
-                if is_odd {
-                    return None;
-                }
                 if kind == JsonType::Whole {
                     extra = self.scanner.whole;
                 }
                 (kind, end)
             }
         };
-        let slot = &mut self.workspace.slots[TREE][base + id];
-        slot.kind = kind;
-        slot.start = at as u32;
-        slot.end = end as u32;
-        slot.extra = extra;
-        self.workspace.slots[TREE][base + TOP].extra |= bit(id);
+        let slots = &mut self.workspace.slots[spot.base..];
+        slots[id] = Value {
+            kind,
+            start: at as u32,
+            end: end as u32,
+            extra,
+        };
+        note_value(slots, id);
         Some(end)
     }
 
-    /// Passes the object of the envelope that is read as the response.
-    fn envelope_object(&mut self, at: usize, id: usize, depth: usize) -> Option<usize> {
-        self.begin_response();
-        let end = self.object::<RESPONSE>(at + 1, TOP, 0, depth)?;
-        self.response = (at, end);
-        // What the line's own columns and the envelopes within want of it.
-        if self.routes.tries[OUTER].nodes[id].has_children() {
-            return self.object::<OUTER>(at + 1, id, 0, depth);
-        }
-        Some(end)
-    }
-
-    /// Passes the list of choices.
-    fn choices(&mut self, at: usize, depth: usize) -> Option<usize> {
+    /// Passes a list of choices.
+    fn choices(&mut self, at: usize, list: usize, owner: usize, depth: usize) -> Option<usize> {
+        let mut found = Choices {
+            base: self.workspace.end,
+            ..Choices::default()
+        };
         let mut at = self.scanner.space(at + 1);
-        if self.scanner.sign(at) == b']' {
-            return Some(at + 1);
+        let mut goes_on = self.scanner.sign(at) != b']';
+        if !goes_on {
+            at += 1;
         }
-        let width = self.routes.tries[CHOICE].nodes.len();
-        loop {
+        while goes_on {
+            found.count += 1;
+            if found.count > self.plan.most_items {
+                return None;
+            }
             if self.scanner.sign(at) == b'{' {
-                self.count += 1;
-                if self.count > self.plan.most_items {
-                    return None;
-                }
-                let slots = &mut self.workspace.slots[CHOICE];
-                let base = slots.len();
-                slots.resize(base + width, Value::default());
-                at = self.object::<CHOICE>(at + 1, TOP, base, depth + 1)?;
+                let spot = self.add_row(OBJECT + 1 + list, owner);
+                at = self.object(at + 1, spot, TOP, depth + 1)?;
             } else {
                 at = self.scanner.value(at, depth)?.1;
-                self.is_odd = true;
+                found.is_odd = true;
             }
-            match self.scanner.goes_on(at, b']')? {
-                (true, next) => at = next,
-                (false, end) => return Some(end),
-            }
+            (goes_on, at) = self.scanner.goes_on(at, b']')?;
         }
+        self.candidates[owner].lists[list] = found;
+        Some(at)
     }
 }

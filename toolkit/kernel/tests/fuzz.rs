@@ -6,16 +6,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use _kernel::decoder::{Block, Decoded, Decoder, Piece};
-use _kernel::plan::{
-    Api, CHOICES, Column, Grain, Items, Kind, Path, Plan, Root, Steps, Stream, Test, Type,
-};
+use _kernel::fast::find_response;
+use _kernel::plan::{Api, Column, Grain, Items, Kind, Path, Plan, Root, Steps, Stream, Test, Type};
 use _kernel::routes::Routes;
 use _kernel::walk::{Line, Walk, Workspace};
 use arrow_array::{Array, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use proptest::prelude::*;
 
-const SEEDS: [&str; 12] = [
+const SEEDS: [&str; 14] = [
     r#"{"id":"a","object":"chat.completion","created":1767225600,"choices":[{"index":0,"message":{"role":"assistant","content":"caf\u00e9 \ud83c\udf3b\n"},"logprobs":{"content":[{"logprob":-0.5}]}}],"usage":{"total_tokens":15.0,"cost":{"total_cost":0.1}}}"#,
     r#"{"custom_id":7,"response":{"body":{"id":"b","choices":[{"message":{"content":[{"type":"text","text":"x"},{"type":"thinking","thinking":"y"}]}}, {"message":null}]} , "status":200},"error":null}"#,
     r#"{"body":"{\"choices\":[{\"message\":{\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}"}"#,
@@ -27,6 +26,8 @@ const SEEDS: [&str; 12] = [
     "data: [DONE]",
     r#"[{"choices":[{"delta":{"content":"x"}}]},{"choices":[{"message":{}}]}]"#,
     r#"{"body":"data: {\"choices\":[{\"delta\":{}}]}\n\ndata: [DONE]\n\n"}"#,
+    r#"{"candidates":[{"content":{"x":1},"end":"STOP","message":{"content":"z"}}],"id":"g","usage":{"total_tokens":4,"more":1,"beside":5}}"#,
+    r#"{"custom_id":"c","body":{"candidates":[{"content":{},"end":1}],"usage":{"beside":5,"else":2}}}"#,
     r#"{"response":[{"raw":"{\"object\":\"chat.completion.chunk\",\"choices\":[]}"},"data: {}"]}"#,
 ];
 
@@ -159,6 +160,22 @@ fn apis(paths: Vec<Vec<Path>>) -> Vec<Api> {
         chunks: Vec::new(),
         ..api.clone()
     };
+    let mut third = Api {
+        name: "three".to_owned(),
+        tests: vec![vec![test(choice, "content", Type::Object, &[], true)]],
+        unless: vec![vec![test(choice, "end", Type::Any, &["", "NONE"], true)]],
+        chunks: Vec::new(),
+        errors: vec![vec![test(response, "error", Type::Filled, &[], true)]],
+        choices: vec!["candidates".to_owned()],
+        finish_reasons: HashMap::from(
+            ["STOP", "1"].map(|word| (word.to_owned(), "stop".to_owned())),
+        ),
+        ..api.clone()
+    };
+    // A sum of counts, and 0 beside another one.
+    let total = &mut third.paths[TOTAL][0];
+    total.plus = vec![vec![steps("usage.more", None), steps("usage.else", None)]];
+    total.zero_if = Some(steps("usage.beside", None));
     let chunks = Api {
         tests: api.chunks.clone(),
         unless: Vec::new(),
@@ -174,7 +191,14 @@ fn apis(paths: Vec<Vec<Path>>) -> Vec<Api> {
         ]],
         ..api
     };
-    vec![api, second, chunks]
+    let third_chunks = Api {
+        tests: vec![vec![test(choice, "content", Type::Object, &[], true)]],
+        unless: Vec::new(),
+        stream: Stream::Lines,
+        ends_whole: true,
+        ..third.clone()
+    };
+    vec![api, second, third, chunks, third_chunks]
 }
 
 fn declared() -> (Plan, Schema) {
@@ -186,7 +210,7 @@ fn declared() -> (Plan, Schema) {
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let (text, whole, float) = (DataType::LargeUtf8, DataType::Int64, DataType::Float64);
     let content = &["message.content"];
-    let declared = [
+    let mut declared = [
         (column(Kind::Given, R, Root::Response, &[]), whole.clone()),
         (
             column(Kind::Position, C, Root::Response, &[]),
@@ -268,7 +292,17 @@ fn declared() -> (Plan, Schema) {
             column(Kind::Flag, R, Root::Envelope, &["error"]),
             DataType::Boolean,
         ),
+        (
+            column(Kind::FinishReason, C, Root::Choice, &["end"]),
+            DataType::Utf8,
+        ),
+        (
+            column(Kind::Count, U, Root::Response, &["usage.beside"]),
+            DataType::Int64,
+        ),
+        (column(Kind::Count, U, Root::Response, &[]), DataType::Int64),
     ];
+    declared[LAST].0.0.adds = ["13", "19"].map(str::to_owned).to_vec();
     let choices = declared.iter().map(|(_, kind)| kind).enumerate().map(named);
     let choices = Schema::new(choices.collect::<Vec<_>>());
     let declared = declared.into_iter().map(|(column, _)| column);
@@ -302,6 +336,10 @@ fn declared() -> (Plan, Schema) {
 }
 
 const ALL: u64 = u64::MAX;
+/// Columns: a count, one that adds, and how many they are.
+const TOTAL: usize = 13;
+const LAST: usize = 20;
+const COLUMNS: usize = LAST + 1;
 
 /// A decoder of the columns whose bits are set; the lines are always one of them.
 fn decoder(is_strict: bool, bits: u64) -> Decoder {
@@ -333,7 +371,7 @@ fn decoder(is_strict: bool, bits: u64) -> Decoder {
 
 /// The places of the columns whose bits are set.
 fn chosen(bits: u64) -> Vec<usize> {
-    (0..18)
+    (0..COLUMNS)
         .filter(|place| (bits | 1) >> place & 1 == 1)
         .collect()
 }
@@ -430,11 +468,14 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Lines with holes, and what may stand in them.
-const ALIKE: [&str; 4] = [
+const ALIKE: [&str; 7] = [
     r#"{"id":@,"object":"chat.completion","created":@,"choices":[{"index":0,"message":{"role":"assistant","content":@},"logprobs":@}],"usage":{"total_tokens":@,"cost":@}}"#,
     r#"{"custom_id":@,"response":{"body":{"id":@,"choices":[{"message":{"content":@}}],"extra":@} , "status":200},"error":null}"#,
     r#"{"choices":[{"message":{"content":[{"type":"text","text":@}],"tool_calls":@}}],"created":@,"extra":[@,@]} "#,
     r#"{"id":@,"object":@,"choices":[{"delta":{}}]}"#,
+    r#"{"candidates":[{"content":{},"end":@,"message":{"content":@}}],"id":@,"usage":{"total_tokens":@,"more":@,"beside":@}}"#,
+    r#"{"body":{"candidates":[{"content":{"a":@},"end":@}],"usage":{"beside":@,"else":@}},"error":@,"custom_id":@}"#,
+    r#"{"type":"message","content":[{"type":"text","text":@}],"id":@,"message":{"content":[{"type":"thinking","thinking":@}],"tool_calls":[{"id":@,"function":{"name":@}}]},"usage":{"total_tokens":@}}"#,
 ];
 const USUAL: [&str; 7] = [
     r#""x""#,
@@ -531,7 +572,7 @@ fn the_seeds_are_rows_errors_and_chunks() {
     let decoded = decode(&decoder(false, ALL), data.as_bytes());
     assert_eq!(
         (decoded.choices.num_rows(), decoded.rejects.num_rows()),
-        (7, 1)
+        (9, 1)
     );
     // A chunk, one in an event, the end, and one in each of two whole streams.
     let rows = decoded.chunk_rows.map_or(0, |rows| rows.num_rows());
@@ -542,20 +583,21 @@ fn the_seeds_are_rows_errors_and_chunks() {
 #[test]
 fn the_fast_path_takes_the_usual_lines_and_no_others() {
     let (plan, _) = declared();
-    let routes = Routes::new(&plan, CHOICES, &[true; 18]).expect("columns of usual shapes");
+    let routes = Routes::new(&plan, [&[true; COLUMNS]; 2]).expect("columns of usual shapes");
     let mut workspace = Workspace::new(&routes);
     let data = format!("{}\n", SEEDS.join("\n"));
     let mut start = 0;
     let taken = SEEDS.map(|seed| {
         let line = Line {
             data: &data.as_bytes()[start..],
-            end: seed.len(),
+            text: seed,
         };
         start += seed.len() + 1;
-        let mut walk = Walk::new(&plan, &routes, &mut workspace, line);
-        walk.find_response().is_some()
+        let walk = Walk::new(&plan, &routes, &mut workspace, line);
+        walk.is_some_and(|mut walk| find_response(&plan, &routes, &mut walk, line).is_some())
     });
-    // JSON in a string, an error and a chunk: the first two have no choices to find.
-    assert_eq!(taken[..7], [true, true, false, true, false, true, false]);
-    assert!(!taken[7..].contains(&true));
+    // JSON in a string, and an error, are no responses on this path.
+    assert_eq!(taken[..7], [true, true, false, true, false, true, true]);
+    // Events, lists and texts with events are left to the strict path.
+    assert_eq!(taken[7..], [false, false, false, false, true, true, false]);
 }

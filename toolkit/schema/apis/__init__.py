@@ -26,11 +26,10 @@ from toolkit.schema.apis.text import TEXT, TEXT_CHUNK
 
 __all__ = ["APIS", "CARRIERS", "CHUNK_APIS", "ENVELOPES"]
 
-# The kernel has its fast path for the first one.
 APIS = (CHAT, TEXT, RESPONSES, ANTHROPIC, GEMINI_SDK, GEMINI, CONVERSE, COHERE, OLLAMA)
 
 # Of streamed responses. A line is tried as a response first, an item of a line with a
-# whole stream as a chunk. Here too the kernel has a fast path for the first one.
+# whole stream as a chunk.
 CHUNK_APIS = (
     CHAT_CHUNK,
     GROQ_CHUNK,
