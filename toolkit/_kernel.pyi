@@ -2,39 +2,28 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-def count_lines(data: bytes) -> int: ...
+def count_lines(held: bytes, start: int, end: int) -> int: ...
 
 class Decoder:
     def __init__(
         self,
-        columns: Sequence[object],
-        apis: Sequence[object],
-        choices: pa.Schema,
+        plan: Mapping[str, object],
+        tables: Sequence[pa.Schema],
         rejects: pa.Schema,
         *,
-        drops_text: bool,
-        envelopes: Sequence[Sequence[str]],
-        created_scale: int,
-        latest_microsecond: int,
-        longest: int,
-        leave_pending: bool,
-        deepest: int,
-        repeated_bytes: int,
-        most_items: int,
-        reasons: Mapping[str, str],
-        expected: Mapping[str, str],
+        is_strict: bool = False,
     ) -> None: ...
     def decode(
         self,
         log_id: int,
         source: str,
-        data: bytes,
+        pieces: Sequence[tuple[bytes, int, int]],
         line: int,
         offset: int,
         tail: bool,
         growing: bool,
         skipped: int | None,
-    ) -> tuple[Batch, Batch, int, int, int]: ...
+    ) -> tuple[Batch, Batch, int, int, int, Batch | None, int]: ...
 
 class Seen:
     def __init__(self) -> None: ...

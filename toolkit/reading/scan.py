@@ -228,9 +228,6 @@ def _scan_several(sources: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
             frame = frame.with_columns(
                 pl.col("log_id") + pl.lit(logs, LEDGER["log_id"].dtype)
             )
-        key = one.scan(span(None, None)).filter(
-            has_key | pl.col("api").is_in(DATED_BY_LINE)
-        )
         if keys:
             frame = frame.join(
                 pl.concat(keys).unique(),
@@ -239,9 +236,13 @@ def _scan_several(sources: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
                 maintain_order="left",
             )
         frames.append(frame)
-        with_id = key.filter(pl.col("response_id").is_not_null())
-        keys.append(with_id.select(DUPLICATE_KEY))
         logs += one.next_log_id
+        if one is not sources[-1]:
+            key = one.scan(span(None, None)).filter(
+                has_key | pl.col("api").is_in(DATED_BY_LINE)
+            )
+            with_id = key.filter(pl.col("response_id").is_not_null())
+            keys.append(with_id.select(DUPLICATE_KEY))
     return pl.concat(frames, how="diagonal")
 
 
