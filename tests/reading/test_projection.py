@@ -277,7 +277,7 @@ def test_logs_that_were_read_ahead_give_the_same(
     logs: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_reader, "_LEAST_BYTES", 0)
-    ahead = log_reader.start_reading(logs.folder, logs.options)  # type: ignore[arg-type]
+    ahead = log_reader.start_reading(logs.folder, logs.options, ["model"])  # type: ignore[arg-type]
 
     logs._replace(folder=ahead).check(lambda rows: rows.select("model", "total_tokens"))  # type: ignore[arg-type]
 

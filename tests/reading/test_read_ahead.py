@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import toolkit
+from toolkit.cli.app import main
 from toolkit.errors import DamagedLogError, RejectsWarning
 from toolkit.reading import log_reader
 from toolkit.reading.discovery import Logs
@@ -19,6 +20,7 @@ from toolkit.reading.native import KERNEL
 from toolkit.testing import make_response, write_sample
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 pytestmark = [
@@ -45,8 +47,10 @@ def write(path: Path, *responses: dict[str, Any]) -> Path:
     return path
 
 
-def begin(path: Path, **options: Any) -> Logs:
-    found = start_reading(path, options)  # type: ignore[arg-type]
+def begin(
+    path: Path, columns: Sequence[str] = ("model", "created"), **options: Any
+) -> Logs:
+    found = start_reading(path, options, columns)  # type: ignore[arg-type]
     assert isinstance(found, Logs)
     assert found.ahead is not None
     return found
@@ -130,13 +134,11 @@ def test_the_thread_ends_if_nothing_or_only_some_is_taken(
     path = write(tmp_path / "a.jsonl", *lines)
     monkeypatch.setattr("toolkit.reading.framing.BLOCK_BYTES", 500)
     monkeypatch.setattr("toolkit.reading.read_ahead._MOST_BLOCKS", 2)
-    interval = sys.getswitchinterval()
 
     first = toolkit.scan(begin(path)).select("response_id").head(1).collect()
     text = toolkit.scan(begin(path)).select("content").head(1).collect()
 
     assert (first.item(), len(text)) == ("0", 1)
-    assert sys.getswitchinterval() == interval
     for thread in threading.enumerate():
         if thread.name == "toolkit-ahead":
             thread.join(timeout=60)
@@ -152,11 +154,11 @@ def test_what_is_no_file_of_lines_is_left_to_scan(tmp_path: Path, name: str) -> 
     toolkit.scan(log).collect().write_parquet(tmp_path / "rows.parquet")
     source = name if name == "-" or "://" in name else str(tmp_path / name)
 
-    assert start_reading(source, {}) == source
+    assert start_reading(source, {}, []) == source
 
 
 def test_wrong_options_are_left_to_scan(log: Path) -> None:
-    assert start_reading(log, {"created_unit": "years"}) == log  # type: ignore[typeddict-item]
+    assert start_reading(log, {"created_unit": "years"}, []) == log  # type: ignore[typeddict-item]
 
 
 def test_a_small_log_is_not_read_ahead(
@@ -164,4 +166,26 @@ def test_a_small_log_is_not_read_ahead(
 ) -> None:
     monkeypatch.setattr(log_reader, "_LEAST_BYTES", log.stat().st_size + 1)
 
-    assert start_reading(log, {}) == log
+    assert start_reading(log, {}, []) == log
+
+
+@pytest.mark.parametrize("by", ["model", "maker", "vendor", "api", "service_tier"])
+def test_the_command_tokens_reads_a_log_once(
+    log: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    by: str,
+) -> None:
+    plans = []
+    make = log_reader.make_decoder
+    monkeypatch.setattr(
+        log_reader, "make_decoder", lambda plan: plans.append(plan) or make(plan)
+    )
+    monkeypatch.setattr(sys, "argv", ["toolkit", "tokens", str(log), "--by", by])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code in {0, None}
+    assert len(plans) == 1
+    assert "total" in capsys.readouterr().out

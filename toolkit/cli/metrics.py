@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,6 @@ from toolkit.cli.options import (
     RANGE,
     READ,
     LogsOrExport,
-    begin_reading,
     is_configured,
     shared,
 )
@@ -20,6 +19,15 @@ from toolkit.cli.output import print_data, print_message, show_progress
 from toolkit.cli.values import check_folder
 from toolkit.errors import OptionError, UnknownOptionError
 
+if TYPE_CHECKING:
+    from toolkit.reading.discovery import Sources
+
+# `tokens` begins to read a log before polars is imported: these columns, those of `by`,
+# and those that are always read. A test checks that it needs no others.
+_TOKEN_COLUMNS = (
+    *("api", "model", "requested_model", "provider", "served_by"),
+    *("usage_problem", "cached_tokens", "reasoning_tokens"),
+)
 _TABLE = ("every", "by", *RANGE, "top", "fill", "compare")
 
 
@@ -39,14 +47,19 @@ def metric(
 @shared(*_TABLE, "provider", "as_json", "as_csv", *READ)
 def tokens(ctx: typer.Context, logs: LogsOrExport, **options: Any) -> None:
     """Print the token counts by period and model."""
-    _print_metric(ctx, "token_usage", logs, options)
+    # Imported here: what a command does not use is not loaded.
+    from toolkit.reading.log_reader import start_reading
+    from toolkit.reading.options import DEFAULTS
+
+    read: Any = {name: options[name] for name in DEFAULTS if name in options}
+    columns = [*_TOKEN_COLUMNS, *options.get("by", ())]
+    _print_metric(ctx, "token_usage", start_reading(logs, read, columns), options)
 
 
 def _print_metric(
-    ctx: typer.Context, name: str, logs: list[str], options: dict[str, Any]
+    ctx: typer.Context, name: str, logs: Sources, options: dict[str, Any]
 ) -> None:
     """Print the table of a metric in the form that was asked for."""
-    sources = begin_reading(logs, options)
     # Imported here: what a command does not use is not loaded.
     from toolkit.metrics.registry import SPECS, measure
 
@@ -56,7 +69,7 @@ def _print_metric(
     form = options.pop("form", None)
     _fit_options(ctx, name, options)
     with show_progress("reading") as progress:
-        table = measure(name, sources, progress=progress, **options)
+        table = measure(name, logs, progress=progress, **options)
     if not print_data(table, form, SPECS[name]):
         # Imported here: JSON and CSV need no tables.
         from toolkit.cli.screen import print_table
@@ -96,7 +109,6 @@ def plot(
     **options: Any,
 ) -> None:
     """Save the chart of a metric, or an overview on one page."""
-    sources = begin_reading(logs, options)
     # Imported here: what a command does not use is not loaded.
     from toolkit.charts.plot import overview
     from toolkit.charts.plot import plot as plot_metric
@@ -114,8 +126,8 @@ def plot(
         _fit_options(ctx, name, options)
     with show_progress("reading") as progress:
         if name == "overview":
-            figure: Any = overview(sources, progress=progress, **options)
+            figure: Any = overview(logs, progress=progress, **options)
         else:
-            figure = plot_metric(name, sources, progress=progress, **options).figure
+            figure = plot_metric(name, logs, progress=progress, **options).figure
     figure.savefig(to, dpi=150)
     print_message(f"{to} written")

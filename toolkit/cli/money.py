@@ -12,7 +12,6 @@ from toolkit.cli.options import (
     RANGE,
     READ,
     LogsOrExport,
-    begin_reading,
     is_configured,
     shared,
 )
@@ -22,8 +21,6 @@ from toolkit.formatting.text import format_name
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from toolkit.reading.discovery import Sources
 
 _PERIOD = ("period", "period_end", "partial")
 # Columns that `cost` prints beside those of the period and the series.
@@ -47,7 +44,6 @@ def cost(
     **options: Any,
 ) -> None:
     """Print what responses cost in US dollars, and which have no known price."""
-    sources = begin_reading(logs, options)
     # Imported here: what a command does not use is not loaded.
     from toolkit.cli.screen import print_table
     from toolkit.metrics.explain import cost_lines, spending
@@ -59,13 +55,13 @@ def cost(
             ctx.fail("--as and --lines cannot be combined with --every or --by")
     with output.show_progress("reading") as progress:
         if as_model is not None:
-            _print_elsewhere(sources, as_model, form, progress=progress, **options)
+            _print_elsewhere(logs, as_model, form, progress=progress, **options)
             return
         if as_lines:
-            lines = cost_lines(sources, progress=progress, **options)
+            lines = cost_lines(logs, progress=progress, **options)
             output.print_batches(lines, form)
             return
-        spent = spending(sources, progress=progress, **options)
+        spent = spending(logs, progress=progress, **options)
     costs = spent.costs
     if not output.print_data(costs, form, SPECS["cost"]):
         series = options.get("by", ("model",))
@@ -144,7 +140,7 @@ def reconcile(
 
 
 def _print_elsewhere(
-    logs: Sources, model: str, form: str | None, **options: Any
+    logs: list[str], model: str, form: str | None, **options: Any
 ) -> None:
     """Print what the same tokens cost at another model."""
     # Imported here: what a command does not use is not loaded.

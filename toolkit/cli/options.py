@@ -11,7 +11,7 @@ import tomllib
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,9 +20,6 @@ from toolkit.cli.values import RejectLimit, parse_duration, parse_number, parse_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from toolkit.reading.discovery import Sources
-    from toolkit.reading.options import ReadOptions
 
 _NONE = "none"
 _FILE = "settings_file"
@@ -217,16 +214,6 @@ def _drop_fixed(ctx: typer.Context, options: dict[str, Any]) -> None:
                 f"an export keeps the {_FIXED[name]} it was made with: leave out "
                 f"--{name.replace('_', '-')}, or export again with --rewrite"
             )
-
-
-def begin_reading(logs: list[str], options: Mapping[str, Any]) -> Sources:
-    """Begin to read logs, before what else a command needs is imported."""
-    # Imported here: it is not needed for --help.
-    from toolkit.reading.log_reader import start_reading
-    from toolkit.reading.options import DEFAULTS
-
-    known = {name: options[name] for name in DEFAULTS if name in options}
-    return start_reading(logs, cast("ReadOptions", known))
 
 
 def is_configured(ctx: typer.Context, name: str) -> bool:

@@ -102,7 +102,7 @@ class Plan:
     def project(self, names: Iterable[str]) -> Plan:
         """Return a plan that builds only some columns, and those that reading needs."""
         tags = (name for name in self.table.names if name not in CHOICES)
-        projection = frozenset([*names, *tags, *_ALWAYS_BUILT])
+        projection = frozenset([*names, *tags, *_ALWAYS_BUILT]) & set(self.table.names)
         has_text = any(self.table[name].private for name in projection)
         content = self.content if has_text else "drop"
         return replace(self, projection=projection, content=content)

@@ -160,12 +160,14 @@ def open_logs(
     )
 
 
-def start_reading(sources: Sources, options: ReadOptions) -> Sources:
+def start_reading(
+    sources: Sources, options: ReadOptions, columns: Iterable[str]
+) -> Sources:
     """Begin to read large logs, and return them as sources for `scan`.
 
-    All columns but those with text are read; should others be needed, the logs are read
-    again. Exports, pipes and logs in a store are not read, nor is anything with an
-    error, which `scan` raises.
+    Some columns are read; should others be needed, the logs are read again. Exports,
+    pipes and logs in a store are not read, nor is anything with an error, which `scan`
+    raises.
     """
     known = {**DEFAULTS, **options}
     try:
@@ -179,9 +181,7 @@ def start_reading(sources: Sources, options: ReadOptions) -> Sources:
     are_files = all(log.identity and log.size is not None for log in found.logs)
     if not are_files or sum(log.size or 0 for log in found.logs) < _LEAST_BYTES:
         return sources
-    plan = plan.project(
-        column.name for column in plan.table.columns if not column.private
-    )
+    plan = plan.project(columns)
     reader = LogReader(
         found.logs, {}, plan, on_damage=known["on_damage"], threads=known["threads"]
     )

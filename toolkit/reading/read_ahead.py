@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from queue import Empty, Queue
 from threading import Thread
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
 
 # Blocks without text, of about a megabyte each.
 _MOST_BLOCKS = 64
-# Seconds for which a thread keeps the lock of the interpreter while another waits for
-# it. The default, 0.005, is as long as it takes to decode a block.
-_SWITCH_INTERVAL = 0.0002
 
 _End: TypeAlias = "BaseException | None"
 
@@ -29,8 +25,6 @@ class ReadAhead:
         self.stream, self.plan = stream, plan
         self.queue: Queue[Decoded | _End] = Queue(_MOST_BLOCKS)
         self.is_taken = self.is_stopped = False
-        self.switch_interval = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_INTERVAL)
         Thread(target=self.run, name="toolkit-ahead", daemon=True).start()
 
     def run(self) -> None:
@@ -47,7 +41,6 @@ class ReadAhead:
 
     def take(self, plan: Plan) -> Iterator[Decoded] | None:
         """Return the blocks, once; None if a plan needs others."""
-        sys.setswitchinterval(self.switch_interval)
         if self.is_taken or not self.plan.covers(plan):
             self.stop()
             return None
