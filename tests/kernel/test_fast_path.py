@@ -91,11 +91,11 @@ def check(lines: Sequence[bytes], plan: Plan) -> None:
     """Decode lines by both paths, and raise if a cell differs."""
     block = block_of(joined(lines))
     strict, fast = (_Kernel(plan, is_strict=it).decode(block) for it in (True, False))
-    said = difference(strict, fast)
-    if said is not None and len(lines) > 1:
+    found = difference(strict, fast)
+    if found is not None and len(lines) > 1:
         for line in lines:
             check([line], plan)
-    assert said is None, (lines[-1][:3000], said)
+    assert found is None, (lines[-1][:3000], found)
 
 
 def check_round(seed: int, count: int = 2000) -> None:

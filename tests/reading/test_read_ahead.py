@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
+import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -189,3 +191,20 @@ def test_the_command_tokens_reads_a_log_once(
     assert ended.value.code in {0, None}
     assert len(plans) == 1
     assert "total" in capsys.readouterr().out
+
+
+def test_a_process_ends_while_the_thread_waits_for_room(log: Path) -> None:
+    code = f"""
+from toolkit.reading import framing, log_reader, read_ahead
+framing.BLOCK_BYTES, read_ahead._MOST_BLOCKS, log_reader._LEAST_BYTES = 5_000, 1, 0
+ahead = log_reader.start_reading({str(log)!r}, {{}}, []).ahead
+while not ahead.queue.full():
+    pass
+raise KeyboardInterrupt
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, timeout=60
+    )
+
+    assert done.stderr.splitlines()[-1] == b"KeyboardInterrupt"
+    assert done.returncode == -signal.SIGINT

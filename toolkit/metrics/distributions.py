@@ -245,8 +245,8 @@ def _histogram(
         )
         if near is not None:
             on = [*work.when, *work.query.by, "~range"]
-            wanted = near.lazy().filter(pl.col("tokens") == name).select(on)
-            rows = rows.join(wanted, on=on, how="semi", nulls_equal=True)
+            ranges = near.lazy().filter(pl.col("tokens") == name).select(on)
+            rows = rows.join(ranges, on=on, how="semi", nulls_equal=True)
         table = group(rows, keys, *figures)
         tables.append(table.with_columns(pl.lit(name).alias("tokens")))
     return pl.concat(tables)

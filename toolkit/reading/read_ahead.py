@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from queue import Empty, Queue
-from threading import Thread
+from queue import Empty, Full, Queue
+from threading import Thread, main_thread
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Blocks without text, of about a megabyte each.
 _MOST_BLOCKS = 64
+# How often a thread that waits for room looks whether the process ends.
+_SECONDS = 0.05
 
 _End: TypeAlias = "BaseException | None"
 
@@ -25,19 +27,27 @@ class ReadAhead:
         self.stream, self.plan = stream, plan
         self.queue: Queue[Decoded | _End] = Queue(_MOST_BLOCKS)
         self.is_taken = self.is_stopped = False
-        Thread(target=self.run, name="toolkit-ahead", daemon=True).start()
+        Thread(target=self.run, name="toolkit-ahead").start()
 
     def run(self) -> None:
         """Decode the blocks; at the end put None, or the error that ended it."""
         end: _End = None
         try:
             for decoded in self.stream:
-                self.queue.put(decoded)
+                self._put(decoded)
                 if self.is_stopped:
                     return
         except BaseException as error:
             end = error
-        self.queue.put(end)
+        self._put(end)
+
+    def _put(self, item: Decoded | _End) -> None:
+        """Wait for room; stop where the process ends, as a daemon would abort it."""
+        while not self.is_stopped:
+            with suppress(Full):
+                self.queue.put(item, timeout=_SECONDS)
+                return
+            self.is_stopped = not main_thread().is_alive()
 
     def take(self, plan: Plan) -> Iterator[Decoded] | None:
         """Return the blocks, once; None if a plan needs others."""

@@ -28,7 +28,7 @@ struct Fork {
 /// A step, and the fork behind it.
 struct Branch {
     /// The last of the bytes before the cut, and how many they are. Most other steps end
-    /// differently: so they are told apart without a look at the rest.
+    /// differently, so they are ruled out without a look at the rest.
     last: u64,
     length: usize,
     step: Step,
