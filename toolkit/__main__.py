@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from types import FrameType
 
 INTERRUPTED = 130
-_MANY = 50_000  # objects
+_GC_THRESHOLD = 50_000  # objects
 
 
 def main() -> None:
     """Run the command and exit."""
-    # A command ends soon: to look for garbage every 700 objects takes a tenth of it.
-    gc.set_threshold(_MANY)
+    # A command is short: looking for garbage every 700 objects takes a tenth of it.
+    gc.set_threshold(_GC_THRESHOLD)
     wants_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if wants_interrupts:
         signal.signal(signal.SIGINT, _exit)  # nothing has begun yet

@@ -19,6 +19,7 @@ from toolkit.reading import log_reader
 from toolkit.reading.discovery import Logs
 from toolkit.reading.log_reader import start_reading
 from toolkit.reading.native import KERNEL
+from toolkit.reading.options import DEFAULTS
 from toolkit.testing import make_response, write_sample
 
 if TYPE_CHECKING:
@@ -102,6 +103,37 @@ def test_a_frame_can_be_collected_twice(log: Path) -> None:
     scanned = toolkit.scan(begin(log)).select("model")
 
     assert scanned.collect().equals(scanned.collect())
+
+
+def test_two_queries_at_once_read_all_rows(log: Path) -> None:
+    scanned = toolkit.scan(begin(log)).select("log_id", "line", "choice_position")
+    key = ["log_id", "line", "choice_position"]
+
+    joined = scanned.join(scanned, on=key).collect()
+
+    assert len(joined) == len(toolkit.load(log))
+
+
+def test_a_second_query_leaves_the_first_one_its_blocks(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.reading.framing.BLOCK_BYTES", 5_000)
+    found = begin(log)
+    assert found.ahead is not None
+    plan = found.ahead.plan
+
+    first = found.ahead.take(plan)
+    assert first is not None
+    lines = next(first).lines
+
+    assert found.ahead.take(plan) is None
+    assert lines + sum(block.lines for block in first) == 300
+
+
+def test_a_limit_of_lines_applies(log: Path) -> None:
+    reader = log_reader.open_logs(begin(log), DEFAULTS, max_lines=10)
+
+    assert sum(block.lines for block in reader.iter_decoded()) == 10
 
 
 def test_rejects_are_warned_of(tmp_path: Path) -> None:

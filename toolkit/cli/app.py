@@ -64,8 +64,10 @@ class _Light:
         """Return the parameters, also that of the help."""
         parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for one in parameters:
-            # Where typer keeps its converters: it makes them on first use.
-            one._runtime_param = _Values(one.type_descriptor.annotation)  # noqa: SLF001
+            # typer keeps its converter here, and makes one only if there is none.
+            descriptor = getattr(one, "type_descriptor", None)
+            if descriptor is not None:
+                one._runtime_param = _Values(descriptor.annotation)  # noqa: SLF001
         return parameters
 
 

@@ -22,7 +22,7 @@ from toolkit.expressions.time_ranges import span
 from toolkit.reading import object_store
 from toolkit.reading.blocks import Block, Decoded, make_plan
 from toolkit.reading.decoder import make_deduplicator
-from toolkit.reading.dedup import DATED_BY_LINE, DUPLICATE_KEY
+from toolkit.reading.dedup import DUPLICATE_KEY, is_dated_by_line
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
 from toolkit.reading.ledger import STREAM_COLUMNS, STREAM_COUNTS, LedgerBuilder
 from toolkit.reading.log_reader import LogReader
@@ -120,9 +120,7 @@ def _iter_keys(committed: Sequence[str], directory: str) -> Iterator[pa.RecordBa
 def _find_directories(choices: pa.RecordBatch) -> set[str]:
     """Return the directories where responses may be that rows repeat."""
     found = {f"{CHOICES_DIR}/date={day}" for day in find_days(choices)}
-    of_any_date = pl.DataFrame(choices.select(["api"])).filter(
-        pl.col("api").is_in(DATED_BY_LINE)
-    )
+    of_any_date = pl.DataFrame(choices.select(["api"])).filter(is_dated_by_line())
     return found if of_any_date.is_empty() else {*found, CHOICES_DIR}
 
 
@@ -232,9 +230,7 @@ def read_keys(parts: Sequence[str], *, of_any_date: bool = False) -> pl.LazyFram
     """
     keys = scan_parts(parts, pl.Schema(_KEYS), part_column="part")
     is_read = pl.col("response_id").is_not_null() & (pl.col("choice_position") == 0)
-    return keys.filter(
-        is_read & pl.col("api").is_in(DATED_BY_LINE) if of_any_date else is_read
-    )
+    return keys.filter(is_read & is_dated_by_line() if of_any_date else is_read)
 
 
 def scan_choices(parts: Sequence[StagedPart]) -> pl.LazyFrame:

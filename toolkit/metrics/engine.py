@@ -435,7 +435,7 @@ def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computatio
 def _is_large(values: pl.Expr) -> pl.Expr:
     """Return whether a sum with this number may wrap, which polars does not report.
 
-    Read as an unsigned number a negative one is large, too.
+    A negative number is large too when read as unsigned, so it counts as one that may.
     """
     return values.cast(pl.Int64).reinterpret(signed=False) > _LARGEST_OF_SUM
 

@@ -48,7 +48,8 @@ class _SpendingOptions(PeriodOptions, ReadOptions, total=False):
 _NAMED = ("source", "line", "created", "model", "provider", "service_tier")
 _COST = ("cost", "cost_bound", "cost_source", "rate", "reason")
 _ALL: dict[str, object] = {"every": None, "by": ()}
-_BATCH = _FEW_ROWS = 1 << 16  # responses
+_BATCH = 1 << 16  # responses
+_FEW_ROWS = 1 << 16  # of an export, which are collected before they are priced
 _MOST_NAMES = 5  # in an error
 
 

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-# Where each name is; a module is imported when its name is first used.
+# Where each name is; `budgets` is a module. One is imported when a name is first used.
 _HOMES = {
     "MEANINGS": "rates",
     "PriceFile": "price_file",

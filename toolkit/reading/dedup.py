@@ -14,11 +14,21 @@ import pyarrow as pa
 from toolkit.schema.apis import APIS
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from toolkit.reading.blocks import Decoded
 
 DUPLICATE_KEY = ("response_hash", "response_id")
-# APIs whose responses have no date: it can only be from the line.
-DATED_BY_LINE = [api.name for api in APIS if "created" not in api.paths]
+# APIs whose responses have no date.
+_DATED_BY_LINE = [api.name for api in APIS if "created" not in api.paths]
+
+
+def is_dated_by_line() -> pl.Expr:
+    """Return whether the date of a response can only be from its line."""
+    # Imported here: a log is decoded while polars is imported.
+    import polars as pl
+
+    return pl.col("api").is_in(_DATED_BY_LINE)
 
 
 class SeenKeys:

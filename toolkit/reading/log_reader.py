@@ -55,7 +55,7 @@ class LogReader:
 
     def iter_decoded(self) -> Iterator[Decoded]:
         """Yield the blocks of the logs, decoded and without duplicates."""
-        # Imported here: it imports polars, meanwhile a log may be decoded already.
+        # Imported here: this imports polars, while another thread may decode the log.
         from toolkit.reading.streams import Streams, put_together
 
         seen = make_deduplicator() if self.duplicates == "drop" else None
@@ -65,7 +65,9 @@ class LogReader:
         logs = {log_id: log.path for log_id, log in enumerate(self.logs)}
         streams = Streams(self.plan.table, logs)
         names = self.plan.schema.names
-        taken = None if self.ahead is None else self.ahead.take(self.plan)
+        taken = None
+        if self.ahead is not None and self.max_lines is None:
+            taken = self.ahead.take(self.plan)
         stream = self.decode(blocks) if taken is None else self._report(taken)
         for decoded in put_together(stream, streams):
             if decoded.choices.num_columns > len(names):
@@ -77,10 +79,7 @@ class LogReader:
         return self._report(self._decode(blocks))
 
     def _decode(self, blocks: Iterator[Block]) -> Iterator[Decoded]:
-        """Yield blocks decoded.
-
-        One with responses that may be the end of a stream has all columns.
-        """
+        """Yield blocks decoded, with all columns where a stream may end."""
         decoder = make_decoder(self.plan)
         of_all = None  # decodes all columns
         has_streams = False
@@ -190,7 +189,7 @@ def start_reading(
 
 
 def _may_end_streams(decoded: Decoded) -> bool:
-    """Return whether a block has responses of an API whose streams end with such."""
+    """Return whether a block has responses that may be the last chunk of a stream."""
     apis = decoded.choices.column("api").unique().to_pylist()
     return not _ENDS_WHOLE.isdisjoint(apis)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from queue import Empty, Full, Queue
-from threading import Thread, main_thread
+from threading import Lock, Thread, main_thread
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 # Blocks without text, of about a megabyte each.
 _MOST_BLOCKS = 64
-# How often a thread that waits for room looks whether the process ends.
-_SECONDS = 0.05
+# How often a thread that waits for room checks whether the main thread has ended.
+_CHECK_SECONDS = 0.05
 
 _End: TypeAlias = "BaseException | None"
 
@@ -27,6 +27,8 @@ class ReadAhead:
         self.stream, self.plan = stream, plan
         self.queue: Queue[Decoded | _End] = Queue(_MOST_BLOCKS)
         self.is_taken = self.is_stopped = False
+        self.lock = Lock()
+        # Not a daemon: the end of the process would abort it in the middle of its work.
         Thread(target=self.run, name="toolkit-ahead").start()
 
     def run(self) -> None:
@@ -42,20 +44,23 @@ class ReadAhead:
         self._put(end)
 
     def _put(self, item: Decoded | _End) -> None:
-        """Wait for room; stop where the process ends, as a daemon would abort it."""
+        """Put an item once there is room; give up if the main thread has ended."""
         while not self.is_stopped:
             with suppress(Full):
-                self.queue.put(item, timeout=_SECONDS)
+                self.queue.put(item, timeout=_CHECK_SECONDS)
                 return
             self.is_stopped = not main_thread().is_alive()
 
     def take(self, plan: Plan) -> Iterator[Decoded] | None:
         """Return the blocks, once; None if a plan needs others."""
-        if self.is_taken or not self.plan.covers(plan):
-            self.stop()
+        with self.lock:
+            is_taken, self.is_taken = self.is_taken, True
+        if is_taken:
             return None
-        self.is_taken = True
-        return self.iter_decoded()
+        if self.plan.covers(plan):
+            return self.iter_decoded()
+        self.stop()
+        return None
 
     def iter_decoded(self) -> Iterator[Decoded]:
         """Yield the blocks in their order."""
@@ -68,7 +73,7 @@ class ReadAhead:
             self.stop()
 
     def stop(self) -> None:
-        """Let the thread end, which may wait for room."""
+        """Stop the thread, and empty the queue in case it waits for room."""
         self.is_stopped = True
         with suppress(Empty):
             while True:

@@ -21,7 +21,7 @@ from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import ROWS_PER_TABLE, iter_tables
 from toolkit.reading.blocks import STDIN
-from toolkit.reading.dedup import DATED_BY_LINE, DUPLICATE_KEY
+from toolkit.reading.dedup import DUPLICATE_KEY, is_dated_by_line
 from toolkit.reading.discovery import Logs
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import open_logs
@@ -141,7 +141,7 @@ class _LogScan:
         if self.is_spent:
             raise StreamReadTwiceError(STDIN)
         self.is_spent = any(log.path == STDIN for log in self.reader.logs)
-        names = self.columns_of(with_columns, predicate)
+        names = self.needed_columns(with_columns, predicate)
         reader = self.reader.project(names)
         table = reader.plan.table
         builder = LedgerBuilder(reader.logs, table)
@@ -166,7 +166,7 @@ class _LogScan:
         builder.warn()
         reader.warn_of_skipped_files()
 
-    def columns_of(
+    def needed_columns(
         self, with_columns: list[str] | None, predicate: pl.Expr | None
     ) -> list[str]:
         """Return the columns that are selected or filtered by, in their order."""
@@ -238,9 +238,7 @@ def _scan_several(sources: Sequence[_ScanSource], within: Span) -> pl.LazyFrame:
         frames.append(frame)
         logs += one.next_log_id
         if one is not sources[-1]:
-            key = one.scan(span(None, None)).filter(
-                has_key | pl.col("api").is_in(DATED_BY_LINE)
-            )
+            key = one.scan(span(None, None)).filter(has_key | is_dated_by_line())
             with_id = key.filter(pl.col("response_id").is_not_null())
             keys.append(with_id.select(DUPLICATE_KEY))
     return pl.concat(frames, how="diagonal")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.errors import near_miss
-from toolkit.reading.dedup import DATED_BY_LINE
+from toolkit.reading.dedup import is_dated_by_line
 from toolkit.schema.paths import parse_notation, write_path
 from toolkit.schema.tables import CHOICES
 
@@ -98,11 +98,7 @@ def _cells(choices: pa.RecordBatch, name: str) -> pl.Series:
     rows = pl.DataFrame(choices.select(["api", "created", "created_problem"]))
     created = pl.col("created")
     cells = pl.coalesce(created.cast(pl.String), "created_problem")
-    return (
-        rows.filter(created.is_null() | pl.col("api").is_in(DATED_BY_LINE))
-        .select(cells)
-        .to_series()
-    )
+    return rows.filter(created.is_null() | is_dated_by_line()).select(cells).to_series()
 
 
 def _walk(node: dict[str, object], path: tuple[str, ...]) -> tuple[int, list[str]]:

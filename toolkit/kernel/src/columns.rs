@@ -30,7 +30,7 @@ pub enum ColumnBuilder {
     LargeString(Texts<i64>),
     LargeBinary(Texts<i64>),
     Calls(Box<Calls>),
-    /// A column that nobody asked for: its values are checked, and no cell is built.
+    /// A column that is not in the schema: its values are checked, and no cell is built.
     Unread,
 }
 

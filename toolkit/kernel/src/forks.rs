@@ -110,7 +110,7 @@ impl Forks {
         values.clear();
         self.path.clear();
         let (mut fork, mut branch, mut at) = (0, 0, 0);
-        // At most this many bytes may be passed in vain.
+        // How many bytes may be read on branches that turn out to be wrong.
         let mut spare = end;
         loop {
             let here = &self.forks[fork];
@@ -135,7 +135,7 @@ impl Forks {
                 (fork, branch) = (next, 0);
                 continue;
             }
-            // Another branch may go on where the last one parted.
+            // Go back to the last fork, and try its next branch.
             (fork, branch) = self.path.pop()?;
             branch += 1;
             values.pop();

@@ -1,20 +1,20 @@
 //! When it pays to try shapes on lines, and to learn more of them.
 
-/// Of so many lines nearly all must have a shape, or else none is tried for some time: at
-/// first for as many lines, at most for so many. Else a walk is as fast, which needs less
-/// memory: that of a few shapes alone stays in the processor's cache.
+/// In a window of this many lines, 15 of 16 must have a shape. Otherwise no shapes are tried
+/// for as many lines, and for four times as many each time, up to the longest rest. The walk
+/// is then as fast, and needs less memory: that of a few shapes stays in the processor's cache.
 const WINDOW: usize = 2048;
 const LONGEST_REST: usize = 1 << 15;
-/// A line without a shape is learned if less than one of so many was: at first, and then
-/// once most lines have a shape.
-const LESSONS: [usize; 2] = [4, 64];
+/// At most one line in this many is learned: before and after half of the lines of a window
+/// had a shape.
+const LEARN_EACH: [usize; 2] = [4, 64];
 
 #[derive(Default)]
 pub struct Pace {
     /// Of the lines of this window, how many were tried, had a shape, and were learned.
     tries: usize,
     hits: usize,
-    lessons: usize,
+    learned: usize,
     /// Lines to pass before shapes are tried again, and the last such number.
     rest: usize,
     last_rest: usize,
@@ -35,7 +35,7 @@ impl Pace {
             self.rest = if pays { 0 } else { longer };
             self.last_rest = self.rest;
             self.is_settled = 2 * self.hits >= WINDOW;
-            (self.tries, self.hits, self.lessons) = (0, 0, 0);
+            (self.tries, self.hits, self.learned) = (0, 0, 0);
         }
         self.tries += 1;
         true
@@ -48,9 +48,9 @@ impl Pace {
 
     /// Returns whether a line that had none is to be learned.
     pub fn may_learn(&mut self) -> bool {
-        let each = LESSONS[usize::from(self.is_settled)];
-        let may = self.rest == 0 && each * self.lessons <= self.tries;
-        self.lessons += usize::from(may);
+        let each = LEARN_EACH[usize::from(self.is_settled)];
+        let may = self.rest == 0 && each * self.learned <= self.tries;
+        self.learned += usize::from(may);
         may
     }
 }

@@ -84,7 +84,7 @@ pub struct Target {
     pub is_of_choice: bool,
     /// It is repeated in all rows of a response.
     pub repeats: bool,
-    /// Its text is not kept: of a private column, or one that nobody asked for.
+    /// Its text is not kept: of a private column, or one that is not in the schema.
     pub drops: bool,
     pub is_read: bool,
     /// A 0 is read only if no other way has a value.
