@@ -670,3 +670,23 @@ def test_an_error_that_cannot_be_printed_is_still_a_failure(
         app.main()
 
     assert ended.value.code == 1
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_a_name_that_the_encoding_of_the_output_lacks_is_escaped(
+    tmp_path: Path, form: list[str]
+) -> None:
+    log = tmp_path / "a.jsonl"
+    log.write_text(json.dumps(make_response(model="\N{CJK UNIFIED IDEOGRAPH-65E5}")))
+    command = [sys.executable, "-m", "toolkit", "tokens", str(log), *form]
+
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+    )
+
+    assert done.returncode == 0
+    assert rb"\u65e5" in done.stdout

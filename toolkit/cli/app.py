@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import warnings
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO, cast
 
@@ -306,6 +307,9 @@ def sample(
 def main() -> None:
     """Run the command and exit."""
     _replace_closed()
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A name may have characters that the encoding of a terminal lacks.
+        sys.stdout.reconfigure(errors="backslashreplace")
     damaged = False
 
     def show(message: Warning | str, category: type[Warning], *_rest: object) -> None:
