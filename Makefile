@@ -28,7 +28,7 @@ help:
 	@echo "make reference  write the pandera models and the reference pages from the code"
 	@echo "make gallery    draw every chart in many variants, into docs and out/gallery"
 	@echo "make wheel      build dist/*.whl, which needs no Rust to install"
-	@echo "make bench      measure speed beside other engines (half an hour, 5 GB)"
+	@echo "make bench      measure speed beside other engines (some minutes, 5 GB)"
 	@echo "make crashes    fail every system call of an export once (strace, half an hour)"
 	@echo "make clean      remove everything that these commands made"
 
