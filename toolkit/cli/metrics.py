@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.options import (
-    RANGE,
-    READ,
-    LogsOrExport,
-    is_configured,
-    shared,
-)
+from toolkit.cli.options import RANGE, READ, LogsOrExport, is_configured, shared
 from toolkit.cli.output import print_data, print_message, show_progress
 from toolkit.cli.values import check_folder
 from toolkit.errors import OptionError, UnknownOptionError

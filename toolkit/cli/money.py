@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli import output
-from toolkit.cli.options import (
-    RANGE,
-    READ,
-    LogsOrExport,
-    is_configured,
-    shared,
-)
+from toolkit.cli.options import RANGE, READ, LogsOrExport, is_configured, shared
 from toolkit.cli.values import parse_pairs
 from toolkit.errors import plural
 from toolkit.formatting.text import format_name

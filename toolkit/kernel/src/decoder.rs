@@ -92,7 +92,7 @@ impl Decoder {
         }
     }
 
-    /// Takes what was learned from lines, or nothing yet.
+    /// Returns what a thread has learned from lines before, or an empty memory.
     fn memory(&self) -> Option<Memory> {
         let mut kept = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         kept.pop().or_else(|| self.routes.as_ref().map(Memory::new))

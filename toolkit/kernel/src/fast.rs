@@ -86,7 +86,7 @@ pub fn find_response(
             api = values(plan, routes, walk, line, candidate).api()?;
         }
     }
-    // Carriers of a stream are no lines.
+    // Chunks of such APIs are read only within a line that has a whole stream.
     let api = api.filter(|&api| plan.apis[api].stream != Stream::Carriers)?;
     Some((candidate, api))
 }

@@ -70,7 +70,7 @@ impl<'w> LineValues<'w> {
         Some(None)
     }
 
-    /// The first slot of each choice; None: what should be their list is none.
+    /// The first slot of each choice; None: the value at their path is not a list.
     #[inline]
     pub fn choices(&self, route: &Route) -> Option<impl Iterator<Item = usize> + Clone + use<>> {
         let (base, count, width) = match route.list {
@@ -123,8 +123,8 @@ impl<'w> LineValues<'w> {
         is_expected(value.raw(line), value.label(line, self.texts), &check.test)
     }
 
-    /// Returns whether the candidate is of an API, or of none, whatever the values are that
-    /// vary, which are known by their place.
+    /// Returns whether the candidate is of this API, or of none, whatever its varying values
+    /// are; `varies` returns whether a value does, by its place.
     pub fn is_settled(&self, api: Option<usize>, varies: impl Fn(&Value) -> bool) -> bool {
         let last = api.map_or(self.routes.apis.len(), |api| api + 1);
         let routes = self.routes.apis[..last].iter();
@@ -292,7 +292,7 @@ impl<'w> LineValues<'w> {
         self.set_count(target, total, building, row)
     }
 
-    /// Reads a count; None within: it is null.
+    /// Reads a count; `Some(None)`: it is null.
     fn count(&self, target: &Target, way: usize, value: &Value) -> Option<Option<i64>> {
         let most = target.maximum.max(0) as u64;
         if value.kind == JsonType::Whole && value.extra <= most {

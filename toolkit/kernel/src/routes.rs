@@ -64,12 +64,12 @@ pub struct Check {
 }
 
 impl Check {
-    /// Returns whether a value is there, and not which one, decides.
+    /// Returns whether it is enough that a value is there, whichever it is.
     pub fn is_presence(&self) -> bool {
         self.test.words.is_empty() && self.test.r#type == Type::Any
     }
 
-    /// Returns whether the text of a value decides, and not its type alone.
+    /// Returns whether it depends on the text of a value, not on its type alone.
     pub fn is_by_text(&self) -> bool {
         !self.test.words.is_empty() || self.test.r#type == Type::Filled
     }
@@ -101,17 +101,17 @@ pub struct End {
     pub place: Place,
     /// The way goes on into the items of a list.
     pub has_items: bool,
-    /// A value is there, not which one, decides on the cell.
+    /// The cell depends only on whether a value is there.
     pub is_presence: bool,
     pub passes_objects: bool,
     pub takes_any_shape: bool,
-    /// The text of a string is needed, not only whether it is one.
+    /// The text of a string is needed, not only its type.
     pub needs_text: bool,
-    /// Of a sum of counts; most are none, and the ends are to be small.
+    /// The rest of a sum of counts. Boxed, as most ends have none.
     pub sum: Option<Box<Parts>>,
 }
 
-/// What belongs to a sum of counts beside the first.
+/// A sum of counts, without the first one.
 pub struct Parts {
     /// Further counts, each at the first of some places that has one.
     pub plus: Vec<Vec<Place>>,
@@ -133,7 +133,7 @@ impl Target {
         self.ends.iter().flat_map(End::places)
     }
 
-    /// Returns whether no value of a type is an error on a way, nor read.
+    /// Returns whether values of a type need no look: they are allowed, and the cell is not built.
     pub fn takes(&self, way: usize, r#type: JsonType) -> bool {
         let is_text = self.kind.is_text() || self.kind == Kind::Characters;
         !self.is_read && is_text && r#type == JsonType::String && !self.ends[way].has_items
@@ -313,7 +313,7 @@ impl Routes {
         (number < MOST_CHECKS).then_some(number)
     }
 
-    /// Returns the target of a column, but for its numbers.
+    /// Returns the target of a column; its numbers are set later.
     fn target(
         &mut self,
         plan: &Plan,

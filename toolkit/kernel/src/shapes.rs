@@ -206,7 +206,7 @@ impl Shapes {
         let differing =
             |number: usize| self.shapes[number].differing(walked.line.as_bytes(), &tokens);
         let likely = || tokens.iter().map(Token::is_likely_to_vary).collect();
-        // What decides of which API it is must be the same in all lines of a shape.
+        // The values that decide which API it is must be the same in all lines of a shape.
         let (known, shape) = match known.and_then(|number| new(differing(number))) {
             Some(shape) => (known, Some(shape)),
             None => (
@@ -263,7 +263,7 @@ pub struct WalkedLine<'w> {
 }
 
 impl Shape {
-    /// None: a value that varies decides of which API it is.
+    /// None: which API it is depends on a value that varies.
     fn new(
         routes: &Routes,
         walked: &WalkedLine<'_>,

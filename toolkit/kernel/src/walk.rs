@@ -58,7 +58,7 @@ pub struct Choices {
     /// The first slot of the first choice; the others follow.
     pub base: usize,
     pub count: usize,
-    /// An item is no object.
+    /// An item is not an object.
     pub is_odd: bool,
 }
 
