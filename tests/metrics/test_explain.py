@@ -378,7 +378,7 @@ def test_a_narrow_screen_breaks_no_number_and_says_what_it_leaves_out(
     assert "≥ $0.25" in costs.stdout
     assert "unknown" in costs.stdout
     assert "gpt-4o" in costs.stdout
-    assert "use a wider terminal, or --csv" in costs.stderr
+    assert "(no room, or only 0 or unknown): use --csv" in costs.stderr
     # The three lines: 0.0035 by the catalogue, 0.25 reported, the third without usage.
     lines = explained.stdout.partition("Lines")[2]
     assert re.findall(r"\$[\d.]+|no_usage", lines) == ["$0.0035", "$0.25", "no_usage"]

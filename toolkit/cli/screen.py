@@ -77,7 +77,7 @@ def print_table(
         console.print(Text(note, "table.caption"), width=grid.width, justify="left")
     if layout.left_out:
         more = plural(len(layout.left_out), "more column")
-        print_message(f"{more}: use a wider terminal, or --csv")
+        print_message(f"{more} (no room, or only 0 or unknown): use --csv")
 
 
 class _Grid:
