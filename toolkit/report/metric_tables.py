@@ -1,0 +1,59 @@
+"""Tables of metrics that a report is built from, each computed once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from toolkit.metrics.engine import compute_several
+from toolkit.metrics.registry import METRICS, SPECS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    import polars as pl
+
+    from toolkit.report.inputs import Plan, ReportInputs
+
+_Key = tuple[str, tuple[tuple[str, object], ...]]
+
+
+class MetricTables:
+    """Metrics of the choices of a report, over its range unless another is given.
+
+    Options that a metric does not have are left out. A table that was computed is kept.
+    """
+
+    def __init__(self, inputs: ReportInputs, plan: Plan) -> None:
+        self.choices = inputs.choices
+        self.plan = plan
+        self._known: dict[_Key, pl.DataFrame] = {}
+
+    def table(self, metric: str, **options: object) -> pl.DataFrame:
+        """Return the table of a metric."""
+        key, complete = self._complete(metric, options)
+        if key not in self._known:
+            self._known[key] = METRICS[metric](self.choices, **complete)
+        return self._known[key]
+
+    def row(self, metric: str, **options: object) -> dict[str, Any]:
+        """Return the one row of a metric over the range: of all series together."""
+        options = {"every": None, "by": (), "fill": True, **options}
+        return self.table(metric, **options).row(0, named=True)
+
+    def compute(self, metric: str, queries: Iterable[Mapping[str, object]]) -> None:
+        """Compute several tables of a metric with one reading."""
+        keys = dict(self._complete(metric, one) for one in queries)
+        missing = {key: one for key, one in keys.items() if key not in self._known}
+        if len(missing) > 1:
+            found = compute_several(SPECS[metric], self.choices, list(missing.values()))
+            self._known.update(zip(missing, found, strict=True))
+
+    def _complete(
+        self, metric: str, options: Mapping[str, object]
+    ) -> tuple[_Key, dict[str, Any]]:
+        """Return the options with the range, and the key of the table."""
+        known = SPECS[metric].option_names
+        complete = {**self.plan.range, **options}
+        complete = {name: complete[name] for name in sorted(complete) if name in known}
+        return (metric, tuple(complete.items())), complete

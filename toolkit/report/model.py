@@ -1,0 +1,430 @@
+"""What a report contains: data classes, from which all formats are written.
+
+Figures are `Figure`: they know whether they are exact, a bound, or unknown. Texts are
+plain text; names of series and values from logs are not escaped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime  # noqa: TC003 - read when the schema is made
+from typing import Literal, TypeAlias
+
+from toolkit.formatting.figures import Figure
+
+Kind: TypeAlias = Literal["usd", "count", "share"]  # how a figure is written
+# A colour: the slot of a series (see `toolkit.charts.colors`), or a mark of its own.
+Color: TypeAlias = str
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a section: its fixed name, its answer, and what is measured."""
+
+    name: str
+    title: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The report in one sentence, and how sure it is."""
+
+    headline: str
+    certainty: str
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """A key figure: now, and over the last five periods, the range being the last.
+
+    `words` is the line below it: the change and its base. `of` is what a count is a
+    part of. `points` has a value for each period; unknown ones are not drawn.
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    value: Figure
+    before: Figure
+    words: str
+    points: list[Figure]
+    of: int | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A limit of a month, and how much of it is spent and will be.
+
+    `value` is that of the tag whose budget it is. `forecast` is for the end of the
+    month, `low` and `high` its likely range (4 cases in 5). `with_unpriced` estimates
+    the forecast with the calls that have no known price.
+    """
+
+    head: Head
+    limit: Figure
+    spent: Figure
+    days: int
+    forecast: Figure
+    low: Figure
+    high: Figure
+    with_unpriced: Figure
+    before: Figure
+    month: date
+    tag: str | None = None
+    value: str | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series in a chart over time: a value for each period."""
+
+    name: str
+    color: Color
+    values: list[Figure]
+
+
+@dataclass(frozen=True)
+class Course:
+    """Known cost over eight periods by series, the smallest first (at the top).
+
+    `is_whole` is False for periods that are not over or in which the log begins.
+    `unpriced` is the share of the tokens of each period that have no known price.
+    """
+
+    head: Head
+    starts: list[date]
+    labels: list[str]
+    is_whole: list[bool]
+    totals: list[Figure]
+    unpriced: list[Figure]
+    series: list[Series]
+    empty: str = ""  # why there is nothing in the first periods
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class TagRow:
+    """What a value of a tag cost; None: calls without the tag."""
+
+    value: str | None
+    cost: Figure
+    calls: int
+
+
+@dataclass(frozen=True)
+class Tag:
+    """Cost by the values of a tag."""
+
+    head: Head
+    column: str
+    rows: list[TagRow]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A series: what it cost, how that changed, and the main reason."""
+
+    name: str
+    short: str
+    color: Color
+    calls: int
+    calls_before: int | None
+    tokens: Figure
+    cost: Figure
+    change: Figure
+    reason: str
+    unpriced: int
+
+
+@dataclass(frozen=True)
+class Models:
+    """Where the money went."""
+
+    head: Head
+    rows: list[ModelRow]
+    total: ModelRow
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A part of the change in known cost. The parts add up to the change exactly."""
+
+    name: str
+    label: str
+    amount: Figure
+    words: str
+    is_main: bool = False
+
+
+@dataclass(frozen=True)
+class Causes:
+    """What changed, and why."""
+
+    head: Head
+    rows: list[Cause]
+    change: Figure
+    words: str
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Money that brought nothing, or that could be saved: and what to do.
+
+    `at_most` is an upper bound, where `cost` is an estimate.
+    """
+
+    name: str
+    label: str
+    cost: Figure
+    words: str
+    todo: str
+    at_most: Figure = field(default_factory=lambda: Figure(None))
+    is_saving: bool = False
+
+
+@dataclass(frozen=True)
+class Waste:
+    """What was wasted, and what could be saved."""
+
+    head: Head
+    rows: list[Loss]
+
+
+@dataclass(frozen=True)
+class LineCount:
+    """Lines of the logs of one kind. The counts add up to all lines of the range."""
+
+    name: str
+    count: int
+    label: str
+    mark: Literal["ink", "warn", "soft", "soft2", "warn2", "pale"]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that the figures leave out: what it could add, and what to do."""
+
+    name: str
+    label: str
+    could_add: Figure
+    words: str
+    todo: str
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What the figures cover, and what they leave out."""
+
+    head: Head
+    lines: list[LineCount]
+    rows: list[Gap]
+    total: Gap | None
+
+
+# --- The analyst's charts ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a bar; `mark` is how it is filled if not by the colour of a series."""
+
+    value: Figure
+    color: Color
+    mark: Literal["solid", "hatched", "dotted"] = "solid"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar, or a column, with its label and the text at its end."""
+
+    label: str
+    parts: list[Part]
+    text: str = ""
+    before: Figure = field(default_factory=lambda: Figure(None))
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars side by side, or columns if `upright`; `legend` names the colours."""
+
+    bars: list[Bar]
+    kind: Kind
+    upright: bool = False
+    legend: list[tuple[str, Color, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A rate with its interval, a median with its span, or a value now and before."""
+
+    label: str
+    color: Color
+    value: Figure
+    low: Figure = field(default_factory=lambda: Figure(None))
+    high: Figure = field(default_factory=lambda: Figure(None))
+    text: str = ""
+    is_hollow: bool = False
+
+
+@dataclass(frozen=True)
+class Dots:
+    """Rows of dots on one scale."""
+
+    rows: list[list[Dot]]
+    kind: Kind
+    log: bool = False
+    legend: list[tuple[str, Color, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Counts by row and column; darker is more."""
+
+    rows: list[str]
+    columns: list[str]
+    counts: list[list[int | None]]
+
+
+@dataclass(frozen=True)
+class Spell:
+    """A stretch of time in a row of a timeline: from and to are parts of the range."""
+
+    start: float
+    end: float
+    label: str
+    color: Color
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Rows of stretches of time, and the labels of the axis at their places."""
+
+    rows: list[tuple[str, list[Spell]]]
+    ticks: list[tuple[float, str]]
+
+
+Chart: TypeAlias = Bars | Dots | Heat | Timeline
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A small chart with its answer; `summary` is the chart in a sentence."""
+
+    name: str
+    title: str
+    note: str
+    chart: Chart
+    summary: str
+    below: str = ""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All numbers by series: heads and rows as text, and the figures behind them."""
+
+    heads: list[str]
+    rows: list[list[str]]
+    data: list[dict[str, Figure | str | int | None]]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The analyst's part; `left_out` names charts with too little data, and why."""
+
+    head: Head
+    tiles: list[Tile]
+    table: Matrix
+    table_head: Head
+    left_out: list[str]
+
+
+# --- The whole -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Range:
+    """What the report covers; `name` is ``week`` in "the week before"."""
+
+    words: str
+    name: str
+    since: datetime | None
+    until: datetime | None
+    tz: str
+    every: str
+    by: list[str]
+    before: str | None
+    last_call: datetime | None
+
+
+@dataclass(frozen=True)
+class Period:
+    """The figures of a period, to compare with a later report."""
+
+    start: datetime | None
+    end: datetime | None
+    is_partial: bool
+    calls: Figure
+    tokens: Figure
+    cost: Figure
+    calls_unpriced: Figure
+    calls_cut_off: Figure
+
+
+@dataclass(frozen=True)
+class RestatedRow:
+    """A figure of a complete period that has changed since an earlier report."""
+
+    start: datetime
+    end: datetime
+    name: str
+    label: str
+    kind: Kind
+    before: Figure
+    now: Figure
+    why: str
+
+
+@dataclass(frozen=True)
+class Restated:
+    """Figures that have changed since an earlier report."""
+
+    head: Head
+    rows: list[RestatedRow]
+
+
+@dataclass(frozen=True)
+class Made:
+    """How the report was made: everything that is needed to make it again."""
+
+    inputs: list[str]
+    prices: str
+    command: str
+    versions: dict[str, str]
+    decoder: str
+    generated: str | None
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """Everything that a report says. Parts that do not apply are None or empty."""
+
+    title: str
+    range: Range
+    answer: Answer
+    figures: list[KeyFigure]
+    budgets: list[Budget]
+    course: Course | None
+    tags: list[Tag]
+    models: Models | None
+    causes: Causes | None
+    waste: Waste | None
+    trust: Trust
+    restated: Restated | None
+    analysis: Analysis | None
+    left_out: list[str]
+    colors: dict[str, Color]
+    periods: list[Period]
+    ledger: dict[str, int]
+    made: Made
