@@ -6,14 +6,17 @@ for each metric.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import polars as pl
 
 from toolkit.errors import clean
 from toolkit.expressions.choices import check_columns
-from toolkit.expressions.time_ranges import Span
+from toolkit.expressions.time_ranges import Span, zone_of
+from toolkit.expressions.time_ranges import before as range_before
+from toolkit.formatting.dates import calendar_unit
 from toolkit.metrics.calendar import is_partial
 from toolkit.metrics.inputs import as_declared, read_once, with_series
 from toolkit.metrics.registry import SPECS
@@ -47,6 +50,7 @@ MAIN_METRICS = (
     "cache_share",
     "reasoning_share",
 )
+_SPANS = 8  # of the charts over time
 _KEY = ("log_id", "line", "choice_position")
 _COSTS = ("cost", "cost_source", "price_date")  # of a frame: they are computed here
 # Columns that no figure needs. Answers are reduced to whether there is one.
@@ -94,6 +98,40 @@ class Plan(NamedTuple):
         end = min(self.now, self.within.end or self.now)
         whole = Span(self.within.start, end)
         return is_partial(whole, end, self.tz, is_open=True).alias("partial")
+
+    @property
+    def unit(self) -> str:
+        """What the range is called: day, week, month, quarter, or range."""
+        start, end = self._local_ends
+        return "range" if start is None or end is None else calendar_unit(start, end)
+
+    @property
+    def span_length(self) -> str | None:
+        """The length of the range, as `every`; None unless it has whole days."""
+        start, end = self._local_ends
+        is_whole = all(at is not None and at.time() == time.min for at in (start, end))
+        if start is None or end is None or not is_whole or start.date() >= end.date():
+            return None
+        days = f"{(end.date() - start.date()).days}d"
+        return {"week": "1w", "month": "1mo", "quarter": "3mo"}.get(self.unit, days)
+
+    @property
+    def spans(self) -> list[Span]:
+        """Ranges of the same length that end with the range; it is the last one."""
+        if self.span_length is None:
+            return []
+        found = [self.within]
+        with suppress(OverflowError, ValueError):  # before the year 1
+            while len(found) < _SPANS:
+                found.insert(0, range_before(found[0], self.tz))
+        return found
+
+    @property
+    def _local_ends(self) -> tuple[datetime | None, datetime | None]:
+        """Start and end of the range on the clocks of its zone."""
+        zone = zone_of(self.tz)
+        start, end = (None if at is None else at.astimezone(zone) for at in self.within)
+        return start, end
 
     @property
     def since(self) -> str | None:
