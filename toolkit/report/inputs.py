@@ -33,6 +33,7 @@ from toolkit.reading.options import ReadOptions, complete
 from toolkit.reading.rejects import export_reject_counts
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import Exports, choices_of, resolve_lines
+from toolkit.report.lines import LinePlaces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -150,13 +151,17 @@ def iso(moment: datetime | None) -> str | None:
 
 
 class ReportInputs(NamedTuple):
-    """Choices, the ledger of their logs (None for a frame), and where they are from."""
+    """Choices, the ledger of their logs (None for a frame), and where they are from.
+
+    `places` has the lines of logs that are no calls: see `toolkit.report.lines`.
+    """
 
     choices: pl.LazyFrame
     ledger: pl.DataFrame | None = None
     rejects: Sequence[RejectCount] = ()
     names: Sequence[str] = ()
     passed_over: Mapping[str, int] | None = None
+    places: pl.DataFrame | None = None
 
 
 def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportInputs:
@@ -186,12 +191,13 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         return ReportInputs(scan(found), found.ledger, rejects, names)
     reading = open_logs(found, known)
     account = LedgerBuilder(reading.logs, reading.plan.table)
+    places = LinePlaces()
     table = reading.plan.table
     columns = [name for name in table.names if name not in _UNREAD]
     frames = [table.empty().select(columns)]
     frames += [
         pl.DataFrame(decoded.choices.select(columns)).with_columns(_IS_THERE)
-        for decoded in account.count_all(reading.iter_decoded())
+        for decoded in account.count_all(places.iter_decoded(reading))
     ]
     account.warn_of_damage()
     account.warn_of_tags()
@@ -201,6 +207,7 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         account.rejects(),
         names,
         reading.passed_over,
+        places.frame(),
     )
 
 
