@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from toolkit.report.causes import Change
     from toolkit.report.metric_tables import MetricTables
 
     Row = Mapping[str, Any]
@@ -26,7 +27,10 @@ _MOST_ROWS = 12
 
 
 def build_models(
-    tables: MetricTables, names: Mapping[str, str], colors: Mapping[str, str]
+    tables: MetricTables,
+    change: Change | None,
+    names: Mapping[str, str],
+    colors: Mapping[str, str],
 ) -> Models | None:
     """Build the table of series, the most expensive first; None without calls."""
     plan = tables.plan
@@ -46,19 +50,17 @@ def build_models(
         ]
     if not rows:
         return None
+    total = tables.row("cost", **compare)
+    spent = amount_of(figure_of("cost", "cost", total))
     reasons = {}
-    if plan.compares:
-        changes = tables.table("cost_change", every=None, by=plan.by).to_dicts()
-        whole = figure_of("cost", "cost", tables.row("cost", **compare))
-        reasons = {
-            series_name(one, plan.by): main_reason(one, amount_of(whole))
-            for one in changes
-        }
+    if change is not None:
+        series = change.series
+        reasons = {one["series"]: main_reason(one, spent) for one in series}
     rows = [_with_reason(row, reasons.get(row.name, "")) for row in rows]
     rows.sort(key=_rank)
-    total = _sum("All " + _noun(plan.by), rows, tables.row("cost", **compare))
     by = _noun(plan.by)
-    title = _title(rows, total, by)
+    all_rows = _sum(f"All {by}", rows, total)
+    title = _title(rows, all_rows, by)
     if len(rows) > _MOST_ROWS:
         others = rows[_MOST_ROWS - 1 :]
         rest = _sum(plural(len(others), "other"), others)
@@ -68,7 +70,7 @@ def build_models(
     else:
         note = ""
     note = f"{note}Bars share one scale per column."
-    return Models(Head("Where the money went", title, note), rows, total)
+    return Models(Head("Where the money went", title, note), rows, all_rows)
 
 
 def _noun(by: Sequence[str]) -> str:
