@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from toolkit.report.kpis import Row
 
 _ENDS = ("", "_before")
-_CENT = Decimal("0.01")
+_TEN_CENTS = Decimal("0.1")
 
 
 def range_words(within: Span, tz: str) -> str:
@@ -46,13 +46,15 @@ def _ends_of(within: Span, tz: str) -> tuple[datetime | None, datetime | None]:
 def usd(amount: Figure, *, words: bool = True, signed: bool = False) -> str:
     """Write an amount in a sentence: to the cent, or to the dollar from 1,000 on.
 
+    Below ten cents it has two digits.
+
     Examples
     --------
     >>> from toolkit.formatting.figures import Figure
-    >>> usd(Figure(0.0891)), usd(Figure(12345.678, "lower")), usd(Figure(0.0012))
-    ('$0.09', 'at least $12,345', '$0.0012')
+    >>> usd(Figure(0.851)), usd(Figure(12345.678, "lower")), usd(Figure(0.0845))
+    ('$0.85', 'at least $12,345', '$0.084')
     """
-    if amount.is_known and abs(amount.number) >= _CENT:
+    if amount.is_known and abs(amount.number) >= _TEN_CENTS:
         places = 0 if abs(amount.number) >= 1000 else 2
         amount = amount.rounded(places)
         text = format_usd(amount, words=words, signed=signed)
