@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from toolkit.formatting.figures import Figure
     from toolkit.report.inputs import Plan, ReportInputs
 
 _Key = tuple[str, tuple[tuple[str, object], ...]]
@@ -41,6 +42,15 @@ class MetricTables:
         options = {"every": None, "by": (), "fill": True, **options}
         return self.table(metric, **options).row(0, named=True)
 
+    def spans(self, metric: str, **options: object) -> pl.DataFrame:
+        """Return the table of a metric over the spans that end with the range.
+
+        Each is a period; there is a row for each of them, also without calls.
+        """
+        start = self.plan.spans[0].start
+        options = {"by": (), "fill": True, **options, "since": start}
+        return self.table(metric, every=self.plan.span_length, **options)
+
     def compute(self, metric: str, queries: Iterable[Mapping[str, object]]) -> None:
         """Compute several tables of a metric with one reading."""
         keys = dict(self._complete(metric, one) for one in queries)
@@ -57,3 +67,13 @@ class MetricTables:
         complete = {**self.plan.range, **options}
         complete = {name: complete[name] for name in sorted(complete) if name in known}
         return (metric, tuple(complete.items())), complete
+
+
+def figure_of(
+    metric: str, measure: str, row: Mapping[str, Any], end: str = ""
+) -> Figure:
+    """Return a measure of a metric in a row, with its bound.
+
+    `end` is ``_before`` for that of the range before, ``_change`` for the change.
+    """
+    return SPECS[metric][measure].figure(row, end)
