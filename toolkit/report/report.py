@@ -22,7 +22,7 @@ from toolkit.pricing.price_file import PriceFile, read_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.report.content import ReportContent, build_content
 from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
-from toolkit.report.restated import compare_with, read_report
+from toolkit.report.old_restated import compare_with, read_report
 from toolkit.report.sections import NAMES, SECTIONS, Section
 from toolkit.report.to_json import to_data, to_json
 
