@@ -326,7 +326,7 @@ def test_lines_of_files_without_dated_calls_are_counted_apart(tmp_path: Path) ->
 
     assert counts(found) == [(1, "call in this report")]
     assert gaps(found)["silent"].words == (
-        "2 lines of files in which no call has a date are in no week, and not counted "
+        "2 lines of files without a dated call cannot be placed, and are not counted "
         "here."
     )
 
