@@ -89,10 +89,10 @@ def test_the_lines_of_a_week_of_the_sample() -> None:
 
     # Lines 694 to 848 of the first log, 1386 to 1698 of the second one.
     assert counts(found) == {
-        "call": 443,
+        "responses": 443,
         "rejected": 14,
-        "copy": 4,
-        "error": 3,
+        "duplicates": 4,
+        "errors": 3,
         "undated": 3,
         "blank": 1,
     }
@@ -121,11 +121,11 @@ def test_a_line_without_a_date_is_placed_by_the_calls_around_it(tmp_path: Path) 
     found = count(tmp_path, a=lines)
 
     assert counts(found) == {
-        "call": 2,
+        "responses": 2,
         "rejected": 1,
-        "copy": 1,
+        "duplicates": 1,
         "undated": 1,
-        "error": 1,
+        "errors": 1,
         "blank": 1,
     }
     assert found is not None
@@ -133,9 +133,9 @@ def test_a_line_without_a_date_is_placed_by_the_calls_around_it(tmp_path: Path) 
     assert found.undated.rows() == [(0, 7, "undated")]
     assert found.has_later
     before = count(tmp_path, span("2026-11-01", "2026-11-02"), a=lines)
-    assert counts(before) == {"call": 1, "rejected": 1, "blank": 1}
+    assert counts(before) == {"responses": 1, "rejected": 1, "blank": 1}
     after = count(tmp_path, span("2026-11-09", None), a=lines)
-    assert counts(after) == {"call": 1, "undated": 1, "rejected": 1}
+    assert counts(after) == {"responses": 1, "undated": 1, "rejected": 1}
 
 
 def test_the_parts_of_streams_that_overlap(tmp_path: Path) -> None:
@@ -152,12 +152,12 @@ def test_the_parts_of_streams_that_overlap(tmp_path: Path) -> None:
 
     # `a` is line 1, `b` line 2: the five lines behind are with `b`, but for the reject,
     # which is with the next call, `c`.
-    assert counts(count(tmp_path, a=lines)) == {"call": 1, "chunk": 4}
+    assert counts(count(tmp_path, a=lines)) == {"responses": 1, "chunks": 4}
     day = span("2026-11-01", "2026-11-02")
-    assert counts(count(tmp_path, day, a=lines)) == {"call": 1}
+    assert counts(count(tmp_path, day, a=lines)) == {"responses": 1}
     # Where there are both, a blank line may be between the parts of a stream.
     mixed = counts(count(tmp_path, a=[*lines[:4], "", *lines[4:]]))
-    assert mixed == {"call": 1, "chunk_or_blank": 5}
+    assert mixed == {"responses": 1, "chunks_or_blank": 5}
 
 
 def test_logs_are_counted_one_by_one(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_logs_are_counted_one_by_one(tmp_path: Path) -> None:
     found = count(tmp_path, a=one, b_gz=two, c=rotated)
 
     # Of a: reject, b, blank; of b all four lines; of c the first one.
-    assert counts(found) == {"call": 3, "rejected": 3, "error": 1, "blank": 1}
+    assert counts(found) == {"responses": 3, "rejected": 3, "errors": 1, "blank": 1}
     assert found is not None
     assert not found.has_later  # b ends in the week
 
@@ -178,7 +178,7 @@ def test_the_rotations_of_a_log_are_counted_one_by_one(tmp_path: Path) -> None:
 
     found = count(tmp_path, a=[BAD, call("b", 4), call("c", 9)])
 
-    assert counts(found) == {"call": 2, "rejected": 2}
+    assert counts(found) == {"responses": 2, "rejected": 2}
 
 
 def test_a_stream_that_goes_on_in_the_next_rotation(tmp_path: Path) -> None:
@@ -187,16 +187,16 @@ def test_a_stream_that_goes_on_in_the_next_rotation(tmp_path: Path) -> None:
     found = count(tmp_path, a=[chunk("a", 3, None), call("b", 9)])
 
     # The last part is in a log whose first call is after the week.
-    assert counts(found) == {"call": 2}
+    assert counts(found) == {"responses": 2}
     later = count(tmp_path, span("2026-11-09", "2026-11-10"))
-    assert counts(later) == {"call": 1, "chunk": 1}
+    assert counts(later) == {"responses": 1, "chunks": 1}
 
 
 def test_a_log_that_is_not_in_order_cannot_be_counted(tmp_path: Path) -> None:
     # Calls are logged when they are over: up to an hour is no disorder.
     nearly = [call("a", 3, 12), call("b", 3, 11), BAD, call("c", 3, 12.5)]
 
-    assert counts(count(tmp_path, a=nearly)) == {"call": 3, "rejected": 1}
+    assert counts(count(tmp_path, a=nearly)) == {"responses": 3, "rejected": 1}
     late = [*nearly, call("d", 3, 11.4)]
     assert count(tmp_path, a=late) is None
     assert count(tmp_path, a=nearly, b=[call("e", 5), call("f", 4)]) is None
@@ -205,7 +205,7 @@ def test_a_log_that_is_not_in_order_cannot_be_counted(tmp_path: Path) -> None:
 def test_lines_of_logs_without_dated_calls_are_in_no_range(tmp_path: Path) -> None:
     found = count(tmp_path, a=[call("a", 3)], b=[BAD, call("b"), BLANK], c=[])
 
-    assert counts(found) == {"call": 1}
+    assert counts(found) == {"responses": 1}
     assert found is not None
     assert found.without_dates == 3
 
@@ -219,7 +219,7 @@ def test_copies_are_calls_where_they_are_kept(tmp_path: Path) -> None:
 
     found = count_lines(read.choices, read.places, read.ledger, WEEK)
 
-    assert counts(found) == {"call": 2}
+    assert counts(found) == {"responses": 2}
 
 
 KINDS = ("call", "copy", "undated", "bad", "error", "blank", "stream", "part")
@@ -268,10 +268,10 @@ def test_adjacent_ranges_have_every_line_once(
     sums = read.ledger.sum().row(0, named=True)
     assert whole.counts.total() + whole.without_dates == sums["lines"]
     if not whole.without_dates:
-        assert whole.counts["copy"] == sums["duplicates"]
+        assert whole.counts["duplicates"] == sums["duplicates"]
         assert whole.counts["rejected"] == sums["rejected"]
-        assert whole.counts["error"] == sums["errors"]
-        assert whole.counts["call"] + whole.counts["undated"] == sums["responses"]
+        assert whole.counts["errors"] == sums["errors"]
+        assert whole.counts["responses"] + whole.counts["undated"] == sums["responses"]
     for name in whole.counts:
         numbers = [one.counts[name] for one in ranges if one is not None]
         assert len(numbers) == len(ranges)

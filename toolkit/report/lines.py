@@ -77,7 +77,7 @@ class RangeLines:
     Attributes
     ----------
     counts
-        Lines by what they are; their sum is all lines of the range.
+        Lines by what they are, as in the ledger; their sum is all lines of the range.
     codes
         Those that cannot be read, by their code.
     undated
@@ -119,7 +119,7 @@ def count_lines(
         if (created.cum_max() - created).max() > _LATEST:  # type: ignore[operator]
             return None
         # A log with both may have blank lines between the parts of a stream.
-        rest = "chunk" if not blank else "blank" if not chunks else "chunk_or_blank"
+        rest = "chunks" if not blank else "blank" if not chunks else "chunks_or_blank"
         _add_log(found, dated, others, lines, rest, within)
     return found
 
@@ -148,10 +148,10 @@ def _add_log(
     calls = int(in_range.sum())
     found.counts.update(
         {
-            "call": calls,
-            "copy": kinds.get(_COPY, 0),
+            "responses": calls,
+            "duplicates": kinds.get(_COPY, 0),
             "undated": kinds.get(_UNDATED, 0),
-            "error": codes.pop(_ERROR, 0),
+            "errors": codes.pop(_ERROR, 0),
             rest: int(sizes.filter(in_range).sum()) - calls - int(with_last.sum()),
         }
     )

@@ -45,7 +45,7 @@ class MetricTables:
     def row(self, metric: str, **options: object) -> dict[str, Any]:
         """Return the one row of a metric over the range: of all series together."""
         options = {"every": None, "by": (), "fill": True, **options}
-        return self.table(metric, **options).row(0, named=True)
+        return row_of(self.table(metric, **options))
 
     def spans(self, metric: str, **options: object) -> pl.DataFrame:
         """Return the table of a metric over the spans that end with the range.
@@ -74,6 +74,16 @@ class MetricTables:
         complete = {**self.plan.range, **options}
         complete = {name: complete[name] for name in sorted(complete) if name in known}
         return (metric, tuple(complete.items())), complete
+
+
+def row_of(table: pl.DataFrame) -> dict[str, Any]:
+    """Return the only row of a table; zeros if there is none, as there are no calls."""
+    if len(table):
+        return table.row(0, named=True)
+    return {
+        name: 0 if dtype.is_integer() or dtype.is_decimal() else None
+        for name, dtype in table.schema.items()
+    }
 
 
 def figure_of(

@@ -26,7 +26,7 @@ from toolkit.report.budget import build_budgets
 from toolkit.report.content import ReportContent, build_content
 from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
 from toolkit.report.metric_tables import MetricTables
-from toolkit.report.restated import compare_with, read_report
+from toolkit.report.old_restated import compare_with, read_report
 from toolkit.report.sections import NAMES, SECTIONS, Section
 from toolkit.report.to_json import to_data, to_json
 
