@@ -216,12 +216,16 @@ class Gap:
 
 @dataclass(frozen=True)
 class Trust:
-    """What the figures cover, and what they leave out."""
+    """What the figures cover, and what they leave out.
+
+    `is_of_range` is whether the lines are those of the range, not of the whole logs.
+    """
 
     head: Head
     lines: list[LineCount]
     rows: list[Gap]
     total: Gap | None
+    is_of_range: bool = False
 
 
 # --- The analyst's charts ------------------------------------------------------------

@@ -104,7 +104,7 @@ def build_trust(
         if (count := data.counts.get(name, 0)) or (name == "responses" and data.counts)
     ]
     head = Head("What to trust", _title(data, rows, total), _note(data, total))
-    return Trust(head, lines, rows, total)
+    return Trust(head, lines, rows, total, data.lines is not None)
 
 
 def uncounted(tables: MetricTables, inputs: ReportInputs) -> list[str]:
