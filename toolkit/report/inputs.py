@@ -20,7 +20,8 @@ from toolkit.formatting.dates import calendar_unit
 from toolkit.metrics.calendar import is_partial
 from toolkit.metrics.inputs import as_declared, read_once, with_series
 from toolkit.metrics.registry import SPECS
-from toolkit.pricing.costs import price_responses
+from toolkit.metrics.waste import CACHE_DISCOUNT, text_number
+from toolkit.pricing.costs import add_cache_discount, price_responses
 from toolkit.pricing.price_file import PriceFile
 from toolkit.reading.ledger import (
     LedgerBuilder,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from toolkit.metrics.options import Choices
+    from toolkit.pricing.budgets import Budget
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
     from toolkit.report.sections import Section
@@ -54,9 +56,11 @@ MAIN_METRICS = (
 _SPANS = 8  # of the charts over time
 _KEY = ("log_id", "line", "choice_position")
 _COSTS = ("cost", "cost_source", "price_date")  # of a frame: they are computed here
-# Columns that no figure needs. Answers are reduced to whether there is one.
+# Columns that no figure needs. Answers are reduced to whether there is one, and to a
+# number that is the same for the same text.
 _UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
 _IS_THERE = pl.when(pl.col("content").is_not_null()).then(pl.lit("")).alias("content")
+_REDUCED = (_IS_THERE, text_number())
 
 
 class Plan(NamedTuple):
@@ -73,6 +77,8 @@ class Plan(NamedTuple):
     now: datetime
     last_call: datetime | None = None  # of all calls, whatever the range
     provider: str | None = None
+    budgets: tuple[Budget, ...] = ()  # of a month
+    colors: Mapping[str, str] = {}  # of series, by their names
 
     @property
     def range(self) -> dict[str, Any]:
@@ -177,7 +183,8 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
     choices = choices_of(sources)
     if isinstance(choices, pl.LazyFrame):
         names = choices.collect_schema().names()
-        choices = choices.with_columns(_IS_THERE) if "content" in names else choices
+        choices = choices.with_columns(_REDUCED) if "content" in names else choices
+        names = choices.collect_schema().names()
         needs = [name for name in names if name != "reasoning_content"]
         return ReportInputs(read_once(choices, needs))
     if choices is not None:
@@ -194,9 +201,9 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
     places = [pl.DataFrame(schema=PLACES)]
     table = reading.plan.table
     columns = [name for name in table.names if name not in _UNREAD]
-    frames = [table.empty().select(columns)]
+    frames = [table.empty().select(columns).with_columns(_REDUCED)]
     frames += [
-        pl.DataFrame(decoded.choices.select(columns)).with_columns(_IS_THERE)
+        pl.DataFrame(decoded.choices.select(columns)).with_columns(_REDUCED)
         for decoded in account.count_all(iter_decoded(reading, places))
     ]
     account.warn_of_damage()
@@ -222,6 +229,7 @@ def price(inputs: ReportInputs, prices: PriceFile, by: Sequence[str]) -> ReportI
     check_columns(choices, list(dict.fromkeys(names)))
     choices = choices.with_columns(as_declared(choices, ["created"]))
     choices = choices.drop(_COSTS, strict=False)
+    choices = add_cache_discount(choices, prices, CACHE_DISCOUNT)
     if prices != PriceFile():
         choices = price_responses(choices, prices).lazy()
     return inputs._replace(choices=choices)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toolkit.metrics.engine import compute_several
+from toolkit.metrics.engine import compute, compute_several
 from toolkit.metrics.registry import METRICS, SPECS
+from toolkit.metrics.waste import WASTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from toolkit.formatting.figures import Figure
+    from toolkit.metrics.spec import MetricSpec
     from toolkit.report.inputs import Plan, ReportInputs
 
 _Key = tuple[str, tuple[tuple[str, object], ...]]
@@ -34,7 +36,10 @@ class MetricTables:
         """Return the table of a metric."""
         key, complete = self._complete(metric, options)
         if key not in self._known:
-            self._known[key] = METRICS[metric](self.choices, **complete)
+            if metric in METRICS:
+                self._known[key] = METRICS[metric](self.choices, **complete)
+            else:
+                self._known[key] = compute(_spec_of(metric), self.choices, complete)
         return self._known[key]
 
     def row(self, metric: str, **options: object) -> dict[str, Any]:
@@ -56,14 +61,16 @@ class MetricTables:
         keys = dict(self._complete(metric, one) for one in queries)
         missing = {key: one for key, one in keys.items() if key not in self._known}
         if len(missing) > 1:
-            found = compute_several(SPECS[metric], self.choices, list(missing.values()))
+            found = compute_several(
+                _spec_of(metric), self.choices, list(missing.values())
+            )
             self._known.update(zip(missing, found, strict=True))
 
     def _complete(
         self, metric: str, options: Mapping[str, object]
     ) -> tuple[_Key, dict[str, Any]]:
         """Return the options with the range, and the key of the table."""
-        known = SPECS[metric].option_names
+        known = _spec_of(metric).option_names
         complete = {**self.plan.range, **options}
         complete = {name: complete[name] for name in sorted(complete) if name in known}
         return (metric, tuple(complete.items())), complete
@@ -86,4 +93,9 @@ def figure_of(
 
     `end` is ``_before`` for that of the range before, ``_change`` for the change.
     """
-    return SPECS[metric][measure].figure(row, end)
+    return _spec_of(metric)[measure].figure(row, end)
+
+
+def _spec_of(metric: str) -> MetricSpec:
+    """Return the declaration of a metric, or of what only a report has."""
+    return WASTE if metric == WASTE.name else SPECS[metric]
