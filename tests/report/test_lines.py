@@ -98,7 +98,7 @@ def test_the_lines_of_a_week_of_the_sample() -> None:
     }
     assert found is not None
     assert found.counts.total() == 155 + 313
-    assert (len(found.undated), found.has_later) == (3, True)
+    assert found.has_later
 
 
 def test_a_line_without_a_date_is_placed_by_the_calls_around_it(tmp_path: Path) -> None:
@@ -129,8 +129,12 @@ def test_a_line_without_a_date_is_placed_by_the_calls_around_it(tmp_path: Path) 
         "blank": 1,
     }
     assert found is not None
-    assert dict(found.codes) == {"invalid_json": 1}
-    assert found.undated.rows() == [(0, 7, "undated")]
+    assert found.others.sort("line").rows() == [
+        (0, 4, "rejected", "invalid_json"),
+        (0, 6, "duplicates", None),
+        (0, 7, "undated", None),
+        (0, 8, "errors", "error_response"),
+    ]
     assert found.has_later
     before = count(tmp_path, span("2026-11-01", "2026-11-02"), a=lines)
     assert counts(before) == {"responses": 1, "rejected": 1, "blank": 1}

@@ -23,7 +23,7 @@ def made(sources: Any = ONE, *, uses_clock: bool = False, **options: Any) -> Mad
     tables, inputs = tables_of(sources, options.pop("within", WEEK))
     plan = tables.plan._replace(**options.pop("plan", {}))
     tables.plan = plan
-    return build_made(tables, inputs, uses_clock=uses_clock, **options)
+    return build_made(tables, inputs, options, uses_clock=uses_clock)
 
 
 def test_prices_are_one_sentence() -> None:
@@ -45,12 +45,10 @@ def test_the_command_makes_the_same_report_again() -> None:
         "data/sample",
         plan={"compares": True, "by": ("model", "tag_team"), "provider": "azure"},
         prices="own prices.toml",
-        given={
-            "tag": {"team": "metadata.team"},
-            "budget": ["4USD", "gpt-4o=1USD"],
-            "created_unit": "ms",
-            "against": None,
-        },
+        tag=["team=metadata.team"],
+        budget=["4USD", "gpt-4o=1USD"],
+        created_unit="ms",
+        against=None,
     )
 
     assert found.inputs == ["data/sample"]
@@ -72,7 +70,7 @@ def test_the_time_is_named_only_where_it_matters() -> None:
 
 
 def test_control_characters_do_not_reach_the_command() -> None:
-    found = made(prices="a\u202eb.toml", given={"budget": ["x\x1b=1USD"]})
+    found = made(prices="a\u202eb.toml", budget=["x\x1b=1USD"])
 
     assert "\u202e" not in found.command + found.prices
     assert "\x1b" not in found.command

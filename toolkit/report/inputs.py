@@ -34,7 +34,7 @@ from toolkit.reading.options import ReadOptions, complete
 from toolkit.reading.rejects import export_reject_counts
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import Exports, choices_of, resolve_lines
-from toolkit.report.lines import LinePlaces
+from toolkit.report.lines import PLACES, iter_decoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -197,13 +197,13 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         return ReportInputs(scan(found), found.ledger, rejects, names)
     reading = open_logs(found, known)
     account = LedgerBuilder(reading.logs, reading.plan.table)
-    places = LinePlaces()
+    places = [pl.DataFrame(schema=PLACES)]
     table = reading.plan.table
     columns = [name for name in table.names if name not in _UNREAD]
     frames = [table.empty().select(columns).with_columns(_REDUCED)]
     frames += [
         pl.DataFrame(decoded.choices.select(columns)).with_columns(_REDUCED)
-        for decoded in account.count_all(places.iter_decoded(reading))
+        for decoded in account.count_all(iter_decoded(reading, places))
     ]
     account.warn_of_damage()
     account.warn_of_tags()
@@ -213,7 +213,7 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         account.rejects(),
         names,
         reading.passed_over,
-        places.frame(),
+        pl.concat(places),
     )
 
 

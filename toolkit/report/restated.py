@@ -23,20 +23,18 @@ if TYPE_CHECKING:
 
     from toolkit.formatting.figures import Bound
     from toolkit.report.inputs import ReportInputs
-    from toolkit.report.model import Kind
 
-# The figures of a period: label, kind, metric and measure.
-_FIGURES: dict[str, tuple[str, Kind, str, str]] = {
-    "calls": ("calls", "count", "token_usage", "responses"),
-    "tokens": ("tokens", "count", "token_usage", "total_tokens"),
-    "cost": ("cost", "usd", "cost", "cost"),
-    "calls_unpriced": ("calls without a price", "count", "cost", "responses_unpriced"),
-    "calls_cut_off": (
-        "answers cut off",
-        "count",
-        "truncation_rate",
-        "responses_truncated",
-    ),
+# The figures of a period: metric and measure.
+_FIGURES = {
+    "calls": ("token_usage", "responses"),
+    "tokens": ("token_usage", "total_tokens"),
+    "cost": ("cost", "cost"),
+    "calls_unpriced": ("cost", "responses_unpriced"),
+    "calls_cut_off": ("truncation_rate", "responses_truncated"),
+}
+_LABELS = {
+    "calls_unpriced": "calls without a price",
+    "calls_cut_off": "answers cut off",
 }
 _NO_CALLS = dict.fromkeys(_FIGURES, Figure(0))
 
@@ -65,7 +63,7 @@ def build_periods(tables: MetricTables) -> list[Period]:
     plan = tables.plan
     options = {"every": plan.every, "by": (), "fill": True, **plan.axis}
     rows: dict[datetime | None, dict[str, Any]] = {}
-    for name, (_, _, metric, measure) in _FIGURES.items():
+    for name, (metric, measure) in _FIGURES.items():
         table = tables.table(metric, **options).with_columns(plan.is_partial)
         for row in table.iter_rows(named=True):
             start, end = row["period"], row["period_end"]
@@ -80,36 +78,40 @@ def build_restated(
 ) -> Restated:
     """Compare the complete periods of an earlier report with the same ones today."""
     of = earlier["range"]
-    plan = tables.plan._replace(
-        within=Span(*(_moment(of[end]) for end in ("since", "until"))),
-        tz=of["tz"],
-        every=of["every"],
-    )
+    within = Span(*(_moment(of[end]) for end in ("since", "until")))
+    plan = tables.plan._replace(within=within, tz=of["tz"], every=of["every"])
     again = build_periods(MetricTables(inputs._replace(choices=tables.choices), plan))
     after = {one.start.astimezone(UTC): one for one in again if one.start is not None}
     known = _periods_in(earlier)
     # Periods before the last one that had no calls then.
     late = {start for start in after.keys() - known.keys() if start < max(known)}
     complete = {start for start, period in known.items() if not period.is_partial}
-    rejected = earlier["ledger"].get("rejected")
-    repaired = 0
-    if inputs.ledger is not None and rejected is not None:
-        repaired = rejected - inputs.ledger["rejected"].sum()
     pairs = {
-        start: found
+        start: _changed(known.get(start), after.get(start))
         for start in sorted(complete | late)
-        if (found := _changed(known.get(start), after.get(start)))
     }
+    repaired = 0
+    if inputs.ledger is not None and "rejected" in earlier["ledger"]:
+        repaired = earlier["ledger"]["rejected"] - inputs.ledger["rejected"].sum()
     counts = [pair["calls"] for pair in pairs.values() if "calls" in pair]
     grown = int(sum(max(Decimal(0), (new - old).number) for old, new in counts))
     rows = []
     for start, pair in pairs.items():
-        why, period = _reason(pair, repaired, grown), known.get(start) or after[start]
+        period = known.get(start) or after[start]
+        ends = (period.start or start, period.end or start)
         for name, (old, new) in pair.items():
-            label, kind, *_ = _FIGURES[name]
-            ends = (period.start or start, period.end or start)
-            rows.append(RestatedRow(*ends, name, label, kind, old, new, why))
-    return Restated(_head(earlier, len(rows), bool(complete), repaired, grown), rows)
+            label, kind = _LABELS.get(name, name), "usd" if name == "cost" else "count"
+            why = _reason(pair, repaired, grown)
+            rows.append(RestatedRow(*ends, name, label, kind, old, new, why))  # type: ignore[arg-type]
+    report = f"the earlier report ({of['words']})"
+    title, note = f"All figures of {report} still hold", ""
+    if not complete:
+        title = f"No period of {report} was complete: nothing to compare"
+    elif rows:
+        has = "has" if len(rows) == 1 else "have"
+        title = f"{plural(len(rows), 'figure')} of {report} {has} changed"
+        note = _note(earlier["made"]["versions"], repaired, grown)
+    return Restated(Head("Corrections to the earlier report", title, note), rows)
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -161,28 +163,12 @@ def _reason(
     return "prices"
 
 
-def _head(
-    earlier: Mapping[str, Any],
-    changed: int,
-    is_complete: bool,
-    repaired: int,
-    grown: int,
-) -> Head:
-    """Return how much has changed since a report."""
-    report = f"the earlier report ({earlier['range']['words']})"
+def _note(before: Mapping[str, str], repaired: int, grown: int) -> str:
+    """Return what else has changed since a report that was made with some versions."""
     notes = [f"{calls(grown)} more"] if grown else []
     if repaired > 0:
         notes.append(f"{plural(repaired, 'rejected line')} fewer")
-    before = earlier["made"]["versions"].get("genai-prices")
-    now = versions()["genai-prices"]
-    if before != now:
-        notes.append(f"prices of genai-prices {before} before, {now} now")
-    note = "; ".join(notes) + "." * bool(notes)
-    if not is_complete:
-        title = f"No period of {report} was complete: nothing to compare"
-    elif changed:
-        has = "has" if changed == 1 else "have"
-        title = f"{plural(changed, 'figure')} of {report} {has} changed"
-    else:
-        title = f"All figures of {report} still hold"
-    return Head("Corrections to the earlier report", title, note if changed else "")
+    then, now = before.get("genai-prices"), versions()["genai-prices"]
+    if then != now:
+        notes.append(f"prices of genai-prices {then} before, {now} now")
+    return "; ".join(notes) + "." * bool(notes)

@@ -254,9 +254,9 @@ def _rejected(data: _Data) -> list[Gap]:
     if not count:
         return []
     codes = {one.code: one.lines for one in data.inputs.rejects}
-    codes.pop("error_response", None)
     if data.lines is not None:
-        codes = dict(data.lines.codes)
+        codes = dict(data.lines.others["code"].drop_nulls().value_counts().iter_rows())
+    codes.pop("error_response", None)
     most = sorted(codes, key=lambda code: (-codes[code], code))[:_MOST_NAMES]
     of = plural(sum(data.counts.values()), "log line")
     words = f"{count:,} of {of}: {join([_WORDS['codes'][code] for code in most])}."
@@ -275,7 +275,7 @@ def _undated(data: _Data) -> list[Gap]:
     if not in_all:
         return []
     if data.lines is not None:
-        row = _undated_cost(data.tables, data.lines.undated)
+        row = _undated_cost(data.tables, data.lines.others)
         silent = row["responses_unpriced_without_usage"]
         rest = data.estimate(row["tokens_unpriced"], silent)
         could_add = Figure((rest + (row["cost"] or 0)).value, "approximate")
