@@ -96,10 +96,18 @@ def test_headlines() -> None:
 
 def test_what_could_not_be_counted_is_in_the_answer() -> None:
     """A log without a call that could be read is not one without calls."""
-    tables = tables_of(calls("2026-11-10", 1))
-    answer = build_answer(tables, "", UNKNOWN, None, ["3 lines that could not be read"])
-    assert answer.headline == "No call could be counted in this week."
-    assert answer.certainty == "Not counted: 3 lines that could not be read."
+    undated = tables_of(calls("2026-11-10", 1, created=None))
+    answer = build_answer(undated, "", UNKNOWN, None, ["1 call without a date"])
+    assert answer.headline == "No call could be counted: 1 call without a date."
+    assert answer.certainty == ""
+
+    before = tables_of(calls("2026-11-10", 1))
+    answer = build_answer(before, "", UNKNOWN, None, ["3 lines that could not be read"])
+    assert answer.headline == "No calls in this week."
+    assert answer.certainty == (
+        "The last call was on 10 Nov 2026, 12:00. "
+        "Not counted: 3 lines that could not be read."
+    )
 
 
 def test_certainty() -> None:

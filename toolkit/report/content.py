@@ -55,26 +55,28 @@ def build_content(
     first_call = seen["first"].min()
     tables = MetricTables(inputs, plan)
     left_out = uncounted(tables, inputs)
-    if not plan.last_call and left_out:
+    has_calls = bool(tables.row("token_usage")["responses"])
+    # Nothing is known if all that there is could not be counted.
+    is_known = bool(plan.last_call or has_calls or not left_out)
+    if not is_known:
         tables = MetricTables(inputs, plan._replace(compares=False))
     _compute(tables)
     kept = {**(earlier["colors"] if earlier else {}), **plan.colors}
     names, colors = _name_series(seen, plan, kept)
     restated = build_restated(earlier, tables, inputs) if earlier else None
-    periods = build_periods(tables)
+    periods = build_periods(tables) if is_known else []
     ends = [one.end for one in periods if one.end is not None]
     change = read_change(tables, names)
     gap = could_add(tables)
     reason = clause(change) if change else ""
     trust = build_trust(tables, inputs, restated)
     # The lines of the range are all accounted for in the part on what to trust.
-    has_calls = bool(tables.row("token_usage")["responses"])
     uncounted_here = () if trust.is_of_range and has_calls else left_out
     return ReportContent(
         title=plan.title,
         range=_build_range(plan),
         answer=build_answer(tables, reason, gap, chance_range(tables), uncounted_here),
-        figures=build_figures(tables),
+        figures=build_figures(tables, is_known=is_known),
         budgets=build_budgets(tables, plan.budgets),
         course=build_course(tables, names, colors, first_call),
         tags=build_tags(tables),
