@@ -116,17 +116,17 @@ def test_certainty() -> None:
     def certainty(*groups: list[dict[str, object]]) -> str:
         return build_answer(tables_of(*groups), "", UNKNOWN, None, ()).certainty
 
-    before, now = calls("2026-11-10", 40), calls("2026-11-17", 20)
+    before, now = calls("2026-11-10", 40), calls("2026-11-20", 20)
     assert certainty(before, now) == "All 20 calls are priced exactly."
     # As many tokens without a price in both weeks.
-    few = calls("2026-11-10", 1, **OWN), calls("2026-11-17", 1, **OWN)
+    few = calls("2026-11-10", 1, **OWN), calls("2026-11-20", 1, **OWN)
     assert certainty(before, now, *few) == (
         "20 of the 21 calls are priced exactly. The other 1 is in no sum of money; "
         "such calls used about as many tokens in both weeks (1.1k, then 1.1k), so "
         "the fall is real."
     )
     # 20 calls moved to a model without a price: 22,000 tokens, worth the change.
-    moved = calls("2026-11-10", 1, **OWN), calls("2026-11-17", 21, **OWN)
+    moved = calls("2026-11-10", 1, **OWN), calls("2026-11-20", 21, **OWN)
     assert certainty(before, now, *moved).endswith(
         "so the fall in known cost may not be one in cost."
     )
