@@ -91,7 +91,7 @@ class Report:
     def markdown(self) -> str:
         """Return the report as Markdown."""
         # Imported here: JSON and PNG do not need jinja2.
-        from toolkit.report.markdown import to_markdown
+        from toolkit.report.old_markdown import to_markdown
 
         return to_markdown(self.content)
 
