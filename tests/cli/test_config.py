@@ -42,6 +42,14 @@ team = "metadata.team"
 [budgets]
 total = "500USD"
 models = { "gpt-4o" = "100.50 USD" }
+month = "2000USD"
+month_models = { "gpt-4o" = "400USD" }
+month_tags = { team = { search = "50USD" } }
+check_forecast = true
+
+[colors]
+"gpt-4o" = "a1"
+"my=model" = "#0A3a70"
 
 [export]
 sources = ["raw/*.jsonl.gz"]
@@ -97,6 +105,10 @@ MISSHAPEN = [
     ),
     ("budgets = { total = 5 }", "budgets.total: expected a string, got 5"),
     ("budgets = 5", "budgets: expected a table, got 5"),
+    (
+        "budgets = { check_forecast = 1 }",
+        "budgets.check_forecast: expected true or false, got 1",
+    ),
     ("by = []", "by: expected at least one, got []"),
     ('export = { source = ["a"] }', "'export.source' (did you mean 'sources'?)"),
     ('report = { logs = ["a"] }', "'report.logs' (did you mean 'sources'?)"),
@@ -111,6 +123,12 @@ MEANINGLESS = [
     ('every = "1 day"', "every: expected a period such as"),
     ('max_rejects = "many"', "max_rejects: expected a count or a share"),
     ('budgets = { total = "5EUR" }', "budgets.total: expected an amount"),
+    ('budgets = { month = "5EUR" }', "budgets.month: expected an amount"),
+    (
+        'colors = { "gpt-4o" = "a4" }',
+        'colors.gpt-4o: expected a colour such as "a1" (a1 to e3, z) or "#0a3a70", got '
+        "'a4'",
+    ),
     ('tags = { "a b" = "c" }', "tags: expected names of letters, digits and _"),
     ('export = { wait = "soon" }', "export.wait: expected a length of time"),
     ('provider = "opnai"', "got 'opnai' (did you mean 'openai'?)"),

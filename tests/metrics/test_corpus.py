@@ -349,10 +349,10 @@ def test_sizes_equal_ranks_of_sorted_lists(
     for tokens, *figures in table.drop("responses").iter_rows():
         counts = sorted(known(recorded, tokens.removesuffix("_tokens")))
         ranks = [
-            counts[math.ceil(p / 100 * len(counts)) - 1] for p in (50, 90, 99, 100)
+            counts[math.ceil(p / 100 * len(counts)) - 1] for p in (10, 50, 90, 99, 100)
         ]
-        assert figures[:5] == [len(recorded) - len(counts), *ranks]
-        assert figures[5] == pytest.approx(sum(counts) / len(counts), rel=1e-15)
+        assert figures[:6] == [len(recorded) - len(counts), *ranks]
+        assert figures[6] == pytest.approx(sum(counts) / len(counts), rel=1e-15)
 
 
 def test_confidence_equals_a_sum_over_the_lines(

@@ -289,7 +289,7 @@ def test_each_text_is_checked_as_json_on_its_own(texts: list[str]) -> None:
 
 
 def test_ranks_are_the_nearest_and_exact() -> None:
-    # Of 1 to 200: the 100th, 180th and 198th. Of one value each is that value.
+    # Of 1 to 200: the 20th, 100th, 180th and 198th. Of one value each is that value.
     choices = make_choices(
         *[{"prompt_tokens": n, "total_tokens": 2**40 + n} for n in range(200, 0, -1)],
         {"completion_tokens": 7},
@@ -298,9 +298,9 @@ def test_ranks_are_the_nearest_and_exact() -> None:
     sizes = tokens_per_response(choices, every=None, by=())
 
     assert sizes.rows() == [
-        ("prompt_tokens", 201, 1, 100, 180, 198, 200, 100.5),
-        ("completion_tokens", 201, 200, 7, 7, 7, 7, 7.0),
-        ("total_tokens", 201, 1, *(2**40 + n for n in (100, 180, 198, 200)),
+        ("prompt_tokens", 201, 1, 20, 100, 180, 198, 200, 100.5),
+        ("completion_tokens", 201, 200, 7, 7, 7, 7, 7, 7.0),
+        ("total_tokens", 201, 1, *(2**40 + n for n in (20, 100, 180, 198, 200)),
          2**40 + 100.5),
     ]  # fmt: skip
 

@@ -39,18 +39,29 @@ class Configuration(NamedTuple):
         """Return the values of a command's options, by the names of its parameters."""
         values = {**self.values, **self.values.get(command, {})}
         budgets = values.get("budgets", {})
-        models = [f"{name}={usd}" for name, usd in budgets.get("models", {}).items()]
-        total = [budgets["total"]] if "total" in budgets else []
-        for tag, amounts in budgets.get("tags", {}).items():
-            models += [f"tag_{tag}:{value}={usd}" for value, usd in amounts.items()]
         return {
             **values,
             "logs": values.get("sources"),
             "section": values.get("sections"),
             "tag": [f"{name}={path}" for name, path in values.get("tags", {}).items()]
             or None,
-            "budget": [*total, *models] or None,
+            "color": [f"{name}={to}" for name, to in values.get("colors", {}).items()]
+            or None,
+            "budget": _amounts(budgets, "total", "models", "tags"),
+            "month_budget": _amounts(budgets, "month", "month_models", "month_tags"),
+            "check_forecast": budgets.get("check_forecast"),
         }
+
+
+def _amounts(
+    budgets: dict[str, Any], total: str, models: str, tags: str
+) -> list[str] | None:
+    """Return budgets as they are typed; None if there are none."""
+    texts = [budgets[total]] if total in budgets else []
+    texts += [f"{name}={usd}" for name, usd in budgets.get(models, {}).items()]
+    for tag, amounts in budgets.get(tags, {}).items():
+        texts += [f"tag_{tag}:{value}={usd}" for value, usd in amounts.items()]
+    return texts or None
 
 
 def read_configuration(file: str | os.PathLike[str] | None = None) -> Configuration:

@@ -36,7 +36,8 @@ _PARAMETERS = {
     "sources": "logs",
     "tags": "tag",
     "sections": "section",
-    "budgets": "budget",
+    "budgets": "month_budget",
+    "colors": "color",
     "columns": "column",
 }
 
@@ -160,6 +161,8 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
     _drop_fixed(ctx, options)
     if "tag" in options:
         options["tags"] = dict(parse_pairs("tag", options.pop("tag")))
+    if "color" in options:
+        options["colors"] = dict(parse_pairs("color", options.pop("color")))
     if "by" in options:
         options["by"] = () if options["by"] == [_NONE] else tuple(options["by"])
     if options.get("every") == _NONE:

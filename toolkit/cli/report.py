@@ -20,7 +20,8 @@ _OVER_BUDGET, _TOO_MANY_REJECTS = 3, 4
 
 
 @shared(
-    *("to_report", "section", "title", "against", "budget", *RANGE, "compare"),
+    *("to_report", "section", "title", "against", "budget", "month_budget"),
+    *("check_forecast", "color", *RANGE, "compare"),
     *("every", "by", "top", "provider", "prices", "max_rejects", "quiet", *READ),
     every="depends on the range",
     top="12",
@@ -30,6 +31,8 @@ def report(
     to: list[str] | None = None,
     section: list[str] | None = None,
     budget: list[str] | None = None,
+    month_budget: list[str] | None = None,
+    check_forecast: bool = False,
     max_rejects: RejectLimit | None = None,
     quiet: bool = False,
     **options: Any,
@@ -41,6 +44,8 @@ def report(
 
     os.environ.setdefault("MPLBACKEND", "agg")
     budgets = parse_budgets(budget or [])
+    options["budgets"] = month_budget or []
+    parse_budgets(options["budgets"], "month_budget")
     for path in to or []:
         check_folder(path)
     if section:
@@ -52,7 +57,9 @@ def report(
         output.print_result(str(made))
     elif not quiet:
         output.print_message(f"{', '.join(to)} written; {made}")
-    code = 0 if not budgets or _check_budgets(made, budgets) else _OVER_BUDGET
+    is_within = _check_months(made, check_forecast=check_forecast)
+    is_within &= not budgets or _check_budgets(made, budgets)
+    code = 0 if is_within else _OVER_BUDGET
     if made.ledger is not None:
         totals = made.ledger.sum().row(0, named=True)
         check_rejects(max_rejects, totals, code=code)
@@ -85,10 +92,21 @@ def _check_budgets(made: Report, budgets: list[Budget]) -> bool:
         own = [budget for budget in budgets if budget.column == column]
         # In a log without calls no name can be found.
         if made.values("choice_position"):
-            check_names(own, made.values(column))
+            check_names(own, made.values(column), "budget")
         found += breaches(own, made.costs(column))
     for breach in found:
         output.print_message(breach.sentence)
+    return not found
+
+
+def _check_months(made: Report, *, check_forecast: bool) -> bool:
+    """Print the budgets of a month that are exceeded, or may be, or will be."""
+    # Imported here: it is not needed for --help.
+    from toolkit.report.budget import exceeds
+
+    found = [one for one in made.budgets if exceeds(one, forecast=check_forecast)]
+    for one in found:
+        output.print_message(f"{one.head.name}: {one.head.title}")
     return not found
 
 

@@ -57,6 +57,8 @@ _EXPECTED = {
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
     "literal_error": "{expected}",
+    "string_pattern_mismatch": 'a colour such as "a1" (a1 to e3, z) or "#0a3a70"',
+    "bool_type": "true or false",
 }
 
 
@@ -105,6 +107,8 @@ _Limit = Annotated[
     WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "minimum": 0}),
 ]
 _Amount = Annotated[_Text, _valid(check_amount)]
+_Amounts = dict[_Text, _Amount]
+_Color = Annotated[str, Field(pattern=r"^([a-e][1-3]|z|#[0-9a-fA-F]{6})$")]
 _Every = Annotated[_Text, _valid(check_period)]
 _Top = Annotated[int, Field(ge=1, le=1000)]
 _Wait = Annotated[_Text, _valid(parse_duration)]
@@ -124,12 +128,18 @@ def _setting(text: str, default: Any = None) -> Any:
 
 
 class _Budgets(_Table):
-    """Budgets of a report: what may be spent in its range."""
+    """Budgets of a report: what may be spent in its range, and in a month."""
 
-    total: _Amount = _setting('on all models together: "500USD"')
-    models: dict[_Text, _Amount] = _setting('by model: { "gpt-4o" = "100USD" }')
-    tags: dict[_Text, dict[_Text, _Amount]] = _setting(
-        'by value of a tag: { team = { search = "50USD" } }'
+    total: _Amount = _setting('in the range, on all models together: "500USD"')
+    models: _Amounts = _setting('in the range, by model: { "gpt-4o" = "100USD" }')
+    tags: dict[_Text, _Amounts] = _setting(
+        'in the range, by value of a tag: { team = { search = "50USD" } }'
+    )
+    month: _Amount = _setting("in the month in which the range ends: the same")
+    month_models: _Amounts = _setting("in that month, by model")
+    month_tags: dict[_Text, _Amounts] = _setting("in that month, by value of a tag")
+    check_forecast: bool = _setting(
+        "whether a forecast above a budget of the month fails, too", False
     )
 
 
@@ -153,7 +163,10 @@ class _ReportOptions(_Table):
         "how many series are shown, the largest; the rest is grouped as 'other'; if "
         "not set, a report shows 12 and a table shows all"
     )
-    budgets: _Budgets = _setting("what may be spent in the range of a report", {})
+    budgets: _Budgets = _setting("what may be spent in a range, and in a month", {})
+    colors: dict[_Text, _Color] = _setting(
+        'colours of series: { "gpt-4o" = "a1", "my-model" = "#0a3a70" }', {}
+    )
     sections: _Sections = Field(
         default_factory=lambda: [*NAMES],
         description="metrics that a report shows, in this order",

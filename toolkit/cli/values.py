@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+_VALUES = {"tag": "PATH", "color": "COLOR"}
 
 
 class RejectLimit:
@@ -47,11 +48,13 @@ class RejectLimit:
 
 
 def parse_pairs(option: str, texts: Sequence[str]) -> list[tuple[str, str]]:
-    """Parse texts NAME=VALUE, as --tag takes them."""
-    pairs = [text.partition("=") for text in texts]
+    """Parse texts NAME=VALUE, as --tag and --color take them."""
+    # A name of a model may have the sign in it, a colour has not.
+    split = str.rpartition if option == "color" else str.partition
+    pairs = [split(text, "=") for text in texts]
     for name, equals, value in pairs:
         if not (name and equals and value):
-            expected = "NAME=PATH" if option == "tag" else "NAME=COLUMN"
+            expected = f"NAME={_VALUES.get(option, 'COLUMN')}"
             raise OptionError(option, f"{name}{equals}{value}", expected=expected)
     check_unique([name for name, _, _ in pairs], option, "each name once")
     return [(name, value) for name, _, value in pairs]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from typing import Literal
 
-MONTHS = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())  # noqa: SIM905 - easier to read
+_NAMES = """
+January February March April May June July August September October November December
+""".split()  # noqa: SIM905 - easier to read
+MONTHS = tuple(name[:3] for name in _NAMES)
 
 
 def format_day(day: date, style: Literal["full", "short", "iso"] = "full") -> str:
@@ -22,15 +25,18 @@ def format_day(day: date, style: Literal["full", "short", "iso"] = "full") -> st
     return short if style == "short" else f"{short} {day.year}"
 
 
-def format_month(day: date) -> str:
+def format_month(day: date, style: Literal["full", "short", "name"] = "short") -> str:
     """Format the month of a day.
 
     Examples
     --------
-    >>> format_month(date(2026, 11, 3))
-    'Nov 2026'
+    >>> [format_month(date(2026, 11, 3), style) for style in ("full", "short", "name")]
+    ['November 2026', 'Nov 2026', 'November']
     """
-    return f"{MONTHS[day.month - 1]} {day.year}"
+    name = _NAMES[day.month - 1]
+    if style == "name":
+        return name
+    return f"{name if style == 'full' else MONTHS[day.month - 1]} {day.year}"
 
 
 def format_moment(moment: datetime, style: Literal["full", "iso"] = "full") -> str:

@@ -167,7 +167,7 @@ def confidence(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFra
 
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
-_RANKS = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
+_RANKS = {"p10": 10, "p50": 50, "p90": 90, "p99": 99, "max": 100}
 # How many different counts are in a range. Ranges, and counts in them, are few enough.
 _RANGE = 512
 
@@ -259,7 +259,7 @@ def _with_last(table: pl.DataFrame, groups: Sequence[str], by: str) -> pl.DataFr
     return sums.with_columns(seen.cum_sum().over(groups).alias("~last"))
 
 
-_LABELS = {"p50": "median", "p90": "90%", "p99": "99%", "max": "largest"}
+_LABELS = {"p10": "10%", "p50": "median", "p90": "90%", "p99": "99%", "max": "largest"}
 _TOKENS_PER_RESPONSE = MetricSpec(
     "tokens_per_response",
     (
@@ -304,7 +304,7 @@ _TOKENS_PER_RESPONSE = MetricSpec(
 def tokens_per_response(
     choices: Choices, **options: Unpack[MetricOptions]
 ) -> pl.DataFrame:
-    """Compute how large responses are: median, 90%, 99%, largest, and mean.
+    """Compute how large responses are: 10%, median, 90%, 99%, largest, and mean.
 
     Notes
     -----

@@ -29,16 +29,19 @@ if TYPE_CHECKING:
     from toolkit.metrics.options import Choices, MetricOptions
 
 
-_FILTERED = "content_filter"
-_REFUSED = "refusal"
 _IS_FIRST = first_choice()
 _IS_CHOICE = pl.col("choice_count") > 0
-_IS_TRUNCATED = pl.col("finish_reason") == "length"
+IS_TRUNCATED = pl.col("finish_reason") == "length"
+IS_FILTERED = pl.col("finish_reason").eq("content_filter").fill_null(False)
+IS_REFUSED = pl.any_horizontal(
+    (pl.col("refusal").str.len_bytes() > 0).fill_null(False),
+    pl.col("finish_reason").eq("refusal").fill_null(False),
+)
 _HAS_REASON = pl.col("finish_reason").is_not_null()
 _WHOLE_RESPONSE = (*CHOICES.key, "choice_count")
 
 
-def _with_any(frame: pl.LazyFrame, **conditions: pl.Expr) -> pl.LazyFrame:
+def with_any(frame: pl.LazyFrame, **conditions: pl.Expr) -> pl.LazyFrame:
     """Add, as ``~any_...``, whether any choice of a response meets a condition."""
     known = [
         condition.fill_null(False).alias(f"~any_{name}")
@@ -88,17 +91,14 @@ def finish_reasons(choices: Choices, **options: Unpack[MetricOptions]) -> pl.Dat
 
 def _rows_of_refusals(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Mark the responses of which any choice was refused or filtered."""
-    has_refusal = pl.col("refusal").str.len_bytes() > 0
-    refused = has_refusal.fill_null(False) | (pl.col("finish_reason") == _REFUSED)
-    filtered = pl.col("finish_reason") == _FILTERED
     silent = pl.col("content").is_null() & pl.col("refusal").is_null()
     marked = frame.with_columns(
-        refused.fill_null(False).alias("~refused"),
-        filtered.fill_null(False).alias("~filtered"),
+        IS_REFUSED.alias("~refused"),
+        IS_FILTERED.alias("~filtered"),
         (silent & _IS_CHOICE).alias("~silent"),
         (silent & pl.col("content_chars").is_not_null()).alias("~dropped"),
     ).drop("content", "refusal", "content_chars", strict=False)
-    return _with_any(marked, refused=pl.col("~refused"), filtered=pl.col("~filtered"))
+    return with_any(marked, refused=pl.col("~refused"), filtered=pl.col("~filtered"))
 
 
 def _count_refusals(work: Computation) -> pl.DataFrame:
@@ -204,7 +204,7 @@ _CUT = _IS_FIRST & pl.col("~any_truncated")
 
 def _rows_of_truncation(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Mark the responses of which any choice was truncated, and price those."""
-    marked = _with_any(frame, truncated=_IS_TRUNCATED, has_reason=_HAS_REASON)
+    marked = with_any(frame, truncated=IS_TRUNCATED, has_reason=_HAS_REASON)
     priced = with_costs(marked.filter(_CUT))
     return pl.concat([marked.filter(~_CUT), priced], how="diagonal_relaxed")
 
@@ -229,7 +229,7 @@ _TRUNCATION_RATE = MetricSpec(
         ),
         count("choices", _IS_CHOICE, "answers"),
         count(_WITHOUT_REASON, _IS_CHOICE & ~_HAS_REASON),
-        count("choices_truncated", _IS_CHOICE & _IS_TRUNCATED)._replace(
+        count("choices_truncated", _IS_CHOICE & IS_TRUNCATED)._replace(
             unseen=_WITHOUT_REASON, of="choices"
         ),
         ratio(

@@ -35,7 +35,7 @@ def _count_calls(work: Computation) -> pl.DataFrame:
         .collect(engine="streaming")
     )
     marked = calls.with_columns(
-        _is_invalid(calls["~arguments"]).alias("arguments_invalid"),
+        is_invalid(calls["~arguments"]).alias("arguments_invalid"),
         pl.col("~arguments").is_null().alias("arguments_unseen"),
     )
     table = group(
@@ -48,7 +48,7 @@ def _count_calls(work: Computation) -> pl.DataFrame:
     return work.folded(table)
 
 
-def _is_invalid(arguments: pl.Series) -> pl.Series:
+def is_invalid(arguments: pl.Series) -> pl.Series:
     """Return whether each text is neither JSON nor blank; equal texts are read once."""
     different = arguments.drop_nulls().unique()
     different = different.filter(different.str.strip_chars().str.len_bytes() > 0)

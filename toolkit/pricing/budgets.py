@@ -81,7 +81,7 @@ class Breach(NamedTuple):
     sentence: str
 
 
-def _parse_budget(text: str) -> Budget:
+def _parse_budget(text: str, option: str = "budget") -> Budget:
     """Parse a budget: ``500USD``, ``MODEL=100USD`` or ``tag_NAME:VALUE=50USD``.
 
     Examples
@@ -91,9 +91,9 @@ def _parse_budget(text: str) -> Budget:
     >>> _parse_budget("tag_team:search=50USD")
     Budget(value='search', usd=Decimal('50'), column='tag_team')
     """
-    found = _BUDGET.fullmatch(text)
+    found = _BUDGET.fullmatch(text) if isinstance(text, str) else None
     if found is None:
-        raise OptionError("budget", text, expected=_EXPECTED)
+        raise OptionError(option, text, expected=_EXPECTED)
     return Budget(found["value"], Decimal(found["usd"]), found["column"] or "model")
 
 
@@ -103,14 +103,17 @@ def check_amount(text: str) -> None:
         raise OptionError("budget", text, expected=_EXPECTED)
 
 
-def parse_budgets(texts: Iterable[str]) -> list[Budget]:
-    """Parse budgets, at most one for each model and each value of a tag."""
-    budgets = [_parse_budget(text) for text in texts]
+def parse_budgets(texts: Iterable[str], option: str = "budget") -> list[Budget]:
+    """Parse budgets, at most one for each model and each value of a tag.
+
+    An error is about the option of this name.
+    """
+    budgets = [_parse_budget(text, option) for text in texts]
     names = [budget.name for budget in budgets]
     for budget in budgets:
         if names.count(budget.name) > 1:
             expected = f"one amount for {budget.name}"
-            raise OptionError("budget", str(budget.usd), expected=expected)
+            raise OptionError(option, str(budget.usd), expected=expected)
     return budgets
 
 
@@ -181,7 +184,9 @@ def _format_amounts(spent: Figure, limit: Decimal) -> str:
     return f"{of} ({format_share(share)})" if share.is_known else of
 
 
-def check_names(budgets: Iterable[Budget], names: Sequence[str]) -> None:
+def check_names(
+    budgets: Iterable[Budget], names: Sequence[str], option: str = "budgets"
+) -> None:
     """Raise `OptionError` for a budget of a model or a value that is not in a log.
 
     Parameters
@@ -190,6 +195,8 @@ def check_names(budgets: Iterable[Budget], names: Sequence[str]) -> None:
         What may be spent: budgets of one column.
     names
         All values of the column in the whole log, whatever the range.
+    option
+        The name of the option that the error is about.
     """
     known = pl.Series("name", names, pl.String).to_frame()
     for budget in budgets:
@@ -203,7 +210,7 @@ def check_names(budgets: Iterable[Budget], names: Sequence[str]) -> None:
         if not hint and ":" in budget.value:
             hint = " (write tag_NAME:VALUE for the value of a tag)"
         expected = f"a {of} in the log ({some or 'it has none'})"
-        raise OptionError("budgets", budget.value, expected=expected, hint=hint)
+        raise OptionError(option, budget.value, expected=expected, hint=hint)
 
 
 def __dir__() -> list[str]:

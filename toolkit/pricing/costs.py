@@ -173,6 +173,21 @@ def add_priced(
     return rows.with_columns(priced.alias(_PRICED)).with_columns(added).drop(_PRICED)
 
 
+def add_cache_discount(rows: pl.LazyFrame, prices: Prices, name: str) -> pl.LazyFrame:
+    """Add what a token from the cache costs less than another, in 10^-12 USD.
+
+    It is null where no list price is known.
+    """
+    check_columns(rows, NEEDED)
+    pricer = Pricer(read_prices(prices))
+    discount = pl.struct(priced_by(rows)).map_batches(
+        lambda part: pricer.cache_discounts(part.struct.unnest()),
+        return_dtype=pl.Int64,
+        is_elementwise=True,
+    )
+    return rows.with_columns(discount.alias(name))
+
+
 def _add_costs(
     frame: pl.DataFrame | pl.LazyFrame, prices: Prices, provider: str | None
 ) -> pl.LazyFrame:

@@ -19,7 +19,7 @@ from toolkit.reading.discovery import passed_over_words
 from toolkit.report.changes import Change, changes
 from toolkit.report.inputs import MAIN_METRICS, Plan, ReportInputs
 from toolkit.report.kpis import build_kpis
-from toolkit.report.provenance import Provenance, build_provenance
+from toolkit.report.old_provenance import Provenance, build_provenance
 from toolkit.report.tables import Table, periods_of, series_of, table_of, volume_table
 from toolkit.report.wording import calls, headline, local, range_words
 

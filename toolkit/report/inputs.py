@@ -20,7 +20,8 @@ from toolkit.formatting.dates import calendar_unit
 from toolkit.metrics.calendar import is_partial
 from toolkit.metrics.inputs import as_declared, read_once, with_series
 from toolkit.metrics.registry import SPECS
-from toolkit.pricing.costs import price_responses
+from toolkit.metrics.waste import CACHE_DISCOUNT, text_number
+from toolkit.pricing.costs import add_cache_discount, price_responses
 from toolkit.pricing.price_file import PriceFile
 from toolkit.reading.ledger import (
     LedgerBuilder,
@@ -33,11 +34,13 @@ from toolkit.reading.options import ReadOptions, complete
 from toolkit.reading.rejects import export_reject_counts
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import Exports, choices_of, resolve_lines
+from toolkit.report.lines import PLACES, iter_decoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from toolkit.metrics.options import Choices
+    from toolkit.pricing.budgets import Budget
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
     from toolkit.report.sections import Section
@@ -53,9 +56,11 @@ MAIN_METRICS = (
 _SPANS = 8  # of the charts over time
 _KEY = ("log_id", "line", "choice_position")
 _COSTS = ("cost", "cost_source", "price_date")  # of a frame: they are computed here
-# Columns that no figure needs. Answers are reduced to whether there is one.
+# Columns that no figure needs. Answers are reduced to whether there is one, and to a
+# number that is the same for the same text.
 _UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
 _IS_THERE = pl.when(pl.col("content").is_not_null()).then(pl.lit("")).alias("content")
+_REDUCED = (_IS_THERE, text_number())
 
 
 class Plan(NamedTuple):
@@ -72,6 +77,8 @@ class Plan(NamedTuple):
     now: datetime
     last_call: datetime | None = None  # of all calls, whatever the range
     provider: str | None = None
+    budgets: tuple[Budget, ...] = ()  # of a month
+    colors: Mapping[str, str] = {}  # of series, by their names
 
     @property
     def range(self) -> dict[str, Any]:
@@ -150,13 +157,17 @@ def iso(moment: datetime | None) -> str | None:
 
 
 class ReportInputs(NamedTuple):
-    """Choices, the ledger of their logs (None for a frame), and where they are from."""
+    """Choices, the ledger of their logs (None for a frame), and where they are from.
+
+    `places` has the lines of logs that are no calls: see `toolkit.report.lines`.
+    """
 
     choices: pl.LazyFrame
     ledger: pl.DataFrame | None = None
     rejects: Sequence[RejectCount] = ()
     names: Sequence[str] = ()
     passed_over: Mapping[str, int] | None = None
+    places: pl.DataFrame | None = None
 
 
 def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportInputs:
@@ -172,7 +183,8 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
     choices = choices_of(sources)
     if isinstance(choices, pl.LazyFrame):
         names = choices.collect_schema().names()
-        choices = choices.with_columns(_IS_THERE) if "content" in names else choices
+        choices = choices.with_columns(_REDUCED) if "content" in names else choices
+        names = choices.collect_schema().names()
         needs = [name for name in names if name != "reasoning_content"]
         return ReportInputs(read_once(choices, needs))
     if choices is not None:
@@ -186,12 +198,13 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         return ReportInputs(scan(found), found.ledger, rejects, names)
     reading = open_logs(found, known)
     account = LedgerBuilder(reading.logs, reading.plan.table)
+    places = [pl.DataFrame(schema=PLACES)]
     table = reading.plan.table
     columns = [name for name in table.names if name not in _UNREAD]
-    frames = [table.empty().select(columns)]
+    frames = [table.empty().select(columns).with_columns(_REDUCED)]
     frames += [
-        pl.DataFrame(decoded.choices.select(columns)).with_columns(_IS_THERE)
-        for decoded in account.count_all(reading.iter_decoded())
+        pl.DataFrame(decoded.choices.select(columns)).with_columns(_REDUCED)
+        for decoded in account.count_all(iter_decoded(reading, places))
     ]
     account.warn_of_damage()
     account.warn_of_tags()
@@ -201,6 +214,7 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         account.rejects(),
         names,
         reading.passed_over,
+        pl.concat(places),
     )
 
 
@@ -215,6 +229,7 @@ def price(inputs: ReportInputs, prices: PriceFile, by: Sequence[str]) -> ReportI
     check_columns(choices, list(dict.fromkeys(names)))
     choices = choices.with_columns(as_declared(choices, ["created"]))
     choices = choices.drop(_COSTS, strict=False)
+    choices = add_cache_discount(choices, prices, CACHE_DISCOUNT)
     if prices != PriceFile():
         choices = price_responses(choices, prices).lazy()
     return inputs._replace(choices=choices)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toolkit.metrics.engine import compute_several
+from toolkit.metrics.engine import compute, compute_several
 from toolkit.metrics.registry import METRICS, SPECS
+from toolkit.metrics.waste import WASTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from toolkit.formatting.figures import Figure
+    from toolkit.metrics.spec import MetricSpec
     from toolkit.report.inputs import Plan, ReportInputs
 
 _Key = tuple[str, tuple[tuple[str, object], ...]]
@@ -33,27 +36,66 @@ class MetricTables:
         """Return the table of a metric."""
         key, complete = self._complete(metric, options)
         if key not in self._known:
-            self._known[key] = METRICS[metric](self.choices, **complete)
+            if metric in METRICS:
+                self._known[key] = METRICS[metric](self.choices, **complete)
+            else:
+                self._known[key] = compute(_spec_of(metric), self.choices, complete)
         return self._known[key]
 
     def row(self, metric: str, **options: object) -> dict[str, Any]:
         """Return the one row of a metric over the range: of all series together."""
         options = {"every": None, "by": (), "fill": True, **options}
-        return self.table(metric, **options).row(0, named=True)
+        return row_of(self.table(metric, **options))
+
+    def spans(self, metric: str, **options: object) -> pl.DataFrame:
+        """Return the table of a metric over the spans that end with the range.
+
+        Each is a period; there is a row for each of them, also without calls.
+        """
+        start = self.plan.spans[0].start
+        options = {"by": (), "fill": True, **options, "since": start}
+        return self.table(metric, every=self.plan.span_length, **options)
 
     def compute(self, metric: str, queries: Iterable[Mapping[str, object]]) -> None:
         """Compute several tables of a metric with one reading."""
         keys = dict(self._complete(metric, one) for one in queries)
         missing = {key: one for key, one in keys.items() if key not in self._known}
         if len(missing) > 1:
-            found = compute_several(SPECS[metric], self.choices, list(missing.values()))
+            found = compute_several(
+                _spec_of(metric), self.choices, list(missing.values())
+            )
             self._known.update(zip(missing, found, strict=True))
 
     def _complete(
         self, metric: str, options: Mapping[str, object]
     ) -> tuple[_Key, dict[str, Any]]:
         """Return the options with the range, and the key of the table."""
-        known = SPECS[metric].option_names
+        known = _spec_of(metric).option_names
         complete = {**self.plan.range, **options}
         complete = {name: complete[name] for name in sorted(complete) if name in known}
         return (metric, tuple(complete.items())), complete
+
+
+def row_of(table: pl.DataFrame) -> dict[str, Any]:
+    """Return the only row of a table; zeros if there is none, as there are no calls."""
+    if len(table):
+        return table.row(0, named=True)
+    return {
+        name: 0 if dtype.is_integer() or dtype.is_decimal() else None
+        for name, dtype in table.schema.items()
+    }
+
+
+def figure_of(
+    metric: str, measure: str, row: Mapping[str, Any], end: str = ""
+) -> Figure:
+    """Return a measure of a metric in a row, with its bound.
+
+    `end` is ``_before`` for that of the range before, ``_change`` for the change.
+    """
+    return _spec_of(metric)[measure].figure(row, end)
+
+
+def _spec_of(metric: str) -> MetricSpec:
+    """Return the declaration of a metric, or of what only a report has."""
+    return WASTE if metric == WASTE.name else SPECS[metric]

@@ -15,6 +15,7 @@ from toolkit.formatting.figures import Figure
 Kind: TypeAlias = Literal["usd", "count", "share"]  # how a figure is written
 # A colour: the slot of a series (see `toolkit.charts.colors`), or a mark of its own.
 Color: TypeAlias = str
+Mark: TypeAlias = Literal["solid", "hatched", "dotted"]  # how a bar is filled
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ class Part:
 
     value: Figure
     color: Color
-    mark: Literal["solid", "hatched", "dotted"] = "solid"
+    mark: Mark = "solid"
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ class Bars:
     bars: list[Bar]
     kind: Kind
     upright: bool = False
-    legend: list[tuple[str, Color, str]] = field(default_factory=list)
+    legend: list[tuple[str, Color, Mark]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -275,7 +276,7 @@ class Dots:
     rows: list[list[Dot]]
     kind: Kind
     log: bool = False
-    legend: list[tuple[str, Color, str]] = field(default_factory=list)
+    legend: list[tuple[str, Color, Mark]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -8,46 +8,25 @@ import sys
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
-from toolkit.errors import OptionError, clean
+from toolkit.errors import OptionError, clean, plural
 from toolkit.formatting.dates import format_moment
-from toolkit.pricing.catalogue import catalogue_age
 from toolkit.reading.native import DECODER
-from toolkit.report.inputs import Plan, ReportInputs, iso
+from toolkit.report.inputs import iso
+from toolkit.report.model import Made
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from toolkit.report.inputs import Plan, ReportInputs
+    from toolkit.report.metric_tables import MetricTables
+
+    Options: TypeAlias = Mapping[str, str | Sequence[str] | None]
 
 _EPOCH = "SOURCE_DATE_EPOCH"
 # Libraries that may change a figure or a chart.
 _LIBRARIES = ("completion-toolkit", "polars", "pyarrow", "matplotlib", "genai-prices")
-
-
-class Provenance(NamedTuple):
-    """How a report was made."""
-
-    inputs: list[str]
-    command: str
-    versions: dict[str, str]
-    prices: str
-    decoder: str
-    generated: str | None
-
-    def footer(self, plan: Plan) -> list[tuple[str, str]]:
-        """Return the entries of the footer."""
-        libraries = [f"{name} {number}" for name, number in self.versions.items()]
-        return [
-            ("Read from", ", ".join(self.inputs) or "a frame"),
-            ("Range", f"{plan.since or '…'} ≤ created < {plan.until or '…'}"),
-            ("Zone", plan.tz),
-            ("Prices", self.prices),
-            ("Decoder", self.decoder),
-            ("Versions", ", ".join(libraries)),
-            *([("Made", self.generated)] if self.generated else []),
-            ("Again", self.command),
-        ]
 
 
 @cache
@@ -57,29 +36,32 @@ def versions() -> dict[str, str]:
     return {**known, "Python": ".".join(map(str, sys.version_info[:3]))}
 
 
-def build_provenance(
-    plan: Plan,
-    inputs: ReportInputs,
-    prices: str | None,
-    uses_clock: bool,
-) -> Provenance:
-    """Build the provenance of a report; `uses_clock`: it depends on the time."""
-    prices = clean(prices) if prices else None
-    own = f"own prices of {prices}, then " if prices else ""
-    number, latest = catalogue_age(
-        (plan.within.end or plan.last_call or plan.now).date()
-    )
+def build_made(
+    tables: MetricTables, inputs: ReportInputs, given: Options, *, uses_clock: bool
+) -> Made:
+    """Build how the report was made; `uses_clock` is whether it depends on the time.
+
+    `given` are options of the command that the plan lacks, such as ``prices`` and
+    ``tag``.
+    """
     decoder = DECODER
     if inputs.ledger is not None and len(inputs.ledger):
         decoder = ", ".join(inputs.ledger["decoder"].unique().sort())
-    return Provenance(
-        inputs=list(inputs.names),
-        command=_command_of(plan, inputs.names, prices, uses_clock),
-        versions=versions(),
-        prices=f"{own}genai-prices {number}, at the day of each call; latest price "
-        f"change {latest}",
-        decoder=decoder,
-        generated=_generated_at(),
+    compare = {"compare": "previous"} if tables.plan.compares else {}
+    reported = tables.row("cost", **compare)["responses_reported"] or 0
+    prices = f"own prices of {given['prices']}, then " if given.get("prices") else ""
+    prices += f"genai-prices {versions()['genai-prices']}, on the day of each call"
+    if reported:
+        prices += (
+            f"; {plural(reported, 'call')} at the price that the provider reported"
+        )
+    return Made(
+        list(inputs.names),
+        clean(prices),
+        _command_of(tables.plan, inputs.names, given, uses_clock=uses_clock),
+        versions(),
+        decoder,
+        _generated_at(),
     )
 
 
@@ -96,21 +78,24 @@ def _generated_at() -> str | None:
 
 
 def _command_of(
-    plan: Plan, names: Sequence[str], prices: str | None, uses_clock: bool
+    plan: Plan, names: Sequence[str], given: Options, *, uses_clock: bool
 ) -> str:
     """Return the command that makes the same report again."""
-    options = [
-        ("since", plan.since),
-        ("until", plan.until),
-        ("now", iso(plan.now) if uses_clock else None),
-        ("compare", "previous" if plan.compares else None),
-        ("tz", plan.tz),
-        ("every", plan.every),
-        ("top", str(plan.top)),
-        *(("by", clean(name)) for name in plan.by),
-        ("provider", plan.provider),
-        ("prices", prices),
-        ("to", "report.html"),
-    ]
-    words = [word for name, value in options if value for word in (f"--{name}", value)]
-    return shlex.join(["toolkit", "report", *(names or ["LOG"]), *words])
+    options: Options = {
+        "since": plan.since,
+        "until": plan.until,
+        "now": iso(plan.now) if uses_clock else None,
+        "compare": "previous" if plan.compares else None,
+        "tz": plan.tz,
+        "every": plan.every,
+        "top": str(plan.top),
+        "by": plan.by,
+        "provider": plan.provider,
+        **given,
+        "to": "report.html",
+    }
+    words = ["toolkit", "report", *(names or ["LOG"])]
+    for name, value in options.items():
+        for one in [value] if isinstance(value, str) else value or ():
+            words += [f"--{name.replace('_', '-')}", clean(one)]
+    return shlex.join(words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,16 +18,21 @@ from toolkit.expressions.time_ranges import Moment, Period, Span, chosen, moment
 from toolkit.formatting.parameters import check_path, check_type, share_parameters
 from toolkit.metrics.options import Choices, check_options
 from toolkit.metrics.spending import cost
+from toolkit.pricing.budgets import Budget as MonthBudget
+from toolkit.pricing.budgets import parse_budgets
 from toolkit.pricing.price_file import PriceFile, read_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
+from toolkit.report.budget import build_budgets
 from toolkit.report.content import ReportContent, build_content
 from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
-from toolkit.report.restated import compare_with, read_report
+from toolkit.report.metric_tables import MetricTables
+from toolkit.report.old_restated import compare_with, read_report
 from toolkit.report.sections import NAMES, SECTIONS, Section
 from toolkit.report.to_json import to_data, to_json
 
 if TYPE_CHECKING:
     from toolkit.reading.discovery import Sources
+    from toolkit.report.model import Budget
 
 _TITLE, _TOP = "LLM usage", 12
 # Length of a period in a range of at most so many days.
@@ -44,6 +49,8 @@ class Report:
         The summary, in one sentence.
     ledger
         One row per log, whatever the range; None if the report was made from a frame.
+    budgets
+        The budgets of the month, with what is spent and the forecast.
     """
 
     headline: str
@@ -51,6 +58,7 @@ class Report:
     content: ReportContent
     inputs: ReportInputs
     prices: PriceFile
+    budgets: Sequence[Budget]
 
     def __repr__(self) -> str:
         """Return range and headline."""
@@ -139,6 +147,8 @@ def write_report(
     prices: str | os.PathLike[str] | None = None,
     provider: str | None = None,
     against: str | os.PathLike[str] | None = None,
+    budgets: str | Sequence[str] = (),
+    colors: Mapping[str, str] | None = None,
     **options: Unpack[ReadOptions],
 ) -> Report:
     """Write a report on a range of time: cost, changes, and how complete the data is.
@@ -178,6 +188,13 @@ def write_report(
     against
         The JSON of an earlier report: figures of its complete periods that have changed
         since are listed, with the reason.
+    budgets
+        What may be spent in the month in which the range ends: ``"500USD"``, of a model
+        ``"gpt-4o=100USD"``, of a value of a tag ``"tag_team:search=50USD"``. The report
+        shows what is spent, and a forecast: see `toolkit.metrics.forecast`.
+    colors
+        Colours of series by their names: a slot such as ``"a1"`` (a1 to e3, z), or
+        ``"#0a3a70"``. Other series get one that depends on the maker of the model.
     **options
         Of logs only; an export keeps the options that it was made with.
 
@@ -237,22 +254,33 @@ def write_report(
         title=title,
         provider=provider,
         now=(moment("now", now, tz) or datetime.now(UTC)).replace(microsecond=0),
+        budgets=_parse_budgets(budgets),
+        colors=dict(colors or {}),
     )
     known = read_prices(prices, provider)
     earlier = read_report(against) if against is not None else None
     read = collect_inputs(sources, options)
     inputs = price(read, known, plan.by)
     latest = read.choices.select(pl.col("created").max()).collect(engine="streaming")
+    plan = plan._replace(last_call=latest.item())
     content = build_content(
         inputs,
-        plan._replace(last_call=latest.item()),
+        plan,
         None if prices is None else os.fspath(prices),
         None if earlier is None else compare_with(earlier, read, known),
     )
-    report = Report(content.headline, inputs.ledger, content, inputs, known)
+    limits = build_budgets(MetricTables(inputs, plan), plan.budgets)
+    report = Report(content.headline, inputs.ledger, content, inputs, known, limits)
     for file in files:
         report.save(file)
     return report
+
+
+def _parse_budgets(texts: str | Sequence[str]) -> tuple[MonthBudget, ...]:
+    """Parse the budgets of a month: one text, or several."""
+    several = [texts] if isinstance(texts, str) else texts
+    check_type("budgets", several, Sequence, "an amount, or a list of them")
+    return tuple(parse_budgets(several, "budgets"))
 
 
 def _length_for(within: Span) -> str:

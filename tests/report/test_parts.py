@@ -1,0 +1,186 @@
+"""The parts of a report: figures, titles and sentences, worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from tests.report.made import calls, tables_of
+from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.report.answer import build_answer
+from toolkit.report.course import build_course, build_tags
+from toolkit.report.figures import build_figures
+from toolkit.report.names import short_names
+
+FIRST = datetime(2026, 11, 3, tzinfo=UTC)
+OWN = {"model": "of-our-own", "provider": None}
+
+
+def test_key_figures() -> None:
+    """Now 4 calls, one without a price, one cut off; 2 calls the week before."""
+    tables = tables_of(
+        calls("2026-11-10", 2, cached_tokens=500),
+        calls("2026-11-17", 2),
+        calls("2026-11-18", 1, finish_reason="length"),
+        calls("2026-11-19", 1, **OWN),
+    )
+    found = {figure.name: figure for figure in build_figures(tables)}
+
+    # 3 x 0.0035; before, 2 x (500 x 2.50 + 500 x 1.25 + 100 x 10) / 10^6 = 0.00575.
+    assert found["cost"].value == Figure(Decimal("0.0105"), "lower")
+    assert found["cost"].before == Figure(Decimal("0.00575"))
+    # 0.0105 - 0.00575 = 0.00475; 0.0105 / 0.00575 = 1.826.
+    assert found["cost"].words == "≥ +$0.0047 (+82%)"
+    assert found["calls"].words == "+2 (2 before)"
+    assert found["tokens"].value == Figure(4400)
+    assert found["tokens"].words == "+2,200 (+100%)"
+    # 0.0105 / 3 calls; 0.002875 a call before: + 0.625 of 1,000.
+    assert found["cost_per_1000"].value.number == Decimal("3.5")
+    assert found["cost_per_1000"].words == "+$0.62 (3 calls)"
+    assert found["cache"].value == Figure(0)
+    assert found["cache"].before == Figure(0.5)
+    assert found["cache"].words == "-50 points (4 calls)"
+    assert (found["cut_off"].value, found["cut_off"].of) == (Figure(1), 4)
+    assert found["cut_off"].words == "0 of 2 before"
+    # Of the last five weeks only two have calls.
+    assert found["calls"].points == [Figure(n) for n in (0, 0, 0, 2, 4)]
+    assert found["cost"].points[:3] == [UNKNOWN] * 3
+
+
+def test_nothing_is_known_of_a_range_without_calls() -> None:
+    """A sum over no calls is 0 calls, and no cost, tokens or rates."""
+    found = build_figures(tables_of(calls("2026-11-10", 2)))
+    known = {figure.name: figure.value for figure in found}
+    assert known.pop("calls") == Figure(0)
+    assert set(known.values()) == {UNKNOWN}
+
+
+def test_cost_without_a_price_is_unknown() -> None:
+    """It is not 0."""
+    found = build_figures(tables_of(calls("2026-11-17", 3, **OWN)))
+    assert {figure.name: figure.value for figure in found}["cost"] == UNKNOWN
+
+
+def headline(*groups: list[dict[str, object]], could_add: Figure = UNKNOWN) -> str:
+    """Return the headline of a report on calls."""
+    return build_answer(tables_of(*groups), "", could_add, None, ()).headline
+
+
+def test_headlines() -> None:
+    """What it cost, how that changed, and what is missing."""
+    before = calls("2026-11-10", 10)  # 0.035
+    assert headline(before, calls("2026-11-17", 20)) == (
+        "The week cost $0.07, $0.035 more than the week before."  # 0.07 - 0.035
+    )
+    assert headline(before, calls("2026-11-17", 10)) == (
+        "The week cost $0.035, the same as the week before."
+    )
+    assert headline(calls("2026-11-17", 1)) == (
+        "The week cost $0.0035; the week before has no calls."
+    )
+    assert headline(before, calls("2026-11-17", 20), calls("2026-11-18", 1, **OWN)) == (
+        "The week cost at least $0.07, at least $0.035 more than the week before; "
+        "1 call has no known price."
+    )
+    gap = Figure(Decimal("0.0035"), "approximate")
+    own = calls("2026-11-18", 1, **OWN)
+    assert headline(before, calls("2026-11-17", 20), own, could_add=gap).endswith(
+        "; calls without a known price could add about $0.0035."
+    )
+    assert headline(calls("2026-11-17", 2, **OWN)) == (
+        "The week used 2,200 tokens in 2 calls; what that cost is not known, as no "
+        "call has a known price."
+    )
+    assert headline(before) == "No calls in this week."
+
+
+def test_what_could_not_be_counted_is_in_the_answer() -> None:
+    """A log without a call that could be read is not one without calls."""
+    tables = tables_of(calls("2026-11-10", 1))
+    answer = build_answer(tables, "", UNKNOWN, None, ["3 lines that could not be read"])
+    assert answer.headline == "No call could be counted in this week."
+    assert answer.certainty == "Not counted: 3 lines that could not be read."
+
+
+def test_certainty() -> None:
+    """Whether a change is real depends on what the calls without a price may cost."""
+
+    def certainty(*groups: list[dict[str, object]]) -> str:
+        return build_answer(tables_of(*groups), "", UNKNOWN, None, ()).certainty
+
+    before, now = calls("2026-11-10", 40), calls("2026-11-17", 20)
+    assert certainty(before, now) == "All 20 calls are priced exactly."
+    # As many tokens without a price in both weeks.
+    few = calls("2026-11-10", 1, **OWN), calls("2026-11-17", 1, **OWN)
+    assert certainty(before, now, *few) == (
+        "20 of the 21 calls are priced exactly. The other 1 is in no sum of money; "
+        "such calls used about as many tokens in both weeks (1.1k, then 1.1k), so "
+        "the fall is real."
+    )
+    # 20 calls moved to a model without a price: 22,000 tokens, worth the change.
+    moved = calls("2026-11-10", 1, **OWN), calls("2026-11-17", 21, **OWN)
+    assert certainty(before, now, *moved).endswith(
+        "so the fall in known cost may not be one in cost."
+    )
+
+
+def test_course() -> None:
+    """Eight weeks; the log begins in the sixth."""
+    tables = tables_of(
+        calls("2026-11-03", 1),
+        calls("2026-11-10", 2),
+        calls("2026-11-17", 4),
+        calls("2026-11-17", 1, **OWN),
+    )
+    course = build_course(tables, {"gpt-4o": "gpt-4o"}, {"gpt-4o": "a1"}, FIRST)
+    assert course is not None
+    assert course.starts[-1] == date(2026, 11, 16)
+    assert course.labels[3:] == ["19", "26", "2 Nov", "9", "16"]
+    assert course.is_whole == [False] * 6 + [True, True]
+    assert course.empty == "no log before 3 Nov"
+    assert course.totals[:5] == [UNKNOWN] * 5
+    # 1, 2 and 4 calls of 0.0035.
+    costs = [Figure(Decimal(cost)) for cost in ("0.0035", "0.0070")]
+    assert course.totals[5:] == [*costs, Figure(Decimal("0.0140"), "lower")]
+    (series,) = course.series
+    assert (series.name, series.color, series.values[-1].number) == (
+        "gpt-4o",
+        "a1",
+        Decimal("0.0140"),
+    )
+    # 1,100 of 5,500 tokens have no price.
+    assert course.unpriced[-1] == Figure(0.2)
+    assert (
+        course.head.title == "Between $0.007 and $0.014 in both whole weeks since 9 Nov"
+    )
+
+
+def test_a_tag_names_those_without_it() -> None:
+    """Three of five calls carry it."""
+    tables = tables_of(
+        calls("2026-11-17", 2, tag_team="search"),
+        calls("2026-11-17", 1, tag_team="docs"),
+        calls("2026-11-17", 2, tag_team=None),
+    )
+    (tag,) = build_tags(tables)
+    # 2 of 5 calls of the same cost.
+    assert tag.head.title == "search has 40% of the known cost"
+    assert [(row.value, row.calls) for row in tag.rows] == [
+        ("search", 2),
+        ("docs", 1),
+        (None, 2),
+    ]
+    assert tag.note == (
+        "3 of 5 calls carry the tag team. "
+        "Ask the services behind the other 2 to send it."
+    )
+
+
+def test_short_names_are_unique() -> None:
+    """Two versions of a model keep their dates."""
+    names = ["gpt-4o-2024-08-06", "gpt-4o-2024-11-20", "openai/gpt-5-2025-08-07"]
+    assert short_names(names) == {
+        "gpt-4o-2024-08-06": "gpt-4o-2024-08-06",
+        "gpt-4o-2024-11-20": "gpt-4o-2024-11-20",
+        "openai/gpt-5-2025-08-07": "gpt-5",
+    }

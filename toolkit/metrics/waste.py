@@ -1,0 +1,166 @@
+"""Calls that brought nothing, and what the cache saved: for the report.
+
+`WASTE` is no public metric. A call is in one group only, the first of `GROUPS` that
+it belongs to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from toolkit.expressions.choices import first_choice, response_key
+from toolkit.metrics.measures import MONEY, count, exact, money, total
+from toolkit.metrics.outcomes import IS_FILTERED, IS_REFUSED, IS_TRUNCATED, with_any
+from toolkit.metrics.spec import MetricSpec
+from toolkit.metrics.spending import needs_of_cost, with_costs
+from toolkit.metrics.tools import is_invalid
+from toolkit.schema.tables import CHOICES
+
+if TYPE_CHECKING:
+    from toolkit.metrics.measures import Measure
+
+GROUPS = ("cut_off", "refused", "unreadable", "repeated")
+# Columns that a frame may have: a number for the text of an answer, which is then not
+# needed, and what a token from the cache costs less than another, in 10^-12 USD.
+_TEXT, CACHE_DISCOUNT = "~text", "~cache_discount"
+_MINUTES = 10  # within which a call is repeated
+# Shorter answers, such as the label of a class, are often equal by chance.
+_SHORTEST_TEXT = 80
+_LOSS, _KEY, _REPEATED = "~loss", "~key", "~repeated"
+_IS_PRICED = pl.col("cost").is_not_null()
+_CACHED, _PROMPT = pl.col("cached_tokens"), pl.col("prompt_tokens")
+_HAS_CALLS = pl.col("tool_calls").list.len() > 0
+
+
+def text_number() -> pl.Expr:
+    """Return a number for the text of each answer; null if it is short or unknown."""
+    text = pl.col("content")
+    return (
+        pl.when(text.str.len_chars() >= _SHORTEST_TEXT).then(text.hash()).alias(_TEXT)
+    )
+
+
+def _has_invalid_arguments(calls: pl.Series) -> pl.Series:
+    """Return whether the arguments of any tool call of each choice are not JSON."""
+    row = pl.int_range(len(calls), eager=True)
+    each = pl.DataFrame({"row": row, "call": calls}).filter(
+        pl.col("call").list.len() > 0
+    )
+    each = each.explode("call")
+    wrong = is_invalid(each["call"].struct.field("arguments"))
+    return row.is_in(each["row"].filter(wrong).unique().implode())
+
+
+def _repeated(firsts: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the keys of responses that repeat another one.
+
+    Model, prompt tokens and text of the answer are equal to those of a response at most
+    ten minutes earlier.
+    """
+    same = pl.struct("model", "prompt_tokens", _TEXT).hash().alias(_KEY)
+    known = firsts.filter(
+        pl.all_horizontal(pl.col("created", "prompt_tokens", _TEXT).is_not_null())
+    )
+    keys = known.select(same).collect(engine="streaming").to_series()
+    several = keys.filter(keys.is_duplicated()).unique()
+    own = response_key(firsts)
+    found = known.select(same, "created", *own).filter(
+        pl.col(_KEY).is_in(several.implode())
+    )
+    created = pl.col("created")
+    is_soon = created - created.shift() <= pl.duration(minutes=_MINUTES)
+    again = (pl.col(_KEY) == pl.col(_KEY).shift()) & is_soon
+    return found.sort(_KEY, "created", *own).filter(again).select(own)
+
+
+def _rows(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the first choice of each response, with its group and its cost."""
+    names = frame.collect_schema().names()
+    if _TEXT not in names:
+        frame = frame.with_columns(text_number())
+    if CACHE_DISCOUNT not in names:
+        # Imported here: only costs need prices.
+        from toolkit.pricing.costs import add_cache_discount
+
+        frame = add_cache_discount(frame, None, CACHE_DISCOUNT)
+    repeated = _repeated(frame.filter(first_choice())).with_columns(
+        pl.lit(True).alias(_REPEATED)
+    )
+    calls = pl.col("tool_calls")
+    conditions = {
+        "cut_off": IS_TRUNCATED,
+        "refused": IS_REFUSED | IS_FILTERED,
+        "unreadable": calls.map_batches(
+            _has_invalid_arguments, return_dtype=pl.Boolean, is_elementwise=True
+        ),
+        "has_reason": pl.col("finish_reason").is_not_null(),
+        "calls_tools": _HAS_CALLS,
+        "lacks_arguments": calls.list.eval(
+            pl.element().struct.field("arguments").is_null()
+        ).list.any(),
+        "lacks_text": pl.col("content").is_null() & (pl.col("content_chars") > 0),
+    }
+    whole = with_any(frame, **conditions).filter(first_choice())
+    own = response_key(frame)
+    whole = whole.join(
+        repeated, on=own, how="left", nulls_equal=True, build_side="force_right"
+    )
+    marks = [*(pl.col(f"~any_{name}") for name in GROUPS[:-1]), pl.col(_REPEATED)]
+    groups = zip(marks, GROUPS, strict=True)
+    loss = pl.coalesce(pl.when(mark).then(pl.lit(name)) for mark, name in groups)
+    return with_costs(whole).with_columns(loss.alias(_LOSS))
+
+
+def _group(name: str, gap: str) -> tuple[Measure, ...]:
+    """Count the responses of a group and sum their cost; `gap` counts what may be."""
+    calls, condition = f"responses_{name}", (pl.col(_LOSS) == name).fill_null(False)
+    cost = pl.when(condition).then("cost")
+    unpriced = f"{calls}_unpriced"
+    return (
+        count(calls, condition)._replace(unseen=gap),
+        money(f"cost_{name}", cost, "", "", unpriced, calls)._replace(unsure=(gap,)),
+        count(unpriced, condition & ~_IS_PRICED),
+    )
+
+
+def _of_cache(name: str, tokens: pl.Expr, gap: str) -> tuple[Measure, ...]:
+    """Sum what tokens would cost less from the cache, and count the unknown."""
+    saved = pl.when(_IS_PRICED).then(tokens * pl.col(CACHE_DISCOUNT))
+    dollars = saved.cast(pl.Decimal(38, 0)) * pl.lit("0.000000000001").cast(MONEY)
+    is_unknown = (tokens > 0) & saved.is_null()
+    return (
+        money(name, dollars, "", "", gap, "responses"),
+        count(gap, is_unknown.fill_null(False)),
+    )
+
+
+WASTE = MetricSpec(
+    "waste",
+    (
+        count("responses"),
+        count("responses_with_tools", pl.col("~any_calls_tools")),
+        *_group("cut_off", "without_reason"),
+        *_group("refused", "without_text"),
+        *_group("unreadable", "without_arguments"),
+        *_group("repeated", "without_text"),
+        count("without_reason", ~pl.col("~any_has_reason")),
+        count("without_text", pl.col("~any_lacks_text")),
+        count("without_arguments", pl.col("~any_lacks_arguments")),
+        total("cached_tokens", _CACHED),
+        *_of_cache("cache_saved", _CACHED, "cached_unpriced"),
+        *_of_cache("cache_possible", _PROMPT, "prompt_unpriced"),
+        # In thousandths of a dollar: the squares of small costs are very small.
+        exact("cost_squares", (pl.col("cost").cast(pl.Float64) * 1000) ** 2),
+    ),
+    main="responses",
+    of_choices=True,
+    needs=(
+        *(*CHOICES.key, "choice_count", "created", "prompt_tokens", "cached_tokens"),
+        *("finish_reason", "refusal", "content", "content_chars", "tool_calls"),
+    ),
+    rows=_rows,
+    passes=2,
+    needs_of=needs_of_cost,
+)

@@ -1,0 +1,172 @@
+"""The analyst's part: small charts with their answers, and all numbers by series."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from toolkit.errors import plural
+from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_usd
+from toolkit.report import analysis_charts as charts
+from toolkit.report import analysis_time as over_time
+from toolkit.report.analysis_rows import LEAST_CALLS, Rows, percent, summary_of
+from toolkit.report.course import amount_of, series_name
+from toolkit.report.figures import cost_per_1000
+from toolkit.report.metric_tables import figure_of
+from toolkit.report.model import Analysis, Head, Matrix, Tile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from toolkit.report.analysis_rows import Found
+    from toolkit.report.metric_tables import MetricTables
+
+# What a chart shows, and whether it compares series.
+_TILES: dict[str, tuple[str, Callable[[Rows], Found], bool]] = {
+    "token_usage": ("tokens over time", over_time.build_tokens, False),
+    "calls": ("calls over time", over_time.build_calls, False),
+    "response_volume": ("hours of the week", over_time.build_hours, False),
+    "token_kinds": ("tokens by kind", charts.build_kinds, True),
+    "tokens_per_response": ("tokens of a call", charts.build_sizes, True),
+    "cost": ("cost of a call", charts.build_costs, True),
+    "truncation_rate": ("answers cut off", charts.build_cut_off, True),
+    "cache_share": ("prompts from the cache", charts.build_cache, True),
+    "finish_reasons": ("how answers ended", charts.build_endings, False),
+    "tool_calls": ("tool calls", charts.build_tools, False),
+    "usage_coverage": ("what calls report", charts.build_coverage, False),
+    "drift": ("versions of models", over_time.build_versions, False),
+}
+TILES = tuple(_TILES)
+_NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+            "ten", "eleven", "twelve")  # fmt: skip
+# Columns of the table: head, metric, measure, kind of tokens.
+_COLUMNS = {
+    "tokens": ("Tokens", "token_usage", "total_tokens", ""),
+    "prompt": ("Prompt median", "tokens_per_response", "p50", "prompt_tokens"),
+    "answer": ("Answer median", "tokens_per_response", "p50", "completion_tokens"),
+    "cache": ("From cache", "cache_share", "", ""),
+    "reasoning": ("Reasoning", "reasoning_share", "reasoning_share", ""),
+    "cut_off": ("Cut off", "truncation_rate", "responses_truncated", ""),
+    "refused": ("Refused", "refusal_and_filter_rate", "responses_refused", ""),
+    "tools": ("Tool calls", "tool_calls", "", ""),
+    "answers": ("Answers a call", "choices_per_response", "choices_per_response", ""),
+    "cost": ("Cost", "cost", "cost", ""),
+    "per_1000": ("Per 1,000 calls", "cost", "", ""),
+}
+_ENDS = ("", "_before")
+
+
+def build_analysis(
+    tables: MetricTables,
+    names: Mapping[str, str],
+    colors: Mapping[str, str],
+    tiles: Sequence[str] = TILES,
+    first_call: datetime | None = None,
+) -> Analysis:
+    """Build the analyst's part, with the charts of these names in this order.
+
+    `first_call` is that of the log: what was before is not drawn.
+    """
+    rows = Rows(tables, names, colors, first_call)
+    shown, left_out = [], []
+    for name in tiles:
+        label, build, by_series = _TILES[name]
+        found: Found = f"no {rows.noun} has {LEAST_CALLS} calls or more"
+        if not rows.all:
+            found = "no calls"
+        elif rows.shown or not by_series:
+            found = build(rows)
+        if isinstance(found, str):
+            left_out.append(f"{label} ({found})")
+        else:
+            title, note, chart, below = found
+            tile = Tile(name, title, note, chart, summary_of(chart), below)
+            shown.append(tile)
+    plan, noun = rows.plan, rows.noun
+    number = _NUMBERS[len(shown) - 1]
+    what = "All calls" if plan.is_open else f"The same {plan.unit}"
+    title = f"{what} in {number} small chart{'s' * (len(shown) != 1)}"
+    before = f"In brackets the {plan.unit} before. " if plan.compares else ""
+    return Analysis(
+        Head(
+            "For analysts",
+            title if shown else "Too little data for charts",
+            _note(rows),
+        ),
+        shown,
+        _build_table(rows),
+        Head(
+            f"By {noun}",
+            f"All numbers by {noun}",
+            f"{before}– not reported by any call. Median: half of the calls are "
+            "smaller.",
+        ),
+        left_out,
+    )
+
+
+def _note(rows: Rows) -> str:
+    """Return which series are in no chart."""
+    notes = []
+    if few := rows.few:
+        count = sum(rows.usage[name]["responses"] for name in few)
+        notes.append(
+            f"{rows.noun.capitalize()}s with fewer than {LEAST_CALLS} calls "
+            f"({plural(len(few), rows.noun)}, {plural(count, 'call')}) are in the "
+            "table only."
+        )
+    if len(rows.all) > len(few) + len(rows.shown):
+        notes.append(f"Charts show the {len(rows.shown)} with the most tokens.")
+    return " ".join([*notes, "Colours as above."])
+
+
+def _build_table(rows: Rows) -> Matrix:
+    """Build the table of all series, those with the most tokens first."""
+    found = {
+        column: rows.of(metric, **({"tokens": kind} if kind else {}))
+        for column, (_, metric, _, kind) in _COLUMNS.items()
+    }
+    tools: Counter[str] = Counter()
+    for row in rows.tables.table("tool_calls", every=None, by=rows.plan.by).to_dicts():
+        tools[series_name(row, rows.plan.by)] += row["calls"]
+    figures: dict[str, dict[str, Figure]] = {}
+    for name in rows.all:
+        figures[name] = {
+            column: figure_of(metric, measure, row) if row and measure else UNKNOWN
+            for column, (_, metric, measure, _) in _COLUMNS.items()
+            for row in [found[column].get(name)]
+        }
+        figures[name] |= {
+            "cache": charts.cached_share(found["cache"][name], least=1),
+            "tools": Figure(tools[name]),
+            "per_1000": cost_per_1000(found["cost"][name]),
+        }
+    largest = max((amount_of(one["cost"]) for one in figures.values()), default=0.0)
+    calls_head = "Calls (before)" if rows.plan.compares else "Calls"
+    heads = [rows.noun.capitalize(), calls_head, *(one[0] for one in _COLUMNS.values())]
+    texts, data = [], []
+    for name, cells in figures.items():
+        count, before = (rows.usage[name].get(f"responses{end}") for end in _ENDS)
+        calls = f"{count:,}" + ("" if before is None else f" ({before:,})")
+        texts.append([name or rows.short(name), calls, *_texts(cells, Figure(largest))])
+        data.append({"name": name, "calls": count, "calls_before": before, **cells})
+    return Matrix(heads, texts, data)
+
+
+def _texts(cells: Mapping[str, Figure], largest: Figure) -> list[str]:
+    """Return figures as text; costs in three digits of the largest."""
+    texts = []
+    for column, figure in cells.items():
+        if column in {"cache", "reasoning"}:
+            texts.append(percent(figure))
+        elif column == "cost" and figure.value and largest.value:
+            digits = [2, 2 - largest.number.adjusted(), -figure.number.adjusted()]
+            texts.append(format_usd(figure.rounded(max(digits)), "exact"))
+        elif column == "cost":
+            texts.append(format_usd(figure) if figure.is_known else UNKNOWN_TEXT)
+        else:
+            is_money = column == "per_1000"
+            texts.append(format_usd(figure) if is_money else format_count(figure))
+    return texts

@@ -1,0 +1,175 @@
+"""Rows of metrics by series, from which the analyst's charts are built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from toolkit.formatting.figures import Figure
+from toolkit.formatting.text import format_count, format_share
+from toolkit.report.course import REST, amount_of, series_name
+from toolkit.report.metric_tables import figure_of
+from toolkit.report.model import Bars, Chart, Dots, Heat, Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from toolkit.report.metric_tables import MetricTables
+    from toolkit.report.model import Bar, Dot
+
+Row: TypeAlias = "Mapping[str, Any]"
+# Title, note, chart, and what is left out; or why there is no chart.
+Found: TypeAlias = tuple[str, str, Chart, str] | str
+
+LEAST_CALLS = 20  # a rate or a median of fewer is in the table only
+_MOST_ROWS = 10  # of a chart
+_NOUNS = {"model", "provider", "vendor", "maker"}
+_TOTAL: dict[str, object] = {"every": None, "by": (), "fill": True}
+
+
+class Rows:
+    """Rows of metrics by series, the series with the most tokens first.
+
+    Attributes
+    ----------
+    all, few, shown
+        Names of all series, of those with too few calls for a rate, and of those that
+        charts show.
+    noun
+        What a series is.
+    """
+
+    def __init__(
+        self,
+        tables: MetricTables,
+        names: Mapping[str, str],
+        colors: Mapping[str, str],
+        first_call: datetime | None = None,
+    ) -> None:
+        self.tables, self.plan, self._first_call = tables, tables.plan, first_call
+        self._names, self._colors = names, colors
+        self._compare = {"compare": "previous"} if self.plan.compares else {}
+        whole, total = ({**one, **self._compare} for one in (self._series, _TOTAL))
+        periods = {**self._series, "every": self.plan.every}
+        together = {**_TOTAL, "every": self.plan.every}
+        tables.compute("token_usage", [whole, total, periods, together])
+        for metric in ("cost", "truncation_rate", "cache_share"):
+            tables.compute(metric, [whole, total])
+        tables.compute("tool_calls", [self._series, {"every": None, "by": ()}])
+        self.usage = self.of("token_usage")
+        self.all = sorted(self.usage, key=self._rank)
+        calls = {name: row["responses"] for name, row in self.usage.items()}
+        self.few = [name for name in self.all if calls[name] < LEAST_CALLS]
+        self.shown = [name for name in self.all if name not in self.few][:_MOST_ROWS]
+        by = self.plan.by
+        self.noun = by[0] if len(by) == 1 and by[0] in _NOUNS else "group"
+
+    def _rank(self, name: str) -> tuple[float, str]:
+        """Return what series are sorted by."""
+        return -amount_of(self.usage_of(name)), name
+
+    @property
+    def _series(self) -> dict[str, object]:
+        """The options for each series over the range."""
+        return {"every": None, "by": self.plan.by}
+
+    def usage_of(self, name: str, kind: str = "total") -> Figure:
+        """Return the tokens of a series."""
+        return figure_of("token_usage", f"{kind}_tokens", self.usage[name])
+
+    def of(self, metric: str, **where: object) -> dict[str, Row]:
+        """Return the row of each series of a metric."""
+        compare = {} if metric == "tool_calls" else self._compare
+        table = self.tables.table(metric, **self._series, **compare).filter(**where)
+        return {series_name(row, self.plan.by): row for row in table.to_dicts()}
+
+    def each(self, metric: str) -> list[tuple[str, Row]]:
+        """Return the rows of the series that charts show."""
+        found = self.of(metric)
+        return [(name, found[name]) for name in self.shown if name in found]
+
+    def together(self, metric: str, *columns: str) -> list[tuple[Any, ...]]:
+        """Return columns of a metric of all series together."""
+        table = self.tables.table(metric, every=None, by=())
+        return table.select(columns).rows()
+
+    def total(self, metric: str) -> Row:
+        """Return the row of all series together."""
+        return self.tables.row(metric, **self._compare)
+
+    def periods(self, *, by_series: bool = False) -> list[Row]:
+        """Return the usage of the periods that have begun, from the first call on."""
+        options = self._series if by_series else _TOTAL
+        table = self.tables.table(
+            "token_usage", **{**options, "every": self.plan.every}
+        )
+        table = table.with_columns(self.plan.is_partial).drop_nulls("period")
+        end, first = self.plan.axis["until"], self._first_call
+        return [
+            row
+            for row in table.to_dicts()
+            if (end is None or row["period"] < end)
+            and (first is None or row["period_end"] > first)
+        ]
+
+    def short(self, name: str) -> str:
+        """Return the short name of a series."""
+        return self._names.get(name, name) if name else "all models"
+
+    def color(self, name: str) -> str:
+        """Return the colour of a series."""
+        return self._colors.get(name, REST)
+
+
+def percent(share: Figure | float, *, words: bool = False) -> str:
+    """Format a share, from 10% on without decimal places.
+
+    Examples
+    --------
+    >>> percent(0.2222), percent(0.0312), percent(0.9999)
+    ('22%', '3.1%', '>99.9%')
+    """
+    figure = share if isinstance(share, Figure) else Figure(share)
+    size = amount_of(figure)
+    is_large = 0.1 <= size <= 0.99 or size >= 1.01
+    return format_share(figure.rounded(2) if is_large else figure, words=words)
+
+
+def summary_of(chart: Chart) -> str:
+    """Return the figures of a chart as a sentence."""
+    if isinstance(chart, Heat):
+        cells = [
+            (count or 0, f"{day} {hour}:00")
+            for day, counts in zip(chart.rows, chart.counts, strict=True)
+            for hour, count in zip(chart.columns, counts, strict=True)
+        ]
+        count, hour = max(cells)
+        return f"Most calls: {count:,} ({hour})."
+    if isinstance(chart, Timeline):
+        rows = ((name, [one.label for one in spells]) for name, spells in chart.rows)
+        return "; ".join(f"{name}: {', '.join(labels)}" for name, labels in rows) + "."
+    if isinstance(chart, Dots):
+        lines = [f"{row[-1].label}: {_of_dots(row, chart)}" for row in chart.rows]
+    else:
+        lines = [f"{bar.label}: {_of_bar(bar, chart)}" for bar in chart.bars]
+    return "; ".join(lines) + "."
+
+
+def _of_dots(row: Sequence[Dot], chart: Dots) -> str:
+    """Return the dots of a row in words, each with its span."""
+    write = percent if chart.kind == "share" else format_count
+    names = {color: f"{name} " for name, color, _ in chart.legend}
+    texts = []
+    for dot in row:
+        span = f" ({write(dot.low)} to {write(dot.high)})" if dot.low.is_known else ""
+        texts.append(f"{names.get(dot.color, '')}{dot.text or write(dot.value)}{span}")
+    return row[-1].text if row[0].is_hollow else ", ".join(texts)
+
+
+def _of_bar(bar: Bar, chart: Bars) -> str:
+    """Return a bar in words, with its parts if it lies and they have names."""
+    names = {(color, mark): name for name, color, mark in chart.legend}
+    parts = [f"{names[one.color, one.mark]} {format_count(one.value)}"
+             for one in bar.parts if names and not chart.upright]  # fmt: skip
+    total = format_count(sum((part.value for part in bar.parts), Figure(0)))
+    return ", ".join(parts) or bar.text or total

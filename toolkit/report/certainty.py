@@ -1,0 +1,46 @@
+"""How sure the cost of the range is: by chance, and for lack of prices."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import TYPE_CHECKING
+
+from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.report.metric_tables import figure_of
+
+if TYPE_CHECKING:
+    from toolkit.report.metric_tables import MetricTables
+
+_FOUR_IN_FIVE = 1.2816  # standard deviations around the mean, of a normal distribution
+_FEWEST = 20  # calls from which on a sum is about normal
+_UNIT = 1000.0**2 * 2.0**40  # of `cost_squares`: see `toolkit.metrics.waste`
+
+
+def chance_range(tables: MetricTables) -> tuple[Figure, Figure]:
+    """Return between what such a range costs in 4 cases of 5, by chance alone.
+
+    Calls come independently, each at the cost of one of those in the range: of such a
+    sum the variance is the sum of the squares. Unknown for fewer than 20 priced calls.
+    """
+    compare = {"compare": "previous"} if tables.plan.compares else {}
+    row = tables.row("waste", **compare)
+    cost = tables.row("cost", **compare)
+    priced = (cost["responses"] or 0) - (cost["responses_unpriced"] or 0)
+    if cost["cost"] is None or priced < _FEWEST:
+        return UNKNOWN, UNKNOWN
+    half = _FOUR_IN_FIVE * sqrt(row["cost_squares"] / _UNIT)
+    known = float(cost["cost"])
+    return Figure(max(0.0, known - half)), Figure(known + half)
+
+
+def could_add(tables: MetricTables) -> Figure:
+    """Return the cost of calls without a price if their tokens cost what others do."""
+    compare = {"compare": "previous"} if tables.plan.compares else {}
+    row = tables.row("cost", **compare)
+    cost, missing = row["cost"], figure_of("cost", "tokens_unpriced", row)
+    if not row["responses_unpriced"]:
+        return Figure(0)
+    priced = (row["total_tokens"] or 0) - (row["tokens_unpriced"] or 0)
+    if cost is None or not missing.is_known or priced <= 0:
+        return UNKNOWN
+    return Figure(missing.number * cost / priced, "approximate")

@@ -1,0 +1,181 @@
+"""Where the money went: series by known cost, and how that changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from toolkit.errors import plural
+from toolkit.expressions.time_ranges import before as range_before
+from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
+from toolkit.report.causes import main_reason
+from toolkit.report.course import REST, amount_of, series_name
+from toolkit.report.metric_tables import figure_of
+from toolkit.report.model import Head, ModelRow, Models
+from toolkit.report.wording import fraction, join
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from toolkit.report.causes import Change
+    from toolkit.report.metric_tables import MetricTables
+
+    Row = Mapping[str, Any]
+
+_MOST_ROWS = 12
+
+
+def build_models(
+    tables: MetricTables,
+    change: Change | None,
+    names: Mapping[str, str],
+    colors: Mapping[str, str],
+) -> Models | None:
+    """Build the table of series, the most expensive first; None without calls."""
+    plan = tables.plan
+    compare = {"compare": "previous"} if plan.compares else {}
+    costs = tables.table("cost", every=None, by=plan.by, **compare).to_dicts()
+    rows = [_row(row, plan.by, names, colors, compares=plan.compares) for row in costs]
+    if plan.compares:
+        earlier = range_before(plan.within, plan.tz)
+        gone = tables.table(
+            "cost", every=None, by=plan.by, since=earlier.start, until=earlier.end
+        )
+        known = {row.name for row in rows}
+        rows += [
+            row
+            for one in gone.to_dicts()
+            if (row := _gone(one, plan.by, names, colors)).name not in known
+        ]
+    if not rows:
+        return None
+    total = tables.row("cost", **compare)
+    spent = amount_of(figure_of("cost", "cost", total))
+    reasons = {}
+    if change is not None:
+        series = change.series
+        reasons = {one["series"]: main_reason(one, spent) for one in series}
+    rows = [_with_reason(row, reasons.get(row.name, "")) for row in rows]
+    rows.sort(key=_rank)
+    by = _noun(plan.by)
+    all_rows = _sum(f"All {by}", rows, total)
+    title = _title(rows, all_rows, by)
+    if len(rows) > _MOST_ROWS:
+        others = rows[_MOST_ROWS - 1 :]
+        rest = _sum(plural(len(others), "other"), others)
+        rows = [*rows[: _MOST_ROWS - 1], rest]
+    if plan.compares:
+        note = f"In brackets and as change: the {plan.unit} before. "
+    else:
+        note = ""
+    note = f"{note}Bars share one scale per column."
+    return Models(Head("Where the money went", title, note), rows, all_rows)
+
+
+def _noun(by: Sequence[str]) -> str:
+    """Return what the series are."""
+    words = [name.removeprefix("tag_").replace("_", " ") for name in by]
+    return f"{' and '.join(words)}s" if words else "calls"
+
+
+def _rank(row: ModelRow) -> tuple[float, float, str]:
+    """Return what rows are sorted by: known cost, or that before."""
+    before = row.cost - row.change
+    cost = max(amount_of(row.cost), amount_of(before))
+    return (-cost, -amount_of(row.tokens), row.name)
+
+
+def _row(
+    row: Row,
+    by: Sequence[str],
+    names: Mapping[str, str],
+    colors: Mapping[str, str],
+    *,
+    compares: bool,
+) -> ModelRow:
+    """Return the row of a series."""
+    name = series_name(row, by)
+    cost = figure_of("cost", "cost", row)
+    before = figure_of("cost", "cost", row, "_before") if compares else UNKNOWN
+    return ModelRow(
+        name,
+        names.get(name, name),
+        colors.get(name, REST),
+        row["responses"],
+        row.get("responses_before"),
+        figure_of("cost", "total_tokens", row),
+        cost,
+        cost - before,
+        "",
+        row["responses_unpriced"],
+    )
+
+
+def _gone(
+    row: Row, by: Sequence[str], names: Mapping[str, str], colors: Mapping[str, str]
+) -> ModelRow:
+    """Return the row of a series that has calls only in the range before."""
+    name = series_name(row, by)
+    return ModelRow(
+        name,
+        names.get(name, name),
+        colors.get(name, REST),
+        0,
+        row["responses"],
+        Figure(0),
+        Figure(0),
+        Figure(0) - figure_of("cost", "cost", row),
+        "no more calls",
+        0,
+    )
+
+
+def _with_reason(row: ModelRow, reason: str) -> ModelRow:
+    """Return a row with the main reason of its change."""
+    if not row.change.is_known or row.reason:
+        return row
+    return replace(row, reason=reason)
+
+
+def _sum(name: str, rows: Sequence[ModelRow], row: Row | None = None) -> ModelRow:
+    """Return several rows as one; `row` has exact sums."""
+    before = [one.calls_before for one in rows]
+    cost = sum_figures(one.cost for one in rows)
+    changes = [one.change for one in rows if one.change.is_known]
+    change = sum(changes, Figure(0)) if changes else UNKNOWN
+    if row is not None:
+        cost = figure_of("cost", "cost", row)
+        change = cost - figure_of("cost", "cost", row, "_before")
+    return ModelRow(
+        name,
+        name,
+        REST,
+        sum(one.calls for one in rows),
+        None if None in before else sum(one or 0 for one in before),
+        sum_figures(one.tokens for one in rows),
+        cost,
+        change,
+        "",
+        sum(one.unpriced for one in rows),
+    )
+
+
+def _title(rows: Sequence[ModelRow], total: ModelRow, by: str) -> str:
+    """Return the answer of the table: who has most of the known cost."""
+    whole = amount_of(total.cost)
+    if not whole:
+        return "No call has a known cost" if total.calls else "No calls"
+    known = [row for row in rows if amount_of(row.cost)]
+    if len(known) == 1:
+        return f"{known[0].short} is all of the known cost"
+    part, shown = 0.0, []
+    for row in known[:3]:
+        shown.append(row.short)
+        part += amount_of(row.cost) / whole
+        if part >= 0.5:
+            break
+    if part < 0.25:
+        return f"The known cost is spread over {len(known):,} {by}"
+    verb = "is" if len(shown) == 1 else "are"
+    return f"{join(shown)} {verb} {fraction(part)} of the known cost"

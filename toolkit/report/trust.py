@@ -1,0 +1,339 @@
+"""What to trust: every line of the range, and what the figures leave out, in money.
+
+What is missing is estimated at what the rest costs. Where no price is known nothing can
+be estimated, and it stays unknown. The words of the rows are in ``trust.toml``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from toolkit.errors import plural
+from toolkit.expressions.choices import first_choice
+from toolkit.expressions.time_ranges import zone_of
+from toolkit.formatting.dates import format_day
+from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.formatting.text import format_count, format_name, format_share
+from toolkit.metrics.registry import METRICS
+from toolkit.reading.discovery import passed_over_words
+from toolkit.reading.ledger import LINE_COUNTS
+from toolkit.report.figures import priced_calls
+from toolkit.report.lines import RangeLines, count_lines
+from toolkit.report.metric_tables import figure_of, row_of
+from toolkit.report.model import Gap, Head, LineCount, Restated, Trust
+from toolkit.report.names import short_names
+from toolkit.report.wording import calls, join, local, usd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from toolkit.report.inputs import ReportInputs
+    from toolkit.report.metric_tables import MetricTables
+
+    Row = Mapping[str, Any]
+
+_MOST_NAMES = 3
+_NOTHING = Figure(0)
+_TEXT = files("toolkit.report").joinpath("trust.toml").read_text("utf-8")
+_WORDS: dict[str, dict[str, Any]] = tomllib.loads(_TEXT)
+_IS_UNDATED = pl.col("created").is_null()
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The calls of the report, what they cost, and the account of the lines.
+
+    `lines` are those of the range; where they cannot be known, `why_whole` says why the
+    counts are those of the whole logs. `undated` is the cost of all undated calls.
+    """
+
+    tables: MetricTables
+    inputs: ReportInputs
+    cost: Row
+    undated: Row
+    lines: RangeLines | None
+    counts: Mapping[str, int]
+    why_whole: str
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it is known which lines are of the range."""
+        return self.lines is not None or self.tables.plan.is_open
+
+    def estimate(self, tokens: int | None = 0, count: int | None = 0) -> Figure:
+        """Return what tokens and calls would cost if they cost what the rest costs."""
+        known = (self.cost["total_tokens"] or 0) - (self.cost["tokens_unpriced"] or 0)
+        found = _NOTHING
+        for number, of in ((tokens, known), (count, priced_calls(self.cost))):
+            if number:
+                rate = Figure(self.cost["cost"]) / of
+                found += Figure(rate.number * number) if rate.is_known else UNKNOWN
+        return Figure(found.value, "approximate")
+
+
+def build_trust(
+    tables: MetricTables, inputs: ReportInputs, restated: Restated | None = None
+) -> Trust:
+    """Build the account of the lines, and what is missing with what to do about it."""
+    data = _collect(tables, inputs)
+    rows = [
+        *_unpriced(data),
+        *_without_usage(data),
+        *_rejected(data),
+        *_undated(data),
+        *_files(data),
+        *_late(data, restated),
+    ]
+    known = [row.could_add for row in rows if row.could_add.is_known]
+    total = None
+    if any(figure.value for figure in known):
+        words = f"on top of {usd(figure_of('cost', 'cost', data.cost))}"
+        words += ", and what is unknown" * (len(known) < len(rows))
+        amount = Figure(sum(known, _NOTHING).value, "approximate")
+        total = _gap("together", amount, words)
+    where = "all logs" if data.why_whole else "this report"
+    lines = [
+        LineCount(name, count, (one if count == 1 else many).format(where), mark)
+        for name, (one, many, mark) in _WORDS["lines"].items()
+        if (count := data.counts.get(name, 0)) or (name == "responses" and data.counts)
+    ]
+    head = Head("What to trust", _title(data, rows, total), _note(data, total))
+    return Trust(head, lines, rows, total)
+
+
+def uncounted(tables: MetricTables, inputs: ReportInputs) -> list[str]:
+    """Return what the logs hold and no figure contains, in words."""
+    found = []
+    undated = 0 if tables.plan.is_open else _undated_cost(tables)["responses"]
+    if undated:
+        found.append(f"{calls(undated)} without a date")
+    if (ledger := inputs.ledger) is None:
+        return found
+    counts: tuple[tuple[Any, str, str], ...] = (
+        (ledger["rejected"].sum(), "line", " that could not be read"),
+        (ledger["error"].count(), "log", " read only in part, because of damage"),
+        (ledger.filter(responses=0)["hint"].count(), "file", " without any call"),
+        (0 if tables.plan.last_call else ledger["errors"].sum(), "provider error", ""),
+        (ledger["duplicates"].sum(), "line", " of calls that were logged twice"),
+    )
+    return found + [f"{plural(n, noun)}{words}" for n, noun, words in counts if n]
+
+
+def _undated_cost(tables: MetricTables, places: pl.DataFrame | None = None) -> Row:
+    """Return the cost of the calls without a date: of all, or those at some places."""
+    choices = tables.choices.filter(_IS_UNDATED)
+    if places is not None:
+        choices = choices.join(places.lazy(), on=["log_id", "line"], how="semi")
+    return row_of(METRICS["cost"](choices, every=None, by=()))
+
+
+def _collect(tables: MetricTables, inputs: ReportInputs) -> _Data:
+    """Compute what the parts are built from."""
+    plan, ledger, places = tables.plan, inputs.ledger, inputs.places
+    cost = tables.row("cost", **({"compare": "previous"} if plan.compares else {}))
+    undated = _undated_cost(tables)
+    lines, why, counts = None, "", {}
+    if ledger is not None:
+        sums = ledger.sum().row(0, named=True)
+        own = 0 if plan.is_open else undated["responses"]
+        counts = {name: sums[name] for name in LINE_COUNTS}
+        counts |= {"responses": counts["responses"] - own, "undated": own}
+        if not plan.is_open and places is not None:
+            lines = count_lines(tables.choices, places, ledger, plan.within)
+            why = "the logs are not in order of time"
+        elif not plan.is_open:
+            why = "the place of each line is not known"
+    if lines is not None and not lines.counts.total():
+        lines, why = None, f"none of them is known to be of this {plan.unit}"
+    if lines is not None:
+        counts, why = dict(lines.counts), ""
+    return _Data(tables, inputs, cost, undated, lines, counts, why)
+
+
+def _gap(name: str, could_add: Figure, words: str, count: int = 1) -> Gap:
+    """Return a row of the table; its label and what to do are in ``trust.toml``."""
+    label, one, many = _WORDS["gaps"][name]
+    return Gap(name, label, could_add, words, one if count == 1 else many)
+
+
+def _title(data: _Data, rows: list[Gap], total: Gap | None) -> str:
+    """Return how many lines are accounted for, and what may be missing."""
+    unknown = [row.name for row in rows if not row.could_add.is_known]
+    missing = "nothing is missing from the total" + " so far" * (unknown == ["late"])
+    if total is not None:
+        missing = f"{usd(total.could_add)} may be missing from the total"
+    elif unknown not in ([], ["late"]):
+        missing = "what is missing cannot be estimated"
+    ledger, count = data.inputs.ledger, sum(data.counts.values())
+    if ledger is None:
+        return missing[0].upper() + missing[1:]
+    unit = data.tables.plan.unit
+    of = "lines of the logs" if data.lines is None else f"log lines of the {unit}"
+    text = (
+        f"All {count:,} {of} are accounted for" if count else "The logs have no lines"
+    )
+    if count == 1:
+        text = f"The only {of.replace('lines', 'line')} is accounted for"
+    if damaged := ledger["error"].count():
+        text = f"{plural(damaged, 'log')} could be read only in part"
+    return f"{text}; {missing}"
+
+
+def _note(data: _Data, total: Gap | None) -> str:
+    """Return how the missing part is estimated, and which lines are counted."""
+    notes = [
+        "The calls are from a table, so log lines are not known."
+        if data.inputs.ledger is None
+        else f"The lines are those of the whole logs: {data.why_whole}."
+        if data.why_whole
+        else "",
+        "What the missing part would add if it cost what the rest costs. An estimate, "
+        "and in no other figure here."
+        if total is not None
+        else "",
+    ]
+    return " ".join(filter(None, notes))
+
+
+def _unpriced(data: _Data) -> list[Gap]:
+    """Return the calls without a known price, and the models with most of them."""
+    row, count = data.cost, data.cost["responses_unpriced"]
+    # Where no tokens are known, these are missing, not the price.
+    if count == row["responses_unpriced_without_usage"]:
+        return []
+    words = f"{count:,} of {calls(row['responses'])}"
+    ends = ("", "_before")
+    now, before = (figure_of("cost", "unpriced_share", row, end) for end in ends)
+    if now.is_known:
+        words += f", {format_share(now, words=True)} of tokens"
+        words += f" ({format_share(before, words=True)} before)" * before.is_known
+    table = data.tables.table("cost", every=None, by=("model",)).sort(
+        "responses_unpriced", "model", descending=[True, False]
+    )
+    short = short_names(table["model"].cast(pl.String).drop_nulls())
+    models = table.filter(pl.col("responses_unpriced") > 0)
+    most = models.select("model", "responses_unpriced").head(_MOST_NAMES).rows()
+    parts = [f"{short.get(name, format_name(name))} {n:,}" for name, n in most]
+    parts[0] += " call" if most[0][1] == 1 else " calls"
+    if others := count - sum(number for _, number in most):
+        parts.append(f"others {others:,}")
+    words += f": {', '.join(parts)}."
+    could_add = data.estimate(tokens=row["tokens_unpriced"])
+    if not could_add.is_known:
+        words += " Without any known price nothing can be estimated."
+    return [_gap("unpriced", could_add, words, len(models))]
+
+
+def _without_usage(data: _Data) -> list[Gap]:
+    """Return the calls that do not report all their tokens."""
+    row, choices = data.cost, data.tables.choices
+    count, unpriced = row["responses_without_usage"], "responses_unpriced_without_usage"
+    if not count:
+        return []
+    words = f"{count:,} of {calls(row['responses'])}"
+    if row[unpriced]:
+        words += f", {row[unpriced]:,} of them without a known cost"
+    if "usage_problem" in choices.collect_schema().names():
+        is_cut = (first_choice(), *data.tables.plan.within.conditions())
+        rows = choices.filter(*is_cut, usage_problem="cut_off").select(pl.len())
+        if cut := int(rows.collect().item()):
+            words += f"; {plural(cut, 'stream')} cut off"
+    could_add = data.estimate(count=row[unpriced])
+    return [_gap("without_usage", could_add, f"{words}.", count)]
+
+
+def _rejected(data: _Data) -> list[Gap]:
+    """Return the lines that cannot be read, and why they cannot."""
+    count, unit = data.counts.get("rejected", 0), data.tables.plan.unit
+    if not count:
+        return []
+    codes = {one.code: one.lines for one in data.inputs.rejects}
+    if data.lines is not None:
+        codes = dict(data.lines.others["code"].drop_nulls().value_counts().iter_rows())
+    codes.pop("error_response", None)
+    most = sorted(codes, key=lambda code: (-codes[code], code))[:_MOST_NAMES]
+    of = plural(sum(data.counts.values()), "log line")
+    words = f"{count:,} of {of}: {join([_WORDS['codes'][code] for code in most])}."
+    if data.lines is not None:
+        its = "Its place in the log puts it" if count == 1 else "Their places put them"
+        words += f" {its} in this {unit}."
+    elif not data.is_placed:
+        words += f" How many are of this {unit} is unknown."
+    could_add = data.estimate(count=count) if data.is_placed else UNKNOWN
+    return [_gap("rejected", could_add, words, count)]
+
+
+def _undated(data: _Data) -> list[Gap]:
+    """Return the calls without a date."""
+    row, could_add, in_all = data.undated, UNKNOWN, data.undated["responses"]
+    if not in_all:
+        return []
+    if data.lines is not None:
+        row = _undated_cost(data.tables, data.lines.others)
+        silent = row["responses_unpriced_without_usage"]
+        rest = data.estimate(row["tokens_unpriced"], silent)
+        could_add = Figure((rest + (row["cost"] or 0)).value, "approximate")
+    count, tokens = row["responses"], figure_of("token_usage", "total_tokens", row)
+    used = format_count(tokens, "sentence", words=True)
+    used = f", {used} tokens" if tokens.is_known else ", tokens unknown"
+    if data.lines is not None:
+        words = f"{count or 'None'} by place in the log" + used * bool(count)
+        words += f"; {in_all:,} in the whole log" * (count != in_all)
+    elif data.is_placed:
+        words, could_add = (
+            f"{calls(count)}{used}: in all totals, in no period",
+            _NOTHING,
+        )
+    else:
+        words = f"{calls(count)} in all the data{used}; how many are of this "
+        words += f"{data.tables.plan.unit} is unknown"
+    return [_gap("undated", could_add, f"{words}.", count)]
+
+
+def _files(data: _Data) -> list[Gap]:
+    """Return the logs that were not read, or not to the end, or that have no calls."""
+    found, ledger, words = [], data.inputs.ledger, ""
+    if ledger is not None:
+        if damaged := ledger["error"].count():
+            words = f"{plural(damaged, 'log')} of {len(ledger):,}, because of damage."
+            found.append(_gap("damaged", UNKNOWN, words, damaged))
+        silent = len(ledger.filter(pl.col("lines") > pl.col("blank"), responses=0))
+        words = f"{plural(silent, 'file')} without any call." * bool(silent)
+    if data.lines is not None and (lines := data.lines.without_dates):
+        words += f" {plural(lines, 'line')} of files without a dated call cannot be "
+        words += "placed, and are not counted here."
+    if words:
+        found.append(_gap("silent", UNKNOWN, words.strip(), 2))
+    if passed := data.inputs.passed_over:
+        words = f"{passed_over_words(passed).capitalize()}."
+        found.append(_gap("passed_over", UNKNOWN, words, sum(passed.values())))
+    return found
+
+
+def _late(data: _Data, restated: Restated | None) -> list[Gap]:
+    """Return whether calls of the range may still come, or have come since."""
+    plan, lines = data.tables.plan, data.lines
+    if plan.is_open:
+        return []
+    since, until = plan.axis["since"], plan.axis["until"]
+    end = until.astimezone(zone_of(plan.tz)) - timedelta(microseconds=1)
+    last, is_sure = format_day(end.date()), False
+    if plan.within.end is None or plan.within.end > plan.now:
+        words = f"The {plan.unit} is not over."
+    elif lines is None:
+        words = "Unknown: it is not known whether the logs are in order of time."
+    elif is_sure := lines.has_later:
+        words = f"None: the logs are in order of time and go on after {last}."
+    else:
+        words = f"Perhaps: a log has no call after {last}."
+    if plan.last_call and since and plan.last_call < since + (until - since) / 2:
+        words += f" The last call of all was on {local(plan.last_call, plan.tz)}."
+    if restated is not None:
+        words += f" {restated.head.title}."
+    return [_gap("late", _NOTHING if is_sure else UNKNOWN, words, 1 if is_sure else 2)]
