@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from toolkit.errors import clean, plural
-from toolkit.formatting.dates import format_moment, format_range
-from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_usd, usd_places
-from toolkit.report.drawing import color_class, shortened, write
-from toolkit.report.slots import (
+from toolkit.charts.colors import (
     DARK_MARKS,
     LIGHT_MARKS,
     LIGHT_SHADES,
     shade_of,
 )
+from toolkit.errors import clean, plural
+from toolkit.formatting.dates import format_moment, format_range
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_usd, usd_places
+from toolkit.report.drawing import color_class, shortened, write
 from toolkit.report.svg import (
     draw_bar,
     draw_budget,

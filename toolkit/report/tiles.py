@@ -19,11 +19,11 @@ from toolkit.report.drawing import (
 from toolkit.report.model import Bars, Dots, Heat, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from markupsafe import Markup
 
-    from toolkit.report.model import Bar, Color, Tile
+    from toolkit.report.model import Bar, Tile
 
 _WIDTH, _NAMES = 320, 122  # of a tile, and of the names in it
 _BELOW = 4.3  # from the middle of a line to the ground of its text
@@ -48,7 +48,7 @@ def draw_tile(tile: Tile) -> Markup:
 def _draw_bars(drawing: Drawing, chart: Bars) -> float:
     """Draw bars with names at their left and texts at their right."""
     y, left = (
-        _draw_legend(drawing, chart.legend),
+        _draw_legend(drawing, chart),
         _room(bar.label for bar in chart.bars),
     )
     texts = max((text_width(bar.text) for bar in chart.bars), default=0)
@@ -99,7 +99,7 @@ def _draw_columns(drawing: Drawing, chart: Bars) -> float:
             drawing.text(x + wide / 2, y - 6, (bar.text, "i"), anchor="middle")
     drawing.below([bar.label for bar in chart.bars], left, slot, bottom + 15)
     for line, (name, (whole, color, mark)) in enumerate(
-        zip(names[::-1], chart.legend[::-1], strict=True)
+        zip(names, chart.legend, strict=True)
     ):
         x, y = _WIDTH - right + 10, 18.0 + 19 * line
         drawing.part(x, y - 8.5, 9, 9, color, mark)
@@ -110,7 +110,7 @@ def _draw_columns(drawing: Drawing, chart: Bars) -> float:
 def _draw_dots(drawing: Drawing, chart: Dots) -> float:
     """Draw rows of dots on one scale, each with a line over its range."""
     top, left = (
-        _draw_legend(drawing, chart.legend),
+        _draw_legend(drawing, chart),
         _room(row[0].label for row in chart.rows),
     )
     dots = [dot for row in chart.rows for dot in row]
@@ -204,22 +204,22 @@ def _draw_timeline(drawing: Drawing, chart: Timeline) -> float:
     return bottom + 18
 
 
-def _draw_legend(drawing: Drawing, legend: Sequence[tuple[str, Color, str]]) -> float:
+def _draw_legend(drawing: Drawing, chart: Bars | Dots) -> float:
     """Draw what colours and marks mean, in lines; return where they end."""
     x, y = 0.0, 2.0
-    for name, color, mark in legend:
+    rows = chart.rows if isinstance(chart, Dots) else []
+    hollow = {dot.color for row in rows for dot in row if dot.is_hollow}
+    for name, color, mark in chart.legend:
         text = shortened(name, _WIDTH - 20)
         if x and x + 14 + text_width(text) > _WIDTH:
             x, y = 0.0, y + LINE
-        if mark in {"dot", "hollow"}:
-            drawing.dot(x + 5, y + 5, color, is_hollow=mark == "hollow")
-        elif mark == "line":
-            drawing.line("limit", x, y + 5, x + 10, y + 5)
+        if rows:
+            drawing.dot(x + 5, y + 5, color, is_hollow=color in hollow)
         else:
             drawing.part(x, y, 10, 9, color, mark)
         drawing.text(x + 14, y + 9, (text, "m"), whole=name)
         x += 28 + text_width(text)
-    return y + 18 if legend else 2.0
+    return y + 18 if chart.legend else 2.0
 
 
 def _total(bar: Bar) -> float:

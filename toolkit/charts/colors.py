@@ -1,9 +1,21 @@
-"""The colours of the page in both themes, until `toolkit.charts.colors` is there."""
+"""Colours: a hue for each maker of models, a shade for each model, in both themes.
+
+The same name has the same colour in all charts and in the report. Nothing here needs
+matplotlib.
+"""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from toolkit.errors import OptionError
+from toolkit.expressions.makers import maker_of
+from toolkit.formatting.text import UNKNOWN_TEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _TEXT_CONTRAST = 4.5  # of text on its ground: WCAG 2.2, success criterion 1.4.3
 
@@ -41,6 +53,16 @@ grid #e6ebf0 #222d38
 warn #b5400b #f47b45
 warn2 #dd8a5c #a85a38
 """
+REST = "z"  # the slot of all that have no other, and of grouped series
+_HUES = "abcde"
+# The hues of these makers; others get a free one.
+_PREFERRED = {
+    "openai": "a",
+    "anthropic": "b",
+    "mistral": "c",
+    "perplexity": "d",
+    "deepseek": "e",
+}
 
 
 class Shade(NamedTuple):
@@ -73,6 +95,77 @@ def shade_of(color: str, *, dark: bool = False) -> Shade:
         return shades[color]
     fill = marks.get(color, color)
     return Shade(fill, readable(fill, marks["ground"]))
+
+
+def check_colors(colors: Mapping[str, str]) -> dict[str, str]:
+    """Return the colours of names; raise `OptionError` unless each is a slot or hex."""
+    for color in colors.values():
+        is_hex = isinstance(color, str) and re.fullmatch("#[0-9a-fA-F]{6}", color)
+        if not is_hex and color not in LIGHT_SHADES:
+            expected = 'colours such as "a1" (a1 to e3, z) or "#0a3a70"'
+            raise OptionError("colors", color, expected=expected)
+    return {name: color.casefold() for name, color in colors.items()}
+
+
+def assign_colors(
+    names: Iterable[str],
+    kept: Mapping[str, str] | None = None,
+    *,
+    by_maker: bool = True,
+) -> dict[str, str]:
+    """Return the slot of each name, or the colour that it keeps.
+
+    Parameters
+    ----------
+    names
+        In order of first appearance in the log; ``unknown`` is grey.
+    kept
+        Slots or colours ``#rrggbb`` of names, which win: those of an earlier report,
+        and those that the user chose. A slot that is kept goes to no other name.
+    by_maker
+        Whether these are models: the hue is that of the maker, the shade is the first
+        free one. The fourth model of a maker, and the sixth maker, are grey. Models of
+        unknown makers share the hues that no maker has. Other names get the first
+        shades of all hues, then the second ones.
+
+    Returns
+    -------
+    dict
+        For each of `names` a slot, ``a1`` to ``e3`` or ``z``, or a colour.
+
+    Examples
+    --------
+    >>> assign_colors(["claude-3-opus", "gpt-4o", "grok-3", "gpt-5"])
+    {'claude-3-opus': 'b1', 'gpt-4o': 'a1', 'grok-3': 'c1', 'gpt-5': 'a2'}
+    >>> assign_colors(["search", "docs"], {"docs": "a1"}, by_maker=False)
+    {'search': 'b1', 'docs': 'a1'}
+    """
+    found = {UNKNOWN_TEXT: REST} | check_colors(kept or {})
+    ordered = list(dict.fromkeys(names))
+    hues = _find_hues(ordered, found) if by_maker else {}
+    free_hues = [hue for hue in _HUES if hue not in hues.values()]
+    used = {*found.values()}
+    for name in ordered:
+        own = hues.get(maker_of(name) or "", free_hues)
+        slots = (f"{hue}{shade}" for shade in (1, 2, 3) for hue in own)
+        free = (slot for slot in slots if slot in LIGHT_SHADES and slot not in used)
+        used.add(found.setdefault(name, next(free, REST)))
+    return {name: found[name] for name in ordered}
+
+
+def _find_hues(names: Iterable[str], kept: Mapping[str, str]) -> dict[str, str]:
+    """Return the hue of each known maker: of a kept model, its own, or a free one."""
+    hues: dict[str, str] = {}
+    for name, color in kept.items():
+        maker = maker_of(name)
+        if maker and color in LIGHT_SHADES and color != REST:
+            hues.setdefault(maker, color[0])
+    makers = dict.fromkeys(filter(None, map(maker_of, names)))
+    for maker in sorted(makers, key=lambda maker: maker not in _PREFERRED):
+        own = _PREFERRED.get(maker, "")
+        free = [hue for hue in (own, *_HUES) if hue and hue not in hues.values()]
+        hues.setdefault(maker, free[0] if free else REST)
+    return hues
 
 
 def contrast(color: str, ground: str = LIGHT_MARKS["ground"]) -> float:
