@@ -116,7 +116,11 @@ def budget() -> Budget:
 
 def course() -> Course:
     """Return eight weeks."""
-    totals = [UNKNOWN, UNKNOWN, *map(least, (".344", "1.01", ".925", ".851", ".942", ".851"))]
+    totals = [
+        UNKNOWN,
+        UNKNOWN,
+        *map(least, (".344", "1.01", ".925", ".851", ".942", ".851")),
+    ]
     rows = {
         "7 others": ("z", "- - .017 .047 .04 .034 .043 .036"),
         "sonar-pro": ("d1", "- - .033 .173 .08 .112 .12 .071"),
@@ -308,7 +312,9 @@ def tiles() -> list[Tile]:
         "6 others": ("z", "12483 10999 12753 9649 11404 742 3441"),
     }
     columns = [
-        Bar(day, [Part(exacts(values)[place], color) for color, values in days.values()])
+        Bar(
+            day, [Part(exacts(values)[place], color) for color, values in days.values()]
+        )
         for place, day in enumerate("MTWTFSS")
     ]
     volumes = zip("Mon Tue Wed Thu Fri Sat Sun".split(), (81, 81, 88, 83, 76, 20, 14),
@@ -321,7 +327,12 @@ def tiles() -> list[Tile]:
              ("gpt-4o-mini", 51, 16.7, 9.3, 0), ("claude-3.7-sonnet", 60, 0, 3, 0),
              ("deepseek-r1", 10, 10, 2, 12.2), ("mistral-large", 25, 0, 3.6, 0),
              ("llama-3.3-70b", 12, 0, 2.7, 0)]  # fmt: skip
-    marks = [("ink", "solid"), ("ink", "hatched"), ("soft2", "solid"), ("soft", "solid")]
+    marks = [
+        ("ink", "solid"),
+        ("ink", "hatched"),
+        ("soft2", "solid"),
+        ("soft", "solid"),
+    ]
     spans = [("gpt-4o-mini", 191, 615, 1602, 33, 76, 251),
              ("gpt-4o", 343, 836, 2206, 33, 79, 199),
              ("gpt-5-mini", 256, 675, 2130, 237, 465, 1010),
@@ -523,7 +534,9 @@ def rename(content: ReportContent, names: list[str]) -> ReportContent:
 def _renamed(chart: Any, other: Any) -> Any:
     """Give the rows of a small chart other names."""
     if isinstance(chart, Bars) and not chart.upright:
-        bars = [replace(one, label=other(n, one.label)) for n, one in enumerate(chart.bars)]
+        bars = [
+            replace(one, label=other(n, one.label)) for n, one in enumerate(chart.bars)
+        ]
         return replace(chart, bars=bars)
     if isinstance(chart, Bars):
         legend = [(other(n, one[0]), *one[1:]) for n, one in enumerate(chart.legend)]
@@ -542,7 +555,7 @@ HOSTILE = [
     '<script>alert(1)</script><img src=x onerror="alert(1)">',
     "</svg></style><style>*{display:none}</style>",
     '"><svg onload=alert(1)>',
-    "a & b ]]> c' \"d\"",
+    'a & b ]]> c\' "d"',
     "\u202eevil\u2066\u200b\x1b[31m\x00",
     "{{ 7 * 7 }}{% raw %}",
     "c-a1} * {display:none",

@@ -126,7 +126,9 @@ class Drawing:
         """Add a text of runs; `whole` is the name in the first if that is shortened."""
         texts = [str(escape(clean(text))) for text, _ in runs]
         title = (
-            f"<title>{escape(whole)}</title>" if whole not in {"", runs[0][0]} else ""
+            f"<title>{escape(clean(whole))}</title>"
+            if whole not in {"", runs[0][0]}
+            else ""
         )
         if len(runs) > 1:
             texts = [
@@ -139,7 +141,7 @@ class Drawing:
 
     def name(self, x: float, y: float, name: str, room: float) -> None:
         """Add a name, shortened if need be."""
-        self.text(x, y, (shortened(name, room), "i"), whole=clean(name))
+        self.text(x, y, (shortened(name, room), "i"), whole=name)
 
     def grid(
         self, ticks: Iterable[Tick], left: float, right: float, y: float, scale: float

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 # A minus in front of a figure; the sign of a bound and its figure; a word with hyphens,
 # such as the name of a model.
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _MINUS = re.compile(r"(?<![\w-])-(?=<?\$?\d)")
 _BOUND = re.compile(r"([≥≤~]) (?=[+−$<\d])")
 _HYPHENS = re.compile(r"(?<!\S)\S*\w-\w\S*")
@@ -92,7 +93,7 @@ def _style_sheet(own: Iterable[str]) -> str:
         )
         for marks in (LIGHT_MARKS, DARK_MARKS)
     )
-    sheet = " ".join(text_of("page.css").split())
+    sheet = " ".join(_COMMENT.sub("", text_of("page.css")).split())
     return f"{light}@media screen and (prefers-color-scheme:dark){{{dark}}}{sheet}"
 
 
