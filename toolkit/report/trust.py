@@ -7,7 +7,6 @@ be estimated, and it stays unknown. The words of the rows are in ``trust.toml``.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from toolkit.metrics.registry import METRICS
 from toolkit.reading.discovery import passed_over_words
 from toolkit.reading.ledger import LINE_COUNTS
 from toolkit.report.figures import priced_calls
-from toolkit.report.lines import RangeLines, count_lines
+from toolkit.report.lines import count_lines
 from toolkit.report.metric_tables import figure_of, row_of
 from toolkit.report.model import Gap, Head, LineCount, Restated, Trust
 from toolkit.report.names import short_names
@@ -39,13 +38,16 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
 
 _MOST_NAMES = 3
+_ESTIMATE = (
+    "What the missing part would add if it cost what the rest costs. An estimate, and "
+    "in no other figure here."
+)
 _NOTHING = Figure(0)
 _TEXT = files("toolkit.report").joinpath("trust.toml").read_text("utf-8")
 _WORDS: dict[str, dict[str, Any]] = tomllib.loads(_TEXT)
 _IS_UNDATED = pl.col("created").is_null()
 
 
-@dataclass(frozen=True)
 class _Data:
     """The calls of the report, what they cost, and the account of the lines.
 
@@ -53,13 +55,32 @@ class _Data:
     counts are those of the whole logs. `undated` is the cost of all undated calls.
     """
 
-    tables: MetricTables
-    inputs: ReportInputs
-    cost: Row
-    undated: Row
-    lines: RangeLines | None
-    counts: Mapping[str, int]
-    why_whole: str
+    def __init__(self, tables: MetricTables, inputs: ReportInputs) -> None:
+        plan, ledger = tables.plan, inputs.ledger
+        self.tables, self.inputs, self.unit = tables, inputs, plan.unit
+        self.compare = {"compare": "previous"} if plan.compares else {}
+        self.cost = tables.row("cost", **self.compare)
+        self.undated = _undated_cost(tables)
+        self.lines, self.why_whole = None, ""
+        self.counts: dict[str, int] = {}
+        if ledger is None:
+            return
+        sums = ledger.sum().row(0, named=True)
+        undated = 0 if plan.is_open else self.undated["responses"]
+        self.counts = {name: sums[name] for name in LINE_COUNTS}
+        self.counts |= {"responses": sums["responses"] - undated, "undated": undated}
+        if plan.is_open:
+            return
+        if inputs.places is None:
+            self.why_whole = "the place of each line is not known"
+            return
+        lines = count_lines(tables.choices, inputs.places, ledger, plan.within)
+        if lines is None:
+            self.why_whole = "the logs are not in order of time"
+        elif not lines.counts.total():
+            self.why_whole = f"none of them is known to be of this {plan.unit}"
+        else:
+            self.lines, self.counts = lines, dict(lines.counts)
 
     @property
     def is_placed(self) -> bool:
@@ -81,7 +102,7 @@ def build_trust(
     tables: MetricTables, inputs: ReportInputs, restated: Restated | None = None
 ) -> Trust:
     """Build the account of the lines, and what is missing with what to do about it."""
-    data = _collect(tables, inputs)
+    data = _Data(tables, inputs)
     rows = [
         *_unpriced(data),
         *_without_usage(data),
@@ -103,7 +124,13 @@ def build_trust(
         for name, (one, many, mark) in _WORDS["lines"].items()
         if (count := data.counts.get(name, 0)) or (name == "responses" and data.counts)
     ]
-    head = Head("What to trust", _title(data, rows, total), _note(data, total))
+    notes = [f"The lines are those of the whole logs: {data.why_whole}."]
+    if inputs.ledger is None:
+        notes = ["The calls are from a table, so log lines are not known."]
+    elif not data.why_whole:
+        notes = []
+    notes += [_ESTIMATE] if total is not None else []
+    head = Head("What to trust", _title(data, rows, total), " ".join(notes))
     return Trust(head, lines, rows, total)
 
 
@@ -133,29 +160,6 @@ def _undated_cost(tables: MetricTables, places: pl.DataFrame | None = None) -> R
     return row_of(METRICS["cost"](choices, every=None, by=()))
 
 
-def _collect(tables: MetricTables, inputs: ReportInputs) -> _Data:
-    """Compute what the parts are built from."""
-    plan, ledger, places = tables.plan, inputs.ledger, inputs.places
-    cost = tables.row("cost", **({"compare": "previous"} if plan.compares else {}))
-    undated = _undated_cost(tables)
-    lines, why, counts = None, "", {}
-    if ledger is not None:
-        sums = ledger.sum().row(0, named=True)
-        own = 0 if plan.is_open else undated["responses"]
-        counts = {name: sums[name] for name in LINE_COUNTS}
-        counts |= {"responses": counts["responses"] - own, "undated": own}
-        if not plan.is_open and places is not None:
-            lines = count_lines(tables.choices, places, ledger, plan.within)
-            why = "the logs are not in order of time"
-        elif not plan.is_open:
-            why = "the place of each line is not known"
-    if lines is not None and not lines.counts.total():
-        lines, why = None, f"none of them is known to be of this {plan.unit}"
-    if lines is not None:
-        counts, why = dict(lines.counts), ""
-    return _Data(tables, inputs, cost, undated, lines, counts, why)
-
-
 def _gap(name: str, could_add: Figure, words: str, count: int = 1) -> Gap:
     """Return a row of the table; its label and what to do are in ``trust.toml``."""
     label, one, many = _WORDS["gaps"][name]
@@ -173,7 +177,7 @@ def _title(data: _Data, rows: list[Gap], total: Gap | None) -> str:
     ledger, count = data.inputs.ledger, sum(data.counts.values())
     if ledger is None:
         return missing[0].upper() + missing[1:]
-    unit = data.tables.plan.unit
+    unit = data.unit
     of = "lines of the logs" if data.lines is None else f"log lines of the {unit}"
     text = (
         f"All {count:,} {of} are accounted for" if count else "The logs have no lines"
@@ -183,22 +187,6 @@ def _title(data: _Data, rows: list[Gap], total: Gap | None) -> str:
     if damaged := ledger["error"].count():
         text = f"{plural(damaged, 'log')} could be read only in part"
     return f"{text}; {missing}"
-
-
-def _note(data: _Data, total: Gap | None) -> str:
-    """Return how the missing part is estimated, and which lines are counted."""
-    notes = [
-        "The calls are from a table, so log lines are not known."
-        if data.inputs.ledger is None
-        else f"The lines are those of the whole logs: {data.why_whole}."
-        if data.why_whole
-        else "",
-        "What the missing part would add if it cost what the rest costs. An estimate, "
-        "and in no other figure here."
-        if total is not None
-        else "",
-    ]
-    return " ".join(filter(None, notes))
 
 
 def _unpriced(data: _Data) -> list[Gap]:
@@ -213,7 +201,7 @@ def _unpriced(data: _Data) -> list[Gap]:
     if now.is_known:
         words += f", {format_share(now, words=True)} of tokens"
         words += f" ({format_share(before, words=True)} before)" * before.is_known
-    table = data.tables.table("cost", every=None, by=("model",)).sort(
+    table = data.tables.table("cost", every=None, by=("model",), **data.compare).sort(
         "responses_unpriced", "model", descending=[True, False]
     )
     short = short_names(table["model"].cast(pl.String).drop_nulls())
@@ -250,7 +238,7 @@ def _without_usage(data: _Data) -> list[Gap]:
 
 def _rejected(data: _Data) -> list[Gap]:
     """Return the lines that cannot be read, and why they cannot."""
-    count, unit = data.counts.get("rejected", 0), data.tables.plan.unit
+    count, unit = data.counts.get("rejected", 0), data.unit
     if not count:
         return []
     codes = {one.code: one.lines for one in data.inputs.rejects}
@@ -258,8 +246,8 @@ def _rejected(data: _Data) -> list[Gap]:
         codes = dict(data.lines.others["code"].drop_nulls().value_counts().iter_rows())
     codes.pop("error_response", None)
     most = sorted(codes, key=lambda code: (-codes[code], code))[:_MOST_NAMES]
-    of = plural(sum(data.counts.values()), "log line")
-    words = f"{count:,} of {of}: {join([_WORDS['codes'][code] for code in most])}."
+    why = join([_WORDS["codes"].get(code, code) for code in most])
+    words = f"{count:,} of {plural(sum(data.counts.values()), 'log line')}: {why}."
     if data.lines is not None:
         its = "Its place in the log puts it" if count == 1 else "Their places put them"
         words += f" {its} in this {unit}."
@@ -292,7 +280,7 @@ def _undated(data: _Data) -> list[Gap]:
         )
     else:
         words = f"{calls(count)} in all the data{used}; how many are of this "
-        words += f"{data.tables.plan.unit} is unknown"
+        words += f"{data.unit} is unknown"
     return [_gap("undated", could_add, f"{words}.", count)]
 
 
