@@ -84,7 +84,7 @@ def _check_budgets(made: Report, budgets: list[Budget]) -> bool:
     # Imported here: it is not needed for --help.
     from toolkit.pricing.budgets import breaches, check_names
 
-    if all(kpi.value is None for kpi in made.content.kpis):
+    if not any(figure.value.is_known for figure in made.content.figures):
         output.print_message(f"the budget may be exceeded: {made.headline}")
         return False
     found = []

@@ -6,7 +6,7 @@ its result.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
@@ -32,8 +32,10 @@ from toolkit.report.wording import range_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from toolkit.report.inputs import Plan, ReportInputs
+    from toolkit.report.provenance import Options
 
 # Tables that several parts read: each metric is computed with one reading.
 _COMPARED = ("token_usage", "cost", "truncation_rate", "cache_share", "reasoning_share")
@@ -42,17 +44,16 @@ _COMPARED = ("token_usage", "cost", "truncation_rate", "cache_share", "reasoning
 def build_content(
     inputs: ReportInputs,
     plan: Plan,
-    prices: str | None,
-    given: Mapping[str, object],
+    given: Options,
     earlier: Mapping[str, Any] | None,
 ) -> ReportContent:
     """Compute the content of a report.
 
-    `prices` is the name of a price file, `given` are options that only the command to
-    make it again needs, and `earlier` is the JSON of an earlier report.
+    `given` are options that only the command to make it again needs, `earlier` is the
+    JSON of an earlier report.
     """
     seen = _read_series(inputs, plan)
-    first_call = seen["first"].min()
+    first_call = cast("datetime | None", seen["first"].min())
     tables = MetricTables(inputs, plan)
     left_out = uncounted(tables, inputs)
     has_calls = bool(tables.row("token_usage")["responses"])
@@ -91,11 +92,7 @@ def build_content(
         periods=periods,
         ledger={} if inputs.ledger is None else inputs.ledger.sum().row(0, named=True),
         made=build_made(
-            tables,
-            inputs,
-            uses_clock=any(end > plan.now for end in ends),
-            prices=prices,
-            given=given,
+            tables, inputs, given, uses_clock=any(end > plan.now for end in ends)
         ),
     )
 

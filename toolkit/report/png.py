@@ -1,45 +1,37 @@
-"""The overview of a report as PNG: the charts of `toolkit.overview`."""
+"""The overview of a report as PNG: that of `toolkit.overview`, over the range."""
 
 from __future__ import annotations
 
 import io
 import warnings
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from toolkit import charts
-from toolkit.charts.colors import assign_colors
-from toolkit.charts.plot import PICTURES, build_page, find_chart
-from toolkit.report.content import CHART_TOP, ReportContent, over_periods
+from toolkit.charts.plot import overview
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import polars as pl
 
-    from toolkit.report.inputs import ReportInputs
+    from toolkit.report.inputs import Plan
 
 _DPI = 110
 
 
-def overview_png(content: ReportContent, inputs: ReportInputs) -> bytes:
+def overview_png(choices: pl.LazyFrame, plan: Plan) -> bytes:
     """Draw the overview of the range; the same content gives the same bytes."""
     # Imported here: only the overview needs pyplot.
     from matplotlib import pyplot as plt
 
-    plan = content.plan
-    frames = {result.section.name: result.frame for result in content.sections}
-    charts.set_colors(assign_colors(content.names))
-    subtitle = f"{content.range} ({plan.tz})"
-    places = build_page(content.headline, subtitle)
     written = io.BytesIO()
-    figure = cast("Figure", places[0].figure)
     with warnings.catch_warnings():
         # No font has every character: those are drawn as boxes.
         warnings.filterwarnings("ignore", "Glyph ", UserWarning)
-        for name, ax in zip(PICTURES, places, strict=True):
-            frame = frames.get(name)
-            if frame is None:
-                by = () if name == "response_volume" else plan.by
-                frame = over_periods(inputs, plan, name, by=by, top=CHART_TOP)
-            find_chart(name)(frame, ax=ax)
+        figure = overview(
+            choices,
+            every=plan.every,
+            by=plan.by,
+            provider=plan.provider,
+            **plan.axis,
+        )
         figure.savefig(written, format="png", dpi=_DPI, metadata={"Software": None})
     plt.close(figure)
     return written.getvalue()

@@ -22,16 +22,16 @@ from toolkit.pricing.budgets import Budget as MonthBudget
 from toolkit.pricing.budgets import parse_budgets
 from toolkit.pricing.price_file import PriceFile, read_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
-from toolkit.report.analysis import TILES
 from toolkit.report.content import build_content
 from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
-from toolkit.report.metric_tables import MetricTables
+from toolkit.report.model import TILES
 from toolkit.report.restated import read_report
 from toolkit.report.to_json import to_data, to_json
 
 if TYPE_CHECKING:
     from toolkit.reading.discovery import Sources
     from toolkit.report.model import Budget, ReportContent
+    from toolkit.report.provenance import Options
 
 _TITLE, _TOP = "LLM usage", 12
 # Length of a period in a range of at most so many days.
@@ -91,7 +91,7 @@ class Report:
     def markdown(self) -> str:
         """Return the report as Markdown."""
         # Imported here: JSON and PNG do not need jinja2.
-        from toolkit.report.old_markdown import to_markdown
+        from toolkit.report.markdown import to_markdown
 
         return to_markdown(self.content)
 
@@ -108,7 +108,7 @@ class Report:
         # Imported here: the other formats do not need matplotlib.
         from toolkit.report.png import overview_png
 
-        return overview_png(self.content, MetricTables(self.inputs, self.plan))
+        return overview_png(self.inputs.choices, self.plan)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a file in the format of its suffix: .html, .md, .json or .png."""
@@ -150,7 +150,7 @@ def write_report(
     every: str | None = None,
     by: str | Sequence[str] | None = "model",
     top: int = _TOP,
-    sections: Sequence[str] = TILES,
+    sections: Sequence[str] = tuple(TILES),
     title: str = _TITLE,
     prices: str | os.PathLike[str] | None = None,
     provider: str | None = None,
@@ -271,12 +271,12 @@ def write_report(
     inputs = price(read, known, plan.by)
     latest = read.choices.select(pl.col("created").max()).collect(engine="streaming")
     plan = plan._replace(last_call=latest.item())
-    given = {
-        "tag": dict(options.get("tags") or {}),
+    given: Options = {
+        "prices": None if prices is None else os.fspath(prices),
+        "tag": [f"{name}={path}" for name, path in (options.get("tags") or {}).items()],
         "month_budget": [budgets] if isinstance(budgets, str) else list(budgets),
     }
-    own_prices = None if prices is None else os.fspath(prices)
-    content = build_content(inputs, plan, own_prices, given, earlier)
+    content = build_content(inputs, plan, given, earlier)
     report = Report(content, inputs, plan, known)
     for file in files:
         report.save(file)
@@ -303,7 +303,7 @@ def _check_sections(names: Sequence[str]) -> tuple[str, ...]:
     if not names or isinstance(names, str):
         raise OptionError("sections", names, expected="names of charts, at least one")
     for name in names:
-        check_word("sections", name, TILES)
+        check_word("sections", name, tuple(TILES))
     return tuple(dict.fromkeys(names))
 
 
