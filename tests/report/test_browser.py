@@ -88,7 +88,8 @@ def test_no_text_is_cut_or_over_another_and_nothing_scrolls_sideways(
 
 
 @pytest.mark.parametrize(
-    ("width", "theme"), [(1280, "light"), (1280, "dark"), (390, "dark"), (PAPER, "dark")]
+    ("width", "theme"),
+    [(1280, "light"), (1280, "dark"), (390, "dark"), (PAPER, "dark")],
 )
 def test_every_text_has_contrast(page: Any, width: int, theme: str) -> None:
     show(page, width, theme)

@@ -72,7 +72,8 @@ def build_content(
     reason = clause(change) if change else ""
     trust = build_trust(tables, inputs, restated)
     # The lines of the range are all accounted for in the part on what to trust.
-    uncounted_here = () if trust.is_of_range and has_calls else left_out
+    if trust.is_of_range and has_calls:
+        left_out = []
     return ReportContent(
         title=plan.title,
         range=_build_range(plan),
