@@ -5,6 +5,7 @@ draws a frame returned by `toolkit.metrics`. `theme` selects the dark theme, `co
 assigns colours to names, and `describe` returns the alt text of a chart.
 """
 
+from toolkit.charts.change import plot_cost_change
 from toolkit.charts.counts import plot_log_health, plot_tool_calls
 from toolkit.charts.distributions import plot_tokens_per_response
 from toolkit.charts.heatmap import plot_response_volume
@@ -32,6 +33,7 @@ __all__ = [
     "plot_choices_per_response",
     "plot_confidence",
     "plot_cost",
+    "plot_cost_change",
     "plot_drift",
     "plot_finish_reasons",
     "plot_log_health",
