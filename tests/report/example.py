@@ -317,7 +317,7 @@ def tiles() -> list[Tile]:
         )
         for place, day in enumerate("MTWTFSS")
     ]
-    volumes = zip("Mon Tue Wed Thu Fri Sat Sun".split(), (81, 81, 88, 83, 76, 20, 14),
+    volumes = zip(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], (81, 81, 88, 83, 76, 20, 14),
                   (82, 87, 87, 87, 74, 19, 15), strict=True)  # fmt: skip
     hours = ["000000144797578875221211", "010000327757758885213110",
              "000011335798688964332101", "101000137687776875321210",
@@ -363,7 +363,7 @@ def tiles() -> list[Tile]:
              "Calls per day, this week and the week before"),
         Tile("rhythm", "88% of calls fall between 07:00 and 19:00",
              "Calls by weekday and hour (UTC); darkest: 9 calls",
-             Heat("Mon Tue Wed Thu Fri Sat Sun".split(),
+             Heat(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
                   [f"{hour:02}" for hour in range(24)],
                   [list(map(int, row)) for row in hours]), "Calls by weekday and hour"),
         Tile("kinds", "81% of all tokens are prompt",

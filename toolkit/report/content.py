@@ -77,7 +77,7 @@ def build_content(
     return ReportContent(
         title=plan.title,
         range=_build_range(plan),
-        answer=build_answer(tables, reason, gap, chance_range(tables), uncounted_here),
+        answer=build_answer(tables, reason, gap, chance_range(tables), left_out),
         figures=build_figures(tables, is_known=is_known),
         budgets=build_budgets(tables, plan.budgets),
         course=build_course(tables, names, colors, first_call),
