@@ -104,7 +104,7 @@ def test_more_than_seven_series_are_six_and_the_others() -> None:
     chart = tiles(built(*groups))["token_usage"].chart
     assert isinstance(chart, Bars)
     # The smallest have 3 and 2 calls of 1,100 tokens.
-    assert chart.legend[0][0] == "2 others"
+    assert chart.legend[-1][0] == "2 others"
     assert chart.bars[0].parts[-1].value == Figure(5500)
     assert chart.bars[0].parts[-1].color == "z"
     seven = tiles(built(*groups[:7]))["token_usage"].chart

@@ -21,7 +21,9 @@ from toolkit.report.report import _FORMATS
 from toolkit.report.sections import NAMES, SECTIONS
 from toolkit.testing import make_choices, make_response
 
-SCHEMA = json.loads(Path("docs/report.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads(
+    Path("tests/report/old_report.schema.json").read_text(encoding="utf-8")
+)
 WEEK: dict[str, Any] = {"last": "week", "now": "2026-11-23", "compare": "previous"}
 # gpt-4o on these days: 2.50 USD a million read, 10 USD written, 1.25 from cache.
 READ, WRITTEN, CACHED = Decimal("2.5"), Decimal(10), Decimal("1.25")

@@ -27,6 +27,7 @@ from tests.support.api_pages import (
     in_cell,
 )
 from tests.support.command import environment
+from tests.support.report_schema import report_schema
 from toolkit.cli import app as cli
 from toolkit.cli.output import _to_json
 from toolkit.cli.settings import json_schema
@@ -486,6 +487,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "what-can-be-read.md": partial(with_tables, "what-can-be-read.md"),
     "development/modules.md": modules_page,
     "settings.schema.json": lambda: _to_json(json_schema()) + "\n",
+    "report.schema.json": lambda: _to_json(report_schema()) + "\n",
 }
 
 

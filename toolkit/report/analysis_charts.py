@@ -74,7 +74,7 @@ def build_kinds(rows: Rows) -> Found:
         return "no call reports its prompt and its answer"
     title = f"{share[0].upper()}{share[1:]} of all tokens are prompt"
     note = f"Tokens by kind; {rows.noun}s with {LEAST_CALLS} calls or more"
-    return title, note, Bars(bars, "count", legend=_KINDS), ""
+    return title, note, Bars(bars, "count", legend=[*_KINDS]), ""
 
 
 def _kinds_of(rows: Rows, name: str) -> list[Figure]:
@@ -102,7 +102,8 @@ def build_sizes(rows: Rows) -> Found:
                 for rank in ("p10", "p50", "p90")
             )
             if median.is_known:
-                dot = Dot(rows.short(name), color, median, low, high)
+                dot = Dot(rows.short(name), color, median, low, high,
+                          is_hollow=color == "soft")  # fmt: skip
                 lines.setdefault(name, []).append(dot)
     prompts = [dots[0] for dots in lines.values() if dots[0].color == "ink"]
     if not prompts:
@@ -119,7 +120,7 @@ def build_sizes(rows: Rows) -> Found:
             list(lines.values()),
             "count",
             log=True,
-            legend=[("prompt", "ink", "solid"), ("answer", "soft", "solid")],
+            legend=[("prompt", "ink", "dot"), ("answer", "soft", "hollow")],
         ),
         "",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -44,9 +45,7 @@ def build_tokens(rows: Rows) -> Found:
     for row in rows.periods(by_series=True):
         name = series_name(row, rows.plan.by)
         values[row["period"], name if name in shown else ""].append(_tokens(row))
-    legend: list[tuple[str, str, Mark]] = [
-        (rows.short(name), rows.color(name), "solid") for name in shown
-    ]
+    legend = [(rows.short(name), rows.color(name), "solid") for name in shown]
     if count < len(rows.all):
         others = plural(len(rows.all) - count, "other")
         shown, legend = [*shown, ""], [*legend, (others, REST, "solid")]
@@ -61,7 +60,7 @@ def build_tokens(rows: Rows) -> Found:
         f"{by}; {format_count(total, 'sentence', words=True)}{where}",
         lambda row: [(sum_figures(values[row["period"], name]), color)
                      for name, (_, color, _) in zip(shown, legend, strict=True)],
-        legend[::-1],
+        legend,
     )  # fmt: skip
     if isinstance(found, str):
         return found
@@ -98,7 +97,7 @@ def _columns(
     noun: str,
     note: str,
     parts_of: Callable[[Row], list[tuple[Figure, str]]],
-    legend: Sequence[tuple[str, str, Mark]] = (),
+    legend: Sequence[tuple[str, str, str]] = (),
     before: Sequence[int] = (),
 ) -> Found:
     """Build a column for each period of the range; the title names the highest."""
@@ -225,16 +224,13 @@ def build_versions(rows: Rows) -> Found:
     def place(at: datetime) -> float:
         return (at - start) / (end - start)
 
-    lines = [
-        (
-            rows.short(format_name(name)),
-            [
-                Spell(place(first), place(last), label, ("ink", "soft")[number % 2])
-                for number, (label, first, last) in enumerate(changed[name])
-            ],
-        )
-        for name in shown[:_MOST_MODELS]
-    ]
+    lines = []
+    for name in shown[:_MOST_MODELS]:
+        spells = [Spell(place(first), place(last), label, "pale")
+                  for label, first, last in changed[name]]  # fmt: skip
+        full = format_name(name)
+        spells[-1] = replace(spells[-1], color=rows.color(full))
+        lines.append((rows.short(full), spells))
     ticks = [start, start + (end - start) / 2]
     if plan.within.start and place(plan.within.start) > 0.75:
         ticks.append(plan.within.start.astimezone(start.tzinfo))

@@ -253,7 +253,7 @@ class Bars:
     bars: list[Bar]
     kind: Kind
     upright: bool = False
-    legend: list[tuple[str, Color, Mark]] = field(default_factory=list)
+    legend: list[tuple[str, Color, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ class Dots:
     rows: list[list[Dot]]
     kind: Kind
     log: bool = False
-    legend: list[tuple[str, Color, Mark]] = field(default_factory=list)
+    legend: list[tuple[str, Color, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

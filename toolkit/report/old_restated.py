@@ -15,8 +15,8 @@ from toolkit.formatting.text import format_count, format_usd
 from toolkit.metrics.registry import METRICS
 from toolkit.report.inputs import ReportInputs, price
 from toolkit.report.old_provenance import versions
+from toolkit.report.old_to_json import SCHEMA_VERSION, plain
 from toolkit.report.tables import PERIOD_METRICS, periods_of
-from toolkit.report.to_json import SCHEMA_VERSION, plain
 from toolkit.report.wording import calls
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from toolkit.report.content import ReportContent, build_content
 from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
 from toolkit.report.metric_tables import MetricTables
 from toolkit.report.old_restated import compare_with, read_report
+from toolkit.report.old_to_json import to_data, to_json
 from toolkit.report.sections import NAMES, SECTIONS, Section
-from toolkit.report.to_json import to_data, to_json
 
 if TYPE_CHECKING:
     from toolkit.reading.discovery import Sources
@@ -83,7 +83,7 @@ class Report:
     def markdown(self) -> str:
         """Return the report as Markdown."""
         # Imported here: JSON and PNG do not need jinja2.
-        from toolkit.report.markdown import to_markdown
+        from toolkit.report.old_markdown import to_markdown
 
         return to_markdown(self.content)
 

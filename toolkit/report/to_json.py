@@ -1,67 +1,27 @@
 """The report as JSON, for programs and for comparison with a later report.
 
-The schema is ``docs/report.schema.json``. Keys may be added, but none changes its
-meaning while `SCHEMA_VERSION` is the same.
+It is the data classes of `toolkit.report.model` as they are: a figure is its value and
+its bound. The schema is ``docs/report.schema.json``. Keys may be added, but none
+changes its meaning while `SCHEMA_VERSION` is the same.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.report.content import ReportContent
+    from toolkit.report.model import ReportContent
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def to_data(content: ReportContent) -> dict[str, Any]:
     """Return a report as data."""
-    plan, data = content.plan, content.data
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "title": plan.title,
-        "range": {
-            "since": plan.since,
-            "until": plan.until,
-            "tz": plan.tz,
-            "every": plan.every,
-            "by": list(plan.by),
-            "words": content.range,
-            "before": content.before,
-        },
-        "headline": content.headline,
-        "figures": [kpi.as_data() for kpi in content.kpis],
-        "changes": [change._asdict() for change in content.changes],
-        "against": content.against,
-        "sections": [
-            {
-                "name": result.section.name,
-                "title": result.section.title,
-                "words": result.section.words,
-                "columns": result.table.fields,
-                "rows": result.table.data,
-                "folded": result.table.folds,
-                "notes": result.notes,
-            }
-            for result in content.sections
-        ],
-        "periods": content.periods,
-        "series": content.series,
-        "data": {
-            "facts": [
-                {"name": name, "count": count, "words": words}
-                for name, count, words in data.facts
-            ],
-            "ledger": {name: count for name, count, _ in data.ledger},
-            "rejects": [reject._asdict() for reject in data.rejects],
-            "left_out": data.left_out,
-            "last_call": plan.last_call,
-        },
-        "made": content.provenance._asdict(),
-    }
+    return {"schema_version": SCHEMA_VERSION, **asdict(content)}
 
 
 def to_json(content: ReportContent) -> str:
