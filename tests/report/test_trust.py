@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import toolkit
 from tests.report.test_lines import BAD, ERROR, call, chunk
@@ -19,8 +21,10 @@ from toolkit.errors import DamageWarning
 from toolkit.expressions.time_ranges import Span, span
 from toolkit.formatting.figures import Figure
 from toolkit.metrics import cost
+from toolkit.reading.ledger import LINE_COUNTS
 from toolkit.report.model import Gap, Head, Restated, Trust
-from toolkit.report.trust import build_trust, uncounted
+from toolkit.report.trust import _WORDS, build_trust, uncounted
+from toolkit.schema.tables import REJECT_CODES
 from toolkit.testing import make_choices
 
 WEEK, ALL = span("2026-11-16", "2026-11-23"), Span(None, None)
@@ -336,6 +340,50 @@ def test_an_empty_log(tmp_path: Path) -> None:
 
     assert counts(found) == [(0, "calls in all logs")]
     assert found.head.title.startswith("The logs have no lines; nothing is missing")
+
+
+KINDS = {
+    "priced": {},
+    "unpriced": {"model": "of-our-own", "provider": None},
+    "silent": NO_USAGE,
+    "undated": {"created": None},
+}
+
+
+@given(
+    st.lists(st.sampled_from(sorted(KINDS)), max_size=5), st.sampled_from([WEEK, ALL])
+)
+@settings(max_examples=30)
+def test_unknown_is_never_nothing(kinds: list[str], within: Span) -> None:
+    rows = [one for kind in kinds for one in calls("2026-11-17", 1, **KINDS[kind])]
+    found = trust(make_choices(*rows, *calls("2026-11-24", 1)), within)
+    # Of gpt-4o the price depends on the day. Without a range the undated are inside.
+    unknown = {"undated": "unpriced"} if within == ALL else {}
+    inside = [unknown.get(kind, kind) for kind in kinds]
+    is_priced = within == ALL or "priced" in kinds
+
+    assert ("unpriced" in gaps(found)) == ("unpriced" in inside)
+    assert ("without_usage" in gaps(found)) == ("silent" in inside)
+    assert ("undated" in gaps(found)) == ("undated" in kinds)
+    for kind, name in (("unpriced", "unpriced"), ("silent", "without_usage")):
+        if kind in inside:
+            # Each is a call of 1,100 tokens at 0.0035 USD, if any price is known.
+            amount = gaps(found)[name].could_add
+            assert amount.is_known == is_priced
+            if is_priced:
+                assert amount.number == pytest.approx(
+                    Decimal("0.0035") * inside.count(kind), rel=Decimal("1e-9")
+                )
+    is_missing = {"unpriced", "silent"} & {*inside}
+    assert (found.total is not None) == bool(is_missing and is_priced)
+    assert ("Nothing is missing" in found.head.title) == (
+        not is_missing and (within == ALL or "undated" not in kinds)
+    )
+
+
+def test_every_code_has_words() -> None:
+    assert {*_WORDS["codes"], "error_response"} == {*REJECT_CODES}
+    assert {*LINE_COUNTS} < {*_WORDS["lines"]}
 
 
 def test_what_no_figure_contains(tmp_path: Path) -> None:
