@@ -1,5 +1,7 @@
 """Reports made by hand: a week of the sample, and what a page must also survive."""
 
+# ruff: noqa: E501, RUF001 - texts and data as a report has them
+
 from __future__ import annotations
 
 from dataclasses import replace

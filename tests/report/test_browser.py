@@ -21,7 +21,7 @@ pytestmark = [
 
 PAPER = 703  # A4 less its margins, at 96 dots an inch
 SERIOUS = {"serious", "critical"}
-# All texts that are seen, each with its box, less the empty parts of its line.
+# Returns texts over others, texts that are cut, contrasts of colours, and the width.
 MEASURE = (Path(__file__).parent / "measure.js").read_text("utf-8")
 
 

@@ -7,6 +7,7 @@ from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_headings_are_in_order_and_tables_have_scopes(variant: str) -> None:
 
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(new - old <= 1 for old, new in zip(levels, levels[1:], strict=False))
+    assert all(new - old <= 1 for old, new in pairwise(levels))
     assert all(one.get("scope") in {"col", "row"} for one in page.of("th"))
     assert len([tag for tag, _ in page.elements if tag == "main"]) == 1
 
