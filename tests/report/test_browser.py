@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from toolkit.report import write_report
+from tests.report.example import VARIANTS
+from toolkit.report.html import to_html
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -17,16 +19,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # of the browser's driver, not of ours
 ]
 
-WIDTHS = {"laptop": 1280, "phone": 390, "paper": 794}  # 210 mm at 96 dots an inch
+PAPER = 703  # A4 less its margins, at 96 dots an inch
 SERIOUS = {"serious", "critical"}
-
-
-@pytest.fixture(scope="module")
-def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the report on a week of the sample."""
-    path = tmp_path_factory.mktemp("browser") / "report.html"
-    write_report("data/sample", path, last="week", now="2026-11-09", compare="previous")
-    return path
+# Returns texts over others, texts that are cut, contrasts of colours, and the width.
+MEASURE = (Path(__file__).parent / "measure.js").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -42,115 +38,113 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
-LOOKS = [
-    *[("laptop", "light"), ("laptop", "dark"), ("phone", "light"), ("paper", "dark")],
-]
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Write the page of each variant."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name, make in VARIANTS.items():
+        (folder / f"{name}.html").write_text(to_html(make()), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in VARIANTS}
 
 
-@pytest.fixture(scope="module", params=LOOKS, ids="-".join)
+@pytest.fixture(scope="module", params=VARIANTS)
 def page(
-    request: pytest.FixtureRequest, browser: Any, page_file: Path
+    request: pytest.FixtureRequest, browser: Any, files: dict[str, Path]
 ) -> Iterator[Any]:
-    """Open the report at each width in each theme; what it says and asks for is kept.
-
-    One page serves the tests in their order: those behind the opening see all tables.
-    """
-    width, theme = request.param
-    context = browser.new_context(
-        viewport={"width": WIDTHS[width], "height": 900}, color_scheme=theme
-    )
-    opened = context.new_page()
-    opened.said, opened.asked, opened.look = [], [], request.param
-    opened.on("console", lambda message: opened.said.append(message.text))
-    opened.on("pageerror", lambda error: opened.said.append(str(error)))
-    opened.on("request", lambda expected: opened.asked.append(expected.url))
-    if width == "paper":
-        opened.emulate_media(media="print", color_scheme=theme)
-    opened.goto(page_file.as_uri())
+    """Open the page of each variant; what it asks for and what goes wrong is kept."""
+    opened = browser.new_page()
+    opened.name, opened.messages, opened.asked = request.param, [], []
+    opened.on("console", lambda message: opened.messages.append(message.text))
+    opened.on("pageerror", lambda error: opened.messages.append(str(error)))
+    opened.on("request", lambda request: opened.asked.append(request.url))
+    opened.goto(files[request.param].as_uri())
     yield opened
-    context.close()
+    opened.close()
 
 
-def test_the_page_is_quiet_asks_for_nothing_and_fits(
-    page: Any, page_file: Path
+def show(page: Any, width: int, theme: str = "light") -> None:
+    """Show a page in a window, or on paper."""
+    media = "print" if width == PAPER else "screen"
+    page.emulate_media(media=media, color_scheme=theme)
+    page.set_viewport_size({"width": width, "height": 900})
+
+
+def test_a_page_is_quiet_and_asks_for_nothing(page: Any) -> None:
+    assert page.messages == []
+    assert len(page.asked) == 1
+
+
+@pytest.mark.parametrize("width", [1280, 900, 390, PAPER])
+def test_no_text_is_cut_or_over_another_and_nothing_scrolls_sideways(
+    page: Any, width: int
 ) -> None:
-    assert page.said == []
-    assert page.asked == [page_file.as_uri()]
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width <= page.viewport_size["width"]
+    show(page, width)
 
+    found = page.evaluate(MEASURE)
 
-def test_every_figure_fits_its_card(page: Any) -> None:
-    sizes = page.eval_on_selector_all(
-        ".value", "all => all.map(one => [one.scrollWidth, one.clientWidth])"
-    )
-
-    assert len(sizes) == 5
-    assert all(content <= box for content, box in sizes)
-
-
-def test_every_image_has_alt_text_and_one_drawing_is_seen(page: Any) -> None:
-    images = page.eval_on_selector_all(
-        "svg, img", "all => all.map(one => [one.getAttribute('role'), "
-        "one.getAttribute('aria-label') || one.getAttribute('alt')])"
-    )  # fmt: skip
-
-    assert len(images) >= 2 * 16
-    assert all(role == "img" and label and len(label) > 10 for role, label in images)
-    seen = page.eval_on_selector_all(
-        ".picture svg", "all => all.filter(one => one.getClientRects().length).length"
-    )
-    assert seen == 16
-
-
-def test_every_table_opens(page: Any) -> None:
-    closed = page.locator("details:not([open]) > summary")
-    count = closed.count()
-    assert count == 16
-    if page.look[0] == "paper":
-        # On paper nothing can be opened: all tables are there.
-        heights = page.eval_on_selector_all(
-            "details table", "all => all.map(one => one.getBoundingClientRect().height)"
-        )
-        assert len(heights) == 16
-        assert min(heights) > 20
-        return
-    for _ in range(count):
-        closed.first.click()
-
-    assert page.locator("details[open] table:visible").count() == 16
-    # A header breaks between words only: it has no more lines than words.
-    broken = page.eval_on_selector_all(
-        "thead th",
-        """all => all.map(one => {
-            const text = document.createRange();
-            text.selectNodeContents(one);
-            const lines = new Set([...text.getClientRects()].map(line => line.top));
-            return [one.innerText, lines.size];
-        }).filter(([words, lines]) => lines > words.trim().split(/\\s+/).length)""",
-    )
-    assert broken == []
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width <= page.viewport_size["width"]
-
-
-def test_the_dark_is_dark_on_a_screen_and_paper_is_white(page: Any) -> None:
-    width, theme = page.look
-
-    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-
-    dark = theme == "dark" and width != "paper"
-    assert ground == ("rgb(20, 27, 34)" if dark else "rgb(255, 255, 255)")
+    assert found["overlaps"] == []
+    assert found["cut"] == []
+    assert found["width"] <= width
 
 
 @pytest.mark.parametrize(
-    "page", [("laptop", "dark"), ("phone", "light")], indirect=True, ids="-".join
+    ("width", "theme"),
+    [(1280, "light"), (1280, "dark"), (390, "dark"), (PAPER, "dark")],
 )
-def test_axe_finds_no_serious_fault(page: Any) -> None:
+def test_every_text_has_contrast(page: Any, width: int, theme: str) -> None:
+    show(page, width, theme)
+
+    found = page.evaluate(MEASURE)
+
+    assert min(found["contrasts"].values()) >= 4.5, found["contrasts"]
+
+
+def test_the_dark_is_dark_on_a_screen_and_paper_is_white(page: Any) -> None:
+    grounds = []
+    for width in (1280, PAPER):
+        show(page, width, "dark")
+        ground = "getComputedStyle(document.body).backgroundColor"
+        grounds.append(page.evaluate(ground))
+
+    assert grounds == ["rgb(15, 22, 29)", "rgb(255, 255, 255)"]
+
+
+def test_one_drawing_of_each_is_seen(page: Any) -> None:
+    counts = []
+    for width in (1280, 900, 390, PAPER):
+        show(page, width)
+        seen = "all => all.filter(one => one.getClientRects().length).length"
+        counts.append(page.eval_on_selector_all("svg.chart", seen))
+
+    assert len(set(counts)) == 1
+
+
+def test_the_managers_part_is_two_pages_of_paper(
+    browser: Any, files: dict[str, Path]
+) -> None:
+    page = browser.new_page()
+    page.goto(files["week"].as_uri())
+    script = "document.querySelector('#analysts').remove()"
+    whole = len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
+    page.evaluate(script)
+    part = page.pdf(prefer_css_page_size=True)
+    page.close()
+
+    assert len(re.findall(rb"/Type\s*/Page\b", part)) == 2
+    assert whole > 2
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["week", "nothing", "one_year"])
+def test_axe_finds_no_serious_fault(
+    browser: Any, files: dict[str, Path], name: str, theme: str
+) -> None:
     from axe_core_python.sync_playwright import Axe
 
-    # A drawing is one image to it: its marks, thousands, would take a minute.
-    found = Axe().run(page, {"exclude": [[".picture"]]})["violations"]
+    page = browser.new_page(color_scheme=theme)
+    page.goto(files[name].as_uri())
+    found = Axe().run(page)["violations"]
+    page.close()
 
     faults = [
         (fault["id"], node["html"][:100])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from html.parser import HTMLParser
 from typing import Any
 
 import polars as pl
@@ -63,61 +62,8 @@ def hostile() -> Any:
     return made_of(NASTY)
 
 
-@pytest.fixture(scope="module")
-def page(hostile: Any) -> str:
-    """Draw the page of the report on names that mean harm."""
-    return str(hostile.html())
-
-
-class Tags(HTMLParser):
-    """What a browser makes of a page: its tags, and the names of their attributes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, ...]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, *[name for name, _ in attrs]))
-
-    def handle_endtag(self, tag: str) -> None:
-        self.tags.append((f"/{tag}",))
-
-
-# Of a drawing the number of marks follows from how wide words are, and so from names.
-MARKS = {"g", "path", "text", "tspan", "use", "defs", "clippath", "rect", "pattern"}
-
-
-def outside_of_drawings(tags: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Leave out the marks inside of drawings."""
-    return [tag for tag in tags if tag[0].removeprefix("/") not in MARKS]
-
-
-def test_the_tags_of_a_page_with_hostile_names_are_those_of_a_harmless_one(
-    tame: Any, page: str
-) -> None:
-    one, other = Tags(page).tags, Tags(tame.html()).tags
-
-    assert outside_of_drawings(one) == outside_of_drawings(other)
-    assert {tag[0] for tag in one} == {tag[0] for tag in other}
-    assert {name for tag in one for name in tag[1:]} == {
-        name for tag in other for name in tag[1:]
-    }
-    assert not {"script", "img", "iframe", "object"} & {tag[0] for tag in one}
-    assert not any(name.startswith("on") for tag in one for name in tag[1:])
-
-
-def test_names_in_other_scripts_are_in_the_drawings_as_they_are() -> None:
-    names = ["通义千问-max", "модель", "نموذج", "🦙-llama"]
-    page = made_of(names).html()
-
-    assert "\ufffd" not in page
-    for name in names:
-        assert f">{name}</text>" in page
-
-
-def test_no_control_or_bidi_character_is_in_any_form(hostile: Any, page: str) -> None:
-    for text in (page, hostile.markdown(), hostile.json()):
+def test_no_control_or_bidi_character_is_in_any_form(hostile: Any) -> None:
+    for text in (hostile.markdown(), hostile.json()):
         assert not set("\x00\x07\x1b\r\u202e\u2066\u200b") & set(text)
 
 
@@ -173,13 +119,7 @@ def test_the_names_of_markdown_are_code_and_so_mention_nobody(hostile: Any) -> N
     assert names == []
 
 
-def test_a_long_name_is_cut_in_its_middle(page: str) -> None:
-    assert "x" * 2000 not in page
-    assert "xxx…xxx" in page
-    assert len(page) < 2_000_000
-
-
-def test_very_many_names_make_a_small_page_that_says_what_it_folded() -> None:
+def test_very_many_names_make_a_small_table_that_says_what_it_folded() -> None:
     count = 20_000
     frame = make_choices(*calls("2026-11-18", 1))
     number = pl.int_range(count, dtype=pl.Int64)
@@ -195,11 +135,8 @@ def test_very_many_names_make_a_small_page_that_says_what_it_folded() -> None:
         now="2026-11-23",
     )  # fmt: skip
 
-    page = made.html()
     usage = made.data()["sections"][0]
-    assert len(page) < 500_000
-    assert "19,988 others" in page
-    assert "19,988 smaller ones are summed in one row." in page
+    assert "19,988 smaller ones are summed in one row." in made.markdown()
     assert (
         sum(row[usage["columns"].index("responses")] for row in usage["rows"]) == count
     )

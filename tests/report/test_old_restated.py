@@ -40,7 +40,6 @@ def held(sources: Any, path: Path, **options: Any) -> dict[str, Any]:
     )
     data = json.loads(made.json())
     jsonschema.validate(data, SCHEMA)
-    assert data["against"]["words"] in made.html().replace("&#39;", "'")
     return data["against"]
 
 

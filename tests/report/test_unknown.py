@@ -35,7 +35,6 @@ def report(*rows: dict[str, Any], **options: Any) -> Any:
     made = write_report(make_choices(*rows), **{**WEEK, **options})
     data = json.loads(made.json())
     jsonschema.validate(data, SCHEMA)
-    assert data["headline"] in made.html().replace("&#39;", "'")
     return made
 
 
@@ -320,7 +319,6 @@ def test_a_period_is_complete_once_it_is_over() -> None:
     assert [row["calls"] for row in periods] == [0, 0, 0, 0, 3, 0, 0]
     assert [row["partial"] for row in periods] == [False] * 7
     assert made.data()["data"]["last_call"] == at("2026-11-20")
-    assert "last call: 20 Nov 2026, 12:00" in made.html()
     assert "last call: 20 Nov 2026" in made.markdown()
     assert "last call" not in made.headline  # before half of the range is silent
 
@@ -479,7 +477,6 @@ def test_every_section_can_show_what_is_not_known() -> None:
     )
 
     jsonschema.validate(json.loads(made.json()), SCHEMA)
-    assert "≥ 3,300" in made.html()
 
 
 def test_a_budget_of_a_tag_in_the_settings(log: Path) -> None:

@@ -9,7 +9,8 @@ from matplotlib.container import BarContainer
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from toolkit.charts.style import current_theme, mix
+from toolkit.charts.colors import mix
+from toolkit.charts.style import current_theme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 EDGE = 0.7  # of a bar, about one pixel
 UNSEEN = "not known"  # label of a dotted part
 HATCH = "/////"
-DOTS = "....."
+_DOTS = "....."
 _RECTANGLE = (Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY)
 
 
@@ -65,4 +66,4 @@ def hatch_patch(patch: PathPatch, color: str) -> None:
 
 def dot_patch(patch: PathPatch) -> None:
     """Draw bars dotted: their size is unknown."""
-    patch.set(hatch=DOTS, hatchcolor=current_theme().muted, hatch_linewidth=0.6)
+    patch.set(hatch=_DOTS, hatchcolor=current_theme().muted, hatch_linewidth=0.6)

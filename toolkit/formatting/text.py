@@ -10,7 +10,8 @@ share      ``3.1%``, ``<0.1%``, ``>99.9%``   exact: ``2.5%``, ``0.05%``
 dollars    cents: ``$4,812.07``, ``$0.0036`` short: ``$12.50``, ``$1.5k``, ``$2M``
 ========== ================================= ======================================
 
-Dollars that are compared or traced (budgets, the lines of `explain`) are ``exact``.
+Dollars in a column all have the places that `usd_places` returns. Dollars that are
+compared or traced (budgets, the lines of `explain`) are ``exact``.
 
 Every function takes a `Figure` or a plain number. A bound is marked by a sign
 (``≥ $5.95``) or, with ``words=True``, by words (``at least $5.95``), and is rounded on
@@ -26,11 +27,12 @@ from toolkit.errors import clean
 from toolkit.formatting.figures import Figure, as_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from toolkit.formatting.figures import Number
 
     Amount: TypeAlias = Figure | Number | None
+    UsdStyle: TypeAlias = Literal["exact", "cents", "short"] | int
 
 DASH = "–"
 UNKNOWN_TEXT = "unknown"
@@ -166,9 +168,24 @@ def _relative_change(change: Figure) -> str:
     return f"{_sign(percent.number)}{text}%"
 
 
+def usd_places(amounts: Iterable[Amount]) -> int:
+    """Return the decimal places of a column of dollars: three digits of the largest.
+
+    Examples
+    --------
+    >>> [usd_places([Decimal(usd), 0, None]) for usd in ("0.284", "-0.0301", "12.5")]
+    [3, 4, 2]
+    >>> usd_places([4812.5]), usd_places([10_000]), usd_places([0.0])
+    (2, 0, 2)
+    """
+    figures = [as_figure(amount) for amount in amounts]
+    largest = max((abs(one.number) for one in figures if one.is_known), default=0)
+    return 0 if largest >= 10_000 else max(2, _places_of(Decimal(largest), 3))
+
+
 def format_usd(
     amount: Amount,
-    style: Literal["exact", "cents", "short"] = "cents",
+    style: UsdStyle = "cents",
     *,
     words: bool = False,
     signed: bool = False,
@@ -182,7 +199,8 @@ def format_usd(
     style
         ``cents``: to the cent, below a dollar in two digits if it takes more places;
         ``exact``: all digits, and cents at least; ``short``: on axes, thousands and
-        more in three digits, and no cents of whole dollars.
+        more in three digits, and no cents of whole dollars; a number: so many decimal
+        places, in columns.
     words
         Write a bound in words, not as a sign.
     signed
@@ -201,11 +219,20 @@ def format_usd(
     ['$0', '$0.05', '$0.50', '$12.34', '$152', '$1.5k']
     >>> format_usd(Figure(Decimal("0.288"), "lower"), signed=True)
     '≥ +$0.28'
+    >>> [format_usd(usd, 3) for usd in (0.2836, 0, -0.0002, Figure(0.0002, "upper"))]
+    ['$0.284', '$0.000', '-<$0.001', '≤ $0.001']
+    >>> format_usd(Figure(-0.0002, "upper"), 3, signed=True)
+    '≤ $0.000'
     """
 
     def write(figure: Figure) -> str:
-        size = figure.number.copy_abs()
-        if not size:
+        size, less = figure.number.copy_abs(), ""
+        if isinstance(style, int):
+            rounded = abs(figure.rounded(style).number)
+            if size and not rounded and not _is_bound(figure):
+                rounded, less = Decimal(1).scaleb(-style), "<"
+            text = f"{rounded:,f}"
+        elif not size:
             text = "0"
         elif style == "short" and size >= 1000:
             text = _with_unit(figure)
@@ -217,8 +244,9 @@ def format_usd(
             text = _with_cents(abs(figure.rounded(places).number))
             if style == "short":
                 text = text.removesuffix(".00")
-        sign = "-" if figure.number < 0 else "+" if signed and size else ""
-        return f"{sign}${text.removeprefix('-')}"
+        is_zero = not text.strip("0.,")
+        sign = "" if is_zero else "-" if figure.number < 0 else "+" if signed else ""
+        return f"{sign}{less}${text.removeprefix('-')}"
 
     return _format(amount, write, words=words)
 

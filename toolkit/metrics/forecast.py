@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WEEKS = 4  # that the means of weekdays are of, at most
-_WEEKS_OF_RANGE = 6  # of data that a likely range needs: with fewer it is too narrow
+WEEKS_OF_RANGE = 6  # of data that a likely range needs: with fewer it is too narrow
 # 90 % quantiles of Student's distribution with 3, 6, ... 21 degrees of freedom.
 _STUDENT = (1.638, 1.440, 1.383, 1.356, 1.341, 1.330, 1.323)
 
@@ -91,7 +91,7 @@ def forecast_cost(
         left[day.weekday()] += 1 - gone if day == today else 1
     cost = spent + sum(n * mean for n, mean in zip(left, means, strict=True))
     used = [weekday for weekday in range(7) if means[weekday]]
-    if history < _WEEKS_OF_RANGE or not used:
+    if history < WEEKS_OF_RANGE or not used:
         return Forecast(spent, cost, None, None, weeks, len(ahead))
     deviations = [
         float(costs.get(day, zero) / means[day.weekday()]) - 1

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.expressions.choices import first_choice, response_key
-from toolkit.metrics.measures import MONEY, count, exact, money, total
+from toolkit.expressions.choices import first_choice
+from toolkit.metrics.measures import MONEY, count, money, total
 from toolkit.metrics.outcomes import IS_FILTERED, IS_REFUSED, IS_TRUNCATED, with_any
 from toolkit.metrics.spec import MetricSpec
 from toolkit.metrics.spending import needs_of_cost, with_costs
@@ -28,10 +28,10 @@ _TEXT, CACHE_DISCOUNT = "~text", "~cache_discount"
 _MINUTES = 10  # within which a call is repeated
 # Shorter answers, such as the label of a class, are often equal by chance.
 _SHORTEST_TEXT = 80
-_LOSS, _KEY, _REPEATED = "~loss", "~key", "~repeated"
-_IS_PRICED = pl.col("cost").is_not_null()
+_LOSS, _KEY, _ROW = "~loss", "~key", "~row"
 _CACHED, _PROMPT = pl.col("cached_tokens"), pl.col("prompt_tokens")
 _HAS_CALLS = pl.col("tool_calls").list.len() > 0
+_LACKS_TEXT = pl.col("content").is_null() & (pl.col("content_chars") > 0)
 
 
 def text_number() -> pl.Expr:
@@ -53,41 +53,38 @@ def _has_invalid_arguments(calls: pl.Series) -> pl.Series:
     return row.is_in(each["row"].filter(wrong).unique().implode())
 
 
-def _repeated(firsts: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the keys of responses that repeat another one.
+def _find_repeated(frame: pl.LazyFrame) -> tuple[pl.Series, bool]:
+    """Return the rows of responses that repeat another one, and if texts are missing.
 
     Model, prompt tokens and text of the answer are equal to those of a response at most
     ten minutes earlier.
     """
-    same = pl.struct("model", "prompt_tokens", _TEXT).hash().alias(_KEY)
-    known = firsts.filter(
-        pl.all_horizontal(pl.col("created", "prompt_tokens", _TEXT).is_not_null())
+    is_known = pl.all_horizontal(
+        pl.col("created", "prompt_tokens", _TEXT).is_not_null()
     )
-    keys = known.select(same).collect(engine="streaming").to_series()
-    several = keys.filter(keys.is_duplicated()).unique()
-    own = response_key(firsts)
-    found = known.select(same, "created", *own).filter(
-        pl.col(_KEY).is_in(several.implode())
+    same = pl.struct("model", "prompt_tokens", _TEXT).hash()
+    firsts = frame.filter(first_choice() & (is_known | _LACKS_TEXT)).select(
+        pl.when(is_known).then(same).alias(_KEY), "created", _ROW
     )
-    created = pl.col("created")
+    rows = firsts.collect(engine="streaming")
+    keys = rows[_KEY].drop_nulls().sort()
+    several = keys.filter(keys == keys.shift()).unique()
+    found = rows.filter(pl.col(_KEY).is_in(several.implode()))
+    found = found.sort(_KEY, "created", _ROW)
+    created, key = pl.col("created"), pl.col(_KEY)
     is_soon = created - created.shift() <= pl.duration(minutes=_MINUTES)
-    again = (pl.col(_KEY) == pl.col(_KEY).shift()) & is_soon
-    return found.sort(_KEY, "created", *own).filter(again).select(own)
+    again = found.filter((key == key.shift()) & is_soon)
+    return again[_ROW], len(keys) < rows.height
 
 
 def _rows(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the first choice of each response, with its group and its cost."""
+    """Return the first choice of each response, with its group and the cost of that."""
     names = frame.collect_schema().names()
     if _TEXT not in names:
         frame = frame.with_columns(text_number())
-    if CACHE_DISCOUNT not in names:
-        # Imported here: only costs need prices.
-        from toolkit.pricing.costs import add_cache_discount
-
-        frame = add_cache_discount(frame, None, CACHE_DISCOUNT)
-    repeated = _repeated(frame.filter(first_choice())).with_columns(
-        pl.lit(True).alias(_REPEATED)
-    )
+    # Rows are numbered, as in the frame: its order is the same when it is read again.
+    frame = frame.with_row_index(_ROW)
+    repeated, lacks_texts = _find_repeated(frame)
     calls = pl.col("tool_calls")
     conditions = {
         "cut_off": IS_TRUNCATED,
@@ -100,17 +97,26 @@ def _rows(frame: pl.LazyFrame) -> pl.LazyFrame:
         "lacks_arguments": calls.list.eval(
             pl.element().struct.field("arguments").is_null()
         ).list.any(),
-        "lacks_text": pl.col("content").is_null() & (pl.col("content_chars") > 0),
     }
+    if lacks_texts:  # else texts need not be read again
+        conditions["lacks_text"] = _LACKS_TEXT
     whole = with_any(frame, **conditions).filter(first_choice())
-    own = response_key(frame)
-    whole = whole.join(
-        repeated, on=own, how="left", nulls_equal=True, build_side="force_right"
-    )
-    marks = [*(pl.col(f"~any_{name}") for name in GROUPS[:-1]), pl.col(_REPEATED)]
+    if not lacks_texts:
+        whole = whole.with_columns(pl.lit(False).alias("~any_lacks_text"))
+    is_again = pl.col(_ROW).is_in(repeated.implode())
+    marks = [*(pl.col(f"~any_{name}") for name in GROUPS[:-1]), is_again]
     groups = zip(marks, GROUPS, strict=True)
     loss = pl.coalesce(pl.when(mark).then(pl.lit(name)) for mark, name in groups)
-    return with_costs(whole).with_columns(loss.alias(_LOSS))
+    if CACHE_DISCOUNT not in names:
+        # Imported here: only costs need prices.
+        from toolkit.pricing.costs import add_cache_discount
+
+        whole = add_cache_discount(whole, None, CACHE_DISCOUNT)
+    marked = whole.with_columns(loss.alias(_LOSS))
+    # Only the cost of these is needed.
+    is_lost = pl.col(_LOSS).is_not_null()
+    parts = [marked.filter(~is_lost), with_costs(marked.filter(is_lost))]
+    return pl.concat(parts, how="diagonal_relaxed")
 
 
 def _group(name: str, gap: str) -> tuple[Measure, ...]:
@@ -121,13 +127,13 @@ def _group(name: str, gap: str) -> tuple[Measure, ...]:
     return (
         count(calls, condition)._replace(unseen=gap),
         money(f"cost_{name}", cost, "", "", unpriced, calls)._replace(unsure=(gap,)),
-        count(unpriced, condition & ~_IS_PRICED),
+        count(unpriced, condition & pl.col("cost").is_null()),
     )
 
 
 def _of_cache(name: str, tokens: pl.Expr, gap: str) -> tuple[Measure, ...]:
-    """Sum what tokens would cost less from the cache, and count the unknown."""
-    saved = pl.when(_IS_PRICED).then(tokens * pl.col(CACHE_DISCOUNT))
+    """Sum what tokens cost less from the cache, and count where that is not known."""
+    saved = pl.when(tokens <= _PROMPT).then(tokens * pl.col(CACHE_DISCOUNT))
     dollars = saved.cast(pl.Decimal(38, 0)) * pl.lit("0.000000000001").cast(MONEY)
     is_unknown = (tokens > 0) & saved.is_null()
     return (
@@ -151,8 +157,6 @@ WASTE = MetricSpec(
         total("cached_tokens", _CACHED),
         *_of_cache("cache_saved", _CACHED, "cached_unpriced"),
         *_of_cache("cache_possible", _PROMPT, "prompt_unpriced"),
-        # In thousandths of a dollar: the squares of small costs are very small.
-        exact("cost_squares", (pl.col("cost").cast(pl.Float64) * 1000) ** 2),
     ),
     main="responses",
     of_choices=True,

@@ -18,7 +18,13 @@ from toolkit.expressions.choices import (
     with_models,
 )
 from toolkit.pricing.price_file import Prices, read_prices
-from toolkit.pricing.pricer import NEEDED, PRICED, Pricer, priced_by
+from toolkit.pricing.pricer import (
+    DISCOUNTED_BY,
+    NEEDED,
+    PRICED,
+    Pricer,
+    priced_by,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,7 +186,8 @@ def add_cache_discount(rows: pl.LazyFrame, prices: Prices, name: str) -> pl.Lazy
     """
     check_columns(rows, NEEDED)
     pricer = Pricer(read_prices(prices))
-    discount = pl.struct(priced_by(rows)).map_batches(
+    names = [name for name in priced_by(rows) if name in DISCOUNTED_BY]
+    discount = pl.struct(names).map_batches(
         lambda part: pricer.cache_discounts(part.struct.unnest()),
         return_dtype=pl.Int64,
         is_elementwise=True,

@@ -70,6 +70,8 @@ def priced_by(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
 
 # What prices are looked up by, of what a frame has.
 _KEYS = (*NAMES, *AS_BILLED[:4], "search_context_size")
+# What a cached token costs depends on these.
+DISCOUNTED_BY = (*_KEYS, "created", "prompt_tokens", "reported_cost")
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import format_day, format_month
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import format_name
-from toolkit.metrics.forecast import WEEKS, forecast_cost
+from toolkit.metrics.forecast import WEEKS, WEEKS_OF_RANGE, forecast_cost
 from toolkit.pricing.budgets import check_names
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Budget, Head
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from toolkit.metrics.forecast import Forecast
     from toolkit.pricing.budgets import Budget as Limit
-    from toolkit.report.inputs import Plan
     from toolkit.report.metric_tables import MetricTables
 
 _DAY = timedelta(days=1)
@@ -39,29 +38,38 @@ class _Month(NamedTuple):
     start: date
     end: date
     now: datetime
+    first_call: date | None
     last_call: date | None
     today: date
 
     @classmethod
-    def of(cls, plan: Plan) -> _Month:
+    def of(cls, tables: MetricTables) -> _Month:
         """Return the month in which the range ends; in an open range, the current."""
+        plan = tables.plan
+        created = tables.choices.select(pl.col("created").min())
         zone = zone_of(plan.tz)
         latest, now = plan.now, plan.now.astimezone(zone)
         if plan.within.end is not None:
             latest = min(latest, plan.within.end - timedelta(microseconds=1))
         start = latest.astimezone(zone).date().replace(day=1)
         end = (start + timedelta(days=31)).replace(day=1)
-        last = plan.last_call and plan.last_call.astimezone(zone).date()
+        first_last = created.collect(engine="streaming").item(), plan.last_call
+        began, last = (at and at.astimezone(zone).date() for at in first_last)
         known = now if now.date() < end else datetime.combine(end, time(), zone)
         if now.date() < end and last is not None:
             known = min(known, datetime.combine(last + _DAY, time(), zone))
         first = datetime.combine(start, time(), zone)
-        return cls(start, end, max(known, first), last, now.date())
+        return cls(start, end, max(known, first), began, last, now.date())
 
     @property
     def is_over(self) -> bool:
         """Whether the month is over."""
         return self.today >= self.end
+
+    @property
+    def earlier(self) -> date:
+        """The first day of the month before."""
+        return (self.start - _DAY).replace(day=1)
 
     @property
     def name(self) -> str:
@@ -78,7 +86,10 @@ def build_budgets(tables: MetricTables, budgets: Sequence[Limit]) -> list[Budget
     OptionError
         If a model or a value of a tag is not in the log.
     """
-    month = _Month.of(tables.plan)
+    month = _Month.of(tables)
+    # What the forecast and the month before need of a log.
+    since = min(month.earlier, month.now.date() - timedelta(weeks=WEEKS_OF_RANGE + 1))
+    since = datetime.combine(since, time(), month.now.tzinfo)
     found = []
     for column in dict.fromkeys(budget.column for budget in budgets):
         own = [budget for budget in budgets if budget.column == column]
@@ -87,7 +98,7 @@ def build_budgets(tables: MetricTables, budgets: Sequence[Limit]) -> list[Budget
             values = tables.choices.select(names.unique()).collect(engine="streaming")
             check_names(own, values[column].drop_nulls().sort().to_list())
         costs = tables.table(
-            "cost", every="1d", by=(column,), since=None, until=month.now
+            "cost", every="1d", by=(column,), since=since, until=month.now
         ).select(pl.col("period").dt.date(), names, *_SUMS)
         found += [_build(budget, costs, month) for budget in own]
     return found
@@ -110,17 +121,16 @@ def _build(limit: Limit, costs: pl.DataFrame, month: _Month) -> Budget:
     days = own.group_by("period").agg(pl.col(_SUMS).sum())
     by_day = dict(days.select("period", "cost").iter_rows())
     found = forecast_cost(by_day, month.start, month.end, month.now)
-    first = costs["period"].min()
-    earlier = (month.start - _DAY).replace(day=1)
     in_month = pl.col("period") >= month.start
     so_far, before = days.filter(in_month), days.filter(~in_month)
-    before = before.filter(pl.col("period") >= earlier)
+    before = before.filter(pl.col("period") >= month.earlier)
     spent, cost_before = _known_cost(so_far), _known_cost(before)
     if month.last_call is None or month.last_call < month.start - _DAY:
         spent = UNKNOWN
-    if not isinstance(first, date) or first >= month.start:
+    first = month.first_call
+    if first is None or first >= month.start:
         cost_before = UNKNOWN
-    elif first > earlier and cost_before.is_known:
+    elif first > month.earlier and cost_before.is_known:
         cost_before = Figure(cost_before.value, "lower")
     since = month.now.date() - timedelta(weeks=found.weeks)
     used = days.filter(in_month | (pl.col("period") >= since))
@@ -139,7 +149,7 @@ def _build(limit: Limit, costs: pl.DataFrame, month: _Month) -> Budget:
         tag=None if limit.value is None else limit.column,
         value=limit.value,
     )
-    return _with_head(budget, found, month, first)
+    return _with_head(budget, found, month)
 
 
 def _sums(days: pl.DataFrame) -> dict[str, Any]:
@@ -171,7 +181,7 @@ def _with_unpriced(forecast: Figure, days: pl.DataFrame) -> Figure:
     return Figure(forecast.number * tokens / (tokens - unpriced), "approximate")
 
 
-def _with_head(budget: Budget, found: Forecast, month: _Month, first: object) -> Budget:
+def _with_head(budget: Budget, found: Forecast, month: _Month) -> Budget:
     """Return a budget with its name, its answer, and what is measured."""
     subject, when, name = month.name, "", f"Budget for {month.name}"
     if budget.value is not None:
@@ -183,7 +193,7 @@ def _with_head(budget: Budget, found: Forecast, month: _Month, first: object) ->
     title = _title(budget, subject, when, is_over=month.is_over)
     if budget.tag != "model" or not title.startswith(subject):
         title = title[0].upper() + title[1:]  # names of models are as they are
-    head = Head(name, title, _note(budget, found, month, first))
+    head = Head(name, title, _note(budget, found, month))
     return Budget(**{**vars(budget), "head": head})
 
 
@@ -216,7 +226,7 @@ def _title(budget: Budget, subject: str, when: str, *, is_over: bool) -> str:
     return f"{within}; with calls without a price {usd(budget.with_unpriced)}"
 
 
-def _note(budget: Budget, found: Forecast, month: _Month, first: object) -> str:
+def _note(budget: Budget, found: Forecast, month: _Month) -> str:
     """Return the unit, the method of the forecast, and the cost of the month before."""
     least = (
         ", at least" if "lower" in (budget.spent.bound, budget.forecast.bound) else ""
@@ -235,8 +245,8 @@ def _note(budget: Budget, found: Forecast, month: _Month, first: object) -> str:
         )
     elif found.days_left and budget.spent.is_known:
         notes.append("A forecast needs a whole week of data.")
-    if isinstance(first, date) and first > month.start:
-        notes.append(f"The log begins on {format_day(first, 'short')}.")
+    if month.first_call and month.first_call > month.start:
+        notes.append(f"The log begins on {format_day(month.first_call, 'short')}.")
     if month.last_call and month.last_call < min(month.today, month.end) - _DAY:
         notes.append(f"The last call is of {format_day(month.last_call, 'short')}.")
     if budget.before.is_known:

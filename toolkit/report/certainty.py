@@ -5,7 +5,11 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING
 
+import polars as pl
+
+from toolkit.expressions.choices import first_choice
 from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.metrics.spending import with_costs
 from toolkit.report.metric_tables import figure_of
 
 if TYPE_CHECKING:
@@ -13,7 +17,7 @@ if TYPE_CHECKING:
 
 _FOUR_IN_FIVE = 1.2816  # standard deviations around the mean, of a normal distribution
 _FEWEST = 20  # calls from which on a sum is about normal
-_UNIT = 1000.0**2 * 2.0**40  # of `cost_squares`: see `toolkit.metrics.waste`
+_MOST = 100_000  # calls whose costs are looked at, of more they are a part
 
 
 def chance_range(tables: MetricTables) -> tuple[Figure, Figure]:
@@ -23,13 +27,17 @@ def chance_range(tables: MetricTables) -> tuple[Figure, Figure]:
     sum the variance is the sum of the squares. Unknown for fewer than 20 priced calls.
     """
     compare = {"compare": "previous"} if tables.plan.compares else {}
-    row = tables.row("waste", **compare)
-    cost = tables.row("cost", **compare)
-    priced = (cost["responses"] or 0) - (cost["responses_unpriced"] or 0)
-    if cost["cost"] is None or priced < _FEWEST:
+    row = tables.row("cost", **compare)
+    calls = row["responses"] or 0
+    if row["cost"] is None or calls - row["responses_unpriced"] < _FEWEST:
         return UNKNOWN, UNKNOWN
-    half = _FOUR_IN_FIVE * sqrt(row["cost_squares"] / _UNIT)
-    known = float(cost["cost"])
+    step = -(-calls // _MOST)
+    within = tables.plan.within.conditions()
+    firsts = tables.choices.filter(first_choice(), *within).gather_every(step)
+    costs = with_costs(firsts).select(pl.col("cost").cast(pl.Float64).drop_nulls())
+    squares = costs.collect(engine="streaming").to_series().sort() ** 2
+    half = _FOUR_IN_FIVE * sqrt(step * squares.sum())
+    known = float(row["cost"])
     return Figure(max(0.0, known - half)), Figure(known + half)
 
 

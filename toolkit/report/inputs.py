@@ -229,7 +229,7 @@ def price(inputs: ReportInputs, prices: PriceFile, by: Sequence[str]) -> ReportI
     check_columns(choices, list(dict.fromkeys(names)))
     choices = choices.with_columns(as_declared(choices, ["created"]))
     choices = choices.drop(_COSTS, strict=False)
-    choices = add_cache_discount(choices, prices, CACHE_DISCOUNT)
     if prices != PriceFile():
         choices = price_responses(choices, prices).lazy()
+        choices = add_cache_discount(choices, prices, CACHE_DISCOUNT)
     return inputs._replace(choices=choices)

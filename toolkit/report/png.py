@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import TYPE_CHECKING, cast
 
 from toolkit import charts
+from toolkit.charts.colors import assign_colors
 from toolkit.charts.plot import PICTURES, build_page, find_chart
 from toolkit.report.content import CHART_TOP, ReportContent, over_periods
-from toolkit.report.svg import any_sign
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,12 +26,14 @@ def overview_png(content: ReportContent, inputs: ReportInputs) -> bytes:
 
     plan = content.plan
     frames = {result.section.name: result.frame for result in content.sections}
-    charts.colors(content.names)
+    charts.set_colors(assign_colors(content.names))
     subtitle = f"{content.range} ({plan.tz})"
     places = build_page(content.headline, subtitle)
     written = io.BytesIO()
     figure = cast("Figure", places[0].figure)
-    with any_sign():
+    with warnings.catch_warnings():
+        # No font has every character: those are drawn as boxes.
+        warnings.filterwarnings("ignore", "Glyph ", UserWarning)
         for name, ax in zip(PICTURES, places, strict=True):
             frame = frames.get(name)
             if frame is None:

@@ -66,10 +66,10 @@ class Report:
 
     def html(self) -> str:
         """Return the report as an HTML page."""
-        # Imported here: the other formats do not need matplotlib.
+        # Imported here: JSON and PNG do not need jinja2.
         from toolkit.report.html import to_html
 
-        return to_html(self.content)
+        return to_html(cast("Any", self.content))
 
     def _repr_html_(self) -> str:
         """Return the page for a notebook, in a frame of its own."""

@@ -1,0 +1,232 @@
+"""The small charts for analysts as drawings, all of one width."""
+
+from __future__ import annotations
+
+from math import log10
+from typing import TYPE_CHECKING
+
+from toolkit.report.drawing import (
+    LINE,
+    Drawing,
+    color_class,
+    log_ticks,
+    shortened,
+    size_of,
+    text_width,
+    thinned,
+    ticks_of,
+)
+from toolkit.report.model import Bars, Dots, Heat, Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from markupsafe import Markup
+
+    from toolkit.report.model import Bar, Tile
+
+_WIDTH, _NAMES = 320, 122  # of a tile, and of the names in it
+_BELOW = 4.3  # from the middle of a line to the ground of its text
+_HIDDEN = 34  # width of a mark that is not to scale
+_SHADES = 9  # of a heat map
+
+
+def draw_tile(tile: Tile) -> Markup:
+    """Draw the chart of a tile."""
+    drawing, chart = Drawing(), tile.chart
+    if isinstance(chart, Bars):
+        height = (_draw_columns if chart.upright else _draw_bars)(drawing, chart)
+    elif isinstance(chart, Dots):
+        height = _draw_dots(drawing, chart)
+    elif isinstance(chart, Heat):
+        height = _draw_heat(drawing, chart)
+    else:
+        height = _draw_timeline(drawing, chart)
+    return drawing.svg(_WIDTH, height, f"{tile.title}. {tile.summary}")
+
+
+def _draw_bars(drawing: Drawing, chart: Bars) -> float:
+    """Draw bars with names at their left and texts at their right."""
+    y, left = (
+        _draw_legend(drawing, chart),
+        _room(bar.label for bar in chart.bars),
+    )
+    texts = max((text_width(bar.text) for bar in chart.bars), default=0)
+    peak = max(map(_total, chart.bars), default=0) or 1
+    scale, row = (_WIDTH - left - texts - 8) / peak, 24 if len(chart.bars) < 6 else 20
+    for bar in chart.bars:
+        drawing.name(0, y + row / 2 + _BELOW, bar.label, left - 8)
+        x, high = left, row - (10.0 if row > 20 else 8.0)
+        for part in bar.parts:
+            wide = size_of(part.value) * scale
+            if not part.value.is_known and part.mark == "dotted":
+                wide = min(_HIDDEN, _WIDTH - texts - 8 - x)
+            if wide > 0:
+                drawing.part(x, y + (row - high) / 2, wide, high, part.color, part.mark)
+            x += wide
+        if bar.before.is_known:
+            before = left + size_of(bar.before) * scale
+            drawing.line("limit", before, y + 2, before, y + row - 2)
+            x = max(x, before)
+        drawing.text(min(x + 6, _WIDTH - texts), y + row / 2 + _BELOW, (bar.text, "i"))
+        y += row
+    return y + 4
+
+
+def _draw_columns(drawing: Drawing, chart: Bars) -> float:
+    """Draw columns, with an axis or a text above each, and a legend beside them."""
+    top, bottom = 26.0, 174.0
+    texts = max((text_width(bar.text) for bar in chart.bars), default=0)
+    peak = max(map(_total, chart.bars), default=0) or 1
+    ticks = [] if texts else ticks_of(peak, chart.kind)
+    left = max((text_width(text) + 6 for _, text in ticks), default=0)
+    names = [shortened(name, 126, bold=True) for name, *_ in chart.legend]
+    right = max((text_width(name, bold=True) + 24 for name in names), default=0)
+    scale, slot = (
+        (bottom - top) / peak,
+        (_WIDTH - left - right) / (len(chart.bars) or 1),
+    )
+    drawing.grid(ticks, left, _WIDTH - right, bottom, scale)
+    for place, bar in enumerate(chart.bars):
+        x, wide = left + slot * (place + 0.12), slot * 0.76
+        parts = [(size_of(one.value) * scale, one.color, one.mark) for one in bar.parts]
+        y = drawing.stack(x, bottom, wide, parts)
+        if bar.before.is_known:
+            before = bottom - size_of(bar.before) * scale
+            drawing.line("limit", x - slot * 0.08, before, x + slot * 0.84, before)
+            y = min(y, before)
+        if texts < slot - 2 or _total(bar) == peak:
+            drawing.text(x + wide / 2, y - 6, (bar.text, "i"), anchor="middle")
+    drawing.below([bar.label for bar in chart.bars], left, slot, bottom + 15)
+    for line, (name, (whole, color, mark)) in enumerate(
+        zip(names, chart.legend, strict=True)
+    ):
+        x, y = _WIDTH - right + 10, 18.0 + 19 * line
+        drawing.part(x, y - 8.5, 9, 9, color, mark)
+        drawing.text(x + 14, y, (name, f"t b {color_class(color)}"), whole=whole)
+    return max(196, 26 + 19 * len(names))
+
+
+def _draw_dots(drawing: Drawing, chart: Dots) -> float:
+    """Draw rows of dots on one scale, each with a line over its range."""
+    top, left = (
+        _draw_legend(drawing, chart),
+        _room(row[0].label for row in chart.rows),
+    )
+    dots = [dot for row in chart.rows for dot in row]
+    texts = max((text_width(dot.text) for dot in dots), default=0)
+    figures = [one for dot in dots for one in (dot.value, dot.low, dot.high)]
+    values = [size_of(one) for one in figures if one.is_known] or [1.0]
+    least = min((one for one in values if one), default=1.0) if chart.log else 0.0
+    peak, row = max(*values, least), 22
+    base = log10(least) if chart.log else 0.0
+    reach = (log10(peak) - base if chart.log else peak) or 1
+    bottom, wide = (
+        top + row * len(chart.rows),
+        _WIDTH - left - texts - (16 if texts else 8),
+    )
+
+    def place(value: float) -> float:
+        at = log10(max(value, least)) if chart.log else value
+        return left + 4 + wide * (at - base) / reach
+
+    ticks = log_ticks(least, peak) if chart.log else ticks_of(peak, chart.kind)
+    for value, text in thinned(ticks, place):
+        x, classes = place(value), "grid" if value else "axis"
+        drawing.line(classes, x, top, x, bottom)
+        drawing.text(x, bottom + 16, (text, "m"), anchor="middle")
+    for line, marks in enumerate(chart.rows):
+        y = top + row * (line + 0.5)
+        drawing.name(0, y + _BELOW, marks[0].label, left - 8)
+        known = [
+            (dot, place(size_of(dot.value))) for dot in marks if dot.value.is_known
+        ]
+        ranged = any(dot.low.is_known for dot, _ in known)
+        apart = 7 if ranged and len(known) > 1 else 0
+        for number, (dot, x) in enumerate(known):
+            at, classes = y + apart * (number - 0.5), f"s w {color_class(dot.color)}"
+            if dot.low.is_known and dot.high.is_known:
+                low, high = place(size_of(dot.low)), place(size_of(dot.high))
+                drawing.line(classes, low, at, high, at)
+            elif number:
+                drawing.line(classes, known[0][1], at, x, at)
+        for number, (dot, x) in enumerate(known):
+            at = y + apart * (number - 0.5)
+            drawing.dot(x, at, dot.color, is_hollow=dot.is_hollow)
+        text = next((dot.text for dot in marks if dot.text), "")
+        drawing.text(_WIDTH, y + _BELOW, (text, "i"), anchor="end")
+    return bottom + 22
+
+
+def _draw_heat(drawing: Drawing, chart: Heat) -> float:
+    """Draw cells that are darker the more they count; unknown ones are open."""
+    left, high = _room(chart.rows), 21
+    peak = max((count or 0 for row in chart.counts for count in row), default=0) or 1
+    wide = (_WIDTH - left) / (len(chart.columns) or 1)
+    cells: dict[str, list[str]] = {}
+    for line, (name, counts) in enumerate(zip(chart.rows, chart.counts, strict=True)):
+        y = 6 + high * line
+        drawing.name(0, y + high / 2 + _BELOW, name, left - 8)
+        for place, count in enumerate(counts):
+            level = max(round(_SHADES * (count or 0) / peak), 1 if count else 0)
+            shade = "" if count is None else f"{0.05 + level / 10:.2f}"
+            size = f"h{wide - 1:.1f}v20h-{wide - 1:.1f}z"
+            cells.setdefault(shade, []).append(f"M{left + wide * place:.1f} {y}{size}")
+    for shade, paths in cells.items():
+        more = {"fill-opacity": shade} if shade else {}
+        drawing.add("path", "f c-ink" if shade else "open", d="".join(paths), **more)
+    bottom = 6.0 + high * len(chart.rows)
+    drawing.below(chart.columns, left, wide, bottom + 16)
+    return bottom + 22
+
+
+def _draw_timeline(drawing: Drawing, chart: Timeline) -> float:
+    """Draw stretches of time; their label is inside if it fits."""
+    left, high = _room(name for name, _ in chart.rows), 30
+    wide = _WIDTH - left
+    for line, (name, spells) in enumerate(chart.rows):
+        y = 4.0 + high * line
+        drawing.name(0, y + 15, name, left - 8)
+        for spell in spells:
+            x, size = left + wide * spell.start, wide * (spell.end - spell.start) - 1.5
+            drawing.part(x, y, size, 22, "pale", "solid")
+            if spell.color != "pale":
+                drawing.part(x, y + 19, size, 3, spell.color, "solid")
+            if text_width(spell.label) < size - 4:
+                run = (spell.label, "i")
+                drawing.text(x + size / 2, y + 14.5, run, anchor="middle")
+    bottom, end = 4.0 + high * len(chart.rows), -8.0
+    for share, text in chart.ticks:
+        x = min(left + wide * share, _WIDTH - text_width(text))
+        if x > end + 8:
+            drawing.text(x, bottom + 12, (text, "m"))
+            end = x + text_width(text)
+    return bottom + 18
+
+
+def _draw_legend(drawing: Drawing, chart: Bars | Dots) -> float:
+    """Draw what colours and marks mean, in lines; return where they end."""
+    x, y = 0.0, 2.0
+    rows = chart.rows if isinstance(chart, Dots) else []
+    hollow = {dot.color for row in rows for dot in row if dot.is_hollow}
+    for name, color, mark in chart.legend:
+        text = shortened(name, _WIDTH - 20)
+        if x and x + 14 + text_width(text) > _WIDTH:
+            x, y = 0.0, y + LINE
+        if rows:
+            drawing.dot(x + 5, y + 5, color, is_hollow=color in hollow)
+        else:
+            drawing.part(x, y, 10, 9, color, mark)
+        drawing.text(x + 14, y + 9, (text, "m"), whole=name)
+        x += 28 + text_width(text)
+    return y + 18 if chart.legend else 2.0
+
+
+def _total(bar: Bar) -> float:
+    """Return how long a bar is, with its mark of the time before."""
+    return max(sum(size_of(part.value) for part in bar.parts), size_of(bar.before))
+
+
+def _room(names: Iterable[str]) -> float:
+    """Return the room for names, with a gap."""
+    return min(max(map(text_width, names), default=0), _NAMES) + 8
