@@ -67,6 +67,7 @@ def build_content(
     restated = build_restated(earlier, tables, inputs) if earlier else None
     periods = build_periods(tables) if is_known else []
     ends = [one.end for one in periods if one.end is not None]
+    uses_clock = bool(plan.budgets) or any(end > plan.now for end in ends)
     change = read_change(tables, names)
     gap = could_add(tables)
     reason = clause(change) if change else ""
@@ -93,7 +94,7 @@ def build_content(
         periods=periods,
         ledger={} if inputs.ledger is None else inputs.ledger.sum().row(0, named=True),
         made=build_made(
-            tables, inputs, given, uses_clock=any(end > plan.now for end in ends)
+            tables, inputs, given, uses_clock=uses_clock
         ),
     )
 

@@ -106,7 +106,7 @@ class Report:
     def png(self) -> bytes:
         """Return the overview of the range as PNG."""
         # Imported here: the other formats do not need matplotlib.
-        from toolkit.report.png import overview_png
+        from toolkit.report.old_png import overview_png
 
         return overview_png(self.inputs.choices, self.plan)
 
