@@ -93,9 +93,7 @@ def build_content(
         colors=colors,
         periods=periods,
         ledger={} if inputs.ledger is None else inputs.ledger.sum().row(0, named=True),
-        made=build_made(
-            tables, inputs, given, uses_clock=uses_clock
-        ),
+        made=build_made(tables, inputs, given, uses_clock=uses_clock),
     )
 
 

@@ -24,6 +24,7 @@ from toolkit.pricing.price_file import PriceFile, read_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.report.content import build_content
 from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
+from toolkit.report.metric_tables import MetricTables
 from toolkit.report.model import TILES
 from toolkit.report.restated import read_report
 from toolkit.report.to_json import to_data, to_json
@@ -106,9 +107,9 @@ class Report:
     def png(self) -> bytes:
         """Return the overview of the range as PNG."""
         # Imported here: the other formats do not need matplotlib.
-        from toolkit.report.old_png import overview_png
+        from toolkit.report.png import overview_png
 
-        return overview_png(self.inputs.choices, self.plan)
+        return overview_png(self.content, MetricTables(self.inputs, self.plan))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a file in the format of its suffix: .html, .md, .json or .png."""
