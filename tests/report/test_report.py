@@ -99,8 +99,8 @@ def test_the_answer_comes_first(report: Any) -> None:
     # 0.089 - 0.0875 = 0.0015; 1,100 tokens at 0.089 for 31,900 are 0.0031.
     assert report.headline == (
         "The week cost at least $0.089, at least $0.0015 more than the week before, "
-        "because there were 20% more calls; calls without a known price could add about "
-        "$0.0031."
+        "because there were 20% more calls; calls without a known price could add "
+        "about $0.0031."
     )
     assert str(report) == f"Week of 16 to 22 Nov 2026 (UTC): {report.headline}"
     assert report.html().index("<h1>") < report.html().index("Known cost")
@@ -194,8 +194,8 @@ def test_without_a_range_everything_is_reported_even_without_a_date() -> None:
 
     # 2 x 0.0035; a price is not known of a call without a date.
     assert str(made) == (
-        "All that there is (UTC): All calls together cost at least $0.007; calls without "
-        "a known price could add about $0.0035."
+        "All that there is (UTC): All calls together cost at least $0.007; calls "
+        "without a known price could add about $0.0035."
     )
     assert figures(made)["calls"]["value"]["value"] == 3
     inside = write_report(make_choices(*rows), since="2026-11-01", until="2026-12-01")

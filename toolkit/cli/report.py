@@ -54,7 +54,7 @@ def report(
         made = write_report(logs, to or [], progress=progress, **options)
     _add_to_step_summary(made)
     if not to:
-        output.print_result(str(made))
+        output.print_result(f"{made}\n{made.content.answer.certainty}".strip())
     elif not quiet:
         output.print_message(f"{', '.join(to)} written; {made}")
     is_within = _check_months(made, check_forecast=check_forecast)

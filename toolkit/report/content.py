@@ -13,6 +13,7 @@ import polars as pl
 from toolkit.charts.colors import assign_colors
 from toolkit.expressions.time_ranges import before as range_before
 from toolkit.formatting.text import format_name
+from toolkit.reading.ledger import LINE_COUNTS
 from toolkit.report.analysis import build_analysis
 from toolkit.report.answer import build_answer
 from toolkit.report.budget import build_budgets
@@ -92,7 +93,7 @@ def build_content(
         left_out=left_out,
         colors=colors,
         periods=periods,
-        ledger={} if inputs.ledger is None else inputs.ledger.sum().row(0, named=True),
+        ledger=_sum_ledger(inputs),
         made=build_made(tables, inputs, given, uses_clock=uses_clock),
     )
 
@@ -126,6 +127,8 @@ def _name_series(
     names = (
         short_names(series) if is_model else {one: format_name(one) for one in series}
     )
+    # A colour may be given by the short name, too.
+    kept = {full: kept[one] for full, one in names.items() if one in kept} | dict(kept)
     return names, dict(assign_colors(series, kept, by_maker=is_model))
 
 
@@ -145,3 +148,11 @@ def _build_range(plan: Plan) -> Range:
         before,
         plan.last_call,
     )
+
+
+def _sum_ledger(inputs: ReportInputs) -> dict[str, int]:
+    """Return the counts of the ledger over all logs; none for a frame."""
+    if inputs.ledger is None:
+        return {}
+    names = ("lines", *LINE_COUNTS, "choices")
+    return inputs.ledger.select(pl.col(names).sum()).row(0, named=True)

@@ -96,7 +96,7 @@ def _words(name: str, row: Row, now: Figure, before: Figure) -> str:
         base = f"({calls(reporting)})"
         return f"{format_share_change(change)} {base}" if change.is_known else base
     if name == "cost_per_1000":
-        base = f"({calls(priced_calls(row))})"
+        base = f"({calls(priced_calls(row))})" if now.is_known else ""
         amount = usd(change, words=False, signed=True)
         return f"{amount} {base}" if change.is_known else base
     if not change.is_known:
