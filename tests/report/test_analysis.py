@@ -214,6 +214,23 @@ def test_a_call_that_does_not_say_how_it_ended_may_have_been_cut_off() -> None:
     assert dot.value.value == 0.05  # 1 of the 20 that say it
 
 
+def test_a_rate_of_few_calls_that_say_how_they_ended_is_not_drawn() -> None:
+    silent = calls("2026-11-16", 19, finish_reason=None)
+    found = built(silent, calls("2026-11-16", 5, finish_reason="length"))
+    assert (
+        "answers cut off (no model has 20 calls that say how they ended)"
+        in found.left_out
+    )
+
+
+def test_tokens_that_one_model_does_not_report_make_the_day_a_lower_bound() -> None:
+    none = dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"))
+    found = tiles(
+        built(calls("2026-11-16", 20), calls("2026-11-16", 1, **none, **MINI))
+    )
+    assert found["token_usage"].summary.startswith("Mon: ≥ 22,000; Tue: 0;")
+
+
 def test_share_from_the_cache() -> None:
     """500 of 1,000 tokens before, 200 now; one model reports more than its prompt."""
     found = built(

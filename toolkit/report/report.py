@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import polars as pl
 
+from toolkit.charts.colors import check_colors
 from toolkit.errors import OptionError, WriteError, check_word
 from toolkit.expressions.choices import check_columns
 from toolkit.expressions.time_ranges import Moment, Period, Span, chosen, moment
@@ -264,7 +265,7 @@ def write_report(
         provider=provider,
         now=(moment("now", now, tz) or datetime.now(UTC)).replace(microsecond=0),
         budgets=_parse_budgets(budgets),
-        colors=dict(colors or {}),
+        colors=check_colors(colors or {}),
     )
     known = read_prices(prices, provider)
     earlier = read_report(against) if against is not None else None
