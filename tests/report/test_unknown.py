@@ -253,8 +253,8 @@ def test_a_report_without_calls_says_what_is_there(
     assert found["calls"]["value"] == (exact(0) if is_known else UNKNOWN)
     if headline == "No calls in this week." and BAD in lines:
         assert made.content.answer.certainty == (
-            "The last call was on 2 Nov 2026, 12:00. Not counted: 1 line that could not "
-            "be read."
+            "The last call was on 2 Nov 2026, 12:00. Not counted: 1 line that could "
+            "not be read."
         )
     jsonschema.validate(json.loads(made.json()), SCHEMA)
     assert made.png().startswith(b"\x89PNG")
