@@ -18,7 +18,7 @@ os.environ["MPLBACKEND"] = "agg"
 def _colours_are_new_and_no_figure_stays_open() -> Iterator[None]:
     """Forget colours, and close figures: matplotlib warns of more than twenty."""
     if "toolkit.charts" in sys.modules:
-        sys.modules["toolkit.charts"].colors()
+        sys.modules["toolkit.charts"].set_colors()
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")

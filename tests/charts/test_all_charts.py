@@ -246,7 +246,7 @@ def test_the_alt_text_of_another_axes_is_not_known() -> None:
 def test_the_same_frame_gives_the_same_picture(metric: str) -> None:
     pictures = []
     for _ in range(2):
-        charts.colors()
+        charts.set_colors()
         file = BytesIO()
         plot_of(metric)(made(metric, 5)).figure.savefig(file, format="raw", dpi=50)
         pictures.append(file.getvalue())

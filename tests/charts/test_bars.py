@@ -26,10 +26,11 @@ from tests.support.charting import (
     title,
 )
 from toolkit import charts
+from toolkit.charts.colors import contrast, mix
 from toolkit.charts.heatmap import _DAYS
 from toolkit.charts.plot import _format_usage
 from toolkit.charts.rows import _STUB
-from toolkit.charts.style import LIGHT, contrast
+from toolkit.charts.style import LIGHT
 from toolkit.errors import UnsuitableColumnError
 
 
@@ -299,7 +300,7 @@ def test_calls_of_a_tool_are_summed_and_invalid_ones_marked() -> None:
     # 36 sound and 4 broken of 40, the broken behind the sound
     assert [(bar.get_x(), bar.get_width()) for bar in sql] == [(0, 36), (36, 4)]
     assert [bool(bar.get_hatch()) for bar in sql] == [False, True]
-    assert to_hex(sql[1].get_facecolor()) == LIGHT.alarm.lower()
+    assert to_hex(sql[1].get_facecolor()) == LIGHT.warn
     assert label_texts(ax) == [
         "40",
         "· 10% invalid",
@@ -351,10 +352,10 @@ def test_health_shows_what_is_odd_and_leaves_out_what_is_sound() -> None:
         "duplicates",
     ]
     red = to_hex(bars(ax)["invalid json"][0].get_facecolor())
-    assert red == LIGHT.alarm.lower()
+    assert red == LIGHT.warn
     # 31 of 207,900 lines is 0.015%; 31 + 22 + 21 lines were rejected
     assert label_texts(ax)[:2] == ["31", "· <0.1% of 207,900"]
-    assert note(ax) == "74 rejected lines (red) · 3 kinds of findings (amber)"
+    assert note(ax) == "74 rejected lines (orange) · 3 kinds of findings (grey)"
 
 
 def test_further_lines_of_streams_are_no_problem() -> None:
@@ -395,7 +396,7 @@ def test_hours_of_the_week_begin_on_monday() -> None:
     strongest = max(cells, key=lambda cell: contrast(cells[cell]))
     assert strongest == ("Mon", 9)
     zero = cells["Tue", 0]
-    assert zero == LIGHT.faint.lower()
+    assert zero == mix(LIGHT.ground, LIGHT.ink, 0.05)
     order = [contrast(cells[cell]) for cell in (("Tue", 0), ("Sun", 23), ("Mon", 0))]
     assert order == sorted(order)
     assert len(set(order)) == 3

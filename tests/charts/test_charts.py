@@ -27,8 +27,9 @@ from tests.support.charting import (
 )
 from tests.support.charting import label_texts as names
 from toolkit.charts import plot_token_usage
+from toolkit.charts.colors import LIGHT_SHADES, contrast, readable
 from toolkit.charts.layout import _spread
-from toolkit.charts.style import FULL, LIGHT, contrast, readable
+from toolkit.charts.style import FULL
 from toolkit.charts.text import count_tick, fit, text_width
 from toolkit.charts.time_axis import Length, _tick_label, _tick_step
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
@@ -302,15 +303,16 @@ def test_beyond_six_series_the_five_largest_are_named_and_the_others_are_one() -
 
     assert names(ax) == ["a", "b", "c", "d", "e", "2 others"]
     assert bars(ax)["2 others"][0].get_height() == 21  # 20 + 1
-    assert to_hex(bars(ax)["2 others"][0].get_facecolor()).upper() == LIGHT.rest
+    assert to_hex(bars(ax)["2 others"][0].get_facecolor()) == LIGHT_SHADES["z"].fill
 
 
 def test_six_series_are_all_named() -> None:
     ax = plot_token_usage(make_models(a=60, b=50, c=40, d=30, e=20, f=10))
 
-    shades = [to_hex(bar[0].get_facecolor()).upper() for bar in bars(ax).values()]
+    shades = [to_hex(bar[0].get_facecolor()) for bar in bars(ax).values()]
+    slots = ("a1", "b1", "c1", "d1", "e1", "a2")  # of no known maker
     assert names(ax) == ["a", "b", "c", "d", "e", "f"]
-    assert shades == list(LIGHT.palette[:6])
+    assert shades == [LIGHT_SHADES[slot].fill for slot in slots]
 
 
 def test_a_thousand_series_are_folded_with_their_exact_total() -> None:
@@ -364,7 +366,7 @@ def test_a_column_of_any_type_may_name_the_series() -> None:
     assert names(plot_token_usage(frame)) == ["False", "True"]
 
 
-@pytest.mark.parametrize("color", [*LIGHT.palette, LIGHT.rest])
+@pytest.mark.parametrize("color", [shade.fill for shade in LIGHT_SHADES.values()])
 def test_a_colour_for_text_is_readable_and_hardly_darker_than_that(color: str) -> None:
     dark = readable(color)
 
@@ -378,11 +380,11 @@ def test_contrast_is_that_of_wcag() -> None:
     assert contrast("#767676") == pytest.approx(4.54, abs=0.005)  # the lightest AA grey
 
 
-def test_a_label_is_written_in_the_colour_of_its_series_darkened() -> None:
+def test_a_label_is_written_in_the_darker_colour_of_its_series() -> None:
     ax = plot_token_usage(make_models(a=2, b=1))
 
     assert [label.get_color() for label in labels(ax)] == [
-        readable(color) for color in LIGHT.palette[:2]
+        LIGHT_SHADES[slot].text for slot in ("a1", "b1")
     ]
 
 

@@ -22,7 +22,8 @@ from tests.support.charting import (
     title,
 )
 from toolkit import charts
-from toolkit.charts.style import LIGHT, contrast, readable
+from toolkit.charts.colors import LIGHT_SHADES, contrast
+from toolkit.charts.style import LIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,9 +166,10 @@ def test_names_are_at_the_right_edge_in_the_colour_of_their_line() -> None:
     ax.figure.draw_without_rendering()
 
     assert sorted(label_texts(ax)) == sorted(names)
+    texts = {shade.fill: shade.text for shade in LIGHT_SHADES.values()}
     for label in labels(ax):
         color = to_hex(lines(ax)[label.get_text()].get_color())
-        assert label.get_color() == readable(color)
+        assert label.get_color() == texts[color]
         assert label.xy[0] == 1  # of the axes: the right edge
 
 

@@ -13,8 +13,9 @@ from matplotlib.text import Text
 import toolkit
 from tests.support.charting import bars, lines, title
 from toolkit import charts, metrics
+from toolkit.charts.colors import contrast
 from toolkit.charts.plot import PICTURES, _choose_length, find_chart
-from toolkit.charts.style import DARK, contrast
+from toolkit.charts.style import DARK
 from toolkit.errors import OptionError
 from toolkit.testing import make_choices
 

@@ -2,85 +2,25 @@
 
 from __future__ import annotations
 
-import colorsys
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
-import numpy as np
+import polars as pl
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from tests.support import frames
 from tests.support.charting import bars, label_texts, labels, lines
 from toolkit import charts
-from toolkit.charts.series import _assign_slots, assign_colors
-from toolkit.charts.style import _FALLBACKS, DARK, LIGHT, contrast, families, readable
+from toolkit.charts.colors import DARK_SHADES, LIGHT_SHADES, contrast
+from toolkit.charts.style import _FALLBACKS, DARK, LIGHT, families
 from toolkit.charts.text import _usd_tick, fit, printable, share_tick, text_width
 from toolkit.errors import OptionError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-# How three kinds of colour-blindness see linear RGB (Viénot, Brettel and Mollon 1999,
-# for the first two; the third simplified).
-BLIND = {
-    "protan": ((0.11238, 0.88762, 0), (0.11238, 0.88762, 0), (0.00401, -0.00401, 1)),
-    "deutan": ((0.29275, 0.70725, 0), (0.29275, 0.70725, 0), (-0.02234, 0.02234, 1)),
-    "tritan": ((1, 0.1446, -0.1446), (0, 0.8593, 0.1407), (0, 0.8593, 0.1407)),
-}
-TO_XYZ = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
-
-
-def seen(color: str, kind: str) -> np.ndarray:
-    """Return lightness and hue as somebody sees them, of about 100 each."""
-    rgb = np.array(to_rgb(color))
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    linear = np.clip(np.array(BLIND[kind]) @ linear, 0, 1) if kind in BLIND else linear
-    to_xyz = [
-        [0.4124, 0.3576, 0.1805],
-        [0.2126, 0.7152, 0.0722],
-        [0.0193, 0.1192, 0.9505],
-    ]
-    xyz = np.array(to_xyz) @ linear / (0.9505, 1, 1.089)
-    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
-    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
-
-
-@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
-@pytest.mark.parametrize("kind", ["all", *BLIND])
-def test_the_first_six_colours_are_distinct_for_the_colour_blind(
-    theme: charts.style.Theme, kind: str
-) -> None:
-    shades = [seen(color, kind) for color in (*theme.palette[:6], theme.rest)]
-
-    apart = [np.linalg.norm(one - two) for one, two in combinations(shades, 2)]
-    assert min(apart) > 10  # a just noticeable difference is about 2.3
-
-
-@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
-def test_all_text_is_readable_on_its_background(theme: charts.style.Theme) -> None:
-    colors = (*theme.palette, theme.rest, theme.ink, theme.muted, theme.alarm)
-
-    assert all(contrast(readable(c, theme.ground), theme.ground) >= 4.5 for c in colors)
-
-
-def test_a_colour_that_is_readable_stays_as_it_is() -> None:
-    assert readable("#0072B2") == "#0072b2"
-    assert readable(DARK.palette[1], DARK.ground) == DARK.palette[1].lower()
-
-
-def test_the_dark_theme_has_colours_of_its_own_and_no_inversion() -> None:
-    inverted = [to_hex([1 - part for part in to_rgb(c)]) for c in LIGHT.palette]
-
-    assert len(DARK.palette) == len(LIGHT.palette)
-    assert not {c.lower() for c in DARK.palette} & set(inverted)
-    # The hue of a slot is about the same in both, so that blue stays blue.
-    for light, dark in zip(LIGHT.palette[:6], DARK.palette[:6], strict=True):
-        hues = [colorsys.rgb_to_hls(*to_rgb(color))[0] for color in (light, dark)]
-        assert abs(hues[0] - hues[1]) < 0.06
 
 
 def face(ax: Axes, name: str) -> str:
@@ -94,10 +34,10 @@ def test_a_theme_applies_only_inside_its_block() -> None:
         dark = charts.plot_token_usage(frame)
     light = charts.plot_token_usage(frame)
 
-    assert to_hex(dark.figure.get_facecolor()) == DARK.ground.lower()
-    assert face(dark, "a") == DARK.palette[0].lower()
-    assert to_hex(light.figure.get_facecolor()) == LIGHT.ground.lower()
-    assert face(light, "a") == LIGHT.palette[0].lower()
+    assert to_hex(dark.figure.get_facecolor()) == DARK.ground
+    assert face(dark, "a") == DARK_SHADES["a1"].fill
+    assert to_hex(light.figure.get_facecolor()) == LIGHT.ground
+    assert face(light, "a") == LIGHT_SHADES["a1"].fill
 
 
 def test_an_unknown_theme_is_refused() -> None:
@@ -167,33 +107,47 @@ def test_a_name_has_the_same_colour_in_every_chart() -> None:
 
 
 def test_colours_are_assigned_again_after_a_reset() -> None:
-    assign_colors(["z", "y"])
+    frame = frames.token_usage(frames.periods(2), ["gpt-4", "o1"])
+    first = face(charts.plot_token_usage(frame), "o1")
 
-    charts.colors(["a", "z"])
+    charts.set_colors({"o1": "a1", "gpt-4": "#123456"})
+    ax = charts.plot_token_usage(frame)
 
-    assert assign_colors(["z", "a", "y"]) == [
-        LIGHT.palette[1],
-        LIGHT.palette[0],
-        LIGHT.palette[2],
-    ]
+    assert first == LIGHT_SHADES["a2"].fill
+    assert face(ax, "o1") == LIGHT_SHADES["a1"].fill
+    assert face(ax, "gpt-4") == "#123456"
 
 
-def test_no_two_series_of_a_chart_share_a_colour_while_there_are_enough() -> None:
-    charts.colors([f"old {n}" for n in range(30)])
-    names = ["old 0", "old 12", "old 24", *(f"new {n}" for n in range(9))]
+def test_colours_come_from_the_order_of_first_appearance_not_from_the_size() -> None:
+    frame = frames.token_usage(frames.periods(3), ["gpt-4", "o1"])
+    seen_later = frame.filter(
+        (pl.col("model") == "o1") | (pl.col("period") > frame["period"].min())
+    )
 
-    slots = _assign_slots(names, "series")
+    ax = charts.plot_token_usage(seen_later)
 
-    assert len(set(slots)) == 12
-    assert slots[0] == 0  # the first keeps its own; 12 and 24 would have had it too
+    # gpt-4 has more tokens, but not on the first day.
+    assert face(ax, "o1") == LIGHT_SHADES["a1"].fill
+    assert face(ax, "gpt-4") == LIGHT_SHADES["a2"].fill
+
+
+def test_teams_have_colours_of_their_own() -> None:
+    time = frames.periods(2)
+    charts.plot_token_usage(frames.token_usage(time, ["gpt-4", "o1"]))
+    teams = frames.token_usage(time, ["docs", "gpt-4"]).rename({"model": "tag_team"})
+
+    ax = charts.plot_token_usage(teams)
+
+    assert face(ax, "docs") == LIGHT_SHADES["a1"].fill
+    assert face(ax, "gpt-4") == LIGHT_SHADES["b1"].fill
 
 
 def test_a_finish_reason_has_its_own_colour_whatever_came_before() -> None:
     charts.plot_token_usage(frames.token_usage(frames.periods(2), frames.models(5)))
     ax = charts.plot_finish_reasons(frames.finish_reasons(frames.periods(2), ["a"]))
 
-    assert face(ax, "stop") == LIGHT.palette[0].lower()
-    assert face(ax, "length") == LIGHT.palette[1].lower()
+    assert face(ax, "stop") == LIGHT_SHADES["a1"].fill
+    assert face(ax, "length") == LIGHT_SHADES["b1"].fill
 
 
 @pytest.mark.parametrize(
@@ -225,7 +179,7 @@ def test_more_fonts_are_asked_only_if_they_are_there() -> None:
     there = {font.name for font in mpl.font_manager.fontManager.ttflist}
 
     assert families()[0] == mpl.rcParams["font.family"][0]
-    assert set(families()[1:]) == set(_FALLBACKS) & there
+    assert set(families()[1:]) == set(_FALLBACKS.split(",")) & there
 
 
 def test_a_font_that_is_set_is_the_first_that_is_asked() -> None:

@@ -25,7 +25,7 @@ from toolkit.errors import (
     RejectsWarning,
     StreamReadTwiceError,
 )
-from toolkit.reading import log_reader
+from toolkit.reading import log_reader, scan
 from toolkit.reading.blocks import Plan
 from toolkit.reading.native import DECODER
 from toolkit.schema import CHOICES
@@ -128,6 +128,23 @@ def test_a_query_of_a_scan_gives_what_it_gives_of_the_table(
     lazy = asked(toolkit.scan(log)).collect(engine=engine)
 
     assert lazy.equals(asked(toolkit.load(log).frame.lazy()).collect())
+
+
+@pytest.mark.parametrize("few", [0, 100_000])
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_of_an_export_gives_the_same_whether_it_is_read_as_one_frame(
+    log: Path, tmp_path: Path, query: str, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toolkit.export(log, to=tmp_path / "out")
+    rows = pl.concat(
+        pl.read_parquet(part, hive_partitioning=False)
+        for part in sorted((tmp_path / "out" / "choices").rglob("*.parquet"))
+    )
+    monkeypatch.setattr(scan, "_FEW_ROWS", few)
+
+    lazy = QUERIES[query](toolkit.scan(tmp_path / "out")).collect(engine="streaming")
+
+    assert lazy.equals(QUERIES[query](rows.lazy()).collect())
 
 
 def test_a_row_limit_ends_the_reading(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_the_same_input_gives_the_same_bytes(
             tmp_path / f"{number}{form}" for form in (".html", ".md", ".json", ".png")
         ]
         # Another chart in between must not show: colours are fixed anew.
-        toolkit.charts.colors([f"other {number}"])
+        toolkit.charts.set_colors({f"other {number}": "b2"})
         write_report("data/sample", files, last="week", now="2026-11-09")
 
     for form in _FORMATS:

@@ -159,7 +159,7 @@ def draw(name: str, kind: str, frame: pl.DataFrame, theme: str) -> Picture:
     title = "-".join(filter(None, (name, kind, "dark" if theme == "dark" else "")))
     if theme == "dark" and kind == "22-days-5":
         title = f"{name}-dark"
-    charts.colors(frames.models(6))
+    charts.set_colors()
     started = time.process_time()
     with charts.theme(theme):
         ax = getattr(charts, f"plot_{name}")(frame)
@@ -195,7 +195,7 @@ def overviews() -> Iterator[Picture]:
     choices = toolkit.scan(SAMPLE).collect()
     for theme in ("light", "dark"):
         started = time.process_time()
-        charts.colors()
+        charts.set_colors()
         figure = toolkit.overview(choices, theme=theme)
         alt_text = " ".join(
             [f"{text.get_text().rstrip('.')}." for text in figure.texts]

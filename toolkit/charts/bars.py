@@ -9,7 +9,8 @@ from matplotlib.container import BarContainer
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from toolkit.charts.style import current_theme, mix
+from toolkit.charts.colors import mix
+from toolkit.charts.style import current_theme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

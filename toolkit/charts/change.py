@@ -89,7 +89,7 @@ def plot_cost_change(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     layout = lay_out_rows(ax, text, bars, ends=ends)
     theme = current_theme()
     for place, title in enumerate(bars):
-        color = theme.rest if place else theme.ink
+        color = theme.soft if place else theme.ink
         draw_rows(ax, place, sums[title], color, title)
     reach = _SPACE * abs(sums[bars[0]])
     ax.set_xlim(-reach, reach)

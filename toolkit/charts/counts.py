@@ -106,7 +106,6 @@ def draw_counts(
         names,
         pl.col(measure.name),
         most=min(_MAX_BARS, max_rows(ax)),
-        kind=spec.name,
         lone=f"all {noun}s",
     )
     bars, theme = [], current_theme()
@@ -120,8 +119,8 @@ def draw_counts(
         faulty = float(of_series[ratio.part].sum()) if ratio and ratio.part else 0.0
         share = divide_sums(ratio, of_series) if ratio and faulty else UNKNOWN
         more = f"· {format_share(share)} {fault}" if share.is_known else ""
-        color, is_open = theme.palette[0], figure.bound != "exact"
-        color = theme.rest if part.folded else color
+        color, is_open = theme.soft, figure.bound != "exact"
+        color = theme.pale if part.folded else color
         bars.append(Row(part.name, length, color, end, more, faulty, open=is_open))
     note = [plural(int(data.total(measure.name)), noun)]
     if any(bar.faulty for bar in bars):
@@ -148,7 +147,7 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Rejects in red, then findings, then counts of the ledger. Only problems that
+        Rejects in orange, then findings, then counts of the ledger. Only problems that
         occur have a bar.
 
     Raises
@@ -171,7 +170,7 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
     ['2', '· 2% of 100']
     """
     data, theme = read_frame(frame, SPECS["log_health"]), current_theme()
-    colors = {"reject": theme.alarm, "finding": theme.palette[1], "ledger": theme.rest}
+    colors = {"reject": theme.warn, "finding": theme.soft, "ledger": theme.pale}
     rows = data.frame.filter(
         pl.col("count") > 0,
         (pl.col("kind") != "ledger") | ~pl.col("name").is_in(_NO_PROBLEM),
@@ -193,8 +192,8 @@ def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         rows.filter(pl.col("kind") == kind)["count"] for kind in ("reject", "finding")
     )
     note = [
-        f"{plural(int(rejects.sum()), 'rejected line')} (red)",
-        f"{plural(len(findings), 'kind')} of findings (amber)",
+        f"{plural(int(rejects.sum()), 'rejected line')} (orange)",
+        f"{plural(len(findings), 'kind')} of findings (grey)",
     ]
     if len(rows) > most:
         note.append(f"{format_count(len(rows) - most)} more not shown")

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from toolkit.charts.colors import mix
 from toolkit.charts.layout import (
     draw_empty,
     format_single,
@@ -26,7 +27,7 @@ from toolkit.charts.rows import (
     max_rows,
 )
 from toolkit.charts.series import Series, count_unseen, fold_series, read_frame
-from toolkit.charts.style import current_theme, mix
+from toolkit.charts.style import current_theme
 from toolkit.charts.text import count_tick
 from toolkit.charts.time_axis import set_time_axis
 from toolkit.charts.titles import (
@@ -165,7 +166,8 @@ def _draw_sizes(
     color, ink = series[0].color, current_theme().ink
     parts = series
     if single:  # higher percentiles have more contrast
-        parts = [Series(q, mix(color, ink, 0.25 * k)) for k, q in enumerate(_QUANTILES)]
+        shades = [mix(color, ink, 0.25 * step) for step in range(3)]
+        parts = [*map(Series, _QUANTILES, shades, shades)]
     layout = write_text(ax, text, parts=parts)
     ends = [table.last[0] for table in tables] if single else medians.last
     if single:

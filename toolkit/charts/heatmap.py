@@ -9,10 +9,11 @@ import polars as pl
 from matplotlib.ticker import MaxNLocator
 
 from toolkit.charts.bars import draw_rectangles
+from toolkit.charts.colors import mix
 from toolkit.charts.layout import draw_empty, start_axes
 from toolkit.charts.rows import finish_rows, lay_out_rows
 from toolkit.charts.series import Series, read_frame
-from toolkit.charts.style import current_theme, mix
+from toolkit.charts.style import current_theme
 from toolkit.charts.titles import (
     ChartText,
     capitalize,
@@ -101,8 +102,7 @@ def draw_hours(frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None) -> Axes:
 def _shade(share: float) -> str:
     """Return the colour of a share of the largest cell; zero is the faintest."""
     theme = current_theme()
-    strong = mix(theme.palette[0], theme.ink, 0.25)
-    return mix(theme.faint, strong, share**0.8)
+    return mix(theme.ground, theme.ink, 0.05 + 0.9 * share)
 
 
 def _draw_cells(ax: Axes, counts: Numbers, text: ChartText) -> None:
@@ -110,7 +110,7 @@ def _draw_cells(ax: Axes, counts: Numbers, text: ChartText) -> None:
     top = counts.max()
     steps = MaxNLocator(_STEPS, steps=[1, 2, 5, 10], integer=True).tick_values(0, top)
     scale = [
-        Series(format_count(step, "short"), _shade(step / top))
+        Series(format_count(step, "short"), _shade(step / top), current_theme().muted)
         for step in steps
         if step <= top
     ]

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from toolkit.charts.style import FULL, SMALL, Texts, background, current_theme, readable
+from toolkit.charts.colors import readable
+from toolkit.charts.style import FULL, SMALL, Texts, background, current_theme
 from toolkit.charts.text import fit, printable, text_height, text_width, wrap, write
 from toolkit.charts.titles import set_alt_text
 from toolkit.formatting.parameters import check_type
@@ -193,7 +194,7 @@ def _style_axes(ax: Axes, lines: str) -> None:
     ax.tick_params(length=0, pad=4, labelsize=size, labelcolor=ink)
     ax.spines[:].set_visible(False)
     zero = "bottom" if lines == "y" else "left"
-    ax.spines[zero].set(visible=True, color=theme.rest, linewidth=0.8)
+    ax.spines[zero].set(visible=True, color=theme.soft, linewidth=0.8)
     ax.grid(visible=False)
     if lines in {"x", "y"}:
         ax.grid(axis=lines, color=theme.grid, linewidth=0.8, linestyle="-")  # type: ignore[arg-type]
@@ -279,7 +280,7 @@ def _write_names(ax: Axes, parts: Sequence[Series], box: AxesBox) -> list[Annota
     most = min(_NAME_WIDTH, 0.4 * box.width)
     names = [fit(part.name, style, most) for part in parts]
     return [
-        write(ax, name, style, (1, 0), (GAP, 0), align, color=part.color)
+        write(ax, name, style, (1, 0), (GAP, 0), align, color=part.text)
         for name, part in zip(names, parts, strict=True)
     ]
 
@@ -306,7 +307,7 @@ def _write_key(ax: Axes, key: Series, box: AxesBox, off: tuple[float, float]) ->
     style, align, top, color = box.texts.body, "left baseline", (0, 1), key.color
     write(ax, "■", style, top, off, align, color=color, inside=True)
     beside = (off[0] + 1.2 * style.size, off[1])
-    write(ax, key.name, style, top, beside, align, color=color)
+    write(ax, key.name, style, top, beside, align, color=key.text)
 
 
 def set_value_axis(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from toolkit.charts.colors import readable
 from toolkit.charts.layout import measure_axes, set_value_axis
 from toolkit.charts.series import mark_unknown
-from toolkit.charts.style import LINE_CONTRAST, current_theme, readable
+from toolkit.charts.style import current_theme
 from toolkit.charts.time_axis import Span, build_span, set_time_axis
 from toolkit.charts.titles import shorten
 from toolkit.formatting.figures import Figure
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from toolkit.formatting.figures import Bound
     from toolkit.metrics.measures import Measure
 
+_LINE_CONTRAST = 2.2  # of a line; some colours for areas are paler
 _MANY = 200  # points; a line of more is thinner
 _MAX_DESCRIBED = 12  # series in an alt text
 
@@ -112,7 +114,7 @@ def line_color(part: Series) -> str:
     theme = current_theme()
     if part.folded:
         return theme.muted
-    return readable(part.color, theme.ground, LINE_CONTRAST)
+    return readable(part.color, theme.ground, _LINE_CONTRAST)
 
 
 def _draw_open_end(

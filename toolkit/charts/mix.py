@@ -143,9 +143,7 @@ def _draw_keys(
 ) -> Axes:
     """Draw the shares of a key: of all series over time, or of each as a bar."""
     (key, *_), value = data.spec.key_names, pl.col("value")
-    parts, placed = fold_series(
-        rows.drop("folded", strict=False), [key], value, kind=key
-    )
+    parts, placed = fold_series(rows.drop("folded", strict=False), [key], value)
     if data.zone is not None:
         is_sum = rows.select(*PERIOD, key).is_duplicated().any()
         what += " of all series" if is_sum else ""

@@ -60,9 +60,9 @@ def draw_ratio(
     """
     data = read_frame(frame, spec)
     measure = next(one for one in spec.drawn if one.part is not None)
-    rows, names, kind = data.dated, data.by, "series"
+    rows, names = data.dated, data.by
     if spec.keys:
-        names, kind = list(spec.key_names), spec.key_names[0]
+        names = list(spec.key_names)
         data = data._replace(by=[spec.keys[0].title])
         rows = rows.drop("folded", strict=False)
         note = format_missing(data, measure, missing)  # calls have several rows
@@ -70,7 +70,7 @@ def draw_ratio(
         note = build_note(data, measure, missing)
     weight, lone = pl.col(spec.main), f"all {unit_noun(measure.of)}s"
     most = None if data.zone is not None else max_rows(ax)
-    series, placed = fold_series(rows, names, weight, most=most, kind=kind, lone=lone)
+    series, placed = fold_series(rows, names, weight, most=most, lone=lone)
     table = _compute_ratios(placed, measure, transform)
     what = subtitle or capitalize(measure.title)
     details = [detail] if detail else []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from toolkit.charts.bars import HATCH, UNSEEN, dot_patch, draw_rectangles, name_bars
+from toolkit.charts.colors import contrast
 from toolkit.charts.layout import (
     AXIS_ROOM,
     GAP,
@@ -18,7 +19,7 @@ from toolkit.charts.layout import (
     start_axes,
     write_text,
 )
-from toolkit.charts.style import contrast, current_theme
+from toolkit.charts.style import current_theme
 from toolkit.charts.text import fit, share_tick, text_width, write
 from toolkit.charts.titles import NOT_REPORTED, set_alt_text, shorten
 from toolkit.formatting.text import format_count, format_share
@@ -209,12 +210,12 @@ def _draw_bar(ax: Axes, at: int, row: Row, layout: AxesLayout, box: AxesBox) -> 
     valid = length - row.faulty
     draw_rows(ax, at, valid, row.color, row.name)
     if row.faulty:
-        patch = draw_rows(ax, at, row.faulty, theme.alarm, row.name, left=valid)
+        patch = draw_rows(ax, at, row.faulty, theme.warn, row.name, left=valid)
         patch.set(hatch=HATCH, hatchcolor=theme.ground)
     offset = GAP / 2
     if row.open:
         stub = draw_rows(ax, at, _STUB * unit, "none", UNSEEN, left=length)
-        stub.set(edgecolor=theme.rest, clip_on=False)
+        stub.set(edgecolor=theme.soft, clip_on=False)
         dot_patch(stub)
         offset += _STUB
     space = width - length / unit + layout.right - offset

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from toolkit.charts.style import LIGHT, current_theme
+from toolkit.charts.colors import REST, Shade, assign_colors, check_colors
+from toolkit.charts.style import current_theme
 from toolkit.charts.time_axis import PERIOD, time_zone
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.spec import MetricSpec
@@ -23,12 +25,21 @@ LEADING_COLUMNS = (*PERIOD, "partial")
 _SHOWN = 5  # series; a sixth is shown too, of more the rest is "N others"
 _SHOWN_OF_FOLDED = 12  # where the metric has folded: as many as there are colours
 _RESERVED = re.compile(rf"\s*|{UNKNOWN_TEXT}|[\d,]+ others?")
-_SLOTS = len(LIGHT.palette)
+_MODELS = ("model", "requested_model", "model_family")
 # Finish reasons always have the same colours.
-_FIXED = {"finish_reason": ("stop", "length", "tool_calls", "content_filter")}
+_FIXED = {
+    "finish_reason": {
+        "stop": "a1",
+        "tool_calls": "a3",
+        "length": "b1",
+        "content_filter": "c1",
+    }
+}
 
-# The palette slots of names, by kind: series, finish reasons, kinds of tokens.
-_assigned: dict[str, dict[str, int]] = {}
+# The colours of names that were drawn, by the columns that they are of.
+_assigned: dict[str, dict[str, str]] = {}
+# Those that the user set.
+_chosen: ContextVar[dict[str, str]] = ContextVar("colors", default={})  # noqa: B039
 
 
 class ChartData(NamedTuple):
@@ -81,10 +92,11 @@ def divide_sums(ratio: Measure, rows: pl.DataFrame) -> Figure:
 
 
 class Series(NamedTuple):
-    """A series of a chart: its full name and its colour."""
+    """A series of a chart: its full name, its colour, and that of its name."""
 
     name: str
     color: str
+    text: str
     folded: int = 0  # number of series that it stands for, if it is the rest
 
 
@@ -137,7 +149,6 @@ def fold_series(
     weight: pl.Expr,
     *,
     most: int | None = None,
-    kind: str = "series",
     lone: str = "all calls",
 ) -> tuple[list[Series], pl.DataFrame]:
     """Rank the series by `weight`; fold all but the largest into one.
@@ -153,6 +164,7 @@ def fold_series(
         (count > 0).fill_null(value=False).alias("~rest"),
     )
     group = [*names, "~rest"]
+    first = pl.col("period").min() if "period" in rows.columns else pl.lit(0).first()
     keys = (
         rows.lazy()
         .group_by(group, maintain_order=True)
@@ -161,6 +173,7 @@ def fold_series(
             .then(weight.cast(pl.Float64).sum())
             .alias("~weight"),
             pl.col("~folded").max(),
+            first.alias("~first"),
         )
         .sort("~rest", -pl.col("~weight"), nulls_last=True, maintain_order=True)
         .collect()
@@ -172,13 +185,18 @@ def fold_series(
     ranks = keys.with_columns(
         pl.int_range(pl.len()).clip(upper_bound=shown).alias("series")
     )
-    first = ranks.head(shown).select(names).iter_rows(named=True)
-    texts = [format_key(key) for key in first] if names else [lone] * shown
-    series = list(map(Series, texts, assign_colors(texts, kind)))
+    ordered = ranks.head(unfolded).sort("~first", nulls_last=True, maintain_order=True)
+    texts = [lone] * unfolded
+    if names:
+        texts = [format_key(key) for key in ordered.select(names).iter_rows(named=True)]
+    shades = shades_of(texts, " ".join(names))
+    series = [Series(name, *shade) for name, shade in zip(texts, shades, strict=True)]
+    series = [series[at] for at in ordered["series"].arg_sort()[:shown]]
     rest = ranks.slice(shown)
     if len(rest):
         others = int(rest["~folded"].clip(lower_bound=1).sum())
-        series.append(Series(_format_others(others), current_theme().rest, others))
+        shade = current_theme().shade(REST)
+        series.append(Series(_format_others(others), *shade, folded=others))
     joined = rows.lazy().join(
         ranks.lazy().select(*group, "series"),
         on=group,
@@ -189,50 +207,40 @@ def fold_series(
     return series, joined.drop("~rest", "~folded").collect()
 
 
-def colors(names: Iterable[str] = ()) -> None:
-    """Reset all colours, and assign the palette to these names in order.
+def set_colors(colors: Mapping[str, str] | None = None) -> None:
+    """Forget all colours, and set those of these names.
 
     Parameters
     ----------
-    names
-        Names of series as the charts show them; the first get the clearest colours.
-        Earlier assignments are dropped, so that a chart does not depend on what was
-        drawn before.
+    colors
+        Slots (``a1`` to ``e3``, ``z``) or colours ``#rrggbb`` of names of series, as
+        `toolkit.charts.colors.assign_colors` returns them.
 
     Notes
     -----
-    Other names get the next free colour when they are first drawn, and keep it until
-    the process ends. There are 12 colours, and grey for grouped series. With more than
-    12 names two may share a colour, but not in the same chart.
+    Other names get a colour when they are first drawn, and keep it until the process
+    ends: models a hue of their maker, other names the next free slot.
+
+    Raises
+    ------
+    OptionError
+        If a colour is neither a slot nor ``#rrggbb``.
 
     Examples
     --------
-    >>> from toolkit.charts import colors
-    >>> colors(["gpt-4o", "gpt-4o-mini"])
+    >>> from toolkit.charts import set_colors
+    >>> set_colors({"gpt-4o": "a1", "my-model": "#5b2a86"})
+    >>> set_colors()
     """
     _assigned.clear()
-    _assign_slots(list(dict.fromkeys(names)), "series")
+    _chosen.set(check_colors(colors or {}))
 
 
-def _assign_slots(names: Sequence[str], kind: str) -> list[int]:
-    """Return the palette slot of each name, all different for up to 12 names."""
-    known = _assigned.setdefault(
-        kind, {name: slot for slot, name in enumerate(_FIXED.get(kind, ()))}
-    )
-    slots: dict[str, int] = {}
-    # Names that have a colour keep it; the largest series goes first.
-    for name in names:
-        if name in known and known[name] not in slots.values():
-            slots[name] = known[name]
-    for name in names:
-        if name not in slots:
-            taken = list(known.values())
-            free = {*range(_SLOTS)}.difference(slots.values()) or range(_SLOTS)
-            slots[name] = min(free, key=lambda slot: (taken.count(slot), slot))
-            known.setdefault(name, slots[name])
-    return [slots[name] for name in names]
-
-
-def assign_colors(names: Sequence[str], kind: str = "series") -> list[str]:
-    """Return the colour of each name in the current theme."""
-    return [current_theme().palette[slot] for slot in _assign_slots(names, kind)]
+def shades_of(names: Sequence[str], kind: str) -> list[Shade]:
+    """Return fill and text of each name; names are in order of first appearance."""
+    known = _assigned.setdefault(kind, dict(_FIXED.get(kind, {})))
+    own = {name: color for name, color in _chosen.get().items() if name in names}
+    is_model = kind.split(" ")[0] in _MODELS
+    found = assign_colors(names, known | own, by_maker=is_model)
+    known.update((name, color) for name, color in found.items() if name not in own)
+    return [current_theme().shade(found[name]) for name in names]

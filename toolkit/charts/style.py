@@ -1,4 +1,4 @@
-"""Themes, text styles, contrast of colours, and fonts."""
+"""Themes, text styles and fonts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import matplotlib as mpl
-import numpy as np
-from matplotlib.colors import to_hex, to_rgb, to_rgba
+from matplotlib.colors import to_hex, to_rgba
 from matplotlib.font_manager import FontProperties, fontManager
 
+from toolkit.charts.colors import DARK_MARKS, LIGHT_MARKS, Shade, shade_of
 from toolkit.errors import check_word
 
 if TYPE_CHECKING:
@@ -19,73 +19,39 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-_CONTRAST = 4.5  # of text on its background: WCAG 2.2, success criterion 1.4.3
-LINE_CONTRAST = 2.2  # of a line; that of the palette's orange on white
-
-
-def _split(names: str, separator: str = " ") -> tuple[str, ...]:
-    """Split a text into its names."""
-    return tuple(names.split(separator))
-
-
 # Fonts with characters that DejaVu Sans lacks, used where they are installed. Colour
 # fonts of emoji cannot be drawn by matplotlib.
-_FALLBACKS = _split(
+_FALLBACKS = (
     "DejaVu Sans,Noto Sans,Noto Sans CJK SC,Noto Sans CJK JP,Noto Sans SC,"
     "Noto Sans JP,Noto Sans KR,Source Han Sans SC,WenQuanYi Micro Hei,"
     "WenQuanYi Zen Hei,PingFang SC,Hiragino Sans GB,Microsoft YaHei,"
     "Yu Gothic,Malgun Gothic,Arial Unicode MS,Noto Sans Arabic,"
     "Noto Sans Hebrew,Noto Sans Devanagari,Noto Sans Thai,Noto Emoji,"
-    "Symbola,Segoe UI Symbol,Segoe UI Emoji",
-    ",",
+    "Symbola,Segoe UI Symbol,Segoe UI Emoji"
 )
 
 
 class Theme(NamedTuple):
-    """The colours of a chart: series by their slot, text, lines and the background."""
+    """The colours of a chart beside those of series: see `toolkit.charts.colors`."""
 
     name: str
-    palette: tuple[str, ...]
-    rest: str
+    ground: str
+    panel: str
     ink: str
     muted: str
+    soft: str  # what is no series; grouped series
+    pale: str
+    rule: str
     grid: str
-    ground: str
-    faint: str  # the lower end of a heat map
-    alarm: str  # errors; used by no series
+    warn: str  # lines and arguments that cannot be read
+    warn2: str
+
+    def shade(self, color: str) -> Shade:
+        """Return fill and text of a slot, a mark or a colour ``#rrggbb``."""
+        return shade_of(color, dark=self is DARK)
 
 
-# The first six follow Okabe and Ito and are safe for the colour-blind; the others are
-# the same hues, lighter or darker. The rest is a grey so pale that readers who do not
-# see green can tell it from the pink.
-LIGHT = Theme(
-    name="light",
-    palette=_split(
-        "#0072B2 #E69F00 #009E73 #CC79A7 #56B4E9 #D55E00 "
-        "#7A4B00 #8FD8BF #7A3A5E #F5B489 #00385A #B9E0F7"
-    ),
-    rest="#B0B8C0",
-    ink="#1B2733",
-    muted="#5B6875",
-    grid="#E3E8ED",
-    ground="#FFFFFF",
-    faint="#EEF3F7",
-    alarm="#B3261E",
-)
-DARK = Theme(
-    name="dark",
-    palette=_split(
-        "#3A8FD6 #F2B233 #2DBE91 #D985B8 #8FD0F5 #FF8A4C "
-        "#A87B1E #B4EFDB #A8648A #FFC9A8 #1F6AA5 #D3ECFA"
-    ),
-    rest="#77838F",
-    ink="#EEF2F6",
-    muted="#A3AEB9",
-    grid="#2A343F",
-    ground="#141B22",
-    faint="#1E2832",
-    alarm="#FF7B72",
-)
+LIGHT, DARK = Theme("light", **LIGHT_MARKS), Theme("dark", **DARK_MARKS)
 _THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
 _chosen: ContextVar[Theme] = ContextVar("chosen", default=LIGHT)
 
@@ -101,7 +67,7 @@ def theme(name: str) -> Iterator[None]:
 
     Notes
     -----
-    Each theme has its own palette; a name has the same slot in both. A figure created
+    Each theme has its own shades; a name has the same hue in both. A figure created
     inside the block gets the background of the theme. An existing figure keeps its own
     background, and the text on it stays readable.
 
@@ -132,8 +98,8 @@ def current_theme() -> Theme:
 @lru_cache(maxsize=8)
 def _with_fallbacks(first: tuple[str, ...]) -> tuple[str, ...]:
     """Return font families followed by the installed fallbacks."""
-    installed = {font.name for font in fontManager.ttflist}
-    return (*first, *(name for name in _FALLBACKS if name in installed - set(first)))
+    others = {font.name for font in fontManager.ttflist} - {*first}
+    return (*first, *(name for name in _FALLBACKS.split(",") if name in others))
 
 
 def families() -> list[str]:
@@ -174,34 +140,6 @@ FULL = Texts(
 SMALL = Texts(
     Style(10.5, "bold"), Style(8, "normal"), Style(8, "bold"), Style(7.5, "normal")
 )
-
-
-def contrast(color: str, ground: str = LIGHT.ground) -> float:
-    """Return the contrast of two colours, 1 to 21, as WCAG 2.2 defines it."""
-
-    def luminance(shade: str) -> float:
-        rgb = np.array(to_rgb(shade))
-        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-        return float(linear @ (0.2126, 0.7152, 0.0722))
-
-    dark, light = sorted((luminance(color), luminance(ground)))
-    return (light + 0.05) / (dark + 0.05)
-
-
-@lru_cache(maxsize=1024)
-def readable(color: str, ground: str = LIGHT.ground, least: float = _CONTRAST) -> str:
-    """Darken a colour, or lighten it on a dark background, until text is readable."""
-    black, white = contrast("#000000", ground), contrast("#ffffff", ground)
-    end = "#000000" if black >= white else "#ffffff"
-    shades = (mix(color, end, step / 100) for step in range(101))
-    return next((shade for shade in shades if contrast(shade, ground) >= least), end)
-
-
-def mix(color: str, other: str, share: float) -> str:
-    """Return a mixture of two colours; `share` is that of `other`."""
-    pairs = zip(to_rgb(color), to_rgb(other), strict=True)
-    red, green, blue = (one * (1 - share) + two * share for one, two in pairs)
-    return to_hex((red, green, blue))
 
 
 def background(ax: Axes) -> str:

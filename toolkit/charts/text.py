@@ -11,7 +11,8 @@ from matplotlib import rcParams
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
-from toolkit.charts.style import Style, background, current_theme, families, readable
+from toolkit.charts.colors import readable
+from toolkit.charts.style import Style, background, current_theme, families
 from toolkit.formatting.text import format_count, format_share, format_usd
 
 if TYPE_CHECKING:

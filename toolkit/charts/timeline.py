@@ -16,7 +16,7 @@ from toolkit.charts.rows import (
     lay_out_rows,
     max_rows,
 )
-from toolkit.charts.series import assign_colors, format_key, read_frame
+from toolkit.charts.series import format_key, read_frame, shades_of
 from toolkit.charts.style import current_theme
 from toolkit.charts.time_axis import elapsed_days, set_moment_axis
 from toolkit.charts.titles import (
@@ -149,18 +149,19 @@ def _draw_spans(
     texts: list[str],
 ) -> None:
     """Draw a bar for each row between its first and its last response."""
-    box, alarm = measure_axes(ax, 0), current_theme().alarm
+    box = measure_axes(ax, 0)
     layout = lay_out_rows(ax, text, names, ends=texts, below=box.below)
     inside = layout.inside()
     set_moment_axis(ax, rows, inside.width, box.date_width)
     low, high = ax.get_xlim()
     least = _MIN_WIDTH * (high - low) / inside.width
     firsts, lasts = (elapsed_days(rows[name]) for name in _SEEN)
-    colors = assign_colors([format_key(row[0]) for row in rows["version"]])
-    for at, (differs, color) in enumerate(zip(rows["differs"], colors, strict=True)):
+    shades = shades_of([format_key(row[0]) for row in rows["version"]], "model")
+    for at, (differs, shade) in enumerate(zip(rows["differs"], shades, strict=True)):
         width = max(lasts[at] - firsts[at], least)
-        patch = draw_rows(ax, at, width, color, names[at], left=firsts[at])
+        patch = draw_rows(ax, at, width, shade.fill, names[at], left=firsts[at])
         if differs:
-            hatch_patch(patch, color)
-    shades = [alarm if differs else None for differs in rows["differs"]]
-    finish_rows(ax, names, layout, ends=texts, colors=shades)
+            hatch_patch(patch, shade.fill)
+    ink = current_theme().ink
+    inks = [ink if differs else None for differs in rows["differs"]]
+    finish_rows(ax, names, layout, ends=texts, colors=inks)

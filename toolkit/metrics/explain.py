@@ -49,7 +49,6 @@ _NAMED = ("source", "line", "created", "model", "provider", "service_tier")
 _COST = ("cost", "cost_bound", "cost_source", "rate", "reason")
 _ALL: dict[str, object] = {"every": None, "by": ()}
 _BATCH = 1 << 16  # responses
-_FEW_ROWS = 1 << 16  # of an export, which are collected before they are priced
 _MOST_NAMES = 5  # in an error
 
 
@@ -160,20 +159,9 @@ def spending(
     first = with_series(first, query.by, query.provider).lazy()
     needed = list(dict.fromkeys(("choice_position", *priced_by(first), *query.by)))
     collected = read_once(first, needed)
-    if choices_of(sources) is None:
-        collected = _collect_few(collected.select(needed))
     costs = compute(COST, price_responses(collected, file), own)
     in_range = collected.filter(*query.within.conditions())
     return Spent(costs, missing_prices(in_range, file))
-
-
-def _collect_few(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Collect the rows of an export if they are few: each of its files is priced alone.
-
-    That takes some milliseconds, however few responses a file has.
-    """
-    few = frame.head(_FEW_ROWS).collect(engine="streaming")
-    return few.lazy() if few.height < _FEW_ROWS else frame
 
 
 def _first_of(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from toolkit import charts
+from toolkit.charts.colors import assign_colors
 from toolkit.charts.plot import find_chart
 from toolkit.report.svg import NARROW, WIDE, Styles, draw, page_settings, sparkline
 from toolkit.report.templates import environment, text_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def to_html(content: ReportContent) -> str:
     """Return a report as an HTML page."""
     styles = Styles()
-    charts.colors(content.names)
+    charts.set_colors(assign_colors(content.names))
     with page_settings():
         pictures = {
             result.section.name: _draw(result, styles) for result in content.sections

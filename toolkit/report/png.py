@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING, cast
 
 from toolkit import charts
+from toolkit.charts.colors import assign_colors
 from toolkit.charts.plot import PICTURES, build_page, find_chart
 from toolkit.report.content import CHART_TOP, ReportContent, over_periods
 from toolkit.report.svg import any_sign
@@ -25,7 +26,7 @@ def overview_png(content: ReportContent, inputs: ReportInputs) -> bytes:
 
     plan = content.plan
     frames = {result.section.name: result.frame for result in content.sections}
-    charts.colors(content.names)
+    charts.set_colors(assign_colors(content.names))
     subtitle = f"{content.range} ({plan.tz})"
     places = build_page(content.headline, subtitle)
     written = io.BytesIO()

@@ -19,7 +19,14 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from toolkit.charts.bars import DOTS
-from toolkit.charts.style import DARK, LIGHT, Theme, contrast, mix, readable, theme
+from toolkit.charts.colors import (
+    DARK_SHADES,
+    LIGHT_SHADES,
+    contrast,
+    mix,
+    readable,
+)
+from toolkit.charts.style import DARK, LIGHT, Theme, theme
 from toolkit.charts.titles import describe
 
 if TYPE_CHECKING:
@@ -42,7 +49,7 @@ _PAINT = ("fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "o
 
 
 # Colours of a theme that are used only as they are.
-_PLAIN = ("faint", "grid", "ground")
+_PLAIN = ("grid", "ground")
 # How the other colours are used: as they are, for text, paler in hatched parts, and as
 # the tint of text on a part.
 _SHADES: tuple[Callable[[str, Theme], str], ...] = (
@@ -56,8 +63,12 @@ _SHADES: tuple[Callable[[str, Theme], str], ...] = (
 @cache
 def _dark_colors() -> dict[str, str]:
     """Return the colour of the dark theme for each colour of the light theme."""
-    pairs = list(zip(LIGHT.palette, DARK.palette, strict=True))
-    pairs += _pairs_of("rest", "alarm", "muted", "ink")
+    pairs = [
+        pair
+        for slot, shade in LIGHT_SHADES.items()
+        for pair in zip(shade, DARK_SHADES[slot], strict=True)
+    ]
+    pairs += _pairs_of("soft", "pale", "warn", "muted", "ink")
     known = {light.lower(): dark.lower() for light, dark in _pairs_of(*_PLAIN)}
     for shade in _SHADES:
         for light, dark in pairs:
