@@ -42,7 +42,7 @@ _PER_RESPONSE = ("cost_source", "price_date")
 _SELLER = ("provider", "service_tier")
 _FROM = ("cost", "cost_source")
 _PRICED = "~priced"
-LIST_PRICE = "~list_price"
+_LIST_PRICE = "~list_price"
 _SHARED = "~shared"
 
 
@@ -166,7 +166,7 @@ def add_list_prices(
 ) -> pl.DataFrame | pl.LazyFrame:
     """Add what each response costs by list prices, and what that is made of.
 
-    The column `LIST_PRICE` has the fields of `LISTED`. It is null where no price is
+    The column `_LIST_PRICE` has the fields of `LISTED`. It is null where no price is
     known: neither that of the provider nor, for a cost that is known anyway, that of
     the model's own name. `cost` and its source are added unless the frame has costs;
     with a price file, they are replaced.
@@ -180,7 +180,7 @@ def add_list_prices(
         is_elementwise=True,
     )
     fields = pl.col(_PRICED).struct
-    listed = pl.struct(fields.field(*LISTED)).alias(LIST_PRICE)
+    listed = pl.struct(fields.field(*LISTED)).alias(_LIST_PRICE)
     priced = frame.lazy().with_columns(parts.alias(_PRICED))
     costs = [] if own else [fields.field(name) for name in _FROM]
     added = priced.with_columns(listed, *costs).drop(_PRICED)
