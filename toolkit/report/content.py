@@ -137,6 +137,7 @@ def _build_range(plan: Plan) -> Range:
     before = None
     if plan.compares:
         before = range_words(range_before(plan.within, plan.tz), plan.tz)
+        before = before.removeprefix("Week of ")
     return Range(
         range_words(plan.within, plan.tz),
         plan.unit,
