@@ -34,8 +34,10 @@ def test_a_metric_is_plotted_from_choices_in_memory(metric: str) -> None:
         {"model": "b", "prompt_tokens": 10, "completion_tokens": 5},
     )
     source = SAMPLE if metric == "log_health" else choices
+    day = {"since": "2026-01-01", "until": "2026-01-02"}
+    needed = day if metric == "cost_change" else {}
 
-    ax = toolkit.plot(metric, source)  # type: ignore[arg-type] # either will do
+    ax = toolkit.plot(metric, source, **needed)  # type: ignore[arg-type] # either will do
 
     assert title(ax)
     assert charts.describe(ax)
