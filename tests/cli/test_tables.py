@@ -21,6 +21,7 @@ from toolkit.cli.tables import _cell, lay_out, notes_of
 from toolkit.metrics import (
     METRICS,
     cost,
+    cost_change,
     measure,
     token_usage,
     truncation_rate,
@@ -237,6 +238,16 @@ def test_tokens_that_no_call_reports_are_unknown_and_bounds_are_marked() -> None
     layout = lay_out(usage, SPECS["token_usage"], 1000, len)
     notes = notes_of(usage, SPECS["token_usage"], layout)
     assert notes == ["≥ at least: something is not reported"]
+
+
+def test_the_change_before_all_data_is_unknown_also_in_the_last_row() -> None:
+    choices = make_choices({"reported_cost": 0.5}, {"model": "own"})
+    range_ = {"since": "2026-01-01", "until": "2026-01-02"}
+
+    change = cost_change(choices, **range_)
+
+    assert cells(change, "cost_change", "cost") == ["$0.50", "unknown", "≥ $0.50"]
+    assert cells(change, "cost_change", "cost_change") == ["–", "unknown", "unknown"]
 
 
 @pytest.fixture(scope="module")
