@@ -41,8 +41,10 @@ def test_a_metric_is_plotted_from_choices_in_memory(metric: str) -> None:
         {"model": "b", "prompt_tokens": 10, "completion_tokens": 5},
     )
     source = SAMPLE if metric == "log_health" else choices
+    within = {"since": "2026-11-02", "until": "2026-11-09"}
+    options: Any = within if metric == "cost_change" else {}
 
-    ax = toolkit.plot(metric, source)  # type: ignore[arg-type] # either will do
+    ax = toolkit.plot(metric, source, **options)  # type: ignore[arg-type] # either will do
 
     assert title(ax)
     assert charts.describe(ax)

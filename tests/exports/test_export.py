@@ -456,3 +456,13 @@ def test_only_columns_with_repeated_values_have_a_dictionary(tmp_path: Path) -> 
     assert "tool_calls.list.element.name" in with_one
     assert "tool_calls.list.element.id" in encodings.keys() - with_one
     assert encodings.keys() - with_one >= parts._UNIQUE
+
+
+def test_columns_of_texts_and_other_unique_values_are_compressed_best(
+    tmp_path: Path,
+) -> None:
+    toolkit.export("data/sample", to=tmp_path)
+
+    codecs = {one.path_in_schema: one.compression for one in read_columns(tmp_path)}
+    assert {codecs[name] for name in parts._UNIQUE} == {"ZSTD"}
+    assert {codecs[name] for name in codecs.keys() - parts._UNIQUE} == {"SNAPPY"}

@@ -7,6 +7,7 @@ from inspect import getdoc
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
+from toolkit.charts.change import draw_change
 from toolkit.charts.counts import draw_counts, draw_health
 from toolkit.charts.distributions import draw_sizes
 from toolkit.charts.heatmap import draw_hours
@@ -34,6 +35,10 @@ _SHAPES: Mapping[str, Callable[..., AxesLayout]] = {
     "distribution": draw_sizes,
     "heatmap": draw_hours,
     "timeline": draw_timeline,
+}
+_OWN: Mapping[str, Callable[..., AxesLayout]] = {
+    "cost_change": draw_change,
+    "log_health": draw_health,
 }
 # What no declaration says: words of the functions that draw a shape.
 _WORDS: Mapping[str, Mapping[str, Any]] = {
@@ -84,7 +89,7 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
 def find_chart(name: str) -> Callable[..., Axes]:
     """Return the function that draws a metric, by the shape in its declaration."""
     check_word("metric", name, tuple(SPECS))
-    draw = draw_health if name == "log_health" else _SHAPES[SPECS[name].shape]
+    draw = _OWN.get(name, _SHAPES[SPECS[name].shape])
 
     def chart(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
         """Draw the result of the metric NAME.

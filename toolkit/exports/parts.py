@@ -199,12 +199,15 @@ class PartWriter:
         self.file = os.fdopen(handle, "wb")
         self.busy: Future[None] | None = None  # a row group that is being written
         leaves = {*_list_leaves(schema)}
+        repeated, unique = sorted(leaves - _UNIQUE), sorted(leaves & _UNIQUE)
+        # Of a small row group, zstd takes longer for each column than all else does.
+        codecs = dict.fromkeys(repeated, "snappy") | dict.fromkeys(unique, "zstd")
         self.parquet = pq.ParquetWriter(
             self.file,
             schema,
-            compression="zstd",
-            compression_level=_ZSTD_LEVEL,
-            use_dictionary=sorted(leaves - _UNIQUE),
+            compression=codecs,
+            compression_level=dict.fromkeys(unique, _ZSTD_LEVEL),
+            use_dictionary=repeated,
             write_statistics=sorted(leaves - _TEXTS),
             write_page_checksum=True,
         )
