@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from toolkit import charts
+from toolkit.charts.by_metric import find_chart
 from toolkit.charts.colors import assign_colors
-from toolkit.charts.plot import find_chart
 from toolkit.report.svg import NARROW, WIDE, Styles, draw, page_settings, sparkline
 from toolkit.report.templates import environment, text_of
 

@@ -6,8 +6,9 @@ import io
 from typing import TYPE_CHECKING, cast
 
 from toolkit import charts
+from toolkit.charts.by_metric import find_chart
 from toolkit.charts.colors import assign_colors
-from toolkit.charts.plot import PICTURES, build_page, find_chart
+from toolkit.charts.plot import PICTURES, build_page
 from toolkit.report.content import CHART_TOP, ReportContent, over_periods
 from toolkit.report.svg import any_sign
 

@@ -18,7 +18,6 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from toolkit.charts.bars import DOTS
 from toolkit.charts.colors import (
     DARK_SHADES,
     LIGHT_SHADES,
@@ -27,7 +26,7 @@ from toolkit.charts.colors import (
     readable,
 )
 from toolkit.charts.style import DARK, LIGHT, Theme, theme
-from toolkit.charts.titles import describe
+from toolkit.charts.titles import TITLE, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 # Nothing in a drawing depends on the clock.
 _METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 WIDE, NARROW = (9.0, 3.9), (4.3, 3.6)  # inches, for laptops and phones
-_TITLE = 13 * 1.25 + 6  # points of a line of the title, with its spacing
 _COLOR = re.compile(r"#[0-9a-f]{6}\b")
 # Dots in a hatch of matplotlib: a curve. Width of a tile with one dot, and the dot.
 _CURVE = "C"
@@ -141,22 +139,16 @@ def _drawing(
     ax = figure.add_axes((0, 0, 1, 1))
     mpl.rcParams["svg.hashsalt"] = name
     with theme(look.name):
+        vars(ax)[TITLE] = ""
         chart(frame, ax=ax)
-        for patch in ax.patches:
-            if patch.get_hatch() == DOTS:
-                # `_simplify` replaces its thousand circles: draw a few.
-                patch.set_hatch(DOTS[0])
         for axis in (ax.xaxis, ax.yaxis):
             # It has no label: do not measure the ticks to find room for one.
             axis.set_label_coords(0, 0)
         alt = _shortened(describe(ax))
-        title = ax.get_title(loc="left")
-        ax.set_title("", loc="left")
         figure.patch.set_visible(False)
         written = io.StringIO()
         figure.savefig(written, format="svg", metadata=_METADATA)
-    cut = _TITLE * (title.count("\n") + 1) if title else 0.0
-    return written.getvalue(), alt, cut
+    return written.getvalue(), alt, 0.0
 
 
 def _family_of(name: str) -> str:
