@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from tests.support import frames
@@ -29,9 +30,12 @@ from toolkit import charts
 from toolkit.charts.colors import contrast, mix
 from toolkit.charts.heatmap import _DAYS
 from toolkit.charts.plot import _format_usage
-from toolkit.charts.rows import _STUB
 from toolkit.charts.style import LIGHT
 from toolkit.errors import UnsuitableColumnError
+
+
+def points(line: Line2D) -> list[float]:
+    return [float(x) for x in np.asarray(line.get_xdata())]
 
 
 def costs(*rows: tuple[str, str, int, int]) -> pl.DataFrame:
@@ -88,14 +92,10 @@ def test_an_unpriced_part_is_dotted_and_the_cost_a_lower_bound() -> None:
     assert subtitle(ax) == ("US dollars; calls without a known price are not included")
     assert label_texts(ax)[:2] == ["≥ $152.00, 31% unpriced", "$100.00"]
     (stub,) = bars(ax)["not known"]
-    assert stub.get_hatch()
+    assert stub.get_facecolor()[3] == 0  # empty
     assert stub.get_x() == 152  # it begins where the known cost ends
-    ax.figure.draw_without_rendering()
-    ends = ax.transData.transform(
-        [(stub.get_x(), 0), (stub.get_x() + stub.get_width(), 0)]
-    )
-    width = (ends[1, 0] - ends[0, 0]) * 72 / ax.figure.dpi
-    assert width == pytest.approx(_STUB, rel=0.02)
+    # $252 for 969 of 1,000 tokens; 31 cost about 31 * 252 / 969.
+    assert stub.get_width() == pytest.approx(31 * 252 / 969)
 
 
 def test_at_least_so_much_is_rounded_down_and_unknown_is_no_amount() -> None:
@@ -137,6 +137,16 @@ def test_a_model_without_any_price_is_not_free() -> None:
 
     assert label_texts(ax)[1] == "no known price"
     assert bars(ax)["own"][0].get_width() == 0
+    # As much per token as the others: 50 * 100 / 900.
+    assert bars(ax)["not known"][0].get_width() == pytest.approx(50 * 100 / 900)
+
+
+def test_without_any_price_nothing_is_estimated() -> None:
+    ax = charts.plot_cost(costs(("own", "0", 50, 50)))
+
+    assert not ax.patches
+    assert label_texts(ax) == ["no call has a known price"]
+    assert "dotted" not in note(ax)
 
 
 def test_a_free_model_is_zero_and_not_dotted() -> None:
@@ -152,9 +162,12 @@ def test_over_time_a_dotted_cap_is_on_days_with_unpriced_tokens() -> None:
 
     ax = charts.plot_cost(pl.concat([dated(priced), dated(lost, 2)]))
 
-    (cap,) = bars(ax)["not known"]
-    assert cap.get_hatch()
-    assert cap.get_y() == pytest.approx(50, rel=0.02)
+    none, cap = bars(ax)["not known"]
+    assert none.get_height() == 0
+    # $150 for 1,710 of 1,800 tokens; 90 cost about 90 * 150 / 1710.
+    assert cap.get_height() == pytest.approx(90 * 150 / 1710)
+    assert cap.get_facecolor()[3] == 0
+    assert cap.get_y() == 50
     assert cap.get_x() == bars(ax)["a"][1].get_x()
     assert subtitle(ax) == (
         "US dollars of a per day (UTC); calls without a known price are not included"
@@ -227,11 +240,35 @@ def test_a_bar_says_its_ratio_and_what_that_is_of() -> None:
 
     ax = charts.plot_truncation_rate(frame)
 
-    assert label_texts(ax) == ["33.3%", "· 1 of 3 calls", "unknown", "a", "b"]
-    assert bars(ax)["b"][0].get_width() == 0
+    assert label_texts(ax) == ["33.3%", "· 1 of 3 calls", "a"]
+    assert note(ax) == "5 calls · 2 calls without a finish reason · unknown: b"
+    dot, between = ax.lines
+    assert points(dot) == pytest.approx([1 / 3])
+    # Wilson: (1/3 + 1.96²/6 ± 1.96 √(2/27 + 1.96²/36)) / (1 + 1.96²/3)
+    assert points(between) == pytest.approx([0.0615, 0.7923], abs=1e-4)
 
 
-def test_a_share_above_100_percent_is_drawn_to_the_edge_and_written_out() -> None:
+def test_rates_are_sorted_and_those_of_few_calls_are_written_and_not_drawn() -> None:
+    frame = pl.DataFrame(
+        {
+            "model": ["most", "worst", "few", "others"],
+            "folded": [0, 0, 0, 3],
+            "responses": [1_000, 100, 19, 500],
+            "responses_without_reason": [0, 0, 0, 0],
+            "responses_truncated": [10, 5, 19, 400],
+            "response_rate": [0.01, 0.05, 1.0, 0.8],
+        }
+    )
+
+    ax = charts.plot_truncation_rate(frame)
+
+    texts = label_texts(ax)
+    assert texts[:6:2] == ["100%", "5%", "1%"]
+    assert texts[8:] == ["few", "worst", "most", "3 others"]
+    assert {str(line.get_label()) for line in ax.lines} == {"worst", "most", "3 others"}
+
+
+def test_a_share_above_100_percent_is_noted_and_not_drawn() -> None:
     frame = pl.DataFrame(
         {
             "model": ["a"],
@@ -245,8 +282,9 @@ def test_a_share_above_100_percent_is_drawn_to_the_edge_and_written_out() -> Non
 
     ax = charts.plot_cache_share(frame)
 
-    assert bars(ax)["a"][0].get_width() == 1
-    assert label_texts(ax)[0] == "500% (off the scale)"
+    assert label_texts(ax) == ["not reported by any call"]
+    reason = "provider reports more cached than prompt tokens"
+    assert note(ax) == f"1 call · above 100%: 1 value ({reason})"
 
 
 def test_finish_reasons_of_each_model_make_100_percent() -> None:
@@ -299,7 +337,6 @@ def test_calls_of_a_tool_are_summed_and_invalid_ones_marked() -> None:
     sql = [bar for bar in drawn if bar.get_y() == drawn[0].get_y()]
     # 36 sound and 4 broken of 40, the broken behind the sound
     assert [(bar.get_x(), bar.get_width()) for bar in sql] == [(0, 36), (36, 4)]
-    assert [bool(bar.get_hatch()) for bar in sql] == [False, True]
     assert to_hex(sql[1].get_facecolor()) == LIGHT.warn
     assert label_texts(ax) == [
         "40",
@@ -311,7 +348,7 @@ def test_calls_of_a_tool_are_summed_and_invalid_ones_marked() -> None:
         "unknown",
     ]
     assert note(ax) == (
-        "48 tool calls · hatched: invalid JSON arguments"
+        "48 tool calls · orange: invalid JSON arguments"
         " · 2 calls without arguments, not checked"
     )
 
@@ -388,11 +425,10 @@ def test_hours_of_the_week_begin_on_monday() -> None:
 
     low, high = ax.get_ylim()
     assert low > high  # Monday, the first row, is at the top
-    cells = {
-        (_DAYS[round(b.get_y() + 0.5)], round(b.get_x())): to_hex(b.get_facecolor())
-        for b in rectangles(ax.patches)
-    }
-    assert set(cells) == set(product(_DAYS, range(24)))
+    (mesh,) = ax.collections
+    ax.figure.draw_without_rendering()
+    colors = map(to_hex, mesh.get_facecolor())
+    cells = dict(zip(product(_DAYS, range(24)), colors, strict=True))
     strongest = max(cells, key=lambda cell: contrast(cells[cell]))
     assert strongest == ("Mon", 9)
     zero = cells["Tue", 0]
@@ -439,21 +475,58 @@ def test_a_backend_is_a_bar_from_its_first_to_its_last_response() -> None:
     assert ticks(ax)[0].endswith("Nov\n2026")
 
 
-def test_a_backend_that_was_not_asked_for_is_hatched_and_says_so() -> None:
+def test_a_backend_that_was_not_asked_for_says_so() -> None:
     ax = charts.plot_drift(frames.drift(frames.models(3)))
 
-    hatched = [str(bar.get_label()) for bar in ax.patches if bar.get_hatch()]
     asked = [text for text in label_texts(ax) if "requested: gpt-4o" in text]
-    assert len(hatched) == len(asked) == 2  # Llama-3.3-70B and DeepSeek-R1, once each
-    assert "hatched: another model was requested" in note(ax)
+    assert len(asked) == 2  # Llama-3.3-70B and DeepSeek-R1, once each
+    assert not any(bar.get_hatch() for bar in ax.patches)
+
+
+def test_a_snapshot_of_the_model_that_was_asked_for_is_no_other_model() -> None:
+    names = ["gpt-4o-2024-08-06", "openai/gpt-4o", "gpt-4o-mini"]
+    frame = frames.drift(["m"]).head(1)
+    rows = [
+        frame.with_columns(
+            model=pl.lit(name), requested_model=pl.lit("gpt-4o"), differs=pl.lit(True)
+        )
+        for name in names
+    ]
+
+    ax = charts.plot_drift(pl.concat(rows))
+
+    asked = [text for text in label_texts(ax) if "requested" in text]
+    assert len(asked) == 1  # gpt-4o-mini
+
+
+def test_parts_of_a_version_that_all_have_are_named_once() -> None:
+    seen = frames.drift(["a", "b"]).unique("model", maintain_order=True)
+    frame = seen.with_columns(
+        system_fingerprint=pl.lit("fp_1"),
+        service_tier=pl.lit("flex"),
+        provider=pl.Series(["x", "y"]),
+        differs=pl.lit(False),
+    )
+
+    ax = charts.plot_drift(frame)
+
+    assert subtitle(ax) == "First to last response (UTC); all: fp_1, flex"
+    assert label_texts(ax)[-2:] == ["a · x", "b · y"]
 
 
 def test_backends_are_in_the_order_in_which_they_came() -> None:
     ax = charts.plot_drift(frames.drift(frames.models(6)))
 
     drawn = sorted(rectangles(ax.patches), key=Rectangle.get_y)
-    starts = [bar.get_x() for bar in drawn]
-    assert starts == sorted(starts)
+    starts: dict[str, list[float]] = {}
+    names = label_texts(ax)[-len(drawn) :]
+    for bar, name in zip(drawn, names, strict=True):
+        model = name.split(" · ", maxsplit=1)[0]
+        starts.setdefault(model, []).append(bar.get_x())
+    assert all(begun == sorted(begun) for begun in starts.values())
+    firsts = [begun[0] for begun in starts.values()]
+    assert firsts == sorted(firsts)
+    assert sum(map(len, starts.values())) == len(drawn)
 
 
 def test_the_rarest_of_too_many_backends_are_counted() -> None:

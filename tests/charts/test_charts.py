@@ -434,7 +434,7 @@ def test_the_note_says_no_more_than_applies() -> None:
 
     assert note(plot_token_usage(make_usage({"day": 1}))) == "1 call"
     assert note(plot_token_usage(silent)) == (
-        "tokens unknown: 1 call without token counts (dotted) · 1 call"
+        "tokens unknown: 1 call without token counts · 1 call"
     )
 
 

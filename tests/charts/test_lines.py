@@ -109,7 +109,9 @@ def test_a_line_is_broken_where_the_ratio_is_null() -> None:
     )
 
     assert points(lines(ax)["a"]) == [0.03, 0.04, None, 0.05, 0.06]
-    assert note(ax) == "500 calls · 100 calls without a finish reason"
+    assert note(ax) == (
+        "500 calls · 100 calls without a finish reason · median of 100 calls per point"
+    )
 
 
 def test_a_model_that_comes_later_is_no_zero_before() -> None:
@@ -253,7 +255,7 @@ def test_a_model_called_other_is_distinct_from_the_rest() -> None:
     assert points(lines(ax)["6 others"]) == [0.07]
 
 
-def test_shares_end_at_100_percent_and_higher_values_are_marked_and_noted() -> None:
+def test_shares_end_at_100_percent_and_higher_values_are_noted_and_not_drawn() -> None:
     frame = rates(
         {"day": 1, "cut": 50}, {"day": 2, "cut": 90}, {"day": 3, "cut": 2_000}
     )
@@ -261,9 +263,10 @@ def test_shares_end_at_100_percent_and_higher_values_are_marked_and_noted() -> N
     ax = charts.plot_truncation_rate(frame)
 
     assert ax.get_ylim() == (0, pytest.approx(1.04))
-    (mark,) = [line for line in ax.lines if line.get_marker() == "^"]
-    assert points(mark) == [1.0]
-    assert note(ax) == "300 calls · ▲ 1 day above 100%, up to 2,000%"
+    assert points(lines(ax)["a"]) == [0.5, 0.9, None]
+    assert note(ax) == (
+        "300 calls · above 100%: 1 value · median of 100 calls per point"
+    )
 
 
 def test_small_shares_use_the_whole_height() -> None:
@@ -292,7 +295,9 @@ def test_undated_responses_are_counted_and_not_drawn() -> None:
     )
 
     assert points(lines(ax)["a"]) == [0.03]
-    assert note(ax) == "112 calls · not shown: 12 calls without a date"
+    assert note(ax) == (
+        "112 calls · not shown: 12 calls without a date · median of 100 calls per point"
+    )
 
 
 def test_coverage_has_a_line_for_each_count_over_all_models() -> None:
@@ -341,7 +346,9 @@ def test_an_infinite_perplexity_is_not_drawn(over_time: bool) -> None:
     ax = charts.plot_confidence(frame)
 
     ax.figure.draw_without_rendering()
-    assert "unknown" in label_texts(ax) or points(lines(ax)["b"]) == [None, None, None]
+    assert "b" not in lines(ax)
+    assert "b" not in label_texts(ax)
+    assert note(ax).endswith("unknown: b")
     assert "inf" not in charts.describe(ax)
 
 

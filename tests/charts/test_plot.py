@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import inspect
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 import pytest
+from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 import toolkit
-from tests.support.charting import bars, lines, title
+from tests.support.charting import bars, everything_is_inside, lines, title
 from toolkit import charts, metrics
+from toolkit.charts.by_metric import find_chart
 from toolkit.charts.colors import contrast
-from toolkit.charts.plot import PICTURES, _choose_length, find_chart
+from toolkit.charts.plot import PICTURES, _choose_length
 from toolkit.charts.style import DARK
 from toolkit.errors import OptionError
 from toolkit.testing import make_choices
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SAMPLE = "data/sample"
 
@@ -34,8 +41,10 @@ def test_a_metric_is_plotted_from_choices_in_memory(metric: str) -> None:
         {"model": "b", "prompt_tokens": 10, "completion_tokens": 5},
     )
     source = SAMPLE if metric == "log_health" else choices
+    within = {"since": "2026-11-02", "until": "2026-11-09"}
+    options: Any = within if metric == "cost_change" else {}
 
-    ax = toolkit.plot(metric, source)  # type: ignore[arg-type] # either will do
+    ax = toolkit.plot(metric, source, **options)  # type: ignore[arg-type] # either will do
 
     assert title(ax)
     assert charts.describe(ax)
@@ -91,9 +100,9 @@ def test_the_overview_has_six_charts_and_one_sentence() -> None:
     assert [title(ax) for ax in figure.axes] == [
         "Tokens by model and day",
         "Cost by model and day",
-        "Truncated answers by model and day",
-        "Prompt tokens served from cache by model and day",
-        "Size of calls by model and day",
+        "Truncated answers by model",
+        "Prompt tokens served from cache by model",
+        "Size of calls by model",
         "When calls are made",
     ]
     for text in figure.findobj(Text):
@@ -167,3 +176,117 @@ def test_what_is_no_metric_is_answered_with_what_to_do() -> None:
         words = rf"^metric: .* got {got}: the arguments are swapped"
         with pytest.raises(OptionError, match=words):
             toolkit.plot(first, "token_usage")  # type: ignore[arg-type]
+
+
+def test_a_title_and_a_size_are_laid_out_before_the_next_drawing() -> None:
+    words = "What the teams of the whole company used in the first weeks of the autumn"
+    ax = toolkit.plot("token_usage", SAMPLE, title=words, figsize=(5, 4))
+    drawn = everything_is_inside(ax)
+    size = cast("Figure", ax.figure).get_size_inches().tolist()
+
+    assert drawn
+    assert size == [5, 4]
+    assert title(ax).replace("\n", " ") == words
+    assert "\n" in title(ax)
+    assert charts.describe(ax).startswith(words)
+    # The lower line of the title is above the subtitle.
+    above, below = ax.title, ax.texts[1]
+    left = next(text for text in ax.findobj(Text) if text.get_text() == title(ax))  # type: ignore[union-attr] # of this class
+    assert above.get_text() == ""
+    assert left.get_window_extent().y0 >= below.get_window_extent().y1 - 2
+
+
+@pytest.mark.parametrize("loc", ["left", "center", "right"])
+def test_a_title_set_later_replaces_that_of_the_chart(loc: Any) -> None:
+    ax = toolkit.plot("cost", SAMPLE, every=None)
+
+    ax.set_title("Spent", loc=loc)
+    ax.figure.draw_without_rendering()
+
+    assert [ax.get_title(loc=at) for at in ("left", "center", "right")] == [  # type: ignore[arg-type] # places
+        "Spent",
+        "",
+        "",
+    ]
+    assert charts.describe(ax).startswith("Spent. Bars: US dollars")
+
+
+def test_in_another_size_a_chart_is_laid_out_again_and_keeps_what_was_added() -> None:
+    frame = metrics.token_usage(toolkit.load(SAMPLE).frame, every=None, by="model")
+    ax = charts.plot_token_usage(frame)
+    drawn = len(bars(ax))
+    line = ax.axvline(1e6, color="black")
+
+    cast("Figure", ax.figure).set_size_inches(4, 2.5)
+    inside = everything_is_inside(ax)
+
+    assert inside
+    assert line in ax.lines
+    assert len(bars(ax)) < drawn  # the rest is one
+    assert len(ax.containers) == len({id(one) for one in ax.containers})
+    cast("Figure", ax.figure).set_size_inches(9, 8)
+    assert everything_is_inside(ax)
+    assert len(bars(ax)) == drawn
+
+
+def test_colours_of_one_chart_are_those_of_no_other() -> None:
+    choices = make_choices({"model": "gpt-4o", "total_tokens": 5})
+
+    colors = {"gpt-4o": "#123456"}
+    own = toolkit.plot("token_usage", choices, every=None, colors=colors)
+    other = toolkit.plot("token_usage", choices, every=None)
+
+    assert to_hex(bars(own)["gpt-4o"][0].get_facecolor()) == "#123456"
+    assert to_hex(bars(other)["gpt-4o"][0].get_facecolor()) == "#0a3a70"
+    with pytest.raises(OptionError, match="colors: expected colours such as"):
+        toolkit.plot("token_usage", choices, colors={"gpt-4o": "blue"})
+
+
+@pytest.mark.parametrize("size", [5, (1,), (0, 3), "ab", (3, -2)])
+def test_a_size_that_is_none_is_refused(size: Any) -> None:
+    with pytest.raises(OptionError, match="figsize: expected width and height"):
+        toolkit.plot("token_usage", make_choices({}), figsize=size)
+
+
+def test_a_chart_has_the_theme_of_its_figure() -> None:
+    choices = make_choices({"model": "gpt-4o", "total_tokens": 5})
+    figure, (one, two) = plt.subplots(1, 2, facecolor="#101820")
+
+    toolkit.plot("token_usage", choices, every=None, ax=one)
+    toolkit.plot("token_usage", choices, every=None, ax=two, theme="light")
+
+    for ax in (one, two):
+        assert to_hex(bars(ax)["gpt-4o"][0].get_facecolor()) == "#387ccb"
+        for text in (*ax.texts, *ax.get_xticklabels()):
+            assert contrast(to_hex(text.get_color()), "#101820") >= 4.5
+    assert to_hex(figure.get_facecolor()) == "#101820"
+
+
+def test_the_default_length_of_a_period_suits_the_range() -> None:
+    def spread(days: int, calls: int, metric: str) -> str:
+        start = datetime(2026, 1, 5, tzinfo=UTC)
+        step = timedelta(days=days) / calls
+        rows = ({"created": start + step * n, "total_tokens": 3} for n in range(calls))
+        return title(toolkit.plot(metric, make_choices(*rows)))
+
+    assert spread(90, 100, "token_usage").endswith("by model and day")
+    assert spread(400, 100, "token_usage").endswith("by model and week")
+    assert spread(1_000, 100, "token_usage").endswith("by model and month")
+    # A rate has 20 calls in a period or more, if there are three of them.
+    assert spread(30, 620, "truncation_rate").endswith("by model and day")
+    assert spread(30, 120, "truncation_rate").endswith("by model and week")
+    assert spread(30, 9, "truncation_rate").endswith("by model and week")
+    assert spread(200, 150, "truncation_rate").endswith("by model and month")
+
+
+def test_a_length_that_is_given_is_used() -> None:
+    assert title(toolkit.plot("truncation_rate", SAMPLE, every="1d")).endswith("day")
+
+
+def test_a_notebook_shows_an_overview_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plt, "get_backend", lambda: "inline")
+
+    figure = toolkit.overview(make_choices({}))
+
+    assert not plt.get_fignums()  # the notebook shows what the cell returns
+    figure.savefig(BytesIO(), dpi=40)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import numpy as np
-from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.patches import Rectangle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,22 +18,18 @@ if TYPE_CHECKING:
 
 def bars(ax: Axes) -> dict[str, list[Rectangle]]:
     """Return the bars of each series by its name, from left to right."""
+    found: dict[str, list[Rectangle]] = {}
+    for drawn in ax.containers:
+        patches = [patch for patch in drawn if isinstance(patch, Rectangle)]
+        found.setdefault(str(drawn.get_label()), []).extend(patches)
     return {
-        str(drawn.get_label()): sorted(rectangles(drawn), key=Rectangle.get_x)
-        for drawn in ax.containers
+        name: sorted(patches, key=Rectangle.get_x) for name, patches in found.items()
     }
 
 
 def rectangles(patches: Iterable[Artist]) -> list[Rectangle]:
-    """Return the bars that paths consist of."""
-    drawn = []
-    for patch in patches:
-        assert isinstance(patch, PathPatch)
-        for corners in np.asarray(patch.get_path().vertices).reshape(-1, 5, 2):
-            low, high = corners.min(axis=0), corners.max(axis=0)
-            look = {"facecolor": patch.get_facecolor(), "hatch": patch.get_hatch()}
-            drawn.append(Rectangle(low, *(high - low), **look))
-    return drawn
+    """Return the bars among patches."""
+    return [patch for patch in patches if isinstance(patch, Rectangle)]
 
 
 def lines(ax: Axes) -> dict[str, Line2D]:

@@ -3,79 +3,55 @@
 There is a function for each metric, ``plot_<metric>(frame, *, ax=None) -> Axes``, which
 draws a frame returned by `toolkit.metrics`. `theme` selects the dark theme,
 `set_colors` sets the colours of names, and `describe` returns the alt text of a chart.
+
+The columns by which a frame was grouped name the series, and a null in them is shown as
+"unknown"; the time zone is that of `period`. A title that is set later, or another
+size, is laid out before the next drawing. Characters that no font has (see
+``rcParams["font.family"]``) are drawn as U+FFFD; in SVG with
+``rcParams["svg.fonttype"] = "none"`` they stay as they are.
+
+Examples
+--------
+>>> from toolkit.charts import plot_token_usage
+>>> from toolkit.metrics import token_usage
+>>> from toolkit.testing import make_choices
+>>> choices = make_choices(
+...     {"model": "gpt-a", "total_tokens": 45},
+...     {"model": "gpt-b", "total_tokens": 15},
+... )
+>>> ax = plot_token_usage(token_usage(choices))
+>>> ax.get_title(loc="left")
+'Tokens by model and day'
+>>> [text.get_text() for text in ax.texts]
+['2 calls', 'Total tokens per day (UTC). Hatched: ...', 'gpt-a', 'gpt-b']
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
-    from toolkit.charts.change import plot_cost_change
-    from toolkit.charts.counts import plot_log_health, plot_tool_calls
-    from toolkit.charts.distributions import plot_tokens_per_response
-    from toolkit.charts.heatmap import plot_response_volume
-    from toolkit.charts.mix import plot_finish_reasons, plot_model_mix
-    from toolkit.charts.ratios import (
-        plot_cache_share,
-        plot_choices_per_response,
-        plot_confidence,
-        plot_output_input_ratio,
-        plot_reasoning_share,
-        plot_refusal_and_filter_rate,
-        plot_truncation_rate,
-        plot_usage_coverage,
-    )
     from toolkit.charts.series import set_colors
     from toolkit.charts.style import theme
-    from toolkit.charts.timeline import plot_drift
     from toolkit.charts.titles import describe
-    from toolkit.charts.usage import plot_cost, plot_token_usage
 
-__all__ = [
-    "describe",
-    "plot_cache_share",
-    "plot_choices_per_response",
-    "plot_confidence",
-    "plot_cost",
-    "plot_cost_change",
-    "plot_drift",
-    "plot_finish_reasons",
-    "plot_log_health",
-    "plot_model_mix",
-    "plot_output_input_ratio",
-    "plot_reasoning_share",
-    "plot_refusal_and_filter_rate",
-    "plot_response_volume",
-    "plot_token_usage",
-    "plot_tokens_per_response",
-    "plot_tool_calls",
-    "plot_truncation_rate",
-    "plot_usage_coverage",
-    "set_colors",
-    "theme",
-]
-
-# Where they are: `toolkit.charts.colors` is imported without them, and matplotlib.
-_HOMES = (
-    *("titles", "style", "series", "usage", "mix", "ratios", "counts"),
-    *("distributions", "heatmap", "timeline", "change"),
-)
+_HOMES = {"describe": "titles", "set_colors": "series", "theme": "style"}
+__all__ = ["describe", "set_colors", "theme"]
+__all__ += [f"plot_{name}" for name in SPECS]
 
 
-def __getattr__(name: str) -> object:
-    """Import the charts when the first one is used."""
-    if name in __all__:
-        for home in _HOMES:
-            globals().update(
-                (key, value)
-                for key, value in vars(import_module(f"toolkit.charts.{home}")).items()
-                if key in __all__
-            )
-    if name not in globals():
-        message = f"module 'toolkit.charts' has no attribute {name!r}"
-        raise AttributeError(message)
-    return globals()[name]
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Import what is asked for: `toolkit.charts.colors` needs no matplotlib."""
+    if name in _HOMES:
+        return getattr(import_module(f"toolkit.charts.{_HOMES[name]}"), name)
+    if name.startswith("plot_") and name.removeprefix("plot_") in SPECS:
+        by_metric = import_module("toolkit.charts.by_metric")
+        return by_metric.find_chart(name.removeprefix("plot_"))
+    message = f"module 'toolkit.charts' has no attribute {name!r}"
+    raise AttributeError(message)
 
 
 def __dir__() -> list[str]:

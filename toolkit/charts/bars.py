@@ -1,69 +1,36 @@
-"""Bars as paths: plain, hatched or dotted."""
+"""The looks of bars: known is solid, unfinished is hatched, unknown is dotted."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
-from matplotlib.container import BarContainer
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
+from typing import TYPE_CHECKING, Any
 
 from toolkit.charts.colors import mix
 from toolkit.charts.style import current_theme
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
-    from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike
+    from matplotlib.artist import Artist
 
 EDGE = 0.7  # of a bar, about one pixel
-UNSEEN = "not known"  # label of a dotted part
-HATCH = "/////"
-_DOTS = "....."
-_RECTANGLE = (Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY)
+_UNSEEN = "not known"  # label of a dotted part
 
 
-def draw_rectangles(
-    ax: Axes,
-    left: ArrayLike,
-    bottom: ArrayLike,
-    width: ArrayLike,
-    height: ArrayLike,
-    *,
-    color: str,
-    edge: float = EDGE,
-) -> PathPatch:
-    """Draw bars of one look as a single path; the ranges of the axes stay as they are.
-
-    `Axes.bar` makes an artist of each bar: a chart of 500 bars takes 20 times as long.
-    """
-    low = np.stack(np.broadcast_arrays(np.atleast_1d(left), bottom), axis=-1)
-    high = low + np.stack(np.broadcast_arrays(width, height), axis=-1)
-    (x0, y0), (x1, y1) = low.T, high.T
-    corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]])
-    path = Path(
-        corners.transpose(2, 0, 1).reshape(-1, 2), np.tile(_RECTANGLE, len(low))
-    )
+def solid(color: str) -> dict[str, Any]:
+    """Return the look of a bar; parts have an edge between them."""
     ground = current_theme().ground
-    patch = PathPatch(path, facecolor=color, edgecolor=ground, linewidth=edge)
-    ax.add_artist(patch)
-    return patch
+    return {"facecolor": color, "edgecolor": ground, "linewidth": EDGE}
 
 
-def name_bars(ax: Axes, label: str, patches: Sequence[PathPatch]) -> None:
-    """Name the bars of a series, for a legend."""
-    ax.add_container(BarContainer(patches, label=label))  # type: ignore[arg-type] # any
+def dotted() -> dict[str, Any]:
+    """Return the look of a bar for what is not known."""
+    look: dict[str, Any] = {"facecolor": "none", "edgecolor": current_theme().muted}
+    return {**look, "linewidth": 0.9, "linestyle": (0, (1, 1.4)), "label": _UNSEEN}
 
 
-def hatch_patch(patch: PathPatch, color: str) -> None:
+def hatch(bars: Iterable[Artist], color: str) -> None:
     """Draw bars hatched and paler."""
     ground = current_theme().ground
-    pale = mix(color, ground, 0.25)
-    patch.set(facecolor=pale, hatch=HATCH, hatchcolor=ground, hatch_linewidth=1.1)
-
-
-def dot_patch(patch: PathPatch) -> None:
-    """Draw bars dotted: their size is unknown."""
-    patch.set(hatch=_DOTS, hatchcolor=current_theme().muted, hatch_linewidth=0.6)
+    for bar in bars:
+        pale = mix(color, ground, 0.25)
+        bar.set(facecolor=pale, hatch="/////", hatchcolor=ground, hatch_linewidth=1.1)

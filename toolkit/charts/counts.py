@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.charts.rows import Row, draw_bars, max_rows
-from toolkit.charts.series import divide_sums, fold_series, read_frame, sum_measure
+from toolkit.charts.series import divide_sums, fold_series, sum_measure
 from toolkit.charts.style import current_theme
 from toolkit.charts.text import count_tick, tick_of
 from toolkit.charts.titles import (
@@ -26,78 +26,37 @@ from toolkit.formatting.text import (
     format_share,
     format_usd,
 )
-from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from toolkit.metrics.spec import MetricSpec
+    from toolkit.charts.layout import AxesLayout
+    from toolkit.charts.series import ChartData
 
 # Counts of a ledger that are no problem, or that the codes of rejects break down.
 _NO_PROBLEM = ("lines", "responses", "chunks", "choices", "rejected", "errors")
 _MAX_BARS = 16
 
 
-def plot_tool_calls(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw how often each tool was called, and how often with invalid arguments.
-
-    Parameters
-    ----------
-    frame
-        Result of `toolkit.metrics.tool_calls`. All periods and series are summed,
-        including undated calls.
-    ax
-        Where to draw; a new figure unless given. See `plot_token_usage`.
-
-    Returns
-    -------
-    Axes
-        A bar for each tool, the largest at the top. Calls with invalid JSON arguments
-        are hatched; their share of the calls with known arguments is at the end.
-
-    Raises
-    ------
-    MissingColumnsError
-        If `frame` is not a result of `tool_calls`.
-
-    Examples
-    --------
-    >>> from toolkit.metrics import tool_calls
-    >>> from toolkit.testing import make_choices
-    >>> call = {"id": "1", "type": "function", "name": "add", "arguments": "{}"}
-    >>> choices = make_choices({"tool_calls": [call, {**call, "arguments": "{"}]})
-    >>> [text.get_text() for text in plot_tool_calls(tool_calls(choices)).texts][2:4]
-    ['2', '· 50% invalid']
-    """
-    return draw_counts(
-        frame,
-        SPECS["tool_calls"],
-        ax,
-        subtitle="Calls requested by the models",
-        noun="tool call",
-        fault="invalid",
-        faults="invalid JSON arguments",
-        missing="without arguments, not checked",
-    )
-
-
 def draw_counts(
-    frame: pl.DataFrame,
-    spec: MetricSpec,
-    ax: Axes | None,
+    ax: Axes,
+    data: ChartData,
     *,
     subtitle: str = "",
     noun: str = "",
     fault: str = "",
     faults: str = "",
     missing: str = "",
-) -> Axes:
-    """Draw the sum of the main measure of each key, or of each series, as a bar.
+) -> AxesLayout:
+    """Draw the sums of the main measure.
 
-    If the metric shows a ratio of the main measure, its numerator is hatched. `fault`
-    and `faults` name that part, and `missing` what it does not include.
+    A bar for each key of the metric, or for each series, the largest at the top; all
+    periods are summed, and undated responses too. Of a ratio of the main measure the
+    numerator is orange, and the share is at the end.
+
+    `fault` and `faults` name that part, and `missing` what it does not include.
     """
-    data, measure = read_frame(frame, spec), spec[spec.main]
+    spec, measure = data.spec, data.spec[data.spec.main]
     noun, names = noun or unit_noun(measure.unit), list(spec.key_names) or data.by
     ratio = next((one for one in spec.drawn if one.part not in {None, spec.main}), None)
     rows = data.frame.drop("folded", strict=False) if spec.keys else data.frame
@@ -119,12 +78,11 @@ def draw_counts(
         faulty = float(of_series[ratio.part].sum()) if ratio and ratio.part else 0.0
         share = divide_sums(ratio, of_series) if ratio and faulty else UNKNOWN
         more = f"· {format_share(share)} {fault}" if share.is_known else ""
-        color, is_open = theme.soft, figure.bound != "exact"
-        color = theme.pale if part.folded else color
-        bars.append(Row(part.name, length, color, end, more, faulty, open=is_open))
+        color = theme.pale if part.folded else theme.soft
+        bars.append(Row(part.name, length, color, end, more, faulty))
     note = [plural(int(data.total(measure.name)), noun)]
     if any(bar.faulty for bar in bars):
-        note.append(f"hatched: {faults}")
+        note.append(f"orange: {faults}")
     note += format_missing(data, ratio, missing) if ratio else []
     if "period" in data.frame.columns and len(data.frame):
         note.append("all periods together")
@@ -134,42 +92,13 @@ def draw_counts(
     return draw_bars(ax, text, bars, tick, whole=True, empty=f"no {noun}s")
 
 
-def plot_log_health(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw the problems of logs: a bar for each code, with its share.
+def draw_health(ax: Axes, data: ChartData) -> AxesLayout:
+    """Draw the problems of logs.
 
-    Parameters
-    ----------
-    frame
-        Result of `toolkit.metrics.log_health`.
-    ax
-        Where to draw; a new figure unless given. See `plot_token_usage`.
-
-    Returns
-    -------
-    Axes
-        Rejects in orange, then findings, then counts of the ledger. Only problems that
-        occur have a bar.
-
-    Raises
-    ------
-    MissingColumnsError
-        If `frame` is not a result of `log_health`.
-
-    Examples
-    --------
-    >>> health = pl.DataFrame(
-    ...     {
-    ...         "kind": ["reject", "finding"],
-    ...         "name": ["invalid_json", "undated"],
-    ...         "count": [2, 0],
-    ...         "of": [100, 98],
-    ...         "share": [0.02, 0.0],
-    ...     }
-    ... )
-    >>> [text.get_text() for text in plot_log_health(health).texts][2:4]
-    ['2', '· 2% of 100']
+    A bar for each problem that occurs, with its share: rejects in orange, then
+    findings, then counts of the ledger.
     """
-    data, theme = read_frame(frame, SPECS["log_health"]), current_theme()
+    theme = current_theme()
     colors = {"reject": theme.warn, "finding": theme.soft, "ledger": theme.pale}
     rows = data.frame.filter(
         pl.col("count") > 0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -21,107 +21,63 @@ from toolkit.charts.layout import (
 from toolkit.charts.lines import build_lines, describe_lines, draw_line, line_color
 from toolkit.charts.rows import (
     MAX_DESCRIBED,
-    build_row_axes,
     finish_rows,
     lay_out_rows,
     max_rows,
+    start_rows,
 )
-from toolkit.charts.series import Series, count_unseen, fold_series, read_frame
+from toolkit.charts.series import Series, count_unseen, drop_unknown, fold_series
 from toolkit.charts.style import current_theme
 from toolkit.charts.text import count_tick
-from toolkit.charts.time_axis import set_time_axis
+from toolkit.charts.time_axis import build_span, set_time_axis
 from toolkit.charts.titles import (
     NOT_REPORTED,
     build_note,
     build_text,
     capitalize,
+    name_lack,
     set_alt_text,
     shorten,
     why_empty,
 )
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
-from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from toolkit.charts.lines import Lines
+    from toolkit.charts.layout import AxesLayout
     from toolkit.charts.series import ChartData
-    from toolkit.metrics.spec import MetricSpec
+    from toolkit.charts.time_axis import Numbers
 
 _LOG = "log scale"
-_LEGENDS = ("median", "median thick, p90 thin", "median, p90 and p99")
 _LOG_RATIO = 40.0  # of the largest value to the smallest, above which the axis is log
 _QUANTILES = ("p50", "p90", "p99")
-_MAX_WITH_P90 = 3  # series; of more, only the medians are drawn
 
 
-def plot_tokens_per_response(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw the sizes of calls: the median, 90th and 99th percentile.
+def draw_sizes(ax: Axes, data: ChartData, *, missing: str = "") -> AxesLayout:
+    """Draw the percentiles p50, p90 and p99 of a metric.
 
-    Parameters
-    ----------
-    frame
-        Result of `toolkit.metrics.tokens_per_response`. Total tokens are drawn, or the
-        first kind of tokens if there is no total.
-    ax
-        Where to draw; a new figure unless given. See `plot_token_usage`.
-
-    Returns
-    -------
-    Axes
-        A single series has three lines with bands between them; two or three series
-        have a thick line for the median and a thin one for p90; more have the median.
-        Percentiles cannot be summed: with more than six series the smaller ones are
-        left out and counted in the note. If values are far apart the axis is
-        logarithmic, as the subtitle notes. Without periods each series is a row from
-        the median to p90 and p99.
-
-    Raises
-    ------
-    MissingColumnsError
-        If `frame` is not a result of `tokens_per_response`.
-
-    Examples
-    --------
-    >>> from toolkit.metrics import tokens_per_response
-    >>> from toolkit.testing import make_choices
-    >>> choices = make_choices(*({"total_tokens": n} for n in range(1, 101)))
-    >>> ax = plot_tokens_per_response(tokens_per_response(choices, every=None))
-    >>> ax.texts[2].get_text()
-    '50 · 90 · 99'
+    A single series has three lines with bands between them; several have a line for the
+    median. Percentiles cannot be summed: with more than six series the smaller ones are
+    left out and counted in the note. If values are far apart the axis is logarithmic,
+    as the subtitle notes. Without periods each series is a row from the median to p90
+    and p99. Of several kinds of tokens the total is drawn, or the first.
     """
-    return draw_sizes(
-        frame, SPECS["tokens_per_response"], ax, missing="without token counts"
-    )
-
-
-def draw_sizes(
-    frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None, *, missing: str = ""
-) -> Axes:
-    """Draw the percentiles p50, p90 and p99 of a metric over time, or as ranges."""
-    data, kind = _select_kind(read_frame(frame, spec))
-    note = build_note(data, spec[_QUANTILES[0]], missing)
+    (data, kind), median = _select_kind(data), data.spec[_QUANTILES[0]]
+    note = build_note(data, median, missing)
     most = None if data.zone is not None else max_rows(ax)
-    series, placed = fold_series(data.dated, data.by, pl.col(spec.main), most=most)
+    weight = pl.col(data.spec.main)
+    series, placed = fold_series(data.dated, data.by, weight, most=most)
     series, placed = _drop_folded(series, placed, data.by, note)
     if data.zone is None:
         return _draw_ranges(ax, data, kind, series, placed, note)
-    ax = start_axes(ax)
-    if reason := why_empty(data, placed["p50"], data.spec[_QUANTILES[0]]):
+    start_axes(ax)
+    if reason := why_empty(data, placed[median.name], median):
         return draw_empty(ax, build_text(data, note, f"{kind} per call"), reason)
-    tables = [
-        build_lines(
-            series,
-            placed.with_columns(
-                pl.col(name).alias("value"), count_unseen(spec[name], placed)
-            ),
-            spec[name],
-        )
-        for name in _QUANTILES
-    ]
-    _draw_sizes(ax, data, kind, tables, note)
-    return ax
+    placed = placed.with_columns(pl.col(median.name).alias("value"))
+    series, placed, unknown = drop_unknown(series, placed, name_lack(median))
+    note += unknown
+    return _draw_over_time(ax, data, kind, series, placed, note)
 
 
 def _select_kind(data: ChartData) -> tuple[ChartData, str]:
@@ -149,52 +105,52 @@ def _drop_folded(
     return series[:-1], placed.filter(pl.col("series") < last)
 
 
-def _draw_sizes(
-    ax: Axes, data: ChartData, kind: str, tables: list[Lines], note: list[str]
-) -> None:
-    """Draw lines over time: three of a single series, or two of each."""
-    medians, series = tables[0], tables[0].series
-    single = len(series) == 1
-    shown = tables if single else tables[: 1 + (len(series) <= _MAX_WITH_P90)]
-    values = [table.values for table in shown]
+def _draw_over_time(
+    ax: Axes,
+    data: ChartData,
+    kind: str,
+    series: list[Series],
+    placed: pl.DataFrame,
+    note: list[str],
+) -> AxesLayout:
+    """Draw the medians, or all percentiles of a single series with bands between."""
+    span, names = build_span(placed), _QUANTILES[: 3 if len(series) == 1 else 1]
+    tables = []
+    for name in names:
+        measure = data.spec[name]
+        unseen = count_unseen(measure, placed)
+        rows = placed.with_columns(pl.col(name).alias("value"), unseen)
+        tables.append(build_lines(series, rows, measure, span))
+    values = [table.values for table in tables]
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     of = format_single(ax, series) if data.by else ""
-    details = [_LEGENDS[len(shown) - 1]]
+    details = ["median, p90 and p99" if len(series) == 1 else "median"]
     details += [_LOG] if _needs_log(low, high) else []
-    what = f"{kind} per call{of}"
-    text = build_text(data, note, what, *details, span=medians.span, mark="Dashed")
-    color, ink = series[0].color, current_theme().ink
-    parts = series
-    if single:  # higher percentiles have more contrast
+    what, parts = f"{kind} per call{of}", series
+    text = build_text(data, note, what, *details, span=span, mark="Dashed")
+    if len(series) == 1:  # higher percentiles have more contrast
+        color, ink = series[0].color, current_theme().ink
         shades = [mix(color, ink, 0.25 * step) for step in range(3)]
-        parts = [*map(Series, _QUANTILES, shades, shades)]
+        parts = [*map(Series, names, shades, shades)]
+        tables = [
+            table._replace(series=[part])
+            for table, part in zip(tables, parts, strict=True)
+        ]
+        for lower, upper, alpha in zip(values, values[1:], (0.22, 0.1), strict=False):
+            look: dict[str, Any] = {"color": color, "alpha": alpha, "linewidth": 0}
+            ax.fill_between(span.middles, lower[0], upper[0], **look)
     layout = write_text(ax, text, parts=parts)
-    ends = [table.last[0] for table in tables] if single else medians.last
-    if single:
-        _draw_band(ax, tables, parts)
-    else:
-        for at, part in reversed(list(enumerate(series))):
-            color = line_color(part)
-            draw_line(ax, medians.span, medians.values[at], color, part.name)
-            for table in shown[1:]:
-                name = f"{part.name} p90"
-                draw_line(ax, table.span, table.values[at], color, name, 0.9)
+    for table, width in zip(tables, (2, 1.2, 0.9), strict=False):
+        for part, row in zip(table.series, table.values, strict=True):
+            draw_line(ax, span, row, line_color(part), part.name, width)
     inside = layout.inside()
     _set_size_axis(ax, low, high, inside.height, "y")
-    set_time_axis(ax, medians.span, inside.width, measure_axes(ax).date_width)
-    layout.apply(np.nan_to_num(ends, nan=1.0).tolist())
+    set_time_axis(ax, span, inside.width, measure_axes(ax).date_width)
     write = partial(format_count, style="short", words=True)
+    medians = tables[0]._replace(series=series)
     set_alt_text(ax, "Lines", text, describe_lines(medians, write))
-
-
-def _draw_band(ax: Axes, tables: list[Lines], parts: list[Series]) -> None:
-    """Draw three lines of a single series, and pale bands between them."""
-    span, rows = tables[0].span, [table.values[0] for table in tables]
-    color = parts[0].color
-    for low, high, alpha in zip(rows, rows[1:], (0.22, 0.1), strict=False):
-        ax.fill_between(span.middles, low, high, color=color, alpha=alpha, linewidth=0)
-    for part, values, width in zip(parts, rows, (2, 1.2, 0.9), strict=True):
-        draw_line(ax, span, values, part.color, part.name, width)
+    ends = [last for table in tables for last in table.last]
+    return layout._replace(heights=np.nan_to_num(ends, nan=1.0).tolist())
 
 
 def _needs_log(low: float, high: float) -> bool:
@@ -217,41 +173,41 @@ def _set_size_axis(ax: Axes, low: float, high: float, length: float, axis: str) 
 
 
 def _draw_ranges(
-    ax: Axes | None,
+    ax: Axes,
     data: ChartData,
     kind: str,
     series: list[Series],
     placed: pl.DataFrame,
     note: list[str],
-) -> Axes:
+) -> AxesLayout:
     """Draw a row for each series: a dot at the median, a line to p90 and to p99."""
-    cells, figures = {}, {}
-    for row in placed.drop_nulls("p50").iter_rows(named=True):
-        shown = [data.spec[name].figure(row) for name in _QUANTILES]
-        figures[row["series"]] = " · ".join(format_count(one, "short") for one in shown)
-        cells[row["series"]] = [float(row[name]) for name in _QUANTILES]
-    ax = build_row_axes(len(series), ax)
-    words = [f"{kind} per call: median, p90, p99"]
-    if not cells:
+    rows = placed.sort("p50", descending=True, nulls_last=True, maintain_order=True)
+    shown = [data.spec[name] for name in _QUANTILES]
+    words, names, texts = [f"{kind} per call: median, p90, p99"], [], []
+    for row in rows.iter_rows(named=True):
+        figures = [format_count(one.figure(row), "short") for one in shown]
+        texts.append(UNKNOWN_TEXT if row["p50"] is None else " · ".join(figures))
+        names.append(series[row["series"]].name)
+    start_rows(ax, len(names))
+    known = rows.drop_nulls("p50")
+    if known.is_empty():
         text = build_text(data, note, *words)
         return draw_empty(ax, text, NOT_REPORTED, in_rows=True)
-    low, high = min(one[0] for one in cells.values()), max(map(max, cells.values()))
+    cells = known.select(pl.col(_QUANTILES).cast(pl.Float64)).to_numpy()
+    low, high = cells.min(), cells.max()
     words += [_LOG] if _needs_log(low, high) else []
     text = build_text(data, note, *words)
-    names = [part.name for part in series]
-    texts = [figures.get(at, UNKNOWN_TEXT) for at in range(len(series))]
     layout = lay_out_rows(ax, text, names, ends=texts)
     _set_size_axis(ax, low, high, layout.inside().width, "x")
-    for at, values in cells.items():
-        _draw_range(ax, at, series[at], values)
-    inks = [current_theme().ink] * len(texts)
-    finish_rows(ax, names, layout, ends=texts, colors=inks)
+    for at, (place, values) in enumerate(zip(known["series"], cells, strict=True)):
+        _draw_range(ax, at, series[place], values)
+    finish_rows(ax, names, ends=texts, colors=[current_theme().ink] * len(texts))
     facts = [f"{shorten(name)} {end}" for name, end in zip(names, texts, strict=True)]
     set_alt_text(ax, "Ranges", text, facts[:MAX_DESCRIBED])
-    return ax
+    return layout
 
 
-def _draw_range(ax: Axes, at: int, part: Series, values: list[float]) -> None:
+def _draw_range(ax: Axes, at: int, part: Series, values: Numbers) -> None:
     """Draw a row: a thick line to p90, a thin one to p99, a dot at the median."""
     low, middle, high = values
     color, edge = part.color, current_theme().ground

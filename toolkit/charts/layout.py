@@ -1,30 +1,43 @@
-"""Room for text around the axes, measured in points; labels or a legend."""
+"""Draw a chart, and room for text around its axes, measured in points."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from toolkit.charts.colors import readable
-from toolkit.charts.style import FULL, SMALL, Texts, background, current_theme
+from toolkit.charts.colors import contrast, readable
+from toolkit.charts.series import chosen_colors, read_frame, use_colors
+from toolkit.charts.style import (
+    DARK,
+    FULL,
+    LIGHT,
+    SMALL,
+    Texts,
+    background,
+    current_theme,
+    theme,
+)
 from toolkit.charts.text import fit, printable, text_height, text_width, wrap, write
-from toolkit.charts.titles import set_alt_text
+from toolkit.charts.titles import TITLE, set_alt_text, title_of
 from toolkit.formatting.parameters import check_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import polars as pl
     from matplotlib.gridspec import SubplotSpec
     from matplotlib.text import Annotation, Text
 
     from toolkit.charts.series import Series
     from toolkit.charts.time_axis import Numbers
     from toolkit.charts.titles import ChartText
+    from toolkit.metrics.spec import MetricSpec
 
 _FIGURE_SIZE = (9.0, 4.2)  # inches; all other lengths are in points
 MARGIN = 12.0  # on every side of a figure
@@ -108,12 +121,7 @@ def _spread(expected: Numbers, gap: float, top: float) -> Numbers:
 
 
 class AxesLayout(NamedTuple):
-    """Room in points for the text around the axes, and the labels at their right.
-
-    It is an axes locator: matplotlib calls it before each drawing to position the axes.
-    So the text stays inside its box, and labels do not overlap, at any size, resolution
-    and layout.
-    """
+    """Room in points for the text around the axes, and the labels at their right."""
 
     ax: Axes
     right: float
@@ -134,58 +142,124 @@ class AxesLayout(NamedTuple):
         low = np.minimum(low + np.array([self.left, self.bottom]), high - least)
         return Bbox([low, high])
 
-    def __call__(self, _ax: object = None, _renderer: object = None) -> Bbox:
+    def place(self) -> Bbox:
         """Spread the labels; return the position of the axes in their figure."""
         box = self.inside()
         if self.title is not None:
             self.title.set_x(-self.left / box.width)
-        shares = (self.ax.transScale + self.ax.transLimits).transform
-        expected = np.array(
-            [shares((0, height))[1] * box.height for height in self.heights]
-        )
-        order = np.argsort(expected, kind="stable")
-        places = _spread(expected[order], self.gap, box.height)
-        for label, place in zip(order, places, strict=True):
-            self.labels[label].xy = (1, place / box.height)
+        if self.labels:
+            shares = (self.ax.transScale + self.ax.transLimits).transform
+            expected = np.array(
+                [shares((0, height))[1] * box.height for height in self.heights]
+            )
+            order = np.argsort(expected, kind="stable")
+            places = _spread(expected[order], self.gap, box.height)
+            for label, place in zip(order, places, strict=True):
+                self.labels[label].xy = (1, place / box.height)
         return Bbox(box.get_points() / _figure_size(self.ax))
+
+
+class _Chart:
+    """Draws a chart, and again when the size of its box or its title has changed.
+
+    It is an axes locator: matplotlib calls it before each drawing to position the axes.
+    So the text stays inside its box, and labels do not overlap, at any size, resolution
+    and layout. What the user adds to the axes stays.
+    """
+
+    def __init__(
+        self, ax: Axes, draw: Callable[[Axes], AxesLayout], *, is_new: bool
+    ) -> None:
+        self.ax, self.is_new = ax, is_new
+        self.draw: Callable[[Axes], AxesLayout] | None = draw
+        ground = background(ax)
+        is_dark = contrast(ground, "#000000") < contrast(ground, "#ffffff")
+        self.theme, self.colors = (DARK if is_dark else LIGHT).name, chosen_colors()
+        self.artists: list[Any] = []
+        self.title = ""
+        self.state: object = None
 
     def get_subplotspec(self) -> SubplotSpec | None:
         """Return the grid cell of the axes, for ``figure.tight_layout()``."""
         return self.ax.get_subplotspec()
 
-    def apply(self, heights: Sequence[float] = ()) -> None:
-        """Position the axes and the labels, now and before each drawing.
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: a chart stays as it is from then on."""
+        return vars(self) | {"draw": None}
 
-        `heights` are those of the labels, if there are any.
-        """
-        layout = self._replace(heights=heights) if self.labels else self
-        layout.ax.set_axes_locator(layout)  # type: ignore[arg-type] # only for this Axes
-        layout.ax.apply_aspect(layout())
+    def __call__(self, _ax: object = None, _renderer: object = None) -> Bbox:
+        """Draw the chart if necessary; return the position of the axes."""
+        if self.draw and self._find_state() != self.state:
+            self._redraw(self.draw)
+        return self.layout.place()
+
+    def _find_state(self) -> object:
+        """Return what the layout depends on: the box, and the text of the title."""
+        return self._titles, np.round(_find_box(self.ax, 0).bounds, 1).tolist()
+
+    @property
+    def _titles(self) -> list[str]:
+        """The titles at the left, in the centre and at the right."""
+        return [self.ax.get_title(loc=loc) for loc in ("left", "center", "right")]
+
+    def _redraw(self, draw: Callable[[Axes], AxesLayout]) -> None:
+        """Replace what was drawn before."""
+        ax = self.ax
+        if self.state is not None:
+            left, *others = self._titles
+            title = next(filter(None, others), left)
+            if title != self.title:  # set by the user
+                vars(ax)[TITLE] = title
+            ax.set_title("", loc="center")
+            ax.set_title("", loc="right")
+        for artist in self.artists:
+            artist.remove()
+        before = {*ax.containers, *ax.get_children()}
+        with theme(self.theme), use_colors(self.colors):
+            self.layout = draw(ax)
+        bars = [one for one in ax.containers if one not in before]
+        parts = {part for bar in bars for part in bar.get_children()}
+        others_drawn = [one for one in ax.get_children() if one not in before | parts]
+        self.artists = [*bars, *others_drawn]
+        self.title = ax.get_title(loc="left")
+        self.is_new, self.state = False, self._find_state()
 
 
-def start_axes(
-    ax: Axes | None, height: float = _FIGURE_SIZE[1], lines: str = "y"
+def draw_chart(
+    draw: Callable[..., AxesLayout],
+    ax: Axes | None,
+    frame: pl.DataFrame,
+    spec: MetricSpec,
+    **words: object,
 ) -> Axes:
-    """Return the given Axes, or that of a new pyplot figure; style it."""
-    check_axes(ax)
+    """Draw a frame of a metric now, and again when the size of the chart has changed.
+
+    A new figure has the background of the current theme; the theme of a given Axes is
+    that of its figure.
+    """
+    check_type("ax", ax, Axes | None, "an Axes of matplotlib")
+    data, is_new = read_frame(frame, spec), ax is None
     if ax is None:
         # Imported here: pyplot chooses a backend, which a given Axes does not need.
         from matplotlib import pyplot as plt
 
-        size, ground = (_FIGURE_SIZE[0], height), current_theme().ground
-        figure = plt.figure(figsize=size, facecolor=ground, layout="none")
+        ground = current_theme().ground
+        figure = plt.figure(figsize=_FIGURE_SIZE, facecolor=ground, layout="none")
         whole = {"left": 0, "bottom": 0, "right": 1, "top": 1}
         ax = figure.subplots(gridspec_kw=whole)
-    _style_axes(ax, lines)
+    chart = _Chart(ax, partial(draw, data=data, **words), is_new=is_new)
+    ax.set_axes_locator(chart)
+    ax.apply_aspect(chart())
     return ax
 
 
-def check_axes(ax: Axes | None) -> None:
-    """Raise `OptionTypeError` unless `ax` is an Axes, or None for a new one."""
-    check_type("ax", ax, Axes | None, "an Axes of matplotlib")
+def is_new(ax: Axes) -> bool:
+    """Return whether an Axes is alone on a new figure, whose height is not set yet."""
+    chart = ax.get_axes_locator()
+    return isinstance(chart, _Chart) and chart.is_new
 
 
-def _style_axes(ax: Axes, lines: str) -> None:
+def start_axes(ax: Axes, lines: str = "y") -> None:
     """Reduce the axes to a zero line, faint grid lines and numbers."""
     theme, size = current_theme(), measure_axes(ax).texts.body.size
     ax.set_facecolor(background(ax))
@@ -223,7 +297,7 @@ def write_text(
     lines = "" if tiny else _fit_subtitle(text.subtitle, box)
     if box.small:
         note = "\n".join(note.split("\n")[:2])
-    title = wrap(text.title.split(" "), " ", texts.title, box.width)
+    title = wrap(title_of(ax, text).split(), " ", texts.title, box.width)
     at_edge = not legend and _labels_fit(parts, box)
     rows = [] if at_edge or len(parts) < 2 else _place_keys(parts, box)
     row_height = 1.5 * texts.body.size
@@ -327,14 +401,17 @@ def set_value_axis(
     vertical = axis == "y"
     scale, slack, each = (ax.yaxis, 1.04, 24) if vertical else (ax.xaxis, 1.0, 60)
     (ax.set_ylim if vertical else ax.set_xlim)(0, (slack + extra) * top or 1)
-    most = min(7, max(1, int(length / each)))
-    scale.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], integer=whole))
+    most = min(7, max(3, int(length / each)))
+    steps = [1, 2, 2.5, 5, 10]
+    scale.set_major_locator(
+        MaxNLocator(most, steps=steps, integer=whole, min_n_ticks=3)
+    )
     scale.set_major_formatter(tick)
 
 
 def draw_empty(
     ax: Axes, text: ChartText, reason: str, *, in_rows: bool = False
-) -> Axes:
+) -> AxesLayout:
     """Draw an empty chart that gives the reason why it is empty."""
     text = text._replace(note=[part.removesuffix(DOTTED) for part in text.note])
     rows: dict[str, float] = {"overhang": 0, "below": AXIS_ROOM} if in_rows else {}
@@ -342,9 +419,8 @@ def draw_empty(
     ax.set(xticks=[], yticks=[], ylim=(0, 1))
     style = measure_axes(ax).texts.body
     write(ax, reason, style, (0.5, 0.5), (0, 0), "center center")
-    layout.apply()
     set_alt_text(ax, "Empty chart", text, [reason])
-    return ax
+    return layout
 
 
 def format_single(ax: Axes, series: Sequence[Series]) -> str:

@@ -9,9 +9,8 @@ import polars as pl
 
 from toolkit.charts.colors import readable
 from toolkit.charts.layout import measure_axes, set_value_axis
-from toolkit.charts.series import mark_unknown
 from toolkit.charts.style import current_theme
-from toolkit.charts.time_axis import Span, build_span, set_time_axis
+from toolkit.charts.time_axis import Span, set_time_axis
 from toolkit.charts.titles import shorten
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import UNKNOWN_TEXT
@@ -52,24 +51,19 @@ class Lines(NamedTuple):
         return bool(np.isfinite(self.values).any())
 
     @property
-    def labels(self) -> list[Series]:
-        """The series, marked where no value is known."""
-        known = np.flatnonzero(np.isfinite(self.last)).tolist()
-        return mark_unknown(self.series, known)
-
-    @property
     def last(self) -> list[float]:
         """The last known value of each series, NaN where there is none."""
         known = [row[np.isfinite(row)] for row in self.values]
         return [float(row[-1]) if len(row) else np.nan for row in known]
 
 
-def build_lines(series: list[Series], rows: pl.DataFrame, measure: Measure) -> Lines:
+def build_lines(
+    series: list[Series], rows: pl.DataFrame, measure: Measure, span: Span
+) -> Lines:
     """Build lines from `value`; there is one row for each period and series.
 
     `~unseen` counts what the values of a measure do not include.
     """
-    span = build_span(rows)
     values = np.full((len(series), len(span.starts)), np.nan)
     given = rows["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
     known = np.where(np.isfinite(given), given, np.nan)  # an axis cannot reach infinity
@@ -143,23 +137,6 @@ def _draw_open_end(
     )
 
 
-def _draw_beyond(ax: Axes, table: Lines, most: float) -> None:
-    """Mark values above the scale at its upper edge."""
-    for part, values in zip(table.series, table.values, strict=True):
-        where = np.flatnonzero(values > most)
-        if len(where):
-            at = np.full(len(where), most)
-            ax.plot(
-                table.span.middles[where],
-                at,
-                "^",
-                color=part.color,
-                markersize=6,
-                label="beyond",
-                clip_on=False,
-            )
-
-
 def draw_lines(
     ax: Axes,
     table: Lines,
@@ -167,22 +144,18 @@ def draw_lines(
     tick: Callable[..., str],
     *,
     most: float,
-) -> None:
+) -> AxesLayout:
     """Draw all lines, with labels beside their last points.
 
-    `most` is the highest valid value: 1 for a share, or infinity. Higher ones are
-    marked at the upper edge, so that they do not flatten all others.
+    `most` is the highest valid value: 1 for a share, or infinity.
     """
     for part, values in reversed(list(zip(table.series, table.values, strict=True))):
         draw_line(ax, table.span, values, line_color(part), part.name)
     inside = layout.inside()
     top = table.top or min(0.1 * most, 1.0)
-    if top > 0.8 * most:
-        top = most
-        _draw_beyond(ax, table, most)
-    set_value_axis(ax, top, inside.height, tick)
+    set_value_axis(ax, most if top > 0.8 * most else top, inside.height, tick)
     set_time_axis(ax, table.span, inside.width, measure_axes(ax).date_width)
-    layout.apply(np.nan_to_num(table.last).tolist())
+    return layout._replace(heights=np.nan_to_num(table.last).tolist())
 
 
 def describe_lines(table: Lines, write: Callable[[Figure], str]) -> list[str]:

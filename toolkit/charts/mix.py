@@ -9,7 +9,7 @@ import polars as pl
 
 from toolkit.charts.layout import draw_empty, start_axes, write_text
 from toolkit.charts.rows import Row, draw_bars, draw_share_bars, max_rows
-from toolkit.charts.series import fold_series, read_frame
+from toolkit.charts.series import fold_series
 from toolkit.charts.stacked import build_stack, describe_shares, draw_stack
 from toolkit.charts.text import share_tick
 from toolkit.charts.time_axis import PERIOD
@@ -23,92 +23,23 @@ from toolkit.charts.titles import (
 )
 from toolkit.errors import plural
 from toolkit.formatting.text import format_share
-from toolkit.metrics.registry import SPECS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from toolkit.charts.layout import AxesLayout
     from toolkit.charts.series import ChartData, Series
     from toolkit.metrics.spec import MetricSpec
 
 
-def plot_model_mix(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw the share of calls that each model has in each period.
+def draw_mix(ax: Axes, data: ChartData, *, subtitle: str = "") -> AxesLayout:
+    """Draw the shares of the main measure.
 
-    Parameters
-    ----------
-    frame
-        Result of `toolkit.metrics.model_mix`; without periods each series is a
-        horizontal bar.
-    ax
-        Where to draw; a new figure unless given. See `plot_token_usage`.
-
-    Returns
-    -------
-    Axes
-        Stacks of 100%: all responses of a period.
-
-    Raises
-    ------
-    MissingColumnsError
-        If `frame` is not a result of `model_mix`.
-
-    Examples
-    --------
-    >>> from toolkit.metrics import model_mix
-    >>> from toolkit.testing import make_choices
-    >>> choices = make_choices({}, {}, {}, {"model": "b"})
-    >>> ax = plot_model_mix(model_mix(choices, every=None))
-    >>> [text.get_text() for text in ax.texts][2:4]
-    ['75%', '3 calls']
+    Stacks of 100% of each period: of the series or, if the metric has keys, of a key in
+    the sum of all series. Without periods each series is a horizontal bar; with keys it
+    is one of 100%.
     """
-    return draw_mix(frame, SPECS["model_mix"], ax, subtitle="Share of calls")
-
-
-def plot_finish_reasons(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw the shares of finish reasons.
-
-    Parameters
-    ----------
-    frame
-        Result of `toolkit.metrics.finish_reasons`. Over time all series are summed;
-        without periods each series is a horizontal bar of 100%.
-    ax
-        Where to draw; a new figure unless given. See `plot_token_usage`.
-
-    Returns
-    -------
-    Axes
-        Stacks of 100%: all choices of a period or a series. A reason has the same
-        colour in every chart; rare reasons are grouped as one.
-
-    Raises
-    ------
-    MissingColumnsError
-        If `frame` is not a result of `finish_reasons`.
-
-    Examples
-    --------
-    >>> from toolkit.metrics import finish_reasons
-    >>> from toolkit.testing import make_choices
-    >>> reasons = ["stop", "stop", "stop", "length"]
-    >>> choices = make_choices(*({"finish_reason": reason} for reason in reasons))
-    >>> from toolkit.charts import describe
-    >>> describe(plot_finish_reasons(finish_reasons(choices, every=None)))
-    'Finish reasons by model. Bars of 100%: ...: stop 75%, length 25%...'
-    """
-    return draw_mix(frame, SPECS["finish_reasons"], ax, subtitle="Share of answers")
-
-
-def draw_mix(
-    frame: pl.DataFrame, spec: MetricSpec, ax: Axes | None, *, subtitle: str = ""
-) -> Axes:
-    """Draw the shares of the main measure over time, or as bars.
-
-    The shares are those of the series or, if the metric has keys, those of a key. Over
-    time the keys of all series are summed.
-    """
-    data, measure = read_frame(frame, spec), spec[spec.main]
+    spec, measure = data.spec, data.spec[data.spec.main]
     what = subtitle or capitalize(f"share of {measure.title}")
     note = build_note(data, measure._replace(of=measure.name))
     value = pl.col(measure.name).cast(pl.Float64)
@@ -139,8 +70,8 @@ def _whole(spec: MetricSpec) -> pl.Expr:
 
 
 def _draw_keys(
-    ax: Axes | None, data: ChartData, rows: pl.DataFrame, what: str, note: list[str]
-) -> Axes:
+    ax: Axes, data: ChartData, rows: pl.DataFrame, what: str, note: list[str]
+) -> AxesLayout:
     """Draw the shares of a key: of all series over time, or of each as a bar."""
     (key, *_), value = data.spec.key_names, pl.col("value")
     parts, placed = fold_series(rows.drop("folded", strict=False), [key], value)
@@ -167,15 +98,15 @@ def _draw_keys(
 
 
 def _draw_shares(
-    ax: Axes | None,
+    ax: Axes,
     data: ChartData,
     series: list[Series],
     placed: pl.DataFrame,
     what: str,
     note: list[str],
-) -> Axes:
+) -> AxesLayout:
     """Draw a stack of 100% over time, of `value` over `~whole`."""
-    ax = start_axes(ax)
+    start_axes(ax)
     if reason := why_empty(data, placed["value"], data.spec[data.spec.main]):
         return draw_empty(ax, build_text(data, note, what), reason)
     whole = pl.col("~whole").cast(pl.Float64)
@@ -183,6 +114,5 @@ def _draw_shares(
     stack = build_stack(series, placed.with_columns(share.alias("value")))
     text = build_text(data, note, what, span=stack.span)
     layout = write_text(ax, text, parts=series)
-    draw_stack(ax, stack, layout, share_tick, whole=False)
     set_alt_text(ax, "Stacks of 100%", text, describe_shares(stack))
-    return ax
+    return draw_stack(ax, stack, layout, share_tick, whole=False)

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from functools import partial
+import os
+import warnings
 from inspect import signature
+from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
+import polars as pl
+
 from toolkit import charts, metrics
-from toolkit.charts.counts import draw_counts
-from toolkit.charts.distributions import draw_sizes
-from toolkit.charts.heatmap import draw_hours
+from toolkit.charts.by_metric import find_chart
 from toolkit.charts.layout import MARGIN, TICK_ROOM
-from toolkit.charts.mix import draw_mix
-from toolkit.charts.ratio_chart import draw_ratio
-from toolkit.charts.series import divide_sums, sum_measure
+from toolkit.charts.series import divide_sums, read_frame, sum_measure, use_colors
 from toolkit.charts.style import Style, current_theme
 from toolkit.charts.text import LEADING, text_height, wrap
-from toolkit.charts.timeline import draw_timeline
 from toolkit.charts.titles import capitalize
-from toolkit.charts.usage import draw_sums
-from toolkit.errors import (
-    OptionError,
-    OptionTypeError,
-    UnknownOptionError,
-    check_word,
-    plural,
-)
+from toolkit.errors import OptionError, OptionTypeError, UnknownOptionError, plural
 from toolkit.expressions.choices import as_frame, first_choice
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.dates import format_days
-from toolkit.formatting.parameters import complete_options, share_parameters
+from toolkit.formatting.parameters import (
+    check_type,
+    complete_options,
+    share_parameters,
+)
 from toolkit.formatting.text import format_count, format_share, format_usd
 from toolkit.metrics.options import (
     PARAMETERS,
@@ -43,32 +39,21 @@ from toolkit.reading.scan import scan
 from toolkit.reading.sources import choices_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Unpack
 
-    import polars as pl
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from toolkit.expressions.time_ranges import Moment
     from toolkit.metrics.options import Choices
+    from toolkit.metrics.spec import MetricSpec
     from toolkit.pricing.price_file import Prices
     from toolkit.reading.discovery import Sources
 
-# Functions that draw a metric by its declaration, by the shape of its chart.
-_SHAPES: Mapping[str, Callable[..., Axes]] = {
-    "stacked": draw_sums,
-    "ratio": draw_ratio,
-    "mix": draw_mix,
-    "bars": draw_counts,
-    "distribution": draw_sizes,
-    "heatmap": draw_hours,
-    "timeline": draw_timeline,
-}
-_PAGE, _ROWS, _COLUMNS = (16.0, 10.4), 3, 2  # inches, and charts
-_HEADLINE, _UNDER = Style(19, "bold"), Style(11, "normal")
-_BETWEEN = (70.0, 26.0)  # points between charts: across (with tick labels), and down
-# The charts of an overview.
+_PAGE = (16.0, 10.4)  # inches
+_HEADLINE, _UNDER = Style(18, "bold"), Style(11, "normal")
+# The charts of an overview: over time, then of the whole range.
 PICTURES = (
     "token_usage",
     "cost",
@@ -77,21 +62,13 @@ PICTURES = (
     "tokens_per_response",
     "response_volume",
 )
+_OVER_TIME = PICTURES[:2]
 # Columns of text, which may be most of a log, and which an overview does not read.
 _UNREAD = ("content", "reasoning_content", "refusal", "tool_calls", "custom_id")
-# Length of a period in an overview of at most so many days.
-_LENGTHS = ((2.1, "1h"), (100.0, "1d"), (800.0, "1w"))
-
-
-def find_chart(name: str) -> Callable[..., Axes]:
-    """Return the function that draws a metric.
-
-    It is the one of this package or, for a metric that was registered later, one of the
-    shape in its declaration.
-    """
-    check_word("metric", name, tuple(SPECS))
-    by_shape = partial(_SHAPES[SPECS[name].shape], spec=SPECS[name])
-    return getattr(charts, f"plot_{name}", by_shape)
+# Length of a period in a chart of at most so many days.
+_LENGTHS = ((2.1, "1h"), (100.0, "1d"), (800.0, "1w"), (inf, "1mo"))
+_DAYS = {"1d": 1.0, "1w": 7.0, "1mo": 30.4}
+_ENOUGH = 20  # calls of a rate
 
 
 class _PlotOptions(PeriodOptions, ReadOptions, total=False):
@@ -111,6 +88,9 @@ def plot(
     *,
     theme: str = "light",
     ax: Axes | None = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+    colors: Mapping[str, str] | None = None,
     prices: Prices = None,
     **options: Unpack[_PlotOptions],
 ) -> Axes:
@@ -123,13 +103,20 @@ def plot(
     sources
         Logs or exports as in `toolkit.scan`, or choices: a frame or a `Loaded`.
     theme
-        ``"light"`` or ``"dark"``.
+        ``"light"`` or ``"dark"``, of a new figure.
     ax
-        Where to draw; by default a new figure.
+        Where to draw; by default a new figure. It has the theme of its figure.
+    title
+        The title instead of that of the metric. ``ax.set_title`` also works.
+    figsize
+        Width and height of the figure in inches; the default depends on the chart.
+    colors
+        Colours of series: ``{"gpt-4o": "#0a3a70"}``, or slots such as ``"a1"``.
     prices
         Your own price file, as in `toolkit.pricing.add_cost`; for metrics with costs.
     **options
-        Those of the metric, then those of reading logs.
+        Those of the metric, then those of reading logs. By default a period is a day,
+        or longer if there are more than a hundred, or if a rate had too few calls.
 
     Returns
     -------
@@ -151,12 +138,52 @@ def plot(
     """
     _check_metric(metric, sources)
     draw = find_chart(metric)
+    check_type("title", title, str | None, "a text")
+    is_size = isinstance(figsize, tuple | list) and len(figsize) == 2
+    if figsize is not None and not (is_size and min(figsize) >= 1):
+        expected = "width and height in inches, such as (9, 4)"
+        raise OptionError("figsize", figsize, expected=expected)
     complete_options(plot, options, ())  # raises if there is no such option
     own, read = split_options(options)
     own = _select_options(metric, own)
-    with charts.theme(theme):
+    with charts.theme(theme), use_colors(colors):
         frame = metrics.measure(metric, sources, prices=prices, **read, **own)
-        return draw(frame, ax=ax)
+        every = "1d" if "every" in options else _suit_frame(frame, SPECS[metric])
+        if every != "1d" and _can_read_again(sources):
+            own["every"] = every
+            with warnings.catch_warnings():  # the first reading has warned
+                warnings.simplefilter("ignore")
+                frame = metrics.measure(metric, sources, prices=prices, **read, **own)
+        ax = draw(frame, ax=ax)
+    if title is not None:
+        ax.set_title(title, loc="left")
+    if figsize is not None:
+        cast("Figure", ax.figure).set_size_inches(figsize)
+    return ax
+
+
+def _suit_frame(frame: pl.DataFrame, spec: MetricSpec) -> str:
+    """Return the length of periods, a day or longer, that suits a frame of days."""
+    if "period" not in frame.columns or frame["period"].is_null().all():
+        return "1d"
+    lasting = pl.col("period_end").max() - pl.col("period").min()
+    days = frame.select(lasting.dt.total_seconds() / 86_400).item()
+    every = _suit_days(max(days, 3.0))
+    if spec.shape not in {"ratio", "distribution"}:
+        return every
+    counted = "responses" if "responses" in frame.columns else spec.main
+    calls = frame.group_by(read_frame(frame, spec).by).agg(pl.col(counted).sum())
+    per_day = calls.select(pl.col(counted).top_k(5).median()).item() / days
+    lengths = [length for length in _DAYS if days >= 3 * _DAYS[length]] or ["1d"]
+    enough = (length for length in lengths if per_day * _DAYS[length] >= _ENOUGH)
+    return max(every, next(enough, lengths[-1]), key=[*_DAYS].index)
+
+
+def _can_read_again(sources: Sources | Choices) -> bool:
+    """Return whether sources can be read twice: standard input cannot."""
+    if choices_of(sources) is not None or isinstance(sources, str | os.PathLike):
+        return sources is not None and str(sources) != "-"
+    return isinstance(sources, list | tuple) and "-" not in sources
 
 
 def _check_metric(metric: object, sources: object) -> None:
@@ -245,13 +272,13 @@ def overview(
 
         frame = add_cost(frame, prices, provider=provider)
     every = every or _choose_length(frame, within)
-    series: dict[str, Any] = {"every": every, "by": by, "top": top}
-    series["provider"] = provider
-    check_options(**series, **within)
+    series: dict[str, Any] = {"by": by, "top": top, "provider": provider}
+    check_options(every=every, **series, **within)
     with charts.theme(theme):
         axes = build_page(*_format_headline(frame, within))
         for name, ax in zip(PICTURES, axes, strict=True):
-            own = {} if name == "response_volume" else series
+            own = {} if name == "response_volume" else {"every": None, **series}
+            own |= {"every": every} if name in _OVER_TIME else {}
             find_chart(name)(metrics.METRICS[name](frame, **within, **own), ax=ax)
     return cast("Figure", axes[0].figure)
 
@@ -281,7 +308,12 @@ def _choose_length(frame: pl.DataFrame, within: Mapping[str, Any]) -> str:
     if first is None or last is None:
         return "1d"
     days = (last - first).total_seconds() / 86_400  # type: ignore[operator,union-attr] # dates
-    return next((every for most, every in _LENGTHS if days <= most), "1mo")
+    return _suit_days(days)
+
+
+def _suit_days(days: float) -> str:
+    """Return a length of periods that suits so many days."""
+    return next(every for most, every in _LENGTHS if days <= most)
 
 
 def _format_headline(frame: pl.DataFrame, within: Mapping[str, Any]) -> tuple[str, str]:
@@ -297,44 +329,26 @@ def build_page(sentence: str, under: str) -> list[Axes]:
     # Imported here: pyplot chooses a backend.
     from matplotlib import pyplot as plt
 
-    figure = plt.figure(figsize=_PAGE, facecolor=current_theme().ground, layout="none")
+    theme = current_theme()
+    figure = plt.figure(figsize=_PAGE, facecolor=theme.ground, layout="none")
     wide, high = (72 * inches for inches in _PAGE)
     left = MARGIN + TICK_ROOM
-    across = (wide - left - MARGIN - _BETWEEN[0] * (_COLUMNS - 1)) / _COLUMNS
-    head = _write_headline(figure, sentence, under)
-    down = (high - MARGIN - head - _BETWEEN[1] * (_ROWS - 1)) / _ROWS
-    grid = {
-        "left": left / wide,
-        "right": 1 - MARGIN / wide,
-        "bottom": MARGIN / high,
-        "top": 1 - head / high,
-        "wspace": _BETWEEN[0] / across,
-        "hspace": _BETWEEN[1] / down,
-    }
-    return list(figure.subplots(_ROWS, _COLUMNS, gridspec_kw=grid).flat)
-
-
-def _write_headline(figure: Figure, sentence: str, under: str) -> float:
-    """Draw the headline and the line above it; return their height in points."""
-    wide, high = figure.get_size_inches() * 72
-    x = (MARGIN + TICK_ROOM) / wide
-    lines = wrap(sentence.split(" "), " ", _HEADLINE, wide - 2 * (MARGIN + TICK_ROOM))
-    for text, style, down, color in (
-        (lines, _HEADLINE, MARGIN + LEADING * _UNDER.size + 4, current_theme().ink),
-        (under, _UNDER, MARGIN, current_theme().muted),
+    lines = wrap(sentence.split(" "), " ", _HEADLINE, wide - 2 * left)
+    down = MARGIN + LEADING * _UNDER.size + 4
+    for text, style, at, color in (
+        (lines, _HEADLINE, down, theme.ink),
+        (under, _UNDER, MARGIN, theme.muted),
     ):
-        figure.text(
-            x,
-            1 - down / high,
-            text,
-            fontproperties=style.font,
-            color=color,
-            linespacing=LEADING,
-            verticalalignment="top",
-            parse_math=False,
-            usetex=False,
-        )
-    return MARGIN + LEADING * _UNDER.size + text_height(lines, _HEADLINE) + 2 * MARGIN
+        look: dict[str, Any] = {"fontproperties": style.font, "color": color}
+        look |= {"linespacing": LEADING, "parse_math": False, "usetex": False}
+        figure.text(left / wide, 1 - at / high, text, verticalalignment="top", **look)
+    top = 1 - (down + text_height(lines, _HEADLINE) + 2 * MARGIN) / high
+    grid = {"left": left / wide, "right": 1 - MARGIN / wide, "top": top}
+    grid |= {"bottom": MARGIN / high, "wspace": 0.14, "hspace": 0.12}
+    axes = figure.subplots(3, 2, gridspec_kw=grid)
+    if "inline" in plt.get_backend():
+        plt.close(figure)  # a notebook shows what a cell returns, and what is open
+    return list(axes.flat)
 
 
 def _format_usage(usage: pl.DataFrame, money: pl.DataFrame) -> str:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
-from math import inf, isfinite, nan
+from math import inf, isfinite, nan, sqrt
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from toolkit.charts.layout import draw_empty, format_single, start_axes, write_text
 from toolkit.charts.lines import build_lines, describe_lines, draw_lines
 from toolkit.charts.rows import Row, draw_bars, max_rows
-from toolkit.charts.series import LEADING_COLUMNS, count_unseen, fold_series, read_frame
+from toolkit.charts.series import (
+    LEADING_COLUMNS,
+    count_unseen,
+    drop_unknown,
+    fold_series,
+)
 from toolkit.charts.text import format_value, tick_of
 from toolkit.charts.time_axis import build_span
 from toolkit.charts.titles import (
@@ -20,29 +26,31 @@ from toolkit.charts.titles import (
     build_text,
     capitalize,
     format_missing,
+    name_lack,
     no_rows,
     set_alt_text,
     unit_noun,
 )
 from toolkit.errors import plural
 from toolkit.formatting.figures import Figure
-from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
 
-    from toolkit.charts.series import Series
-    from toolkit.charts.time_axis import Span
+    from toolkit.charts.layout import AxesLayout
+    from toolkit.charts.series import ChartData, Series
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.spec import MetricSpec
 
+_FEW = 20  # calls; a rate of fewer is written, and not drawn
+
 
 def draw_ratio(
-    frame: pl.DataFrame,
-    spec: MetricSpec,
-    ax: Axes | None,
+    ax: Axes,
+    data: ChartData,
     *,
     subtitle: str = "",
     detail: str = "",
@@ -50,15 +58,23 @@ def draw_ratio(
     excess: str = "",
     of: str = "",
     transform: Callable[[pl.Expr], pl.Expr] = lambda ratio: ratio,
-) -> Axes:
-    """Draw the first ratio of a metric over time, or as bars.
+) -> AxesLayout:
+    """Draw the first ratio of a metric.
+
+    Lines on an axis that starts at zero, broken where the value is unknown, dashed
+    towards an incomplete period; names at the right edge or in a legend. With more than
+    six series the smaller ones are grouped as one; their ratio is computed from sums.
+    Without periods each series is a horizontal bar, the highest at the top; a rate of
+    calls has an interval of 95%. If the metric has keys, its series are summed, and
+    there is a line for each key. Impossible shares (above 100%) are counted in the
+    note, and not drawn.
 
     `detail` is the second part of the subtitle, `missing` is what calls lack that are
-    not included, `excess` is why a share may be above 1, and `of` is the text after the
-    value of a bar. `transform` computes the value from numerator / denominator. If the
-    metric has keys, its series are summed, and there is a line for each key.
+    not included, `excess` is why a share is above 1, which is not drawn, and `of` is
+    the text after the value of a bar. `transform` computes the value from numerator /
+    denominator.
     """
-    data = read_frame(frame, spec)
+    spec = data.spec
     measure = next(one for one in spec.drawn if one.part is not None)
     rows, names = data.dated, data.by
     if spec.keys:
@@ -71,33 +87,46 @@ def draw_ratio(
     weight, lone = pl.col(spec.main), f"all {unit_noun(measure.of)}s"
     most = None if data.zone is not None else max_rows(ax)
     series, placed = fold_series(rows, names, weight, most=most, lone=lone)
-    table = _compute_ratios(placed, measure, transform)
-    what = subtitle or capitalize(measure.title)
-    details = [detail] if detail else []
+    table, above = _drop_above(_compute_ratios(placed, measure, transform), measure)
+    note += [f"{above} ({excess})" if excess else above] if above else []
+    what, details = subtitle or capitalize(measure.title), [detail] if detail else []
+    if table["value"].is_finite().any():
+        series, table, unknown = drop_unknown(series, table, name_lack(measure))
+        note += unknown
     if data.zone is None:
         text = build_text(data, note, what, *details)
         bars = _build_bars(series, table, measure, of or _format_parts(spec, measure))
         return draw_bars(ax, text, bars, tick_of(measure))
-    ax = start_axes(ax)
+    start_axes(ax)
     span = None if rows.is_empty() else build_span(rows)
-    note += _format_excess(table, measure, span, excess)
     what += format_single(ax, series) if data.by else ""
+    if len(table) and measure.is_share and "call" in _format_parts(spec, measure):
+        calls = format_count(float(np.median(table["~whole"])), "short")
+        note.append(f"median of {calls} calls per point")
     text = build_text(data, note, what, *details, span=span, mark="Dashed")
-    if span is None:
-        return draw_empty(ax, text, no_rows(data))
-    lines = build_lines(series, table, measure)
-    if not lines.known:
-        return draw_empty(ax, text, NOT_REPORTED)
-    layout = write_text(ax, text, parts=lines.labels if len(series) > 1 else [])
-    draw_lines(ax, lines, layout, tick_of(measure), most=_highest(measure))
+    if span is None or not table["value"].is_finite().any():
+        return draw_empty(ax, text, NOT_REPORTED if span else no_rows(data))
+    lines = build_lines(series, table, measure, span)
+    layout = write_text(ax, text, parts=series if len(series) > 1 else [])
     write = partial(format_value, measure, words=True)
     set_alt_text(ax, "Lines", text, describe_lines(lines, write))
-    return ax
+    highest = 1.0 if measure.is_share else inf
+    return draw_lines(ax, lines, layout, tick_of(measure), most=highest)
 
 
-def _highest(measure: Measure) -> float:
-    """Return the highest valid value of a ratio, infinity if there is none."""
-    return 1.0 if measure.is_share else inf
+def perplexity(mean: pl.Expr) -> pl.Expr:
+    """Return the perplexity of a mean of logprobs."""
+    return (-mean).exp()
+
+
+def _drop_above(table: pl.DataFrame, measure: Measure) -> tuple[pl.DataFrame, str]:
+    """Set shares above 1, which are impossible, to null; return how many they are."""
+    is_above = (pl.col("value") > 1) & pl.lit(measure.is_share)
+    above = table.filter(is_above).height
+    value = pl.when(~is_above).then("value").alias("value")
+    return table.with_columns(value), f"above 100%: {plural(above, 'value')}" * (
+        above > 0
+    )
 
 
 def _format_parts(spec: MetricSpec, measure: Measure) -> str:
@@ -135,36 +164,47 @@ def _compute_ratios(
     )
 
 
-def _format_excess(
-    table: pl.DataFrame, measure: Measure, span: Span | None, excess: str
-) -> list[str]:
-    """Format in how many periods a value is above the highest valid one, and why."""
-    above = table.filter(pl.col("value") > _highest(measure))
-    if above.is_empty() or span is None:
-        return []
-    periods = plural(above["period"].n_unique(), span.length.word)
-    highest = format_share(float(above["value"].to_numpy().max()))
-    reason = f" ({excess})" if excess else ""
-    return [f"▲ {periods} above 100%, up to {highest}{reason}"]
-
-
 def _build_bars(
     series: Sequence[Series], table: pl.DataFrame, measure: Measure, of: str
 ) -> list[Row]:
-    """Return a bar for each series, with numerator and denominator after its value."""
-    cells = {row["series"]: row for row in table.iter_rows(named=True)}
+    """Return a bar for each series, the highest first, with what its ratio is of."""
+    rate = measure.is_share and "call" in of
+    few = rate and (table["~whole"].max() or 0) >= _FEW  # type: ignore[operator] # a count
     bars = []
-    for at, one in enumerate(series):
-        row = cells[at]
-        if row["value"] is None or not isfinite(row["value"]):
-            bars.append(Row(one.name, nan, one.color, UNKNOWN_TEXT))
+    for row in table.sort("value", descending=True, nulls_last=True).to_dicts():
+        one, value, between = series[row["series"]], row["value"], None
+        if value is None or not isfinite(value):
+            bars.append((row, Row(one.name, nan, one.color, UNKNOWN_TEXT)))
             continue
-        value, bound = float(row["value"]), measure.bound if row["~unseen"] else "exact"
+        bound = measure.bound if row["~unseen"] else "exact"
         shown = format_value(measure, Figure(value, bound), words=False)
-        if value > _highest(measure):
-            value, shown = _highest(measure), f"{shown} (off the scale)"
         parts = {
             name: format_count(row[f"~{name}"], "short") for name in ("part", "whole")
         }
-        bars.append(Row(one.name, value, one.color, shown, f"· {of.format(**parts)}"))
-    return bars
+        if few and row["~whole"] < _FEW:
+            value = nan
+        elif rate:
+            between = _wilson_interval(row["~part"], row["~whole"])
+        more = f"· {of.format(**parts)}"
+        bar = Row(one.name, value, one.color, shown, more, between=between)
+        bars.append((row, bar))
+    rest = [at for at, one in enumerate(series) if one.folded]
+    return [bar for row, bar in sorted(bars, key=lambda bar: bar[0]["series"] in rest)]
+
+
+def _wilson_interval(part: float, whole: float) -> tuple[float, float]:
+    """Return the range of a share that is likely (95%), from a count of so many.
+
+    Examples
+    --------
+    >>> low, high = _wilson_interval(17, 443)
+    >>> f"{low:.3f} to {high:.3f}"
+    '0.024 to 0.061'
+    """
+    z, share = 1.96, part / whole
+    middle, half = (
+        share + z**2 / (2 * whole),
+        z * sqrt(share * (1 - share) / whole + z**2 / (4 * whole**2)),
+    )
+    scale = 1 + z**2 / whole
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from toolkit.charts.bars import HATCH, UNSEEN, dot_patch, draw_rectangles, name_bars
+from toolkit.charts.bars import dotted, solid
 from toolkit.charts.colors import contrast
 from toolkit.charts.layout import (
     AXIS_ROOM,
     GAP,
-    check_axes,
     draw_empty,
+    is_new,
     measure_axes,
     set_value_axis,
     start_axes,
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.patches import PathPatch
-    from numpy.typing import NDArray
+    from matplotlib.figure import Figure
 
     from toolkit.charts.layout import AxesBox, AxesLayout
     from toolkit.charts.series import Series
@@ -43,31 +42,32 @@ _MAX_ROW = 42.0
 _MIN_ROWS = 4  # that the axes have room for; keeps a single bar from filling them
 _MAX_ROWS = 25  # of a new figure; one more is the rest
 _ROWS = ("axes fraction", "data")  # coordinates of a text beside a row
-_THICKNESS = 0.62  # of a bar, as a share of its row
+THICKNESS = 0.62  # of a bar, as a share of its row
 _NOTHING = "no calls"
 MAX_DESCRIBED = 8  # rows in an alt text
-_STUB = 22.0  # points; a dotted part of unknown length
 _MIN_TEXT = 12.0  # points; width of a text that is cut
 
 
-def build_row_axes(rows: int, ax: Axes | None) -> Axes:
-    """Return the given Axes, or a new one high enough for the rows; style it."""
-    rows = max(_MIN_ROWS, min(rows, _MAX_ROWS + 1))
-    return start_axes(ax, (_TEXT_HEIGHT + _ROW * rows) / 72, "x")
+def start_rows(ax: Axes, rows: int, lines: str = "x") -> None:
+    """Style an Axes for rows; make its figure high enough for them if it is new."""
+    if is_new(ax):
+        figure: Figure = ax.figure  # type: ignore[assignment] # no subfigure
+        rows = max(_MIN_ROWS, min(rows, _MAX_ROWS + 1))
+        figure.set_figheight((_TEXT_HEIGHT + _ROW * rows) / 72)
+    start_axes(ax, lines)
 
 
-def max_rows(ax: Axes | None) -> int:
+def max_rows(ax: Axes) -> int:
     """Return the number of rows that fit into an Axes."""
-    check_axes(ax)
-    if ax is None:
+    if is_new(ax):
         return _MAX_ROWS
     return max(2, int((measure_axes(ax, 0).height - 84) / _MIN_ROW))
 
 
 def _fit_texts(ax: Axes, texts: Sequence[str]) -> list[str]:
-    """Fit texts beside rows into a third of the box."""
+    """Fit texts beside rows into a part of the box."""
     box = measure_axes(ax, 0)
-    return [fit(text, box.texts.body, 0.34 * box.width) for text in texts]
+    return [fit(text, box.texts.body, 0.44 * box.width) for text in texts]
 
 
 def _text_room(ax: Axes, texts: Sequence[str]) -> float:
@@ -102,31 +102,14 @@ def lay_out_rows(
     return layout
 
 
-def draw_rows(
-    ax: Axes,
-    rows: int | NDArray[np.intp],
-    widths: float | Numbers,
-    color: str,
-    label: str,
-    *,
-    left: float | Numbers = 0.0,
-) -> PathPatch:
-    """Draw a bar in each of the rows."""
-    bottoms = np.asarray(rows) - _THICKNESS / 2
-    drawn = draw_rectangles(ax, left, bottoms, widths, _THICKNESS, color=color)
-    name_bars(ax, label, [drawn])
-    return drawn
-
-
 def finish_rows(
     ax: Axes,
     names: Sequence[str],
-    layout: AxesLayout,
     *,
     ends: Sequence[str] = (),
     colors: Sequence[str | None] = (),
 ) -> None:
-    """Draw the names and the texts at the ends of the rows; position the axes."""
+    """Draw the names and the texts at the ends of the rows."""
     style, ink = measure_axes(ax, 0).texts.body, current_theme().ink
     shades = colors or [None] * len(ends)
     for row, (end, color) in enumerate(zip(_fit_texts(ax, ends), shades, strict=True)):
@@ -135,7 +118,6 @@ def finish_rows(
     for row, name in enumerate(_fit_texts(ax, names)):
         align = "right center_baseline"
         write(ax, name, style, (0, row), (-GAP, 0), align, color=ink, coords=_ROWS)
-    layout.apply()
 
 
 class Row(NamedTuple):
@@ -146,17 +128,24 @@ class Row(NamedTuple):
     color: str
     text: str
     more: str = ""  # grey text after it
-    faulty: float = 0.0  # part of the value, drawn hatched
-    open: bool = False  # whether the value is a lower bound
+    faulty: float = 0.0  # part of the value, drawn in the colour of a warning
+    extra: float = 0.0  # what the value may lack, drawn dotted
+    between: tuple[float, float] | None = None  # the interval of a rate
 
     @property
     def full_text(self) -> str:
         """All text at the end."""
         return f"{self.text} {self.more}".strip()
 
+    @property
+    def end(self) -> float:
+        """Where the text is."""
+        value = self.value if isfinite(self.value) else 0.0
+        return max(value + self.extra, *(self.between or (0.0,)))
+
 
 def draw_bars(
-    ax: Axes | None,
+    ax: Axes,
     text: ChartText,
     rows: Sequence[Row],
     tick: Callable[..., str],
@@ -164,18 +153,18 @@ def draw_bars(
     whole: bool = False,
     empty: str = _NOTHING,
     unknown: str = NOT_REPORTED,
-) -> Axes:
-    """Draw a bar for each row, the first at the top; return the Axes.
+) -> AxesLayout:
+    """Draw a bar for each row, the first at the top.
 
     The grey texts are left out if one of them does not fit. Without rows, or if all
     values are unknown, the chart gives the reason: `empty` or `unknown`.
     """
-    ax = build_row_axes(len(rows), ax)
+    start_rows(ax, len(rows))
     if not any(isfinite(row.value) for row in rows):
         return draw_empty(ax, text, unknown if rows else empty, in_rows=True)
     set_alt_text(ax, "Bars", text, _describe_rows(rows))
     box, names = measure_axes(ax, 0), [row.name for row in rows]
-    top = max([row.value for row in rows if isfinite(row.value)], default=0.0)
+    top = max(row.end for row in rows)
     width = box.width - _text_room(ax, names)
     most = 0.45 * width  # at the right of the axes
     if _end_room(rows, box, width, top) > most:
@@ -185,44 +174,42 @@ def draw_bars(
     set_value_axis(ax, top, layout.inside().width, tick, axis="x", whole=whole)
     for at, row in enumerate(rows):
         _draw_bar(ax, at, row, layout, box)
-    finish_rows(ax, names, layout)
-    return ax
+    finish_rows(ax, names)
+    return layout
 
 
 def _end_room(rows: Sequence[Row], box: AxesBox, width: float, top: float) -> float:
     """Return the room needed at the right of the axes for the texts of the bars."""
     needed, style = [2 * GAP], box.texts.body
     for row in rows:
-        share = row.value / top if top and isfinite(row.value) else 0.0
-        length = text_width(fit(row.full_text, style, width), style)
-        length += GAP + (_STUB if row.open else 0)
+        share = row.end / top if top else 0.0
+        length = text_width(fit(row.full_text, style, width), style) + GAP
         if share > 0:
             needed.append((length - width * (1 - share)) / share)
     return max(needed)
 
 
 def _draw_bar(ax: Axes, at: int, row: Row, layout: AxesLayout, box: AxesBox) -> None:
-    """Draw a bar, its hatched part, its dotted stub, and its text."""
-    width = layout.inside().width
-    unit = ax.get_xlim()[1] / width
-    theme = current_theme()
+    """Draw a bar, its faulty and its dotted part, its interval, and its text."""
+    width, theme = layout.inside().width, current_theme()
     length = row.value if isfinite(row.value) else 0.0
     valid = length - row.faulty
-    draw_rows(ax, at, valid, row.color, row.name)
+    if row.between:
+        look: dict[str, Any] = {"color": row.color, "label": row.name}
+        ax.plot([row.value], [at], "o", markersize=7, **look)
+        ax.plot(row.between, (at, at), linewidth=1.8, **look)
+    else:
+        ax.barh(at, valid, THICKNESS, label=row.name, **solid(row.color))
     if row.faulty:
-        patch = draw_rows(ax, at, row.faulty, theme.warn, row.name, left=valid)
-        patch.set(hatch=HATCH, hatchcolor=theme.ground)
-    offset = GAP / 2
-    if row.open:
-        stub = draw_rows(ax, at, _STUB * unit, "none", UNSEEN, left=length)
-        stub.set(edgecolor=theme.soft, clip_on=False)
-        dot_patch(stub)
-        offset += _STUB
-    space = width - length / unit + layout.right - offset
+        look = solid(theme.warn)
+        ax.barh(at, row.faulty, THICKNESS, valid, label=row.name, **look)
+    if row.extra:
+        ax.barh(at, row.extra, THICKNESS, length, **dotted())
+    space = width * (1 - row.end / ax.get_xlim()[1]) + layout.right - GAP / 2
     style, align = box.texts.body, "left center_baseline"
     text = fit(row.text, style, max(space, _MIN_TEXT))
     ink = theme.ink if isfinite(row.value) else theme.muted
-    end = (length, at)
+    end, offset = (row.end, at), GAP / 2
     write(ax, text, style, end, (offset, 0), align, color=ink, coords="data")
     if row.more:
         offset += text_width(f"{text} ", style)
@@ -237,24 +224,27 @@ def _describe_rows(rows: Sequence[Row]) -> list[str]:
 
 
 def draw_share_bars(
-    ax: Axes | None,
+    ax: Axes,
     text: ChartText,
     names: Sequence[str],
     parts: Sequence[Series],
     shares: Numbers,
-) -> Axes:
+) -> AxesLayout:
     """Draw a bar of 100% for each name; `shares` has a row for each part."""
-    ax = build_row_axes(len(names), ax)
+    start_rows(ax, len(names))
     if not names:
         return draw_empty(ax, text, _NOTHING, in_rows=True)
     layout = lay_out_rows(ax, text, names, parts=parts)
-    width = layout.inside().width
+    width, height = layout.inside().size
+    thickness = THICKNESS * height / abs(np.diff(ax.get_ylim()).item())
     rows, starts = np.arange(len(names)), np.cumsum(shares, axis=0) - shares
     for part, start, share in zip(parts, starts, shares, strict=True):
-        draw_rows(ax, rows, share, part.color, part.name, left=start)
-        _write_inside(ax, part.color, start, share, width)
+        look = solid(part.color)
+        ax.barh(rows, share, THICKNESS, start, label=part.name, **look)
+        if thickness > _MIN_TEXT:
+            _write_inside(ax, part.color, start, share, width)
     set_value_axis(ax, 1.0, width, share_tick, axis="x")
-    finish_rows(ax, names, layout)
+    finish_rows(ax, names)
     facts = [
         f"{shorten(name)}: "
         + ", ".join(
@@ -265,7 +255,7 @@ def draw_share_bars(
         for at, name in enumerate(names[:MAX_DESCRIBED])
     ]
     set_alt_text(ax, "Bars of 100%", text, facts)
-    return ax
+    return layout
 
 
 def _write_inside(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +17,7 @@ from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.spec import MetricSpec
@@ -100,12 +101,18 @@ class Series(NamedTuple):
     folded: int = 0  # number of series that it stands for, if it is the rest
 
 
-def mark_unknown(series: Sequence[Series], known: Collection[int]) -> list[Series]:
-    """Mark the series of which no value is known; `known` are the places of others."""
-    return [
-        part if place in known else part._replace(name=f"{part.name} ({UNKNOWN_TEXT})")
-        for place, part in enumerate(series)
-    ]
+def drop_unknown(
+    series: Sequence[Series], rows: pl.DataFrame, why: str
+) -> tuple[list[Series], pl.DataFrame, list[str]]:
+    """Leave out series without a known `value`; return the others, and a note."""
+    known = rows.filter(pl.col("value").cast(pl.Float64).is_finite())["series"]
+    places = sorted(set(known))
+    lost = [part.name for place, part in enumerate(series) if place not in places]
+    rows = rows.filter(pl.col("series").is_in(places)).with_columns(
+        pl.col("series").replace_strict(places, range(len(places)))
+    )
+    note = [f"{why}: {', '.join(lost)}"] if lost else []
+    return [series[place] for place in places], rows, note
 
 
 def read_frame(frame: object, spec: MetricSpec) -> ChartData:
@@ -126,7 +133,9 @@ def read_frame(frame: object, spec: MetricSpec) -> ChartData:
     ends = {"folded", *spec.key_names, *(measure.name for measure in spec.shown)}
     end = min(index for index, name in enumerate(frame.columns) if name in ends)
     by = [name for name in frame.columns[:end] if name not in LEADING_COLUMNS]
-    return ChartData(frame, spec, by, time_zone(frame) if with_periods else None)
+    dated = [name for name in ("period", "first_seen") if name in frame.columns]
+    zones = [time_zone(frame, name) for name in dated]
+    return ChartData(frame, spec, by, zones[0] if with_periods else None)
 
 
 def format_key(key: object) -> str:
@@ -234,6 +243,21 @@ def set_colors(colors: Mapping[str, str] | None = None) -> None:
     """
     _assigned.clear()
     _chosen.set(check_colors(colors or {}))
+
+
+def chosen_colors() -> dict[str, str]:
+    """Return the colours that the user has set."""
+    return _chosen.get()
+
+
+@contextmanager
+def use_colors(colors: Mapping[str, str] | None) -> Iterator[None]:
+    """Set the colours of some more names inside a ``with`` block."""
+    before = _chosen.set(_chosen.get() | check_colors(colors or {}))
+    try:
+        yield
+    finally:
+        _chosen.reset(before)
 
 
 def shades_of(names: Sequence[str], kind: str) -> list[Shade]:

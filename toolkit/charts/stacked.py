@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from toolkit.charts.bars import (
-    EDGE,
-    UNSEEN,
-    dot_patch,
-    draw_rectangles,
-    hatch_patch,
-    name_bars,
-)
+from toolkit.charts.bars import EDGE, dotted, hatch, solid
 from toolkit.charts.layout import measure_axes, set_value_axis
 from toolkit.charts.series import sum_measure
 from toolkit.charts.style import current_theme
@@ -38,7 +30,6 @@ if TYPE_CHECKING:
 
 _MAX_BARS = 90  # periods; more are drawn as steps
 _THIN = 0.012  # of the height of the chart; thinner parts have no edge
-_CAP = 6.0  # height in points of a dotted cap, which has no true height
 
 
 class Stack(NamedTuple):
@@ -47,7 +38,7 @@ class Stack(NamedTuple):
     series: list[Series]
     span: Span
     heights: Numbers
-    open: NDArray[np.bool_]  # periods whose height is a lower bound
+    extra: Numbers  # what each stack may lack
 
     @property
     def bottoms(self) -> Numbers:
@@ -66,36 +57,28 @@ class Stack(NamedTuple):
 
 
 def build_stack(series: list[Series], rows: pl.DataFrame) -> Stack:
-    """Build a stack of `value`; `open` marks rows whose value is a lower bound."""
+    """Build a stack of `value`; `extra` is what a value may lack."""
     span = build_span(rows)
     at, heights = span.find(rows), np.zeros((len(series), len(span.starts)))
     values = rows["value"].fill_null(0).to_numpy()
     np.add.at(heights, (rows["series"].to_numpy(), at), values)
-    is_open = np.zeros(len(span.starts), dtype=bool)
-    if "open" in rows.columns:
-        is_open[at[rows["open"].to_numpy()]] = True
-    return Stack(series, span, heights, is_open)
+    extra = np.zeros(len(span.starts))
+    if "extra" in rows.columns:
+        np.add.at(extra, at, rows["extra"].to_numpy())
+    return Stack(series, span, heights, extra)
 
 
 def _draw_parts(ax: Axes, stack: Stack, where: NDArray[np.bool_], edge: float) -> None:
     """Draw each part of some periods as bars, hatched where a period is partial."""
-    starts, widths = stack.span.starts, stack.span.ends - stack.span.starts
+    starts, unfinished = stack.span.starts[where], stack.span.partial[where]
+    widths = stack.span.ends[where] - starts
     for part, bottoms, heights in zip(
-        stack.series, stack.bottoms, stack.heights, strict=True
+        stack.series, stack.bottoms[:, where], stack.heights[:, where], strict=True
     ):
-        drawn, is_thin = [], heights <= _THIN * stack.top
-        for thin, is_partial in product((True, False), (False, True)):
-            at = where & (is_thin == thin) & (stack.span.partial == is_partial)
-            if not at.any():
-                continue
-            bars = starts[at], bottoms[at], widths[at], heights[at]
-            patch = draw_rectangles(
-                ax, *bars, color=part.color, edge=0 if thin else edge
-            )
-            if is_partial:
-                hatch_patch(patch, part.color)
-            drawn.append(patch)
-        name_bars(ax, part.name, drawn)
+        look = solid(part.color) | {"align": "edge", "label": part.name}
+        look["linewidth"] = np.where(heights <= _THIN * stack.top, 0, edge)
+        bars = ax.bar(starts, heights, widths, bottoms, **look)
+        hatch(np.array(bars)[unfinished], part.color)
 
 
 def _draw_areas(ax: Axes, stack: Stack) -> None:
@@ -115,21 +98,6 @@ def _draw_areas(ax: Axes, stack: Stack) -> None:
         _draw_parts(ax, stack, span.partial, edge)
 
 
-def _draw_caps(ax: Axes, stack: Stack, height: float) -> None:
-    """Draw a dotted cap on stacks whose height is a lower bound."""
-    where = np.flatnonzero(stack.open)
-    if not len(where):
-        return
-    unit = ax.get_ylim()[1] / height
-    widths = (stack.span.ends - stack.span.starts)[where]
-    bottoms = stack.sums[where] + 0.8 * unit
-    caps = draw_rectangles(
-        ax, stack.span.starts[where], bottoms, widths, _CAP * unit, color="none"
-    )
-    dot_patch(caps)
-    name_bars(ax, UNSEEN, [caps])
-
-
 def draw_stack(
     ax: Axes,
     stack: Stack,
@@ -137,7 +105,7 @@ def draw_stack(
     tick: Callable[..., str],
     *,
     whole: bool = True,
-) -> None:
+) -> AxesLayout:
     """Draw a stack, with labels beside the last period."""
     inside = layout.inside()
     # Rounded: a day of 25 hours or a month of 31 days makes the range a little longer.
@@ -146,12 +114,14 @@ def draw_stack(
         _draw_parts(ax, stack, np.ones_like(stack.span.partial), EDGE)
     else:
         _draw_areas(ax, stack)
-    extra = 1.5 * _CAP / inside.height if stack.open.any() else 0.0
-    set_value_axis(ax, stack.top, inside.height, tick, whole=whole, extra=extra)
-    if few:
-        _draw_caps(ax, stack, inside.height)
+    tallest = float((stack.sums + stack.extra).max())
+    set_value_axis(ax, tallest, inside.height, tick, whole=whole)
+    if few and stack.extra.any():
+        widths = stack.span.ends - stack.span.starts
+        caps = stack.span.starts, stack.extra, widths, stack.sums
+        ax.bar(*caps, align="edge", **dotted())
     set_time_axis(ax, stack.span, inside.width, measure_axes(ax).date_width)
-    layout.apply((stack.bottoms + stack.heights / 2)[:, -1].tolist())
+    return layout._replace(heights=(stack.bottoms + stack.heights / 2)[:, -1].tolist())
 
 
 def describe_stack(stack: Stack, rows: pl.DataFrame, measure: Measure) -> list[str]:
@@ -173,7 +143,7 @@ def describe_stack(stack: Stack, rows: pl.DataFrame, measure: Measure) -> list[s
     if len(stack.span.starts) > 1 and total.value:
         start = stack.span.periods["period"][highest]
         amount = write(sum_measure(measure, rows.filter(period=start)))
-        known = "Highest known" if stack.open.any() else "Highest"
+        known = "Highest known" if stack.extra.any() else "Highest"
         facts.append(f"{known}: {amount}, {stack.span.format_period(highest)}")
     return facts
 

@@ -142,8 +142,9 @@ def wrap(parts: Sequence[str], joint: str, style: Style, width: float) -> str:
         else:
             fitted = fit(part, style, width)
         longer = f"{lines[-1]}{joint}{fitted}" if lines else fitted
-        # Measure the last line only: the part before may take several lines.
-        if lines and text_width(longer.rpartition("\n")[2], style) <= width:
+        # A part may take several lines itself.
+        widths = [text_width(line, style) for line in longer.split("\n")]
+        if lines and max(widths) <= width:
             lines[-1] = longer
         else:
             lines.append(fitted)

@@ -79,14 +79,13 @@ _TICK_STEPS = (
 )
 
 
-def time_zone(frame: pl.DataFrame) -> str:
-    """Return the time zone of the periods; raise if there is none."""
-    dtype = frame.schema[PERIOD[0]]
-    if not isinstance(dtype, pl.Datetime) or dtype.time_zone is None:
-        raise UnsuitableColumnError(
-            PERIOD[0], why="has no time zone: make the frame with toolkit.metrics"
-        )
-    return dtype.time_zone
+def time_zone(frame: pl.DataFrame, name: str = PERIOD[0]) -> str:
+    """Return the time zone of the periods, or of a column; raise if there is none."""
+    zone = getattr(frame.schema[name], "time_zone", None)
+    if zone is None:
+        why = "has no time zone: make the frame with toolkit.metrics"
+        raise UnsuitableColumnError(name, why=why)
+    return str(zone)
 
 
 def elapsed_days(moments: pl.Series) -> Numbers:
@@ -247,7 +246,7 @@ def set_moment_axis(
     low, high = (float(elapsed_days(ends[name])[0]) for name in PERIOD)
     margin = max(0.01 * (high - low), 0.5 / 24)
     ax.set_xlim(low - margin, high + margin)
-    most = max(1, width / label_width)
+    most = max(4, width / label_width)
     step = _tick_step(Length(1, "s"), (high - low + 2 * margin) * _DAY, most)
     moments = _tick_moments(ends, step)
     at = elapsed_days(moments)

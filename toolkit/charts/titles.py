@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from toolkit.charts.series import sum_measure
 from toolkit.charts.text import join_words
 from toolkit.errors import OptionTypeError, clean, plural
-from toolkit.formatting.text import format_count, format_share
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NOUNS = {"responses": "call", "choices": "answer"}
 _NO_DATES, NOT_REPORTED = "no dated responses", "not reported by any call"
-_ATTRIBUTE = "toolkit_alt_text"  # of an Axes
+_ATTRIBUTE, TITLE = "toolkit_alt_text", "toolkit_title"  # of an Axes
 _LONGEST = 80  # characters of a name
 
 
@@ -74,6 +74,11 @@ def why_empty(data: ChartData, values: pl.Series, measure: Measure) -> str:
     if values.null_count() < len(values):
         return ""
     return why_unknown(measure) if len(values) else no_rows(data)
+
+
+def name_lack(measure: Measure) -> str:
+    """Return what a series is called that has no value of a measure."""
+    return "no known price" if measure.is_money else UNKNOWN_TEXT
 
 
 def why_unknown(measure: Measure) -> str:
@@ -185,19 +190,25 @@ def describe(ax: Axes) -> str:
     >>> describe(plot_token_usage(token_usage(choices)))
     'Tokens by model and day. Stacked bars: Total tokens of gpt-a per day (UTC). ...'
     """
-    alt_text = getattr(ax, _ATTRIBUTE, None)
-    if not isinstance(alt_text, str):
+    locate = hasattr(ax, _ATTRIBUTE) and ax.get_axes_locator()
+    if not locate:
         hint = " with another chart" if hasattr(ax, "get_title") else ""
         expected = "an Axes drawn by toolkit.charts"
         raise OptionTypeError("ax", ax, expected=expected, hint=hint)
-    return alt_text
+    locate(ax, None)  # type: ignore[arg-type] # with the title that it has now
+    return str(vars(ax)[_ATTRIBUTE])
+
+
+def title_of(ax: Axes, text: ChartText) -> str:
+    """Return the title that the user has set, or that of a chart."""
+    return str(vars(ax).get(TITLE, text.title))
 
 
 def set_alt_text(
     ax: Axes, kind: str, text: ChartText, sentences: Sequence[str] = ()
 ) -> None:
     """Store the alt text of a chart with its Axes."""
-    parts = [text.title, f"{kind}: {text.subtitle}", *sentences, *text.note]
+    parts = [title_of(ax, text), f"{kind}: {text.subtitle}", *sentences, *text.note]
     vars(ax)[_ATTRIBUTE] = clean(
         " ".join(f"{part.rstrip('.')}." for part in parts if part)
     )

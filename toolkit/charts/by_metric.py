@@ -1,0 +1,121 @@
+"""The chart of each metric: a function for its shape, with the words of the metric."""
+
+from __future__ import annotations
+
+from functools import cache
+from inspect import getdoc
+from textwrap import indent
+from typing import TYPE_CHECKING, Any
+
+from toolkit.charts.change import draw_change
+from toolkit.charts.counts import draw_counts, draw_health
+from toolkit.charts.distributions import draw_sizes
+from toolkit.charts.heatmap import draw_hours
+from toolkit.charts.layout import draw_chart
+from toolkit.charts.mix import draw_mix
+from toolkit.charts.ratio_chart import draw_ratio, perplexity
+from toolkit.charts.timeline import draw_timeline
+from toolkit.charts.usage import draw_sums
+from toolkit.errors import check_word
+from toolkit.metrics.registry import SPECS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import polars as pl
+    from matplotlib.axes import Axes
+
+    from toolkit.charts.layout import AxesLayout
+
+_SHAPES: Mapping[str, Callable[..., AxesLayout]] = {
+    "stacked": draw_sums,
+    "ratio": draw_ratio,
+    "mix": draw_mix,
+    "bars": draw_counts,
+    "distribution": draw_sizes,
+    "heatmap": draw_hours,
+    "timeline": draw_timeline,
+}
+_OWN: Mapping[str, Callable[..., AxesLayout]] = {
+    "cost_change": draw_change,
+    "log_health": draw_health,
+}
+# What no declaration says: words of the functions that draw a shape.
+_WORDS: Mapping[str, Mapping[str, Any]] = {
+    "token_usage": {"subtitle": "Total tokens", "missing": "without token counts"},
+    "tokens_per_response": {"missing": "without token counts"},
+    "model_mix": {"subtitle": "Share of calls"},
+    "finish_reasons": {"subtitle": "Share of answers"},
+    "tool_calls": {
+        "subtitle": "Calls requested by the models",
+        "noun": "tool call",
+        "fault": "invalid",
+        "faults": "invalid JSON arguments",
+        "missing": "without arguments, not checked",
+    },
+    "cache_share": {
+        "subtitle": "Share of prompt tokens",
+        "missing": "do not report cache use",
+        "excess": "provider reports more cached than prompt tokens",
+    },
+    "reasoning_share": {
+        "subtitle": "Share of completion tokens",
+        "missing": "do not report reasoning",
+        "excess": "provider reports more reasoning than completion tokens",
+    },
+    "output_input_ratio": {
+        "subtitle": "Completion tokens per prompt token",
+        "missing": "without prompt or completion tokens",
+    },
+    "usage_coverage": {"subtitle": "Share of calls that report each count"},
+    "truncation_rate": {
+        "subtitle": "Share of calls",
+        "detail": "an answer was cut off at the token limit",
+        "missing": "without a finish reason",
+    },
+    "refusal_and_filter_rate": {"subtitle": "Share of calls"},
+    "choices_per_response": {"subtitle": "Mean number of answers"},
+    "confidence": {
+        "subtitle": "Perplexity of the answers",
+        "detail": "1 = certain, lower is more confident",
+        "missing": "without logprobs",
+        "of": "over {whole} tokens",
+        "transform": perplexity,
+    },
+}
+
+
+@cache
+def find_chart(name: str) -> Callable[..., Axes]:
+    """Return the function that draws a metric, by the shape in its declaration."""
+    check_word("metric", name, tuple(SPECS))
+    draw = _OWN.get(name, _SHAPES[SPECS[name].shape])
+
+    def chart(frame: pl.DataFrame, *, ax: Axes | None = None) -> Axes:
+        """Draw the result of the metric NAME.
+
+        Parameters
+        ----------
+        frame
+            Result of `toolkit.metrics.NAME`.
+        ax
+            Where to draw; by default a new pyplot figure, 9 inches wide. All text stays
+            inside the box of the Axes, and the theme is that of its figure.
+
+        Returns
+        -------
+        Axes
+        SHAPE
+
+        Raises
+        ------
+        MissingColumnsError
+            If `frame` is not a result of `NAME`.
+        """
+        return draw_chart(draw, ax, frame, SPECS[name], **_WORDS.get(name, {}))
+
+    _, shape, *_ = (getdoc(draw) or "").split("\n\n")
+    text = (getdoc(chart) or "").replace("SHAPE", indent(shape, "    ").rstrip())
+    chart.__doc__ = text.replace("NAME", name)
+    chart.__name__ = chart.__qualname__ = f"plot_{name}"
+    return chart
