@@ -12,7 +12,7 @@ import pytest
 import toolkit
 from tests.report.made import calls, tables_of
 from tests.report.test_report import run
-from toolkit.errors import OptionError
+from toolkit.errors import MissingColumnsError, OptionError
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.pricing.budgets import parse_budgets
 from toolkit.report.budget import build_budgets, exceeds
@@ -207,6 +207,8 @@ def test_budgets_of_tags_and_models() -> None:
 def test_a_value_that_is_not_in_the_log_is_an_error() -> None:
     with pytest.raises(OptionError, match=r"budgets: .*gpt-4o.*'gpt-5'"):
         build("gpt-5=1USD", calls("2026-11-17", 1))
+    with pytest.raises(MissingColumnsError, match="tag_team"):
+        build("tag_team:search=1USD", calls("2026-11-17", 1))
     with pytest.raises(OptionError, match="budgets: expected an amount"):
         toolkit.write_report("data/sample", budgets="5EUR")
 
@@ -233,7 +235,7 @@ def test_the_sample_as_it_was_worked_out_by_another() -> None:
     old = old.with_columns(pl.col("created") - timedelta(days=14))
     for frame, has_range in ((choices, False), (pl.concat([old, choices]), True)):
         inputs = price(made.inputs._replace(choices=frame), made.prices, ["model"])
-        tables = MetricTables(inputs, made.content.plan)
+        tables = MetricTables(inputs, made.plan)
         (found,) = build_budgets(tables, parse_budgets(["4USD"]))
 
         assert found.spent.rounded(3) == Figure(Decimal("0.888"), "lower")
@@ -291,6 +293,7 @@ def test_a_budget_of_the_month_on_the_command_line(
         ("--month-budget", "4EUR", "expected an amount"),
         ("--month-budget", "gpt-9=1USD", "expected a model in the log"),
         ("--color", "gpt-4o", "expected NAME=COLOR"),
+        ("--color", "gpt-4o=a4", "expected colours such as"),
     ],
 )
 def test_an_error_names_the_option_as_it_is_typed(
@@ -318,4 +321,4 @@ def test_settings_of_budgets_and_colors(tmp_path: Any) -> None:
 def test_colors_are_passed_on() -> None:
     made = toolkit.write_report("data/sample", colors={"gpt-4o": "b2"})
 
-    assert made.content.plan.colors == {"gpt-4o": "b2"}
+    assert made.content.colors["gpt-4o-2024-08-06"] == "b2"

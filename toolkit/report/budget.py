@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from toolkit.expressions.choices import check_columns
 from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import format_day, format_month
 from toolkit.formatting.figures import UNKNOWN, Figure
@@ -93,6 +94,7 @@ def build_budgets(tables: MetricTables, budgets: Sequence[Limit]) -> list[Budget
     found = []
     for column in dict.fromkeys(budget.column for budget in budgets):
         own = [budget for budget in budgets if budget.column == column]
+        check_columns(tables.choices, [column])
         names = pl.col(column).cast(pl.String)
         if any(budget.value is not None for budget in own) and month.last_call:
             values = tables.choices.select(names.unique()).collect(engine="streaming")
