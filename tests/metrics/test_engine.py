@@ -29,8 +29,9 @@ from toolkit.metrics import (
 from toolkit.reading.scan import scan
 from toolkit.testing import make_choices, make_response, write_sample
 
-NO_OPTIONS = ("log_health",)
-FEW_OPTIONS = ("drift", "log_health", "response_volume")
+# `cost_change` needs a range: tests/metrics/test_causes.py.
+NO_OPTIONS = ("log_health", "cost_change")
+FEW_OPTIONS = (*NO_OPTIONS, "drift", "response_volume")
 COMMON = [name for name in METRICS if name not in FEW_OPTIONS]
 
 

@@ -25,6 +25,7 @@ from toolkit.metrics.spec import MetricSpec
 from toolkit.testing import make_choices, make_response
 
 ROOT = Path(__file__).parents[2]
+DAY = {"since": "2026-01-01", "until": "2026-01-02"}
 BY_ALIAS = MetricSpec(
     "answered_by_alias",
     (
@@ -134,7 +135,8 @@ def test_the_columns_of_a_metric_are_those_that_its_help_lists(name: str) -> Non
     spec = SPECS[name]
     choices = make_choices({"total_tokens": 5, "finish_reason": "stop"})
     table = METRICS[name](
-        toolkit.load("data/sample") if name == "log_health" else choices
+        toolkit.load("data/sample") if name == "log_health" else choices,
+        **(DAY if spec.fixed else {}),
     )
     text = str(METRICS[name].__doc__)
 
@@ -224,8 +226,10 @@ def test_a_misspelt_comparison_is_an_error_with_the_right_one() -> None:
 @pytest.mark.parametrize("name", [n for n in METRICS if "by" in SPECS[n].option_names])
 def test_by_none_puts_all_responses_together(name: str) -> None:
     choices = make_choices({"model": "a"}, {"model": "b"})
+    options = DAY if SPECS[name].fixed else {}
 
-    assert METRICS[name](choices, by=None).equals(METRICS[name](choices, by=()))
+    together = METRICS[name](choices, by=None, **options)
+    assert together.equals(METRICS[name](choices, by=(), **options))
 
 
 def test_options_of_reading_are_an_error_beside_choices() -> None:

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from toolkit.charts.change import plot_cost_change
     from toolkit.charts.counts import plot_log_health, plot_tool_calls
     from toolkit.charts.distributions import plot_tokens_per_response
     from toolkit.charts.heatmap import plot_response_volume
@@ -37,6 +38,7 @@ __all__ = [
     "plot_choices_per_response",
     "plot_confidence",
     "plot_cost",
+    "plot_cost_change",
     "plot_drift",
     "plot_finish_reasons",
     "plot_log_health",
@@ -57,7 +59,7 @@ __all__ = [
 # Where they are: `toolkit.charts.colors` is imported without them, and matplotlib.
 _HOMES = (
     *("titles", "style", "series", "usage", "mix", "ratios", "counts"),
-    *("distributions", "heatmap", "timeline"),
+    *("distributions", "heatmap", "timeline", "change"),
 )
 
 

@@ -146,7 +146,8 @@ def notes_of(frame: pl.DataFrame, spec: MetricSpec, layout: Layout) -> list[str]
     if "partial" in frame.columns and frame["partial"].any():
         notes.append(f"{_UNFINISHED} = period not finished yet")
     for one in spec.shown:
-        if one.unseen not in spec.sums or one.name not in shown:
+        is_before = one.name.endswith(_BEFORE)
+        if is_before or one.unseen not in spec.sums or one.name not in shown:
             continue
         count = int(frame[one.unseen].sum()) if one.unseen in frame.columns else 0
         responses = plural(count, spec[one.unseen].unit.removesuffix("s"))
@@ -250,8 +251,10 @@ def _figures(frame: pl.DataFrame, name: str, spec: MetricSpec) -> TableColumn:
 
 def _total_row(frame: pl.DataFrame, measure: Measure) -> dict[str, Any]:
     """Sum what a measure that adds up needs over all rows."""
-    needed = [name for name in measure.columns if name in frame.columns]
-    return frame.select(pl.col(needed).sum()).row(0, named=True)
+    ends = ("", _BEFORE, _CHANGE)
+    needed = {f"{name}{end}" for name in measure.columns for end in ends}
+    needed &= {*frame.columns}
+    return frame.select(pl.col(sorted(needed)).sum()).row(0, named=True)
 
 
 def _cell(name: str, row: Mapping[str, Any], measure: Measure | None) -> str:

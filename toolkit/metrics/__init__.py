@@ -39,6 +39,7 @@ from __future__ import annotations
 # isort: off
 from toolkit.metrics.usage import token_usage, usage_coverage
 from toolkit.metrics.spending import cost
+from toolkit.metrics.causes import cost_change
 from toolkit.metrics.shares import (
     cache_share,
     model_mix,
@@ -68,6 +69,7 @@ __all__ = [
     "choices_per_response",
     "confidence",
     "cost",
+    "cost_change",
     "drift",
     "finish_reasons",
     "log_health",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack, cast
 
 from toolkit.errors import (
@@ -157,9 +158,12 @@ class MetricQuery(NamedTuple):
 
 
 def build_query(
-    metric: str, known: Sequence[str], options: Mapping[str, Any]
+    metric: str,
+    known: Sequence[str],
+    options: Mapping[str, Any],
+    fixed: Mapping[str, Any] = MappingProxyType({}),
 ) -> MetricQuery:
-    """Read the options of a metric, or raise `OptionError`."""
+    """Read the options of a metric, and the fixed ones, or raise `OptionError`."""
     for name in options:
         if name not in known:
             raise UnknownOptionError(name, owner=metric, known=known)
@@ -167,7 +171,11 @@ def build_query(
         name: parameter.default for name, parameter in PARAMETERS.items()
     }
     values |= {name: None for name in ("every", "by") if name not in known}
-    values |= options
+    values |= {**options, **fixed}
+    for end in ("since", "until") if "compare" in fixed else ():
+        if values[end] is None:
+            expected = "an end of the range, which is compared with the one before it"
+            raise OptionError(end, None, expected=expected)
     tz, top, compare = check_zone(values["tz"]), values["top"], values["compare"]
     within = span(values["since"], values["until"], tz)
     by = _columns_of(values["by"])

@@ -122,5 +122,5 @@ def measure(
         # Imported here: only costs need prices.
         from toolkit.pricing.costs import add_cost
 
-        choices = add_cost(choices, prices, provider=query.provider)
+        choices = (spec.price or add_cost)(choices, prices, provider=query.provider)
     return compute(choices, **own)

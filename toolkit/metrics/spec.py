@@ -6,7 +6,7 @@ columns of its chart, and the headings and formats of its tables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import polars as pl
@@ -73,6 +73,8 @@ class MetricSpec:
         sum of a count over all rows is that of everything.
     options
         The options that the metric takes; None if it reads logs and takes others.
+    fixed
+        Options that every call has, and that are not its own.
     needs, needs_of
         Columns that it reads beside those of the measures and keys: always, and
         depending on the frame.
@@ -88,6 +90,8 @@ class MetricSpec:
         All combinations of the keys, for `fill`.
     passes
         How often the rows are read.
+    price
+        Adds costs to choices by a price file; by default `toolkit.pricing.add_cost`.
     """
 
     name: str
@@ -100,6 +104,7 @@ class MetricSpec:
     draws: tuple[str, ...] = ()
     adds_up: bool = True
     options: type | None = MetricOptions
+    fixed: Mapping[str, object] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     needs_of: Callable[[pl.LazyFrame], tuple[str, ...]] = lambda _frame: ()
     rows: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda frame: frame.filter(
@@ -110,6 +115,7 @@ class MetricSpec:
     gather: Callable[..., pl.DataFrame] = lambda work: work.folded(work.grouped())
     grid: pl.DataFrame | None = None
     passes: int = 1
+    price: Callable[..., pl.DataFrame | pl.LazyFrame] | None = None
 
     def __getitem__(self, name: str) -> Measure:
         """Return a measure by its name."""
@@ -183,4 +189,4 @@ class MetricSpec:
     def query(self, options: Mapping[str, object]) -> MetricQuery:
         """Read options of this metric, or raise `OptionError`."""
         by = {"by": self.series} if "by" in self.option_names else {}
-        return build_query(self.name, self.option_names, {**by, **options})
+        return build_query(self.name, self.option_names, {**by, **options}, self.fixed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, overload
 
 import numpy as np
@@ -19,7 +20,9 @@ from toolkit.expressions.choices import (
 )
 from toolkit.pricing.price_file import Prices, read_prices
 from toolkit.pricing.pricer import (
+    AS_BILLED,
     DISCOUNTED_BY,
+    LISTED,
     NEEDED,
     PRICED,
     Pricer,
@@ -36,7 +39,10 @@ Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
 _KEY = (*RESPONSE_KEY, "choice_position")
 _ADDED = ("cost", "cost_source", "price_date")
 _PER_RESPONSE = ("cost_source", "price_date")
+_SELLER = ("provider", "service_tier")
+_FROM = ("cost", "cost_source")
 _PRICED = "~priced"
+_LIST_PRICE = "~list_price"
 _SHARED = "~shared"
 
 
@@ -150,6 +156,53 @@ def price_responses(
     check_columns(frame, NEEDED)
     added = _add_costs(frame, prices, provider)
     return added.collect() if isinstance(frame, pl.DataFrame) else added
+
+
+def add_list_prices(
+    responses: pl.DataFrame | pl.LazyFrame,
+    prices: Prices = None,
+    *,
+    provider: str | None = None,
+) -> pl.DataFrame | pl.LazyFrame:
+    """Add what each response costs by list prices, and what that is made of.
+
+    The column `_LIST_PRICE` has the fields of `LISTED`. It is null where no price is
+    known: neither that of the provider nor, for a cost that is known anyway, that of
+    the model's own name. `cost` and its source are added unless the frame has costs;
+    with a price file, they are replaced.
+    """
+    frame, file = as_frame(responses), read_prices(prices, provider)
+    pricers = Pricer(file), Pricer(replace(file, provider=None))
+    own = [] if prices else [n for n in _FROM if n in frame.collect_schema().names()]
+    parts = pl.struct(*priced_by(frame), *own).map_batches(
+        lambda rows: _list_prices(rows.struct.unnest(), *pricers).to_struct(),
+        return_dtype=pl.Struct({**{name: PRICED[name] for name in _FROM}, **LISTED}),
+        is_elementwise=True,
+    )
+    fields = pl.col(_PRICED).struct
+    listed = pl.struct(fields.field(*LISTED)).alias(_LIST_PRICE)
+    priced = frame.lazy().with_columns(parts.alias(_PRICED))
+    costs = [] if own else [fields.field(name) for name in _FROM]
+    added = priced.with_columns(listed, *costs).drop(_PRICED)
+    return added.collect() if isinstance(frame, pl.DataFrame) else added
+
+
+def _list_prices(frame: pl.DataFrame, pricer: Pricer, alone: Pricer) -> pl.DataFrame:
+    """Return costs, which a frame may have, and `LISTED`."""
+    found = pricer.find_list_prices(frame)
+    costs, parts = frame, found.parts
+    if "cost" not in frame.columns:
+        costs = pricer.price_slice(frame, found)
+    lacking = costs["cost"].is_not_null() & parts["list_cost"].is_null()
+    if lacking.any():
+        nobody = {
+            name: pl.lit(None, pl.String) for name in ("provider", "service_tier")
+        }
+        names = frame.filter(lacking).drop(AS_BILLED, strict=False)
+        own = alone.find_list_prices(names.with_columns(**nobody)).parts
+        rows = np.concatenate([np.flatnonzero(~lacking), np.flatnonzero(lacking)])
+        parts = pl.concat([parts.filter(~lacking), own])[np.argsort(rows)]
+    return costs.select(_FROM).hstack(parts)
 
 
 def first_choices(choices: Choices) -> pl.LazyFrame:

@@ -56,6 +56,16 @@ PRICED = pl.Schema(
         "reason": pl.String(),
     }
 )
+# What most of a list price is made of: tokens as they are billed, and their rates in
+# 10^-24 USD for a token; that of the cache is beside that of the prompt.
+RATED = ("prompt_tokens", "cached_tokens", "completion_tokens")
+LISTED = pl.Schema(
+    {
+        "list_cost": MONEY,
+        **{f"{name}_rate": pl.Int128() for name in RATED},
+        **{f"{name}_billed": pl.Int64() for name in RATED},
+    }
+)
 # Below it, a sum computed in doubles is surely below 2^63.
 _LARGEST_SUM = 9e18
 # Rows that are priced at once: their columns fit into the cache of a processor.
@@ -182,9 +192,21 @@ class Pricer:
         parts = [self.price_slice(part) for part in frame.iter_slices(_ROWS)]
         return pl.concat(parts) if parts else PRICED.to_frame()
 
-    def price_slice(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Price a slice of rows."""
-        table, dated, usage, cell, place = self.find_places(frame)
+    def price_slice(
+        self, frame: pl.DataFrame, listed: _Listed | None = None
+    ) -> pl.DataFrame:
+        """Price a slice of rows, of which the list prices may be known."""
+        found, reason, amounts = listed or self.find_list_prices(frame)
+        reported = Reported.of(frame, found.usage.is_missing)
+        if self.prices.before_reported:
+            own = found.table.rates.own[found.place]
+            reported = reported.except_where((reason < 0) & own)
+        return _result(frame["created"], amounts, reported, reason, found.dated)
+
+    def find_list_prices(self, frame: pl.DataFrame) -> _Listed:
+        """Find what a slice of rows costs by its usage, whatever it reports as cost."""
+        found = self.find_places(frame)
+        table, dated, usage, cell, place = found
         rates = table.rates
         counts = usage.counts
         reason = rates.reason[place].copy()
@@ -201,13 +223,9 @@ class Pricer:
         reason[(reason < 0) & lacking] = Reason.NO_RATE.code
         reason[(reason < 0) & contradicting] = Reason.COUNTS.code
         problem = _problems_of(frame)
-        reason = np.where(problem < 0, reason, problem)
+        reason = np.where(problem < 0, reason, problem).astype(np.int8)
         reason[usage.is_missing] = Reason.NO_USAGE.code
-        amounts = _amounts(rates, place, counts, reason < 0)
-        reported = Reported.of(frame, usage.is_missing)
-        if self.prices.before_reported:
-            reported = reported.except_where((reason < 0) & rates.own[place])
-        return _result(frame["created"], amounts, reported, reason, dated)
+        return _Listed(found, reason, _amounts(rates, place, counts, reason < 0))
 
 
 class _Found(NamedTuple):
@@ -218,6 +236,25 @@ class _Found(NamedTuple):
     usage: Usage
     cell: Ints
     place: Ints
+
+
+class _Listed(NamedTuple):
+    """What rows cost by their usage, in 10^-12 USD, and why some cost is not known."""
+
+    found: _Found
+    reason: NDArray[np.int8]
+    amounts: pl.Series
+
+    @property
+    def parts(self) -> pl.DataFrame:
+        """What the amounts are made of: `LISTED`, null where there is no price."""
+        table, counts = self.found.table, self.found.usage.counts
+        rates = table.rates.exact.select(RATED)[self.found.place]
+        nothing = np.zeros(self.reason.size, np.int64)
+        billed = [pl.Series(counts.get(name, nothing)) for name in RATED]
+        columns = [as_money(self.amounts), *rates, *billed]
+        parts = pl.DataFrame(dict(zip(LISTED, columns, strict=True)))
+        return parts.select(pl.when(pl.Series(self.reason < 0)).then(pl.all()))
 
 
 def _keys_of(frame: pl.DataFrame, provider: str | None) -> pl.DataFrame:
@@ -287,6 +324,11 @@ def _amounts(
     return pl.DataFrame({"total": total}).select(rounded).to_series()
 
 
+def as_money(units: pl.Series) -> pl.Series:
+    """Convert whole numbers of 10^-12 USD to USD."""
+    return (units.cast(pl.Decimal(38, 0)) * Decimal("1e-12")).cast(MONEY)
+
+
 def _result(
     created: pl.Series,
     amounts: pl.Series,
@@ -302,13 +344,13 @@ def _result(
     units = reported.units.zip_with(pl.Series(known), amounts)
     has_cost = pl.Series(known | priced)
     columns = {
-        "cost": units.cast(pl.Decimal(38, 0)) * Decimal("1e-12"),
+        "cost": as_money(units),
         "cost_source": pl.Series(_SOURCES).gather(np.where(known, 0, 2 - priced)),
         "price_date": created.cast(MOMENT).dt.date(),
         "reason": pl.Series(tuple(Reason)).gather(np.maximum(reason, 0)),
     }
     return pl.DataFrame(columns).select(
-        pl.when(has_cost).then("cost").cast(MONEY),
+        pl.when(has_cost).then("cost"),
         "cost_source",
         pl.when(pl.Series(priced & dated)).then("price_date"),
         pl.when(~has_cost).then("reason").cast(pl.String),
