@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.expressions.choices import first_choice
-from toolkit.metrics.measures import MONEY, count, money, total
+from toolkit.metrics.causes import LIST_PRICE, needs_of_list_prices, with_list_prices
+from toolkit.metrics.measures import MONEY, count, exact, money, total
 from toolkit.metrics.outcomes import IS_FILTERED, IS_REFUSED, IS_TRUNCATED, with_any
 from toolkit.metrics.spec import MetricSpec
-from toolkit.metrics.spending import needs_of_cost, with_costs
+from toolkit.metrics.spending import with_costs
 from toolkit.metrics.tools import is_invalid
 from toolkit.schema.tables import CHOICES
 
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from toolkit.metrics.measures import Measure
 
 GROUPS = ("cut_off", "refused", "unreadable", "repeated")
-# Columns that a frame may have: a number for the text of an answer, which is then not
-# needed, and what a token from the cache costs less than another, in 10^-12 USD.
-_TEXT, CACHE_DISCOUNT = "~text", "~cache_discount"
+_TEXT = "~text"  # a number for the text of an answer: a frame may have that only
 _MINUTES = 10  # within which a call is repeated
 # Shorter answers, such as the label of a class, are often equal by chance.
 _SHORTEST_TEXT = 80
+# What a token from the cache costs less than another, in 10^-12 USD.
+_DISCOUNT = pl.col(LIST_PRICE).struct.field("cached_tokens_rate") // -(10**12)
 _LOSS, _KEY, _ROW = "~loss", "~key", "~row"
 _CACHED, _PROMPT = pl.col("cached_tokens"), pl.col("prompt_tokens")
 _HAS_CALLS = pl.col("tool_calls").list.len() > 0
@@ -78,7 +79,7 @@ def _find_repeated(frame: pl.LazyFrame) -> tuple[pl.Series, bool]:
 
 
 def _rows(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the first choice of each response, with its group and the cost of that."""
+    """Return the first choice of each response, with its group and its cost."""
     names = frame.collect_schema().names()
     if _TEXT not in names:
         frame = frame.with_columns(text_number())
@@ -107,16 +108,10 @@ def _rows(frame: pl.LazyFrame) -> pl.LazyFrame:
     marks = [*(pl.col(f"~any_{name}") for name in GROUPS[:-1]), is_again]
     groups = zip(marks, GROUPS, strict=True)
     loss = pl.coalesce(pl.when(mark).then(pl.lit(name)) for mark, name in groups)
-    if CACHE_DISCOUNT not in names:
-        # Imported here: only costs need prices.
-        from toolkit.pricing.costs import add_cache_discount
-
-        whole = add_cache_discount(whole, None, CACHE_DISCOUNT)
-    marked = whole.with_columns(loss.alias(_LOSS))
-    # Only the cost of these is needed.
-    is_lost = pl.col(_LOSS).is_not_null()
-    parts = [marked.filter(~is_lost), with_costs(marked.filter(is_lost))]
-    return pl.concat(parts, how="diagonal_relaxed")
+    whole = with_costs(whole) if "cost" in names else whole
+    if LIST_PRICE not in names:
+        whole = with_list_prices(whole).lazy()
+    return whole.with_columns(loss.alias(_LOSS))
 
 
 def _group(name: str, gap: str) -> tuple[Measure, ...]:
@@ -133,7 +128,9 @@ def _group(name: str, gap: str) -> tuple[Measure, ...]:
 
 def _of_cache(name: str, tokens: pl.Expr, gap: str) -> tuple[Measure, ...]:
     """Sum what tokens cost less from the cache, and count where that is not known."""
-    saved = pl.when(tokens <= _PROMPT).then(tokens * pl.col(CACHE_DISCOUNT))
+    saved = pl.when(pl.col("cost").is_not_null()).then(
+        tokens * _DISCOUNT.cast(pl.Int64)
+    )
     dollars = saved.cast(pl.Decimal(38, 0)) * pl.lit("0.000000000001").cast(MONEY)
     is_unknown = (tokens > 0) & saved.is_null()
     return (
@@ -157,6 +154,8 @@ WASTE = MetricSpec(
         total("cached_tokens", _CACHED),
         *_of_cache("cache_saved", _CACHED, "cached_unpriced"),
         *_of_cache("cache_possible", _PROMPT, "prompt_unpriced"),
+        # In thousandths of a dollar: the squares of small costs are very small.
+        exact("cost_squares", (pl.col("cost").cast(pl.Float64) * 1000) ** 2),
     ),
     main="responses",
     of_choices=True,
@@ -166,5 +165,5 @@ WASTE = MetricSpec(
     ),
     rows=_rows,
     passes=2,
-    needs_of=needs_of_cost,
+    needs_of=needs_of_list_prices,
 )
