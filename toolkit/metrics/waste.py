@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.expressions.choices import first_choice
-from toolkit.metrics.causes import LIST_PRICE, needs_of_list_prices, with_list_prices
+from toolkit.metrics.causes import LIST_PRICE, needs_of_list_prices
 from toolkit.metrics.measures import MONEY, count, exact, money, total
 from toolkit.metrics.outcomes import IS_FILTERED, IS_REFUSED, IS_TRUNCATED, with_any
 from toolkit.metrics.spec import MetricSpec
@@ -110,7 +110,10 @@ def _rows(frame: pl.LazyFrame) -> pl.LazyFrame:
     loss = pl.coalesce(pl.when(mark).then(pl.lit(name)) for mark, name in groups)
     whole = with_costs(whole) if "cost" in names else whole
     if LIST_PRICE not in names:
-        whole = with_list_prices(whole).lazy()
+        # Imported here: only costs need prices.
+        from toolkit.pricing.costs import add_list_prices
+
+        whole = add_list_prices(whole).lazy()
     return whole.with_columns(loss.alias(_LOSS))
 
 
