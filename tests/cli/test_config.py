@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from toolkit.report.sections import NAMES as SECTIONS
 
 import toolkit
 from tests.conftest import ROOT
@@ -17,7 +18,6 @@ from tests.support.command import run
 from toolkit.cli.config import read_configuration
 from toolkit.cli.settings import Settings, json_schema
 from toolkit.errors import ConfigurationError, UnreadableSourceError
-from toolkit.report.sections import NAMES as SECTIONS
 from toolkit.testing import make_response
 
 FULL = """

@@ -235,7 +235,7 @@ def test_the_sample_as_it_was_worked_out_by_another() -> None:
     old = old.with_columns(pl.col("created") - timedelta(days=14))
     for frame, has_range in ((choices, False), (pl.concat([old, choices]), True)):
         inputs = price(made.inputs._replace(choices=frame), made.prices, ["model"])
-        tables = MetricTables(inputs, made.content.plan)
+        tables = MetricTables(inputs, made.plan)
         (found,) = build_budgets(tables, parse_budgets(["4USD"]))
 
         assert found.spent.rounded(3) == Figure(Decimal("0.888"), "lower")
@@ -321,4 +321,4 @@ def test_settings_of_budgets_and_colors(tmp_path: Any) -> None:
 def test_colors_are_passed_on() -> None:
     made = toolkit.write_report("data/sample", colors={"gpt-4o": "b2"})
 
-    assert made.content.plan.colors == {"gpt-4o": "b2"}
+    assert made.content.colors["gpt-4o-2024-08-06"] == "b2"

@@ -83,6 +83,8 @@ def test_tables_are_narrow_and_aligned_and_nothing_is_escaped(name: str) -> None
     assert "\\" not in text
     assert not re.search(r"\n\n\n| \n|\bNone\b(?! found| of|:)|Figure\(|&[a-z]+;", text)
     assert max(map(columns_of, rows_of(text))) < 100
+    # A line right below a table would be a row of it, and one above no paragraph.
+    assert not re.search(r"\|\n[^|\n]|[^|\n]\n\|", text)
     tables = re.split(r"\n(?!\|)", text)
     for table in tables:
         widths = {columns_of(line) for line in rows_of(table)}

@@ -96,10 +96,18 @@ def test_headlines() -> None:
 
 def test_what_could_not_be_counted_is_in_the_answer() -> None:
     """A log without a call that could be read is not one without calls."""
-    tables = tables_of(calls("2026-11-10", 1))
-    answer = build_answer(tables, "", UNKNOWN, None, ["3 lines that could not be read"])
-    assert answer.headline == "No call could be counted in this week."
-    assert answer.certainty == "Not counted: 3 lines that could not be read."
+    undated = tables_of(calls("2026-11-10", 1, created=None))
+    answer = build_answer(undated, "", UNKNOWN, None, ["1 call without a date"])
+    assert answer.headline == "No call could be counted: 1 call without a date."
+    assert answer.certainty == ""
+
+    before = tables_of(calls("2026-11-10", 1))
+    answer = build_answer(before, "", UNKNOWN, None, ["3 lines that could not be read"])
+    assert answer.headline == "No calls in this week."
+    assert answer.certainty == (
+        "The last call was on 10 Nov 2026, 12:00. "
+        "Not counted: 3 lines that could not be read."
+    )
 
 
 def test_certainty() -> None:
@@ -108,17 +116,17 @@ def test_certainty() -> None:
     def certainty(*groups: list[dict[str, object]]) -> str:
         return build_answer(tables_of(*groups), "", UNKNOWN, None, ()).certainty
 
-    before, now = calls("2026-11-10", 40), calls("2026-11-17", 20)
+    before, now = calls("2026-11-10", 40), calls("2026-11-20", 20)
     assert certainty(before, now) == "All 20 calls are priced exactly."
     # As many tokens without a price in both weeks.
-    few = calls("2026-11-10", 1, **OWN), calls("2026-11-17", 1, **OWN)
+    few = calls("2026-11-10", 1, **OWN), calls("2026-11-20", 1, **OWN)
     assert certainty(before, now, *few) == (
         "20 of the 21 calls are priced exactly. The other 1 is in no sum of money; "
         "such calls used about as many tokens in both weeks (1.1k, then 1.1k), so "
         "the fall is real."
     )
     # 20 calls moved to a model without a price: 22,000 tokens, worth the change.
-    moved = calls("2026-11-10", 1, **OWN), calls("2026-11-17", 21, **OWN)
+    moved = calls("2026-11-10", 1, **OWN), calls("2026-11-20", 21, **OWN)
     assert certainty(before, now, *moved).endswith(
         "so the fall in known cost may not be one in cost."
     )

@@ -16,14 +16,11 @@ import toolkit
 from toolkit.cli.app import _app
 from toolkit.errors import OptionError, WriteError
 from toolkit.report import write_report
-from toolkit.report.changes import Change
+from toolkit.report.model import TILES
 from toolkit.report.report import _FORMATS
-from toolkit.report.sections import NAMES, SECTIONS
 from toolkit.testing import make_choices, make_response
 
-SCHEMA = json.loads(
-    Path("tests/report/old_report.schema.json").read_text(encoding="utf-8")
-)
+SCHEMA = json.loads(Path("docs/report.schema.json").read_text(encoding="utf-8"))
 WEEK: dict[str, Any] = {"last": "week", "now": "2026-11-23", "compare": "previous"}
 # gpt-4o on these days: 2.50 USD a million read, 10 USD written, 1.25 from cache.
 READ, WRITTEN, CACHED = Decimal("2.5"), Decimal(10), Decimal("1.25")
@@ -69,97 +66,66 @@ def report() -> toolkit.report.Report:
 
 
 def figures(report: Any) -> dict[str, Any]:
-    """Return the five figures by name."""
+    """Return the key figures by name."""
     return {figure["name"]: figure for figure in report.data()["figures"]}
 
 
-def test_the_five_figures_are_those_of_a_hand(report: Any) -> None:
+def test_key_figures_are_those_worked_by_hand(report: Any) -> None:
     found = figures(report)
 
     # 30 calls x 1,100; 25 x 1,100 before.
-    assert (found["tokens"]["value"], found["tokens"]["before"]) == (33_000, 27_500)
-    assert (found["calls"]["value"], found["calls"]["before"]) == (30, 25)
+    assert found["tokens"]["value"] == {"value": 33_000, "bound": "exact"}
+    assert found["tokens"]["before"]["value"] == 27_500
+    assert found["calls"]["value"]["value"] == 30
+    assert found["calls"]["words"] == "+5 (25 before)"
     # 29 priced calls: 100 written each is 0.001; read 1,000 is 0.0025, but for 20 calls
     # 500 + 500 from cache, 0.00125 + 0.000625 = 0.001875.
     million = Decimal(10**6)
     written = 29 * 100 * WRITTEN / million
     cached = 20 * (500 * READ + 500 * CACHED) / million
     whole = 9 * 1000 * READ / million
-    assert found["cost"]["value"] == written + cached + whole == Decimal("0.089")
-    assert found["cost"]["before"] == 25 * Decimal("0.0035")
+    cost = written + cached + whole
+    assert found["cost"]["value"] == {"value": cost, "bound": "lower"}
+    assert cost == Decimal("0.089")
+    assert found["cost"]["before"]["value"] == 25 * Decimal("0.0035")
     # 3 of 30 were cut off, 5 of 25 before; 10,000 of 30,000 tokens read from cache.
-    assert found["cut_off"]["value"] == pytest.approx(3 / 30)
-    assert found["cut_off"]["before"] == pytest.approx(5 / 25)
-    assert found["cache"]["value"] == pytest.approx(10_000 / 30_000)
-    assert found["cache"]["before"] == 0
+    assert (found["cut_off"]["value"]["value"], found["cut_off"]["of"]) == (3, 30)
+    assert found["cut_off"]["words"] == "5 of 25 before"
+    assert found["cache"]["value"]["value"] == pytest.approx(10_000 / 30_000)
+    assert found["cache"]["before"]["value"] == 0
 
 
 def test_the_answer_comes_first(report: Any) -> None:
-    # 0.089 / 0.0875 = 1.0171; 1,100 of 33,000 tokens are 3.3%.
+    # 0.089 - 0.0875 = 0.0015; 1,100 tokens at 0.089 for 31,900 are 0.0031.
     assert report.headline == (
-        "33,000 tokens in 30 calls, at least $0.089, at least +1.7% on the week "
-        "before. 3.3% of tokens have no known price."
+        "The week cost at least $0.089, at least $0.0015 more than the week before, "
+        "because there were 20% more calls; calls without a known price could add "
+        "about $0.0031."
     )
     assert str(report) == f"Week of 16 to 22 Nov 2026 (UTC): {report.headline}"
+    assert report.html().index("<h1>") < report.html().index("Known cost")
 
 
-def test_a_change_is_good_or_bad_only_where_it_has_a_direction(report: Any) -> None:
-    found = {name: figure["direction"] for name, figure in figures(report).items()}
+def test_models_have_their_change_and_its_reason(report: Any) -> None:
+    rows = {row["name"]: row for row in report.data()["models"]["rows"]}
 
-    assert found == {
-        "tokens": "neutral",
-        "calls": "neutral",
-        "cost": "bad",
-        "cut_off": "good",
-        "cache": "good",
-    }
+    # 25 calls before and 29 now: + 4 x 0.0035; the cache saved 20 x 500 x 1.25 / 10^6.
+    assert rows["gpt-4o"]["change"]["value"] == Decimal("0.0015")
+    assert rows["gpt-4o"]["reason"] == "more calls: 25 → 29"
+    assert rows["of-our-own"]["calls_before"] == 0
+    assert rows["of-our-own"]["cost"] == {"value": None, "bound": "unknown"}
 
 
-def test_what_changed_most_names_the_model_and_the_reason(report: Any) -> None:
-    changes = [Change(**row) for row in report.data()["changes"]]
+def test_charts_come_in_the_order_of_their_names() -> None:
+    names = ["finish_reasons", "token_usage"]
+    made = write_report(make_choices(*ROWS), sections=names, **WEEK)
 
-    (new,) = [change for change in changes if change.kind == "new"]
-    assert (new.subject, new.words) == (
-        "of-our-own",
-        "first seen on 20 Nov; 1 call",
-    )
-    (cached,) = [
-        one for one in changes if "from cache" in one.words and one.kind == "share"
+    tiles = made.data()["analysis"]["tiles"]
+    assert [tile["name"] for tile in tiles] == names
+    whole = write_report(make_choices(*ROWS), **WEEK).data()["analysis"]
+    assert [tile["name"] for tile in whole["tiles"]] == [
+        name for name in TILES if name in {tile["name"] for tile in whole["tiles"]}
     ]
-    # 10,000 of 29,000 of gpt-4o: 34.5%.
-    assert cached.amount == "+34.5 points"
-    assert cached.direction == "good"
-
-
-def test_each_section_is_a_metric_with_chart_and_table(report: Any) -> None:
-    assert tuple(section.name for section in SECTIONS) == NAMES
-    sections = report.data()["sections"]
-
-    assert [section["name"] for section in sections] == list(NAMES)
-    usage = sections[0]
-    rows = [dict(zip(usage["columns"], row, strict=True)) for row in usage["rows"]]
-    assert [(row["model"], row["responses"], row["total_tokens"]) for row in rows] == [
-        ("gpt-4o", 29, 31_900),
-        ("of-our-own", 1, 1_100),
-    ]
-
-
-def test_a_cost_that_nobody_knows_is_not_zero(report: Any) -> None:
-    (table,) = [
-        result.table
-        for result in report.content.sections
-        if result.section.name == "cost"
-    ]
-
-    costs = {row[0]: row[table.names.index("cost")] for row in table.rows}
-    # 0.089, worked above.
-    assert costs == {"gpt-4o": "$0.089", "of-our-own": "–"}
-
-
-def test_sections_come_in_the_order_that_was_asked_for() -> None:
-    made = write_report(make_choices(*ROWS), sections=["cost", "token_usage"], **WEEK)
-
-    assert [one["name"] for one in made.data()["sections"]] == ["cost", "token_usage"]
 
 
 def test_the_json_keeps_to_its_schema(report: Any) -> None:
@@ -173,19 +139,20 @@ def test_the_same_input_gives_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in (1, 2):
-        files = [tmp_path / f"{number}{form}" for form in (".md", ".json", ".png")]
+        files = [
+            tmp_path / f"{number}{form}" for form in (".html", ".md", ".json", ".png")
+        ]
         # Another chart in between must not show: colours are fixed anew.
         toolkit.charts.set_colors({f"other {number}": "b2"})
         write_report("data/sample", files, last="week", now="2026-11-09")
 
-    for form in _FORMATS.keys() - {".html"}:
+    for form in _FORMATS:
         first = (tmp_path / f"1{form}").read_bytes()
         assert first == (tmp_path / f"2{form}").read_bytes()
         assert len(first) < 2_000_000
-    assert "Made" not in (tmp_path / "1.md").read_text()
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1764000000")
     made = write_report(make_choices(*ROWS), sections=["cost"], **WEEK)
-    assert "- Made: `24 Nov 2025, 16:00 UTC`" in made.markdown()
+    assert made.content.made.generated == "24 Nov 2025, 16:00 UTC"
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "now")
     with pytest.raises(OptionError, match="seconds since 1970"):
         write_report(make_choices(*ROWS), sections=["cost"], **WEEK)
@@ -199,8 +166,10 @@ def test_logs_and_their_export_give_the_same_figures(tmp_path: Path) -> None:
     export = write_report(tmp_path / "out", **options).data()
     loaded = write_report(toolkit.load("data/sample"), **options).data()
 
-    for name in ("figures", "sections", "periods", "data", "headline"):
-        assert export[name] == logs[name] == loaded[name]
+    # The lines of a range are known of logs only.
+    for name in ("figures", "models", "causes", "waste", "analysis", "periods"):
+        assert export[name] == logs[name] == loaded[name], name
+    assert export["answer"]["headline"] == logs["answer"]["headline"]
 
 
 def test_logs_behind_a_lazy_frame_are_read_once(tmp_path: Path) -> None:
@@ -208,13 +177,13 @@ def test_logs_behind_a_lazy_frame_are_read_once(tmp_path: Path) -> None:
     path.write_text(f"{json.dumps(make_response())}\n" * 3, encoding="utf-8")
     read: list[int] = []
 
-    write_report(toolkit.scan(path, progress=read.append)).markdown()
+    write_report(toolkit.scan(path, progress=read.append)).html()
 
     assert sum(read) == path.stat().st_size
 
 
 def test_no_word_of_an_answer_is_in_any_form(report: Any) -> None:
-    for text in (report.markdown(), report.json()):
+    for text in (report.html(), report.markdown(), report.json()):
         assert "secret" not in text
 
 
@@ -223,18 +192,22 @@ def test_without_a_range_everything_is_reported_even_without_a_date() -> None:
 
     made = write_report(make_choices(*rows))
 
-    assert str(made).startswith("All that there is (UTC): 3,300 tokens in 3 calls")
-    facts = {row["name"]: row["count"] for row in made.data()["data"]["facts"]}
-    assert facts["Calls without a date"] == 1
+    # 2 x 0.0035; a price is not known of a call without a date.
+    assert str(made) == (
+        "All that there is (UTC): All calls together cost at least $0.007; calls "
+        "without a known price could add about $0.0035."
+    )
+    assert figures(made)["calls"]["value"]["value"] == 3
     inside = write_report(make_choices(*rows), since="2026-11-01", until="2026-12-01")
-    assert inside.data()["data"]["left_out"][0] == "1 call without a date"
-    assert "2,200 tokens in 2 calls" in inside.headline
+    assert inside.data()["left_out"] == ["1 call without a date"]
+    assert figures(inside)["tokens"]["value"]["value"] == 2_200
 
 
 def test_no_calls_make_a_report_too() -> None:
     made = write_report(make_choices(), **WEEK)
 
     assert made.headline == "No calls."
+    assert "No calls." in made.html()
     assert made.markdown().startswith("# LLM usage")
     assert made.png().startswith(b"\x89PNG")
 
@@ -295,7 +268,7 @@ SHORT = ("--last", "week", "--now", "2026-11-23", "--section", "cost")
 
 
 def test_the_command_writes_every_form_from_one_run(log: Path, tmp_path: Path) -> None:
-    files = [tmp_path / name for name in ("r.md", "r.json", "r.png")]
+    files = [tmp_path / name for name in ("r.html", "r.md", "r.json", "r.png")]
     to = [word for file in files for word in ("--to", file)]
 
     done = run("report", log, *SHORT, *to, "--compare", "previous")
@@ -304,10 +277,12 @@ def test_the_command_writes_every_form_from_one_run(log: Path, tmp_path: Path) -
 
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.startswith(f"{files[0]}, ")
-    assert "Week of 16 to 22 Nov 2026 (UTC): 30 tokens in 2 calls" in done.stderr
+    # 10 read at 2.50 and 5 written at 10 USD a million: 0.000075, and as much unpriced.
+    headline = "Week of 16 to 22 Nov 2026 (UTC): The week cost at least $0.000075"
+    assert headline in done.stderr
     assert all(file.stat().st_size > 500 for file in files)
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
-    assert said.stdout.startswith("Week of 16 to 22 Nov 2026 (UTC): 30 tokens")
+    assert said.stdout.startswith(headline)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         ["a.jsonl", *[file.name for file in files]]
     )
@@ -362,7 +337,7 @@ def test_a_report_takes_its_settings_from_the_configuration(
 
     made = json.loads(to.read_text())
     assert done.returncode == 3
-    assert [section["name"] for section in made["sections"]] == ["cost"]
+    assert made["analysis"] is None or len(made["analysis"]["tiles"]) <= 1
     assert (made["title"], made["range"]["tz"]) == ("Ours", "Europe/Berlin")
     assert "rejected" in done.stderr
 
@@ -383,5 +358,6 @@ def test_a_page_is_put_in_its_place_at_once_or_not_at_all(
 def test_a_report_without_series_has_the_totals(by: Any) -> None:
     report = write_report(make_choices({"total_tokens": 15}, {}), by=by)
 
-    (series,) = report.data()["series"]
-    assert (series["calls"], series["tokens"]) == (2, 15)
+    (row,) = report.data()["models"]["rows"]
+    # 15 of the first call; the second does not report any.
+    assert (row["calls"], row["tokens"]) == (2, {"value": 15, "bound": "lower"})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,6 @@ WEEK: dict[str, Any] = {
     "last": "week",
     "now": "2026-11-23",
     "compare": "previous",
-    "sections": ["token_usage", "cost"],
 }
 NO_USAGE = dict.fromkeys(
     ["prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"]
@@ -35,13 +36,16 @@ def report(*rows: dict[str, Any], **options: Any) -> Any:
     made = write_report(make_choices(*rows), **{**WEEK, **options})
     data = json.loads(made.json())
     jsonschema.validate(data, SCHEMA)
+    assert data["answer"]["headline"] in made.html().replace("&#39;", "'")
     return made
 
 
-def table(made: Any, name: str) -> list[dict[str, Any]]:
-    """Return the rows of a section."""
-    (section,) = [one for one in made.data()["sections"] if one["name"] == name]
-    return [dict(zip(section["columns"], row, strict=True)) for row in section["rows"]]
+def exact(value: Any) -> dict[str, Any]:
+    """Return an exact figure."""
+    return {"value": value, "bound": "exact"}
+
+
+UNKNOWN = {"value": None, "bound": "unknown"}
 
 
 # Bounds and unknowns. A call is 1,100 tokens at 0.0035 USD, as in test_report.
@@ -53,32 +57,23 @@ def test_tokens_and_cost_that_no_call_reports_are_unknown() -> None:
     )
 
     assert made.headline == (
-        "An unknown number of tokens in 5 calls (5 without full usage), +25% of calls "
-        "on the week before. No call has a known price. The last call was on 17 Nov "
-        "2026, 12:00."
+        "The week used an unknown number of tokens in 5 calls; what that cost is not "
+        "known, as no call has a known price."
     )
+    assert "The last call was on 17 Nov 2026, 12:00." in made.content.answer.certainty
     found = figures(made)
-    for name in ("tokens", "cost"):
-        figure = found[name]
-        assert (figure["value"], figure["bound"], figure["text"]) == (
-            None,
-            "unknown",
-            "–",
-        )
-        assert (figure["before_bound"], figure["change"]) == ("exact", "")
-        assert figure["direction"] == "neutral"
-    assert made.data()["changes"] == []
-    (period,) = made.data()["periods"]
-    assert (period["tokens"], period["tokens_bound"]) == (None, "unknown")
-    assert (period["cost"], period["cost_bound"]) == (None, "unknown")
-    (series,) = made.data()["series"]
-    assert (series["tokens"], series["cost"]) == (None, None)
-    (row,) = table(made, "token_usage")
-    assert (row["total_tokens"], row["total_tokens_bound"]) == (None, "unknown")
-    for text in (made.markdown(), made.headline):
-        assert "$0" not in text.replace("\\", "")
-        assert "100%" not in text
-        assert "0 tokens" not in text
+    for name in ("tokens", "cost", "cost_per_1000"):
+        assert (found[name]["value"], found[name]["words"]) == (UNKNOWN, "")
+        assert found[name]["before"]["bound"] == "exact"
+    data = made.data()
+    assert data["causes"] is None
+    (period,) = data["periods"]
+    assert (period["tokens"], period["cost"]) == (UNKNOWN, UNKNOWN)
+    (row,) = data["models"]["rows"]
+    assert (row["tokens"], row["cost"], row["change"]) == (UNKNOWN, UNKNOWN, UNKNOWN)
+    for text in (made.markdown(), made.headline, made.html()):
+        assert "-100%" not in text
+        assert not re.search(r"(?<![\d,.])0 tokens", text)
 
 
 def test_a_sum_that_misses_calls_is_a_lower_bound() -> None:
@@ -86,28 +81,27 @@ def test_a_sum_that_misses_calls_is_a_lower_bound() -> None:
     made = report(
         *calls("2026-11-10", 5),
         *calls("2026-11-17", 3),
-        *calls("2026-11-18", 2, **NO_USAGE),
+        *calls("2026-11-20", 2, **NO_USAGE),
     )
 
     assert made.headline == (
-        "At least 3,300 tokens in 5 calls (2 without full usage), at least $0.01, ±0% "
-        "of calls on the week before. 2 calls have no known price. The last call was "
-        "on 18 Nov 2026, 12:00."
+        "The week cost at least $0.01, at most $0.007 less than the week before; "
+        "2 calls have no known price."
     )
     found = figures(made)
-    assert (found["tokens"]["value"], found["tokens"]["bound"]) == (3300, "lower")
-    assert found["tokens"]["text"] == "≥ 3,300"
-    # At least 3,300 where there were 5,500 may be less or more.
-    assert (found["tokens"]["change"], found["cost"]["change"]) == ("", "")
-    periods = {row["period"].day: row for row in made.data()["periods"]}
-    assert (periods[17]["tokens"], periods[17]["tokens_bound"]) == (3300, "exact")
-    assert (periods[18]["tokens"], periods[18]["tokens_bound"]) == (None, "unknown")
-    assert (periods[19]["tokens"], periods[19]["tokens_bound"]) == (0, "exact")
-    (row,) = table(made, "cost")
-    assert row["cost_bound"] == "lower"
+    assert found["tokens"]["value"] == {"value": 3300, "bound": "lower"}
+    # 3,300 - 5,500 is -2,200 or more, that is at least -40%.
+    assert found["tokens"]["words"] == "≥ -2,200 (-40%)"
+    assert "≥ 3,300" in made.markdown()
+    periods = {row["start"].day: row for row in made.data()["periods"]}
+    assert periods[17]["tokens"] == exact(3300)
+    assert periods[20]["tokens"] == UNKNOWN
+    assert periods[19]["tokens"] == exact(0)
+    (row,) = made.data()["models"]["rows"]
+    assert row["cost"]["bound"] == "lower"
 
 
-def test_a_change_between_bounds_is_marked_or_withheld() -> None:
+def test_a_change_between_bounds_is_marked() -> None:
     # At least 7,700 tokens where there were 5,500: +40% at least.
     grown = report(
         *calls("2026-11-10", 5),
@@ -128,16 +122,13 @@ def test_a_change_between_bounds_is_marked_or_withheld() -> None:
         *calls("2026-11-17", 5),
     )
 
-    assert figures(grown)["tokens"]["change"] == "≥ +40%"
-    assert "at least +40% on the week before" in grown.headline
-    assert figures(grown)["cost"]["direction"] == "bad"
-    assert figures(unsure)["tokens"]["change"] == ""
-    assert figures(unsure)["cost"]["direction"] == "neutral"
-    # 8 calls, 6 before.
-    assert "+33% of calls on the week before" in unsure.headline
+    assert figures(grown)["tokens"]["words"] == "≥ +2,200 (+40%)"
+    assert "at least $0.007 more than the week before" in grown.headline
+    assert figures(unsure)["tokens"]["words"] == "~ +2,200 (+40%)"
+    assert "about $0.007 more than the week before" in unsure.headline
     # 5/6 - 1 = -16.67%, rounded to the side of its bound.
-    assert figures(shrunk)["tokens"]["change"] == "≤ -16%"
-    assert figures(shrunk)["cost"]["direction"] == "good"
+    assert figures(shrunk)["tokens"]["words"] == "≤ -1,100 (-16%)"
+    assert "at least $0.0035 less than the week before" in shrunk.headline
 
 
 def test_a_cost_that_became_unknown_is_no_saving() -> None:
@@ -145,20 +136,11 @@ def test_a_cost_that_became_unknown_is_no_saving() -> None:
         *calls("2026-11-10", 30), *calls("2026-11-17", 30, **NO_USAGE, provider=None)
     )
 
-    assert [row for row in made.data()["changes"] if row["kind"] == "cost"] == []
-
-
-def test_a_series_has_its_cost_even_if_it_is_not_among_the_dearest() -> None:
-    # 9 calls of the cheaper model have more tokens: 9,900 of 8,800.
-    rows = [
-        *calls("2026-11-17", 9, model="gpt-4o-mini"),
-        *calls("2026-11-17", 8),
-    ]
-    (series,) = report(*rows, top=1).data()["series"]
-
-    assert series["model"] == "gpt-4o-mini"
-    # 1,000 read at 0.15 and 100 written at 0.60 USD a million: 0.00021 a call.
-    assert float(series["cost"]) == pytest.approx(9 * 0.00021)
+    data = made.data()
+    assert data["causes"] is None
+    (row,) = data["models"]["rows"]
+    assert (row["change"], row["reason"]) == (UNKNOWN, "")
+    assert "less" not in made.headline
 
 
 KINDS = {
@@ -197,27 +179,26 @@ def test_no_output_is_surer_than_the_calls(before: list[str], now: list[str]) ->
         figure = found[name]
         one = 1100 if name == "tokens" else 0.0035
         bound = bound_of(knowns)
-        assert figure["bound"] == bound
-        assert figure["before_bound"] == bound_of(knowns_before)
-        if bound == "unknown":
-            assert (figure["value"], figure["text"]) == (None, "–")
-        else:
-            assert float(figure["value"]) == pytest.approx(one * sum(knowns))
+        assert figure["value"]["bound"] == bound
+        assert figure["before"]["bound"] == bound_of(knowns_before)
+        if bound != "unknown":
+            assert float(figure["value"]["value"]) == pytest.approx(one * sum(knowns))
         is_sure = all(knowns) and all(knowns_before)
-        assert is_sure or figure["change"][:1] in {"", "≥", "≤"}
-        (period,) = [row for row in data["periods"] if row["calls"]]
-        assert period[f"{name}_bound"] == bound
-        assert (period[name] is None) == (bound == "unknown")
-    tokens, cost = found["tokens"]["bound"], found["cost"]["bound"]
-    start = {"exact": "1", "lower": "At least", "unknown": "An unknown"}[tokens]
-    assert made.headline.startswith(str(1100 * len(now))[:1] if start == "1" else start)
-    assert ("No call has a known price" in made.headline) == (cost == "unknown")
-    assert ("at least $" in made.headline) == (cost == "lower")
-    for text in (made.headline, made.markdown(), json.dumps(data["changes"])):
-        assert "-100%" not in text.replace("\\", "")
+        assert is_sure or figure["words"][:1] in {"", "≥", "≤", "~"}
+        (period,) = [row for row in data["periods"] if row["calls"]["value"]]
+        assert period[name]["bound"] == bound
+    tokens, cost = found["tokens"]["value"], found["cost"]["value"]["bound"]
+    if cost == "unknown":
+        used = {"exact": "used 1,1", "lower": "used at least", "unknown": "used an unk"}
+        used["exact"] = f"used {tokens['value'] or 0:,} tokens"
+        assert used[tokens["bound"]] in made.headline
+    assert ("no call has a known price" in made.headline) == (cost == "unknown")
+    assert ("cost at least $" in made.headline) == (cost == "lower")
+    for text in (made.headline, made.markdown(), made.json()):
+        assert "-100%" not in text
         assert not re.search(r"(?<![\d,.])0 tokens", text)
-    for series in data["series"]:
-        assert (series["cost"] is None) == (series["cost_bound"] == "unknown")
+    for row in data["models"]["rows"]:
+        assert (row["cost"]["value"] is None) == (row["cost"]["bound"] == "unknown")
 
 
 # What the figures leave out.
@@ -253,12 +234,8 @@ ERROR = json.dumps({"error": {"message": "no", "type": "server_error"}})
             "No call could be counted: 1 call without a date, 1 line that could not be "
             "read, 1 provider error.",
         ),
-        ([line("a", "2026-11-24"), ERROR], "No calls in this range."),
-        (
-            [line("a", "2026-11-02"), BAD],
-            "No calls in this range. Not counted: 1 line that could not be read. The "
-            "last call was on 2 Nov 2026, 12:00.",
-        ),
+        ([line("a", "2026-11-24"), ERROR], "No calls in this week."),
+        ([line("a", "2026-11-02"), BAD], "No calls in this week."),
     ],
 )
 def test_a_report_without_calls_says_what_is_there(
@@ -272,15 +249,18 @@ def test_a_report_without_calls_says_what_is_there(
     assert made.headline == headline
     found = figures(made)
     is_known = headline.startswith("No calls")
-    assert found["tokens"]["text"] == ("0" if is_known else "–")
-    assert found["calls"]["value"] == (0 if is_known else None)
+    assert found["tokens"]["value"] == UNKNOWN
+    assert found["calls"]["value"] == (exact(0) if is_known else UNKNOWN)
+    if headline == "No calls in this week." and BAD in lines:
+        assert made.content.answer.certainty == (
+            "The last call was on 2 Nov 2026, 12:00. Not counted: 1 line that could "
+            "not be read."
+        )
     jsonschema.validate(json.loads(made.json()), SCHEMA)
     assert made.png().startswith(b"\x89PNG")
 
 
-def test_the_headline_says_what_is_not_counted_and_what_was_logged_twice(
-    tmp_path: Path,
-) -> None:
+def test_what_is_not_counted_and_what_was_logged_twice(tmp_path: Path) -> None:
     log = tmp_path / "a.jsonl"
     lines = [
         line("a"),
@@ -293,19 +273,17 @@ def test_the_headline_says_what_is_not_counted_and_what_was_logged_twice(
     log.write_text("\n".join([*lines, ""]))
 
     in_range = write_report(log, **WEEK)
-    of_all = write_report(log, sections=["cost"])
+    of_all = write_report(log)
 
     # 15 tokens a call: 10 read at 2.50 and 5 written at 10 USD a million, 0.000075.
     # 0.000225 is rounded to an even digit.
     assert in_range.headline == (
-        "45 tokens in 3 calls, $0.00022. Not counted: 1 call without a date, 1 line "
-        "that could not be read, 1 line of calls that were logged twice."
+        "The week cost $0.00022; the week before has no calls."
     )
-    assert "60 tokens in 4 calls (1 without a date)" in of_all.headline
-    assert in_range.data()["data"]["left_out"][:2] == [
-        "1 call without a date",
-        "1 line that could not be read",
-    ]
+    counts = {one.name: one.count for one in in_range.content.trust.lines}
+    assert counts == {"responses": 3, "duplicates": 1, "rejected": 1, "undated": 1}
+    assert figures(of_all)["calls"]["value"] == exact(4)
+    assert "1 line that could not be read" in of_all.content.answer.certainty
 
 
 # Periods.
@@ -316,10 +294,10 @@ def test_a_period_is_complete_once_it_is_over() -> None:
     made = report(*calls("2026-11-20", 3), now="2026-11-23T07:00Z")
     periods = made.data()["periods"]
 
-    assert [row["calls"] for row in periods] == [0, 0, 0, 0, 3, 0, 0]
-    assert [row["partial"] for row in periods] == [False] * 7
-    assert made.data()["data"]["last_call"] == at("2026-11-20")
-    assert "last call: 20 Nov 2026" in made.markdown()
+    assert [row["calls"]["value"] for row in periods] == [0, 0, 0, 0, 3, 0, 0]
+    assert [row["is_partial"] for row in periods] == [False] * 7
+    assert made.data()["range"]["last_call"] == at("2026-11-20")
+    assert "last call 20 Nov 2026, 12:00" in made.html()
     assert "last call" not in made.headline  # before half of the range is silent
 
 
@@ -328,51 +306,34 @@ def test_an_open_range_ends_now() -> None:
     made = report(*calls("2026-11-18", 3), now="2026-11-20T12:00Z", **options)
     periods = made.data()["periods"]
 
-    assert [(row["calls"], row["partial"]) for row in periods] == [
+    assert [(row["calls"]["value"], row["is_partial"]) for row in periods] == [
         (3, False),
         (0, False),
         (0, True),
     ]
-    assert "--now 2026-11-20T12:00:00Z" in made.content.provenance.command
+    assert "--now 2026-11-20T12:00:00Z" in made.content.made.command
     over = report(*calls("2026-11-18", 3), until="2026-11-20", **options)
-    assert "--now" not in over.content.provenance.command
+    assert "--now" not in over.content.made.command
 
 
 def test_the_last_day_of_a_closed_month_is_compared(tmp_path: Path) -> None:
     path = tmp_path / "last.json"
-    month = {"last": "month", "sections": ["cost"]}
+    month: dict[str, Any] = {"last": "month"}
     rows = calls("2026-10-30", 2)
     write_report(make_choices(*rows), path, now="2026-11-01", **month)
     late = make_choices(*rows, *calls("2026-10-31", 1))
 
     made = write_report(late, against=path, now="2026-12-01", **month)
 
-    (change,) = json.loads(made.json())["against"]["changes"]
-    assert change["period"] == "2026-10-31T00:00:00+00:00"
-    assert change["changed"]["calls"] == [0, 1]
-    assert change["bounds"]["cost"] == ["exact", "exact"]
-
-
-def test_a_report_without_bounds_has_0_for_what_is_unknown(tmp_path: Path) -> None:
-    # As version 1 of the schema was written before there were bounds.
-    path = tmp_path / "last.json"
-    month = {"last": "month", "sections": ["cost"]}
-    rows = make_choices(*calls("2026-10-30", 2, **NO_USAGE), *calls("2026-10-29", 1))
-    write_report(rows, path, now="2026-11-01", **month)
-    data = json.loads(path.read_text())
-    for row in data["periods"]:
-        del row["tokens_bound"], row["cost_bound"]
-        row["tokens"], row["cost"] = row["tokens"] or 0, row["cost"] or "0"
-    path.write_text(json.dumps(data))
-
-    made = write_report(rows, against=path, now="2026-12-01", **month)
-
-    assert made.data()["against"]["changes"] == []
+    changes = {row["name"]: row for row in made.data()["restated"]["rows"]}
+    assert changes["calls"]["start"] == datetime(2026, 10, 31, tzinfo=UTC)
+    assert (changes["calls"]["before"], changes["calls"]["now"]) == (exact(0), exact(1))
+    assert changes["cost"]["now"] == exact(Decimal("0.0035"))
 
 
 def test_a_figure_that_became_known_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "last.json"
-    month = {"last": "month", "sections": ["cost"]}
+    month: dict[str, Any] = {"last": "month"}
     made_of = {"model": "of-our-own", "provider": None}
     rows = make_choices(*calls("2026-10-30", 2, **made_of))
     write_report(rows, path, now="2026-11-01", **month)
@@ -380,12 +341,12 @@ def test_a_figure_that_became_known_is_reported(tmp_path: Path) -> None:
     prices.write_text('[[price]]\nmodel = "of-our-own"\ninput = 5\noutput = 10\n')
 
     options = {"against": path, "prices": prices, "now": "2026-12-01"}
-    (change,) = write_report(rows, **options, **month).data()["against"]["changes"]
+    restated = write_report(rows, **options, **month).data()["restated"]
 
     # 2 calls: 2,000 read at 5 and 200 written at 10 USD a million.
-    assert change["changed"]["cost"] == (None, "0.012")
-    assert change["bounds"]["cost"] == ("unknown", "exact")
-    assert change["changed"]["calls_unpriced"] == (2, 0)
+    changes = {row["name"]: (row["before"], row["now"]) for row in restated["rows"]}
+    assert changes["cost"] == (UNKNOWN, exact(Decimal("0.012")))
+    assert changes["calls_unpriced"] == (exact(2), exact(0))
 
 
 def test_a_frame_without_usable_dates_is_an_error() -> None:
@@ -500,7 +461,7 @@ def test_now_closes_periods_on_the_command_line(log: Path, tmp_path: Path) -> No
     assert run("report", log, *options, "--to", to).returncode == 0
 
     periods = json.loads(to.read_text())["periods"]
-    assert [(row["calls"], row["partial"]) for row in periods] == [
+    assert [(row["calls"]["value"], row["is_partial"]) for row in periods] == [
         (1, False),
         (0, False),
         (0, True),
@@ -517,5 +478,6 @@ def test_a_quiet_export_reports_rejected_lines(log: Path, tmp_path: Path) -> Non
 
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "1 of 2 lines rejected\n"
-    assert "1 line that could not be read" in write_report(tmp_path / "out").headline
+    sure = write_report(tmp_path / "out").content.answer.certainty
+    assert "1 line that could not be read" in sure
     assert toolkit.scan(tmp_path / "out").collect().height == 4

@@ -138,7 +138,7 @@ def test_the_sample_as_it_was_worked_out_by_another() -> None:
         "data/sample", last="week", now="2026-11-09", compare="previous"
     )
     inputs = made.inputs._replace(choices=made.inputs.choices.drop("processing"))
-    tables = MetricTables(price(inputs, made.prices, ["model"]), made.content.plan)
+    tables = MetricTables(price(inputs, made.prices, ["model"]), made.plan)
 
     found = build_waste(tables)
 

@@ -54,7 +54,7 @@ def report(
         made = write_report(logs, to or [], progress=progress, **options)
     _add_to_step_summary(made)
     if not to:
-        output.print_result(str(made))
+        output.print_result(f"{made}\n{made.content.answer.certainty}".strip())
     elif not quiet:
         output.print_message(f"{', '.join(to)} written; {made}")
     is_within = _check_months(made, check_forecast=check_forecast)
@@ -84,7 +84,7 @@ def _check_budgets(made: Report, budgets: list[Budget]) -> bool:
     # Imported here: it is not needed for --help.
     from toolkit.pricing.budgets import breaches, check_names
 
-    if all(kpi.value is None for kpi in made.content.kpis):
+    if not any(figure.value.is_known for figure in made.content.figures):
         output.print_message(f"the budget may be exceeded: {made.headline}")
         return False
     found = []

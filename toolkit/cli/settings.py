@@ -28,7 +28,7 @@ from toolkit.expressions.vendors import check_provider
 from toolkit.pricing.budgets import check_amount
 from toolkit.reading.object_store import is_uri
 from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
-from toolkit.report.sections import NAMES
+from toolkit.report.model import TILES
 from toolkit.schema.tables import choices_table
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ _Paths = Annotated[
 ]
 _Section = Annotated[
     str,
-    _valid(lambda name: check_word("", name, NAMES)),
-    Field(json_schema_extra={"enum": [*NAMES]}),
+    _valid(lambda name: check_word("", name, TILES)),
+    Field(json_schema_extra={"enum": [*TILES]}),
 ]
 _Sections = Annotated[list[_Section], _NOT_EMPTY, _valid(check_unique)]
 _Limit = Annotated[
@@ -168,8 +168,8 @@ class _ReportOptions(_Table):
         'colours of series: { "gpt-4o" = "a1", "my-model" = "#0a3a70" }', {}
     )
     sections: _Sections = Field(
-        default_factory=lambda: [*NAMES],
-        description="metrics that a report shows, in this order",
+        default_factory=lambda: [*TILES],
+        description="analyst's charts of a report, in this order",
     )
     title: _Text = _setting("title of a report, above its first line")
 

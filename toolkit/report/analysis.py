@@ -14,31 +14,30 @@ from toolkit.report.analysis_rows import LEAST_CALLS, Rows, percent, summary_of
 from toolkit.report.course import amount_of, series_name
 from toolkit.report.figures import cost_per_1000
 from toolkit.report.metric_tables import figure_of
-from toolkit.report.model import Analysis, Head, Matrix, Tile
+from toolkit.report.model import TILES, Analysis, Head, Matrix, Tile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from toolkit.report.analysis_rows import Found
     from toolkit.report.metric_tables import MetricTables
 
-# What a chart shows, and whether it compares series.
-_TILES: dict[str, tuple[str, Callable[[Rows], Found], bool]] = {
-    "token_usage": ("tokens over time", over_time.build_tokens, False),
-    "calls": ("calls over time", over_time.build_calls, False),
-    "response_volume": ("hours of the week", over_time.build_hours, False),
-    "token_kinds": ("tokens by kind", charts.build_kinds, True),
-    "tokens_per_response": ("tokens of a call", charts.build_sizes, True),
-    "cost": ("cost of a call", charts.build_costs, True),
-    "truncation_rate": ("answers cut off", charts.build_cut_off, True),
-    "cache_share": ("prompts from the cache", charts.build_cache, True),
-    "finish_reasons": ("how answers ended", charts.build_endings, False),
-    "tool_calls": ("tool calls", charts.build_tools, False),
-    "usage_coverage": ("what calls report", charts.build_coverage, False),
-    "drift": ("versions of models", over_time.build_versions, False),
+# What builds a chart, and whether it compares series.
+_BUILDERS: dict[str, tuple[Callable[[Rows], Found], bool]] = {
+    "token_usage": (over_time.build_tokens, False),
+    "calls": (over_time.build_calls, False),
+    "response_volume": (over_time.build_hours, False),
+    "token_kinds": (charts.build_kinds, True),
+    "tokens_per_response": (charts.build_sizes, True),
+    "cost": (charts.build_costs, True),
+    "truncation_rate": (charts.build_cut_off, True),
+    "cache_share": (charts.build_cache, True),
+    "finish_reasons": (charts.build_endings, False),
+    "tool_calls": (charts.build_tools, False),
+    "usage_coverage": (charts.build_coverage, False),
+    "drift": (over_time.build_versions, False),
 }
-TILES = tuple(_TILES)
 _NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
             "ten", "eleven", "twelve")  # fmt: skip
 # Columns of the table: head, metric, measure, kind of tokens.
@@ -62,7 +61,7 @@ def build_analysis(
     tables: MetricTables,
     names: Mapping[str, str],
     colors: Mapping[str, str],
-    tiles: Sequence[str] = TILES,
+    tiles: Iterable[str] = TILES,
     first_call: datetime | None = None,
 ) -> Analysis:
     """Build the analyst's part, with the charts of these names in this order.
@@ -72,14 +71,14 @@ def build_analysis(
     rows = Rows(tables, names, colors, first_call)
     shown, left_out = [], []
     for name in tiles:
-        label, build, by_series = _TILES[name]
+        build, by_series = _BUILDERS[name]
         found: Found = f"no {rows.noun} has {LEAST_CALLS} calls or more"
         if not rows.all:
             found = "no calls"
         elif rows.shown or not by_series:
             found = build(rows)
         if isinstance(found, str):
-            left_out.append(f"{label} ({found})")
+            left_out.append(f"{TILES[name]} ({found})")
         else:
             title, note, chart, below = found
             tile = Tile(name, title, note, chart, summary_of(chart), below)

@@ -54,25 +54,18 @@ _FIELDS = {
 def build_kinds(rows: Rows) -> Found:
     """Build the tokens of each series by kind."""
     total = rows.total("token_usage")
-    prompt, tokens = (
-        figure_of("token_usage", f"{kind}_tokens", total)
-        for kind in ("prompt", "total")
-    )
-    share = about(prompt / tokens)
+    prompt = figure_of("token_usage", "prompt_tokens", total)
+    share = about(prompt / figure_of("token_usage", "total_tokens", total))
     bars = []
     for name in rows.shown:
-        parts = [
-            Part(size, color, mark)
-            for size, (_, color, mark) in zip(
-                _kinds_of(rows, name), _KINDS, strict=True
-            )
-            if amount_of(size) > 0
-        ]
+        sizes = zip(_kinds_of(rows, name), _KINDS, strict=True)
+        parts = [Part(size, color, mark) for size, (_, color, mark) in sizes
+                 if amount_of(size) > 0]  # fmt: skip
         text = format_count(rows.usage_of(name), "short")
         bars += [Bar(rows.short(name), parts, text)] if parts else []
     if not bars or not share:
         return "no call reports its prompt and its answer"
-    title = f"{share[0].upper()}{share[1:]} of all tokens are prompt"
+    title = f"{share.capitalize()} of all tokens are prompt"
     note = f"Tokens by kind; {rows.noun}s with {LEAST_CALLS} calls or more"
     return title, note, Bars(bars, "count", legend=[*_KINDS]), ""
 
@@ -115,7 +108,7 @@ def build_sizes(rows: Rows) -> Found:
         title = f"The median prompt to {longest.label} has {half} tokens"
     return (
         title,
-        "Tokens per call, middle 80% of calls (log scale); dot: median",
+        "Tokens per call, middle 80% and median (log scale)",
         Dots(
             list(lines.values()),
             "count",
@@ -169,10 +162,11 @@ def build_cut_off(rows: Rows) -> Found:
             low, high = map(Figure, _wilson(row["responses_truncated"], base))
             text = f"{format_count(_cut(row))} of {row['responses']:,}"
             dots.append(Dot(rows.short(name), rows.color(name), rate, low, high, text))
-    title = f"{format_count(cut, words=True)} of {calls(total['responses'])} "
-    title = (
-        f"{title[0].upper()}{title[1:]}{'was' if cut.value == 1 else 'were'} cut off"
-    )
+    if not dots:
+        return f"no {rows.noun} has {LEAST_CALLS} calls that say how they ended"
+    were = "was" if cut.value == 1 else "were"
+    count = format_count(cut, words=True).capitalize()
+    title = f"{count} of {calls(total['responses'])} {were} cut off"
     first = max(dots, key=lambda dot: amount_of(dot.low))
     if amount_of(first.low) > total["response_rate"]:
         title += f"; most at {first.label}: {first.text}"
@@ -322,14 +316,13 @@ def build_tools(rows: Rows) -> Found:
     total, bad = counts.total(), invalid.total()
     if not total:
         return "no call used a tool"
-    have = "has" if bad == 1 else "have"
-    title = (
-        f"{bad:,} of {plural(total, 'tool call')} {have} arguments that cannot be read"
-    )
+    have = f"{'has' if bad == 1 else 'have'} arguments that cannot be read"
+    title = f"{bad:,} of {plural(total, 'tool call')} {have}"
+    title = f"At least {title}" if unseen else title
     if not bad:
         title = f"{plural(total, 'tool call')}, most to {counts.most_common(1)[0][0]}"
     texts = {
-        tool: f"{counts[tool]:,}, {n:,} unreadable" for tool, n in invalid.items() if n
+        name: f"{counts[name]:,}, {n:,} unreadable" for name, n in (+invalid).items()
     }
     below = f"The arguments of {unseen:,} were not kept." if unseen else ""
     return title, "Tool calls by tool", _ranked(counts, texts, invalid), below
@@ -341,13 +334,9 @@ def build_coverage(rows: Rows) -> Found:
     total = rows.total("token_usage")["responses"]
     counts = {label: known.get(name, 0) for name, label in _FIELDS.items()}
     cached = counts["cached tokens"]
-    share = (
-        f"{percent(cached / total)} of calls report their"
-        if cached
-        else ("No call reports its")
-    )
+    title = f"{percent(cached / total)} of calls report their cached tokens"
     return (
-        f"{share} cached tokens",
+        title if cached else "No call reports its cached tokens",
         f"Calls that report a field, of {total:,}",
         _ranked(counts, {label: "none" for label, n in counts.items() if not n}),
         "Not reported is never counted as 0.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from toolkit.formatting.figures import Figure
+from toolkit.formatting.figures import Figure, sum_figures
 from toolkit.formatting.text import format_count, format_share
 from toolkit.report.course import REST, amount_of, series_name
 from toolkit.report.metric_tables import figure_of
@@ -100,9 +100,8 @@ class Rows:
     def periods(self, *, by_series: bool = False) -> list[Row]:
         """Return the usage of the periods that have begun, from the first call on."""
         options = self._series if by_series else _TOTAL
-        table = self.tables.table(
-            "token_usage", **{**options, "every": self.plan.every}
-        )
+        options = {**options, "every": self.plan.every}
+        table = self.tables.table("token_usage", **options)
         table = table.with_columns(self.plan.is_partial).drop_nulls("period")
         end, first = self.plan.axis["until"], self._first_call
         return [
@@ -171,5 +170,5 @@ def _of_bar(bar: Bar, chart: Bars) -> str:
     names = {(color, mark): name for name, color, mark in chart.legend}
     parts = [f"{names[one.color, one.mark]} {format_count(one.value)}"
              for one in bar.parts if names and not chart.upright]  # fmt: skip
-    total = format_count(sum((part.value for part in bar.parts), Figure(0)))
+    total = format_count(sum_figures(part.value for part in bar.parts))
     return ", ".join(parts) or bar.text or total

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -24,10 +24,9 @@ from toolkit.report.model import Bar, Bars, Heat, Part, Spell, Timeline
 from toolkit.report.wording import calls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from toolkit.report.analysis_rows import Found, Row, Rows
-    from toolkit.report.model import Mark
 
 _MOST_PARTS = 6  # of a column, beside the others
 _MOST_TEXTS = 14  # columns with a text above
@@ -41,62 +40,49 @@ def build_tokens(rows: Rows) -> Found:
     """Build tokens in each period by series."""
     count = _MOST_PARTS if len(rows.all) > _MOST_PARTS + 1 else len(rows.all)
     shown = sorted(rows.all[:count], key=lambda name: (rows.color(name), name))
-    values: dict[tuple[datetime, str], list[Figure]] = defaultdict(list)
-    for row in rows.periods(by_series=True):
-        name = series_name(row, rows.plan.by)
-        values[row["period"], name if name in shown else ""].append(_tokens(row))
     legend = [(rows.short(name), rows.color(name), "solid") for name in shown]
     if count < len(rows.all):
-        others = plural(len(rows.all) - count, "other")
-        shown, legend = [*shown, ""], [*legend, (others, REST, "solid")]
+        legend.append((plural(len(rows.all) - count, "other"), REST, "solid"))
+    values: dict[object, list[list[Figure]]] = defaultdict(lambda: [[] for _ in legend])
+    for row in rows.periods(by_series=True):
+        name = series_name(row, rows.plan.by)
+        place = shown.index(name) if name in shown else count
+        values[row["period"]][place].append(_tokens(row))
     total = _tokens(rows.total("token_usage"))
     if not amount_of(total):
         return "no call reports tokens"
-    where = "" if rows.plan.is_open else f" in the {rows.plan.unit}"
-    by = f" by {rows.noun}" if rows.plan.by else ""
-    found = _columns(
-        rows,
-        "tokens",
-        f"{by}; {format_count(total, 'sentence', words=True)}{where}",
-        lambda row: [(sum_figures(values[row["period"], name]), color)
-                     for name, (_, color, _) in zip(shown, legend, strict=True)],
-        legend,
-    )  # fmt: skip
-    if isinstance(found, str):
-        return found
-    return _weekend(rows) or found[0], *found[1:]
+    note = f" by {rows.noun}; " if rows.plan.by else "; "
+    note += format_count(total, "sentence", words=True)
+    note += "" if rows.plan.is_open else f" in the {rows.plan.unit}"
+    parts = [[*map(sum_figures, values[row["period"]])] for row in rows.periods()]
+    found = _columns(rows, "tokens", note, parts, legend)
+    return found if isinstance(found, str) else (_weekend(rows) or found[0], *found[1:])
 
 
 def build_calls(rows: Rows) -> Found:
     """Build calls in each period, and in the range before."""
     plan, usage = rows.plan, rows.total("token_usage")
-    old, before = usage.get("responses_before"), []
+    count, old, before = usage["responses"], usage.get("responses_before"), []
     if old is not None:
         earlier = range_before(plan.within, plan.tz)
         options = {"since": earlier.start, "until": earlier.end, "fill": True}
         table = rows.tables.table("token_usage", every=plan.every, by=(), **options)
         before = table["responses"].to_list()
     note = f"; line: the {plan.unit} before" if before else ""
-    found = _columns(
-        rows,
-        "calls",
-        note,
-        lambda row: [(Figure(row["responses"]), "soft")],
-        before=before,
-    )
+    parts = [[Figure(row["responses"])] for row in rows.periods()]
+    found = _columns(rows, "calls", note, parts, before=before)
     if isinstance(found, str) or old is None:
         return found
-    change = usage["responses"] - old
-    than = f"{abs(change):,} {'more' if change > 0 else 'fewer'} than"
-    title = f"{calls(usage['responses'])}, {than if change else 'as many as in'}"
-    return f"{title} the {plan.unit} before", *found[1:]
+    word = "more" if count > old else "fewer"
+    than = f"{abs(count - old):,} {word} than" if count != old else "as many as in"
+    return f"{calls(count)}, {than} the {plan.unit} before", *found[1:]
 
 
 def _columns(
     rows: Rows,
     noun: str,
     note: str,
-    parts_of: Callable[[Row], list[tuple[Figure, str]]],
+    parts: Sequence[Sequence[Figure]],
     legend: Sequence[tuple[str, str, str]] = (),
     before: Sequence[int] = (),
 ) -> Found:
@@ -105,23 +91,27 @@ def _columns(
     unit = _UNITS.get(every, "period")
     if len(periods) < 2:
         return f"one {unit} only" if periods else "no call has a date"
-    bars = []
-    for place, row in enumerate(periods):
-        mark: Mark = "hatched" if row["partial"] else "solid"
-        parts = [Part(value, color, mark) for value, color in parts_of(row)]
-        has_text = not legend and len(periods) <= _MOST_TEXTS
-        text = format_count(parts[0].value) if has_text else ""
-        old = before[place] if place < len(before) else None
-        label = _label(row["period"], every, is_week=len(periods) <= len(_DAYS))
-        bars.append(Bar(label, parts, text, Figure(old)))
-    sizes = [sum((part.value for part in bar.parts), Figure(0)) for bar in bars]
-    size, bar = max(zip(sizes, bars, strict=True), key=lambda one: amount_of(one[0]))
+    colors = [color for _, color, _ in legend] or ["soft"]
+    has_text = not legend and len(periods) <= _MOST_TEXTS
+    olds = chain(before, repeat(None))  # the range before may be shorter
+    bars = [
+        Bar(
+            _label(row["period"], every, is_week=len(periods) <= len(_DAYS)),
+            [Part(value, color, "hatched" if row["partial"] else "solid")
+             for value, color in zip(values, colors, strict=True)],
+            format_count(values[0]) if has_text else "",
+            Figure(old),
+        )
+        for row, values, old in zip(periods, parts, olds, strict=False)
+    ]  # fmt: skip
+    pairs = zip(map(sum_figures, parts), bars, strict=True)
+    size, bar = max(pairs, key=lambda one: amount_of(one[0]))
     count = format_count(size, "sentence", words=True)
-    text = noun.removesuffix("s") if count == "1" else noun
-    title = f"{bar.label} is the busiest {unit}: {count} {text}"
-    hatched = "; hatched: not whole" if any(row["partial"] for row in periods) else ""
-    chart = Bars(bars, "count", upright=True, legend=list(legend))
-    return title, f"{noun.capitalize()} per {unit}{note}{hatched}", chart, ""
+    title = f"{bar.label} is the busiest {unit}: {count} "
+    title += noun.removesuffix("s") if count == "1" else noun
+    note += "; hatched: not whole" if any(row["partial"] for row in periods) else ""
+    chart = Bars(bars, "count", upright=True, legend=list(legend[::-1]))
+    return title, f"{noun.capitalize()} per {unit}{note}", chart, ""
 
 
 def _label(start: datetime, every: str, *, is_week: bool) -> str:
@@ -206,72 +196,67 @@ def build_versions(rows: Rows) -> Found:
     plan, by = rows.plan, ("model", "system_fingerprint")
     since = plan.spans[0].start if plan.spans else plan.within.start
     table = rows.tables.table("token_usage", every="1d", by=by, since=since)
-    table = table.drop_nulls(["period", *by]).sort("model", "period")
-    found = {
-        name: _spells(days)
-        for (name,), days in table.group_by("model", maintain_order=True)
-        if days["responses"].sum() >= LEAST_CALLS
-    }
-    if not found:
+    calls_of = pl.col("responses").sum().over("model")
+    days = (
+        table.drop_nulls(["period", *by])
+        .filter(calls_of >= LEAST_CALLS)
+        .sort("model", "period", -pl.col("responses"), "system_fingerprint")
+        .unique(["model", "period"], keep="first", maintain_order=True)
+    )
+    if days.is_empty():
         return f"no model with {LEAST_CALLS} calls or more reports its version"
-    changed = {name: spells for name, spells in found.items() if len(spells) > 1}
-    if not changed:
-        return f"no change in {plural(len(found), 'model')}"
-    shown = sorted(changed, key=lambda name: (-len(changed[name]), name))
-    start = min(spells[0][1] for spells in changed.values())
-    end = max(spells[-1][2] for spells in changed.values())
-
-    def place(at: datetime) -> float:
-        return (at - start) / (end - start)
-
-    lines = []
-    for name in shown[:_MOST_MODELS]:
-        spells = [Spell(place(first), place(last), label, "pale")
-                  for label, first, last in changed[name]]  # fmt: skip
-        full = format_name(name)
-        spells[-1] = replace(spells[-1], color=rows.color(full))
-        lines.append((rows.short(full), spells))
+    spells = (
+        days.with_columns(end=pl.col("period_end").last().over("model"))
+        .filter(pl.struct(by).rle_id().is_first_distinct())
+        .with_columns(
+            # A version ends where the next one begins.
+            pl.col("period")
+            .shift(-1)
+            .over("model")
+            .fill_null(pl.col("end"))
+            .alias("end"),
+            pl.len().cast(pl.Int64).over("model").alias("versions"),
+            pl.int_range(pl.len()).over("model").alias("place"),
+        )
+        .filter(pl.col("versions") > 1)
+        .sort(-pl.col("versions"), "model", "place")
+    )
+    if spells.is_empty():
+        return f"no change in {plural(days['model'].n_unique(), 'model')}"
+    start, end = min(spells["period"]), max(spells["end"])
+    lines: dict[str, list[Spell]] = {}
+    for name, version, first, last in spells.select(*by, "period", "end").rows():
+        share, until = ((at - start) / (end - start) for at in (first, last))
+        label = format_name(version.removeprefix("fp_"))[:4]
+        line = lines.setdefault(format_name(name), [])
+        line.append(Spell(share, until, label, "pale"))
+    for name, line in lines.items():
+        line[-1] = replace(line[-1], color=rows.color(name))
+    shown = [(rows.short(name), line) for name, line in lines.items()]
     ticks = [start, start + (end - start) / 2]
-    if plan.within.start and place(plan.within.start) > 0.75:
+    if plan.within.start and plan.within.start > ticks[1] + (end - start) / 4:
         ticks.append(plan.within.start.astimezone(start.tzinfo))
+    marks = [((at - start) / (end - start), format_day(at, "short")) for at in ticks]
     below = f"{len(shown):,} models changed. " if len(shown) > _MOST_MODELS else ""
     return (
-        _change_title(rows, changed),
+        _change_title(rows, spells),
         "First four characters of system_fingerprint",
-        Timeline(lines, [(place(at), format_day(at, "short")) for at in ticks]),
-        f"{below}{_answered(rows)}",
+        Timeline(shown[:_MOST_MODELS], marks),
+        below + _answered(rows),
     )
 
 
-def _spells(days: pl.DataFrame) -> list[tuple[str, datetime, datetime]]:
-    """Return the versions of a model, one after the other, with start and end."""
-    largest = days.sort("period", -pl.col("responses"), "system_fingerprint")
-    largest = largest.unique("period", keep="first", maintain_order=True)
-    rows = largest.select("system_fingerprint", "period", "period_end").rows()
-    runs = [list(run) for _, run in groupby(rows, key=lambda row: row[0])]
-    ends = [*(run[0][1] for run in runs[1:]), rows[-1][2]]
-    labels = [format_name(run[0][0].removeprefix("fp_"))[:4] for run in runs]
-    starts = [run[0][1] for run in runs]
-    return list(zip(labels, starts, ends, strict=True))
-
-
-def _change_title(
-    rows: Rows, changed: dict[str, list[tuple[str, datetime, datetime]]]
-) -> str:
+def _change_title(rows: Rows, spells: pl.DataFrame) -> str:
     """Return which models changed their version in the range."""
-    since = rows.plan.within.start
-    changes = [
-        (name, start)
-        for name, spells in changed.items()
-        for _, start, _ in spells[1:]
-        if since is None or start >= since
-    ]
-    if not changes:
+    changes = spells.filter(pl.col("place") > 0)
+    if rows.plan.within.start is not None:
+        changes = changes.filter(pl.col("period") >= rows.plan.within.start)
+    if changes.is_empty():
         return f"No model changed version in this {rows.plan.unit}"
-    names, days = {name for name, _ in changes}, {day for _, day in changes}
-    when = f"{'on' if len(days) == 1 else 'up to'} {format_day(max(days), 'short')}"
-    (name, *others) = sorted(names)
-    who = f"{len(names)} models" if others else rows.short(format_name(name))
+    days, names = (changes[column].unique().sort() for column in ("period", "model"))
+    when = f"{'on' if len(days) == 1 else 'up to'} {format_day(days[-1], 'short')}"
+    one = rows.short(format_name(names[0]))
+    who = one if len(names) == 1 else f"{len(names):,} models"
     return f"{who} changed version {when}"
 
 

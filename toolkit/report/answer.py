@@ -9,7 +9,7 @@ from toolkit.formatting.text import format_count
 from toolkit.report.figures import priced_calls
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Answer
-from toolkit.report.wording import calls, size, usd
+from toolkit.report.wording import calls, local, size, usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,10 +40,12 @@ def build_answer(
     usage, cost = (tables.row(name, **compare) for name in ("token_usage", "cost"))
     counted = usage["responses"] or 0
     rest = f"Not counted: {', '.join(uncounted)}." if uncounted else ""
+    last = _last_call(tables)
+    if not counted and not plan.last_call and uncounted:
+        return Answer(f"No call could be counted: {', '.join(uncounted)}.", "")
     if not counted:
-        found = "No call could be counted" if uncounted else "No calls"
-        where = "" if plan.is_open else f" in this {plan.unit}"
-        return Answer(f"{found}{where}.", rest)
+        where = f" in this {plan.unit}" if plan.last_call and not plan.is_open else ""
+        return Answer(f"No calls{where}.", f"{last} {rest}".strip())
     name = _name(tables)
     spent = figure_of("cost", "cost", cost)
     if not spent.is_known:
@@ -61,7 +63,17 @@ def build_answer(
     sure = [_certainty(cost, plan.unit, compares=plan.compares), _usage(usage)]
     if chance is not None and spent.is_known:
         sure.append(_chance(chance, cost, plan.unit, compares=plan.compares))
-    return Answer(headline, " ".join(filter(None, [*sure, rest])))
+    return Answer(headline, " ".join(filter(None, [*sure, last, rest])))
+
+
+def _last_call(tables: MetricTables) -> str:
+    """Return a sentence on a log of which half of the range or more has no calls."""
+    plan = tables.plan
+    start, end = plan.axis["since"], plan.axis["until"]
+    if plan.is_open or not plan.last_call or start is None or end is None:
+        return ""
+    stopped = plan.last_call < start + (end - start) / 2
+    return f"The last call was on {local(plan.last_call, plan.tz)}." if stopped else ""
 
 
 def _name(tables: MetricTables) -> str:

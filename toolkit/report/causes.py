@@ -85,6 +85,8 @@ def read_change(tables: MetricTables, names: Mapping[str, str]) -> Change | None
     for row in series:
         name = series_name(row, plan.by)
         row["series"], row["name"] = name, names.get(name, name)
+        for effect in _EFFECTS:
+            row[effect.column] = row[effect.column] or Decimal(0)
         for end in _ENDS:
             row[f"priced{end}"] = priced_calls(row, end)
     return Change(total[0], series, plan.unit)

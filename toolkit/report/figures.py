@@ -35,8 +35,11 @@ _KEY_FIGURES: tuple[tuple[str, str, Kind, str, str], ...] = (
 )
 
 
-def build_figures(tables: MetricTables) -> list[KeyFigure]:
-    """Build the key figures: now, before, and over the last five spans."""
+def build_figures(tables: MetricTables, *, is_known: bool = True) -> list[KeyFigure]:
+    """Build the key figures: now, before, and over the last five spans.
+
+    Without `is_known` all of them are unknown, also the number of calls.
+    """
     compare = {"compare": "previous"} if tables.plan.compares else {}
     found = []
     for name, label, kind, metric, measure in _KEY_FIGURES:
@@ -49,7 +52,7 @@ def build_figures(tables: MetricTables) -> list[KeyFigure]:
                 name,
                 label,
                 kind,
-                now,
+                now if is_known else UNKNOWN,
                 before,
                 _words(name, row, now, before),
                 [_value(one, metric, measure) for one in rows],
@@ -93,7 +96,7 @@ def _words(name: str, row: Row, now: Figure, before: Figure) -> str:
         base = f"({calls(reporting)})"
         return f"{format_share_change(change)} {base}" if change.is_known else base
     if name == "cost_per_1000":
-        base = f"({calls(priced_calls(row))})"
+        base = f"({calls(priced_calls(row))})" if now.is_known else ""
         amount = usd(change, words=False, signed=True)
         return f"{amount} {base}" if change.is_known else base
     if not change.is_known:

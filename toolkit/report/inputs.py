@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from toolkit.pricing.budgets import Budget
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
-    from toolkit.report.sections import Section
 
 # Metrics that the key figures and the changes are computed from.
 MAIN_METRICS = (
@@ -72,7 +71,7 @@ class Plan(NamedTuple):
     every: str
     by: tuple[str, ...]
     top: int
-    sections: tuple[Section, ...]
+    sections: tuple[str, ...]  # names of the analyst's charts
     title: str
     now: datetime
     last_call: datetime | None = None  # of all calls, whatever the range

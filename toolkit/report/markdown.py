@@ -130,7 +130,7 @@ def _table(text: str, sides: str) -> Markup:
         used += width + 3
     lines = ["\n".join(f"| {' | '.join(row)} |" for row in zip(*table, strict=True))
              for table in tables]  # fmt: skip
-    return Markup("\n\n".join(lines))  # noqa: S704 - each cell is safe
+    return Markup("\n\n".join(lines) + "\n")  # noqa: S704 - each cell is safe
 
 
 def _width(text: str) -> int:

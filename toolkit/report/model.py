@@ -216,15 +216,35 @@ class Gap:
 
 @dataclass(frozen=True)
 class Trust:
-    """What the figures cover, and what they leave out."""
+    """What the figures cover, and what they leave out.
+
+    `is_of_range` is whether the lines are those of the range, not of the whole logs.
+    """
 
     head: Head
     lines: list[LineCount]
     rows: list[Gap]
     total: Gap | None
+    is_of_range: bool = False
 
 
 # --- The analyst's charts ------------------------------------------------------------
+
+# By the name of a chart: what it shows.
+TILES = {
+    "token_usage": "tokens over time",
+    "calls": "calls over time",
+    "response_volume": "hours of the week",
+    "token_kinds": "tokens by kind",
+    "tokens_per_response": "tokens of a call",
+    "cost": "cost of a call",
+    "truncation_rate": "answers cut off",
+    "cache_share": "prompts from the cache",
+    "finish_reasons": "how answers ended",
+    "tool_calls": "tool calls",
+    "usage_coverage": "what calls report",
+    "drift": "versions of models",
+}
 
 
 @dataclass(frozen=True)

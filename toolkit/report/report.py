@@ -23,17 +23,17 @@ from toolkit.pricing.budgets import Budget as MonthBudget
 from toolkit.pricing.budgets import parse_budgets
 from toolkit.pricing.price_file import PriceFile, read_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
-from toolkit.report.budget import build_budgets
-from toolkit.report.content import ReportContent, build_content
+from toolkit.report.content import build_content
 from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
 from toolkit.report.metric_tables import MetricTables
-from toolkit.report.old_restated import compare_with, read_report
-from toolkit.report.old_to_json import to_data, to_json
-from toolkit.report.sections import NAMES, SECTIONS, Section
+from toolkit.report.model import TILES
+from toolkit.report.restated import read_report
+from toolkit.report.to_json import to_data, to_json
 
 if TYPE_CHECKING:
     from toolkit.reading.discovery import Sources
-    from toolkit.report.model import Budget
+    from toolkit.report.model import Budget, ReportContent
+    from toolkit.report.provenance import Options
 
 _TITLE, _TOP = "LLM usage", 12
 # Length of a period in a range of at most so many days.
@@ -46,24 +46,33 @@ class Report:
 
     Attributes
     ----------
-    headline
-        The summary, in one sentence.
-    ledger
-        One row per log, whatever the range; None if the report was made from a frame.
-    budgets
-        The budgets of the month, with what is spent and the forecast.
+    content
+        All figures and texts: see `toolkit.report.model`.
     """
 
-    headline: str
-    ledger: pl.DataFrame | None
     content: ReportContent
     inputs: ReportInputs
+    plan: Plan
     prices: PriceFile
-    budgets: Sequence[Budget]
 
     def __repr__(self) -> str:
         """Return range and headline."""
-        return f"{self.content.range} ({self.content.plan.tz}): {self.headline}"
+        return f"{self.content.range.words} ({self.plan.tz}): {self.headline}"
+
+    @property
+    def headline(self) -> str:
+        """The summary, in one sentence."""
+        return self.content.answer.headline
+
+    @property
+    def ledger(self) -> pl.DataFrame | None:
+        """One row per log, whatever the range; None for a report on a frame."""
+        return self.inputs.ledger
+
+    @property
+    def budgets(self) -> Sequence[Budget]:
+        """The budgets of the month, with what is spent and the forecast."""
+        return self.content.budgets
 
     def html(self) -> str:
         """Return the report as an HTML page."""
@@ -84,7 +93,7 @@ class Report:
     def markdown(self) -> str:
         """Return the report as Markdown."""
         # Imported here: JSON and PNG do not need jinja2.
-        from toolkit.report.old_markdown import to_markdown
+        from toolkit.report.markdown import to_markdown
 
         return to_markdown(self.content)
 
@@ -99,9 +108,9 @@ class Report:
     def png(self) -> bytes:
         """Return the overview of the range as PNG."""
         # Imported here: the other formats do not need matplotlib.
-        from toolkit.report.old_png import overview_png
+        from toolkit.report.png import overview_png
 
-        return overview_png(self.content, self.inputs)
+        return overview_png(self.content, MetricTables(self.inputs, self.plan))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a file in the format of its suffix: .html, .md, .json or .png."""
@@ -111,7 +120,7 @@ class Report:
     def costs(self, column: str) -> pl.DataFrame:
         """Return the costs of each value of a column over the range."""
         inputs = price(self.inputs, self.prices, [column])
-        costs = cost(inputs.choices, every=None, by=column, **self.content.plan.range)
+        costs = cost(inputs.choices, every=None, by=column, **self.plan.range)
         return costs.with_columns(pl.col(column).cast(pl.String))
 
     def values(self, column: str) -> list[str]:
@@ -143,7 +152,7 @@ def write_report(
     every: str | None = None,
     by: str | Sequence[str] | None = "model",
     top: int = _TOP,
-    sections: Sequence[str] = NAMES,
+    sections: Sequence[str] = tuple(TILES),
     title: str = _TITLE,
     prices: str | os.PathLike[str] | None = None,
     provider: str | None = None,
@@ -179,7 +188,7 @@ def write_report(
         Columns that define the series, and how many series are named; the others are
         summed as one.
     sections
-        Names of the metrics to show, in this order.
+        Names of the analyst's charts to show, in this order.
     title
         Title of the report.
     prices
@@ -251,7 +260,7 @@ def write_report(
         every=_length_for(within) if every is None else every,
         by=(by,) if isinstance(by, str) else tuple(by or ()),
         top=top,
-        sections=_find_sections(sections),
+        sections=_check_sections(sections),
         title=title,
         provider=provider,
         now=(moment("now", now, tz) or datetime.now(UTC)).replace(microsecond=0),
@@ -264,14 +273,13 @@ def write_report(
     inputs = price(read, known, plan.by)
     latest = read.choices.select(pl.col("created").max()).collect(engine="streaming")
     plan = plan._replace(last_call=latest.item())
-    content = build_content(
-        inputs,
-        plan,
-        None if prices is None else os.fspath(prices),
-        None if earlier is None else compare_with(earlier, read, known),
-    )
-    limits = build_budgets(MetricTables(inputs, plan), plan.budgets)
-    report = Report(content.headline, inputs.ledger, content, inputs, known, limits)
+    given: Options = {
+        "prices": None if prices is None else os.fspath(prices),
+        "tag": [f"{name}={path}" for name, path in (options.get("tags") or {}).items()],
+        "month_budget": [budgets] if isinstance(budgets, str) else list(budgets),
+    }
+    content = build_content(inputs, plan, given, earlier)
+    report = Report(content, inputs, plan, known)
     for file in files:
         report.save(file)
     return report
@@ -292,14 +300,13 @@ def _length_for(within: Span) -> str:
     return next((length for most, length in _LENGTHS if days <= most), "1mo")
 
 
-def _find_sections(names: Sequence[str]) -> tuple[Section, ...]:
-    """Return the sections of these names, each once, or raise `OptionError`."""
+def _check_sections(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of charts, each once, or raise `OptionError`."""
     if not names or isinstance(names, str):
-        raise OptionError("sections", names, expected="names of sections, at least one")
+        raise OptionError("sections", names, expected="names of charts, at least one")
     for name in names:
-        check_word("sections", name, NAMES)
-    known = dict(zip(NAMES, SECTIONS, strict=True))
-    return tuple(known[name] for name in dict.fromkeys(names))
+        check_word("sections", name, tuple(TILES))
+    return tuple(dict.fromkeys(names))
 
 
 def _format_of(path: str | os.PathLike[str]) -> str:

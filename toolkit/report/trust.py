@@ -131,7 +131,7 @@ def build_trust(
         notes = []
     notes += [_ESTIMATE] if total is not None else []
     head = Head("What to trust", _title(data, rows, total), " ".join(notes))
-    return Trust(head, lines, rows, total)
+    return Trust(head, lines, rows, total, data.lines is not None)
 
 
 def uncounted(tables: MetricTables, inputs: ReportInputs) -> list[str]:

@@ -1,4 +1,4 @@
-"""The words of a report: ranges of time, calls, and the headline."""
+"""The words of a report: ranges of time, amounts and counts."""
 
 from __future__ import annotations
 
@@ -7,20 +7,15 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import plural
 from toolkit.expressions.time_ranges import Span, zone_of
-from toolkit.formatting.dates import calendar_unit, format_moment, format_range
-from toolkit.formatting.text import format_count, format_share, format_usd
-from toolkit.metrics.registry import SPECS
-from toolkit.report.kpis import cost_of, sum_change
+from toolkit.formatting.dates import format_moment, format_range
+from toolkit.formatting.text import format_share, format_usd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from toolkit.formatting.figures import Figure
-    from toolkit.report.inputs import Plan
-    from toolkit.report.kpis import Row
 
-_ENDS = ("", "_before")
 _TEN_CENTS = Decimal("0.1")
 
 
@@ -103,57 +98,3 @@ def calls(count: int) -> str:
 def local(at: datetime, tz: str) -> str:
     """Format a moment on the clocks of a zone."""
     return format_moment(at.astimezone(zone_of(tz)))
-
-
-def headline(
-    totals: Mapping[str, Row], plan: Plan, undated: int, uncounted: Sequence[str]
-) -> str:
-    """Return the summary in one sentence, and what it does not know.
-
-    `undated` calls have no date; `uncounted` is what the figures leave out, in words.
-    """
-    usage, cost = totals["token_usage"], totals["cost"]
-    if usage["responses"] is None:
-        return f"No call could be counted: {', '.join(uncounted)}."
-    notes = [f"Not counted: {', '.join(uncounted)}."] if uncounted else []
-    if not usage["responses"]:
-        text = "No calls in this range." if plan.last_call else "No calls."
-        return " ".join([text, *notes])
-    tokens = SPECS["token_usage"]["total_tokens"].figure(usage)
-    count = format_count(tokens, "sentence", words=True)
-    silent = usage["responses_without_usage"]
-    flaws = [f"{silent:,} without full usage"] if silent else []
-    flaws += [f"{undated:,} without a date"] if undated and plan.is_open else []
-    spent = cost_of(cost)
-    parts = [
-        f"{count if tokens.is_known else 'an unknown number of'} tokens in "
-        f"{calls(usage['responses'])}" + (f" ({', '.join(flaws)})" if flaws else ""),
-        *([format_usd(spent, words=True)] if spent.is_known else []),
-        *_change_words(totals, plan),
-    ]
-    text = ", ".join(parts) + "."
-    unpriced, share = cost["responses_unpriced"], cost["unpriced_share"]
-    if not spent.is_known:
-        notes = ["No call has a known price.", *notes]
-    elif unpriced:
-        is_sure = share and not silent
-        some = f"{format_share(share)} of tokens" if is_sure else calls(unpriced)
-        verb = "has" if some == "1 call" else "have"
-        notes = [f"{some} {verb} no known price.", *notes]
-    return " ".join([text[0].upper() + text[1:], *notes])
-
-
-def _change_words(totals: Mapping[str, Row], plan: Plan) -> list[str]:
-    """Return how cost changed; if that is unknown, how the tokens or the calls did."""
-    for metric, measure, of in (
-        ("cost", "cost", ""),
-        ("token_usage", "total_tokens", " of tokens"),
-        ("token_usage", "responses", " of calls"),
-    ):
-        ends = (SPECS[metric][measure].figure(totals[metric], end) for end in _ENDS)
-        change = sum_change(*ends, words=True)
-        if change not in {"", "new"}:
-            start, end = _ends_of(plan.within, plan.tz)
-            unit = calendar_unit(start, end) if start and end else "range"
-            return [f"{change}{of} on the {unit} before"]
-    return []
