@@ -40,6 +40,7 @@ HOSTILE = [
 OTHERS: dict[str, Callable[[int], pl.DataFrame]] = {
     "response_volume": lambda count: frames.response_volume(empty=not count),
     "drift": lambda count: frames.drift(frames.models(count), tz=ZONE),
+    "cost_change": lambda count: frames.cost_change(frames.models(count)),
     "log_health": lambda count: frames.log_health(empty=not count),
 }
 ALL = [*frames.OVER_TIME, *OTHERS]

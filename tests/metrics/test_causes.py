@@ -23,7 +23,7 @@ from toolkit.errors import (
 from toolkit.metrics import cost_change, measure
 from toolkit.metrics.bounds import with_bounds
 from toolkit.metrics.registry import SPECS
-from toolkit.pricing import add_cost
+from toolkit.pricing import PriceFile, add_cost, read_prices
 from toolkit.testing import make_choices
 
 # USD per million tokens. The price of "rises" changes between the two days.
@@ -368,41 +368,51 @@ made = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=20)
-@given(st.lists(made, min_size=1, max_size=8))
-def test_effects_add_up_and_are_the_negative_in_the_other_direction(
-    prices: Path, rows: list[dict[str, Any]]
-) -> None:
-    # The calls of one range are put into the other; the price of "rises" stays.
-    sound = [row for row in rows if row["model"] != "rises" or row["reported_cost"]]
-    older = calls(BEFORE - timedelta(days=9), 1)
-    turned = [
-        {**r, "created": NOW if r["created"] == BEFORE else BEFORE} for r in sound
-    ]
-    options = {"prices": prices, **RANGE}
+def measured(
+    name: str, rows: list[dict[str, Any]], file: PriceFile, **options: Any
+) -> pl.DataFrame:
+    """Compute a metric of rows, and of one before the two ranges."""
+    older = calls(BEFORE - timedelta(days=9), 1, team="x")
+    choices = make_choices(*older, *rows)
+    return measure(name, choices, prices=file, **RANGE, **options)
 
-    for by in ((), "model", ("team", "provider")):
-        table = measure("cost_change", make_choices(*older, *rows), by=by, **options)
-        known = table.filter(pl.col("cost_change").is_not_null())
-        assert (
-            known.select(pl.sum_horizontal(EFFECTS) == pl.col("cost_change"))
-            .to_series()
-            .all()
-        )
-        spent = measure(
-            "cost", make_choices(*older, *rows), by=by, every=None, fill=True,
-            compare="previous", **options,
-        )  # fmt: skip
-        assert table["cost"].equals(spent["cost"])
-        assert table["cost_before"].equals(spent["cost_before"])
-        names = [*EFFECTS, "cost_change"]
-        forth, back = (
-            measure("cost_change", make_choices(*older, *some), by=by, **options)
-            for some in (sound, turned)
-        )
-        assert forth.select(names).equals(back.select(-pl.col(names)))
-    models = measure("cost_change", make_choices(*older, *rows), **options)
-    whole = measure("cost_change", make_choices(*older, *rows), by=(), **options)
-    assert models.select(pl.col(EFFECTS).sum()).equals(
-        whole.select(pl.col(EFFECTS).sum())
-    )
+
+series = st.sampled_from([(), "model", ("team", "provider")])
+
+
+@settings(max_examples=25)
+@given(st.lists(made, min_size=1, max_size=8), series)
+def test_effects_add_up_in_each_row_and_over_all(
+    prices: Path, rows: list[dict[str, Any]], by: Any
+) -> None:
+    file = read_prices(prices)
+
+    table = measured("cost_change", rows, file, by=by)
+
+    of_whole = {"every": None, "fill": True, "compare": "previous"}
+    spent = measured("cost", rows, file, by=by, **of_whole)
+    for name in ("cost", "cost_before", "responses", "responses_unpriced_before"):
+        assert table[name].equals(spent[name])
+    known = table.filter(pl.col("cost_change").is_not_null())
+    added = known.select(pl.sum_horizontal(EFFECTS)).to_series()
+    assert added.equals(known["cost_change"], check_names=False)
+    if by == "model":
+        whole = measured("cost_change", rows, file, by=())
+        sums = pl.col(*EFFECTS, "cost_change").sum()
+        assert table.select(sums).equals(whole.select(sums))
+
+
+@settings(max_examples=25)
+@given(st.lists(made, min_size=1, max_size=8), series)
+def test_effects_are_the_negative_if_time_runs_backwards(
+    prices: Path, rows: list[dict[str, Any]], by: Any
+) -> None:
+    file, turned = read_prices(prices), {BEFORE: NOW, NOW: BEFORE}
+    # Prices keep their days.
+    forth = [row for row in rows if row["model"] != "rises"]
+    back = [{**row, "created": turned[row["created"]]} for row in forth]
+
+    one, other = (measured("cost_change", r, file, by=by) for r in (forth, back))
+
+    names = [*EFFECTS, "cost_change"]
+    assert one.select(names).equals(other.select(-pl.col(names)))

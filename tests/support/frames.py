@@ -514,6 +514,32 @@ def log_health(empty: bool = False) -> pl.DataFrame:
     )
 
 
+def cost_change(names: Sequence[str | None]) -> pl.DataFrame:
+    """The effects of nine causes, of which the last has none."""
+    causes = ("volume", "coverage", "mix", "prompt_length", "completion_length")
+    effects = [f"{c}_effect" for c in (*causes, "cache", "price", "fees", "unsplit")]
+    rows = []
+    for s, name in enumerate(names):
+        parts = [Decimal((8 - k) * (-1) ** k * (s + 2)) / 100 for k in range(9)]
+        before = Decimal(3 * (s + 1))
+        money = {"cost_before": before, "cost": before + sum(parts)}
+        money |= {"cost_change": sum(parts), **dict(zip(effects, parts, strict=True))}
+        counts = {"responses_before": 90, "responses": 100}
+        counts |= {"responses_unpriced_before": 4, "responses_unpriced": 5}
+        rows.append({"model": name, **money, **counts})
+    money_columns = ("cost_before", "cost", "cost_change", *effects)
+    counted = ("responses_before", "responses")
+    counted += ("responses_unpriced_before", "responses_unpriced")
+    return pl.DataFrame(
+        rows,
+        schema={
+            "model": pl.String(),
+            **dict.fromkeys(money_columns, MONEY),
+            **dict.fromkeys(counted, pl.Int64()),
+        },
+    )
+
+
 OVER_TIME = {
     "token_usage": token_usage,
     "cost": cost,

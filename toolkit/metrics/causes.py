@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
@@ -28,13 +28,11 @@ from toolkit.schema.tables import CHOICES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toolkit.pricing.price_file import Prices
-
 _TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 # What is gathered is split by offer, and by the rates of its tokens.
 _OFFER = tuple(f"~offer_{name}" for name in ("model", "provider", "tier", "listed"))
 _RATES = tuple(f"~{name}_rate" for name in _TOKENS)
-_LIST_PRICE, _ALL = "~list_price", "~all"
+LIST_PRICE, _ALL = "~list_price", "~all"
 _ENDS = (BEFORE, "")
 _COUNTS = (
     RESPONSES,
@@ -76,20 +74,7 @@ class _ChangeOptions(RangeOptions, total=False):
     top: int | None
 
 
-def _add_list_prices(
-    choices: pl.DataFrame | pl.LazyFrame,
-    prices: Prices = None,
-    *,
-    provider: str | None = None,
-) -> pl.DataFrame | pl.LazyFrame:
-    """Add costs and list prices."""
-    # Imported here: only costs need prices.
-    from toolkit.pricing.costs import add_list_prices
-
-    return add_list_prices(choices, prices, provider=provider)
-
-
-def _needs_of(frame: pl.LazyFrame) -> tuple[str, ...]:
+def needs_of_list_prices(frame: pl.LazyFrame) -> tuple[str, ...]:
     """Return the columns that costs and list prices are read or computed from."""
     # Imported here: only costs need prices.
     from toolkit.pricing.pricer import priced_by
@@ -97,7 +82,7 @@ def _needs_of(frame: pl.LazyFrame) -> tuple[str, ...]:
     names, costs = frame.collect_schema().names(), needs_of_cost(frame)
     if "cost" not in names:
         return costs
-    own = (*costs, _LIST_PRICE, *priced_by(frame))
+    own = (*costs, LIST_PRICE, *priced_by(frame))
     return tuple(name for name in own if name in names)
 
 
@@ -152,8 +137,8 @@ _COST_CHANGE = MetricSpec(
     draws=("cost_change", *_EFFECTS.values()),
     options=_ChangeOptions,
     fixed={"compare": "previous", "fill": True},
-    needs_of=_needs_of,
-    price=_add_list_prices,
+    needs_of=needs_of_list_prices,
+    price="add_list_prices",
 )
 
 
@@ -212,6 +197,7 @@ def cost_change(choices: Choices, **options: Unpack[_ChangeOptions]) -> pl.DataF
 def _priced_rows(frame: pl.LazyFrame, provider: str | None) -> pl.LazyFrame:
     """Return responses with their costs, their offers and rates, and billed tokens."""
     # Imported here: only costs need prices.
+    from toolkit.pricing.costs import add_list_prices
     from toolkit.pricing.pricer import NEEDED, billed_tier
 
     names = frame.collect_schema().names()
@@ -219,9 +205,9 @@ def _priced_rows(frame: pl.LazyFrame, provider: str | None) -> pl.LazyFrame:
     nothing = [pl.lit(None, CHOICES[name].dtype).alias(name) for name in lacking]
     first = frame.filter(first_choice()).with_columns(nothing)
     first = with_costs(first) if "cost" in names else first
-    if _LIST_PRICE not in names:
-        first = _add_list_prices(first, provider=provider).lazy()
-    listed = pl.col(_LIST_PRICE).struct
+    if LIST_PRICE not in names:
+        first = add_list_prices(first, provider=provider).lazy()
+    listed = pl.col(LIST_PRICE).struct
     figures = {"~list_cost": listed.field("list_cost")}
     for name in _TOKENS:
         figures[f"~{name}_rate"] = listed.field(f"{name}_rate")
@@ -245,32 +231,29 @@ def _changes(
     from toolkit.pricing.pricer import as_money
 
     by, measures = [*series, _ALL], _COST_CHANGE.measures
-    parts = ("cost", "list_cost", *(one.name for one in _COUNTS))
-    ends = [f"{part}{end}" for part in parts for end in _ENDS]
+    sums = ("cost", "list_cost", *(one.name for one in _COUNTS))
+    ends = [f"{name}{end}" for name in sums for end in _ENDS]
     # Before all data nothing is known.
-    is_unknown = pl.lit(table[f"responses{BEFORE}"].null_count() > 0)
+    is_known = pl.lit(table[f"responses{BEFORE}"].null_count() == 0)
     table = table.with_columns(pl.lit(0).alias(_ALL), pl.col(ends).fill_null(0))
     calls = [int(table[f"responses{end}"].sum()) for end in _ENDS]
     priced = [table.select(_priced(end).sum()).item() for end in _ENDS]
     segments = table.group_by([*by, *segment], maintain_order=True)
     rows = segments.agg(pl.col(*_RATES, *ends))
     split = list(split_segments(rows.iter_rows(named=True), calls, priced))
-    effects = rows.select(by).with_columns(
+    effects = [
         as_money(pl.Series(name, [one.get(cause, 0) for one in split], pl.Int128))
         for cause, name in _EFFECTS.items()
-    )
-    effects = effects.group_by(by, maintain_order=True).sum()
-    sums = table.group_by(by, maintain_order=True).agg(pl.col(ends).sum())
-    shown = sums.join(effects, on=by, nulls_equal=True, maintain_order="left")
+    ]
+    parts = rows.select(*by, pl.col(ends).list.sum(), *effects)
+    shown = parts.group_by(by, maintain_order=True).sum()
     change = pl.col("cost") - pl.col(f"cost{BEFORE}")
     derived = [m.derive((), ()).alias(m.name) for m in measures if m.derive]
     shown = shown.with_columns(change.alias("cost_change"), *derived)
     shown = shown.with_columns(one.known for one in measures)
     is_priced = pl.sum_horizontal(*map(_priced, _ENDS)) > 0
-    hidden = {one.name: is_unknown for one in measures if one.name.endswith(BEFORE)}
-    hidden |= dict.fromkeys(_COST_CHANGE.draws, is_unknown | ~is_priced)
-    figures: dict[str, Any] = {
-        one.name: pl.when(~hidden.get(one.name, pl.lit(False))).then(one.name)
-        for one in measures
-    }
-    return shown.select(*series, **figures).cast({m.name: m.dtype for m in measures})
+    changed = pl.when(is_known & is_priced).then(pl.col(_COST_CHANGE.draws))
+    before = [one.name for one in measures if one.name.endswith(BEFORE)]
+    shown = shown.with_columns(changed)
+    shown = shown.with_columns(pl.when(is_known).then(pl.col(before)))
+    return shown.select(*series, *[pl.col(m.name).cast(m.dtype) for m in measures])

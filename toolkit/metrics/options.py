@@ -174,7 +174,7 @@ def build_query(
     values |= {**options, **fixed}
     for end in ("since", "until") if "compare" in fixed else ():
         if values[end] is None:
-            expected = "an end of the range, which is compared with the one before it"
+            expected = "a date: the range is compared with the one before"
             raise OptionError(end, None, expected=expected)
     tz, top, compare = check_zone(values["tz"]), values["top"], values["compare"]
     within = span(values["since"], values["until"], tz)

@@ -120,7 +120,8 @@ def measure(
                 raise OptionError(option, value, expected=expected)
     if prices is not None:
         # Imported here: only costs need prices.
-        from toolkit.pricing.costs import add_cost
+        from toolkit.pricing import costs
 
-        choices = (spec.price or add_cost)(choices, prices, provider=query.provider)
+        add_prices = getattr(costs, spec.price)
+        choices = add_prices(choices, prices, provider=query.provider)
     return compute(choices, **own)

@@ -91,7 +91,7 @@ class MetricSpec:
     passes
         How often the rows are read.
     price
-        Adds costs to choices by a price file; by default `toolkit.pricing.add_cost`.
+        The function of `toolkit.pricing.costs` that adds costs by a price file.
     """
 
     name: str
@@ -115,7 +115,7 @@ class MetricSpec:
     gather: Callable[..., pl.DataFrame] = lambda work: work.folded(work.grouped())
     grid: pl.DataFrame | None = None
     passes: int = 1
-    price: Callable[..., pl.DataFrame | pl.LazyFrame] | None = None
+    price: str = "add_cost"
 
     def __getitem__(self, name: str) -> Measure:
         """Return a measure by its name."""

@@ -21,7 +21,6 @@ from toolkit.expressions.choices import (
 from toolkit.pricing.price_file import Prices, read_prices
 from toolkit.pricing.pricer import (
     AS_BILLED,
-    DISCOUNTED_BY,
     LISTED,
     NEEDED,
     PRICED,
@@ -42,7 +41,7 @@ _PER_RESPONSE = ("cost_source", "price_date")
 _SELLER = ("provider", "service_tier")
 _FROM = ("cost", "cost_source")
 _PRICED = "~priced"
-LIST_PRICE = "~list_price"
+_LIST_PRICE = "~list_price"
 _SHARED = "~shared"
 
 
@@ -166,7 +165,7 @@ def add_list_prices(
 ) -> pl.DataFrame | pl.LazyFrame:
     """Add what each response costs by list prices, and what that is made of.
 
-    The column `LIST_PRICE` has the fields of `LISTED`. It is null where no price is
+    The column `_LIST_PRICE` has the fields of `LISTED`. It is null where no price is
     known: neither that of the provider nor, for a cost that is known anyway, that of
     the model's own name. `cost` and its source are added unless the frame has costs;
     with a price file, they are replaced.
@@ -180,7 +179,7 @@ def add_list_prices(
         is_elementwise=True,
     )
     fields = pl.col(_PRICED).struct
-    listed = pl.struct(fields.field(*LISTED)).alias(LIST_PRICE)
+    listed = pl.struct(fields.field(*LISTED)).alias(_LIST_PRICE)
     priced = frame.lazy().with_columns(parts.alias(_PRICED))
     costs = [] if own else [fields.field(name) for name in _FROM]
     added = priced.with_columns(listed, *costs).drop(_PRICED)
@@ -230,22 +229,6 @@ def add_priced(
     fields = pl.col(_PRICED).struct
     added = [fields.field(name).alias(new) for name, new in names.items()]
     return rows.with_columns(priced.alias(_PRICED)).with_columns(added).drop(_PRICED)
-
-
-def add_cache_discount(rows: pl.LazyFrame, prices: Prices, name: str) -> pl.LazyFrame:
-    """Add what a token from the cache costs less than another, in 10^-12 USD.
-
-    It is null where no list price is known.
-    """
-    check_columns(rows, NEEDED)
-    pricer = Pricer(read_prices(prices))
-    names = [name for name in priced_by(rows) if name in DISCOUNTED_BY]
-    discount = pl.struct(names).map_batches(
-        lambda part: pricer.cache_discounts(part.struct.unnest()),
-        return_dtype=pl.Int64,
-        is_elementwise=True,
-    )
-    return rows.with_columns(discount.alias(name))
 
 
 def _add_costs(

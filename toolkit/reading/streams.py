@@ -172,12 +172,12 @@ class Streams:
 
     def add(self, rows: pl.DataFrame) -> dict[int, Decoded]:
         """Add pieces, and return the streams that are over, by the log they are of."""
-        keys = rows.select(KEY).unique()
-        touched = self.pieces.join(keys, on=KEY, how="semi", maintain_order="left")
-        others = _without(self.pieces, keys)
-        folded = fold(pl.concat([touched, rows]), self.table)
+        is_touched = _is_of(self.pieces, rows)
+        others = self.pieces.filter(~is_touched)
+        folded = fold(pl.concat([self.pieces.filter(is_touched), rows]), self.table)
         pieces = pl.concat(
-            [others.with_columns(stream_number=pl.lit(0, pl.Int64)), folded]
+            [others.with_columns(stream_number=pl.lit(0, pl.Int64)), folded],
+            rechunk=True,
         )
         is_over = self._is_over(pieces)
         over = pieces.filter(is_over)
@@ -267,7 +267,11 @@ class Streams:
         )
         found = pieces.select(is_over).to_series() | is_carrier
         left = pieces.filter(~found)
-        if len(left) <= _MOST_CHOICES and left.estimated_size() <= _MOST_BYTES:
+        if (
+            len(left) <= _MOST_STREAMS
+            and left.estimated_size() <= _MOST_BYTES
+            and not (left["choice_position"] >= _MOST_CHOICES).any()
+        ):
             return found
         early = (
             left.group_by(STREAM)
@@ -312,7 +316,16 @@ class Streams:
 
 def _without(pieces: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
     """Return the pieces whose key is none of some keys."""
-    return pieces.join(keys, on=KEY, how="anti", maintain_order="left")
+    return pieces.filter(~_is_of(pieces, keys))
+
+
+def _is_of(pieces: pl.DataFrame, keys: pl.DataFrame) -> pl.Series:
+    """Return for each piece whether its key is one of some keys.
+
+    A join of all columns would take longer.
+    """
+    known = keys.select(pl.struct(KEY)).to_series().implode()
+    return pieces.select(pl.struct(KEY).is_in(known)).to_series()
 
 
 def put_together(stream: Iterable[Decoded], streams: Streams) -> Iterator[Decoded]:
