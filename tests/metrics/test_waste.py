@@ -147,13 +147,21 @@ def test_what_the_cache_saved_and_would_save_at_list_prices() -> None:
         # (1000 x 2.50 + 100 x 10) / 10^6 are charged, whatever was cached.
         call(cached_tokens=100, reported_cost=0.0035),
         call(cached_tokens=100, model="of-our-own", provider=None),
-        call(cached_tokens=5000),  # more than the prompt: unknown
+        call(cached_tokens=5000),  # more than the prompt: no cost is known
     )
 
     assert WASTE["cache_saved"].figure(row) == Figure(Decimal("0.000625"), "lower")
-    # 3 x 1000 x 1.25 / 10^6.
-    assert WASTE["cache_possible"].figure(row) == Figure(Decimal("0.00375"), "lower")
+    # 2 x 1000 x 1.25 / 10^6.
+    assert WASTE["cache_possible"].figure(row) == Figure(Decimal("0.0025"), "lower")
     assert row["cached_unpriced"] == 2
+
+
+def test_the_squares_of_costs() -> None:
+    """In squares of thousandths of a dollar: 3.5 x 3.5 + 7 x 7 = 61.25."""
+    twice = {"prompt_tokens": 2000, "completion_tokens": 200, "total_tokens": 2200}
+    row = row_of(call(), call(**twice))
+
+    assert row["cost_squares"] / 2**40 == pytest.approx(61.25)
 
 
 _CALLS = st.lists(

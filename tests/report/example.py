@@ -382,8 +382,8 @@ def tiles() -> list[Tile]:
              Dots([[Dot(name, "ink", exact(b), exact(a), exact(c)),
                     Dot(name, "soft", exact(e), exact(d), exact(f), is_hollow=True)]
                    for name, a, b, c, d, e, f in spans], "count", log=True,
-                  legend=[("prompt", "ink", "solid"),
-                          ("answer; dot: median", "soft", "solid")]),
+                  legend=[("prompt", "ink", "dot"),
+                          ("answer; dot: median", "soft", "hollow")]),
              "Tokens per call by model: prompt and answer, 10th to 90th percentile"),
         Tile("unit_cost", "A claude-3.7-sonnet call costs 51 times one to gpt-4o-mini",
              "US dollars for 1,000 priced calls",

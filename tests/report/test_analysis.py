@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.report.made import calls, tables_of
 from toolkit.expressions.time_ranges import span
@@ -104,7 +106,7 @@ def test_more_than_seven_series_are_six_and_the_others() -> None:
     chart = tiles(built(*groups))["token_usage"].chart
     assert isinstance(chart, Bars)
     # The smallest have 3 and 2 calls of 1,100 tokens.
-    assert chart.legend[-1][0] == "2 others"
+    assert chart.legend[0][0] == "2 others"
     assert chart.bars[0].parts[-1].value == Figure(5500)
     assert chart.bars[0].parts[-1].color == "z"
     seven = tiles(built(*groups[:7]))["token_usage"].chart
@@ -301,6 +303,8 @@ def test_versions_over_the_weeks() -> None:
         (0.0, pytest.approx(10 / 11)),
         (pytest.approx(10 / 11), 1.0),
     ]
+    # The middle is 12 November at noon; the range begins at 9 of 11 days.
+    assert [label for _, label in found.chart.ticks] == ["7 Nov", "12 Nov", "16 Nov"]
     same = built(calls("2026-11-16", 20, **old))
     assert "versions of models (no change in 1 model)" in same.left_out
 
@@ -379,6 +383,40 @@ def test_tiles_are_chosen_and_ordered_by_name() -> None:
     tables = tables_of(calls("2026-11-16", 25))
     found = build_analysis(tables, {}, {}, ("cost", "calls"))
     assert [tile.name for tile in found.tiles] == ["cost", "calls"]
+
+
+GROUPS = st.tuples(
+    st.integers(2, 22),  # the day
+    st.sampled_from(["gpt-4o", "gpt-4o-mini", "of-our-own"]),
+    st.integers(1, 30),  # calls
+    st.integers(0, 900),  # tokens of the prompt, of the cache and of reasoning
+    st.integers(0, 900),
+    st.integers(0, 900),
+)
+
+
+@settings(max_examples=15)
+@given(st.lists(GROUPS, min_size=1, max_size=6))
+def test_columns_and_kinds_add_up_to_all_tokens(groups: list[Any]) -> None:
+    """Each call has 100 tokens in its answer; days 16 to 22 are in the range."""
+    made = [
+        calls(f"2026-11-{day:02}", count, model=model, prompt_tokens=prompt,
+              cached_tokens=cached, reasoning_tokens=reasoning,
+              completion_tokens=100, total_tokens=prompt + 100)
+        for day, model, count, prompt, cached, reasoning in groups
+    ]  # fmt: skip
+    found = built(*made)
+    total = sum(n * (prompt + 100) for day, _, n, prompt, _, _ in groups if day >= 16)
+    shown = tiles(found)
+    if not total:
+        assert not found.tiles
+        return
+    columns = bars(shown["token_usage"]).values()
+    assert sum(part.number for parts in columns for part in parts) == total
+    rows = {str(one["name"]): one["tokens"] for one in found.table.data}
+    kinds = bars(shown["token_kinds"]) if "token_kinds" in shown else {}
+    for name, parts in kinds.items():
+        assert sum(parts, Figure(0)) == rows[name]
 
 
 def sample() -> MetricTables:

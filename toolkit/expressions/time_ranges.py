@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 
 import polars as pl
@@ -216,15 +217,24 @@ def zone_of(tz: str) -> ZoneInfo:
     return ZoneInfo(check_zone(tz))
 
 
+@cache
+def _try_zone(tz: str) -> None:
+    """Raise an error if a time zone does not exist; polars is asked once for each."""
+    # Imported here: only needed if a range is given.
+    from zoneinfo import ZoneInfo
+
+    ZoneInfo(tz)
+    # polars knows fewer zones than zoneinfo, for example not "localtime".
+    pl.Series([LATEST_CREATED]).dt.convert_time_zone(tz)
+
+
 def check_zone(tz: str) -> str:
     """Return the name of a time zone, or raise `OptionError` if it does not exist."""
     # Imported here: the list of zones is only needed for a wrong name.
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+    from zoneinfo import ZoneInfoNotFoundError, available_timezones
 
     try:
-        ZoneInfo(tz)
-        # polars knows fewer zones than zoneinfo, for example not "localtime".
-        pl.Series([LATEST_CREATED]).dt.convert_time_zone(tz)
+        _try_zone(tz)
     except (
         ZoneInfoNotFoundError,
         ValueError,

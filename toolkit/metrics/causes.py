@@ -32,7 +32,7 @@ _TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 # What is gathered is split by offer, and by the rates of its tokens.
 _OFFER = tuple(f"~offer_{name}" for name in ("model", "provider", "tier", "listed"))
 _RATES = tuple(f"~{name}_rate" for name in _TOKENS)
-_LIST_PRICE, _ALL = "~list_price", "~all"
+LIST_PRICE, _ALL = "~list_price", "~all"
 _ENDS = (BEFORE, "")
 _COUNTS = (
     RESPONSES,
@@ -74,7 +74,7 @@ class _ChangeOptions(RangeOptions, total=False):
     top: int | None
 
 
-def _needs_of(frame: pl.LazyFrame) -> tuple[str, ...]:
+def needs_of_list_prices(frame: pl.LazyFrame) -> tuple[str, ...]:
     """Return the columns that costs and list prices are read or computed from."""
     # Imported here: only costs need prices.
     from toolkit.pricing.pricer import priced_by
@@ -82,7 +82,7 @@ def _needs_of(frame: pl.LazyFrame) -> tuple[str, ...]:
     names, costs = frame.collect_schema().names(), needs_of_cost(frame)
     if "cost" not in names:
         return costs
-    own = (*costs, _LIST_PRICE, *priced_by(frame))
+    own = (*costs, LIST_PRICE, *priced_by(frame))
     return tuple(name for name in own if name in names)
 
 
@@ -137,7 +137,7 @@ _COST_CHANGE = MetricSpec(
     draws=("cost_change", *_EFFECTS.values()),
     options=_ChangeOptions,
     fixed={"compare": "previous", "fill": True},
-    needs_of=_needs_of,
+    needs_of=needs_of_list_prices,
     price="add_list_prices",
 )
 
@@ -205,9 +205,9 @@ def _priced_rows(frame: pl.LazyFrame, provider: str | None) -> pl.LazyFrame:
     nothing = [pl.lit(None, CHOICES[name].dtype).alias(name) for name in lacking]
     first = frame.filter(first_choice()).with_columns(nothing)
     first = with_costs(first) if "cost" in names else first
-    if _LIST_PRICE not in names:
+    if LIST_PRICE not in names:
         first = add_list_prices(first, provider=provider).lazy()
-    listed = pl.col(_LIST_PRICE).struct
+    listed = pl.col(LIST_PRICE).struct
     figures = {"~list_cost": listed.field("list_cost")}
     for name in _TOKENS:
         figures[f"~{name}_rate"] = listed.field(f"{name}_rate")

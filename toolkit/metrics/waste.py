@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.expressions.choices import first_choice
-from toolkit.metrics.measures import MONEY, count, money, total
+from toolkit.expressions.choices import first_choice, response_key
+from toolkit.metrics.causes import LIST_PRICE, needs_of_list_prices
+from toolkit.metrics.measures import MONEY, count, exact, money, total
 from toolkit.metrics.outcomes import IS_FILTERED, IS_REFUSED, IS_TRUNCATED, with_any
 from toolkit.metrics.spec import MetricSpec
-from toolkit.metrics.spending import needs_of_cost, with_costs
+from toolkit.metrics.spending import with_costs
 from toolkit.metrics.tools import is_invalid
 from toolkit.schema.tables import CHOICES
 
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from toolkit.metrics.measures import Measure
 
 GROUPS = ("cut_off", "refused", "unreadable", "repeated")
-# Columns that a frame may have: a number for the text of an answer, which is then not
-# needed, and what a token from the cache costs less than another, in 10^-12 USD.
-_TEXT, CACHE_DISCOUNT = "~text", "~cache_discount"
+_TEXT = "~text"  # a number for the text of an answer: a frame may have that only
 _MINUTES = 10  # within which a call is repeated
 # Shorter answers, such as the label of a class, are often equal by chance.
 _SHORTEST_TEXT = 80
-_LOSS, _KEY, _ROW = "~loss", "~key", "~row"
+# What a token from the cache costs less than another, in 10^-12 USD.
+_DISCOUNT = pl.col(LIST_PRICE).struct.field("cached_tokens_rate") // -(10**12)
+_LOSS, _KEY, _AGAIN = "~loss", "~key", "~again"
 _CACHED, _PROMPT = pl.col("cached_tokens"), pl.col("prompt_tokens")
 _HAS_CALLS = pl.col("tool_calls").list.len() > 0
 _LACKS_TEXT = pl.col("content").is_null() & (pl.col("content_chars") > 0)
@@ -53,8 +54,8 @@ def _has_invalid_arguments(calls: pl.Series) -> pl.Series:
     return row.is_in(each["row"].filter(wrong).unique().implode())
 
 
-def _find_repeated(frame: pl.LazyFrame) -> tuple[pl.Series, bool]:
-    """Return the rows of responses that repeat another one, and if texts are missing.
+def _find_repeated(frame: pl.LazyFrame) -> tuple[pl.DataFrame, bool]:
+    """Return the keys of responses that repeat another one, and if texts are missing.
 
     Model, prompt tokens and text of the answer are equal to those of a response at most
     ten minutes earlier.
@@ -62,28 +63,31 @@ def _find_repeated(frame: pl.LazyFrame) -> tuple[pl.Series, bool]:
     is_known = pl.all_horizontal(
         pl.col("created", "prompt_tokens", _TEXT).is_not_null()
     )
-    same = pl.struct("model", "prompt_tokens", _TEXT).hash()
-    firsts = frame.filter(first_choice() & (is_known | _LACKS_TEXT)).select(
-        pl.when(is_known).then(same).alias(_KEY), "created", _ROW
-    )
-    rows = firsts.collect(engine="streaming")
-    keys = rows[_KEY].drop_nulls().sort()
-    several = keys.filter(keys == keys.shift()).unique()
-    found = rows.filter(pl.col(_KEY).is_in(several.implode()))
-    found = found.sort(_KEY, "created", _ROW)
-    created, key = pl.col("created"), pl.col(_KEY)
+    same = pl.struct("model", "prompt_tokens", _TEXT).hash().alias(_KEY)
+    own, created, key = response_key(frame), pl.col("created"), pl.col(_KEY)
     is_soon = created - created.shift() <= pl.duration(minutes=_MINUTES)
-    again = found.filter((key == key.shift()) & is_soon)
-    return again[_ROW], len(keys) < rows.height
+    is_again = (key == key.shift()) & is_soon
+    firsts = frame.filter(first_choice() & (is_known | _LACKS_TEXT))
+    calls = firsts.select(pl.when(is_known).then(same), "created").collect(
+        engine="streaming"
+    )
+    lacks_texts = calls[_KEY].has_nulls()
+    keys = calls[_KEY].drop_nulls().sort()
+    several = keys.filter(keys == keys.shift()).unique()
+    calls = calls.filter(key.is_in(several.implode())).sort(_KEY, "created")
+    repeated = calls.filter(is_again)[_KEY].unique()
+    found = frame.clear() if repeated.is_empty() else firsts.filter(is_known)
+    found = found.select(same, "created", *own).filter(key.is_in(repeated.implode()))
+    found = found.sort(_KEY, "created", *own).filter(is_again)
+    marked = found.select(*own, pl.lit(True).alias(_AGAIN))
+    return marked.collect(engine="streaming"), lacks_texts
 
 
 def _rows(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the first choice of each response, with its group and the cost of that."""
+    """Return the first choice of each response, with its group and its cost."""
     names = frame.collect_schema().names()
     if _TEXT not in names:
         frame = frame.with_columns(text_number())
-    # Rows are numbered, as in the frame: its order is the same when it is read again.
-    frame = frame.with_row_index(_ROW)
     repeated, lacks_texts = _find_repeated(frame)
     calls = pl.col("tool_calls")
     conditions = {
@@ -103,20 +107,27 @@ def _rows(frame: pl.LazyFrame) -> pl.LazyFrame:
     whole = with_any(frame, **conditions).filter(first_choice())
     if not lacks_texts:
         whole = whole.with_columns(pl.lit(False).alias("~any_lacks_text"))
-    is_again = pl.col(_ROW).is_in(repeated.implode())
-    marks = [*(pl.col(f"~any_{name}") for name in GROUPS[:-1]), is_again]
+    if repeated.is_empty():
+        whole = whole.with_columns(pl.lit(False).alias(_AGAIN))
+    else:
+        own = response_key(frame)
+        whole = whole.join(
+            repeated.lazy(),
+            on=own,
+            how="left",
+            nulls_equal=True,
+            build_side="force_right",
+        )
+    marks = [*(pl.col(f"~any_{name}") for name in GROUPS[:-1]), pl.col(_AGAIN)]
     groups = zip(marks, GROUPS, strict=True)
     loss = pl.coalesce(pl.when(mark).then(pl.lit(name)) for mark, name in groups)
-    if CACHE_DISCOUNT not in names:
+    whole = with_costs(whole) if "cost" in names else whole
+    if LIST_PRICE not in names:
         # Imported here: only costs need prices.
-        from toolkit.pricing.costs import add_cache_discount
+        from toolkit.pricing.costs import add_list_prices
 
-        whole = add_cache_discount(whole, None, CACHE_DISCOUNT)
-    marked = whole.with_columns(loss.alias(_LOSS))
-    # Only the cost of these is needed.
-    is_lost = pl.col(_LOSS).is_not_null()
-    parts = [marked.filter(~is_lost), with_costs(marked.filter(is_lost))]
-    return pl.concat(parts, how="diagonal_relaxed")
+        whole = add_list_prices(whole).lazy()
+    return whole.with_columns(loss.alias(_LOSS))
 
 
 def _group(name: str, gap: str) -> tuple[Measure, ...]:
@@ -133,7 +144,9 @@ def _group(name: str, gap: str) -> tuple[Measure, ...]:
 
 def _of_cache(name: str, tokens: pl.Expr, gap: str) -> tuple[Measure, ...]:
     """Sum what tokens cost less from the cache, and count where that is not known."""
-    saved = pl.when(tokens <= _PROMPT).then(tokens * pl.col(CACHE_DISCOUNT))
+    saved = pl.when(pl.col("cost").is_not_null()).then(
+        tokens * _DISCOUNT.cast(pl.Int64)
+    )
     dollars = saved.cast(pl.Decimal(38, 0)) * pl.lit("0.000000000001").cast(MONEY)
     is_unknown = (tokens > 0) & saved.is_null()
     return (
@@ -157,6 +170,8 @@ WASTE = MetricSpec(
         total("cached_tokens", _CACHED),
         *_of_cache("cache_saved", _CACHED, "cached_unpriced"),
         *_of_cache("cache_possible", _PROMPT, "prompt_unpriced"),
+        # In thousandths of a dollar: the squares of small costs are very small.
+        exact("cost_squares", (pl.col("cost").cast(pl.Float64) * 1000) ** 2),
     ),
     main="responses",
     of_choices=True,
@@ -166,5 +181,5 @@ WASTE = MetricSpec(
     ),
     rows=_rows,
     passes=2,
-    needs_of=needs_of_cost,
+    needs_of=needs_of_list_prices,
 )

@@ -21,7 +21,6 @@ from toolkit.expressions.choices import (
 from toolkit.pricing.price_file import Prices, read_prices
 from toolkit.pricing.pricer import (
     AS_BILLED,
-    DISCOUNTED_BY,
     LISTED,
     NEEDED,
     PRICED,
@@ -230,22 +229,6 @@ def add_priced(
     fields = pl.col(_PRICED).struct
     added = [fields.field(name).alias(new) for name, new in names.items()]
     return rows.with_columns(priced.alias(_PRICED)).with_columns(added).drop(_PRICED)
-
-
-def add_cache_discount(rows: pl.LazyFrame, prices: Prices, name: str) -> pl.LazyFrame:
-    """Add what a token from the cache costs less than another, in 10^-12 USD.
-
-    It is null where no list price is known.
-    """
-    check_columns(rows, NEEDED)
-    pricer = Pricer(read_prices(prices))
-    names = [name for name in priced_by(rows) if name in DISCOUNTED_BY]
-    discount = pl.struct(names).map_batches(
-        lambda part: pricer.cache_discounts(part.struct.unnest()),
-        return_dtype=pl.Int64,
-        is_elementwise=True,
-    )
-    return rows.with_columns(discount.alias(name))
 
 
 def _add_costs(

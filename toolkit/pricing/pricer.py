@@ -80,8 +80,6 @@ def priced_by(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
 
 # What prices are looked up by, of what a frame has.
 _KEYS = (*NAMES, *AS_BILLED[:4], "search_context_size")
-# What a cached token costs depends on these.
-DISCOUNTED_BY = (*_KEYS, "created", "prompt_tokens", "reported_cost")
 
 
 @dataclass(eq=False)
@@ -159,33 +157,6 @@ class Pricer:
             return []
         found = self.find_places(frame)
         return [found.table.ends[place] for place in found.place.tolist()]
-
-    def cache_discounts(self, frame: pl.DataFrame) -> pl.Series:
-        """Return what a cached token costs less than another, in 10^-12 USD, or null.
-
-        What a provider charged by itself, or does not list, is compared with the list
-        price of the model's name alone.
-        """
-        own = self._discounts(frame)
-        own = own.set(frame["reported_cost"].is_not_null(), None)
-        rest = own.is_null()
-        if not rest.any():
-            return own
-        names = dict.fromkeys(("provider", "service_tier"), pl.lit(None, pl.String))
-        alone = with_models(frame.filter(rest)).with_columns(**names)
-        alone = alone.select(*NAMES, "created", "prompt_tokens")
-        return own.scatter(rest.arg_true(), self._discounts(alone))
-
-    def _discounts(self, frame: pl.DataFrame) -> pl.Series:
-        """Return what a cached token costs less at the price of each row, or null."""
-        if frame.is_empty():
-            return pl.Series(dtype=pl.Int64)
-        offers, table = self.find_offers(frame)
-        seconds = frame["created"].cast(MOMENT).dt.epoch("s").fill_null(0).to_numpy()
-        prompt = frame["prompt_tokens"].cast(pl.Int64).fill_null(0).to_numpy()
-        place = table.cells[table.find(offers, seconds, prompt)]
-        less = -table.rates.whole["cached_tokens"].gather(place)
-        return less.set(pl.Series(table.rates.reason[place] >= 0), None)
 
     def price(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Price each row by its own usage; return `PRICED` in the order of the rows."""

@@ -108,7 +108,7 @@ def build_sizes(rows: Rows) -> Found:
         title = f"The median prompt to {longest.label} has {half} tokens"
     return (
         title,
-        "Tokens per call, middle 80% of calls (log scale); dot: median",
+        "Tokens per call, middle 80% and median (log scale)",
         Dots(
             list(lines.values()),
             "count",

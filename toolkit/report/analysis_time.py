@@ -110,7 +110,7 @@ def _columns(
     title = f"{bar.label} is the busiest {unit}: {count} "
     title += noun.removesuffix("s") if count == "1" else noun
     note += "; hatched: not whole" if any(row["partial"] for row in periods) else ""
-    chart = Bars(bars, "count", upright=True, legend=list(legend))
+    chart = Bars(bars, "count", upright=True, legend=list(legend[::-1]))
     return title, f"{noun.capitalize()} per {unit}{note}", chart, ""
 
 
@@ -234,6 +234,8 @@ def build_versions(rows: Rows) -> Found:
         line[-1] = replace(line[-1], color=rows.color(name))
     shown = [(rows.short(name), line) for name, line in lines.items()]
     ticks = [start, start + (end - start) / 2]
+    if plan.within.start and plan.within.start > ticks[1] + (end - start) / 4:
+        ticks.append(plan.within.start.astimezone(start.tzinfo))
     marks = [((at - start) / (end - start), format_day(at, "short")) for at in ticks]
     below = f"{len(shown):,} models changed. " if len(shown) > _MOST_MODELS else ""
     return (

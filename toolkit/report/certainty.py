@@ -5,11 +5,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING
 
-import polars as pl
-
-from toolkit.expressions.choices import first_choice
 from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.metrics.spending import with_costs
 from toolkit.report.metric_tables import figure_of
 
 if TYPE_CHECKING:
@@ -17,7 +13,7 @@ if TYPE_CHECKING:
 
 _FOUR_IN_FIVE = 1.2816  # standard deviations around the mean, of a normal distribution
 _FEWEST = 20  # calls from which on a sum is about normal
-_MOST = 100_000  # calls whose costs are looked at, of more they are a part
+_UNIT = 1000.0**2 * 2.0**40  # of `cost_squares`: see `toolkit.metrics.waste`
 
 
 def chance_range(tables: MetricTables) -> tuple[Figure, Figure]:
@@ -27,16 +23,11 @@ def chance_range(tables: MetricTables) -> tuple[Figure, Figure]:
     sum the variance is the sum of the squares. Unknown for fewer than 20 priced calls.
     """
     compare = {"compare": "previous"} if tables.plan.compares else {}
-    row = tables.row("cost", **compare)
-    calls = row["responses"] or 0
-    if row["cost"] is None or calls - row["responses_unpriced"] < _FEWEST:
+    row, waste = (tables.row(name, **compare) for name in ("cost", "waste"))
+    priced = (row["responses"] or 0) - (row["responses_unpriced"] or 0)
+    if row["cost"] is None or priced < _FEWEST:
         return UNKNOWN, UNKNOWN
-    step = -(-calls // _MOST)
-    within = tables.plan.within.conditions()
-    firsts = tables.choices.filter(first_choice(), *within).gather_every(step)
-    costs = with_costs(firsts).select(pl.col("cost").cast(pl.Float64).drop_nulls())
-    squares = costs.collect(engine="streaming").to_series().sort() ** 2
-    half = _FOUR_IN_FIVE * sqrt(step * squares.sum())
+    half = _FOUR_IN_FIVE * sqrt(waste["cost_squares"] / _UNIT)
     known = float(row["cost"])
     return Figure(max(0.0, known - half)), Figure(known + half)
 

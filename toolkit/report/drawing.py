@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     Run: TypeAlias = tuple[str, str]  # a text, and its classes
     Tick: TypeAlias = tuple[float, str]  # a value of an axis, and how it is written
-    Piece: TypeAlias = tuple[float, Color, str]  # of a column: size, colour and mark
+    Size: TypeAlias = float | str  # in pixels, or in percent
+    Piece: TypeAlias = tuple[float, Color, str]  # of a column, with its size
 
 # Widths of the characters of Arial, as parts of its size.
 _WIDTHS = {
@@ -105,39 +106,28 @@ class Drawing:
         self.add("circle", classes, cx=x, cy=y, r=3.5 if is_hollow else 4)
 
     def part(
-        self, x: float, y: float, width: float, height: float, color: Color, mark: str
+        self, x: Size, y: Size, width: Size, height: Size, color: Color, mark: str
     ) -> None:
         """Add a rectangle with its mark."""
-        if mark == "dotted":
-            x, y, width, height = x + 0.75, y + 0.75, width - 1.5, height - 1.5
-        for classes in mark_classes(color, mark):
-            width = max(width, 0.5)
+        fill = f"f {color_class(color)}"
+        marks = {"solid": [fill], "hatched": [fill, "hatch"], "dotted": ["open"]}
+        for classes in marks[mark]:
             self.add("rect", classes, x=x, y=y, width=width, height=height)
 
-    def span(self, start: float, size: float, classes: str) -> None:
-        """Add a rectangle as high as its cell, in percent of its width."""
-        self.add(
-            "rect", classes, x=f"{start:.2f}%", width=f"{size:.2f}%", height="100%"
-        )
+    def span(self, start: float, size: float, color: Color, mark: str) -> None:
+        """Add a rectangle as high as its cell; `start` and `size` are shares of it."""
+        self.part(f"{start:.2%}", 0, f"{size:.2%}", "100%", color, mark)
 
-    def text(
-        self, x: float, y: float, *runs: Run, anchor: str = "start", whole: str = ""
-    ) -> None:
+    def text(self, x: float, y: float, *runs: Run, whole: str = "") -> None:
         """Add a text of runs; `whole` is the name in the first if that is shortened."""
         texts = [str(escape(clean(text))) for text, _ in runs]
-        title = (
-            f"<title>{escape(clean(whole))}</title>"
-            if whole not in {"", runs[0][0]}
-            else ""
-        )
-        if len(runs) > 1:
-            texts = [
-                f'<tspan class="{classes}">{text}</tspan>'
-                for text, (_, classes) in zip(texts, runs, strict=True)
-            ]
-        classes = runs[0][1] if len(runs) == 1 else "m"
-        more = {} if anchor == "start" else {"text-anchor": anchor}
-        self.add("text", classes, title + "".join(texts), x=x, y=y, **more)
+        more = [
+            f'<tspan class="{classes}">{text}</tspan>'
+            for text, (_, classes) in zip(texts[1:], runs[1:], strict=True)
+        ]
+        if whole and whole != runs[0][0]:
+            texts[0] = f"<title>{escape(clean(whole))}</title>" + texts[0]
+        self.add("text", runs[0][1], texts[0] + "".join(more), x=x, y=y)
 
     def name(self, x: float, y: float, name: str, room: float) -> None:
         """Add a name, shortened if need be."""
@@ -147,19 +137,12 @@ class Drawing:
         self, ticks: Iterable[Tick], left: float, right: float, y: float, scale: float
     ) -> None:
         """Add lines at round values from the ground `y` up, with texts at the left."""
-        self.line("axis", left, y, right, y)
         for value, text in ticks:
-            if value:
-                self.line("grid", left, y - value * scale, right, y - value * scale)
-            self.text(left - 6, y - value * scale + 4, (text, "m"), anchor="end")
+            at = y - value * scale
+            self.line("grid" if value else "axis", left, at, right, at)
+            self.text(left - 6, at + 4, (text, "m end"))
 
-    def stack(
-        self,
-        x: float,
-        y: float,
-        width: float,
-        parts: Iterable[Piece],
-    ) -> float:
+    def stack(self, x: float, y: float, width: float, parts: Iterable[Piece]) -> float:
         """Add the parts of a column from the ground `y` up; return its top."""
         for size, color, mark in parts:
             if size:
@@ -173,41 +156,30 @@ class Drawing:
         self, labels: Sequence[str], left: float, slot: float, y: float, last: str = ""
     ) -> None:
         """Add labels of columns: as many as fit, the last among them if it differs."""
-        middles = [left + slot * (place + 0.5) for place in range(len(labels))]
+        middles = []
+        for place, text in enumerate(labels):
+            half, middle = text_width(text) / 2, left + slot * (place + 0.5)
+            middles.append(min(max(middle, half), left + slot * len(labels) - half))
         ticks, sign = [*zip(middles, labels, strict=True)], -1 if last else 1
         for x, text in thinned(ticks[::sign], lambda x: sign * x):
-            run = (text, last if last and x == middles[-1] else "m")
-            self.text(x, y, run, anchor="middle")
+            self.text(x, y, (text, last if last and x == middles[-1] else "m center"))
 
-    def cell(self, label: str = "") -> Markup:
-        """Return the drawing of a cell, which sets its size; a label if it has one."""
+    def svg(
+        self, label: str = "", look: str = "bar", size: tuple[int, float] | None = None
+    ) -> Markup:
+        """Return the drawing; `label` says what is in it. A cell sets its own size."""
         role = f'role="img" aria-label="{escape(clean(label))}"'
-        role = role if label else 'aria-hidden="true"'
-        return self._wrapped(f'class="bar" {role}')
-
-    def svg(self, width: int, height: float, label: str, look: str = "") -> Markup:
-        """Return the drawing; `label` says what is in it."""
-        return self._wrapped(
-            f'class="chart {look}" viewBox="0 0 {width} {height:.0f}" '
-            f'width="{width}" height="{height:.0f}" role="img" '
-            f'aria-label="{escape(clean(label))}"'
-        )
-
-    def _wrapped(self, attributes: str) -> Markup:
+        role, box = role if label else 'aria-hidden="true"', ""
+        if size is not None:
+            width, height = size[0], round(size[1])
+            box = f' viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         elements = "".join(self.elements)
-        return Markup(f"<svg {attributes}>{elements}</svg>")  # noqa: S704 - escaped
+        return Markup(f'<svg class="{look}" {role}{box}>{elements}</svg>')  # noqa: S704 - escaped
 
 
 def color_class(color: Color) -> str:
     """Return the class that sets a colour: a slot, a mark, or the user's own."""
     return f"c-{escape(color.removeprefix('#'))}"
-
-
-def mark_classes(color: Color, mark: str) -> tuple[str, ...]:
-    """Return the classes of the rectangles that lie on each other for a mark."""
-    if mark == "dotted":
-        return ("open",)
-    return (f"f {color_class(color)}", "hatch")[: 2 if mark == "hatched" else 1]
 
 
 def write(
@@ -216,10 +188,9 @@ def write(
     """Write a figure of a kind, with a real minus."""
     if kind == "usd":
         text = format_usd(figure, style, words=words)
-    elif kind == "share":
-        text = format_share(figure, words=words)
     else:
-        text = format_count(figure, words=words)
+        write_ = format_share if kind == "share" else format_count
+        text = write_(figure, words=words)
     return text.replace("-", "−")
 
 

@@ -20,8 +20,8 @@ from toolkit.formatting.dates import calendar_unit
 from toolkit.metrics.calendar import is_partial
 from toolkit.metrics.inputs import as_declared, read_once, with_series
 from toolkit.metrics.registry import SPECS
-from toolkit.metrics.waste import CACHE_DISCOUNT, text_number
-from toolkit.pricing.costs import add_cache_discount, price_responses
+from toolkit.metrics.waste import text_number
+from toolkit.pricing.costs import add_list_prices
 from toolkit.pricing.price_file import PriceFile
 from toolkit.reading.ledger import (
     LedgerBuilder,
@@ -229,6 +229,5 @@ def price(inputs: ReportInputs, prices: PriceFile, by: Sequence[str]) -> ReportI
     choices = choices.with_columns(as_declared(choices, ["created"]))
     choices = choices.drop(_COSTS, strict=False)
     if prices != PriceFile():
-        choices = price_responses(choices, prices).lazy()
-        choices = add_cache_discount(choices, prices, CACHE_DISCOUNT)
+        choices = add_list_prices(choices, prices).lazy()
     return inputs._replace(choices=choices)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calendar import monthrange
+from textwrap import wrap
 from typing import TYPE_CHECKING, TypeAlias
 
 from toolkit.errors import plural
@@ -13,7 +14,6 @@ from toolkit.report.drawing import (
     LINE,
     Drawing,
     color_class,
-    mark_classes,
     runs_width,
     shortened,
     size_of,
@@ -27,120 +27,88 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
+    from toolkit.formatting.text import UsdStyle
     from toolkit.report.drawing import Run
-    from toolkit.report.model import Budget, Color, Course, KeyFigure, LineCount, Series
+    from toolkit.report.model import Budget, Color, Course, KeyFigure, LineCount
 
     _Label: TypeAlias = tuple[float, Sequence[Run]]  # its middle, and its runs
 
 _NARROW = 500  # drawings below this width are for phones
 _HIDDEN = 34  # width of a mark that is not to scale
+_THINNEST = 0.008  # of a bar in its cell
 
 
 def draw_course(course: Course, width: int, height: int, look: str) -> Markup:
     """Draw columns of the cost by series; narrow ones have no names beside them."""
-    drawing, count, is_narrow = Drawing(), len(course.starts), width < _NARROW
-    series = course.series[::-1]  # from the ground up
+    drawing, count, series = Drawing(), len(course.starts), course.series[::-1]
     height = max(height, 60 + int(LINE) * len(series))
-    bottom, peak = height - 26.0, max(map(size_of, course.totals), default=0) or 1
-    is_known = any(map(size_of, course.totals))
-    ticks = ticks_of(peak if is_known else 0, "usd")
-    places = max(2, usd_places(course.totals) - 1)
-    labels = [] if is_narrow else [_label(one, places) for one in series]
+    top = max(map(size_of, course.totals), default=0)
+    style: UsdStyle = max(2, usd_places(course.totals) - 1) if top < 1000 else "short"
+    ticks = ticks_of(top, "usd")
+    labels: list[list[Run]] = []
+    if width > _NARROW:
+        for one in series:
+            value = write(one.values[-1], "usd", style).replace(DASH, UNKNOWN_TEXT)
+            name = shortened(one.name, 150, bold=True)
+            look_of = f"t b {color_class(one.color)}"
+            labels.append([(name, look_of), (f" {value}", "m")])
     left = max(text_width(text) for _, text in ticks) + 8
     right = max(map(runs_width, labels), default=-22) + 22
-    scale, slot = (bottom - 44) / peak, (width - left - right) / count
+    slot, bottom = (width - left - right) / count, height - 26.0
+    scale = (bottom - 44) / (top or 1)
     drawing.grid(ticks, left, width - right, bottom, scale)
     empty = 0
     while course.empty and empty < count and not size_of(course.totals[empty]):
         empty += 1
-    texts = _texts_above(course.totals, places, slot)
-    for place in range(empty, count):
+    texts = _texts_above(course.totals[empty:], style, slot)
+    for place, text in enumerate(texts, empty):
         x, bar = left + slot * (place + 0.13), slot * 0.74
         mark = "solid" if course.is_whole[place] else "hatched"
-        parts = [
-            (size_of(one.values[place]) * scale, one.color, mark) for one in series
-        ]
-        y = drawing.stack(x, bottom, bar, parts)
+        y = drawing.stack(
+            x,
+            bottom,
+            bar,
+            [(size_of(one.values[place]) * scale, one.color, mark) for one in series],
+        )
         if size_of(course.unpriced[place]):
             y -= 8
-            drawing.part(x, y, bar, 8, "", "dotted")
-        run = texts[place], "i b" if place == count - 1 else "i"
-        drawing.text(x + bar / 2, y - 6, run, anchor="middle")
+            drawing.part(x, y, bar, 7, "", "dotted")
+        weight = " b" if place == count - 1 else ""
+        drawing.text(x + bar / 2, y - 6, (text, f"i{weight} center"))
     room = max(slot * empty, 60)
-    for line, words in enumerate(_lines_up(course.empty, room - 2) if empty else []):
-        y = bottom - 8 - 14 * line
-        drawing.text(left + room / 2, y, (words, "m"), anchor="middle")
-    drawing.below(course.labels, left, slot, bottom + 18, "i b")
-    if labels:
-        _label_last(drawing, labels, series, left + slot * (count - 0.1), bottom, scale)
+    size = max(8, min(len(course.empty) // 2 + 3, int(room / 6.5)))
+    for line, words in enumerate(wrap(course.empty, size)[::-1] if empty else []):
+        drawing.text(left + room / 2, bottom - 8 - 14 * line, (words, "m center"))
+    drawing.below(course.labels, left, slot, bottom + 18, "i b center")
+    # Names beside the last column, apart from each other, none above the drawing.
+    x, y, above = left + slot * (count - 0.1), bottom, bottom + LINE
+    for place, runs in enumerate(labels):
+        size_ = size_of(series[place].values[-1]) * scale
+        y -= size_
+        at = max(min(y + size_ / 2, above - LINE), 8 + LINE * (len(labels) - 1 - place))
+        above = at
+        if size_:
+            leader = f"s {color_class(series[place].color)}"
+            drawing.line(leader, x, y + size_ / 2, x + 10, at)
+        drawing.text(x + 14, at + 4.3, *runs, whole=series[place].name)
     periods = "; ".join(
         f"{format_day(start, 'short')}: {write(total, 'usd', words=True)}"
         for start, total in zip(course.starts, course.totals, strict=True)
     )
     label = f"Columns: known cost by period and series. {periods}"
-    return drawing.svg(width, height, label, look)
+    return drawing.svg(label, f"chart {look}", (width, height))
 
 
-def _label(series: Series, places: int) -> list[Run]:
-    """Return the name of a series and its last value."""
-    name = shortened(series.name, 150, bold=True)
-    value = write(series.values[-1], "usd", places).replace(DASH, UNKNOWN_TEXT)
-    return [(name, f"t b {color_class(series.color)}"), (f" {value}", "m")]
-
-
-def _label_last(
-    drawing: Drawing,
-    labels: Sequence[Sequence[Run]],
-    series: Sequence[Series],
-    x: float,
-    bottom: float,
-    scale: float,
-) -> None:
-    """Write names beside the last column, apart from each other, with leaders."""
-    middles: list[float] = []
-    for one in series:
-        size = size_of(one.values[-1]) * scale
-        middles.append(bottom - size / 2)
-        bottom -= size
-    places: list[float] = []
-    for middle in middles:
-        places.append(min([middle, *[place - LINE for place in places[-1:]]]))
-    # None is above the drawing: the lower ones make room.
-    for place in range(len(places)):
-        above = len(places) - 1 - place
-        places[place] = max(places[place], 8 + LINE * above)
-    for runs, one, middle, y in zip(labels, series, middles, places, strict=True):
-        if size_of(one.values[-1]):
-            drawing.line(f"s {color_class(one.color)}", x, middle, x + 10, y)
-        drawing.text(x + 14, y + 4.3, *runs, whole=one.name)
-
-
-def _texts_above(totals: Sequence[Figure], places: int, slot: float) -> list[str]:
-    """Return a text above each column, in the longest form for which there is room."""
-    whole = [write(one, "usd", places).replace(DASH, UNKNOWN_TEXT) for one in totals]
-    brief = [write(total, "usd", "short") for total in totals]
-    plain, least = (
-        [text.replace("$", "").replace(" ", "") for text in texts]
-        for texts in (whole, brief)
-    )
-    for texts in (whole, plain, least):
-        if max(text_width(text, bold=True) for text in texts) < slot:
-            return texts
-    # Every second one, from the last one on.
-    return [text if (len(least) - n) % 2 else "" for n, text in enumerate(least)]
-
-
-def _lines_up(text: str, room: float) -> list[str]:
-    """Break a text into lines of about the same width, the last one first."""
-    lines: list[str] = []
-    for word in reversed(text.split()):
-        if lines and text_width(f"{word} {lines[-1]}") <= room:
-            lines[-1] = f"{word} {lines[-1]}"
-        else:
-            lines.append(word)
-    widest = max(map(text_width, lines), default=0)
-    closer = _lines_up(text, widest - 1) if len(lines) > 1 and widest <= room else []
-    return closer if len(closer) == len(lines) else lines
+def _texts_above(totals: Sequence[Figure], style: UsdStyle, slot: float) -> list[str]:
+    """Return a text above each column: every second one if there is little room."""
+    texts = [write(one, "usd", style) for one in totals]
+    if text_width(UNKNOWN_TEXT) < slot:
+        texts = [text.replace(DASH, UNKNOWN_TEXT) for text in texts]
+    if max(text_width(text, bold=True) for text in texts) >= slot:
+        texts = [text.replace("$", "").replace(" ", "") for text in texts]
+    if max(text_width(text, bold=True) for text in texts) >= slot:
+        texts[-2::-2] = [""] * (len(texts) // 2)
+    return texts
 
 
 def draw_spark(figure: KeyFigure) -> Markup:
@@ -151,10 +119,13 @@ def draw_spark(figure: KeyFigure) -> Markup:
         size = max(25 * size_of(point) / peak, 0.5)
         color = "ink" if place == count - 1 else "pale"
         if point.is_known:
-            drawing.part(15.0 * place, 26 - size, 11, size, color, "solid")
+            drawing.part(15 * place, 26 - size, 11, size, color, "solid")
     points = ", ".join(write(point, figure.kind, words=True) for point in figure.points)
     label = f"{figure.label} in the last {plural(count, 'period')}: {points}"
-    return drawing.svg(15 * count - 4, 26, label, "spark")
+    return drawing.svg(label, "chart spark", (15 * count - 4, 26))
+
+
+# --- The budget ----------------------------------------------------------------------
 
 
 def draw_budget(budget: Budget, width: int, look: str) -> Markup:
@@ -164,8 +135,9 @@ def draw_budget(budget: Budget, width: int, look: str) -> Markup:
     scale = (width - 2) / peak / 1.04
     spent, forecast, limit, most = (size_of(figure) * scale for figure in figures)
     above, below = _budget_texts(budget, scale, is_narrow=width < _NARROW)
-    ticks = [(value * scale, [(text, "m")]) for value, text in ticks_of(peak, "usd")]
-    rows_above, rows_below = _packed(above, width), _packed([*below, *ticks], width)
+    count = len(below)
+    below += [(value * scale, [(text, "m")]) for value, text in ticks_of(peak, "usd")]
+    rows_above, rows_below = _packed(above, width), _packed(below, width)
     drawing, top = Drawing(), 32.0 + 16 * max(row for _, row in rows_above)
     bottom, known = top + 26, max(spent, forecast)
     drawing.part(1, top, spent, 26, "ink", "solid")
@@ -181,42 +153,40 @@ def draw_budget(budget: Budget, width: int, look: str) -> Markup:
             drawing.line("whisker", x, top - 5 - size, end, top - 5 + size)
     for (x, row), (_, runs) in zip(rows_above, above, strict=True):
         drawing.text(x, top - 16 - 16 * row, *runs)
-    lines = max(row for _, row in rows_below[: len(below)])
-    for number, ((x, row), (_, runs)) in enumerate(
-        zip(rows_below, [*below, *ticks], strict=True)
-    ):
-        if number < len(below) or row == 0:  # a tick without room is left out
+    lines = max(row for _, row in rows_below[:count])
+    for number, ((x, row), (_, runs)) in enumerate(zip(rows_below, below, strict=True)):
+        if number < count or row == 0:  # a tick without room is left out
             drawing.text(x, bottom + 22 + 16 * row, *runs)
     words = f"{write(budget.spent, 'usd', words=True)} spent"
     if budget.forecast.is_known:
         words += f", {write(budget.forecast, 'usd', words=True)} expected"
     label = f"Bar: {words}, limit {write(budget.limit, 'usd', words=True)}"
-    return drawing.svg(width, bottom + 28 + 16 * lines, label, look)
+    return drawing.svg(label, f"chart {look}", (width, bottom + 28 + 16 * lines))
 
 
 def _budget_texts(
     budget: Budget, scale: float, *, is_narrow: bool
 ) -> tuple[list[_Label], list[_Label]]:
     """Return the texts above and below the bar of a budget, and their middles."""
-    figures = budget.spent, budget.forecast, budget.limit, budget.with_unpriced
-    places = usd_places([*figures, budget.high])
-    spent, forecast, limit, most = (write(one, "usd", places) for one in figures)
+    figures = (
+        *(budget.spent, budget.forecast, budget.limit, budget.with_unpriced),
+        *(budget.low, budget.high),
+    )
+    spent, forecast, limit, most, low, high = (
+        write(one, "usd", usd_places(figures)) for one in figures
+    )
     days = f" spent in {plural(budget.days, 'day')}"
     above: list[_Label] = [(0, [(spent, "i b"), (days, "m")])]
-    middle = 1 + size_of(budget.limit) * scale
-    below: list[_Label] = [(middle, [(f"limit {limit}", "i b")])]
-    end = size_of(budget.forecast) * scale
+    below: list[_Label] = [(size_of(budget.limit) * scale, [(f"limit {limit}", "i b")])]
     if budget.forecast.is_known:
+        end = size_of(budget.forecast) * scale
         last = monthrange(budget.month.year, budget.month.month)[1]
         by = f" expected by {format_day(budget.month.replace(day=last), 'short')}"
         runs = [(forecast, "i b"), (by, "m")]
         if budget.low.is_known and budget.high.is_known:
-            low, high = (write(one, "usd", places) for one in (budget.low, budget.high))
             likely = (f"likely {low} to {high}", "m")
-            if is_narrow:
-                below.append((end, [likely]))
-            else:
-                runs += [(", ", "m"), likely]
+            runs += [] if is_narrow else [(", ", "m"), likely]
+            below += [(end, [likely])] if is_narrow else []
         above.append((end - runs_width(runs) / 2, runs))
     if budget.with_unpriced.is_known:
         words = f"with calls without a price {most}"
@@ -226,20 +196,22 @@ def _budget_texts(
 
 def _packed(labels: Iterable[_Label], width: float) -> list[tuple[float, int]]:
     """Return start and row of labels: close to their middles, none over another."""
-    rows: list[list[tuple[float, float]]] = []  # where the labels of a row are
-    places = []
+    places: list[tuple[float, int]] = []
+    taken: set[tuple[int, float, float]] = set()  # row, start and end
     for middle, runs in labels:
-        size = runs_width(runs)
+        size, row = runs_width(runs), 0
         x = max(0.0, min(middle - size / 2, width - size))
-        row = 0
-        while row < len(rows) and any(
-            start - 12 < x + size and x < end + 12 for start, end in rows[row]
+        while any(
+            row == other and start - 12 < x + size and x < end + 12
+            for other, start, end in taken
         ):
             row += 1
-        rows[row:] = rows[row:] or [[]]
-        rows[row].append((x, x + size))
+        taken.add((row, x, x + size))
         places.append((x, row))
     return places
+
+
+# --- Bars in tables ------------------------------------------------------------------
 
 
 def draw_bar(
@@ -250,28 +222,26 @@ def draw_bar(
     outline: Figure = UNKNOWN,
 ) -> Markup:
     """Draw a bar in a cell; an unknown value is open and not to scale."""
-    drawing, wide = Drawing(), 100 / (most or 1)
+    drawing, most = Drawing(), most or 1
     if size_of(outline):
-        drawing.span(0, size_of(outline) * wide, "open")
+        drawing.span(0, size_of(outline) / most, "", "dotted")
     if not value.is_known:
-        drawing.add("rect", "open", width=_HIDDEN, height="100%")
+        drawing.part(0, 0, _HIDDEN, "100%", "", "dotted")
     elif size_of(value):
-        for classes in mark_classes(color, mark):
-            drawing.span(0, max(size_of(value) * wide, 0.8), classes)
-    return drawing.cell()
+        drawing.span(0, max(size_of(value) / most, _THINNEST), color, mark)
+    return drawing.svg()
 
 
 def draw_limit(budget: Budget) -> Markup:
     """Draw a budget in a cell: spent, expected, and the limit as a line."""
-    drawing, limit = Drawing(), size_of(budget.limit)
-    spent, forecast = size_of(budget.spent), size_of(budget.forecast)
-    wide = 100 / (max(spent, forecast, limit) or 1)
-    drawing.span(0, spent * wide, "f c-ink")
-    for classes in mark_classes("soft", "hatched") if forecast > spent else ():
-        drawing.span(spent * wide, (forecast - spent) * wide, classes)
-    x = f"{limit * wide:.2f}%"
-    drawing.add("line", "limit", x1=x, x2=x, y1=-2, y2=14)
-    return drawing.cell()
+    drawing, figures = Drawing(), (budget.spent, budget.forecast, budget.limit)
+    most = max(map(size_of, figures)) or 1
+    spent, forecast, limit = (size_of(figure) / most for figure in figures)
+    drawing.span(0, spent, "ink", "solid")
+    if forecast > spent:
+        drawing.span(spent, forecast - spent, "soft", "hatched")
+    drawing.add("line", "limit", x1=f"{limit:.2%}", x2=f"{limit:.2%}", y1=-2, y2=14)
+    return drawing.svg()
 
 
 def draw_change(value: Figure, most: float, *, is_main: bool | None = None) -> Markup:
@@ -279,19 +249,18 @@ def draw_change(value: Figure, most: float, *, is_main: bool | None = None) -> M
     drawing, number = Drawing(), float(value.value or 0)
     is_main = abs(number) == most if is_main is None else is_main
     if number:
-        size = max(50 * abs(number) / (most or 1), 0.8)
-        classes = f"f c-{'ink' if is_main else 'soft'}"
-        drawing.span(50 if number > 0 else 50 - size, size, classes)
-    return drawing.cell()
+        size = max(abs(number) / (most or 1) / 2, _THINNEST)
+        start = 0.5 if number > 0 else 0.5 - size
+        drawing.span(start, size, "ink" if is_main else "soft", "solid")
+    return drawing.svg()
 
 
 def draw_lines(lines: Sequence[LineCount]) -> Markup:
     """Draw how many lines of the logs are of each kind."""
     drawing, total, x = Drawing(), sum(line.count for line in lines) or 1, 0.0
-    sizes = [max(100 * line.count / total, 0.8) for line in lines]
+    sizes = [max(line.count / total, _THINNEST) for line in lines]
     for line, size in zip(lines, sizes, strict=True):
-        share = 100 * size / sum(sizes)
-        drawing.span(x, max(share - 0.2, 0.1), f"f {color_class(line.mark)}")
-        x += share
+        drawing.span(x, size / sum(sizes) - 0.002, line.mark, "solid")
+        x += size / sum(sizes)
     words = ", ".join(f"{line.count:,} {line.label}" for line in lines)
-    return drawing.cell(f"{plural(total, 'log line')}: {words}")
+    return drawing.svg(f"{plural(total, 'log line')}: {words}")

@@ -19,11 +19,11 @@ from toolkit.report.drawing import (
 from toolkit.report.model import Bars, Dots, Heat, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from markupsafe import Markup
 
-    from toolkit.report.model import Bar, Tile
+    from toolkit.report.model import Bar, Color, Tile
 
 _WIDTH, _NAMES = 320, 122  # of a tile, and of the names in it
 _BELOW = 4.3  # from the middle of a line to the ground of its text
@@ -42,13 +42,13 @@ def draw_tile(tile: Tile) -> Markup:
         height = _draw_heat(drawing, chart)
     else:
         height = _draw_timeline(drawing, chart)
-    return drawing.svg(_WIDTH, height, f"{tile.title}. {tile.summary}")
+    return drawing.svg(f"{tile.title}. {tile.summary}", "chart", (_WIDTH, height))
 
 
 def _draw_bars(drawing: Drawing, chart: Bars) -> float:
     """Draw bars with names at their left and texts at their right."""
     y, left = (
-        _draw_legend(drawing, chart),
+        _draw_legend(drawing, chart.legend),
         _room(bar.label for bar in chart.bars),
     )
     texts = max((text_width(bar.text) for bar in chart.bars), default=0)
@@ -96,7 +96,7 @@ def _draw_columns(drawing: Drawing, chart: Bars) -> float:
             drawing.line("limit", x - slot * 0.08, before, x + slot * 0.84, before)
             y = min(y, before)
         if texts < slot - 2 or _total(bar) == peak:
-            drawing.text(x + wide / 2, y - 6, (bar.text, "i"), anchor="middle")
+            drawing.text(x + wide / 2, y - 6, (bar.text, "i center"))
     drawing.below([bar.label for bar in chart.bars], left, slot, bottom + 15)
     for line, (name, (whole, color, mark)) in enumerate(
         zip(names, chart.legend, strict=True)
@@ -110,7 +110,7 @@ def _draw_columns(drawing: Drawing, chart: Bars) -> float:
 def _draw_dots(drawing: Drawing, chart: Dots) -> float:
     """Draw rows of dots on one scale, each with a line over its range."""
     top, left = (
-        _draw_legend(drawing, chart),
+        _draw_legend(drawing, chart.legend),
         _room(row[0].label for row in chart.rows),
     )
     dots = [dot for row in chart.rows for dot in row]
@@ -134,7 +134,7 @@ def _draw_dots(drawing: Drawing, chart: Dots) -> float:
     for value, text in thinned(ticks, place):
         x, classes = place(value), "grid" if value else "axis"
         drawing.line(classes, x, top, x, bottom)
-        drawing.text(x, bottom + 16, (text, "m"), anchor="middle")
+        drawing.text(x, bottom + 16, (text, "m center"))
     for line, marks in enumerate(chart.rows):
         y = top + row * (line + 0.5)
         drawing.name(0, y + _BELOW, marks[0].label, left - 8)
@@ -154,7 +154,7 @@ def _draw_dots(drawing: Drawing, chart: Dots) -> float:
             at = y + apart * (number - 0.5)
             drawing.dot(x, at, dot.color, is_hollow=dot.is_hollow)
         text = next((dot.text for dot in marks if dot.text), "")
-        drawing.text(_WIDTH, y + _BELOW, (text, "i"), anchor="end")
+        drawing.text(_WIDTH, y + _BELOW, (text, "i end"))
     return bottom + 22
 
 
@@ -193,8 +193,7 @@ def _draw_timeline(drawing: Drawing, chart: Timeline) -> float:
             if spell.color != "pale":
                 drawing.part(x, y + 19, size, 3, spell.color, "solid")
             if text_width(spell.label) < size - 4:
-                run = (spell.label, "i")
-                drawing.text(x + size / 2, y + 14.5, run, anchor="middle")
+                drawing.text(x + size / 2, y + 14.5, (spell.label, "i center"))
     bottom, end = 4.0 + high * len(chart.rows), -8.0
     for share, text in chart.ticks:
         x = min(left + wide * share, _WIDTH - text_width(text))
@@ -204,22 +203,20 @@ def _draw_timeline(drawing: Drawing, chart: Timeline) -> float:
     return bottom + 18
 
 
-def _draw_legend(drawing: Drawing, chart: Bars | Dots) -> float:
+def _draw_legend(drawing: Drawing, legend: Sequence[tuple[str, Color, str]]) -> float:
     """Draw what colours and marks mean, in lines; return where they end."""
     x, y = 0.0, 2.0
-    rows = chart.rows if isinstance(chart, Dots) else []
-    hollow = {dot.color for row in rows for dot in row if dot.is_hollow}
-    for name, color, mark in chart.legend:
+    for name, color, mark in legend:
         text = shortened(name, _WIDTH - 20)
         if x and x + 14 + text_width(text) > _WIDTH:
             x, y = 0.0, y + LINE
-        if rows:
-            drawing.dot(x + 5, y + 5, color, is_hollow=color in hollow)
+        if mark in {"dot", "hollow"}:
+            drawing.dot(x + 5, y + 5, color, is_hollow=mark == "hollow")
         else:
             drawing.part(x, y, 10, 9, color, mark)
         drawing.text(x + 14, y + 9, (text, "m"), whole=name)
         x += 28 + text_width(text)
-    return y + 18 if chart.legend else 2.0
+    return y + 18 if legend else 2.0
 
 
 def _total(bar: Bar) -> float:
