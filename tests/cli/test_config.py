@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from toolkit.report.sections import NAMES as SECTIONS
+from toolkit.report.model import TILES as SECTIONS
 
 import toolkit
 from tests.conftest import ROOT

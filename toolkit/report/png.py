@@ -7,7 +7,8 @@ import warnings
 from typing import TYPE_CHECKING, Any, cast
 
 from toolkit import charts
-from toolkit.charts.plot import PICTURES, build_page, find_chart
+from toolkit.charts.by_metric import find_chart
+from toolkit.charts.plot import PICTURES, build_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
