@@ -356,7 +356,7 @@ def tiles() -> list[Tile]:
         Tile("tokens", "A weekend day has 22% of a weekday’s tokens",
              "Tokens per day by model; 522,241 in the week",
              Bars(columns, "count", upright=True,
-                  legend=[(name, color, "solid") for name, (color, _) in days.items()]),
+                  legend=[(name, color, "solid") for name, (color, _) in days.items()][::-1]),
              "Tokens per day by model"),
         Tile("volume", "443 calls, 8 fewer than the week before",
              "Calls per day; line: the week before",

@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import toolkit
 from tests.report.made import calls, tables_of
@@ -202,6 +204,47 @@ def test_budgets_of_tags_and_models() -> None:
     assert model.head.title == (
         "gpt-4o is over its $0.01 limit in November already: $0.08 is spent"
     )
+
+
+_CALLS = st.lists(
+    st.tuples(st.integers(0, 52), st.sampled_from(["search", "docs"]), st.booleans()),
+    min_size=1,
+    max_size=20,
+)
+
+
+@given(_CALLS)
+def test_budgets_of_the_values_of_a_tag_add_up(
+    facts: list[tuple[int, str, bool]],
+) -> None:
+    rows = [
+        row
+        for day, team, is_priced in facts
+        for row in calls(
+            f"{date(2026, 10, 1) + timedelta(days=day)}",
+            1,
+            tag_team=team,
+            **({} if is_priced else OWN),
+        )
+    ]
+    teams = sorted({team for _, team, _ in facts})
+    texts = ["1USD", *(f"tag_team:{team}=1USD" for team in teams)]
+    whole, *parts = build_budgets(tables_of(rows), parse_budgets(texts))
+
+    priced = [day for day, _, is_priced in facts if is_priced and day >= 31]
+    if whole.spent.is_known:
+        assert whole.spent.number == len(priced) * DAILY
+        known = [one.spent.number for one in parts if one.spent.is_known]
+        assert sum(known) == whole.spent.number
+        in_november = sum(day >= 31 for day, _, _ in facts)
+        has_gaps = in_november > len(priced)
+        assert whole.spent.bound == ("lower" if has_gaps else "exact")
+    if whole.forecast.is_known:
+        assert whole.forecast.number >= whole.spent.number
+        if whole.with_unpriced.is_known:
+            assert whole.with_unpriced.number > whole.forecast.number or (
+                not whole.forecast.number
+            )
 
 
 def test_a_value_that_is_not_in_the_log_is_an_error() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.expressions.choices import first_choice
+from toolkit.expressions.choices import first_choice, response_key
 from toolkit.metrics.causes import LIST_PRICE, needs_of_list_prices
 from toolkit.metrics.measures import MONEY, count, exact, money, total
 from toolkit.metrics.outcomes import IS_FILTERED, IS_REFUSED, IS_TRUNCATED, with_any
@@ -29,7 +29,7 @@ _MINUTES = 10  # within which a call is repeated
 _SHORTEST_TEXT = 80
 # What a token from the cache costs less than another, in 10^-12 USD.
 _DISCOUNT = pl.col(LIST_PRICE).struct.field("cached_tokens_rate") // -(10**12)
-_LOSS, _KEY, _ROW = "~loss", "~key", "~row"
+_LOSS, _KEY, _AGAIN = "~loss", "~key", "~again"
 _CACHED, _PROMPT = pl.col("cached_tokens"), pl.col("prompt_tokens")
 _HAS_CALLS = pl.col("tool_calls").list.len() > 0
 _LACKS_TEXT = pl.col("content").is_null() & (pl.col("content_chars") > 0)
@@ -54,8 +54,8 @@ def _has_invalid_arguments(calls: pl.Series) -> pl.Series:
     return row.is_in(each["row"].filter(wrong).unique().implode())
 
 
-def _find_repeated(frame: pl.LazyFrame) -> tuple[pl.Series, bool]:
-    """Return the rows of responses that repeat another one, and if texts are missing.
+def _find_repeated(frame: pl.LazyFrame) -> tuple[pl.DataFrame, bool]:
+    """Return the keys of responses that repeat another one, and if texts are missing.
 
     Model, prompt tokens and text of the answer are equal to those of a response at most
     ten minutes earlier.
@@ -63,19 +63,24 @@ def _find_repeated(frame: pl.LazyFrame) -> tuple[pl.Series, bool]:
     is_known = pl.all_horizontal(
         pl.col("created", "prompt_tokens", _TEXT).is_not_null()
     )
-    same = pl.struct("model", "prompt_tokens", _TEXT).hash()
-    firsts = frame.filter(first_choice() & (is_known | _LACKS_TEXT)).select(
-        pl.when(is_known).then(same).alias(_KEY), "created", _ROW
-    )
-    rows = firsts.collect(engine="streaming")
-    keys = rows[_KEY].drop_nulls().sort()
-    several = keys.filter(keys == keys.shift()).unique()
-    found = rows.filter(pl.col(_KEY).is_in(several.implode()))
-    found = found.sort(_KEY, "created", _ROW)
-    created, key = pl.col("created"), pl.col(_KEY)
+    same = pl.struct("model", "prompt_tokens", _TEXT).hash().alias(_KEY)
+    own, created, key = response_key(frame), pl.col("created"), pl.col(_KEY)
     is_soon = created - created.shift() <= pl.duration(minutes=_MINUTES)
-    again = found.filter((key == key.shift()) & is_soon)
-    return again[_ROW], len(keys) < rows.height
+    is_again = (key == key.shift()) & is_soon
+    firsts = frame.filter(first_choice() & (is_known | _LACKS_TEXT))
+    calls = firsts.select(pl.when(is_known).then(same), "created").collect(
+        engine="streaming"
+    )
+    lacks_texts = calls[_KEY].has_nulls()
+    keys = calls[_KEY].drop_nulls().sort()
+    several = keys.filter(keys == keys.shift()).unique()
+    calls = calls.filter(key.is_in(several.implode())).sort(_KEY, "created")
+    repeated = calls.filter(is_again)[_KEY].unique()
+    found = frame.clear() if repeated.is_empty() else firsts.filter(is_known)
+    found = found.select(same, "created", *own).filter(key.is_in(repeated.implode()))
+    found = found.sort(_KEY, "created", *own).filter(is_again)
+    marked = found.select(*own, pl.lit(True).alias(_AGAIN))
+    return marked.collect(engine="streaming"), lacks_texts
 
 
 def _rows(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -83,8 +88,6 @@ def _rows(frame: pl.LazyFrame) -> pl.LazyFrame:
     names = frame.collect_schema().names()
     if _TEXT not in names:
         frame = frame.with_columns(text_number())
-    # Rows are numbered, as in the frame: its order is the same when it is read again.
-    frame = frame.with_row_index(_ROW)
     repeated, lacks_texts = _find_repeated(frame)
     calls = pl.col("tool_calls")
     conditions = {
@@ -104,8 +107,18 @@ def _rows(frame: pl.LazyFrame) -> pl.LazyFrame:
     whole = with_any(frame, **conditions).filter(first_choice())
     if not lacks_texts:
         whole = whole.with_columns(pl.lit(False).alias("~any_lacks_text"))
-    is_again = pl.col(_ROW).is_in(repeated.implode())
-    marks = [*(pl.col(f"~any_{name}") for name in GROUPS[:-1]), is_again]
+    if repeated.is_empty():
+        whole = whole.with_columns(pl.lit(False).alias(_AGAIN))
+    else:
+        own = response_key(frame)
+        whole = whole.join(
+            repeated.lazy(),
+            on=own,
+            how="left",
+            nulls_equal=True,
+            build_side="force_right",
+        )
+    marks = [*(pl.col(f"~any_{name}") for name in GROUPS[:-1]), pl.col(_AGAIN)]
     groups = zip(marks, GROUPS, strict=True)
     loss = pl.coalesce(pl.when(mark).then(pl.lit(name)) for mark, name in groups)
     whole = with_costs(whole) if "cost" in names else whole

@@ -156,7 +156,10 @@ class Drawing:
         self, labels: Sequence[str], left: float, slot: float, y: float, last: str = ""
     ) -> None:
         """Add labels of columns: as many as fit, the last among them if it differs."""
-        middles = [left + slot * (place + 0.5) for place in range(len(labels))]
+        middles = []
+        for place, text in enumerate(labels):
+            half, middle = text_width(text) / 2, left + slot * (place + 0.5)
+            middles.append(min(max(middle, half), left + slot * len(labels) - half))
         ticks, sign = [*zip(middles, labels, strict=True)], -1 if last else 1
         for x, text in thinned(ticks[::sign], lambda x: sign * x):
             self.text(x, y, (text, last if last and x == middles[-1] else "m center"))

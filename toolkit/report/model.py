@@ -268,7 +268,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars side by side, or columns if `upright`; `legend` names the colours."""
+    """Bars, or columns if `upright`; `legend` names the colours, the top one first."""
 
     bars: list[Bar]
     kind: Kind

@@ -79,7 +79,7 @@ class Report:
         # Imported here: JSON and PNG do not need jinja2.
         from toolkit.report.html import to_html
 
-        return to_html(cast("Any", self.content))
+        return to_html(self.content)
 
     def _repr_html_(self) -> str:
         """Return the page for a notebook, in a frame of its own."""

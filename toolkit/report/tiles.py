@@ -99,7 +99,7 @@ def _draw_columns(drawing: Drawing, chart: Bars) -> float:
             drawing.text(x + wide / 2, y - 6, (bar.text, "i center"))
     drawing.below([bar.label for bar in chart.bars], left, slot, bottom + 15)
     for line, (name, (whole, color, mark)) in enumerate(
-        zip(names[::-1], chart.legend[::-1], strict=True)
+        zip(names, chart.legend, strict=True)
     ):
         x, y = _WIDTH - right + 10, 18.0 + 19 * line
         drawing.part(x, y - 8.5, 9, 9, color, mark)
