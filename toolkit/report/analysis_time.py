@@ -228,7 +228,7 @@ def build_versions(rows: Rows) -> Found:
     for name, version, first, last in spells.select(*by, "period", "end").rows():
         share, until = ((at - start) / (end - start) for at in (first, last))
         label = format_name(version.removeprefix("fp_"))[:4]
-        line = lines.setdefault(format_name(name), [])
+        line = lines.setdefault(series_name({"model": name}, by[:1]), [])
         line.append(Spell(share, until, label, "pale"))
     for name, line in lines.items():
         line[-1] = replace(line[-1], color=rows.color(name))
@@ -255,7 +255,7 @@ def _change_title(rows: Rows, spells: pl.DataFrame) -> str:
         return f"No model changed version in this {rows.plan.unit}"
     days, names = (changes[column].unique().sort() for column in ("period", "model"))
     when = f"{'on' if len(days) == 1 else 'up to'} {format_day(days[-1], 'short')}"
-    one = rows.short(format_name(names[0]))
+    one = rows.short(series_name({"model": names[0]}, ("model",)))
     who = one if len(names) == 1 else f"{len(names):,} models"
     return f"{who} changed version {when}"
 
