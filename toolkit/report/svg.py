@@ -104,9 +104,9 @@ def _texts_above(totals: Sequence[Figure], style: UsdStyle, slot: float) -> list
     texts = [write(one, "usd", style) for one in totals]
     if text_width(UNKNOWN_TEXT) < slot:
         texts = [text.replace(DASH, UNKNOWN_TEXT) for text in texts]
-    if max(text_width(text, bold=True) for text in texts) >= slot:
+    if any(text_width(text, bold=True) >= slot for text in texts):
         texts = [text.replace("$", "").replace(" ", "") for text in texts]
-    if max(text_width(text, bold=True) for text in texts) >= slot:
+    if any(text_width(text, bold=True) >= slot for text in texts):
         texts[-2::-2] = [""] * (len(texts) // 2)
     return texts
 
