@@ -17,6 +17,7 @@ from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import MONTHS, format_day
 from toolkit.formatting.figures import Figure, sum_figures
 from toolkit.formatting.text import format_count, format_name
+from toolkit.metrics.calendar import instant
 from toolkit.report.analysis_rows import LEAST_CALLS, percent
 from toolkit.report.course import REST, amount_of, series_name
 from toolkit.report.metric_tables import figure_of
@@ -250,7 +251,9 @@ def _change_title(rows: Rows, spells: pl.DataFrame) -> str:
     """Return which models changed their version in the range."""
     changes = spells.filter(pl.col("place") > 0)
     if rows.plan.within.start is not None:
-        changes = changes.filter(pl.col("period") >= rows.plan.within.start)
+        changes = changes.filter(
+            pl.col("period") >= instant(rows.plan.within.start, rows.plan.tz)
+        )
     if changes.is_empty():
         return f"No model changed version in this {rows.plan.unit}"
     days, names = (changes[column].unique().sort() for column in ("period", "model"))

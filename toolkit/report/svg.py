@@ -108,7 +108,7 @@ def _texts_above(totals: Sequence[Figure], style: UsdStyle, slot: float) -> list
             texts = [text.replace(DASH, UNKNOWN_TEXT) for text in texts]
         plain = [text.replace("$", "").replace(" ", "") for text in texts]
         for found in (texts, plain):
-            if max(text_width(text, bold=True) for text in found) < slot:
+            if all(text_width(text, bold=True) < slot for text in found):
                 return found
     plain[-2::-2] = [""] * (len(plain) // 2)
     return plain
