@@ -305,6 +305,14 @@ def test_versions_over_the_weeks() -> None:
     ]
     # The middle is 12 November at noon; the range begins at 9 of 11 days.
     assert [label for _, label in found.chart.ticks] == ["7 Nov", "12 Nov", "16 Nov"]
+    tokyo = built(
+        calls("2026-11-15", 20, **old),
+        calls("2026-11-17", 20, **new),
+        since="2026-11-16T00:00+09:00",
+        until="2026-11-23T00:00+09:00",
+        tz="Asia/Tokyo",
+    )
+    assert tiles(tokyo)["drift"].title == "gpt-4o changed version on 17 Nov"
     same = built(calls("2026-11-16", 20, **old))
     assert "versions of models (no change in 1 model)" in same.left_out
 

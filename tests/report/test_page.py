@@ -11,7 +11,16 @@ from itertools import pairwise
 
 import pytest
 
-from tests.report.example import HOSTILE, LONG, VARIANTS, example, nothing, rename
+from tests.report.example import (
+    HOSTILE,
+    LONG,
+    VARIANTS,
+    course,
+    example,
+    nothing,
+    rename,
+)
+from toolkit.formatting.figures import UNKNOWN
 from toolkit.report.html import to_html
 
 EMPTY = {"meta", "br", "img", "link", "hr"}
@@ -151,6 +160,13 @@ def test_parts_that_do_not_apply_are_not_there() -> None:
         assert name not in text
     assert "Left out:" in text
     assert "<h1>No calls.</h1>" in text
+
+
+def test_a_course_without_any_known_cost_says_so_in_words() -> None:
+    blank = replace(course(), totals=[UNKNOWN] * 8, unpriced=[UNKNOWN] * 8)
+    text = to_html(replace(example(), course=blank))
+
+    assert "before 1 Oct</text>" in text
 
 
 def test_without_a_range_before_there_is_no_column_of_changes() -> None:

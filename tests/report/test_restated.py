@@ -20,7 +20,7 @@ from toolkit.report.metric_tables import MetricTables
 from toolkit.report.model import Restated
 from toolkit.report.provenance import versions
 from toolkit.report.restated import build_periods, build_restated, read_report
-from toolkit.report.to_json import SCHEMA_VERSION, plain
+from toolkit.report.to_json import SCHEMA_VERSION, _plain
 from toolkit.testing import make_choices, make_response
 
 WEEK, NEXT = span("2026-11-16", "2026-11-23"), span("2026-11-23", "2026-11-30")
@@ -80,7 +80,7 @@ def earlier(sources: Any, **options: Any) -> dict[str, Any]:
         "ledger": {} if ledger is None else {"rejected": ledger["rejected"].sum()},
         "made": {"versions": dict(versions())},
     }
-    read: dict[str, Any] = json.loads(json.dumps(data, default=plain))
+    read: dict[str, Any] = json.loads(json.dumps(data, default=_plain))
     return read
 
 

@@ -75,9 +75,26 @@ def test_texts_that_were_dropped_are_not_looked_at() -> None:
 
     assert found is not None
     refused, repeated = found.rows[1], found.rows[3]
-    words = "Not looked for: the texts of 2 calls were not kept."
+    words = "Not known: 2 of 2 calls came without their texts."
     assert (refused.words, refused.cost) == (words, UNKNOWN)
     assert (repeated.words, repeated.cost) == (words, UNKNOWN)
+    assert repeated.todo == "Keep the texts when you export."
+
+
+def test_what_some_calls_do_not_report() -> None:
+    found = build_waste(
+        tables_of(
+            calls("2026-11-10", 1, finish_reason=None),
+            calls("2026-11-17", 2),
+            calls("2026-11-17", 1, content=None, content_chars=90, finish_reason=None),
+        )
+    )
+
+    assert found is not None
+    cut, refused, _, repeated = found.rows
+    assert cut.words == "None found, but 1 of 3 calls came without a finish reason."
+    assert refused.words == "None found, but 1 of 3 calls came without their texts."
+    assert refused.words == repeated.words
 
 
 def test_a_cache_that_is_not_used() -> None:

@@ -6,8 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from toolkit.errors import plural
-from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_usd
+from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
+from toolkit.formatting.text import (
+    UNKNOWN_TEXT,
+    format_count,
+    format_name,
+    format_usd,
+)
 from toolkit.report import analysis_charts as charts
 from toolkit.report import analysis_time as over_time
 from toolkit.report.analysis_rows import LEAST_CALLS, Rows, percent, summary_of
@@ -55,6 +60,8 @@ _COLUMNS = {
     "per_1000": ("Per 1,000 calls", "cost", "", ""),
 }
 _ENDS = ("", "_before")
+_SUMS = {"tokens", "cut_off", "refused", "tools", "cost"}
+_MOST_SERIES = 200  # rows of the table; the others are one row
 
 
 def build_analysis(
@@ -142,14 +149,30 @@ def _build_table(rows: Rows) -> Matrix:
             "tools": Figure(tools[name]),
             "per_1000": cost_per_1000(found["cost"][name]),
         }
+    counts = {name: [rows.usage[name].get(f"responses{end}") for end in _ENDS]
+              for name in rows.all}  # fmt: skip
+    if rest := rows.all[_MOST_SERIES:]:
+        name = plural(len(rest), "other")
+        counts[name] = [
+            None if None in several else sum(several)
+            for several in zip(*(counts[one] for one in rest), strict=True)
+        ]
+        parts = [figures.pop(one) for one in rest]
+        figures[name] = {
+            column: sum_figures(one[column] for one in parts)
+            if column in _SUMS
+            else UNKNOWN
+            for column in _COLUMNS
+        }
     largest = max((amount_of(one["cost"]) for one in figures.values()), default=0.0)
     calls_head = "Calls (before)" if rows.plan.compares else "Calls"
     heads = [rows.noun.capitalize(), calls_head, *(one[0] for one in _COLUMNS.values())]
     texts, data = [], []
     for name, cells in figures.items():
-        count, before = (rows.usage[name].get(f"responses{end}") for end in _ENDS)
+        count, before = counts[name]
         calls = f"{count:,}" + ("" if before is None else f" ({before:,})")
-        texts.append([name or rows.short(name), calls, *_texts(cells, Figure(largest))])
+        own = format_name(name or rows.short(name))
+        texts.append([own, calls, *_texts(cells, Figure(largest))])
         data.append({"name": name, "calls": count, "calls_before": before, **cells})
     return Matrix(heads, texts, data)
 

@@ -60,7 +60,8 @@ class Rows:
         self.all = sorted(self.usage, key=self._rank)
         calls = {name: row["responses"] for name, row in self.usage.items()}
         self.few = [name for name in self.all if calls[name] < LEAST_CALLS]
-        self.shown = [name for name in self.all if name not in self.few][:_MOST_ROWS]
+        many = [name for name in self.all if calls[name] >= LEAST_CALLS]
+        self.shown = many[:_MOST_ROWS]
         by = self.plan.by
         self.noun = by[0] if len(by) == 1 and by[0] in _NOUNS else "group"
 

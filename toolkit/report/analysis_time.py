@@ -17,6 +17,7 @@ from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import MONTHS, format_day
 from toolkit.formatting.figures import Figure, sum_figures
 from toolkit.formatting.text import format_count, format_name
+from toolkit.metrics.calendar import instant
 from toolkit.report.analysis_rows import LEAST_CALLS, percent
 from toolkit.report.course import REST, amount_of, series_name
 from toolkit.report.metric_tables import figure_of
@@ -228,7 +229,7 @@ def build_versions(rows: Rows) -> Found:
     for name, version, first, last in spells.select(*by, "period", "end").rows():
         share, until = ((at - start) / (end - start) for at in (first, last))
         label = format_name(version.removeprefix("fp_"))[:4]
-        line = lines.setdefault(format_name(name), [])
+        line = lines.setdefault(series_name({"model": name}, by[:1]), [])
         line.append(Spell(share, until, label, "pale"))
     for name, line in lines.items():
         line[-1] = replace(line[-1], color=rows.color(name))
@@ -250,12 +251,14 @@ def _change_title(rows: Rows, spells: pl.DataFrame) -> str:
     """Return which models changed their version in the range."""
     changes = spells.filter(pl.col("place") > 0)
     if rows.plan.within.start is not None:
-        changes = changes.filter(pl.col("period") >= rows.plan.within.start)
+        changes = changes.filter(
+            pl.col("period") >= instant(rows.plan.within.start, rows.plan.tz)
+        )
     if changes.is_empty():
         return f"No model changed version in this {rows.plan.unit}"
     days, names = (changes[column].unique().sort() for column in ("period", "model"))
     when = f"{'on' if len(days) == 1 else 'up to'} {format_day(days[-1], 'short')}"
-    one = rows.short(format_name(names[0]))
+    one = rows.short(series_name({"model": names[0]}, ("model",)))
     who = one if len(names) == 1 else f"{len(names):,} models"
     return f"{who} changed version {when}"
 

@@ -8,7 +8,7 @@ it has, because a name is in it, all of it is a code span.
 from __future__ import annotations
 
 import re
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 from unicodedata import combining, east_asian_width
 
@@ -34,6 +34,7 @@ _SIGNS = re.compile(
 )
 _WORDS = re.compile(r"[^\W_]+( [^\W_]+)*")  # a name that may stand in a sentence
 _WIDEST = 98  # characters of a table
+_MOST_NAMES = 500  # that are looked for in sentences
 
 
 def to_markdown(content: ReportContent) -> str:
@@ -70,7 +71,7 @@ class _Writer:
 
 def _names_of(content: ReportContent) -> Iterable[str | None]:
     """Yield the names in a report: of series, tags, tools and versions."""
-    yield from chain(content.colors, content.range.by)
+    yield from chain(islice(content.colors, _MOST_NAMES), content.range.by)
     for row in content.models.rows if content.models else []:
         yield from (row.name, row.short)
     for tag in content.tags:

@@ -100,15 +100,18 @@ def draw_course(course: Course, width: int, height: int, look: str) -> Markup:
 
 
 def _texts_above(totals: Sequence[Figure], style: UsdStyle, slot: float) -> list[str]:
-    """Return a text above each column: every second one if there is little room."""
-    texts = [write(one, "usd", style) for one in totals]
-    if text_width(UNKNOWN_TEXT) < slot:
-        texts = [text.replace(DASH, UNKNOWN_TEXT) for text in texts]
-    if max(text_width(text, bold=True) for text in texts) >= slot:
-        texts = [text.replace("$", "").replace(" ", "") for text in texts]
-    if max(text_width(text, bold=True) for text in texts) >= slot:
-        texts[-2::-2] = [""] * (len(texts) // 2)
-    return texts
+    """Return a text above each column, or above every second one for lack of room."""
+    is_large = all(size_of(one) >= 10 for one in totals if one.is_known)
+    for form in (style, 0) if is_large and style != "short" else (style,):
+        texts = [write(one, "usd", form) for one in totals]
+        if text_width(UNKNOWN_TEXT) < slot:
+            texts = [text.replace(DASH, UNKNOWN_TEXT) for text in texts]
+        plain = [text.replace("$", "").replace(" ", "") for text in texts]
+        for found in (texts, plain):
+            if all(text_width(text, bold=True) < slot for text in found):
+                return found
+    plain[-2::-2] = [""] * (len(plain) // 2)
+    return plain
 
 
 def draw_spark(figure: KeyFigure) -> Markup:

@@ -141,17 +141,16 @@ def _draw_dots(drawing: Drawing, chart: Dots) -> float:
         known = [
             (dot, place(size_of(dot.value))) for dot in marks if dot.value.is_known
         ]
-        ranged = any(dot.low.is_known for dot, _ in known)
-        apart = 7 if ranged and len(known) > 1 else 0
-        for number, (dot, x) in enumerate(known):
-            at, classes = y + apart * (number - 0.5), f"s w {color_class(dot.color)}"
-            if dot.low.is_known and dot.high.is_known:
-                low, high = place(size_of(dot.low)), place(size_of(dot.high))
-                drawing.line(classes, low, at, high, at)
-            elif number:
-                drawing.line(classes, known[0][1], at, x, at)
+        has_range = any(dot.low.is_known for dot, _ in known)
+        apart = 7 if has_range and len(known) > 1 else 0
+        if len(known) > 1 and not has_range:
+            classes = f"s w {color_class(known[0][0].color)}"
+            drawing.line(classes, known[0][1], y, known[-1][1], y)
         for number, (dot, x) in enumerate(known):
             at = y + apart * (number - 0.5)
+            if dot.low.is_known and dot.high.is_known:
+                low, high = place(size_of(dot.low)), place(size_of(dot.high))
+                drawing.line(f"s w {color_class(dot.color)}", low, at, high, at)
             drawing.dot(x, at, dot.color, is_hollow=dot.is_hollow)
         text = next((dot.text for dot in marks if dot.text), "")
         drawing.text(_WIDTH, y + _BELOW, (text, "i end"))

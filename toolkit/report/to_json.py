@@ -26,10 +26,10 @@ def to_data(content: ReportContent) -> dict[str, Any]:
 
 def to_json(content: ReportContent) -> str:
     """Return a report as JSON in ASCII, safe to print."""
-    return json.dumps(to_data(content), indent=1, default=plain) + "\n"
+    return json.dumps(to_data(content), indent=1, default=_plain) + "\n"
 
 
-def plain(value: object) -> object:
+def _plain(value: object) -> object:
     """Convert what JSON cannot hold: times to ISO 8601, amounts to exact text."""
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"

@@ -27,7 +27,14 @@ _LABELS = {
     "unreadable": "Tool calls that cannot be read",
     "repeated": "Repeated calls",
 }
-_NOTHING = "Nothing to do."
+_NOTHING, _KEEP = "Nothing to do.", "Keep the texts when you export."
+# Why there may be more: how many calls, what they lack, and what to do.
+_GAPS = {
+    "cut_off": ("without_reason", "a finish reason", _NOTHING),
+    "refused": ("without_text", "their texts", _KEEP),
+    "unreadable": ("without_arguments", "their arguments", _KEEP),
+    "repeated": ("without_text", "their texts", _KEEP),
+}
 
 
 def build_waste(tables: MetricTables) -> Waste | None:
@@ -61,13 +68,16 @@ def _loss(name: str, row: _Row, models: Sequence[_Row]) -> Loss:
     of = row["responses_with_tools" if name == "unreadable" else "responses"]
     base = plural(of, "call") + (" with tools" if name == "unreadable" else "")
     label = _LABELS[name]
-    if not count.is_known:
-        words = f"Not looked for: the texts of {base} were not kept."
-        return Loss(name, label, UNKNOWN, words, "Keep the texts when you export.")
     if not of:
         return Loss(name, label, cost, "No call used a tool.", _NOTHING)
+    if not count.value and count.bound != "exact":
+        gap, what, todo = _GAPS[name]
+        found = "None found, but" if count.is_known else "Not known:"
+        words = f"{found} {row[gap]:,} of {base} came without {what}."
+        return Loss(name, label, cost, words, todo)
     before = _figure(row, f"responses_{name}", "_before")
-    earlier = f" ({format_count(before)} before)" if before.is_known else ""
+    is_counted = before.is_known and (before.value or before.bound == "exact")
+    earlier = f" ({format_count(before)} before)" if is_counted else ""
     if not count.value:
         words = f"None of {base}{earlier}."
         if name == "repeated":
