@@ -50,8 +50,10 @@ def draw_hours(ax: Axes, data: ChartData) -> AxesLayout:
     at = cells["weekday"].cast(pl.Int64).to_numpy() - 1, cells["hour"].to_numpy()
     counts[at] = cells[measure.name]
     note = [plural(total, noun), *format_undated(total - drawn, noun)]
-    what = capitalize(f"{measure.title} by weekday and hour of the day; darker is more")
-    text = ChartText(data.spec.title, what, note)
+    what = capitalize(
+        f"{measure.title} by weekday and hour of the day; stronger is more"
+    )
+    text = ChartText(data.spec.title, capitalize(what), note)
     start_rows(ax, _HEIGHT, "none")
     ax.spines[:].set_visible(False)
     if not drawn:

@@ -84,6 +84,8 @@ def draw_ratio(
         note = format_missing(data, measure, missing)  # calls have several rows
     else:
         note = build_note(data, measure, missing)
+    of = of or _format_parts(spec, measure)
+    is_rate = measure.is_share and "call" in of and not spec.keys
     weight, lone = pl.col(spec.main), f"all {unit_noun(measure.of)}s"
     most = None if data.zone is not None else max_rows(ax)
     series, placed = fold_series(rows, names, weight, most=most, lone=lone)
@@ -95,12 +97,12 @@ def draw_ratio(
         note += unknown
     if data.zone is None:
         text = build_text(data, note, what, *details)
-        bars = _build_bars(series, table, measure, of or _format_parts(spec, measure))
+        bars = _build_bars(series, table, measure, of, is_rate=is_rate)
         return draw_bars(ax, text, bars, tick_of(measure))
     start_axes(ax)
     span = None if rows.is_empty() else build_span(rows)
     what += format_single(ax, series) if data.by else ""
-    if len(table) and measure.is_share and "call" in _format_parts(spec, measure):
+    if len(table) and is_rate:
         calls = format_count(float(np.median(table["~whole"])), "short")
         note.append(f"median of {calls} calls per point")
     text = build_text(data, note, what, *details, span=span, mark="Dashed")
@@ -165,11 +167,15 @@ def _compute_ratios(
 
 
 def _build_bars(
-    series: Sequence[Series], table: pl.DataFrame, measure: Measure, of: str
+    series: Sequence[Series],
+    table: pl.DataFrame,
+    measure: Measure,
+    of: str,
+    *,
+    is_rate: bool,
 ) -> list[Row]:
     """Return a bar for each series, the highest first, with what its ratio is of."""
-    rate = measure.is_share and "call" in of
-    few = rate and (table["~whole"].max() or 0) >= _FEW  # type: ignore[operator] # a count
+    few = is_rate and (table["~whole"].max() or 0) >= _FEW  # type: ignore[operator] # a count
     bars = []
     for row in table.sort("value", descending=True, nulls_last=True).to_dicts():
         one, value, between = series[row["series"]], row["value"], None
@@ -183,7 +189,7 @@ def _build_bars(
         }
         if few and row["~whole"] < _FEW:
             value = nan
-        elif rate:
+        elif is_rate:
             between = _wilson_interval(row["~part"], row["~whole"])
         more = f"· {of.format(**parts)}"
         bar = Row(one.name, value, one.color, shown, more, between=between)
