@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -20,6 +21,7 @@ from toolkit.cli.tables import _cell, lay_out, notes_of
 from toolkit.metrics import (
     METRICS,
     cost,
+    cost_change,
     measure,
     token_usage,
     truncation_rate,
@@ -238,6 +240,16 @@ def test_tokens_that_no_call_reports_are_unknown_and_bounds_are_marked() -> None
     assert notes == ["≥ at least: something is not reported"]
 
 
+def test_the_change_before_all_data_is_unknown_also_in_the_last_row() -> None:
+    choices = make_choices({"reported_cost": 0.5}, {"model": "own"})
+    range_ = {"since": "2026-01-01", "until": "2026-01-02"}
+
+    change = cost_change(choices, **range_)
+
+    assert cells(change, "cost_change", "cost") == ["$0.50", "unknown", "≥ $0.50"]
+    assert cells(change, "cost_change", "cost_change") == ["–", "unknown", "unknown"]
+
+
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a log with a long name of a model and numbers of seven digits."""
@@ -265,7 +277,10 @@ def test_every_metric_prints_a_table_that_fits_and_breaks_no_number(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
 
-    print_table(measure(name, log), SPECS[name])
+    year = {"since": "2026-01-01", "until": "2027-01-01"}
+    needed: Any = year if name == "cost_change" else {}
+
+    print_table(measure(name, log, **needed), SPECS[name])
 
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines()), default=0) <= columns

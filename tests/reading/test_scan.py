@@ -114,6 +114,9 @@ QUERIES = {
     "text": lambda rows: rows.filter(pl.col("content").str.contains("a")).select(
         "line"
     ),
+    "formatted places": lambda rows: rows.filter(pl.col("line") % 7 == 0).select(
+        pl.format("{}:{}", "source", "line")
+    ),
     "a count": lambda rows: rows.select(pl.len()),
 }
 
@@ -136,9 +139,10 @@ def test_a_query_of_an_export_gives_the_same_whether_it_is_read_as_one_frame(
     log: Path, tmp_path: Path, query: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toolkit.export(log, to=tmp_path / "out")
+    parts = sorted((tmp_path / "out" / "choices").rglob("*.parquet"))
     rows = pl.concat(
-        pl.read_parquet(part, hive_partitioning=False)
-        for part in sorted((tmp_path / "out" / "choices").rglob("*.parquet"))
+        [pl.read_parquet(part, hive_partitioning=False) for part in parts],
+        rechunk=True,
     )
     monkeypatch.setattr(scan, "_FEW_ROWS", few)
 

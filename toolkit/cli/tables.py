@@ -254,7 +254,10 @@ def _total_row(frame: pl.DataFrame, measure: Measure) -> dict[str, Any]:
     ends = ("", _BEFORE, _CHANGE)
     needed = {f"{name}{end}" for name in measure.columns for end in ends}
     needed &= {*frame.columns}
-    return frame.select(pl.col(sorted(needed)).sum()).row(0, named=True)
+    columns = [pl.col(name) for name in sorted(needed)]
+    # Where nothing is known, the sum is not 0.
+    sums = [pl.when(one.count() > 0).then(one.sum()) for one in columns]
+    return frame.select(sums).row(0, named=True)
 
 
 def _cell(name: str, row: Mapping[str, Any], measure: Measure | None) -> str:

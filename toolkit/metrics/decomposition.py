@@ -12,7 +12,7 @@ So the effects add up to the change, and are its negative if time runs backwards
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -37,25 +37,22 @@ class _Factor:
     @classmethod
     def of(cls, cause: str, before: Fraction, now: Fraction) -> _Factor:
         """Return a figure that changes by one cause."""
-        return cls(before, now, {cause: now - before})
+        return cls(before, now, {cause: now - before} if now != before else {})
 
     def __add__(self, other: _Factor) -> _Factor:
         """Return the sum of two figures."""
-        effects = dict(self.effects)
-        for cause, effect in other.effects.items():
-            effects[cause] = effects.get(cause, Fraction()) + effect
+        effects = _merge(self.effects, other.effects)
         return _Factor(self.before + other.before, self.now + other.now, effects)
 
     def __mul__(self, other: _Factor) -> _Factor:
         """Return the product of two figures: each changes at the mean of the other."""
-        effects = (self._at_mean(other) + other._at_mean(self)).effects
+        effects = _merge(self._effects_at(other), other._effects_at(self))
         return _Factor(self.before * other.before, self.now * other.now, effects)
 
-    def _at_mean(self, other: _Factor) -> _Factor:
-        """Multiply the effects by the mean of another figure."""
+    def _effects_at(self, other: _Factor) -> dict[str, Fraction]:
+        """Return the effects times the mean of another figure."""
         mean = (other.before + other.now) / 2
-        effects = {cause: effect * mean for cause, effect in self.effects.items()}
-        return replace(self, effects=effects)
+        return {cause: effect * mean for cause, effect in self.effects.items()}
 
     def units(self) -> dict[str, int]:
         """Return the effects as whole numbers of units, with the same sum.
@@ -70,6 +67,16 @@ class _Factor:
         for cause in lost[: abs(lacking)]:
             whole[cause] += step
         return whole
+
+
+def _merge(
+    one: Mapping[str, Fraction], other: Mapping[str, Fraction]
+) -> dict[str, Fraction]:
+    """Add effects by their cause."""
+    effects = dict(one)
+    for cause, effect in other.items():
+        effects[cause] = effects[cause] + effect if cause in effects else effect
+    return effects
 
 
 def split_segments(

@@ -262,8 +262,9 @@ def _scan_export(export: Export, within: Span) -> pl.LazyFrame:
     if not expected:
         return table.empty().lazy()
     frame = scan_parts(expected, table.polars, manifest.schema)
-    # To price a file takes milliseconds, however few rows it has.
-    return frame.map_batches(lambda few: few) if rows < _FEW_ROWS else frame
+    # To price a file takes milliseconds, however few rows it has. One chunk, because
+    # pl.format of the columns of several files panics.
+    return frame.map_batches(pl.DataFrame.rechunk) if rows < _FEW_ROWS else frame
 
 
 def scan_parts(
