@@ -195,9 +195,9 @@ def _list_names(by: str | Sequence[str] | None) -> list[str]:
 
 def _can_read_again(sources: Sources | Choices) -> bool:
     """Return whether sources can be read twice: standard input cannot."""
-    if choices_of(sources) is not None or isinstance(sources, str | os.PathLike):
-        return sources is not None and str(sources) != "-"
-    return isinstance(sources, list | tuple) and "-" not in sources
+    names = [sources] if isinstance(sources, str | os.PathLike) else sources
+    is_list = isinstance(names, list | tuple) and "-" not in names
+    return is_list or choices_of(sources) is not None
 
 
 def _check_metric(metric: object, sources: object) -> None:

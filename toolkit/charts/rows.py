@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from toolkit.charts.bars import dotted, solid
 from toolkit.charts.colors import contrast
 from toolkit.charts.layout import (
     AXIS_ROOM,
@@ -19,7 +18,7 @@ from toolkit.charts.layout import (
     start_axes,
     write_text,
 )
-from toolkit.charts.style import current_theme
+from toolkit.charts.style import current_theme, dotted, solid
 from toolkit.charts.text import fit, share_tick, text_width, write
 from toolkit.charts.titles import NOT_REPORTED, set_alt_text, shorten
 from toolkit.formatting.text import format_count, format_share
