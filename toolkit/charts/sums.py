@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from toolkit.charts.layout import (
-    DOTTED,
     draw_empty,
     format_single,
     start_axes,
@@ -88,11 +87,11 @@ def draw_sums(
         least = _format_least(
             data, measure, lost, f"{plural(left_out, 'call')} {missing}"
         )
-        note = [least + DOTTED * bool(rows["extra"].sum()), *note]
+        note = [least + " (dotted)" * bool(rows["extra"].sum()), *note]
         if measure.is_money:
             details = ["calls without a known price are not included"]
     if data.zone is not None:
-        return _draw_over_time(ax, data, rows, (what, *details), note)
+        return _draw_over_time(ax, data, rows, data.by, (what, *details), note)
     series, placed = fold_series(rows, data.by, pl.col("value"), most=max_rows(ax))
     total = sum_measure(measure, rows)
     bars = [
@@ -164,23 +163,40 @@ def _build_bar(
 
 
 def _draw_over_time(
-    ax: Axes, data: ChartData, rows: pl.DataFrame, words: Sequence[str], note: list[str]
+    ax: Axes,
+    data: ChartData,
+    rows: pl.DataFrame,
+    names: Sequence[str],
+    words: Sequence[str],
+    note: list[str],
 ) -> AxesLayout:
-    """Draw a stack over time; `words` are the parts of the subtitle."""
+    """Draw a stack over time; `words` are the parts of the subtitle.
+
+    With a column `~whole` it is one of 100%, of `value` over that.
+    """
     start_axes(ax)
-    measure = data.spec[data.spec.main]
+    measure, is_mix = data.spec[data.spec.main], "~whole" in rows.columns
     what, *details = words
     if reason := why_empty(data, rows["value"], measure):
         return draw_empty(ax, build_text(data, note, what, *details), reason)
-    series, placed = fold_series(rows, data.by, pl.col("value"))
+    series, placed = fold_series(rows, names, pl.col("value"))
     series, placed, unknown = drop_unknown(series, placed, name_lack(measure))
-    stack = build_stack(series, placed)
-    what += format_single(ax, series)
     note += unknown
+    tick, kind = tick_of(measure), "Stacked bars"
+    if is_mix:
+        tick, kind = share_tick, "Stacks of 100%"
+        share = pl.col("value") / pl.col("~whole").cast(pl.Float64).max().over("period")
+        placed = placed.with_columns(share.fill_nan(0.0).alias("value"))
+    else:
+        what += format_single(ax, series)
+    stack = build_stack(series, placed)
     text = build_text(data, note, what, *details, span=stack.span)
     layout = write_text(ax, text, parts=series if len(series) > 1 else [])
-    set_alt_text(ax, "Stacked bars", text, describe_stack(stack, placed, measure))
-    return draw_stack(ax, stack, layout, tick_of(measure))
+    described = (
+        describe_shares(stack) if is_mix else describe_stack(stack, placed, measure)
+    )
+    set_alt_text(ax, kind, text, described)
+    return draw_stack(ax, stack, layout, tick, whole=not is_mix)
 
 
 def draw_mix(ax: Axes, data: ChartData, *, subtitle: str = "") -> AxesLayout:
@@ -198,9 +214,7 @@ def draw_mix(ax: Axes, data: ChartData, *, subtitle: str = "") -> AxesLayout:
     if spec.keys:
         return _draw_keys(ax, data, rows, what, note)
     if data.zone is not None:
-        series, placed = fold_series(rows, data.by, pl.col("value"))
-        whole = pl.col("~whole").max().over("period")
-        return _draw_shares(ax, data, series, placed.with_columns(whole), what, note)
+        return _draw_over_time(ax, data, rows, data.by, [what], note)
     series, placed = fold_series(rows, data.by, pl.col("value"), most=max_rows(ax))
     sums = placed.group_by("series").agg(pl.col("value").sum()).sort("series")
     total = max(rows["~whole"].drop_nulls().to_list(), default=0)
@@ -225,12 +239,14 @@ def _draw_keys(
 ) -> AxesLayout:
     """Draw the shares of a key: of all series over time, or of each as a bar."""
     (key, *_), value = data.spec.key_names, pl.col("value")
-    parts, placed = fold_series(rows.drop("folded", strict=False), [key], value)
+    unfolded = rows.drop("folded", strict=False)
     if data.zone is not None:
         is_sum = rows.select(*PERIOD, key).is_duplicated().any()
         what += " of all series" if is_sum else ""
-        placed = placed.with_columns(value.sum().over("period").alias("~whole"))
-        return _draw_shares(ax, data._replace(by=[]), parts, placed, what, note)
+        whole = value.sum().over("period").alias("~whole")
+        data, unfolded = data._replace(by=[]), unfolded.with_columns(whole)
+        return _draw_over_time(ax, data, unfolded, [key], [what], note)
+    parts, placed = fold_series(unfolded, [key], value)
     series, placed = fold_series(
         rows.with_columns(placed["series"].alias("~part")),
         data.by,
@@ -246,24 +262,3 @@ def _draw_keys(
     text = build_text(data, note, what)
     names = [part.name for part in series]
     return draw_share_bars(ax, text, names, parts, shares)
-
-
-def _draw_shares(
-    ax: Axes,
-    data: ChartData,
-    series: list[Series],
-    placed: pl.DataFrame,
-    what: str,
-    note: list[str],
-) -> AxesLayout:
-    """Draw a stack of 100% over time, of `value` over `~whole`."""
-    start_axes(ax)
-    if reason := why_empty(data, placed["value"], data.spec[data.spec.main]):
-        return draw_empty(ax, build_text(data, note, what), reason)
-    whole = pl.col("~whole").cast(pl.Float64)
-    share = pl.when(whole > 0).then(pl.col("value") / whole).otherwise(0.0)
-    stack = build_stack(series, placed.with_columns(share.alias("value")))
-    text = build_text(data, note, what, span=stack.span)
-    layout = write_text(ax, text, parts=series)
-    set_alt_text(ax, "Stacks of 100%", text, describe_shares(stack))
-    return draw_stack(ax, stack, layout, share_tick, whole=False)
