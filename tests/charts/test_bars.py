@@ -28,7 +28,7 @@ from tests.support.charting import (
 )
 from toolkit import charts
 from toolkit.charts.colors import contrast, mix
-from toolkit.charts.heatmap import _DAYS
+from toolkit.charts.counts import _DAYS
 from toolkit.charts.plot import _format_usage
 from toolkit.charts.style import LIGHT
 from toolkit.errors import UnsuitableColumnError

@@ -234,7 +234,7 @@ def test_a_heat_map_has_the_sums_of_weekdays(register: Register) -> None:
     ax = toolkit.plot(name, CHOICES)
 
     assert note(ax) == "9 tokens · busiest: Mon 09:00 (7 tokens)"
-    assert subtitle(ax) == "Tokens by weekday and hour of the day; darker is more"
+    assert subtitle(ax) == "Tokens by weekday and hour of the day; stronger is more"
 
 
 def test_a_timeline_has_a_bar_for_each_series(register: Register) -> None:

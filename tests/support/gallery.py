@@ -1,29 +1,45 @@
 """Draw every chart under every condition, to look at: ``make gallery``.
 
-A few pictures are saved in docs/gallery, under version control; all others in
-out/gallery, with a page that shows them side by side.
+The pictures in docs/gallery are drawn from logs, and are under version control; a test
+compares what they show. All others, from invented frames, are in out/gallery, with a
+page that shows them side by side.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sys
 import time
+import warnings
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 os.environ["MPLBACKEND"] = "agg"  # before matplotlib looks for a screen
 
+import numpy as np
 import polars as pl
 from matplotlib import pyplot as plt
+from matplotlib.collections import Collection
+from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 import toolkit
 from tests.support import frames
 from toolkit import charts
+from toolkit.errors import RejectsWarning
+from toolkit.testing.sample_logs import write_sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parents[2]
 COMMITTED, ALL = ROOT / "docs" / "gallery", ROOT / "out" / "gallery"
@@ -40,34 +56,95 @@ NAMES = [
     "",
     None,
 ]
-# The pictures in docs/gallery: at least one of each chart.
-CHOSEN = {
-    "token_usage-22-days-5",
-    "token_usage-dark",
-    "token_usage-whole-12",
-    "cost-22-days-5",
-    "cost-whole-12",
-    "cache_share-22-days-5",
-    "reasoning_share-22-days-5",
-    "finish_reasons-22-days-5",
-    "finish_reasons-whole-5",
-    "truncation_rate-22-days-5",
-    "refusal_and_filter_rate-22-days-5",
-    "tool_calls-22-days-5",
-    "choices_per_response-22-days-5",
-    "tokens_per_response-22-days-1",
-    "tokens_per_response-whole-5",
-    "output_input_ratio-22-days-5",
-    "model_mix-22-days-5",
-    "confidence-22-days-5",
-    "usage_coverage-22-days-5",
-    "response_volume",
-    "response_volume-dark",
-    "drift",
-    "log_health",
-    "overview",
-    "overview-dark",
+WEEK = {"since": "2026-11-02", "until": "2026-11-09"}
+# The pictures in docs/gallery, at least one of each chart: metric, log, options.
+SHOWN: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "token_usage": ("token_usage", "sample", {}),
+    "token_usage-dark": ("token_usage", "sample", {"theme": "dark"}),
+    "token_usage-half-a-year": ("token_usage", "large", {}),
+    "token_usage-teams": ("token_usage", "sample", {"by": "tag_team", "every": None}),
+    "cost": ("cost", "sample", {}),
+    "cost-weeks": ("cost", "sample", {"every": "1w"}),
+    "cost-models": ("cost", "sample", {"every": None}),
+    "cost_change": ("cost_change", "sample", WEEK),
+    "cache_share": ("cache_share", "large", {}),
+    "cache_share-models": ("cache_share", "sample", {"every": None}),
+    "reasoning_share": ("reasoning_share", "large", {}),
+    "finish_reasons": ("finish_reasons", "large", {}),
+    "finish_reasons-models": ("finish_reasons", "sample", {"every": None}),
+    "truncation_rate": ("truncation_rate", "large", {"every": "1mo"}),
+    "truncation_rate-models": ("truncation_rate", "sample", {"every": None}),
+    "refusal_and_filter_rate": ("refusal_and_filter_rate", "large", {"every": None}),
+    "tool_calls": ("tool_calls", "sample", {}),
+    "choices_per_response": ("choices_per_response", "sample", {"every": None}),
+    "tokens_per_response": ("tokens_per_response", "large", {"by": ()}),
+    "tokens_per_response-models": ("tokens_per_response", "sample", {"every": None}),
+    "output_input_ratio": ("output_input_ratio", "sample", {"every": None}),
+    "model_mix": ("model_mix", "large", {}),
+    "confidence": ("confidence", "large", {}),
+    "usage_coverage": ("usage_coverage", "sample", {"every": None}),
+    "response_volume": ("response_volume", "sample", {}),
+    "response_volume-dark": ("response_volume", "sample", {"theme": "dark"}),
+    "drift": ("drift", "sample", {}),
+    "log_health": ("log_health", "sample", {}),
+    "overview": ("overview", "sample", {}),
+    "overview-dark": ("overview", "sample", {"theme": "dark"}),
 }
+
+
+def write_large(folder: Path) -> Path:
+    """Write a log of half a year, and return its path."""
+    log = folder / "large.jsonl"
+    start = datetime(2026, 4, 1, tzinfo=UTC)
+    write_sample(log, 20_000, seed=7, start=start, days=183)
+    return log
+
+
+def draw_shown(large: Path) -> Iterator[tuple[str, Figure, str]]:
+    """Yield the name, the figure and the alt text of each picture in docs/gallery."""
+    charts.set_colors()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RejectsWarning)
+        tags = {"team": "metadata.team"}
+        sample = toolkit.scan(SAMPLE, tags=tags).collect()
+        places = {"sample": sample, "large": toolkit.scan(large).collect()}
+        for name, (metric, log, options) in SHOWN.items():
+            source = str(SAMPLE) if metric == "log_health" else places[log]
+            if metric == "overview":
+                figure = toolkit.overview(source, **options)
+            else:
+                figure = toolkit.plot(metric, source, **options).figure  # type: ignore[assignment] # no subfigure
+            heads = (f"{text.get_text().rstrip('.')}." for text in figure.texts)
+            alt_text = " ".join([*heads, *map(charts.describe, figure.axes)])
+            yield name, figure, alt_text.replace("\n", " ")
+            plt.close(figure)
+
+
+def fingerprint(figure: Figure) -> str:
+    """Return a short hash of what a figure shows: its texts, data and colours.
+
+    Neither the rasterisation of fonts nor their widths are in it.
+    """
+    figure.draw_without_rendering()
+    shown: list[object] = [figure.get_size_inches().tolist()]
+    for artist in figure.findobj():
+        if isinstance(artist, Text):
+            shown.append(artist.get_text().replace("\n", " "))
+        elif isinstance(artist, Line2D) and artist.axes:
+            shown.append([artist.get_color(), *_rounded(artist.get_xydata())])
+        elif isinstance(artist, Rectangle) and artist.axes:
+            where = (*artist.get_xy(), artist.get_width(), artist.get_height())
+            shown.append([to_hex(artist.get_facecolor()), *_rounded(where)])
+        elif isinstance(artist, Collection):
+            values = artist.get_array()
+            paths = [path.vertices for path in artist.get_paths()]
+            shown.append([_rounded(one) for one in (values, *paths) if one is not None])
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
+
+
+def _rounded(values: Any) -> list[str]:
+    """Format numbers with four digits, so that the last bits do not matter."""
+    return [f"{value:.4g}" for value in np.asarray(values, dtype=float).ravel()]
 
 
 def over_time(name: str) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -169,7 +246,7 @@ def draw(name: str, kind: str, frame: pl.DataFrame, theme: str) -> Picture:
 
 def save(title: str, figure: Any, alt_text: str, started: float) -> Picture:
     """Save a picture."""
-    path = (COMMITTED if title in CHOSEN else ALL) / f"{title}.png"
+    path = ALL / f"{title}.png"
     figure.savefig(path, dpi=DPI)
     plt.close("all")
     return Picture(path, alt_text, time.process_time() - started)
@@ -190,21 +267,6 @@ def small_axes() -> Iterator[Picture]:
         yield save(f"small-{form}", figure, "All charts in small axes.", started)
 
 
-def overviews() -> Iterator[Picture]:
-    """Draw the overview of the sample log."""
-    choices = toolkit.scan(SAMPLE).collect()
-    for theme in ("light", "dark"):
-        started = time.process_time()
-        charts.set_colors()
-        figure = toolkit.overview(choices, theme=theme)
-        alt_text = " ".join(
-            [f"{text.get_text().rstrip('.')}." for text in figure.texts]
-            + [charts.describe(ax) for ax in figure.axes]
-        )
-        title = "overview" if theme == "light" else "overview-dark"
-        yield save(title, figure, alt_text.replace("\n", " "), started)
-
-
 def write_page(drawn: Iterable[Picture]) -> None:
     """Write a page that shows all pictures side by side."""
     pictures = "\n".join(
@@ -217,19 +279,26 @@ def write_page(drawn: Iterable[Picture]) -> None:
     (ALL / "index.html").write_text(page, encoding="utf-8")
 
 
-def write_readme(drawn: Iterable[Picture]) -> None:
-    """Write the page of the pictures in docs/gallery, with the alt text of each."""
-    committed = sorted(picture for picture in drawn if picture.path.parent == COMMITTED)
+def write_shown(folder: Path) -> list[Picture]:
+    """Draw the pictures of docs/gallery, and their page with the alt text of each."""
     parts = [
         "# Gallery\n",
-        "`make gallery` draws every chart in many variants; these are checked in. The "
-        "overviews show `data/sample`, all others invented numbers from "
-        "`tests/support/frames.py`. Below each is its alt text, written by "
+        "Drawn by `make gallery` from `data/sample`, and from a generated log of half "
+        "a year. Below each picture is its alt text, written by "
         "`toolkit.charts.describe()` from the data.\n",
     ]
-    for path, alt_text, _ in committed:
-        parts.append(f"## {path.stem}\n\n![{path.stem}]({path.name})\n\n{alt_text}\n")
+    drawn, prints = [], {}
+    for old in COMMITTED.glob("*.png"):
+        old.unlink()
+    for name, figure, alt_text in draw_shown(write_large(folder)):
+        path, started = COMMITTED / f"{name}.png", time.process_time()
+        figure.savefig(path, dpi=DPI, metadata={"Software": None})
+        prints[name] = fingerprint(figure)
+        drawn.append(Picture(path, alt_text, time.process_time() - started))
+        parts.append(f"## {name}\n\n![{name}]({name}.png)\n\n{alt_text}\n")
     (COMMITTED / "README.md").write_text("\n".join(parts), encoding="utf-8")
+    (COMMITTED / "drawn.json").write_text(json.dumps(prints, indent=1) + "\n")
+    return drawn
 
 
 def main() -> None:
@@ -244,8 +313,8 @@ def main() -> None:
         for theme in ("light", "dark")
     ]
     if not sys.argv[1:]:
-        drawn += [*small_axes(), *overviews()]
-        write_readme(drawn)
+        with TemporaryDirectory() as folder:
+            drawn += [*small_axes(), *write_shown(Path(folder))]
     write_page(drawn)
     size = sum(path.stat().st_size for path in COMMITTED.glob("*.png")) / 1e6
     slowest = max(drawn, key=lambda picture: picture.seconds)

@@ -8,14 +8,12 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from toolkit.charts.change import draw_change
-from toolkit.charts.counts import draw_counts, draw_health
+from toolkit.charts.counts import draw_counts, draw_health, draw_hours
 from toolkit.charts.distributions import draw_sizes
-from toolkit.charts.heatmap import draw_hours
 from toolkit.charts.layout import draw_chart
-from toolkit.charts.mix import draw_mix
-from toolkit.charts.ratio_chart import draw_ratio, perplexity
+from toolkit.charts.ratios import draw_ratio, perplexity
+from toolkit.charts.sums import draw_mix, draw_sums
 from toolkit.charts.timeline import draw_timeline
-from toolkit.charts.usage import draw_sums
 from toolkit.errors import check_word
 from toolkit.metrics.registry import SPECS
 

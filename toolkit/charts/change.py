@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import MaxNLocator
 
-from toolkit.charts.bars import solid
 from toolkit.charts.layout import draw_empty
 from toolkit.charts.rows import THICKNESS, finish_rows, lay_out_rows, start_rows
 from toolkit.charts.series import sum_measure
-from toolkit.charts.style import current_theme
+from toolkit.charts.style import current_theme, solid
 from toolkit.charts.text import join_words, tick_of
 from toolkit.charts.titles import ChartText, set_alt_text, why_unknown
 from toolkit.errors import plural

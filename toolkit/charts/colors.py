@@ -72,20 +72,13 @@ class Shade(NamedTuple):
     text: str
 
 
-def _read_shades(column: int) -> dict[str, Shade]:
-    """Return the shades of all slots, from a column of the table on."""
-    rows = map(str.split, _SHADES.strip().splitlines())
-    return {row[0]: Shade(*row[column : column + 2]) for row in rows}
-
-
-def _read_marks(column: int) -> dict[str, str]:
-    """Return the colours of all marks, from a column of the table."""
-    rows = map(str.split, _MARKS.strip().splitlines())
-    return {row[0]: row[column] for row in rows}
-
-
-LIGHT_SHADES, DARK_SHADES = _read_shades(1), _read_shades(3)
-LIGHT_MARKS, DARK_MARKS = _read_marks(1), _read_marks(2)
+_shades, _marks = (
+    [line.split() for line in table.strip().splitlines()] for table in (_SHADES, _MARKS)
+)
+LIGHT_SHADES = {slot: Shade(*colors[:2]) for slot, *colors in _shades}
+DARK_SHADES = {slot: Shade(*colors[2:]) for slot, *colors in _shades}
+LIGHT_MARKS = {mark: light for mark, light, _ in _marks}
+DARK_MARKS = {mark: dark for mark, _, dark in _marks}
 
 
 def shade_of(color: str, *, dark: bool = False) -> Shade:

@@ -18,7 +18,7 @@ from toolkit.charts.layout import (
     start_axes,
     write_text,
 )
-from toolkit.charts.lines import build_lines, describe_lines, draw_line, line_color
+from toolkit.charts.ratios import build_lines, describe_lines, draw_line, line_color
 from toolkit.charts.rows import (
     MAX_DESCRIBED,
     finish_rows,

@@ -49,7 +49,6 @@ _TINY = 130.0  # height; a lower box has room for a title only
 _NAME_WIDTH = 190.0  # of the name of a series
 _MAX_LABELS = 6  # at the right edge; more series have a legend
 GAP = 8.0
-DOTTED = " (dotted)"  # after what such a part of a chart stands for
 
 
 class AxesBox(NamedTuple):
@@ -413,7 +412,6 @@ def draw_empty(
     ax: Axes, text: ChartText, reason: str, *, in_rows: bool = False
 ) -> AxesLayout:
     """Draw an empty chart that gives the reason why it is empty."""
-    text = text._replace(note=[part.removesuffix(DOTTED) for part in text.note])
     rows: dict[str, float] = {"overhang": 0, "below": AXIS_ROOM} if in_rows else {}
     layout = write_text(ax, text, **rows)  # type: ignore[arg-type] # two lengths
     ax.set(xticks=[], yticks=[], ylim=(0, 1))

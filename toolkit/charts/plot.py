@@ -13,7 +13,13 @@ import polars as pl
 from toolkit import charts, metrics
 from toolkit.charts.by_metric import find_chart
 from toolkit.charts.layout import MARGIN, TICK_ROOM
-from toolkit.charts.series import divide_sums, read_frame, sum_measure, use_colors
+from toolkit.charts.series import (
+    divide_sums,
+    order_colors,
+    read_frame,
+    sum_measure,
+    use_colors,
+)
 from toolkit.charts.style import Style, current_theme
 from toolkit.charts.text import LEADING, text_height, wrap
 from toolkit.charts.titles import capitalize
@@ -148,6 +154,9 @@ def plot(
     own = _select_options(metric, own)
     with charts.theme(theme), use_colors(colors):
         frame = metrics.measure(metric, sources, prices=prices, **read, **own)
+        if (choices := choices_of(sources)) is not None:
+            by = _list_names(own.get("by", SPECS[metric].series))
+            order_colors(choices, by or ["model"])
         every = "1d" if "every" in options else _suit_frame(frame, SPECS[metric])
         if every != "1d" and _can_read_again(sources):
             own["every"] = every
@@ -179,11 +188,16 @@ def _suit_frame(frame: pl.DataFrame, spec: MetricSpec) -> str:
     return max(every, next(enough, lengths[-1]), key=[*_DAYS].index)
 
 
+def _list_names(by: str | Sequence[str] | None) -> list[str]:
+    """Return the names of columns in `by`."""
+    return [by] if isinstance(by, str) else list(by or ())
+
+
 def _can_read_again(sources: Sources | Choices) -> bool:
     """Return whether sources can be read twice: standard input cannot."""
-    if choices_of(sources) is not None or isinstance(sources, str | os.PathLike):
-        return sources is not None and str(sources) != "-"
-    return isinstance(sources, list | tuple) and "-" not in sources
+    names = [sources] if isinstance(sources, str | os.PathLike) else sources
+    is_list = isinstance(names, list | tuple) and "-" not in names
+    return is_list or choices_of(sources) is not None
 
 
 def _check_metric(metric: object, sources: object) -> None:
@@ -275,6 +289,7 @@ def overview(
     series: dict[str, Any] = {"by": by, "top": top, "provider": provider}
     check_options(every=every, **series, **within)
     with charts.theme(theme):
+        order_colors(frame, _list_names(by))
         axes = build_page(*_format_headline(frame, within))
         for name, ax in zip(PICTURES, axes, strict=True):
             own = {} if name == "response_volume" else {"every": None, **series}

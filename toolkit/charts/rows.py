@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from toolkit.charts.bars import dotted, solid
 from toolkit.charts.colors import contrast
 from toolkit.charts.layout import (
     AXIS_ROOM,
@@ -19,7 +18,7 @@ from toolkit.charts.layout import (
     start_axes,
     write_text,
 )
-from toolkit.charts.style import current_theme
+from toolkit.charts.style import current_theme, dotted, solid
 from toolkit.charts.text import fit, share_tick, text_width, write
 from toolkit.charts.titles import NOT_REPORTED, set_alt_text, shorten
 from toolkit.formatting.text import format_count, format_share
@@ -183,7 +182,7 @@ def _end_room(rows: Sequence[Row], box: AxesBox, width: float, top: float) -> fl
     needed, style = [2 * GAP], box.texts.body
     for row in rows:
         share = row.end / top if top else 0.0
-        length = text_width(fit(row.full_text, style, width), style) + GAP
+        length = text_width(fit(row.full_text, style, width), style) + 1.5 * GAP
         if share > 0:
             needed.append((length - width * (1 - share)) / share)
     return max(needed)
@@ -196,7 +195,7 @@ def _draw_bar(ax: Axes, at: int, row: Row, layout: AxesLayout, box: AxesBox) -> 
     valid = length - row.faulty
     if row.between:
         look: dict[str, Any] = {"color": row.color, "label": row.name}
-        ax.plot([row.value], [at], "o", markersize=7, **look)
+        ax.plot([row.value], [at], "o", markersize=7, clip_on=False, **look)
         ax.plot(row.between, (at, at), linewidth=1.8, **look)
     else:
         ax.barh(at, valid, THICKNESS, label=row.name, **solid(row.color))
@@ -205,11 +204,11 @@ def _draw_bar(ax: Axes, at: int, row: Row, layout: AxesLayout, box: AxesBox) -> 
         ax.barh(at, row.faulty, THICKNESS, valid, label=row.name, **look)
     if row.extra:
         ax.barh(at, row.extra, THICKNESS, length, **dotted())
-    space = width * (1 - row.end / ax.get_xlim()[1]) + layout.right - GAP / 2
+    space = width * (1 - row.end / ax.get_xlim()[1]) + layout.right - GAP
     style, align = box.texts.body, "left center_baseline"
     text = fit(row.text, style, max(space, _MIN_TEXT))
     ink = theme.ink if isfinite(row.value) else theme.muted
-    end, offset = (row.end, at), GAP / 2
+    end, offset = (row.end, at), GAP if row.between else GAP / 2
     write(ax, text, style, end, (offset, 0), align, color=ink, coords="data")
     if row.more:
         offset += text_width(f"{text} ", style)

@@ -13,6 +13,7 @@ from toolkit.charts.colors import REST, Shade, assign_colors, check_colors
 from toolkit.charts.style import current_theme
 from toolkit.charts.time_axis import PERIOD, time_zone
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
+from toolkit.expressions.choices import as_frame
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from toolkit.metrics.measures import Measure
+    from toolkit.metrics.options import Choices
     from toolkit.metrics.spec import MetricSpec
 
 LEADING_COLUMNS = (*PERIOD, "partial")
@@ -258,6 +260,15 @@ def use_colors(colors: Mapping[str, str] | None) -> Iterator[None]:
         yield
     finally:
         _chosen.reset(before)
+
+
+def order_colors(choices: Choices, by: Sequence[str]) -> None:
+    """Give colours to series in the order in which they appear in a log."""
+    rows = as_frame(choices).lazy()
+    if by and {*by, "created"} <= {*rows.collect_schema()}:
+        first = rows.group_by(by).agg(pl.col("created").min()).collect()
+        keys = first.drop_nulls("created").sort("created", *by).select(by)
+        shades_of([format_key(key) for key in keys.iter_rows(named=True)], " ".join(by))
 
 
 def shades_of(names: Sequence[str], kind: str) -> list[Shade]:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from toolkit.charts.bars import EDGE, dotted, hatch, solid
 from toolkit.charts.layout import measure_axes, set_value_axis
 from toolkit.charts.series import sum_measure
-from toolkit.charts.style import current_theme
+from toolkit.charts.style import EDGE, current_theme, dotted, hatch, solid
 from toolkit.charts.text import format_value
 from toolkit.charts.time_axis import Span, build_span, set_time_axis
 from toolkit.charts.titles import shorten

@@ -1,24 +1,27 @@
-"""Themes, text styles and fonts."""
+"""Themes, the looks of bars, text styles and fonts."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.font_manager import FontProperties, fontManager
 
-from toolkit.charts.colors import DARK_MARKS, LIGHT_MARKS, Shade, shade_of
+from toolkit.charts.colors import DARK_MARKS, LIGHT_MARKS, Shade, mix, shade_of
 from toolkit.errors import check_word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
+EDGE = 0.7  # of a bar, about one pixel
+_UNSEEN = "not known"  # label of a dotted part
 # Fonts with characters that DejaVu Sans lacks, used where they are installed. Colour
 # fonts of emoji cannot be drawn by matplotlib.
 _FALLBACKS = (
@@ -146,3 +149,23 @@ def background(ax: Axes) -> str:
     """Return the background colour of the text around an Axes."""
     red, green, blue, alpha = to_rgba(ax.figure.get_facecolor())
     return to_hex((red, green, blue)) if alpha > 0.5 else current_theme().ground
+
+
+def solid(color: str) -> dict[str, Any]:
+    """Return the look of a bar; parts have an edge between them."""
+    ground = current_theme().ground
+    return {"facecolor": color, "edgecolor": ground, "linewidth": EDGE}
+
+
+def dotted() -> dict[str, Any]:
+    """Return the look of a bar for what is not known."""
+    look: dict[str, Any] = {"facecolor": "none", "edgecolor": current_theme().muted}
+    return {**look, "linewidth": 0.9, "linestyle": (0, (1, 1.4)), "label": _UNSEEN}
+
+
+def hatch(bars: Iterable[Artist], color: str) -> None:
+    """Draw bars hatched and paler."""
+    ground = current_theme().ground
+    for bar in bars:
+        pale = mix(color, ground, 0.25)
+        bar.set(facecolor=pale, hatch="/////", hatchcolor=ground, hatch_linewidth=1.1)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from toolkit.charts.bars import solid
 from toolkit.charts.layout import draw_empty, measure_axes
 from toolkit.charts.rows import (
     MAX_DESCRIBED,
@@ -18,7 +17,7 @@ from toolkit.charts.rows import (
     start_rows,
 )
 from toolkit.charts.series import format_key, shades_of
-from toolkit.charts.style import current_theme
+from toolkit.charts.style import current_theme, solid
 from toolkit.charts.time_axis import elapsed_days, set_moment_axis, time_zone
 from toolkit.charts.titles import (
     ChartText,

@@ -175,8 +175,8 @@ def cost_change(choices: Choices, **options: Unpack[_ChangeOptions]) -> pl.DataF
     ... ]
     >>> choices = make_choices(*rows)
     >>> change = cost_change(choices, since="2026-01-02", until="2026-01-03")
-    >>> change.select("cost_change", "volume_effect", "prompt_length_effect").row(0)
-    (Decimal('0.005000000000'), Decimal('0.000000000000'), Decimal('0.005000000000'))
+    >>> change.select("cost", "cost_change", "prompt_length_effect").row(0)
+    (Decimal('0.007500000000'), Decimal('0.005000000000'), Decimal('0.005000000000'))
     """
     query = _COST_CHANGE.query(options)
     check_series(query.by, [measure.name for measure in _COST_CHANGE.measures])

@@ -1,16 +1,23 @@
-"""Ratios over time as lines, or without periods as a bar for each series."""
+"""Ratios over time as lines, or without periods as a row for each series."""
 
 from __future__ import annotations
 
 from functools import partial
 from math import inf, isfinite, nan, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from toolkit.charts.layout import draw_empty, format_single, start_axes, write_text
-from toolkit.charts.lines import build_lines, describe_lines, draw_lines
+from toolkit.charts.colors import readable
+from toolkit.charts.layout import (
+    draw_empty,
+    format_single,
+    measure_axes,
+    set_value_axis,
+    start_axes,
+    write_text,
+)
 from toolkit.charts.rows import Row, draw_bars, max_rows
 from toolkit.charts.series import (
     LEADING_COLUMNS,
@@ -18,8 +25,9 @@ from toolkit.charts.series import (
     drop_unknown,
     fold_series,
 )
+from toolkit.charts.style import current_theme
 from toolkit.charts.text import format_value, tick_of
-from toolkit.charts.time_axis import build_span
+from toolkit.charts.time_axis import Span, build_span, set_time_axis
 from toolkit.charts.titles import (
     NOT_REPORTED,
     build_note,
@@ -29,6 +37,7 @@ from toolkit.charts.titles import (
     name_lack,
     no_rows,
     set_alt_text,
+    shorten,
     unit_noun,
 )
 from toolkit.errors import plural
@@ -39,11 +48,163 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
     from toolkit.charts.layout import AxesLayout
     from toolkit.charts.series import ChartData, Series
+    from toolkit.charts.time_axis import Numbers
+    from toolkit.formatting.figures import Bound
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.spec import MetricSpec
+
+_LINE_CONTRAST = 2.2  # of a line; some colours for areas are paler
+_MANY = 200  # points; a line of more is thinner
+_MAX_DESCRIBED = 12  # series in an alt text
+
+
+class Lines(NamedTuple):
+    """A value for each series (rows) in each period (columns), NaN where unknown."""
+
+    series: list[Series]
+    span: Span
+    values: Numbers
+    bounds: list[Bound]  # of each series
+
+    @property
+    def top(self) -> float:
+        """The highest value, 0 if there is none."""
+        return float(np.nanmax(self.values)) if self.known else 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether there is any value."""
+        return bool(np.isfinite(self.values).any())
+
+    @property
+    def last(self) -> list[float]:
+        """The last known value of each series, NaN where there is none."""
+        known = [row[np.isfinite(row)] for row in self.values]
+        return [float(row[-1]) if len(row) else np.nan for row in known]
+
+
+def build_lines(
+    series: list[Series], rows: pl.DataFrame, measure: Measure, span: Span
+) -> Lines:
+    """Build lines from `value`; there is one row for each period and series.
+
+    `~unseen` counts what the values of a measure do not include.
+    """
+    values = np.full((len(series), len(span.starts)), np.nan)
+    given = rows["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    known = np.where(np.isfinite(given), given, np.nan)  # an axis cannot reach infinity
+    values[rows["series"].to_numpy(), span.find(rows)] = known
+    is_open = set(rows.filter(pl.col("~unseen") > 0)["series"])
+    bounds: list[Bound] = [
+        measure.bound if place in is_open else "exact" for place in range(len(series))
+    ]
+    return Lines(series, span, values, bounds)
+
+
+def _with_gaps(span: Span, values: Numbers) -> tuple[Numbers, Numbers]:
+    """Return the points of a line, with a NaN where a period is missing."""
+    gaps = np.flatnonzero(span.starts[1:] > span.ends[:-1] + 1e-9) + 1
+    return np.insert(span.middles, gaps, np.nan), np.insert(values, gaps, np.nan)
+
+
+def _find_single(values: Numbers) -> NDArray[np.intp]:
+    """Return the indexes of values without a neighbour, which a line would not show."""
+    known = np.concatenate([[False], np.isfinite(values), [False]])
+    return np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])
+
+
+def draw_line(
+    ax: Axes, span: Span, values: Numbers, color: str, label: str, width: float = 2.0
+) -> None:
+    """Draw a line, dashed and with a hollow end towards an incomplete period."""
+    finished = np.where(span.partial, np.nan, values)
+    xs, ys = _with_gaps(span, finished)
+    size = min(width, 1.1) if len(xs) > _MANY else width
+    (line,) = ax.plot(xs, ys, color=color, linewidth=size, label=label)
+    line.set(solid_capstyle="round", solid_joinstyle="round")
+    single = _find_single(ys)
+    if len(single):
+        ax.plot(xs[single], ys[single], "o", color=color, markersize=2.2 * size)
+    for place in np.flatnonzero(span.partial & np.isfinite(values)):
+        _draw_open_end(ax, span, values, int(place), color, size)
+
+
+def line_color(part: Series) -> str:
+    """Return the colour of a line; some colours for areas are too pale for lines."""
+    theme = current_theme()
+    if part.folded:
+        return theme.muted
+    return readable(part.color, theme.ground, _LINE_CONTRAST)
+
+
+def _draw_open_end(
+    ax: Axes, span: Span, values: Numbers, place: int, color: str, size: float
+) -> None:
+    """Draw the dashed end of a line towards an incomplete period."""
+    joined = (
+        place > 0
+        and np.isfinite(values[place - 1])
+        and span.starts[place] <= span.ends[place - 1] + 1e-9
+    )
+    begin = place - 1 if joined else place
+    ax.plot(
+        span.middles[begin : place + 1],
+        values[begin : place + 1],
+        color=color,
+        linewidth=size,
+        dashes=(1.2, 1.6),
+        dash_capstyle="round",
+        marker="o",
+        markevery=[place - begin],
+        markersize=2.6 * size,
+        markerfacecolor=current_theme().ground,
+        markeredgecolor=color,
+        markeredgewidth=0.7 * size,
+    )
+
+
+def _draw_lines(
+    ax: Axes,
+    table: Lines,
+    layout: AxesLayout,
+    tick: Callable[..., str],
+    *,
+    most: float,
+) -> AxesLayout:
+    """Draw all lines, with labels beside their last points.
+
+    `most` is the highest valid value: 1 for a share, or infinity.
+    """
+    for part, values in reversed(list(zip(table.series, table.values, strict=True))):
+        draw_line(ax, table.span, values, line_color(part), part.name)
+    inside = layout.inside()
+    top = table.top or min(0.1 * most, 1.0)
+    set_value_axis(ax, most if top > 0.8 * most else top, inside.height, tick)
+    set_time_axis(ax, table.span, inside.width, measure_axes(ax).date_width)
+    return layout._replace(heights=np.nan_to_num(table.last).tolist())
+
+
+def describe_lines(table: Lines, write: Callable[[Figure], str]) -> list[str]:
+    """Describe the time range, and the last, lowest and highest value of each line."""
+    facts = []
+    lines = zip(table.series, table.values, table.last, table.bounds, strict=True)
+    for part, row, last, bound in lines:
+        known = row[np.isfinite(row)]
+        if not len(known):
+            facts.append(f"{shorten(part.name)} {UNKNOWN_TEXT}")
+            continue
+        end, low, high = (
+            write(Figure(float(value), bound))
+            for value in (last, known.min(), known.max())
+        )
+        between = f" (between {low} and {high})" if low != high else ""
+        facts.append(f"{shorten(part.name)} {end} at the end{between}")
+    return [table.span.format_range(), "; ".join(facts[:_MAX_DESCRIBED])]
+
 
 _FEW = 20  # calls; a rate of fewer is written, and not drawn
 
@@ -84,6 +245,8 @@ def draw_ratio(
         note = format_missing(data, measure, missing)  # calls have several rows
     else:
         note = build_note(data, measure, missing)
+    of = of or _format_parts(spec, measure)
+    is_rate = measure.is_share and "call" in of and not spec.keys
     weight, lone = pl.col(spec.main), f"all {unit_noun(measure.of)}s"
     most = None if data.zone is not None else max_rows(ax)
     series, placed = fold_series(rows, names, weight, most=most, lone=lone)
@@ -95,12 +258,12 @@ def draw_ratio(
         note += unknown
     if data.zone is None:
         text = build_text(data, note, what, *details)
-        bars = _build_bars(series, table, measure, of or _format_parts(spec, measure))
+        bars = _build_bars(series, table, measure, of, is_rate=is_rate)
         return draw_bars(ax, text, bars, tick_of(measure))
     start_axes(ax)
     span = None if rows.is_empty() else build_span(rows)
     what += format_single(ax, series) if data.by else ""
-    if len(table) and measure.is_share and "call" in _format_parts(spec, measure):
+    if len(table) and is_rate:
         calls = format_count(float(np.median(table["~whole"])), "short")
         note.append(f"median of {calls} calls per point")
     text = build_text(data, note, what, *details, span=span, mark="Dashed")
@@ -111,7 +274,7 @@ def draw_ratio(
     write = partial(format_value, measure, words=True)
     set_alt_text(ax, "Lines", text, describe_lines(lines, write))
     highest = 1.0 if measure.is_share else inf
-    return draw_lines(ax, lines, layout, tick_of(measure), most=highest)
+    return _draw_lines(ax, lines, layout, tick_of(measure), most=highest)
 
 
 def perplexity(mean: pl.Expr) -> pl.Expr:
@@ -165,11 +328,15 @@ def _compute_ratios(
 
 
 def _build_bars(
-    series: Sequence[Series], table: pl.DataFrame, measure: Measure, of: str
+    series: Sequence[Series],
+    table: pl.DataFrame,
+    measure: Measure,
+    of: str,
+    *,
+    is_rate: bool,
 ) -> list[Row]:
     """Return a bar for each series, the highest first, with what its ratio is of."""
-    rate = measure.is_share and "call" in of
-    few = rate and (table["~whole"].max() or 0) >= _FEW  # type: ignore[operator] # a count
+    few = is_rate and (table["~whole"].max() or 0) >= _FEW  # type: ignore[operator] # a count
     bars = []
     for row in table.sort("value", descending=True, nulls_last=True).to_dicts():
         one, value, between = series[row["series"]], row["value"], None
@@ -183,7 +350,7 @@ def _build_bars(
         }
         if few and row["~whole"] < _FEW:
             value = nan
-        elif rate:
+        elif is_rate:
             between = _wilson_interval(row["~part"], row["~whole"])
         more = f"· {of.format(**parts)}"
         bar = Row(one.name, value, one.color, shown, more, between=between)

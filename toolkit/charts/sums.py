@@ -1,23 +1,20 @@
-"""Charts of what was used and what it cost: tokens and dollars.
-
-Sums are stacks over time, or without periods a bar for each series.
-"""
+"""Charts of sums and shares: tokens, dollars, models, finish reasons."""
 
 from __future__ import annotations
 
 from math import nan
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from toolkit.charts.layout import (
-    DOTTED,
     draw_empty,
     format_single,
     start_axes,
     write_text,
 )
-from toolkit.charts.rows import Row, draw_bars, max_rows
+from toolkit.charts.rows import Row, draw_bars, draw_share_bars, max_rows
 from toolkit.charts.series import (
     count_unseen,
     divide_sums,
@@ -25,14 +22,21 @@ from toolkit.charts.series import (
     fold_series,
     sum_measure,
 )
-from toolkit.charts.stacked import build_stack, describe_stack, draw_stack
-from toolkit.charts.text import format_value, tick_of
+from toolkit.charts.stacked import (
+    build_stack,
+    describe_shares,
+    describe_stack,
+    draw_stack,
+)
+from toolkit.charts.text import format_value, share_tick, tick_of
+from toolkit.charts.time_axis import PERIOD
 from toolkit.charts.titles import (
     build_note,
     build_text,
     capitalize,
     name_lack,
     set_alt_text,
+    unit_noun,
     why_empty,
     why_unknown,
 )
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from toolkit.charts.series import ChartData, Series
     from toolkit.formatting.figures import Figure
     from toolkit.metrics.measures import Measure
+    from toolkit.metrics.spec import MetricSpec
 
 
 def draw_sums(
@@ -82,11 +87,11 @@ def draw_sums(
         least = _format_least(
             data, measure, lost, f"{plural(left_out, 'call')} {missing}"
         )
-        note = [least + DOTTED * bool(rows["extra"].sum()), *note]
+        note = [least + " (dotted)" * bool(rows["extra"].sum()), *note]
         if measure.is_money:
             details = ["calls without a known price are not included"]
     if data.zone is not None:
-        return _draw_over_time(ax, data, rows, (what, *details), note)
+        return _draw_over_time(ax, data, rows, data.by, (what, *details), note)
     series, placed = fold_series(rows, data.by, pl.col("value"), most=max_rows(ax))
     total = sum_measure(measure, rows)
     bars = [
@@ -158,20 +163,102 @@ def _build_bar(
 
 
 def _draw_over_time(
-    ax: Axes, data: ChartData, rows: pl.DataFrame, words: Sequence[str], note: list[str]
+    ax: Axes,
+    data: ChartData,
+    rows: pl.DataFrame,
+    names: Sequence[str],
+    words: Sequence[str],
+    note: list[str],
 ) -> AxesLayout:
-    """Draw a stack over time; `words` are the parts of the subtitle."""
+    """Draw a stack over time; `words` are the parts of the subtitle.
+
+    With a column `~whole` it is one of 100%, of `value` over that.
+    """
     start_axes(ax)
-    measure = data.spec[data.spec.main]
+    measure, is_mix = data.spec[data.spec.main], "~whole" in rows.columns
     what, *details = words
     if reason := why_empty(data, rows["value"], measure):
         return draw_empty(ax, build_text(data, note, what, *details), reason)
-    series, placed = fold_series(rows, data.by, pl.col("value"))
+    series, placed = fold_series(rows, names, pl.col("value"))
     series, placed, unknown = drop_unknown(series, placed, name_lack(measure))
-    stack = build_stack(series, placed)
-    what += format_single(ax, series)
     note += unknown
+    tick, kind = tick_of(measure), "Stacked bars"
+    if is_mix:
+        tick, kind = share_tick, "Stacks of 100%"
+        share = pl.col("value") / pl.col("~whole").cast(pl.Float64).max().over("period")
+        placed = placed.with_columns(share.fill_nan(0.0).alias("value"))
+    else:
+        what += format_single(ax, series)
+    stack = build_stack(series, placed)
     text = build_text(data, note, what, *details, span=stack.span)
     layout = write_text(ax, text, parts=series if len(series) > 1 else [])
-    set_alt_text(ax, "Stacked bars", text, describe_stack(stack, placed, measure))
-    return draw_stack(ax, stack, layout, tick_of(measure))
+    described = (
+        describe_shares(stack) if is_mix else describe_stack(stack, placed, measure)
+    )
+    set_alt_text(ax, kind, text, described)
+    return draw_stack(ax, stack, layout, tick, whole=not is_mix)
+
+
+def draw_mix(ax: Axes, data: ChartData, *, subtitle: str = "") -> AxesLayout:
+    """Draw the shares of the main measure.
+
+    Stacks of 100% of each period: of the series or, if the metric has keys, of a key in
+    the sum of all series. Without periods each series is a horizontal bar; with keys it
+    is one of 100%.
+    """
+    spec, measure = data.spec, data.spec[data.spec.main]
+    what = subtitle or capitalize(f"share of {measure.title}")
+    note = build_note(data, measure._replace(of=measure.name))
+    value = pl.col(measure.name).cast(pl.Float64)
+    rows = data.dated.with_columns(value.alias("value"), _whole(spec).alias("~whole"))
+    if spec.keys:
+        return _draw_keys(ax, data, rows, what, note)
+    if data.zone is not None:
+        return _draw_over_time(ax, data, rows, data.by, [what], note)
+    series, placed = fold_series(rows, data.by, pl.col("value"), most=max_rows(ax))
+    sums = placed.group_by("series").agg(pl.col("value").sum()).sort("series")
+    total = max(rows["~whole"].drop_nulls().to_list(), default=0)
+    noun = unit_noun(measure.unit)
+    bars = []
+    for part, value in zip(series, sums["value"].to_list(), strict=True):
+        share, calls = value / total if total else np.nan, plural(int(value), noun)
+        shown = format_share(share, words=True)
+        bars.append(Row(part.name, share, part.color, shown, calls))
+    text = build_text(data, note, what)
+    return draw_bars(ax, text, bars, share_tick)
+
+
+def _whole(spec: MetricSpec) -> pl.Expr:
+    """Return the denominator of the shares: that of the metric, or the sum."""
+    wholes = (one.whole for one in spec.drawn if one.part == spec.main)
+    return next((one for one in wholes if one is not None), pl.col(spec.main).sum())
+
+
+def _draw_keys(
+    ax: Axes, data: ChartData, rows: pl.DataFrame, what: str, note: list[str]
+) -> AxesLayout:
+    """Draw the shares of a key: of all series over time, or of each as a bar."""
+    (key, *_), value = data.spec.key_names, pl.col("value")
+    unfolded = rows.drop("folded", strict=False)
+    if data.zone is not None:
+        is_sum = rows.select(*PERIOD, key).is_duplicated().any()
+        what += " of all series" if is_sum else ""
+        whole = value.sum().over("period").alias("~whole")
+        data, unfolded = data._replace(by=[]), unfolded.with_columns(whole)
+        return _draw_over_time(ax, data, unfolded, [key], [what], note)
+    parts, placed = fold_series(unfolded, [key], value)
+    series, placed = fold_series(
+        rows.with_columns(placed["series"].alias("~part")),
+        data.by,
+        value,
+        most=max_rows(ax),
+        lone=f"all {unit_noun(data.spec[data.spec.main].unit)}s",
+    )
+    counts = np.zeros((len(parts), len(series)))
+    cells = placed.group_by("~part", "series").agg(value.sum())
+    counts[cells["~part"].to_numpy(), cells["series"].to_numpy()] = cells["value"]
+    sums = counts.sum(axis=0)
+    shares = np.divide(counts, sums, out=np.zeros_like(counts), where=sums > 0)
+    text = build_text(data, note, what)
+    names = [part.name for part in series]
+    return draw_share_bars(ax, text, names, parts, shares)
