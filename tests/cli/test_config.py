@@ -10,7 +10,6 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from toolkit.report.model import TILES as SECTIONS
 
 import toolkit
 from tests.conftest import ROOT
@@ -18,6 +17,7 @@ from tests.support.command import run
 from toolkit.cli.config import read_configuration
 from toolkit.cli.settings import Settings, json_schema
 from toolkit.errors import ConfigurationError, UnreadableSourceError
+from toolkit.report.model import TILES as SECTIONS
 from toolkit.testing import make_response
 
 FULL = """
@@ -95,7 +95,7 @@ MISSHAPEN = [
     ),
     ("max_rejects = -1", "max_rejects: expected a count or a share: 10 or 0.1%, got"),
     ("max_rejects = [1]", "max_rejects: expected a count or a share: 10 or 0.1%, got"),
-    ('sections = ["costs"]', "sections[0]: expected 'token_usage', 'cost', "),
+    ('sections = ["costs"]', "sections[0]: expected 'token_usage', 'calls', "),
     ('sections = ["costs"]', "(did you mean 'cost'?)"),
     ("tags = { team = 1 }", "tags.team: expected a string, got 1"),
     ("tags = 1", "tags: expected a table, got 1"),

@@ -10,7 +10,7 @@ from toolkit.errors import plural
 from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import MONTHS, format_day
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
-from toolkit.formatting.text import format_name, format_share
+from toolkit.formatting.text import UNKNOWN_TEXT, format_name, format_share
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Course, Head, Series, Tag, TagRow
 from toolkit.report.wording import fraction, usd
@@ -77,8 +77,10 @@ def build_course(
 
 
 def series_name(row: Mapping[str, object], by: Sequence[str]) -> str:
-    """Return the name of a series."""
-    return ", ".join(format_name(row[name]) for name in by)
+    """Return the name of a series, as it is in the log."""
+    return ", ".join(
+        UNKNOWN_TEXT if row[name] is None else str(row[name]) for name in by
+    )
 
 
 def _cost_of(row: Mapping[str, object]) -> Figure:

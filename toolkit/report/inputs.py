@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime, time, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import polars as pl
@@ -124,13 +125,7 @@ class Plan(NamedTuple):
     @property
     def spans(self) -> list[Span]:
         """Ranges of the same length that end with the range; it is the last one."""
-        if self.span_length is None:
-            return []
-        found = [self.within]
-        with suppress(OverflowError, ValueError):  # before the year 1
-            while len(found) < _SPANS:
-                found.insert(0, range_before(found[0], self.tz))
-        return found
+        return [] if self.span_length is None else _spans(self.within, self.tz)
 
     @property
     def _local_ends(self) -> tuple[datetime | None, datetime | None]:
@@ -148,6 +143,16 @@ class Plan(NamedTuple):
     def until(self) -> str | None:
         """The end of the range as text."""
         return iso(self.within.end)
+
+
+@cache
+def _spans(within: Span, tz: str) -> list[Span]:
+    """Return ranges of the same length that end with a range, itself the last."""
+    found = [within]
+    with suppress(OverflowError, ValueError):  # before the year 1
+        while len(found) < _SPANS:
+            found.insert(0, range_before(found[0], tz))
+    return found
 
 
 def iso(moment: datetime | None) -> str | None:
