@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from toolkit.charts.series import ChartData
     from toolkit.charts.time_axis import Numbers
 
+_NARROW = 300.0  # points; in a narrower box only the median is written
 _LOG = "log scale"
 _LOG_RATIO = 40.0  # of the largest value to the smallest, above which the axis is log
 _QUANTILES = ("p50", "p90", "p99")
@@ -186,6 +187,7 @@ def _draw_ranges(
     words, names, texts = [f"{kind} per call: median, p90, p99"], [], []
     for row in rows.iter_rows(named=True):
         figures = [format_count(one.figure(row), "short") for one in shown]
+        figures = figures[: 3 if measure_axes(ax, 0).width > _NARROW else 1]
         texts.append(UNKNOWN_TEXT if row["p50"] is None else " · ".join(figures))
         names.append(series[row["series"]].name)
     start_rows(ax, len(names))

@@ -400,10 +400,10 @@ def set_value_axis(
     vertical = axis == "y"
     scale, slack, each = (ax.yaxis, 1.04, 24) if vertical else (ax.xaxis, 1.0, 60)
     (ax.set_ylim if vertical else ax.set_xlim)(0, (slack + extra) * top or 1)
-    most = min(7, max(3, int(length / each)))
+    most = min(7, max(1, round(length / each)))
     steps = [1, 2, 2.5, 5, 10]
     scale.set_major_locator(
-        MaxNLocator(most, steps=steps, integer=whole, min_n_ticks=3)
+        MaxNLocator(most, steps=steps, integer=whole, min_n_ticks=min(3, most + 1))
     )
     scale.set_major_formatter(tick)
 

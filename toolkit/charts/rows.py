@@ -44,6 +44,7 @@ _ROWS = ("axes fraction", "data")  # coordinates of a text beside a row
 THICKNESS = 0.62  # of a bar, as a share of its row
 _NOTHING = "no calls"
 MAX_DESCRIBED = 8  # rows in an alt text
+_NARROW = 300.0  # points; a narrower box has less room for texts
 _MIN_TEXT = 12.0  # points; width of a text that is cut
 
 
@@ -66,7 +67,8 @@ def max_rows(ax: Axes) -> int:
 def _fit_texts(ax: Axes, texts: Sequence[str]) -> list[str]:
     """Fit texts beside rows into a part of the box."""
     box = measure_axes(ax, 0)
-    return [fit(text, box.texts.body, 0.44 * box.width) for text in texts]
+    width = (0.36 if box.width < _NARROW else 0.44) * box.width
+    return [fit(text, box.texts.body, width) for text in texts]
 
 
 def _text_room(ax: Axes, texts: Sequence[str]) -> float:

@@ -246,7 +246,7 @@ def set_moment_axis(
     low, high = (float(elapsed_days(ends[name])[0]) for name in PERIOD)
     margin = max(0.01 * (high - low), 0.5 / 24)
     ax.set_xlim(low - margin, high + margin)
-    most = max(4, width / label_width)
+    most = max(1, min(4, width / 32), width / label_width)
     step = _tick_step(Length(1, "s"), (high - low + 2 * margin) * _DAY, most)
     moments = _tick_moments(ends, step)
     at = elapsed_days(moments)
