@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.charts.colors import (
+    _DARK_SHADES,
     DARK_MARKS,
-    DARK_SHADES,
     LIGHT_MARKS,
     LIGHT_SHADES,
     assign_colors,
@@ -24,7 +24,7 @@ from toolkit.charts.colors import (
 )
 from toolkit.errors import OptionError
 
-THEMES = {"light": (LIGHT_SHADES, LIGHT_MARKS), "dark": (DARK_SHADES, DARK_MARKS)}
+THEMES = {"light": (LIGHT_SHADES, LIGHT_MARKS), "dark": (_DARK_SHADES, DARK_MARKS)}
 # How the colour-blind see linear RGB (Machado, Oliveira and Fernandes 2009).
 SIGHT = {
     "all": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),

@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from tests.support import frames
 from tests.support.charting import bars, label_texts, labels, lines
 from toolkit import charts
-from toolkit.charts.colors import DARK_SHADES, LIGHT_SHADES, contrast
+from toolkit.charts.colors import _DARK_SHADES, LIGHT_SHADES, contrast
 from toolkit.charts.style import _FALLBACKS, DARK, LIGHT, families
 from toolkit.charts.text import _usd_tick, fit, printable, share_tick, text_width
 from toolkit.errors import OptionError
@@ -35,7 +35,7 @@ def test_a_theme_applies_only_inside_its_block() -> None:
     light = charts.plot_token_usage(frame)
 
     assert to_hex(dark.figure.get_facecolor()) == DARK.ground
-    assert face(dark, "a") == DARK_SHADES["a1"].fill
+    assert face(dark, "a") == _DARK_SHADES["a1"].fill
     assert to_hex(light.figure.get_facecolor()) == LIGHT.ground
     assert face(light, "a") == LIGHT_SHADES["a1"].fill
 

@@ -76,14 +76,14 @@ _shades, _marks = (
     [line.split() for line in table.strip().splitlines()] for table in (_SHADES, _MARKS)
 )
 LIGHT_SHADES = {slot: Shade(*colors[:2]) for slot, *colors in _shades}
-DARK_SHADES = {slot: Shade(*colors[2:]) for slot, *colors in _shades}
+_DARK_SHADES = {slot: Shade(*colors[2:]) for slot, *colors in _shades}
 LIGHT_MARKS = {mark: light for mark, light, _ in _marks}
 DARK_MARKS = {mark: dark for mark, _, dark in _marks}
 
 
 def shade_of(color: str, *, dark: bool = False) -> Shade:
     """Return the shade of a slot, a mark such as ``soft``, or a colour ``#rrggbb``."""
-    shades, marks = (DARK_SHADES, DARK_MARKS) if dark else (LIGHT_SHADES, LIGHT_MARKS)
+    shades, marks = (_DARK_SHADES, DARK_MARKS) if dark else (LIGHT_SHADES, LIGHT_MARKS)
     if color in shades:
         return shades[color]
     fill = marks.get(color, color)

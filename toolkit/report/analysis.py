@@ -15,9 +15,9 @@ from toolkit.formatting.text import (
 )
 from toolkit.report import analysis_charts as charts
 from toolkit.report import analysis_time as over_time
-from toolkit.report.analysis_rows import LEAST_CALLS, Rows, percent, summary_of
+from toolkit.report.analysis_rows import Rows, percent, summary_of
 from toolkit.report.course import amount_of, series_name
-from toolkit.report.figures import cost_per_1000
+from toolkit.report.figures import ENOUGH_CALLS, cost_per_1000
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import TILES, Analysis, Head, Matrix, Tile
 
@@ -79,7 +79,7 @@ def build_analysis(
     shown, left_out = [], []
     for name in tiles:
         build, by_series = _BUILDERS[name]
-        found: Found = f"no {rows.noun} has {LEAST_CALLS} calls or more"
+        found: Found = f"no {rows.noun} has {ENOUGH_CALLS} calls or more"
         if not rows.all:
             found = "no calls"
         elif rows.shown or not by_series:
@@ -119,7 +119,7 @@ def _note(rows: Rows) -> str:
     if few := rows.few:
         count = sum(rows.usage[name]["responses"] for name in few)
         notes.append(
-            f"{rows.noun.capitalize()}s with fewer than {LEAST_CALLS} calls "
+            f"{rows.noun.capitalize()}s with fewer than {ENOUGH_CALLS} calls "
             f"({plural(len(few), rows.noun)}, {plural(count, 'call')}) are in the "
             "table only."
         )

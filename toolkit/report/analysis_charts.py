@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import format_count, format_name, format_usd
-from toolkit.report.analysis_rows import LEAST_CALLS, percent
+from toolkit.report.analysis_rows import percent
 from toolkit.report.analysis_time import about
 from toolkit.report.course import amount_of
-from toolkit.report.figures import cost_per_1000, priced_calls
+from toolkit.report.figures import ENOUGH_CALLS, cost_per_1000, priced_calls
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Bar, Bars, Dot, Dots, Part
 from toolkit.report.wording import calls, join
@@ -66,7 +66,7 @@ def build_kinds(rows: Rows) -> Found:
     if not bars or not share:
         return "no call reports its prompt and its answer"
     title = f"{share.capitalize()} of all tokens are prompt"
-    note = f"Tokens by kind; {rows.noun}s with {LEAST_CALLS} calls or more"
+    note = f"Tokens by kind; {rows.noun}s with {ENOUGH_CALLS} calls or more"
     return title, note, Bars(bars, "count", legend=[*_KINDS]), ""
 
 
@@ -125,10 +125,10 @@ def build_costs(rows: Rows) -> Found:
     costs = [
         (cost_per_1000(row).number, name)
         for name, row in each
-        if priced_calls(row) >= LEAST_CALLS and row["cost"] is not None
+        if priced_calls(row) >= ENOUGH_CALLS and row["cost"] is not None
     ]
     if not costs:
-        return f"no {rows.noun} has {LEAST_CALLS} calls with a known price"
+        return f"no {rows.noun} has {ENOUGH_CALLS} calls with a known price"
     costs.sort(reverse=True)
     (most, high), (least, low) = costs[0], costs[-1]
     title = f"1,000 calls to {rows.short(high)} cost {format_usd(most)}"
@@ -157,13 +157,13 @@ def build_cut_off(rows: Rows) -> Found:
     dots = []
     for name, row in rows.each("truncation_rate"):
         base = row["responses"] - row["responses_without_reason"]
-        if base >= LEAST_CALLS:
+        if base >= ENOUGH_CALLS:
             rate = figure_of("truncation_rate", "response_rate", row)
             low, high = map(Figure, _wilson(row["responses_truncated"], base))
             text = f"{format_count(_cut(row))} of {row['responses']:,}"
             dots.append(Dot(rows.short(name), rows.color(name), rate, low, high, text))
     if not dots:
-        return f"no {rows.noun} has {LEAST_CALLS} calls that say how they ended"
+        return f"no {rows.noun} has {ENOUGH_CALLS} calls that say how they ended"
     were = "was" if cut.value == 1 else "were"
     count = format_count(cut, words=True).capitalize()
     title = f"{count} of {calls(total['responses'])} {were} cut off"
@@ -211,7 +211,7 @@ def build_cache(rows: Rows) -> Found:
         move = amount_of(now) - amount_of(was) if was.is_known else 0.0
         moves.append((move, label, now, was))
     if not dots:
-        return f"no {rows.noun} has {LEAST_CALLS} calls that report cached tokens"
+        return f"no {rows.noun} has {ENOUGH_CALLS} calls that report cached tokens"
     move, label, now, was = max(moves, key=lambda one: abs(one[0]))
     if abs(move) < _MOVED:
         _, label, now, was = max(moves, key=lambda one: amount_of(one[2]))
@@ -234,7 +234,7 @@ def build_cache(rows: Rows) -> Found:
     return title, note, Dots(dots, "share"), " ".join(below[:3])
 
 
-def cached_share(row: Row, end: str = "", least: int = LEAST_CALLS) -> Figure:
+def cached_share(row: Row, end: str = "", least: int = ENOUGH_CALLS) -> Figure:
     """Return the share from cache; unknown if few calls report it, or above 100%."""
     count, unseen = (
         row.get(f"{name}{end}") or 0 for name in ("responses", "cached_unseen")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from toolkit.formatting.figures import Figure, sum_figures
 from toolkit.formatting.text import format_count, format_share
 from toolkit.report.course import REST, amount_of, series_name
+from toolkit.report.figures import ENOUGH_CALLS
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Bars, Chart, Dots, Heat, Timeline
 
@@ -21,7 +22,6 @@ Row: TypeAlias = "Mapping[str, Any]"
 # Title, note, chart, and what is left out; or why there is no chart.
 Found: TypeAlias = tuple[str, str, Chart, str] | str
 
-LEAST_CALLS = 20  # a rate or a median of fewer is in the table only
 _MOST_ROWS = 10  # of a chart
 _NOUNS = {"model", "provider", "vendor", "maker"}
 _TOTAL: dict[str, object] = {"every": None, "by": (), "fill": True}
@@ -59,8 +59,8 @@ class Rows:
         self.usage = self.of("token_usage")
         self.all = sorted(self.usage, key=self._rank)
         calls = {name: row["responses"] for name, row in self.usage.items()}
-        self.few = [name for name in self.all if calls[name] < LEAST_CALLS]
-        many = [name for name in self.all if calls[name] >= LEAST_CALLS]
+        self.few = [name for name in self.all if calls[name] < ENOUGH_CALLS]
+        many = [name for name in self.all if calls[name] >= ENOUGH_CALLS]
         self.shown = many[:_MOST_ROWS]
         by = self.plan.by
         self.noun = by[0] if len(by) == 1 and by[0] in _NOUNS else "group"

@@ -18,8 +18,9 @@ from toolkit.formatting.dates import MONTHS, format_day
 from toolkit.formatting.figures import Figure, sum_figures
 from toolkit.formatting.text import format_count, format_name
 from toolkit.metrics.calendar import instant
-from toolkit.report.analysis_rows import LEAST_CALLS, percent
+from toolkit.report.analysis_rows import percent
 from toolkit.report.course import REST, amount_of, series_name
+from toolkit.report.figures import ENOUGH_CALLS
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Bar, Bars, Heat, Part, Spell, Timeline
 from toolkit.report.wording import calls
@@ -163,8 +164,10 @@ def build_hours(rows: Rows) -> Found:
               in table.select("weekday", "hour", "responses").iter_rows()}  # fmt: skip
     total = sum(counts.values())
     days = _weekdays(rows)
-    if total < LEAST_CALLS or len(days) == 1:
-        return "one day only" if total >= LEAST_CALLS else f"{calls(total)} with a date"
+    if total < ENOUGH_CALLS or len(days) == 1:
+        return (
+            "one day only" if total >= ENOUGH_CALLS else f"{calls(total)} with a date"
+        )
     grid = [[counts.get((day, hour), 0) for hour in range(24)] for day in days]
     per_hour = [sum(column) for column in zip(*grid, strict=True)]
     most, start = max(
@@ -200,12 +203,12 @@ def build_versions(rows: Rows) -> Found:
     calls_of = pl.col("responses").sum().over("model")
     days = (
         table.drop_nulls(["period", *by])
-        .filter(calls_of >= LEAST_CALLS)
+        .filter(calls_of >= ENOUGH_CALLS)
         .sort("model", "period", -pl.col("responses"), "system_fingerprint")
         .unique(["model", "period"], keep="first", maintain_order=True)
     )
     if days.is_empty():
-        return f"no model with {LEAST_CALLS} calls or more reports its version"
+        return f"no model with {ENOUGH_CALLS} calls or more reports its version"
     spells = (
         days.with_columns(end=pl.col("period_end").last().over("model"))
         .filter(pl.struct(by).rle_id().is_first_distinct())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import format_count, format_share
 from toolkit.report.course import series_name
-from toolkit.report.figures import priced_calls
+from toolkit.report.figures import ENOUGH_CALLS, priced_calls
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Cause, Causes, Head
 from toolkit.report.wording import calls, fraction, join, usd
@@ -60,7 +60,6 @@ _LENGTHS = {
 }
 _ENDS = ("_before", "")
 _NOTABLE = 0.002  # of the known cost: a smaller change of a series has no reason
-_ENOUGH_CALLS = 20  # of a mean or a share that is called a reason
 _MAIN_SHARE = 1 / 3  # of the change that the main cause explains
 
 
@@ -150,7 +149,7 @@ def main_reason(row: _Row, total: float) -> str:
     if change is None or abs(float(change)) < _NOTABLE * total:
         return "no notable change"
     effects = {"calls": sum(row[_BY_NAME[name].column] for name in _CALLS)}
-    if min(row["priced"], row["priced_before"]) >= _ENOUGH_CALLS:
+    if min(row["priced"], row["priced_before"]) >= ENOUGH_CALLS:
         effects |= {
             effect.name: row[effect.column]
             for effect in _EFFECTS
@@ -199,7 +198,7 @@ def _leader(effect: _Effect, change: Change) -> _Row | None:
     if first is None or 2 * abs(first[column]) < abs(amount):
         return None
     is_mean = effect.name in _LENGTHS or effect.name == "cache"
-    is_few = min(first["priced"], first["priced_before"]) < _ENOUGH_CALLS
+    is_few = min(first["priced"], first["priced_before"]) < ENOUGH_CALLS
     return None if is_mean and is_few else first
 
 

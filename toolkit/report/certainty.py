@@ -6,13 +6,13 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.report.figures import ENOUGH_CALLS
 from toolkit.report.metric_tables import figure_of
 
 if TYPE_CHECKING:
     from toolkit.report.metric_tables import MetricTables
 
 _FOUR_IN_FIVE = 1.2816  # standard deviations around the mean, of a normal distribution
-_FEWEST = 20  # calls from which on a sum is about normal
 _UNIT = 1000.0**2 * 2.0**40  # of `cost_squares`: see `toolkit.metrics.waste`
 
 
@@ -25,7 +25,7 @@ def chance_range(tables: MetricTables) -> tuple[Figure, Figure]:
     compare = {"compare": "previous"} if tables.plan.compares else {}
     row, waste = (tables.row(name, **compare) for name in ("cost", "waste"))
     priced = (row["responses"] or 0) - (row["responses_unpriced"] or 0)
-    if row["cost"] is None or priced < _FEWEST:
+    if row["cost"] is None or priced < ENOUGH_CALLS:
         return UNKNOWN, UNKNOWN
     half = _FOUR_IN_FIVE * sqrt(waste["cost_squares"] / _UNIT)
     known = float(row["cost"])

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
 
 _POINTS = 5
+ENOUGH_CALLS = 20  # for a rate or a mean to be drawn, or named as a cause
 # Name, label, kind, metric and measure.
 _KEY_FIGURES: tuple[tuple[str, str, Kind, str, str], ...] = (
     ("cost", "Known cost", "usd", "cost", "cost"),

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from toolkit.reading.ledger import RejectCount
 
 # Metrics that the key figures and the changes are computed from.
-MAIN_METRICS = (
+_MAIN_METRICS = (
     "token_usage",
     "cost",
     "truncation_rate",
@@ -228,7 +228,7 @@ def price(inputs: ReportInputs, prices: PriceFile, by: Sequence[str]) -> ReportI
     Nothing is computed yet.
     """
     choices = with_series(inputs.choices, by, prices.provider).lazy()
-    read = (column for metric in MAIN_METRICS for column in SPECS[metric].columns)
+    read = (column for metric in _MAIN_METRICS for column in SPECS[metric].columns)
     names = (*_KEY, "created", "model", *read, *by)
     check_columns(choices, list(dict.fromkeys(names)))
     choices = choices.with_columns(as_declared(choices, ["created"]))

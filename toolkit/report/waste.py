@@ -8,6 +8,7 @@ from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
 from toolkit.formatting.text import format_count, format_name, format_share
 from toolkit.metrics.waste import GROUPS
+from toolkit.report.figures import ENOUGH_CALLS
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Head, Loss, Waste
 from toolkit.report.names import short_names
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     _Row = Mapping[str, Any]
 
-FEWEST = 20  # calls that a share of a model needs to be called a cause
 _LABELS = {
     "cut_off": "Answers cut off at the token limit",
     "refused": "Answers refused or filtered",
@@ -131,7 +131,7 @@ def _saving(tables: MetricTables, models: Sequence[_Row]) -> tuple[str, Loss] | 
     unused = [
         model
         for model in models
-        if model["responses"] >= FEWEST
+        if model["responses"] >= ENOUGH_CALLS
         and not model["cached_tokens"]
         and (model["cache_possible"] or 0) > 0
     ]
@@ -175,7 +175,7 @@ def _best_share(
         (row["cache_share"], names[row["model"]])
         for row in shares.iter_rows(named=True)
         if row["model"] in names
-        and row["responses"] - row["cached_unseen"] >= FEWEST
+        and row["responses"] - row["cached_unseen"] >= ENOUGH_CALLS
         and 0 < (row["cache_share"] or 0) <= 1
     ]
     share, name = max(found, default=(None, ""))
