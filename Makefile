@@ -6,7 +6,7 @@ KERNEL := $(wildcard toolkit/kernel/Cargo.* toolkit/kernel/src/*.rs)
 # Each process of the tests compiles the package otherwise.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check notebooks docs reference wheel bench crashes gallery clean
+.PHONY: help demo test check notebooks docs reference wheel bench crashes gallery outputs clean
 
 # This also succeeds without Rust or without the crates. A kernel compiled from older
 # source is removed first, so that it cannot be used with this source.
@@ -27,6 +27,7 @@ help:
 	@echo "make docs       build the docs as a site in out/site"
 	@echo "make reference  write the pandera models and the reference pages from the code"
 	@echo "make gallery    draw every chart in many variants, into docs and out/gallery"
+	@echo "make outputs    execute the notebooks and store their outputs"
 	@echo "make wheel      build dist/*.whl, which needs no Rust to install"
 	@echo "make bench      measure speed beside other engines (some minutes, 5 GB)"
 	@echo "make crashes    fail every system call of an export once (strace, half an hour)"
@@ -95,6 +96,9 @@ reference: .venv/ready-dev
 
 gallery: .venv/ready-dev
 	$(BIN)/python -m tests.support.gallery
+
+outputs: .venv/ready-dev
+	$(BIN)/python -m tests.support.notebooks
 
 crashes: .venv/ready-dev
 	STREAM_SAMPLES=20000 STREAM_CUTS=200 $(BIN)/python -m pytest tests/reading/test_stream*.py
