@@ -29,7 +29,7 @@ _MAX_HTML = 50_000  # a page in a frame is larger
 _COLORS = 32
 # Where a warning was raised, the address of an object, a temporary folder.
 _VOLATILE = re.compile(
-    r"\S*ipykernel_\d+/\d+\.py:\d+: | at 0x[0-9a-f]+|[^\s('\"]*/tmp[a-z0-9_]{8}/"
+    r"\S*ipykernel_\d+/\d+\.py:\d+: | at 0x[0-9a-f]+|[^\s>('\"]*/tmp[a-z0-9_]{8}/"
 )
 _DECODER = re.compile(r"decoder \w+")  # the fast one is not everywhere
 _SOURCE_LINE = re.compile(r"(Warning: [^\n]*\n)  \S[^\n]*\n")
@@ -77,8 +77,8 @@ def _clean(output: NotebookNode) -> None:
     if "image/png" in data:
         data["image/png"] = _shrink(data["image/png"])
         data.pop("text/plain", None)  # a class and a size in pixels
-    if "text/plain" in data:
-        data["text/plain"] = _VOLATILE.sub("", data["text/plain"])
+    for kind in data.keys() & {"text/plain", "text/html"}:
+        data[kind] = _VOLATILE.sub("", data[kind])
     if len(data.get("text/html", "")) > _MAX_HTML:
         del data["text/html"]
 
