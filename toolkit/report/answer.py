@@ -36,8 +36,7 @@ def build_answer(
     such a range costs 4 times in 5; `uncounted` what no figure contains, in words.
     """
     plan = tables.plan
-    compare = {"compare": "previous"} if plan.compares else {}
-    usage, cost = (tables.row(name, **compare) for name in ("token_usage", "cost"))
+    usage, cost = tables.row("token_usage"), tables.row("cost")
     counted = usage["responses"] or 0
     rest = f"Not counted: {', '.join(uncounted)}." if uncounted else ""
     last = _last_call(tables)

@@ -43,10 +43,7 @@ _COMPARED = ("token_usage", "cost", "truncation_rate", "cache_share", "reasoning
 
 
 def build_content(
-    inputs: ReportInputs,
-    plan: Plan,
-    given: Options,
-    earlier: Mapping[str, Any] | None,
+    inputs: ReportInputs, plan: Plan, given: Options, earlier: Mapping[str, Any] | None
 ) -> ReportContent:
     """Compute the content of a report.
 
@@ -62,7 +59,8 @@ def build_content(
     is_known = bool(plan.last_call or has_calls or not left_out)
     if not is_known:
         tables = MetricTables(inputs, plan._replace(compares=False))
-    _compute(tables)
+    for metric in _COMPARED:
+        tables.compute(metric, [tables.together, tables.by_series])
     kept = {**(earlier["colors"] if earlier else {}), **plan.colors}
     names, colors = _name_series(seen, plan, kept)
     restated = build_restated(earlier, tables, inputs) if earlier else None
@@ -96,15 +94,6 @@ def build_content(
         ledger=_sum_ledger(inputs),
         made=build_made(tables, inputs, given, uses_clock=uses_clock),
     )
-
-
-def _compute(tables: MetricTables) -> None:
-    """Compute tables that several parts read."""
-    compare = {"compare": "previous"} if tables.plan.compares else {}
-    whole: dict[str, Any] = {"every": None, **compare}
-    for metric in _COMPARED:
-        series = {**whole, "by": tables.plan.by}
-        tables.compute(metric, [{**whole, "by": (), "fill": True}, series])
 
 
 def _read_series(inputs: ReportInputs, plan: Plan) -> pl.DataFrame:

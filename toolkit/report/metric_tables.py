@@ -25,12 +25,21 @@ class MetricTables:
     """Metrics of the choices of a report, over its range unless another is given.
 
     Options that a metric does not have are left out. A table that was computed is kept.
+
+    Attributes
+    ----------
+    together, by_series
+        Options of the range as a whole: of all series in one row, and of each series;
+        with the range before if the report compares them.
     """
 
     def __init__(self, inputs: ReportInputs, plan: Plan) -> None:
         self.choices = inputs.choices
         self.plan = plan
         self._known: dict[_Key, pl.DataFrame] = {}
+        compare = {"compare": "previous"} if plan.compares else {}
+        self.by_series = {"every": None, "by": plan.by, **compare}
+        self.together = {**self.by_series, "by": (), "fill": True}
 
     def table(self, metric: str, **options: object) -> pl.DataFrame:
         """Return the table of a metric."""
@@ -44,8 +53,11 @@ class MetricTables:
 
     def row(self, metric: str, **options: object) -> dict[str, Any]:
         """Return the one row of a metric over the range: of all series together."""
-        options = {"every": None, "by": (), "fill": True, **options}
-        return row_of(self.table(metric, **options))
+        return row_of(self.table(metric, **{**self.together, **options}))
+
+    def series(self, metric: str, **options: object) -> pl.DataFrame:
+        """Return the table of a metric over the range, with a row for each series."""
+        return self.table(metric, **{**self.by_series, **options})
 
     def spans(self, metric: str, **options: object) -> pl.DataFrame:
         """Return the table of a metric over the spans that end with the range.

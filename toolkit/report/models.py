@@ -34,8 +34,7 @@ def build_models(
 ) -> Models | None:
     """Build the table of series, the most expensive first; None without calls."""
     plan = tables.plan
-    compare = {"compare": "previous"} if plan.compares else {}
-    costs = tables.table("cost", every=None, by=plan.by, **compare).to_dicts()
+    costs = tables.series("cost").to_dicts()
     rows = [_row(row, plan.by, names, colors, compares=plan.compares) for row in costs]
     if plan.compares:
         earlier = range_before(plan.within, plan.tz)
@@ -50,7 +49,7 @@ def build_models(
         ]
     if not rows:
         return None
-    total = tables.row("cost", **compare)
+    total = tables.row("cost")
     spent = amount_of(figure_of("cost", "cost", total))
     reasons = {}
     if change is not None:

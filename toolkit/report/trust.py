@@ -58,8 +58,7 @@ class _Data:
     def __init__(self, tables: MetricTables, inputs: ReportInputs) -> None:
         plan, ledger = tables.plan, inputs.ledger
         self.tables, self.inputs, self.unit = tables, inputs, plan.unit
-        self.compare = {"compare": "previous"} if plan.compares else {}
-        self.cost = tables.row("cost", **self.compare)
+        self.cost = tables.row("cost")
         self.undated = _undated_cost(tables)
         self.lines, self.why_whole = None, ""
         self.counts: dict[str, int] = {}
@@ -201,7 +200,7 @@ def _unpriced(data: _Data) -> list[Gap]:
     if now.is_known:
         words += f", {format_share(now, words=True)} of tokens"
         words += f" ({format_share(before, words=True)} before)" * before.is_known
-    table = data.tables.table("cost", every=None, by=("model",), **data.compare).sort(
+    table = data.tables.series("cost", by=("model",)).sort(
         "responses_unpriced", "model", descending=[True, False]
     )
     short = short_names(table["model"].cast(pl.String).drop_nulls())

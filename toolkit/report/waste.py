@@ -39,11 +39,9 @@ _GAPS = {
 
 def build_waste(tables: MetricTables) -> Waste | None:
     """Build what was wasted and what could be saved; None if there is no call."""
-    compare = {"compare": "previous"} if tables.plan.compares else {}
-    whole = {"every": None, "by": (), "fill": True, **compare}
-    by_model = {"every": None, "by": ("model",), **compare}
-    tables.compute("waste", [whole, by_model])
-    row = tables.row("waste", **compare)
+    by_model = {**tables.by_series, "by": ("model",)}
+    tables.compute("waste", [tables.together, by_model])
+    row = tables.row("waste")
     if not row["responses"]:
         return None
     models = tables.table("waste", **by_model).to_dicts()
