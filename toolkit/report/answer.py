@@ -176,4 +176,4 @@ def _chance(
         return f"By chance alone {within}."
     if low.number <= before.number <= high.number:
         return f"It is no trend yet: by chance alone {within}."
-    return f"It is more than chance, by which {within}."
+    return f"It is more than chance: by chance alone {within}."
