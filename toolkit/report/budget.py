@@ -225,7 +225,8 @@ def _title(budget: Budget, subject: str, when: str, *, is_over: bool) -> str:
     if budget.with_unpriced.number > limit.number:
         could = "could have taken" if is_over else "could take"
         return f"on known prices {within}; calls without a price {could} it over"
-    return f"{within}; with calls without a price {usd(budget.with_unpriced)}"
+    also = f"also with the calls without a price ({usd(budget.with_unpriced)})"
+    return f"{within}, {also}"
 
 
 def _note(budget: Budget, found: Forecast, month: _Month) -> str:

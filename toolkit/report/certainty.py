@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.report.figures import ENOUGH_CALLS, priced_calls
-from toolkit.report.metric_tables import figure_of
 
 if TYPE_CHECKING:
     from toolkit.report.metric_tables import MetricTables
@@ -28,15 +27,3 @@ def chance_range(tables: MetricTables) -> tuple[Figure, Figure]:
     half = _FOUR_IN_FIVE * sqrt(tables.row("waste")["cost_squares"] / _UNIT)
     known = float(row["cost"])
     return Figure(max(0.0, known - half)), Figure(known + half)
-
-
-def could_add(tables: MetricTables) -> Figure:
-    """Return the cost of calls without a price if their tokens cost what others do."""
-    row = tables.row("cost")
-    cost, missing = row["cost"], figure_of("cost", "tokens_unpriced", row)
-    if not row["responses_unpriced"]:
-        return Figure(0)
-    priced = (row["total_tokens"] or 0) - (row["tokens_unpriced"] or 0)
-    if cost is None or not missing.is_known or priced <= 0:
-        return UNKNOWN
-    return Figure(missing.number * cost / priced, "approximate")

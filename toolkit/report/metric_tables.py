@@ -64,9 +64,18 @@ class MetricTables:
 
         Each is a period; there is a row for each of them, also without calls.
         """
-        start = self.plan.spans[0].start
-        options = {"by": (), "fill": True, **options, "since": start}
-        return self.table(metric, every=self.plan.span_length, **options)
+        return self.table(metric, **self._of_spans(options))
+
+    def compute_spans(
+        self, metric: str, queries: Iterable[Mapping[str, object]]
+    ) -> None:
+        """Compute several tables of a metric over the spans with one reading."""
+        self.compute(metric, [self._of_spans(options) for options in queries])
+
+    def _of_spans(self, options: Mapping[str, object]) -> dict[str, object]:
+        """Return the options for the spans."""
+        own = {"every": self.plan.span_length, "since": self.plan.spans[0].start}
+        return {"by": (), "fill": True, **options, **own}
 
     def compute(self, metric: str, queries: Iterable[Mapping[str, object]]) -> None:
         """Compute several tables of a metric with one reading."""

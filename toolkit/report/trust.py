@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _MOST_NAMES = 3
 _ESTIMATE = (
     "What the missing part would add if it cost what the rest costs. An estimate, and "
-    "in no other figure here."
+    "in no known cost."
 )
 _NOTHING = Figure(0)
 _TEXT = files("toolkit.report").joinpath("trust.toml").read_text("utf-8")
@@ -206,10 +206,9 @@ def _unpriced(data: _Data) -> list[Gap]:
     short = short_names(table["model"].cast(pl.String).drop_nulls())
     models = table.filter(pl.col("responses_unpriced") > 0)
     most = models.select("model", "responses_unpriced").head(_MOST_NAMES).rows()
-    parts = [f"{short.get(name, format_name(name))} {n:,}" for name, n in most]
-    parts[0] += " call" if most[0][1] == 1 else " calls"
+    parts = [f"{short.get(name, format_name(name))} ({n:,})" for name, n in most]
     if others := count - sum(number for _, number in most):
-        parts.append(f"others {others:,}")
+        parts.append(f"others ({others:,})")
     words += f": {', '.join(parts)}."
     could_add = data.estimate(tokens=row["tokens_unpriced"])
     if not could_add.is_known:
@@ -225,7 +224,7 @@ def _without_usage(data: _Data) -> list[Gap]:
         return []
     words = f"{count:,} of {calls(row['responses'])}"
     if row[unpriced]:
-        words += f", {row[unpriced]:,} of them without a known cost"
+        words += f"; {row[unpriced]:,} of them have no known cost"
     if "usage_problem" in choices.collect_schema().names():
         is_cut = (first_choice(), *data.tables.plan.within.conditions())
         rows = choices.filter(*is_cut, usage_problem="cut_off").select(pl.len())
