@@ -17,7 +17,7 @@ from toolkit.report.course import series_name
 from toolkit.report.figures import ENOUGH_CALLS, priced_calls
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Cause, Causes, Head
-from toolkit.report.wording import calls, fraction, join, usd
+from toolkit.report.wording import calls, capitalized, fraction, join, usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,14 +115,12 @@ def build_causes(change: Change) -> Causes:
         if effect.name == "coverage" and amount < 0:
             label = "Less of the cost is known"
         words = _words(effect, change)
-        is_main = effect is main
-        found.append(Cause(effect.name, label, Figure(amount), words, is_main))
-    moved = figure_of("cost_change", "cost", row) - figure_of(
-        "cost_change", "cost_before", row
-    )
+        amount, is_main = Figure(amount), effect is main
+        found.append(Cause(effect.name, label, amount, words, is_main))
+    before, now = (figure_of("cost_change", f"cost{end}", row) for end in _ENDS)
+    moved = now - before
     amount = usd(Figure(moved.value), words=False, signed=True)
     note = f"The change in known cost, {amount}, split into its causes: they add up."
-    before, now = (figure_of("cost_change", f"cost{end}", row) for end in _ENDS)
     ends = f"{usd(before)} before, {usd(now)} now."
     return Causes(
         Head("What changed, and why", _title(change), note), found, moved, ends
@@ -334,7 +332,7 @@ def _title(change: Change) -> str:
     ]
     against.sort(key=lambda effect: -abs(row[effect.column]))
     phrase = _phrase(main, change)
-    title = f"{phrase[0].upper()}{phrase[1:]} made the {change.unit} {cheaper}"
+    title = f"{capitalized(phrase)} made the {change.unit} {cheaper}"
     if against:
         words = join([_phrase(effect, change, of=False) for effect in against[:2]])
         verb = "took some of it back" if moved < 0 else "saved some of it"

@@ -43,11 +43,14 @@ def build_models(
         return None
     total = tables.row("cost")
     spent = amount_of(figure_of("cost", "cost", total))
-    reasons = {}
-    if change is not None:
-        series = change.series
-        reasons = {one["series"]: main_reason(one, spent) for one in series}
-    rows = [_with_reason(row, reasons.get(row.name, "")) for row in rows]
+    series = change.series if change is not None else []
+    reasons = {one["series"]: main_reason(one, spent) for one in series}
+    rows = [
+        replace(row, reason=row.reason or reasons.get(row.name, ""))
+        if row.change.is_known
+        else row
+        for row in rows
+    ]
     rows.sort(key=_rank)
     by = _noun(plan.by)
     all_rows = _sum(f"All {by}", rows, total)
@@ -116,13 +119,6 @@ def _gone(
         "no more calls",
         0,
     )
-
-
-def _with_reason(row: ModelRow, reason: str) -> ModelRow:
-    """Return a row with the main reason of its change."""
-    if not row.change.is_known or row.reason:
-        return row
-    return replace(row, reason=reason)
 
 
 def _sum(name: str, rows: Sequence[ModelRow], row: Row | None = None) -> ModelRow:

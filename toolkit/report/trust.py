@@ -27,7 +27,7 @@ from toolkit.report.lines import count_lines
 from toolkit.report.metric_tables import figure_of, row_of
 from toolkit.report.model import Gap, Head, LineCount, Restated, Trust
 from toolkit.report.names import short_names
-from toolkit.report.wording import calls, join, local, usd
+from toolkit.report.wording import calls, capitalized, join, local, usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,7 +175,7 @@ def _title(data: _Data, rows: list[Gap], total: Gap | None) -> str:
         missing = "what is missing cannot be estimated"
     ledger, count = data.inputs.ledger, sum(data.counts.values())
     if ledger is None:
-        return missing[0].upper() + missing[1:]
+        return capitalized(missing)
     unit = data.unit
     of = "lines of the logs" if data.lines is None else f"log lines of the {unit}"
     text = (

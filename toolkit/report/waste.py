@@ -12,7 +12,7 @@ from toolkit.report.figures import ENOUGH_CALLS
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Head, Loss, Waste
 from toolkit.report.names import short_names
-from toolkit.report.wording import usd
+from toolkit.report.wording import capitalized, usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -151,7 +151,7 @@ def _saving(tables: MetricTables, models: Sequence[_Row]) -> tuple[str, Loss] | 
     if share := _best_share(tables, models):
         cost = Figure(most.number * share[1].number, "approximate")
         amount = usd(cost)
-        words += f" {_upper(amount)} at the cache share of {share[0]}"
+        words += f" {capitalized(amount)} at the cache share of {share[0]}"
         words += f" ({format_share(share[1])}), {limit}"
     else:
         words += f" A cache saves {limit}"
@@ -192,12 +192,7 @@ def _title(losses: Sequence[Loss], row: _Row) -> str:
     if not cost.value and cost.bound != "exact":
         it = "it" if number == 1 else "they"
         return f"{answers}; what {it} cost is not known"
-    return f"{_upper(usd(cost))} went into {answers}"
-
-
-def _upper(text: str) -> str:
-    """Return a text that begins with a capital."""
-    return text[0].upper() + text[1:]
+    return f"{capitalized(usd(cost))} went into {answers}"
 
 
 def _cache_note(row: _Row) -> str:
